@@ -1,0 +1,1 @@
+"""Dagster assets and asset checks: WHAT is materialised. Thin wiring, no arithmetic."""

@@ -1,0 +1,1 @@
+"""Expectations, reconciliations and the gate that publishes or holds a tenant."""

@@ -1,0 +1,1 @@
+"""The serving API: invoices and usage to the right tenant only."""

@@ -1,0 +1,1 @@
+"""Exact usage billing, subscriptions and value models on Polars: WHAT is computed. See docs/architecture."""

@@ -1,0 +1,5 @@
+"""``python -m valueverse`` is ``valueverse``."""
+
+from valueverse.cli import main
+
+main()
