@@ -1,1 +1,1 @@
-"""Dagster assets and asset checks: WHAT is materialised. Thin wiring, no arithmetic."""
+"""What is materialised: Dagster assets and their checks; the numbers are computed in ``valueverse``."""

@@ -1,1 +1,1 @@
-"""The Dagster code location: WHEN things run."""
+"""When things run: the Dagster code location with its jobs, schedules and sensors."""

@@ -1,0 +1,132 @@
+# Two commands: `make demo`, then `make test`. `make help` explains the rest.
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+.SUFFIXES:
+
+VENV := .venv
+PY := $(VENV)/bin/python
+BIN := $(VENV)/bin
+PIP := $(PY) -m pip --quiet --quiet --disable-pip-version-check --no-input
+SIZE ?= small
+PYTEST := $(PY) -m pytest -q
+
+# A virtual environment does not survive a move of its folder: stamps carry the path, so that a moved one is made anew.
+PLACE := $(shell pwd | cksum | cut -d' ' -f1)
+MADE := $(VENV)/.made-$(PLACE)
+RUN := $(VENV)/.run-$(PLACE)
+DEV := $(VENV)/.dev-$(PLACE)
+BENCH := $(VENV)/.bench-$(PLACE)
+
+# Any of them may be a shim without an interpreter behind it, too old, or without venv: asked, not assumed.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	"$$python" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1 \
+	&& { echo "$$python"; break; }; done)
+
+.PHONY: help setup demo dev down status logs test test-unit test-integration test-security test-performance bench \
+	lint format type validate lock clean
+
+help: ## Show every target
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# ---------------------------------------------------------------------------------------------------- set up and run
+setup: $(RUN) ## Make .venv with the locked packages (instant when nothing changed)
+	@echo "$(VENV) is ready: next, make demo"
+
+demo: $(RUN) ## Bill one real hour of traffic end to end, on embedded servers; ends with what to open next
+	@$(BIN)/valueverse demo
+
+dev: $(RUN) ## Start PostgreSQL, Valkey, Dagster and the API, and print their addresses
+	@$(BIN)/valueverse up
+
+down: $(RUN) ## Stop all servers
+	@$(BIN)/valueverse down
+
+status: $(RUN) ## What runs, where, and what to do about what does not
+	@$(BIN)/valueverse status
+
+logs: $(RUN) ## Follow the servers' logs; NAME=api for one
+	@$(BIN)/valueverse logs --follow $(NAME)
+
+# --------------------------------------------------------------------------------------------------------------- test
+test: $(DEV) ## Every test, with branch coverage
+	@$(PYTEST) -n 2 --dist loadfile -m "not performance" --cov --cov-report=term
+	@$(PYTEST) -m performance || [ $$? -eq 5 ]
+
+test-unit: $(DEV) ## Tests without servers: the computing rooms
+	@$(PYTEST) -n 2 -m "not integration and not security and not performance"
+
+test-integration: $(DEV) ## Tests on real Postgres, Valkey, Dagster and dbt
+	@$(PYTEST) -n 2 --dist loadfile -m integration
+
+test-security: $(DEV) ## Attempts to cross a tenant's wall or to break a credential
+	@$(PYTEST) -n 2 --dist loadfile -m security
+
+test-performance: $(DEV) ## Tests that assert a ratio measured in the same run
+	@$(PYTEST) -m performance || [ $$? -eq 5 ]
+
+bench: $(BENCH) ## Print the ratios of the hot paths; SIZE=small or full
+	@$(PY) -m bench --size $(SIZE)
+
+# ------------------------------------------------------------------------------------------------------------ quality
+lint: $(DEV) ## ruff, import contracts, SQL style, no float near money
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+	@$(PY) -m sqlfluff lint dbt_project/models
+	@$(PYTEST) tests/architecture
+
+format: $(DEV) ## Format Python and SQL in place
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+	@$(PY) -m sqlfluff fix dbt_project/models
+
+type: $(DEV) ## Strict static typing
+	@$(PY) -m mypy
+
+validate: $(DEV) ## Load the Dagster definitions and parse the dbt project, as a deployment would
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT \
+	&& DO_NOT_TRACK=1 DAGSTER_HOME="$$folder" VALUEVERSE_HOME="$$folder/home" $(PY) -m dagster definitions validate -w workspace.yaml \
+	&& DO_NOT_TRACK=1 $(PY) -m dbt.cli.main --quiet parse --project-dir dbt_project --profiles-dir dbt_project --target-path "$$folder/target" \
+	&& echo "dbt project parses"
+
+# -------------------------------------------------------------------------------------------------------- maintenance
+lock: $(DEV) ## Write the lock files anew from pyproject.toml
+	@for part in run dev bench; do \
+		extra=$$([ $$part = run ] || echo "--extra $$part"); \
+		$(PY) -m uv pip compile --quiet pyproject.toml $$extra --python-version 3.11 --universal --upgrade --generate-hashes \
+			--no-header --no-annotate --no-emit-index-url --no-emit-find-links -o requirements/$$part.txt; done
+
+clean: ## Stop the servers; remove their data, caches and reports (ALL=1: .venv too)
+	@[ ! -x $(BIN)/valueverse ] || $(BIN)/valueverse down || true
+	@rm -rf .valueverse .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov \
+		dbt_project/target dbt_project/logs bench/data build
+	@rm -rf "/var/tmp/valueverse-$$(printf %s "$(CURDIR)/.valueverse" | sha256sum | cut -c1-12)"
+	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+	@[ -z "$(ALL)" ] || rm -rf $(VENV) *.egg-info
+
+$(MADE):
+	@[ -n "$(PYTHON)" ] || { echo "Python 3.11, 3.12 or 3.13 with venv is needed (python3 here: $$(python3 -V 2>&1 || true))."; \
+		echo "Install it (Debian: apt install python3 python3-venv) or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12"; exit 1; }
+	@if grep -qs "$(CURDIR)/$(VENV)" $(BIN)/activate && $(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+		echo "1/3 $(VENV) is there"; \
+	else \
+		echo "1/3 making $(VENV) with $$($(PYTHON) -V)"; rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); \
+	fi
+	@touch $@
+
+$(RUN): requirements/run.txt pyproject.toml | $(MADE)
+	@echo "2/3 installing the locked packages (some minutes the first time)"
+	@$(PIP) install --require-hashes -r requirements/run.txt
+	@echo "3/3 installing valueverse itself"
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): requirements/dev.txt $(RUN)
+	@echo "installing the locked development tools"
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(BENCH): requirements/bench.txt $(RUN)
+	@echo "installing the locked benchmark tools"
+	@$(PIP) install --require-hashes -r requirements/bench.txt
+	@touch $@

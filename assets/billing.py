@@ -1,0 +1,89 @@
+"""Usage and billing facts become invoices: drafts at a period's close, finalised after the tenant's grace."""
+# No postponed annotations here: Dagster reads the types of config and resources when it is imported.
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+import polars as pl
+from pydantic import Field
+
+from assets.ingestion import FACTS, PERIODS
+from assets.kit import OWNERS, Result, fresh, keys_of, mark, pending, preview, until_unmarked
+from assets.metering import USAGE
+from assets.partitions import EARLIEST, FIRST_DAY, MONTHLY
+from assets.resources import Platform, TenantsConfig
+from assets.steps.bill import bill
+
+INVOICES = dg.AssetKey(["billing", "invoices"])
+
+
+class BillingConfig(TenantsConfig):
+    """Tenants, and the moment the run takes for now."""
+
+    as_of: str = Field(default="", description="RFC 3339 instant to bill as of; empty means the present.")
+
+    def moment(self) -> datetime:
+        """The instant of ``as_of``."""
+        if not self.as_of:
+            return datetime.now(UTC)
+        moment = datetime.fromisoformat(self.as_of)
+        if moment.tzinfo is None:
+            raise dg.Failure(f"as_of: {self.as_of!r} has no offset; write it as '2024-01-31T00:00:00Z'")
+        return moment.astimezone(UTC)
+
+
+@dg.asset(
+    key=INVOICES,
+    deps=[
+        dg.AssetDep(
+            USAGE,
+            # An anniversary period that closes in a month began in an earlier one.
+            partition_mapping=dg.TimeWindowPartitionMapping(
+                start_offset=-1, allow_nonexistent_upstream_partitions=True
+            ),
+        ),
+        dg.AssetDep(PERIODS, partition_mapping=dg.IdentityPartitionMapping()),
+        FACTS,
+    ],
+    partitions_def=MONTHLY,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    group_name="billing",
+    description="Invoices of all periods that close in the month (Postgres); finalised ones never change.",
+    owners=OWNERS,
+    kinds={"polars", "postgres"},
+    code_version="1",
+    freshness_policy=fresh(26),
+    pool="billing",
+)
+def invoices(
+    context: dg.AssetExecutionContext, config: BillingConfig, platform: Platform
+) -> Iterator[Result]:
+    """Bill the range's months; months that other tenants still wait for stay out of date."""
+    owed = pending(context.instance, PERIODS, INVOICES, context.partition_keys) if config.tenants else {}
+    first, last = keys_of(context)
+    report = until_unmarked(
+        context,
+        PERIODS,
+        lambda: bill(
+            platform.settings,
+            platform.lake,
+            EARLIEST if first == FIRST_DAY else first,
+            last,
+            as_of=config.moment(),
+            run_id=context.run_id,
+            tenants=config.chosen(),
+        ),
+    )
+    yield dg.MaterializeResult(asset_key=INVOICES, metadata=_told(report.invoices))
+    mark(context, PERIODS, owed, {"because": "other tenants"})
+
+
+def _told(invoices: pl.DataFrame) -> dict[str, Any]:
+    totals = (
+        invoices.group_by("tenant_id", "currency", "status")
+        .agg(pl.len().alias("invoices"), pl.col("total_minor").sum().cast(pl.String).alias("total_minor"))
+        .sort("tenant_id", "currency", "status")
+    )
+    return {"dagster/row_count": invoices.height, "totals": preview(totals, 40), "preview": preview(invoices)}

@@ -1,0 +1,156 @@
+"""Landing files become events of the lake.
+
+``ingestion/landing`` is not partitioned: which dates a delivery touches is known only once it is read. It
+marks exactly those daily partitions of ``lake/events`` as renewed (and ``lake/billing_facts`` those months
+of ``billing/periods``); what stands downstream of a mark is out of date until it has run after it. See
+``docs/decisions/0801-marks-say-what-is-out-of-date.md``.
+"""
+# No postponed annotations here: Dagster reads the types of config and resources when it is imported.
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from assets.kit import OWNERS, Result, bars, fresh, mark, preview
+from assets.partitions import DAILY, MONTHLY, daily_keys, monthly_keys
+from assets.resources import Platform
+from assets.steps.ingest import IngestionReport, ingest
+from assets.steps.meter import derive_facts
+from assets.steps.publish import publish_ingestion
+from assets.steps.touched import touched_between, touched_months
+
+LANDING = dg.AssetKey(["ingestion", "landing"])
+EVENTS = dg.AssetKey(["lake", "events"])
+FACTS = dg.AssetKey(["lake", "billing_facts"])
+PERIODS = dg.AssetKey(["billing", "periods"])
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+events = dg.AssetSpec(
+    key=EVENTS,
+    group_name="ingestion",
+    description="Accepted events (Delta, append only), marked per event date whenever a delivery touches it.",
+    partitions_def=DAILY,
+    deps=[LANDING],
+    owners=OWNERS,
+    kinds={"deltalake", "polars"},
+    code_version="1",
+)
+
+periods = dg.AssetSpec(
+    key=PERIODS,
+    group_name="billing",
+    description="Months in which a period closes or starts that touched events may change; a mark, no table.",
+    partitions_def=MONTHLY,
+    deps=[FACTS],
+    owners=OWNERS,
+    kinds={"deltalake"},
+    code_version="1",
+)
+
+
+@dg.asset(
+    key=LANDING,
+    group_name="ingestion",
+    description="Reads, validates and dedups every landing file not yet taken; bad lines go to quarantine.",
+    owners=OWNERS,
+    kinds={"polars", "deltalake"},
+    code_version="1",
+    freshness_policy=fresh(1),
+    pool="ingestion",
+    check_specs=[
+        dg.AssetCheckSpec(
+            "received_is_accepted_plus_duplicate_plus_quarantined",
+            asset=LANDING,
+            description="Nothing is lost and nothing is counted twice, per tenant and file.",
+        )
+    ],
+)
+def landing(context: dg.AssetExecutionContext, platform: Platform) -> Result:
+    """Take the landing files; mark the event dates they touch."""
+    settings, lake = platform.settings, platform.lake
+    now = datetime.now(UTC)
+    report = ingest(lake, settings.landing, settings.home / "index", now)
+    with platform.warehouse() as connection:
+        publish_ingestion(connection, report)
+    columns = ["tenant", "event_date"]
+    missed = touched_between(lake, told_until(context.instance, LANDING), now)
+    touched = pl.concat([report.touched.select(columns), missed.select(columns)]).unique().sort(columns)
+    mark(context, EVENTS, daily_keys(_dates(touched), now.date()), {"received_at": now.isoformat()})
+    return dg.MaterializeResult(
+        asset_key=LANDING,
+        metadata=_told(report, touched, now),
+        check_results=[_adds_up(report.files)],
+    )
+
+
+@dg.asset(
+    key=FACTS,
+    deps=[LANDING],
+    group_name="ingestion",
+    description="Every billing event, resolved against amendments and voids (Delta, rewritten whole).",
+    owners=OWNERS,
+    kinds={"polars", "deltalake"},
+    code_version="1",
+    freshness_policy=fresh(1),
+    pool="ingestion",
+)
+def billing_facts(context: dg.AssetExecutionContext, platform: Platform) -> Result:
+    """Rewrite the billing facts; mark the months that what was touched since the last time may change."""
+    now = datetime.now(UTC)
+    facts = derive_facts(platform.lake)
+    touched = touched_between(platform.lake, told_until(context.instance, FACTS), now)
+    months = monthly_keys(touched_months(platform.lake, touched, now), now.date())
+    mark(context, PERIODS, months, {"touched_dates": str(touched.height)})
+    kinds = facts.group_by("tenant", "type").agg(pl.len().alias("events")).sort("tenant", "type")
+    return dg.MaterializeResult(
+        asset_key=FACTS,
+        metadata={
+            "dagster/row_count": facts.height,
+            "received_until": now.isoformat(),
+            "touched_months": dg.MetadataValue.json(months),
+            "preview": preview(kinds, 40),
+        },
+    )
+
+
+def told_until(instance: dg.DagsterInstance, key: dg.AssetKey) -> datetime:
+    """Knowledge time up to which the asset's last materialisation has told what it touched."""
+    last = instance.get_latest_materialization_event(key)
+    found = (
+        last.asset_materialization.metadata.get("received_until")
+        if last and last.asset_materialization
+        else None
+    )
+    return datetime.fromisoformat(str(found.value)) if found else BEGINNING
+
+
+def _dates(touched: pl.DataFrame) -> list[date]:
+    return list(touched["event_date"].unique())
+
+
+def _adds_up(files: pl.DataFrame) -> dg.AssetCheckResult:
+    parts = pl.sum_horizontal("accepted", "duplicate", "quarantined")
+    wrong = files.filter(pl.col("received") != parts)
+    return dg.AssetCheckResult(
+        check_name="received_is_accepted_plus_duplicate_plus_quarantined",
+        asset_key=LANDING,
+        passed=wrong.is_empty(),
+        metadata={"files": files.height, "wrong": preview(wrong)},
+    )
+
+
+def _told(report: IngestionReport, touched: pl.DataFrame, now: datetime) -> dict[str, Any]:
+    counts = {
+        name: int(report.files[name].sum()) for name in ("received", "accepted", "duplicate", "quarantined")
+    }
+    reasons = report.reasons.group_by("reason").agg(pl.col("events").sum()).sort("events", descending=True)
+    return {
+        "dagster/row_count": counts["accepted"],
+        **counts,
+        "received_until": now.isoformat(),
+        "touched_dates": dg.MetadataValue.json([day.isoformat() for day in sorted(_dates(touched))]),
+        "files": preview(report.files),
+        "quarantined_by_reason": bars(reasons, "reason", "events"),
+    }

@@ -1,0 +1,105 @@
+"""What every asset has in common: owners, freshness, and how rows and money are shown in metadata."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+import dagster as dg
+import polars as pl
+
+# Assets are annotated with the bare class: with another, a range run fails in the default IO manager.
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+    Result = dg.MaterializeResult[None]
+else:
+    Result = dg.MaterializeResult
+
+T = TypeVar("T")
+
+OWNERS = ["team:billing-platform"]
+PREVIEW_ROWS = 12
+
+
+def fresh(hours: float) -> dg.FreshnessPolicy:
+    """Late after ``hours``, a warning after three quarters of them."""
+    return dg.FreshnessPolicy.time_window(
+        fail_window=timedelta(hours=hours), warn_window=timedelta(hours=hours * 0.75)
+    )
+
+
+def preview(frame: pl.DataFrame, rows: int = PREVIEW_ROWS) -> dg.MarkdownMetadataValue:
+    """The first rows as a Markdown table; numbers as exact text."""
+    if frame.is_empty():
+        return dg.MetadataValue.md("_no rows_")
+    shown = frame.head(rows).select(pl.all().cast(pl.String, strict=False).fill_null(""))
+    cells = [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in shown.iter_rows()]
+    lines = [shown.columns, ["---"] * shown.width, *cells]
+    more = f"\n\n_{frame.height - rows} more rows_" if frame.height > rows else ""
+    return dg.MetadataValue.md("\n".join(f"| {' | '.join(line)} |" for line in lines) + more)
+
+
+def bars(frame: pl.DataFrame, label: str, value: str, width: int = 40) -> dg.MarkdownMetadataValue:
+    """A bar chart in text of an integer column, longest bar ``width`` characters."""
+    if frame.is_empty():
+        return dg.MetadataValue.md("_nothing to plot_")
+    longest = max(int(frame[value].cast(pl.Int64).max() or 0), 1)  # type: ignore[arg-type]  # an integer column's maximum
+    rows = [
+        f"{name!s:<24} {'█' * max(round(width * number / longest), number > 0)} {number:,}"
+        for name, number in frame.select(label, value).iter_rows()
+    ]
+    return dg.MetadataValue.md("```text\n" + "\n".join(rows) + "\n```")
+
+
+def keys_of(context: dg.AssetExecutionContext) -> tuple[date, date]:
+    """First and last partition of this run, as dates."""
+    keys = [date.fromisoformat(key) for key in context.partition_keys]
+    return min(keys), max(keys)
+
+
+def mark(
+    context: dg.AssetExecutionContext,
+    key: dg.AssetKey,
+    partitions: Iterable[str],
+    metadata: Mapping[str, str],
+) -> None:
+    """Tell the instance that these partitions of ``key`` have changed: what is downstream is out of date."""
+    for partition in partitions:
+        context.log_event(dg.AssetMaterialization(key, partition=partition, metadata=dict(metadata)))
+
+
+def newest(
+    instance: dg.DagsterInstance, key: dg.AssetKey, partitions: Collection[str] | None = None
+) -> dict[str, int]:
+    """Partition -> storage id of its latest materialisation; ids grow with time over all assets."""
+    event = dg.DagsterEventType.ASSET_MATERIALIZATION
+    wanted = None if partitions is None else set(partitions)
+    return dict(instance.get_latest_storage_id_by_partition(key, event, wanted))
+
+
+def pending(
+    instance: dg.DagsterInstance,
+    marks: dg.AssetKey,
+    done: dg.AssetKey,
+    partitions: Collection[str] | None = None,
+) -> dict[str, int]:
+    """Partitions of ``done`` that were marked after they last ran, with the mark's storage id."""
+    finished = newest(instance, done, partitions)
+    return {
+        partition: storage_id
+        for partition, storage_id in newest(instance, marks, partitions).items()
+        if storage_id > finished.get(partition, 0)
+    }
+
+
+def until_unmarked(context: dg.AssetExecutionContext, marks: dg.AssetKey, work: Callable[[], T]) -> T:
+    """Do ``work``, and again if a partition of this run was marked anew meanwhile.
+
+    A materialisation is younger than every mark before it, also than one that came after its input was read.
+    """
+    while True:
+        seen = newest(context.instance, marks, context.partition_keys)
+        result = work()
+        if newest(context.instance, marks, context.partition_keys) == seen:
+            return result

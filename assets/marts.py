@@ -1,0 +1,93 @@
+"""The dbt project as assets: staging, intermediate and marts of released tenants; its tests are checks."""
+# No postponed annotations here: Dagster reads the types of config and resources when it is imported.
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import (
+    DagsterDbtTranslator,
+    DagsterDbtTranslatorSettings,
+    DbtCliResource,
+    DbtProject,
+    dbt_assets,
+)
+from pydantic import Field
+
+from assets.billing import INVOICES
+from assets.ingestion import LANDING
+from assets.kit import OWNERS, fresh
+from assets.quality import RELEASE
+from assets.resources import Platform, TenantsConfig
+from assets.steps.marts import DBT, PROJECT, dbt_environment, manifest
+
+MANIFEST = manifest()
+_WRITTEN_BY = {
+    "ingestion_file": LANDING,
+    "quarantine_summary": LANDING,
+    "release": RELEASE,
+    "reconciliation": RELEASE,
+}
+
+
+PUBLISHED = dg.AssetKey(["marts", "fct_invoice"])
+"""The mart whose age stands for that of all: one run builds them together."""
+
+
+class MartsConfig(TenantsConfig):
+    """What to publish; empty means everything that is released."""
+
+    periods_from: str = Field(
+        default="", description="First month, e.g. '2023-11'.", pattern=r"^(\d{4}-\d{2})?$"
+    )
+    periods_to: str = Field(default="", description="Last month, included.", pattern=r"^(\d{4}-\d{2})?$")
+
+    def as_vars(self) -> str:
+        """The project's vars as JSON."""
+        given: dict[str, Any] = {"tenants": self.tenants}
+        given |= {name: value for name in ("periods_from", "periods_to") if (value := getattr(self, name))}
+        return json.dumps(given)
+
+
+class _Translator(DagsterDbtTranslator):
+    """Names and groups as the other assets have them; a source is the asset that writes its table."""
+
+    def get_asset_spec(
+        self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
+    ) -> dg.AssetSpec:
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        resource = self.get_resource_props(manifest, unique_id)
+        if resource["resource_type"] == "source":
+            return spec.replace_attributes(key=_WRITTEN_BY.get(resource["name"], INVOICES))
+        layer = resource["fqn"][1] if resource["resource_type"] == "model" else resource["resource_type"]
+        return spec.replace_attributes(
+            key=dg.AssetKey([layer, resource["name"]]),
+            group_name="marts",
+            owners=OWNERS,
+            kinds={"dbt", "postgres"},
+            freshness_policy=fresh(26),
+        )
+
+
+@dbt_assets(
+    manifest=MANIFEST,
+    name="dbt_models",
+    dagster_dbt_translator=_Translator(DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True)),
+    pool="marts",
+)
+def dbt_models(
+    context: dg.AssetExecutionContext, config: MartsConfig, platform: Platform, dbt: DbtCliResource
+) -> Iterator[Any]:
+    """``dbt build`` of the models asked for: each model, then its tests."""
+    settings = platform.settings
+    target = settings.home / "dbt" / context.run_id
+    with dbt_environment(settings):
+        yield from dbt.cli(
+            ["build", "--vars", config.as_vars()], context=context, target_path=target
+        ).stream()
+
+
+def dbt_resource() -> DbtCliResource:
+    """The dbt of this environment on the project of this checkout."""
+    return DbtCliResource(project_dir=str(PROJECT), profiles_dir=str(PROJECT), dbt_executable=DBT)

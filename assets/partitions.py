@@ -1,0 +1,73 @@
+"""Every partitions definition of the platform. Time is the partition; tenants are a filter in run config."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+FIRST_DAY = date(2023, 1, 1)
+"""Partitions begin here. The first one also holds whatever is older, so that no event lies outside of all."""
+
+EARLIEST = date(1970, 1, 1)
+"""Where the first monthly partition begins to look for periods."""
+
+DAILY = dg.DailyPartitionsDefinition(start_date=FIRST_DAY.isoformat(), end_offset=2)
+"""Event dates (UTC). Two beyond the last whole day: today and, as events may be 24 hours ahead, tomorrow."""
+
+MONTHLY = dg.MonthlyPartitionsDefinition(start_date=FIRST_DAY.isoformat(), end_offset=1)
+"""Months in which billing periods close, up to the open one."""
+
+
+def month_of(day: date) -> date:
+    """The first day of that day's month."""
+    return day.replace(day=1)
+
+
+def following_month(month: date) -> date:
+    """The first day of the month after."""
+    return month_of(month.replace(day=28) + timedelta(days=4))
+
+
+def months_between(first: date, last: date) -> list[date]:
+    """First days of all months from ``first``'s to ``last``'s, both included."""
+    months = [month_of(first)]
+    while months[-1] < month_of(last):
+        months.append(following_month(months[-1]))
+    return months
+
+
+def daily_keys(days: Collection[date], today: date) -> list[str]:
+    """Daily partitions that hold these event dates, in order; a date beyond tomorrow has none yet."""
+    last = today + timedelta(days=1)
+    return sorted({max(day, FIRST_DAY).isoformat() for day in days if day <= last})
+
+
+def monthly_keys(months: Collection[date], today: date) -> list[str]:
+    """Monthly partitions of these months, in order; a month that has not begun has none yet."""
+    return sorted({month_of(max(month, FIRST_DAY)).isoformat() for month in months if month <= today})
+
+
+def contiguous(keys: Collection[str], *, monthly: bool = False) -> list[tuple[str, str]]:
+    """First and last keys of the gapless ranges that make up ``keys``: one run each, no other partition."""
+    days = sorted(date.fromisoformat(key) for key in keys)
+    if not days:
+        return []
+
+    def following(day: date) -> date:
+        return following_month(day) if monthly else day + timedelta(days=1)
+
+    breaks = [(one, other) for one, other in pairwise(days) if following(one) != other]
+    firsts = [days[0], *(other for _, other in breaks)]
+    lasts = [*(one for one, _ in breaks), days[-1]]
+    return [(first.isoformat(), last.isoformat()) for first, last in zip(firsts, lasts, strict=True)]
+
+
+def range_tags(first: str, last: str) -> dict[str, str]:
+    """Run tags that make one run of all partitions from ``first`` to ``last``."""
+    return {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}

@@ -1,0 +1,51 @@
+"""What assets reach the world through, and the run config they share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from pydantic import Field, field_validator
+
+from valueverse.platform.lake import Lake
+from valueverse.platform.settings import TENANT_KEY, Settings, get_settings
+from valueverse.platform.warehouse import connect
+
+if TYPE_CHECKING:
+    import psycopg
+
+
+class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]  # Dagster's generic parameter is for IO managers
+    """Settings, lake and warehouse of this process's environment (``VALUEVERSE_*``)."""
+
+    @property
+    def settings(self) -> Settings:
+        """Folders, addresses and ports."""
+        return get_settings()
+
+    @property
+    def lake(self) -> Lake:
+        """The Delta tables."""
+        return Lake(self.settings.lake_url)
+
+    def warehouse(self) -> psycopg.Connection[tuple[object, ...]]:
+        """A connection as the builder, the one login that writes ``billing``; the caller closes it."""
+        return connect(self.settings, "builder")
+
+
+class TenantsConfig(dg.Config):
+    """Which tenants a run is for: a backfill of some tenants is the same backfill with a filter."""
+
+    tenants: list[str] = Field(default=[], description="Tenant keys; empty means all of them.")
+
+    @field_validator("tenants")
+    @classmethod
+    def _are_keys(cls, tenants: list[str]) -> list[str]:
+        wrong = [tenant for tenant in tenants if not TENANT_KEY.fullmatch(tenant)]
+        if wrong:
+            raise ValueError(f"tenants: {wrong[0]!r} is not a tenant key ([a-z0-9][a-z0-9_.-]{{0,62}})")
+        return tenants
+
+    def chosen(self) -> list[str] | None:
+        """The tenants asked for, or None for all."""
+        return sorted(set(self.tenants)) or None

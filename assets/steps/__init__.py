@@ -1,0 +1,1 @@
+"""Where the library and the world meet, without Dagster: plain functions for assets, commands and benches."""

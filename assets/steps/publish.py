@@ -1,0 +1,41 @@
+"""What an ingestion did to each file, for those who read the warehouse."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from valueverse.platform.warehouse import copy_frame
+
+if TYPE_CHECKING:
+    import polars as pl
+    import psycopg
+
+    from assets.steps.ingest import IngestionReport
+
+_KEYS = {
+    "billing.ingestion_file": ("tenant_id", "file_hash", "file"),
+    "billing.quarantine_summary": ("tenant_id", "file_hash", "file", "reason"),
+}
+
+
+def publish_ingestion(connection: psycopg.Connection[Any], report: IngestionReport) -> None:
+    """Write the report's files and reasons; telling the same file again changes nothing."""
+    with connection.transaction():
+        _upsert(connection, "billing.ingestion_file", report.files)
+        _upsert(connection, "billing.quarantine_summary", report.reasons)
+
+
+def _upsert(connection: psycopg.Connection[Any], table: str, frame: pl.DataFrame) -> None:
+    if frame.is_empty():
+        return
+    staged = f"pg_temp.{table.partition('.')[2]}"
+    key = _KEYS[table]
+    columns = ", ".join(frame.columns)
+    renewed = ", ".join(f"{name} = excluded.{name}" for name in frame.columns if name not in key)
+    # Names of tables and columns are literals of this project; no word of a user is among them.
+    connection.execute(f"create temporary table {staged} (like {table}) on commit drop")
+    copy_frame(connection, staged, frame)
+    connection.execute(
+        f"insert into {table} ({columns}) select {columns} from {staged} "  # noqa: S608 - see above
+        f"on conflict ({', '.join(key)}) do update set {renewed}"
+    )

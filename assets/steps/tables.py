@@ -1,0 +1,12 @@
+"""The tables of the lake."""
+
+from __future__ import annotations
+
+from valueverse.events.schema import BILLING_FACTS, EVENTS, QUARANTINE
+from valueverse.metering.schema import USAGE
+from valueverse.platform.lake import LakeTable
+
+EVENTS_TABLE = LakeTable("events", EVENTS, "event_date")
+QUARANTINE_TABLE = LakeTable("quarantine", QUARANTINE, "received_date")
+USAGE_TABLE = LakeTable("usage", USAGE, "event_date")
+BILLING_FACTS_TABLE = LakeTable("billing_facts", BILLING_FACTS)

@@ -1,0 +1,131 @@
+"""Which partitions a delivery touches: event dates whose usage changes, and months whose invoices may."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import polars as pl
+from valueverse.subscriptions.timeline import build_timeline
+
+from assets.partitions import month_of
+from assets.steps.tables import BILLING_FACTS_TABLE, EVENTS_TABLE
+from valueverse.catalog.history import CatalogHistory
+from valueverse.subscriptions.periods import periods
+from valueverse.subscriptions.zones import local_date
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from valueverse.platform.lake import Lake
+
+CATALOG = "billing.catalog.published"
+
+
+def touched_between(lake: Lake, after: datetime, until: datetime) -> pl.DataFrame:
+    """What events received in (after, until] touch: tenant, event_date, has_usage.
+
+    That is each event's own date, the date of what it amends, and under a new catalog every date of that
+    tenant with events since. It is told from the lake alone, so a delivery whose run was killed is told by
+    the next one. ``has_usage`` is false for dates that only billing events touch.
+    """
+    received = pl.col("received_at").is_between(after, until, closed="right")
+    columns = ["tenant", "source", "type", "time", "event_date", "replaces"]
+    new = lake.scan(EVENTS_TABLE).filter(received).select(columns).collect()
+    is_usage = ~pl.col("type").str.starts_with("billing.")
+    marked = ["tenant", "event_date", is_usage.alias("has_usage")]
+    if new.is_empty():
+        return new.select(marked)
+    amended = new.lazy().filter(pl.col("replaces").is_not_null())
+    originals = (
+        lake.scan(EVENTS_TABLE)
+        .select("tenant", "source", "id", "type", "event_date")
+        .join(
+            amended, left_on=["tenant", "source", "id"], right_on=["tenant", "source", "replaces"], how="semi"
+        )
+    )
+    published = (
+        new.lazy()
+        .filter(pl.col("type") == CATALOG)
+        .group_by("tenant")
+        .agg(pl.col("time").min().alias("_since"))
+    )
+    under_catalog = (
+        lake.scan(EVENTS_TABLE)
+        .select("tenant", "type", "event_date")
+        .unique()
+        .join(published, on="tenant")
+        .filter(pl.col("event_date") >= pl.col("_since").dt.date())
+    )
+    return (
+        pl.concat([new.lazy().select(marked), originals.select(marked), under_catalog.select(marked)])
+        .group_by("tenant", "event_date")
+        .agg(pl.col("has_usage").any())
+        .sort("tenant", "event_date")
+        .collect(engine="streaming")
+    )
+
+
+def touched_months(lake: Lake, touched: pl.DataFrame, now: datetime) -> list[date]:
+    """Months of periods and usage that ``touched`` (a frame of ``touched_between``) may change.
+
+    A month counts if a period starts or closes in it. A billing event reaches every later period of its
+    tenant, up to the subscription's end or ``now``; usage reaches the period it lies in, and its own month.
+    Months are the tenant's own, as a billing run understands them.
+    """
+    if touched.is_empty():
+        return []
+    facts = lake.scan(BILLING_FACTS_TABLE).collect()
+    spans = _period_spans(facts, touched, now)
+    changed = (
+        facts.select("tenant", pl.col("time").dt.date().alias("event_date"))
+        .join(touched, on=["tenant", "event_date"], how="semi")
+        .group_by("tenant")
+        .agg(pl.col("event_date").min().alias("_changed"))
+    )
+    days = touched.select("tenant", pl.col("event_date").alias("_day")).sort("_day")
+    hit = (
+        spans.join(changed, on="tenant", how="left")
+        .sort("reach_from")
+        .join_asof(days, left_on="reach_from", right_on="_day", by="tenant", strategy="forward")
+        .filter((pl.col("_day") <= pl.col("reach_to")) | (pl.col("_changed") <= pl.col("reach_to")))
+    )
+    used = touched.filter("has_usage")["event_date"]
+    found = pl.concat([used, hit["starts"], hit["closes"]]).dt.truncate("1mo").unique().to_list()
+    return sorted(month for month in found if month <= month_of(now.date()))
+
+
+def _period_spans(facts: pl.DataFrame, touched: pl.DataFrame, now: datetime) -> pl.DataFrame:
+    """Tenant, starts, closes (local dates), reach_from, reach_to of periods that touched dates may reach.
+
+    The reach is in event dates, which are UTC: a day wider on each side covers the offset of any time zone.
+    """
+    since = datetime.combine(touched["event_date"].min(), datetime.min.time(), UTC)  # type: ignore[arg-type]
+    since -= timedelta(days=2)
+    timeline = build_timeline(facts, CatalogHistory.from_facts(facts).plans, None)
+    day = timedelta(days=1)
+    schedule = (
+        timeline.segments.join(touched.select("tenant").unique(), on="tenant", how="semi")
+        .filter(pl.col("to").is_null() | (pl.col("to") > since), pl.col("from") < now + day)
+        .with_row_index("key")
+        .select(
+            "key", "tenant", "every", "unit", "align", "anchor", "timezone",
+            pl.max_horizontal("from", pl.lit(since)).alias("window_from"),
+            pl.min_horizontal(pl.col("to").fill_null(now + day), pl.lit(now + day)).alias("window_to"),
+            pl.col("from").alias("start"),
+            pl.col("to").alias("end"),
+        )
+        .filter(pl.col("window_from") < pl.col("window_to"))
+    )  # fmt: skip
+    own = schedule.select("key", "tenant").join(timeline.tenants.select("tenant", "timezone"), on="tenant")
+    found = periods(schedule.drop("tenant")).join(own, on="key")
+    last = pl.col("to").dt.offset_by("-1us")
+    return local_date(
+        local_date(found, pl.col("from"), "timezone", "starts"), last, "timezone", "closes"
+    ).select(
+        "tenant",
+        "starts",
+        "closes",
+        (pl.col("from").dt.date() - pl.duration(days=1)).alias("reach_from"),
+        (pl.col("to").dt.date() + pl.duration(days=1)).alias("reach_to"),
+    )

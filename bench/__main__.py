@@ -1,0 +1,54 @@
+"""``make bench``: run the rows of the performance table and write bench/results.json.
+
+Every row is a ratio against a peer or a limit measured in the same run on the same data; absolute seconds are printed
+for orientation only. A row that misses its goal is shown, never hidden, and does not fail the run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from bench import ingest, rating
+
+SUITES = {"rating": rating.run, "ingest": ingest.run}
+RESULTS = Path(__file__).parent / "results.json"
+
+
+def main() -> None:
+    """Measure, print the table, and keep the figures of this size beside those of other sizes."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--size", choices=["small", "full"], default="small", help="small: up to 2 M events; full: 20 M")
+    parser.add_argument("--suite", choices=sorted(SUITES), action="append", help="only these suites (default: all)")
+    arguments = parser.parse_args()
+    console = Console()
+    rows: list[dict[str, object]] = []
+    for name in arguments.suite or list(SUITES):
+        with console.status(f"measuring {name} at size {arguments.size} ..."):
+            rows += SUITES[name](arguments.size)
+    machine = {
+        "cores": psutil.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30),
+        "python": platform.python_version(),
+        **{package: version(package) for package in ("polars", "duckdb", "deltalake", "pyarrow")},
+    }
+    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    kept[arguments.size] = {"machine": machine, "rows": rows}
+    RESULTS.write_text(json.dumps(kept, indent=2) + "\n")
+    table = Table(title=f"ValueVerse, size {arguments.size} ({machine['cores']} cores)")
+    for heading in ("row", "events", "ours s", "peer s", "ratio", "goal", "note"):
+        table.add_column(heading, justify="left" if heading in {"row", "note"} else "right")
+    for row in rows:
+        table.add_row(*(str(row.get(key, "")) for key in ("row", "events", "ours_seconds", "peer_seconds", "ratio", "goal", "note")))
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()

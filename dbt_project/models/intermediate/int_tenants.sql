@@ -1,0 +1,7 @@
+with
+
+tenants as (
+    select * from {{ ref('stg_tenants') }}
+)
+
+select * from tenants

@@ -1,0 +1,21 @@
+with
+
+usage_daily as (
+    select * from {{ ref('int_usage_daily') }}
+),
+
+final as (
+    select
+        tenant_id,
+        usage_date,
+        usage_month,
+        customer_key,
+        subscription_key,
+        meter_key,
+        dimensions,
+        quantity,
+        event_count
+    from usage_daily
+)
+
+select * from final

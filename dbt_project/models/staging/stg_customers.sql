@@ -1,0 +1,26 @@
+with
+
+source as (
+    select * from {{ source('billing', 'customer') }}
+),
+
+renamed as (
+    select
+        ---------- ids
+        tenant_id,
+        customer as customer_key,
+        ---------- text
+        name as customer_name,
+        email,
+        currency,
+        timezone,
+        country,
+        ---------- documents
+        metadata,
+        ---------- times
+        created_at,
+        updated_at
+    from source
+)
+
+select * from renamed

@@ -1,0 +1,19 @@
+with
+
+source as (
+    select * from {{ source('billing', 'invoice_void') }}
+),
+
+renamed as (
+    select
+        ---------- ids
+        tenant_id,
+        invoice_id,
+        ---------- text
+        reason as void_reason,
+        ---------- times
+        voided_at
+    from source
+)
+
+select * from renamed

@@ -1,0 +1,21 @@
+with
+
+source as (
+    select * from {{ source('billing', 'release') }}
+),
+
+renamed as (
+    select
+        ---------- ids
+        tenant_id,
+        period,
+        run_id,
+        ---------- text
+        status as release_status,
+        reason as release_reason,
+        ---------- times
+        decided_at
+    from source
+)
+
+select * from renamed

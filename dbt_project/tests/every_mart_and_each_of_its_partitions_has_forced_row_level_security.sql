@@ -1,0 +1,8 @@
+-- depends_on: {{ ref('dim_tenant') }} {{ ref('fct_invoice') }} {{ ref('fct_invoice_line') }}
+select relations.oid::regclass as table_name
+from pg_class as relations
+inner join pg_namespace as schemas on relations.relnamespace = schemas.oid
+where
+    relations.relkind in ('r', 'p')
+    and schemas.nspname = 'marts'
+    and not (relations.relrowsecurity and relations.relforcerowsecurity)

@@ -1,0 +1,147 @@
+"""Run, here and now, whatever is out of date: the sensors' work without waiting for them.
+
+``python -m pipelines.catch_up`` runs the jobs of this code location on the Dagster instance of the
+environment, each partition range as one run, and tells each step on standard output as one JSON object per
+line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from assets.partitions import range_tags
+from pipelines.definitions import defs
+from pipelines.jobs import marts_config
+from pipelines.pending import pending_days, pending_marts, pending_months, pending_releases, ranges
+from valueverse.platform import dagster_home, processes
+from valueverse.platform.settings import get_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from valueverse.platform.settings import Settings
+
+STAGES = ("ingestion", "usage", "billing", "release", "marts")
+LAUNCHER = {"valueverse/launched_by": "catch_up"}
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One run of a job: what it covered, how it ended, how long it took, and why it failed."""
+
+    stage: str
+    partitions: str
+    run_id: str
+    seconds: float
+    ok: bool
+    error: str = ""
+
+
+class StepFailedError(Exception):
+    """A run failed; what it was about stands in the step that was told last."""
+
+
+def catch_up(instance: dg.DagsterInstance, tell: Callable[[Step], None], until: str = STAGES[-1]) -> None:
+    """Ingest, then run every pending partition range stage by stage, up to and including ``until``.
+
+    Raises:
+        StepFailedError: a run failed; later stages wait for the next time.
+    """
+    _forget_killed_runs(instance)
+    last = STAGES.index(until)
+    _run(instance, tell, "ingestion")
+    if last >= 1:
+        for (first, final), _ in ranges(pending_days(instance)):
+            _run(instance, tell, "usage", (first, final))
+    if last >= 2:
+        for (first, final), _ in ranges(pending_months(instance), monthly=True):
+            _run(instance, tell, "billing", (first, final))
+    if last >= 3:
+        for (first, final), _ in ranges(pending_releases(instance), monthly=True):
+            _run(instance, tell, "release", (first, final))
+    if last >= 4 and (months := pending_marts(instance)):
+        _run(instance, tell, "marts", config=marts_config(min(months), max(months)))
+
+
+def _run(
+    instance: dg.DagsterInstance,
+    tell: Callable[[Step], None],
+    stage: str,
+    partitions: tuple[str, str] | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> None:
+    tags: Mapping[str, str] = {**LAUNCHER, **(range_tags(*partitions) if partitions else {})}
+    began = time.perf_counter()
+    result = defs.resolve_job_def(f"{stage}_job").execute_in_process(
+        run_config={**QUIET, **(config or {})}, instance=instance, tags=tags, raise_on_error=False
+    )
+    failures = [event for event in result.all_events if event.is_failure]
+    step = Step(
+        stage,
+        "...".join(dict.fromkeys(partitions)) if partitions else "",
+        result.run_id,
+        round(time.perf_counter() - began, 3),
+        result.success,
+        _reason(failures),
+    )
+    tell(step)
+    if not result.success:
+        raise StepFailedError(step.error)
+
+
+def _reason(failures: list[dg.DagsterEvent]) -> str:
+    for event in failures:
+        if event.is_step_failure and event.step_failure_data.error:
+            error = event.step_failure_data.error
+            cause = error.cause or error
+            return cause.message.strip()
+    return failures[0].message or "" if failures else ""
+
+
+def _forget_killed_runs(instance: dg.DagsterInstance) -> None:
+    """Fail the runs of an earlier catch-up that was killed, so that their places in the pools come free.
+
+    The caller holds the lock of catch-ups: an unfinished run of ours has no process any more.
+    """
+    unfinished = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]
+    for run in instance.get_runs(dg.RunsFilter(tags=LAUNCHER, statuses=unfinished)):
+        instance.report_run_failed(run, "The process of this run was killed.")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+
+
+def _tell(step: Step) -> None:
+    sys.stdout.write(json.dumps(asdict(step)) + "\n")
+    sys.stdout.flush()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run up to the stage asked for; 0 if every run succeeded."""
+    parser = argparse.ArgumentParser(prog="python -m pipelines.catch_up", description=__doc__)
+    parser.add_argument("--until", choices=STAGES, default=STAGES[-1], help="last stage to run")
+    chosen = parser.parse_args(arguments)
+    settings = get_settings()
+    _use_instance(settings)
+    with processes.locked(settings.run / "catch_up.lock", 600), dg.DagsterInstance.get() as instance:
+        try:
+            catch_up(instance, _tell, chosen.until)
+        except StepFailedError:
+            return 1
+    return 0
+
+
+def _use_instance(settings: Settings) -> None:
+    dagster_home.prepare(settings)
+    os.environ.update(dagster_home.environment(settings))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,28 @@
+"""The code location that ``workspace.yaml`` names. Loading it needs no server."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from assets import billing, ingestion, marts, metering, quality
+from assets.resources import Platform
+from pipelines.jobs import JOBS
+from pipelines.schedules import SCHEDULES
+from pipelines.sensors import SENSORS
+
+defs = dg.Definitions(
+    assets=[
+        ingestion.landing,
+        ingestion.events,
+        ingestion.billing_facts,
+        ingestion.periods,
+        metering.usage,
+        billing.invoices,
+        quality.release,
+        marts.dbt_models,
+    ],
+    resources={"platform": Platform(), "dbt": marts.dbt_resource()},
+    jobs=JOBS,
+    schedules=SCHEDULES,
+    sensors=SENSORS,
+)

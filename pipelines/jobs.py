@@ -1,0 +1,62 @@
+"""One job per stage of the way from files to marts; the checks of an asset run with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from assets.billing import INVOICES
+from assets.ingestion import FACTS, LANDING
+from assets.metering import USAGE
+from assets.partitions import DAILY, MONTHLY
+from assets.quality import RELEASE
+
+# Concurrency is by pool, not by process: one run's steps are few and follow each other.
+ONE_PROCESS = dg.in_process_executor
+
+ingestion_job = dg.define_asset_job(
+    "ingestion_job",
+    selection=dg.AssetSelection.assets(LANDING, FACTS),
+    description="Take the landing files into the lake and mark the partitions they touch.",
+    executor_def=ONE_PROCESS,
+)
+
+usage_job = dg.define_asset_job(
+    "usage_job",
+    selection=dg.AssetSelection.assets(USAGE),
+    partitions_def=DAILY,
+    description="Derive typed usage of a range of event dates.",
+    executor_def=ONE_PROCESS,
+)
+
+billing_job = dg.define_asset_job(
+    "billing_job",
+    selection=dg.AssetSelection.assets(INVOICES),
+    partitions_def=MONTHLY,
+    description="Bill a range of months: every period that closes in them.",
+    executor_def=ONE_PROCESS,
+)
+
+release_job = dg.define_asset_job(
+    "release_job",
+    selection=dg.AssetSelection.assets(RELEASE),
+    partitions_def=MONTHLY,
+    description="Reconcile a range of months and decide which tenants may be published.",
+    executor_def=ONE_PROCESS,
+)
+
+marts_job = dg.define_asset_job(
+    "marts_job",
+    selection=dg.AssetSelection.groups("marts"),
+    description="Build the marts of released tenants; config narrows it to tenants and months.",
+    executor_def=ONE_PROCESS,
+)
+
+
+def marts_config(first: str, last: str) -> dict[str, Any]:
+    """Run config of ``marts_job`` for the months from ``first`` to ``last`` (monthly partition keys)."""
+    return {"ops": {"dbt_models": {"config": {"periods_from": first[:7], "periods_to": last[:7]}}}}
+
+
+JOBS = [ingestion_job, usage_job, billing_job, release_job, marts_job]

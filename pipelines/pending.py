@@ -1,0 +1,56 @@
+"""Which partitions are out of date: those whose mark, or input, is newer than they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from assets.billing import INVOICES
+from assets.ingestion import EVENTS, PERIODS
+from assets.kit import newest, pending
+from assets.marts import PUBLISHED
+from assets.metering import USAGE
+from assets.partitions import contiguous
+from assets.quality import RELEASE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import dagster as dg
+
+Range = tuple[str, str]
+
+
+def pending_days(instance: dg.DagsterInstance) -> dict[str, int]:
+    """Event dates whose usage is older than the delivery that touched them."""
+    return pending(instance, EVENTS, USAGE)
+
+
+def pending_months(instance: dg.DagsterInstance) -> dict[str, int]:
+    """Months whose invoices are older than the billing events or usage that touched them."""
+    return pending(instance, PERIODS, INVOICES)
+
+
+def ranges(partitions: Mapping[str, int], *, monthly: bool = False) -> list[tuple[Range, str]]:
+    """One gapless range per run, each with a run key.
+
+    The run key names the newest mark in the range: the same marks ask for a run once, also when that run
+    fails (a range that can never succeed must not be asked for on every tick), and a new delivery asks
+    again.
+    """
+    found = []
+    for first, last in contiguous(partitions.keys(), monthly=monthly):
+        newest_mark = max(mark for partition, mark in partitions.items() if first <= partition <= last)
+        found.append(((first, last), f"{first}:{last}:{newest_mark}"))
+    return found
+
+
+def pending_releases(instance: dg.DagsterInstance) -> dict[str, int]:
+    """Months whose release was decided before their latest invoices."""
+    return pending(instance, INVOICES, RELEASE)
+
+
+def pending_marts(instance: dg.DagsterInstance) -> dict[str, int]:
+    """Months that were released, or held, after the marts were last built."""
+    found = instance.fetch_materializations(PUBLISHED, limit=1).records
+    built = found[0].storage_id if found else 0
+    return {month: decided for month, decided in newest(instance, RELEASE).items() if decided > built}

@@ -1,0 +1,123 @@
+"""What runs because something changed: exactly the partitions that were touched, once per change."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from assets.partitions import range_tags
+from pipelines.alerts import alert_on_check_failure, alert_on_run_failure
+from pipelines.jobs import billing_job, ingestion_job, marts_config, marts_job, release_job, usage_job
+from pipelines.pending import pending_days, pending_marts, pending_months, pending_releases, ranges
+from valueverse.platform.settings import get_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+UNFINISHED = ".part"
+
+
+def landing_state(landing: Path) -> str:
+    """Digest of the finished files' names, sizes and times; empty when there is none."""
+    if not landing.is_dir():
+        return ""
+    files = sorted(
+        path for path in landing.rglob("*") if path.is_file() and not path.name.endswith(UNFINISHED)
+    )
+    told = []
+    for path in files:
+        stat = path.stat()
+        told.append(f"{path.relative_to(landing)}:{stat.st_size}:{stat.st_mtime_ns}")
+    return hashlib.sha256("\n".join(told).encode()).hexdigest() if told else ""
+
+
+@dg.sensor(
+    job=ingestion_job,
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Asks for an ingestion when the landing folder has changed.",
+)
+def landing_changed(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    """One run per state of the folder."""
+    state = landing_state(get_settings().landing)
+    if not state or state == context.cursor:
+        return dg.SkipReason("The landing folder holds nothing new.")
+    return dg.SensorResult(run_requests=[dg.RunRequest(run_key=state)], cursor=state)
+
+
+@dg.sensor(
+    job=usage_job,
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Asks for usage of exactly the event dates that deliveries have touched.",
+)
+def touched_days(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+    """One run per gapless range of touched dates."""
+    asked = [
+        dg.RunRequest(run_key=key, tags=range_tags(first, last))
+        for (first, last), key in ranges(pending_days(context.instance))
+    ]
+    return asked or dg.SkipReason("Usage of every date is newer than the deliveries that touched it.")
+
+
+@dg.sensor(
+    job=billing_job,
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Asks for invoices of exactly the months whose periods were touched, once usage is derived.",
+)
+def touched_months(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+    """One run per gapless range of touched months."""
+    if pending_days(context.instance):
+        return dg.SkipReason("Usage is still being derived.")
+    asked = [
+        dg.RunRequest(run_key=key, tags=range_tags(first, last))
+        for (first, last), key in ranges(pending_months(context.instance), monthly=True)
+    ]
+    return asked or dg.SkipReason("Invoices of every month are newer than what touched it.")
+
+
+@dg.sensor(
+    job=release_job,
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Asks for the release of exactly the months that were billed since it was decided.",
+)
+def billed_months(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+    """One run per gapless range of billed months."""
+    if pending_months(context.instance):
+        return dg.SkipReason("Billing is still to run.")
+    asked = [
+        dg.RunRequest(run_key=key, tags=range_tags(first, last))
+        for (first, last), key in ranges(pending_releases(context.instance), monthly=True)
+    ]
+    return asked or dg.SkipReason("Every release is newer than the invoices it is about.")
+
+
+@dg.sensor(
+    job=marts_job,
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Asks for the marts of the months that were released since they were built.",
+)
+def released_months(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """One run for all months from the first to the last."""
+    if pending_releases(context.instance):
+        return dg.SkipReason("Releases are still to be decided.")
+    months = pending_marts(context.instance)
+    if not months:
+        return dg.SkipReason("The marts show the newest releases.")
+    return dg.RunRequest(run_key=str(max(months.values())), run_config=marts_config(min(months), max(months)))
+
+
+SENSORS = [
+    landing_changed,
+    touched_days,
+    touched_months,
+    billed_months,
+    released_months,
+    alert_on_run_failure,
+    alert_on_check_failure,
+]

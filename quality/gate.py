@@ -1,0 +1,95 @@
+"""The gate before publishing: judge every tenant's month, then release it or hold it. One tenant never holds another."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from quality.expectations import judge
+from quality.period import Month
+from quality.rules import RULES
+from valueverse.platform.warehouse import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from valueverse.platform.settings import Settings
+
+_SENTENCES = {rule.name: rule.sentence for rule in RULES}
+
+
+def decide_release(
+    settings: Settings,
+    period: str,
+    tenants: Sequence[str] | None = None,
+    *,
+    run_id: str = "",
+    docs: Path | None = None,
+) -> pl.DataFrame:
+    """Judge the month of each tenant and write the decisions to ``billing.release``.
+
+    A tenant that breaks a rule is ``held`` and the reason names the rule, how many rows break it and one of them; a
+    rule that could not be judged holds every tenant. All others are ``released``. dbt publishes released months only.
+
+    Args:
+        settings: Where Postgres is.
+        period: ``2023-11`` or ``2023-11-01``.
+        tenants: Tenant keys; None decides for all tenants that exist.
+        run_id: Kept with the decision.
+        docs: Folder in which the data docs are built anew; None builds none.
+
+    Returns:
+        Frame (tenant, status, reason), sorted by tenant; reason is null when released.
+
+    Raises:
+        RefusalError: ``bad_period``; ``warehouse_unreachable``.
+    """
+    month = Month.parse(period)
+    with connect(settings, "builder") as connection:
+        known = [str(row[0]) for row in connection.execute("select tenant_id from billing.tenant order by 1")]
+    chosen = known if tenants is None else sorted(set(tenants) & set(known))
+    judgement = judge(settings, month, None if tenants is None else chosen, docs)
+    if docs is not None:
+        judgement.context.build_data_docs()
+    decisions = decisions_of(chosen, judgement.findings)
+    _write(settings, month, decisions, run_id)
+    return decisions
+
+
+def decisions_of(tenants: Sequence[str], findings: pl.DataFrame) -> pl.DataFrame:
+    """Frame (tenant, status, reason) of ``tenants`` from findings (tenant, rule, rows, example); null tenant = all."""
+    everyone = pl.DataFrame({"tenant": tenants}, schema={"tenant": pl.String})
+    unjudged = findings.filter(pl.col("tenant").is_null()).drop("tenant").join(everyone, how="cross")
+    reasons = (
+        pl.concat([findings.drop_nulls("tenant"), unjudged.select(findings.columns)])
+        .with_columns(sentence=pl.col("rule").replace(_SENTENCES))
+        .with_columns(
+            text=pl.when(pl.col("rows").is_null())
+            .then(pl.format("{}: {} (\"{}\")", "rule", "example", "sentence"))
+            .otherwise(pl.format("{}: {} row(s) break \"{}\", such as {}", "rule", "rows", "sentence", "example"))
+        )
+        .group_by("tenant")
+        .agg(pl.col("text").sort().str.join("; ").alias("reason"))
+    )
+    return (
+        everyone.join(reasons, on="tenant", how="left")
+        .with_columns(status=pl.when(pl.col("reason").is_null()).then(pl.lit("released")).otherwise(pl.lit("held")))
+        .select("tenant", "status", "reason")
+        .sort("tenant")
+    )
+
+
+def _write(settings: Settings, month: Month, decisions: pl.DataFrame, run_id: str) -> None:
+    moment = datetime.now(UTC)
+    rows = [(tenant, month.key, status, reason, run_id, moment) for tenant, status, reason in decisions.iter_rows()]
+    with connect(settings, "builder") as connection, connection.cursor() as cursor:
+        cursor.executemany(
+            "insert into billing.release (tenant_id, period, status, reason, run_id, decided_at) "
+            "values (%s, %s, %s, %s, %s, %s) on conflict (tenant_id, period) do update set "
+            "status = excluded.status, reason = excluded.reason, run_id = excluded.run_id, "
+            "decided_at = excluded.decided_at",
+            rows,
+        )

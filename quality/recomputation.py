@@ -1,0 +1,297 @@
+"""DuckDB's own reading of the lake: usage totals and line amounts in SQL, in whole units of 10^-18, without a float.
+
+DuckDB divides decimals as doubles, so decimals are taken as integers of 128 bits (``units``) and multiplied and divided
+as such; both operations round half away from zero at 18 decimals, as the billing rules say.
+"""
+
+from __future__ import annotations
+
+MACROS = """
+create macro units(number) as cast(replace(cast(cast(number as decimal(38, 18)) as varchar), '.', '') as hugeint);
+
+create macro halves(number) as {
+    'high': cast(abs(number) as hugeint) // 1000000000, 'low': cast(abs(number) as hugeint) % 1000000000
+};
+
+create macro join_halves(a, b) as
+    a.high * b.high + (a.high * b.low + a.low * b.high) // 1000000000
+    + (
+        ((a.high * b.low + a.low * b.high) % 1000000000) * 1000000000 + a.low * b.low + 500000000000000000
+    ) // 1000000000000000000;
+
+create macro times(a, b) as cast(sign(a) * sign(b) as hugeint) * join_halves(halves(a), halves(b));
+
+create macro long_division(a, b) as
+    (a // b) * 1000000000000000000
+    + (((a % b) * 1000000000) // b) * 1000000000
+    + (((((a % b) * 1000000000) % b) * 1000000000) // b)
+    + case when 2 * (((((a % b) * 1000000000) % b) * 1000000000) % b) >= b then 1 else 0 end;
+
+create macro over(a, b) as
+    cast(sign(a) * sign(b) as hugeint) * long_division(cast(abs(a) as hugeint), cast(abs(b) as hugeint));
+
+create macro floor_units(a) as
+    case when a >= 0 then (a // 1000000000000000000) else -((-a + 999999999999999999) // 1000000000000000000) end
+    * 1000000000000000000;
+
+create macro to_whole(a, mode) as case mode
+    when 'up' then -floor_units(-a)
+    when 'down' then floor_units(a)
+    when 'half_up' then cast(sign(a) as hugeint) * floor_units(cast(abs(a) as hugeint) + 500000000000000000)
+    else a
+end;
+"""
+
+# Which versions of which usage events were known when. An amendment waits for its original, hides it once both are
+# there, and is hidden by the next amendment of the same original.
+VERSIONS = """
+create view versions as
+with
+
+amendments as (
+    select
+        tenant,
+        source,
+        replaces as id,
+        min(received_at) as replaced_at
+    from lake_events
+    where replaces is not null
+    group by all
+),
+
+placed as (
+    select
+        event.*,
+        lead(event.received_at) over (
+            partition by event.tenant, event.source, coalesce(event.replaces, 'own ' || event.id), event.replaces is null
+            order by event.received_at, event.time, event.id
+        ) as next_amendment_at
+    from lake_events as event
+)
+
+select
+    event.tenant,
+    event.customer,
+    event.subscription,
+    event.type,
+    event.time,
+    event.received_at,
+    event.id,
+    event.data,
+    greatest(event.received_at, coalesce(original.received_at, event.received_at)) as known_from,
+    least(
+        coalesce(amended.replaced_at, 'infinity'::timestamptz), coalesce(event.next_amendment_at, 'infinity'::timestamptz)
+    ) as known_until
+from placed as event
+left join amendments as amended
+    on event.tenant = amended.tenant and event.source = amended.source and event.id = amended.id
+left join lake_events as original
+    on event.tenant = original.tenant and event.source = original.source and event.replaces = original.id
+where
+    not starts_with(event.type, 'billing.')
+    and event.data is not null
+    and event.customer is not null
+    and (event.replaces is null or original.id is not null);
+"""
+
+# One row per line and plan that may have priced it: several only when the subscription has changed its plan.
+LINE_EVENTS = """
+create view line_events as
+select
+    line.line_id,
+    term.plan,
+    term.version,
+    meter.aggregation,
+    event.time,
+    event.received_at,
+    event.id,
+    json_extract_string(event.data, meter.path) as value,
+    coalesce(json_extract_string(event.data, meter.operation), 'add') as operation
+from lines as line
+inner join charges as term
+    on
+        line.catalog_hash = term.catalog_hash
+        and line.charge = term.charge
+        and line.meter = term.meter
+        and (line.changed or (line.plan = term.plan and line.plan_version = term.version))
+inner join meters as meter
+    on line.catalog_hash = meter.catalog_hash and line.meter = meter.meter and meter.not_metered is null
+inner join versions as event
+    on
+        line.tenant = event.tenant
+        and line.customer = event.customer
+        and meter.event_type = event.type
+        and event.time >= line.service_from
+        and event.time < line.service_to
+        and event.known_from <= line.known_at
+        and event.known_until > line.known_at
+where
+    (
+        event.subscription = line.subscription
+        or (
+            event.subscription is null
+            and not exists (
+                select 1
+                from holders as other
+                where
+                    other.tenant = line.tenant
+                    and other.customer = line.customer
+                    and other.meter = line.meter
+                    and other.subscription <> line.subscription
+                    and event.time >= other.started_at
+                    and event.time < other.ended_at
+            )
+        )
+    )
+    and len(list_filter(
+        term.conditions, lambda c: json_extract_string(event.data, c.path) is distinct from c.value
+    )) = 0
+    and len(list_filter(term.rivals, lambda rival: len(list_filter(
+        rival, lambda c: json_extract_string(event.data, c.path) is distinct from c.value
+    )) = 0)) = 0
+    and len(list_filter(
+        term.splits,
+        lambda s: json_extract_string(event.data, s.path) is distinct from json_extract_string(line.dimensions, s.path)
+    )) = 0;
+"""
+
+QUANTITIES = """
+create view quantities as
+with
+
+counted as (
+    select line_id, plan, version, units(count(*)) as quantity, count(*) as events
+    from line_events
+    where aggregation = 'count'
+    group by all
+),
+
+numbered as (
+    select *, units(try_cast(value as decimal(38, 18))) as number
+    from line_events
+    where aggregation in ('sum', 'min', 'max', 'latest') and try_cast(value as decimal(38, 18)) is not null
+),
+
+aggregated as (
+    select
+        line_id,
+        plan,
+        version,
+        case any_value(aggregation)
+            when 'sum' then sum(number)
+            when 'min' then min(number)
+            when 'max' then max(number)
+            else last(number order by time, received_at, id)
+        end as quantity,
+        count(*) as events
+    from numbered
+    group by line_id, plan, version
+),
+
+held as (
+    select line_id, plan, version, value, last(operation order by time, received_at, id) as operation, count(*) as events
+    from line_events
+    where aggregation = 'unique_count' and value is not null and operation in ('add', 'remove')
+    group by line_id, plan, version, value
+),
+
+unique_values as (
+    select
+        line_id,
+        plan,
+        version,
+        units(count(*) filter (where operation = 'add')) as quantity,
+        cast(sum(events) as bigint) as events
+    from held
+    group by line_id, plan, version
+)
+
+select * from counted
+union all by name
+select * from aggregated
+union all by name
+select * from unique_values;
+"""
+
+PRICED = """
+create view priced as
+with
+
+converted as (
+    select
+        line.*,
+        term.* exclude (catalog_hash, charge, meter),
+        coalesce(quantity.events, 0) as events,
+        to_whole(
+            case
+                when term.divide_by is not null
+                    then over(greatest(coalesce(quantity.quantity, 0::hugeint), 0::hugeint), units(term.divide_by))
+                when term.multiply_by is not null
+                    then times(greatest(coalesce(quantity.quantity, 0::hugeint), 0::hugeint), units(term.multiply_by))
+                else greatest(coalesce(quantity.quantity, 0::hugeint), 0::hugeint)
+            end,
+            term.convert_round
+        ) as converted
+    from lines as line
+    inner join charges as term
+        on
+            line.catalog_hash = term.catalog_hash
+            and line.charge = term.charge
+            and line.meter = term.meter
+            and (line.changed or (line.plan = term.plan and line.plan_version = term.version))
+    inner join meters as meter
+        on line.catalog_hash = meter.catalog_hash and line.meter = meter.meter and meter.not_metered is null
+    left join quantities as quantity
+        on line.line_id = quantity.line_id and term.plan = quantity.plan and term.version = quantity.version
+),
+
+billable as (
+    select *, greatest(converted - coalesce(units(included), 0::hugeint), 0::hugeint) as billed from converted
+),
+
+walked as (
+    select
+        line_id,
+        plan_1 as plan,
+        version,
+        sum(
+            case
+                when model = 'graduated' and billed > units(tier.above)
+                    then times(
+                        least(billed, coalesce(units(tier.up_to), billed)) - units(tier.above), units(tier.unit)
+                    )
+                when model = 'volume' then times(billed, units(tier.unit))
+                else 0::hugeint
+            end
+            + units(tier.flat)
+        ) as amount
+    from (select * rename (plan_1 as plan_1), unnest(tiers) as tier from billable where model in ('graduated', 'volume'))
+    where
+        (billed > units(tier.above) or (billed = 0 and units(tier.above) = 0 and flat_at_zero))
+        and (model = 'graduated' or tier.up_to is null or billed <= units(tier.up_to))
+    group by line_id, plan_1, version
+)
+
+select
+    line.*,
+    times(
+        case line.model
+            when 'standard' then times(line.billed, units(line.unit))
+            when 'package' then times(
+                to_whole(
+                    over(greatest(line.billed - coalesce(units(line.free), 0::hugeint), 0::hugeint), units(line.size)),
+                    coalesce(line.package_round, 'up')
+                ),
+                units(line.amount)
+            )
+            when 'percentage' then
+                over(times(line.billed, units(line.rate)), units('100'))
+                + times(units(line.events), coalesce(units(line.fixed), 0::hugeint))
+            else coalesce(tiers.amount, 0::hugeint)
+        end,
+        units('1') - over(coalesce(units(line.discount), 0::hugeint), units('100'))
+    ) as recomputed
+from billable as line
+left join walked as tiers
+    on line.line_id = tiers.line_id and line.plan_1 = tiers.plan and line.version = tiers.version;
+"""

@@ -1,0 +1,95 @@
+"""Postgres as the API's login, which may call the functions of schema ``api`` and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from serving_api.problems import Problem
+from serving_api.walls import holes
+from valueverse.errors import RefusalError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import structlog
+
+    from valueverse.platform.settings import Settings
+
+_CONNECTION_LOST = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError,
+                    asyncpg.TooManyConnectionsError, asyncpg.AdminShutdownError, TimeoutError)  # fmt: skip
+
+
+class _Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types
+    def get_reset_query(self) -> str:
+        """Nothing to undo: a call is one statement, and what the functions set ends with it. Saves a round trip."""
+        return ""
+
+
+class Database:
+    """A pool that is made at first use, and only after the walls were found whole."""
+
+    def __init__(self, settings: Settings, log: structlog.typing.FilteringBoundLogger, size: int = 6) -> None:
+        self._settings = settings
+        self._log = log
+        self._size = size
+        self._pool: Any = None
+        self._making = asyncio.Lock()
+
+    async def call(self, function: str, *arguments: object) -> list[Any]:
+        """Rows of ``api.<function>(arguments)``; ``function`` is a name of ours, the arguments are bound.
+
+        Raises:
+            Problem: ``unavailable`` when Postgres cannot be reached.
+            RefusalError: ``unsafe_database`` when the API's login could see past a wall.
+        """
+        places = ", ".join(f"${number}" for number in range(1, len(arguments) + 1))
+        try:
+            pool = self._pool or await self.open()
+            rows: list[Any] = await pool.fetch(f"select * from api.{function}({places})", *arguments)  # noqa: S608 - see above
+        except (*_CONNECTION_LOST, asyncpg.QueryCanceledError) as error:
+            self._log.warning("database unavailable", reason=str(error) or type(error).__name__)
+            raise Problem("unavailable", "The database does not answer.", headers={"Retry-After": "5"}) from error
+        return rows
+
+    async def open(self) -> Any:  # noqa: ANN401 - asyncpg has no types
+        """The pool, made and checked if need be.
+
+        Raises:
+            RefusalError: ``unsafe_database``.
+            OSError, asyncpg.PostgresError: Postgres cannot be reached.
+        """
+        async with self._making:
+            if self._pool is None:
+                pool = await asyncpg.create_pool(
+                    self._settings.postgres_url("api"),
+                    min_size=1,
+                    max_size=self._size,
+                    connection_class=_Connection,
+                    timeout=5,
+                    command_timeout=10,
+                    server_settings={"application_name": "valueverse-api", "timezone": "UTC", "statement_timeout": "8000", "jit": "off"},
+                )
+                async with pool.acquire() as connection:
+                    found = await holes(connection)
+                if found:
+                    await pool.close()
+                    raise RefusalError("unsafe_database", told(found), "postgres")
+                self._pool = pool
+        return self._pool
+
+    async def close(self) -> None:
+        """Let the connections go."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.close()
+
+
+def told(found: Sequence[str]) -> str:
+    """One sentence about the holes in the walls."""
+    return (
+        f"the API will not serve from this database, because {'; '.join(found)}. "
+        "Run `valueverse up` to bring roles and rights back to their migrated state, or ask who changed them"
+    )

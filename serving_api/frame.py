@@ -1,0 +1,146 @@
+"""The outermost layer: request id, size limit, version, security headers, one log line, and an answer for every error."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+
+from serving_api.problems import Problem, problem_of
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+VERSION = "2026-11-01"
+"""The API's one version so far; a date, so that a client can pin the day it was written."""
+
+MAX_BODY = 64 * 1024
+
+_REQUEST_ID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
+
+SECURITY_HEADERS = {
+    "content-security-policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "strict-transport-security": "max-age=63072000; includeSubDomains",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=()",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+    "vary": "Authorization, Api-Version",
+}
+
+
+@dataclass
+class Exchange:
+    """What is known of one request while it is answered; stands in ``scope["exchange"]``."""
+
+    request_id: str
+    arrived: float
+    """``time.monotonic()`` when the request reached us."""
+    tenant: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    """Headers for the answer, whatever it will be."""
+
+
+class Frame:
+    """Pure ASGI middleware: nothing is copied, and context variables stay those of the request."""
+
+    def __init__(self, app: ASGIApp, log: structlog.typing.FilteringBoundLogger) -> None:
+        self._app = app
+        self._log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; anything else (lifespan) passes through."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope)
+        offered = given.get("x-request-id", "")
+        exchange = Exchange(offered.lower() if _REQUEST_ID.fullmatch(offered) else str(uuid.uuid4()), time.monotonic())
+        scope["exchange"] = exchange
+        status = 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                _complete(MutableHeaders(scope=message), exchange)
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=exchange.request_id):
+            try:
+                _check(given)
+                await self._app(scope, _limited(receive), sending)
+            except Exception as error:  # noqa: BLE001 - the last place that can turn it into an answer
+                problem = problem_of(error)
+                if problem.status_code >= 500:
+                    self._log.error("request failed", exc_info=error)
+                if status:
+                    raise
+                await problem.answer(exchange.request_id)(scope, receive, sending)
+            finally:
+                self._log.info("request", **_account(scope, exchange, status))
+
+
+def _account(scope: Scope, exchange: Exchange, status: int) -> dict[str, object]:
+    # The route, not the path: paths hold customers' keys and whatever an attacker likes to write into a log.
+    route = scope.get("route")
+    return {
+        "method": scope["method"] if scope["method"].isalpha() and len(scope["method"]) < 10 else "other",
+        "route": getattr(route, "path", None) or getattr(scope.get("endpoint"), "__name__", None),
+        "status": status,
+        "tenant": exchange.tenant,
+        "milliseconds": round((time.monotonic() - exchange.arrived) * 1000, 2),
+    }
+
+
+def _complete(headers: MutableHeaders, exchange: Exchange) -> None:
+    for name, value in SECURITY_HEADERS.items():
+        headers.setdefault(name, value)
+    headers["api-version"] = VERSION
+    headers["x-request-id"] = exchange.request_id
+    for name, value in exchange.headers.items():
+        headers[name] = value
+
+
+def _check(given: Headers) -> None:
+    version = given.get("api-version")
+    if version is not None and version != VERSION:
+        raise Problem("unsupported-version", f"Api-Version is not one of: {VERSION}")
+    length = given.get("content-length", "0")
+    if not length.isascii() or not length.isdigit():
+        raise Problem("malformed-request", "Content-Length is not a number")
+    if int(length[:20]) > MAX_BODY:
+        raise _too_large()
+
+
+def _limited(receive: Receive) -> Receive:
+    size = 0
+
+    async def receiving() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > MAX_BODY:
+            raise _too_large()
+        return message
+
+    return receiving
+
+
+def _too_large() -> Problem:
+    # The rest of the body is not read, so the connection cannot go on.
+    return Problem("body-too-large", f"The body is longer than {MAX_BODY} bytes", headers={"Connection": "close"})
+
+
+def json_response(body: bytes, status: int = 200, **headers: str) -> Response:
+    """JSON bytes as they stand."""
+    return Response(body, status, {name.replace("_", "-"): value for name, value in headers.items()}, "application/json")

@@ -1,0 +1,129 @@
+"""Requests a minute and tenant, by the generic cell rate algorithm: one limit across all workers, kept in Valkey.
+
+A bucket is one instant: the time at which it will be full again. A request moves it on by a minute's share; one that would
+move it more than a whole minute ahead is refused. If Valkey does not answer, each worker limits by itself until it does:
+the API goes on, and the limit is at worst multiplied by the number of workers.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from serving_api.problems import Problem
+
+if TYPE_CHECKING:
+    import structlog
+
+REQUESTS = 100
+WINDOW = 60
+
+# KEYS: bucket. ARGV: requests a window, window in microseconds, cost. The time is the server's: workers' clocks differ.
+_SCRIPT = """
+local now = redis.call('TIME')
+local instant = now[1] * 1000000 + now[2]
+local share = math.floor(tonumber(ARGV[2]) / tonumber(ARGV[1]))
+local full = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), instant)
+local later = full + share * tonumber(ARGV[3])
+local over = later - instant - tonumber(ARGV[2])
+if over > 0 then
+  return {0, full - instant, over}
+end
+if later > instant then
+  redis.call('SET', KEYS[1], string.format('%.0f', later), 'PX', math.ceil((later - instant) / 1000) + 1000)
+end
+return {1, later - instant, 0}
+"""
+
+_PAUSE = 1.0
+"""Seconds for which a silent Valkey is not asked again: each request would wait for it."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a request may go on, and what the headers say."""
+
+    allowed: bool
+    remaining: int
+    reset: int
+    """Seconds until the bucket is full again."""
+    retry: int
+    """Seconds until one more request would be allowed."""
+
+    def headers(self, requests: int) -> dict[str, str]:
+        """RateLimit headers of an answer."""
+        return {
+            "RateLimit-Policy": f"{requests};w={WINDOW}",
+            "RateLimit-Limit": str(requests),
+            "RateLimit-Remaining": str(self.remaining),
+            "RateLimit-Reset": str(self.reset),
+        }
+
+
+class Limiter:
+    """Buckets of ``requests`` a minute by name."""
+
+    def __init__(self, url: str, log: structlog.typing.FilteringBoundLogger, requests: int = REQUESTS) -> None:
+        self.requests = requests
+        self._log = log
+        self._valkey = Redis.from_url(url, socket_timeout=0.5, socket_connect_timeout=0.5)
+        self._script = self._valkey.register_script(_SCRIPT)
+        self._silent_until = 0.0
+        self._own: dict[str, float] = {}
+
+    async def spend(self, bucket: str, cost: int = 1) -> Verdict:
+        """Take ``cost`` requests (0: only look) out of ``bucket``."""
+        if time.monotonic() >= self._silent_until:
+            arguments = [self.requests, WINDOW * 1_000_000, max(cost, 0)]
+            try:
+                allowed, ahead, over = await self._script(keys=[f"valueverse:limit:{bucket}"], args=arguments)
+            except (RedisError, OSError, TimeoutError) as error:
+                self._silent_until = time.monotonic() + _PAUSE
+                self._log.warning("limits are kept by each worker alone", reason=str(error) or type(error).__name__)
+            else:
+                return self._verdict(bool(allowed), int(ahead), int(over))
+        return self._alone(bucket, cost)
+
+    def _alone(self, bucket: str, cost: int) -> Verdict:
+        now = time.monotonic() * 1_000_000
+        if len(self._own) > 10_000:
+            self._own = {name: full for name, full in self._own.items() if full > now}
+        full = max(self._own.get(bucket, 0.0), now)
+        later = full + cost * (WINDOW * 1_000_000 // self.requests)
+        over = later - now - WINDOW * 1_000_000
+        if over > 0:
+            return self._verdict(False, int(full - now), int(over))
+        self._own[bucket] = later
+        return self._verdict(True, int(later - now), 0)
+
+    def _verdict(self, allowed: bool, ahead: int, over: int) -> Verdict:
+        share = WINDOW * 1_000_000 // self.requests
+        remaining = max(0, (WINDOW * 1_000_000 - ahead) // share)
+        return Verdict(allowed, remaining, _seconds(ahead), _seconds(over))
+
+    async def answers(self) -> bool:
+        """Whether Valkey answers."""
+        try:
+            return bool(await self._valkey.ping())
+        except (RedisError, OSError, TimeoutError):
+            return False
+
+    async def close(self) -> None:
+        """Let the connections go."""
+        await self._valkey.aclose()
+
+
+def refused(verdict: Verdict, requests: int) -> Problem:
+    """The answer to a request too many."""
+    retry = max(1, verdict.retry)
+    return Problem(
+        "rate-limited", f"More than {requests} requests a minute; wait {retry} s.", headers={"Retry-After": str(retry)}
+    )
+
+
+def _seconds(microseconds: int) -> int:
+    return -(-microseconds // 1_000_000)

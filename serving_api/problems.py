@@ -1,0 +1,105 @@
+"""Errors as RFC 9457 problem documents: one stable ``type`` per kind, the same shape wherever they arise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from starlette.requests import Request
+
+MEDIA_TYPE = "application/problem+json"
+PREFIX = "urn:valueverse:problem:"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of problem: HTTP status, and a title that never changes."""
+
+    status: int
+    title: str
+    cure: str
+
+
+KINDS = {
+    "malformed-request": Kind(400, "The request cannot be read", "Send it as the description of the API says."),
+    "invalid-cursor": Kind(400, "The cursor is not valid here", "Use next_cursor with the very filters it came with, or start anew."),
+    "unsupported-version": Kind(400, "This version of the API does not exist", "Send a listed Api-Version, or none."),
+    "invalid-credentials": Kind(401, "The API key or refresh token is not valid", "Sign in with a valid API key."),
+    "invalid-token": Kind(401, "The access token is missing or not valid", "Refresh the session, or sign in."),
+    "insufficient-scope": Kind(403, "The session lacks a scope", "Use an API key that has it."),
+    "not-found": Kind(404, "Nothing is found here", "Check the address; it may never have been yours to see."),
+    "method-not-allowed": Kind(405, "The method is not allowed here", "Use one of the Allow header's."),
+    "body-too-large": Kind(413, "The request's body is too large", "Send at most 64 KiB."),
+    "invalid-request": Kind(422, "The request has invalid values", "Correct what `errors` lists."),
+    "rate-limited": Kind(429, "Too many requests", "Wait for the seconds of Retry-After."),
+    "internal-error": Kind(500, "Something went wrong on our side", "Try again; tell us the request id if it stays."),
+    "unavailable": Kind(503, "The service is not available for the moment", "Try again in a few seconds."),
+}
+
+_BY_STATUS = {400: "malformed-request", 401: "invalid-token", 403: "insufficient-scope", 404: "not-found",
+              405: "method-not-allowed", 413: "body-too-large", 422: "invalid-request", 429: "rate-limited",
+              503: "unavailable"}  # fmt: skip
+
+
+class Problem(HTTPException):
+    """An error to answer with; raised anywhere below the frame."""
+
+    def __init__(
+        self,
+        name: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        errors: Sequence[Mapping[str, str]] | None = None,
+    ) -> None:
+        super().__init__(KINDS[name].status, detail, dict(headers) if headers else None)
+        self.name = name
+        self.errors = errors
+
+    def answer(self, request_id: str) -> Response:
+        """The response that says it."""
+        kind = KINDS[self.name]
+        document: dict[str, Any] = {
+            "type": PREFIX + self.name,
+            "title": kind.title,
+            "status": kind.status,
+            "detail": self.detail,
+            "instance": f"urn:uuid:{request_id}",
+        }
+        if self.errors:
+            document["errors"] = list(self.errors)
+        headers = dict(self.headers or {})
+        if kind.status == 401:
+            headers.setdefault("WWW-Authenticate", 'Bearer realm="valueverse"')
+        return Response(orjson.dumps(document), kind.status, headers, MEDIA_TYPE)
+
+
+def problem_of(error: Exception) -> Problem:
+    """What to answer with for an exception of the framework or of ours."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, RequestValidationError):
+        return Problem("invalid-request", "One or more values are not acceptable.", errors=[_told(one) for one in error.errors()])
+    if isinstance(error, HTTPException):
+        name = _BY_STATUS.get(error.status_code, "malformed-request" if error.status_code < 500 else "internal-error")
+        return Problem(name, KINDS[name].cure, headers=error.headers)
+    return Problem("internal-error", "The request was not answered; nothing about it is your fault.")
+
+
+async def answer_problem(request: Request, error: Exception) -> Response:
+    """Exception handler of the app."""
+    return problem_of(error).answer(request.scope["exchange"].request_id)
+
+
+def _told(error: Mapping[str, Any]) -> dict[str, str]:
+    # Without the input: it may be a secret that somebody put in the wrong place.
+    place = [str(part) for part in error.get("loc", ())]
+    return {"path": ".".join(place), "message": str(error.get("msg", "not acceptable"))}

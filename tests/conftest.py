@@ -1,0 +1,77 @@
+"""Fixtures of every room: real servers, a fresh migrated database per test, nothing of this machine's
+environment."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+# Tests run from the checkout whether or not the project is installed in this environment.
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+
+from support import shared_servers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from valueverse.platform.settings import Settings
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start from a known environment; the process that begins the run owns the shared servers."""
+    if hasattr(config, "workerinput"):
+        return
+    for name in [name for name in os.environ if name.startswith(("VALUEVERSE_", "DAGSTER_", "DBT_"))]:
+        del os.environ[name]
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")])
+    )
+    os.environ["DO_NOT_TRACK"] = "1"
+    shared_servers.begin()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the shared servers after the last test of the last worker."""
+    if not hasattr(config, "workerinput"):
+        shared_servers.end()
+
+
+@pytest.fixture(scope="session")
+def servers() -> Settings:
+    """Embedded Postgres and Valkey of this run, with a migrated template database."""
+    return shared_servers.started()
+
+
+@pytest.fixture
+def settings(servers: Settings, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Settings]:
+    """Settings of a fresh world: migrated database, empty Valkey, no lake, empty landing folder.
+
+    ``settings.environment()`` hands the same world to a subprocess.
+    """
+    yield from shared_servers.fresh(servers, _database_name(request), tmp_path, _worker(request))
+
+
+@pytest.fixture(scope="module")
+def module_settings(
+    servers: Settings, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Settings]:
+    """As ``settings``, once for all tests of a module that only read it."""
+    folder = tmp_path_factory.mktemp("module")
+    yield from shared_servers.fresh(servers, _database_name(request), folder, 32 + _worker(request))
+
+
+def _database_name(request: pytest.FixtureRequest) -> str:
+    # The test's name is kept for whoever looks at the server's log; random letters keep names apart.
+    readable = re.sub(r"[^a-z0-9]+", "_", request.node.name.lower())[:40]
+    return f"t_{secrets.token_hex(4)}_{readable}"
+
+
+def _worker(request: pytest.FixtureRequest) -> int:
+    name = getattr(request.config, "workerinput", {}).get("workerid", "gw0")
+    return int(name.removeprefix("gw")) % 32

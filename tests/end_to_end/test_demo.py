@@ -1,0 +1,170 @@
+"""The main job as a user runs it: ``valueverse demo``, through Dagster, on real servers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from valueverse.platform.warehouse import connect
+
+if TYPE_CHECKING:
+    from valueverse.platform.settings import Settings
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+
+ROOT = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-m", "valueverse", "demo", "--customers", "12", "--no-serve"]
+
+
+def _demo(settings: Settings) -> list[dict[str, Any]]:
+    done = subprocess.run(
+        COMMAND,
+        cwd=ROOT,
+        env={**os.environ, **settings.environment()},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def _rows(settings: Settings, query: str) -> list[tuple[Any, ...]]:
+    with connect(settings, "builder") as connection:
+        return connection.execute(query).fetchall()  # type: ignore[arg-type]
+
+
+INVOICES = """select tenant_id, number, content_hash, chain_hash, total_minor from billing.invoice
+              where status = 'finalised' order by 1, 2"""
+FILES = """select tenant_id, file, received, accepted, duplicate, quarantined
+           from billing.ingestion_file order by 1, 2"""
+
+
+@pytest.fixture(scope="module")
+def first_run(module_settings: Settings) -> list[dict[str, Any]]:
+    return _demo(module_settings)
+
+
+def _northwind(invoices: list[dict[str, Any]], customer: str) -> dict[str, Any]:
+    (found,) = [one for one in invoices if one["tenant"] == "northwind-ai" and one["customer"] == customer]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("customer", "total", "lines"),
+    [
+        ("code-assistant", "78.81", ["25.00", "46.12", "3.69", "4.00"]),
+        ("chat", "138.28", ["25.00", "54.72", "49.06", "9.50"]),
+    ],
+)
+def test_november_2023_comes_to_the_cent(
+    first_run: list[dict[str, Any]], customer: str, total: str, lines: list[str]
+) -> None:
+    invoice = _northwind(first_run, customer)
+    assert invoice["total"] == total
+    assert sorted(line["amount"] for line in invoice["lines"]) == sorted(lines)
+    assert invoice["status"] == "finalised"
+
+
+def test_both_tenants_have_invoices_and_a_key_only_the_owner_can_read(
+    first_run: list[dict[str, Any]], module_settings: Settings
+) -> None:
+    assert {invoice["tenant"] for invoice in first_run} == {"northwind-ai", "harbor-metrics"}
+    keys = module_settings.home / "demo-keys.json"
+    assert stat.S_IMODE(keys.stat().st_mode) == 0o600
+    assert set(json.loads(keys.read_text())) == {"northwind-ai", "harbor-metrics"}
+
+
+def test_every_reason_of_the_quarantine_is_shown(
+    first_run: list[dict[str, Any]], module_settings: Settings
+) -> None:
+    reasons = {
+        reason for (reason,) in _rows(module_settings, "select reason from billing.quarantine_summary")
+    }
+    assert reasons == {
+        "malformed",
+        "missing_attribute",
+        "bad_time",
+        "too_far_future",
+        "unknown_tenant",
+        "conflict",
+        "inexact_number",
+        "out_of_range",
+        "bad_billing_event",
+    }
+
+
+def test_accepted_events_are_billed_or_have_a_reason(
+    first_run: list[dict[str, Any]], module_settings: Settings
+) -> None:
+    wrong = "select * from billing.event_day where accepted <> billed + unbilled"
+    assert _rows(module_settings, wrong) == []
+    reasons = {reason for (reason,) in _rows(module_settings, "select reason from billing.unbilled_usage")}
+    assert reasons >= {"no_subscription", "no_meter", "before_start", "after_end", "awaiting_original"}
+
+
+def test_the_independent_recomputation_agrees(
+    first_run: list[dict[str, Any]], module_settings: Settings
+) -> None:
+    assert (
+        _rows(
+            module_settings, "select tenant_id, check_name, detail from billing.reconciliation where not ok"
+        )
+        == []
+    )
+    assert _rows(module_settings, "select count(*) > 0 from billing.reconciliation") == [(True,)]
+    held = "select tenant_id, period, reason from billing.release where status = 'held'"
+    assert _rows(module_settings, held) == []
+
+
+def test_the_marts_show_the_same_totals(first_run: list[dict[str, Any]], module_settings: Settings) -> None:
+    billed = "select sum(total_minor) from billing.invoice where status = 'finalised'"
+    shown = "select sum(total_minor) from marts.fct_invoice where status = 'finalised'"
+    assert _rows(module_settings, billed) == _rows(module_settings, shown)
+
+
+def test_running_again_counts_nothing_twice_and_changes_no_hash(
+    first_run: list[dict[str, Any]], module_settings: Settings
+) -> None:
+    before, files = _rows(module_settings, INVOICES), _rows(module_settings, FILES)
+    assert _demo(module_settings) == first_run
+    assert _rows(module_settings, INVOICES) == before
+    assert _rows(module_settings, FILES) == files
+
+
+def test_a_killed_demo_run_again_gives_the_same(
+    first_run: list[dict[str, Any]], module_settings: Settings, settings: Settings
+) -> None:
+    """kill -9 while Dagster's runs are under way, at two moments: the numbers are those of a calm run."""
+    for patience in (9.0, 22.0):
+        process = subprocess.Popen(
+            COMMAND,
+            cwd=ROOT,
+            env={**os.environ, **settings.environment()},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        time.sleep(patience)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    again = _demo(settings)
+    totals = (
+        "select tenant_id, customer, period_from, total_minor from billing.invoice order by 1, 2, 3, purpose"
+    )
+    assert _rows(settings, totals) == _rows(module_settings, totals)
+    accepted = (
+        "select tenant_id, sum(accepted), sum(quarantined) from billing.ingestion_file group by 1 order by 1"
+    )
+    assert _rows(settings, accepted) == _rows(module_settings, accepted)
+    assert _northwind(again, "chat")["total"] == "138.28"

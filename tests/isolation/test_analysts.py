@@ -1,0 +1,215 @@
+"""An analyst of tenant acme tries to see a row or a value of birch or cedar."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+from support.billing_rows import TENANTS, release, secret_of, seed
+from support.publishing import dbt
+
+from valueverse.platform.warehouse import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from valueverse.platform.settings import Settings
+
+pytestmark = [pytest.mark.integration, pytest.mark.security]
+
+OWN = "acme"
+OTHERS = [tenant for tenant in TENANTS if tenant != OWN]
+COOKBOOK = Path(__file__).parents[2] / "docs" / "cookbook.md"
+
+
+@pytest.fixture(scope="module")
+def warehouse(module_settings: Settings) -> Settings:
+    seed(module_settings)
+    release(module_settings)
+    dbt(module_settings, "build", "--resource-type", "seed", "--resource-type", "model")
+    dbt(module_settings, "run", "--select", "marts", "--full-refresh")
+    with connect(module_settings, "builder") as connection:
+        connection.execute("create view marts.plain_view as select * from marts.fct_invoice")
+        connection.execute(
+            "create function marts.all_totals() returns bigint language sql security invoker "
+            "as 'select sum(total_minor)::bigint from marts.fct_invoice'"
+        )
+        connection.execute("grant execute on function marts.all_totals() to valueverse_analyst")
+    return module_settings
+
+
+@pytest.fixture(scope="module")
+def analyst_address(warehouse: Settings) -> Iterator[str]:
+    """A login mapped to acme alone, as an operator makes one."""
+    name, password = f"analyst_{secrets.token_hex(4)}", secrets.token_hex(16)
+    with connect(warehouse, "admin") as connection:
+        connection.execute(
+            sql.SQL("create role {} login password {} in role valueverse_analyst").format(
+                sql.Identifier(name), sql.Literal(password)
+            )
+        )
+        connection.execute("insert into guard.analyst_tenant values (%s, %s)", [name, OWN])
+    yield make_conninfo(warehouse.postgres_url("builder"), user=name, password=password)
+    with connect(warehouse, "admin") as connection:
+        connection.execute("delete from guard.analyst_tenant where role_name = %s", [name])
+        connection.execute(sql.SQL("drop owned by {0}; drop role {0}").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def analyst(analyst_address: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(analyst_address, autocommit=True) as connection:
+        yield connection
+
+
+def test_every_table_partition_and_view_of_the_marts_shows_own_rows_only(analyst: psycopg.Connection[Any]) -> None:
+    relations = analyst.execute(
+        "select oid::regclass::text, relkind::text from pg_class where relnamespace = 'marts'::regnamespace "
+        "and relkind in ('r', 'p', 'v', 'm', 'f')"
+    ).fetchall()
+    kinds = [kind for _, kind in relations]
+    assert (kinds.count("p"), kinds.count("r"), kinds.count("v")) == (8, 8 * 16, 1)
+    seen = 0
+    for name, _ in relations:
+        try:
+            rows = analyst.execute(f"select relation.tenant_id, relation::text from {name} as relation").fetchall()
+        except psycopg.errors.InsufficientPrivilege:
+            continue
+        assert {row[0] for row in rows} <= {OWN}, name
+        assert not any(secret_of(other) in row[1] for row in rows for other in OTHERS), name
+        seen += len(rows)
+    assert seen >= 8
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select count(*) from marts.fct_invoice where tenant_id = 'birch'",
+        "select count(*) from marts.fct_usage_daily where tenant_id <> 'acme'",
+        "select count(*) from marts.plain_view where tenant_id <> 'acme'",
+        "select marts.all_totals() - 14224",
+        "select count(*) from pg_stats where schemaname = 'marts'",
+        "select count(*) from guard.analyst_tenant where role_name <> session_user",
+        "with recursive r as (select tenant_id from marts.dim_customer) select count(*) from r where tenant_id = 'cedar'",
+        "select count(*) from marts.fct_invoice a right join (values ('birch')) v(t) on a.tenant_id = v.t where a.total is not null",
+    ],
+)
+def test_no_count_and_no_sum_knows_another_tenant(analyst: psycopg.Connection[Any], query: str) -> None:
+    row = analyst.execute(query).fetchone()
+    assert row is not None
+    assert row[0] == 0
+
+
+@pytest.mark.parametrize("name", ["app.tenant_id", "app.tenant", "valueverse.tenant", "request.jwt.claims", "tenant_id"])
+def test_no_setting_opens_the_wall(analyst: psycopg.Connection[Any], name: str) -> None:
+    if "." in name:
+        analyst.execute("select set_config(%s, 'birch', false)", [name])
+    analyst.execute("set search_path to marts, billing, public")
+    assert _tenants(analyst) == {OWN}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "set role valueverse_builder",
+        "set role valueverse_owner",
+        "set session authorization valueverse_builder",
+        "set row_security = off; select * from marts.fct_invoice",
+        "insert into guard.analyst_tenant values (session_user, 'birch')",
+        "update guard.analyst_tenant set tenant_id = 'birch'",
+        "select * from billing.invoice",
+        "select * from billing.release",
+        "select * from staging.stg_invoices",
+        "select * from intermediate.int_invoices",
+        "select * from auth.api_key",
+        "alter table marts.fct_invoice disable row level security",
+        "drop policy analyst_tenant on marts.fct_invoice",
+        "create policy mine on marts.fct_invoice using (true)",
+        "create function marts.leak(text) returns boolean language plpgsql cost 0.0001 as 'begin raise notice ''%', $1; return true; end'",
+        "create view marts.mine as select * from marts.fct_invoice",
+        "create temporary table mine as select 1",
+        "update marts.fct_invoice set total = 0",
+        "delete from marts.fct_invoice",
+        "truncate marts.fct_invoice",
+        "copy marts.fct_invoice to program 'cat'",
+        "select pg_read_file('PG_VERSION')",
+        "alter role valueverse_analyst bypassrls",
+        "select guard.protect('marts.fct_invoice'::regclass)",
+    ],
+)
+def test_what_an_analyst_may_not_do_is_refused(analyst: psycopg.Connection[Any], statement: str) -> None:
+    with pytest.raises(psycopg.Error):
+        analyst.execute(statement).fetchall()
+    assert _tenants(analyst) == {OWN}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select * from marts.dim_customer where cast(customer_key as integer) = 1",
+        "select * from marts.fct_invoice where 1 / (case when tenant_id = 'birch' then 0 else 1 end) = 2",
+        "select * from marts.dim_customer where customer_name::xml is not null",
+        "select cast(email as numeric) from marts.dim_customer",
+    ],
+)
+def test_an_error_message_names_no_value_of_another_tenant(analyst: psycopg.Connection[Any], query: str) -> None:
+    try:
+        said = str(analyst.execute(query).fetchall())
+    except psycopg.Error as error:
+        said = str(error)
+        assert "division by zero" not in said
+    assert not any(secret_of(other) in said for other in OTHERS)
+
+
+@pytest.mark.parametrize("mart", ["fct_invoice", "dim_customer", "fct_usage_daily", "plain_view"])
+def test_explain_shows_estimates_and_no_value(analyst: psycopg.Connection[Any], mart: str) -> None:
+    for options in ("verbose", "analyze, verbose, buffers", "settings, verbose, generic_plan"):
+        plan = analyst.execute(f"explain ({options}) select * from marts.{mart} where tenant_id = 'birch'").fetchall()
+        text = "\n".join(row[0] for row in plan)
+        assert not any(secret_of(other) in text for other in OTHERS)
+        assert re.search(r"rows=\d+", text), "planner estimates are what Postgres shows to every login"
+        if "analyze" in options:
+            assert re.search(r"actual time=[\d.]+ rows=0", text) or "never executed" in text
+
+
+def test_copy_and_cursors_go_by_the_same_policy(analyst: psycopg.Connection[Any]) -> None:
+    with analyst.cursor().copy("copy (select * from marts.dim_customer) to stdout") as copied:
+        text = b"".join(copied).decode()
+    assert secret_of(OWN) in text
+    assert not any(secret_of(other) in text for other in OTHERS)
+
+
+def test_an_analyst_without_a_mapping_sees_nothing(warehouse: Settings, analyst: psycopg.Connection[Any]) -> None:
+    with connect(warehouse, "admin") as connection:
+        connection.execute("delete from guard.analyst_tenant")
+        connection.commit()
+        assert _tenants(analyst) == set()
+        connection.execute("insert into guard.analyst_tenant values (%s, %s)", [analyst.info.user, OWN])
+
+
+def test_a_table_a_rebuild_leaves_behind_is_walled_too(warehouse: Settings, analyst: psycopg.Connection[Any]) -> None:
+    with connect(warehouse, "builder", autocommit=True) as connection:
+        connection.execute("create table marts.fct_invoice__dbt_backup as select * from marts.fct_invoice")
+        rows = analyst.execute("select distinct tenant_id from marts.fct_invoice__dbt_backup").fetchall()
+        connection.execute("drop table marts.fct_invoice__dbt_backup")
+    assert rows == [(OWN,)]
+
+
+@pytest.mark.parametrize("heading", re.findall(r"^## (.+)$", COOKBOOK.read_text(encoding="utf-8"), re.MULTILINE))
+def test_each_query_of_the_cookbook_runs_for_an_analyst(analyst: psycopg.Connection[Any], heading: str) -> None:
+    section = COOKBOOK.read_text(encoding="utf-8").split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    queries = re.findall(r"```sql\n(.*?)```", section, re.DOTALL)
+    for query in queries:
+        rows = analyst.execute(query).fetchall()
+        assert rows, heading
+        assert not any(secret_of(other) in str(row) for row in rows for other in OTHERS)
+
+
+def _tenants(analyst: psycopg.Connection[Any]) -> set[str]:
+    rows = analyst.execute("select distinct tenant_id from marts.fct_invoice").fetchall()
+    return {row[0] for row in rows}

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import pytest
+
+from assets.billing import INVOICES
+from assets.ingestion import EVENTS, PERIODS
+from assets.marts import PUBLISHED
+from assets.metering import USAGE
+from assets.quality import RELEASE
+from pipelines.definitions import defs
+from pipelines.schedules import billing_daily, usage_hourly
+from pipelines.sensors import billed_months, landing_changed, released_months, touched_days, touched_months
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+START = "dagster/asset_partition_range_start"
+END = "dagster/asset_partition_range_end"
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.local_temp(str(tmp_path / "dagster")) as found:
+        yield found
+
+
+def _record(instance: dg.DagsterInstance, key: dg.AssetKey, *partitions: str | None) -> None:
+    for partition in partitions:
+        instance.report_runless_asset_event(dg.AssetMaterialization(asset_key=key, partition=partition))
+
+
+def _tick(sensor: Any, instance: dg.DagsterInstance, cursor: str | None = None) -> Any:
+    context = dg.build_sensor_context(instance=instance, cursor=cursor, definitions=defs)
+    return sensor.evaluate_tick(context)
+
+
+def _ranges(tick: Any) -> list[tuple[str, str]]:
+    return [(request.tags[START], request.tags[END]) for request in tick.run_requests]
+
+
+def test_a_new_file_asks_for_one_ingestion(
+    instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VALUEVERSE_HOME", str(tmp_path))
+    assert _tick(landing_changed, instance).run_requests == []
+    folder = tmp_path / "landing" / "acme"
+    folder.mkdir(parents=True)
+    (folder / "usage.ndjson.part").write_text("{}")
+    assert _tick(landing_changed, instance).run_requests == []
+    (folder / "usage.ndjson.part").rename(folder / "usage.ndjson")
+    tick = _tick(landing_changed, instance)
+    assert len(tick.run_requests) == 1
+    assert _tick(landing_changed, instance, cursor=tick.cursor).run_requests == []
+
+
+def test_touched_dates_are_asked_for_and_no_others(instance: dg.DagsterInstance) -> None:
+    _record(instance, EVENTS, "2024-02-28", "2024-02-29", "2024-03-05")
+    assert _ranges(_tick(touched_days, instance)) == [
+        ("2024-02-28", "2024-02-29"),
+        ("2024-03-05", "2024-03-05"),
+    ]
+    _record(instance, USAGE, "2024-02-28", "2024-02-29", "2024-03-05")
+    assert _ranges(_tick(touched_days, instance)) == []
+
+
+def test_billing_waits_until_usage_is_derived(instance: dg.DagsterInstance) -> None:
+    _record(instance, EVENTS, "2024-02-28")
+    _record(instance, PERIODS, "2024-02-01", "2024-03-01", "2024-06-01")
+    assert _ranges(_tick(touched_months, instance)) == []
+    _record(instance, USAGE, "2024-02-28")
+    assert _ranges(_tick(touched_months, instance)) == [
+        ("2024-02-01", "2024-03-01"),
+        ("2024-06-01", "2024-06-01"),
+    ]
+
+
+def test_release_follows_billing_and_the_marts_follow_release(instance: dg.DagsterInstance) -> None:
+    _record(instance, INVOICES, "2024-02-01", "2024-03-01")
+    assert _ranges(_tick(billed_months, instance)) == [("2024-02-01", "2024-03-01")]
+    assert _tick(released_months, instance).run_requests == []
+    _record(instance, RELEASE, "2024-02-01", "2024-03-01")
+    (request,) = _tick(released_months, instance).run_requests
+    config = request.run_config["ops"]["dbt_models"]["config"]
+    assert config == {"periods_from": "2024-02", "periods_to": "2024-03"}
+    _record(instance, PUBLISHED, None)
+    assert _tick(released_months, instance).run_requests == []
+
+
+def test_the_hourly_schedule_takes_today_and_what_is_out_of_date(instance: dg.DagsterInstance) -> None:
+    from datetime import UTC, datetime
+
+    _record(instance, EVENTS, "2024-02-28")
+    context = dg.build_schedule_context(
+        instance=instance, scheduled_execution_time=datetime(2024, 3, 1, 5, 17, tzinfo=UTC)
+    )
+    assert _ranges(usage_hourly.evaluate_tick(context)) == [
+        ("2024-02-28", "2024-02-28"),
+        ("2024-03-01", "2024-03-01"),
+    ]
+
+
+def test_the_daily_schedule_bills_the_open_month_and_the_one_before(instance: dg.DagsterInstance) -> None:
+    from datetime import UTC, datetime
+
+    context = dg.build_schedule_context(
+        instance=instance, scheduled_execution_time=datetime(2024, 3, 1, 2, 30, tzinfo=UTC)
+    )
+    assert _ranges(billing_daily.evaluate_tick(context)) == [("2024-02-01", "2024-03-01")]

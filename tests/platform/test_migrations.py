@@ -1,0 +1,320 @@
+"""Migration 0001: goes up and down, keeps what is finalised, guards every new table."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+from psycopg import errors
+
+from valueverse.platform import analysts, warehouse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from valueverse.platform.settings import Settings
+
+pytestmark = pytest.mark.integration
+
+INVOICE = """
+    insert into billing.invoice (tenant_id, invoice_id, status, customer, subscription, currency, period_from, period_to,
+        purpose, issued_on, subtotal_minor, discount_total_minor, tax_total_minor, total_minor, credit_total_minor,
+        amount_due_minor)
+    values (%(tenant)s, %(id)s, 'draft', 'c', %(subscription)s, 'USD', '2024-01-01', '2024-02-01', 'period',
+        '2024-02-02', 100, 0, 0, 100, 0, 100)
+"""
+LINE = """
+    insert into billing.invoice_line (tenant_id, invoice_id, line_no, key, kind, description, amount_precise,
+        amount_minor, currency)
+    values (%(tenant)s, %(id)s, %(line)s, 'k', 'fee', 'd', 1, 100, 'USD')
+"""
+FINALISE = """
+    update billing.invoice
+       set status = 'finalised', number = 'INV-' || %(sequence)s, sequence = %(sequence)s, content_hash = 'c',
+           previous_hash = %(previous)s, chain_hash = %(chain)s, finalised_at = now()
+     where tenant_id = %(tenant)s and invoice_id = %(id)s
+"""
+Connection = psycopg.Connection[Any]
+
+
+def uuid(number: int) -> str:
+    return f"00000000-0000-0000-0000-{number:012d}"
+
+
+def draft(connection: Connection, number: int, tenant: str = "acme") -> None:
+    connection.execute(INVOICE, {"tenant": tenant, "id": uuid(number), "subscription": f"s{number}"})
+    connection.execute(LINE, {"tenant": tenant, "id": uuid(number), "line": 1})
+
+
+def finalise(
+    connection: Connection, number: int, sequence: int, previous: str | None, tenant: str = "acme"
+) -> None:
+    given = {
+        "tenant": tenant,
+        "id": uuid(number),
+        "sequence": sequence,
+        "previous": previous,
+        "chain": f"h{sequence}",
+    }
+    connection.execute(FINALISE, given)
+
+
+@pytest.fixture(scope="module")
+def admin(module_settings: Settings) -> Iterator[Connection]:
+    with warehouse.connect(module_settings, "admin", autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def world(admin: Connection) -> Iterator[Connection]:
+    """The administrator, a superuser, with one finalised invoice and one draft; rolled back afterwards."""
+    with admin.transaction(force_rollback=True):
+        draft(admin, 1)
+        draft(admin, 2)
+        finalise(admin, 1, 1, None)
+        yield admin
+
+
+def refused(
+    connection: Connection, statement: str, error: type[psycopg.Error] = errors.RestrictViolation
+) -> str:
+    with pytest.raises(error) as caught, connection.transaction():
+        connection.execute(statement)  # type: ignore[arg-type]
+    return str(caught.value)
+
+
+def test_migrations_go_down_and_up_again(settings: Settings) -> None:
+    latest = warehouse.revision(settings)
+    warehouse.downgrade(settings, "base")
+    assert warehouse.revision(settings) is None
+    with warehouse.connect(settings, "admin") as connection:
+        left = connection.execute(
+            "select nspname from pg_namespace where nspname in ('billing', 'marts', 'guard')"
+        ).fetchall()
+    assert left == []
+    warehouse.upgrade(settings)
+    warehouse.upgrade(settings)
+    assert warehouse.revision(settings) == latest
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update billing.invoice set total_minor = 1, subtotal_minor = 1, amount_due_minor = 1",
+        "update billing.invoice set status = 'draft', number = null, sequence = null, finalised_at = null",
+        "delete from billing.invoice where sequence = 1",
+        "truncate billing.invoice cascade",
+        "update billing.invoice_line set amount_minor = 0",
+        "delete from billing.invoice_line",
+        "truncate billing.invoice_line",
+        "update billing.invoice_line set invoice_id = '00000000-0000-0000-0000-000000000001', line_no = 9"
+        " where invoice_id = '00000000-0000-0000-0000-000000000002'",
+        "insert into billing.invoice_line (tenant_id, invoice_id, line_no, key, kind, description, amount_precise,"
+        " amount_minor, currency) select tenant_id, invoice_id, 2, 'forged', kind, 'd', 0, 0, currency from billing.invoice_line",
+        "update billing.invoice_sequence set last_sequence = 0",
+        "delete from billing.invoice_sequence",
+        "truncate billing.invoice_sequence",
+        "update billing.invoice_void set reason = 'x'",
+        "delete from billing.invoice_void",
+        "truncate billing.invoice_void",
+    ],
+)
+@pytest.mark.parametrize("role", ["valueverse_admin", "valueverse_owner", "valueverse_builder", "replica"])
+def test_what_is_finalised_stays_for_every_role(world: Connection, statement: str, role: str) -> None:
+    if "invoice_void" in statement:
+        world.execute("insert into billing.invoice_void values ('acme', %s, 'wrong', now())", (uuid(1),))
+    world.execute("insert into billing.invoice_sequence values ('acme', 1, 'h1')")
+    if role == "replica":
+        world.execute("set local session_replication_role = replica")
+    elif role == "valueverse_builder":
+        world.execute("set local role valueverse_builder")
+        refused(world, statement, psycopg.Error)
+        return
+    elif role == "valueverse_owner":
+        # Forced row-level security would hide the rows from their owner anyway: look behind it.
+        world.execute("alter role valueverse_owner bypassrls")
+        world.execute("set local role valueverse_owner")
+    refused(world, statement)
+
+
+def test_a_draft_may_change_and_go_with_its_lines(world: Connection) -> None:
+    world.execute("update billing.invoice set due_on = '2024-03-01' where status = 'draft'")
+    world.execute("delete from billing.invoice where invoice_id = %s", (uuid(2),))
+    assert world.execute("select count(*) from billing.invoice_line").fetchone() == (1,)
+
+
+def test_a_number_after_a_gap_is_refused(world: Connection) -> None:
+    with pytest.raises(errors.CheckViolation, match="leaves a gap"):
+        finalise(world, 2, 3, "h2")
+
+
+def test_a_number_with_a_forged_chain_is_refused(world: Connection) -> None:
+    with pytest.raises(errors.CheckViolation, match="chain hash"):
+        finalise(world, 2, 2, "forged")
+
+
+def test_a_number_given_twice_is_refused(world: Connection) -> None:
+    with pytest.raises(errors.UniqueViolation):
+        finalise(world, 2, 1, None)
+
+
+def test_the_next_number_is_taken(world: Connection) -> None:
+    finalise(world, 2, 2, "h1")
+
+
+def test_a_finalised_invoice_needs_its_number_and_a_draft_has_none(world: Connection) -> None:
+    refused(
+        world, "update billing.invoice set status = 'finalised' where status = 'draft'", errors.CheckViolation
+    )
+    refused(world, "update billing.invoice set number = 'X' where status = 'draft'", errors.CheckViolation)
+
+
+def test_numbers_are_the_tenants_own(world: Connection) -> None:
+    draft(world, 3, tenant="other")
+    finalise(world, 3, 1, None, tenant="other")
+
+
+def test_a_line_of_one_tenant_cannot_hang_on_anothers_invoice(world: Connection) -> None:
+    with pytest.raises(errors.ForeignKeyViolation):
+        world.execute(LINE, {"tenant": "other", "id": uuid(2), "line": 2})
+
+
+def test_every_key_of_every_table_starts_with_the_tenant(admin: Connection) -> None:
+    rows = admin.execute(
+        """select c.conrelid::regclass::text, c.conname from pg_constraint c
+             join pg_attribute a on a.attrelid = c.conrelid and a.attnum = c.conkey[1]
+             join pg_namespace n on n.oid = c.connamespace
+            where n.nspname in ('billing', 'inbox', 'auth', 'audit', 'value')
+              and c.contype in ('p', 'u', 'f') and a.attname <> 'tenant_id'
+            union all
+           select i.indrelid::regclass::text, i.indexrelid::regclass::text from pg_index i
+             join pg_class t on t.oid = i.indrelid join pg_namespace n on n.oid = t.relnamespace
+             join pg_attribute a on a.attrelid = t.oid and a.attnum = i.indkey[0]
+            where n.nspname in ('billing', 'inbox', 'auth', 'audit', 'value') and a.attname <> 'tenant_id'"""
+    ).fetchall()
+    assert rows == []
+
+
+def walls(connection: Connection, pattern: str = "%") -> dict[str, tuple[bool, bool, list[str]]]:
+    """(enabled, forced, policies) of every table with a tenant_id."""
+    rows = connection.execute(
+        """select c.oid::regclass::text, c.relrowsecurity, c.relforcerowsecurity,
+                  array(select polname::text from pg_policy where polrelid = c.oid order by 1)
+             from pg_class c join pg_namespace n on n.oid = c.relnamespace
+            where c.relkind in ('r', 'p') and n.nspname not like 'pg_%%' and c.oid::regclass::text like %s
+              and exists (select from pg_attribute a
+                           where a.attrelid = c.oid and a.attname = 'tenant_id' and not a.attisdropped)""",
+        (pattern,),
+    ).fetchall()
+    return {row[0]: (row[1], row[2], row[3]) for row in rows}
+
+
+def test_every_table_with_a_tenant_has_forced_row_level_security(admin: Connection) -> None:
+    found = walls(admin)
+    assert len(found) >= 18
+    assert [name for name, (enabled, forced, _) in found.items() if not (enabled and forced)] == []
+
+
+@pytest.fixture
+def builder(module_settings: Settings) -> Iterator[Connection]:
+    with warehouse.connect(module_settings, "builder") as connection:
+        yield connection
+        connection.rollback()
+
+
+WHOLE = "create table marts.whole (tenant_id text) partition by hash (tenant_id); "
+
+
+@pytest.mark.security
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "create table marts.probe (tenant_id text)",
+        "create table marts.probe as select 'acme'::text as tenant_id",
+        "select 'acme'::text as tenant_id into marts.probe",
+        "create table marts.probe (other int); alter table marts.probe add tenant_id text",
+        "create table staging.probe (tenant_id text); alter table staging.probe set schema marts",
+        "create table marts.draft (tenant_id text); alter table marts.draft rename to probe",
+        "create table marts.probe (tenant_id text); alter table marts.probe no force row level security",
+        "create table marts.probe (tenant_id text); alter table marts.probe disable row level security",
+        WHOLE + "create table marts.probe partition of marts.whole for values with (modulus 2, remainder 0)",
+        WHOLE + "create table marts.probe (tenant_id text); alter table marts.whole"
+        " attach partition marts.probe for values with (modulus 2, remainder 0)",
+    ],
+)
+def test_the_guard_walls_off_every_new_table(builder: Connection, statement: str) -> None:
+    builder.execute(statement)  # type: ignore[arg-type]
+    assert walls(builder, "marts.probe") == {"marts.probe": (True, True, ["analyst_tenant"])}
+
+
+@pytest.mark.security
+def test_a_view_in_marts_becomes_security_invoker_and_a_materialised_one_is_refused(
+    builder: Connection,
+) -> None:
+    builder.execute(
+        "create view marts.probe as select 1 as one; alter view marts.probe reset (security_invoker)"
+    )
+    assert builder.execute("select reloptions from pg_class where relname = 'probe'").fetchone() == (
+        ["security_invoker=true"],
+    )
+    with pytest.raises(errors.FeatureNotSupported):
+        builder.execute("create materialized view marts.held as select 1 as one")
+
+
+def test_dbt_may_drop_and_swap_what_it_built(builder: Connection) -> None:
+    builder.execute("create table marts.a (tenant_id text) partition by list (tenant_id)")
+    builder.execute("create table marts.a_1 partition of marts.a for values in ('acme')")
+    builder.execute("alter table marts.a detach partition marts.a_1")
+    builder.execute("drop table marts.a_1")
+    builder.execute("alter table marts.a rename to a_old")
+    builder.execute("drop table marts.a_old cascade")
+
+
+@pytest.mark.security
+def test_an_analyst_reads_the_mapped_tenants_marts_and_nothing_else(settings: Settings) -> None:
+    name = f"t{secrets.token_hex(4)}"
+    password = analysts.add(settings, name, ["acme"])
+    assert password is not None
+    assert analysts.add(settings, name, ["acme"]) is None
+    with warehouse.connect(settings, "builder") as builder:
+        builder.execute("create table marts.fct (tenant_id text, amount int)")
+        builder.execute("insert into marts.fct values ('acme', 1), ('other', 2)")
+    with warehouse.connect(settings, "admin") as admin:
+        admin.execute("insert into guard.analyst_tenant values ('analyst_somebody', 'other')")
+    try:
+        url = psycopg.conninfo.make_conninfo(
+            settings.postgres_url("admin"), user=analysts.role_name(name), password=password
+        )
+        with psycopg.connect(url, autocommit=True) as analyst:
+            assert analyst.execute("select * from marts.fct").fetchall() == [("acme", 1)]
+            assert analyst.execute("select tenant_id from guard.analyst_tenant").fetchall() == [("acme",)]
+            for statement in (
+                "select * from billing.invoice",
+                "insert into guard.analyst_tenant values (session_user, 'other')",
+                "update guard.analyst_tenant set tenant_id = 'other'",
+                "set role valueverse_builder",
+                "set session authorization valueverse_builder",
+                "create table marts.mine (x int)",
+                "create temp table mine (x int)",
+                "select guard.protect('marts.fct'::regclass)",
+                "alter table marts.fct disable row level security",
+                "truncate marts.fct",
+            ):
+                refused(analyst, statement, psycopg.Error)
+            analyst.execute("set row_security = off")
+            refused(analyst, "select * from marts.fct", errors.InsufficientPrivilege)
+    finally:
+        analysts.remove(settings, name)
+
+
+@pytest.mark.security
+def test_the_api_login_reaches_no_table(settings: Settings) -> None:
+    with warehouse.connect(settings, "api", autocommit=True) as connection:
+        tables = connection.execute(
+            "select c.oid::regclass::text from pg_class c join pg_namespace n on n.oid = c.relnamespace"
+            " where n.nspname in ('billing', 'inbox', 'auth', 'audit', 'value', 'guard', 'marts') and"
+            " has_table_privilege(c.oid, 'select, insert, update, delete, truncate, references, trigger')"
+        ).fetchall()
+    assert tables == []

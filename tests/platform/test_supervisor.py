@@ -1,0 +1,175 @@
+"""Dagster and the API as background processes: started, watched, told about, stopped with all they
+started."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from valueverse.errors import RefusalError
+from valueverse.platform import dagster_home, processes, supervisor
+from valueverse.platform.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.integration
+
+WEB = supervisor._Program(lambda port: ["http.server", str(port), "--bind", "127.0.0.1"], "api_port", "/")
+
+
+@pytest.fixture
+def world(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """An installation on the shared servers whose API is a small web server of the standard library."""
+    monkeypatch.setitem(supervisor._PROGRAMS, supervisor.API, WEB)
+    yield settings
+    list(supervisor.down(settings))
+
+
+def up(settings: Settings, *names: str) -> supervisor.Status:
+    return list(supervisor.up(settings, names))[-1]
+
+
+def test_a_program_starts_once_is_found_and_stops(world: Settings) -> None:
+    first = up(world, "api")
+    assert (first.state, first.detail) == ("running", "")
+    assert supervisor.url(world, "api") == first.where
+    with urllib.request.urlopen(first.where) as answer:
+        assert answer.status == 200
+    assert up(world, "api").detail == "already"
+    assert list(supervisor.down(world, ["api"])) == ["api"]
+    assert supervisor.url(world, "api") is None
+
+
+def test_a_taken_default_port_gives_the_next_one(world: Settings) -> None:
+    other = world.model_copy(update={"home": world.home.with_name("other")})
+    first = up(world, "api").where
+    try:
+        assert up(other, "api").where != first
+    finally:
+        list(supervisor.down(other, ["api"]))
+
+
+def test_a_crashed_program_is_told_with_its_last_words_and_started_again(world: Settings) -> None:
+    up(world, "api")
+    record = processes.read_record(world.run, "api")
+    assert record is not None
+    os.kill(record.pid, signal.SIGKILL)
+    processes.wait_until(lambda: not processes.alive(record), lambda: True, 10)
+    assert supervisor.status(world)[-1].state == "crashed"
+    assert up(world, "api").detail == ""
+
+
+def test_a_program_that_hangs_is_told(world: Settings) -> None:
+    up(world, "api")
+    record = processes.read_record(world.run, "api")
+    assert record is not None
+    details = {**record.details, "port": "1"}
+    processes.write_record(
+        world.run, processes.Record("api", record.pid, record.started, record.log, details)
+    )
+    assert supervisor.status(world)[-1].state == "not answering"
+
+
+def test_a_program_that_ends_at_once_says_why(world: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = supervisor._Program(lambda port: ["http.server", "--no-such-option"], "api_port", "/")
+    monkeypatch.setitem(supervisor._PROGRAMS, supervisor.API, broken)
+    with pytest.raises(RefusalError, match="unrecognized arguments") as caught:
+        up(world, "api")
+    assert caught.value.code == "server_did_not_start"
+    assert "valueverse logs api" in caught.value.message
+
+
+def test_stopping_takes_along_what_the_process_started(tmp_path: Path) -> None:
+    # The parent dies on its signal without telling its child, as a killed code server's workers would stay.
+    sleeper = "import time; time.sleep(60)"
+    code = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {sleeper!r}]); {sleeper}"
+    record = processes.spawn("p", processes.Launch([sys.executable, "-c", code]), tmp_path / "p.log", {})
+    parent = psutil.Process(record.pid)
+    assert processes.wait_until(lambda: bool(parent.children()), lambda: True, 20)
+    child = parent.children()[0]
+    assert processes.stop(record, signal.SIGTERM, 10)
+    assert processes.wait_until(
+        lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, lambda: True, 10
+    )
+
+
+def test_a_process_that_ignores_the_signal_is_killed(tmp_path: Path) -> None:
+    code = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "print('deaf', flush=True); time.sleep(60)"
+    )
+    record = processes.spawn("p", processes.Launch([sys.executable, "-c", code]), tmp_path / "p.log", {})
+    assert processes.wait_until(lambda: "deaf" in processes.tail(tmp_path / "p.log", 5), lambda: True, 20)
+    assert not processes.stop(record, signal.SIGTERM, 0.2)
+    assert not processes.alive(record)
+
+
+@pytest.fixture(scope="module")
+def installation() -> Iterator[Settings]:
+    """Servers of its own with Dagster's web server and daemon."""
+    folder = Path(tempfile.mkdtemp())
+    settings = Settings(home=folder / "home", postgres_port=0)
+    try:
+        list(supervisor.up(settings, ("postgres", "dagster", "dagster-daemon")))
+        yield settings
+    finally:
+        list(supervisor.down(settings))
+        shutil.rmtree(settings.sockets, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def ask(settings: Settings, query: str) -> dict[str, object]:
+    address = f"{supervisor.url(settings, 'dagster')}/graphql"
+    request = urllib.request.Request(
+        address, json.dumps({"query": query}).encode(), {"content-type": "application/json"}
+    )
+    with urllib.request.urlopen(request) as answer:
+        found: dict[str, object] = json.load(answer)["data"]
+    return found
+
+
+def test_dagster_answers_with_its_storage_in_postgres(installation: Settings) -> None:
+    found = ask(
+        installation,
+        "{ instance { runQueueConfig { maxConcurrentRuns } } workspaceOrError { ... on Workspace {"
+        " locationEntries { name locationOrLoadError { __typename } } } } }",
+    )
+    assert found["instance"]["runQueueConfig"] == {"maxConcurrentRuns": 2}  # type: ignore[index]
+    entries = found["workspaceOrError"]["locationEntries"]  # type: ignore[index]
+    assert entries == [{"name": "valueverse", "locationOrLoadError": {"__typename": "RepositoryLocation"}}]
+
+
+def test_a_run_that_died_with_the_servers_is_failed_and_another_commands_run_is_not(
+    installation: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import dagster as dg
+
+    for name, value in dagster_home.environment(installation).items():
+        monkeypatch.setenv(name, value)
+    ids = {
+        "launched": "00000000-0000-4000-8000-000000000001",
+        "carried": "00000000-0000-4000-8000-000000000002",
+    }
+    with dg.DagsterInstance.get() as instance:
+        for name, run_id in ids.items():
+            tags = {".dagster/grpc_info": "{}"} if name == "launched" else {}
+            instance.add_run(
+                dg.DagsterRun("job", run_id=run_id, status=dg.DagsterRunStatus.STARTED, tags=tags)
+            )
+        assert dagster_home.end_orphaned_runs() == [ids["launched"]]
+        states = {name: instance.get_run_by_id(run_id) for name, run_id in ids.items()}
+    assert {name: run.status.value for name, run in states.items() if run} == {
+        "launched": "FAILURE",
+        "carried": "STARTED",
+    }

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from support.billing_rows import TENANTS, seed
+
+from quality.expectations import judge
+from quality.gate import decide_release
+from quality.period import Month
+from quality.rules import RULES
+from valueverse.errors import RefusalError
+from valueverse.platform.warehouse import connect
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from valueverse.platform.settings import Settings
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def seeded(settings: Settings) -> Settings:
+    seed(settings)
+    return settings
+
+
+def test_tenants_whose_tables_hold_all_rules_are_released(seeded: Settings) -> None:
+    decisions = decide_release(seeded, "2023-11", run_id="r1")
+    assert decisions.rows() == [(tenant, "released", None) for tenant in TENANTS]
+    with connect(seeded, "builder") as connection:
+        rows = connection.execute("select tenant_id, period, status, run_id from billing.release order by 1").fetchall()
+    assert rows == [(tenant, "2023-11", "released", "r1") for tenant in TENANTS]
+
+
+# For each rule the statements that make tenant birch break it in November. Constraints and triggers that would refuse
+# the row are switched off first: the gate is the second wall and must not lean on the first.
+BREAKERS = {
+    "tenant_has_timezone_and_currency": ["update billing.tenant set timezone = 'Mars/Olympus' where tenant_id = 'birch'"],
+    "customer_has_a_tenant": ["delete from billing.tenant where tenant_id = 'birch'"],
+    "subscription_is_on_a_published_plan": ["delete from billing.plan where tenant_id = 'birch'"],
+    "invoice_keys_are_filled": ["update billing.invoice set events_known_at = null where tenant_id = 'birch'"],
+    "invoice_has_a_customer": ["delete from billing.customer where tenant_id = 'birch'"],
+    "invoice_subtotal_is_the_sum_of_its_lines": [
+        "update billing.invoice_line set amount_minor = 4613 where tenant_id = 'birch' and line_no = 2"
+    ],
+    "invoice_totals_add_up": [
+        "alter table billing.invoice drop constraint totals_add_up",
+        "update billing.invoice set amount_due_minor = 7111 where tenant_id = 'birch'",
+    ],
+    "invoice_document_says_the_same_total": [
+        """update billing.invoice set document = '{"total": "71.13"}' where tenant_id = 'birch'"""
+    ],
+    "invoice_amounts_are_in_range": [
+        "update billing.invoice set discount_total_minor = -1, total_minor = total_minor + 1, "
+        "amount_due_minor = amount_due_minor + 1 where tenant_id = 'birch'"
+    ],
+    "invoice_numbers_have_no_gaps": ["delete from billing.invoice where tenant_id = 'birch' and sequence = 1"],
+    "line_has_an_invoice": [
+        "alter table billing.invoice_line drop constraint invoice_line_tenant_id_invoice_id_fkey",
+        "update billing.invoice_line set invoice_id = gen_random_uuid() where tenant_id = 'birch'",
+    ],
+    "usage_line_has_meter_and_quantity": [
+        "update billing.invoice_line set quantity = null where tenant_id = 'birch' and kind = 'usage'"
+    ],
+    "usage_names_customer_and_meter": ["update billing.usage_daily set meter = '' where tenant_id = 'birch'"],
+    "accepted_usage_is_billed_or_unbilled": ["update billing.event_day set accepted = 2 where tenant_id = 'birch'"],
+    "received_events_are_accounted_for": ["delete from billing.quarantine_summary where tenant_id = 'birch'"],
+    "reconciliations_agree": ["update billing.reconciliation set ok = false where tenant_id = 'birch'"],
+}
+
+
+def test_every_rule_has_a_fixture_that_breaks_it() -> None:
+    assert set(BREAKERS) == {rule.name for rule in RULES}
+
+
+@pytest.mark.parametrize("rule", sorted(BREAKERS))
+def test_a_tenant_that_breaks_a_rule_is_named_and_no_other_is(seeded: Settings, rule: str) -> None:
+    _break(seeded, *BREAKERS[rule])
+    findings = judge(seeded, Month.parse("2023-11"), None).findings
+    assert set(findings.filter(rule=rule)["tenant"]) == {"birch"}
+    assert set(findings["tenant"]) == {"birch"}
+
+
+def test_a_held_tenant_is_told_why_and_the_others_are_released(seeded: Settings) -> None:
+    _break(seeded, *BREAKERS["invoice_subtotal_is_the_sum_of_its_lines"])
+    decisions = {tenant: (status, reason) for tenant, status, reason in decide_release(seeded, "2023-11-01").iter_rows()}
+    assert decisions["acme"] == decisions["cedar"] == ("released", None)
+    status, reason = decisions["birch"]
+    assert status == "held"
+    assert "invoice_subtotal_is_the_sum_of_its_lines: 1 row(s)" in reason
+    assert "birch-000002" in reason
+
+
+def test_a_tenant_that_is_mended_is_released_again(seeded: Settings) -> None:
+    _break(seeded, *BREAKERS["accepted_usage_is_billed_or_unbilled"])
+    decide_release(seeded, "2023-11", ["birch"])
+    _break(seeded, "update billing.event_day set accepted = 1")
+    decide_release(seeded, "2023-11", ["birch"])
+    with connect(seeded, "builder") as connection:
+        rows = connection.execute("select tenant_id, status, reason from billing.release").fetchall()
+    assert rows == [("birch", "released", None)]
+
+
+def test_another_month_is_not_held_by_what_is_wrong_in_this_one(seeded: Settings) -> None:
+    _break(seeded, "update billing.event_day set accepted = 2 where tenant_id = 'birch' and day = '2023-11-28'")
+    assert decide_release(seeded, "2023-10").filter(status="held").is_empty()
+    assert decide_release(seeded, "2023-11").filter(status="held")["tenant"].to_list() == ["birch"]
+
+
+def test_more_failing_tenants_than_a_result_holds_are_all_held(seeded: Settings) -> None:
+    _break(
+        seeded,
+        "insert into billing.tenant (tenant_id, timezone, currency) "
+        "select 'bulk-' || n, 'Mars/Olympus', 'USD' from generate_series(1, 250) as n",
+    )
+    held = decide_release(seeded, "2023-11").filter(status="held")
+    assert held.height == 250
+
+
+def test_a_check_that_cannot_run_holds_everybody(seeded: Settings) -> None:
+    _break(seeded, "drop table billing.event_day cascade")
+    decisions = decide_release(seeded, "2023-11")
+    assert set(decisions["status"]) == {"held"}
+    assert "could not run" in decisions["reason"][0]
+
+
+def test_a_period_that_is_no_month_is_refused(seeded: Settings) -> None:
+    with pytest.raises(RefusalError) as refused:
+        decide_release(seeded, "2023-13")
+    assert refused.value.code == "bad_period"
+
+
+def test_data_docs_show_every_suite(seeded: Settings, tmp_path: Path) -> None:
+    decide_release(seeded, "2023-11", docs=tmp_path / "docs")
+    index = (tmp_path / "docs" / "index.html").read_text(encoding="utf-8")
+    assert all(f"billing.{rule.table}" in index for rule in RULES)
+    pages = [path.read_text(encoding="utf-8") for path in (tmp_path / "docs" / "validations").rglob("*.html")]
+    assert any("The subtotal of every invoice is the sum of its lines" in page for page in pages)
+
+
+def _break(settings: Settings, *statements: str) -> None:
+    with connect(settings, "admin") as connection:
+        for table in ("invoice", "invoice_line", "customer", "tenant"):
+            connection.execute(f"alter table billing.{table} disable trigger all")
+        for statement in statements:
+            connection.execute(statement)

@@ -1,0 +1,129 @@
+"""Billing rows of three tenants, as the assets would have written them: small enough to reckon by hand."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from valueverse.platform.warehouse import connect
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from valueverse.platform.settings import Settings
+
+TENANTS = ("acme", "birch", "cedar")
+MONTHS = ("2023-10", "2023-11")
+_AFTER = {"2023-10": "2023-11-01", "2023-11": "2023-12-01"}
+
+
+def invoice_id(tenant: str, month: str) -> uuid.UUID:
+    """The identifier of the one invoice of a tenant and month."""
+    return uuid.uuid5(uuid.NAMESPACE_URL, f"{tenant}/{month}")
+
+
+def secret_of(tenant: str) -> str:
+    """A text that stands in many columns of this tenant's rows and in no other tenant's."""
+    return f"zz-{tenant}-only"
+
+
+def seed(settings: Settings) -> None:
+    """Write tenants, customers, plans, subscriptions, and a finalised invoice of two lines per month: 25.00 + 46.12."""
+    with connect(settings, "builder") as connection:
+        for tenant in TENANTS:
+            _standing_data(connection, tenant)
+            for sequence, month in enumerate(MONTHS, start=1):
+                _month(connection, tenant, month, sequence)
+            connection.execute(
+                "insert into billing.invoice_sequence values (%s, %s, %s)", [tenant, len(MONTHS), "chain 2"]
+            )
+
+
+def release(settings: Settings, status: str = "released", tenants: tuple[str, ...] = TENANTS) -> None:
+    """Record the gate's decision for both months."""
+    with connect(settings, "builder") as connection:
+        for tenant in tenants:
+            for month in MONTHS:
+                connection.execute(
+                    "insert into billing.release values (%s, %s, %s, null, 'test', now()) "
+                    "on conflict (tenant_id, period) do update set status = excluded.status, decided_at = now()",
+                    [tenant, month, status],
+                )
+
+
+def _standing_data(connection: psycopg.Connection[Any], tenant: str) -> None:
+    secret = secret_of(tenant)
+    run = connection.execute
+    run(
+        "insert into billing.tenant (tenant_id, name, timezone, currency) values (%s, %s, 'UTC', 'USD')",
+        [tenant, secret],
+    )
+    run(
+        "insert into billing.customer (tenant_id, customer, name, email, metadata) values (%s, %s, %s, %s, %s)",
+        [tenant, f"customer {secret}", secret, f"{secret}@example.com", json.dumps({"note": secret})],
+    )
+    plan = {"key": "pro", "fees": [{"key": "platform"}], "charges": [{"key": "tokens", "meter": "tokens"}]}
+    run(
+        "insert into billing.plan values (%s, 'pro', 1, %s, 'USD', 1, 'month', 'calendar', %s)",
+        [tenant, f"hash {secret}", json.dumps(plan)],
+    )
+    run(
+        "insert into billing.subscription values "
+        "(%s, %s, %s, 'pro', 1, 'UTC', 'USD', '2023-10-01', '2023-10-01T00:00:00Z', null, 'active')",
+        [tenant, f"subscription {secret}", f"customer {secret}"],
+    )
+
+
+def _month(connection: psycopg.Connection[Any], tenant: str, month: str, sequence: int) -> None:
+    secret = secret_of(tenant)
+    first, after, number = f"{month}-01", _AFTER[month], f"{tenant}-{sequence:06d}"
+    run = connection.execute
+    identifier = invoice_id(tenant, month)
+    run(
+        "insert into billing.invoice (tenant_id, invoice_id, status, customer, subscription, currency, period_from, "
+        "period_to, purpose, issued_on, subtotal_minor, discount_total_minor, tax_total_minor, total_minor, "
+        "credit_total_minor, amount_due_minor, events_known_at, document, content_hash) values "
+        "(%s, %s, 'draft', %s, %s, 'USD', %s, %s, 'period', %s, 7112, 0, 0, 7112, 0, 7112, %s, %s, %s)",
+        [tenant, identifier, f"customer {secret}", f"subscription {secret}", f"{first}T00:00:00Z", f"{after}T00:00:00Z",
+         after, f"{after}T00:00:00Z", json.dumps({"total": "71.12"}), f"content {secret}"],
+    )  # fmt: skip
+    for line_no, key, kind, quantity, amount in (
+        (1, "platform", "fee", None, 2500),
+        (2, "tokens", "usage", "15373.4", 4612),
+    ):
+        run(
+            "insert into billing.invoice_line values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'USD', 2, null)",
+            [tenant, identifier, line_no, key, kind, secret, "tokens" if quantity else None, None,
+             f"{first}T00:00:00Z", f"{after}T00:00:00Z", quantity, f"{amount / 100:.2f}", amount],
+        )  # fmt: skip
+    run(
+        "update billing.invoice set status = 'finalised', number = %s, sequence = %s, finalised_at = now(), "
+        "previous_hash = %s, chain_hash = %s where tenant_id = %s and invoice_id = %s",
+        [
+            number,
+            sequence,
+            None if sequence == 1 else f"chain {sequence - 1}",
+            f"chain {sequence}",
+            tenant,
+            identifier,
+        ],
+    )
+    for day, quantity in ((f"{month}-05", "10000"), (f"{month}-28", "5373.4")):
+        run(
+            "insert into billing.usage_daily values (%s, %s, %s, 'tokens', %s, '', %s, 1)",
+            [tenant, f"customer {secret}", f"subscription {secret}", day, quantity],
+        )
+        run("insert into billing.event_day values (%s, %s, 1, 1, 0)", [tenant, day])
+    run(
+        "insert into billing.ingestion_file values (%s, %s, %s, %s, 4, 2, 1, 1, 0, now())",
+        [tenant, f"{month}-{secret}.ndjson", f"file {secret}", after],
+    )
+    run(
+        "insert into billing.quarantine_summary values (%s, %s, %s, 'bad_time', 1, %s)",
+        [tenant, f"file {secret}", f"{month}-{secret}.ndjson", secret],
+    )
+    run(
+        "insert into billing.reconciliation values (%s, 'usage:tokens', %s, 15373.4, 15373.4, 0, true, null, 'test', now())",
+        [tenant, month],
+    )

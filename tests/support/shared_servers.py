@@ -1,0 +1,91 @@
+"""One embedded Postgres and Valkey for a whole test run, shared by its parallel workers.
+
+The first worker that needs them starts them; the process that began the run stops them. A run that was killed
+leaves servers behind: the next run sees that their owner is gone and removes them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from valueverse.platform import postgres_server, processes, valkey_server, warehouse
+from valueverse.platform.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+VARIABLE = "VALUEVERSE_TEST_SERVERS"
+PREFIX = "valueverse-tests-"
+TEMPLATE = "valueverse_template"
+OWNER = "owner"
+
+
+def begin() -> None:
+    """Called once per run, before workers exist: choose the folder and clean up after killed runs."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        # An owner record comes right after the folder: without one it is being made, or is not ours.
+        owner = processes.read_record(folder, OWNER)
+        if owner is not None and not processes.alive(owner):
+            _remove(folder)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    started = processes.start_time(os.getpid())
+    processes.write_record(folder, processes.Record(OWNER, os.getpid(), started or 0, ""))
+    os.environ[VARIABLE] = str(folder)
+
+
+def end() -> None:
+    """Called once per run, after all workers: stop what was started."""
+    if folder := os.environ.pop(VARIABLE, None):
+        _remove(Path(folder))
+
+
+def started() -> Settings:
+    """The running servers, with a migrated database ``valueverse_template`` to copy."""
+    settings = Settings(home=Path(os.environ[VARIABLE]) / "home", postgres_port=0, database=TEMPLATE)
+    with processes.locked(settings.home.parent / "start.lock", 120):
+        ready = settings.home / "ready"
+        if not ready.exists():
+            postgres_server.start(settings, durable=False)
+            valkey_server.start(settings, durable=False)
+            warehouse.upgrade(settings)
+            ready.touch()
+    return settings
+
+
+def fresh(servers: Settings, name: str, folder: Path, valkey_database: int) -> Iterator[Settings]:
+    """Settings with an own database copied from the template, own Valkey database, lake and landing
+    folder."""
+    warehouse.create_database(servers, name, template=TEMPLATE)
+    redis_url = servers.redis_url.replace("db=0", f"db={valkey_database}")
+    settings = Settings(
+        home=folder / "home",
+        external_postgres_url=servers.postgres_url("admin", name),
+        external_redis_url=redis_url,
+        external_secrets_dir=servers.secrets_dir,
+    )
+    settings.landing.mkdir(parents=True)
+    _flush(redis_url)
+    yield settings
+    warehouse.drop_database(servers, name)
+
+
+def _flush(redis_url: str) -> None:
+    import redis
+
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushdb()
+
+
+def _remove(folder: Path) -> None:
+    settings = Settings(home=folder / "home", postgres_port=0)
+    with suppress(Exception):
+        valkey_server.stop(settings)
+    with suppress(Exception):
+        postgres_server.stop(settings)
+    shutil.rmtree(settings.sockets, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,90 @@
+"""Meters: which usage events count, which number they carry and how the numbers become one quantity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from valueverse.catalog.base import Key, StrictModel, Text, Whole, problem
+from valueverse.errors import RefusalError
+from valueverse.formula import parse_condition, parse_path, parse_value
+
+Aggregation = Literal["count", "sum", "min", "max", "avg", "latest", "unique_count", "weighted_sum"]
+KEEPS_LEVEL = frozenset({"sum", "latest", "unique_count", "weighted_sum"})
+"""Aggregations whose level at the end of a period can be the level at the start of the next one."""
+MAX_DIMENSIONS = 32
+
+
+def _judged(judge: Callable[[str], object], text: str) -> None:
+    try:
+        judge(text)
+    except RefusalError as refusal:
+        raise problem(refusal.message) from refusal
+
+
+def _formula(judge: Callable[[str], object]) -> BeforeValidator:
+    def checked(value: Any) -> Any:
+        if isinstance(value, str):
+            _judged(judge, value)
+        return value
+
+    return BeforeValidator(checked)
+
+
+DataPath = Annotated[Text, _formula(parse_path)]
+"""Where a value stands in an event's ``data``: ``tokens`` or ``usage.tokens``."""
+ConditionFormula = Annotated[Text, _formula(parse_condition)]
+
+
+class QuantityRounding(StrictModel):
+    """Rounding of a metered quantity before it is priced; ``places`` may be negative (-3: thousands)."""
+
+    mode: Literal["half_up", "half_even", "up", "down"] = "half_up"
+    places: Annotated[Whole, Field(ge=-12, le=18)] = 0
+
+
+class MeterRule(StrictModel):
+    """How events become a quantity; all that ``valueverse meter`` needs."""
+
+    aggregation: Aggregation
+    value: Text | None = None
+    operation: DataPath | None = None
+    where: ConditionFormula | None = None
+    dimensions: Annotated[tuple[DataPath, ...], Field(max_length=MAX_DIMENSIONS)] = ()
+    carry_over: bool = False
+    rounding: QuantityRounding | None = None
+
+    @model_validator(mode="after")
+    def _fits_its_aggregation(self) -> Self:
+        if self.aggregation == "count" and self.value is not None:
+            raise problem("count counts events: remove 'value', or use 'where' to say which events count")
+        if self.aggregation != "count" and self.value is None:
+            raise problem(f"{self.aggregation} needs 'value': the path into data to what it aggregates")
+        if self.value is not None:
+            _judged(parse_path if self.aggregation == "unique_count" else parse_value, self.value)
+        if self.operation is not None and self.aggregation != "unique_count":
+            raise problem(f"'operation' (add or remove) belongs to unique_count, not to {self.aggregation}")
+        if self.carry_over and self.aggregation not in KEEPS_LEVEL:
+            allowed = ", ".join(sorted(KEEPS_LEVEL))
+            raise problem(f"{self.aggregation} has no level to carry over; carry_over is for {allowed}")
+        if len(set(self.dimensions)) < len(self.dimensions):
+            raise problem("a dimension stands twice in 'dimensions'; keep one of them")
+        return self
+
+
+class Meter(MeterRule):
+    """A meter of a catalog: usage events of ``event_type`` feed it."""
+
+    key: Key
+    event_type: Annotated[Text, Field(min_length=1, max_length=256)]
+    name: Text | None = None
+
+    @model_validator(mode="after")
+    def _reads_usage(self) -> Self:
+        if self.event_type.startswith("billing."):
+            raise problem(
+                f"the type {self.event_type!r} is reserved for billing events; meters read usage events"
+            )
+        return self

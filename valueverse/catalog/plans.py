@@ -1,0 +1,105 @@
+"""Plans: what one subscription pays, period by period."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from valueverse.catalog.base import (
+    Amount,
+    DimensionValue,
+    Key,
+    PositiveAmount,
+    Quantity,
+    StrictModel,
+    Text,
+    Whole,
+    problem,
+)
+from valueverse.catalog.meters import DataPath
+from valueverse.catalog.prices import ChargePricing
+from valueverse.catalog.units import CurrencyCode
+
+MAX_CHARGES = 1_000
+
+
+class Period(StrictModel):
+    """How often a plan bills, and whether its periods follow the calendar or the subscription's own day."""
+
+    every: Annotated[Whole, Field(ge=1, le=1_000)] = 1
+    unit: Literal["day", "week", "month", "quarter", "year"] = "month"
+    align: Literal["anniversary", "calendar"] = "anniversary"
+
+
+class Trial(StrictModel):
+    """Days from the subscription's start without fees and charges."""
+
+    days: Annotated[Whole, Field(ge=0, le=3_660)]
+
+
+class Commitment(StrictModel):
+    """The least that fees and charges of one period come to; the rest is trued up at its end."""
+
+    minimum: Amount
+
+
+class Fee(StrictModel):
+    """A fixed amount per period: ``amount``, or ``unit_amount`` x ``quantity``."""
+
+    key: Key
+    name: Text | None = None
+    amount: Amount | None = None
+    unit_amount: Amount | None = None
+    quantity: Quantity | None = None
+    timing: Literal["in_advance", "in_arrears"] = "in_advance"
+    prorate: Literal["day", "second", "none"] = "day"
+    taxes: tuple[Key, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_way_to_say_the_amount(self) -> Self:
+        if (self.amount is None) == (self.unit_amount is None):
+            raise problem("a fee has either 'amount' or 'unit_amount' (with 'quantity'), and not both")
+        if self.amount is not None and self.quantity is not None:
+            raise problem("'quantity' multiplies 'unit_amount'; with 'amount' remove it")
+        return self
+
+
+class Charge(ChargePricing):
+    """Usage of one meter, priced."""
+
+    key: Key
+    name: Text | None = None
+    meter: Key | None = None
+    when: dict[DataPath, DimensionValue] = Field(default_factory=dict)
+    split_by: tuple[DataPath, ...] = ()
+    timing: Literal["in_arrears", "in_advance"] = "in_arrears"
+    prorate: Literal["none", "day"] = "none"
+    round_prorated: Annotated[Whole, Field(ge=0, le=18)] | None = None
+    across_segments: bool = False
+    taxes: tuple[Key, ...] = ()
+
+    def metered_by(self) -> dict[str, str]:
+        """Each meter this charge reads, with the place in the charge that names it."""
+        named = {} if self.meter is None else {self.meter: "meter"}
+        return named | dict.fromkeys(self.price.meters_named(), "price")
+
+    def priced_by(self) -> tuple[str, ...]:
+        """Dimensions whose value decides the price."""
+        return self.price.dimensions_named()
+
+
+class Plan(StrictModel):
+    """One version of one plan."""
+
+    key: Key
+    version: Annotated[Whole, Field(ge=1, le=1_000_000)] = 1
+    name: Text | None = None
+    currency: CurrencyCode | None = None
+    period: Period = Period()
+    trial: Trial | None = None
+    fees: tuple[Fee, ...] = ()
+    charges: Annotated[tuple[Charge, ...], Field(max_length=MAX_CHARGES)] = ()
+    commitment: Commitment | None = None
+    threshold: PositiveAmount | None = None
+    taxes: tuple[Key, ...] = ()

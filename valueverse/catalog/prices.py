@@ -1,0 +1,362 @@
+"""Price models and the pricing part of a charge (contracts.md, section 3): shapes and what is refused.
+
+What a price *does* with a quantity stands in ``valueverse.rating``; here stands what a price may say.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
+
+from valueverse.catalog.base import (
+    Amount,
+    Key,
+    Percent,
+    PositiveAmount,
+    PositiveQuantity,
+    Price,
+    Quantity,
+    ShareInPercent,
+    StrictModel,
+    Text,
+    Whole,
+    dimension_text,
+    problem,
+    refusal_of,
+)
+from valueverse.formula import compile_amount
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from decimal import Decimal
+
+MAX_TIERS = 10_000
+
+
+class _PriceModel(StrictModel):
+    def meters_named(self) -> tuple[str, ...]:
+        """Meters that the price itself reads (capacity)."""
+        return ()
+
+    def dimensions_named(self) -> tuple[str, ...]:
+        """Dimensions whose value decides the price (matrix)."""
+        return ()
+
+
+class Standard(_PriceModel):
+    """``unit`` for each unit."""
+
+    model: Literal["standard"]
+    unit: Price
+
+
+class Tier(StrictModel):
+    """Units above the tier before and up to ``up_to``, inclusive; ``flat`` is due when the tier is entered."""
+
+    up_to: PositiveQuantity | None
+    unit: Price = Field(default=0, validate_default=True)
+    flat: Amount = Field(default=0, validate_default=True)
+    per: PositiveQuantity | None = None
+    cap: Amount | None = None
+
+
+class PercentTier(StrictModel):
+    """A tier whose units are money and whose price is a rate in percent."""
+
+    up_to: PositiveQuantity | None
+    rate: Percent
+    flat: Amount = Field(default=0, validate_default=True)
+
+
+def _rising(bounds: Sequence[Decimal | None]) -> None:
+    if not bounds:
+        raise problem("there are no tiers: write at least one, its 'up_to' null")
+    if bounds[-1] is not None:
+        raise problem("the last tier must be open: set its 'up_to' to null")
+    last: Decimal | None = None
+    for index, bound in enumerate(bounds[:-1]):
+        if bound is None:
+            raise problem(f"tier {index} is open ('up_to' null) but is not the last one")
+        if last is not None and bound <= last:
+            raise problem(f"tier {index} ends at {bound}, not above the tier before it ({last})")
+        last = bound
+
+
+class _Tiered(_PriceModel):
+    tiers: Annotated[tuple[Tier, ...], Field(max_length=MAX_TIERS)]
+    bill_flat_at_zero: bool = True
+
+    @model_validator(mode="after")
+    def _tiers_tile(self) -> Self:
+        _rising([tier.up_to for tier in self.tiers])
+        return self
+
+
+class Graduated(_Tiered):
+    """Each tier prices the units inside it."""
+
+    model: Literal["graduated"]
+
+
+class Volume(_Tiered):
+    """The tier that the whole quantity falls into prices all of it."""
+
+    model: Literal["volume"]
+
+
+class Package(_PriceModel):
+    """``amount`` per started block of ``size`` units; ``free`` units come off first."""
+
+    model: Literal["package"]
+    size: PositiveQuantity
+    amount: Price
+    free: Quantity = Field(default=0, validate_default=True)
+    round: Literal["up", "down"] = "up"
+
+
+class Percentage(_PriceModel):
+    """``rate`` percent of each event's value plus ``fixed``, with free allowances and bounds per event."""
+
+    model: Literal["percentage"]
+    rate: Percent
+    fixed: Amount = Field(default=0, validate_default=True)
+    free_events: Annotated[Whole, Field(ge=0)] | None = None
+    free_amount: Quantity | None = None
+    min_per_event: Amount | None = None
+    max_per_event: Amount | None = None
+
+    @model_validator(mode="after")
+    def _bounds_leave_room(self) -> Self:
+        low, high = self.min_per_event, self.max_per_event
+        if low is not None and high is not None and low > high:
+            raise problem(f"min_per_event {low} is above max_per_event {high}")
+        return self
+
+    @property
+    def per_event(self) -> bool:
+        """Whether the price hangs on single events, not on their sum alone."""
+        bounds = (self.free_events, self.free_amount, self.min_per_event, self.max_per_event)
+        return any(bound is not None for bound in bounds) or bool(self.fixed)
+
+
+class GraduatedPercentage(_PriceModel):
+    """A rate in percent per tier of the amount, plus a flat per entered tier."""
+
+    model: Literal["graduated_percentage"]
+    tiers: Annotated[tuple[PercentTier, ...], Field(max_length=MAX_TIERS)]
+
+    @model_validator(mode="after")
+    def _tiers_tile(self) -> Self:
+        _rising([tier.up_to for tier in self.tiers])
+        return self
+
+
+def _cell(value: Any) -> Any:
+    if not isinstance(value, dict):
+        raise problem("a cell is an object: a value for each dimension, and 'unit'")
+    if "unit" not in value:
+        raise problem("a cell needs 'unit': the price at these dimension values")
+    dimensions = {name: dimension_text(item) for name, item in value.items() if name not in {"unit", "values"}}
+    return {"unit": value["unit"], "values": value.get("values", dimensions)}
+
+
+class Cell(StrictModel):
+    """The unit price where all of ``values`` hold."""
+
+    unit: Price
+    values: dict[str, str]
+
+
+class Matrix(_PriceModel):
+    """A unit price per combination of dimension values, else ``default_unit``."""
+
+    model: Literal["matrix"]
+    dimensions: Annotated[tuple[Text, ...], Field(min_length=1, max_length=16)]
+    cells: Annotated[tuple[Annotated[Cell, BeforeValidator(_cell)], ...], Field(max_length=MAX_TIERS)]
+    default_unit: Price | None = None
+
+    @model_validator(mode="after")
+    def _cells_are_distinct(self) -> Self:
+        seen: set[tuple[str | None, ...]] = set()
+        for index, cell in enumerate(self.cells):
+            odd = sorted(set(cell.values) ^ set(self.dimensions))
+            if odd:
+                raise problem(f"cell {index} must name exactly the dimensions {list(self.dimensions)}; look at {odd[0]!r}")
+            place = tuple(cell.values[name] for name in self.dimensions)
+            if place in seen:
+                raise problem(f"cell {index} repeats the values {dict(cell.values)}")
+            seen.add(place)
+        return self
+
+    def dimensions_named(self) -> tuple[str, ...]:
+        """The matrix's axes."""
+        return self.dimensions
+
+
+class Dynamic(_PriceModel):
+    """The amount that each event carries, or the quantity times a multiplier."""
+
+    model: Literal["dynamic"]
+    amount: Text | None = None
+    multiplier: Price | None = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.amount is None) == (self.multiplier is None):
+            raise problem("dynamic has either 'amount' (a path into data) or 'multiplier', and not both")
+        return self
+
+
+class CapacityTier(StrictModel):
+    """``amount`` for the whole period while every limit holds (inclusive)."""
+
+    limits: dict[Key, Quantity | None] = Field(default_factory=dict)
+    amount: Amount
+
+
+class Capacity(_PriceModel):
+    """The lowest tier all of whose limits hold."""
+
+    model: Literal["capacity"]
+    meters: tuple[Key, ...] = ()
+    tiers: Annotated[tuple[CapacityTier, ...], Field(min_length=1, max_length=MAX_TIERS)]
+
+    @model_validator(mode="after")
+    def _last_is_open(self) -> Self:
+        if any(limit is not None for limit in self.tiers[-1].limits.values()):
+            raise problem("the last capacity tier must be without limits")
+        return self
+
+    def meters_named(self) -> tuple[str, ...]:
+        """Every meter that a limit names."""
+        named = {meter for tier in self.tiers for meter in tier.limits} | set(self.meters)
+        return tuple(sorted(named))
+
+
+class FormulaPrice(_PriceModel):
+    """An amount written as a formula over ``quantity``."""
+
+    model: Literal["formula"]
+    amount: Text
+
+    @model_validator(mode="after")
+    def _compiles(self) -> Self:
+        compile_amount(self.amount, ["quantity"])
+        return self
+
+
+class Outcome(_PriceModel):
+    """A share of the value realised under a committed value model."""
+
+    model: Literal["outcome"]
+    value_model: Key
+    output: Text
+    share: Quantity
+    floor: Text | None = None
+    cap: Text | None = None
+    period: Literal["month", "quarter", "year"] = "month"
+    true_up: Literal["cumulative", "none"] = "cumulative"
+    dispute_days: Annotated[Whole, Field(ge=0)] = 30
+    refund: bool = False
+
+
+UnitPrice = Annotated[
+    Standard
+    | Graduated
+    | Volume
+    | Package
+    | Percentage
+    | GraduatedPercentage
+    | Matrix
+    | Dynamic
+    | Capacity
+    | FormulaPrice
+    | Outcome,
+    Field(discriminator="model"),
+]
+
+
+class BucketTerms(StrictModel):
+    """Price and windowed commitment of a bucket."""
+
+    price: UnitPrice | None = None
+    commitment: Amount | None = None
+    overage_factor: Quantity = Field(default=1, validate_default=True)
+    true_up: bool = False
+
+
+class TimeOfDay(BucketTerms):
+    """Other terms for buckets that start in [from, to), local time; ``to`` before ``from`` runs over midnight."""
+
+    from_: Annotated[str, Field(alias="from", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+    to: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$|^24:00$")]
+
+
+class Bucketed(_PriceModel):
+    """Each hour or day priced by itself, then summed."""
+
+    model: Literal["bucketed"]
+    every: Literal["hour", "day"]
+    price: UnitPrice
+    commitment: Amount | None = None
+    overage_factor: Quantity = Field(default=1, validate_default=True)
+    true_up: bool = False
+    time_of_day: tuple[TimeOfDay, ...] = ()
+
+
+PriceModel = Annotated[
+    Standard
+    | Graduated
+    | Volume
+    | Package
+    | Percentage
+    | GraduatedPercentage
+    | Matrix
+    | Dynamic
+    | Capacity
+    | Bucketed
+    | FormulaPrice
+    | Outcome,
+    Field(discriminator="model"),
+]
+
+
+class Conversion(StrictModel):
+    """Metered units to priced units: divide or multiply, then round to whole units."""
+
+    divide_by: PositiveQuantity | None = None
+    multiply_by: PositiveQuantity | None = None
+    round: Literal["up", "down", "half_up", "half_even", "none"] = "none"
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if self.divide_by is not None and self.multiply_by is not None:
+            raise problem("convert has 'divide_by' or 'multiply_by', and not both")
+        return self
+
+
+class ChargePricing(StrictModel):
+    """The chain of a charge: convert, round, minus included, price, discount, maximum, minimum."""
+
+    convert: Conversion | None = None
+    included: Quantity = Field(default=0, validate_default=True)
+    price: PriceModel
+    discount_percent: ShareInPercent = Field(default=0, validate_default=True)
+    minimum: Amount | None = None
+    maximum: PositiveAmount | None = None
+
+
+_PRICING = TypeAdapter(ChargePricing)
+
+
+def parse_pricing(document: dict[str, Any]) -> ChargePricing:
+    """Judge the pricing part of a charge (``valueverse price``).
+
+    Raises:
+        RefusalError: ``bad_price`` with the path of what is wrong.
+    """
+    try:
+        return _PRICING.validate_python(document)
+    except ValidationError as error:
+        raise refusal_of(error, "bad_price", document) from error

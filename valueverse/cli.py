@@ -1,0 +1,29 @@
+"""``valueverse``: every command, with help that teaches. Each command's work stands in ``valueverse/commands``."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from valueverse.errors import RefusalError
+
+app = typer.Typer(
+    name="valueverse",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Usage billing, subscriptions and value models: exact, explained, on your own data.",
+)
+
+
+def main() -> None:
+    """Run a command; whatever goes wrong reaches the user as one sentence, never as a traceback."""
+    try:
+        app()
+    except RefusalError as refusal:
+        where = f" (at {refusal.path})" if refusal.path else ""
+        sys.stderr.write(f"valueverse: {refusal.message}{where} [{refusal.code}]\n")
+        raise SystemExit(2) from None
+    except BrokenPipeError:
+        raise SystemExit(141) from None

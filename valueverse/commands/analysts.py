@@ -1,0 +1,53 @@
+"""``valueverse analysts``: database logins that read the marts of their tenants."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+_Name = Annotated[str, typer.Argument(help="Name of the analyst; the login is analyst_NAME.")]
+_Tenants = Annotated[list[str], typer.Option("--tenant", "-t", help="Tenant key; may be repeated.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to ``app``."""
+    group = typer.Typer(help="People who read the marts in SQL, each bound to tenants.", no_args_is_help=True)
+    group.command("add", help=_ADD)(_add)
+    group.command("remove", help="Take tenants away; without --tenant, the login itself.")(_remove)
+    group.command("list", help="Who reads which tenant.")(_list)
+    app.add_typer(group, name="analysts")
+
+
+_ADD = """Make a login for an analyst, or give an existing one more tenants. The password is shown once.
+
+Example: [bold]valueverse analysts add ada --tenant northwind-ai[/bold],
+then [bold]valueverse sql --marts --as ada[/bold]"""
+
+
+def _add(name: _Name, tenant: _Tenants) -> None:
+    from valueverse.platform import analysts
+    from valueverse.platform.settings import get_settings
+
+    password = analysts.add(get_settings(), name, tenant)
+    typer.echo(f"{analysts.role_name(name)} reads {', '.join(sorted(set(tenant)))}")
+    if password:
+        typer.echo(f"password (shown this once): {password}")
+
+
+def _remove(name: _Name, tenant: Annotated[list[str] | None, typer.Option("--tenant", "-t")] = None) -> None:
+    from valueverse.platform import analysts
+    from valueverse.platform.settings import get_settings
+
+    analysts.remove(get_settings(), name, tenant or None)
+    typer.echo(
+        f"{analysts.role_name(name)} {'no longer reads ' + ', '.join(tenant) if tenant else 'is removed'}"
+    )
+
+
+def _list() -> None:
+    from valueverse.platform import analysts
+    from valueverse.platform.settings import get_settings
+
+    for name, tenant in analysts.listed(get_settings()):
+        typer.echo(f"{name}\t{tenant}")

@@ -1,0 +1,62 @@
+"""Instants as calculators read them: RFC 3339, or a bare date for local midnight (contracts.md, section 5)."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from typing import Any
+
+import polars as pl
+
+from valueverse.catalog.units import is_time_zone
+from valueverse.errors import RefusalError
+from valueverse.subscriptions.zones import local_midnight
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z", re.ASCII)
+_INSTANT = re.compile(
+    r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})\Z", re.ASCII
+)
+
+
+def read_time_zone(value: Any, path: str = "timezone") -> str:
+    """The zone's name; UTC when none is given.
+
+    Raises:
+        RefusalError: ``unknown_timezone``.
+    """
+    if value is None:
+        return "UTC"
+    if not isinstance(value, str) or not is_time_zone(value):
+        raise RefusalError(
+            "unknown_timezone", f"{str(value)[:60]!r} is not an IANA time zone such as 'Europe/Berlin'", path
+        )
+    return value
+
+
+def read_instant(value: Any, zone: str, path: str) -> datetime:
+    """The instant in UTC; ``zone`` is where a bare date begins.
+
+    Raises:
+        RefusalError: ``bad_time``.
+    """
+    text = value if isinstance(value, str) else ""
+    try:
+        if _DATE.match(text):
+            return _midnight(date.fromisoformat(text), zone)
+        if _INSTANT.match(text):
+            return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise RefusalError(
+        "bad_time",
+        f"{str(value)[:40]!r} is not an instant: write '2026-01-31T00:00:00Z', or a date for local midnight",
+        path,
+    )
+
+
+@lru_cache(maxsize=4096)
+def _midnight(day: date, zone: str) -> datetime:
+    row = pl.DataFrame({"zone": [zone]})
+    found: datetime = local_midnight(row, pl.lit(day), "zone", "midnight")["midnight"].item()
+    return found

@@ -1,0 +1,227 @@
+"""``valueverse meter``: events and a meter in, a quantity out, computed by the engine that bills."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from valueverse.commands.ndjson import run_calculator
+from valueverse.errors import RefusalError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    import polars as pl
+
+    from valueverse.catalog.meters import MeterRule
+
+_FIELDS = {
+    "id", "meter", "period", "full_period", "timezone", "opening", "prorate", "round_prorated", "events",
+}  # fmt: skip
+_TYPE, _METER, _CUSTOMER = "usage", "meter", "customer"
+_TOTAL = "total"
+"""The line on which every dimension of one input counts together."""
+
+
+@dataclass
+class _Job:
+    """One input line, read."""
+
+    rule: MeterRule
+    window: dict[str, Any]
+    events: list[dict[str, Any]]
+    openings: list[dict[str, Any]] = field(default_factory=list)
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``valueverse meter``."""
+
+    @app.command("meter")
+    def meter(
+        file: Annotated[Path | None, typer.Option(help="Read lines from this file instead of stdin.")] = None,
+    ) -> None:
+        """What a meter makes of events: one JSON object per line in, one out.
+
+        Each line holds a meter, a period and its events; the answer is the quantity of the period, in all and for
+        each combination of dimensions. Bare dates are midnight in the line's timezone (default UTC).
+
+        [bold]Example[/bold]
+
+        echo '{"id":"a","meter":{"aggregation":"sum","value":"tokens"},"period":{"from":"2026-01-01",
+        "to":"2026-02-01"},"events":[{"id":"1","time":"2026-01-05T10:00:00Z","data":{"tokens":12.5}}]}' |
+        valueverse meter
+        """
+        raise typer.Exit(run_calculator(meter_documents, file))
+
+
+def meter_documents(documents: list[dict[str, Any]]) -> Iterable[dict[str, Any] | RefusalError]:
+    """Answer each document; all of them are metered together."""
+    jobs: list[_Job | RefusalError] = []
+    for number, document in enumerate(documents):
+        try:
+            jobs.append(_read(number, document))
+        except RefusalError as refusal:
+            jobs.append(refusal)
+    good = {number: job for number, job in enumerate(jobs) if isinstance(job, _Job)}
+    answers = _metered(good) if good else {}
+    return [job if isinstance(job, RefusalError) else answers[number] for number, job in enumerate(jobs)]
+
+
+def _read(number: int, document: dict[str, Any]) -> _Job:
+    from valueverse.catalog.base import unknown_name
+    from valueverse.commands.instants import read_time_zone
+
+    for name in document:
+        if name not in _FIELDS:
+            raise RefusalError("unknown_field", unknown_name(f"unknown field {name!r}", name, _FIELDS), name)
+    rule = _rule(document.get("meter"))
+    zone = read_time_zone(document.get("timezone"))
+    start, end = _period(document.get("period"), zone, "period")
+    full_start, full_end = (start, end)
+    if document.get("full_period") is not None:
+        full_start, full_end = _period(document["full_period"], zone, "full_period")
+        if not full_start <= start < end <= full_end:
+            raise RefusalError("bad_period", "full_period must hold the whole of period", "full_period")
+    window = {
+        "window": number, "tenant": str(number), "customer": _CUSTOMER, "subscription": None, "meter": _METER,
+        "from": start, "to": end, "full_from": full_start, "full_to": full_end, "timezone": zone,
+        "prorate": _prorate(document.get("prorate"), rule),
+        "round_prorated": _places(document.get("round_prorated")),
+    }  # fmt: skip
+    events = document.get("events", [])
+    if not isinstance(events, list):
+        raise RefusalError("bad_events", "events must be a list of {id, time, data}", "events")
+    read = [_event(number, index, event, zone) for index, event in enumerate(events)]
+    return _Job(rule, window, read, _openings(number, document.get("opening"), rule))
+
+
+def _rule(value: Any) -> MeterRule:
+    from pydantic import ValidationError
+
+    from valueverse.catalog.base import refusal_of
+    from valueverse.catalog.meters import MeterRule
+
+    if not isinstance(value, dict):
+        raise RefusalError("bad_meter", "meter must be an object such as {\"aggregation\": \"count\"}", "meter")
+    # A meter copied from a catalog also says its key and event type; the events of a line are all its own.
+    rule = {name: part for name, part in value.items() if name not in {"key", "event_type", "name"}}
+    try:
+        return MeterRule.model_validate(rule)
+    except ValidationError as error:
+        raise refusal_of(error, "bad_meter", rule).below("meter") from error
+
+
+def _period(value: Any, zone: str, path: str) -> tuple[datetime, datetime]:
+    from valueverse.commands.instants import read_instant
+
+    if not isinstance(value, dict) or "from" not in value or "to" not in value:
+        raise RefusalError("bad_period", f"{path} must be an object with 'from' and 'to'", path)
+    start, end = (read_instant(value[side], zone, f"{path}.{side}") for side in ("from", "to"))
+    if start >= end:
+        raise RefusalError("bad_period", f"{path} ends before it starts: 'to' is exclusive and later", path)
+    return start, end
+
+
+def _prorate(value: Any, rule: MeterRule) -> bool:
+    if value in (None, False, "none"):
+        return False
+    if value not in (True, "day"):
+        raise RefusalError("bad_proration", f"prorate is 'day' or 'none', not {str(value)[:40]!r}", "prorate")
+    if rule.aggregation not in {"sum", "unique_count"}:
+        message = f"only sum and unique_count are prorated by days, not {rule.aggregation}"
+        raise RefusalError("bad_proration", message, "prorate")
+    return True
+
+
+def _places(value: Any) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, Decimal) or value not in range(19):
+        raise RefusalError("bad_proration", "round_prorated is a number of decimals from 0 to 18", "round_prorated")
+    return int(value)
+
+
+def _event(number: int, index: int, event: Any, zone: str) -> dict[str, Any]:
+    from valueverse.commands.instants import read_instant
+
+    path = f"events[{index}]"
+    if not isinstance(event, dict):
+        raise RefusalError("bad_events", "an event is an object {id, time, data}", path)
+    data = event.get("data", {})
+    if not isinstance(data, dict):
+        raise RefusalError("bad_events", "data must be an object", f"{path}.data")
+    name = event.get("id", f"{index:09d}")
+    if not isinstance(name, str):
+        raise RefusalError("bad_events", "an event's id is text", f"{path}.id")
+    time = read_instant(event.get("time"), zone, f"{path}.time")
+    received = read_instant(event["received_at"], zone, f"{path}.received_at") if "received_at" in event else time
+    return {
+        "tenant": str(number), "time": time, "received_at": received, "id": name, "data": _json(data, f"{path}.data"),
+    }  # fmt: skip
+
+
+def _json(data: dict[str, Any], path: str) -> str:
+    from valueverse.money import plain
+
+    def number(value: Any) -> str | int:
+        # json writes no Decimal; a text that reads as a number is the same number to a meter.
+        if value and not -40 < value.adjusted() < 40:
+            return str(value)
+        return int(value) if value == value.to_integral_value() and abs(value) < 10**15 else plain(value)
+
+    try:
+        return json.dumps(data, default=number, ensure_ascii=False)
+    except (ValueError, RecursionError) as error:
+        raise RefusalError("bad_events", f"data cannot be read: {error}", path) from error
+
+
+def _openings(number: int, value: Any, rule: MeterRule) -> list[dict[str, Any]]:
+    from valueverse.catalog.base import dimension_text
+    from valueverse.catalog.meters import KEEPS_LEVEL
+    from valueverse.money import exact
+
+    if value is None or value == []:
+        return []
+    if rule.aggregation not in KEEPS_LEVEL:
+        raise RefusalError("bad_opening", f"{rule.aggregation} has no level to open with", "opening")
+    group = {"window": number, "dimensions": "{}" if rule.dimensions else ""}
+    if rule.aggregation != "unique_count":
+        return [{**group, "value": exact(value, "opening"), "text_value": None}]
+    if not isinstance(value, list):
+        raise RefusalError("bad_opening", "the opening of unique_count is the list of values present", "opening")
+    scalars = (str, bool, Decimal)
+    if not all(isinstance(member, scalars) for member in value):
+        raise RefusalError("bad_opening", "a value in the opening is a text, a number, true or false", "opening")
+    return [{**group, "value": None, "text_value": dimension_text(member)} for member in value]
+
+
+def _metered(jobs: dict[int, _Job]) -> dict[int, dict[str, Any]]:
+    import polars as pl
+
+    from valueverse.metering.quantities import meter_quantities
+    from valueverse.metering.schema import NO_VALUE, WINDOWS
+
+    usage = _usage(jobs)
+    windows = pl.DataFrame(
+        [job.window for job in jobs.values()],
+        schema={**WINDOWS, "prorate": pl.Boolean, "round_prorated": pl.Int32},
+    )
+    meters = _meters(jobs)
+    openings = _opening_frame(jobs)
+    relevant = usage.lazy().filter(pl.col("meter").is_not_null())
+    rows = meter_quantities(relevant, windows, meters, None, openings=openings)
+    dimensions = pl.concat([usage.select(pl.col("tenant").cast(pl.UInt32).alias("window"), "dimensions"),
+                            openings.select("window", "dimensions")]).unique()  # fmt: skip
+    lines = dimensions.with_columns(pl.lit(_TOTAL).alias("line"))
+    totals = meter_quantities(
+        relevant, windows, meters, None, lines=lines,
+        openings=openings.with_columns(pl.lit(_TOTAL).alias("dimensions")),
+    )  # fmt: skip
+    unbilled = usage.filter(pl.col("status") == NO_VALUE)
+    return {number: _answer(number, rows, totals, unbilled) for number in jobs}

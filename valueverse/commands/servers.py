@@ -1,0 +1,142 @@
+"""``valueverse up | down | status | logs``: the servers of this installation."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from valueverse.errors import RefusalError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_Only = Annotated[
+    str | None,
+    typer.Option(
+        "--only", help="Only these, comma-separated: postgres, valkey, dagster, dagster-daemon, api."
+    ),
+]
+
+_COLOURS = {
+    "running": "green",
+    "external": "green",
+    "stopped": "dim",
+    "crashed": "red",
+    "not answering": "yellow",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to ``app``."""
+    app.command("up", help=_UP)(_up)
+    app.command("down", help=_DOWN)(_down)
+    app.command("status", help=_STATUS)(_status)
+    app.command("logs", help=_LOGS)(_logs)
+
+
+_UP = """Start PostgreSQL, Valkey, Dagster and the API, and wait until each answers. What runs is left alone.
+
+Example: [bold]valueverse up --only postgres,valkey[/bold]
+
+A taken port: the next free one is used, unless you chose it by VALUEVERSE_POSTGRES_PORT, VALUEVERSE_DAGSTER_PORT
+or VALUEVERSE_API_PORT. Servers of your own: VALUEVERSE_POSTGRES_URL, VALUEVERSE_REDIS_URL, VALUEVERSE_LAKE_URL."""
+
+_DOWN = "Stop the servers that [bold]up[/bold] started. Example: [bold]valueverse down --only api[/bold]"
+
+_STATUS = "Show what runs, where, and what to do about what does not; exits 1 if a server crashed or hangs."
+
+_LOGS = """Show the end of the servers' logs. Example: [bold]valueverse logs api -n 20 --follow[/bold]"""
+
+
+def _chosen(only: str | None) -> tuple[str, ...]:
+    from valueverse.platform.supervisor import NAMES
+
+    return NAMES if only is None else tuple(name.strip() for name in only.split(",") if name.strip())
+
+
+def _up(only: _Only = None) -> None:
+    from rich.console import Console
+
+    from valueverse.platform import supervisor
+    from valueverse.platform.settings import get_settings
+
+    settings = get_settings()
+    console = Console(highlight=False, soft_wrap=True)
+    with console.status("starting servers"):
+        for one in supervisor.up(settings, _chosen(only)):
+            done = "[dim]runs already[/dim]" if one.detail else f"[green]{one.state}[/green]"
+            console.print(f"{one.name:<15} {done} {one.where}")
+
+
+def _down(only: _Only = None) -> None:
+    from valueverse.platform import supervisor
+    from valueverse.platform.settings import get_settings
+
+    stopped = False
+    for name in supervisor.down(get_settings(), _chosen(only)):
+        stopped = True
+        typer.echo(f"{name} stopped")
+    if not stopped:
+        typer.echo("nothing was running")
+
+
+def _status() -> None:
+    from rich.console import Console
+
+    from valueverse.platform import supervisor
+    from valueverse.platform.settings import get_settings
+
+    settings = get_settings()
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"installation {settings.home}")
+    found = supervisor.status(settings)
+    for one in found:
+        state = f"[{_COLOURS[one.state]}]{one.state:<13}[/]"
+        console.print(f"{one.name:<15} {state} {'; '.join(filter(None, [one.where, one.detail]))}")
+    if any(one.state in {"crashed", "not answering"} for one in found):
+        raise typer.Exit(1)
+
+
+def _logs(
+    name: Annotated[str | None, typer.Argument(help="One server; all of them if left out.")] = None,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Lines of each log.")] = 40,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on as lines arrive; end with Ctrl-C.")
+    ] = False,
+) -> None:
+    from valueverse.platform import processes, supervisor
+    from valueverse.platform.settings import get_settings
+
+    settings = get_settings()
+    if name is not None and name not in supervisor.NAMES:
+        raise RefusalError(
+            "unknown_server", f"{name!r} is no server; there are {', '.join(supervisor.NAMES)}", "NAME"
+        )
+    paths = [settings.logs / f"{one}.log" for one in ([name] if name else supervisor.NAMES)]
+    paths = [path for path in paths if path.exists()]
+    if not paths:
+        raise RefusalError(
+            "no_log", f"no log in {settings.logs} yet: start servers with `valueverse up`", str(settings.logs)
+        )
+    for path in paths:
+        if len(paths) > 1:
+            typer.secho(f"==> {path} <==", bold=True)
+        typer.echo("\n".join(processes.tail(path, lines)))
+    if follow:
+        _follow(paths)
+
+
+def _follow(paths: list[Path]) -> None:
+    places = {path: path.stat().st_size for path in paths}
+    try:
+        while True:
+            for path, place in places.items():
+                with path.open("rb") as file:
+                    file.seek(place if path.stat().st_size >= place else 0)
+                    typer.echo(file.read().decode("utf-8", "replace"), nl=False)
+                    places[path] = file.tell()
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        return

@@ -1,0 +1,154 @@
+"""``valueverse sql``: DuckDB on the lake's tables, or psql on the marts."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from valueverse.errors import RefusalError
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from valueverse.platform.settings import Settings
+
+TABLES = ("events", "quarantine", "usage", "billing_facts", "value_facts")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+    app.command("sql", help=_HELP)(_sql)
+
+
+_HELP = """A DuckDB shell on the lake (events, usage, quarantine, billing_facts), or psql on the marts.
+
+Examples:\n
+[bold]valueverse sql -c "select type, count(*) from events group by all"[/bold]\n
+[bold]valueverse sql --marts --as ada -c "select * from fct_invoice"[/bold]"""
+
+
+def _sql(
+    command: Annotated[str | None, typer.Option("--command", "-c", help="Run this and exit.")] = None,
+    csv: Annotated[
+        bool, typer.Option("--csv", help="With -c: print CSV, every digit, for other programs.")
+    ] = False,
+    marts: Annotated[bool, typer.Option("--marts", help="psql on the warehouse, its marts first.")] = False,
+    analyst: Annotated[str | None, typer.Option("--as", help="With --marts: log in as this analyst.")] = None,
+) -> None:
+    from valueverse.platform.settings import get_settings
+
+    settings = get_settings()
+    if analyst is not None and not marts:
+        raise RefusalError("bad_option", "--as chooses who reads the marts: give --marts too", "--as")
+    if marts:
+        _psql(settings, analyst, command, csv)
+    connection = _open_lake(settings)
+    if command is None:
+        _shell(connection)
+        return
+    try:
+        relation = connection.sql(command)
+        if relation is None:
+            return
+        if csv:
+            relation.write_csv("/dev/stdout")
+        else:
+            relation.show(max_rows=1_000, max_width=_width())
+    except Exception as error:
+        raise RefusalError("bad_query", _one_line(error), "--command") from error
+
+
+def _open_lake(settings: Settings) -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB with one read-only view per Delta table that exists, at its latest version."""
+    import duckdb
+    from deltalake import DeltaTable
+
+    connection = duckdb.connect()
+    connection.execute("set timezone = 'UTC'")
+    found = False
+    for name in TABLES:
+        address = f"{settings.lake_url}/{name}"
+        if DeltaTable.is_deltatable(address):
+            connection.register(name, DeltaTable(address).to_pyarrow_dataset())
+            found = True
+    if not found:
+        raise RefusalError(
+            "empty_lake",
+            f"no table in {settings.lake_url} yet: run `valueverse demo` or materialise `events`",
+            settings.lake_url,
+        )
+    return connection
+
+
+def _shell(connection: duckdb.DuckDBPyConnection) -> None:
+    if sys.stdin.isatty():
+        import readline  # noqa: F401 - its import gives input() history and editing
+
+        names = ", ".join(str(row[0]) for row in connection.execute("show tables").fetchall())
+        typer.echo(f"DuckDB on the lake: {names}. End a statement with ; and the shell with Ctrl-D.")
+    statement = ""
+    while True:
+        try:
+            line = input(("lake> " if not statement else "  ... ") if sys.stdin.isatty() else "")
+        except KeyboardInterrupt:
+            statement = ""
+            typer.echo()
+            continue
+        except EOFError:
+            break
+        statement += line + "\n"
+        if line.rstrip().endswith(";"):
+            _run(connection, statement)
+            statement = ""
+    if statement.strip():
+        _run(connection, statement)
+
+
+def _run(connection: duckdb.DuckDBPyConnection, statement: str) -> None:
+    import duckdb
+
+    try:
+        relation = connection.sql(statement)
+        if relation is not None:
+            relation.show(max_rows=200, max_width=_width())
+    except duckdb.Error as error:
+        typer.secho(_one_line(error), fg="red", err=True)
+
+
+def _psql(settings: Settings, analyst: str | None, command: str | None, csv: bool) -> None:
+    from psycopg.conninfo import conninfo_to_dict
+
+    from valueverse.platform import analysts, postgres_server
+
+    found = conninfo_to_dict(settings.postgres_url("admin"))
+    environment = {**os.environ, "PGOPTIONS": "-c default_transaction_read_only=on -c search_path=marts"}
+    if analyst is not None:
+        found["user"] = analysts.role_name(analyst)
+        found.pop("password", None)
+    elif "password" in found:
+        environment["PGPASSWORD"] = str(found["password"])
+    names = {
+        "host": "PGHOST",
+        "port": "PGPORT",
+        "dbname": "PGDATABASE",
+        "user": "PGUSER",
+        "sslmode": "PGSSLMODE",
+    }
+    environment |= {names[key]: str(value) for key, value in found.items() if key in names}
+    words = ["psql", "--no-psqlrc", *(["--csv"] if csv else []), *(["-c", command] if command else [])]
+    sys.stdout.flush()
+    # The password travels in the environment, which other users cannot read as they can a command line.
+    os.execve(postgres_server.binary("psql"), words, environment)  # noqa: S606 - replaces us: the shell is the user's own
+
+
+def _width() -> int:
+    from shutil import get_terminal_size
+
+    return get_terminal_size((200, 40)).columns if sys.stdout.isatty() else 10_000
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

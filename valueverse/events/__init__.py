@@ -1,0 +1,1 @@
+"""CloudEvents in: envelope contract, validation, dedup and amendments (contracts.md, section 1)."""

@@ -1,0 +1,213 @@
+"""Formula text -> tree: a small precedence-climbing parser without names, attributes or anything that runs.
+
+Loosest to tightest: ``or``, ``and``, ``not``, one comparison, ``+ -``, ``* /``, unary ``-``, ``^`` (to the
+right).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+
+from valueverse.formula.nodes import (
+    MAX_CHARACTERS,
+    MAX_DEPTH,
+    MAX_NODES,
+    Binary,
+    Call,
+    Constant,
+    Name,
+    Node,
+    Number,
+    Text,
+    Unary,
+    refusal,
+)
+
+_TOKEN = re.compile(
+    r"""\s*(?:
+    (?P<number>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)
+  | (?P<name>(?:[^\W\d]\w*|`[^`'\"\\\n]+`)(?:\.(?:[^\W\d]\w*|`[^`'\"\\\n]+`))*)
+  | (?P<text>'[^'\n]*'|"[^"\n]*")
+  | (?P<operator><=|>=|==|!=|[-+*/^<>=(),])
+  )""",
+    re.VERBOSE,
+)
+_BINDING = {
+    "or": 1,
+    "and": 2,
+    "==": 4, "!=": 4, "<": 4, "<=": 4, ">": 4, ">=": 4,
+    "+": 5, "-": 5,
+    "*": 6, "/": 6,
+    "^": 8,
+}  # fmt: skip
+_NOT, _NEGATE, _COMPARE, _POWER = 3, 7, 4, 8
+_CONSTANTS = {"true": True, "false": False, "null": None}
+_WORDS = frozenset({"and", "or", "not"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    kind: str
+    text: str
+    position: int
+
+
+def parse(text: str) -> Node:
+    """Read a formula.
+
+    Raises:
+        RefusalError: ``bad_formula``, with the character at which it stops making sense.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise refusal(f"a formula of {len(text)} characters is too long (at most {MAX_CHARACTERS})", text, 0)
+    parser = _Parser(text)
+    root = parser.expression(0)
+    parser.expect_end()
+    return root
+
+
+def _tokens(text: str) -> list[_Token]:
+    found: list[_Token] = []
+    position, end = 0, len(text.rstrip())
+    while position < end:
+        match = _TOKEN.match(text, position)
+        if match is None or match.lastgroup is None:
+            start = position + len(text[position:]) - len(text[position:].lstrip())
+            raise refusal(f"{text[start]!r} is not understood here", text, start)
+        kind, word = match.lastgroup, match[match.lastgroup]
+        position = match.end()
+        found.append(
+            _Token("operator" if kind == "name" and word in _WORDS else kind, word, match.start(kind))
+        )
+    found.append(_Token("end", "the end", len(text)))
+    return found
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tokens = _tokens(text)
+        self.index = 0
+        self.nodes = 0
+        self.depth: dict[int, int] = {}
+        self.open = 0
+
+    @property
+    def token(self) -> _Token:
+        return self.tokens[self.index]
+
+    def take(self) -> _Token:
+        token = self.token
+        self.index += 1
+        return token
+
+    def wrong(self, wanted: str, token: _Token | None = None) -> Exception:
+        token = token or self.token
+        shown = token.text if token.kind == "end" else repr(token.text[:40])
+        return refusal(f"{wanted} is expected, not {shown}", self.text, token.position)
+
+    def expect(self, symbol: str) -> None:
+        if self.token.text != symbol or self.token.kind != "operator":
+            raise self.wrong(repr(symbol))
+        self.index += 1
+
+    def expect_end(self) -> None:
+        if self.token.kind == "end":
+            return
+        if self.token.text == "=":
+            raise refusal("'=' compares nothing: write '=='", self.text, self.token.position)
+        raise self.wrong("an operator or the end")
+
+    def made(self, node: Node) -> Node:
+        self.nodes += 1
+        depth = 1 + max((self.depth[id(child)] for child in node.children), default=0)
+        if self.nodes > MAX_NODES:
+            raise refusal(f"the formula has more than {MAX_NODES} parts", self.text, node.position)
+        if depth > MAX_DEPTH:
+            raise refusal(f"the formula is more than {MAX_DEPTH} levels deep", self.text, node.position)
+        self.depth[id(node)] = depth
+        return node
+
+    def expression(self, binding: int) -> Node:
+        self.open += 1
+        if self.open > MAX_DEPTH:
+            raise refusal(f"the formula is more than {MAX_DEPTH} levels deep", self.text, self.token.position)
+        left = self.prefix()
+        while self.token.kind == "operator":
+            strength = _BINDING.get(self.token.text, 0)
+            if strength <= binding:
+                break
+            operator = self.take()
+            # A power is grouped to the right (2^3^2 = 2^9), and its exponent may carry a sign.
+            right = self.expression(_NEGATE - 1 if strength == _POWER else strength)
+            if (
+                strength == _COMPARE
+                and self.token.kind == "operator"
+                and _BINDING.get(self.token.text) == _COMPARE
+            ):
+                raise refusal(
+                    "comparisons do not chain: write 'a < b and b < c'", self.text, self.token.position
+                )
+            left = self.made(Binary(operator.position, operator.text, left, right))
+        self.open -= 1
+        return left
+
+    def prefix(self) -> Node:
+        token = self.take()
+        if token.kind == "number":
+            return self.made(Number(token.position, self.number(token)))
+        if token.kind == "text":
+            return self.made(Text(token.position, token.text[1:-1]))
+        if token.kind == "name":
+            return self.name(token)
+        if token.kind == "operator" and token.text in {"-", "+"}:
+            operand = self.expression(_NEGATE)
+            return operand if token.text == "+" else self.made(Unary(token.position, "-", operand))
+        if token.kind == "operator" and token.text == "not":
+            return self.made(Unary(token.position, "not", self.expression(_NOT - 1)))
+        if token.kind == "operator" and token.text == "(":
+            inside = self.expression(0)
+            self.expect(")")
+            return inside
+        raise self.wrong("a number, a text, a name or '('", token)
+
+    def number(self, token: _Token) -> Decimal:
+        mantissa, _, exponent = token.text.lower().partition("e")
+        if len(mantissa) > 40 or len(exponent) > 4:
+            raise refusal(f"the number {token.text[:40]} is out of range", self.text, token.position)
+        return Decimal(token.text)
+
+    def name(self, token: _Token) -> Node:
+        if token.text in _CONSTANTS:
+            return self.made(Constant(token.position, _CONSTANTS[token.text]))
+        if self.token.kind == "operator" and self.token.text == "(":
+            return self.call(token)
+        return self.made(Name(token.position, split_path(token.text)))
+
+    def call(self, token: _Token) -> Node:
+        self.expect("(")
+        arguments: list[Node] = []
+        named: dict[str, Node] = {}
+        while not (self.token.kind == "operator" and self.token.text == ")"):
+            if arguments or named:
+                self.expect(",")
+            following = self.tokens[min(self.index + 1, len(self.tokens) - 1)]
+            if self.token.kind == "name" and following.kind == "operator" and following.text == "=":
+                name = self.take()
+                self.expect("=")
+                if name.text in named:
+                    raise refusal(f"{name.text!r} is given twice", self.text, name.position)
+                named[name.text] = self.expression(0)
+            elif named:
+                raise self.wrong("an argument by name")
+            else:
+                arguments.append(self.expression(0))
+        self.expect(")")
+        return self.made(Call(token.position, token.text, tuple(arguments), named))
+
+
+def split_path(text: str) -> tuple[str, ...]:
+    """The parts of a dotted name; backticks hold what is no identifier: ```usage.`out-tokens` ```."""
+    return tuple(quoted or plain for quoted, plain in re.findall(r"`([^`]+)`|([^.`]+)", text))

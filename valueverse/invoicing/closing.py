@@ -1,0 +1,158 @@
+"""Which invoices a window of dates closes, and the stretches of plan that each of them bills.
+
+A closing invoice covers one full period of one subscription, clipped to the subscription's life. A stretch is the part
+of that period during which one plan version held: a plan change in mid-period makes two stretches on one invoice.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from valueverse.subscriptions.periods import periods
+from valueverse.subscriptions.zones import local_midnight
+
+if TYPE_CHECKING:
+    from datetime import date
+
+SUBSCRIPTION = ("tenant", "customer", "subscription")
+INVOICE = (*SUBSCRIPTION, "purpose", "period_from", "period_to")
+_MICROSECOND = pl.duration(microseconds=1)
+
+
+def billable(segments: pl.DataFrame) -> pl.DataFrame:
+    """Segments without what lies inside a trial: no fees and no charges there, and fees prorate from its end."""
+    return (
+        segments.with_columns(
+            pl.max_horizontal("from", "trial_until").alias("from"),
+            pl.max_horizontal("subscription_start", "trial_until").alias("subscription_start"),
+        )
+        .filter(pl.col("to").is_null() | (pl.col("from") < pl.col("to")))
+        .with_row_index("key")
+    )
+
+
+def _schedule(segments: pl.DataFrame) -> pl.DataFrame:
+    return segments.select(
+        "key", "every", "unit", "align", "anchor", "timezone", "window_from", "window_to",
+        pl.col("from").alias("start"), pl.col("to").alias("end"),
+    )  # fmt: skip
+
+
+def _with_window(segments: pl.DataFrame, tenants: pl.DataFrame, window_from: date, window_to: date) -> pl.DataFrame:
+    zones = tenants.select("tenant", pl.col("timezone").alias("tenant_timezone"))
+    bounded = segments.join(zones, on="tenant")
+    return local_midnight(
+        local_midnight(bounded, pl.lit(window_from), "tenant_timezone", "window_from"),
+        pl.lit(window_to), "tenant_timezone", "window_to",
+    )  # fmt: skip
+
+
+def closing_invoices(
+    segments: pl.DataFrame, tenants: pl.DataFrame, window_from: date, window_to: date
+) -> pl.DataFrame:
+    """Invoices of purpose ``period`` that close in (window_from, window_to], dates local to the tenant.
+
+    Args:
+        segments: ``billable()`` segments of the timeline.
+        tenants: tenant, timezone.
+
+    Returns:
+        tenant, customer, subscription, purpose, period_from, period_to, full_from, full_to (instants); the invoice
+        closes at ``period_to``.
+    """
+    bounded = _with_window(segments, tenants, window_from, window_to)
+    found = periods(_schedule(bounded)).join(
+        bounded.select("key", *SUBSCRIPTION, "subscription_start", "subscription_end", "window_from", "window_to"), on="key"
+    )
+    return (
+        found.with_columns(
+            pl.lit("period").alias("purpose"),
+            pl.max_horizontal("full_from", "subscription_start").alias("period_from"),
+            pl.min_horizontal("full_to", "subscription_end").alias("period_to"),
+        )
+        .filter((pl.col("period_to") > pl.col("window_from")) & (pl.col("period_to") <= pl.col("window_to")))
+        .select(*INVOICE, "full_from", "full_to")
+        .unique()
+        .sort(INVOICE)
+    )
+
+
+def starting_invoices(
+    segments: pl.DataFrame, tenants: pl.DataFrame, window_from: date, window_to: date
+) -> pl.DataFrame:
+    """Invoices of purpose ``start``: those of subscriptions whose first billable instant lies in [window_from, window_to).
+
+    Same columns as ``closing_invoices``; the invoice closes at ``period_from``. Half-open the other way round than
+    closings, so that a subscription that starts on the first of a month is invoiced with that month and windows tile.
+    """
+    first = segments.sort("from").group_by(SUBSCRIPTION, maintain_order=True).first()
+    bounded = _with_window(first, tenants, window_from, window_to).filter(
+        (pl.col("from") >= pl.col("window_from")) & (pl.col("from") < pl.col("window_to"))
+    )
+    at_start = bounded.with_columns(
+        pl.col("from").alias("window_from"), (pl.col("from") + _MICROSECOND).alias("window_to")
+    )
+    return (
+        periods(_schedule(at_start))
+        .join(at_start.select("key", *SUBSCRIPTION, "subscription_end"), on="key")
+        .with_columns(
+            pl.lit("start").alias("purpose"),
+            pl.col("from").alias("period_from"),
+            pl.min_horizontal("full_to", "subscription_end").alias("period_to"),
+        )
+        .select(*INVOICE, "full_from", "full_to")
+    )
+
+
+def stretches(segments: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFrame:
+    """The stretches of plan inside each invoice's period.
+
+    Returns:
+        the invoice's columns and ``stretch`` (row number), key (of the segment), from, to, used_days, full_days,
+        terms, timezone, currency, catalog_hash, plan, plan_version, quantities, planned_end.
+    """
+    wanted = invoices.select(*INVOICE, "full_from", "full_to")
+    bounded = segments.join(wanted, on=SUBSCRIPTION).with_columns(
+        pl.col("period_from").alias("window_from"), pl.col("period_to").alias("window_to")
+    )
+    numbered = bounded.with_columns(pl.int_range(pl.len(), dtype=pl.UInt32).alias("key"))
+    found = periods(_schedule(numbered))
+    kept = numbered.select(
+        "key", *INVOICE, pl.col("full_from").alias("invoice_full_from"), "terms", "timezone", "currency",
+        "catalog_hash", "plan", "plan_version", "quantities", "planned_end", "segment",
+    )  # fmt: skip
+    return (
+        found.join(kept, on="key")
+        .filter(pl.col("full_from") == pl.col("invoice_full_from"))
+        .drop("key", "invoice_full_from")
+        .sort(*INVOICE, "from")
+        .with_row_index("stretch")
+    )
+
+
+def next_stretches(segments: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFrame:
+    """The first stretch of the period that follows each closing invoice: what its in-advance fees are for.
+
+    Same columns as ``stretches``, with the invoice that bills the advance; a subscription that ends has none.
+    """
+    follows = invoices.filter(pl.col("purpose") == "period").select(*INVOICE)
+    at_close = (
+        segments.join(follows, on=SUBSCRIPTION)
+        .filter(
+            (pl.col("from") <= pl.col("period_to"))
+            & (pl.col("to").is_null() | (pl.col("to") > pl.col("period_to")))
+        )
+        .with_columns(
+            pl.int_range(pl.len(), dtype=pl.UInt32).alias("key"),
+            pl.col("period_to").alias("window_from"),
+            (pl.col("period_to") + _MICROSECOND).alias("window_to"),
+        )
+    )
+    kept = at_close.select(
+        "key", *INVOICE, "terms", "timezone", "currency", "catalog_hash", "plan", "plan_version", "quantities",
+        "planned_end", "segment",
+    )  # fmt: skip
+    found = periods(_schedule(at_close))
+    return found.join(kept, on="key").drop("key").sort(INVOICE).with_row_index("stretch")

@@ -1,0 +1,58 @@
+"""The invoice document (contracts.md, section 4), its content hash and the tenant's chain.
+
+``content_hash`` is SHA-256 of the canonical (RFC 8785) document without number, status, content_hash and
+previous_hash, so that a recomputation elsewhere (``valueverse simulate --known-at T``) arrives at the same hash. The
+chain covers content_hash and number: chain_hash = SHA-256 of the canonical {content_hash, number, previous_hash}.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import rfc8785
+
+NOT_HASHED = ("number", "status", "content_hash", "previous_hash")
+
+
+def content_hash(document: dict[str, Any]) -> str:
+    """Hex SHA-256 of what the invoice says, whoever numbers it and whenever."""
+    hashed = {key: value for key, value in document.items() if key not in NOT_HASHED}
+    return hashlib.sha256(rfc8785.dumps(hashed)).hexdigest()
+
+
+def invoice_number(tenant: str, sequence: int) -> str:
+    """The tenant's ``sequence``-th invoice, 1-based; the tenant stands in it so that no two tenants share a number."""
+    return f"{tenant}-{sequence:06d}"
+
+
+@dataclass(frozen=True)
+class Finalised:
+    """A finalised invoice: the served bytes and its place in the tenant's chain."""
+
+    number: str
+    document: str
+    content_hash: str
+    previous_hash: str | None
+    chain_hash: str
+
+
+def chain_hash(content: str, number: str, previous: str | None) -> str:
+    """The link after ``previous`` for the invoice with this number and content."""
+    link = {"content_hash": content, "number": number, "previous_hash": previous}
+    return hashlib.sha256(rfc8785.dumps(link)).hexdigest()
+
+
+def finalise(draft: dict[str, Any], number: str, previous: str | None) -> Finalised:
+    """Number a draft and chain it behind ``previous`` (the chain hash of the tenant's last invoice; None: the first)."""
+    content = content_hash(draft)
+    document = draft | {
+        "number": number,
+        "status": "finalised",
+        "content_hash": content,
+        "previous_hash": previous,
+    }
+    return Finalised(
+        number, rfc8785.dumps(document).decode(), content, previous, chain_hash(content, number, previous)
+    )

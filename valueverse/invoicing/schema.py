@@ -1,0 +1,46 @@
+"""Frames of the invoicing room. Instants are UTC, amounts EXACT major units beside Int64 minor units."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from valueverse.events.schema import INSTANT
+from valueverse.money import EXACT
+
+RULES_VERSION = "1"
+"""Version of the billing rules in this engine; it stands on every invoice (basis.rules_version)."""
+
+TIER = pl.Struct(
+    {
+        "from": pl.String,
+        "to": pl.String,
+        "quantity": pl.String,
+        "unit": pl.String,
+        "flat": pl.String,
+        "amount": pl.String,
+    }
+)
+
+LINES: dict[str, pl.DataType | type[pl.DataType]] = {
+    "tenant": pl.String,
+    "customer": pl.String,
+    "subscription": pl.String,
+    "purpose": pl.String,
+    "period_from": INSTANT,
+    "period_to": INSTANT,
+    "rank": pl.Int32,
+    "key": pl.String,
+    "kind": pl.String,
+    "description": pl.String,
+    "service_from": INSTANT,
+    "service_to": INSTANT,
+    "meter": pl.String,
+    "dimensions": pl.String,
+    "quantity": EXACT,
+    "amount_precise": EXACT,
+    "amount_minor": pl.Int64,
+    "currency": pl.String,
+    "event_count": pl.Int64,
+    "tiers": pl.List(TIER),
+}
+"""One row per invoice line. ``rank`` orders the lines of an invoice: fees, then charges, as the plan lists them."""

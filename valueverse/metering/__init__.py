@@ -1,0 +1,1 @@
+"""Usage events + meters -> usage rows -> quantities per billing window."""

@@ -1,0 +1,181 @@
+"""Quantities with a level or a memory: latest, unique_count, weighted_sum, carried-over and prorated sums.
+
+Rules: billing.md, Metering. Prorated quantities count whole days in the window's time zone, both ends included, over
+the days of the full period.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from valueverse.catalog.history import BEGINNING
+from valueverse.metering.rollup import KEYS, on_lines
+from valueverse.metering.schema import QUANTITIES, RANGE
+from valueverse.money import EXACT, round_exact
+
+_GROUP = ["window", "dimensions"]
+_ORDER = ["time", "received_at", "id"]
+_ROW = ["window", "dimensions", *_ORDER, "value", "text_value", "operation"]
+_WINDOW = ["window", "from", "to", "full_from", "full_to", "timezone", "aggregation", "prorate", "round_prorated"]
+_MEMBER = [*_GROUP, "text_value"]
+
+
+def level_quantities(
+    usage: pl.LazyFrame, pieces: pl.DataFrame, lines: pl.DataFrame | None, openings: pl.DataFrame
+) -> pl.DataFrame:
+    """Quantities of meters whose events have to be seen one by one, in time order.
+
+    Args:
+        usage: relevant USAGE rows.
+        pieces: windows as ``quantities`` lays them out; ``since`` null = from the first event on.
+        lines, openings: see ``meter_quantities``.
+    """
+    if pieces.is_empty():
+        return QUANTITIES.to_frame()
+    stretch = pieces.select(*KEYS, "window", "since", "until")
+    rows = (
+        usage.filter(pl.col("meter").is_in(pieces["meter"].unique().implode()))
+        .join(stretch.lazy(), on=KEYS, nulls_equal=True)
+        .filter(pl.col("since").is_null() | (pl.col("time") >= pl.col("since")), pl.col("time") < pl.col("until"))
+        .select(_ROW)
+        .collect(engine="streaming")
+    )
+    rows = rows if lines is None else on_lines(rows, lines)
+    windows = pieces.select(_WINDOW).unique("window")
+    rows = pl.concat([rows, _opening_rows(openings, rows)]).join(windows, on="window")
+    rows = rows.with_columns((pl.col("time") >= pl.col("from")).alias("inside"))
+    counts = rows.group_by(_GROUP).agg(pl.col("inside").sum().cast(pl.Int64).alias("event_count"))
+    found = [_QUANTITY[kind](part) for (kind,), part in _by_aggregation(rows)]
+    prorated = [_PRORATED[kind](part.filter("prorate")) for (kind,), part in _by_aggregation(rows) if kind in _PRORATED]
+    empty = QUANTITIES.to_frame()
+    return (
+        counts.join(pl.concat([empty.select(*_GROUP, "quantity"), *found]), on=_GROUP)
+        .join(pl.concat([empty.select(*_GROUP, "prorated_quantity"), *prorated]), on=_GROUP, how="left")
+        .select(QUANTITIES.names())
+    )
+
+
+def _by_aggregation(rows: pl.DataFrame) -> list[tuple[tuple[object, ...], pl.DataFrame]]:
+    return list(rows.partition_by("aggregation", as_dict=True).items())
+
+
+def _opening_rows(openings: pl.DataFrame, like: pl.DataFrame) -> pl.DataFrame:
+    """What stands at the start, as events before every other."""
+    return openings.select(
+        "window",
+        "dimensions",
+        BEGINNING.alias("time"),
+        BEGINNING.alias("received_at"),
+        pl.lit("").alias("id"),
+        "value",
+        "text_value",
+        pl.lit("add").alias("operation"),
+    ).cast(dict(like.schema))  # type: ignore[arg-type]
+
+
+def _in_range(size: pl.Expr) -> pl.Expr:
+    """Whether the group's sum of these magnitudes stays below what a Decimal holds; beyond it, it is left missing."""
+    return size.cast(pl.Float64).abs().sum().over(_GROUP) < RANGE
+
+
+def _sum(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.group_by(_GROUP).agg(pl.col("value").sum().alias("quantity"))
+
+
+def _latest(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.group_by(_GROUP).agg(pl.col("value").sort_by(_ORDER).last().alias("quantity"))
+
+
+def _unique_count(rows: pl.DataFrame) -> pl.DataFrame:
+    # A member is present at the end if its last operation is an addition; what repeats in between changes nothing.
+    present = pl.col("operation").sort_by(_ORDER).last() == "add"
+    return (
+        rows.group_by(_MEMBER)
+        .agg(present.alias("present"))
+        .group_by(_GROUP)
+        .agg(pl.col("present").sum().cast(EXACT).alias("quantity"))
+    )
+
+
+def _seconds(duration: pl.Expr) -> pl.Expr:
+    return duration.dt.total_microseconds().cast(EXACT) / pl.lit(1_000_000).cast(EXACT)
+
+
+def _weighted_sum(rows: pl.DataFrame) -> pl.DataFrame:
+    held = (pl.col("to") - pl.max_horizontal("time", "from")).dt.total_microseconds() / 1e6
+    fits = _in_range(pl.col("value").cast(pl.Float64) * held)
+    level = pl.when(fits).then("value") * _seconds(pl.col("to") - pl.max_horizontal("time", "from"))
+    whole = _seconds(pl.col("full_to") - pl.col("full_from"))
+    totals = rows.with_columns(fits.alias("fits"), level.alias("integral"), whole.alias("whole"))
+    quantity = pl.col("integral").sum() / pl.col("whole").first()
+    return totals.group_by(_GROUP).agg(pl.when(pl.col("fits").all()).then(quantity).alias("quantity"))
+
+
+def _local_date(rows: pl.DataFrame, instant: pl.Expr) -> pl.Expr:
+    """The calendar day of an instant in the row's own time zone."""
+    day = pl.lit(None, pl.Date)
+    for zone in rows["timezone"].unique():
+        local = instant.dt.convert_time_zone(zone).dt.date()
+        day = pl.when(pl.col("timezone") == zone).then(local).otherwise(day)
+    return day
+
+
+def _days(first: str, last: str) -> pl.Expr:
+    """Whole days from ``first`` to ``last``, both included."""
+    return (pl.col(last) - pl.col(first)).dt.total_days().cast(EXACT) + pl.lit(1).cast(EXACT)
+
+
+def _with_days(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add first_day and last_day of the window and ``full_days`` of its period."""
+    before_end = pl.duration(microseconds=1)
+    return rows.with_columns(
+        _local_date(rows, pl.col("from")).alias("first_day"),
+        _local_date(rows, pl.col("to") - before_end).alias("last_day"),
+        _local_date(rows, pl.col("full_from")).alias("full_first"),
+        _local_date(rows, pl.col("full_to") - before_end).alias("full_last"),
+    ).with_columns(_days("full_first", "full_last").alias("full_days"))
+
+
+def _share_of_days(parts: pl.DataFrame) -> pl.DataFrame:
+    """Unit-days over the days of the period; the one division is the last step."""
+    totals = parts.group_by(*_GROUP, "round_prorated").agg(
+        (pl.col("unit_days").sum() / pl.col("full_days").first()).alias("prorated_quantity")
+    )
+    rounded = [totals.clear()]
+    for (places,), part in totals.partition_by("round_prorated", as_dict=True).items():
+        share = pl.col("prorated_quantity")
+        rounded.append(part if places is None else part.with_columns(round_exact(share, int(places), "up").cast(EXACT)))
+    return pl.concat(rounded).select(*_GROUP, "prorated_quantity")
+
+
+def _prorated_sum(rows: pl.DataFrame) -> pl.DataFrame:
+    """What was carried over counts every day of the window, a new unit from its own day on."""
+    dated = _with_days(rows)
+    start = pl.when("inside").then(_local_date(dated, pl.col("time"))).otherwise("first_day")
+    dated = dated.with_columns(start.alias("start"))
+    days = _days("start", "last_day")
+    fits = _in_range(pl.col("value").cast(pl.Float64) * days.cast(pl.Float64))
+    return _share_of_days(dated.with_columns((pl.when(fits).then("value") * days).alias("unit_days")))
+
+
+def _prorated_unique_count(rows: pl.DataFrame) -> pl.DataFrame:
+    """Each member counts the days on which it was present, each day once though it left and came back."""
+    dated = _with_days(rows).sort(*_MEMBER, *_ORDER)
+    adds = pl.col("operation") == "add"
+    before = adds.shift(1).over(_MEMBER).fill_null(value=False)
+    # An addition after an addition and a removal after a removal (or first) change nothing.
+    changes = dated.filter(adds != before)
+    end = pl.col("time").shift(-1).over(_MEMBER)
+    stays = changes.with_columns(end.alias("left")).filter(
+        adds, pl.col("left").is_null() | (pl.col("left") >= pl.col("from"))
+    )
+    stays = stays.with_columns(
+        pl.when("inside").then(_local_date(stays, pl.col("time"))).otherwise("first_day").alias("start"),
+        pl.when(pl.col("left").is_null()).then("last_day").otherwise(_local_date(stays, pl.col("left"))).alias("end"),
+    )
+    bridged = (pl.col("start") == pl.col("end").shift(1).over(_MEMBER)).fill_null(value=False).cast(EXACT)
+    return _share_of_days(stays.with_columns((_days("start", "end") - bridged).alias("unit_days")))
+
+
+_QUANTITY = {"sum": _sum, "latest": _latest, "unique_count": _unique_count, "weighted_sum": _weighted_sum}
+_PRORATED = {"sum": _prorated_sum, "unique_count": _prorated_unique_count}

@@ -1,0 +1,1 @@
+"""The only part that touches the world: settings, servers, lake, warehouse, migrations, keys, telemetry."""

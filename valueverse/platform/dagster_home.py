@@ -1,0 +1,90 @@
+"""The Dagster instance: its folder, its database in Postgres, the variables its processes need."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from valueverse.platform.settings import Settings
+
+_INSTANCE = """\
+# Written by `valueverse up`; the address and password stand in the environment, not here.
+storage:
+  postgres:
+    postgres_url:
+      env: VALUEVERSE_DAGSTER_URL
+concurrency:
+  pools:
+    default_limit: 1        # one writer per table: assets name their table's pool
+    granularity: op
+  runs:
+    max_concurrent_runs: 2
+run_monitoring:
+  enabled: true
+  start_timeout_seconds: 300
+  cancel_timeout_seconds: 60
+  free_slots_after_run_end_seconds: 60
+sensors:
+  use_threads: true
+  num_workers: 2
+schedules:
+  use_threads: true
+  num_workers: 2
+retention:
+  schedule:
+    purge_after_days: 30
+  sensor:
+    purge_after_days: {skipped: 2, failure: 30, success: 30}
+code_servers:
+  local_startup_timeout: 180
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+"""
+
+
+def prepare(settings: Settings) -> Path:
+    """Write ``dagster.yaml`` (ours at every start, so that an update reaches old installations); return the
+    folder."""
+    settings.dagster_home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = settings.dagster_home / "dagster.yaml"
+    if not path.exists() or path.read_text(encoding="utf-8") != _INSTANCE:
+        draft = path.with_suffix(".new")
+        draft.write_text(_INSTANCE, encoding="utf-8")
+        draft.replace(path)
+    return settings.dagster_home
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Variables of every process that opens the instance; they carry ``VALUEVERSE_*`` on to runs."""
+    return {
+        **settings.environment(),
+        "DAGSTER_HOME": str(settings.dagster_home),
+        "VALUEVERSE_DAGSTER_URL": settings.postgres_url("builder", settings.dagster_database),
+        "DO_NOT_TRACK": "1",
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
+
+
+def end_orphaned_runs() -> list[str]:
+    """Fail the runs that a code server of ours had started and that died with it; return their ids.
+
+    Called when no Dagster process of ours is left, with ``environment`` in place. Without it such a run would
+    keep its place in the queue and its pool for ever. A run that another command carries itself has no code
+    server's
+    mark.
+    """
+    import dagster as dg
+
+    waiting = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+    with dg.DagsterInstance.get() as instance:
+        runs = instance.get_runs(dg.RunsFilter(statuses=waiting))
+        orphans = [run for run in runs if ".dagster/grpc_info" in run.tags]
+        for run in orphans:
+            instance.report_run_failed(
+                run, "The process of this run ended with the servers; launch it again."
+            )
+        return [run.run_id for run in orphans]

@@ -1,0 +1,154 @@
+"""The lake: Delta tables on local disk or any object store. Readers see whole versions only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import DeltaError, TableNotFoundError
+
+from valueverse.errors import RefusalError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    import pyarrow.dataset
+
+
+@dataclass(frozen=True)
+class LakeTable:
+    """Name, columns and date partition (or none) of a table of the lake."""
+
+    name: str
+    schema: pl.Schema
+    partition_by: str | None = None
+
+
+def _cure(error: Exception, url: str) -> RefusalError:
+    text = " ".join(str(error).split())[:400]
+    if "No space left" in text or "os error 28" in text:
+        return RefusalError("disk_full", f"no space left for the lake at {url}: free some and run again; nothing is lost")
+    if "Permission denied" in text or "os error 13" in text:
+        return RefusalError("lake_unwritable", f"the lake at {url} may not be written: check the owner of the folder")
+    return RefusalError("lake_failed", f"the lake at {url} failed: {text}; run again, committed versions are whole")
+
+
+class Lake:
+    """The tables below one folder or object-store prefix."""
+
+    def __init__(self, url: str | Path, storage_options: Mapping[str, str] | None = None) -> None:
+        self.url = str(url).rstrip("/")
+        self.storage_options = dict(storage_options or {})
+
+    def address(self, table: LakeTable) -> str:
+        """Where the table lies."""
+        return f"{self.url}/{table.name}"
+
+    def delta(self, table: LakeTable) -> DeltaTable | None:
+        """The newest version, or None while the table does not exist."""
+        try:
+            return DeltaTable(self.address(table), storage_options=self.storage_options or None)
+        except TableNotFoundError:
+            return None
+
+    def version(self, table: LakeTable) -> int:
+        """Number of the newest version; -1 before the first."""
+        found = self.delta(table)
+        return -1 if found is None else int(found.version())
+
+    def scan(self, table: LakeTable, dates: Collection[date] | None = None) -> pl.LazyFrame:
+        """The table as it stands, or only some of its date partitions, in the columns of its schema."""
+        found = self.delta(table)
+        if found is None:
+            return table.schema.to_frame(eager=False)
+        frame = pl.scan_delta(found)
+        if dates is not None and table.partition_by is not None:
+            frame = frame.filter(pl.col(table.partition_by).is_in(sorted(set(dates))))
+        return frame.select(pl.col(name).cast(dtype) for name, dtype in table.schema.items())
+
+    def dates(self, table: LakeTable) -> list[date]:
+        """The date partitions that hold files, in order."""
+        found = self.delta(table)
+        if found is None or table.partition_by is None:
+            return []
+        values = {part[table.partition_by] for part in found.partitions()}
+        return sorted(date.fromisoformat(str(value)) for value in values if value is not None)
+
+    def arrow_dataset(self, table: LakeTable) -> pyarrow.dataset.Dataset:
+        """The table for DuckDB and other Arrow readers (DuckDB's own delta extension would be a download)."""
+        import pyarrow.dataset as arrow
+
+        found = self.delta(table)
+        if found is None:
+            return arrow.dataset(table.schema.to_frame().to_arrow())
+        return found.to_pyarrow_dataset()
+
+    def append(
+        self,
+        table: LakeTable,
+        frame: pl.DataFrame,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        transactions: Mapping[str, int] | None = None,
+    ) -> None:
+        """Add rows in one commit that carries ``metadata`` and application transaction versions."""
+        self._write(table, frame, "append", None, metadata, transactions)
+
+    def overwrite(self, table: LakeTable, frame: pl.DataFrame) -> None:
+        """Replace the whole table in one commit."""
+        self._write(table, frame, "overwrite", None, None, None)
+
+    def replace_dates(self, table: LakeTable, frame: pl.DataFrame, dates: Collection[date]) -> None:
+        """Replace the partitions of ``dates`` by ``frame`` (which holds no other date) in one commit. Idempotent."""
+        wanted = sorted(set(dates))
+        if not wanted:
+            return
+        listed = ", ".join(f"'{day.isoformat()}'" for day in wanted)
+        predicate = f"{table.partition_by} in ({listed})"
+        if self.version(table) < 0:
+            self._write(table, frame, "append", None, None, None)
+        else:
+            self._write(table, frame, "overwrite", predicate, None, None)
+
+    def _write(
+        self,
+        table: LakeTable,
+        frame: pl.DataFrame,
+        mode: str,
+        predicate: str | None,
+        metadata: Mapping[str, str] | None,
+        transactions: Mapping[str, int] | None,
+    ) -> None:
+        ordered = frame.select(pl.col(name).cast(dtype) for name, dtype in table.schema.items())
+        properties = CommitProperties(
+            custom_metadata=dict(metadata or {}),
+            app_transactions=[Transaction(app, version) for app, version in (transactions or {}).items()],
+        )
+        options: dict[str, Any] = {} if predicate is None else {"predicate": predicate}
+        try:
+            write_deltalake(
+                self.address(table),
+                _plain_arrow(ordered),
+                mode=mode,  # type: ignore[arg-type]  # one of the literals above
+                partition_by=[table.partition_by] if table.partition_by else None,
+                storage_options=self.storage_options or None,
+                commit_properties=properties,
+                **options,
+            )
+        except (DeltaError, OSError) as error:
+            raise _cure(error, self.url) from error
+
+
+def _plain_arrow(frame: pl.DataFrame) -> pa.Table:
+    """Arrow without string views and large offsets, which Delta's schema does not know."""
+    table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+    fields = [
+        pa.field(field.name, pa.string() if pa.types.is_large_string(field.type) else field.type)
+        for field in table.schema
+    ]
+    return table.cast(pa.schema(fields))

@@ -1,0 +1,217 @@
+"""The warehouse: connections by role, bulk loads by COPY, databases, roles and migrations."""
+
+from __future__ import annotations
+
+import io
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import psycopg
+from psycopg import sql
+
+from valueverse.errors import RefusalError
+from valueverse.platform.secrets import secret
+from valueverse.platform.settings import ROLE_NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from valueverse.platform.settings import Role, Settings
+
+OWNER = "valueverse_owner"
+READER = "valueverse_reader"
+ANALYST = "valueverse_analyst"
+"""Roles without login: owner of migrated tables, owner of the ``api`` functions, group of all analysts."""
+
+_ROLES = {
+    OWNER: "nologin nobypassrls",
+    READER: "nologin nobypassrls",
+    ANALYST: "nologin nobypassrls",
+    # COPY FROM is refused under row-level security; this login is Dagster's and dbt's, never the API's or a
+    # person's.
+    ROLE_NAMES["builder"]: "login bypassrls",
+    ROLE_NAMES["api"]: "login nobypassrls",
+}
+
+_SCRIPTS = str(Path(__file__).parent / "migrations").replace("%", "%%")
+
+_ROLE_LOCK = 5_480_001
+
+
+def connect(
+    settings: Settings, role: Role, *, database: str | None = None, autocommit: bool = False
+) -> psycopg.Connection[tuple[Any, ...]]:
+    """Connect as ``role``; the session's time zone is UTC.
+
+    Raises:
+        RefusalError: ``warehouse_unreachable``, with what the server or the network said.
+    """
+    url = settings.postgres_url(role, database)
+    try:
+        connection = psycopg.connect(
+            url, autocommit=autocommit, connect_timeout=10, application_name="valueverse"
+        )
+        connection.execute("set timezone to 'UTC'")
+    except psycopg.OperationalError as error:
+        said = " ".join(str(error).split())
+        cure = (
+            "check VALUEVERSE_POSTGRES_URL"
+            if settings.external_postgres_url
+            else "start it with `valueverse up`"
+        )
+        raise RefusalError("warehouse_unreachable", f"Postgres does not answer: {said}; {cure}") from error
+    if not autocommit:
+        connection.commit()
+    return connection
+
+
+def copy_frame(connection: psycopg.Connection[Any], table: str, frame: pl.DataFrame) -> int:
+    """Append ``frame`` to ``table`` (``schema.name``) by COPY and return the rows written; columns match by
+    name.
+
+    Decimals travel as their decimal text, so nothing is rounded; null and the empty string stay apart. Lists
+    and structs are written as JSON text, for ``jsonb`` columns. The caller commits.
+
+    Raises:
+        RefusalError: ``binary_float`` for a Float column: no amount, price or quantity is ever one.
+        psycopg.Error: whatever constraint the rows break.
+    """
+    for name, dtype in frame.schema.items():
+        if dtype.is_float():
+            raise RefusalError(
+                "binary_float", f"column {name} of {table} is {dtype}: load exact decimals", name
+            )
+    nested = [
+        name for name, dtype in frame.schema.items() if isinstance(dtype, (pl.List, pl.Array, pl.Struct))
+    ]
+    if nested:
+        frame = frame.with_columns(_json_text(frame[name]) for name in nested)
+    text = io.BytesIO()
+    frame.write_csv(text, include_header=False, null_value=r"\N", quote_style="non_numeric")
+    statement = sql.SQL(r"copy {} ({}) from stdin (format csv, null '\N')").format(
+        sql.Identifier(*table.split(".")), sql.SQL(", ").join(map(sql.Identifier, frame.columns))
+    )
+    with connection.cursor() as cursor:
+        with cursor.copy(statement) as copy:
+            copy.write(text.getbuffer())
+        return cursor.rowcount
+
+
+def _json_text(column: pl.Series) -> pl.Series:
+    wrapped = column.to_frame("value").select(pl.struct("value").struct.json_encode())
+    inner = wrapped.to_series().str.replace(r'(?s)^\{"value":(.*)\}$', "${1}")
+    return inner.set(column.is_null(), None).alias(column.name)
+
+
+def upgrade(settings: Settings, revision: str = "head") -> None:
+    """Create what is missing of roles and databases, then migrate the warehouse to ``revision``.
+    Idempotent."""
+    ensure_roles(settings)
+    for name in (settings.database_name, settings.dagster_database):
+        create_database(settings, name)
+    _alembic(settings, "upgrade", revision)
+
+
+def downgrade(settings: Settings, revision: str) -> None:
+    """Take migrations back to ``revision`` (``base``: all of them). Their data is gone."""
+    _alembic(settings, "downgrade", revision)
+
+
+def revision(settings: Settings) -> str | None:
+    """The migration the warehouse stands at; None before the first."""
+    with connect(settings, "admin") as connection:
+        known = connection.execute("select to_regclass('public.alembic_version') is not null").fetchone()
+        if known is None or not known[0]:
+            return None
+        row = connection.execute("select version_num from public.alembic_version").fetchone()
+        return None if row is None else str(row[0])
+
+
+def latest_revision() -> str:
+    """The newest migration there is."""
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", _SCRIPTS)
+    return str(ScriptDirectory.from_config(config).get_current_head())
+
+
+def ensure_roles(settings: Settings) -> None:
+    """Create the roles and give the logins this installation's passwords; what exists is brought to the same
+    state."""
+    with connect(settings, "admin", database="postgres", autocommit=True) as connection:
+        connection.execute("select pg_advisory_lock(%s)", (_ROLE_LOCK,))
+        known = {row[0] for row in connection.execute("select rolname from pg_roles")}
+        for name, attributes in _ROLES.items():
+            verb = "alter" if name in known else "create"
+            connection.execute(sql.SQL(f"{verb} role {{}} with {attributes}").format(sql.Identifier(name)))
+        for role in ("builder", "api"):
+            set_password(connection, ROLE_NAMES[role], secret(settings.secrets_dir, f"postgres_{role}"))
+        # An administrator who is no superuser (a managed server) acts for the roles it made.
+        for name in (OWNER, READER, ROLE_NAMES["builder"]):
+            connection.execute(sql.SQL("grant {} to current_user").format(sql.Identifier(name)))
+
+
+def set_password(connection: psycopg.Connection[Any], role: str, password: str) -> None:
+    """Set a login's password; only its SCRAM verifier travels, so that no statement log can hold it."""
+    verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
+    connection.execute(
+        sql.SQL("alter role {} password {}").format(sql.Identifier(role), sql.Literal(verifier))
+    )
+
+
+def create_database(settings: Settings, name: str, template: str | None = None) -> None:
+    """Create a database if it is missing; only our own roles may connect to it."""
+    database = sql.Identifier(name)
+    with connect(settings, "admin", database="postgres", autocommit=True) as connection:
+        found = connection.execute("select from pg_database where datname = %s", (name,)).fetchone()
+        if found is None:
+            source = sql.SQL(" template {}").format(sql.Identifier(template)) if template else sql.SQL("")
+            connection.execute(sql.SQL("create database {}").format(database) + source)
+        # A template's own privileges are not copied: they are set on each database.
+        connection.execute(sql.SQL("revoke all on database {} from public").format(database))
+        builder = sql.Identifier(ROLE_NAMES["builder"])
+        connection.execute(
+            sql.SQL("grant connect, create, temporary on database {} to {}").format(database, builder)
+        )
+        if name == settings.dagster_database:
+            connection.execute(sql.SQL("alter database {} owner to {}").format(database, builder))
+            return
+        for role in (ROLE_NAMES["api"], ANALYST):
+            connection.execute(
+                sql.SQL("grant connect on database {} to {}").format(database, sql.Identifier(role))
+            )
+
+
+def drop_database(settings: Settings, name: str) -> None:
+    """Drop a database, ending its sessions."""
+    with connect(settings, "admin", database="postgres", autocommit=True) as connection:
+        connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+
+
+@contextmanager
+def _migration_config(settings: Settings) -> Iterator[Any]:
+    from alembic.config import Config
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import NullPool
+
+    engine = create_engine(
+        "postgresql+psycopg://", creator=lambda: connect(settings, "admin"), poolclass=NullPool
+    )
+    with engine.connect() as found:
+        config = Config()
+        config.set_main_option("script_location", _SCRIPTS)
+        config.attributes["connection"] = found
+        yield config
+        found.commit()
+    engine.dispose()
+
+
+def _alembic(settings: Settings, verb: str, target: str) -> None:
+    from alembic import command
+
+    with _migration_config(settings) as config:
+        getattr(command, verb)(config, target)

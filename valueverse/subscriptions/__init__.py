@@ -1,0 +1,1 @@
+"""Billing events to a timeline of segments; billing periods; proration (billing.md, Time)."""

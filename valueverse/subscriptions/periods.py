@@ -1,0 +1,108 @@
+"""Billing periods: [from, to) in local days turned into UTC instants, for any number of subscriptions at once.
+
+``anniversary`` keeps the anchor's day and clamps it to the month's length without drifting (31 Jan, 28 Feb, 31 Mar; 29 Feb
+returns in leap years). ``calendar`` starts weeks on Monday, months on the 1st, quarters in Jan/Apr/Jul/Oct and years on
+1 January; the anchor then only sets the phase where ``every`` > 1.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from valueverse.subscriptions.zones import local_date, local_midnight
+
+MONTHS = {"month": 1, "quarter": 3, "year": 12}
+DAYS = {"day": 1, "week": 7}
+UNITS = (*DAYS, *MONTHS)
+ALIGNMENTS = ("anniversary", "calendar")
+
+_CALENDAR = pl.col("align") == "calendar"
+
+
+def _month_index(day: pl.Expr) -> pl.Expr:
+    return day.dt.year().cast(pl.Int64) * 12 + day.dt.month() - 1
+
+
+def _by_days() -> pl.Expr:
+    return pl.col("unit").is_in(list(DAYS))
+
+
+def _step() -> pl.Expr:
+    """Length of a period in its own measure: days, or months."""
+    return pl.col("unit").replace_strict(DAYS | MONTHS, return_dtype=pl.Int64) * pl.col("every")
+
+
+def _phase() -> pl.Expr:
+    """Where boundary 0 lies: an epoch day, or a month index."""
+    monday = pl.col("anchor").dt.truncate("1w")
+    day = pl.when(_CALENDAR & (pl.col("unit") == "week")).then(monday).otherwise(pl.col("anchor"))
+    month = _month_index(pl.col("anchor"))
+    unit = pl.col("unit").replace_strict(MONTHS, default=1, return_dtype=pl.Int64)
+    aligned = pl.when(_CALENDAR).then(month // unit * unit).otherwise(month)
+    return pl.when(_by_days()).then(day.cast(pl.Int32).cast(pl.Int64)).otherwise(aligned)
+
+
+def _place(day: pl.Expr) -> pl.Expr:
+    """A date in the measure that the row's unit counts in."""
+    return pl.when(_by_days()).then(day.cast(pl.Int32).cast(pl.Int64)).otherwise(_month_index(day))
+
+
+def _boundary(number: pl.Expr) -> pl.Expr:
+    """Local date on which period ``number`` begins."""
+    place = pl.col("phase") + number * pl.col("step")
+    by_days = place.cast(pl.Int32).cast(pl.Date)
+    first = pl.date(place // 12, place % 12 + 1, 1)
+    day = pl.when(_CALENDAR).then(1).otherwise(pl.min_horizontal(pl.col("anchor").dt.day(), first.dt.days_in_month()))
+    return pl.when(_by_days()).then(by_days).otherwise(pl.date(place // 12, place % 12 + 1, day))
+
+
+def periods(schedule: pl.DataFrame) -> pl.DataFrame:
+    """Whole periods that overlap [window_from, window_to), clipped to the subscription's [start, end) only.
+
+    Args:
+        schedule: key, every (Int), unit, align, anchor (Date, local), timezone, window_from, window_to (instants), start,
+            end (instants or null: not clipped on that side).
+
+    Returns:
+        key, from, to, full_from, full_to (UTC instants), used_days, full_days (Int32, local calendar days: a start day
+        counts, an end day does not).
+    """
+    named = schedule.with_columns(pl.col("every").cast(pl.Int64))
+    bounds = local_date(named, pl.col("window_from"), "timezone", "first_day")
+    bounds = local_date(bounds, pl.col("window_to"), "timezone", "last_day").with_columns(
+        _step().alias("step"), _phase().alias("phase")
+    )
+    counted = bounds.with_columns(
+        ((_place(pl.col("first_day")) - pl.col("phase")) // pl.col("step") - 1).alias("lowest"),
+        ((_place(pl.col("last_day")) - pl.col("phase")) // pl.col("step") + 1).alias("highest"),
+    )
+    numbered = (
+        counted.with_columns(pl.int_ranges("lowest", pl.col("highest") + 1).alias("number"))
+        .explode("number")
+        .drop_nulls("number")
+        .with_columns(
+            _boundary(pl.col("number")).alias("first_day"), _boundary(pl.col("number") + 1).alias("last_day")
+        )
+    )
+    placed = local_midnight(numbered, pl.col("first_day"), "timezone", "full_from")
+    placed = local_midnight(placed, pl.col("last_day"), "timezone", "full_to")
+    clipped = placed.with_columns(
+        pl.max_horizontal("full_from", "start").alias("from"), pl.min_horizontal("full_to", "end").alias("to")
+    ).filter(
+        (pl.col("full_from") < pl.col("window_to"))
+        & (pl.col("full_to") > pl.col("window_from"))
+        & (pl.col("from") < pl.col("to"))
+    )
+    return _counted_days(clipped).select("key", "from", "to", "full_from", "full_to", "used_days", "full_days")
+
+
+def _counted_days(rows: pl.DataFrame) -> pl.DataFrame:
+    dated = local_date(rows, pl.col("from"), "timezone", "from_day")
+    dated = local_date(dated, pl.col("to"), "timezone", "to_day")
+    # A boundary on a day that the zone skipped is an instant of the next day: the plan's own dates count then.
+    from_day = pl.when(pl.col("from") == pl.col("full_from")).then("first_day").otherwise("from_day")
+    to_day = pl.when(pl.col("to") == pl.col("full_to")).then("last_day").otherwise("to_day")
+    return dated.with_columns(
+        (to_day - from_day).dt.total_days().cast(pl.Int32).alias("used_days"),
+        (pl.col("last_day") - pl.col("first_day")).dt.total_days().cast(pl.Int32).alias("full_days"),
+    ).sort("key", "from")

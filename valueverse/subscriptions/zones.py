@@ -1,0 +1,68 @@
+"""Local days and UTC instants, vectorised over rows that each name their own time zone.
+
+A local midnight that does not exist (clocks go forward over it, or a whole day is skipped) becomes the first instant after
+the gap; one that happens twice becomes the earlier instant. So the days of a zone tile time whatever its clocks do.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+INSTANT = pl.Datetime("us", "UTC")
+_SECONDS_PER_DAY = 86_400
+
+
+def _after_gap(days: pl.Series, zone: str) -> pl.DataFrame:
+    """First instants at or after midnights that do not exist; one row per distinct day."""
+    seconds = pl.int_ranges(0, _SECONDS_PER_DAY + 1).alias("second")
+    local = pl.col("day").cast(pl.Datetime("us")) + pl.duration(seconds=pl.col("second"))
+    return (
+        days.unique()
+        .to_frame("day")
+        .with_columns(seconds)
+        .explode("second")
+        .with_columns(local.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").alias("after_gap"))
+        .drop_nulls("after_gap")
+        .group_by("day")
+        .agg(pl.col("after_gap").min().dt.convert_time_zone("UTC"))
+    )
+
+
+def _zone_midnights(rows: pl.DataFrame, zone: str, name: str) -> pl.DataFrame:
+    midnight = pl.col(name).cast(pl.Datetime("us")).dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+    found = rows.with_columns(midnight.dt.convert_time_zone("UTC").alias("midnight"))
+    missing = found.filter(pl.col("midnight").is_null() & pl.col(name).is_not_null())[name]
+    if missing.is_empty():
+        return found.with_columns(pl.col("midnight").alias(name)).drop("midnight")
+    return (
+        found.join(_after_gap(missing, zone), left_on=name, right_on="day", how="left", maintain_order="left")
+        .with_columns(pl.coalesce("midnight", "after_gap").alias(name))
+        .drop("midnight", "after_gap")
+    )
+
+
+def _per_zone(frame: pl.DataFrame, zone: str) -> list[tuple[str, pl.DataFrame]]:
+    numbered = frame.with_row_index("_row")
+    return [(str(key[0]), rows) for key, rows in numbered.group_by(zone, maintain_order=True)]
+
+
+def _gathered(parts: list[pl.DataFrame]) -> pl.DataFrame:
+    return pl.concat(parts).sort("_row").drop("_row")
+
+
+def local_midnight(frame: pl.DataFrame, day: pl.Expr, zone: str, name: str) -> pl.DataFrame:
+    """Add ``name``: the UTC instant at which the local date ``day`` begins in the zone that column ``zone`` names."""
+    if frame.is_empty():
+        return frame.with_columns(pl.lit(None, INSTANT).alias(name))
+    dated = frame.with_columns(day.cast(pl.Date).alias(name))
+    return _gathered([_zone_midnights(rows, key, name) for key, rows in _per_zone(dated, zone)])
+
+
+def local_date(frame: pl.DataFrame, instant: pl.Expr, zone: str, name: str) -> pl.DataFrame:
+    """Add ``name``: the local date of a UTC instant in the zone that column ``zone`` names."""
+    if frame.is_empty():
+        return frame.with_columns(pl.lit(None, pl.Date).alias(name))
+    parts = [
+        rows.with_columns(instant.dt.convert_time_zone(key).dt.date().alias(name)) for key, rows in _per_zone(frame, zone)
+    ]
+    return _gathered(parts)
