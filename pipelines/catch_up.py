@@ -13,7 +13,7 @@ import os
 import sys
 import time
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import dagster as dg
 
@@ -118,9 +118,11 @@ def _forget_killed_runs(instance: dg.DagsterInstance) -> None:
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 
 
-def _tell(step: Step) -> None:
-    sys.stdout.write(json.dumps(asdict(step)) + "\n")
-    sys.stdout.flush()
+def _own_stdout() -> TextIO:
+    """Standard output for our lines alone: what dbt and others print goes to standard error from now on."""
+    ours = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return ours
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -130,9 +132,15 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     settings = get_settings()
     _use_instance(settings)
+    out = _own_stdout()
+
+    def tell(step: Step) -> None:
+        out.write(json.dumps(asdict(step)) + "\n")
+        out.flush()
+
     with processes.locked(settings.run / "catch_up.lock", 600), dg.DagsterInstance.get() as instance:
         try:
-            catch_up(instance, _tell, chosen.until)
+            catch_up(instance, tell, chosen.until)
         except StepFailedError:
             return 1
     return 0

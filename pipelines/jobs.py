@@ -9,7 +9,6 @@ import dagster as dg
 from assets.billing import INVOICES
 from assets.ingestion import FACTS, LANDING
 from assets.metering import USAGE
-from assets.partitions import DAILY, MONTHLY
 from assets.quality import RELEASE
 
 # Concurrency is by pool, not by process: one run's steps are few and follow each other.
@@ -25,7 +24,6 @@ ingestion_job = dg.define_asset_job(
 usage_job = dg.define_asset_job(
     "usage_job",
     selection=dg.AssetSelection.assets(USAGE),
-    partitions_def=DAILY,
     description="Derive typed usage of a range of event dates.",
     executor_def=ONE_PROCESS,
 )
@@ -33,7 +31,6 @@ usage_job = dg.define_asset_job(
 billing_job = dg.define_asset_job(
     "billing_job",
     selection=dg.AssetSelection.assets(INVOICES),
-    partitions_def=MONTHLY,
     description="Bill a range of months: every period that closes in them.",
     executor_def=ONE_PROCESS,
 )
@@ -41,7 +38,6 @@ billing_job = dg.define_asset_job(
 release_job = dg.define_asset_job(
     "release_job",
     selection=dg.AssetSelection.assets(RELEASE),
-    partitions_def=MONTHLY,
     description="Reconcile a range of months and decide which tenants may be published.",
     executor_def=ONE_PROCESS,
 )

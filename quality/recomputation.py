@@ -59,14 +59,22 @@ amendments as (
     group by all
 ),
 
-placed as (
+-- only amendments have siblings, so only they are ordered
+ordered as (
     select
-        event.*,
-        lead(event.received_at) over (
-            partition by event.tenant, event.source, coalesce(event.replaces, 'own ' || event.id), event.replaces is null
-            order by event.received_at, event.time, event.id
+        *,
+        lead(received_at) over (
+            partition by tenant, source, replaces
+            order by received_at, time, id
         ) as next_amendment_at
-    from lake_events as event
+    from lake_events
+    where replaces is not null
+),
+
+placed as (
+    select *, null::timestamptz as next_amendment_at from lake_events where replaces is null
+    union all by name
+    select * from ordered
 )
 
 select
@@ -94,6 +102,31 @@ where
     and (event.replaces is null or original.id is not null);
 """
 
+# Instants come as text; a plan that changed within the subscription's life leaves open which plan priced a line.
+LINES = """
+create view lines as
+select
+    booked.* replace (
+        booked.service_from::timestamptz as service_from,
+        booked.service_to::timestamptz as service_to,
+        booked.known_at::timestamptz as known_at
+    ),
+    (booked.tenant, booked.subscription) in (
+        select (tenant, json_extract_string(data, '$.subscription'))
+        from lake_events
+        where type = 'billing.subscription.changed'
+    ) as changed
+from booked_lines as booked;
+
+create view holders as
+select holding.* replace (holding.started_at::timestamptz as started_at, holding.ended_at::timestamptz as ended_at)
+from holding_subscriptions as holding;
+
+create view catalogs as
+select published.* replace (published.valid_from::timestamptz as valid_from, published.valid_to::timestamptz as valid_to)
+from published_catalogs as published;
+"""
+
 # One row per line and plan that may have priced it: several only when the subscription has changed its plan.
 LINE_EVENTS = """
 create view line_events as
@@ -113,7 +146,7 @@ inner join charges as term
         line.catalog_hash = term.catalog_hash
         and line.charge = term.charge
         and line.meter = term.meter
-        and (line.changed or (line.plan = term.plan and line.plan_version = term.version))
+        and (line.changed or (line.own_plan = term.plan and line.own_version = term.version))
 inner join meters as meter
     on line.catalog_hash = meter.catalog_hash and line.meter = meter.meter and meter.not_metered is null
 inner join versions as event
@@ -238,7 +271,7 @@ converted as (
             line.catalog_hash = term.catalog_hash
             and line.charge = term.charge
             and line.meter = term.meter
-            and (line.changed or (line.plan = term.plan and line.plan_version = term.version))
+            and (line.changed or (line.own_plan = term.plan and line.own_version = term.version))
     inner join meters as meter
         on line.catalog_hash = meter.catalog_hash and line.meter = meter.meter and meter.not_metered is null
     left join quantities as quantity
@@ -252,7 +285,7 @@ billable as (
 walked as (
     select
         line_id,
-        plan_1 as plan,
+        plan,
         version,
         sum(
             case
@@ -265,11 +298,11 @@ walked as (
             end
             + units(tier.flat)
         ) as amount
-    from (select * rename (plan_1 as plan_1), unnest(tiers) as tier from billable where model in ('graduated', 'volume'))
+    from (select *, unnest(tiers) as tier from billable where model in ('graduated', 'volume'))
     where
         (billed > units(tier.above) or (billed = 0 and units(tier.above) = 0 and flat_at_zero))
         and (model = 'graduated' or tier.up_to is null or billed <= units(tier.up_to))
-    group by line_id, plan_1, version
+    group by line_id, plan, version
 )
 
 select
@@ -293,5 +326,138 @@ select
     ) as recomputed
 from billable as line
 left join walked as tiers
-    on line.line_id = tiers.line_id and line.plan_1 = tiers.plan and line.version = tiers.version;
+    on line.line_id = tiers.line_id and line.plan = tiers.plan and line.version = tiers.version;
+"""
+
+# What each check compares, cell by cell; expected is the lake's side, both in units.
+LINE_CELLS = """
+create view line_cells as
+with
+
+compared as (
+    select
+        *,
+        units(booked_quantity) as quantity_booked,
+        units(booked_amount) as amount_booked,
+        row_number() over (
+            partition by line_id
+            order by converted <> units(booked_quantity), recomputed <> units(booked_amount), plan, version
+        ) as place
+    from priced
+)
+
+select tenant, 'line_quantity:' || charge as check_name, cell, converted as expected, quantity_booked as actual
+from compared
+where place = 1
+union all
+select tenant, 'line_amount:' || charge, cell, recomputed, amount_booked
+from compared
+where place = 1 and not_priced is null;
+"""
+
+USAGE_CELLS = """
+create view usage_cells as
+with
+
+metered as (
+    select
+        event.tenant,
+        event.customer,
+        meter.meter,
+        sum(
+            case meter.aggregation
+                when 'count' then units(1) else units(try_cast(json_extract_string(event.data, meter.path) as decimal(38, 18)))
+            end
+        ) as expected
+    from versions as event
+    inner join catalogs as catalog
+        on
+            event.tenant = catalog.tenant
+            and event.time >= catalog.valid_from
+            and event.time < catalog.valid_to
+    inner join meters as meter
+        on
+            catalog.catalog_hash = meter.catalog_hash
+            and event.type = meter.event_type
+            and meter.aggregation in ('sum', 'count')
+            and meter.not_metered is null
+    where
+        event.known_until = 'infinity'::timestamptz
+        and event.time >= (select first from month)
+        and event.time < (select after from month)
+    group by all
+),
+
+booked as (
+    select
+        usage.tenant,
+        usage.customer,
+        usage.meter,
+        sum(units(usage.quantity)) as actual
+    from usage_daily as usage
+    where (usage.tenant, usage.meter) in (
+        select (catalog.tenant, meter.meter)
+        from catalogs as catalog
+        inner join meters as meter on catalog.catalog_hash = meter.catalog_hash
+        group by all
+        having bool_and(meter.aggregation in ('sum', 'count') and meter.not_metered is null)
+    )
+    group by all
+)
+
+select
+    tenant,
+    'usage:' || meter as check_name,
+    customer as cell,
+    coalesce(metered.expected, 0::hugeint) as expected,
+    coalesce(booked.actual, 0::hugeint) as actual
+from metered
+full join booked using (tenant, customer, meter);
+"""
+
+COUNT_CELLS = """
+create view count_cells as
+select
+    tenant,
+    'received_is_accepted_duplicate_or_quarantined' as check_name,
+    file as cell,
+    units(received) as expected,
+    units(accepted + duplicate + quarantined) as actual
+from files
+union all
+select
+    files.tenant,
+    'accepted_events_are_in_the_lake',
+    'all files',
+    units(coalesce(any_value(found.events), 0)),
+    units(sum(files.accepted))
+from files
+left join (select tenant, count(*) as events from lake_events where file is not null group by tenant) as found
+    on files.tenant = found.tenant
+group by files.tenant
+union all
+select
+    tenant,
+    'accepted_is_billed_or_unbilled',
+    day,
+    units(accepted),
+    units(billed + unbilled)
+from event_days;
+"""
+
+SUMMARY = """
+select
+    tenant,
+    check_name,
+    cast(sum(expected) as varchar) as expected,
+    cast(sum(actual) as varchar) as actual,
+    count(*) filter (where expected <> actual) as different,
+    count(*) as cells,
+    string_agg(cell, ', ' order by cell) filter (where expected <> actual and place <= 3) as examples
+from (
+    select *, row_number() over (partition by tenant, check_name order by expected = actual, cell) as place
+    from ({cells}) as cells
+) as placed
+group by tenant, check_name
+order by tenant, check_name
 """

@@ -51,10 +51,12 @@ class Database:
             rows: list[Any] = await pool.fetch(f"select * from api.{function}({places})", *arguments)  # noqa: S608 - see above
         except (*_CONNECTION_LOST, asyncpg.QueryCanceledError) as error:
             self._log.warning("database unavailable", reason=str(error) or type(error).__name__)
-            raise Problem("unavailable", "The database does not answer.", headers={"Retry-After": "5"}) from error
+            raise Problem(
+                "unavailable", "The database does not answer.", headers={"Retry-After": "5"}
+            ) from error
         return rows
 
-    async def open(self) -> Any:  # noqa: ANN401 - asyncpg has no types
+    async def open(self) -> Any:
         """The pool, made and checked if need be.
 
         Raises:
@@ -70,7 +72,12 @@ class Database:
                     connection_class=_Connection,
                     timeout=5,
                     command_timeout=10,
-                    server_settings={"application_name": "valueverse-api", "timezone": "UTC", "statement_timeout": "8000", "jit": "off"},
+                    server_settings={
+                        "application_name": "valueverse-api",
+                        "timezone": "UTC",
+                        "statement_timeout": "8000",
+                        "jit": "off",
+                    },
                 )
                 async with pool.acquire() as connection:
                     found = await holes(connection)

@@ -64,7 +64,9 @@ class Frame:
             return
         given = Headers(scope=scope)
         offered = given.get("x-request-id", "")
-        exchange = Exchange(offered.lower() if _REQUEST_ID.fullmatch(offered) else str(uuid.uuid4()), time.monotonic())
+        exchange = Exchange(
+            offered.lower() if _REQUEST_ID.fullmatch(offered) else str(uuid.uuid4()), time.monotonic()
+        )
         scope["exchange"] = exchange
         status = 0
 
@@ -79,7 +81,7 @@ class Frame:
             try:
                 _check(given)
                 await self._app(scope, _limited(receive), sending)
-            except Exception as error:  # noqa: BLE001 - the last place that can turn it into an answer
+            except Exception as error:
                 problem = problem_of(error)
                 if problem.status_code >= 500:
                     self._log.error("request failed", exc_info=error)
@@ -138,9 +140,13 @@ def _limited(receive: Receive) -> Receive:
 
 def _too_large() -> Problem:
     # The rest of the body is not read, so the connection cannot go on.
-    return Problem("body-too-large", f"The body is longer than {MAX_BODY} bytes", headers={"Connection": "close"})
+    return Problem(
+        "body-too-large", f"The body is longer than {MAX_BODY} bytes", headers={"Connection": "close"}
+    )
 
 
 def json_response(body: bytes, status: int = 200, **headers: str) -> Response:
     """JSON bytes as they stand."""
-    return Response(body, status, {name.replace("_", "-"): value for name, value in headers.items()}, "application/json")
+    return Response(
+        body, status, {name.replace("_", "-"): value for name, value in headers.items()}, "application/json"
+    )

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from serving_api.problems import Problem
@@ -67,10 +69,14 @@ class Verdict:
 class Limiter:
     """Buckets of ``requests`` a minute by name."""
 
-    def __init__(self, url: str, log: structlog.typing.FilteringBoundLogger, requests: int = REQUESTS) -> None:
+    def __init__(
+        self, url: str, log: structlog.typing.FilteringBoundLogger, requests: int = REQUESTS
+    ) -> None:
         self.requests = requests
         self._log = log
-        self._valkey = Redis.from_url(url, socket_timeout=0.5, socket_connect_timeout=0.5)
+        self._valkey = Redis.from_url(
+            url, socket_timeout=0.5, socket_connect_timeout=0.5, retry=Retry(NoBackoff(), 0)
+        )
         self._script = self._valkey.register_script(_SCRIPT)
         self._silent_until = 0.0
         self._own: dict[str, float] = {}
@@ -83,7 +89,9 @@ class Limiter:
                 allowed, ahead, over = await self._script(keys=[f"valueverse:limit:{bucket}"], args=arguments)
             except (RedisError, OSError, TimeoutError) as error:
                 self._silent_until = time.monotonic() + _PAUSE
-                self._log.warning("limits are kept by each worker alone", reason=str(error) or type(error).__name__)
+                self._log.warning(
+                    "limits are kept by each worker alone", reason=str(error) or type(error).__name__
+                )
             else:
                 return self._verdict(bool(allowed), int(ahead), int(over))
         return self._alone(bucket, cost)
@@ -121,7 +129,9 @@ def refused(verdict: Verdict, requests: int) -> Problem:
     """The answer to a request too many."""
     retry = max(1, verdict.retry)
     return Problem(
-        "rate-limited", f"More than {requests} requests a minute; wait {retry} s.", headers={"Retry-After": str(retry)}
+        "rate-limited",
+        f"More than {requests} requests a minute; wait {retry} s.",
+        headers={"Retry-After": str(retry)},
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import orjson
 import structlog
@@ -30,7 +30,7 @@ def _scrubbed(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDi
     return {name: _clean(value) for name, value in event.items()}
 
 
-def _clean(value: Any) -> Any:  # noqa: ANN401 - whatever somebody logs
+def _clean(value: Any) -> Any:
     if isinstance(value, str):
         return scrub(value)
     if isinstance(value, dict):
@@ -40,7 +40,7 @@ def _clean(value: Any) -> Any:  # noqa: ANN401 - whatever somebody logs
     return value if value is None or isinstance(value, bool | int | float) else scrub(str(value))
 
 
-def make_log(sink: IO[bytes] | None = None) -> structlog.typing.FilteringBoundLogger:
+def make_log(sink: BinaryIO | None = None) -> structlog.typing.FilteringBoundLogger:
     """A logger of its own: the process's structlog configuration is left alone."""
     log: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
         structlog.BytesLogger(sink or sys.stdout.buffer),

@@ -45,7 +45,7 @@ _QUESTIONS = {
 }
 
 
-async def holes(connection: Any) -> list[str]:  # noqa: ANN401 - asyncpg has no types
+async def holes(connection: Any) -> list[str]:
     """What is wrong with the walls as the API's login sees them; nothing if they are whole."""
     found = []
     for saying, question in _QUESTIONS.items():

@@ -15,7 +15,7 @@ import pytest
 # Tests run from the checkout whether or not the project is installed in this environment.
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
-from support import shared_servers
+from support import shared_servers  # noqa: E402 - the line above makes it importable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.dagster_world import own_instance
 
 from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from valueverse.platform.settings import Settings
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
@@ -51,8 +54,14 @@ FILES = """select tenant_id, file, received, accepted, duplicate, quarantined
 
 
 @pytest.fixture(scope="module")
-def first_run(module_settings: Settings) -> list[dict[str, Any]]:
-    return _demo(module_settings)
+def world(module_settings: Settings) -> Iterator[Settings]:
+    with own_instance(module_settings) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def first_run(world: Settings) -> list[dict[str, Any]]:
+    return _demo(world)
 
 
 def _northwind(invoices: list[dict[str, Any]], customer: str) -> dict[str, Any]:
@@ -77,20 +86,16 @@ def test_november_2023_comes_to_the_cent(
 
 
 def test_both_tenants_have_invoices_and_a_key_only_the_owner_can_read(
-    first_run: list[dict[str, Any]], module_settings: Settings
+    first_run: list[dict[str, Any]], world: Settings
 ) -> None:
     assert {invoice["tenant"] for invoice in first_run} == {"northwind-ai", "harbor-metrics"}
-    keys = module_settings.home / "demo-keys.json"
+    keys = world.home / "demo-keys.json"
     assert stat.S_IMODE(keys.stat().st_mode) == 0o600
     assert set(json.loads(keys.read_text())) == {"northwind-ai", "harbor-metrics"}
 
 
-def test_every_reason_of_the_quarantine_is_shown(
-    first_run: list[dict[str, Any]], module_settings: Settings
-) -> None:
-    reasons = {
-        reason for (reason,) in _rows(module_settings, "select reason from billing.quarantine_summary")
-    }
+def test_every_reason_of_the_quarantine_is_shown(first_run: list[dict[str, Any]], world: Settings) -> None:
+    reasons = {reason for (reason,) in _rows(world, "select reason from billing.quarantine_summary")}
     assert reasons == {
         "malformed",
         "missing_attribute",
@@ -105,52 +110,55 @@ def test_every_reason_of_the_quarantine_is_shown(
 
 
 def test_accepted_events_are_billed_or_have_a_reason(
-    first_run: list[dict[str, Any]], module_settings: Settings
+    first_run: list[dict[str, Any]], world: Settings
 ) -> None:
     wrong = "select * from billing.event_day where accepted <> billed + unbilled"
-    assert _rows(module_settings, wrong) == []
-    reasons = {reason for (reason,) in _rows(module_settings, "select reason from billing.unbilled_usage")}
+    assert _rows(world, wrong) == []
+    reasons = {reason for (reason,) in _rows(world, "select reason from billing.unbilled_usage")}
     assert reasons >= {"no_subscription", "no_meter", "before_start", "after_end", "awaiting_original"}
 
 
-def test_the_independent_recomputation_agrees(
-    first_run: list[dict[str, Any]], module_settings: Settings
-) -> None:
+def test_the_independent_recomputation_agrees(first_run: list[dict[str, Any]], world: Settings) -> None:
     assert (
         _rows(
-            module_settings, "select tenant_id, check_name, detail from billing.reconciliation where not ok"
+            world, "select tenant_id, check_name, detail from billing.reconciliation where not ok"
         )
         == []
     )
-    assert _rows(module_settings, "select count(*) > 0 from billing.reconciliation") == [(True,)]
+    assert _rows(world, "select count(*) > 0 from billing.reconciliation") == [(True,)]
     held = "select tenant_id, period, reason from billing.release where status = 'held'"
-    assert _rows(module_settings, held) == []
+    assert _rows(world, held) == []
 
 
-def test_the_marts_show_the_same_totals(first_run: list[dict[str, Any]], module_settings: Settings) -> None:
+def test_the_marts_show_the_same_totals(first_run: list[dict[str, Any]], world: Settings) -> None:
     billed = "select sum(total_minor) from billing.invoice where status = 'finalised'"
     shown = "select sum(total_minor) from marts.fct_invoice where status = 'finalised'"
-    assert _rows(module_settings, billed) == _rows(module_settings, shown)
+    assert _rows(world, billed) == _rows(world, shown)
 
 
 def test_running_again_counts_nothing_twice_and_changes_no_hash(
-    first_run: list[dict[str, Any]], module_settings: Settings
+    first_run: list[dict[str, Any]], world: Settings
 ) -> None:
-    before, files = _rows(module_settings, INVOICES), _rows(module_settings, FILES)
-    assert _demo(module_settings) == first_run
-    assert _rows(module_settings, INVOICES) == before
-    assert _rows(module_settings, FILES) == files
+    before, files = _rows(world, INVOICES), _rows(world, FILES)
+    assert _demo(world) == first_run
+    assert _rows(world, INVOICES) == before
+    assert _rows(world, FILES) == files
 
 
 def test_a_killed_demo_run_again_gives_the_same(
-    first_run: list[dict[str, Any]], module_settings: Settings, settings: Settings
+    first_run: list[dict[str, Any]], world: Settings, settings: Settings
 ) -> None:
     """kill -9 while Dagster's runs are under way, at two moments: the numbers are those of a calm run."""
+    with own_instance(settings) as other:
+        _killed_twice_then_whole(other, world)
+
+
+def _killed_twice_then_whole(other: Settings, world: Settings) -> None:
     for patience in (9.0, 22.0):
         process = subprocess.Popen(
             COMMAND,
             cwd=ROOT,
-            env={**os.environ, **settings.environment()},
+            env={**os.environ, **other.environment()},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
@@ -158,13 +166,13 @@ def test_a_killed_demo_run_again_gives_the_same(
         time.sleep(patience)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    again = _demo(settings)
+    again = _demo(other)
     totals = (
         "select tenant_id, customer, period_from, total_minor from billing.invoice order by 1, 2, 3, purpose"
     )
-    assert _rows(settings, totals) == _rows(module_settings, totals)
+    assert _rows(other, totals) == _rows(world, totals)
     accepted = (
         "select tenant_id, sum(accepted), sum(quarantined) from billing.ingestion_file group by 1 order by 1"
     )
-    assert _rows(settings, accepted) == _rows(module_settings, accepted)
+    assert _rows(other, accepted) == _rows(world, accepted)
     assert _northwind(again, "chat")["total"] == "138.28"

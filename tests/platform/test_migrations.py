@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 INVOICE = """
-    insert into billing.invoice (tenant_id, invoice_id, status, customer, subscription, currency, period_from, period_to,
-        purpose, issued_on, subtotal_minor, discount_total_minor, tax_total_minor, total_minor, credit_total_minor,
+    insert into billing.invoice (
+        tenant_id, invoice_id, status, customer, subscription, currency, period_from, period_to, purpose,
+        issued_on, subtotal_minor, discount_total_minor, tax_total_minor, total_minor, credit_total_minor,
         amount_due_minor)
     values (%(tenant)s, %(id)s, 'draft', 'c', %(subscription)s, 'USD', '2024-01-01', '2024-02-01', 'period',
         '2024-02-02', 100, 0, 0, 100, 0, 100)
@@ -35,6 +36,10 @@ FINALISE = """
        set status = 'finalised', number = 'INV-' || %(sequence)s, sequence = %(sequence)s, content_hash = 'c',
            previous_hash = %(previous)s, chain_hash = %(chain)s, finalised_at = now()
      where tenant_id = %(tenant)s and invoice_id = %(id)s
+"""
+MOVED = """
+    update billing.invoice_line set invoice_id = '00000000-0000-0000-0000-000000000001', line_no = 9
+     where invoice_id = '00000000-0000-0000-0000-000000000002'
 """
 Connection = psycopg.Connection[Any]
 
@@ -109,10 +114,7 @@ def test_migrations_go_down_and_up_again(settings: Settings) -> None:
         "update billing.invoice_line set amount_minor = 0",
         "delete from billing.invoice_line",
         "truncate billing.invoice_line",
-        "update billing.invoice_line set invoice_id = '00000000-0000-0000-0000-000000000001', line_no = 9"
-        " where invoice_id = '00000000-0000-0000-0000-000000000002'",
-        "insert into billing.invoice_line (tenant_id, invoice_id, line_no, key, kind, description, amount_precise,"
-        " amount_minor, currency) select tenant_id, invoice_id, 2, 'forged', kind, 'd', 0, 0, currency from billing.invoice_line",
+        MOVED,
         "update billing.invoice_sequence set last_sequence = 0",
         "delete from billing.invoice_sequence",
         "truncate billing.invoice_sequence",
@@ -139,6 +141,25 @@ def test_what_is_finalised_stays_for_every_role(world: Connection, statement: st
     refused(world, statement)
 
 
+def test_a_line_is_added_to_a_finalised_invoice_only_by_the_transaction_that_wrote_it(
+    settings: Settings,
+) -> None:
+    with warehouse.connect(settings, "admin") as connection:
+        draft(connection, 1)
+        finalise(connection, 1, 1, None)
+        connection.execute(LINE, {"tenant": "acme", "id": uuid(1), "line": 2})
+        with connection.transaction():  # a savepoint has a transaction id of its own
+            draft(connection, 2)
+            finalise(connection, 2, 2, "h1")
+        connection.execute(LINE, {"tenant": "acme", "id": uuid(2), "line": 2})
+        connection.commit()
+        for role in ("valueverse_admin", "valueverse_builder"):
+            connection.execute(f"set local role {role}".encode())
+            for number in (1, 2):
+                with pytest.raises(errors.RestrictViolation, match="new line"), connection.transaction():
+                    connection.execute(LINE, {"tenant": "acme", "id": uuid(number), "line": 3})
+
+
 def test_a_draft_may_change_and_go_with_its_lines(world: Connection) -> None:
     world.execute("update billing.invoice set due_on = '2024-03-01' where status = 'draft'")
     world.execute("delete from billing.invoice where invoice_id = %s", (uuid(2),))
@@ -162,6 +183,20 @@ def test_a_number_given_twice_is_refused(world: Connection) -> None:
 
 def test_the_next_number_is_taken(world: Connection) -> None:
     finalise(world, 2, 2, "h1")
+
+
+def test_one_statement_may_finalise_many(world: Connection) -> None:
+    draft(world, 3)
+    world.execute(
+        """update billing.invoice as target
+              set status = 'finalised', number = 'INV-' || next.sequence, sequence = next.sequence,
+                  content_hash = 'c', previous_hash = 'h' || next.sequence - 1,
+                  chain_hash = 'h' || next.sequence, finalised_at = now()
+             from (select invoice_id, row_number() over (order by invoice_id) + 1 as sequence
+                     from billing.invoice where status = 'draft') as next
+            where target.invoice_id = next.invoice_id"""
+    )
+    assert world.execute("select max(sequence) from billing.invoice").fetchone() == (3,)
 
 
 def test_a_finalised_invoice_needs_its_number_and_a_draft_has_none(world: Connection) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
-# The command alone, in a process of its own: psql takes the process over, and CSV goes to its very standard output.
+# In a process of its own: psql takes the process over, and CSV goes to its very standard output.
 CODE = (
     "import typer; from valueverse.commands import sql, analysts\n"
     "app = typer.Typer(); sql.register(app); analysts.register(app); app()"

@@ -21,9 +21,9 @@ PRICE_LIMIT = Decimal(10) ** 6
 KEY_PATTERN = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}\Z")
 
 
-def problem(message: str) -> PydanticCustomError:
-    """An error whose sentence reaches the user as it stands."""
-    return PydanticCustomError("refused", "{message}", {"message": message})
+def problem(message: str, field: str = "") -> PydanticCustomError:
+    """An error whose sentence reaches the user as it stands; ``field`` is meant when a whole object is judged."""
+    return PydanticCustomError("refused", "{message}", {"message": message, "field": field})
 
 
 class StrictModel(BaseModel):
@@ -39,7 +39,7 @@ class StrictModel(BaseModel):
         known = {field.alias or name for name, field in cls.model_fields.items()}
         for name in value:
             if name not in known and name not in cls.model_fields:
-                raise problem(unknown_name(f"unknown field {name!r}", str(name), known))
+                raise problem(unknown_name(f"unknown field {name!r}", str(name), known), str(name))
         return value
 
 
@@ -157,6 +157,7 @@ _SENTENCES = {
     "model_type": "an object of fields is expected here",
     "model_attributes_type": "an object of fields is expected here",
     "list_type": "a list is expected here",
+    "tuple_type": "a list is expected here",
     "dict_type": "an object of fields is expected here",
     "string_type": "text is expected here",
     "bool_type": "true or false is expected here",
@@ -170,14 +171,16 @@ def refusal_of(error: ValidationError, code: str, tree: Any = None) -> RefusalEr
     """
     first = error.errors(include_url=False)[0]
     kind = first["type"]
-    if kind in {"refused", "missing"} or kind not in _SENTENCES:
-        message = _SENTENCES.get(kind, first["msg"])
-    else:
-        message = f"{_SENTENCES[kind]}, not {str(first['input'])[:60]!r}"
+    message = _SENTENCES.get(kind, first["msg"].removeprefix("Input should be "))
+    if kind not in {"refused", "missing"}:
+        message = f"{message} is expected, not" if kind not in _SENTENCES else f"{message}, not"
+        message += f" {str(first['input'])[:60]!r}"
     more = error.error_count() - 1
     if more:
         message += f" (and {more} more)"
-    return RefusalError(code, message, path_of(_present(first["loc"], tree)))
+    location = _present(first["loc"], tree)
+    field = first.get("ctx", {}).get("field", "")
+    return RefusalError(code, message, path_of((*location, field) if field else location))
 
 
 def _present(location: tuple[int | str, ...], tree: Any) -> tuple[int | str, ...]:

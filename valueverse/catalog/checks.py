@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from valueverse.catalog.base import unknown_name
+from valueverse.catalog.meters import PRORATED
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def _check_plan(plan: Plan, path: str, meters: dict[str, Meter], taxes: set[str]
         _known(charge.taxes, taxes, f"{where}.taxes", "tax")
         for meter in _meters_of(charge, where, meters):
             _check_dimensions(charge, meter, where)
+            _check_proration(charge, meter, where)
             competing[meter.key].append((index, charge.when))
     for meter_key, charges in competing.items():
         _check_ties(charges, meter_key, f"{path}.charges")
@@ -97,6 +99,14 @@ def _check_dimensions(charge: Charge, meter: Meter, path: str) -> None:
             if name not in known:
                 message = unknown_name(f"{name!r} is no dimension of the meter {meter.key!r}", name, known)
                 raise _refuse(message, f"{path}.{place}")
+
+
+def _check_proration(charge: Charge, meter: Meter, path: str) -> None:
+    if charge.prorate == "day" and meter.aggregation not in PRORATED:
+        message = f"only {' and '.join(PRORATED)} are prorated by days; {meter.key!r} is {meter.aggregation}"
+        raise _refuse(message, f"{path}.prorate")
+    if charge.round_prorated is not None and charge.prorate == "none":
+        raise _refuse("round_prorated rounds prorated quantities: add 'prorate: day'", f"{path}.round_prorated")
 
 
 def _check_ties(charges: list[tuple[int, When]], meter: str, path: str) -> None:

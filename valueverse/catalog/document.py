@@ -16,6 +16,7 @@ from valueverse.catalog.meters import Meter
 from valueverse.catalog.plans import Plan
 from valueverse.catalog.reading import read_tree
 from valueverse.catalog.units import CurrencyCode, Duration, TimeZone
+from valueverse.errors import RefusalError
 from valueverse.money import plain
 
 SCHEMA = "valueverse.catalog/v1"
@@ -82,6 +83,8 @@ def parse_catalog(document: str | bytes | dict[str, Any]) -> Catalog:
         catalog = Catalog.model_validate(tree)
     except ValidationError as error:
         raise refusal_of(error, "bad_catalog", tree) from error
+    except RefusalError as refusal:
+        raise RefusalError("bad_catalog", refusal.message, refusal.path) from refusal
     check_references(catalog)
     return catalog
 

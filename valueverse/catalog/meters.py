@@ -14,14 +14,16 @@ from valueverse.formula import parse_condition, parse_path, parse_value
 Aggregation = Literal["count", "sum", "min", "max", "avg", "latest", "unique_count", "weighted_sum"]
 KEEPS_LEVEL = frozenset({"sum", "latest", "unique_count", "weighted_sum"})
 """Aggregations whose level at the end of a period can be the level at the start of the next one."""
+PRORATED = ("sum", "unique_count")
+"""Aggregations that can be counted by days (``prorate: day`` on a charge)."""
 MAX_DIMENSIONS = 32
 
 
-def _judged(judge: Callable[[str], object], text: str) -> None:
+def _judged(judge: Callable[[str], object], text: str, field: str = "") -> None:
     try:
         judge(text)
     except RefusalError as refusal:
-        raise problem(refusal.message) from refusal
+        raise problem(refusal.message, field) from refusal
 
 
 def _formula(judge: Callable[[str], object]) -> BeforeValidator:
@@ -63,7 +65,7 @@ class MeterRule(StrictModel):
         if self.aggregation != "count" and self.value is None:
             raise problem(f"{self.aggregation} needs 'value': the path into data to what it aggregates")
         if self.value is not None:
-            _judged(parse_path if self.aggregation == "unique_count" else parse_value, self.value)
+            _judged(parse_path if self.aggregation == "unique_count" else parse_value, self.value, "value")
         if self.operation is not None and self.aggregation != "unique_count":
             raise problem(f"'operation' (add or remove) belongs to unique_count, not to {self.aggregation}")
         if self.carry_over and self.aggregation not in KEEPS_LEVEL:

@@ -58,5 +58,5 @@ def read_instant(value: Any, zone: str, path: str) -> datetime:
 @lru_cache(maxsize=4096)
 def _midnight(day: date, zone: str) -> datetime:
     row = pl.DataFrame({"zone": [zone]})
-    found: datetime = local_midnight(row, pl.lit(day), "zone", "midnight")["midnight"].item()
+    found: datetime = local_midnight(row, pl.lit(day), "zone", "instant")["instant"].item()
     return found

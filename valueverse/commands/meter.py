@@ -108,7 +108,7 @@ def _rule(value: Any) -> MeterRule:
     from valueverse.catalog.meters import MeterRule
 
     if not isinstance(value, dict):
-        raise RefusalError("bad_meter", "meter must be an object such as {\"aggregation\": \"count\"}", "meter")
+        raise RefusalError("bad_meter", 'meter must be an object such as {"aggregation": "count"}', "meter")
     # A meter copied from a catalog also says its key and event type; the events of a line are all its own.
     rule = {name: part for name, part in value.items() if name not in {"key", "event_type", "name"}}
     try:
@@ -129,12 +129,14 @@ def _period(value: Any, zone: str, path: str) -> tuple[datetime, datetime]:
 
 
 def _prorate(value: Any, rule: MeterRule) -> bool:
+    from valueverse.catalog.meters import PRORATED
+
     if value in (None, False, "none"):
         return False
     if value not in (True, "day"):
         raise RefusalError("bad_proration", f"prorate is 'day' or 'none', not {str(value)[:40]!r}", "prorate")
-    if rule.aggregation not in {"sum", "unique_count"}:
-        message = f"only sum and unique_count are prorated by days, not {rule.aggregation}"
+    if rule.aggregation not in PRORATED:
+        message = f"only {' and '.join(PRORATED)} are prorated by days, not {rule.aggregation}"
         raise RefusalError("bad_proration", message, "prorate")
     return True
 
@@ -143,7 +145,9 @@ def _places(value: Any) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, Decimal) or value not in range(19):
-        raise RefusalError("bad_proration", "round_prorated is a number of decimals from 0 to 18", "round_prorated")
+        raise RefusalError(
+            "bad_proration", "round_prorated is a number of decimals from 0 to 18", "round_prorated"
+        )
     return int(value)
 
 
@@ -160,7 +164,9 @@ def _event(number: int, index: int, event: Any, zone: str) -> dict[str, Any]:
     if not isinstance(name, str):
         raise RefusalError("bad_events", "an event's id is text", f"{path}.id")
     time = read_instant(event.get("time"), zone, f"{path}.time")
-    received = read_instant(event["received_at"], zone, f"{path}.received_at") if "received_at" in event else time
+    received = (
+        read_instant(event["received_at"], zone, f"{path}.received_at") if "received_at" in event else time
+    )
     return {
         "tenant": str(number), "time": time, "received_at": received, "id": name, "data": _json(data, f"{path}.data"),
     }  # fmt: skip
@@ -194,10 +200,14 @@ def _openings(number: int, value: Any, rule: MeterRule) -> list[dict[str, Any]]:
     if rule.aggregation != "unique_count":
         return [{**group, "value": exact(value, "opening"), "text_value": None}]
     if not isinstance(value, list):
-        raise RefusalError("bad_opening", "the opening of unique_count is the list of values present", "opening")
+        raise RefusalError(
+            "bad_opening", "the opening of unique_count is the list of values present", "opening"
+        )
     scalars = (str, bool, Decimal)
     if not all(isinstance(member, scalars) for member in value):
-        raise RefusalError("bad_opening", "a value in the opening is a text, a number, true or false", "opening")
+        raise RefusalError(
+            "bad_opening", "a value in the opening is a text, a number, true or false", "opening"
+        )
     return [{**group, "value": None, "text_value": dimension_text(member)} for member in value]
 
 
@@ -224,4 +234,94 @@ def _metered(jobs: dict[int, _Job]) -> dict[int, dict[str, Any]]:
         openings=openings.with_columns(pl.lit(_TOTAL).alias("dimensions")),
     )  # fmt: skip
     unbilled = usage.filter(pl.col("status") == NO_VALUE)
-    return {number: _answer(number, rows, totals, unbilled) for number in jobs}
+    return _answers(jobs, rows, totals, unbilled)
+
+
+def _usage(jobs: dict[int, _Job]) -> pl.DataFrame:
+    """The lines' events as usage: every line is a tenant of its own, so that one run meters them all."""
+    import polars as pl
+
+    from valueverse.metering.schema import INSTANT
+    from valueverse.metering.usage import Takers, usage_rows
+
+    sets = list(dict.fromkeys(((_METER, job.rule),) for job in jobs.values()))
+    numbers = {meters: index for index, meters in enumerate(sets)}
+    stretches = pl.DataFrame(
+        {
+            "tenant": [str(number) for number in jobs],
+            "event_type": [_TYPE] * len(jobs),
+            "taker": [numbers[((_METER, job.rule),)] for job in jobs.values()],
+        },
+        schema_overrides={"taker": pl.UInt32},
+    ).with_columns(valid_from=pl.lit(None, INSTANT), valid_to=pl.lit(None, INSTANT))
+    schema = {
+        "tenant": pl.String,
+        "time": INSTANT,
+        "received_at": INSTANT,
+        "id": pl.String,
+        "data": pl.String,
+    }
+    events = pl.DataFrame([event for job in jobs.values() for event in job.events], schema=schema)
+    whole = events.lazy().with_columns(
+        pl.col("time").dt.date().alias("event_date"),
+        pl.lit(_CUSTOMER).alias("customer"),
+        pl.lit(None, pl.String).alias("subscription"),
+        pl.lit(_TYPE).alias("type"),
+        pl.lit("").alias("source"),
+        pl.col("id").alias("root_id"),
+        pl.lit(None, INSTANT).alias("known_until"),
+        pl.lit(value=False).alias("is_void"),
+        pl.lit(value=False).alias("awaiting_original"),
+    )
+    return usage_rows(whole, Takers(sets, stretches)).collect()
+
+
+def _meters(jobs: dict[int, _Job]) -> pl.DataFrame:
+    import polars as pl
+
+    from valueverse.metering.schema import METERS
+
+    rows = [
+        {
+            "tenant": str(number),
+            "meter": _METER,
+            "aggregation": job.rule.aggregation,
+            "carry_over": job.rule.carry_over,
+            "rounding_mode": job.rule.rounding.mode if job.rule.rounding else None,
+            "rounding_places": job.rule.rounding.places if job.rule.rounding else None,
+        }
+        for number, job in jobs.items()
+    ]
+    names = ("tenant", "meter", "aggregation", "carry_over", "rounding_mode", "rounding_places")
+    return pl.DataFrame(rows, schema={name: METERS[name] for name in names})
+
+
+def _opening_frame(jobs: dict[int, _Job]) -> pl.DataFrame:
+    import polars as pl
+
+    from valueverse.money import EXACT
+
+    schema = {"window": pl.UInt32, "dimensions": pl.String, "value": EXACT, "text_value": pl.String}
+    return pl.DataFrame([row for job in jobs.values() for row in job.openings], schema=schema)
+
+
+def _answers(
+    jobs: dict[int, _Job], rows: pl.DataFrame, totals: pl.DataFrame, unread: pl.DataFrame
+) -> dict[int, dict[str, Any]]:
+    from valueverse.money import plain
+
+    def quantity(row: dict[str, Any]) -> str:
+        number = row["prorated_quantity"] if jobs[row["window"]].window["prorate"] else row["quantity"]
+        if number is None:
+            raise RefusalError("out_of_range", "the total is 10^20 or more; meter a larger unit", "events")
+        return plain(number)
+
+    answers: dict[int, dict[str, Any]] = {number: {"quantity": "0", "rows": []} for number in jobs}
+    for row in totals.iter_rows(named=True):
+        answers[row["window"]]["quantity"] = quantity(row)
+    for row in rows.iter_rows(named=True):
+        dimensions = json.loads(row["dimensions"]) if row["dimensions"] else {}
+        answers[row["window"]]["rows"].append({"dimensions": dimensions, "quantity": quantity(row)})
+    for tenant, event in unread.select("tenant", "id").iter_rows():
+        answers[int(tenant)].setdefault("unbilled", []).append({"id": event, "reason": "no_value"})
+    return answers

@@ -40,8 +40,10 @@ _UP = """Start PostgreSQL, Valkey, Dagster and the API, and wait until each answ
 
 Example: [bold]valueverse up --only postgres,valkey[/bold]
 
-A taken port: the next free one is used, unless you chose it by VALUEVERSE_POSTGRES_PORT, VALUEVERSE_DAGSTER_PORT
-or VALUEVERSE_API_PORT. Servers of your own: VALUEVERSE_POSTGRES_URL, VALUEVERSE_REDIS_URL, VALUEVERSE_LAKE_URL."""
+A taken port: the next free one is used, unless you chose it by VALUEVERSE_POSTGRES_PORT,
+VALUEVERSE_DAGSTER_PORT or VALUEVERSE_API_PORT.
+
+Servers of your own: VALUEVERSE_POSTGRES_URL, VALUEVERSE_REDIS_URL, VALUEVERSE_LAKE_URL."""
 
 _DOWN = "Stop the servers that [bold]up[/bold] started. Example: [bold]valueverse down --only api[/bold]"
 

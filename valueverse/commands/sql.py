@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -50,13 +50,7 @@ def _sql(
         _shell(connection)
         return
     try:
-        relation = connection.sql(command)
-        if relation is None:
-            return
-        if csv:
-            relation.write_csv("/dev/stdout")
-        else:
-            relation.show(max_rows=1_000, max_width=_width())
+        _show(connection, command, csv)
     except Exception as error:
         raise RefusalError("bad_query", _one_line(error), "--command") from error
 
@@ -111,11 +105,20 @@ def _run(connection: duckdb.DuckDBPyConnection, statement: str) -> None:
     import duckdb
 
     try:
-        relation = connection.sql(statement)
-        if relation is not None:
-            relation.show(max_rows=200, max_width=_width())
+        _show(connection, statement, csv=False)
     except duckdb.Error as error:
         typer.secho(_one_line(error), fg="red", err=True)
+
+
+def _show(connection: duckdb.DuckDBPyConnection, statement: str, csv: bool) -> None:
+    # Its type promises a relation; a statement without rows (create, set) gives None.
+    relation = cast("duckdb.DuckDBPyRelation | None", connection.sql(statement))
+    if relation is None:
+        return
+    if csv:
+        relation.write_csv("/dev/stdout")
+    else:
+        relation.show(max_rows=1_000, max_width=_width())
 
 
 def _psql(settings: Settings, analyst: str | None, command: str | None, csv: bool) -> None:

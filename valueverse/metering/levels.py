@@ -12,11 +12,23 @@ from valueverse.catalog.history import BEGINNING
 from valueverse.metering.rollup import KEYS, on_lines
 from valueverse.metering.schema import QUANTITIES, RANGE
 from valueverse.money import EXACT, round_exact
+from valueverse.subscriptions.zones import local_date
 
+_BEFORE = pl.duration(microseconds=1)
 _GROUP = ["window", "dimensions"]
 _ORDER = ["time", "received_at", "id"]
 _ROW = ["window", "dimensions", *_ORDER, "value", "text_value", "operation"]
-_WINDOW = ["window", "from", "to", "full_from", "full_to", "timezone", "aggregation", "prorate", "round_prorated"]
+_WINDOW = [
+    "window",
+    "from",
+    "to",
+    "full_from",
+    "full_to",
+    "timezone",
+    "aggregation",
+    "prorate",
+    "round_prorated",
+]
 _MEMBER = [*_GROUP, "text_value"]
 
 
@@ -36,7 +48,9 @@ def level_quantities(
     rows = (
         usage.filter(pl.col("meter").is_in(pieces["meter"].unique().implode()))
         .join(stretch.lazy(), on=KEYS, nulls_equal=True)
-        .filter(pl.col("since").is_null() | (pl.col("time") >= pl.col("since")), pl.col("time") < pl.col("until"))
+        .filter(
+            pl.col("since").is_null() | (pl.col("time") >= pl.col("since")), pl.col("time") < pl.col("until")
+        )
         .select(_ROW)
         .collect(engine="streaming")
     )
@@ -46,7 +60,11 @@ def level_quantities(
     rows = rows.with_columns((pl.col("time") >= pl.col("from")).alias("inside"))
     counts = rows.group_by(_GROUP).agg(pl.col("inside").sum().cast(pl.Int64).alias("event_count"))
     found = [_QUANTITY[kind](part) for (kind,), part in _by_aggregation(rows)]
-    prorated = [_PRORATED[kind](part.filter("prorate")) for (kind,), part in _by_aggregation(rows) if kind in _PRORATED]
+    prorated = [
+        _PRORATED[kind](part.filter("prorate"))
+        for (kind,), part in _by_aggregation(rows)
+        if kind in _PRORATED
+    ]
     empty = QUANTITIES.to_frame()
     return (
         counts.join(pl.concat([empty.select(*_GROUP, "quantity"), *found]), on=_GROUP)
@@ -111,15 +129,6 @@ def _weighted_sum(rows: pl.DataFrame) -> pl.DataFrame:
     return totals.group_by(_GROUP).agg(pl.when(pl.col("fits").all()).then(quantity).alias("quantity"))
 
 
-def _local_date(rows: pl.DataFrame, instant: pl.Expr) -> pl.Expr:
-    """The calendar day of an instant in the row's own time zone."""
-    day = pl.lit(None, pl.Date)
-    for zone in rows["timezone"].unique():
-        local = instant.dt.convert_time_zone(zone).dt.date()
-        day = pl.when(pl.col("timezone") == zone).then(local).otherwise(day)
-    return day
-
-
 def _days(first: str, last: str) -> pl.Expr:
     """Whole days from ``first`` to ``last``, both included."""
     return (pl.col(last) - pl.col(first)).dt.total_days().cast(EXACT) + pl.lit(1).cast(EXACT)
@@ -127,13 +136,15 @@ def _days(first: str, last: str) -> pl.Expr:
 
 def _with_days(rows: pl.DataFrame) -> pl.DataFrame:
     """Add first_day and last_day of the window and ``full_days`` of its period."""
-    before_end = pl.duration(microseconds=1)
-    return rows.with_columns(
-        _local_date(rows, pl.col("from")).alias("first_day"),
-        _local_date(rows, pl.col("to") - before_end).alias("last_day"),
-        _local_date(rows, pl.col("full_from")).alias("full_first"),
-        _local_date(rows, pl.col("full_to") - before_end).alias("full_last"),
-    ).with_columns(_days("full_first", "full_last").alias("full_days"))
+    instants = {
+        "first_day": pl.col("from"),
+        "last_day": pl.col("to") - _BEFORE,
+        "full_first": pl.col("full_from"),
+        "full_last": pl.col("full_to") - _BEFORE,
+    }
+    for name, instant in instants.items():
+        rows = local_date(rows, instant, "timezone", name)
+    return rows.with_columns(_days("full_first", "full_last").alias("full_days"))
 
 
 def _share_of_days(parts: pl.DataFrame) -> pl.DataFrame:
@@ -144,15 +155,16 @@ def _share_of_days(parts: pl.DataFrame) -> pl.DataFrame:
     rounded = [totals.clear()]
     for (places,), part in totals.partition_by("round_prorated", as_dict=True).items():
         share = pl.col("prorated_quantity")
-        rounded.append(part if places is None else part.with_columns(round_exact(share, int(places), "up").cast(EXACT)))
+        rounded.append(
+            part if places is None else part.with_columns(round_exact(share, int(places), "up").cast(EXACT))
+        )
     return pl.concat(rounded).select(*_GROUP, "prorated_quantity")
 
 
 def _prorated_sum(rows: pl.DataFrame) -> pl.DataFrame:
     """What was carried over counts every day of the window, a new unit from its own day on."""
-    dated = _with_days(rows)
-    start = pl.when("inside").then(_local_date(dated, pl.col("time"))).otherwise("first_day")
-    dated = dated.with_columns(start.alias("start"))
+    dated = local_date(_with_days(rows), pl.col("time"), "timezone", "day")
+    dated = dated.with_columns(pl.when("inside").then("day").otherwise("first_day").alias("start"))
     days = _days("start", "last_day")
     fits = _in_range(pl.col("value").cast(pl.Float64) * days.cast(pl.Float64))
     return _share_of_days(dated.with_columns((pl.when(fits).then("value") * days).alias("unit_days")))
@@ -169,11 +181,12 @@ def _prorated_unique_count(rows: pl.DataFrame) -> pl.DataFrame:
     stays = changes.with_columns(end.alias("left")).filter(
         adds, pl.col("left").is_null() | (pl.col("left") >= pl.col("from"))
     )
-    stays = stays.with_columns(
-        pl.when("inside").then(_local_date(stays, pl.col("time"))).otherwise("first_day").alias("start"),
-        pl.when(pl.col("left").is_null()).then("last_day").otherwise(_local_date(stays, pl.col("left"))).alias("end"),
+    stays = local_date(stays, pl.col("time"), "timezone", "day")
+    stays = local_date(stays, pl.col("left"), "timezone", "left_day").with_columns(
+        pl.when("inside").then("day").otherwise("first_day").alias("start"),
+        pl.coalesce("left_day", "last_day").alias("end"),
     )
-    bridged = (pl.col("start") == pl.col("end").shift(1).over(_MEMBER)).fill_null(value=False).cast(EXACT)
+    bridged = (pl.col("start") == pl.col("end").shift(1).over(_MEMBER)).fill_null(value=False).cast(pl.Int64).cast(EXACT)
     return _share_of_days(stays.with_columns((_days("start", "end") - bridged).alias("unit_days")))
 
 

@@ -58,16 +58,22 @@ def meter_quantities(
         openings = pl.DataFrame(
             schema={"window": pl.UInt32, "dimensions": pl.String, "value": EXACT, "text_value": pl.String}
         )
-    adds_up = pl.col("aggregation").is_in(ADDITIVE) & ~pl.col("carry_over")
-    adds_up &= ~((pl.col("aggregation") == "sum") & pl.col("prorate"))
-    adds_up &= ~pl.col("window").is_in(openings["window"].unique().implode())
+    remembers = (
+        pl.col("carry_over") | pl.col("prorate") | pl.col("window").is_in(openings["window"].implode())
+    )
+    adds_up = pl.col("aggregation").is_in(ADDITIVE) & ~((pl.col("aggregation") == "sum") & remembers)
     found = pl.concat(
         [
             rollup_quantities(relevant, _pieces(planned.filter(adds_up), unnamed), lines),
             level_quantities(relevant, _pieces(planned.filter(~adds_up), unnamed), lines, openings),
         ]
     )
-    return _rounded(found, planned).select(QUANTITIES.names()).cast(dict(QUANTITIES)).sort("window", "dimensions")
+    return (
+        _rounded(found, planned)
+        .select(QUANTITIES.names())
+        .cast(dict(QUANTITIES))
+        .sort("window", "dimensions")
+    )
 
 
 def _planned(windows: pl.DataFrame, meters: pl.DataFrame) -> pl.DataFrame:

@@ -38,7 +38,9 @@ def rollup_quantities(usage: pl.LazyFrame, pieces: pl.DataFrame, lines: pl.DataF
         engine="streaming",
     )
     whole = _within_whole_days(daily, pieces)
-    cut = cut.join(pieces.select(*KEYS, "window", "since", "until", "day_from", "day_to"), on=KEYS, nulls_equal=True)
+    cut = cut.join(
+        pieces.select(*KEYS, "window", "since", "until", "day_from", "day_to"), on=KEYS, nulls_equal=True
+    )
     outside = (pl.col("event_date") < pl.col("day_from")) | (pl.col("event_date") >= pl.col("day_to"))
     cut = cut.filter(outside, pl.col("time") >= pl.col("since"), pl.col("time") < pl.col("until"))
     partial = cut.group_by(*_GROUP).agg(*_parts(pieces))
@@ -88,7 +90,9 @@ def _cut_days(pieces: pl.DataFrame) -> pl.DataFrame:
 def _within_whole_days(daily: pl.DataFrame, pieces: pl.DataFrame) -> pl.DataFrame:
     # Joined by month, because a customer billed by the day has as many windows as days.
     month = pl.col("event_date").dt.truncate("1mo").alias("month")
-    months = pl.date_ranges(pl.col("day_from").dt.truncate("1mo"), pl.col("day_to"), interval="1mo").alias("month")
+    months = pl.date_ranges(pl.col("day_from").dt.truncate("1mo"), pl.col("day_to"), interval="1mo").alias(
+        "month"
+    )
     by_month = (
         pieces.filter(pl.col("day_from") < pl.col("day_to"))
         .select(*KEYS, "window", "day_from", "day_to", months)
@@ -105,7 +109,9 @@ def _combined(found: pl.DataFrame, pieces: pl.DataFrame) -> pl.DataFrame:
     if "sum" in has:
         # An overflow would raise for every tenant: a total beyond the range is left missing instead.
         size = pl.col("sum").cast(pl.Float64).abs().sum().over(_GROUP)
-        found = found.with_columns(pl.when(size < RANGE).then("sum").alias("sum"), (size < RANGE).alias("fits"))
+        found = found.with_columns(
+            pl.when(size < RANGE).then("sum").alias("sum"), (size < RANGE).alias("fits")
+        )
         parts.append(pl.when(pl.col("fits").all()).then(pl.col("sum").sum()).alias("sum"))
     parts += [getattr(pl.col(name), name)() for name in ("min", "max") if name in has]
     wanted = pieces.select("window", "aggregation").unique()

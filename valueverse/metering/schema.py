@@ -66,4 +66,3 @@ for every tenant."""
 
 OK, NO_METER, NO_VALUE = "ok", "no_meter", "no_value"
 AWAITING_ORIGINAL, VOID = "awaiting_original", "void"
-

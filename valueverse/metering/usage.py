@@ -123,7 +123,9 @@ def usage_rows(events: pl.LazyFrame, takers: Takers) -> pl.LazyFrame:
 
     # Each set of meters reads its own rows only: written as one lazy expression, every meter of every tenant
     # would have to look at every event.
-    return assigned.map_batches(read, schema=USAGE, streamable=True, predicate_pushdown=False, projection_pushdown=False)
+    return assigned.map_batches(
+        read, schema=USAGE, streamable=True, predicate_pushdown=False, projection_pushdown=False
+    )
 
 
 def _read_batch(batch: pl.DataFrame, sets: Sequence[tuple[tuple[str, MeterRule], ...]]) -> pl.DataFrame:
@@ -223,6 +225,8 @@ def dimensions_text(names: Sequence[str]) -> pl.Expr:
     members = []
     for name in sorted(names, key=lambda name: name.encode("utf-16-be")):
         text = at_path(parse_path(name))
-        escaped = pl.struct(text.alias("k")).struct.json_encode().str.slice(len('{"k":')).str.strip_suffix("}")
+        escaped = (
+            pl.struct(text.alias("k")).struct.json_encode().str.slice(len('{"k":')).str.strip_suffix("}")
+        )
         members.append(pl.when(text.is_not_null()).then(pl.concat_str(pl.lit(f"{_quoted(name)}:"), escaped)))
     return pl.concat_str(pl.lit("{"), pl.concat_str(members, separator=",", ignore_nulls=True), pl.lit("}"))

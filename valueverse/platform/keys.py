@@ -27,7 +27,10 @@ _SECRET_LETTERS = string.ascii_letters + string.digits
 
 
 def issue_api_key(
-    connection: psycopg.Connection[Any], tenant: str, scopes: Collection[str] = DEFAULT_SCOPES, name: str | None = None
+    connection: psycopg.Connection[Any],
+    tenant: str,
+    scopes: Collection[str] = DEFAULT_SCOPES,
+    name: str | None = None,
 ) -> str:
     """Make a key of ``tenant`` and return it: the only time anybody sees it. The caller (builder role) commits.
 
@@ -35,11 +38,17 @@ def issue_api_key(
         RefusalError: ``bad_tenant``, ``bad_scope``.
     """
     if not TENANT_KEY.fullmatch(tenant):
-        raise RefusalError("bad_tenant", f"{tenant!r} is not a tenant key: a-z, 0-9, '_', '.', '-', at most 63", "tenant")
+        raise RefusalError(
+            "bad_tenant", f"{tenant!r} is not a tenant key: a-z, 0-9, '_', '.', '-', at most 63", "tenant"
+        )
     if unknown := sorted(set(scopes) - set(SCOPES)):
-        raise RefusalError("bad_scope", f"{unknown[0]!r} is no scope; there are {', '.join(SCOPES)}", "scopes")
+        raise RefusalError(
+            "bad_scope", f"{unknown[0]!r} is no scope; there are {', '.join(SCOPES)}", "scopes"
+        )
     if not scopes:
-        raise RefusalError("bad_scope", f"a key without scopes opens nothing; choose from {', '.join(SCOPES)}", "scopes")
+        raise RefusalError(
+            "bad_scope", f"a key without scopes opens nothing; choose from {', '.join(SCOPES)}", "scopes"
+        )
     prefix = "".join(secrets.choice(_PREFIX_LETTERS) for _ in range(12))
     # 43 letters out of 62 are 256 bits: no dictionary reaches them, so a plain hash is as good as a slow one.
     key = f"vv_{prefix}_{''.join(secrets.choice(_SECRET_LETTERS) for _ in range(43))}"
@@ -54,7 +63,8 @@ def verify_api_key(connection: psycopg.Connection[Any], key: str) -> str | None:
     """The tenant that ``key`` opens; None if it is malformed, unknown or revoked."""
     prefix = prefix_of(key)
     row = connection.execute(
-        "select tenant_id from auth.api_key where prefix = %s and key_hash = %s and revoked_at is null", [prefix, digest(key)]
+        "select tenant_id from auth.api_key where prefix = %s and key_hash = %s and revoked_at is null",
+        [prefix, digest(key)],
     ).fetchone()
     return None if row is None else str(row[0])
 
@@ -71,7 +81,9 @@ def revoke_api_key(connection: psycopg.Connection[Any], prefix: str) -> str:
     ).fetchone()
     if row is None:
         shown = prefix_of(prefix) or prefix
-        raise RefusalError("unknown_key", f"no valid key has the prefix {shown!r}; see `valueverse tenants list`", "PREFIX")
+        raise RefusalError(
+            "unknown_key", f"no valid key has the prefix {shown!r}; see `valueverse tenants list`", "PREFIX"
+        )
     return str(row[0])
 
 

@@ -45,6 +45,10 @@ _TUNING = {
     "log_min_messages": "warning",
 }
 
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - asked for its size alone
+_ENOUGH_SHARED_MEMORY = 512 * 2**20
+"""Containers often get 64 MB of it, on which a parallel query fails: less than this and files are used."""
+
 _VOLATILE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "64MB"}
 
 
@@ -121,6 +125,8 @@ def _launch(settings: Settings, durable: bool) -> processes.Record:
         "listen_addresses": "127.0.0.1" if port else "",
         "port": str(port or 5432),
     }
+    if _SHARED_MEMORY.exists() and shutil.disk_usage(_SHARED_MEMORY).total < _ENOUGH_SHARED_MEMORY:
+        options["dynamic_shared_memory_type"] = "mmap"
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
     command = [*ground.prefix, str(ground.binaries / "postgres"), "-D", str(data), *flags]
     details = {"sockets": str(sockets), "port": options["port"], "data": str(data), "runs": ground.how}

@@ -78,7 +78,11 @@ class KeyRing:
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """The public keys as a JSON Web Key Set."""
         newest_first = sorted(self._fresh().values(), key=lambda key: -key.created)
-        return {"keys": [{**_jwk(key.public), "kid": key.kid, "use": "sig", "alg": "RS256"} for key in newest_first]}
+        return {
+            "keys": [
+                {**_jwk(key.public), "kid": key.kid, "use": "sig", "alg": "RS256"} for key in newest_first
+            ]
+        }
 
     def rotate(self) -> str:
         """Supersede the signing key at once; return the new key's ``kid``."""
@@ -116,7 +120,9 @@ def _created(path: Path) -> int:
         return int(path.stem)
     except ValueError as error:
         raise RefusalError(
-            "signing_key_unreadable", f"{path} is no key of ours: keys are named by the second they were made", str(path)
+            "signing_key_unreadable",
+            f"{path} is no key of ours: keys are named by the second they were made",
+            str(path),
         ) from error
 
 
@@ -135,7 +141,8 @@ def _write(folder: Path, created: int) -> None:
 def _read(path: Path) -> SigningKey:
     if path.stat().st_mode & 0o077:
         raise RefusalError(
-            "signing_key_exposed", f"{path} can be read by others: chmod 600 it, then rotate with `valueverse tenants rotate`"
+            "signing_key_exposed",
+            f"{path} can be read by others: chmod 600 it, then rotate with `valueverse tenants rotate`",
         )
     try:
         private = serialization.load_pem_private_key(path.read_bytes(), password=None)

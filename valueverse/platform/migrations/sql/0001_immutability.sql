@@ -33,7 +33,36 @@ begin
     if found then
         raise exception '% of a line of finalised invoice % of tenant % is refused', tg_op, one.number, one.tenant_id
             using errcode = 'restrict_violation',
-                  hint = 'Lines are written while the invoice is a draft; book differences on the next invoice.';
+                  hint = 'Book the difference on the next invoice.';
+    end if;
+    return null;
+end $$;
+
+-- Whether the running transaction, or a savepoint in it, wrote a row: its xmin, made a full transaction id, is in progress.
+-- (A row we see is committed or ours; nobody else's unfinished row is visible.)
+create function billing.written_now(writer xid) returns boolean
+language sql stable set search_path = pg_catalog, pg_temp as $$
+    select case when full_id.value < 3 then false else pg_xact_status(full_id.value::text::xid8) = 'in progress' end
+      from (select pg_current_xact_id()::text::bigint as value) as current_id,
+           lateral (
+               select current_id.value
+                      + ((writer::text::bigint - current_id.value + 2147483648) & 4294967295) - 2147483648 as value
+           ) as full_id
+$$;
+
+create function billing.refuse_late_line() returns trigger
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    one record;
+begin
+    select invoice.tenant_id, invoice.number into one
+      from (select distinct tenant_id, invoice_id from changed_rows) as line
+      join billing.invoice using (tenant_id, invoice_id)
+     where invoice.status = 'finalised' and not billing.written_now(invoice.xmin) limit 1;
+    if found then
+        raise exception 'a new line of finalised invoice % of tenant % is refused', one.number, one.tenant_id
+            using errcode = 'restrict_violation',
+                  hint = 'Lines are written with their invoice; book differences on the next invoice.';
     end if;
     return null;
 end $$;
@@ -80,7 +109,7 @@ create trigger sequence_update after update on billing.invoice
     referencing new table as new_rows for each statement execute function billing.check_sequence();
 
 create trigger finalised_insert after insert on billing.invoice_line
-    referencing new table as changed_rows for each statement execute function billing.refuse_finalised_line();
+    referencing new table as changed_rows for each statement execute function billing.refuse_late_line();
 create trigger finalised_update_from after update on billing.invoice_line
     referencing old table as changed_rows for each statement execute function billing.refuse_finalised_line();
 create trigger finalised_update_to after update on billing.invoice_line

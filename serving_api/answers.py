@@ -1,0 +1,52 @@
+"""Answers to reads: finished bytes with an ETag, or 304 when the client has them."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from starlette.responses import Response
+
+from valueverse.money import minor_units
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from starlette.requests import Request
+
+PRIVATE = "private, no-cache"
+"""May be kept by the client, who asks each time whether it still holds."""
+
+
+def respond(request: Request, body: bytes) -> Response:
+    """``body`` as JSON, or 304 if the request names its ETag."""
+    tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    headers = {"ETag": tag, "Cache-Control": PRIVATE}
+    if matches(request.headers.getlist("if-none-match"), tag):
+        return Response(status_code=304, headers=headers)
+    return Response(body, 200, headers, "application/json")
+
+
+def matches(given: Sequence[str], tag: str) -> bool:
+    """Whether an If-None-Match header names ``tag`` (RFC 9110, weak comparison)."""
+    named = [one.strip() for header in given for one in header.split(",")]
+    return "*" in named or tag in (one.removeprefix("W/") for one in named)
+
+
+def page(rows: Sequence[Any], limit: int, cursor: str | None) -> bytes:
+    """A page of a list; ``cursor`` is that of its last row, if more follow."""
+    return orjson.dumps({"data": list(rows[:limit]), "has_more": cursor is not None, "next_cursor": cursor})
+
+
+def amount(minor: int, currency: str) -> str:
+    """An amount in major units with the currency's decimals, as text: ``7881, "USD"`` is ``78.81``."""
+    places = minor_units(currency)
+    sign, digits = ("-" if minor < 0 else ""), str(abs(minor)).rjust(places + 1, "0")
+    return f"{sign}{digits[:-places]}.{digits[-places:]}" if places else f"{sign}{digits}"
+
+
+def instant(moment: datetime) -> str:
+    """RFC 3339 in UTC; no fraction when there is none."""
+    return moment.isoformat().replace("+00:00", "Z")

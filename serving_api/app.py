@@ -1,0 +1,95 @@
+"""The serving API: ``create_app`` joins the rooms, ``app`` is what the server process runs."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import Route
+
+from serving_api import customers, docs, invoices, openapi, operations, sessions
+from serving_api.frame import VERSION, Frame
+from serving_api.limits import REQUESTS
+from serving_api.logs import make_log
+from serving_api.problems import answer_problem
+from serving_api.service import Service
+from valueverse.errors import RefusalError
+from valueverse.platform.settings import Settings, get_settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import structlog
+
+
+def create_app(
+    settings: Settings,
+    *,
+    log: structlog.typing.FilteringBoundLogger | None = None,
+    requests_a_minute: int = REQUESTS,
+) -> FastAPI:
+    """The API over the servers of ``settings``. Neither file nor server is touched before it starts or is asked.
+
+    Args:
+        settings: where Postgres, Valkey and the keys are.
+        log: where to write JSON lines; standard output if left out.
+        requests_a_minute: every tenant's limit.
+    """
+    service = Service(settings, log or make_log(), requests_a_minute)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await _begin(service)
+        yield
+        await service.close()
+
+    app = FastAPI(
+        title="ValueVerse",
+        version=VERSION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        middleware=[Middleware(Frame, log=service.log)],
+        exception_handlers={HTTPException: answer_problem, RequestValidationError: answer_problem},
+    )
+    app.state.service = service
+    # First, so that the most asked question is matched first; plain, so that nothing is parsed twice.
+    app.router.routes[:0] = [
+        Route("/v1/invoices/{number}", invoices.get_invoice, methods=["GET"]),
+        Route("/v1/.well-known/jwks.json", sessions.jwks, methods=["GET"]),
+        Route("/openapi.json", docs.document, methods=["GET"]),
+        Route("/docs", docs.page, methods=["GET"]),
+        Route("/docs/style.css", docs.style, methods=["GET"]),
+    ]
+    for room in (sessions, invoices, customers, operations):
+        app.include_router(room.router)
+
+    def described() -> dict[str, Any]:
+        return openapi.complete(app)
+
+    app.openapi = described  # type: ignore[method-assign]  # FastAPI's own way to replace it
+    return app
+
+
+async def _begin(service: Service) -> None:
+    # A wall with a hole ends the process; a server that is still starting does not.
+    try:
+        service.ring.signer()
+        await service.database.open()
+    except RefusalError as refusal:
+        service.log.error("refusing to serve", code=refusal.code, reason=refusal.message)
+        raise
+    except (OSError, asyncpg.PostgresError, TimeoutError) as error:
+        service.log.warning("started without the database", reason=str(error) or type(error).__name__)
+    else:
+        service.log.info("ready to serve", version=VERSION)
+
+
+app = create_app(get_settings())

@@ -1,0 +1,89 @@
+"""Invoices of the session's tenant: a filtered list, and each finished document as it was hashed."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Any
+
+import rfc8785
+from fastapi import APIRouter, Depends, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from serving_api.access import identify, requires
+from serving_api.answers import amount, instant, page, respond
+from serving_api.problems import Problem
+from serving_api.schemas import InvoicePage, InvoiceQuery, is_plain
+from serving_api.service import service_of
+from serving_api.tokens import Identity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+router = APIRouter(prefix="/v1", tags=["billing"])
+
+_AMOUNTS = ("subtotal", "discount_total", "tax_total", "total", "credit_total", "amount_due")
+
+
+@router.get("/invoices", response_model=InvoicePage, summary="List invoices")
+async def list_invoices(
+    request: Request,
+    query: Annotated[InvoiceQuery, Query()],
+    identity: Annotated[Identity, Depends(requires("billing:read"))],
+) -> Response:
+    """Drafts and finalised invoices, the latest issued first. What is issued while you page is not missed or doubled."""
+    service = service_of(request)
+    filters = (query.customer, query.status, query.currency, query.period_from, query.period_to)
+    scope = ("invoices", identity.tenant, *filters)
+    issued_on, after = service.cursors.read(scope, query.cursor, 2)
+    found = await service.database.call(
+        "invoices", identity.tenant, *filters, _date(issued_on), after, query.limit + 1
+    )
+    cursor = None
+    if len(found) > query.limit:
+        last = found[query.limit - 1]
+        cursor = service.cursors.make(scope, [last["issued_on"].isoformat(), str(last["invoice_id"])])
+    return respond(request, page([_summary(row) for row in found[: query.limit]], query.limit, cursor))
+
+
+async def get_invoice(request: Request) -> Response:
+    """The document of one invoice: a plain route, since this is the API's most asked question."""
+    identity = await identify(request, "billing:read")
+    if unknown := next(iter(request.query_params), None):
+        said = {"path": f"query.{unknown}", "message": "no such parameter"}
+        raise Problem("invalid-request", "This address takes no parameters.", errors=[said])
+    number = request.path_params["number"]
+    found = (
+        await service_of(request).database.call("invoice", identity.tenant, number)
+        if is_plain(number)
+        else []
+    )
+    if not found:
+        raise Problem("not-found", "No invoice has this number.")
+    document: str = found[0]["document"]
+    return respond(request, voided(document) if found[0]["voided"] else document.encode())
+
+
+def voided(document: str) -> bytes:
+    """A finished document, canonical (RFC 8785) as before, that says it is voided."""
+    return rfc8785.dumps(json.loads(document) | {"status": "voided"})
+
+
+def _summary(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "invoice_id": str(row["invoice_id"]),
+        "number": row["number"],
+        "status": row["status"],
+        "customer": row["customer"],
+        "subscription": row["subscription"],
+        "currency": row["currency"],
+        "period": {"from": instant(row["period_from"]), "to": instant(row["period_to"])},
+        "issued_on": row["issued_on"].isoformat(),
+        "due_on": row["due_on"].isoformat() if row["due_on"] else None,
+        **{name: amount(row[f"{name}_minor"], row["currency"]) for name in _AMOUNTS},
+    }
+
+
+def _date(text: str | None) -> date | None:
+    return None if text is None else date.fromisoformat(text)

@@ -1,0 +1,200 @@
+"""The OpenAPI document: what FastAPI knows, completed by the plain routes, headers, security and the problems."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+
+from serving_api.frame import VERSION
+from serving_api.problems import KINDS, MEDIA_TYPE, PREFIX
+from serving_api.schemas import Invoice
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+DESCRIPTION = """Invoices and usage of one tenant: the one whose API key opened the session. Nothing in a request names
+the tenant, and what belongs to another is answered as if it did not exist.
+
+Sign in at `POST /v1/sessions`, then send `Authorization: Bearer <access_token>`. Amounts are text in major units, times RFC 3339
+in UTC, every `to` is exclusive. Lists go on with `next_cursor` while `has_more` is true. Every error is a problem document
+(RFC 9457) with a stable `type`."""
+
+_VERSIONED = {
+    "name": "Api-Version",
+    "in": "header",
+    "required": False,
+    "description": "The dated version the client was written for.",
+    "schema": {"type": "string", "enum": [VERSION]},
+}
+_CONDITION = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "ETag of the answer the client has; 304 if it still holds.",
+    "schema": {"type": "string"},
+    "example": '"2f0e9c6f6a4d1b8f0c7b6a5d4e3f2a1b"',
+}
+_PROBLEM = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "instance"],
+    "properties": {
+        "type": {"type": "string", "enum": [PREFIX + name for name in KINDS]},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "instance": {
+            "type": "string",
+            "description": "urn:uuid: of the request, as in X-Request-ID and the log",
+        },
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"path": {"type": "string"}, "message": {"type": "string"}},
+            },
+        },
+    },
+}
+_LIMITED = ("RateLimit-Policy", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+_EXAMPLE: dict[str, Any] = {
+    "number": "northwind-ai-000002", "tenant": "northwind-ai", "customer": "chat", "subscription": "chat-main",
+    "status": "finalised", "currency": "USD", "issued_on": "2023-12-02", "due_on": None,
+    "period": {"from": "2023-11-01T00:00:00Z", "to": "2023-12-01T00:00:00Z"},
+    "lines": [{"key": "platform", "kind": "fee", "description": "platform", "quantity": None, "tiers": [],
+               "amount": "25.00", "amount_precise": "25", "event_count": 0}],
+    "discounts": [], "taxes": [], "credits": [], "subtotal": "25.00", "discount_total": "0.00", "tax_total": "0.00",
+    "total": "25.00", "credit_total": "0.00", "amount_due": "25.00", "previous_hash": None,
+    "content_hash": "9b74c9897bac770ffc029102a200c5de5b2e9d0f5f6f9a7bd2b5e0a9c3a1f3d7",
+}  # fmt: skip
+
+_COMMON = ("malformed-request", "method-not-allowed", "body-too-large", "internal-error")
+_READ = ("invalid-token", "insufficient-scope", "not-found", "invalid-request", "rate-limited", "unavailable")
+_PROBLEMS_OF = {
+    ("/v1/sessions", "post"): ("invalid-credentials", "invalid-request", "rate-limited", "unavailable"),
+    ("/v1/sessions/refresh", "post"): (
+        "invalid-credentials",
+        "invalid-request",
+        "rate-limited",
+        "unavailable",
+    ),
+    ("/v1/sessions", "delete"): ("invalid-token", "rate-limited", "unavailable"),
+    ("/v1/invoices", "get"): _READ,
+    ("/v1/invoices/{number}", "get"): _READ,
+    ("/v1/customers", "get"): _READ,
+    ("/v1/customers/{key}/usage", "get"): _READ,
+}
+
+
+def complete(app: FastAPI) -> dict[str, Any]:
+    """The document, made once."""
+    if app.openapi_schema is not None:
+        return app.openapi_schema
+    document = get_openapi(title="ValueVerse", version=VERSION, description=DESCRIPTION, routes=app.routes)
+    components = document.setdefault("components", {})
+    _, models = models_json_schema([(Invoice, "serialization")], ref_template="#/components/schemas/{model}")
+    schemas = {**components.get("schemas", {}), **models["$defs"], "Problem": _PROBLEM}
+    for replaced in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(replaced, None)
+    components["schemas"] = schemas
+    components["securitySchemes"] = {
+        "ApiKey": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "vv_<prefix>_<secret>",
+            "description": "Signs in, and only that.",
+        },
+        "AccessToken": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "Of a session; five minutes.",
+        },
+    }
+    _add_plain_routes(document["paths"])
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            _complete_operation(path, method, operation)
+    app.openapi_schema = document
+    return document
+
+
+def _add_plain_routes(paths: dict[str, Any]) -> None:
+    paths["/v1/.well-known/jwks.json"] = {
+        "get": _described("jwks", "sessions", "Public keys of access tokens", "A JSON Web Key Set (RFC 7517).", {
+            "type": "object", "required": ["keys"], "properties": {"keys": {"type": "array", "items": {"type": "object"}}},
+        })
+    }  # fmt: skip
+    invoice = _described(
+        "get_invoice", "billing", "An invoice's document",
+        "The finished document, byte for byte; `status` turns to `voided` when it is voided. Drafts have no number.",
+        {"$ref": "#/components/schemas/Invoice"},
+    )  # fmt: skip
+    invoice["responses"]["200"]["content"]["application/json"]["example"] = _EXAMPLE
+    number = {"type": "string", "minLength": 1}
+    invoice["parameters"] = [
+        {"name": "number", "in": "path", "required": True, "schema": number, "example": "northwind-ai-000002"}
+    ]
+    paths["/v1/invoices/{number}"] = {"get": invoice}
+
+
+def _described(name: str, tag: str, summary: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "operationId": name,
+        "tags": [tag],
+        "summary": summary,
+        "description": description,
+        "responses": {
+            "200": {"description": "Successful Response", "content": {"application/json": {"schema": schema}}}
+        },
+    }
+
+
+def _complete_operation(path: str, method: str, operation: dict[str, Any]) -> None:
+    responses = operation["responses"]
+    responses.pop("422", None)
+    parameters = operation.setdefault("parameters", [])
+    parameters.append(_VERSIONED)
+    names = (*_COMMON, *_PROBLEMS_OF.get((path, method), ()))
+    by_status: dict[int, list[str]] = {}
+    for name in names:
+        by_status.setdefault(KINDS[name].status, []).append(name)
+    if method == "get" and (path, method) in _PROBLEMS_OF:
+        parameters.append(_CONDITION)
+        by_status[400].append("unsupported-version")
+        responses["304"] = {"description": "What the client has still holds.", "headers": _headers(("ETag",))}
+        responses["200"]["headers"] = _headers(("ETag", "Cache-Control", "Api-Version", *_LIMITED))
+        if "cursor" in {one["name"] for one in parameters}:
+            by_status[400].append("invalid-cursor")
+    for status, kinds in sorted(by_status.items()):
+        responses[str(status)] = _refusal(kinds)
+    if path == "/readyz":
+        responses["503"] = {"description": "Not ready", "content": responses["200"]["content"]}
+    if (path, method) in _PROBLEMS_OF and "refresh" not in path:
+        operation["security"] = (
+            [{"ApiKey": []}] if (path, method) == ("/v1/sessions", "post") else [{"AccessToken": []}]
+        )
+
+
+def _refusal(names: list[str]) -> dict[str, Any]:
+    kind = KINDS[names[0]]
+    example = {
+        "type": PREFIX + names[0],
+        "title": kind.title,
+        "status": kind.status,
+        "detail": kind.cure,
+        "instance": "urn:uuid:0d4cb7a8-6f6f-4c62-8a3c-2f1f0c9be0d5",
+    }
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}}
+    described: dict[str, Any] = {
+        "description": "; ".join(KINDS[name].title for name in names),
+        "content": content,
+    }
+    if kind.status == 429:
+        described["headers"] = _headers(("Retry-After", *_LIMITED))
+    return described
+
+
+def _headers(names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: {"schema": {"type": "string"}} for name in names}

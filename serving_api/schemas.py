@@ -1,0 +1,246 @@
+"""Shapes of requests and answers: what FastAPI checks and what the OpenAPI document says."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_COUNT = re.compile(r"\d{1,9}", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def is_plain(text: str) -> bool:
+    """Whether ``text`` has no control letters or lone surrogates: no key of ours has any, and Postgres takes none."""
+    return _CONTROL.search(text) is None
+
+
+def _day(value: object) -> object:
+    # Pydantic would take 0 for the first day of 1970.
+    if isinstance(value, str) and not _DAY.fullmatch(value):
+        raise ValueError("a date is written YYYY-MM-DD")
+    return value
+
+
+def _count(value: object) -> object:
+    if isinstance(value, str) and not _COUNT.fullmatch(value):
+        raise ValueError("a whole number, in digits alone")
+    return value
+
+
+def _plain(value: str) -> str:
+    if not is_plain(value):
+        raise ValueError("control characters are not part of any key")
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_day)]
+Key = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_plain)]
+Cursor = Annotated[
+    str | None,
+    Field(
+        default=None,
+        max_length=2048,
+        description="`next_cursor` of the page before; leave out for the first page.",
+    ),
+]
+
+
+class _Query(BaseModel):
+    # A misspelt filter must not answer with everything.
+    model_config = ConfigDict(extra="forbid")
+
+
+class InvoiceQuery(_Query):
+    """Filters of the list of invoices."""
+
+    customer: Annotated[Key | None, Field(description="Customer key.", examples=["chat"])] = None
+    status: Annotated[
+        Literal["draft", "finalised", "voided"] | None, Field(description="`voided` invoices were finalised.")
+    ] = None
+    currency: Annotated[
+        str | None, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code.", examples=["USD"])
+    ] = None
+    period_from: Annotated[
+        Day | None,
+        Field(
+            description="Periods that start on this day or later, in the subscription's time zone.",
+            examples=["2023-11-01"],
+        ),
+    ] = None
+    period_to: Annotated[
+        Day | None,
+        Field(
+            description="Periods that end by the start of this day (exclusive, as every `to`).",
+            examples=["2023-12-01"],
+        ),
+    ] = None
+    limit: Annotated[int, BeforeValidator(_count), Field(ge=1, le=100, description="Rows of a page.")] = 25
+    cursor: Cursor
+
+
+class UsageQuery(_Query):
+    """Filters of a customer's usage."""
+
+    from_: Annotated[
+        Day | None, Field(alias="from", description="First day, UTC.", examples=["2023-11-01"])
+    ] = None
+    to: Annotated[Day | None, Field(description="The day after the last, UTC.", examples=["2023-12-01"])] = (
+        None
+    )
+    meter: Annotated[Key | None, Field(description="Meter key.", examples=["context_tokens"])] = None
+    limit: Annotated[int, BeforeValidator(_count), Field(ge=1, le=1000, description="Rows of a page.")] = 500
+    cursor: Cursor
+
+
+class CustomerQuery(_Query):
+    """Pages of customers."""
+
+    limit: Annotated[int, BeforeValidator(_count), Field(ge=1, le=100, description="Rows of a page.")] = 25
+    cursor: Cursor
+
+
+class RefreshRequest(BaseModel):
+    """A refresh token to exchange."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"refresh_token": "vvr_YWNtZQ.tZ0…"}]}
+    )
+    refresh_token: Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class Session(BaseModel):
+    """Tokens of a session."""
+
+    access_token: Annotated[str, Field(description="JWT, RS256, good for `expires_in` seconds.")]
+    refresh_token: Annotated[str, Field(description="Good once, within 30 minutes; keep it secret.")]
+    token_type: Literal["Bearer"]
+    expires_in: Annotated[int, Field(examples=[300])]
+
+
+class Period(BaseModel):
+    """Half-open stretch of time, RFC 3339 in UTC."""
+
+    from_: Annotated[str, Field(alias="from", examples=["2023-11-01T00:00:00Z"])]
+    to: Annotated[str, Field(examples=["2023-12-01T00:00:00Z"])]
+
+
+_Amount = Annotated[
+    str,
+    Field(
+        pattern=r"^-?\d+(\.\d+)?$", examples=["138.28"], description="Major units, the currency's decimals."
+    ),
+]
+
+
+class InvoiceSummary(BaseModel):
+    """An invoice in a list; its lines are in the document at `/v1/invoices/{number}`."""
+
+    invoice_id: Annotated[str, Field(examples=["3f0a6f0e-4b7c-5d5a-9f43-0d8c8a1c2b11"])]
+    number: Annotated[
+        str | None, Field(description="Null while it is a draft.", examples=["northwind-ai-000001"])
+    ]
+    status: Literal["draft", "finalised", "voided"]
+    customer: Annotated[str, Field(examples=["chat"])]
+    subscription: str | None
+    currency: Annotated[str, Field(examples=["USD"])]
+    period: Period
+    issued_on: Annotated[str, Field(examples=["2023-12-02"])]
+    due_on: str | None
+    subtotal: _Amount
+    discount_total: _Amount
+    tax_total: _Amount
+    total: _Amount
+    credit_total: _Amount
+    amount_due: _Amount
+
+
+class _Page(BaseModel):
+    has_more: bool
+    next_cursor: Annotated[str | None, Field(description="Opaque; null on the last page.")]
+
+
+class InvoicePage(_Page):
+    """A page of invoices, the latest issued first."""
+
+    data: list[InvoiceSummary]
+
+
+class Customer(BaseModel):
+    """Somebody the tenant bills."""
+
+    customer: Annotated[str, Field(examples=["chat"])]
+    name: str | None
+    email: str | None
+    currency: str | None
+    timezone: str | None
+    country: str | None
+    metadata: dict[str, Any] | None
+
+
+class CustomerPage(_Page):
+    """A page of customers, by key."""
+
+    data: list[Customer]
+
+
+class UsageRow(BaseModel):
+    """Metered usage of one day, meter, subscription and set of dimension values."""
+
+    day: Annotated[str, Field(examples=["2023-11-16"])]
+    meter: Annotated[str, Field(examples=["context_tokens"])]
+    subscription: Annotated[str | None, Field(description="Null for usage no subscription takes.")]
+    dimensions: Annotated[dict[str, str | None], Field(examples=[{"model": "gpt-large"}])]
+    quantity: Annotated[
+        str | None,
+        Field(examples=["18023416"], description="Exact; null if the meter has no daily quantity."),
+    ]
+    events: Annotated[int, Field(ge=0, examples=[9366])]
+
+
+class UsagePage(_Page):
+    """A page of usage, by day and meter."""
+
+    data: list[UsageRow]
+
+
+class InvoiceLine(BaseModel):
+    """A line of an invoice."""
+
+    model_config = ConfigDict(extra="allow")
+    key: str
+    kind: Literal["fee", "usage", "minimum", "adjustment", "one_off", "outcome"]
+    description: str
+    amount: _Amount
+    amount_precise: str
+
+
+class Invoice(BaseModel):
+    """The invoice document, byte for byte as its hash covers it; only `status` is read anew."""
+
+    model_config = ConfigDict(extra="allow")
+    number: str
+    tenant: str
+    customer: str
+    status: Literal["finalised", "voided"]
+    currency: str
+    lines: list[InvoiceLine]
+    total: _Amount
+    amount_due: _Amount
+    content_hash: str
+
+
+class Health(BaseModel):
+    """How the service is."""
+
+    status: Annotated[str, Field(examples=["ok"])]
+
+
+class Readiness(Health):
+    """Whether requests can be answered: `ready` or `unavailable`; without Valkey, limits are kept per worker."""
+
+    database: Annotated[str, Field(examples=["ok"])]
+    valkey: Annotated[str, Field(examples=["ok"])]

@@ -1,0 +1,65 @@
+"""What every route needs, made once per process: database, limits, tokens, cursors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from serving_api.cursors import Cursors
+from serving_api.database import Database
+from serving_api.limits import REQUESTS, Limiter
+from serving_api.tokens import Tokens
+from valueverse.platform.secrets import secret
+from valueverse.platform.signing_keys import KeyRing
+
+if TYPE_CHECKING:
+    import structlog
+    from starlette.requests import Request
+
+    from valueverse.platform.settings import Settings
+
+
+@dataclass
+class Service:
+    """Everything but ``settings`` is made at first use: creating the app touches neither file nor server."""
+
+    settings: Settings
+    log: structlog.typing.FilteringBoundLogger
+    requests_a_minute: int = REQUESTS
+
+    @cached_property
+    def database(self) -> Database:
+        """The pool."""
+        return Database(self.settings, self.log)
+
+    @cached_property
+    def limiter(self) -> Limiter:
+        """Requests a minute."""
+        return Limiter(self.settings.redis_url, self.log, self.requests_a_minute)
+
+    @cached_property
+    def ring(self) -> KeyRing:
+        """Keys that sign and verify."""
+        return KeyRing(self.settings.home / "keys")
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        """Access tokens."""
+        return Tokens(self.ring)
+
+    @cached_property
+    def cursors(self) -> Cursors:
+        """Places in lists."""
+        return Cursors(secret(self.settings.secrets_dir, "cursors"))
+
+    async def close(self) -> None:
+        """Let every connection go."""
+        await self.database.close()
+        await self.limiter.close()
+
+
+def service_of(request: Request) -> Service:
+    """The service of the app that answers ``request``."""
+    service: Service = request.app.state.service
+    return service

@@ -1,0 +1,138 @@
+"""The API in a test: tenants with invoices and usage, the app with its lifespan, a client per tenant."""
+
+from __future__ import annotations
+
+import io
+import json
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from serving_api.app import create_app
+from serving_api.logs import make_log
+from support import billing_rows
+from valueverse.platform.keys import issue_api_key
+from valueverse.platform.warehouse import connect
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection
+
+    from fastapi import FastAPI
+
+    from valueverse.platform.settings import Settings
+
+ODD_CUSTOMER = "Müller & Söhne? #1 +%25 'x'; \"drop\" 🚀"
+
+
+def invoice_document(tenant: str, number: str) -> dict[str, Any]:
+    """A document in the shape of contracts.md, section 4, with a trap: a dimension that is called status."""
+    line = {
+        "key": "tokens", "kind": "usage", "description": f"\"status\":\"finalised\" of {tenant}", "meter": "tokens",
+        "dimensions": {"status": "finalised"}, "quantity": "15373.4", "tiers": [], "amount": "46.12",
+        "amount_precise": "46.1202", "event_count": 2, "explains": None,
+        "service_period": {"from": "2023-10-01T00:00:00Z", "to": "2023-11-01T00:00:00Z"},
+    }  # fmt: skip
+    return {
+        "number": number, "tenant": tenant, "customer": f"customer {billing_rows.secret_of(tenant)}",
+        "subscription": f"subscription {billing_rows.secret_of(tenant)}", "status": "finalised", "currency": "USD",
+        "issued_on": "2023-11-02", "due_on": None, "period": {"from": "2023-10-01T00:00:00Z", "to": "2023-11-01T00:00:00Z"},
+        "lines": [line], "discounts": [], "taxes": [], "credits": [], "subtotal": "71.12", "discount_total": "0.00",
+        "tax_total": "0.00", "total": "71.12", "credit_total": "0.00", "amount_due": "71.12", "basis": {},
+        "content_hash": f"content {billing_rows.secret_of(tenant)}", "previous_hash": None,
+    }  # fmt: skip
+
+
+def canonical(document: dict[str, Any]) -> str:
+    """As the billing room writes it."""
+    return json.dumps(document, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+
+
+def seed(settings: Settings) -> dict[str, str]:
+    """Three tenants as billing_rows writes them, with whole documents and an odd customer; gives an API key of each."""
+    billing_rows.seed(settings)
+    keys = {}
+    with connect(settings, "admin") as connection:
+        connection.execute("alter table billing.invoice disable trigger user")
+        for tenant in billing_rows.TENANTS:
+            for sequence in (1, 2):
+                number = f"{tenant}-{sequence:06d}"
+                connection.execute(
+                    "update billing.invoice set document = %s where tenant_id = %s and number = %s",
+                    [canonical(invoice_document(tenant, number)), tenant, number],
+                )
+            connection.execute(
+                "insert into billing.customer (tenant_id, customer, name) values (%s, %s, %s)",
+                [tenant, ODD_CUSTOMER, f"odd {billing_rows.secret_of(tenant)}"],
+            )
+            connection.execute(
+                "insert into billing.usage_daily values (%s, %s, '', 'tokens', '2023-10-07', %s, '0.000000000000000001', 3)",
+                [tenant, ODD_CUSTOMER, '{"model":"gpt-large"}'],
+            )
+        connection.execute("alter table billing.invoice enable trigger user")
+    with connect(settings, "builder") as connection:
+        for tenant in billing_rows.TENANTS:
+            keys[tenant] = issue_api_key(connection, tenant)
+    return keys
+
+
+@dataclass
+class Api:
+    """A running app and what it logged."""
+
+    app: FastAPI
+    log: io.BytesIO
+    client: httpx.AsyncClient
+    keys: dict[str, str]
+    tokens: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    async def sign_in(self, tenant: str) -> dict[str, Any]:
+        """A new session of ``tenant``."""
+        answer = await self.client.post("/v1/sessions", headers=bearer(self.keys[tenant]))
+        assert answer.status_code == 200, answer.text
+        session: dict[str, Any] = answer.json()
+        return session
+
+    async def get(self, tenant: str, path: str, headers: dict[str, str] | None = None, **query: Any) -> httpx.Response:
+        """GET as ``tenant``."""
+        if tenant not in self.tokens:
+            self.tokens[tenant] = await self.sign_in(tenant)
+        token = self.tokens[tenant]["access_token"]
+        return await self.client.get(path, params=query or None, headers={**bearer(token), **(headers or {})})
+
+    def logged(self) -> list[dict[str, Any]]:
+        """The log's lines."""
+        return [json.loads(line) for line in self.log.getvalue().splitlines()]
+
+
+def bearer(credentials: str) -> dict[str, str]:
+    """The header that carries ``credentials``."""
+    return {"Authorization": f"Bearer {credentials}"}
+
+
+@asynccontextmanager
+async def serving(settings: Settings, keys: dict[str, str], requests_a_minute: int = 100_000) -> AsyncIterator[Api]:
+    """The app, begun as a server would begin it."""
+    log = io.BytesIO()
+    app = create_app(settings, log=make_log(log), requests_a_minute=requests_a_minute)
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://api.test") as client:
+        yield Api(app, log, client, keys)
+
+
+def assert_problem(answer: httpx.Response, status: int, name: str) -> dict[str, Any]:
+    """``answer`` is a problem document of this status and type, and gives nothing else away."""
+    assert answer.status_code == status, (answer.status_code, answer.text)
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = answer.json()
+    assert problem["type"] == f"urn:valueverse:problem:{name}", problem
+    assert problem["status"] == status
+    assert set(problem) <= {"type", "title", "status", "detail", "instance", "errors"}
+    assert "Traceback" not in answer.text
+    return problem
+
+
+def without(problem: dict[str, Any], names: Collection[str] = ("instance",)) -> dict[str, Any]:
+    """``problem`` less what differs from request to request."""
+    return {name: value for name, value in problem.items() if name not in names}

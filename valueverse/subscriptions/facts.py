@@ -1,0 +1,125 @@
+"""Reading billing events: fields out of ``data``, the state of tenants and customers, and what is refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from valueverse.subscriptions.zones import INSTANT
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+IN_ORDER = ("time", "received_at", "source", "id")
+"""Order in which billing events take effect; the tail decides between events of the same instant, always alike."""
+
+REJECTED = pl.Schema(
+    {
+        "tenant": pl.String,
+        "source": pl.String,
+        "event_id": pl.String,
+        "type": pl.String,
+        "reason": pl.String,
+        "message": pl.String,
+        "event_time": INSTANT,
+    }
+)
+TENANTS = pl.Schema(
+    {
+        "tenant": pl.String,
+        "name": pl.String,
+        "timezone": pl.String,
+        "currency": pl.String,
+        "grace_seconds": pl.Int64,
+    }
+)
+CUSTOMER_FIELDS = ("name", "email", "currency", "timezone", "country", "tax_rates", "metadata")
+
+_SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
+DEFAULT_GRACE = 86_400
+
+
+def known(facts: pl.DataFrame, known_at: datetime | None) -> pl.DataFrame:
+    """The billing events that count as known at an instant (None: now), voided and replaced ones left out."""
+    if known_at is None:
+        return facts.filter(pl.col("known_until").is_null(), pl.col("data").is_not_null()).sort("tenant", *IN_ORDER)
+    moment = pl.lit(known_at, INSTANT)
+    return facts.filter(
+        pl.col("received_at") <= moment,
+        pl.col("known_until").is_null() | (pl.col("known_until") > moment),
+        pl.col("data").is_not_null(),
+    ).sort("tenant", *IN_ORDER)
+
+
+def field(name: str) -> pl.Expr:
+    """A field of ``data`` as text (an object or list as JSON text); null where it is absent or null."""
+    text = pl.col("data").str.json_path_match(f"$.{name}")
+    return pl.when(text != "null").then(text).alias(name)
+
+
+def rejection(rows: pl.DataFrame, reason: str, message: pl.Expr) -> pl.DataFrame:
+    """Rows of billing events as REJECTED."""
+    return rows.select(
+        "tenant",
+        "source",
+        pl.col("id").alias("event_id"),
+        "type",
+        pl.lit(reason).alias("reason"),
+        message.alias("message"),
+        pl.col("time").alias("event_time"),
+    ).cast(dict(REJECTED))
+
+
+def _latest(rows: pl.DataFrame, keys: list[str], fields: tuple[str, ...]) -> pl.DataFrame:
+    """The last stated value of each field; an update that leaves a field out keeps it."""
+    return rows.group_by(keys, maintain_order=True).agg(pl.col(name).drop_nulls().last() for name in fields)
+
+
+def _seconds(duration: pl.Expr) -> pl.Expr:
+    unit = duration.str.extract(r"^\d+ (second|minute|hour|day|week)s?$").replace_strict(
+        _SECONDS, default=None, return_dtype=pl.Int64
+    )
+    return duration.str.extract(r"^(\d+) ").cast(pl.Int64) * unit
+
+
+def tenants_of(facts: pl.DataFrame, plans: pl.DataFrame) -> pl.DataFrame:
+    """Every tenant of the facts; zone, currency and grace are its catalog's until told otherwise."""
+    told = facts.filter(pl.col("type").is_in(["billing.tenant.created", "billing.tenant.updated"])).with_columns(
+        field("name"), field("timezone"), field("currency"), field("grace")
+    )
+    stated = _latest(told, ["tenant"], ("name", "timezone", "currency", "grace"))
+    catalog = (
+        plans.sort("effective_at")
+        .group_by("tenant", maintain_order=True)
+        .agg(pl.col("timezone", "currency", "grace_seconds").last().name.prefix("catalog_"))
+    )
+    everyone = pl.concat([facts.select("tenant"), plans.select("tenant")]).unique(maintain_order=True)
+    return (
+        everyone.join(stated, on="tenant", how="left")
+        .join(catalog, on="tenant", how="left")
+        .select(
+            "tenant",
+            pl.coalesce("name", "tenant").alias("name"),
+            pl.coalesce("timezone", "catalog_timezone", pl.lit("UTC")).alias("timezone"),
+            pl.coalesce("currency", "catalog_currency", pl.lit("USD")).alias("currency"),
+            pl.coalesce(_seconds(pl.col("grace")), "catalog_grace_seconds", DEFAULT_GRACE).alias("grace_seconds"),
+        )
+        .cast(dict(TENANTS))
+        .sort("tenant")
+    )
+
+
+def customers_of(facts: pl.DataFrame) -> pl.DataFrame:
+    """Every customer: created, updated, or only named by a subscription (then its key is its name)."""
+    told = facts.filter(pl.col("type").is_in(["billing.customer.created", "billing.customer.updated"])).with_columns(
+        field("customer"), *(field(name) for name in CUSTOMER_FIELDS)
+    )
+    named = facts.filter(pl.col("type") == "billing.subscription.started").select("tenant", field("customer"))
+    everyone = pl.concat([told.select("tenant", "customer"), named]).drop_nulls().unique(maintain_order=True)
+    stated = _latest(told, ["tenant", "customer"], CUSTOMER_FIELDS)
+    return (
+        everyone.join(stated, on=["tenant", "customer"], how="left")
+        .with_columns(pl.coalesce("name", "customer").alias("name"))
+        .sort("tenant", "customer")
+    )

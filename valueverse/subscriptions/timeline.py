@@ -1,0 +1,330 @@
+"""Billing events -> timeline: stretches of time in which one subscription is on one version of one plan.
+
+What an event alone shows was judged at ingestion; what needs state (a subscription that starts twice, an unknown plan) is
+decided here, afresh on each run, and listed in ``rejected``. Changes are applied in rounds: the first change of every
+subscription at once, then the second, so the work grows with the busiest subscription and not with their number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from valueverse.subscriptions.facts import IN_ORDER, REJECTED, customers_of, field, known, rejection, tenants_of
+from valueverse.subscriptions.periods import periods
+from valueverse.subscriptions.zones import INSTANT, local_date, local_midnight
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+SEGMENTS = pl.Schema(
+    {
+        "tenant": pl.String,
+        "customer": pl.String,
+        "subscription": pl.String,
+        "segment": pl.Int32,
+        "plan": pl.String,
+        "plan_version": pl.Int32,
+        "catalog_hash": pl.String,
+        "currency": pl.String,
+        "timezone": pl.String,
+        "every": pl.Int32,
+        "unit": pl.String,
+        "align": pl.String,
+        "anchor": pl.Date,
+        "from": INSTANT,
+        "to": INSTANT,
+        "trial_until": INSTANT,
+        "subscription_start": INSTANT,
+        "subscription_end": INSTANT,
+        "planned_end": INSTANT,
+        "overrides": pl.String,
+        "quantities": pl.String,
+    }
+)
+"""``to`` and ``subscription_end`` null = still running; ``planned_end`` is the end stated when it started."""
+
+_KEY = ["tenant", "subscription"]
+_PLAN = ("plan", "plan_version", "catalog_hash", "currency", "every", "unit", "align", "trial_days")
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """What the billing events come to.
+
+    Attributes:
+        tenants: tenant, name, timezone, currency, grace_seconds.
+        customers: tenant, customer, name, email, currency, timezone, country, tax_rates, metadata (texts).
+        segments: SEGMENTS, in order of tenant, subscription, from.
+        rejected: billing events that could not be applied, with the reason.
+    """
+
+    tenants: pl.DataFrame
+    customers: pl.DataFrame
+    segments: pl.DataFrame
+    rejected: pl.DataFrame
+
+
+def build_timeline(billing_facts: pl.DataFrame, plans: pl.DataFrame, known_at: datetime | None) -> Timeline:
+    """The timeline as known at an instant (None: as known now).
+
+    Args:
+        billing_facts: tenant, type, time, received_at, source, id, known_until?, data.
+        plans: ``CatalogHistory.plans``.
+    """
+    facts = known(billing_facts, known_at)
+    tenants, customers = tenants_of(facts, plans), customers_of(facts)
+    started, rejected = _started(facts, plans, tenants, customers)
+    started, more = _ended(facts, started)
+    states, changes_rejected = _changed(facts, plans, started)
+    active, pauses_rejected = _active(facts, started)
+    segments = _segments(started, states, active)
+    everything = pl.concat([rejected, more, changes_rejected, pauses_rejected])
+    return Timeline(tenants, customers, segments, everything.unique(maintain_order=True))
+
+
+def _resolved(rows: pl.DataFrame, plans: pl.DataFrame) -> pl.DataFrame:
+    """Add the plan's columns to rows of tenant, plan, wanted_version, time; null catalog_hash: no such plan then.
+
+    Without a version the newest of the catalog in force counts; a version that an older catalog published stays valid.
+    """
+    numbered = rows.with_row_index("_row")
+    found = (
+        numbered.select("_row", "tenant", "plan", "wanted_version", "time")
+        .join(plans.drop("timezone", "grace_seconds"), on=["tenant", "plan"])
+        .filter(
+            pl.col("effective_at") <= pl.col("time"),
+            pl.col("wanted_version").is_null() | (pl.col("version") == pl.col("wanted_version")),
+        )
+        .sort("effective_at", "version")
+        .group_by("_row", maintain_order=True)
+        .last()
+        .select(
+            "_row", pl.col("version").alias("plan_version"), "catalog_hash", "currency", "every", "unit", "align",
+            "trial_days",
+        )  # fmt: skip
+    )
+    return numbered.join(found, on="_row", how="left", maintain_order="left").drop("_row")
+
+
+def _instant(text: pl.Expr) -> pl.Expr:
+    """An RFC 3339 instant; judged at ingestion, so what does not parse here is null."""
+    return text.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
+
+
+def _started(
+    facts: pl.DataFrame, plans: pl.DataFrame, tenants: pl.DataFrame, customers: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    rows = facts.filter(pl.col("type") == "billing.subscription.started").with_columns(
+        field("subscription"), field("customer"), field("plan"), field("timezone"), field("overrides"),
+        field("quantities"),
+        field("plan_version").cast(pl.Int32, strict=False).alias("wanted_version"),
+        field("anchor_date").cast(pl.Date, strict=False).alias("anchor"),
+        field("ends_at"),
+    )  # fmt: skip
+    resolved = _resolved(rows, plans).with_columns(
+        pl.struct(_KEY).is_first_distinct().alias("is_first"),
+    )
+    zoned = (
+        resolved.join(tenants.select("tenant", pl.col("timezone").alias("tenant_zone")), on="tenant", how="left")
+        .join(
+            customers.select("tenant", "customer", pl.col("timezone").alias("customer_zone")),
+            on=["tenant", "customer"],
+            how="left",
+        )
+        .with_columns(pl.coalesce("timezone", "customer_zone", "tenant_zone").alias("timezone"))
+    )
+    zoned = local_date(zoned, pl.col("time"), "timezone", "start_day")
+    # A bare date is local midnight; an instant stays what it is.
+    zoned = local_midnight(zoned, pl.col("ends_at").str.to_date("%F", strict=False), "timezone", "ends_on")
+    zoned = zoned.with_columns(
+        pl.coalesce("ends_on", _instant(pl.col("ends_at"))).alias("planned_end"),
+        pl.coalesce("anchor", "start_day").alias("anchor"),
+    )
+    twice = zoned.filter(~pl.col("is_first"))
+    unknown = zoned.filter(pl.col("is_first"), pl.col("catalog_hash").is_null())
+    backwards = zoned.filter(
+        pl.col("is_first"), pl.col("catalog_hash").is_not_null(), pl.col("planned_end") <= pl.col("time")
+    )
+    quoted = pl.concat_str(pl.lit("the subscription '"), "subscription", pl.lit("' "))
+    version = pl.when(pl.col("wanted_version").is_null()).then(pl.lit("")).otherwise(
+        pl.concat_str(pl.lit(" version "), pl.col("wanted_version").cast(pl.String))
+    )
+    rejected = pl.concat(
+        [
+            rejection(twice, "already_started", quoted + "has started before: change it, or start one with a new key"),
+            rejection(
+                unknown,
+                "unknown_plan",
+                pl.concat_str(pl.lit("no catalog in force then has the plan '"), "plan", pl.lit("'"), version),
+            ),
+            rejection(backwards, "ends_before_start", quoted + "ends at or before its start: correct ends_at"),
+        ]
+    )
+    kept = zoned.filter(pl.col("is_first"), pl.col("catalog_hash").is_not_null()).filter(
+        pl.col("planned_end").is_null() | (pl.col("planned_end") > pl.col("time"))
+    )
+    kept = local_midnight(
+        kept, pl.col("start_day") + pl.duration(days=pl.col("trial_days")), "timezone", "trial_until"
+    ).with_columns(pl.when(pl.col("trial_days") > 0).then("trial_until").alias("trial_until"))
+    return kept.rename({"time": "subscription_start"}), rejected
+
+
+def _about_known(rows: pl.DataFrame, started: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows about subscriptions that started at or before them, with their start; the others as rejections."""
+    joined = rows.join(started.select(*_KEY, "subscription_start"), on=_KEY, how="left")
+    early = pl.col("subscription_start").is_null() | (pl.col("time") < pl.col("subscription_start"))
+    message = pl.concat_str(pl.lit("no subscription '"), "subscription", pl.lit("' has started by then"))
+    return joined.filter(~early), rejection(joined.filter(early), "unknown_subscription", message)
+
+
+def _ended(facts: pl.DataFrame, started: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    rows = facts.filter(pl.col("type") == "billing.subscription.ended").with_columns(field("subscription"))
+    about, rejected = _about_known(rows, started)
+    ordered = about.sort(*IN_ORDER).with_columns(pl.struct(_KEY).is_first_distinct().alias("is_first"))
+    again = rejection(
+        ordered.filter(~pl.col("is_first")),
+        "already_ended",
+        pl.concat_str(pl.lit("the subscription '"), "subscription", pl.lit("' has ended before")),
+    )
+    ends = ordered.filter(pl.col("is_first")).select(*_KEY, pl.col("time").alias("ended_at"))
+    closed = started.join(ends, on=_KEY, how="left", maintain_order="left").with_columns(
+        pl.min_horizontal("ended_at", "planned_end").alias("subscription_end")
+    )
+    return closed, pl.concat([rejected, again])
+
+
+def _takes_effect(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add ``effective_from`` to changes joined with the state they change: now, or the end of the running period."""
+    at_end = rows.filter(pl.col("effective") == "period_end")
+    if at_end.is_empty():
+        return rows.with_columns(pl.col("time").alias("effective_from"))
+    schedule = at_end.with_row_index("key").with_columns(
+        pl.col("time").alias("window_from"),
+        (pl.col("time") + pl.duration(microseconds=1)).alias("window_to"),
+        pl.lit(None, INSTANT).alias("start"),
+        pl.lit(None, INSTANT).alias("end"),
+    )
+    ends = periods(schedule).select("key", pl.col("full_to").alias("effective_from"))
+    later = schedule.join(ends, on="key").select(*rows.columns, "effective_from")
+    now = rows.filter(pl.col("effective") != "period_end").with_columns(pl.col("time").alias("effective_from"))
+    return pl.concat([now, later])
+
+
+def _changed(
+    facts: pl.DataFrame, plans: pl.DataFrame, started: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """States of every subscription: the started one, then one per change that takes effect."""
+    columns = ("plan", "plan_version", "catalog_hash", "currency", "every", "unit", "align", "overrides", "quantities")
+    state = started.select(
+        *_KEY, "timezone", "anchor", "subscription_end", pl.col("subscription_start").alias("from"), *columns
+    )
+    states, refused = [state], []
+    rows = facts.filter(pl.col("type") == "billing.subscription.changed").with_columns(
+        field("subscription"), field("plan").alias("new_plan"), field("overrides").alias("new_overrides"),
+        field("quantities").alias("new_quantities"), field("effective").fill_null("now").alias("effective"),
+        field("plan_version").cast(pl.Int32, strict=False).alias("wanted_version"),
+    )  # fmt: skip
+    changes, rejected = _about_known(rows, started)
+    refused.append(rejected)
+    changes = changes.sort(*IN_ORDER).with_columns(pl.int_range(pl.len()).over(_KEY).alias("round"))
+    for number in range(int(changes["round"].max() or 0) + 1 if changes.height else 0):  # type: ignore[call-overload]
+        turn = changes.filter(pl.col("round") == number).join(state, on=_KEY)
+        applied, rejected = _applied(turn, plans)
+        refused.append(rejected)
+        applied = applied.select(state.columns)
+        states.append(applied)
+        state = pl.concat([state.join(applied, on=_KEY, how="anti"), applied])
+    return pl.concat(states), pl.concat(refused)
+
+
+def _applied(turn: pl.DataFrame, plans: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The states that one change each leads to, and the changes that could not be applied."""
+    timed = _takes_effect(turn)
+    same = pl.col("new_plan").is_null() & pl.col("wanted_version").is_null()
+    target = timed.with_columns(pl.coalesce("new_plan", "plan").alias("new_plan"))
+    wanted = target.select("tenant", pl.col("new_plan").alias("plan"), "wanted_version", "time")
+    found = _resolved(wanted, plans)
+    moved = target.with_columns(
+        *(
+            pl.when(same).then(pl.col(name)).otherwise(found[name]).alias(name)
+            for name in ("plan_version", "catalog_hash", "currency", "every", "unit", "align")
+        ),
+        pl.when(same).then(pl.coalesce("new_overrides", "overrides")).otherwise("new_overrides").alias("overrides"),
+        pl.coalesce("new_quantities", "quantities").alias("quantities"),
+    )
+    unknown = pl.col("catalog_hash").is_null()
+    over = ~unknown & pl.col("subscription_end").is_not_null() & (pl.col("effective_from") >= pl.col("subscription_end"))
+    rejected = pl.concat(
+        [
+            rejection(
+                moved.filter(unknown),
+                "unknown_plan",
+                pl.concat_str(pl.lit("no catalog in force then has the plan '"), "new_plan", pl.lit("'")),
+            ),
+            rejection(
+                moved.filter(over),
+                "already_ended",
+                pl.concat_str(pl.lit("the subscription '"), "subscription", pl.lit("' ends before this change")),
+            ),
+        ]
+    )
+    kept = moved.filter(~unknown, ~over).with_columns(
+        pl.col("new_plan").alias("plan"), pl.col("effective_from").alias("from")
+    )
+    return kept, rejected
+
+
+def _active(facts: pl.DataFrame, started: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Stretches in which each subscription is not paused: subscription, active_from, active_to?."""
+    rows = facts.filter(
+        pl.col("type").is_in(["billing.subscription.paused", "billing.subscription.resumed"])
+    ).with_columns(field("subscription"), pl.col("type").str.ends_with("paused").alias("pauses"))
+    about, rejected = _about_known(rows, started)
+    ordered = about.sort(*IN_ORDER).with_columns(
+        # Before the first pause a subscription runs, as if it had been resumed.
+        pl.col("pauses").shift(1, fill_value=False).over(_KEY).alias("paused_before")
+    )
+    idle = ordered.filter(pl.col("pauses") == pl.col("paused_before"))
+    name = pl.concat_str(pl.lit("the subscription '"), "subscription", pl.lit("' "))
+    again = pl.concat(
+        [
+            rejection(idle.filter("pauses"), "already_paused", name + "is paused already"),
+            rejection(idle.filter(~pl.col("pauses")), "not_paused", name + "is not paused: there is nothing to resume"),
+        ]
+    )
+    turns = ordered.filter(pl.col("pauses") != pl.col("paused_before"))
+    begins = pl.concat(
+        [
+            started.select(*_KEY, pl.col("subscription_start").alias("active_from")),
+            turns.filter(~pl.col("pauses")).select(*_KEY, pl.col("time").alias("active_from")),
+        ]
+    ).sort(*_KEY, "active_from")
+    pauses = turns.filter("pauses").select(*_KEY, pl.col("time").alias("active_to")).sort(*_KEY, "active_to")
+    numbered = begins.with_columns(pl.int_range(pl.len()).over(_KEY).alias("turn"))
+    stopped = pauses.with_columns(pl.int_range(pl.len()).over(_KEY).alias("turn"))
+    return numbered.join(stopped, on=[*_KEY, "turn"], how="left").drop("turn"), pl.concat([rejected, again])
+
+
+def _segments(started: pl.DataFrame, states: pl.DataFrame, active: pl.DataFrame) -> pl.DataFrame:
+    """Plan states cut by pauses and by the subscription's end; a state that a later one replaced at once is dropped."""
+    ordered = states.with_row_index("_applied").sort(*_KEY, "from", "_applied")
+    until = ordered.with_columns(pl.col("from").shift(-1).over(_KEY).alias("next"))
+    life = started.select(*_KEY, "customer", "trial_until", "subscription_start", "planned_end")
+    return (
+        until.join(life, on=_KEY)
+        .join(active, on=_KEY)
+        .with_columns(
+            pl.max_horizontal("from", "active_from").alias("from"),
+            pl.min_horizontal("next", "active_to", "subscription_end").alias("to"),
+        )
+        .filter(pl.col("to").is_null() | (pl.col("from") < pl.col("to")))
+        .sort(*_KEY, "from")
+        .with_columns(pl.int_range(pl.len(), dtype=pl.Int32).over(_KEY).alias("segment"))
+        .select(pl.col(name).cast(dtype) for name, dtype in SEGMENTS.items())
+    )
+
+
+__all__ = ["REJECTED", "SEGMENTS", "Timeline", "build_timeline"]
