@@ -72,7 +72,7 @@ def invoices(
             EARLIEST if first == FIRST_DAY else first,
             last,
             as_of=config.moment(),
-            run_id=context.run_id,
+            run_id=context.run.run_id,
             tenants=config.chosen(),
         ),
     )

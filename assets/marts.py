@@ -81,7 +81,7 @@ def dbt_models(
 ) -> Iterator[Any]:
     """``dbt build`` of the models asked for: each model, then its tests."""
     settings = platform.settings
-    target = settings.home / "dbt" / context.run_id
+    target = settings.home / "dbt" / context.run.run_id
     with dbt_environment(settings):
         yield from dbt.cli(
             ["build", "--vars", config.as_vars()], context=context, target_path=target

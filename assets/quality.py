@@ -3,13 +3,13 @@
 
 import dagster as dg
 import polars as pl
-from quality.reconciliation import reconcile
 
 from assets.billing import INVOICES
 from assets.kit import OWNERS, Result, fresh, keys_of, pending, preview
 from assets.partitions import MONTHLY, months_between
 from assets.resources import Platform, TenantsConfig
 from quality.gate import decide_release
+from quality.reconciliation import reconcile
 
 RELEASE = dg.AssetKey(["quality", "release"])
 RECONCILED = "lake_agrees_with_invoices"
@@ -54,9 +54,9 @@ def release(context: dg.AssetExecutionContext, config: TenantsConfig, platform: 
     months = [f"{month:%Y-%m}" for month in months_between(first, last)]
     checked, decided = [], []
     for month in months:
-        checked.append(reconcile(settings, platform.lake, month, tenants, run_id=context.run_id))
+        checked.append(reconcile(settings, platform.lake, month, tenants, run_id=context.run.run_id))
         docs = settings.home / "data_docs" if month == months[-1] else None
-        decisions = decide_release(settings, month, tenants, run_id=context.run_id, docs=docs)
+        decisions = decide_release(settings, month, tenants, run_id=context.run.run_id, docs=docs)
         decided.append(decisions.with_columns(pl.lit(month).alias("month")))
     reconciliations, decisions = pl.concat(checked), pl.concat(decided)
     held = decisions.filter(pl.col("status") == "held")

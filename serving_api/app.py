@@ -61,15 +61,18 @@ def create_app(
     )
     app.state.service = service
     # First, so that the most asked question is matched first; plain, so that nothing is parsed twice.
-    app.router.routes[:0] = [
+    plain = [
         Route("/v1/invoices/{number}", invoices.get_invoice, methods=["GET"]),
         Route("/v1/.well-known/jwks.json", sessions.jwks, methods=["GET"]),
         Route("/openapi.json", docs.document, methods=["GET"]),
         Route("/docs", docs.page, methods=["GET"]),
         Route("/docs/style.css", docs.style, methods=["GET"]),
     ]
-    for room in (sessions, invoices, customers, operations):
-        app.include_router(room.router)
+    app.router.routes[:0] = plain
+    rooms = [room.router for room in (sessions, invoices, customers, operations)]
+    for room in rooms:
+        app.include_router(room)
+    app.state.routes = [*plain, *(route for room in rooms for route in room.routes)]
 
     def described() -> dict[str, Any]:
         return openapi.complete(app)

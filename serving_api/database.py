@@ -41,6 +41,9 @@ class Database:
     async def call(self, function: str, *arguments: object) -> list[Any]:
         """Rows of ``api.<function>(arguments)``; ``function`` is a name of ours, the arguments are bound.
 
+        An argument that is callable is asked for its value once a connection is at hand, so that a duration includes the
+        wait for it.
+
         Raises:
             Problem: ``unavailable`` when Postgres cannot be reached.
             RefusalError: ``unsafe_database`` when the API's login could see past a wall.
@@ -48,7 +51,10 @@ class Database:
         places = ", ".join(f"${number}" for number in range(1, len(arguments) + 1))
         try:
             pool = self._pool or await self.open()
-            rows: list[Any] = await pool.fetch(f"select * from api.{function}({places})", *arguments)  # noqa: S608 - see above
+            async with pool.acquire(timeout=8) as connection:
+                bound = [value() if callable(value) else value for value in arguments]
+                query = f"select * from api.{function}({places})"  # noqa: S608 - see above
+                rows: list[Any] = await connection.fetch(query, *bound)
         except (*_CONNECTION_LOST, asyncpg.QueryCanceledError) as error:
             self._log.warning("database unavailable", reason=str(error) or type(error).__name__)
             raise Problem(

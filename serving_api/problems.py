@@ -9,6 +9,7 @@ import orjson
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -118,7 +119,12 @@ def problem_of(error: Exception) -> Problem:
 
 async def answer_problem(request: Request, error: Exception) -> Response:
     """Exception handler of the app."""
-    return problem_of(error).answer(request.scope["exchange"].request_id)
+    problem = problem_of(error)
+    if problem.status_code == 405:
+        # The framework names the methods of the first route alone; one address may have several.
+        routes = [route for route in request.app.state.routes if route.matches(request.scope)[0] is not Match.NONE]
+        problem.headers = {"Allow": ", ".join(sorted(set().union(*(route.methods for route in routes))))}
+    return problem.answer(request.scope["exchange"].request_id)
 
 
 def _told(error: Mapping[str, Any]) -> dict[str, str]:

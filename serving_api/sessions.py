@@ -61,7 +61,11 @@ async def refresh_session(request: Request, given: RefreshRequest) -> Response:
     # Only looked at: whoever writes a tenant into a false token must not use up that tenant's requests.
     await _look(service, f"tenant:{tenant}")
     refresh = new_refresh_token(tenant)
-    waited = timedelta(seconds=time.monotonic() - request.scope["exchange"].arrived)
+    arrived = request.scope["exchange"].arrived
+
+    def waited() -> timedelta:
+        return timedelta(seconds=time.monotonic() - arrived)
+
     rows = await service.database.call(
         "refresh_session", tenant, digest(given.refresh_token), digest(refresh), IDLE, waited
     )

@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from valueverse.commands import analysts, demo, doctor, meter, price, servers, sql
 from valueverse.errors import RefusalError
 
 app = typer.Typer(
@@ -15,6 +16,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="Usage billing, subscriptions and value models: exact, explained, on your own data.",
 )
+
+for command in (demo, price, meter, servers, doctor, sql, analysts):
+    command.register(app)
 
 
 def main() -> None:

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
-from valueverse.subscriptions.timeline import build_timeline
 
 from assets.partitions import month_of
 from assets.steps.tables import BILLING_FACTS_TABLE, EVENTS_TABLE
 from valueverse.catalog.history import CatalogHistory
 from valueverse.subscriptions.periods import periods
+from valueverse.subscriptions.timeline import build_timeline
 from valueverse.subscriptions.zones import local_date
 
 if TYPE_CHECKING:
@@ -87,7 +87,14 @@ def touched_months(lake: Lake, touched: pl.DataFrame, now: datetime) -> list[dat
     hit = (
         spans.join(changed, on="tenant", how="left")
         .sort("reach_from")
-        .join_asof(days, left_on="reach_from", right_on="_day", by="tenant", strategy="forward")
+        .join_asof(
+            days,
+            left_on="reach_from",
+            right_on="_day",
+            by="tenant",
+            strategy="forward",
+            check_sortedness=False,
+        )
         .filter((pl.col("_day") <= pl.col("reach_to")) | (pl.col("_changed") <= pl.col("reach_to")))
     )
     used = touched.filter("has_usage")["event_date"]

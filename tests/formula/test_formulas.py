@@ -72,7 +72,14 @@ def test_arithmetic_is_exact(text: str, expected: str) -> None:
 
 
 def test_a_path_reads_numbers_by_their_text() -> None:
-    data = ['{"a":0.0030}', '{"a":"12.5"}', '{"a":1e3}', '{"a":-7}', '{"a":"1E-7"}', '{"a":"0.10000000000000000000"}']
+    data = [
+        '{"a":0.0030}',
+        '{"a":"12.5"}',
+        '{"a":1e3}',
+        '{"a":-7}',
+        '{"a":"1E-7"}',
+        '{"a":"0.10000000000000000000"}',
+    ]
     assert value("a", *data) == [D("0.003"), D("12.5"), D(1000), D(-7), D("1e-7"), D("0.1")]
 
 
@@ -100,7 +107,11 @@ def test_division_by_zero_and_overflow_touch_their_own_row_only() -> None:
 
 
 def test_equality_takes_a_missing_value_for_another_value() -> None:
-    assert condition("region != 'internal'", {"region": "internal"}, {"region": "eu"}, {}) == [False, True, True]
+    assert condition("region != 'internal'", {"region": "internal"}, {"region": "eu"}, {}) == [
+        False,
+        True,
+        True,
+    ]
     assert condition("region == 'eu'", {"region": "eu"}, {}) == [True, False]
     assert condition("region == null", {"region": "eu"}, {}) == [False, True]
 
@@ -187,7 +198,9 @@ def test_amounts_know_their_variables() -> None:
         compile_amount("quantty * 2", ["quantity"])
 
 
-@pytest.mark.parametrize("path", ["", "a b", "a..b", ".a", "a.", "a'b", "$", "a[0]", "a" * 300, ".".join("a" * 20)])
+@pytest.mark.parametrize(
+    "path", ["", "a b", "a..b", ".a", "a.", "a'b", "$", "a[0]", "a" * 300, ".".join("a" * 20)]
+)
 def test_a_path_that_is_none_is_refused(path: str) -> None:
     with pytest.raises(RefusalError) as caught:
         parse_path(path)

@@ -336,6 +336,10 @@ def test_an_analyst_reads_the_mapped_tenants_marts_and_nothing_else(settings: Se
                 "select guard.protect('marts.fct'::regclass)",
                 "alter table marts.fct disable row level security",
                 "truncate marts.fct",
+                "select pg_advisory_lock(1)",
+                "select pg_try_advisory_xact_lock(1, 1)",
+                "select pg_notify('any', 'payload')",
+                "select lo_from_bytea(0, 'x')",
             ):
                 refused(analyst, statement, psycopg.Error)
             analyst.execute("set row_security = off")

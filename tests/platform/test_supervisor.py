@@ -3,7 +3,6 @@ started."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -17,7 +16,7 @@ import psutil
 import pytest
 
 from valueverse.errors import RefusalError
-from valueverse.platform import dagster_home, processes, supervisor
+from valueverse.platform import dagster_home, diagnosis, processes, supervisor
 from valueverse.platform.settings import Settings
 
 if TYPE_CHECKING:
@@ -117,37 +116,33 @@ def test_a_process_that_ignores_the_signal_is_killed(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def installation() -> Iterator[Settings]:
-    """Servers of its own with Dagster's web server and daemon."""
+    """Servers of its own with Dagster's web server and daemon, whose one code location is broken."""
     folder = Path(tempfile.mkdtemp())
+    (folder / "workspace.yaml").write_text("load_from: [{python_module: no_such_module}]")
     settings = Settings(home=folder / "home", postgres_port=0)
-    try:
-        list(supervisor.up(settings, ("postgres", "dagster", "dagster-daemon")))
-        yield settings
-    finally:
-        list(supervisor.down(settings))
-        shutil.rmtree(settings.sockets, ignore_errors=True)
-        shutil.rmtree(folder, ignore_errors=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(supervisor, "project", lambda: folder)
+        try:
+            list(supervisor.up(settings, ("postgres", "dagster", "dagster-daemon")))
+            yield settings
+        finally:
+            list(supervisor.down(settings))
+            shutil.rmtree(settings.sockets, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def ask(settings: Settings, query: str) -> dict[str, object]:
-    address = f"{supervisor.url(settings, 'dagster')}/graphql"
-    request = urllib.request.Request(
-        address, json.dumps({"query": query}).encode(), {"content-type": "application/json"}
+def test_what_kept_dagster_from_loading_is_said(installation: Settings) -> None:
+    assert "no_such_module" in (supervisor.code_location_error(installation) or "")
+    found = {finding.what: finding.level for finding in diagnosis.examine(installation)}
+    assert any("no_such_module" in what and level == "wrong" for what, level in found.items())
+
+
+def test_the_api_gets_its_own_login_alone(settings: Settings) -> None:
+    environment = supervisor._api_environment(settings)
+    assert "valueverse_api:" in environment["VALUEVERSE_POSTGRES_URL"]
+    assert not any(
+        "valueverse_admin" in value or "valueverse_builder" in value for value in environment.values()
     )
-    with urllib.request.urlopen(request) as answer:
-        found: dict[str, object] = json.load(answer)["data"]
-    return found
-
-
-def test_dagster_answers_with_its_storage_in_postgres(installation: Settings) -> None:
-    found = ask(
-        installation,
-        "{ instance { runQueueConfig { maxConcurrentRuns } } workspaceOrError { ... on Workspace {"
-        " locationEntries { name locationOrLoadError { __typename } } } } }",
-    )
-    assert found["instance"]["runQueueConfig"] == {"maxConcurrentRuns": 2}  # type: ignore[index]
-    entries = found["workspaceOrError"]["locationEntries"]  # type: ignore[index]
-    assert entries == [{"name": "valueverse", "locationOrLoadError": {"__typename": "RepositoryLocation"}}]
 
 
 def test_a_run_that_died_with_the_servers_is_failed_and_another_commands_run_is_not(

@@ -22,7 +22,8 @@ KEY_PATTERN = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}\Z")
 
 
 def problem(message: str, field: str = "") -> PydanticCustomError:
-    """An error whose sentence reaches the user as it stands; ``field`` is meant when a whole object is judged."""
+    """An error whose sentence reaches the user as it stands; ``field`` is meant when a whole object is
+    judged."""
     return PydanticCustomError("refused", "{message}", {"message": message, "field": field})
 
 

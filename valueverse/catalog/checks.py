@@ -25,8 +25,9 @@ def check_references(catalog: Catalog) -> None:
     Raises:
         RefusalError: ``bad_catalog`` with the path of the reference or of the second of two.
     """
-    for name, parts in (("meters", catalog.meters), ("coupons", catalog.coupons), ("taxes", catalog.taxes)):
-        _unique([part.key for part in parts], name, "key")
+    _unique([meter.key for meter in catalog.meters], "meters", "key")
+    _unique([coupon.key for coupon in catalog.coupons], "coupons", "key")
+    _unique([tax.key for tax in catalog.taxes], "taxes", "key")
     _unique([(plan.key, plan.version) for plan in catalog.plans], "plans", "key and version")
     taxes = {tax.key for tax in catalog.taxes}
     meters = {meter.key: meter for meter in catalog.meters}
@@ -106,7 +107,9 @@ def _check_proration(charge: Charge, meter: Meter, path: str) -> None:
         message = f"only {' and '.join(PRORATED)} are prorated by days; {meter.key!r} is {meter.aggregation}"
         raise _refuse(message, f"{path}.prorate")
     if charge.round_prorated is not None and charge.prorate == "none":
-        raise _refuse("round_prorated rounds prorated quantities: add 'prorate: day'", f"{path}.round_prorated")
+        raise _refuse(
+            "round_prorated rounds prorated quantities: add 'prorate: day'", f"{path}.round_prorated"
+        )
 
 
 def _check_ties(charges: list[tuple[int, When]], meter: str, path: str) -> None:

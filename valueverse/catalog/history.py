@@ -1,7 +1,7 @@
 """Catalogs over time: which catalog, which meters and which plans held for a tenant at an instant.
 
-A catalog published at ``time`` holds from then until the tenant's next one. Of two with the same time the one received
-later holds; a billing event that was replaced or voided does not count.
+A catalog published at ``time`` holds from then until the tenant's next one. Of two with the same time the
+one received later holds; a billing event that was replaced or voided does not count.
 """
 
 from __future__ import annotations
@@ -22,46 +22,46 @@ INSTANT = pl.Datetime("us", "UTC")
 CATALOG_PUBLISHED = "billing.catalog.published"
 
 VERSIONS = pl.Schema(
-    {"tenant": pl.String, "catalog_hash": pl.String, "effective_at": INSTANT, "received_at": INSTANT}
+    {"tenant": pl.String(), "catalog_hash": pl.String(), "effective_at": INSTANT, "received_at": INSTANT}
 )
 PLANS = pl.Schema(
     {
-        "tenant": pl.String,
-        "plan": pl.String,
-        "version": pl.Int32,
-        "catalog_hash": pl.String,
+        "tenant": pl.String(),
+        "plan": pl.String(),
+        "version": pl.Int32(),
+        "catalog_hash": pl.String(),
         "effective_at": INSTANT,
-        "currency": pl.String,
-        "timezone": pl.String,
-        "every": pl.Int32,
-        "unit": pl.String,
-        "align": pl.String,
-        "trial_days": pl.Int32,
-        "grace_seconds": pl.Int64,
+        "currency": pl.String(),
+        "timezone": pl.String(),
+        "every": pl.Int32(),
+        "unit": pl.String(),
+        "align": pl.String(),
+        "trial_days": pl.Int32(),
+        "grace_seconds": pl.Int64(),
     }
 )
 METERS = pl.Schema(
     {
-        "tenant": pl.String,
-        "catalog_hash": pl.String,
-        "meter": pl.String,
-        "event_type": pl.String,
-        "aggregation": pl.String,
-        "carry_over": pl.Boolean,
-        "rounding_mode": pl.String,
-        "rounding_places": pl.Int32,
+        "tenant": pl.String(),
+        "catalog_hash": pl.String(),
+        "meter": pl.String(),
+        "event_type": pl.String(),
+        "aggregation": pl.String(),
+        "carry_over": pl.Boolean(),
+        "rounding_mode": pl.String(),
+        "rounding_places": pl.Int32(),
         "valid_from": INSTANT,
         "valid_to": INSTANT,
     }
 )
 REJECTED = pl.Schema(
     {
-        "tenant": pl.String,
-        "source": pl.String,
-        "event_id": pl.String,
-        "type": pl.String,
-        "reason": pl.String,
-        "message": pl.String,
+        "tenant": pl.String(),
+        "source": pl.String(),
+        "event_id": pl.String(),
+        "type": pl.String(),
+        "reason": pl.String(),
+        "message": pl.String(),
         "event_time": INSTANT,
     }
 )
@@ -70,7 +70,8 @@ BEGINNING = pl.datetime(1, 1, 1, time_zone="UTC").cast(INSTANT)
 
 
 def as_known(instant: datetime | None) -> pl.Expr:
-    """Rows with ``received_at`` and ``known_until`` that were the truth at ``instant``; None: that are now."""
+    """Rows with ``received_at`` and ``known_until`` that were the truth at ``instant``; None: that are
+    now."""
     if instant is None:
         return pl.col("known_until").is_null()
     moment = pl.lit(instant).cast(INSTANT)
@@ -121,7 +122,9 @@ class CatalogHistory:
         hashes = {text: found for text, found in read.items() if isinstance(found, str)}
         versions = (
             facts.with_columns(
-                pl.col("data").replace_strict(hashes, default=None, return_dtype=pl.String).alias("catalog_hash"),
+                pl.col("data")
+                .replace_strict(hashes, default=None, return_dtype=pl.String)
+                .alias("catalog_hash"),
                 pl.col("time").alias("effective_at"),
             )
             .drop_nulls("catalog_hash")
@@ -134,7 +137,7 @@ class CatalogHistory:
     def everywhere(cls, catalog: Catalog, tenants: Iterable[str]) -> CatalogHistory:
         """One catalog that holds from the beginning of time for each tenant (``simulate --catalog``)."""
         names = sorted(set(tenants))
-        versions = pl.DataFrame({"tenant": names}, schema={"tenant": pl.String}).with_columns(
+        versions = pl.DataFrame({"tenant": names}, schema={"tenant": pl.String()}).with_columns(
             pl.lit(catalog_hash(catalog)).alias("catalog_hash"),
             BEGINNING.alias("effective_at"),
             BEGINNING.alias("received_at"),
@@ -149,11 +152,11 @@ class CatalogHistory:
             pl.col("effective_at").alias("valid_from"),
             pl.col("effective_at").shift(-1).over("tenant").alias("valid_to"),
         )
-        plans = versions.join(_plans(catalogs), on="catalog_hash").select(PLANS.names()).cast(dict(PLANS))
-        meters = stretches.join(_meters(catalogs), on="catalog_hash").select(METERS.names()).cast(dict(METERS))
+        plans = versions.join(_plans(catalogs), on="catalog_hash").select(PLANS.names()).cast(PLANS)
+        meters = stretches.join(_meters(catalogs), on="catalog_hash").select(METERS.names()).cast(METERS)
         return cls(
             catalogs,
-            versions.cast(dict(VERSIONS)),
+            versions.cast(VERSIONS),
             plans.sort("tenant", "plan", "version", "effective_at"),
             meters.sort("tenant", "meter", "valid_from"),
             rejected,

@@ -157,7 +157,9 @@ def _cell(value: Any) -> Any:
         raise problem("a cell is an object: a value for each dimension, and 'unit'")
     if "unit" not in value:
         raise problem("a cell needs 'unit': the price at these dimension values")
-    dimensions = {name: dimension_text(item) for name, item in value.items() if name not in {"unit", "values"}}
+    dimensions = {
+        name: dimension_text(item) for name, item in value.items() if name not in {"unit", "values"}
+    }
     return {"unit": value["unit"], "values": value.get("values", dimensions)}
 
 
@@ -182,7 +184,9 @@ class Matrix(_PriceModel):
         for index, cell in enumerate(self.cells):
             odd = sorted(set(cell.values) ^ set(self.dimensions))
             if odd:
-                raise problem(f"cell {index} must name exactly the dimensions {list(self.dimensions)}; look at {odd[0]!r}")
+                raise problem(
+                    f"cell {index} must name exactly the dimensions {list(self.dimensions)}; look at {odd[0]!r}"
+                )
             place = tuple(cell.values[name] for name in self.dimensions)
             if place in seen:
                 raise problem(f"cell {index} repeats the values {dict(cell.values)}")

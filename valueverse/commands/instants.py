@@ -1,4 +1,5 @@
-"""Instants as calculators read them: RFC 3339, or a bare date for local midnight (contracts.md, section 5)."""
+"""Instants as calculators read them: RFC 3339, or a bare date for local midnight (contracts.md, section
+5)."""
 
 from __future__ import annotations
 

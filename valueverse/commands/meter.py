@@ -12,6 +12,7 @@ import typer
 
 from valueverse.commands.ndjson import run_calculator
 from valueverse.errors import RefusalError
+from valueverse.money import exact, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,8 +49,8 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """What a meter makes of events: one JSON object per line in, one out.
 
-        Each line holds a meter, a period and its events; the answer is the quantity of the period, in all and for
-        each combination of dimensions. Bare dates are midnight in the line's timezone (default UTC).
+        Each line holds a meter, a period and its events; the answer is the quantity of the period, in all
+        and for each combination of dimensions. Bare dates are midnight in the line's timezone (default UTC).
 
         [bold]Example[/bold]
 
@@ -173,8 +174,6 @@ def _event(number: int, index: int, event: Any, zone: str) -> dict[str, Any]:
 
 
 def _json(data: dict[str, Any], path: str) -> str:
-    from valueverse.money import plain
-
     def number(value: Any) -> str | int:
         # json writes no Decimal; a text that reads as a number is the same number to a meter.
         if value and not -40 < value.adjusted() < 40:
@@ -190,7 +189,6 @@ def _json(data: dict[str, Any], path: str) -> str:
 def _openings(number: int, value: Any, rule: MeterRule) -> list[dict[str, Any]]:
     from valueverse.catalog.base import dimension_text
     from valueverse.catalog.meters import KEEPS_LEVEL
-    from valueverse.money import exact
 
     if value is None or value == []:
         return []
@@ -211,7 +209,7 @@ def _openings(number: int, value: Any, rule: MeterRule) -> list[dict[str, Any]]:
     return [{**group, "value": None, "text_value": dimension_text(member)} for member in value]
 
 
-def _metered(jobs: dict[int, _Job]) -> dict[int, dict[str, Any]]:
+def _metered(jobs: dict[int, _Job]) -> dict[int, dict[str, Any] | RefusalError]:
     import polars as pl
 
     from valueverse.metering.quantities import meter_quantities
@@ -220,7 +218,7 @@ def _metered(jobs: dict[int, _Job]) -> dict[int, dict[str, Any]]:
     usage = _usage(jobs)
     windows = pl.DataFrame(
         [job.window for job in jobs.values()],
-        schema={**WINDOWS, "prorate": pl.Boolean, "round_prorated": pl.Int32},
+        schema={**WINDOWS, "prorate": pl.Boolean(), "round_prorated": pl.Int32()},
     )
     meters = _meters(jobs)
     openings = _opening_frame(jobs)
@@ -255,11 +253,11 @@ def _usage(jobs: dict[int, _Job]) -> pl.DataFrame:
         schema_overrides={"taker": pl.UInt32},
     ).with_columns(valid_from=pl.lit(None, INSTANT), valid_to=pl.lit(None, INSTANT))
     schema = {
-        "tenant": pl.String,
+        "tenant": pl.String(),
         "time": INSTANT,
         "received_at": INSTANT,
-        "id": pl.String,
-        "data": pl.String,
+        "id": pl.String(),
+        "data": pl.String(),
     }
     events = pl.DataFrame([event for job in jobs.values() for event in job.events], schema=schema)
     whole = events.lazy().with_columns(
@@ -301,27 +299,30 @@ def _opening_frame(jobs: dict[int, _Job]) -> pl.DataFrame:
 
     from valueverse.money import EXACT
 
-    schema = {"window": pl.UInt32, "dimensions": pl.String, "value": EXACT, "text_value": pl.String}
+    schema = {"window": pl.UInt32(), "dimensions": pl.String(), "value": EXACT, "text_value": pl.String()}
     return pl.DataFrame([row for job in jobs.values() for row in job.openings], schema=schema)
 
 
 def _answers(
     jobs: dict[int, _Job], rows: pl.DataFrame, totals: pl.DataFrame, unread: pl.DataFrame
-) -> dict[int, dict[str, Any]]:
-    from valueverse.money import plain
-
-    def quantity(row: dict[str, Any]) -> str:
-        number = row["prorated_quantity"] if jobs[row["window"]].window["prorate"] else row["quantity"]
-        if number is None:
-            raise RefusalError("out_of_range", "the total is 10^20 or more; meter a larger unit", "events")
-        return plain(number)
+) -> dict[int, dict[str, Any] | RefusalError]:
+    def quantity(row: dict[str, Any]) -> Decimal | None:
+        prorated = jobs[row["window"]].window["prorate"]
+        found: Decimal | None = row["prorated_quantity" if prorated else "quantity"]
+        return found
 
     answers: dict[int, dict[str, Any]] = {number: {"quantity": "0", "rows": []} for number in jobs}
-    for row in totals.iter_rows(named=True):
-        answers[row["window"]]["quantity"] = quantity(row)
-    for row in rows.iter_rows(named=True):
-        dimensions = json.loads(row["dimensions"]) if row["dimensions"] else {}
-        answers[row["window"]]["rows"].append({"dimensions": dimensions, "quantity": quantity(row)})
+    refused: dict[int, RefusalError] = {}
+    for row in (*totals.iter_rows(named=True), *rows.iter_rows(named=True)):
+        number, answer = quantity(row), answers[row["window"]]
+        if number is None:
+            message = "the total is 10^20 or more: meter a larger unit"
+            refused[row["window"]] = RefusalError("out_of_range", message, "events")
+        elif row["dimensions"] == _TOTAL:
+            answer["quantity"] = plain(number)
+        else:
+            dimensions = json.loads(row["dimensions"]) if row["dimensions"] else {}
+            answer["rows"].append({"dimensions": dimensions, "quantity": plain(number)})
     for tenant, event in unread.select("tenant", "id").iter_rows():
         answers[int(tenant)].setdefault("unbilled", []).append({"id": event, "reason": "no_value"})
-    return answers
+    return {**answers, **refused}

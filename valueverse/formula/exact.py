@@ -1,9 +1,10 @@
 """Formula tree -> Polars expression in exact decimals.
 
-``+ - *`` and ``/`` are exact at 18 decimals (half-up), whole powers too; functions that leave exact arithmetic
-(exp, log, sqrt ...) are refused. A missing value makes the result missing, never 0, with one exception: ``==``
-and ``!=`` compare it like any other value (a missing region is not 'internal'). Where a result would leave the
-range that decimals hold (10^19), or divide by 0, it is missing too: one row never stops the others.
+``+ - *`` and ``/`` are exact at 18 decimals (half-up), whole powers too; functions that leave exact
+arithmetic (exp, log, sqrt ...) are refused. A missing value makes the result missing, never 0, with one
+exception: ``==`` and ``!=`` compare it like any other value (a missing region is not 'internal'). Where a
+result would leave the range that decimals hold (10^19), or divide by 0, it is missing too: one row never
+stops the others.
 """
 
 from __future__ import annotations
@@ -105,8 +106,8 @@ class ExactCompiler:
             case Text(value=text):
                 part = Part(pl.lit(text))
             case Constant(value=constant):
-                dtype = {"number": EXACT, "text": pl.String}.get(wanted, pl.Boolean)
-                part = Part(pl.lit(constant, dtype=dtype))
+                dtypes: dict[Kind, pl.DataType] = {"number": EXACT, "text": pl.String()}
+                part = Part(pl.lit(constant, dtype=dtypes.get(wanted, pl.Boolean())))
             case Name():
                 part = self.resolve(node, wanted)
             case Unary(operator="not", operand=operand):

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 MAX_CHARACTERS = 4_096
 MAX_NODES = 1_000
+MAX_PARTS = 16
+"""Of a path: ``usage.tokens`` has two."""
 MAX_DEPTH = 64
 """Of the tree: brackets, and the operators of one chain (a + b + c is three deep)."""
 

@@ -14,6 +14,7 @@ from valueverse.formula.nodes import (
     MAX_CHARACTERS,
     MAX_DEPTH,
     MAX_NODES,
+    MAX_PARTS,
     Binary,
     Call,
     Constant,
@@ -184,7 +185,10 @@ class _Parser:
             return self.made(Constant(token.position, _CONSTANTS[token.text]))
         if self.token.kind == "operator" and self.token.text == "(":
             return self.call(token)
-        return self.made(Name(token.position, split_path(token.text)))
+        parts = split_path(token.text)
+        if len(parts) > MAX_PARTS:
+            raise refusal(f"a path of more than {MAX_PARTS} parts is too deep", self.text, token.position)
+        return self.made(Name(token.position, parts))
 
     def call(self, token: _Token) -> Node:
         self.expect("(")

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.errors import RefusalError
+from valueverse.formula.nodes import MAX_PARTS
 from valueverse.formula.parser import split_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MAX_PATH = 256
-MAX_PARTS = 16
 _PATH = re.compile(
     r"(?:`[^`'\"\\]+`|[^\s.`'\"\\\[\](){}$*]+)(?:\.(?:`[^`'\"\\]+`|[^\s.`'\"\\\[\](){}$*]+))*\Z"
 )
@@ -52,8 +52,8 @@ def at_path(parts: tuple[str, ...]) -> pl.Expr:
 def extract(data: str, paths: Iterable[tuple[str, ...]]) -> list[pl.Expr]:
     """One column per distinct path: its value in a column of JSON text.
 
-    A text comes bare, the rest as JSON writes it; missing and null are null. Formulas read these columns instead of
-    the JSON itself, because a formula may name a path many times and reading JSON is what costs.
+    A text comes bare, the rest as JSON writes it; missing and null are null. Formulas read these columns
+    instead of the JSON itself, because a formula may name a path many times and reading JSON is what costs.
     """
     columns = dict.fromkeys(map(path_column, paths))
     return [pl.col(data).str.json_path_match(column).alias(column) for column in columns]

@@ -1,7 +1,7 @@
 """Quantities with a level or a memory: latest, unique_count, weighted_sum, carried-over and prorated sums.
 
-Rules: billing.md, Metering. Prorated quantities count whole days in the window's time zone, both ends included, over
-the days of the full period.
+Rules: billing.md, Metering. Prorated quantities count whole days in the window's time zone, both ends
+included, over the days of the full period.
 """
 
 from __future__ import annotations
@@ -59,11 +59,9 @@ def level_quantities(
     rows = pl.concat([rows, _opening_rows(openings, rows)]).join(windows, on="window")
     rows = rows.with_columns((pl.col("time") >= pl.col("from")).alias("inside"))
     counts = rows.group_by(_GROUP).agg(pl.col("inside").sum().cast(pl.Int64).alias("event_count"))
-    found = [_QUANTITY[kind](part) for (kind,), part in _by_aggregation(rows)]
+    found = [_QUANTITY[kind](part) for kind, part in _by_aggregation(rows)]
     prorated = [
-        _PRORATED[kind](part.filter("prorate"))
-        for (kind,), part in _by_aggregation(rows)
-        if kind in _PRORATED
+        _PRORATED[kind](part.filter("prorate")) for kind, part in _by_aggregation(rows) if kind in _PRORATED
     ]
     empty = QUANTITIES.to_frame()
     return (
@@ -73,8 +71,8 @@ def level_quantities(
     )
 
 
-def _by_aggregation(rows: pl.DataFrame) -> list[tuple[tuple[object, ...], pl.DataFrame]]:
-    return list(rows.partition_by("aggregation", as_dict=True).items())
+def _by_aggregation(rows: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
+    return [(str(kind), part) for (kind,), part in rows.partition_by("aggregation", as_dict=True).items()]
 
 
 def _opening_rows(openings: pl.DataFrame, like: pl.DataFrame) -> pl.DataFrame:
@@ -88,11 +86,12 @@ def _opening_rows(openings: pl.DataFrame, like: pl.DataFrame) -> pl.DataFrame:
         "value",
         "text_value",
         pl.lit("add").alias("operation"),
-    ).cast(dict(like.schema))  # type: ignore[arg-type]
+    ).cast(like.schema)
 
 
 def _in_range(size: pl.Expr) -> pl.Expr:
-    """Whether the group's sum of these magnitudes stays below what a Decimal holds; beyond it, it is left missing."""
+    """Whether the group's sum of these magnitudes stays below what a Decimal holds; beyond it, it is left
+    missing."""
     return size.cast(pl.Float64).abs().sum().over(_GROUP) < RANGE
 
 
@@ -105,7 +104,8 @@ def _latest(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _unique_count(rows: pl.DataFrame) -> pl.DataFrame:
-    # A member is present at the end if its last operation is an addition; what repeats in between changes nothing.
+    # A member is present at the end if its last operation is an addition; what repeats in between changes
+    # nothing.
     present = pl.col("operation").sort_by(_ORDER).last() == "add"
     return (
         rows.group_by(_MEMBER)
@@ -186,7 +186,12 @@ def _prorated_unique_count(rows: pl.DataFrame) -> pl.DataFrame:
         pl.when("inside").then("day").otherwise("first_day").alias("start"),
         pl.coalesce("left_day", "last_day").alias("end"),
     )
-    bridged = (pl.col("start") == pl.col("end").shift(1).over(_MEMBER)).fill_null(value=False).cast(pl.Int64).cast(EXACT)
+    bridged = (
+        (pl.col("start") == pl.col("end").shift(1).over(_MEMBER))
+        .fill_null(value=False)
+        .cast(pl.Int64)
+        .cast(EXACT)
+    )
     return _share_of_days(stays.with_columns((_days("start", "end") - bridged).alias("unit_days")))
 
 

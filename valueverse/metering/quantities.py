@@ -1,7 +1,8 @@
-"""Usage rows + billing windows -> quantities: the one engine of billing, ``simulate`` and ``valueverse meter``.
+"""Usage rows + billing windows -> quantities: the one engine of billing, ``simulate`` and ``valueverse
+meter``.
 
-Meters whose parts add up (count, sum, min, max, avg) are read once, rolled up by day, and only days that a window cuts
-are read again. Meters with a level or a memory are joined to their windows row by row.
+Meters whose parts add up (count, sum, min, max, avg) are read once, rolled up by day, and only days that a
+window cuts are read again. Meters with a level or a memory are joined to their windows row by row.
 """
 
 from __future__ import annotations
@@ -38,20 +39,26 @@ def meter_quantities(
 
     Args:
         usage: USAGE rows; any order, any number of tenants.
-        windows: WINDOWS. A window counts usage that names its subscription, and usage that names only its customer.
-        meters: METERS (tenant, meter, aggregation, carry_over, rounding_mode, rounding_places, and catalog_hash when
+        windows: WINDOWS. A window counts usage that names its subscription, and usage that names only its
+            customer.
+        meters: METERS (tenant, meter, aggregation, carry_over, rounding_mode, rounding_places, and
+            catalog_hash when
             the windows have it).
         known_at: count what was known at this instant; None: what is known now.
-        unnamed: tenant, customer, meter, subscription, from, to: where usage that names only a customer belongs to
+        unnamed: tenant, customer, meter, subscription, from, to: where usage that names only a customer
+            belongs to
             one subscription. None: such usage counts in every window of the customer.
-        lines: window, dimensions, line: usage of these dimensions counts together as ``line``, and what is not
-            listed does not count. The result's ``dimensions`` is then the line. Needed wherever several dimensions
-            make one quantity, since maxima, distinct values and rounding do not add up.
+        lines: window, dimensions, line: usage of these dimensions counts together as ``line``, and what is
+            not
+            listed does not count. The result's ``dimensions`` is then the line. Needed wherever several
+            dimensions make one quantity, since maxima, distinct values and rounding do not add up.
         openings: window, dimensions, value, text_value: levels (or members) at the windows' start.
 
     Raises:
         RefusalError: ``unknown_meter`` when a window names one that is not in ``meters``.
     """
+    if windows.is_empty():
+        return QUANTITIES.to_frame()
     planned = _planned(windows, meters)
     relevant = usage.filter(pl.col("status") == OK, as_known(known_at), pl.col("time") < windows["to"].max())
     if openings is None:
@@ -68,12 +75,7 @@ def meter_quantities(
             level_quantities(relevant, _pieces(planned.filter(~adds_up), unnamed), lines, openings),
         ]
     )
-    return (
-        _rounded(found, planned)
-        .select(QUANTITIES.names())
-        .cast(dict(QUANTITIES))
-        .sort("window", "dimensions")
-    )
+    return _rounded(found, planned).select(QUANTITIES.names()).cast(QUANTITIES).sort("window", "dimensions")
 
 
 def _planned(windows: pl.DataFrame, meters: pl.DataFrame) -> pl.DataFrame:
@@ -88,7 +90,7 @@ def _planned(windows: pl.DataFrame, meters: pl.DataFrame) -> pl.DataFrame:
     defaults = {"prorate": pl.lit(value=False), "round_prorated": pl.lit(None, pl.Int32)}
     return planned.with_columns(
         **{name: default for name, default in defaults.items() if name not in windows.columns}
-    ).cast({name: dtype for name, dtype in WINDOWS.items() if name in windows.columns})
+    ).cast(pl.Schema({name: dtype for name, dtype in WINDOWS.items() if name in windows.columns}))
 
 
 def _pieces(planned: pl.DataFrame, unnamed: pl.DataFrame | None) -> pl.DataFrame:

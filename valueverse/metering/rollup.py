@@ -13,7 +13,8 @@ _GROUP = ["window", "dimensions"]
 
 
 def rollup_quantities(usage: pl.LazyFrame, pieces: pl.DataFrame, lines: pl.DataFrame | None) -> pl.DataFrame:
-    """Quantities of additive meters: usage is grouped by day once, and read again only where a piece cuts a day.
+    """Quantities of additive meters: usage is grouped by day once, and read again only where a piece cuts a
+    day.
 
     Args:
         usage: relevant USAGE rows.
@@ -49,7 +50,8 @@ def rollup_quantities(usage: pl.LazyFrame, pieces: pl.DataFrame, lines: pl.DataF
 
 
 def on_lines(rows: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
-    """Rows of window and dimensions, their dimensions replaced by the line they count on; the rest left out."""
+    """Rows of window and dimensions, their dimensions replaced by the line they count on; the rest left
+    out."""
     return rows.join(lines, on=_GROUP).drop("dimensions").rename({"line": "dimensions"}).select(rows.columns)
 
 
@@ -131,4 +133,4 @@ def _combined(found: pl.DataFrame, pieces: pl.DataFrame) -> pl.DataFrame:
         )
     return totals.select(
         *_GROUP, quantity=quantity, prorated_quantity=pl.lit(None, EXACT), event_count=pl.col("events")
-    ).cast(dict(QUANTITIES))
+    ).cast(QUANTITIES)

@@ -1,7 +1,7 @@
 """Accepted usage events -> usage rows: which meters take an event, and which exact value it carries for each.
 
-Events of tenants whose meters read them alike are worked on together: one pass over the events, whatever the number of
-tenants, catalogs and meters.
+Events of tenants whose meters read them alike are worked on together: one pass over the events, whatever
+the number of tenants, catalogs and meters.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CARRIED = [
     "tenant", "event_date", "time", "customer", "subscription", "event_type", "source", "id", "root_id",
     "received_at", "known_until",
 ]  # fmt: skip
-_READING = pl.Schema({**USAGE, "taker": pl.UInt32})
+_READING = pl.Schema({**USAGE, "taker": pl.UInt32()})
 _OPERATIONS = ["add", "remove"]
 
 
@@ -37,7 +37,8 @@ class Takers:
 
     Attributes:
         sets: each distinct set of meters, as (key, rule) pairs in order of key.
-        stretches: tenant, event_type, valid_from, valid_to?, taker (index into sets): which set takes a tenant's
+        stretches: tenant, event_type, valid_from, valid_to?, taker (index into sets): which set takes a
+            tenant's
             events of a type in [valid_from, valid_to).
     """
 
@@ -56,7 +57,7 @@ class Takers:
             for event_type, meters in by_type.items():
                 number = numbers.setdefault(tuple(meters), len(numbers))
                 rows.append({"catalog_hash": key, "event_type": event_type, "taker": number})
-        schema = {"catalog_hash": pl.String, "event_type": pl.String, "taker": pl.UInt32}
+        schema = {"catalog_hash": pl.String, "event_type": pl.String, "taker": pl.UInt32()}
         return cls(list(numbers), _stretches(history.versions, pl.DataFrame(rows, schema=schema)))
 
 
@@ -91,7 +92,8 @@ def derive_usage(events: pl.LazyFrame, history: CatalogHistory) -> pl.LazyFrame:
     """The USAGE rows of accepted usage events; at least one row per event.
 
     Args:
-        events: rows of the events table, resolved by ``resolve_amendments`` or not yet; billing events are left out.
+        events: rows of the events table, resolved by ``resolve_amendments`` or not yet; billing events are
+            left out.
         history: the tenants' catalogs. The catalog in force at an event's time decides which meters take it.
     """
     if "root_id" not in events.collect_schema():
@@ -185,7 +187,8 @@ def paths_of(rule: MeterRule) -> list[tuple[str, ...]]:
 
 
 def reading(rule: MeterRule) -> Mapping[str, pl.Expr]:
-    """What a meter reads, over ``extract`` columns: taken, present, value, text_value, operation, dimensions."""
+    """What a meter reads, over ``extract`` columns: taken, present, value, text_value, operation,
+    dimensions."""
     taken = compile_condition(rule.where) if rule.where is not None else pl.lit(value=True)
     value, text, operation = pl.lit(None, EXACT), pl.lit(None, pl.String), pl.lit(None, pl.String)
     if rule.aggregation == "unique_count":

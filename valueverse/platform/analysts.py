@@ -93,7 +93,9 @@ def _create(connection: psycopg.Connection[Any], role: str, password: str) -> bo
         return False
     # Attributes spelled out: a default that changed would be a hole. Time limits keep one query from holding
     # the server.
-    attributes = "login nosuperuser nobypassrls nocreatedb nocreaterole noreplication inherit"
+    attributes = (
+        "login nosuperuser nobypassrls nocreatedb nocreaterole noreplication inherit connection limit 8"
+    )
     connection.execute(sql.SQL(f"create role {{}} with {attributes}").format(sql.Identifier(role)))
     connection.execute(sql.SQL("alter role {} set statement_timeout = '5min'").format(sql.Identifier(role)))
     warehouse.set_password(connection, role, password)

@@ -41,6 +41,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _folders(settings)
     yield from _ports(settings)
     yield from _servers(settings)
+    yield from _definitions(settings)
     yield from _warehouse(settings)
 
 
@@ -146,6 +147,18 @@ def _servers(settings: Settings) -> Iterator[Finding]:
             yield Finding("note", f"{one.name} is not started", str(settings.home), one.detail)
         else:
             yield Finding("wrong", f"{one.name}: {one.state}", one.where, one.detail)
+
+
+def _definitions(settings: Settings) -> Iterator[Finding]:
+    address = supervisor.url(settings, supervisor.DAGSTER)
+    if address is None:
+        return
+    said = supervisor.code_location_error(settings)
+    if said is None:
+        yield Finding("ok", "Dagster has loaded the project's definitions", address)
+    else:
+        cure = "`make validate` shows the whole story; then `valueverse down` and `up`"
+        yield Finding("wrong", f"Dagster did not load the project's definitions: {said}", address, cure)
 
 
 def _warehouse(settings: Settings) -> Iterator[Finding]:

@@ -147,12 +147,21 @@ def stop(record: Record, signal: int, seconds: float) -> bool:
         process.send_signal(signal)
     gone = wait_until(lambda: not alive(record), lambda: True, seconds)
     # Grandchildren that outlive their parent (a worker, a code server) would keep ports and locks.
-    for left in [*([] if gone else [process]), *family]:
+    if gone:
+        wait_until(lambda: not any(map(_lives, family)), lambda: True, 2)
+    for left in [process, *family]:
         with suppress(psutil.NoSuchProcess):
-            if not gone or not wait_until(lambda left=left: not left.is_running(), lambda: True, 3):  # type: ignore[misc]
+            if _lives(left):
                 left.kill()
     wait_until(lambda: not alive(record), lambda: True, 5)
     return gone
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def tail(path: Path, lines: int) -> list[str]:

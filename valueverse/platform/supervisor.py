@@ -7,6 +7,7 @@ command judges by it. What crashed is told by ``status`` and started again by ``
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import signal
 import subprocess
@@ -134,6 +135,28 @@ def url(settings: Settings, name: str) -> str | None:
     return f"http://127.0.0.1:{port}" if port and name in _PROGRAMS else None
 
 
+def code_location_error(settings: Settings) -> str | None:
+    """Why Dagster could not load the project's definitions; None if it did, or does not run."""
+    address = url(settings, DAGSTER)
+    if address is None:
+        return None
+    query = (
+        "{ workspaceOrError { ... on PythonError { message } ... on Workspace { locationEntries {"
+        " locationOrLoadError { ... on PythonError { message } } } } } }"
+    )
+    request = urllib.request.Request(  # noqa: S310 - our own loopback address
+        f"{address}/graphql", json.dumps({"query": query}).encode(), {"content-type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - as above
+            found = json.load(answer)["data"]["workspaceOrError"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"it does not say: {error}"
+    messages = [found, *(entry["locationOrLoadError"] or {} for entry in found.get("locationEntries", []))]
+    said = next((str(one["message"]) for one in messages if "message" in one), None)
+    return None if said is None else said.splitlines()[0]
+
+
 def _known(only: Collection[str]) -> None:
     if unknown := sorted(set(only) - set(NAMES)):
         raise RefusalError(
@@ -164,8 +187,10 @@ def _start_program(settings: Settings, name: str) -> tuple[processes.Record, boo
     module = program.arguments(0)[0]
     if importlib.util.find_spec(module) is None:
         raise RefusalError("not_installed", f"the package {module} is missing: run `make setup`")
-    environment = dagster_home.environment(settings)
-    if name in {DAGSTER, DAEMON}:
+    if name == API:
+        environment = _api_environment(settings)
+    else:
+        environment = dagster_home.environment(settings)
         _prepare_dagster(settings, environment)
     details = {}
     if program.port:
@@ -181,6 +206,14 @@ def _start_program(settings: Settings, name: str) -> tuple[processes.Record, boo
     )
     processes.write_record(settings.run, record)
     return record, True
+
+
+def _api_environment(settings: Settings) -> dict[str, str]:
+    # The API's own login alone: of an external server's address it must not inherit the administrator's.
+    environment = settings.environment()
+    if settings.external_postgres_url:
+        environment["VALUEVERSE_POSTGRES_URL"] = settings.postgres_url("api")
+    return environment
 
 
 def _prepare_dagster(settings: Settings, environment: dict[str, str]) -> None:

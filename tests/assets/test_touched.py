@@ -1,0 +1,152 @@
+"""Which partitions a delivery asks for, told from a real lake."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+
+from assets.steps.tables import BILLING_FACTS_TABLE, EVENTS_TABLE
+from assets.steps.touched import touched_between, touched_months
+from valueverse.platform.lake import Lake
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MONDAY = datetime(2024, 6, 3, 12, tzinfo=UTC)
+TUESDAY = datetime(2024, 6, 4, 12, tzinfo=UTC)
+NOW = datetime(2024, 6, 5, 12, tzinfo=UTC)
+PLAN = {
+    "key": "basic",
+    "version": 1,
+    "currency": "EUR",
+    "period": {"every": 1, "unit": "month", "align": "anniversary"},
+    "fees": [{"key": "base", "amount": "10.00"}],
+    "charges": [],
+}
+CATALOG = {
+    "schema": "valueverse.catalog/v1",
+    "currency": "EUR",
+    "timezone": "Europe/Berlin",
+    "meters": [{"key": "calls", "event_type": "call", "aggregation": "count"}],
+    "plans": [PLAN],
+}
+
+
+def _event(
+    identity: str, kind: str, at: str, received: datetime, data: Any = None, **more: str
+) -> dict[str, Any]:
+    time = datetime.fromisoformat(at).astimezone(UTC)
+    return {
+        "tenant": "acme",
+        "source": "s",
+        "id": identity,
+        "type": kind,
+        "time": time,
+        "event_date": time.date(),
+        "data": None if data is None else json.dumps(data),
+        "received_at": received,
+        **more,
+    }
+
+
+def _started(key: str, at: str, until: str | None) -> dict[str, Any]:
+    data = {"subscription": key, "customer": "c", "plan": "basic"} | ({"ends_at": until} if until else {})
+    return _event(f"start-{key}", "billing.subscription.started", at, MONDAY, data)
+
+
+def _basis(*subscriptions: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        _event("catalog", "billing.catalog.published", "2024-01-01T00:00:00+01:00", MONDAY, CATALOG),
+        _event(
+            "customer", "billing.customer.created", "2024-01-01T00:00:00+01:00", MONDAY, {"customer": "c"}
+        ),
+        *subscriptions,
+    ]
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(tmp_path / "lake")
+
+
+def _receive(lake: Lake, events: list[dict[str, Any]]) -> None:
+    lake.append(EVENTS_TABLE, pl.DataFrame(events, schema=EVENTS_TABLE.schema))
+    facts = lake.scan(EVENTS_TABLE).filter(pl.col("type").str.starts_with("billing.")).collect()
+    known = facts.with_columns(pl.lit(None, pl.Datetime("us", "UTC")).alias("known_until"))
+    lake.overwrite(BILLING_FACTS_TABLE, known.select(list(BILLING_FACTS_TABLE.schema)))
+
+
+def _days(lake: Lake, after: datetime, until: datetime) -> list[date]:
+    return touched_between(lake, after, until)["event_date"].to_list()
+
+
+def _months(lake: Lake, after: datetime, until: datetime) -> list[date]:
+    return touched_months(lake, touched_between(lake, after, until), NOW)
+
+
+def test_an_event_touches_its_own_date(lake: Lake) -> None:
+    _receive(lake, [_event("e1", "call", "2024-05-02T23:30:00-05:00", TUESDAY)])
+    assert _days(lake, MONDAY, TUESDAY) == [date(2024, 5, 3)]
+
+
+def test_what_was_received_before_is_not_told_again(lake: Lake) -> None:
+    _receive(lake, [_event("e1", "call", "2024-05-02T10:00:00Z", MONDAY)])
+    assert _days(lake, MONDAY, TUESDAY) == []
+
+
+def test_an_amendment_touches_its_own_date_and_that_of_its_original(lake: Lake) -> None:
+    _receive(lake, [_event("e1", "call", "2024-05-02T10:00:00Z", MONDAY)])
+    _receive(lake, [_event("e2", "call", "2024-05-09T10:00:00Z", TUESDAY, replaces="e1")])
+    assert _days(lake, MONDAY, TUESDAY) == [date(2024, 5, 2), date(2024, 5, 9)]
+
+
+def test_a_catalog_touches_every_later_date_of_its_tenant(lake: Lake) -> None:
+    other = {**_event("e3", "call", "2024-05-20T10:00:00Z", MONDAY), "tenant": "other"}
+    old = [
+        _event("e1", "call", "2024-04-02T10:00:00Z", MONDAY),
+        _event("e2", "call", "2024-05-09T10:00:00Z", MONDAY),
+    ]
+    _receive(lake, [*old, other])
+    _receive(lake, [_event("c2", "billing.catalog.published", "2024-05-01T00:00:00Z", TUESDAY, CATALOG)])
+    assert _days(lake, MONDAY, TUESDAY) == [date(2024, 5, 1), date(2024, 5, 9)]
+
+
+def test_a_subscription_touches_the_months_of_its_start_and_of_every_close(lake: Lake) -> None:
+    ended = _started("s", "2024-02-10T00:00:00+01:00", "2024-04-10T00:00:00+02:00")
+    _receive(lake, _basis(ended))
+    assert _months(lake, datetime(2024, 1, 1, tzinfo=UTC), MONDAY) == [
+        date(2024, 2, 1),
+        date(2024, 3, 1),
+        date(2024, 4, 1),
+    ]
+
+
+def test_a_subscription_without_end_touches_every_month_until_now(lake: Lake) -> None:
+    _receive(lake, _basis(_started("s", "2024-03-01T00:00:00+01:00", None)))
+    assert _months(lake, datetime(2024, 1, 1, tzinfo=UTC), MONDAY) == [
+        date(2024, 3, 1),
+        date(2024, 4, 1),
+        date(2024, 5, 1),
+        date(2024, 6, 1),
+    ]
+
+
+def test_late_usage_touches_its_month_and_the_close_of_its_period_only(lake: Lake) -> None:
+    _receive(lake, _basis(_started("s", "2024-01-20T00:00:00+01:00", None)))
+    _receive(lake, [_event("e1", "call", "2024-03-25T10:00:00Z", TUESDAY)])
+    assert _months(lake, MONDAY, TUESDAY) == [date(2024, 3, 1), date(2024, 4, 1)]
+
+
+def test_a_period_that_closes_at_local_midnight_belongs_to_the_month_it_ends(lake: Lake) -> None:
+    """In Berlin March ends at 22:00 UTC on the 31st, and February at 23:00 UTC on the 29th."""
+    _receive(lake, _basis(_started("s", "2024-02-01T00:00:00+01:00", "2024-04-01T00:00:00+02:00")))
+    _receive(lake, [_event("e1", "call", "2024-03-31T20:00:00Z", TUESDAY)])
+    assert _months(lake, MONDAY, TUESDAY) == [date(2024, 3, 1)]
+
+
+def test_nothing_touched_asks_for_no_month(lake: Lake) -> None:
+    assert _months(lake, MONDAY, TUESDAY) == []

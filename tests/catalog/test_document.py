@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import copy
+import time
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from valueverse.catalog.document import catalog_document, catalog_hash, parse_catalog
+from valueverse.errors import RefusalError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+YAML = """
+schema: valueverse.catalog/v1
+currency: EUR
+timezone: Europe/Berlin
+rounding: {mode: half_up, level: line}
+grace: 2 days
+meters:
+  - key: tokens
+    event_type: llm.request
+    aggregation: sum
+    value: generated_tokens
+    where: "region != 'internal'"
+    dimensions: [model, region]
+    rounding: {mode: up, places: 0}
+  - {key: seats, event_type: seat, aggregation: unique_count, value: user, operation: action, carry_over: true}
+  - {key: peak, event_type: gauge, aggregation: max, value: gb}
+plans:
+  - key: pro
+    version: 2
+    period: {every: 1, unit: month, align: anniversary}
+    trial: {days: 14}
+    fees:
+      - {key: platform, amount: 49.00, timing: in_advance, prorate: day}
+      - {key: support, unit_amount: "9.00", quantity: 5, timing: in_advance, prorate: day, taxes: [vat_de]}
+    charges:
+      - key: large
+        meter: tokens
+        when: {model: gpt-large}
+        split_by: [region]
+        convert: {divide_by: "1000", round: up}
+        included: "100"
+        price: {model: graduated, tiers: [{up_to: "1000", unit: 0.0030, flat: "5"}, {up_to: null, unit: "0.01"}]}
+        discount_percent: "10"
+      - {key: other, meter: tokens, price: {model: standard, unit: "0.0000000000015"}}
+      - {key: people, meter: seats, prorate: day, round_prorated: 5, price: {model: standard, unit: "3"}}
+    commitment: {minimum: "100.00"}
+    threshold: "500.00"
+coupons: [{key: launch, percent: "20", applies_to: {plans: [pro], charges: [large]}, periods: 3}]
+taxes: [{key: vat_de, percent: "19", country: DE}]
+"""
+
+
+def document() -> dict[str, Any]:
+    return copy.deepcopy(catalog_document(parse_catalog(YAML)))
+
+
+def refused(change: Callable[[dict[str, Any]], object]) -> RefusalError:
+    changed = document()
+    change(changed)
+    with pytest.raises(RefusalError) as caught:
+        parse_catalog(changed)
+    assert caught.value.code == "bad_catalog"
+    return caught.value
+
+
+def test_a_catalog_is_read_exactly() -> None:
+    catalog = parse_catalog(YAML)
+    plan = catalog.plans[0]
+    assert plan.fees[0].amount == Decimal("49.00")
+    assert plan.charges[0].price.tiers[0].unit == Decimal("0.0030")
+    assert plan.charges[1].price.unit == Decimal("0.0000000000015")
+    assert catalog.grace == timedelta(days=2)
+    assert plan.charges[0].when == {"model": "gpt-large"}
+
+
+def test_the_hash_is_of_what_the_catalog_says_not_of_how_it_is_written() -> None:
+    catalog = parse_catalog(YAML)
+    assert parse_catalog(catalog_document(catalog)) == catalog
+    assert catalog_hash(parse_catalog(document())) == catalog_hash(catalog)
+    other = parse_catalog(YAML.replace("0.0030", '"0.003"').replace("2 days", "48 hours"))
+    assert catalog_hash(other) == catalog_hash(catalog)
+    assert catalog_hash(parse_catalog(YAML.replace("0.0030", "0.0031"))) != catalog_hash(catalog)
+
+
+@pytest.mark.parametrize(
+    ("change", "says", "path"),
+    [
+        (lambda c: c.update(plnas=[]), "did you mean 'plans'", "plnas"),
+        (lambda c: c["plans"][0].update(chargs=[]), "did you mean 'charges'", "plans[0].chargs"),
+        (lambda c: c.pop("schema"), "required", "schema"),
+        (lambda c: c.update(schema="valueverse.catalog/v2"), "valueverse.catalog/v1", "schema"),
+        (lambda c: c.update(currency="EUX"), "ISO 4217", "currency"),
+        (lambda c: c.update(timezone="Europe/Berln"), "IANA", "timezone"),
+        (lambda c: c.update(grace="1 dy"), "write it like '1 day'", "grace"),
+        (lambda c: c.update(plans={}), "a list is expected", "plans"),
+        (lambda c: c["meters"].append(c["meters"][0]), "stands twice", "meters[3]"),
+        (lambda c: c["plans"].append(c["plans"][0]), "stands twice", "plans[1]"),
+        (lambda c: c["meters"][0].update(key="Bad Key"), "not a key", "meters[0].key"),
+        (lambda c: c["meters"][0].update(event_type="billing.x"), "reserved", "meters[0]"),
+        (lambda c: c["meters"][0].update(aggregation="summ"), "'sum'", "meters[0].aggregation"),
+        (lambda c: c["meters"][0].update(value="a +"), "character 4", "meters[0].value"),
+        (lambda c: c["meters"][0].pop("value"), "needs 'value'", "meters[0]"),
+        (lambda c: c["meters"][0].update(where="a = 1"), "write '=='", "meters[0].where"),
+        (lambda c: c["meters"][0].update(operation="x"), "unique_count", "meters[0]"),
+        (lambda c: c["meters"][2].update(carry_over=True), "carry over", "meters[2]"),
+        (lambda c: c["meters"][0].update(dimensions=["a", "a"]), "twice", "meters[0]"),
+        (lambda c: c["plans"][0]["fees"][0].update(amount="-1"), "at least 0", "plans[0].fees[0].amount"),
+        (lambda c: c["plans"][0]["fees"][0].update(amount="x"), "not a number", "plans[0].fees[0].amount"),
+        (lambda c: c["plans"][0]["fees"][0].update(amount=1.5), "binary float", "plans[0].fees[0].amount"),
+        (lambda c: c["plans"][0]["fees"][0].update(unit_amount="1"), "either", "plans[0].fees[0]"),
+        (lambda c: c["plans"][0]["fees"][0].update(taxes=["vat"]), "did you mean", "plans[0].fees[0].taxes[0]"),
+        (lambda c: c["plans"][0].update(version="1.5"), "whole number", "plans[0].version"),
+        (lambda c: c["plans"][0]["charges"][1].update(meter="tokns"), "did you mean", "plans[0].charges[1].meter"),
+        (lambda c: c["plans"][0]["charges"][1].update(key="platform"), "fee", "plans[0].charges[1].key"),
+        (lambda c: c["plans"][0]["charges"][0].update(when={"modl": "x"}), "model", "plans[0].charges[0].when"),
+        (lambda c: c["plans"][0]["charges"][0].update(split_by=["x"]), "region", "plans[0].charges[0].split_by"),
+        (lambda c: c["plans"][0]["charges"][2].pop("prorate"), "prorate: day", "plans[0].charges[2].round_prorated"),
+        (lambda c: c["plans"][0]["charges"][2].update(meter="peak"), "max", "plans[0].charges[2].prorate"),
+        (lambda c: c["coupons"][0].update(amount="5"), "either", "coupons[0]"),
+        (lambda c: c["coupons"][0].update(percent="101"), "at most 100", "coupons[0].percent"),
+        (lambda c: c["coupons"][0]["applies_to"].update(plans=["por"]), "pro", "coupons[0].applies_to.plans[0]"),
+        (lambda c: c["taxes"][0].update(country="Germany"), "pattern", "taxes[0].country"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_refused_at_its_place(change: Any, says: str, path: str) -> None:
+    refusal = refused(change)
+    assert says in refusal.message
+    assert refusal.path == path
+
+
+def charges(*whens: dict[str, str]) -> dict[str, Any]:
+    changed = document()
+    price = {"model": "standard", "unit": "1"}
+    changed["coupons"] = []
+    changed["plans"][0]["charges"] = [
+        {"key": f"c{index}", "meter": "tokens", "when": when, "price": price}
+        for index, when in enumerate(whens)
+    ]
+    return changed
+
+
+def test_charges_that_one_event_could_tie_between_are_refused() -> None:
+    for whens in (
+        ({}, {}),
+        ({"model": "a"}, {"model": "a"}),
+        ({"model": "a"}, {"region": "eu"}),
+        ({"model": "a"}, {"region": "eu"}, {"model": "a", "region": "us"}),
+    ):
+        with pytest.raises(RefusalError, match="ties with"):
+            parse_catalog(charges(*whens))
+
+
+def test_charges_never_tie_when_values_differ_or_a_more_specific_one_takes_the_event() -> None:
+    parse_catalog(charges({}, {"model": "a"}, {"model": "b"}))
+    parse_catalog(charges({"model": "a"}, {"region": "eu"}, {"model": "a", "region": "eu"}))
+
+
+def test_more_tiers_than_ten_thousand_are_refused_and_ten_thousand_are_taken() -> None:
+    def tiers(count: int) -> dict[str, Any]:
+        changed = charges({})
+        rows: list[dict[str, Any]] = [{"up_to": str(n + 1), "unit": "1"} for n in range(count - 1)]
+        changed["plans"][0]["charges"][0]["price"] = {
+            "model": "volume",
+            "tiers": [*rows, {"up_to": None, "unit": "1"}],
+        }
+        return changed
+
+    started = time.perf_counter()
+    parse_catalog(tiers(10_000))
+    with pytest.raises(RefusalError, match="10000"):
+        parse_catalog(tiers(10_001))
+    assert time.perf_counter() - started < 5
+
+
+_WHENS = st.lists(
+    st.dictionaries(st.sampled_from(["model", "region"]), st.sampled_from(["a", "b"]), max_size=2), max_size=5
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(_WHENS)
+def test_a_catalog_is_refused_exactly_when_some_event_has_two_best_charges(
+    whens: list[dict[str, str]],
+) -> None:
+    def best(event: dict[str, str]) -> int:
+        matching = [len(when) for when in whens if when.items() <= event.items()]
+        return matching.count(max(matching)) if matching else 0
+
+    events = [{"model": m, "region": r} for m in "abc" for r in "abc"]
+    try:
+        parse_catalog(charges(*whens))
+        taken = True
+    except RefusalError:
+        taken = False
+    assert taken == all(best(event) <= 1 for event in events)

@@ -1,0 +1,198 @@
+"""Invoices, customers and usage as a client reads them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given, settings as examples, strategies as st
+from support.billing_rows import invoice_id
+from support.serving import ODD_CUSTOMER, Api, assert_problem, canonical, invoice_document
+
+from serving_api.answers import amount, matches
+from serving_api.invoices import voided
+from valueverse.money import minor_units
+from valueverse.platform.warehouse import connect
+
+if TYPE_CHECKING:
+    from valueverse.platform.settings import Settings
+
+pytestmark = [pytest.mark.anyio, pytest.mark.integration]
+
+CUSTOMER = "customer zz-acme-only"
+
+
+def numbers(answer: Any) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [row["number"] for row in answer.json()["data"]]
+
+
+async def test_the_list_shows_the_totals_newest_first(api: Api) -> None:
+    answer = await api.get("acme", "/v1/invoices")
+    assert numbers(answer) == ["acme-000002", "acme-000001"]
+    first = answer.json()["data"][0]
+    assert first["total"] == first["amount_due"] == "71.12"
+    assert first["period"] == {"from": "2023-11-01T00:00:00Z", "to": "2023-12-01T00:00:00Z"}
+    assert answer.json()["has_more"] is False
+    assert answer.json()["next_cursor"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({"customer": CUSTOMER}, 2), ({"customer": ODD_CUSTOMER}, 0), ({"customer": "nobody"}, 0),
+        ({"status": "finalised"}, 2), ({"status": "draft"}, 0), ({"status": "voided"}, 0),
+        ({"currency": "USD"}, 2), ({"currency": "EUR"}, 0),
+        ({"period_from": "2023-11-01"}, 1), ({"period_from": "2023-11-02"}, 0),
+        ({"period_to": "2023-11-01"}, 1), ({"period_to": "2023-10-31"}, 0),
+        ({"period_from": "2023-10-01", "period_to": "2023-12-01", "customer": CUSTOMER, "status": "finalised"}, 2),
+    ],
+)  # fmt: skip
+async def test_filters_narrow_the_list(api: Api, query: dict[str, str], found: int) -> None:
+    assert len(numbers(await api.get("acme", "/v1/invoices", **query))) == found
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"limit": "0"}, {"limit": "101"}, {"limit": "1.0"}, {"limit": " 1"}, {"limit": "-1"}, {"limit": ""},
+        {"status": "paid"}, {"currency": "usd"}, {"currency": "USD\n"}, {"period_from": "0"}, {"period_from": "2023-13-01"},
+        {"period_to": "2023-11-01T00:00:00Z"}, {"customer": ""}, {"customer": "x" * 129}, {"customer": "a\x00b"},
+        {"custmer": CUSTOMER}, {"tenant": "birch"},
+    ],
+)  # fmt: skip
+async def test_a_value_that_makes_no_sense_is_refused_with_its_place(api: Api, query: dict[str, str]) -> None:
+    problem = assert_problem(await api.get("acme", "/v1/invoices", **query), 422, "invalid-request")
+    assert [error["path"] for error in problem["errors"]] == [f"query.{next(iter(query))}"]
+
+
+async def test_paging_shows_everything_once_while_new_invoices_arrive(api: Api, module_settings: Settings) -> None:
+    with connect(module_settings, "builder") as connection:
+        for day in range(1, 11):
+            insert_draft(connection, "cedar", f"paged-{day}", f"2024-01-{day:02d}")
+    seen, cursor = [], None
+    while True:
+        page = (await api.get("cedar", "/v1/invoices", limit=3, **({"cursor": cursor} if cursor else {}))).json()
+        seen += [row["invoice_id"] for row in page["data"]]
+        with connect(module_settings, "builder") as connection:
+            insert_draft(connection, "cedar", f"late-{len(seen)}", "2024-02-01")
+        cursor = page["next_cursor"]
+        assert page["has_more"] is (cursor is not None)
+        if cursor is None:
+            break
+    assert len(seen) == len(set(seen)) == 12
+
+
+def insert_draft(connection: Any, tenant: str, subscription: str, day: str) -> None:
+    connection.execute(
+        "insert into billing.invoice (tenant_id, invoice_id, status, customer, subscription, currency, period_from, period_to,"
+        " purpose, issued_on, subtotal_minor, discount_total_minor, tax_total_minor, total_minor, credit_total_minor,"
+        " amount_due_minor) values (%s, gen_random_uuid(), 'draft', 'c', %s, 'JPY', %s, %s, 'period', %s, 5, 0, 0, 5, 0, 5)",
+        [tenant, subscription, day, day, day],
+    )
+
+
+async def test_dates_are_local_to_the_subscription(api: Api, module_settings: Settings) -> None:
+    with connect(module_settings, "builder") as connection:
+        connection.execute("insert into billing.customer (tenant_id, customer, timezone) values ('birch', 'akl', 'Pacific/Auckland')")
+        connection.execute(
+            "insert into billing.invoice (tenant_id, invoice_id, status, customer, currency, period_from, period_to, purpose,"
+            " issued_on, subtotal_minor, discount_total_minor, tax_total_minor, total_minor, credit_total_minor,"
+            " amount_due_minor) values ('birch', gen_random_uuid(), 'draft', 'akl', 'NZD', '2024-03-31T11:00Z',"
+            " '2024-04-30T12:00Z', 'period', '2024-05-02', 1, 0, 0, 1, 0, 1)"
+        )
+    query = {"customer": "akl", "period_from": "2024-04-01", "period_to": "2024-05-01"}
+    answer = await api.get("birch", "/v1/invoices", **query)
+    assert [row["total"] for row in answer.json()["data"]] == ["0.01"]
+
+
+async def test_a_document_is_served_byte_for_byte(api: Api) -> None:
+    answer = await api.get("acme", "/v1/invoices/acme-000001")
+    assert answer.content == canonical(invoice_document("acme", "acme-000001")).encode()
+    assert answer.headers["content-type"] == "application/json"
+
+
+async def test_a_voided_invoice_says_so_and_nothing_else_changes(api: Api, module_settings: Settings) -> None:
+    with connect(module_settings, "builder") as connection:
+        connection.execute("insert into billing.invoice_void values ('birch', %s, 'wrong', now())", [invoice_id("birch", "2023-10")])
+    answer = await api.get("birch", "/v1/invoices/birch-000001")
+    assert answer.json() == invoice_document("birch", "birch-000001") | {"status": "voided"}
+    assert answer.content.decode() == canonical(answer.json())
+    assert numbers(await api.get("birch", "/v1/invoices", status="voided")) == ["birch-000001"]
+    assert numbers(await api.get("birch", "/v1/invoices", status="finalised")) == ["birch-000002"]
+
+
+def test_voiding_touches_the_documents_own_status_alone() -> None:
+    document = invoice_document("acme", "acme-000001")
+    assert json.loads(voided(canonical(document))) == document | {"status": "voided"}
+
+
+async def test_an_etag_saves_the_second_transfer(api: Api) -> None:
+    for path in ("/v1/invoices", "/v1/invoices/acme-000001", "/v1/customers"):
+        tag = (await api.get("acme", path)).headers["etag"]
+        for given in (tag, f"W/{tag}", f'"x", {tag}', "*"):
+            answer = await api.get("acme", path, headers={"If-None-Match": given})
+            assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag)
+        assert (await api.get("acme", path, headers={"If-None-Match": '"other"'})).status_code == 200
+
+
+async def test_an_etag_never_opens_what_the_tenant_may_not_see(api: Api) -> None:
+    tag = (await api.get("acme", "/v1/invoices/acme-000001")).headers["etag"]
+    for given in (tag, "*"):
+        assert (await api.get("birch", "/v1/invoices/acme-000001", headers={"If-None-Match": given})).status_code == 404
+
+
+async def test_usage_is_listed_by_day_and_meter(api: Api) -> None:
+    path = f"/v1/customers/{quote(CUSTOMER)}/usage"
+    rows = (await api.get("acme", path, **{"from": "2023-10-05", "to": "2023-11-05"})).json()["data"]
+    assert [(row["day"], row["meter"], row["quantity"], row["events"]) for row in rows] == [
+        ("2023-10-05", "tokens", "10000", 1),
+        ("2023-10-28", "tokens", "5373.4", 1),
+    ]
+    assert (await api.get("acme", path, meter="other")).json()["data"] == []
+    assert_problem(await api.get("acme", path, **{"from": "yesterday"}), 422, "invalid-request")
+
+
+async def test_usage_pages_by_cursor(api: Api) -> None:
+    path, days, cursor = f"/v1/customers/{quote(CUSTOMER)}/usage", [], None
+    while True:
+        page = (await api.get("acme", path, limit=1, **({"cursor": cursor} if cursor else {}))).json()
+        days += [row["day"] for row in page["data"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert days == ["2023-10-05", "2023-10-28", "2023-11-05", "2023-11-28"]
+
+
+async def test_a_customer_key_may_be_any_printable_text(api: Api) -> None:
+    answer = await api.get("acme", f"/v1/customers/{quote(ODD_CUSTOMER, safe='')}/usage")
+    assert answer.json()["data"] == [
+        {"day": "2023-10-07", "meter": "tokens", "subscription": None, "dimensions": {"model": "gpt-large"},
+         "quantity": "0.000000000000000001", "events": 3}
+    ]  # fmt: skip
+    assert len((await api.get("acme", "/v1/customers", limit=1)).json()["data"]) == 1
+
+
+@pytest.mark.parametrize("key", ["nobody", "%00", "%0A", "a%2Fb", "%ED%A0%80", "..%2f", "' or ''='"])
+async def test_an_unknown_customer_is_not_found(api: Api, key: str) -> None:
+    assert_problem(await api.get("acme", f"/v1/customers/{key}/usage"), 404, "not-found")
+
+
+async def test_a_parameter_the_document_does_not_know_is_refused(api: Api) -> None:
+    assert_problem(await api.get("acme", "/v1/invoices/acme-000001", format="pdf"), 422, "invalid-request")
+
+
+@given(minor=st.integers(-(10**18), 10**18), currency=st.sampled_from(["USD", "JPY", "BHD"]))
+@examples(deadline=None, max_examples=60)
+def test_an_amount_as_text_loses_nothing(minor: int, currency: str) -> None:
+    text = amount(minor, currency)
+    assert "e" not in text.lower()
+    assert int(text.replace(".", "")) == minor
+    assert len(text.partition(".")[2]) == minor_units(currency)
+
+
+def test_an_absent_condition_matches_nothing() -> None:
+    assert not matches([], '"a"')
+    assert not matches([""], '"a"')

@@ -1,0 +1,175 @@
+"""``valueverse tenants add | list | key | revoke | rotate``: businesses on the platform and the keys they hold."""
+
+from __future__ import annotations
+
+import json
+import zoneinfo
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from valueverse.errors import RefusalError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import psycopg
+
+    from valueverse.platform.settings import Settings
+
+_Key = Annotated[str, typer.Argument(metavar="KEY", help="Tenant key: a-z, 0-9, '_', '.', '-', at most 63.")]
+
+_ADD = """Bring a tenant into being and print its first API key, this once.
+
+Writes a billing.tenant.created event into the landing folder; the next ingestion takes it.
+
+Example: [bold]valueverse tenants add northwind-ai --name "Northwind AI" --timezone Europe/Berlin --currency EUR[/bold]"""
+
+_NEW_KEY = """Make another API key for a tenant and print it, this once.
+
+Example: [bold]valueverse tenants key northwind-ai --scopes billing:read --name dashboard[/bold]"""
+
+_REVOKE = """Revoke the API key with this prefix; its sessions cannot be refreshed any more.
+
+Example: [bold]valueverse tenants revoke k3x9q2m4ab7c[/bold]"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to ``app``."""
+    group = typer.Typer(help="Businesses on the platform, and the API keys they hold.", no_args_is_help=True)
+    group.command("add", help=_ADD)(_add)
+    group.command("list", help="Tenants and their keys, tab-separated; never a secret.")(_list)
+    group.command("key", help=_NEW_KEY)(_new_key)
+    group.command("revoke", help=_REVOKE)(_revoke)
+    group.command("rotate", help="Sign new access tokens with a new key; the old one verifies for an hour.")(_rotate)
+    app.add_typer(group, name="tenants")
+
+
+def _add(
+    key: _Key,
+    name: Annotated[str, typer.Option("--name", help="Name people know it by.")],
+    timezone: Annotated[str, typer.Option("--timezone", help="IANA time zone, e.g. Europe/Berlin.")] = "UTC",
+    currency: Annotated[str, typer.Option("--currency", help="ISO 4217 code, e.g. EUR.")] = "USD",
+) -> None:
+    from valueverse.platform.keys import issue_api_key
+    from valueverse.platform.settings import get_settings
+    from valueverse.platform.warehouse import connect
+
+    event = tenant_created(key, name, timezone, currency, datetime.now(UTC))
+    settings = get_settings()
+    path = _event_file(settings, key)
+    with connect(settings, "builder") as connection:
+        if path.exists() or _known(connection, key):
+            raise RefusalError(
+                "tenant_exists", f"there is a tenant {key!r}; `valueverse tenants key {key}` makes it another API key", "KEY"
+            )
+        secret = issue_api_key(connection, key, name="first")
+        # Last before the commit: a key without its tenant is harmless, an event that cannot be taken back is not.
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(path.name + ".part")
+        draft.write_text(json.dumps(event, ensure_ascii=False) + "\n", encoding="utf-8")
+        draft.replace(path)
+    typer.echo(f"tenant {key} waits in {path}", err=True)
+    _show(secret)
+
+
+def tenant_created(key: str, name: str, timezone: str, currency: str, time: datetime) -> dict[str, Any]:
+    """The CloudEvent that brings a tenant into being (contracts.md, section 2).
+
+    Raises:
+        RefusalError: ``bad_tenant``, ``bad_name``, ``bad_timezone``, ``unknown_currency``.
+    """
+    from valueverse.money import minor_units
+    from valueverse.platform.settings import TENANT_KEY
+
+    if not TENANT_KEY.fullmatch(key):
+        raise RefusalError("bad_tenant", f"{key!r} is not a tenant key: a-z, 0-9, '_', '.', '-', at most 63", "KEY")
+    if not name.strip():
+        raise RefusalError("bad_name", "a tenant needs a name that people know it by", "--name")
+    try:
+        zoneinfo.ZoneInfo(timezone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise RefusalError("bad_timezone", f"{timezone!r} is no IANA time zone such as 'Europe/Berlin'", "--timezone") from error
+    minor_units(currency)
+    return {
+        "specversion": "1.0",
+        "id": f"tenant-created/{key}",
+        "source": "valueverse/tenants",
+        "type": "billing.tenant.created",
+        "time": time.isoformat().replace("+00:00", "Z"),
+        "tenant": key,
+        "data": {"tenant": key, "name": name, "timezone": timezone, "currency": currency},
+    }
+
+
+def _new_key(
+    key: _Key,
+    scopes: Annotated[
+        str | None, typer.Option("--scopes", help="Comma-separated, e.g. billing:read,events:write (the default).")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="What the key is for.")] = None,
+) -> None:
+    from valueverse.platform.keys import DEFAULT_SCOPES, issue_api_key
+    from valueverse.platform.settings import get_settings
+    from valueverse.platform.warehouse import connect
+
+    settings = get_settings()
+    wanted = DEFAULT_SCOPES if scopes is None else tuple(filter(None, (one.strip() for one in scopes.split(","))))
+    with connect(settings, "builder") as connection:
+        if not (_known(connection, key) or _event_file(settings, key).exists()):
+            raise RefusalError("unknown_tenant", f"there is no tenant {key!r}; `valueverse tenants add` makes one", "KEY")
+        secret = issue_api_key(connection, key, wanted, name)
+    _show(secret)
+
+
+def _revoke(prefix: Annotated[str, typer.Argument(metavar="PREFIX", help="As `tenants list` shows it.")]) -> None:
+    from valueverse.platform.keys import revoke_api_key
+    from valueverse.platform.settings import get_settings
+    from valueverse.platform.warehouse import connect
+
+    with connect(get_settings(), "builder") as connection:
+        tenant = revoke_api_key(connection, prefix)
+    typer.echo(f"revoked a key of {tenant}")
+
+
+def _list() -> None:
+    from valueverse.platform.settings import get_settings
+    from valueverse.platform.warehouse import connect
+
+    with connect(get_settings(), "builder") as connection:
+        rows = connection.execute(
+            "select coalesce(t.tenant_id, k.tenant_id), t.name, t.timezone, t.currency::text, k.prefix, "
+            "array_to_string(k.scopes, ','), k.name, case when k.revoked_at is not null then 'revoked' "
+            "when k.prefix is not null then 'valid' end "
+            "from billing.tenant t full join auth.api_key k on k.tenant_id = t.tenant_id order by 1, k.created_at, k.prefix"
+        ).fetchall()
+    typer.echo("\t".join(("tenant", "name", "timezone", "currency", "key", "scopes", "purpose", "state")))
+    for row in rows:
+        typer.echo("\t".join("-" if value is None else str(value) for value in row))
+
+
+def _rotate() -> None:
+    from valueverse.platform.settings import get_settings
+    from valueverse.platform.signing_keys import KeyRing
+
+    typer.echo(f"signing with {KeyRing(get_settings().home / 'keys').rotate()}")
+
+
+def _event_file(settings: Settings, key: str) -> Path:
+    return settings.landing / key / "tenant-created.ndjson"
+
+
+def _known(connection: psycopg.Connection[Any], key: str) -> bool:
+    found = connection.execute(
+        "select exists (select from billing.tenant where tenant_id = %(key)s) "
+        "or exists (select from auth.api_key where tenant_id = %(key)s)",
+        {"key": key},
+    ).fetchone()
+    return bool(found and found[0])
+
+
+def _show(secret: str) -> None:
+    # The key alone on standard output, so that it can be piped into a secret store.
+    typer.echo("API key (shown this once):", err=True)
+    typer.echo(secret)

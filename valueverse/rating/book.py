@@ -1,0 +1,210 @@
+"""The charge book: the pricing parts of any number of charges, laid out as frames that lines join."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from valueverse.catalog.prices import (
+    Bucketed,
+    Capacity,
+    Dynamic,
+    FormulaPrice,
+    Graduated,
+    GraduatedPercentage,
+    Matrix,
+    Package,
+    Percentage,
+    Standard,
+    Volume,
+)
+from valueverse.money import EXACT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from valueverse.catalog.prices import ChargePricing
+
+CHARGES = pl.Schema(
+    {
+        "charge": pl.UInt32,
+        "model": pl.String,
+        "divide_by": EXACT,
+        "multiply_by": EXACT,
+        "convert_round": pl.String,
+        "included": EXACT,
+        "discount_percent": EXACT,
+        "minimum": EXACT,
+        "maximum": EXACT,
+        "rounding_mode": pl.String,
+        "rounding_level": pl.String,
+        "unit": EXACT,
+        "size": EXACT,
+        "package_amount": EXACT,
+        "free": EXACT,
+        "package_round": pl.String,
+        "rate": EXACT,
+        "fixed": EXACT,
+        "free_events": pl.Int64,
+        "free_amount": EXACT,
+        "min_per_event": EXACT,
+        "max_per_event": EXACT,
+        "per_event": pl.Boolean,
+        "bill_flat_at_zero": pl.Boolean,
+    }
+)
+TIERS = pl.Schema(
+    {
+        "charge": pl.UInt32,
+        "tier": pl.Int32,
+        "lower": EXACT,
+        "upper": EXACT,
+        "unit": EXACT,
+        "flat": EXACT,
+        "per": EXACT,
+        "cap": EXACT,
+    }
+)
+"""Units in (lower, upper]; upper null = open. ``unit`` is per ``per`` units where that is given."""
+CELLS = pl.Schema({"charge": pl.UInt32, "dimensions": pl.String, "unit": EXACT})
+LIMITS = pl.Schema({"charge": pl.UInt32, "tier": pl.Int32, "meter": pl.String, "limit": EXACT})
+STEPS = pl.Schema({"charge": pl.UInt32, "tier": pl.Int32, "amount": EXACT})
+
+
+@dataclass(frozen=True)
+class ChargeBook:
+    """Prices of numbered charges.
+
+    Attributes:
+        charges: one row per charge (CHARGES).
+        tiers: of graduated, volume and graduated_percentage (TIERS).
+        cells: of matrix (CELLS); ``dimensions`` is canonical JSON text.
+        limits, steps: of capacity (LIMITS, STEPS).
+        formulas: amount formula by charge.
+        amount_paths: path into an event's data, of dynamic charges that read their amount there.
+        matrix_dimensions: the axes of matrix charges.
+        buckets: bucketed price documents by charge.
+    """
+
+    charges: pl.DataFrame
+    tiers: pl.DataFrame
+    cells: pl.DataFrame
+    limits: pl.DataFrame
+    steps: pl.DataFrame
+    formulas: dict[int, str]
+    amount_paths: dict[int, str]
+    matrix_dimensions: dict[int, tuple[str, ...]]
+    buckets: dict[int, Bucketed]
+
+    @classmethod
+    def build(cls, pricings: Sequence[tuple[ChargePricing, str, str]]) -> ChargeBook:
+        """Lay out pricings, each with its rounding mode and level; a charge's number is its place in the sequence."""
+        rows: dict[str, list[dict[str, Any]]] = {"charges": [], "tiers": [], "cells": [], "limits": [], "steps": []}
+        formulas: dict[int, str] = {}
+        paths: dict[int, str] = {}
+        axes: dict[int, tuple[str, ...]] = {}
+        buckets: dict[int, Bucketed] = {}
+        for number, (pricing, mode, level) in enumerate(pricings):
+            price = pricing.price
+            rows["charges"].append(_charge_row(number, pricing) | {"rounding_mode": mode, "rounding_level": level})
+            rows["tiers"] += _tier_rows(number, price)
+            if isinstance(price, Matrix):
+                axes[number] = price.dimensions
+                rows["cells"] += [
+                    {"charge": number, "dimensions": dimensions_json(cell.values), "unit": cell.unit}
+                    for cell in price.cells
+                ]
+            elif isinstance(price, Capacity):
+                rows["steps"] += [
+                    {"charge": number, "tier": place, "amount": tier.amount} for place, tier in enumerate(price.tiers)
+                ]
+                rows["limits"] += [
+                    {"charge": number, "tier": place, "meter": meter, "limit": limit}
+                    for place, tier in enumerate(price.tiers)
+                    for meter, limit in tier.limits.items()
+                    if limit is not None
+                ]
+            elif isinstance(price, FormulaPrice):
+                formulas[number] = price.amount
+            elif isinstance(price, Dynamic) and price.amount is not None:
+                paths[number] = price.amount
+            elif isinstance(price, Bucketed):
+                buckets[number] = price
+        return cls(
+            pl.DataFrame(rows["charges"], schema=CHARGES),
+            pl.DataFrame(rows["tiers"], schema=TIERS),
+            pl.DataFrame(rows["cells"], schema=CELLS),
+            pl.DataFrame(rows["limits"], schema=LIMITS),
+            pl.DataFrame(rows["steps"], schema=STEPS),
+            formulas,
+            paths,
+            axes,
+            buckets,
+        )
+
+
+def dimensions_json(values: dict[str, str]) -> str:
+    """Canonical JSON text of dimension values, as usage carries them."""
+    return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _charge_row(number: int, pricing: ChargePricing) -> dict[str, Any]:
+    price, convert = pricing.price, pricing.convert
+    row: dict[str, Any] = dict.fromkeys(CHARGES)
+    row |= {
+        "charge": number,
+        "model": price.model,
+        "divide_by": convert.divide_by if convert else None,
+        "multiply_by": convert.multiply_by if convert else None,
+        "convert_round": convert.round if convert else "none",
+        "included": pricing.included,
+        "discount_percent": pricing.discount_percent,
+        "minimum": pricing.minimum,
+        "maximum": pricing.maximum,
+        "per_event": False,
+    }
+    match price:
+        case Standard():
+            row["unit"] = price.unit
+        case Graduated() | Volume():
+            row["bill_flat_at_zero"] = price.bill_flat_at_zero
+        case GraduatedPercentage():
+            row["bill_flat_at_zero"] = True
+        case Package():
+            row |= {
+                "size": price.size,
+                "package_amount": price.amount,
+                "free": price.free,
+                "package_round": price.round,
+            }
+        case Percentage():
+            row |= {
+                name: getattr(price, name)
+                for name in (
+                    "rate", "fixed", "free_events", "free_amount", "min_per_event", "max_per_event", "per_event",
+                )
+            }  # fmt: skip
+        case Dynamic():
+            row["unit"] = price.multiplier
+        case Matrix():
+            row["unit"] = price.default_unit
+        case _:
+            pass
+    return row
+
+
+def _tier_rows(number: int, price: object) -> list[dict[str, Any]]:
+    if isinstance(price, GraduatedPercentage):
+        priced = [(tier.up_to, tier.rate / 100, tier.flat, None, None) for tier in price.tiers]
+    elif isinstance(price, Graduated | Volume):
+        priced = [(tier.up_to, tier.unit, tier.flat, tier.per, tier.cap) for tier in price.tiers]
+    else:
+        return []
+    lowers = [0, *(upper for upper, *_ in priced[:-1])]
+    return [
+        {"charge": number, "tier": place, "lower": lower, "upper": upper, "unit": unit, "flat": flat, "per": per, "cap": cap}
+        for place, (lower, (upper, unit, flat, per, cap)) in enumerate(zip(lowers, priced, strict=True))
+    ]

@@ -1,0 +1,116 @@
+"""``bucketed``: each hour or day priced by itself, then summed, with windowed commitments.
+
+A bucket with commitment C and amount a: a >= C -> C + (a - C) x overage_factor, else true_up ? C : a (billing.md, Prices).
+Buckets whose local start lies in a ``time_of_day`` window take that window's terms, the first that matches.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from valueverse.catalog.prices import ChargePricing
+from valueverse.money import EXACT
+from valueverse.rating.chain import after_included, converted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from decimal import Decimal
+
+    from valueverse.catalog.prices import Bucketed, UnitPrice
+    from valueverse.rating.book import ChargeBook
+
+
+def bucketed(
+    rows: pl.DataFrame,
+    buckets: pl.DataFrame,
+    book: ChargeBook,
+    price: Callable[[pl.DataFrame, ChargeBook], pl.DataFrame],
+) -> pl.DataFrame:
+    """Amount of every line: the sum over its buckets (line, quantity, minute) in time order.
+
+    ``price`` turns inner lines (line, charge, quantity) and their book into line, amount. A line without buckets is one
+    bucket of its whole quantity.
+    """
+    own = buckets.join(rows.select("line"), on="line", how="semi")
+    alone = rows.join(own, on="line", how="anti").select(
+        "line", pl.col("total").alias("quantity"), pl.lit(None, pl.Int32).alias("minute")
+    )
+    every = pl.concat([own.select(alone.columns), alone]).rename({"quantity": "value"})
+    terms = ("charge", "divide_by", "multiply_by", "convert_round", "included")
+    placed = after_included(
+        every.join(rows.select("line", *terms), on="line", maintain_order="left").with_columns(
+            converted(pl.col("value")).alias("value")
+        )
+    )
+    numbered, inner = _with_terms(placed, book)
+    lines = numbered.select(
+        pl.col("bucket").alias("line"), pl.col("inner").alias("charge"), pl.col("value").alias("quantity")
+    )
+    priced = numbered.join(price(lines, inner).rename({"line": "bucket"}), on="bucket", how="left")
+    amount, least = pl.col("amount"), pl.col("commitment")
+    over = least + (amount - least) * pl.col("overage_factor")
+    due = (
+        pl.when(amount.is_null() | least.is_null())
+        .then(amount)
+        .when(amount >= least)
+        .then(over)
+        .when("true_up")
+        .then(least)
+        .otherwise(amount)
+    )
+    return (
+        priced.with_columns(due.alias("due"))
+        .group_by("line")
+        .agg(pl.when(pl.col("due").null_count() == 0).then(pl.col("due").sum()).alias("amount"))
+    )
+
+
+def _with_terms(placed: pl.DataFrame, book: ChargeBook) -> tuple[pl.DataFrame, ChargeBook]:
+    """Number the buckets and choose each one's terms; ``inner`` indexes the returned book of inner prices."""
+    pricings: list[tuple[ChargePricing, str, str]] = []
+    parts = []
+    for charge in placed["charge"].unique(maintain_order=True):
+        document = book.buckets[charge]
+        rest = placed.filter(pl.col("charge") == charge)
+        for window, price, commitment, overage, true_up in _windows(document):
+            mine = rest.filter(window)
+            rest = rest.filter(~window)
+            parts.append(
+                mine.with_columns(
+                    pl.lit(len(pricings), pl.UInt32).alias("inner"),
+                    pl.lit(commitment, EXACT).alias("commitment"),
+                    pl.lit(overage, EXACT).alias("overage_factor"),
+                    pl.lit(true_up).alias("true_up"),
+                )
+            )
+            pricings.append((ChargePricing(price=price), "half_up", "line"))
+    return pl.concat(parts).with_row_index("bucket"), type(book).build(pricings)
+
+
+def _windows(document: Bucketed) -> list[tuple[pl.Expr, UnitPrice, Decimal | None, Decimal, bool]]:
+    """Condition on a bucket's minute and the terms that hold there; the charge's own terms come last."""
+    found = []
+    for window in document.time_of_day:
+        start, end = _minute(window.from_), _minute(window.to)
+        minute = pl.col("minute")
+        inside = (
+            minute.is_between(start, end, closed="left") if start < end else (minute >= start) | (minute < end)
+        )
+        found.append(
+            (
+                inside.fill_null(value=False),
+                window.price or document.price,
+                window.commitment,
+                window.overage_factor,
+                window.true_up,
+            )
+        )
+    everywhere = pl.lit(value=True)
+    return [*found, (everywhere, document.price, document.commitment, document.overage_factor, document.true_up)]
+
+
+def _minute(text: str) -> int:
+    hours, minutes = text.split(":")
+    return int(hours) * 60 + int(minutes)

@@ -1,0 +1,260 @@
+"""``rate()``: priced lines from quantities, for all tenants and subscriptions at once.
+
+One chain for every model (billing.md): convert -> round -> minus included -> price -> discount -> maximum -> minimum ->
+round. With something billed before, the line is the difference: A(before + now) - booked, of either sign.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from valueverse.formula import compile_amount
+from valueverse.money import EXACT
+from valueverse.rating.buckets import bucketed
+from valueverse.rating.capacity import capacity
+from valueverse.rating.chain import adjusted, after_included, converted, rounded
+from valueverse.rating.percentage import percentage
+from valueverse.rating.tiered import ZERO, graduated, graduated_by_events, started_blocks, volume
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from valueverse.rating.book import ChargeBook
+
+TIERS = pl.Schema(
+    {
+        "line": pl.UInt32,
+        "tier": pl.Int32,
+        "from": EXACT,
+        "to": EXACT,
+        "quantity": EXACT,
+        "unit": EXACT,
+        "flat": EXACT,
+        "amount": EXACT,
+    }
+)
+AMOUNTS = pl.Schema({"line": pl.UInt32, "amount": EXACT})
+EVENTS = pl.Schema({"line": pl.UInt32, "value": EXACT, "prorated": EXACT, "amount": EXACT, "dimensions": pl.String})
+QUANTITIES = pl.Schema({"line": pl.UInt32, "meter": pl.String, "quantity": EXACT})
+BUCKETS = pl.Schema({"line": pl.UInt32, "quantity": EXACT, "minute": pl.Int32})
+
+_DEFAULTS = {
+    "prorated_quantity": pl.lit(None, EXACT),
+    "used_days": pl.lit(None, pl.Int32),
+    "full_days": pl.lit(None, pl.Int32),
+    "final": pl.lit(value=True),
+    "billed_quantity": ZERO,
+    "billed_amount": ZERO,
+    "decimals": pl.lit(2, pl.Int8),
+}
+
+
+@dataclass(frozen=True)
+class Rated:
+    """Priced lines.
+
+    Attributes:
+        lines: line, quantity (converted and rounded, before included), amount (precise), amount_rounded, problem
+            (null, or ``out_of_range`` / ``no_cell``: then the amounts are null and nothing may be billed).
+        tiers: the walk through the tiers of every line that has some (TIERS).
+    """
+
+    lines: pl.DataFrame
+    tiers: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Detail:
+    """What some models need beside a line's quantity; a part that is absent is empty.
+
+    Attributes:
+        events: line, value, prorated?, amount? (dynamic), dimensions? (matrix), in time order within a line.
+        quantities: line, meter, quantity (capacity).
+        buckets: line, quantity, minute (local minute of the day, or null), one row per bucket (bucketed).
+    """
+
+    events: pl.DataFrame = field(default_factory=EVENTS.to_frame)
+    quantities: pl.DataFrame = field(default_factory=QUANTITIES.to_frame)
+    buckets: pl.DataFrame = field(default_factory=BUCKETS.to_frame)
+
+
+def rate(lines: pl.DataFrame, book: ChargeBook, detail: Detail | None = None) -> Rated:
+    """Price every line.
+
+    Args:
+        lines: line (UInt32), charge (index in the book), quantity (EXACT, raw metered units), and where they apply:
+            prorated_quantity, used_days, full_days (a partial period), final (false: no minimum yet), billed_quantity,
+            billed_amount (booked so far for this charge and period), decimals (of the currency).
+        book: the charges' prices.
+        detail: events, capacity quantities and buckets of the lines that need them.
+    """
+    detail = detail or Detail()
+    absent = [value.alias(name) for name, value in _DEFAULTS.items() if name not in lines.columns]
+    asked = lines.select("line", "charge", "quantity", *(name for name in _DEFAULTS if name in lines.columns))
+    open_lines = _units(asked.with_columns(absent).join(book.charges, on="charge", how="left"))
+    amounts, tiers = _priced(open_lines, book, detail)
+    tiers = _tier_level(tiers, open_lines)
+    by_tier = tiers.group_by("line").agg(
+        pl.when(pl.col("amount").null_count() == 0).then(pl.col("amount").sum()).alias("amount")
+    )
+    found = pl.concat([amounts.select(AMOUNTS.names()).cast(dict(AMOUNTS)), by_tier.cast(dict(AMOUNTS))])
+    chained = open_lines.join(found, on="line", how="left").with_columns(adjusted(pl.col("amount")).alias("whole"))
+    shown = chained.with_columns(rounded(chained, "whole").alias("whole_rounded")).select(
+        "line",
+        (pl.col("converted") - converted(pl.col("billed_quantity"))).alias("quantity"),
+        (pl.col("whole") - pl.col("billed_amount")).alias("amount"),
+        (pl.col("whole_rounded") - pl.col("billed_amount")).alias("amount_rounded"),
+        _problem().alias("problem"),
+    )
+    return Rated(shown.sort("line"), tiers.sort("line", "tier"))
+
+
+def _problem() -> pl.Expr:
+    missing_cell = (pl.col("model") == "matrix") & pl.col("converted").is_not_null() & pl.col("amount").is_null()
+    return (
+        pl.when(missing_cell).then(pl.lit("no_cell")).when(pl.col("whole").is_null()).then(pl.lit("out_of_range"))
+    )
+
+
+def _units(lines: pl.DataFrame) -> pl.DataFrame:
+    """Add converted, units (after included; what prices see), priced (prorated units) and share (priced / units)."""
+    total = lines.with_columns((pl.col("quantity") + pl.col("billed_quantity")).alias("total"))
+    unit = total.with_columns(
+        converted(pl.col("total")).alias("converted"), converted(pl.col("prorated_quantity")).alias("prorated")
+    ).with_columns(pl.max_horizontal(pl.max_horizontal("converted", ZERO) - pl.col("included"), ZERO).alias("units"))
+    known = unit.with_columns(pl.when(pl.col("converted").is_not_null()).then("units").alias("units"))
+    return known.with_columns(
+        pl.coalesce("prorated", "units").alias("priced"),
+        pl.when(pl.col("prorated").is_not_null() & (pl.col("units") > 0))
+        .then(pl.col("prorated") / pl.col("units"))
+        .alias("share"),
+        pl.col("units").alias("top"),
+    )
+
+
+def _tier_level(tiers: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    """Round each tier's amount where the policy says so (level ``tier``)."""
+    if "tier" not in lines["rounding_level"].unique():
+        return tiers
+    policies = tiers.join(lines.select("line", "rounding_mode", "rounding_level", "decimals"), on="line")
+    by_tier = pl.col("rounding_level") == "tier"
+    return policies.with_columns(
+        pl.when(by_tier).then(rounded(policies, "amount")).otherwise("amount").alias("amount")
+    ).select(tiers.columns)
+
+
+def _of(lines: pl.DataFrame, model: str) -> pl.DataFrame:
+    return lines.filter(pl.col("model") == model)
+
+
+def _priced(lines: pl.DataFrame, book: ChargeBook, detail: Detail) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Amounts of the lines without tiers, and the tiers of those with."""
+    amounts, tiers = [AMOUNTS.to_frame()], [TIERS.to_frame()]
+    units, unit = pl.col("units"), pl.col("unit")
+    simple: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
+        "standard": lambda rows: rows.select("line", (pl.col("priced") * unit).alias("amount")),
+        "package": _package,
+        "percentage": lambda rows: _percentage(rows, detail.events),
+        "dynamic": lambda rows: _dynamic(rows, detail.events),
+        "matrix": lambda rows: _matrix(rows, detail.events, book),
+        "capacity": lambda rows: capacity(rows, detail.quantities, book),
+        "formula": lambda rows: _formula(rows, book, units),
+        "bucketed": lambda rows: bucketed(rows, detail.buckets, book, _bucket_amounts),
+    }
+    for model in lines["model"].unique(maintain_order=True):
+        rows = _of(lines, model)
+        if model in simple:
+            amounts.append(simple[model](rows).select("line", pl.col("amount").cast(EXACT)))
+        elif model == "volume":
+            tiers.append(volume(rows, book).select(TIERS.names()))
+        elif model in {"graduated", "graduated_percentage"}:
+            tiers += [part.select(TIERS.names()) for part in _graduated(rows, detail.events, book)]
+    return pl.concat(amounts), pl.concat(tiers)
+
+
+def _graduated(rows: pl.DataFrame, events: pl.DataFrame, book: ChargeBook) -> list[pl.DataFrame]:
+    prorated = events.filter(pl.col("prorated").is_not_null())
+    if prorated.is_empty():
+        return [graduated(rows, book)]
+    walked = prorated.join(rows.select("line", "divide_by", "multiply_by", "convert_round"), on="line").with_columns(
+        converted(pl.col("value")).alias("value"), converted(pl.col("prorated")).alias("prorated")
+    )
+    placed = walked.with_columns(
+        (pl.col("value").cum_sum().over("line").cast(EXACT) - pl.col("value")).alias("before")
+    )
+    # Flats are due by the highest level reached, also where later events brought the level down again.
+    tops = placed.group_by("line").agg((pl.col("before") + pl.col("value")).max().alias("highest"))
+    by_events = rows.join(tops, on="line").with_columns(pl.max_horizontal("top", "highest").alias("top"))
+    whole = rows.join(tops, on="line", how="anti")
+    return [graduated(whole, book), graduated_by_events(by_events, placed, book)]
+
+
+def _package(rows: pl.DataFrame) -> pl.DataFrame:
+    paid = pl.max_horizontal(pl.col("units") - pl.col("free"), ZERO)
+    started = started_blocks(paid, pl.col("size"))
+    whole = pl.when(started * pl.col("size") > paid).then(started - 1).otherwise(started)
+    blocks = pl.when(pl.col("package_round") == "down").then(whole).otherwise(started)
+    known = pl.when(pl.col("units").is_not_null()).then(blocks * pl.col("package_amount"))
+    return rows.select("line", known.alias("amount"))
+
+
+def _percentage(rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
+    """Amounts of percentage lines; a quantity without events is one event, no quantity none."""
+    own = events.join(rows.select("line"), on="line", how="semi").select("line", "value")
+    alone = rows.join(own, on="line", how="anti").filter(pl.col("total") != 0)
+    terms = (
+        "divide_by", "multiply_by", "convert_round", "included", "rate", "fixed", "free_events", "free_amount",
+        "min_per_event", "max_per_event",
+    )  # fmt: skip
+    every = pl.concat([own, alone.select("line", pl.col("total").alias("value"))])
+    joined = every.join(rows.select("line", *terms), on="line", maintain_order="left")
+    paid = percentage(after_included(joined.with_columns(converted(pl.col("value")).alias("value"))))
+    silent = rows.join(every, on="line", how="anti").select("line", ZERO.alias("amount"))
+    return pl.concat([paid, silent])
+
+
+def _dynamic(rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
+    carried = events.filter(pl.col("amount").is_not_null()).group_by("line").agg(pl.col("amount").sum().alias("carried"))
+    joined = rows.join(carried, on="line", how="left")
+    by_multiplier = pl.col("priced") * pl.col("unit")
+    return joined.select(
+        "line",
+        pl.when(pl.col("unit").is_not_null()).then(by_multiplier).otherwise(pl.col("carried").fill_null(0)).alias("amount"),
+    )
+
+
+def _matrix(rows: pl.DataFrame, events: pl.DataFrame, book: ChargeBook) -> pl.DataFrame:
+    own = events.join(rows.select("line"), on="line", how="semi").select("line", "dimensions", "value")
+    alone = rows.join(own, on="line", how="anti").select(
+        "line", pl.lit("").alias("dimensions"), pl.col("total").alias("value")
+    )
+    terms = ("charge", "divide_by", "multiply_by", "convert_round", "included", pl.col("unit").alias("default_unit"))
+    parts = after_included(
+        pl.concat([own, alone])
+        .join(rows.select("line", *terms), on="line", maintain_order="left")
+        .with_columns(converted(pl.col("value")).alias("value"))
+    ).join(book.cells, on=["charge", "dimensions"], how="left")
+    amount = pl.col("value") * pl.coalesce("unit", "default_unit")
+    unpriced = amount.is_null() & (pl.col("value") != 0)
+    return (
+        parts.with_columns(amount.alias("amount"), unpriced.alias("unpriced"))
+        .group_by("line")
+        .agg(pl.when(~pl.col("unpriced").any()).then(pl.col("amount").sum()).alias("amount"))
+    )
+
+
+def _formula(rows: pl.DataFrame, book: ChargeBook, units: pl.Expr) -> pl.DataFrame:
+    parts = [AMOUNTS.to_frame()]
+    for text in sorted({book.formulas[charge] for charge in rows["charge"].unique()}):
+        mine = rows.filter(pl.col("charge").is_in([key for key, formula in book.formulas.items() if formula == text]))
+        amount = compile_amount(text, {"quantity": units})
+        parts.append(mine.select("line", amount.cast(EXACT).alias("amount")))
+    return pl.concat(parts)
+
+
+def _bucket_amounts(lines: pl.DataFrame, book: ChargeBook) -> pl.DataFrame:
+    """Precise amounts of buckets: the inner prices alone, without a chain around them."""
+    return rate(lines, book).lines.select("line", "amount")

@@ -1,0 +1,118 @@
+"""``graduated``, ``volume`` and ``graduated_percentage``.
+
+``up_to`` is inclusive on decimals: 10.5 lies in the tier after 10. A tier's ``flat`` is due when the tier is entered, the
+first tier's also at zero usage unless ``bill_flat_at_zero`` is false; it is never prorated. With ``per``, ``unit`` is the
+price of one started block, counted from the tier's lower bound (volume: from 0). ``cap`` bounds what one tier can cost.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from valueverse.money import EXACT
+
+if TYPE_CHECKING:
+    from valueverse.rating.book import ChargeBook
+
+ZERO = pl.lit(0).cast(EXACT)
+ONE = pl.lit(1).cast(EXACT)
+_NEEDED = ("line", "charge", "units", "priced", "share", "top", "bill_flat_at_zero")
+_MOST_BLOCKS = pl.lit(10**12).cast(EXACT)
+
+
+def started_blocks(units: pl.Expr, size: pl.Expr) -> pl.Expr:
+    """Blocks of ``size`` that ``units`` start: the ceiling of the exact quotient; null beyond 10^12 blocks.
+
+    The quotient is rounded at 18 decimals; the product tells whether that rounding hid a started block, or made one.
+    """
+    safe = pl.when(units.abs() < _MOST_BLOCKS * pl.min_horizontal(size, ONE)).then(units)
+    blocks = (safe / size).ceil()
+    return (
+        pl.when(blocks * size < safe)
+        .then(blocks + ONE)
+        .when((blocks - ONE) * size >= safe)
+        .then(blocks - ONE)
+        .otherwise(blocks)
+    )
+
+
+def _amount(in_tier: pl.Expr, entered: pl.Expr) -> pl.Expr:
+    blocks = started_blocks(in_tier, pl.col("per"))
+    priced = pl.when(pl.col("per").is_null()).then(in_tier * pl.col("unit")).otherwise(blocks * pl.col("unit"))
+    full = priced + pl.when(entered).then(pl.col("flat")).otherwise(ZERO)
+    return pl.when(full > pl.col("cap")).then("cap").otherwise(full)
+
+
+def graduated(lines: pl.DataFrame, book: ChargeBook) -> pl.DataFrame:
+    """One row per line and tier entered.
+
+    Args:
+        lines: line, charge, units (chooses tiers), top (highest level reached, for flats), share (priced / units, or
+            null: all of it), bill_flat_at_zero.
+
+    Returns:
+        line, tier, from, to, quantity, unit, flat, amount.
+    """
+    walked = lines.select(_NEEDED).join(book.tiers, on="charge").filter((pl.col("top") > pl.col("lower")) | (pl.col("tier") == 0))
+    inside = pl.max_horizontal(pl.min_horizontal("units", "upper") - pl.col("lower"), ZERO)
+    entered = (pl.col("top") > pl.col("lower")) | ((pl.col("tier") == 0) & pl.col("bill_flat_at_zero"))
+    in_tier = pl.when(pl.col("share").is_null()).then(inside).otherwise(inside * pl.col("share"))
+    return _shown(walked, in_tier, entered)
+
+
+def graduated_by_events(lines: pl.DataFrame, events: pl.DataFrame, book: ChargeBook) -> pl.DataFrame:
+    """``graduated`` where each event's ``prorated`` part is split over the tiers as its ``value`` is.
+
+    Args:
+        lines: as for ``graduated``.
+        events: line, value, prorated, before (running total before the event), in time order within a line. A negative
+            value unwinds from the top.
+    """
+    low = pl.min_horizontal("before", pl.col("before") + pl.col("value"))
+    high = pl.max_horizontal("before", pl.col("before") + pl.col("value"))
+    overlap = pl.max_horizontal(
+        pl.min_horizontal("high", "upper") - pl.max_horizontal("low", "lower"), ZERO
+    )
+    parts = (
+        events.with_columns(low.alias("low"), high.alias("high"))
+        .join(lines.select("line", "charge"), on="line")
+        .join(book.tiers.select("charge", "tier", "lower", "upper"), on="charge")
+        .with_columns(overlap.alias("overlap"))
+        .filter(pl.col("overlap") > 0)
+        .group_by("line", "tier")
+        .agg((pl.col("overlap") * pl.col("prorated") / pl.col("value").abs()).sum().alias("in_tier"))
+    )
+    walked = (
+        lines.select(_NEEDED)
+        .join(book.tiers, on="charge")
+        .filter((pl.col("top") > pl.col("lower")) | (pl.col("tier") == 0))
+        .join(parts, on=["line", "tier"], how="left")
+        .with_columns(pl.col("in_tier").fill_null(0).cast(EXACT))
+    )
+    entered = (pl.col("top") > pl.col("lower")) | ((pl.col("tier") == 0) & pl.col("bill_flat_at_zero"))
+    return _shown(walked, pl.col("in_tier"), entered)
+
+
+def volume(lines: pl.DataFrame, book: ChargeBook) -> pl.DataFrame:
+    """One row per line: the tier that ``units`` fall into prices ``priced`` units. Columns as for ``graduated``."""
+    chosen = lines.select(_NEEDED).join(book.tiers, on="charge").filter(
+        ((pl.col("units") > pl.col("lower")) | (pl.col("tier") == 0))
+        & (pl.col("upper").is_null() | (pl.col("units") <= pl.col("upper")))
+    )
+    entered = (pl.col("units") > 0) | pl.col("bill_flat_at_zero")
+    return _shown(chosen, pl.col("priced"), entered)
+
+
+def _shown(rows: pl.DataFrame, in_tier: pl.Expr, entered: pl.Expr) -> pl.DataFrame:
+    return rows.with_columns(in_tier.alias("in_tier")).select(
+        "line",
+        "tier",
+        pl.col("lower").alias("from"),
+        pl.col("upper").alias("to"),
+        pl.col("in_tier").alias("quantity"),
+        "unit",
+        pl.when(entered).then(pl.col("flat")).otherwise(ZERO).alias("flat"),
+        _amount(pl.col("in_tier"), entered).alias("amount"),
+    )
