@@ -56,7 +56,7 @@ def catch_up(instance: dg.DagsterInstance, tell: Callable[[Step], None], until: 
     Raises:
         StepFailedError: a run failed; later stages wait for the next time.
     """
-    _forget_killed_runs(instance)
+    end_killed_runs(instance)
     last = STAGES.index(until)
     _run(instance, tell, "ingestion")
     if last >= 1:
@@ -107,7 +107,7 @@ def _reason(failures: list[dg.DagsterEvent]) -> str:
     return failures[0].message or "" if failures else ""
 
 
-def _forget_killed_runs(instance: dg.DagsterInstance) -> None:
+def end_killed_runs(instance: dg.DagsterInstance) -> None:
     """Fail the runs of an earlier catch-up that was killed, so that their places in the pools come free.
 
     The caller holds the lock of catch-ups: an unfinished run of ours has no process any more.

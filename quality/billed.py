@@ -79,7 +79,8 @@ BILLED: dict[str, LiteralString] = {
             catalog_hash,
             effective_at::text as valid_from,
             coalesce(
-                lead(effective_at) over (partition by tenant_id order by effective_at), 'infinity'::timestamptz
+                lead(effective_at) over (partition by tenant_id order by effective_at),
+                    'infinity'::timestamptz
             )::text as valid_to,
             document::text as document
         from billing.catalog

@@ -16,8 +16,7 @@ from valueverse.platform.warehouse import connect
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    from great_expectations.data_context import EphemeralDataContext
+    from typing import LiteralString
 
     from quality.period import Month
     from valueverse.platform.settings import Settings
@@ -25,29 +24,32 @@ if TYPE_CHECKING:
 FINDINGS = {"tenant": pl.String, "rule": pl.String, "rows": pl.Int64, "example": pl.String}
 """One row per tenant and rule that it breaks. A null tenant: the rule could not be judged at all."""
 
-# Where a month is cut. An invoice lies in the month of its tenant's calendar in which its period closes (it may end with
-# the month's last instant); one made at a subscription's start lies in the month of that start. A time zone nobody
-# knows is a finding of its own and must not stop the query.
-_ZONE = (
+# Where a month is cut. An invoice lies in the month of its tenant's calendar in which its period closes (it
+# may end with the month's last instant); one made at a subscription's start lies in the month of that start.
+# A time zone nobody knows is a finding of its own and must not stop the query.
+_ZONE: LiteralString = (
     "case when exists (select from pg_timezone_names as zones where zones.name = owner.timezone) "
     "then owner.timezone else 'UTC' end"
 )
-_CUTS = {
+_CUTS: dict[str, LiteralString] = {
     "tenant": "true",
     "day": "{table}.day >= {first}::date and {table}.day < {after}::date",
     "period": "{table}.period = {period}",
     "closing": (
         "exists (select from billing.invoice as closing left join billing.tenant as owner "
         "on closing.tenant_id = owner.tenant_id cross join lateral "
-        f"(select {{first}}::timestamp at time zone {_ZONE} as first, {{after}}::timestamp at time zone {_ZONE} as after) "
-        "as month where closing.tenant_id = {table}.tenant_id and closing.invoice_id = {table}.invoice_id and "
-        "case closing.purpose when 'start' then closing.period_from >= month.first and closing.period_from < month.after "
+        f"(select {{first}}::timestamp at time zone {_ZONE} as first, {{after}}::timestamp at time zone "
+        f"{_ZONE} as after) "
+        "as month where closing.tenant_id = {table}.tenant_id and closing.invoice_id = {table}.invoice_id "
+        "and "
+        "case closing.purpose when 'start' then closing.period_from >= month.first and closing.period_from "
+        "< month.after "
         "else closing.period_to > month.first and closing.period_to <= month.after end)"
     ),
 }
 
 # An orphan line has no invoice whose period could be looked at: it belongs to every month.
-_ORPHANS = (
+_ORPHANS: LiteralString = (
     " or not exists (select from billing.invoice as parent where parent.tenant_id = {table}.tenant_id "
     "and parent.invoice_id = {table}.invoice_id)"
 )
@@ -58,10 +60,12 @@ class Judgement:
     """What the suites found, and the context that can render it."""
 
     findings: pl.DataFrame
-    context: EphemeralDataContext
+    context: Any
 
 
-def judge(settings: Settings, month: Month, tenants: Sequence[str] | None, docs: Path | None = None) -> Judgement:
+def judge(
+    settings: Settings, month: Month, tenants: Sequence[str] | None, docs: Path | None = None
+) -> Judgement:
     """Validate every suite on the month's rows of ``tenants`` (None: of all).
 
     Args:
@@ -120,22 +124,27 @@ def _expectation(gx: Any, rule: Rule) -> Any:
 def _per_tenant(rule: Rule) -> str:
     # The results keep 200 rows at most, so they hold a row per tenant and not one per broken row.
     return (
-        "select cast(broken.tenant_id as text) as tenant_id, count(*) as broken_rows, min(broken.example) as example "
-        f"from ({rule.query}) as broken group by broken.tenant_id order by 1"  # noqa: S608 - a query of this package
+        "select cast(broken.tenant_id as text) as tenant_id, count(*) as broken_rows, min(broken.example) "
+        "as example "
+        f"from ({rule.query}) as broken group by broken.tenant_id order by 1"
     )
 
 
-def _batch(connection: psycopg.Connection[Any], table: str, month: Month, tenants: Sequence[str] | None) -> str:
+def _batch(
+    connection: psycopg.Connection[Any], table: str, month: Month, tenants: Sequence[str] | None
+) -> str:
     cut = _CUTS[SCOPES[table]] + (_ORPHANS if table == "invoice_line" else "")
-    condition = sql.SQL(cut).format(  # type: ignore[arg-type]  # a literal of this module
+    condition = sql.SQL(cut).format(
         table=sql.Identifier(table),
         first=sql.Literal(month.first.isoformat()),
         after=sql.Literal(month.after.isoformat()),
         period=sql.Literal(month.key),
     )
-    chosen = sql.SQL("true")
+    chosen: sql.Composable = sql.SQL("true")
     if tenants is not None:
-        chosen = sql.SQL("{}.tenant_id = any ({}::text[])").format(sql.Identifier(table), sql.Literal(list(tenants)))
+        chosen = sql.SQL("{}.tenant_id = any ({}::text[])").format(
+            sql.Identifier(table), sql.Literal(list(tenants))
+        )
     query = sql.SQL("select {table}.* from billing.{table} as {table} where {chosen} and ({condition})")
     return query.format(table=sql.Identifier(table), chosen=chosen, condition=condition).as_string(connection)
 
@@ -146,7 +155,11 @@ def _findings(connection: psycopg.Connection[Any], result: Any, batch: str) -> l
     if result.success:
         return []
     rows = (result.result.get("details") or {}).get("unexpected_rows")
-    if result.exception_info.get("raised_exception") or rows is None or not result.result.get("observed_value"):
+    if (
+        result.exception_info.get("raised_exception")
+        or rows is None
+        or not result.result.get("observed_value")
+    ):
         return [{"tenant": None, "rule": rule, "rows": None, "example": "the check could not run"}]
     if len(rows) < int(result.result["observed_value"]):
         query = configuration.kwargs["unexpected_rows_query"].format(batch=f"({batch})")

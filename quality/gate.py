@@ -31,8 +31,9 @@ def decide_release(
 ) -> pl.DataFrame:
     """Judge the month of each tenant and write the decisions to ``billing.release``.
 
-    A tenant that breaks a rule is ``held`` and the reason names the rule, how many rows break it and one of them; a
-    rule that could not be judged holds every tenant. All others are ``released``. dbt publishes released months only.
+    A tenant that breaks a rule is ``held`` and the reason names the rule, how many rows break it and one of
+    them; a rule that could not be judged holds every tenant. All others are ``released``. dbt publishes
+    released months only.
 
     Args:
         settings: Where Postgres is.
@@ -68,15 +69,19 @@ def decisions_of(tenants: Sequence[str], findings: pl.DataFrame) -> pl.DataFrame
         .with_columns(sentence=pl.col("rule").replace(_SENTENCES))
         .with_columns(
             text=pl.when(pl.col("rows").is_null())
-            .then(pl.format("{}: {} (\"{}\")", "rule", "example", "sentence"))
-            .otherwise(pl.format("{}: {} row(s) break \"{}\", such as {}", "rule", "rows", "sentence", "example"))
+            .then(pl.format('{}: {} ("{}")', "rule", "example", "sentence"))
+            .otherwise(
+                pl.format('{}: {} row(s) break "{}", such as {}', "rule", "rows", "sentence", "example")
+            )
         )
         .group_by("tenant")
         .agg(pl.col("text").sort().str.join("; ").alias("reason"))
     )
     return (
         everyone.join(reasons, on="tenant", how="left")
-        .with_columns(status=pl.when(pl.col("reason").is_null()).then(pl.lit("released")).otherwise(pl.lit("held")))
+        .with_columns(
+            status=pl.when(pl.col("reason").is_null()).then(pl.lit("released")).otherwise(pl.lit("held"))
+        )
         .select("tenant", "status", "reason")
         .sort("tenant")
     )
@@ -84,7 +89,10 @@ def decisions_of(tenants: Sequence[str], findings: pl.DataFrame) -> pl.DataFrame
 
 def _write(settings: Settings, month: Month, decisions: pl.DataFrame, run_id: str) -> None:
     moment = datetime.now(UTC)
-    rows = [(tenant, month.key, status, reason, run_id, moment) for tenant, status, reason in decisions.iter_rows()]
+    rows = [
+        (tenant, month.key, status, reason, run_id, moment)
+        for tenant, status, reason in decisions.iter_rows()
+    ]
     with connect(settings, "builder") as connection, connection.cursor() as cursor:
         cursor.executemany(
             "insert into billing.release (tenant_id, period, status, reason, run_id, decided_at) "

@@ -1,49 +1,63 @@
-"""DuckDB's own reading of the lake: usage totals and line amounts in SQL, in whole units of 10^-18, without a float.
+"""DuckDB's own reading of the lake: usage totals and line amounts in SQL, in whole units of 10^-18, without
+    a float.
 
-DuckDB divides decimals as doubles, so decimals are taken as integers of 128 bits (``units``) and multiplied and divided
+DuckDB divides decimals as doubles, so decimals are taken as integers of 128 bits (``units``) and multiplied
+    and divided
 as such; both operations round half away from zero at 18 decimals, as the billing rules say.
 """
 
 from __future__ import annotations
 
+# A macro pastes its arguments wherever they stand, so nested ones would grow without bound: each takes its
+# arguments once, into a struct, and works on that.
 MACROS = """
-create macro units(number) as cast(replace(cast(cast(number as decimal(38, 18)) as varchar), '.', '') as hugeint);
+create macro units(number) as cast(replace(cast(cast(number as decimal(38, 18)) as varchar), '.', '') as
+    hugeint);
 
-create macro halves(number) as {
-    'high': cast(abs(number) as hugeint) // 1000000000, 'low': cast(abs(number) as hugeint) % 1000000000
-};
+create macro times(a, b) as list_transform(
+    list_transform([{'a': cast(a as hugeint), 'b': cast(b as hugeint)}], lambda p: {
+        'sign': cast(sign(p.a) * sign(p.b) as hugeint),
+        'ah': abs(p.a) // 1000000000, 'al': abs(p.a) % 1000000000,
+        'bh': abs(p.b) // 1000000000, 'bl': abs(p.b) % 1000000000
+    }),
+    lambda h: h.sign * (
+        h.ah * h.bh + (h.ah * h.bl + h.al * h.bh) // 1000000000
+        + (
+            ((h.ah * h.bl + h.al * h.bh) % 1000000000) * 1000000000 + h.al * h.bl + 500000000000000000
+        ) // 1000000000000000000
+    )
+)[1];
 
-create macro join_halves(a, b) as
-    a.high * b.high + (a.high * b.low + a.low * b.high) // 1000000000
-    + (
-        ((a.high * b.low + a.low * b.high) % 1000000000) * 1000000000 + a.low * b.low + 500000000000000000
-    ) // 1000000000000000000;
+create macro over(a, b) as list_transform(
+    list_transform(
+        list_transform([{'a': cast(a as hugeint), 'b': cast(b as hugeint)}], lambda p: {
+            'sign': cast(sign(p.a) * sign(p.b) as hugeint),
+            'b': abs(p.b), 'whole': abs(p.a) // abs(p.b), 'rest': (abs(p.a) % abs(p.b)) * 1000000000
+        }),
+        lambda d: {
+            'sign': d.sign, 'b': d.b, 'part': d.whole * 1000000000 + d.rest // d.b, 'rest': (d.rest % d.b) *
+            1000000000
+        }
+    ),
+    lambda d: d.sign * (
+        d.part * 1000000000 + d.rest // d.b + case when 2 * (d.rest % d.b) >= d.b then 1 else 0 end
+    )
+)[1];
 
-create macro times(a, b) as cast(sign(a) * sign(b) as hugeint) * join_halves(halves(a), halves(b));
-
-create macro long_division(a, b) as
-    (a // b) * 1000000000000000000
-    + (((a % b) * 1000000000) // b) * 1000000000
-    + (((((a % b) * 1000000000) % b) * 1000000000) // b)
-    + case when 2 * (((((a % b) * 1000000000) % b) * 1000000000) % b) >= b then 1 else 0 end;
-
-create macro over(a, b) as
-    cast(sign(a) * sign(b) as hugeint) * long_division(cast(abs(a) as hugeint), cast(abs(b) as hugeint));
-
-create macro floor_units(a) as
-    case when a >= 0 then (a // 1000000000000000000) else -((-a + 999999999999999999) // 1000000000000000000) end
-    * 1000000000000000000;
-
-create macro to_whole(a, mode) as case mode
-    when 'up' then -floor_units(-a)
-    when 'down' then floor_units(a)
-    when 'half_up' then cast(sign(a) as hugeint) * floor_units(cast(abs(a) as hugeint) + 500000000000000000)
-    else a
-end;
+create macro to_whole(number, way) as list_transform(
+    [{'a': cast(number as hugeint), 'way': way, 'one': 1000000000000000000::hugeint}],
+    lambda r: case
+        when r.way = 'up' and r.a > 0 then ((r.a + r.one - 1) // r.one) * r.one
+        when r.way = 'half_up' then cast(sign(r.a) as hugeint) * ((abs(r.a) + r.one // 2) // r.one) * r.one
+        when r.way = 'down' and r.a < 0 then -((-r.a + r.one - 1) // r.one) * r.one
+        when r.way in ('up', 'down') then (r.a // r.one) * r.one
+        else r.a
+    end
+)[1];
 """
 
-# Which versions of which usage events were known when. An amendment waits for its original, hides it once both are
-# there, and is hidden by the next amendment of the same original.
+# Which versions of which usage events were known when. An amendment waits for its original, hides it once
+# both are there, and is hidden by the next amendment of the same original.
 VERSIONS = """
 create view versions as
 with
@@ -88,7 +102,8 @@ select
     event.data,
     greatest(event.received_at, coalesce(original.received_at, event.received_at)) as known_from,
     least(
-        coalesce(amended.replaced_at, 'infinity'::timestamptz), coalesce(event.next_amendment_at, 'infinity'::timestamptz)
+        coalesce(amended.replaced_at, 'infinity'::timestamptz), coalesce(event.next_amendment_at,
+            'infinity'::timestamptz)
     ) as known_until
 from placed as event
 left join amendments as amended
@@ -102,9 +117,10 @@ where
     and (event.replaces is null or original.id is not null);
 """
 
-# Instants come as text; a plan that changed within the subscription's life leaves open which plan priced a line.
+# Instants come as text; a plan that changed within the subscription's life leaves open which plan priced a
+# line.
 LINES = """
-create view lines as
+create table lines as
 select
     booked.* replace (
         booked.service_from::timestamptz as service_from,
@@ -119,17 +135,19 @@ select
 from booked_lines as booked;
 
 create view holders as
-select holding.* replace (holding.started_at::timestamptz as started_at, holding.ended_at::timestamptz as ended_at)
+select holding.* replace (holding.started_at::timestamptz as started_at, holding.ended_at::timestamptz as
+    ended_at)
 from holding_subscriptions as holding;
 
 create view catalogs as
-select published.* replace (published.valid_from::timestamptz as valid_from, published.valid_to::timestamptz as valid_to)
+select published.* replace (published.valid_from::timestamptz as valid_from, published.valid_to::timestamptz
+    as valid_to)
 from published_catalogs as published;
 """
 
 # One row per line and plan that may have priced it: several only when the subscription has changed its plan.
 LINE_EVENTS = """
-create view line_events as
+create table line_events as
 select
     line.line_id,
     term.plan,
@@ -184,12 +202,13 @@ where
     )) = 0)) = 0
     and len(list_filter(
         term.splits,
-        lambda s: json_extract_string(event.data, s.path) is distinct from json_extract_string(line.dimensions, s.path)
+        lambda s: json_extract_string(event.data, s.path) is distinct from
+            json_extract_string(line.dimensions, s.path)
     )) = 0;
 """
 
 QUANTITIES = """
-create view quantities as
+create table quantities as
 with
 
 counted as (
@@ -222,7 +241,8 @@ aggregated as (
 ),
 
 held as (
-    select line_id, plan, version, value, last(operation order by time, received_at, id) as operation, count(*) as events
+    select line_id, plan, version, value, last(operation order by time, received_at, id) as operation,
+        count(*) as events
     from line_events
     where aggregation = 'unique_count' and value is not null and operation in ('add', 'remove')
     group by line_id, plan, version, value
@@ -247,7 +267,7 @@ select * from unique_values;
 """
 
 PRICED = """
-create view priced as
+create table priced as
 with
 
 converted as (
@@ -258,9 +278,11 @@ converted as (
         to_whole(
             case
                 when term.divide_by is not null
-                    then over(greatest(coalesce(quantity.quantity, 0::hugeint), 0::hugeint), units(term.divide_by))
+                    then over(greatest(coalesce(quantity.quantity, 0::hugeint), 0::hugeint),
+                        units(term.divide_by))
                 when term.multiply_by is not null
-                    then times(greatest(coalesce(quantity.quantity, 0::hugeint), 0::hugeint), units(term.multiply_by))
+                    then times(greatest(coalesce(quantity.quantity, 0::hugeint), 0::hugeint),
+                        units(term.multiply_by))
                 else greatest(coalesce(quantity.quantity, 0::hugeint), 0::hugeint)
             end,
             term.convert_round
@@ -291,7 +313,8 @@ walked as (
             case
                 when model = 'graduated' and billed > units(tier.above)
                     then times(
-                        least(billed, coalesce(units(tier.up_to), billed)) - units(tier.above), units(tier.unit)
+                        least(billed, coalesce(units(tier.up_to), billed)) - units(tier.above),
+                            units(tier.unit)
                     )
                 when model = 'volume' then times(billed, units(tier.unit))
                 else 0::hugeint
@@ -312,7 +335,8 @@ select
             when 'standard' then times(line.billed, units(line.unit))
             when 'package' then times(
                 to_whole(
-                    over(greatest(line.billed - coalesce(units(line.free), 0::hugeint), 0::hugeint), units(line.size)),
+                    over(greatest(line.billed - coalesce(units(line.free), 0::hugeint), 0::hugeint),
+                        units(line.size)),
                     coalesce(line.package_round, 'up')
                 ),
                 units(line.amount)
@@ -346,7 +370,8 @@ compared as (
     from priced
 )
 
-select tenant, 'line_quantity:' || charge as check_name, cell, converted as expected, quantity_booked as actual
+select tenant, 'line_quantity:' || charge as check_name, cell, converted as expected, quantity_booked as
+    actual
 from compared
 where place = 1
 union all
@@ -366,7 +391,8 @@ metered as (
         meter.meter,
         sum(
             case meter.aggregation
-                when 'count' then units(1) else units(try_cast(json_extract_string(event.data, meter.path) as decimal(38, 18)))
+                when 'count' then units(1) else units(try_cast(json_extract_string(event.data, meter.path) as
+                    decimal(38, 18)))
             end
         ) as expected
     from versions as event

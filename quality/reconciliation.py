@@ -19,24 +19,24 @@ from valueverse.platform.warehouse import connect, copy_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from typing import LiteralString
 
     import psycopg
-    from psycopg.abc import Query
 
     from valueverse.platform.lake import Lake
     from valueverse.platform.settings import Settings
 
 RECONCILIATION = pl.Schema(
-    {
-        "tenant_id": pl.String,
-        "check_name": pl.String,
-        "period": pl.String,
-        "expected": pl.Decimal(38, 18),
-        "actual": pl.Decimal(38, 18),
-        "difference": pl.Decimal(38, 18),
-        "ok": pl.Boolean,
-        "detail": pl.String,
-    }
+    [
+        ("tenant_id", pl.String),
+        ("check_name", pl.String),
+        ("period", pl.String),
+        ("expected", pl.Decimal(38, 18)),
+        ("actual", pl.Decimal(38, 18)),
+        ("difference", pl.Decimal(38, 18)),
+        ("ok", pl.Boolean),
+        ("detail", pl.String),
+    ]
 )
 """One row per tenant, check and month; ``expected`` is the sum the lake gives, ``actual`` the sum that was booked."""
 
@@ -49,8 +49,10 @@ def reconcile(
     """Recompute the month from the lake and write the comparison to ``billing.reconciliation``.
 
     Checks: ``usage:<meter>`` (totals per customer, sums and counts), ``line_quantity:<charge>`` and
-    ``line_amount:<charge>`` (usage lines of invoices that close in the month, with the events known to each invoice),
-    and the counts that nothing was lost. What SQL does not recompute (formulas, other price models) is left out, and
+    ``line_amount:<charge>`` (usage lines of invoices that close in the month, with the events known to each
+    invoice), and the counts that nothing was lost. What SQL does not recompute (formulas, other price
+        models) is left
+        out, and
     ``detail`` says how many lines that were.
 
     Args:
@@ -68,7 +70,9 @@ def reconcile(
     """
     month = Month.parse(period)
     with connect(settings, "builder") as connection:
-        chosen = [str(row[0]) for row in connection.execute("select tenant_id from billing.tenant order by 1")]
+        chosen = [
+            str(row[0]) for row in connection.execute("select tenant_id from billing.tenant order by 1")
+        ]
         if tenants is not None:
             chosen = sorted(set(chosen) & set(tenants))
         found = _recompute(_billed(connection, month, chosen), lake.arrow_dataset(_EVENTS), month, chosen)
@@ -76,7 +80,9 @@ def reconcile(
     return found
 
 
-def _recompute(billed: dict[str, pl.DataFrame], events: Any, month: Month, tenants: Sequence[str]) -> pl.DataFrame:
+def _recompute(
+    billed: dict[str, pl.DataFrame], events: Any, month: Month, tenants: Sequence[str]
+) -> pl.DataFrame:
     try:
         rows = list(_summary(billed, events, month, tenants))
     except duckdb.OutOfRangeException:
@@ -120,9 +126,13 @@ def _summary(
         skipped = dict(connection.execute(_SKIPPED).fetchall())
         for cells in ("line_cells", "usage_cells", "count_cells"):
             summary = sql.SUMMARY.format(cells=f"from {cells}")
-            for tenant, check, expected, actual, different, count, examples in connection.execute(summary).fetchall():
+            for tenant, check, expected, actual, different, count, examples in connection.execute(
+                summary
+            ).fetchall():
                 detail = f"{different} of {count} differ: {examples}" if different else None
-                if check.startswith("line_amount:") and (left := skipped.get((tenant, check.partition(":")[2]))):
+                if check.startswith("line_amount:") and (
+                    left := skipped.get((tenant, check.partition(":")[2]))
+                ):
                     detail = "; ".join(filter(None, [detail, f"{left} line(s) not recomputed"]))
                 ours, theirs = (Decimal(int(units)).scaleb(-18) for units in (expected, actual))
                 yield tenant, check, month.key, ours, theirs, theirs - ours, different == 0, detail
@@ -131,7 +141,9 @@ def _summary(
 _SKIPPED = "select (tenant, charge), count(*) from priced where not_priced is not null group by all"
 
 
-def _billed(connection: psycopg.Connection[Any], month: Month, tenants: Sequence[str]) -> dict[str, pl.DataFrame]:
+def _billed(
+    connection: psycopg.Connection[Any], month: Month, tenants: Sequence[str]
+) -> dict[str, pl.DataFrame]:
     parameters = {"tenants": list(tenants), "first": month.first, "after": month.after}
     frames = {name: _frame(connection, query, parameters) for name, query in BILLED.items()}
     documents = frames["published_catalogs"].select("catalog_hash", "document").unique("catalog_hash").rows()
@@ -142,11 +154,15 @@ def _billed(connection: psycopg.Connection[Any], month: Month, tenants: Sequence
     )
     # A plan version may stand in several catalogs; whether it charges for the meter is what counts.
     own = frames["published_catalogs"].select("tenant", "catalog_hash").unique()
-    frames["holding_subscriptions"] = holding.join(own, on=["tenant", "catalog_hash"], how="semi").drop("catalog_hash").unique()
+    frames["holding_subscriptions"] = (
+        holding.join(own, on=["tenant", "catalog_hash"], how="semi").drop("catalog_hash").unique()
+    )
     return frames
 
 
-def _frame(connection: psycopg.Connection[Any], query: Query, parameters: Mapping[str, Any]) -> pl.DataFrame:
+def _frame(
+    connection: psycopg.Connection[Any], query: LiteralString, parameters: Mapping[str, Any]
+) -> pl.DataFrame:
     cursor = connection.execute(query, parameters)
     names = [column.name for column in cursor.description or ()]
     # Numbers and instants travel as text and get their type in DuckDB: nothing on the way can round them.
@@ -163,10 +179,15 @@ _TYPES: dict[str, Any] = {
 
 
 def _write(
-    connection: psycopg.Connection[Any], month: Month, tenants: Sequence[str], found: pl.DataFrame, run_id: str
+    connection: psycopg.Connection[Any],
+    month: Month,
+    tenants: Sequence[str],
+    found: pl.DataFrame,
+    run_id: str,
 ) -> None:
     connection.execute(
-        "delete from billing.reconciliation where period = %s and tenant_id = any(%s)", [month.key, list(tenants)]
+        "delete from billing.reconciliation where period = %s and tenant_id = any(%s)",
+        [month.key, list(tenants)],
     )
     stamped = found.with_columns(run_id=pl.lit(run_id), checked_at=pl.lit(datetime.now(UTC)))
     if not stamped.is_empty():

@@ -13,7 +13,8 @@ Scope = Literal["tenant", "day", "period", "closing"]
 class Rule:
     """A query over ``{batch}`` that yields a row (tenant_id, example) for everything that breaks the rule.
 
-    ``table`` is the table of schema billing that the batch is cut from. The query must not use ``%`` or ``:name``.
+    ``table`` is the table of schema billing that the batch is cut from. The query must not use ``%`` or
+        ``:name``.
     """
 
     name: str
@@ -34,7 +35,8 @@ SCOPES: dict[str, Scope] = {
     "reconciliation": "period",
 }
 
-# Bounds of a plausible amount: a quantity of 10^12 at a price of 10^6 is what a single event may cost at most.
+# Bounds of a plausible amount: a quantity of 10^12 at a price of 10^6 is what a single event may cost at
+# most.
 LARGEST_AMOUNT = 10**18
 
 RULES: tuple[Rule, ...] = (
@@ -68,7 +70,8 @@ RULES: tuple[Rule, ...] = (
         select batch.tenant_id, batch.subscription as example
         from {batch} as batch
         left join billing.plan as plan
-            on batch.tenant_id = plan.tenant_id and batch.plan = plan.plan and batch.plan_version = plan.version
+            on batch.tenant_id = plan.tenant_id and batch.plan = plan.plan and batch.plan_version =
+                plan.version
         where plan.plan is null
         """,
     ),
@@ -153,7 +156,8 @@ RULES: tuple[Rule, ...] = (
         select batch.tenant_id, coalesce(batch.number, cast(batch.invoice_id as text)) as example
         from {{batch}} as batch
         inner join (values (1)) as one (x) on true
-        where greatest(abs(batch.subtotal_minor), abs(batch.tax_total_minor), abs(batch.total_minor)) >= {LARGEST_AMOUNT}
+        where greatest(abs(batch.subtotal_minor), abs(batch.tax_total_minor), abs(batch.total_minor)) >=
+            {LARGEST_AMOUNT}
             or batch.discount_total_minor < 0 or batch.credit_total_minor < 0
         """,
     ),
@@ -165,7 +169,8 @@ RULES: tuple[Rule, ...] = (
         select batch.tenant_id, 'counter at ' || coalesce(counter.last_sequence, 0) as example
         from {batch} as batch
         left join billing.invoice_sequence as counter on batch.tenant_id = counter.tenant_id
-        left join billing.invoice as invoice on batch.tenant_id = invoice.tenant_id and invoice.status = 'finalised'
+        left join billing.invoice as invoice on batch.tenant_id = invoice.tenant_id and invoice.status =
+            'finalised'
         group by batch.tenant_id, counter.last_sequence
         having count(invoice.sequence) <> coalesce(max(invoice.sequence), 0)
             or coalesce(max(invoice.sequence), 0) <> coalesce(counter.last_sequence, 0)

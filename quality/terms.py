@@ -1,6 +1,8 @@
-"""Catalog documents flattened for SQL: one row per charge and per meter, numbers as the text they were written in.
+"""Catalog documents flattened for SQL: one row per charge and per meter, numbers as the text they were
+    written in.
 
-The documents are read as plain JSON, not through the engine's catalog: what reconciles must not share its code.
+The documents are read as plain JSON, not through the engine's catalog: what reconciles must not share its
+code.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import polars as pl
 
 _TEXT = pl.String
 _CONDITION = pl.List(pl.Struct({"path": pl.String, "value": pl.String}))
-CHARGES = {
+CHARGES: dict[str, Any] = {
     "catalog_hash": _TEXT,
     "plan": _TEXT,
     "version": pl.Int32,
@@ -24,7 +26,18 @@ CHARGES = {
     "splits": pl.List(pl.Struct({"path": pl.String})),
     "model": _TEXT,
     **dict.fromkeys(
-        ("multiply_by", "divide_by", "convert_round", "included", "discount", "unit", "size", "amount", "free"), _TEXT
+        (
+            "multiply_by",
+            "divide_by",
+            "convert_round",
+            "included",
+            "discount",
+            "unit",
+            "size",
+            "amount",
+            "free",
+        ),
+        _TEXT,
     ),
     "package_round": _TEXT,
     "rate": _TEXT,
@@ -33,7 +46,7 @@ CHARGES = {
     "tiers": pl.List(pl.Struct({"above": _TEXT, "up_to": _TEXT, "unit": _TEXT, "flat": _TEXT})),
     "not_priced": _TEXT,
 }
-METERS = {
+METERS: dict[str, Any] = {
     "catalog_hash": _TEXT,
     "meter": _TEXT,
     "event_type": _TEXT,
@@ -55,7 +68,8 @@ _METERED = {"count", "sum", "min", "max", "latest", "unique_count"}
 def flatten(documents: dict[str, str]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Charges (CHARGES) and meters (METERS) of catalog documents given as JSON text by hash.
 
-    ``not_priced`` and ``not_metered`` say why a row is out of reach of the recomputation: null = it is recomputed.
+    ``not_priced`` and ``not_metered`` say why a row is out of reach of the recomputation: null = it is
+        recomputed.
     """
     charges: list[dict[str, Any]] = []
     meters: list[dict[str, Any]] = []
@@ -63,7 +77,11 @@ def flatten(documents: dict[str, str]) -> tuple[pl.DataFrame, pl.DataFrame]:
         document = json.loads(text, parse_float=Decimal)
         meters += [{"catalog_hash": catalog_hash, **_meter(meter)} for meter in document.get("meters") or ()]
         for plan in document.get("plans") or ():
-            named = {"catalog_hash": catalog_hash, "plan": plan["key"], "version": int(plan.get("version") or 1)}
+            named = {
+                "catalog_hash": catalog_hash,
+                "plan": plan["key"],
+                "version": int(plan.get("version") or 1),
+            }
             listed = [charge for charge in plan.get("charges") or () if charge.get("meter")]
             charges += [{**named, **_charge(charge, listed)} for charge in listed]
     return pl.DataFrame(charges, CHARGES, orient="row"), pl.DataFrame(meters, METERS, orient="row")
@@ -116,7 +134,9 @@ def _out_of_reach(charge: dict[str, Any]) -> str | None:
     price = {name for name, value in charge["price"].items() if value is not None}
     model = charge["price"]["model"]
     if model not in _SIMPLE or price - _SIMPLE[model]:
-        return f"price {model}" + "".join(f" with {name}" for name in sorted(price - _SIMPLE.get(model, price)))
+        return f"price {model}" + "".join(
+            f" with {name}" for name in sorted(price - _SIMPLE.get(model, price))
+        )
     if any(tier.get("per") or tier.get("cap") for tier in charge["price"].get("tiers") or ()):
         return "blocks or caps in tiers"
     whole = [name for name in ("minimum", "maximum") if charge.get(name) is not None]
@@ -141,7 +161,9 @@ def _tiers(tiers: Any) -> list[dict[str, str | None]]:
 
 
 def _conditions(charge: dict[str, Any]) -> list[dict[str, str | None]]:
-    return [{"path": _path(name), "value": _text(value)} for name, value in (charge.get("when") or {}).items()]
+    return [
+        {"path": _path(name), "value": _text(value)} for name, value in (charge.get("when") or {}).items()
+    ]
 
 
 def _is_path(value: str) -> bool:

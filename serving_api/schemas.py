@@ -6,7 +6,7 @@ import re
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _COUNT = re.compile(r"\d{1,9}", re.ASCII)
@@ -31,14 +31,8 @@ def _count(value: object) -> object:
     return value
 
 
-def _plain(value: str) -> str:
-    if not is_plain(value):
-        raise ValueError("control characters are not part of any key")
-    return value
-
-
 Day = Annotated[date, BeforeValidator(_day)]
-Key = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_plain)]
+Key = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
 Cursor = Annotated[
     str | None,
     Field(
@@ -78,7 +72,7 @@ class InvoiceQuery(_Query):
             examples=["2023-12-01"],
         ),
     ] = None
-    limit: Annotated[int, BeforeValidator(_count), Field(ge=1, le=100, description="Rows of a page.")] = 25
+    limit: Annotated[int, Field(ge=1, le=100, description="Rows of a page."), BeforeValidator(_count)] = 25
     cursor: Cursor
 
 
@@ -92,14 +86,14 @@ class UsageQuery(_Query):
         None
     )
     meter: Annotated[Key | None, Field(description="Meter key.", examples=["context_tokens"])] = None
-    limit: Annotated[int, BeforeValidator(_count), Field(ge=1, le=1000, description="Rows of a page.")] = 500
+    limit: Annotated[int, Field(ge=1, le=1000, description="Rows of a page."), BeforeValidator(_count)] = 500
     cursor: Cursor
 
 
 class CustomerQuery(_Query):
     """Pages of customers."""
 
-    limit: Annotated[int, BeforeValidator(_count), Field(ge=1, le=100, description="Rows of a page.")] = 25
+    limit: Annotated[int, Field(ge=1, le=100, description="Rows of a page."), BeforeValidator(_count)] = 25
     cursor: Cursor
 
 

@@ -108,6 +108,8 @@ class Tokens:
             tenant = claims["tenant"]
             if not isinstance(tenant, str) or not TENANT_KEY.fullmatch(tenant):
                 raise refused_token()
+            if int(claims["exp"]) - int(claims["iat"]) > ACCESS_SECONDS:
+                raise refused_token()
             scopes = frozenset(str(claims["scope"]).split())
             return int(claims["exp"]), Identity(
                 tenant, str(claims["sub"]), scopes, uuid.UUID(str(claims["sid"]))

@@ -59,14 +59,26 @@ def story(module_settings: Settings) -> Story:
     _run(
         module_settings,
         "delete from billing.usage_daily where tenant_id in ('acme', 'birch') and day < '2023-11-01'",
-        "update billing.usage_daily set quantity = 11000 where tenant_id in ('acme', 'birch') and day = '2023-11-05'",
+        "update billing.usage_daily set quantity = 11000 where tenant_id in ('acme', 'birch') and day = "
+        "'2023-11-05'",
         "update billing.tenant set name = 'renamed' where tenant_id in ('acme', 'birch')",
     )
     dbt(module_settings, "run", "--select", "marts")
     told.corrected = _snapshot(module_settings)
 
-    _run(module_settings, "update billing.usage_daily set quantity = quantity + 1 where tenant_id in ('acme', 'cedar')")
-    dbt(module_settings, "run", "--select", "marts", tenants=["cedar"], periods_from="2023-11", periods_to="2023-11")
+    _run(
+        module_settings,
+        "update billing.usage_daily set quantity = quantity + 1 where tenant_id in ('acme', 'cedar')",
+    )
+    dbt(
+        module_settings,
+        "run",
+        "--select",
+        "marts",
+        tenants=["cedar"],
+        periods_from="2023-11",
+        periods_to="2023-11",
+    )
     told.chosen = _snapshot(module_settings)
 
     _run(module_settings, "update billing.usage_daily set quantity = 5 where tenant_id in ('acme', 'cedar')")
@@ -91,7 +103,8 @@ def test_every_mart_holds_every_released_tenant(story: Story) -> None:
 def test_amounts_are_published_in_minor_and_major_units(story: Story) -> None:
     with connect(story.settings, "builder") as connection:
         rows = connection.execute(
-            "select total_minor, total::text, invoice_month::text from marts.fct_invoice where tenant_id = 'acme' order by 3"
+            "select total_minor, total::text, invoice_month::text from marts.fct_invoice where tenant_id = "
+            "'acme' order by 3"
         ).fetchall()
     assert rows == [(7112, "71.12", "2023-10-01"), (7112, "71.12", "2023-11-01")]
 
@@ -154,7 +167,8 @@ def test_a_tenant_key_that_is_none_is_refused(story: Story) -> None:
 def test_every_model_and_column_is_described_and_every_model_has_a_tested_grain(story: Story) -> None:
     with connect(story.settings, "builder") as connection:
         undescribed = connection.execute(
-            "select c.oid::regclass::text, a.attname from pg_class c join pg_attribute a on a.attrelid = c.oid "
+            "select c.oid::regclass::text, a.attname from pg_class c join pg_attribute a on a.attrelid = "
+            "c.oid "
             "where c.relnamespace = any(array['staging', 'intermediate', 'marts']::regnamespace[]) "
             "and c.relkind in ('v', 'p') and a.attnum > 0 and not a.attisdropped "
             "and (col_description(c.oid, a.attnum) is null or obj_description(c.oid) is null)"
@@ -168,7 +182,8 @@ def _publish_twice_at_once(settings: Settings) -> set[tuple[int, str]]:
     with connect(settings, "builder", autocommit=True) as connection:
         while any(run.poll() is None for run in runs):
             row = connection.execute(
-                "select count(*), sum(quantity)::numeric(20, 1)::text from marts.fct_usage_daily where tenant_id = 'cedar'"
+                "select count(*), sum(quantity)::numeric(20, 1)::text from marts.fct_usage_daily where "
+                "tenant_id = 'cedar'"
             ).fetchone()
             assert row is not None
             seen.add((int(row[0]), str(row[1])))
@@ -190,7 +205,8 @@ def _snapshot(settings: Settings) -> Snapshot:
     with connect(settings, "builder") as connection:
         return {
             mart: connection.execute(
-                f"select tenant_id, xmin::text, mart::text from marts.{mart} as mart order by tenant_id, {order}"
+                f"select tenant_id, xmin::text, mart::text from marts.{mart} as mart order by tenant_id, "
+                f"{order}"
             ).fetchall()
             for mart, order in MARTS.items()
         }
@@ -209,12 +225,14 @@ def _schema(settings: Settings) -> dict[str, Any]:
         "from pg_policy where polrelid = %s::regclass",
         "grants": "select relacl::text, relkind from pg_class where oid = %s::regclass",
         "partitions": "select c.relrowsecurity, c.relforcerowsecurity, p.polname from pg_inherits i "
-        "join pg_class c on c.oid = i.inhrelid left join pg_policy p on p.polrelid = c.oid where i.inhparent = %s::regclass",
+        "join pg_class c on c.oid = i.inhrelid left join pg_policy p on p.polrelid = c.oid where "
+        "i.inhparent = %s::regclass",
     }
     with connect(settings, "builder") as connection:
         return {
             mart: {
-                name: connection.execute(query, [f"marts.{mart}"]).fetchall() for name, query in queries.items()
+                name: connection.execute(query, [f"marts.{mart}"]).fetchall()
+                for name, query in queries.items()
             }
             for mart in MARTS
         }
@@ -229,7 +247,10 @@ def _values(snapshot: Snapshot, mart: str) -> list[tuple[Any, ...]]:
 
 
 def _quantities(snapshot: Snapshot, tenant: str) -> dict[str, str]:
-    rows = [re.search(r"(\d{4}-\d{2}-\d{2}).*,(\d+\.\d+),\d+\)$", row[2]) for row in _of(snapshot, "fct_usage_daily", tenant)]
+    rows = [
+        re.search(r"(\d{4}-\d{2}-\d{2}).*,(\d+\.\d+),\d+\)$", row[2])
+        for row in _of(snapshot, "fct_usage_daily", tenant)
+    ]
     return {row[1]: row[2] for row in rows if row}
 
 

@@ -67,7 +67,9 @@ def analyst(analyst_address: str) -> Iterator[psycopg.Connection[Any]]:
         yield connection
 
 
-def test_every_table_partition_and_view_of_the_marts_shows_own_rows_only(analyst: psycopg.Connection[Any]) -> None:
+def test_every_table_partition_and_view_of_the_marts_shows_own_rows_only(
+    analyst: psycopg.Connection[Any],
+) -> None:
     relations = analyst.execute(
         "select oid::regclass::text, relkind::text from pg_class where relnamespace = 'marts'::regnamespace "
         "and relkind in ('r', 'p', 'v', 'm', 'f')"
@@ -77,7 +79,9 @@ def test_every_table_partition_and_view_of_the_marts_shows_own_rows_only(analyst
     seen = 0
     for name, _ in relations:
         try:
-            rows = analyst.execute(f"select relation.tenant_id, relation::text from {name} as relation").fetchall()
+            rows = analyst.execute(
+                f"select relation.tenant_id, relation::text from {name} as relation"
+            ).fetchall()
         except psycopg.errors.InsufficientPrivilege:
             continue
         assert {row[0] for row in rows} <= {OWN}, name
@@ -95,8 +99,10 @@ def test_every_table_partition_and_view_of_the_marts_shows_own_rows_only(analyst
         "select marts.all_totals() - 14224",
         "select count(*) from pg_stats where schemaname = 'marts'",
         "select count(*) from guard.analyst_tenant where role_name <> session_user",
-        "with recursive r as (select tenant_id from marts.dim_customer) select count(*) from r where tenant_id = 'cedar'",
-        "select count(*) from marts.fct_invoice a right join (values ('birch')) v(t) on a.tenant_id = v.t where a.total is not null",
+        "with recursive r as (select tenant_id from marts.dim_customer) select count(*) from r where "
+        "tenant_id = 'cedar'",
+        "select count(*) from marts.fct_invoice a right join (values ('birch')) v(t) on a.tenant_id = v.t "
+        "where a.total is not null",
     ],
 )
 def test_no_count_and_no_sum_knows_another_tenant(analyst: psycopg.Connection[Any], query: str) -> None:
@@ -105,7 +111,9 @@ def test_no_count_and_no_sum_knows_another_tenant(analyst: psycopg.Connection[An
     assert row[0] == 0
 
 
-@pytest.mark.parametrize("name", ["app.tenant_id", "app.tenant", "valueverse.tenant", "request.jwt.claims", "tenant_id"])
+@pytest.mark.parametrize(
+    "name", ["app.tenant_id", "app.tenant", "valueverse.tenant", "request.jwt.claims", "tenant_id"]
+)
 def test_no_setting_opens_the_wall(analyst: psycopg.Connection[Any], name: str) -> None:
     if "." in name:
         analyst.execute("select set_config(%s, 'birch', false)", [name])
@@ -130,7 +138,8 @@ def test_no_setting_opens_the_wall(analyst: psycopg.Connection[Any], name: str) 
         "alter table marts.fct_invoice disable row level security",
         "drop policy analyst_tenant on marts.fct_invoice",
         "create policy mine on marts.fct_invoice using (true)",
-        "create function marts.leak(text) returns boolean language plpgsql cost 0.0001 as 'begin raise notice ''%', $1; return true; end'",
+        "create function marts.leak(text) returns boolean language plpgsql cost 0.0001 as 'begin raise "
+        "notice ''%', $1; return true; end'",
         "create view marts.mine as select * from marts.fct_invoice",
         "create temporary table mine as select 1",
         "update marts.fct_invoice set total = 0",
@@ -157,7 +166,9 @@ def test_what_an_analyst_may_not_do_is_refused(analyst: psycopg.Connection[Any],
         "select cast(email as numeric) from marts.dim_customer",
     ],
 )
-def test_an_error_message_names_no_value_of_another_tenant(analyst: psycopg.Connection[Any], query: str) -> None:
+def test_an_error_message_names_no_value_of_another_tenant(
+    analyst: psycopg.Connection[Any], query: str
+) -> None:
     try:
         said = str(analyst.execute(query).fetchall())
     except psycopg.Error as error:
@@ -169,7 +180,9 @@ def test_an_error_message_names_no_value_of_another_tenant(analyst: psycopg.Conn
 @pytest.mark.parametrize("mart", ["fct_invoice", "dim_customer", "fct_usage_daily", "plain_view"])
 def test_explain_shows_estimates_and_no_value(analyst: psycopg.Connection[Any], mart: str) -> None:
     for options in ("verbose", "analyze, verbose, buffers", "settings, verbose, generic_plan"):
-        plan = analyst.execute(f"explain ({options}) select * from marts.{mart} where tenant_id = 'birch'").fetchall()
+        plan = analyst.execute(
+            f"explain ({options}) select * from marts.{mart} where tenant_id = 'birch'"
+        ).fetchall()
         text = "\n".join(row[0] for row in plan)
         assert not any(secret_of(other) in text for other in OTHERS)
         assert re.search(r"rows=\d+", text), "planner estimates are what Postgres shows to every login"
@@ -184,7 +197,9 @@ def test_copy_and_cursors_go_by_the_same_policy(analyst: psycopg.Connection[Any]
     assert not any(secret_of(other) in text for other in OTHERS)
 
 
-def test_an_analyst_without_a_mapping_sees_nothing(warehouse: Settings, analyst: psycopg.Connection[Any]) -> None:
+def test_an_analyst_without_a_mapping_sees_nothing(
+    warehouse: Settings, analyst: psycopg.Connection[Any]
+) -> None:
     with connect(warehouse, "admin") as connection:
         connection.execute("delete from guard.analyst_tenant")
         connection.commit()
@@ -192,7 +207,9 @@ def test_an_analyst_without_a_mapping_sees_nothing(warehouse: Settings, analyst:
         connection.execute("insert into guard.analyst_tenant values (%s, %s)", [analyst.info.user, OWN])
 
 
-def test_a_table_a_rebuild_leaves_behind_is_walled_too(warehouse: Settings, analyst: psycopg.Connection[Any]) -> None:
+def test_a_table_a_rebuild_leaves_behind_is_walled_too(
+    warehouse: Settings, analyst: psycopg.Connection[Any]
+) -> None:
     with connect(warehouse, "builder", autocommit=True) as connection:
         connection.execute("create table marts.fct_invoice__dbt_backup as select * from marts.fct_invoice")
         rows = analyst.execute("select distinct tenant_id from marts.fct_invoice__dbt_backup").fetchall()
@@ -200,8 +217,12 @@ def test_a_table_a_rebuild_leaves_behind_is_walled_too(warehouse: Settings, anal
     assert rows == [(OWN,)]
 
 
-@pytest.mark.parametrize("heading", re.findall(r"^## (.+)$", COOKBOOK.read_text(encoding="utf-8"), re.MULTILINE))
-def test_each_query_of_the_cookbook_runs_for_an_analyst(analyst: psycopg.Connection[Any], heading: str) -> None:
+@pytest.mark.parametrize(
+    "heading", re.findall(r"^## (.+)$", COOKBOOK.read_text(encoding="utf-8"), re.MULTILINE)
+)
+def test_each_query_of_the_cookbook_runs_for_an_analyst(
+    analyst: psycopg.Connection[Any], heading: str
+) -> None:
     section = COOKBOOK.read_text(encoding="utf-8").split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
     queries = re.findall(r"```sql\n(.*?)```", section, re.DOTALL)
     for query in queries:

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from valueverse.metering.quantities import meter_quantities
+from valueverse.metering.quantities import Scope, meter_quantities
 from valueverse.metering.schema import METERS, USAGE, WINDOWS
 
 
@@ -43,7 +43,8 @@ def meters(aggregation: str, **more: Any) -> pl.DataFrame:
 
 def quantities(frame: pl.DataFrame, asked: pl.DataFrame, meter: pl.DataFrame, **more: Any) -> dict[Any, Any]:
     """(window, dimensions) -> (quantity, event_count)."""
-    found = meter_quantities(frame.lazy(), asked, meter, more.pop("known_at", None), **more)
+    known_at = more.pop("known_at", None)
+    found = meter_quantities(frame.lazy(), asked, meter, known_at, Scope(**more))
     return {
         (row["window"], row["dimensions"]): (row["quantity"], row["event_count"]) for row in found.to_dicts()
     }

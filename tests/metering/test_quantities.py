@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from tests.metering.helpers import at, meters, quantities, usage, windows
+from valueverse.catalog.history import INSTANT
 from valueverse.errors import RefusalError
 from valueverse.metering.quantities import meter_quantities
 from valueverse.money import EXACT
@@ -216,3 +217,30 @@ def test_results_are_exact_decimals() -> None:
     )
     assert found.schema["quantity"] == EXACT
     assert found["quantity"].item() == D("0.3")
+
+
+def test_usage_that_two_subscriptions_could_have_is_counted_by_neither() -> None:
+    days = [at(f"2026-01-{day:02d}T12:00") for day in (5, 15, 25)]
+    frame = usage(*({"time": day, "value": D(1)} for day in days))
+    middle = {"from": at("2026-01-10"), "to": at("2026-01-20"), "subscription": "b"}
+    for kind in ("sum", "latest"):
+        found = quantities(frame, windows({**JANUARY, "subscription": "a"}, middle), meters(kind))
+        assert {key: count for key, (_, count) in found.items()} == {(0, ""): 2}, kind
+        twice = windows({**JANUARY, "subscription": "a"}, {**JANUARY, "subscription": "a"})
+        assert {key: count for key, (_, count) in quantities(frame, twice, meters(kind)).items()} == {
+            (0, ""): 3, (1, ""): 3,
+        }, kind  # fmt: skip
+
+
+def test_without_a_catalog_named_the_meter_in_force_at_the_windows_end_counts() -> None:
+    frame = values(("2026-01-05", 1), ("2026-01-06", 4), ("2026-02-05", 1), ("2026-02-06", 4))
+    versions = pl.concat([
+        meters(kind).with_columns(pl.lit(since).cast(INSTANT).alias("valid_from"))
+        for kind, since in (("sum", at("2026-01-04")), ("max", at("2026-02-03")))
+    ])  # fmt: skip
+    february = {"from": at("2026-02-01"), "to": at("2026-03-01")}
+    past = {"from": at("2025-12-01"), "to": at("2026-01-01")}
+    assert quantities(frame, windows(JANUARY, february, past), versions) == {
+        (0, ""): (D(5), 2),
+        (1, ""): (D(4), 2),
+    }

@@ -148,6 +148,12 @@ def test_a_server_that_cannot_start_says_its_last_words(local: Settings) -> None
     assert caught.value.code == "postgres_did_not_start"
 
 
+def test_a_home_that_cannot_be_made_names_the_variable(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RefusalError, match="VALUEVERSE_HOME"):
+        postgres_server.start(Settings(home=tmp_path / "file" / "home"))
+
+
 def test_a_torn_record_counts_as_none(local: Settings) -> None:
     local.run.mkdir(parents=True)
     (local.run / "postgres.json").write_text('{"name": "postg')

@@ -47,7 +47,8 @@ def release(settings: Settings, status: str = "released", tenants: tuple[str, ..
             for month in MONTHS:
                 connection.execute(
                     "insert into billing.release values (%s, %s, %s, null, 'test', now()) "
-                    "on conflict (tenant_id, period) do update set status = excluded.status, decided_at = now()",
+                    "on conflict (tenant_id, period) do update set status = excluded.status, decided_at = "
+                    "now()",
                     [tenant, month, status],
                 )
 
@@ -60,7 +61,8 @@ def _standing_data(connection: psycopg.Connection[Any], tenant: str) -> None:
         [tenant, secret],
     )
     run(
-        "insert into billing.customer (tenant_id, customer, name, email, metadata) values (%s, %s, %s, %s, %s)",
+        "insert into billing.customer (tenant_id, customer, name, email, metadata) values (%s, %s, %s, %s, "
+        "%s)",
         [tenant, f"customer {secret}", secret, f"{secret}@example.com", json.dumps({"note": secret})],
     )
     plan = {"key": "pro", "fees": [{"key": "platform"}], "charges": [{"key": "tokens", "meter": "tokens"}]}
@@ -81,7 +83,8 @@ def _month(connection: psycopg.Connection[Any], tenant: str, month: str, sequenc
     run = connection.execute
     identifier = invoice_id(tenant, month)
     run(
-        "insert into billing.invoice (tenant_id, invoice_id, status, customer, subscription, currency, period_from, "
+        "insert into billing.invoice (tenant_id, invoice_id, status, customer, subscription, currency, "
+        "period_from, "
         "period_to, purpose, issued_on, subtotal_minor, discount_total_minor, tax_total_minor, total_minor, "
         "credit_total_minor, amount_due_minor, events_known_at, document, content_hash) values "
         "(%s, %s, 'draft', %s, %s, 'USD', %s, %s, 'period', %s, 7112, 0, 0, 7112, 0, 7112, %s, %s, %s)",
@@ -93,7 +96,8 @@ def _month(connection: psycopg.Connection[Any], tenant: str, month: str, sequenc
         (2, "tokens", "usage", "15373.4", 4612),
     ):
         run(
-            "insert into billing.invoice_line values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'USD', 2, null)",
+            "insert into billing.invoice_line values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, "
+            "'USD', 2, null)",
             [tenant, identifier, line_no, key, kind, secret, "tokens" if quantity else None, None,
              f"{first}T00:00:00Z", f"{after}T00:00:00Z", quantity, f"{amount / 100:.2f}", amount],
         )  # fmt: skip
@@ -124,6 +128,7 @@ def _month(connection: psycopg.Connection[Any], tenant: str, month: str, sequenc
         [tenant, f"file {secret}", f"{month}-{secret}.ndjson", secret],
     )
     run(
-        "insert into billing.reconciliation values (%s, 'usage:tokens', %s, 15373.4, 15373.4, 0, true, null, 'test', now())",
+        "insert into billing.reconciliation values (%s, 'usage:tokens', %s, 15373.4, 15373.4, 0, true, "
+        "null, 'test', now())",
         [tenant, month],
     )

@@ -229,7 +229,7 @@ def _next_steps(
     console.print(f"  1. Dagster, with every run of this demo: [bold]{dagster}/runs[/bold]", soft_wrap=True)
     console.print(
         f"  2. the API as {northwind.TENANT}: TOKEN=$(curl -s -X POST {api}/v1/sessions "
-        f"-H 'Authorization: Bearer {key}' | jq -r .access_token); "
+        f'-H \'Authorization: Bearer {key}\' | sed \'s/.*"access_token":"\\([^"]*\\)".*/\\1/\'); '
         f'curl -s -H "Authorization: Bearer $TOKEN" {api}/v1/invoices',
         soft_wrap=True,
         markup=False,

@@ -212,7 +212,7 @@ def _openings(number: int, value: Any, rule: MeterRule) -> list[dict[str, Any]]:
 def _metered(jobs: dict[int, _Job]) -> dict[int, dict[str, Any] | RefusalError]:
     import polars as pl
 
-    from valueverse.metering.quantities import meter_quantities
+    from valueverse.metering.quantities import OPENINGS, Scope, meter_quantities
     from valueverse.metering.schema import NO_VALUE, WINDOWS
 
     usage = _usage(jobs)
@@ -221,16 +221,15 @@ def _metered(jobs: dict[int, _Job]) -> dict[int, dict[str, Any] | RefusalError]:
         schema={**WINDOWS, "prorate": pl.Boolean(), "round_prorated": pl.Int32()},
     )
     meters = _meters(jobs)
-    openings = _opening_frame(jobs)
+    openings = pl.DataFrame([row for job in jobs.values() for row in job.openings], schema=OPENINGS)
     relevant = usage.lazy().filter(pl.col("meter").is_not_null())
-    rows = meter_quantities(relevant, windows, meters, None, openings=openings)
-    dimensions = pl.concat([usage.select(pl.col("tenant").cast(pl.UInt32).alias("window"), "dimensions"),
-                            openings.select("window", "dimensions")]).unique()  # fmt: skip
-    lines = dimensions.with_columns(pl.lit(_TOTAL).alias("line"))
-    totals = meter_quantities(
-        relevant, windows, meters, None, lines=lines,
+    rows = meter_quantities(relevant, windows, meters, None, Scope(openings=openings))
+    dimensions = usage.select(pl.col("tenant").cast(pl.UInt32).alias("window"), "dimensions").unique()
+    whole = Scope(
+        lines=dimensions.with_columns(pl.lit(_TOTAL).alias("line")),
         openings=openings.with_columns(pl.lit(_TOTAL).alias("dimensions")),
-    )  # fmt: skip
+    )
+    totals = meter_quantities(relevant, windows, meters, None, whole)
     unbilled = usage.filter(pl.col("status") == NO_VALUE)
     return _answers(jobs, rows, totals, unbilled)
 
@@ -292,15 +291,6 @@ def _meters(jobs: dict[int, _Job]) -> pl.DataFrame:
     ]
     names = ("tenant", "meter", "aggregation", "carry_over", "rounding_mode", "rounding_places")
     return pl.DataFrame(rows, schema={name: METERS[name] for name in names})
-
-
-def _opening_frame(jobs: dict[int, _Job]) -> pl.DataFrame:
-    import polars as pl
-
-    from valueverse.money import EXACT
-
-    schema = {"window": pl.UInt32(), "dimensions": pl.String(), "value": EXACT, "text_value": pl.String()}
-    return pl.DataFrame([row for job in jobs.values() for row in job.openings], schema=schema)
 
 
 def _answers(

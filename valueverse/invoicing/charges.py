@@ -23,7 +23,8 @@ def _dimension_values(dimensions: pl.Series, names: Sequence[str]) -> pl.DataFra
     wide = texts.with_columns(
         pl.col("dimensions").str.json_path_match(f"$['{name}']").alias(name) for name in names
     )
-    return wide.unpivot(index="dimensions", variable_name="name", value_name="value").drop_nulls("value")
+    long = wide.unpivot(index="dimensions", variable_name="name", value_name="value")
+    return long.cast({"name": pl.String, "value": pl.String}).drop_nulls("value")
 
 
 def assign(found: pl.DataFrame, terms: Terms) -> pl.DataFrame:
@@ -47,12 +48,15 @@ def assign(found: pl.DataFrame, terms: Terms) -> pl.DataFrame:
     return found.join(best, on=["terms", "meter", "dimensions"], how="left")
 
 
+def projected(names: Sequence[str]) -> pl.Expr:
+    """Only these of a row's ``dimensions``, as canonical JSON text."""
+    values = [pl.col("dimensions").str.json_path_match(f"$['{name}']").alias(name) for name in sorted(names)]
+    return pl.struct(values).struct.json_encode()
+
+
 def split_label(rows: pl.DataFrame, terms: Terms) -> pl.DataFrame:
     """Add ``label``: the dimensions that the row's charge shows a line for, as canonical JSON text; '' without split_by."""
     label = pl.lit("")
     for split in terms.splits:
-        shown = pl.struct(
-            pl.col("dimensions").str.json_path_match(f"$['{name}']").alias(name) for name in sorted(split)
-        ).struct.json_encode()
-        label = pl.when(pl.col("charge").is_in(terms.splits[split])).then(shown).otherwise(label)
+        label = pl.when(pl.col("charge").is_in(terms.splits[split])).then(projected(split)).otherwise(label)
     return rows.with_columns(label.alias("label"))

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 SUBSCRIPTION = ("tenant", "customer", "subscription")
 INVOICE = (*SUBSCRIPTION, "purpose", "period_from", "period_to")
+_CARRIED = (
+    *INVOICE, "terms", "timezone", "currency", "catalog_hash", "plan", "plan_version", "quantities", "planned_end",
+)  # fmt: skip
 _MICROSECOND = pl.duration(microseconds=1)
 
 
@@ -96,11 +99,12 @@ def starting_invoices(
     )
     return (
         periods(_schedule(at_start))
-        .join(at_start.select("key", *SUBSCRIPTION, "subscription_end"), on="key")
+        .join(at_start.select("key", *SUBSCRIPTION, "planned_end"), on="key")
         .with_columns(
             pl.lit("start").alias("purpose"),
             pl.col("from").alias("period_from"),
-            pl.min_horizontal("full_to", "subscription_end").alias("period_to"),
+            # As planned then: what happens later must not change which invoice this is.
+            pl.min_horizontal("full_to", "planned_end").alias("period_to"),
         )
         .select(*INVOICE, "full_from", "full_to")
     )
@@ -110,8 +114,8 @@ def stretches(segments: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFrame:
     """The stretches of plan inside each invoice's period.
 
     Returns:
-        the invoice's columns and ``stretch`` (row number), key (of the segment), from, to, used_days, full_days,
-        terms, timezone, currency, catalog_hash, plan, plan_version, quantities, planned_end.
+        the invoice's columns and ``stretch`` (row number), from, to, full_from, full_to, used_days, full_days, terms,
+        timezone, currency, catalog_hash, plan, plan_version, quantities, planned_end.
     """
     wanted = invoices.select(*INVOICE, "full_from", "full_to")
     bounded = segments.join(wanted, on=SUBSCRIPTION).with_columns(
@@ -119,10 +123,7 @@ def stretches(segments: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFrame:
     )
     numbered = bounded.with_columns(pl.int_range(pl.len(), dtype=pl.UInt32).alias("key"))
     found = periods(_schedule(numbered))
-    kept = numbered.select(
-        "key", *INVOICE, pl.col("full_from").alias("invoice_full_from"), "terms", "timezone", "currency",
-        "catalog_hash", "plan", "plan_version", "quantities", "planned_end", "segment",
-    )  # fmt: skip
+    kept = numbered.select("key", *_CARRIED, pl.col("full_from").alias("invoice_full_from"))
     return (
         found.join(kept, on="key")
         .filter(pl.col("full_from") == pl.col("invoice_full_from"))
@@ -132,27 +133,22 @@ def stretches(segments: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def next_stretches(segments: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFrame:
-    """The first stretch of the period that follows each closing invoice: what its in-advance fees are for.
+def advance_stretches(segments: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFrame:
+    """The stretch whose in-advance fees each invoice bills: the first one (``start``), or the one that follows the close.
 
-    Same columns as ``stretches``, with the invoice that bills the advance; a subscription that ends has none.
+    Same columns as ``stretches``; a subscription that ends at the close has none.
     """
-    follows = invoices.filter(pl.col("purpose") == "period").select(*INVOICE)
-    at_close = (
-        segments.join(follows, on=SUBSCRIPTION)
+    begins = pl.when(pl.col("purpose") == "start").then("period_from").otherwise("period_to")
+    at_start = (
+        segments.join(invoices.select(*INVOICE, begins.alias("window_from")), on=SUBSCRIPTION)
         .filter(
-            (pl.col("from") <= pl.col("period_to"))
-            & (pl.col("to").is_null() | (pl.col("to") > pl.col("period_to")))
+            (pl.col("from") <= pl.col("window_from"))
+            & (pl.col("to").is_null() | (pl.col("to") > pl.col("window_from")))
         )
         .with_columns(
             pl.int_range(pl.len(), dtype=pl.UInt32).alias("key"),
-            pl.col("period_to").alias("window_from"),
-            (pl.col("period_to") + _MICROSECOND).alias("window_to"),
+            (pl.col("window_from") + _MICROSECOND).alias("window_to"),
         )
     )
-    kept = at_close.select(
-        "key", *INVOICE, "terms", "timezone", "currency", "catalog_hash", "plan", "plan_version", "quantities",
-        "planned_end", "segment",
-    )  # fmt: skip
-    found = periods(_schedule(at_close))
-    return found.join(kept, on="key").drop("key").sort(INVOICE).with_row_index("stretch")
+    found = periods(_schedule(at_start))
+    return found.join(at_start.select("key", *_CARRIED), on="key").drop("key").sort(INVOICE).with_row_index("stretch")

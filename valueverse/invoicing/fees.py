@@ -15,25 +15,26 @@ from valueverse.invoicing.closing import INVOICE
 from valueverse.invoicing.schema import LINES
 from valueverse.money import EXACT
 from valueverse.subscriptions.proration import share
+from valueverse.subscriptions.zones import local_date
 
 if TYPE_CHECKING:
     from valueverse.invoicing.terms import Terms
+
+PLANNED_END = pl.min_horizontal("full_to", "planned_end")
+"""Where a stretch would have ended as planned when it began: its period's end, or the end stated at the start."""
 
 
 def _with_fees(stretches: pl.DataFrame, terms: Terms, timing: str) -> pl.DataFrame:
     """One row per stretch and fee of this timing, with ``full_amount``: the fee for one whole period."""
     joined = stretches.join(terms.fees.filter(pl.col("timing") == timing), on="terms")
-    # A seat count stated by the subscription wins over the plan's; JSON paths are constants in Polars, hence per fee key.
-    overridden = pl.coalesce(
-        pl.lit(None, EXACT),
-        *(
-            pl.when(pl.col("fee") == fee).then(
-                pl.col("quantities").str.json_path_match(f"$['{fee}']").cast(EXACT, strict=False)
-            )
-            for fee in joined["fee"].unique(maintain_order=True)
-        ),
-    )
-    return joined.with_columns(quantity=pl.coalesce(overridden, "quantity")).with_columns(
+    # A seat count stated by the subscription wins over the plan's; JSON paths are constants in Polars, hence one per fee.
+    stated = [
+        pl.when(pl.col("fee") == fee).then(
+            pl.col("quantities").str.json_path_match(f"$['{fee}']").cast(EXACT, strict=False)
+        )
+        for fee in joined["fee"].unique(maintain_order=True)
+    ]
+    return joined.with_columns(quantity=pl.coalesce(*stated, "quantity")).with_columns(
         pl.when(pl.col("unit_amount").is_null())
         .then("amount")
         .otherwise(pl.col("unit_amount") * pl.col("quantity"))
@@ -41,35 +42,58 @@ def _with_fees(stretches: pl.DataFrame, terms: Terms, timing: str) -> pl.DataFra
     )
 
 
-def _lines(rows: pl.DataFrame) -> pl.DataFrame:
-    """Fee lines from rows that carry from, to (the service period) and amount_precise."""
-    part = pl.when(pl.col("prorated")).then(pl.lit(", part of a period")).otherwise(pl.lit(""))
+def _lines(rows: pl.DataFrame, sign: int = 1) -> pl.DataFrame:
+    """Fee lines of rows that carry from, to (the service period), used_days, full_days and full_amount."""
+    part = pl.when(pl.col("used_days") != pl.col("full_days")).then(
+        pl.format(" ({} of {} days)", pl.col("used_days"), pl.col("full_days"))
+    )
+    what = "" if sign > 0 else "unused share of "
     return rows.select(
         *INVOICE,
+        "terms",
         pl.col("position").cast(pl.Int32).alias("rank"),
         pl.col("fee").alias("key"),
         pl.lit("fee").alias("kind"),
-        pl.concat_str(pl.col("label"), part).alias("description"),
+        pl.concat_str(pl.lit(what), pl.col("label"), part.fill_null("")).alias("description"),
         pl.col("from").alias("service_from"),
         pl.col("to").alias("service_to"),
         pl.lit(None, pl.String).alias("meter"),
         pl.lit("").alias("dimensions"),
         pl.when(pl.col("unit_amount").is_not_null()).then("quantity").alias("quantity"),
-        "amount_precise",
+        (share(pl.col("full_amount"), pl.col("prorate")) * pl.lit(sign).cast(EXACT)).alias("amount_precise"),
         "currency",
         pl.lit(None, pl.Int64).alias("event_count"),
         pl.lit([], LINES["tiers"]).alias("tiers"),
     )
 
 
-def _prorated(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.with_columns(
-        share(pl.col("full_amount"), pl.col("prorate")).alias("amount_precise"),
-        ((pl.col("from") != pl.col("full_from")) | (pl.col("to") != pl.col("full_to"))).alias("prorated"),
-    )
-
-
 def arrears(stretches: pl.DataFrame, terms: Terms) -> pl.DataFrame:
     """Fees in arrears of the stretches just closed."""
-    rows = _with_fees(stretches.filter(pl.col("purpose") == "period"), terms, "in_arrears")
-    return _lines(_prorated(rows).with_columns(label=pl.concat_str(pl.col("fee"), pl.lit(" fee"))))
+    return _lines(_with_fees(stretches.filter(pl.col("purpose") == "period"), terms, "in_arrears"))
+
+
+def _over(rows: pl.DataFrame, start: pl.Expr, end: pl.Expr) -> pl.DataFrame:
+    """The rows' fees over [start, end) of their period, in local days."""
+    moved = rows.with_columns(start.alias("from"), end.alias("to")).filter(pl.col("from") < pl.col("to"))
+    dated = local_date(moved, pl.col("from"), "timezone", "first_day")
+    dated = local_date(dated, pl.col("to"), "timezone", "last_day")
+    days = (pl.col("last_day") - pl.col("first_day")).dt.total_days().cast(pl.Int32)
+    return dated.with_columns(days.alias("used_days")).drop("first_day", "last_day")
+
+
+def advance(starting: pl.DataFrame, terms: Terms) -> pl.DataFrame:
+    """In-advance fees charged at the start of a stretch, up to the end of its period as planned then."""
+    rows = _with_fees(starting, terms, "in_advance")
+    return _lines(_over(rows, pl.col("from"), PLANNED_END))
+
+
+def settlement(stretches: pl.DataFrame, terms: Terms) -> pl.DataFrame:
+    """In-advance fees of a closed period put right: stretches that began inside it are charged, unused rests credited."""
+    closed = stretches.filter(pl.col("purpose") == "period")
+    rows = _with_fees(closed, terms, "in_advance")
+    first = pl.col("from") == pl.col("from").min().over(*INVOICE)
+    begun = rows.filter(~first | (pl.col("from") != pl.col("period_from")))
+    charged = _over(begun, pl.col("from"), PLANNED_END)
+    unused = rows.filter(pl.col("prorate") != "none")
+    credited = _over(unused, pl.col("to"), PLANNED_END)
+    return pl.concat([_lines(charged), _lines(credited, sign=-1)])

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from valueverse.catalog.document import Catalog
 from valueverse.catalog.plans import Plan
-from valueverse.metering.schema import METERS
 from valueverse.money import EXACT
 from valueverse.rating.book import ChargeBook
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from valueverse.catalog.document import Catalog
+    from valueverse.catalog.prices import ChargePricing
 
 TERMS_KEY = ("catalog_hash", "plan", "plan_version", "overrides")
 
@@ -38,12 +39,13 @@ CHARGES = {
     "terms": pl.UInt32,
     "charge": pl.UInt32,
     "key": pl.String,
-    "label": pl.String,
+    "description": pl.String,
     "position": pl.Int32,
     "meter": pl.String,
     "specificity": pl.UInt32,
     "split_by": pl.List(pl.String),
-    "prorate": pl.String,
+    "prorate": pl.Boolean,
+    "round_prorated": pl.Int32,
 }
 CONDITIONS = {
     "terms": pl.UInt32,
@@ -128,7 +130,7 @@ def compile_terms(segments: pl.DataFrame, catalogs: Mapping[str, Catalog]) -> Te
     charges: list[dict[str, Any]] = []
     conditions: list[dict[str, Any]] = []
     policies: list[dict[str, Any]] = []
-    pricings = []
+    pricings: list[tuple[ChargePricing, str, str]] = []
     for row in sets.iter_rows(named=True):
         catalog = catalogs[row["catalog_hash"]]
         plan = plan_of(catalog, row["plan"], row["plan_version"], row["overrides"])
@@ -144,18 +146,19 @@ def compile_terms(segments: pl.DataFrame, catalogs: Mapping[str, Catalog]) -> Te
         )
         for position, charge in enumerate(plan.charges, start=len(plan.fees)):
             index = len(pricings)
-            pricings.append((charge, catalog.rounding))
+            pricings.append((charge, catalog.rounding.mode, catalog.rounding.level))
             charges.append(
                 {
                     "terms": row["terms"],
                     "charge": index,
                     "key": charge.key,
-                    "label": charge.name or charge.key,
+                    "description": charge.name or charge.key,
                     "position": position,
                     "meter": charge.meter,
                     "specificity": len(charge.when),
                     "split_by": sorted(charge.split_by),
-                    "prorate": charge.prorate,
+                    "prorate": charge.prorate == "day",
+                    "round_prorated": charge.round_prorated,
                 }
             )
             conditions += [
@@ -171,7 +174,7 @@ def _terms(
     charges: list[dict[str, Any]],
     conditions: list[dict[str, Any]],
     policies: list[dict[str, Any]],
-    pricings: list[ChargePricing],
+    pricings: list[tuple[ChargePricing, str, str]],
 ) -> Terms:
     charge_frame = pl.DataFrame(charges, schema=CHARGES)
     condition_frame = pl.DataFrame(conditions, schema=CONDITIONS)

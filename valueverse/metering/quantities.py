@@ -7,12 +7,14 @@ window cuts are read again. Meters with a level or a memory are joined to their 
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from valueverse.catalog.history import as_known
 from valueverse.errors import RefusalError
+from valueverse.metering.claims import sole_claims
 from valueverse.metering.levels import level_quantities
 from valueverse.metering.rollup import rollup_quantities
 from valueverse.metering.schema import OK, QUANTITIES, WINDOWS
@@ -22,7 +24,31 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 ADDITIVE = ("count", "sum", "min", "max", "avg")
-_UNNAMED = ["tenant", "customer", "meter"]
+_CUSTOMER = ["tenant", "customer", "meter"]
+_ASKED = ["aggregation", "carry_over", "rounding_mode", "rounding_places"]
+_FAR = 10**18
+"""Microseconds: further than any two instants are apart."""
+OPENINGS = pl.Schema(
+    {"window": pl.UInt32(), "dimensions": pl.String(), "value": EXACT, "text_value": pl.String()}
+)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What else decides which usage counts where; each part may be left out.
+
+    Attributes:
+        unnamed: tenant, customer, meter, subscription, from, to (disjoint, see ``claims.sole_claims``): where usage
+            that names only a customer belongs to one subscription. None: judged by the windows themselves.
+        lines: window, dimensions, line: usage of these dimensions counts together as ``line``, and what is not
+            listed does not count; the result's ``dimensions`` is then the line. Needed wherever several dimensions
+            make one quantity, since maxima, averages, distinct values and rounded numbers do not add up.
+        openings: window, dimensions (or line), value, text_value: levels, or members, at the windows' start.
+    """
+
+    unnamed: pl.DataFrame | None = None
+    lines: pl.DataFrame | None = None
+    openings: pl.DataFrame = field(default_factory=OPENINGS.to_frame)
 
 
 def meter_quantities(
@@ -30,93 +56,101 @@ def meter_quantities(
     windows: pl.DataFrame,
     meters: pl.DataFrame,
     known_at: datetime | None,
-    *,
-    unnamed: pl.DataFrame | None = None,
-    lines: pl.DataFrame | None = None,
-    openings: pl.DataFrame | None = None,
+    scope: Scope | None = None,
 ) -> pl.DataFrame:
     """The quantity of every window and dimensions with usage (QUANTITIES); a window without any has no row.
 
+    A window counts usage that names its subscription, and usage that names only its customer where no other
+    subscription could have it. A total beyond what a Decimal holds is null.
+
     Args:
         usage: USAGE rows; any order, any number of tenants.
-        windows: WINDOWS. A window counts usage that names its subscription, and usage that names only its
-            customer.
-        meters: METERS (tenant, meter, aggregation, carry_over, rounding_mode, rounding_places, and
-            catalog_hash when
-            the windows have it).
+        windows: WINDOWS; further columns are ignored.
+        meters: METERS; of several versions the one of the window's ``catalog_hash`` counts, or, without that
+            column, the one in force at the window's end.
         known_at: count what was known at this instant; None: what is known now.
-        unnamed: tenant, customer, meter, subscription, from, to: where usage that names only a customer
-            belongs to
-            one subscription. None: such usage counts in every window of the customer.
-        lines: window, dimensions, line: usage of these dimensions counts together as ``line``, and what is
-            not
-            listed does not count. The result's ``dimensions`` is then the line. Needed wherever several
-            dimensions make one quantity, since maxima, distinct values and rounding do not add up.
-        openings: window, dimensions, value, text_value: levels (or members) at the windows' start.
+        scope: see Scope.
 
     Raises:
         RefusalError: ``unknown_meter`` when a window names one that is not in ``meters``.
     """
     if windows.is_empty():
         return QUANTITIES.to_frame()
+    scope = scope or Scope()
     planned = _planned(windows, meters)
     relevant = usage.filter(pl.col("status") == OK, as_known(known_at), pl.col("time") < windows["to"].max())
-    if openings is None:
-        openings = pl.DataFrame(
-            schema={"window": pl.UInt32, "dimensions": pl.String, "value": EXACT, "text_value": pl.String}
-        )
-    remembers = (
-        pl.col("carry_over") | pl.col("prorate") | pl.col("window").is_in(openings["window"].implode())
-    )
+    opened = pl.col("window").is_in(scope.openings["window"].implode())
+    remembers = pl.col("carry_over") | pl.col("prorate") | opened
     adds_up = pl.col("aggregation").is_in(ADDITIVE) & ~((pl.col("aggregation") == "sum") & remembers)
+    pieces = _pieces(planned, scope.unnamed)
     found = pl.concat(
         [
-            rollup_quantities(relevant, _pieces(planned.filter(adds_up), unnamed), lines),
-            level_quantities(relevant, _pieces(planned.filter(~adds_up), unnamed), lines, openings),
+            rollup_quantities(relevant, pieces.filter(adds_up), scope.lines),
+            level_quantities(relevant, pieces.filter(~adds_up), scope.lines, scope.openings),
         ]
     )
     return _rounded(found, planned).select(QUANTITIES.names()).cast(QUANTITIES).sort("window", "dimensions")
 
 
 def _planned(windows: pl.DataFrame, meters: pl.DataFrame) -> pl.DataFrame:
-    """Windows with what their meter asks for."""
-    keys = ["tenant", "meter", *(["catalog_hash"] if "catalog_hash" in windows.columns else [])]
-    asked = meters.select(*keys, "aggregation", "carry_over", "rounding_mode", "rounding_places").unique()
-    planned = windows.join(asked, on=keys, how="left", validate="m:1")
-    unknown = planned.filter(pl.col("aggregation").is_null())
+    """Windows with what their meter asks for, and the optional columns filled."""
+    optional = {"prorate": pl.lit(value=False), "round_prorated": pl.lit(None, pl.Int32)}
+    versioned = "catalog_hash" in windows.columns
+    own = [*WINDOWS.names(), *(name for name in optional if name in windows.columns)]
+    keys = ["tenant", "meter", *(["catalog_hash"] if versioned else [])]
+    windows = windows.select(*own, *keys[2:]).with_columns(
+        **{name: default for name, default in optional.items() if name not in windows.columns}
+    )
+    began = ["valid_from"] if "valid_from" in meters.columns and not versioned else []
+    asked = windows.join(meters.select(*keys, *_ASKED, *began).unique(), on=keys, how="left")
+    if began:
+        # Of several versions the last that began before the window's end; of none, the first that ever did.
+        late = (pl.col("valid_from") >= pl.col("to")).fill_null(value=False)
+        rank = (
+            pl.when(late)
+            .then(-pl.col("valid_from").dt.timestamp("us") - _FAR)
+            .otherwise(pl.col("valid_from").dt.timestamp("us"))
+        )
+        asked = asked.with_columns(rank.alias("rank")).sort("window", "rank", nulls_last=False)
+        asked = asked.unique("window", keep="last", maintain_order=True).drop("rank")
+    unknown = asked.filter(pl.col("aggregation").is_null())
     if unknown.height:
         tenant, meter = unknown.select("tenant", "meter").row(0)
         raise RefusalError("unknown_meter", f"the tenant {tenant!r} has no meter {meter!r}", "windows")
-    defaults = {"prorate": pl.lit(value=False), "round_prorated": pl.lit(None, pl.Int32)}
-    return planned.with_columns(
-        **{name: default for name, default in defaults.items() if name not in windows.columns}
-    ).cast(pl.Schema({name: dtype for name, dtype in WINDOWS.items() if name in windows.columns}))
+    return asked
 
 
 def _pieces(planned: pl.DataFrame, unnamed: pl.DataFrame | None) -> pl.DataFrame:
     """Windows with, beside them, the stretches in which usage that names no subscription belongs to them.
 
-    ``since``: the first instant of usage that the piece may read at all.
+    ``since``: the first instant of usage that the piece may read at all; null: the first there is.
     """
     planned = planned.with_columns(
         pl.when("carry_over").then(pl.lit(None, WINDOWS["from"])).otherwise("from").alias("since"),
         pl.col("to").alias("until"),
     )
     named = planned.filter(pl.col("subscription").is_not_null())
-    loose = planned.with_columns(pl.lit(None, pl.String).alias("subscription"))
-    if unnamed is not None:
-        claims = unnamed.rename({"from": "claim_from", "to": "claim_to"})
-        loose = (
-            planned.join(claims, on=[*_UNNAMED, "subscription"], how="inner")
-            .with_columns(
-                pl.max_horizontal("since", "claim_from").alias("since"),
-                pl.min_horizontal("until", "claim_to").alias("until"),
-                pl.lit(None, pl.String).alias("subscription"),
-            )
-            .filter(pl.col("since").is_null() | (pl.col("since") < pl.col("until")))
-            .select(planned.columns)
+    anyone = pl.lit(None, pl.String).alias("subscription")
+    if unnamed is None:
+        rivals = pl.col("subscription").n_unique().over(_CUSTOMER) > 1
+        alone, contested = planned.filter(~rivals), planned.filter(rivals)
+        claimed = _claimed(contested, sole_claims(contested))
+        return pl.concat([named, alone.with_columns(anyone), claimed.with_columns(anyone)])
+    return pl.concat([named, _claimed(planned, unnamed).with_columns(anyone)])
+
+
+def _claimed(planned: pl.DataFrame, claims: pl.DataFrame) -> pl.DataFrame:
+    """The parts of windows that lie in a claim of their own subscription."""
+    bounds = claims.select(*_CUSTOMER, "subscription", claim_from="from", claim_to="to")
+    return (
+        planned.join(bounds, on=[*_CUSTOMER, "subscription"])
+        .with_columns(
+            pl.max_horizontal("since", "claim_from").alias("since"),
+            pl.min_horizontal("until", "claim_to").alias("until"),
         )
-    return pl.concat([named, loose])
+        .filter(pl.col("since") < pl.col("until"))
+        .select(planned.columns)
+    )
 
 
 def _rounded(found: pl.DataFrame, planned: pl.DataFrame) -> pl.DataFrame:

@@ -42,7 +42,14 @@ def open_home(home: Path) -> None:
     through."""
     if home.exists():
         return
-    home.mkdir(mode=0o700, parents=True)
+    try:
+        home.mkdir(mode=0o700, parents=True)
+    except OSError as error:
+        raise RefusalError(
+            "home_unusable",
+            f"{home} cannot be made: {error.strerror}; set VALUEVERSE_HOME to a folder you may write",
+            "VALUEVERSE_HOME",
+        ) from error
     if os.geteuid() == 0:
         os.chown(home, 0, _unprivileged_user()[1])
         home.chmod(0o710)

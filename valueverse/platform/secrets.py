@@ -3,6 +3,7 @@ reads."""
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets as random_source
 import tempfile
@@ -28,10 +29,10 @@ def secret(directory: Path, name: str) -> str:
             _create(path, random_source.token_urlsafe(24))
         return path.read_text(encoding="utf-8").strip()
     except OSError as error:
+        full = error.errno == errno.ENOSPC
+        cure = "free disk space" if full else "give the user who runs this command the right to read it"
         raise RefusalError(
-            "secret_unreadable",
-            f"{path}: {error.strerror}; give the user who runs this command the right to read it",
-            "VALUEVERSE_SECRETS_DIR",
+            "secret_unreadable", f"{path}: {error.strerror}; {cure}", "VALUEVERSE_SECRETS_DIR"
         ) from error
 
 

@@ -17,6 +17,7 @@ import urllib.request
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Literal
 
 from valueverse.errors import RefusalError
@@ -154,7 +155,7 @@ def code_location_error(settings: Settings) -> str | None:
         return f"it does not say: {error}"
     messages = [found, *(entry["locationOrLoadError"] or {} for entry in found.get("locationEntries", []))]
     said = next((str(one["message"]) for one in messages if "message" in one), None)
-    return None if said is None else said.splitlines()[0]
+    return None if said is None else shorten(said, 300)
 
 
 def _known(only: Collection[str]) -> None:
@@ -292,7 +293,7 @@ def _where(settings: Settings, name: str, record: processes.Record) -> str:
         return f"{tcp}socket in {record.details['sockets']}, data in {record.details['data']}"
     if name == valkey_server.NAME:
         return f"socket {record.details['socket']}"
-    return f"http://127.0.0.1:{record.details['port']}" if "port" in record.details else f"pid {record.pid}"
+    return f"http://127.0.0.1:{record.details['port']}" if "port" in record.details else ""
 
 
 def _status(settings: Settings, name: str) -> Status:

@@ -11,7 +11,13 @@ depends_on = None
 
 
 def upgrade() -> None:
-    for name in ("0001_schemas.sql", "0001_guard.sql", "0001_billing.sql", "0001_immutability.sql", "0001_grants.sql"):
+    for name in (
+        "0001_schemas.sql",
+        "0001_guard.sql",
+        "0001_billing.sql",
+        "0001_immutability.sql",
+        "0001_grants.sql",
+    ):
         run_sql(name)
 
 

@@ -1,0 +1,281 @@
+"""The API and its database role against another tenant's rows: generated from routes and catalogue, so nothing new is missed."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import asyncpg
+import psycopg
+import pytest
+from psycopg import sql
+from support.billing_rows import TENANTS, invoice_id, secret_of
+from support.serving import Api, assert_problem, seed, serving, without
+
+from serving_api.database import Database
+from serving_api.logs import make_log
+from serving_api.walls import holes
+from valueverse.errors import RefusalError
+from valueverse.platform.keys import digest
+from valueverse.platform.warehouse import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from valueverse.platform.settings import Settings
+
+pytestmark = [pytest.mark.anyio, pytest.mark.integration, pytest.mark.security]
+
+READ = ("billing.tenant", "billing.customer", "billing.subscription", "billing.invoice", "billing.invoice_void",
+        "billing.usage_daily", "auth.refresh_token", "auth.api_key")  # fmt: skip
+
+
+def addresses(tenant: str) -> dict[str, str]:
+    """An address of every route that reads a tenant's things."""
+    key = quote(f"customer {secret_of(tenant)}")
+    return {
+        "/v1/invoices": "/v1/invoices",
+        "/v1/invoices/{number}": f"/v1/invoices/{tenant}-000001",
+        "/v1/customers": "/v1/customers",
+        "/v1/customers/{key}/usage": f"/v1/customers/{key}/usage",
+    }
+
+
+async def test_the_matrix_covers_every_route_behind_a_token(api: Api) -> None:
+    paths = api.app.openapi()["paths"]
+    guarded = {path for path, item in paths.items() if "security" in item.get("get", {})}
+    assert guarded == set(addresses("acme"))
+
+
+@pytest.mark.parametrize("reader", TENANTS)
+@pytest.mark.parametrize("owner", TENANTS)
+async def test_no_route_shows_one_tenant_to_another(api: Api, reader: str, owner: str) -> None:
+    for path, address in addresses(owner).items():
+        answer = await api.get(reader, address)
+        for other in TENANTS:
+            if other != reader:
+                assert secret_of(other) not in answer.text, (path, reader, owner)
+        if "{" in path and reader != owner:
+            missing = await api.get(reader, addresses("nobody")[path])
+            assert without(assert_problem(answer, 404, "not-found")) == without(assert_problem(missing, 404, "not-found"))
+        else:
+            assert answer.status_code == 200
+    query = {"customer": f"customer {secret_of(owner)}"}
+    rows = (await api.get(reader, "/v1/invoices", **query)).json()["data"]
+    assert len(rows) == (2 if reader == owner else 0)
+
+
+async def test_parallel_readers_on_few_connections_never_cross(api: Api) -> None:
+    for tenant in TENANTS:
+        await api.get(tenant, "/v1/invoices")
+
+    async def read(tenant: str) -> None:
+        text = (await api.get(tenant, "/v1/customers")).text
+        assert secret_of(tenant) in text
+        assert not any(secret_of(other) in text for other in TENANTS if other != tenant)
+
+    await asyncio.gather(*(read(TENANTS[number % 3]) for number in range(90)))
+
+
+@pytest.fixture
+def login(module_settings: Settings, keys: dict[str, str]) -> Iterator[psycopg.Connection[Any]]:
+    """The API's own database login."""
+    with connect(module_settings, "api", autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def admin(module_settings: Settings, keys: dict[str, str]) -> Iterator[psycopg.Connection[Any]]:
+    """A superuser whose work is undone."""
+    with connect(module_settings, "admin", autocommit=True) as connection, connection.transaction(force_rollback=True):
+        yield connection
+
+
+def calls(owner: str) -> dict[str, tuple[str, list[Any]]]:
+    """Arguments behind the tenant's, for every function, that would find rows of ``owner``."""
+    customer = f"customer {secret_of(owner)}"
+    return {
+        "invoice": ("%s", [f"{owner}-000001"]),
+        "invoices": ("%s, null, null, null, null, null, null, 100", [customer]),
+        "customers": ("null, 100", []),
+        "customer_known": ("%s", [customer]),
+        "usage": ("%s, null, null, null, null, null, null, null, 1000", [customer]),
+        "open_session": ("%s, gen_random_uuid(), 'h', '1 h', '1 h'", [f"prefix of {owner}"]),
+        "refresh_session": ("%s, 'new', '1 h', '0 s'", [f"hash of {owner}"]),
+        "close_session": ("%s", [invoice_id(owner, "family")]),
+    }
+
+
+def test_every_function_is_in_the_matrix(login: psycopg.Connection[Any]) -> None:
+    rows = login.execute("select proname, proargnames[1] from pg_proc where pronamespace = 'api'::regnamespace").fetchall()
+    tenantless = {"ready", "api_key"}
+    assert {name for name, _ in rows} == set(calls("acme")) | tenantless
+    assert {first for name, first in rows if name not in tenantless} == {"for_tenant"}
+
+
+@pytest.mark.parametrize("asked", ["birch", "", "%", "acme' or '1'='1", None])
+def test_no_function_gives_another_tenants_rows(
+    login: psycopg.Connection[Any], admin: psycopg.Connection[Any], asked: str | None
+) -> None:
+    for name, (places, arguments) in calls("acme").items():
+        query = f"select * from api.{name}(%s, {places})"
+        answer = str(login.execute(query, [asked, *arguments]).fetchall())  # type: ignore[arg-type]
+        assert secret_of("acme") not in answer, name
+        assert "rotated" not in answer
+        assert "True" not in answer or name == "invoice", name
+    owned = str(login.execute("select * from api.customers('acme', null, 100)").fetchall())
+    assert secret_of("acme") in owned
+
+
+def test_a_key_is_found_by_prefix_and_hash_together(login: psycopg.Connection[Any], keys: dict[str, str]) -> None:
+    prefix = keys["acme"].split("_")[1]
+    for hashed in ("", "0" * 64, None):
+        assert login.execute("select * from api.api_key(%s, %s)", [prefix, hashed]).fetchall() == []
+    for wild in ("%", "", None, "' or true --"):
+        assert login.execute("select * from api.api_key(%s, %s)", [wild, digest(keys["acme"])]).fetchall() == []
+    assert login.execute("select tenant_id from api.api_key(%s, %s)", [prefix, digest(keys["acme"])]).fetchall() == [("acme",)]
+
+
+def test_the_login_can_touch_no_table_view_or_sequence(login: psycopg.Connection[Any]) -> None:
+    relations = login.execute(
+        "select c.oid::regclass::text from pg_class c join pg_namespace n on n.oid = c.relnamespace"
+        " where c.relkind in ('r', 'p', 'v', 'm', 'S', 'f') and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')"
+    ).fetchall()
+    assert len(relations) > 20
+    for (name,) in relations:
+        for statement in ("select * from {}", "delete from {}", "insert into {} default values", "truncate {}", "copy {} to stdout"):
+            with pytest.raises((psycopg.errors.InsufficientPrivilege, psycopg.errors.WrongObjectType, psycopg.errors.UndefinedTable)):
+                login.execute(statement.format(name))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "set role valueverse_reader", "set role valueverse_owner", "set role valueverse_builder", "set session authorization postgres",
+        "create table public.x ()", "create temp table x ()", "create schema x", "create function api.x() returns int language sql as 'select 1'",
+        "alter function api.ready() security invoker", "drop function api.ready()", "select pg_read_file('/etc/passwd')",
+        "copy (select 1) to program 'true'", "select * from pg_authid", "create policy p on billing.invoice using (true)",
+        "alter table billing.invoice no force row level security", "grant valueverse_reader to valueverse_api",
+    ],
+)  # fmt: skip
+def test_the_login_cannot_make_itself_more(login: psycopg.Connection[Any], statement: str) -> None:
+    with pytest.raises(psycopg.Error):
+        login.execute(statement)  # type: ignore[arg-type]
+
+
+def test_a_setting_of_the_logins_own_making_opens_nothing(login: psycopg.Connection[Any]) -> None:
+    login.execute("select set_config('valueverse.tenant', 'acme', false), set_config('valueverse.key_prefix', '%', false)")
+    for name, (places, arguments) in calls("acme").items():
+        rows = login.execute(f"select * from api.{name}('birch', {places})", arguments).fetchall()  # type: ignore[arg-type]
+        assert secret_of("acme") not in str(rows)
+
+
+def seen(admin: psycopg.Connection[Any], table: str, tenant: str | None) -> set[str]:
+    """Tenants whose rows the functions' owner sees in ``table``."""
+    admin.execute("select set_config('valueverse.tenant', %s, true), set_config('valueverse.key_prefix', '', true)", [tenant])
+    admin.execute("set local role valueverse_reader")
+    try:
+        return {row[0] for row in admin.execute(sql.SQL("select tenant_id from {}").format(sql.Identifier(*table.split("."))))}
+    finally:
+        admin.execute("reset role")
+
+
+def fill(admin: psycopg.Connection[Any]) -> None:
+    for tenant in TENANTS:
+        admin.execute("insert into billing.invoice_void values (%s, %s, 'x', now())", [tenant, invoice_id(tenant, "2023-10")])
+        admin.execute(
+            "insert into auth.refresh_token (tenant_id, token_hash, family, key_prefix, idle_expires_at, expires_at)"
+            " values (%s, 'h', gen_random_uuid(), 'p', now(), now())",
+            [tenant],
+        )
+
+
+@pytest.mark.parametrize("table", READ)
+def test_behind_the_functions_row_level_security_holds_by_itself(admin: psycopg.Connection[Any], table: str) -> None:
+    fill(admin)
+    assert seen(admin, table, "acme") == {"acme"}
+    assert seen(admin, table, None) == set()
+    assert seen(admin, table, "") == set()
+    admin.execute(sql.SQL("drop policy api_tenant on {}").format(sql.Identifier(*table.split("."))))
+    assert seen(admin, table, "acme") == set(TENANTS)
+
+
+def test_the_functions_owner_reads_the_tables_of_the_matrix_alone(admin: psycopg.Connection[Any]) -> None:
+    rows = admin.execute(
+        "select c.oid::regclass::text from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p', 'v', 'm')"
+        " and n.nspname not in ('pg_catalog', 'information_schema') and has_any_column_privilege('valueverse_reader', c.oid,"
+        " 'select, insert, update')"
+    ).fetchall()
+    assert {row[0] for row in rows} == set(READ)
+
+
+async def asked(settings: Settings) -> list[str]:
+    connection = await asyncpg.connect(settings.postgres_url("api"))
+    try:
+        return await holes(connection)
+    finally:
+        await connection.close()
+
+
+BREAKS = {
+    **{f"drop policy api_tenant on {table}": "restrictive tenant policy" for table in READ},
+    "alter table billing.invoice no force row level security": "forced row-level security",
+    "alter table billing.customer disable row level security": "forced row-level security",
+    "alter policy api_tenant on billing.invoice to valueverse_builder": "restrictive tenant policy",
+    "alter policy api_tenant on billing.invoice using (true)": "restrictive tenant policy",
+    "grant select on billing.invoice to valueverse_api": "rights on tables",
+    "grant select (document) on billing.invoice to valueverse_api": "rights on tables",
+    "grant select on billing.invoice to public": "rights on tables",
+    "grant select on billing.unbilled_usage to valueverse_reader": "restrictive tenant policy",
+    "alter function api.invoice(text, text) owner to valueverse_owner": "owned by a role",
+    "alter function api.invoice(text, text) owner to valueverse_builder": "owned by a role",
+    "alter function api.invoice(text, text) security invoker": "search path",
+    "alter function api.invoice(text, text) reset search_path": "search path",
+}
+
+
+@pytest.mark.parametrize("change", BREAKS)
+async def test_the_api_refuses_to_serve_behind_a_broken_wall(settings: Settings, change: str) -> None:
+    assert await asked(settings) == []
+    with connect(settings, "admin") as connection:
+        connection.execute("alter event trigger valueverse_guard disable")
+        if "valueverse_owner" in change or "valueverse_builder" in change:
+            connection.execute("grant create on schema api to valueverse_owner, valueverse_builder")
+        connection.execute(change)  # type: ignore[arg-type]
+    found = await asked(settings)
+    assert any(BREAKS[change] in hole for hole in found), found
+    database = Database(settings, make_log())
+    with pytest.raises(RefusalError, match="will not serve") as refusal:
+        await database.open()
+    assert refusal.value.code == "unsafe_database"
+
+
+@pytest.mark.parametrize("url", ["admin", "builder"])
+async def test_the_api_refuses_a_login_that_sees_past_the_walls(settings: Settings, url: str) -> None:
+    connection = await asyncpg.connect(settings.postgres_url(url))  # type: ignore[arg-type]
+    try:
+        found = await holes(connection)
+    finally:
+        await connection.close()
+    assert any("bypass row-level security" in hole for hole in found)
+
+
+async def test_the_app_does_not_start_behind_a_broken_wall(settings: Settings) -> None:
+    with connect(settings, "admin") as connection:
+        connection.execute("grant select on billing.invoice to valueverse_api")
+    with pytest.raises(RefusalError):
+        async with serving(settings, {}):
+            pass
+
+
+async def test_nothing_of_one_call_stays_on_the_connection(settings: Settings) -> None:
+    seed(settings)
+    database = Database(settings, make_log(), size=1)
+    assert len(await database.call("customers", "acme", None, 10)) == 2
+    with pytest.raises(asyncpg.PostgresError):
+        await database.call("customers", "acme", None, -1)
+    pool = await database.open()
+    assert await pool.fetchval("select coalesce(current_setting('valueverse.tenant', true), '')") == ""
+    assert len(await database.call("customers", "nobody", None, 10)) == 0
+    await database.close()

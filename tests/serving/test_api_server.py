@@ -1,0 +1,187 @@
+"""The API as a server process: over the wire, under schemathesis, and until it is told to stop."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import redis
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings as examples, strategies as st
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+from support.billing_rows import secret_of
+from support.serving import bearer, canonical, invoice_document
+
+from serving_api.app import app
+from serving_api.frame import SECURITY_HEADERS
+from valueverse.platform.warehouse import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from valueverse.platform.settings import Settings
+
+pytestmark = pytest.mark.integration
+
+OPERATIONS = [(path, method.upper()) for path, item in app.openapi()["paths"].items() for method in item]
+
+
+@dataclass
+class Server:
+    """A running server process."""
+
+    process: subprocess.Popen[bytes]
+    address: str
+    port: int
+    log: Path
+    keys: dict[str, str]
+
+    def sign_in(self, tenant: str) -> dict[str, str]:
+        answer = httpx.post(f"{self.address}/v1/sessions", headers=bearer(self.keys[tenant]))
+        assert answer.status_code == 200, answer.text
+        return bearer(answer.json()["access_token"])
+
+
+def start(settings: Settings, log: Path, port: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "granian", "--interface", "asgi", "--port", str(port), "--no-ws", "serving_api.app:app"]
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **settings.environment()},
+            cwd=Path(__file__).parents[2],
+        )  # fmt: skip
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def server(
+    module_settings: Settings, keys: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    log, port = tmp_path_factory.mktemp("server") / "api.log", free_port()
+    process = start(module_settings, log, port)
+    address = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            if httpx.get(f"{address}/readyz").status_code == 200:
+                break
+        except httpx.TransportError:
+            pass
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.1)
+    yield Server(process, address, port, log, keys)
+    if process.poll() is None:
+        process.terminate()
+        process.wait(20)
+
+
+def test_invoices_come_over_the_wire_to_the_right_tenant(server: Server) -> None:
+    headers = server.sign_in("acme")
+    listed = httpx.get(f"{server.address}/v1/invoices", headers=headers).json()["data"]
+    assert [row["total"] for row in listed] == ["71.12", "71.12"]
+    answer = httpx.get(f"{server.address}/v1/invoices/acme-000001", headers=headers)
+    assert answer.content == canonical(invoice_document("acme", "acme-000001")).encode()
+    other = httpx.get(f"{server.address}/v1/invoices/acme-000001", headers=server.sign_in("birch"))
+    assert (other.status_code, other.headers["content-type"]) == (404, "application/problem+json")
+
+
+def test_the_log_is_json_without_secrets(server: Server) -> None:
+    headers = server.sign_in("acme")
+    httpx.get(f"{server.address}/v1/invoices", headers=headers)
+    text = server.log.read_text()
+    lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    assert any(line["event"] == "request" and line["route"] == "/v1/invoices" for line in lines)
+    assert server.keys["acme"] not in text
+    assert headers["Authorization"][7:] not in text
+
+
+@pytest.mark.security
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GET /v1/invoices\r\n\r\n", b"BREW /v1/invoices HTTP/1.1\r\nHost: x\r\n\r\n", b"\x00\x01\x02\r\n\r\n",
+        b"GET /v1/invoices HTTP/1.1\r\nHost: x\r\nX-Request-ID: a\r\n Set-Cookie: evil=1\r\n\r\n",
+        b"GET /v1/%0d%0aSet-Cookie:evil=1 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /v1/customers/%ff%fe/usage HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n",
+        b"POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /x HTTP/1.1\r\n\r\n",
+        b"GET /v1/invoices HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\xfe\r\n\r\n",
+    ],
+)  # fmt: skip
+def test_a_malformed_request_is_answered_or_dropped_and_the_server_lives(server: Server, request_bytes: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+        connection.sendall(request_bytes)
+        try:
+            answer = connection.recv(65_536)
+        except (TimeoutError, ConnectionResetError):
+            answer = b""
+    head = answer.partition(b"\r\n\r\n")[0].lower()
+    assert b"set-cookie" not in head
+    assert b" 500 " not in head
+    assert b"Traceback" not in answer
+    assert httpx.get(f"{server.address}/healthz").status_code == 200
+
+
+@pytest.mark.security
+@pytest.mark.parametrize(("path", "method"), OPERATIONS)
+def test_what_the_server_answers_is_what_the_document_says(
+    server: Server, module_settings: Settings, path: str, method: str
+) -> None:
+    """Schemathesis makes requests good and bad; its checks hold each answer against the document."""
+    operation = schemathesis.openapi.from_dict(app.openapi())[path][method]
+    anonymous = path == "/v1/sessions" and method == "POST"
+    header = bearer(server.keys["acme"]) if anonymous else server.sign_in("acme")
+    @given(data=st.data())
+    @examples(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate], database=None)
+    def run(data: Any) -> None:
+        mode = data.draw(st.sampled_from(list(schemathesis.GenerationMode)))
+        case = data.draw(operation.as_strategy(generation_mode=mode))
+        with redis.Redis.from_url(module_settings.redis_url) as valkey:
+            valkey.flushdb()
+        answer = case.call(base_url=server.address, session=session, headers=header)
+        # What makes a cursor valid is a signature, which no schema can tell.
+        unfit = [positive_data_acceptance] if "cursor" in (case.query or {}) else []
+        case.validate_response(answer, excluded_checks=unfit)
+        # The server itself, not the app, refuses what is no HTTP.
+        if answer.headers.get("content-type"):
+            assert set(SECURITY_HEADERS) <= {name.lower() for name in answer.headers}
+        text = answer.content.decode("utf-8", "replace")
+        assert secret_of("birch") not in text
+        assert "Traceback" not in text
+
+    with requests.Session() as session:
+        run()
+
+
+def test_the_server_stops_when_told(server: Server) -> None:
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(20) is not None
+
+
+@pytest.mark.security
+def test_a_server_behind_a_broken_wall_does_not_answer(settings: Settings, tmp_path: Path) -> None:
+    with connect(settings, "admin") as connection:
+        connection.execute("grant select on billing.invoice to valueverse_api")
+    log = tmp_path / "api.log"
+    process = start(settings, log, free_port())
+    try:
+        assert process.wait(30) != 0
+    finally:
+        process.kill()
+    assert "has rights on tables" in log.read_text()
