@@ -7,17 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import LiteralString
 
-# A month of invoices is cut as in quality.expectations: by the tenant's calendar, its last instant included.
-_CLOSING = """
-    tenant_id = any(%(tenants)s)
-    and case purpose
-        when 'start' then period_from >= first and period_from < after
-        else period_to > first and period_to <= after
-    end
-"""
-
 BILLED: dict[str, LiteralString] = {
-    "booked_lines": f"""
+    "booked_lines": """
         with
 
         calendars as (
@@ -34,7 +25,12 @@ BILLED: dict[str, LiteralString] = {
             select invoice.*
             from billing.invoice
             inner join calendars on invoice.tenant_id = calendars.tenant
-            where {_CLOSING}
+            where
+                -- as in quality.expectations: by the tenant's calendar, the month's last instant included
+                case purpose
+                    when 'start' then period_from >= first and period_from < after
+                    else period_to > first and period_to <= after
+                end
         )
 
         select
@@ -44,7 +40,7 @@ BILLED: dict[str, LiteralString] = {
             invoice.subscription,
             line.meter,
             line.key as charge,
-            coalesce(line.dimensions, '{{}}'::jsonb)::text as dimensions,
+            coalesce(line.dimensions, '{}'::jsonb)::text as dimensions,
             line.service_from::text as service_from,
             line.service_to::text as service_to,
             coalesce(invoice.events_known_at, 'infinity'::timestamptz)::text as known_at,

@@ -1,4 +1,4 @@
-"""The gate before publishing: judge every tenant's month, then release it or hold it. One tenant never holds another."""
+"""The gate before publishing: judge each tenant's month, then release or hold it; nobody holds another."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def decide_release(
 
 
 def decisions_of(tenants: Sequence[str], findings: pl.DataFrame) -> pl.DataFrame:
-    """Frame (tenant, status, reason) of ``tenants`` from findings (tenant, rule, rows, example); null tenant = all."""
+    """Frame (tenant, status, reason) from findings (tenant, rule, rows, example); a null tenant means all."""
     everyone = pl.DataFrame({"tenant": tenants}, schema={"tenant": pl.String})
     unjudged = findings.filter(pl.col("tenant").is_null()).drop("tenant").join(everyone, how="cross")
     reasons = (

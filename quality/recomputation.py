@@ -1,9 +1,7 @@
-"""DuckDB's own reading of the lake: usage totals and line amounts in SQL, in whole units of 10^-18, without
-    a float.
+"""DuckDB's own reading of the lake: usage totals and line amounts in SQL, in units of 10^-18, no floats.
 
-DuckDB divides decimals as doubles, so decimals are taken as integers of 128 bits (``units``) and multiplied
-    and divided
-as such; both operations round half away from zero at 18 decimals, as the billing rules say.
+DuckDB divides decimals as doubles, so decimals are taken as integers of 128 bits (``units``),
+multiplied and divided as such; both round half away from zero at 18 decimals, as the billing rules say.
 """
 
 from __future__ import annotations
@@ -11,8 +9,8 @@ from __future__ import annotations
 # A macro pastes its arguments wherever they stand, so nested ones would grow without bound: each takes its
 # arguments once, into a struct, and works on that.
 MACROS = """
-create macro units(number) as cast(replace(cast(cast(number as decimal(38, 18)) as varchar), '.', '') as
-    hugeint);
+create macro units(number) as cast(replace(cast(cast(number as decimal(38, 18)) as varchar), '.', '')
+    as hugeint);
 
 create macro times(a, b) as list_transform(
     list_transform([{'a': cast(a as hugeint), 'b': cast(b as hugeint)}], lambda p: {

@@ -1,4 +1,4 @@
-"""The second opinion: DuckDB recomputes a month from the lake's events and has to agree with what was billed."""
+"""The second opinion: DuckDB recomputes a month from the lake and has to agree with what was billed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ RECONCILIATION = pl.Schema(
         ("detail", pl.String),
     ]
 )
-"""One row per tenant, check and month; ``expected`` is the sum the lake gives, ``actual`` the sum that was booked."""
+"""One row per tenant, check and month; ``expected`` is what the lake gives, ``actual`` what was booked."""
 
 _EVENTS = LakeTable("events", EVENTS, "event_date")
 
@@ -51,9 +51,7 @@ def reconcile(
     Checks: ``usage:<meter>`` (totals per customer, sums and counts), ``line_quantity:<charge>`` and
     ``line_amount:<charge>`` (usage lines of invoices that close in the month, with the events known to each
     invoice), and the counts that nothing was lost. What SQL does not recompute (formulas, other price
-        models) is left
-        out, and
-    ``detail`` says how many lines that were.
+    models) is left out, and ``detail`` says how many lines that were.
 
     Args:
         settings: Where Postgres is.
@@ -119,8 +117,8 @@ def _summary(
             [f"{month.first}T00:00:00Z", f"{month.after}T00:00:00Z"],
         )
         for statement in (
-            sql.MACROS, sql.VERSIONS, sql.LINES, sql.LINE_EVENTS, sql.QUANTITIES, sql.PRICED, sql.LINE_CELLS, sql.USAGE_CELLS,
-            sql.COUNT_CELLS,
+            sql.MACROS, sql.VERSIONS, sql.LINES, sql.LINE_EVENTS, sql.QUANTITIES, sql.PRICED,
+            sql.LINE_CELLS, sql.USAGE_CELLS, sql.COUNT_CELLS,
         ):  # fmt: skip
             connection.execute(statement)
         skipped = dict(connection.execute(_SKIPPED).fetchall())

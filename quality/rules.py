@@ -1,4 +1,4 @@
-"""What has to hold in the billing tables before a tenant's month is published: one rule, one sentence, one query."""
+"""What has to hold in the billing tables before a month is published: one rule, one sentence, one query."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Scope = Literal["tenant", "day", "period", "closing"]
-"""How a month is cut out of a table: not at all, by ``day``, by ``period`` text, or by the closing of invoices."""
+"""How a month is cut out of a table: not at all, by day, by period, or by the closing of invoices."""
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Rule:
     """A query over ``{batch}`` that yields a row (tenant_id, example) for everything that breaks the rule.
 
     ``table`` is the table of schema billing that the batch is cut from. The query must not use ``%`` or
-        ``:name``.
+    ``:name``.
     """
 
     name: str
@@ -34,10 +34,6 @@ SCOPES: dict[str, Scope] = {
     "ingestion_file": "tenant",
     "reconciliation": "period",
 }
-
-# Bounds of a plausible amount: a quantity of 10^12 at a price of 10^6 is what a single event may cost at
-# most.
-LARGEST_AMOUNT = 10**18
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -152,12 +148,13 @@ RULES: tuple[Rule, ...] = (
         "invoice_amounts_are_in_range",
         "invoice",
         "No amount of an invoice is beyond what events and prices in range can cost",
-        f"""
+        """
         select batch.tenant_id, coalesce(batch.number, cast(batch.invoice_id as text)) as example
-        from {{batch}} as batch
+        from {batch} as batch
         inner join (values (1)) as one (x) on true
-        where greatest(abs(batch.subtotal_minor), abs(batch.tax_total_minor), abs(batch.total_minor)) >=
-            {LARGEST_AMOUNT}
+        where greatest(abs(batch.subtotal_minor), abs(batch.tax_total_minor), abs(batch.total_minor))
+            -- a quantity of 10^12 at a price of 10^6 is the most that one event can cost
+            >= 1000000000000000000
             or batch.discount_total_minor < 0 or batch.credit_total_minor < 0
         """,
     ),

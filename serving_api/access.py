@@ -1,10 +1,8 @@
-"""Who asks: the access token, its scope and the tenant's limit, in this order, before anything else is done."""
+"""Who asks: the access token, the tenant's limit and the scope, in this order, before anything else."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-
-from starlette.requests import Request
 
 from serving_api.limits import refused
 from serving_api.problems import Problem
@@ -13,6 +11,8 @@ from serving_api.tokens import Identity, refused_token
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request
 
 
 def bearer(request: Request) -> str | None:

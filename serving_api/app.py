@@ -33,7 +33,8 @@ def create_app(
     log: structlog.typing.FilteringBoundLogger | None = None,
     requests_a_minute: int = REQUESTS,
 ) -> FastAPI:
-    """The API over the servers of ``settings``. Neither file nor server is touched before it starts or is asked.
+    """The API over the servers of ``settings``. Neither file nor server is touched before it starts or is
+    asked.
 
     Args:
         settings: where Postgres, Valkey and the keys are.
@@ -87,7 +88,7 @@ async def _begin(service: Service) -> None:
         service.ring.signer()
         await service.database.open()
     except RefusalError as refusal:
-        service.log.error("refusing to serve", code=refusal.code, reason=refusal.message)
+        service.log.exception("refusing to serve", code=refusal.code, reason=refusal.message)
         raise
     except (OSError, asyncpg.PostgresError, TimeoutError) as error:
         service.log.warning("started without the database", reason=str(error) or type(error).__name__)

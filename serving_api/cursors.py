@@ -1,4 +1,4 @@
-"""Opaque places in a list: signed, and good only for the tenant, the list and the filters they were made for."""
+"""Opaque places in a list: signed, and good only for the tenant, list and filters they were made for."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Cursors:
         self._secret = hashlib.sha256(b"cursor\n" + secret.encode()).digest()
 
     def make(self, scope: tuple[Any, ...], place: list[Any]) -> str:
-        """A cursor for ``place`` (sort key of the last row shown) within ``scope`` (list, tenant, filters)."""
+        """A cursor for ``place`` (sort key of the last row) within ``scope`` (list, tenant, filters)."""
         body = orjson.dumps(place)
         return base64.urlsafe_b64encode(self._tag(scope, body) + body).rstrip(b"=").decode()
 

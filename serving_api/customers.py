@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, Path, Query
-from starlette.requests import Request
-from starlette.responses import Response
 
 from serving_api.access import requires
 from serving_api.answers import page, respond
@@ -19,6 +17,9 @@ from serving_api.tokens import Identity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from starlette.requests import Request
+    from starlette.responses import Response
 
 router = APIRouter(prefix="/v1", tags=["billing"])
 _Reader = Annotated[Identity, Depends(requires("billing:read"))]

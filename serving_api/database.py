@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
     from valueverse.platform.settings import Settings
 
-_CONNECTION_LOST = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError,
+_CONNECTION_LOST = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError,
+asyncpg.CannotConnectNowError,
                     asyncpg.TooManyConnectionsError, asyncpg.AdminShutdownError, TimeoutError)  # fmt: skip
 
 
 class _Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types
     def get_reset_query(self) -> str:
-        """Nothing to undo: a call is one statement, and what the functions set ends with it. Saves a round trip."""
+        """Nothing to undo, and a round trip saved: what the functions set ends with their statement."""
         return ""
 
 
@@ -41,7 +42,8 @@ class Database:
     async def call(self, function: str, *arguments: object) -> list[Any]:
         """Rows of ``api.<function>(arguments)``; ``function`` is a name of ours, the arguments are bound.
 
-        An argument that is callable is asked for its value once a connection is at hand, so that a duration includes the
+        An argument that is callable is asked for its value once a connection is at hand, so that a duration
+        includes the
         wait for it.
 
         Raises:

@@ -1,4 +1,4 @@
-"""The description of the API for people: plain HTML made from the OpenAPI document, no script, nothing from elsewhere."""
+"""The API described for people: plain HTML out of the OpenAPI document, no script, nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ section { margin: 1.5rem 0; padding: 0.75rem 1rem; border: 1px solid #8886; bord
 h3 { margin: 0; font: 600 1rem ui-monospace, monospace; }
 .method { display: inline-block; min-width: 4.5rem; text-transform: uppercase; color: #2563eb; }
 table { border-collapse: collapse; width: 100%; font-size: 0.9rem; }
-th, td { text-align: left; padding: 0.25rem 0.75rem 0.25rem 0; vertical-align: top; border-top: 1px solid #8883; }
+th, td { text-align: left; padding: 0.25rem 0.75rem 0.25rem 0; vertical-align: top; border-top: 1px solid
+#8883; }
 pre { overflow-x: auto; padding: 0.75rem; border-radius: 6px; background: #8882; font-size: 0.85rem; }
 code { font-family: ui-monospace, monospace; }
 """
@@ -76,13 +77,14 @@ def _page(described: dict[str, Any]) -> Iterator[str]:
     yield "</table><h2>Shapes</h2>"
     for name, schema in sorted(described["components"]["schemas"].items()):
         text = orjson.dumps(schema, option=orjson.OPT_INDENT_2).decode()
-        yield f'<details id="{escape(name)}"><summary><code>{escape(name)}</code></summary><pre>{escape(text)}</pre></details>'
+        yield f'<details id="{escape(name)}"><summary><code>{escape(name)}</code></summary>'
+        yield f"<pre>{escape(text)}</pre></details>"
     yield "</body></html>"
 
 
 def _operation(path: str, method: str, operation: dict[str, Any]) -> Iterator[str]:
     yield f'<section><h3><span class="method">{escape(method)}</span>{escape(path)}</h3>'
-    yield f"<p><strong>{escape(operation.get('summary', ''))}.</strong> {_marked(operation.get('description', ''))}</p>"
+    yield f"<p><strong>{escape(operation['summary'])}.</strong> {_marked(operation['description'])}</p>"
     if parameters := operation.get("parameters"):
         yield "<table><tr><th>parameter</th><th>in</th><th></th></tr>"
         for one in parameters:

@@ -1,4 +1,4 @@
-"""The outermost layer: request id, size limit, version, security headers, one log line, and an answer for every error."""
+"""The outermost layer: request id, size, version, security headers, one log line, an answer for every error."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ MAX_BODY = 64 * 1024
 _REQUEST_ID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
 SECURITY_HEADERS = {
-    "content-security-policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "content-security-policy": (
+        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
     "strict-transport-security": "max-age=63072000; includeSubDomains",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",

@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import rfc8785
 from fastapi import APIRouter, Depends, Query
-from starlette.requests import Request
-from starlette.responses import Response
 
 from serving_api.access import identify, requires
 from serving_api.answers import amount, instant, page, respond
 from serving_api.problems import Problem
 from serving_api.schemas import InvoicePage, InvoiceQuery, is_plain
 from serving_api.service import service_of
-from serving_api.tokens import Identity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from serving_api.tokens import Identity
 
 router = APIRouter(prefix="/v1", tags=["billing"])
 
@@ -32,7 +34,7 @@ async def list_invoices(
     query: Annotated[InvoiceQuery, Query()],
     identity: Annotated[Identity, Depends(requires("billing:read"))],
 ) -> Response:
-    """Drafts and finalised invoices, the latest issued first. What is issued while you page is not missed or doubled."""
+    """Drafts and finalised invoices, the latest issued first; paging misses and doubles nothing."""
     service = service_of(request)
     filters = (query.customer, query.status, query.currency, query.period_from, query.period_to)
     scope = ("invoices", identity.tenant, *filters)

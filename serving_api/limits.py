@@ -1,7 +1,10 @@
-"""Requests a minute and tenant, by the generic cell rate algorithm: one limit across all workers, kept in Valkey.
+"""Requests a minute and tenant, by the generic cell rate algorithm: one limit across all workers, kept in
+Valkey.
 
-A bucket is one instant: the time at which it will be full again. A request moves it on by a minute's share; one that would
-move it more than a whole minute ahead is refused. If Valkey does not answer, each worker limits by itself until it does:
+A bucket is one instant: the time at which it will be full again. A request moves it on by a minute's share;
+one that would
+move it more than a whole minute ahead is refused. If Valkey does not answer, each worker limits by itself
+until it does:
 the API goes on, and the limit is at worst multiplied by the number of workers.
 """
 
@@ -24,7 +27,8 @@ if TYPE_CHECKING:
 REQUESTS = 100
 WINDOW = 60
 
-# KEYS: bucket. ARGV: requests a window, window in microseconds, cost. The time is the server's: workers' clocks differ.
+# KEYS: bucket. ARGV: requests a window, window in microseconds, cost. The time is the server's: workers'
+# clocks differ.
 _SCRIPT = """
 local now = redis.call('TIME')
 local instant = now[1] * 1000000 + now[2]

@@ -22,7 +22,7 @@ _SECRETS = re.compile(
 
 
 def scrub(text: str) -> str:
-    """``text`` with API keys, tokens and passwords of addresses cut out; what identifies them (a prefix) stays."""
+    """``text`` without API keys, tokens and passwords of addresses; what identifies a key, its prefix, stays."""
     return _SECRETS.sub(lambda found: f"{found.group(found.lastgroup or 0)}[hidden]", text)
 
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI knows, completed by the plain routes, headers, security and the problems."""
+"""The OpenAPI document: what FastAPI knows, completed by plain routes, headers, security and problems."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from serving_api.schemas import Invoice
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-DESCRIPTION = """Invoices and usage of one tenant: the one whose API key opened the session. Nothing in a request names
+DESCRIPTION = """Invoices and usage of one tenant: the one whose API key opened the session. Nothing in a
+request names
 the tenant, and what belongs to another is answered as if it did not exist.
 
-Sign in at `POST /v1/sessions`, then send `Authorization: Bearer <access_token>`. Amounts are text in major units, times RFC 3339
-in UTC, every `to` is exclusive. Lists go on with `next_cursor` while `has_more` is true. Every error is a problem document
+Sign in at `POST /v1/sessions`, then send `Authorization: Bearer <access_token>`. Amounts are text in major
+units, times RFC 3339
+in UTC, every `to` is exclusive. Lists go on with `next_cursor` while `has_more` is true. Every error is a
+problem document
 (RFC 9457) with a stable `type`."""
 
 _VERSIONED = {
@@ -59,12 +62,14 @@ _PROBLEM = {
 }
 _LIMITED = ("RateLimit-Policy", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 _EXAMPLE: dict[str, Any] = {
-    "number": "northwind-ai-000002", "tenant": "northwind-ai", "customer": "chat", "subscription": "chat-main",
+    "number": "northwind-ai-000002", "tenant": "northwind-ai", "customer": "chat",
+    "subscription": "chat-main",
     "status": "finalised", "currency": "USD", "issued_on": "2023-12-02", "due_on": None,
     "period": {"from": "2023-11-01T00:00:00Z", "to": "2023-12-01T00:00:00Z"},
     "lines": [{"key": "platform", "kind": "fee", "description": "platform", "quantity": None, "tiers": [],
                "amount": "25.00", "amount_precise": "25", "event_count": 0}],
-    "discounts": [], "taxes": [], "credits": [], "subtotal": "25.00", "discount_total": "0.00", "tax_total": "0.00",
+    "discounts": [], "taxes": [], "credits": [], "subtotal": "25.00", "discount_total": "0.00",
+    "tax_total": "0.00",
     "total": "25.00", "credit_total": "0.00", "amount_due": "25.00", "previous_hash": None,
     "content_hash": "9b74c9897bac770ffc029102a200c5de5b2e9d0f5f6f9a7bd2b5e0a9c3a1f3d7",
 }  # fmt: skip
@@ -122,13 +127,15 @@ def complete(app: FastAPI) -> dict[str, Any]:
 
 def _add_plain_routes(paths: dict[str, Any]) -> None:
     paths["/v1/.well-known/jwks.json"] = {
-        "get": _described("jwks", "sessions", "Public keys of access tokens", "A JSON Web Key Set (RFC 7517).", {
-            "type": "object", "required": ["keys"], "properties": {"keys": {"type": "array", "items": {"type": "object"}}},
+        "get": _described("jwks", "sessions", "Public keys of access tokens",
+        "A JSON Web Key Set (RFC 7517).", {
+            "type": "object", "required": ["keys"], "properties": {"keys": {"type": "array",
+            "items": {"type": "object"}}},
         })
     }  # fmt: skip
     invoice = _described(
         "get_invoice", "billing", "An invoice's document",
-        "The finished document, byte for byte; `status` turns to `voided` when it is voided. Drafts have no number.",
+        "The finished document, byte for byte; `status` is `voided` once it is voided. Drafts have no number.",
         {"$ref": "#/components/schemas/Invoice"},
     )  # fmt: skip
     invoice["responses"]["200"]["content"]["application/json"]["example"] = _EXAMPLE

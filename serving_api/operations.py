@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import asyncpg
 import orjson
 from fastapi import APIRouter
-from starlette.requests import Request
 from starlette.responses import Response
 
 from serving_api.problems import Problem
 from serving_api.schemas import Health, Readiness
 from serving_api.service import service_of
 from valueverse.errors import RefusalError
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
 
 router = APIRouter(tags=["operations"])
 
@@ -24,7 +28,7 @@ async def health() -> Response:
 
 @router.get("/readyz", response_model=Readiness, summary="Requests can be answered")
 async def readiness(request: Request) -> Response:
-    """503 while Postgres cannot be used. Without Valkey requests are answered, limits are then kept per worker."""
+    """503 while Postgres cannot be used. Without Valkey, requests are answered and limits kept per worker."""
     service = service_of(request)
     database = "ok"
     try:

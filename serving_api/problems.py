@@ -122,7 +122,9 @@ async def answer_problem(request: Request, error: Exception) -> Response:
     problem = problem_of(error)
     if problem.status_code == 405:
         # The framework names the methods of the first route alone; one address may have several.
-        routes = [route for route in request.app.state.routes if route.matches(request.scope)[0] is not Match.NONE]
+        routes = [
+            route for route in request.app.state.routes if route.matches(request.scope)[0] is not Match.NONE
+        ]
         problem.headers = {"Allow": ", ".join(sorted(set().union(*(route.methods for route in routes))))}
     return problem.answer(request.scope["exchange"].request_id)
 

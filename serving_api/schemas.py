@@ -14,7 +14,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def is_plain(text: str) -> bool:
-    """Whether ``text`` has no control letters or lone surrogates: no key of ours has any, and Postgres takes none."""
+    """Whether ``text`` has no control letters or lone surrogates: no key has any, and Postgres takes none."""
     return _CONTROL.search(text) is None
 
 
@@ -234,7 +234,7 @@ class Health(BaseModel):
 
 
 class Readiness(Health):
-    """Whether requests can be answered: `ready` or `unavailable`; without Valkey, limits are kept per worker."""
+    """Whether requests can be answered: `ready` or `unavailable`."""
 
     database: Annotated[str, Field(examples=["ok"])]
     valkey: Annotated[str, Field(examples=["ok"])]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import orjson
 from fastapi import APIRouter, Depends
-from starlette.requests import Request
 from starlette.responses import Response
 
 from serving_api.access import bearer, requires, spend
@@ -21,6 +20,8 @@ from serving_api.tokens import ACCESS_SECONDS, Identity, new_refresh_token, tena
 from valueverse.platform.keys import digest, prefix_of
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
+
     from serving_api.service import Service
 
 IDLE = timedelta(minutes=30)
@@ -31,7 +32,7 @@ router = APIRouter(prefix="/v1", tags=["sessions"])
 
 @router.post("/sessions", response_model=Session, summary="Sign in with an API key")
 async def open_session(request: Request) -> Response:
-    """Send the API key as `Authorization: Bearer vv_<prefix>_<secret>`; `{"api_key": …}` as the body works as well."""
+    """Send the API key as `Authorization: Bearer vv_<prefix>_<secret>`; or as the body, `{"api_key": …}`."""
     service = service_of(request)
     key = bearer(request) or await _key_in_body(request)
     await _look(service, _address(request))

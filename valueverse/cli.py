@@ -32,7 +32,7 @@ def main() -> None:
     except BrokenPipeError:
         raise SystemExit(141) from None
     except OSError as error:
-        # A full disk or a missing right may strike anywhere; the rest of an installation is none the worse for it.
+        # A full disk or a missing right may strike anywhere.
         where = f"{error.filename}: " if error.filename else ""
         sys.stderr.write(
             f"valueverse: {where}{error.strerror or error}; see `valueverse doctor` [system_error]\n"

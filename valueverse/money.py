@@ -24,7 +24,9 @@ RoundingMode = Literal["half_up", "half_even", "up", "down"]
 """half_up = half away from zero, half_even = half to the even neighbour, up = towards +inf, down = towards -inf."""
 
 _DECIMAL_MODE = {"half_up": ROUND_HALF_UP, "half_even": ROUND_HALF_EVEN, "up": ROUND_CEILING, "down": ROUND_FLOOR}
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?\Z", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\Z", re.ASCII)
+_LONGEST = 120
+"""Characters of a number's text; an exact one needs 40, the rest is room for zeros."""
 _LIMIT = Decimal(10) ** 20
 _WIDE = Context(prec=80)
 
@@ -55,16 +57,20 @@ def exact(value: object, path: str = "") -> Decimal:
     if isinstance(value, float):
         raise RefusalError("inexact_number", f"{value!r} is a binary float: write the number as a string", path)
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        raise RefusalError("not_a_number", f"{value!r} is not a number", path)
+        raise RefusalError("not_a_number", f"{_short(value)} is not a number", path)
     text = value.strip() if isinstance(value, str) else str(value)
     if not _NUMBER.match(text):
         raise RefusalError("not_a_number", f"{text[:40]!r} is not a number: write digits, like '12.5'", path)
-    number = Decimal(text)
-    if number and (number.adjusted() >= 20 or _decimals(number) > PLACES):
+    number = Decimal(text) if len(text) <= _LONGEST and len(text.lower().partition("e")[2]) <= 5 else None
+    if number is None or (number and (number.adjusted() >= 20 or _decimals(number) > PLACES)):
         raise RefusalError(
             "out_of_range", f"{text[:60]} needs more than 20 digits before the point or {PLACES} behind it", path
         )
     return number if number else Decimal(0)
+
+
+def _short(value: object) -> str:
+    return f"{type(value).__name__} with {len(value)} entries" if isinstance(value, dict | list) else repr(value)[:60]
 
 
 def _decimals(number: Decimal) -> int:
@@ -96,22 +102,22 @@ def round_decimal(number: Decimal, places: int, mode: RoundingMode = "half_up") 
 
 def round_exact(number: pl.Expr, places: int, mode: RoundingMode = "half_up") -> pl.Expr:
     """``round_decimal`` for an EXACT column: same places and mode for every row."""
-    scale = pl.lit(Decimal(10) ** abs(places)).cast(EXACT)
-    if mode in {"half_up", "half_even"} and places >= 0:
-        return number.round(places, mode="half_away_from_zero" if mode == "half_up" else "half_to_even")
-    scaled = number * scale if places >= 0 else number / scale
+    step = pl.lit(Decimal(1).scaleb(-places)).cast(EXACT)
+    near_mode: Literal["half_to_even", "half_away_from_zero"] = (
+        "half_to_even" if mode == "half_even" else "half_away_from_zero"
+    )
+    near = number.round(places, mode=near_mode) if places >= 0 else (number / step).round(0, mode=near_mode) * step
+    # One step from the nearest neighbour; scaling up to use ceil or floor would overflow for large amounts.
     match mode:
-        case "half_up":
-            whole = scaled.round(0, mode="half_away_from_zero")
-        case "half_even":
-            whole = scaled.round(0, mode="half_to_even")
+        case "half_up" | "half_even":
+            rounded = near
         case "up":
-            whole = scaled.ceil()
+            rounded = pl.when(near < number).then(near + step).otherwise(near)
         case "down":
-            whole = scaled.floor()
+            rounded = pl.when(near > number).then(near - step).otherwise(near)
         case _:
             assert_never(mode)
-    return (whole / scale if places >= 0 else whole * scale).cast(EXACT)
+    return rounded.cast(EXACT)
 
 
 def amount_text(amount: Decimal, currency: str) -> str:

@@ -116,20 +116,44 @@ def test_the_hash_is_of_what_the_catalog_says_not_of_how_it_is_written() -> None
         (lambda c: c["plans"][0]["fees"][0].update(amount="x"), "not a number", "plans[0].fees[0].amount"),
         (lambda c: c["plans"][0]["fees"][0].update(amount=1.5), "binary float", "plans[0].fees[0].amount"),
         (lambda c: c["plans"][0]["fees"][0].update(unit_amount="1"), "either", "plans[0].fees[0]"),
-        (lambda c: c["plans"][0]["fees"][0].update(taxes=["vat"]), "did you mean", "plans[0].fees[0].taxes[0]"),
+        (
+            lambda c: c["plans"][0]["fees"][0].update(taxes=["vat"]),
+            "did you mean",
+            "plans[0].fees[0].taxes[0]",
+        ),
         (lambda c: c["plans"][0].update(version="1.5"), "whole number", "plans[0].version"),
-        (lambda c: c["plans"][0]["charges"][1].update(meter="tokns"), "did you mean", "plans[0].charges[1].meter"),
+        (
+            lambda c: c["plans"][0]["charges"][1].update(meter="tokns"),
+            "did you mean",
+            "plans[0].charges[1].meter",
+        ),
         (lambda c: c["plans"][0]["charges"][1].update(key="platform"), "fee", "plans[0].charges[1].key"),
-        (lambda c: c["plans"][0]["charges"][0].update(when={"modl": "x"}), "model", "plans[0].charges[0].when"),
-        (lambda c: c["plans"][0]["charges"][0].update(split_by=["x"]), "region", "plans[0].charges[0].split_by"),
-        (lambda c: c["plans"][0]["charges"][2].pop("prorate"), "prorate: day", "plans[0].charges[2].round_prorated"),
+        (
+            lambda c: c["plans"][0]["charges"][0].update(when={"modl": "x"}),
+            "model",
+            "plans[0].charges[0].when",
+        ),
+        (
+            lambda c: c["plans"][0]["charges"][0].update(split_by=["x"]),
+            "region",
+            "plans[0].charges[0].split_by",
+        ),
+        (
+            lambda c: c["plans"][0]["charges"][2].pop("prorate"),
+            "prorate: day",
+            "plans[0].charges[2].round_prorated",
+        ),
         (lambda c: c["plans"][0]["charges"][2].update(meter="peak"), "max", "plans[0].charges[2].prorate"),
         (lambda c: c["coupons"][0].update(amount="5"), "either", "coupons[0]"),
         (lambda c: c["coupons"][0].update(percent="101"), "at most 100", "coupons[0].percent"),
-        (lambda c: c["coupons"][0]["applies_to"].update(plans=["por"]), "pro", "coupons[0].applies_to.plans[0]"),
+        (
+            lambda c: c["coupons"][0]["applies_to"].update(plans=["por"]),
+            "pro",
+            "coupons[0].applies_to.plans[0]",
+        ),
         (lambda c: c["taxes"][0].update(country="Germany"), "pattern", "taxes[0].country"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_refused_at_its_place(change: Any, says: str, path: str) -> None:
     refusal = refused(change)
     assert says in refusal.message

@@ -10,9 +10,15 @@ from valueverse.catalog.document import parse_catalog
 from valueverse.catalog.history import INSTANT, CatalogHistory
 
 SCHEMA = {
-    "tenant": pl.String, "type": pl.String, "time": INSTANT, "received_at": INSTANT, "source": pl.String,
-    "id": pl.String, "known_until": INSTANT, "data": pl.String,
-}  # fmt: skip
+    "tenant": pl.String,
+    "type": pl.String,
+    "time": INSTANT,
+    "received_at": INSTANT,
+    "source": pl.String,
+    "id": pl.String,
+    "known_until": INSTANT,
+    "data": pl.String,
+}
 
 
 def catalog(*meters: str) -> dict[str, Any]:
@@ -41,11 +47,21 @@ def published(on: int, document: object, **more: Any) -> dict[str, Any]:
 def test_a_catalog_holds_from_its_time_until_the_next_one() -> None:
     history = CatalogHistory.from_facts(facts(published(1, catalog("a")), published(10, catalog("a", "b"))))
     assert history.meters.select("meter", "valid_from", "valid_to").rows() == [
-        ("a", day(1), day(10)), ("a", day(10), None), ("b", day(10), None),
-    ]  # fmt: skip
-    assert history.plans.select("plan", "version", "currency", "every", "unit", "align", "grace_seconds").row(0) == (
-        "pro", 1, "JPY", 1, "month", "anniversary", 86_400,
-    )  # fmt: skip
+        ("a", day(1), day(10)),
+        ("a", day(10), None),
+        ("b", day(10), None),
+    ]
+    assert history.plans.select("plan", "version", "currency", "every", "unit", "align", "grace_seconds").row(
+        0
+    ) == (
+        "pro",
+        1,
+        "JPY",
+        1,
+        "month",
+        "anniversary",
+        86_400,
+    )
 
 
 def test_of_two_for_the_same_time_the_one_received_later_holds() -> None:

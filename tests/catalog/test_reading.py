@@ -25,9 +25,16 @@ def test_yaml_numbers_are_read_from_their_text() -> None:
 def test_only_json_constants_are_constants() -> None:
     tree = read_tree("a: NO\nb: yes\nc: true\nd: ~\ne: 2026-01-01\nf: 1_000\ng: 0x1F\nh: 'null'\ni: 12:30\n")
     assert tree == {
-        "a": "NO", "b": "yes", "c": True, "d": None, "e": "2026-01-01", "f": "1_000", "g": "0x1F", "h": "null",
+        "a": "NO",
+        "b": "yes",
+        "c": True,
+        "d": None,
+        "e": "2026-01-01",
+        "f": "1_000",
+        "g": "0x1F",
+        "h": "null",
         "i": "12:30",
-    }  # fmt: skip
+    }
 
 
 def test_json_and_yaml_say_the_same() -> None:

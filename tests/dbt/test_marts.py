@@ -1,4 +1,4 @@
-"""One story of publications on a real warehouse; each chapter is one dbt run, each test reads what it left."""
+"""One story of publications on a real warehouse: a chapter is a dbt run, a test reads what it left."""
 
 from __future__ import annotations
 
@@ -213,12 +213,13 @@ def _snapshot(settings: Settings) -> Snapshot:
 
 
 def _schema(settings: Settings) -> dict[str, Any]:
-    """What must survive a full refresh: columns and comments, keys and indexes, policies, grants, partitions."""
+    """What must survive a full refresh: columns, comments, keys, indexes, policies, grants, partitions."""
     queries = {
-        "columns": "select a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, col_description(a.attrelid, a.attnum) "
-        "from pg_attribute a where a.attrelid = %s::regclass and a.attnum > 0 order by a.attnum",
+        "columns": "select a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, "
+        "col_description(a.attrelid, a.attnum) from pg_attribute a where a.attrelid = %s::regclass and a.attnum > 0 order by a.attnum",
         "comment": "select obj_description(%s::regclass)",
-        "keys": "select pg_get_constraintdef(oid) from pg_constraint where conrelid = %s::regclass order by 1",
+        "keys": "select pg_get_constraintdef(oid) from pg_constraint "
+        "where conrelid = %s::regclass order by 1",
         "indexes": r"select regexp_replace(pg_get_indexdef(indexrelid), 'INDEX \S+', 'INDEX') from pg_index "
         "where indrelid = %s::regclass order by 1",
         "policies": "select polname, pg_get_expr(polqual, polrelid), polroles::regrole[]::text "

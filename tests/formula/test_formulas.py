@@ -86,11 +86,23 @@ def test_a_path_reads_numbers_by_their_text() -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        '{"a":true}', '{"a":null}', "{}", '{"a":""}', '{"a":"12 GB"}', '{"a":[1]}', '{"a":{"b":1}}', '{"a":"NaN"}',
-        '{"a":"Infinity"}', '{"a":"0x10"}', '{"a":"1_000"}', '{"a":1e12}', '{"a":"1e999"}', '{"a":1e-19}',
+        '{"a":true}',
+        '{"a":null}',
+        "{}",
+        '{"a":""}',
+        '{"a":"12 GB"}',
+        '{"a":[1]}',
+        '{"a":{"b":1}}',
+        '{"a":"NaN"}',
+        '{"a":"Infinity"}',
+        '{"a":"0x10"}',
+        '{"a":"1_000"}',
+        '{"a":1e12}',
+        '{"a":"1e999"}',
+        '{"a":1e-19}',
         '{"a":"0.1234567890123456789"}',
     ],
-)  # fmt: skip
+)
 def test_what_is_no_exact_number_is_missing(data: str) -> None:
     assert value("a", data) == [None]
 
@@ -210,10 +222,12 @@ def test_a_path_that_is_none_is_refused(path: str) -> None:
 @settings(deadline=None, max_examples=100)
 @given(st.text(max_size=60))
 def test_any_text_is_either_read_or_refused(text: str) -> None:
+    code = "read"
     try:
         parse(text)
     except RefusalError as refusal:
-        assert refusal.code == "bad_formula"
+        code = refusal.code
+    assert code in {"read", "bad_formula"}
 
 
 @settings(deadline=None, max_examples=100)
@@ -225,9 +239,10 @@ def test_a_number_survives_its_text(number: Decimal) -> None:
 
 _LEAVES = st.integers(-50, 50).map(lambda n: f"({n})")
 _TREES = st.recursive(
-    _LEAVES, lambda inner: st.tuples(inner, st.sampled_from("+-*"), inner).map(lambda t: f"({t[0]} {t[1]} {t[2]})"),
+    _LEAVES,
+    lambda inner: st.tuples(inner, st.sampled_from("+-*"), inner).map(lambda t: f"({t[0]} {t[1]} {t[2]})"),
     max_leaves=8,
-)  # fmt: skip
+)
 
 
 @settings(deadline=None, max_examples=60)

@@ -99,10 +99,15 @@ def test_every_table_partition_and_view_of_the_marts_shows_own_rows_only(
         "select marts.all_totals() - 14224",
         "select count(*) from pg_stats where schemaname = 'marts'",
         "select count(*) from guard.analyst_tenant where role_name <> session_user",
-        "with recursive r as (select tenant_id from marts.dim_customer) select count(*) from r where "
-        "tenant_id = 'cedar'",
-        "select count(*) from marts.fct_invoice a right join (values ('birch')) v(t) on a.tenant_id = v.t "
-        "where a.total is not null",
+        (
+            "with recursive r as (select tenant_id from marts.dim_customer) select count(*) from r where "
+            "tenant_id = 'cedar'"
+        ),
+        (
+            "select count(*) from marts.fct_invoice a right join (values ('birch')) v(t) on a.tenant_id = "
+            "v.t "
+            "where a.total is not null"
+        ),
     ],
 )
 def test_no_count_and_no_sum_knows_another_tenant(analyst: psycopg.Connection[Any], query: str) -> None:
@@ -138,8 +143,10 @@ def test_no_setting_opens_the_wall(analyst: psycopg.Connection[Any], name: str) 
         "alter table marts.fct_invoice disable row level security",
         "drop policy analyst_tenant on marts.fct_invoice",
         "create policy mine on marts.fct_invoice using (true)",
-        "create function marts.leak(text) returns boolean language plpgsql cost 0.0001 as 'begin raise "
-        "notice ''%', $1; return true; end'",
+        (
+            "create function marts.leak(text) returns boolean language plpgsql cost 0.0001 as 'begin raise "
+            "notice ''%', $1; return true; end'"
+        ),
         "create view marts.mine as select * from marts.fct_invoice",
         "create temporary table mine as select 1",
         "update marts.fct_invoice set total = 0",

@@ -15,9 +15,19 @@ def at(text: str) -> datetime:
 
 def usage(*rows: dict[str, Any]) -> pl.DataFrame:
     base = {
-        "tenant": "t", "customer": "c", "subscription": None, "event_type": "use", "source": "s", "known_until": None,
-        "meter": "m", "value": None, "text_value": None, "operation": None, "dimensions": "", "status": "ok",
-    }  # fmt: skip
+        "tenant": "t",
+        "customer": "c",
+        "subscription": None,
+        "event_type": "use",
+        "source": "s",
+        "known_until": None,
+        "meter": "m",
+        "value": None,
+        "text_value": None,
+        "operation": None,
+        "dimensions": "",
+        "status": "ok",
+    }
     filled = [
         {**base, "id": f"{number:06d}", "received_at": row["time"], "event_date": row["time"].date(), **row}
         for number, row in enumerate(rows)

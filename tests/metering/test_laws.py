@@ -43,14 +43,21 @@ def events_of(drawn: list[Any]) -> list[oracle.Event]:
 def usage_of(events: list[oracle.Event]) -> pl.DataFrame:
     return usage(
         *(
-            {"time": event.time, "id": event.id, "value": event.value, "text_value": event.text,
-             "operation": event.operation}
+            {
+                "time": event.time,
+                "id": event.id,
+                "value": event.value,
+                "text_value": event.text,
+                "operation": event.operation,
+            }
             for event in events
         )
-    )  # fmt: skip
+    )
 
 
-def window_of(span: tuple[int, int], zone: str) -> tuple[oracle.Window, dict[str, Any]]:
+def window_of(
+    span: tuple[int, int], zone: str, prorate: bool = False
+) -> tuple[oracle.Window, dict[str, Any]]:
     start = BEGIN + timedelta(hours=span[0])
     end = start + timedelta(hours=span[1])
     full_start, full_end = start - timedelta(days=1), end + timedelta(days=2)
@@ -61,7 +68,7 @@ def window_of(span: tuple[int, int], zone: str) -> tuple[oracle.Window, dict[str
         "full_from": full_start,
         "full_to": full_end,
         "timezone": zone,
-        "prorate": True,
+        "prorate": prorate,
     }
     return window, row
 
@@ -72,7 +79,7 @@ def test_levels_equal_the_walk_over_single_events(
     drawn: list[Any], span: tuple[int, int], zone: str, carry_over: bool
 ) -> None:
     events = events_of(drawn)
-    window, row = window_of(span, zone)
+    window, row = window_of(span, zone, prorate=True)
     some = bool(oracle.seen(events, window, carry_over))
     for kind, column, walk in (
         ("weighted_sum", "quantity", oracle.weighted_sum),
@@ -121,12 +128,17 @@ def test_the_parts_of_a_split_window_add_up(drawn: list[Any], span: tuple[int, i
 
 @settings(deadline=None, max_examples=40)
 @given(_EVENTS, _SPAN)
-def test_the_roll_up_by_days_equals_a_plain_filter(drawn: list[Any], span: tuple[int, int]) -> None:
+def test_both_ways_to_group_equal_a_plain_filter(drawn: list[Any], span: tuple[int, int]) -> None:
     frame = usage_of(events_of(drawn))
+    others = [
+        {"customer": "d", "from": BEGIN, "to": BEGIN + timedelta(hours=hours)} for hours in range(1, 50)
+    ]
     _, row = window_of(span, "UTC")
     inside = frame.filter(pl.col("time") >= row["from"], pl.col("time") < row["to"])
     for kind in ("sum", "min", "max"):
-        found = meter_quantities(frame.lazy(), windows({**row, "prorate": False}), meters(kind), None)
+        found = meter_quantities(frame.lazy(), windows(row), meters(kind), None)
+        many = meter_quantities(frame.lazy(), windows(row, *others), meters(kind), None)
+        assert many.equals(found)
         assert found.height == (inside.height > 0)
         if found.height:
             assert found["quantity"].item() == getattr(inside["value"], kind)()

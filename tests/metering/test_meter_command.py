@@ -30,9 +30,12 @@ def answered(tmp_path: Path) -> Any:
 
 def line(meter: dict[str, Any], *events: tuple[str, dict[str, Any]], **more: Any) -> dict[str, Any]:
     return {
-        "id": "x", "meter": meter, "period": JANUARY, **more,
+        "id": "x",
+        "meter": meter,
+        "period": JANUARY,
+        **more,
         "events": [{"id": str(n), "time": when, "data": data} for n, (when, data) in enumerate(events)],
-    }  # fmt: skip
+    }
 
 
 SEATS = {"aggregation": "unique_count", "value": "user", "operation": "op", "carry_over": True}
@@ -41,34 +44,105 @@ SEATS = {"aggregation": "unique_count", "value": "user", "operation": "op", "car
 @pytest.mark.parametrize(
     ("asked", "quantity", "rows"),
     [
-        (line({"aggregation": "sum", "value": "v", "dimensions": ["r"]}, ("2026-01-01", {"v": 1.5, "r": "a"}),
-              ("2026-01-31T23:59:59Z", {"v": "2.25"}), ("2026-02-01", {"v": 9})), "3.75",
-         [({"r": "a"}, "1.5"), ({}, "2.25")]),
-        (line({"aggregation": "max", "value": "v", "dimensions": ["r"]}, ("2026-01-05", {"v": 2, "r": "a"}),
-              ("2026-01-06", {"v": 5, "r": "b"})), "5", [({"r": "a"}, "2"), ({"r": "b"}, "5")]),
-        (line({"aggregation": "count", "where": "r != 'x'"}, ("2026-01-05", {"r": "x"}), ("2026-01-05", {})), "1",
-         [({}, "1")]),
-        (line({"aggregation": "avg", "value": "v"}, ("2026-01-05", {"v": 1}), ("2026-01-06", {"v": 2})), "1.5",
-         [({}, "1.5")]),
+        (
+            line(
+                {"aggregation": "sum", "value": "v", "dimensions": ["r"]},
+                ("2026-01-01", {"v": 1.5, "r": "a"}),
+                ("2026-01-31T23:59:59Z", {"v": "2.25"}),
+                ("2026-02-01", {"v": 9}),
+            ),
+            "3.75",
+            [({"r": "a"}, "1.5"), ({}, "2.25")],
+        ),
+        (
+            line(
+                {"aggregation": "max", "value": "v", "dimensions": ["r"]},
+                ("2026-01-05", {"v": 2, "r": "a"}),
+                ("2026-01-06", {"v": 5, "r": "b"}),
+            ),
+            "5",
+            [({"r": "a"}, "2"), ({"r": "b"}, "5")],
+        ),
+        (
+            line(
+                {"aggregation": "count", "where": "r != 'x'"}, ("2026-01-05", {"r": "x"}), ("2026-01-05", {})
+            ),
+            "1",
+            [({}, "1")],
+        ),
+        (
+            line({"aggregation": "avg", "value": "v"}, ("2026-01-05", {"v": 1}), ("2026-01-06", {"v": 2})),
+            "1.5",
+            [({}, "1.5")],
+        ),
         (line({"aggregation": "max", "value": "v"}), "0", []),
-        (line({"aggregation": "weighted_sum", "value": "v"}, ("2026-01-16T12:00:00Z", {"v": 1})), "0.5",
-         [({}, "0.5")]),
-        (line({"aggregation": "weighted_sum", "value": "v", "carry_over": True}, ("2025-12-16", {"v": 1}),
-              ("2026-01-16T12:00:00Z", {"v": -1}), opening=2), "2.5", [({}, "2.5")]),
+        (
+            line({"aggregation": "weighted_sum", "value": "v"}, ("2026-01-16T12:00:00Z", {"v": 1})),
+            "0.5",
+            [({}, "0.5")],
+        ),
+        (
+            line(
+                {"aggregation": "weighted_sum", "value": "v", "carry_over": True},
+                ("2025-12-16", {"v": 1}),
+                ("2026-01-16T12:00:00Z", {"v": -1}),
+                opening=2,
+            ),
+            "2.5",
+            [({}, "2.5")],
+        ),
         (line({"aggregation": "weighted_sum", "value": "v"}, opening="3"), "3", [({}, "3")]),
-        (line(SEATS, ("2026-01-02", {"user": "z", "op": "remove"}), ("2026-01-10", {"user": "a"}), opening=["z", "y"]),
-         "2", [({}, "2")]),
-        (line(SEATS, ("2026-01-10", {"user": "a"}), ("2026-01-12T05:00:00Z", {"user": "a", "op": "remove"}),
-              ("2026-01-12T07:00:00Z", {"user": "a"}), ("2026-01-13", {"user": "a", "op": "remove"}),
-              ("2026-01-02", {"user": "z", "op": "remove"}), opening=["z"], prorate="day", round_prorated=5),
-         "0.19355", [({}, "0.19355")]),
-        (line({"aggregation": "sum", "value": "v", "carry_over": True}, ("2026-01-31T05:00:00Z", {"v": 31}),
-              opening=10, prorate="day"), "11", [({}, "11")]),
-        (line({"aggregation": "sum", "value": "v", "rounding": {"mode": "up", "places": -1}, "dimensions": ["r"]},
-              ("2026-01-05", {"v": 1, "r": "a"}), ("2026-01-05", {"v": 2, "r": "b"})), "10",
-         [({"r": "a"}, "10"), ({"r": "b"}, "10")]),
+        (
+            line(
+                SEATS,
+                ("2026-01-02", {"user": "z", "op": "remove"}),
+                ("2026-01-10", {"user": "a"}),
+                opening=["z", "y"],
+            ),
+            "2",
+            [({}, "2")],
+        ),
+        (
+            line(
+                SEATS,
+                ("2026-01-10", {"user": "a"}),
+                ("2026-01-12T05:00:00Z", {"user": "a", "op": "remove"}),
+                ("2026-01-12T07:00:00Z", {"user": "a"}),
+                ("2026-01-13", {"user": "a", "op": "remove"}),
+                ("2026-01-02", {"user": "z", "op": "remove"}),
+                opening=["z"],
+                prorate="day",
+                round_prorated=5,
+            ),
+            "0.19355",
+            [({}, "0.19355")],
+        ),
+        (
+            line(
+                {"aggregation": "sum", "value": "v", "carry_over": True},
+                ("2026-01-31T05:00:00Z", {"v": 31}),
+                opening=10,
+                prorate="day",
+            ),
+            "11",
+            [({}, "11")],
+        ),
+        (
+            line(
+                {
+                    "aggregation": "sum",
+                    "value": "v",
+                    "rounding": {"mode": "up", "places": -1},
+                    "dimensions": ["r"],
+                },
+                ("2026-01-05", {"v": 1, "r": "a"}),
+                ("2026-01-05", {"v": 2, "r": "b"}),
+            ),
+            "10",
+            [({"r": "a"}, "10"), ({"r": "b"}, "10")],
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_line_is_answered_with_its_quantity(answered: Any, asked: Any, quantity: str, rows: Any) -> None:
     code, (answer,) = answered(asked)
     assert code == 0
@@ -80,8 +154,12 @@ def test_a_line_is_answered_with_its_quantity(answered: Any, asked: Any, quantit
 
 
 def test_bare_dates_are_local_midnight(answered: Any) -> None:
-    asked = line({"aggregation": "sum", "value": "v"}, ("2026-03-01T00:00:00+01:00", {"v": 1}),
-                 ("2026-03-31T22:00:00Z", {"v": 10}), ("2026-03-31", {"v": 100}))  # fmt: skip
+    asked = line(
+        {"aggregation": "sum", "value": "v"},
+        ("2026-03-01T00:00:00+01:00", {"v": 1}),
+        ("2026-03-31T22:00:00Z", {"v": 10}),
+        ("2026-03-31", {"v": 100}),
+    )
     asked |= {"period": {"from": "2026-03-01", "to": "2026-04-01"}, "timezone": "Europe/Berlin"}
     assert answered(asked)[1][0]["quantity"] == "101"
 
@@ -93,8 +171,12 @@ def test_a_partial_period_is_divided_by_the_full_one(answered: Any) -> None:
 
 
 def test_unreadable_events_are_listed_and_the_others_count(answered: Any) -> None:
-    asked = line({"aggregation": "sum", "value": "v"}, ("2026-01-05", {"v": True}), ("2026-01-05", {"v": 2}),
-                 ("2026-01-05", {}))  # fmt: skip
+    asked = line(
+        {"aggregation": "sum", "value": "v"},
+        ("2026-01-05", {"v": True}),
+        ("2026-01-05", {"v": 2}),
+        ("2026-01-05", {}),
+    )
     _, (answer,) = answered(asked)
     assert answer["quantity"] == "2"
     assert answer["unbilled"] == [{"id": "0", "reason": "no_value"}, {"id": "2", "reason": "no_value"}]
@@ -121,6 +203,7 @@ COUNT = {"aggregation": "count"}
         (line(COUNT) | {"events": [5]}, "bad_events", "events[0]"),
         (line(COUNT, perod=JANUARY), "unknown_field", "perod"),
         (line(COUNT, opening=5), "bad_opening", "opening"),
+        (line({"aggregation": "sum", "value": "v"}, opening="1e13"), "out_of_range", "opening"),
         (line(SEATS, opening=5), "bad_opening", "opening"),
         (line({"aggregation": "sum", "value": "v"}, opening="x"), "not_a_number", "opening"),
         (line(COUNT, prorate="day"), "bad_proration", "prorate"),

@@ -34,9 +34,12 @@ def values(*pairs: tuple[str, Any]) -> pl.DataFrame:
 )
 def test_a_window_takes_its_start_and_not_its_end(aggregation: str, expected: Decimal) -> None:
     frame = values(
-        ("2025-12-31T23:59:59.999999", 100), ("2026-01-01T00:00:00", "2.5"), ("2026-01-15T12:00:00", 4),
-        ("2026-01-31T23:59:59.999999", -2), ("2026-02-01T00:00:00", 100),
-    )  # fmt: skip
+        ("2025-12-31T23:59:59.999999", 100),
+        ("2026-01-01T00:00:00", "2.5"),
+        ("2026-01-15T12:00:00", 4),
+        ("2026-01-31T23:59:59.999999", -2),
+        ("2026-02-01T00:00:00", 100),
+    )
     assert quantities(frame, windows(JANUARY), meters(aggregation)) == {(0, ""): (expected, 3)}
 
 
@@ -44,8 +47,15 @@ def test_windows_that_cut_days_count_each_event_once() -> None:
     frame = values(
         *((f"2026-01-{day:02d}T{hour:02d}:30:00", 1) for day in range(1, 11) for hour in range(24))
     )
-    cuts = ["2026-01-01T00:00", "2026-01-01T05:00", "2026-01-01T05:30", "2026-01-04T23:15", "2026-01-09T00:00",
-            "2026-01-09T00:30", "2026-01-11T00:00"]  # fmt: skip
+    cuts = [
+        "2026-01-01T00:00",
+        "2026-01-01T05:00",
+        "2026-01-01T05:30",
+        "2026-01-04T23:15",
+        "2026-01-09T00:00",
+        "2026-01-09T00:30",
+        "2026-01-11T00:00",
+    ]
     asked = windows(*({"from": at(a), "to": at(b)} for a, b in pairwise(cuts)))
     found = quantities(frame, asked, meters("sum"))
     assert sum(quantity for quantity, _ in found.values()) == 240
@@ -70,9 +80,14 @@ def test_what_was_known_is_counted_as_it_was_known() -> None:
 def test_only_ok_rows_of_the_windows_tenant_customer_and_meter_count() -> None:
     base = {"time": at("2026-01-05"), "value": D(1)}
     frame = usage(
-        base, {**base, "tenant": "u"}, {**base, "customer": "d"}, {**base, "customer": None}, {**base, "meter": "n"},
-        {**base, "status": "no_value"}, {**base, "meter": None, "status": "no_meter"},
-    )  # fmt: skip
+        base,
+        {**base, "tenant": "u"},
+        {**base, "customer": "d"},
+        {**base, "customer": None},
+        {**base, "meter": "n"},
+        {**base, "status": "no_value"},
+        {**base, "meter": None, "status": "no_meter"},
+    )
     for aggregation in ("sum", "latest"):
         assert quantities(frame, windows(JANUARY), meters(aggregation)) == {(0, ""): (D(1), 1)}
 
@@ -92,9 +107,10 @@ def test_usage_that_names_a_subscription_counts_there_alone() -> None:
 def test_lines_make_one_quantity_of_several_dimensions() -> None:
     base = {"time": at("2026-01-05"), "text_value": "x", "operation": "add"}
     frame = usage(
-        {**base, "value": D(3), "dimensions": '{"r":"a"}'}, {**base, "value": D(5), "dimensions": '{"r":"b"}'},
+        {**base, "value": D(3), "dimensions": '{"r":"a"}'},
+        {**base, "value": D(5), "dimensions": '{"r":"b"}'},
         {**base, "value": D(7), "dimensions": '{"r":"c"}'},
-    )  # fmt: skip
+    )
     lines = pl.DataFrame(
         {"window": [0, 0], "dimensions": ['{"r":"a"}', '{"r":"b"}'], "line": ["eu", "eu"]},
         schema_overrides={"window": pl.UInt32},
@@ -107,9 +123,15 @@ def test_lines_make_one_quantity_of_several_dimensions() -> None:
 
 @pytest.mark.parametrize(
     ("mode", "places", "expected"),
-    [("up", 0, "13"), ("down", 0, "12"), ("half_up", 1, "12.4"), ("half_even", 0, "12"), ("up", -1, "20"),
-     ("half_up", -2, "0")],
-)  # fmt: skip
+    [
+        ("up", 0, "13"),
+        ("down", 0, "12"),
+        ("half_up", 1, "12.4"),
+        ("half_even", 0, "12"),
+        ("up", -1, "20"),
+        ("half_up", -2, "0"),
+    ],
+)
 def test_the_quantity_is_rounded_once_it_is_whole(mode: str, places: int, expected: str) -> None:
     frame = values(("2026-01-05", "6.175"), ("2026-01-06", "6.175"))
     asked = meters("sum", rounding_mode=mode, rounding_places=places)
@@ -144,8 +166,12 @@ def test_a_level_may_be_negative() -> None:
 
 def test_weighted_sum_divides_by_the_whole_period_of_a_partial_window() -> None:
     frame = values(("2026-01-16T12:00:00", 2))
-    part = {"from": at("2026-01-16T12:00"), "to": at("2026-02-01"), "full_from": JANUARY["from"],
-            "full_to": JANUARY["to"]}  # fmt: skip
+    part = {
+        "from": at("2026-01-16T12:00"),
+        "to": at("2026-02-01"),
+        "full_from": JANUARY["from"],
+        "full_to": JANUARY["to"],
+    }
     assert quantities(frame, windows(part), meters("weighted_sum"))[0, ""][0] == 1
 
 
@@ -154,9 +180,13 @@ def test_unique_count_adds_and_removes_in_time_order() -> None:
         return {"time": at(time), "text_value": text, "operation": operation}
 
     frame = usage(
-        op("2025-12-05", "z", "add"), op("2026-01-07", "b", "remove"), op("2026-01-05", "a", "add"),
-        op("2026-01-06", "a", "add"), op("2026-01-06", "b", "add"), op("2026-01-08", "c", "remove"),
-    )  # fmt: skip
+        op("2025-12-05", "z", "add"),
+        op("2026-01-07", "b", "remove"),
+        op("2026-01-05", "a", "add"),
+        op("2026-01-06", "a", "add"),
+        op("2026-01-06", "b", "add"),
+        op("2026-01-08", "c", "remove"),
+    )
     assert quantities(frame, windows(JANUARY), meters("unique_count")) == {(0, ""): (D(1), 5)}
     assert quantities(frame, windows(JANUARY), meters("unique_count", carry_over=True)) == {
         (0, ""): (D(2), 5)
@@ -168,14 +198,19 @@ def test_prorated_quantities_stand_beside_the_whole_ones_and_round_up_when_asked
     asked = windows({**JANUARY, "prorate": True}, {**JANUARY, "prorate": True, "round_prorated": 5})
     found = meter_quantities(frame.lazy(), asked, meters("sum"), None)
     assert found.select("quantity", "prorated_quantity").rows() == [
-        (D(1), D("0.032258064516129032")), (D(1), D("0.03226")),
-    ]  # fmt: skip
+        (D(1), D("0.032258064516129032")),
+        (D(1), D("0.03226")),
+    ]
 
 
 def test_prorated_days_are_those_of_the_windows_time_zone() -> None:
     frame = values(("2026-01-30T23:30", 31))
-    berlin = {"from": at("2025-12-31T23:00"), "to": at("2026-01-31T23:00"), "timezone": "Europe/Berlin",
-              "prorate": True}  # fmt: skip
+    berlin = {
+        "from": at("2025-12-31T23:00"),
+        "to": at("2026-01-31T23:00"),
+        "timezone": "Europe/Berlin",
+        "prorate": True,
+    }
     found = meter_quantities(frame.lazy(), windows(berlin), meters("sum"), None)
     assert found["prorated_quantity"].to_list() == [D(1)]
 
@@ -204,9 +239,9 @@ def test_windows_without_usage_have_no_row_and_none_ask_for_nothing() -> None:
 
 def test_a_version_of_the_meter_is_chosen_by_the_catalog() -> None:
     frame = values(("2026-01-05", 1), ("2026-01-06", 4))
-    both = pl.concat([
-        meters(kind).with_columns(pl.lit(kind).alias("catalog_hash")) for kind in ("sum", "max")
-    ])  # fmt: skip
+    both = pl.concat(
+        [meters(kind).with_columns(pl.lit(kind).alias("catalog_hash")) for kind in ("sum", "max")]
+    )
     asked = windows(JANUARY, JANUARY).with_columns(pl.Series("catalog_hash", ["sum", "max"]))
     assert quantities(frame, asked, both) == {(0, ""): (D(5), 2), (1, ""): (D(4), 2)}
 
@@ -228,16 +263,19 @@ def test_usage_that_two_subscriptions_could_have_is_counted_by_neither() -> None
         assert {key: count for key, (_, count) in found.items()} == {(0, ""): 2}, kind
         twice = windows({**JANUARY, "subscription": "a"}, {**JANUARY, "subscription": "a"})
         assert {key: count for key, (_, count) in quantities(frame, twice, meters(kind)).items()} == {
-            (0, ""): 3, (1, ""): 3,
-        }, kind  # fmt: skip
+            (0, ""): 3,
+            (1, ""): 3,
+        }, kind
 
 
 def test_without_a_catalog_named_the_meter_in_force_at_the_windows_end_counts() -> None:
     frame = values(("2026-01-05", 1), ("2026-01-06", 4), ("2026-02-05", 1), ("2026-02-06", 4))
-    versions = pl.concat([
-        meters(kind).with_columns(pl.lit(since).cast(INSTANT).alias("valid_from"))
-        for kind, since in (("sum", at("2026-01-04")), ("max", at("2026-02-03")))
-    ])  # fmt: skip
+    versions = pl.concat(
+        [
+            meters(kind).with_columns(pl.lit(since).cast(INSTANT).alias("valid_from"))
+            for kind, since in (("sum", at("2026-01-04")), ("max", at("2026-02-03")))
+        ]
+    )
     february = {"from": at("2026-02-01"), "to": at("2026-03-01")}
     past = {"from": at("2025-12-01"), "to": at("2026-01-01")}
     assert quantities(frame, windows(JANUARY, february, past), versions) == {

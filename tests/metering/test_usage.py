@@ -20,17 +20,33 @@ meters:
   - {key: size, event_type: login, aggregation: max, value: "a + 2 * b"}
 """)
 SCHEMA = {
-    "tenant": pl.String, "source": pl.String, "id": pl.String, "type": pl.String, "customer": pl.String,
-    "subscription": pl.String, "time": INSTANT, "event_date": pl.Date, "data": pl.String, "received_at": INSTANT,
-    "root_id": pl.String, "known_until": INSTANT, "is_void": pl.Boolean, "awaiting_original": pl.Boolean,
-}  # fmt: skip
+    "tenant": pl.String,
+    "source": pl.String,
+    "id": pl.String,
+    "type": pl.String,
+    "customer": pl.String,
+    "subscription": pl.String,
+    "time": INSTANT,
+    "event_date": pl.Date,
+    "data": pl.String,
+    "received_at": INSTANT,
+    "root_id": pl.String,
+    "known_until": INSTANT,
+    "is_void": pl.Boolean,
+    "awaiting_original": pl.Boolean,
+}
 
 
 def events(*rows: dict[str, Any]) -> pl.LazyFrame:
     base = {
-        "tenant": "t", "source": "s", "customer": "c", "time": at("2026-01-05"), "received_at": at("2026-01-06"),
-        "is_void": False, "awaiting_original": False,
-    }  # fmt: skip
+        "tenant": "t",
+        "source": "s",
+        "customer": "c",
+        "time": at("2026-01-05"),
+        "received_at": at("2026-01-06"),
+        "is_void": False,
+        "awaiting_original": False,
+    }
     filled = [
         {
             **base,
@@ -48,10 +64,19 @@ def derived(*rows: dict[str, Any], history: CatalogHistory | None = None) -> lis
     history = history or CatalogHistory.everywhere(CATALOG, ["t"])
     found = derive_usage(events(*rows), history).collect(engine="streaming")
     assert found.schema == USAGE
-    return found.select(
-        "id", "meter", pl.col("value").cast(pl.String).str.strip_chars_end("0").str.strip_chars_end("."), "text_value",
-        "operation", "dimensions", "status",
-    ).sort("id", "meter").rows()  # fmt: skip
+    return (
+        found.select(
+            "id",
+            "meter",
+            pl.col("value").cast(pl.String).str.strip_chars_end("0").str.strip_chars_end("."),
+            "text_value",
+            "operation",
+            "dimensions",
+            "status",
+        )
+        .sort("id", "meter")
+        .rows()
+    )
 
 
 def test_an_event_feeds_every_meter_of_its_type_that_takes_it() -> None:
@@ -64,14 +89,19 @@ def test_an_event_feeds_every_meter_of_its_type_that_takes_it() -> None:
 
 def test_a_value_that_is_missing_or_no_number_is_unbilled_and_never_zero() -> None:
     rows = derived(
-        {"type": "llm", "data": '{"usage":{"tokens":true}}'}, {"type": "llm", "data": '{"usage":5}'},
+        {"type": "llm", "data": '{"usage":{"tokens":true}}'},
+        {"type": "llm", "data": '{"usage":5}'},
         {"type": "login", "data": '{"action":"add","a":1,"b":2}'},
         {"type": "login", "data": '{"user":"x","action":"replace","a":1,"b":2}'},
-    )  # fmt: skip
+    )
     assert [(row[0], row[1], row[2], row[6]) for row in rows] == [
-        ("0", "tokens", None, "no_value"), ("1", "tokens", None, "no_value"), ("2", "size", "5", "ok"),
-        ("2", "users", None, "no_value"), ("3", "size", "5", "ok"), ("3", "users", None, "no_value"),
-    ]  # fmt: skip
+        ("0", "tokens", None, "no_value"),
+        ("1", "tokens", None, "no_value"),
+        ("2", "size", "5", "ok"),
+        ("2", "users", None, "no_value"),
+        ("3", "size", "5", "ok"),
+        ("3", "users", None, "no_value"),
+    ]
 
 
 def test_operations_default_to_add() -> None:
@@ -83,38 +113,58 @@ def test_operations_default_to_add() -> None:
 
 def test_every_event_keeps_a_row() -> None:
     rows = derived(
-        {"type": "llm", "data": '{"region":"internal"}'}, {"type": "other", "data": "{}"},
-        {"type": "llm", "data": None, "is_void": True}, {"type": "llm", "data": "{}", "awaiting_original": True},
-        {"type": "llm", "data": "{}", "tenant": "stranger"}, {"type": "billing.x", "data": "{}"},
-    )  # fmt: skip
+        {"type": "llm", "data": '{"region":"internal"}'},
+        {"type": "other", "data": "{}"},
+        {"type": "llm", "data": None, "is_void": True},
+        {"type": "llm", "data": "{}", "awaiting_original": True},
+        {"type": "llm", "data": "{}", "tenant": "stranger"},
+        {"type": "billing.x", "data": "{}"},
+    )
     assert [(row[0], row[1], row[6]) for row in rows] == [
-        ("0", None, "no_meter"), ("1", None, "no_meter"), ("2", None, "void"), ("3", None, "awaiting_original"),
+        ("0", None, "no_meter"),
+        ("1", None, "no_meter"),
+        ("2", None, "void"),
+        ("3", None, "awaiting_original"),
         ("4", None, "no_meter"),
-    ]  # fmt: skip
+    ]
 
 
 def test_missing_dimensions_are_left_out() -> None:
-    rows = derived({"type": "llm", "data": '{"usage":{"tokens":1},"model":null,"region":5}'},
-                   {"type": "llm", "data": '{"usage":{"tokens":1}}'})  # fmt: skip
+    rows = derived(
+        {"type": "llm", "data": '{"usage":{"tokens":1},"model":null,"region":5}'},
+        {"type": "llm", "data": '{"usage":{"tokens":1}}'},
+    )
     assert [row[5] for row in rows] == ['{"region":"5"}', "{}"]
 
 
 def test_the_catalog_in_force_at_the_events_time_decides() -> None:
-    later = parse_catalog({
-        "schema": "valueverse.catalog/v1",
-        "meters": [{"key": "calls", "event_type": "llm", "aggregation": "sum", "value": "n"}],
-    })  # fmt: skip
-    first = parse_catalog({
-        "schema": "valueverse.catalog/v1", "meters": [{"key": "calls", "event_type": "llm", "aggregation": "count"}]
-    })  # fmt: skip
+    later = parse_catalog(
+        {
+            "schema": "valueverse.catalog/v1",
+            "meters": [{"key": "calls", "event_type": "llm", "aggregation": "sum", "value": "n"}],
+        }
+    )
+    first = parse_catalog(
+        {
+            "schema": "valueverse.catalog/v1",
+            "meters": [{"key": "calls", "event_type": "llm", "aggregation": "count"}],
+        }
+    )
     facts = pl.DataFrame(
         [
-            {"tenant": "t", "type": "billing.catalog.published", "time": time, "received_at": time, "source": "s",
-             "id": time.isoformat(), "data": catalog.model_dump_json(by_alias=True, exclude_unset=True)}
+            {
+                "tenant": "t",
+                "type": "billing.catalog.published",
+                "time": time,
+                "received_at": time,
+                "source": "s",
+                "id": time.isoformat(),
+                "data": catalog.model_dump_json(by_alias=True, exclude_unset=True),
+            }
             for catalog, time in ((first, at("2026-01-01")), (later, at("2026-01-10")))
         ],
         schema_overrides={"time": INSTANT, "received_at": INSTANT},
-    ).with_columns(pl.lit(None, INSTANT).alias("known_until"))  # fmt: skip
+    ).with_columns(pl.lit(None, INSTANT).alias("known_until"))
     rows = derived(
         {"type": "llm", "data": '{"n":7}', "time": at("2025-12-31")},
         {"type": "llm", "data": '{"n":7}', "time": at("2026-01-01")},
@@ -122,8 +172,10 @@ def test_the_catalog_in_force_at_the_events_time_decides() -> None:
         history=CatalogHistory.from_facts(facts),
     )
     assert [(row[1], row[2], row[6]) for row in rows] == [
-        (None, None, "no_meter"), ("calls", "1", "ok"), ("calls", "7", "ok"),
-    ]  # fmt: skip
+        (None, None, "no_meter"),
+        ("calls", "1", "ok"),
+        ("calls", "7", "ok"),
+    ]
 
 
 def test_events_of_many_batches_come_out_once_each() -> None:

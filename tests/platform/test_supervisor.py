@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import urllib.request
@@ -143,6 +144,23 @@ def test_the_api_gets_its_own_login_alone(settings: Settings) -> None:
     assert not any(
         "valueverse_admin" in value or "valueverse_builder" in value for value in environment.values()
     )
+
+
+def test_what_a_killed_daemon_left_behind_is_ended_before_the_next_one(installation: Settings) -> None:
+    left = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(60)", "grpc"],
+        env={**os.environ, "DAGSTER_HOME": str(installation.dagster_home)},
+    )
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "grpc"])
+    try:
+        dagster_home.end_stray_code_servers(installation)
+        assert left.wait(10) == -signal.SIGKILL
+        assert other.poll() is None
+        assert supervisor.status(installation)[2].state == "running"
+    finally:
+        for process in (left, other):
+            process.kill()
+            process.wait()
 
 
 def test_a_run_that_died_with_the_servers_is_failed_and_another_commands_run_is_not(

@@ -59,8 +59,10 @@ BREAKERS = {
         """update billing.invoice set document = '{"total": "71.13"}' where tenant_id = 'birch'"""
     ],
     "invoice_amounts_are_in_range": [
-        "update billing.invoice set discount_total_minor = -1, total_minor = total_minor + 1, "
-        "amount_due_minor = amount_due_minor + 1 where tenant_id = 'birch'"
+        (
+            "update billing.invoice set discount_total_minor = -1, total_minor = total_minor + 1, "
+            "amount_due_minor = amount_due_minor + 1 where tenant_id = 'birch'"
+        )
     ],
     "invoice_numbers_have_no_gaps": [
         "delete from billing.invoice where tenant_id = 'birch' and sequence = 1"

@@ -27,9 +27,21 @@ CATALOG = {
     "meters": [
         {"key": "tokens", "event_type": "llm", "aggregation": "sum", "value": "usage.tokens"},
         {"key": "calls", "event_type": "llm", "aggregation": "count"},
-        {"key": "seats", "event_type": "seat", "aggregation": "unique_count", "value": "user", "operation": "action"},
+        {
+            "key": "seats",
+            "event_type": "seat",
+            "aggregation": "unique_count",
+            "value": "user",
+            "operation": "action",
+        },
         {"key": "peak", "event_type": "llm", "aggregation": "max", "value": "usage.tokens"},
-        {"key": "regional", "event_type": "llm", "aggregation": "sum", "value": "usage.tokens", "dimensions": ["region"]},
+        {
+            "key": "regional",
+            "event_type": "llm",
+            "aggregation": "sum",
+            "value": "usage.tokens",
+            "dimensions": ["region"],
+        },
     ],
     "plans": [
         {
@@ -37,21 +49,53 @@ CATALOG = {
             "version": 1,
             "charges": [
                 {
-                    "key": "tokens", "meter": "tokens", "convert": {"divide_by": "1000", "round": "up"}, "included": "1",
-                    "price": {"model": "graduated", "tiers": [
-                        {"up_to": "2", "unit": "0.5", "flat": "3"}, {"up_to": None, "unit": "0.25"}]},
+                    "key": "tokens",
+                    "meter": "tokens",
+                    "convert": {"divide_by": "1000", "round": "up"},
+                    "included": "1",
+                    "price": {
+                        "model": "graduated",
+                        "tiers": [
+                            {"up_to": "2", "unit": "0.5", "flat": "3"},
+                            {"up_to": None, "unit": "0.25"},
+                        ],
+                    },
                     "discount_percent": "10",
                 },
-                {"key": "calls", "meter": "calls", "price": {"model": "package", "size": 2, "amount": "0.50", "free": "1"}},
-                {"key": "seats", "meter": "seats", "price": {"model": "volume", "tiers": [
-                    {"up_to": "1", "unit": "9"}, {"up_to": None, "unit": "7", "flat": "1"}]}},
-                {"key": "peak", "meter": "peak", "price": {"model": "percentage", "rate": "1.3", "fixed": "0.1"}},
-                {"key": "eu", "meter": "regional", "when": {"region": "eu"}, "price": {"model": "standard", "unit": "0.002"}},
-                {"key": "world", "meter": "regional", "price": {"model": "standard", "unit": "0.001"}, "minimum": "5"},
+                {
+                    "key": "calls",
+                    "meter": "calls",
+                    "price": {"model": "package", "size": 2, "amount": "0.50", "free": "1"},
+                },
+                {
+                    "key": "seats",
+                    "meter": "seats",
+                    "price": {
+                        "model": "volume",
+                        "tiers": [{"up_to": "1", "unit": "9"}, {"up_to": None, "unit": "7", "flat": "1"}],
+                    },
+                },
+                {
+                    "key": "peak",
+                    "meter": "peak",
+                    "price": {"model": "percentage", "rate": "1.3", "fixed": "0.1"},
+                },
+                {
+                    "key": "eu",
+                    "meter": "regional",
+                    "when": {"region": "eu"},
+                    "price": {"model": "standard", "unit": "0.002"},
+                },
+                {
+                    "key": "world",
+                    "meter": "regional",
+                    "price": {"model": "standard", "unit": "0.001"},
+                    "minimum": "5",
+                },
             ],
         }
     ],
-}  # fmt: skip
+}
 # key, meter, quantity, amount: reckoned by hand from the events below.
 LINES = (
     (
@@ -59,7 +103,7 @@ LINES = (
         "tokens",
         "5",
         Decimal("4.05"),
-    ),  # ceil(4.5005) - 1 = 4 -> 3 + 2 x 0.5 + 2 x 0.25 = 4.5, less 10 %
+    ),  # 5 - 1 -> 3 + 2 x 0.5 + 2 x 0.25, less 10 %
     ("calls", "calls", "3", Decimal("0.50")),  # (3 - 1 free) / 2 = 1 package
     ("seats", "seats", "2", Decimal(15)),
     ("peak", "peak", "3000", Decimal("39.30")),  # 3 events at 0.1 and 1.3 %
@@ -73,11 +117,22 @@ def _event(
 ) -> dict[str, Any]:
     time = START + timedelta(days=number)
     event = {
-        "tenant": "acme", "source": "app", "id": f"e{number}", "type": kind, "subject": "one", "customer": "one",
-        "subscription": None, "time": time, "event_date": time.date(), "data": None if data is None else json.dumps(data),
-        "replaces": replaces, "received_at": time + timedelta(hours=hours), "payload_hash": "", "file": "f.ndjson",
+        "tenant": "acme",
+        "source": "app",
+        "id": f"e{number}",
+        "type": kind,
+        "subject": "one",
+        "customer": "one",
+        "subscription": None,
+        "time": time,
+        "event_date": time.date(),
+        "data": None if data is None else json.dumps(data),
+        "replaces": replaces,
+        "received_at": time + timedelta(hours=hours),
+        "payload_hash": "",
+        "file": "f.ndjson",
         "line": number,
-    }  # fmt: skip
+    }
     return event | other
 
 
@@ -134,8 +189,14 @@ def booked(settings: Settings) -> Settings:
                 "'2023-11-01T00:00:00Z', '2023-12-01T00:00:00Z', %s, %s, %s, 'USD', 1, null)",
                 [identifier, number, key, key, meter, quantity, amount, round(amount * 100)],
             )
-        for customer, meter, quantity in (("one", "tokens", 53500.5), ("two", "tokens", 4), ("one", "calls", 3), ("two", "calls", 1),
-                                          ("one", "regional", 53500.5), ("two", "regional", 4)):  # fmt: skip
+        for customer, meter, quantity in (
+            ("one", "tokens", 53500.5),
+            ("two", "tokens", 4),
+            ("one", "calls", 3),
+            ("two", "calls", 1),
+            ("one", "regional", 53500.5),
+            ("two", "regional", 4),
+        ):
             run(
                 "insert into billing.usage_daily values ('acme', %s, '', %s, '2023-11-02', '', %s, 1)",
                 [customer, meter, str(quantity)],
@@ -155,9 +216,13 @@ def test_duckdb_agrees_with_what_was_booked_to_the_last_digit(booked: Settings) 
     assert set(found["check_name"]) == {
         *(f"line_quantity:{key}" for key, *_ in LINES),
         *(f"line_amount:{key}" for key, *_ in LINES if key != "world"),
-        "usage:tokens", "usage:calls", "usage:regional",
-        "received_is_accepted_duplicate_or_quarantined", "accepted_events_are_in_the_lake", "accepted_is_billed_or_unbilled",
-    }  # fmt: skip
+        "usage:tokens",
+        "usage:calls",
+        "usage:regional",
+        "received_is_accepted_duplicate_or_quarantined",
+        "accepted_events_are_in_the_lake",
+        "accepted_is_billed_or_unbilled",
+    }
     amounts = dict(found.select("check_name", "expected").rows())
     assert amounts["line_amount:tokens"] == Decimal("4.05")
     with connect(booked, "builder") as connection:
@@ -177,8 +242,10 @@ def test_duckdb_agrees_with_what_was_booked_to_the_last_digit(booked: Settings) 
         ),
         ("update billing.invoice_line set quantity = quantity - 1e-18 where key = 'eu'", "line_quantity:eu"),
         (
-            "update billing.usage_daily set quantity = quantity + 1 where meter = 'calls' and customer = "
-            "'two'",
+            (
+                "update billing.usage_daily set quantity = quantity + 1 where meter = 'calls' and customer = "
+                "'two'"
+            ),
             "usage:calls",
         ),
         ("delete from billing.usage_daily where meter = 'tokens' and customer = 'two'", "usage:tokens"),

@@ -1,4 +1,4 @@
-"""The API and its database role against another tenant's rows: generated from routes and catalogue, so nothing new is missed."""
+"""The API and its database role against another tenant's rows, generated from routes and catalogue."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration, pytest.mark.security]
 
-READ = ("billing.tenant", "billing.customer", "billing.subscription", "billing.invoice", "billing.invoice_void",
+READ = ("billing.tenant", "billing.customer", "billing.subscription", "billing.invoice",
+"billing.invoice_void",
         "billing.usage_daily", "auth.refresh_token", "auth.api_key")  # fmt: skip
 
 
@@ -58,7 +59,9 @@ async def test_no_route_shows_one_tenant_to_another(api: Api, reader: str, owner
                 assert secret_of(other) not in answer.text, (path, reader, owner)
         if "{" in path and reader != owner:
             missing = await api.get(reader, addresses("nobody")[path])
-            assert without(assert_problem(answer, 404, "not-found")) == without(assert_problem(missing, 404, "not-found"))
+            assert without(assert_problem(answer, 404, "not-found")) == without(
+                assert_problem(missing, 404, "not-found")
+            )
         else:
             assert answer.status_code == 200
     query = {"customer": f"customer {secret_of(owner)}"}
@@ -88,7 +91,10 @@ def login(module_settings: Settings, keys: dict[str, str]) -> Iterator[psycopg.C
 @pytest.fixture
 def admin(module_settings: Settings, keys: dict[str, str]) -> Iterator[psycopg.Connection[Any]]:
     """A superuser whose work is undone."""
-    with connect(module_settings, "admin", autocommit=True) as connection, connection.transaction(force_rollback=True):
+    with (
+        connect(module_settings, "admin", autocommit=True) as connection,
+        connection.transaction(force_rollback=True),
+    ):
         yield connection
 
 
@@ -108,7 +114,9 @@ def calls(owner: str) -> dict[str, tuple[str, list[Any]]]:
 
 
 def test_every_function_is_in_the_matrix(login: psycopg.Connection[Any]) -> None:
-    rows = login.execute("select proname, proargnames[1] from pg_proc where pronamespace = 'api'::regnamespace").fetchall()
+    rows = login.execute(
+        "select proname, proargnames[1] from pg_proc where pronamespace = 'api'::regnamespace"
+    ).fetchall()
     tenantless = {"ready", "api_key"}
     assert {name for name, _ in rows} == set(calls("acme")) | tenantless
     assert {first for name, first in rows if name not in tenantless} == {"for_tenant"}
@@ -128,35 +136,59 @@ def test_no_function_gives_another_tenants_rows(
     assert secret_of("acme") in owned
 
 
-def test_a_key_is_found_by_prefix_and_hash_together(login: psycopg.Connection[Any], keys: dict[str, str]) -> None:
+def test_a_key_is_found_by_prefix_and_hash_together(
+    login: psycopg.Connection[Any], keys: dict[str, str]
+) -> None:
     prefix = keys["acme"].split("_")[1]
     for hashed in ("", "0" * 64, None):
         assert login.execute("select * from api.api_key(%s, %s)", [prefix, hashed]).fetchall() == []
     for wild in ("%", "", None, "' or true --"):
-        assert login.execute("select * from api.api_key(%s, %s)", [wild, digest(keys["acme"])]).fetchall() == []
-    assert login.execute("select tenant_id from api.api_key(%s, %s)", [prefix, digest(keys["acme"])]).fetchall() == [("acme",)]
+        assert (
+            login.execute("select * from api.api_key(%s, %s)", [wild, digest(keys["acme"])]).fetchall() == []
+        )
+    assert login.execute(
+        "select tenant_id from api.api_key(%s, %s)", [prefix, digest(keys["acme"])]
+    ).fetchall() == [("acme",)]
 
 
 def test_the_login_can_touch_no_table_view_or_sequence(login: psycopg.Connection[Any]) -> None:
     relations = login.execute(
         "select c.oid::regclass::text from pg_class c join pg_namespace n on n.oid = c.relnamespace"
-        " where c.relkind in ('r', 'p', 'v', 'm', 'S', 'f') and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')"
+        " where c.relkind in ('r', 'p', 'v', 'm', 'S', 'f') and"
+        " n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')"
     ).fetchall()
     assert len(relations) > 20
     for (name,) in relations:
-        for statement in ("select * from {}", "delete from {}", "insert into {} default values", "truncate {}", "copy {} to stdout"):
-            with pytest.raises((psycopg.errors.InsufficientPrivilege, psycopg.errors.WrongObjectType, psycopg.errors.UndefinedTable)):
+        for statement in (
+            "select * from {}",
+            "delete from {}",
+            "insert into {} default values",
+            "truncate {}",
+            "copy {} to stdout",
+        ):
+            with pytest.raises(
+                (
+                    psycopg.errors.InsufficientPrivilege,
+                    psycopg.errors.WrongObjectType,
+                    psycopg.errors.UndefinedTable,
+                )
+            ):
                 login.execute(statement.format(name))
 
 
 @pytest.mark.parametrize(
     "statement",
     [
-        "set role valueverse_reader", "set role valueverse_owner", "set role valueverse_builder", "set session authorization postgres",
-        "create table public.x ()", "create temp table x ()", "create schema x", "create function api.x() returns int language sql as 'select 1'",
-        "alter function api.ready() security invoker", "drop function api.ready()", "select pg_read_file('/etc/passwd')",
-        "copy (select 1) to program 'true'", "select * from pg_authid", "create policy p on billing.invoice using (true)",
-        "alter table billing.invoice no force row level security", "grant valueverse_reader to valueverse_api",
+        "set role valueverse_reader", "set role valueverse_owner", "set role valueverse_builder",
+        "set session authorization postgres",
+        "create table public.x ()", "create temp table x ()", "create schema x",
+        "create function api.x() returns int language sql as 'select 1'",
+        "alter function api.ready() security invoker", "drop function api.ready()",
+        "select pg_read_file('/etc/passwd')",
+        "copy (select 1) to program 'true'", "select * from pg_authid",
+        "create policy p on billing.invoice using (true)",
+        "alter table billing.invoice no force row level security",
+        "grant valueverse_reader to valueverse_api",
     ],
 )  # fmt: skip
 def test_the_login_cannot_make_itself_more(login: psycopg.Connection[Any], statement: str) -> None:
@@ -165,7 +197,10 @@ def test_the_login_cannot_make_itself_more(login: psycopg.Connection[Any], state
 
 
 def test_a_setting_of_the_logins_own_making_opens_nothing(login: psycopg.Connection[Any]) -> None:
-    login.execute("select set_config('valueverse.tenant', 'acme', false), set_config('valueverse.key_prefix', '%', false)")
+    login.execute(
+        "select set_config('valueverse.tenant', 'acme', false),"
+        " set_config('valueverse.key_prefix', '%', false)"
+    )
     for name, (places, arguments) in calls("acme").items():
         rows = login.execute(f"select * from api.{name}('birch', {places})", arguments).fetchall()  # type: ignore[arg-type]
         assert secret_of("acme") not in str(rows)
@@ -173,26 +208,40 @@ def test_a_setting_of_the_logins_own_making_opens_nothing(login: psycopg.Connect
 
 def seen(admin: psycopg.Connection[Any], table: str, tenant: str | None) -> set[str]:
     """Tenants whose rows the functions' owner sees in ``table``."""
-    admin.execute("select set_config('valueverse.tenant', %s, true), set_config('valueverse.key_prefix', '', true)", [tenant])
+    admin.execute(
+        "select set_config('valueverse.tenant', %s, true), set_config('valueverse.key_prefix', '', true)",
+        [tenant],
+    )
     admin.execute("set local role valueverse_reader")
     try:
-        return {row[0] for row in admin.execute(sql.SQL("select tenant_id from {}").format(sql.Identifier(*table.split("."))))}
+        return {
+            row[0]
+            for row in admin.execute(
+                sql.SQL("select tenant_id from {}").format(sql.Identifier(*table.split(".")))
+            )
+        }
     finally:
         admin.execute("reset role")
 
 
 def fill(admin: psycopg.Connection[Any]) -> None:
     for tenant in TENANTS:
-        admin.execute("insert into billing.invoice_void values (%s, %s, 'x', now())", [tenant, invoice_id(tenant, "2023-10")])
         admin.execute(
-            "insert into auth.refresh_token (tenant_id, token_hash, family, key_prefix, idle_expires_at, expires_at)"
+            "insert into billing.invoice_void values (%s, %s, 'x', now())",
+            [tenant, invoice_id(tenant, "2023-10")],
+        )
+        admin.execute(
+            "insert into auth.refresh_token"
+            " (tenant_id, token_hash, family, key_prefix, idle_expires_at, expires_at)"
             " values (%s, 'h', gen_random_uuid(), 'p', now(), now())",
             [tenant],
         )
 
 
 @pytest.mark.parametrize("table", READ)
-def test_behind_the_functions_row_level_security_holds_by_itself(admin: psycopg.Connection[Any], table: str) -> None:
+def test_behind_the_functions_row_level_security_holds_by_itself(
+    admin: psycopg.Connection[Any], table: str
+) -> None:
     fill(admin)
     assert seen(admin, table, "acme") == {"acme"}
     assert seen(admin, table, None) == set()
@@ -203,8 +252,10 @@ def test_behind_the_functions_row_level_security_holds_by_itself(admin: psycopg.
 
 def test_the_functions_owner_reads_the_tables_of_the_matrix_alone(admin: psycopg.Connection[Any]) -> None:
     rows = admin.execute(
-        "select c.oid::regclass::text from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p', 'v', 'm')"
-        " and n.nspname not in ('pg_catalog', 'information_schema') and has_any_column_privilege('valueverse_reader', c.oid,"
+        "select c.oid::regclass::text from pg_class c join pg_namespace n on n.oid = c.relnamespace"
+        " where c.relkind in ('r', 'p', 'v', 'm')"
+        " and n.nspname not in ('pg_catalog', 'information_schema')"
+        " and has_any_column_privilege('valueverse_reader', c.oid,"
         " 'select, insert, update')"
     ).fetchall()
     assert {row[0] for row in rows} == set(READ)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings as examples, strategies as st
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
 from support.billing_rows import invoice_id
 from support.serving import ODD_CUSTOMER, Api, assert_problem, canonical, invoice_document
 
@@ -47,7 +49,8 @@ async def test_the_list_shows_the_totals_newest_first(api: Api) -> None:
         ({"currency": "USD"}, 2), ({"currency": "EUR"}, 0),
         ({"period_from": "2023-11-01"}, 1), ({"period_from": "2023-11-02"}, 0),
         ({"period_to": "2023-11-01"}, 1), ({"period_to": "2023-10-31"}, 0),
-        ({"period_from": "2023-10-01", "period_to": "2023-12-01", "customer": CUSTOMER, "status": "finalised"}, 2),
+        ({"period_from": "2023-10-01", "period_to": "2023-12-01", "customer": CUSTOMER,
+        "status": "finalised"}, 2),
     ],
 )  # fmt: skip
 async def test_filters_narrow_the_list(api: Api, query: dict[str, str], found: int) -> None:
@@ -58,8 +61,10 @@ async def test_filters_narrow_the_list(api: Api, query: dict[str, str], found: i
     "query",
     [
         {"limit": "0"}, {"limit": "101"}, {"limit": "1.0"}, {"limit": " 1"}, {"limit": "-1"}, {"limit": ""},
-        {"status": "paid"}, {"currency": "usd"}, {"currency": "USD\n"}, {"period_from": "0"}, {"period_from": "2023-13-01"},
-        {"period_to": "2023-11-01T00:00:00Z"}, {"customer": ""}, {"customer": "x" * 129}, {"customer": "a\x00b"},
+        {"status": "paid"}, {"currency": "usd"}, {"currency": "USD\n"}, {"period_from": "0"},
+        {"period_from": "2023-13-01"},
+        {"period_to": "2023-11-01T00:00:00Z"}, {"customer": ""}, {"customer": "x" * 129},
+        {"customer": "a\x00b"},
         {"custmer": CUSTOMER}, {"tenant_id": "birch"},
     ],
 )  # fmt: skip
@@ -68,13 +73,17 @@ async def test_a_value_that_makes_no_sense_is_refused_with_its_place(api: Api, q
     assert [error["path"] for error in problem["errors"]] == [f"query.{next(iter(query))}"]
 
 
-async def test_paging_shows_everything_once_while_new_invoices_arrive(api: Api, module_settings: Settings) -> None:
+async def test_paging_shows_everything_once_while_new_invoices_arrive(
+    api: Api, module_settings: Settings
+) -> None:
     with connect(module_settings, "builder") as connection:
         for day in range(1, 11):
             insert_draft(connection, "cedar", f"paged-{day}", f"2024-01-{day:02d}")
     seen, cursor = [], None
     while True:
-        page = (await api.get("cedar", "/v1/invoices", limit=3, **({"cursor": cursor} if cursor else {}))).json()
+        page = (
+            await api.get("cedar", "/v1/invoices", limit=3, **({"cursor": cursor} if cursor else {}))
+        ).json()
         seen += [row["invoice_id"] for row in page["data"]]
         with connect(module_settings, "builder") as connection:
             insert_draft(connection, "cedar", f"late-{len(seen)}", "2024-02-01")
@@ -85,24 +94,28 @@ async def test_paging_shows_everything_once_while_new_invoices_arrive(api: Api, 
     assert len(seen) == len(set(seen)) == 12
 
 
+INSERT = """
+    insert into billing.invoice (tenant_id, invoice_id, status, customer, subscription, currency,
+    period_from, period_to,
+        purpose, issued_on, subtotal_minor, discount_total_minor, tax_total_minor, total_minor,
+        credit_total_minor,
+        amount_due_minor)
+    values (%s, gen_random_uuid(), 'draft', %s, %s, %s, %s, %s, 'period', %s, 1, 0, 0, 1, 0, 1)
+"""
+
+
 def insert_draft(connection: Any, tenant: str, subscription: str, day: str) -> None:
-    connection.execute(
-        "insert into billing.invoice (tenant_id, invoice_id, status, customer, subscription, currency, period_from, period_to,"
-        " purpose, issued_on, subtotal_minor, discount_total_minor, tax_total_minor, total_minor, credit_total_minor,"
-        " amount_due_minor) values (%s, gen_random_uuid(), 'draft', 'c', %s, 'JPY', %s, %s, 'period', %s, 5, 0, 0, 5, 0, 5)",
-        [tenant, subscription, day, day, day],
-    )
+    connection.execute(INSERT, [tenant, "c", subscription, "JPY", day, day, day])
 
 
 async def test_dates_are_local_to_the_subscription(api: Api, module_settings: Settings) -> None:
     with connect(module_settings, "builder") as connection:
-        connection.execute("insert into billing.customer (tenant_id, customer, timezone) values ('birch', 'akl', 'Pacific/Auckland')")
         connection.execute(
-            "insert into billing.invoice (tenant_id, invoice_id, status, customer, currency, period_from, period_to, purpose,"
-            " issued_on, subtotal_minor, discount_total_minor, tax_total_minor, total_minor, credit_total_minor,"
-            " amount_due_minor) values ('birch', gen_random_uuid(), 'draft', 'akl', 'NZD', '2024-03-31T11:00Z',"
-            " '2024-04-30T12:00Z', 'period', '2024-05-02', 1, 0, 0, 1, 0, 1)"
+            "insert into billing.customer (tenant_id, customer, timezone) values ('birch', 'akl', %s)",
+            ["Pacific/Auckland"],
         )
+        instants = ["2024-03-31T11:00Z", "2024-04-30T12:00Z"]
+        connection.execute(INSERT, ["birch", "akl", None, "NZD", *instants, "2024-05-02"])
     query = {"customer": "akl", "period_from": "2024-04-01", "period_to": "2024-05-01"}
     answer = await api.get("birch", "/v1/invoices", **query)
     assert [row["total"] for row in answer.json()["data"]] == ["0.01"]
@@ -116,7 +129,10 @@ async def test_a_document_is_served_byte_for_byte(api: Api) -> None:
 
 async def test_a_voided_invoice_says_so_and_nothing_else_changes(api: Api, module_settings: Settings) -> None:
     with connect(module_settings, "builder") as connection:
-        connection.execute("insert into billing.invoice_void values ('birch', %s, 'wrong', now())", [invoice_id("birch", "2023-10")])
+        connection.execute(
+            "insert into billing.invoice_void values ('birch', %s, 'wrong', now())",
+            [invoice_id("birch", "2023-10")],
+        )
     answer = await api.get("birch", "/v1/invoices/birch-000001")
     assert answer.json() == invoice_document("birch", "birch-000001") | {"status": "voided"}
     assert answer.content.decode() == canonical(answer.json())
@@ -132,16 +148,18 @@ def test_voiding_touches_the_documents_own_status_alone() -> None:
 async def test_an_etag_saves_the_second_transfer(api: Api) -> None:
     for path in ("/v1/invoices", "/v1/invoices/acme-000001", "/v1/customers"):
         tag = (await api.get("acme", path)).headers["etag"]
-        for given in (tag, f"W/{tag}", f'"x", {tag}', "*"):
-            answer = await api.get("acme", path, headers={"If-None-Match": given})
+        for offered in (tag, f"W/{tag}", f'"x", {tag}', "*"):
+            answer = await api.get("acme", path, headers={"If-None-Match": offered})
             assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag)
         assert (await api.get("acme", path, headers={"If-None-Match": '"other"'})).status_code == 200
 
 
 async def test_an_etag_never_opens_what_the_tenant_may_not_see(api: Api) -> None:
     tag = (await api.get("acme", "/v1/invoices/acme-000001")).headers["etag"]
-    for given in (tag, "*"):
-        assert (await api.get("birch", "/v1/invoices/acme-000001", headers={"If-None-Match": given})).status_code == 404
+    for offered in (tag, "*"):
+        assert (
+            await api.get("birch", "/v1/invoices/acme-000001", headers={"If-None-Match": offered})
+        ).status_code == 404
 
 
 async def test_usage_is_listed_by_day_and_meter(api: Api) -> None:

@@ -18,7 +18,9 @@ import pytest
 import redis
 import requests
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings as examples, strategies as st
+from hypothesis import HealthCheck, Phase, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from support.billing_rows import secret_of
 from support.serving import bearer, canonical, invoice_document
@@ -54,7 +56,17 @@ class Server:
 
 
 def start(settings: Settings, log: Path, port: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "granian", "--interface", "asgi", "--port", str(port), "--no-ws", "serving_api.app:app"]
+    command = [
+        sys.executable,
+        "-m",
+        "granian",
+        "--interface",
+        "asgi",
+        "--port",
+        str(port),
+        "--no-ws",
+        "serving_api.app:app",
+    ]
     with log.open("wb") as output:
         return subprocess.Popen(
             command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **settings.environment()},
@@ -115,16 +127,20 @@ def test_the_log_is_json_without_secrets(server: Server) -> None:
 @pytest.mark.parametrize(
     "request_bytes",
     [
-        b"GET /v1/invoices\r\n\r\n", b"BREW /v1/invoices HTTP/1.1\r\nHost: x\r\n\r\n", b"\x00\x01\x02\r\n\r\n",
+        b"GET /v1/invoices\r\n\r\n", b"BREW /v1/invoices HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"\x00\x01\x02\r\n\r\n",
         b"GET /v1/invoices HTTP/1.1\r\nHost: x\r\nX-Request-ID: a\r\n Set-Cookie: evil=1\r\n\r\n",
         b"GET /v1/%0d%0aSet-Cookie:evil=1 HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET /v1/customers/%ff%fe/usage HTTP/1.1\r\nHost: x\r\n\r\n",
         b"POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n",
-        b"POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /x HTTP/1.1\r\n\r\n",
+        b"POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"0\r\n\r\nGET /x HTTP/1.1\r\n\r\n",
         b"GET /v1/invoices HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\xfe\r\n\r\n",
     ],
 )  # fmt: skip
-def test_a_malformed_request_is_answered_or_dropped_and_the_server_lives(server: Server, request_bytes: bytes) -> None:
+def test_a_malformed_request_is_answered_or_dropped_and_the_server_lives(
+    server: Server, request_bytes: bytes
+) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
         connection.sendall(request_bytes)
         try:
@@ -147,8 +163,15 @@ def test_what_the_server_answers_is_what_the_document_says(
     operation = schemathesis.openapi.from_dict(app.openapi())[path][method]
     anonymous = path == "/v1/sessions" and method == "POST"
     header = bearer(server.keys["acme"]) if anonymous else server.sign_in("acme")
+
     @given(data=st.data())
-    @examples(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate], database=None)
+    @examples(
+        max_examples=20,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate],
+        database=None,
+    )
     def run(data: Any) -> None:
         mode = data.draw(st.sampled_from(list(schemathesis.GenerationMode)))
         case = data.draw(operation.as_strategy(generation_mode=mode))

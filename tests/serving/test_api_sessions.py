@@ -45,14 +45,19 @@ async def test_an_outsider_verifies_a_token_with_the_published_keys(api: Api) ->
     published = (await api.client.get("/v1/.well-known/jwks.json")).json()
     assert set(published["keys"][0]) == {"kty", "n", "e", "kid", "use", "alg"}
     key = jwt.PyJWKSet.from_dict(published)[jwt.get_unverified_header(token)["kid"]]
-    assert jwt.decode(token, key, algorithms=["RS256"], audience="valueverse-api", issuer="valueverse")["tenant"] == "acme"
+    assert (
+        jwt.decode(token, key, algorithms=["RS256"], audience="valueverse-api", issuer="valueverse")["tenant"]
+        == "acme"
+    )
 
 
 @pytest.mark.parametrize(
     "key", ["", "vv_", "vv_aaaaaaaaaaaa_" + "x" * 43, "not a key", "vv_aaaaaaaaaaaa_' or 1=1 --", "\u00e9"]
 )
 async def test_a_wrong_key_is_refused_and_told_nothing(api: Api, key: str) -> None:
-    problem = assert_problem(await api.client.post("/v1/sessions", json={"api_key": key}), 401, "invalid-credentials")
+    problem = assert_problem(
+        await api.client.post("/v1/sessions", json={"api_key": key}), 401, "invalid-credentials"
+    )
     assert key == "" or key not in str(problem)
 
 
@@ -62,7 +67,9 @@ async def test_no_key_at_all_is_refused(api: Api) -> None:
     assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
-@pytest.mark.parametrize(("body", "status", "name"), [(b"{", 400, "malformed-request"), (b"[]", 422, "invalid-request")])
+@pytest.mark.parametrize(
+    ("body", "status", "name"), [(b"{", 400, "malformed-request"), (b"[]", 422, "invalid-request")]
+)
 async def test_a_broken_body_is_a_problem(api: Api, body: bytes, status: int, name: str) -> None:
     answer = await api.client.post("/v1/sessions", content=body, headers={"content-type": "application/json"})
     assert_problem(answer, status, name)
@@ -96,14 +103,20 @@ async def test_of_fifty_refreshes_at_once_exactly_one_survives(api: Api) -> None
     assert (await refresh(api, won[0].json()["refresh_token"])).status_code == 200
 
 
-async def test_a_refresh_that_races_with_the_end_of_its_family_leaves_nobody_behind(api: Api, module_settings: Settings) -> None:
+async def test_a_refresh_that_races_with_the_end_of_its_family_leaves_nobody_behind(
+    api: Api, module_settings: Settings
+) -> None:
     first = await api.sign_in("acme")
     second = (await refresh(api, first["refresh_token"])).json()
-    await asyncio.gather(*(refresh(api, token) for token in [first["refresh_token"], second["refresh_token"]] * 5))
+    await asyncio.gather(
+        *(refresh(api, token) for token in [first["refresh_token"], second["refresh_token"]] * 5)
+    )
     family = jwt.decode(first["access_token"], options={"verify_signature": False})["sid"]
     with connect(module_settings, "admin") as connection:
         alive = connection.execute(
-            "select count(*) from auth.refresh_token where family = %s and used_at is null and revoked_at is null", [family]
+            "select count(*) from auth.refresh_token where family = %s"
+            " and used_at is null and revoked_at is null",
+            [family],
         ).fetchone()
     assert alive == (0,)
 
@@ -170,6 +183,8 @@ async def test_no_secret_is_stored_or_logged(api: Api, module_settings: Settings
         assert secret not in api.log.getvalue().decode()
 
 
-@pytest.mark.parametrize("token", ["x", "vvr_YWNtZQ." + "a" * 43, "vvr_!!.x", "vvr_" + "Y" * 84 + "." + "a" * 43, "vvr_YQ=.x"])
+@pytest.mark.parametrize(
+    "token", ["x", "vvr_YWNtZQ." + "a" * 43, "vvr_!!.x", "vvr_" + "Y" * 84 + "." + "a" * 43, "vvr_YQ=.x"]
+)
 async def test_a_refresh_token_that_never_was_is_refused(api: Api, token: str) -> None:
     assert_problem(await refresh(api, token), 401, "invalid-credentials")

@@ -29,7 +29,7 @@ def secret_of(tenant: str) -> str:
 
 
 def seed(settings: Settings) -> None:
-    """Write tenants, customers, plans, subscriptions, and a finalised invoice of two lines per month: 25.00 + 46.12."""
+    """Write customers, plans, subscriptions and a finalised invoice of 25.00 + 46.12 per tenant and month."""
     with connect(settings, "builder") as connection:
         for tenant in TENANTS:
             _standing_data(connection, tenant)
@@ -88,9 +88,19 @@ def _month(connection: psycopg.Connection[Any], tenant: str, month: str, sequenc
         "period_to, purpose, issued_on, subtotal_minor, discount_total_minor, tax_total_minor, total_minor, "
         "credit_total_minor, amount_due_minor, events_known_at, document, content_hash) values "
         "(%s, %s, 'draft', %s, %s, 'USD', %s, %s, 'period', %s, 7112, 0, 0, 7112, 0, 7112, %s, %s, %s)",
-        [tenant, identifier, f"customer {secret}", f"subscription {secret}", f"{first}T00:00:00Z", f"{after}T00:00:00Z",
-         after, f"{after}T00:00:00Z", json.dumps({"total": "71.12"}), f"content {secret}"],
-    )  # fmt: skip
+        [
+            tenant,
+            identifier,
+            f"customer {secret}",
+            f"subscription {secret}",
+            f"{first}T00:00:00Z",
+            f"{after}T00:00:00Z",
+            after,
+            f"{after}T00:00:00Z",
+            json.dumps({"total": "71.12"}),
+            f"content {secret}",
+        ],
+    )
     for line_no, key, kind, quantity, amount in (
         (1, "platform", "fee", None, 2500),
         (2, "tokens", "usage", "15373.4", 4612),
@@ -98,9 +108,22 @@ def _month(connection: psycopg.Connection[Any], tenant: str, month: str, sequenc
         run(
             "insert into billing.invoice_line values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, "
             "'USD', 2, null)",
-            [tenant, identifier, line_no, key, kind, secret, "tokens" if quantity else None, None,
-             f"{first}T00:00:00Z", f"{after}T00:00:00Z", quantity, f"{amount / 100:.2f}", amount],
-        )  # fmt: skip
+            [
+                tenant,
+                identifier,
+                line_no,
+                key,
+                kind,
+                secret,
+                "tokens" if quantity else None,
+                None,
+                f"{first}T00:00:00Z",
+                f"{after}T00:00:00Z",
+                quantity,
+                f"{amount / 100:.2f}",
+                amount,
+            ],
+        )
     run(
         "update billing.invoice set status = 'finalised', number = %s, sequence = %s, finalised_at = now(), "
         "previous_hash = %s, chain_hash = %s where tenant_id = %s and invoice_id = %s",

@@ -29,16 +29,20 @@ ODD_CUSTOMER = "Müller & Söhne? #1 +%25 'x'; \"drop\" 🚀"
 def invoice_document(tenant: str, number: str) -> dict[str, Any]:
     """A document in the shape of contracts.md, section 4, with a trap: a dimension that is called status."""
     line = {
-        "key": "tokens", "kind": "usage", "description": f"\"status\":\"finalised\" of {tenant}", "meter": "tokens",
+        "key": "tokens", "kind": "usage", "description": f'"status":"finalised" of {tenant}',
+        "meter": "tokens",
         "dimensions": {"status": "finalised"}, "quantity": "15373.4", "tiers": [], "amount": "46.12",
         "amount_precise": "46.1202", "event_count": 2, "explains": None,
         "service_period": {"from": "2023-10-01T00:00:00Z", "to": "2023-11-01T00:00:00Z"},
     }  # fmt: skip
     return {
         "number": number, "tenant": tenant, "customer": f"customer {billing_rows.secret_of(tenant)}",
-        "subscription": f"subscription {billing_rows.secret_of(tenant)}", "status": "finalised", "currency": "USD",
-        "issued_on": "2023-11-02", "due_on": None, "period": {"from": "2023-10-01T00:00:00Z", "to": "2023-11-01T00:00:00Z"},
-        "lines": [line], "discounts": [], "taxes": [], "credits": [], "subtotal": "71.12", "discount_total": "0.00",
+        "subscription": f"subscription {billing_rows.secret_of(tenant)}", "status": "finalised",
+        "currency": "USD",
+        "issued_on": "2023-11-02", "due_on": None, "period": {"from": "2023-10-01T00:00:00Z",
+        "to": "2023-11-01T00:00:00Z"},
+        "lines": [line], "discounts": [], "taxes": [], "credits": [], "subtotal": "71.12",
+        "discount_total": "0.00",
         "tax_total": "0.00", "total": "71.12", "credit_total": "0.00", "amount_due": "71.12", "basis": {},
         "content_hash": f"content {billing_rows.secret_of(tenant)}", "previous_hash": None,
     }  # fmt: skip
@@ -50,7 +54,7 @@ def canonical(document: dict[str, Any]) -> str:
 
 
 def seed(settings: Settings) -> dict[str, str]:
-    """Three tenants as billing_rows writes them, with whole documents and an odd customer; gives an API key of each."""
+    """Three tenants of billing_rows, with whole documents and an odd customer; gives an API key of each."""
     billing_rows.seed(settings)
     keys = {}
     with connect(settings, "admin") as connection:
@@ -67,7 +71,8 @@ def seed(settings: Settings) -> dict[str, str]:
                 [tenant, ODD_CUSTOMER, f"odd {billing_rows.secret_of(tenant)}"],
             )
             connection.execute(
-                "insert into billing.usage_daily values (%s, %s, '', 'tokens', '2023-10-07', %s, '0.000000000000000001', 3)",
+                "insert into billing.usage_daily"
+                " values (%s, %s, '', 'tokens', '2023-10-07', %s, '0.000000000000000001', 3)",
                 [tenant, ODD_CUSTOMER, '{"model":"gpt-large"}'],
             )
         connection.execute("alter table billing.invoice enable trigger user")
@@ -94,7 +99,9 @@ class Api:
         session: dict[str, Any] = answer.json()
         return session
 
-    async def get(self, tenant: str, path: str, headers: dict[str, str] | None = None, **query: Any) -> httpx.Response:
+    async def get(
+        self, tenant: str, path: str, headers: dict[str, str] | None = None, **query: Any
+    ) -> httpx.Response:
         """GET as ``tenant``."""
         if tenant not in self.tokens:
             self.tokens[tenant] = await self.sign_in(tenant)
@@ -112,12 +119,17 @@ def bearer(credentials: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def serving(settings: Settings, keys: dict[str, str], requests_a_minute: int = 100_000) -> AsyncIterator[Api]:
+async def serving(
+    settings: Settings, keys: dict[str, str], requests_a_minute: int = 100_000
+) -> AsyncIterator[Api]:
     """The app, begun as a server would begin it."""
     log = io.BytesIO()
     app = create_app(settings, log=make_log(log), requests_a_minute=requests_a_minute)
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://api.test") as client:
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://api.test") as client,
+    ):
         yield Api(app, log, client, keys)
 
 

@@ -11,12 +11,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, mo
 from pydantic_core import PydanticCustomError
 
 from valueverse.errors import RefusalError
+from valueverse.formula.numbers import QUANTITY_LIMIT
 from valueverse.money import exact, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-QUANTITY_LIMIT = Decimal(10) ** 12
 PRICE_LIMIT = Decimal(10) ** 6
 KEY_PATTERN = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}\Z")
 
@@ -179,12 +179,12 @@ def refusal_of(error: ValidationError, code: str, tree: Any = None) -> RefusalEr
     more = error.error_count() - 1
     if more:
         message += f" (and {more} more)"
-    location = _present(first["loc"], tree)
+    location = _present(first["loc"], tree, missing=kind == "missing")
     field = first.get("ctx", {}).get("field", "")
     return RefusalError(code, message, path_of((*location, field) if field else location))
 
 
-def _present(location: tuple[int | str, ...], tree: Any) -> tuple[int | str, ...]:
+def _present(location: tuple[int | str, ...], tree: Any, *, missing: bool) -> tuple[int | str, ...]:
     kept: list[int | str] = []
     for index, part in enumerate(location):
         inside = (isinstance(tree, dict) and part in tree) or (
@@ -193,6 +193,6 @@ def _present(location: tuple[int | str, ...], tree: Any) -> tuple[int | str, ...
         if inside:
             tree = tree[part]
             kept.append(part)
-        elif index == len(location) - 1 and isinstance(tree, dict):
+        elif missing and index == len(location) - 1 and isinstance(tree, dict):
             kept.append(part)
     return tuple(kept)

@@ -13,7 +13,6 @@ from valueverse.catalog.base import (
     Amount,
     Key,
     Percent,
-    PositiveAmount,
     PositiveQuantity,
     Price,
     Quantity,
@@ -291,7 +290,10 @@ class BucketTerms(StrictModel):
 
 
 class TimeOfDay(BucketTerms):
-    """Other terms for buckets that start in [from, to), local time; ``to`` before ``from`` runs over midnight."""
+    """Other terms for buckets that start in [from, to), local time; ``to`` before ``from`` runs over midnight.
+
+    A term that is not given is the price's own.
+    """
 
     from_: Annotated[str, Field(alias="from", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
     to: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$|^24:00$")]
@@ -348,7 +350,7 @@ class ChargePricing(StrictModel):
     price: PriceModel
     discount_percent: ShareInPercent = Field(default=0, validate_default=True)
     minimum: Amount | None = None
-    maximum: PositiveAmount | None = None
+    maximum: Amount | None = None
 
 
 _PRICING = TypeAdapter(ChargePricing)

@@ -187,7 +187,7 @@ def _json(data: dict[str, Any], path: str) -> str:
 
 
 def _openings(number: int, value: Any, rule: MeterRule) -> list[dict[str, Any]]:
-    from valueverse.catalog.base import dimension_text
+    from valueverse.catalog.base import QUANTITY_LIMIT, dimension_text
     from valueverse.catalog.meters import KEEPS_LEVEL
 
     if value is None or value == []:
@@ -196,7 +196,11 @@ def _openings(number: int, value: Any, rule: MeterRule) -> list[dict[str, Any]]:
         raise RefusalError("bad_opening", f"{rule.aggregation} has no level to open with", "opening")
     group = {"window": number, "dimensions": "{}" if rule.dimensions else ""}
     if rule.aggregation != "unique_count":
-        return [{**group, "value": exact(value, "opening"), "text_value": None}]
+        level = exact(value, "opening")
+        if abs(level) >= QUANTITY_LIMIT:
+            message = f"{plain(level)} is out of range: an opening lies below {plain(QUANTITY_LIMIT)}"
+            raise RefusalError("out_of_range", message, "opening")
+        return [{**group, "value": level, "text_value": None}]
     if not isinstance(value, list):
         raise RefusalError(
             "bad_opening", "the opening of unique_count is the list of values present", "opening"

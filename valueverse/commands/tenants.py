@@ -1,4 +1,4 @@
-"""``valueverse tenants add | list | key | revoke | rotate``: businesses on the platform and the keys they hold."""
+"""``valueverse tenants add | list | key | revoke | rotate``: businesses on the platform and their keys."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ _ADD = """Bring a tenant into being and print its first API key, this once.
 
 Writes a billing.tenant.created event into the landing folder; the next ingestion takes it.
 
-Example: [bold]valueverse tenants add northwind-ai --name "Northwind AI" --timezone Europe/Berlin --currency EUR[/bold]"""
+Example: [bold]valueverse tenants add northwind-ai --name "Northwind AI" --timezone Europe/Berlin --currency
+EUR[/bold]"""
 
 _NEW_KEY = """Make another API key for a tenant and print it, this once.
 
@@ -42,7 +43,9 @@ def register(app: typer.Typer) -> None:
     group.command("list", help="Tenants and their keys, tab-separated; never a secret.")(_list)
     group.command("key", help=_NEW_KEY)(_new_key)
     group.command("revoke", help=_REVOKE)(_revoke)
-    group.command("rotate", help="Sign new access tokens with a new key; the old one verifies for an hour.")(_rotate)
+    group.command("rotate", help="Sign new access tokens with a new key; the old one verifies for an hour.")(
+        _rotate
+    )
     app.add_typer(group, name="tenants")
 
 
@@ -62,10 +65,13 @@ def _add(
     with connect(settings, "builder") as connection:
         if path.exists() or _known(connection, key):
             raise RefusalError(
-                "tenant_exists", f"there is a tenant {key!r}; `valueverse tenants key {key}` makes it another API key", "KEY"
+                "tenant_exists",
+                f"there is a tenant {key!r}; `valueverse tenants key {key}` makes it another API key",
+                "KEY",
             )
         secret = issue_api_key(connection, key, name="first")
-        # Last before the commit: a key without its tenant is harmless, an event that cannot be taken back is not.
+        # Last before the commit: a key without its tenant is harmless, an event that cannot be taken back is
+        # not.
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(path.name + ".part")
         draft.write_text(json.dumps(event, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -84,13 +90,17 @@ def tenant_created(key: str, name: str, timezone: str, currency: str, time: date
     from valueverse.platform.settings import TENANT_KEY
 
     if not TENANT_KEY.fullmatch(key):
-        raise RefusalError("bad_tenant", f"{key!r} is not a tenant key: a-z, 0-9, '_', '.', '-', at most 63", "KEY")
+        raise RefusalError(
+            "bad_tenant", f"{key!r} is not a tenant key: a-z, 0-9, '_', '.', '-', at most 63", "KEY"
+        )
     if not name.strip():
         raise RefusalError("bad_name", "a tenant needs a name that people know it by", "--name")
     try:
         zoneinfo.ZoneInfo(timezone)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise RefusalError("bad_timezone", f"{timezone!r} is no IANA time zone such as 'Europe/Berlin'", "--timezone") from error
+        raise RefusalError(
+            "bad_timezone", f"{timezone!r} is no IANA time zone such as 'Europe/Berlin'", "--timezone"
+        ) from error
     minor_units(currency)
     return {
         "specversion": "1.0",
@@ -106,7 +116,8 @@ def tenant_created(key: str, name: str, timezone: str, currency: str, time: date
 def _new_key(
     key: _Key,
     scopes: Annotated[
-        str | None, typer.Option("--scopes", help="Comma-separated, e.g. billing:read,events:write (the default).")
+        str | None,
+        typer.Option("--scopes", help="Comma-separated, e.g. billing:read,events:write (the default)."),
     ] = None,
     name: Annotated[str | None, typer.Option("--name", help="What the key is for.")] = None,
 ) -> None:
@@ -115,15 +126,21 @@ def _new_key(
     from valueverse.platform.warehouse import connect
 
     settings = get_settings()
-    wanted = DEFAULT_SCOPES if scopes is None else tuple(filter(None, (one.strip() for one in scopes.split(","))))
+    wanted = (
+        DEFAULT_SCOPES if scopes is None else tuple(filter(None, (one.strip() for one in scopes.split(","))))
+    )
     with connect(settings, "builder") as connection:
         if not (_known(connection, key) or _event_file(settings, key).exists()):
-            raise RefusalError("unknown_tenant", f"there is no tenant {key!r}; `valueverse tenants add` makes one", "KEY")
+            raise RefusalError(
+                "unknown_tenant", f"there is no tenant {key!r}; `valueverse tenants add` makes one", "KEY"
+            )
         secret = issue_api_key(connection, key, wanted, name)
     _show(secret)
 
 
-def _revoke(prefix: Annotated[str, typer.Argument(metavar="PREFIX", help="As `tenants list` shows it.")]) -> None:
+def _revoke(
+    prefix: Annotated[str, typer.Argument(metavar="PREFIX", help="As `tenants list` shows it.")],
+) -> None:
     from valueverse.platform.keys import revoke_api_key
     from valueverse.platform.settings import get_settings
     from valueverse.platform.warehouse import connect
@@ -142,9 +159,10 @@ def _list() -> None:
             "select coalesce(t.tenant_id, k.tenant_id), t.name, t.timezone, t.currency::text, k.prefix, "
             "array_to_string(k.scopes, ','), k.name, case when k.revoked_at is not null then 'revoked' "
             "when k.prefix is not null then 'valid' end "
-            "from billing.tenant t full join auth.api_key k on k.tenant_id = t.tenant_id order by 1, k.created_at, k.prefix"
+            "from billing.tenant t full join auth.api_key k on k.tenant_id = t.tenant_id "
+            "order by 1, k.created_at, k.prefix"
         ).fetchall()
-    typer.echo("\t".join(("tenant", "name", "timezone", "currency", "key", "scopes", "purpose", "state")))
+    typer.echo("tenant\tname\ttimezone\tcurrency\tkey\tscopes\tpurpose\tstate")
     for row in rows:
         typer.echo("\t".join("-" if value is None else str(value) for value in row))
 

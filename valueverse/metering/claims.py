@@ -1,4 +1,5 @@
-"""Usage that names a customer and no subscription: which subscription it belongs to, if exactly one can have it."""
+"""Usage that names a customer and no subscription: which subscription it belongs to, if exactly one can
+have it."""
 
 from __future__ import annotations
 
@@ -11,11 +12,14 @@ _CLAIM = [*_CUSTOMER, "subscription", "from", "to"]
 def sole_claims(claims: pl.DataFrame) -> pl.DataFrame:
     """The stretches of time in which one subscription alone charges for a customer's meter.
 
-    Where two or more do, usage that names none of them is ambiguous and belongs to nobody: it is never counted twice.
+    Where two or more do, usage that names none of them is ambiguous and belongs to nobody: it is never
+    counted twice.
 
     Args:
-        claims: tenant, customer, meter, subscription, from, to: [from, to) in which a subscription charges for the
-            meter. Claims of one subscription must not overlap each other, unless another one claims the meter too.
+        claims: tenant, customer, meter, subscription, from, to: [from, to) in which a subscription charges
+            for the
+            meter. Claims of one subscription must not overlap each other, unless another one claims the
+            meter too.
 
     Returns:
         The same columns; no two rows of a customer and meter overlap.

@@ -6,10 +6,13 @@ included, over the days of the full period.
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import polars as pl
 
 from valueverse.catalog.history import BEGINNING
-from valueverse.metering.rollup import KEYS, on_lines
+from valueverse.metering.pieces import rows_in_pieces
+from valueverse.metering.rollup import on_lines
 from valueverse.metering.schema import QUANTITIES, RANGE
 from valueverse.money import EXACT, round_exact
 from valueverse.subscriptions.zones import local_date
@@ -44,16 +47,8 @@ def level_quantities(
     """
     if pieces.is_empty():
         return QUANTITIES.to_frame()
-    stretch = pieces.select(*KEYS, "window", "since", "until")
-    rows = (
-        usage.filter(pl.col("meter").is_in(pieces["meter"].unique().implode()))
-        .join(stretch.lazy(), on=KEYS, nulls_equal=True)
-        .filter(
-            pl.col("since").is_null() | (pl.col("time") >= pl.col("since")), pl.col("time") < pl.col("until")
-        )
-        .select(_ROW)
-        .collect(engine="streaming")
-    )
+    wanted = usage.filter(pl.col("meter").is_in(pieces["meter"].unique().implode()))
+    rows = rows_in_pieces(wanted, pieces, _ROW[1:]).collect(engine="streaming")
     rows = rows if lines is None else on_lines(rows, lines)
     windows = pieces.select(_WINDOW).unique("window")
     rows = pl.concat([rows, _opening_rows(openings, rows)]).join(windows, on="window")
@@ -89,10 +84,14 @@ def _opening_rows(openings: pl.DataFrame, like: pl.DataFrame) -> pl.DataFrame:
     ).cast(like.schema)
 
 
-def _in_range(size: pl.Expr) -> pl.Expr:
-    """Whether the group's sum of these magnitudes stays below what a Decimal holds; beyond it, it is left
-    missing."""
-    return size.cast(pl.Float64).abs().sum().over(_GROUP) < RANGE
+def _judged(rows: pl.DataFrame, one: str, other: str) -> pl.DataFrame:
+    """Add ``fits``: whether the group's sum of the products ``one x other`` stays below what a Decimal
+    holds."""
+    size = pl.col(one).cast(pl.Float64) * pl.col(other).cast(pl.Float64)  # float: a range check
+    sizes = rows.group_by(_GROUP).agg((size.abs().sum() < RANGE).alias("fits"))
+    if sizes["fits"].all():
+        return rows.with_columns(pl.lit(value=True).alias("fits"))
+    return rows.join(sizes, on=_GROUP)
 
 
 def _sum(rows: pl.DataFrame) -> pl.DataFrame:
@@ -116,17 +115,15 @@ def _unique_count(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _seconds(duration: pl.Expr) -> pl.Expr:
-    return duration.dt.total_microseconds().cast(EXACT) / pl.lit(1_000_000).cast(EXACT)
+    return duration.dt.total_microseconds().cast(EXACT) * pl.lit(Decimal("0.000001")).cast(EXACT)
 
 
 def _weighted_sum(rows: pl.DataFrame) -> pl.DataFrame:
-    held = (pl.col("to") - pl.max_horizontal("time", "from")).dt.total_microseconds() / 1e6
-    fits = _in_range(pl.col("value").cast(pl.Float64) * held)
-    level = pl.when(fits).then("value") * _seconds(pl.col("to") - pl.max_horizontal("time", "from"))
+    held = _seconds(pl.col("to") - pl.max_horizontal("time", "from"))
     whole = _seconds(pl.col("full_to") - pl.col("full_from"))
-    totals = rows.with_columns(fits.alias("fits"), level.alias("integral"), whole.alias("whole"))
-    quantity = pl.col("integral").sum() / pl.col("whole").first()
-    return totals.group_by(_GROUP).agg(pl.when(pl.col("fits").all()).then(quantity).alias("quantity"))
+    rows = _judged(rows.with_columns(held.alias("held"), whole.alias("whole")), "value", "held")
+    integral = (pl.when("fits").then("value") * pl.col("held")).sum() / pl.col("whole").first()
+    return rows.group_by(_GROUP).agg(pl.when(pl.col("fits").all()).then(integral).alias("quantity"))
 
 
 def _days(first: str, last: str) -> pl.Expr:
@@ -149,14 +146,17 @@ def _with_days(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _share_of_days(parts: pl.DataFrame) -> pl.DataFrame:
     """Unit-days over the days of the period; the one division is the last step."""
+    share = pl.col("unit_days").sum() / pl.col("full_days").first()
+    # A missing part is one that was out of range; the total is missing with it, never smaller.
+    whole = pl.col("unit_days").is_not_null().all()
     totals = parts.group_by(*_GROUP, "round_prorated").agg(
-        (pl.col("unit_days").sum() / pl.col("full_days").first()).alias("prorated_quantity")
+        pl.when(whole).then(share).alias("prorated_quantity")
     )
     rounded = [totals.clear()]
     for (places,), part in totals.partition_by("round_prorated", as_dict=True).items():
-        share = pl.col("prorated_quantity")
+        exact = pl.col("prorated_quantity")
         rounded.append(
-            part if places is None else part.with_columns(round_exact(share, int(places), "up").cast(EXACT))
+            part if places is None else part.with_columns(round_exact(exact, int(places), "up").cast(EXACT))
         )
     return pl.concat(rounded).select(*_GROUP, "prorated_quantity")
 
@@ -165,9 +165,9 @@ def _prorated_sum(rows: pl.DataFrame) -> pl.DataFrame:
     """What was carried over counts every day of the window, a new unit from its own day on."""
     dated = local_date(_with_days(rows), pl.col("time"), "timezone", "day")
     dated = dated.with_columns(pl.when("inside").then("day").otherwise("first_day").alias("start"))
-    days = _days("start", "last_day")
-    fits = _in_range(pl.col("value").cast(pl.Float64) * days.cast(pl.Float64))
-    return _share_of_days(dated.with_columns((pl.when(fits).then("value") * days).alias("unit_days")))
+    judged = _judged(dated.with_columns(_days("start", "last_day").alias("days")), "value", "days")
+    unit_days = pl.when("fits").then("value") * pl.col("days")
+    return _share_of_days(judged.with_columns(unit_days.alias("unit_days")))
 
 
 def _prorated_unique_count(rows: pl.DataFrame) -> pl.DataFrame:

@@ -4,48 +4,44 @@ from __future__ import annotations
 
 import polars as pl
 
+from valueverse.metering.pieces import KEYS, rows_in_pieces
 from valueverse.metering.schema import QUANTITIES, RANGE
 from valueverse.money import EXACT
 
-KEYS = ["tenant", "customer", "subscription", "meter"]
-"""What ties usage to a window; a null subscription ties to pieces for usage that names none."""
+MOST_EDGES = 32
+"""Distinct starts and ends of windows up to which rows are bucketed by time instead of joined to their
+windows."""
 _GROUP = ["window", "dimensions"]
 
 
 def rollup_quantities(usage: pl.LazyFrame, pieces: pl.DataFrame, lines: pl.DataFrame | None) -> pl.DataFrame:
-    """Quantities of additive meters: usage is grouped by day once, and read again only where a piece cuts a
-    day.
+    """Quantities of additive meters: one scan that groups the usage.
+
+    Most runs close the same few periods for everybody. Then rows are grouped as they are, by KEYS and by
+    the stretch between two neighbouring edges, and only the groups are joined to windows.
 
     Args:
         usage: relevant USAGE rows.
         pieces: windows as ``quantities`` lays them out: KEYS, window, since, until, aggregation.
-        lines: see ``meter_quantities``.
+        lines: see ``quantities.Scope``.
     """
     if pieces.is_empty():
         return QUANTITIES.to_frame()
-    pieces = _with_days(pieces)
-    cuts = _cut_days(pieces)
+    edges = pl.concat([pieces["since"], pieces["until"]]).unique().sort()
     wanted = usage.filter(
         pl.col("meter").is_in(pieces["meter"].unique().implode()),
-        pl.col("event_date") >= pieces["since"].min().date(),  # type: ignore[union-attr]  # never null here
+        pl.col("event_date") >= pl.lit(edges.min()).dt.date(),
+        pl.col("time") >= pl.lit(edges.min()),
     )
-    daily, cut = pl.collect_all(
-        [
-            wanted.group_by(*KEYS, "dimensions", "event_date").agg(*_parts(pieces)),
-            wanted.join(cuts.lazy(), on=[*KEYS, "event_date"], how="semi", nulls_equal=True).select(
-                *KEYS, "dimensions", "event_date", "time", "value"
-            ),
-        ],
-        engine="streaming",
-    )
-    whole = _within_whole_days(daily, pieces)
-    cut = cut.join(
-        pieces.select(*KEYS, "window", "since", "until", "day_from", "day_to"), on=KEYS, nulls_equal=True
-    )
-    outside = (pl.col("event_date") < pl.col("day_from")) | (pl.col("event_date") >= pl.col("day_to"))
-    cut = cut.filter(outside, pl.col("time") >= pl.col("since"), pl.col("time") < pl.col("until"))
-    partial = cut.group_by(*_GROUP).agg(*_parts(pieces))
-    found = pl.concat([whole.select(partial.columns), partial])
+    if len(edges) <= MOST_EDGES:
+        found = _grouped_between_edges(wanted, pieces, edges)
+    else:
+        found = (
+            rows_in_pieces(wanted, pieces, ["dimensions", "value"])
+            .group_by(_GROUP)
+            .agg(*_parts(pieces))
+            .collect(engine="streaming")
+        )
     return _combined(found if lines is None else on_lines(found, lines), pieces)
 
 
@@ -68,40 +64,26 @@ def _parts(pieces: pl.DataFrame) -> list[pl.Expr]:
     return parts
 
 
-def _with_days(pieces: pl.DataFrame) -> pl.DataFrame:
-    """Add [day_from, day_to): the UTC days that lie in the piece whole."""
-    starts_at_midnight = pl.col("since").dt.truncate("1d") == pl.col("since")
-    first = pl.col("since").dt.date()
-    return pieces.with_columns(
-        pl.when(starts_at_midnight).then(first).otherwise(first.dt.offset_by("1d")).alias("day_from"),
-        pl.col("until").dt.date().alias("day_to"),
+def _grouped_between_edges(usage: pl.LazyFrame, pieces: pl.DataFrame, edges: pl.Series) -> pl.DataFrame:
+    inner = list(edges)[1:-1]
+    bucket = pl.sum_horizontal(
+        pl.lit(0, pl.UInt8), *((pl.col("time") >= pl.lit(edge)).cast(pl.UInt8) for edge in inner)
     )
-
-
-def _cut_days(pieces: pl.DataFrame) -> pl.DataFrame:
-    """KEYS and event_date of the days that a piece holds in part."""
-    sides = [
-        pieces.filter(pl.col(side).dt.truncate("1d") != pl.col(side)).select(
-            *KEYS, pl.col(side).dt.date().alias("event_date")
-        )
-        for side in ("since", "until")
-    ]
-    return pl.concat(sides).unique()
-
-
-def _within_whole_days(daily: pl.DataFrame, pieces: pl.DataFrame) -> pl.DataFrame:
-    # Joined by month, because a customer billed by the day has as many windows as days.
-    month = pl.col("event_date").dt.truncate("1mo").alias("month")
-    months = pl.date_ranges(pl.col("day_from").dt.truncate("1mo"), pl.col("day_to"), interval="1mo").alias(
-        "month"
+    keys = [*KEYS, "dimensions"]
+    if inner:
+        usage = usage.with_columns(bucket.alias("bucket"))
+        keys.append("bucket")
+    grouped = usage.filter(pl.col("time") < pl.lit(edges.max())).group_by(keys).agg(*_parts(pieces))
+    found = grouped.collect(engine="streaming")
+    if not inner:
+        found = found.with_columns(pl.lit(0, pl.UInt8).alias("bucket"))
+    first, last = (edges.search_sorted(pieces[side]) for side in ("since", "until"))
+    spread = (
+        pieces.select(*KEYS, "window", first.alias("first"), last.alias("last"))
+        .with_columns(pl.int_ranges("first", "last").cast(pl.List(pl.UInt8)).alias("bucket"))
+        .explode("bucket")
     )
-    by_month = (
-        pieces.filter(pl.col("day_from") < pl.col("day_to"))
-        .select(*KEYS, "window", "day_from", "day_to", months)
-        .explode("month")
-    )
-    inside = (pl.col("event_date") >= pl.col("day_from")) & (pl.col("event_date") < pl.col("day_to"))
-    return daily.with_columns(month).join(by_month, on=[*KEYS, "month"], nulls_equal=True).filter(inside)
+    return found.join(spread, on=[*KEYS, "bucket"], nulls_equal=True)
 
 
 def _combined(found: pl.DataFrame, pieces: pl.DataFrame) -> pl.DataFrame:
@@ -110,10 +92,9 @@ def _combined(found: pl.DataFrame, pieces: pl.DataFrame) -> pl.DataFrame:
     parts = [pl.col("events").sum()]
     if "sum" in has:
         # An overflow would raise for every tenant: a total beyond the range is left missing instead.
-        size = pl.col("sum").cast(pl.Float64).abs().sum().over(_GROUP)
-        found = found.with_columns(
-            pl.when(size < RANGE).then("sum").alias("sum"), (size < RANGE).alias("fits")
-        )
+        size = pl.col("sum").cast(pl.Float64).abs().sum().over(_GROUP)  # float: a range check
+        fits = size < RANGE
+        found = found.with_columns(pl.when(fits).then("sum").alias("sum"), fits.alias("fits"))
         parts.append(pl.when(pl.col("fits").all()).then(pl.col("sum").sum()).alias("sum"))
     parts += [getattr(pl.col(name), name)() for name in ("min", "max") if name in has]
     wanted = pieces.select("window", "aggregation").unique()

@@ -9,15 +9,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+from psycopg import sql
 
 from valueverse.platform.warehouse import copy_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from datetime import date
 
     import psycopg
 
-IDENTITY = ("tenant_id", "subscription", "period_from", "period_to", "purpose")
+_INSTANT = pl.Datetime("us", "UTC")
+_IDENTITY: dict[str, pl.DataType] = {
+    "tenant": pl.String(),
+    "customer": pl.String(),
+    "subscription": pl.String(),
+    "purpose": pl.String(),
+    "period_from": _INSTANT,
+    "period_to": _INSTANT,
+    "events_known_at": _INSTANT,
+}
 
 
 def lock_tenants(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> dict[str, tuple[int, str | None]]:
@@ -39,21 +50,11 @@ def lock_tenants(connection: psycopg.Connection[Any], tenants: Sequence[str]) ->
 def finalised(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.DataFrame:
     """Identity and ``events_known_at`` of the tenants' finalised invoices."""
     rows = connection.execute(
-        "select tenant_id, customer, subscription, purpose, period_from, period_to, events_known_at "
+        "select tenant_id::text, customer, subscription, purpose, period_from, period_to, events_known_at "
         "from billing.invoice where status = 'finalised' and tenant_id = any(%s)",
         [list(tenants)],
     ).fetchall()
-    instant = pl.Datetime("us", "UTC")
-    schema = {
-        "tenant": pl.String,
-        "customer": pl.String,
-        "subscription": pl.String,
-        "purpose": pl.String,
-        "period_from": instant,
-        "period_to": instant,
-        "events_known_at": instant,
-    }
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    return pl.DataFrame(rows, schema=_IDENTITY, orient="row")
 
 
 def drop_drafts(connection: psycopg.Connection[Any], windows: pl.DataFrame) -> int:
@@ -87,11 +88,59 @@ def advance_sequences(connection: psycopg.Connection[Any], last: dict[str, tuple
     )
 
 
-def replace_rows(
-    connection: psycopg.Connection[Any], table: str, frame: pl.DataFrame, delete: str, parameters: Sequence[Any]
+def booked_periods(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.DataFrame:
+    """The closed periods that an invoice, draft or finalised, has booked: what usage is billed by."""
+    rows = connection.execute(
+        "select tenant_id::text, subscription, period_from, period_to, events_known_at from billing.invoice "
+        "where purpose = 'period' and tenant_id = any(%s)",
+        [list(tenants)],
+    ).fetchall()
+    names = ("tenant", "subscription", "period_from", "period_to", "events_known_at")
+    return pl.DataFrame(rows, schema={name: _IDENTITY[name] for name in names}, orient="row")
+
+
+def upsert_tenants(connection: psycopg.Connection[Any], tenants: pl.DataFrame) -> None:
+    """Write tenants (tenant_id, name, timezone, currency, grace_seconds) as they now stand."""
+    if tenants.is_empty():
+        return
+    connection.execute("create temporary table told_tenant (like billing.tenant including defaults) on commit drop")
+    copy_frame(connection, "pg_temp.told_tenant", tenants)
+    connection.execute(
+        "insert into billing.tenant (tenant_id, name, timezone, currency, grace_seconds) "
+        "select tenant_id, name, timezone, currency, grace_seconds from told_tenant on conflict (tenant_id) do update "
+        "set name = excluded.name, timezone = excluded.timezone, currency = excluded.currency, "
+        "grace_seconds = excluded.grace_seconds, updated_at = now()"
+    )
+
+
+def replace_tenant_rows(
+    connection: psycopg.Connection[Any], tenants: Sequence[str], tables: Mapping[str, pl.DataFrame]
 ) -> None:
-    """Replace a slice of a derived table: ``delete`` names the slice, ``frame`` is all that now belongs to it."""
-    connection.execute(f"delete from {table} where {delete}", parameters)  # type: ignore[arg-type] # noqa: S608 - both are literals of this package
+    """Replace all rows of these tenants in derived tables; referenced tables come first in ``tables``."""
+    for table in reversed(list(tables)):
+        connection.execute(
+            sql.SQL("delete from {} where tenant_id = any(%s)").format(sql.Identifier(*table.split("."))), [list(tenants)]
+        )
+    for table, frame in tables.items():
+        if not frame.is_empty():
+            copy_frame(connection, table, frame)
+
+
+def replace_days(
+    connection: psycopg.Connection[Any],
+    table: str,
+    frame: pl.DataFrame,
+    *,
+    tenants: Sequence[str],
+    first: date,
+    last: date,
+) -> None:
+    """Replace the tenants' rows of the days from ``first`` to ``last`` in a table keyed by tenant_id and day."""
+    connection.execute(
+        sql.SQL("delete from {} where tenant_id = any(%s) and day between %s and %s").format(
+            sql.Identifier(*table.split("."))
+        ),
+        [list(tenants), first, last],
+    )
     if not frame.is_empty():
         copy_frame(connection, table, frame)
-

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from valueverse.platform import processes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,13 +72,35 @@ def environment(settings: Settings) -> dict[str, str]:
     }
 
 
+def end_stray_code_servers(settings: Settings) -> None:
+    """Kill what a killed daemon left behind: its code servers and the runs they carry would write beside new ones.
+
+    Told by their command line and ``DAGSTER_HOME``; those of a living server of ours (the web server's) stay.
+    """
+    import psutil
+
+    known = {record.pid for record in processes.records(settings.run) if processes.alive(record)}
+    for process in psutil.process_iter(["pid", "cmdline"]):
+        with suppress(psutil.Error):
+            words = process.info["cmdline"] or []
+            ours = (
+                process.environ().get("DAGSTER_HOME") == str(settings.dagster_home)
+                if "grpc" in words
+                else False
+            )
+            if not ours or known & {parent.pid for parent in process.parents()}:
+                continue
+            for one in [process, *process.children(recursive=True)]:
+                with suppress(psutil.NoSuchProcess):
+                    one.kill()
+
+
 def end_orphaned_runs() -> list[str]:
     """Fail the runs that a code server of ours had started and that died with it; return their ids.
 
-    Called when no Dagster process of ours is left, with ``environment`` in place. Without it such a run would
-    keep its place in the queue and its pool for ever. A run that another command carries itself has no code
-    server's
-    mark.
+    Called when the daemon, which launches them, does not run, with ``environment`` in place. Without it such a
+    run would keep its place in the queue and its pool for ever. A run that another command carries itself has no
+    code server's mark.
     """
     import dagster as dg
 

@@ -1,4 +1,4 @@
-"""API keys: made here, shown once, kept as a hash. ``vv_<prefix>_<secret>``: the prefix finds the row, the secret opens."""
+"""API keys, ``vv_<prefix>_<secret>``: shown once, kept as a hash; the prefix finds it, the secret opens."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ def issue_api_key(
     scopes: Collection[str] = DEFAULT_SCOPES,
     name: str | None = None,
 ) -> str:
-    """Make a key of ``tenant`` and return it: the only time anybody sees it. The caller (builder role) commits.
+    """Make a key of ``tenant`` and return it: the only time anybody sees it. The caller (builder role)
+    commits.
 
     Raises:
         RefusalError: ``bad_tenant``, ``bad_scope``.
@@ -76,7 +77,8 @@ def revoke_api_key(connection: psycopg.Connection[Any], prefix: str) -> str:
         RefusalError: ``unknown_key``, also when it is revoked already.
     """
     row = connection.execute(
-        "update auth.api_key set revoked_at = now() where prefix = %s and revoked_at is null returning tenant_id",
+        "update auth.api_key set revoked_at = now() where prefix = %s and revoked_at is null "
+        "returning tenant_id",
         [prefix_of(prefix) or prefix],
     ).fetchone()
     if row is None:

@@ -61,6 +61,12 @@ def read_record(directory: Path, name: str) -> Record | None:
     return None
 
 
+def records(directory: Path) -> list[Record]:
+    """All records of a folder, dead or alive."""
+    found = (read_record(directory, path.stem) for path in sorted(directory.glob("*.json")))
+    return [record for record in found if record is not None]
+
+
 def write_record(directory: Path, record: Record) -> None:
     """Write the file of ``record`` so that a reader sees the old one or the new one, never half of it."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """RSA keys that sign access tokens: files only their owner reads, rotated with an overlap.
 
-A key's file is named by the second it was made. The newest key signs; the one before it verifies for ``OVERLAP`` longer,
+A key's file is named by the second it was made. The newest key signs; the one before it verifies for
+``OVERLAP`` longer,
 which is many lives of an access token, and is then deleted.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import json
 import os
 import time
@@ -45,7 +47,7 @@ class SigningKey:
 
 
 class KeyRing:
-    """The keys of ``folder``, read again now and then; makes the first one, and a new one when the newest is old."""
+    """The keys of ``folder``, read again now and then; makes the first, and a new one when the newest is old."""
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
         self._folder = folder
@@ -105,7 +107,7 @@ class KeyRing:
             if not created or created[-1] + LIFETIME < now:
                 created.append(max(int(now), *(one + 1 for one in created)) if created else int(now))
                 _write(self._folder, created[-1])
-            for one, successor in zip(created, created[1:], strict=False):
+            for one, successor in itertools.pairwise(created):
                 if successor + OVERLAP < now:
                     (self._folder / f"{one}.pem").unlink()
             known = {key.created: key for key in self._keys.values()}

@@ -185,14 +185,17 @@ def _start_program(settings: Settings, name: str) -> tuple[processes.Record, boo
     if record is not None and processes.alive(record):
         return record, False
     program = _PROGRAMS[name]
-    module = program.arguments(0)[0]
+    module = program.arguments(0)[0].partition(".")[0]
     if importlib.util.find_spec(module) is None:
         raise RefusalError("not_installed", f"the package {module} is missing: run `make setup`")
     if name == API:
         environment = _api_environment(settings)
     else:
         environment = dagster_home.environment(settings)
-        _prepare_dagster(settings, environment)
+        dagster_home.prepare(settings)
+    if name == DAEMON:
+        dagster_home.end_stray_code_servers(settings)
+        _end_orphaned_runs(environment)
     details = {}
     if program.port:
         port = processes.free_port(
@@ -215,13 +218,6 @@ def _api_environment(settings: Settings) -> dict[str, str]:
     if settings.external_postgres_url:
         environment["VALUEVERSE_POSTGRES_URL"] = settings.postgres_url("api")
     return environment
-
-
-def _prepare_dagster(settings: Settings, environment: dict[str, str]) -> None:
-    dagster_home.prepare(settings)
-    others = (processes.read_record(settings.run, name) for name in (DAGSTER, DAEMON))
-    if not any(processes.alive(record) for record in others):
-        _end_orphaned_runs(environment)
 
 
 def _end_orphaned_runs(environment: dict[str, str]) -> None:

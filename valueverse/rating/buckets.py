@@ -13,6 +13,7 @@ import polars as pl
 from valueverse.catalog.prices import ChargePricing
 from valueverse.money import EXACT
 from valueverse.rating.chain import after_included, converted
+from valueverse.rating.tiered import ONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from valueverse.catalog.prices import Bucketed, UnitPrice
     from valueverse.rating.book import ChargeBook
+
+_MOST_PER_BUCKET = pl.lit(10**14).cast(EXACT)
 
 
 def bucketed(
@@ -49,8 +52,9 @@ def bucketed(
         pl.col("bucket").alias("line"), pl.col("inner").alias("charge"), pl.col("value").alias("quantity")
     )
     priced = numbered.join(price(lines, inner).rename({"line": "bucket"}), on="bucket", how="left")
-    amount, least = pl.col("amount"), pl.col("commitment")
-    over = least + (amount - least) * pl.col("overage_factor")
+    amount, least, factor = pl.col("amount"), pl.col("commitment"), pl.col("overage_factor")
+    extra = amount - least
+    over = least + pl.when(extra.abs() < _MOST_PER_BUCKET / pl.max_horizontal(factor, ONE)).then(extra) * factor
     due = (
         pl.when(amount.is_null() | least.is_null())
         .then(amount)
@@ -61,7 +65,7 @@ def bucketed(
         .otherwise(amount)
     )
     return (
-        priced.with_columns(due.alias("due"))
+        priced.with_columns(pl.when(due.abs() < _MOST_PER_BUCKET).then(due).alias("due"))
         .group_by("line")
         .agg(pl.when(pl.col("due").null_count() == 0).then(pl.col("due").sum()).alias("amount"))
     )
@@ -102,9 +106,10 @@ def _windows(document: Bucketed) -> list[tuple[pl.Expr, UnitPrice, Decimal | Non
             (
                 inside.fill_null(value=False),
                 window.price or document.price,
-                window.commitment,
-                window.overage_factor,
-                window.true_up,
+                *(
+                    getattr(window if name in window.model_fields_set else document, name)
+                    for name in ("commitment", "overage_factor", "true_up")
+                ),
             )
         )
     everywhere = pl.lit(value=True)

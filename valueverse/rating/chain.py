@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.money import EXACT, round_exact
-from valueverse.rating.tiered import ONE, ZERO, started_blocks
+from valueverse.rating.tiered import ONE, ZERO, portion, started_blocks
 
 if TYPE_CHECKING:
     from valueverse.money import RoundingMode
 
 QUANTITY_LIMIT = pl.lit(Decimal(10) ** 12).cast(EXACT)
-AMOUNT_LIMIT = pl.lit(Decimal(10) ** 17).cast(EXACT)
+AMOUNT_LIMIT = pl.lit(Decimal(10) ** 19).cast(EXACT)
 _HUNDRED = pl.lit(100).cast(EXACT)
 
 
@@ -66,7 +66,7 @@ def adjusted(amount: pl.Expr) -> pl.Expr:
     highest = pl.when(partial).then(pl.col("maximum") * scale / pl.col("full_days").cast(EXACT)).otherwise("maximum")
     lowest = pl.when(partial).then(pl.col("minimum") * scale / pl.col("full_days").cast(EXACT)).otherwise("minimum")
     safe = pl.when(amount.abs() < AMOUNT_LIMIT).then(amount)
-    discounted = safe - safe * (pl.col("discount_percent") / _HUNDRED)
+    discounted = safe - portion(safe, pl.col("discount_percent"), _HUNDRED)
     capped = pl.when(discounted > highest).then(highest).otherwise(discounted)
     return pl.when(pl.col("final") & (capped < lowest)).then(lowest).otherwise(capped)
 

@@ -58,7 +58,8 @@ class Rated:
 
     Attributes:
         lines: line, quantity (converted and rounded, before included), amount (precise), amount_rounded, problem
-            (null, or ``out_of_range`` / ``no_cell``: then the amounts are null and nothing may be billed).
+            (null, or ``out_of_range`` / ``no_cell`` / ``no_result``: then the amounts are null and nothing may be
+            billed).
         tiers: the walk through the tiers of every line that has some (TIERS).
     """
 
@@ -113,26 +114,33 @@ def rate(lines: pl.DataFrame, book: ChargeBook, detail: Detail | None = None) ->
 
 
 def _problem() -> pl.Expr:
-    missing_cell = (pl.col("model") == "matrix") & pl.col("converted").is_not_null() & pl.col("amount").is_null()
+    unpriced = pl.col("converted").is_not_null() & pl.col("amount").is_null()
     return (
-        pl.when(missing_cell).then(pl.lit("no_cell")).when(pl.col("whole").is_null()).then(pl.lit("out_of_range"))
+        pl.when(unpriced & (pl.col("model") == "matrix"))
+        .then(pl.lit("no_cell"))
+        .when(unpriced & (pl.col("model") == "formula"))
+        .then(pl.lit("no_result"))
+        .when(pl.col("whole").is_null())
+        .then(pl.lit("out_of_range"))
     )
 
 
 def _units(lines: pl.DataFrame) -> pl.DataFrame:
-    """Add converted, units (after included; what prices see), priced (prorated units) and share (priced / units)."""
-    total = lines.with_columns((pl.col("quantity") + pl.col("billed_quantity")).alias("total"))
-    unit = total.with_columns(
-        converted(pl.col("total")).alias("converted"), converted(pl.col("prorated_quantity")).alias("prorated")
-    ).with_columns(pl.max_horizontal(pl.max_horizontal("converted", ZERO) - pl.col("included"), ZERO).alias("units"))
-    known = unit.with_columns(pl.when(pl.col("converted").is_not_null()).then("units").alias("units"))
-    return known.with_columns(
-        pl.coalesce("prorated", "units").alias("priced"),
-        pl.when(pl.col("prorated").is_not_null() & (pl.col("units") > 0))
-        .then(pl.col("prorated") / pl.col("units"))
-        .alias("share"),
-        pl.col("units").alias("top"),
-    )
+    """Add total (raw), converted, units (after included: they choose tiers), priced (the units to pay) and top."""
+    before = pl.col("billed_quantity")
+    whole = lines.with_columns(
+        (pl.col("quantity") + before).alias("total"),
+        pl.coalesce(pl.col("prorated_quantity") + before, pl.col("quantity") + before).alias("to_price"),
+    ).with_columns(converted(pl.col("total")).alias("converted"), converted(pl.col("to_price")).alias("prorated"))
+    return whole.with_columns(
+        _after_included("converted").alias("units"), _after_included("prorated").alias("priced")
+    ).with_columns(pl.col("units").alias("top"))
+
+
+def _after_included(name: str) -> pl.Expr:
+    """A line's units to price: never below 0; null stays null."""
+    left = pl.max_horizontal(pl.col(name) - pl.col("included"), ZERO)
+    return pl.when(pl.col(name).is_not_null()).then(left)
 
 
 def _tier_level(tiers: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
@@ -153,15 +161,14 @@ def _of(lines: pl.DataFrame, model: str) -> pl.DataFrame:
 def _priced(lines: pl.DataFrame, book: ChargeBook, detail: Detail) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Amounts of the lines without tiers, and the tiers of those with."""
     amounts, tiers = [AMOUNTS.to_frame()], [TIERS.to_frame()]
-    units, unit = pl.col("units"), pl.col("unit")
     simple: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
-        "standard": lambda rows: rows.select("line", (pl.col("priced") * unit).alias("amount")),
+        "standard": lambda rows: rows.select("line", (pl.col("priced") * pl.col("unit")).alias("amount")),
         "package": _package,
         "percentage": lambda rows: _percentage(rows, detail.events),
         "dynamic": lambda rows: _dynamic(rows, detail.events),
         "matrix": lambda rows: _matrix(rows, detail.events, book),
         "capacity": lambda rows: capacity(rows, detail.quantities, book),
-        "formula": lambda rows: _formula(rows, book, units),
+        "formula": lambda rows: _formula(rows, book),
         "bucketed": lambda rows: bucketed(rows, detail.buckets, book, _bucket_amounts),
     }
     for model in lines["model"].unique(maintain_order=True):
@@ -179,12 +186,12 @@ def _graduated(rows: pl.DataFrame, events: pl.DataFrame, book: ChargeBook) -> li
     prorated = events.filter(pl.col("prorated").is_not_null())
     if prorated.is_empty():
         return [graduated(rows, book)]
-    walked = prorated.join(rows.select("line", "divide_by", "multiply_by", "convert_round"), on="line").with_columns(
+    terms = rows.select("line", "divide_by", "multiply_by", "convert_round", "included")
+    walked = prorated.join(terms, on="line", maintain_order="left").with_columns(
         converted(pl.col("value")).alias("value"), converted(pl.col("prorated")).alias("prorated")
     )
-    placed = walked.with_columns(
-        (pl.col("value").cum_sum().over("line").cast(EXACT) - pl.col("value")).alias("before")
-    )
+    level = pl.col("value").cum_sum().over("line").cast(EXACT) - pl.col("value")
+    placed = walked.with_columns((level - pl.col("included")).alias("before"))
     # Flats are due by the highest level reached, also where later events brought the level down again.
     tops = placed.group_by("line").agg((pl.col("before") + pl.col("value")).max().alias("highest"))
     by_events = rows.join(tops, on="line").with_columns(pl.max_horizontal("top", "highest").alias("top"))
@@ -193,27 +200,35 @@ def _graduated(rows: pl.DataFrame, events: pl.DataFrame, book: ChargeBook) -> li
 
 
 def _package(rows: pl.DataFrame) -> pl.DataFrame:
-    paid = pl.max_horizontal(pl.col("units") - pl.col("free"), ZERO)
+    paid = pl.max_horizontal(pl.col("priced") - pl.col("free"), ZERO)
     started = started_blocks(paid, pl.col("size"))
     whole = pl.when(started * pl.col("size") > paid).then(started - 1).otherwise(started)
     blocks = pl.when(pl.col("package_round") == "down").then(whole).otherwise(started)
-    known = pl.when(pl.col("units").is_not_null()).then(blocks * pl.col("package_amount"))
+    known = pl.when(pl.col("priced").is_not_null()).then(blocks * pl.col("package_amount"))
     return rows.select("line", known.alias("amount"))
+
+
+def _unless_negative(rows: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
+    """Events that take back more than there was price as no quantity (billing.md: clamped at 0)."""
+    negative = rows.filter(pl.col("total") < 0).select("line")
+    return found.with_columns(
+        pl.when(pl.col("line").is_in(negative["line"].implode())).then(ZERO).otherwise("amount").alias("amount")
+    )
 
 
 def _percentage(rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     """Amounts of percentage lines; a quantity without events is one event, no quantity none."""
     own = events.join(rows.select("line"), on="line", how="semi").select("line", "value")
-    alone = rows.join(own, on="line", how="anti").filter(pl.col("total") != 0)
+    alone = rows.join(own, on="line", how="anti").filter(pl.col("to_price") > 0)
     terms = (
         "divide_by", "multiply_by", "convert_round", "included", "rate", "fixed", "free_events", "free_amount",
         "min_per_event", "max_per_event",
     )  # fmt: skip
-    every = pl.concat([own, alone.select("line", pl.col("total").alias("value"))])
+    every = pl.concat([own, alone.select("line", pl.col("to_price").alias("value"))])
     joined = every.join(rows.select("line", *terms), on="line", maintain_order="left")
     paid = percentage(after_included(joined.with_columns(converted(pl.col("value")).alias("value"))))
     silent = rows.join(every, on="line", how="anti").select("line", ZERO.alias("amount"))
-    return pl.concat([paid, silent])
+    return _unless_negative(rows, pl.concat([paid, silent]))
 
 
 def _dynamic(rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
@@ -229,7 +244,7 @@ def _dynamic(rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
 def _matrix(rows: pl.DataFrame, events: pl.DataFrame, book: ChargeBook) -> pl.DataFrame:
     own = events.join(rows.select("line"), on="line", how="semi").select("line", "dimensions", "value")
     alone = rows.join(own, on="line", how="anti").select(
-        "line", pl.lit("").alias("dimensions"), pl.col("total").alias("value")
+        "line", pl.lit("").alias("dimensions"), pl.col("to_price").alias("value")
     )
     terms = ("charge", "divide_by", "multiply_by", "convert_round", "included", pl.col("unit").alias("default_unit"))
     parts = after_included(
@@ -239,18 +254,19 @@ def _matrix(rows: pl.DataFrame, events: pl.DataFrame, book: ChargeBook) -> pl.Da
     ).join(book.cells, on=["charge", "dimensions"], how="left")
     amount = pl.col("value") * pl.coalesce("unit", "default_unit")
     unpriced = amount.is_null() & (pl.col("value") != 0)
-    return (
+    found = (
         parts.with_columns(amount.alias("amount"), unpriced.alias("unpriced"))
         .group_by("line")
         .agg(pl.when(~pl.col("unpriced").any()).then(pl.col("amount").sum()).alias("amount"))
     )
+    return _unless_negative(rows, found)
 
 
-def _formula(rows: pl.DataFrame, book: ChargeBook, units: pl.Expr) -> pl.DataFrame:
+def _formula(rows: pl.DataFrame, book: ChargeBook) -> pl.DataFrame:
     parts = [AMOUNTS.to_frame()]
     for text in sorted({book.formulas[charge] for charge in rows["charge"].unique()}):
         mine = rows.filter(pl.col("charge").is_in([key for key, formula in book.formulas.items() if formula == text]))
-        amount = compile_amount(text, {"quantity": units})
+        amount = compile_amount(text, {"quantity": pl.col("priced")})
         parts.append(mine.select("line", amount.cast(EXACT).alias("amount")))
     return pl.concat(parts)
 

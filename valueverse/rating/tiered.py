@@ -18,8 +18,18 @@ if TYPE_CHECKING:
 
 ZERO = pl.lit(0).cast(EXACT)
 ONE = pl.lit(1).cast(EXACT)
-_NEEDED = ("line", "charge", "units", "priced", "share", "top", "bill_flat_at_zero")
+_NEEDED = ("line", "charge", "units", "priced", "top", "bill_flat_at_zero")
 _MOST_BLOCKS = pl.lit(10**12).cast(EXACT)
+_MOST_PER_TIER = pl.lit(10**15).cast(EXACT)
+_SMALL = pl.lit(10**9).cast(EXACT)
+
+
+def portion(whole: pl.Expr, part: pl.Expr, of: pl.Expr) -> pl.Expr:
+    """``whole x part / of`` without overflow where the factors are large; exact to the last place where they are not."""
+    small = (whole.abs() < _SMALL) & (part.abs() < _SMALL)
+    product = pl.when(small).then(whole) * pl.when(small).then(part)
+    share = pl.when(~small).then(whole) * (part / of)
+    return pl.when(of == part).then(whole).when(small).then(product / of).otherwise(share)
 
 
 def started_blocks(units: pl.Expr, size: pl.Expr) -> pl.Expr:
@@ -40,7 +50,9 @@ def started_blocks(units: pl.Expr, size: pl.Expr) -> pl.Expr:
 
 def _amount(in_tier: pl.Expr, entered: pl.Expr) -> pl.Expr:
     blocks = started_blocks(in_tier, pl.col("per"))
-    priced = pl.when(pl.col("per").is_null()).then(in_tier * pl.col("unit")).otherwise(blocks * pl.col("unit"))
+    by_block = blocks * pl.col("unit")
+    by_block = pl.when(by_block.abs() < _MOST_PER_TIER).then(by_block)
+    priced = pl.when(pl.col("per").is_null()).then(in_tier * pl.col("unit")).otherwise(by_block)
     full = priced + pl.when(entered).then(pl.col("flat")).otherwise(ZERO)
     return pl.when(full > pl.col("cap")).then("cap").otherwise(full)
 
@@ -49,8 +61,8 @@ def graduated(lines: pl.DataFrame, book: ChargeBook) -> pl.DataFrame:
     """One row per line and tier entered.
 
     Args:
-        lines: line, charge, units (chooses tiers), top (highest level reached, for flats), share (priced / units, or
-            null: all of it), bill_flat_at_zero.
+        lines: line, charge, units (choose the tiers), priced (units to pay: spread over the tiers as ``units`` are),
+            top (highest level reached, for flats), bill_flat_at_zero.
 
     Returns:
         line, tier, from, to, quantity, unit, flat, amount.
@@ -58,7 +70,15 @@ def graduated(lines: pl.DataFrame, book: ChargeBook) -> pl.DataFrame:
     walked = lines.select(_NEEDED).join(book.tiers, on="charge").filter((pl.col("top") > pl.col("lower")) | (pl.col("tier") == 0))
     inside = pl.max_horizontal(pl.min_horizontal("units", "upper") - pl.col("lower"), ZERO)
     entered = (pl.col("top") > pl.col("lower")) | ((pl.col("tier") == 0) & pl.col("bill_flat_at_zero"))
-    in_tier = pl.when(pl.col("share").is_null()).then(inside).otherwise(inside * pl.col("share"))
+    spread = portion(pl.col("priced"), inside, pl.col("units"))
+    nothing_left = pl.when(pl.col("tier") == 0).then(pl.col("priced")).otherwise(ZERO)
+    in_tier = (
+        pl.when(pl.col("priced") == pl.col("units"))
+        .then(inside)
+        .when(pl.col("units") > 0)
+        .then(spread)
+        .otherwise(nothing_left)
+    )
     return _shown(walked, in_tier, entered)
 
 
@@ -82,7 +102,7 @@ def graduated_by_events(lines: pl.DataFrame, events: pl.DataFrame, book: ChargeB
         .with_columns(overlap.alias("overlap"))
         .filter(pl.col("overlap") > 0)
         .group_by("line", "tier")
-        .agg((pl.col("overlap") * pl.col("prorated") / pl.col("value").abs()).sum().alias("in_tier"))
+        .agg(portion(pl.col("prorated"), pl.col("overlap"), pl.col("value").abs()).sum().alias("in_tier"))
     )
     walked = (
         lines.select(_NEEDED)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from alembic import op
-
 from valueverse.platform.migrations import run_sql
 
 revision = "0002"

@@ -1,0 +1,303 @@
+"""Bill the periods that close in a range of months: drafts, finalised invoices, and the account of every usage event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import NAMESPACE_URL, uuid5
+
+import orjson
+import polars as pl
+
+from assets.partitions import following_month
+from assets.steps.tables import BILLING_FACTS_TABLE, EVENTS_TABLE, USAGE_TABLE
+from valueverse.catalog.document import catalog_document
+from valueverse.catalog.history import CatalogHistory
+from valueverse.invoicing import engine
+from valueverse.invoicing.assemble import documents
+from valueverse.invoicing.closing import INVOICE
+from valueverse.invoicing.coverage import account, daily, summed
+from valueverse.invoicing.document import finalise, invoice_number
+from valueverse.invoicing.schema import RULES_VERSION
+from valueverse.platform import billing_store as store
+from valueverse.platform.warehouse import connect
+from valueverse.subscriptions.timeline import Timeline, build_timeline
+from valueverse.subscriptions.zones import local_midnight
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    import psycopg
+
+    from valueverse.platform.lake import Lake
+    from valueverse.platform.settings import Settings
+
+
+
+@dataclass(frozen=True)
+class BillingReport:
+    """What a billing run found and wrote.
+
+    Attributes:
+        invoices: the invoices of the window in the columns of ``billing.invoice``, drafts and newly finalised ones.
+        lines: their lines, in the columns of ``billing.invoice_line``.
+        problems: lines that could not be priced; their invoices are held back.
+        rejected: billing events that could not be applied.
+        unbilled: usage that no line took, with the reason.
+    """
+
+    invoices: pl.DataFrame
+    lines: pl.DataFrame
+    problems: pl.DataFrame
+    rejected: pl.DataFrame
+    unbilled: pl.DataFrame
+
+
+def bill(
+    settings: Settings,
+    lake: Lake,
+    first_month: date,
+    last_month: date,
+    *,
+    as_of: datetime,
+    run_id: str,
+    tenants: Collection[str] | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> BillingReport:
+    """Bill what closes in the months from ``first_month`` to ``last_month`` (first days, both included). Idempotent.
+
+    Args:
+        settings: where the warehouse is.
+        lake: usage and billing facts.
+        first_month: first month of the range.
+        last_month: last month of the range.
+        as_of: the run's present: what closes later is left alone, what closed a grace ago is finalised.
+        run_id: stands on what is written.
+        tenants: only these; None: all.
+        progress: called with one sentence per step.
+    """
+    tell = progress or (lambda _: None)
+    tell("reading billing facts")
+    facts = lake.scan(BILLING_FACTS_TABLE).collect()
+    if tenants is not None:
+        facts = facts.filter(pl.col("tenant").is_in(list(tenants)))
+    watermark = _watermark(lake, as_of, tenants)
+    history = CatalogHistory.from_facts(facts)
+    timeline = build_timeline(facts, history.plans, None)
+    window = (first_month, following_month(last_month))
+    tell(f"billing {timeline.segments['subscription'].n_unique()} subscriptions")
+    with connect(settings, "builder") as connection:
+        _write_dimensions(connection, timeline, history, run_at=as_of)
+        known = timeline.tenants["tenant"].to_list()
+        last = store.lock_tenants(connection, known)
+        usage = lake.scan(USAGE_TABLE)
+        if tenants is not None:
+            usage = usage.filter(pl.col("tenant").is_in(list(tenants)))
+        billed = engine.bill(
+            timeline,
+            history,
+            usage,
+            window,
+            known_at=watermark,
+            closed_by=as_of,
+            without=store.finalised(connection, known),
+        )
+        tell(f"writing {billed.invoices.height} invoices")
+        invoices, lines, last = _rows(billed, last, as_of, run_id)
+        store.drop_drafts(connection, _windows(timeline, window))
+        store.insert_invoices(connection, invoices, lines)
+        store.advance_sequences(connection, last)
+        tell("accounting for every usage event")
+        unbilled = _account(connection, lake, timeline, history, window, tenants)
+        connection.commit()
+    return BillingReport(invoices, lines, billed.problems, timeline.rejected, unbilled)
+
+
+def _watermark(lake: Lake, as_of: datetime, tenants: Collection[str] | None) -> datetime:
+    """When the newest event was received: the state of knowledge that the run bills with."""
+    events = lake.scan(EVENTS_TABLE)
+    if tenants is not None:
+        events = events.filter(pl.col("tenant").is_in(list(tenants)))
+    newest = events.select(pl.col("received_at").max()).collect().item()
+    return as_of if newest is None else newest
+
+
+def _windows(timeline: Timeline, window: tuple[date, date]) -> pl.DataFrame:
+    bounded = local_midnight(timeline.tenants, pl.lit(window[0]), "timezone", "window_from")
+    return local_midnight(bounded, pl.lit(window[1]), "timezone", "window_to")
+
+
+def _rows(
+    billed: engine.Billed, last: dict[str, tuple[int, str | None]], as_of: datetime, run_id: str
+) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, tuple[int, str | None]]]:
+    """Invoices and lines as the warehouse keeps them; what is past its grace gets the next number of its tenant."""
+    last = dict(last)
+    ordered = billed.invoices.sort("tenant", "close", "subscription", "purpose", "period_from")
+    rows: list[dict[str, Any]] = []
+    for row, draft in zip(ordered.iter_rows(named=True), documents(ordered, billed.lines), strict=True):
+        tenant = row["tenant"]
+        written: dict[str, Any] = {
+            "invoice_id": invoice_id(row),
+            "status": "draft",
+            "document": orjson.dumps(draft).decode(),
+            "content_hash": draft["content_hash"],
+        }
+        if row["finalise_after"] <= as_of:
+            sequence = last[tenant][0] + 1
+            done = finalise(draft, invoice_number(tenant, sequence), last[tenant][1])
+            last[tenant] = (sequence, done.chain_hash)
+            written |= {
+                "status": "finalised",
+                "sequence": sequence,
+                "number": done.number,
+                "document": done.document,
+                "previous_hash": done.previous_hash,
+                "chain_hash": done.chain_hash,
+                "finalised_at": as_of,
+            }
+        rows.append({name: row[name] for name in INVOICE} | written)
+    texts = ("invoice_id", "status", "document", "content_hash", "number", "previous_hash", "chain_hash")
+    types = dict.fromkeys(texts, pl.String()) | {"sequence": pl.Int64(), "finalised_at": pl.Datetime("us", "UTC")}
+    keys = {name: billed.invoices.schema[name] for name in INVOICE}
+    decided = pl.DataFrame(rows, schema=keys | types)
+    invoices = ordered.join(decided, on=INVOICE, how="inner", maintain_order="left")
+    return _invoice_table(invoices, as_of, run_id), _line_table(billed.lines, decided), last
+
+
+def invoice_id(row: dict[str, Any]) -> str:
+    """An id that a recomputation of the same invoice arrives at too."""
+    return str(uuid5(NAMESPACE_URL, "/".join(str(row[name]) for name in INVOICE)))
+
+
+def _invoice_table(invoices: pl.DataFrame, as_of: datetime, run_id: str) -> pl.DataFrame:
+    nothing = pl.lit(0, pl.Int64)
+    return invoices.select(
+        pl.col("tenant").alias("tenant_id"),
+        "invoice_id", "number", "sequence", "status", "customer", "subscription", "currency", "period_from", "period_to",
+        "purpose", "issued_on", "due_on", "subtotal_minor",
+        nothing.alias("discount_total_minor"),
+        nothing.alias("tax_total_minor"),
+        pl.col("subtotal_minor").alias("total_minor"),
+        nothing.alias("credit_total_minor"),
+        pl.col("subtotal_minor").alias("amount_due_minor"),
+        "events_known_at", "catalog_hash",
+        pl.lit(RULES_VERSION).alias("rules_version"),
+        pl.struct(mode="rounding_mode", level="rounding_level").alias("rounding"),
+        "document", "content_hash", "previous_hash", "chain_hash",
+        pl.lit(run_id).alias("run_id"),
+        pl.lit(as_of).alias("computed_at"),
+        "finalised_at",
+    )  # fmt: skip
+
+
+def _line_table(lines: pl.DataFrame, decided: pl.DataFrame) -> pl.DataFrame:
+    named = lines.join(decided.select(*INVOICE, "invoice_id"), on=INVOICE, how="inner", maintain_order="left")
+    return named.select(
+        pl.col("tenant").alias("tenant_id"),
+        "invoice_id",
+        pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("tenant", "invoice_id").alias("line_no"),
+        "key", "kind", "description", "meter",
+        pl.when(pl.col("dimensions") != "").then("dimensions").alias("dimensions"),
+        "service_from", "service_to", "quantity", "amount_precise", "amount_minor", "currency",
+        pl.col("event_count").fill_null(0),
+        "tiers",
+    )  # fmt: skip
+
+
+def _write_dimensions(
+    connection: psycopg.Connection[Any], timeline: Timeline, history: CatalogHistory, *, run_at: datetime
+) -> None:
+    """Replace what the warehouse knows of these tenants: settings, customers, catalogs, plans, subscriptions, rejections."""
+    tenants = timeline.tenants["tenant"].to_list()
+    store.upsert_tenants(connection, timeline.tenants.rename({"tenant": "tenant_id"}))
+    documents_by_hash = {
+        key: orjson.dumps(catalog_document(catalog)).decode() for key, catalog in history.catalogs.items()
+    }
+    store.replace_tenant_rows(connection, tenants, _dimension_tables(timeline, history, documents_by_hash, run_at))
+
+
+def _dimension_tables(
+    timeline: Timeline, history: CatalogHistory, texts: dict[str, str], run_at: datetime
+) -> dict[str, pl.DataFrame]:
+    document = pl.col("catalog_hash").replace_strict(texts, return_dtype=pl.String).alias("document")
+    latest = timeline.segments.sort("from").group_by("tenant", "subscription", maintain_order=True).last()
+    over = pl.col("subscription_end").is_not_null() & (pl.col("subscription_end") <= pl.lit(run_at))
+    tables = {
+        "billing.customer": timeline.customers.select(
+            "tenant", "customer", "name", "email", "currency", "timezone", "country", "metadata"
+        ),
+        "billing.subscription": latest.select(
+            "tenant", "subscription", "customer", "plan", "plan_version", "timezone", "currency",
+            pl.col("anchor").alias("anchor_date"),
+            pl.col("subscription_start").alias("started_at"),
+            pl.col("subscription_end").alias("ended_at"),
+            pl.when(over).then(pl.lit("ended")).otherwise(pl.lit("active")).alias("status"),
+        ),
+        "billing.catalog": history.versions.select("tenant", "catalog_hash", "effective_at", document),
+        "billing.plan": _plan_table(history),
+        "billing.rejected_event": pl.concat([timeline.rejected, history.rejected.select(timeline.rejected.columns)])
+        .unique(["tenant", "source", "event_id"], keep="first", maintain_order=True)
+        .with_columns(pl.lit(run_at).alias("decided_at")),
+    }  # fmt: skip
+    return {name: frame.rename({"tenant": "tenant_id"}) for name, frame in tables.items()}
+
+
+def _plan_table(history: CatalogHistory) -> pl.DataFrame:
+    texts = {
+        (key, plan["key"], int(plan.get("version", 1))): orjson.dumps(plan).decode()
+        for key, catalog in history.catalogs.items()
+        for plan in catalog_document(catalog).get("plans", [])
+    }
+    described = pl.DataFrame(
+        [(*key, text) for key, text in texts.items()],
+        schema={"catalog_hash": pl.String, "plan": pl.String, "version": pl.Int32, "document": pl.String},
+        orient="row",
+    )
+    return (
+        history.plans.sort("effective_at")
+        .unique(["tenant", "plan", "version"], keep="last", maintain_order=True)
+        .join(described, on=["catalog_hash", "plan", "version"], how="left")
+        .select(
+            "tenant", "plan", "version", "catalog_hash", "currency",
+            pl.col("every").alias("period_every"),
+            pl.col("unit").alias("period_unit"),
+            pl.col("align").alias("period_align"),
+            "document",
+        )
+    )  # fmt: skip
+
+
+def _account(
+    connection: psycopg.Connection[Any],
+    lake: Lake,
+    timeline: Timeline,
+    history: CatalogHistory,
+    window: tuple[date, date],
+    tenants: Collection[str] | None,
+) -> pl.DataFrame:
+    """Account for the usage of every day that the window's invoices or months touch, one day at a time."""
+    known = timeline.tenants["tenant"].to_list()
+    booked = store.booked_periods(connection, known)
+    segments, terms = engine.with_terms(timeline, history)
+    touched = booked.filter(pl.col("period_to") > pl.lit(datetime.combine(window[0], datetime.min.time())).dt.replace_time_zone("UTC"))
+    earliest = touched["period_from"].min()
+    start = min(window[0], earliest.date()) if isinstance(earliest, datetime) else window[0]
+    days = [day for day in lake.dates(USAGE_TABLE) if start <= day <= window[1] + timedelta(days=1)]
+    accounts, dailies = [], []
+    for day in days:
+        usage = lake.scan(USAGE_TABLE, [day])
+        frame = (usage if tenants is None else usage.filter(pl.col("tenant").is_in(list(tenants)))).collect()
+        accounts.append(account(frame, segments, timeline.segments, booked, terms))
+        dailies.append(daily(frame))
+    if not days:
+        return pl.DataFrame()
+    unbilled, event_days = summed(pl.concat(accounts))
+    slices = {"tenants": known, "first": days[0], "last": days[-1]}
+    for table, rows in (
+        ("billing.unbilled_usage", unbilled),
+        ("billing.event_day", event_days),
+        ("billing.usage_daily", pl.concat(dailies)),
+    ):
+        store.replace_days(connection, table, rows.rename({"tenant": "tenant_id"}), **slices)
+    return unbilled

@@ -1,0 +1,40 @@
+"""Usage rows that lie in pieces of windows: the one join of metering.
+
+A piece is a stretch [since, until) of one window together with the KEYS of the usage it counts; ``since``
+null means from the first event on.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+KEYS = ["tenant", "customer", "subscription", "meter"]
+"""What ties usage to a window; a null subscription ties to pieces for usage that names none."""
+
+
+def rows_in_pieces(usage: pl.LazyFrame, pieces: pl.DataFrame, columns: list[str]) -> pl.LazyFrame:
+    """``window`` and these columns of every usage row, once for each piece it lies in."""
+    stretches = pieces.select(*KEYS, "window", "since", "until")
+    bounded = stretches.filter(pl.col("since").is_not_null())
+    unbounded = stretches.filter(pl.col("since").is_null())
+    found = []
+    if bounded.height:
+        # Joined by month, so that a customer with a window per day does not multiply every row by every day.
+        last = pl.col("until") - pl.duration(microseconds=1)
+        by_month = bounded.with_columns(
+            pl.int_ranges(_month(pl.col("since")), _month(last) + 1).alias("month")
+        ).explode("month")
+        inside = (pl.col("time") >= pl.col("since")) & (pl.col("time") < pl.col("until"))
+        found.append(
+            usage.with_columns(_month(pl.col("time")).alias("month"))
+            .join(by_month.lazy(), on=[*KEYS, "month"], nulls_equal=True)
+            .filter(inside)
+        )
+    if unbounded.height:
+        joined = usage.join(unbounded.lazy(), on=KEYS, nulls_equal=True)
+        found.append(joined.filter(pl.col("time") < pl.col("until")))
+    return pl.concat([rows.select("window", *columns) for rows in found])
+
+
+def _month(instant: pl.Expr) -> pl.Expr:
+    return instant.dt.year().cast(pl.Int64) * 12 + instant.dt.month().cast(pl.Int64)
