@@ -149,6 +149,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _use_instance(settings: Settings) -> None:
     dagster_home.prepare(settings)
     os.environ.update(dagster_home.environment(settings))
+    # A range run records an event per partition; one by one they would take longer than the work.
+    os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "1000")
 
 
 if __name__ == "__main__":

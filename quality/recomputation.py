@@ -111,7 +111,6 @@ left join lake_events as original
 where
     not starts_with(event.type, 'billing.')
     and event.data is not null
-    and event.customer is not null
     and (event.replaces is null or original.id is not null);
 """
 
@@ -189,6 +188,10 @@ where
                     and other.subscription <> line.subscription
                     and event.time >= other.started_at
                     and event.time < other.ended_at
+                    and len(list_filter(
+                        other.conditions,
+                        lambda c: json_extract_string(event.data, c.path) is distinct from c.value
+                    )) = 0
             )
         )
     )
@@ -349,139 +352,4 @@ select
 from billable as line
 left join walked as tiers
     on line.line_id = tiers.line_id and line.plan = tiers.plan and line.version = tiers.version;
-"""
-
-# What each check compares, cell by cell; expected is the lake's side, both in units.
-LINE_CELLS = """
-create view line_cells as
-with
-
-compared as (
-    select
-        *,
-        units(booked_quantity) as quantity_booked,
-        units(booked_amount) as amount_booked,
-        row_number() over (
-            partition by line_id
-            order by converted <> units(booked_quantity), recomputed <> units(booked_amount), plan, version
-        ) as place
-    from priced
-)
-
-select tenant, 'line_quantity:' || charge as check_name, cell, converted as expected, quantity_booked as
-    actual
-from compared
-where place = 1
-union all
-select tenant, 'line_amount:' || charge, cell, recomputed, amount_booked
-from compared
-where place = 1 and not_priced is null;
-"""
-
-USAGE_CELLS = """
-create view usage_cells as
-with
-
-metered as (
-    select
-        event.tenant,
-        event.customer,
-        meter.meter,
-        sum(
-            case meter.aggregation
-                when 'count' then units(1) else units(try_cast(json_extract_string(event.data, meter.path) as
-                    decimal(38, 18)))
-            end
-        ) as expected
-    from versions as event
-    inner join catalogs as catalog
-        on
-            event.tenant = catalog.tenant
-            and event.time >= catalog.valid_from
-            and event.time < catalog.valid_to
-    inner join meters as meter
-        on
-            catalog.catalog_hash = meter.catalog_hash
-            and event.type = meter.event_type
-            and meter.aggregation in ('sum', 'count')
-            and meter.not_metered is null
-    where
-        event.known_until = 'infinity'::timestamptz
-        and event.time >= (select first from month)
-        and event.time < (select after from month)
-    group by all
-),
-
-booked as (
-    select
-        usage.tenant,
-        usage.customer,
-        usage.meter,
-        sum(units(usage.quantity)) as actual
-    from usage_daily as usage
-    where (usage.tenant, usage.meter) in (
-        select (catalog.tenant, meter.meter)
-        from catalogs as catalog
-        inner join meters as meter on catalog.catalog_hash = meter.catalog_hash
-        group by all
-        having bool_and(meter.aggregation in ('sum', 'count') and meter.not_metered is null)
-    )
-    group by all
-)
-
-select
-    tenant,
-    'usage:' || meter as check_name,
-    customer as cell,
-    coalesce(metered.expected, 0::hugeint) as expected,
-    coalesce(booked.actual, 0::hugeint) as actual
-from metered
-full join booked using (tenant, customer, meter);
-"""
-
-COUNT_CELLS = """
-create view count_cells as
-select
-    tenant,
-    'received_is_accepted_duplicate_or_quarantined' as check_name,
-    file as cell,
-    units(received) as expected,
-    units(accepted + duplicate + quarantined) as actual
-from files
-union all
-select
-    files.tenant,
-    'accepted_events_are_in_the_lake',
-    'all files',
-    units(coalesce(any_value(found.events), 0)),
-    units(sum(files.accepted))
-from files
-left join (select tenant, count(*) as events from lake_events where file is not null group by tenant) as found
-    on files.tenant = found.tenant
-group by files.tenant
-union all
-select
-    tenant,
-    'accepted_is_billed_or_unbilled',
-    day,
-    units(accepted),
-    units(billed + unbilled)
-from event_days;
-"""
-
-SUMMARY = """
-select
-    tenant,
-    check_name,
-    cast(sum(expected) as varchar) as expected,
-    cast(sum(actual) as varchar) as actual,
-    count(*) filter (where expected <> actual) as different,
-    count(*) as cells,
-    string_agg(cell, ', ' order by cell) filter (where expected <> actual and place <= 3) as examples
-from (
-    select *, row_number() over (partition by tenant, check_name order by expected = actual, cell) as place
-    from ({cells}) as cells
-) as placed
-group by tenant, check_name
-order by tenant, check_name
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import polars as pl
 
-from quality import recomputation as sql
+from quality import comparison, recomputation
 from quality.billed import BILLED
 from quality.period import Month
 from quality.terms import flatten
@@ -43,8 +44,14 @@ RECONCILIATION = pl.Schema(
 _EVENTS = LakeTable("events", EVENTS, "event_date")
 
 
-def reconcile(
-    settings: Settings, lake: Lake, period: str, tenants: Sequence[str] | None = None, *, run_id: str = ""
+def reconcile(  # noqa: PLR0913 - where, which month, whose, and how it is stamped: none follows from another
+    settings: Settings,
+    lake: Lake,
+    period: str,
+    tenants: Sequence[str] | None = None,
+    *,
+    run_id: str = "",
+    known_at: datetime | None = None,
 ) -> pl.DataFrame:
     """Recompute the month from the lake and write the comparison to ``billing.reconciliation``.
 
@@ -59,6 +66,8 @@ def reconcile(
         period: ``2023-11`` or ``2023-11-01``.
         tenants: Tenant keys; None for all.
         run_id: Kept with the rows.
+        known_at: When usage was last derived: events received later are not expected in ``usage_daily`` yet.
+            None: everything in the lake has been taken in. (Lines go by the known-at time of their invoice.)
 
     Returns:
         Frame RECONCILIATION, sorted by tenant and check; ``ok`` is equality to the last digit in every cell.
@@ -73,70 +82,84 @@ def reconcile(
         ]
         if tenants is not None:
             chosen = sorted(set(chosen) & set(tenants))
-        found = _recompute(_billed(connection, month, chosen), lake.arrow_dataset(_EVENTS), month, chosen)
+        question = _Question(_billed(connection, month, chosen), lake.arrow_dataset(_EVENTS), month, known_at)
+        found = _recompute(question, chosen)
         _write(connection, month, chosen, found, run_id)
     return found
 
 
-def _recompute(
-    billed: dict[str, pl.DataFrame], events: Any, month: Month, tenants: Sequence[str]
-) -> pl.DataFrame:
+@dataclass(frozen=True)
+class _Question:
+    """What was billed (frames by name), the lake's events, and which month of them as known when."""
+
+    billed: dict[str, pl.DataFrame]
+    events: Any
+    month: Month
+    known_at: datetime | None
+
+
+def _recompute(question: _Question, tenants: Sequence[str]) -> pl.DataFrame:
     try:
-        rows = list(_summary(billed, events, month, tenants))
+        rows = list(_answer(question, tenants))
     except duckdb.OutOfRangeException:
         # One tenant's number is beyond 128 bits: find out whose, and let the others have their answer.
-        rows = [row for tenant in tenants for row in _summary_of_one(billed, events, month, tenant)]
+        rows = [row for tenant in tenants for row in _answer_for(question, tenant)]
     return pl.DataFrame(rows, schema=RECONCILIATION, orient="row").sort("tenant_id", "check_name")
 
 
-def _summary_of_one(
-    billed: dict[str, pl.DataFrame], events: Any, month: Month, tenant: str
-) -> Iterator[tuple[Any, ...]]:
+def _answer_for(question: _Question, tenant: str) -> list[tuple[Any, ...]]:
     try:
-        yield from list(_summary(billed, events, month, [tenant]))
+        return list(_answer(question, [tenant]))
     except duckdb.OutOfRangeException as error:
         detail = f"a number is out of range: {str(error).splitlines()[0]}"
-        yield (tenant, "numbers_are_in_range", month.key, None, None, None, False, detail)
+        return [(tenant, "numbers_are_in_range", question.month.key, None, None, None, False, detail)]
 
 
-def _summary(
-    billed: dict[str, pl.DataFrame], events: Any, month: Month, tenants: Sequence[str]
-) -> Iterator[tuple[Any, ...]]:
+def _answer(question: _Question, tenants: Sequence[str]) -> Iterator[tuple[Any, ...]]:
     with duckdb.connect() as connection:
-        connection.execute("set timezone to 'UTC'")
-        for name, frame in billed.items():
-            own = frame.filter(pl.col("tenant").is_in(tenants)) if "tenant" in frame.columns else frame
-            connection.register(name, own.to_arrow())
-        connection.register("lake", events)
-        connection.register("chosen", pl.DataFrame({"tenant": tenants}, {"tenant": pl.String}).to_arrow())
-        connection.execute(
-            "create view lake_events as select * from lake where tenant in (select tenant from chosen)"
-        )
-        connection.execute(
-            "create table month as select ?::timestamptz as first, ?::timestamptz as after",
-            [f"{month.first}T00:00:00Z", f"{month.after}T00:00:00Z"],
-        )
-        for statement in (
-            sql.MACROS, sql.VERSIONS, sql.LINES, sql.LINE_EVENTS, sql.QUANTITIES, sql.PRICED,
-            sql.LINE_CELLS, sql.USAGE_CELLS, sql.COUNT_CELLS,
-        ):  # fmt: skip
-            connection.execute(statement)
+        _prepare(connection, question, tenants)
         skipped = dict(connection.execute(_SKIPPED).fetchall())
         for cells in ("line_cells", "usage_cells", "count_cells"):
-            summary = sql.SUMMARY.format(cells=f"from {cells}")
-            for tenant, check, expected, actual, different, count, examples in connection.execute(
-                summary
-            ).fetchall():
-                detail = f"{different} of {count} differ: {examples}" if different else None
-                if check.startswith("line_amount:") and (
-                    left := skipped.get((tenant, check.partition(":")[2]))
-                ):
-                    detail = "; ".join(filter(None, [detail, f"{left} line(s) not recomputed"]))
+            summary = connection.execute(comparison.SUMMARY.format(cells=f"from {cells}")).fetchall()
+            for tenant, check, expected, actual, different, count, examples in summary:
+                told = [f"{different} of {count} differ: {examples}"] if different else []
+                if left := skipped.get((tenant, check)):
+                    told.append(f"the amount of {left} line(s) is not recomputed")
                 ours, theirs = (Decimal(int(units)).scaleb(-18) for units in (expected, actual))
-                yield tenant, check, month.key, ours, theirs, theirs - ours, different == 0, detail
+                detail = "; ".join(told) or None
+                yield tenant, check, question.month.key, ours, theirs, theirs - ours, different == 0, detail
 
 
-_SKIPPED = "select (tenant, charge), count(*) from priced where not_priced is not null group by all"
+def _prepare(connection: duckdb.DuckDBPyConnection, question: _Question, tenants: Sequence[str]) -> None:
+    connection.execute("set timezone to 'UTC'")
+    for name, frame in question.billed.items():
+        own = frame.filter(pl.col("tenant").is_in(tenants)) if "tenant" in frame.columns else frame
+        connection.register(name, own.to_arrow())
+    connection.register("lake", question.events)
+    connection.register("chosen", pl.DataFrame({"tenant": tenants}, {"tenant": pl.String}).to_arrow())
+    connection.execute(
+        "create view lake_events as select * from lake where tenant in (select tenant from chosen)"
+    )
+    known_at = question.known_at.isoformat() if question.known_at else "infinity"
+    connection.execute(
+        "create table month as "
+        "select ?::timestamptz as first, ?::timestamptz as after, ?::timestamptz as known_at",
+        [f"{question.month.first}T00:00:00Z", f"{question.month.after}T00:00:00Z", known_at],
+    )
+    for statement in (
+        recomputation.MACROS, recomputation.VERSIONS, recomputation.LINES, recomputation.LINE_EVENTS,
+        recomputation.QUANTITIES, recomputation.PRICED,
+        comparison.LINE_CELLS, comparison.USAGE_CELLS, comparison.COUNT_CELLS,
+    ):  # fmt: skip
+        connection.execute(statement)
+
+
+_SKIPPED = """
+select (tenant, 'line_quantity:' || charge), count(*)
+from priced
+where not_priced is not null
+group by all
+"""
 
 
 def _billed(
@@ -148,9 +171,10 @@ def _billed(
     frames["charges"], frames["meters"] = flatten(dict(documents))
     frames["published_catalogs"] = frames["published_catalogs"].drop("document")
     holding = frames.pop("subscriptions").join(
-        frames["charges"].select("plan", "version", "meter", "catalog_hash").unique(), on=["plan", "version"]
+        frames["charges"].select("plan", "version", "meter", "catalog_hash", "conditions"),
+        on=["plan", "version"],
     )
-    # A plan version may stand in several catalogs; whether it charges for the meter is what counts.
+    # A plan version may stand in several catalogs; whether a charge of it takes the event is what counts.
     own = frames["published_catalogs"].select("tenant", "catalog_hash").unique()
     frames["holding_subscriptions"] = (
         holding.join(own, on=["tenant", "catalog_hash"], how="semi").drop("catalog_hash").unique()

@@ -198,14 +198,14 @@ RULES: tuple[Rule, ...] = (
         """,
     ),
     Rule(
-        "usage_names_customer_and_meter",
+        "usage_names_its_meter",
         "usage_daily",
-        "Metered usage names its customer and its meter",
+        "Metered usage names its meter",
         """
         select batch.tenant_id, cast(batch.day as text) as example
         from {batch} as batch
         inner join (values (1)) as one (x) on true
-        where batch.customer = '' or batch.meter = ''
+        where batch.meter = ''
         """,
     ),
     Rule(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations when it runs
+
 from serving_api.limits import refused
 from serving_api.problems import Problem
 from serving_api.service import service_of
@@ -11,8 +13,6 @@ from serving_api.tokens import Identity, refused_token
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-    from starlette.requests import Request
 
 
 def bearer(request: Request) -> str | None:

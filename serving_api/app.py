@@ -88,7 +88,7 @@ async def _begin(service: Service) -> None:
         service.ring.signer()
         await service.database.open()
     except RefusalError as refusal:
-        service.log.exception("refusing to serve", code=refusal.code, reason=refusal.message)
+        service.log.critical("refusing to serve", code=refusal.code, reason=refusal.message)
         raise
     except (OSError, asyncpg.PostgresError, TimeoutError) as error:
         service.log.warning("started without the database", reason=str(error) or type(error).__name__)

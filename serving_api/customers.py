@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, Path, Query
+from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations when it runs
+from starlette.responses import Response  # noqa: TC002 - FastAPI reads annotations when it runs
 
 from serving_api.access import requires
 from serving_api.answers import page, respond
@@ -18,8 +20,6 @@ from serving_api.tokens import Identity
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from starlette.requests import Request
-    from starlette.responses import Response
 
 router = APIRouter(prefix="/v1", tags=["billing"])
 _Reader = Annotated[Identity, Depends(requires("billing:read"))]

@@ -106,5 +106,5 @@ def told(found: Sequence[str]) -> str:
     """One sentence about the holes in the walls."""
     return (
         f"the API will not serve from this database, because {'; '.join(found)}. "
-        "Run `valueverse up` to bring roles and rights back to their migrated state, or ask who changed them"
+        "Undo what changed there; docs/api.md says what must hold"
     )

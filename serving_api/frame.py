@@ -1,10 +1,11 @@
-"""The outermost layer: request id, size, version, security headers, one log line, an answer for every error."""
+"""The outermost layer: request id, size, version, security headers, a log line, an answer for every error."""
 
 from __future__ import annotations
 
 import re
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 
 from serving_api.problems import Problem, problem_of
+from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -60,9 +62,9 @@ class Frame:
         self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request; anything else (lifespan) passes through."""
+        """Answer a request; begin and end the app."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self._live(scope, receive, send)
             return
         given = Headers(scope=scope)
         offered = given.get("x-request-id", "")
@@ -92,6 +94,19 @@ class Frame:
                 await problem.answer(exchange.request_id)(scope, receive, sending)
             finally:
                 self._log.info("request", **_account(scope, exchange, status))
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def sending(message: Message) -> None:
+            if message["type"] == "lifespan.startup.failed":
+                # The framework would put a traceback here; the log has said why, in one line.
+                message = {
+                    "type": message["type"],
+                    "message": message.get("message", "").strip().split("\n")[-1],
+                }
+            await send(message)
+
+        with suppress(RefusalError):
+            await self._app(scope, receive, sending)
 
 
 def _account(scope: Scope, exchange: Exchange, status: int) -> dict[str, object]:

@@ -8,20 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import rfc8785
 from fastapi import APIRouter, Depends, Query
+from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations when it runs
+from starlette.responses import Response  # noqa: TC002 - FastAPI reads annotations when it runs
 
 from serving_api.access import identify, requires
 from serving_api.answers import amount, instant, page, respond
 from serving_api.problems import Problem
 from serving_api.schemas import InvoicePage, InvoiceQuery, is_plain
 from serving_api.service import service_of
+from serving_api.tokens import Identity  # noqa: TC001 - FastAPI reads annotations when it runs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from starlette.requests import Request
-    from starlette.responses import Response
-
-    from serving_api.tokens import Identity
 
 router = APIRouter(prefix="/v1", tags=["billing"])
 

@@ -22,7 +22,7 @@ _SECRETS = re.compile(
 
 
 def scrub(text: str) -> str:
-    """``text`` without API keys, tokens and passwords of addresses; what identifies a key, its prefix, stays."""
+    """``text`` without API keys, tokens and passwords of addresses; the prefix that names a key stays."""
     return _SECRETS.sub(lambda found: f"{found.group(found.lastgroup or 0)}[hidden]", text)
 
 

@@ -135,7 +135,7 @@ def _add_plain_routes(paths: dict[str, Any]) -> None:
     }  # fmt: skip
     invoice = _described(
         "get_invoice", "billing", "An invoice's document",
-        "The finished document, byte for byte; `status` is `voided` once it is voided. Drafts have no number.",
+        "The finished document, byte for byte; once it is voided, `status` says so. Drafts have no number.",
         {"$ref": "#/components/schemas/Invoice"},
     )  # fmt: skip
     invoice["responses"]["200"]["content"]["application/json"]["example"] = _EXAMPLE

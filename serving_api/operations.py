@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import asyncpg
 import orjson
 from fastapi import APIRouter
+from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations when it runs
 from starlette.responses import Response
 
 from serving_api.problems import Problem
 from serving_api.schemas import Health, Readiness
 from serving_api.service import service_of
 from valueverse.errors import RefusalError
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
 
 router = APIRouter(tags=["operations"])
 

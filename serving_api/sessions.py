@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import orjson
 from fastapi import APIRouter, Depends
+from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations when it runs
 from starlette.responses import Response
 
 from serving_api.access import bearer, requires, spend
@@ -20,8 +21,6 @@ from serving_api.tokens import ACCESS_SECONDS, Identity, new_refresh_token, tena
 from valueverse.platform.keys import digest, prefix_of
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-
     from serving_api.service import Service
 
 IDLE = timedelta(minutes=30)

@@ -1,7 +1,7 @@
 """Exact numbers: the Decimal dtype, currencies, rounding and allocation. No float comes near an amount.
 
-Every quantity, price, rate and precise amount is ``EXACT`` (38 digits, 18 of them decimals) and is read from the text of
-the input. Rounding happens once, where the policy says (billing.md, Numbers).
+Every quantity, price, rate and precise amount is ``EXACT`` (38 digits, 18 of them decimals) and is read from
+the text of the input. Rounding happens once, where the policy says (billing.md, Numbers).
 """
 
 from __future__ import annotations
@@ -21,9 +21,16 @@ EXACT = pl.Decimal(38, PLACES)
 """Quantities, prices, rates and precise amounts: up to 20 digits before the point and 18 behind it."""
 
 RoundingMode = Literal["half_up", "half_even", "up", "down"]
-"""half_up = half away from zero, half_even = half to the even neighbour, up = towards +inf, down = towards -inf."""
+"""half_up = half away from zero, half_even = half to the even neighbour, up = towards +inf, down = towards
+-inf.
+"""
 
-_DECIMAL_MODE = {"half_up": ROUND_HALF_UP, "half_even": ROUND_HALF_EVEN, "up": ROUND_CEILING, "down": ROUND_FLOOR}
+_DECIMAL_MODE = {
+    "half_up": ROUND_HALF_UP,
+    "half_even": ROUND_HALF_EVEN,
+    "up": ROUND_CEILING,
+    "down": ROUND_FLOOR,
+}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\Z", re.ASCII)
 _LONGEST = 120
 """Characters of a number's text; an exact one needs 40, the rest is room for zeros."""
@@ -36,14 +43,17 @@ def minor_units(currency: str) -> int:
     """Decimals of a currency's minor unit by ISO 4217: USD 2, JPY 0, BHD 3.
 
     Raises:
-        RefusalError: ``unknown_currency``; also for codes without a minor unit (XAU), which nobody is invoiced in.
+        RefusalError: ``unknown_currency``; also for codes without a minor unit (XAU), which nobody is
+            invoiced in.
     """
     try:
         decimals = iso4217.Currency(currency).exponent
     except ValueError:
         decimals = None
     if decimals is None:
-        raise RefusalError("unknown_currency", f"{currency!r} is not an ISO 4217 currency such as 'USD'", "currency")
+        raise RefusalError(
+            "unknown_currency", f"{currency!r} is not an ISO 4217 currency such as 'USD'", "currency"
+        )
     return int(decimals)
 
 
@@ -51,11 +61,13 @@ def exact(value: object, path: str = "") -> Decimal:
     """The exact number that a str, int or Decimal says.
 
     Raises:
-        RefusalError: ``not_a_number``; ``inexact_number`` for a binary float; ``out_of_range`` for more than 18 decimals
-            or 20 digits before the point.
+        RefusalError: ``not_a_number``; ``inexact_number`` for a binary float; ``out_of_range`` for more than
+            18 decimals or 20 digits before the point.
     """
     if isinstance(value, float):
-        raise RefusalError("inexact_number", f"{value!r} is a binary float: write the number as a string", path)
+        raise RefusalError(
+            "inexact_number", f"{value!r} is a binary float: write the number as a string", path
+        )
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         raise RefusalError("not_a_number", f"{_short(value)} is not a number", path)
     text = value.strip() if isinstance(value, str) else str(value)
@@ -64,13 +76,19 @@ def exact(value: object, path: str = "") -> Decimal:
     number = Decimal(text) if len(text) <= _LONGEST and len(text.lower().partition("e")[2]) <= 5 else None
     if number is None or (number and (number.adjusted() >= 20 or _decimals(number) > PLACES)):
         raise RefusalError(
-            "out_of_range", f"{text[:60]} needs more than 20 digits before the point or {PLACES} behind it", path
+            "out_of_range",
+            f"{text[:60]} needs more than 20 digits before the point or {PLACES} behind it",
+            path,
         )
-    return number if number else Decimal(0)
+    return number or Decimal(0)
 
 
 def _short(value: object) -> str:
-    return f"{type(value).__name__} with {len(value)} entries" if isinstance(value, dict | list) else repr(value)[:60]
+    return (
+        f"{type(value).__name__} with {len(value)} entries"
+        if isinstance(value, dict | list)
+        else repr(value)[:60]
+    )
 
 
 def _decimals(number: Decimal) -> int:
@@ -106,7 +124,11 @@ def round_exact(number: pl.Expr, places: int, mode: RoundingMode = "half_up") ->
     near_mode: Literal["half_to_even", "half_away_from_zero"] = (
         "half_to_even" if mode == "half_even" else "half_away_from_zero"
     )
-    near = number.round(places, mode=near_mode) if places >= 0 else (number / step).round(0, mode=near_mode) * step
+    near = (
+        number.round(places, mode=near_mode)
+        if places >= 0
+        else (number / step).round(0, mode=near_mode) * step
+    )
     # One step from the nearest neighbour; scaling up to use ceil or floor would overflow for large amounts.
     match mode:
         case "half_up" | "half_even":
@@ -130,11 +152,16 @@ def largest_remainder(precise: pl.Expr, total_minor: pl.Expr, group: list[str], 
 
     Args:
         precise: EXACT shares in minor units.
-        total_minor: Int64, what the group's parts have to add up to (within one unit per row of the sum of the shares).
+        total_minor: Int64, what the group's parts have to add up to (within one unit per row of the sum of
+            the shares).
         group: columns of the group.
         order: column that breaks ties between equal remainders; lower first.
     """
     base = precise.floor()
     left = total_minor - base.cast(pl.Int64).sum().over(group)
-    rank = pl.struct((-(precise - base)).alias("remainder"), pl.col(order).alias("tie")).rank("ordinal").over(group)
+    rank = (
+        pl.struct((-(precise - base)).alias("remainder"), pl.col(order).alias("tie"))
+        .rank("ordinal")
+        .over(group)
+    )
     return base.cast(pl.Int64) + (rank <= left).cast(pl.Int64)

@@ -30,7 +30,12 @@ meters:
     where: "region != 'internal'"
     dimensions: [model, region]
     rounding: {mode: up, places: 0}
-  - {key: seats, event_type: seat, aggregation: unique_count, value: user, operation: action, carry_over: true}
+  - key: seats
+    event_type: seat
+    aggregation: unique_count
+    value: user
+    operation: action
+    carry_over: true
   - {key: peak, event_type: gauge, aggregation: max, value: gb}
 plans:
   - key: pro
@@ -47,7 +52,9 @@ plans:
         split_by: [region]
         convert: {divide_by: "1000", round: up}
         included: "100"
-        price: {model: graduated, tiers: [{up_to: "1000", unit: 0.0030, flat: "5"}, {up_to: null, unit: "0.01"}]}
+        price:
+          model: graduated
+          tiers: [{up_to: "1000", unit: 0.0030, flat: "5"}, {up_to: null, unit: "0.01"}]
         discount_percent: "10"
       - {key: other, meter: tokens, price: {model: standard, unit: "0.0000000000015"}}
       - {key: people, meter: seats, prorate: day, round_prorated: 5, price: {model: standard, unit: "3"}}
@@ -109,7 +116,6 @@ def test_the_hash_is_of_what_the_catalog_says_not_of_how_it_is_written() -> None
         (lambda c: c["meters"][0].update(value="a +"), "character 4", "meters[0].value"),
         (lambda c: c["meters"][0].pop("value"), "needs 'value'", "meters[0]"),
         (lambda c: c["meters"][0].update(where="a = 1"), "write '=='", "meters[0].where"),
-        (lambda c: c["meters"][0].update(operation="x"), "unique_count", "meters[0]"),
         (lambda c: c["meters"][2].update(carry_over=True), "carry over", "meters[2]"),
         (lambda c: c["meters"][0].update(dimensions=["a", "a"]), "twice", "meters[0]"),
         (lambda c: c["plans"][0]["fees"][0].update(amount="-1"), "at least 0", "plans[0].fees[0].amount"),
@@ -225,3 +231,11 @@ def test_a_catalog_is_refused_exactly_when_some_event_has_two_best_charges(
     except RefusalError:
         taken = False
     assert taken == all(best(event) <= 1 for event in events)
+
+
+def test_a_wrong_price_formula_is_refused_at_its_place() -> None:
+    changed = charges({})
+    changed["plans"][0]["charges"][0]["price"] = {"model": "formula", "amount": "quantty * 2"}
+    with pytest.raises(RefusalError, match="did you mean 'quantity'") as caught:
+        parse_catalog(changed)
+    assert caught.value.path == "plans[0].charges[0].price.amount"

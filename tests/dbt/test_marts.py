@@ -216,7 +216,8 @@ def _schema(settings: Settings) -> dict[str, Any]:
     """What must survive a full refresh: columns, comments, keys, indexes, policies, grants, partitions."""
     queries = {
         "columns": "select a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, "
-        "col_description(a.attrelid, a.attnum) from pg_attribute a where a.attrelid = %s::regclass and a.attnum > 0 order by a.attnum",
+        "col_description(a.attrelid, a.attnum) from pg_attribute a "
+        "where a.attrelid = %s::regclass and a.attnum > 0 order by a.attnum",
         "comment": "select obj_description(%s::regclass)",
         "keys": "select pg_get_constraintdef(oid) from pg_constraint "
         "where conrelid = %s::regclass order by 1",

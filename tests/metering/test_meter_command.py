@@ -216,7 +216,7 @@ COUNT = {"aggregation": "count"}
         (
             '{"id": "x", "meter": {"aggregation": "count"}, "period": 0.12345678901234567}',
             "inexact_number",
-            "",
+            "period",
         ),
         ('{"id": "x"', "malformed", ""),
     ],

@@ -182,3 +182,46 @@ def test_events_of_many_batches_come_out_once_each() -> None:
     rows = [{"type": "llm", "data": f'{{"usage":{{"tokens":{number}}},"ok":true}}'} for number in range(500)]
     found = derived(*rows)
     assert len(found) == 1_000
+
+
+def test_events_not_yet_resolved_are_resolved_and_every_version_stays() -> None:
+    received = [at("2026-01-06"), at("2026-01-08"), at("2026-01-09")]
+    rows = [
+        {"id": "a", "type": "llm", "data": '{"usage":{"tokens":1}}', "received_at": received[0]},
+        {"id": "b", "type": "llm", "data": '{"usage":{"tokens":2}}', "received_at": received[1]},
+        {"id": "c", "type": "llm", "data": None, "received_at": received[2]},
+    ]
+    raw = (
+        events(*rows)
+        .drop("root_id", "known_until", "is_void", "awaiting_original")
+        .with_columns(pl.Series("replaces", [None, "a", "b"], dtype=pl.String))
+    )
+    found = derive_usage(raw, CatalogHistory.everywhere(CATALOG, ["t"])).collect().sort("id")
+    assert found.select("id", "root_id", "known_until", "status").rows() == [
+        ("a", "a", received[1], "ok"),
+        ("b", "a", received[2], "ok"),
+        ("c", "a", None, "void"),
+    ]
+
+
+def test_a_field_that_the_aggregation_does_not_read_changes_nothing() -> None:
+    catalog = parse_catalog(
+        {
+            "schema": "valueverse.catalog/v1",
+            "meters": [
+                {"key": "calls", "event_type": "x", "aggregation": "count", "value": "n"},
+                {"key": "total", "event_type": "x", "aggregation": "sum", "value": "n", "operation": "op"},
+            ],
+        }
+    )
+    rows = derived(
+        {"type": "x", "data": '{"op":"remove","n":2}'},
+        {"type": "x", "data": "{}"},
+        history=CatalogHistory.everywhere(catalog, ["t"]),
+    )
+    assert [(row[1], row[2], row[4], row[6]) for row in rows] == [
+        ("calls", "1", None, "ok"),
+        ("total", "2", None, "ok"),
+        ("calls", "1", None, "ok"),
+        ("total", None, None, "no_value"),
+    ]

@@ -20,6 +20,7 @@ import psycopg
 import pytest
 import redis
 import typer
+from support import shared_servers
 from typer.testing import CliRunner
 
 from valueverse.commands import servers as commands
@@ -39,7 +40,7 @@ BOTH = ("postgres", "valkey")
 @pytest.fixture
 def home() -> Iterator[Path]:
     """A home below a folder that nobody else enters; whatever still runs in it is stopped."""
-    folder = Path(tempfile.mkdtemp())
+    folder = shared_servers.private_folder()
     assert folder.stat().st_mode & 0o777 == 0o700
     yield folder / "home"
     settings = Settings(home=folder / "home", postgres_port=0)
@@ -214,7 +215,7 @@ def test_the_lock_of_a_killed_command_is_free(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may choose")
 @pytest.mark.parametrize("way", ["user", "copy"])
 def test_root_starts_postgres_by_each_of_its_other_ways(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
-    folder = Path(tempfile.mkdtemp())
+    folder = Path(tempfile.mkdtemp())  # not below the run's own closed folder
     local = Settings(home=folder / "home", postgres_port=0)
     if way == "user":
         folder.chmod(0o755)
@@ -257,7 +258,7 @@ shutil.rmtree(s.sockets)
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user runs every other test of this file")
 def test_an_ordinary_user_starts_and_stops_the_servers() -> None:
-    folder = Path(tempfile.mkdtemp())
+    folder = Path(tempfile.mkdtemp())  # not below the run's own closed folder
     command = [sys.executable, "-c", ORDINARY, str(folder / "home")]
     nobody = pwd.getpwnam("nobody")
     if ground._reaches((nobody.pw_uid, nobody.pw_gid), Path(sys.executable)):
@@ -297,6 +298,7 @@ def test_up_status_logs_and_down_tell_what_they_did(cli: typer.Typer) -> None:
     code, said = run("status")
     assert (code, "crashed" in said) == (1, True)
     assert run("down") == (0, "postgres stopped\n")
+    assert not get_settings().sockets.exists()
     assert run("down") == (0, "nothing was running\n")
 
 

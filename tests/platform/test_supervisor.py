@@ -8,13 +8,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import urllib.request
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from support import shared_servers
 
 from valueverse.errors import RefusalError
 from valueverse.platform import dagster_home, diagnosis, processes, supervisor
@@ -22,6 +21,7 @@ from valueverse.platform.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.integration
 
@@ -118,7 +118,7 @@ def test_a_process_that_ignores_the_signal_is_killed(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def installation() -> Iterator[Settings]:
     """Servers of its own with Dagster's web server and daemon, whose one code location is broken."""
-    folder = Path(tempfile.mkdtemp())
+    folder = shared_servers.private_folder()
     (folder / "workspace.yaml").write_text("load_from: [{python_module: no_such_module}]")
     settings = Settings(home=folder / "home", postgres_port=0)
     with pytest.MonkeyPatch.context() as patch:

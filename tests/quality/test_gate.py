@@ -74,7 +74,7 @@ BREAKERS = {
     "usage_line_has_meter_and_quantity": [
         "update billing.invoice_line set quantity = null where tenant_id = 'birch' and kind = 'usage'"
     ],
-    "usage_names_customer_and_meter": ["update billing.usage_daily set meter = '' where tenant_id = 'birch'"],
+    "usage_names_its_meter": ["update billing.usage_daily set meter = '' where tenant_id = 'birch'"],
     "accepted_usage_is_billed_or_unbilled": [
         "update billing.event_day set accepted = 2 where tenant_id = 'birch'"
     ],

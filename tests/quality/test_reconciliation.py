@@ -205,7 +205,12 @@ def booked(settings: Settings) -> Settings:
             "insert into billing.ingestion_file values ('acme', 'f.ndjson', 'h', '2023-12-01', 16, 13, 2, "
             "1, 0, now())"
         )
-        run("insert into billing.event_day values ('acme', '2023-11-02', 5, 3, 2)")
+        for event in EVENTS:
+            billed = int(event["data"] is not None)
+            run(
+                "insert into billing.event_day values ('acme', %s, 1, %s, %s)",
+                [event["event_date"], billed, 1 - billed],
+            )
     return settings
 
 
@@ -222,8 +227,11 @@ def test_duckdb_agrees_with_what_was_booked_to_the_last_digit(booked: Settings) 
         "received_is_accepted_duplicate_or_quarantined",
         "accepted_events_are_in_the_lake",
         "accepted_is_billed_or_unbilled",
+        "accepted_usage_is_accounted_for",
     }
     amounts = dict(found.select("check_name", "expected").rows())
+    told = dict(found.select("check_name", "detail").rows())
+    assert told["line_quantity:world"] == "the amount of 1 line(s) is not recomputed"
     assert amounts["line_amount:tokens"] == Decimal("4.05")
     with connect(booked, "builder") as connection:
         rows = connection.execute(
@@ -254,7 +262,11 @@ def test_duckdb_agrees_with_what_was_booked_to_the_last_digit(booked: Settings) 
             "usage:calls",
         ),
         ("update billing.ingestion_file set accepted = 12, duplicate = 3", "accepted_events_are_in_the_lake"),
-        ("update billing.event_day set billed = 4", "accepted_is_billed_or_unbilled"),
+        ("delete from billing.event_day where day = '2023-11-03'", "accepted_usage_is_accounted_for"),
+        (
+            "update billing.event_day set billed = 4 where day = '2023-11-03'",
+            "accepted_is_billed_or_unbilled",
+        ),
         ("update billing.invoice set events_known_at = '2024-06-01T00:00:00Z'", "line_amount:tokens"),
     ],
 )
@@ -265,6 +277,15 @@ def test_a_digit_that_differs_is_found_and_named(booked: Settings, statement: st
     wrong = found.filter(~pl.col("ok"))
     assert check in wrong["check_name"].to_list()
     assert "1 of" in wrong.filter(check_name=check)["detail"][0]
+
+
+@pytest.mark.integration
+def test_events_received_after_usage_was_derived_are_not_missed(booked: Settings) -> None:
+    lake = Lake(booked.lake_url)
+    late = _event(14, "llm", {"usage": {"tokens": 1}}, hours=24 * 90)
+    lake.append(EVENTS_TABLE, pl.DataFrame([late], schema=EVENTS_TABLE.schema))
+    assert not reconcile(booked, lake, "2023-11")["ok"].all()
+    assert reconcile(booked, lake, "2023-11", known_at=late["received_at"] - timedelta(seconds=1))["ok"].all()
 
 
 @pytest.mark.integration

@@ -133,8 +133,8 @@ def test_the_log_is_json_without_secrets(server: Server) -> None:
         b"GET /v1/%0d%0aSet-Cookie:evil=1 HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET /v1/customers/%ff%fe/usage HTTP/1.1\r\nHost: x\r\n\r\n",
         b"POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n",
-        b"POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
-        b"0\r\n\r\nGET /x HTTP/1.1\r\n\r\n",
+        (b"POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"0\r\n\r\nGET /x HTTP/1.1\r\n\r\n"),
         b"GET /v1/invoices HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\xfe\r\n\r\n",
     ],
 )  # fmt: skip

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from valueverse.platform import postgres_server, processes, valkey_server, warehouse
+from valueverse.platform import postgres_server, processes, supervisor, valkey_server, warehouse
 from valueverse.platform.settings import Settings
 
 if TYPE_CHECKING:
@@ -81,11 +81,15 @@ def _flush(redis_url: str) -> None:
         client.flushdb()
 
 
+def private_folder() -> Path:
+    """A folder for servers of a test's own, in reach of the clean-up after a killed run."""
+    return Path(tempfile.mkdtemp(dir=os.environ[VARIABLE]))
+
+
 def _remove(folder: Path) -> None:
-    settings = Settings(home=folder / "home", postgres_port=0)
-    with suppress(Exception):
-        valkey_server.stop(settings)
-    with suppress(Exception):
-        postgres_server.stop(settings)
-    shutil.rmtree(settings.sockets, ignore_errors=True)
+    for home in [folder / "home", *folder.glob("*/home")]:
+        settings = Settings(home=home, postgres_port=0)
+        with suppress(Exception):
+            list(supervisor.down(settings))
+        shutil.rmtree(settings.sockets, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)

@@ -122,11 +122,8 @@ def _check_ties(charges: list[tuple[int, When]], meter: str, path: str) -> None:
             if len(left_keys) == len(right_keys):
                 for first, second, event in _meeting(left, right, left_keys & right_keys):
                     if not _taken_by_more(event, by_keys, len(left_keys)):
-                        shown = event or "any event"
-                        raise _refuse(
-                            f"it ties with {path}[{first}] on meter {meter!r} for {shown}; add a key to 'when'",
-                            f"{path}[{second}]",
-                        )
+                        tied = f"it ties with {path}[{first}] on meter {meter!r} for {event or 'any event'}"
+                        raise _refuse(f"{tied}; add a key to 'when'", f"{path}[{second}]")
 
 
 def _meeting(
@@ -155,7 +152,8 @@ def _taken_by_more(
 
 def _check_coupons(catalog: Catalog) -> None:
     plans = {plan.key for plan in catalog.plans}
-    lines = {part.key for plan in catalog.plans for part in (*plan.fees, *plan.charges)}
+    fees = {fee.key for plan in catalog.plans for fee in plan.fees}
+    lines = fees | {charge.key for plan in catalog.plans for charge in plan.charges}
     for index, coupon in enumerate(catalog.coupons):
         path = f"coupons[{index}]"
         if (coupon.percent is None) == (coupon.amount is None):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from valueverse.catalog.base import Key, StrictModel, Text, Whole, problem
 from valueverse.errors import RefusalError
 from valueverse.formula import parse_condition, parse_path, parse_value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Aggregation = Literal["count", "sum", "min", "max", "avg", "latest", "unique_count", "weighted_sum"]
 KEEPS_LEVEL = frozenset({"sum", "latest", "unique_count", "weighted_sum"})
@@ -48,7 +50,10 @@ class QuantityRounding(StrictModel):
 
 
 class MeterRule(StrictModel):
-    """How events become a quantity; all that ``valueverse meter`` needs."""
+    """How events become a quantity; all that ``valueverse meter`` needs.
+
+    ``operation`` is read by unique_count alone, and ``value`` by all but count.
+    """
 
     aggregation: Aggregation
     value: Text | None = None
@@ -60,14 +65,10 @@ class MeterRule(StrictModel):
 
     @model_validator(mode="after")
     def _fits_its_aggregation(self) -> Self:
-        if self.aggregation == "count" and self.value is not None:
-            raise problem("count counts events: remove 'value', or use 'where' to say which events count")
         if self.aggregation != "count" and self.value is None:
             raise problem(f"{self.aggregation} needs 'value': the path into data to what it aggregates")
         if self.value is not None:
             _judged(parse_path if self.aggregation == "unique_count" else parse_value, self.value, "value")
-        if self.operation is not None and self.aggregation != "unique_count":
-            raise problem(f"'operation' (add or remove) belongs to unique_count, not to {self.aggregation}")
         if self.carry_over and self.aggregation not in KEEPS_LEVEL:
             allowed = ", ".join(sorted(KEEPS_LEVEL))
             raise problem(f"{self.aggregation} has no level to carry over; carry_over is for {allowed}")

@@ -24,6 +24,7 @@ from valueverse.catalog.base import (
     problem,
     refusal_of,
 )
+from valueverse.errors import RefusalError
 from valueverse.formula import compile_amount
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Standard(_PriceModel):
 
 
 class Tier(StrictModel):
-    """Units above the tier before and up to ``up_to``, inclusive; ``flat`` is due when the tier is entered."""
+    """Units above the tier before, up to ``up_to`` inclusive; ``flat`` is due when the tier is entered."""
 
     up_to: PositiveQuantity | None
     unit: Price = Field(default=0, validate_default=True)
@@ -184,7 +185,7 @@ class Matrix(_PriceModel):
             odd = sorted(set(cell.values) ^ set(self.dimensions))
             if odd:
                 raise problem(
-                    f"cell {index} must name exactly the dimensions {list(self.dimensions)}; look at {odd[0]!r}"
+                    f"cell {index} must name just the dimensions {list(self.dimensions)}; look at {odd[0]!r}"
                 )
             place = tuple(cell.values[name] for name in self.dimensions)
             if place in seen:
@@ -245,7 +246,10 @@ class FormulaPrice(_PriceModel):
 
     @model_validator(mode="after")
     def _compiles(self) -> Self:
-        compile_amount(self.amount, ["quantity"])
+        try:
+            compile_amount(self.amount, ["quantity"])
+        except RefusalError as refusal:
+            raise problem(refusal.message, "amount") from refusal
         return self
 
 
@@ -290,7 +294,8 @@ class BucketTerms(StrictModel):
 
 
 class TimeOfDay(BucketTerms):
-    """Other terms for buckets that start in [from, to), local time; ``to`` before ``from`` runs over midnight.
+    """Other terms for buckets that start in [from, to), local time; ``to`` before ``from`` runs over
+    midnight.
 
     A term that is not given is the price's own.
     """

@@ -162,15 +162,14 @@ def _event(number: int, index: int, event: Any, zone: str) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise RefusalError("bad_events", "data must be an object", f"{path}.data")
     name = event.get("id", f"{index:09d}")
-    if not isinstance(name, str):
+    if isinstance(name, bool) or not isinstance(name, str | Decimal):
         raise RefusalError("bad_events", "an event's id is text", f"{path}.id")
     time = read_instant(event.get("time"), zone, f"{path}.time")
     received = (
         read_instant(event["received_at"], zone, f"{path}.received_at") if "received_at" in event else time
     )
-    return {
-        "tenant": str(number), "time": time, "received_at": received, "id": name, "data": _json(data, f"{path}.data"),
-    }  # fmt: skip
+    text = _json(data, f"{path}.data")
+    return {"tenant": str(number), "time": time, "received_at": received, "id": str(name), "data": text}
 
 
 def _json(data: dict[str, Any], path: str) -> str:
@@ -187,8 +186,9 @@ def _json(data: dict[str, Any], path: str) -> str:
 
 
 def _openings(number: int, value: Any, rule: MeterRule) -> list[dict[str, Any]]:
-    from valueverse.catalog.base import QUANTITY_LIMIT, dimension_text
+    from valueverse.catalog.base import dimension_text
     from valueverse.catalog.meters import KEEPS_LEVEL
+    from valueverse.formula.numbers import QUANTITY_LIMIT
 
     if value is None or value == []:
         return []

@@ -1,9 +1,16 @@
-"""Calculators: one JSON object per line in, one per line out, a bad line answered without stopping (contracts.md, 5)."""
+"""Calculators: one JSON object per line in, one per line out, a bad line answered without stopping.
+
+The formats stand in contracts.md, section 5. Input is read as bytes: a line that is no UTF-8, nests without
+end or never ends is one bad line, not the end of the run.
+"""
 
 from __future__ import annotations
 
 import json
+import re
+import select
 import sys
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from decimal import Decimal
 from typing import IO, TYPE_CHECKING, Any
@@ -11,14 +18,18 @@ from typing import IO, TYPE_CHECKING, Any
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 Document = dict[str, Any]
-Handler = Callable[[list[Document]], Iterable["Document | RefusalError"]] if TYPE_CHECKING else Any
+Handler = Callable[[list[Document]], Iterable[Document | RefusalError]]
 
 BATCH = 2_000
 """Lines handed to the engine at once: large enough to vectorise, small enough to answer a pipe promptly."""
+LONGEST_LINE = 64 * 1024 * 1024
+DEEPEST = 64
+_CHUNK = 256 * 1024
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]')
 
 
 def significant_digits(text: str) -> int:
@@ -27,16 +38,14 @@ def significant_digits(text: str) -> int:
     return len(mantissa.lstrip("0"))
 
 
-class _InexactNumberError(ValueError):
+class _Long(Decimal):
     """A JSON number longer than a double carries."""
 
 
-def _number(text: str) -> Decimal:
-    # A JSON number is exact up to 15 significant digits (contracts.md); longer ones must be strings, because
-    # whoever wrote them may already have passed them through a binary float.
-    if significant_digits(text) > 15:
-        raise _InexactNumberError(text)
-    return Decimal(text)
+class _Written(str):
+    """A JSON number's own text."""
+
+    __slots__ = ()
 
 
 def _no_constant(text: str) -> Decimal:
@@ -44,44 +53,128 @@ def _no_constant(text: str) -> Decimal:
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> Document:
-    found: Document = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"the key {key!r} stands twice in one object")
-        found[key] = value
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice[:60]!r} stands twice in one object")
     return found
 
 
-def read_document(line: str) -> Document:
+def _too_deep(line: bytes) -> bool:
+    if line.count(b"[") + line.count(b"{") <= DEEPEST:
+        return False
+    depth = 0
+    for match in _BRACKETS.finditer(line):
+        token = match.group()
+        depth += 1 if token in b"[{" else -1 if token in b"]}" else 0
+        if depth > DEEPEST:
+            return True
+    return False
+
+
+def _text(line: str | bytes) -> str:
+    raw = line.encode("utf-8", "surrogatepass") if isinstance(line, str) else line
+    if len(raw) > LONGEST_LINE:
+        raise RefusalError("malformed", f"a line may hold at most {LONGEST_LINE // 1024**2} MiB")
+    if _too_deep(raw):
+        raise RefusalError("malformed", f"objects and lists may nest at most {DEEPEST} deep")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise RefusalError("malformed", f"byte {error.start + 1} of the line is not UTF-8") from error
+
+
+def read_document(line: str | bytes) -> Document:
     """Parse one line; every number becomes a Decimal read from its text.
 
     Raises:
-        RefusalError: ``malformed`` (not one JSON object) or ``inexact_number`` (over 15 significant digits).
+        RefusalError: ``malformed`` (not one JSON object) or ``inexact_number`` (over 15 significant digits,
+            because whoever wrote them may already have passed them through a binary float; an ``id`` may).
     """
+    long: list[_Long] = []
+
+    def number(text: str) -> Decimal:
+        if significant_digits(text) <= 15:
+            return Decimal(text)
+        long.append(_Long(text))
+        return long[-1]
+
     try:
         document = json.loads(
-            line, parse_float=_number, parse_int=_number, parse_constant=_no_constant, object_pairs_hook=_unique_keys
+            _text(line),
+            parse_float=number,
+            parse_int=number,
+            parse_constant=_no_constant,
+            object_pairs_hook=_unique_keys,
         )
-    except _InexactNumberError as error:
-        raise RefusalError(
-            "inexact_number", f"{error} has more than 15 significant digits: write it as a string"
-        ) from error
-    except (ValueError, RecursionError) as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:
         raise RefusalError("malformed", f"not a JSON object: {error}") from error
     if not isinstance(document, dict):
         raise RefusalError("malformed", "each line must hold one JSON object")
+    if long:
+        _refuse_long(document)
     return document
 
 
-def _identity(line: str) -> Any:  # noqa: ANN401 - an id is whatever JSON value the user wrote
+def _refuse_long(document: Document) -> None:
+    for path, value in _leaves({name: value for name, value in document.items() if name != "id"}, ""):
+        if isinstance(value, _Long):
+            raise RefusalError(
+                "inexact_number",
+                f"{str(value)[:60]} has more than 15 significant digits: write it as a string",
+                path,
+            )
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _leaves(item, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            yield from _leaves(item, f"{path}[{place}]")
+    else:
+        yield path, value
+
+
+def _identity(line: bytes) -> str:
+    """The JSON text of the line's ``id``, its numbers as they are written; ``null`` when there is none."""
     try:
-        document = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return document.get("id") if isinstance(document, dict) else None
+        document = json.loads(
+            _text(line), parse_float=_Written, parse_int=_Written, parse_constant=lambda _: None
+        )
+    except (ValueError, RecursionError, RefusalError):
+        return "null"
+    return _as_written(document.get("id")) if isinstance(document, dict) else "null"
 
 
-def _answers(lines: list[str], handler: Handler) -> Iterator[Document]:
+def _as_written(value: Any) -> str:
+    if isinstance(value, _Written):
+        return str(value)
+    if isinstance(value, list):
+        return f"[{','.join(_as_written(item) for item in value)}]"
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{_json(name)}:{_as_written(item)}" for name, item in value.items()) + "}"
+    return _json(value)
+
+
+def _json(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    # A lone surrogate (JSON can write one) has no UTF-8: it goes out the way it came in.
+    return text if text.isascii() or _encodes(text) else json.dumps(value, separators=(",", ":"))
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _answers(lines: list[bytes], handler: Handler) -> Iterator[tuple[str, bool]]:
+    """The answer to each line as JSON text, and whether it failed."""
     parsed: list[Document | RefusalError] = []
     for line in lines:
         try:
@@ -92,41 +185,68 @@ def _answers(lines: list[str], handler: Handler) -> Iterator[Document]:
     results = iter(handler(good)) if good else iter(())
     for line, document in zip(lines, parsed, strict=True):
         answer = next(results) if isinstance(document, dict) else document
+        failed = isinstance(answer, RefusalError)
         body = {"error": answer.as_json()} if isinstance(answer, RefusalError) else answer
-        yield {"id": _identity(line), **{key: value for key, value in body.items() if key != "id"}}
+        rest = _json({key: value for key, value in body.items() if key != "id"})
+        yield f'{{"id":{_identity(line)}{"," if rest != "{}" else ""}{rest[1:]}', failed
 
 
-def _batches(stream: Iterable[str], live: bool) -> Iterator[list[str]]:
-    batch: list[str] = []
-    for line in stream:
-        if line.strip():
-            batch.append(line)
-        if batch and (live or len(batch) >= BATCH):
+def _more_waits(stream: IO[bytes]) -> bool:
+    """Whether reading on would not block: then a batch may grow, else it is answered at once."""
+    try:
+        return bool(select.select([stream], [], [], 0)[0])
+    except (OSError, ValueError):  # not a descriptor: a buffer in memory never blocks
+        return True
+
+
+def _batches(stream: IO[bytes]) -> Iterator[list[bytes]]:
+    batch: list[bytes] = []
+    pending = bytearray()
+    read = getattr(stream, "read1", stream.read)
+    while chunk := read(_CHUNK):
+        head, newline, rest = chunk.rpartition(b"\n")
+        if newline:
+            pending += head
+            batch += [line for line in bytes(pending).split(b"\n") if line.strip()]
+            pending = bytearray(rest)
+        elif len(pending) <= LONGEST_LINE:  # of a longer line the rest is not kept
+            pending += rest
+        while len(batch) >= BATCH:
+            yield batch[:BATCH]
+            del batch[:BATCH]
+        if batch and not _more_waits(stream):
             yield batch
             batch = []
+    if pending.strip():
+        batch.append(bytes(pending))
     if batch:
         yield batch
 
 
 def run_calculator(handler: Handler, file: Path | None, out: IO[str] | None = None) -> int:
-    """Answer every line of ``file`` (or of standard input) and return the exit code: 0, or 1 if any line failed.
+    """Answer every line of ``file`` (or of standard input) and return the exit code: 0, or 1 if any failed.
 
     ``handler`` takes a batch of documents and gives, in order, one answer or one RefusalError for each.
+
+    Raises:
+        RefusalError: ``unreadable_file``.
     """
-    out = out or sys.stdout
+    if out is None:
+        out = sys.stdout
+        if hasattr(out, "reconfigure"):
+            out.reconfigure(encoding="utf-8")  # JSON is UTF-8 whatever the locale says
     failed = False
     with ExitStack() as stack:
         if file is None:
-            stream: Iterable[str] = sys.stdin
+            stream: IO[bytes] = sys.stdin.buffer
         else:
             try:
-                stream = stack.enter_context(file.open(encoding="utf-8"))
+                stream = stack.enter_context(file.open("rb"))
             except OSError as error:
                 raise RefusalError("unreadable_file", f"{file}: {error.strerror}", "--file") from error
-        live = file is None and sys.stdin.isatty()
-        for batch in _batches(stream, live):
-            for answer in _answers(batch, handler):
-                failed |= "error" in answer
-                out.write(json.dumps(answer, ensure_ascii=False, separators=(",", ":")) + "\n")
+        for batch in _batches(stream):
+            for text, bad in _answers(batch, handler):
+                failed |= bad
+                out.write(text + "\n")
             out.flush()
     return int(failed)

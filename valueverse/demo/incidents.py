@@ -45,10 +45,23 @@ def incidents(prompt: list[Event], customer: str) -> list[Event | str]:
     sample, amended, voided = prompt[0], prompt[20], prompt[21]
     odd: list[Event | str] = [
         {**sample, "id": "odd-unknown-customer", "subject": "a-customer-yet-to-come"},
-        {**sample, "id": "odd-unknown-meter", "type": "fax.sent", "subject": customer},
+        {
+            **sample,
+            "id": "odd-unknown-meter",
+            "type": "fax.sent",
+            "time": "2024-03-20T12:00:00Z",
+            "subject": customer,
+        },
         {**sample, "id": "odd-before-start", "time": "2024-01-05T12:00:00Z", "subject": customer},
         {**sample, "id": "odd-after-end", "time": "2024-05-20T12:00:00Z", "subject": customer},
-        {**sample, "id": "odd-no-value", "data": {"region": "eu-west"}},
+        {
+            **sample,
+            "id": "odd-no-value",
+            "type": "storage.sampled",
+            "time": "2024-03-20T12:00:00Z",
+            "subject": customer,
+            "data": {"disk": "full"},
+        },
         _amendment("fix-1", amended, {**amended["data"], "megabytes": "1.500"}),
         _amendment("fix-2", voided, None),
         {**sample, "id": "fix-3", "replaces": "never-sent"},

@@ -36,7 +36,8 @@ def shown_amounts(lines: pl.DataFrame, terms: Terms) -> pl.DataFrame:
     ruled = (
         lines.join(terms.policies.select("terms", "rounding_mode", "rounding_level", "zero_invoices"), on="terms")
         .with_columns(
-            pl.col("currency").replace_strict(decimals, return_dtype=pl.Int8).alias("decimals"),
+            # An empty mapping (no lines) would leave the column text, whatever the return type says.
+            pl.col("currency").replace_strict(decimals or {"": 0}, return_dtype=pl.Int8).alias("decimals"),
         )
         .sort(*INVOICE, "rank", "service_from", "key", "dimensions")
         .with_row_index("place")

@@ -11,7 +11,7 @@ from decimal import Decimal
 import polars as pl
 
 from valueverse.catalog.history import BEGINNING
-from valueverse.metering.pieces import rows_in_pieces
+from valueverse.metering.pieces import near_pieces, rows_in_pieces
 from valueverse.metering.rollup import on_lines
 from valueverse.metering.schema import QUANTITIES, RANGE
 from valueverse.money import EXACT, round_exact
@@ -47,8 +47,7 @@ def level_quantities(
     """
     if pieces.is_empty():
         return QUANTITIES.to_frame()
-    wanted = usage.filter(pl.col("meter").is_in(pieces["meter"].unique().implode()))
-    rows = rows_in_pieces(wanted, pieces, _ROW[1:]).collect(engine="streaming")
+    rows = rows_in_pieces(near_pieces(usage, pieces), pieces, _ROW[1:]).collect(engine="streaming")
     rows = rows if lines is None else on_lines(rows, lines)
     windows = pieces.select(_WINDOW).unique("window")
     rows = pl.concat([rows, _opening_rows(openings, rows)]).join(windows, on="window")

@@ -6,10 +6,27 @@ null means from the first event on.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import polars as pl
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 KEYS = ["tenant", "customer", "subscription", "meter"]
 """What ties usage to a window; a null subscription ties to pieces for usage that names none."""
+
+
+def near_pieces(usage: pl.LazyFrame, pieces: pl.DataFrame) -> pl.LazyFrame:
+    """Usage of the pieces' meters and dates: filters by which a scan of the partitioned table skips files."""
+    # Never null: a frame without pieces is not asked.
+    until: datetime = pieces["until"].max()  # type: ignore[assignment]
+    meters = pieces["meter"].unique()
+    near = usage.filter(pl.col("meter").is_in(meters.implode()), pl.col("event_date") <= until.date())
+    if pieces["since"].null_count():
+        return near
+    since: datetime = pieces["since"].min()  # type: ignore[assignment]
+    return near.filter(pl.col("event_date") >= since.date(), pl.col("time") >= pl.lit(since))
 
 
 def rows_in_pieces(usage: pl.LazyFrame, pieces: pl.DataFrame, columns: list[str]) -> pl.LazyFrame:

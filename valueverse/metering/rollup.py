@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from valueverse.metering.pieces import KEYS, rows_in_pieces
+from valueverse.metering.pieces import KEYS, near_pieces, rows_in_pieces
 from valueverse.metering.schema import QUANTITIES, RANGE
 from valueverse.money import EXACT
 
@@ -28,11 +28,7 @@ def rollup_quantities(usage: pl.LazyFrame, pieces: pl.DataFrame, lines: pl.DataF
     if pieces.is_empty():
         return QUANTITIES.to_frame()
     edges = pl.concat([pieces["since"], pieces["until"]]).unique().sort()
-    wanted = usage.filter(
-        pl.col("meter").is_in(pieces["meter"].unique().implode()),
-        pl.col("event_date") >= pl.lit(edges.min()).dt.date(),
-        pl.col("time") >= pl.lit(edges.min()),
-    )
+    wanted = near_pieces(usage, pieces)
     if len(edges) <= MOST_EDGES:
         found = _grouped_between_edges(wanted, pieces, edges)
     else:

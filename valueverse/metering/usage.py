@@ -57,7 +57,7 @@ class Takers:
             for event_type, meters in by_type.items():
                 number = numbers.setdefault(tuple(meters), len(numbers))
                 rows.append({"catalog_hash": key, "event_type": event_type, "taker": number})
-        schema = {"catalog_hash": pl.String, "event_type": pl.String, "taker": pl.UInt32()}
+        schema = {"catalog_hash": pl.String(), "event_type": pl.String(), "taker": pl.UInt32()}
         return cls(list(numbers), _stretches(history.versions, pl.DataFrame(rows, schema=schema)))
 
 
@@ -178,12 +178,12 @@ def _rows_of(read: pl.DataFrame, index: int, key: str) -> pl.DataFrame:
 
 def paths_of(rule: MeterRule) -> list[tuple[str, ...]]:
     """Every path into ``data`` that a meter reads."""
-    fixed = [*rule.dimensions, *([rule.operation] if rule.operation else [])]
-    paths = [parse_path(path) for path in fixed] + (paths_in(rule.where) if rule.where else [])
-    if rule.value is None:
+    paths = [parse_path(path) for path in rule.dimensions] + (paths_in(rule.where) if rule.where else [])
+    if rule.aggregation == "count":
         return paths
-    counts_texts = rule.aggregation == "unique_count"
-    return paths + ([parse_path(rule.value)] if counts_texts else paths_in(rule.value))
+    if rule.aggregation != "unique_count":
+        return paths + paths_in(str(rule.value))
+    return paths + [parse_path(path) for path in (rule.value, rule.operation) if path is not None]
 
 
 def reading(rule: MeterRule) -> Mapping[str, pl.Expr]:

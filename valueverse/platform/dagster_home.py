@@ -73,7 +73,7 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def end_stray_code_servers(settings: Settings) -> None:
-    """Kill what a killed daemon left behind: its code servers and the runs they carry would write beside new ones.
+    """Kill what a killed daemon left behind: its code servers, whose runs would write beside new ones.
 
     Told by their command line and ``DAGSTER_HOME``; those of a living server of ours (the web server's) stay.
     """
@@ -82,13 +82,11 @@ def end_stray_code_servers(settings: Settings) -> None:
     known = {record.pid for record in processes.records(settings.run) if processes.alive(record)}
     for process in psutil.process_iter(["pid", "cmdline"]):
         with suppress(psutil.Error):
-            words = process.info["cmdline"] or []
-            ours = (
-                process.environ().get("DAGSTER_HOME") == str(settings.dagster_home)
-                if "grpc" in words
-                else False
-            )
-            if not ours or known & {parent.pid for parent in process.parents()}:
+            if "grpc" not in (process.info["cmdline"] or []):
+                continue
+            if process.environ().get("DAGSTER_HOME") != str(settings.dagster_home):
+                continue
+            if known & {parent.pid for parent in process.parents()}:
                 continue
             for one in [process, *process.children(recursive=True)]:
                 with suppress(psutil.NoSuchProcess):
@@ -98,9 +96,8 @@ def end_stray_code_servers(settings: Settings) -> None:
 def end_orphaned_runs() -> list[str]:
     """Fail the runs that a code server of ours had started and that died with it; return their ids.
 
-    Called when the daemon, which launches them, does not run, with ``environment`` in place. Without it such a
-    run would keep its place in the queue and its pool for ever. A run that another command carries itself has no
-    code server's mark.
+    Called when the daemon, which launches them, does not run, with ``environment`` in place. Such a run would
+    hold its place in the queue and its pool for ever. One that another command carries has no such mark.
     """
     import dagster as dg
 

@@ -115,6 +115,14 @@ class Lake:
         else:
             self._write(table, frame, "overwrite", predicate, None, None)
 
+    def replace_where(self, table: LakeTable, frame: pl.DataFrame, column: str, values: Collection[str]) -> None:
+        """Replace the rows whose ``column`` has one of ``values`` by ``frame``, in one commit. Idempotent."""
+        listed = ", ".join("'" + value.replace("'", "''") + "'" for value in sorted(set(values)))
+        if self.version(table) < 0:
+            self._write(table, frame, "append", None, None, None)
+        elif listed:
+            self._write(table, frame, "overwrite", f"{column} in ({listed})", None, None)
+
     def _write(
         self,
         table: LakeTable,

@@ -47,7 +47,7 @@ class SigningKey:
 
 
 class KeyRing:
-    """The keys of ``folder``, read again now and then; makes the first, and a new one when the newest is old."""
+    """The keys of ``folder``, read again now and then; makes the first, and another once it is old."""
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
         self._folder = folder

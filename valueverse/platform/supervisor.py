@@ -122,6 +122,8 @@ def down(settings: Settings, only: Collection[str] = NAMES) -> Iterator[str]:
                 processes.forget(settings.run, name)
         if ran:
             yield name
+    with suppress(OSError):  # it stays while a socket is in it
+        settings.sockets.rmdir()
 
 
 def status(settings: Settings) -> list[Status]:

@@ -1,1 +1,1 @@
-"""Quantity + price -> amount: one module per family of price models, all lines at once (billing.md, Prices)."""
+"""Quantity + price -> amount: one module per family of price models, all lines at once."""

@@ -25,41 +25,42 @@ from valueverse.money import EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from decimal import Decimal
 
     from valueverse.catalog.prices import ChargePricing
 
 CHARGES = pl.Schema(
     {
-        "charge": pl.UInt32,
-        "model": pl.String,
+        "charge": pl.UInt32(),
+        "model": pl.String(),
         "divide_by": EXACT,
         "multiply_by": EXACT,
-        "convert_round": pl.String,
+        "convert_round": pl.String(),
         "included": EXACT,
         "discount_percent": EXACT,
         "minimum": EXACT,
         "maximum": EXACT,
-        "rounding_mode": pl.String,
-        "rounding_level": pl.String,
+        "rounding_mode": pl.String(),
+        "rounding_level": pl.String(),
         "unit": EXACT,
         "size": EXACT,
         "package_amount": EXACT,
         "free": EXACT,
-        "package_round": pl.String,
+        "package_round": pl.String(),
         "rate": EXACT,
         "fixed": EXACT,
-        "free_events": pl.Int64,
+        "free_events": pl.Int64(),
         "free_amount": EXACT,
         "min_per_event": EXACT,
         "max_per_event": EXACT,
-        "per_event": pl.Boolean,
-        "bill_flat_at_zero": pl.Boolean,
+        "per_event": pl.Boolean(),
+        "bill_flat_at_zero": pl.Boolean(),
     }
 )
 TIERS = pl.Schema(
     {
-        "charge": pl.UInt32,
-        "tier": pl.Int32,
+        "charge": pl.UInt32(),
+        "tier": pl.Int32(),
         "lower": EXACT,
         "upper": EXACT,
         "unit": EXACT,
@@ -69,9 +70,9 @@ TIERS = pl.Schema(
     }
 )
 """Units in (lower, upper]; upper null = open. ``unit`` is per ``per`` units where that is given."""
-CELLS = pl.Schema({"charge": pl.UInt32, "dimensions": pl.String, "unit": EXACT})
-LIMITS = pl.Schema({"charge": pl.UInt32, "tier": pl.Int32, "meter": pl.String, "limit": EXACT})
-STEPS = pl.Schema({"charge": pl.UInt32, "tier": pl.Int32, "amount": EXACT})
+CELLS = pl.Schema({"charge": pl.UInt32(), "dimensions": pl.String(), "unit": EXACT})
+LIMITS = pl.Schema({"charge": pl.UInt32(), "tier": pl.Int32(), "meter": pl.String(), "limit": EXACT})
+STEPS = pl.Schema({"charge": pl.UInt32(), "tier": pl.Int32(), "amount": EXACT})
 
 
 @dataclass(frozen=True)
@@ -101,15 +102,25 @@ class ChargeBook:
 
     @classmethod
     def build(cls, pricings: Sequence[tuple[ChargePricing, str, str]]) -> ChargeBook:
-        """Lay out pricings, each with its rounding mode and level; a charge's number is its place in the sequence."""
-        rows: dict[str, list[dict[str, Any]]] = {"charges": [], "tiers": [], "cells": [], "limits": [], "steps": []}
+        """Lay out pricings, each with its rounding mode and level; a charge's number is its place in the
+        sequence.
+        """
+        rows: dict[str, list[dict[str, Any]]] = {
+            "charges": [],
+            "tiers": [],
+            "cells": [],
+            "limits": [],
+            "steps": [],
+        }
         formulas: dict[int, str] = {}
         paths: dict[int, str] = {}
         axes: dict[int, tuple[str, ...]] = {}
         buckets: dict[int, Bucketed] = {}
         for number, (pricing, mode, level) in enumerate(pricings):
             price = pricing.price
-            rows["charges"].append(_charge_row(number, pricing) | {"rounding_mode": mode, "rounding_level": level})
+            rows["charges"].append(
+                _charge_row(number, pricing) | {"rounding_mode": mode, "rounding_level": level}
+            )
             rows["tiers"] += _tier_rows(number, price)
             if isinstance(price, Matrix):
                 axes[number] = price.dimensions
@@ -119,7 +130,8 @@ class ChargeBook:
                 ]
             elif isinstance(price, Capacity):
                 rows["steps"] += [
-                    {"charge": number, "tier": place, "amount": tier.amount} for place, tier in enumerate(price.tiers)
+                    {"charge": number, "tier": place, "amount": tier.amount}
+                    for place, tier in enumerate(price.tiers)
                 ]
                 rows["limits"] += [
                     {"charge": number, "tier": place, "meter": meter, "limit": limit}
@@ -184,8 +196,8 @@ def _charge_row(number: int, pricing: ChargePricing) -> dict[str, Any]:
             row |= {
                 name: getattr(price, name)
                 for name in (
-                    "rate", "fixed", "free_events", "free_amount", "min_per_event", "max_per_event", "per_event",
-                )
+                    "rate", "fixed", "free_events", "free_amount", "min_per_event", "max_per_event",
+                "per_event", )
             }  # fmt: skip
         case Dynamic():
             row["unit"] = price.multiplier
@@ -198,13 +210,24 @@ def _charge_row(number: int, pricing: ChargePricing) -> dict[str, Any]:
 
 def _tier_rows(number: int, price: object) -> list[dict[str, Any]]:
     if isinstance(price, GraduatedPercentage):
-        priced = [(tier.up_to, tier.rate / 100, tier.flat, None, None) for tier in price.tiers]
+        priced: list[tuple[Decimal | None, Decimal, Decimal, Decimal | None, Decimal | None]] = [
+            (tier.up_to, tier.rate / 100, tier.flat, None, None) for tier in price.tiers
+        ]
     elif isinstance(price, Graduated | Volume):
         priced = [(tier.up_to, tier.unit, tier.flat, tier.per, tier.cap) for tier in price.tiers]
     else:
         return []
     lowers = [0, *(upper for upper, *_ in priced[:-1])]
     return [
-        {"charge": number, "tier": place, "lower": lower, "upper": upper, "unit": unit, "flat": flat, "per": per, "cap": cap}
+        {
+            "charge": number,
+            "tier": place,
+            "lower": lower,
+            "upper": upper,
+            "unit": unit,
+            "flat": flat,
+            "per": per,
+            "cap": cap,
+        }
         for place, (lower, (upper, unit, flat, per, cap)) in enumerate(zip(lowers, priced, strict=True))
     ]

@@ -1,7 +1,8 @@
 """``bucketed``: each hour or day priced by itself, then summed, with windowed commitments.
 
-A bucket with commitment C and amount a: a >= C -> C + (a - C) x overage_factor, else true_up ? C : a (billing.md, Prices).
-Buckets whose local start lies in a ``time_of_day`` window take that window's terms, the first that matches.
+A bucket with commitment C and amount a: a >= C -> C + (a - C) x overage_factor, else true_up ? C : a
+(billing.md, Prices). Buckets whose local start lies in a ``time_of_day`` window take the terms of the first
+such window; a term it does not name is the price's own.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ def bucketed(
 ) -> pl.DataFrame:
     """Amount of every line: the sum over its buckets (line, quantity, minute) in time order.
 
-    ``price`` turns inner lines (line, charge, quantity) and their book into line, amount. A line without buckets is one
-    bucket of its whole quantity.
+    ``price`` turns inner lines (line, charge, quantity) and their book into line, amount. A line without
+    buckets is one bucket of its whole quantity.
     """
     own = buckets.join(rows.select("line"), on="line", how="semi")
     alone = rows.join(own, on="line", how="anti").select(
@@ -54,7 +55,9 @@ def bucketed(
     priced = numbered.join(price(lines, inner).rename({"line": "bucket"}), on="bucket", how="left")
     amount, least, factor = pl.col("amount"), pl.col("commitment"), pl.col("overage_factor")
     extra = amount - least
-    over = least + pl.when(extra.abs() < _MOST_PER_BUCKET / pl.max_horizontal(factor, ONE)).then(extra) * factor
+    over = (
+        least + pl.when(extra.abs() < _MOST_PER_BUCKET / pl.max_horizontal(factor, ONE)).then(extra) * factor
+    )
     due = (
         pl.when(amount.is_null() | least.is_null())
         .then(amount)
@@ -100,7 +103,9 @@ def _windows(document: Bucketed) -> list[tuple[pl.Expr, UnitPrice, Decimal | Non
         start, end = _minute(window.from_), _minute(window.to)
         minute = pl.col("minute")
         inside = (
-            minute.is_between(start, end, closed="left") if start < end else (minute >= start) | (minute < end)
+            minute.is_between(start, end, closed="left")
+            if start < end
+            else (minute >= start) | (minute < end)
         )
         found.append(
             (
@@ -113,7 +118,10 @@ def _windows(document: Bucketed) -> list[tuple[pl.Expr, UnitPrice, Decimal | Non
             )
         )
     everywhere = pl.lit(value=True)
-    return [*found, (everywhere, document.price, document.commitment, document.overage_factor, document.true_up)]
+    return [
+        *found,
+        (everywhere, document.price, document.commitment, document.overage_factor, document.true_up),
+    ]
 
 
 def _minute(text: str) -> int:

@@ -1,4 +1,6 @@
-"""``capacity``: one amount for the lowest tier all of whose limits hold (inclusive); a meter without usage counts 0."""
+"""``capacity``: one amount for the lowest tier all of whose limits hold (inclusive); a meter without usage
+counts 0.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""The chain of a charge around its price: convert -> round -> minus included; then discount -> maximum -> minimum -> round.
+"""The chain of a charge around its price: convert -> round -> minus included; then discount -> maximum ->
+minimum -> round.
 
-Every product and quotient is guarded: what would leave the exact range becomes null, and a line with a null is reported
-as ``out_of_range``. An overflow would raise for the whole frame, and one tenant's number must never stop the others.
+Every product and quotient is guarded: what would leave the exact range becomes null, and a line with a null
+is reported as ``out_of_range``. An overflow would raise for the whole frame, and one tenant's number must
+never stop the others.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ _HUNDRED = pl.lit(100).cast(EXACT)
 
 
 def converted(quantity: pl.Expr) -> pl.Expr:
-    """Metered units in priced units: divided or multiplied, then rounded to whole units where the charge says so."""
+    """Metered units in priced units: divided or multiplied, then rounded to whole units where the charge says
+    so.
+    """
     factor, divisor = pl.col("multiply_by"), pl.col("divide_by")
     fits = (
         (quantity.abs() < QUANTITY_LIMIT)
@@ -32,7 +36,11 @@ def converted(quantity: pl.Expr) -> pl.Expr:
     )
     safe = pl.when(fits).then(quantity)
     scaled = (
-        pl.when(divisor.is_not_null()).then(safe / divisor).when(factor.is_not_null()).then(safe * factor).otherwise(safe)
+        pl.when(divisor.is_not_null())
+        .then(safe / divisor)
+        .when(factor.is_not_null())
+        .then(safe * factor)
+        .otherwise(safe)
     )
     ceiling = pl.when(divisor.is_not_null()).then(started_blocks(safe, divisor)).otherwise(scaled.ceil())
     how = pl.col("convert_round")
@@ -60,11 +68,21 @@ def after_included(parts: pl.DataFrame) -> pl.DataFrame:
 
 
 def adjusted(amount: pl.Expr) -> pl.Expr:
-    """Discount, then maximum, then minimum (left out while more of the period follows), both scaled to the days used."""
+    """Discount, then maximum, then minimum (left out while more of the period follows), both scaled to the
+    days used.
+    """
     partial = pl.col("full_days").is_not_null()
     scale = pl.col("used_days").cast(EXACT)
-    highest = pl.when(partial).then(pl.col("maximum") * scale / pl.col("full_days").cast(EXACT)).otherwise("maximum")
-    lowest = pl.when(partial).then(pl.col("minimum") * scale / pl.col("full_days").cast(EXACT)).otherwise("minimum")
+    highest = (
+        pl.when(partial)
+        .then(pl.col("maximum") * scale / pl.col("full_days").cast(EXACT))
+        .otherwise("maximum")
+    )
+    lowest = (
+        pl.when(partial)
+        .then(pl.col("minimum") * scale / pl.col("full_days").cast(EXACT))
+        .otherwise("minimum")
+    )
     safe = pl.when(amount.abs() < AMOUNT_LIMIT).then(amount)
     discounted = safe - portion(safe, pl.col("discount_percent"), _HUNDRED)
     capped = pl.when(discounted > highest).then(highest).otherwise(discounted)

@@ -1,7 +1,8 @@
 """``rate()``: priced lines from quantities, for all tenants and subscriptions at once.
 
-One chain for every model (billing.md): convert -> round -> minus included -> price -> discount -> maximum -> minimum ->
-round. With something billed before, the line is the difference: A(before + now) - booked, of either sign.
+One chain for every model (billing.md): convert -> round -> minus included -> price -> discount -> maximum ->
+minimum -> round. With something billed before, the line is the difference: A(before + now) - booked, of
+either sign.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 TIERS = pl.Schema(
     {
-        "line": pl.UInt32,
-        "tier": pl.Int32,
+        "line": pl.UInt32(),
+        "tier": pl.Int32(),
         "from": EXACT,
         "to": EXACT,
         "quantity": EXACT,
@@ -36,10 +37,12 @@ TIERS = pl.Schema(
         "amount": EXACT,
     }
 )
-AMOUNTS = pl.Schema({"line": pl.UInt32, "amount": EXACT})
-EVENTS = pl.Schema({"line": pl.UInt32, "value": EXACT, "prorated": EXACT, "amount": EXACT, "dimensions": pl.String})
-QUANTITIES = pl.Schema({"line": pl.UInt32, "meter": pl.String, "quantity": EXACT})
-BUCKETS = pl.Schema({"line": pl.UInt32, "quantity": EXACT, "minute": pl.Int32})
+AMOUNTS = pl.Schema({"line": pl.UInt32(), "amount": EXACT})
+EVENTS = pl.Schema(
+    {"line": pl.UInt32(), "value": EXACT, "prorated": EXACT, "amount": EXACT, "dimensions": pl.String()}
+)
+QUANTITIES = pl.Schema({"line": pl.UInt32(), "meter": pl.String(), "quantity": EXACT})
+BUCKETS = pl.Schema({"line": pl.UInt32(), "quantity": EXACT, "minute": pl.Int32()})
 
 _DEFAULTS = {
     "prorated_quantity": pl.lit(None, EXACT),
@@ -57,9 +60,9 @@ class Rated:
     """Priced lines.
 
     Attributes:
-        lines: line, quantity (converted and rounded, before included), amount (precise), amount_rounded, problem
-            (null, or ``out_of_range`` / ``no_cell`` / ``no_result``: then the amounts are null and nothing may be
-            billed).
+        lines: line, quantity (converted and rounded, before included), amount (precise), amount_rounded,
+            problem (null, or ``out_of_range`` / ``no_cell`` / ``no_result``: then the amounts are null and
+            nothing may be billed).
         tiers: the walk through the tiers of every line that has some (TIERS).
     """
 
@@ -86,9 +89,10 @@ def rate(lines: pl.DataFrame, book: ChargeBook, detail: Detail | None = None) ->
     """Price every line.
 
     Args:
-        lines: line (UInt32), charge (index in the book), quantity (EXACT, raw metered units), and where they apply:
-            prorated_quantity, used_days, full_days (a partial period), final (false: no minimum yet), billed_quantity,
-            billed_amount (booked so far for this charge and period), decimals (of the currency).
+        lines: line (UInt32), charge (index in the book), quantity (EXACT, raw metered units), and where they
+            apply: prorated_quantity, used_days, full_days (a partial period), final (false: no minimum yet),
+            billed_quantity, billed_amount (booked so far for this charge and period), decimals (of the
+            currency).
         book: the charges' prices.
         detail: events, capacity quantities and buckets of the lines that need them.
     """
@@ -101,8 +105,10 @@ def rate(lines: pl.DataFrame, book: ChargeBook, detail: Detail | None = None) ->
     by_tier = tiers.group_by("line").agg(
         pl.when(pl.col("amount").null_count() == 0).then(pl.col("amount").sum()).alias("amount")
     )
-    found = pl.concat([amounts.select(AMOUNTS.names()).cast(dict(AMOUNTS)), by_tier.cast(dict(AMOUNTS))])
-    chained = open_lines.join(found, on="line", how="left").with_columns(adjusted(pl.col("amount")).alias("whole"))
+    found = pl.concat([amounts.select(AMOUNTS.names()).cast(AMOUNTS), by_tier.cast(AMOUNTS)])
+    chained = open_lines.join(found, on="line", how="left").with_columns(
+        adjusted(pl.col("amount")).alias("whole")
+    )
     shown = chained.with_columns(rounded(chained, "whole").alias("whole_rounded")).select(
         "line",
         (pl.col("converted") - converted(pl.col("billed_quantity"))).alias("quantity"),
@@ -126,12 +132,16 @@ def _problem() -> pl.Expr:
 
 
 def _units(lines: pl.DataFrame) -> pl.DataFrame:
-    """Add total (raw), converted, units (after included: they choose tiers), priced (the units to pay) and top."""
+    """Add total (raw), converted, units (after included: they choose tiers), priced (the units to pay) and
+    top.
+    """
     before = pl.col("billed_quantity")
     whole = lines.with_columns(
         (pl.col("quantity") + before).alias("total"),
         pl.coalesce(pl.col("prorated_quantity") + before, pl.col("quantity") + before).alias("to_price"),
-    ).with_columns(converted(pl.col("total")).alias("converted"), converted(pl.col("to_price")).alias("prorated"))
+    ).with_columns(
+        converted(pl.col("total")).alias("converted"), converted(pl.col("to_price")).alias("prorated")
+    )
     return whole.with_columns(
         _after_included("converted").alias("units"), _after_included("prorated").alias("priced")
     ).with_columns(pl.col("units").alias("top"))
@@ -212,17 +222,22 @@ def _unless_negative(rows: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
     """Events that take back more than there was price as no quantity (billing.md: clamped at 0)."""
     negative = rows.filter(pl.col("total") < 0).select("line")
     return found.with_columns(
-        pl.when(pl.col("line").is_in(negative["line"].implode())).then(ZERO).otherwise("amount").alias("amount")
+        pl.when(pl.col("line").is_in(negative["line"].implode()))
+        .then(ZERO)
+        .otherwise("amount")
+        .alias("amount")
     )
 
 
 def _percentage(rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     """Amounts of percentage lines; a quantity without events is one event, no quantity none."""
-    own = events.join(rows.select("line"), on="line", how="semi").select("line", "value")
-    alone = rows.join(own, on="line", how="anti").filter(pl.col("to_price") > 0)
+    own = events.join(rows.select("line"), on="line", how="semi", maintain_order="left").select(
+        "line", "value"
+    )
+    alone = rows.join(own, on="line", how="anti").filter(pl.col("priced").is_null() | (pl.col("priced") > 0))
     terms = (
-        "divide_by", "multiply_by", "convert_round", "included", "rate", "fixed", "free_events", "free_amount",
-        "min_per_event", "max_per_event",
+        "divide_by", "multiply_by", "convert_round", "included", "rate", "fixed", "free_events",
+        "free_amount", "min_per_event", "max_per_event",
     )  # fmt: skip
     every = pl.concat([own, alone.select("line", pl.col("to_price").alias("value"))])
     joined = every.join(rows.select("line", *terms), on="line", maintain_order="left")
@@ -232,21 +247,37 @@ def _percentage(rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
 
 
 def _dynamic(rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
-    carried = events.filter(pl.col("amount").is_not_null()).group_by("line").agg(pl.col("amount").sum().alias("carried"))
+    carried = (
+        events.filter(pl.col("amount").is_not_null())
+        .group_by("line")
+        .agg(pl.col("amount").sum().alias("carried"))
+    )
     joined = rows.join(carried, on="line", how="left")
     by_multiplier = pl.col("priced") * pl.col("unit")
     return joined.select(
         "line",
-        pl.when(pl.col("unit").is_not_null()).then(by_multiplier).otherwise(pl.col("carried").fill_null(0)).alias("amount"),
+        pl.when(pl.col("unit").is_not_null())
+        .then(by_multiplier)
+        .otherwise(pl.col("carried").fill_null(0))
+        .alias("amount"),
     )
 
 
 def _matrix(rows: pl.DataFrame, events: pl.DataFrame, book: ChargeBook) -> pl.DataFrame:
-    own = events.join(rows.select("line"), on="line", how="semi").select("line", "dimensions", "value")
+    own = events.join(rows.select("line"), on="line", how="semi", maintain_order="left").select(
+        "line", "dimensions", pl.coalesce("prorated", "value").alias("value")
+    )
     alone = rows.join(own, on="line", how="anti").select(
         "line", pl.lit("").alias("dimensions"), pl.col("to_price").alias("value")
     )
-    terms = ("charge", "divide_by", "multiply_by", "convert_round", "included", pl.col("unit").alias("default_unit"))
+    terms = (
+        "charge",
+        "divide_by",
+        "multiply_by",
+        "convert_round",
+        "included",
+        pl.col("unit").alias("default_unit"),
+    )
     parts = after_included(
         pl.concat([own, alone])
         .join(rows.select("line", *terms), on="line", maintain_order="left")
@@ -265,7 +296,9 @@ def _matrix(rows: pl.DataFrame, events: pl.DataFrame, book: ChargeBook) -> pl.Da
 def _formula(rows: pl.DataFrame, book: ChargeBook) -> pl.DataFrame:
     parts = [AMOUNTS.to_frame()]
     for text in sorted({book.formulas[charge] for charge in rows["charge"].unique()}):
-        mine = rows.filter(pl.col("charge").is_in([key for key, formula in book.formulas.items() if formula == text]))
+        mine = rows.filter(
+            pl.col("charge").is_in([key for key, formula in book.formulas.items() if formula == text])
+        )
         amount = compile_amount(text, {"quantity": pl.col("priced")})
         parts.append(mine.select("line", amount.cast(EXACT).alias("amount")))
     return pl.concat(parts)

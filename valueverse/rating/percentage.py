@@ -1,9 +1,10 @@
-"""``percentage``: a rate of each event's value plus a fixed amount, with free allowances and bounds per event.
+"""``percentage``: a rate of each event's value plus a fixed amount, with allowances and bounds per event.
 
-Events count in time order. An event is free while it is among the first ``free_events`` and the running total including it
-is at most ``free_amount`` (an allowance not set does not limit; none set = none free). The event that takes the total past
-``free_amount`` pays rate on the part above it, and ``fixed``. The allowance that ends first ends both. Each paid event =
-rate x paid part + fixed, then min_per_event / max_per_event (billing.md, Prices).
+Events count in time order. An event is free while it is among the first ``free_events`` and the running total
+including it is at most ``free_amount`` (an allowance not set does not limit; none set = none free). The event
+that takes the total past ``free_amount`` pays rate on the part above it, and ``fixed``. The allowance that
+ends first ends both. Each paid event = rate x paid part + fixed, then min_per_event / max_per_event
+(billing.md, Prices).
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ def percentage(events: pl.DataFrame) -> pl.DataFrame:
     """Amount of every line.
 
     Args:
-        events: line, value, and the charge's rate, fixed, free_events, free_amount, min_per_event, max_per_event; in
-            time order within a line. A quantity without events is one event.
+        events: line, value, and the charge's rate, fixed, free_events, free_amount, min_per_event,
+            max_per_event; in time order within a line. A quantity without events is one event.
 
     Returns:
         line, amount.
@@ -36,12 +37,21 @@ def percentage(events: pl.DataFrame) -> pl.DataFrame:
     paid = counted.with_columns((~(allowance & by_count & by_amount)).cum_max().over("line").alias("paid"))
     first_paid = pl.col("paid") & ~pl.col("paid").shift(1, fill_value=False).over("line")
     crossing = first_paid & by_count & (pl.col("total") > pl.col("free_amount"))
-    part = pl.when(crossing.fill_null(value=False)).then(pl.col("total") - pl.col("free_amount")).otherwise("value")
+    part = (
+        pl.when(crossing.fill_null(value=False))
+        .then(pl.col("total") - pl.col("free_amount"))
+        .otherwise("value")
+    )
     full = part * pl.col("rate") / _HUNDRED + pl.col("fixed")
     bounded = pl.max_horizontal(pl.min_horizontal(full, "max_per_event"), "min_per_event")
     amount = pl.when(pl.col("value").is_not_null()).then(pl.when("paid").then(bounded).otherwise(ZERO))
     return (
         paid.with_columns(amount.alias("amount"))
         .group_by("line")
-        .agg(pl.when(pl.col("amount").null_count() == 0).then(pl.col("amount").sum()).cast(EXACT).alias("amount"))
+        .agg(
+            pl.when(pl.col("amount").null_count() == 0)
+            .then(pl.col("amount").sum())
+            .cast(EXACT)
+            .alias("amount")
+        )
     )

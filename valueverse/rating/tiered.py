@@ -1,8 +1,9 @@
 """``graduated``, ``volume`` and ``graduated_percentage``.
 
-``up_to`` is inclusive on decimals: 10.5 lies in the tier after 10. A tier's ``flat`` is due when the tier is entered, the
-first tier's also at zero usage unless ``bill_flat_at_zero`` is false; it is never prorated. With ``per``, ``unit`` is the
-price of one started block, counted from the tier's lower bound (volume: from 0). ``cap`` bounds what one tier can cost.
+``up_to`` is inclusive on decimals: 10.5 lies in the tier after 10. A tier's ``flat`` is due when the tier is
+entered, the first tier's also at zero usage unless ``bill_flat_at_zero`` is false; it is never prorated. With
+``per``, ``unit`` is the price of one started block, counted from the tier's lower bound (volume: from 0).
+``cap`` bounds what one tier can cost.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ _SMALL = pl.lit(10**9).cast(EXACT)
 
 
 def portion(whole: pl.Expr, part: pl.Expr, of: pl.Expr) -> pl.Expr:
-    """``whole x part / of`` without overflow where the factors are large; exact to the last place where they are not."""
+    """``whole x part / of`` without overflow where the factors are large; exact to the last place where they
+    are not.
+    """
     small = (whole.abs() < _SMALL) & (part.abs() < _SMALL)
     product = pl.when(small).then(whole) * pl.when(small).then(part)
     share = pl.when(~small).then(whole) * (part / of)
@@ -35,7 +38,8 @@ def portion(whole: pl.Expr, part: pl.Expr, of: pl.Expr) -> pl.Expr:
 def started_blocks(units: pl.Expr, size: pl.Expr) -> pl.Expr:
     """Blocks of ``size`` that ``units`` start: the ceiling of the exact quotient; null beyond 10^12 blocks.
 
-    The quotient is rounded at 18 decimals; the product tells whether that rounding hid a started block, or made one.
+    The quotient is rounded at 18 decimals; the product tells whether that rounding hid a started block, or
+    made one.
     """
     safe = pl.when(units.abs() < _MOST_BLOCKS * pl.min_horizontal(size, ONE)).then(units)
     blocks = (safe / size).ceil()
@@ -61,13 +65,17 @@ def graduated(lines: pl.DataFrame, book: ChargeBook) -> pl.DataFrame:
     """One row per line and tier entered.
 
     Args:
-        lines: line, charge, units (choose the tiers), priced (units to pay: spread over the tiers as ``units`` are),
-            top (highest level reached, for flats), bill_flat_at_zero.
+        lines: line, charge, units (choose the tiers), priced (units to pay: spread over the tiers as
+            ``units`` are), top (highest level reached, for flats), bill_flat_at_zero.
 
     Returns:
         line, tier, from, to, quantity, unit, flat, amount.
     """
-    walked = lines.select(_NEEDED).join(book.tiers, on="charge").filter((pl.col("top") > pl.col("lower")) | (pl.col("tier") == 0))
+    walked = (
+        lines.select(_NEEDED)
+        .join(book.tiers, on="charge")
+        .filter((pl.col("top") > pl.col("lower")) | (pl.col("tier") == 0))
+    )
     inside = pl.max_horizontal(pl.min_horizontal("units", "upper") - pl.col("lower"), ZERO)
     entered = (pl.col("top") > pl.col("lower")) | ((pl.col("tier") == 0) & pl.col("bill_flat_at_zero"))
     spread = portion(pl.col("priced"), inside, pl.col("units"))
@@ -87,14 +95,12 @@ def graduated_by_events(lines: pl.DataFrame, events: pl.DataFrame, book: ChargeB
 
     Args:
         lines: as for ``graduated``.
-        events: line, value, prorated, before (running total before the event), in time order within a line. A negative
-            value unwinds from the top.
+        events: line, value, prorated, before (running total before the event), in time order within a line. A
+            negative value unwinds from the top.
     """
     low = pl.min_horizontal("before", pl.col("before") + pl.col("value"))
     high = pl.max_horizontal("before", pl.col("before") + pl.col("value"))
-    overlap = pl.max_horizontal(
-        pl.min_horizontal("high", "upper") - pl.max_horizontal("low", "lower"), ZERO
-    )
+    overlap = pl.max_horizontal(pl.min_horizontal("high", "upper") - pl.max_horizontal("low", "lower"), ZERO)
     parts = (
         events.with_columns(low.alias("low"), high.alias("high"))
         .join(lines.select("line", "charge"), on="line")
@@ -116,10 +122,16 @@ def graduated_by_events(lines: pl.DataFrame, events: pl.DataFrame, book: ChargeB
 
 
 def volume(lines: pl.DataFrame, book: ChargeBook) -> pl.DataFrame:
-    """One row per line: the tier that ``units`` fall into prices ``priced`` units. Columns as for ``graduated``."""
-    chosen = lines.select(_NEEDED).join(book.tiers, on="charge").filter(
-        ((pl.col("units") > pl.col("lower")) | (pl.col("tier") == 0))
-        & (pl.col("upper").is_null() | (pl.col("units") <= pl.col("upper")))
+    """One row per line: the tier that ``units`` fall into prices ``priced`` units. Columns as for
+    ``graduated``.
+    """
+    chosen = (
+        lines.select(_NEEDED)
+        .join(book.tiers, on="charge")
+        .filter(
+            ((pl.col("units") > pl.col("lower")) | (pl.col("tier") == 0))
+            & (pl.col("upper").is_null() | (pl.col("units") <= pl.col("upper")))
+        )
     )
     entered = (pl.col("units") > 0) | pl.col("bill_flat_at_zero")
     return _shown(chosen, pl.col("priced"), entered)

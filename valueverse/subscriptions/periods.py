@@ -52,7 +52,11 @@ def _boundary(number: pl.Expr) -> pl.Expr:
     place = pl.col("phase") + number * pl.col("step")
     by_days = place.cast(pl.Int32).cast(pl.Date)
     first = pl.date(place // 12, place % 12 + 1, 1)
-    day = pl.when(_CALENDAR).then(1).otherwise(pl.min_horizontal(pl.col("anchor").dt.day(), first.dt.days_in_month()))
+    day = (
+        pl.when(_CALENDAR)
+        .then(1)
+        .otherwise(pl.min_horizontal(pl.col("anchor").dt.day(), first.dt.days_in_month()))
+    )
     return pl.when(_by_days()).then(by_days).otherwise(pl.date(place // 12, place % 12 + 1, day))
 
 
@@ -93,7 +97,9 @@ def periods(schedule: pl.DataFrame) -> pl.DataFrame:
         & (pl.col("full_to") > pl.col("window_from"))
         & (pl.col("from") < pl.col("to"))
     )
-    return _counted_days(clipped).select("key", "from", "to", "full_from", "full_to", "used_days", "full_days")
+    return _counted_days(clipped).select(
+        "key", "from", "to", "full_from", "full_to", "used_days", "full_days"
+    )
 
 
 def _counted_days(rows: pl.DataFrame) -> pl.DataFrame:

@@ -5,9 +5,17 @@ Amounts are multiplied first and divided after, so that whole parts add up to th
 
 from __future__ import annotations
 
+from decimal import ROUND_HALF_UP, Context, Decimal
+from typing import TYPE_CHECKING
+
 import polars as pl
 
-from valueverse.money import EXACT
+from valueverse.money import EXACT, PLACES
+
+if TYPE_CHECKING:
+    from datetime import date
+
+_WIDE = Context(prec=120, rounding=ROUND_HALF_UP)
 
 BASES = ("day", "second", "none")
 
@@ -27,3 +35,26 @@ def share(full_amount: pl.Expr, basis: pl.Expr) -> pl.Expr:
     by_day = full_amount * pl.col("used_days").cast(EXACT) / pl.col("full_days").cast(EXACT)
     by_second = full_amount * used_seconds() / used_seconds("full_from", "full_to")
     return pl.when(basis == "day").then(by_day).when(basis == "second").then(by_second).otherwise(full_amount)
+
+
+def prorated(amount: Decimal, used: int, full: int) -> Decimal:
+    """``share`` of a single amount: multiplied first, divided after, rounded half-up at 18 decimals.
+
+    ``full`` is greater than 0 and in the measure of ``used``: days, or microseconds.
+    """
+    exactly = _WIDE.divide(_WIDE.multiply(amount, Decimal(used)), Decimal(full))
+    return exactly.quantize(Decimal(1).scaleb(-PLACES), context=_WIDE)
+
+
+def days_30_360(start: date, end: date) -> int:
+    """Days between two local dates when every month has 30 (30E/360: the 31st counts as the 30th).
+
+    The European rule is the one by which the parts of a stretch add up to it.
+    """
+    first, last = ((day.year * 12 + day.month) * 30 + min(day.day, 30) for day in (start, end))
+    return last - first
+
+
+def factor(used: int, full: int) -> Decimal:
+    """used / full at 18 decimals, to be shown; amounts are worked out with ``prorated`` instead."""
+    return prorated(Decimal(1), used, full)

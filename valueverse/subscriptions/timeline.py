@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.subscriptions.facts import IN_ORDER, REJECTED, customers_of, field, known, rejection, tenants_of
+from valueverse.subscriptions.facts import (
+    IN_ORDER,
+    REJECTED,
+    customers_of,
+    field,
+    known,
+    rejection,
+    tenants_of,
+)
 from valueverse.subscriptions.periods import periods
 from valueverse.subscriptions.zones import INSTANT, local_date, local_midnight
 
@@ -102,7 +110,13 @@ def _resolved(rows: pl.DataFrame, plans: pl.DataFrame) -> pl.DataFrame:
         .group_by("_row", maintain_order=True)
         .last()
         .select(
-            "_row", pl.col("version").alias("plan_version"), "catalog_hash", "currency", "every", "unit", "align",
+            "_row",
+            pl.col("version").alias("plan_version"),
+            "catalog_hash",
+            "currency",
+            "every",
+            "unit",
+            "align",
             "trial_days",
         )  # fmt: skip
     )
@@ -128,7 +142,9 @@ def _started(
         pl.struct(_KEY).is_first_distinct().alias("is_first"),
     )
     zoned = (
-        resolved.join(tenants.select("tenant", pl.col("timezone").alias("tenant_zone")), on="tenant", how="left")
+        resolved.join(
+            tenants.select("tenant", pl.col("timezone").alias("tenant_zone")), on="tenant", how="left"
+        )
         .join(
             customers.select("tenant", "customer", pl.col("timezone").alias("customer_zone")),
             on=["tenant", "customer"],
@@ -149,18 +165,28 @@ def _started(
         pl.col("is_first"), pl.col("catalog_hash").is_not_null(), pl.col("planned_end") <= pl.col("time")
     )
     quoted = pl.concat_str(pl.lit("the subscription '"), "subscription", pl.lit("' "))
-    version = pl.when(pl.col("wanted_version").is_null()).then(pl.lit("")).otherwise(
-        pl.concat_str(pl.lit(" version "), pl.col("wanted_version").cast(pl.String))
+    version = (
+        pl.when(pl.col("wanted_version").is_null())
+        .then(pl.lit(""))
+        .otherwise(pl.concat_str(pl.lit(" version "), pl.col("wanted_version").cast(pl.String)))
     )
     rejected = pl.concat(
         [
-            rejection(twice, "already_started", quoted + "has started before: change it, or start one with a new key"),
+            rejection(
+                twice,
+                "already_started",
+                quoted + "has started before: change it, or start one with a new key",
+            ),
             rejection(
                 unknown,
                 "unknown_plan",
-                pl.concat_str(pl.lit("no catalog in force then has the plan '"), "plan", pl.lit("'"), version),
+                pl.concat_str(
+                    pl.lit("no catalog in force then has the plan '"), "plan", pl.lit("'"), version
+                ),
             ),
-            rejection(backwards, "ends_before_start", quoted + "ends at or before its start: correct ends_at"),
+            rejection(
+                backwards, "ends_before_start", quoted + "ends at or before its start: correct ends_at"
+            ),
         ]
     )
     kept = zoned.filter(pl.col("is_first"), pl.col("catalog_hash").is_not_null()).filter(
@@ -209,7 +235,9 @@ def _takes_effect(rows: pl.DataFrame) -> pl.DataFrame:
     )
     ends = periods(schedule).select("key", pl.col("full_to").alias("effective_from"))
     later = schedule.join(ends, on="key").select(*rows.columns, "effective_from")
-    now = rows.filter(pl.col("effective") != "period_end").with_columns(pl.col("time").alias("effective_from"))
+    now = rows.filter(pl.col("effective") != "period_end").with_columns(
+        pl.col("time").alias("effective_from")
+    )
     return pl.concat([now, later])
 
 
@@ -217,7 +245,17 @@ def _changed(
     facts: pl.DataFrame, plans: pl.DataFrame, started: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """States of every subscription: the started one, then one per change that takes effect."""
-    columns = ("plan", "plan_version", "catalog_hash", "currency", "every", "unit", "align", "overrides", "quantities")
+    columns = (
+        "plan",
+        "plan_version",
+        "catalog_hash",
+        "currency",
+        "every",
+        "unit",
+        "align",
+        "overrides",
+        "quantities",
+    )
     state = started.select(
         *_KEY, "timezone", "anchor", "subscription_end", pl.col("subscription_start").alias("from"), *columns
     )
@@ -252,11 +290,18 @@ def _applied(turn: pl.DataFrame, plans: pl.DataFrame) -> tuple[pl.DataFrame, pl.
             pl.when(same).then(pl.col(name)).otherwise(found[name]).alias(name)
             for name in ("plan_version", "catalog_hash", "currency", "every", "unit", "align")
         ),
-        pl.when(same).then(pl.coalesce("new_overrides", "overrides")).otherwise("new_overrides").alias("overrides"),
+        pl.when(same)
+        .then(pl.coalesce("new_overrides", "overrides"))
+        .otherwise("new_overrides")
+        .alias("overrides"),
         pl.coalesce("new_quantities", "quantities").alias("quantities"),
     )
     unknown = pl.col("catalog_hash").is_null()
-    over = ~unknown & pl.col("subscription_end").is_not_null() & (pl.col("effective_from") >= pl.col("subscription_end"))
+    over = (
+        ~unknown
+        & pl.col("subscription_end").is_not_null()
+        & (pl.col("effective_from") >= pl.col("subscription_end"))
+    )
     rejected = pl.concat(
         [
             rejection(
@@ -267,7 +312,9 @@ def _applied(turn: pl.DataFrame, plans: pl.DataFrame) -> tuple[pl.DataFrame, pl.
             rejection(
                 moved.filter(over),
                 "already_ended",
-                pl.concat_str(pl.lit("the subscription '"), "subscription", pl.lit("' ends before this change")),
+                pl.concat_str(
+                    pl.lit("the subscription '"), "subscription", pl.lit("' ends before this change")
+                ),
             ),
         ]
     )
@@ -292,7 +339,11 @@ def _active(facts: pl.DataFrame, started: pl.DataFrame) -> tuple[pl.DataFrame, p
     again = pl.concat(
         [
             rejection(idle.filter("pauses"), "already_paused", name + "is paused already"),
-            rejection(idle.filter(~pl.col("pauses")), "not_paused", name + "is not paused: there is nothing to resume"),
+            rejection(
+                idle.filter(~pl.col("pauses")),
+                "not_paused",
+                name + "is not paused: there is nothing to resume",
+            ),
         ]
     )
     turns = ordered.filter(pl.col("pauses") != pl.col("paused_before"))

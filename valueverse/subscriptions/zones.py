@@ -21,7 +21,9 @@ def _after_gap(days: pl.Series, zone: str) -> pl.DataFrame:
         .to_frame("day")
         .with_columns(seconds)
         .explode("second")
-        .with_columns(local.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").alias("after_gap"))
+        .with_columns(
+            local.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").alias("after_gap")
+        )
         .drop_nulls("after_gap")
         .group_by("day")
         .agg(pl.col("after_gap").min().dt.convert_time_zone("UTC"))
@@ -29,7 +31,11 @@ def _after_gap(days: pl.Series, zone: str) -> pl.DataFrame:
 
 
 def _zone_midnights(rows: pl.DataFrame, zone: str, name: str) -> pl.DataFrame:
-    midnight = pl.col(name).cast(pl.Datetime("us")).dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+    midnight = (
+        pl.col(name)
+        .cast(pl.Datetime("us"))
+        .dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+    )
     found = rows.with_columns(midnight.dt.convert_time_zone("UTC").alias("midnight"))
     missing = found.filter(pl.col("midnight").is_null() & pl.col(name).is_not_null())[name]
     if missing.is_empty():
@@ -63,6 +69,7 @@ def local_date(frame: pl.DataFrame, instant: pl.Expr, zone: str, name: str) -> p
     if frame.is_empty():
         return frame.with_columns(pl.lit(None, pl.Date).alias(name))
     parts = [
-        rows.with_columns(instant.dt.convert_time_zone(key).dt.date().alias(name)) for key, rows in _per_zone(frame, zone)
+        rows.with_columns(instant.dt.convert_time_zone(key).dt.date().alias(name))
+        for key, rows in _per_zone(frame, zone)
     ]
     return _gathered(parts)

@@ -1,0 +1,74 @@
+"""New, duplicate or conflict: a batch of valid events against everything ever accepted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from assets.steps.tables import EVENTS_TABLE
+from valueverse.events.identity import COMPARED, KEY, key_hash, same_payload
+
+if TYPE_CHECKING:
+    from valueverse.platform.dedup_index import DedupIndex
+    from valueverse.platform.lake import Lake
+
+_FIRST = [*KEY, *COMPARED, "payload_hash", "event_date"]
+
+
+def settle(good: pl.DataFrame, lake: Lake, index: DedupIndex) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Split valid events, in order of file and line, into new ones, duplicates and conflicts (with their reason).
+
+    The first received wins: what the lake has, else the first of the batch.
+    """
+    keyed = good.with_columns(key_hash().alias("key_hash"))
+    first = keyed["key_hash"].is_first_distinct()
+    hits = pl.Series(index.hits(keyed["key_hash"]), dtype=pl.Boolean)
+    fresh = keyed.filter(first & ~hits).drop("key_hash")
+    if fresh.height == keyed.height:
+        return fresh, keyed.clear(), keyed.clear()
+    suspects = keyed.filter(~first | hits).drop("key_hash")
+    stored = _stored(suspects.select(*KEY, "event_date").unique(), lake)
+    unknown = suspects.join(stored, on=KEY, how="anti", maintain_order="left")
+    # A hash in the index without its key in the lake is a collision: the first such event of the batch is new.
+    newcomers = unknown.join(fresh, on=KEY, how="anti", maintain_order="left").unique(KEY, keep="first", maintain_order=True)
+    fresh = pl.concat([fresh, newcomers])
+    rest = suspects.join(newcomers.select("file", "line"), on=["file", "line"], how="anti", maintain_order="left")
+    firsts = pl.concat([stored.select(_FIRST), fresh.select(_FIRST)]).unique(KEY, keep="first", maintain_order=True)
+    return fresh, *_compared(rest, firsts)
+
+
+def _stored(keys: pl.DataFrame, lake: Lake) -> pl.DataFrame:
+    """The lake's events with these keys: looked for on their own dates first, then everywhere."""
+    columns = lake.scan(EVENTS_TABLE).select(_FIRST)
+    dates = keys["event_date"].unique().to_list()
+    near = lake.scan(EVENTS_TABLE, dates).select(_FIRST).join(keys.lazy(), on=KEY, how="semi").collect(engine="streaming")
+    missing = keys.join(near, on=KEY, how="anti")
+    if missing.is_empty():
+        return near
+    far = columns.join(missing.lazy(), on=KEY, how="semi").collect(engine="streaming")
+    return pl.concat([near, far])
+
+
+def _compared(rest: pl.DataFrame, firsts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Duplicates and conflicts among events whose key is taken."""
+    beside = firsts.select(*KEY, pl.col("payload_hash").alias("first_hash"), pl.struct(COMPARED).alias("first_event"))
+    pairs = rest.join(beside, on=KEY, how="left", maintain_order="left")
+    alike = pl.col("payload_hash") == pl.col("first_hash")
+    twice, odd = pairs.filter(alike), pairs.filter(~alike)
+    # Other texts, perhaps the same values: rare enough to be looked at one by one.
+    verdicts = [same_payload(row, row["first_event"]) for row in odd.iter_rows(named=True)]
+    same = pl.Series(verdicts, dtype=pl.Boolean)
+    conflicts = odd.filter(~same).with_columns(
+        pl.lit("conflict").alias("reason"),
+        pl.format(
+            "an event with id '{}' of source '{}' was received before with other content (type {}, time {}); "
+            "to change it send a new id with 'replaces'",
+            "id",
+            "source",
+            pl.col("first_event").struct.field("type"),
+            pl.col("first_event").struct.field("time").dt.strftime("%FT%TZ"),
+        ).alias("message"),
+        pl.lit("id").alias("path"),
+    )
+    return pl.concat([twice, odd.filter(same)]).select(rest.columns), conflicts.select(rest.columns)

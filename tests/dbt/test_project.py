@@ -1,0 +1,90 @@
+"""What holds for the dbt project as a whole, read from its manifest."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import iso4217
+import pytest
+
+from assets.steps.marts import PROJECT, manifest
+from valueverse.money import minor_units
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def nodes() -> dict[str, Any]:
+    return dict(json.loads(manifest().read_text(encoding="utf-8"))["nodes"])
+
+
+@pytest.fixture(scope="module")
+def models(nodes: dict[str, Any]) -> list[dict[str, Any]]:
+    return [node for node in nodes.values() if node["resource_type"] == "model"]
+
+
+def test_each_layer_reads_only_the_one_before(models: list[dict[str, Any]]) -> None:
+    allowed = {
+        "staging": {"source"},
+        "intermediate": {"staging", "intermediate", "seed"},
+        "marts": {"intermediate"},
+    }
+    layers = {model["unique_id"]: model["fqn"][1] for model in models}
+    for model in models:
+        for parent in model["depends_on"]["nodes"]:
+            kind = parent.partition(".")[0]
+            assert (layers[parent] if kind == "model" else kind) in allowed[model["fqn"][1]], model["name"]
+
+
+def test_each_model_has_its_own_description_file_a_contract_and_a_tested_grain(
+    nodes: dict[str, Any], models: list[dict[str, Any]]
+) -> None:
+    grains = {
+        parent
+        for node in nodes.values()
+        if node["resource_type"] == "test" and node["name"].startswith("unique_combination_")
+        for parent in node["depends_on"]["nodes"]
+    }
+    for model in models:
+        beside = Path(model["original_file_path"]).with_suffix(".yml")
+        assert (PROJECT / beside).is_file(), model["name"]
+        assert model["contract"]["enforced"], model["name"]
+        assert model["description"], model["name"]
+        assert all(column["description"] for column in model["columns"].values()), model["name"]
+        assert model["unique_id"] in grains, model["name"]
+
+
+def test_every_window_and_every_join_of_a_model_carries_the_tenant(models: list[dict[str, Any]]) -> None:
+    for model in models:
+        code = re.sub(r"\s+", " ", model["raw_code"])
+        for window in re.findall(r"partition by (.*?)(?:order by|\))", code):
+            assert "tenant_id" in window, model["name"]
+        for join in re.findall(r"join (\w+) on (.*?)(?= left join| inner join| where| group|\))", code):
+            if join[0] not in {"currencies", "zones"}:
+                assert "tenant_id" in join[1], f"{model['name']}: {join}"
+        for grouping in re.findall(r"group by (.*?)\)", code):
+            assert "tenant_id" in grouping, model["name"]
+
+
+def test_every_amount_stands_beside_its_currency_and_none_is_a_float(models: list[dict[str, Any]]) -> None:
+    for model in models:
+        types = {name: column["data_type"] for name, column in model["columns"].items()}
+        assert not {"real", "float", "double precision", "float8"} & set(types.values()), model["name"]
+        if any(name.endswith("_minor") for name in types):
+            assert "currency" in types, model["name"]
+
+
+def test_the_seed_of_currencies_says_what_the_engine_rounds_by() -> None:
+    with (PROJECT / "seeds" / "currencies.csv").open(encoding="utf-8") as file:
+        seeded = {row["currency"]: int(row["minor_units"]) for row in csv.DictReader(file)}
+    known = {currency.code for currency in iso4217.Currency if currency.exponent is not None}
+    assert seeded == {code: minor_units(code) for code in known}
+
+
+def test_exposures_name_the_api_and_the_analysts() -> None:
+    exposures = json.loads(manifest().read_text(encoding="utf-8"))["exposures"]
+    assert {exposure["name"] for exposure in exposures.values()} == {"serving_api", "analysts"}

@@ -1,0 +1,72 @@
+"""Windows [from, to) as calculators read them, and instants as they answer them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from valueverse.errors import RefusalError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+FIRST_YEAR, LAST_YEAR = 1900, 2999
+"""Years of an instant; one period more on either side then still has a four-digit year."""
+
+
+def known_fields(document: dict[str, Any], names: Iterable[str], path: str = "") -> None:
+    """Refuse a field that nobody reads.
+
+    Raises:
+        RefusalError: ``unknown_field``.
+    """
+    from valueverse.catalog.base import unknown_name
+
+    known = set(names)
+    for name in document:
+        if name not in known:
+            where = f"{path}.{name}" if path else name
+            raise RefusalError("unknown_field", unknown_name(f"unknown field {name!r}", name, known), where)
+
+
+def read_bound(value: Any, zone: str, path: str) -> datetime:
+    """An instant within the years that can be billed.
+
+    Raises:
+        RefusalError: ``bad_time``.
+    """
+    from valueverse.commands.instants import read_instant
+
+    moment = read_instant(value, zone, path)
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise RefusalError(
+            "bad_time", f"{value[:40]!r} lies outside the years {FIRST_YEAR} to {LAST_YEAR}", path
+        )
+    return moment
+
+
+def read_window(value: Any, zone: str, path: str, *, may_be_empty: bool = False) -> tuple[datetime, datetime]:
+    """``from`` and ``to`` of an object.
+
+    Raises:
+        RefusalError: ``missing_field``, ``bad_time``, ``bad_window`` (``to`` is exclusive and later).
+    """
+    if not isinstance(value, dict):
+        raise RefusalError("missing_field", f"{path} must be an object with 'from' and 'to'", path)
+    places = {side: f"{path}.{side}" if path else side for side in ("from", "to")}
+    for side, place in places.items():
+        if value.get(side) is None:
+            raise RefusalError(
+                "missing_field", f"{place} is missing: give a date or an RFC 3339 instant", place
+            )
+    start, end = (read_bound(value[side], zone, place) for side, place in places.items())
+    if start > end or (start == end and not may_be_empty):
+        raise RefusalError(
+            "bad_window", f"{places['to']} must lie after {places['from']}: 'to' is exclusive", places["to"]
+        )
+    return start, end
+
+
+def instant_text(moment: datetime) -> str:
+    """RFC 3339 in UTC, such as ``2024-03-30T23:00:00Z``; a fraction only where there is one."""
+    return moment.replace(tzinfo=None).isoformat() + "Z"

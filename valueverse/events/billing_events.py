@@ -1,0 +1,194 @@
+"""Shapes of billing events (contracts.md, section 2): what the event alone shows; state is judged later."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from valueverse.errors import RefusalError
+from valueverse.money import exact, minor_units
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Judge = Callable[[Any, str], None]
+
+_KEY = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}\Z")
+_LIMIT = Decimal(10) ** 12
+_DURATION = re.compile(r"\d{1,6} (second|minute|hour|day|week)s?\Z")
+
+
+def _refuse(message: str, path: str) -> RefusalError:
+    return RefusalError("bad_billing_event", message, path)
+
+
+def _text(value: Any, path: str) -> None:
+    if not isinstance(value, str) or not value or len(value) > 4096:
+        raise _refuse("text of 1 to 4096 characters is expected here", path)
+
+
+def _key(value: Any, path: str) -> None:
+    if not isinstance(value, str) or not _KEY.match(value):
+        raise _refuse(f"{str(value)[:60]!r} is not a key: a-z, 0-9, '_', '.', '-', a letter or digit first", path)
+
+
+def _name(value: Any, path: str) -> None:
+    if not isinstance(value, str) or not 1 <= len(value) <= 128 or "/" in value or not value.isprintable():
+        raise _refuse(f"{str(value)[:60]!r} is not 1 to 128 printable characters without '/'", path)
+
+
+def _currency(value: Any, path: str) -> None:
+    try:
+        minor_units(str(value))
+    except RefusalError as refusal:
+        raise _refuse(refusal.message, path) from refusal
+
+
+def _zone(value: Any, path: str) -> None:
+    try:
+        ZoneInfo(str(value))
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise _refuse(f"{str(value)[:60]!r} is not an IANA time zone such as 'Europe/Berlin'", path) from error
+
+
+def _amount(value: Any, path: str) -> None:
+    try:
+        number = exact(value, path)
+    except RefusalError as refusal:
+        raise _refuse(refusal.message, path) from refusal
+    if abs(number) >= _LIMIT:
+        raise RefusalError("out_of_range", f"{value} is 10^12 or more", path)
+
+
+def _whole(value: Any, path: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal) or value != int(value) or value < 1:
+        raise _refuse(f"{value} is not a whole number from 1", path)
+
+
+def _day(value: Any, path: str) -> None:
+    try:
+        date.fromisoformat(str(value))
+    except ValueError as error:
+        raise _refuse(f"{str(value)[:40]!r} is not a date like 2024-01-31", path) from error
+
+
+def _moment(value: Any, path: str) -> None:
+    text = str(value)
+    try:
+        if len(text) <= 10:
+            date.fromisoformat(text)
+            return
+        aware = datetime.fromisoformat(text).tzinfo is not None
+    except ValueError as error:
+        raise _refuse(f"{text[:40]!r} is neither a date nor an RFC 3339 time", path) from error
+    if not aware:
+        raise _refuse(f"{text[:40]!r} has no offset: end it with Z or +00:00", path)
+
+
+def _object(value: Any, path: str) -> None:
+    if not isinstance(value, dict):
+        raise _refuse("an object is expected here", path)
+
+
+def _list(value: Any, path: str) -> None:
+    if not isinstance(value, list):
+        raise _refuse("a list is expected here", path)
+
+
+def _duration(value: Any, path: str) -> None:
+    if not isinstance(value, str) or not _DURATION.match(value):
+        raise _refuse(f"{str(value)[:40]!r} is no duration like '1 day'", path)
+
+
+def _quantities(value: Any, path: str) -> None:
+    _object(value, path)
+    for name, quantity in value.items():
+        _amount(quantity, f"{path}.{name}")
+
+
+def _one_of(*words: str) -> Judge:
+    def judge(value: Any, path: str) -> None:
+        if value not in words:
+            raise _refuse(f"{str(value)[:40]!r} is none of {', '.join(words)}", path)
+
+    return judge
+
+
+_CUSTOMER = {
+    "customer!": _name, "name": _text, "email": _text, "currency": _currency, "timezone": _zone, "country": _text,
+    "tax_rates": _list, "metadata": _object,
+}  # fmt: skip
+_TENANT = {"tenant!": _key, "name": _text, "timezone": _zone, "currency": _currency, "grace": _duration}
+_WALLET = {
+    "customer!": _name, "wallet!": _name, "amount!": _amount, "currency!": _currency, "priority": _whole,
+    "expires_at": _moment, "restrict_to": _list,
+}  # fmt: skip
+_PAYMENT = {"invoice!": _text, "amount!": _amount, "currency!": _currency, "reference": _text}
+_SUBSCRIPTION = {"subscription!": _name}
+_COUPON = {"customer": _name, "subscription": _name, "coupon!": _key}
+
+SHAPES: dict[str, dict[str, Judge]] = {
+    "billing.tenant.created": _TENANT,
+    "billing.tenant.updated": _TENANT,
+    "billing.customer.created": _CUSTOMER,
+    "billing.customer.updated": _CUSTOMER,
+    "billing.subscription.started": {
+        "subscription!": _name, "customer!": _name, "plan!": _key, "plan_version": _whole, "anchor_date": _day,
+        "timezone": _zone, "overrides": _object, "ends_at": _moment, "quantities": _quantities,
+    },
+    "billing.subscription.changed": {
+        "subscription!": _name, "plan": _key, "plan_version": _whole, "overrides": _object, "quantities": _quantities,
+        "effective": _one_of("now", "period_end"),
+    },
+    "billing.subscription.paused": _SUBSCRIPTION,
+    "billing.subscription.resumed": _SUBSCRIPTION,
+    "billing.subscription.ended": _SUBSCRIPTION,
+    "billing.coupon.applied": _COUPON,
+    "billing.coupon.removed": _COUPON,
+    "billing.wallet.granted": _WALLET,
+    "billing.wallet.purchased": _WALLET,
+    "billing.wallet.voided": _WALLET,
+    "billing.payment.received": _PAYMENT,
+    "billing.payment.failed": _PAYMENT,
+    "billing.payment.refunded": _PAYMENT,
+    "billing.invoice.voided": {"invoice!": _text, "reason!": _text},
+    "billing.credit_note.issued": {"invoice!": _text, "lines": _list, "amount": _amount, "reason!": _text},
+    "billing.one_off.added": {
+        "customer!": _name, "description!": _text, "amount!": _amount, "currency!": _currency, "service_period": _object,
+    },
+    "billing.cost.recorded": {
+        "customer": _name, "amount": _amount, "currency": _currency, "service": _text, "period": _object,
+    },
+}  # fmt: skip
+"""Fields per type; a name that ends in ``!`` is required. The catalog document is judged by the catalog room."""
+CATALOG_PUBLISHED = "billing.catalog.published"
+
+
+def judge_billing_event(kind: str, tenant: str, data: Mapping[str, Any], judge_catalog: Callable[[Any], None]) -> None:
+    """Refuse a billing event whose ``data`` has the wrong shape.
+
+    Raises:
+        RefusalError: ``bad_billing_event`` (or ``out_of_range`` for an amount) with the path below ``data``.
+    """
+    if kind == CATALOG_PUBLISHED:
+        try:
+            judge_catalog(data)
+        except RefusalError as refusal:
+            raise _refuse(refusal.message, f"data.{refusal.path}" if refusal.path else "data") from refusal
+        return
+    if kind not in SHAPES:
+        raise _refuse(f"{kind!r} is no billing event; known are {', '.join(sorted(SHAPES))}", "type")
+    if kind.startswith("billing.tenant.") and data.get("tenant", tenant) != tenant:
+        raise _refuse(f"the event of tenant {tenant!r} speaks of {data['tenant']!r}", "data.tenant")
+    shape = SHAPES[kind] | ({"tenant": _key} if kind.startswith("billing.tenant.") else {})
+    for name, judge in shape.items():
+        field = name.removesuffix("!")
+        value = data.get(field)
+        if value is None:
+            if name.endswith("!") and not (field == "tenant"):
+                raise _refuse(f"{field!r} is required in a {kind} event", f"data.{field}")
+            continue
+        judge(value, f"data.{field}")

@@ -1,0 +1,124 @@
+"""What an event alone shows: required attributes, their form, and its time (contracts.md, section 1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from valueverse.events.schema import INSTANT
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+TENANT_KEY = r"^[a-z0-9][a-z0-9_.-]{0,62}$"
+_RFC_3339 = r"^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:[0-5]\d(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2})$"
+_FUTURE_HOURS = 24
+_REQUIRED = ("specversion", "id", "source", "type", "time")
+_PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f/\u2028\u2029]{1,128}$"
+IS_BILLING = pl.col("type").str.starts_with("billing.")
+
+
+def instant_of(text: pl.Expr) -> pl.Expr:
+    """The UTC instant of an RFC 3339 text with offset, to the microsecond; null if it is none.
+
+    A leap second (``:60``) is refused: no clock here can place it.
+    """
+    well_formed = pl.when(text.str.contains(_RFC_3339)).then(text.str.to_uppercase())
+    return well_formed.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False).cast(INSTANT)
+
+
+def _checks(folder: str, received_at: datetime) -> list[tuple[pl.Expr, str, str | pl.Expr, str]]:
+    """(wrong, reason, message, path), in the order in which they speak."""
+    checks: list[tuple[pl.Expr, str, str | pl.Expr, str]] = [
+        (pl.col(name).is_null(), "missing_attribute", f"{name!r} is required", name) for name in _REQUIRED
+    ]
+    checks += [
+        (
+            pl.col(name).str.len_chars().is_between(1, 256).not_(),
+            "malformed",
+            f"{name!r} must have 1 to 256 characters",
+            name,
+        )
+        for name in ("id", "source", "type")
+    ]
+    late = pl.lit(received_at).cast(INSTANT) + pl.duration(hours=_FUTURE_HOURS)
+    checks += [
+        (pl.col("specversion") != "1.0", "malformed", "'specversion' must be \"1.0\"", "specversion"),
+        (
+            pl.col("tenant") != folder,
+            "unknown_tenant",
+            pl.format("the event says tenant '{}', but it lies in the folder of '{}'", "tenant", pl.lit(folder)),
+            "tenant",
+        ),
+        (
+            pl.col("instant").is_null(),
+            "bad_time",
+            pl.format("'{}' is not an RFC 3339 time with offset like 2024-01-31T09:30:00Z", pl.col("time").str.head(40)),
+            "time",
+        ),
+        (
+            ~IS_BILLING & (pl.col("instant") > late),
+            "too_far_future",
+            pl.format("{} is more than 24 hours ahead of its receipt", "time"),
+            "time",
+        ),
+        (
+            pl.col("data").is_null() & pl.col("replaces").is_null(),
+            "missing_attribute",
+            "'data' is required, an object; null only voids the event that 'replaces' names",
+            "data",
+        ),
+        (
+            pl.col("replaces").str.len_chars().is_between(1, 256).not_(),
+            "malformed",
+            "'replaces' must have 1 to 256 characters",
+            "replaces",
+        ),
+        (
+            ~IS_BILLING & ~pl.col("customer").str.contains(_PRINTABLE),
+            "malformed",
+            "'subject' must be customer or customer/subscription, 1 to 128 printable characters each",
+            "subject",
+        ),
+        (
+            ~IS_BILLING & ~pl.col("subscription").str.contains(_PRINTABLE),
+            "malformed",
+            "'subject' must be customer or customer/subscription, 1 to 128 printable characters each",
+            "subject",
+        ),
+        (
+            pl.col("replaces") == pl.col("id"),
+            "malformed",
+            "an event cannot replace itself: 'replaces' names another event's id",
+            "replaces",
+        ),
+    ]
+    return checks
+
+
+def validate(parsed: pl.DataFrame, folder: str, received_at: datetime) -> pl.DataFrame:
+    """Add instant, customer and subscription; fill reason, message and path of what is refused.
+
+    Args:
+        parsed: PARSED rows of one file.
+        folder: the tenant whose landing folder the file lies in.
+        received_at: knowledge time of this ingestion.
+    """
+    subject = pl.col("subject")
+    placed = parsed.with_columns(
+        instant_of(pl.col("time")).alias("instant"),
+        pl.when(subject.str.contains("/", literal=True)).then(subject.str.extract(r"^([^/]*)/")).otherwise(subject).alias(
+            "customer"
+        ),
+        subject.str.extract(r"^[^/]*/(.*)$").alias("subscription"),
+    )
+    reason, message, path = (pl.col(name) for name in ("reason", "message", "path"))
+    for wrong, code, said, where in reversed(_checks(folder, received_at)):
+        # A line that could not be read keeps the reason that the reader gave.
+        hit = wrong.fill_null(value=False) & pl.col("reason").is_null()
+        sentence = said if isinstance(said, pl.Expr) else pl.lit(said)
+        reason = pl.when(hit).then(pl.lit(code)).otherwise(reason)
+        message = pl.when(hit).then(sentence).otherwise(message)
+        path = pl.when(hit).then(pl.lit(where)).otherwise(path)
+    return placed.with_columns(reason.alias("reason"), message.alias("message"), path.alias("path"))
