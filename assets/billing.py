@@ -57,9 +57,7 @@ class BillingConfig(TenantsConfig):
     freshness_policy=fresh(26),
     pool="billing",
 )
-def invoices(
-    context: dg.AssetExecutionContext, config: BillingConfig, platform: Platform
-) -> Iterator[Result]:
+def invoices(context: dg.AssetExecutionContext, config: BillingConfig, platform: Platform) -> Iterator[Result]:
     """Bill the range's months; months that other tenants still wait for stay out of date."""
     owed = pending(context.instance, PERIODS, INVOICES, context.partition_keys) if config.tenants else {}
     first, last = keys_of(context)

@@ -118,11 +118,7 @@ def billing_facts(context: dg.AssetExecutionContext, platform: Platform) -> Resu
 def told_until(instance: dg.DagsterInstance, key: dg.AssetKey) -> datetime:
     """Knowledge time up to which the asset's last materialisation has told what it touched."""
     last = instance.get_latest_materialization_event(key)
-    found = (
-        last.asset_materialization.metadata.get("received_until")
-        if last and last.asset_materialization
-        else None
-    )
+    found = last.asset_materialization.metadata.get("received_until") if last and last.asset_materialization else None
     return datetime.fromisoformat(str(found.value)) if found else BEGINNING
 
 
@@ -142,9 +138,7 @@ def _adds_up(files: pl.DataFrame) -> dg.AssetCheckResult:
 
 
 def _told(report: IngestionReport, touched: pl.DataFrame, now: datetime) -> dict[str, Any]:
-    counts = {
-        name: int(report.files[name].sum()) for name in ("received", "accepted", "duplicate", "quarantined")
-    }
+    counts = {name: int(report.files[name].sum()) for name in ("received", "accepted", "duplicate", "quarantined")}
     reasons = report.reasons.group_by("reason").agg(pl.col("events").sum()).sort("events", descending=True)
     return {
         "dagster/row_count": counts["accepted"],

@@ -24,9 +24,7 @@ PREVIEW_ROWS = 12
 
 def fresh(hours: float) -> dg.FreshnessPolicy:
     """Late after ``hours``, a warning after three quarters of them."""
-    return dg.FreshnessPolicy.time_window(
-        fail_window=timedelta(hours=hours), warn_window=timedelta(hours=hours * 0.75)
-    )
+    return dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=hours), warn_window=timedelta(hours=hours * 0.75))
 
 
 def preview(frame: pl.DataFrame, rows: int = PREVIEW_ROWS) -> dg.MarkdownMetadataValue:
@@ -69,9 +67,7 @@ def mark(
         context.log_event(dg.AssetMaterialization(key, partition=partition, metadata=dict(metadata)))
 
 
-def newest(
-    instance: dg.DagsterInstance, key: dg.AssetKey, partitions: Collection[str] | None = None
-) -> dict[str, int]:
+def newest(instance: dg.DagsterInstance, key: dg.AssetKey, partitions: Collection[str] | None = None) -> dict[str, int]:
     """Partition -> storage id of its latest materialisation; ids grow with time over all assets."""
     event = dg.DagsterEventType.ASSET_MATERIALIZATION
     wanted = None if partitions is None else set(partitions)

@@ -38,9 +38,7 @@ PUBLISHED = dg.AssetKey(["marts", "fct_invoice"])
 class MartsConfig(TenantsConfig):
     """What to publish; empty means everything that is released."""
 
-    periods_from: str = Field(
-        default="", description="First month, e.g. '2023-11'.", pattern=r"^(\d{4}-\d{2})?$"
-    )
+    periods_from: str = Field(default="", description="First month, e.g. '2023-11'.", pattern=r"^(\d{4}-\d{2})?$")
     periods_to: str = Field(default="", description="Last month, included.", pattern=r"^(\d{4}-\d{2})?$")
 
     def as_vars(self) -> str:
@@ -53,9 +51,7 @@ class MartsConfig(TenantsConfig):
 class _Translator(DagsterDbtTranslator):
     """Names and groups as the other assets have them; a source is the asset that writes its table."""
 
-    def get_asset_spec(
-        self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
-    ) -> dg.AssetSpec:
+    def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
         spec = super().get_asset_spec(manifest, unique_id, project)
         resource = self.get_resource_props(manifest, unique_id)
         if resource["resource_type"] == "source":
@@ -83,9 +79,7 @@ def dbt_models(
     settings = platform.settings
     target = settings.home / "dbt" / context.run.run_id
     with dbt_environment(settings):
-        yield from dbt.cli(
-            ["build", "--vars", config.as_vars()], context=context, target_path=target
-        ).stream()
+        yield from dbt.cli(["build", "--vars", config.as_vars()], context=context, target_path=target).stream()
 
 
 def dbt_resource() -> DbtCliResource:

@@ -25,7 +25,9 @@ RESULTS = Path(__file__).parent / "results.json"
 def main() -> None:
     """Measure, print the table, and keep the figures of this size beside those of other sizes."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--size", choices=["small", "full"], default="small", help="small: up to 2 M events; full: 20 M")
+    parser.add_argument(
+        "--size", choices=["small", "full"], default="small", help="small: up to 2 M events; full: 20 M"
+    )
     parser.add_argument("--suite", choices=sorted(SUITES), action="append", help="only these suites (default: all)")
     arguments = parser.parse_args()
     console = Console()
@@ -46,7 +48,12 @@ def main() -> None:
     for heading in ("row", "events", "ours s", "peer s", "ratio", "goal", "note"):
         table.add_column(heading, justify="left" if heading in {"row", "note"} else "right")
     for row in rows:
-        table.add_row(*(str(row.get(key, "")) for key in ("row", "events", "ours_seconds", "peer_seconds", "ratio", "goal", "note")))
+        table.add_row(
+            *(
+                str(row.get(key, ""))
+                for key in ("row", "events", "ours_seconds", "peer_seconds", "ratio", "goal", "note")
+            )
+        )
     console.print(table)
 
 

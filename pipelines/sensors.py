@@ -23,9 +23,7 @@ def landing_state(landing: Path) -> str:
     """Digest of the finished files' names, sizes and times; empty when there is none."""
     if not landing.is_dir():
         return ""
-    files = sorted(
-        path for path in landing.rglob("*") if path.is_file() and not path.name.endswith(UNFINISHED)
-    )
+    files = sorted(path for path in landing.rglob("*") if path.is_file() and not path.name.endswith(UNFINISHED))
     told = []
     for path in files:
         stat = path.stat()

@@ -62,9 +62,7 @@ class Judgement:
     context: Any
 
 
-def judge(
-    settings: Settings, month: Month, tenants: Sequence[str] | None, docs: Path | None = None
-) -> Judgement:
+def judge(settings: Settings, month: Month, tenants: Sequence[str] | None, docs: Path | None = None) -> Judgement:
     """Validate every suite on the month's rows of ``tenants`` (None: of all).
 
     Args:
@@ -129,9 +127,7 @@ def _per_tenant(rule: Rule) -> str:
     )
 
 
-def _batch(
-    connection: psycopg.Connection[Any], table: str, month: Month, tenants: Sequence[str] | None
-) -> str:
+def _batch(connection: psycopg.Connection[Any], table: str, month: Month, tenants: Sequence[str] | None) -> str:
     cut = _CUTS[SCOPES[table]] + (_ORPHANS if table == "invoice_line" else "")
     condition = sql.SQL(cut).format(
         table=sql.Identifier(table),
@@ -141,9 +137,7 @@ def _batch(
     )
     chosen: sql.Composable = sql.SQL("true")
     if tenants is not None:
-        chosen = sql.SQL("{}.tenant_id = any ({}::text[])").format(
-            sql.Identifier(table), sql.Literal(list(tenants))
-        )
+        chosen = sql.SQL("{}.tenant_id = any ({}::text[])").format(sql.Identifier(table), sql.Literal(list(tenants)))
     query = sql.SQL("select {table}.* from billing.{table} as {table} where {chosen} and ({condition})")
     return query.format(table=sql.Identifier(table), chosen=chosen, condition=condition).as_string(connection)
 
@@ -154,11 +148,7 @@ def _findings(connection: psycopg.Connection[Any], result: Any, batch: str) -> l
     if result.success:
         return []
     rows = (result.result.get("details") or {}).get("unexpected_rows")
-    if (
-        result.exception_info.get("raised_exception")
-        or rows is None
-        or not result.result.get("observed_value")
-    ):
+    if result.exception_info.get("raised_exception") or rows is None or not result.result.get("observed_value"):
         return [{"tenant": None, "rule": rule, "rows": None, "example": "the check could not run"}]
     if len(rows) < int(result.result["observed_value"]):
         query = configuration.kwargs["unexpected_rows_query"].format(batch=f"({batch})")

@@ -70,18 +70,14 @@ def decisions_of(tenants: Sequence[str], findings: pl.DataFrame) -> pl.DataFrame
         .with_columns(
             text=pl.when(pl.col("rows").is_null())
             .then(pl.format('{}: {} ("{}")', "rule", "example", "sentence"))
-            .otherwise(
-                pl.format('{}: {} row(s) break "{}", such as {}', "rule", "rows", "sentence", "example")
-            )
+            .otherwise(pl.format('{}: {} row(s) break "{}", such as {}', "rule", "rows", "sentence", "example"))
         )
         .group_by("tenant")
         .agg(pl.col("text").sort().str.join("; ").alias("reason"))
     )
     return (
         everyone.join(reasons, on="tenant", how="left")
-        .with_columns(
-            status=pl.when(pl.col("reason").is_null()).then(pl.lit("released")).otherwise(pl.lit("held"))
-        )
+        .with_columns(status=pl.when(pl.col("reason").is_null()).then(pl.lit("released")).otherwise(pl.lit("held")))
         .select("tenant", "status", "reason")
         .sort("tenant")
     )
@@ -89,10 +85,7 @@ def decisions_of(tenants: Sequence[str], findings: pl.DataFrame) -> pl.DataFrame
 
 def _write(settings: Settings, month: Month, decisions: pl.DataFrame, run_id: str) -> None:
     moment = datetime.now(UTC)
-    rows = [
-        (tenant, month.key, status, reason, run_id, moment)
-        for tenant, status, reason in decisions.iter_rows()
-    ]
+    rows = [(tenant, month.key, status, reason, run_id, moment) for tenant, status, reason in decisions.iter_rows()]
     with connect(settings, "builder") as connection, connection.cursor() as cursor:
         cursor.executemany(
             "insert into billing.release (tenant_id, period, status, reason, run_id, decided_at) "

@@ -77,9 +77,7 @@ def reconcile(  # noqa: PLR0913 - where, which month, whose, and how it is stamp
     """
     month = Month.parse(period)
     with connect(settings, "builder") as connection:
-        chosen = [
-            str(row[0]) for row in connection.execute("select tenant_id from billing.tenant order by 1")
-        ]
+        chosen = [str(row[0]) for row in connection.execute("select tenant_id from billing.tenant order by 1")]
         if tenants is not None:
             chosen = sorted(set(chosen) & set(tenants))
         question = _Question(_billed(connection, month, chosen), lake.arrow_dataset(_EVENTS), month, known_at)
@@ -137,13 +135,10 @@ def _prepare(connection: duckdb.DuckDBPyConnection, question: _Question, tenants
         connection.register(name, own.to_arrow())
     connection.register("lake", question.events)
     connection.register("chosen", pl.DataFrame({"tenant": tenants}, {"tenant": pl.String}).to_arrow())
-    connection.execute(
-        "create view lake_events as select * from lake where tenant in (select tenant from chosen)"
-    )
+    connection.execute("create view lake_events as select * from lake where tenant in (select tenant from chosen)")
     known_at = question.known_at.isoformat() if question.known_at else "infinity"
     connection.execute(
-        "create table month as "
-        "select ?::timestamptz as first, ?::timestamptz as after, ?::timestamptz as known_at",
+        "create table month as select ?::timestamptz as first, ?::timestamptz as after, ?::timestamptz as known_at",
         [f"{question.month.first}T00:00:00Z", f"{question.month.after}T00:00:00Z", known_at],
     )
     for statement in (
@@ -162,9 +157,7 @@ group by all
 """
 
 
-def _billed(
-    connection: psycopg.Connection[Any], month: Month, tenants: Sequence[str]
-) -> dict[str, pl.DataFrame]:
+def _billed(connection: psycopg.Connection[Any], month: Month, tenants: Sequence[str]) -> dict[str, pl.DataFrame]:
     parameters = {"tenants": list(tenants), "first": month.first, "after": month.after}
     frames = {name: _frame(connection, query, parameters) for name, query in BILLED.items()}
     documents = frames["published_catalogs"].select("catalog_hash", "document").unique("catalog_hash").rows()
@@ -182,9 +175,7 @@ def _billed(
     return frames
 
 
-def _frame(
-    connection: psycopg.Connection[Any], query: LiteralString, parameters: Mapping[str, Any]
-) -> pl.DataFrame:
+def _frame(connection: psycopg.Connection[Any], query: LiteralString, parameters: Mapping[str, Any]) -> pl.DataFrame:
     cursor = connection.execute(query, parameters)
     names = [column.name for column in cursor.description or ()]
     # Numbers and instants travel as text and get their type in DuckDB: nothing on the way can round them.

@@ -134,9 +134,7 @@ def _out_of_reach(charge: dict[str, Any]) -> str | None:
     price = {name for name, value in charge["price"].items() if value is not None}
     model = charge["price"]["model"]
     if model not in _SIMPLE or price - _SIMPLE[model]:
-        return f"price {model}" + "".join(
-            f" with {name}" for name in sorted(price - _SIMPLE.get(model, price))
-        )
+        return f"price {model}" + "".join(f" with {name}" for name in sorted(price - _SIMPLE.get(model, price)))
     if any(tier.get("per") or tier.get("cap") for tier in charge["price"].get("tiers") or ()):
         return "blocks or caps in tiers"
     whole = [name for name in ("minimum", "maximum") if charge.get(name) is not None]
@@ -161,9 +159,7 @@ def _tiers(tiers: Any) -> list[dict[str, str | None]]:
 
 
 def _conditions(charge: dict[str, Any]) -> list[dict[str, str | None]]:
-    return [
-        {"path": _path(name), "value": _text(value)} for name, value in (charge.get("when") or {}).items()
-    ]
+    return [{"path": _path(name), "value": _text(value)} for name, value in (charge.get("when") or {}).items()]
 
 
 def _is_path(value: str) -> bool:

@@ -40,9 +40,7 @@ async def identify(request: Request, scope: str | None = None) -> Identity:
         raise Problem(
             "insufficient-scope",
             f"This needs the scope {scope}.",
-            headers={
-                "WWW-Authenticate": f'Bearer realm="valueverse", error="insufficient_scope", scope="{scope}"'
-            },
+            headers={"WWW-Authenticate": f'Bearer realm="valueverse", error="insufficient_scope", scope="{scope}"'},
         )
     return identity
 

@@ -55,6 +55,4 @@ class Cursors:
 
 
 def _refused() -> Problem:
-    return Problem(
-        "invalid-cursor", "Use next_cursor unchanged, with the same filters, or leave it out to start anew."
-    )
+    return Problem("invalid-cursor", "Use next_cursor unchanged, with the same filters, or leave it out to start anew.")

@@ -26,19 +26,13 @@ _Reader = Annotated[Identity, Depends(requires("billing:read"))]
 
 
 @router.get("/customers", response_model=CustomerPage, summary="List customers")
-async def list_customers(
-    request: Request, query: Annotated[CustomerQuery, Query()], identity: _Reader
-) -> Response:
+async def list_customers(request: Request, query: Annotated[CustomerQuery, Query()], identity: _Reader) -> Response:
     """Everybody the tenant bills, by key."""
     service = service_of(request)
     scope = ("customers", identity.tenant)
     (after,) = service.cursors.read(scope, query.cursor, 1)
     found = await service.database.call("customers", identity.tenant, after, query.limit + 1)
-    cursor = (
-        service.cursors.make(scope, [found[query.limit - 1]["customer"]])
-        if len(found) > query.limit
-        else None
-    )
+    cursor = service.cursors.make(scope, [found[query.limit - 1]["customer"]]) if len(found) > query.limit else None
     return respond(request, page([_customer(row) for row in found], query.limit, cursor))
 
 

@@ -59,9 +59,7 @@ class Database:
                 rows: list[Any] = await connection.fetch(query, *bound)
         except (*_CONNECTION_LOST, asyncpg.QueryCanceledError) as error:
             self._log.warning("database unavailable", reason=str(error) or type(error).__name__)
-            raise Problem(
-                "unavailable", "The database does not answer.", headers={"Retry-After": "5"}
-            ) from error
+            raise Problem("unavailable", "The database does not answer.", headers={"Retry-After": "5"}) from error
         return rows
 
     async def open(self) -> Any:

@@ -27,9 +27,7 @@ MAX_BODY = 64 * 1024
 _REQUEST_ID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
 SECURITY_HEADERS = {
-    "content-security-policy": (
-        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
+    "content-security-policy": ("default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
     "strict-transport-security": "max-age=63072000; includeSubDomains",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -68,9 +66,7 @@ class Frame:
             return
         given = Headers(scope=scope)
         offered = given.get("x-request-id", "")
-        exchange = Exchange(
-            offered.lower() if _REQUEST_ID.fullmatch(offered) else str(uuid.uuid4()), time.monotonic()
-        )
+        exchange = Exchange(offered.lower() if _REQUEST_ID.fullmatch(offered) else str(uuid.uuid4()), time.monotonic())
         scope["exchange"] = exchange
         status = 0
 
@@ -157,9 +153,7 @@ def _limited(receive: Receive) -> Receive:
 
 def _too_large() -> Problem:
     # The rest of the body is not read, so the connection cannot go on.
-    return Problem(
-        "body-too-large", f"The body is longer than {MAX_BODY} bytes", headers={"Connection": "close"}
-    )
+    return Problem("body-too-large", f"The body is longer than {MAX_BODY} bytes", headers={"Connection": "close"})
 
 
 def json_response(body: bytes, status: int = 200, **headers: str) -> Response:

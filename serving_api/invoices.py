@@ -38,9 +38,7 @@ async def list_invoices(
     filters = (query.customer, query.status, query.currency, query.period_from, query.period_to)
     scope = ("invoices", identity.tenant, *filters)
     issued_on, after = service.cursors.read(scope, query.cursor, 2)
-    found = await service.database.call(
-        "invoices", identity.tenant, *filters, _date(issued_on), after, query.limit + 1
-    )
+    found = await service.database.call("invoices", identity.tenant, *filters, _date(issued_on), after, query.limit + 1)
     cursor = None
     if len(found) > query.limit:
         last = found[query.limit - 1]
@@ -55,11 +53,7 @@ async def get_invoice(request: Request) -> Response:
         said = {"path": f"query.{unknown}", "message": "no such parameter"}
         raise Problem("invalid-request", "This address takes no parameters.", errors=[said])
     number = request.path_params["number"]
-    found = (
-        await service_of(request).database.call("invoice", identity.tenant, number)
-        if is_plain(number)
-        else []
-    )
+    found = await service_of(request).database.call("invoice", identity.tenant, number) if is_plain(number) else []
     if not found:
         raise Problem("not-found", "No invoice has this number.")
     document: str = found[0]["document"]

@@ -73,14 +73,10 @@ class Verdict:
 class Limiter:
     """Buckets of ``requests`` a minute by name."""
 
-    def __init__(
-        self, url: str, log: structlog.typing.FilteringBoundLogger, requests: int = REQUESTS
-    ) -> None:
+    def __init__(self, url: str, log: structlog.typing.FilteringBoundLogger, requests: int = REQUESTS) -> None:
         self.requests = requests
         self._log = log
-        self._valkey = Redis.from_url(
-            url, socket_timeout=0.5, socket_connect_timeout=0.5, retry=Retry(NoBackoff(), 0)
-        )
+        self._valkey = Redis.from_url(url, socket_timeout=0.5, socket_connect_timeout=0.5, retry=Retry(NoBackoff(), 0))
         self._script = self._valkey.register_script(_SCRIPT)
         self._silent_until = 0.0
         self._own: dict[str, float] = {}
@@ -93,9 +89,7 @@ class Limiter:
                 allowed, ahead, over = await self._script(keys=[f"valueverse:limit:{bucket}"], args=arguments)
             except (RedisError, OSError, TimeoutError) as error:
                 self._silent_until = time.monotonic() + _PAUSE
-                self._log.warning(
-                    "limits are kept by each worker alone", reason=str(error) or type(error).__name__
-                )
+                self._log.warning("limits are kept by each worker alone", reason=str(error) or type(error).__name__)
             else:
                 return self._verdict(bool(allowed), int(ahead), int(over))
         return self._alone(bucket, cost)

@@ -30,34 +30,22 @@ class Kind:
 
 
 KINDS = {
-    "malformed-request": Kind(
-        400, "The request cannot be read", "Send it as the description of the API says."
-    ),
+    "malformed-request": Kind(400, "The request cannot be read", "Send it as the description of the API says."),
     "invalid-cursor": Kind(
         400,
         "The cursor is not valid here",
         "Use next_cursor with the very filters it came with, or start anew.",
     ),
-    "unsupported-version": Kind(
-        400, "This version of the API does not exist", "Send a listed Api-Version, or none."
-    ),
-    "invalid-credentials": Kind(
-        401, "The API key or refresh token is not valid", "Sign in with a valid API key."
-    ),
-    "invalid-token": Kind(
-        401, "The access token is missing or not valid", "Refresh the session, or sign in."
-    ),
+    "unsupported-version": Kind(400, "This version of the API does not exist", "Send a listed Api-Version, or none."),
+    "invalid-credentials": Kind(401, "The API key or refresh token is not valid", "Sign in with a valid API key."),
+    "invalid-token": Kind(401, "The access token is missing or not valid", "Refresh the session, or sign in."),
     "insufficient-scope": Kind(403, "The session lacks a scope", "Use an API key that has it."),
-    "not-found": Kind(
-        404, "Nothing is found here", "Check the address; it may never have been yours to see."
-    ),
+    "not-found": Kind(404, "Nothing is found here", "Check the address; it may never have been yours to see."),
     "method-not-allowed": Kind(405, "The method is not allowed here", "Use one of the Allow header's."),
     "body-too-large": Kind(413, "The request's body is too large", "Send at most 64 KiB."),
     "invalid-request": Kind(422, "The request has invalid values", "Correct what `errors` lists."),
     "rate-limited": Kind(429, "Too many requests", "Wait for the seconds of Retry-After."),
-    "internal-error": Kind(
-        500, "Something went wrong on our side", "Try again; tell us the request id if it stays."
-    ),
+    "internal-error": Kind(500, "Something went wrong on our side", "Try again; tell us the request id if it stays."),
     "unavailable": Kind(503, "The service is not available for the moment", "Try again in a few seconds."),
 }
 
@@ -110,9 +98,7 @@ def problem_of(error: Exception) -> Problem:
             errors=[_told(one) for one in error.errors()],
         )
     if isinstance(error, HTTPException):
-        name = _BY_STATUS.get(
-            error.status_code, "malformed-request" if error.status_code < 500 else "internal-error"
-        )
+        name = _BY_STATUS.get(error.status_code, "malformed-request" if error.status_code < 500 else "internal-error")
         return Problem(name, KINDS[name].cure, headers=error.headers)
     return Problem("internal-error", "The request was not answered; nothing about it is your fault.")
 
@@ -122,9 +108,7 @@ async def answer_problem(request: Request, error: Exception) -> Response:
     problem = problem_of(error)
     if problem.status_code == 405:
         # The framework names the methods of the first route alone; one address may have several.
-        routes = [
-            route for route in request.app.state.routes if route.matches(request.scope)[0] is not Match.NONE
-        ]
+        routes = [route for route in request.app.state.routes if route.matches(request.scope)[0] is not Match.NONE]
         problem.headers = {"Allow": ", ".join(sorted(set().union(*(route.methods for route in routes))))}
     return problem.answer(request.scope["exchange"].request_id)
 

@@ -55,9 +55,7 @@ class InvoiceQuery(_Query):
     status: Annotated[
         Literal["draft", "finalised", "voided"] | None, Field(description="`voided` invoices were finalised.")
     ] = None
-    currency: Annotated[
-        str | None, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code.", examples=["USD"])
-    ] = None
+    currency: Annotated[str | None, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code.", examples=["USD"])] = None
     period_from: Annotated[
         Day | None,
         Field(
@@ -79,12 +77,8 @@ class InvoiceQuery(_Query):
 class UsageQuery(_Query):
     """Filters of a customer's usage."""
 
-    from_: Annotated[
-        Day | None, Field(alias="from", description="First day, UTC.", examples=["2023-11-01"])
-    ] = None
-    to: Annotated[Day | None, Field(description="The day after the last, UTC.", examples=["2023-12-01"])] = (
-        None
-    )
+    from_: Annotated[Day | None, Field(alias="from", description="First day, UTC.", examples=["2023-11-01"])] = None
+    to: Annotated[Day | None, Field(description="The day after the last, UTC.", examples=["2023-12-01"])] = None
     meter: Annotated[Key | None, Field(description="Meter key.", examples=["context_tokens"])] = None
     limit: Annotated[int, Field(ge=1, le=1000, description="Rows of a page."), BeforeValidator(_count)] = 500
     cursor: Cursor
@@ -100,9 +94,7 @@ class CustomerQuery(_Query):
 class RefreshRequest(BaseModel):
     """A refresh token to exchange."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"refresh_token": "vvr_YWNtZQ.tZ0…"}]}
-    )
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"refresh_token": "vvr_YWNtZQ.tZ0…"}]})
     refresh_token: Annotated[str, Field(min_length=1, max_length=256)]
 
 
@@ -124,9 +116,7 @@ class Period(BaseModel):
 
 _Amount = Annotated[
     str,
-    Field(
-        pattern=r"^-?\d+(\.\d+)?$", examples=["138.28"], description="Major units, the currency's decimals."
-    ),
+    Field(pattern=r"^-?\d+(\.\d+)?$", examples=["138.28"], description="Major units, the currency's decimals."),
 ]
 
 
@@ -134,9 +124,7 @@ class InvoiceSummary(BaseModel):
     """An invoice in a list; its lines are in the document at `/v1/invoices/{number}`."""
 
     invoice_id: Annotated[str, Field(examples=["3f0a6f0e-4b7c-5d5a-9f43-0d8c8a1c2b11"])]
-    number: Annotated[
-        str | None, Field(description="Null while it is a draft.", examples=["northwind-ai-000001"])
-    ]
+    number: Annotated[str | None, Field(description="Null while it is a draft.", examples=["northwind-ai-000001"])]
     status: Literal["draft", "finalised", "voided"]
     customer: Annotated[str, Field(examples=["chat"])]
     subscription: str | None

@@ -43,9 +43,7 @@ async def open_session(request: Request) -> Response:
     await spend(request, tenant)
     identity = Identity(tenant, prefix, frozenset(scopes), uuid.uuid4())
     refresh = new_refresh_token(tenant)
-    await service.database.call(
-        "open_session", tenant, prefix, identity.family, digest(refresh), IDLE, LIFETIME
-    )
+    await service.database.call("open_session", tenant, prefix, identity.family, digest(refresh), IDLE, LIFETIME)
     service.log.info("session opened", tenant=tenant, key=prefix, family=str(identity.family))
     return _session(service, identity, refresh)
 
@@ -72,9 +70,7 @@ async def refresh_session(request: Request, given: RefreshRequest) -> Response:
     answer = rows[0]
     if answer["outcome"] != "rotated":
         if answer["outcome"] == "reused":
-            service.log.warning(
-                "refresh token reused, session ended", tenant=tenant, family=str(answer["family"])
-            )
+            service.log.warning("refresh token reused, session ended", tenant=tenant, family=str(answer["family"]))
         raise await _wrong(service, request, f"refresh refused: {answer['outcome']}", answer["key_prefix"])
     await spend(request, tenant)
     identity = Identity(tenant, answer["key_prefix"], frozenset(answer["scopes"]), answer["family"])

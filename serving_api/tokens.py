@@ -111,9 +111,7 @@ class Tokens:
             if int(claims["exp"]) - int(claims["iat"]) > ACCESS_SECONDS:
                 raise refused_token()
             scopes = frozenset(str(claims["scope"]).split())
-            return int(claims["exp"]), Identity(
-                tenant, str(claims["sub"]), scopes, uuid.UUID(str(claims["sid"]))
-            )
+            return int(claims["exp"]), Identity(tenant, str(claims["sub"]), scopes, uuid.UUID(str(claims["sid"])))
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
             raise refused_token() from error
 

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from valueverse.commands import analysts, demo, doctor, meter, price, servers, sql
+from valueverse.commands import analysts, demo, doctor, meter, periods, price, prorate, servers, sql, tenants
 from valueverse.errors import RefusalError
 
 app = typer.Typer(
@@ -17,7 +17,7 @@ app = typer.Typer(
     help="Usage billing, subscriptions and value models: exact, explained, on your own data.",
 )
 
-for command in (demo, price, meter, servers, doctor, sql, analysts):
+for command in (demo, servers, doctor, price, meter, periods, prorate, sql, tenants, analysts):
     command.register(app)
 
 
@@ -34,7 +34,5 @@ def main() -> None:
     except OSError as error:
         # A full disk or a missing right may strike anywhere.
         where = f"{error.filename}: " if error.filename else ""
-        sys.stderr.write(
-            f"valueverse: {where}{error.strerror or error}; see `valueverse doctor` [system_error]\n"
-        )
+        sys.stderr.write(f"valueverse: {where}{error.strerror or error}; see `valueverse doctor` [system_error]\n")
         raise SystemExit(2) from None

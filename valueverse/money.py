@@ -51,9 +51,7 @@ def minor_units(currency: str) -> int:
     except ValueError:
         decimals = None
     if decimals is None:
-        raise RefusalError(
-            "unknown_currency", f"{currency!r} is not an ISO 4217 currency such as 'USD'", "currency"
-        )
+        raise RefusalError("unknown_currency", f"{currency!r} is not an ISO 4217 currency such as 'USD'", "currency")
     return int(decimals)
 
 
@@ -65,9 +63,7 @@ def exact(value: object, path: str = "") -> Decimal:
             18 decimals or 20 digits before the point.
     """
     if isinstance(value, float):
-        raise RefusalError(
-            "inexact_number", f"{value!r} is a binary float: write the number as a string", path
-        )
+        raise RefusalError("inexact_number", f"{value!r} is a binary float: write the number as a string", path)
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         raise RefusalError("not_a_number", f"{_short(value)} is not a number", path)
     text = value.strip() if isinstance(value, str) else str(value)
@@ -84,11 +80,7 @@ def exact(value: object, path: str = "") -> Decimal:
 
 
 def _short(value: object) -> str:
-    return (
-        f"{type(value).__name__} with {len(value)} entries"
-        if isinstance(value, dict | list)
-        else repr(value)[:60]
-    )
+    return f"{type(value).__name__} with {len(value)} entries" if isinstance(value, dict | list) else repr(value)[:60]
 
 
 def _decimals(number: Decimal) -> int:
@@ -124,11 +116,7 @@ def round_exact(number: pl.Expr, places: int, mode: RoundingMode = "half_up") ->
     near_mode: Literal["half_to_even", "half_away_from_zero"] = (
         "half_to_even" if mode == "half_even" else "half_away_from_zero"
     )
-    near = (
-        number.round(places, mode=near_mode)
-        if places >= 0
-        else (number / step).round(0, mode=near_mode) * step
-    )
+    near = number.round(places, mode=near_mode) if places >= 0 else (number / step).round(0, mode=near_mode) * step
     # One step from the nearest neighbour; scaling up to use ceil or floor would overflow for large amounts.
     match mode:
         case "half_up" | "half_even":
@@ -159,9 +147,5 @@ def largest_remainder(precise: pl.Expr, total_minor: pl.Expr, group: list[str], 
     """
     base = precise.floor()
     left = total_minor - base.cast(pl.Int64).sum().over(group)
-    rank = (
-        pl.struct((-(precise - base)).alias("remainder"), pl.col(order).alias("tie"))
-        .rank("ordinal")
-        .over(group)
-    )
+    rank = pl.struct((-(precise - base)).alias("remainder"), pl.col(order).alias("tie")).rank("ordinal").over(group)
     return base.cast(pl.Int64) + (rank <= left).cast(pl.Int64)

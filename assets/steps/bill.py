@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from valueverse.platform.settings import Settings
 
 
-
 @dataclass(frozen=True)
 class BillingReport:
     """What a billing run found and wrote.
@@ -280,7 +279,9 @@ def _account(
     known = timeline.tenants["tenant"].to_list()
     booked = store.booked_periods(connection, known)
     segments, terms = engine.with_terms(timeline, history)
-    touched = booked.filter(pl.col("period_to") > pl.lit(datetime.combine(window[0], datetime.min.time())).dt.replace_time_zone("UTC"))
+    touched = booked.filter(
+        pl.col("period_to") > pl.lit(datetime.combine(window[0], datetime.min.time())).dt.replace_time_zone("UTC")
+    )
     earliest = touched["period_from"].min()
     start = min(window[0], earliest.date()) if isinstance(earliest, datetime) else window[0]
     days = [day for day in lake.dates(USAGE_TABLE) if start <= day <= window[1] + timedelta(days=1)]

@@ -134,9 +134,7 @@ def _batches(files: list[LandingFile]) -> Iterator[list[LandingFile]]:
         yield batch
 
 
-def _take(
-    lake: Lake, batch: list[LandingFile], taken: pl.DataFrame, index_dir: Path, moment: datetime
-) -> pl.DataFrame:
+def _take(lake: Lake, batch: list[LandingFile], taken: pl.DataFrame, index_dir: Path, moment: datetime) -> pl.DataFrame:
     """Take one batch of files in one commit and give their rows of the manifest."""
     seen = dict(zip(taken["file_hash"], taken.iter_rows(named=True), strict=True))
     again = [file for file in batch if file.file_hash in seen]
@@ -176,9 +174,7 @@ def _judged(
     judged = _known_tenants_only(pl.concat(parts), taken)
     good = judged.filter(pl.col("reason").is_null())
     index = DedupIndex(index_dir / "keys")
-    index.ensure(
-        lake.version(EVENTS_TABLE), lambda: lake.scan(EVENTS_TABLE).select(key_hash()).collect().to_series()
-    )
+    index.ensure(lake.version(EVENTS_TABLE), lambda: lake.scan(EVENTS_TABLE).select(key_hash()).collect().to_series())
     new, duplicates, conflicts = settle(good, lake, index)
     events = new.with_columns(pl.lit(moment).cast(INSTANT).alias("received_at")).select(
         pl.col(name).cast(dtype) for name, dtype in EVENTS.items()
@@ -214,7 +210,9 @@ def _billing_judged(checked: pl.DataFrame, tenant: str) -> pl.DataFrame:
         return checked
     names = ("reason", "message", "path")
     schema = {"line": pl.Int64} | {f"{name}_now": pl.String for name in names}
-    told = checked.join(pl.DataFrame(verdicts, schema=schema, orient="row"), on="line", how="left", maintain_order="left")
+    told = checked.join(
+        pl.DataFrame(verdicts, schema=schema, orient="row"), on="line", how="left", maintain_order="left"
+    )
     return told.with_columns(pl.coalesce(f"{name}_now", name).alias(name) for name in names).drop(
         f"{name}_now" for name in names
     )
@@ -255,7 +253,9 @@ def _counted(
         refused.group_by("reason")
         .agg(
             pl.len().alias("events"),
-            pl.format("line {}: {}", pl.col("line").first(), pl.col("message").first()).str.head(_EXAMPLE).alias("example"),
+            pl.format("line {}: {}", pl.col("line").first(), pl.col("message").first())
+            .str.head(_EXAMPLE)
+            .alias("example"),
         )
         .sort("reason")
     )

@@ -117,7 +117,9 @@ def _read_array(lines: pl.DataFrame) -> pl.DataFrame:
     if not isinstance(events, list):
         raise RefusalError("malformed", "a JSON file holds a list of events, or one event per line")
     texts = [dumps(event) for event in events]
-    return read_lines(pl.DataFrame({"line": range(1, len(texts) + 1), "raw": texts}, schema={"line": pl.Int64, "raw": pl.String}))
+    return read_lines(
+        pl.DataFrame({"line": range(1, len(texts) + 1), "raw": texts}, schema={"line": pl.Int64, "raw": pl.String})
+    )
 
 
 def _read_csv(path: Path) -> pl.DataFrame:
@@ -142,7 +144,9 @@ def _read_csv(path: Path) -> pl.DataFrame:
             column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False
         ),
     )
-    rows = pl.DataFrame(pl.from_arrow(table)).with_row_index("line", offset=1).with_columns(pl.col("line").cast(pl.Int64))
+    rows = (
+        pl.DataFrame(pl.from_arrow(table)).with_row_index("line", offset=1).with_columns(pl.col("line").cast(pl.Int64))
+    )
     refused = [
         {
             "line": rows.height + 1 + place,

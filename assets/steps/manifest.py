@@ -75,7 +75,10 @@ def unpublished(lake: Lake, recorded: pl.DataFrame) -> pl.DataFrame:
         pl.DataFrame(rows, schema=texts)
         .with_columns(
             pl.col("day").str.to_date("%F"),
-            pl.col("ingested_at").str.to_datetime("%F %T%.f%Z", time_unit="us").dt.convert_time_zone("UTC").cast(INSTANT),
+            pl.col("ingested_at")
+            .str.to_datetime("%F %T%.f%Z", time_unit="us")
+            .dt.convert_time_zone("UTC")
+            .cast(INSTANT),
         )
         .select(FILES.names())
     )

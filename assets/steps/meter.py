@@ -78,9 +78,7 @@ def meter(lake: Lake, dates: Collection[date], *, tenants: Collection[str] | Non
 def lake_dates(lake: Lake, first: date | None, last: date | None) -> list[date]:
     """Event dates the lake holds between two dates, both included; None leaves that side open."""
     return [
-        day
-        for day in lake.dates(EVENTS_TABLE)
-        if (first is None or day >= first) and (last is None or day <= last)
+        day for day in lake.dates(EVENTS_TABLE) if (first is None or day >= first) and (last is None or day <= last)
     ]
 
 

@@ -31,7 +31,9 @@ def settle(good: pl.DataFrame, lake: Lake, index: DedupIndex) -> tuple[pl.DataFr
     stored = _stored(suspects.select(*KEY, "event_date").unique(), lake)
     unknown = suspects.join(stored, on=KEY, how="anti", maintain_order="left")
     # A hash in the index without its key in the lake is a collision: the first such event of the batch is new.
-    newcomers = unknown.join(fresh, on=KEY, how="anti", maintain_order="left").unique(KEY, keep="first", maintain_order=True)
+    newcomers = unknown.join(fresh, on=KEY, how="anti", maintain_order="left").unique(
+        KEY, keep="first", maintain_order=True
+    )
     fresh = pl.concat([fresh, newcomers])
     rest = suspects.join(newcomers.select("file", "line"), on=["file", "line"], how="anti", maintain_order="left")
     firsts = pl.concat([stored.select(_FIRST), fresh.select(_FIRST)]).unique(KEY, keep="first", maintain_order=True)
@@ -42,7 +44,9 @@ def _stored(keys: pl.DataFrame, lake: Lake) -> pl.DataFrame:
     """The lake's events with these keys: looked for on their own dates first, then everywhere."""
     columns = lake.scan(EVENTS_TABLE).select(_FIRST)
     dates = keys["event_date"].unique().to_list()
-    near = lake.scan(EVENTS_TABLE, dates).select(_FIRST).join(keys.lazy(), on=KEY, how="semi").collect(engine="streaming")
+    near = (
+        lake.scan(EVENTS_TABLE, dates).select(_FIRST).join(keys.lazy(), on=KEY, how="semi").collect(engine="streaming")
+    )
     missing = keys.join(near, on=KEY, how="anti")
     if missing.is_empty():
         return near

@@ -40,15 +40,10 @@ def touched_between(lake: Lake, after: datetime, until: datetime) -> pl.DataFram
     originals = (
         lake.scan(EVENTS_TABLE)
         .select("tenant", "source", "id", "type", "event_date")
-        .join(
-            amended, left_on=["tenant", "source", "id"], right_on=["tenant", "source", "replaces"], how="semi"
-        )
+        .join(amended, left_on=["tenant", "source", "id"], right_on=["tenant", "source", "replaces"], how="semi")
     )
     published = (
-        new.lazy()
-        .filter(pl.col("type") == CATALOG)
-        .group_by("tenant")
-        .agg(pl.col("time").min().alias("_since"))
+        new.lazy().filter(pl.col("type") == CATALOG).group_by("tenant").agg(pl.col("time").min().alias("_since"))
     )
     under_catalog = (
         lake.scan(EVENTS_TABLE)
@@ -127,9 +122,7 @@ def _period_spans(facts: pl.DataFrame, touched: pl.DataFrame, now: datetime) -> 
     own = schedule.select("key", "tenant").join(timeline.tenants.select("tenant", "timezone"), on="tenant")
     found = periods(schedule.drop("tenant")).join(own, on="key")
     last = pl.col("to").dt.offset_by("-1us")
-    return local_date(
-        local_date(found, pl.col("from"), "timezone", "starts"), last, "timezone", "closes"
-    ).select(
+    return local_date(local_date(found, pl.col("from"), "timezone", "starts"), last, "timezone", "closes").select(
         "tenant",
         "starts",
         "closes",

@@ -49,9 +49,7 @@ def sources() -> list[Path]:
 
 def sql_sources() -> list[Path]:
     folders = (ROOT / "dbt_project" / "models", ROOT / "valueverse" / "platform" / "migrations")
-    return sorted(
-        path for folder in folders for pattern in ("*.sql", "*.yml") for path in folder.rglob(pattern)
-    )
+    return sorted(path for folder in folders for pattern in ("*.sql", "*.yml") for path in folder.rglob(pattern))
 
 
 def complaint(node: ast.AST) -> str | None:
@@ -99,11 +97,7 @@ def places(body: list[ast.stmt]) -> Iterator[tuple[str, ast.stmt]]:
 
 
 def test_python_that_handles_money_uses_no_float() -> None:
-    found = [
-        one
-        for path in sources()
-        for one in floats(path.read_text(encoding="utf-8"), str(path.relative_to(ROOT)))
-    ]
+    found = [one for path in sources() for one in floats(path.read_text(encoding="utf-8"), str(path.relative_to(ROOT)))]
     assert not found, "\n".join(found)
 
 

@@ -54,8 +54,7 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterIns
 def steps(settings: Settings, instance: dg.DagsterInstance) -> list[Step]:
     """The runs that one small delivery of both tenants asked for."""
     traces = {
-        name: pl.read_csv(ROOT / "data" / f"{name}.csv", infer_schema=False).head(300)
-        for name in northwind.TRACES
+        name: pl.read_csv(ROOT / "data" / f"{name}.csv", infer_schema=False).head(300) for name in northwind.TRACES
     }
     deliver(settings.landing, northwind.landing_files(traces) + harbor.landing_files(10))
     told: list[Step] = []
@@ -75,9 +74,7 @@ def _invoices(settings: Settings) -> list[tuple[Any, ...]]:
         ).fetchall()
 
 
-def _run(
-    instance: dg.DagsterInstance, job: str, first: str, last: str, config: dict[str, Any] | None = None
-) -> bool:
+def _run(instance: dg.DagsterInstance, job: str, first: str, last: str, config: dict[str, Any] | None = None) -> bool:
     result = defs.resolve_job_def(job).execute_in_process(
         run_config={**QUIET, **(config or {})}, instance=instance, tags=range_tags(first, last)
     )
@@ -90,12 +87,8 @@ def test_every_stage_runs_and_succeeds(steps: list[Step]) -> None:
 
 
 def test_every_asset_is_materialised(steps: list[Step], instance: dg.DagsterInstance) -> None:
-    written = {
-        key for asset in defs.resolve_asset_graph().assets_defs if asset.is_executable for key in asset.keys
-    }
-    missing = {
-        key.to_user_string() for key in written if instance.get_latest_materialization_event(key) is None
-    }
+    written = {key for asset in defs.resolve_asset_graph().assets_defs if asset.is_executable for key in asset.keys}
+    missing = {key.to_user_string() for key in written if instance.get_latest_materialization_event(key) is None}
     assert missing == set()
 
 
@@ -106,17 +99,13 @@ def test_nothing_is_out_of_date_afterwards(steps: list[Step], instance: dg.Dagst
     assert pending_marts(instance) == {}
 
 
-def test_only_touched_dates_are_run(
-    steps: list[Step], instance: dg.DagsterInstance, settings: Settings
-) -> None:
+def test_only_touched_dates_are_run(steps: list[Step], instance: dg.DagsterInstance, settings: Settings) -> None:
     touched = {day.isoformat() for day in Lake(settings.lake_url).dates(EVENTS_TABLE)}
     assert set(newest(instance, USAGE)) == touched
     assert set(newest(instance, EVENTS)) == touched
 
 
-def test_only_months_with_touched_periods_or_usage_are_billed(
-    steps: list[Step], instance: dg.DagsterInstance
-) -> None:
+def test_only_months_with_touched_periods_or_usage_are_billed(steps: list[Step], instance: dg.DagsterInstance) -> None:
     months = ["2023-11-01", "2024-01-01", "2024-02-01", "2024-03-01", "2024-04-01", "2024-05-01"]
     assert sorted(newest(instance, PERIODS)) == months
     assert [step.partitions for step in steps if step.stage == "billing"] == [

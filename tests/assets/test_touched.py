@@ -36,9 +36,7 @@ CATALOG = {
 }
 
 
-def _event(
-    identity: str, kind: str, at: str, received: datetime, data: Any = None, **more: str
-) -> dict[str, Any]:
+def _event(identity: str, kind: str, at: str, received: datetime, data: Any = None, **more: str) -> dict[str, Any]:
     time = datetime.fromisoformat(at).astimezone(UTC)
     return {
         "tenant": "acme",
@@ -61,9 +59,7 @@ def _started(key: str, at: str, until: str | None) -> dict[str, Any]:
 def _basis(*subscriptions: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         _event("catalog", "billing.catalog.published", "2024-01-01T00:00:00+01:00", MONDAY, CATALOG),
-        _event(
-            "customer", "billing.customer.created", "2024-01-01T00:00:00+01:00", MONDAY, {"customer": "c"}
-        ),
+        _event("customer", "billing.customer.created", "2024-01-01T00:00:00+01:00", MONDAY, {"customer": "c"}),
         *subscriptions,
     ]
 

@@ -171,8 +171,7 @@ def charges(*whens: dict[str, str]) -> dict[str, Any]:
     price = {"model": "standard", "unit": "1"}
     changed["coupons"] = []
     changed["plans"][0]["charges"] = [
-        {"key": f"c{index}", "meter": "tokens", "when": when, "price": price}
-        for index, when in enumerate(whens)
+        {"key": f"c{index}", "meter": "tokens", "when": when, "price": price} for index, when in enumerate(whens)
     ]
     return changed
 

@@ -31,9 +31,7 @@ def catalog(*meters: str) -> dict[str, Any]:
 
 def facts(*rows: dict[str, Any]) -> pl.DataFrame:
     base = {"tenant": "t", "type": "billing.catalog.published", "source": "s", "known_until": None}
-    return pl.DataFrame(
-        [{**base, "id": str(number), **row} for number, row in enumerate(rows)], schema=SCHEMA
-    )
+    return pl.DataFrame([{**base, "id": str(number), **row} for number, row in enumerate(rows)], schema=SCHEMA)
 
 
 def day(number: int) -> datetime:
@@ -51,9 +49,7 @@ def test_a_catalog_holds_from_its_time_until_the_next_one() -> None:
         ("a", day(10), None),
         ("b", day(10), None),
     ]
-    assert history.plans.select("plan", "version", "currency", "every", "unit", "align", "grace_seconds").row(
-        0
-    ) == (
+    assert history.plans.select("plan", "version", "currency", "every", "unit", "align", "grace_seconds").row(0) == (
         "pro",
         1,
         "JPY",
@@ -87,9 +83,7 @@ def test_what_was_replaced_counts_only_for_who_knew_no_better() -> None:
 
 
 def test_tenants_that_publish_the_same_document_share_one_catalog() -> None:
-    history = CatalogHistory.from_facts(
-        facts(published(1, catalog("a")), published(1, catalog("a"), tenant="u"))
-    )
+    history = CatalogHistory.from_facts(facts(published(1, catalog("a")), published(1, catalog("a"), tenant="u")))
     assert len(history.catalogs) == 1
     assert history.versions["tenant"].to_list() == ["t", "u"]
 

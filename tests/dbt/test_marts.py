@@ -59,8 +59,7 @@ def story(module_settings: Settings) -> Story:
     _run(
         module_settings,
         "delete from billing.usage_daily where tenant_id in ('acme', 'birch') and day < '2023-11-01'",
-        "update billing.usage_daily set quantity = 11000 where tenant_id in ('acme', 'birch') and day = "
-        "'2023-11-05'",
+        "update billing.usage_daily set quantity = 11000 where tenant_id in ('acme', 'birch') and day = '2023-11-05'",
         "update billing.tenant set name = 'renamed' where tenant_id in ('acme', 'birch')",
     )
     dbt(module_settings, "run", "--select", "marts")
@@ -205,8 +204,7 @@ def _snapshot(settings: Settings) -> Snapshot:
     with connect(settings, "builder") as connection:
         return {
             mart: connection.execute(
-                f"select tenant_id, xmin::text, mart::text from marts.{mart} as mart order by tenant_id, "
-                f"{order}"
+                f"select tenant_id, xmin::text, mart::text from marts.{mart} as mart order by tenant_id, {order}"
             ).fetchall()
             for mart, order in MARTS.items()
         }
@@ -219,8 +217,7 @@ def _schema(settings: Settings) -> dict[str, Any]:
         "col_description(a.attrelid, a.attnum) from pg_attribute a "
         "where a.attrelid = %s::regclass and a.attnum > 0 order by a.attnum",
         "comment": "select obj_description(%s::regclass)",
-        "keys": "select pg_get_constraintdef(oid) from pg_constraint "
-        "where conrelid = %s::regclass order by 1",
+        "keys": "select pg_get_constraintdef(oid) from pg_constraint where conrelid = %s::regclass order by 1",
         "indexes": r"select regexp_replace(pg_get_indexdef(indexrelid), 'INDEX \S+', 'INDEX') from pg_index "
         "where indrelid = %s::regclass order by 1",
         "policies": "select polname, pg_get_expr(polqual, polrelid), polroles::regrole[]::text "
@@ -232,10 +229,7 @@ def _schema(settings: Settings) -> dict[str, Any]:
     }
     with connect(settings, "builder") as connection:
         return {
-            mart: {
-                name: connection.execute(query, [f"marts.{mart}"]).fetchall()
-                for name, query in queries.items()
-            }
+            mart: {name: connection.execute(query, [f"marts.{mart}"]).fetchall() for name, query in queries.items()}
             for mart in MARTS
         }
 

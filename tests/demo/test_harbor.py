@@ -69,13 +69,11 @@ def test_incidents_hold_amendments_voids_and_a_conflict() -> None:
     files = {file.name: _lines(file.content) for file in harbor.landing_files(12)}
     prompt = {event["id"]: event for event in map(json.loads, files["requests.ndjson.gz"])}
     odd = []
-    for line in files["incidents.ndjson"]:
+    for line in files["support-incidents.ndjson"]:
         try:
             odd.append(json.loads(line))
         except ValueError:
             continue
     assert any(event["data"] is None and event.get("replaces") in prompt for event in odd)
-    assert any(
-        event["id"] in prompt and event != prompt[event["id"]] for event in odd if event["id"] != "bad-1"
-    )
+    assert any(event["id"] in prompt and event != prompt[event["id"]] for event in odd if event["id"] != "bad-1")
     assert any(event.get("replaces") == "never-sent" for event in odd)

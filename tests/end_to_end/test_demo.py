@@ -109,9 +109,7 @@ def test_every_reason_of_the_quarantine_is_shown(first_run: list[dict[str, Any]]
     }
 
 
-def test_accepted_events_are_billed_or_have_a_reason(
-    first_run: list[dict[str, Any]], world: Settings
-) -> None:
+def test_accepted_events_are_billed_or_have_a_reason(first_run: list[dict[str, Any]], world: Settings) -> None:
     wrong = "select * from billing.event_day where accepted <> billed + unbilled"
     assert _rows(world, wrong) == []
     reasons = {reason for (reason,) in _rows(world, "select reason from billing.unbilled_usage")}
@@ -170,12 +168,8 @@ def _killed_twice_then_whole(other: Settings, world: Settings) -> None:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     again = _demo(other)
-    totals = (
-        "select tenant_id, customer, period_from, total_minor from billing.invoice order by 1, 2, 3, purpose"
-    )
+    totals = "select tenant_id, customer, period_from, total_minor from billing.invoice order by 1, 2, 3, purpose"
     assert _rows(other, totals) == _rows(world, totals)
-    accepted = (
-        "select tenant_id, sum(accepted), sum(quarantined) from billing.ingestion_file group by 1 order by 1"
-    )
+    accepted = "select tenant_id, sum(accepted), sum(quarantined) from billing.ingestion_file group by 1 order by 1"
     assert _rows(other, accepted) == _rows(world, accepted)
     assert _northwind(again, "chat")["total"] == "138.28"

@@ -79,9 +79,7 @@ def test_every_table_partition_and_view_of_the_marts_shows_own_rows_only(
     seen = 0
     for name, _ in relations:
         try:
-            rows = analyst.execute(
-                f"select relation.tenant_id, relation::text from {name} as relation"
-            ).fetchall()
+            rows = analyst.execute(f"select relation.tenant_id, relation::text from {name} as relation").fetchall()
         except psycopg.errors.InsufficientPrivilege:
             continue
         assert {row[0] for row in rows} <= {OWN}, name
@@ -173,9 +171,7 @@ def test_what_an_analyst_may_not_do_is_refused(analyst: psycopg.Connection[Any],
         "select cast(email as numeric) from marts.dim_customer",
     ],
 )
-def test_an_error_message_names_no_value_of_another_tenant(
-    analyst: psycopg.Connection[Any], query: str
-) -> None:
+def test_an_error_message_names_no_value_of_another_tenant(analyst: psycopg.Connection[Any], query: str) -> None:
     try:
         said = str(analyst.execute(query).fetchall())
     except psycopg.Error as error:
@@ -187,9 +183,7 @@ def test_an_error_message_names_no_value_of_another_tenant(
 @pytest.mark.parametrize("mart", ["fct_invoice", "dim_customer", "fct_usage_daily", "plain_view"])
 def test_explain_shows_estimates_and_no_value(analyst: psycopg.Connection[Any], mart: str) -> None:
     for options in ("verbose", "analyze, verbose, buffers", "settings, verbose, generic_plan"):
-        plan = analyst.execute(
-            f"explain ({options}) select * from marts.{mart} where tenant_id = 'birch'"
-        ).fetchall()
+        plan = analyst.execute(f"explain ({options}) select * from marts.{mart} where tenant_id = 'birch'").fetchall()
         text = "\n".join(row[0] for row in plan)
         assert not any(secret_of(other) in text for other in OTHERS)
         assert re.search(r"rows=\d+", text), "planner estimates are what Postgres shows to every login"
@@ -204,9 +198,7 @@ def test_copy_and_cursors_go_by_the_same_policy(analyst: psycopg.Connection[Any]
     assert not any(secret_of(other) in text for other in OTHERS)
 
 
-def test_an_analyst_without_a_mapping_sees_nothing(
-    warehouse: Settings, analyst: psycopg.Connection[Any]
-) -> None:
+def test_an_analyst_without_a_mapping_sees_nothing(warehouse: Settings, analyst: psycopg.Connection[Any]) -> None:
     with connect(warehouse, "admin") as connection:
         connection.execute("delete from guard.analyst_tenant")
         connection.commit()
@@ -214,9 +206,7 @@ def test_an_analyst_without_a_mapping_sees_nothing(
         connection.execute("insert into guard.analyst_tenant values (%s, %s)", [analyst.info.user, OWN])
 
 
-def test_a_table_a_rebuild_leaves_behind_is_walled_too(
-    warehouse: Settings, analyst: psycopg.Connection[Any]
-) -> None:
+def test_a_table_a_rebuild_leaves_behind_is_walled_too(warehouse: Settings, analyst: psycopg.Connection[Any]) -> None:
     with connect(warehouse, "builder", autocommit=True) as connection:
         connection.execute("create table marts.fct_invoice__dbt_backup as select * from marts.fct_invoice")
         rows = analyst.execute("select distinct tenant_id from marts.fct_invoice__dbt_backup").fetchall()
@@ -224,12 +214,8 @@ def test_a_table_a_rebuild_leaves_behind_is_walled_too(
     assert rows == [(OWN,)]
 
 
-@pytest.mark.parametrize(
-    "heading", re.findall(r"^## (.+)$", COOKBOOK.read_text(encoding="utf-8"), re.MULTILINE)
-)
-def test_each_query_of_the_cookbook_runs_for_an_analyst(
-    analyst: psycopg.Connection[Any], heading: str
-) -> None:
+@pytest.mark.parametrize("heading", re.findall(r"^## (.+)$", COOKBOOK.read_text(encoding="utf-8"), re.MULTILINE))
+def test_each_query_of_the_cookbook_runs_for_an_analyst(analyst: psycopg.Connection[Any], heading: str) -> None:
     section = COOKBOOK.read_text(encoding="utf-8").split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
     queries = re.findall(r"```sql\n(.*?)```", section, re.DOTALL)
     for query in queries:

@@ -55,6 +55,4 @@ def quantities(frame: pl.DataFrame, asked: pl.DataFrame, meter: pl.DataFrame, **
     """(window, dimensions) -> (quantity, event_count)."""
     known_at = more.pop("known_at", None)
     found = meter_quantities(frame.lazy(), asked, meter, known_at, Scope(**more))
-    return {
-        (row["window"], row["dimensions"]): (row["quantity"], row["event_count"]) for row in found.to_dicts()
-    }
+    return {(row["window"], row["dimensions"]): (row["quantity"], row["event_count"]) for row in found.to_dicts()}

@@ -47,9 +47,7 @@ def ratio(numerator: Decimal, denominator: int | Decimal) -> Decimal:
 
 def seen(events: list[Event], window: Window, carry_over: bool) -> list[Event]:
     ordered = sorted(events, key=lambda event: (event.time, event.id))
-    return [
-        event for event in ordered if event.time < window.end and (carry_over or event.time >= window.start)
-    ]
+    return [event for event in ordered if event.time < window.end and (carry_over or event.time >= window.start)]
 
 
 def weighted_sum(events: list[Event], window: Window, carry_over: bool) -> Decimal:

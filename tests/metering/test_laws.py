@@ -55,9 +55,7 @@ def usage_of(events: list[oracle.Event]) -> pl.DataFrame:
     )
 
 
-def window_of(
-    span: tuple[int, int], zone: str, prorate: bool = False
-) -> tuple[oracle.Window, dict[str, Any]]:
+def window_of(span: tuple[int, int], zone: str, prorate: bool = False) -> tuple[oracle.Window, dict[str, Any]]:
     start = BEGIN + timedelta(hours=span[0])
     end = start + timedelta(hours=span[1])
     full_start, full_end = start - timedelta(days=1), end + timedelta(days=2)
@@ -88,9 +86,7 @@ def test_levels_equal_the_walk_over_single_events(
         ("unique_count", "prorated_quantity", oracle.prorated_unique_count),
         ("sum", "prorated_quantity", oracle.prorated_sum),
     ):
-        found = meter_quantities(
-            usage_of(events).lazy(), windows(row), meters(kind, carry_over=carry_over), None
-        )
+        found = meter_quantities(usage_of(events).lazy(), windows(row), meters(kind, carry_over=carry_over), None)
         assert found.height == some
         if some:
             expected = walk(events, window, carry_over)
@@ -99,9 +95,7 @@ def test_levels_equal_the_walk_over_single_events(
 
 @settings(deadline=None, max_examples=30)
 @given(_EVENTS, _SPAN, st.randoms(use_true_random=False))
-def test_the_order_and_batches_of_events_change_nothing(
-    drawn: list[Any], span: tuple[int, int], random: Any
-) -> None:
+def test_the_order_and_batches_of_events_change_nothing(drawn: list[Any], span: tuple[int, int], random: Any) -> None:
     frame = usage_of(events_of(drawn))
     _, row = window_of(span, "UTC")
     shuffled = list(range(frame.height))
@@ -130,9 +124,7 @@ def test_the_parts_of_a_split_window_add_up(drawn: list[Any], span: tuple[int, i
 @given(_EVENTS, _SPAN)
 def test_both_ways_to_group_equal_a_plain_filter(drawn: list[Any], span: tuple[int, int]) -> None:
     frame = usage_of(events_of(drawn))
-    others = [
-        {"customer": "d", "from": BEGIN, "to": BEGIN + timedelta(hours=hours)} for hours in range(1, 50)
-    ]
+    others = [{"customer": "d", "from": BEGIN, "to": BEGIN + timedelta(hours=hours)} for hours in range(1, 50)]
     _, row = window_of(span, "UTC")
     inside = frame.filter(pl.col("time") >= row["from"], pl.col("time") < row["to"])
     for kind in ("sum", "min", "max"):

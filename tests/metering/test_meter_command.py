@@ -64,9 +64,7 @@ SEATS = {"aggregation": "unique_count", "value": "user", "operation": "op", "car
             [({"r": "a"}, "2"), ({"r": "b"}, "5")],
         ),
         (
-            line(
-                {"aggregation": "count", "where": "r != 'x'"}, ("2026-01-05", {"r": "x"}), ("2026-01-05", {})
-            ),
+            line({"aggregation": "count", "where": "r != 'x'"}, ("2026-01-05", {"r": "x"}), ("2026-01-05", {})),
             "1",
             [({}, "1")],
         ),
@@ -221,9 +219,7 @@ COUNT = {"aggregation": "count"}
         ('{"id": "x"', "malformed", ""),
     ],
 )
-def test_a_bad_line_is_answered_and_the_next_one_still_is(
-    answered: Any, asked: Any, code: str, path: str
-) -> None:
+def test_a_bad_line_is_answered_and_the_next_one_still_is(answered: Any, asked: Any, code: str, path: str) -> None:
     exit_code, (bad, good) = answered(asked, line(COUNT, ("2026-01-05", {})) | {"id": "y"})
     assert exit_code == 1
     assert (bad["error"]["code"], bad["error"]["path"]) == (code, path)
@@ -241,8 +237,7 @@ def test_a_line_out_of_range_stops_no_other(answered: Any) -> None:
 
 def test_many_lines_with_meters_of_their_own_are_quick(answered: Any) -> None:
     lines = [
-        line({"aggregation": "sum", "value": f"v{n}"}, ("2026-01-05", {f"v{n}": n})) | {"id": n}
-        for n in range(300)
+        line({"aggregation": "sum", "value": f"v{n}"}, ("2026-01-05", {f"v{n}": n})) | {"id": n} for n in range(300)
     ]
     started = time.perf_counter()
     _, found = answered(*lines)

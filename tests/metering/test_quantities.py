@@ -44,9 +44,7 @@ def test_a_window_takes_its_start_and_not_its_end(aggregation: str, expected: De
 
 
 def test_windows_that_cut_days_count_each_event_once() -> None:
-    frame = values(
-        *((f"2026-01-{day:02d}T{hour:02d}:30:00", 1) for day in range(1, 11) for hour in range(24))
-    )
+    frame = values(*((f"2026-01-{day:02d}T{hour:02d}:30:00", 1) for day in range(1, 11) for hour in range(24)))
     cuts = [
         "2026-01-01T00:00",
         "2026-01-01T05:00",
@@ -96,9 +94,9 @@ def test_usage_that_names_a_subscription_counts_there_alone() -> None:
     base = {"time": at("2026-01-05"), "value": D(1)}
     frame = usage({**base, "subscription": "a"}, {**base, "subscription": "b", "value": D(10)}, base)
     asked = windows({**JANUARY, "subscription": "a"}, {**JANUARY, "subscription": "b"})
-    claims = pl.DataFrame(
-        {"tenant": ["t"], "customer": ["c"], "meter": ["m"], "subscription": ["a"]}
-    ).with_columns(windows(JANUARY).select("from", "to"))
+    claims = pl.DataFrame({"tenant": ["t"], "customer": ["c"], "meter": ["m"], "subscription": ["a"]}).with_columns(
+        windows(JANUARY).select("from", "to")
+    )
     for aggregation in ("sum", "latest"):
         found = quantities(frame, asked, meters("sum"), unnamed=claims)
         assert found == {(0, ""): (D(2), 2), (1, ""): (D(10), 1)}, aggregation
@@ -188,9 +186,7 @@ def test_unique_count_adds_and_removes_in_time_order() -> None:
         op("2026-01-08", "c", "remove"),
     )
     assert quantities(frame, windows(JANUARY), meters("unique_count")) == {(0, ""): (D(1), 5)}
-    assert quantities(frame, windows(JANUARY), meters("unique_count", carry_over=True)) == {
-        (0, ""): (D(2), 5)
-    }
+    assert quantities(frame, windows(JANUARY), meters("unique_count", carry_over=True)) == {(0, ""): (D(2), 5)}
 
 
 def test_prorated_quantities_stand_beside_the_whole_ones_and_round_up_when_asked() -> None:
@@ -218,9 +214,7 @@ def test_prorated_days_are_those_of_the_windows_time_zone() -> None:
 def test_one_number_out_of_range_stops_nobody_else() -> None:
     # 10^12 units held over 400 years are more than a Decimal holds; the other tenant's total is untouched.
     big = D(999_999_999_999)
-    frame = usage(
-        {"time": at("1600-01-01"), "value": big}, {"time": at("1600-01-01"), "value": D(1), "tenant": "u"}
-    )
+    frame = usage({"time": at("1600-01-01"), "value": big}, {"time": at("1600-01-01"), "value": D(1), "tenant": "u"})
     span = {"from": at("1600-01-01"), "to": at("2000-01-01")}
     both = pl.concat([meters("weighted_sum"), meters("weighted_sum", tenant="u")])
     found = quantities(frame, windows(span, {**span, "tenant": "u"}), both)
@@ -239,9 +233,7 @@ def test_windows_without_usage_have_no_row_and_none_ask_for_nothing() -> None:
 
 def test_a_version_of_the_meter_is_chosen_by_the_catalog() -> None:
     frame = values(("2026-01-05", 1), ("2026-01-06", 4))
-    both = pl.concat(
-        [meters(kind).with_columns(pl.lit(kind).alias("catalog_hash")) for kind in ("sum", "max")]
-    )
+    both = pl.concat([meters(kind).with_columns(pl.lit(kind).alias("catalog_hash")) for kind in ("sum", "max")])
     asked = windows(JANUARY, JANUARY).with_columns(pl.Series("catalog_hash", ["sum", "max"]))
     assert quantities(frame, asked, both) == {(0, ""): (D(5), 2), (1, ""): (D(4), 2)}
 

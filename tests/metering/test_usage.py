@@ -105,9 +105,7 @@ def test_a_value_that_is_missing_or_no_number_is_unbilled_and_never_zero() -> No
 
 
 def test_operations_default_to_add() -> None:
-    rows = derived(
-        {"type": "login", "data": '{"user":"x"}'}, {"type": "login", "data": '{"user":7,"action":"remove"}'}
-    )
+    rows = derived({"type": "login", "data": '{"user":"x"}'}, {"type": "login", "data": '{"user":7,"action":"remove"}'})
     assert [(row[3], row[4]) for row in rows if row[1] == "users"] == [("x", "add"), ("7", "remove")]
 
 

@@ -71,9 +71,7 @@ def test_plain_text_reads_back_as_the_same_number_without_exponent(number: Decim
 
 
 @settings(deadline=None, max_examples=60)
-@given(
-    st.lists(numbers, min_size=1, max_size=20), st.integers(-3, 6), st.sampled_from(get_args(RoundingMode))
-)
+@given(st.lists(numbers, min_size=1, max_size=20), st.integers(-3, 6), st.sampled_from(get_args(RoundingMode)))
 def test_columns_round_as_single_numbers_do(values: list[Decimal], places: int, mode: RoundingMode) -> None:
     column = pl.DataFrame({"number": pl.Series(values, dtype=EXACT)})
     found = column.select(round_exact(pl.col("number"), places, mode))["number"].to_list()
@@ -87,15 +85,11 @@ def test_half_is_rounded_away_from_zero_on_both_sides() -> None:
 
 
 @settings(deadline=None, max_examples=60)
-@given(
-    st.lists(st.tuples(st.sampled_from("ab"), st.decimals(-1000, 1000, places=4)), min_size=1, max_size=15)
-)
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.decimals(-1000, 1000, places=4)), min_size=1, max_size=15))
 def test_split_parts_add_up_to_the_total_and_stay_next_to_their_share(
     rows: list[tuple[str, Decimal]],
 ) -> None:
-    frame = pl.DataFrame(rows, schema={"group": pl.String, "share": EXACT}, orient="row").with_row_index(
-        "order"
-    )
+    frame = pl.DataFrame(rows, schema={"group": pl.String, "share": EXACT}, orient="row").with_row_index("order")
     total = pl.col("share").sum().over("group").round(0, mode="half_away_from_zero").cast(pl.Int64)
     split = frame.with_columns(total.alias("total")).with_columns(
         largest_remainder(pl.col("share"), pl.col("total"), ["group"], "order").alias("part")

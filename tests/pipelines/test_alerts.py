@@ -74,9 +74,7 @@ def test_a_failed_run_is_told_with_its_job(tmp_path: Path, inbox: list[dict[str,
     assert result.run_id in message["message"]
 
 
-def test_a_check_that_did_not_pass_is_told_with_its_asset(
-    tmp_path: Path, inbox: list[dict[str, Any]]
-) -> None:
+def test_a_check_that_did_not_pass_is_told_with_its_asset(tmp_path: Path, inbox: list[dict[str, Any]]) -> None:
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
         result = dg.materialize([ledger], instance=instance)
         context = dg.build_run_status_sensor_context(

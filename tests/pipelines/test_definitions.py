@@ -70,9 +70,7 @@ def test_every_asset_names_the_pool_of_its_writer(key: str) -> None:
 def test_partitions_are_defined_in_one_place() -> None:
     sources = [*ROOT.glob("assets/**/*.py"), *ROOT.glob("pipelines/**/*.py")]
     elsewhere = [
-        path.name
-        for path in sources
-        if "PartitionsDefinition(" in path.read_text() and path.name != "partitions.py"
+        path.name for path in sources if "PartitionsDefinition(" in path.read_text() and path.name != "partitions.py"
     ]
     assert elsewhere == []
 

@@ -30,9 +30,7 @@ def levels(settings: Settings) -> dict[str, str]:
     return {finding.what: finding.level for finding in diagnosis.examine(settings)}
 
 
-def test_a_healthy_installation_has_nothing_wrong(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_healthy_installation_has_nothing_wrong(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in settings.environment().items():
         monkeypatch.setenv(name, value)
     app = typer.Typer()
@@ -75,9 +73,7 @@ def test_every_finding_that_is_wrong_has_a_cure(tmp_path: Path, monkeypatch: pyt
 
 def test_an_unmigrated_warehouse_is_wrong(settings: Settings) -> None:
     warehouse.downgrade(settings, "base")
-    assert (
-        levels(settings)[f"the warehouse is at migration None, not {warehouse.latest_revision()}"] == "wrong"
-    )
+    assert levels(settings)[f"the warehouse is at migration None, not {warehouse.latest_revision()}"] == "wrong"
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +85,7 @@ def admin(module_settings: Settings) -> Iterator[psycopg.Connection[Any]]:
 NO_GUARD = "drop event trigger valueverse_guard; "
 HOLES = {
     "marts.probe: row-level security": NO_GUARD + "alter table marts.probe no force row level security",
-    "billing.invoice: row-level security": NO_GUARD
-    + "alter table billing.invoice disable row level security",
+    "billing.invoice: row-level security": NO_GUARD + "alter table billing.invoice disable row level security",
     "marts.probe: analysts have no policy": "drop policy analyst_tenant on marts.probe",
     "marts.probe: policy support": "create policy support on marts.probe using (true)",
     "marts.glass: the view": NO_GUARD + "create view marts.glass as select * from marts.probe",

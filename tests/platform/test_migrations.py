@@ -53,9 +53,7 @@ def draft(connection: Connection, number: int, tenant: str = "acme") -> None:
     connection.execute(LINE, {"tenant": tenant, "id": uuid(number), "line": 1})
 
 
-def finalise(
-    connection: Connection, number: int, sequence: int, previous: str | None, tenant: str = "acme"
-) -> None:
+def finalise(connection: Connection, number: int, sequence: int, previous: str | None, tenant: str = "acme") -> None:
     given = {
         "tenant": tenant,
         "id": uuid(number),
@@ -82,9 +80,7 @@ def world(admin: Connection) -> Iterator[Connection]:
         yield admin
 
 
-def refused(
-    connection: Connection, statement: str, error: type[psycopg.Error] = errors.RestrictViolation
-) -> str:
+def refused(connection: Connection, statement: str, error: type[psycopg.Error] = errors.RestrictViolation) -> str:
     with pytest.raises(error) as caught, connection.transaction():
         connection.execute(statement)  # type: ignore[arg-type]
     return str(caught.value)
@@ -200,9 +196,7 @@ def test_one_statement_may_finalise_many(world: Connection) -> None:
 
 
 def test_a_finalised_invoice_needs_its_number_and_a_draft_has_none(world: Connection) -> None:
-    refused(
-        world, "update billing.invoice set status = 'finalised' where status = 'draft'", errors.CheckViolation
-    )
+    refused(world, "update billing.invoice set status = 'finalised' where status = 'draft'", errors.CheckViolation)
     refused(world, "update billing.invoice set number = 'X' where status = 'draft'", errors.CheckViolation)
 
 
@@ -288,9 +282,7 @@ def test_the_guard_walls_off_every_new_table(builder: Connection, statement: str
 def test_a_view_in_marts_becomes_security_invoker_and_a_materialised_one_is_refused(
     builder: Connection,
 ) -> None:
-    builder.execute(
-        "create view marts.probe as select 1 as one; alter view marts.probe reset (security_invoker)"
-    )
+    builder.execute("create view marts.probe as select 1 as one; alter view marts.probe reset (security_invoker)")
     assert builder.execute("select reloptions from pg_class where relname = 'probe'").fetchone() == (
         ["security_invoker=true"],
     )

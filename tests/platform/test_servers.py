@@ -97,9 +97,7 @@ def test_a_reused_pid_is_not_taken_for_the_server(local: Settings) -> None:
     postgres_server.stop(local)
     stale = processes.Record("postgres", os.getpid(), record.started, record.log, record.details)
     processes.write_record(local.run, stale)
-    (local.home / "postgres" / "data" / "postmaster.pid").write_text(
-        f"{os.getpid()}\n/nowhere\n1\n5432\n/nowhere\n"
-    )
+    (local.home / "postgres" / "data" / "postmaster.pid").write_text(f"{os.getpid()}\n/nowhere\n1\n5432\n/nowhere\n")
     assert postgres_server.start(local, durable=False).pid != os.getpid()
 
 
@@ -202,9 +200,7 @@ def test_the_lock_of_a_killed_command_is_free(tmp_path: Path) -> None:
         "import sys, time; from pathlib import Path; from valueverse.platform.processes import locked\n"
         "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path / "l")], stdout=subprocess.PIPE, cwd=ROOT
-    ) as child:
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "l")], stdout=subprocess.PIPE, cwd=ROOT) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == b"held\n"
         child.kill()
@@ -233,9 +229,7 @@ def test_root_starts_postgres_by_each_of_its_other_ways(monkeypatch: pytest.Monk
             monkeypatch.undo()
             postgres_server.stop(local)
             again = postgres_server.start(local, durable=False)
-            assert again.details["data"] == record.details["data"], (
-                "data must not be left behind by a new way"
-            )
+            assert again.details["data"] == record.details["data"], "data must not be left behind by a new way"
     finally:
         record = processes.read_record(local.run, "postgres") or record
         postgres_server.stop(local)

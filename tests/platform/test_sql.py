@@ -51,9 +51,7 @@ def run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Re
 
 @pytest.fixture
 def usage(settings: Settings) -> None:
-    frame = pl.DataFrame(
-        {"tenant": ["acme"], "value": [DIGITS]}, schema_overrides={"value": pl.Decimal(38, 18)}
-    )
+    frame = pl.DataFrame({"tenant": ["acme"], "value": [DIGITS]}, schema_overrides={"value": pl.Decimal(38, 18)})
     write_deltalake(f"{settings.lake_url}/usage", frame.to_arrow())
 
 
@@ -73,9 +71,7 @@ def test_csv_is_for_other_programs(settings: Settings, usage: None) -> None:
     assert done.stdout == f"tenant,value\nacme,{DIGITS}\n"
 
 
-def test_a_piped_script_runs_statement_by_statement_past_a_wrong_one(
-    run: Callable[..., Result], usage: None
-) -> None:
+def test_a_piped_script_runs_statement_by_statement_past_a_wrong_one(run: Callable[..., Result], usage: None) -> None:
     result = run(
         "sql",
         input="select nonsense;\nselect count(*)\n  as rows from usage;\nselect 7 as last_without_semicolon",
@@ -105,9 +101,7 @@ def test_an_analyst_needs_the_marts_option(run: Callable[..., Result]) -> None:
 
 
 @pytest.mark.security
-def test_psql_on_the_marts_shows_an_analyst_their_tenant_only(
-    settings: Settings, run: Callable[..., Result]
-) -> None:
+def test_psql_on_the_marts_shows_an_analyst_their_tenant_only(settings: Settings, run: Callable[..., Result]) -> None:
     with warehouse.connect(settings, "builder") as builder:
         builder.execute("create table marts.fct (tenant_id text)")
         builder.execute("insert into marts.fct values ('acme'), ('other')")

@@ -75,9 +75,7 @@ def test_a_program_that_hangs_is_told(world: Settings) -> None:
     record = processes.read_record(world.run, "api")
     assert record is not None
     details = {**record.details, "port": "1"}
-    processes.write_record(
-        world.run, processes.Record("api", record.pid, record.started, record.log, details)
-    )
+    processes.write_record(world.run, processes.Record("api", record.pid, record.started, record.log, details))
     assert supervisor.status(world)[-1].state == "not answering"
 
 
@@ -106,8 +104,7 @@ def test_stopping_takes_along_what_the_process_started(tmp_path: Path) -> None:
 
 def test_a_process_that_ignores_the_signal_is_killed(tmp_path: Path) -> None:
     code = (
-        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        "print('deaf', flush=True); time.sleep(60)"
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('deaf', flush=True); time.sleep(60)"
     )
     record = processes.spawn("p", processes.Launch([sys.executable, "-c", code]), tmp_path / "p.log", {})
     assert processes.wait_until(lambda: "deaf" in processes.tail(tmp_path / "p.log", 5), lambda: True, 20)
@@ -141,9 +138,7 @@ def test_what_kept_dagster_from_loading_is_said(installation: Settings) -> None:
 def test_the_api_gets_its_own_login_alone(settings: Settings) -> None:
     environment = supervisor._api_environment(settings)
     assert "valueverse_api:" in environment["VALUEVERSE_POSTGRES_URL"]
-    assert not any(
-        "valueverse_admin" in value or "valueverse_builder" in value for value in environment.values()
-    )
+    assert not any("valueverse_admin" in value or "valueverse_builder" in value for value in environment.values())
 
 
 def test_what_a_killed_daemon_left_behind_is_ended_before_the_next_one(installation: Settings) -> None:
@@ -177,9 +172,7 @@ def test_a_run_that_died_with_the_servers_is_failed_and_another_commands_run_is_
     with dg.DagsterInstance.get() as instance:
         for name, run_id in ids.items():
             tags = {".dagster/grpc_info": "{}"} if name == "launched" else {}
-            instance.add_run(
-                dg.DagsterRun("job", run_id=run_id, status=dg.DagsterRunStatus.STARTED, tags=tags)
-            )
+            instance.add_run(dg.DagsterRun("job", run_id=run_id, status=dg.DagsterRunStatus.STARTED, tags=tags))
         assert dagster_home.end_orphaned_runs() == [ids["launched"]]
         states = {name: instance.get_run_by_id(run_id) for name, run_id in ids.items()}
     assert {name: run.status.value for name, run in states.items() if run} == {

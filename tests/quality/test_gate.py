@@ -30,9 +30,7 @@ def test_tenants_whose_tables_hold_all_rules_are_released(seeded: Settings) -> N
     decisions = decide_release(seeded, "2023-11", run_id="r1")
     assert decisions.rows() == [(tenant, "released", None) for tenant in TENANTS]
     with connect(seeded, "builder") as connection:
-        rows = connection.execute(
-            "select tenant_id, period, status, run_id from billing.release order by 1"
-        ).fetchall()
+        rows = connection.execute("select tenant_id, period, status, run_id from billing.release order by 1").fetchall()
     assert rows == [(tenant, "2023-11", "released", "r1") for tenant in TENANTS]
 
 
@@ -44,9 +42,7 @@ BREAKERS = {
     ],
     "customer_has_a_tenant": ["delete from billing.tenant where tenant_id = 'birch'"],
     "subscription_is_on_a_published_plan": ["delete from billing.plan where tenant_id = 'birch'"],
-    "invoice_keys_are_filled": [
-        "update billing.invoice set events_known_at = null where tenant_id = 'birch'"
-    ],
+    "invoice_keys_are_filled": ["update billing.invoice set events_known_at = null where tenant_id = 'birch'"],
     "invoice_has_a_customer": ["delete from billing.customer where tenant_id = 'birch'"],
     "invoice_subtotal_is_the_sum_of_its_lines": [
         "update billing.invoice_line set amount_minor = 4613 where tenant_id = 'birch' and line_no = 2"
@@ -64,9 +60,7 @@ BREAKERS = {
             "amount_due_minor = amount_due_minor + 1 where tenant_id = 'birch'"
         )
     ],
-    "invoice_numbers_have_no_gaps": [
-        "delete from billing.invoice where tenant_id = 'birch' and sequence = 1"
-    ],
+    "invoice_numbers_have_no_gaps": ["delete from billing.invoice where tenant_id = 'birch' and sequence = 1"],
     "line_has_an_invoice": [
         "alter table billing.invoice_line drop constraint invoice_line_tenant_id_invoice_id_fkey",
         "update billing.invoice_line set invoice_id = gen_random_uuid() where tenant_id = 'birch'",
@@ -75,9 +69,7 @@ BREAKERS = {
         "update billing.invoice_line set quantity = null where tenant_id = 'birch' and kind = 'usage'"
     ],
     "usage_names_its_meter": ["update billing.usage_daily set meter = '' where tenant_id = 'birch'"],
-    "accepted_usage_is_billed_or_unbilled": [
-        "update billing.event_day set accepted = 2 where tenant_id = 'birch'"
-    ],
+    "accepted_usage_is_billed_or_unbilled": ["update billing.event_day set accepted = 2 where tenant_id = 'birch'"],
     "received_events_are_accounted_for": ["delete from billing.quarantine_summary where tenant_id = 'birch'"],
     "reconciliations_agree": ["update billing.reconciliation set ok = false where tenant_id = 'birch'"],
 }
@@ -98,8 +90,7 @@ def test_a_tenant_that_breaks_a_rule_is_named_and_no_other_is(seeded: Settings, 
 def test_a_held_tenant_is_told_why_and_the_others_are_released(seeded: Settings) -> None:
     _break(seeded, *BREAKERS["invoice_subtotal_is_the_sum_of_its_lines"])
     decisions = {
-        tenant: (status, reason)
-        for tenant, status, reason in decide_release(seeded, "2023-11-01").iter_rows()
+        tenant: (status, reason) for tenant, status, reason in decide_release(seeded, "2023-11-01").iter_rows()
     }
     assert decisions["acme"] == decisions["cedar"] == ("released", None)
     status, reason = decisions["birch"]
@@ -119,9 +110,7 @@ def test_a_tenant_that_is_mended_is_released_again(seeded: Settings) -> None:
 
 
 def test_another_month_is_not_held_by_what_is_wrong_in_this_one(seeded: Settings) -> None:
-    _break(
-        seeded, "update billing.event_day set accepted = 2 where tenant_id = 'birch' and day = '2023-11-28'"
-    )
+    _break(seeded, "update billing.event_day set accepted = 2 where tenant_id = 'birch' and day = '2023-11-28'")
     assert decide_release(seeded, "2023-10").filter(status="held").is_empty()
     assert decide_release(seeded, "2023-11").filter(status="held")["tenant"].to_list() == ["birch"]
 

@@ -201,10 +201,7 @@ def booked(settings: Settings) -> Settings:
                 "insert into billing.usage_daily values ('acme', %s, '', %s, '2023-11-02', '', %s, 1)",
                 [customer, meter, str(quantity)],
             )
-        run(
-            "insert into billing.ingestion_file values ('acme', 'f.ndjson', 'h', '2023-12-01', 16, 13, 2, "
-            "1, 0, now())"
-        )
+        run("insert into billing.ingestion_file values ('acme', 'f.ndjson', 'h', '2023-12-01', 16, 13, 2, 1, 0, now())")
         for event in EVENTS:
             billed = int(event["data"] is not None)
             run(
@@ -250,10 +247,7 @@ def test_duckdb_agrees_with_what_was_booked_to_the_last_digit(booked: Settings) 
         ),
         ("update billing.invoice_line set quantity = quantity - 1e-18 where key = 'eu'", "line_quantity:eu"),
         (
-            (
-                "update billing.usage_daily set quantity = quantity + 1 where meter = 'calls' and customer = "
-                "'two'"
-            ),
+            ("update billing.usage_daily set quantity = quantity + 1 where meter = 'calls' and customer = 'two'"),
             "usage:calls",
         ),
         ("delete from billing.usage_daily where meter = 'tokens' and customer = 'two'", "usage:tokens"),
@@ -304,9 +298,7 @@ def test_usage_without_a_subscription_key_goes_to_nobody_when_two_could_take_it(
 @pytest.mark.integration
 def test_a_number_out_of_range_stops_its_own_tenant_only(booked: Settings) -> None:
     with connect(booked, "builder") as connection:
-        connection.execute(
-            "insert into billing.tenant (tenant_id, timezone, currency) values ('birch', 'UTC', 'USD')"
-        )
+        connection.execute("insert into billing.tenant (tenant_id, timezone, currency) values ('birch', 'UTC', 'USD')")
         connection.execute(
             "insert into billing.catalog values ('birch', 'h', '2023-01-01T00:00:00Z', %s)",
             [json.dumps(CATALOG)],
@@ -316,17 +308,13 @@ def test_a_number_out_of_range_stops_its_own_tenant_only(booked: Settings) -> No
     lake.append(EVENTS_TABLE, pl.DataFrame(huge, schema=EVENTS_TABLE.schema))
     found = reconcile(booked, lake, "2023-11")
     assert found.filter(tenant_id="acme")["ok"].all()
-    assert found.filter(~pl.col("ok")).select("tenant_id", "check_name").rows() == [
-        ("birch", "numbers_are_in_range")
-    ]
+    assert found.filter(~pl.col("ok")).select("tenant_id", "check_name").rows() == [("birch", "numbers_are_in_range")]
 
 
 @pytest.mark.integration
 def test_an_empty_lake_and_an_empty_month_reconcile(settings: Settings) -> None:
     with connect(settings, "builder") as connection:
-        connection.execute(
-            "insert into billing.tenant (tenant_id, timezone, currency) values ('acme', 'UTC', 'USD')"
-        )
+        connection.execute("insert into billing.tenant (tenant_id, timezone, currency) values ('acme', 'UTC', 'USD')")
     assert reconcile(settings, Lake(settings.lake_url), "2023-11").is_empty()
 
 
@@ -334,9 +322,7 @@ NUMBERS = st.decimals(min_value=Decimal("-1e9"), max_value=Decimal("1e9"), place
 
 
 @hypothesis_settings(deadline=None, max_examples=100)
-@given(
-    a=NUMBERS, b=st.decimals(min_value=Decimal("-1e6"), max_value=Decimal("1e6"), places=18, allow_nan=False)
-)
+@given(a=NUMBERS, b=st.decimals(min_value=Decimal("-1e6"), max_value=Decimal("1e6"), places=18, allow_nan=False))
 def test_products_and_quotients_are_rounded_once_half_away_from_zero(a: Decimal, b: Decimal) -> None:
     left, right = int(a.scaleb(18)), int(b.scaleb(18))
     product = _half_away(left * right, 10**18)

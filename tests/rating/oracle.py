@@ -117,9 +117,7 @@ def price(line: dict[str, Any]) -> tuple[Decimal, Decimal]:
         context.prec = 90
         before = line.get("billed_before", {"quantity": 0, "amount": 0})
         quantity = (
-            sum((D(event["value"]) for event in line["events"]), ZERO)
-            if "events" in line
-            else D(line["quantity"])
+            sum((D(event["value"]) for event in line["events"]), ZERO) if "events" in line else D(line["quantity"])
         )
         amount = whole(line, D(before["quantity"]) + quantity)
         rounded = amount.quantize(D("0.01"), ROUND_HALF_UP)

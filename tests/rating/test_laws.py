@@ -42,9 +42,7 @@ def tiers(draw: st.DrawFn, *, percent: bool = False) -> list[dict[str, Any]]:
 
 @st.composite
 def prices(draw: st.DrawFn) -> dict[str, Any]:
-    model = draw(
-        st.sampled_from(["standard", "graduated", "volume", "package", "percentage", "graduated_percentage"])
-    )
+    model = draw(st.sampled_from(["standard", "graduated", "volume", "package", "percentage", "graduated_percentage"]))
     match model:
         case "standard":
             return {"model": model, "unit": draw(unit_prices)}

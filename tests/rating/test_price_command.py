@@ -148,10 +148,7 @@ def test_a_time_of_day_changes_only_the_terms_it_names() -> None:
     price["time_of_day"] = [window, {"from": "12:00", "to": "13:00", "commitment": None}]
     buckets = [{"at": at, "quantity": "12"} for at in ("05:00", "06:00", "12:00", "22:00")]
     assert amount(price=price, buckets=buckets) == "72"  # 12 + 24 + 24 + 12
-    assert (
-        amount(price=price, buckets=[{"at": "23:00", "quantity": "1"}, {"at": "12:30", "quantity": "1"}])
-        == "12"
-    )
+    assert amount(price=price, buckets=[{"at": "23:00", "quantity": "1"}, {"at": "12:30", "quantity": "1"}]) == "12"
 
 
 def test_events_of_a_bucketed_price_fall_into_local_days() -> None:
@@ -160,10 +157,7 @@ def test_events_of_a_bucketed_price_fall_into_local_days() -> None:
     assert amount(price=price, events=events) == "2"
     assert amount(price=price, events=events, timezone="America/New_York") == "2"
     assert amount(price=price, events=events, timezone="Asia/Tokyo") == "2"
-    assert (
-        amount(price=price | {"price": {"model": "package", "size": "6", "amount": "1"}}, events=events)
-        == "2"
-    )
+    assert amount(price=price | {"price": {"model": "package", "size": "6", "amount": "1"}}, events=events) == "2"
 
 
 def test_a_formula_reads_the_quantity_after_included() -> None:

@@ -69,12 +69,8 @@ async def test_alg_none_is_refused(api: Api) -> None:
 
 async def test_hs256_signed_with_our_public_key_is_refused(api: Api) -> None:
     signer = api.app.state.service.ring.signer()
-    pem = signer.public.public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    der = signer.public.public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    pem = signer.public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    der = signer.public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     said = f"{encoded({'alg': 'HS256', 'kid': signer.kid, 'typ': 'at+jwt'})}.{encoded(claims())}"
     for secret in (pem, pem.rstrip(), der):
         mac = hmac.digest(secret, said.encode(), hashlib.sha256)
@@ -144,9 +140,7 @@ async def test_a_changed_token_is_refused(api: Api, place: int) -> None:
     ["", "Bearer", "Bearer ", "Basic dTpw", "Bearer x", "Bearer a.b.c", "Bearer " + "a" * 9000, "Token x"],
 )
 async def test_a_header_without_a_token_is_refused(api: Api, value: str) -> None:
-    assert_problem(
-        await api.client.get("/v1/invoices", headers={"Authorization": value}), 401, "invalid-token"
-    )
+    assert_problem(await api.client.get("/v1/invoices", headers={"Authorization": value}), 401, "invalid-token")
 
 
 async def test_two_authorization_headers_are_refused(api: Api) -> None:
@@ -245,9 +239,7 @@ INJECTIONS = [
 @pytest.mark.parametrize("text", INJECTIONS)
 async def test_sql_in_a_parameter_is_only_text(api: Api, text: str) -> None:
     assert (await api.get("acme", "/v1/invoices", customer=text)).json()["data"] == []
-    assert (await api.get("acme", "/v1/customers/customer%20zz-acme-only/usage", meter=text)).json()[
-        "data"
-    ] == []
+    assert (await api.get("acme", "/v1/customers/customer%20zz-acme-only/usage", meter=text)).json()["data"] == []
     for name in ("status", "currency", "period_from", "limit"):
         assert_problem(await api.get("acme", "/v1/invoices", **{name: text}), 422, "invalid-request")
     answer = await api.client.post("/v1/sessions", json={"api_key": f"vv_aaaaaaaaaaaa_{text}"})

@@ -136,19 +136,15 @@ def test_no_function_gives_another_tenants_rows(
     assert secret_of("acme") in owned
 
 
-def test_a_key_is_found_by_prefix_and_hash_together(
-    login: psycopg.Connection[Any], keys: dict[str, str]
-) -> None:
+def test_a_key_is_found_by_prefix_and_hash_together(login: psycopg.Connection[Any], keys: dict[str, str]) -> None:
     prefix = keys["acme"].split("_")[1]
     for hashed in ("", "0" * 64, None):
         assert login.execute("select * from api.api_key(%s, %s)", [prefix, hashed]).fetchall() == []
     for wild in ("%", "", None, "' or true --"):
-        assert (
-            login.execute("select * from api.api_key(%s, %s)", [wild, digest(keys["acme"])]).fetchall() == []
-        )
-    assert login.execute(
-        "select tenant_id from api.api_key(%s, %s)", [prefix, digest(keys["acme"])]
-    ).fetchall() == [("acme",)]
+        assert login.execute("select * from api.api_key(%s, %s)", [wild, digest(keys["acme"])]).fetchall() == []
+    assert login.execute("select tenant_id from api.api_key(%s, %s)", [prefix, digest(keys["acme"])]).fetchall() == [
+        ("acme",)
+    ]
 
 
 def test_the_login_can_touch_no_table_view_or_sequence(login: psycopg.Connection[Any]) -> None:
@@ -198,8 +194,7 @@ def test_the_login_cannot_make_itself_more(login: psycopg.Connection[Any], state
 
 def test_a_setting_of_the_logins_own_making_opens_nothing(login: psycopg.Connection[Any]) -> None:
     login.execute(
-        "select set_config('valueverse.tenant', 'acme', false),"
-        " set_config('valueverse.key_prefix', '%', false)"
+        "select set_config('valueverse.tenant', 'acme', false), set_config('valueverse.key_prefix', '%', false)"
     )
     for name, (places, arguments) in calls("acme").items():
         rows = login.execute(f"select * from api.{name}('birch', {places})", arguments).fetchall()  # type: ignore[arg-type]
@@ -216,9 +211,7 @@ def seen(admin: psycopg.Connection[Any], table: str, tenant: str | None) -> set[
     try:
         return {
             row[0]
-            for row in admin.execute(
-                sql.SQL("select tenant_id from {}").format(sql.Identifier(*table.split(".")))
-            )
+            for row in admin.execute(sql.SQL("select tenant_id from {}").format(sql.Identifier(*table.split("."))))
         }
     finally:
         admin.execute("reset role")
@@ -239,9 +232,7 @@ def fill(admin: psycopg.Connection[Any]) -> None:
 
 
 @pytest.mark.parametrize("table", READ)
-def test_behind_the_functions_row_level_security_holds_by_itself(
-    admin: psycopg.Connection[Any], table: str
-) -> None:
+def test_behind_the_functions_row_level_security_holds_by_itself(admin: psycopg.Connection[Any], table: str) -> None:
     fill(admin)
     assert seen(admin, table, "acme") == {"acme"}
     assert seen(admin, table, None) == set()

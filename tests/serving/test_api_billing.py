@@ -73,17 +73,13 @@ async def test_a_value_that_makes_no_sense_is_refused_with_its_place(api: Api, q
     assert [error["path"] for error in problem["errors"]] == [f"query.{next(iter(query))}"]
 
 
-async def test_paging_shows_everything_once_while_new_invoices_arrive(
-    api: Api, module_settings: Settings
-) -> None:
+async def test_paging_shows_everything_once_while_new_invoices_arrive(api: Api, module_settings: Settings) -> None:
     with connect(module_settings, "builder") as connection:
         for day in range(1, 11):
             insert_draft(connection, "cedar", f"paged-{day}", f"2024-01-{day:02d}")
     seen, cursor = [], None
     while True:
-        page = (
-            await api.get("cedar", "/v1/invoices", limit=3, **({"cursor": cursor} if cursor else {}))
-        ).json()
+        page = (await api.get("cedar", "/v1/invoices", limit=3, **({"cursor": cursor} if cursor else {}))).json()
         seen += [row["invoice_id"] for row in page["data"]]
         with connect(module_settings, "builder") as connection:
             insert_draft(connection, "cedar", f"late-{len(seen)}", "2024-02-01")

@@ -55,9 +55,9 @@ async def test_security_headers_stand_on_every_answer(api: Api) -> None:
 
 async def test_every_error_is_a_problem_of_a_listed_type(api: Api) -> None:
     answers = await every_answer(api)
-    listed = (await api.client.get("/openapi.json")).json()["components"]["schemas"]["Problem"]["properties"][
-        "type"
-    ]["enum"]
+    listed = (await api.client.get("/openapi.json")).json()["components"]["schemas"]["Problem"]["properties"]["type"][
+        "enum"
+    ]
     for name, answer in answers.items():
         if answer.status_code >= 400:
             assert str(answer.status_code) == name[:3]
@@ -97,9 +97,7 @@ async def test_a_fault_of_ours_tells_nothing_outside_and_everything_in_the_log(
 
 async def test_a_request_id_is_taken_if_it_is_one(api: Api) -> None:
     given = str(uuid.uuid4())
-    assert (await api.client.get("/healthz", headers={"X-Request-ID": given})).headers[
-        "x-request-id"
-    ] == given
+    assert (await api.client.get("/healthz", headers={"X-Request-ID": given})).headers["x-request-id"] == given
     for evil in ("x", given + "\tforged", "a" * 500, '{"level":"error"}'):
         answer = await api.client.get("/healthz", headers={"X-Request-ID": evil})
         assert answer.headers["x-request-id"] != evil
@@ -131,9 +129,7 @@ def test_secrets_are_scrubbed_wherever_they_stand(secret: str) -> None:
     assert json.loads(sink.getvalue())["level"] == "info"
 
 
-async def test_a_hundred_requests_a_minute_and_then_no_more(
-    module_settings: Settings, keys: dict[str, str]
-) -> None:
+async def test_a_hundred_requests_a_minute_and_then_no_more(module_settings: Settings, keys: dict[str, str]) -> None:
     async with serving(module_settings, keys, requests_a_minute=10) as api:
         api.app.state.service.limiter._own.clear()
         token = (await api.sign_in("cedar"))["access_token"]
@@ -162,9 +158,7 @@ async def test_without_valkey_the_api_goes_on_and_each_worker_limits(
     gone = module_settings.model_copy(update={"external_redis_url": "unix:///nowhere/valkey.sock"})
     async with serving(gone, keys, requests_a_minute=5) as api:
         token = (await api.sign_in("acme"))["access_token"]
-        statuses = [
-            (await api.client.get("/v1/customers", headers=bearer(token))).status_code for _ in range(6)
-        ]
+        statuses = [(await api.client.get("/v1/customers", headers=bearer(token))).status_code for _ in range(6)]
         assert statuses == [200] * 4 + [429] * 2
         assert (await api.client.get("/readyz")).json() == {
             "status": "ready",

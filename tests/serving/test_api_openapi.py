@@ -27,9 +27,9 @@ async def test_every_operation_is_described_with_its_problems(api: Api) -> None:
                     assert body[0] == "application/problem+json", place
                     assert body[1]["example"]["status"] == int(status)
     assert "HTTPValidationError" not in document["components"]["schemas"]
-    assert document["paths"]["/v1/invoices/{number}"]["get"]["responses"]["200"]["content"][
-        "application/json"
-    ]["example"]
+    assert document["paths"]["/v1/invoices/{number}"]["get"]["responses"]["200"]["content"]["application/json"][
+        "example"
+    ]
 
 
 async def test_every_reference_leads_somewhere(api: Api) -> None:
@@ -53,6 +53,4 @@ async def test_the_page_needs_nothing_from_elsewhere(api: Api) -> None:
 
 async def test_the_document_is_the_same_each_time(api: Api) -> None:
     first = await api.client.get("/openapi.json")
-    assert (
-        await api.client.get("/openapi.json", headers={"If-None-Match": first.headers["etag"]})
-    ).status_code == 304
+    assert (await api.client.get("/openapi.json", headers={"If-None-Match": first.headers["etag"]})).status_code == 304

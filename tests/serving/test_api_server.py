@@ -138,9 +138,7 @@ def test_the_log_is_json_without_secrets(server: Server) -> None:
         b"GET /v1/invoices HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\xfe\r\n\r\n",
     ],
 )  # fmt: skip
-def test_a_malformed_request_is_answered_or_dropped_and_the_server_lives(
-    server: Server, request_bytes: bytes
-) -> None:
+def test_a_malformed_request_is_answered_or_dropped_and_the_server_lives(server: Server, request_bytes: bytes) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
         connection.sendall(request_bytes)
         try:

@@ -46,8 +46,7 @@ async def test_an_outsider_verifies_a_token_with_the_published_keys(api: Api) ->
     assert set(published["keys"][0]) == {"kty", "n", "e", "kid", "use", "alg"}
     key = jwt.PyJWKSet.from_dict(published)[jwt.get_unverified_header(token)["kid"]]
     assert (
-        jwt.decode(token, key, algorithms=["RS256"], audience="valueverse-api", issuer="valueverse")["tenant"]
-        == "acme"
+        jwt.decode(token, key, algorithms=["RS256"], audience="valueverse-api", issuer="valueverse")["tenant"] == "acme"
     )
 
 
@@ -55,9 +54,7 @@ async def test_an_outsider_verifies_a_token_with_the_published_keys(api: Api) ->
     "key", ["", "vv_", "vv_aaaaaaaaaaaa_" + "x" * 43, "not a key", "vv_aaaaaaaaaaaa_' or 1=1 --", "\u00e9"]
 )
 async def test_a_wrong_key_is_refused_and_told_nothing(api: Api, key: str) -> None:
-    problem = assert_problem(
-        await api.client.post("/v1/sessions", json={"api_key": key}), 401, "invalid-credentials"
-    )
+    problem = assert_problem(await api.client.post("/v1/sessions", json={"api_key": key}), 401, "invalid-credentials")
     assert key == "" or key not in str(problem)
 
 
@@ -108,14 +105,11 @@ async def test_a_refresh_that_races_with_the_end_of_its_family_leaves_nobody_beh
 ) -> None:
     first = await api.sign_in("acme")
     second = (await refresh(api, first["refresh_token"])).json()
-    await asyncio.gather(
-        *(refresh(api, token) for token in [first["refresh_token"], second["refresh_token"]] * 5)
-    )
+    await asyncio.gather(*(refresh(api, token) for token in [first["refresh_token"], second["refresh_token"]] * 5))
     family = jwt.decode(first["access_token"], options={"verify_signature": False})["sid"]
     with connect(module_settings, "admin") as connection:
         alive = connection.execute(
-            "select count(*) from auth.refresh_token where family = %s"
-            " and used_at is null and revoked_at is null",
+            "select count(*) from auth.refresh_token where family = %s and used_at is null and revoked_at is null",
             [family],
         ).fetchone()
     assert alive == (0,)

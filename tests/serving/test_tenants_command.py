@@ -113,8 +113,7 @@ def test_a_revoked_key_opens_nothing(world: Settings) -> None:
 def test_tenants_from_ingestion_are_listed_without_a_key(world: Settings) -> None:
     with connect(world, "builder") as connection:
         connection.execute(
-            "insert into billing.tenant (tenant_id, name, timezone, currency)"
-            " values ('cedar', 'Cedar', 'UTC', 'USD')"
+            "insert into billing.tenant (tenant_id, name, timezone, currency) values ('cedar', 'Cedar', 'UTC', 'USD')"
         )
     assert "cedar\tCedar\tUTC\tUSD\t-\t-\t-\t-" in run("list").stdout
 

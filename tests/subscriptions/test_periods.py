@@ -80,9 +80,7 @@ def test_the_29th_of_february_returns_in_leap_years() -> None:
 
 def test_calendar_weeks_start_on_monday_and_quarters_in_january() -> None:
     assert starts("2024-05-15", "2024-05-15", "2024-05-16", unit="week", align="calendar") == ["2024-05-13"]
-    assert starts("2024-05-15", "2024-05-15", "2024-05-16", unit="quarter", align="calendar") == [
-        "2024-04-01"
-    ]
+    assert starts("2024-05-15", "2024-05-15", "2024-05-16", unit="quarter", align="calendar") == ["2024-04-01"]
 
 
 def test_a_midnight_that_does_not_exist_is_the_first_instant_after_the_gap() -> None:
@@ -162,9 +160,7 @@ def test_a_day_of_23_hours_counts_one_and_its_seconds_count_as_they_are() -> Non
 @pytest.mark.parametrize(
     ("billed", "credited", "amount"), [("100", "0", "51.61"), ("100", "70", "30.00"), ("5", "9", "0.00")]
 )
-def test_a_credit_never_exceeds_what_is_left_of_what_was_billed(
-    billed: str, credited: str, amount: str
-) -> None:
+def test_a_credit_never_exceeds_what_is_left_of_what_was_billed(billed: str, credited: str, amount: str) -> None:
     assert prorate(credit={"billed": billed, "credited": credited})["amount_rounded"] == amount
 
 
@@ -190,9 +186,7 @@ def test_prorate_refuses_what_it_cannot_read(change: dict[str, Any], code: str, 
 
 @settings(deadline=None, max_examples=100)
 @given(DATES, st.integers(1, 400), st.integers(1, 400), st.decimals("-1e9", "1e9", places=6))
-def test_the_parts_of_a_stretch_come_to_the_whole(
-    first: date, left: int, right: int, amount: Decimal
-) -> None:
+def test_the_parts_of_a_stretch_come_to_the_whole(first: date, left: int, right: int, amount: Decimal) -> None:
     middle, last = first + timedelta(days=left), first + timedelta(days=left + right)
     assert days_30_360(first, middle) + days_30_360(middle, last) == days_30_360(first, last)
     tiny = Decimal("1e-18")
@@ -205,9 +199,7 @@ def test_the_parts_of_a_stretch_come_to_the_whole(
 @given(st.integers(0, 366), st.integers(1, 366), st.decimals("-1e9", "1e9", places=6))
 def test_a_single_amount_and_a_column_are_prorated_alike(used: int, full: int, amount: Decimal) -> None:
     moment = pl.lit(datetime(2024, 1, 1, tzinfo=UTC), pl.Datetime("us", "UTC"))
-    frame = pl.DataFrame(
-        {"a": [amount], "used_days": [used], "full_days": [full]}, schema_overrides={"a": EXACT}
-    )
+    frame = pl.DataFrame({"a": [amount], "used_days": [used], "full_days": [full]}, schema_overrides={"a": EXACT})
     frame = frame.with_columns(moment.alias(name) for name in ("from", "full_from")).with_columns(
         (moment + pl.duration(days=1)).alias(name) for name in ("to", "full_to")
     )

@@ -61,8 +61,7 @@ def _standing_data(connection: psycopg.Connection[Any], tenant: str) -> None:
         [tenant, secret],
     )
     run(
-        "insert into billing.customer (tenant_id, customer, name, email, metadata) values (%s, %s, %s, %s, "
-        "%s)",
+        "insert into billing.customer (tenant_id, customer, name, email, metadata) values (%s, %s, %s, %s, %s)",
         [tenant, f"customer {secret}", secret, f"{secret}@example.com", json.dumps({"note": secret})],
     )
     plan = {"key": "pro", "fees": [{"key": "platform"}], "charges": [{"key": "tokens", "meter": "tokens"}]}

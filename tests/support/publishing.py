@@ -29,9 +29,7 @@ def start_dbt(settings: Settings, *arguments: str, **variables: Any) -> subproce
     ]
     command += ["--target-path", str(folder), "--log-path", str(folder)]
     command += ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def dbt(settings: Settings, *arguments: str, **variables: Any) -> str:

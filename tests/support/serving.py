@@ -99,9 +99,7 @@ class Api:
         session: dict[str, Any] = answer.json()
         return session
 
-    async def get(
-        self, tenant: str, path: str, headers: dict[str, str] | None = None, **query: Any
-    ) -> httpx.Response:
+    async def get(self, tenant: str, path: str, headers: dict[str, str] | None = None, **query: Any) -> httpx.Response:
         """GET as ``tenant``."""
         if tenant not in self.tokens:
             self.tokens[tenant] = await self.sign_in(tenant)
@@ -119,9 +117,7 @@ def bearer(credentials: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def serving(
-    settings: Settings, keys: dict[str, str], requests_a_minute: int = 100_000
-) -> AsyncIterator[Api]:
+async def serving(settings: Settings, keys: dict[str, str], requests_a_minute: int = 100_000) -> AsyncIterator[Api]:
     """The app, begun as a server would begin it."""
     log = io.BytesIO()
     app = create_app(settings, log=make_log(log), requests_a_minute=requests_a_minute)

@@ -122,9 +122,7 @@ Text = Annotated[str, BeforeValidator(_text)]
 def _key(value: Any) -> Any:
     value = _text(value)
     if isinstance(value, str) and not KEY_PATTERN.match(value):
-        raise problem(
-            f"{value[:80]!r} is not a key: up to 63 of a-z, 0-9, '_', '.', '-', a letter or digit first"
-        )
+        raise problem(f"{value[:80]!r} is not a key: up to 63 of a-z, 0-9, '_', '.', '-', a letter or digit first")
     return value
 
 

@@ -71,9 +71,7 @@ def _check_plan(plan: Plan, path: str, meters: dict[str, Meter], taxes: set[str]
     for index, charge in enumerate(plan.charges):
         where = f"{path}.charges[{index}]"
         if charge.key in fees:
-            raise _refuse(
-                f"{charge.key!r} is a fee of this plan too; an invoice line needs one name", f"{where}.key"
-            )
+            raise _refuse(f"{charge.key!r} is a fee of this plan too; an invoice line needs one name", f"{where}.key")
         _known(charge.taxes, taxes, f"{where}.taxes", "tax")
         for meter in _meters_of(charge, where, meters):
             _check_dimensions(charge, meter, where)
@@ -107,9 +105,7 @@ def _check_proration(charge: Charge, meter: Meter, path: str) -> None:
         message = f"only {' and '.join(PRORATED)} are prorated by days; {meter.key!r} is {meter.aggregation}"
         raise _refuse(message, f"{path}.prorate")
     if charge.round_prorated is not None and charge.prorate == "none":
-        raise _refuse(
-            "round_prorated rounds prorated quantities: add 'prorate: day'", f"{path}.round_prorated"
-        )
+        raise _refuse("round_prorated rounds prorated quantities: add 'prorate: day'", f"{path}.round_prorated")
 
 
 def _check_ties(charges: list[tuple[int, When]], meter: str, path: str) -> None:
@@ -139,9 +135,7 @@ def _meeting(
                 yield first, second, other | when
 
 
-def _taken_by_more(
-    event: When, by_keys: dict[frozenset[str], list[tuple[int, When]]], specificity: int
-) -> bool:
+def _taken_by_more(event: When, by_keys: dict[frozenset[str], list[tuple[int, When]]], specificity: int) -> bool:
     return any(
         len(keys) > specificity
         and keys <= event.keys()

@@ -122,9 +122,7 @@ class CatalogHistory:
         hashes = {text: found for text, found in read.items() if isinstance(found, str)}
         versions = (
             facts.with_columns(
-                pl.col("data")
-                .replace_strict(hashes, default=None, return_dtype=pl.String)
-                .alias("catalog_hash"),
+                pl.col("data").replace_strict(hashes, default=None, return_dtype=pl.String).alias("catalog_hash"),
                 pl.col("time").alias("effective_at"),
             )
             .drop_nulls("catalog_hash")
@@ -145,9 +143,7 @@ class CatalogHistory:
         return cls._assembled({catalog_hash(catalog): catalog}, versions, REJECTED.to_frame())
 
     @classmethod
-    def _assembled(
-        cls, catalogs: dict[str, Catalog], versions: pl.DataFrame, rejected: pl.DataFrame
-    ) -> CatalogHistory:
+    def _assembled(cls, catalogs: dict[str, Catalog], versions: pl.DataFrame, rejected: pl.DataFrame) -> CatalogHistory:
         stretches = versions.sort("tenant", "effective_at").with_columns(
             pl.col("effective_at").alias("valid_from"),
             pl.col("effective_at").shift(-1).over("tenant").alias("valid_to"),

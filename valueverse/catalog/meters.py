@@ -87,7 +87,5 @@ class Meter(MeterRule):
     @model_validator(mode="after")
     def _reads_usage(self) -> Self:
         if self.event_type.startswith("billing."):
-            raise problem(
-                f"the type {self.event_type!r} is reserved for billing events; meters read usage events"
-            )
+            raise problem(f"the type {self.event_type!r} is reserved for billing events; meters read usage events")
         return self

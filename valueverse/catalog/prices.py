@@ -157,9 +157,7 @@ def _cell(value: Any) -> Any:
         raise problem("a cell is an object: a value for each dimension, and 'unit'")
     if "unit" not in value:
         raise problem("a cell needs 'unit': the price at these dimension values")
-    dimensions = {
-        name: dimension_text(item) for name, item in value.items() if name not in {"unit", "values"}
-    }
+    dimensions = {name: dimension_text(item) for name, item in value.items() if name not in {"unit", "values"}}
     return {"unit": value["unit"], "values": value.get("values", dimensions)}
 
 
@@ -184,9 +182,7 @@ class Matrix(_PriceModel):
         for index, cell in enumerate(self.cells):
             odd = sorted(set(cell.values) ^ set(self.dimensions))
             if odd:
-                raise problem(
-                    f"cell {index} must name just the dimensions {list(self.dimensions)}; look at {odd[0]!r}"
-                )
+                raise problem(f"cell {index} must name just the dimensions {list(self.dimensions)}; look at {odd[0]!r}")
             place = tuple(cell.values[name] for name in self.dimensions)
             if place in seen:
                 raise problem(f"cell {index} repeats the values {dict(cell.values)}")

@@ -191,10 +191,7 @@ def _checked(value: Tree, path: str, depth: int) -> Tree:
     if isinstance(value, dict):
         if len(value) > MAX_KEYS:
             raise _refusal(f"{len(value)} keys in one object: at most {MAX_KEYS} are taken", path)
-        return {
-            _key(key, path): _checked(item, f"{path}.{key}".lstrip("."), depth + 1)
-            for key, item in value.items()
-        }
+        return {_key(key, path): _checked(item, f"{path}.{key}".lstrip("."), depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
         if len(value) > MAX_ITEMS:
             raise _refusal(f"{len(value)} entries in one list: at most {MAX_ITEMS} are taken", path)

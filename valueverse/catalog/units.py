@@ -23,9 +23,7 @@ def _duration(value: Any) -> Any:
         return value
     match = _DURATION.match(value) if isinstance(value, str) else None
     if match is None:
-        raise problem(
-            f"{str(value)[:40]!r} is no duration: write it like '1 day', '12 hours' or '30 minutes'"
-        )
+        raise problem(f"{str(value)[:40]!r} is no duration: write it like '1 day', '12 hours' or '30 minutes'")
     duration = timedelta(**{f"{match[2]}s": int(match[1])})
     if duration > _LONGEST:
         raise problem(f"{value!r} is too long: at most {_LONGEST.days} days")

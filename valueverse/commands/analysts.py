@@ -40,9 +40,7 @@ def _remove(name: _Name, tenant: Annotated[list[str] | None, typer.Option("--ten
     from valueverse.platform.settings import get_settings
 
     analysts.remove(get_settings(), name, tenant or None)
-    typer.echo(
-        f"{analysts.role_name(name)} {'no longer reads ' + ', '.join(tenant) if tenant else 'is removed'}"
-    )
+    typer.echo(f"{analysts.role_name(name)} {'no longer reads ' + ', '.join(tenant) if tenant else 'is removed'}")
 
 
 def _list() -> None:

@@ -55,9 +55,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _demo(
-    customers: Annotated[
-        int, typer.Option(min=10, max=2000, help="Customers of the generated tenant.")
-    ] = 120,
+    customers: Annotated[int, typer.Option(min=10, max=2000, help="Customers of the generated tenant.")] = 120,
     serve: Annotated[bool, typer.Option(help="Leave the Dagster UI and the API running at the end.")] = True,
 ) -> None:
     from rich.console import Console
@@ -138,9 +136,7 @@ def _first_delivery(customers: int) -> list[DemoFile]:
     for name in northwind.TRACES:
         path = folder / f"{name}.csv"
         if not path.is_file():
-            raise RefusalError(
-                "missing_trace", f"{path} is missing: the demo needs the whole checkout", str(path)
-            )
+            raise RefusalError("missing_trace", f"{path} is missing: the demo needs the whole checkout", str(path))
         traces[name] = pl.read_csv(path, infer_schema=False)
     return northwind.landing_files(traces) + harbor.landing_files(customers)
 
@@ -194,9 +190,7 @@ def _catch_up(settings: Settings, until: str, progress: Any) -> Iterator[Timing]
                 )
             yield _told(progress, Timing(step["stage"], _covering(step), step["seconds"]))
     if process.returncode:
-        raise RefusalError(
-            "run_failed", f"Dagster ended with exit code {process.returncode}; see {log}", str(log)
-        )
+        raise RefusalError("run_failed", f"Dagster ended with exit code {process.returncode}; see {log}", str(log))
 
 
 def _covering(step: dict[str, Any]) -> str:
@@ -223,9 +217,7 @@ def demo_keys(settings: Settings) -> dict[str, str]:
             found[tenant] = key if key and valid else issue_api_key(connection, tenant, name="demo")
     draft = path.with_suffix(".part")
     draft.unlink(missing_ok=True)
-    with os.fdopen(
-        os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
-    ) as file:
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         json.dump(found, file, indent=2)
     draft.replace(path)
     return found

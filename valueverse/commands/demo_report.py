@@ -88,9 +88,7 @@ def invoice_documents(settings: Settings) -> Iterator[str]:
     from valueverse.platform.warehouse import connect
 
     with connect(settings, "builder") as connection, connection.cursor() as cursor:
-        cursor.execute(
-            "select document from billing.invoice where status = 'finalised' order by tenant_id, sequence"
-        )
+        cursor.execute("select document from billing.invoice where status = 'finalised' order by tenant_id, sequence")
         for (document,) in cursor:
             yield " ".join(str(document).splitlines())
 
@@ -151,9 +149,7 @@ def _harbor(connection: psycopg.Connection[Any]) -> Table:
 
 def _counts(connection: psycopg.Connection[Any]) -> Table:
     counts = ("received", "accepted", "duplicate", "quarantined")
-    table = _table(
-        "Ingestion: received = accepted + duplicate + quarantined", "tenant", *counts, numbers=counts
-    )
+    table = _table("Ingestion: received = accepted + duplicate + quarantined", "tenant", *counts, numbers=counts)
     for tenant, *numbers in connection.execute(_INGESTION):
         table.add_row(tenant, *(f"{number:,}" for number in numbers))
     return table
@@ -183,14 +179,10 @@ def _rejected(connection: psycopg.Connection[Any]) -> Table:
 
 def _reconciliation(connection: psycopg.Connection[Any]) -> Table:
     numbers = ("checked", "agree", "difference")
-    table = _table(
-        "Reconciliation: an independent recomputation agrees", "tenant", "check", *numbers, numbers=numbers
-    )
+    table = _table("Reconciliation: an independent recomputation agrees", "tenant", "check", *numbers, numbers=numbers)
     for tenant, check, checked, agree, difference in connection.execute(_RECONCILED):
         colour = "green" if checked == agree else "red"
-        table.add_row(
-            tenant, check, f"{checked:,}", f"[{colour}]{agree:,}[/]", f"{Decimal(difference).normalize():f}"
-        )
+        table.add_row(tenant, check, f"{checked:,}", f"[{colour}]{agree:,}[/]", f"{Decimal(difference).normalize():f}")
     for tenant, accepted, billed, unbilled in connection.execute(_EVENT_DAYS):
         difference = accepted - billed - unbilled
         colour = "red" if difference else "green"
@@ -211,9 +203,7 @@ def _timings(timings: Sequence[Timing]) -> Table:
     return table
 
 
-def _next_steps(
-    settings: Settings, console: Console, keys: Mapping[str, str], addresses: Mapping[str, str]
-) -> None:
+def _next_steps(settings: Settings, console: Console, keys: Mapping[str, str], addresses: Mapping[str, str]) -> None:
     from valueverse.platform.supervisor import API, DAGSTER
 
     dagster = addresses.get(DAGSTER) or f"http://127.0.0.1:{settings.dagster_port}"

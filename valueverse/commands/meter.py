@@ -146,9 +146,7 @@ def _places(value: Any) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, Decimal) or value not in range(19):
-        raise RefusalError(
-            "bad_proration", "round_prorated is a number of decimals from 0 to 18", "round_prorated"
-        )
+        raise RefusalError("bad_proration", "round_prorated is a number of decimals from 0 to 18", "round_prorated")
     return int(value)
 
 
@@ -165,9 +163,7 @@ def _event(number: int, index: int, event: Any, zone: str) -> dict[str, Any]:
     if isinstance(name, bool) or not isinstance(name, str | Decimal):
         raise RefusalError("bad_events", "an event's id is text", f"{path}.id")
     time = read_instant(event.get("time"), zone, f"{path}.time")
-    received = (
-        read_instant(event["received_at"], zone, f"{path}.received_at") if "received_at" in event else time
-    )
+    received = read_instant(event["received_at"], zone, f"{path}.received_at") if "received_at" in event else time
     text = _json(data, f"{path}.data")
     return {"tenant": str(number), "time": time, "received_at": received, "id": str(name), "data": text}
 
@@ -202,14 +198,10 @@ def _openings(number: int, value: Any, rule: MeterRule) -> list[dict[str, Any]]:
             raise RefusalError("out_of_range", message, "opening")
         return [{**group, "value": level, "text_value": None}]
     if not isinstance(value, list):
-        raise RefusalError(
-            "bad_opening", "the opening of unique_count is the list of values present", "opening"
-        )
+        raise RefusalError("bad_opening", "the opening of unique_count is the list of values present", "opening")
     scalars = (str, bool, Decimal)
     if not all(isinstance(member, scalars) for member in value):
-        raise RefusalError(
-            "bad_opening", "a value in the opening is a text, a number, true or false", "opening"
-        )
+        raise RefusalError("bad_opening", "a value in the opening is a text, a number, true or false", "opening")
     return [{**group, "value": None, "text_value": dimension_text(member)} for member in value]
 
 

@@ -141,9 +141,7 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 def _identity(line: bytes) -> str:
     """The JSON text of the line's ``id``, its numbers as they are written; ``null`` when there is none."""
     try:
-        document = json.loads(
-            _text(line), parse_float=_Written, parse_int=_Written, parse_constant=lambda _: None
-        )
+        document = json.loads(_text(line), parse_float=_Written, parse_int=_Written, parse_constant=lambda _: None)
     except (ValueError, RecursionError, RefusalError):
         return "null"
     return _as_written(document.get("id")) if isinstance(document, dict) else "null"

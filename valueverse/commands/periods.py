@@ -49,18 +49,14 @@ def _anchor(document: Document, zone: str, period: Period) -> date:
 
     value = document.get("anchor")
     if value is None and (period.align == "anniversary" or period.every > 1):
-        message = (
-            "anchor is missing: give the date whose day (or, with every > 1, whose phase) the periods keep"
-        )
+        message = "anchor is missing: give the date whose day (or, with every > 1, whose phase) the periods keep"
         raise RefusalError("missing_field", message, "anchor")
     instant = read_instant(document["from"] if value is None else value, zone, "anchor")
     if isinstance(value, str) and len(value) == len("2026-01-31"):
         from datetime import date
 
         return date.fromisoformat(value)
-    row = pl.DataFrame(
-        {"instant": [instant], "zone": [zone]}, schema_overrides={"instant": pl.Datetime("us", "UTC")}
-    )
+    row = pl.DataFrame({"instant": [instant], "zone": [zone]}, schema_overrides={"instant": pl.Datetime("us", "UTC")})
     found: date = local_date(row, pl.col("instant"), "zone", "day")["day"].item()
     return found
 
@@ -76,13 +72,10 @@ def _read(document: Document) -> Document:
     begin, until = read_window(document, zone, "")
     most = (until - begin).days // (_DAYS[period.unit] * period.every) + 2
     if most > MOST_PERIODS:
-        message = (
-            f"about {most:,} periods are asked for, at most {MOST_PERIODS:,} are answered: shorten the window"
-        )
+        message = f"about {most:,} periods are asked for, at most {MOST_PERIODS:,} are answered: shorten the window"
         raise RefusalError("too_many_periods", message, "to")
     start, end = (
-        None if document.get(side) is None else read_bound(document[side], zone, side)
-        for side in ("start", "end")
+        None if document.get(side) is None else read_bound(document[side], zone, side) for side in ("start", "end")
     )
     if start is not None and end is not None and start >= end:
         raise RefusalError("bad_window", "end lies at or before start: end is exclusive and later", "end")

@@ -46,16 +46,12 @@ def _rate(cases: list[Case]) -> Rated:
         rows = [{"line": number, **row} for number, case in enumerate(cases) for row in getattr(case, name)]
         return pl.DataFrame(rows, schema=columns)
 
-    detail = Detail(
-        gathered("events", EVENTS), gathered("quantities", QUANTITIES), gathered("buckets", BUCKETS)
-    )
+    detail = Detail(gathered("events", EVENTS), gathered("quantities", QUANTITIES), gathered("buckets", BUCKETS))
     return rate(pl.DataFrame(lines, schema=schema), book, detail)
 
 
 _PROBLEMS = {
-    "out_of_range": (
-        "a quantity or an amount leaves the exact range (quantities below 10^12, amounts below 10^19)"
-    ),
+    "out_of_range": ("a quantity or an amount leaves the exact range (quantities below 10^12, amounts below 10^19)"),
     "no_result": "the formula has no value here: it divides by 0, or its result is too large",
     "no_cell": "no cell of the matrix has these dimension values, and there is no default_unit",
 }

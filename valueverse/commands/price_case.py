@@ -89,9 +89,7 @@ class Case:
     def _place_in_matrix(self, document: Document) -> None:
         price = self.pricing.price
         if isinstance(price, Dynamic) and price.amount is not None:
-            raise RefusalError(
-                "missing_events", "this price adds up what each event carries: give 'events'", "events"
-            )
+            raise RefusalError("missing_events", "this price adds up what each event carries: give 'events'", "events")
         if "dimensions" in document:
             place = _dimensions(self.pricing, document["dimensions"], "dimensions")
             self.events = [{"value": self.quantity + self.before["billed_quantity"], "dimensions": place}]
@@ -103,9 +101,7 @@ class Case:
         if any(row["time"] is not None for row in rows):
             for place, row in enumerate(rows):
                 if row["time"] is None:
-                    raise RefusalError(
-                        "bad_time", "either every event has a time, or none", f"events[{place}].time"
-                    )
+                    raise RefusalError("bad_time", "either every event has a time, or none", f"events[{place}].time")
             rows.sort(key=lambda row: row["time"])
         if sum((abs(row["value"]) for row in rows), Decimal(0)) >= 10 * QUANTITY_LIMIT:
             raise RefusalError("out_of_range", "the events' values add up to 10^13 or more", "events")
@@ -128,9 +124,7 @@ class Case:
         quantity = self.before["billed_quantity"]
         if not quantity:
             return []
-        by_event = (
-            self.pricing.price.dimensions_named() or getattr(self.pricing.price, "model", "") == "dynamic"
-        )
+        by_event = self.pricing.price.dimensions_named() or getattr(self.pricing.price, "model", "") == "dynamic"
         if by_event and not getattr(self.pricing.price, "multiplier", None):
             raise RefusalError(
                 "missing_events",
@@ -141,9 +135,7 @@ class Case:
 
     def _read_quantities(self, quantities: object) -> None:
         if self.pricing.price.model != "capacity" or not isinstance(quantities, dict):
-            raise RefusalError(
-                "malformed", "'quantities' is meter: number, for a capacity price", "quantities"
-            )
+            raise RefusalError("malformed", "'quantities' is meter: number, for a capacity price", "quantities")
         self.quantity = Decimal(0)
         self.quantities = [
             {"meter": str(meter), "quantity": _required(value, f"quantities.{meter}")}
@@ -216,9 +208,7 @@ def _rounding(document: Document) -> tuple[str, str]:
     if mode not in _MODES:
         raise RefusalError("bad_rounding", f"mode {mode!r} is none of {', '.join(_MODES)}", "rounding.mode")
     if level not in _LEVELS:
-        raise RefusalError(
-            "bad_rounding", f"level {level!r} is none of {', '.join(_LEVELS)}", "rounding.level"
-        )
+        raise RefusalError("bad_rounding", f"level {level!r} is none of {', '.join(_LEVELS)}", "rounding.level")
     return mode, level
 
 
@@ -242,9 +232,7 @@ def _billed_before(document: Document) -> Document:
         return {"billed_quantity": Decimal(0), "billed_amount": Decimal(0)}
     amount = exact(before.get("amount", Decimal(0)), "billed_before.amount")
     if abs(amount) >= AMOUNT_LIMIT:
-        raise RefusalError(
-            "out_of_range", "the amount billed before must stay below 10^19", "billed_before.amount"
-        )
+        raise RefusalError("out_of_range", "the amount billed before must stay below 10^19", "billed_before.amount")
     return {
         "billed_quantity": _required(before.get("quantity", Decimal(0)), "billed_before.quantity"),
         "billed_amount": amount,
@@ -261,9 +249,7 @@ def _buckets_of(rows: list[Document], every: str, zone: str) -> list[Document]:
     buckets: dict[tuple[object, ...], Document] = {}
     for place, row in enumerate(rows):
         if row["time"] is None:
-            raise RefusalError(
-                "bad_time", "an event needs a time to find its bucket", f"events[{place}].time"
-            )
+            raise RefusalError("bad_time", "an event needs a time to find its bucket", f"events[{place}].time")
         local = row["time"].astimezone(ZoneInfo(zone))
         # An hour that the clock repeats is two buckets: its offset tells them apart.
         key = (local.date(),) if every == "day" else (local.date(), local.hour, local.utcoffset())
@@ -287,9 +273,7 @@ def _event(event: object, case: Case, path: str) -> Document:
     time = event.get("time")
     return {
         "value": _required(event.get("value", Decimal(1)), f"{path}.value"),
-        "prorated": None
-        if event.get("prorated") is None
-        else _required(event["prorated"], f"{path}.prorated"),
+        "prorated": None if event.get("prorated") is None else _required(event["prorated"], f"{path}.prorated"),
         "amount": amount,
         "dimensions": _dimensions(case.pricing, dimensions, f"{path}.dimensions"),
         "time": None if time is None else read_instant(time, case.zone, f"{path}.time"),
@@ -309,9 +293,7 @@ def _dimensions(pricing: ChargePricing, values: object, path: str) -> str:
     if not isinstance(values, dict):
         raise RefusalError("malformed", "'dimensions' is an object of name: value", path)
     try:
-        named = {
-            name: dimension_text(values[name]) for name in pricing.price.dimensions_named() if name in values
-        }
+        named = {name: dimension_text(values[name]) for name in pricing.price.dimensions_named() if name in values}
     except PydanticCustomError as error:
         raise RefusalError("malformed", error.message(), path) from error
     return dimensions_json(named)
@@ -326,7 +308,5 @@ def _bucket(bucket: object, path: str) -> Document:
     try:
         at = datetime.strptime(str(bucket["at"]), "%H:%M")  # noqa: DTZ007 - a time of day has no zone
     except ValueError as error:
-        raise RefusalError(
-            "bad_time", f"{bucket['at']!r} is not a time of day like '09:00'", f"{path}.at"
-        ) from error
+        raise RefusalError("bad_time", f"{bucket['at']!r} is not a time of day like '09:00'", f"{path}.at") from error
     return {"quantity": quantity, "minute": at.hour * 60 + at.minute}

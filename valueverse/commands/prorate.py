@@ -51,15 +51,12 @@ def _measure(document: Document, zone: str, basis: str) -> _Measure:
     from valueverse.subscriptions.proration import days_30_360
 
     windows: dict[str, Window] = {
-        name: read_window(document.get(name), zone, name, may_be_empty=name == "used")
-        for name in ("period", "used")
+        name: read_window(document.get(name), zone, name, may_be_empty=name == "used") for name in ("period", "used")
     }
     (start, end), (first, last) = windows["period"], windows["used"]
     if first < start or last > end:
         side = "from" if first < start else "to"
-        raise RefusalError(
-            "outside_period", f"used.{side} lies outside period: used is a part of it", f"used.{side}"
-        )
+        raise RefusalError("outside_period", f"used.{side} lies outside period: used is a part of it", f"used.{side}")
     if basis == "second":
         from datetime import timedelta
 
@@ -67,8 +64,7 @@ def _measure(document: Document, zone: str, basis: str) -> _Measure:
         return _Measure((last - first) // tick, (end - start) // tick, _MICROSECONDS_PER_DAY)
     days = {
         name: [
-            _local_day(document[name][side], moment, zone)
-            for side, moment in zip(("from", "to"), pair, strict=True)
+            _local_day(document[name][side], moment, zone) for side, moment in zip(("from", "to"), pair, strict=True)
         ]
         for name, pair in windows.items()
     }
@@ -92,9 +88,7 @@ def _capped(amount: Decimal, value: Any) -> Decimal:
         raise RefusalError("bad_credit", "credit must be an object with 'billed' and 'credited'", "credit")
     known_fields(value, ("billed", "credited"), "credit")
     if value.get("billed") is None:
-        raise RefusalError(
-            "missing_field", "credit.billed is missing: what was billed for the period", "credit.billed"
-        )
+        raise RefusalError("missing_field", "credit.billed is missing: what was billed for the period", "credit.billed")
     billed = exact(value["billed"], "credit.billed")
     credited = exact(value.get("credited", Decimal(0)), "credit.credited")
     return max(Decimal(0), min(amount, billed - credited))
@@ -115,9 +109,7 @@ def _answer(document: Document) -> Document:
     minor_units(currency)
     basis = document.get("basis", "day")
     if basis not in BASES:
-        raise RefusalError(
-            "unknown_basis", f"basis is one of {', '.join(BASES)}, not {str(basis)[:40]!r}", "basis"
-        )
+        raise RefusalError("unknown_basis", f"basis is one of {', '.join(BASES)}, not {str(basis)[:40]!r}", "basis")
     measure = _measure(document, read_time_zone(document.get("timezone")), basis)
     share = _capped(prorated(amount, measure.used, measure.full), document.get("credit"))
     return {

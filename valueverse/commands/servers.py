@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 _Only = Annotated[
     str | None,
-    typer.Option(
-        "--only", help="Only these, comma-separated: postgres, valkey, dagster, dagster-daemon, api."
-    ),
+    typer.Option("--only", help="Only these, comma-separated: postgres, valkey, dagster, dagster-daemon, api."),
 ]
 
 _COLOURS = {
@@ -104,18 +102,14 @@ def _status() -> None:
 def _logs(
     name: Annotated[str | None, typer.Argument(help="One server; all of them if left out.")] = None,
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Lines of each log.")] = 40,
-    follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on as lines arrive; end with Ctrl-C.")
-    ] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines arrive; end with Ctrl-C.")] = False,
 ) -> None:
     from valueverse.platform import processes, supervisor
     from valueverse.platform.settings import get_settings
 
     settings = get_settings()
     if name is not None and name not in supervisor.NAMES:
-        raise RefusalError(
-            "unknown_server", f"{name!r} is no server; there are {', '.join(supervisor.NAMES)}", "NAME"
-        )
+        raise RefusalError("unknown_server", f"{name!r} is no server; there are {', '.join(supervisor.NAMES)}", "NAME")
     paths = [settings.logs / f"{one}.log" for one in ([name] if name else supervisor.NAMES)]
     paths = [path for path in paths if path.exists()]
     if not paths:

@@ -32,9 +32,7 @@ Examples:\n
 
 def _sql(
     command: Annotated[str | None, typer.Option("--command", "-c", help="Run this and exit.")] = None,
-    csv: Annotated[
-        bool, typer.Option("--csv", help="With -c: print CSV, every digit, for other programs.")
-    ] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="With -c: print CSV, every digit, for other programs.")] = False,
     marts: Annotated[bool, typer.Option("--marts", help="psql on the warehouse, its marts first.")] = False,
     analyst: Annotated[str | None, typer.Option("--as", help="With --marts: log in as this analyst.")] = None,
 ) -> None:

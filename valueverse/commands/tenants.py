@@ -43,9 +43,7 @@ def register(app: typer.Typer) -> None:
     group.command("list", help="Tenants and their keys, tab-separated; never a secret.")(_list)
     group.command("key", help=_NEW_KEY)(_new_key)
     group.command("revoke", help=_REVOKE)(_revoke)
-    group.command("rotate", help="Sign new access tokens with a new key; the old one verifies for an hour.")(
-        _rotate
-    )
+    group.command("rotate", help="Sign new access tokens with a new key; the old one verifies for an hour.")(_rotate)
     app.add_typer(group, name="tenants")
 
 
@@ -90,9 +88,7 @@ def tenant_created(key: str, name: str, timezone: str, currency: str, time: date
     from valueverse.platform.settings import TENANT_KEY
 
     if not TENANT_KEY.fullmatch(key):
-        raise RefusalError(
-            "bad_tenant", f"{key!r} is not a tenant key: a-z, 0-9, '_', '.', '-', at most 63", "KEY"
-        )
+        raise RefusalError("bad_tenant", f"{key!r} is not a tenant key: a-z, 0-9, '_', '.', '-', at most 63", "KEY")
     if not name.strip():
         raise RefusalError("bad_name", "a tenant needs a name that people know it by", "--name")
     try:
@@ -126,9 +122,7 @@ def _new_key(
     from valueverse.platform.warehouse import connect
 
     settings = get_settings()
-    wanted = (
-        DEFAULT_SCOPES if scopes is None else tuple(filter(None, (one.strip() for one in scopes.split(","))))
-    )
+    wanted = DEFAULT_SCOPES if scopes is None else tuple(filter(None, (one.strip() for one in scopes.split(","))))
     with connect(settings, "builder") as connection:
         if not (_known(connection, key) or _event_file(settings, key).exists()):
             raise RefusalError(

@@ -39,9 +39,7 @@ def read_bound(value: Any, zone: str, path: str) -> datetime:
 
     moment = read_instant(value, zone, path)
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:
-        raise RefusalError(
-            "bad_time", f"{value[:40]!r} lies outside the years {FIRST_YEAR} to {LAST_YEAR}", path
-        )
+        raise RefusalError("bad_time", f"{value[:40]!r} lies outside the years {FIRST_YEAR} to {LAST_YEAR}", path)
     return moment
 
 
@@ -56,9 +54,7 @@ def read_window(value: Any, zone: str, path: str, *, may_be_empty: bool = False)
     places = {side: f"{path}.{side}" if path else side for side in ("from", "to")}
     for side, place in places.items():
         if value.get(side) is None:
-            raise RefusalError(
-                "missing_field", f"{place} is missing: give a date or an RFC 3339 instant", place
-            )
+            raise RefusalError("missing_field", f"{place} is missing: give a date or an RFC 3339 instant", place)
     start, end = (read_bound(value[side], zone, place) for side, place in places.items())
     if start > end or (start == end and not may_be_empty):
         raise RefusalError(

@@ -91,9 +91,7 @@ def midnight(day: date, zone: str) -> str:
     return datetime.combine(day, time(), ZoneInfo(zone)).isoformat()
 
 
-def event(
-    identity: str, kind: str, at: str, data: dict[str, Any] | None, subject: str | None = None
-) -> Event:
+def event(identity: str, kind: str, at: str, data: dict[str, Any] | None, subject: str | None = None) -> Event:
     """A CloudEvent of harbor-metrics; usage comes from its gateway, billing events from its back office."""
     source = "harbor-office" if kind.startswith("billing.") else "harbor-gateway"
     body: Event = {
@@ -217,7 +215,7 @@ def landing_files(count: int = CUSTOMERS, seed: int = SEED) -> list[DemoFile]:
         "storage.csv": csv_table(_usage(_samples, everybody, seed + 2)),
         "payments.csv.gz": gzipped(csv_table(_usage(_payments, everybody, seed + 3))),
         "licences.ndjson": ndjson(_usage(_licences, everybody, seed + 4)),
-        "incidents.ndjson": ndjson(incidents(prompt, everybody[0].key)),
+        "support-incidents.ndjson": ndjson(incidents(prompt, everybody[0].key)),
     }
     return [DemoFile(TENANT, name, content) for name, content in files.items()]
 

@@ -150,7 +150,5 @@ def usage_lines(trace: pl.DataFrame, name: str) -> bytes:
 def landing_files(traces: Mapping[str, pl.DataFrame]) -> list[DemoFile]:
     """Everything northwind-ai lands; ``traces`` maps a trace's name to its rows."""
     files = [DemoFile(TENANT, "billing.ndjson", ndjson(billing_events()))]
-    files += [
-        DemoFile(TENANT, f"{name}.ndjson", usage_lines(trace, name)) for name, trace in sorted(traces.items())
-    ]
+    files += [DemoFile(TENANT, f"{name}.ndjson", usage_lines(trace, name)) for name, trace in sorted(traces.items())]
     return files

@@ -64,7 +64,10 @@ def _decoded(lines: pl.DataFrame) -> pl.DataFrame:
     nested = decoded["data"].is_null()
     if nested.any():
         decoded = decoded.with_columns(
-            pl.when(nested).then(pl.when(nested).then(raw).str.json_path_match("$.data")).otherwise("data").alias("data")
+            pl.when(nested)
+            .then(pl.when(nested).then(raw).str.json_path_match("$.data"))
+            .otherwise("data")
+            .alias("data")
         )
     data = pl.col("data")
     is_text = data.is_not_null() & ~data.str.starts_with("{") & (data != "null")
@@ -96,11 +99,11 @@ def read_rows(rows: pl.DataFrame) -> pl.DataFrame:
         pl.lit(None, pl.String).alias(name) for name in (*ATTRIBUTES, "data") if name not in known
     )
     blank = [pl.when(pl.col(name) != "").then(pl.col(name)).alias(name) for name in (*ATTRIBUTES, "data")]
-    filled = texts.with_columns(blank).with_columns(
-        pl.struct(*ATTRIBUTES, "data").struct.json_encode().alias("raw")
-    )
+    filled = texts.with_columns(blank).with_columns(pl.struct(*ATTRIBUTES, "data").struct.json_encode().alias("raw"))
     judged = [judge_data(data) for data in filled["data"]]
-    verdicts = pl.DataFrame(judged, schema={"data": pl.String, "reason": pl.String, "message": pl.String, "path": pl.String})
+    verdicts = pl.DataFrame(
+        judged, schema={"data": pl.String, "reason": pl.String, "message": pl.String, "path": pl.String}
+    )
     return filled.drop("data").hstack(verdicts).select(PARSED.names()).cast(dict(PARSED))
 
 

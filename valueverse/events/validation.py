@@ -54,7 +54,9 @@ def _checks(folder: str, received_at: datetime) -> list[tuple[pl.Expr, str, str 
         (
             pl.col("instant").is_null(),
             "bad_time",
-            pl.format("'{}' is not an RFC 3339 time with offset like 2024-01-31T09:30:00Z", pl.col("time").str.head(40)),
+            pl.format(
+                "'{}' is not an RFC 3339 time with offset like 2024-01-31T09:30:00Z", pl.col("time").str.head(40)
+            ),
             "time",
         ),
         (
@@ -108,9 +110,10 @@ def validate(parsed: pl.DataFrame, folder: str, received_at: datetime) -> pl.Dat
     subject = pl.col("subject")
     placed = parsed.with_columns(
         instant_of(pl.col("time")).alias("instant"),
-        pl.when(subject.str.contains("/", literal=True)).then(subject.str.extract(r"^([^/]*)/")).otherwise(subject).alias(
-            "customer"
-        ),
+        pl.when(subject.str.contains("/", literal=True))
+        .then(subject.str.extract(r"^([^/]*)/"))
+        .otherwise(subject)
+        .alias("customer"),
         subject.str.extract(r"^[^/]*/(.*)$").alias("subscription"),
     )
     reason, message, path = (pl.col(name) for name in ("reason", "message", "path"))

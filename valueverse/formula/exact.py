@@ -138,11 +138,7 @@ class ExactCompiler:
         operator = node.operator
         if operator in {"and", "or"}:
             left, right = (self.compile(side, "boolean") for side in node.children)
-            joined = (
-                left.expression & right.expression
-                if operator == "and"
-                else left.expression | right.expression
-            )
+            joined = left.expression & right.expression if operator == "and" else left.expression | right.expression
             return Part(joined, cost=left.cost + right.cost + 1)
         if operator in _COMPARISONS:
             return self._comparison(node)

@@ -79,9 +79,7 @@ def _tokens(text: str) -> list[_Token]:
             raise refusal(f"{text[start]!r} is not understood here", text, start)
         kind, word = match.lastgroup, match[match.lastgroup]
         position = match.end()
-        found.append(
-            _Token("operator" if kind == "name" and word in _WORDS else kind, word, match.start(kind))
-        )
+        found.append(_Token("operator" if kind == "name" and word in _WORDS else kind, word, match.start(kind)))
     found.append(_Token("end", "the end", len(text)))
     return found
 
@@ -143,14 +141,8 @@ class _Parser:
             operator = self.take()
             # A power is grouped to the right (2^3^2 = 2^9), and its exponent may carry a sign.
             right = self.expression(_NEGATE - 1 if strength == _POWER else strength)
-            if (
-                strength == _COMPARE
-                and self.token.kind == "operator"
-                and _BINDING.get(self.token.text) == _COMPARE
-            ):
-                raise refusal(
-                    "comparisons do not chain: write 'a < b and b < c'", self.text, self.token.position
-                )
+            if strength == _COMPARE and self.token.kind == "operator" and _BINDING.get(self.token.text) == _COMPARE:
+                raise refusal("comparisons do not chain: write 'a < b and b < c'", self.text, self.token.position)
             left = self.made(Binary(operator.position, operator.text, left, right))
         self.open -= 1
         return left

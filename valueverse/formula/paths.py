@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MAX_PATH = 256
-_PATH = re.compile(
-    r"(?:`[^`'\"\\]+`|[^\s.`'\"\\\[\](){}$*]+)(?:\.(?:`[^`'\"\\]+`|[^\s.`'\"\\\[\](){}$*]+))*\Z"
-)
+_PATH = re.compile(r"(?:`[^`'\"\\]+`|[^\s.`'\"\\\[\](){}$*]+)(?:\.(?:`[^`'\"\\]+`|[^\s.`'\"\\\[\](){}$*]+))*\Z")
 
 
 def parse_path(text: str) -> tuple[str, ...]:

@@ -56,11 +56,15 @@ def shown_amounts(lines: pl.DataFrame, terms: Terms) -> pl.DataFrame:
     parts = []
     for (mode,), part in by_invoice.group_by("rounding_mode", maintain_order=True):
         total = round_exact(pl.col("minor").sum().over(*INVOICE).cast(EXACT), 0, mode).cast(pl.Int64)  # type: ignore[arg-type]
-        parts.append(part.with_columns(largest_remainder(pl.col("minor"), total, list(INVOICE), "place").alias("amount_minor")))
+        parts.append(
+            part.with_columns(largest_remainder(pl.col("minor"), total, list(INVOICE), "place").alias("amount_minor"))
+        )
     return pl.concat([by_line, *parts]).drop("minor").sort("place")
 
 
-def invoices_of(lines: pl.DataFrame, tenants: pl.DataFrame, zones: pl.DataFrame, known_at: datetime | None) -> pl.DataFrame:
+def invoices_of(
+    lines: pl.DataFrame, tenants: pl.DataFrame, zones: pl.DataFrame, known_at: datetime | None
+) -> pl.DataFrame:
     """One row per invoice with its totals and dates.
 
     Args:
@@ -92,7 +96,11 @@ def _money(minor: str) -> pl.Expr:
     text: pl.Expr = pl.col(minor).cast(pl.String)
     for places in range(1, 5):
         scaled = pl.col(minor).cast(EXACT) / pl.lit(10**places).cast(EXACT)
-        text = pl.when(pl.col("decimals") == places).then(scaled.cast(pl.Decimal(38, places)).cast(pl.String)).otherwise(text)
+        text = (
+            pl.when(pl.col("decimals") == places)
+            .then(scaled.cast(pl.Decimal(38, places)).cast(pl.String))
+            .otherwise(text)
+        )
     return text
 
 
@@ -127,14 +135,18 @@ def _line(row: dict[str, Any]) -> dict[str, Any]:
 
 def documents(invoices: pl.DataFrame, lines: pl.DataFrame) -> Iterator[dict[str, Any]]:
     """The draft document of every invoice (contracts.md, section 4), in the order of ``invoices``."""
-    texts = invoices.with_columns(zero=pl.lit(0, pl.Int64)).with_columns(
-        _money("zero").alias("nothing"),
-        _instant("events_known_at"),
-        _money("subtotal_minor").alias("subtotal"),
-        pl.col("period_from").dt.strftime(_UTC).str.replace(r"\.0+Z$", "Z").alias("from_text"),
-        pl.col("period_to").dt.strftime(_UTC).str.replace(r"\.0+Z$", "Z").alias("to_text"),
-        pl.col("issued_on", "due_on").dt.strftime("%F"),
-    ).join(_line_texts(lines), on=INVOICE, how="left", maintain_order="left")
+    texts = (
+        invoices.with_columns(zero=pl.lit(0, pl.Int64))
+        .with_columns(
+            _money("zero").alias("nothing"),
+            _instant("events_known_at"),
+            _money("subtotal_minor").alias("subtotal"),
+            pl.col("period_from").dt.strftime(_UTC).str.replace(r"\.0+Z$", "Z").alias("from_text"),
+            pl.col("period_to").dt.strftime(_UTC).str.replace(r"\.0+Z$", "Z").alias("to_text"),
+            pl.col("issued_on", "due_on").dt.strftime("%F"),
+        )
+        .join(_line_texts(lines), on=INVOICE, how="left", maintain_order="left")
+    )
     for row in texts.iter_rows(named=True):
         draft = {
             "number": None,

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 def _dimension_values(dimensions: pl.Series, names: Sequence[str]) -> pl.DataFrame:
     """Long form of distinct dimension texts: dimensions, name, value (only where the value is present)."""
     texts = dimensions.unique().drop_nulls().to_frame("dimensions")
-    wide = texts.with_columns(
-        pl.col("dimensions").str.json_path_match(f"$['{name}']").alias(name) for name in names
-    )
+    wide = texts.with_columns(pl.col("dimensions").str.json_path_match(f"$['{name}']").alias(name) for name in names)
     long = wide.unpivot(index="dimensions", variable_name="name", value_name="value")
     return long.cast({"name": pl.String, "value": pl.String}).drop_nulls("value")
 

@@ -52,9 +52,7 @@ def _with_window(segments: pl.DataFrame, tenants: pl.DataFrame, window_from: dat
     )  # fmt: skip
 
 
-def closing_invoices(
-    segments: pl.DataFrame, tenants: pl.DataFrame, window_from: date, window_to: date
-) -> pl.DataFrame:
+def closing_invoices(segments: pl.DataFrame, tenants: pl.DataFrame, window_from: date, window_to: date) -> pl.DataFrame:
     """Invoices of purpose ``period`` that close in (window_from, window_to], dates local to the tenant.
 
     Args:
@@ -67,7 +65,8 @@ def closing_invoices(
     """
     bounded = _with_window(segments, tenants, window_from, window_to)
     found = periods(_schedule(bounded)).join(
-        bounded.select("key", *SUBSCRIPTION, "subscription_start", "subscription_end", "window_from", "window_to"), on="key"
+        bounded.select("key", *SUBSCRIPTION, "subscription_start", "subscription_end", "window_from", "window_to"),
+        on="key",
     )
     return (
         found.with_columns(

@@ -100,9 +100,7 @@ def _placed(
     """``row`` and ``outcome`` of usage that a charge could take."""
     who = live.select("row", "tenant", "customer", "subscription", "meter", "dimensions", "time", "received_at")
     mine = pl.col("subscription").is_null() | (pl.col("subscription") == pl.col("held_by"))
-    held = segments.select(
-        "tenant", "customer", pl.col("subscription").alias("held_by"), "terms", "from", "to"
-    )
+    held = segments.select("tenant", "customer", pl.col("subscription").alias("held_by"), "terms", "from", "to")
     inside = (pl.col("time") >= pl.col("from")) & (pl.col("to").is_null() | (pl.col("time") < pl.col("to")))
     active = who.join(held, on=["tenant", "customer"]).filter(mine, inside)
     charged = assign(active, terms).drop_nulls("charge")
@@ -145,8 +143,10 @@ def _without_segment(who: pl.DataFrame, raw_segments: pl.DataFrame) -> pl.DataFr
     met = who.join(lives, on=["tenant", "customer"]).filter(mine)
     early = (pl.col("time") < pl.col("subscription_start")).all()
     trial = (
-        (pl.col("time") >= pl.col("subscription_start")) & (pl.col("time") < pl.col("trial_until"))
-    ).fill_null(value=False).any()
+        ((pl.col("time") >= pl.col("subscription_start")) & (pl.col("time") < pl.col("trial_until")))
+        .fill_null(value=False)
+        .any()
+    )
     return met.group_by("row").agg(
         pl.when(trial)
         .then(pl.lit("in_trial"))

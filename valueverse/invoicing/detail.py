@@ -31,7 +31,9 @@ def detail_of(
     odd = models.filter(pl.col("model").is_in(["bucketed", "outcome"]))
     if odd.height:
         key, model = odd.select("key", "model").row(0)
-        raise RefusalError("not_billed_yet", f"the charge {key!r} has the price model {model!r}, which is only calculated", key)
+        raise RefusalError(
+            "not_billed_yet", f"the charge {key!r} has the price model {model!r}, which is only calculated", key
+        )
     events = _events(models.filter(pl.col("per_event")), taken, windows, consumption)
     cells = _cells(models.filter(pl.col("model") == "matrix"), taken, terms.book.matrix_dimensions)
     return Detail(pl.concat([events, cells]), _capacities(models, taken, windows))
@@ -56,13 +58,9 @@ def _cells(models: pl.DataFrame, taken: pl.DataFrame, axes: dict[int, tuple[str,
     )
 
 
-def _events(
-    models: pl.DataFrame, taken: pl.DataFrame, windows: pl.DataFrame, consumption: Consumption
-) -> pl.DataFrame:
+def _events(models: pl.DataFrame, taken: pl.DataFrame, windows: pl.DataFrame, consumption: Consumption) -> pl.DataFrame:
     """The events of lines priced event by event, in time order."""
-    wanted = _on_line(models, taken).join(
-        windows.select("window", *_KEYS, "subscription", "from", "to"), on="window"
-    )
+    wanted = _on_line(models, taken).join(windows.select("window", *_KEYS, "subscription", "from", "to"), on="window")
     if wanted.is_empty():
         return EVENTS.to_frame()
     mine = pl.col("subscription").is_null() | (pl.col("subscription") == pl.col("subscription_right"))

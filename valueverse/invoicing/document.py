@@ -53,6 +53,4 @@ def finalise(draft: dict[str, Any], number: str, previous: str | None) -> Finali
         "content_hash": content,
         "previous_hash": previous,
     }
-    return Finalised(
-        number, rfc8785.dumps(document).decode(), content, previous, chain_hash(content, number, previous)
-    )
+    return Finalised(number, rfc8785.dumps(document).decode(), content, previous, chain_hash(content, number, previous))

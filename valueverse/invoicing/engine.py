@@ -97,7 +97,9 @@ def bill(
         ],
         how="diagonal",
     ).join(terms.sets.select("terms", "catalog_hash"), on="terms", how="left", maintain_order="left")
-    zones = pl.concat([closed, starting]).select(*INVOICE, "timezone").unique(INVOICE, keep="first", maintain_order=True)
+    zones = (
+        pl.concat([closed, starting]).select(*INVOICE, "timezone").unique(INVOICE, keep="first", maintain_order=True)
+    )
     return _billed(lines, terms, timeline.tenants, zones, known_at)
 
 

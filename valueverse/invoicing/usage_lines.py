@@ -52,8 +52,20 @@ def metering_windows(stretches: pl.DataFrame, terms: Terms) -> pl.DataFrame:
         stretches.filter(pl.col("purpose") == "period")
         .join(metered, on="terms")
         .select(
-            "stretch", "terms", "tenant", "customer", "subscription", "meter", "from", "to", "full_from", "full_to",
-            "timezone", "catalog_hash", "prorate", "round_prorated",
+            "stretch",
+            "terms",
+            "tenant",
+            "customer",
+            "subscription",
+            "meter",
+            "from",
+            "to",
+            "full_from",
+            "full_to",
+            "timezone",
+            "catalog_hash",
+            "prorate",
+            "round_prorated",
         )  # fmt: skip
         .with_row_index("window")
     )
@@ -88,7 +100,9 @@ def taken_usage(windows: pl.DataFrame, consumption: Consumption, terms: Terms) -
     kept = labelled.select(*_LINE, "window", "dimensions", "quantity", "prorated_quantity", "event_count")
     if several.is_empty():
         return kept
-    return pl.concat([kept.join(several, on=["window", "dimensions"], how="anti"), _metered_as_one(several, windows, consumption)])
+    return pl.concat(
+        [kept.join(several, on=["window", "dimensions"], how="anti"), _metered_as_one(several, windows, consumption)]
+    )
 
 
 def _metered_as_one(several: pl.DataFrame, windows: pl.DataFrame, consumption: Consumption) -> pl.DataFrame:
@@ -102,11 +116,22 @@ def _metered_as_one(several: pl.DataFrame, windows: pl.DataFrame, consumption: C
         consumption.known_at,
         Scope(unnamed=consumption.unnamed, lines=lines),
     )
-    named = several.select(*_LINE, "window").unique().with_columns(
-        pl.concat_str(pl.col("charge").cast(pl.String), pl.lit(" "), "label").alias("line")
+    named = (
+        several.select(*_LINE, "window")
+        .unique()
+        .with_columns(pl.concat_str(pl.col("charge").cast(pl.String), pl.lit(" "), "label").alias("line"))
     )
-    return again.rename({"dimensions": "line"}).join(named, on=["window", "line"]).select(
-        *_LINE, "window", pl.lit(None, pl.String).alias("dimensions"), "quantity", "prorated_quantity", "event_count"
+    return (
+        again.rename({"dimensions": "line"})
+        .join(named, on=["window", "line"])
+        .select(
+            *_LINE,
+            "window",
+            pl.lit(None, pl.String).alias("dimensions"),
+            "quantity",
+            "prorated_quantity",
+            "event_count",
+        )
     )
 
 

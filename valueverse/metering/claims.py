@@ -27,9 +27,7 @@ def sole_claims(claims: pl.DataFrame) -> pl.DataFrame:
     claims = claims.select(_CLAIM).unique()
     rivals = pl.col("subscription").n_unique().over(_CUSTOMER) > 1
     contested = claims.filter(rivals)
-    edges = pl.concat(
-        [contested.select(*_CUSTOMER, pl.col(side).alias("start")) for side in ("from", "to")]
-    ).unique()
+    edges = pl.concat([contested.select(*_CUSTOMER, pl.col(side).alias("start")) for side in ("from", "to")]).unique()
     stretches = (
         edges.sort(*_CUSTOMER, "start")
         .with_columns(pl.col("start").shift(-1).over(_CUSTOMER).alias("end"))

@@ -54,9 +54,7 @@ def level_quantities(
     rows = rows.with_columns((pl.col("time") >= pl.col("from")).alias("inside"))
     counts = rows.group_by(_GROUP).agg(pl.col("inside").sum().cast(pl.Int64).alias("event_count"))
     found = [_QUANTITY[kind](part) for kind, part in _by_aggregation(rows)]
-    prorated = [
-        _PRORATED[kind](part.filter("prorate")) for kind, part in _by_aggregation(rows) if kind in _PRORATED
-    ]
+    prorated = [_PRORATED[kind](part.filter("prorate")) for kind, part in _by_aggregation(rows) if kind in _PRORATED]
     empty = QUANTITIES.to_frame()
     return (
         counts.join(pl.concat([empty.select(*_GROUP, "quantity"), *found]), on=_GROUP)
@@ -148,15 +146,11 @@ def _share_of_days(parts: pl.DataFrame) -> pl.DataFrame:
     share = pl.col("unit_days").sum() / pl.col("full_days").first()
     # A missing part is one that was out of range; the total is missing with it, never smaller.
     whole = pl.col("unit_days").is_not_null().all()
-    totals = parts.group_by(*_GROUP, "round_prorated").agg(
-        pl.when(whole).then(share).alias("prorated_quantity")
-    )
+    totals = parts.group_by(*_GROUP, "round_prorated").agg(pl.when(whole).then(share).alias("prorated_quantity"))
     rounded = [totals.clear()]
     for (places,), part in totals.partition_by("round_prorated", as_dict=True).items():
         exact = pl.col("prorated_quantity")
-        rounded.append(
-            part if places is None else part.with_columns(round_exact(exact, int(places), "up").cast(EXACT))
-        )
+        rounded.append(part if places is None else part.with_columns(round_exact(exact, int(places), "up").cast(EXACT)))
     return pl.concat(rounded).select(*_GROUP, "prorated_quantity")
 
 
@@ -186,10 +180,7 @@ def _prorated_unique_count(rows: pl.DataFrame) -> pl.DataFrame:
         pl.coalesce("left_day", "last_day").alias("end"),
     )
     bridged = (
-        (pl.col("start") == pl.col("end").shift(1).over(_MEMBER))
-        .fill_null(value=False)
-        .cast(pl.Int64)
-        .cast(EXACT)
+        (pl.col("start") == pl.col("end").shift(1).over(_MEMBER)).fill_null(value=False).cast(pl.Int64).cast(EXACT)
     )
     return _share_of_days(stays.with_columns((_days("start", "end") - bridged).alias("unit_days")))
 

@@ -28,9 +28,7 @@ _CUSTOMER = ["tenant", "customer", "meter"]
 _ASKED = ["aggregation", "carry_over", "rounding_mode", "rounding_places"]
 _FAR = 10**18
 """Microseconds: further than any two instants are apart."""
-OPENINGS = pl.Schema(
-    {"window": pl.UInt32(), "dimensions": pl.String(), "value": EXACT, "text_value": pl.String()}
-)
+OPENINGS = pl.Schema({"window": pl.UInt32(), "dimensions": pl.String(), "value": EXACT, "text_value": pl.String()})
 
 
 @dataclass(frozen=True)

@@ -153,9 +153,7 @@ def _metered(part: pl.DataFrame, meters: tuple[tuple[str, MeterRule], ...]) -> l
     readings = [reading(rule) for _, rule in meters]
     kept = [*_CARRIED, "is_void", "awaiting_original"]
     paths = [path for _, rule in meters for path in paths_of(rule)]
-    columns = [
-        expr.alias(f"{index}.{name}") for index, found in enumerate(readings) for name, expr in found.items()
-    ]
+    columns = [expr.alias(f"{index}.{name}") for index, found in enumerate(readings) for name, expr in found.items()]
     # One pass for all meters: a path which several of them read is read once.
     read = part.select(*kept, *extract("data", paths)).select(*kept, *columns)
     frames = []
@@ -228,8 +226,6 @@ def dimensions_text(names: Sequence[str]) -> pl.Expr:
     members = []
     for name in sorted(names, key=lambda name: name.encode("utf-16-be")):
         text = at_path(parse_path(name))
-        escaped = (
-            pl.struct(text.alias("k")).struct.json_encode().str.slice(len('{"k":')).str.strip_suffix("}")
-        )
+        escaped = pl.struct(text.alias("k")).struct.json_encode().str.slice(len('{"k":')).str.strip_suffix("}")
         members.append(pl.when(text.is_not_null()).then(pl.concat_str(pl.lit(f"{_quoted(name)}:"), escaped)))
     return pl.concat_str(pl.lit("{"), pl.concat_str(members, separator=",", ignore_nulls=True), pl.lit("}"))

@@ -82,9 +82,7 @@ def remove(settings: Settings, name: str, tenants: Collection[str] | None = None
 def listed(settings: Settings) -> list[tuple[str, str]]:
     """(analyst, tenant) of every mapping row."""
     with warehouse.connect(settings, "admin") as connection:
-        rows = connection.execute(
-            "select role_name, tenant_id from guard.analyst_tenant order by 1, 2"
-        ).fetchall()
+        rows = connection.execute("select role_name, tenant_id from guard.analyst_tenant order by 1, 2").fetchall()
     return [(str(role).removeprefix(PREFIX), str(tenant)) for role, tenant in rows]
 
 
@@ -93,9 +91,7 @@ def _create(connection: psycopg.Connection[Any], role: str, password: str) -> bo
         return False
     # Attributes spelled out: a default that changed would be a hole. Time limits keep one query from holding
     # the server.
-    attributes = (
-        "login nosuperuser nobypassrls nocreatedb nocreaterole noreplication inherit connection limit 8"
-    )
+    attributes = "login nosuperuser nobypassrls nocreatedb nocreaterole noreplication inherit connection limit 8"
     connection.execute(sql.SQL(f"create role {{}} with {attributes}").format(sql.Identifier(role)))
     connection.execute(sql.SQL("alter role {} set statement_timeout = '5min'").format(sql.Identifier(role)))
     warehouse.set_password(connection, role, password)

@@ -119,7 +119,8 @@ def replace_tenant_rows(
     """Replace all rows of these tenants in derived tables; referenced tables come first in ``tables``."""
     for table in reversed(list(tables)):
         connection.execute(
-            sql.SQL("delete from {} where tenant_id = any(%s)").format(sql.Identifier(*table.split("."))), [list(tenants)]
+            sql.SQL("delete from {} where tenant_id = any(%s)").format(sql.Identifier(*table.split("."))),
+            [list(tenants)],
         )
     for table, frame in tables.items():
         if not frame.is_empty():

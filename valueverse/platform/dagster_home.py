@@ -106,7 +106,5 @@ def end_orphaned_runs() -> list[str]:
         runs = instance.get_runs(dg.RunsFilter(statuses=waiting))
         orphans = [run for run in runs if ".dagster/grpc_info" in run.tags]
         for run in orphans:
-            instance.report_run_failed(
-                run, "The process of this run ended with the servers; launch it again."
-            )
+            instance.report_run_failed(run, "The process of this run ended with the servers; launch it again.")
         return [run.run_id for run in orphans]

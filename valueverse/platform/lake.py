@@ -32,7 +32,9 @@ class LakeTable:
 def _cure(error: Exception, url: str) -> RefusalError:
     text = " ".join(str(error).split())[:400]
     if "No space left" in text or "os error 28" in text:
-        return RefusalError("disk_full", f"no space left for the lake at {url}: free some and run again; nothing is lost")
+        return RefusalError(
+            "disk_full", f"no space left for the lake at {url}: free some and run again; nothing is lost"
+        )
     if "Permission denied" in text or "os error 13" in text:
         return RefusalError("lake_unwritable", f"the lake at {url} may not be written: check the owner of the folder")
     return RefusalError("lake_failed", f"the lake at {url} failed: {text}; run again, committed versions are whole")

@@ -210,6 +210,4 @@ def _clear_stale_lock(data: Path, settings: Settings) -> processes.Record | None
 def _failure(what: str, lines: list[str], log: Path) -> RefusalError:
     said = processes.gist(lines)
     cure = "free disk space and try again" if "No space left" in said else f"see {log}, then try again"
-    return RefusalError(
-        "postgres_did_not_start", f"PostgreSQL did not start: {what}: {said}; {cure}", str(log)
-    )
+    return RefusalError("postgres_did_not_start", f"PostgreSQL did not start: {what}: {said}; {cure}", str(log))

@@ -108,9 +108,7 @@ def spawn(name: str, launch: Launch, log: Path, details: dict[str, str]) -> Reco
         log.replace(log.with_suffix(".old.log"))
     uid, gid = launch.user or (None, None)
     with log.open("ab") as output:
-        output.write(
-            f"{_BEGINNING} {name} starts {datetime.now(UTC).isoformat(timespec='seconds')}\n".encode()
-        )
+        output.write(f"{_BEGINNING} {name} starts {datetime.now(UTC).isoformat(timespec='seconds')}\n".encode())
         output.flush()
         child = subprocess.Popen(
             list(launch.command),
@@ -240,7 +238,5 @@ def locked(path: Path, seconds: float = 60) -> Iterator[None]:
             return False
 
         if not wait_until(taken, lambda: True, seconds):
-            raise RefusalError(
-                "busy", f"another command has held {path} for {seconds:.0f} s; wait for it or end it"
-            )
+            raise RefusalError("busy", f"another command has held {path} for {seconds:.0f} s; wait for it or end it")
         yield

@@ -36,9 +36,7 @@ class Settings(BaseSettings):
     """Folders, addresses and ports. Every field may be set by ``VALUEVERSE_<FIELD>``; an argument wins over
     it."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="VALUEVERSE_", frozen=True, extra="forbid", populate_by_name=True
-    )
+    model_config = SettingsConfigDict(env_prefix="VALUEVERSE_", frozen=True, extra="forbid", populate_by_name=True)
 
     home: Path = Field(default=Path(".valueverse"), validate_default=True)
     database: str = Field(default="valueverse", pattern=r"^[a-z_][a-z0-9_]{0,62}$")
@@ -151,9 +149,7 @@ def _as_role(url: str, role: Role, password: str, database: str | None) -> str:
     if database:
         path = f"/{database}"
     query = [
-        (key, value)
-        for key, value in parse_qsl(parts.query)
-        if role == "admin" or key not in {"user", "password"}
+        (key, value) for key, value in parse_qsl(parts.query) if role == "admin" or key not in {"user", "password"}
     ]
     return urlunsplit(("postgresql", netloc, path, urlencode(query), ""))
 

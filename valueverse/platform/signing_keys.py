@@ -80,11 +80,7 @@ class KeyRing:
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """The public keys as a JSON Web Key Set."""
         newest_first = sorted(self._fresh().values(), key=lambda key: -key.created)
-        return {
-            "keys": [
-                {**_jwk(key.public), "kid": key.kid, "use": "sig", "alg": "RS256"} for key in newest_first
-            ]
-        }
+        return {"keys": [{**_jwk(key.public), "kid": key.kid, "use": "sig", "alg": "RS256"} for key in newest_first]}
 
     def rotate(self) -> str:
         """Supersede the signing key at once; return the new key's ``kid``."""

@@ -162,9 +162,7 @@ def code_location_error(settings: Settings) -> str | None:
 
 def _known(only: Collection[str]) -> None:
     if unknown := sorted(set(only) - set(NAMES)):
-        raise RefusalError(
-            "unknown_server", f"{unknown[0]!r} is no server; there are {', '.join(NAMES)}", "--only"
-        )
+        raise RefusalError("unknown_server", f"{unknown[0]!r} is no server; there are {', '.join(NAMES)}", "--only")
 
 
 def _external(settings: Settings, name: str) -> str | None:
@@ -235,9 +233,7 @@ def _end_orphaned_runs(environment: dict[str, str]) -> None:
     )
     if done.returncode:
         said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise RefusalError(
-            "dagster_unusable", f"Dagster's instance does not open: {said}; try `valueverse doctor`"
-        )
+        raise RefusalError("dagster_unusable", f"Dagster's instance does not open: {said}; try `valueverse doctor`")
 
 
 def _await(settings: Settings, name: str, record: processes.Record, fresh: bool) -> Status:
@@ -296,11 +292,7 @@ def _where(settings: Settings, name: str, record: processes.Record) -> str:
 
 def _status(settings: Settings, name: str) -> Status:
     if variable := _external(settings, name):
-        reached = (
-            postgres_server.answers(settings)
-            if name == postgres_server.NAME
-            else valkey_server.answers(settings)
-        )
+        reached = postgres_server.answers(settings) if name == postgres_server.NAME else valkey_server.answers(settings)
         return Status(
             name,
             "external" if reached else "not answering",
@@ -313,9 +305,7 @@ def _status(settings: Settings, name: str) -> Status:
     where = _where(settings, name, record)
     if not processes.alive(record):
         said = processes.gist(processes.last_words(Path(record.log)))
-        return Status(
-            name, "crashed", where, f"ended without `down`: {said}; start it again with `valueverse up`"
-        )
+        return Status(name, "crashed", where, f"ended without `down`: {said}; start it again with `valueverse up`")
     if name == postgres_server.NAME:
         well = postgres_server.answers(settings)
     elif name == valkey_server.NAME:

@@ -87,9 +87,7 @@ def _launch(settings: Settings, durable: bool) -> processes.Record:
     ]
     configuration.write_text("\n".join(options) + "\n", encoding="utf-8")
     launch = processes.Launch([str(_binary()), str(configuration)])
-    return processes.spawn(
-        NAME, launch, settings.logs / f"{NAME}.log", {"socket": str(sockets / "valkey.sock")}
-    )
+    return processes.spawn(NAME, launch, settings.logs / f"{NAME}.log", {"socket": str(sockets / "valkey.sock")})
 
 
 def _binary() -> Path:

@@ -50,17 +50,11 @@ def connect(
     """
     url = settings.postgres_url(role, database)
     try:
-        connection = psycopg.connect(
-            url, autocommit=autocommit, connect_timeout=10, application_name="valueverse"
-        )
+        connection = psycopg.connect(url, autocommit=autocommit, connect_timeout=10, application_name="valueverse")
         connection.execute("set timezone to 'UTC'")
     except psycopg.OperationalError as error:
         said = " ".join(str(error).split())
-        cure = (
-            "check VALUEVERSE_POSTGRES_URL"
-            if settings.external_postgres_url
-            else "start it with `valueverse up`"
-        )
+        cure = "check VALUEVERSE_POSTGRES_URL" if settings.external_postgres_url else "start it with `valueverse up`"
         raise RefusalError("warehouse_unreachable", f"Postgres does not answer: {said}; {cure}") from error
     if not autocommit:
         connection.commit()
@@ -80,12 +74,8 @@ def copy_frame(connection: psycopg.Connection[Any], table: str, frame: pl.DataFr
     """
     for name, dtype in frame.schema.items():
         if dtype.is_float():
-            raise RefusalError(
-                "binary_float", f"column {name} of {table} is {dtype}: load exact decimals", name
-            )
-    nested = [
-        name for name, dtype in frame.schema.items() if isinstance(dtype, (pl.List, pl.Array, pl.Struct))
-    ]
+            raise RefusalError("binary_float", f"column {name} of {table} is {dtype}: load exact decimals", name)
+    nested = [name for name, dtype in frame.schema.items() if isinstance(dtype, (pl.List, pl.Array, pl.Struct))]
     if nested:
         frame = frame.with_columns(_json_text(frame[name]) for name in nested)
     text = io.BytesIO()
@@ -158,9 +148,7 @@ def ensure_roles(settings: Settings) -> None:
 def set_password(connection: psycopg.Connection[Any], role: str, password: str) -> None:
     """Set a login's password; only its SCRAM verifier travels, so that no statement log can hold it."""
     verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
-    connection.execute(
-        sql.SQL("alter role {} password {}").format(sql.Identifier(role), sql.Literal(verifier))
-    )
+    connection.execute(sql.SQL("alter role {} password {}").format(sql.Identifier(role), sql.Literal(verifier)))
 
 
 def create_database(settings: Settings, name: str, template: str | None = None) -> None:
@@ -174,16 +162,12 @@ def create_database(settings: Settings, name: str, template: str | None = None) 
         # A template's own privileges are not copied: they are set on each database.
         connection.execute(sql.SQL("revoke all on database {} from public").format(database))
         builder = sql.Identifier(ROLE_NAMES["builder"])
-        connection.execute(
-            sql.SQL("grant connect, create, temporary on database {} to {}").format(database, builder)
-        )
+        connection.execute(sql.SQL("grant connect, create, temporary on database {} to {}").format(database, builder))
         if name == settings.dagster_database:
             connection.execute(sql.SQL("alter database {} owner to {}").format(database, builder))
             return
         for role in (ROLE_NAMES["api"], ANALYST):
-            connection.execute(
-                sql.SQL("grant connect on database {} to {}").format(database, sql.Identifier(role))
-            )
+            connection.execute(sql.SQL("grant connect on database {} to {}").format(database, sql.Identifier(role)))
 
 
 def drop_database(settings: Settings, name: str) -> None:
@@ -198,9 +182,7 @@ def _migration_config(settings: Settings) -> Iterator[Any]:
     from sqlalchemy import create_engine
     from sqlalchemy.pool import NullPool
 
-    engine = create_engine(
-        "postgresql+psycopg://", creator=lambda: connect(settings, "admin"), poolclass=NullPool
-    )
+    engine = create_engine("postgresql+psycopg://", creator=lambda: connect(settings, "admin"), poolclass=NullPool)
     with engine.connect() as found:
         config = Config()
         config.set_main_option("script_location", _SCRIPTS)

@@ -118,9 +118,7 @@ class ChargeBook:
         buckets: dict[int, Bucketed] = {}
         for number, (pricing, mode, level) in enumerate(pricings):
             price = pricing.price
-            rows["charges"].append(
-                _charge_row(number, pricing) | {"rounding_mode": mode, "rounding_level": level}
-            )
+            rows["charges"].append(_charge_row(number, pricing) | {"rounding_mode": mode, "rounding_level": level})
             rows["tiers"] += _tier_rows(number, price)
             if isinstance(price, Matrix):
                 axes[number] = price.dimensions
@@ -130,8 +128,7 @@ class ChargeBook:
                 ]
             elif isinstance(price, Capacity):
                 rows["steps"] += [
-                    {"charge": number, "tier": place, "amount": tier.amount}
-                    for place, tier in enumerate(price.tiers)
+                    {"charge": number, "tier": place, "amount": tier.amount} for place, tier in enumerate(price.tiers)
                 ]
                 rows["limits"] += [
                     {"charge": number, "tier": place, "meter": meter, "limit": limit}

@@ -55,9 +55,7 @@ def bucketed(
     priced = numbered.join(price(lines, inner).rename({"line": "bucket"}), on="bucket", how="left")
     amount, least, factor = pl.col("amount"), pl.col("commitment"), pl.col("overage_factor")
     extra = amount - least
-    over = (
-        least + pl.when(extra.abs() < _MOST_PER_BUCKET / pl.max_horizontal(factor, ONE)).then(extra) * factor
-    )
+    over = least + pl.when(extra.abs() < _MOST_PER_BUCKET / pl.max_horizontal(factor, ONE)).then(extra) * factor
     due = (
         pl.when(amount.is_null() | least.is_null())
         .then(amount)
@@ -102,11 +100,7 @@ def _windows(document: Bucketed) -> list[tuple[pl.Expr, UnitPrice, Decimal | Non
     for window in document.time_of_day:
         start, end = _minute(window.from_), _minute(window.to)
         minute = pl.col("minute")
-        inside = (
-            minute.is_between(start, end, closed="left")
-            if start < end
-            else (minute >= start) | (minute < end)
-        )
+        inside = minute.is_between(start, end, closed="left") if start < end else (minute >= start) | (minute < end)
         found.append(
             (
                 inside.fill_null(value=False),

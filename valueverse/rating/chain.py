@@ -62,9 +62,7 @@ def after_included(parts: pl.DataFrame) -> pl.DataFrame:
     total = pl.col("value").cum_sum().over("line").cast(EXACT)
     rest = pl.max_horizontal(total - pl.col("included"), ZERO)
     before = pl.max_horizontal(total - pl.col("value") - pl.col("included"), ZERO)
-    return parts.with_columns(
-        pl.when(pl.col("included") > 0).then(rest - before).otherwise("value").alias("value")
-    )
+    return parts.with_columns(pl.when(pl.col("included") > 0).then(rest - before).otherwise("value").alias("value"))
 
 
 def adjusted(amount: pl.Expr) -> pl.Expr:
@@ -73,16 +71,8 @@ def adjusted(amount: pl.Expr) -> pl.Expr:
     """
     partial = pl.col("full_days").is_not_null()
     scale = pl.col("used_days").cast(EXACT)
-    highest = (
-        pl.when(partial)
-        .then(pl.col("maximum") * scale / pl.col("full_days").cast(EXACT))
-        .otherwise("maximum")
-    )
-    lowest = (
-        pl.when(partial)
-        .then(pl.col("minimum") * scale / pl.col("full_days").cast(EXACT))
-        .otherwise("minimum")
-    )
+    highest = pl.when(partial).then(pl.col("maximum") * scale / pl.col("full_days").cast(EXACT)).otherwise("maximum")
+    lowest = pl.when(partial).then(pl.col("minimum") * scale / pl.col("full_days").cast(EXACT)).otherwise("minimum")
     safe = pl.when(amount.abs() < AMOUNT_LIMIT).then(amount)
     discounted = safe - portion(safe, pl.col("discount_percent"), _HUNDRED)
     capped = pl.when(discounted > highest).then(highest).otherwise(discounted)

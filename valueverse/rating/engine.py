@@ -38,9 +38,7 @@ TIERS = pl.Schema(
     }
 )
 AMOUNTS = pl.Schema({"line": pl.UInt32(), "amount": EXACT})
-EVENTS = pl.Schema(
-    {"line": pl.UInt32(), "value": EXACT, "prorated": EXACT, "amount": EXACT, "dimensions": pl.String()}
-)
+EVENTS = pl.Schema({"line": pl.UInt32(), "value": EXACT, "prorated": EXACT, "amount": EXACT, "dimensions": pl.String()})
 QUANTITIES = pl.Schema({"line": pl.UInt32(), "meter": pl.String(), "quantity": EXACT})
 BUCKETS = pl.Schema({"line": pl.UInt32(), "quantity": EXACT, "minute": pl.Int32()})
 
@@ -106,9 +104,7 @@ def rate(lines: pl.DataFrame, book: ChargeBook, detail: Detail | None = None) ->
         pl.when(pl.col("amount").null_count() == 0).then(pl.col("amount").sum()).alias("amount")
     )
     found = pl.concat([amounts.select(AMOUNTS.names()).cast(AMOUNTS), by_tier.cast(AMOUNTS)])
-    chained = open_lines.join(found, on="line", how="left").with_columns(
-        adjusted(pl.col("amount")).alias("whole")
-    )
+    chained = open_lines.join(found, on="line", how="left").with_columns(adjusted(pl.col("amount")).alias("whole"))
     shown = chained.with_columns(rounded(chained, "whole").alias("whole_rounded")).select(
         "line",
         (pl.col("converted") - converted(pl.col("billed_quantity"))).alias("quantity"),
@@ -139,9 +135,7 @@ def _units(lines: pl.DataFrame) -> pl.DataFrame:
     whole = lines.with_columns(
         (pl.col("quantity") + before).alias("total"),
         pl.coalesce(pl.col("prorated_quantity") + before, pl.col("quantity") + before).alias("to_price"),
-    ).with_columns(
-        converted(pl.col("total")).alias("converted"), converted(pl.col("to_price")).alias("prorated")
-    )
+    ).with_columns(converted(pl.col("total")).alias("converted"), converted(pl.col("to_price")).alias("prorated"))
     return whole.with_columns(
         _after_included("converted").alias("units"), _after_included("prorated").alias("priced")
     ).with_columns(pl.col("units").alias("top"))
@@ -222,18 +216,13 @@ def _unless_negative(rows: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
     """Events that take back more than there was price as no quantity (billing.md: clamped at 0)."""
     negative = rows.filter(pl.col("total") < 0).select("line")
     return found.with_columns(
-        pl.when(pl.col("line").is_in(negative["line"].implode()))
-        .then(ZERO)
-        .otherwise("amount")
-        .alias("amount")
+        pl.when(pl.col("line").is_in(negative["line"].implode())).then(ZERO).otherwise("amount").alias("amount")
     )
 
 
 def _percentage(rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     """Amounts of percentage lines; a quantity without events is one event, no quantity none."""
-    own = events.join(rows.select("line"), on="line", how="semi", maintain_order="left").select(
-        "line", "value"
-    )
+    own = events.join(rows.select("line"), on="line", how="semi", maintain_order="left").select("line", "value")
     alone = rows.join(own, on="line", how="anti").filter(pl.col("priced").is_null() | (pl.col("priced") > 0))
     terms = (
         "divide_by", "multiply_by", "convert_round", "included", "rate", "fixed", "free_events",
@@ -248,9 +237,7 @@ def _percentage(rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
 
 def _dynamic(rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     carried = (
-        events.filter(pl.col("amount").is_not_null())
-        .group_by("line")
-        .agg(pl.col("amount").sum().alias("carried"))
+        events.filter(pl.col("amount").is_not_null()).group_by("line").agg(pl.col("amount").sum().alias("carried"))
     )
     joined = rows.join(carried, on="line", how="left")
     by_multiplier = pl.col("priced") * pl.col("unit")
@@ -296,9 +283,7 @@ def _matrix(rows: pl.DataFrame, events: pl.DataFrame, book: ChargeBook) -> pl.Da
 def _formula(rows: pl.DataFrame, book: ChargeBook) -> pl.DataFrame:
     parts = [AMOUNTS.to_frame()]
     for text in sorted({book.formulas[charge] for charge in rows["charge"].unique()}):
-        mine = rows.filter(
-            pl.col("charge").is_in([key for key, formula in book.formulas.items() if formula == text])
-        )
+        mine = rows.filter(pl.col("charge").is_in([key for key, formula in book.formulas.items() if formula == text]))
         amount = compile_amount(text, {"quantity": pl.col("priced")})
         parts.append(mine.select("line", amount.cast(EXACT).alias("amount")))
     return pl.concat(parts)

@@ -37,21 +37,12 @@ def percentage(events: pl.DataFrame) -> pl.DataFrame:
     paid = counted.with_columns((~(allowance & by_count & by_amount)).cum_max().over("line").alias("paid"))
     first_paid = pl.col("paid") & ~pl.col("paid").shift(1, fill_value=False).over("line")
     crossing = first_paid & by_count & (pl.col("total") > pl.col("free_amount"))
-    part = (
-        pl.when(crossing.fill_null(value=False))
-        .then(pl.col("total") - pl.col("free_amount"))
-        .otherwise("value")
-    )
+    part = pl.when(crossing.fill_null(value=False)).then(pl.col("total") - pl.col("free_amount")).otherwise("value")
     full = part * pl.col("rate") / _HUNDRED + pl.col("fixed")
     bounded = pl.max_horizontal(pl.min_horizontal(full, "max_per_event"), "min_per_event")
     amount = pl.when(pl.col("value").is_not_null()).then(pl.when("paid").then(bounded).otherwise(ZERO))
     return (
         paid.with_columns(amount.alias("amount"))
         .group_by("line")
-        .agg(
-            pl.when(pl.col("amount").null_count() == 0)
-            .then(pl.col("amount").sum())
-            .cast(EXACT)
-            .alias("amount")
-        )
+        .agg(pl.when(pl.col("amount").null_count() == 0).then(pl.col("amount").sum()).cast(EXACT).alias("amount"))
     )

@@ -43,9 +43,7 @@ DEFAULT_GRACE = 86_400
 def known(facts: pl.DataFrame, known_at: datetime | None) -> pl.DataFrame:
     """The billing events that count as known at an instant (None: now), voided and replaced ones left out."""
     if known_at is None:
-        return facts.filter(pl.col("known_until").is_null(), pl.col("data").is_not_null()).sort(
-            "tenant", *IN_ORDER
-        )
+        return facts.filter(pl.col("known_until").is_null(), pl.col("data").is_not_null()).sort("tenant", *IN_ORDER)
     moment = pl.lit(known_at, INSTANT)
     return facts.filter(
         pl.col("received_at") <= moment,
@@ -87,9 +85,9 @@ def _seconds(duration: pl.Expr) -> pl.Expr:
 
 def tenants_of(facts: pl.DataFrame, plans: pl.DataFrame) -> pl.DataFrame:
     """Every tenant of the facts; zone, currency and grace are its catalog's until told otherwise."""
-    told = facts.filter(
-        pl.col("type").is_in(["billing.tenant.created", "billing.tenant.updated"])
-    ).with_columns(field("name"), field("timezone"), field("currency"), field("grace"))
+    told = facts.filter(pl.col("type").is_in(["billing.tenant.created", "billing.tenant.updated"])).with_columns(
+        field("name"), field("timezone"), field("currency"), field("grace")
+    )
     stated = _latest(told, ["tenant"], ("name", "timezone", "currency", "grace"))
     catalog = (
         plans.sort("effective_at")
@@ -105,9 +103,7 @@ def tenants_of(facts: pl.DataFrame, plans: pl.DataFrame) -> pl.DataFrame:
             pl.coalesce("name", "tenant").alias("name"),
             pl.coalesce("timezone", "catalog_timezone", pl.lit("UTC")).alias("timezone"),
             pl.coalesce("currency", "catalog_currency", pl.lit("USD")).alias("currency"),
-            pl.coalesce(_seconds(pl.col("grace")), "catalog_grace_seconds", DEFAULT_GRACE).alias(
-                "grace_seconds"
-            ),
+            pl.coalesce(_seconds(pl.col("grace")), "catalog_grace_seconds", DEFAULT_GRACE).alias("grace_seconds"),
         )
         .cast(dict(TENANTS))
         .sort("tenant")
@@ -116,9 +112,9 @@ def tenants_of(facts: pl.DataFrame, plans: pl.DataFrame) -> pl.DataFrame:
 
 def customers_of(facts: pl.DataFrame) -> pl.DataFrame:
     """Every customer: created, updated, or only named by a subscription (then its key is its name)."""
-    told = facts.filter(
-        pl.col("type").is_in(["billing.customer.created", "billing.customer.updated"])
-    ).with_columns(field("customer"), *(field(name) for name in CUSTOMER_FIELDS))
+    told = facts.filter(pl.col("type").is_in(["billing.customer.created", "billing.customer.updated"])).with_columns(
+        field("customer"), *(field(name) for name in CUSTOMER_FIELDS)
+    )
     named = facts.filter(pl.col("type") == "billing.subscription.started").select("tenant", field("customer"))
     everyone = pl.concat([told.select("tenant", "customer"), named]).drop_nulls().unique(maintain_order=True)
     stated = _latest(told, ["tenant", "customer"], CUSTOMER_FIELDS)

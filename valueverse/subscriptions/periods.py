@@ -52,11 +52,7 @@ def _boundary(number: pl.Expr) -> pl.Expr:
     place = pl.col("phase") + number * pl.col("step")
     by_days = place.cast(pl.Int32).cast(pl.Date)
     first = pl.date(place // 12, place % 12 + 1, 1)
-    day = (
-        pl.when(_CALENDAR)
-        .then(1)
-        .otherwise(pl.min_horizontal(pl.col("anchor").dt.day(), first.dt.days_in_month()))
-    )
+    day = pl.when(_CALENDAR).then(1).otherwise(pl.min_horizontal(pl.col("anchor").dt.day(), first.dt.days_in_month()))
     return pl.when(_by_days()).then(by_days).otherwise(pl.date(place // 12, place % 12 + 1, day))
 
 
@@ -84,9 +80,7 @@ def periods(schedule: pl.DataFrame) -> pl.DataFrame:
         counted.with_columns(pl.int_ranges("lowest", pl.col("highest") + 1).alias("number"))
         .explode("number")
         .drop_nulls("number")
-        .with_columns(
-            _boundary(pl.col("number")).alias("first_day"), _boundary(pl.col("number") + 1).alias("last_day")
-        )
+        .with_columns(_boundary(pl.col("number")).alias("first_day"), _boundary(pl.col("number") + 1).alias("last_day"))
     )
     placed = local_midnight(numbered, pl.col("first_day"), "timezone", "full_from")
     placed = local_midnight(placed, pl.col("last_day"), "timezone", "full_to")
@@ -97,9 +91,7 @@ def periods(schedule: pl.DataFrame) -> pl.DataFrame:
         & (pl.col("full_to") > pl.col("window_from"))
         & (pl.col("from") < pl.col("to"))
     )
-    return _counted_days(clipped).select(
-        "key", "from", "to", "full_from", "full_to", "used_days", "full_days"
-    )
+    return _counted_days(clipped).select("key", "from", "to", "full_from", "full_to", "used_days", "full_days")
 
 
 def _counted_days(rows: pl.DataFrame) -> pl.DataFrame:

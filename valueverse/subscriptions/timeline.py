@@ -142,9 +142,7 @@ def _started(
         pl.struct(_KEY).is_first_distinct().alias("is_first"),
     )
     zoned = (
-        resolved.join(
-            tenants.select("tenant", pl.col("timezone").alias("tenant_zone")), on="tenant", how="left"
-        )
+        resolved.join(tenants.select("tenant", pl.col("timezone").alias("tenant_zone")), on="tenant", how="left")
         .join(
             customers.select("tenant", "customer", pl.col("timezone").alias("customer_zone")),
             on=["tenant", "customer"],
@@ -180,13 +178,9 @@ def _started(
             rejection(
                 unknown,
                 "unknown_plan",
-                pl.concat_str(
-                    pl.lit("no catalog in force then has the plan '"), "plan", pl.lit("'"), version
-                ),
+                pl.concat_str(pl.lit("no catalog in force then has the plan '"), "plan", pl.lit("'"), version),
             ),
-            rejection(
-                backwards, "ends_before_start", quoted + "ends at or before its start: correct ends_at"
-            ),
+            rejection(backwards, "ends_before_start", quoted + "ends at or before its start: correct ends_at"),
         ]
     )
     kept = zoned.filter(pl.col("is_first"), pl.col("catalog_hash").is_not_null()).filter(
@@ -235,15 +229,11 @@ def _takes_effect(rows: pl.DataFrame) -> pl.DataFrame:
     )
     ends = periods(schedule).select("key", pl.col("full_to").alias("effective_from"))
     later = schedule.join(ends, on="key").select(*rows.columns, "effective_from")
-    now = rows.filter(pl.col("effective") != "period_end").with_columns(
-        pl.col("time").alias("effective_from")
-    )
+    now = rows.filter(pl.col("effective") != "period_end").with_columns(pl.col("time").alias("effective_from"))
     return pl.concat([now, later])
 
 
-def _changed(
-    facts: pl.DataFrame, plans: pl.DataFrame, started: pl.DataFrame
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _changed(facts: pl.DataFrame, plans: pl.DataFrame, started: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """States of every subscription: the started one, then one per change that takes effect."""
     columns = (
         "plan",
@@ -290,17 +280,12 @@ def _applied(turn: pl.DataFrame, plans: pl.DataFrame) -> tuple[pl.DataFrame, pl.
             pl.when(same).then(pl.col(name)).otherwise(found[name]).alias(name)
             for name in ("plan_version", "catalog_hash", "currency", "every", "unit", "align")
         ),
-        pl.when(same)
-        .then(pl.coalesce("new_overrides", "overrides"))
-        .otherwise("new_overrides")
-        .alias("overrides"),
+        pl.when(same).then(pl.coalesce("new_overrides", "overrides")).otherwise("new_overrides").alias("overrides"),
         pl.coalesce("new_quantities", "quantities").alias("quantities"),
     )
     unknown = pl.col("catalog_hash").is_null()
     over = (
-        ~unknown
-        & pl.col("subscription_end").is_not_null()
-        & (pl.col("effective_from") >= pl.col("subscription_end"))
+        ~unknown & pl.col("subscription_end").is_not_null() & (pl.col("effective_from") >= pl.col("subscription_end"))
     )
     rejected = pl.concat(
         [
@@ -312,9 +297,7 @@ def _applied(turn: pl.DataFrame, plans: pl.DataFrame) -> tuple[pl.DataFrame, pl.
             rejection(
                 moved.filter(over),
                 "already_ended",
-                pl.concat_str(
-                    pl.lit("the subscription '"), "subscription", pl.lit("' ends before this change")
-                ),
+                pl.concat_str(pl.lit("the subscription '"), "subscription", pl.lit("' ends before this change")),
             ),
         ]
     )

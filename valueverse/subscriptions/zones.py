@@ -21,9 +21,7 @@ def _after_gap(days: pl.Series, zone: str) -> pl.DataFrame:
         .to_frame("day")
         .with_columns(seconds)
         .explode("second")
-        .with_columns(
-            local.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").alias("after_gap")
-        )
+        .with_columns(local.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").alias("after_gap"))
         .drop_nulls("after_gap")
         .group_by("day")
         .agg(pl.col("after_gap").min().dt.convert_time_zone("UTC"))
@@ -32,9 +30,7 @@ def _after_gap(days: pl.Series, zone: str) -> pl.DataFrame:
 
 def _zone_midnights(rows: pl.DataFrame, zone: str, name: str) -> pl.DataFrame:
     midnight = (
-        pl.col(name)
-        .cast(pl.Datetime("us"))
-        .dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+        pl.col(name).cast(pl.Datetime("us")).dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
     )
     found = rows.with_columns(midnight.dt.convert_time_zone("UTC").alias("midnight"))
     missing = found.filter(pl.col("midnight").is_null() & pl.col(name).is_not_null())[name]
