@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import orjson
 import polars as pl
 
-from assets.steps.landing import LandingFile, landing_files, read_file
+from valueverse.landing import LandingFile, landing_files, read_file
 from assets.steps.manifest import FILES, as_metadata, reasons_of, taken_files
 from assets.steps.sameness import settle
 from assets.steps.tables import EVENTS_TABLE, QUARANTINE_TABLE

@@ -1,4 +1,7 @@
-"""Landing files: which there are, what is in them, line by line, whatever their form."""
+"""Event files: which there are in a landing folder, and what is in each, line by line, whatever its form.
+
+An edge like ``commands``: it opens files and hands their lines to ``events``. Ingestion and ``simulate`` read by it.
+"""
 
 from __future__ import annotations
 
