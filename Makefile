@@ -94,7 +94,7 @@ lock: $(DEV) ## Write the lock files anew from pyproject.toml
 	@for part in run dev bench; do \
 		extra=$$([ $$part = run ] || echo "--extra $$part"); \
 		$(PY) -m uv pip compile --quiet pyproject.toml $$extra --python-version 3.11 --universal --upgrade --generate-hashes \
-			--no-header --no-annotate --no-emit-index-url --no-emit-find-links -o requirements/$$part.txt; done
+			--no-strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o requirements/$$part.txt; done
 
 clean: ## Stop the servers; remove their data, caches and reports (ALL=1: .venv too)
 	@[ ! -x $(BIN)/valueverse ] || $(BIN)/valueverse down || true

@@ -14,6 +14,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
+    add_completion=False,
     help="Usage billing, subscriptions and value models: exact, explained, on your own data.",
 )
 
