@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import polars as pl
-from valueverse.events.amendments import resolve_amendments
 
 from assets.steps.tables import BILLING_FACTS_TABLE, EVENTS_TABLE, USAGE_TABLE
 from valueverse.catalog.history import CatalogHistory
+from valueverse.events.amendments import resolve_amendments
 from valueverse.metering.usage import derive_usage
 
 if TYPE_CHECKING:

@@ -64,7 +64,8 @@ def _demo(
     from valueverse.platform.settings import get_settings
 
     settings = get_settings()
-    progress = Console(stderr=True, highlight=False)
+    # A log file has no width of its own: wide enough for the tables.
+    progress = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 150)
     piped = not sys.stdout.isatty()
     began = time.perf_counter()
     timings = list(run_demo(settings, customers, progress))
