@@ -40,8 +40,8 @@ metered as (
         meter.meter,
         sum(
             case meter.aggregation
-                when 'count' then units(1) else units(try_cast(json_extract_string(event.data, meter.path) as
-                    decimal(38, 18)))
+                when 'count' then units(1)
+                else units(quantity_of(json_extract_string(event.data, meter.path)))
             end
         ) as expected
     from versions as event

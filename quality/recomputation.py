@@ -9,6 +9,12 @@ from __future__ import annotations
 # A macro pastes its arguments wherever they stand, so nested ones would grow without bound: each takes its
 # arguments once, into a struct, and works on that.
 MACROS = """
+-- a quantity as the billing rules take it: a number below 10^12 with at most 18 decimals
+create macro quantity_of(value) as case
+    when abs(try_cast(value as decimal(38, 18))) < 1000000000000 and not regexp_matches(value, '[.][0-9]{19}')
+        then try_cast(value as decimal(38, 18))
+end;
+
 create macro units(number) as cast(replace(cast(cast(number as decimal(38, 18)) as varchar), '.', '')
     as hugeint);
 
@@ -220,9 +226,9 @@ counted as (
 ),
 
 numbered as (
-    select *, units(try_cast(value as decimal(38, 18))) as number
+    select *, units(quantity_of(value)) as number
     from line_events
-    where aggregation in ('sum', 'min', 'max', 'latest') and try_cast(value as decimal(38, 18)) is not null
+    where aggregation in ('sum', 'min', 'max', 'latest') and quantity_of(value) is not null
 ),
 
 aggregated as (

@@ -56,7 +56,7 @@ def is_time_zone(name: str) -> bool:
     """Whether the engine that will turn local days into instants knows this IANA zone."""
     try:
         pl.Series([0], dtype=pl.Datetime("us", "UTC")).dt.convert_time_zone(name)
-    except pl.exceptions.PolarsError:
+    except (pl.exceptions.PolarsError, UnicodeEncodeError):  # a lone surrogate has no UTF-8
         return False
     return True
 

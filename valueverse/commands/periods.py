@@ -104,8 +104,8 @@ def _schedule(rows: list[Document]) -> pl.DataFrame:
     import polars as pl
 
     instant = pl.Datetime("us", "UTC")
-    schema = {
-        "every": pl.Int32, "unit": pl.String, "align": pl.String, "timezone": pl.String, "anchor": pl.Date,
+    schema: dict[str, pl.DataType] = {
+        "every": pl.Int32(), "unit": pl.String(), "align": pl.String(), "timezone": pl.String(), "anchor": pl.Date(),
         "window_from": instant, "window_to": instant, "start": instant, "end": instant,
     }  # fmt: skip
     kept = [{name: row[name] for name in schema} for row in rows]

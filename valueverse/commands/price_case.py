@@ -14,7 +14,7 @@ from valueverse.catalog.base import dimension_text
 from valueverse.catalog.prices import Bucketed, ChargePricing, Dynamic, parse_pricing
 from valueverse.commands.instants import read_instant, read_time_zone
 from valueverse.errors import RefusalError
-from valueverse.money import exact, minor_units
+from valueverse.money import RoundingMode, exact, minor_units
 from valueverse.rating.book import dimensions_json
 
 Document = dict[str, Any]
@@ -42,7 +42,7 @@ class Case:
         if not isinstance(self.currency, str):
             raise RefusalError("unknown_currency", f"{self.currency!r} is not a currency code", "currency")
         self.decimals = minor_units(self.currency)
-        self.mode, self.level = _rounding(document)
+        self.mode, self.level = read_rounding(document)
         self.zone = read_time_zone(document.get("timezone"))
         self.before = _billed_before(document)
         self.events: list[Document] = []
@@ -53,7 +53,7 @@ class Case:
             "quantity": self.quantity,
             "prorated_quantity": prorated,
             "decimals": self.decimals,
-            **_proration(document),
+            **read_proration(document),
             **self.before,
             "final": _boolean(document, "final", default=True),
         }
@@ -202,7 +202,12 @@ def _object(document: Document, name: str, fields: tuple[str, ...]) -> Document 
     return value
 
 
-def _rounding(document: Document) -> tuple[str, str]:
+def read_rounding(document: Document) -> tuple[RoundingMode, str]:
+    """Mode and level of the line's ``rounding``; half_up per line where it says nothing.
+
+    Raises:
+        RefusalError: ``malformed``, ``bad_rounding``.
+    """
     policy = _object(document, "rounding", ("mode", "level")) or {}
     mode, level = policy.get("mode", "half_up"), policy.get("level", "line")
     if mode not in _MODES:
@@ -212,7 +217,12 @@ def _rounding(document: Document) -> tuple[str, str]:
     return mode, level
 
 
-def _proration(document: Document) -> Document:
+def read_proration(document: Document) -> Document:
+    """``used_days`` and ``full_days`` of a ``proration``; both None where there is none.
+
+    Raises:
+        RefusalError: ``malformed``, ``bad_proration``.
+    """
     proration = _object(document, "proration", ("days", "of"))
     if proration is None:
         return {"used_days": None, "full_days": None}

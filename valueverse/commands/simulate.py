@@ -18,14 +18,28 @@ if TYPE_CHECKING:
     import polars as pl
 
     from valueverse.catalog.document import Catalog
+    from valueverse.subscriptions.timeline import Timeline
 
 _DEFAULT_TENANT = "tenant"
 """Tenant of events that name none."""
+_SHOWN = 20
 _FAR_AHEAD = datetime(9000, 1, 1, tzinfo=UTC)
 
 
 def _tell(message: str) -> None:
     sys.stderr.write(f"{message}\n")
+
+
+def _tell_some(messages: list[str]) -> None:
+    """The first of them, and how many more there are."""
+    for message in messages[:_SHOWN]:
+        _tell(message)
+    if len(messages) > _SHOWN:
+        _tell(f"... and {len(messages) - _SHOWN} more")
+
+
+def _rejected(timeline: Timeline) -> list[tuple[str, str]]:
+    return timeline.rejected.select("reason", "message").rows()
 
 
 def _parsed(events: list[Path], landing: Path | None) -> pl.DataFrame:
@@ -76,10 +90,12 @@ def _log(parsed: pl.DataFrame) -> pl.DataFrame:
         except RefusalError as refusal:
             wrong.append((row["file"], row["line"], refusal.code, f"{refusal.message} (at {refusal.path})"))
     odd = pl.DataFrame(wrong, schema=refused.schema, orient="row")
-    for file, line, reason, message in pl.concat([refused, odd]).head(20).iter_rows():
-        _tell(f"left out: {file} line {line}: {message} [{reason}]")
-    if refused.height + odd.height > 20:
-        _tell(f"left out: {refused.height + odd.height - 20} lines more")
+    _tell_some(
+        [
+            f"left out: {file} line {line}: {message} [{reason}]"
+            for file, line, reason, message in pl.concat([refused, odd]).rows()
+        ]
+    )
     received = instant_of(pl.col("raw").str.json_path_match("$.received_at"))
     taken = good.join(odd, on=["file", "line"], how="anti", maintain_order="left").with_columns(
         pl.coalesce(received, "instant").alias("received_at"), pl.lit("").alias("payload_hash")
@@ -132,8 +148,7 @@ def _simulated(
 
     history = CatalogHistory.everywhere(catalog, log["tenant"].unique().to_list())
     timeline = build_timeline(_facts(log), history.plans, known_at)
-    for reason, message in timeline.rejected.select("reason", "message").iter_rows():
-        _tell(f"not applied: {message} [{reason}]")
+    _tell_some([f"not applied: {message} [{reason}]" for reason, message in _rejected(timeline)])
     usage = derive_usage(log.lazy(), history).collect().lazy()
     billed = bill(timeline, history, usage, window, known_at=known_at)
     for subscription, key, problem in billed.problems.select("subscription", "key", "problem").iter_rows():
@@ -178,12 +193,12 @@ def _window(log: pl.DataFrame, start: date | None, end: date | None) -> tuple[da
 
 def _difference(base: list[dict[str, Any]], other: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Money diff per customer and currency, then in all: what the second catalog bills more (or less)."""
-    sums: dict[tuple[str, str, str], list[Decimal]] = {}
+    sums: dict[tuple[str | None, str | None, str], list[Decimal]] = {}
     for place, side in enumerate((base, other)):
         for document in side:
             for who in ((document["tenant"], document["customer"]), (None, None)):
                 key = (*who, document["currency"])
-                sums.setdefault(key, [Decimal(0), Decimal(0)])[place] += Decimal(document["total"])  # type: ignore[arg-type]
+                sums.setdefault(key, [Decimal(0), Decimal(0)])[place] += Decimal(document["total"])
     return [
         {
             "tenant": tenant,
@@ -217,7 +232,7 @@ def register(app: typer.Typer) -> None:
     """Add ``simulate`` to the command line."""
 
     @app.command("simulate")
-    def simulate(  # noqa: PLR0917, PLR0913 - the options of the public contract
+    def simulate(  # noqa: PLR0917 - the options of the public contract
         catalog: Annotated[Path, typer.Option("--catalog", help="Catalog (YAML or JSON) that holds for every tenant.")],
         events: Annotated[list[Path] | None, typer.Option("--events", help="Event file; may be given again.")] = None,
         more: Annotated[list[Path] | None, typer.Argument(help="Further event files.")] = None,

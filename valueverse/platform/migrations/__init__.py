@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 from alembic import op
@@ -11,5 +12,5 @@ def run_sql(name: str) -> None:
     """Run a file of ``migrations/sql`` in the migration's transaction, as it stands: nothing in it is a
     parameter."""
     text = (Path(__file__).parent / "sql" / name).read_text(encoding="utf-8")
-    with op.get_bind().connection.cursor() as cursor:
+    with closing(op.get_bind().connection.cursor()) as cursor:
         cursor.execute(text)

@@ -1,0 +1,164 @@
+"""``valueverse simulate``: the engine that bills, on files alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from valueverse.cli import app
+from valueverse.errors import RefusalError
+from valueverse.invoicing.document import content_hash, finalise
+
+CATALOG: dict[str, Any] = {
+    "schema": "valueverse.catalog/v1",
+    "currency": "USD",
+    "meters": [{"key": "tokens", "event_type": "request", "aggregation": "sum", "value": "tokens"}],
+    "plans": [
+        {
+            "key": "pro",
+            "period": {"unit": "month", "align": "calendar"},
+            "fees": [{"key": "platform", "amount": "25", "timing": "in_arrears"}],
+            "charges": [{"key": "usage", "meter": "tokens", "price": {"model": "standard", "unit": "0.001"}}],
+        }
+    ],
+}
+
+
+def event(identity: str, kind: str, time: str, data: dict[str, Any] | None, **more: Any) -> str:
+    attributes = {"specversion": "1.0", "id": identity, "source": "test", "type": kind, "time": time, "data": data}
+    return json.dumps(attributes | {"tenant": "acme"} | more)
+
+
+STARTED = event(
+    "s", "billing.subscription.started", "2023-11-01T00:00:00Z", {"subscription": "s1", "customer": "c1", "plan": "pro"}
+)
+EARLY = event("1", "request", "2023-11-05T00:00:00Z", {"tokens": 333}, subject="c1")
+LATE = event("2", "request", "2023-11-06T00:00:00Z", {"tokens": 333}, subject="c1", received_at="2023-12-05T00:00:00Z")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    (tmp_path / "catalog.json").write_text(json.dumps(CATALOG))
+    dearer = json.loads(json.dumps(CATALOG).replace('"0.001"', '"0.002"'))
+    (tmp_path / "dearer.json").write_text(json.dumps(dearer))
+    (tmp_path / "events.ndjson").write_text("\n".join([STARTED, EARLY, LATE]))
+    return tmp_path
+
+
+def simulate(files: Path, *options: str) -> Result:
+    names = ["simulate", "--catalog", str(files / "catalog.json"), "--events", str(files / "events.ndjson")]
+    return CliRunner().invoke(app, [*names, "--from", "2023-11-01", "--to", "2023-12-01", *options])
+
+
+def documents(result: Result) -> list[dict[str, Any]]:
+    assert result.exit_code == 0, result.output
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def refusal(result: Result) -> RefusalError:
+    assert isinstance(result.exception, RefusalError)
+    return result.exception
+
+
+def test_every_event_counts_as_known_at_its_periods_close_by_default(files: Path) -> None:
+    (document,) = documents(simulate(files))
+    assert document["total"] == "25.67"
+    assert document["basis"]["events_known_at"] == document["period"]["to"] == "2023-12-01T00:00:00Z"
+
+
+def test_what_was_received_after_known_at_does_not_count(files: Path) -> None:
+    (document,) = documents(simulate(files, "--known-at", "2023-12-02T00:00:00Z"))
+    assert [line["amount"] for line in document["lines"]] == ["25.00", "0.33"]
+    assert document["basis"]["events_known_at"] == "2023-12-02T00:00:00Z"
+
+
+def test_a_simulated_draft_has_the_hash_that_its_finalised_invoice_gets(files: Path) -> None:
+    (document,) = documents(simulate(files))
+    assert document["content_hash"] == content_hash(document)
+    assert finalise(document, "acme-000007", "0" * 64).content_hash == document["content_hash"]
+
+
+def test_compare_gives_the_money_diff_per_customer_and_in_all(files: Path) -> None:
+    rows = documents(simulate(files, "--compare", str(files / "dearer.json")))
+    assert rows == [
+        {
+            "tenant": "acme",
+            "customer": "c1",
+            "currency": "USD",
+            "total": "25.67",
+            "compared_total": "26.33",
+            "difference": "0.66",
+        },
+        {
+            "tenant": None,
+            "customer": None,
+            "currency": "USD",
+            "total": "25.67",
+            "compared_total": "26.33",
+            "difference": "0.66",
+        },
+    ]
+
+
+def test_a_duplicate_event_counts_once(files: Path) -> None:
+    (files / "events.ndjson").write_text("\n".join([STARTED, EARLY, EARLY]))
+    (document,) = documents(simulate(files))
+    assert document["total"] == "25.33"
+
+
+def test_a_refused_line_is_told_and_the_rest_goes_on(files: Path) -> None:
+    (files / "events.ndjson").write_text("\n".join([STARTED, "{broken", EARLY]))
+    result = simulate(files)
+    assert documents(result)[0]["total"] == "25.33"
+    assert "line 2" in result.stderr
+    assert "[malformed]" in result.stderr
+
+
+def test_a_landing_folder_names_the_tenants(files: Path) -> None:
+    folder = files / "landing" / "globex"
+    folder.mkdir(parents=True)
+    texts = [line.replace('"tenant": "acme"', '"tenant": "globex"') for line in (STARTED, EARLY)]
+    (folder / "events.ndjson").write_text("\n".join(texts))
+    result = simulate(files, "--landing", str(files / "landing"))
+    assert [document["tenant"] for document in documents(result)] == ["acme", "globex"]
+
+
+def test_periods_default_to_the_months_of_the_events(files: Path) -> None:
+    names = ["simulate", "--catalog", str(files / "catalog.json"), "--events", str(files / "events.ndjson")]
+    (document,) = documents(CliRunner().invoke(app, names))
+    assert document["period"] == {"from": "2023-11-01T00:00:00Z", "to": "2023-12-01T00:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (["--known-at", "2023-12-02"], "bad_time"),
+        (["--known-at", "yesterday"], "bad_time"),
+        (["--from", "2023-12-02"], "bad_window"),
+        (["--from", "11/01/2023"], "bad_date"),
+        (["--compare", "/nowhere.json"], "unreadable_file"),
+        (["--events", "/nowhere.ndjson"], "unreadable_file"),
+    ],
+)
+def test_a_wrong_option_is_refused_by_name(files: Path, options: list[str], code: str) -> None:
+    error = refusal(simulate(files, *options))
+    assert error.code == code
+    assert error.path.startswith("--")
+
+
+def test_a_wrong_catalog_is_refused_with_file_and_path(files: Path) -> None:
+    (files / "catalog.json").write_text(json.dumps(CATALOG).replace('"0.001"', '"cheap"'))
+    error = refusal(simulate(files))
+    assert error.code == "bad_catalog"
+    assert error.path.endswith("catalog.json.plans[0].charges[0].price.unit")
+
+
+def test_an_unknown_plan_is_told_and_bills_nothing(files: Path) -> None:
+    (files / "events.ndjson").write_text("\n".join([STARTED.replace('"pro"', '"gold"'), EARLY]))
+    result = simulate(files)
+    assert documents(result) == []
+    assert "[unknown_plan]" in result.stderr
