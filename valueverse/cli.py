@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from valueverse.commands import analysts, demo, doctor, meter, periods, price, prorate, servers, simulate, sql, tenants
+from valueverse.commands import analysts, demo, doctor, invoice, meter, periods, price, prorate, servers, simulate, sql, tenants
 from valueverse.errors import RefusalError
 
 app = typer.Typer(
@@ -18,7 +18,7 @@ app = typer.Typer(
     help="Usage billing, subscriptions and value models: exact, explained, on your own data.",
 )
 
-for command in (demo, servers, doctor, price, meter, periods, prorate, simulate, sql, tenants, analysts):
+for command in (demo, servers, doctor, price, meter, periods, prorate, invoice, simulate, sql, tenants, analysts):
     command.register(app)
 
 
