@@ -6,16 +6,12 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-# Tests run from the checkout whether or not the project is installed in this environment.
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
-
-from support import shared_servers  # noqa: E402 - the line above makes it importable
+from tests.support import shared_servers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.billing_rows import TENANTS, release, seed
-from support.publishing import dbt, start_dbt
+from tests.support.billing_rows import TENANTS, release, seed
+from tests.support.publishing import dbt, start_dbt
 
 from valueverse.platform.warehouse import connect
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.dagster_world import own_instance
+from tests.support.dagster_world import own_instance
 
 from valueverse.platform.warehouse import connect
 

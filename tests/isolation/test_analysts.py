@@ -11,8 +11,8 @@ import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
-from support.billing_rows import TENANTS, release, secret_of, seed
-from support.publishing import dbt
+from tests.support.billing_rows import TENANTS, release, secret_of, seed
+from tests.support.publishing import dbt
 
 from valueverse.platform.warehouse import connect
 

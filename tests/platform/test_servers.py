@@ -20,7 +20,7 @@ import psycopg
 import pytest
 import redis
 import typer
-from support import shared_servers
+from tests.support import shared_servers
 from typer.testing import CliRunner
 
 from valueverse.commands import servers as commands

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from support import shared_servers
+from tests.support import shared_servers
 
 from valueverse.errors import RefusalError
 from valueverse.platform import dagster_home, diagnosis, processes, supervisor

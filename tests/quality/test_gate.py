@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from support.billing_rows import TENANTS, seed
+from tests.support.billing_rows import TENANTS, seed
 
 from quality.expectations import judge
 from quality.gate import decide_release

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from support.billing_rows import invoice_id
+from tests.support.billing_rows import invoice_id
 
 from assets.steps.tables import EVENTS_TABLE
 from quality.recomputation import MACROS

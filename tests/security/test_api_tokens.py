@@ -15,7 +15,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from support.serving import Api, assert_problem, bearer, without
+from tests.support.serving import Api, assert_problem, bearer, without
 
 from serving_api.cursors import Cursors
 from serving_api.problems import Problem

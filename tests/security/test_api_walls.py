@@ -10,8 +10,8 @@ import asyncpg
 import psycopg
 import pytest
 from psycopg import sql
-from support.billing_rows import TENANTS, invoice_id, secret_of
-from support.serving import Api, assert_problem, seed, serving, without
+from tests.support.billing_rows import TENANTS, invoice_id, secret_of
+from tests.support.serving import Api, assert_problem, seed, serving, without
 
 from serving_api.database import Database
 from serving_api.logs import make_log

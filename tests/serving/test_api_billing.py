@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
-from support.billing_rows import invoice_id
-from support.serving import ODD_CUSTOMER, Api, assert_problem, canonical, invoice_document
+from tests.support.billing_rows import invoice_id
+from tests.support.serving import ODD_CUSTOMER, Api, assert_problem, canonical, invoice_document
 
 from serving_api.answers import amount, matches
 from serving_api.invoices import voided

@@ -8,7 +8,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 import pytest
-from support.serving import Api, assert_problem, bearer, serving
+from tests.support.serving import Api, assert_problem, bearer, serving
 
 from serving_api.frame import MAX_BODY, SECURITY_HEADERS, VERSION
 from serving_api.limits import Limiter

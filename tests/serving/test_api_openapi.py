@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from support.serving import Api
+    from tests.support.serving import Api
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 

@@ -22,8 +22,8 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 from schemathesis.specs.openapi.checks import positive_data_acceptance
-from support.billing_rows import secret_of
-from support.serving import bearer, canonical, invoice_document
+from tests.support.billing_rows import secret_of
+from tests.support.serving import bearer, canonical, invoice_document
 
 from serving_api.app import app
 from serving_api.frame import SECURITY_HEADERS

@@ -12,7 +12,7 @@ import httpx
 
 from serving_api.app import create_app
 from serving_api.logs import make_log
-from support import billing_rows
+from tests.support import billing_rows
 from valueverse.platform.keys import issue_api_key
 from valueverse.platform.warehouse import connect
 

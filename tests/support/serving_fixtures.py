@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.serving import Api, seed, serving
+from tests.support.serving import Api, seed, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
