@@ -1,0 +1,146 @@
+"""Seeded data of the rating benchmarks: a month of typed usage, and the subscriptions it belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from valueverse.catalog.document import parse_catalog
+from valueverse.catalog.history import CatalogHistory
+from valueverse.metering.schema import USAGE
+from valueverse.money import EXACT
+from valueverse.subscriptions.facts import CUSTOMER_FIELDS, REJECTED
+from valueverse.subscriptions.timeline import SEGMENTS, Timeline
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TENANTS, SUBSCRIPTIONS = 1_000, 20_000
+FIRST, AFTER = date(2026, 3, 1), date(2026, 4, 1)
+_DAYS = (AFTER - FIRST).days
+_TIERS = [{"up_to": "1000", "unit": "0.0030"}, {"up_to": "100000", "unit": "0.0020"}, {"up_to": None, "unit": "0.0010"}]
+GRADUATED = {"model": "graduated", "tiers": _TIERS}
+MODELS: tuple[dict[str, Any], ...] = (
+    {"model": "standard", "unit": "0.0021"},
+    GRADUATED,
+    {"model": "volume", "tiers": _TIERS},
+    {"model": "package", "size": "1000", "amount": "0.50", "free": "1000"},
+    {"model": "percentage", "rate": "1.3"},
+    {"model": "graduated_percentage", "tiers": [{"up_to": "5000", "rate": "2"}, {"up_to": None, "rate": "1"}]},
+    {"model": "dynamic", "multiplier": "0.0015"},
+    {"model": "formula", "amount": "max(quantity - 500, 0) * 0.003"},
+)
+METERS = {"tokens": ("sum", 0.70), "requests": ("count", 0.15), "peak": ("max", 0.10), "users": ("unique_count", 0.05)}
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A month to bill: parquet files of usage, one per day as in the lake, and who is billed for it."""
+
+    files: Path
+    events: int
+    timeline: Timeline
+    history: CatalogHistory
+
+
+def _catalog(mixed: bool) -> dict[str, Any]:
+    meters = [
+        {"key": key, "event_type": "request", "aggregation": how} | ({} if how == "count" else {"value": "value"})
+        for key, (how, _) in METERS.items()
+    ]
+    if not mixed:
+        plans = [{"key": "plan-0", "charges": [{"key": "tokens", "meter": "tokens", "price": GRADUATED}]}]
+    else:
+        plans = [
+            {
+                "key": f"plan-{place}",
+                "charges": [
+                    {"key": meter, "meter": meter, "price": MODELS[(place + shift) % len(MODELS)]}
+                    for shift, meter in enumerate(METERS)
+                ],
+            }
+            for place in range(len(MODELS))
+        ]
+    period = {"every": 1, "unit": "month", "align": "calendar"}
+    return {
+        "schema": "valueverse.catalog/v1",
+        "meters": meters,
+        "plans": [plan | {"period": period} for plan in plans],
+    }
+
+
+def _names() -> pl.DataFrame:
+    number = pl.int_range(SUBSCRIPTIONS, dtype=pl.UInt32, eager=True)
+    return pl.DataFrame({"number": number}).with_columns(
+        pl.format("tenant-{}", (pl.col("number") % TENANTS).cast(pl.String).str.zfill(4)).alias("tenant"),
+        pl.format("customer-{}", pl.col("number").cast(pl.String).str.zfill(5)).alias("customer"),
+    )
+
+
+def _timeline(history: CatalogHistory, plans: int, catalog_hash: str) -> Timeline:
+    start = pl.lit(datetime(2026, 1, 1, tzinfo=UTC)).cast(SEGMENTS["from"])
+    segments = _names().select(
+        "tenant", "customer",
+        pl.col("customer").alias("subscription"),
+        pl.format("plan-{}", pl.col("number") % plans).alias("plan"),
+        pl.lit(1).alias("plan_version"), pl.lit(catalog_hash).alias("catalog_hash"), pl.lit("USD").alias("currency"),
+        pl.lit("UTC").alias("timezone"), pl.lit(1).alias("every"), pl.lit("month").alias("unit"),
+        pl.lit("calendar").alias("align"), pl.lit(date(2026, 1, 1)).alias("anchor"),
+        start.alias("from"), start.alias("subscription_start"), pl.lit(0).alias("segment"),
+    )  # fmt: skip
+    whole = segments.with_columns(
+        pl.lit(None, dtype).alias(name) for name, dtype in SEGMENTS.items() if name not in segments.columns
+    ).select(pl.col(name).cast(dtype) for name, dtype in SEGMENTS.items())
+    tenants = history.plans.select("tenant", "timezone", "currency", "grace_seconds").unique(["tenant"])
+    customers = segments.select("tenant", "customer", *(pl.lit(None, pl.String).alias(name) for name in CUSTOMER_FIELDS))
+    return Timeline(tenants.with_columns(pl.col("tenant").alias("name")), customers, whole, REJECTED.to_frame())
+
+
+def _day(rng: np.random.Generator, rows: int, day: date, names: pl.DataFrame, mixed: bool) -> pl.DataFrame:
+    keys = list(METERS) if mixed else ["tokens"]
+    weights = np.array([METERS[key][1] for key in keys])
+    midnight = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1_000_000
+    drawn = pl.DataFrame(
+        {
+            "number": rng.integers(0, SUBSCRIPTIONS, rows).astype(np.uint32),
+            "micros": np.sort(rng.integers(0, 86_400_000_000, rows)) + midnight,
+            "units": rng.integers(1, 4_000_000, rows),
+            "choice": rng.choice(len(keys), rows, p=weights / weights.sum()).astype(np.uint8),
+        }
+    )
+    meter = pl.col("choice").replace_strict(dict(enumerate(keys)), return_dtype=pl.String)
+    row = pl.int_range(pl.len())
+    time = pl.col("micros").cast(USAGE["time"])
+    filled = drawn.join(names, on="number", maintain_order="left").select(
+        "tenant", "customer",
+        pl.lit(day).alias("event_date"), time.alias("time"), time.alias("received_at"),
+        pl.lit("request").alias("event_type"), pl.lit("bench").alias("source"),
+        pl.format("{}-{}", pl.lit(day.isoformat()), row).alias("id"),
+        meter.alias("meter"),
+        pl.when(meter == "requests").then(pl.lit(1).cast(EXACT)).otherwise(pl.col("units").cast(EXACT) / 1000).alias("value"),
+        pl.format("user-{}", pl.col("units") % 500).alias("text_value"),
+        pl.lit("add").alias("operation"), pl.lit("").alias("dimensions"), pl.lit("ok").alias("status"),
+    )  # fmt: skip
+    return filled.with_columns(
+        pl.col("id").alias("root_id"),
+        pl.lit(None, USAGE["known_until"]).alias("known_until"),
+        pl.lit(None, pl.String).alias("subscription"),
+    ).select(pl.col(name).cast(dtype) for name, dtype in USAGE.items())
+
+
+def workload(folder: Path, events: int, *, mixed: bool) -> Workload:
+    """Write ``events`` usage rows of one month below ``folder``, the same for the same arguments."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(20260301)
+    names = _names()
+    for place in range(_DAYS):
+        rows = events // _DAYS + (place < events % _DAYS)
+        _day(rng, rows, FIRST + timedelta(days=place), names, mixed).write_parquet(folder / f"day-{place:02d}.parquet")
+    catalog = parse_catalog(_catalog(mixed))
+    history = CatalogHistory.everywhere(catalog, names["tenant"].unique().to_list())
+    (catalog_hash,) = history.catalogs
+    return Workload(folder, events, _timeline(history, len(catalog.plans), catalog_hash), history)
