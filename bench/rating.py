@@ -37,7 +37,8 @@ def _peer(work: Workload) -> int:
     return duckdb.sql(query).arrow().read_all().num_rows
 
 
-def _seconds(run: Callable[[], object]) -> float:
+def seconds(run: Callable[[], object]) -> float:
+    """Wall time of one run, the garbage of the one before it collected."""
     gc.collect()
     started = time.perf_counter()
     run()
@@ -46,8 +47,8 @@ def _seconds(run: Callable[[], object]) -> float:
 
 def pairs(ours: Callable[[], object], peer: Callable[[], object], rounds: int) -> tuple[float, float]:
     """Medians of interleaved runs, after one warm-up of each."""
-    _seconds(peer), _seconds(ours)
-    measured = [(_seconds(peer), _seconds(ours)) for _ in range(rounds)]
+    seconds(peer), seconds(ours)
+    measured = [(seconds(peer), seconds(ours)) for _ in range(rounds)]
     return statistics.median(mine for _, mine in measured), statistics.median(other for other, _ in measured)
 
 
@@ -77,8 +78,8 @@ def _row(name: str, work: Workload, rounds: int, goal: str) -> dict[str, Any]:
 
 def _growth(folder: Path, events: int) -> dict[str, Any]:
     less, more = (workload(folder / str(size), size, mixed=False) for size in (events, events * 10))
-    once = statistics.median(_seconds(lambda: _ours(less)) for _ in range(3))
-    tenfold = statistics.median(_seconds(lambda: _ours(more)) for _ in range(3))
+    once = statistics.median(seconds(lambda: _ours(less)) for _ in range(3))
+    tenfold = statistics.median(seconds(lambda: _ours(more)) for _ in range(3))
     return {
         "row": "growth",
         "events": events * 10,
