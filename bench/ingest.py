@@ -1,147 +1,162 @@
-"""Rows ``ingest`` and ``ingest duplicates``: NDJSON CloudEvents to the events table, against a bare Polars conversion.
+"""Rows ``ingest`` and ``ingest duplicates``: NDJSON CloudEvents to the events table, against bare Polars.
 
-Ours: read, validate, hash, look every key up in an index of known keys, write the Delta table and the index.
-Peer: Polars scans the same file and writes it to Parquet, with no validation and no memory of anything.
+Ours: read, validate, dedup against known keys, write the Delta table, its manifest and the index.
+Peer: Polars scans the same file and writes it to Parquet, and does nothing else.
+Duplicates: the same events shuffled into a new file, and the byte-identical file again, against taking them first.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 import statistics
 import tempfile
-from datetime import UTC, datetime
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from assets.steps.ingest import IngestionReport, ingest
-from bench.rating import seconds
+from assets.steps.ingest import ingest
+from assets.steps.tables import EVENTS_TABLE
 from valueverse.platform.dedup_index import DedupIndex
 from valueverse.platform.lake import Lake
 
-SIZES = {"tiny": (5_000, 20_000, 1), "small": (500_000, 5_000_000, 3), "full": (2_000_000, 50_000_000, 3)}
-"""Events in the file, keys known before, and rounds measured."""
-TENANT = "bench"
+DATA = Path(__file__).parent / "data"
+SIZES = {"small": (200_000, 5_000_000), "full": (2_000_000, 50_000_000)}
+"""Events taken, and keys known before."""
+PAIRS = {"small": 5, "full": 3}
+TENANT = "acme"
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
-
-
-def _lines(events: int) -> pl.DataFrame:
-    """CloudEvents of one month as NDJSON lines, seeded."""
-    rng = np.random.default_rng(7)
-    drawn = pl.DataFrame(
-        {
-            "customer": rng.integers(0, 2_000, events),
-            "micros": np.sort(rng.integers(0, 30 * 86_400_000_000, events)) + 1_772_323_200_000_000,
-            "context": rng.integers(1, 9_000, events),
-            "generated": rng.integers(1, 900, events),
-        }
-    )
-    return drawn.select(
-        pl.format(
-            '{"specversion":"1.0","id":"e-{}","source":"bench","type":"llm.request","subject":"customer-{}","time":"{}",'
-            '"data":{"context_tokens":{},"generated_tokens":{},"model":"large"}}'.replace('{"', "\x01").replace("}}", "\x02"),
-            pl.int_range(pl.len()),
-            "customer",
-            pl.col("micros").cast(pl.Datetime("us", "UTC")).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ"),
-            "context",
-            "generated",
-        )
-        .str.replace_all("\x01", '{"', literal=True)
-        .str.replace_all("\x02", "}}", literal=True)
-        .alias("line")
-    )
-
-
-def _write(lines: pl.DataFrame, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lines.write_csv(path, include_header=False, quote_style="never")
-
-
-class _World:
-    """A lake with one tenant, and an index that knows keys which the lake does not hold: misses cost what they cost."""
-
-    def __init__(self, folder: Path, known: int) -> None:
-        self.folder = folder
-        self.lake = Lake(folder / "lake")
-        self.landing = folder / "landing"
-        founding = {
-            "specversion": "1.0",
-            "id": "founding",
-            "source": "bench",
-            "type": "billing.tenant.created",
-            "time": "2026-01-01T00:00:00Z",
-            "data": {"tenant": TENANT, "currency": "USD"},
-        }
-        self.put("0-founding.ndjson").write_text(json.dumps(founding))
-        self.take()
-        index = DedupIndex(folder / "index" / "keys")
-        halves = np.random.default_rng(11).integers(0, 2**63, (2, known), dtype=np.uint64)
-        hashes = pl.DataFrame({"high": halves[0], "low": halves[1]}).select(
-            pl.col("high").cast(pl.UInt128) * 2**64 + pl.col("low").cast(pl.UInt128)
-        )
-        index.add(hashes.to_series(), index.state)
-
-    def put(self, name: str) -> Path:
-        path = self.landing / TENANT / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
-
-    def take(self) -> IngestionReport:
-        return ingest(self.lake, self.landing, self.folder / "index", NOW)
-
-
-def _expect(report: IngestionReport, name: str, events: int) -> None:
-    counted = int(report.files.filter(pl.col("file").str.ends_with(".ndjson"))[name].sum())
-    if counted < events:
-        raise SystemExit(f"ingest bench: {counted} of {events} events {name}")
-
-
-def _round(folder: Path, lines: pl.DataFrame, known: int) -> dict[str, float]:
-    """Seconds of the peer, of a first ingestion, of the same events shuffled, and of the identical file again."""
-    world = _World(folder / "world", known)
-    source, shuffled = folder / "source.ndjson", folder / "shuffled.ndjson"
-    _write(lines, source)
-    _write(lines.sample(fraction=1, shuffle=True, seed=3), shuffled)
-    measured = {"peer": seconds(lambda: pl.scan_ndjson(source).sink_parquet(folder / "peer.parquet"))}
-    reports: dict[str, IngestionReport] = {}
-    for name, path in (("first", source), ("shuffled", shuffled), ("again", source)):
-        shutil.copyfile(path, world.put(f"{name}.ndjson"))
-
-        def take(name: str = name) -> None:
-            reports[name] = world.take()
-
-        measured[name] = seconds(take)
-    _expect(reports["first"], "accepted", lines.height)
-    _expect(reports["shuffled"], "duplicate", lines.height)
-    _expect(reports["again"], "duplicate", lines.height)
-    shutil.rmtree(folder)
-    return measured
+DAYS = 31
 
 
 def run(size: str) -> list[dict[str, Any]]:
-    """Measure the rows at a size of SIZES; data is made below a temporary folder and removed."""
-    events, known, rounds = SIZES[size]
+    """Rows of the performance table; generated files lie below bench/data and are deleted."""
+    events, known = SIZES[size]
+    DATA.mkdir(exist_ok=True)
+    home = Path(tempfile.mkdtemp(dir=DATA))
+    try:
+        return _measure(home, events, known, PAIRS[size])
+    finally:
+        shutil.rmtree(home)
+
+
+def _measure(home: Path, events: int, known: int, pairs: int) -> list[dict[str, Any]]:
     lines = _lines(events)
-    with tempfile.TemporaryDirectory(prefix="valueverse-bench-") as name:
-        found = [_round(Path(name) / str(place), lines, known) for place in range(rounds)]
-    median = {key: statistics.median(one[key] for one in found) for key in found[0]}
-
-    def row(label: str, ours: str, against: str, goal: str, note: str) -> dict[str, Any]:
-        return {
-            "row": label,
-            "events": events,
-            "ours_seconds": round(median[ours], 3),
-            "peer_seconds": round(median[against], 3),
-            "ratio": round(median[ours] / median[against], 2),
-            "goal": goal,
-            "note": note,
+    source, shuffled = home / "events.ndjson", home / "shuffled.ndjson"
+    source.write_text("\n".join(lines) + "\n")
+    shuffled.write_text("\n".join(lines.sample(fraction=1, shuffle=True, seed=2)) + "\n")
+    del lines
+    base = _base(home / "base", known)
+    times: dict[str, list[float]] = {"first": [], "peer": [], "shuffled": [], "identical": []}
+    for number in range(pairs + 1):
+        place = home / "run"
+        _copied(base, place)
+        round_times = {
+            "first": _timed(lambda place=place: _take(place, source, "a")),
+            "peer": _timed(lambda: pl.scan_ndjson(source).sink_parquet(home / "peer.parquet")),
+            "shuffled": _timed(lambda place=place: _take(place, shuffled, "b")),
+            "identical": _timed(lambda place=place: _take(place, source, "c")),
         }
-
+        taken = Lake(place / "lake").scan(EVENTS_TABLE).select(pl.len()).collect().item()
+        if taken != events + 1:
+            raise AssertionError(f"{taken} events in the lake, {events + 1} were expected")
+        shutil.rmtree(place)
+        # The first round warms up.
+        for name in times if number else ():
+            times[name].append(round_times[name])
+    middle = {name: statistics.median(values) for name, values in times.items()}
     return [
-        row("ingest", "first", "peer", "<= 3x", f"{known} keys known / bare scan_ndjson -> Parquet"),
-        row("ingest duplicates", "shuffled", "first", "<= 1.0x", "the same events shuffled in a new file / first time"),
-        row("ingest duplicates", "again", "first", "<= 0.3x", "the byte-identical file again / first time"),
+        _row("ingest", events, middle["first"], middle["peer"], 3.0, f"dedup against {known:,} known keys"),
+        _row("ingest duplicates", events, middle["shuffled"], middle["first"], 1.0, "shuffled into a new file"),
+        _row("ingest duplicates", events, middle["identical"], middle["first"], 0.3, "the byte-identical file again"),
     ]
+
+
+def _row(row: str, events: int, ours: float, peer: float, goal: float, note: str) -> dict[str, Any]:
+    return {
+        "row": row,
+        "events": events,
+        "ours_seconds": round(ours, 3),
+        "peer_seconds": round(peer, 3),
+        "ratio": round(ours / peer, 3),
+        "goal": f"<= {goal}x",
+        "note": note,
+    }
+
+
+def _lines(events: int) -> pl.Series:
+    """Usage of one month as NDJSON lines: seeded, in order of time."""
+    rng = np.random.default_rng(1)
+    start = datetime(2026, 3, 1, tzinfo=UTC)
+    step = timedelta(days=DAYS) / events
+    frame = pl.DataFrame(
+        {
+            "number": np.arange(events),
+            "customer": rng.integers(0, 20_000, events),
+            "tokens": rng.integers(1, 5_000, events),
+            "model": rng.integers(0, 4, events),
+        }
+    )
+    at = (pl.lit(start) + pl.col("number") * step).dt.strftime("%Y-%m-%dT%H:%M:%S%.3fZ")
+    line = pl.concat_str(
+        pl.lit('{"specversion":"1.0","id":"evt-'),
+        "number",
+        pl.lit('","source":"gateway","type":"llm.request","subject":"customer-'),
+        "customer",
+        pl.lit('","time":"'),
+        at,
+        pl.lit('","data":{"generated_tokens":'),
+        "tokens",
+        pl.lit(',"model":"model-'),
+        "model",
+        pl.lit('","region":"eu"}}'),
+    )
+    return frame.select(line.alias("line")).to_series()
+
+
+def _base(home: Path, known: int) -> Path:
+    """A lake that knows its tenant, and an index that knows ``known`` keys."""
+    founding = {
+        "specversion": "1.0", "id": "founding", "source": "gateway", "type": "billing.tenant.created",
+        "time": "2026-01-01T00:00:00Z", "data": {"tenant": TENANT, "name": TENANT},
+    }  # fmt: skip
+    first = home.parent / "founding.ndjson"
+    first.write_text(json.dumps(founding) + "\n")
+    _take(home, first, "0")
+    rng = np.random.default_rng(3)
+    halves = pl.DataFrame({name: rng.integers(0, 2**64, known, dtype=np.uint64) for name in ("high", "low")})
+    hashes = halves.select(
+        (pl.col("high").cast(pl.UInt128) * pl.lit(2**64, pl.UInt128) + pl.col("low").cast(pl.UInt128)).alias("hash")
+    ).to_series()
+    shutil.rmtree(home / "index" / "keys")
+    DedupIndex(home / "index" / "keys").ensure(Lake(home / "lake").state(EVENTS_TABLE), lambda: hashes)
+    return home
+
+
+def _copied(base: Path, place: Path) -> None:
+    """A copy whose large files are links: nothing here changes a file once written."""
+    shutil.copytree(base, place, copy_function=_linked)
+
+
+def _linked(source: str, target: str) -> None:
+    Path(target).hardlink_to(source)
+
+
+def _take(place: Path, source: Path, name: str) -> None:
+    landed = place / "landing" / TENANT / f"{name}.ndjson"
+    landed.parent.mkdir(parents=True, exist_ok=True)
+    landed.hardlink_to(source)
+    ingest(Lake(place / "lake"), place / "landing", place / "index", NOW)
+
+
+def _timed(work: Callable[[], object]) -> float:
+    gc.collect()
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin

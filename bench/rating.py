@@ -1,6 +1,7 @@
 """Rows ``rate``, ``rate mixed`` and ``growth``: the typed usage table to invoices, against one DuckDB scan.
 
-Ours: read the usage table, meter every subscription's closing period, choose charges, price them, round the lines, total the
+Ours: read the usage table, meter every subscription's closing period, choose charges, price them, round the lines,
+total the
 invoices. Peer: DuckDB scans the same files and groups them to the same grain (tenant, customer, meter), and no more.
 """
 
@@ -10,15 +11,17 @@ import gc
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import polars as pl
 
 from bench.workload import AFTER, FIRST, SUBSCRIPTIONS, Workload, workload
 from valueverse.invoicing.engine import Billed, bill
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SIZES = {"tiny": (20_000, 2_000, 1), "small": (2_000_000, 200_000, 5), "full": (20_000_000, 2_000_000, 3)}
 """Events of the rate rows, events that ``growth`` starts from, and pairs measured."""

@@ -96,7 +96,8 @@ def _timeline(history: CatalogHistory, plans: int, catalog_hash: str) -> Timelin
         pl.lit(None, dtype).alias(name) for name, dtype in SEGMENTS.items() if name not in segments.columns
     ).select(pl.col(name).cast(dtype) for name, dtype in SEGMENTS.items())
     tenants = history.plans.select("tenant", "timezone", "currency", "grace_seconds").unique(["tenant"])
-    customers = segments.select("tenant", "customer", *(pl.lit(None, pl.String).alias(name) for name in CUSTOMER_FIELDS))
+    unsaid = [pl.lit(None, pl.String).alias(name) for name in CUSTOMER_FIELDS]
+    customers = segments.select("tenant", "customer", *unsaid)
     return Timeline(tenants.with_columns(pl.col("tenant").alias("name")), customers, whole, REJECTED.to_frame())
 
 
@@ -114,6 +115,7 @@ def _day(rng: np.random.Generator, rows: int, day: date, names: pl.DataFrame, mi
     )
     meter = pl.col("choice").replace_strict(dict(enumerate(keys)), return_dtype=pl.String)
     row = pl.int_range(pl.len())
+    units = pl.col("units").cast(EXACT)
     time = pl.col("micros").cast(USAGE["time"])
     filled = drawn.join(names, on="number", maintain_order="left").select(
         "tenant", "customer",
@@ -121,7 +123,7 @@ def _day(rng: np.random.Generator, rows: int, day: date, names: pl.DataFrame, mi
         pl.lit("request").alias("event_type"), pl.lit("bench").alias("source"),
         pl.format("{}-{}", pl.lit(day.isoformat()), row).alias("id"),
         meter.alias("meter"),
-        pl.when(meter == "requests").then(pl.lit(1).cast(EXACT)).otherwise(pl.col("units").cast(EXACT) / 1000).alias("value"),
+        pl.when(meter == "requests").then(pl.lit(1).cast(EXACT)).otherwise(units / 1000).alias("value"),
         pl.format("user-{}", pl.col("units") % 500).alias("text_value"),
         pl.lit("add").alias("operation"), pl.lit("").alias("dimensions"), pl.lit("ok").alias("status"),
     )  # fmt: skip

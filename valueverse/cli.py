@@ -6,7 +6,20 @@ import sys
 
 import typer
 
-from valueverse.commands import analysts, demo, doctor, invoice, meter, periods, price, prorate, servers, simulate, sql, tenants
+from valueverse.commands import (
+    analysts,
+    demo,
+    doctor,
+    invoice,
+    meter,
+    periods,
+    price,
+    prorate,
+    servers,
+    simulate,
+    sql,
+    tenants,
+)
 from valueverse.errors import RefusalError
 
 app = typer.Typer(

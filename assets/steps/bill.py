@@ -1,4 +1,5 @@
-"""Bill the periods that close in a range of months: drafts, finalised invoices, and the account of every usage event."""
+"""Bill the periods that close in a range of months: drafts, finalised invoices, and the account of every usage
+event."""
 
 from __future__ import annotations
 
@@ -173,7 +174,8 @@ def _invoice_table(invoices: pl.DataFrame, as_of: datetime, run_id: str) -> pl.D
     nothing = pl.lit(0, pl.Int64)
     return invoices.select(
         pl.col("tenant").alias("tenant_id"),
-        "invoice_id", "number", "sequence", "status", "customer", "subscription", "currency", "period_from", "period_to",
+        "invoice_id", "number", "sequence", "status", "customer", "subscription", "currency", "period_from",
+        "period_to",
         "purpose", "issued_on", "due_on", "subtotal_minor",
         nothing.alias("discount_total_minor"),
         nothing.alias("tax_total_minor"),
@@ -207,7 +209,8 @@ def _line_table(lines: pl.DataFrame, decided: pl.DataFrame) -> pl.DataFrame:
 def _write_dimensions(
     connection: psycopg.Connection[Any], timeline: Timeline, history: CatalogHistory, *, run_at: datetime
 ) -> None:
-    """Replace what the warehouse knows of these tenants: settings, customers, catalogs, plans, subscriptions, rejections."""
+    """Replace what the warehouse knows of these tenants: settings, customers, catalogs, plans, subscriptions,
+    rejections."""
     tenants = timeline.tenants["tenant"].to_list()
     store.upsert_tenants(connection, timeline.tenants.rename({"tenant": "tenant_id"}))
     documents_by_hash = {
@@ -294,11 +297,11 @@ def _account(
     if not days:
         return pl.DataFrame()
     unbilled, event_days = summed(pl.concat(accounts))
-    slices = {"tenants": known, "first": days[0], "last": days[-1]}
     for table, rows in (
         ("billing.unbilled_usage", unbilled),
         ("billing.event_day", event_days),
         ("billing.usage_daily", pl.concat(dailies)),
     ):
-        store.replace_days(connection, table, rows.rename({"tenant": "tenant_id"}), **slices)
+        named = rows.rename({"tenant": "tenant_id"})
+        store.replace_days(connection, table, named, tenants=known, first=days[0], last=days[-1])
     return unbilled

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -12,6 +11,9 @@ from typer.testing import CliRunner, Result
 from valueverse.cli import app
 from valueverse.errors import RefusalError
 from valueverse.invoicing.document import content_hash, finalise
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CATALOG: dict[str, Any] = {
     "schema": "valueverse.catalog/v1",

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.support.dagster_world import own_instance
 
+from tests.support.dagster_world import own_instance
 from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:

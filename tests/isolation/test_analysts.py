@@ -11,9 +11,9 @@ import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
+
 from tests.support.billing_rows import TENANTS, release, secret_of, seed
 from tests.support.publishing import dbt
-
 from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:

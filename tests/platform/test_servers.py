@@ -20,9 +20,9 @@ import psycopg
 import pytest
 import redis
 import typer
-from tests.support import shared_servers
 from typer.testing import CliRunner
 
+from tests.support import shared_servers
 from valueverse.commands import servers as commands
 from valueverse.errors import RefusalError
 from valueverse.platform import ground, postgres_server, processes, supervisor, valkey_server

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from tests.support import shared_servers
 
+from tests.support import shared_servers
 from valueverse.errors import RefusalError
 from valueverse.platform import dagster_home, diagnosis, processes, supervisor
 from valueverse.platform.settings import Settings

@@ -3,12 +3,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.billing_rows import TENANTS, seed
 
 from quality.expectations import judge
 from quality.gate import decide_release
 from quality.period import Month
 from quality.rules import RULES
+from tests.support.billing_rows import TENANTS, seed
 from valueverse.errors import RefusalError
 from valueverse.platform.warehouse import connect
 

@@ -15,10 +15,10 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from tests.support.serving import Api, assert_problem, bearer, without
 
 from serving_api.cursors import Cursors
 from serving_api.problems import Problem
+from tests.support.serving import Api, assert_problem, bearer, without
 from valueverse.platform.signing_keys import OVERLAP, KeyRing
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ import asyncpg
 import psycopg
 import pytest
 from psycopg import sql
-from tests.support.billing_rows import TENANTS, invoice_id, secret_of
-from tests.support.serving import Api, assert_problem, seed, serving, without
 
 from serving_api.database import Database
 from serving_api.logs import make_log
 from serving_api.walls import holes
+from tests.support.billing_rows import TENANTS, invoice_id, secret_of
+from tests.support.serving import Api, assert_problem, seed, serving, without
 from valueverse.errors import RefusalError
 from valueverse.platform.keys import digest
 from valueverse.platform.warehouse import connect

@@ -8,11 +8,11 @@ import uuid
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.serving import Api, assert_problem, bearer, serving
 
 from serving_api.frame import MAX_BODY, SECURITY_HEADERS, VERSION
 from serving_api.limits import Limiter
 from serving_api.logs import make_log, scrub
+from tests.support.serving import Api, assert_problem, bearer, serving
 
 if TYPE_CHECKING:
     import httpx

@@ -22,11 +22,11 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 from schemathesis.specs.openapi.checks import positive_data_acceptance
-from tests.support.billing_rows import secret_of
-from tests.support.serving import bearer, canonical, invoice_document
 
 from serving_api.app import app
 from serving_api.frame import SECURITY_HEADERS
+from tests.support.billing_rows import secret_of
+from tests.support.serving import bearer, canonical, invoice_document
 from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:

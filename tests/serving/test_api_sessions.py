@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import jwt
 import pytest
-from tests.support.serving import Api, assert_problem, bearer
 
+from tests.support.serving import Api, assert_problem, bearer
 from valueverse.platform import keys as api_keys
 from valueverse.platform.warehouse import connect
 

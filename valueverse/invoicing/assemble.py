@@ -29,7 +29,8 @@ _UTC = "%Y-%m-%dT%H:%M:%S%.fZ"
 def shown_amounts(lines: pl.DataFrame, terms: Terms) -> pl.DataFrame:
     """Add rounding_mode, rounding_level, decimals and ``amount_minor`` by the policy of each line's terms.
 
-    Level ``invoice`` rounds the sum of the precise lines and spreads it back by largest remainder, so that the shown lines
+    Level ``invoice`` rounds the sum of the precise lines and spreads it back by largest remainder, so that the shown
+    lines
     add up; ``line`` and ``tier`` rounded each line already.
     """
     decimals = {currency: minor_units(currency) for currency in lines["currency"].unique()}
@@ -55,7 +56,7 @@ def shown_amounts(lines: pl.DataFrame, terms: Terms) -> pl.DataFrame:
         return by_line.drop("minor")
     parts = []
     for (mode,), part in by_invoice.group_by("rounding_mode", maintain_order=True):
-        total = round_exact(pl.col("minor").sum().over(*INVOICE).cast(EXACT), 0, mode).cast(pl.Int64)  # type: ignore[arg-type]
+        total = round_exact(pl.col("minor").sum().over(*INVOICE).cast(EXACT), 0, mode).cast(pl.Int64)
         parts.append(
             part.with_columns(largest_remainder(pl.col("minor"), total, list(INVOICE), "place").alias("amount_minor"))
         )

@@ -1,6 +1,7 @@
 """Which charge takes which usage, and the usage lines that come of it.
 
-Charges of a plan on one meter compete per event: the one whose ``when`` matches with the most keys takes it, no ``when``
+Charges of a plan on one meter compete per event: the one whose ``when`` matches with the most keys takes it, no
+``when``
 is the fallback, and what none takes is unbilled with reason ``no_charge`` (contracts.md, section 3). The decision hangs
 on the plan's terms and the event's dimensions alone, so it is taken once per distinct pair, not once per event.
 """
@@ -53,7 +54,8 @@ def projected(names: Sequence[str]) -> pl.Expr:
 
 
 def split_label(rows: pl.DataFrame, terms: Terms) -> pl.DataFrame:
-    """Add ``label``: the dimensions that the row's charge shows a line for, as canonical JSON text; '' without split_by."""
+    """Add ``label``: the dimensions that the row's charge shows a line for, as canonical JSON text; '' without
+    split_by."""
     label = pl.lit("")
     for split in terms.splits:
         label = pl.when(pl.col("charge").is_in(terms.splits[split])).then(projected(split)).otherwise(label)

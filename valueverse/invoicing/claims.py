@@ -1,4 +1,5 @@
-"""Whose usage is it? Usage that names only its customer goes to that customer's one active subscription with a charge for it."""
+"""Whose usage is it? Usage that names only its customer goes to that customer's one active subscription with a charge
+for it."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ _METER = ["tenant", "customer", "meter"]
 def claims(segments: pl.DataFrame, terms: Terms) -> pl.DataFrame | None:
     """Where each subscription is the only one that charges for a customer's meter, over all segments there are.
 
-    Judged over all segments, not over the periods that close now: a subscription billed by the year is a rival all year.
+    Judged over all segments, not over the periods that close now: a subscription billed by the year is a rival all
+    year.
     None where no customer has two subscriptions that charge for one meter.
     """
     metered = terms.charges.select("terms", "meter").drop_nulls("meter").unique()

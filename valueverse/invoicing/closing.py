@@ -84,7 +84,8 @@ def closing_invoices(segments: pl.DataFrame, tenants: pl.DataFrame, window_from:
 def starting_invoices(
     segments: pl.DataFrame, tenants: pl.DataFrame, window_from: date, window_to: date
 ) -> pl.DataFrame:
-    """Invoices of purpose ``start``: those of subscriptions whose first billable instant lies in [window_from, window_to).
+    """Invoices of purpose ``start``: those of subscriptions whose first billable instant lies in [window_from,
+    window_to).
 
     Same columns as ``closing_invoices``; the invoice closes at ``period_from``. Half-open the other way round than
     closings, so that a subscription that starts on the first of a month is invoiced with that month and windows tile.
@@ -133,7 +134,8 @@ def stretches(segments: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFrame:
 
 
 def advance_stretches(segments: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFrame:
-    """The stretch whose in-advance fees each invoice bills: the first one (``start``), or the one that follows the close.
+    """The stretch whose in-advance fees each invoice bills: the first one (``start``), or the one that follows the
+    close.
 
     Same columns as ``stretches``; a subscription that ends at the close has none.
     """

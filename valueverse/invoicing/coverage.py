@@ -1,7 +1,9 @@
 """Every usage event accounted for: billed, or unbilled with one reason (billing.md, Unbilled usage and leakage).
 
-An event is billed if any line took it, else it has the first reason that holds for any of its usage rows, in the order of
-REASONS. ``superseded`` (replaced or voided by a later event) and ``void`` (the event that voids) close the account of amended
+An event is billed if any line took it, else it has the first reason that holds for any of its usage rows, in the
+order of
+REASONS. ``superseded`` (replaced or voided by a later event) and ``void`` (the event that voids) close the account of
+amended
 events, so that accepted = billed + unbilled holds on every day.
 """
 
@@ -38,17 +40,17 @@ _RANK = {reason: rank for rank, reason in enumerate((BILLED, "period_open", *rev
 
 UNBILLED = pl.Schema(
     {
-        "tenant": pl.String,
-        "day": pl.Date,
-        "reason": pl.String,
-        "customer": pl.String,
-        "meter": pl.String,
-        "events": pl.Int64,
+        "tenant": pl.String(),
+        "day": pl.Date(),
+        "reason": pl.String(),
+        "customer": pl.String(),
+        "meter": pl.String(),
+        "events": pl.Int64(),
         "quantity": EXACT,
     }
 )
 EVENT_DAYS = pl.Schema(
-    {"tenant": pl.String, "day": pl.Date, "accepted": pl.Int64, "billed": pl.Int64, "unbilled": pl.Int64}
+    {"tenant": pl.String(), "day": pl.Date(), "accepted": pl.Int64(), "billed": pl.Int64(), "unbilled": pl.Int64()}
 )
 
 
@@ -170,7 +172,7 @@ def summed(events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         .agg(pl.len().cast(pl.Int64).alias("accepted"), is_billed.alias("billed"))
         .with_columns((pl.col("accepted") - pl.col("billed")).alias("unbilled"))
     )
-    return unbilled.select(UNBILLED.names()).cast(dict(UNBILLED)), days.cast(dict(EVENT_DAYS))
+    return unbilled.select(UNBILLED.names()).cast(UNBILLED), days.cast(EVENT_DAYS)
 
 
 def daily(usage: pl.DataFrame) -> pl.DataFrame:

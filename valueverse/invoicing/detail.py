@@ -54,7 +54,7 @@ def _cells(models: pl.DataFrame, taken: pl.DataFrame, axes: dict[int, tuple[str,
         parts.select("line", pl.col("quantity").alias("value"), place.alias("dimensions"))
         .with_columns(prorated=pl.lit(None), amount=pl.lit(None))
         .select(EVENTS.names())
-        .cast(dict(EVENTS))
+        .cast(EVENTS)
     )
 
 
@@ -71,7 +71,7 @@ def _events(models: pl.DataFrame, taken: pl.DataFrame, windows: pl.DataFrame, co
         .sort("line", "time", "received_at", "source", "id")
         .select("line", "value", prorated=pl.lit(None), amount=pl.lit(None), dimensions=pl.lit(None))
         .select(EVENTS.names())
-        .cast(dict(EVENTS))
+        .cast(EVENTS)
         .collect()
     )
 
@@ -84,5 +84,5 @@ def _capacities(models: pl.DataFrame, taken: pl.DataFrame, windows: pl.DataFrame
         .join(by_meter, on="stretch")
         .group_by("line", "meter")
         .agg(pl.col("quantity").sum())
-        .cast(dict(QUANTITIES))
+        .cast(QUANTITIES)
     )

@@ -45,7 +45,8 @@ def chain_hash(content: str, number: str, previous: str | None) -> str:
 
 
 def finalise(draft: dict[str, Any], number: str, previous: str | None) -> Finalised:
-    """Number a draft and chain it behind ``previous`` (the chain hash of the tenant's last invoice; None: the first)."""
+    """Number a draft and chain it behind ``previous`` (the chain hash of the tenant's last invoice; None: the
+    first)."""
     content = content_hash(draft)
     document = draft | {
         "number": number,

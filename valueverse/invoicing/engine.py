@@ -35,7 +35,8 @@ class Billed:
     Attributes:
         invoices: one row per invoice: INVOICE columns, totals in minor units, dates, finalise_after.
         lines: LINES with decimals and the rounding policy.
-        problems: lines that have no amount (tenant, customer, subscription, key, problem): their invoices are held back.
+        problems: lines that have no amount (tenant, customer, subscription, key, problem): their invoices are held
+        back.
     """
 
     invoices: pl.DataFrame

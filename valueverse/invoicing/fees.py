@@ -27,7 +27,8 @@ PLANNED_END = pl.min_horizontal("full_to", "planned_end")
 def _with_fees(stretches: pl.DataFrame, terms: Terms, timing: str) -> pl.DataFrame:
     """One row per stretch and fee of this timing, with ``full_amount``: the fee for one whole period."""
     joined = stretches.join(terms.fees.filter(pl.col("timing") == timing), on="terms")
-    # A seat count stated by the subscription wins over the plan's; JSON paths are constants in Polars, hence one per fee.
+    # A seat count stated by the subscription wins over the plan's; JSON paths are constants in Polars, hence one per
+    # fee.
     stated = [
         pl.when(pl.col("fee") == fee).then(
             pl.col("quantities").str.json_path_match(f"$['{fee}']").cast(EXACT, strict=False)
@@ -88,7 +89,8 @@ def advance(starting: pl.DataFrame, terms: Terms) -> pl.DataFrame:
 
 
 def settlement(stretches: pl.DataFrame, terms: Terms) -> pl.DataFrame:
-    """In-advance fees of a closed period put right: stretches that began inside it are charged, unused rests credited."""
+    """In-advance fees of a closed period put right: stretches that began inside it are charged, unused rests
+    credited."""
     closed = stretches.filter(pl.col("purpose") == "period")
     rows = _with_fees(closed, terms, "in_advance")
     first = pl.col("from") == pl.col("from").min().over(*INVOICE)

@@ -1,4 +1,5 @@
-"""The terms that subscriptions are billed on, as frames: one numbered set of terms per distinct plan version and override.
+"""The terms that subscriptions are billed on, as frames: one numbered set of terms per distinct plan version and
+override.
 
 Catalog documents are few and nested, subscriptions many and flat: documents are read once here, and everything after
 joins on ``terms``.
@@ -24,42 +25,42 @@ if TYPE_CHECKING:
 
 TERMS_KEY = ("catalog_hash", "plan", "plan_version", "overrides")
 
-FEES = {
-    "terms": pl.UInt32,
-    "fee": pl.String,
-    "label": pl.String,
-    "position": pl.Int32,
+FEES: dict[str, pl.DataType] = {
+    "terms": pl.UInt32(),
+    "fee": pl.String(),
+    "label": pl.String(),
+    "position": pl.Int32(),
     "amount": EXACT,
     "unit_amount": EXACT,
     "quantity": EXACT,
-    "timing": pl.String,
-    "prorate": pl.String,
+    "timing": pl.String(),
+    "prorate": pl.String(),
 }
-CHARGES = {
-    "terms": pl.UInt32,
-    "charge": pl.UInt32,
-    "key": pl.String,
-    "description": pl.String,
-    "position": pl.Int32,
-    "meter": pl.String,
-    "specificity": pl.UInt32,
+CHARGES: dict[str, pl.DataType] = {
+    "terms": pl.UInt32(),
+    "charge": pl.UInt32(),
+    "key": pl.String(),
+    "description": pl.String(),
+    "position": pl.Int32(),
+    "meter": pl.String(),
+    "specificity": pl.UInt32(),
     "split_by": pl.List(pl.String),
-    "prorate": pl.Boolean,
-    "round_prorated": pl.Int32,
+    "prorate": pl.Boolean(),
+    "round_prorated": pl.Int32(),
 }
-CONDITIONS = {
-    "terms": pl.UInt32,
-    "meter": pl.String,
-    "charge": pl.UInt32,
-    "name": pl.String,
-    "value": pl.String,
+CONDITIONS: dict[str, pl.DataType] = {
+    "terms": pl.UInt32(),
+    "meter": pl.String(),
+    "charge": pl.UInt32(),
+    "name": pl.String(),
+    "value": pl.String(),
 }
-POLICIES = {
-    "terms": pl.UInt32,
-    "rounding_mode": pl.String,
-    "rounding_level": pl.String,
-    "zero_invoices": pl.String,
-    "grace_seconds": pl.Int64,
+POLICIES: dict[str, pl.DataType] = {
+    "terms": pl.UInt32(),
+    "rounding_mode": pl.String(),
+    "rounding_level": pl.String(),
+    "zero_invoices": pl.String(),
+    "grace_seconds": pl.Int64(),
 }
 
 

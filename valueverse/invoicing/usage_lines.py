@@ -26,7 +26,8 @@ _ADDS_UP = ("sum", "count")
 
 @dataclass(frozen=True)
 class Consumption:
-    """What metering has to read, whoever asks: the usage table, the tenants' meters over time, and the state of knowledge.
+    """What metering has to read, whoever asks: the usage table, the tenants' meters over time, and the state of
+    knowledge.
 
     Attributes:
         usage: the usage table, or any part of it that covers the stretches.
@@ -66,7 +67,7 @@ def metering_windows(stretches: pl.DataFrame, terms: Terms) -> pl.DataFrame:
             "catalog_hash",
             "prorate",
             "round_prorated",
-        )  # fmt: skip
+        )
         .with_row_index("window")
     )
 
@@ -83,7 +84,8 @@ def taken_usage(windows: pl.DataFrame, consumption: Consumption, terms: Terms) -
     """
     found = _quantities(windows, consumption).join(windows.select("window", "stretch", "terms", "meter"), on="window")
     labelled = split_label(assign(found, terms).drop_nulls("charge"), terms)
-    # Maxima, distinct values and rounded quantities do not add up over dimensions: where several dimensions make one line,
+    # Maxima, distinct values and rounded quantities do not add up over dimensions: where several dimensions make one
+    # line,
     # and the meter does not simply add, the line is metered again as one.
     rules = consumption.meters.select(
         "tenant", "meter", "catalog_hash", "aggregation", "rounding_mode", "carry_over"

@@ -16,22 +16,22 @@ IN_ORDER = ("time", "received_at", "source", "id")
 
 REJECTED = pl.Schema(
     {
-        "tenant": pl.String,
-        "source": pl.String,
-        "event_id": pl.String,
-        "type": pl.String,
-        "reason": pl.String,
-        "message": pl.String,
+        "tenant": pl.String(),
+        "source": pl.String(),
+        "event_id": pl.String(),
+        "type": pl.String(),
+        "reason": pl.String(),
+        "message": pl.String(),
         "event_time": INSTANT,
     }
 )
 TENANTS = pl.Schema(
     {
-        "tenant": pl.String,
-        "name": pl.String,
-        "timezone": pl.String,
-        "currency": pl.String,
-        "grace_seconds": pl.Int64,
+        "tenant": pl.String(),
+        "name": pl.String(),
+        "timezone": pl.String(),
+        "currency": pl.String(),
+        "grace_seconds": pl.Int64(),
     }
 )
 CUSTOMER_FIELDS = ("name", "email", "currency", "timezone", "country", "tax_rates", "metadata")
@@ -68,7 +68,7 @@ def rejection(rows: pl.DataFrame, reason: str, message: pl.Expr) -> pl.DataFrame
         pl.lit(reason).alias("reason"),
         message.alias("message"),
         pl.col("time").alias("event_time"),
-    ).cast(dict(REJECTED))
+    ).cast(REJECTED)
 
 
 def _latest(rows: pl.DataFrame, keys: list[str], fields: tuple[str, ...]) -> pl.DataFrame:
@@ -105,7 +105,7 @@ def tenants_of(facts: pl.DataFrame, plans: pl.DataFrame) -> pl.DataFrame:
             pl.coalesce("currency", "catalog_currency", pl.lit("USD")).alias("currency"),
             pl.coalesce(_seconds(pl.col("grace")), "catalog_grace_seconds", DEFAULT_GRACE).alias("grace_seconds"),
         )
-        .cast(dict(TENANTS))
+        .cast(TENANTS)
         .sort("tenant")
     )
 

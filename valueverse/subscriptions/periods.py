@@ -1,6 +1,7 @@
 """Billing periods: [from, to) in local days turned into UTC instants, for any number of subscriptions at once.
 
-``anniversary`` keeps the anchor's day and clamps it to the month's length without drifting (31 Jan, 28 Feb, 31 Mar; 29 Feb
+``anniversary`` keeps the anchor's day and clamps it to the month's length without drifting (31 Jan, 28 Feb, 31 Mar;
+29 Feb
 returns in leap years). ``calendar`` starts weeks on Monday, months on the 1st, quarters in Jan/Apr/Jul/Oct and years on
 1 January; the anchor then only sets the phase where ``every`` > 1.
 """
@@ -60,7 +61,8 @@ def periods(schedule: pl.DataFrame) -> pl.DataFrame:
     """Whole periods that overlap [window_from, window_to), clipped to the subscription's [start, end) only.
 
     Args:
-        schedule: key, every (Int), unit, align, anchor (Date, local), timezone, window_from, window_to (instants), start,
+        schedule: key, every (Int), unit, align, anchor (Date, local), timezone, window_from, window_to (instants),
+        start,
             end (instants or null: not clipped on that side).
 
     Returns:

@@ -1,6 +1,7 @@
 """Billing events -> timeline: stretches of time in which one subscription is on one version of one plan.
 
-What an event alone shows was judged at ingestion; what needs state (a subscription that starts twice, an unknown plan) is
+What an event alone shows was judged at ingestion; what needs state (a subscription that starts twice, an unknown
+plan) is
 decided here, afresh on each run, and listed in ``rejected``. Changes are applied in rounds: the first change of every
 subscription at once, then the second, so the work grows with the busiest subscription and not with their number.
 """
@@ -29,27 +30,27 @@ if TYPE_CHECKING:
 
 SEGMENTS = pl.Schema(
     {
-        "tenant": pl.String,
-        "customer": pl.String,
-        "subscription": pl.String,
-        "segment": pl.Int32,
-        "plan": pl.String,
-        "plan_version": pl.Int32,
-        "catalog_hash": pl.String,
-        "currency": pl.String,
-        "timezone": pl.String,
-        "every": pl.Int32,
-        "unit": pl.String,
-        "align": pl.String,
-        "anchor": pl.Date,
+        "tenant": pl.String(),
+        "customer": pl.String(),
+        "subscription": pl.String(),
+        "segment": pl.Int32(),
+        "plan": pl.String(),
+        "plan_version": pl.Int32(),
+        "catalog_hash": pl.String(),
+        "currency": pl.String(),
+        "timezone": pl.String(),
+        "every": pl.Int32(),
+        "unit": pl.String(),
+        "align": pl.String(),
+        "anchor": pl.Date(),
         "from": INSTANT,
         "to": INSTANT,
         "trial_until": INSTANT,
         "subscription_start": INSTANT,
         "subscription_end": INSTANT,
         "planned_end": INSTANT,
-        "overrides": pl.String,
-        "quantities": pl.String,
+        "overrides": pl.String(),
+        "quantities": pl.String(),
     }
 )
 """``to`` and ``subscription_end`` null = still running; ``planned_end`` is the end stated when it started."""
@@ -118,7 +119,7 @@ def _resolved(rows: pl.DataFrame, plans: pl.DataFrame) -> pl.DataFrame:
             "unit",
             "align",
             "trial_days",
-        )  # fmt: skip
+        )
     )
     return numbered.join(found, on="_row", how="left", maintain_order="left").drop("_row")
 
@@ -258,7 +259,7 @@ def _changed(facts: pl.DataFrame, plans: pl.DataFrame, started: pl.DataFrame) ->
     changes, rejected = _about_known(rows, started)
     refused.append(rejected)
     changes = changes.sort(*IN_ORDER).with_columns(pl.int_range(pl.len()).over(_KEY).alias("round"))
-    for number in range(int(changes["round"].max() or 0) + 1 if changes.height else 0):  # type: ignore[call-overload]
+    for number in sorted(changes["round"].unique()):
         turn = changes.filter(pl.col("round") == number).join(state, on=_KEY)
         applied, rejected = _applied(turn, plans)
         refused.append(rejected)

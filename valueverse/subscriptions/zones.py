@@ -1,6 +1,7 @@
 """Local days and UTC instants, vectorised over rows that each name their own time zone.
 
-A local midnight that does not exist (clocks go forward over it, or a whole day is skipped) becomes the first instant after
+A local midnight that does not exist (clocks go forward over it, or a whole day is skipped) becomes the first instant
+after
 the gap; one that happens twice becomes the earlier instant. So the days of a zone tile time whatever its clocks do.
 """
 
