@@ -17,6 +17,7 @@ from assets.kit import OWNERS, Result, bars, fresh, mark, preview
 from assets.partitions import DAILY, MONTHLY, daily_keys, monthly_keys
 from assets.resources import Platform
 from assets.steps.ingest import IngestionReport, ingest
+from assets.steps.manifest import record_published
 from assets.steps.meter import derive_facts
 from assets.steps.publish import publish_ingestion
 from assets.steps.touched import touched_between, touched_months
@@ -74,6 +75,7 @@ def landing(context: dg.AssetExecutionContext, platform: Platform) -> Result:
     report = ingest(lake, settings.landing, settings.home / "index", now)
     with platform.warehouse() as connection:
         publish_ingestion(connection, report)
+    record_published(lake)
     columns = ["tenant", "event_date"]
     missed = touched_between(lake, told_until(context.instance, LANDING), now)
     touched = pl.concat([report.touched.select(columns), missed.select(columns)]).unique().sort(columns)

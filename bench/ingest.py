@@ -13,10 +13,9 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -25,6 +24,9 @@ from assets.steps.ingest import ingest
 from assets.steps.tables import EVENTS_TABLE
 from valueverse.platform.dedup_index import DedupIndex
 from valueverse.platform.lake import Lake
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DATA = Path(__file__).parent / "data"
 SIZES = {"small": (200_000, 5_000_000), "full": (2_000_000, 50_000_000)}

@@ -44,7 +44,7 @@ RECONCILIATION = pl.Schema(
 _EVENTS = LakeTable("events", EVENTS, "event_date")
 
 
-def reconcile(  # noqa: PLR0913 - where, which month, whose, and how it is stamped: none follows from another
+def reconcile(
     settings: Settings,
     lake: Lake,
     period: str,

@@ -1,8 +1,8 @@
 """Landing files -> events of the lake: read, validate, dedup for ever, quarantine with reasons.
 
-Order of writes: quarantine (keyed by the file's hash, so writing it again changes nothing), then the events with their files
-as commit metadata: the one point at which a file is taken. Killed before it, the next run takes the file from the start;
-killed after it, the next run knows the file. The dedup index and the manifest are caches of that commit.
+Order of writes: quarantine (keyed by file and hash, so writing it again changes nothing), then the events with their
+files as commit metadata: the one point at which a file is taken. Killed before it, the next run takes the file from the
+start; killed after it, the next run knows the file. The dedup index and the manifest are caches of that commit.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING
 import orjson
 import polars as pl
 
-from valueverse.landing import LandingFile, landing_files, read_file
-from assets.steps.manifest import FILES, as_metadata, reasons_of, taken_files
+from assets.steps.manifest import FILES, MANIFEST_TABLE, as_metadata, reasons_of, taken_files
 from assets.steps.sameness import settle
 from assets.steps.tables import EVENTS_TABLE, QUARANTINE_TABLE
 from assets.steps.touched import touched_between
 from valueverse.catalog.document import parse_catalog
 from valueverse.errors import RefusalError
 from valueverse.events.billing_events import CATALOG_PUBLISHED, judge_billing_event
-from valueverse.events.identity import KEY, key_hash, payload_hash
+from valueverse.events.identity import key_hash, payload_hash
 from valueverse.events.schema import EVENTS, INSTANT, QUARANTINE
 from valueverse.events.strict import loads
 from valueverse.events.validation import IS_BILLING, validate
+from valueverse.landing import LandingFile, landing_files, read_file
 from valueverse.platform.dedup_index import DedupIndex
 
 if TYPE_CHECKING:
@@ -40,6 +40,17 @@ FOUNDING = ("billing.tenant.created", CATALOG_PUBLISHED)
 _BATCH_BYTES = 256 * 2**20
 """Bytes of files taken in one commit: what bounds memory."""
 _EXAMPLE = 200
+_PASSING = {"unknown_tenant", "too_far_future"}
+_IS_FOUNDING = pl.col("type").is_in(FOUNDING)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an ingestion writes, and its knowledge time."""
+
+    lake: Lake
+    index: DedupIndex
+    moment: datetime
 
 
 @dataclass(frozen=True)
@@ -47,7 +58,7 @@ class IngestionReport:
     """What an ingestion did; for every file received = accepted + duplicate + quarantined.
 
     Attributes:
-        files: columns of ``billing.ingestion_file``; files of an earlier run that was killed before it told of them too.
+        files: columns of ``billing.ingestion_file``; also files of an earlier run that was killed before it told.
         reasons: columns of ``billing.quarantine_summary``.
         touched: tenant, event_date that have to be derived anew.
     """
@@ -77,9 +88,12 @@ def ingest(
         known = set(zip(before["file"], before["file_hash"], strict=True))
         fresh = [file for file in landing_files(landing) if (file.name, file.file_hash) not in known]
         taken = before
+        place = Place(lake, DedupIndex(index_dir / "keys"), moment)
+        left = list(fresh)
         for batch in _batches(fresh):
             tell(f"reading {', '.join(file.name for file in batch[:3])}{' ...' if len(batch) > 3 else ''}")
-            taken = pl.concat([taken, _take(lake, batch, taken, index_dir, moment)])
+            left = left[len(batch) :]
+            taken = pl.concat([taken, _take(place, batch, left, taken)])
     files = taken.filter(pl.col("ingested_at") == moment) if fresh else taken.clear()
     told = pl.concat([_untold(lake, before), files]).unique(["tenant_id", "file", "file_hash"], maintain_order=True)
     columns = [name for name in FILES.names() if name not in {"founds_tenant", "reasons", "version"}]
@@ -89,8 +103,6 @@ def ingest(
 
 def _untold(lake: Lake, before: pl.DataFrame) -> pl.DataFrame:
     """Files of earlier runs that no manifest has recorded as published."""
-    from assets.steps.manifest import MANIFEST_TABLE
-
     recorded = lake.scan(MANIFEST_TABLE).select("file", "file_hash").collect()
     return before.join(recorded, on=["file", "file_hash"], how="anti", maintain_order="left")
 
@@ -134,20 +146,43 @@ def _batches(files: list[LandingFile]) -> Iterator[list[LandingFile]]:
         yield batch
 
 
-def _take(lake: Lake, batch: list[LandingFile], taken: pl.DataFrame, index_dir: Path, moment: datetime) -> pl.DataFrame:
+def _take(place: Place, batch: list[LandingFile], later: list[LandingFile], taken: pl.DataFrame) -> pl.DataFrame:
     """Take one batch of files in one commit and give their rows of the manifest."""
-    seen = dict(zip(taken["file_hash"], taken.iter_rows(named=True), strict=True))
-    again = [file for file in batch if file.file_hash in seen]
-    new = [file for file in batch if file.file_hash not in seen]
-    rows = [_again(file, seen[file.file_hash], moment) for file in again]
-    accepted, quarantined, duplicates = _judged(lake, new, taken, index_dir, moment)
-    rows += [_counted(file, accepted, quarantined, duplicates, moment) for file in new]
+    seen = {(row["tenant_id"], row["file_hash"]): row for row in taken.iter_rows(named=True)}
+    copies = {file.name: seen.get((file.tenant, file.file_hash)) for file in batch}
+    rows = []
+    new = []
+    for file in batch:
+        first = copies[file.name]
+        if first is None or _judged_otherwise_now(first):
+            new.append(file)
+        else:
+            rows.append(_again(file, first, place.moment))
+    accepted, quarantined, duplicates = _judged(place, new, later, taken)
+    rows += [_counted(file, accepted, quarantined, duplicates, place.moment) for file in new]
     files = pl.DataFrame(rows, schema=FILES)
-    _write_quarantine(lake, quarantined, new)
-    lake.append(EVENTS_TABLE, accepted, metadata=as_metadata(files))
-    version = lake.version(EVENTS_TABLE)
-    DedupIndex(index_dir / "keys").add(accepted.select(key_hash()).to_series(), version)
-    return files.with_columns(pl.lit(version, pl.Int64).alias("version"))
+    _write_quarantine(place.lake, quarantined, new)
+    place.lake.append(EVENTS_TABLE, accepted, metadata=as_metadata(files))
+    with _index_writable():
+        place.index.add(accepted.select(key_hash()).to_series(), place.lake.state(EVENTS_TABLE))
+    return files.with_columns(pl.lit(place.lake.version(EVENTS_TABLE), pl.Int64).alias("version"))
+
+
+@contextmanager
+def _index_writable() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RefusalError(
+            "index_unwritable",
+            f"the dedup index cannot be written: {error.strerror or error}; free space or check the folder's owner and "
+            "run again, no event is lost or doubled",
+        ) from error
+
+
+def _judged_otherwise_now(first: dict[str, object]) -> bool:
+    """Whether lines of a file were refused for what may have changed since: the tenant exists, the time has come."""
+    return any(reason["reason"] in _PASSING for reason in orjson.loads(str(first["reasons"] or "[]")))
 
 
 def _again(file: LandingFile, first: dict[str, object], moment: datetime) -> dict[str, object]:
@@ -165,25 +200,28 @@ def _again(file: LandingFile, first: dict[str, object], moment: datetime) -> dic
 
 
 def _judged(
-    lake: Lake, files: list[LandingFile], taken: pl.DataFrame, index_dir: Path, moment: datetime
+    place: Place, files: list[LandingFile], later: list[LandingFile], taken: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Accepted events (EVENTS), quarantined lines (QUARANTINE) and duplicates (file, line) of some new files."""
-    parts = [_validated(file, moment) for file in files]
+    """Accepted events (EVENTS), quarantined lines (QUARANTINE) and duplicates (file) of some new files."""
+    parts = [_validated(file, place.moment) for file in files]
     if not parts:
         return EVENTS.to_frame(), QUARANTINE.to_frame(), pl.DataFrame(schema={"file": pl.String})
-    judged = _known_tenants_only(pl.concat(parts), taken)
+    judged = _known_tenants_only(pl.concat(parts), taken, later, place.moment)
     good = judged.filter(pl.col("reason").is_null())
-    index = DedupIndex(index_dir / "keys")
-    index.ensure(lake.version(EVENTS_TABLE), lambda: lake.scan(EVENTS_TABLE).select(key_hash()).collect().to_series())
-    new, duplicates, conflicts = settle(good, lake, index)
-    events = new.with_columns(pl.lit(moment).cast(INSTANT).alias("received_at")).select(
-        pl.col(name).cast(dtype) for name, dtype in EVENTS.items()
-    )
+    lake = place.lake
+    with _index_writable():
+        place.index.ensure(
+            lake.state(EVENTS_TABLE), lambda: lake.scan(EVENTS_TABLE).select(key_hash()).collect().to_series()
+        )
+    new, duplicates, conflicts = settle(good, lake, place.index)
+    received = pl.lit(place.moment).cast(INSTANT).alias("received_at")
     refused = pl.concat([judged.filter(pl.col("reason").is_not_null()), conflicts.select(judged.columns)])
-    quarantined = refused.with_columns(
-        pl.lit(moment).cast(INSTANT).alias("received_at"), pl.lit(moment.date()).alias("received_date")
-    ).select(pl.col(name).cast(dtype) for name, dtype in QUARANTINE.items())
-    return events, quarantined, duplicates.select("file")
+    dated = refused.with_columns(received, pl.lit(place.moment.date()).alias("received_date"))
+    return _shaped(new.with_columns(received), EVENTS), _shaped(dated, QUARANTINE), duplicates.select("file")
+
+
+def _shaped(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+    return frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
 
 
 def _validated(file: LandingFile, moment: datetime) -> pl.DataFrame:
@@ -218,11 +256,17 @@ def _billing_judged(checked: pl.DataFrame, tenant: str) -> pl.DataFrame:
     )
 
 
-def _known_tenants_only(judged: pl.DataFrame, taken: pl.DataFrame) -> pl.DataFrame:
-    founded = set(taken.filter("founds_tenant")["tenant_id"])
-    here = judged.filter(pl.col("type").is_in(FOUNDING), pl.col("reason").is_null())["tenant"]
-    known = sorted(founded | set(here))
-    stranger = ~pl.col("tenant").is_in(known) & pl.col("reason").is_null()
+def _known_tenants_only(
+    judged: pl.DataFrame, taken: pl.DataFrame, later: list[LandingFile], moment: datetime
+) -> pl.DataFrame:
+    good = judged.filter(pl.col("reason").is_null())
+    known = set(taken.filter("founds_tenant")["tenant_id"]) | set(good.filter(_IS_FOUNDING)["tenant"])
+    # A tenant may come into being in any file of the run; only for tenants not known yet are later files looked into.
+    for tenant in set(good["tenant"]) - known:
+        candidates = (_validated(file, moment) for file in later if file.tenant == tenant)
+        if any(not rows.filter(_IS_FOUNDING, pl.col("reason").is_null()).is_empty() for rows in candidates):
+            known.add(tenant)
+    stranger = ~pl.col("tenant").is_in(sorted(known)) & pl.col("reason").is_null()
     message = pl.format(
         "nobody has created the tenant '{}': send billing.tenant.created, or a catalog, first", "tenant"
     )
@@ -234,13 +278,13 @@ def _known_tenants_only(judged: pl.DataFrame, taken: pl.DataFrame) -> pl.DataFra
 
 
 def _write_quarantine(lake: Lake, quarantined: pl.DataFrame, files: list[LandingFile]) -> None:
-    hashes = [file.file_hash for file in files]
-    if quarantined.is_empty():
-        # A run killed between its two writes may have left lines of these files that are not refused any more.
-        stale = lake.scan(QUARANTINE_TABLE).filter(pl.col("file_hash").is_in(hashes)).select(pl.len()).collect().item()
-        if not stale:
-            return
-    lake.replace_where(QUARANTINE_TABLE, quarantined, "file_hash", hashes)
+    where = {"file_hash": [file.file_hash for file in files], "file": [file.name for file in files]}
+    mine = pl.all_horizontal(pl.col(name).is_in(values) for name, values in where.items())
+    # A run killed between its two writes has left lines of these files, perhaps such as are not refused any more.
+    if files and lake.scan(QUARANTINE_TABLE).filter(mine).select(pl.len()).collect().item():
+        lake.replace_where(QUARANTINE_TABLE, quarantined, where)
+    elif not quarantined.is_empty():
+        lake.append(QUARANTINE_TABLE, quarantined)
 
 
 def _counted(
@@ -270,10 +314,7 @@ def _counted(
         "quarantined": refused.height,
         "conflicts": refused.filter(pl.col("reason") == "conflict").height,
         "ingested_at": moment,
-        "founds_tenant": mine.filter(pl.col("type").is_in(FOUNDING)).height > 0,
+        "founds_tenant": mine.filter(_IS_FOUNDING).height > 0,
         "reasons": orjson.dumps(reasons.to_dicts()).decode(),
         "version": None,
     }
-
-
-__all__ = ["KEY", "IngestionReport", "ingest"]

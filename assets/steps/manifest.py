@@ -1,7 +1,7 @@
 """The manifest: every landing file ever taken, with its counts.
 
-Its truth is in the commits of the events table: each carries the files it took as metadata, so that rows and manifest are one
-transaction. The manifest table is a copy of that for quick look-up, written once the report has been published.
+Its truth is in the commits of the events table: each carries the files it took as metadata, so that rows and manifest
+are one transaction. The manifest table is a copy of that for quick look-up, written once the report has been published.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ METADATA_KEY = "valueverse.files"
 
 FILES = pl.Schema(
     {
-        "tenant_id": pl.String,
-        "file": pl.String,
-        "file_hash": pl.String,
-        "day": pl.Date,
-        "received": pl.Int64,
-        "accepted": pl.Int64,
-        "duplicate": pl.Int64,
-        "quarantined": pl.Int64,
-        "conflicts": pl.Int64,
+        "tenant_id": pl.String(),
+        "file": pl.String(),
+        "file_hash": pl.String(),
+        "day": pl.Date(),
+        "received": pl.Int64(),
+        "accepted": pl.Int64(),
+        "duplicate": pl.Int64(),
+        "quarantined": pl.Int64(),
+        "conflicts": pl.Int64(),
         "ingested_at": INSTANT,
-        "founds_tenant": pl.Boolean,
-        "reasons": pl.String,
-        "version": pl.Int64,
+        "founds_tenant": pl.Boolean(),
+        "reasons": pl.String(),
+        "version": pl.Int64(),
     }
 )
 """One row per file taken. ``reasons``: JSON list of {reason, events, example}; ``version``: of the events table."""
 MANIFEST_TABLE = LakeTable("ingested_files", FILES)
 REASONS = pl.Schema(
     {
-        "tenant_id": pl.String,
-        "file_hash": pl.String,
-        "file": pl.String,
-        "reason": pl.String,
-        "events": pl.Int64,
-        "example": pl.String,
+        "tenant_id": pl.String(),
+        "file_hash": pl.String(),
+        "file": pl.String(),
+        "reason": pl.String(),
+        "events": pl.Int64(),
+        "example": pl.String(),
     }
 )
 

@@ -25,12 +25,13 @@ CATALOG = "billing.catalog.published"
 def touched_between(lake: Lake, after: datetime, until: datetime) -> pl.DataFrame:
     """What events received in (after, until] touch: tenant, event_date, has_usage.
 
-    That is each event's own date, the date of what it amends, and under a new catalog every date of that
-    tenant with events since. It is told from the lake alone, so a delivery whose run was killed is told by
-    the next one. ``has_usage`` is false for dates that only billing events touch.
+    That is each event's own date, the dates of what it amends and of other amendments of that, of amendments that
+    waited for it, and under a new catalog every date of that tenant with events since. It is told from the lake
+    alone, so a delivery whose run was killed is told by the next one. ``has_usage`` is false for dates that only
+    billing events touch.
     """
     received = pl.col("received_at").is_between(after, until, closed="right")
-    columns = ["tenant", "source", "type", "time", "event_date", "replaces"]
+    columns = ["tenant", "source", "id", "type", "time", "event_date", "replaces"]
     new = lake.scan(EVENTS_TABLE).filter(received).select(columns).collect()
     is_usage = ~pl.col("type").str.starts_with("billing.")
     marked = ["tenant", "event_date", is_usage.alias("has_usage")]
@@ -42,6 +43,14 @@ def touched_between(lake: Lake, after: datetime, until: datetime) -> pl.DataFram
         .select("tenant", "source", "id", "type", "event_date")
         .join(amended, left_on=["tenant", "source", "id"], right_on=["tenant", "source", "replaces"], how="semi")
     )
+    # Amendments that the new events end a wait of, and those whose original has now another amendment, change too.
+    renewed = [
+        lake.scan(EVENTS_TABLE)
+        .filter(pl.col("replaces").is_not_null())
+        .select("tenant", "source", "replaces", "type", "event_date")
+        .join(by, left_on=["tenant", "source", "replaces"], right_on=["tenant", "source", key], how="semi")
+        for by, key in ((new.lazy(), "id"), (amended, "replaces"))
+    ]
     published = (
         new.lazy().filter(pl.col("type") == CATALOG).group_by("tenant").agg(pl.col("time").min().alias("_since"))
     )
@@ -53,7 +62,7 @@ def touched_between(lake: Lake, after: datetime, until: datetime) -> pl.DataFram
         .filter(pl.col("event_date") >= pl.col("_since").dt.date())
     )
     return (
-        pl.concat([new.lazy().select(marked), originals.select(marked), under_catalog.select(marked)])
+        pl.concat(frame.select(marked) for frame in (new.lazy(), originals, *renewed, under_catalog))
         .group_by("tenant", "event_date")
         .agg(pl.col("has_usage").any())
         .sort("tenant", "event_date")

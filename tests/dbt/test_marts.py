@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from tests.support.billing_rows import TENANTS, release, seed
 from tests.support.publishing import dbt, start_dbt
-
 from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:

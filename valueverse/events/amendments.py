@@ -1,7 +1,8 @@
 """Amendments: an event with ``replaces`` takes the place of the event with that id, ``data: null`` voids it.
 
 An amendment whose original is not known yet waits (``awaiting_original``). Of several amendments of one event the one
-received last counts. Nothing is rewritten: every version stays, with the stretch of knowledge time in which it was the truth.
+received last counts. Nothing is rewritten: every version stays, with the stretch of knowledge time in which it was the
+truth.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ _ROOT_ROUNDS = 64
 
 
 def resolve_amendments(events: pl.LazyFrame) -> pl.LazyFrame:
-    """Add root_id, known_until, awaiting_original, is_void to events.
+    """Add root_id, known_from, known_until, awaiting_original, is_void to events.
 
     Args:
         events: rows of the events table; what amends or is amended by them must be among them.
 
-    ``known_until``: when the event that replaced this one became effective as knowledge: the later of both receipts, or null.
+    A version is the truth for those who ask at T with known_from <= T < known_until (null: still). ``known_from`` is
+    the receipt, for an amendment that came before its original the receipt of that. ``known_until`` is that of what
+    replaced it, never before its own receipt.
     """
     replaced = (
         events.filter(pl.col("replaces").is_not_null())
@@ -54,6 +57,7 @@ def resolve_amendments(events: pl.LazyFrame) -> pl.LazyFrame:
             # Replaced by its own amendments, or by the next amendment of what it amends: whichever came first. An
             # amendment received before its original takes effect when the original is there.
             pl.max_horizontal(pl.min_horizontal("replaced_at", "next_received"), "received_at").alias("until"),
+            pl.max_horizontal("received_at", "original_received").alias("known_from"),
             (pl.col("replaces").is_not_null() & pl.col("has_original").is_null()).alias("awaiting_original"),
         )
         .with_columns(

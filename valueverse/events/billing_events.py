@@ -117,18 +117,24 @@ def _one_of(*words: str) -> Judge:
     return judge
 
 
-_CUSTOMER = {
+_CUSTOMER: dict[str, Judge] = {
     "customer!": _name, "name": _text, "email": _text, "currency": _currency, "timezone": _zone, "country": _text,
     "tax_rates": _list, "metadata": _object,
 }  # fmt: skip
-_TENANT = {"tenant!": _key, "name": _text, "timezone": _zone, "currency": _currency, "grace": _duration}
-_WALLET = {
+_TENANT: dict[str, Judge] = {
+    "tenant!": _key,
+    "name": _text,
+    "timezone": _zone,
+    "currency": _currency,
+    "grace": _duration,
+}
+_WALLET: dict[str, Judge] = {
     "customer!": _name, "wallet!": _name, "amount!": _amount, "currency!": _currency, "priority": _whole,
     "expires_at": _moment, "restrict_to": _list,
 }  # fmt: skip
-_PAYMENT = {"invoice!": _text, "amount!": _amount, "currency!": _currency, "reference": _text}
-_SUBSCRIPTION = {"subscription!": _name}
-_COUPON = {"customer": _name, "subscription": _name, "coupon!": _key}
+_PAYMENT: dict[str, Judge] = {"invoice!": _text, "amount!": _amount, "currency!": _currency, "reference": _text}
+_SUBSCRIPTION: dict[str, Judge] = {"subscription!": _name}
+_COUPON: dict[str, Judge] = {"customer": _name, "subscription": _name, "coupon!": _key}
 
 SHAPES: dict[str, dict[str, Judge]] = {
     "billing.tenant.created": _TENANT,
@@ -157,7 +163,8 @@ SHAPES: dict[str, dict[str, Judge]] = {
     "billing.invoice.voided": {"invoice!": _text, "reason!": _text},
     "billing.credit_note.issued": {"invoice!": _text, "lines": _list, "amount": _amount, "reason!": _text},
     "billing.one_off.added": {
-        "customer!": _name, "description!": _text, "amount!": _amount, "currency!": _currency, "service_period": _object,
+        "customer!": _name, "description!": _text, "amount!": _amount, "currency!": _currency,
+        "service_period": _object,
     },
     "billing.cost.recorded": {
         "customer": _name, "amount": _amount, "currency": _currency, "service": _text, "period": _object,
@@ -167,7 +174,9 @@ SHAPES: dict[str, dict[str, Judge]] = {
 CATALOG_PUBLISHED = "billing.catalog.published"
 
 
-def judge_billing_event(kind: str, tenant: str, data: Mapping[str, Any], judge_catalog: Callable[[Any], None]) -> None:
+def judge_billing_event(
+    kind: str, tenant: str, data: Mapping[str, Any], judge_catalog: Callable[[Any], object]
+) -> None:
     """Refuse a billing event whose ``data`` has the wrong shape.
 
     Raises:

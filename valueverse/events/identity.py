@@ -1,7 +1,7 @@
 """When are two events the same? Key (tenant, source, id) for ever; same payload = equal canonical JSON.
 
-The 128-bit ``payload_hash`` of the texts as they came decides the common case. Where the texts of two events with one key
-differ, they are compared as values: key order, white space and the form of numbers (1, 1.0, 1e0) do not make a difference.
+The 128-bit ``payload_hash`` of the texts as they came decides the common case. Where the texts of two events with one
+key differ, they are compared as values: key order, white space and the form of numbers (1, 1.0, 1e0) do not matter.
 """
 
 from __future__ import annotations
@@ -29,27 +29,41 @@ def _joined(names: tuple[str, ...]) -> pl.Expr:
     )
 
 
+def _xxh3_128(names: tuple[str, ...]) -> pl.Expr:
+    hashed: pl.Expr = _joined(names).nchash.xxh3_128()  # type: ignore[attr-defined]  # registered by polars_hash
+    return hashed
+
+
 def key_hash() -> pl.Expr:
     """xxh3_128 of the key, as UInt128."""
-    return _joined(KEY).nchash.xxh3_128()  # type: ignore[attr-defined]
+    return _xxh3_128(KEY)
 
 
 def payload_hash() -> pl.Expr:
-    """xxh3_128 of everything compared, as text; equal hashes are the same payload, different ones need a closer look."""
-    return _joined(("specversion", "type", "subject", "time", "replaces", "data")).nchash.xxh3_128().cast(pl.String)  # type: ignore[attr-defined]
+    """xxh3_128 of everything compared, as text; equal hashes mean the same payload, others need a closer look."""
+    return _xxh3_128(("type", "subject", "time", "replaces", "data")).cast(pl.String)
 
 
 def same_payload(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether two events with one key say the same (COMPARED; ``time`` as an instant, ``data`` as values)."""
     if any(one[name] != other[name] for name in COMPARED if name != "data"):
         return False
-    return _value(one["data"]) == _value(other["data"])
+    return bool(_value(one["data"]) == _value(other["data"]))
 
 
-def _value(text: str | None) -> Any:  # noqa: ANN401 - any JSON value
+def _value(text: str | None) -> Any:
     if text is None:
         return None
     try:
-        return loads(text)
+        return _told_apart(loads(text))
     except RefusalError:
         return text
+
+
+def _told_apart(value: Any) -> Any:
+    # In Python True == 1; in JSON they are not the same.
+    if isinstance(value, dict):
+        return {key: _told_apart(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_told_apart(item) for item in value]
+    return ("boolean", value) if isinstance(value, bool) else value

@@ -1,4 +1,4 @@
-"""Frames of accepted and of quarantined events. ``time`` is when something took effect, ``received_at`` when we knew."""
+"""Frames of accepted and of quarantined events. ``time``: when it took effect, ``received_at``: when we knew."""
 
 from __future__ import annotations
 
@@ -8,40 +8,40 @@ INSTANT = pl.Datetime("us", "UTC")
 
 EVENTS = pl.Schema(
     {
-        "tenant": pl.String,
-        "source": pl.String,
-        "id": pl.String,
-        "type": pl.String,
-        "subject": pl.String,
-        "customer": pl.String,
-        "subscription": pl.String,
+        "tenant": pl.String(),
+        "source": pl.String(),
+        "id": pl.String(),
+        "type": pl.String(),
+        "subject": pl.String(),
+        "customer": pl.String(),
+        "subscription": pl.String(),
         "time": INSTANT,
-        "event_date": pl.Date,
-        "data": pl.String,
-        "replaces": pl.String,
+        "event_date": pl.Date(),
+        "data": pl.String(),
+        "replaces": pl.String(),
         "received_at": INSTANT,
-        "payload_hash": pl.String,
-        "file": pl.String,
-        "line": pl.Int64,
+        "payload_hash": pl.String(),
+        "file": pl.String(),
+        "line": pl.Int64(),
     }
 )
 """Accepted events, append only. ``data`` is JSON text, null voids; ``event_date`` is the UTC date of ``time``."""
 
 QUARANTINE = pl.Schema(
     {
-        "tenant": pl.String,
-        "source": pl.String,
-        "id": pl.String,
-        "type": pl.String,
-        "file": pl.String,
-        "file_hash": pl.String,
-        "line": pl.Int64,
-        "reason": pl.String,
-        "message": pl.String,
-        "path": pl.String,
-        "raw": pl.String,
+        "tenant": pl.String(),
+        "source": pl.String(),
+        "id": pl.String(),
+        "type": pl.String(),
+        "file": pl.String(),
+        "file_hash": pl.String(),
+        "line": pl.Int64(),
+        "reason": pl.String(),
+        "message": pl.String(),
+        "path": pl.String(),
+        "raw": pl.String(),
         "received_at": INSTANT,
-        "received_date": pl.Date,
+        "received_date": pl.Date(),
     }
 )
 """Lines that were refused, with the reason (closed list below), where in the line, and the line itself."""
@@ -60,16 +60,16 @@ REASONS = (
 
 BILLING_FACTS = pl.Schema(
     {
-        "tenant": pl.String,
-        "type": pl.String,
+        "tenant": pl.String(),
+        "type": pl.String(),
         "time": INSTANT,
         "received_at": INSTANT,
-        "source": pl.String,
-        "id": pl.String,
-        "replaces": pl.String,
+        "source": pl.String(),
+        "id": pl.String(),
+        "replaces": pl.String(),
         "known_until": INSTANT,
-        "subject": pl.String,
-        "data": pl.String,
+        "subject": pl.String(),
+        "data": pl.String(),
     }
 )
 """Billing events with amendments resolved: as known at T = received_at <= T and (known_until null or > T)."""

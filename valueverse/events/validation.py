@@ -15,7 +15,9 @@ TENANT_KEY = r"^[a-z0-9][a-z0-9_.-]{0,62}$"
 _RFC_3339 = r"^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:[0-5]\d(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2})$"
 _FUTURE_HOURS = 24
 _REQUIRED = ("specversion", "id", "source", "type", "time")
-_PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f/\u2028\u2029]{1,128}$"
+_UNPRINTABLE = r"[\p{C}\p{Z}/--\x20]"
+"""What no printable text holds: control and format characters, separators but the space; and the slash."""
+_CONTROL = r"[\x00-\x1f\x7f-\x9f]"
 IS_BILLING = pl.col("type").str.starts_with("billing.")
 
 
@@ -25,7 +27,13 @@ def instant_of(text: pl.Expr) -> pl.Expr:
     A leap second (``:60``) is refused: no clock here can place it.
     """
     well_formed = pl.when(text.str.contains(_RFC_3339)).then(text.str.to_uppercase())
-    return well_formed.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False).cast(INSTANT)
+    instant = well_formed.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False).cast(INSTANT)
+    # An offset can carry the first and the last day of the calendar out of it.
+    return pl.when(instant.dt.year().is_between(1, 9999)).then(instant)
+
+
+def _is_name(text: pl.Expr) -> pl.Expr:
+    return text.str.len_chars().is_between(1, 128) & ~text.str.contains(_UNPRINTABLE)
 
 
 def _checks(folder: str, received_at: datetime) -> list[tuple[pl.Expr, str, str | pl.Expr, str]]:
@@ -41,6 +49,10 @@ def _checks(folder: str, received_at: datetime) -> list[tuple[pl.Expr, str, str 
             name,
         )
         for name in ("id", "source", "type")
+    ]
+    checks += [
+        (pl.col(name).str.contains(_CONTROL), "malformed", f"{name!r} must not hold control characters", name)
+        for name in ("id", "source", "type", "replaces")
     ]
     late = pl.lit(received_at).cast(INSTANT) + pl.duration(hours=_FUTURE_HOURS)
     checks += [
@@ -78,13 +90,13 @@ def _checks(folder: str, received_at: datetime) -> list[tuple[pl.Expr, str, str 
             "replaces",
         ),
         (
-            ~IS_BILLING & ~pl.col("customer").str.contains(_PRINTABLE),
+            ~IS_BILLING & ~_is_name(pl.col("customer")),
             "malformed",
             "'subject' must be customer or customer/subscription, 1 to 128 printable characters each",
             "subject",
         ),
         (
-            ~IS_BILLING & ~pl.col("subscription").str.contains(_PRINTABLE),
+            ~IS_BILLING & ~_is_name(pl.col("subscription")),
             "malformed",
             "'subject' must be customer or customer/subscription, 1 to 128 printable characters each",
             "subject",
@@ -116,12 +128,18 @@ def validate(parsed: pl.DataFrame, folder: str, received_at: datetime) -> pl.Dat
         .alias("customer"),
         subject.str.extract(r"^[^/]*/(.*)$").alias("subscription"),
     )
+    checks = _checks(folder, received_at)
+    # A line that could not be read keeps the reason that the reader gave.
+    hits = [wrong.fill_null(value=False) & pl.col("reason").is_null() for wrong, *_ in checks]
+    bad = placed.select(pl.any_horizontal(hits)).to_series()
+    if not bad.any():
+        return placed
+    # Sentences are written for the few rows they are about.
     reason, message, path = (pl.col(name) for name in ("reason", "message", "path"))
-    for wrong, code, said, where in reversed(_checks(folder, received_at)):
-        # A line that could not be read keeps the reason that the reader gave.
-        hit = wrong.fill_null(value=False) & pl.col("reason").is_null()
+    for hit, (_, code, said, where) in reversed(list(zip(hits, checks, strict=True))):
         sentence = said if isinstance(said, pl.Expr) else pl.lit(said)
         reason = pl.when(hit).then(pl.lit(code)).otherwise(reason)
         message = pl.when(hit).then(sentence).otherwise(message)
         path = pl.when(hit).then(pl.lit(where)).otherwise(path)
-    return placed.with_columns(reason.alias("reason"), message.alias("message"), path.alias("path"))
+    told = placed.filter(bad).with_columns(reason.alias("reason"), message.alias("message"), path.alias("path"))
+    return pl.concat([placed.filter(~bad), told]).sort("line", maintain_order=True)

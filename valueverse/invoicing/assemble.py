@@ -9,8 +9,8 @@ import polars as pl
 
 from valueverse.invoicing.closing import INVOICE
 from valueverse.invoicing.document import content_hash
-from valueverse.invoicing.schema import LINES, RULES_VERSION
-from valueverse.money import EXACT, largest_remainder, minor_units, plain_text, round_exact
+from valueverse.invoicing.schema import LINES, RULES_VERSION, with_decimals
+from valueverse.money import EXACT, largest_remainder, plain_text, round_exact
 from valueverse.rating.chain import rounded
 from valueverse.subscriptions.zones import local_date
 
@@ -33,13 +33,9 @@ def shown_amounts(lines: pl.DataFrame, terms: Terms) -> pl.DataFrame:
     lines
     add up; ``line`` and ``tier`` rounded each line already.
     """
-    decimals = {currency: minor_units(currency) for currency in lines["currency"].unique()}
     ruled = (
-        lines.join(terms.policies.select("terms", "rounding_mode", "rounding_level", "zero_invoices"), on="terms")
-        .with_columns(
-            # An empty mapping (no lines) would leave the column text, whatever the return type says.
-            pl.col("currency").replace_strict(decimals or {"": 0}, return_dtype=pl.Int8).alias("decimals"),
-        )
+        with_decimals(lines)
+        .join(terms.policies.select("terms", "rounding_mode", "rounding_level", "zero_invoices"), on="terms")
         .sort(*INVOICE, "rank", "service_from", "key", "dimensions")
         .with_row_index("place")
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from valueverse.events.schema import INSTANT
-from valueverse.money import EXACT
+from valueverse.money import EXACT, minor_units
 
 RULES_VERSION = "1"
 """Version of the billing rules in this engine; it stands on every invoice (basis.rules_version)."""
@@ -44,3 +44,11 @@ LINES: dict[str, pl.DataType | type[pl.DataType]] = {
     "tiers": pl.List(TIER),
 }
 """One row per invoice line. ``rank`` orders the lines of an invoice: fees, then charges, as the plan lists them."""
+
+
+def with_decimals(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add ``decimals`` (Int8): the minor unit of each row's ``currency``."""
+    decimals = {currency: minor_units(currency) for currency in rows["currency"].unique()}
+    # An empty mapping would leave the column as text.
+    found = pl.col("currency").replace_strict(decimals or {"": 0}, return_dtype=pl.Int8)
+    return rows.with_columns(found.alias("decimals"))

@@ -10,7 +10,7 @@ import polars as pl
 from valueverse.invoicing.charges import assign, split_label
 from valueverse.invoicing.closing import INVOICE
 from valueverse.invoicing.detail import detail_of
-from valueverse.invoicing.schema import LINES, TIER
+from valueverse.invoicing.schema import LINES, TIER, with_decimals
 from valueverse.metering.quantities import Scope, meter_quantities
 from valueverse.money import plain_text
 from valueverse.rating.engine import rate
@@ -139,7 +139,7 @@ def _metered_as_one(several: pl.DataFrame, windows: pl.DataFrame, consumption: C
 
 def _to_price(taken: pl.DataFrame, stretches: pl.DataFrame, terms: Terms) -> pl.DataFrame:
     """One row per line to price: every charge of every stretch, also without usage (a flat, a minimum may be due)."""
-    due = stretches.filter(pl.col("purpose") == "period").join(terms.charges, on="terms")
+    due = with_decimals(stretches.filter(pl.col("purpose") == "period").join(terms.charges, on="terms"))
     used = taken.group_by(_LINE).agg(
         pl.col("quantity").sum(),
         pl.when(pl.col("prorated_quantity").null_count() < pl.len()).then(pl.col("prorated_quantity").sum()),

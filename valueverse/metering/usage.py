@@ -107,6 +107,9 @@ def usage_rows(events: pl.LazyFrame, takers: Takers) -> pl.LazyFrame:
     in_force = (start.is_null() | (pl.col("time") >= start)) & (end.is_null() | (pl.col("time") < end))
     # What is void or waits for its original feeds no meter; a null taker makes it one row with its status.
     readable = ~(pl.col("is_void") | pl.col("awaiting_original"))
+    if "known_from" in events.collect_schema():
+        # An amendment that came before its original is known as usage from the receipt of the original on.
+        events = events.with_columns(pl.col("known_from").alias("received_at"))
     assigned = (
         events.rename({"type": "event_type"})
         .join(takers.stretches.lazy(), on=["tenant", "event_type"], how="left")

@@ -1,8 +1,8 @@
 """The dedup index: 128-bit hashes of every key ever accepted, sorted and memory-mapped.
 
-It is a cache stamped with the version of the events table and rebuilt from it when it is stale or damaged; every hit is
-confirmed on the real key, so a collision can cost time but never an event. New hashes go into runs of their own, which are
-merged when there are many, so that taking a small file does not rewrite a large index.
+It is a cache stamped with the state of the events table and rebuilt from it when it is stale or damaged; every hit is
+confirmed on the real key, so a collision can cost time but never an event. New hashes go into runs of their own, which
+are merged when there are many, so that taking a small file does not rewrite a large index.
 """
 
 from __future__ import annotations
@@ -41,53 +41,58 @@ def _sorted(hashes: Hashes) -> Hashes:
 
 
 class DedupIndex:
-    """Runs of sorted hashes in a folder, with a stamp that names the table version they stand for."""
+    """Runs of sorted hashes in a folder, with a stamp that names the state of the table they stand for."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._stamp = folder / "stamp.json"
 
-    def _runs(self) -> list[Path]:
-        return [self._folder / name for name in self._read()["runs"]]
-
-    def _read(self) -> dict[str, list[str] | int]:
+    def _read(self) -> tuple[str, dict[str, int]]:
+        """The state, and name and size of every run; ("", {}) when the stamp is missing or damaged."""
         try:
-            return dict(json.loads(self._stamp.read_text()))
-        except (OSError, ValueError):
-            return {"version": -1, "runs": []}
+            stamp = json.loads(self._stamp.read_text())
+            return str(stamp["state"]), {str(name): int(size) for name, size in stamp["runs"].items()}
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return "", {}
 
     @property
-    def version(self) -> int:
-        """The version of the events table that the index stands for; -1 for none."""
-        stamp = self._read()
-        whole = all((self._folder / str(name)).exists() for name in stamp["runs"])  # type: ignore[union-attr]
-        return int(stamp["version"]) if whole else -1  # type: ignore[arg-type]
+    def state(self) -> str:
+        """The state of the events table that the index stands for; empty for none, or when a run is not whole."""
+        state, runs = self._read()
+        return state if all(self._is_whole(name, size) for name, size in runs.items()) else ""
 
-    def ensure(self, version: int, rebuild: Callable[[], pl.Series]) -> None:
-        """Bring the index to ``version``: as it is, or rebuilt from the hashes that ``rebuild`` reads from the table."""
-        if self.version == version and self._folder.exists():
+    def _is_whole(self, name: str, size: int) -> bool:
+        path = self._folder / name
+        try:
+            return path.stat().st_size == size and np.load(path, mmap_mode="r").ndim == 2
+        except (OSError, ValueError):
+            return False
+
+    def ensure(self, state: str, rebuild: Callable[[], pl.Series]) -> None:
+        """Bring the index to ``state``: as it is, or rebuilt from the hashes that ``rebuild`` reads from the table."""
+        if self.state == state and state:
             return
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._write([], rebuild() if version >= 0 else None, version)
+        self._write({}, rebuild() if state else None, state)
 
-    def add(self, hashes: pl.Series, version: int) -> None:
-        """Record the hashes of newly accepted keys; the index then stands for ``version``."""
-        self._write([path.name for path in self._runs()], hashes, version)
+    def add(self, hashes: pl.Series, state: str) -> None:
+        """Record the hashes of newly accepted keys; the index then stands for ``state``."""
+        self._write(self._read()[1], hashes, state)
 
-    def _write(self, runs: list[str], hashes: pl.Series | None, version: int) -> None:
+    def _write(self, runs: dict[str, int], hashes: pl.Series | None, state: str) -> None:
         if hashes is not None and len(hashes):
             new = _sorted(halves(hashes))
+            name = f"run-{1 + max((int(run[4:-4]) for run in runs), default=0):010d}.npy"
             if len(runs) >= _MOST_RUNS:
-                new = _sorted(np.hstack([new, *(np.load(self._folder / name, mmap_mode="r") for name in runs)]))
-                runs = []
+                new = _sorted(np.hstack([new, *(np.load(self._folder / run, mmap_mode="r") for run in runs)]))
+                runs = {}
             self._folder.mkdir(parents=True, exist_ok=True)
-            name = f"run-{version:010d}.npy"
             np.save(self._folder / name, new)
-            runs = [*runs, name]
+            runs = runs | {name: (self._folder / name).stat().st_size}
         # The stamp is replaced last and at once: a kill before it leaves an index that is seen to be stale.
         draft = self._stamp.with_suffix(".part")
-        draft.write_text(json.dumps({"version": version, "runs": runs}))
+        draft.write_text(json.dumps({"state": state, "runs": runs}))
         draft.replace(self._stamp)
         for path in self._folder.glob("run-*.npy"):
             if path.name not in runs:
@@ -100,8 +105,8 @@ class DedupIndex:
         # In sorted order the look-ups walk through the memory map once instead of jumping about in it.
         order = np.argsort(asked[0], kind="stable")
         high, low = asked[0, order], asked[1, order]
-        for path in self._runs():
-            run = np.load(path, mmap_mode="r")
+        for name in self._read()[1]:
+            run = np.load(self._folder / name, mmap_mode="r")
             size = run.shape[1]
             at = np.searchsorted(run[0], high)
             inside = at < size

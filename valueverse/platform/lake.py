@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.dataset
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
@@ -16,8 +16,7 @@ from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-
-    import pyarrow.dataset
+    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -27,6 +26,10 @@ class LakeTable:
     name: str
     schema: pl.Schema
     partition_by: str | None = None
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _cure(error: Exception, url: str) -> RefusalError:
@@ -57,6 +60,13 @@ class Lake:
             return DeltaTable(self.address(table), storage_options=self.storage_options or None)
         except TableNotFoundError:
             return None
+        except (DeltaError, OSError) as error:
+            raise _cure(error, self.url) from error
+
+    def state(self, table: LakeTable) -> str:
+        """Identity and version of the table, for caches of it; empty before the first version."""
+        found = self.delta(table)
+        return "" if found is None else f"{found.metadata().id}@{found.version()}"
 
     def version(self, table: LakeTable) -> int:
         """Number of the newest version; -1 before the first."""
@@ -83,11 +93,9 @@ class Lake:
 
     def arrow_dataset(self, table: LakeTable) -> pyarrow.dataset.Dataset:
         """The table for DuckDB and other Arrow readers (DuckDB's own delta extension would be a download)."""
-        import pyarrow.dataset as arrow
-
         found = self.delta(table)
         if found is None:
-            return arrow.dataset(table.schema.to_frame().to_arrow())
+            return pyarrow.dataset.dataset(table.schema.to_frame().to_arrow())
         return found.to_pyarrow_dataset()
 
     def append(
@@ -117,13 +125,16 @@ class Lake:
         else:
             self._write(table, frame, "overwrite", predicate, None, None)
 
-    def replace_where(self, table: LakeTable, frame: pl.DataFrame, column: str, values: Collection[str]) -> None:
-        """Replace the rows whose ``column`` has one of ``values`` by ``frame``, in one commit. Idempotent."""
-        listed = ", ".join("'" + value.replace("'", "''") + "'" for value in sorted(set(values)))
+    def replace_where(self, table: LakeTable, frame: pl.DataFrame, where: Mapping[str, Collection[str]]) -> None:
+        """Replace by ``frame`` the rows whose columns each have one of the values given, in one commit. Idempotent."""
         if self.version(table) < 0:
             self._write(table, frame, "append", None, None, None)
-        elif listed:
-            self._write(table, frame, "overwrite", f"{column} in ({listed})", None, None)
+            return
+        terms = (
+            f"{column} in ({', '.join(_quoted(value) for value in sorted(set(values)))})"
+            for column, values in where.items()
+        )
+        self._write(table, frame, "overwrite", " and ".join(terms), None, None)
 
     def _write(
         self,
@@ -139,12 +150,11 @@ class Lake:
             custom_metadata=dict(metadata or {}),
             app_transactions=[Transaction(app, version) for app, version in (transactions or {}).items()],
         )
-        options: dict[str, Any] = {} if predicate is None else {"predicate": predicate}
+        options: dict[str, Any] = {"mode": mode} if predicate is None else {"mode": mode, "predicate": predicate}
         try:
             write_deltalake(
                 self.address(table),
                 _plain_arrow(ordered),
-                mode=mode,  # type: ignore[arg-type]  # one of the literals above
                 partition_by=[table.partition_by] if table.partition_by else None,
                 storage_options=self.storage_options or None,
                 commit_properties=properties,

@@ -1,0 +1,175 @@
+"""The billing step on a real warehouse: drafts, gapless finalised invoices, again, in parallel and after a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from assets.steps.bill import BillingReport, bill
+from assets.steps.tables import BILLING_FACTS_TABLE, EVENTS_TABLE, USAGE_TABLE
+from tests.support.ledger import World, instant
+from valueverse.invoicing.document import chain_hash, content_hash
+from valueverse.platform.lake import Lake
+from valueverse.platform.warehouse import connect
+
+if TYPE_CHECKING:
+    from valueverse.platform.settings import Settings
+
+pytestmark = pytest.mark.integration
+ROOT = Path(__file__).parents[2]
+NOVEMBER, JANUARY = date(2023, 11, 1), date(2024, 1, 1)
+LATER = datetime(2024, 6, 1, tzinfo=UTC)
+
+
+def acme(customers: int = 5) -> World:
+    meter = {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n"}
+    charge = {"key": "usage", "meter": "tokens", "price": {"model": "standard", "unit": "0.01"}}
+    fee = {"key": "base", "amount": "10", "timing": "in_arrears"}
+    plan = {"key": "pro", "period": {"align": "calendar"}, "fees": [fee], "charges": [charge]}
+    world = World({"currency": "USD", "meters": [meter], "plans": [plan]})
+    for number in range(customers):
+        world.start("2023-11-01", subscription=f"s{number}", customer=f"c{number}")
+        world.use("2023-11-05", "tokens", "100", customer=f"c{number}")
+    return world
+
+
+def store(world: World, settings: Settings) -> Lake:
+    lake = Lake(settings.lake_url)
+    usage = world.usage_frame()
+    lake.overwrite(BILLING_FACTS_TABLE, world.facts_frame())
+    lake.replace_dates(USAGE_TABLE, usage, usage["event_date"].unique().to_list())
+    shared = [name for name in EVENTS_TABLE.schema if name in usage.columns]
+    events = usage.select(shared).with_columns(usage["event_type"].alias("type"))
+    missing = {name: None for name in EVENTS_TABLE.schema if name not in events.columns}
+    lake.append(EVENTS_TABLE, events.with_columns(**missing))
+    return lake
+
+
+def run(world: World, settings: Settings, as_of: datetime = LATER, first: date = NOVEMBER) -> BillingReport:
+    return bill(settings, store(world, settings), first, JANUARY, as_of=as_of, run_id="test")
+
+
+def rows(settings: Settings, query: str) -> list[tuple[Any, ...]]:
+    with connect(settings, "builder") as connection:
+        return connection.execute(query).fetchall()  # type: ignore[arg-type]
+
+
+INVOICES = (
+    "select number, sequence, status, document, content_hash, previous_hash, chain_hash "
+    "from billing.invoice order by sequence"
+)
+
+
+def test_before_the_grace_is_over_an_invoice_is_a_draft_without_a_number(settings: Settings) -> None:
+    run(acme(), settings, as_of=instant("2023-12-01T12:00:00+00:00"))
+    assert rows(settings, "select distinct status, number, sequence from billing.invoice") == [("draft", None, None)]
+
+
+def test_after_the_grace_numbers_are_gapless_and_chained(settings: Settings) -> None:
+    run(acme(), settings, as_of=instant("2023-12-01T12:00:00+00:00"))
+    run(acme(), settings)
+    previous = None
+    found = rows(settings, INVOICES)
+    assert [row[1] for row in found] == list(range(1, 16))
+    for number, sequence, status, document, content, before, chained in found:
+        assert (number, status) == (f"acme-{sequence:06d}", "finalised")
+        assert before == previous == json.loads(document)["previous_hash"]
+        assert content == content_hash(json.loads(document))
+        assert chained == chain_hash(content, number, previous)
+        previous = chained
+
+
+def test_running_again_changes_nothing(settings: Settings) -> None:
+    run(acme(), settings)
+    before = rows(settings, INVOICES)
+    report = run(acme(), settings)
+    assert report.invoices.is_empty()
+    assert rows(settings, INVOICES) == before
+
+
+def test_a_draft_is_computed_anew_and_a_finalised_invoice_is_not(settings: Settings) -> None:
+    world = acme(1)
+    run(world, settings, as_of=instant("2023-12-01T12:00:00+00:00"))
+    world.use("2023-11-06", "tokens", "100", customer="c0")
+    run(world, settings)
+    total = "select total_minor from billing.invoice order by period_from limit 1"
+    assert rows(settings, total) == [(1200,)]
+    world.use("2023-11-07", "tokens", "100", customer="c0", received_at=instant("2024-07-01"))
+    run(world, settings)
+    assert rows(settings, total) == [(1200,)]
+    assert rows(settings, "select reason, events from billing.unbilled_usage") == [("period_open", 1)]
+
+
+def test_every_usage_event_is_billed_or_unbilled(settings: Settings) -> None:
+    world = acme()
+    world.use("2023-11-20", "tokens", "1", customer="nobody")
+    run(world, settings)
+    assert rows(settings, "select sum(accepted), sum(billed), sum(unbilled) from billing.event_day") == [(6, 5, 1)]
+    assert rows(settings, "select reason, customer, events from billing.unbilled_usage") == [
+        ("no_subscription", "nobody", 1)
+    ]
+
+
+def test_a_run_for_other_tenants_leaves_a_tenant_alone(settings: Settings) -> None:
+    lake = store(acme(), settings)
+    report = bill(settings, lake, NOVEMBER, JANUARY, as_of=LATER, run_id="test", tenants=["somebody-else"])
+    assert report.invoices.is_empty()
+    assert rows(settings, "select count(*) from billing.invoice") == [(0,)]
+
+
+def test_rejected_billing_events_are_listed_afresh(settings: Settings) -> None:
+    world = acme(1)
+    world.start("2023-11-02", subscription="s0", customer="c0")
+    run(world, settings)
+    run(world, settings)
+    assert rows(settings, "select reason, event_id from billing.rejected_event") == [("already_started", "b2")]
+
+
+SCRIPT = """
+import os, signal, sys
+from datetime import UTC, date, datetime
+from assets.steps import bill as step
+from valueverse.platform.lake import Lake
+from valueverse.platform.settings import get_settings
+moment = sys.argv[1]
+original = getattr(step.store, moment, None)
+def die(*args, **kwargs):
+    original(*args, **kwargs)
+    os.kill(os.getpid(), signal.SIGKILL)
+if original is not None:
+    setattr(step.store, moment, die)
+settings = get_settings()
+step.bill(settings, Lake(settings.lake_url), date(2023, 11, 1), date(2024, 1, 1),
+          as_of=datetime(2024, 6, 1, tzinfo=UTC), run_id="child")
+"""
+
+
+def child(settings: Settings, moment: str) -> subprocess.Popen[bytes]:
+    environment = os.environ | settings.environment()
+    return subprocess.Popen([sys.executable, "-c", SCRIPT, moment], cwd=ROOT, env=environment)
+
+
+@pytest.mark.parametrize(
+    "moment", ["lock_tenants", "drop_drafts", "insert_invoices", "advance_sequences", "replace_days"]
+)
+def test_a_run_killed_at_any_point_leaves_no_gap_no_double_and_no_half(settings: Settings, moment: str) -> None:
+    store(acme(), settings)
+    assert child(settings, moment).wait(120) == -signal.SIGKILL
+    assert rows(settings, "select count(*) from billing.invoice") == [(0,)]
+    run(acme(), settings)
+    assert [row[1] for row in rows(settings, INVOICES)] == list(range(1, 16))
+
+
+def test_two_runs_at_once_take_turns(settings: Settings) -> None:
+    store(acme(), settings)
+    both = [child(settings, "nothing"), child(settings, "nothing")]
+    assert [one.wait(120) for one in both] == [0, 0]
+    assert [row[1] for row in rows(settings, INVOICES)] == list(range(1, 16))

@@ -1,0 +1,112 @@
+"""What an event alone shows, with place and message; time forms; subjects."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+import pytest
+
+from valueverse.events.reading import PARSED
+from valueverse.events.validation import instant_of, validate
+
+NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
+GOOD = {
+    "line": 1,
+    "raw": "",
+    "specversion": "1.0",
+    "id": "e",
+    "source": "s",
+    "type": "call",
+    "subject": "c",
+    "time": "2024-06-01T00:00:00Z",
+    "data": "{}",
+}
+
+
+def _judged(**change: Any) -> dict[str, Any]:
+    return validate(pl.DataFrame([GOOD | change], schema=PARSED), "acme", NOW).to_dicts()[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "path", "message"),
+    [
+        *(
+            ({name: None}, "missing_attribute", name, f"'{name}' is required")
+            for name in ("specversion", "id", "source")
+        ),
+        *(({name: None}, "missing_attribute", name, f"'{name}' is required") for name in ("type", "time")),
+        ({"data": None}, "missing_attribute", "data", "null only voids"),
+        ({"specversion": "0.3"}, "malformed", "specversion", '"1.0"'),
+        ({"id": ""}, "malformed", "id", "1 to 256 characters"),
+        ({"source": "s" * 257}, "malformed", "source", "1 to 256 characters"),
+        ({"id": "a\nb"}, "malformed", "id", "control characters"),
+        ({"replaces": "e"}, "malformed", "replaces", "cannot replace itself"),
+        ({"replaces": ""}, "malformed", "replaces", "1 to 256 characters"),
+        ({"tenant": "other"}, "unknown_tenant", "tenant", "'other'"),
+        ({"time": "2024-06-01"}, "bad_time", "time", "RFC 3339"),
+        ({"time": "2024-06-02T12:00:01Z"}, "too_far_future", "time", "24 hours"),
+        ({"subject": ""}, "malformed", "subject", "customer/subscription"),
+        ({"subject": "a/"}, "malformed", "subject", "customer/subscription"),
+        ({"subject": "/a"}, "malformed", "subject", "customer/subscription"),
+        ({"subject": "a/b/c"}, "malformed", "subject", "customer/subscription"),
+        ({"subject": "c" * 129}, "malformed", "subject", "128 printable"),
+        ({"subject": "a\u200bb"}, "malformed", "subject", "128 printable"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_place(change: dict[str, Any], reason: str, path: str, message: str) -> None:
+    row = _judged(**change)
+    assert (row["reason"], row["path"]) == (reason, path)
+    assert message in row["message"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"id": "é" * 256},
+        {"subject": None},
+        {"subject": "Müller & Sons 東京"},
+        {"subject": "c" * 128 + "/" + "s" * 128},
+        {"tenant": "acme"},
+        {"time": "2024-06-02T12:00:00Z"},
+        {"type": "billing.subscription.started", "time": "2030-01-01T00:00:00Z"},
+        {"data": None, "replaces": "x"},
+    ],
+)
+def test_what_the_rules_allow_is_taken(change: dict[str, Any]) -> None:
+    assert _judged(**change)["reason"] is None
+
+
+def test_a_subject_may_name_the_subscription() -> None:
+    row = _judged(subject="c-1/s-1")
+    assert (row["customer"], row["subscription"]) == ("c-1", "s-1")
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2024-01-01t00:00:00z", "2024-01-01T00:00:00+00:00"),
+        ("2024-01-01T05:30:00.5+05:30", "2024-01-01T00:00:00.500000+00:00"),
+        ("2024-01-01T00:00:00-00:00", "2024-01-01T00:00:00+00:00"),
+        ("2024-01-01T00:00:00.9999999Z", "2024-01-01T00:00:00.999999+00:00"),
+        ("1960-01-01T00:00:00.1234567890123Z", "1960-01-01T00:00:00.123456+00:00"),
+        ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00+00:00"),
+        ("9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999+00:00"),
+        ("0001-01-01T00:00:00+14:00", None),
+        ("9999-12-31T23:59:59-12:00", None),
+        ("0000-01-01T00:00:00Z", None),
+        ("2024-01-01T24:00:00Z", None),
+        ("2024-06-30T23:59:60Z", None),
+        ("2023-02-29T00:00:00Z", None),
+        ("2024-01-01T00:00:00", None),
+        ("2024-01-01 00:00:00Z", None),
+        ("2024-01-01T00:00Z", None),
+        ("2024-01-01T00:00:00+25:00", None),
+        ("2024-01-01T00:00:00+0100", None),
+        ("1704067200", None),
+    ],
+)
+def test_times_are_rfc_3339_with_offset_to_the_microsecond(text: str, instant: str | None) -> None:
+    found = pl.DataFrame({"time": [text]}).select(instant_of(pl.col("time"))).item()
+    assert found == (None if instant is None else datetime.fromisoformat(instant))

@@ -1,0 +1,116 @@
+"""A small world of billing events and usage, to bill in memory."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+
+from valueverse.catalog.history import CatalogHistory
+from valueverse.events.schema import BILLING_FACTS
+from valueverse.invoicing import engine
+from valueverse.invoicing.assemble import documents
+from valueverse.metering.schema import USAGE
+from valueverse.subscriptions.timeline import Timeline, build_timeline
+
+
+def instant(text: str) -> datetime:
+    """An instant; a bare date is UTC midnight."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+class World:
+    """Billing events and usage of one tenant, ``acme``, in the order in which they are told."""
+
+    def __init__(self, catalog: dict[str, Any], published: str = "2023-01-01") -> None:
+        self.facts: list[dict[str, Any]] = []
+        self.usage: list[dict[str, Any]] = []
+        self.tell("catalog.published", published, {"schema": "valueverse.catalog/v1"} | catalog)
+
+    def tell(self, kind: str, time: str, data: dict[str, Any], **more: Any) -> None:
+        """Add a billing event."""
+        moment = instant(time)
+        self.facts.append(
+            {
+                "tenant": "acme",
+                "type": f"billing.{kind}",
+                "time": moment,
+                "received_at": moment,
+                "source": "test",
+                "id": f"b{len(self.facts)}",
+                "data": json.dumps(data),
+            }
+            | more
+        )
+
+    def start(self, time: str, plan: str = "pro", subscription: str = "s1", customer: str = "c1", **more: Any) -> None:
+        """Start a subscription."""
+        self.tell(
+            "subscription.started", time, {"subscription": subscription, "customer": customer, "plan": plan} | more
+        )
+
+    def use(self, time: str, meter: str, value: str | None, customer: str = "c1", **more: Any) -> None:
+        """Add a usage row."""
+        moment = instant(time)
+        number = f"u{len(self.usage)}"
+        self.usage.append(
+            {
+                "tenant": "acme",
+                "event_date": moment.astimezone(UTC).date(),
+                "time": moment,
+                "received_at": moment,
+                "customer": customer,
+                "event_type": "used",
+                "source": "test",
+                "id": number,
+                "root_id": number,
+                "meter": meter,
+                "value": None if value is None else Decimal(value),
+                "dimensions": "",
+                "status": "ok",
+            }
+            | more
+        )
+
+    def facts_frame(self) -> pl.DataFrame:
+        """The facts in the columns of ``billing_facts``."""
+        return _frame(self.facts, BILLING_FACTS)
+
+    def usage_frame(self) -> pl.DataFrame:
+        """The usage in the columns of USAGE."""
+        return _frame(self.usage, USAGE)
+
+    def history(self) -> CatalogHistory:
+        """The catalogs published."""
+        return CatalogHistory.from_facts(self.facts_frame())
+
+    def timeline(self, known_at: str | None = None) -> Timeline:
+        """The timeline as known at an instant."""
+        moment = None if known_at is None else instant(known_at)
+        return build_timeline(self.facts_frame(), self.history().plans, moment)
+
+    def bill(self, start: str, end: str, **more: Any) -> engine.Billed:
+        """Bill what closes between two dates."""
+        window = (date.fromisoformat(start), date.fromisoformat(end))
+        usage = self.usage_frame().lazy()
+        return engine.bill(self.timeline(), self.history(), usage, window, **({"known_at": None} | more))
+
+    def documents(self, start: str, end: str, **more: Any) -> list[dict[str, Any]]:
+        """The drafts of what closes between two dates, in order of close."""
+        billed = self.bill(start, end, **more)
+        ordered = billed.invoices.sort("close", "customer", "subscription", "purpose", descending=[False] * 3 + [True])
+        return list(documents(ordered, billed.lines))
+
+
+def amounts(document: dict[str, Any]) -> list[tuple[str, str]]:
+    """Key and shown amount of each line."""
+    return [(line["key"], line["amount"]) for line in document["lines"]]
+
+
+def _frame(rows: list[dict[str, Any]], schema: pl.Schema) -> pl.DataFrame:
+    whole = [dict.fromkeys(schema) | row for row in rows]
+    return pl.DataFrame(whole, schema=schema, strict=False)
