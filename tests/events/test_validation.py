@@ -8,6 +8,9 @@ from typing import Any
 import polars as pl
 import pytest
 
+from valueverse.catalog.document import parse_catalog
+from valueverse.errors import RefusalError
+from valueverse.events.billing_events import judge_billing_event
 from valueverse.events.reading import PARSED
 from valueverse.events.validation import instant_of, validate
 
@@ -110,3 +113,19 @@ def test_a_subject_may_name_the_subscription() -> None:
 def test_times_are_rfc_3339_with_offset_to_the_microsecond(text: str, instant: str | None) -> None:
     found = pl.DataFrame({"time": [text]}).select(instant_of(pl.col("time"))).item()
     assert found == (None if instant is None else datetime.fromisoformat(instant))
+
+
+def test_a_catalog_with_a_price_out_of_range_is_out_of_range_at_its_place() -> None:
+    catalog = {
+        "schema": "valueverse.catalog/v1",
+        "meters": [{"key": "calls", "event_type": "call", "aggregation": "count"}],
+        "plans": [
+            {
+                "key": "pro",
+                "charges": [{"key": "calls", "meter": "calls", "price": {"model": "standard", "unit": "1000000"}}],
+            }
+        ],
+    }
+    with pytest.raises(RefusalError) as refused:
+        judge_billing_event("billing.catalog.published", "acme", catalog, parse_catalog)
+    assert (refused.value.code, refused.value.path) == ("out_of_range", "data.plans[0].charges[0].price.unit")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -21,10 +21,15 @@ PRICE_LIMIT = Decimal(10) ** 6
 KEY_PATTERN = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}\Z")
 
 
-def problem(message: str, field: str = "") -> PydanticCustomError:
-    """An error whose sentence reaches the user as it stands; ``field`` is meant when a whole object is
-    judged."""
-    return PydanticCustomError("refused", "{message}", {"message": message, "field": field})
+Kind = Literal["refused", "out_of_range"]
+
+
+def problem(message: str, field: str = "", *, kind: Kind = "refused") -> PydanticCustomError:
+    """An error whose sentence reaches the user as it stands.
+
+    ``field`` is meant when a whole object is judged; ``out_of_range`` becomes the refusal's code.
+    """
+    return PydanticCustomError(kind, "{message}", {"message": message, "field": field})
 
 
 class StrictModel(BaseModel):
@@ -62,9 +67,10 @@ def _number(limit: Decimal, *, least: Decimal | None = None, above: bool = False
         try:
             number = exact(value, "")
         except RefusalError as refusal:
-            raise problem(refusal.message) from refusal
+            kind: Kind = "out_of_range" if refusal.code == "out_of_range" else "refused"
+            raise problem(refusal.message, kind=kind) from refusal
         if abs(number) >= limit:
-            raise problem(f"{plain(number)} is out of range: it must be below {plain(limit)}")
+            raise problem(f"{plain(number)} is out of range: it must be below {plain(limit)}", kind="out_of_range")
         if least is not None and (number < least or (above and number == least)):
             word = "above" if above else "at least"
             raise problem(f"{plain(number)} is too small: it must be {word} {plain(least)}")
@@ -171,7 +177,7 @@ def refusal_of(error: ValidationError, code: str, tree: Any = None) -> RefusalEr
     first = error.errors(include_url=False)[0]
     kind = first["type"]
     message = _SENTENCES.get(kind, first["msg"].removeprefix("Input should be "))
-    if kind not in {"refused", "missing"}:
+    if kind not in {"refused", "out_of_range", "missing"}:
         message = f"{message} is expected, not" if kind not in _SENTENCES else f"{message}, not"
         message += f" {str(first['input'])[:60]!r}"
     more = error.error_count() - 1
@@ -179,7 +185,8 @@ def refusal_of(error: ValidationError, code: str, tree: Any = None) -> RefusalEr
         message += f" (and {more} more)"
     location = _present(first["loc"], tree, missing=kind == "missing")
     field = first.get("ctx", {}).get("field", "")
-    return RefusalError(code, message, path_of((*location, field) if field else location))
+    found = "out_of_range" if kind == "out_of_range" else code
+    return RefusalError(found, message, path_of((*location, field) if field else location))
 
 
 def _present(location: tuple[int | str, ...], tree: Any, *, missing: bool) -> tuple[int | str, ...]:

@@ -186,7 +186,8 @@ def judge_billing_event(
         try:
             judge_catalog(data)
         except RefusalError as refusal:
-            raise _refuse(refusal.message, f"data.{refusal.path}" if refusal.path else "data") from refusal
+            code = "out_of_range" if refusal.code == "out_of_range" else "bad_billing_event"
+            raise RefusalError(code, refusal.message, refusal.path).below("data") from refusal
         return
     if kind not in SHAPES:
         raise _refuse(f"{kind!r} is no billing event; known are {', '.join(sorted(SHAPES))}", "type")
