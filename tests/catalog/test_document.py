@@ -4,6 +4,7 @@ import copy
 import time
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -238,3 +239,9 @@ def test_a_wrong_price_formula_is_refused_at_its_place() -> None:
     with pytest.raises(RefusalError, match="did you mean 'quantity'") as caught:
         parse_catalog(changed)
     assert caught.value.path == "plans[0].charges[0].price.amount"
+
+
+def test_the_catalog_in_the_documentation_is_valid() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "catalog.md").read_text(encoding="utf-8")
+    catalog = parse_catalog(text.split("```yaml\n")[1].split("```")[0])
+    assert [charge.key for charge in catalog.plans[0].charges] == ["tokens", "large_tokens"]
