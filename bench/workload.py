@@ -98,7 +98,14 @@ def _timeline(history: CatalogHistory, plans: int, catalog_hash: str) -> Timelin
     tenants = history.plans.select("tenant", "timezone", "currency", "grace_seconds").unique(["tenant"])
     unsaid = [pl.lit(None, pl.String).alias(name) for name in CUSTOMER_FIELDS]
     customers = segments.select("tenant", "customer", *unsaid)
-    return Timeline(tenants.with_columns(pl.col("tenant").alias("name")), customers, whole, REJECTED.to_frame())
+    nobody = customers.select("tenant", "customer").clear()
+    return Timeline(
+        tenants.with_columns(pl.col("tenant").alias("name")),
+        customers,
+        whole,
+        REJECTED.to_frame(),
+        nobody,
+    )
 
 
 def _day(rng: np.random.Generator, rows: int, day: date, names: pl.DataFrame, mixed: bool) -> pl.DataFrame:

@@ -295,3 +295,69 @@ def test_the_hash_covers_what_is_said_and_not_the_number() -> None:
     assert first.content_hash == second.content_hash == content_hash(json.loads(second.document))
     assert first.chain_hash != second.chain_hash == chain_hash(second.content_hash, "acme-000002", first.chain_hash)
     assert content_hash(draft | {"total": "31.00"}) != first.content_hash
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        {"commitment": {"minimum": "100"}},
+        {"threshold": "100"},
+        {"charges": [charge(timing="in_advance")]},
+        {"charges": [charge(across_segments=True)]},
+        {"charges": [charge(split_by=["region"], minimum="5")]},
+        {"charges": [charge(price={"model": "dynamic", "amount": "cost"})]},
+        {"charges": [charge(price={"model": "bucketed", "every": "hour", "price": STANDARD})]},
+        {"charges": [charge(price={"model": "capacity", "tiers": [{"amount": "5"}]})]},
+    ],
+)
+def test_what_the_engine_does_not_bill_yet_holds_the_invoice_back(plan: dict[str, Any]) -> None:
+    acme = world(fees=[fee()], **plan)
+    acme.start("2023-11-01")
+    billed = acme.bill("2023-11-01", "2023-12-01")
+    assert billed.invoices.is_empty()
+    assert set(billed.problems["problem"]) == {"not_billed_yet"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        ("coupon.applied", {"customer": "c1", "coupon": "launch"}),
+        ("wallet.granted", {"customer": "c1", "wallet": "w", "amount": "5", "currency": "USD"}),
+        ("one_off.added", {"customer": "c1", "description": "d", "amount": "5", "currency": "USD"}),
+        ("customer.updated", {"customer": "c1", "tax_rates": ["vat"]}),
+    ],
+)
+def test_a_customer_with_what_is_not_applied_yet_is_held_and_the_others_go_on(kind: str, data: dict[str, Any]) -> None:
+    acme = world(fees=[fee()])
+    acme.start("2023-11-01", subscription="s1", customer="c1")
+    acme.start("2023-11-01", subscription="s2", customer="c2")
+    acme.tell(kind, "2023-11-02", data)
+    billed = acme.bill("2023-11-01", "2023-12-01")
+    assert billed.invoices["customer"].to_list() == ["c2"]
+    assert set(billed.problems["problem"]) == {"not_billed_yet"}
+    assert set(acme.timeline().rejected["reason"]) <= {"not_applied_yet"}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "shown"),
+    [
+        ({"fees": [{"key": "base", "amount": "12.50"}]}, [("base", "12.50"), ("usage", "0.00")]),
+        ({"charges": [{"key": "usage", "price": {"model": "standard", "unit": "2"}, "minimum": "3"}]}, None),
+    ],
+)
+def test_a_subscriptions_overrides_replace_what_they_name(overrides: dict[str, Any], shown: list[Any] | None) -> None:
+    acme = world(fees=[fee()], charges=[charge()])
+    acme.start("2023-11-01", overrides=overrides)
+    (document,) = acme.documents("2023-11-01", "2023-12-01")
+    assert amounts(document) == (shown or [("base", "30.00"), ("usage", "3.00")])
+
+
+@pytest.mark.parametrize(
+    "overrides", [{"fees": [{"amount": "1"}]}, {"fee": []}, {"charges": [{"key": "x", "meter": "no"}]}]
+)
+def test_overrides_that_make_no_plan_hold_the_invoice_back(overrides: dict[str, Any]) -> None:
+    acme = world(fees=[fee()])
+    acme.start("2023-11-01", overrides=overrides)
+    billed = acme.bill("2023-11-01", "2023-12-01")
+    assert billed.invoices.is_empty()
+    assert set(billed.problems["problem"]) == {"bad_overrides"}

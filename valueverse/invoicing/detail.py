@@ -1,4 +1,4 @@
-"""What some prices need beside a quantity: single events, other meters' quantities, or hourly and daily buckets."""
+"""What some prices need beside a quantity: single events, or quantities by dimension."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.catalog.history import as_known
-from valueverse.errors import RefusalError
 from valueverse.invoicing.charges import projected
 from valueverse.metering.schema import OK
-from valueverse.rating.engine import EVENTS, QUANTITIES, Detail
+from valueverse.rating.engine import EVENTS, Detail
 
 if TYPE_CHECKING:
     from valueverse.invoicing.terms import Terms
@@ -22,21 +21,11 @@ _KEYS = ["tenant", "customer", "meter"]
 def detail_of(
     lines: pl.DataFrame, taken: pl.DataFrame, windows: pl.DataFrame, consumption: Consumption, terms: Terms
 ) -> Detail:
-    """Events, matrix parts and capacity quantities of the lines whose price asks for them.
-
-    Raises:
-        RefusalError: ``not_billed_yet`` for a price that reads amounts or buckets out of single events.
-    """
+    """Events and matrix parts of the lines whose price asks for them; lines that are held back ask for nothing."""
     models = lines.join(terms.book.charges.select("charge", "model", "per_event"), on="charge")
-    odd = models.filter(pl.col("model").is_in(["bucketed", "outcome"]))
-    if odd.height:
-        key, model = odd.select("key", "model").row(0)
-        raise RefusalError(
-            "not_billed_yet", f"the charge {key!r} has the price model {model!r}, which is only calculated", key
-        )
     events = _events(models.filter(pl.col("per_event")), taken, windows, consumption)
     cells = _cells(models.filter(pl.col("model") == "matrix"), taken, terms.book.matrix_dimensions)
-    return Detail(pl.concat([events, cells]), _capacities(models, taken, windows))
+    return Detail(pl.concat([events, cells]))
 
 
 def _on_line(models: pl.DataFrame, taken: pl.DataFrame) -> pl.DataFrame:
@@ -73,16 +62,4 @@ def _events(models: pl.DataFrame, taken: pl.DataFrame, windows: pl.DataFrame, co
         .select(EVENTS.names())
         .cast(EVENTS)
         .collect()
-    )
-
-
-def _capacities(models: pl.DataFrame, taken: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame:
-    lines = models.filter(pl.col("model") == "capacity")
-    by_meter = taken.join(windows.select("window", "meter"), on="window")
-    return (
-        lines.select("line", "stretch")
-        .join(by_meter, on="stretch")
-        .group_by("line", "meter")
-        .agg(pl.col("quantity").sum())
-        .cast(QUANTITIES)
     )

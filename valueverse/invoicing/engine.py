@@ -18,6 +18,7 @@ from valueverse.invoicing.closing import (
     stretches,
 )
 from valueverse.invoicing.fees import advance, arrears, settlement
+from valueverse.invoicing.held import NOT_BILLED_YET
 from valueverse.invoicing.terms import TERMS_KEY, Terms, compile_terms
 from valueverse.invoicing.usage_lines import Consumption, usage_lines
 
@@ -101,19 +102,26 @@ def bill(
     zones = (
         pl.concat([closed, starting]).select(*INVOICE, "timezone").unique(INVOICE, keep="first", maintain_order=True)
     )
-    return _billed(lines, terms, timeline.tenants, zones, known_at)
+    return _billed(lines, terms, timeline, zones, known_at)
 
 
 def _billed(
-    lines: pl.DataFrame, terms: Terms, tenants: pl.DataFrame, zones: pl.DataFrame, known_at: datetime | None
+    lines: pl.DataFrame, terms: Terms, timeline: Timeline, zones: pl.DataFrame, known_at: datetime | None
 ) -> Billed:
     mixed = pl.col("currency").n_unique().over(*INVOICE) > 1
-    marked = lines.with_columns(
-        pl.coalesce("problem", pl.when(mixed).then(pl.lit("mixed_currencies"))).alias("problem")
+    plans = terms.policies.select("terms", "held")
+    customers = timeline.held.with_columns(pl.lit(NOT_BILLED_YET).alias("held_customer"))
+    joined = lines.join(plans, on="terms", how="left", maintain_order="left").join(
+        customers, on=["tenant", "customer"], how="left", maintain_order="left"
+    )
+    marked = joined.with_columns(
+        pl.coalesce("problem", "held", "held_customer", pl.when(mixed).then(pl.lit("mixed_currencies"))).alias(
+            "problem"
+        )
     )
     problems = marked.filter(pl.col("problem").is_not_null())
     good = marked.join(problems.select(INVOICE).unique(), on=INVOICE, how="anti", maintain_order="left")
     shown = shown_amounts(good, terms)
-    invoices = invoices_of(shown, tenants, zones, known_at)
+    invoices = invoices_of(shown, timeline.tenants, zones, known_at)
     kept = shown.join(invoices.select(INVOICE), on=INVOICE, how="semi", maintain_order="left")
     return Billed(invoices, kept, problems.select(*INVOICE, "key", "problem"))

@@ -12,8 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+from pydantic import ValidationError
 
+from valueverse.catalog.checks import check_references
 from valueverse.catalog.plans import Plan
+from valueverse.errors import RefusalError
+from valueverse.invoicing.held import BAD_OVERRIDES, charge_problem, plan_problem
 from valueverse.money import EXACT
 from valueverse.rating.book import ChargeBook
 
@@ -47,6 +51,7 @@ CHARGES: dict[str, pl.DataType] = {
     "split_by": pl.List(pl.String),
     "prorate": pl.Boolean(),
     "round_prorated": pl.Int32(),
+    "held": pl.String(),
 }
 CONDITIONS: dict[str, pl.DataType] = {
     "terms": pl.UInt32(),
@@ -61,6 +66,7 @@ POLICIES: dict[str, pl.DataType] = {
     "rounding_level": pl.String(),
     "zero_invoices": pl.String(),
     "grace_seconds": pl.Int64(),
+    "held": pl.String(),
 }
 
 
@@ -100,13 +106,19 @@ def _merged(plan: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def plan_of(catalog: Catalog, plan: str, version: int, overrides: str | None) -> Plan:
-    """The plan version, with a subscription's overrides applied and judged anew."""
+def plan_of(catalog: Catalog, plan: str, version: int, overrides: str | None) -> tuple[Plan, str | None]:
+    """The plan version with a subscription's overrides applied and judged anew, and why it is held back, if it is."""
     found = next(entry for entry in catalog.plans if entry.key == plan and entry.version == version)
     if not overrides:
-        return found
+        return found, plan_problem(found)
     document = found.model_dump(exclude_unset=True, by_alias=True)
-    return Plan.model_validate(_merged(document, json.loads(overrides, parse_float=str, parse_int=str)))
+    try:
+        merged = Plan.model_validate(_merged(document, json.loads(overrides, parse_float=str, parse_int=str)))
+        others = [entry for entry in catalog.plans if entry is not found]
+        check_references(catalog.model_copy(update={"plans": (*others, merged)}))
+    except (ValidationError, RefusalError, KeyError, TypeError, AttributeError):
+        return found, BAD_OVERRIDES
+    return merged, plan_problem(merged)
 
 
 def _fee_rows(terms: int, plan: Plan) -> Iterable[dict[str, Any]]:
@@ -134,7 +146,7 @@ def compile_terms(segments: pl.DataFrame, catalogs: Mapping[str, Catalog]) -> Te
     pricings: list[tuple[ChargePricing, str, str]] = []
     for row in sets.iter_rows(named=True):
         catalog = catalogs[row["catalog_hash"]]
-        plan = plan_of(catalog, row["plan"], row["plan_version"], row["overrides"])
+        plan, held = plan_of(catalog, row["plan"], row["plan_version"], row["overrides"])
         fees += _fee_rows(row["terms"], plan)
         policies.append(
             {
@@ -143,6 +155,7 @@ def compile_terms(segments: pl.DataFrame, catalogs: Mapping[str, Catalog]) -> Te
                 "rounding_level": catalog.rounding.level,
                 "zero_invoices": catalog.zero_invoices,
                 "grace_seconds": int(catalog.grace.total_seconds()),
+                "held": held,
             }
         )
         for position, charge in enumerate(plan.charges, start=len(plan.fees)):
@@ -160,6 +173,7 @@ def compile_terms(segments: pl.DataFrame, catalogs: Mapping[str, Catalog]) -> Te
                     "split_by": sorted(charge.split_by),
                     "prorate": charge.prorate == "day",
                     "round_prorated": charge.round_prorated,
+                    "held": charge_problem(charge),
                 }
             )
             conditions += [

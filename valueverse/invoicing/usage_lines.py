@@ -193,6 +193,6 @@ def usage_lines(stretches: pl.DataFrame, consumption: Consumption, terms: Terms)
             "event_count",
             pl.col("tiers").fill_null(pl.lit([], LINES["tiers"])),
             "amount_rounded",
-            "problem",
+            pl.coalesce("held", "problem").alias("problem"),
         )
     )

@@ -110,6 +110,41 @@ def tenants_of(facts: pl.DataFrame, plans: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+NOT_APPLIED_YET = (
+    "billing.coupon.applied",
+    "billing.coupon.removed",
+    "billing.wallet.granted",
+    "billing.wallet.purchased",
+    "billing.wallet.voided",
+    "billing.one_off.added",
+    "billing.credit_note.issued",
+    "billing.invoice.voided",
+    "billing.payment.received",
+    "billing.payment.failed",
+    "billing.payment.refunded",
+    "billing.cost.recorded",
+)
+"""Billing events that are recorded and that this version does not apply."""
+_CHANGE_AN_INVOICE = NOT_APPLIED_YET[:6]
+
+
+def not_applied(facts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Billing events that are not applied yet as REJECTED, and the customers whose invoices they would change.
+
+    Returns:
+        rejected, and tenant, customer: an invoice of theirs is held back, not billed as if nothing had been said. A
+        customer's own tax rates count too.
+    """
+    rows = facts.filter(pl.col("type").is_in(NOT_APPLIED_YET))
+    message = pl.format("{} events are recorded and not applied yet; invoices they change are held back", "type")
+    named = facts.filter(pl.col("type").is_in(_CHANGE_AN_INVOICE)).select("tenant", field("customer"))
+    taxed = facts.filter(pl.col("type").str.starts_with("billing.customer.")).select(
+        "tenant", field("customer"), field("tax_rates")
+    )
+    held = pl.concat([named, taxed.filter(pl.col("tax_rates") != "[]").select("tenant", "customer")])
+    return rejection(rows, "not_applied_yet", message), held.drop_nulls().unique()
+
+
 def customers_of(facts: pl.DataFrame) -> pl.DataFrame:
     """Every customer: created, updated, or only named by a subscription (then its key is its name)."""
     told = facts.filter(pl.col("type").is_in(["billing.customer.created", "billing.customer.updated"])).with_columns(

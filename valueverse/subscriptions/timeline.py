@@ -19,6 +19,7 @@ from valueverse.subscriptions.facts import (
     customers_of,
     field,
     known,
+    not_applied,
     rejection,
     tenants_of,
 )
@@ -68,12 +69,14 @@ class Timeline:
         customers: tenant, customer, name, email, currency, timezone, country, tax_rates, metadata (texts).
         segments: SEGMENTS, in order of tenant, subscription, from.
         rejected: billing events that could not be applied, with the reason.
+        held: tenant, customer whose invoices cannot be billed yet (``facts.not_applied``).
     """
 
     tenants: pl.DataFrame
     customers: pl.DataFrame
     segments: pl.DataFrame
     rejected: pl.DataFrame
+    held: pl.DataFrame
 
 
 def build_timeline(billing_facts: pl.DataFrame, plans: pl.DataFrame, known_at: datetime | None) -> Timeline:
@@ -90,8 +93,9 @@ def build_timeline(billing_facts: pl.DataFrame, plans: pl.DataFrame, known_at: d
     states, changes_rejected = _changed(facts, plans, started)
     active, pauses_rejected = _active(facts, started)
     segments = _segments(started, states, active)
-    everything = pl.concat([rejected, more, changes_rejected, pauses_rejected])
-    return Timeline(tenants, customers, segments, everything.unique(maintain_order=True))
+    recorded, held = not_applied(facts)
+    everything = pl.concat([rejected, more, changes_rejected, pauses_rejected, recorded])
+    return Timeline(tenants, customers, segments, everything.unique(maintain_order=True), held)
 
 
 def _resolved(rows: pl.DataFrame, plans: pl.DataFrame) -> pl.DataFrame:
