@@ -49,8 +49,7 @@ logs: $(RUN) ## Follow the servers' logs; NAME=api for one
 
 # --------------------------------------------------------------------------------------------------------------- test
 test: $(DEV) ## Every test, with branch coverage
-	@$(PYTEST) -n 2 --dist loadfile -m "not performance" --cov --cov-report=term
-	@$(PYTEST) -m performance || [ $$? -eq 5 ]
+	@$(PYTEST) -n 2 --dist loadfile --cov --cov-report=term
 
 test-unit: $(DEV) ## Tests without servers: the computing rooms
 	@$(PYTEST) -n 2 -m "not integration and not security and not performance"

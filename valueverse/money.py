@@ -135,6 +135,11 @@ def amount_text(amount: Decimal, currency: str) -> str:
     return format(round_decimal(amount, minor_units(currency)), "f")
 
 
+def minor_text(minor: int, decimals: int) -> str:
+    """Minor units as major ones with the currency's decimals: 7881 at 2 is ``"78.81"``."""
+    return format(Decimal(f"{minor}E-{decimals}"), "f")
+
+
 def largest_remainder(precise: pl.Expr, total_minor: pl.Expr, group: list[str], order: str) -> pl.Expr:
     """Whole minor units that add up to the group's total, each next to its precise share.
 

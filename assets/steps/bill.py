@@ -6,23 +6,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import NAMESPACE_URL, uuid5
 
 import orjson
 import polars as pl
 
 from assets.partitions import following_month
+from assets.steps.booked import apply_voids, read_booked
+from assets.steps.dimensions import write_dimensions
 from assets.steps.tables import BILLING_FACTS_TABLE, EVENTS_TABLE, USAGE_TABLE
-from valueverse.catalog.document import catalog_document
 from valueverse.catalog.history import CatalogHistory
 from valueverse.invoicing import engine
 from valueverse.invoicing.assemble import documents
 from valueverse.invoicing.closing import INVOICE
 from valueverse.invoicing.coverage import account, daily, summed
-from valueverse.invoicing.document import finalise, invoice_number
+from valueverse.invoicing.document import finalise, invoice_id, invoice_number
 from valueverse.invoicing.schema import RULES_VERSION
+from valueverse.invoicing.settle import NUMBERED
 from valueverse.platform import billing_store as store
 from valueverse.platform.warehouse import connect
+from valueverse.subscriptions.facts import REJECTED
 from valueverse.subscriptions.timeline import Timeline, build_timeline
 from valueverse.subscriptions.zones import local_midnight
 
@@ -88,12 +90,15 @@ def bill(
     window = (first_month, following_month(last_month))
     tell(f"billing {timeline.segments['subscription'].n_unique()} subscriptions")
     with connect(settings, "builder") as connection:
-        _write_dimensions(connection, timeline, history, run_at=as_of)
         known = timeline.tenants["tenant"].to_list()
+        store.upsert_tenants(connection, timeline.tenants.rename({"tenant": "tenant_id"}))
         last = store.lock_tenants(connection, known)
+        store.drop_drafts(connection, _windows(timeline, window))
         usage = lake.scan(USAGE_TABLE)
         if tenants is not None:
             usage = usage.filter(pl.col("tenant").is_in(list(tenants)))
+        refused = apply_voids(connection, timeline, history)
+        booked = read_booked(connection, known, usage, history, facts, watermark)
         billed = engine.bill(
             timeline,
             history,
@@ -101,17 +106,18 @@ def bill(
             window,
             known_at=watermark,
             closed_by=as_of,
-            without=store.finalised(connection, known),
+            booked=booked,
         )
         tell(f"writing {billed.invoices.height} invoices")
-        invoices, lines, last = _rows(billed, last, as_of, run_id)
-        store.drop_drafts(connection, _windows(timeline, window))
-        store.insert_invoices(connection, invoices, lines)
+        rejected = pl.concat([timeline.rejected, billed.rejected, refused, history.rejected.select(REJECTED.names())])
+        write_dimensions(connection, timeline, history, rejected, run_at=as_of)
+        tables, last = _rows(billed, last, as_of, run_id)
+        store.insert_invoices(connection, tables)
         store.advance_sequences(connection, last)
         tell("accounting for every usage event")
         unbilled = _account(connection, lake, timeline, history, window, tenants)
         connection.commit()
-    return BillingReport(invoices, lines, billed.problems, timeline.rejected, unbilled)
+    return BillingReport(tables["billing.invoice"], tables["billing.invoice_line"], billed.problems, rejected, unbilled)
 
 
 def _watermark(lake: Lake, as_of: datetime, tenants: Collection[str] | None) -> datetime:
@@ -130,10 +136,10 @@ def _windows(timeline: Timeline, window: tuple[date, date]) -> pl.DataFrame:
 
 def _rows(
     billed: engine.Billed, last: dict[str, tuple[int, str | None]], as_of: datetime, run_id: str
-) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, tuple[int, str | None]]]:
-    """Invoices and lines as the warehouse keeps them; what is past its grace gets the next number of its tenant."""
+) -> tuple[dict[str, pl.DataFrame], dict[str, tuple[int, str | None]]]:
+    """Invoices and what belongs to them, by table; what is past its grace gets the next number of its tenant."""
     last = dict(last)
-    ordered = billed.invoices.sort("tenant", "close", "subscription", "purpose", "period_from")
+    ordered = billed.invoices.sort(NUMBERED)
     rows: list[dict[str, Any]] = []
     for row, draft in zip(ordered.iter_rows(named=True), documents(ordered, billed.lines), strict=True):
         tenant = row["tenant"]
@@ -162,27 +168,36 @@ def _rows(
     keys = {name: billed.invoices.schema[name] for name in INVOICE}
     decided = pl.DataFrame(rows, schema=keys | types)
     invoices = ordered.join(decided, on=INVOICE, how="inner", maintain_order="left")
-    return _invoice_table(invoices, as_of, run_id), _line_table(billed.lines, decided), last
+    return {
+        "billing.invoice": _invoice_table(invoices, as_of, run_id),
+        "billing.invoice_line": _line_table(billed.lines, decided),
+        "billing.invoice_credit": _parts(invoices, "credits", "kind", "key", "origin", "amount_minor"),
+        "billing.invoice_discount": _parts(invoices, "discounts", "key", "origin", "amount_minor"),
+        "billing.invoice_tax": _parts(invoices, "taxes", "key", "percent", "base_minor", "amount_minor"),
+    }, last
 
 
-def invoice_id(row: dict[str, Any]) -> str:
-    """An id that a recomputation of the same invoice arrives at too."""
-    return str(uuid5(NAMESPACE_URL, "/".join(str(row[name]) for name in INVOICE)))
+def _parts(invoices: pl.DataFrame, column: str, *names: str) -> pl.DataFrame:
+    """One row per credit, discount or tax of each invoice, in its order."""
+    listed = invoices.select(pl.col("tenant").alias("tenant_id"), "invoice_id", column).filter(
+        pl.col(column).list.len() > 0
+    )
+    return (
+        listed.explode(column)
+        .with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("tenant_id", "invoice_id").alias("place"))
+        .unnest(column)
+        .select("tenant_id", "invoice_id", "place", *names)
+    )
 
 
 def _invoice_table(invoices: pl.DataFrame, as_of: datetime, run_id: str) -> pl.DataFrame:
-    nothing = pl.lit(0, pl.Int64)
     return invoices.select(
         pl.col("tenant").alias("tenant_id"),
-        "invoice_id", "number", "sequence", "status", "customer", "subscription", "currency", "period_from",
-        "period_to",
-        "purpose", "issued_on", "due_on", "subtotal_minor",
-        nothing.alias("discount_total_minor"),
-        nothing.alias("tax_total_minor"),
-        pl.col("subtotal_minor").alias("total_minor"),
-        nothing.alias("credit_total_minor"),
-        pl.col("subtotal_minor").alias("amount_due_minor"),
-        "events_known_at", "catalog_hash",
+        "invoice_id", "number", "sequence", "status", "customer",
+        pl.when(pl.col("subscription") != "").then("subscription").alias("subscription"),
+        "currency", "period_from", "period_to", "purpose", "revision", "issued_on", "due_on",
+        "subtotal_minor", "discount_total_minor", "tax_total_minor", "total_minor", "credit_total_minor",
+        "amount_due_minor", "events_known_at", "catalog_hash",
         pl.lit(RULES_VERSION).alias("rules_version"),
         pl.struct(mode="rounding_mode", level="rounding_level").alias("rounding"),
         "document", "content_hash", "previous_hash", "chain_hash",
@@ -200,73 +215,10 @@ def _line_table(lines: pl.DataFrame, decided: pl.DataFrame) -> pl.DataFrame:
         pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("tenant", "invoice_id").alias("line_no"),
         "key", "kind", "description", "meter",
         pl.when(pl.col("dimensions") != "").then("dimensions").alias("dimensions"),
-        "service_from", "service_to", "quantity", "amount_precise", "amount_minor", "currency",
+        "service_from", "service_to", "quantity", "amount_precise", "amount_minor", "discount_minor", "tax_minor",
+        "currency",
         pl.col("event_count").fill_null(0),
-        "tiers",
-    )  # fmt: skip
-
-
-def _write_dimensions(
-    connection: psycopg.Connection[Any], timeline: Timeline, history: CatalogHistory, *, run_at: datetime
-) -> None:
-    """Replace what the warehouse knows of these tenants: settings, customers, catalogs, plans, subscriptions,
-    rejections."""
-    tenants = timeline.tenants["tenant"].to_list()
-    store.upsert_tenants(connection, timeline.tenants.rename({"tenant": "tenant_id"}))
-    documents_by_hash = {
-        key: orjson.dumps(catalog_document(catalog)).decode() for key, catalog in history.catalogs.items()
-    }
-    store.replace_tenant_rows(connection, tenants, _dimension_tables(timeline, history, documents_by_hash, run_at))
-
-
-def _dimension_tables(
-    timeline: Timeline, history: CatalogHistory, texts: dict[str, str], run_at: datetime
-) -> dict[str, pl.DataFrame]:
-    document = pl.col("catalog_hash").replace_strict(texts, return_dtype=pl.String).alias("document")
-    latest = timeline.segments.sort("from").group_by("tenant", "subscription", maintain_order=True).last()
-    over = pl.col("subscription_end").is_not_null() & (pl.col("subscription_end") <= pl.lit(run_at))
-    tables = {
-        "billing.customer": timeline.customers.select(
-            "tenant", "customer", "name", "email", "currency", "timezone", "country", "metadata"
-        ),
-        "billing.subscription": latest.select(
-            "tenant", "subscription", "customer", "plan", "plan_version", "timezone", "currency",
-            pl.col("anchor").alias("anchor_date"),
-            pl.col("subscription_start").alias("started_at"),
-            pl.col("subscription_end").alias("ended_at"),
-            pl.when(over).then(pl.lit("ended")).otherwise(pl.lit("active")).alias("status"),
-        ),
-        "billing.catalog": history.versions.select("tenant", "catalog_hash", "effective_at", document),
-        "billing.plan": _plan_table(history),
-        "billing.rejected_event": pl.concat([timeline.rejected, history.rejected.select(timeline.rejected.columns)])
-        .unique(["tenant", "source", "event_id"], keep="first", maintain_order=True)
-        .with_columns(pl.lit(run_at).alias("decided_at")),
-    }  # fmt: skip
-    return {name: frame.rename({"tenant": "tenant_id"}) for name, frame in tables.items()}
-
-
-def _plan_table(history: CatalogHistory) -> pl.DataFrame:
-    texts = {
-        (key, plan["key"], int(plan.get("version", 1))): orjson.dumps(plan).decode()
-        for key, catalog in history.catalogs.items()
-        for plan in catalog_document(catalog).get("plans", [])
-    }
-    described = pl.DataFrame(
-        [(*key, text) for key, text in texts.items()],
-        schema={"catalog_hash": pl.String, "plan": pl.String, "version": pl.Int32, "document": pl.String},
-        orient="row",
-    )
-    return (
-        history.plans.sort("effective_at")
-        .unique(["tenant", "plan", "version"], keep="last", maintain_order=True)
-        .join(described, on=["catalog_hash", "plan", "version"], how="left")
-        .select(
-            "tenant", "plan", "version", "catalog_hash", "currency",
-            pl.col("every").alias("period_every"),
-            pl.col("unit").alias("period_unit"),
-            pl.col("align").alias("period_align"),
-            "document",
-        )
+        "tiers", "explains", "corrects",
     )  # fmt: skip
 
 

@@ -108,6 +108,68 @@ def test_a_draft_is_computed_anew_and_a_finalised_invoice_is_not(settings: Setti
     assert rows(settings, "select reason, events from billing.unbilled_usage") == [("period_open", 1)]
 
 
+CORRECTED = "select kind, amount_minor from billing.invoice_line where corrects is not null"
+
+
+def test_what_comes_late_is_a_difference_on_the_next_invoice_and_accounted_for(settings: Settings) -> None:
+    world = acme(1)
+    first = instant("2023-12-20T00:00:00+00:00")
+    run(world, settings, as_of=first)
+    world.use("2023-11-07", "tokens", "250", customer="c0", received_at=instant("2023-12-25"))
+    run(world, settings, as_of=first)
+    assert rows(settings, "select reason, events from billing.unbilled_usage") == [("period_open", 1)]
+    for _ in range(2):
+        run(world, settings)
+        assert rows(settings, CORRECTED) == [("adjustment", 250)]
+        assert rows(settings, "select reason, events from billing.unbilled_usage") == []
+    assert rows(settings, "select total_minor from billing.invoice order by sequence") == [(1100,), (1250,), (1000,)]
+
+
+def test_a_voided_invoice_is_billed_again_under_the_next_number_and_gives_its_credits_back(settings: Settings) -> None:
+    world = acme(1)
+    paid = {"customer": "c0", "wallet": "w", "amount": "11", "currency": "USD"}
+    world.tell("wallet.purchased", "2023-11-02", paid)
+    run(world, settings)
+    world.tell("invoice.voided", "2024-06-02", {"invoice": "acme-000001", "reason": "wrong"})
+    world.tell("invoice.voided", "2024-06-02", {"invoice": "acme-000009", "reason": "wrong"})
+    for _ in range(2):
+        run(world, settings)
+        found = rows(
+            settings, "select number, revision, total_minor, credit_total_minor from billing.invoice order by 1"
+        )
+        assert found == [
+            ("acme-000001", 0, 1100, 1100),
+            ("acme-000002", 0, 1000, 0),
+            ("acme-000003", 0, 1000, 0),
+            ("acme-000004", 1, 1100, 1100),
+        ]
+        assert rows(settings, "select reason from billing.rejected_event") == [("unknown_invoice",)]
+
+
+def test_a_credit_note_by_number_pays_the_next_invoice_once(settings: Settings) -> None:
+    world = acme(1)
+    run(world, settings, as_of=instant("2023-12-20T00:00:00+00:00"))
+    note = {"invoice": "acme-000001", "amount": "4", "reason": "outage"}
+    world.tell("credit_note.issued", "2023-12-21", note, id="note-1")
+    for _ in range(2):
+        run(world, settings)
+        found = rows(settings, "select credit_total_minor from billing.invoice order by sequence")
+        assert found == [(0,), (400,), (0,)]
+    assert rows(settings, "select kind, key, amount_minor from billing.invoice_credit") == [
+        ("credit_note", "note-1", 400)
+    ]
+
+
+def test_a_one_off_and_a_coupon_are_booked_once_over_runs(settings: Settings) -> None:
+    world = acme(1)
+    world.tell("one_off.added", "2023-11-10", {"customer": "c0", "description": "d", "amount": "5", "currency": "USD"})
+    for as_of in ("2023-12-20", "2024-01-20", "2024-06-01"):
+        run(world, settings, as_of=instant(as_of))
+    assert rows(settings, "select kind, count(*) from billing.invoice_line where kind = 'one_off' group by 1") == [
+        ("one_off", 1)
+    ]
+
+
 def test_every_usage_event_is_billed_or_unbilled(settings: Settings) -> None:
     world = acme()
     world.use("2023-11-20", "tokens", "1", customer="nobody")

@@ -11,8 +11,10 @@ import polars as pl
 
 from valueverse.catalog.history import CatalogHistory
 from valueverse.events.schema import BILLING_FACTS
-from valueverse.invoicing import engine
+from valueverse.invoicing import corrections, engine
 from valueverse.invoicing.assemble import documents
+from valueverse.invoicing.closing import INVOICE
+from valueverse.invoicing.settle import Used
 from valueverse.metering.schema import USAGE
 from valueverse.subscriptions.timeline import Timeline, build_timeline
 
@@ -104,6 +106,14 @@ class World:
         billed = self.bill(start, end, **more)
         ordered = billed.invoices.sort("close", "customer", "subscription", "purpose", descending=[False] * 3 + [True])
         return list(documents(ordered, billed.lines))
+
+
+def standing(invoices: pl.DataFrame) -> engine.Booked:
+    """Books in which these invoices stand and nothing was used up or changed since."""
+    nothing = pl.DataFrame(schema={"tenant": pl.String, "key": pl.String})
+    lines = corrections.BOOKED_LINES.to_frame()
+    again = invoices.select(*INVOICE, "currency").clear().with_columns(pl.lit("").alias("invoice_id"))
+    return engine.Booked(invoices, invoices.clear(), nothing, Used.nothing(), again, lines, nothing)
 
 
 def amounts(document: dict[str, Any]) -> list[tuple[str, str]]:

@@ -19,14 +19,9 @@ Document = dict[str, Any]
 
 
 def _shown(line: BilledLine, decimals: int) -> Document:
-    return {name: _text(getattr(line, name), decimals) for name in ("amount", "discount", "net", "tax")}
+    from valueverse.money import minor_text
 
-
-def _text(minor: int, decimals: int) -> str:
-    """Minor units as major ones with the currency's decimals."""
-    from decimal import Decimal
-
-    return format(Decimal(f"{minor}E-{decimals}"), "f")
+    return {name: minor_text(getattr(line, name), decimals) for name in ("amount", "discount", "net", "tax")}
 
 
 def _balance(balance: Decimal, decimals: int) -> str:
@@ -40,19 +35,19 @@ def _balance(balance: Decimal, decimals: int) -> str:
 def _answer(document: Document) -> Document:
     from valueverse.commands.invoice_case import read_bill
     from valueverse.invoicing.totals import invoice_totals
-    from valueverse.money import plain
+    from valueverse.money import minor_text, plain
 
     bill = read_bill(document)
     totals = invoice_totals(bill)
 
     def text(minor: int) -> str:
-        return _text(minor, bill.decimals)
+        return minor_text(minor, bill.decimals)
 
     answer: Document = {
         "lines": [{"key": line.key, **_shown(line, bill.decimals)} for line in totals.lines],
         "commitment_true_up": text(0 if totals.true_up is None else totals.true_up.amount),
         "subtotal": text(totals.subtotal),
-        "discounts": [{"key": key, "amount": text(amount)} for key, amount in totals.discounts],
+        "discounts": [{"key": coupon.key, "amount": text(amount)} for coupon, amount in totals.discounts],
         "discount_total": text(totals.discount_total),
         "taxes": [
             {"percent": plain(rate.percent), "base": text(rate.base), "amount": text(rate.amount)}

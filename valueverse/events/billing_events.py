@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     Judge = Callable[[Any, str], None]
 
 _KEY = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}\Z")
+_NUMBER = re.compile(r"[0-9.]+\Z")
 _LIMIT = Decimal(10) ** 12
 _DURATION = re.compile(r"\d{1,6} (second|minute|hour|day|week)s?\Z")
 
@@ -98,6 +99,42 @@ def _list(value: Any, path: str) -> None:
         raise _refuse("a list is expected here", path)
 
 
+def _names(value: Any, path: str) -> None:
+    _list(value, path)
+    for index, name in enumerate(value):
+        _name(name, f"{path}[{index}]")
+
+
+def _credit_lines(value: Any, path: str) -> None:
+    _list(value, path)
+    for index, line in enumerate(value):
+        place = f"{path}[{index}]"
+        _object(line, place)
+        if line.get("amount") is None:
+            raise _refuse("a line of a credit note needs 'amount'", f"{place}.amount")
+        _amount(line["amount"], f"{place}.amount")
+
+
+def _tax_rates(value: Any, path: str) -> None:
+    """A key of the catalog's taxes, a percentage, or {key?, percent}."""
+    _list(value, path)
+    for index, rate in enumerate(value):
+        place = f"{path}[{index}]"
+        percent = rate.get("percent") if isinstance(rate, dict) else rate
+        if isinstance(percent, str) and _KEY.match(percent) and not _NUMBER.match(percent):
+            continue
+        _amount(percent, f"{place}.percent" if isinstance(rate, dict) else place)
+        if not 0 <= Decimal(str(percent)) <= 100:
+            raise _refuse(f"{percent} is not a percentage from 0 to 100", place)
+
+
+def _period(value: Any, path: str) -> None:
+    _object(value, path)
+    for name in ("from", "to"):
+        if value.get(name) is not None:
+            _moment(value[name], f"{path}.{name}")
+
+
 def _duration(value: Any, path: str) -> None:
     if not isinstance(value, str) or not _DURATION.match(value):
         raise _refuse(f"{str(value)[:40]!r} is no duration like '1 day'", path)
@@ -119,7 +156,7 @@ def _one_of(*words: str) -> Judge:
 
 _CUSTOMER: dict[str, Judge] = {
     "customer!": _name, "name": _text, "email": _text, "currency": _currency, "timezone": _zone, "country": _text,
-    "tax_rates": _list, "metadata": _object,
+    "tax_rates": _tax_rates, "metadata": _object,
 }  # fmt: skip
 _TENANT: dict[str, Judge] = {
     "tenant!": _key,
@@ -130,7 +167,7 @@ _TENANT: dict[str, Judge] = {
 }
 _WALLET: dict[str, Judge] = {
     "customer!": _name, "wallet!": _name, "amount!": _amount, "currency!": _currency, "priority": _whole,
-    "expires_at": _moment, "restrict_to": _list,
+    "expires_at": _moment, "restrict_to": _names,
 }  # fmt: skip
 _PAYMENT: dict[str, Judge] = {"invoice!": _text, "amount!": _amount, "currency!": _currency, "reference": _text}
 _SUBSCRIPTION: dict[str, Judge] = {"subscription!": _name}
@@ -161,10 +198,10 @@ SHAPES: dict[str, dict[str, Judge]] = {
     "billing.payment.failed": _PAYMENT,
     "billing.payment.refunded": _PAYMENT,
     "billing.invoice.voided": {"invoice!": _text, "reason!": _text},
-    "billing.credit_note.issued": {"invoice!": _text, "lines": _list, "amount": _amount, "reason!": _text},
+    "billing.credit_note.issued": {"invoice!": _text, "lines": _credit_lines, "amount": _amount, "reason!": _text},
     "billing.one_off.added": {
         "customer!": _name, "description!": _text, "amount!": _amount, "currency!": _currency,
-        "service_period": _object,
+        "service_period": _period,
     },
     "billing.cost.recorded": {
         "customer": _name, "amount": _amount, "currency": _currency, "service": _text, "period": _object,

@@ -10,7 +10,7 @@ import polars as pl
 from valueverse.invoicing.closing import INVOICE
 from valueverse.invoicing.document import content_hash
 from valueverse.invoicing.schema import LINES, RULES_VERSION, with_decimals
-from valueverse.money import EXACT, largest_remainder, plain_text, round_exact
+from valueverse.money import EXACT, largest_remainder, minor_text, plain_text, round_exact
 from valueverse.rating.chain import rounded
 from valueverse.subscriptions.zones import local_date
 
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
     from valueverse.invoicing.terms import Terms
 
+_TOTALS = ("subtotal", "discount_total", "tax_total", "total", "credit_total", "amount_due")
 DUE_DAYS = 30
 """Days from issue to due date, until a catalog can say otherwise (docs/decisions/0002)."""
-_CLOSE = pl.when(pl.col("purpose") == "start").then("period_from").otherwise("period_to")
+CLOSE = pl.when(pl.col("purpose") == "start").then("period_from").otherwise("period_to")
+"""When an invoice closes: the instant from which its grace runs."""
 _UTC = "%Y-%m-%dT%H:%M:%S%.fZ"
 
 
@@ -33,12 +35,10 @@ def shown_amounts(lines: pl.DataFrame, terms: Terms) -> pl.DataFrame:
     lines
     add up; ``line`` and ``tier`` rounded each line already.
     """
-    ruled = (
-        with_decimals(lines)
-        .join(terms.policies.select("terms", "rounding_mode", "rounding_level", "zero_invoices"), on="terms")
-        .sort(*INVOICE, "rank", "service_from", "key", "dimensions")
-        .with_row_index("place")
+    ruled = with_decimals(lines).join(
+        terms.policies.select("terms", "rounding_mode", "rounding_level", "zero_invoices"), on="terms"
     )
+    ruled = in_order(ruled)
     scale = pl.lit(10).cast(pl.Int64).pow(pl.col("decimals")).cast(pl.Int64).cast(EXACT)
     each = ruled.with_columns(
         pl.coalesce("amount_rounded", rounded(ruled, "amount_precise")).alias("amount_rounded"),
@@ -59,13 +59,26 @@ def shown_amounts(lines: pl.DataFrame, terms: Terms) -> pl.DataFrame:
     return pl.concat([by_line, *parts]).drop("minor").sort("place")
 
 
+def in_order(lines: pl.DataFrame) -> pl.DataFrame:
+    """Lines as an invoice shows them, numbered anew: ``place`` is unique over all invoices."""
+    ordered = lines.drop("place", strict=False).sort(*INVOICE, "rank", "service_from", "key", "dimensions")
+    return ordered.with_row_index("place")
+
+
+def _closed(known_at: datetime | None) -> pl.Expr:
+    """When an invoice closes; one made for corrections, when the run knew of them."""
+    if known_at is None:
+        return CLOSE
+    return pl.when(pl.col("purpose") == "correction").then(pl.lit(known_at).cast(LINES["period_from"])).otherwise(CLOSE)
+
+
 def invoices_of(
     lines: pl.DataFrame, tenants: pl.DataFrame, zones: pl.DataFrame, known_at: datetime | None
 ) -> pl.DataFrame:
-    """One row per invoice with its totals and dates.
+    """One row per invoice with its subtotal and dates.
 
     Args:
-        lines: as ``shown_amounts`` gives them, catalog_hash included.
+        lines: ``in_order``, catalog_hash included.
         tenants: tenant, grace_seconds.
         zones: INVOICE columns and timezone.
         known_at: what ``basis.events_known_at`` says; None: the close of each invoice's period.
@@ -78,14 +91,14 @@ def invoices_of(
         )
         .join(zones, on=INVOICE, how="left", maintain_order="left")
         .join(tenants.select("tenant", "grace_seconds"), on="tenant", how="left", maintain_order="left")
-        .with_columns(_CLOSE.alias("close"))
+        .with_columns(_closed(known_at).alias("close"))
         .with_columns((pl.col("close") + pl.duration(seconds=pl.col("grace_seconds"))).alias("finalise_after"))
     )
     dated = local_date(totals, pl.col("finalise_after"), "timezone", "issued_on")
     known = pl.col("close") if known_at is None else pl.lit(known_at).cast(LINES["period_from"])
     return dated.with_columns(
         known.alias("events_known_at"), (pl.col("issued_on") + pl.duration(days=DUE_DAYS)).alias("due_on")
-    ).filter((pl.col("subtotal_minor") != 0) | (pl.col("zero_invoices") == "issue"))
+    )
 
 
 def _money(minor: str) -> pl.Expr:
@@ -113,9 +126,12 @@ def _line_texts(lines: pl.DataFrame) -> pl.DataFrame:
         plain_text(pl.col("quantity")).alias("quantity"),
         plain_text(pl.col("amount_precise")).alias("amount_precise"),
         _money("amount_minor").alias("amount"),
-        pl.when(pl.col("kind") == "usage")
-        .then(pl.format("{} events of meter {}", "event_count", pl.col("meter").fill_null("(several)")))
-        .alias("explains"),
+        pl.coalesce(
+            "explains",
+            pl.when(pl.col("kind") == "usage").then(
+                pl.format("{} events of meter {}", "event_count", pl.col("meter").fill_null("(several)"))
+            ),
+        ).alias("explains"),
     )
     shown = pl.struct(
         "key", "kind", "description", "service_from", "service_to", "meter", "dimensions", "quantity", "tiers",
@@ -130,41 +146,38 @@ def _line(row: dict[str, Any]) -> dict[str, Any]:
     return row | {"service_period": period, "dimensions": dimensions}
 
 
+def _part(stated: dict[str, Any], row: dict[str, Any], *names: str) -> dict[str, Any]:
+    """A discount, tax or credit as the document says it: minor units become amounts."""
+    return {
+        name: stated[name] if name in stated else minor_text(stated[f"{name}_minor"], row["decimals"]) for name in names
+    }
+
+
 def documents(invoices: pl.DataFrame, lines: pl.DataFrame) -> Iterator[dict[str, Any]]:
     """The draft document of every invoice (contracts.md, section 4), in the order of ``invoices``."""
-    texts = (
-        invoices.with_columns(zero=pl.lit(0, pl.Int64))
-        .with_columns(
-            _money("zero").alias("nothing"),
-            _instant("events_known_at"),
-            _money("subtotal_minor").alias("subtotal"),
-            pl.col("period_from").dt.strftime(_UTC).str.replace(r"\.0+Z$", "Z").alias("from_text"),
-            pl.col("period_to").dt.strftime(_UTC).str.replace(r"\.0+Z$", "Z").alias("to_text"),
-            pl.col("issued_on", "due_on").dt.strftime("%F"),
-        )
-        .join(_line_texts(lines), on=INVOICE, how="left", maintain_order="left")
-    )
+    texts = invoices.with_columns(
+        _instant("events_known_at"),
+        *(_money(f"{name}_minor").alias(name) for name in _TOTALS),
+        pl.col("period_from").dt.strftime(_UTC).str.replace(r"\.0+Z$", "Z").alias("from_text"),
+        pl.col("period_to").dt.strftime(_UTC).str.replace(r"\.0+Z$", "Z").alias("to_text"),
+        pl.col("issued_on", "due_on").dt.strftime("%F"),
+    ).join(_line_texts(lines), on=INVOICE, how="left", maintain_order="left")
     for row in texts.iter_rows(named=True):
         draft = {
             "number": None,
             "tenant": row["tenant"],
             "customer": row["customer"],
-            "subscription": row["subscription"],
+            "subscription": row["subscription"] or None,
             "status": "draft",
             "currency": row["currency"],
             "issued_on": row["issued_on"],
             "due_on": row["due_on"],
             "period": {"from": row["from_text"], "to": row["to_text"]},
             "lines": [_line(line) for line in row["lines"]],
-            "discounts": [],
-            "taxes": [],
-            "credits": [],
-            "subtotal": row["subtotal"],
-            "discount_total": row["nothing"],
-            "tax_total": row["nothing"],
-            "total": row["subtotal"],
-            "credit_total": row["nothing"],
-            "amount_due": row["subtotal"],
+            "discounts": [_part(one, row, "key", "amount") for one in row["discounts"]],
+            "taxes": [_part(one, row, "key", "percent", "base", "amount") for one in row["taxes"]],
+            "credits": [_part(one, row, "kind", "key", "amount") for one in row["credits"]],
+            **{name: row[name] for name in _TOTALS},
             "basis": {
                 "events_known_at": row["events_known_at"],
                 "catalog_hash": row["catalog_hash"],

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from datetime import date
 
 SUBSCRIPTION = ("tenant", "customer", "subscription")
-INVOICE = (*SUBSCRIPTION, "purpose", "period_from", "period_to")
+INVOICE = (*SUBSCRIPTION, "purpose", "period_from", "period_to", "revision")
+"""What identifies an invoice; ``revision`` counts the voided ones that it takes the place of."""
+FIRST = pl.lit(0, pl.Int32).alias("revision")
 _CARRIED = (
     *INVOICE, "terms", "timezone", "currency", "catalog_hash", "plan", "plan_version", "quantities", "planned_end",
 )  # fmt: skip
@@ -71,6 +73,7 @@ def closing_invoices(segments: pl.DataFrame, tenants: pl.DataFrame, window_from:
     return (
         found.with_columns(
             pl.lit("period").alias("purpose"),
+            FIRST,
             pl.max_horizontal("full_from", "subscription_start").alias("period_from"),
             pl.min_horizontal("full_to", "subscription_end").alias("period_to"),
         )
@@ -102,11 +105,56 @@ def starting_invoices(
         .join(at_start.select("key", *SUBSCRIPTION, "planned_end"), on="key")
         .with_columns(
             pl.lit("start").alias("purpose"),
+            FIRST,
             pl.col("from").alias("period_from"),
             # As planned then: what happens later must not change which invoice this is.
             pl.min_horizontal("full_to", "planned_end").alias("period_to"),
         )
         .select(*INVOICE, "full_from", "full_to")
+    )
+
+
+def present_periods(segments: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFrame:
+    """The periods that began where these invoices' did, as the segments have them now.
+
+    Args:
+        segments: ``billable()`` segments.
+        invoices: INVOICE and invoice_id of purposes ``start`` and ``period``.
+
+    Returns:
+        the columns of ``closing_invoices`` and invoice_id; nothing for an invoice whose period no longer begins there.
+    """
+    inside = (
+        segments.join(invoices.select(*INVOICE, "invoice_id"), on=SUBSCRIPTION)
+        .filter(pl.col("from") < pl.col("period_to"), pl.col("to").is_null() | (pl.col("to") > pl.col("period_from")))
+        .with_columns(
+            pl.int_range(pl.len(), dtype=pl.UInt32).alias("key"),
+            pl.col("period_from").alias("window_from"),
+            pl.col("period_to").alias("window_to"),
+        )
+    )
+    kept = inside.select(
+        "key", *SUBSCRIPTION, "purpose", "revision", "invoice_id", "subscription_start", "subscription_end",
+        "planned_end", pl.col("period_from").alias("begun"),
+    )  # fmt: skip
+    first = pl.col("purpose") == "start"
+    return (
+        periods(_schedule(inside))
+        .join(kept, on="key")
+        .with_columns(
+            pl.when(first)
+            .then("from")
+            .otherwise(pl.max_horizontal("full_from", "subscription_start"))
+            .alias("period_from"),
+            pl.when(first)
+            .then(pl.min_horizontal("full_to", "planned_end"))
+            .otherwise(pl.min_horizontal("full_to", "subscription_end"))
+            .alias("period_to"),
+        )
+        .filter(pl.col("period_from") == pl.col("begun"))
+        .filter(~first | (pl.col("begun") == pl.col("subscription_start")))
+        .select(*INVOICE, "full_from", "full_to", "invoice_id")
+        .unique(maintain_order=True)
     )
 
 

@@ -27,14 +27,19 @@ class Target(Protocol):
 
     @property
     def charge(self) -> str | None:
-        """The charge that the line is of."""
+        """The charge or fee that the line is of."""
+
+    @property
+    def discountable(self) -> bool:
+        """Whether any coupon may lower it."""
 
 
 @dataclass(frozen=True)
 class Coupon:
     """A discount: ``amount`` in major units, or ``percent`` of what is left of the eligible lines.
 
-    ``charges`` and ``plans`` restrict it to lines that match both; an empty one restricts nothing.
+    ``charges`` and ``plans`` restrict it to lines that match both; an empty one restricts nothing. ``origin`` tells
+    apart two applications of one coupon.
     """
 
     key: str
@@ -43,10 +48,15 @@ class Coupon:
     charges: frozenset[str] = frozenset()
     plans: frozenset[str] = frozenset()
     applied_at: datetime | None = None
+    origin: str = ""
 
     def covers(self, line: Target) -> bool:
         """Whether the line is eligible."""
-        return (not self.charges or line.charge in self.charges) and (not self.plans or line.plan in self.plans)
+        return (
+            line.discountable
+            and (not self.charges or line.charge in self.charges)
+            and (not self.plans or line.plan in self.plans)
+        )
 
 
 def earliest(moment: datetime | None) -> tuple[bool, datetime]:
@@ -58,21 +68,21 @@ def _narrow_first(coupon: Coupon) -> tuple[object, ...]:
     # The tail decides between coupons of one instant by what they say, never by their place in the input.
     said = (coupon.key, coupon.percent or Decimal(0), coupon.amount or Decimal(0))
     scope = (sorted(coupon.charges), sorted(coupon.plans))
-    return (not coupon.charges, not coupon.plans, earliest(coupon.applied_at), *said, scope)
+    return (not coupon.charges, not coupon.plans, earliest(coupon.applied_at), *said, scope, coupon.origin)
 
 
 def apply_coupons(
     coupons: Sequence[Coupon], lines: Sequence[Target], left: list[int], decimals: int, mode: RoundingMode
-) -> list[tuple[str, int]]:
+) -> list[tuple[Coupon, int]]:
     """Take coupons off ``left`` (minor units per line, lowered in place).
 
     Order: restricted to charges, then to plans, then to nothing; earlier ``applied_at`` first. Each is spread pro rata
     over what is left of its lines. No line is lowered below 0, nor is the invoice.
 
     Returns:
-        Key and minor units of each coupon that took something, in the order they were taken.
+        Each coupon that took something with its minor units, in the order they were taken.
     """
-    taken: list[tuple[str, int]] = []
+    taken: list[tuple[Coupon, int]] = []
     places: dict[tuple[frozenset[str], frozenset[str]], list[int]] = {}
     for coupon in sorted(coupons, key=_narrow_first):
         scope = (coupon.charges, coupon.plans)
@@ -82,7 +92,7 @@ def apply_coupons(
         want = min(_worth(coupon, base, decimals, mode), sum(left))
         amount = take(want, left, places[scope])
         if amount:
-            taken.append((coupon.key, amount))
+            taken.append((coupon, amount))
     return taken
 
 

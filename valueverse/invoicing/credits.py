@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Literal
 
@@ -25,6 +25,7 @@ class CreditNote:
     key: str
     amount: Decimal
     created_at: datetime | None = None
+    origin: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,15 @@ class Wallet:
     expires_at: datetime | None = None
     created_at: datetime | None = None
     restrict_to: frozenset[str] = frozenset()
+    origin: str = ""
 
     def open_at(self, issued_at: datetime | None) -> bool:
         """Whether it may be spent on an invoice issued then."""
         return self.expires_at is None or issued_at is None or issued_at < self.expires_at
+
+    def lowered(self, amount: Decimal) -> Wallet:
+        """The same with ``amount`` less in it."""
+        return replace(self, balance=self.balance - amount)
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,7 @@ class Credit:
     kind: Literal["credit_note", "wallet"]
     key: str
     amount: int
+    origin: str = ""
 
 
 def _whole_minor(amount: Decimal, decimals: int) -> int:
@@ -66,22 +73,23 @@ def _whole_minor(amount: Decimal, decimals: int) -> int:
 def apply_credit_notes(notes: Sequence[CreditNote], due: int, decimals: int) -> list[Credit]:
     """Pay up to ``due`` minor units, oldest first."""
     paid: list[Credit] = []
-    for note in sorted(notes, key=lambda note: (earliest(note.created_at), note.key, note.amount)):
+    for note in sorted(notes, key=lambda note: (earliest(note.created_at), note.key, note.amount, note.origin)):
         amount = min(max(due, 0), _whole_minor(note.amount, decimals))
         due -= amount
         if amount:
-            paid.append(Credit("credit_note", note.key, amount))
+            paid.append(Credit("credit_note", note.key, amount, note.origin))
     return paid
 
 
-def _spent_first(wallet: Wallet) -> tuple[object, ...]:
+def spent_first(wallet: Wallet) -> tuple[object, ...]:
+    """Sort key: the wallet that pays first (billing.md, From lines to an invoice)."""
     return (
         (wallet.priority is None, wallet.priority or Decimal(0)),
         wallet.kind != "granted",
         earliest(wallet.expires_at),
         earliest(wallet.created_at),
         # Never by the place in the input.
-        (wallet.key, wallet.balance, sorted(wallet.restrict_to)),
+        (wallet.key, wallet.balance, sorted(wallet.restrict_to), wallet.origin),
     )
 
 
@@ -111,7 +119,7 @@ def apply_wallets(
     paid: list[Credit] = []
     balances = [wallet.balance for wallet in wallets]
     left = [gross for _, gross in owed]
-    for place in sorted(range(len(wallets)), key=lambda place: _spent_first(wallets[place])):
+    for place in sorted(range(len(wallets)), key=lambda place: spent_first(wallets[place])):
         wallet = wallets[place]
         amount = min(max(due, 0), _whole_minor(wallet.balance, decimals)) if wallet.open_at(issued_at) else 0
         if wallet.restrict_to:
@@ -119,7 +127,7 @@ def apply_wallets(
             amount = take(amount, left, eligible)
         if amount:
             due -= amount
-            paid.append(Credit("wallet", wallet.key, amount))
+            paid.append(Credit("wallet", wallet.key, amount, wallet.origin))
             with localcontext(prec=_DIGITS):
                 balances[place] = wallet.balance - Decimal(amount).scaleb(-decimals)
     return paid, balances

@@ -9,9 +9,15 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from uuid import NAMESPACE_URL, uuid5
 
 import rfc8785
+
+from valueverse.invoicing.closing import INVOICE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 NOT_HASHED = ("number", "status", "content_hash", "previous_hash")
 
@@ -25,6 +31,15 @@ def content_hash(document: dict[str, Any]) -> str:
 def invoice_number(tenant: str, sequence: int) -> str:
     """The tenant's ``sequence``-th invoice, 1-based; the tenant stands in it so that no two tenants share a number."""
     return f"{tenant}-{sequence:06d}"
+
+
+def invoice_id(row: Mapping[str, Any]) -> str:
+    """An id that a recomputation of the same invoice arrives at too; a row has the INVOICE columns.
+
+    Where an invoice was voided, the one that takes its place is another.
+    """
+    names = INVOICE if row["revision"] else INVOICE[:-1]
+    return str(uuid5(NAMESPACE_URL, "/".join(str(row[name]) for name in names)))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.invoicing.assemble import invoices_of, shown_amounts
+from valueverse.events.schema import INSTANT
+from valueverse.invoicing import corrections
+from valueverse.invoicing.assemble import CLOSE, in_order, invoices_of, shown_amounts
 from valueverse.invoicing.claims import claims
 from valueverse.invoicing.closing import (
     INVOICE,
@@ -17,15 +19,22 @@ from valueverse.invoicing.closing import (
     starting_invoices,
     stretches,
 )
+from valueverse.invoicing.commitments import true_ups
+from valueverse.invoicing.corrections import as_now, differences, net_lines, placed
 from valueverse.invoicing.fees import advance, arrears, settlement
-from valueverse.invoicing.held import NOT_BILLED_YET
+from valueverse.invoicing.one_offs import one_off_lines
+from valueverse.invoicing.schema import LINES, with_decimals
+from valueverse.invoicing.settle import Used, settle
+from valueverse.invoicing.taxes import with_taxes
 from valueverse.invoicing.terms import TERMS_KEY, Terms, compile_terms
+from valueverse.invoicing.told import read_told
 from valueverse.invoicing.usage_lines import Consumption, usage_lines
 
 if TYPE_CHECKING:
     from datetime import date, datetime
 
     from valueverse.catalog.history import CatalogHistory
+    from valueverse.invoicing.told import Told
     from valueverse.subscriptions.timeline import Timeline
 
 
@@ -34,15 +43,52 @@ class Billed:
     """What closes in a window.
 
     Attributes:
-        invoices: one row per invoice: INVOICE columns, totals in minor units, dates, finalise_after.
-        lines: LINES with decimals and the rounding policy.
+        invoices: one row per invoice: INVOICE columns, totals in minor units, dates, finalise_after; discounts, taxes
+            and credits as lists.
+        lines: LINES with decimals, the rounding policy, discount_minor and tax_minor.
         problems: lines that have no amount (tenant, customer, subscription, key, problem): their invoices are held
-        back.
+            back.
+        rejected: billing events about coupons, wallets and credit notes that could not be applied.
     """
 
     invoices: pl.DataFrame
     lines: pl.DataFrame
     problems: pl.DataFrame
+    rejected: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Booked:
+    """What stands already when a run begins: it is never billed again.
+
+    Attributes:
+        invoices: INVOICE columns of the finalised invoices, voided ones left out.
+        voided: INVOICE columns of the voided ones.
+        one_offs: tenant, key of the one-off lines on ``invoices``.
+        used: what they used up of coupons, credit notes and wallets.
+        again: INVOICE, invoice_id and currency of those that later events may have changed (``corrections.touched``).
+        lines: what is booked for ``again`` (corrections.BOOKED_LINES).
+        discounts: invoice_id, origin of the coupons that ``again`` bears.
+    """
+
+    invoices: pl.DataFrame
+    voided: pl.DataFrame
+    one_offs: pl.DataFrame
+    used: Used
+    again: pl.DataFrame
+    lines: pl.DataFrame
+    discounts: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What every step of a run reads: who is on which terms, and what they consumed."""
+
+    timeline: Timeline
+    history: CatalogHistory
+    segments: pl.DataFrame
+    terms: Terms
+    consumption: Consumption
 
 
 def with_terms(timeline: Timeline, history: CatalogHistory) -> tuple[pl.DataFrame, Terms]:
@@ -60,7 +106,7 @@ def bill(
     *,
     known_at: datetime | None,
     closed_by: datetime | None = None,
-    without: pl.DataFrame | None = None,
+    booked: Booked | None = None,
 ) -> Billed:
     """Bill every period that ends in (from, to] and every subscription that starts in [from, to), tenant-local days.
 
@@ -71,57 +117,162 @@ def bill(
         window: from, to.
         known_at: state of knowledge; None: all that is recorded, and documents say the close of their period.
         closed_by: leave out what closes later than this instant (the run's present).
-        without: INVOICE rows to leave out (finalised already).
+        booked: what stands already; None: nothing does, and credit notes name invoices by the numbers these would get.
     """
     segments, terms = with_terms(timeline, history)
+    consumption = Consumption(usage, history.meters, claims(segments, terms), known_at)
+    ground = Ground(timeline, history, segments, terms, consumption)
+    due = _due(ground, window, closed_by, booked)
+    told = read_told(timeline, history)
+    lines, zones, problems = period_lines(due, ground)
+    one_offs = (
+        told.one_offs if booked is None else told.one_offs.join(booked.one_offs, on=["tenant", "key"], how="anti")
+    )
+    if closed_by is not None:
+        one_offs = one_offs.filter(pl.col("time") <= pl.lit(closed_by).cast(INSTANT))
+    # A start without fees in advance makes no invoice, so nothing can stand on it.
+    made = zones.join(lines.select(INVOICE).unique(), on=INVOICE, how="semi", maintain_order="left")
+    own = one_off_lines(one_offs, pl.concat([made, zones.filter(pl.col("purpose") == "period")]), timeline, history)
+    if not own.is_empty():
+        lines = pl.concat([lines, own.drop("timezone")], how="diagonal_relaxed")
+        zones = pl.concat([zones, own], how="diagonal_relaxed").select(zones.columns).unique(INVOICE, keep="first")
+    if booked is not None and not booked.again.is_empty():
+        adjusted, own_zones = _corrected(booked, ground, told, made, closed_by)
+        lines = pl.concat([lines, adjusted], how="diagonal_relaxed")
+        zones = pl.concat([zones, own_zones], how="diagonal_relaxed").select(zones.columns)
+    taxed = _taxed(lines, ground)
+    unknown = taxed.filter(pl.col("tax_problem").is_not_null())
+    shown = in_order(taxed.join(unknown.select(INVOICE).unique(), on=INVOICE, how="anti").drop("tax_problem"))
+    headers = invoices_of(shown, timeline.tenants, zones.select(*INVOICE, "timezone"), known_at)
+    used = Used.nothing() if booked is None else booked.used
+    settled = settle(headers, shown, told, used, numbered=booked is not None)
+    problems = pl.concat([problems, unknown.select(*INVOICE, "key", pl.col("tax_problem").alias("problem"))])
+    return Billed(settled.invoices, settled.lines, problems, pl.concat([told.rejected, settled.rejected]))
+
+
+def _due(ground: Ground, window: tuple[date, date], closed_by: datetime | None, booked: Booked | None) -> pl.DataFrame:
+    """The invoices of the window that do not stand yet."""
+    tenants = ground.timeline.tenants
     due = pl.concat(
         [
-            closing_invoices(segments, timeline.tenants, *window),
-            starting_invoices(segments, timeline.tenants, *window),
+            closing_invoices(ground.segments, tenants, *window),
+            starting_invoices(ground.segments, tenants, *window),
         ]
     )
-    close = pl.when(pl.col("purpose") == "start").then("period_from").otherwise("period_to")
     if closed_by is not None:
-        due = due.filter(close <= pl.lit(closed_by).cast(pl.Datetime("us", "UTC")))
-    if without is not None:
-        # By where the period begins: an end that became known later must not bill a finalised period again.
-        begun = ["tenant", "subscription", "purpose", "period_from"]
-        due = due.join(without, on=begun, how="anti", maintain_order="left")
-    closed = stretches(segments, due)
-    consumption = Consumption(usage, history.meters, claims(segments, terms), known_at)
-    starting = advance_stretches(segments, due)
+        due = due.filter(pl.lit(closed_by).cast(INSTANT) >= CLOSE)
+    if booked is None:
+        return due
+    # By where the period begins: an end that became known later must not bill a finalised period again.
+    begun = ["tenant", "subscription", "purpose", "period_from"]
+    left = due.join(booked.invoices, on=begun, how="anti", maintain_order="left").drop("revision")
+    before = booked.voided.group_by(begun).agg(pl.len().cast(pl.Int32).alias("revision"))
+    again = left.join(before, on=begun, how="left", maintain_order="left").with_columns(pl.col("revision").fill_null(0))
+    return again.select(due.columns)
+
+
+def period_lines(due: pl.DataFrame, ground: Ground) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Fees, charges and commitments of these invoices, shown amounts included.
+
+    Returns:
+        lines as ``shown_amounts`` gives them; the invoices with close, currency, timezone and policy (also those
+        without lines); and the problems that hold invoices back, whose lines are left out.
+    """
+    terms = ground.terms
+    closed = stretches(ground.segments, due)
+    starting = advance_stretches(ground.segments, due)
     lines = pl.concat(
         [
+            pl.DataFrame(schema=LINES).drop("amount_minor"),
             arrears(closed, terms),
             advance(starting, terms),
             settlement(closed, terms),
-            usage_lines(closed, consumption, terms),
+            usage_lines(closed, ground.consumption, terms),
         ],
         how="diagonal",
-    ).join(terms.sets.select("terms", "catalog_hash"), on="terms", how="left", maintain_order="left")
-    zones = (
-        pl.concat([closed, starting]).select(*INVOICE, "timezone").unique(INVOICE, keep="first", maintain_order=True)
     )
-    return _billed(lines, terms, timeline, zones, known_at)
-
-
-def _billed(
-    lines: pl.DataFrame, terms: Terms, timeline: Timeline, zones: pl.DataFrame, known_at: datetime | None
-) -> Billed:
-    mixed = pl.col("currency").n_unique().over(*INVOICE) > 1
-    plans = terms.policies.select("terms", "held")
-    customers = timeline.held.with_columns(pl.lit(NOT_BILLED_YET).alias("held_customer"))
-    joined = lines.join(plans, on="terms", how="left", maintain_order="left").join(
-        customers, on=["tenant", "customer"], how="left", maintain_order="left"
-    )
-    marked = joined.with_columns(
-        pl.coalesce("problem", "held", "held_customer", pl.when(mixed).then(pl.lit("mixed_currencies"))).alias(
-            "problem"
+    good, problems = _priced(lines, terms)
+    shown = shown_amounts(good, terms).join(terms.sets.select("terms", "catalog_hash"), on="terms", how="left")
+    committed = true_ups(shown, closed.join(problems, on=INVOICE, how="anti"), ground.segments, terms)
+    headers = (
+        pl.concat([closed, starting])
+        .select(*INVOICE, "timezone", "currency", "terms")
+        .unique(INVOICE, keep="first", maintain_order=True)
+        .join(problems, on=INVOICE, how="anti", maintain_order="left")
+        .join(terms.sets.select("terms", "catalog_hash"), on="terms", how="left", maintain_order="left")
+        .join(
+            terms.policies.select("terms", "rounding_mode", "rounding_level", "zero_invoices"),
+            on="terms",
+            how="left",
+            maintain_order="left",
         )
+        .with_columns(CLOSE.alias("close"))
     )
-    problems = marked.filter(pl.col("problem").is_not_null())
-    good = marked.join(problems.select(INVOICE).unique(), on=INVOICE, how="anti", maintain_order="left")
-    shown = shown_amounts(good, terms)
-    invoices = invoices_of(shown, timeline.tenants, zones, known_at)
-    kept = shown.join(invoices.select(INVOICE), on=INVOICE, how="semi", maintain_order="left")
-    return Billed(invoices, kept, problems.select(*INVOICE, "key", "problem"))
+    return pl.concat([shown, committed], how="diagonal"), headers, problems
+
+
+def _priced(lines: pl.DataFrame, terms: Terms) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Lines of invoices that can be billed whole, and what keeps the others back."""
+    mixed = pl.col("currency").n_unique().over(*INVOICE) > 1
+    held = terms.policies.select("terms", "held")
+    marked = lines.join(held, on="terms", how="left", maintain_order="left").with_columns(
+        pl.coalesce("problem", "held", pl.when(mixed).then(pl.lit("mixed_currencies"))).alias("problem")
+    )
+    problems = marked.filter(pl.col("problem").is_not_null()).select(*INVOICE, "key", "problem")
+    return marked.join(problems.select(INVOICE).unique(), on=INVOICE, how="anti", maintain_order="left"), problems
+
+
+def _taxed(lines: pl.DataFrame, ground: Ground) -> pl.DataFrame:
+    named = lines.join(ground.terms.sets.select("terms", "plan"), on="terms", how="left", maintain_order="left")
+    return with_taxes(named, ground.terms.taxes, ground.timeline.customers, ground.history.catalogs)
+
+
+def _corrected(
+    booked: Booked, ground: Ground, told: Told, due: pl.DataFrame, closed_by: datetime | None
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Adjustment lines on the invoices of this run that bear them, and the headers of those that are made for them."""
+    anew, compared = as_now(booked.again, ground.segments, closed_by)
+    ids = anew.select(*INVOICE, "invoice_id")
+    shown, _, problems = period_lines(anew.drop("invoice_id"), ground)
+    unclear = problems.join(ids, on=INVOICE).select("invoice_id").unique()
+    named = shown.join(ids, on=INVOICE).join(ground.terms.sets.select("terms", "plan"), on="terms", how="left")
+    net = net_lines(named, booked.discounts, told.coupons)
+    compared = with_decimals(compared).join(unclear, on="invoice_id", how="anti")
+    kept = booked.lines.join(compared, on="invoice_id", how="semi")
+    found = differences(compared, net.join(compared, on="invoice_id", how="semi"), kept)
+    running = ground.segments.filter(
+        pl.col("subscription_end").is_null() | (pl.col("subscription_end") > pl.lit(closed_by, INSTANT))
+    ).select("tenant", "subscription")
+    before = booked.invoices.filter(pl.col("purpose") == corrections.PURPOSE)
+    borne = placed(found, due, running.unique(), before)
+    policy = due.select(*INVOICE, "rounding_mode", "rounding_level", "zero_invoices", "catalog_hash")
+    hosted = borne.filter(~pl.col("is_own")).join(policy, on=INVOICE, how="left")
+    own = borne.filter("is_own")
+    headers = _own_headers(own, ground)
+    alone = own.join(headers.select(policy.columns), on=INVOICE, how="left")
+    lines = with_decimals(pl.concat([hosted, alone], how="diagonal")).drop("is_own", "invoice_id")
+    return lines, headers
+
+
+def _own_headers(own: pl.DataFrame, ground: Ground) -> pl.DataFrame:
+    """Zone and policy of correction invoices: the customer's zone, the policy of the last terms corrected."""
+    terms = ground.terms
+    zones = ground.timeline.customers.select("tenant", "customer", pl.col("timezone").alias("own_zone"))
+    tenants = ground.timeline.tenants.select("tenant", pl.col("timezone").alias("tenant_zone"))
+    rules = terms.policies.select("terms", "rounding_mode", "rounding_level", "zero_invoices")
+    return (
+        own.select(*INVOICE, "currency", "terms")
+        .unique(INVOICE, keep="last", maintain_order=True)
+        .join(zones, on=["tenant", "customer"], how="left", maintain_order="left")
+        .join(tenants, on="tenant", how="left", maintain_order="left")
+        .join(rules, on="terms", how="left", maintain_order="left")
+        .join(terms.sets.select("terms", "catalog_hash"), on="terms", how="left", maintain_order="left")
+        .with_columns(
+            pl.coalesce("own_zone", "tenant_zone").alias("timezone"),
+            pl.col("rounding_mode").fill_null("half_up"),
+            pl.col("rounding_level").fill_null("line"),
+            pl.col("zero_invoices").fill_null("issue"),
+            CLOSE.alias("close"),
+        )
+        .drop("own_zone", "tenant_zone")
+    )

@@ -15,8 +15,7 @@ BAD_OVERRIDES = "bad_overrides"
 
 def plan_problem(plan: Plan) -> str | None:
     """Why no invoice of this plan can be billed, or None."""
-    taxed = plan.taxes or any(fee.taxes for fee in plan.fees) or any(charge.taxes for charge in plan.charges)
-    return NOT_BILLED_YET if plan.commitment or plan.threshold is not None or taxed else None
+    return NOT_BILLED_YET if plan.threshold is not None else None
 
 
 def charge_problem(charge: Charge) -> str | None:

@@ -28,6 +28,7 @@ LINES: dict[str, pl.DataType | type[pl.DataType]] = {
     "purpose": pl.String,
     "period_from": INSTANT,
     "period_to": INSTANT,
+    "revision": pl.Int32,
     "rank": pl.Int32,
     "key": pl.String,
     "kind": pl.String,
@@ -42,6 +43,8 @@ LINES: dict[str, pl.DataType | type[pl.DataType]] = {
     "currency": pl.String,
     "event_count": pl.Int64,
     "tiers": pl.List(TIER),
+    "explains": pl.String,
+    "corrects": pl.String,
 }
 """One row per invoice line. ``rank`` orders the lines of an invoice: fees, then charges, as the plan lists them."""
 

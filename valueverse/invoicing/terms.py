@@ -8,7 +8,7 @@ joins on ``terms``.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -66,8 +66,12 @@ POLICIES: dict[str, pl.DataType] = {
     "rounding_level": pl.String(),
     "zero_invoices": pl.String(),
     "grace_seconds": pl.Int64(),
+    "commitment": EXACT,
+    "threshold": EXACT,
     "held": pl.String(),
 }
+TAXES: dict[str, pl.DataType] = {"terms": pl.UInt32(), "key": pl.String(), "taxes": pl.String()}
+"""Tax keys joined by ',' that a fee or charge (``key``), or the plan itself (key ''), states; only where it does."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ class Terms:
 
     Attributes:
         sets: terms, and what identifies them (TERMS_KEY).
-        fees, charges, conditions, policies: the frames described by FEES, CHARGES, CONDITIONS, POLICIES.
+        fees, charges, conditions, policies, taxes: the frames described by FEES, CHARGES, CONDITIONS, POLICIES, TAXES.
         book: the charges' prices, compiled; ``charge`` indexes into it.
         dimension_names: every dimension that some ``when`` or ``split_by`` reads.
         splits: charges by the dimensions they show one line for.
@@ -87,6 +91,7 @@ class Terms:
     charges: pl.DataFrame
     conditions: pl.DataFrame
     policies: pl.DataFrame
+    taxes: pl.DataFrame
     book: ChargeBook
     dimension_names: tuple[str, ...]
     splits: dict[tuple[str, ...], list[int]]
@@ -136,34 +141,44 @@ def _fee_rows(terms: int, plan: Plan) -> Iterable[dict[str, Any]]:
         }
 
 
-def compile_terms(segments: pl.DataFrame, catalogs: Mapping[str, Catalog]) -> Terms:
-    """Number the distinct terms of these segments and lay out their fees, charges and policies."""
-    sets = segments.select(TERMS_KEY).unique(maintain_order=True).with_row_index("terms")
-    fees: list[dict[str, Any]] = []
-    charges: list[dict[str, Any]] = []
-    conditions: list[dict[str, Any]] = []
-    policies: list[dict[str, Any]] = []
-    pricings: list[tuple[ChargePricing, str, str]] = []
-    for row in sets.iter_rows(named=True):
-        catalog = catalogs[row["catalog_hash"]]
-        plan, held = plan_of(catalog, row["plan"], row["plan_version"], row["overrides"])
-        fees += _fee_rows(row["terms"], plan)
-        policies.append(
-            {
-                "terms": row["terms"],
-                "rounding_mode": catalog.rounding.mode,
-                "rounding_level": catalog.rounding.level,
-                "zero_invoices": catalog.zero_invoices,
-                "grace_seconds": int(catalog.grace.total_seconds()),
-                "held": held,
-            }
-        )
+def _policy_row(terms: int, plan: Plan, catalog: Catalog, held: str | None) -> dict[str, Any]:
+    return {
+        "terms": terms,
+        "rounding_mode": catalog.rounding.mode,
+        "rounding_level": catalog.rounding.level,
+        "zero_invoices": catalog.zero_invoices,
+        "grace_seconds": int(catalog.grace.total_seconds()),
+        "commitment": None if plan.commitment is None else plan.commitment.minimum,
+        "threshold": plan.threshold,
+        "held": held,
+    }
+
+
+def _tax_rows(terms: int, plan: Plan) -> Iterable[dict[str, Any]]:
+    fees = [(fee.key, fee.taxes) for fee in plan.fees]
+    stated = [("", plan.taxes), *fees, *((charge.key, charge.taxes) for charge in plan.charges)]
+    return ({"terms": terms, "key": key, "taxes": ",".join(taxes)} for key, taxes in stated if taxes)
+
+
+@dataclass
+class _Laid:
+    """Rows of the frames as documents are read."""
+
+    fees: list[dict[str, Any]] = field(default_factory=list)
+    charges: list[dict[str, Any]] = field(default_factory=list)
+    conditions: list[dict[str, Any]] = field(default_factory=list)
+    policies: list[dict[str, Any]] = field(default_factory=list)
+    taxes: list[dict[str, Any]] = field(default_factory=list)
+    pricings: list[tuple[ChargePricing, str, str]] = field(default_factory=list)
+
+    def add_charges(self, terms: int, plan: Plan, catalog: Catalog) -> None:
+        """Lay out a plan's charges; each gets the next number in the book."""
         for position, charge in enumerate(plan.charges, start=len(plan.fees)):
-            index = len(pricings)
-            pricings.append((charge, catalog.rounding.mode, catalog.rounding.level))
-            charges.append(
+            index = len(self.pricings)
+            self.pricings.append((charge, catalog.rounding.mode, catalog.rounding.level))
+            self.charges.append(
                 {
-                    "terms": row["terms"],
+                    "terms": terms,
                     "charge": index,
                     "key": charge.key,
                     "description": charge.name or charge.key,
@@ -176,35 +191,41 @@ def compile_terms(segments: pl.DataFrame, catalogs: Mapping[str, Catalog]) -> Te
                     "held": charge_problem(charge),
                 }
             )
-            conditions += [
-                {"terms": row["terms"], "meter": charge.meter, "charge": index, "name": name, "value": str(value)}
+            self.conditions += [
+                {"terms": terms, "meter": charge.meter, "charge": index, "name": name, "value": str(value)}
                 for name, value in charge.when.items()
             ]
-    return _terms(sets, fees, charges, conditions, policies, pricings)
 
 
-def _terms(
-    sets: pl.DataFrame,
-    fees: list[dict[str, Any]],
-    charges: list[dict[str, Any]],
-    conditions: list[dict[str, Any]],
-    policies: list[dict[str, Any]],
-    pricings: list[tuple[ChargePricing, str, str]],
-) -> Terms:
-    charge_frame = pl.DataFrame(charges, schema=CHARGES)
-    condition_frame = pl.DataFrame(conditions, schema=CONDITIONS)
+def compile_terms(segments: pl.DataFrame, catalogs: Mapping[str, Catalog]) -> Terms:
+    """Number the distinct terms of these segments and lay out their fees, charges and policies."""
+    sets = segments.select(TERMS_KEY).unique(maintain_order=True).with_row_index("terms")
+    laid = _Laid()
+    for row in sets.iter_rows(named=True):
+        catalog = catalogs[row["catalog_hash"]]
+        plan, held = plan_of(catalog, row["plan"], row["plan_version"], row["overrides"])
+        laid.fees += _fee_rows(row["terms"], plan)
+        laid.policies.append(_policy_row(row["terms"], plan, catalog, held))
+        laid.taxes += _tax_rows(row["terms"], plan)
+        laid.add_charges(row["terms"], plan, catalog)
+    return _terms(sets, laid)
+
+
+def _terms(sets: pl.DataFrame, laid: _Laid) -> Terms:
+    conditions = pl.DataFrame(laid.conditions, schema=CONDITIONS)
     splits: dict[tuple[str, ...], list[int]] = {}
-    for row in charges:
+    for row in laid.charges:
         if row["split_by"]:
             splits.setdefault(tuple(row["split_by"]), []).append(row["charge"])
-    names = {*condition_frame["name"], *(name for split in splits for name in split)}
+    names = {*conditions["name"], *(name for split in splits for name in split)}
     return Terms(
         sets,
-        pl.DataFrame(fees, schema=FEES),
-        charge_frame,
-        condition_frame,
-        pl.DataFrame(policies, schema=POLICIES),
-        ChargeBook.build(pricings),
+        pl.DataFrame(laid.fees, schema=FEES),
+        pl.DataFrame(laid.charges, schema=CHARGES),
+        conditions,
+        pl.DataFrame(laid.policies, schema=POLICIES),
+        pl.DataFrame(laid.taxes, schema=TAXES),
+        ChargeBook.build(laid.pricings),
         tuple(sorted(names)),
         splits,
     )

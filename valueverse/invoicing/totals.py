@@ -36,7 +36,10 @@ _TAX_PLACES = PLACES + 2
 
 @dataclass(frozen=True)
 class Line:
-    """A line before coupons: ``amount`` precise, in major units, either sign."""
+    """A line before coupons: ``amount`` precise, in major units, either sign.
+
+    ``tax_key`` names the rate or rates that ``tax_percent`` is of; ``discountable`` False: no coupon lowers it.
+    """
 
     key: str
     amount: Decimal
@@ -44,6 +47,8 @@ class Line:
     tax_percent: Decimal = Decimal(0)
     plan: str | None = None
     charge: str | None = None
+    tax_key: str = ""
+    discountable: bool = True
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,7 @@ class TaxRate:
     percent: Decimal
     base: int
     amount: int
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,7 +114,7 @@ class Totals:
     lines: tuple[BilledLine, ...]
     true_up: BilledLine | None
     subtotal: int
-    discounts: tuple[tuple[str, int], ...]
+    discounts: tuple[tuple[Coupon, int], ...]
     discount_total: int
     taxes: tuple[TaxRate, ...]
     tax_total: int
@@ -129,6 +135,11 @@ def invoice_totals(bill: Bill) -> Totals:
     if bill.commitment is not None:
         lines.append(_true_up_line(bill.commitment, bill.lines))
         amounts.append(true_up_minor(bill, amounts))
+    return totals_of(bill, lines, amounts)
+
+
+def totals_of(bill: Bill, lines: Sequence[Line], amounts: Sequence[int]) -> Totals:
+    """Coupons, tax and credits over lines as shown (minor units); a true-up behind ``bill.lines`` is told apart."""
     nets = list(amounts)
     discounts = apply_coupons(bill.coupons, lines, nets, bill.decimals, bill.mode)
     rates, taxes = _tax(lines, nets, bill.mode)
@@ -143,7 +154,7 @@ def invoice_totals(bill: Bill) -> Totals:
     spent, balances = apply_wallets(bill.wallets, owed, due, bill.decimals, bill.issued_at)
     credit_total = sum(credit.amount for credit in (*notes, *spent))
     return Totals(
-        lines=tuple(billed[: len(bill.lines)]),
+        lines=tuple(billed[: len(bill.lines)] if bill.commitment else billed),
         true_up=None if bill.commitment is None else billed[-1],
         subtotal=sum(amounts),
         discounts=tuple(discounts),
@@ -195,23 +206,24 @@ def _minor(amount: Decimal, bill: Bill) -> int:
 
 def _tax(lines: Sequence[Line], nets: Sequence[int], mode: RoundingMode) -> tuple[list[TaxRate], list[int]]:
     """Tax per rate, and per line: the unrounded taxes' sum is rounded once, then spread over rates and their lines."""
-    places: dict[Decimal, list[int]] = {}
+    places: dict[tuple[Decimal, str], list[int]] = {}
     for place, line in enumerate(lines):
         if line.tax_percent:
-            places.setdefault(line.tax_percent, []).append(place)
+            places.setdefault((line.tax_percent, line.tax_key), []).append(place)
     scale = 10**_TAX_PLACES
     # 10 ** -20 minor units: net x percent / 100 is whole in them.
-    units = {percent: int(percent.scaleb(PLACES)) for percent in places}
-    bases = {percent: sum(nets[place] for place in found) for percent, found in places.items()}
-    precise = [bases[percent] * units[percent] for percent in places]
+    units = {rate: int(rate[0].scaleb(PLACES)) for rate in places}
+    bases = {rate: sum(nets[place] for place in found) for rate, found in places.items()}
+    precise = [bases[rate] * units[rate] for rate in places]
     with localcontext(prec=_DIGITS):
         total = int(round_decimal(Decimal(sum(precise)).scaleb(-_TAX_PLACES), 0, mode))
     by_rate = largest_remainder(total, precise, scale)
     taxes = [0] * len(lines)
     rates: list[TaxRate] = []
-    for (percent, found), amount in zip(places.items(), by_rate, strict=True):
-        shares = [nets[place] * units[percent] for place in found]
+    for (rate, found), amount in zip(places.items(), by_rate, strict=True):
+        shares = [nets[place] * units[rate] for place in found]
         for place, part in zip(found, largest_remainder(amount, shares, scale), strict=True):
             taxes[place] = part
-        rates.append(TaxRate(percent, bases[percent], amount))
+        percent, key = rate
+        rates.append(TaxRate(percent, bases[rate], amount, key))
     return rates, taxes

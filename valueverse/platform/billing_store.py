@@ -20,15 +20,28 @@ if TYPE_CHECKING:
     import psycopg
 
 _INSTANT = pl.Datetime("us", "UTC")
-_IDENTITY: dict[str, pl.DataType] = {
-    "tenant": pl.String(),
-    "customer": pl.String(),
-    "subscription": pl.String(),
-    "purpose": pl.String(),
+_TEXT, _MINOR = pl.String(), pl.Int64()
+_EXACT = pl.Decimal(38, 18)
+_PERIODS: dict[str, pl.DataType] = {
+    "tenant": _TEXT,
+    "subscription": _TEXT,
     "period_from": _INSTANT,
     "period_to": _INSTANT,
     "events_known_at": _INSTANT,
 }
+_STANDING = """
+      from billing.invoice i
+     where i.tenant_id = any(%s)
+       and not exists (select from billing.invoice_void v
+                        where v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id)
+"""
+_KNOWN = """
+    greatest(i.events_known_at, (
+        select max(o.events_known_at) from billing.invoice_line l
+          join billing.invoice o on o.tenant_id = l.tenant_id and o.invoice_id = l.invoice_id
+         where l.tenant_id = i.tenant_id and l.corrects = i.invoice_id)) as events_known_at
+"""
+"""An invoice's state of knowledge: its own, or that of the newest invoice that corrects it."""
 
 
 def lock_tenants(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> dict[str, tuple[int, str | None]]:
@@ -47,14 +60,145 @@ def lock_tenants(connection: psycopg.Connection[Any], tenants: Sequence[str]) ->
     return {tenant: (last, chained) for tenant, last, chained in rows}
 
 
+def _frame(
+    connection: psycopg.Connection[Any], query: str, values: Sequence[Any], schema: dict[str, pl.DataType]
+) -> pl.DataFrame:
+    return pl.DataFrame(connection.execute(query, values).fetchall(), schema=schema, orient="row")
+
+
+_INVOICES: dict[str, pl.DataType] = {
+    "tenant": _TEXT,
+    "customer": _TEXT,
+    "subscription": _TEXT,
+    "purpose": _TEXT,
+    "period_from": _INSTANT,
+    "period_to": _INSTANT,
+    "revision": pl.Int32(),
+    "invoice_id": _TEXT,
+    "number": _TEXT,
+    "currency": _TEXT,
+    "total_minor": _MINOR,
+    "events_known_at": _INSTANT,
+}
+
+
 def finalised(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.DataFrame:
-    """Identity and ``events_known_at`` of the tenants' finalised invoices."""
-    rows = connection.execute(
-        "select tenant_id::text, customer, subscription, purpose, period_from, period_to, events_known_at "
-        "from billing.invoice where status = 'finalised' and tenant_id = any(%s)",
+    """The tenants' finalised invoices that were not voided, with the newest state of knowledge booked for each."""
+    query = (
+        "select i.tenant_id::text, i.customer, coalesce(i.subscription, ''), i.purpose, i.period_from, i.period_to, "
+        f"i.revision, i.invoice_id::text, i.number, i.currency::text, i.total_minor, {_KNOWN} "
+        f"{_STANDING} and i.status = 'finalised'"
+    )
+    return _frame(connection, query, [list(tenants)], _INVOICES)
+
+
+def voided(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.DataFrame:
+    """Where the periods of the tenants' voided invoices begin: one row per voided invoice."""
+    names = ("tenant", "subscription", "purpose", "period_from")
+    return _frame(
+        connection,
+        "select i.tenant_id::text, coalesce(i.subscription, ''), i.purpose, i.period_from from billing.invoice i "
+        "join billing.invoice_void v on v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id "
+        "where i.tenant_id = any(%s)",
         [list(tenants)],
-    ).fetchall()
-    return pl.DataFrame(rows, schema=_IDENTITY, orient="row")
+        {name: _INVOICES[name] for name in names},
+    )
+
+
+def void(connection: psycopg.Connection[Any], voids: pl.DataFrame) -> pl.DataFrame:
+    """Void finalised invoices (tenant, number, reason, voided_at); those voided before stay as they are.
+
+    Returns:
+        tenant, number of those that no finalised invoice bears.
+    """
+    columns = [voids[name].to_list() for name in ("tenant", "number", "reason", "voided_at")]
+    given = "unnest(%s::text[], %s::text[], %s::text[], %s::timestamptz[]) as n(tenant_id, number, reason, voided_at)"
+    connection.execute(
+        "insert into billing.invoice_void (tenant_id, invoice_id, reason, voided_at) "  # noqa: S608 - constants
+        f"select i.tenant_id, i.invoice_id, n.reason, n.voided_at from {given} "
+        "join billing.invoice i on i.tenant_id = n.tenant_id and i.number = n.number on conflict do nothing",
+        columns,
+    )
+    unknown = (
+        f"select n.tenant_id, n.number from {given} where not exists (select from billing.invoice i "  # noqa: S608 - constants
+        "where i.tenant_id = n.tenant_id and i.number = n.number)"
+    )
+    return _frame(connection, unknown, columns, {"tenant": _TEXT, "number": _TEXT})
+
+
+def one_offs_billed(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.DataFrame:
+    """tenant, key of every one-off line that stands."""
+    query = (
+        f"select l.tenant_id::text, l.key from (select i.tenant_id, i.invoice_id {_STANDING}) as i "  # noqa: S608 - constants
+        "join billing.invoice_line l using (tenant_id, invoice_id) where l.kind = 'one_off'"
+    )
+    return _frame(connection, query, [list(tenants)], {"tenant": _TEXT, "key": _TEXT})
+
+
+def booked_lines(connection: psycopg.Connection[Any], invoices: pl.DataFrame) -> pl.DataFrame:
+    """What is booked for these invoices (tenant, invoice_id): their own lines and the adjustments of them, net."""
+    schema = {
+        "tenant": _TEXT, "invoice_id": _TEXT, "key": _TEXT, "description": _TEXT, "meter": _TEXT, "dimensions": _TEXT,
+        "quantity": _EXACT, "net_minor": _MINOR, "event_count": _MINOR,
+    }  # fmt: skip
+    tenants = invoices["tenant"].unique().to_list()
+    query = (
+        "select l.tenant_id::text, coalesce(l.corrects, l.invoice_id)::text, l.key, l.description, l.meter, "  # noqa: S608 - constants
+        "coalesce(l.dimensions::text, ''), l.quantity, l.amount_minor - l.discount_minor, l.event_count "
+        f"from (select i.tenant_id, i.invoice_id {_STANDING}) as i "
+        "join billing.invoice_line l using (tenant_id, invoice_id) "
+        "where l.kind <> 'one_off' and coalesce(l.corrects, l.invoice_id) = any(%s::uuid[])"
+    )
+    return _frame(connection, query, [tenants, invoices["invoice_id"].to_list()], schema)
+
+
+def discounts_of(connection: psycopg.Connection[Any], invoices: pl.DataFrame) -> pl.DataFrame:
+    """invoice_id, origin of the coupons that these invoices (tenant, invoice_id) bear."""
+    return _frame(
+        connection,
+        "select invoice_id::text, origin from billing.invoice_discount "
+        "where tenant_id = any(%s) and invoice_id = any(%s::uuid[]) order by invoice_id, place",
+        [invoices["tenant"].unique().to_list(), invoices["invoice_id"].to_list()],
+        {"invoice_id": _TEXT, "origin": _TEXT},
+    )
+
+
+def used_up(
+    connection: psycopg.Connection[Any], tenants: Sequence[str]
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """What standing invoices used of credits (origin, amount_minor) and coupons (origin, subscription, uses), and owe.
+
+    The third frame lists invoices below zero: tenant, customer, currency, origin, key, amount_minor, created_at.
+    """
+    standing = f"(select i.* {_STANDING}) as i"
+    paid = _frame(
+        connection,
+        f"select c.origin, sum(c.amount_minor)::bigint from {standing} "  # noqa: S608 - constants
+        "join billing.invoice_credit c using (tenant_id, invoice_id) group by c.origin",
+        [list(tenants)],
+        {"origin": _TEXT, "amount_minor": _MINOR},
+    )
+    coupons = _frame(
+        connection,
+        f"select d.origin, coalesce(i.subscription, ''), count(*) from {standing} "  # noqa: S608 - constants
+        "join billing.invoice_discount d using (tenant_id, invoice_id) group by d.origin, i.subscription",
+        [list(tenants)],
+        {"origin": _TEXT, "subscription": _TEXT, "uses": _MINOR},
+    )
+    owed = _frame(
+        connection,
+        "select i.tenant_id::text, i.customer, i.currency::text, i.invoice_id::text, "  # noqa: S608 - constants
+        "format('balance:%%s/%%s', to_char(i.period_from at time zone 'utc', 'YYYY-MM-DD'), "
+        "to_char(i.period_to at time zone 'utc', 'YYYY-MM-DD')), -i.amount_due_minor, "
+        f"case i.purpose when 'start' then i.period_from else i.period_to end from {standing} "
+        "where i.amount_due_minor < 0",
+        [list(tenants)],
+        {
+            "tenant": _TEXT, "customer": _TEXT, "currency": _TEXT, "origin": _TEXT, "key": _TEXT,
+            "amount_minor": _MINOR, "created_at": _INSTANT,
+        },
+    )  # fmt: skip
+    return paid, coupons, owed
 
 
 def drop_drafts(connection: psycopg.Connection[Any], windows: pl.DataFrame) -> int:
@@ -63,19 +207,20 @@ def drop_drafts(connection: psycopg.Connection[Any], windows: pl.DataFrame) -> i
         "delete from billing.invoice i using "
         "unnest(%s::text[], %s::timestamptz[], %s::timestamptz[]) as w(tenant_id, window_from, window_to) "
         "where i.tenant_id = w.tenant_id and i.status = 'draft' and ("
-        " (i.purpose = 'period' and i.period_to > w.window_from and i.period_to <= w.window_to)"
+        # What follows from single events, not from the window, is computed anew by every run.
+        " i.purpose in ('one_off', 'correction')"
+        " or (i.purpose in ('period', 'threshold') and i.period_to > w.window_from and i.period_to <= w.window_to)"
         " or (i.purpose = 'start' and i.period_from >= w.window_from and i.period_from < w.window_to))",
         [windows[name].to_list() for name in ("tenant", "window_from", "window_to")],
     )
     return deleted.rowcount
 
 
-def insert_invoices(connection: psycopg.Connection[Any], invoices: pl.DataFrame, lines: pl.DataFrame) -> None:
-    """Insert whole invoices (drafts and finalised alike) with their lines, in the tables' own columns."""
-    if invoices.is_empty():
-        return
-    copy_frame(connection, "billing.invoice", invoices)
-    copy_frame(connection, "billing.invoice_line", lines)
+def insert_invoices(connection: psycopg.Connection[Any], tables: Mapping[str, pl.DataFrame]) -> None:
+    """Insert whole invoices (drafts and finalised alike): billing.invoice first, then what belongs to it."""
+    for table, frame in tables.items():
+        if not frame.is_empty():
+            copy_frame(connection, table, frame)
 
 
 def advance_sequences(connection: psycopg.Connection[Any], last: dict[str, tuple[int, str | None]]) -> None:
@@ -90,13 +235,11 @@ def advance_sequences(connection: psycopg.Connection[Any], last: dict[str, tuple
 
 def booked_periods(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.DataFrame:
     """The closed periods that an invoice, draft or finalised, has booked: what usage is billed by."""
-    rows = connection.execute(
-        "select tenant_id::text, subscription, period_from, period_to, events_known_at from billing.invoice "
-        "where purpose = 'period' and tenant_id = any(%s)",
-        [list(tenants)],
-    ).fetchall()
-    names = ("tenant", "subscription", "period_from", "period_to", "events_known_at")
-    return pl.DataFrame(rows, schema={name: _IDENTITY[name] for name in names}, orient="row")
+    query = (
+        f"select i.tenant_id::text, i.subscription, i.period_from, i.period_to, {_KNOWN} {_STANDING} "
+        "and i.purpose = 'period'"
+    )
+    return _frame(connection, query, [list(tenants)], _PERIODS)
 
 
 def upsert_tenants(connection: psycopg.Connection[Any], tenants: pl.DataFrame) -> None:

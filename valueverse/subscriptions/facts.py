@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from valueverse.money import EXACT
 from valueverse.subscriptions.zones import INSTANT
 
 if TYPE_CHECKING:
@@ -56,6 +58,18 @@ def field(name: str) -> pl.Expr:
     """A field of ``data`` as text (an object or list as JSON text); null where it is absent or null."""
     text = pl.col("data").str.json_path_match(f"$.{name}")
     return pl.when(text != "null").then(text).alias(name)
+
+
+def number(name: str) -> pl.Expr:
+    """A numeric field of ``data`` as EXACT; null where it is absent or no number."""
+    text = field(name)
+    # 1e3 is a number in JSON and not one that Polars reads.
+    written_out = (
+        pl.when(text.str.contains("[eE]"))
+        .then(text)
+        .map_elements(lambda value: format(Decimal(value), "f"), return_dtype=pl.String)
+    )
+    return pl.coalesce(written_out, text).cast(EXACT, strict=False).alias(name)
 
 
 def rejection(rows: pl.DataFrame, reason: str, message: pl.Expr) -> pl.DataFrame:
@@ -110,7 +124,7 @@ def tenants_of(facts: pl.DataFrame, plans: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-NOT_APPLIED_YET = (
+TOLD = (
     "billing.coupon.applied",
     "billing.coupon.removed",
     "billing.wallet.granted",
@@ -124,25 +138,7 @@ NOT_APPLIED_YET = (
     "billing.payment.refunded",
     "billing.cost.recorded",
 )
-"""Billing events that are recorded and that this version does not apply."""
-_CHANGE_AN_INVOICE = NOT_APPLIED_YET[:6]
-
-
-def not_applied(facts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Billing events that are not applied yet as REJECTED, and the customers whose invoices they would change.
-
-    Returns:
-        rejected, and tenant, customer: an invoice of theirs is held back, not billed as if nothing had been said. A
-        customer's own tax rates count too.
-    """
-    rows = facts.filter(pl.col("type").is_in(NOT_APPLIED_YET))
-    message = pl.format("{} events are recorded and not applied yet; invoices they change are held back", "type")
-    named = facts.filter(pl.col("type").is_in(_CHANGE_AN_INVOICE)).select("tenant", field("customer"))
-    taxed = facts.filter(pl.col("type").str.starts_with("billing.customer.")).select(
-        "tenant", field("customer"), field("tax_rates")
-    )
-    held = pl.concat([named, taxed.filter(pl.col("tax_rates") != "[]").select("tenant", "customer")])
-    return rejection(rows, "not_applied_yet", message), held.drop_nulls().unique()
+"""Billing events that say nothing about who is on which plan: later rooms read them."""
 
 
 def customers_of(facts: pl.DataFrame) -> pl.DataFrame:

@@ -16,10 +16,10 @@ import polars as pl
 from valueverse.subscriptions.facts import (
     IN_ORDER,
     REJECTED,
+    TOLD,
     customers_of,
     field,
     known,
-    not_applied,
     rejection,
     tenants_of,
 )
@@ -69,14 +69,14 @@ class Timeline:
         customers: tenant, customer, name, email, currency, timezone, country, tax_rates, metadata (texts).
         segments: SEGMENTS, in order of tenant, subscription, from.
         rejected: billing events that could not be applied, with the reason.
-        held: tenant, customer whose invoices cannot be billed yet (``facts.not_applied``).
+        told: the billing events of types TOLD (coupons, wallets, one-offs, payments ...) that count, in order.
     """
 
     tenants: pl.DataFrame
     customers: pl.DataFrame
     segments: pl.DataFrame
     rejected: pl.DataFrame
-    held: pl.DataFrame
+    told: pl.DataFrame
 
 
 def build_timeline(billing_facts: pl.DataFrame, plans: pl.DataFrame, known_at: datetime | None) -> Timeline:
@@ -93,9 +93,9 @@ def build_timeline(billing_facts: pl.DataFrame, plans: pl.DataFrame, known_at: d
     states, changes_rejected = _changed(facts, plans, started)
     active, pauses_rejected = _active(facts, started)
     segments = _segments(started, states, active)
-    recorded, held = not_applied(facts)
-    everything = pl.concat([rejected, more, changes_rejected, pauses_rejected, recorded])
-    return Timeline(tenants, customers, segments, everything.unique(maintain_order=True), held)
+    everything = pl.concat([rejected, more, changes_rejected, pauses_rejected])
+    told = facts.filter(pl.col("type").is_in(TOLD))
+    return Timeline(tenants, customers, segments, everything.unique(maintain_order=True), told)
 
 
 def _resolved(rows: pl.DataFrame, plans: pl.DataFrame) -> pl.DataFrame:

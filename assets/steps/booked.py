@@ -1,0 +1,65 @@
+"""What stands in the warehouse before a billing run: invoices, what they used up, and what later events may change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from valueverse.invoicing.corrections import touched
+from valueverse.invoicing.engine import Booked
+from valueverse.invoicing.settle import NUMBERS, Used
+from valueverse.invoicing.told import read_told
+from valueverse.platform import billing_store as store
+from valueverse.subscriptions.facts import REJECTED, rejection
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    import psycopg
+
+    from valueverse.catalog.history import CatalogHistory
+    from valueverse.subscriptions.timeline import Timeline
+
+_INVOICE_HAS = ("start", "period")
+"""Purposes whose period can be worked out anew; thresholds are corrected with their period."""
+
+
+def apply_voids(connection: psycopg.Connection[Any], timeline: Timeline, history: CatalogHistory) -> pl.DataFrame:
+    """Write the voids that billing events tell of; those of no finalised invoice come back as REJECTED."""
+    voids = read_told(timeline, history).voids
+    if voids.is_empty():
+        return REJECTED.to_frame()
+    unknown = store.void(connection, voids)
+    told = timeline.told.filter(pl.col("type") == "billing.invoice.voided").with_columns(
+        pl.col("data").str.json_path_match("$.invoice").alias("number")
+    )
+    strays = told.join(unknown, on=["tenant", "number"], how="semi")
+    message = pl.concat_str(pl.lit("no invoice '"), "number", pl.lit("' has been finalised"))
+    return rejection(strays, "unknown_invoice", message)
+
+
+def read_booked(
+    connection: psycopg.Connection[Any],
+    tenants: Sequence[str],
+    usage: pl.LazyFrame,
+    history: CatalogHistory,
+    facts: pl.DataFrame,
+    known_at: datetime,
+) -> Booked:
+    """The tenants' standing invoices as ``engine.bill`` takes them; drafts of the run's window are dropped before."""
+    invoices = store.finalised(connection, tenants)
+    paid, coupons, owed = store.used_up(connection, tenants)
+    numbers = invoices.select(NUMBERS.names()).cast(NUMBERS)
+    periods = invoices.filter(pl.col("purpose").is_in(_INVOICE_HAS))
+    again = touched(periods, usage, history.meters, facts, known_at)
+    return Booked(
+        invoices=invoices,
+        voided=store.voided(connection, tenants),
+        one_offs=store.one_offs_billed(connection, tenants),
+        used=Used(paid, coupons, numbers, owed),
+        again=again.drop("events_known_at", "number", "total_minor"),
+        lines=store.booked_lines(connection, again),
+        discounts=store.discounts_of(connection, again),
+    )

@@ -1,0 +1,89 @@
+"""What the warehouse knows of tenants beside invoices: customers, subscriptions, catalogs, plans, rejections."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import polars as pl
+
+from valueverse.catalog.document import catalog_document
+from valueverse.platform import billing_store as store
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import psycopg
+
+    from valueverse.catalog.history import CatalogHistory
+    from valueverse.subscriptions.timeline import Timeline
+
+
+def write_dimensions(
+    connection: psycopg.Connection[Any],
+    timeline: Timeline,
+    history: CatalogHistory,
+    rejected: pl.DataFrame,
+    *,
+    run_at: datetime,
+) -> None:
+    """Replace what the warehouse knows of these tenants: settings, customers, catalogs, plans, subscriptions,
+    rejections."""
+    tenants = timeline.tenants["tenant"].to_list()
+    documents_by_hash = {
+        key: orjson.dumps(catalog_document(catalog)).decode() for key, catalog in history.catalogs.items()
+    }
+    store.replace_tenant_rows(
+        connection, tenants, _dimension_tables(timeline, history, rejected, documents_by_hash, run_at)
+    )
+
+
+def _dimension_tables(
+    timeline: Timeline, history: CatalogHistory, rejected: pl.DataFrame, texts: dict[str, str], run_at: datetime
+) -> dict[str, pl.DataFrame]:
+    document = pl.col("catalog_hash").replace_strict(texts, return_dtype=pl.String).alias("document")
+    latest = timeline.segments.sort("from").group_by("tenant", "subscription", maintain_order=True).last()
+    over = pl.col("subscription_end").is_not_null() & (pl.col("subscription_end") <= pl.lit(run_at))
+    tables = {
+        "billing.customer": timeline.customers.select(
+            "tenant", "customer", "name", "email", "currency", "timezone", "country", "metadata"
+        ),
+        "billing.subscription": latest.select(
+            "tenant", "subscription", "customer", "plan", "plan_version", "timezone", "currency",
+            pl.col("anchor").alias("anchor_date"),
+            pl.col("subscription_start").alias("started_at"),
+            pl.col("subscription_end").alias("ended_at"),
+            pl.when(over).then(pl.lit("ended")).otherwise(pl.lit("active")).alias("status"),
+        ),
+        "billing.catalog": history.versions.select("tenant", "catalog_hash", "effective_at", document),
+        "billing.plan": _plan_table(history),
+        "billing.rejected_event": rejected
+        .unique(["tenant", "source", "event_id"], keep="first", maintain_order=True)
+        .with_columns(pl.lit(run_at).alias("decided_at")),
+    }  # fmt: skip
+    return {name: frame.rename({"tenant": "tenant_id"}) for name, frame in tables.items()}
+
+
+def _plan_table(history: CatalogHistory) -> pl.DataFrame:
+    texts = {
+        (key, plan["key"], int(plan.get("version", 1))): orjson.dumps(plan).decode()
+        for key, catalog in history.catalogs.items()
+        for plan in catalog_document(catalog).get("plans", [])
+    }
+    described = pl.DataFrame(
+        [(*key, text) for key, text in texts.items()],
+        schema={"catalog_hash": pl.String, "plan": pl.String, "version": pl.Int32, "document": pl.String},
+        orient="row",
+    )
+    return (
+        history.plans.sort("effective_at")
+        .unique(["tenant", "plan", "version"], keep="last", maintain_order=True)
+        .join(described, on=["catalog_hash", "plan", "version"], how="left")
+        .select(
+            "tenant", "plan", "version", "catalog_hash", "currency",
+            pl.col("every").alias("period_every"),
+            pl.col("unit").alias("period_unit"),
+            pl.col("align").alias("period_align"),
+            "document",
+        )
+    )  # fmt: skip

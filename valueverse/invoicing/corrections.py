@@ -1,0 +1,250 @@
+"""Everything after finalising is a difference (billing.md, States): late, amended and voided events, early ends.
+
+A finalised invoice whose events changed since is worked out anew, as known now; what that gives less what is booked
+for it, line by line as shown, becomes ``adjustment`` lines on the subscription's next invoice, or an invoice of its
+own (a credit note, if it is below zero) where none will come.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from valueverse.events.schema import INSTANT
+from valueverse.invoicing.closing import INVOICE, SUBSCRIPTION, present_periods
+from valueverse.invoicing.coupons import Coupon, apply_coupons
+from valueverse.invoicing.schema import LINES
+from valueverse.invoicing.totals import Line
+from valueverse.money import EXACT
+from valueverse.subscriptions.facts import field
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+PURPOSE = "correction"
+RANK = 3_000_000
+"""Behind everything that the invoice's own period made."""
+BOOKED_LINES = pl.Schema(
+    {
+        "tenant": pl.String(),
+        "invoice_id": pl.String(),
+        "key": pl.String(),
+        "description": pl.String(),
+        "meter": pl.String(),
+        "dimensions": pl.String(),
+        "quantity": EXACT,
+        "net_minor": pl.Int64(),
+        "event_count": pl.Int64(),
+    }
+)
+"""What is booked for an invoice: its own lines and the adjustments of it, net of discounts, one-offs left out."""
+_TIMELINE = ("billing.catalog.", "billing.tenant.", "billing.customer.", "billing.subscription.")
+_PERIOD = ["period_from", "period_to"]
+_DIFFERENCE = ["invoice_id", "key", "dimensions"]
+
+
+def touched(
+    booked: pl.DataFrame, usage: pl.LazyFrame, meters: pl.DataFrame, facts: pl.DataFrame, known_at: datetime
+) -> pl.DataFrame:
+    """The finalised invoices that events received since may change; a superset, found by days and customers.
+
+    Args:
+        booked: INVOICE, invoice_id, events_known_at (the newest state of knowledge booked for it).
+        usage: the usage table.
+        meters: ``CatalogHistory.meters``: a meter that carries over reaches into every later period.
+        facts: billing facts.
+        known_at: the run's state of knowledge.
+    """
+    if booked.is_empty():
+        return booked
+    changed = pl.max_horizontal("received_at", "known_until")
+    since = (changed > pl.lit(booked["events_known_at"].min(), INSTANT)) & (changed <= pl.lit(known_at, INSTANT))
+    carried = meters.filter("carry_over")["meter"].unique().implode()
+    days = (
+        usage.filter(since)
+        .group_by("tenant", "customer", "event_date")
+        .agg(changed.max().alias("changed"), pl.col("meter").is_in(carried).any().alias("carries"))
+        .collect()
+    )
+    begins = pl.col("event_date").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    used = (
+        booked.join(days, on=["tenant", "customer"])
+        .filter(pl.col("changed") > pl.col("events_known_at"), begins < pl.col("period_to"))
+        .filter(pl.col("carries") | (begins + pl.duration(days=1) > pl.col("period_from")))
+    )
+    told = facts.filter(since, pl.any_horizontal(pl.col("type").str.starts_with(kind) for kind in _TIMELINE)).select(
+        "tenant", "time", changed.alias("changed"), field("customer").alias("of"), field("subscription").alias("to")
+    )
+    said = booked.join(told, on="tenant").filter(
+        pl.col("changed") > pl.col("events_known_at"),
+        pl.col("time") <= pl.col("period_to"),
+        pl.col("to").is_null() | (pl.col("to") == pl.col("subscription")),
+        pl.col("of").is_null() | (pl.col("of") == pl.col("customer")),
+    )
+    found = pl.concat([used.select("invoice_id"), said.select("invoice_id")]).unique()
+    return booked.join(found, on="invoice_id", how="semi", maintain_order="left")
+
+
+def as_now(
+    again: pl.DataFrame, segments: pl.DataFrame, closed_by: datetime | None
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The periods of finalised invoices as they are known now.
+
+    Returns:
+        the invoices to work out anew (as ``closing_invoices`` gives them, with invoice_id), those of no period any
+        more left out; and the invoices (INVOICE, invoice_id) that can be compared: a period that is not over, as known
+        now, waits.
+    """
+    now = present_periods(segments, again)
+    late = now.filter(pl.col("period_to") > pl.lit(closed_by, INSTANT)) if closed_by is not None else now.clear()
+    waits = late.filter(pl.col("purpose") == "period").select("invoice_id")
+    keep = again.join(waits, on="invoice_id", how="anti", maintain_order="left")
+    return now.join(waits, on="invoice_id", how="anti", maintain_order="left"), keep
+
+
+def net_lines(shown: pl.DataFrame, discounts: pl.DataFrame, coupons: pl.DataFrame) -> pl.DataFrame:
+    """Recomputed lines in the columns of BOOKED_LINES (and what a line shows): coupons of the booked invoice come off.
+
+    Args:
+        shown: ``shown_amounts`` lines with invoice_id and plan.
+        discounts: invoice_id, origin of the coupons that the booked invoice bears.
+        coupons: COUPONS.
+    """
+    borne = discounts.join(coupons, on="origin", how="left", maintain_order="left")
+    parts = []
+    for (invoice,), rows in shown.group_by("invoice_id", maintain_order=True):
+        own = borne.filter(pl.col("invoice_id") == invoice)
+        parts.append(rows.with_columns(pl.Series("net_minor", _net(rows, own), pl.Int64)))
+    return pl.concat(parts) if parts else shown.with_columns(pl.lit(0, pl.Int64).alias("net_minor"))
+
+
+def _net(rows: pl.DataFrame, coupons: pl.DataFrame) -> list[int]:
+    left: list[int] = rows["amount_minor"].to_list()
+    if coupons.is_empty():
+        return left
+    lines = [
+        Line(row["key"], row["amount_minor"], plan=row["plan"], charge=row["key"]) for row in rows.iter_rows(named=True)
+    ]
+    applied = [
+        Coupon(
+            key=row["coupon"],
+            amount=row["amount"],
+            percent=row["percent"],
+            charges=frozenset(row["charges"] or ()),
+            plans=frozenset(row["plans"] or ()),
+            applied_at=row["applied_at"],
+            origin=row["origin"],
+        )
+        for row in coupons.drop_nulls("applied_at").iter_rows(named=True)
+    ]
+    apply_coupons(applied, lines, left, rows["decimals"][0], rows["rounding_mode"][0])
+    return left
+
+
+def differences(again: pl.DataFrame, anew: pl.DataFrame, booked: pl.DataFrame) -> pl.DataFrame:
+    """What each finalised invoice lacks, line by line, as ``adjustment`` lines without an invoice to stand on yet.
+
+    Args:
+        again: INVOICE, invoice_id and currency, decimals of the invoices compared.
+        anew: ``net_lines``.
+        booked: BOOKED_LINES.
+    """
+    last = [pl.col(name).last() for name in ("description", "meter")]
+    sums = [pl.col(name).sum() for name in ("net_minor", "event_count", "quantity")]
+    shown = [pl.col(name).last() for name in ("terms", "tiers", "amount_precise", "rank")]
+    old = booked.group_by(_DIFFERENCE, maintain_order=True).agg(*sums, *last)
+    new = anew.group_by(_DIFFERENCE, maintain_order=True).agg(*sums, *last, *shown, pl.len().alias("parts"))
+    both = new.join(old, on=_DIFFERENCE, how="full", coalesce=True, suffix="_old").with_columns(
+        pl.col(f"{name}{side}").fill_null(0)
+        for name in ("net_minor", "event_count", "quantity")
+        for side in ("", "_old")
+    )
+    changed = both.filter(
+        (pl.col("net_minor") != pl.col("net_minor_old"))
+        | (pl.col("event_count") != pl.col("event_count_old"))
+        | (pl.col("quantity") != pl.col("quantity_old"))
+    )
+    return _adjustments(changed.join(again.rename({name: f"{name}_was" for name in _PERIOD}), on="invoice_id"))
+
+
+def _adjustments(changed: pl.DataFrame) -> pl.DataFrame:
+    scale = pl.lit(10).cast(pl.Int64).pow(pl.col("decimals")).cast(pl.Int64).cast(EXACT)
+    was = pl.col("net_minor_old").cast(EXACT) / scale
+    minor = pl.col("net_minor") - pl.col("net_minor_old")
+    what = pl.coalesce("description", "description_old")
+    usage = pl.coalesce("meter", "meter_old").is_not_null()
+    why = pl.when(usage).then(pl.lit("usage received, amended or voided since")).otherwise(pl.lit("as known now"))
+    # One line alone shows what its precise amount lacks; of several only the shown ones can be compared.
+    precise = pl.when(pl.col("parts") == 1).then(pl.col("amount_precise") - was)
+    return changed.select(
+        *(name for name in INVOICE if name not in _PERIOD),
+        "invoice_id",
+        "currency",
+        "terms",
+        pl.lit(RANK, pl.Int32).alias("rank"),
+        "key",
+        pl.lit("adjustment").alias("kind"),
+        pl.format(
+            "correction of {} for {} to {}: {}",
+            what,
+            pl.col("period_from_was").dt.strftime("%F"),
+            pl.col("period_to_was").dt.strftime("%F"),
+            why,
+        ).alias("description"),
+        pl.col("period_from_was").alias("service_from"),
+        pl.col("period_to_was").alias("service_to"),
+        pl.coalesce("meter", "meter_old").alias("meter"),
+        "dimensions",
+        pl.when(usage).then(pl.col("quantity") - pl.col("quantity_old")).alias("quantity"),
+        pl.coalesce(precise, minor.cast(EXACT) / scale).alias("amount_precise"),
+        minor.alias("amount_minor"),
+        pl.when(usage).then(pl.col("event_count") - pl.col("event_count_old")).alias("event_count"),
+        pl.col("tiers").fill_null(pl.lit([], LINES["tiers"])),
+        pl.format(
+            "{} events more than booked; {} in all less {} booked before",
+            pl.col("event_count") - pl.col("event_count_old"),
+            (pl.col("net_minor").cast(EXACT) / scale).cast(pl.Decimal(38, 4)).cast(pl.String),
+            was.cast(pl.Decimal(38, 4)).cast(pl.String),
+        ).alias("explains"),
+        pl.col("invoice_id").alias("corrects"),
+    )
+
+
+def placed(
+    adjustments: pl.DataFrame, due: pl.DataFrame, running: pl.DataFrame, corrections: pl.DataFrame
+) -> pl.DataFrame:
+    """Adjustments on the invoice that bears them: INVOICE columns and ``is_own`` added; those that wait left out.
+
+    Args:
+        adjustments: as ``differences`` gives them.
+        due: this run's invoices: INVOICE, close, currency and policy.
+        running: tenant, subscription that will be invoiced again after this run.
+        corrections: INVOICE of the finalised invoices of purpose ``correction``.
+    """
+    keys = [name for name in INVOICE if name not in SUBSCRIPTION]
+    target = due.sort("close", "purpose").unique(
+        ["tenant", "subscription", "currency"], keep="first", maintain_order=True
+    )
+    free = adjustments.drop(*(name for name in keys if name in adjustments.columns), strict=False)
+    borne = free.join(
+        target.select("tenant", "subscription", "currency", *keys),
+        on=["tenant", "subscription", "currency"],
+        how="left",
+    )
+    hosted = borne.filter(pl.col("purpose").is_not_null()).with_columns(pl.lit(value=False).alias("is_own"))
+    left = borne.filter(pl.col("purpose").is_null()).join(running, on=["tenant", "subscription"], how="anti")
+    before = corrections.group_by("tenant", "subscription").agg(pl.len().cast(pl.Int32).alias("before"))
+    own = (
+        left.drop(keys)
+        .join(before, on=["tenant", "subscription"], how="left")
+        .with_columns(
+            pl.lit(PURPOSE).alias("purpose"),
+            pl.col("service_from").min().over(SUBSCRIPTION).alias("period_from"),
+            pl.col("service_to").max().over(SUBSCRIPTION).alias("period_to"),
+            pl.col("before").fill_null(0).alias("revision"),
+            pl.lit(value=True).alias("is_own"),
+        )
+        .drop("before")
+    )
+    return pl.concat([hosted, own.select(hosted.columns)])

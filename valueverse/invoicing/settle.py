@@ -1,0 +1,242 @@
+"""Coupons, tax, credit notes and wallets over a run's invoices: each customer's in the order they are issued.
+
+What one invoice uses up the next one lacks, so a customer's invoices are worked through one after the other by
+``totals.totals_of``, the arithmetic that ``valueverse invoice`` answers with. Invoices that nothing of the kind
+concerns are totalled as frames.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from valueverse.invoicing.closing import INVOICE
+from valueverse.invoicing.customer_account import Account, Issue
+from valueverse.invoicing.document import invoice_id, invoice_number
+from valueverse.invoicing.totals import Bill, Line, Totals, totals_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from valueverse.invoicing.told import Told
+
+NUMBERED = ("tenant", "close", "subscription", "purpose", "period_from", "customer", "revision")
+"""Order in which a run numbers a tenant's invoices."""
+_ISSUED = ("tenant", "customer", "finalise_after", *NUMBERED[1:])
+CREDIT = pl.Struct({"kind": pl.String, "key": pl.String, "origin": pl.String, "amount_minor": pl.Int64})
+DISCOUNT = pl.Struct({"key": pl.String, "origin": pl.String, "amount_minor": pl.Int64})
+TAX = pl.Struct({"key": pl.String, "percent": pl.String, "base_minor": pl.Int64, "amount_minor": pl.Int64})
+_TOTALS: dict[str, pl.DataType] = {
+    "discount_total_minor": pl.Int64(),
+    "tax_total_minor": pl.Int64(),
+    "total_minor": pl.Int64(),
+    "credit_total_minor": pl.Int64(),
+    "amount_due_minor": pl.Int64(),
+    "discounts": pl.List(DISCOUNT),
+    "taxes": pl.List(TAX),
+    "credits": pl.List(CREDIT),
+}
+NUMBERS = pl.Schema(
+    {
+        "tenant": pl.String(),
+        "number": pl.String(),
+        "customer": pl.String(),
+        "currency": pl.String(),
+        "total_minor": pl.Int64(),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Used:
+    """What invoices that stand already have used up, and what they leave to the customer.
+
+    Attributes:
+        credits: origin, amount_minor paid by credit notes and wallets.
+        coupons: origin, subscription, uses.
+        numbers: finalised invoices by number (NUMBERS).
+        owed: tenant, customer, currency, origin, key, amount_minor, created_at of invoices that came out negative.
+    """
+
+    credits: pl.DataFrame
+    coupons: pl.DataFrame
+    numbers: pl.DataFrame
+    owed: pl.DataFrame
+
+    @classmethod
+    def nothing(cls) -> Used:
+        """Nothing stands yet."""
+        text, minor = pl.String(), pl.Int64()
+        return cls(
+            pl.DataFrame(schema={"origin": text, "amount_minor": minor}),
+            pl.DataFrame(schema={"origin": text, "subscription": text, "uses": minor}),
+            NUMBERS.to_frame(),
+            pl.DataFrame(
+                schema={
+                    "tenant": text, "customer": text, "currency": text, "origin": text, "key": text,
+                    "amount_minor": minor, "created_at": pl.Datetime("us", "UTC"),
+                }
+            ),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Invoices with the columns of totals, lines with discount_minor and tax_minor, and what could not be applied."""
+
+    invoices: pl.DataFrame
+    lines: pl.DataFrame
+    rejected: pl.DataFrame
+
+
+def settle(invoices: pl.DataFrame, lines: pl.DataFrame, told: Told, used: Used, *, numbered: bool) -> Settled:
+    """Add totals to invoices and discount_minor and tax_minor to lines; drop invoices that come to nothing by policy.
+
+    Args:
+        invoices: as ``invoices_of`` gives them.
+        lines: as ``shown_amounts`` gives them, with tax_percent, tax_key and plan.
+        told: coupons, wallets and credit notes.
+        used: what earlier invoices used of them.
+        numbered: credit notes name invoices by the numbers in ``used``; False: by the numbers that these invoices
+            would get if they were all that there is.
+    """
+    ordered = invoices.sort(_ISSUED).with_row_index("bill")
+    numbers = used.numbers if numbered else _provisional(ordered)
+    accounts, rejected = Account.open(told, used, numbers)
+    concerned = _concerned(ordered, lines, accounts)
+    plain = ordered.join(concerned, on="bill", how="anti").with_columns(_nothing())
+    worked = ordered.join(concerned, on="bill", how="semi")
+    totals, parts = _work(worked, lines, accounts, {} if numbered else _ids(ordered, numbers))
+    done = worked.join(totals, on="bill", maintain_order="left")
+    everything = pl.concat([plain, done], how="vertical_relaxed").sort("bill").drop("bill")
+    issued = everything.filter((pl.col("total_minor") != 0) | (pl.col("zero_invoices") == "issue"))
+    split = (
+        lines.join(parts, on="place", how="left", maintain_order="left")
+        .with_columns(pl.col("discount_minor", "tax_minor").fill_null(0))
+        .join(issued.select(INVOICE), on=INVOICE, how="semi", maintain_order="left")
+    )
+    refused = [rejected, *(account.rejected for account in accounts.values())]
+    return Settled(issued, split, pl.concat(refused))
+
+
+def _nothing() -> list[pl.Expr]:
+    zero = {name: pl.lit(0, pl.Int64) for name in ("discount_total_minor", "tax_total_minor", "credit_total_minor")}
+    subtotal = {name: pl.col("subtotal_minor") for name in ("total_minor", "amount_due_minor")}
+    lists = {name: pl.lit([], dtype) for name, dtype in _TOTALS.items() if name in {"discounts", "taxes", "credits"}}
+    return [(zero | subtotal | lists)[name].alias(name) for name in _TOTALS]
+
+
+def _provisional(ordered: pl.DataFrame) -> pl.DataFrame:
+    """The numbers that these invoices get if they are their tenants' first; totals are not known yet."""
+    numbered = ordered.sort(NUMBERED).with_columns(pl.int_range(1, pl.len() + 1).over("tenant").alias("sequence"))
+    rows = [
+        (tenant, invoice_number(tenant, sequence), customer, currency, None)
+        for tenant, customer, currency, sequence in numbered.select(
+            "tenant", "customer", "currency", "sequence"
+        ).iter_rows()
+    ]
+    return pl.DataFrame(rows, schema=NUMBERS, orient="row")
+
+
+def _ids(ordered: pl.DataFrame, numbers: pl.DataFrame) -> dict[int, str]:
+    """Number of each bill, where numbers are provisional."""
+    return dict(zip(ordered.sort(NUMBERED)["bill"], numbers["number"], strict=True))
+
+
+def _concerned(ordered: pl.DataFrame, lines: pl.DataFrame, accounts: Mapping[tuple[str, str], Account]) -> pl.DataFrame:
+    """Bills that tax, a coupon or a credit may change: all of a customer's, since one hangs on the other."""
+    taxed = lines.filter(pl.col("tax_percent") != 0).select("tenant", "customer")
+    negative = ordered.filter(pl.col("subtotal_minor") < 0).select("tenant", "customer")
+    named = pl.DataFrame(list(accounts), schema=taxed.schema, orient="row")
+    people = pl.concat([taxed, negative, named]).unique()
+    return ordered.join(people, on=["tenant", "customer"], how="semi").select("bill")
+
+
+def _work(
+    worked: pl.DataFrame, lines: pl.DataFrame, accounts: dict[tuple[str, str], Account], numbers: Mapping[int, str]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Totals per bill and parts per line (place, discount_minor, tax_minor)."""
+    columns = (
+        "bill", "place", "key", "kind", "plan", "amount_minor", "tax_percent", "tax_key",
+    )  # fmt: skip
+    mine = lines.join(worked.select(*INVOICE, "bill"), on=INVOICE).sort("bill", "place").select(columns)
+    by_bill: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
+    for bill, rows in groupby(mine.iter_rows(named=True), key=itemgetter("bill")):
+        by_bill[bill] = list(rows)
+    totals, parts = [], []
+    for row in worked.iter_rows(named=True):
+        owner = (row["tenant"], row["customer"])
+        account = accounts.setdefault(owner, Account(*owner))
+        found = account.settle(_issue(row, numbers), by_bill[row["bill"]], _invoice_of)
+        totals.append({"bill": row["bill"]} | _columns(found))
+        parts += [
+            (line["place"], part.discount, part.tax)
+            for line, part in zip(by_bill[row["bill"]], found.lines, strict=True)
+        ]
+    part_schema = {"place": lines.schema["place"], "discount_minor": pl.Int64(), "tax_minor": pl.Int64()}
+    total_schema = {"bill": worked.schema["bill"]} | _TOTALS
+    return pl.DataFrame(totals, schema=total_schema), pl.DataFrame(parts, schema=part_schema, orient="row")
+
+
+def _issue(row: dict[str, Any], numbers: Mapping[int, str]) -> Issue:
+    return Issue(
+        subscription=row["subscription"],
+        starts=row["purpose"] == "start",
+        close=row["close"],
+        issued_at=row["finalise_after"],
+        currency=row["currency"],
+        decimals=row["decimals"],
+        mode=row["rounding_mode"],
+        skip_zero=row["zero_invoices"] == "skip",
+        origin=invoice_id(row),
+        key=f"balance:{row['period_from']:%Y-%m-%d}/{row['period_to']:%Y-%m-%d}",
+        number=numbers.get(row["bill"]),
+    )
+
+
+def _invoice_of(bill: Bill, rows: Sequence[dict[str, Any]]) -> Totals:
+    lines = [
+        Line(
+            key=row["key"],
+            amount=row["amount_minor"],
+            kind=row["kind"],
+            tax_percent=row["tax_percent"],
+            plan=row["plan"],
+            charge=row["key"],
+            tax_key=row["tax_key"],
+            discountable=row["kind"] != "adjustment",
+        )
+        for row in rows
+    ]
+    return totals_of(bill, lines, [row["amount_minor"] for row in rows])
+
+
+def _columns(found: Totals) -> dict[str, Any]:
+    return {
+        "discount_total_minor": found.discount_total,
+        "tax_total_minor": found.tax_total,
+        "total_minor": found.total,
+        "credit_total_minor": found.credit_total,
+        "amount_due_minor": found.amount_due,
+        "discounts": [
+            {"key": coupon.key, "origin": coupon.origin, "amount_minor": amount} for coupon, amount in found.discounts
+        ],
+        "taxes": [
+            {
+                "key": rate.key,
+                "percent": format(rate.percent.normalize(), "f"),
+                "base_minor": rate.base,
+                "amount_minor": rate.amount,
+            }
+            for rate in found.taxes
+        ],
+        "credits": [
+            {"kind": credit.kind, "key": credit.key, "origin": credit.origin, "amount_minor": credit.amount}
+            for credit in found.credits
+        ],
+    }

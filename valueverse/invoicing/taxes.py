@@ -1,0 +1,119 @@
+"""Which tax a line bears: charge or fee before plan before customer before tenant; rates of one level add.
+
+A tax that names a country holds for customers of that country, and for those whose country is not known where it is
+named outright. The tenant's own level is what the catalog's taxes say by themselves: those of the customer's country,
+and those without a country that no plan, fee or charge names (docs/decisions/0015).
+"""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from valueverse.money import EXACT, exact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from valueverse.catalog.document import Catalog, Tax
+
+UNKNOWN_TAX = "unknown_tax"
+_ASKED = ("stated", "catalog_hash", "country", "tax_rates")
+_FOUND = pl.Schema(
+    {
+        "stated": pl.String(),
+        "catalog_hash": pl.String(),
+        "country": pl.String(),
+        "tax_rates": pl.String(),
+        "tax_percent": EXACT,
+        "tax_key": pl.String(),
+        "tax_problem": pl.String(),
+    }
+)
+Rate = tuple[str, Decimal]
+
+
+def with_taxes(
+    lines: pl.DataFrame, stated: pl.DataFrame, customers: pl.DataFrame, catalogs: Mapping[str, Catalog]
+) -> pl.DataFrame:
+    """Add tax_percent (EXACT), tax_key (names of the rates, joined by '+'; '' none) and tax_problem to lines.
+
+    Args:
+        lines: tenant, customer, terms, key, catalog_hash.
+        stated: terms, key ('' for the plan itself), taxes (their keys, joined by ','): ``Terms.taxes``.
+        customers: tenant, customer, country, tax_rates (JSON text).
+        catalogs: by hash.
+    """
+    own = stated.filter(pl.col("key") != "").rename({"taxes": "own"})
+    plan = stated.filter(pl.col("key") == "").select("terms", pl.col("taxes").alias("of_plan"))
+    asked = (
+        lines.join(own, on=["terms", "key"], how="left", maintain_order="left")
+        .join(plan, on="terms", how="left", maintain_order="left")
+        .join(
+            customers.select("tenant", "customer", "country", "tax_rates"),
+            on=["tenant", "customer"],
+            how="left",
+            maintain_order="left",
+        )
+        .with_columns(pl.coalesce("own", "of_plan").alias("stated"))
+    )
+    rows = [
+        (*row, *_resolved(catalogs.get(row[1]), row[0], row[2], row[3]))
+        for row in asked.select(_ASKED).unique(maintain_order=True).iter_rows()
+    ]
+    found = pl.DataFrame(rows, schema=_FOUND, orient="row")
+    return asked.join(found, on=_ASKED, how="left", nulls_equal=True, maintain_order="left").drop(
+        *(name for name in (*_ASKED, "own", "of_plan") if name != "catalog_hash")
+    )
+
+
+def _resolved(
+    catalog: Catalog | None, stated: str | None, country: str | None, tax_rates: str | None
+) -> tuple[Decimal, str, str | None]:
+    taxes = {} if catalog is None else {tax.key: tax for tax in catalog.taxes}
+    if stated:
+        rates: Iterable[Rate] = [
+            (key, taxes[key].percent) for key in stated.split(",") if _holds(taxes[key], country, named=True)
+        ]
+    elif tax_rates is not None:
+        try:
+            rates = [_customers_rate(rate, taxes) for rate in json.loads(tax_rates, parse_float=str, parse_int=str)]
+        except KeyError:
+            return Decimal(0), "", UNKNOWN_TAX
+    else:
+        rates = [] if catalog is None else _tenants_rates(catalog, country)
+    percents = [(key, percent) for key, percent in rates if percent]
+    return sum((percent for _, percent in percents), Decimal(0)), "+".join(key for key, _ in percents), None
+
+
+def _holds(tax: Tax, country: str | None, *, named: bool) -> bool:
+    return tax.country is None or tax.country == (country or "").upper() or (named and not country)
+
+
+def _customers_rate(rate: Any, taxes: Mapping[str, Tax]) -> Rate:
+    percent = str(rate.get("percent") if isinstance(rate, dict) else rate)
+    key = str(rate.get("key") or "customer") if isinstance(rate, dict) else "customer"
+    return (percent, taxes[percent].percent) if percent in taxes else (key, _percent(percent))
+
+
+def _percent(text: str) -> Decimal:
+    if text[:1].isalpha():
+        raise KeyError(text)
+    return exact(text)
+
+
+def _tenants_rates(catalog: Catalog, country: str | None) -> list[Rate]:
+    named = {
+        key
+        for plan in catalog.plans
+        for taxes in (plan.taxes, *(fee.taxes for fee in plan.fees), *(charge.taxes for charge in plan.charges))
+        for key in taxes
+    }
+    return [
+        (tax.key, tax.percent)
+        for tax in catalog.taxes
+        if (tax.country is not None or tax.key not in named) and _holds(tax, country, named=False)
+    ]
