@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from valueverse.invoicing.corrections import touched
+from valueverse.invoicing.corrections import PERIOD_PURPOSES, touched
 from valueverse.invoicing.engine import Booked
 from valueverse.invoicing.settle import NUMBERS, Used
 from valueverse.invoicing.told import read_told
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
     from valueverse.catalog.history import CatalogHistory
     from valueverse.subscriptions.timeline import Timeline
-
-_INVOICE_HAS = ("start", "period")
-"""Purposes whose period can be worked out anew; thresholds are corrected with their period."""
 
 
 def apply_voids(connection: psycopg.Connection[Any], timeline: Timeline, history: CatalogHistory) -> pl.DataFrame:
@@ -52,7 +49,7 @@ def read_booked(
     invoices = store.finalised(connection, tenants)
     paid, coupons, owed = store.used_up(connection, tenants)
     numbers = invoices.select(NUMBERS.names()).cast(NUMBERS)
-    periods = invoices.filter(pl.col("purpose").is_in(_INVOICE_HAS))
+    periods = invoices.filter(pl.col("purpose").is_in(PERIOD_PURPOSES))
     again = touched(periods, usage, history.meters, facts, known_at)
     return Booked(
         invoices=invoices,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import date
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from tests.support.ledger import World, amounts, instant
-from valueverse.invoicing import corrections
-from valueverse.invoicing.closing import INVOICE
-from valueverse.invoicing.document import invoice_id
-from valueverse.invoicing.engine import Billed, Booked
-from valueverse.invoicing.settle import Used
+from valueverse.invoicing.books import Books as Ledger
+
+if TYPE_CHECKING:
+    from valueverse.invoicing.engine import Billed
 
 METER = {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n"}
 
@@ -22,63 +22,22 @@ def world(unit: str = "0.001", **plan: Any) -> World:
     return World({"meters": [METER], "plans": [document], "coupons": [{"key": "ten", "percent": "10"}]})
 
 
-class Books:
-    """What runs have finalised, kept in memory as the warehouse would."""
+class Books(Ledger):
+    """Runs over one world, everything past its grace finalised."""
 
     def __init__(self, acme: World) -> None:
+        super().__init__()
         self.acme = acme
-        self.invoices: list[dict[str, Any]] = []
-        self.lines = pl.DataFrame()
-        self.discounts: list[tuple[str, str]] = []
 
-    def booked(self, known_at: str) -> Booked:
-        moment = instant(known_at)
-        schema = dict.fromkeys(INVOICE, pl.String) | {
-            "period_from": pl.Datetime("us", "UTC"), "period_to": pl.Datetime("us", "UTC"), "revision": pl.Int32,
-            "currency": pl.String, "invoice_id": pl.String, "events_known_at": pl.Datetime("us", "UTC"),
-        }  # fmt: skip
-        invoices = pl.DataFrame([{n: row[n] for n in schema} for row in self.invoices], schema=schema)
-        usage, meters = self.acme.usage_frame().lazy(), self.acme.history().meters
-        compared = invoices.filter(pl.col("purpose").is_in(["start", "period"]))
-        if not self.lines.is_empty():
-            newest = (
-                self.lines.filter(pl.col("corrects").is_not_null())
-                .group_by(pl.col("corrects").alias("invoice_id"))
-                .agg(pl.col("known").max())
-            )
-            compared = (
-                compared.join(newest, on="invoice_id", how="left")
-                .with_columns(pl.max_horizontal("events_known_at", "known").alias("events_known_at"))
-                .drop("known")
-            )
-        again = corrections.touched(compared, usage, meters, self.acme.facts_frame(), moment)
-        lines = pl.DataFrame(schema=corrections.BOOKED_LINES)
-        if not self.lines.is_empty():
-            lines = self.lines.with_columns(
-                pl.coalesce("corrects", "invoice_id").alias("invoice_id"),
-                (pl.col("amount_minor") - pl.col("discount_minor")).alias("net_minor"),
-            ).filter(pl.col("kind") != "one_off")
-            lines = lines.select(pl.col(n).cast(t) for n, t in corrections.BOOKED_LINES.items())
-            lines = lines.join(again, on="invoice_id", how="semi")
-        discounts = pl.DataFrame(self.discounts, schema={"invoice_id": pl.String, "origin": pl.String}, orient="row")
-        return Booked(
-            invoices, invoices.clear(), pl.DataFrame(schema={"tenant": pl.String, "key": pl.String}),
-            Used.nothing(), again.drop("events_known_at"), lines, discounts,
-        )  # fmt: skip
-
-    def run(self, start: str, end: str, at: str) -> Billed:
-        """Bill as of ``at``, and keep everything as finalised."""
-        billed = self.acme.bill(start, end, known_at=instant(at), closed_by=instant(at), booked=self.booked(at))
-        for row in billed.invoices.iter_rows(named=True):
-            self.invoices.append(row | {"invoice_id": invoice_id(row)})
-            self.discounts += [(invoice_id(row), one["origin"]) for one in row["discounts"]]
-        ids = pl.DataFrame(
-            [{n: row[n] for n in INVOICE} | {"invoice_id": invoice_id(row)} for row in billed.invoices.to_dicts()],
-            schema={n: billed.invoices.schema[n] for n in INVOICE} | {"invoice_id": pl.String},
-        )
-        named = billed.lines.join(ids, on=INVOICE).with_columns(pl.lit(instant(at)).alias("known"))
-        self.lines = pl.concat([self.lines, named], how="diagonal")
-        return billed
+    def bill(self, start: str, end: str, at: str) -> Billed:
+        """A run at ``at`` that knows all that was received by then."""
+        acme, moment = self.acme, instant(at)
+        window = (date.fromisoformat(start), date.fromisoformat(end))
+        usage, facts = acme.usage_frame().lazy(), acme.facts_frame()
+        changes = pl.concat([frame.select("received_at", "known_until") for frame in (acme.usage_frame(), facts)])
+        received = pl.concat([changes["received_at"], changes["known_until"]])
+        known_at = received.filter(received <= moment).max()
+        return self.run(acme.timeline(), acme.history(), usage, facts, window, known_at=known_at, as_of=moment)
 
 
 def shown(billed: Billed) -> list[tuple[str, str, int]]:
@@ -91,9 +50,9 @@ def test_333_then_666_units_known_one_after_the_other_book_33_and_then_34_cents(
     acme.start("2024-01-01")
     books = Books(acme)
     acme.use("2024-01-05", "tokens", "333")
-    assert shown(books.run("2024-01-01", "2024-02-01", "2024-02-02")) == [("tokens", "usage", 33)]
+    assert shown(books.bill("2024-01-01", "2024-02-01", "2024-02-02")) == [("tokens", "usage", 33)]
     acme.use("2024-01-06", "tokens", "333", received_at=instant("2024-02-20"))
-    second = books.run("2024-02-01", "2024-03-01", "2024-03-02")
+    second = books.bill("2024-02-01", "2024-03-01", "2024-03-02")
     assert shown(second) == [("tokens", "usage", 0), ("tokens", "adjustment", 34)]
     line = second.lines.filter(pl.col("kind") == "adjustment").row(0, named=True)
     assert (str(line["quantity"]).rstrip("0"), line["event_count"]) == ("333.", 1)
@@ -106,12 +65,12 @@ def test_a_booked_difference_is_not_booked_again() -> None:
     acme = world()
     acme.start("2024-01-01")
     books = Books(acme)
-    books.run("2024-01-01", "2024-02-01", "2024-02-02")
+    books.bill("2024-01-01", "2024-02-01", "2024-02-02")
     acme.use("2024-01-06", "tokens", "5000", received_at=instant("2024-02-20"))
-    books.run("2024-02-01", "2024-03-01", "2024-03-02")
-    assert shown(books.run("2024-03-01", "2024-04-01", "2024-04-02")) == [("tokens", "usage", 0)]
+    books.bill("2024-02-01", "2024-03-01", "2024-03-02")
+    assert shown(books.bill("2024-03-01", "2024-04-01", "2024-04-02")) == [("tokens", "usage", 0)]
     acme.use("2024-01-07", "tokens", "1000", received_at=instant("2024-04-20"))
-    assert ("tokens", "adjustment", 100) in shown(books.run("2024-04-01", "2024-05-01", "2024-05-02"))
+    assert ("tokens", "adjustment", 100) in shown(books.bill("2024-04-01", "2024-05-01", "2024-05-02"))
 
 
 def test_a_voided_event_is_taken_back() -> None:
@@ -119,9 +78,9 @@ def test_a_voided_event_is_taken_back() -> None:
     acme.start("2024-01-01")
     books = Books(acme)
     acme.use("2024-01-05", "tokens", "7")
-    books.run("2024-01-01", "2024-02-01", "2024-02-02")
+    books.bill("2024-01-01", "2024-02-01", "2024-02-02")
     acme.usage[0]["known_until"] = instant("2024-02-20")
-    assert shown(books.run("2024-02-01", "2024-03-01", "2024-03-02")) == [
+    assert shown(books.bill("2024-02-01", "2024-03-01", "2024-03-02")) == [
         ("tokens", "usage", 0),
         ("tokens", "adjustment", -700),
     ]
@@ -131,32 +90,32 @@ def test_usage_that_changes_no_amount_is_accounted_for_by_a_line_of_nothing() ->
     acme = world(unit="0")
     acme.start("2024-01-01")
     books = Books(acme)
-    books.run("2024-01-01", "2024-02-01", "2024-02-02")
+    books.bill("2024-01-01", "2024-02-01", "2024-02-02")
     acme.use("2024-01-06", "tokens", "5", received_at=instant("2024-02-20"))
-    assert shown(books.run("2024-02-01", "2024-03-01", "2024-03-02"))[1] == ("tokens", "adjustment", 0)
+    assert shown(books.bill("2024-02-01", "2024-03-01", "2024-03-02"))[1] == ("tokens", "adjustment", 0)
 
 
 def test_an_end_known_late_gives_back_the_advance_and_the_unused_rest() -> None:
     acme = world(fees=[{"key": "base", "amount": "30"}])
     acme.start("2023-11-01")
     books = Books(acme)
-    books.run("2023-11-01", "2023-12-01", "2023-12-02")
+    books.bill("2023-11-01", "2023-12-01", "2023-12-02")
     acme.tell("subscription.ended", "2023-11-16", {"subscription": "s1"}, received_at=instant("2023-12-05"))
-    closing = books.run("2023-12-01", "2024-01-01", "2024-01-02")
+    closing = books.bill("2023-12-01", "2024-01-01", "2024-01-02")
     # 30 for December given back, and 15 of November's 30: no invoice will come, so they make a credit note.
     assert closing.invoices["purpose"].to_list() == ["correction"]
     assert closing.invoices["total_minor"].to_list() == [-4500]
-    assert books.run("2024-01-01", "2024-02-01", "2024-02-02").invoices.is_empty()
+    assert books.bill("2024-01-01", "2024-02-01", "2024-02-02").invoices.is_empty()
 
 
 def test_a_second_late_event_after_the_end_makes_a_second_correction() -> None:
     acme = world(unit="1")
     acme.start("2024-01-01", ends_at="2024-02-01")
     books = Books(acme)
-    books.run("2024-01-01", "2024-02-01", "2024-02-02")
+    books.bill("2024-01-01", "2024-02-01", "2024-02-02")
     for number, received in enumerate(("2024-02-05", "2024-03-05")):
         acme.use("2024-01-06", "tokens", "5", received_at=instant(received))
-        found = books.run("2024-02-01", "2024-04-01", received)
+        found = books.bill("2024-02-01", "2024-04-01", received.replace("-05", "-09"))
         assert found.invoices.select("purpose", "revision", "total_minor").rows() == [("correction", number, 500)]
 
 
@@ -164,9 +123,9 @@ def test_a_subscription_that_never_was_is_given_back_whole() -> None:
     acme = world(fees=[{"key": "base", "amount": "30", "timing": "in_arrears"}])
     acme.start("2024-01-01")
     books = Books(acme)
-    books.run("2024-01-01", "2024-02-01", "2024-02-02")
+    books.bill("2024-01-01", "2024-02-01", "2024-02-02")
     acme.facts[-1]["known_until"] = instant("2024-02-10")
-    found = books.run("2024-02-01", "2024-03-01", "2024-03-02")
+    found = books.bill("2024-02-01", "2024-03-01", "2024-03-02")
     assert found.invoices.select("purpose", "total_minor").rows() == [("correction", -3000)]
 
 
@@ -177,9 +136,9 @@ def test_a_difference_is_net_of_the_coupon_that_its_invoice_bore() -> None:
     acme.tell("coupon.removed", "2024-02-02", {"customer": "c1", "coupon": "ten"})
     books = Books(acme)
     acme.use("2024-01-05", "tokens", "100")
-    books.run("2024-01-01", "2024-02-01", "2024-02-02")
+    books.bill("2024-01-01", "2024-02-01", "2024-02-02")
     acme.use("2024-01-06", "tokens", "10", received_at=instant("2024-02-20"))
-    found = books.run("2024-02-01", "2024-03-01", "2024-03-02")
+    found = books.bill("2024-02-01", "2024-03-01", "2024-03-02")
     assert ("tokens", "adjustment", 900) in shown(found)
     assert found.invoices["discount_total_minor"].to_list() == [0]
 
@@ -189,10 +148,10 @@ def test_a_difference_leaves_the_commitment_of_the_invoice_that_bears_it_alone()
     acme.start("2024-01-01")
     books = Books(acme)
     acme.use("2024-01-05", "tokens", "20")
-    first = books.run("2024-01-01", "2024-02-01", "2024-02-02")
+    first = books.bill("2024-01-01", "2024-02-01", "2024-02-02")
     assert ("commitment", "minimum", 3000) in shown(first)
     acme.use("2024-01-06", "tokens", "10", received_at=instant("2024-02-20"))
-    assert shown(books.run("2024-02-01", "2024-03-01", "2024-03-02")) == [
+    assert shown(books.bill("2024-02-01", "2024-03-01", "2024-03-02")) == [
         ("tokens", "usage", 0),
         ("commitment", "minimum", 5000),
         ("commitment", "adjustment", -1000),
@@ -213,7 +172,7 @@ def test_what_is_booked_in_parts_comes_to_what_one_run_would_have_billed() -> No
     total = 0
     for month, value in enumerate(("3", "4.5", "6", "2.25"), start=2):
         acme.use("2024-01-10", "tokens", value, received_at=instant(f"2024-{month:02}-01"))
-        found = books.run(f"2024-{month - 1:02}-01", f"2024-{month:02}-01", f"2024-{month:02}-02")
+        found = books.bill(f"2024-{month - 1:02}-01", f"2024-{month:02}-01", f"2024-{month:02}-02")
         total += found.invoices["total_minor"].sum()
     (january, *_) = acme.documents("2024-01-01", "2024-02-01")
     assert amounts(january) == [("tokens", f"{total / 100:.2f}")]

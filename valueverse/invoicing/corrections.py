@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 PURPOSE = "correction"
+PERIOD_PURPOSES = ("start", "period")
+"""Invoices whose period can be worked out anew."""
 RANK = 3_000_000
 """Behind everything that the invoice's own period made."""
 BOOKED_LINES = pl.Schema(

@@ -1,0 +1,231 @@
+"""Any catalog against any past, from files alone, by the engine that bills: what ``valueverse simulate`` prints."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from valueverse.catalog.document import parse_catalog
+from valueverse.catalog.history import CatalogHistory
+from valueverse.errors import RefusalError
+from valueverse.events.amendments import resolve_amendments
+from valueverse.events.billing_events import judge_billing_event
+from valueverse.events.identity import KEY
+from valueverse.events.schema import BILLING_FACTS, EVENTS, INSTANT
+from valueverse.events.strict import loads
+from valueverse.events.validation import instant_of, validate
+from valueverse.invoicing.assemble import documents
+from valueverse.invoicing.books import Books
+from valueverse.invoicing.closing import INVOICE
+from valueverse.invoicing.engine import Billed, bill
+from valueverse.landing import LandingFile, content_hash, landing_files, read_file
+from valueverse.metering.usage import derive_usage
+from valueverse.subscriptions.timeline import Timeline, build_timeline
+from valueverse.subscriptions.zones import local_midnight
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from valueverse.catalog.document import Catalog
+
+_DEFAULT_TENANT = "tenant"
+"""Tenant of events that name none."""
+_SHOWN = 20
+_FAR_AHEAD = datetime(9000, 1, 1, tzinfo=UTC)
+
+
+def tell(message: str) -> None:
+    """One line on standard error."""
+    sys.stderr.write(f"{message}\n")
+
+
+def _tell_some(messages: list[str]) -> None:
+    """The first of them, and how many more there are."""
+    for message in messages[:_SHOWN]:
+        tell(message)
+    if len(messages) > _SHOWN:
+        tell(f"... and {len(messages) - _SHOWN} more")
+
+
+def _reasons(rejected: pl.DataFrame) -> list[tuple[str, str]]:
+    return rejected.select("reason", "message").rows()
+
+
+def parsed(events: list[Path], landing: Path | None) -> pl.DataFrame:
+    """The lines of all files, with the tenant that each names, else its folder's, else a default."""
+    found = [] if landing is None else landing_files(landing)
+    for path in events:
+        try:
+            found.append(LandingFile(_DEFAULT_TENANT, str(path), path, content_hash(path), path.stat().st_size))
+        except OSError as error:
+            raise RefusalError("unreadable_file", f"{path}: {error.strerror}", "--events") from error
+    if not found:
+        raise RefusalError(
+            "no_events", "give event files with --events FILE, or a folder with --landing DIR", "--events"
+        )
+    parts = []
+    for file in found:
+        tell(f"reading {file.name}")
+        named = pl.coalesce("tenant", pl.lit(file.tenant)).alias("tenant")
+        parts.append(read_file(file).with_columns(named, pl.lit(file.name).alias("file")))
+    return pl.concat(parts)
+
+
+def read_log(parsed: pl.DataFrame) -> pl.DataFrame:
+    """Events as the lake would hold them: valid ones, the first received of each key; what is left out is told."""
+    checked = pl.concat(
+        [validate(part, str(tenant), _FAR_AHEAD) for (tenant,), part in parsed.group_by("tenant", maintain_order=True)]
+    )
+    refused = checked.filter(pl.col("reason").is_not_null()).select("file", "line", "reason", "message")
+    good = checked.filter(pl.col("reason").is_null())
+    wrong = []
+    documents = good.filter(pl.col("type").str.starts_with("billing."), pl.col("data").is_not_null())
+    for row in documents.select("file", "line", "type", "tenant", "data").iter_rows(named=True):
+        try:
+            judge_billing_event(row["type"], row["tenant"], loads(row["data"]), parse_catalog)
+        except RefusalError as refusal:
+            wrong.append((row["file"], row["line"], refusal.code, f"{refusal.message} (at {refusal.path})"))
+    odd = pl.DataFrame(wrong, schema=refused.schema, orient="row")
+    _tell_some(
+        [
+            f"left out: {file} line {line}: {message} [{reason}]"
+            for file, line, reason, message in pl.concat([refused, odd]).rows()
+        ]
+    )
+    received = instant_of(pl.col("raw").str.json_path_match("$.received_at"))
+    taken = good.join(odd, on=["file", "line"], how="anti", maintain_order="left").with_columns(
+        pl.coalesce(received, "instant").alias("received_at"), pl.lit("").alias("payload_hash")
+    )
+    log = taken.with_columns(pl.col("instant").alias("time"), pl.col("instant").dt.date().alias("event_date")).sort(
+        "received_at", maintain_order=True
+    )
+    return (
+        log.unique(KEY, keep="first", maintain_order=True)
+        .select(pl.col(name).cast(dtype) for name, dtype in EVENTS.items())
+        .cast({"time": INSTANT})
+    )
+
+
+def _facts(log: pl.DataFrame) -> pl.DataFrame:
+    """Billing facts without catalogs: the catalog of the command line holds from the beginning of time."""
+    billing = log.filter(pl.col("type").str.starts_with("billing."), pl.col("type") != "billing.catalog.published")
+    return resolve_amendments(billing.lazy()).filter(~pl.col("is_void")).select(BILLING_FACTS.names()).collect()
+
+
+def read_catalog(path: Path) -> Catalog:
+    """The catalog of a file; a refusal names the file too."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RefusalError("unreadable_file", f"{path}: {error}", "--catalog") from error
+    try:
+        return parse_catalog(text)
+    except RefusalError as refusal:
+        raise refusal.below(str(path)) from refusal
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which periods, as known when, billed by which runs."""
+
+    window: tuple[date, date]
+    known_at: datetime | None
+    runs: tuple[datetime, ...]
+
+
+def simulated(log: pl.DataFrame, catalog: Catalog, asked: Asked) -> Iterator[dict[str, Any]]:
+    """The invoice documents of every period that ends in the window under ``catalog``."""
+    history = CatalogHistory.everywhere(catalog, log["tenant"].unique().to_list())
+    facts = _facts(log)
+    usage = derive_usage(log.lazy(), history).collect().lazy()
+    for billed in _runs(facts, history, usage, log, asked):
+        _tell_some([f"not applied: {message} [{reason}]" for reason, message in _reasons(billed.rejected)])
+        for subscription, key, problem in billed.problems.select("subscription", "key", "problem").iter_rows():
+            tell(f"held back: subscription {subscription}, line {key}: {problem}")
+        ordered = billed.invoices.sort(
+            "tenant", "close", "customer", "subscription", pl.col("purpose") != "period", "period_from"
+        )
+        yield from documents(ordered, billed.lines)
+
+
+def _runs(
+    facts: pl.DataFrame, history: CatalogHistory, usage: pl.LazyFrame, log: pl.DataFrame, asked: Asked
+) -> Iterator[Billed]:
+    """What each run bills; the past before the window is billed too, since invoices hang on earlier ones."""
+    first = facts["time"].min()
+    beginning = (
+        min(asked.window[0], first.date() - timedelta(days=2)) if isinstance(first, datetime) else asked.window[0]
+    )
+    whole = (beginning, asked.window[1])
+    if not asked.runs:
+        timeline = build_timeline(facts, history.plans, asked.known_at)
+        _tell_some([f"not applied: {message} [{reason}]" for reason, message in _reasons(timeline.rejected)])
+        yield _within(bill(timeline, history, usage, whole, known_at=asked.known_at), timeline, asked.window)
+        return
+    books = Books()
+    for as_of in sorted(asked.runs):
+        known_at = log.filter(pl.col("received_at") <= pl.lit(as_of))["received_at"].max()
+        if isinstance(known_at, datetime):
+            timeline = build_timeline(facts, history.plans, known_at)
+            billed = books.run(timeline, history, usage, facts, whole, known_at=known_at, as_of=as_of)
+            tell(f"run at {as_of:%Y-%m-%d %H:%M}: {billed.invoices.height} invoices finalised")
+            yield _within(billed, timeline, asked.window)
+
+
+def _within(billed: Billed, timeline: Timeline, window: tuple[date, date]) -> Billed:
+    """The invoices that close in (from, to], those of a start in [from, to), in the tenant's days."""
+    bounded = local_midnight(
+        local_midnight(timeline.tenants, pl.lit(window[0]), "timezone", "window_from"),
+        pl.lit(window[1]), "timezone", "window_to",
+    ).select("tenant", "window_from", "window_to")  # fmt: skip
+    starts = pl.col("purpose") == "start"
+    inside = (
+        pl.when(starts)
+        .then((pl.col("close") >= pl.col("window_from")) & (pl.col("close") < pl.col("window_to")))
+        .otherwise((pl.col("close") > pl.col("window_from")) & (pl.col("close") <= pl.col("window_to")))
+    )
+    kept = billed.invoices.join(bounded, on="tenant", maintain_order="left").filter(inside)
+    lines = billed.lines.join(kept.select(INVOICE), on=INVOICE, how="semi", maintain_order="left")
+    return replace(billed, invoices=kept, lines=lines)
+
+
+def window_of(log: pl.DataFrame, start: date | None, end: date | None) -> tuple[date, date]:
+    """The dates asked for; by default the months that the events lie in."""
+    first, last = log["event_date"].min(), log["event_date"].max()
+    if not isinstance(first, date) or not isinstance(last, date):
+        raise RefusalError("no_events", "no event could be read: see the lines above", "--events")
+    beginning = start or first.replace(day=1)
+    following = date(last.year + last.month // 12, last.month % 12 + 1, 1)
+    window = (beginning, end or max(following, beginning))
+    if window[0] > window[1]:
+        raise RefusalError("bad_window", f"--from {window[0]} lies after --to {window[1]}", "--from")
+    return window
+
+
+def difference(base: list[dict[str, Any]], other: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Money diff per customer and currency, then in all: what the second catalog bills more (or less)."""
+    sums: dict[tuple[str | None, str | None, str], list[Decimal]] = {}
+    for place, side in enumerate((base, other)):
+        for document in side:
+            for who in ((document["tenant"], document["customer"]), (None, None)):
+                key = (*who, document["currency"])
+                sums.setdefault(key, [Decimal(0), Decimal(0)])[place] += Decimal(document["total"])
+    return [
+        {
+            "tenant": tenant,
+            "customer": customer,
+            "currency": currency,
+            "total": format(one, "f"),
+            "compared_total": format(two, "f"),
+            "difference": format(two - one, "f"),
+        }
+        for (tenant, customer, currency), (one, two) in sorted(
+            sums.items(), key=lambda item: (item[0][0] is None, item[0][0] or "", item[0][1] or "", item[0][2])
+        )
+    ]
