@@ -189,3 +189,49 @@ def test_no_billing_event_at_all_makes_an_empty_timeline() -> None:
     assert timeline.segments.is_empty()
     assert timeline.rejected.is_empty()
     assert timeline.tenants["tenant"].to_list() == ["acme"]
+
+
+def _plans_over_time(world: World) -> list[tuple[str, str]]:
+    rows = world.timeline().segments.select("plan", "from").rows()
+    return [(plan, start.date().isoformat()) for plan, start in rows]
+
+
+def _three_plans() -> World:
+    plans = [{"key": key, "period": {"align": "calendar", "unit": unit}} for key, unit in
+             (("pro", "month"), ("max", "year"), ("mini", "month"))]  # fmt: skip
+    world = World({"plans": plans})
+    world.start("2023-02-10")
+    return world
+
+
+def _change(world: World, day: str, **more: Any) -> None:
+    world.tell("subscription.changed", day, {"subscription": "s1"} | more)
+
+
+def test_the_last_change_for_a_period_s_end_counts() -> None:
+    world = _three_plans()
+    _change(world, "2023-02-15", plan="max", effective="period_end")
+    _change(world, "2023-02-20", plan="mini", effective="period_end")
+    assert _plans_over_time(world) == [("pro", "2023-02-10"), ("mini", "2023-03-01")]
+
+
+def test_changes_for_the_same_period_s_end_add_up() -> None:
+    world = _three_plans()
+    _change(world, "2023-02-15", plan="max", effective="period_end")
+    _change(world, "2023-02-20", quantities={"seats": 7}, effective="period_end")
+    assert _plans_over_time(world) == [("pro", "2023-02-10"), ("max", "2023-03-01")]
+    assert world.timeline().segments["quantities"].to_list() == [None, '{"seats":7}']
+
+
+def test_a_change_now_takes_the_place_of_one_that_was_planned() -> None:
+    world = _three_plans()
+    _change(world, "2023-02-15", plan="max", effective="period_end")
+    _change(world, "2023-02-20", plan="mini")
+    assert _plans_over_time(world) == [("pro", "2023-02-10"), ("mini", "2023-02-20")]
+
+
+def test_a_change_now_after_a_planned_one_took_effect_starts_from_it() -> None:
+    world = _three_plans()
+    _change(world, "2023-02-15", plan="max", effective="period_end")
+    _change(world, "2023-03-05", quantities={"seats": 2})
+    assert _plans_over_time(world) == [("pro", "2023-02-10"), ("max", "2023-03-01"), ("max", "2023-03-05")]

@@ -40,7 +40,7 @@ def billable(segments: pl.DataFrame) -> pl.DataFrame:
 
 def _schedule(segments: pl.DataFrame) -> pl.DataFrame:
     return segments.select(
-        "key", "every", "unit", "align", "anchor", "timezone", "window_from", "window_to",
+        "key", "every", "unit", "align", "anchor", "timezone", "window_from", "window_to", "zone_since", "zone_day",
         pl.col("from").alias("start"), pl.col("to").alias("end"),
     )  # fmt: skip
 

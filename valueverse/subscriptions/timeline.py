@@ -24,6 +24,7 @@ from valueverse.subscriptions.facts import (
     tenants_of,
 )
 from valueverse.subscriptions.periods import periods
+from valueverse.subscriptions.zone_changes import with_zone_changes, zone_statements, zones_at
 from valueverse.subscriptions.zones import INSTANT, local_date, local_midnight
 
 if TYPE_CHECKING:
@@ -52,9 +53,14 @@ SEGMENTS = pl.Schema(
         "planned_end": INSTANT,
         "overrides": pl.String(),
         "quantities": pl.String(),
+        "zone_since": INSTANT,
+        "zone_day": pl.Date(),
     }
 )
-"""``to`` and ``subscription_end`` null = still running; ``planned_end`` is the end stated when it started."""
+"""``to`` and ``subscription_end`` null = still running; ``planned_end`` is the end stated when it started.
+
+``zone_since`` is the instant from which a new time zone holds, ``zone_day`` the date on which the period before
+ended."""
 
 _KEY = ["tenant", "subscription"]
 _PLAN = ("plan", "plan_version", "catalog_hash", "currency", "every", "unit", "align", "trial_days")
@@ -88,11 +94,14 @@ def build_timeline(billing_facts: pl.DataFrame, plans: pl.DataFrame, known_at: d
     """
     facts = known(billing_facts, known_at)
     tenants, customers = tenants_of(facts, plans), customers_of(facts)
-    started, rejected = _started(facts, plans, tenants, customers)
+    statements = zone_statements(facts)
+    started, rejected = _started(facts, plans, tenants, statements)
     started, more = _ended(facts, started)
     states, changes_rejected = _changed(facts, plans, started)
     active, pauses_rejected = _active(facts, started)
-    segments = _segments(started, states, active)
+    own_zones = started.filter("has_own_zone").select(_KEY)
+    segments = with_zone_changes(_segments(started, states, active), own_zones, statements, tenants)
+    segments = segments.select(pl.col(name).cast(dtype) for name, dtype in SEGMENTS.items())
     everything = pl.concat([rejected, more, changes_rejected, pauses_rejected])
     told = facts.filter(pl.col("type").is_in(TOLD))
     return Timeline(tenants, customers, segments, everything.unique(maintain_order=True), told)
@@ -134,7 +143,7 @@ def _instant(text: pl.Expr) -> pl.Expr:
 
 
 def _started(
-    facts: pl.DataFrame, plans: pl.DataFrame, tenants: pl.DataFrame, customers: pl.DataFrame
+    facts: pl.DataFrame, plans: pl.DataFrame, tenants: pl.DataFrame, statements: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     rows = facts.filter(pl.col("type") == "billing.subscription.started").with_columns(
         field("subscription"), field("customer"), field("plan"), field("timezone"), field("overrides"),
@@ -146,15 +155,8 @@ def _started(
     resolved = _resolved(rows, plans).with_columns(
         pl.struct(_KEY).is_first_distinct().alias("is_first"),
     )
-    zoned = (
-        resolved.join(tenants.select("tenant", pl.col("timezone").alias("tenant_zone")), on="tenant", how="left")
-        .join(
-            customers.select("tenant", "customer", pl.col("timezone").alias("customer_zone")),
-            on=["tenant", "customer"],
-            how="left",
-        )
-        .with_columns(pl.coalesce("timezone", "customer_zone", "tenant_zone").alias("timezone"))
-    )
+    owned = resolved.with_columns(pl.col("timezone").is_not_null().alias("has_own_zone"))
+    zoned = zones_at(owned, statements, tenants)
     zoned = local_date(zoned, pl.col("time"), "timezone", "start_day")
     # A bare date is local midnight; an instant stays what it is.
     zoned = local_midnight(zoned, pl.col("ends_at").str.to_date("%F", strict=False), "timezone", "ends_on")
@@ -226,14 +228,16 @@ def _takes_effect(rows: pl.DataFrame) -> pl.DataFrame:
     at_end = rows.filter(pl.col("effective") == "period_end")
     if at_end.is_empty():
         return rows.with_columns(pl.col("time").alias("effective_from"))
+    # One after the other for the same end of a period: the plan that comes then must not decide when it comes.
     schedule = at_end.with_row_index("key").with_columns(
         pl.col("time").alias("window_from"),
         (pl.col("time") + pl.duration(microseconds=1)).alias("window_to"),
         pl.lit(None, INSTANT).alias("start"),
         pl.lit(None, INSTANT).alias("end"),
     )
-    ends = periods(schedule).select("key", pl.col("full_to").alias("effective_from"))
-    later = schedule.join(ends, on="key").select(*rows.columns, "effective_from")
+    ends = periods(schedule).select("key", "full_to")
+    first_end = pl.coalesce("planned_for", "full_to").alias("effective_from")
+    later = schedule.join(ends, on="key").with_columns(first_end).select(*rows.columns, "effective_from")
     now = rows.filter(pl.col("effective") != "period_end").with_columns(pl.col("time").alias("effective_from"))
     return pl.concat([now, later])
 
@@ -263,14 +267,31 @@ def _changed(facts: pl.DataFrame, plans: pl.DataFrame, started: pl.DataFrame) ->
     changes, rejected = _about_known(rows, started)
     refused.append(rejected)
     changes = changes.sort(*IN_ORDER).with_columns(pl.int_range(pl.len()).over(_KEY).alias("round"))
+    planned = state.clear()
     for number in sorted(changes["round"].unique()):
-        turn = changes.filter(pl.col("round") == number).join(state, on=_KEY)
-        applied, rejected = _applied(turn, plans)
+        turn = changes.filter(pl.col("round") == number)
+        reached = planned.join(turn.select(*_KEY, "time"), on=_KEY).filter(pl.col("from") <= pl.col("time"))
+        states.append(reached.select(state.columns))
+        state, planned = _replaced(state, states[-1]), planned.join(reached, on=_KEY, how="anti")
+        applied, rejected = _applied(turn.join(_changed_from(turn, state, planned), on=_KEY), plans)
         refused.append(rejected)
-        applied = applied.select(state.columns)
-        states.append(applied)
-        state = pl.concat([state.join(applied, on=_KEY, how="anti"), applied])
-    return pl.concat(states), pl.concat(refused)
+        later = applied.filter(pl.col("effective") == "period_end").select(state.columns)
+        now = applied.filter(pl.col("effective") != "period_end").select(state.columns)
+        states.append(now)
+        # What is changed now takes the place of what was planned for the period's end.
+        state, planned = _replaced(state, now), _replaced(planned.join(now, on=_KEY, how="anti"), later)
+    return pl.concat([*states, planned]), pl.concat(refused)
+
+
+def _replaced(state: pl.DataFrame, by: pl.DataFrame) -> pl.DataFrame:
+    return pl.concat([state.join(by, on=_KEY, how="anti"), by])
+
+
+def _changed_from(turn: pl.DataFrame, state: pl.DataFrame, planned: pl.DataFrame) -> pl.DataFrame:
+    """The state that each change starts from: for the period's end, what is planned for it already, if anything is."""
+    at_end = turn.filter(pl.col("effective") == "period_end").select(_KEY)
+    onto = planned.join(at_end, on=_KEY, how="semi").with_columns(pl.col("from").alias("planned_for"))
+    return pl.concat([state.join(onto, on=_KEY, how="anti"), onto], how="diagonal")
 
 
 def _applied(turn: pl.DataFrame, plans: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -362,7 +383,7 @@ def _segments(started: pl.DataFrame, states: pl.DataFrame, active: pl.DataFrame)
         .filter(pl.col("to").is_null() | (pl.col("from") < pl.col("to")))
         .sort(*_KEY, "from")
         .with_columns(pl.int_range(pl.len(), dtype=pl.Int32).over(_KEY).alias("segment"))
-        .select(pl.col(name).cast(dtype) for name, dtype in SEGMENTS.items())
+        .select(name for name in SEGMENTS.names() if not name.startswith("zone_"))
     )
 
 

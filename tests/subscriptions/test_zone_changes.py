@@ -1,0 +1,97 @@
+"""A customer moves to another time zone: the running period keeps its end, the next one starts there."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.ledger import World, amounts, instant
+
+PLAN: dict[str, Any] = {"key": "pro", "fees": [{"key": "base", "amount": "30", "timing": "in_arrears"}]}
+
+
+def world(align: str = "calendar", unit: str = "month") -> World:
+    acme = World({"plans": [PLAN | {"period": {"align": align, "unit": unit}}]})
+    acme.tell("customer.created", "2024-01-01", {"customer": "c1", "timezone": "UTC"})
+    return acme
+
+
+def spans(acme: World, end: str) -> list[tuple[str, str]]:
+    found = acme.documents("2024-01-01", end)
+    return [(one["period"]["from"], one["period"]["to"]) for one in found]
+
+
+@pytest.mark.parametrize(
+    ("zone", "boundary"), [("America/New_York", "2024-03-01T05:00:00Z"), ("Europe/Berlin", "2024-02-29T23:00:00Z")]
+)
+def test_the_next_period_starts_where_the_last_one_ended_and_is_a_whole_one(zone: str, boundary: str) -> None:
+    acme = world()
+    acme.start("2024-01-01")
+    acme.tell("customer.updated", "2024-01-20", {"customer": "c1", "timezone": zone})
+    assert spans(acme, "2024-03-02") == [
+        ("2024-01-01T00:00:00Z", "2024-02-01T00:00:00Z"),
+        ("2024-02-01T00:00:00Z", boundary),
+    ]
+    assert [amounts(one) for one in acme.documents("2024-01-01", "2024-03-02")] == [[("base", "30.00")]] * 2
+
+
+def test_a_zone_stated_after_the_start_and_never_before_holds_from_the_beginning() -> None:
+    acme = World({"plans": [PLAN | {"period": {"align": "calendar"}}]})
+    acme.start("2024-01-01T12:00:00+00:00")
+    acme.tell("customer.created", "2024-01-05", {"customer": "c1", "timezone": "Asia/Tokyo"})
+    assert acme.timeline().segments["timezone"].to_list() == ["Asia/Tokyo"]
+
+
+def test_a_subscription_s_own_zone_stays() -> None:
+    acme = world()
+    acme.start("2024-01-01", timezone="Europe/Paris")
+    acme.tell("customer.updated", "2024-01-20", {"customer": "c1", "timezone": "Asia/Tokyo"})
+    assert acme.timeline().segments["timezone"].to_list() == ["Europe/Paris"]
+
+
+def test_a_tenant_s_change_moves_customers_without_a_zone_of_their_own() -> None:
+    acme = World({"plans": [PLAN | {"period": {"align": "calendar"}}]})
+    acme.tell("tenant.created", "2024-01-01", {"tenant": "acme", "timezone": "UTC"})
+    acme.start("2024-01-01")
+    acme.tell("tenant.updated", "2024-01-20", {"tenant": "acme", "timezone": "Asia/Tokyo"})
+    assert acme.timeline().segments.select("timezone", "from").rows() == [
+        ("UTC", instant("2024-01-01")),
+        ("Asia/Tokyo", instant("2024-02-01")),
+    ]
+
+
+ZONES = [
+    "UTC",
+    "America/New_York",
+    "Asia/Tokyo",
+    "Pacific/Kiritimati",
+    "Pacific/Pago_Pago",
+    "Europe/Berlin",
+    "Asia/Kolkata",
+]
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    moves=st.lists(st.tuples(st.integers(1, 200), st.sampled_from(ZONES)), max_size=4),
+    unit=st.sampled_from(["week", "month", "quarter"]),
+    align=st.sampled_from(["calendar", "anniversary"]),
+    day=st.integers(1, 31),
+)
+def test_periods_tile_time_whatever_zones_a_customer_moves_through(
+    moves: list[tuple[int, str]], unit: str, align: str, day: int
+) -> None:
+    acme = world(align, unit)
+    acme.start(f"2024-01-{day:02}")
+    for offset, zone in sorted(moves):
+        moment = datetime.fromordinal(instant("2024-01-15").toordinal() + offset).date().isoformat()
+        acme.tell("customer.updated", moment, {"customer": "c1", "timezone": zone})
+    found = spans(acme, "2024-12-31")
+    assert found[0][0] == f"2024-01-{day:02}T00:00:00Z"
+    for (_, end), (start, _) in itertools.pairwise(found):
+        assert start == end

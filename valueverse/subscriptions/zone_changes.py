@@ -1,0 +1,130 @@
+"""Time zones that change in mid-life: the running period keeps its end, the next one starts there.
+
+A subscription's own zone wins and stays; else the customer's counts, else the tenant's. What was stated first holds
+from the beginning; a later statement takes effect when the running period ends (billing.md, Time), so that periods neither
+overlap nor leave a gap.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from valueverse.subscriptions.facts import IN_ORDER, field
+from valueverse.subscriptions.periods import periods
+from valueverse.subscriptions.zones import INSTANT, local_date
+
+_CUSTOMER = ["tenant", "customer"]
+_KEY = ["tenant", "subscription"]
+
+
+def zone_statements(facts: pl.DataFrame) -> pl.DataFrame:
+    """tenant, customer ('' for the tenant itself), time, zone: every zone that a customer or tenant ever stated."""
+    kinds = [f"billing.{who}.{what}" for who in ("customer", "tenant") for what in ("created", "updated")]
+    return (
+        facts.filter(pl.col("type").is_in(kinds))
+        .sort(*IN_ORDER)
+        .select("tenant", field("customer").fill_null("").alias("customer"), "time", field("timezone").alias("zone"))
+        .drop_nulls("zone")
+    )
+
+
+def zones_at(rows: pl.DataFrame, statements: pl.DataFrame, fallback: pl.DataFrame) -> pl.DataFrame:
+    """Add ``timezone`` to rows of tenant, customer, timezone? (their own), time: the zone that holds for them then.
+
+    Args:
+        rows: what is to be placed.
+        statements: ``zone_statements``.
+        fallback: tenant, timezone: of tenants that never stated one.
+    """
+    own = _stated_at(rows, statements.filter(pl.col("customer") != ""), _CUSTOMER, "of_customer")
+    tenants = statements.filter(pl.col("customer") == "").drop("customer")
+    both = _stated_at(own, tenants, ["tenant"], "of_tenant").join(
+        fallback.select("tenant", pl.col("timezone").alias("of_catalog")),
+        on="tenant",
+        how="left",
+        maintain_order="left",
+    )
+    zone = pl.coalesce("timezone", "of_customer", "of_tenant", "of_catalog").alias("timezone")
+    return both.with_columns(zone).drop("of_customer", "of_tenant", "of_catalog")
+
+
+def _stated_at(rows: pl.DataFrame, statements: pl.DataFrame, by: list[str], name: str) -> pl.DataFrame:
+    first = statements.group_by(by, maintain_order=True).agg(pl.col("zone").first().alias("first_zone"))
+    numbered = rows.with_row_index("_row")
+    dated = numbered.sort("time").join_asof(
+        statements.select(*by, "time", "zone").sort("time"), on="time", by=by, check_sortedness=False
+    )  # fmt: skip
+    return (
+        dated.join(first, on=by, how="left")
+        .sort("_row")
+        .with_columns(pl.coalesce("zone", "first_zone").alias(name))
+        .drop("zone", "first_zone", "_row")
+    )
+
+
+def with_zone_changes(
+    segments: pl.DataFrame, own_zones: pl.DataFrame, statements: pl.DataFrame, fallback: pl.DataFrame
+) -> pl.DataFrame:
+    """Cut segments where a new zone takes effect: ``zone_since`` (instant) and ``zone_day`` (the date it was to be).
+
+    Args:
+        segments: SEGMENTS of the timeline, zones as they were when each subscription started.
+        own_zones: tenant, subscription that state a zone themselves: those keep it.
+        statements: ``zone_statements``.
+        fallback: tenant, timezone.
+    """
+    bare = segments.with_columns(zone_since=pl.lit(None, INSTANT), zone_day=pl.lit(None, pl.Date))
+    lives = segments.select(*_KEY, "customer", "subscription_start").unique().join(own_zones, on=_KEY, how="anti")
+    told = pl.concat(
+        [
+            lives.join(statements.filter(pl.col("customer") != ""), on=_CUSTOMER),
+            lives.join(statements.filter(pl.col("customer") == "").drop("customer"), on="tenant"),
+        ],
+        how="diagonal",
+    ).filter(pl.col("time") > pl.col("subscription_start"))
+    if told.is_empty():
+        return bare
+    moved = zones_at(
+        told.select(*_KEY, "customer", "time").with_columns(pl.lit(None, pl.String).alias("timezone")),
+        statements,
+        fallback,
+    )
+    turns = moved.sort(*_KEY, "time").with_columns(pl.int_range(pl.len()).over(_KEY).alias("turn"))
+    for turn in sorted(turns["turn"].unique()):
+        bare = _moved(bare, turns.filter(pl.col("turn") == turn))
+    return bare
+
+
+def _moved(segments: pl.DataFrame, turns: pl.DataFrame) -> pl.DataFrame:
+    """Segments after one zone change per subscription."""
+    running = (
+        turns.select(*_KEY, "time", pl.col("timezone").alias("new_zone"))
+        .join(segments, on=_KEY)
+        .filter(pl.col("from") <= pl.col("time"), pl.col("to").is_null() | (pl.col("to") > pl.col("time")))
+        .filter(pl.col("timezone") != pl.col("new_zone"))
+        .with_row_index("key")
+    )
+    if running.is_empty():
+        return segments
+    schedule = running.with_columns(
+        pl.col("time").alias("window_from"),
+        (pl.col("time") + pl.duration(microseconds=1)).alias("window_to"),
+        pl.lit(None, INSTANT).alias("start"),
+        pl.lit(None, INSTANT).alias("end"),
+    )
+    ends = periods(schedule).select("key", pl.col("full_to").alias("since"))
+    found = running.join(ends, on="key").select(*_KEY, "new_zone", "since", pl.col("timezone").alias("old_zone"))
+    dated = local_date(found, pl.col("since"), "old_zone", "day").drop("old_zone")
+    joined = segments.join(dated, on=_KEY, how="left", maintain_order="left")
+    before = joined.filter(pl.col("since").is_null() | (pl.col("from") < pl.col("since"))).with_columns(
+        pl.min_horizontal("to", "since").alias("to")
+    )
+    after = joined.filter(pl.col("to").is_null() | (pl.col("to") > pl.col("since")), pl.col("since").is_not_null())
+    changed = after.with_columns(
+        pl.max_horizontal("from", "since").alias("from"),
+        pl.col("new_zone").alias("timezone"),
+        pl.col("since").alias("zone_since"),
+        pl.col("day").alias("zone_day"),
+    )
+    whole = pl.concat([before, changed]).drop("new_zone", "since", "day").sort(*_KEY, "from")
+    return whole.with_columns(pl.int_range(pl.len(), dtype=pl.Int32).over(_KEY).alias("segment"))
