@@ -10,6 +10,7 @@ from valueverse.commands import (
     analysts,
     demo,
     doctor,
+    finance,
     invoice,
     meter,
     periods,
@@ -31,7 +32,21 @@ app = typer.Typer(
     help="Usage billing, subscriptions and value models: exact, explained, on your own data.",
 )
 
-for command in (demo, servers, doctor, price, meter, periods, prorate, invoice, simulate, sql, tenants, analysts):
+for command in (
+    demo,
+    servers,
+    doctor,
+    price,
+    meter,
+    periods,
+    prorate,
+    invoice,
+    simulate,
+    finance,
+    sql,
+    tenants,
+    analysts,
+):
     command.register(app)
 
 

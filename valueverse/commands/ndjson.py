@@ -85,8 +85,12 @@ def _text(line: str | bytes) -> str:
         raise RefusalError("malformed", f"byte {error.start + 1} of the line is not UTF-8") from error
 
 
-def read_document(line: str | bytes) -> Document:
+def read_document(line: str | bytes, *, floats: bool = False) -> Document:
     """Parse one line; every number becomes a Decimal read from its text.
+
+    Args:
+        line: one JSON object.
+        floats: numbers are floats by nature, so that all their digits are taken.
 
     Raises:
         RefusalError: ``malformed`` (not one JSON object) or ``inexact_number`` (over 15 significant digits,
@@ -112,7 +116,7 @@ def read_document(line: str | bytes) -> Document:
         raise RefusalError("malformed", f"not a JSON object: {error}") from error
     if not isinstance(document, dict):
         raise RefusalError("malformed", "each line must hold one JSON object")
-    if long:
+    if long and not floats:
         _refuse_long(document)
     return document
 
@@ -171,12 +175,12 @@ def _encodes(text: str) -> bool:
     return True
 
 
-def _answers(lines: list[bytes], handler: Handler) -> Iterator[tuple[str, bool]]:
+def _answers(lines: list[bytes], handler: Handler, *, floats: bool) -> Iterator[tuple[str, bool]]:
     """The answer to each line as JSON text, and whether it failed."""
     parsed: list[Document | RefusalError] = []
     for line in lines:
         try:
-            parsed.append(read_document(line))
+            parsed.append(read_document(line, floats=floats))
         except RefusalError as refusal:
             parsed.append(refusal)
     good = [document for document in parsed if isinstance(document, dict)]
@@ -221,7 +225,7 @@ def _batches(stream: IO[bytes]) -> Iterator[list[bytes]]:
         yield batch
 
 
-def run_calculator(handler: Handler, file: Path | None, out: IO[str] | None = None) -> int:
+def run_calculator(handler: Handler, file: Path | None, out: IO[str] | None = None, *, floats: bool = False) -> int:
     """Answer every line of ``file`` (or of standard input) and return the exit code: 0, or 1 if any failed.
 
     ``handler`` takes a batch of documents and gives, in order, one answer or one RefusalError for each.
@@ -243,7 +247,7 @@ def run_calculator(handler: Handler, file: Path | None, out: IO[str] | None = No
             except OSError as error:
                 raise RefusalError("unreadable_file", f"{file}: {error.strerror}", "--file") from error
         for batch in _batches(stream):
-            for text, bad in _answers(batch, handler):
+            for text, bad in _answers(batch, handler, floats=floats):
                 failed |= bad
                 out.write(text + "\n")
             out.flush()

@@ -1,8 +1,8 @@
 """Time zones that change in mid-life: the running period keeps its end, the next one starts there.
 
 A subscription's own zone wins and stays; else the customer's counts, else the tenant's. What was stated first holds
-from the beginning; a later statement takes effect when the running period ends (billing.md, Time), so that periods neither
-overlap nor leave a gap.
+from the beginning; a later statement takes effect when the running period ends (billing.md, Time), so that periods
+neither overlap nor leave a gap.
 """
 
 from __future__ import annotations

@@ -1,0 +1,140 @@
+"""Net present value, internal rates of return, payback (conventions: docs/finance.md)."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from valueverse.value.finance.roots import Roots, roots_of_payments, sign_changes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+_STEPS = 40
+_STILL = 1e-15
+
+
+def npv(rate: float, cashflows: Sequence[float], first_period: int = 0) -> float:
+    """Sum of cashflows[k] / (1 + rate) ** (k + first_period), added without loss.
+
+    Args:
+        rate: per period, above -1.
+        cashflows: one per period.
+        first_period: 0 (the first flow is not discounted) or 1 (spreadsheets).
+    """
+    growth = 1.0 + rate
+    return math.fsum(flow / growth ** (place + first_period) for place, flow in enumerate(cashflows))
+
+
+def irr(cashflows: Sequence[float]) -> Roots:
+    """Every rate above -1 at which the cashflows are worth nothing."""
+    amounts = np.asarray(cashflows, dtype=np.float64)
+    return roots_of_payments(np.arange(len(amounts), dtype=np.float64), amounts)
+
+
+def irr_batch(cashflows: Floats) -> Floats:
+    """The internal rate of each row (flows x periods), nearest to 10 % where there are several; NaN where none.
+
+    Rows that change sign once have one root, which Newton's method finds for all of them at once; any other row, or one
+    that does not settle, is worked out by ``irr``.
+    """
+    rows = np.ascontiguousarray(cashflows.T)
+    signs = np.sign(rows)
+    sure = _changes_once(signs)
+    with np.errstate(all="ignore"):
+        rates, settled = _newton(rows)
+    done = sure & settled & (rates > -1)
+    for place in np.flatnonzero(~done):
+        found = irr(cashflows[place]).result
+        rates[place] = np.nan if found is None else found
+    return rates
+
+
+def _changes_once(signs: Floats) -> NDArray[np.bool_]:
+    changes = np.zeros(signs.shape[1], dtype=np.int64)
+    last = signs[0].copy()
+    for row in signs[1:]:
+        changes += (row * last) < 0
+        last = np.where(row != 0, row, last)
+    return np.asarray(changes == 1)
+
+
+def _newton(rows: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """Newton's method in v = 1 / (1 + r) on the polynomial of every column at once."""
+    v = np.full(rows.shape[1], 1 / 1.1)
+    settled = np.zeros(rows.shape[1], dtype=np.bool_)
+    height, slope = np.empty_like(v), np.empty_like(v)
+    for _ in range(_STEPS):
+        np.copyto(height, rows[-1])
+        slope.fill(0.0)
+        for row in rows[-2::-1]:
+            slope *= v
+            slope += height
+            height *= v
+            height += row
+        step = height / slope
+        moved = v - step
+        # A step out of the domain is cut to half the way to its edge.
+        np.copyto(moved, 0.5 * v, where=~(moved > 0))
+        settled = np.abs(moved - v) <= 4 * _STILL * np.abs(v)
+        v = moved
+        if settled.all():
+            break
+    return 1 / v - 1, settled | (np.abs(height) <= 1e-14 * np.abs(rows).sum(axis=0))
+
+
+def dated_value(rate: float, years: Sequence[float], amounts: Sequence[float]) -> float:
+    """Sum of amounts x (1 + rate) ** -years: XNPV with years from the earliest date, XNFV with years to the latest."""
+    growth = 1.0 + rate
+    return math.fsum(amount * growth**-year for year, amount in zip(years, amounts, strict=True))
+
+
+def xirr(years: Sequence[float], amounts: Sequence[float]) -> Roots:
+    """``irr`` at times in years; their order does not matter."""
+    return roots_of_payments(np.asarray(years, dtype=np.float64), np.asarray(amounts, dtype=np.float64))
+
+
+def mirr(cashflows: Sequence[float], finance_rate: float, reinvest_rate: float) -> float | None:
+    """Modified internal rate: flows in reinvested, flows out financed; None unless there are both.
+
+    (FV of the flows in at reinvest_rate / PV of the flows out at finance_rate) ** (1 / (n - 1)) - 1 for n flows.
+    """
+    last = len(cashflows) - 1
+    earned = math.fsum(flow * (1 + reinvest_rate) ** (last - k) for k, flow in enumerate(cashflows) if flow > 0)
+    spent = -math.fsum(flow / (1 + finance_rate) ** k for k, flow in enumerate(cashflows) if flow < 0)
+    if not (earned > 0 and spent > 0) or last < 1:
+        return None
+    return math.expm1(math.log(earned / spent) / last)
+
+
+def payback(cashflows: Sequence[float], discount_rate: float | None = None) -> float | None:
+    """Periods until the running total reaches 0, linear inside the crossing one; the first flow is period 0.
+
+    None: it never does. ``discount_rate`` discounts flow k by k periods first.
+    """
+    growth = 1.0 + (discount_rate or 0.0)
+    flows = [flow / growth**place for place, flow in enumerate(cashflows)]
+    # 110 a year from now at 10 % pays back 100, whatever the last bit of 110 / 1.1 says.
+    nothing = -1e-12 * math.fsum(map(abs, flows))
+    total = 0.0
+    for place, flow in enumerate(flows):
+        before, total = total, total + flow
+        if total >= nothing:
+            return 0.0 if place == 0 else place - 1 + min(-before / flow, 1.0)
+    return None
+
+
+def periodic_rate(annual_effective: float, periods_per_year: float) -> float:
+    """(1 + annual) ** (1 / periods) - 1: the effective rate of one period."""
+    return math.expm1(math.log1p(annual_effective) / periods_per_year)
+
+
+__all__ = [
+    "dated_value", "irr", "irr_batch", "mirr", "npv", "payback", "periodic_rate", "sign_changes", "xirr",
+]  # fmt: skip
