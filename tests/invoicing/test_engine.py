@@ -301,12 +301,6 @@ def test_the_hash_covers_what_is_said_and_not_the_number() -> None:
     "plan",
     [
         {"threshold": "100"},
-        {"charges": [charge(timing="in_advance")]},
-        {"charges": [charge(across_segments=True)]},
-        {"charges": [charge(split_by=["region"], minimum="5")]},
-        {"charges": [charge(price={"model": "dynamic", "amount": "cost"})]},
-        {"charges": [charge(price={"model": "bucketed", "every": "hour", "price": STANDARD})]},
-        {"charges": [charge(price={"model": "capacity", "tiers": [{"amount": "5"}]})]},
     ],
 )
 def test_what_the_engine_does_not_bill_yet_holds_the_invoice_back(plan: dict[str, Any]) -> None:

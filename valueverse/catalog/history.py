@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from valueverse.catalog.carried import meters_read
 from valueverse.catalog.document import Catalog, catalog_hash, parse_catalog
 from valueverse.errors import RefusalError
 
@@ -215,7 +216,7 @@ def _meters(catalogs: dict[str, Catalog]) -> pl.DataFrame:
             "rounding_places": meter.rounding.places if meter.rounding else None,
         }
         for key, catalog in catalogs.items()
-        for meter in catalog.meters
+        for meter in meters_read(catalog)
     ]
     own = {name: dtype for name, dtype in METERS.items() if name not in {"tenant", "valid_from", "valid_to"}}
     return pl.DataFrame(rows, schema=own)

@@ -37,7 +37,7 @@ def assign(found: pl.DataFrame, terms: Terms) -> pl.DataFrame:
         .agg(pl.len().alias("matches"))
     )
     best = (
-        pairs.join(terms.charges.select("terms", "meter", "charge", "specificity"), on=["terms", "meter"])
+        pairs.join(terms.takes.select("terms", "meter", "charge", "specificity"), on=["terms", "meter"])
         .join(matched, on=["terms", "meter", "dimensions", "charge"], how="left")
         .filter(pl.col("matches").fill_null(0) == pl.col("specificity"))
         .sort("specificity", descending=True)

@@ -23,7 +23,7 @@ def claims(segments: pl.DataFrame, terms: Terms) -> pl.DataFrame | None:
     year.
     None where no customer has two subscriptions that charge for one meter.
     """
-    metered = terms.charges.select("terms", "meter").drop_nulls("meter").unique()
+    metered = terms.takes.select("terms", "meter").unique()
     held = segments.join(metered, on="terms").select(
         *_METER, "subscription", "from", pl.col("to").fill_null(_FAR).alias("to")
     )

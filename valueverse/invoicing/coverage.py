@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from valueverse.catalog.carried import MARK
 from valueverse.invoicing.charges import assign
 from valueverse.metering.schema import OK
 from valueverse.money import EXACT
@@ -68,7 +69,7 @@ def account(
     Returns:
         tenant, day, customer, meter, outcome, quantity.
     """
-    rows = usage.with_row_index("row")
+    rows = _written(usage).with_row_index("row")
     settled = rows.filter((pl.col("status") != OK) | pl.col("known_until").is_not_null()).select(
         "row",
         pl.when(pl.col("known_until").is_not_null())
@@ -94,6 +95,11 @@ def account(
             pl.col("value").alias("quantity"),
         )
     )
+
+
+def _written(usage: pl.DataFrame) -> pl.DataFrame:
+    """Rows of meters that a catalog names: amounts carried beside them are the same events once more."""
+    return usage.filter(pl.col("meter").is_null() | ~pl.col("meter").str.contains(MARK, literal=True))
 
 
 def _placed(
@@ -178,7 +184,8 @@ def summed(events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 def daily(usage: pl.DataFrame) -> pl.DataFrame:
     """Current usage per tenant, customer, subscription, meter, day and dimensions: quantity (sum) and events."""
     return (
-        usage.filter(pl.col("status") == OK, pl.col("known_until").is_null())
+        _written(usage)
+        .filter(pl.col("status") == OK, pl.col("known_until").is_null())
         .group_by(
             "tenant",
             pl.col("customer").fill_null(""),

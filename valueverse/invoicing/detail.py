@@ -1,4 +1,4 @@
-"""What some prices need beside a quantity: single events, or quantities by dimension."""
+"""What some prices need beside a quantity: single events, quantities by dimension, by meter or by bucket."""
 
 from __future__ import annotations
 
@@ -6,35 +6,49 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from valueverse.catalog.carried import carried_key
 from valueverse.catalog.history import as_known
-from valueverse.invoicing.charges import projected
+from valueverse.invoicing.bucket_usage import buckets_of
+from valueverse.invoicing.charges import assign, projected, split_label
+from valueverse.metering.quantities import Scope, meter_quantities
 from valueverse.metering.schema import OK
-from valueverse.rating.engine import EVENTS, Detail
+from valueverse.rating.engine import EVENTS, QUANTITIES, Detail
 
 if TYPE_CHECKING:
     from valueverse.invoicing.terms import Terms
     from valueverse.invoicing.usage_lines import Consumption
 
 _KEYS = ["tenant", "customer", "meter"]
+_LINE = ["stretch", "charge", "label"]
 
 
 def detail_of(
     lines: pl.DataFrame, taken: pl.DataFrame, windows: pl.DataFrame, consumption: Consumption, terms: Terms
 ) -> Detail:
-    """Events and matrix parts of the lines whose price asks for them; lines that are held back ask for nothing."""
-    models = lines.join(terms.book.charges.select("charge", "model", "per_event"), on="charge")
-    events = _events(models.filter(pl.col("per_event")), taken, windows, consumption)
-    cells = _cells(models.filter(pl.col("model") == "matrix"), taken, terms.book.matrix_dimensions)
-    return Detail(pl.concat([events, cells]))
+    """Events, matrix parts, capacities and buckets of the lines whose price asks for them."""
+    per_event = terms.book.charges.filter("per_event").select("charge")
+    events = _events(lines.join(per_event, on="charge", how="semi"), taken, windows, consumption)
+    cells = _cells(lines.filter(pl.col("model") == "matrix"), taken, terms.book.matrix_dimensions)
+    carried = _carried(lines, windows, consumption, terms)
+    capacities = (
+        _on_line(lines.filter(pl.col("model") == "capacity"), taken)
+        .join(windows.select("window", "meter"), on="window")
+        .group_by("line", "meter", maintain_order=True)
+        .agg(pl.col("quantity").sum())
+        .select(QUANTITIES.names())
+        .cast(QUANTITIES)
+    )
+    buckets = buckets_of(lines, taken, consumption, terms)
+    return Detail(pl.concat([events, cells, carried]), capacities, buckets)
 
 
-def _on_line(models: pl.DataFrame, taken: pl.DataFrame) -> pl.DataFrame:
-    return models.select("line", "stretch", "charge", "label").join(taken, on=["stretch", "charge", "label"])
+def _on_line(lines: pl.DataFrame, taken: pl.DataFrame) -> pl.DataFrame:
+    return lines.select("line", *_LINE).join(taken, on=_LINE)
 
 
-def _cells(models: pl.DataFrame, taken: pl.DataFrame, axes: dict[int, tuple[str, ...]]) -> pl.DataFrame:
+def _cells(lines: pl.DataFrame, taken: pl.DataFrame, axes: dict[int, tuple[str, ...]]) -> pl.DataFrame:
     """Quantities of matrix lines by the dimensions that their price looks at."""
-    parts = _on_line(models, taken)
+    parts = _on_line(lines, taken)
     place = pl.col("dimensions")
     for names in sorted(set(axes.values())):
         charges = [charge for charge, own in axes.items() if own == names]
@@ -47,9 +61,9 @@ def _cells(models: pl.DataFrame, taken: pl.DataFrame, axes: dict[int, tuple[str,
     )
 
 
-def _events(models: pl.DataFrame, taken: pl.DataFrame, windows: pl.DataFrame, consumption: Consumption) -> pl.DataFrame:
+def _events(lines: pl.DataFrame, taken: pl.DataFrame, windows: pl.DataFrame, consumption: Consumption) -> pl.DataFrame:
     """The events of lines priced event by event, in time order."""
-    wanted = _on_line(models, taken).join(windows.select("window", *_KEYS, "subscription", "from", "to"), on="window")
+    wanted = _on_line(lines, taken).join(windows.select("window", *_KEYS, "subscription", "from", "to"), on="window")
     if wanted.is_empty():
         return EVENTS.to_frame()
     mine = pl.col("subscription").is_null() | (pl.col("subscription") == pl.col("subscription_right"))
@@ -62,4 +76,41 @@ def _events(models: pl.DataFrame, taken: pl.DataFrame, windows: pl.DataFrame, co
         .select(EVENTS.names())
         .cast(EVENTS)
         .collect()
+    )
+
+
+def _carried(lines: pl.DataFrame, windows: pl.DataFrame, consumption: Consumption, terms: Terms) -> pl.DataFrame:
+    """The amounts that the events of dynamic lines carry, summed: read as meters beside the one that is charged."""
+    meters = dict(terms.charges.select("charge", "meter").iter_rows())
+    rows = [
+        (charge, meters[charge], carried_key(meters[charge], path)) for charge, path in terms.book.amount_paths.items()
+    ]
+    wanted = pl.DataFrame(rows, schema={"charge": pl.UInt32, "base": pl.String, "meter": pl.String}, orient="row")
+    mine = lines.select("line", *_LINE).join(wanted, on="charge")
+    if mine.is_empty():
+        return EVENTS.to_frame()
+    asked = mine.select("stretch", "base", "meter").unique(maintain_order=True)
+    beside = (
+        windows.rename({"meter": "base"}).join(asked, on=["stretch", "base"]).drop("window").with_row_index("window")
+    )
+    claims = None
+    if consumption.unnamed is not None:
+        bases = asked.select("base", "meter").unique()
+        claims = (
+            consumption.unnamed.rename({"meter": "base"}).join(bases, on="base").select(consumption.unnamed.columns)
+        )
+    found = meter_quantities(consumption.usage, beside, consumption.meters, consumption.known_at, Scope(unnamed=claims))
+    placed = found.join(beside.select("window", "stretch", "terms", "base", carried="meter"), on="window")
+    labelled = split_label(assign(placed.rename({"base": "meter"}), terms).drop_nulls("charge"), terms)
+    return (
+        labelled.join(mine.rename({"meter": "carried"}), on=[*_LINE, "carried"])
+        .select(
+            "line",
+            pl.col("quantity").alias("amount"),
+            value=pl.lit(None),
+            prorated=pl.lit(None),
+            dimensions=pl.lit(None),
+        )
+        .select(EVENTS.names())
+        .cast(EVENTS)
     )

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from pydantic import ValidationError
 
+from valueverse.catalog.carried import carried_key, meters_read
 from valueverse.catalog.checks import check_references
 from valueverse.catalog.plans import Plan
+from valueverse.catalog.prices import Dynamic
 from valueverse.errors import RefusalError
-from valueverse.invoicing.held import BAD_OVERRIDES, charge_problem, plan_problem
+from valueverse.invoicing.held import BAD_OVERRIDES, plan_problem
 from valueverse.money import EXACT
 from valueverse.rating.book import ChargeBook
 
@@ -47,12 +49,18 @@ CHARGES: dict[str, pl.DataType] = {
     "description": pl.String(),
     "position": pl.Int32(),
     "meter": pl.String(),
-    "specificity": pl.UInt32(),
     "split_by": pl.List(pl.String),
+    "across_segments": pl.Boolean(),
+}
+TAKES: dict[str, pl.DataType] = {
+    "terms": pl.UInt32(),
+    "charge": pl.UInt32(),
+    "meter": pl.String(),
+    "specificity": pl.UInt32(),
     "prorate": pl.Boolean(),
     "round_prorated": pl.Int32(),
-    "held": pl.String(),
 }
+"""Which charge may take usage of which meter; a capacity charge reads several."""
 CONDITIONS: dict[str, pl.DataType] = {
     "terms": pl.UInt32(),
     "meter": pl.String(),
@@ -80,7 +88,8 @@ class Terms:
 
     Attributes:
         sets: terms, and what identifies them (TERMS_KEY).
-        fees, charges, conditions, policies, taxes: the frames described by FEES, CHARGES, CONDITIONS, POLICIES, TAXES.
+        fees, charges, takes, conditions, policies, taxes: the frames described by FEES, CHARGES, TAKES, CONDITIONS,
+            POLICIES, TAXES.
         book: the charges' prices, compiled; ``charge`` indexes into it.
         dimension_names: every dimension that some ``when`` or ``split_by`` reads.
         splits: charges by the dimensions they show one line for.
@@ -89,6 +98,7 @@ class Terms:
     sets: pl.DataFrame
     fees: pl.DataFrame
     charges: pl.DataFrame
+    takes: pl.DataFrame
     conditions: pl.DataFrame
     policies: pl.DataFrame
     taxes: pl.DataFrame
@@ -123,7 +133,16 @@ def plan_of(catalog: Catalog, plan: str, version: int, overrides: str | None) ->
         check_references(catalog.model_copy(update={"plans": (*others, merged)}))
     except (ValidationError, RefusalError, KeyError, TypeError, AttributeError):
         return found, BAD_OVERRIDES
+    if _unread(merged, catalog):
+        return found, BAD_OVERRIDES
     return merged, plan_problem(merged)
+
+
+def _unread(plan: Plan, catalog: Catalog) -> bool:
+    """Usage was read for what the catalog says: no override can make a price look at another amount of its events."""
+    known = {meter.key for meter in meters_read(catalog)}
+    paths = [(charge.meter, charge.price.amount) for charge in plan.charges if isinstance(charge.price, Dynamic)]
+    return any(path and carried_key(str(meter), path) not in known for meter, path in paths)
 
 
 def _fee_rows(terms: int, plan: Plan) -> Iterable[dict[str, Any]]:
@@ -166,6 +185,7 @@ class _Laid:
 
     fees: list[dict[str, Any]] = field(default_factory=list)
     charges: list[dict[str, Any]] = field(default_factory=list)
+    takes: list[dict[str, Any]] = field(default_factory=list)
     conditions: list[dict[str, Any]] = field(default_factory=list)
     policies: list[dict[str, Any]] = field(default_factory=list)
     taxes: list[dict[str, Any]] = field(default_factory=list)
@@ -184,17 +204,25 @@ class _Laid:
                     "description": charge.name or charge.key,
                     "position": position,
                     "meter": charge.meter,
-                    "specificity": len(charge.when),
                     "split_by": sorted(charge.split_by),
-                    "prorate": charge.prorate == "day",
-                    "round_prorated": charge.round_prorated,
-                    "held": charge_problem(charge),
+                    "across_segments": charge.across_segments,
                 }
             )
-            self.conditions += [
-                {"terms": terms, "meter": charge.meter, "charge": index, "name": name, "value": str(value)}
-                for name, value in charge.when.items()
-            ]
+            for meter in charge.metered_by():
+                self.takes.append(
+                    {
+                        "terms": terms,
+                        "charge": index,
+                        "meter": meter,
+                        "specificity": len(charge.when),
+                        "prorate": charge.prorate == "day",
+                        "round_prorated": charge.round_prorated,
+                    }
+                )
+                self.conditions += [
+                    {"terms": terms, "meter": meter, "charge": index, "name": name, "value": str(value)}
+                    for name, value in charge.when.items()
+                ]
 
 
 def compile_terms(segments: pl.DataFrame, catalogs: Mapping[str, Catalog]) -> Terms:
@@ -222,6 +250,7 @@ def _terms(sets: pl.DataFrame, laid: _Laid) -> Terms:
         sets,
         pl.DataFrame(laid.fees, schema=FEES),
         pl.DataFrame(laid.charges, schema=CHARGES),
+        pl.DataFrame(laid.takes, schema=TAKES),
         conditions,
         pl.DataFrame(laid.policies, schema=POLICIES),
         pl.DataFrame(laid.taxes, schema=TAXES),

@@ -11,8 +11,9 @@ from valueverse.invoicing.charges import assign, split_label
 from valueverse.invoicing.closing import INVOICE
 from valueverse.invoicing.detail import detail_of
 from valueverse.invoicing.schema import LINES, TIER, with_decimals
+from valueverse.invoicing.shared_limits import with_shared_included, within_shared_bounds
 from valueverse.metering.quantities import Scope, meter_quantities
-from valueverse.money import plain_text
+from valueverse.money import EXACT, plain_text
 from valueverse.rating.engine import rate
 
 if TYPE_CHECKING:
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
 
     from valueverse.invoicing.terms import Terms
 
-_LINE = ("stretch", "charge", "label")
+LINE = ("stretch", "charge", "label")
 _ADDS_UP = ("sum", "count")
+OUTCOME = "outcome"
+"""A charge on realised value: its lines come from proposals, not from usage."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +47,8 @@ class Consumption:
 
 def metering_windows(stretches: pl.DataFrame, terms: Terms) -> pl.DataFrame:
     """One window per stretch and meter that its terms charge for."""
-    metered = (
-        terms.charges.drop_nulls("meter")
-        .group_by("terms", "meter", maintain_order=True)
-        .agg(pl.col("prorate").any(), pl.col("round_prorated").max())
+    metered = terms.takes.group_by("terms", "meter", maintain_order=True).agg(
+        pl.col("prorate").any(), pl.col("round_prorated").max()
     )
     return (
         stretches.filter(pl.col("purpose") == "period")
@@ -91,7 +92,7 @@ def taken_usage(windows: pl.DataFrame, consumption: Consumption, terms: Terms) -
         "tenant", "meter", "catalog_hash", "aggregation", "rounding_mode", "carry_over"
     ).unique()
     several = (
-        labelled.with_columns(pl.len().over(*_LINE, "window").alias("parts"))
+        labelled.with_columns(pl.len().over(*LINE, "window").alias("parts"))
         .join(windows.select("window", "tenant", "catalog_hash"), on="window")
         .join(rules, on=["tenant", "meter", "catalog_hash"], how="left")
         .filter(
@@ -99,7 +100,7 @@ def taken_usage(windows: pl.DataFrame, consumption: Consumption, terms: Terms) -
             ~pl.col("aggregation").is_in(_ADDS_UP) | pl.col("rounding_mode").is_not_null() | pl.col("carry_over"),
         )
     )
-    kept = labelled.select(*_LINE, "window", "dimensions", "quantity", "prorated_quantity", "event_count")
+    kept = labelled.select(*LINE, "window", "dimensions", "quantity", "prorated_quantity", "event_count")
     if several.is_empty():
         return kept
     return pl.concat(
@@ -119,7 +120,7 @@ def _metered_as_one(several: pl.DataFrame, windows: pl.DataFrame, consumption: C
         Scope(unnamed=consumption.unnamed, lines=lines),
     )
     named = (
-        several.select(*_LINE, "window")
+        several.select(*LINE, "window")
         .unique()
         .with_columns(pl.concat_str(pl.col("charge").cast(pl.String), pl.lit(" "), "label").alias("line"))
     )
@@ -127,7 +128,7 @@ def _metered_as_one(several: pl.DataFrame, windows: pl.DataFrame, consumption: C
         again.rename({"dimensions": "line"})
         .join(named, on=["window", "line"])
         .select(
-            *_LINE,
+            *LINE,
             "window",
             pl.lit(None, pl.String).alias("dimensions"),
             "quantity",
@@ -139,8 +140,10 @@ def _metered_as_one(several: pl.DataFrame, windows: pl.DataFrame, consumption: C
 
 def _to_price(taken: pl.DataFrame, stretches: pl.DataFrame, terms: Terms) -> pl.DataFrame:
     """One row per line to price: every charge of every stretch, also without usage (a flat, a minimum may be due)."""
-    due = with_decimals(stretches.filter(pl.col("purpose") == "period").join(terms.charges, on="terms"))
-    used = taken.group_by(_LINE).agg(
+    models = terms.book.charges.select("charge", "model")
+    charged = terms.charges.join(models, on="charge").filter(pl.col("model") != OUTCOME)
+    due = with_decimals(stretches.filter(pl.col("purpose") == "period").join(charged, on="terms"))
+    used = taken.group_by(LINE).agg(
         pl.col("quantity").sum(),
         pl.when(pl.col("prorated_quantity").null_count() < pl.len()).then(pl.col("prorated_quantity").sum()),
         pl.col("event_count").sum(),
@@ -153,6 +156,38 @@ def _to_price(taken: pl.DataFrame, stretches: pl.DataFrame, terms: Terms) -> pl.
         .sort("stretch", "position", "label")
         .with_row_index("line")
     )
+
+
+_RUNS_ON = ("standard", "graduated", "volume", "package", "formula", "graduated_percentage")
+
+
+def run_on(lines: pl.DataFrame, terms: Terms) -> pl.DataFrame:
+    """Lines of charges that run on over a plan change, with what earlier stretches of the period counted before.
+
+    The later plan prices the whole of it and what it would have billed for the earlier part is taken off, so that
+    tiers and included units go on where they stood (contracts.md: across_segments).
+    """
+    runs = pl.col("across_segments") & pl.col("model").is_in(_RUNS_ON)
+    same = [*INVOICE, "key", "label"]
+    going = lines.filter(runs).sort("from")
+    if going.is_empty():
+        return lines
+    days = pl.col("used_days").cum_sum().over(same)
+    before = going.with_columns(
+        (pl.col("quantity").cum_sum().over(same) - pl.col("quantity")).cast(EXACT).alias("billed_quantity"),
+        days.alias("used_days"),
+    )
+    earlier = before.select(
+        "line", "charge", pl.col("billed_quantity").alias("quantity"), "decimals", pl.lit(value=False).alias("final"),
+    )  # fmt: skip
+    billed = rate(earlier, terms.book).lines.select("line", pl.col("amount_rounded").alias("billed_amount"))
+    first = pl.col("billed_quantity") == 0
+    ran = before.join(billed, on="line").with_columns(
+        pl.when(~first).then("billed_amount").otherwise(0).alias("billed_amount")
+    )
+    nothing = [pl.lit(0).cast(EXACT).alias(name) for name in ("billed_quantity", "billed_amount")]
+    rest = lines.join(going.select("line"), on="line", how="anti").with_columns(nothing)
+    return pl.concat([rest, ran.select(rest.columns).cast(rest.schema)]).sort("line")
 
 
 def _tier_texts(tiers: pl.DataFrame) -> pl.DataFrame:
@@ -170,29 +205,33 @@ def usage_lines(stretches: pl.DataFrame, consumption: Consumption, terms: Terms)
     """
     windows = metering_windows(stretches, terms)
     taken = taken_usage(windows, consumption, terms)
-    lines = _to_price(taken, stretches, terms)
-    rated = rate(lines, terms.book, detail_of(lines, taken, windows, consumption, terms))
-    return (
-        lines.rename({"quantity": "metered"})
-        .join(rated.lines, on="line", how="left")
-        .join(_tier_texts(rated.tiers), on="line", how="left")
-        .select(
-            *INVOICE,
-            "terms",
-            pl.col("position").cast(pl.Int32).alias("rank"),
-            "key",
-            pl.lit("usage").alias("kind"),
-            pl.col("description"),
-            pl.col("from").alias("service_from"),
-            pl.col("to").alias("service_to"),
-            "meter",
-            pl.col("label").alias("dimensions"),
-            "quantity",
-            pl.col("amount").alias("amount_precise"),
-            "currency",
-            "event_count",
-            pl.col("tiers").fill_null(pl.lit([], LINES["tiers"])),
-            "amount_rounded",
-            pl.coalesce("held", "problem").alias("problem"),
-        )
+    lines = with_shared_included(_to_price(taken, stretches, terms), terms)
+    detail = detail_of(lines, taken, windows, consumption, terms)
+    continued = run_on(lines, terms)
+    rated = rate(continued, terms.book, detail)
+    priced = lines.rename({"quantity": "metered"}).join(rated.lines, on="line", how="left")
+    bounded, minimums = within_shared_bounds(priced, terms)
+    shown = bounded.join(_tier_texts(rated.tiers), on="line", how="left").with_columns(
+        pl.lit("usage").alias("kind"),
+        # Quantities of several meters do not add up to anything.
+        pl.when(pl.col("meter").is_not_null()).then("quantity").alias("quantity"),
+    )
+    return pl.concat([shown, minimums], how="diagonal").select(
+        *INVOICE,
+        "terms",
+        pl.col("position").cast(pl.Int32).alias("rank"),
+        "key",
+        "kind",
+        "description",
+        pl.col("from").alias("service_from"),
+        pl.col("to").alias("service_to"),
+        "meter",
+        pl.col("label").alias("dimensions"),
+        "quantity",
+        pl.col("amount").alias("amount_precise"),
+        "currency",
+        "event_count",
+        pl.col("tiers").fill_null(pl.lit([], LINES["tiers"])),
+        "amount_rounded",
+        "problem",
     )

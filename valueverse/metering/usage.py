@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from valueverse.catalog.carried import meters_read
 from valueverse.events.amendments import resolve_amendments
 from valueverse.formula import at_path, compile_condition, compile_value, extract, parse_path, paths_in
 from valueverse.metering.schema import AWAITING_ORIGINAL, INSTANT, NO_METER, NO_VALUE, OK, USAGE, VOID
@@ -52,7 +53,7 @@ class Takers:
         rows = []
         for key, catalog in history.catalogs.items():
             by_type: dict[str, list[tuple[str, MeterRule]]] = {}
-            for meter in sorted(catalog.meters, key=lambda meter: meter.key):
+            for meter in sorted(meters_read(catalog), key=lambda meter: meter.key):
                 by_type.setdefault(meter.event_type, []).append((meter.key, meter))
             for event_type, meters in by_type.items():
                 number = numbers.setdefault(tuple(meters), len(numbers))

@@ -65,14 +65,17 @@ def after_included(parts: pl.DataFrame) -> pl.DataFrame:
     return parts.with_columns(pl.when(pl.col("included") > 0).then(rest - before).otherwise("value").alias("value"))
 
 
+def bound(name: str) -> pl.Expr:
+    """A charge's maximum or minimum, scaled to the days used of a partial period."""
+    scaled = pl.col(name) * pl.col("used_days").cast(EXACT) / pl.col("full_days").cast(EXACT)
+    return pl.when(pl.col("full_days").is_not_null()).then(scaled).otherwise(name)
+
+
 def adjusted(amount: pl.Expr) -> pl.Expr:
     """Discount, then maximum, then minimum (left out while more of the period follows), both scaled to the
     days used.
     """
-    partial = pl.col("full_days").is_not_null()
-    scale = pl.col("used_days").cast(EXACT)
-    highest = pl.when(partial).then(pl.col("maximum") * scale / pl.col("full_days").cast(EXACT)).otherwise("maximum")
-    lowest = pl.when(partial).then(pl.col("minimum") * scale / pl.col("full_days").cast(EXACT)).otherwise("minimum")
+    highest, lowest = bound("maximum"), bound("minimum")
     safe = pl.when(amount.abs() < AMOUNT_LIMIT).then(amount)
     discounted = safe - portion(safe, pl.col("discount_percent"), _HUNDRED)
     capped = pl.when(discounted > highest).then(highest).otherwise(discounted)

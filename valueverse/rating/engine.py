@@ -50,6 +50,8 @@ _DEFAULTS = {
     "billed_quantity": ZERO,
     "billed_amount": ZERO,
     "decimals": pl.lit(2, pl.Int8),
+    "included_left": pl.lit(None, EXACT),
+    "bounded": pl.lit(value=True),
 }
 
 
@@ -90,14 +92,16 @@ def rate(lines: pl.DataFrame, book: ChargeBook, detail: Detail | None = None) ->
         lines: line (UInt32), charge (index in the book), quantity (EXACT, raw metered units), and where they
             apply: prorated_quantity, used_days, full_days (a partial period), final (false: no minimum yet),
             billed_quantity, billed_amount (booked so far for this charge and period), decimals (of the
-            currency).
+            currency), included_left (of the charge's included units; null: all of them), bounded (false: no
+            maximum and minimum, since they hold for several lines together).
         book: the charges' prices.
         detail: events, capacity quantities and buckets of the lines that need them.
     """
     detail = detail or Detail()
     absent = [value.alias(name) for name, value in _DEFAULTS.items() if name not in lines.columns]
     asked = lines.select("line", "charge", "quantity", *(name for name in _DEFAULTS if name in lines.columns))
-    open_lines = _units(asked.with_columns(absent).join(book.charges, on="charge", how="left"))
+    own = asked.with_columns(absent).join(book.charges, on="charge", how="left")
+    open_lines = _units(own.with_columns(_of_the_line()))
     amounts, tiers = _priced(open_lines, book, detail)
     tiers = _tier_level(tiers, open_lines)
     by_tier = tiers.group_by("line").agg(
@@ -113,6 +117,12 @@ def rate(lines: pl.DataFrame, book: ChargeBook, detail: Detail | None = None) ->
         _problem().alias("problem"),
     )
     return Rated(shown.sort("line"), tiers.sort("line", "tier"))
+
+
+def _of_the_line() -> list[pl.Expr]:
+    """Terms of the charge as far as they hold for the line alone."""
+    bounds = [pl.when("bounded").then(name).alias(name) for name in ("maximum", "minimum")]
+    return [pl.coalesce("included_left", "included").alias("included"), *bounds]
 
 
 def _problem() -> pl.Expr:
