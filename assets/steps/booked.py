@@ -59,4 +59,5 @@ def read_booked(
         again=again.drop("events_known_at", "number", "total_minor"),
         lines=store.booked_lines(connection, again),
         discounts=store.discounts_of(connection, again),
+        early=store.early_lines(connection, tenants),
     )

@@ -298,20 +298,6 @@ def test_the_hash_covers_what_is_said_and_not_the_number() -> None:
 
 
 @pytest.mark.parametrize(
-    "plan",
-    [
-        {"threshold": "100"},
-    ],
-)
-def test_what_the_engine_does_not_bill_yet_holds_the_invoice_back(plan: dict[str, Any]) -> None:
-    acme = world(fees=[fee()], **plan)
-    acme.start("2023-11-01")
-    billed = acme.bill("2023-11-01", "2023-12-01")
-    assert billed.invoices.is_empty()
-    assert set(billed.problems["problem"]) == {"not_billed_yet"}
-
-
-@pytest.mark.parametrize(
     ("overrides", "shown"),
     [
         ({"fees": [{"key": "base", "amount": "12.50"}]}, [("base", "12.50"), ("usage", "0.00")]),

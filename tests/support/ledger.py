@@ -15,6 +15,7 @@ from valueverse.invoicing import corrections, engine
 from valueverse.invoicing.assemble import documents
 from valueverse.invoicing.closing import INVOICE
 from valueverse.invoicing.settle import Used
+from valueverse.invoicing.thresholds import EARLY
 from valueverse.metering.schema import USAGE
 from valueverse.subscriptions.timeline import Timeline, build_timeline
 
@@ -113,7 +114,7 @@ def standing(invoices: pl.DataFrame) -> engine.Booked:
     nothing = pl.DataFrame(schema={"tenant": pl.String, "key": pl.String})
     lines = corrections.BOOKED_LINES.to_frame()
     again = invoices.select(*INVOICE, "currency").clear().with_columns(pl.lit("").alias("invoice_id"))
-    return engine.Booked(invoices, invoices.clear(), nothing, Used.nothing(), again, lines, nothing)
+    return engine.Booked(invoices, invoices.clear(), nothing, Used.nothing(), again, lines, nothing, EARLY.to_frame())
 
 
 def amounts(document: dict[str, Any]) -> list[tuple[str, str]]:

@@ -15,6 +15,9 @@ from valueverse.invoicing.corrections import BOOKED_LINES, PERIOD_PURPOSES, touc
 from valueverse.invoicing.document import invoice_id
 from valueverse.invoicing.engine import Billed, Booked, bill
 from valueverse.invoicing.settle import NUMBERS, Used
+from valueverse.invoicing.thresholds import EARLY
+from valueverse.invoicing.thresholds import PURPOSE as THRESHOLD
+from valueverse.money import EXACT
 
 if TYPE_CHECKING:
     from datetime import date, datetime
@@ -36,7 +39,12 @@ _INVOICES: dict[str, Any] = {
     "close": INSTANT,
     "events_known_at": INSTANT,
 }
-_LINES: dict[str, Any] = BOOKED_LINES | {"kind": pl.String, "corrects": pl.String}
+_LINES: dict[str, Any] = BOOKED_LINES | {
+    "kind": pl.String,
+    "corrects": pl.String,
+    "amount_minor": pl.Int64,
+    "amount_precise": EXACT,
+}
 _PARTS: dict[str, Any] = {
     "invoice_id": pl.String,
     "subscription": pl.String,
@@ -106,8 +114,10 @@ class Books:
         )
         periods = known.filter(pl.col("purpose").is_in(PERIOD_PURPOSES))
         again = touched(periods, usage, history.meters, facts, known_at).select(*INVOICE, "invoice_id", "currency")
-        lines = self._lines.filter(pl.col("kind") != "one_off").with_columns(
-            pl.coalesce("corrects", "invoice_id").alias("invoice_id")
+        lines = (
+            self._lines.filter(pl.col("kind") != "one_off")
+            .join(self._closing_of(), on="invoice_id", how="left", maintain_order="left")
+            .with_columns(pl.coalesce("corrects", "closing", "invoice_id").alias("invoice_id"))
         )
         return Booked(
             invoices=self._invoices,
@@ -117,7 +127,25 @@ class Books:
             again=again,
             lines=lines.select(BOOKED_LINES.names()).join(again, on="invoice_id", how="semi", maintain_order="left"),
             discounts=self._discounts.select("invoice_id", "origin"),
+            early=self._early(),
         )
+
+    def _early(self) -> pl.DataFrame:
+        """What threshold invoices bore, by line."""
+        cuts = self._invoices.filter(pl.col("purpose") == THRESHOLD).select(
+            "invoice_id", "subscription", "period_from", pl.col("period_to").alias("cut")
+        )
+        own = self._lines.filter(pl.col("kind") == "usage")
+        return own.join(cuts, on="invoice_id").select(pl.col(name).cast(dtype) for name, dtype in EARLY.items())
+
+    def _closing_of(self) -> pl.DataFrame:
+        """invoice_id of each threshold invoice, and ``closing``: that of the invoice that closed its period."""
+        same = ["tenant", "subscription", "period_from"]
+        closing = self._invoices.filter(pl.col("purpose") == "period").select(
+            *same, pl.col("invoice_id").alias("closing")
+        )
+        early = self._invoices.filter(pl.col("purpose") == THRESHOLD)
+        return early.join(closing, on=same).select("invoice_id", "closing")
 
     def _used(self) -> Used:
         owed = self._invoices.filter(pl.col("amount_due_minor") < 0).select(

@@ -114,6 +114,27 @@ def starting_invoices(
     )
 
 
+def running_periods(segments: pl.DataFrame, tenants: pl.DataFrame, window_from: date, window_to: date) -> pl.DataFrame:
+    """Periods that overlap a window of the tenants' days, closed or not: the columns of ``closing_invoices``, the
+    window's instants and the segments' time zone."""
+    bounded = _with_window(segments, tenants, window_from, window_to)
+    kept = bounded.select(
+        "key", *SUBSCRIPTION, "subscription_start", "subscription_end", "window_from", "window_to", "timezone"
+    )
+    return (
+        periods(_schedule(bounded))
+        .join(kept, on="key")
+        .with_columns(
+            pl.lit("period").alias("purpose"),
+            FIRST,
+            pl.max_horizontal("full_from", "subscription_start").alias("period_from"),
+            pl.min_horizontal("full_to", "subscription_end").alias("period_to"),
+        )
+        .select(*INVOICE, "full_from", "full_to", "window_from", "window_to", "timezone")
+        .unique(INVOICE, maintain_order=True)
+    )
+
+
 def present_periods(segments: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFrame:
     """The periods that began where these invoices' did, as the segments have them now.
 

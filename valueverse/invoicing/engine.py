@@ -27,6 +27,7 @@ from valueverse.invoicing.schema import LINES, with_decimals
 from valueverse.invoicing.settle import Used, settle
 from valueverse.invoicing.taxes import with_taxes
 from valueverse.invoicing.terms import TERMS_KEY, Terms, compile_terms
+from valueverse.invoicing.thresholds import EARLY, less_early, threshold_lines
 from valueverse.invoicing.told import read_told
 from valueverse.invoicing.usage_lines import Consumption, usage_lines
 
@@ -69,6 +70,7 @@ class Booked:
         again: INVOICE, invoice_id and currency of those that later events may have changed (``corrections.touched``).
         lines: what is booked for ``again`` (corrections.BOOKED_LINES).
         discounts: invoice_id, origin of the coupons that ``again`` bears.
+        early: what threshold invoices bore (thresholds.EARLY).
     """
 
     invoices: pl.DataFrame
@@ -78,6 +80,7 @@ class Booked:
     again: pl.DataFrame
     lines: pl.DataFrame
     discounts: pl.DataFrame
+    early: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,14 @@ def bill(
     due = _due(ground, window, closed_by, booked)
     told = read_told(timeline, history)
     lines, zones, problems = period_lines(due, ground)
+    standing = EARLY.to_frame() if booked is None else booked.early
+    reached, early = threshold_lines(
+        segments, terms, consumption, timeline.tenants, window, closed_by=closed_by, booked=standing
+    )
+    lines = less_early(lines, early)
+    if not reached.is_empty():
+        lines = pl.concat([lines, reached], how="diagonal_relaxed")
+        zones = pl.concat([zones, _headers(reached, segments)], how="diagonal_relaxed")
     one_offs = (
         told.one_offs if booked is None else told.one_offs.join(booked.one_offs, on=["tenant", "key"], how="anti")
     )
@@ -148,6 +159,18 @@ def bill(
     settled = settle(headers, shown, told, used, numbered=booked is not None)
     problems = pl.concat([problems, unknown.select(*INVOICE, "key", pl.col("tax_problem").alias("problem"))])
     return Billed(settled.invoices, settled.lines, problems, pl.concat([told.rejected, settled.rejected]))
+
+
+def _headers(reached: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:
+    """Headers of threshold invoices."""
+    zones = segments.select("tenant", "subscription", "timezone").unique(["tenant", "subscription"], keep="last")
+    policy = ("currency", "terms", "catalog_hash", "rounding_mode", "rounding_level", "zero_invoices")
+    return (
+        reached.select(*INVOICE, *policy)
+        .unique(INVOICE, keep="last", maintain_order=True)
+        .join(zones, on=["tenant", "subscription"], how="left")
+        .with_columns(CLOSE.alias("close"))
+    )
 
 
 def _due(ground: Ground, window: tuple[date, date], closed_by: datetime | None, booked: Booked | None) -> pl.DataFrame:

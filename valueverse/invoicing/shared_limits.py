@@ -74,7 +74,9 @@ def within_shared_bounds(priced: pl.DataFrame, terms: Terms) -> tuple[pl.DataFra
     cut = _cut(over)
     rest = priced.join(cut.select("line"), on="line", how="anti")
     bounded = pl.concat([rest, cut.select(rest.columns).cast(rest.schema)]).sort("line")
-    return bounded, _minimums(sums.filter(pl.col("total") < pl.col("minimum")), priced)
+    # While more of the period follows, no minimum is due.
+    final = pl.col("final") if "final" in sums.columns else pl.lit(value=True)
+    return bounded, _minimums(sums.filter(final, pl.col("total") < pl.col("minimum")), priced)
 
 
 def _cut(over: pl.DataFrame) -> pl.DataFrame:

@@ -19,7 +19,6 @@ from valueverse.catalog.checks import check_references
 from valueverse.catalog.plans import Plan
 from valueverse.catalog.prices import Dynamic
 from valueverse.errors import RefusalError
-from valueverse.invoicing.held import BAD_OVERRIDES, plan_problem
 from valueverse.money import EXACT
 from valueverse.rating.book import ChargeBook
 
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from valueverse.catalog.document import Catalog
     from valueverse.catalog.prices import ChargePricing
 
+BAD_OVERRIDES = "bad_overrides"
 TERMS_KEY = ("catalog_hash", "plan", "plan_version", "overrides")
 
 FEES: dict[str, pl.DataType] = {
@@ -125,7 +125,7 @@ def plan_of(catalog: Catalog, plan: str, version: int, overrides: str | None) ->
     """The plan version with a subscription's overrides applied and judged anew, and why it is held back, if it is."""
     found = next(entry for entry in catalog.plans if entry.key == plan and entry.version == version)
     if not overrides:
-        return found, plan_problem(found)
+        return found, None
     document = found.model_dump(exclude_unset=True, by_alias=True)
     try:
         merged = Plan.model_validate(_merged(document, json.loads(overrides, parse_float=str, parse_int=str)))
@@ -135,7 +135,7 @@ def plan_of(catalog: Catalog, plan: str, version: int, overrides: str | None) ->
         return found, BAD_OVERRIDES
     if _unread(merged, catalog):
         return found, BAD_OVERRIDES
-    return merged, plan_problem(merged)
+    return merged, None
 
 
 def _unread(plan: Plan, catalog: Catalog) -> bool:

@@ -109,9 +109,9 @@ def read_told(timeline: Timeline, history: CatalogHistory) -> Told:
     stray = _stray(told, timeline)
     return Told(
         coupons,
-        _wallets(told),
+        wallets_of(told),
         _one_offs(told),
-        _notes(told),
+        notes_of(told),
         _voids(told),
         pl.concat([rejected, stray]).cast(REJECTED),
     )
@@ -185,7 +185,8 @@ def _coupons(told: pl.DataFrame, timeline: Timeline, history: CatalogHistory) ->
     return kept.select(pl.col(name).cast(dtype) for name, dtype in COUPONS.items()), rejected
 
 
-def _wallets(told: pl.DataFrame) -> pl.DataFrame:
+def wallets_of(told: pl.DataFrame) -> pl.DataFrame:
+    """WALLETS of told events that bear their ``origin``."""
     return _of(told, "wallet.granted", "wallet.purchased", "wallet.voided").select(
         "tenant", field("customer"), field("wallet"), "origin",
         pl.col("type").str.strip_prefix("billing.wallet.").alias("kind"),
@@ -216,7 +217,8 @@ def _point(name: str) -> pl.Expr:
     return pl.coalesce(day, whole)
 
 
-def _notes(told: pl.DataFrame) -> pl.DataFrame:
+def notes_of(told: pl.DataFrame) -> pl.DataFrame:
+    """NOTES of told events that bear their ``origin``."""
     lines = pl.col("data").str.json_path_match("$.lines").str.json_decode(pl.List(pl.Struct({"amount": pl.String})))
     listed = lines.list.eval(pl.element().struct.field("amount").cast(EXACT, strict=False)).list.sum()
     return _of(told, "credit_note.issued").select(

@@ -6,6 +6,7 @@ the work done; a run killed at any point leaves what the last commit left.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -64,6 +65,15 @@ def _frame(
     connection: psycopg.Connection[Any], query: str, values: Sequence[Any], schema: dict[str, pl.DataType]
 ) -> pl.DataFrame:
     return pl.DataFrame(connection.execute(query, values).fetchall(), schema=schema, orient="row")
+
+
+def _canonical(rows: pl.DataFrame) -> pl.DataFrame:
+    """``dimensions`` as lines carry them: jsonb orders and spaces its text in its own way."""
+    texts = {
+        text: json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"), ensure_ascii=False) if text else ""
+        for text in rows["dimensions"].unique()
+    }
+    return rows.with_columns(pl.col("dimensions").replace(texts))
 
 
 _INVOICES: dict[str, pl.DataType] = {
@@ -142,14 +152,33 @@ def booked_lines(connection: psycopg.Connection[Any], invoices: pl.DataFrame) ->
         "quantity": _EXACT, "net_minor": _MINOR, "event_count": _MINOR,
     }  # fmt: skip
     tenants = invoices["tenant"].unique().to_list()
+    # What a threshold invoice bore belongs to the invoice that closed its period.
     query = (
-        "select l.tenant_id::text, coalesce(l.corrects, l.invoice_id)::text, l.key, l.description, l.meter, "  # noqa: S608 - constants
-        "coalesce(l.dimensions::text, ''), l.quantity, l.amount_minor - l.discount_minor, l.event_count "
-        f"from (select i.tenant_id, i.invoice_id {_STANDING}) as i "
-        "join billing.invoice_line l using (tenant_id, invoice_id) "
-        "where l.kind <> 'one_off' and coalesce(l.corrects, l.invoice_id) = any(%s::uuid[])"
+        "with line as (select l.*, coalesce(l.corrects, p.invoice_id, l.invoice_id) as whose "  # noqa: S608 - constants
+        f"from (select i.* {_STANDING}) as i join billing.invoice_line l using (tenant_id, invoice_id) "
+        "left join billing.invoice p on i.purpose = 'threshold' and p.purpose = 'period' and p.tenant_id = i.tenant_id "
+        "and p.subscription = i.subscription and p.period_from = i.period_from and not exists (select from "
+        "billing.invoice_void v where v.tenant_id = p.tenant_id and v.invoice_id = p.invoice_id)) "
+        "select tenant_id::text, whose::text, key, description, meter, coalesce(dimensions::text, ''), quantity, "
+        "amount_minor - discount_minor, event_count from line where kind <> 'one_off' and whose = any(%s::uuid[])"
     )
-    return _frame(connection, query, [tenants, invoices["invoice_id"].to_list()], schema)
+    return _canonical(_frame(connection, query, [tenants, invoices["invoice_id"].to_list()], schema))
+
+
+def early_lines(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.DataFrame:
+    """What standing threshold invoices bore of periods, by line; ``cut`` is where they close."""
+    schema = {
+        "tenant": _TEXT, "subscription": _TEXT, "period_from": _INSTANT, "cut": _INSTANT, "key": _TEXT,
+        "dimensions": _TEXT, "quantity": _EXACT, "amount_precise": _EXACT, "amount_minor": _MINOR,
+        "event_count": _MINOR,
+    }  # fmt: skip
+    query = (
+        "select l.tenant_id::text, i.subscription, i.period_from, i.period_to, l.key, "  # noqa: S608 - constants
+        f"coalesce(l.dimensions::text, ''), l.quantity, l.amount_precise, l.amount_minor, l.event_count from (select i.* {_STANDING} "
+        "and i.purpose = 'threshold') as i join billing.invoice_line l using (tenant_id, invoice_id) "
+        "where l.kind = 'usage'"
+    )
+    return _canonical(_frame(connection, query, [list(tenants)], schema))
 
 
 def discounts_of(connection: psycopg.Connection[Any], invoices: pl.DataFrame) -> pl.DataFrame:
@@ -237,7 +266,7 @@ def booked_periods(connection: psycopg.Connection[Any], tenants: Sequence[str]) 
     """The closed periods that an invoice, draft or finalised, has booked: what usage is billed by."""
     query = (
         f"select i.tenant_id::text, i.subscription, i.period_from, i.period_to, {_KNOWN} {_STANDING} "
-        "and i.purpose = 'period'"
+        "and i.purpose in ('period', 'threshold')"
     )
     return _frame(connection, query, [list(tenants)], _PERIODS)
 

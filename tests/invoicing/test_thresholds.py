@@ -1,0 +1,81 @@
+"""Invoices as soon as usage reaches a threshold, and the closing one that bears the rest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.invoicing.test_corrections import Books
+from tests.support.ledger import World, amounts, instant
+
+METER = {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n"}
+GRADUATED = {"model": "graduated", "tiers": [{"up_to": "100", "unit": "1"}, {"up_to": None, "unit": "0.5"}]}
+
+
+def world(threshold: str = "50", **plan: Any) -> World:
+    charge = {"key": "use", "meter": "tokens", "price": GRADUATED, **plan.pop("charge", {})}
+    document = {"key": "pro", "period": {"align": "calendar"}, "charges": [charge], "threshold": threshold} | plan
+    acme = World({"meters": [METER], "plans": [document]})
+    acme.start("2024-01-01")
+    return acme
+
+
+def test_an_invoice_is_made_at_the_end_of_the_day_on_which_usage_reaches_the_threshold() -> None:
+    acme = world()
+    for day, value in (("03", "30"), ("05", "25"), ("20", "70"), ("25", "3")):
+        acme.use(f"2024-01-{day}T10:00:00+00:00", "tokens", value)
+    found = acme.documents("2024-01-01", "2024-02-01")
+    assert [(one["period"]["to"][:10], amounts(one)) for one in found] == [
+        ("2024-01-06", [("use", "55.00")]),
+        ("2024-01-21", [("use", "57.50")]),
+        ("2024-02-01", [("use", "1.50")]),
+    ]
+    assert found[1]["lines"][0]["quantity"] == "70"
+
+
+def test_a_period_that_is_still_open_is_invoiced_early() -> None:
+    acme = world()
+    acme.use("2024-01-05", "tokens", "60")
+    found = acme.documents("2024-01-01", "2024-01-15")
+    assert [(one["period"]["to"][:10], one["total"]) for one in found] == [("2024-01-06", "60.00")]
+
+
+def test_a_minimum_and_a_commitment_are_judged_over_the_whole_period() -> None:
+    acme = world(charge={"minimum": "80"}, commitment={"minimum": "90"})
+    acme.use("2024-01-05", "tokens", "60")
+    early, closing = acme.documents("2024-01-01", "2024-02-01")
+    assert amounts(early) == [("use", "60.00")]
+    assert amounts(closing) == [("use", "20.00"), ("commitment", "10.00")]
+
+
+def test_runs_one_after_the_other_bill_the_rest_of_what_stands() -> None:
+    acme = world()
+    books = Books(acme)
+    acme.use("2024-01-05", "tokens", "60")
+    assert books.bill("2024-01-01", "2024-02-01", "2024-01-10").invoices["total_minor"].to_list() == [6000]
+    assert books.bill("2024-01-01", "2024-02-01", "2024-01-11").invoices.is_empty()
+    acme.use("2024-01-04", "tokens", "10", received_at=instant("2024-01-15"))
+    closing = books.bill("2024-01-01", "2024-02-01", "2024-02-03")
+    assert closing.invoices.select("purpose", "total_minor").rows() == [("period", 1000)]
+    acme.use("2024-01-04", "tokens", "10", received_at=instant("2024-02-15"))
+    corrected = books.bill("2024-02-01", "2024-03-01", "2024-03-03")
+    assert corrected.lines.filter(pl.col("kind") == "adjustment")["amount_minor"].to_list() == [1000]
+
+
+@settings(deadline=None, max_examples=20)
+@given(
+    usage=st.lists(st.tuples(st.integers(1, 31), st.integers(1, 80)), max_size=8),
+    threshold=st.integers(5, 120),
+)
+def test_however_many_invoices_a_threshold_makes_they_add_up_to_the_period(
+    usage: list[tuple[int, int]], threshold: int
+) -> None:
+    acme, plain = world(str(threshold)), world("100000")
+    for day, value in usage:
+        for one in (acme, plain):
+            one.use(f"2024-01-{day:02}T12:00:00+00:00", "tokens", str(value))
+    (whole,) = plain.bill("2024-01-01", "2024-02-01").invoices["total_minor"]
+    assert acme.bill("2024-01-01", "2024-02-01").invoices["total_minor"].sum() == whole
