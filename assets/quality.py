@@ -8,6 +8,7 @@ from assets.billing import INVOICES
 from assets.kit import OWNERS, Result, fresh, keys_of, pending, preview
 from assets.partitions import MONTHLY, months_between
 from assets.resources import Platform, TenantsConfig
+from assets.steps.reproduce import reproduce
 from quality.gate import decide_release
 from quality.reconciliation import reconcile
 
@@ -15,6 +16,7 @@ RELEASE = dg.AssetKey(["quality", "release"])
 RECONCILED = "lake_agrees_with_invoices"
 SUITES = "expectations_hold"
 BILLED = "accepted_is_billed_plus_unbilled"
+REPRODUCED = "invoices_reproduce"
 
 
 @dg.asset(
@@ -43,6 +45,11 @@ BILLED = "accepted_is_billed_plus_unbilled"
         dg.AssetCheckSpec(
             BILLED, asset=RELEASE, description="Every accepted event is billed, or unbilled with one reason."
         ),
+        dg.AssetCheckSpec(
+            REPRODUCED,
+            asset=RELEASE,
+            description="A sample of finalised invoices, worked out again as known then, has the same content hash.",
+        ),
     ],
 )
 def release(context: dg.AssetExecutionContext, config: TenantsConfig, platform: Platform) -> Result:
@@ -59,6 +66,7 @@ def release(context: dg.AssetExecutionContext, config: TenantsConfig, platform: 
         decisions = decide_release(settings, month, tenants, run_id=context.run.run_id, docs=docs)
         decided.append(decisions.with_columns(pl.lit(month).alias("month")))
     reconciliations, decisions = pl.concat(checked), pl.concat(decided)
+    again = reproduce(settings, platform.lake, list(months_between(first, last)), tenants=tenants)
     held = decisions.filter(pl.col("status") == "held")
     return dg.MaterializeResult(
         asset_key=RELEASE,
@@ -72,6 +80,7 @@ def release(context: dg.AssetExecutionContext, config: TenantsConfig, platform: 
             _check(RECONCILED, reconciliations.filter(~pl.col("ok"))),
             _check(SUITES, held),
             _check(BILLED, _leaks(platform, months)),
+            _check(REPRODUCED, again.filter(~pl.col("ok"))),
         ],
     )
 

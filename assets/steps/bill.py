@@ -98,7 +98,7 @@ def bill(
         if tenants is not None:
             usage = usage.filter(pl.col("tenant").is_in(list(tenants)))
         refused = apply_voids(connection, timeline, history)
-        booked = read_booked(connection, known, usage, history, facts, watermark)
+        booked = read_booked(connection, store.Scope(known), usage, history, facts, watermark)
         billed = engine.bill(
             timeline,
             history,
@@ -232,7 +232,7 @@ def _account(
 ) -> pl.DataFrame:
     """Account for the usage of every day that the window's invoices or months touch, one day at a time."""
     known = timeline.tenants["tenant"].to_list()
-    booked = store.booked_periods(connection, known)
+    booked = store.booked_periods(connection, store.Scope(known))
     segments, terms = engine.with_terms(timeline, history)
     touched = booked.filter(
         pl.col("period_to") > pl.lit(datetime.combine(window[0], datetime.min.time())).dt.replace_time_zone("UTC")

@@ -14,7 +14,6 @@ from valueverse.platform import billing_store as store
 from valueverse.subscriptions.facts import REJECTED, rejection
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
     import psycopg
@@ -39,25 +38,25 @@ def apply_voids(connection: psycopg.Connection[Any], timeline: Timeline, history
 
 def read_booked(
     connection: psycopg.Connection[Any],
-    tenants: Sequence[str],
+    scope: store.Scope,
     usage: pl.LazyFrame,
     history: CatalogHistory,
     facts: pl.DataFrame,
     known_at: datetime,
 ) -> Booked:
     """The tenants' standing invoices as ``engine.bill`` takes them; drafts of the run's window are dropped before."""
-    invoices = store.finalised(connection, tenants)
-    paid, coupons, owed = store.used_up(connection, tenants)
+    invoices = store.finalised(connection, scope)
+    paid, coupons, owed = store.used_up(connection, scope)
     numbers = invoices.select(NUMBERS.names()).cast(NUMBERS)
     periods = invoices.filter(pl.col("purpose").is_in(PERIOD_PURPOSES))
     again = touched(periods, usage, history.meters, facts, known_at)
     return Booked(
         invoices=invoices,
-        voided=store.voided(connection, tenants),
-        one_offs=store.one_offs_billed(connection, tenants),
+        voided=store.voided(connection, scope),
+        one_offs=store.one_offs_billed(connection, scope),
         used=Used(paid, coupons, numbers, owed),
         again=again.drop("events_known_at", "number", "total_minor"),
-        lines=store.booked_lines(connection, again),
+        lines=store.booked_lines(connection, scope, again),
         discounts=store.discounts_of(connection, again),
-        early=store.early_lines(connection, tenants),
+        early=store.early_lines(connection, scope),
     )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from assets.steps.bill import BillingReport, bill
+from assets.steps.reproduce import reproduce
 from assets.steps.tables import BILLING_FACTS_TABLE, EVENTS_TABLE, USAGE_TABLE
 from tests.support.ledger import World, instant
 from valueverse.invoicing.document import chain_hash, content_hash
@@ -123,6 +124,31 @@ def test_what_comes_late_is_a_difference_on_the_next_invoice_and_accounted_for(s
         assert rows(settings, CORRECTED) == [("adjustment", 250)]
         assert rows(settings, "select reason, events from billing.unbilled_usage") == []
     assert rows(settings, "select total_minor from billing.invoice order by sequence") == [(1100,), (1250,), (1000,)]
+
+
+def test_finalised_invoices_are_worked_out_again_to_the_same_hash_adjustments_included(settings: Settings) -> None:
+    world = acme(2)
+    paid = {"customer": "c0", "wallet": "w", "amount": "15", "currency": "USD"}
+    world.tell("wallet.purchased", "2023-11-02", paid)
+    run(world, settings, as_of=instant("2023-12-20T00:00:00+00:00"))
+    world.use("2023-11-07", "tokens", "250", customer="c0", received_at=instant("2023-12-25"))
+    run(world, settings)
+    months = [date(2023, 11, 1), date(2023, 12, 1), date(2024, 1, 1)]
+    found = reproduce(settings, Lake(settings.lake_url), months)
+    assert found.height == 5
+    assert found["ok"].all()
+    adjusted = rows(settings, "select number from billing.invoice join billing.invoice_line using (invoice_id) "
+                    "where corrects is not null")  # fmt: skip
+    assert adjusted[0][0] in found["number"].to_list()
+
+
+def test_an_invoice_that_does_not_come_out_again_is_told(settings: Settings) -> None:
+    world = acme(1)
+    run(world, settings)
+    world.usage.clear()
+    world.use("2023-11-05", "tokens", "99", customer="c0")
+    found = reproduce(settings, store(world, settings), [NOVEMBER])
+    assert found["ok"].to_list() == [False]
 
 
 def test_a_voided_invoice_is_billed_again_under_the_next_number_and_gives_its_credits_back(settings: Settings) -> None:

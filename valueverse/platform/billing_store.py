@@ -7,6 +7,7 @@ the work done; a run killed at any point leaves what the last commit left.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -16,7 +17,7 @@ from valueverse.platform.warehouse import copy_frame
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import date
+    from datetime import date, datetime
 
     import psycopg
 
@@ -32,17 +33,33 @@ _PERIODS: dict[str, pl.DataType] = {
 }
 _STANDING = """
       from billing.invoice i
-     where i.tenant_id = any(%s)
+     where i.tenant_id = any(%(tenants)s)
+       and (%(before)s::timestamptz is null or i.finalised_at < %(before)s)
        and not exists (select from billing.invoice_void v
-                        where v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id)
+                        where v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id
+                          and (%(before)s::timestamptz is null or v.voided_at < %(before)s))
 """
+"""Invoices that stand: with ``before``, those that a run at that instant found."""
 _KNOWN = """
     greatest(i.events_known_at, (
         select max(o.events_known_at) from billing.invoice_line l
           join billing.invoice o on o.tenant_id = l.tenant_id and o.invoice_id = l.invoice_id
-         where l.tenant_id = i.tenant_id and l.corrects = i.invoice_id)) as events_known_at
+         where l.tenant_id = i.tenant_id and l.corrects = i.invoice_id
+           and (%(before)s::timestamptz is null or o.finalised_at < %(before)s))) as events_known_at
 """
 """An invoice's state of knowledge: its own, or that of the newest invoice that corrects it."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Whose invoices are read, and (``before``) as a run at which instant found them; None: as they are."""
+
+    tenants: Sequence[str]
+    before: datetime | None = None
+
+    def values(self, **more: Any) -> dict[str, Any]:
+        """Parameters of the queries below."""
+        return {"tenants": list(self.tenants), "before": self.before} | more
 
 
 def lock_tenants(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> dict[str, tuple[int, str | None]]:
@@ -62,7 +79,10 @@ def lock_tenants(connection: psycopg.Connection[Any], tenants: Sequence[str]) ->
 
 
 def _frame(
-    connection: psycopg.Connection[Any], query: str, values: Sequence[Any], schema: dict[str, pl.DataType]
+    connection: psycopg.Connection[Any],
+    query: str,
+    values: Sequence[Any] | Mapping[str, Any],
+    schema: dict[str, pl.DataType],
 ) -> pl.DataFrame:
     return pl.DataFrame(connection.execute(query, values).fetchall(), schema=schema, orient="row")
 
@@ -92,25 +112,25 @@ _INVOICES: dict[str, pl.DataType] = {
 }
 
 
-def finalised(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.DataFrame:
+def finalised(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFrame:
     """The tenants' finalised invoices that were not voided, with the newest state of knowledge booked for each."""
     query = (
         "select i.tenant_id::text, i.customer, coalesce(i.subscription, ''), i.purpose, i.period_from, i.period_to, "
         f"i.revision, i.invoice_id::text, i.number, i.currency::text, i.total_minor, {_KNOWN} "
         f"{_STANDING} and i.status = 'finalised'"
     )
-    return _frame(connection, query, [list(tenants)], _INVOICES)
+    return _frame(connection, query, scope.values(), _INVOICES)
 
 
-def voided(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.DataFrame:
+def voided(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFrame:
     """Where the periods of the tenants' voided invoices begin: one row per voided invoice."""
     names = ("tenant", "subscription", "purpose", "period_from")
     return _frame(
         connection,
         "select i.tenant_id::text, coalesce(i.subscription, ''), i.purpose, i.period_from from billing.invoice i "
         "join billing.invoice_void v on v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id "
-        "where i.tenant_id = any(%s)",
-        [list(tenants)],
+        "where i.tenant_id = any(%(tenants)s) and (%(before)s::timestamptz is null or v.voided_at < %(before)s)",
+        scope.values(),
         {name: _INVOICES[name] for name in names},
     )
 
@@ -136,22 +156,21 @@ def void(connection: psycopg.Connection[Any], voids: pl.DataFrame) -> pl.DataFra
     return _frame(connection, unknown, columns, {"tenant": _TEXT, "number": _TEXT})
 
 
-def one_offs_billed(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.DataFrame:
+def one_offs_billed(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFrame:
     """tenant, key of every one-off line that stands."""
     query = (
         f"select l.tenant_id::text, l.key from (select i.tenant_id, i.invoice_id {_STANDING}) as i "  # noqa: S608 - constants
         "join billing.invoice_line l using (tenant_id, invoice_id) where l.kind = 'one_off'"
     )
-    return _frame(connection, query, [list(tenants)], {"tenant": _TEXT, "key": _TEXT})
+    return _frame(connection, query, scope.values(), {"tenant": _TEXT, "key": _TEXT})
 
 
-def booked_lines(connection: psycopg.Connection[Any], invoices: pl.DataFrame) -> pl.DataFrame:
+def booked_lines(connection: psycopg.Connection[Any], scope: Scope, invoices: pl.DataFrame) -> pl.DataFrame:
     """What is booked for these invoices (tenant, invoice_id): their own lines and the adjustments of them, net."""
     schema = {
         "tenant": _TEXT, "invoice_id": _TEXT, "key": _TEXT, "description": _TEXT, "meter": _TEXT, "dimensions": _TEXT,
         "quantity": _EXACT, "net_minor": _MINOR, "event_count": _MINOR,
     }  # fmt: skip
-    tenants = invoices["tenant"].unique().to_list()
     # What a threshold invoice bore belongs to the invoice that closed its period.
     query = (
         "with line as (select l.*, coalesce(l.corrects, p.invoice_id, l.invoice_id) as whose "  # noqa: S608 - constants
@@ -160,12 +179,13 @@ def booked_lines(connection: psycopg.Connection[Any], invoices: pl.DataFrame) ->
         "and p.subscription = i.subscription and p.period_from = i.period_from and not exists (select from "
         "billing.invoice_void v where v.tenant_id = p.tenant_id and v.invoice_id = p.invoice_id)) "
         "select tenant_id::text, whose::text, key, description, meter, coalesce(dimensions::text, ''), quantity, "
-        "amount_minor - discount_minor, event_count from line where kind <> 'one_off' and whose = any(%s::uuid[])"
+        "amount_minor - discount_minor, event_count from line "
+        "where kind <> 'one_off' and whose = any(%(invoices)s::uuid[])"
     )
-    return _canonical(_frame(connection, query, [tenants, invoices["invoice_id"].to_list()], schema))
+    return _canonical(_frame(connection, query, scope.values(invoices=invoices["invoice_id"].to_list()), schema))
 
 
-def early_lines(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.DataFrame:
+def early_lines(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFrame:
     """What standing threshold invoices bore of periods, by line; ``cut`` is where they close."""
     schema = {
         "tenant": _TEXT, "subscription": _TEXT, "period_from": _INSTANT, "cut": _INSTANT, "key": _TEXT,
@@ -174,11 +194,11 @@ def early_lines(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> 
     }  # fmt: skip
     query = (
         "select l.tenant_id::text, i.subscription, i.period_from, i.period_to, l.key, "  # noqa: S608 - constants
-        f"coalesce(l.dimensions::text, ''), l.quantity, l.amount_precise, l.amount_minor, l.event_count from (select i.* {_STANDING} "
-        "and i.purpose = 'threshold') as i join billing.invoice_line l using (tenant_id, invoice_id) "
+        f"coalesce(l.dimensions::text, ''), l.quantity, l.amount_precise, l.amount_minor, l.event_count "
+        f"from (select i.* {_STANDING} and i.purpose = 'threshold') as i join billing.invoice_line l using (tenant_id, invoice_id) "
         "where l.kind = 'usage'"
     )
-    return _canonical(_frame(connection, query, [list(tenants)], schema))
+    return _canonical(_frame(connection, query, scope.values(), schema))
 
 
 def discounts_of(connection: psycopg.Connection[Any], invoices: pl.DataFrame) -> pl.DataFrame:
@@ -192,9 +212,7 @@ def discounts_of(connection: psycopg.Connection[Any], invoices: pl.DataFrame) ->
     )
 
 
-def used_up(
-    connection: psycopg.Connection[Any], tenants: Sequence[str]
-) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+def used_up(connection: psycopg.Connection[Any], scope: Scope) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """What standing invoices used of credits (origin, amount_minor) and coupons (origin, subscription, uses), and owe.
 
     The third frame lists invoices below zero: tenant, customer, currency, origin, key, amount_minor, created_at.
@@ -204,14 +222,14 @@ def used_up(
         connection,
         f"select c.origin, sum(c.amount_minor)::bigint from {standing} "  # noqa: S608 - constants
         "join billing.invoice_credit c using (tenant_id, invoice_id) group by c.origin",
-        [list(tenants)],
+        scope.values(),
         {"origin": _TEXT, "amount_minor": _MINOR},
     )
     coupons = _frame(
         connection,
         f"select d.origin, coalesce(i.subscription, ''), count(*) from {standing} "  # noqa: S608 - constants
         "join billing.invoice_discount d using (tenant_id, invoice_id) group by d.origin, i.subscription",
-        [list(tenants)],
+        scope.values(),
         {"origin": _TEXT, "subscription": _TEXT, "uses": _MINOR},
     )
     owed = _frame(
@@ -221,7 +239,7 @@ def used_up(
         "to_char(i.period_to at time zone 'utc', 'YYYY-MM-DD')), -i.amount_due_minor, "
         f"case i.purpose when 'start' then i.period_from else i.period_to end from {standing} "
         "where i.amount_due_minor < 0",
-        [list(tenants)],
+        scope.values(),
         {
             "tenant": _TEXT, "customer": _TEXT, "currency": _TEXT, "origin": _TEXT, "key": _TEXT,
             "amount_minor": _MINOR, "created_at": _INSTANT,
@@ -262,13 +280,36 @@ def advance_sequences(connection: psycopg.Connection[Any], last: dict[str, tuple
     )
 
 
-def booked_periods(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.DataFrame:
+def booked_periods(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFrame:
     """The closed periods that an invoice, draft or finalised, has booked: what usage is billed by."""
     query = (
         f"select i.tenant_id::text, i.subscription, i.period_from, i.period_to, {_KNOWN} {_STANDING} "
         "and i.purpose in ('period', 'threshold')"
     )
-    return _frame(connection, query, [list(tenants)], _PERIODS)
+    return _frame(connection, query, scope.values(), _PERIODS)
+
+
+def sample_of(
+    connection: psycopg.Connection[Any], months: Sequence[date], tenants: Sequence[str] | None, size: int
+) -> pl.DataFrame:
+    """Up to ``size`` finalised invoices per tenant that close in these months (first days), adjusted ones first."""
+    schema = {
+        "tenant": _TEXT, "number": _TEXT, "invoice_id": _TEXT, "content_hash": _TEXT, "period_from": _INSTANT,
+        "period_to": _INSTANT, "events_known_at": _INSTANT, "finalised_at": _INSTANT,
+    }  # fmt: skip
+    return _frame(
+        connection,
+        "select tenant_id, number, invoice_id, content_hash, period_from, period_to, events_known_at, finalised_at "
+        "from (select i.tenant_id::text, i.number, i.invoice_id::text, i.content_hash, i.period_from, i.period_to, "
+        "i.events_known_at, i.finalised_at, row_number() over (partition by i.tenant_id order by exists (select from "
+        "billing.invoice_line l where l.tenant_id = i.tenant_id and l.invoice_id = i.invoice_id and "
+        "l.corrects is not null) desc, i.content_hash) as place from billing.invoice i where i.status = 'finalised' "
+        "and date_trunc('month', i.period_to - interval '1 microsecond') = any(%(months)s::timestamptz[]) "
+        "and (%(tenants)s::text[] is null or i.tenant_id = any(%(tenants)s))) as ranked where place <= %(size)s "
+        "order by tenant_id, finalised_at, number",
+        {"months": list(months), "tenants": None if tenants is None else list(tenants), "size": size},
+        schema,
+    )
 
 
 def upsert_tenants(connection: psycopg.Connection[Any], tenants: pl.DataFrame) -> None:

@@ -1,0 +1,81 @@
+"""The promise that billing is a function of the log, kept under watch: finalised invoices are worked out again.
+
+An invoice is billed once more as known at its ``basis.events_known_at``, on what stood when its run began, and has to
+come to the same ``content_hash`` (billing.md, States).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from assets.steps.booked import read_booked
+from assets.steps.tables import BILLING_FACTS_TABLE, USAGE_TABLE
+from valueverse.catalog.history import CatalogHistory
+from valueverse.invoicing.assemble import documents
+from valueverse.invoicing.document import invoice_id
+from valueverse.invoicing.engine import bill
+from valueverse.platform.billing_store import Scope, sample_of
+from valueverse.platform.warehouse import connect
+from valueverse.subscriptions.timeline import build_timeline
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import date
+
+    from valueverse.platform.lake import Lake
+    from valueverse.platform.settings import Settings
+
+SAMPLE = 5
+"""Invoices per tenant and run; those with adjustments come first, since most can go wrong with them."""
+
+
+def reproduce(
+    settings: Settings, lake: Lake, months: Collection[date], *, tenants: Collection[str] | None = None
+) -> pl.DataFrame:
+    """Work out again a sample of the invoices finalised that close in these months.
+
+    Returns:
+        tenant, number, expected, found (content hashes; found null: no such invoice comes out), ok.
+    """
+    with connect(settings, "builder") as connection:
+        sample = sample_of(connection, sorted(months), None if tenants is None else list(tenants), SAMPLE)
+        rows = [
+            row
+            for (tenant, known_at, finalised_at), part in sample.group_by(
+                "tenant", "events_known_at", "finalised_at", maintain_order=True
+            )
+            for row in _again(connection, lake, str(tenant), known_at, finalised_at, part)
+        ]
+    schema = dict.fromkeys(("tenant", "number", "expected", "found"), pl.String)
+    found = pl.DataFrame(rows, schema=schema, orient="row")
+    return found.with_columns(pl.col("expected").eq_missing(pl.col("found")).alias("ok"))
+
+
+def _again(
+    connection: Any, lake: Lake, tenant: str, known_at: Any, finalised_at: Any, sample: pl.DataFrame
+) -> list[tuple[str, str, str, str | None]]:
+    facts = lake.scan(BILLING_FACTS_TABLE).filter(pl.col("tenant") == tenant).collect()
+    history = CatalogHistory.from_facts(facts, known_at)
+    timeline = build_timeline(facts, history.plans, known_at)
+    usage = lake.scan(USAGE_TABLE).filter(pl.col("tenant") == tenant)
+    booked = read_booked(connection, Scope([tenant], finalised_at), usage, history, facts, known_at)
+    window = (_day(sample["period_from"].min()), _day(sample["period_to"].max()) + timedelta(days=2))
+    billed = bill(timeline, history, usage, window, known_at=known_at, closed_by=finalised_at, booked=booked)
+    hashes = {
+        invoice_id(row): document["content_hash"]
+        for row, document in zip(
+            billed.invoices.iter_rows(named=True), documents(billed.invoices, billed.lines), strict=True
+        )
+    }
+    return [
+        (tenant, row["number"], row["content_hash"], hashes.get(row["invoice_id"]))
+        for row in sample.iter_rows(named=True)
+    ]
+
+
+def _day(moment: Any) -> date:
+    assert isinstance(moment, datetime)  # noqa: S101 - for the type checker
+    return moment.date() - timedelta(days=1)
