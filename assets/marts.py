@@ -17,6 +17,7 @@ from pydantic import Field
 
 from assets.billing import INVOICES
 from assets.ingestion import LANDING
+from assets.journal import JOURNAL
 from assets.kit import OWNERS, fresh
 from assets.quality import RELEASE
 from assets.resources import Platform, TenantsConfig
@@ -26,6 +27,8 @@ MANIFEST = manifest()
 _WRITTEN_BY = {
     "ingestion_file": LANDING,
     "quarantine_summary": LANDING,
+    "journal_entry": JOURNAL,
+    "journal_posting": JOURNAL,
     "release": RELEASE,
     "reconciliation": RELEASE,
 }

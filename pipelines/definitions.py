@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from assets import billing, ingestion, marts, metering, quality
+from assets import billing, ingestion, journal, marts, metering, quality
 from assets.resources import Platform
 from pipelines.jobs import JOBS
 from pipelines.schedules import SCHEDULES
@@ -18,6 +18,7 @@ defs = dg.Definitions(
         ingestion.periods,
         metering.usage,
         billing.invoices,
+        journal.journal,
         quality.release,
         marts.dbt_models,
     ],

@@ -8,6 +8,7 @@ import dagster as dg
 
 from assets.billing import INVOICES
 from assets.ingestion import FACTS, LANDING
+from assets.journal import JOURNAL
 from assets.metering import USAGE
 from assets.quality import RELEASE
 
@@ -30,8 +31,8 @@ usage_job = dg.define_asset_job(
 
 billing_job = dg.define_asset_job(
     "billing_job",
-    selection=dg.AssetSelection.assets(INVOICES),
-    description="Bill a range of months: every period that closes in them.",
+    selection=dg.AssetSelection.assets(INVOICES, JOURNAL),
+    description="Bill a range of months: every period that closes in them; then book the journal.",
     executor_def=ONE_PROCESS,
 )
 

@@ -84,7 +84,7 @@ def bill(
     facts = lake.scan(BILLING_FACTS_TABLE).collect()
     if tenants is not None:
         facts = facts.filter(pl.col("tenant").is_in(list(tenants)))
-    watermark = _watermark(lake, as_of, tenants)
+    known_at = watermark(lake, as_of, tenants)
     history = CatalogHistory.from_facts(facts)
     timeline = build_timeline(facts, history.plans, None)
     window = (first_month, following_month(last_month))
@@ -98,13 +98,13 @@ def bill(
         if tenants is not None:
             usage = usage.filter(pl.col("tenant").is_in(list(tenants)))
         refused = apply_voids(connection, timeline, history)
-        booked = read_booked(connection, store.Scope(known), usage, history, facts, watermark)
+        booked = read_booked(connection, store.Scope(known), usage, history, facts, known_at)
         billed = engine.bill(
             timeline,
             history,
             usage,
             window,
-            known_at=watermark,
+            known_at=known_at,
             closed_by=as_of,
             booked=booked,
         )
@@ -120,7 +120,7 @@ def bill(
     return BillingReport(tables["billing.invoice"], tables["billing.invoice_line"], billed.problems, rejected, unbilled)
 
 
-def _watermark(lake: Lake, as_of: datetime, tenants: Collection[str] | None) -> datetime:
+def watermark(lake: Lake, as_of: datetime, tenants: Collection[str] | None) -> datetime:
     """When the newest event was received: the state of knowledge that the run bills with."""
     events = lake.scan(EVENTS_TABLE)
     if tenants is not None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from valueverse.catalog.document import parse_catalog
 from valueverse.invoicing.corrections import PERIOD_PURPOSES, touched
 from valueverse.invoicing.engine import Booked
 from valueverse.invoicing.settle import NUMBERS, Used
@@ -49,7 +50,17 @@ def read_booked(
     paid, coupons, owed = store.used_up(connection, scope)
     numbers = invoices.select(NUMBERS.names()).cast(NUMBERS)
     periods = invoices.filter(pl.col("purpose").is_in(PERIOD_PURPOSES))
-    again = touched(periods, usage, history.meters, facts, known_at)
+    rerated = store.reratings(connection, scope)
+    again = (
+        pl.concat(
+            [
+                touched(periods, usage, history.meters, facts, known_at),
+                periods.join(rerated, on=["tenant", "invoice_id"], how="semi"),
+            ]
+        )
+        .unique("invoice_id", maintain_order=True)
+        .join(rerated.select("tenant", "invoice_id", "under"), on=["tenant", "invoice_id"], how="left")
+    )
     return Booked(
         invoices=invoices,
         voided=store.voided(connection, scope),
@@ -59,4 +70,8 @@ def read_booked(
         lines=store.booked_lines(connection, scope, again),
         discounts=store.discounts_of(connection, again),
         early=store.early_lines(connection, scope),
+        catalogs={
+            str(key): parse_catalog(str(text))
+            for key, text in rerated.drop_nulls("under").select("under", "document").unique().iter_rows()
+        },
     )

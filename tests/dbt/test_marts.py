@@ -25,6 +25,8 @@ MARTS = {
     "fct_usage_daily": "usage_date",
     "fct_invoice": "invoice_number",
     "fct_invoice_line": "invoice_number, line_no",
+    "fct_journal": "entry_id, posting_no",
+    "fct_revenue_schedule": "invoice_number, revenue_month",
     "ops_ingestion": "file",
     "ops_reconciliation": "period",
 }

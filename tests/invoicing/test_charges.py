@@ -231,6 +231,71 @@ def test_an_override_cannot_make_a_price_read_another_amount() -> None:
 
 def test_an_outcome_charge_bills_nothing_without_an_approved_proposal() -> None:
     outcome = {"key": "won", "price": {"model": "outcome", "value_model": "m", "output": "x", "share": "0.25"}}
-    acme = world(charge(), outcome | {"meter": "tokens", "when": {"region": "mars"}})
+    acme = world(charge(), outcome)
     acme.start("2024-01-01")
     assert amounts(january(acme)) == [("use", "0.00")]
+
+
+def test_an_outcome_charge_takes_no_usage_even_if_it_names_a_meter() -> None:
+    outcome = {"key": "won", "price": {"model": "outcome", "value_model": "m", "output": "x", "share": "0.25"}}
+    acme = world(charge(), outcome | {"meter": "tokens", "when": {"region": "eu"}})
+    acme.start("2024-01-01")
+    use(acme, "5")
+    assert amounts(january(acme)) == [("use", "5.00")]
+
+
+def test_charges_on_one_meter_prorate_each_by_its_own_rule() -> None:
+    by_days = charge(key="days", when={"region": "eu"}, prorate="day", round_prorated=1)
+    acme = world(by_days, charge())
+    acme.start("2024-01-01")
+    for region in ("eu", "us"):
+        use(acme, "10", region, time="2024-01-17")
+    # 15 of 31 days, both ends counted: 4.8387, rounded up at one place.
+    assert amounts(january(acme)) == [("days", "4.90"), ("use", "10.00")]
+
+
+def test_a_carried_over_level_prorates_only_what_was_added_in_the_period() -> None:
+    acme = World(
+        {
+            "meters": [TOKENS | {"carry_over": True}],
+            "plans": [{"key": "pro", "period": {"align": "calendar"}, "charges": [charge(prorate="day")]}],
+        }
+    )
+    acme.start("2024-01-01")
+    use(acme, "31", time="2024-01-31")
+    use(acme, "29", time="2024-02-16")
+    january, february = acme.documents("2024-01-02", "2024-03-01")
+    # One of 31 days; then 31 whole and 14 of 29 days.
+    assert (january["total"], february["total"]) == ("1.00", "45.00")
+
+
+def test_conversion_included_and_negative_places_work_in_the_order_of_the_contract() -> None:
+    acme = World(
+        {
+            "meters": [TOKENS | {"rounding": {"mode": "up", "places": -2}}],
+            "plans": [
+                {
+                    "key": "pro",
+                    "period": {"align": "calendar"},
+                    "charges": [charge(convert={"divide_by": "1000", "round": "up"}, included="2")],
+                }
+            ],
+        }
+    )
+    acme.start("2024-01-01")
+    for value in ("3950", "51"):
+        use(acme, value, value)
+    found = january(acme)
+    # 4001 -> 4100 at the meter -> 5 thousands started -> 3 beyond those included.
+    assert (found["lines"][0]["quantity"], found["total"]) == ("5", "3.00")
+
+
+def test_events_priced_one_by_one_belong_to_one_subscription_while_it_is_alone() -> None:
+    acme = world(charge(price={"model": "percentage", "rate": "0", "fixed": "1"}))
+    acme.start("2024-01-01")
+    acme.start("2024-01-10", subscription="s2")
+    use(acme, "5", time="2024-01-05")
+    use(acme, "5", time="2024-01-15")
+    use(acme, "5", time="2024-01-16", subscription="s1")
+    found = acme.documents("2024-01-01", "2024-02-01")
+    assert [document["total"] for document in found] == ["2.00", "0.00"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import psycopg
 
     from valueverse.platform.settings import Settings
@@ -76,6 +79,28 @@ def _standing_data(connection: psycopg.Connection[Any], tenant: str) -> None:
     )
 
 
+def _journal(run: Callable[..., object], tenant: str, month: str, number: str) -> None:
+    """The invoice booked: the fee of 25.00 deferred, and earned on the next day."""
+    customer, after = f"customer {secret_of(tenant)}", _AFTER[month]
+    for kind, date, postings in (
+        ("invoice", after, (("receivable", 7112), ("revenue", -4612), ("deferred_revenue", -2500))),
+        ("revenue_recognition", f"{after[:8]}02", (("deferred_revenue", 2500), ("revenue", -2500))),
+    ):
+        entry = hashlib.sha256(f"{kind} {number}".encode()).hexdigest()
+        run(
+            "insert into billing.journal_entry (tenant_id, entry_id, kind, reference, date, currency, revision, "
+            "booked_at) values (%s, %s, %s, %s, %s, 'USD', 0, %s)",
+            [tenant, entry, kind, number, date, f"{after}T00:00:00Z"],
+        )
+        accounts, amounts = zip(*postings, strict=True)
+        run(
+            "insert into billing.journal_posting (tenant_id, entry_id, place, account, customer, invoice, "
+            "amount_minor, currency) select %s, %s, place, account, %s, %s, amount, 'USD' "
+            "from unnest(%s::text[], %s::bigint[]) with ordinality as p(account, amount, place)",
+            [tenant, entry, customer, number, list(accounts), list(amounts)],
+        )
+
+
 def _month(connection: psycopg.Connection[Any], tenant: str, month: str, sequence: int) -> None:
     secret = secret_of(tenant)
     first, after, number = f"{month}-01", _AFTER[month], f"{tenant}-{sequence:06d}"
@@ -135,6 +160,7 @@ def _month(connection: psycopg.Connection[Any], tenant: str, month: str, sequenc
             identifier,
         ],
     )
+    _journal(run, tenant, month, number)
     for day, quantity in ((f"{month}-05", "10000"), (f"{month}-28", "5373.4")):
         run(
             "insert into billing.usage_daily values (%s, %s, %s, 'tokens', %s, '', %s, 1)",

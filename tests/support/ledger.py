@@ -113,8 +113,14 @@ def standing(invoices: pl.DataFrame) -> engine.Booked:
     """Books in which these invoices stand and nothing was used up or changed since."""
     nothing = pl.DataFrame(schema={"tenant": pl.String, "key": pl.String})
     lines = corrections.BOOKED_LINES.to_frame()
-    again = invoices.select(*INVOICE, "currency").clear().with_columns(pl.lit("").alias("invoice_id"))
-    return engine.Booked(invoices, invoices.clear(), nothing, Used.nothing(), again, lines, nothing, EARLY.to_frame())
+    again = (
+        invoices.select(*INVOICE, "currency")
+        .clear()
+        .with_columns(pl.lit("").alias("invoice_id"), pl.lit(None, pl.String).alias("under"))
+    )
+    return engine.Booked(
+        invoices, invoices.clear(), nothing, Used.nothing(), again, lines, nothing, EARLY.to_frame(), {}
+    )
 
 
 def amounts(document: dict[str, Any]) -> list[tuple[str, str]]:

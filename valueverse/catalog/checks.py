@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from valueverse.catalog.base import unknown_name
 from valueverse.catalog.meters import PRORATED
+from valueverse.catalog.prices import Outcome
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _check_plan(plan: Plan, path: str, meters: dict[str, Meter], taxes: set[str]
 
 def _meters_of(charge: Charge, path: str, meters: dict[str, Meter]) -> list[Meter]:
     named = charge.metered_by()
-    if not named:
+    if not named and not isinstance(charge.price, Outcome):
         raise _refuse("a charge needs 'meter': the key of the meter it prices", f"{path}.meter")
     for key, place in named.items():
         if key not in meters:

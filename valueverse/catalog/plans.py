@@ -18,7 +18,7 @@ from valueverse.catalog.base import (
     problem,
 )
 from valueverse.catalog.meters import DataPath
-from valueverse.catalog.prices import ChargePricing
+from valueverse.catalog.prices import ChargePricing, Outcome
 from valueverse.catalog.units import CurrencyCode
 
 MAX_CHARGES = 1_000
@@ -80,7 +80,9 @@ class Charge(ChargePricing):
     taxes: tuple[Key, ...] = ()
 
     def metered_by(self) -> dict[str, str]:
-        """Each meter this charge reads, with the place in the charge that names it."""
+        """Each meter whose usage this charge takes, with the place that names it; an outcome takes none."""
+        if isinstance(self.price, Outcome):
+            return {}
         named = {} if self.meter is None else {self.meter: "meter"}
         return named | dict.fromkeys(self.price.meters_named(), "price")
 

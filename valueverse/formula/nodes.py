@@ -18,10 +18,24 @@ MAX_DEPTH = 64
 """Of the tree: brackets, and the operators of one chain (a + b + c is three deep)."""
 
 
-def refusal(message: str, text: str, position: int) -> RefusalError:
-    """``bad_formula``: what is wrong, at which character (1-based), and the formula itself."""
-    shown = text if len(text) <= 80 else f"{text[:77]}..."
-    return RefusalError("bad_formula", f"{message}, at character {position + 1} of {shown!r}")
+class FormulaError(RefusalError):
+    """``bad_formula``.
+
+    Attributes:
+        reason: the sentence without place and formula.
+        position: of the first character that makes no sense, 0-based.
+    """
+
+    def __init__(self, reason: str, text: str, position: int) -> None:
+        shown = text if len(text) <= 80 else f"{text[:77]}..."
+        super().__init__("bad_formula", f"{reason}, at character {position + 1} of {shown!r}")
+        self.reason = reason
+        self.position = position
+
+
+def refusal(message: str, text: str, position: int) -> FormulaError:
+    """What is wrong, at which character, and the formula itself."""
+    return FormulaError(message, text, position)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +55,14 @@ class Number(Node):
     """An exact number."""
 
     value: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity(Node):
+    """An exact number with its unit behind it: ``60000 USD/year``; only where the parser was told the units."""
+
+    value: Decimal
+    unit: str
 
 
 @dataclass(frozen=True, slots=True)

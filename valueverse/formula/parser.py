@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from valueverse.formula.nodes import (
     MAX_CHARACTERS,
@@ -21,10 +22,14 @@ from valueverse.formula.nodes import (
     Name,
     Node,
     Number,
+    Quantity,
     Text,
     Unary,
     refusal,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _TOKEN = re.compile(
     r"""\s*(?:
@@ -46,6 +51,8 @@ _BINDING = {
 _NOT, _NEGATE, _COMPARE, _POWER = 3, 7, 4, 8
 _CONSTANTS = {"true": True, "false": False, "null": None}
 _WORDS = frozenset({"and", "or", "not"})
+_LONGEST_UNIT = 64
+"""Tokens looked ahead for a unit's brackets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +62,20 @@ class _Token:
     position: int
 
 
-def parse(text: str) -> Node:
+def parse(text: str, unit: Callable[[str], bool] | None = None, *, depth: int = MAX_DEPTH) -> Node:
     """Read a formula.
+
+    Args:
+        text: the formula.
+        unit: whether a name is a unit; then a number may carry one: ``60000 USD/year``. None: numbers are bare.
+        depth: levels taken; a caller may allow more than a formula per event can afford.
 
     Raises:
         RefusalError: ``bad_formula``, with the character at which it stops making sense.
     """
     if len(text) > MAX_CHARACTERS:
         raise refusal(f"a formula of {len(text)} characters is too long (at most {MAX_CHARACTERS})", text, 0)
-    parser = _Parser(text)
+    parser = _Parser(text, unit, depth)
     root = parser.expression(0)
     parser.expect_end()
     return root
@@ -85,8 +97,10 @@ def _tokens(text: str) -> list[_Token]:
 
 
 class _Parser:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, unit: Callable[[str], bool] | None, deepest: int) -> None:
         self.text = text
+        self.unit = unit
+        self.deepest = deepest
         self.tokens = _tokens(text)
         self.index = 0
         self.nodes = 0
@@ -124,15 +138,15 @@ class _Parser:
         depth = 1 + max((self.depth[id(child)] for child in node.children), default=0)
         if self.nodes > MAX_NODES:
             raise refusal(f"the formula has more than {MAX_NODES} parts", self.text, node.position)
-        if depth > MAX_DEPTH:
-            raise refusal(f"the formula is more than {MAX_DEPTH} levels deep", self.text, node.position)
+        if depth > self.deepest:
+            raise refusal(f"the formula is more than {self.deepest} levels deep", self.text, node.position)
         self.depth[id(node)] = depth
         return node
 
     def expression(self, binding: int) -> Node:
         self.open += 1
-        if self.open > MAX_DEPTH:
-            raise refusal(f"the formula is more than {MAX_DEPTH} levels deep", self.text, self.token.position)
+        if self.open > self.deepest:
+            raise refusal(f"the formula is more than {self.deepest} levels deep", self.text, self.token.position)
         left = self.prefix()
         while self.token.kind == "operator":
             strength = _BINDING.get(self.token.text, 0)
@@ -150,7 +164,7 @@ class _Parser:
     def prefix(self) -> Node:
         token = self.take()
         if token.kind == "number":
-            return self.made(Number(token.position, self.number(token)))
+            return self.measured(token) if self.unit else self.made(Number(token.position, self.number(token)))
         if token.kind == "text":
             return self.made(Text(token.position, token.text[1:-1]))
         if token.kind == "name":
@@ -171,6 +185,36 @@ class _Parser:
         if len(mantissa) > 40 or len(exponent) > 4:
             raise refusal(f"the number {token.text[:40]} is out of range", self.text, token.position)
         return Decimal(token.text)
+
+    def measured(self, token: _Token) -> Node:
+        """A number with the unit behind it, if there is one; ``5 USD / tickets`` divides by the variable."""
+        value, start = self.number(token), self.index
+        self.index = self.unit_end(start) if self.token.kind == "name" else start
+        if self.index == start:
+            return self.made(Number(token.position, value))
+        written = "".join(part.text for part in self.tokens[start : self.index])
+        return self.made(Quantity(token.position, value, written))
+
+    def unit_end(self, start: int) -> int:
+        """The first token behind the unit that begins at ``start``; ``start`` where none does."""
+        index = following = self.factor_end(start)
+        while following > start and self.tokens[index].text in {"*", "/"}:
+            following = self.factor_end(index + 1)
+            if following == index + 1:
+                break
+            index = following
+        return index
+
+    def factor_end(self, start: int) -> int:
+        token, index = self.tokens[start], start
+        if token.kind == "name" and self.unit is not None and self.unit(token.text):
+            index = start + 1
+        elif token.kind == "operator" and token.text == "(" and start - self.index < _LONGEST_UNIT:
+            inside = self.unit_end(start + 1)
+            index = inside + 1 if inside > start + 1 and self.tokens[inside].text == ")" else start
+        if index > start and self.tokens[index].text == "^" and self.tokens[index + 1].kind == "number":
+            index += 2
+        return index
 
     def name(self, token: _Token) -> Node:
         if token.text in _CONSTANTS:

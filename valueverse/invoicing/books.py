@@ -113,7 +113,9 @@ class Books:
             .drop("since")
         )
         periods = known.filter(pl.col("purpose").is_in(PERIOD_PURPOSES))
-        again = touched(periods, usage, history.meters, facts, known_at).select(*INVOICE, "invoice_id", "currency")
+        again = touched(periods, usage, history.meters, facts, known_at).select(
+            *INVOICE, "invoice_id", "currency", pl.lit(None, pl.String).alias("under")
+        )
         lines = (
             self._lines.filter(pl.col("kind") != "one_off")
             .join(self._closing_of(), on="invoice_id", how="left", maintain_order="left")
@@ -128,6 +130,7 @@ class Books:
             lines=lines.select(BOOKED_LINES.names()).join(again, on="invoice_id", how="semi", maintain_order="left"),
             discounts=self._discounts.select("invoice_id", "origin"),
             early=self._early(),
+            catalogs={},
         )
 
     def _early(self) -> pl.DataFrame:

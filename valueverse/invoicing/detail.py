@@ -66,16 +66,37 @@ def _events(lines: pl.DataFrame, taken: pl.DataFrame, windows: pl.DataFrame, con
     wanted = _on_line(lines, taken).join(windows.select("window", *_KEYS, "subscription", "from", "to"), on="window")
     if wanted.is_empty():
         return EVENTS.to_frame()
-    mine = pl.col("subscription").is_null() | (pl.col("subscription") == pl.col("subscription_right"))
+    spans = wanted.select("line", *_KEYS, "dimensions", "subscription", "from", "to")
+    anyones = _unnamed(spans, consumption.unnamed).with_columns(pl.lit(None, pl.String).alias("subscription"))
     return (
         consumption.usage.filter(pl.col("status") == OK, as_known(consumption.known_at))
-        .join(wanted.lazy(), on=[*_KEYS, "dimensions"], how="inner")
-        .filter(mine, pl.col("time") >= pl.col("from"), pl.col("time") < pl.col("to"))
+        .join(
+            pl.concat([spans, anyones]).lazy(),
+            on=[*_KEYS, "dimensions", "subscription"],
+            how="inner",
+            nulls_equal=True,
+        )
+        .filter(pl.col("time") >= pl.col("from"), pl.col("time") < pl.col("to"))
         .sort("line", "time", "received_at", "source", "id")
         .select("line", "value", prorated=pl.lit(None), amount=pl.lit(None), dimensions=pl.lit(None))
         .select(EVENTS.names())
         .cast(EVENTS)
         .collect()
+    )
+
+
+def _unnamed(spans: pl.DataFrame, claims: pl.DataFrame | None) -> pl.DataFrame:
+    """The parts of these spans in which usage that names only a customer is their subscription's."""
+    if claims is None:
+        return spans
+    claimed = claims.select(*_KEYS, "subscription", claim_from="from", claim_to="to")
+    return (
+        spans.join(claimed, on=[*_KEYS, "subscription"])
+        .with_columns(
+            pl.max_horizontal("from", "claim_from").alias("from"), pl.min_horizontal("to", "claim_to").alias("to")
+        )
+        .filter(pl.col("from") < pl.col("to"))
+        .select(spans.columns)
     )
 
 
@@ -91,7 +112,11 @@ def _carried(lines: pl.DataFrame, windows: pl.DataFrame, consumption: Consumptio
         return EVENTS.to_frame()
     asked = mine.select("stretch", "base", "meter").unique(maintain_order=True)
     beside = (
-        windows.rename({"meter": "base"}).join(asked, on=["stretch", "base"]).drop("window").with_row_index("window")
+        windows.unique(["stretch", "meter"], maintain_order=True)
+        .rename({"meter": "base"})
+        .join(asked, on=["stretch", "base"])
+        .drop("window")
+        .with_row_index("window")
     )
     claims = None
     if consumption.unnamed is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -23,6 +23,7 @@ from valueverse.invoicing.commitments import true_ups
 from valueverse.invoicing.corrections import as_now, differences, net_lines, placed
 from valueverse.invoicing.fees import advance, arrears, settlement
 from valueverse.invoicing.one_offs import one_off_lines
+from valueverse.invoicing.outcomes import PROPOSALS, Outcomes
 from valueverse.invoicing.schema import LINES, with_decimals
 from valueverse.invoicing.settle import Used, settle
 from valueverse.invoicing.taxes import with_taxes
@@ -30,10 +31,13 @@ from valueverse.invoicing.terms import TERMS_KEY, Terms, compile_terms
 from valueverse.invoicing.thresholds import EARLY, less_early, threshold_lines
 from valueverse.invoicing.told import read_told
 from valueverse.invoicing.usage_lines import Consumption, usage_lines
+from valueverse.money import EXACT
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import date, datetime
 
+    from valueverse.catalog.document import Catalog
     from valueverse.catalog.history import CatalogHistory
     from valueverse.invoicing.told import Told
     from valueverse.subscriptions.timeline import Timeline
@@ -67,10 +71,12 @@ class Booked:
         voided: INVOICE columns of the voided ones.
         one_offs: tenant, key of the one-off lines on ``invoices``.
         used: what they used up of coupons, credit notes and wallets.
-        again: INVOICE, invoice_id and currency of those that later events may have changed (``corrections.touched``).
+        again: INVOICE, invoice_id and currency of those that later events may have changed (``corrections.touched``),
+            and ``under``: the catalog (its hash) that they were re-rated with; null: the one of their terms.
         lines: what is booked for ``again`` (corrections.BOOKED_LINES).
         discounts: invoice_id, origin of the coupons that ``again`` bears.
         early: what threshold invoices bore (thresholds.EARLY).
+        catalogs: those of ``under``, by hash.
     """
 
     invoices: pl.DataFrame
@@ -81,6 +87,7 @@ class Booked:
     lines: pl.DataFrame
     discounts: pl.DataFrame
     early: pl.DataFrame
+    catalogs: Mapping[str, Catalog]
 
 
 @dataclass(frozen=True)
@@ -92,6 +99,7 @@ class Ground:
     segments: pl.DataFrame
     terms: Terms
     consumption: Consumption
+    outcomes: Outcomes
 
 
 def with_terms(timeline: Timeline, history: CatalogHistory) -> tuple[pl.DataFrame, Terms]:
@@ -99,6 +107,20 @@ def with_terms(timeline: Timeline, history: CatalogHistory) -> tuple[pl.DataFram
     segments = billable(timeline.segments)
     terms = compile_terms(segments, history.catalogs)
     return segments.join(terms.sets, on=TERMS_KEY, how="left", nulls_equal=True, maintain_order="left"), terms
+
+
+def ground_of(
+    timeline: Timeline,
+    history: CatalogHistory,
+    usage: pl.LazyFrame,
+    known_at: datetime | None,
+    outcomes: pl.DataFrame | None = None,
+) -> Ground:
+    """The ground of a run."""
+    segments, terms = with_terms(timeline, history)
+    consumption = Consumption(usage, history.meters, claims(segments, terms), known_at)
+    proposed = Outcomes.read(PROPOSALS.to_frame() if outcomes is None else outcomes, segments, terms)
+    return Ground(timeline, history, segments, terms, consumption, proposed)
 
 
 def bill(
@@ -110,6 +132,7 @@ def bill(
     known_at: datetime | None,
     closed_by: datetime | None = None,
     booked: Booked | None = None,
+    outcomes: pl.DataFrame | None = None,
 ) -> Billed:
     """Bill every period that ends in (from, to] and every subscription that starts in [from, to), tenant-local days.
 
@@ -121,21 +144,23 @@ def bill(
         known_at: state of knowledge; None: all that is recorded, and documents say the close of their period.
         closed_by: leave out what closes later than this instant (the run's present).
         booked: what stands already; None: nothing does, and credit notes name invoices by the numbers these would get.
+        outcomes: approved proposals (outcomes.PROPOSALS); None: there are none.
     """
-    segments, terms = with_terms(timeline, history)
-    consumption = Consumption(usage, history.meters, claims(segments, terms), known_at)
-    ground = Ground(timeline, history, segments, terms, consumption)
+    ground = ground_of(timeline, history, usage, known_at, outcomes)
+    segments, terms, consumption, proposed = ground.segments, ground.terms, ground.consumption, ground.outcomes
     due = _due(ground, window, closed_by, booked)
     told = read_told(timeline, history)
-    lines, zones, problems = period_lines(due, ground)
+    lines, zones, problems = period_lines(due, ground, proposed.borne(due))
     standing = EARLY.to_frame() if booked is None else booked.early
     reached, early = threshold_lines(
         segments, terms, consumption, timeline.tenants, window, closed_by=closed_by, booked=standing
     )
     lines = less_early(lines, early)
-    if not reached.is_empty():
-        lines = pl.concat([lines, reached], how="diagonal_relaxed")
-        zones = pl.concat([zones, _headers(reached, segments)], how="diagonal_relaxed")
+    alone = proposed.alone(due, None if booked is None else booked.invoices, closed_by)
+    for more in (reached, _shown(alone, terms)):
+        if not more.is_empty():
+            lines = pl.concat([lines, more], how="diagonal_relaxed")
+            zones = pl.concat([zones, _headers(more, segments)], how="diagonal_relaxed")
     one_offs = (
         told.one_offs if booked is None else told.one_offs.join(booked.one_offs, on=["tenant", "key"], how="anti")
     )
@@ -158,11 +183,12 @@ def bill(
     used = Used.nothing() if booked is None else booked.used
     settled = settle(headers, shown, told, used, numbered=booked is not None)
     problems = pl.concat([problems, unknown.select(*INVOICE, "key", pl.col("tax_problem").alias("problem"))])
-    return Billed(settled.invoices, settled.lines, problems, pl.concat([told.rejected, settled.rejected]))
+    rejected = pl.concat([told.rejected, settled.rejected, proposed.refused])
+    return Billed(settled.invoices, settled.lines, problems, rejected)
 
 
 def _headers(reached: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:
-    """Headers of threshold invoices."""
+    """Headers of invoices beside the closing ones."""
     zones = segments.select("tenant", "subscription", "timezone").unique(["tenant", "subscription"], keep="last")
     policy = ("currency", "terms", "catalog_hash", "rounding_mode", "rounding_level", "zero_invoices")
     return (
@@ -194,8 +220,18 @@ def _due(ground: Ground, window: tuple[date, date], closed_by: datetime | None, 
     return again.select(due.columns)
 
 
-def period_lines(due: pl.DataFrame, ground: Ground) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Fees, charges and commitments of these invoices, shown amounts included.
+def _shown(lines: pl.DataFrame, terms: Terms) -> pl.DataFrame:
+    """Lines of outcomes on invoices of their own, with shown amounts and catalog_hash."""
+    if lines.is_empty():
+        return lines
+    unrounded = lines.with_columns(pl.lit(None, EXACT).alias("amount_rounded"))
+    return shown_amounts(unrounded, terms).join(terms.sets.select("terms", "catalog_hash"), on="terms", how="left")
+
+
+def period_lines(
+    due: pl.DataFrame, ground: Ground, outcomes: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Fees, charges and commitments of these invoices, and the outcomes placed on them, shown amounts included.
 
     Returns:
         lines as ``shown_amounts`` gives them; the invoices with close, currency, timezone and policy (also those
@@ -211,6 +247,7 @@ def period_lines(due: pl.DataFrame, ground: Ground) -> tuple[pl.DataFrame, pl.Da
             advance(starting, terms),
             settlement(closed, terms),
             usage_lines(closed, ground.consumption, terms),
+            outcomes,
         ],
         how="diagonal",
     )
@@ -254,15 +291,7 @@ def _corrected(
     booked: Booked, ground: Ground, told: Told, due: pl.DataFrame, closed_by: datetime | None
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Adjustment lines on the invoices of this run that bear them, and the headers of those that are made for them."""
-    anew, compared = as_now(booked.again, ground.segments, closed_by)
-    ids = anew.select(*INVOICE, "invoice_id")
-    shown, _, problems = period_lines(anew.drop("invoice_id"), ground)
-    unclear = problems.join(ids, on=INVOICE).select("invoice_id").unique()
-    named = shown.join(ids, on=INVOICE).join(ground.terms.sets.select("terms", "plan"), on="terms", how="left")
-    net = net_lines(named, booked.discounts, told.coupons)
-    compared = with_decimals(compared).join(unclear, on="invoice_id", how="anti")
-    kept = booked.lines.join(compared, on="invoice_id", how="semi")
-    found = differences(compared, net.join(compared, on="invoice_id", how="semi"), kept)
+    found = found_differences(booked, ground, told, closed_by)
     running = ground.segments.filter(
         pl.col("subscription_end").is_null() | (pl.col("subscription_end") > pl.lit(closed_by, INSTANT))
     ).select("tenant", "subscription")
@@ -275,6 +304,51 @@ def _corrected(
     alone = own.join(headers.select(policy.columns), on=INVOICE, how="left")
     lines = with_decimals(pl.concat([hosted, alone], how="diagonal")).drop("is_own", "invoice_id")
     return lines, headers
+
+
+def found_differences(booked: Booked, ground: Ground, told: Told, closed_by: datetime | None) -> pl.DataFrame:
+    """What ``booked.again`` lacks as known now, as adjustment lines (``corrections.differences``).
+
+    Invoices that were re-rated under another catalog (``under``) are worked out under that one.
+    """
+    parts = []
+    for (under,), again in booked.again.group_by("under", maintain_order=True):
+        if under is None:
+            parts.append(_compared(booked, again, ground, told, closed_by))
+        else:
+            # Its lines are the only ones whose terms are not those of the ground: they are not looked up again.
+            other = reground(ground, str(under), booked.catalogs[str(under)], again)
+            parts.append(_compared(booked, again, other, told, closed_by).with_columns(terms=pl.lit(None, pl.UInt32)))
+    return pl.concat(parts)
+
+
+def reground(ground: Ground, catalog_hash: str, catalog: Catalog, invoices: pl.DataFrame) -> Ground:
+    """The ground as if these invoices' subscriptions had been on the plans of another catalog."""
+    mine = ground.segments.join(invoices.select("tenant", "subscription").unique(), on=["tenant", "subscription"])
+    bare = mine.drop("terms").with_columns(pl.lit(catalog_hash).alias("catalog_hash"))
+    catalogs = ground.history.catalogs | {catalog_hash: catalog}
+    terms = compile_terms(bare, catalogs)
+    segments = bare.join(terms.sets, on=TERMS_KEY, how="left", nulls_equal=True, maintain_order="left")
+    meters = ground.consumption.meters
+    alike = meters.unique(["tenant", "meter"], keep="last").with_columns(pl.lit(catalog_hash).alias("catalog_hash"))
+    consumption = replace(ground.consumption, meters=pl.concat([meters, alike]))
+    history = replace(ground.history, catalogs=catalogs)
+    return replace(ground, segments=segments, terms=terms, consumption=consumption, history=history)
+
+
+def _compared(
+    booked: Booked, again: pl.DataFrame, ground: Ground, told: Told, closed_by: datetime | None
+) -> pl.DataFrame:
+    """What these invoices lack on this ground."""
+    anew, compared = as_now(again, ground.segments, closed_by)
+    ids = anew.select(*INVOICE, "invoice_id")
+    shown, _, problems = period_lines(anew.drop("invoice_id"), ground, ground.outcomes.standing(anew))
+    unclear = problems.join(ids, on=INVOICE).select("invoice_id").unique()
+    named = shown.join(ids, on=INVOICE).join(ground.terms.sets.select("terms", "plan"), on="terms", how="left")
+    net = net_lines(named, booked.discounts, told.coupons)
+    compared = with_decimals(compared).join(unclear, on="invoice_id", how="anti")
+    kept = booked.lines.join(compared, on="invoice_id", how="semi")
+    return differences(compared, net.join(compared, on="invoice_id", how="semi"), kept)
 
 
 def _own_headers(own: pl.DataFrame, ground: Ground) -> pl.DataFrame:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 LINE = ("stretch", "charge", "label")
 _ADDS_UP = ("sum", "count")
+_PRORATION = ("prorate", "round_prorated")
 OUTCOME = "outcome"
 """A charge on realised value: its lines come from proposals, not from usage."""
 
@@ -46,10 +47,8 @@ class Consumption:
 
 
 def metering_windows(stretches: pl.DataFrame, terms: Terms) -> pl.DataFrame:
-    """One window per stretch and meter that its terms charge for."""
-    metered = terms.takes.group_by("terms", "meter", maintain_order=True).agg(
-        pl.col("prorate").any(), pl.col("round_prorated").max()
-    )
+    """One window per stretch and meter that its terms charge for; several where charges differ in how they prorate."""
+    metered = terms.takes.select("terms", "meter", *_PRORATION).unique(maintain_order=True)
     return (
         stretches.filter(pl.col("purpose") == "period")
         .join(metered, on="terms")
@@ -83,8 +82,11 @@ def taken_usage(windows: pl.DataFrame, consumption: Consumption, terms: Terms) -
 
     Also the ``lines`` mapping (window, dimensions -> charge and label) that decided it, for detail by event.
     """
-    found = _quantities(windows, consumption).join(windows.select("window", "stretch", "terms", "meter"), on="window")
-    labelled = split_label(assign(found, terms).drop_nulls("charge"), terms)
+    asked = windows.select("window", "stretch", "terms", "meter", *_PRORATION)
+    found = _quantities(windows, consumption).join(asked, on="window")
+    own = terms.takes.select("terms", "charge", "meter", *_PRORATION)
+    charged = assign(found, terms).join(own, on=own.columns, how="semi", nulls_equal=True, maintain_order="left")
+    labelled = split_label(charged, terms)
     # Maxima, distinct values and rounded quantities do not add up over dimensions: where several dimensions make one
     # line,
     # and the meter does not simply add, the line is metered again as one.

@@ -195,8 +195,8 @@ def early_lines(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFra
     query = (
         "select l.tenant_id::text, i.subscription, i.period_from, i.period_to, l.key, "  # noqa: S608 - constants
         f"coalesce(l.dimensions::text, ''), l.quantity, l.amount_precise, l.amount_minor, l.event_count "
-        f"from (select i.* {_STANDING} and i.purpose = 'threshold') as i join billing.invoice_line l using (tenant_id, invoice_id) "
-        "where l.kind = 'usage'"
+        f"from (select i.* {_STANDING} and i.purpose = 'threshold') as i "
+        "join billing.invoice_line l using (tenant_id, invoice_id) where l.kind = 'usage'"
     )
     return _canonical(_frame(connection, query, scope.values(), schema))
 
@@ -287,6 +287,26 @@ def booked_periods(connection: psycopg.Connection[Any], scope: Scope) -> pl.Data
         "and i.purpose in ('period', 'threshold')"
     )
     return _frame(connection, query, scope.values(), _PERIODS)
+
+
+def reratings(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFrame:
+    """The last re-rating applied to each invoice: tenant, invoice_id, under (null: its own terms), document."""
+    return _frame(
+        connection,
+        "select distinct on (tenant_id, invoice_id) tenant_id::text, invoice_id::text, catalog_hash, document "
+        "from billing.rerating where tenant_id = any(%(tenants)s) "
+        "and (%(before)s::timestamptz is null or applied_at < %(before)s) "
+        "order by tenant_id, invoice_id, applied_at desc, plan_id",
+        scope.values(),
+        {"tenant": _TEXT, "invoice_id": _TEXT, "under": _TEXT, "document": _TEXT},
+    )
+
+
+def apply_rerating(connection: psycopg.Connection[Any], rows: pl.DataFrame) -> None:
+    """Record an applied plan, in the columns of billing.rerating; one that was applied before stays as it is."""
+    connection.execute("create temporary table told_rerating (like billing.rerating including defaults) on commit drop")
+    copy_frame(connection, "pg_temp.told_rerating", rows)
+    connection.execute("insert into billing.rerating select * from told_rerating on conflict do nothing")
 
 
 def sample_of(

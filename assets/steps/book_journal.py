@@ -1,0 +1,69 @@
+"""Book what was finalised, voided, paid and granted since: the difference between what should stand and what does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from valueverse.commands.books import broken_rules, told_now
+from valueverse.ledger.book import book, moved
+from valueverse.ledger.documents import Documents, read_documents
+from valueverse.platform import journal_store as store
+from valueverse.platform.warehouse import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import datetime
+
+    import polars as pl
+    import psycopg
+
+    from valueverse.ledger.book import Journal
+    from valueverse.platform.lake import Lake
+    from valueverse.platform.settings import Settings
+
+
+@dataclass(frozen=True)
+class JournalReport:
+    """What a run booked.
+
+    Attributes:
+        journal: the entries and postings added.
+        rejected: payments that could not be booked (REJECTED).
+        violations: rules of the journal that do not hold after the run (VIOLATIONS).
+    """
+
+    journal: Journal
+    rejected: pl.DataFrame
+    violations: pl.DataFrame
+
+
+def book_journal(
+    settings: Settings, lake: Lake, *, as_of: datetime, run_id: str, tenants: Collection[str] | None = None
+) -> JournalReport:
+    """Bring the journal up to date. Idempotent: a second run finds nothing to book.
+
+    Args:
+        settings: where the warehouse is.
+        lake: billing facts.
+        as_of: the run's present: credit that expires later has not expired.
+        run_id: stands on the entries.
+        tenants: only these; None: all.
+    """
+    with connect(settings, "builder") as connection:
+        store.lock_journal(connection)
+        zones = store.known_tenants(connection, None if tenants is None else sorted(tenants))
+        names = zones["tenant"].to_list()
+        told = told_now(connection, lake, zones, as_of)
+        pending = store.unbooked(connection, names)
+        moves, rejected = moved(_documents(connection, pending), told)
+        journal = book(moves, store.booked(connection, names, pending.select("tenant", "number")))
+        store.add(connection, journal.entries, journal.postings, run_id=run_id, booked_at=as_of)
+        wrong = broken_rules(connection, names, told)
+        connection.commit()
+    return JournalReport(journal, rejected, wrong)
+
+
+def _documents(connection: psycopg.Connection[Any], pending: pl.DataFrame) -> Documents:
+    found = read_documents(pending.select("document", "timezone"))
+    return found.detailed(store.line_discounts(connection, pending), store.credit_origins(connection, pending))

@@ -1,0 +1,188 @@
+"""Bulk re-rating: what finalised invoices would come to under the current or another catalog, first shown, then booked.
+
+A plan is the money difference per tenant, customer, invoice and line, and the hash of it. Applying works it out again
+and goes on only if it comes to the same hash: nothing is applied that was not shown (billing.md, States).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import polars as pl
+import rfc8785
+
+from assets.steps.bill import watermark
+from assets.steps.booked import read_booked
+from assets.steps.tables import BILLING_FACTS_TABLE, USAGE_TABLE
+from valueverse.catalog.document import catalog_document, catalog_hash
+from valueverse.catalog.history import CatalogHistory
+from valueverse.errors import RefusalError
+from valueverse.invoicing import engine
+from valueverse.invoicing.corrections import PERIOD_PURPOSES
+from valueverse.invoicing.told import read_told
+from valueverse.money import minor_text, minor_units
+from valueverse.platform import billing_store as store
+from valueverse.platform.warehouse import connect
+from valueverse.subscriptions.timeline import build_timeline
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+
+    import psycopg
+
+    from valueverse.catalog.document import Catalog
+    from valueverse.platform.lake import Lake
+    from valueverse.platform.settings import Settings
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which invoices are re-rated: those that close in (start, end], of these tenants and customers.
+
+    ``catalog`` None: under the terms of the log as known now.
+    """
+
+    tenants: tuple[str, ...]
+    start: date
+    end: date
+    customers: tuple[str, ...] = ()
+    catalog: Catalog | None = None
+
+
+def plan(settings: Settings, lake: Lake, asked: Asked, *, as_of: datetime) -> dict[str, Any]:
+    """The plan as a JSON document: ``rows`` per line that changes, ``totals`` per customer and currency, ``plan_id``.
+
+    Raises:
+        RefusalError: ``no_invoices`` where nothing finalised is concerned; ``other_meters`` where the catalog's meters
+            are not those that usage was read with.
+    """
+    with connect(settings, "builder") as connection:
+        return _planned(connection, lake, asked, as_of)[0]
+
+
+def apply(settings: Settings, lake: Lake, shown: dict[str, Any], asked: Asked, *, as_of: datetime) -> int:
+    """Record a plan, so that the next billing run books its differences; the number of invoices concerned.
+
+    Raises:
+        RefusalError: ``plan_changed`` where working it out again comes to something else.
+    """
+    with connect(settings, "builder") as connection:
+        again, invoices = _planned(connection, lake, asked, as_of)
+        if again["plan_id"] != shown.get("plan_id"):
+            raise RefusalError(
+                "plan_changed",
+                "since the plan was made events or invoices have changed: plan anew and look at it",
+                "plan_id",
+            )
+        catalog = asked.catalog
+        rows = invoices.select(
+            pl.col("tenant").alias("tenant_id"),
+            pl.lit(again["plan_id"]).alias("plan_id"),
+            "invoice_id",
+            pl.lit(None if catalog is None else catalog_hash(catalog), pl.String).alias("catalog_hash"),
+            pl.lit(None if catalog is None else orjson.dumps(catalog_document(catalog)).decode(), pl.String).alias(
+                "document"
+            ),
+            pl.lit(as_of).alias("applied_at"),
+        )
+        store.apply_rerating(connection, rows)
+        connection.commit()
+    return invoices.height
+
+
+def _planned(
+    connection: psycopg.Connection[Any], lake: Lake, asked: Asked, as_of: datetime
+) -> tuple[dict[str, Any], pl.DataFrame]:
+    tenants = list(asked.tenants)
+    facts = lake.scan(BILLING_FACTS_TABLE).filter(pl.col("tenant").is_in(tenants)).collect()
+    history = CatalogHistory.from_facts(facts)
+    _same_meters(asked.catalog, history)
+    timeline = build_timeline(facts, history.plans, None)
+    usage = lake.scan(USAGE_TABLE).filter(pl.col("tenant").is_in(tenants))
+    known_at = watermark(lake, as_of, tenants)
+    scope = store.Scope(tenants)
+    booked = read_booked(connection, scope, usage, history, facts, known_at)
+    chosen = _chosen(store.finalised(connection, scope), asked)
+    if chosen.is_empty():
+        raise RefusalError("no_invoices", "no finalised invoice of these tenants and customers closes there", "--from")
+    again = chosen.drop("events_known_at", "number", "total_minor").with_columns(
+        pl.lit(None if asked.catalog is None else catalog_hash(asked.catalog), pl.String).alias("under")
+    )
+    catalogs = {} if asked.catalog is None else {catalog_hash(asked.catalog): asked.catalog}
+    compared = replace(
+        booked,
+        again=again,
+        lines=store.booked_lines(connection, scope, again),
+        discounts=store.discounts_of(connection, again),
+        catalogs=catalogs,
+    )
+    ground = engine.ground_of(timeline, history, usage, known_at)
+    found = engine.found_differences(compared, ground, read_told(timeline, history), as_of)
+    return _document(found, chosen, asked, known_at), chosen
+
+
+def _same_meters(catalog: Catalog | None, history: CatalogHistory) -> None:
+    """Usage was read with the meters of the log: a catalog with others has nothing to price."""
+    if catalog is None:
+        return
+    wanted = {meter.key: meter for meter in catalog.meters}
+    for published in history.catalogs.values():
+        for meter in published.meters:
+            if meter.key in wanted and wanted[meter.key] != meter:
+                raise RefusalError(
+                    "other_meters",
+                    f"the meter {meter.key!r} differs from the published one: publish the catalog instead",
+                    "meters",
+                )
+
+
+def _chosen(finalised: pl.DataFrame, asked: Asked) -> pl.DataFrame:
+    close = pl.when(pl.col("purpose") == "start").then("period_from").otherwise("period_to").dt.date()
+    rows = finalised.filter(
+        pl.col("purpose").is_in(PERIOD_PURPOSES), close > pl.lit(asked.start), close <= pl.lit(asked.end)
+    )
+    return rows.filter(pl.col("customer").is_in(asked.customers)) if asked.customers else rows
+
+
+def _document(found: pl.DataFrame, chosen: pl.DataFrame, asked: Asked, known_at: datetime) -> dict[str, Any]:
+    numbers = dict(chosen.select("invoice_id", "number").iter_rows())
+    rows = [
+        {
+            "tenant": row["tenant"],
+            "customer": row["customer"],
+            "invoice": numbers[row["invoice_id"]],
+            "key": row["key"],
+            "dimensions": row["dimensions"] or None,
+            "currency": row["currency"],
+            "difference": minor_text(row["amount_minor"], minor_units(row["currency"])),
+        }
+        for row in found.filter(pl.col("amount_minor") != 0)
+        .sort("tenant", "customer", "invoice_id", "key", "dimensions")
+        .iter_rows(named=True)
+    ]
+    sums = found.group_by("tenant", "customer", "currency").agg(pl.col("amount_minor").sum()).sort(pl.all())
+    body = {
+        "schema": "valueverse.rerating/v1",
+        "tenants": list(asked.tenants),
+        "customers": list(asked.customers),
+        "from": asked.start.isoformat(),
+        "to": asked.end.isoformat(),
+        "catalog_hash": None if asked.catalog is None else catalog_hash(asked.catalog),
+        "events_known_at": known_at.isoformat(),
+        "invoices": chosen.height,
+        "rows": rows,
+        "totals": [
+            {
+                "tenant": tenant,
+                "customer": customer,
+                "currency": currency,
+                "difference": minor_text(minor, minor_units(currency)),
+            }
+            for tenant, customer, currency, minor in sums.iter_rows()
+            if minor
+        ],
+    }
+    return body | {"plan_id": hashlib.sha256(rfc8785.dumps(body)).hexdigest()}

@@ -1,0 +1,183 @@
+"""The journal step on a real warehouse: what billing runs leave is booked once, the rest as differences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from assets.steps.book_journal import JournalReport, book_journal
+from tests.assets.test_billing_step import LATER, acme, rows, run, store
+from tests.support.ledger import World
+from valueverse.platform.warehouse import connect
+
+if TYPE_CHECKING:
+    from valueverse.platform.settings import Settings
+
+pytestmark = pytest.mark.integration
+
+
+def world() -> World:
+    """Two customers who pay in advance, one of them prepaid, with a coupon, tax and a payment."""
+    fees = [{"key": "base", "amount": "50"}, {"key": "desk", "amount": "7", "timing": "in_arrears"}]
+    plan = {"key": "pro", "period": {"align": "anniversary"}, "fees": fees}
+    coupon = {"key": "launch", "percent": "20", "applies_to": {"charges": ["base"]}}
+    taxes = [{"key": "vat", "percent": "19"}]
+    told = World({"currency": "USD", "meters": [], "plans": [plan], "coupons": [coupon], "taxes": taxes})
+    for name in ("c1", "c2"):
+        told.start("2023-11-15", subscription=f"s-{name}", customer=name)
+    told.tell("coupon.applied", "2023-11-15", {"customer": "c1", "coupon": "launch"})
+    told.tell(
+        "wallet.granted",
+        "2023-11-01",
+        {"customer": "c1", "wallet": "w", "amount": "10", "currency": "USD", "expires_at": "2023-12-01"},
+    )
+    told.tell("wallet.purchased", "2023-11-02", {"customer": "c1", "wallet": "w", "amount": "30", "currency": "USD"})
+    told.tell(
+        "payment.received",
+        "2023-12-10",
+        {"invoice": "acme-000001", "amount": "7.60", "currency": "USD", "reference": "bank 1"},
+    )
+    return told
+
+
+def booked(settings: Settings, told: World) -> JournalReport:
+    return book_journal(settings, store(told, settings), as_of=LATER, run_id="test")
+
+
+BALANCES = (
+    "select account, coalesce(customer, ''), sum(amount_minor) from billing.journal_posting "
+    "group by 1, 2 having sum(amount_minor) <> 0 order by 1, 2"
+)
+COUNTS = "select (select count(*) from billing.journal_entry), (select count(*) from billing.journal_posting)"
+
+
+def owed(settings: Settings) -> list[tuple[Any, ...]]:
+    return rows(
+        settings,
+        "select customer, sum(amount_minor) from billing.journal_posting where account = 'receivable' "
+        "group by 1 having sum(amount_minor) <> 0 order by 1",
+    )
+
+
+def test_a_run_is_booked_and_every_rule_holds(settings: Settings) -> None:
+    run(world(), settings)
+    report = booked(settings, world())
+    assert report.violations.to_dicts() == []
+    assert report.rejected.to_dicts() == []
+    found = {(account, customer): amount for account, customer, amount in rows(settings, BALANCES)}
+    assert ("deferred_revenue", "c1") not in found
+    assert ("customer_credit", "c1") not in found
+    assert found["promotional_credit", "c1"] == 1000
+    assert found["cash", ""] == 3000 + 760
+    assert sum(found.values()) == 0
+
+
+def test_what_is_receivable_is_what_the_invoices_leave_to_pay(settings: Settings) -> None:
+    run(world(), settings)
+    booked(settings, world())
+    due = dict(rows(settings, "select customer, sum(amount_due_minor)::bigint from billing.invoice group by 1"))
+    due["c1"] -= 760
+    assert dict(owed(settings)) == {customer: amount for customer, amount in due.items() if amount}
+
+
+def test_booking_again_changes_nothing(settings: Settings) -> None:
+    run(world(), settings)
+    assert booked(settings, world()).journal.entries.height > 5
+    before = rows(settings, COUNTS)
+    run(world(), settings)
+    again = booked(settings, world())
+    assert again.journal.entries.is_empty()
+    assert rows(settings, COUNTS) == before
+
+
+def test_a_void_takes_everything_of_its_invoice_back(settings: Settings) -> None:
+    run(world(), settings)
+    booked(settings, world())
+    told = world()
+    told.tell("invoice.voided", "2024-01-20", {"invoice": "acme-000002", "reason": "wrong"})
+    run(told, settings)
+    report = booked(settings, told)
+    assert report.violations.to_dicts() == []
+    left = rows(
+        settings,
+        "select p.account, sum(p.amount_minor) from billing.journal_posting p join billing.journal_entry e "
+        "using (tenant_id, entry_id) where e.reference = 'acme-000002' group by 1 having sum(p.amount_minor) <> 0",
+    )
+    assert left == []
+
+
+def test_a_payment_that_was_withdrawn_is_taken_back_by_an_entry(settings: Settings) -> None:
+    run(world(), settings)
+    booked(settings, world())
+    told = world()
+    payment = next(fact for fact in told.facts if fact["type"] == "billing.payment.received")
+    payment["known_until"] = LATER
+    report = booked(settings, told)
+    assert report.journal.entries.select("kind", "revision").rows() == [("payment_received", 1)]
+    assert report.violations.to_dicts() == []
+    again = world()
+    assert booked(settings, again).journal.entries.select("kind", "revision").rows() == [("payment_received", 2)]
+
+
+def test_a_payment_for_no_invoice_is_named_and_not_booked(settings: Settings) -> None:
+    told = world()
+    told.tell("payment.received", "2023-12-11", {"invoice": "acme-999999", "amount": "5", "currency": "USD"})
+    told.tell("payment.received", "2023-12-11", {"invoice": "acme-000001", "amount": "5", "currency": "EUR"})
+    told.tell("payment.received", "2023-12-11", {"invoice": "acme-000001", "amount": "0.001", "currency": "USD"})
+    run(told, settings)
+    report = booked(settings, told)
+    assert sorted(report.rejected["reason"]) == ["bad_amount", "unknown_invoice", "wrong_currency"]
+    assert report.violations.to_dicts() == []
+
+
+def test_usage_in_arrears_is_revenue_at_once(settings: Settings) -> None:
+    run(acme(), settings)
+    assert booked(settings, acme()).violations.is_empty()
+    kinds = rows(settings, "select distinct kind from billing.journal_entry")
+    assert kinds == [("invoice",)]
+
+
+@pytest.mark.security
+@pytest.mark.parametrize("table", ["journal_entry", "journal_posting"])
+@pytest.mark.parametrize(
+    "statement",
+    ["update billing.{} set tenant_id = 'other'", "delete from billing.{}", "truncate billing.{} cascade"],
+)
+def test_what_is_booked_cannot_be_changed_even_by_a_superuser(settings: Settings, table: str, statement: str) -> None:
+    run(acme(), settings)
+    booked(settings, acme())
+    with connect(settings, "admin") as connection:
+        connection.execute("set session_replication_role = replica")
+        with pytest.raises(psycopg.errors.RestrictViolation, match="refused"):
+            connection.execute(statement.format(table))
+
+
+@pytest.mark.security
+def test_an_entry_takes_no_posting_after_it_was_booked(settings: Settings) -> None:
+    run(acme(), settings)
+    booked(settings, acme())
+    with (
+        connect(settings, "builder") as connection,
+        pytest.raises(psycopg.errors.RestrictViolation, match="is booked"),
+    ):
+        connection.execute(
+            "insert into billing.journal_posting (tenant_id, entry_id, place, account, amount_minor, currency) "
+            "select tenant_id, entry_id, v.place, 'cash', v.amount, currency from billing.journal_entry, "
+            "(values (98, 5), (99, -5)) as v(place, amount)"
+        )
+
+
+@pytest.mark.security
+def test_an_entry_that_does_not_balance_is_refused(settings: Settings) -> None:
+    with connect(settings, "builder") as connection:
+        connection.execute(
+            "insert into billing.journal_entry (tenant_id, entry_id, kind, reference, date, currency, revision, "
+            "booked_at) values ('acme', repeat('a', 64), 'invoice', 'x', '2024-01-01', 'USD', 0, now())"
+        )
+        with pytest.raises(psycopg.errors.RestrictViolation, match="does not balance"):
+            connection.execute(
+                "insert into billing.journal_posting (tenant_id, entry_id, place, account, amount_minor, currency) "
+                "values ('acme', repeat('a', 64), 1, 'cash', 5, 'USD')"
+            )

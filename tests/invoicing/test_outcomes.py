@@ -1,0 +1,161 @@
+"""Charges on an outcome bill approved proposals, each once, with the commit and the run that they come from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+import pytest
+
+from tests.support.ledger import World, instant, standing
+from valueverse.invoicing.closing import INVOICE
+from valueverse.invoicing.corrections import BOOKED_LINES
+from valueverse.invoicing.document import invoice_id
+from valueverse.invoicing.outcomes import PROPOSALS, bearers
+
+TOKENS = {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n"}
+WON = {"key": "won", "price": {"model": "outcome", "value_model": "savings", "output": "saved", "share": "0.2"}}
+USE = {"key": "use", "meter": "tokens", "price": {"model": "standard", "unit": "1"}}
+
+
+def world(**plan: Any) -> World:
+    document = {"key": "pro", "period": {"align": "calendar"}, "charges": [WON, USE]} | plan
+    acme = World({"meters": [TOKENS], "plans": [document], "taxes": [{"key": "vat", "percent": "19"}]})
+    acme.start("2024-01-01")
+    return acme
+
+
+def proposals(*given: dict[str, Any]) -> pl.DataFrame:
+    usual = {
+        "tenant": "acme", "customer": "c1", "subscription": "s1", "charge": "won", "amount": Decimal("12.345"),
+        "period_from": instant("2024-01-01"), "period_to": instant("2024-02-01"), "currency": "USD",
+        "approved_at": instant("2024-02-10"), "model": "savings", "commit_id": "c0ffee", "run_hash": "beef",
+        "invoice_id": None,
+    }  # fmt: skip
+    rows = [usual | {"proposal": f"p{number}"} | row for number, row in enumerate(given)]
+    return pl.DataFrame(rows, schema=PROPOSALS)
+
+
+def won(acme: World, *given: dict[str, Any], **more: Any) -> list[tuple[str, str]]:
+    """End of the period and amount of each outcome line up to May."""
+    found = acme.documents("2023-12-31", "2024-05-01", outcomes=proposals(*given), **more)
+    return [
+        (document["period"]["to"][:10], line["amount"])
+        for document in found
+        for line in document["lines"]
+        if line["kind"] == "outcome"
+    ]
+
+
+def test_a_proposal_stands_on_the_first_invoice_that_closes_after_its_approval() -> None:
+    assert won(world(), {}) == [("2024-03-01", "12.35")]
+    assert won(world(), {"approved_at": instant("2024-03-01")}) == [("2024-04-01", "12.35")]
+
+
+def test_an_outcome_line_says_which_commit_and_run_it_comes_from() -> None:
+    acme = world()
+    (document,) = acme.documents("2024-02-01", "2024-03-01", outcomes=proposals({}))[-1:]
+    (line,) = (line for line in document["lines"] if line["kind"] == "outcome")
+    assert (line["key"], line["amount_precise"], line["meter"], line["quantity"]) == ("won", "12.345", None, None)
+    assert line["service_period"] == {"from": "2024-01-01T00:00:00Z", "to": "2024-02-01T00:00:00Z"}
+    assert line["explains"] == "value model savings, commit c0ffee, run beef, proposal p0"
+    assert document["subtotal"] == "12.35"
+
+
+def test_two_proposals_of_a_charge_are_two_lines_and_a_true_up_may_be_negative() -> None:
+    acme = world()
+    assert won(acme, {}, {"amount": Decimal("-2.5")}) == [("2024-03-01", "12.35"), ("2024-03-01", "-2.50")]
+    assert won(acme, {}, {"proposal": "p0"}) == [("2024-03-01", "12.35")]
+
+
+def test_a_proposal_without_a_closing_invoice_to_come_makes_its_own() -> None:
+    acme = world()
+    acme.tell("subscription.ended", "2024-02-05", {"subscription": "s1"})
+    assert won(acme, {}) == [("2024-02-10", "12.35")]
+    assert won(acme, {"approved_at": instant("2024-02-04")}) == [("2024-02-05", "12.35")]
+
+
+def test_an_approval_after_the_runs_present_waits() -> None:
+    acme = world()
+    acme.tell("subscription.ended", "2024-02-05", {"subscription": "s1"})
+    assert won(acme, {}, closed_by=instant("2024-02-09")) == []
+
+
+def test_a_proposal_that_an_invoice_bears_is_not_billed_again() -> None:
+    acme = world()
+    first = acme.bill("2024-01-01", "2024-03-01", outcomes=proposals({}))
+    bearer = _bearer(first)
+    books = standing(first.invoices)
+    assert won(acme, {"invoice_id": bearer}, booked=books) == []
+
+
+def _bearer(billed: Any) -> str:
+    (row,) = billed.lines.filter(pl.col("kind") == "outcome").select(INVOICE).iter_rows(named=True)
+    return invoice_id(row)
+
+
+def test_working_an_invoice_out_anew_leaves_its_outcomes_alone() -> None:
+    acme = world(commitment={"minimum": "100"})
+    first = acme.bill("2024-02-01", "2024-03-01", outcomes=proposals({}))
+    bearer = _bearer(first)
+    mine = first.invoices.filter(pl.col("period_to") == instant("2024-03-01"))
+    lines = first.lines.join(mine.select(INVOICE), on=INVOICE).with_columns(
+        pl.lit(bearer).alias("invoice_id"), pl.col("amount_minor").alias("net_minor")
+    )
+    again = mine.select(
+        *INVOICE, "currency", pl.lit(bearer).alias("invoice_id"), pl.lit(None, pl.String).alias("under")
+    )
+    kept = lines.select(BOOKED_LINES.names()).cast(BOOKED_LINES)
+    discounts = pl.DataFrame(schema={"invoice_id": pl.String, "origin": pl.String})
+    books = replace(standing(first.invoices), again=again, lines=kept, discounts=discounts)
+    acme.use("2024-02-20", "tokens", "3")
+    (april,) = acme.documents(
+        "2024-03-02", "2024-04-01",
+        outcomes=proposals({"invoice_id": bearer}), booked=books, closed_by=instant("2024-04-02"),
+    )  # fmt: skip
+    corrected = {line["key"]: line["amount"] for line in april["lines"] if line["kind"] == "adjustment"}
+    # The late usage takes from the true-up what it adds to the charge.
+    assert corrected == {"use": "3.00", "commitment": "-3.00"}
+
+
+def test_an_outcome_counts_for_the_commitment_and_bears_its_charges_tax() -> None:
+    acme = world(charges=[WON | {"taxes": ["vat"]}, USE], commitment={"minimum": "20"})
+    (document,) = acme.documents("2024-02-02", "2024-03-01", outcomes=proposals({"amount": Decimal(15)}))
+    assert [(line["kind"], line["amount"]) for line in document["lines"]] == [
+        ("outcome", "15.00"),
+        ("usage", "0.00"),
+        ("minimum", "5.00"),
+    ]
+    assert document["tax_total"] == "2.85"
+
+
+def test_an_outcome_in_another_currency_holds_its_invoice_back() -> None:
+    billed = world().bill("2024-02-02", "2024-03-01", outcomes=proposals({"currency": "EUR"}))
+    assert set(billed.problems["problem"]) == {"mixed_currencies"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"subscription": "s9"}, "unknown_subscription"),
+        ({"customer": "c9"}, "unknown_subscription"),
+        ({"period_from": instant("2023-01-01"), "period_to": instant("2023-02-01")}, "unknown_subscription"),
+        ({"charge": "use"}, "unknown_charge"),
+        ({"charge": "lost"}, "unknown_charge"),
+        ({"period_to": instant("2024-01-01")}, "bad_period"),
+        ({"amount": Decimal(10**12)}, "out_of_range"),
+    ],
+)
+def test_a_proposal_that_cannot_be_billed_is_listed_with_the_reason(wrong: dict[str, Any], reason: str) -> None:
+    acme = world()
+    billed = acme.bill("2024-02-02", "2024-03-01", outcomes=proposals(wrong, {}))
+    assert billed.rejected.select("event_id", "reason").rows() == [("p0", reason)]
+    assert billed.lines.filter(pl.col("kind") == "outcome").height == 1
+
+
+def test_lines_name_the_proposals_that_they_bear() -> None:
+    billed = world().bill("2024-02-02", "2024-03-01", outcomes=proposals({"proposal": "p, 7"}))
+    lines = billed.lines.with_columns(pl.lit("i1").alias("invoice_id"))
+    assert bearers(lines).rows() == [("acme", "p, 7", "i1")]

@@ -1,0 +1,97 @@
+"""Documents and billing events for the journal, written by hand or by hypothesis."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from typing import Any
+
+import polars as pl
+
+from valueverse.events.schema import BILLING_FACTS
+from valueverse.ledger.book import Journal, Told, book, moved, nothing_booked
+from valueverse.ledger.documents import Documents, read_documents
+from valueverse.ledger.schema import BILLS, USED
+
+ZONES = pl.DataFrame({"tenant": ["acme"], "timezone": ["UTC"]})
+LATER = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+def money(minor: int) -> str:
+    """Minor units of a currency with two decimals as the document shows them."""
+    sign = "-" if minor < 0 else ""
+    return f"{sign}{abs(minor) // 100}.{abs(minor) % 100:02d}"
+
+
+def line(minor: int, begin: str = "2024-01-01", end: str = "2024-02-01") -> dict[str, Any]:
+    """A line of an invoice."""
+    return {"amount": money(minor), "service_period": {"from": f"{begin}T00:00:00Z", "to": f"{end}T00:00:00Z"}}
+
+
+def document(number: int, lines: list[dict[str, Any]], issued_on: str = "2024-02-02", **more: Any) -> dict[str, Any]:
+    """A finalised invoice of ``acme`` to ``c1``; tax, discount and credits in minor units."""
+    discount, tax, paid = more.pop("discount", 0), more.pop("tax", 0), more.pop("credits", [])
+    total = sum(round(float(one["amount"]) * 100) for one in lines) - discount + tax
+    used = sum(amount for _, _, amount in paid)
+    return {
+        "number": f"acme-{number:06d}", "tenant": "acme", "customer": "c1", "currency": "USD",
+        "issued_on": issued_on, "lines": lines,
+        "discount_total": money(discount), "tax_total": money(tax), "total": money(total), "credit_total": money(used),
+        "amount_due": money(total - used),
+        "credits": [{"kind": kind, "key": key, "amount": money(amount)} for kind, key, amount in paid],
+    } | more  # fmt: skip
+
+
+def facts(*told: tuple[str, str, dict[str, Any]]) -> pl.DataFrame:
+    """Billing facts (kind, time, data) of ``acme``, in the order in which they are told."""
+    rows = [
+        dict.fromkeys(BILLING_FACTS)
+        | {
+            "tenant": "acme", "type": f"billing.{kind}", "time": datetime.fromisoformat(time),
+            "received_at": datetime.fromisoformat(time), "source": "test", "id": f"b{number}",
+            "data": json.dumps(data),
+        }
+        for number, (kind, time, data) in enumerate(told)
+    ]  # fmt: skip
+    return pl.DataFrame(rows, schema=BILLING_FACTS, strict=False)
+
+
+def read(*documents: dict[str, Any]) -> Documents:
+    """Documents as frames, in UTC days."""
+    texts = [json.dumps(one) for one in documents]
+    return read_documents(
+        pl.DataFrame({"document": texts, "timezone": ["UTC"] * len(texts)}, schema_overrides={"document": pl.String})
+    )
+
+
+def bills(found: Documents, voided: dict[str, str] | None = None) -> pl.DataFrame:
+    """BILLS of these documents; ``voided``: number -> when."""
+    moments = {number: datetime.fromisoformat(time) for number, time in (voided or {}).items()}
+    when = [moments.get(number) for number in found.invoices["number"]]
+    return found.invoices.with_columns(pl.Series("voided_at", when, BILLS["voided_at"])).select(
+        pl.col(name).cast(dtype) for name, dtype in BILLS.items()
+    )
+
+
+def told_of(
+    found: Documents, events: pl.DataFrame | None = None, voided: dict[str, str] | None = None, as_of: datetime = LATER
+) -> Told:
+    """What the journal needs beside the documents; credits count as used unless their invoice is voided."""
+    standing = found.credits.filter(~pl.col("number").is_in(list(voided or {})))
+    used = standing.drop_nulls("origin").select(pl.col(name).cast(dtype) for name, dtype in USED.items())
+    return Told(facts() if events is None else events, bills(found, voided), used, ZONES, as_of)
+
+
+def booked(*documents: dict[str, Any], events: pl.DataFrame | None = None, **more: Any) -> Journal:
+    """The journal of these documents and events, booked at once."""
+    found = read(*documents)
+    moves, _ = moved(found, told_of(found, events, **more))
+    return book(moves, nothing_booked())
+
+
+def balance(journal: Journal, account: str, until: str | None = None) -> int:
+    """Balance of an account, up to a date included."""
+    rows = journal.postings.join(journal.entries.select("tenant", "entry_id", "date"), on=["tenant", "entry_id"])
+    if until is not None:
+        rows = rows.filter(pl.col("date") <= date.fromisoformat(until))
+    return int(rows.filter(pl.col("account") == account)["amount_minor"].sum())

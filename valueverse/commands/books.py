@@ -1,0 +1,43 @@
+"""The journal's two sides together: what billing events say, read from the lake, and what the warehouse holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from valueverse.events.schema import BILLING_FACTS
+from valueverse.ledger import invariants
+from valueverse.ledger.book import Told, named_invoices, owed
+from valueverse.platform import journal_store as store
+from valueverse.platform.lake import LakeTable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    import psycopg
+
+    from valueverse.platform.lake import Lake
+
+_FACTS = LakeTable("billing_facts", BILLING_FACTS)
+
+
+def told_now(connection: psycopg.Connection[Any], lake: Lake, zones: pl.DataFrame, as_of: datetime) -> Told:
+    """What the journal of these tenants (tenant, timezone) is made from, beside documents."""
+    names = zones["tenant"].to_list()
+    facts = lake.scan(_FACTS).filter(pl.col("tenant").is_in(names)).collect()
+    bills = store.bills(connection, named_invoices(facts))
+    return Told(facts, bills, store.credits_used(connection, names), zones, as_of)
+
+
+def broken_rules(connection: psycopg.Connection[Any], tenants: Sequence[str], told: Told) -> pl.DataFrame:
+    """The rules of the journal that do not hold as it stands (invariants.VIOLATIONS)."""
+    balances = store.balances(connection, tenants)
+    found = [
+        invariants.unbalanced_entries(store.unbalanced(connection, tenants)),
+        invariants.unexplained_receivables(balances, owed(store.invoiced(connection, tenants), told)),
+        invariants.deferred_that_stays(balances),
+        invariants.negative_wallets(balances),
+    ]
+    return pl.concat(found).sort("tenant", "rule", "what")

@@ -1,0 +1,146 @@
+"""``valueverse ledger``: the journal as a file for other programs, and whether its rules hold."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from valueverse.errors import RefusalError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import polars as pl
+
+    from valueverse.ledger.book import Journal
+
+_HELP = "The journal: double entry of everything booked."
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``ledger export`` and ``ledger check`` to the command line."""
+    ledger = typer.Typer(help=_HELP, no_args_is_help=True, rich_markup_mode="rich")
+    ledger.command("export")(_export)
+    ledger.command("check")(_check)
+    app.add_typer(ledger, name="ledger")
+
+
+def _export(
+    form: Annotated[str, typer.Option("--format", help="Format of the file: beancount.")] = "beancount",
+    tenant: Annotated[str | None, typer.Option("--tenant", help="Only this tenant's journal.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write to this file instead of standard output.")] = None,
+    documents: Annotated[
+        Path | None,
+        typer.Option("--from-documents", help="Book these invoice documents (one JSON per line); needs no server."),
+    ] = None,
+    timezone: Annotated[
+        str, typer.Option("--timezone", help="With --from-documents: the zone whose days service periods count in.")
+    ] = "UTC",
+) -> None:
+    """Write the journal as a ledger that bean-check accepts.
+
+    A document states neither payments nor where prepaid money came from; with --from-documents only what invoices move
+    is booked.
+
+    [dim]valueverse ledger export --tenant acme --out acme.beancount[/dim]
+    [dim]valueverse simulate --catalog c.yaml --events e.ndjson > i.ndjson[/dim]
+    [dim]valueverse ledger export --from-documents i.ndjson[/dim]
+    """
+    from valueverse.ledger.beancount import export
+
+    if form != "beancount":
+        raise RefusalError("unknown_format", f"{form!r} is no format of the journal: beancount is", "--format")
+    journal = _booked(tenant) if documents is None else _of_documents(documents, timezone, tenant)
+    _write(export(journal.entries, journal.postings), out)
+
+
+def _write(pieces: Iterable[str], out: Path | None) -> None:
+    if out is None:
+        sys.stdout.writelines(pieces)
+        return
+    with out.open("w", encoding="utf-8") as file:
+        file.writelines(pieces)
+
+
+def _of_documents(path: Path, timezone: str, tenant: str | None) -> Journal:
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    import polars as pl
+
+    from valueverse.events.schema import BILLING_FACTS
+    from valueverse.ledger.book import Told, book, moved, nothing_booked
+    from valueverse.ledger.documents import read_documents
+    from valueverse.ledger.schema import BILLS, USED
+
+    try:
+        ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise RefusalError("unknown_timezone", f"{timezone!r} is no IANA time zone", "--timezone") from error
+    try:
+        texts = [line for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise RefusalError("unreadable_file", f"{path}: {error}", "--from-documents") from error
+    frame = pl.DataFrame({"document": texts}, schema={"document": pl.String}).with_columns(
+        pl.lit(timezone).alias("timezone")
+    )
+    try:
+        found = read_documents(frame)
+    except RefusalError as refusal:
+        raise refusal.below(str(path)) from refusal
+    zones = pl.DataFrame(schema={"tenant": pl.String, "timezone": pl.String})
+    told = Told(BILLING_FACTS.to_frame(), BILLS.to_frame(), USED.to_frame(), zones, datetime.now(UTC))
+    moves, _ = moved(found, told)
+    return book(moves if tenant is None else moves.filter(pl.col("tenant") == tenant), nothing_booked())
+
+
+def _booked(tenant: str | None) -> Journal:
+    from valueverse.ledger.book import Journal
+    from valueverse.platform import journal_store as store
+    from valueverse.platform.settings import get_settings
+    from valueverse.platform.warehouse import connect
+
+    with connect(get_settings(), "builder") as connection:
+        names = _known(store.known_tenants(connection, None if tenant is None else [tenant]), tenant)
+        return Journal(store.read_entries(connection, names), store.read_postings(connection, names))
+
+
+def _known(zones: pl.DataFrame, tenant: str | None) -> list[str]:
+    if tenant is not None and zones.is_empty():
+        raise RefusalError(
+            "unknown_tenant", f"there is no tenant {tenant!r}; see `valueverse tenants list`", "--tenant"
+        )
+    return zones["tenant"].to_list()
+
+
+def _check(tenant: Annotated[str | None, typer.Option("--tenant", help="Only this tenant's journal.")] = None) -> None:
+    """Check the journal's rules; exits 1 and names each row where one does not hold.
+
+    Debits equal credits in every entry. A receivable is invoices less payments and credits. Deferred revenue runs to 0.
+    No wallet is negative.
+    """
+    from valueverse.commands.books import broken_rules, told_now
+    from valueverse.ledger.invariants import RULES
+    from valueverse.money import minor_text, minor_units
+    from valueverse.platform import journal_store as store
+    from valueverse.platform.lake import Lake
+    from valueverse.platform.settings import get_settings
+    from valueverse.platform.warehouse import connect
+
+    settings = get_settings()
+    with connect(settings, "builder") as connection:
+        zones = store.known_tenants(connection, None if tenant is None else [tenant])
+        names = _known(zones, tenant)
+        wrong = broken_rules(connection, names, told_now(connection, Lake(settings.lake_url), zones, datetime.now(UTC)))
+    for rule in RULES:
+        rows = [row for row in wrong.iter_rows(named=True) if row["rule"] == rule]
+        typer.echo(f"{'wrong' if rows else 'ok':<6}{rule}")
+        for row in rows:
+            places = minor_units(row["currency"])
+            expected, actual = (minor_text(row[f"{side}_minor"], places) for side in ("expected", "actual"))
+            typer.echo(f"      {row['tenant']} {row['what']}: {actual} {row['currency']}, expected {expected}")
+    if not wrong.is_empty():
+        raise typer.Exit(1)

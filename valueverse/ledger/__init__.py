@@ -1,0 +1,1 @@
+"""The double-entry journal of everything booked: invoices, payments, credit notes, wallets, and their corrections."""
