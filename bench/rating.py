@@ -11,13 +11,14 @@ import gc
 import statistics
 import tempfile
 import time
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import polars as pl
 
-from bench.workload import AFTER, FIRST, SUBSCRIPTIONS, Workload, workload
+from bench.workload import AFTER, FIRST, SUBSCRIPTIONS, YEAR, Workload, dearer, workload
 from valueverse.invoicing.engine import Billed, bill
 
 if TYPE_CHECKING:
@@ -94,6 +95,48 @@ def _growth(folder: Path, events: int) -> dict[str, Any]:
     }
 
 
+def _tenants(folder: Path, events: int, rounds: int) -> dict[str, Any]:
+    """The same events and subscriptions under few and under many tenants."""
+    few, many = (workload(folder / str(count), events, mixed=False, tenants=count) for count in (10, 10_000))
+    more, less = pairs(lambda: _ours(many), lambda: _ours(few), rounds)
+    return {
+        "row": "tenants",
+        "events": events,
+        "ours_seconds": round(more, 3),
+        "peer_seconds": round(less, 3),
+        "ratio": round(more / less, 2),
+        "goal": "<= 1.5x",
+        "note": "10,000 tenants / 10 tenants, the same events",
+    }
+
+
+def _simulate(folder: Path, events: int, rounds: int) -> dict[str, Any]:
+    """Twelve months under a second catalog, and the money difference per customer, against rating them once."""
+    year = workload(folder, events, mixed=False, days=365, first=YEAR)
+    other = dearer(year)
+
+    def billed(work: Workload) -> pl.DataFrame:
+        usage = pl.scan_parquet(work.files / "*.parquet")
+        found = bill(work.timeline, work.history, usage, (YEAR, date(YEAR.year + 1, YEAR.month, 1)), known_at=None)
+        return found.invoices.group_by("tenant", "customer", "currency").agg(pl.col("total_minor").sum())
+
+    base = billed(year)
+
+    def simulated() -> None:
+        base.join(billed(other), on=["tenant", "customer", "currency"], how="full", suffix="_other")
+
+    ours, once = pairs(simulated, lambda: billed(year), rounds)
+    return {
+        "row": "simulate",
+        "events": events,
+        "ours_seconds": round(ours, 3),
+        "peer_seconds": round(once, 3),
+        "ratio": round(ours / once, 2),
+        "goal": "<= 1.3x",
+        "note": f"12 months x {SUBSCRIPTIONS} subscriptions under a second catalog / rating once",
+    }
+
+
 def run(size: str) -> list[dict[str, Any]]:
     """Measure the three rows at a size of SIZES; data is made below a temporary folder and removed."""
     events, base, rounds = SIZES[size]
@@ -103,4 +146,6 @@ def run(size: str) -> list[dict[str, Any]]:
         rows = [_row("rate", plain, rounds, "<= 3x")]
         mixed = workload(folder / "mixed", events, mixed=True)
         rows.append(_row("rate mixed", mixed, rounds, "<= 5x"))
-        return [*rows, _growth(folder / "growth", base)]
+        rows.append(_growth(folder / "growth", base))
+        rows.append(_tenants(folder / "tenants", events, rounds))
+        return [*rows, _simulate(folder / "year", events, rounds)]

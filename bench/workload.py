@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import polars as pl
 
 from valueverse.catalog.document import parse_catalog
 from valueverse.catalog.history import CatalogHistory
+from valueverse.events.schema import BILLING_FACTS
 from valueverse.metering.schema import USAGE
 from valueverse.money import EXACT
 from valueverse.subscriptions.facts import CUSTOMER_FIELDS, REJECTED
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 TENANTS, SUBSCRIPTIONS = 1_000, 20_000
 FIRST, AFTER = date(2026, 3, 1), date(2026, 4, 1)
 _DAYS = (AFTER - FIRST).days
+YEAR = date(2025, 3, 1)
+"""Where the twelve months of ``simulate`` begin."""
 _TIERS = [{"up_to": "1000", "unit": "0.0030"}, {"up_to": "100000", "unit": "0.0020"}, {"up_to": None, "unit": "0.0010"}]
 GRADUATED = {"model": "graduated", "tiers": _TIERS}
 MODELS: tuple[dict[str, Any], ...] = (
@@ -45,15 +48,17 @@ class Workload:
     events: int
     timeline: Timeline
     history: CatalogHistory
+    names: pl.DataFrame
 
 
-def _catalog(mixed: bool) -> dict[str, Any]:
+def _catalog(mixed: bool, dearer: bool = False) -> dict[str, Any]:
     meters = [
         {"key": key, "event_type": "request", "aggregation": how} | ({} if how == "count" else {"value": "value"})
         for key, (how, _) in METERS.items()
     ]
     if not mixed:
-        plans = [{"key": "plan-0", "charges": [{"key": "tokens", "meter": "tokens", "price": GRADUATED}]}]
+        price = {"model": "standard", "unit": "0.0022"} if dearer else GRADUATED
+        plans = [{"key": "plan-0", "charges": [{"key": "tokens", "meter": "tokens", "price": price}]}]
     else:
         plans = [
             {
@@ -73,23 +78,23 @@ def _catalog(mixed: bool) -> dict[str, Any]:
     }
 
 
-def _names() -> pl.DataFrame:
+def _names(tenants: int) -> pl.DataFrame:
     number = pl.int_range(SUBSCRIPTIONS, dtype=pl.UInt32, eager=True)
     return pl.DataFrame({"number": number}).with_columns(
-        pl.format("tenant-{}", (pl.col("number") % TENANTS).cast(pl.String).str.zfill(4)).alias("tenant"),
+        pl.format("tenant-{}", (pl.col("number") % tenants).cast(pl.String).str.zfill(5)).alias("tenant"),
         pl.format("customer-{}", pl.col("number").cast(pl.String).str.zfill(5)).alias("customer"),
     )
 
 
-def _timeline(history: CatalogHistory, plans: int, catalog_hash: str) -> Timeline:
-    start = pl.lit(datetime(2026, 1, 1, tzinfo=UTC)).cast(SEGMENTS["from"])
-    segments = _names().select(
+def _timeline(history: CatalogHistory, names: pl.DataFrame, plans: int, catalog_hash: str) -> Timeline:
+    start = pl.lit(datetime(2025, 1, 1, tzinfo=UTC)).cast(SEGMENTS["from"])
+    segments = names.select(
         "tenant", "customer",
         pl.col("customer").alias("subscription"),
         pl.format("plan-{}", pl.col("number") % plans).alias("plan"),
         pl.lit(1).alias("plan_version"), pl.lit(catalog_hash).alias("catalog_hash"), pl.lit("USD").alias("currency"),
         pl.lit("UTC").alias("timezone"), pl.lit(1).alias("every"), pl.lit("month").alias("unit"),
-        pl.lit("calendar").alias("align"), pl.lit(date(2026, 1, 1)).alias("anchor"),
+        pl.lit("calendar").alias("align"), pl.lit(date(2025, 1, 1)).alias("anchor"),
         start.alias("from"), start.alias("subscription_start"), pl.lit(0).alias("segment"),
     )  # fmt: skip
     whole = segments.with_columns(
@@ -98,13 +103,12 @@ def _timeline(history: CatalogHistory, plans: int, catalog_hash: str) -> Timelin
     tenants = history.plans.select("tenant", "timezone", "currency", "grace_seconds").unique(["tenant"])
     unsaid = [pl.lit(None, pl.String).alias(name) for name in CUSTOMER_FIELDS]
     customers = segments.select("tenant", "customer", *unsaid)
-    nobody = customers.select("tenant", "customer").clear()
     return Timeline(
         tenants.with_columns(pl.col("tenant").alias("name")),
         customers,
         whole,
         REJECTED.to_frame(),
-        nobody,
+        BILLING_FACTS.to_frame(),
     )
 
 
@@ -141,15 +145,28 @@ def _day(rng: np.random.Generator, rows: int, day: date, names: pl.DataFrame, mi
     ).select(pl.col(name).cast(dtype) for name, dtype in USAGE.items())
 
 
-def workload(folder: Path, events: int, *, mixed: bool) -> Workload:
-    """Write ``events`` usage rows of one month below ``folder``, the same for the same arguments."""
+def workload(
+    folder: Path, events: int, *, mixed: bool, tenants: int = TENANTS, days: int = _DAYS, first: date = FIRST
+) -> Workload:
+    """Write ``events`` usage rows of one month (or of ``days`` from ``first``), the same for the same arguments."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(20260301)
-    names = _names()
-    for place in range(_DAYS):
-        rows = events // _DAYS + (place < events % _DAYS)
-        _day(rng, rows, FIRST + timedelta(days=place), names, mixed).write_parquet(folder / f"day-{place:02d}.parquet")
-    catalog = parse_catalog(_catalog(mixed))
-    history = CatalogHistory.everywhere(catalog, names["tenant"].unique().to_list())
+    names = _names(tenants)
+    for place in range(days):
+        rows = events // days + (place < events % days)
+        _day(rng, rows, first + timedelta(days=place), names, mixed).write_parquet(folder / f"day-{place:03d}.parquet")
+    return under(Workload(folder, events, None, None, names), _catalog(mixed))  # type: ignore[arg-type]
+
+
+def under(work: Workload, document: dict[str, Any]) -> Workload:
+    """The same usage under a catalog."""
+    catalog = parse_catalog(document)
+    history = CatalogHistory.everywhere(catalog, work.names["tenant"].unique().to_list())
     (catalog_hash,) = history.catalogs
-    return Workload(folder, events, _timeline(history, len(catalog.plans), catalog_hash), history)
+    timeline = _timeline(history, work.names, len(catalog.plans), catalog_hash)
+    return replace(work, timeline=timeline, history=history)
+
+
+def dearer(work: Workload) -> Workload:
+    """The same usage under a second catalog."""
+    return under(work, _catalog(mixed=False, dearer=True))
