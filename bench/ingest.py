@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 
 from assets.steps.ingest import ingest
-from assets.steps.tables import EVENTS_TABLE
+from valueverse.lake_tables import EVENTS_TABLE
 from valueverse.platform.dedup_index import DedupIndex
 from valueverse.platform.lake import Lake
 

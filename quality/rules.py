@@ -33,6 +33,7 @@ SCOPES: dict[str, Scope] = {
     "event_day": "day",
     "ingestion_file": "tenant",
     "reconciliation": "period",
+    "journal_posting": "tenant",
 }
 
 RULES: tuple[Rule, ...] = (
@@ -245,6 +246,19 @@ RULES: tuple[Rule, ...] = (
         from {batch} as batch
         inner join (values (1)) as one (x) on true
         where not batch.ok
+        """,
+    ),
+    Rule(
+        "deferred_revenue_and_wallets_run_out_at_zero",
+        "journal_posting",
+        "Deferred revenue of every invoice sums to 0, and no wallet holds less than 0",
+        """
+        select batch.tenant_id, coalesce(batch.invoice, batch.wallet, batch.account) as example
+        from {batch} as batch
+        inner join (values (1)) as one (x) on true
+        group by batch.tenant_id, batch.account, batch.customer, batch.invoice, batch.wallet, batch.currency
+        having (batch.account = 'deferred_revenue' and sum(batch.amount_minor) <> 0)
+            or (batch.account = 'customer_credit' and sum(batch.amount_minor) > 0)
         """,
     ),
 )

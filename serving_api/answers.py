@@ -11,7 +11,7 @@ from starlette.responses import Response
 from valueverse.money import minor_units
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from starlette.requests import Request
@@ -20,13 +20,15 @@ PRIVATE = "private, no-cache"
 """May be kept by the client, who asks each time whether it still holds."""
 
 
-def respond(request: Request, body: bytes) -> Response:
-    """``body`` as JSON, or 304 if the request names its ETag."""
+def respond(
+    request: Request, body: bytes, kind: str = "application/json", more: Mapping[str, str] | None = None
+) -> Response:
+    """``body`` (JSON unless ``kind`` says else), or 304 if the request names its ETag."""
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    headers = {"ETag": tag, "Cache-Control": PRIVATE}
+    headers = {"ETag": tag, "Cache-Control": PRIVATE, **(more or {})}
     if matches(request.headers.getlist("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
-    return Response(body, 200, headers, "application/json")
+    return Response(body, 200, headers, kind)
 
 
 def matches(given: Sequence[str], tag: str) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import rfc8785
 from fastapi import APIRouter, Depends, Query
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations when it runs
 from starlette.responses import Response  # noqa: TC002 - FastAPI reads annotations when it runs
 
@@ -17,6 +18,10 @@ from serving_api.problems import Problem
 from serving_api.schemas import InvoicePage, InvoiceQuery, is_plain
 from serving_api.service import service_of
 from serving_api.tokens import Identity  # noqa: TC001 - FastAPI reads annotations when it runs
+from valueverse.errors import RefusalError
+from valueverse.invoicing.rendering.parties import Parties
+from valueverse.invoicing.rendering.pdf import invoice_pdf
+from valueverse.invoicing.rendering.ubl import invoice_xml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,15 +54,64 @@ async def list_invoices(
 async def get_invoice(request: Request) -> Response:
     """The document of one invoice: a plain route, since this is the API's most asked question."""
     identity = await identify(request, "billing:read")
-    if unknown := next(iter(request.query_params), None):
-        said = {"path": f"query.{unknown}", "message": "no such parameter"}
-        raise Problem("invalid-request", "This address takes no parameters.", errors=[said])
+    form = _format(request)
     number = request.path_params["number"]
     found = await service_of(request).database.call("invoice", identity.tenant, number) if is_plain(number) else []
     if not found:
         raise Problem("not-found", "No invoice has this number.")
     document: str = found[0]["document"]
-    return respond(request, voided(document) if found[0]["voided"] else document.encode())
+    body = voided(document) if found[0]["voided"] else document.encode()
+    if form == "json":
+        return respond(request, body)
+    said = json.loads(body)
+    parties = await _parties(request, identity.tenant, said["customer"])
+    try:
+        # Typesetting takes tens of milliseconds: other requests go on meanwhile.
+        rendered = await run_in_threadpool(_rendered, form, said, parties)
+    except RefusalError as refusal:
+        told = {"path": refusal.path, "message": refusal.message}
+        raise Problem("not-renderable", refusal.message, errors=[told]) from refusal
+    kind = "application/pdf" if form == "pdf" else "application/xml"
+    name = f'attachment; filename="{number}.{form}"'
+    return respond(request, rendered, kind, {"Content-Disposition": name})
+
+
+def _format(request: Request) -> str:
+    """``format`` of the query: json, pdf or xml."""
+    form = "json"
+    for name, value in request.query_params.multi_items():
+        if name != "format":
+            said = {"path": f"query.{name}", "message": "no such parameter; format is the only one"}
+            raise Problem("invalid-request", "This address takes no such parameter.", errors=[said])
+        form = value
+    if form not in {"json", "pdf", "xml"}:
+        said = {"path": "query.format", "message": "json, pdf or xml"}
+        raise Problem("invalid-request", "An invoice comes as json, pdf or xml.", errors=[said])
+    return form
+
+
+def _rendered(form: str, document: dict[str, Any], parties: Parties) -> bytes:
+    if form == "pdf":
+        return invoice_pdf(document, parties.brand())
+    return invoice_xml(document, *parties.for_ubl())
+
+
+async def _parties(request: Request, tenant: str, customer: str) -> Parties:
+    found = await service_of(request).database.call("invoice_parties", tenant, customer)
+    row = found[0] if found else {}
+    metadata = json.loads(row["buyer_metadata"] or "{}") if found else {}
+    address = json.loads(row["seller_address"] or "{}") if found else {}
+    return Parties(
+        seller=(row["seller"] if found else None) or tenant,
+        buyer=(row["buyer"] if found else None) or customer,
+        seller_country=row["seller_country"] if found else None,
+        buyer_country=row["buyer_country"] if found else None,
+        seller_tax_id=row["seller_tax_id"] if found else None,
+        buyer_tax_id=metadata.get("tax_id"),
+        seller_address=address,
+        buyer_address=metadata.get("address") if isinstance(metadata.get("address"), dict) else None,
+        accent=address.get("accent"),
+    )
 
 
 def voided(document: str) -> bytes:

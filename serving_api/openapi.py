@@ -86,7 +86,7 @@ _PROBLEMS_OF = {
     ),
     ("/v1/sessions", "delete"): ("invalid-token", "rate-limited", "unavailable"),
     ("/v1/invoices", "get"): _READ,
-    ("/v1/invoices/{number}", "get"): _READ,
+    ("/v1/invoices/{number}", "get"): (*_READ, "not-renderable"),
     ("/v1/customers", "get"): _READ,
     ("/v1/customers/{key}/usage", "get"): _READ,
 }
@@ -141,8 +141,16 @@ def _add_plain_routes(paths: dict[str, Any]) -> None:
     invoice["responses"]["200"]["content"]["application/json"]["example"] = _EXAMPLE
     number = {"type": "string", "minLength": 1}
     invoice["parameters"] = [
-        {"name": "number", "in": "path", "required": True, "schema": number, "example": "northwind-ai-000002"}
+        {"name": "number", "in": "path", "required": True, "schema": number, "example": "northwind-ai-000002"},
+        {
+            "name": "format",
+            "in": "query",
+            "description": "json (the document), pdf, or xml (EN 16931 in UBL 2.1).",
+            "schema": {"type": "string", "enum": ["json", "pdf", "xml"], "default": "json"},
+        },
     ]
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    invoice["responses"]["200"]["content"] |= {"application/pdf": binary, "application/xml": binary}
     paths["/v1/invoices/{number}"] = {"get": invoice}
 
 

@@ -44,6 +44,7 @@ KINDS = {
     "method-not-allowed": Kind(405, "The method is not allowed here", "Use one of the Allow header's."),
     "body-too-large": Kind(413, "The request's body is too large", "Send at most 64 KiB."),
     "invalid-request": Kind(422, "The request has invalid values", "Correct what `errors` lists."),
+    "not-renderable": Kind(422, "The invoice cannot be written in this format", "State what `errors` says is missing."),
     "rate-limited": Kind(429, "Too many requests", "Wait for the seconds of Retry-After."),
     "internal-error": Kind(500, "Something went wrong on our side", "Try again; tell us the request id if it stays."),
     "unavailable": Kind(503, "The service is not available for the moment", "Try again in a few seconds."),

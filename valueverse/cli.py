@@ -10,6 +10,7 @@ from valueverse.commands import (
     analysts,
     demo,
     doctor,
+    document,
     finance,
     invoice,
     ledger,
@@ -22,6 +23,7 @@ from valueverse.commands import (
     simulate,
     sql,
     tenants,
+    value,
 )
 from valueverse.errors import RefusalError
 
@@ -45,8 +47,10 @@ for command in (
     rerate,
     invoice,
     simulate,
+    document,
     finance,
     ledger,
+    value,
     sql,
     tenants,
     analysts,

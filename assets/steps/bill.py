@@ -11,10 +11,9 @@ import orjson
 import polars as pl
 
 from assets.partitions import following_month
-from assets.steps.booked import apply_voids, read_booked
 from assets.steps.dimensions import write_dimensions
-from assets.steps.tables import BILLING_FACTS_TABLE, EVENTS_TABLE, USAGE_TABLE
 from valueverse.catalog.history import CatalogHistory
+from valueverse.commands.booked import apply_voids, read_booked, watermark
 from valueverse.invoicing import engine
 from valueverse.invoicing.assemble import documents
 from valueverse.invoicing.closing import INVOICE
@@ -22,6 +21,7 @@ from valueverse.invoicing.coverage import account, daily, summed
 from valueverse.invoicing.document import finalise, invoice_id, invoice_number
 from valueverse.invoicing.schema import RULES_VERSION
 from valueverse.invoicing.settle import NUMBERED
+from valueverse.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.platform import billing_store as store
 from valueverse.platform.warehouse import connect
 from valueverse.subscriptions.facts import REJECTED
@@ -118,15 +118,6 @@ def bill(
         unbilled = _account(connection, lake, timeline, history, window, tenants)
         connection.commit()
     return BillingReport(tables["billing.invoice"], tables["billing.invoice_line"], billed.problems, rejected, unbilled)
-
-
-def watermark(lake: Lake, as_of: datetime, tenants: Collection[str] | None) -> datetime:
-    """When the newest event was received: the state of knowledge that the run bills with."""
-    events = lake.scan(EVENTS_TABLE)
-    if tenants is not None:
-        events = events.filter(pl.col("tenant").is_in(list(tenants)))
-    newest = events.select(pl.col("received_at").max()).collect().item()
-    return as_of if newest is None else newest
 
 
 def _windows(timeline: Timeline, window: tuple[date, date]) -> pl.DataFrame:

@@ -18,7 +18,6 @@ import polars as pl
 
 from assets.steps.manifest import FILES, MANIFEST_TABLE, as_metadata, reasons_of, taken_files
 from assets.steps.sameness import settle
-from assets.steps.tables import EVENTS_TABLE, QUARANTINE_TABLE
 from assets.steps.touched import touched_between
 from valueverse.catalog.document import parse_catalog
 from valueverse.errors import RefusalError
@@ -27,6 +26,7 @@ from valueverse.events.identity import key_hash, payload_hash
 from valueverse.events.schema import EVENTS, INSTANT, QUARANTINE
 from valueverse.events.strict import loads
 from valueverse.events.validation import IS_BILLING, validate
+from valueverse.lake_tables import EVENTS_TABLE, QUARANTINE_TABLE
 from valueverse.landing import LandingFile, landing_files, read_file
 from valueverse.platform.dedup_index import DedupIndex
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import polars as pl
 
-from assets.steps.tables import EVENTS_TABLE
 from valueverse.events.schema import INSTANT
+from valueverse.lake_tables import EVENTS_TABLE
 from valueverse.platform.lake import LakeTable
 
 if TYPE_CHECKING:

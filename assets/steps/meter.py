@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from assets.steps.tables import BILLING_FACTS_TABLE, EVENTS_TABLE, USAGE_TABLE
 from valueverse.catalog.history import CatalogHistory
 from valueverse.events.amendments import resolve_amendments
+from valueverse.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE, USAGE_TABLE
 from valueverse.metering.usage import derive_usage
 
 if TYPE_CHECKING:

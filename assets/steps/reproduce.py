@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from assets.steps.booked import read_booked
-from assets.steps.tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.catalog.history import CatalogHistory
+from valueverse.commands.booked import read_booked
 from valueverse.invoicing.assemble import documents
 from valueverse.invoicing.document import invoice_id
 from valueverse.invoicing.engine import bill
+from valueverse.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.platform.billing_store import Scope, sample_of
 from valueverse.platform.warehouse import connect
 from valueverse.subscriptions.timeline import build_timeline

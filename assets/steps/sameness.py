@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from assets.steps.tables import EVENTS_TABLE
 from valueverse.events.identity import COMPARED, KEY, key_hash, same_payload
+from valueverse.lake_tables import EVENTS_TABLE
 
 if TYPE_CHECKING:
     from valueverse.platform.dedup_index import DedupIndex

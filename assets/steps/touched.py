@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from assets.partitions import month_of
-from assets.steps.tables import BILLING_FACTS_TABLE, EVENTS_TABLE
 from valueverse.catalog.history import CatalogHistory
+from valueverse.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE
 from valueverse.subscriptions.periods import periods
 from valueverse.subscriptions.timeline import build_timeline
 from valueverse.subscriptions.zones import local_date

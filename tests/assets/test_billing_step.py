@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from assets.steps import rerate
 from assets.steps.bill import BillingReport, bill
 from assets.steps.reproduce import reproduce
-from assets.steps.rerate import Asked
-from assets.steps.tables import BILLING_FACTS_TABLE, EVENTS_TABLE, USAGE_TABLE
 from tests.support.ledger import World, instant
 from valueverse.catalog.document import Catalog, parse_catalog
+from valueverse.commands import rerating as rerate
+from valueverse.commands.rerating import Asked
 from valueverse.errors import RefusalError
 from valueverse.invoicing.document import chain_hash, content_hash
+from valueverse.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE, USAGE_TABLE
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
 

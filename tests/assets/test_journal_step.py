@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import dagster as dg
 import psycopg
 import pytest
 
+from assets.journal import journal
+from assets.resources import Platform
 from assets.steps.book_journal import JournalReport, book_journal
 from tests.assets.test_billing_step import LATER, acme, rows, run, store
 from tests.support.ledger import World
+from valueverse.ledger.invariants import RECEIVABLE_EXPLAINED
 from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:
@@ -181,3 +185,27 @@ def test_an_entry_that_does_not_balance_is_refused(settings: Settings) -> None:
                 "insert into billing.journal_posting (tenant_id, entry_id, place, account, amount_minor, currency) "
                 "values ('acme', repeat('a', 64), 1, 'cash', 5, 'USD')"
             )
+
+
+def test_a_rule_that_does_not_hold_fails_the_run_and_names_the_row(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(acme(1), settings)
+    booked(settings, acme(1))
+    with connect(settings, "builder") as connection:
+        connection.execute(
+            "insert into billing.journal_entry (tenant_id, entry_id, kind, reference, date, currency, revision, "
+            "booked_at) values ('acme', repeat('f', 64), 'invoice', 'forged', '2024-01-01', 'USD', 0, now())"
+        )
+        connection.execute(
+            "insert into billing.journal_posting (tenant_id, entry_id, place, account, customer, amount_minor, "
+            "currency) values ('acme', repeat('f', 64), 1, 'receivable', 'c0', 5, 'USD'), "
+            "('acme', repeat('f', 64), 2, 'cash', null, -5, 'USD')"
+        )
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+    result = dg.materialize([journal], resources={"platform": Platform()}, raise_on_error=False)
+    assert not result.success
+    checks = {check.check_name: check for check in result.get_asset_check_evaluations()}
+    assert {name for name, check in checks.items() if not check.passed} == {RECEIVABLE_EXPLAINED}
+    assert "c0" in str(checks[RECEIVABLE_EXPLAINED].metadata["rows"].value)

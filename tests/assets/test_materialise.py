@@ -15,12 +15,12 @@ from assets.ingestion import EVENTS, FACTS, LANDING, PERIODS
 from assets.kit import newest
 from assets.metering import USAGE
 from assets.partitions import range_tags
-from assets.steps.tables import EVENTS_TABLE, USAGE_TABLE
 from pipelines.catch_up import QUIET, Step, StepFailedError, catch_up
 from pipelines.definitions import defs
 from pipelines.pending import pending_days, pending_marts, pending_months, pending_releases
 from valueverse.commands.demo import deliver
 from valueverse.demo import harbor, northwind
+from valueverse.lake_tables import EVENTS_TABLE, USAGE_TABLE
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
-from assets.steps.tables import BILLING_FACTS_TABLE, EVENTS_TABLE
 from assets.steps.touched import touched_between, touched_months
+from valueverse.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE
 from valueverse.platform.lake import Lake
 
 if TYPE_CHECKING:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import polars as pl
 import pytest
 
 from tests.support.ledger import World, amounts, instant
+from valueverse.commands.price import answer
 from valueverse.events.schema import EVENTS
 from valueverse.invoicing import engine
 from valueverse.invoicing.assemble import documents
@@ -299,3 +301,21 @@ def test_events_priced_one_by_one_belong_to_one_subscription_while_it_is_alone()
     use(acme, "5", time="2024-01-16", subscription="s1")
     found = acme.documents("2024-01-01", "2024-02-01")
     assert [document["total"] for document in found] == ["2.00", "0.00"]
+
+
+def test_days_are_priced_by_the_tiers_that_their_units_fill_as_the_calculator_does() -> None:
+    by_days = charge(price=GRADUATED, prorate="day")
+    acme = world(by_days)
+    acme.start("2024-01-01")
+    events = [("8", "2024-01-01"), ("6", "2024-01-17"), ("-3", "2024-01-22")]
+    for value, time in events:
+        use(acme, value, time=time)
+    # 8 and 2 of the 6 units lie in the first tier; the removal takes 3 of the 4 units above.
+    exact = 2 * 8 + 2 * Fraction(2 * 15, 31) + Fraction(4 * 15, 31) - Fraction(3 * 10, 31)
+    found = january(acme)
+    assert Decimal(found["total"]) == round(Decimal(exact.numerator) / exact.denominator, 2)
+    parts = ("8", "2.903225806451612903", "-0.967741935483870968")
+    asked = [{"value": value, "prorated": part} for (value, _), part in zip(events, parts, strict=True)]
+    (answered,) = answer([{"price": GRADUATED, "events": asked}])
+    assert isinstance(answered, dict)
+    assert answered["amount_rounded"] == found["total"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 
 from tests.support.ledger import World, instant, standing
 from valueverse.invoicing.closing import INVOICE
-from valueverse.invoicing.corrections import BOOKED_LINES
 from valueverse.invoicing.document import invoice_id
 from valueverse.invoicing.outcomes import PROPOSALS, bearers
 
@@ -96,44 +94,22 @@ def _bearer(billed: Any) -> str:
     return invoice_id(row)
 
 
-def test_working_an_invoice_out_anew_leaves_its_outcomes_alone() -> None:
-    acme = world(commitment={"minimum": "100"})
-    first = acme.bill("2024-02-01", "2024-03-01", outcomes=proposals({}))
-    bearer = _bearer(first)
-    mine = first.invoices.filter(pl.col("period_to") == instant("2024-03-01"))
-    lines = first.lines.join(mine.select(INVOICE), on=INVOICE).with_columns(
-        pl.lit(bearer).alias("invoice_id"), pl.col("amount_minor").alias("net_minor")
-    )
-    again = mine.select(
-        *INVOICE, "currency", pl.lit(bearer).alias("invoice_id"), pl.lit(None, pl.String).alias("under")
-    )
-    kept = lines.select(BOOKED_LINES.names()).cast(BOOKED_LINES)
-    discounts = pl.DataFrame(schema={"invoice_id": pl.String, "origin": pl.String})
-    books = replace(standing(first.invoices), again=again, lines=kept, discounts=discounts)
-    acme.use("2024-02-20", "tokens", "3")
-    (april,) = acme.documents(
-        "2024-03-02", "2024-04-01",
-        outcomes=proposals({"invoice_id": bearer}), booked=books, closed_by=instant("2024-04-02"),
-    )  # fmt: skip
-    corrected = {line["key"]: line["amount"] for line in april["lines"] if line["kind"] == "adjustment"}
-    # The late usage takes from the true-up what it adds to the charge.
-    assert corrected == {"use": "3.00", "commitment": "-3.00"}
-
-
-def test_an_outcome_counts_for_the_commitment_and_bears_its_charges_tax() -> None:
+def test_an_outcome_stands_outside_the_commitment_and_bears_its_charges_tax() -> None:
     acme = world(charges=[WON | {"taxes": ["vat"]}, USE], commitment={"minimum": "20"})
     (document,) = acme.documents("2024-02-02", "2024-03-01", outcomes=proposals({"amount": Decimal(15)}))
     assert [(line["kind"], line["amount"]) for line in document["lines"]] == [
         ("outcome", "15.00"),
         ("usage", "0.00"),
-        ("minimum", "5.00"),
+        ("minimum", "20.00"),
     ]
     assert document["tax_total"] == "2.85"
 
 
-def test_an_outcome_in_another_currency_holds_its_invoice_back() -> None:
-    billed = world().bill("2024-02-02", "2024-03-01", outcomes=proposals({"currency": "EUR"}))
-    assert set(billed.problems["problem"]) == {"mixed_currencies"}
+def test_a_proposal_known_after_the_last_invoice_was_finalised_makes_its_own() -> None:
+    acme = world()
+    acme.tell("subscription.ended", "2024-02-15", {"subscription": "s1"})
+    books = standing(acme.bill("2024-02-02", "2024-02-15").invoices)
+    assert won(acme, {}, booked=books, closed_by=instant("2024-03-02")) == [("2024-02-10", "12.35")]
 
 
 @pytest.mark.parametrize(
@@ -146,6 +122,7 @@ def test_an_outcome_in_another_currency_holds_its_invoice_back() -> None:
         ({"charge": "lost"}, "unknown_charge"),
         ({"period_to": instant("2024-01-01")}, "bad_period"),
         ({"amount": Decimal(10**12)}, "out_of_range"),
+        ({"currency": "EUR"}, "wrong_currency"),
     ],
 )
 def test_a_proposal_that_cannot_be_billed_is_listed_with_the_reason(wrong: dict[str, Any], reason: str) -> None:

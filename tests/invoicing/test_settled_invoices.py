@@ -34,8 +34,8 @@ def test_a_charge_s_tax_comes_before_the_plan_s_and_rates_of_one_level_add() -> 
     acme.use("2024-01-05", "tokens", "10")
     (january,) = acme.documents("2024-01-01", "2024-02-01")
     assert january["taxes"] == [
-        {"key": "vat", "percent": "19", "base": "100.00", "amount": "19.00"},
-        {"key": "state+city", "percent": "6.5", "base": "10.00", "amount": "0.65"},
+        {"key": "vat", "percent": "19", "base": "100.00", "amount": "19.00", "lines": [1]},
+        {"key": "state+city", "percent": "6.5", "base": "10.00", "amount": "0.65", "lines": [2]},
     ]
     assert money(january, *TOTALS) == ["110.00", "0.00", "19.65", "129.65", "0.00", "129.65"]
 

@@ -75,7 +75,7 @@ def test_every_table_partition_and_view_of_the_marts_shows_own_rows_only(
         "and relkind in ('r', 'p', 'v', 'm', 'f')"
     ).fetchall()
     kinds = [kind for _, kind in relations]
-    assert (kinds.count("p"), kinds.count("r"), kinds.count("v")) == (8, 8 * 16, 1)
+    assert (kinds.count("p"), kinds.count("r"), kinds.count("v")) == (10, 10 * 16, 1)
     seen = 0
     for name, _ in relations:
         try:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.journal import LATER, balance, bills, booked, document, facts, line, read, told_of
+from tests.support.ledger import World
 from valueverse.ledger.book import Journal, book, moved, nothing_booked, owed, standing
 from valueverse.ledger.invariants import OWED, violations
 from valueverse.ledger.invoices import release_schedule
@@ -341,3 +342,19 @@ def test_an_entry_is_known_by_what_caused_it_alone() -> None:
     one, two = (booked(document(1, [line(1000, *NEXT)])) for _ in range(2))
     assert one.entries["entry_id"].to_list() == two.entries["entry_id"].to_list()
     assert json.loads(json.dumps(one.entries["entry_id"].to_list())) == two.entries["entry_id"].to_list()
+
+
+def test_documents_of_the_engine_itself_keep_every_rule() -> None:
+    fees = [{"key": "base", "amount": "49.99"}, {"key": "desk", "amount": "7", "timing": "in_arrears"}]
+    plan = {"key": "pro", "period": {"align": "anniversary"}, "fees": fees, "commitment": {"minimum": "80"}}
+    coupon = {"key": "launch", "percent": "15", "applies_to": {"charges": ["base"]}}
+    taxes = [{"key": "vat", "percent": "19"}]
+    told = World({"currency": "USD", "meters": [], "plans": [plan], "coupons": [coupon], "taxes": taxes})
+    told.start("2023-11-15")
+    told.tell("coupon.applied", "2023-11-15", {"customer": "c1", "coupon": "launch"})
+    told.tell("subscription.ended", "2024-01-20", {"subscription": "s1"})
+    found = read(*told.documents("2023-11-01", "2024-03-01"))
+    moves, _ = moved(found, told_of(found))
+    journal = book(moves, nothing_booked())
+    assert violations(journal.postings, invoiced(found, {})).to_dicts() == []
+    assert balance(journal, "deferred_revenue", "2023-12-01") < 0

@@ -71,6 +71,9 @@ BREAKERS = {
     "usage_names_its_meter": ["update billing.usage_daily set meter = '' where tenant_id = 'birch'"],
     "accepted_usage_is_billed_or_unbilled": ["update billing.event_day set accepted = 2 where tenant_id = 'birch'"],
     "received_events_are_accounted_for": ["delete from billing.quarantine_summary where tenant_id = 'birch'"],
+    "deferred_revenue_and_wallets_run_out_at_zero": [
+        "update billing.journal_posting set amount_minor = amount_minor + 1 where tenant_id = 'birch'"
+    ],
     "reconciliations_agree": ["update billing.reconciliation set ok = false where tenant_id = 'birch'"],
 }
 
@@ -148,7 +151,7 @@ def test_data_docs_show_every_suite(seeded: Settings, tmp_path: Path) -> None:
 
 def _break(settings: Settings, *statements: str) -> None:
     with connect(settings, "admin") as connection:
-        for table in ("invoice", "invoice_line", "customer", "tenant"):
+        for table in ("invoice", "invoice_line", "customer", "tenant", "journal_posting"):
             connection.execute(f"alter table billing.{table} disable trigger all")
         for statement in statements:
             connection.execute(statement)

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from assets.steps.tables import EVENTS_TABLE
 from quality.recomputation import MACROS
 from quality.reconciliation import reconcile
 from tests.support.billing_rows import invoice_id
+from valueverse.lake_tables import EVENTS_TABLE
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
 

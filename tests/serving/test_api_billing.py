@@ -195,7 +195,7 @@ async def test_an_unknown_customer_is_not_found(api: Api, key: str) -> None:
 
 
 async def test_a_parameter_the_document_does_not_know_is_refused(api: Api) -> None:
-    assert_problem(await api.get("acme", "/v1/invoices/acme-000001", format="pdf"), 422, "invalid-request")
+    assert_problem(await api.get("acme", "/v1/invoices/acme-000001", colour="red"), 422, "invalid-request")
 
 
 @given(minor=st.integers(-(10**18), 10**18), currency=st.sampled_from(["USD", "JPY", "BHD"]))
@@ -210,3 +210,29 @@ def test_an_amount_as_text_loses_nothing(minor: int, currency: str) -> None:
 def test_an_absent_condition_matches_nothing() -> None:
     assert not matches([], '"a"')
     assert not matches([""], '"a"')
+
+
+async def test_an_invoice_comes_as_pdf_and_says_what_its_xml_lacks(api: Api) -> None:
+    pdf = await api.get("acme", "/v1/invoices/acme-000001", format="pdf")
+    assert pdf.status_code == 200, pdf.text
+    assert (pdf.headers["content-type"], pdf.content[:4]) == ("application/pdf", b"%PDF")
+    assert "acme-000001.pdf" in pdf.headers["content-disposition"]
+    again = await api.get("acme", "/v1/invoices/acme-000001", {"If-None-Match": pdf.headers["etag"]}, format="pdf")
+    assert again.status_code == 304
+    problem = assert_problem(await api.get("acme", "/v1/invoices/acme-000001", format="xml"), 422, "not-renderable")
+    assert "country" in problem["detail"]
+    assert_problem(await api.get("acme", "/v1/invoices/acme-000001", format="docx"), 422, "invalid-request")
+    assert_problem(await api.get("birch", "/v1/invoices/acme-000001", format="pdf"), 404, "not-found")
+
+
+async def test_an_invoice_comes_as_xml_once_both_countries_are_known(api: Api, module_settings: Settings) -> None:
+    with connect(module_settings, "builder") as connection:
+        connection.execute(
+            "insert into billing.tenant (tenant_id, timezone, currency, country) values ('acme', 'UTC', 'USD', 'DE') "
+            "on conflict (tenant_id) do update set country = 'DE'"
+        )
+        connection.execute("update billing.customer set country = 'FR' where tenant_id = 'acme'")
+        connection.commit()
+    xml = await api.get("acme", "/v1/invoices/acme-000001", format="xml")
+    assert (xml.status_code, xml.headers["content-type"]) == (200, "application/xml"), xml.text
+    assert b"<cbc:IdentificationCode>FR</cbc:IdentificationCode>" in xml.content

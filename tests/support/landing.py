@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from assets.steps.ingest import IngestionReport, ingest
-from assets.steps.tables import EVENTS_TABLE, QUARANTINE_TABLE
+from valueverse.lake_tables import EVENTS_TABLE, QUARANTINE_TABLE
 from valueverse.platform.lake import Lake
 
 if TYPE_CHECKING:

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from valueverse.events.schema import BILLING_FACTS
+from valueverse.lake_tables import BILLING_FACTS_TABLE
 from valueverse.ledger import invariants
 from valueverse.ledger.book import Told, named_invoices, owed
 from valueverse.platform import journal_store as store
-from valueverse.platform.lake import LakeTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,13 +19,11 @@ if TYPE_CHECKING:
 
     from valueverse.platform.lake import Lake
 
-_FACTS = LakeTable("billing_facts", BILLING_FACTS)
-
 
 def told_now(connection: psycopg.Connection[Any], lake: Lake, zones: pl.DataFrame, as_of: datetime) -> Told:
     """What the journal of these tenants (tenant, timezone) is made from, beside documents."""
     names = zones["tenant"].to_list()
-    facts = lake.scan(_FACTS).filter(pl.col("tenant").is_in(names)).collect()
+    facts = lake.scan(BILLING_FACTS_TABLE).filter(pl.col("tenant").is_in(names)).collect()
     bills = store.bills(connection, named_invoices(facts))
     return Told(facts, bills, store.credits_used(connection, names), zones, as_of)
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from pydantic_core import PydanticCustomError
 
 from valueverse.catalog.base import dimension_text
-from valueverse.catalog.prices import Bucketed, ChargePricing, Dynamic, parse_pricing
+from valueverse.catalog.prices import Bucketed, ChargePricing, Dynamic, Percentage, Standard, parse_pricing
 from valueverse.commands.instants import read_instant, read_time_zone
 from valueverse.errors import RefusalError
 from valueverse.money import RoundingMode, exact, minor_units
@@ -38,6 +38,7 @@ class Case:
     def __init__(self, document: Document) -> None:
         _only_known(document)
         self.pricing = parse_pricing({key: document[key] for key in PRICING if key in document})
+        _priced_by_quantity(self.pricing.price)
         self.currency = document.get("currency", "USD")
         if not isinstance(self.currency, str):
             raise RefusalError("unknown_currency", f"{self.currency!r} is not a currency code", "currency")
@@ -74,10 +75,13 @@ class Case:
         prorated = _number(document, "prorated_quantity")
         match given[0]:
             case "quantity":
+                self._quantities_are_named("quantity")
                 self.quantity = _required(document["quantity"], "quantity")
                 self._place_in_matrix(document)
             case "events":
-                prorated = self._read_events(document["events"]) if prorated is None else prorated
+                self._quantities_are_named("events")
+                by_events = self._read_events(document["events"])
+                prorated = by_events if prorated is None else prorated
             case "quantities":
                 self._read_quantities(document["quantities"])
             case _:
@@ -85,6 +89,11 @@ class Case:
         if abs(self.quantity) >= QUANTITY_LIMIT:
             raise RefusalError("out_of_range", "the quantity must stay below 10^12", given[0])
         return prorated
+
+    def _quantities_are_named(self, given: str) -> None:
+        if self.pricing.price.model == "capacity":
+            message = "a capacity price reads several meters: give 'quantities', an object of meter: number"
+            raise RefusalError("missing_quantity", message, given)
 
     def _place_in_matrix(self, document: Document) -> None:
         price = self.pricing.price
@@ -108,7 +117,11 @@ class Case:
         self.quantity = sum((row["value"] for row in rows), Decimal(0))
         price = self.pricing.price
         if isinstance(price, Bucketed):
+            if any(isinstance(inner, Percentage) and inner.per_event for inner in _inner_prices(price)):
+                message = "a bucket is one quantity, and this price counts single events: give 'buckets'"
+                raise RefusalError("missing_buckets", message, "events")
             self.buckets = _buckets_of(rows, price.every, self.zone)
+            self._without_buckets()
             return None
         prorated = any(row["prorated"] is not None for row in rows)
         self.events = [
@@ -155,6 +168,25 @@ class Case:
         if sum((abs(bucket["quantity"]) for bucket in self.buckets), Decimal(0)) >= 10 * QUANTITY_LIMIT:
             raise RefusalError("out_of_range", "the buckets add up to 10^13 or more", "buckets")
         self.quantity = sum((bucket["quantity"] for bucket in self.buckets), Decimal(0))
+        self._without_buckets()
+
+    def _without_buckets(self) -> None:
+        """No bucket costs nothing, not even a commitment; the chain around the price still holds."""
+        if not self.buckets:
+            self.pricing = self.pricing.model_copy(update={"price": Standard(model="standard", unit=Decimal(0))})
+
+
+def _inner_prices(price: Bucketed) -> list[object]:
+    return [price.price, *(window.price for window in price.time_of_day if window.price is not None)]
+
+
+def _priced_by_quantity(price: object) -> None:
+    """Refuse a bucketed price that would need more of a bucket than its quantity."""
+    for inner in _inner_prices(price) if isinstance(price, Bucketed) else []:
+        model = getattr(inner, "model", "")
+        if model in {"matrix", "capacity", "outcome"} or (isinstance(inner, Dynamic) and inner.amount is not None):
+            message = f"a bucket is one quantity, which {model!r} cannot price alone: choose another inner price"
+            raise RefusalError("bad_price", message, "price.price")
 
 
 def _only_known(document: Document) -> None:
@@ -312,6 +344,7 @@ def _dimensions(pricing: ChargePricing, values: object, path: str) -> str:
 def _bucket(bucket: object, path: str) -> Document:
     if not isinstance(bucket, dict):
         return {"quantity": _required(bucket, path), "minute": None}
+    _only_these(bucket, ("at", "quantity"), path)
     quantity = _required(bucket.get("quantity"), f"{path}.quantity")
     if bucket.get("at") is None:
         return {"quantity": quantity, "minute": None}

@@ -13,7 +13,7 @@ import typer
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
-    from assets.steps.rerate import Asked
+    from valueverse.commands.rerating import Asked
 
 _rerate = typer.Typer(
     no_args_is_help=True,
@@ -26,8 +26,8 @@ CatalogFile = Annotated[Path | None, typer.Option("--catalog", help="Another cat
 
 
 def _asked(shown: dict[str, Any], catalog: Path | None) -> Asked:
-    from assets.steps.rerate import Asked
     from valueverse.catalog.document import catalog_hash
+    from valueverse.commands.rerating import Asked
     from valueverse.commands.simulation import read_catalog
 
     chosen = None if catalog is None else read_catalog(catalog)
@@ -78,8 +78,8 @@ def plan(
 
     [dim]valueverse rerate plan --tenant acme --from 2024-01-01 --to 2024-03-31 --catalog new.yaml --out plan.json[/dim]
     """
-    from assets.steps.rerate import Asked
-    from assets.steps.rerate import plan as work
+    from valueverse.commands.rerating import Asked
+    from valueverse.commands.rerating import plan as work
     from valueverse.commands.simulation import read_catalog
     from valueverse.platform.lake import Lake
     from valueverse.platform.settings import get_settings
@@ -104,7 +104,7 @@ def apply(
     catalog: CatalogFile = None,
 ) -> None:
     """Book what a plan showed: its differences stand on the next invoices. Refused if anything changed since."""
-    from assets.steps.rerate import apply as work
+    from valueverse.commands.rerating import apply as work
     from valueverse.platform.lake import Lake
     from valueverse.platform.settings import get_settings
 

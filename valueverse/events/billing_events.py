@@ -146,6 +146,11 @@ def _quantities(value: Any, path: str) -> None:
         _amount(quantity, f"{path}.{name}")
 
 
+def _country(value: Any, path: str) -> None:
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Z]{2}", value):
+        raise _refuse(f"{str(value)[:40]!r} is not a country code like 'DE' (ISO 3166-1)", path)
+
+
 def _one_of(*words: str) -> Judge:
     def judge(value: Any, path: str) -> None:
         if value not in words:
@@ -164,6 +169,9 @@ _TENANT: dict[str, Judge] = {
     "timezone": _zone,
     "currency": _currency,
     "grace": _duration,
+    "country": _country,
+    "tax_id": _text,
+    "address": _object,
 }
 _WALLET: dict[str, Judge] = {
     "customer!": _name, "wallet!": _name, "amount!": _amount, "currency!": _currency, "priority": _whole,

@@ -7,9 +7,8 @@ right).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from valueverse.formula.nodes import (
     MAX_CHARACTERS,
@@ -55,8 +54,7 @@ _LONGEST_UNIT = 64
 """Tokens looked ahead for a unit's brackets."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
+class _Token(NamedTuple):
     kind: str
     text: str
     position: int
@@ -84,14 +82,16 @@ def parse(text: str, unit: Callable[[str], bool] | None = None, *, depth: int = 
 def _tokens(text: str) -> list[_Token]:
     found: list[_Token] = []
     position, end = 0, len(text.rstrip())
-    while position < end:
-        match = _TOKEN.match(text, position)
-        if match is None or match.lastgroup is None:
-            start = position + len(text[position:]) - len(text[position:].lstrip())
-            raise refusal(f"{text[start]!r} is not understood here", text, start)
-        kind, word = match.lastgroup, match[match.lastgroup]
-        position = match.end()
-        found.append(_Token("operator" if kind == "name" and word in _WORDS else kind, word, match.start(kind)))
+    for match in _TOKEN.finditer(text, 0, end):
+        if match.start() != position or match.lastgroup is None:
+            break
+        kind, word, position = match.lastgroup, match[match.lastgroup], match.end()
+        if kind == "name" and word in _WORDS:
+            kind = "operator"
+        found.append(_Token(kind, word, position - len(word)))
+    if position < end:
+        start = position + len(text[position:]) - len(text[position:].lstrip())
+        raise refusal(f"{text[start]!r} is not understood here", text, start)
     found.append(_Token("end", "the end", len(text)))
     return found
 
@@ -103,6 +103,8 @@ class _Parser:
         self.deepest = deepest
         self.tokens = _tokens(text)
         self.index = 0
+        # Of few tokens no deep tree can be made, and most formulas are short.
+        self.small = len(self.tokens) <= min(deepest, MAX_NODES)
         self.nodes = 0
         self.depth: dict[int, int] = {}
         self.open = 0
@@ -112,7 +114,7 @@ class _Parser:
         return self.tokens[self.index]
 
     def take(self) -> _Token:
-        token = self.token
+        token = self.tokens[self.index]
         self.index += 1
         return token
 
@@ -134,8 +136,11 @@ class _Parser:
         raise self.wrong("an operator or the end")
 
     def made(self, node: Node) -> Node:
+        if self.small:
+            return node
         self.nodes += 1
-        depth = 1 + max((self.depth[id(child)] for child in node.children), default=0)
+        children = node.children
+        depth = 1 + max([self.depth[id(child)] for child in children]) if children else 1
         if self.nodes > MAX_NODES:
             raise refusal(f"the formula has more than {MAX_NODES} parts", self.text, node.position)
         if depth > self.deepest:
@@ -148,11 +153,11 @@ class _Parser:
         if self.open > self.deepest:
             raise refusal(f"the formula is more than {self.deepest} levels deep", self.text, self.token.position)
         left = self.prefix()
-        while self.token.kind == "operator":
-            strength = _BINDING.get(self.token.text, 0)
+        while (operator := self.tokens[self.index]).kind == "operator":
+            strength = _BINDING.get(operator.text, 0)
             if strength <= binding:
                 break
-            operator = self.take()
+            self.index += 1
             # A power is grouped to the right (2^3^2 = 2^9), and its exponent may carry a sign.
             right = self.expression(_NEGATE - 1 if strength == _POWER else strength)
             if strength == _COMPARE and self.token.kind == "operator" and _BINDING.get(self.token.text) == _COMPARE:
@@ -219,7 +224,8 @@ class _Parser:
     def name(self, token: _Token) -> Node:
         if token.text in _CONSTANTS:
             return self.made(Constant(token.position, _CONSTANTS[token.text]))
-        if self.token.kind == "operator" and self.token.text == "(":
+        following = self.tokens[self.index]
+        if following.text == "(" and following.kind == "operator":
             return self.call(token)
         parts = split_path(token.text)
         if len(parts) > MAX_PARTS:

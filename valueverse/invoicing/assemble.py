@@ -175,7 +175,7 @@ def documents(invoices: pl.DataFrame, lines: pl.DataFrame) -> Iterator[dict[str,
             "period": {"from": row["from_text"], "to": row["to_text"]},
             "lines": [_line(line) for line in row["lines"]],
             "discounts": [_part(one, row, "key", "amount") for one in row["discounts"]],
-            "taxes": [_part(one, row, "key", "percent", "base", "amount") for one in row["taxes"]],
+            "taxes": [_part(one, row, "key", "percent", "base", "amount", "lines") for one in row["taxes"]],
             "credits": [_part(one, row, "kind", "key", "amount") for one in row["credits"]],
             **{name: row[name] for name in _TOTALS},
             "basis": {

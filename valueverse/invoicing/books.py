@@ -11,7 +11,7 @@ import polars as pl
 
 from valueverse.events.schema import INSTANT
 from valueverse.invoicing.closing import INVOICE
-from valueverse.invoicing.corrections import BOOKED_LINES, PERIOD_PURPOSES, touched
+from valueverse.invoicing.corrections import BOOKED_LINES, LASTING, PERIOD_PURPOSES, touched
 from valueverse.invoicing.document import invoice_id
 from valueverse.invoicing.engine import Billed, Booked, bill
 from valueverse.invoicing.settle import NUMBERS, Used
@@ -117,7 +117,7 @@ class Books:
             *INVOICE, "invoice_id", "currency", pl.lit(None, pl.String).alias("under")
         )
         lines = (
-            self._lines.filter(pl.col("kind") != "one_off")
+            self._lines.filter(~pl.col("kind").is_in(LASTING))
             .join(self._closing_of(), on="invoice_id", how="left", maintain_order="left")
             .with_columns(pl.coalesce("corrects", "closing", "invoice_id").alias("invoice_id"))
         )

@@ -27,6 +27,8 @@ PERIOD_PURPOSES = ("start", "period")
 """Invoices whose period can be worked out anew."""
 RANK = 3_000_000
 """Behind everything that the invoice's own period made."""
+LASTING = ("one_off", "outcome")
+"""Lines that no event changes: they stay as they are when their invoice is worked out anew."""
 BOOKED_LINES = pl.Schema(
     {
         "tenant": pl.String(),
@@ -40,7 +42,7 @@ BOOKED_LINES = pl.Schema(
         "event_count": pl.Int64(),
     }
 )
-"""What is booked for an invoice: its own lines and the adjustments of it, net of discounts, one-offs left out."""
+"""What is booked for an invoice: its own lines and the adjustments of it, net of discounts, LASTING left out."""
 _TIMELINE = ("billing.catalog.", "billing.tenant.", "billing.customer.", "billing.subscription.")
 _PERIOD = ["period_from", "period_to"]
 _DIFFERENCE = ["invoice_id", "key", "dimensions"]

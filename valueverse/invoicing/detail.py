@@ -10,7 +10,7 @@ from valueverse.catalog.carried import carried_key
 from valueverse.catalog.history import as_known
 from valueverse.invoicing.bucket_usage import buckets_of
 from valueverse.invoicing.charges import assign, projected, split_label
-from valueverse.metering.quantities import Scope, meter_quantities
+from valueverse.metering.quantities import Scope, events_by_days, meter_quantities
 from valueverse.metering.schema import OK
 from valueverse.rating.engine import EVENTS, QUANTITIES, Detail
 
@@ -30,6 +30,7 @@ def detail_of(
     events = _events(lines.join(per_event, on="charge", how="semi"), taken, windows, consumption)
     cells = _cells(lines.filter(pl.col("model") == "matrix"), taken, terms.book.matrix_dimensions)
     carried = _carried(lines, windows, consumption, terms)
+    by_days = _by_days(lines, windows, consumption, terms)
     capacities = (
         _on_line(lines.filter(pl.col("model") == "capacity"), taken)
         .join(windows.select("window", "meter"), on="window")
@@ -39,7 +40,7 @@ def detail_of(
         .cast(QUANTITIES)
     )
     buckets = buckets_of(lines, taken, consumption, terms)
-    return Detail(pl.concat([events, cells, carried]), capacities, buckets)
+    return Detail(pl.concat([events, cells, carried, by_days]), capacities, buckets)
 
 
 def _on_line(lines: pl.DataFrame, taken: pl.DataFrame) -> pl.DataFrame:
@@ -97,6 +98,31 @@ def _unnamed(spans: pl.DataFrame, claims: pl.DataFrame | None) -> pl.DataFrame:
         )
         .filter(pl.col("from") < pl.col("to"))
         .select(spans.columns)
+    )
+
+
+def _by_days(lines: pl.DataFrame, windows: pl.DataFrame, consumption: Consumption, terms: Terms) -> pl.DataFrame:
+    """The events of graduated lines that count by days: each one's days are priced by the tiers that it fills."""
+    rules = ["charge", "meter", "prorate", "round_prorated"]
+    prorated = terms.takes.filter("prorate").select("terms", *rules)
+    walks = pl.col("model").is_in(("graduated", "graduated_percentage")) & ~pl.col("across_segments")
+    mine = lines.filter(walks).join(prorated, on=["charge", "meter"], how="semi")
+    asked = windows.filter("prorate").join(mine, on=["stretch", "meter"], how="semi")
+    if asked.is_empty():
+        return EVENTS.to_frame()
+    scope = Scope(unnamed=consumption.unnamed)
+    found = events_by_days(consumption.usage, asked, consumption.meters, consumption.known_at, scope)
+    placed = found.with_row_index("order").join(
+        asked.select("window", "stretch", "terms", *rules[1:]), on="window", maintain_order="left"
+    )
+    own = assign(placed, terms).join(prorated, on=prorated.columns, how="semi", nulls_equal=True)
+    return (
+        split_label(own, terms)
+        .join(mine.select("line", *_LINE), on=_LINE)
+        .sort("line", "order")
+        .select("line", "value", "prorated", amount=pl.lit(None), dimensions=pl.lit(None))
+        .select(EVENTS.names())
+        .cast(EVENTS)
     )
 
 

@@ -99,7 +99,6 @@ class Ground:
     segments: pl.DataFrame
     terms: Terms
     consumption: Consumption
-    outcomes: Outcomes
 
 
 def with_terms(timeline: Timeline, history: CatalogHistory) -> tuple[pl.DataFrame, Terms]:
@@ -114,13 +113,11 @@ def ground_of(
     history: CatalogHistory,
     usage: pl.LazyFrame,
     known_at: datetime | None,
-    outcomes: pl.DataFrame | None = None,
 ) -> Ground:
     """The ground of a run."""
     segments, terms = with_terms(timeline, history)
     consumption = Consumption(usage, history.meters, claims(segments, terms), known_at)
-    proposed = Outcomes.read(PROPOSALS.to_frame() if outcomes is None else outcomes, segments, terms)
-    return Ground(timeline, history, segments, terms, consumption, proposed)
+    return Ground(timeline, history, segments, terms, consumption)
 
 
 def bill(
@@ -146,21 +143,24 @@ def bill(
         booked: what stands already; None: nothing does, and credit notes name invoices by the numbers these would get.
         outcomes: approved proposals (outcomes.PROPOSALS); None: there are none.
     """
-    ground = ground_of(timeline, history, usage, known_at, outcomes)
-    segments, terms, consumption, proposed = ground.segments, ground.terms, ground.consumption, ground.outcomes
+    ground = ground_of(timeline, history, usage, known_at)
+    segments, terms, consumption = ground.segments, ground.terms, ground.consumption
     due = _due(ground, window, closed_by, booked)
     told = read_told(timeline, history)
-    lines, zones, problems = period_lines(due, ground, proposed.borne(due))
+    lines, zones, problems = period_lines(due, ground)
     standing = EARLY.to_frame() if booked is None else booked.early
     reached, early = threshold_lines(
         segments, terms, consumption, timeline.tenants, window, closed_by=closed_by, booked=standing
     )
     lines = less_early(lines, early)
-    alone = proposed.alone(due, None if booked is None else booked.invoices, closed_by)
-    for more in (reached, _shown(alone, terms)):
+    proposed = Outcomes.read(PROPOSALS.to_frame() if outcomes is None else outcomes, segments, terms)
+    realised = proposed.placed(zones, None if booked is None else booked.invoices, closed_by)
+    for more in (reached, _shown(realised, terms)):
         if not more.is_empty():
             lines = pl.concat([lines, more], how="diagonal_relaxed")
-            zones = pl.concat([zones, _headers(more, segments)], how="diagonal_relaxed")
+            zones = pl.concat([zones, _headers(more, segments)], how="diagonal_relaxed").unique(
+                INVOICE, keep="first", maintain_order=True
+            )
     one_offs = (
         told.one_offs if booked is None else told.one_offs.join(booked.one_offs, on=["tenant", "key"], how="anti")
     )
@@ -221,17 +221,15 @@ def _due(ground: Ground, window: tuple[date, date], closed_by: datetime | None, 
 
 
 def _shown(lines: pl.DataFrame, terms: Terms) -> pl.DataFrame:
-    """Lines of outcomes on invoices of their own, with shown amounts and catalog_hash."""
+    """Lines of outcomes with shown amounts and catalog_hash."""
     if lines.is_empty():
         return lines
     unrounded = lines.with_columns(pl.lit(None, EXACT).alias("amount_rounded"))
     return shown_amounts(unrounded, terms).join(terms.sets.select("terms", "catalog_hash"), on="terms", how="left")
 
 
-def period_lines(
-    due: pl.DataFrame, ground: Ground, outcomes: pl.DataFrame
-) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Fees, charges and commitments of these invoices, and the outcomes placed on them, shown amounts included.
+def period_lines(due: pl.DataFrame, ground: Ground) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Fees, charges and commitments of these invoices, shown amounts included.
 
     Returns:
         lines as ``shown_amounts`` gives them; the invoices with close, currency, timezone and policy (also those
@@ -247,7 +245,6 @@ def period_lines(
             advance(starting, terms),
             settlement(closed, terms),
             usage_lines(closed, ground.consumption, terms),
-            outcomes,
         ],
         how="diagonal",
     )
@@ -342,7 +339,7 @@ def _compared(
     """What these invoices lack on this ground."""
     anew, compared = as_now(again, ground.segments, closed_by)
     ids = anew.select(*INVOICE, "invoice_id")
-    shown, _, problems = period_lines(anew.drop("invoice_id"), ground, ground.outcomes.standing(anew))
+    shown, _, problems = period_lines(anew.drop("invoice_id"), ground)
     unclear = problems.join(ids, on=INVOICE).select("invoice_id").unique()
     named = shown.join(ids, on=INVOICE).join(ground.terms.sets.select("terms", "plan"), on="terms", how="left")
     net = net_lines(named, booked.discounts, told.coupons)

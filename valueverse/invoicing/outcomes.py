@@ -50,6 +50,7 @@ PURPOSE = "one_off"
 """An outcome that no closing invoice will bear stands on an invoice of its own, as one-offs of its kind do."""
 LARGEST = 10**12
 _PROPOSAL = ["tenant", "proposal"]
+_ACCOUNT = [*SUBSCRIPTION, "currency"]
 _MADE = ("amount_minor", "meter", "quantity", "event_count", "corrects")
 _LINE = [*(name for name in LINES if name not in _MADE), "terms"]
 _REASONS = {
@@ -57,6 +58,7 @@ _REASONS = {
     "out_of_range": "the amount is 10^12 or more",
     "unknown_subscription": "the subscription has no billable time before the period's end",
     "unknown_charge": "the subscription's plan has no charge on an outcome of this key",
+    "wrong_currency": "the amount is not in the plan's currency",
 }
 
 
@@ -89,11 +91,14 @@ class Outcomes:
             .select("terms", pl.col("key").alias("charge"), "description", "position")
         )
         last = (
-            given.join(segments.select(*SUBSCRIPTION, "from", "terms", "subscription_end"), on=SUBSCRIPTION)
+            given.join(
+                segments.select(*SUBSCRIPTION, "from", "terms", "subscription_end", billed_in="currency"),
+                on=SUBSCRIPTION,
+            )
             .filter(pl.col("from") < pl.col("period_to"))
             .sort("from")
             .unique(_PROPOSAL, keep="last")
-            .select(*_PROPOSAL, "terms", pl.col("subscription_end").alias("over"))
+            .select(*_PROPOSAL, "terms", "billed_in", pl.col("subscription_end").alias("over"))
         )
         found = (
             given.join(last, on=_PROPOSAL, how="left", maintain_order="left")
@@ -102,65 +107,44 @@ class Outcomes:
         )
         return cls(_lines(found.filter(pl.col("reason").is_null())), _refused(found.drop_nulls("reason")))
 
-    def borne(self, due: pl.DataFrame) -> pl.DataFrame:
-        """Lines on the closing invoices of this run: each on its subscription's first that closes after approval.
+    def placed(self, made: pl.DataFrame, standing: pl.DataFrame | None, closed_by: datetime | None) -> pl.DataFrame:
+        """Lines of LINES (amount_minor to come) and ``terms`` on the invoices that bear them; those that wait left out.
 
         Args:
-            due: INVOICE of the invoices that this run makes.
+            made: INVOICE and currency of the invoices that this run makes.
+            standing: INVOICE of those finalised before; None: nothing stands.
+            closed_by: leave out what is approved later than this instant.
         """
-        return self._placed(due).select(_LINE)
-
-    def _placed(self, due: pl.DataFrame) -> pl.DataFrame:
-        closing = due.filter(pl.col("purpose") == "period").select(INVOICE)
-        return (
-            self.lines.filter(pl.col("invoice_id").is_null())
-            .join(closing, on=SUBSCRIPTION)
+        waiting = self.lines.filter(pl.col("invoice_id").is_null())
+        borne = (
+            waiting.join(made.filter(pl.col("purpose") == "period").select(*INVOICE, "currency"), on=_ACCOUNT)
             .filter(pl.col("period_to") > pl.col("approved_at"))
             .sort("period_to", "revision", "proposal")
             .unique(_PROPOSAL, keep="first", maintain_order=True)
         )
-
-    def standing(self, again: pl.DataFrame) -> pl.DataFrame:
-        """Lines on the finalised invoices that bear them, when these are worked out anew.
-
-        Args:
-            again: INVOICE and invoice_id.
-        """
-        whose = ["invoice_id", *SUBSCRIPTION]
-        return self.lines.join(again.select(*INVOICE, "invoice_id"), on=whose).select(_LINE)
-
-    def alone(self, due: pl.DataFrame, standing: pl.DataFrame | None, closed_by: datetime | None) -> pl.DataFrame:
-        """Lines of subscriptions that no closing invoice will come for: each approval makes an invoice.
-
-        Args:
-            due: INVOICE of the invoices that this run makes.
-            standing: INVOICE of those finalised before; None: nothing stands.
-            closed_by: leave out what is approved later than this instant.
-        """
-        left = self.lines.filter(pl.col("invoice_id").is_null(), pl.col("over").is_not_null()).join(
-            self._placed(due), on=_PROPOSAL, how="anti", maintain_order="left"
-        )
+        left = waiting.join(borne, on=_PROPOSAL, how="anti", maintain_order="left")
         if closed_by is not None:
             left = left.filter(pl.col("approved_at") <= pl.lit(closed_by, INSTANT))
-        over = pl.col("over") <= pl.col("approved_at")
-        if standing is not None:
-            closed = (
-                standing.filter(pl.col("purpose") == "period")
-                .group_by(SUBSCRIPTION)
-                .agg(pl.col("period_to").max().alias("closed_until"))
-            )
-            left = left.join(closed, on=SUBSCRIPTION, how="left", maintain_order="left")
-            over |= (pl.col("closed_until") >= pl.col("over")).fill_null(value=False)
-        return (
-            left.filter(over)
-            .with_columns(
-                pl.lit(PURPOSE).alias("purpose"),
-                pl.col("approved_at").alias("period_from"),
-                pl.col("approved_at").alias("period_to"),
-                FIRST,
-            )
-            .select(_LINE)
+        return pl.concat([borne.select(_LINE), _alone(left, standing).select(_LINE)])
+
+
+def _alone(left: pl.DataFrame, standing: pl.DataFrame | None) -> pl.DataFrame:
+    """Lines of subscriptions that no closing invoice will come for: each approval makes an invoice."""
+    over = pl.col("over") <= pl.col("approved_at")
+    if standing is not None:
+        closed = (
+            standing.filter(pl.col("purpose") == "period")
+            .group_by(SUBSCRIPTION)
+            .agg(pl.col("period_to").max().alias("closed_until"))
         )
+        left = left.join(closed, on=SUBSCRIPTION, how="left", maintain_order="left")
+        over |= (pl.col("closed_until") >= pl.col("over")).fill_null(value=False)
+    return left.filter(over).with_columns(
+        pl.lit(PURPOSE).alias("purpose"),
+        pl.col("approved_at").alias("period_from"),
+        pl.col("approved_at").alias("period_to"),
+        FIRST,
+    )
 
 
 def bearers(lines: pl.DataFrame) -> pl.DataFrame:
@@ -182,6 +166,8 @@ def _reason() -> pl.Expr:
         .then(pl.lit("unknown_subscription"))
         .when(pl.col("description").is_null())
         .then(pl.lit("unknown_charge"))
+        .when(pl.col("currency") != pl.col("billed_in"))
+        .then(pl.lit("wrong_currency"))
     )
 
 

@@ -30,7 +30,16 @@ NUMBERED = ("tenant", "close", "subscription", "purpose", "period_from", "custom
 _ISSUED = ("tenant", "customer", "finalise_after", *NUMBERED[1:])
 CREDIT = pl.Struct({"kind": pl.String, "key": pl.String, "origin": pl.String, "amount_minor": pl.Int64})
 DISCOUNT = pl.Struct({"key": pl.String, "origin": pl.String, "amount_minor": pl.Int64})
-TAX = pl.Struct({"key": pl.String, "percent": pl.String, "base_minor": pl.Int64, "amount_minor": pl.Int64})
+TAX = pl.Struct(
+    {
+        "key": pl.String,
+        "percent": pl.String,
+        "base_minor": pl.Int64,
+        "amount_minor": pl.Int64,
+        "lines": pl.List(pl.Int32),
+    }
+)
+"""``lines``: the places (from 1) of the invoice's lines that bear the rate."""
 _TOTALS: dict[str, pl.DataType] = {
     "discount_total_minor": pl.Int64(),
     "tax_total_minor": pl.Int64(),
@@ -173,7 +182,7 @@ def _work(
         owner = (row["tenant"], row["customer"])
         account = accounts.setdefault(owner, Account(*owner))
         found = account.settle(_issue(row, numbers), by_bill[row["bill"]], _invoice_of)
-        totals.append({"bill": row["bill"]} | _columns(found))
+        totals.append({"bill": row["bill"]} | _columns(found, by_bill[row["bill"]]))
         parts += [
             (line["place"], part.discount, part.tax)
             for line, part in zip(by_bill[row["bill"]], found.lines, strict=True)
@@ -216,7 +225,7 @@ def _invoice_of(bill: Bill, rows: Sequence[dict[str, Any]]) -> Totals:
     return totals_of(bill, lines, [row["amount_minor"] for row in rows])
 
 
-def _columns(found: Totals) -> dict[str, Any]:
+def _columns(found: Totals, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {
         "discount_total_minor": found.discount_total,
         "tax_total_minor": found.tax_total,
@@ -232,6 +241,11 @@ def _columns(found: Totals) -> dict[str, Any]:
                 "percent": format(rate.percent.normalize(), "f"),
                 "base_minor": rate.base,
                 "amount_minor": rate.amount,
+                "lines": [
+                    place
+                    for place, row in enumerate(rows, start=1)
+                    if (row["tax_percent"], row["tax_key"]) == (rate.percent, rate.key)
+                ],
             }
             for rate in found.taxes
         ],

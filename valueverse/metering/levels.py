@@ -154,13 +154,31 @@ def _share_of_days(parts: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(rounded).select(*_GROUP, "prorated_quantity")
 
 
+def prorated_events(usage: pl.LazyFrame, pieces: pl.DataFrame) -> pl.DataFrame:
+    """The events behind prorated sums, in time order: window, dimensions, value, prorated (null: out of range).
+
+    Args:
+        usage: relevant USAGE rows.
+        pieces: prorated windows of sums as ``quantities`` lays them out.
+    """
+    rows = rows_in_pieces(near_pieces(usage, pieces), pieces, _ROW[1:]).collect(engine="streaming")
+    windows = pieces.select(_WINDOW).unique("window")
+    parts = _unit_days(rows.join(windows, on="window").with_columns((pl.col("time") >= pl.col("from")).alias("inside")))
+    share = parts.with_columns((pl.col("unit_days") / pl.col("full_days")).alias("prorated"))
+    return share.sort("window", *_ORDER).select("window", "dimensions", "value", "prorated")
+
+
 def _prorated_sum(rows: pl.DataFrame) -> pl.DataFrame:
+    return _share_of_days(_unit_days(rows))
+
+
+def _unit_days(rows: pl.DataFrame) -> pl.DataFrame:
     """What was carried over counts every day of the window, a new unit from its own day on."""
     dated = local_date(_with_days(rows), pl.col("time"), "timezone", "day")
     dated = dated.with_columns(pl.when("inside").then("day").otherwise("first_day").alias("start"))
     judged = _judged(dated.with_columns(_days("start", "last_day").alias("days")), "value", "days")
     unit_days = pl.when("fits").then("value") * pl.col("days")
-    return _share_of_days(judged.with_columns(unit_days.alias("unit_days")))
+    return judged.with_columns(unit_days.alias("unit_days"))
 
 
 def _prorated_unique_count(rows: pl.DataFrame) -> pl.DataFrame:

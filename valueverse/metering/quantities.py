@@ -15,7 +15,7 @@ import polars as pl
 from valueverse.catalog.history import as_known
 from valueverse.errors import RefusalError
 from valueverse.metering.claims import sole_claims
-from valueverse.metering.levels import level_quantities
+from valueverse.metering.levels import level_quantities, prorated_events
 from valueverse.metering.rollup import rollup_quantities
 from valueverse.metering.schema import OK, QUANTITIES, WINDOWS
 from valueverse.money import EXACT, RoundingMode, round_exact
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 ADDITIVE = ("count", "sum", "min", "max", "avg")
 _CUSTOMER = ["tenant", "customer", "meter"]
 _ASKED = ["aggregation", "carry_over", "rounding_mode", "rounding_places"]
+_BY_DAYS = pl.Schema({"window": pl.UInt32(), "dimensions": pl.String(), "value": EXACT, "prorated": EXACT})
 _FAR = 10**18
 """Microseconds: further than any two instants are apart."""
 OPENINGS = pl.Schema({"window": pl.UInt32(), "dimensions": pl.String(), "value": EXACT, "text_value": pl.String()})
@@ -91,6 +92,27 @@ def meter_quantities(
         ]
     )
     return _rounded(found, planned).select(QUANTITIES.names()).cast(QUANTITIES).sort("window", "dimensions")
+
+
+def events_by_days(
+    usage: pl.LazyFrame, windows: pl.DataFrame, meters: pl.DataFrame, known_at: datetime | None, scope: Scope
+) -> pl.DataFrame:
+    """The events of prorated sums in time order, each with the part of it that its days count for.
+
+    Same arguments as ``meter_quantities``; windows of other meters, of rounded ones and of none that is prorated have
+    no row: their quantities are no sum of events.
+
+    Returns:
+        window, dimensions, value, prorated.
+    """
+    planned = _planned(windows, meters).filter(
+        "prorate", pl.col("aggregation") == "sum", pl.col("rounding_mode").is_null(), pl.col("round_prorated").is_null()
+    )
+    pieces = _pieces(planned, scope.unnamed)
+    if pieces.is_empty():
+        return _BY_DAYS.to_frame()
+    relevant = usage.filter(pl.col("status") == OK, as_known(known_at), pl.col("time") < windows["to"].max())
+    return prorated_events(relevant, pieces)
 
 
 def _planned(windows: pl.DataFrame, meters: pl.DataFrame) -> pl.DataFrame:

@@ -180,7 +180,7 @@ def booked_lines(connection: psycopg.Connection[Any], scope: Scope, invoices: pl
         "billing.invoice_void v where v.tenant_id = p.tenant_id and v.invoice_id = p.invoice_id)) "
         "select tenant_id::text, whose::text, key, description, meter, coalesce(dimensions::text, ''), quantity, "
         "amount_minor - discount_minor, event_count from line "
-        "where kind <> 'one_off' and whose = any(%(invoices)s::uuid[])"
+        "where kind not in ('one_off', 'outcome') and whose = any(%(invoices)s::uuid[])"
     )
     return _canonical(_frame(connection, query, scope.values(invoices=invoices["invoice_id"].to_list()), schema))
 
@@ -333,16 +333,17 @@ def sample_of(
 
 
 def upsert_tenants(connection: psycopg.Connection[Any], tenants: pl.DataFrame) -> None:
-    """Write tenants (tenant_id, name, timezone, currency, grace_seconds) as they now stand."""
+    """Write tenants (tenant_id and facts.TENANTS) as they now stand."""
     if tenants.is_empty():
         return
     connection.execute("create temporary table told_tenant (like billing.tenant including defaults) on commit drop")
     copy_frame(connection, "pg_temp.told_tenant", tenants)
     connection.execute(
-        "insert into billing.tenant (tenant_id, name, timezone, currency, grace_seconds) "
-        "select tenant_id, name, timezone, currency, grace_seconds from told_tenant on conflict (tenant_id) do update "
-        "set name = excluded.name, timezone = excluded.timezone, currency = excluded.currency, "
-        "grace_seconds = excluded.grace_seconds, updated_at = now()"
+        "insert into billing.tenant (tenant_id, name, timezone, currency, grace_seconds, country, tax_id, address) "
+        "select tenant_id, name, timezone, currency, grace_seconds, country, tax_id, address from told_tenant "
+        "on conflict (tenant_id) do update set name = excluded.name, timezone = excluded.timezone, "
+        "currency = excluded.currency, grace_seconds = excluded.grace_seconds, country = excluded.country, "
+        "tax_id = excluded.tax_id, address = excluded.address, updated_at = now()"
     )
 
 

@@ -34,8 +34,12 @@ TENANTS = pl.Schema(
         "timezone": pl.String(),
         "currency": pl.String(),
         "grace_seconds": pl.Int64(),
+        "country": pl.String(),
+        "tax_id": pl.String(),
+        "address": pl.String(),
     }
 )
+_TENANT_FIELDS = ("name", "timezone", "currency", "grace", "country", "tax_id", "address")
 CUSTOMER_FIELDS = ("name", "email", "currency", "timezone", "country", "tax_rates", "metadata")
 
 _SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
@@ -100,9 +104,9 @@ def _seconds(duration: pl.Expr) -> pl.Expr:
 def tenants_of(facts: pl.DataFrame, plans: pl.DataFrame) -> pl.DataFrame:
     """Every tenant of the facts; zone, currency and grace are its catalog's until told otherwise."""
     told = facts.filter(pl.col("type").is_in(["billing.tenant.created", "billing.tenant.updated"])).with_columns(
-        field("name"), field("timezone"), field("currency"), field("grace")
+        *(field(name) for name in _TENANT_FIELDS)
     )
-    stated = _latest(told, ["tenant"], ("name", "timezone", "currency", "grace"))
+    stated = _latest(told, ["tenant"], _TENANT_FIELDS)
     catalog = (
         plans.sort("effective_at")
         .group_by("tenant", maintain_order=True)
@@ -118,6 +122,9 @@ def tenants_of(facts: pl.DataFrame, plans: pl.DataFrame) -> pl.DataFrame:
             pl.coalesce("timezone", "catalog_timezone", pl.lit("UTC")).alias("timezone"),
             pl.coalesce("currency", "catalog_currency", pl.lit("USD")).alias("currency"),
             pl.coalesce(_seconds(pl.col("grace")), "catalog_grace_seconds", DEFAULT_GRACE).alias("grace_seconds"),
+            "country",
+            "tax_id",
+            "address",
         )
         .cast(TENANTS)
         .sort("tenant")

@@ -71,7 +71,7 @@ class Timeline:
     """What the billing events come to.
 
     Attributes:
-        tenants: tenant, name, timezone, currency, grace_seconds.
+        tenants: tenant, name, timezone, currency, grace_seconds, country, tax_id, address (texts; facts.TENANTS).
         customers: tenant, customer, name, email, currency, timezone, country, tax_rates, metadata (texts).
         segments: SEGMENTS, in order of tenant, subscription, from.
         rejected: billing events that could not be applied, with the reason.

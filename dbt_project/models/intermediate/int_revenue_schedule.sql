@@ -23,9 +23,9 @@ earned as (
 running as (
     select
         earned.*,
-        sum(deferred_change_minor) over (
-            partition by tenant_id, customer_key, invoice_number, currency
-            order by revenue_month
+        sum(earned.deferred_change_minor) over (
+            partition by earned.tenant_id, earned.customer_key, earned.invoice_number, earned.currency
+            order by earned.revenue_month
         ) as deferred_minor
     from earned
 ),

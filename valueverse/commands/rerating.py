@@ -14,15 +14,14 @@ import orjson
 import polars as pl
 import rfc8785
 
-from assets.steps.bill import watermark
-from assets.steps.booked import read_booked
-from assets.steps.tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.catalog.document import catalog_document, catalog_hash
 from valueverse.catalog.history import CatalogHistory
+from valueverse.commands.booked import read_booked, watermark
 from valueverse.errors import RefusalError
 from valueverse.invoicing import engine
 from valueverse.invoicing.corrections import PERIOD_PURPOSES
 from valueverse.invoicing.told import read_told
+from valueverse.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.money import minor_text, minor_units
 from valueverse.platform import billing_store as store
 from valueverse.platform.warehouse import connect

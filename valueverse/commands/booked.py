@@ -11,15 +11,18 @@ from valueverse.invoicing.corrections import PERIOD_PURPOSES, touched
 from valueverse.invoicing.engine import Booked
 from valueverse.invoicing.settle import NUMBERS, Used
 from valueverse.invoicing.told import read_told
+from valueverse.lake_tables import EVENTS_TABLE
 from valueverse.platform import billing_store as store
 from valueverse.subscriptions.facts import REJECTED, rejection
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     import psycopg
 
     from valueverse.catalog.history import CatalogHistory
+    from valueverse.platform.lake import Lake
     from valueverse.subscriptions.timeline import Timeline
 
 
@@ -75,3 +78,12 @@ def read_booked(
             for key, text in rerated.drop_nulls("under").select("under", "document").unique().iter_rows()
         },
     )
+
+
+def watermark(lake: Lake, as_of: datetime, tenants: Collection[str] | None) -> datetime:
+    """When the newest event was received: the state of knowledge that the run bills with."""
+    events = lake.scan(EVENTS_TABLE)
+    if tenants is not None:
+        events = events.filter(pl.col("tenant").is_in(list(tenants)))
+    newest = events.select(pl.col("received_at").max()).collect().item()
+    return as_of if newest is None else newest

@@ -1,0 +1,59 @@
+"""``valueverse document``: an invoice document as a PDF for people or as XML for their systems."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from valueverse.errors import RefusalError
+
+
+def _read(file: Path | None) -> dict[str, Any]:
+    try:
+        text = sys.stdin.read() if file is None else file.read_text(encoding="utf-8")
+        document = json.loads(text.strip().partition("\n")[0] if "\n" in text.strip() else text)
+    except (OSError, ValueError) as error:
+        raise RefusalError("unreadable_file", f"{file or 'standard input'}: {error}", "FILE") from error
+    if not isinstance(document, dict):
+        raise RefusalError("bad_document", "an invoice document is a JSON object", "FILE")
+    return document
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``document`` to the command line."""
+
+    @app.command("document")
+    def document(  # noqa: PLR0917 - options of a command
+        file: Annotated[
+            Path | None, typer.Argument(help="An invoice document (JSON); standard input by default.")
+        ] = None,
+        form: Annotated[str, typer.Option("--format", help="pdf, or xml: EN 16931 in UBL 2.1.")] = "pdf",
+        out: Annotated[Path | None, typer.Option("--out", help="Where to write; standard output by default.")] = None,
+        seller: Annotated[str | None, typer.Option("--seller", help="Name of the tenant; its key by default.")] = None,
+        seller_country: Annotated[str | None, typer.Option("--seller-country", help="Country code such as DE.")] = None,
+        buyer: Annotated[str | None, typer.Option("--buyer", help="Name of the customer; its key by default.")] = None,
+        buyer_country: Annotated[str | None, typer.Option("--buyer-country", help="Country code such as DE.")] = None,
+    ) -> None:
+        """Typeset an invoice document, or write it as an electronic invoice.
+
+        [dim]valueverse simulate ... | head -1 | valueverse document --out invoice.pdf[/dim]
+        """
+        from valueverse.invoicing.rendering.parties import Parties
+        from valueverse.invoicing.rendering.pdf import invoice_pdf
+        from valueverse.invoicing.rendering.ubl import invoice_xml
+
+        said = _read(file)
+        parties = Parties(
+            seller or str(said.get("tenant", "")), buyer or str(said.get("customer", "")), seller_country, buyer_country
+        )
+        if form not in {"pdf", "xml"}:
+            raise RefusalError("unknown_format", f"{form[:20]!r} is neither pdf nor xml", "--format")
+        body = invoice_pdf(said, parties.brand()) if form == "pdf" else invoice_xml(said, *parties.for_ubl())
+        if out is None:
+            sys.stdout.buffer.write(body)
+        else:
+            out.write_bytes(body)

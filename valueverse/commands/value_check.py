@@ -1,0 +1,157 @@
+"""``valueverse value check | diff | library | schema``: author a model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from valueverse.errors import RefusalError
+
+if TYPE_CHECKING:
+    from valueverse.value.architect.document import Model
+
+_AS_JSON = Annotated[bool, typer.Option("--json", help="Answer with one JSON object.")]
+_FILE = typer.Argument(help="A model in YAML or JSON; - reads standard input.")
+_LARGEST = 4 * 1024 * 1024
+
+
+def read_text(file: Path) -> str:
+    """A model's text.
+
+    Raises:
+        RefusalError: ``unreadable``: no such file, none that can be read, too large, or no UTF-8.
+    """
+    try:
+        raw = typer.get_binary_stream("stdin").read(_LARGEST + 1) if str(file) == "-" else _bytes(file)
+    except OSError as error:
+        message = f"{file} cannot be read: {error.strerror or error}"
+        raise RefusalError("unreadable", message) from error
+    if len(raw) > _LARGEST:
+        raise RefusalError("unreadable", f"{file} is larger than {_LARGEST} bytes, which is no model")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise RefusalError("unreadable", f"{file} is no UTF-8 text; save it as such") from error
+
+
+def _bytes(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        return stream.read(_LARGEST + 1)
+
+
+def check(text: str) -> dict[str, Any]:
+    """``{ok: true, tree, ...}`` or ``{ok: false, problems: [...]}``."""
+    from valueverse.value.architect.describing import tree_json, tree_text
+    from valueverse.value.architect.parsing import parse_model
+    from valueverse.value.architect.problems import ModelError
+    from valueverse.value.architect.program import compile_model
+
+    try:
+        program = compile_model(parse_model(text))
+    except ModelError as error:
+        return {"ok": False, "problems": [one.as_json() for one in error.problems]}
+    return {"ok": True, **tree_json(program), "tree": tree_text(program)}
+
+
+def _checked(file: Path) -> Model:
+    from valueverse.value.architect.parsing import parse_model
+    from valueverse.value.architect.program import compile_model
+
+    try:
+        model = parse_model(read_text(file))
+        compile_model(model)
+    except RefusalError as refusal:
+        raise RefusalError(refusal.code, f"{file}: {refusal.message}", refusal.path) from refusal
+    return model
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``check``, ``diff``, ``library`` and ``schema`` to ``valueverse value``."""
+    for add in (_add_check, _add_diff, _add_library, _add_schema):
+        add(app)
+
+
+def _add_check(app: typer.Typer) -> None:
+    @app.command("check")
+    def check_command(file: Annotated[Path, _FILE], as_json: _AS_JSON = False) -> None:
+        """Say what is wrong with a model, with line and column; or show its tree with units.
+
+        Exit 0: nothing is wrong. Exit 1: problems, each with file:line:column and the place in the text.
+
+        [dim]valueverse value library support_deflection > model.yaml && valueverse value check model.yaml[/dim]
+        """
+        from valueverse.value.architect.describing import problems_text
+        from valueverse.value.architect.problems import Problem
+
+        text = read_text(file)
+        answer = check(text)
+        if as_json:
+            answer.pop("tree", None)
+            typer.echo(json.dumps(answer, ensure_ascii=False))
+        elif answer["ok"]:
+            typer.echo(answer["tree"])
+        else:
+            typer.echo(problems_text([Problem(**one) for one in answer["problems"]], text, str(file)))
+        raise typer.Exit(0 if answer["ok"] else 1)
+
+
+def _add_diff(app: typer.Typer) -> None:
+    @app.command("diff")
+    def diff(
+        before: Annotated[Path, typer.Argument(help="The model as it was.")],
+        after: Annotated[Path, typer.Argument(help="The model as it is to be.")],
+        as_json: _AS_JSON = False,
+    ) -> None:
+        """Show what was added, removed and changed from one model to another, by path.
+
+        [dim]valueverse value diff signed.yaml proposed.yaml[/dim]
+        """
+        from valueverse.value.architect.canonical import content_hash, difference
+
+        old, new = _checked(before), _checked(after)
+        changes = difference(old, new)
+        if as_json:
+            hashes = {"before": content_hash(old), "after": content_hash(new)}
+            typer.echo(json.dumps({**hashes, "changes": [one.as_json() for one in changes]}, ensure_ascii=False))
+            return
+        signs = {"added": "+", "removed": "-", "changed": "~"}
+        for one in changes:
+            sides = {
+                "added": json.dumps(one.after, ensure_ascii=False),
+                "removed": json.dumps(one.before, ensure_ascii=False),
+            }
+            both = f"{json.dumps(one.before, ensure_ascii=False)} -> {json.dumps(one.after, ensure_ascii=False)}"
+            typer.echo(f"{signs[one.kind]} {one.path}: {sides.get(one.kind, both)}")
+        if not changes:
+            typer.echo("no difference")
+
+
+def _add_library(app: typer.Typer) -> None:
+    @app.command("library")
+    def library_command(
+        name: Annotated[str | None, typer.Argument(help="The model to print; none: list them.")] = None,
+    ) -> None:
+        """List the ready models, or print one to start from.
+
+        [dim]valueverse value library churn_reduction > model.yaml[/dim]
+        """
+        from valueverse.value import library
+        from valueverse.value.architect.parsing import parse_model
+
+        if name is not None:
+            typer.echo(library.text(name), nl=False)
+            return
+        for one in library.names():
+            typer.echo(f"{one:<28} {parse_model(library.text(one)).title}")
+
+
+def _add_schema(app: typer.Typer) -> None:
+    @app.command("schema")
+    def schema() -> None:
+        """Print the JSON Schema of model documents, for editors and other tools."""
+        from valueverse.value.architect.schema import json_schema_text
+
+        typer.echo(json_schema_text(), nl=False)

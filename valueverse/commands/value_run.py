@@ -1,0 +1,90 @@
+"""``valueverse value run``: a model, run on its assumptions or on measured data."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from valueverse.errors import RefusalError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from valueverse.value.architect.ir import Program
+
+
+def _data(file: Path | None, customer: str | None) -> pl.DataFrame | None:
+    import polars as pl
+
+    from valueverse.value.executor.binding import read_metrics
+
+    if file is None:
+        return None
+    try:
+        text = {"period": pl.String, "metric": pl.String, "customer": pl.String}
+        frame = pl.read_parquet(file) if file.suffix == ".parquet" else pl.read_csv(file, schema_overrides=text)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise RefusalError("unreadable_file", f"{file}: {str(error).splitlines()[0]}", "--data") from error
+    return read_metrics(frame, customer)
+
+
+def _program(file: Path, outputs: list[str]) -> Program:
+    from valueverse.commands.value_check import read_text
+    from valueverse.value.architect.parsing import parse_model
+    from valueverse.value.architect.program import compile_model
+
+    model = parse_model(read_text(file))
+    if outputs:
+        model = model.model_copy(update={"outputs": tuple(_output(one) for one in outputs)})
+    return compile_model(model)
+
+
+def _tell(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+def _output(text: str) -> Any:
+    """``npv``, or JSON such as ``{"percentiles": [5, 95]}``; ``name:statistic`` asks for one statistic."""
+    if text.startswith("{"):
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise RefusalError("bad_output", f"{text[:60]!r} is not JSON: {error}", "--output") from error
+    name, colon, statistic = text.partition(":")
+    return {name: [statistic]} if colon else text
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``run`` to ``valueverse value``."""
+
+    @app.command("run")
+    def run(  # noqa: PLR0917 - options of the public contract
+        model: Annotated[Path, typer.Argument(help="A model in YAML or JSON; - reads standard input.")],
+        data: Annotated[
+            Path | None, typer.Option("--data", help="CSV or Parquet: metric, customer, period, value.")
+        ] = None,
+        scenario: Annotated[
+            list[str] | None, typer.Option("--scenario", help="Only this one; may be given again.")
+        ] = None,
+        draws: Annotated[int, typer.Option("--draws", help="Draws of uncertain inputs; made a power of two.")] = 16_384,
+        seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed draws other points.")] = 1,
+        output: Annotated[
+            list[str] | None, typer.Option("--output", help="npv, a variable, y:sobol ...; may repeat.")
+        ] = None,
+        customer: Annotated[str | None, typer.Option("--customer", help="Only this customer's data.")] = None,
+        start: Annotated[str | None, typer.Option("--start", help="First day of the first period.")] = None,
+    ) -> None:
+        """Run a value model: one JSON object with outputs, series and flags per scenario.
+
+        [dim]valueverse value library support_deflection > m.yaml && valueverse value run m.yaml --scenario base[/dim]
+        """
+        from valueverse.value.executor.run import Asked, run_model
+
+        program = _program(model, output or [])
+        asked = Asked(tuple(scenario or ()), draws, seed, start)
+        found = run_model(program, _data(data, customer), asked, _tell)
+        sys.stdout.write(json.dumps(found, ensure_ascii=False, allow_nan=False) + "\n")

@@ -1,0 +1,315 @@
+"""A model, run: outputs, series and flags per scenario, the same bits on every run (docs/value-models.md)."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import rfc8785
+
+from valueverse.errors import RefusalError
+from valueverse.value.architect.expressions import Literal, Operation, Reference
+from valueverse.value.architect.ir import Binding, Distribution
+from valueverse.value.executor.binding import METRICS, Bound, bind
+from valueverse.value.executor.evaluate import evaluate, operate
+from valueverse.value.executor.measures import metric, money_of
+from valueverse.value.executor.sampling import (
+    REPLICATES,
+    correlated,
+    mean_of,
+    quantiles,
+    replicated,
+    uncertain_inputs,
+)
+from valueverse.value.executor.sensitivity import sobol_indices, tornado
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    import polars as pl
+    from numpy.typing import NDArray
+
+    from valueverse.value.architect.expressions import Expression
+    from valueverse.value.architect.ir import Probability, Program, Scenario, Source, Target
+
+    Floats = NDArray[np.float64]
+
+DRAWS = 16_384
+MOST_DRAWS = 2**22
+BLOCK_CELLS = 2_000_000
+"""Draws x periods held at once: more draws take longer, not more memory."""
+SOBOL_DRAWS = 8_192
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How a run is made: scenarios (none named: all), draws (a power of two), seed, and what else to report."""
+
+    scenarios: tuple[str, ...] = ()
+    draws: int = DRAWS
+    seed: int = 1
+    start: str | None = None
+
+
+def run_model(
+    program: Program, metrics: pl.DataFrame | None, asked: Asked, tell: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
+    """Run every scenario asked for.
+
+    Raises:
+        RefusalError: ``missing_metric``, ``no_number``, ``unknown_scenario``, ``bad_draws``.
+    """
+    if not 1 <= asked.draws <= MOST_DRAWS:
+        raise RefusalError("bad_draws", f"{asked.draws} draws: from 1 to {MOST_DRAWS}", "--draws")
+    names = [one.name for one in program.scenarios]
+    for name in asked.scenarios:
+        if name not in names:
+            raise RefusalError("unknown_scenario", f"no scenario {name!r}; known are {', '.join(names)}", "--scenario")
+    bound = _bound(program, metrics, asked)
+    draws = 1 << max(asked.draws - 1, 0).bit_length()
+    found = {}
+    for scenario in program.scenarios:
+        if not asked.scenarios or scenario.name in asked.scenarios:
+            tell(f"running scenario {scenario.name}")
+            found[scenario.name] = _Run(program, scenario, bound, draws, asked.seed).report()
+    answer: dict[str, Any] = {
+        "model": program.model,
+        "content_hash": program.content_hash,
+        "scenarios": found,
+        "flags": [flag | {"outputs": _reached(program, flag["input"])} for flag in bound.flags],
+        "draws": draws,
+        "seed": asked.seed,
+    }
+    return answer | {"run_hash": hashlib.sha256(rfc8785.dumps(answer)).hexdigest()}
+
+
+def _bound(program: Program, metrics: pl.DataFrame | None, asked: Asked) -> Bound:
+    if metrics is None:
+        wanted = [one for one in program.inputs if isinstance(one.source, Binding)]
+        if wanted and wanted[0].missing.policy in {"error", "carry_forward"}:
+            raise RefusalError(
+                "missing_metric",
+                f"the input {wanted[0].name!r} is bound to a metric: give data with --data",
+                f"inputs.{wanted[0].name}",
+            )
+        metrics = METRICS.to_frame()
+    return bind(program, metrics, asked.start)
+
+
+def _reached(program: Program, name: str) -> list[str]:
+    """Outputs that an input reaches."""
+    touched = {node.name for node in program.nodes if name in node.inputs} | {name}
+    counted = [driver.node for driver in program.drivers] + [cost.node for cost in program.costs]
+    money = any(node in touched for node in counted)
+    return [one.name for one in program.outputs.targets if (money if one.node is None else one.node in touched)]
+
+
+class _Run:
+    """One scenario."""
+
+    def __init__(self, program: Program, scenario: Scenario, bound: Bound, draws: int, seed: int) -> None:
+        self.program, self.bound, self.draws, self.seed = program, bound, draws, seed
+        self.sources: dict[str, Source] = {one.name: one.source for one in program.inputs} | dict(scenario.overrides)
+        self.names = uncertain_inputs(program, scenario.overrides)
+        # The dimension of an input is its place among all uncertain ones of the model, whatever the scenario fixes.
+        self.dimensions = uncertain_inputs(program)
+        self.dimensions += tuple(name for name in self.names if name not in self.dimensions)
+        self.fixed = {name: self._central(name) for name in self.sources}
+
+    def _central(self, name: str) -> Floats:
+        source = self.sources[name]
+        if isinstance(source, Distribution):
+            return np.array([[mean_of(source)]])
+        if isinstance(source, Binding):
+            return self.bound.values[name]
+        return np.array([source if isinstance(source, tuple) else (source,)], dtype=np.float64)
+
+    def values(self, columns: Mapping[str, Floats]) -> dict[str, Floats]:
+        """All values with some inputs replaced by columns of draws."""
+        given = {name: column.reshape(-1, 1) for name, column in columns.items()}
+        return evaluate(self.program, self.fixed | given)
+
+    def outputs(self, values: Mapping[str, Floats], wanted: Collection[str]) -> dict[str, Floats]:
+        """One number per draw of each target: a metric, or the last period of a node or input."""
+        money = money_of(self.program, values) if self.program.drivers or self.program.costs else None
+        found = {}
+        for name in wanted:
+            node = self._targets[name]
+            if node is None:
+                assert money is not None  # noqa: S101 - metrics need money: judged when compiled
+                found[name] = metric(self.program, money, name)
+            else:
+                found[name] = values[node][:, -1]
+        return found
+
+    @property
+    def _targets(self) -> dict[str, str | None]:
+        known: dict[str, str | None] = {one.name: one.node for one in self.program.outputs.targets}
+        for statement in self.program.outputs.probabilities:
+            for name in statement.names:
+                known.setdefault(name, self._node_of(name))
+        for name in (*self.program.outputs.tornado, *self.program.outputs.sobol):
+            known.setdefault(name, self._node_of(name))
+        return known
+
+    def _node_of(self, name: str) -> str | None:
+        nodes = {node.name for node in self.program.nodes}
+        for candidate in (name, f"driver.{name}", f"cost.{name}"):
+            if candidate in nodes or candidate in self.sources:
+                return candidate
+        return None
+
+    def report(self) -> dict[str, Any]:
+        """Outputs and series."""
+        central = self.values({})
+        at_means = self.outputs(central, self._targets)
+        outputs: dict[str, Any] = {}
+        drawn = self._drawn() if self.names else {}
+        for target in self.program.outputs.targets:
+            outputs[target.name] = self._target(target, _plain(at_means[target.name][0]), drawn.get(target.name))
+        if drawn:
+            outputs["percentiles"] = self._percentiles(drawn)
+        for statement in self.program.outputs.probabilities:
+            outputs.setdefault("probability", {})[statement.text] = self._probability(statement, at_means, drawn)
+        self._sensitivities(outputs)
+        return {"outputs": outputs, "series": self._series(central)}
+
+    def _drawn(self) -> dict[str, Floats]:
+        """Every target over all draws, block by block."""
+        uniform = correlated(
+            replicated(len(self.dimensions), self.draws, self.seed), self.dimensions, self.program.correlations
+        )
+        places = {name: place for place, name in enumerate(self.dimensions)}
+        size = max(BLOCK_CELLS // max(self.program.axis.periods, 1), 1_024)
+        wanted = tuple(self._targets)
+        parts: dict[str, list[Floats]] = {name: [] for name in wanted}
+        for start in range(0, self.draws, size):
+            block = uniform[start : start + size]
+            columns = {name: self._quantiles(name, block[:, places[name]]) for name in self.names}
+            found = self.outputs(self.values(columns), wanted)
+            for name in wanted:
+                parts[name].append(np.broadcast_to(found[name], (len(block),)))
+        return {name: np.concatenate(blocks) for name, blocks in parts.items()}
+
+    def _quantiles(self, name: str, probabilities: Floats) -> Floats:
+        source = self.sources[name]
+        assert isinstance(source, Distribution)  # noqa: S101 - names are those of distributions
+        return quantiles(source, probabilities)
+
+    def _target(self, target: Target, value: float | None, drawn: Floats | None) -> Any:
+        """A plain number; with statistics of its own, or of an uncertain variable, an object."""
+        statistics = set(target.statistics)
+        if drawn is None or (target.kind == "metric" and not statistics):
+            if not statistics:
+                return value
+            return {"value": value, "mean": value, "variance": 0.0, "percentiles": self._levels(None, value)}
+        kept = drawn[np.isfinite(drawn)]
+        found: dict[str, Any] = {"value": value, **_moments(drawn, kept), "percentiles": self._levels(kept, value)}
+        return found
+
+    def _levels(self, kept: Floats | None, value: float | None) -> dict[str, float | None]:
+        levels = self.program.outputs.percentiles
+        if kept is None:
+            return {_label(level): value for level in levels}
+        if not len(kept):
+            return {_label(level): None for level in levels}
+        found = np.quantile(kept, [level / 100 for level in levels])
+        return {_label(level): float(one) for level, one in zip(levels, found, strict=True)}
+
+    def _percentiles(self, drawn: Mapping[str, Floats]) -> dict[str, Any]:
+        """By output; those of the first one asked for (npv, where it is) also by themselves."""
+        named = {name: self._levels(found[np.isfinite(found)], None) for name, found in drawn.items()}
+        first = "npv" if "npv" in named else next(iter(named), None)
+        return {**(named[first] if first else {}), **named}
+
+    def _probability(
+        self, statement: Probability, at_means: Mapping[str, Floats], drawn: Mapping[str, Floats]
+    ) -> float | None:
+        found = drawn or at_means
+        columns = {name: found[name] for name in statement.names}
+        finite = np.logical_and.reduce([np.isfinite(one) for one in columns.values()])
+        if not finite.any():
+            return None
+        held = _condition(statement.condition, {name: one[finite] for name, one in columns.items()})
+        return float(np.mean(np.broadcast_to(held, finite[finite].shape)))
+
+    def _sensitivities(self, outputs: dict[str, Any]) -> None:
+        for place, name in enumerate(self.program.outputs.tornado):
+            rows = tornado(self.names, partial(self._one_at_a_time, name))
+            self._put(outputs, "tornado", name, rows, first=place == 0)
+        for place, name in enumerate(self.program.outputs.sobol):
+            found: dict[str, Any] = {"S1": {}, "ST": {}, "intervals": None, "status": "no_uncertain_inputs"}
+            if self.names:
+                model = self._model_of(name)
+                found = sobol_indices(self.names, model, min(self.draws, SOBOL_DRAWS), self.seed)
+                if self.program.correlations:
+                    found["note"] = "indices take inputs as independent; correlations are left out"
+            self._put(outputs, "sobol", name, found, first=place == 0)
+
+    @staticmethod
+    def _put(outputs: dict[str, Any], kind: str, name: str, found: Any, *, first: bool) -> None:
+        if isinstance(outputs.get(name), dict):
+            outputs[name][kind] = found
+        if first:
+            outputs[kind] = found
+        elif not isinstance(outputs.get(name), dict):
+            outputs[f"{kind}:{name}"] = found
+
+    def _one_at_a_time(self, name: str, one: str, level: float) -> tuple[float, float]:
+        column = self._quantiles(one, np.array([level]))
+        found = self.outputs(self.values({one: column}), [name])[name]
+        return float(column[0]), _plain(found[0]) or 0.0
+
+    def _model_of(self, name: str) -> Callable[[Floats], Floats]:
+        def model(block: Floats) -> Floats:
+            columns = {one: self._quantiles(one, block[:, place]) for place, one in enumerate(self.names)}
+            found = self.outputs(self.values(columns), [name])[name]
+            return np.broadcast_to(found, (len(block),))
+
+        return model
+
+    def _series(self, values: Mapping[str, Floats]) -> dict[str, list[float]]:
+        """Variables, drivers and costs per period at the means of the inputs."""
+        periods = self.program.axis.periods
+        shown = {node.name: values[node.name] for node in self.program.nodes if node.kind != "part"}
+        return {name: np.broadcast_to(found[0], (periods,)).tolist() for name, found in shown.items()}
+
+
+def _condition(expression: Expression, columns: Mapping[str, Floats]) -> Floats:
+    match expression:
+        case Literal(value=value):
+            return np.array([value])
+        case Reference(name=name):
+            return columns[name]
+        case Operation(operator=operator, arguments=arguments):
+            return operate(operator, [_condition(one, columns) for one in arguments])
+    raise RefusalError("bad_formula", "a statement compares outputs and numbers", "outputs")
+
+
+def _moments(drawn: Floats, kept: Floats) -> dict[str, Any]:
+    """Mean with its standard error over replicates, and variance; None where no draw has a number."""
+    if not len(kept):
+        return {"mean": None, "variance": None, "standard_error": None, "missing": 1.0}
+    mean = math.fsum(kept) / len(kept)
+    centred = kept - mean
+    variance = math.fsum(centred * centred) / len(kept)
+    found: dict[str, Any] = {"mean": mean, "variance": variance, "standard_error": None}
+    if len(drawn) >= REPLICATES * 8 and len(kept) == len(drawn):
+        means = drawn.reshape(REPLICATES, -1).mean(axis=1)
+        found["standard_error"] = float(means.std(ddof=1) / math.sqrt(REPLICATES))
+    if len(kept) < len(drawn):
+        found["missing"] = 1 - len(kept) / len(drawn)
+    return found
+
+
+def _plain(value: Any) -> float | None:
+    number = float(value)
+    return number if math.isfinite(number) else None
+
+
+def _label(level: float) -> str:
+    return f"{level:g}"
