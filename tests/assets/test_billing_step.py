@@ -18,6 +18,7 @@ from assets.steps.reproduce import reproduce
 from tests.support.ledger import World, instant
 from valueverse.catalog.document import Catalog, parse_catalog
 from valueverse.commands import rerating as rerate
+from valueverse.commands.explaining import explain_event, explain_invoice
 from valueverse.commands.rerating import Asked
 from valueverse.errors import RefusalError
 from valueverse.invoicing.document import chain_hash, content_hash
@@ -328,3 +329,30 @@ def test_a_catalog_with_other_meters_is_published_and_not_re_rated(settings: Set
     with pytest.raises(RefusalError) as refused:
         rerate.plan(settings, Lake(settings.lake_url), asked, as_of=LATER)
     assert refused.value.code == "other_meters"
+
+
+def test_an_invoice_explains_itself_down_to_its_events_and_an_event_up_to_its_line(settings: Settings) -> None:
+    world = acme(2)
+    run(world, settings, as_of=instant("2023-12-20T00:00:00+00:00"))
+    world.use("2023-11-07", "tokens", "250", customer="c0", received_at=instant("2023-12-25"))
+    world.use("2023-11-20", "tokens", "1", customer="nobody")
+    run(world, settings)
+    lake = Lake(settings.lake_url)
+    with connect(settings, "builder") as connection:
+        told = explain_invoice(connection, lake, "acme-000001", "usage", 5)
+        (line,) = told["lines"]
+        assert (line["reproduced"], line["event_count"], [one["id"] for one in line["events"]]) == (True, 1, ["u0"])
+        (first,) = explain_event(connection, lake, "test", "u0", None)
+        assert [one["invoice"] for one in first["lines"]] == ["acme-000001", "acme-000003"]
+        (late,) = explain_event(connection, lake, "test", "u2", "acme")
+        assert [(one["invoice"], one["kind"]) for one in late["lines"]] == [("acme-000003", "adjustment")]
+        (stray,) = explain_event(connection, lake, "test", "u3", None)
+        assert (stray["outcome"], stray["reason"]) == ("unbilled", "no_subscription")
+        for ask, code in (
+            (lambda: explain_invoice(connection, lake, "acme-000099", None, 5), "unknown_invoice"),
+            (lambda: explain_invoice(connection, lake, "acme-000001", "nosuch", 5), "unknown_line"),
+            (lambda: explain_event(connection, lake, "test", "nosuch", None), "unknown_event"),
+        ):
+            with pytest.raises(RefusalError) as refused:
+                ask()
+            assert refused.value.code == code

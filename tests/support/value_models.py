@@ -22,7 +22,8 @@ currency: USD
 axis: {grain: month, start: commit.start, periods: 36, discount: {rate: 0.10, compounding: effective, timing: end}}
 units: {base: [user, ticket, agent]}
 inputs:
-  tickets_0: {unit: ticket/month, bind: {metric: usage.tickets, agg: sum, window: 3 months, freeze: baseline}, missing: error}
+  tickets_0:
+    {unit: ticket/month, bind: {metric: usage.tickets, agg: sum, window: 3 months, freeze: baseline}, missing: error}
   tickets:   {unit: ticket/month, bind: {metric: usage.tickets, agg: sum}, missing: {carry_forward: 2 months}}
   cost_tick: {unit: USD/ticket, dist: {pert: [8, 11, 15]}, evidence: [e3], owner: customer}
   adoption:  {unit: 1, dist: {interval90: [0.5, 0.9], family: normal, clip: [0, 1]}}
@@ -36,8 +37,10 @@ drivers:
   deflection: {kind: cost_saving, expr: "avoided * cost_tick * ramp", risk: 0.2, attribution: 0.8, decay: 0.0}
 costs: {licence: {expr: licence}, setup: {expr: "150000", at: 0}}
 scenarios: {conservative: {adoption: 0.5}, base: {}, stretch: {adoption: 0.9}}
-outputs: [roi, npv, irr, payback, total_benefit, total_cost, {percentiles: [5, 50, 95]}, tornado, sobol, {probability: "npv > 0"}]
-pricing: {output: realised.deflection, share: 0.25, floor: "60000 USD/year", cap: "600000 USD/year", period: quarter, true_up: cumulative, dispute_days: 30}
+outputs: [roi, npv, irr, payback, total_benefit, total_cost,
+          {percentiles: [5, 50, 95]}, tornado, sobol, {probability: "npv > 0"}]
+pricing: {output: realised.deflection, share: 0.25, floor: "60000 USD/year", cap: "600000 USD/year",
+          period: quarter, true_up: cumulative, dispute_days: 30}
 """
 """The example of the language reference."""
 

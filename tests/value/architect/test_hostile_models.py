@@ -26,8 +26,9 @@ LEAVES = st.one_of(
     ),
 )
 WORDS = st.sampled_from(
-    ["unit", "value", "dist", "bind", "normal", "pert", "clip", "discrete", "values", "expr", "at", "risk", "metric", "window",
-     "missing", "adoption", "users", "npv", "percentiles", "sobol", "probability", "between", "rho", "base", "rate"]
+    ["unit", "value", "dist", "bind", "normal", "pert", "clip", "discrete", "values", "expr", "at", "risk", "metric",
+     "window", "missing", "adoption", "users", "npv", "percentiles", "sobol", "probability", "between",
+     "rho", "base", "rate"]
 )  # fmt: skip
 TREES = st.recursive(
     LEAVES,

@@ -21,7 +21,8 @@ ROOT = Path(__file__).parents[3]
 
 def test_the_library_covers_what_people_start_from():
     assert set(library.names()) >= {
-        "churn_reduction", "compliance_cost", "developer_time", "infrastructure_saving", "sales_uplift", "support_deflection",
+        "churn_reduction", "compliance_cost", "developer_time", "infrastructure_saving", "sales_uplift",
+        "support_deflection",
     }  # fmt: skip
 
 

@@ -25,7 +25,8 @@ def test_json_and_yaml_say_the_same():
 
 
 def test_json_that_yaml_does_not_take_is_read_as_json():
-    text = '{\n\t"schema": "valueverse.value_model/v1",\n\t"model": "tried", "title": "\\ud83d\\ude00",\n\t"inputs": {"a": 1}}'
+    text = '{\n\t"schema": "valueverse.value_model/v1",\n'
+    text += '\t"model": "tried", "title": "\\ud83d\\ude00",\n\t"inputs": {"a": 1}}'
     assert parse_model(text).title == "\U0001f600"
 
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RUNNER = CliRunner()
-BAD = "schema: valueverse.value_model/v1\nmodel: tried\ninputs:\n  a: {unit: USD, value: 1}\nvariables:\n  b: {expr: a + 1 EUR}\n"
+BAD = "schema: valueverse.value_model/v1\nmodel: tried\ninputs:\n  a: {unit: USD, value: 1}\n"
+BAD += "variables:\n  b: {expr: a + 1 EUR}\n"
 
 
 @pytest.fixture

@@ -1,0 +1,113 @@
+"""``valueverse explain``: from an invoice to its events, and from an event to its invoice."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from valueverse.errors import RefusalError
+
+_explain = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help="Why an invoice says what it says, and what became of an event.",
+)
+Form = Annotated[str, typer.Option("--format", help="text, or json: one object per line.")]
+
+
+def _ready() -> tuple[Any, Any]:
+    from valueverse.platform.lake import Lake
+    from valueverse.platform.settings import get_settings
+
+    settings = get_settings()
+    return settings, Lake(settings.lake_url)
+
+
+def _judge(form: str) -> None:
+    if form not in {"text", "json"}:
+        raise RefusalError("unknown_format", f"{form[:20]!r} is neither text nor json", "--format")
+
+
+def _tree(title: str, value: Any) -> Any:
+    """A readable tree of nested answers."""
+    from rich.markup import escape
+    from rich.tree import Tree
+
+    tree = Tree(f"[bold]{escape(title)}[/bold]")
+
+    def add(branch: Tree, name: str, one: Any) -> None:
+        if isinstance(one, dict):
+            below = branch.add(escape(name))
+            for key, inner in one.items():
+                add(below, key, inner)
+        elif isinstance(one, list):
+            below = branch.add(f"{escape(name)} ({len(one)})")
+            for place, inner in enumerate(one, start=1):
+                if isinstance(inner, dict) and "id" in inner:
+                    words = ", ".join(f"{key} {said}" for key, said in inner.items() if said is not None)
+                    below.add(escape(words))
+                else:
+                    add(below, str(inner.get("key", place)) if isinstance(inner, dict) else str(place), inner)
+        elif one is not None:
+            branch.add(f"{escape(name)}: {escape(str(one))}")
+
+    for key, inner in value.items():
+        add(tree, key, inner)
+    return tree
+
+
+def _show(title: str, answer: dict[str, Any], form: str) -> None:
+    if form == "json":
+        sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
+        return
+    from rich.console import Console
+
+    Console().print(_tree(title, answer))
+
+
+@_explain.command("invoice")
+def invoice(
+    number: Annotated[str, typer.Argument(help="Number of a finalised invoice.")],
+    line: Annotated[str | None, typer.Option("--line", help="Only lines with this key.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Events shown per line.")] = 20,
+    form: Form = "text",
+) -> None:
+    """Each line of an invoice: tiers, quantity, and the events that it counts.
+
+    [dim]valueverse explain invoice northwind-ai-000001 --line requests[/dim]
+    """
+    from valueverse.commands.explaining import explain_invoice
+    from valueverse.platform.warehouse import connect
+
+    _judge(form)
+    settings, lake = _ready()
+    with connect(settings, "builder") as connection:
+        answer = explain_invoice(connection, lake, number, line, limit)
+    _show(f"invoice {number}", answer, form)
+
+
+@_explain.command("event")
+def event(
+    source: Annotated[str, typer.Argument(help="Source of the event, as it was sent.")],
+    id_: Annotated[str, typer.Argument(metavar="ID", help="Id of the event.")],
+    tenant: Annotated[str | None, typer.Option("--tenant", help="Only this tenant's.")] = None,
+    form: Form = "text",
+) -> None:
+    """What became of an event: the line that billed it, or the one reason why none did."""
+    from valueverse.commands.explaining import explain_event
+    from valueverse.platform.warehouse import connect
+
+    _judge(form)
+    settings, lake = _ready()
+    with connect(settings, "builder") as connection:
+        answers = explain_event(connection, lake, source, id_, tenant)
+    for answer in answers:
+        _show(f"event {id_} of {source}", answer, form)
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``explain`` to the command line."""
+    app.add_typer(_explain, name="explain")

@@ -1,0 +1,205 @@
+"""What ``valueverse explain`` tells: a line down to its events, an event up to its line or the reason for none."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from valueverse.catalog.history import CatalogHistory
+from valueverse.errors import RefusalError
+from valueverse.invoicing.coverage import account
+from valueverse.invoicing.engine import ground_of
+from valueverse.invoicing.lineage import charges_of, line_events
+from valueverse.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE, QUARANTINE_TABLE, USAGE_TABLE
+from valueverse.money import plain
+from valueverse.platform import billing_store as store
+from valueverse.subscriptions.timeline import build_timeline
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from valueverse.invoicing.engine import Ground
+    from valueverse.platform.lake import Lake
+
+
+def _ground(lake: Lake, tenant: str, known_at: datetime | None) -> Ground:
+    facts = lake.scan(BILLING_FACTS_TABLE).filter(pl.col("tenant") == tenant).collect()
+    history = CatalogHistory.from_facts(facts, known_at)
+    timeline = build_timeline(facts, history.plans, known_at)
+    return ground_of(timeline, history, lake.scan(USAGE_TABLE).filter(pl.col("tenant") == tenant), known_at)
+
+
+def explain_invoice(
+    connection: psycopg.Connection[Any], lake: Lake, number: str, line: str | None, limit: int
+) -> dict[str, Any]:
+    """An invoice's lines, each with its tiers and the events that it counts.
+
+    Raises:
+        RefusalError: ``unknown_invoice``, ``unknown_line``.
+    """
+    found = connection.execute(
+        "select tenant_id::text, invoice_id::text, document from billing.invoice where number = %s", [number]
+    ).fetchone()
+    if found is None:
+        raise RefusalError(
+            "unknown_invoice",
+            f"no finalised invoice {number!r}; `valueverse sql` lists them: billing.invoice",
+            "NUMBER",
+        )
+    tenant, invoice_id, text = found
+    document = json.loads(text)
+    lines = [one for one in document["lines"] if line in {None, one["key"]}]
+    if not lines:
+        known = ", ".join(dict.fromkeys(one["key"] for one in document["lines"]))
+        raise RefusalError("unknown_line", f"the invoice has no line {line!r}; it has {known}", "--line")
+    invoices = store.finalised(connection, store.Scope([tenant]))
+    mine = invoices.filter(pl.col("invoice_id") == invoice_id)
+    # Its own state of knowledge, not that of what corrected it since.
+    ground = _ground(lake, tenant, datetime.fromisoformat(document["basis"]["events_known_at"]))
+    events = line_events(mine.filter(pl.col("purpose") == "period"), ground)
+    return {
+        "invoice": number,
+        "tenant": tenant,
+        "customer": document["customer"],
+        "status": document["status"],
+        "basis": document["basis"],
+        "lines": [_line(one, events, limit) for one in lines],
+    }
+
+
+def _line(line: dict[str, Any], events: pl.DataFrame, limit: int) -> dict[str, Any]:
+    shown = {name: line[name] for name in ("key", "kind", "description", "service_period", "meter", "dimensions")}
+    shown |= {name: line[name] for name in ("quantity", "amount_precise", "amount", "tiers", "explains")}
+    if line["kind"] != "usage":
+        return shown
+    label = json.dumps(line["dimensions"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    own = events.filter(
+        pl.col("key") == line["key"], pl.col("label") == (label if line["dimensions"] else ""),
+    )  # fmt: skip
+    start, end = (_instant(line["service_period"][name]) for name in ("from", "to"))
+    inside = own.filter(pl.col("time") >= start, pl.col("time") < end)
+    return shown | {
+        "event_count": line["event_count"],
+        "reproduced": inside.height == line["event_count"],
+        "events": [_event(row) for row in inside.head(limit).iter_rows(named=True)],
+        "more_events": max(inside.height - limit, 0),
+    }
+
+
+def _instant(text: str) -> pl.Expr:
+    return pl.lit(text).str.to_datetime("%+", time_unit="us", time_zone="UTC")
+
+
+def _event(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "source": row["source"],
+        "id": row["id"],
+        "amends": None if row["root_id"] == row["id"] else row["root_id"],
+        "time": row["time"].isoformat().replace("+00:00", "Z"),
+        "meter": row["meter"],
+        "value": None if row["value"] is None else plain(row["value"]),
+        "text": row["text_value"],
+        "dimensions": json.loads(row["dimensions"]) if row["dimensions"] else None,
+    }
+
+
+def explain_event(
+    connection: psycopg.Connection[Any], lake: Lake, source: str, event: str, tenant: str | None
+) -> list[dict[str, Any]]:
+    """What became of an event, one answer per tenant that sent one of this source and id.
+
+    Raises:
+        RefusalError: ``unknown_event``: it was never received.
+    """
+    key = [pl.col("source") == source, pl.col("id") == event]
+    if tenant is not None:
+        key.append(pl.col("tenant") == tenant)
+    accepted = lake.scan(EVENTS_TABLE).filter(key).collect()
+    refused = lake.scan(QUARANTINE_TABLE).filter(key).collect()
+    if accepted.is_empty() and refused.is_empty():
+        raise RefusalError(
+            "unknown_event",
+            f"no event {event!r} of source {source!r} was received; check both, and the landing folder",
+            "ID",
+        )
+    answers = [
+        _accepted(connection, lake, row, refused.filter(pl.col("tenant") == row["tenant"]))
+        for row in accepted.iter_rows(named=True)
+    ]
+    strays = refused.join(accepted.select("tenant").unique(), on="tenant", how="anti")
+    return answers + [
+        {
+            "tenant": row["tenant"],
+            "source": source,
+            "id": event,
+            "outcome": "quarantined",
+            "reason": row["reason"],
+            "message": row["message"],
+            "file": row["file"],
+            "line": row["line"],
+        }
+        for row in strays.iter_rows(named=True)
+    ]
+
+
+def _accepted(
+    connection: psycopg.Connection[Any], lake: Lake, row: dict[str, Any], refused: pl.DataFrame
+) -> dict[str, Any]:
+    told = {
+        "tenant": row["tenant"],
+        "source": row["source"],
+        "id": row["id"],
+        "type": row["type"],
+        "time": row["time"].isoformat().replace("+00:00", "Z"),
+        "received_at": row["received_at"].isoformat().replace("+00:00", "Z"),
+        "file": row["file"],
+        "line": row["line"],
+        "amends": row["replaces"],
+        "conflicts": refused["reason"].to_list(),
+    }
+    if row["type"].startswith("billing."):
+        return told | {"outcome": "billing_event"}
+    ground = _ground(lake, row["tenant"], None)
+    usage = lake.scan(USAGE_TABLE, [row["event_date"]]).filter(
+        pl.col("tenant") == row["tenant"], pl.col("source") == row["source"], pl.col("id") == row["id"]
+    ).collect()  # fmt: skip
+    booked = store.booked_periods(connection, store.Scope([row["tenant"]]))
+    judged = account(usage, ground.segments, ground.timeline.segments, booked, ground.terms)
+    outcome = judged["outcome"][0] if judged.height else "not_derived_yet"
+    lines = _bearing(connection, row["tenant"], charges_of(usage, ground)) if outcome == "billed" else []
+    billed = outcome == "billed"
+    shown = {"outcome": "billed", "lines": lines} if billed else {"outcome": "unbilled", "reason": outcome}
+    replaced = usage["known_until"].drop_nulls()
+    if replaced.len():
+        shown["replaced_at"] = replaced[0].isoformat().replace("+00:00", "Z")
+    return told | shown
+
+
+def _bearing(connection: psycopg.Connection[Any], tenant: str, charged: pl.DataFrame) -> list[dict[str, Any]]:
+    """Invoice lines that bear what these charges took: those of the period, and adjustments of it."""
+    found = []
+    for row in charged.iter_rows(named=True):
+        rows = connection.execute(
+            "select distinct o.number, o.status, l.key, l.kind, l.amount_minor, o.currency::text from billing.invoice i "
+            "join billing.invoice_line l on l.tenant_id = i.tenant_id and (l.invoice_id = i.invoice_id "
+            "or l.corrects = i.invoice_id) and l.key = %s and l.kind in ('usage', 'adjustment') "
+            "join billing.invoice o on o.tenant_id = l.tenant_id and o.invoice_id = l.invoice_id "
+            "where i.tenant_id = %s and i.subscription = %s and i.purpose in ('period', 'threshold') "
+            "and i.period_from <= %s and i.period_to > %s and o.events_known_at >= %s order by 1",
+            [row["key"], tenant, row["held_by"], row["time"], row["time"], row["received_at"]],
+        ).fetchall()
+        found += [
+            {
+                "invoice": number,
+                "status": status,
+                "line": key,
+                "kind": kind,
+                "amount_minor": minor,
+                "currency": currency,
+            }
+            for number, status, key, kind, minor, currency in rows
+        ]
+    return found
