@@ -55,7 +55,7 @@ def store(world: World, settings: Settings) -> Lake:
     shared = [name for name in EVENTS_TABLE.schema if name in usage.columns]
     events = usage.select(shared).with_columns(usage["event_type"].alias("type"))
     missing = {name: None for name in EVENTS_TABLE.schema if name not in events.columns}
-    lake.append(EVENTS_TABLE, events.with_columns(**missing))
+    lake.overwrite(EVENTS_TABLE, events.with_columns(**missing))
     return lake
 
 
