@@ -1,6 +1,9 @@
 """Reconciliation and release: which tenants' months may be published. Who fails is held; the rest goes on."""
 # No postponed annotations here: Dagster reads the types of config and resources when it is imported.
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
 import dagster as dg
 import polars as pl
 
@@ -10,7 +13,9 @@ from assets.partitions import MONTHLY, months_between
 from assets.resources import Platform, TenantsConfig
 from assets.steps.reproduce import reproduce
 from quality.gate import decide_release
+from quality.leakage import FLAGS, flag_leakage
 from quality.reconciliation import reconcile
+from valueverse.lake_tables import USAGE_TABLE
 
 RELEASE = dg.AssetKey(["quality", "release"])
 RECONCILED = "lake_agrees_with_invoices"
@@ -67,6 +72,7 @@ def release(context: dg.AssetExecutionContext, config: TenantsConfig, platform: 
         decided.append(decisions.with_columns(pl.lit(month).alias("month")))
     reconciliations, decisions = pl.concat(checked), pl.concat(decided)
     again = reproduce(settings, platform.lake, list(months_between(first, last)), tenants=tenants)
+    flags = _leakage(platform, tenants)
     held = decisions.filter(pl.col("status") == "held")
     return dg.MaterializeResult(
         asset_key=RELEASE,
@@ -74,6 +80,7 @@ def release(context: dg.AssetExecutionContext, config: TenantsConfig, platform: 
             "dagster/row_count": decisions.height,
             "held": preview(held),
             "decisions": preview(decisions, 40),
+            "leakage": preview(flags),
             "data_docs": dg.MetadataValue.path(str(settings.home / "data_docs")),
         },
         check_results=[
@@ -83,6 +90,13 @@ def release(context: dg.AssetExecutionContext, config: TenantsConfig, platform: 
             _check(REPRODUCED, again.filter(~pl.col("ok"))),
         ],
     )
+
+
+def _leakage(platform: Platform, tenants: Sequence[str] | None) -> pl.DataFrame:
+    """Flags of the last complete day that the lake holds."""
+    today = datetime.now(UTC).date()
+    last = max((day for day in platform.lake.dates(USAGE_TABLE) if day < today), default=None)
+    return FLAGS.to_frame() if last is None else flag_leakage(platform.settings, platform.lake, last, tenants)
 
 
 def _check(name: str, wrong: pl.DataFrame) -> dg.AssetCheckResult:

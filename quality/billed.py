@@ -55,7 +55,8 @@ BILLED: dict[str, LiteralString] = {
             on invoice.tenant_id = line.tenant_id and invoice.invoice_id = line.invoice_id
         inner join billing.subscription
             on invoice.tenant_id = subscription.tenant_id and invoice.subscription = subscription.subscription
-        where line.kind = 'usage'
+        -- Lines of and after threshold invoices are differences within a period, and say so.
+        where line.kind = 'usage' and line.meter is not null and line.explains is null
     """,
     "subscriptions": """
         select

@@ -1,0 +1,168 @@
+"""Usage that stops, or falls far outside a customer's own weekly pattern: money that may be leaking.
+
+Each customer and meter is compared with itself on the same weekday of the eight weeks before: median, and the median
+absolute deviation as the measure of what is usual (docs/decisions/1401). Exact sums decide; nothing is learnt.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from valueverse.catalog.carried import MARK
+from valueverse.lake_tables import USAGE_TABLE
+from valueverse.metering.schema import OK
+from valueverse.money import EXACT
+from valueverse.platform.warehouse import connect, copy_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from valueverse.platform.lake import Lake
+    from valueverse.platform.settings import Settings
+
+WEEKS = 8
+"""Weeks of the same weekday that make the pattern."""
+LEAST = 4
+"""Weeks a customer must have been seen for: younger ones have no pattern yet."""
+FACTOR = 6
+"""Deviations from the median that are far outside."""
+FLOOR = 10
+"""Percent of the median that a deviation is at least: a customer who never varies is not flagged for a trifle."""
+SILENT = 3
+"""Days on which usage was usual, one after the other, without any: it has stopped."""
+FLAGS = pl.Schema(
+    {
+        "tenant_id": pl.String(),
+        "customer": pl.String(),
+        "meter": pl.String(),
+        "day": pl.Date(),
+        "reason": pl.String(),
+        "expected": EXACT,
+        "seen": EXACT,
+        "since": pl.Date(),
+    }
+)
+"""``reason``: ``stopped`` (``since``: the first silent day) or ``outside_pattern``."""
+_SERIES = ["tenant", "customer", "meter"]
+
+
+def flags_of(daily: pl.DataFrame, last: date) -> pl.DataFrame:
+    """FLAGS of the day ``last``.
+
+    Args:
+        daily: tenant, customer, meter, day, quantity: one row per day with usage, of at least WEEKS weeks before.
+        last: the last day that is complete.
+    """
+    first_seen = daily.group_by(_SERIES).agg(pl.col("day").min().alias("first"))
+    days = pl.date_range(last - timedelta(days=7 * WEEKS + SILENT + 7), last, "1d", eager=True)
+    whole = (
+        first_seen.filter(pl.col("first") <= last - timedelta(days=7 * LEAST))
+        .join(days.to_frame("day"), how="cross")
+        .filter(pl.col("day") >= pl.col("first"))
+        .join(daily, on=[*_SERIES, "day"], how="left")
+        .with_columns(pl.col("quantity").fill_null(0))
+        .sort(*_SERIES, "day")
+    )
+    usual = _usual(whole)
+    return pl.concat([_outside(usual, last), _stopped(usual, last)]).sort("tenant_id", "customer", "meter", "reason")
+
+
+def _usual(whole: pl.DataFrame) -> pl.DataFrame:
+    """Add ``median`` and ``spread`` of the same weekday in the weeks before each day."""
+    before = [pl.col("quantity").shift(7 * week).over(_SERIES).alias(f"w{week}") for week in range(1, WEEKS + 1)]
+    listed = whole.with_columns(before).with_columns(
+        pl.concat_list([f"w{week}" for week in range(1, WEEKS + 1)]).list.drop_nulls().list.sort().alias("past")
+    )
+    counted = listed.with_columns(pl.col("past").list.len().alias("weeks"))
+    # The lower middle of an even number: a value that was seen, so that no quotient is rounded.
+    middle = counted.with_columns(pl.col("past").list.get((pl.col("weeks") - 1) // 2, null_on_oob=True).alias("median"))
+    away = (
+        middle.select(*_SERIES, "day", "median", "past")
+        .explode("past")
+        .with_columns((pl.col("past") - pl.col("median")).abs().alias("away"))
+        .group_by(*_SERIES, "day")
+        .agg(pl.col("away").sort().alias("aways"))
+    )
+    spread = pl.col("aways").list.get((pl.col("weeks") - 1) // 2, null_on_oob=True)
+    return middle.join(away, on=[*_SERIES, "day"], how="left").with_columns(spread.alias("spread"))
+
+
+def _outside(usual: pl.DataFrame, last: date) -> pl.DataFrame:
+    floor = pl.col("median") * pl.lit(FLOOR).cast(EXACT) / pl.lit(100).cast(EXACT)
+    limit = pl.max_horizontal("spread", floor) * pl.lit(FACTOR).cast(EXACT)
+    rows = usual.filter(
+        pl.col("day") == last,
+        pl.col("weeks") >= LEAST,
+        pl.col("quantity") > 0,
+        (pl.col("quantity") - pl.col("median")).abs() > limit,
+    )
+    return _flags(rows, "outside_pattern", pl.col("day"))
+
+
+def _stopped(usual: pl.DataFrame, last: date) -> pl.DataFrame:
+    """Silent on the last SILENT days on which usage was usual."""
+    expected = usual.filter(pl.col("weeks") >= LEAST, pl.col("median") > 0)
+    recent = expected.group_by(_SERIES, maintain_order=True).tail(SILENT)
+    silent = (
+        recent.group_by(_SERIES, maintain_order=True)
+        .agg(
+            pl.len().alias("days"),
+            pl.col("quantity").max().alias("most"),
+            pl.col("day").min().alias("since"),
+            pl.col("day").max().alias("day"),
+            pl.col("median").sum().alias("median"),
+        )
+        .filter(pl.col("days") == SILENT, pl.col("most") == 0, pl.col("day") > last - timedelta(days=7))
+        .with_columns(pl.col("most").alias("quantity"), pl.lit(last).alias("day"))
+    )
+    return _flags(silent, "stopped", pl.col("since"))
+
+
+def _flags(rows: pl.DataFrame, reason: str, since: pl.Expr) -> pl.DataFrame:
+    return rows.select(
+        pl.col("tenant").alias("tenant_id"),
+        "customer",
+        "meter",
+        "day",
+        pl.lit(reason).alias("reason"),
+        pl.col("median").alias("expected"),
+        pl.col("quantity").alias("seen"),
+        since.alias("since"),
+    ).cast(FLAGS)
+
+
+def flag_leakage(settings: Settings, lake: Lake, last: date, tenants: Sequence[str] | None = None) -> pl.DataFrame:
+    """Find the flags of a day and write them to ``billing.leakage_flag``, in place of that day's.
+
+    Args:
+        settings: where Postgres is.
+        lake: where the usage is.
+        last: the last complete day (UTC).
+        tenants: tenant keys; None for all.
+    """
+    days = [last - timedelta(days=back) for back in range(7 * (WEEKS + LEAST) + SILENT + 7)]
+    usage = lake.scan(USAGE_TABLE, days).filter(
+        pl.col("status") == OK, pl.col("known_until").is_null(), ~pl.col("meter").str.contains(MARK, literal=True)
+    )
+    if tenants is not None:
+        usage = usage.filter(pl.col("tenant").is_in(list(tenants)))
+    value = pl.coalesce("value", pl.lit(1).cast(EXACT)).sum()
+    daily = (
+        usage.drop_nulls("customer")
+        .group_by(*_SERIES, pl.col("event_date").alias("day"))
+        .agg(value.alias("quantity"))
+        .collect()
+    )
+    found = flags_of(daily, last)
+    with connect(settings, "builder") as connection:
+        known = [row[0] for row in connection.execute("select tenant_id from billing.tenant").fetchall()]
+        chosen = [one for one in known if tenants is None or one in tenants]
+        connection.execute("delete from billing.leakage_flag where day = %s and tenant_id = any(%s)", [last, chosen])
+        kept = found.filter(pl.col("tenant_id").is_in(chosen))
+        if not kept.is_empty():
+            copy_frame(connection, "billing.leakage_flag", kept)
+        connection.commit()
+    return found
