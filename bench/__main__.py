@@ -16,9 +16,9 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from bench import ingest, rating
+from bench import ingest, peers, rating
 
-SUITES = {"rating": rating.run, "ingest": ingest.run}
+SUITES = {"rating": rating.run, "ingest": ingest.run, "peers": peers.run}
 RESULTS = Path(__file__).parent / "results.json"
 
 

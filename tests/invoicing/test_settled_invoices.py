@@ -120,6 +120,15 @@ def test_a_coupon_lowers_as_many_invoices_as_it_has_periods() -> None:
     assert money(found[0], *TOTALS) == ["50.00", "10.00", "0.00", "40.00", "0.00", "40.00"]
 
 
+def test_several_invoices_of_one_period_use_a_coupon_up_once() -> None:
+    acme = world(plan={"fees": [{"key": "base", "amount": "100"}], "threshold": "30"}, **coupon(periods=1))
+    acme.tell("coupon.applied", "2024-01-01", {"customer": "c1", "coupon": "launch"})
+    for month in ("01", "02"):
+        acme.use(f"2024-{month}-05", "tokens", "50")
+    found = acme.documents("2024-01-01", "2024-03-01")
+    assert [one["discount_total"] for one in found] == ["20.00", "10.00", "20.00", "0.00", "0.00"]
+
+
 def test_a_coupon_holds_from_its_application_until_its_removal() -> None:
     acme = world(**coupon())
     acme.tell("coupon.applied", "2024-02-01", {"subscription": "s1", "coupon": "launch"})

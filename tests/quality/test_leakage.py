@@ -97,5 +97,18 @@ def test_flags_are_written_for_a_day_and_replaced_by_the_next_look(settings: Set
     assert rows == [("c0", "stopped", LAST - timedelta(days=2))]
 
 
+@pytest.mark.integration
+def test_gaps_of_a_meter_are_a_view_of_their_own(settings: Settings) -> None:
+    with connect(settings, "builder") as connection:
+        for day in ("2024-01-01", "2024-01-02", "2024-01-05"):
+            connection.execute(
+                "insert into billing.usage_daily (tenant_id, customer, meter, day, quantity, events) "
+                "values ('acme', 'c1', 'tokens', %s, 1, 1)",
+                [day],
+            )
+        rows = connection.execute("select meter, gap_from, gap_to, days from billing.meter_gap").fetchall()
+    assert rows == [("tokens", date(2024, 1, 3), date(2024, 1, 4), 2)]
+
+
 def test_nothing_used_is_nothing_flagged() -> None:
     assert flags_of(pl.DataFrame(schema=SCHEMA), LAST).schema == FLAGS

@@ -162,5 +162,9 @@ class Books:
             (-pl.col("amount_due_minor")).alias("amount_minor"),
             pl.col("close").alias("created_at"),
         )
-        coupons = self._discounts.group_by("origin", "subscription").agg(pl.len().cast(pl.Int64).alias("uses"))
+        coupons = (
+            self._discounts.join(self._invoices.select("invoice_id", "period_from"), on="invoice_id")
+            .select("origin", "subscription", "period_from")
+            .unique(maintain_order=True)
+        )
         return Used(self._credits.select("origin", "amount_minor"), coupons, NUMBERS.to_frame(), owed)

@@ -36,6 +36,7 @@ class Issue:
 
     subscription: str
     starts: bool
+    period_from: datetime
     close: datetime
     issued_at: datetime
     currency: str
@@ -56,7 +57,7 @@ class Account:
     coupons: list[Row] = field(default_factory=list)
     wallets: list[Row] = field(default_factory=list)
     notes: list[Row] = field(default_factory=list)
-    uses: defaultdict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
+    uses: defaultdict[tuple[str, str], set[datetime]] = field(default_factory=lambda: defaultdict(set))
     spent: defaultdict[str, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
     totals: dict[str, int] = field(default_factory=dict)
     refused: list[tuple[Row, str, str]] = field(default_factory=list)
@@ -88,8 +89,8 @@ class Account:
 
     def _recall(self, uses: pl.DataFrame, spent: pl.DataFrame) -> None:
         own = [row["origin"] for row in (*self.coupons, *self.wallets, *self.notes)]
-        for origin, subscription, count in uses.filter(pl.col("origin").is_in(own)).iter_rows():
-            self.uses[origin, subscription] += count
+        for origin, subscription, period in uses.filter(pl.col("origin").is_in(own)).iter_rows():
+            self.uses[origin, subscription].add(period)
         minor = dict(spent.filter(pl.col("origin").is_in(own)).iter_rows())
         for row in (*self.wallets, *self.notes):
             if row["origin"] in minor:
@@ -120,7 +121,7 @@ class Account:
         if found.total == 0 and issue.skip_zero:
             return found
         for coupon, _ in found.discounts:
-            self.uses[coupon.origin, issue.subscription] += 1
+            self.uses[coupon.origin, issue.subscription].add(issue.period_from)
         for credit in found.credits:
             self.spent[credit.origin] += Decimal(credit.amount).scaleb(-issue.decimals)
         if found.amount_due < 0:
@@ -153,8 +154,13 @@ class Account:
             and row["currency"] in {None, issue.currency}
             and applied(row["applied_at"])
             and (row["removed_at"] is None or not applied(row["removed_at"]))
-            and (row["periods"] is None or self.uses[row["origin"], issue.subscription] < row["periods"])
+            and self._lasts(row, issue)
         ]
+
+    def _lasts(self, row: Row, issue: Issue) -> bool:
+        """Whether a coupon still holds: several invoices of one period count once."""
+        used = self.uses[row["origin"], issue.subscription]
+        return row["periods"] is None or issue.period_from in used or len(used) < row["periods"]
 
     def _notes(self, issue: Issue) -> list[CreditNote]:
         notes, credited = [], defaultdict[str, Decimal](Decimal)

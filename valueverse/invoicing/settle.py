@@ -67,7 +67,7 @@ class Used:
 
     Attributes:
         credits: origin, amount_minor paid by credit notes and wallets.
-        coupons: origin, subscription, uses.
+        coupons: origin, subscription, period_from of the periods that a coupon lowered.
         numbers: finalised invoices by number (NUMBERS).
         owed: tenant, customer, currency, origin, key, amount_minor, created_at of invoices that came out negative.
     """
@@ -83,7 +83,7 @@ class Used:
         text, minor = pl.String(), pl.Int64()
         return cls(
             pl.DataFrame(schema={"origin": text, "amount_minor": minor}),
-            pl.DataFrame(schema={"origin": text, "subscription": text, "uses": minor}),
+            pl.DataFrame(schema={"origin": text, "subscription": text, "period_from": pl.Datetime("us", "UTC")}),
             NUMBERS.to_frame(),
             pl.DataFrame(
                 schema={
@@ -196,6 +196,7 @@ def _issue(row: dict[str, Any], numbers: Mapping[int, str]) -> Issue:
     return Issue(
         subscription=row["subscription"],
         starts=row["purpose"] == "start",
+        period_from=row["period_from"],
         close=row["close"],
         issued_at=row["finalise_after"],
         currency=row["currency"],

@@ -213,9 +213,9 @@ def discounts_of(connection: psycopg.Connection[Any], invoices: pl.DataFrame) ->
 
 
 def used_up(connection: psycopg.Connection[Any], scope: Scope) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """What standing invoices used of credits (origin, amount_minor) and coupons (origin, subscription, uses), and owe.
+    """What standing invoices used of credits and coupons, and what they owe.
 
-    The third frame lists invoices below zero: tenant, customer, currency, origin, key, amount_minor, created_at.
+    The first frame is origin, amount_minor; the second origin, subscription, period_from. The third lists invoices below zero: tenant, customer, currency, origin, key, amount_minor, created_at.
     """
     standing = f"(select i.* {_STANDING}) as i"
     paid = _frame(
@@ -227,10 +227,10 @@ def used_up(connection: psycopg.Connection[Any], scope: Scope) -> tuple[pl.DataF
     )
     coupons = _frame(
         connection,
-        f"select d.origin, coalesce(i.subscription, ''), count(*) from {standing} "  # noqa: S608 - constants
-        "join billing.invoice_discount d using (tenant_id, invoice_id) group by d.origin, i.subscription",
+        f"select distinct d.origin, coalesce(i.subscription, ''), i.period_from from {standing} "  # noqa: S608 - constants
+        "join billing.invoice_discount d using (tenant_id, invoice_id)",
         scope.values(),
-        {"origin": _TEXT, "subscription": _TEXT, "uses": _MINOR},
+        {"origin": _TEXT, "subscription": _TEXT, "period_from": _INSTANT},
     )
     owed = _frame(
         connection,

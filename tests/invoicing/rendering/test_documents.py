@@ -68,7 +68,8 @@ def test_a_pdf_shows_every_number_of_the_document_and_its_hash() -> None:
     document = finished()
     shown = text_of(invoice_pdf(document, Brand("Acme GmbH", "Kunde & Söhne", ("Rue 1",))))
     for expected in (
-        "Acme GmbH", "Kunde & Söhne", "acme-000001", "2024-02-02", "129.50", "25.90", "6.08", "109.68", "30.00", "79.68",
+        "Acme GmbH", "Kunde & Söhne", "acme-000001", "2024-02-02", "129.50", "25.90", "6.08", "109.68", "30.00",
+        "79.68",
         "37.5", document["content_hash"], "half up",
     ):  # fmt: skip
         assert expected in shown

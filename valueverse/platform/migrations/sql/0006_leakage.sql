@@ -13,4 +13,11 @@ create table billing.leakage_flag (
     primary key (tenant_id, day, customer, meter, reason)
 );
 
+-- Days without any usage of a meter, between its first and its last day with some.
+create view billing.meter_gap with (security_invoker = true) as
+    select tenant_id, meter, day + 1 as gap_from, following - 1 as gap_to, following - day - 1 as days
+      from (select tenant_id, meter, day, lead(day) over (partition by tenant_id, meter order by day) as following
+              from (select distinct tenant_id, meter, day from billing.usage_daily) as used) as pairs
+     where following > day + 1;
+
 reset role;
