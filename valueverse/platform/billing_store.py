@@ -215,7 +215,8 @@ def discounts_of(connection: psycopg.Connection[Any], invoices: pl.DataFrame) ->
 def used_up(connection: psycopg.Connection[Any], scope: Scope) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """What standing invoices used of credits and coupons, and what they owe.
 
-    The first frame is origin, amount_minor; the second origin, subscription, period_from. The third lists invoices below zero: tenant, customer, currency, origin, key, amount_minor, created_at.
+    The first frame is origin, amount_minor; the second origin, subscription, period_from; the third lists invoices
+    below zero: tenant, customer, currency, origin, key, amount_minor, created_at.
     """
     standing = f"(select i.* {_STANDING}) as i"
     paid = _frame(
