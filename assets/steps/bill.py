@@ -11,7 +11,7 @@ import orjson
 import polars as pl
 
 from assets.partitions import following_month
-from assets.steps.dimensions import write_dimensions
+from assets.steps.dimensions import credit_notes, write_dimensions
 from valueverse.catalog.history import CatalogHistory
 from valueverse.commands.booked import apply_voids, read_booked, watermark
 from valueverse.invoicing import engine
@@ -110,7 +110,8 @@ def bill(
         )
         tell(f"writing {billed.invoices.height} invoices")
         rejected = pl.concat([timeline.rejected, billed.rejected, refused, history.rejected.select(REJECTED.names())])
-        write_dimensions(connection, timeline, history, rejected, run_at=as_of)
+        notes = credit_notes(timeline, history, booked.used.numbers, rejected)
+        write_dimensions(connection, timeline, history, rejected, notes, run_at=as_of)
         tables, last = _rows(billed, last, as_of, run_id)
         store.insert_invoices(connection, tables)
         store.advance_sequences(connection, last)

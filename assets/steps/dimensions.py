@@ -8,6 +8,7 @@ import orjson
 import polars as pl
 
 from valueverse.catalog.document import catalog_document
+from valueverse.invoicing.told import read_told
 from valueverse.platform import billing_store as store
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def write_dimensions(
     timeline: Timeline,
     history: CatalogHistory,
     rejected: pl.DataFrame,
+    notes: pl.DataFrame,
     *,
     run_at: datetime,
 ) -> None:
@@ -33,8 +35,29 @@ def write_dimensions(
     documents_by_hash = {
         key: orjson.dumps(catalog_document(catalog)).decode() for key, catalog in history.catalogs.items()
     }
-    store.replace_tenant_rows(
-        connection, tenants, _dimension_tables(timeline, history, rejected, documents_by_hash, run_at)
+    tables = _dimension_tables(timeline, history, rejected, documents_by_hash, run_at)
+    store.replace_tenant_rows(connection, tenants, tables | {"billing.credit_note": notes})
+
+
+def credit_notes(
+    timeline: Timeline, history: CatalogHistory, numbers: pl.DataFrame, rejected: pl.DataFrame
+) -> pl.DataFrame:
+    """Credit notes that count, in the columns of billing.credit_note: of a finalised invoice, and not beyond it."""
+    return (
+        read_told(timeline, history)
+        .notes.drop_nulls("amount")
+        .join(numbers.select("tenant", "number", "customer", "currency"), on=["tenant", "number"])
+        .join(rejected, left_on=["tenant", "source", "id"], right_on=["tenant", "source", "event_id"], how="anti")
+        .select(
+            pl.col("tenant").alias("tenant_id"),
+            pl.col("origin").alias("credit_note"),
+            "number",
+            "customer",
+            "currency",
+            "amount",
+            "reason",
+            "created_at",
+        )
     )
 
 

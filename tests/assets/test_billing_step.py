@@ -186,6 +186,7 @@ def test_a_credit_note_by_number_pays_the_next_invoice_once(settings: Settings) 
         run(world, settings)
         found = rows(settings, "select credit_total_minor from billing.invoice order by sequence")
         assert found == [(0,), (400,), (0,)]
+    assert rows(settings, "select number, customer, amount from billing.credit_note") == [("acme-000001", "c0", 4)]
     assert rows(settings, "select kind, key, amount_minor from billing.invoice_credit") == [
         ("credit_note", "note-1", 400)
     ]

@@ -185,7 +185,8 @@ def _bearing(connection: psycopg.Connection[Any], tenant: str, charged: pl.DataF
         rows = connection.execute(
             "select distinct o.number, o.status, l.key, l.kind, l.amount_minor, o.currency::text "
             "from billing.invoice i join billing.invoice_line l on l.tenant_id = i.tenant_id "
-            "and (l.invoice_id = i.invoice_id or l.corrects = i.invoice_id) and l.key = %s and l.kind in ('usage', 'adjustment') "
+            "and (l.invoice_id = i.invoice_id or l.corrects = i.invoice_id) and l.key = %s "
+            "and l.kind in ('usage', 'adjustment') "
             "join billing.invoice o on o.tenant_id = l.tenant_id and o.invoice_id = l.invoice_id "
             "where i.tenant_id = %s and i.subscription = %s and i.purpose in ('period', 'threshold') "
             "and i.period_from <= %s and i.period_to > %s and o.events_known_at >= %s order by 1",
