@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from valueverse.value.architect.ir import Program
 
 
-def _data(file: Path | None, customer: str | None) -> pl.DataFrame | None:
+def read_data(file: Path | None, customer: str | None) -> pl.DataFrame | None:
+    """Metrics of a CSV or Parquet file; None for no file."""
     import polars as pl
 
     from valueverse.value.executor.binding import read_metrics
@@ -86,5 +87,5 @@ def register(app: typer.Typer) -> None:
 
         program = _program(model, output or [])
         asked = Asked(tuple(scenario or ()), draws, seed, start)
-        found = run_model(program, _data(data, customer), asked, _tell)
+        found = run_model(program, read_data(data, customer), asked, _tell)
         sys.stdout.write(json.dumps(found, ensure_ascii=False, allow_nan=False) + "\n")

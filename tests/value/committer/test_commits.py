@@ -1,0 +1,116 @@
+"""Committed models: content ids, two parties' approvals, states, and rows that nobody edits."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from valueverse.commands import value_commit
+from valueverse.errors import RefusalError
+from valueverse.platform.warehouse import connect
+from valueverse.value.committer.commits import Approval, Frozen, chain_hash, commit_id, judge_approval, states
+
+if TYPE_CHECKING:
+    from valueverse.platform.settings import Settings
+
+MODEL = '{"schema": "valueverse.value_model/v1", "model": "m", "inputs": {"x": 5}, "variables": {"y": "2 * x"}}'
+SAID: dict[str, Any] = {"scenario": "base", "seed": 1, "author": "ann", "parent": None, "reason": None}
+
+
+def frozen(**more: Any) -> Frozen:
+    return Frozen(**({"model": {"b": 1, "a": 2}, "baseline": {}, "watermark": None} | SAID | more))
+
+
+def test_the_same_content_has_the_same_id_and_any_other_another() -> None:
+    first = commit_id(frozen().canonical())
+    assert first == commit_id(frozen(model={"a": 2, "b": 1}).canonical())
+    assert first != commit_id(frozen(seed=2).canonical())
+
+
+def test_a_change_says_why() -> None:
+    with pytest.raises(RefusalError, match="says why"):
+        frozen(parent="0" * 64).canonical()
+
+
+@pytest.mark.parametrize(
+    ("given", "new", "code"),
+    [
+        ([], Approval("nobody", "bob"), "unknown_side"),
+        ([], Approval("vendor", "ann"), "author_cannot_approve"),
+        ([Approval("vendor", "bob")], Approval("vendor", "eve"), "already_approved"),
+        ([Approval("vendor", "bob")], Approval("customer", "bob"), "one_person_both_sides"),
+    ],
+)
+def test_who_may_not_approve_is_told_why(given: list[Approval], new: Approval, code: str) -> None:
+    with pytest.raises(RefusalError) as refused:
+        judge_approval("ann", given, new)
+    assert refused.value.code == code
+
+
+@given(sides=st.sets(st.sampled_from(["vendor", "customer"])), child=st.booleans())
+def test_a_commit_is_active_once_both_sides_approved_it_and_until_a_child_is(sides: set[str], child: bool) -> None:
+    both = [Approval("vendor", "v"), Approval("customer", "c")]
+    given = {"a": [Approval(side, side) for side in sides], "b": both if child else []}
+    found = states([("a", None), ("b", "a")], given)
+    expected = {0: "proposed", 1: f"approved_by_{next(iter(sides), '')}", 2: "superseded" if child else "active"}
+    assert found["a"] == expected[len(sides)]
+
+
+def tenant(settings: Settings) -> None:
+    with connect(settings, "builder") as connection:
+        connection.execute("insert into billing.tenant (tenant_id, timezone, currency) values ('acme', 'UTC', 'USD')")
+        connection.commit()
+
+
+@pytest.mark.integration
+def test_commits_form_a_chain_and_take_effect_by_two_approvals(settings: Settings) -> None:
+    tenant(settings)
+    first = value_commit.commit(settings, "acme", MODEL, SAID, None)
+    assert value_commit.commit(settings, "acme", MODEL, SAID, None)["new"] is False
+    for side, by in (("vendor", "vera"), ("customer", "carl")):
+        state = value_commit.approve(settings, "acme", first["commit"], side, by)["state"]
+    assert state == "active"
+    changed = SAID | {"parent": first["commit"], "reason": "more users", "seed": 2}
+    second = value_commit.commit(settings, "acme", MODEL, changed, None)
+    for side, by in (("vendor", "vera"), ("customer", "carl")):
+        value_commit.approve(settings, "acme", second["commit"], side, by)
+    assert [row["state"] for row in value_commit.log(settings, "acme")] == ["superseded", "active"]
+    with connect(settings, "builder") as connection:
+        rows = connection.execute(
+            "select commit_id, sequence, previous_hash, chain_hash, document from value.commit order by sequence"
+        ).fetchall()
+    previous = None
+    for found, sequence, before, link, document in rows:
+        assert (before, link) == (previous, chain_hash(found, sequence, previous))
+        assert found == commit_id(document)
+        json.loads(document)
+        previous = link
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("statement", ["update value.commit set author = 'eve'", "delete from value.approval"])
+def test_nothing_committed_is_ever_edited(settings: Settings, statement: str) -> None:
+    tenant(settings)
+    found = value_commit.commit(settings, "acme", MODEL, SAID, None)
+    value_commit.approve(settings, "acme", found["commit"], "vendor", "vera")
+    with connect(settings, "builder") as connection, pytest.raises(psycopg.errors.RestrictViolation):
+        connection.execute(statement)  # type: ignore[call-overload]
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [({"parent": "f" * 64, "reason": "r"}, "unknown_commit"), ({"scenario": "nosuch"}, "unknown_scenario")],
+)
+def test_a_commit_of_what_is_not_there_is_refused(settings: Settings, said: dict[str, Any], code: str) -> None:
+    tenant(settings)
+    with pytest.raises(RefusalError) as refused:
+        value_commit.commit(settings, "acme", MODEL, SAID | said, None)
+    assert refused.value.code == code
+    with pytest.raises(RefusalError, match="no tenant"):
+        value_commit.commit(settings, "nobody", MODEL, SAID, None)

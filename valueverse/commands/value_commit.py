@@ -1,0 +1,172 @@
+"""``valueverse value commit | approve | log``: agree on a model."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from valueverse.errors import RefusalError
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from valueverse.platform.settings import Settings
+
+Tenant = Annotated[str, typer.Option("--tenant", help="The tenant whose commit it is.")]
+
+
+def commit(settings: Settings, tenant: str, text: str, said: dict[str, Any], data: Path | None) -> dict[str, Any]:
+    """Freeze a model; the same content gives the same commit.
+
+    Args:
+        settings: where Postgres is.
+        tenant: whose.
+        text: the model.
+        said: scenario, seed, author, parent, reason.
+        data: measured data behind frozen inputs.
+
+    Raises:
+        RefusalError: ``unknown_tenant``, ``unknown_scenario``, ``unknown_commit`` (the parent), ``missing_reason``.
+    """
+    from valueverse.commands.value_run import read_data
+    from valueverse.platform import commit_store as store
+    from valueverse.platform.warehouse import connect
+    from valueverse.value.architect.canonical import canonical
+    from valueverse.value.architect.ir import Binding
+    from valueverse.value.architect.parsing import parse_model
+    from valueverse.value.architect.program import compile_model
+    from valueverse.value.committer.commits import Frozen, chain_hash, commit_id
+    from valueverse.value.executor.binding import bind
+
+    model = parse_model(text)
+    program = compile_model(model)
+    if said["scenario"] not in {one.name for one in program.scenarios}:
+        raise RefusalError("unknown_scenario", f"no scenario {said['scenario']!r}", "--scenario")
+    frozen = [one.name for one in program.inputs if isinstance(one.source, Binding) and one.source.frozen]
+    metrics = read_data(data, None)
+    values = {} if metrics is None else bind(program, metrics).values
+    if frozen and metrics is None:
+        raise RefusalError("missing_metric", f"the baseline of {frozen[0]!r} is measured: give --data", "--data")
+    baseline = {name: float(values[name][0, 0]) for name in frozen}
+    watermark = None if metrics is None else str(metrics["period"].max())
+    document = Frozen(canonical(model), baseline=baseline, watermark=watermark, **said).canonical()
+    found = commit_id(document)
+    with connect(settings, "builder") as connection:
+        _known_tenant(connection, tenant)
+        if said["parent"] is not None:
+            _one(connection, tenant, said["parent"])
+        row = {"tenant_id": tenant, "commit_id": found, "model": program.model, "document": document}
+        more = {"author": said["author"], "parent": said["parent"], "committed_at": datetime.now(UTC)}
+        added = store.add(connection, row | more, chain_hash)
+        connection.commit()
+    return {"commit": found, "model": program.model, "state": "proposed", "new": added, "baseline": baseline}
+
+
+def approve(settings: Settings, tenant: str, commit_id: str, side: str, by: str) -> dict[str, Any]:
+    """Approve a commit for one side.
+
+    Raises:
+        RefusalError: ``unknown_commit``, or as ``commits.judge_approval``.
+    """
+    from valueverse.platform import commit_store as store
+    from valueverse.platform.warehouse import connect
+    from valueverse.value.committer.commits import Approval, judge_approval
+
+    with connect(settings, "builder") as connection:
+        _known_tenant(connection, tenant)
+        author = _one(connection, tenant, commit_id)
+        given = [Approval(one, name) for found, one, name in store.approvals(connection, tenant) if found == commit_id]
+        judge_approval(author, given, Approval(side, by))
+        store.approve(connection, tenant, commit_id, side, by, datetime.now(UTC))
+        connection.commit()
+    return next(row for row in log(settings, tenant) if row["commit"] == commit_id)
+
+
+def log(settings: Settings, tenant: str) -> list[dict[str, Any]]:
+    """A tenant's commits with their states, oldest first."""
+    from valueverse.platform import commit_store as store
+    from valueverse.platform.warehouse import connect
+    from valueverse.value.committer.commits import Approval, states
+
+    with connect(settings, "builder") as connection:
+        rows = store.commits(connection, tenant)
+        given: dict[str, list[Approval]] = {}
+        for found, side, by in store.approvals(connection, tenant):
+            given.setdefault(found, []).append(Approval(side, by))
+    known = states([(one, parent) for one, _, _, parent, _ in rows], given)
+    return [
+        {
+            "commit": one,
+            "model": model,
+            "author": author,
+            "parent": parent,
+            "state": known[one],
+            "approvals": {approval.side: approval.by for approval in given.get(one, ())},
+        }
+        for one, model, author, parent, _ in rows
+    ]
+
+
+def _known_tenant(connection: psycopg.Connection[Any], tenant: str) -> None:
+    if not connection.execute("select 1 from billing.tenant where tenant_id = %s for update", [tenant]).fetchone():
+        raise RefusalError("unknown_tenant", f"no tenant {tenant!r}; `valueverse tenants list` names them", "--tenant")
+
+
+def _one(connection: psycopg.Connection[Any], tenant: str, commit_id: str) -> str:
+    """The author of a commit."""
+    from valueverse.platform import commit_store as store
+
+    for found, _, author, _, _ in store.commits(connection, tenant):
+        if found == commit_id:
+            return author
+    raise RefusalError("unknown_commit", f"the tenant {tenant!r} has no commit {commit_id[:64]!r}", "commit")
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``commit``, ``approve`` and ``log`` to ``valueverse value``."""
+
+    def write(answer: Any) -> None:
+        sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
+
+    @app.command("commit")
+    def commit_command(  # noqa: PLR0917 - options of a command
+        model: Annotated[Path, typer.Argument(help="A model in YAML or JSON; - reads standard input.")],
+        tenant: Tenant,
+        author: Annotated[str, typer.Option("--author", help="Who proposes it; does not approve it.")],
+        scenario: Annotated[str, typer.Option("--scenario", help="The scenario agreed on.")] = "base",
+        seed: Annotated[int, typer.Option("--seed", min=0, help="Of the draws.")] = 1,
+        data: Annotated[Path | None, typer.Option("--data", help="Measured data behind the baseline.")] = None,
+        parent: Annotated[str | None, typer.Option("--parent", help="The commit that this one changes ...")] = None,
+        reason: Annotated[str | None, typer.Option("--reason", help="... and why.")] = None,
+    ) -> None:
+        """Freeze a model and its baseline under the hash of its content, for both parties to approve."""
+        from valueverse.commands.value_check import read_text
+        from valueverse.platform.settings import get_settings
+
+        said = {"scenario": scenario, "seed": seed, "author": author, "parent": parent, "reason": reason}
+        write(commit(get_settings(), tenant, read_text(model), said, data))
+
+    @app.command("approve")
+    def approve_command(
+        commit_id: Annotated[str, typer.Argument(metavar="COMMIT", help="Id of the commit.")],
+        tenant: Tenant,
+        side: Annotated[str, typer.Option("--side", help="vendor or customer.")],
+        by: Annotated[str, typer.Option("--by", help="Who approves.")],
+    ) -> None:
+        """Approve a commit; it is active once both sides have."""
+        from valueverse.platform.settings import get_settings
+
+        write(approve(get_settings(), tenant, commit_id, side, by))
+
+    @app.command("log")
+    def log_command(tenant: Tenant) -> None:
+        """A tenant's commits with their states, oldest first."""
+        from valueverse.platform.settings import get_settings
+
+        for row in log(get_settings(), tenant):
+            write(row)

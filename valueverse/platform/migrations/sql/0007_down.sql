@@ -1,0 +1,3 @@
+set local role valueverse_owner;
+drop table value.approval, value.commit;
+reset role;
