@@ -22,7 +22,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	"$$python" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1 \
 	&& { echo "$$python"; break; }; done)
 
-.PHONY: help setup demo dev down status logs test test-unit test-integration test-security test-performance bench \
+.PHONY: help setup demo dev down status logs test test-unit test-integration test-security test-performance mutate bench \
 	lint format type validate lock clean
 
 help: ## Show every target
@@ -62,6 +62,9 @@ test-security: $(DEV) ## Attempts to cross a tenant's wall or to break a credent
 
 test-performance: $(DEV) ## Tests that assert a ratio measured in the same run
 	@$(PYTEST) -m performance || [ $$? -eq 5 ]
+
+mutate: $(DEV) ## Mutation testing of money, proration, totals and prices; takes hours, prints the score
+	@$(BIN)/mutmut run && $(BIN)/mutmut results | tail -20
 
 bench: $(BENCH) ## Print the ratios of the hot paths; SIZE=small or full
 	@$(PY) -m bench --size $(SIZE)
