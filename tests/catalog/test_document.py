@@ -245,3 +245,21 @@ def test_the_catalog_in_the_documentation_is_valid() -> None:
     text = (Path(__file__).parents[2] / "docs" / "catalog.md").read_text(encoding="utf-8")
     catalog = parse_catalog(text.split("```yaml\n")[1].split("```")[0])
     assert [charge.key for charge in catalog.plans[0].charges] == ["tokens", "large_tokens"]
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        {"model": "matrix", "dimensions": ["region"], "cells": [], "default_unit": "1"},
+        {"model": "capacity", "tiers": [{"amount": "1"}]},
+        {"model": "dynamic", "amount": "cost"},
+        {"model": "percentage", "rate": "1", "fixed": "0.1"},
+    ],
+)
+def test_a_price_that_needs_more_than_a_bucket_s_quantity_is_refused_when_published(inner: dict[str, Any]) -> None:
+    meter = {"key": "m", "event_type": "e", "aggregation": "sum", "value": "v", "dimensions": ["region"]}
+    charge = {"key": "c", "meter": "m", "price": {"model": "bucketed", "every": "hour", "price": inner}}
+    document = {"schema": "valueverse.catalog/v1", "meters": [meter], "plans": [{"key": "p", "charges": [charge]}]}
+    with pytest.raises(RefusalError) as refused:
+        parse_catalog(document)
+    assert refused.value.path == "plans[0].charges[0].price.price"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from valueverse.catalog.base import unknown_name
 from valueverse.catalog.meters import PRORATED
-from valueverse.catalog.prices import Outcome
+from valueverse.catalog.prices import Bucketed, Outcome, Percentage
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def _check_plan(plan: Plan, path: str, meters: dict[str, Meter], taxes: set[str]
         if charge.key in fees:
             raise _refuse(f"{charge.key!r} is a fee of this plan too; an invoice line needs one name", f"{where}.key")
         _known(charge.taxes, taxes, f"{where}.taxes", "tax")
+        _check_buckets(charge, where)
         for meter in _meters_of(charge, where, meters):
             _check_dimensions(charge, meter, where)
             _check_proration(charge, meter, where)
@@ -99,6 +100,18 @@ def _check_dimensions(charge: Charge, meter: Meter, path: str) -> None:
             if name not in known:
                 message = unknown_name(f"{name!r} is no dimension of the meter {meter.key!r}", name, known)
                 raise _refuse(message, f"{path}.{place}")
+
+
+def _check_buckets(charge: Charge, path: str) -> None:
+    """Refuse an inner price that looks at more of a bucket than its quantity: it would price at a guess."""
+    if not isinstance(charge.price, Bucketed):
+        return
+    model = charge.price.beyond_quantity()
+    if model is not None:
+        raise _refuse(f"a bucket is one quantity, which {model!r} cannot price alone", f"{path}.price.price")
+    if any(isinstance(inner, Percentage) and inner.per_event for inner in charge.price.inner_prices()):
+        message = "a bucket is one quantity: fixed, free and bounds per event do not hold inside it"
+        raise _refuse(message, f"{path}.price.price")
 
 
 def _check_proration(charge: Charge, meter: Meter, path: str) -> None:

@@ -311,6 +311,17 @@ class Bucketed(_PriceModel):
     true_up: bool = False
     time_of_day: tuple[TimeOfDay, ...] = ()
 
+    def inner_prices(self) -> list[UnitPrice]:
+        """The price of every bucket, then those of times of day."""
+        return [self.price, *(window.price for window in self.time_of_day if window.price is not None)]
+
+    def beyond_quantity(self) -> str | None:
+        """The inner model that needs more of a bucket than its quantity, if one does."""
+        for inner in self.inner_prices():
+            if inner.model in {"matrix", "capacity"} or (isinstance(inner, Dynamic) and inner.amount is not None):
+                return inner.model
+        return None
+
 
 PriceModel = Annotated[
     Standard

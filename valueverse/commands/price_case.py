@@ -117,7 +117,7 @@ class Case:
         self.quantity = sum((row["value"] for row in rows), Decimal(0))
         price = self.pricing.price
         if isinstance(price, Bucketed):
-            if any(isinstance(inner, Percentage) and inner.per_event for inner in _inner_prices(price)):
+            if any(isinstance(inner, Percentage) and inner.per_event for inner in price.inner_prices()):
                 message = "a bucket is one quantity, and this price counts single events: give 'buckets'"
                 raise RefusalError("missing_buckets", message, "events")
             self.buckets = _buckets_of(rows, price.every, self.zone)
@@ -176,17 +176,12 @@ class Case:
             self.pricing = self.pricing.model_copy(update={"price": Standard(model="standard", unit=Decimal(0))})
 
 
-def _inner_prices(price: Bucketed) -> list[object]:
-    return [price.price, *(window.price for window in price.time_of_day if window.price is not None)]
-
-
 def _priced_by_quantity(price: object) -> None:
     """Refuse a bucketed price that would need more of a bucket than its quantity."""
-    for inner in _inner_prices(price) if isinstance(price, Bucketed) else []:
-        model = getattr(inner, "model", "")
-        if model in {"matrix", "capacity", "outcome"} or (isinstance(inner, Dynamic) and inner.amount is not None):
-            message = f"a bucket is one quantity, which {model!r} cannot price alone: choose another inner price"
-            raise RefusalError("bad_price", message, "price.price")
+    model = price.beyond_quantity() if isinstance(price, Bucketed) else None
+    if model is not None:
+        message = f"a bucket is one quantity, which {model!r} cannot price alone: choose another inner price"
+        raise RefusalError("bad_price", message, "price.price")
 
 
 def _only_known(document: Document) -> None:
