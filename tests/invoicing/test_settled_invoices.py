@@ -176,6 +176,15 @@ def test_a_wallet_pays_invoice_after_invoice_until_it_is_empty() -> None:
     assert found[1]["credits"] == [{"kind": "wallet", "key": "main", "amount": "20.00"}]
 
 
+def test_sources_and_ids_that_read_alike_when_joined_are_two_grants() -> None:
+    acme = world()
+    for source, id_ in (("a#b", "c"), ("a", "b#c")):
+        data = {"customer": "c1", "wallet": "main", "amount": "20", "currency": "USD"}
+        acme.tell("wallet.granted", "2024-01-02", data, source=source, id=id_)
+    acme.use("2024-01-05", "tokens", "50")
+    assert acme.documents("2024-01-01", "2024-02-01")[0]["credit_total"] == "40.00"
+
+
 def test_granted_money_goes_before_purchased_expired_money_not_at_all() -> None:
     acme = world()
     wallet(acme, "purchased", "2024-01-02", "30", wallet="bought")

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from valueverse.subscriptions.timeline import Timeline
 
 _TARGET = ["tenant", "customer", "subscription", "coupon"]
-ORIGIN = pl.format("{}#{}", "source", "id").alias("origin")
+_ESCAPED = pl.col("source").str.replace_all("%", "%25", literal=True).str.replace_all("#", "%23", literal=True)
+ORIGIN = pl.format("{}#{}", _ESCAPED, "id").alias("origin")
+"""One text per event: source a#b with id c is not source a with id b#c."""
 
 COUPONS = pl.Schema(
     {
