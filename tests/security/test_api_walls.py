@@ -104,6 +104,7 @@ def calls(owner: str) -> dict[str, tuple[str, list[Any]]]:
     return {
         "invoice": ("%s", [f"{owner}-000001"]),
         "invoices": ("%s, null, null, null, null, null, null, 100", [customer]),
+        "invoice_parties": ("%s", [customer]),
         "customers": ("null, 100", []),
         "customer_known": ("%s", [customer]),
         "usage": ("%s, null, null, null, null, null, null, null, 1000", [customer]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +16,9 @@ from valueverse.value.architect.graph import components
 from valueverse.value.architect.ir import Limit, Program, Scenario
 from valueverse.value.architect.parsing import parse_model
 from valueverse.value.architect.program import compile_model
+
+if TYPE_CHECKING:
+    from valueverse.value.architect.document import Model
 
 
 def same_period_references(program: Program, name: str) -> set[str]:
@@ -351,16 +354,23 @@ def test_components_come_after_what_they_point_at(graph: dict[int, list[int]]):
     assert all(place[one] <= place[name] for name, values in named.items() for one in values if one in named)
 
 
-@pytest.mark.performance
-def test_five_hundred_variables_compile_within_50_milliseconds():
+def chained(size: int) -> Model:
     stated = {"v0": {"unit": "1", "expr": "x"}}
-    for index in range(1, 500):
+    for index in range(1, size):
         expr = f"max(v{index - 1} * 0.5 + k, 0)" if index % 10 else f"prev(v{index}, init=1) * 0.9 + v{index - 1}"
         stated[f"v{index}"] = {"unit": "1", "expr": expr}
-    model = parse_model(model_text(inputs={"x": {"unit": 1, "dist": {"uniform": [0, 1]}}, "k": 2}, variables=stated))
-    spent = []
-    for _ in range(5):
-        before = time.process_time()
-        compile_model(model)
-        spent.append(time.process_time() - before)
-    assert min(spent) <= 0.05
+    return parse_model(model_text(inputs={"x": {"unit": 1, "dist": {"uniform": [0, 1]}}, "k": 2}, variables=stated))
+
+
+@pytest.mark.performance
+def test_compiling_time_grows_with_the_variables_and_not_with_their_square():
+    # The limit of 50 ms for 500 variables is a row of the benchmark: an absolute time says little under coverage.
+    def fastest(model: Model) -> float:
+        spent = []
+        for _ in range(5):
+            before = time.process_time()
+            compile_model(model)
+            spent.append(time.process_time() - before)
+        return min(spent)
+
+    assert fastest(chained(480)) <= 7 * fastest(chained(120))
