@@ -20,7 +20,14 @@ import dagster as dg
 from assets.partitions import range_tags
 from pipelines.definitions import defs
 from pipelines.jobs import marts_config
-from pipelines.pending import pending_days, pending_marts, pending_months, pending_releases, ranges
+from pipelines.pending import (
+    pending_days,
+    pending_marts,
+    pending_months,
+    pending_releases,
+    pending_values,
+    ranges,
+)
 from valueverse.platform import dagster_home, processes
 from valueverse.platform.settings import get_settings
 
@@ -29,7 +36,7 @@ if TYPE_CHECKING:
 
     from valueverse.platform.settings import Settings
 
-STAGES = ("ingestion", "usage", "billing", "release", "marts")
+STAGES = ("ingestion", "usage", "billing", "value", "release", "marts")
 LAUNCHER = {"valueverse/launched_by": "catch_up"}
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -66,9 +73,12 @@ def catch_up(instance: dg.DagsterInstance, tell: Callable[[Step], None], until: 
         for (first, final), _ in ranges(pending_months(instance), monthly=True):
             _run(instance, tell, "billing", (first, final))
     if last >= 3:
+        for (first, final), _ in ranges(pending_values(instance), monthly=True):
+            _run(instance, tell, "value", (first, final))
+    if last >= 4:
         for (first, final), _ in ranges(pending_releases(instance), monthly=True):
             _run(instance, tell, "release", (first, final))
-    if last >= 4 and (months := pending_marts(instance)):
+    if last >= 5 and (months := pending_marts(instance)):
         _run(instance, tell, "marts", config=marts_config(min(months), max(months)))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from assets import billing, ingestion, journal, marts, metering, quality
+from assets import billing, ingestion, journal, marts, metering, quality, value
 from assets.resources import Platform
 from pipelines.jobs import JOBS
 from pipelines.schedules import SCHEDULES
@@ -19,6 +19,7 @@ defs = dg.Definitions(
         metering.usage,
         billing.invoices,
         journal.journal,
+        value.realisation,
         quality.release,
         marts.dbt_models,
     ],

@@ -11,6 +11,7 @@ from assets.ingestion import FACTS, LANDING
 from assets.journal import JOURNAL
 from assets.metering import USAGE
 from assets.quality import RELEASE
+from assets.value import REALISATION
 
 # Concurrency is by pool, not by process: one run's steps are few and follow each other.
 ONE_PROCESS = dg.in_process_executor
@@ -36,6 +37,13 @@ billing_job = dg.define_asset_job(
     executor_def=ONE_PROCESS,
 )
 
+value_job = dg.define_asset_job(
+    "value_job",
+    selection=dg.AssetSelection.assets(REALISATION),
+    description="Measure what came of committed value models in the months that close in a range; propose fees.",
+    executor_def=ONE_PROCESS,
+)
+
 release_job = dg.define_asset_job(
     "release_job",
     selection=dg.AssetSelection.assets(RELEASE),
@@ -56,4 +64,4 @@ def marts_config(first: str, last: str) -> dict[str, Any]:
     return {"ops": {"dbt_models": {"config": {"periods_from": first[:7], "periods_to": last[:7]}}}}
 
 
-JOBS = [ingestion_job, usage_job, billing_job, release_job, marts_job]
+JOBS = [ingestion_job, usage_job, billing_job, value_job, release_job, marts_job]

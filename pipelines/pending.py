@@ -11,6 +11,7 @@ from assets.marts import PUBLISHED
 from assets.metering import USAGE
 from assets.partitions import contiguous
 from assets.quality import RELEASE
+from assets.value import REALISATION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +43,11 @@ def ranges(partitions: Mapping[str, int], *, monthly: bool = False) -> list[tupl
         newest_mark = max(mark for partition, mark in partitions.items() if first <= partition <= last)
         found.append(((first, last), f"{first}:{last}:{newest_mark}"))
     return found
+
+
+def pending_values(instance: dg.DagsterInstance) -> dict[str, int]:
+    """Months whose value was measured before their latest invoices."""
+    return pending(instance, INVOICES, REALISATION)
 
 
 def pending_releases(instance: dg.DagsterInstance) -> dict[str, int]:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import dagster as dg
 
 from assets.partitions import month_of, range_tags
-from pipelines.jobs import billing_job, ingestion_job, marts_job, release_job, usage_job
+from pipelines.jobs import billing_job, ingestion_job, marts_job, release_job, usage_job, value_job
 from pipelines.pending import pending_days, ranges
 
 ingestion_every_five_minutes = dg.ScheduleDefinition(
@@ -47,6 +47,17 @@ def billing_daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
 
 
 @dg.schedule(
+    job=value_job,
+    cron_schedule="30 3 * * *",
+    description="Every day after billing: what came of committed value models in the same two months.",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+def value_daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """One run of two months."""
+    return _open_months(context)
+
+
+@dg.schedule(
     job=release_job,
     cron_schedule="30 4 * * *",
     description="Every day after billing: reconcile the same two months and decide anew.",
@@ -75,4 +86,4 @@ def _open_months(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     )
 
 
-SCHEDULES = [ingestion_every_five_minutes, usage_hourly, billing_daily, release_daily, marts_daily]
+SCHEDULES = [ingestion_every_five_minutes, usage_hourly, billing_daily, value_daily, release_daily, marts_daily]

@@ -9,8 +9,15 @@ import dagster as dg
 
 from assets.partitions import range_tags
 from pipelines.alerts import alert_on_check_failure, alert_on_run_failure
-from pipelines.jobs import billing_job, ingestion_job, marts_config, marts_job, release_job, usage_job
-from pipelines.pending import pending_days, pending_marts, pending_months, pending_releases, ranges
+from pipelines.jobs import billing_job, ingestion_job, marts_config, marts_job, release_job, usage_job, value_job
+from pipelines.pending import (
+    pending_days,
+    pending_marts,
+    pending_months,
+    pending_releases,
+    pending_values,
+    ranges,
+)
 from valueverse.platform.settings import get_settings
 
 if TYPE_CHECKING:
@@ -78,6 +85,23 @@ def touched_months(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] |
 
 
 @dg.sensor(
+    job=value_job,
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Asks for the realised value of exactly the months that were billed since it was measured.",
+)
+def valued_months(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+    """One run per gapless range of billed months."""
+    if pending_months(context.instance):
+        return dg.SkipReason("Billing is still to run.")
+    asked = [
+        dg.RunRequest(run_key=key, tags=range_tags(first, last))
+        for (first, last), key in ranges(pending_values(context.instance), monthly=True)
+    ]
+    return asked or dg.SkipReason("Realised value of every month is newer than its invoices.")
+
+
+@dg.sensor(
     job=release_job,
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
@@ -85,8 +109,8 @@ def touched_months(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] |
 )
 def billed_months(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
     """One run per gapless range of billed months."""
-    if pending_months(context.instance):
-        return dg.SkipReason("Billing is still to run.")
+    if pending_months(context.instance) or pending_values(context.instance):
+        return dg.SkipReason("Billing or realised value is still to run.")
     asked = [
         dg.RunRequest(run_key=key, tags=range_tags(first, last))
         for (first, last), key in ranges(pending_releases(context.instance), monthly=True)
@@ -114,6 +138,7 @@ SENSORS = [
     landing_changed,
     touched_days,
     touched_months,
+    valued_months,
     billed_months,
     released_months,
     alert_on_run_failure,

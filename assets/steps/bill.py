@@ -19,10 +19,12 @@ from valueverse.invoicing.assemble import documents
 from valueverse.invoicing.closing import INVOICE
 from valueverse.invoicing.coverage import account, daily, summed
 from valueverse.invoicing.document import finalise, invoice_id, invoice_number
+from valueverse.invoicing.outcomes import PROPOSALS
 from valueverse.invoicing.schema import RULES_VERSION
 from valueverse.invoicing.settle import NUMBERED
 from valueverse.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.platform import billing_store as store
+from valueverse.platform.value_store import approved
 from valueverse.platform.warehouse import connect
 from valueverse.subscriptions.facts import REJECTED
 from valueverse.subscriptions.timeline import Timeline, build_timeline
@@ -107,6 +109,7 @@ def bill(
             known_at=known_at,
             closed_by=as_of,
             booked=booked,
+            outcomes=approved(connection, store.Scope(known), as_of, PROPOSALS),
         )
         tell(f"writing {billed.invoices.height} invoices")
         rejected = pl.concat([timeline.rejected, billed.rejected, refused, history.rejected.select(REJECTED.names())])

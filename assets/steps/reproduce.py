@@ -16,8 +16,10 @@ from valueverse.commands.booked import read_booked
 from valueverse.invoicing.assemble import documents
 from valueverse.invoicing.document import invoice_id
 from valueverse.invoicing.engine import bill
+from valueverse.invoicing.outcomes import PROPOSALS
 from valueverse.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.platform.billing_store import Scope, sample_of
+from valueverse.platform.value_store import approved
 from valueverse.platform.warehouse import connect
 from valueverse.subscriptions.timeline import build_timeline
 
@@ -61,9 +63,13 @@ def _again(
     history = CatalogHistory.from_facts(facts, known_at)
     timeline = build_timeline(facts, history.plans, known_at)
     usage = lake.scan(USAGE_TABLE).filter(pl.col("tenant") == tenant)
-    booked = read_booked(connection, Scope([tenant], finalised_at), usage, history, facts, known_at)
+    scope = Scope([tenant], finalised_at)
+    booked = read_booked(connection, scope, usage, history, facts, known_at)
+    outcomes = approved(connection, scope, finalised_at, PROPOSALS)
     window = (_day(sample["period_from"].min()), _day(sample["period_to"].max()) + timedelta(days=2))
-    billed = bill(timeline, history, usage, window, known_at=known_at, closed_by=finalised_at, booked=booked)
+    billed = bill(
+        timeline, history, usage, window, known_at=known_at, closed_by=finalised_at, booked=booked, outcomes=outcomes
+    )
     hashes = {
         invoice_id(row): document["content_hash"]
         for row, document in zip(

@@ -27,6 +27,7 @@ STAGES = {
     "ingestion": "take landing files into the lake",
     "usage": "derive usage of the touched dates",
     "billing": "bill the touched months",
+    "value": "measure what came of committed models",
     "release": "reconcile and decide what is published",
     "marts": "build and test the marts",
 }

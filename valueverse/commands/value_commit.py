@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,9 +14,11 @@ import typer
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
+    import polars as pl
     import psycopg
 
     from valueverse.platform.settings import Settings
+    from valueverse.value.architect.ir import Program
 
 Tenant = Annotated[str, typer.Option("--tenant", help="The tenant whose commit it is.")]
 
@@ -27,44 +30,65 @@ def commit(settings: Settings, tenant: str, text: str, said: dict[str, Any], dat
         settings: where Postgres is.
         tenant: whose.
         text: the model.
-        said: scenario, seed, author, parent, reason.
-        data: measured data behind frozen inputs.
+        said: scenario, seed, author, customer, start, parent, reason.
+        data: measured data behind the baseline; None: what the platform has measured of the customer.
 
     Raises:
         RefusalError: ``unknown_tenant``, ``unknown_scenario``, ``unknown_commit`` (the parent), ``missing_reason``.
     """
-    from valueverse.commands.value_run import read_data
     from valueverse.platform import commit_store as store
     from valueverse.platform.warehouse import connect
     from valueverse.value.architect.canonical import canonical
-    from valueverse.value.architect.ir import Binding
     from valueverse.value.architect.parsing import parse_model
     from valueverse.value.architect.program import compile_model
+    from valueverse.value.committer.baseline import baseline_of
     from valueverse.value.committer.commits import Frozen, chain_hash, commit_id
-    from valueverse.value.executor.binding import bind
 
     model = parse_model(text)
     program = compile_model(model)
     if said["scenario"] not in {one.name for one in program.scenarios}:
         raise RefusalError("unknown_scenario", f"no scenario {said['scenario']!r}", "--scenario")
-    frozen = [one.name for one in program.inputs if isinstance(one.source, Binding) and one.source.frozen]
-    metrics = read_data(data, None)
-    values = {} if metrics is None else bind(program, metrics).values
-    if frozen and metrics is None:
-        raise RefusalError("missing_metric", f"the baseline of {frozen[0]!r} is measured: give --data", "--data")
-    baseline = {name: float(values[name][0, 0]) for name in frozen}
-    watermark = None if metrics is None else str(metrics["period"].max())
-    document = Frozen(canonical(model), baseline=baseline, watermark=watermark, **said).canonical()
-    found = commit_id(document)
     with connect(settings, "builder") as connection:
         _known_tenant(connection, tenant)
         if said["parent"] is not None:
             _one(connection, tenant, said["parent"])
+        measured = _measured(connection, tenant, program, said["customer"], data)
+        baseline, expected = baseline_of(program, measured.values, said["scenario"], said["start"])
+        document = Frozen(
+            canonical(model), baseline=baseline, expected=expected, watermark=measured.watermark, **said
+        ).canonical()
+        found = commit_id(document)
         row = {"tenant_id": tenant, "commit_id": found, "model": program.model, "document": document}
         more = {"author": said["author"], "parent": said["parent"], "committed_at": datetime.now(UTC)}
         added = store.add(connection, row | more, chain_hash)
         connection.commit()
-    return {"commit": found, "model": program.model, "state": "proposed", "new": added, "baseline": baseline}
+    told = {"commit": found, "model": program.model, "state": "proposed", "new": added}
+    return told | {"baseline": baseline, "expected": expected}
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """Metrics (metric, customer, period, value) and the newest knowledge behind them."""
+
+    values: pl.DataFrame | None
+    watermark: str | None
+
+
+def _measured(
+    connection: psycopg.Connection[Any], tenant: str, program: Program, customer: str | None, data: Path | None
+) -> _Measured:
+    from valueverse.commands.value_run import read_data
+    from valueverse.platform import value_store
+    from valueverse.value.executor.binding import read_metrics
+
+    given = read_data(data, customer)
+    if given is not None:
+        return _Measured(given, None if given.is_empty() else str(given["period"].max()))
+    rows = value_store.metrics(connection, tenant, customer, program.currency)
+    known = value_store.known_until(connection, tenant)
+    if rows.is_empty() or known is None:
+        return _Measured(None, None)
+    return _Measured(read_metrics(rows), known.astimezone(UTC).isoformat())
 
 
 def approve(settings: Settings, tenant: str, commit_id: str, side: str, by: str) -> dict[str, Any]:
@@ -90,15 +114,17 @@ def approve(settings: Settings, tenant: str, commit_id: str, side: str, by: str)
 def log(settings: Settings, tenant: str) -> list[dict[str, Any]]:
     """A tenant's commits with their states, oldest first."""
     from valueverse.platform import commit_store as store
+    from valueverse.platform.value_store import closings
     from valueverse.platform.warehouse import connect
     from valueverse.value.committer.commits import Approval, states
 
     with connect(settings, "builder") as connection:
         rows = store.commits(connection, tenant)
+        closed = closings(connection, tenant)
         given: dict[str, list[Approval]] = {}
         for found, side, by in store.approvals(connection, tenant):
             given.setdefault(found, []).append(Approval(side, by))
-    known = states([(one, parent) for one, _, _, parent, _ in rows], given)
+    known = states([(one, parent) for one, _, _, parent, _ in rows], given, closed)
     return [
         {
             "commit": one,
@@ -134,13 +160,17 @@ def register(app: typer.Typer) -> None:
         sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
 
     @app.command("commit")
-    def commit_command(  # noqa: PLR0917 - options of a command
+    def commit_command(  # noqa: PLR0913, PLR0917 - options of a command
         model: Annotated[Path, typer.Argument(help="A model in YAML or JSON; - reads standard input.")],
         tenant: Tenant,
         author: Annotated[str, typer.Option("--author", help="Who proposes it; does not approve it.")],
         scenario: Annotated[str, typer.Option("--scenario", help="The scenario agreed on.")] = "base",
         seed: Annotated[int, typer.Option("--seed", min=0, help="Of the draws.")] = 1,
-        data: Annotated[Path | None, typer.Option("--data", help="Measured data behind the baseline.")] = None,
+        customer: Annotated[str | None, typer.Option("--customer", help="Whose metrics it is measured by.")] = None,
+        start: Annotated[str | None, typer.Option("--start", help="First day of the first period.")] = None,
+        data: Annotated[
+            Path | None, typer.Option("--data", help="Measured data behind the baseline [the platform's metrics].")
+        ] = None,
         parent: Annotated[str | None, typer.Option("--parent", help="The commit that this one changes ...")] = None,
         reason: Annotated[str | None, typer.Option("--reason", help="... and why.")] = None,
     ) -> None:
@@ -149,6 +179,7 @@ def register(app: typer.Typer) -> None:
         from valueverse.platform.settings import get_settings
 
         said = {"scenario": scenario, "seed": seed, "author": author, "parent": parent, "reason": reason}
+        said |= {"customer": customer, "start": start}
         write(commit(get_settings(), tenant, read_text(model), said, data))
 
     @app.command("approve")

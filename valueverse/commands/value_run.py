@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,14 +35,25 @@ def read_data(file: Path | None, customer: str | None) -> pl.DataFrame | None:
 
 
 def _program(file: Path, outputs: list[str]) -> Program:
+    """The model compiled, with other outputs where some are asked for; its hash stays that of the document."""
     from valueverse.commands.value_check import read_text
+    from valueverse.value.architect.canonical import content_hash
     from valueverse.value.architect.parsing import parse_model
+    from valueverse.value.architect.problems import ModelError
     from valueverse.value.architect.program import compile_model
 
     model = parse_model(read_text(file))
-    if outputs:
-        model = model.model_copy(update={"outputs": tuple(_output(one) for one in outputs)})
-    return compile_model(model)
+    if not outputs:
+        return compile_model(model)
+    try:
+        program = compile_model(model.model_copy(update={"outputs": tuple(_output(one) for one in outputs)}))
+    except ModelError as error:
+        first = error.problems[0]
+        if not first.path.startswith("outputs"):
+            raise
+        # The document has no such place.
+        raise RefusalError(first.code, first.message, "--output") from error
+    return replace(program, content_hash=content_hash(model))
 
 
 def _tell(line: str) -> None:
@@ -53,7 +65,7 @@ def _output(text: str) -> Any:
     if text.startswith("{"):
         try:
             return json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RefusalError("bad_output", f"{text[:60]!r} is not JSON: {error}", "--output") from error
     name, colon, statistic = text.partition(":")
     return {name: [statistic]} if colon else text

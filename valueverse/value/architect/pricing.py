@@ -10,14 +10,13 @@ from valueverse.formula import parse
 from valueverse.formula.nodes import Number, Quantity
 from valueverse.value.architect.ir import Grain, Limit, Pricing
 from valueverse.value.architect.problems import meant
-from valueverse.value.architect.units import TIME
+from valueverse.value.architect.units import TIME, UnitSystem
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from valueverse.value.architect import document
     from valueverse.value.architect.problems import Problems
-    from valueverse.value.architect.units import UnitSystem
 
 CASES = ("realised", "committed", "forecast")
 _GRAINS = ("day", "week", "month", "quarter", "year")
@@ -71,7 +70,7 @@ def _limit(
     if stated is None:
         return None
     try:
-        limit = _read_limit(stated, period, model.currency or "", units)
+        limit = read_limit(stated, period, model.currency or "", units)
     except RefusalError as refusal:
         problems.add(refusal.code, refusal.message, path)
         return None
@@ -80,7 +79,13 @@ def _limit(
     return limit
 
 
-def _read_limit(stated: float | str, period: Grain, currency: str, units: UnitSystem) -> Limit:
+def read_limit(stated: float | str, period: Grain, currency: str, units: UnitSystem | None = None) -> Limit:
+    """A floor or cap such as ``60000 USD/year``; a bare number is money per ``period``.
+
+    Raises:
+        RefusalError: ``bad_value`` or ``unit_mismatch``: no amount of the currency per time.
+    """
+    units = units or UnitSystem(frozenset())
     if isinstance(stated, float):
         return Limit(Decimal(repr(stated)), period)
     tree = parse(stated, units.knows)

@@ -1,13 +1,13 @@
 """A commit: a model with its bindings, baseline and watermark, under the SHA-256 of its canonical JSON.
 
-proposed -> approved by vendor and by customer -> active -> superseded by an active child. The author does not approve,
-and one person does not approve for both sides.
+proposed -> approved by vendor and by customer -> active -> superseded by an active child, or closed (confirmed, written
+off). The author does not approve, and one person does not approve for both sides.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import rfc8785
@@ -33,6 +33,9 @@ class Frozen:
         watermark: newest knowledge behind the baseline (RFC 3339), or None where nothing is measured.
         seed: of the draws.
         author: who proposes it.
+        customer: whose metrics it is measured by; None: those of the whole tenant.
+        start: first day of period 1 (YYYY-MM-DD); None: the model's numbers have no calendar.
+        expected: what a measured input is taken to be until it is measured, by name.
         parent: the commit that this one changes, with the reason.
     """
 
@@ -44,6 +47,9 @@ class Frozen:
     author: str
     parent: str | None = None
     reason: str | None = None
+    customer: str | None = None
+    start: str | None = None
+    expected: Mapping[str, float] = field(default_factory=dict)
 
     def canonical(self) -> str:
         """Canonical JSON (RFC 8785)."""
@@ -53,7 +59,10 @@ class Frozen:
             "schema": "valueverse.commit/v1",
             "model": dict(self.model),
             "scenario": self.scenario,
+            "customer": self.customer,
+            "start": self.start,
             "baseline": dict(self.baseline),
+            "expected": dict(self.expected),
             "watermark": self.watermark,
             "seed": self.seed,
             "rules_version": RULES_VERSION,
@@ -99,8 +108,22 @@ def judge_approval(author: str, given: Sequence[Approval], new: Approval) -> Non
         raise RefusalError("one_person_both_sides", f"{new.by!r} has approved it for the other side", "by")
 
 
-def states(commits: Sequence[tuple[str, str | None]], approvals: Mapping[str, Sequence[Approval]]) -> dict[str, str]:
-    """State of each commit (id, parent): proposed, approved_by_<side>, active or superseded."""
+OUTCOMES = ("confirmed", "written_off")
+"""How a commit may be closed."""
+
+
+def states(
+    commits: Sequence[tuple[str, str | None]],
+    approvals: Mapping[str, Sequence[Approval]],
+    closed: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """State of each commit (id, parent): proposed, approved_by_<side>, active, superseded, confirmed or written_off.
+
+    Args:
+        commits: oldest first.
+        approvals: by commit.
+        closed: outcome (OUTCOMES) by commit.
+    """
     found = {}
     for one, _ in commits:
         sides = {approval.side for approval in approvals.get(one, ())}
@@ -108,4 +131,4 @@ def states(commits: Sequence[tuple[str, str | None]], approvals: Mapping[str, Se
     for one, parent in commits:
         if parent in found and found[one] in {"active", "superseded"} and found[parent] == "active":
             found[parent] = "superseded"
-    return found
+    return found | dict(closed or {})

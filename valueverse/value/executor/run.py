@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import rfc8785
 from valueverse.errors import RefusalError
 from valueverse.value.architect.expressions import Literal, Operation, Reference
 from valueverse.value.architect.ir import Binding, Distribution
+from valueverse.value.architect.outputs import MONEY
 from valueverse.value.executor.binding import METRICS, Bound, bind
 from valueverse.value.executor.evaluate import evaluate, operate
 from valueverse.value.executor.measures import metric, money_of
@@ -43,6 +45,8 @@ MOST_DRAWS = 2**22
 BLOCK_CELLS = 2_000_000
 """Draws x periods held at once: more draws take longer, not more memory."""
 SOBOL_DRAWS = 8_192
+_LARGEST_SEED = 2**53 - 1
+"""What JSON carries exactly."""
 
 
 @dataclass(frozen=True)
@@ -61,35 +65,52 @@ def run_model(
     """Run every scenario asked for.
 
     Raises:
-        RefusalError: ``missing_metric``, ``no_number``, ``unknown_scenario``, ``bad_draws``.
+        RefusalError: ``missing_metric``, ``no_number``, ``unknown_scenario``, ``bad_draws``, ``bad_seed``,
+            ``bad_start``.
     """
-    if not 1 <= asked.draws <= MOST_DRAWS:
-        raise RefusalError("bad_draws", f"{asked.draws} draws: from 1 to {MOST_DRAWS}", "--draws")
-    names = [one.name for one in program.scenarios]
-    for name in asked.scenarios:
-        if name not in names:
-            raise RefusalError("unknown_scenario", f"no scenario {name!r}; known are {', '.join(names)}", "--scenario")
-    bound = _bound(program, metrics, asked)
+    _judge(program, asked)
     draws = 1 << max(asked.draws - 1, 0).bit_length()
     found = {}
+    flags: list[dict[str, Any]] = []
     for scenario in program.scenarios:
         if not asked.scenarios or scenario.name in asked.scenarios:
             tell(f"running scenario {scenario.name}")
+            bound = _bound(program, scenario, metrics, asked)
             found[scenario.name] = _Run(program, scenario, bound, draws, asked.seed).report()
+            flags += [flag for flag in bound.flags if flag not in flags]
     answer: dict[str, Any] = {
         "model": program.model,
         "content_hash": program.content_hash,
         "scenarios": found,
-        "flags": [flag | {"outputs": _reached(program, flag["input"])} for flag in bound.flags],
+        "flags": [flag | {"outputs": _reached(program, flag["input"])} for flag in flags],
         "draws": draws,
         "seed": asked.seed,
     }
     return answer | {"run_hash": hashlib.sha256(rfc8785.dumps(answer)).hexdigest()}
 
 
-def _bound(program: Program, metrics: pl.DataFrame | None, asked: Asked) -> Bound:
+def _judge(program: Program, asked: Asked) -> None:
+    if not 1 <= asked.draws <= MOST_DRAWS:
+        raise RefusalError("bad_draws", f"{asked.draws} draws: from 1 to {MOST_DRAWS}", "--draws")
+    if not 0 <= asked.seed <= _LARGEST_SEED:
+        raise RefusalError("bad_seed", f"the seed {str(asked.seed)[:40]}: from 0 to {_LARGEST_SEED}", "--seed")
+    if asked.start is not None:
+        try:
+            dt.date.fromisoformat(asked.start if len(asked.start) > 7 else f"{asked.start}-01")
+        except ValueError as error:
+            message = f"{asked.start[:40]!r} is no day such as 2024-01-01"
+            raise RefusalError("bad_start", message, "--start") from error
+    names = [one.name for one in program.scenarios]
+    for name in asked.scenarios:
+        if name not in names:
+            raise RefusalError("unknown_scenario", f"no scenario {name!r}; known are {', '.join(names)}", "--scenario")
+
+
+def _bound(program: Program, scenario: Scenario, metrics: pl.DataFrame | None, asked: Asked) -> Bound:
+    """Bound inputs as the scenario has them: what it states needs no metric, and it may bind others."""
+    inputs = tuple(replace(one, source=scenario.overrides.get(one.name, one.source)) for one in program.inputs)
     if metrics is None:
-        wanted = [one for one in program.inputs if isinstance(one.source, Binding)]
+        wanted = [one for one in inputs if isinstance(one.source, Binding)]
         if wanted and wanted[0].missing.policy in {"error", "carry_forward"}:
             raise RefusalError(
                 "missing_metric",
@@ -97,7 +118,7 @@ def _bound(program: Program, metrics: pl.DataFrame | None, asked: Asked) -> Boun
                 f"inputs.{wanted[0].name}",
             )
         metrics = METRICS.to_frame()
-    return bind(program, metrics, asked.start)
+    return bind(replace(program, inputs=inputs), metrics, asked.start)
 
 
 def _reached(program: Program, name: str) -> list[str]:
@@ -141,7 +162,7 @@ class _Run:
             node = self._targets[name]
             if node is None:
                 assert money is not None  # noqa: S101 - metrics need money: judged when compiled
-                found[name] = metric(self.program, money, name)
+                found[name] = _within(name, metric(self.program, money, name))
             else:
                 found[name] = values[node][:, -1]
         return found
@@ -171,8 +192,7 @@ class _Run:
         drawn = self._drawn() if self.names else {}
         for target in self.program.outputs.targets:
             outputs[target.name] = self._target(target, _plain(at_means[target.name][0]), drawn.get(target.name))
-        if drawn:
-            outputs["percentiles"] = self._percentiles(drawn)
+        outputs["percentiles"] = self._percentiles(drawn, at_means)
         for statement in self.program.outputs.probabilities:
             outputs.setdefault("probability", {})[statement.text] = self._probability(statement, at_means, drawn)
         self._sensitivities(outputs)
@@ -206,9 +226,11 @@ class _Run:
         if drawn is None or (target.kind == "metric" and not statistics):
             if not statistics:
                 return value
-            return {"value": value, "mean": value, "variance": 0.0, "percentiles": self._levels(None, value)}
+            spread = None if value is None else 0.0
+            return {"value": value, "mean": value, "variance": spread, "percentiles": self._levels(None, value)}
         kept = drawn[np.isfinite(drawn)]
-        found: dict[str, Any] = {"value": value, **_moments(drawn, kept), "percentiles": self._levels(kept, value)}
+        moments = _moments(target.name, drawn, kept)
+        found: dict[str, Any] = {"value": value, **moments, "percentiles": self._levels(kept, value)}
         return found
 
     def _levels(self, kept: Floats | None, value: float | None) -> dict[str, float | None]:
@@ -220,9 +242,11 @@ class _Run:
         found = np.quantile(kept, [level / 100 for level in levels])
         return {_label(level): float(one) for level, one in zip(levels, found, strict=True)}
 
-    def _percentiles(self, drawn: Mapping[str, Floats]) -> dict[str, Any]:
+    def _percentiles(self, drawn: Mapping[str, Floats], at_means: Mapping[str, Floats]) -> dict[str, Any]:
         """By output; those of the first one asked for (npv, where it is) also by themselves."""
         named = {name: self._levels(found[np.isfinite(found)], None) for name, found in drawn.items()}
+        if not drawn:
+            named = {name: self._levels(None, _plain(found[0])) for name, found in at_means.items()}
         first = "npv" if "npv" in named else next(iter(named), None)
         return {**(named[first] if first else {}), **named}
 
@@ -259,10 +283,10 @@ class _Run:
         elif not isinstance(outputs.get(name), dict):
             outputs[f"{kind}:{name}"] = found
 
-    def _one_at_a_time(self, name: str, one: str, level: float) -> tuple[float, float]:
+    def _one_at_a_time(self, name: str, one: str, level: float) -> tuple[float, float | None]:
         column = self._quantiles(one, np.array([level]))
         found = self.outputs(self.values({one: column}), [name])[name]
-        return float(column[0]), _plain(found[0]) or 0.0
+        return float(column[0]), _plain(found[0])
 
     def _model_of(self, name: str) -> Callable[[Floats], Floats]:
         def model(block: Floats) -> Floats:
@@ -290,20 +314,37 @@ def _condition(expression: Expression, columns: Mapping[str, Floats]) -> Floats:
     raise RefusalError("bad_formula", "a statement compares outputs and numbers", "outputs")
 
 
-def _moments(drawn: Floats, kept: Floats) -> dict[str, Any]:
+def _moments(name: str, drawn: Floats, kept: Floats) -> dict[str, Any]:
     """Mean with its standard error over replicates, and variance; None where no draw has a number."""
     if not len(kept):
         return {"mean": None, "variance": None, "standard_error": None, "missing": 1.0}
-    mean = math.fsum(kept) / len(kept)
-    centred = kept - mean
-    variance = math.fsum(centred * centred) / len(kept)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = _added(kept) / len(kept)
+        centred = kept - mean
+        variance = _added(centred * centred) / len(kept)
+        means = drawn.reshape(REPLICATES, -1).mean(axis=1) if len(drawn) >= REPLICATES * 8 else None
+    if not math.isfinite(variance):
+        raise RefusalError("no_number", f"the variance of {name!r} is beyond what a number holds", name)
     found: dict[str, Any] = {"mean": mean, "variance": variance, "standard_error": None}
-    if len(drawn) >= REPLICATES * 8 and len(kept) == len(drawn):
-        means = drawn.reshape(REPLICATES, -1).mean(axis=1)
+    if means is not None and len(kept) == len(drawn):
         found["standard_error"] = float(means.std(ddof=1) / math.sqrt(REPLICATES))
     if len(kept) < len(drawn):
         found["missing"] = 1 - len(kept) / len(drawn)
     return found
+
+
+def _added(numbers: Floats) -> float:
+    try:
+        return math.fsum(numbers)
+    except OverflowError:
+        return math.inf
+
+
+def _within(name: str, found: Floats) -> Floats:
+    """A metric as it is; what does not exist is NaN, but a sum that overflows is refused."""
+    if (np.isfinite(found) | (np.isnan(found) & (name not in MONEY))).all() or name in {"irr", "payback"}:
+        return found
+    raise RefusalError("no_number", f"{name!r} is beyond what a number holds: its drivers and costs are too large", name)
 
 
 def _plain(value: Any) -> float | None:

@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 LOW, HIGH = 0.05, 0.95
 BOOTSTRAPS = 100
 _CONFIDENCE = 0.95
+_ROUNDING = 1e-14
 
 
-def tornado(names: Sequence[str], at: Callable[[str, float], tuple[float, float]]) -> list[dict[str, Any]]:
+def tornado(names: Sequence[str], at: Callable[[str, float], tuple[float, float | None]]) -> list[dict[str, Any]]:
     """One row per input, the widest swing first.
 
     Args:
         names: uncertain inputs.
-        at: input value and output with that input at a percentile (a fraction) and all others at their means.
+        at: input value and output with that input at a percentile (a fraction) and all others at their means; None
+            where the output does not exist there, and then there is no swing: such rows come last.
     """
     rows = []
     for name in names:
@@ -39,10 +41,10 @@ def tornado(names: Sequence[str], at: Callable[[str, float], tuple[float, float]
                 "high_input": high,
                 "low": at_low,
                 "high": at_high,
-                "swing": abs(at_high - at_low),
+                "swing": None if at_low is None or at_high is None else abs(at_high - at_low),
             }
         )
-    return sorted(rows, key=lambda row: (-row["swing"], row["input"]))
+    return sorted(rows, key=lambda row: (row["swing"] is None, -(row["swing"] or 0.0), row["input"]))
 
 
 def sobol_indices(names: Sequence[str], model: Model, draws: int, seed: int) -> dict[str, Any]:
@@ -55,8 +57,8 @@ def sobol_indices(names: Sequence[str], model: Model, draws: int, seed: int) -> 
         seed: of points and bootstrap.
 
     Returns:
-        S1, ST: index by name; intervals: {S1: {name: [low, high]}, ST: ...}; all None with a status where the output
-        does not vary.
+        S1, ST: index by name; intervals: {S1: {name: [low, high]}, ST: ...}; all None with a status: ``no_variance``
+        where the output does not vary, ``missing`` where some draws have none.
     """
     dimensions = len(names)
     both = points(2 * dimensions, draws, seed, stream=1_000)
@@ -67,9 +69,14 @@ def sobol_indices(names: Sequence[str], model: Model, draws: int, seed: int) -> 
         crossed = first.copy()
         crossed[:, place] = second[:, place]
         mixed[place] = model(crossed)
-    if not np.isfinite(base).all() or np.ptp(np.concatenate([base, other])) == 0:
+    status = _why_none(base, other, mixed)
+    if status:
         nothing = dict.fromkeys(names)
-        return {"S1": nothing, "ST": nothing, "intervals": None, "status": "no_variance"}
+        return {"S1": nothing, "ST": nothing, "intervals": None, "status": status}
+    # Centred and scaled, or a large mean would drown the products in rounding and a large spread overflow them.
+    centre = 0.5 * (base.mean() + other.mean())
+    scale = max(np.abs(base - centre).max(), np.abs(other - centre).max())
+    base, other, mixed = (base - centre) / scale, (other - centre) / scale, (mixed - centre) / scale
     s1, st = _indices(base, other, mixed)
     rng = np.random.default_rng([seed, 2_000])
     low, high = _bootstrapped(base, other, mixed, rng)
@@ -83,8 +90,16 @@ def sobol_indices(names: Sequence[str], model: Model, draws: int, seed: int) -> 
     }
 
 
+def _why_none(base: Floats, other: Floats, mixed: Floats) -> str | None:
+    """Why there are no indices; None: there are."""
+    if not (np.isfinite(base).all() and np.isfinite(other).all() and np.isfinite(mixed).all()):
+        return "missing"
+    both = np.concatenate([base, other])
+    # What varies by less than its own rounding does not vary.
+    return "no_variance" if np.ptp(both) <= _ROUNDING * np.abs(both).max() else None
+
+
 def _indices(base: Floats, other: Floats, mixed: Floats) -> tuple[Floats, Floats]:
-    # Centred, or a large mean would drown the products in rounding.
     centre = 0.5 * (base.mean() + other.mean())
     variance = 0.5 * (np.mean((base - centre) ** 2) + np.mean((other - centre) ** 2))
     first = np.mean((other - centre) * (mixed - base), axis=1) / variance

@@ -9,9 +9,10 @@ import math
 
 import numpy as np
 
-from valueverse.value.finance.roots import Roots, scan
+from valueverse.value.finance.roots import Roots, grid, scan
 
-_FAR = 50.0
+_FAR = 30.0
+"""Rates are looked for in ln(1 + r) up to here: from -1 + 10^-13 to 10^13."""
 
 
 def _growth(rate: float, nper: float) -> float:
@@ -54,20 +55,23 @@ def nper(rate: float, pmt: float, pv: float, fv: float, *, begins: bool) -> floa
 
 def rate(nper: float, pmt: float, pv: float, fv: float, *, begins: bool) -> Roots:
     """Every rate per period above -1 that makes the ends meet."""
-    total = abs(pv) + abs(pmt) * max(nper, 1) + abs(fv)
-    if total == 0:
+    if pv == pmt == fv == 0:
         return Roots((), "any", 0)
 
     def exact(s: float) -> float:
-        grown = nper * s
-        periods = nper if s == 0 else math.expm1(grown) / math.expm1(s)
-        paid = pmt * periods * (math.exp(s) if begins else 1.0)
-        # Seen from the later end where money grows, so that no term overflows.
-        return math.fsum((pv * math.exp(grown), paid, fv)) * math.exp(-max(grown, 0.0))
+        # Seen from the later end where money shrinks and from the earlier where it grows, so that no term overflows;
+        # and a share of the absolute terms, or what fades out would pass for a root.
+        far = math.exp(-nper * abs(s))
+        periods = nper if s == 0 else math.expm1(-nper * abs(s)) / math.expm1(-abs(s))
+        # The payments stand one period nearer to the end they are seen from, or as far as it.
+        paid = pmt * periods * (1.0 if (s < 0) != begins else math.exp(-abs(s)))
+        terms = (pv, paid, fv * far) if s >= 0 else (pv * far, paid, fv)
+        size = math.fsum(map(abs, terms))
+        return math.fsum(terms) / size if size else 0.0
 
-    high = min(_FAR, 600.0 / max(nper, 1.0))
+    near = np.linspace(-600.0 / max(nper, 1.0), 600.0 / max(nper, 1.0), 2_001)
+    points = np.unique(np.concatenate([grid(-_FAR, _FAR), near[np.abs(near) <= _FAR]]))
     curve = np.vectorize(exact, otypes=[np.float64])
-    found = scan(curve, exact, -high, high, total)
-    rates = tuple(math.expm1(s) for s in found)
+    rates = tuple(math.expm1(s) for s in scan(curve, exact, points))
     status = "none" if not rates else "unique" if len(rates) == 1 else "multiple"
     return Roots(rates, status, int(pv * fv < 0 or pv * pmt < 0 or pmt * fv < 0))

@@ -29,7 +29,8 @@ def npv(rate: float, cashflows: Sequence[float], first_period: int = 0) -> float
         first_period: 0 (the first flow is not discounted) or 1 (spreadsheets).
     """
     growth = 1.0 + rate
-    return math.fsum(flow / growth ** (place + first_period) for place, flow in enumerate(cashflows))
+    # Powers below 1: a far flow fades out instead of overflowing what it is divided by.
+    return math.fsum(flow * growth ** -(place + first_period) for place, flow in enumerate(cashflows) if flow)
 
 
 def irr(cashflows: Sequence[float]) -> Roots:
@@ -92,7 +93,7 @@ def _newton(rows: Floats) -> tuple[Floats, NDArray[np.bool_]]:
 def dated_value(rate: float, years: Sequence[float], amounts: Sequence[float]) -> float:
     """Sum of amounts x (1 + rate) ** -years: XNPV with years from the earliest date, XNFV with years to the latest."""
     growth = 1.0 + rate
-    return math.fsum(amount * growth**-year for year, amount in zip(years, amounts, strict=True))
+    return math.fsum(amount * growth**-year for year, amount in zip(years, amounts, strict=True) if amount)
 
 
 def xirr(years: Sequence[float], amounts: Sequence[float]) -> Roots:
@@ -107,7 +108,7 @@ def mirr(cashflows: Sequence[float], finance_rate: float, reinvest_rate: float) 
     """
     last = len(cashflows) - 1
     earned = math.fsum(flow * (1 + reinvest_rate) ** (last - k) for k, flow in enumerate(cashflows) if flow > 0)
-    spent = -math.fsum(flow / (1 + finance_rate) ** k for k, flow in enumerate(cashflows) if flow < 0)
+    spent = -math.fsum(flow * (1 + finance_rate) ** -k for k, flow in enumerate(cashflows) if flow < 0)
     if not (earned > 0 and spent > 0) or last < 1:
         return None
     return math.expm1(math.log(earned / spent) / last)
@@ -116,17 +117,19 @@ def mirr(cashflows: Sequence[float], finance_rate: float, reinvest_rate: float) 
 def payback(cashflows: Sequence[float], discount_rate: float | None = None) -> float | None:
     """Periods until the running total reaches 0, linear inside the crossing one; the first flow is period 0.
 
-    None: it never does. ``discount_rate`` discounts flow k by k periods first.
+    None: it never does. ``discount_rate`` discounts flow k by k periods first. Periods before anything is paid count,
+    but nothing is paid back in them.
     """
     growth = 1.0 + (discount_rate or 0.0)
-    flows = [flow / growth**place for place, flow in enumerate(cashflows)]
+    flows = [flow * growth**-place if flow else 0.0 for place, flow in enumerate(cashflows)]
+    start = next((place for place, flow in enumerate(flows) if flow), 0)
     # 110 a year from now at 10 % pays back 100, whatever the last bit of 110 / 1.1 says.
     nothing = -1e-12 * math.fsum(map(abs, flows))
     total = 0.0
-    for place, flow in enumerate(flows):
+    for place, flow in enumerate(flows[start:], start):
         before, total = total, total + flow
         if total >= nothing:
-            return 0.0 if place == 0 else place - 1 + min(-before / flow, 1.0)
+            return 0.0 if place == start else place - 1 + min(-before / flow, 1.0)
     return None
 
 

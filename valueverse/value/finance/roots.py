@@ -25,10 +25,20 @@ if TYPE_CHECKING:
 TARGET = math.log1p(0.10)
 """Of several roots the one nearest to 10 % is the result, measured in ln(1 + r)."""
 _FAR = 700.0
+_SLACK = 1 + 1e-9
+"""A root may lie on Cauchy's bound within rounding."""
 _POLISHED = 400
 """Payments of a stream whose roots are worked out in decimals once more; it takes about 20 microseconds each."""
+_MOST_STEPS = 6
 _TOUCHES = 1e-13
 """A root where the curve touches zero without crossing it: relative to the sum of absolute terms."""
+_ROUNDING = 1e-16
+_NOTHING = Decimal("1e-25")
+"""A rate that no two floats can differ by."""
+_CELLS = 1_000_000
+"""Points x payments held at once."""
+_PARTS = 64
+"""Parts that an interval is cut into at a time."""
 
 
 @dataclass(frozen=True)
@@ -58,84 +68,118 @@ def roots_of_payments(times: Floats, amounts: Floats) -> Roots:
         times: in years or periods, in any order.
         amounts: paid at these times.
     """
-    order = np.argsort(times, kind="stable")
-    merged, places = np.unique(times[order], return_inverse=True)
-    sums = np.array([math.fsum(amounts[order][places == place]) for place in range(len(merged))])
-    held = sums != 0
-    when, paid = merged[held], sums[held]
+    when, paid = _merged(times, amounts)
     if not len(paid):
         return Roots((), "any", 0)
     changes = sign_changes(paid)
     if not changes:
         return Roots((), "none", 0)
+    sizes = np.abs(paid)
+    pairs = tuple(zip(paid.tolist(), when.tolist(), strict=True))
 
     def value(s: Floats) -> Floats:
-        # Discounted to the end that keeps every exponent at or below 0: nothing overflows.
+        block = max(_CELLS // len(paid), 1)
+        return np.concatenate([some(s[start : start + block]) for start in range(0, len(s), block)])
+
+    def some(s: Floats) -> Floats:
+        # Discounted to the end that keeps every exponent at or below 0, so that nothing overflows; and a share of the
+        # sum of absolute terms, or the small payments of a stream would pass for rounding where they count most.
         reference = np.where(s >= 0, when[0], when[-1])
-        return np.asarray(np.exp(-s[:, None] * (when[None, :] - reference[:, None])) @ paid)
+        terms = np.exp(-s[:, None] * (when[None, :] - reference[:, None]))
+        return np.asarray((terms @ paid) / (terms @ sizes))
 
     def exact(s: float) -> float:
         reference = when[0] if s >= 0 else when[-1]
-        return math.fsum(a * math.exp(-s * (t - reference)) for a, t in zip(paid, when, strict=True))
+        terms = [amount * math.exp(-s * (time - reference)) for amount, time in pairs]
+        return math.fsum(terms) / math.fsum(map(abs, terms))
 
-    total = float(np.abs(paid).sum())
-    high = math.log1p(total / abs(paid[0])) / (when[1] - when[0])
-    low = -math.log1p(total / abs(paid[-1])) / (when[-1] - when[-2])
-    found = scan(value, exact, max(low, -_FAR), min(high, _FAR), total)
-    rates = tuple(rate for rate in (math.expm1(s) for s in found) if -1 < rate < math.inf)
+    total = float(sizes.sum())
+    low = max(-_SLACK * math.log1p(total / sizes[-1]) / (when[-1] - when[-2]), -_FAR)
+    high = min(_SLACK * math.log1p(total / sizes[0]) / (when[1] - when[0]), _FAR)
+    # Amounts that change sign once have one root at most, so that there is nothing to search for.
+    found = _between(value, exact, low, high) if changes == 1 else scan(value, exact, grid(low, high))
+    rates = tuple(rate for rate in (_rate(s) for s in found) if -1 < rate < math.inf)
     if len(paid) <= _POLISHED:
         rates = tuple(_polished(rate, when.tolist(), paid.tolist()) for rate in rates)
     return Roots(rates, _status(rates), changes)
 
 
+def _merged(times: Floats, amounts: Floats) -> tuple[Floats, Floats]:
+    """Times ascending with what is paid at each; those where nothing is left over are left out."""
+    order = np.argsort(times, kind="stable")
+    when, paid = times[order], amounts[order]
+    starts = np.flatnonzero(np.diff(when, prepend=-math.inf))
+    if len(starts) < len(when):
+        paid = np.array([math.fsum(day) for day in np.split(paid, starts[1:])])
+        when = when[starts]
+    held = paid != 0
+    return when[held], paid[held]
+
+
+def _rate(s: float) -> float:
+    try:
+        return math.expm1(s)
+    except OverflowError:
+        return math.inf
+
+
 def _polished(rate: float, times: list[float], amounts: list[float]) -> float:
-    """The rate to the last bit: in doubles the terms of a long stream leave their rounding in the root."""
+    """The rate to the last bit: in doubles the terms of a long stream leave their rounding in the root.
+
+    Newton's method on value / slope, whose roots are all simple: where the curve only touches zero it settles too.
+    """
     with localcontext(prec=50):
         found = Decimal(rate)
-        for _ in range(3):
+        for _ in range(_MOST_STEPS):
             growth = 1 + found
             terms = [Decimal(a) * growth ** -Decimal(t) for a, t in zip(amounts, times, strict=True)]
+            value = sum(terms)
             slope = -sum(Decimal(t) * term for t, term in zip(times, terms, strict=True)) / growth
-            if not slope:
-                return rate
-            found -= sum(terms) / slope
-            # Where the curve only touches zero its slope vanishes too, and a step may lead anywhere.
+            bend = sum(Decimal(t) * (Decimal(t) + 1) * term for t, term in zip(times, terms, strict=True)) / growth**2
+            below = slope * slope - value * bend
+            if not below:
+                break
+            step = value * slope / below
+            found -= step
             if found <= -1 or abs(found - Decimal(rate)) > Decimal("1e-7") * growth:
                 return rate
-        return float(found)
+            if abs(step) <= Decimal("1e-14") * growth:
+                break
+        return float(found) if abs(found) > _NOTHING else 0.0
 
 
 def _status(rates: tuple[float, ...]) -> str:
     return "none" if not rates else "unique" if len(rates) == 1 else "multiple"
 
 
-def _grid(low: float, high: float) -> Floats:
+def grid(low: float, high: float) -> Floats:
     """Dense where rates of business lie, and out to both bounds."""
     parts = [np.linspace(low, high, 2_001), np.linspace(-3.0, 3.0, 6_001), np.array([0.0])]
     points = np.unique(np.concatenate(parts))
     return points[(points >= low) & (points <= high)]
 
 
-def scan(value: Curve, exact: Callable[[float], float], low: float, high: float, scale: float) -> list[float]:
-    """Roots of a curve between two bounds, ascending: crossings, and touches within rounding.
+def scan(value: Curve, exact: Callable[[float], float], points: Floats) -> list[float]:
+    """Roots of a curve within [-1, 1], ascending: crossings, and touches within rounding.
 
     Args:
         value: the curve on many points at once.
         exact: the curve at one point, summed without loss.
-        low, high: where to look.
-        scale: sum of absolute terms, against which a touch is judged.
+        points: where to look, ascending.
     """
-    points = _grid(low, high)
     heights = value(points)
-    zero = np.abs(heights) <= scale * 1e-16
-    crossing = np.flatnonzero((np.sign(heights[1:]) * np.sign(heights[:-1]) < 0) & ~zero[1:] & ~zero[:-1])
-    found = [_refined(exact, float(points[place]), float(points[place + 1])) for place in crossing]
-    found += [float(points[place]) for place in np.flatnonzero(zero)]
+    signs = np.sign(heights)
+    zero = np.abs(heights) <= _ROUNDING
+    crossing = np.flatnonzero((signs[1:] * signs[:-1] < 0) & ~zero[1:] & ~zero[:-1])
+    found = [s for place in crossing for s in _between(value, exact, float(points[place]), float(points[place + 1]))]
+    # A row of zeros is a curve that fades out, not a row of roots.
+    beside = np.convolve(zero, [1, 0, 1], "same") > 0
+    found += [float(points[place]) for place in np.flatnonzero(zero & ~beside)]
     size = np.abs(heights)
     dips = np.flatnonzero((size[1:-1] < size[:-2]) & (size[1:-1] < size[2:])) + 1
     for place in dips:
-        if np.sign(heights[place - 1]) == np.sign(heights[place]) == np.sign(heights[place + 1]):
-            found += _inside(exact, float(points[place - 1]), float(points[place + 1]), scale)
+        if signs[place - 1] == signs[place] == signs[place + 1] and not zero[place]:
+            found += _inside(value, exact, float(points[place - 1]), float(points[place + 1]))
     return _distinct(sorted(found))
 
 
@@ -145,6 +189,20 @@ def _distinct(found: list[float]) -> list[float]:
         if not kept or abs(s - kept[-1]) > 1e-9 * max(1.0, abs(s)):
             kept.append(s)
     return kept
+
+
+def _between(value: Curve, exact: Callable[[float], float], low: float, high: float) -> list[float]:
+    """The crossing between two points, to the last bits; nothing where they stand on one side of zero."""
+    if exact(low) * exact(high) > 0:
+        return []
+    while high - low > 1e-10 * max(1.0, abs(low)):
+        points = np.linspace(low, high, _PARTS + 1)
+        signs = np.sign(value(points))
+        places = np.flatnonzero(signs[1:] * signs[:-1] <= 0)
+        if not len(places):
+            break
+        low, high = float(points[places[0]]), float(points[places[0] + 1])
+    return [_refined(exact, low, high)]
 
 
 def _refined(exact: Callable[[float], float], low: float, high: float) -> float:
@@ -164,19 +222,16 @@ def _refined(exact: Callable[[float], float], low: float, high: float) -> float:
     return low if abs(exact(low)) < abs(exact(high)) else high
 
 
-def _inside(exact: Callable[[float], float], low: float, high: float, scale: float) -> list[float]:
+def _inside(value: Curve, exact: Callable[[float], float], low: float, high: float) -> list[float]:
     """Roots in a dip that the grid saw on one side of zero only: two close crossings, one touch, or none."""
     sign = math.copysign(1.0, exact(low))
-    left, right = low, high
-    golden = (math.sqrt(5) - 1) / 2
-    for _ in range(120):
-        first, second = right - golden * (right - left), left + golden * (right - left)
-        if sign * exact(first) < sign * exact(second):
-            right = second
-        else:
-            left = first
-    bottom = 0.5 * (left + right)
+    left, right, bottom = low, high, low
+    while right - left > 1e-9 * max(1.0, abs(left)):
+        points = np.linspace(left, right, _PARTS + 1)
+        place = int(np.argmin(sign * value(points)))
+        bottom = float(points[place])
+        left, right = float(points[max(place - 1, 0)]), float(points[min(place + 1, _PARTS)])
     depth = sign * exact(bottom)
-    if depth < 0:
-        return [_refined(exact, low, bottom), _refined(exact, bottom, high)]
-    return [bottom] if depth <= _TOUCHES * scale else []
+    if depth < -_ROUNDING:
+        return [*_between(value, exact, low, bottom), *_between(value, exact, bottom, high)]
+    return [bottom] if depth <= _TOUCHES else []

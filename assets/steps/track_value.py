@@ -1,0 +1,284 @@
+"""Measure what came of committed models: metrics of the months that closed, a run per commit, and fee proposals."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import orjson
+import polars as pl
+import rfc8785
+
+from assets.partitions import following_month
+from valueverse.catalog.history import CatalogHistory
+from valueverse.catalog.prices import Outcome
+from valueverse.commands.booked import watermark
+from valueverse.errors import RefusalError
+from valueverse.invoicing.terms import plan_of
+from valueverse.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
+from valueverse.money import EXACT, amount_text, minor_units
+from valueverse.platform import value_store as store
+from valueverse.platform.warehouse import connect
+from valueverse.subscriptions.timeline import Timeline, build_timeline
+from valueverse.subscriptions.zones import local_midnight
+from valueverse.value.executor.binding import read_metrics
+from valueverse.value.realisation import metrics as measured
+from valueverse.value.realisation.cases import CaseRun, Commitment, run_cases
+from valueverse.value.realisation.fees import FeeTerms, fee_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    import psycopg
+
+    from valueverse.platform.lake import Lake
+    from valueverse.platform.settings import Settings
+
+
+@dataclass
+class TrackReport:
+    """What a run found and wrote.
+
+    Attributes:
+        metrics: METRIC_VALUES of the months.
+        runs: rows (tenant, model, commit, month, case, benefit, new).
+        proposals: rows (tenant, proposal, customer, charge, amount, currency).
+        refused: rows (tenant, commit, month, reason): commits that could not be run, or fees not worked out.
+    """
+
+    metrics: pl.DataFrame
+    runs: list[tuple[str, str, str, date, str, str, bool]] = field(default_factory=list)
+    proposals: list[tuple[str, str, str, str, str, str]] = field(default_factory=list)
+    refused: list[tuple[str, str, date, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _World:
+    """What every commit of a run is judged by."""
+
+    connection: psycopg.Connection[Any]
+    timeline: Timeline
+    history: CatalogHistory
+    known_at: datetime
+    as_of: datetime
+    run_id: str
+
+
+def track_value(
+    settings: Settings,
+    lake: Lake,
+    first_month: date,
+    last_month: date,
+    *,
+    as_of: datetime,
+    run_id: str,
+    tenants: Collection[str] | None = None,
+) -> TrackReport:
+    """Measure the calendar months that close in the months from ``first_month`` to ``last_month``. Idempotent.
+
+    Args:
+        settings: where the warehouse is.
+        lake: usage and billing facts.
+        first_month: first month of the range; the month that closes on its first day is measured.
+        last_month: last month of the range.
+        as_of: the run's present: a month that closes later is left alone; proposals are made now.
+        run_id: stands on what is written.
+        tenants: only these; None: all.
+    """
+    months = measured.months_before(first_month, last_month)
+    facts = lake.scan(BILLING_FACTS_TABLE).collect()
+    if tenants is not None:
+        facts = facts.filter(pl.col("tenant").is_in(list(tenants)))
+    history = CatalogHistory.from_facts(facts)
+    timeline = build_timeline(facts, history.plans, None)
+    known = timeline.tenants["tenant"].to_list()
+    known_at = watermark(lake, as_of, tenants)
+    with connect(settings, "builder") as connection:
+        store.lock_value(connection)
+        found = _metrics(connection, lake.scan(USAGE_TABLE), timeline, history, months, known_at)
+        rows = found.rename({"tenant": "tenant_id"}).with_columns(pl.lit(known_at).alias("known_at"))
+        store.replace_metrics(connection, rows, known, months)
+        report = TrackReport(found)
+        world = _World(connection, timeline, history, known_at, as_of, run_id)
+        zones = dict(timeline.tenants.select("tenant", "timezone").iter_rows())
+        for row in store.active(connection, known).iter_rows(named=True):
+            _track(world, row, [month for month in months if _over(month, zones[row["tenant"]], as_of)], report)
+        connection.commit()
+    return report
+
+
+def _over(month: date, zone: str, as_of: datetime) -> bool:
+    end = datetime.combine(following_month(month), datetime.min.time(), ZoneInfo(zone))
+    return end.astimezone(UTC) <= as_of
+
+
+def _metrics(
+    connection: psycopg.Connection[Any],
+    usage: pl.LazyFrame,
+    timeline: Timeline,
+    history: CatalogHistory,
+    months: list[date],
+    known_at: datetime,
+) -> pl.DataFrame:
+    names = timeline.tenants["tenant"].to_list()
+    used = measured.usage_metrics(
+        usage.filter(pl.col("tenant").is_in(names)),
+        timeline.tenants,
+        timeline.segments,
+        history.meters,
+        months,
+        known_at,
+    )
+    lines = store.billed_lines(connection, names, measured.BILLED_LINES)
+    places = {one: 10 ** minor_units(one) for one in lines["currency"].unique()}
+    in_major = lines.with_columns(
+        pl.col("net") / pl.col("currency").replace_strict(places, default=1, return_dtype=pl.Int64).cast(EXACT)
+    )
+    return pl.concat(
+        [
+            used,
+            measured.billing_metrics(in_major, months),
+            measured.active_customers(timeline.segments, timeline.tenants, months),
+            measured.cost_to_serve(timeline.told, timeline.tenants, used, months),
+        ]
+    )
+
+
+def _track(world: _World, row: dict[str, Any], months: list[date], report: TrackReport) -> None:
+    """Run one commit for each month with which a period of it ends; what cannot be run keeps nothing else back."""
+    commitment = Commitment.read(row["commit_id"], row["document"])
+    for month in months:
+        if commitment.period_of(month) is None:
+            continue
+        try:
+            runs = run_cases(commitment, _values(world, row["tenant"], commitment, month), month)
+            for run in runs:
+                new = _write(world, row["tenant"], commitment, month, run)
+                benefit = str(run.values.get("benefit", ""))
+                report.runs.append((row["tenant"], row["model"], row["commit_id"], month, run.case, benefit, new))
+            realised = next(run for run in runs if run.case == "realised")
+            _propose(world, row, commitment, month, realised, report)
+        except RefusalError as refusal:
+            report.refused.append((row["tenant"], row["commit_id"], month, f"{refusal.message} [{refusal.code}]"))
+
+
+def _values(world: _World, tenant: str, commitment: Commitment, month: date) -> pl.DataFrame:
+    rows = store.metrics(world.connection, tenant, commitment.customer, commitment.program.currency)
+    return read_metrics(rows.filter(pl.col("period") <= f"{month:%Y-%m}"))
+
+
+def _write(world: _World, tenant: str, commitment: Commitment, month: date, run: CaseRun) -> bool:
+    key = {
+        "tenant_id": tenant,
+        "commit_id": commitment.commit,
+        "case_name": run.case,
+        "month": month,
+        "known_at": world.known_at,
+        "content_hash": run.content_hash,
+    }
+    named: dict[str, Any] = {
+        name: value.isoformat() if isinstance(value, date) else value for name, value in key.items()
+    }
+    return store.add_run(
+        world.connection,
+        key
+        | {
+            "run_hash": hashlib.sha256(rfc8785.dumps(named)).hexdigest(),
+            "document": orjson.dumps(run.document).decode(),
+            "run_id": world.run_id,
+            "computed_at": world.as_of,
+        },
+        [(name, repr(value), run.units[name]) for name, value in sorted(run.values.items())],
+    )
+
+
+def _propose(
+    world: _World, row: dict[str, Any], commitment: Commitment, month: date, realised: CaseRun, report: TrackReport
+) -> None:
+    """Propose what the fee to date comes to beyond earlier proposals, on every charge that bills this model."""
+    tenant, program = row["tenant"], commitment.program
+    end = _midnight(world, tenant, following_month(month))
+    for subscription, key, charge in _charges(world, tenant, commitment, end):
+        terms = FeeTerms.of(charge, program)
+        made = store.proposed(world.connection, tenant, subscription, key)
+        own = pl.col("period_to") == pl.lit(end)
+        standing = made.filter(
+            pl.col("verdict").ne_missing("withdrawn"),
+            pl.col("period_from") >= pl.lit(_midnight(world, tenant, commitment.start or month)),
+        )
+        sums = {
+            "to_date": standing.filter(pl.col("period_to") <= pl.lit(end))["amount"].sum(),
+            "period": standing.filter(own)["amount"].sum(),
+        }
+        fee = fee_of(terms, program, realised.series, {name: Decimal(value) for name, value in sums.items()})
+        if fee is None or fee.amount == 0:
+            continue
+        begin = months_back(month, fee.months - 1)
+        number = made.filter(own).height + 1
+        proposal = f"{subscription}/{key}/{begin:%Y-%m}..{month:%Y-%m}/{number}"
+        store.propose(
+            world.connection,
+            {
+                "tenant_id": tenant,
+                "proposal": proposal,
+                "commit_id": commitment.commit,
+                "run_hash": store.newest_hash(world.connection, tenant, commitment.commit, "realised", month),
+                "model": program.model,
+                "customer": commitment.customer,
+                "subscription": subscription,
+                "charge": key,
+                "period_from": _midnight(world, tenant, begin),
+                "period_to": end,
+                "realised_value": fee.realised,
+                "fee_to_date": fee.to_date,
+                "binding": fee.binding,
+                "amount": fee.amount,
+                "currency": terms.currency,
+                "proposed_at": world.as_of,
+                "disputable_until": world.as_of + timedelta(days=terms.dispute_days),
+            },
+        )
+        report.proposals.append(
+            (tenant, proposal, commitment.customer or "", key, amount_text(fee.amount, terms.currency), terms.currency)
+        )
+
+
+def months_back(month: date, count: int) -> date:
+    """The first day of the month ``count`` months before."""
+    place = month.year * 12 + month.month - 1 - count
+    return date(place // 12, place % 12 + 1, 1)
+
+
+def _midnight(world: _World, tenant: str, day: date) -> datetime:
+    zone = world.timeline.tenants.filter(pl.col("tenant") == tenant)["timezone"].item()
+    found = local_midnight(pl.DataFrame({"day": [day], "zone": [zone]}), pl.col("day"), "zone", "at")["at"].item()
+    assert isinstance(found, datetime)  # noqa: S101 - for the type checker
+    return found
+
+
+def _charges(world: _World, tenant: str, commitment: Commitment, end: datetime) -> list[tuple[str, str, Outcome]]:
+    """Subscription, key and price of charges on the commit's model in the plans that hold last before ``end``."""
+    if commitment.customer is None:
+        return []
+    held = (
+        world.timeline.segments.filter(
+            pl.col("tenant") == tenant, pl.col("customer") == commitment.customer, pl.col("from") < pl.lit(end)
+        )
+        .sort("from")
+        .unique("subscription", keep="last")
+        .sort("subscription")
+    )
+    found = []
+    for row in held.iter_rows(named=True):
+        catalog = world.history.catalogs[row["catalog_hash"]]
+        plan, _ = plan_of(catalog, row["plan"], row["plan_version"], row["overrides"])
+        found += [
+            (row["subscription"], charge.key, charge.price)
+            for charge in plan.charges
+            if isinstance(charge.price, Outcome) and charge.price.value_model == commitment.program.model
+        ]
+    return found

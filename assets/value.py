@@ -1,0 +1,83 @@
+"""Committed value models, measured: metrics, runs and fee proposals of the months that close."""
+# No postponed annotations here: Dagster reads the types of config and resources when it is imported.
+
+import dagster as dg
+import polars as pl
+
+from assets.billing import INVOICES, BillingConfig
+from assets.ingestion import FACTS
+from assets.kit import OWNERS, Result, fresh, keys_of, preview
+from assets.metering import USAGE
+from assets.partitions import MONTHLY
+from assets.resources import Platform
+from assets.steps.track_value import TrackReport, track_value
+
+REALISATION = dg.AssetKey(["value", "realisation"])
+_CHECK = "every_active_commit_has_been_run"
+
+
+@dg.asset(
+    key=REALISATION,
+    deps=[
+        INVOICES,
+        dg.AssetDep(
+            USAGE,
+            # A calendar month closes on the first day of the next one.
+            partition_mapping=dg.TimeWindowPartitionMapping(
+                start_offset=-1, allow_nonexistent_upstream_partitions=True
+            ),
+        ),
+        FACTS,
+    ],
+    partitions_def=MONTHLY,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    group_name="value",
+    description="Metrics, runs of committed models and fee proposals of the month that closes in the partition.",
+    owners=OWNERS,
+    kinds={"polars", "postgres"},
+    code_version="1",
+    freshness_policy=fresh(26),
+    pool="value",
+    check_specs=[
+        dg.AssetCheckSpec(_CHECK, asset=REALISATION, description="No active commit lacks a metric it is measured by.")
+    ],
+)
+def realisation(context: dg.AssetExecutionContext, config: BillingConfig, platform: Platform) -> Result:
+    """Measure what came of every active commit; late data adds runs beside the old ones."""
+    first, last = keys_of(context)
+    report = track_value(
+        platform.settings,
+        platform.lake,
+        first,
+        last,
+        as_of=config.moment(),
+        run_id=context.run.run_id,
+        tenants=config.chosen(),
+    )
+    return dg.MaterializeResult(asset_key=REALISATION, metadata=_told(report), check_results=[_check(report)])
+
+
+def _told(report: TrackReport) -> dict[str, dg.MetadataValue]:
+    runs = pl.DataFrame(
+        report.runs, schema=["tenant", "model", "commit", "month", "case", "benefit", "new"], orient="row"
+    )
+    proposals = pl.DataFrame(
+        report.proposals, schema=["tenant", "proposal", "customer", "charge", "amount", "currency"], orient="row"
+    )
+    return {
+        "dagster/row_count": dg.MetadataValue.int(len(report.runs)),
+        "metrics": preview(report.metrics),
+        "runs": preview(runs, 40),
+        "proposals": preview(proposals, 40),
+    }
+
+
+def _check(report: TrackReport) -> dg.AssetCheckResult:
+    rows = pl.DataFrame(report.refused, schema=["tenant", "commit", "month", "reason"], orient="row")
+    return dg.AssetCheckResult(
+        check_name=_CHECK,
+        asset_key=REALISATION,
+        passed=not report.refused,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"not_run": preview(rows)},
+    )

@@ -1,0 +1,291 @@
+"""Committed models on a real warehouse: measured, proposed, disputed or accepted, billed, and trued up by late data."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import psycopg
+import pytest
+
+from assets.resources import Platform
+from assets.steps.reproduce import reproduce
+from assets.steps.track_value import TrackReport, months_back, track_value
+from assets.value import realisation
+from tests.assets.test_billing_step import rows, run, store
+from tests.support.ledger import World
+from valueverse.commands import value_commit, value_proposals
+from valueverse.errors import RefusalError
+
+if TYPE_CHECKING:
+    from valueverse.platform.settings import Settings
+
+pytestmark = pytest.mark.integration
+DECEMBER, MARCH = date(2023, 12, 1), date(2024, 3, 1)
+JANUARY_5 = datetime(2024, 1, 5, tzinfo=UTC)
+MODEL: dict[str, Any] = {
+    "schema": "valueverse.value_model/v1",
+    "model": "saved",
+    "currency": "USD",
+    "axis": {"grain": "month", "start": "commit.start", "periods": 12, "discount": {"rate": 0.1}},
+    "units": {"base": ["token"]},
+    "inputs": {
+        "tokens": {"unit": "token/month", "bind": {"metric": "usage.tokens", "agg": "sum"}, "missing": "error"},
+        "licence": {"unit": "USD/month", "bind": {"metric": "billing.invoiced_net"}, "missing": "zero"},
+        "worth": {"unit": "USD/token", "value": 0.5},
+    },
+    "drivers": {"saving": {"kind": "cost_saving", "expr": "tokens * worth"}},
+    "costs": {"licence": "licence"},
+    "scenarios": {"agreed": {"tokens": 80, "licence": 10}, "base": {}},
+    "outputs": ["npv", "roi"],
+    "pricing": {"output": "realised.saving", "share": 0.2, "period": "month"},
+}
+
+
+def world(*, share: str = "0.2", months: int = 2, **price: Any) -> World:
+    """A customer who uses 100 tokens a month, on a plan that shares the saving."""
+    meter = {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n"}
+    outcome = {"model": "outcome", "value_model": "saved", "output": "realised.saving", "share": share} | price
+    charges = [
+        {"key": "usage", "meter": "tokens", "price": {"model": "standard", "unit": "0.01"}},
+        {"key": "value", "price": outcome},
+    ]
+    plan = {"key": "pro", "period": {"align": "calendar"}, "charges": charges}
+    told = World({"currency": "USD", "meters": [meter], "plans": [plan]})
+    told.start("2023-11-01")
+    for month in range(11, 11 + months):
+        told.use(f"2023-{month}-05", "tokens", "100")
+    return told
+
+
+def committed(told: World, settings: Settings, **said: Any) -> str:
+    """The model, committed for c1 from November 2023 and approved by both sides; the tenant is known from a run."""
+    run(told, settings, datetime(2023, 11, 2, tzinfo=UTC))
+    more = {"scenario": "agreed", "seed": 1, "author": "ann", "parent": None, "reason": None}
+    more |= {"customer": "c1", "start": "2023-11-01"}
+    found = value_commit.commit(settings, "acme", json.dumps(MODEL), more | said, None)["commit"]
+    value_commit.approve(settings, "acme", found, "vendor", "vera")
+    value_commit.approve(settings, "acme", found, "customer", "carl")
+    return str(found)
+
+
+def track(told: World, settings: Settings, as_of: datetime = JANUARY_5, last: date = MARCH) -> TrackReport:
+    return track_value(settings, store(told, settings), DECEMBER, last, as_of=as_of, run_id="test")
+
+
+def results(settings: Settings, name: str = "driver.saving") -> list[tuple[Any, ...]]:
+    return rows(
+        settings,
+        "select r.month::text, r.case_name, x.value from value.run r join value.result x using (tenant_id, run_hash)"
+        f" where x.name = '{name}' order by r.month, r.case_name, r.computed_at",
+    )
+
+
+def test_a_commit_is_measured_in_every_case_of_every_closed_month(settings: Settings) -> None:
+    told = world()
+    run(told, settings)
+    committed(told, settings)
+    track(told, settings)
+    assert results(settings) == [
+        ("2023-11-01", "committed", 40),
+        ("2023-11-01", "forecast", 50),
+        ("2023-11-01", "realised", 50),
+        ("2023-12-01", "committed", 40),
+        ("2023-12-01", "forecast", 50),
+        ("2023-12-01", "realised", 50),
+    ]
+    assert [value for *_, value in results(settings, "cost.licence")] == [10, 1, 1, 10, 1, 1]
+
+
+def test_metrics_of_every_kind_are_written_with_their_watermark(settings: Settings) -> None:
+    told = world()
+    told.tell("cost.recorded", "2023-11-20", {"amount": "30", "currency": "USD"})
+    run(told, settings)
+    track(told, settings)
+    found = rows(settings, "select metric, customer, month::text, value from value.metric order by 1, 2, 3")
+    assert ("billing.active_customers", "c1", "2023-11-01", 1) in found
+    assert ("billing.cost_to_serve", "c1", "2023-11-01", 30) in found
+    assert ("billing.invoiced_net", "c1", "2023-12-01", 1) in found
+    assert ("usage.tokens", "c1", "2023-12-01", 100) in found
+
+
+def test_a_second_run_adds_nothing_and_late_usage_adds_a_run_and_the_difference(settings: Settings) -> None:
+    told = world()
+    run(told, settings)
+    committed(told, settings)
+    assert [amount for *_, amount, _ in track(told, settings).proposals] == ["10.00", "10.00"]
+    again = track(told, settings)
+    assert again.proposals == []
+    assert not any(new for *_, new in again.runs)
+    told.use("2023-11-20", "tokens", "10", received_at=JANUARY_5 - timedelta(days=1))
+    late = track(told, settings)
+    assert [amount for *_, amount, _ in late.proposals] == ["1.00"]
+    assert {case for *_, month, case, _, new in late.runs if new and month == date(2023, 11, 1)} == {
+        "realised",
+        "forecast",
+    }
+
+
+def test_an_accepted_proposal_is_a_line_with_its_commit_and_run(settings: Settings) -> None:
+    told = world()
+    commit = committed(told, settings)
+    track(told, settings, as_of=datetime(2023, 12, 2, tzinfo=UTC))
+    (open_one,) = value_proposals.listed(settings, "acme", datetime(2023, 12, 3, tzinfo=UTC))
+    assert (open_one["state"], open_one["amount"], open_one["binding"]) == ("open", "10", "none")
+    # Not disputed, it counts as accepted when its 30 days are over: the invoice of January bears it.
+    assert reports(settings, told, datetime(2023, 12, 20, tzinfo=UTC)) == []
+    ((number, amount, explains),) = reports(settings, told, datetime(2024, 2, 3, tzinfo=UTC))
+    assert amount == 1000
+    assert f"commit {commit}" in explains
+    assert open_one["run_hash"] in explains
+    reproduced = reproduce(settings, store(told, settings), [DECEMBER, date(2024, 1, 1), date(2024, 2, 1)])
+    assert reproduced.filter(~reproduced["ok"]).is_empty()
+    assert number in reproduced["number"].to_list()
+    run(told, settings, datetime(2024, 3, 3, tzinfo=UTC))
+    assert len(reports(settings, told, datetime(2024, 3, 3, tzinfo=UTC))) == 1
+
+
+def reports(settings: Settings, told: World, as_of: datetime) -> list[tuple[Any, ...]]:
+    from assets.steps.bill import bill
+
+    bill(settings, store(told, settings), date(2023, 11, 1), MARCH, as_of=as_of, run_id="test")
+    return rows(
+        settings,
+        "select i.number, l.amount_minor, l.explains from billing.invoice_line l join billing.invoice i"
+        " using (tenant_id, invoice_id) where l.kind = 'outcome' and i.status = 'finalised'",
+    )
+
+
+def test_a_disputed_proposal_is_not_billed_until_it_is_accepted(settings: Settings) -> None:
+    told = world()
+    committed(told, settings)
+    now = datetime.now(UTC)
+    track(told, settings, as_of=now)
+    first = value_proposals.listed(settings, "acme", now)[0]["proposal"]
+    said = {"by": "carl", "reason": "that was not us"}
+    assert value_proposals.answer(settings, "acme", first, "disputed", said)["state"] == "disputed"
+    far = now + timedelta(days=60)
+    states = {one["proposal"]: one["state"] for one in value_proposals.listed(settings, "acme", far)}
+    assert sorted(states.values()) == ["approved", "disputed"]
+    for verdict, code in (("disputed", "already_said"), ("accepted", None), ("accepted", "already_said")):
+        if code is None:
+            answered = value_proposals.answer(settings, "acme", first, verdict, {"by": "carl", "reason": None})
+            assert answered["state"] == "approved"
+        else:
+            with pytest.raises(RefusalError) as refused:
+                value_proposals.answer(settings, "acme", first, verdict, said)
+            assert refused.value.code == code
+
+
+def test_a_withdrawn_proposal_is_proposed_anew(settings: Settings) -> None:
+    told = world(months=1)
+    committed(told, settings)
+    now = datetime.now(UTC)
+    track(told, settings, as_of=now, last=DECEMBER)
+    (first,) = value_proposals.listed(settings, "acme", now)
+    value_proposals.answer(settings, "acme", first["proposal"], "withdrawn", {"by": "vera", "reason": "typo"})
+    track(told, settings, as_of=now, last=DECEMBER)
+    found = value_proposals.listed(settings, "acme", now)
+    assert [(one["proposal"][-2:], one["state"]) for one in found] == [("/1", "withdrawn"), ("/2", "open")]
+
+
+@pytest.mark.parametrize(
+    ("price", "expected"),
+    [
+        ({"floor": "240 USD/year"}, ["20.00", "20.00"]),
+        ({"cap": "60 USD/year"}, ["5.00", "5.00"]),
+        ({"floor": "15", "true_up": "none"}, ["15.00", "15.00"]),
+        ({"period": "quarter"}, []),
+        ({"share": "0.5"}, ["25.00", "25.00"]),
+    ],
+)
+def test_what_the_charge_says_wins_over_the_model(
+    settings: Settings, price: dict[str, Any], expected: list[str]
+) -> None:
+    told = world(**price)
+    committed(told, settings)
+    assert [amount for *_, amount, _ in track(told, settings).proposals] == expected
+
+
+def test_a_fee_never_refunds_unless_the_charge_says_so(settings: Settings) -> None:
+    told = world(months=1, refund=True)
+    committed(told, settings)
+    track(told, settings, last=DECEMBER)
+    told.usage.clear()
+    told.use("2023-11-05", "tokens", "40")
+    found = track(told, settings, last=DECEMBER, as_of=JANUARY_5 + timedelta(days=1))
+    assert [Decimal(amount) for *_, amount, _ in found.proposals] == [Decimal("-6.00")]
+
+
+def test_a_commit_that_lacks_its_metric_is_named_and_keeps_nothing_back(settings: Settings) -> None:
+    told = world(months=1)
+    told.start("2023-11-01", subscription="s2", customer="c2")
+    committed(told, settings)
+    committed(told, settings, customer="c2")
+    report = track(told, settings, last=DECEMBER)
+    ((tenant, _, month, reason),) = report.refused
+    assert (tenant, month) == ("acme", date(2023, 11, 1))
+    assert "'tokens' has no value in period 1" in reason
+    assert len(report.proposals) == 1
+
+
+def test_a_closed_commit_is_measured_no_more(settings: Settings) -> None:
+    told = world()
+    commit = committed(told, settings)
+    closed = value_proposals.close(settings, "acme", commit, "confirmed", "vera", "reached")
+    assert closed["state"] == "confirmed"
+    assert track(told, settings).runs == []
+    with pytest.raises(RefusalError, match="only an active one is closed"):
+        value_proposals.close(settings, "acme", commit, "confirmed", "vera", "again")
+
+
+def test_a_superseding_commit_takes_over_with_the_platforms_metrics_as_its_baseline(settings: Settings) -> None:
+    told = world()
+    run(told, settings)
+    old = committed(told, settings)
+    track(told, settings)
+    said = {"parent": old, "reason": "better numbers", "start": "2024-01-01", "scenario": "base"}
+    new = committed(told, settings, **said)
+    log = {one["commit"]: one["state"] for one in value_commit.log(settings, "acme")}
+    assert log == {old: "superseded", new: "active"}
+    ((document,),) = rows(settings, f"select document from value.commit where commit_id = '{new}'")
+    assert json.loads(document)["expected"] == {"licence": 1.0, "tokens": 100.0}
+    assert json.loads(document)["watermark"].startswith("2023-12-05")
+
+
+def test_nothing_said_about_a_commit_is_ever_edited(settings: Settings) -> None:
+    told = world(months=1)
+    committed(told, settings)
+    track(told, settings, last=DECEMBER)
+    for table in ("run", "result", "proposal", "verdict", "closing"):
+        with pytest.raises(psycopg.errors.RestrictViolation):
+            rows(settings, f"delete from value.{table} returning 1")
+
+
+def test_the_asset_tells_runs_and_proposals(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = world()
+    committed(told, settings)
+    store(told, settings)
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+    result = dg.materialize(
+        [realisation],
+        partition_key="2023-12-01",
+        resources={"platform": Platform()},
+    )
+    assert result.success
+    (event,) = result.asset_materializations_for_node("value__realisation")
+    assert "10.00" in str(event.metadata["proposals"].value)
+    assert all(check.passed for check in result.get_asset_check_evaluations())
+
+
+def test_months_are_counted_back_over_a_new_year() -> None:
+    assert [months_back(date(2024, 2, 1), count) for count in (0, 1, 2, 14)] == [
+        date(2024, 2, 1),
+        date(2024, 1, 1),
+        date(2023, 12, 1),
+        date(2022, 12, 1),
+    ]

@@ -1,0 +1,157 @@
+"""``valueverse value proposals | accept | dispute | withdraw | close``: fees for outcomes, and what is said to them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from valueverse.errors import RefusalError
+
+if TYPE_CHECKING:
+    from valueverse.platform.settings import Settings
+
+Tenant = Annotated[str, typer.Option("--tenant", help="The tenant whose proposals they are.")]
+Proposal = Annotated[
+    str, typer.Argument(metavar="PROPOSAL", help="Its name, as `valueverse value proposals` prints it.")
+]
+By = Annotated[str, typer.Option("--by", help="Who says so.")]
+_PAST = {"accept": "accepted", "dispute": "disputed", "withdraw": "withdrawn"}
+
+
+def listed(settings: Settings, tenant: str, now: datetime) -> list[dict[str, Any]]:
+    """A tenant's proposals, oldest first, each with its state: open, disputed, approved, withdrawn."""
+    from valueverse.platform import value_store
+    from valueverse.platform.warehouse import connect
+
+    with connect(settings, "builder") as connection:
+        rows = value_store.proposals(connection, tenant)
+    return [_shown(row, now) for row in rows]
+
+
+def _shown(row: dict[str, Any], now: datetime) -> dict[str, Any]:
+    word = row.pop("verdict")
+    at = row.pop("said_at")
+    waited = "approved" if row["disputable_until"] <= now else "open"
+    state = {"accepted": "approved", "disputed": "disputed", "withdrawn": "withdrawn"}.get(word, waited)
+    shown = row | {"state": state, "said_at": at}
+    return {
+        name: value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
+        for name, value in shown.items()
+    }
+
+
+def answer(settings: Settings, tenant: str, proposal: str, verdict: str, said: dict[str, str | None]) -> dict[str, Any]:
+    """Say something to a proposal.
+
+    Args:
+        settings: where Postgres is.
+        tenant: whose.
+        proposal: its name.
+        verdict: accepted, disputed or withdrawn.
+        said: ``by``, and for all but accepted ``reason``.
+
+    Raises:
+        RefusalError: ``unknown_proposal``; ``too_late``: its dispute window is over; ``already_said``; ``billed``: an
+            invoice bears it already.
+    """
+    from valueverse.platform import value_store
+    from valueverse.platform.warehouse import connect
+    from valueverse.value.realisation.verdicts import judge_verdict
+
+    now = datetime.now(UTC)
+    with connect(settings, "builder") as connection:
+        value_store.lock_value(connection)
+        found = next((row for row in value_store.proposals(connection, tenant) if row["proposal"] == proposal), None)
+        if found is None:
+            message = (
+                f"the tenant {tenant!r} has no proposal {proposal[:120]!r}; `valueverse value proposals` lists them"
+            )
+            raise RefusalError("unknown_proposal", message, "proposal")
+        judge_verdict(verdict, value_store.words(connection, tenant, proposal), found["disputable_until"], now)
+        if verdict == "withdrawn" and value_store.borne(connection, tenant, proposal):
+            raise RefusalError("billed", f"an invoice bears {proposal!r}: a credit note takes it back", "proposal")
+        row = {"tenant_id": tenant, "proposal": proposal, "verdict": verdict, "said_at": now}
+        value_store.say(connection, row | {"said_by": said["by"], "reason": said["reason"]})
+        connection.commit()
+    return next(row for row in listed(settings, tenant, now) if row["proposal"] == proposal)
+
+
+def close(settings: Settings, tenant: str, commit: str, outcome: str, by: str, reason: str) -> dict[str, Any]:
+    """Close an active commit: it is measured no more.
+
+    Raises:
+        RefusalError: ``unknown_commit``, ``not_active``, ``unknown_outcome``.
+    """
+    from valueverse.commands.value_commit import log
+    from valueverse.platform import value_store
+    from valueverse.platform.warehouse import connect
+    from valueverse.value.committer.commits import OUTCOMES
+
+    if outcome not in OUTCOMES:
+        raise RefusalError("unknown_outcome", f"{outcome[:40]!r} is neither {' nor '.join(OUTCOMES)}", "--as")
+    found = next((row for row in log(settings, tenant) if row["commit"] == commit), None)
+    if found is None:
+        raise RefusalError("unknown_commit", f"the tenant {tenant!r} has no commit {commit[:64]!r}", "commit")
+    if found["state"] != "active":
+        raise RefusalError("not_active", f"the commit is {found['state']}: only an active one is closed", "commit")
+    with connect(settings, "builder") as connection:
+        row = {"tenant_id": tenant, "commit_id": commit, "outcome": outcome, "closed_by": by, "reason": reason}
+        value_store.close(connection, row | {"closed_at": datetime.now(UTC)})
+        connection.commit()
+    return found | {"state": outcome}
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``proposals``, ``accept``, ``dispute``, ``withdraw`` and ``close`` to ``valueverse value``."""
+
+    def write(found: Any) -> None:
+        sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")
+
+    @app.command("proposals")
+    def proposals_command(tenant: Tenant) -> None:
+        """Fees proposed for outcomes, one JSON object per line: value, fee to date, amount, state."""
+        from valueverse.platform.settings import get_settings
+
+        for row in listed(get_settings(), tenant, datetime.now(UTC)):
+            write(row)
+
+    @app.command("accept")
+    def accept_command(proposal: Proposal, tenant: Tenant, by: By) -> None:
+        """Accept a proposal: the next invoice bears it."""
+        _say("accept", tenant, proposal, by, None)
+
+    @app.command("dispute")
+    def dispute_command(
+        proposal: Proposal, tenant: Tenant, by: By, reason: Annotated[str, typer.Option("--reason", help="Why.")]
+    ) -> None:
+        """Dispute a proposal within its window: it is not billed until it is accepted."""
+        _say("dispute", tenant, proposal, by, reason)
+
+    @app.command("withdraw")
+    def withdraw_command(
+        proposal: Proposal, tenant: Tenant, by: By, reason: Annotated[str, typer.Option("--reason", help="Why.")]
+    ) -> None:
+        """Withdraw a proposal that no invoice bears; the next run proposes anew what is then due."""
+        _say("withdraw", tenant, proposal, by, reason)
+
+    def _say(verb: str, tenant: str, proposal: str, by: str, reason: str | None) -> None:
+        from valueverse.platform.settings import get_settings
+
+        write(answer(get_settings(), tenant, proposal, _PAST[verb], {"by": by, "reason": reason}))
+
+    @app.command("close")
+    def close_command(
+        commit: Annotated[str, typer.Argument(metavar="COMMIT", help="Id of the commit.")],
+        tenant: Tenant,
+        outcome: Annotated[str, typer.Option("--as", help="confirmed or written_off.")],
+        by: By,
+        reason: Annotated[str, typer.Option("--reason", help="Why.")],
+    ) -> None:
+        """Close an active commit: its value is confirmed, or written off; it is measured no more."""
+        from valueverse.platform.settings import get_settings
+
+        write(close(get_settings(), tenant, commit, outcome, by, reason))

@@ -1,0 +1,66 @@
+"""What a commit fixes of the world: frozen inputs, and what measured ones are expected to be until then."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from typing import TYPE_CHECKING
+
+from valueverse.errors import RefusalError
+from valueverse.value.architect.ir import Binding
+from valueverse.value.executor.binding import bind
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from valueverse.value.architect.ir import Input, Program
+
+
+def baseline_of(
+    program: Program, metrics: pl.DataFrame | None, scenario: str, start: str | None
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Values of inputs frozen before the start, and the last value before it of those measured period by period.
+
+    A measured input that the scenario speaks about needs no expectation: the scenario's word is what was agreed.
+
+    Args:
+        program: the model.
+        metrics: metric, customer, period, value; None: nothing is measured yet.
+        scenario: the one agreed on.
+        start: first day of period 1; None: the model's.
+
+    Raises:
+        RefusalError: ``missing_metric`` where a frozen input has no value and no other that stands in; ``bad_start``.
+    """
+    if start is not None:
+        _judge(start)
+    said = next((one.overrides for one in program.scenarios if one.name == scenario), {})
+    bound = [(one, one.source) for one in program.inputs if isinstance(one.source, Binding)]
+    fixed = [one for one, source in bound if source.frozen is not None or source.window is not None]
+    moving = [one for one, source in bound if one not in fixed and one.name not in said]
+    if fixed and metrics is None and fixed[0].missing.policy in {"error", "carry_forward"}:
+        raise RefusalError(
+            "missing_metric", f"the baseline of {fixed[0].name!r} is measured: give --data", f"inputs.{fixed[0].name}"
+        )
+    if metrics is None:
+        return {}, {}
+    baseline = bind(replace(program, inputs=tuple(fixed)), metrics, start).values
+    expected = {one.name: found for one in moving if (found := _last(program, one, metrics, start)) is not None}
+    return {name: float(values[0, 0]) for name, values in baseline.items()}, expected
+
+
+def _judge(start: str) -> None:
+    try:
+        date.fromisoformat(start)
+    except ValueError as error:
+        raise RefusalError("bad_start", f"{start[:40]!r} is not a date like 2024-01-01", "--start") from error
+
+
+def _last(program: Program, one: Input, metrics: pl.DataFrame, start: str | None) -> float | None:
+    """The value of the one period before the start; None where it is not known."""
+    assert isinstance(one.source, Binding)  # noqa: S101 - the caller's choice
+    strict = replace(one, source=replace(one.source, window=1), missing=replace(one.missing, policy="error"))
+    try:
+        return float(bind(replace(program, inputs=(strict,)), metrics, start).values[one.name][0, 0])
+    except RefusalError:
+        return None

@@ -1,0 +1,266 @@
+"""A committed model under its bindings: committed (as agreed), realised (as measured), forecast (measured so far).
+
+The three are one model; only where the measured inputs come from differs (value-models.md, Executor).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import rfc8785
+
+from valueverse.value.architect.ir import Binding, Distribution
+from valueverse.value.architect.parsing import parse_model
+from valueverse.value.architect.program import compile_model
+from valueverse.value.executor.binding import bind
+from valueverse.value.executor.evaluate import evaluate
+from valueverse.value.executor.measures import Money, metric, money_of
+from valueverse.value.executor.sampling import mean_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import polars as pl
+    from numpy.typing import NDArray
+
+    from valueverse.value.architect.ir import Cost, Input, Program, Source
+
+    Floats = NDArray[np.float64]
+
+CASES = ("committed", "realised", "forecast")
+TOTALS = ("total_benefit", "total_cost", "net_benefit", "npv", "roi")
+"""Results over all periods that a case covers; all other results are those of the month's period."""
+MONTHS = {"month": 1, "quarter": 3, "year": 12}
+
+
+@dataclass(frozen=True)
+class Commitment:
+    """A commit, compiled.
+
+    Attributes:
+        commit: its id.
+        program: its model.
+        overrides: what its scenario says about inputs.
+        customer: whose metrics count; None: the whole tenant's.
+        start: first day of period 1; None: it cannot be placed in a calendar, and is not tracked.
+        baseline: frozen inputs.
+        expected: measured inputs until they are measured.
+    """
+
+    commit: str
+    program: Program
+    overrides: Mapping[str, Source]
+    customer: str | None
+    start: date | None
+    baseline: Mapping[str, float]
+    expected: Mapping[str, float]
+
+    @classmethod
+    def read(cls, commit: str, document: str) -> Commitment:
+        """From a commit's canonical JSON."""
+        found = json.loads(document)
+        program = compile_model(parse_model(json.dumps(found["model"])))
+        overrides = next((one.overrides for one in program.scenarios if one.name == found["scenario"]), {})
+        start = found["start"] or program.axis.start
+        return cls(
+            commit,
+            program,
+            overrides,
+            found["customer"],
+            date.fromisoformat(start) if start else None,
+            found["baseline"],
+            found["expected"],
+        )
+
+    def period_of(self, month: date) -> int | None:
+        """The period that ends with this month (1 = first), None where none does; the last one stays the last."""
+        length = MONTHS.get(self.program.axis.grain)
+        if self.start is None or length is None:
+            return None
+        passed = (month.year - self.start.year) * 12 + month.month - self.start.month + 1
+        whole, rest = divmod(passed, length)
+        return whole if rest == 0 and 1 <= whole <= self.program.axis.periods else None
+
+    def measured(self) -> list[Input]:
+        """Inputs bound to a metric, one value per period."""
+        return [one for one in self.program.inputs if isinstance(one.source, Binding) and not frozen(one.source)]
+
+
+def frozen(source: Binding) -> bool:
+    """Whether a binding is one value from before the start, fixed by the commit."""
+    return source.frozen is not None or source.window is not None
+
+
+@dataclass(frozen=True)
+class CaseRun:
+    """What one case comes to in one month.
+
+    Attributes:
+        case: one of CASES.
+        values: result by name at the month's period, and TOTALS over all periods of the case.
+        units: of the values.
+        series: benefits, costs, drivers and variables of all periods covered.
+        document: inputs, metric rows, flags and values, from which the run can be repeated.
+        content_hash: SHA-256 of the canonical document.
+    """
+
+    case: str
+    values: dict[str, float]
+    units: dict[str, str]
+    series: dict[str, list[float]]
+    document: dict[str, Any]
+    content_hash: str
+
+
+def run_cases(commitment: Commitment, metrics: pl.DataFrame, month: date) -> list[CaseRun]:
+    """The cases that can be run: committed and forecast need to know what was expected of every measured input.
+
+    Args:
+        commitment: what was agreed.
+        metrics: metric, customer, period (YYYY-MM), value of its customer, up to and including ``month``.
+        month: first day of a month with which a period ends.
+
+    Raises:
+        RefusalError: ``missing_metric`` where a measured input has no value and its policy is ``error``;
+            ``no_number``.
+    """
+    n = commitment.period_of(month)
+    assert n is not None  # noqa: S101 - the caller asks for months that end a period
+    whole = commitment.program.axis.periods
+    measured, flags = _measured(commitment, metrics, n)
+    runs = [_run(commitment, "realised", _Cut(n, n), _given(commitment, measured, n), flags, metrics)]
+    agreed = _agreed(commitment)
+    if agreed is not None:
+        runs.append(
+            _run(commitment, "committed", _Cut(n, whole), _given(commitment, agreed, whole), [], metrics.clear())
+        )
+        joined = {
+            name: np.concatenate([measured[name], np.broadcast_to(agreed[name], (1, whole))[:, n:]], axis=1)
+            for name in measured
+        }
+        runs.append(_run(commitment, "forecast", _Cut(n, whole), _given(commitment, joined, whole), flags, metrics))
+    return runs
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """Results are those of period ``at``; periods 1..``periods`` are computed."""
+
+    at: int
+    periods: int
+
+
+def _measured(commitment: Commitment, metrics: pl.DataFrame, n: int) -> tuple[dict[str, Floats], list[dict[str, Any]]]:
+    program = commitment.program
+    bound = bind(
+        replace(program, inputs=tuple(commitment.measured()), axis=replace(program.axis, periods=n)),
+        metrics,
+        commitment.start.isoformat() if commitment.start else None,
+    )
+    return bound.values, bound.flags
+
+
+def _agreed(commitment: Commitment) -> dict[str, Floats] | None:
+    """What is expected of measured inputs: the scenario's word, else the commit's; None where one has neither."""
+    found = {}
+    for one in commitment.measured():
+        said = commitment.overrides.get(one.name, commitment.expected.get(one.name))
+        if said is None or isinstance(said, Binding):
+            return None
+        found[one.name] = _array(said)
+    return found
+
+
+def _array(source: Source) -> Floats:
+    if isinstance(source, Distribution):
+        return np.array([[mean_of(source)]])
+    return np.array([source if isinstance(source, tuple) else (source,)], dtype=np.float64)
+
+
+def _given(commitment: Commitment, bound: Mapping[str, Floats], periods: int) -> dict[str, Floats]:
+    """Every input: measured ones as ``bound`` says, frozen ones as committed, the rest at their means."""
+    found = {}
+    for one in commitment.program.inputs:
+        source = commitment.overrides.get(one.name, one.source)
+        if one.name in bound:
+            values = bound[one.name]
+        elif one.name in commitment.baseline:
+            values = np.array([[commitment.baseline[one.name]]])
+        else:
+            values = _array(source)
+        found[one.name] = values[:, :periods]
+    return found
+
+
+def _truncated(program: Program, periods: int) -> Program:
+    def inside(cost: Cost) -> bool:
+        return cost.at is None or cost.at <= periods
+
+    costs = tuple(one for one in program.costs if inside(one))
+    return replace(program, axis=replace(program.axis, periods=periods), costs=costs)
+
+
+def _run(
+    commitment: Commitment,
+    case: str,
+    cut: _Cut,
+    given: Mapping[str, Floats],
+    flags: list[dict[str, Any]],
+    metrics: pl.DataFrame,
+) -> CaseRun:
+    program = _truncated(commitment.program, cut.periods)
+    values = evaluate(program, given)
+    money = money_of(program, values) if program.drivers or program.costs else None
+    series = _series(program, values, money)
+    results = {name: found[cut.at - 1] for name, found in series.items()}
+    if money is not None:
+        results |= _totals(program, money)
+    document: dict[str, Any] = {
+        "schema": "valueverse.value_run/v1",
+        "commit": commitment.commit,
+        "case": case,
+        "period": cut.at,
+        "inputs": {name: found[0].tolist() for name, found in sorted(given.items())},
+        "metrics": metrics.sort(metrics.columns).rows(),
+        "flags": flags,
+        "series": series,
+        "results": results,
+    }
+    hashed = hashlib.sha256(rfc8785.dumps(_listed(document))).hexdigest()
+    return CaseRun(case, results, _units(program, results), series, document, hashed)
+
+
+def _series(program: Program, values: Mapping[str, Floats], money: Money | None) -> dict[str, list[float]]:
+    """Variables as they are; drivers and costs after risk, attribution and decay, and their sums."""
+    shown = {node.name: values[node.name] for node in program.nodes if node.kind == "variable"}
+    if money is not None:
+        shown |= {f"driver.{name}": found for name, found in money.by_driver.items()}
+        shown |= {f"cost.{name}": found for name, found in money.by_cost.items()}
+        # What falls before the start is paid with the first period.
+        upfront = np.zeros((1, program.axis.periods))
+        upfront[0, 0] = money.upfront[0]
+        costs = money.costs + upfront
+        shown |= {"benefit": money.benefits, "cost": costs, "net": money.benefits - costs}
+    return {name: np.broadcast_to(found[0], (program.axis.periods,)).tolist() for name, found in shown.items()}
+
+
+def _totals(program: Program, money: Money) -> dict[str, float]:
+    found = {name: float(metric(program, money, name)[0]) for name in TOTALS}
+    return {name: value for name, value in found.items() if np.isfinite(value)}
+
+
+def _units(program: Program, names: Mapping[str, float]) -> dict[str, str]:
+    currency = program.currency or ""
+    nodes = {node.name: str(node.unit) if node.unit is not None else "1" for node in program.nodes}
+    return {name: "1" if name == "roi" else nodes.get(name, currency) for name in names}
+
+
+def _listed(document: Any) -> Any:
+    if isinstance(document, dict):
+        return {name: _listed(part) for name, part in document.items()}
+    return [_listed(part) for part in document] if isinstance(document, list | tuple) else document
