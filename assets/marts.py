@@ -22,9 +22,12 @@ from assets.kit import OWNERS, fresh
 from assets.quality import RELEASE
 from assets.resources import Platform, TenantsConfig
 from assets.steps.marts import DBT, PROJECT, dbt_environment, manifest
+from assets.value import REALISATION
 
 MANIFEST = manifest()
+_VALUE = ("commit", "approval", "closing", "metric", "run", "result", "proposal", "verdict")
 _WRITTEN_BY = {
+    **dict.fromkeys(_VALUE, REALISATION),
     "ingestion_file": LANDING,
     "quarantine_summary": LANDING,
     "journal_entry": JOURNAL,

@@ -27,6 +27,9 @@ MARTS = {
     "fct_invoice_line": "invoice_number, line_no",
     "fct_journal": "entry_id, posting_no",
     "fct_revenue_schedule": "invoice_number, revenue_month",
+    "fct_commitment": "commit_id",
+    "fct_value_realised": "commit_id, value_month, output_name",
+    "fct_unit_economics": "customer_key, value_month, currency",
     "ops_ingestion": "file",
     "ops_reconciliation": "period",
 }

@@ -36,6 +36,7 @@ def seed(settings: Settings) -> None:
     with connect(settings, "builder") as connection:
         for tenant in TENANTS:
             _standing_data(connection, tenant)
+            _value(connection.execute, tenant)
             for sequence, month in enumerate(MONTHS, start=1):
                 _month(connection, tenant, month, sequence)
             connection.execute(
@@ -77,6 +78,39 @@ def _standing_data(connection: psycopg.Connection[Any], tenant: str) -> None:
         "(%s, %s, %s, 'pro', 1, 'UTC', 'USD', '2023-10-01', '2023-10-01T00:00:00Z', null, 'active')",
         [tenant, f"subscription {secret}", f"customer {secret}"],
     )
+
+
+def _value(run: Callable[..., object], tenant: str) -> None:
+    """A commitment of 40 a month, 50 of it realised in November, and a fee of 10 proposed."""
+    customer = f"customer {secret_of(tenant)}"
+    commit = hashlib.sha256(f"commit of {tenant}".encode()).hexdigest()
+    document = {"model": {"currency": "USD"}, "customer": customer, "scenario": "agreed", "start": "2023-11-01"}
+    run(
+        "insert into value.commit (tenant_id, commit_id, sequence, model, author, parent, document, chain_hash, "
+        "committed_at) values (%s, %s, 1, 'saved', 'ann', null, %s, 'chain', '2023-10-01T00:00:00Z')",
+        [tenant, commit, json.dumps(document)],
+    )
+    for side in ("vendor", "customer"):
+        run("insert into value.approval values (%s, %s, %s, %s, '2023-10-02T00:00:00Z')", [tenant, commit, side, side])
+    for case, value in (("committed", 40), ("forecast", 50), ("realised", 50)):
+        hashed = hashlib.sha256(f"{case} {tenant}".encode()).hexdigest()
+        run(
+            "insert into value.run values (%s, %s, %s, %s, '2023-11-01', '2023-12-01T00:00:00Z', %s, '{}', 'test', "
+            "'2023-12-02T00:00:00Z')",
+            [tenant, hashed, commit, case, hashed],
+        )
+        for name in ("benefit", "total_benefit"):
+            run("insert into value.result values (%s, %s, %s, %s, 'USD')", [tenant, hashed, name, value])
+    run(
+        "insert into value.proposal values (%s, %s, %s, %s, 'saved', %s, %s, 'value', '2023-11-01T00:00:00Z', "
+        "'2023-12-01T00:00:00Z', 50, 10, 'none', 10, 'USD', '2023-12-02T00:00:00Z', '2024-01-01T00:00:00Z')",
+        [tenant, f"proposal {secret_of(tenant)}", commit, hashed, customer, f"subscription {secret_of(tenant)}"],
+    )
+    for metric, currency, value in (("billing.invoiced_net", "USD", "71.12"), ("usage.tokens", None, "15373.4")):
+        run(
+            "insert into value.metric values (%s, %s, %s, '2023-11-01', %s, %s, '2023-12-01T00:00:00Z')",
+            [tenant, metric, customer, currency, value],
+        )
 
 
 def _journal(run: Callable[..., object], tenant: str, month: str, number: str) -> None:

@@ -27,8 +27,9 @@ def read_data(file: Path | None, customer: str | None) -> pl.DataFrame | None:
     if file is None:
         return None
     try:
-        text = {"period": pl.String, "metric": pl.String, "customer": pl.String}
-        frame = pl.read_parquet(file) if file.suffix == ".parquet" else pl.read_csv(file, schema_overrides=text)
+        # Texts throughout: a type guessed from the first rows may not hold for the rest.
+        whole = file.suffix.lower() in {".parquet", ".pq"}
+        frame = pl.read_parquet(file) if whole else pl.read_csv(file, infer_schema=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise RefusalError("unreadable_file", f"{file}: {str(error).splitlines()[0]}", "--data") from error
     return read_metrics(frame, customer)

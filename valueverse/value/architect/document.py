@@ -109,6 +109,12 @@ def _missing(value: object) -> Any:
     raise wrong("missing is error, zero, carry_forward, {carry_forward: 2 months} or {default: 0.5}")
 
 
+def _whole(value: object) -> object:
+    if isinstance(value, bool):
+        raise wrong(f"a whole number is expected here, not {str(value).lower()}")
+    return value
+
+
 def _distribution(value: object) -> dict[str, Any]:
     return read_distribution(value)[0]
 
@@ -179,6 +185,9 @@ References = Annotated[
 ]
 
 
+_WHOLE = BeforeValidator(_whole)
+
+
 class Part(BaseModel):
     """Immutable, and nothing unknown is taken."""
 
@@ -198,7 +207,7 @@ class Axis(Part):
 
     grain: Grain = "month"
     start: Annotated[str, BeforeValidator(_start), WithJsonSchema({"type": "string"})] = "commit.start"
-    periods: Annotated[int, Field(ge=1, le=MAX_PERIODS)] = 1
+    periods: Annotated[int, Field(ge=1, le=MAX_PERIODS), _WHOLE] = 1
     discount: Annotated[Discount, _short("rate")] = Discount()
 
 
@@ -276,7 +285,7 @@ class Cost(Part):
 
     expr: ExpressionText
     unit: UnitText | None = None
-    at: Annotated[int, Field(ge=0, le=MAX_PERIODS)] | None = None
+    at: Annotated[int, Field(ge=0, le=MAX_PERIODS), _WHOLE] | None = None
     risk: Risk = 0.0
     evidence: References = []
     description: Text | None = None
@@ -291,7 +300,7 @@ class Pricing(Part):
     cap: Amount | None = None
     period: Grain = "month"
     true_up: Literal["cumulative", "none"] = "cumulative"
-    dispute_days: Annotated[int, Field(ge=0, le=3_660)] = 30
+    dispute_days: Annotated[int, Field(ge=0, le=3_660), _WHOLE] = 30
     refund: bool = False
 
 
@@ -300,7 +309,7 @@ class Evidence(Part):
 
     title: Text
     url: Text | None = None
-    year: Annotated[int, Field(ge=1900, le=2200)] | None = None
+    year: Annotated[int, Field(ge=1900, le=2200), _WHOLE] | None = None
     quote: Text | None = None
     note: Text | None = None
 

@@ -27,6 +27,7 @@ MONEY = ("npv", "total_benefit", "total_cost", "net_benefit", "pv_benefit", "pv_
 METRICS = ("roi", "npv", "irr", "payback", "discounted_payback", *MONEY[1:])
 """What the drivers and costs of a model come to; MONEY of them in its currency."""
 STATISTICS = ("mean", "variance", "percentiles", "tornado", "sobol")
+_MOMENTS = ("mean", "variance")
 DEFAULT_PERCENTILES = (5.0, 50.0, 95.0)
 DEFAULT_METRICS = ("roi", "npv", "irr", "payback", "total_benefit", "total_cost")
 MAX_PROBABILITIES = 100
@@ -108,6 +109,7 @@ class OutputCompiler:
             for name in DEFAULT_METRICS if money else self.model.variables:
                 self._ask(name)
         self._settle_sensitivities()
+        self._judge_clashes()
         targets = [
             Target(target.name, target.kind, target.node, tuple(one for one in STATISTICS if one in wanted))
             for target, wanted in ((self.targets[name], wanted) for name, wanted in self.asked.statistics.items())
@@ -124,6 +126,15 @@ class OutputCompiler:
                 del asked[""]
                 if first is not None and first not in asked:
                     asked[first] = None
+
+    def _judge_clashes(self) -> None:
+        """A name that a run reports something else under cannot be told apart from it."""
+        asked = self.asked
+        taken = {"percentiles": True, "tornado": asked.tornado, "sobol": asked.sobol, "probability": asked.probabilities}
+        for name, clashes in taken.items():
+            if clashes and name in asked.statistics:
+                message = f"{name!r} is what a run reports beside its outputs; rename what is called so"
+                self.problems.add("bad_name", message, "outputs")
 
     def _ask(self, name: str, *statistics: str) -> None:
         self.asked.statistics.setdefault(name, {}).update(dict.fromkeys(statistics))
@@ -145,7 +156,7 @@ class OutputCompiler:
             self.asked.sensitivity(entry)[""] = None
         elif entry == "percentiles":
             self.asked.percentiles.update(DEFAULT_PERCENTILES)
-        else:
+        elif entry not in _MOMENTS:  # every uncertain output states these
             self._known(entry, path)
 
     def _mapping(self, entry: dict[str, Any], path: str) -> None:
@@ -159,6 +170,9 @@ class OutputCompiler:
                 self._statistics(name, wanted, below)
             elif name == "percentiles":
                 self._percentiles(wanted, below)
+            elif name in _MOMENTS:
+                for one in wanted if isinstance(wanted, list) else [wanted]:
+                    self._statistics(one, name, below)
             elif name in {"tornado", "sobol"}:
                 self._sensitivity(name, wanted, below)
             elif name == "probability":

@@ -24,6 +24,7 @@ _SENTENCES = {
     "int_type": "a whole number is expected here",
     "int_parsing": "a whole number is expected here",
     "int_from_float": "a whole number is expected here",
+    "too_long": "fewer entries are expected here",
 }
 _CODES = {"missing": "missing_field", "extra_forbidden": "unknown_field"}
 _PARTS: dict[tuple[str, ...], type[document.Part]] = {

@@ -87,6 +87,7 @@ def _judge_frame(model: Model, problems: Problems) -> None:
     if model.currency is not None and model.currency not in CURRENCIES:
         message = f"{model.currency!r} is not an ISO 4217 currency such as 'USD'"
         problems.add("unknown_currency", message, "currency")
+        problems.refuse()  # nothing that is money could be judged
     for index, name in enumerate(model.units.base):
         if is_built_in(name) or name in model.units.base[:index]:
             why = "built in" if is_built_in(name) else "declared twice"

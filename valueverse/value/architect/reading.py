@@ -25,6 +25,7 @@ MAX_ITEMS = 200_000
 JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?\Z")
 _CONSTANTS = {"": None, "~": None, "null": None, "Null": None, "NULL": None, "true": True, "false": False}
 _UNSTORED = re.compile("[\x00\ud800-\udfff]")
+_NOT_STORED = "a character that cannot be stored stands here; remove it"
 
 Tree = Any
 """dict, list, str, bool, None, int or float, nested."""
@@ -85,7 +86,7 @@ def read_source(text: str | bytes) -> Source:
     if unstored:
         line = text.count("\n", 0, unstored.start()) + 1
         column = unstored.start() - text.rfind("\n", 0, unstored.start())
-        raise _refusal("a character that cannot be stored stands here; remove it", Mark(line, column))
+        raise _refusal(_NOT_STORED, Mark(line, column))
     source = _read_yaml(text)
     if isinstance(source, ModelError):
         tree = _read_json(text) if text.lstrip().startswith("{") else None
@@ -103,7 +104,7 @@ def _refusal(message: str, mark: Mark | None = None, path: str = "") -> ModelErr
 
 
 def _read_json(text: str) -> Tree | None:
-    """JSON that YAML does not take (tabs, escaped surrogates); None where it is no JSON, or has a key twice."""
+    """JSON that YAML does not take (tabs, escaped surrogates); None where it is no JSON, has a key twice, or holds one."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len(dict(pairs)) < len(pairs):
@@ -118,13 +119,16 @@ def _read_json(text: str) -> Tree | None:
 
 
 def _shallow(tree: Tree) -> bool:
+    """Within the limits, and of characters that can be stored."""
     waiting, count = [(tree, 0)], 0
     while waiting:
         node, depth = waiting.pop()
         count += 1
         if depth > MAX_DEPTH or count > MAX_ITEMS:
             return False
-        inside = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+        if isinstance(node, str) and _UNSTORED.search(node):
+            return False
+        inside = [*node, *node.values()] if isinstance(node, dict) else node if isinstance(node, list) else ()
         waiting.extend((child, depth + 1) for child in inside)
     return True
 
@@ -189,6 +193,8 @@ class _Builder:
 
     def scalar(self, event: yaml.ScalarEvent, mark: Mark) -> None:
         container = self.stack[-1][0] if self.stack else None
+        if _UNSTORED.search(event.value):
+            raise _refusal(_NOT_STORED, mark, self.path())
         if isinstance(container, dict) and self.key[-1] is None:
             if event.value in container:
                 raise _refusal(f"the key {event.value[:80]!r} stands twice in one mapping; keep one", mark, self.path())

@@ -8,6 +8,7 @@ the model's axis. ``percent`` (or %) is a hundredth of 1.
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -20,6 +21,8 @@ from valueverse.errors import RefusalError
 MAX_CHARACTERS = 200
 MAX_DEPTH = 16
 MAX_EXPONENT = 64
+_MOST_TIME, _MOST_DIGITS = 40, 150
+"""Of measures of time and ratios in one unit, so that the factor between any two stays within floats."""
 _DAY = Fraction(1, 365)
 TIME: dict[str, Fraction] = {
     "year": Fraction(1),
@@ -121,6 +124,10 @@ def _made(powers: dict[str, Fraction]) -> Unit:
     kept = {name: power for name, power in powers.items() if power}
     if any(abs(power) > MAX_EXPONENT or power.denominator > MAX_EXPONENT for power in kept.values()):
         raise _refusal(f"an exponent beyond {MAX_EXPONENT} is no unit; divide by a unit on the way")
+    sizes = {name: TIME.get(name) or _RATIOS.get(name) for name in kept}
+    measures = [(abs(kept[name]), abs(math.log10(size))) for name, size in sizes.items() if size is not None]
+    if sum(power for power, _ in measures) > _MOST_TIME or sum(power * size for power, size in measures) > _MOST_DIGITS:
+        raise _refusal("so high a power of time or percent is no unit; divide by a unit on the way")
     return _interned(tuple(sorted(kept.items())))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,8 @@ from valueverse.errors import RefusalError
 from valueverse.value.architect.ir import Binding
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from valueverse.value.architect.ir import Input, Program
@@ -21,15 +25,18 @@ if TYPE_CHECKING:
 
 METRICS = pl.Schema({"metric": pl.String(), "customer": pl.String(), "period": pl.String(), "value": pl.Float64()})
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
-_AGGREGATIONS = {
-    "sum": pl.col("value").sum(),
-    "mean": pl.col("value").mean(),
-    "min": pl.col("value").min(),
-    "max": pl.col("value").max(),
-    "first": pl.col("value").first(),
-    "last": pl.col("value").last(),
-    "count": pl.len().cast(pl.Float64),
+_AGGREGATIONS: dict[str, Callable[[list[float]], float]] = {
+    "sum": math.fsum,
+    "mean": lambda values: math.fsum(values) / len(values),
+    "min": min,
+    "max": max,
+    "first": lambda values: values[0],
+    "last": lambda values: values[-1],
+    "count": lambda values: float(len(values)),
 }
+"""In Python, where a sum has the same bits whatever the threads; a period has few rows."""
+_PLACE = re.compile(r"-?[0-9]{1,5}(?:\.0+)?\Z", re.ASCII)
+"""A period that is written as a number."""
 
 
 @dataclass(frozen=True)
@@ -52,17 +59,39 @@ def read_metrics(frame: pl.DataFrame, customer: str | None = None) -> pl.DataFra
             "bad_data", f"the data has no column {missing[0]!r}: metric, customer, period, value", missing[0]
         )
     whole = frame.with_columns(pl.lit("").alias("customer")) if "customer" not in frame.columns else frame
+    for name in ("metric", "customer", "period"):
+        if frame.schema.get(name, pl.String()).is_nested():
+            raise RefusalError("bad_data", f"the column {name!r} holds {frame.schema[name]}, not texts", name)
+    period = pl.col("period")
     found = whole.select(
         pl.col("metric").cast(pl.String),
         pl.col("customer").cast(pl.String),
-        pl.col("period").cast(pl.String),
-        pl.col("value").cast(pl.Float64, strict=False),
-    )
+        (period.cast(pl.Date) if isinstance(frame.schema["period"], pl.Datetime) else period).cast(pl.String),
+        _numbers(frame),
+    ).filter(~pl.all_horizontal(pl.col("metric", "period", "value").is_null()))  # an empty line of a CSV
     wrong = found.filter(~pl.col("value").is_finite().fill_null(value=True))
     if wrong.height:
         raise RefusalError("bad_data", f"a value of {wrong['metric'][0]!r} is not a number", "value")
+    if found["period"].null_count():
+        raise RefusalError("bad_data", "a row has no period: a date like 2024-01, or a number", "period")
     mine = found if customer is None else found.filter(pl.col("customer") == customer)
     return mine.drop_nulls("value")
+
+
+def _numbers(frame: pl.DataFrame) -> pl.Series:
+    """The values; null where there is none. What is there and no number is refused, or it would pass for missing."""
+    values = frame["value"]
+    if values.dtype.is_numeric() or values.dtype == pl.Null():
+        return values.cast(pl.Float64)
+    if values.dtype != pl.String():
+        raise RefusalError("bad_data", f"the column 'value' holds {values.dtype}, not numbers", "value")
+    texts = values.str.strip_chars()
+    found = texts.cast(pl.Float64, strict=False)
+    wrong = frame.filter(found.is_null() & (texts.fill_null("") != ""))
+    if wrong.height:
+        metric, text = wrong["metric"][0], wrong["value"][0]
+        raise RefusalError("bad_data", f"a value of {str(metric)[:60]!r} is not a number: {text[:40]!r}", "value")
+    return found
 
 
 def bind(program: Program, metrics: pl.DataFrame, start: str | None = None) -> Bound:
@@ -84,20 +113,34 @@ def bind(program: Program, metrics: pl.DataFrame, start: str | None = None) -> B
     values, flags = {}, []
     for one, source in bound:
         series = placed.filter(pl.col("metric") == source.metric)
-        by_period = dict(
-            series.group_by("t", maintain_order=True).agg(_AGGREGATIONS[source.aggregation].alias("value")).iter_rows()
-        )
-        values[one.name], found = _filled(one, source, by_period, program.axis.periods)
+        values[one.name], found = _filled(one, source, _by_period(series, source), program.axis.periods)
         flags += found
     return Bound(values, flags)
 
 
+def _by_period(series: pl.DataFrame, source: Binding) -> dict[int, float]:
+    """One value per period that has any."""
+    rows: dict[int, list[float]] = {}
+    for t, value in series.select("t", "value").iter_rows():
+        rows.setdefault(t, []).append(value)
+    try:
+        return {t: _AGGREGATIONS[source.aggregation](values) for t, values in rows.items()}
+    except OverflowError as error:
+        raise RefusalError("bad_data", f"the values of {source.metric!r} are too large to add up", "value") from error
+
+
+def _is_place(text: str, grain: str) -> bool:
+    """Whether a period is a number; a year of an axis of years is a date."""
+    return bool(_PLACE.match(text)) and not (grain == "year" and len(text) == 4 and text.isdigit())
+
+
 def _number(text: str, grain: str) -> int:
     """A period's place on a line without a beginning: the number itself, or months, weeks or days since year 0."""
-    if text.lstrip("-").isdigit() and len(text) < 6:
-        return int(text)
+    if _is_place(text, grain):
+        return int(float(text))
+    whole = f"{text}-01-01" if len(text) == 4 else f"{text}-01" if len(text) == 7 else text
     try:
-        day = dt.date.fromisoformat(text if len(text) > 7 else f"{text}-01")
+        day = dt.datetime.fromisoformat(whole)
     except ValueError as error:
         raise RefusalError(
             "bad_data", f"{text[:40]!r} is neither a date like 2024-01 nor a number", "period"
@@ -114,7 +157,10 @@ def _placed(program: Program, metrics: pl.DataFrame, start: str | None, sources:
     grain = program.axis.grain
     texts = metrics["period"].unique()
     numbers = {text: _number(text, grain) for text in texts}
-    dated = any(not (text.lstrip("-").isdigit() and len(text) < 6) for text in texts)
+    places = [text for text in texts if _is_place(text, grain)]
+    dated = len(places) < len(texts)
+    if dated and places:
+        raise RefusalError("bad_data", f"periods are dates or numbers, not both: {places[0]!r} is a number", "period")
     if not dated:
         offset = 0
     elif start is not None:
@@ -134,7 +180,8 @@ def _filled(
         width = source.window or 1
         wanted = range(1 - width, 1)
         series, flags = _series(one, by_period, wanted)
-        return np.array([[float(np.mean(series))]]), flags
+        whole = source.aggregation if source.aggregation in {"min", "max", "first", "last"} else "mean"
+        return np.array([[_AGGREGATIONS[whole](series)]]), flags
     series, flags = _series(one, by_period, range(1, periods + 1))
     return np.array([series]), flags
 
@@ -142,8 +189,9 @@ def _filled(
 def _series(one: Input, by_period: dict[int, float], wanted: range) -> tuple[list[float], list[dict[str, Any]]]:
     found: list[float] = []
     flags: list[dict[str, Any]] = []
-    last: float | None = next((by_period[t] for t in sorted(by_period, reverse=True) if t < wanted.start), None)
-    carried = 0
+    before = max((t for t in by_period if t < wanted.start), default=None)
+    last = None if before is None else by_period[before]
+    carried = 0 if before is None else wanted.start - 1 - before
     policy = one.missing
     for t in wanted:
         if t in by_period:

@@ -6,6 +6,7 @@ that differences between them are not noise. Eight independently scrambled repli
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,10 +66,25 @@ def correlated(uniform: Floats, names: Sequence[str], correlations: Sequence[Cor
         columns = [places[name] for name in group.names if name in places]
         if len(columns) < len(group.names):
             continue  # A scenario has fixed one of them: the rest is drawn independently.
-        factor = np.linalg.cholesky(np.array(group.matrix))
-        scores = special.ndtri(uniform[:, columns])
-        found[:, columns] = np.clip(special.ndtr(scores @ factor.T), _EDGE, 1 - _EDGE)
+        factor = _cholesky(np.array(group.matrix))
+        scores = [special.ndtri(uniform[:, column]) for column in columns]
+        for row, column in enumerate(columns):
+            # Added up one by one: the sums of a matrix product depend on how many threads share it.
+            mixed = factor[row, 0] * scores[0]
+            for place in range(1, row + 1):
+                mixed = mixed + factor[row, place] * scores[place]
+            found[:, column] = np.clip(special.ndtr(mixed), _EDGE, 1 - _EDGE)
     return found
+
+
+def _cholesky(matrix: Floats) -> Floats:
+    """The lower triangular root of a positive definite matrix, in a fixed order of sums."""
+    factor = np.zeros_like(matrix)
+    for place in range(len(matrix)):
+        left = factor[place:, :place]
+        column = matrix[place:, place] - np.sum(left * left[:1], axis=1)
+        factor[place:, place] = column / math.sqrt(column[0])
+    return factor
 
 
 def quantiles(distribution: Distribution, probabilities: Floats) -> Floats:
@@ -100,7 +116,8 @@ def _raw_quantiles(distribution: Distribution, p: Floats) -> Floats:
             found = np.array(parameters)[np.minimum(np.searchsorted(edges, p, side="left"), len(parameters) - 1)]
         case _:
             sample = np.array(parameters)
-            found = np.interp(p, np.linspace(0.0, 1.0, len(sample)), sample)
+            # Each value is as likely as any other, so that the draws have the sample's mean.
+            found = sample[np.minimum((p * len(sample)).astype(np.int64), len(sample) - 1)]
     return np.asarray(found)
 
 
@@ -112,7 +129,7 @@ def _triangular(p: Floats, low: float, mode: float, high: float) -> Floats:
 
 
 def mean_of(distribution: Distribution) -> float:  # noqa: PLR0911 - one per family
-    """Expected value; of clipped and empirical distributions by the midpoints of 16,384 slices."""
+    """Expected value; of clipped distributions by the midpoints of 16,384 slices."""
     parameters = distribution.parameters
     if distribution.clip == (None, None):
         match distribution.family:
@@ -131,6 +148,6 @@ def mean_of(distribution: Distribution) -> float:  # noqa: PLR0911 - one per fam
                 pairs = zip(parameters, distribution.weights, strict=True)
                 return float(sum(value * weight for value, weight in pairs))
             case _:
-                pass
+                return math.fsum(parameters) / len(parameters)
     middles = (np.arange(_FINE) + 0.5) / _FINE
     return float(np.mean(quantiles(distribution, middles)))

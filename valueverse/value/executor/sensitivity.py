@@ -108,16 +108,19 @@ def _indices(base: Floats, other: Floats, mixed: Floats) -> tuple[Floats, Floats
 
 
 def _bootstrapped(base: Floats, other: Floats, mixed: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Percentile intervals by resampling draws: weights instead of copies, so one matrix product does them all."""
+    """Percentile intervals by resampling draws: weights instead of copies, so one product does them all.
+
+    ``einsum`` and no matrix product, whose sums depend on how many threads share it.
+    """
     draws = len(base)
     counts = np.stack([np.bincount(rng.integers(0, draws, draws), minlength=draws) for _ in range(BOOTSTRAPS)])
     weights = counts / draws
-    centre = weights @ (0.5 * (base + other))
-    square = weights @ (0.5 * (base**2 + other**2)) - centre**2
-    step = (mixed - base).T
-    product = weights @ (other[:, None] * step) - centre[:, None] * (weights @ step)
+    centre = np.einsum("bn,n->b", weights, 0.5 * (base + other))
+    square = np.einsum("bn,n->b", weights, 0.5 * (base**2 + other**2)) - centre**2
+    step = mixed - base
+    product = np.einsum("bn,dn->bd", weights, other * step) - centre[:, None] * np.einsum("bn,dn->bd", weights, step)
     first = product / square[:, None]
-    total = 0.5 * (weights @ (step**2)) / square[:, None]
+    total = 0.5 * np.einsum("bn,dn->bd", weights, step**2) / square[:, None]
     edge = (1 - _CONFIDENCE) / 2
     both = np.stack([first, total])
     low: Floats = np.quantile(both, edge, axis=1)

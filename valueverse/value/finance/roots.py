@@ -86,7 +86,7 @@ def roots_of_payments(times: Floats, amounts: Floats) -> Roots:
         # sum of absolute terms, or the small payments of a stream would pass for rounding where they count most.
         reference = np.where(s >= 0, when[0], when[-1])
         terms = np.exp(-s[:, None] * (when[None, :] - reference[:, None]))
-        return np.asarray((terms @ paid) / (terms @ sizes))
+        return np.asarray(np.einsum("st,t->s", terms, paid) / np.einsum("st,t->s", terms, sizes))
 
     def exact(s: float) -> float:
         reference = when[0] if s >= 0 else when[-1]

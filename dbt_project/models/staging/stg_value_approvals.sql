@@ -1,0 +1,20 @@
+with
+
+source as (
+    select * from {{ source('value', 'approval') }}
+),
+
+renamed as (
+    select
+        ---------- ids
+        tenant_id,
+        commit_id,
+        ---------- text
+        side as approval_side,
+        approved_by,
+        ---------- times
+        approved_at
+    from source
+)
+
+select * from renamed

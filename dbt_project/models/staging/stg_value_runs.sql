@@ -1,0 +1,22 @@
+with
+
+source as (
+    select * from {{ source('value', 'run') }}
+),
+
+renamed as (
+    select
+        ---------- ids
+        tenant_id,
+        run_hash,
+        commit_id,
+        ---------- text
+        case_name,
+        ---------- times
+        month as value_month,
+        known_at,
+        computed_at
+    from source
+)
+
+select * from renamed
