@@ -16,9 +16,9 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from bench import ingest, peers, rating
+from bench import ingest, peers, rating, value
 
-SUITES = {"rating": rating.run, "ingest": ingest.run, "peers": peers.run}
+SUITES = {"rating": rating.run, "ingest": ingest.run, "peers": peers.run, "value": value.run}
 RESULTS = Path(__file__).parent / "results.json"
 
 

@@ -242,7 +242,7 @@ def test_an_end_known_later_does_not_bill_a_finalised_period_again() -> None:
     assert acme.documents("2023-11-01", "2023-12-01", booked=standing(done)) == []
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=12)
 @given(
     start=st.integers(0, 40),
     length=st.integers(1, 200) | st.none(),

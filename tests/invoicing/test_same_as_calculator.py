@@ -97,7 +97,7 @@ def _buckets(case: dict[str, Any], events: list[tuple[datetime, str, str]]) -> l
     return [{"at": f"{hour:%H:%M}", "quantity": _total(by_hour.get(hour.astimezone(UTC), []))} for hour in hours]
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=10)
 @given(st.lists(cases(), min_size=1, max_size=8))
 def test_the_engine_bills_what_the_calculator_answers(batch: list[dict[str, Any]]) -> None:
     plans = []

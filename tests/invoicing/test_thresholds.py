@@ -65,7 +65,7 @@ def test_runs_one_after_the_other_bill_the_rest_of_what_stands() -> None:
     assert corrected.lines.filter(pl.col("kind") == "adjustment")["amount_minor"].to_list() == [1000]
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=10)
 @given(
     usage=st.lists(st.tuples(st.integers(1, 31), st.integers(1, 80)), max_size=8),
     threshold=st.integers(5, 120),

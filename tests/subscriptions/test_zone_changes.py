@@ -76,7 +76,7 @@ ZONES = [
 ]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(
     moves=st.lists(st.tuples(st.integers(1, 200), st.sampled_from(ZONES)), max_size=4),
     unit=st.sampled_from(["week", "month", "quarter"]),

@@ -86,6 +86,7 @@ def _demo(
 
 def run_demo(settings: Settings, customers: int, progress: Any) -> Iterator[Timing]:
     """Every step up to the marts, each told once it is done."""
+    from valueverse.commands.demo_value import agree
     from valueverse.demo import harbor
 
     with progress.status("starting PostgreSQL and Valkey"):
@@ -105,6 +106,9 @@ def run_demo(settings: Settings, customers: int, progress: Any) -> Iterator[Timi
             "late events and corrections",
             lambda: deliver(settings.landing, harbor.late_files(customers)),
         )
+    yield _told(progress, timing)
+    yield from _catch_up(settings, "billing", progress)
+    _, timing = _timed("agree", "a value model, committed and approved by both sides", lambda: agree(settings))
     yield _told(progress, timing)
     yield from _catch_up(settings, "marts", progress)
 

@@ -29,6 +29,15 @@ select i.tenant_id, i.number, i.customer, i.subscription, i.status, i.currency, 
 from billing.invoice i join billing.tenant t using (tenant_id)
 where i.tenant_id = %s order by i.sequence nulls last, i.invoice_id limit %s"""
 
+_REALISED = """
+select p.customer, to_char(c.month, 'YYYY-MM'), p.currency, max(x.value) filter (where c.case_name = 'committed'),
+       max(x.value) filter (where c.case_name = 'realised'), trim_scale(p.amount)::text, p.proposal
+from value.proposal p
+join value.run r on r.tenant_id = p.tenant_id and r.run_hash = p.run_hash
+join value.run c on c.tenant_id = p.tenant_id and c.commit_id = r.commit_id and c.month = r.month
+join value.result x on x.tenant_id = c.tenant_id and x.run_hash = c.run_hash and x.name = 'benefit'
+group by p.tenant_id, p.customer, c.month, p.currency, p.amount, p.proposal order by p.proposal"""
+
 _BY_MONTH = """
 select to_char(i.issued_on, 'YYYY-MM'), i.currency, i.status, count(*), sum(i.total_minor)
 from billing.invoice i where i.tenant_id = %s group by 1, 2, 3 order by 1, 2, 3"""
@@ -70,6 +79,7 @@ def report(
     with connect(settings, "builder") as connection:
         for table in (
             _northwind(connection),
+            _value(connection),
             _harbor(connection),
             _counts(connection),
             _quarantine(connection),
@@ -130,6 +140,22 @@ def _northwind(connection: psycopg.Connection[Any]) -> Table:
         _, number, customer, _, status, currency, total, issued, start, end = row
         period = f"{start:%Y-%m-%d} to {end:%Y-%m-%d}"
         table.add_row(number or "-", customer, period, f"{issued}", status, money(total, currency))
+    return table
+
+
+def _value(connection: psycopg.Connection[Any]) -> Table:
+    table = _table(
+        "Value of developer time, committed and realised, and the fee proposed for it",
+        "customer",
+        "month",
+        "committed",
+        "realised",
+        "fee",
+        "proposal",
+        numbers=("committed", "realised", "fee"),
+    )
+    for customer, month, currency, committed, realised, fee, proposal in connection.execute(_REALISED):
+        table.add_row(customer, month, f"{committed:,.2f} {currency}", f"{realised:,.2f} {currency}", fee, proposal)
     return table
 
 

@@ -1,17 +1,14 @@
-"""``valueverse value check | diff | library | schema``: author a model."""
+"""``valueverse value check | library | schema``: author a model."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from valueverse.errors import RefusalError
-
-if TYPE_CHECKING:
-    from valueverse.value.architect.document import Model
 
 _AS_JSON = Annotated[bool, typer.Option("--json", help="Answer with one JSON object.")]
 _FILE = typer.Argument(help="A model in YAML or JSON; - reads standard input.")
@@ -56,21 +53,9 @@ def check(text: str) -> dict[str, Any]:
     return {"ok": True, **tree_json(program), "tree": tree_text(program)}
 
 
-def _checked(file: Path) -> Model:
-    from valueverse.value.architect.parsing import parse_model
-    from valueverse.value.architect.program import compile_model
-
-    try:
-        model = parse_model(read_text(file))
-        compile_model(model)
-    except RefusalError as refusal:
-        raise RefusalError(refusal.code, f"{file}: {refusal.message}", refusal.path) from refusal
-    return model
-
-
 def register(app: typer.Typer) -> None:
-    """Add ``check``, ``diff``, ``library`` and ``schema`` to ``valueverse value``."""
-    for add in (_add_check, _add_diff, _add_library, _add_schema):
+    """Add ``check``, ``library`` and ``schema`` to ``valueverse value``."""
+    for add in (_add_check, _add_library, _add_schema):
         add(app)
 
 
@@ -96,37 +81,6 @@ def _add_check(app: typer.Typer) -> None:
         else:
             typer.echo(problems_text([Problem(**one) for one in answer["problems"]], text, str(file)))
         raise typer.Exit(0 if answer["ok"] else 1)
-
-
-def _add_diff(app: typer.Typer) -> None:
-    @app.command("diff")
-    def diff(
-        before: Annotated[Path, typer.Argument(help="The model as it was.")],
-        after: Annotated[Path, typer.Argument(help="The model as it is to be.")],
-        as_json: _AS_JSON = False,
-    ) -> None:
-        """Show what was added, removed and changed from one model to another, by path.
-
-        [dim]valueverse value diff signed.yaml proposed.yaml[/dim]
-        """
-        from valueverse.value.architect.canonical import content_hash, difference
-
-        old, new = _checked(before), _checked(after)
-        changes = difference(old, new)
-        if as_json:
-            hashes = {"before": content_hash(old), "after": content_hash(new)}
-            typer.echo(json.dumps({**hashes, "changes": [one.as_json() for one in changes]}, ensure_ascii=False))
-            return
-        signs = {"added": "+", "removed": "-", "changed": "~"}
-        for one in changes:
-            sides = {
-                "added": json.dumps(one.after, ensure_ascii=False),
-                "removed": json.dumps(one.before, ensure_ascii=False),
-            }
-            both = f"{json.dumps(one.before, ensure_ascii=False)} -> {json.dumps(one.after, ensure_ascii=False)}"
-            typer.echo(f"{signs[one.kind]} {one.path}: {sides.get(one.kind, both)}")
-        if not changes:
-            typer.echo("no difference")
 
 
 def _add_library(app: typer.Typer) -> None:

@@ -47,7 +47,7 @@ def _program(file: Path, outputs: list[str]) -> Program:
     if not outputs:
         return compile_model(model)
     try:
-        program = compile_model(model.model_copy(update={"outputs": tuple(_output(one) for one in outputs)}))
+        program = compile_model(model.model_copy(update={"outputs": [_output(one) for one in outputs]}))
     except ModelError as error:
         first = error.problems[0]
         if not first.path.startswith("outputs"):

@@ -5,17 +5,22 @@ The requests are the Azure LLM inference traces of 16 November 2023 (CC BY 4.0; 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
+import yaml
 
 from valueverse.demo.files import DemoFile, Event, ndjson
+from valueverse.value import library
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TENANT = "northwind-ai"
 SOURCE = "azure-public-dataset"
+VALUE_MODEL = "developer_time"
+AGREED_WITH = "code-assistant"
+"""The customer who has agreed on that model."""
 TRACES = {"AzureLLMInferenceTrace_code": "code-assistant", "AzureLLMInferenceTrace_conv": "chat"}
 """Trace (file name without ``.csv``) -> the customer whose service it recorded."""
 
@@ -70,6 +75,20 @@ CATALOG = {
                     "meter": "requests",
                     "price": {"model": "package", "size": "1000", "amount": "0.50", "free": "1000"},
                 },
+                {
+                    "key": "developer_time",
+                    "description": "A share of developer time saved",
+                    "price": {
+                        "model": "outcome",
+                        "value_model": "developer_time",
+                        "output": "realised.developer_time",
+                        "share": "0.15",
+                        "floor": "1200 USD/year",
+                        "cap": "60000 USD/year",
+                        "period": "month",
+                        "dispute_days": 30,
+                    },
+                },
             ],
         }
     ],
@@ -112,6 +131,33 @@ def billing_events() -> list[Event]:
     return events
 
 
+def cost_events() -> list[Event]:
+    """What serving the month cost: a machine for everybody, and storage for one customer."""
+    period = {"from": "2023-11-01", "to": "2023-12-01"}
+    shared = {"amount": "96.00", "currency": "USD", "service": "generated_tokens", "period": period}
+    own = {"customer": "chat", "amount": "4.20", "currency": "USD", "service": "storage", "period": period}
+    return [
+        _billing("cost-machines", "cost.recorded", "2023-12-01T00:00:00Z", shared),
+        _billing("cost-storage", "cost.recorded", "2023-12-01T00:00:00Z", own),
+    ]
+
+
+def value_model() -> dict[str, Any]:
+    """The library's model of developer time, measured by the customer's requests and by what they are invoiced."""
+    model: dict[str, Any] = yaml.safe_load(library.text(VALUE_MODEL))
+    model["axis"] |= {"start": "2023-11-01"}
+    model["inputs"]["requests"] |= {"missing": "error"}
+    model["inputs"]["licence"] = {
+        "unit": "USD/month",
+        "bind": {"metric": "billing.invoiced_net", "agg": "sum"},
+        "missing": "zero",
+        "description": "What is invoiced, net of tax",
+    }
+    model["inputs"]["rollout"] = {"unit": "USD", "value": 500, "evidence": "own_figures"}
+    model["scenarios"]["agreed"] = {"requests": 8000, "licence": 80}
+    return model
+
+
 def _billing(identity: str, kind: str, time: str, data: Mapping[str, object]) -> Event:
     return {
         "specversion": "1.0",
@@ -149,6 +195,6 @@ def usage_lines(trace: pl.DataFrame, name: str) -> bytes:
 
 def landing_files(traces: Mapping[str, pl.DataFrame]) -> list[DemoFile]:
     """Everything northwind-ai lands; ``traces`` maps a trace's name to its rows."""
-    files = [DemoFile(TENANT, "billing.ndjson", ndjson(billing_events()))]
+    files = [DemoFile(TENANT, "billing.ndjson", ndjson(billing_events() + cost_events()))]
     files += [DemoFile(TENANT, f"{name}.ndjson", usage_lines(trace, name)) for name, trace in sorted(traces.items())]
     return files

@@ -130,7 +130,12 @@ class OutputCompiler:
     def _judge_clashes(self) -> None:
         """A name that a run reports something else under cannot be told apart from it."""
         asked = self.asked
-        taken = {"percentiles": True, "tornado": asked.tornado, "sobol": asked.sobol, "probability": asked.probabilities}
+        taken = {
+            "percentiles": True,
+            "tornado": asked.tornado,
+            "sobol": asked.sobol,
+            "probability": asked.probabilities,
+        }
         for name, clashes in taken.items():
             if clashes and name in asked.statistics:
                 message = f"{name!r} is what a run reports beside its outputs; rename what is called so"

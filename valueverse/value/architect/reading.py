@@ -104,7 +104,7 @@ def _refusal(message: str, mark: Mark | None = None, path: str = "") -> ModelErr
 
 
 def _read_json(text: str) -> Tree | None:
-    """JSON that YAML does not take (tabs, escaped surrogates); None where it is no JSON, has a key twice, or holds one."""
+    """JSON that YAML does not take (tabs); None where it is no JSON, has a key twice, or cannot be stored."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len(dict(pairs)) < len(pairs):

@@ -138,12 +138,25 @@ def flows(money: Money) -> Floats:
 def _rates(program: Program, rows: Floats) -> Floats:
     """Annual effective internal rates, nearest to 10 %."""
     per_year = program.axis.periods_per_year
-    if program.axis.discount.timing == "end" and rows.shape[0] > 1:
-        annual: Floats = np.expm1(np.log1p(irr_batch(rows)) * per_year)
+    if rows.shape[0] > 1:
+        even, steps = _evenly(rows, program.axis.discount.timing)
+        annual: Floats = np.expm1(np.log1p(irr_batch(even, per_year * steps)) * (per_year * steps))
         return annual
     times = np.concatenate([[0.0], _moments(program)]) / per_year
     found = [roots_of_payments(times, row).result for row in rows]
     return np.array([math.nan if rate is None else rate for rate in found])
+
+
+def _evenly(rows: Floats, timing: str) -> tuple[Floats, int]:
+    """Flows at even distances, and how many of these make up a period."""
+    if timing == "end":
+        return rows, 1
+    if timing == "begin":
+        return np.concatenate([rows[:, :1] + rows[:, 1:2], rows[:, 2:]], axis=1), 1
+    halves = np.zeros((rows.shape[0], 2 * rows.shape[1] - 2))
+    halves[:, 0] = rows[:, 0]
+    halves[:, 1::2] = rows[:, 1:]
+    return halves, 2
 
 
 def _paid_back(row: Floats, rate: float | None) -> float:

@@ -13,11 +13,11 @@ import numpy as np
 import rfc8785
 
 from valueverse.errors import RefusalError
-from valueverse.value.architect.expressions import Literal, Operation, Reference
+from valueverse.value.architect.expressions import Literal, Lookup, Operation, Reference
 from valueverse.value.architect.ir import Binding, Distribution
 from valueverse.value.architect.outputs import MONEY
 from valueverse.value.executor.binding import METRICS, Bound, bind
-from valueverse.value.executor.evaluate import evaluate, operate
+from valueverse.value.executor.evaluate import evaluate, lookup, operate
 from valueverse.value.executor.measures import metric, money_of
 from valueverse.value.executor.sampling import (
     REPLICATES,
@@ -311,6 +311,8 @@ def _condition(expression: Expression, columns: Mapping[str, Floats]) -> Floats:
             return columns[name]
         case Operation(operator=operator, arguments=arguments):
             return operate(operator, [_condition(one, columns) for one in arguments])
+        case Lookup(argument=argument, values=values):
+            return lookup(expression, _condition(argument, columns), [_condition(one, columns) for one in values])
     raise RefusalError("bad_formula", "a statement compares outputs and numbers", "outputs")
 
 
@@ -344,7 +346,8 @@ def _within(name: str, found: Floats) -> Floats:
     """A metric as it is; what does not exist is NaN, but a sum that overflows is refused."""
     if (np.isfinite(found) | (np.isnan(found) & (name not in MONEY))).all() or name in {"irr", "payback"}:
         return found
-    raise RefusalError("no_number", f"{name!r} is beyond what a number holds: its drivers and costs are too large", name)
+    message = f"{name!r} is beyond what a number holds: its drivers and costs are too large"
+    raise RefusalError("no_number", message, name)
 
 
 def _plain(value: Any) -> float | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from valueverse.value.finance.roots import Roots, roots_of_payments, sign_changes
+from valueverse.value.finance.roots import TARGET, Roots, roots_of_payments, sign_changes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,11 +39,15 @@ def irr(cashflows: Sequence[float]) -> Roots:
     return roots_of_payments(np.arange(len(amounts), dtype=np.float64), amounts)
 
 
-def irr_batch(cashflows: Floats) -> Floats:
+def irr_batch(cashflows: Floats, per_year: float = 1) -> Floats:
     """The internal rate of each row (flows x periods), nearest to 10 % where there are several; NaN where none.
 
     Rows that change sign once have one root, which Newton's method finds for all of them at once; any other row, or one
     that does not settle, is worked out by ``irr``.
+
+    Args:
+        cashflows: one row per stream.
+        per_year: periods per year; the 10 % are annual.
     """
     rows = np.ascontiguousarray(cashflows.T)
     signs = np.sign(rows)
@@ -52,7 +56,7 @@ def irr_batch(cashflows: Floats) -> Floats:
         rates, settled = _newton(rows)
     done = sure & settled & (rates > -1)
     for place in np.flatnonzero(~done):
-        found = irr(cashflows[place]).result
+        found = irr(cashflows[place]).nearest(TARGET / per_year)
         rates[place] = np.nan if found is None else found
     return rates
 

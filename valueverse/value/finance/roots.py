@@ -52,7 +52,11 @@ class Roots:
     @property
     def result(self) -> float | None:
         """The root nearest to 10 %; None where there is none."""
-        return min(self.rates, key=lambda rate: abs(math.log1p(rate) - TARGET)) if self.rates else None
+        return self.nearest(TARGET)
+
+    def nearest(self, target: float) -> float | None:
+        """The root nearest to ``target`` in ln(1 + r); None where there is none."""
+        return min(self.rates, key=lambda rate: abs(math.log1p(rate) - target)) if self.rates else None
 
 
 def sign_changes(amounts: Floats) -> int:
@@ -76,17 +80,7 @@ def roots_of_payments(times: Floats, amounts: Floats) -> Roots:
         return Roots((), "none", 0)
     sizes = np.abs(paid)
     pairs = tuple(zip(paid.tolist(), when.tolist(), strict=True))
-
-    def value(s: Floats) -> Floats:
-        block = max(_CELLS // len(paid), 1)
-        return np.concatenate([some(s[start : start + block]) for start in range(0, len(s), block)])
-
-    def some(s: Floats) -> Floats:
-        # Discounted to the end that keeps every exponent at or below 0, so that nothing overflows; and a share of the
-        # sum of absolute terms, or the small payments of a stream would pass for rounding where they count most.
-        reference = np.where(s >= 0, when[0], when[-1])
-        terms = np.exp(-s[:, None] * (when[None, :] - reference[:, None]))
-        return np.asarray(np.einsum("st,t->s", terms, paid) / np.einsum("st,t->s", terms, sizes))
+    value = _evenly(when, paid) or _at_any_times(when, paid)
 
     def exact(s: float) -> float:
         reference = when[0] if s >= 0 else when[-1]
@@ -102,6 +96,50 @@ def roots_of_payments(times: Floats, amounts: Floats) -> Roots:
     if len(paid) <= _POLISHED:
         rates = tuple(_polished(rate, when.tolist(), paid.tolist()) for rate in rates)
     return Roots(rates, _status(rates), changes)
+
+
+def _at_any_times(when: Floats, paid: Floats) -> Curve:
+    """The curve as a share of the sum of absolute terms.
+
+    Otherwise the small payments of a stream would pass for rounding where they count most.
+    """
+    sizes = np.abs(paid)
+
+    def some(s: Floats) -> Floats:
+        # Discounted to the end that keeps every exponent at or below 0: nothing overflows.
+        reference = np.where(s >= 0, when[0], when[-1])
+        terms = np.exp(-s[:, None] * (when[None, :] - reference[:, None]))
+        return np.asarray(np.einsum("st,t->s", terms, paid) / np.einsum("st,t->s", terms, sizes))
+
+    def value(s: Floats) -> Floats:
+        block = max(_CELLS // len(paid), 1)
+        return np.concatenate([some(s[start : start + block]) for start in range(0, len(s), block)])
+
+    return value
+
+
+def _evenly(when: Floats, paid: Floats) -> Curve | None:
+    """The same of payments in whole periods, as a polynomial; None where they are not, or far between."""
+    places = when - when[0]
+    if places[-1] > 2 * len(paid) or not np.array_equal(places, np.rint(places)):
+        return None
+    flows = np.zeros(int(places[-1]) + 1)
+    flows[places.astype(np.int64)] = paid
+
+    def value(s: Floats) -> Floats:
+        found = np.empty_like(s)
+        for side, ordered in ((s >= 0, flows[::-1]), (s < 0, flows)):
+            v = np.exp(-np.abs(s[side]))
+            height, size = np.zeros_like(v), np.zeros_like(v)
+            for flow in ordered:
+                height *= v
+                height += flow
+                size *= v
+                size += abs(flow)
+            found[side] = height / size
+        return found
+
+    return value
 
 
 def _merged(times: Floats, amounts: Floats) -> tuple[Floats, Floats]:

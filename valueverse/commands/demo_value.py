@@ -1,0 +1,48 @@
+"""The demonstration's value model: committed and agreed on before the months it is measured by are run."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from valueverse.platform.settings import Settings
+
+_SAID: dict[str, Any] = {
+    "scenario": "agreed",
+    "seed": 1,
+    "author": "ines.author@northwind.example",
+    "start": "2023-11-01",
+    "parent": None,
+    "reason": None,
+}
+
+
+def agree(settings: Settings) -> str:
+    """Commit northwind's model and approve it for both sides, once; its commit."""
+    from valueverse.commands import value_commit
+    from valueverse.demo import northwind
+
+    standing = [one for one in value_commit.log(settings, northwind.TENANT) if one["model"] == northwind.VALUE_MODEL]
+    if standing:
+        return str(standing[0]["commit"])
+    said = _SAID | {"customer": northwind.AGREED_WITH}
+    model = json.dumps(northwind.value_model())
+    commit = str(value_commit.commit(settings, northwind.TENANT, model, said, None)["commit"])
+    value_commit.approve(settings, northwind.TENANT, commit, "vendor", "vera.vendor@northwind.example")
+    value_commit.approve(settings, northwind.TENANT, commit, "customer", "carl.customer@code-assistant.example")
+    return commit
+
+
+def write_report(settings: Settings) -> Path:
+    """The realised November as a page; where it lies."""
+    from valueverse.commands.value_report import report_of_commit
+    from valueverse.demo import northwind
+
+    path = settings.home / "reports" / f"{northwind.VALUE_MODEL}.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    commit = agree(settings)
+    path.write_text(report_of_commit(settings, northwind.TENANT, commit), encoding="utf-8")
+    return path
