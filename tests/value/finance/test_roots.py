@@ -66,3 +66,12 @@ def test_of_several_rates_per_month_the_batch_takes_the_one_nearest_to_ten_perce
     nearest = min(annual, key=lambda rate: abs(math.log1p(rate) - math.log1p(0.1)))
     batch = cashflows.irr_batch(np.array([flows, flows]), 12)
     assert (1 + batch) ** 12 - 1 == pytest.approx([nearest, nearest])
+
+
+def test_a_stream_that_begins_later_has_the_same_rate_in_a_batch() -> None:
+    """Leading zeros are a root at v = 0, which Newton's method took for a rate of 10^36."""
+    flows = [-343.0, -654.0, 19.0, 0.0, 0.0]
+    later = [[0.0] * shift + flows + [0.0] * (4 - shift) for shift in range(5)]
+    assert cashflows.irr_batch(np.array(later)) == pytest.approx([cashflows.irr(flows).result] * 5)
+    small = [-1e-12, 0.0, -500.0, 600.0]
+    assert cashflows.irr_batch(np.array([small, small])) == pytest.approx([0.2, 0.2])

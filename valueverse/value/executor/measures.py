@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,11 +13,11 @@ from valueverse.value.finance.cashflows import irr_batch, payback
 from valueverse.value.finance.roots import roots_of_payments
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from numpy.typing import NDArray
 
-    from valueverse.value.architect.ir import Program
+    from valueverse.value.architect.ir import Driver, Program
 
     Floats = NDArray[np.float64]
 
@@ -26,7 +27,7 @@ class Money:
     """Benefits and costs after risk, attribution and decay.
 
     Attributes:
-        benefits, costs: draws x periods.
+        benefits, costs: draws x periods, or x 1 where all periods are alike.
         upfront: draws: what falls before the first period, undiscounted.
         by_driver, by_cost: the same per driver and cost (costs: an upfront one has its whole amount in ``upfronts``).
     """
@@ -41,28 +42,20 @@ class Money:
 
 def money_of(program: Program, values: Mapping[str, Floats]) -> Money:
     """Add up drivers and costs, in the order they are written."""
-    periods = program.axis.periods
-    years = np.arange(periods) / program.axis.periods_per_year
-    by_driver = {
-        one.name: _wide(values[one.node], periods)
-        * ((1 - one.risk) * one.attribution)
-        * (1 - one.decay) ** years.reshape(1, -1)
-        for one in program.drivers
-    }
+    by_driver = {one.name: values[one.node] * effect(program, one) for one in program.drivers}
     by_cost: dict[str, Floats] = {}
     upfronts: dict[str, Floats] = {}
     for one in program.costs:
-        whole = _wide(values[one.node], periods) * (1 + one.risk)
+        whole = values[one.node] * (1 + one.risk)
         if one.at == 0:
             upfronts[one.name] = whole[:, 0]
         elif one.at is None:
             by_cost[one.name] = whole
         else:
-            once = np.zeros_like(whole)
-            once[:, one.at - 1] = whole[:, one.at - 1]
+            once = np.zeros((whole.shape[0], program.axis.periods))
+            once[:, one.at - 1] = whole[:, min(one.at, whole.shape[1]) - 1]
             by_cost[one.name] = once
-    none = np.zeros((1, periods))
-    benefits, costs, upfront = none, none, np.zeros(1)
+    benefits, costs, upfront = np.zeros((1, 1)), np.zeros((1, 1)), np.zeros(1)
     for found in by_driver.values():
         benefits = benefits + found
     for found in by_cost.values():
@@ -72,8 +65,13 @@ def money_of(program: Program, values: Mapping[str, Floats]) -> Money:
     return Money(benefits, costs, upfront, by_driver, by_cost, upfronts)
 
 
-def _wide(found: Floats, periods: int) -> Floats:
-    return np.broadcast_to(found, (found.shape[0], periods))
+def effect(program: Program, driver: Driver) -> Floats:
+    """What risk, attribution and decay leave of a driver: 1 x periods, or 1 x 1 without decay."""
+    kept = (1 - driver.risk) * driver.attribution
+    if not driver.decay:
+        return np.array([[kept]])
+    years = np.arange(program.axis.periods) / program.axis.periods_per_year
+    return kept * (1 - driver.decay) ** years.reshape(1, -1)
 
 
 def period_rate(program: Program) -> float:
@@ -94,45 +92,82 @@ def _moments(program: Program) -> Floats:
 
 def metric(program: Program, money: Money, name: str) -> Floats:
     """One metric per draw; NaN where none exists (no cost to return on, no rate, nothing paid back)."""
-    factors = (1 + period_rate(program)) ** -_moments(program)
-    pv_benefit = _summed(money.benefits * factors)
-    pv_cost = _summed(money.costs * factors) + money.upfront
+    return metrics(program, money, [name])[name]
+
+
+def metrics(program: Program, money: Money, names: Collection[str]) -> dict[str, Floats]:
+    """Several metrics at once: present values are worked out once for all of them."""
+    sums = _Sums(program, money)
+    return {name: np.asarray(_metric(program, money, sums, name), dtype=np.float64) for name in names}
+
+
+def _metric(program: Program, money: Money, sums: _Sums, name: str) -> Floats:  # noqa: PLR0911 - one per metric
     match name:
         case "total_benefit":
-            found = _summed(money.benefits)
+            return sums.benefit
         case "total_cost":
-            found = _summed(money.costs) + money.upfront
+            return sums.cost
         case "net_benefit":
-            found = _summed(money.benefits) - (_summed(money.costs) + money.upfront)
+            return sums.benefit - sums.cost
         case "pv_benefit":
-            found = pv_benefit
+            return sums.pv_benefit
         case "pv_cost":
-            found = pv_cost
+            return sums.pv_cost
         case "npv":
-            found = pv_benefit - pv_cost
+            return sums.pv_benefit - sums.pv_cost
         case "roi":
             with np.errstate(all="ignore"):
-                found = np.where(pv_cost == 0, np.nan, (pv_benefit - pv_cost) / pv_cost)
+                return np.where(sums.pv_cost == 0, np.nan, (sums.pv_benefit - sums.pv_cost) / sums.pv_cost)
         case "irr":
-            found = _rates(program, flows(money))
+            return _rates(program, flows(program, money))
         case _:
             rate = period_rate(program) if name == "discounted_payback" else None
-            found = np.array([_paid_back(row, rate) for row in flows(money)])
-    return np.asarray(found, dtype=np.float64)
+            return np.array([_paid_back(row, rate) for row in flows(program, money)])
 
 
-def _summed(found: Floats) -> Floats:
-    """Row sums, period after period: the order is fixed, whatever the block's size."""
-    total: Floats = np.cumsum(found, axis=1)[:, -1]
-    return total
+class _Sums:
+    """Sums over all periods, worked out when they are first asked for."""
+
+    def __init__(self, program: Program, money: Money) -> None:
+        self.money = money
+        self.ones = np.ones(program.axis.periods)
+        self.factors = (1 + period_rate(program)) ** -_moments(program)
+
+    @cached_property
+    def benefit(self) -> Floats:
+        return _weighted(self.money.benefits, self.ones)
+
+    @cached_property
+    def cost(self) -> Floats:
+        return _weighted(self.money.costs, self.ones) + self.money.upfront
+
+    @cached_property
+    def pv_benefit(self) -> Floats:
+        return _weighted(self.money.benefits, self.factors)
+
+    @cached_property
+    def pv_cost(self) -> Floats:
+        return _weighted(self.money.costs, self.factors) + self.money.upfront
 
 
-def flows(money: Money) -> Floats:
+def _weighted(found: Floats, weights: Floats) -> Floats:
+    """Row sums of found x weights.
+
+    ``einsum`` and no matrix product: the order of its sum over a row hangs on nothing but the row's length, so that the
+    bits are the same whatever the block and however many threads there are.
+    """
+    if found.shape[1] == 1 and len(weights) > 1:
+        return found[:, 0] * math.fsum(weights)
+    summed: Floats = np.einsum("ij,j->i", np.ascontiguousarray(found), weights)
+    return summed
+
+
+def flows(program: Program, money: Money) -> Floats:
     """Cash flows per draw, period 0 first."""
     net = money.benefits - money.costs
     rows = max(net.shape[0], money.upfront.shape[0])
     first = np.broadcast_to(-money.upfront.reshape(-1, 1), (rows, 1))
-    return np.concatenate([first, np.broadcast_to(net, (rows, net.shape[1]))], axis=1)
+    return np.concatenate([first, np.broadcast_to(net, (rows, program.axis.periods))], axis=1)
 
 
 def _rates(program: Program, rows: Floats) -> Floats:

@@ -7,6 +7,7 @@ that differences between them are not noise. Eight independently scrambled repli
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,19 +49,31 @@ def points(dimensions: int, draws: int, seed: int, stream: int = 0) -> Floats:
     if not dimensions:
         return np.empty((draws, 0))
     engine = qmc.Sobol(dimensions, scramble=True, rng=np.random.default_rng([seed, stream]))
-    found = engine.random(draws)
-    return np.asarray(np.clip(found, _EDGE, 1 - _EDGE))
+    found: Floats = engine.random(draws)
+    np.clip(found, _EDGE, 1 - _EDGE, out=found)
+    return found
 
 
 def replicated(dimensions: int, draws: int, seed: int) -> Floats:
     """Points in REPLICATES independent scrambles of equal size, one after the other."""
     parts = REPLICATES if draws >= REPLICATES * 8 else 1
-    return np.concatenate([points(dimensions, draws // parts, seed, stream) for stream in range(parts)])
+    # One input's draws lie side by side: each is turned into a distribution of its own.
+    found = np.empty((dimensions, draws)).T
+    size = draws // parts
+
+    def fill(stream: int) -> None:
+        found[stream * size : (stream + 1) * size] = points(dimensions, size, seed, stream)
+
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(fill, range(parts)))
+    return found
 
 
 def correlated(uniform: Floats, names: Sequence[str], correlations: Sequence[Correlation]) -> Floats:
     """Points whose marginals stay uniform and whose normal scores have the correlations asked for."""
-    found = uniform.copy()
+    if not correlations:
+        return uniform
+    found = uniform.copy(order="K")
     places = {name: place for place, name in enumerate(names)}
     for group in correlations:
         columns = [places[name] for name in group.names if name in places]

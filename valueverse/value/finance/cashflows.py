@@ -49,7 +49,7 @@ def irr_batch(cashflows: Floats, per_year: float = 1) -> Floats:
         cashflows: one row per stream.
         per_year: periods per year; the 10 % are annual.
     """
-    rows = np.ascontiguousarray(cashflows.T)
+    rows = np.ascontiguousarray(_begun(cashflows).T)
     signs = np.sign(rows)
     sure = _changes_once(signs)
     with np.errstate(all="ignore"):
@@ -59,6 +59,16 @@ def irr_batch(cashflows: Floats, per_year: float = 1) -> Floats:
         found = irr(cashflows[place]).nearest(TARGET / per_year)
         rates[place] = np.nan if found is None else found
     return rates
+
+
+def _begun(cashflows: Floats) -> Floats:
+    """Rows moved so that each begins with its first payment: nothing paid at first looks like a rate without end."""
+    first = np.argmax(cashflows != 0, axis=1)
+    if not first.any():
+        return cashflows
+    places = np.arange(cashflows.shape[1]) + first[:, None]
+    moved = np.take_along_axis(cashflows, np.minimum(places, cashflows.shape[1] - 1), axis=1)
+    return np.where(places < cashflows.shape[1], moved, 0.0)
 
 
 def _changes_once(signs: Floats) -> NDArray[np.bool_]:
@@ -91,7 +101,10 @@ def _newton(rows: Floats) -> tuple[Floats, NDArray[np.bool_]]:
         v = moved
         if settled.all():
             break
-    return 1 / v - 1, settled | (np.abs(height) <= 1e-14 * np.abs(rows).sum(axis=0))
+    size = np.abs(rows[-1])
+    for row in rows[-2::-1]:
+        size = size * v + np.abs(row)
+    return 1 / v - 1, settled | (np.abs(height) <= 1e-14 * size)
 
 
 def dated_value(rate: float, years: Sequence[float], amounts: Sequence[float]) -> float:
