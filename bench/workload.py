@@ -32,11 +32,21 @@ MODELS: tuple[dict[str, Any], ...] = (
     GRADUATED,
     {"model": "volume", "tiers": _TIERS},
     {"model": "package", "size": "1000", "amount": "0.50", "free": "1000"},
-    {"model": "percentage", "rate": "1.3"},
+    {"model": "percentage", "rate": "1.3", "fixed": "0.05", "free_events": 3, "max_per_event": "20"},
     {"model": "graduated_percentage", "tiers": [{"up_to": "5000", "rate": "2"}, {"up_to": None, "rate": "1"}]},
+    {
+        "model": "matrix",
+        "dimensions": ["region"],
+        "cells": [{"region": "eu", "unit": "0.0025"}, {"region": "us", "unit": "0.0020"}],
+        "default_unit": "0.0030",
+    },
     {"model": "dynamic", "multiplier": "0.0015"},
+    {"model": "capacity", "tiers": [{"limits": {"*": "100000"}, "amount": "50"}, {"amount": "400"}]},
+    {"model": "bucketed", "every": "day", "price": GRADUATED, "commitment": "0.50", "overage_factor": "1.5", "true_up": True},
     {"model": "formula", "amount": "max(quantity - 500, 0) * 0.003"},
 )
+"""Every price model that makes lines of usage; ``*`` stands for the meter that is charged."""
+REGIONS = ("eu", "us", "ap")
 METERS = {"tokens": ("sum", 0.70), "requests": ("count", 0.15), "peak": ("max", 0.10), "users": ("unique_count", 0.05)}
 
 
@@ -56,6 +66,8 @@ def _catalog(mixed: bool, dearer: bool = False) -> dict[str, Any]:
         {"key": key, "event_type": "request", "aggregation": how} | ({} if how == "count" else {"value": "value"})
         for key, (how, _) in METERS.items()
     ]
+    if mixed:
+        meters = [meter | {"dimensions": ["region"]} for meter in meters]
     if not mixed:
         price = {"model": "standard", "unit": "0.0022"} if dearer else GRADUATED
         plans = [{"key": "plan-0", "charges": [{"key": "tokens", "meter": "tokens", "price": price}]}]
@@ -64,7 +76,7 @@ def _catalog(mixed: bool, dearer: bool = False) -> dict[str, Any]:
             {
                 "key": f"plan-{place}",
                 "charges": [
-                    {"key": meter, "meter": meter, "price": MODELS[(place + shift) % len(MODELS)]}
+                    {"key": meter, "meter": meter, "price": _price(MODELS[(place + shift) % len(MODELS)], meter)}
                     for shift, meter in enumerate(METERS)
                 ],
             }
@@ -76,6 +88,13 @@ def _catalog(mixed: bool, dearer: bool = False) -> dict[str, Any]:
         "meters": meters,
         "plans": [plan | {"period": period} for plan in plans],
     }
+
+
+def _price(model: dict[str, Any], meter: str) -> dict[str, Any]:
+    if model["model"] != "capacity":
+        return model
+    first, *rest = model["tiers"]
+    return model | {"tiers": [first | {"limits": {meter: first["limits"]["*"]}}, *rest]}
 
 
 def _names(tenants: int) -> pl.DataFrame:
@@ -127,6 +146,8 @@ def _day(rng: np.random.Generator, rows: int, day: date, names: pl.DataFrame, mi
     meter = pl.col("choice").replace_strict(dict(enumerate(keys)), return_dtype=pl.String)
     row = pl.int_range(pl.len())
     units = pl.col("units").cast(EXACT)
+    texts = {place: f'{{"region":"{name}"}}' for place, name in enumerate(REGIONS)}
+    region = (pl.col("units") % len(REGIONS)).replace_strict(texts) if mixed else pl.lit("")
     time = pl.col("micros").cast(USAGE["time"])
     filled = drawn.join(names, on="number", maintain_order="left").select(
         "tenant", "customer",
@@ -136,7 +157,7 @@ def _day(rng: np.random.Generator, rows: int, day: date, names: pl.DataFrame, mi
         meter.alias("meter"),
         pl.when(meter == "requests").then(pl.lit(1).cast(EXACT)).otherwise(units / 1000).alias("value"),
         pl.format("user-{}", pl.col("units") % 500).alias("text_value"),
-        pl.lit("add").alias("operation"), pl.lit("").alias("dimensions"), pl.lit("ok").alias("status"),
+        pl.lit("add").alias("operation"), region.alias("dimensions"), pl.lit("ok").alias("status"),
     )  # fmt: skip
     return filled.with_columns(
         pl.col("id").alias("root_id"),

@@ -17,7 +17,7 @@ from assets.metering import USAGE
 from assets.partitions import range_tags
 from pipelines.catch_up import QUIET, Step, StepFailedError, catch_up
 from pipelines.definitions import defs
-from pipelines.pending import pending_days, pending_marts, pending_months, pending_releases
+from pipelines.pending import pending_days, pending_marts, pending_months, pending_releases, pending_values
 from valueverse.commands.demo import deliver
 from valueverse.demo import harbor, northwind
 from valueverse.lake_tables import EVENTS_TABLE, USAGE_TABLE
@@ -83,7 +83,7 @@ def _run(instance: dg.DagsterInstance, job: str, first: str, last: str, config: 
 
 def test_every_stage_runs_and_succeeds(steps: list[Step]) -> None:
     assert [step.stage for step in steps if not step.ok] == []
-    assert {step.stage for step in steps} == {"ingestion", "usage", "billing", "release", "marts"}
+    assert {step.stage for step in steps} == {"ingestion", "usage", "billing", "value", "release", "marts"}
 
 
 def test_every_asset_is_materialised(steps: list[Step], instance: dg.DagsterInstance) -> None:
@@ -95,6 +95,7 @@ def test_every_asset_is_materialised(steps: list[Step], instance: dg.DagsterInst
 def test_nothing_is_out_of_date_afterwards(steps: list[Step], instance: dg.DagsterInstance) -> None:
     assert pending_days(instance) == {}
     assert pending_months(instance) == {}
+    assert pending_values(instance) == {}
     assert pending_releases(instance) == {}
     assert pending_marts(instance) == {}
 

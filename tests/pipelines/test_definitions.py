@@ -76,7 +76,7 @@ def test_partitions_are_defined_in_one_place() -> None:
 
 
 def test_every_stage_has_a_sensor_or_a_schedule_that_runs_by_itself() -> None:
-    jobs = {"ingestion_job", "usage_job", "billing_job", "release_job", "marts_job"}
+    jobs = {"ingestion_job", "usage_job", "billing_job", "value_job", "release_job", "marts_job"}
     assert {schedule.job_name for schedule in SCHEDULES} == jobs
     assert all(schedule.default_status == dg.DefaultScheduleStatus.RUNNING for schedule in SCHEDULES)
     assert all(sensor.default_status == dg.DefaultSensorStatus.RUNNING for sensor in SENSORS)

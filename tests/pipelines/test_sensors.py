@@ -10,9 +10,17 @@ from assets.ingestion import EVENTS, PERIODS
 from assets.marts import PUBLISHED
 from assets.metering import USAGE
 from assets.quality import RELEASE
+from assets.value import REALISATION
 from pipelines.definitions import defs
 from pipelines.schedules import billing_daily, usage_hourly
-from pipelines.sensors import billed_months, landing_changed, released_months, touched_days, touched_months
+from pipelines.sensors import (
+    billed_months,
+    landing_changed,
+    released_months,
+    touched_days,
+    touched_months,
+    valued_months,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,8 +86,12 @@ def test_billing_waits_until_usage_is_derived(instance: dg.DagsterInstance) -> N
     ]
 
 
-def test_release_follows_billing_and_the_marts_follow_release(instance: dg.DagsterInstance) -> None:
+def test_value_follows_billing_then_release_then_the_marts(instance: dg.DagsterInstance) -> None:
     _record(instance, INVOICES, "2024-02-01", "2024-03-01")
+    assert _ranges(_tick(valued_months, instance)) == [("2024-02-01", "2024-03-01")]
+    assert _tick(billed_months, instance).run_requests == []
+    _record(instance, REALISATION, "2024-02-01", "2024-03-01")
+    assert _tick(valued_months, instance).run_requests == []
     assert _ranges(_tick(billed_months, instance)) == [("2024-02-01", "2024-03-01")]
     assert _tick(released_months, instance).run_requests == []
     _record(instance, RELEASE, "2024-02-01", "2024-03-01")

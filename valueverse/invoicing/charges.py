@@ -60,3 +60,13 @@ def split_label(rows: pl.DataFrame, terms: Terms) -> pl.DataFrame:
     for split in terms.splits:
         label = pl.when(pl.col("charge").is_in(terms.splits[split])).then(projected(split)).otherwise(label)
     return rows.with_columns(label.alias("label"))
+
+
+def with_cells(rows: pl.DataFrame, terms: Terms) -> pl.DataFrame:
+    """Add ``cell``: the dimensions by which a matrix charge prices the row, as canonical JSON text; '' for others."""
+    axes = terms.book.matrix_dimensions
+    cell = pl.lit("")
+    for names in sorted(set(axes.values())):
+        charges = [charge for charge, own in axes.items() if own == names]
+        cell = pl.when(pl.col("charge").is_in(charges)).then(projected(names)).otherwise(cell)
+    return rows.with_columns(cell.alias("cell"))

@@ -9,37 +9,39 @@ import polars as pl
 from valueverse.catalog.carried import carried_key
 from valueverse.catalog.history import as_known
 from valueverse.invoicing.bucket_usage import buckets_of
-from valueverse.invoicing.charges import assign, projected, split_label
+from valueverse.invoicing.charges import assign, split_label, with_cells
 from valueverse.metering.quantities import Scope, events_by_days, meter_quantities
 from valueverse.metering.schema import OK
 from valueverse.rating.engine import EVENTS, QUANTITIES, Detail
 
 if TYPE_CHECKING:
     from valueverse.invoicing.terms import Terms
-    from valueverse.invoicing.usage_lines import Consumption
+    from valueverse.invoicing.usage_lines import Consumption, Taken
 
+ADDS_UP = ("sum", "count")
+"""Aggregations whose quantity is the sum of its events."""
 _KEYS = ["tenant", "customer", "meter"]
 _LINE = ["stretch", "charge", "label"]
 
 
 def detail_of(
-    lines: pl.DataFrame, taken: pl.DataFrame, windows: pl.DataFrame, consumption: Consumption, terms: Terms
+    lines: pl.DataFrame, taken: Taken, windows: pl.DataFrame, consumption: Consumption, terms: Terms
 ) -> Detail:
     """Events, matrix parts, capacities and buckets of the lines whose price asks for them."""
     per_event = terms.book.charges.filter("per_event").select("charge")
-    events = _events(lines.join(per_event, on="charge", how="semi"), taken, windows, consumption)
-    cells = _cells(lines.filter(pl.col("model") == "matrix"), taken, terms.book.matrix_dimensions)
+    events = _events(lines.join(per_event, on="charge", how="semi"), taken.decided, windows, consumption)
+    cells = _cells(lines.filter(pl.col("model") == "matrix"), taken.quantities, terms)
     carried = _carried(lines, windows, consumption, terms)
     by_days = _by_days(lines, windows, consumption, terms)
     capacities = (
-        _on_line(lines.filter(pl.col("model") == "capacity"), taken)
+        _on_line(lines.filter(pl.col("model") == "capacity"), taken.quantities)
         .join(windows.select("window", "meter"), on="window")
         .group_by("line", "meter", maintain_order=True)
         .agg(pl.col("quantity").sum())
         .select(QUANTITIES.names())
         .cast(QUANTITIES)
     )
-    buckets = buckets_of(lines, taken, consumption, terms)
+    buckets = buckets_of(lines, taken.decided, consumption, terms)
     return Detail(pl.concat([events, cells, carried, by_days]), capacities, buckets)
 
 
@@ -47,15 +49,11 @@ def _on_line(lines: pl.DataFrame, taken: pl.DataFrame) -> pl.DataFrame:
     return lines.select("line", *_LINE).join(taken, on=_LINE)
 
 
-def _cells(lines: pl.DataFrame, taken: pl.DataFrame, axes: dict[int, tuple[str, ...]]) -> pl.DataFrame:
+def _cells(lines: pl.DataFrame, taken: pl.DataFrame, terms: Terms) -> pl.DataFrame:
     """Quantities of matrix lines by the dimensions that their price looks at."""
-    parts = _on_line(lines, taken)
-    place = pl.col("dimensions")
-    for names in sorted(set(axes.values())):
-        charges = [charge for charge, own in axes.items() if own == names]
-        place = pl.when(pl.col("charge").is_in(charges)).then(projected(names)).otherwise(place)
     return (
-        parts.select("line", pl.col("quantity").alias("value"), place.alias("dimensions"))
+        with_cells(_on_line(lines, taken), terms)
+        .select("line", pl.col("quantity").alias("value"), pl.col("cell").alias("dimensions"))
         .with_columns(prorated=pl.lit(None), amount=pl.lit(None))
         .select(EVENTS.names())
         .cast(EVENTS)
@@ -63,8 +61,14 @@ def _cells(lines: pl.DataFrame, taken: pl.DataFrame, axes: dict[int, tuple[str, 
 
 
 def _events(lines: pl.DataFrame, taken: pl.DataFrame, windows: pl.DataFrame, consumption: Consumption) -> pl.DataFrame:
-    """The events of lines priced event by event, in time order."""
-    wanted = _on_line(lines, taken).join(windows.select("window", *_KEYS, "subscription", "from", "to"), on="window")
+    """The events of lines priced event by event, in time order.
+
+    Maxima, distinct values and levels are no sum of events: such a quantity is priced as one event.
+    """
+    rules = ["tenant", "meter", "catalog_hash"]
+    summed = consumption.meters.filter(pl.col("aggregation").is_in(ADDS_UP)).select(rules).unique()
+    asked = windows.join(summed, on=rules, how="semi").select("window", *_KEYS, "subscription", "from", "to")
+    wanted = _on_line(lines, taken).join(asked, on="window")
     if wanted.is_empty():
         return EVENTS.to_frame()
     spans = wanted.select("line", *_KEYS, "dimensions", "subscription", "from", "to")
@@ -78,11 +82,12 @@ def _events(lines: pl.DataFrame, taken: pl.DataFrame, windows: pl.DataFrame, con
             nulls_equal=True,
         )
         .filter(pl.col("time") >= pl.col("from"), pl.col("time") < pl.col("to"))
+        .select("line", "time", "received_at", "source", "id", "value")
+        .collect(engine="streaming")
         .sort("line", "time", "received_at", "source", "id")
         .select("line", "value", prorated=pl.lit(None), amount=pl.lit(None), dimensions=pl.lit(None))
         .select(EVENTS.names())
         .cast(EVENTS)
-        .collect()
     )
 
 

@@ -46,7 +46,7 @@ def line_events(invoices: pl.DataFrame, ground: Ground) -> pl.DataFrame:
     due = present_periods(ground.segments, invoices).drop("invoice_id")
     closed = stretches(ground.segments, due)
     windows = metering_windows(closed, ground.terms)
-    taken = taken_usage(windows, ground.consumption, ground.terms).drop_nulls("dimensions")
+    taken = taken_usage(windows, ground.consumption, ground.terms).decided
     placed = (
         taken.select(*LINE, "window", "dimensions")
         .unique()

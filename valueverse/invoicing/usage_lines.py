@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.invoicing.charges import assign, split_label
+from valueverse.invoicing.charges import assign, split_label, with_cells
 from valueverse.invoicing.closing import INVOICE
-from valueverse.invoicing.detail import detail_of
+from valueverse.invoicing.detail import ADDS_UP, detail_of
 from valueverse.invoicing.schema import LINES, TIER, with_decimals
 from valueverse.invoicing.shared_limits import with_shared_included, within_shared_bounds
 from valueverse.metering.quantities import Scope, meter_quantities
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from valueverse.invoicing.terms import Terms
 
 LINE = ("stretch", "charge", "label")
-_ADDS_UP = ("sum", "count")
+_PART = (*LINE, "cell", "window")
+_EXTREMES = ("min", "max")
+_AS_ONE = pl.when(pl.col("cell") != "").then("cell").alias("dimensions")
 _PRORATION = ("prorate", "round_prorated")
 OUTCOME = "outcome"
 """A charge on realised value: its lines come from proposals, not from usage."""
@@ -44,6 +46,20 @@ class Consumption:
     meters: pl.DataFrame
     unnamed: pl.DataFrame | None
     known_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What charges take of the usage.
+
+    Attributes:
+        quantities: LINE, window, dimensions, quantity, prorated_quantity, event_count; what was put together has the
+            dimensions of its matrix cell, else null.
+        decided: LINE, window, dimensions: the usage behind them, as it was metered.
+    """
+
+    quantities: pl.DataFrame
+    decided: pl.DataFrame
 
 
 def metering_windows(stretches: pl.DataFrame, terms: Terms) -> pl.DataFrame:
@@ -77,67 +93,61 @@ def _quantities(windows: pl.DataFrame, consumption: Consumption) -> pl.DataFrame
     return meter_quantities(consumption.usage, windows, consumption.meters, consumption.known_at, scope)
 
 
-def taken_usage(windows: pl.DataFrame, consumption: Consumption, terms: Terms) -> pl.DataFrame:
-    """Quantity and events per stretch, charge and label (the dimensions that the charge shows a line for).
-
-    Also the ``lines`` mapping (window, dimensions -> charge and label) that decided it, for detail by event.
-    """
+def taken_usage(windows: pl.DataFrame, consumption: Consumption, terms: Terms) -> Taken:
+    """Which usage each charge takes, and the quantities that come of it."""
     asked = windows.select("window", "stretch", "terms", "meter", *_PRORATION)
     found = _quantities(windows, consumption).join(asked, on="window")
     own = terms.takes.select("terms", "charge", "meter", *_PRORATION)
     charged = assign(found, terms).join(own, on=own.columns, how="semi", nulls_equal=True, maintain_order="left")
-    labelled = split_label(charged, terms)
+    labelled = with_cells(split_label(charged, terms), terms)
     # Maxima, distinct values and rounded quantities do not add up over dimensions: where several dimensions make one
-    # line,
-    # and the meter does not simply add, the line is metered again as one.
+    # line, or one cell of a matrix, they are put together by the meter's own rule.
     rules = consumption.meters.select(
         "tenant", "meter", "catalog_hash", "aggregation", "rounding_mode", "carry_over"
     ).unique()
     several = (
-        labelled.with_columns(pl.len().over(*LINE, "window").alias("parts"))
+        labelled.with_columns(pl.len().over(*_PART).alias("parts"))
         .join(windows.select("window", "tenant", "catalog_hash"), on="window")
         .join(rules, on=["tenant", "meter", "catalog_hash"], how="left")
         .filter(
             pl.col("parts") > 1,
-            ~pl.col("aggregation").is_in(_ADDS_UP) | pl.col("rounding_mode").is_not_null() | pl.col("carry_over"),
+            ~pl.col("aggregation").is_in(ADDS_UP) | pl.col("rounding_mode").is_not_null() | pl.col("carry_over"),
         )
     )
+    decided = labelled.select(*LINE, "window", "dimensions")
     kept = labelled.select(*LINE, "window", "dimensions", "quantity", "prorated_quantity", "event_count")
     if several.is_empty():
-        return kept
-    return pl.concat(
-        [kept.join(several, on=["window", "dimensions"], how="anti"), _metered_as_one(several, windows, consumption)]
+        return Taken(kept, decided)
+    extreme = pl.col("aggregation").is_in(_EXTREMES)
+    alone = kept.join(several, on=["window", "dimensions"], how="anti")
+    together = [_extremes(several.filter(extreme)), _metered_as_one(several.filter(~extreme), windows, consumption)]
+    return Taken(pl.concat([alone, *(part.select(kept.columns) for part in together)]), decided)
+
+
+def _extremes(several: pl.DataFrame) -> pl.DataFrame:
+    """The greatest of maxima is the maximum, also of rounded ones: rounding keeps their order."""
+    quantity = pl.col("quantity")
+    return (
+        several.group_by(_PART)
+        .agg(
+            pl.when(pl.col("aggregation").first() == "max").then(quantity.max()).otherwise(quantity.min()),
+            pl.col("event_count").sum(),
+        )
+        .with_columns(_AS_ONE, pl.lit(None, EXACT).alias("prorated_quantity"))
     )
 
 
 def _metered_as_one(several: pl.DataFrame, windows: pl.DataFrame, consumption: Consumption) -> pl.DataFrame:
-    lines = several.select(
-        "window", "dimensions", pl.concat_str(pl.col("charge").cast(pl.String), pl.lit(" "), "label").alias("line")
-    )
+    line = pl.concat_str(pl.col("charge").cast(pl.String), "label", "cell", separator=" ").alias("line")
     again = meter_quantities(
         consumption.usage,
         windows.join(several.select("window").unique(), on="window", how="semi"),
         consumption.meters,
         consumption.known_at,
-        Scope(unnamed=consumption.unnamed, lines=lines),
+        Scope(unnamed=consumption.unnamed, lines=several.select("window", "dimensions", line)),
     )
-    named = (
-        several.select(*LINE, "window")
-        .unique()
-        .with_columns(pl.concat_str(pl.col("charge").cast(pl.String), pl.lit(" "), "label").alias("line"))
-    )
-    return (
-        again.rename({"dimensions": "line"})
-        .join(named, on=["window", "line"])
-        .select(
-            *LINE,
-            "window",
-            pl.lit(None, pl.String).alias("dimensions"),
-            "quantity",
-            "prorated_quantity",
-            "event_count",
-        )
-    )
+    named = several.select(*_PART).unique().with_columns(line)
+    return again.rename({"dimensions": "line"}).join(named, on=["window", "line"]).with_columns(_AS_ONE)
 
 
 def _to_price(taken: pl.DataFrame, stretches: pl.DataFrame, terms: Terms) -> pl.DataFrame:
@@ -207,7 +217,7 @@ def usage_lines(stretches: pl.DataFrame, consumption: Consumption, terms: Terms)
     """
     windows = metering_windows(stretches, terms)
     taken = taken_usage(windows, consumption, terms)
-    lines = with_shared_included(_to_price(taken, stretches, terms), terms)
+    lines = with_shared_included(_to_price(taken.quantities, stretches, terms), terms)
     detail = detail_of(lines, taken, windows, consumption, terms)
     continued = run_on(lines, terms)
     rated = rate(continued, terms.book, detail)

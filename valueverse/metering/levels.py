@@ -100,6 +100,9 @@ def _latest(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _unique_count(rows: pl.DataFrame) -> pl.DataFrame:
+    if not (rows["operation"] == "remove").any():
+        distinct = pl.col("text_value").n_unique().cast(EXACT)
+        return rows.group_by(_GROUP).agg(distinct.alias("quantity"))
     # A member is present at the end if its last operation is an addition; what repeats in between changes
     # nothing.
     present = pl.col("operation").sort_by(_ORDER).last() == "add"

@@ -62,6 +62,10 @@ def _parts(pieces: pl.DataFrame) -> list[pl.Expr]:
 
 def _grouped_between_edges(usage: pl.LazyFrame, pieces: pl.DataFrame, edges: pl.Series) -> pl.DataFrame:
     inner = list(edges)[1:-1]
+    if inner:
+        # Buckets of the few who are priced by them: grouping everybody's usage by hour or day costs far more.
+        mine = pieces.select(KEYS).unique().lazy()
+        usage = usage.join(mine, on=KEYS, how="semi", nulls_equal=True)
     bucket = pl.sum_horizontal(
         pl.lit(0, pl.UInt8), *((pl.col("time") >= pl.lit(edge)).cast(pl.UInt8) for edge in inner)
     )

@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from valueverse.platform.settings import Settings
 
 MODEL = '{"schema": "valueverse.value_model/v1", "model": "m", "inputs": {"x": 5}, "variables": {"y": "2 * x"}}'
-SAID: dict[str, Any] = {"scenario": "base", "seed": 1, "author": "ann", "parent": None, "reason": None}
+SAID: dict[str, Any] = {
+    "scenario": "base",
+    "seed": 1,
+    "author": "ann",
+    "customer": None,
+    "start": None,
+    "parent": None,
+    "reason": None,
+}
 
 
 def frozen(**more: Any) -> Frozen:
