@@ -48,13 +48,13 @@ def main() -> None:
     kept[arguments.size] = {"machine": machine, "rows": [*rows, *others]}
     RESULTS.write_text(json.dumps(kept, indent=2) + "\n")
     table = Table(title=f"ValueVerse, size {arguments.size} ({machine['cores']} cores)")
-    for heading in ("row", "events", "ours s", "peer s", "ratio", "goal", "note"):
+    for heading in ("row", "events", "ours s", "peer s", "ratio", "goal", "peak GiB", "note"):
         table.add_column(heading, justify="left" if heading in {"row", "note"} else "right")
     for row in rows:
         table.add_row(
             *(
                 str(row.get(key, ""))
-                for key in ("row", "events", "ours_seconds", "peer_seconds", "ratio", "goal", "note")
+                for key in ("row", "events", "ours_seconds", "peer_seconds", "ratio", "goal", "peak_gib", "note")
             )
         )
     console.print(table)

@@ -1,17 +1,20 @@
 """Rows ``rate``, ``rate mixed`` and ``growth``: the typed usage table to invoices, against one DuckDB scan.
 
 Ours: read the usage table, meter every subscription's closing period, choose charges, price them, round the lines,
-total the
-invoices. Peer: DuckDB scans the same files and groups them to the same grain (tenant, customer, meter), and no more.
+total the invoices. Peer: DuckDB scans the same files and groups them to the same grain (tenant, customer, meter; in the
+mixed row also the dimension that matrix prices look at), and no more.
 """
 
 from __future__ import annotations
 
 import gc
+import resource
 import statistics
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from datetime import date
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +27,7 @@ from valueverse.invoicing.engine import Billed, bill
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+MIB = 2**20
 SIZES = {"tiny": (20_000, 2_000, 1), "small": (2_000_000, 200_000, 5), "full": (20_000_000, 2_000_000, 3)}
 """Events of the rate rows, events that ``growth`` starts from, and pairs measured."""
 
@@ -35,10 +39,21 @@ def _ours(work: Workload) -> Billed:
 
 def _peer(work: Workload) -> int:
     query = (
-        "select tenant, customer, meter, sum(value) as quantity, count(*) as events "
+        f"select {work.grain}, sum(value) as quantity, count(*) as events "
         f"from read_parquet('{work.files}/*.parquet') group by all"
     )
     return duckdb.sql(query).arrow().read_all().num_rows
+
+
+def _peak(work: Workload) -> float:
+    _ours(work)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MIB
+
+
+def peak_gib(work: Workload) -> float:
+    """Peak memory of one run, in a process of its own that has held nothing else."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as processes:
+        return processes.submit(_peak, work).result()
 
 
 def seconds(run: Callable[[], object]) -> float:
@@ -76,6 +91,7 @@ def _row(name: str, work: Workload, rounds: int, goal: str) -> dict[str, Any]:
         "peer_seconds": round(peer, 3),
         "ratio": round(ours / peer, 2),
         "goal": goal,
+        "peak_gib": round(peak_gib(work), 2),
         "note": f"{SUBSCRIPTIONS} subscriptions, usage to invoices / DuckDB scan + GROUP BY",
     }
 

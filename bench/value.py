@@ -193,9 +193,10 @@ def _portfolio(customers: int) -> dict[str, object]:
     rng = np.random.default_rng(3)
     measured = rng.uniform(500, 1500, (customers, PERIODS))
     bound = {f"c{place:05d}": Bound({"tickets": measured[[place]]}, []) for place in range(customers)}
+    everywhere = {scenario.name: bound for scenario in program.scenarios}
 
     def ours() -> pl.DataFrame:
-        return run_portfolio(program, bound, 1_024, 1)
+        return run_portfolio(program, everywhere, Asked(draws=1_024))
 
     def peer() -> np.ndarray:
         return _blocked_numpy(measured, 1_024)

@@ -42,7 +42,14 @@ MODELS: tuple[dict[str, Any], ...] = (
     },
     {"model": "dynamic", "multiplier": "0.0015"},
     {"model": "capacity", "tiers": [{"limits": {"*": "100000"}, "amount": "50"}, {"amount": "400"}]},
-    {"model": "bucketed", "every": "day", "price": GRADUATED, "commitment": "0.50", "overage_factor": "1.5", "true_up": True},
+    {
+        "model": "bucketed",
+        "every": "day",
+        "price": GRADUATED,
+        "commitment": "0.50",
+        "overage_factor": "1.5",
+        "true_up": True,
+    },
     {"model": "formula", "amount": "max(quantity - 500, 0) * 0.003"},
 )
 """Every price model that makes lines of usage; ``*`` stands for the meter that is charged."""
@@ -52,13 +59,17 @@ METERS = {"tokens": ("sum", 0.70), "requests": ("count", 0.15), "peak": ("max", 
 
 @dataclass(frozen=True)
 class Workload:
-    """A month to bill: parquet files of usage, one per day as in the lake, and who is billed for it."""
+    """A month to bill: parquet files of usage, one per day as in the lake, and who is billed for it.
+
+    ``grain``: the columns by which prices need the usage summed, and so what the peer groups by.
+    """
 
     files: Path
     events: int
     timeline: Timeline
     history: CatalogHistory
     names: pl.DataFrame
+    grain: str = "tenant, customer, meter"
 
 
 def _catalog(mixed: bool, dearer: bool = False) -> dict[str, Any]:
@@ -176,7 +187,8 @@ def workload(
     for place in range(days):
         rows = events // days + (place < events % days)
         _day(rng, rows, first + timedelta(days=place), names, mixed).write_parquet(folder / f"day-{place:03d}.parquet")
-    return under(Workload(folder, events, None, None, names), _catalog(mixed))  # type: ignore[arg-type]
+    bare = Workload(folder, events, None, None, names)  # type: ignore[arg-type]
+    return under(replace(bare, grain=f"{bare.grain}, dimensions") if mixed else bare, _catalog(mixed))
 
 
 def under(work: Workload, document: dict[str, Any]) -> Workload:

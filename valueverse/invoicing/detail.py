@@ -10,6 +10,7 @@ from valueverse.catalog.carried import carried_key
 from valueverse.catalog.history import as_known
 from valueverse.invoicing.bucket_usage import buckets_of
 from valueverse.invoicing.charges import assign, split_label, with_cells
+from valueverse.metering.pieces import KEYS, near_pieces, of_customers
 from valueverse.metering.quantities import Scope, events_by_days, meter_quantities
 from valueverse.metering.schema import OK
 from valueverse.rating.engine import EVENTS, QUANTITIES, Detail
@@ -73,15 +74,12 @@ def _events(lines: pl.DataFrame, taken: pl.DataFrame, windows: pl.DataFrame, con
         return EVENTS.to_frame()
     spans = wanted.select("line", *_KEYS, "dimensions", "subscription", "from", "to")
     anyones = _unnamed(spans, consumption.unnamed).with_columns(pl.lit(None, pl.String).alias("subscription"))
+    pieces = pl.concat([spans, anyones]).rename({"from": "since", "to": "until"})
+    relevant = consumption.usage.filter(pl.col("status") == OK, as_known(consumption.known_at))
     return (
-        consumption.usage.filter(pl.col("status") == OK, as_known(consumption.known_at))
-        .join(
-            pl.concat([spans, anyones]).lazy(),
-            on=[*_KEYS, "dimensions", "subscription"],
-            how="inner",
-            nulls_equal=True,
-        )
-        .filter(pl.col("time") >= pl.col("from"), pl.col("time") < pl.col("to"))
+        of_customers(near_pieces(relevant, pieces), pieces)
+        .join(pieces.lazy(), on=[*KEYS, "dimensions"], nulls_equal=True)
+        .filter(pl.col("time") >= pl.col("since"), pl.col("time") < pl.col("until"))
         .select("line", "time", "received_at", "source", "id", "value")
         .collect(engine="streaming")
         .sort("line", "time", "received_at", "source", "id")

@@ -11,7 +11,7 @@ from decimal import Decimal
 import polars as pl
 
 from valueverse.catalog.history import BEGINNING
-from valueverse.metering.pieces import near_pieces, rows_in_pieces
+from valueverse.metering.pieces import near_pieces, of_customers, rows_in_pieces
 from valueverse.metering.rollup import on_lines
 from valueverse.metering.schema import QUANTITIES, RANGE
 from valueverse.money import EXACT, round_exact
@@ -47,14 +47,16 @@ def level_quantities(
     """
     if pieces.is_empty():
         return QUANTITIES.to_frame()
-    rows = rows_in_pieces(near_pieces(usage, pieces), pieces, _ROW[1:]).collect(engine="streaming")
+    near = of_customers(near_pieces(usage, pieces), pieces)
+    rows = rows_in_pieces(near, pieces, _columns(near, pieces)).collect(engine="streaming")
     rows = rows if lines is None else on_lines(rows, lines)
     windows = pieces.select(_WINDOW).unique("window")
     rows = pl.concat([rows, _opening_rows(openings, rows)]).join(windows, on="window")
     rows = rows.with_columns((pl.col("time") >= pl.col("from")).alias("inside"))
     counts = rows.group_by(_GROUP).agg(pl.col("inside").sum().cast(pl.Int64).alias("event_count"))
     found = [_QUANTITY[kind](part) for kind, part in _by_aggregation(rows)]
-    prorated = [_PRORATED[kind](part.filter("prorate")) for kind, part in _by_aggregation(rows) if kind in _PRORATED]
+    by_days = _by_aggregation(rows.filter("prorate"))
+    prorated = [_PRORATED[kind](part) for kind, part in by_days if kind in _PRORATED]
     empty = QUANTITIES.to_frame()
     return (
         counts.join(pl.concat([empty.select(*_GROUP, "quantity"), *found]), on=_GROUP)
@@ -63,13 +65,21 @@ def level_quantities(
     )
 
 
+def _columns(near: pl.LazyFrame, pieces: pl.DataFrame) -> list[str]:
+    """What is read of each event: the order of events matters not where members are only ever added."""
+    if (pieces["aggregation"] != "unique_count").any() or pieces["prorate"].any():
+        return _ROW[1:]
+    removed = near.filter(pl.col("operation") == "remove").select(pl.len()).collect(engine="streaming").item()
+    return _ROW[1:] if removed else ["dimensions", "time", "text_value", "operation"]
+
+
 def _by_aggregation(rows: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
     return [(str(kind), part) for (kind,), part in rows.partition_by("aggregation", as_dict=True).items()]
 
 
 def _opening_rows(openings: pl.DataFrame, like: pl.DataFrame) -> pl.DataFrame:
     """What stands at the start, as events before every other."""
-    return openings.select(
+    events = openings.select(
         "window",
         "dimensions",
         BEGINNING.alias("time"),
@@ -78,7 +88,8 @@ def _opening_rows(openings: pl.DataFrame, like: pl.DataFrame) -> pl.DataFrame:
         "value",
         "text_value",
         pl.lit("add").alias("operation"),
-    ).cast(like.schema)
+    )
+    return events.select(like.columns).cast(like.schema)
 
 
 def _judged(rows: pl.DataFrame, one: str, other: str) -> pl.DataFrame:

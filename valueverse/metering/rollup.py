@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from valueverse.metering.pieces import KEYS, near_pieces, rows_in_pieces
+from valueverse.metering.pieces import KEYS, near_pieces, of_customers, rows_in_pieces
 from valueverse.metering.schema import QUANTITIES, RANGE
 from valueverse.money import EXACT
 
@@ -65,7 +65,7 @@ def _grouped_between_edges(usage: pl.LazyFrame, pieces: pl.DataFrame, edges: pl.
     if inner:
         # Buckets of the few who are priced by them: grouping everybody's usage by hour or day costs far more.
         mine = pieces.select(KEYS).unique().lazy()
-        usage = usage.join(mine, on=KEYS, how="semi", nulls_equal=True)
+        usage = of_customers(usage, pieces).join(mine, on=KEYS, how="semi", nulls_equal=True)
     bucket = pl.sum_horizontal(
         pl.lit(0, pl.UInt8), *((pl.col("time") >= pl.lit(edge)).cast(pl.UInt8) for edge in inner)
     )
