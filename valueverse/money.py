@@ -107,7 +107,9 @@ def round_decimal(number: Decimal, places: int, mode: RoundingMode = "half_up") 
     """Round to ``places`` decimals; negative places round to tens, hundreds, ..."""
     with localcontext(_WIDE):
         rounded = number.quantize(Decimal(1).scaleb(-places), rounding=_DECIMAL_MODE[mode])
-        return rounded.quantize(Decimal(1)) if places < 0 else rounded
+        whole = rounded.quantize(Decimal(1)) if places < 0 else rounded
+        # Zero has no sign in an amount; in a Decimal it has.
+        return whole or whole.copy_abs()
 
 
 def round_exact(number: pl.Expr, places: int, mode: RoundingMode = "half_up") -> pl.Expr:

@@ -180,6 +180,36 @@ def test_unreadable_events_are_listed_and_the_others_count(answered: Any) -> Non
     assert answer["unbilled"] == [{"id": "0", "reason": "no_value"}, {"id": "2", "reason": "no_value"}]
 
 
+def sent(name: str, value: int, **more: Any) -> dict[str, Any]:
+    return {"id": name, "time": "2026-01-05T10:00:00Z", "data": {"v": value, "r": "a"}, **more}
+
+
+@pytest.mark.parametrize(
+    ("events", "quantity", "quarantined"),
+    [
+        ([sent("a", 5), sent("a", 5)], "5", None),
+        (
+            [sent("a", 5), {**sent("a", 5), "data": {"r": "a", "v": 5.0}, "time": "2026-01-05T11:00:00+01:00"}],
+            "5",
+            None,
+        ),
+        ([sent("a", 5), sent("a", 6)], "5", [{"id": "a", "reason": "conflict"}]),
+        (
+            [sent("a", 5, received_at="2026-01-07T00:00:00Z"), sent("a", 6, received_at="2026-01-06T00:00:00Z")],
+            "6",
+            [{"id": "a", "reason": "conflict"}],
+        ),
+        ([sent("a", 5, source="one"), sent("a", 5, source="two")], "10", None),
+        ([{name: part for name, part in sent("a", 5).items() if name != "id"}] * 2, "10", None),
+    ],
+)
+def test_two_events_with_one_source_and_id_count_once_and_the_first_received_wins(
+    answered: Any, events: list[dict[str, Any]], quantity: str, quarantined: Any
+) -> None:
+    _, (answer,) = answered({**line({"aggregation": "sum", "value": "v"}), "events": events})
+    assert (answer["quantity"], answer.get("quarantined")) == (quantity, quarantined)
+
+
 COUNT = {"aggregation": "count"}
 
 
@@ -199,6 +229,8 @@ COUNT = {"aggregation": "count"}
         (line(COUNT, ("2026-02-30", {})), "bad_time", "events[0].time"),
         (line(COUNT) | {"events": {}}, "bad_events", "events"),
         (line(COUNT) | {"events": [5]}, "bad_events", "events[0]"),
+        (line(COUNT) | {"events": [sent("b", 1, replaces="a")]}, "bad_events", "events[0].replaces"),
+        (line({"aggregation": "sum", "value": "v", "carry_over": "no"}), "bad_meter", "meter.carry_over"),
         (line(COUNT, perod=JANUARY), "unknown_field", "perod"),
         (line(COUNT, opening=5), "bad_opening", "opening"),
         (line({"aggregation": "sum", "value": "v"}, opening="1e13"), "out_of_range", "opening"),
@@ -224,6 +256,22 @@ def test_a_bad_line_is_answered_and_the_next_one_still_is(answered: Any, asked: 
     assert exit_code == 1
     assert (bad["error"]["code"], bad["error"]["path"]) == (code, path)
     assert good == {"id": "y", "quantity": "1", "rows": [{"dimensions": {}, "quantity": "1"}]}
+
+
+@pytest.mark.parametrize(
+    ("event", "path"),
+    [
+        ({"id": "\ud800", "time": "2026-01-05"}, "events[0].id"),
+        ({"id": "a", "time": "2026-01-05", "data": {"v": "\ud83d"}}, "events[0].data.v"),
+        ({"id": "a", "time": "2026-01-05", "data": {"\udc00": {}}}, "events[0].data.\udc00"),
+    ],
+)
+def test_half_a_character_spoils_its_own_line_only(answered: Any, event: dict[str, Any], path: str) -> None:
+    whole = {"id": "\U0001f600", "time": "2026-01-05", "data": {"\U0001f600": 1}}
+    code, (bad, good) = answered({**line(COUNT), "events": [event]}, {**line(COUNT), "id": "y", "events": [whole]})
+    assert code == 1
+    assert (bad["error"]["code"], bad["error"]["path"]) == ("malformed", path)
+    assert good["quantity"] == "1"
 
 
 def test_a_line_out_of_range_stops_no_other(answered: Any) -> None:

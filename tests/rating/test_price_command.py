@@ -211,13 +211,81 @@ def test_amounts_round_to_the_currency_in_the_mode_asked_for() -> None:
     assert priced(price=STANDARD, quantity="0.75", currency="BHD")["amount_rounded"] == "1.500"
 
 
+def test_thirty_digits_are_kept_however_the_quantity_comes() -> None:
+    long = "123456789012.123456789012345678"
+    unit = {"model": "standard", "unit": "1"}
+    matrix = {"model": "matrix", "dimensions": ["m"], "cells": [], "default_unit": "1"}
+    lines: list[dict[str, Any]] = [
+        {"price": unit, "quantity": long},
+        {"price": unit, "events": [{"value": long}]},
+        {"price": unit, "events": [{"value": long, "prorated": long}]},
+        {"price": matrix, "quantity": long, "dimensions": {"m": "x"}},
+        {"price": {"model": "bucketed", "every": "hour", "price": unit}, "buckets": [long]},
+    ]
+    assert {(found["quantity"], found["amount"]) for found in (priced(**line) for line in lines)} == {(long, long)}
+
+
+def test_a_quantity_is_in_range_up_to_the_last_decimal_below_the_limit() -> None:
+    last = "999999999999.999999999999999999"
+    tiers = [{"up_to": last, "unit": "1"}, {"up_to": None, "unit": "2"}]
+    assert amount(price={"model": "graduated", "tiers": tiers}, quantity=last) == last
+
+
+def test_what_was_booked_is_taken_off_the_rounded_amount_as_it_is() -> None:
+    mill = {"model": "standard", "unit": "0.001"}
+    found = priced(price=mill, quantity="333", billed_before={"quantity": "333", "amount": "0.333"})
+    assert (found["amount"], found["amount_rounded"]) == ("0.333", "0.337")
+    found = priced(price=mill, quantity="333", billed_before={"quantity": "333", "amount": "0.3"})
+    assert (found["amount"], found["amount_rounded"]) == ("0.366", "0.37")
+
+
 @pytest.mark.parametrize(
     ("line", "code", "path"),
     [
         ({"price": {"model": "standard", "unti": "1"}, "quantity": 1}, "bad_price", "price.unti"),
-        ({"price": {"model": "graduated", "tiers": [{"up_to": "1"}]}, "quantity": 1}, "bad_price", "price"),
+        ({"price": {"model": "graduated", "tiers": []}, "quantity": 1}, "bad_price", "price.tiers"),
+        (
+            {"price": {"model": "graduated", "tiers": [{"up_to": "1"}]}, "quantity": 1},
+            "bad_price",
+            "price.tiers[0].up_to",
+        ),
+        (
+            {"price": {"model": "volume", "tiers": [{"up_to": "5"}, {"up_to": "5"}, {"up_to": None}]}, "quantity": 1},
+            "bad_price",
+            "price.tiers[1].up_to",
+        ),
+        (
+            {"price": {"model": "volume", "tiers": [{"up_to": None}, {"up_to": None}]}, "quantity": 1},
+            "bad_price",
+            "price.tiers[0].up_to",
+        ),
+        (
+            {"price": {"model": "graduated", "tiers": TWO_TIERS, "bill_flat_at_zero": "no"}, "quantity": 1},
+            "bad_price",
+            "price.bill_flat_at_zero",
+        ),
+        ({"price": {"model": "standard", "unit": "-1"}, "quantity": 1}, "bad_price", "price.unit"),
+        (
+            {"price": {"model": "graduated", "tiers": [{"up_to": None, "unit": "-1"}]}, "quantity": 1},
+            "bad_price",
+            "price.tiers[0].unit",
+        ),
+        (
+            {
+                "price": {
+                    "model": "bucketed",
+                    "every": "hour",
+                    "price": STANDARD,
+                    "time_of_day": [{"from": "9:00", "to": "12:00"}],
+                },
+                "buckets": [1],
+            },
+            "bad_price",
+            "price.time_of_day[0].from",
+        ),
         ({"price": {"model": "standard", "unit": "1000000"}, "quantity": 1}, "out_of_range", "price.unit"),
-        ({"price": {"model": "tombola"}, "quantity": 1}, "bad_price", "price"),
+        ({"price": {"model": "tombola"}, "quantity": 1}, "bad_price", "price.model"),
+        ({"price": {}, "quantity": 1}, "bad_price", "price"),
         ({"price": STANDARD, "quantity": "1000000000000"}, "out_of_range", "quantity"),
         ({"price": STANDARD, "quantity": "0.0000000000000000001"}, "out_of_range", "quantity"),
         ({"price": STANDARD, "quantity": "1e999999999999"}, "out_of_range", "quantity"),

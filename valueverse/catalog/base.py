@@ -7,7 +7,7 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from valueverse.errors import RefusalError
@@ -69,7 +69,8 @@ def _number(limit: Decimal, *, least: Decimal | None = None, above: bool = False
         except RefusalError as refusal:
             kind: Kind = "out_of_range" if refusal.code == "out_of_range" else "refused"
             raise problem(refusal.message, kind=kind) from refusal
-        if abs(number) >= limit:
+        # abs() would round to the 28 digits of Python's default context; a quantity may have 30.
+        if number.copy_abs() >= limit:
             raise problem(f"{plain(number)} is out of range: it must be below {plain(limit)}", kind="out_of_range")
         if least is not None and (number < least or (above and number == least)):
             word = "above" if above else "at least"
@@ -82,8 +83,8 @@ def _number(limit: Decimal, *, least: Decimal | None = None, above: bool = False
 Quantity = Annotated[Decimal, BeforeValidator(_number(QUANTITY_LIMIT, least=Decimal(0)))]
 """Units, |q| < 10^12, at least 0."""
 PositiveQuantity = Annotated[Decimal, BeforeValidator(_number(QUANTITY_LIMIT, least=Decimal(0), above=True))]
-Price = Annotated[Decimal, BeforeValidator(_number(PRICE_LIMIT))]
-"""The price of one unit, |p| < 10^6; may be negative."""
+Price = Annotated[Decimal, BeforeValidator(_number(PRICE_LIMIT, least=Decimal(0)))]
+"""The price of one unit, at least 0 and below 10^6."""
 Amount = Annotated[Decimal, BeforeValidator(_number(QUANTITY_LIMIT, least=Decimal(0)))]
 """Money of a whole fee, minimum or threshold: major units, at least 0."""
 PositiveAmount = Annotated[Decimal, BeforeValidator(_number(QUANTITY_LIMIT, least=Decimal(0), above=True))]
@@ -112,6 +113,9 @@ def _whole(value: Any) -> Any:
 
 
 Whole = Annotated[int, BeforeValidator(_whole)]
+
+Flag = Annotated[bool, Field(strict=True)]
+"""true or false; a word such as 'no' or a number is not taken for one."""
 
 
 def _text(value: Any) -> Any:
@@ -166,6 +170,7 @@ _SENTENCES = {
     "dict_type": "an object of fields is expected here",
     "string_type": "text is expected here",
     "bool_type": "true or false is expected here",
+    "union_tag_not_found": "an object with 'model' is expected here",
 }
 
 
@@ -175,16 +180,19 @@ def refusal_of(error: ValidationError, code: str, tree: Any = None) -> RefusalEr
     ``tree`` is the input: parts of a location that it lacks (the tags of a union) are left out of the path.
     """
     first = error.errors(include_url=False)[0]
-    kind = first["type"]
+    kind, context = first["type"], first.get("ctx", {})
     message = _SENTENCES.get(kind, first["msg"].removeprefix("Input should be "))
-    if kind not in {"refused", "out_of_range", "missing"}:
+    if kind == "union_tag_invalid":
+        known = set(context["expected_tags"].replace("'", "").split(", "))
+        message = unknown_name(f"unknown model {context['tag'][:60]!r}", context["tag"], known)
+    elif kind not in {"refused", "out_of_range", "missing"}:
         message = f"{message} is expected, not" if kind not in _SENTENCES else f"{message}, not"
         message += f" {str(first['input'])[:60]!r}"
     more = error.error_count() - 1
     if more:
         message += f" (and {more} more)"
     location = _present(first["loc"], tree, missing=kind == "missing")
-    field = first.get("ctx", {}).get("field", "")
+    field = context.get("field", "model" if kind == "union_tag_invalid" else "")
     found = "out_of_range" if kind == "out_of_range" else code
     return RefusalError(found, message, path_of((*location, field) if field else location))
 

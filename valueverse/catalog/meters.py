@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from valueverse.catalog.base import Key, StrictModel, Text, Whole, problem
+from valueverse.catalog.base import Flag, Key, StrictModel, Text, Whole, problem
 from valueverse.errors import RefusalError
 from valueverse.formula import parse_condition, parse_path, parse_value
 
@@ -60,7 +60,7 @@ class MeterRule(StrictModel):
     operation: DataPath | None = None
     where: ConditionFormula | None = None
     dimensions: Annotated[tuple[DataPath, ...], Field(max_length=MAX_DIMENSIONS)] = ()
-    carry_over: bool = False
+    carry_over: Flag = False
     rounding: QuantityRounding | None = None
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from valueverse.catalog.base import (
     Amount,
     DimensionValue,
+    Flag,
     Key,
     PositiveAmount,
     Quantity,
@@ -76,7 +77,7 @@ class Charge(ChargePricing):
     timing: Literal["in_arrears", "in_advance"] = "in_arrears"
     prorate: Literal["none", "day"] = "none"
     round_prorated: Annotated[Whole, Field(ge=0, le=18)] | None = None
-    across_segments: bool = False
+    across_segments: Flag = False
     taxes: tuple[Key, ...] = ()
 
     def metered_by(self) -> dict[str, str]:

@@ -5,12 +5,14 @@ What a price *does* with a quantity stands in ``valueverse.rating``; here stands
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
 
 from valueverse.catalog.base import (
     Amount,
+    Flag,
     Key,
     Percent,
     PositiveQuantity,
@@ -26,12 +28,14 @@ from valueverse.catalog.base import (
 )
 from valueverse.errors import RefusalError
 from valueverse.formula import compile_amount
+from valueverse.money import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from decimal import Decimal
 
 MAX_TIERS = 10_000
+_CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d\Z", re.ASCII)
 
 
 class _PriceModel(StrictModel):
@@ -71,21 +75,22 @@ class PercentTier(StrictModel):
 
 def _rising(bounds: Sequence[Decimal | None]) -> None:
     if not bounds:
-        raise problem("there are no tiers: write at least one, its 'up_to' null")
+        raise problem("there are no tiers: write at least one, its 'up_to' null", "tiers")
     if bounds[-1] is not None:
-        raise problem("the last tier must be open: set its 'up_to' to null")
+        raise problem("the last tier must be open: set its 'up_to' to null", f"tiers[{len(bounds) - 1}].up_to")
     last: Decimal | None = None
     for index, bound in enumerate(bounds[:-1]):
         if bound is None:
-            raise problem(f"tier {index} is open ('up_to' null) but is not the last one")
+            raise problem(f"tier {index} is open ('up_to' null) but is not the last one", f"tiers[{index}].up_to")
         if last is not None and bound <= last:
-            raise problem(f"tier {index} ends at {bound}, not above the tier before it ({last})")
+            message = f"tier {index} ends at {plain(bound)}, not above the tier before it ({plain(last)})"
+            raise problem(message, f"tiers[{index}].up_to")
         last = bound
 
 
 class _Tiered(_PriceModel):
     tiers: Annotated[tuple[Tier, ...], Field(max_length=MAX_TIERS)]
-    bill_flat_at_zero: bool = True
+    bill_flat_at_zero: Flag = True
 
     @model_validator(mode="after")
     def _tiers_tile(self) -> Self:
@@ -182,10 +187,11 @@ class Matrix(_PriceModel):
         for index, cell in enumerate(self.cells):
             odd = sorted(set(cell.values) ^ set(self.dimensions))
             if odd:
-                raise problem(f"cell {index} must name just the dimensions {list(self.dimensions)}; look at {odd[0]!r}")
+                message = f"cell {index} must name just the dimensions {list(self.dimensions)}; look at {odd[0]!r}"
+                raise problem(message, f"cells[{index}]")
             place = tuple(cell.values[name] for name in self.dimensions)
             if place in seen:
-                raise problem(f"cell {index} repeats the values {dict(cell.values)}")
+                raise problem(f"cell {index} repeats the values {dict(cell.values)}", f"cells[{index}]")
             seen.add(place)
         return self
 
@@ -225,7 +231,7 @@ class Capacity(_PriceModel):
     @model_validator(mode="after")
     def _last_is_open(self) -> Self:
         if any(limit is not None for limit in self.tiers[-1].limits.values()):
-            raise problem("the last capacity tier must be without limits")
+            raise problem("the last capacity tier must be without limits", f"tiers[{len(self.tiers) - 1}].limits")
         return self
 
     def meters_named(self) -> tuple[str, ...]:
@@ -261,7 +267,7 @@ class Outcome(_PriceModel):
     period: Literal["month", "quarter", "year"] = "month"
     true_up: Literal["cumulative", "none"] = "cumulative"
     dispute_days: Annotated[Whole, Field(ge=0)] = 30
-    refund: bool = False
+    refund: Flag = False
 
 
 UnitPrice = Annotated[
@@ -286,7 +292,13 @@ class BucketTerms(StrictModel):
     price: UnitPrice | None = None
     commitment: Amount | None = None
     overage_factor: Quantity = Field(default=1, validate_default=True)
-    true_up: bool = False
+    true_up: Flag = False
+
+
+def _clock(value: Any) -> Any:
+    if isinstance(value, str) and not _CLOCK.match(value):
+        raise problem(f"{value[:40]!r} is not a time of day such as '09:00'")
+    return value
 
 
 class TimeOfDay(BucketTerms):
@@ -296,8 +308,8 @@ class TimeOfDay(BucketTerms):
     A term that is not given is the price's own.
     """
 
-    from_: Annotated[str, Field(alias="from", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
-    to: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$|^24:00$")]
+    from_: Annotated[str, BeforeValidator(_clock), Field(alias="from")]
+    to: Annotated[str, BeforeValidator(lambda value: value if value == "24:00" else _clock(value))]
 
 
 class Bucketed(_PriceModel):
@@ -308,7 +320,7 @@ class Bucketed(_PriceModel):
     price: UnitPrice
     commitment: Amount | None = None
     overage_factor: Quantity = Field(default=1, validate_default=True)
-    true_up: bool = False
+    true_up: Flag = False
     time_of_day: tuple[TimeOfDay, ...] = ()
 
     def inner_prices(self) -> list[UnitPrice]:

@@ -37,6 +37,7 @@ class _Job:
     rule: MeterRule
     window: dict[str, Any]
     events: list[dict[str, Any]]
+    conflicts: list[str]
     openings: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -99,7 +100,7 @@ def _read(number: int, document: dict[str, Any]) -> _Job:
     if not isinstance(events, list):
         raise RefusalError("bad_events", "events must be a list of {id, time, data}", "events")
     read = [_event(number, index, event, zone) for index, event in enumerate(events)]
-    return _Job(rule, window, read, _openings(number, document.get("opening"), rule))
+    return _Job(rule, window, *_each_once(events, read), _openings(number, document.get("opening"), rule))
 
 
 def _rule(value: Any) -> MeterRule:
@@ -156,6 +157,9 @@ def _event(number: int, index: int, event: Any, zone: str) -> dict[str, Any]:
     path = f"events[{index}]"
     if not isinstance(event, dict):
         raise RefusalError("bad_events", "an event is an object {id, time, data}", path)
+    if event.get("replaces") is not None:
+        message = "amendments are not followed here: give each event as it stands, and leave out what it replaces"
+        raise RefusalError("bad_events", message, f"{path}.replaces")
     data = event.get("data", {})
     if not isinstance(data, dict):
         raise RefusalError("bad_events", "data must be an object", f"{path}.data")
@@ -166,6 +170,26 @@ def _event(number: int, index: int, event: Any, zone: str) -> dict[str, Any]:
     received = read_instant(event["received_at"], zone, f"{path}.received_at") if "received_at" in event else time
     text = _json(data, f"{path}.data")
     return {"tenant": str(number), "time": time, "received_at": received, "id": str(name), "data": text}
+
+
+def _each_once(given: list[Any], read: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
+    """The events, those with one source and id taken once, and the ids under which other payloads came later.
+
+    The rule is that of ingestion (contracts.md, 1): the first received wins. Events without an id are all taken.
+    """
+    from valueverse.events.identity import same_payload
+
+    first: dict[tuple[str, str], dict[str, Any]] = {}
+    kept, conflicts = [], []
+    for event, row in sorted(zip(given, read, strict=True), key=lambda pair: pair[1]["received_at"]):
+        told = {name: event.get(name) for name in ("type", "subject", "replaces")}
+        payload = {**told, "time": row["time"], "data": row["data"]}
+        before = first.setdefault((str(event.get("source")), row["id"]), payload) if "id" in event else payload
+        if before is payload:
+            kept.append(row)
+        elif not same_payload(before, payload):
+            conflicts.append(row["id"])
+    return kept, conflicts
 
 
 def _json(data: dict[str, Any], path: str) -> str:
@@ -193,7 +217,7 @@ def _openings(number: int, value: Any, rule: MeterRule) -> list[dict[str, Any]]:
     group = {"window": number, "dimensions": "{}" if rule.dimensions else ""}
     if rule.aggregation != "unique_count":
         level = exact(value, "opening")
-        if abs(level) >= QUANTITY_LIMIT:
+        if level.copy_abs() >= QUANTITY_LIMIT:
             message = f"{plain(level)} is out of range: an opening lies below {plain(QUANTITY_LIMIT)}"
             raise RefusalError("out_of_range", message, "opening")
         return [{**group, "value": level, "text_value": None}]
@@ -309,6 +333,9 @@ def _answers(
         else:
             dimensions = json.loads(row["dimensions"]) if row["dimensions"] else {}
             answer["rows"].append({"dimensions": dimensions, "quantity": plain(number)})
+    for place, job in jobs.items():
+        if job.conflicts:
+            answers[place]["quarantined"] = [{"id": event, "reason": "conflict"} for event in job.conflicts]
     for tenant, event in unread.select("tenant", "id").iter_rows():
         answers[int(tenant)].setdefault("unbilled", []).append({"id": event, "reason": "no_value"})
     return {**answers, **refused}

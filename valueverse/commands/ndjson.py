@@ -29,6 +29,8 @@ BATCH = 2_000
 LONGEST_LINE = 64 * 1024 * 1024
 DEEPEST = 64
 _CHUNK = 256 * 1024
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+"""A half of a surrogate pair; json joins the two halves of one character, and leaves one alone as it is."""
 _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]')
 
 
@@ -93,8 +95,9 @@ def read_document(line: str | bytes, *, floats: bool = False) -> Document:
         floats: numbers are floats by nature, so that all their digits are taken.
 
     Raises:
-        RefusalError: ``malformed`` (not one JSON object) or ``inexact_number`` (over 15 significant digits,
-            because whoever wrote them may already have passed them through a binary float; an ``id`` may).
+        RefusalError: ``malformed`` (not one JSON object, or half a character in it) or ``inexact_number`` (over
+            15 significant digits, because whoever wrote them may already have passed them through a binary
+            float); an ``id`` may be either.
     """
     long: list[_Long] = []
 
@@ -105,8 +108,9 @@ def read_document(line: str | bytes, *, floats: bool = False) -> Document:
         return long[-1]
 
     try:
+        text = _text(line)
         document = json.loads(
-            _text(line),
+            text,
             parse_float=number,
             parse_int=number,
             parse_constant=_no_constant,
@@ -118,11 +122,23 @@ def read_document(line: str | bytes, *, floats: bool = False) -> Document:
         raise RefusalError("malformed", "each line must hold one JSON object")
     if long and not floats:
         _refuse_long(document)
+    if _HALF.search(text):
+        _refuse_halves(document)
     return document
 
 
+def _refuse_halves(document: Document) -> None:
+    for path, value in _but_id(document):
+        if not (_encodes(path) and (not isinstance(value, str) or _encodes(value))):
+            raise RefusalError("malformed", "half of a surrogate pair is no character: write both halves", path)
+
+
+def _but_id(document: Document) -> Iterator[tuple[str, Any]]:
+    return _leaves({name: value for name, value in document.items() if name != "id"}, "")
+
+
 def _refuse_long(document: Document) -> None:
-    for path, value in _leaves({name: value for name, value in document.items() if name != "id"}, ""):
+    for path, value in _but_id(document):
         if isinstance(value, _Long):
             raise RefusalError(
                 "inexact_number",
@@ -132,10 +148,10 @@ def _refuse_long(document: Document) -> None:
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
+    if isinstance(value, dict) and value:
         for name, item in value.items():
             yield from _leaves(item, f"{path}.{name}" if path else name)
-    elif isinstance(value, list):
+    elif isinstance(value, list) and value:
         for place, item in enumerate(value):
             yield from _leaves(item, f"{path}[{place}]")
     else:

@@ -11,6 +11,7 @@ from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from decimal import Decimal
 
     from valueverse.commands.price_case import Case
     from valueverse.rating.engine import Rated
@@ -74,7 +75,7 @@ def _answers_of(cases: list[Case]) -> list[Document | RefusalError]:
 
 
 def _shown(cases: list[Case], rated: Rated) -> list[Document | RefusalError]:
-    from valueverse.money import plain, round_decimal
+    from valueverse.money import plain
 
     tiers: dict[int, list[Document]] = {}
     for row in rated.tiers.iter_rows(named=True):
@@ -92,11 +93,19 @@ def _shown(cases: list[Case], rated: Rated) -> list[Document | RefusalError]:
             {
                 "quantity": plain(line["quantity"]),
                 "amount": plain(line["amount"]),
-                "amount_rounded": format(round_decimal(line["amount_rounded"], case.decimals), "f"),
+                "amount_rounded": _with_decimals(line["amount_rounded"], case.decimals),
                 "tiers": tiers.get(line["line"], []),
             }
         )
     return answers
+
+
+def _with_decimals(rounded: Decimal, decimals: int) -> str:
+    """At least the currency's decimals; more where the amount billed before has more, for it is taken off as it is."""
+    from valueverse.money import plain, round_decimal
+
+    shown = round_decimal(rounded, decimals)
+    return format(shown, "f") if shown == rounded else plain(rounded)
 
 
 def answer(documents: list[Document]) -> Iterable[Document | RefusalError]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -28,6 +28,7 @@ EVENT_FIELDS = ("id", "value", "prorated", "time", "data", "dimensions")
 QUANTITY_LIMIT = Decimal(10) ** 12
 AMOUNT_LIMIT = Decimal(10) ** 19
 LONGEST_PERIOD = 36_600
+_DIGITS = 60
 _MODES = ("half_up", "half_even", "up", "down")
 _LEVELS = ("line", "tier", "invoice")
 
@@ -49,7 +50,9 @@ class Case:
         self.events: list[Document] = []
         self.quantities: list[Document] = []
         self.buckets: list[Document] = []
-        prorated = self._read_usage(document)
+        # Python adds up at 28 digits by default; quantities have up to 30, and their sums more.
+        with localcontext(prec=_DIGITS):
+            prorated = self._read_usage(document)
         self.row = {
             "quantity": self.quantity,
             "prorated_quantity": prorated,
@@ -204,7 +207,7 @@ def _only_these(document: Document, known: tuple[str, ...], path: str) -> None:
 
 def _required(value: object, path: str) -> Decimal:
     number = exact(value, path)
-    if abs(number) >= QUANTITY_LIMIT:
+    if number.copy_abs() >= QUANTITY_LIMIT:
         raise RefusalError("out_of_range", f"{value} must stay below 10^12", path)
     return number
 
@@ -268,7 +271,7 @@ def _billed_before(document: Document) -> Document:
     if before is None:
         return {"billed_quantity": Decimal(0), "billed_amount": Decimal(0)}
     amount = exact(before.get("amount", Decimal(0)), "billed_before.amount")
-    if abs(amount) >= AMOUNT_LIMIT:
+    if amount.copy_abs() >= AMOUNT_LIMIT:
         raise RefusalError("out_of_range", "the amount billed before must stay below 10^19", "billed_before.amount")
     return {
         "billed_quantity": _required(before.get("quantity", Decimal(0)), "billed_before.quantity"),

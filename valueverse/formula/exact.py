@@ -130,7 +130,7 @@ class ExactCompiler:
 
     def _number(self, node: Node, value: Decimal) -> Part:
         exponent = value.as_tuple().exponent
-        if abs(value) >= _LITERAL_LIMIT or (isinstance(exponent, int) and -exponent > 18):
+        if value.copy_abs() >= _LITERAL_LIMIT or (isinstance(exponent, int) and -exponent > 18):
             self.refuse("the number is out of range: below 10^15 and at most 18 decimals", node)
         return Part(literal(value), float(abs(value)))
 

@@ -69,7 +69,8 @@ TIERS = pl.Schema(
         "cap": EXACT,
     }
 )
-"""Units in (lower, upper]; upper null = open. ``unit`` is per ``per`` units where that is given."""
+"""Units in (lower, upper]; upper null = open. ``unit`` is per ``per`` units where that is given, and in percent for
+graduated_percentage."""
 CELLS = pl.Schema({"charge": pl.UInt32(), "dimensions": pl.String(), "unit": EXACT})
 LIMITS = pl.Schema({"charge": pl.UInt32(), "tier": pl.Int32(), "meter": pl.String(), "limit": EXACT})
 STEPS = pl.Schema({"charge": pl.UInt32(), "tier": pl.Int32(), "amount": EXACT})
@@ -208,7 +209,7 @@ def _charge_row(number: int, pricing: ChargePricing) -> dict[str, Any]:
 def _tier_rows(number: int, price: object) -> list[dict[str, Any]]:
     if isinstance(price, GraduatedPercentage):
         priced: list[tuple[Decimal | None, Decimal, Decimal, Decimal | None, Decimal | None]] = [
-            (tier.up_to, tier.rate / 100, tier.flat, None, None) for tier in price.tiers
+            (tier.up_to, tier.rate, tier.flat, None, None) for tier in price.tiers
         ]
     elif isinstance(price, Graduated | Volume):
         priced = [(tier.up_to, tier.unit, tier.flat, tier.per, tier.cap) for tier in price.tiers]

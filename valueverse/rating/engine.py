@@ -197,9 +197,10 @@ def _priced(lines: pl.DataFrame, book: ChargeBook, detail: Detail) -> tuple[pl.D
 
 
 def _graduated(rows: pl.DataFrame, events: pl.DataFrame, book: ChargeBook) -> list[pl.DataFrame]:
+    percent = rows["model"].first() == "graduated_percentage"
     prorated = events.filter(pl.col("prorated").is_not_null())
     if prorated.is_empty():
-        return [graduated(rows, book)]
+        return [graduated(rows, book, percent=percent)]
     terms = rows.select("line", "divide_by", "multiply_by", "convert_round", "included")
     walked = prorated.join(terms, on="line", maintain_order="left").with_columns(
         converted(pl.col("value")).alias("value"), converted(pl.col("prorated")).alias("prorated")
@@ -210,7 +211,7 @@ def _graduated(rows: pl.DataFrame, events: pl.DataFrame, book: ChargeBook) -> li
     tops = placed.group_by("line").agg((pl.col("before") + pl.col("value")).max().alias("highest"))
     by_events = rows.join(tops, on="line").with_columns(pl.max_horizontal("top", "highest").alias("top"))
     whole = rows.join(tops, on="line", how="anti")
-    return [graduated(whole, book), graduated_by_events(by_events, placed, book)]
+    return [graduated(whole, book, percent=percent), graduated_by_events(by_events, placed, book, percent=percent)]
 
 
 def _package(rows: pl.DataFrame) -> pl.DataFrame:

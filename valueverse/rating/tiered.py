@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ZERO = pl.lit(0).cast(EXACT)
 ONE = pl.lit(1).cast(EXACT)
+_HUNDRED = pl.lit(100).cast(EXACT)
 _NEEDED = ("line", "charge", "units", "priced", "top", "bill_flat_at_zero")
 _MOST_BLOCKS = pl.lit(10**12).cast(EXACT)
 _MOST_PER_TIER = pl.lit(10**15).cast(EXACT)
@@ -52,21 +53,25 @@ def started_blocks(units: pl.Expr, size: pl.Expr) -> pl.Expr:
     )
 
 
-def _amount(in_tier: pl.Expr, entered: pl.Expr) -> pl.Expr:
+def _amount(in_tier: pl.Expr, entered: pl.Expr, *, percent: bool) -> pl.Expr:
     blocks = started_blocks(in_tier, pl.col("per"))
     by_block = blocks * pl.col("unit")
     by_block = pl.when(by_block.abs() < _MOST_PER_TIER).then(by_block)
-    priced = pl.when(pl.col("per").is_null()).then(in_tier * pl.col("unit")).otherwise(by_block)
+    by_unit = in_tier * pl.col("unit")
+    # Divided last: a rate of 17 or 18 decimals would lose the last two as a price of one unit.
+    by_unit = by_unit / _HUNDRED if percent else by_unit
+    priced = pl.when(pl.col("per").is_null()).then(by_unit).otherwise(by_block)
     full = priced + pl.when(entered).then(pl.col("flat")).otherwise(ZERO)
     return pl.when(full > pl.col("cap")).then("cap").otherwise(full)
 
 
-def graduated(lines: pl.DataFrame, book: ChargeBook) -> pl.DataFrame:
+def graduated(lines: pl.DataFrame, book: ChargeBook, *, percent: bool = False) -> pl.DataFrame:
     """One row per line and tier entered.
 
     Args:
         lines: line, charge, units (choose the tiers), priced (units to pay: spread over the tiers as
             ``units`` are), top (highest level reached, for flats), bill_flat_at_zero.
+        percent: the tiers' units are money, and their ``unit`` in the book is a rate in percent.
 
     Returns:
         line, tier, from, to, quantity, unit, flat, amount.
@@ -87,14 +92,16 @@ def graduated(lines: pl.DataFrame, book: ChargeBook) -> pl.DataFrame:
         .then(spread)
         .otherwise(nothing_left)
     )
-    return _shown(walked, in_tier, entered)
+    return _shown(walked, in_tier, entered, percent=percent)
 
 
-def graduated_by_events(lines: pl.DataFrame, events: pl.DataFrame, book: ChargeBook) -> pl.DataFrame:
+def graduated_by_events(
+    lines: pl.DataFrame, events: pl.DataFrame, book: ChargeBook, *, percent: bool = False
+) -> pl.DataFrame:
     """``graduated`` where each event's ``prorated`` part is split over the tiers as its ``value`` is.
 
     Args:
-        lines: as for ``graduated``.
+        lines, percent: as for ``graduated``.
         events: line, value, prorated, before (running total before the event), in time order within a line. A
             negative value unwinds from the top.
     """
@@ -118,7 +125,7 @@ def graduated_by_events(lines: pl.DataFrame, events: pl.DataFrame, book: ChargeB
         .with_columns(pl.col("in_tier").fill_null(0).cast(EXACT))
     )
     entered = (pl.col("top") > pl.col("lower")) | ((pl.col("tier") == 0) & pl.col("bill_flat_at_zero"))
-    return _shown(walked, pl.col("in_tier"), entered)
+    return _shown(walked, pl.col("in_tier"), entered, percent=percent)
 
 
 def volume(lines: pl.DataFrame, book: ChargeBook) -> pl.DataFrame:
@@ -137,14 +144,15 @@ def volume(lines: pl.DataFrame, book: ChargeBook) -> pl.DataFrame:
     return _shown(chosen, pl.col("priced"), entered)
 
 
-def _shown(rows: pl.DataFrame, in_tier: pl.Expr, entered: pl.Expr) -> pl.DataFrame:
+def _shown(rows: pl.DataFrame, in_tier: pl.Expr, entered: pl.Expr, *, percent: bool = False) -> pl.DataFrame:
+    unit = pl.col("unit") / _HUNDRED if percent else pl.col("unit")
     return rows.with_columns(in_tier.alias("in_tier")).select(
         "line",
         "tier",
         pl.col("lower").alias("from"),
         pl.col("upper").alias("to"),
         pl.col("in_tier").alias("quantity"),
-        "unit",
+        unit.alias("unit"),
         pl.when(entered).then(pl.col("flat")).otherwise(ZERO).alias("flat"),
-        _amount(pl.col("in_tier"), entered).alias("amount"),
+        _amount(pl.col("in_tier"), entered, percent=percent).alias("amount"),
     )
