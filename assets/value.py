@@ -1,4 +1,4 @@
-"""Committed value models, measured: metrics, runs and fee proposals of the months that close."""
+"""Committed value models, measured: metrics, runs and fee proposals of the months that are over."""
 # No postponed annotations here: Dagster reads the types of config and resources when it is imported.
 
 import dagster as dg
@@ -18,21 +18,11 @@ _CHECK = "every_active_commit_has_been_run"
 
 @dg.asset(
     key=REALISATION,
-    deps=[
-        INVOICES,
-        dg.AssetDep(
-            USAGE,
-            # A calendar month closes on the first day of the next one.
-            partition_mapping=dg.TimeWindowPartitionMapping(
-                start_offset=-1, allow_nonexistent_upstream_partitions=True
-            ),
-        ),
-        FACTS,
-    ],
+    deps=[INVOICES, USAGE, FACTS],
     partitions_def=MONTHLY,
     backfill_policy=dg.BackfillPolicy.single_run(),
     group_name="value",
-    description="Metrics, runs of committed models and fee proposals of the month that closes in the partition.",
+    description="Metrics, runs of committed models and fee proposals of the month, once it is over.",
     owners=OWNERS,
     kinds={"polars", "postgres"},
     code_version="1",

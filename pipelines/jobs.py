@@ -40,7 +40,7 @@ billing_job = dg.define_asset_job(
 value_job = dg.define_asset_job(
     "value_job",
     selection=dg.AssetSelection.assets(REALISATION),
-    description="Measure what came of committed value models in the months that close in a range; propose fees.",
+    description="Measure what came of committed value models in the months of a range that are over; propose fees.",
     executor_def=ONE_PROCESS,
 )
 

@@ -13,12 +13,11 @@ import orjson
 import polars as pl
 import rfc8785
 
-from assets.partitions import following_month
+from assets.partitions import following_month, months_between
+from assets.steps.mart_metrics import mart_metrics
 from valueverse.catalog.history import CatalogHistory
-from valueverse.catalog.prices import Outcome
 from valueverse.commands.booked import watermark
 from valueverse.errors import RefusalError
-from valueverse.invoicing.terms import plan_of
 from valueverse.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.money import EXACT, amount_text, minor_units
 from valueverse.platform import value_store as store
@@ -28,7 +27,7 @@ from valueverse.subscriptions.zones import local_midnight
 from valueverse.value.executor.binding import read_metrics
 from valueverse.value.realisation import metrics as measured
 from valueverse.value.realisation.cases import CaseRun, Commitment, run_cases
-from valueverse.value.realisation.fees import FeeTerms, fee_of
+from valueverse.value.realisation.fees import FeeTerms, charges_on, fee_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -47,7 +46,8 @@ class TrackReport:
         metrics: METRIC_VALUES of the months.
         runs: rows (tenant, model, commit, month, case, benefit, new).
         proposals: rows (tenant, proposal, customer, charge, amount, currency).
-        refused: rows (tenant, commit, month, reason): commits that could not be run, or fees not worked out.
+        refused: rows (tenant, commit, month, reason): commits that could not be run, or fees not worked out; with no
+            commit, a registered metric that could not be read.
     """
 
     metrics: pl.DataFrame
@@ -78,18 +78,18 @@ def track_value(
     run_id: str,
     tenants: Collection[str] | None = None,
 ) -> TrackReport:
-    """Measure the calendar months that close in the months from ``first_month`` to ``last_month``. Idempotent.
+    """Measure the calendar months from ``first_month`` to ``last_month`` (first days, both included). Idempotent.
 
     Args:
         settings: where the warehouse is.
         lake: usage and billing facts.
-        first_month: first month of the range; the month that closes on its first day is measured.
+        first_month: first month of the range.
         last_month: last month of the range.
         as_of: the run's present: a month that closes later is left alone; proposals are made now.
         run_id: stands on what is written.
         tenants: only these; None: all.
     """
-    months = measured.months_before(first_month, last_month)
+    months = months_between(first_month, last_month)
     facts = lake.scan(BILLING_FACTS_TABLE).collect()
     if tenants is not None:
         facts = facts.filter(pl.col("tenant").is_in(list(tenants)))
@@ -100,9 +100,11 @@ def track_value(
     with connect(settings, "builder") as connection:
         store.lock_value(connection)
         found = _metrics(connection, lake.scan(USAGE_TABLE), timeline, history, months, known_at)
+        registered, unread = mart_metrics(connection, history, timeline.tenants, months)
+        found = pl.concat([found, registered])
         rows = found.rename({"tenant": "tenant_id"}).with_columns(pl.lit(known_at).alias("known_at"))
         store.replace_metrics(connection, rows, known, months)
-        report = TrackReport(found)
+        report = TrackReport(found, refused=[(tenant, "", month, said) for tenant, month, said in unread.rows()])
         world = _World(connection, timeline, history, known_at, as_of, run_id)
         zones = dict(timeline.tenants.select("tenant", "timezone").iter_rows())
         for row in store.active(connection, known).iter_rows(named=True):
@@ -202,7 +204,7 @@ def _propose(
     """Propose what the fee to date comes to beyond earlier proposals, on every charge that bills this model."""
     tenant, program = row["tenant"], commitment.program
     end = _midnight(world, tenant, following_month(month))
-    for subscription, key, charge in _charges(world, tenant, commitment, end):
+    for subscription, key, charge in charges_on(world.timeline, world.history, tenant, commitment, end):
         terms = FeeTerms.of(charge, program)
         made = store.proposed(world.connection, tenant, subscription, key)
         own = pl.col("period_to") == pl.lit(end)
@@ -257,28 +259,4 @@ def _midnight(world: _World, tenant: str, day: date) -> datetime:
     zone = world.timeline.tenants.filter(pl.col("tenant") == tenant)["timezone"].item()
     found = local_midnight(pl.DataFrame({"day": [day], "zone": [zone]}), pl.col("day"), "zone", "at")["at"].item()
     assert isinstance(found, datetime)  # noqa: S101 - for the type checker
-    return found
-
-
-def _charges(world: _World, tenant: str, commitment: Commitment, end: datetime) -> list[tuple[str, str, Outcome]]:
-    """Subscription, key and price of charges on the commit's model in the plans that hold last before ``end``."""
-    if commitment.customer is None:
-        return []
-    held = (
-        world.timeline.segments.filter(
-            pl.col("tenant") == tenant, pl.col("customer") == commitment.customer, pl.col("from") < pl.lit(end)
-        )
-        .sort("from")
-        .unique("subscription", keep="last")
-        .sort("subscription")
-    )
-    found = []
-    for row in held.iter_rows(named=True):
-        catalog = world.history.catalogs[row["catalog_hash"]]
-        plan, _ = plan_of(catalog, row["plan"], row["plan_version"], row["overrides"])
-        found += [
-            (row["subscription"], charge.key, charge.price)
-            for charge in plan.charges
-            if isinstance(charge.price, Outcome) and charge.price.value_model == commitment.program.model
-        ]
     return found

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from valueverse.platform.settings import Settings
 
 pytestmark = pytest.mark.integration
-DECEMBER, MARCH = date(2023, 12, 1), date(2024, 3, 1)
+NOVEMBER, DECEMBER, MARCH = date(2023, 11, 1), date(2023, 12, 1), date(2024, 3, 1)
 JANUARY_5 = datetime(2024, 1, 5, tzinfo=UTC)
 MODEL: dict[str, Any] = {
     "schema": "valueverse.value_model/v1",
@@ -73,7 +73,7 @@ def committed(told: World, settings: Settings, **said: Any) -> str:
 
 
 def track(told: World, settings: Settings, as_of: datetime = JANUARY_5, last: date = MARCH) -> TrackReport:
-    return track_value(settings, store(told, settings), DECEMBER, last, as_of=as_of, run_id="test")
+    return track_value(settings, store(told, settings), NOVEMBER, last, as_of=as_of, run_id="test")
 
 
 def results(settings: Settings, name: str = "driver.saving") -> list[tuple[Any, ...]]:
@@ -184,10 +184,10 @@ def test_a_withdrawn_proposal_is_proposed_anew(settings: Settings) -> None:
     told = world(months=1)
     committed(told, settings)
     now = datetime.now(UTC)
-    track(told, settings, as_of=now, last=DECEMBER)
+    track(told, settings, as_of=now, last=NOVEMBER)
     (first,) = value_proposals.listed(settings, "acme", now)
     value_proposals.answer(settings, "acme", first["proposal"], "withdrawn", {"by": "vera", "reason": "typo"})
-    track(told, settings, as_of=now, last=DECEMBER)
+    track(told, settings, as_of=now, last=NOVEMBER)
     found = value_proposals.listed(settings, "acme", now)
     assert [(one["proposal"][-2:], one["state"]) for one in found] == [("/1", "withdrawn"), ("/2", "open")]
 
@@ -213,10 +213,10 @@ def test_what_the_charge_says_wins_over_the_model(
 def test_a_fee_never_refunds_unless_the_charge_says_so(settings: Settings) -> None:
     told = world(months=1, refund=True)
     committed(told, settings)
-    track(told, settings, last=DECEMBER)
+    track(told, settings, last=NOVEMBER)
     told.usage.clear()
     told.use("2023-11-05", "tokens", "40")
-    found = track(told, settings, last=DECEMBER, as_of=JANUARY_5 + timedelta(days=1))
+    found = track(told, settings, last=NOVEMBER, as_of=JANUARY_5 + timedelta(days=1))
     assert [Decimal(amount) for *_, amount, _ in found.proposals] == [Decimal("-6.00")]
 
 
@@ -225,7 +225,7 @@ def test_a_commit_that_lacks_its_metric_is_named_and_keeps_nothing_back(settings
     told.start("2023-11-01", subscription="s2", customer="c2")
     committed(told, settings)
     committed(told, settings, customer="c2")
-    report = track(told, settings, last=DECEMBER)
+    report = track(told, settings, last=NOVEMBER)
     ((tenant, _, month, reason),) = report.refused
     assert (tenant, month) == ("acme", date(2023, 11, 1))
     assert "'tokens' has no value in period 1" in reason
@@ -259,7 +259,7 @@ def test_a_superseding_commit_takes_over_with_the_platforms_metrics_as_its_basel
 def test_nothing_said_about_a_commit_is_ever_edited(settings: Settings) -> None:
     told = world(months=1)
     committed(told, settings)
-    track(told, settings, last=DECEMBER)
+    track(told, settings, last=NOVEMBER)
     for table in ("run", "result", "proposal", "verdict", "closing"):
         with pytest.raises(psycopg.errors.RestrictViolation):
             rows(settings, f"delete from value.{table} returning 1")
@@ -273,7 +273,7 @@ def test_the_asset_tells_runs_and_proposals(settings: Settings, monkeypatch: pyt
         monkeypatch.setenv(name, value)
     result = dg.materialize(
         [realisation],
-        partition_key="2023-12-01",
+        partition_key="2023-11-01",
         resources={"platform": Platform()},
     )
     assert result.success

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from valueverse.catalog.base import unknown_name
 from valueverse.catalog.meters import PRORATED
+from valueverse.catalog.metrics import MAX_METRICS
 from valueverse.catalog.prices import Bucketed, Outcome, Percentage
 from valueverse.errors import RefusalError
 
@@ -29,6 +30,9 @@ def check_references(catalog: Catalog) -> None:
     _unique([meter.key for meter in catalog.meters], "meters", "key")
     _unique([coupon.key for coupon in catalog.coupons], "coupons", "key")
     _unique([tax.key for tax in catalog.taxes], "taxes", "key")
+    _unique([metric.key for metric in catalog.metrics], "metrics", "key")
+    if len(catalog.metrics) > MAX_METRICS:
+        raise _refuse(f"{len(catalog.metrics)} metrics: at most {MAX_METRICS} are taken", "metrics")
     _unique([(plan.key, plan.version) for plan in catalog.plans], "plans", "key and version")
     taxes = {tax.key for tax in catalog.taxes}
     meters = {meter.key: meter for meter in catalog.meters}

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 from valueverse.catalog.base import Key, PositiveAmount, ShareInPercent, StrictModel, Text, Whole, refusal_of
 from valueverse.catalog.checks import check_references
 from valueverse.catalog.meters import Meter
+from valueverse.catalog.metrics import MartMetric
 from valueverse.catalog.plans import Plan
 from valueverse.catalog.reading import read_tree
 from valueverse.catalog.units import CurrencyCode, Duration, TimeZone
@@ -70,6 +71,7 @@ class Catalog(StrictModel):
     plans: tuple[Plan, ...] = ()
     coupons: tuple[Coupon, ...] = ()
     taxes: tuple[Tax, ...] = ()
+    metrics: tuple[MartMetric, ...] = ()
 
 
 def parse_catalog(document: str | bytes | dict[str, Any]) -> Catalog:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +17,19 @@ from valueverse.invoicing.lineage import charges_of, line_events
 from valueverse.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE, QUARANTINE_TABLE, USAGE_TABLE
 from valueverse.money import plain
 from valueverse.platform import billing_store as store
+from valueverse.platform import value_store
 from valueverse.subscriptions.timeline import build_timeline
+from valueverse.value.realisation.cases import Commitment
+from valueverse.value.realisation.fees import FeeTerms, charges_on
 
 if TYPE_CHECKING:
     import psycopg
 
     from valueverse.invoicing.engine import Ground
     from valueverse.platform.lake import Lake
+
+_OUTCOME = re.compile(r", commit ([0-9a-f]{64}), run ([0-9a-f]{64}), proposal ")
+"""What ``invoicing.outcomes`` says of a line."""
 
 
 def _ground(lake: Lake, tenant: str, known_at: datetime | None) -> Ground:
@@ -66,7 +73,7 @@ def explain_invoice(
         "customer": document["customer"],
         "status": document["status"],
         "basis": document["basis"],
-        "lines": [_line(one, events, limit) for one in lines],
+        "lines": [_line(one, events, limit) | _leads_on(connection, tenant, one, ground) for one in lines],
     }
 
 
@@ -87,6 +94,21 @@ def _line(line: dict[str, Any], events: pl.DataFrame, limit: int) -> dict[str, A
         "events": [_event(row) for row in inside.head(limit).iter_rows(named=True)],
         "more_events": max(inside.height - limit, 0),
     }
+
+
+def _leads_on(connection: psycopg.Connection[Any], tenant: str, line: dict[str, Any], ground: Ground) -> dict[str, str]:
+    """Of an outcome: the command that shows the tree of the value that its fee is a share of."""
+    found = _OUTCOME.search(line["explains"] or "") if line["kind"] == "outcome" else None
+    if found is None:
+        return {}
+    commit, run = found.groups()
+    commitment = Commitment.read(commit, value_store.document(connection, tenant, commit))
+    end = datetime.fromisoformat(line["service_period"]["to"])
+    charges = charges_on(ground.timeline, ground.history, tenant, commitment, end)
+    terms = [FeeTerms.of(price, commitment.program) for _, key, price in charges if key == line["key"]]
+    output = f" --output {terms[0].output}" if terms else ""
+    to_date = " --to-date" if terms and terms[0].true_up == "cumulative" else ""
+    return {"leads_on": f"valueverse value explain --tenant {tenant} --run {run}{output}{to_date}"}
 
 
 def _instant(text: str) -> pl.Expr:

@@ -98,8 +98,8 @@ def _dates(document: Document) -> list[date]:
     found = []
     for place, value in enumerate(_list(document, "dates")):
         try:
-            found.append(date.fromisoformat(str(value)))
-        except ValueError as error:
+            found.append(date.fromisoformat(value))
+        except (TypeError, ValueError) as error:
             raise RefusalError(
                 "bad_date", f"{str(value)[:40]!r} is not a date like 2024-01-31", f"dates[{place}]"
             ) from error

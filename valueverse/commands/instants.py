@@ -54,6 +54,18 @@ def read_instant(value: Any, zone: str, path: str) -> datetime:
     )
 
 
+def read_month(text: str, path: str) -> date:
+    """The first day of a month such as ``2023-11``.
+
+    Raises:
+        RefusalError: ``bad_month``.
+    """
+    try:
+        return date.fromisoformat(f"{text}-01")
+    except ValueError as error:
+        raise RefusalError("bad_month", f"{text[:40]!r} is no month such as 2023-11", path) from error
+
+
 @lru_cache(maxsize=4096)
 def _midnight(day: date, zone: str) -> datetime:
     row = pl.DataFrame({"zone": [zone]})

@@ -4,11 +4,31 @@ from __future__ import annotations
 
 import typer
 
-from valueverse.commands import value_check, value_commit, value_diff, value_proposals, value_run
+from valueverse.commands import (
+    value_check,
+    value_commit,
+    value_diff,
+    value_explain,
+    value_portfolio,
+    value_proposals,
+    value_report,
+    value_run,
+    value_variance,
+)
 
 value_app = typer.Typer(no_args_is_help=True, help="Value models: author, check, run.", rich_markup_mode="rich")
 
-for command in (value_check, value_diff, value_run, value_commit, value_proposals):
+for command in (
+    value_check,
+    value_diff,
+    value_run,
+    value_portfolio,
+    value_explain,
+    value_report,
+    value_commit,
+    value_proposals,
+    value_variance,
+):
     command.register(value_app)
 
 

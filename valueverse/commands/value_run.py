@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from valueverse.value.architect.ir import Program
 
 
-def read_data(file: Path | None, customer: str | None) -> pl.DataFrame | None:
-    """Metrics of a CSV or Parquet file; None for no file."""
+def read_data(file: Path | None, customer: str | None, *, empty: bool = False) -> pl.DataFrame | None:
+    """Metrics of a CSV or Parquet file, as ``read_metrics`` gives them; None for no file."""
     import polars as pl
 
     from valueverse.value.executor.binding import read_metrics
@@ -32,10 +32,10 @@ def read_data(file: Path | None, customer: str | None) -> pl.DataFrame | None:
         frame = pl.read_parquet(file) if whole else pl.read_csv(file, infer_schema=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise RefusalError("unreadable_file", f"{file}: {str(error).splitlines()[0]}", "--data") from error
-    return read_metrics(frame, customer)
+    return read_metrics(frame, customer, empty=empty)
 
 
-def _program(file: Path, outputs: list[str]) -> Program:
+def read_program(file: Path, outputs: list[str]) -> Program:
     """The model compiled, with other outputs where some are asked for; its hash stays that of the document."""
     from valueverse.commands.value_check import read_text
     from valueverse.value.architect.canonical import content_hash
@@ -57,7 +57,8 @@ def _program(file: Path, outputs: list[str]) -> Program:
     return replace(program, content_hash=content_hash(model))
 
 
-def _tell(line: str) -> None:
+def tell(line: str) -> None:
+    """A line of progress, beside the answer."""
     sys.stderr.write(f"{line}\n")
 
 
@@ -84,7 +85,7 @@ def register(app: typer.Typer) -> None:
         scenario: Annotated[
             list[str] | None, typer.Option("--scenario", help="Only this one; may be given again.")
         ] = None,
-        draws: Annotated[int, typer.Option("--draws", help="Draws of uncertain inputs; made a power of two.")] = 16_384,
+        draws: Annotated[int, typer.Option("--draws", help="Draws of uncertain inputs; made a power of two.")] = 65_536,
         seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed draws other points.")] = 1,
         output: Annotated[
             list[str] | None, typer.Option("--output", help="npv, a variable, y:sobol ...; may repeat.")
@@ -98,7 +99,7 @@ def register(app: typer.Typer) -> None:
         """
         from valueverse.value.executor.run import Asked, run_model
 
-        program = _program(model, output or [])
+        program = read_program(model, output or [])
         asked = Asked(tuple(scenario or ()), draws, seed, start)
-        found = run_model(program, read_data(data, customer), asked, _tell)
+        found = run_model(program, read_data(data, customer), asked, tell)
         sys.stdout.write(json.dumps(found, ensure_ascii=False, allow_nan=False) + "\n")

@@ -36,6 +36,18 @@ PROPOSED = pl.Schema(
 )
 """Proposals with the newest word said to them (null: none)."""
 
+STANDING_LINES = """
+from billing.invoice_line l
+join billing.invoice i on i.tenant_id = l.tenant_id and i.invoice_id = l.invoice_id
+join billing.tenant t on t.tenant_id = l.tenant_id
+left join billing.subscription s on s.tenant_id = i.tenant_id and s.subscription = i.subscription
+cross join lateral (select coalesce(s.timezone, t.timezone) as zone) as z
+where l.tenant_id = any(%(tenants)s) and i.status = 'finalised'
+  and (%(until)s::timestamptz is null or i.finalised_at <= %(until)s)
+  and not exists (select from billing.invoice_void v where v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id
+                   and (%(until)s::timestamptz is null or v.voided_at <= %(until)s))
+"""
+"""Lines of invoices finalised, and not voided, by ``until`` (null: now); service days are those of ``z.zone``."""
 _LAST_WORD = """
 left join lateral (
     select v.verdict, v.said_at from value.verdict v
@@ -43,9 +55,27 @@ left join lateral (
 ) as word on true
 """
 
+_BEARER = """
+left join lateral (
+    select i.number from billing.invoice_line l
+      join billing.invoice i on i.tenant_id = l.tenant_id and i.invoice_id = l.invoice_id
+     where l.tenant_id = p.tenant_id and l.kind = 'outcome' and i.status = 'finalised'
+       and substring(l.explains from ', proposal (.+)$') = p.proposal
+       and not exists (select from billing.invoice_void v
+                        where v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id)
+     order by i.sequence limit 1
+) as bearer on true
+"""
+
 
 def _frame(connection: Connection, query: str, values: Mapping[str, Any], schema: pl.Schema) -> pl.DataFrame:
     return pl.DataFrame(connection.execute(query, values).fetchall(), schema=schema, orient="row")
+
+
+def _rows(connection: Connection, query: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    cursor = connection.execute(query, values)
+    columns = [column.name for column in cursor.description or ()]
+    return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
 
 
 def lock_value(connection: Connection) -> None:
@@ -57,21 +87,14 @@ def billed_lines(connection: Connection, tenants: Sequence[str], schema: pl.Sche
     """Lines of standing invoices in the columns of ``schema``: BILLED_LINES with ``net`` in minor units."""
     return _frame(
         connection,
-        """
+        f"""
         select l.tenant_id::text, i.customer, l.kind, l.currency::text,
                (l.service_from at time zone z.zone)::date, (l.service_to at time zone z.zone)::date,
                (l.amount_minor - l.discount_minor)::numeric
-          from billing.invoice_line l
-          join billing.invoice i on i.tenant_id = l.tenant_id and i.invoice_id = l.invoice_id
-          join billing.tenant t on t.tenant_id = l.tenant_id
-          left join billing.subscription s on s.tenant_id = i.tenant_id and s.subscription = i.subscription
-          cross join lateral (select coalesce(s.timezone, t.timezone) as zone) as z
-         where l.tenant_id = any(%(tenants)s) and i.status = 'finalised'
-           and not exists (select from billing.invoice_void v
-                            where v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id)
+          {STANDING_LINES}
          order by l.tenant_id, i.sequence, l.line_no
         """,
-        {"tenants": list(tenants)},
+        {"tenants": list(tenants), "until": None},
         schema,
     )
 
@@ -168,6 +191,66 @@ def newest_hash(connection: Connection, tenant: str, commit: str, case: str, mon
     return row[0] if row else None
 
 
+def newest_runs(connection: Connection, tenant: str, commit: str, month: date | None) -> list[dict[str, Any]]:
+    """The newest run of each case of a commit in a month (None: the last one measured), with its document."""
+    return _rows(
+        connection,
+        """
+        select distinct on (r.case_name) r.case_name, r.month, r.run_hash, r.content_hash, r.document, r.known_at,
+               r.computed_at
+          from value.run r
+         where r.tenant_id = %(tenant)s and r.commit_id = %(commit)s
+           and r.month = coalesce(%(month)s, (select max(n.month) from value.run n
+                                               where n.tenant_id = r.tenant_id and n.commit_id = r.commit_id))
+         order by r.case_name, r.computed_at desc, r.known_at desc
+        """,
+        {"tenant": tenant, "commit": commit, "month": month},
+    )
+
+
+def agreement(connection: Connection, tenant: str, commit: str) -> list[dict[str, Any]]:
+    """Who did what to a commit and when, oldest first: did (proposed, a side, an outcome), by, at, reason."""
+    return _rows(
+        connection,
+        """
+        select 'proposed' as did, author as by, committed_at as at, null as reason
+          from value.commit where tenant_id = %(tenant)s and commit_id = %(commit)s
+        union all
+        select side, approved_by, approved_at, null from value.approval
+         where tenant_id = %(tenant)s and commit_id = %(commit)s
+        union all
+        select outcome, closed_by, closed_at, reason from value.closing
+         where tenant_id = %(tenant)s and commit_id = %(commit)s
+        order by 3, 1
+        """,
+        {"tenant": tenant, "commit": commit},
+    )
+
+
+def document(connection: Connection, tenant: str, commit: str) -> str:
+    """A commit's canonical JSON.
+
+    Raises:
+        KeyError: there is no such commit.
+    """
+    row = connection.execute(
+        "select document from value.commit where tenant_id = %s and commit_id = %s", [tenant, commit]
+    ).fetchone()
+    if row is None:
+        raise KeyError(commit)
+    return str(row[0])
+
+
+def names(connection: Connection, tenant: str, customer: str | None) -> tuple[str, str | None]:
+    """What a tenant and one of its customers are called; their keys where they state no name."""
+    row = connection.execute(
+        "select coalesce(t.name, t.tenant_id::text), (select c.name from billing.customer c "
+        "where c.tenant_id = t.tenant_id and c.customer = %s) from billing.tenant t where t.tenant_id = %s",
+        [customer, tenant],
+    ).fetchone()
+    return (row[0], row[1] or customer) if row else (tenant, customer)
+
+
 def proposed(connection: Connection, tenant: str, subscription: str, charge: str) -> pl.DataFrame:
     """PROPOSED of one charge of a subscription, whatever commit they come from, withdrawn ones too."""
     return _frame(
@@ -236,19 +319,22 @@ def closings(connection: Connection, tenant: str) -> dict[str, str]:
 
 def proposals(connection: Connection, tenant: str) -> list[dict[str, Any]]:
     """A tenant's proposals with the newest word on each and the invoice that bears it, oldest first."""
-    cursor = connection.execute(
+    return _rows(
+        connection,
         f"""
         select p.proposal, p.model, p.customer, p.subscription, p.charge, p.commit_id, p.run_hash,
-               p.period_from, p.period_to, trim_scale(p.realised_value)::text as realised_value, p.binding,
+               p.period_from, p.period_to, (p.period_from at time zone z.zone)::date as first_day,
+               ((p.period_to - interval '1 microsecond') at time zone z.zone)::date as last_day,
+               trim_scale(p.realised_value)::text as realised_value, p.binding,
                trim_scale(p.fee_to_date)::text as fee_to_date, trim_scale(p.amount)::text as amount,
-               p.currency::text as currency, p.proposed_at, p.disputable_until, word.verdict, word.said_at
-          from value.proposal p {_LAST_WORD}
+               p.currency::text as currency, p.proposed_at, p.disputable_until, word.verdict, word.said_at,
+               bearer.number as invoice
+          from value.proposal p {_LAST_WORD} {_BEARER}
+          join lateral (select timezone as zone from billing.tenant t where t.tenant_id = p.tenant_id) as z on true
          where p.tenant_id = %(tenant)s order by p.period_to, p.proposed_at, p.proposal
         """,  # noqa: S608 - a constant
         {"tenant": tenant},
     )
-    names = [column.name for column in cursor.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def approved(connection: Connection, scope: Scope, as_of: datetime, schema: pl.Schema) -> pl.DataFrame:

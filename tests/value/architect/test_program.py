@@ -247,6 +247,9 @@ def test_a_statement_is_judged_like_an_expression():
         ([{"y": ["mode"]}], "unknown statistic"),
         ([3], "an output is a name"),
         ("npv", "outputs is a list"),
+        ([{"pct": [5, 95]}], "{percentiles: [5, 50, 95]}"),
+        (["p(npv > 0)"], "{probability: 'npv > 0'}"),
+        (["sobl"], "did you mean 'sobol'"),
     ],
 )
 def test_outputs_that_do_not_exist_are_refused(outputs: Any, words: str):
@@ -287,8 +290,9 @@ def test_windows_are_counted_in_periods():
         compiled(axis={"grain": grain, "periods": 4}, inputs={"a": {"bind": bind}}).inputs[0].source.window  # type: ignore[union-attr]
         for grain in ("month", "quarter", "week", "day", "year")
     ] == [12, 4, 52, 365, 1]
-    short = {"metric": "usage.x", "window": "1 day"}
-    assert only(refused(inputs={"a": {"bind": short}})).path == "inputs.a.bind.window"
+    for grain, window in (("month", "1 day"), ("quarter", "4 months"), ("week", "10 days")):
+        bound = {"a": {"bind": {"metric": "usage.x", "window": window}}}
+        assert only(refused(axis={"grain": grain}, inputs=bound)).path == "inputs.a.bind.window"
 
 
 def test_a_model_that_would_not_fit_is_refused():

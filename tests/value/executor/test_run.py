@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from valueverse.errors import RefusalError
 from valueverse.value.architect.parsing import parse_model
 from valueverse.value.architect.program import compile_model
-from valueverse.value.executor import run as running
+from valueverse.value.executor import limits
 from valueverse.value.executor.binding import read_metrics
 from valueverse.value.executor.run import Asked, run_model
 
@@ -215,7 +215,9 @@ def test_the_same_bits_come_out_of_every_run_and_of_every_block_size(monkeypatch
         "outputs": ["npv", {"irr": ["mean"]}, "tornado", "sobol"],
     }
     first = run(document, draws=4_096)
-    monkeypatch.setattr(running, "BLOCK_CELLS", 3_500)
+    monkeypatch.setattr(limits, "BLOCK_CELLS", 3_500)
+    assert run(document, draws=4_096) == first
+    monkeypatch.setattr(limits, "BLOCK_NUMBERS", 3_000)
     assert run(document, draws=4_096) == first
     assert run(document, draws=4_096, seed=2)["run_hash"] != first["run_hash"]
     json.dumps(first, allow_nan=False)

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 import yaml
 
-from valueverse.commands.value_run import _program
+from valueverse.commands.value_run import read_program
 from valueverse.errors import RefusalError
 from valueverse.value.architect.parsing import parse_model
 from valueverse.value.architect.program import compile_model
@@ -134,12 +134,12 @@ def test_a_statement_may_look_up_a_table() -> None:
 def test_other_outputs_leave_the_hash_of_the_document_and_are_refused_at_their_option(tmp_path: Path) -> None:
     file = tmp_path / "m.yaml"
     file.write_text(yaml.safe_dump(FRAME | {"variables": {"a": {"expr": "1"}, "b": {"expr": "2"}}, "outputs": ["a"]}))
-    assert _program(file, ["b"]).content_hash == _program(file, []).content_hash
+    assert read_program(file, ["b"]).content_hash == read_program(file, []).content_hash
     with pytest.raises(RefusalError, match=r"^unknown output 'c'") as refused:
-        _program(file, ["c"])
+        read_program(file, ["c"])
     assert refused.value.path == "--output"
     with pytest.raises(RefusalError, match="is not JSON"):
-        _program(file, ['{"a":' + "[" * 5_000 + "]" * 5_000 + "}"])
+        read_program(file, ['{"a":' + "[" * 5_000 + "]" * 5_000 + "}"])
 
 
 def test_the_bits_are_the_same_whatever_the_threads_of_the_linear_algebra(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def tree_json(program: Program) -> dict[str, Any]:
         "currency": program.currency,
         "periods": program.axis.periods,
         "grain": program.axis.grain,
-        "inputs": [{"name": one.name, "unit": _unit(one), "source": _source(one.source)} for one in program.inputs],
+        "inputs": [{"name": one.name, "unit": _unit(one), "source": source_text(one.source)} for one in program.inputs],
         "nodes": [
             {
                 "name": node.name,
@@ -159,7 +159,7 @@ def _branch(
 
 def _line(one: Node | Input, notes: dict[str, str]) -> str:
     if isinstance(one, Input):
-        return f"{one.name} [{_unit(one)}] {_source(one.source)}"
+        return f"{one.name} [{_unit(one)}] {source_text(one.source)}"
     note = f"  ({notes[one.name]})" if one.name in notes else ""
     text = " ".join(one.text.split())
     return f"{one.name} [{_unit(one)}] = {text if len(text) <= _WIDEST else f'{text[: _WIDEST - 3]}...'}{note}"
@@ -169,7 +169,8 @@ def _unit(one: Node | Input) -> str:
     return "bare number" if one.unit is None else str(one.unit)
 
 
-def _source(source: Source) -> str:
+def source_text(source: Source) -> str:
+    """Where an input comes from, in words."""
     match source:
         case Binding(metric=metric, aggregation=aggregation, window_text=window, frozen=frozen):
             over = f" over {window}" if window else ""

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from valueverse.value.architect.units import UnitSystem
 
 _LEAST_EIGENVALUE = 1e-9
+_DAYS = frozenset({"second", "minute", "hour", "day", "week"})
+"""Units of time that are days or parts or sums of them: between them and months lengths are averages."""
 MAX_CORRELATED = 300
 _FOLDS = {
     "add": lambda left, right: left + right,
@@ -112,10 +114,12 @@ class InputCompiler:
         """A duration as whole periods of the axis; months of days are of average length and rounded."""
         count, unit = duration_parts(text)
         grain = self.model.axis.grain
-        periods = round(float(count * TIME[unit] / TIME[grain]) + 1e-9)
-        if count * TIME[unit] < TIME[grain]:
+        length = count * TIME[unit] / TIME[grain]
+        if length < 1:
             self.problems.add("bad_value", f"{text!r} is shorter than one period ({grain}) of the axis", path)
-        return max(periods, 1)
+        elif length.denominator > 1 and (unit in _DAYS) == (grain in _DAYS):
+            self.problems.add("bad_value", f"{text!r} is no whole number of periods ({grain}) of the axis", path)
+        return max(round(float(length) + 1e-9), 1)
 
     def _missing(self, stated: Any, path: str) -> Missing:
         if isinstance(stated, str):

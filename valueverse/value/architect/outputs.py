@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,9 @@ METRICS = ("roi", "npv", "irr", "payback", "discounted_payback", *MONEY[1:])
 """What the drivers and costs of a model come to; MONEY of them in its currency."""
 STATISTICS = ("mean", "variance", "percentiles", "tornado", "sobol")
 _MOMENTS = ("mean", "variance")
+_KEYWORDS = ("percentiles", "tornado", "sobol", "probability")
+_STATEMENT = re.compile(r"(?:[pP]\()?(.*[<>=].*?)\)?\Z", re.DOTALL)
+"""A statement where a name is expected: ``npv > 0`` or ``p(npv > 0)``."""
 DEFAULT_PERCENTILES = (5.0, 50.0, 95.0)
 DEFAULT_METRICS = ("roi", "npv", "irr", "payback", "total_benefit", "total_cost")
 MAX_PROBABILITIES = 100
@@ -144,14 +148,20 @@ class OutputCompiler:
     def _ask(self, name: str, *statistics: str) -> None:
         self.asked.statistics.setdefault(name, {}).update(dict.fromkeys(statistics))
 
-    def _known(self, name: object, path: str) -> bool:
+    def _known(self, name: object, path: str, wanted: object = None) -> bool:
         if isinstance(name, str) and name in self.targets:
             return True
         shown = str(name)
+        stated = _STATEMENT.match(shown)
         if shown in METRICS:
-            self.problems.add("unknown_name", f"{shown} needs drivers or costs, and the model has neither", path)
+            message = f"{shown} needs drivers or costs, and the model has neither"
+        elif isinstance(wanted, list) and all(isinstance(one, int | float) for one in wanted):
+            message = f"unknown output {shown[:60]!r}: numbers are asked for as {{percentiles: [5, 50, 95]}}"
+        elif stated is not None:
+            message = f"{shown[:60]!r} is no output: write the statement as {{probability: {stated[1][:60]!r}}}"
         else:
-            self.problems.add("unknown_name", f"unknown output {shown[:60]!r}{meant(shown, self.targets)}", path)
+            message = f"unknown output {shown[:60]!r}{meant(shown, {**dict.fromkeys(_KEYWORDS), **self.targets})}"
+        self.problems.add("unknown_name", message, path)
         return False
 
     def _plain(self, entry: str, path: str) -> None:
@@ -184,7 +194,7 @@ class OutputCompiler:
                 for statement in wanted if isinstance(wanted, list) else [wanted]:
                     self.asked.probabilities[str(statement)] = below
             else:
-                self._known(name, below)
+                self._known(name, below, wanted)
 
     def _percentiles(self, wanted: object, path: str) -> None:
         if wanted is True or wanted is None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,13 +16,14 @@ from valueverse.errors import RefusalError
 from valueverse.value.architect.ir import Binding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
-    from valueverse.value.architect.ir import Input, Program
+    from valueverse.value.architect.ir import Input, Program, Scenario
 
     Floats = NDArray[np.float64]
+    _Placed = dict[tuple[str, str], dict[int, list[float]]]
 
 METRICS = pl.Schema({"metric": pl.String(), "customer": pl.String(), "period": pl.String(), "value": pl.Float64()})
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
@@ -47,8 +49,13 @@ class Bound:
     flags: list[dict[str, Any]]
 
 
-def read_metrics(frame: pl.DataFrame, customer: str | None = None) -> pl.DataFrame:
+def read_metrics(frame: pl.DataFrame, customer: str | None = None, *, empty: bool = False) -> pl.DataFrame:
     """Judge a frame of metric, customer, period, value; ``period`` is a date (2024-01, 2024-01-31) or a number (1 = t).
+
+    Args:
+        frame: as read from a file.
+        customer: whose rows; None: all.
+        empty: keep rows without a value: they still say that their customer is one.
 
     Raises:
         RefusalError: ``bad_data`` with the column.
@@ -75,7 +82,7 @@ def read_metrics(frame: pl.DataFrame, customer: str | None = None) -> pl.DataFra
     if found["period"].null_count():
         raise RefusalError("bad_data", "a row has no period: a date like 2024-01, or a number", "period")
     mine = found if customer is None else found.filter(pl.col("customer") == customer)
-    return mine.drop_nulls("value")
+    return mine if empty else mine.drop_nulls("value")
 
 
 def _numbers(frame: pl.DataFrame) -> pl.Series:
@@ -99,30 +106,68 @@ def bind(program: Program, metrics: pl.DataFrame, start: str | None = None) -> B
 
     Args:
         program: whose inputs.
-        metrics: as ``read_metrics`` gives them; several customers add up by the binding's aggregation.
-        start: first day of period 1; None: the model's, else the first period that the data holds (behind the longest
-            window that is frozen).
+        metrics: as ``read_metrics`` gives them; several customers are aggregated as if they were one.
+        start: first day of period 1; None: the model's, else the first period that the data holds behind the longest
+            window.
 
     Raises:
         RefusalError: ``missing_metric`` where the policy is ``error``, with the input and the first period.
     """
-    bound = [(one, one.source) for one in program.inputs if isinstance(one.source, Binding)]
-    if not bound:
-        return Bound({}, [])
-    placed = _placed(program, metrics, start or program.axis.start, [source for _, source in bound])
+    return _bound(program, _placed(program, metrics.with_columns(owner=pl.lit("")), start), "")
+
+
+def bind_each(program: Program, metrics: pl.DataFrame, start: str | None = None) -> dict[str, Bound]:
+    """``bind`` for every customer in the metrics by itself, ascending.
+
+    Without a start each customer's axis begins with the first period that its own data hold.
+
+    Raises:
+        RefusalError: as ``bind``, with the customer; ``bad_data``: a row has none.
+    """
+    customers = metrics["customer"].unique().sort().to_list()
+    if not customers:
+        raise RefusalError("bad_data", "the data hold no rows: metric, customer, period, value", "customer")
+    if None in customers or "" in customers:
+        raise RefusalError("bad_data", "a row has no customer, and every customer is run by itself", "customer")
+    placed = _placed(program, metrics.with_columns(owner=pl.col("customer")), start)
+    found = {}
+    for customer in customers:
+        with naming(customer):
+            found[customer] = _bound(program, placed, customer)
+    return found
+
+
+def in_scenario(program: Program, scenario: Scenario) -> Program:
+    """The program with the inputs as a scenario has them."""
+    inputs = (replace(one, source=scenario.overrides.get(one.name, one.source)) for one in program.inputs)
+    return replace(program, inputs=tuple(inputs))
+
+
+@contextmanager
+def naming(customer: str) -> Iterator[None]:
+    """Refusals raised inside say whose numbers they are about."""
+    try:
+        yield
+    except RefusalError as refusal:
+        message = f"customer {customer[:60]!r}: {refusal.message}"
+        raise RefusalError(refusal.code, message, refusal.path) from refusal
+
+
+def _bindings(program: Program) -> list[tuple[Input, Binding]]:
+    return [(one, one.source) for one in program.inputs if isinstance(one.source, Binding)]
+
+
+def _bound(program: Program, placed: _Placed, owner: str) -> Bound:
     values, flags = {}, []
-    for one, source in bound:
-        series = placed.filter(pl.col("metric") == source.metric)
-        values[one.name], found = _filled(one, source, _by_period(series, source), program.axis.periods)
+    for one, source in _bindings(program):
+        by_period = _by_period(placed.get((owner, source.metric), {}), source)
+        values[one.name], found = _filled(one, source, by_period, program.axis.periods)
         flags += found
     return Bound(values, flags)
 
 
-def _by_period(series: pl.DataFrame, source: Binding) -> dict[int, float]:
+def _by_period(rows: dict[int, list[float]], source: Binding) -> dict[int, float]:
     """One value per period that has any."""
-    rows: dict[int, list[float]] = {}
-    for t, value in series.select("t", "value").iter_rows():
-        rows.setdefault(t, []).append(value)
     try:
         return {t: _AGGREGATIONS[source.aggregation](values) for t, values in rows.items()}
     except OverflowError as error:
@@ -152,32 +197,45 @@ def _number(text: str, grain: str) -> int:
     return (day.year * 12 + day.month - 1) // _MONTHS[grain]
 
 
-def _placed(program: Program, metrics: pl.DataFrame, start: str | None, sources: list[Binding]) -> pl.DataFrame:
-    """Metrics with ``t``: 1 is the first period of the axis, 0 and below lie before it."""
-    grain = program.axis.grain
-    texts = metrics["period"].unique()
+def _placed(program: Program, metrics: pl.DataFrame, start: str | None) -> _Placed:
+    """Values by owner and metric, then by period: 1 is the first of the axis, 0 and below lie before it."""
+    grain, start = program.axis.grain, start or program.axis.start
+    sources = [source for _, source in _bindings(program)]
+    if not sources:
+        return {}
+    rows = metrics.drop_nulls("value")
+    texts = rows["period"].unique()
     numbers = {text: _number(text, grain) for text in texts}
     places = [text for text in texts if _is_place(text, grain)]
     dated = len(places) < len(texts)
     if dated and places:
         raise RefusalError("bad_data", f"periods are dates or numbers, not both: {places[0]!r} is a number", "period")
+    number = pl.col("period").replace_strict(numbers or {"": 0}, return_dtype=pl.Int64)
     if not dated:
-        offset = 0
+        offset = pl.lit(0)
     elif start is not None:
-        offset = _number(start, grain) - 1
+        offset = pl.lit(_number(start, grain) - 1)
     else:
-        window = max((source.window or 0 for source in sources if source.frozen), default=0)
-        offset = min(numbers.values(), default=1) + window - 1
-    return metrics.with_columns(
-        (pl.col("period").replace_strict(numbers or {"": 0}, return_dtype=pl.Int64) - offset).alias("t")
-    ).sort("metric", "t", "period", "customer")
+        window = max(map(_width, sources), default=0)
+        offset = number.min().over("owner") + window - 1
+    ordered = rows.with_columns((number - offset).alias("t")).sort("t", "period", "customer", maintain_order=True)
+    wanted = ordered.filter(pl.col("metric").is_in({source.metric for source in sources}))
+    found: _Placed = {}
+    for owner, metric, t, value in wanted.select("owner", "metric", "t", "value").iter_rows():
+        found.setdefault((owner, metric), {}).setdefault(t, []).append(value)
+    return found
+
+
+def _width(source: Binding) -> int:
+    """Periods before the first one that a value is made of; 0: it is measured in every period."""
+    return source.window or int(source.frozen is not None)
 
 
 def _filled(
     one: Input, source: Binding, by_period: dict[int, float], periods: int
 ) -> tuple[Floats, list[dict[str, Any]]]:
-    if source.frozen is not None or source.window is not None:
-        width = source.window or 1
+    width = _width(source)
+    if width:
         wanted = range(1 - width, 1)
         series, flags = _series(one, by_period, wanted)
         whole = source.aggregation if source.aggregation in {"min", "max", "first", "last"} else "mean"

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from valueverse.value.finance.cashflows import irr_batch, payback
+from valueverse.errors import RefusalError
+from valueverse.value.architect.outputs import MONEY
+from valueverse.value.finance.cashflows import irr_batch, payback_batch
 from valueverse.value.finance.roots import roots_of_payments
 
 if TYPE_CHECKING:
@@ -96,9 +98,33 @@ def metric(program: Program, money: Money, name: str) -> Floats:
 
 
 def metrics(program: Program, money: Money, names: Collection[str]) -> dict[str, Floats]:
-    """Several metrics at once: present values are worked out once for all of them."""
+    """Several metrics at once: present values are worked out once for all of them.
+
+    Raises:
+        RefusalError: ``no_number``: a sum overflows.
+    """
     sums = _Sums(program, money)
-    return {name: np.asarray(_metric(program, money, sums, name), dtype=np.float64) for name in names}
+    with np.errstate(all="ignore"):
+        return {name: _within(name, _metric(program, money, sums, name)) for name in names}
+
+
+def outputs_of(program: Program, values: Mapping[str, Floats], nodes: Mapping[str, str | None]) -> dict[str, Floats]:
+    """One number per row for each output: the last period of its node or input, or, where that is None, a metric.
+
+    Raises:
+        RefusalError: as ``metrics``.
+    """
+    asked = [name for name, node in nodes.items() if node is None]
+    money = metrics(program, money_of(program, values), asked) if asked else {}
+    return {name: money[name] if node is None else values[node][:, -1] for name, node in nodes.items()}
+
+
+def _within(name: str, found: Floats) -> Floats:
+    """A metric as it is; what does not exist is NaN, but a sum that overflows is refused."""
+    if (np.isfinite(found) | (np.isnan(found) & (name not in MONEY))).all() or name in {"irr", "payback"}:
+        return found
+    message = f"{name!r} is beyond what a number holds: its drivers and costs are too large"
+    raise RefusalError("no_number", message, name)
 
 
 def _metric(program: Program, money: Money, sums: _Sums, name: str) -> Floats:  # noqa: PLR0911 - one per metric
@@ -116,13 +142,12 @@ def _metric(program: Program, money: Money, sums: _Sums, name: str) -> Floats:  
         case "npv":
             return sums.pv_benefit - sums.pv_cost
         case "roi":
-            with np.errstate(all="ignore"):
-                return np.where(sums.pv_cost == 0, np.nan, (sums.pv_benefit - sums.pv_cost) / sums.pv_cost)
+            return np.where(sums.pv_cost == 0, np.nan, (sums.pv_benefit - sums.pv_cost) / sums.pv_cost)
         case "irr":
             return _rates(program, flows(program, money))
         case _:
             rate = period_rate(program) if name == "discounted_payback" else None
-            return np.array([_paid_back(row, rate) for row in flows(program, money)])
+            return payback_batch(flows(program, money), rate)
 
 
 class _Sums:
@@ -192,8 +217,3 @@ def _evenly(rows: Floats, timing: str) -> tuple[Floats, int]:
     halves[:, 0] = rows[:, 0]
     halves[:, 1::2] = rows[:, 1:]
     return halves, 2
-
-
-def _paid_back(row: Floats, rate: float | None) -> float:
-    found = payback(row.tolist(), rate)
-    return math.nan if found is None else found

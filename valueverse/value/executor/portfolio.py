@@ -1,103 +1,121 @@
 """One model for many customers at once: every customer's measured inputs under the same draws.
 
 Common random numbers: draw 17 is the same adoption and the same price for every customer and scenario, so differences
-between them are differences of the customers. Customers are folded into the rows of the NumPy back end, block by block.
+between them are differences of the customers. The value at the means of the inputs comes from the Polars back end, for
+all customers in one query; for the draws customers are folded into the rows of the NumPy back end, block by block.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from valueverse.value.architect.ir import Binding, Distribution
-from valueverse.value.executor.binding import Bound, bind
+from valueverse.errors import RefusalError
+from valueverse.value.architect.ir import Distribution
+from valueverse.value.executor.binding import in_scenario, naming
+from valueverse.value.executor.customers import inputs_of
+from valueverse.value.executor.deterministic import run_deterministic
 from valueverse.value.executor.evaluate import evaluate
-from valueverse.value.executor.measures import metrics, money_of
-from valueverse.value.executor.sampling import correlated, mean_of, quantiles, replicated, uncertain_inputs
+from valueverse.value.executor.measures import outputs_of
+from valueverse.value.executor.run import level_name, reached
+from valueverse.value.executor.sampling import correlated, net, quantiles, uncertain_inputs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
-    from valueverse.value.architect.ir import Program, Source
+    from valueverse.value.architect.ir import Program, Scenario, Source
+    from valueverse.value.executor.binding import Bound
+    from valueverse.value.executor.customers import Measured
+    from valueverse.value.executor.run import Asked
 
     Floats = NDArray[np.float64]
     _Row = tuple[str, str, str, float | None, list[float], list[float] | None]
 
 BLOCK_CELLS = 400_000
 """Rows x periods of one array at once: what fits the processor's cache beats what fits the memory."""
-PORTFOLIO = pl.Schema(
+_KEYS = ("customer", "scenario", "output")
+_DRAWN = pl.Schema(
     {
-        "customer": pl.String(),
-        "scenario": pl.String(),
-        "output": pl.String(),
+        **dict.fromkeys(_KEYS, pl.String()),
         "mean": pl.Float64(),
         "level": pl.List(pl.Float64),
         "percentile": pl.List(pl.Float64),
     }
 )
-"""``percentile[i]`` is the value below which ``level[i]`` percent of the draws lie; null where a draw has no number."""
+PORTFOLIO = pl.Schema(
+    {
+        **dict.fromkeys(_KEYS, pl.String()),
+        "value": pl.Float64(),
+        "mean": pl.Float64(),
+        "level": pl.List(pl.Float64),
+        "percentile": pl.List(pl.Float64),
+    }
+)
+"""``value`` is the output at the means of the inputs, ``mean`` its mean over the draws; ``percentile[i]`` is the value
+below which ``level[i]`` percent of the draws lie. Null where the means, or any of the draws, have no number."""
 
 
-def bind_all(program: Program, metrics: pl.DataFrame, start: str | None = None) -> dict[str, Bound]:
-    """Measured inputs of each customer in ``metrics`` (metric, customer, period, value), by customer.
-
-    Raises:
-        RefusalError: ``missing_metric``, with the customer.
-    """
-    parts = metrics.sort("customer").partition_by("customer", as_dict=True, maintain_order=True)
-    return {str(customer): bind(program, part, start) for (customer,), part in parts.items()}
-
-
-def run_portfolio(program: Program, bound: Mapping[str, Bound], draws: int, seed: int) -> pl.DataFrame:
-    """Every target of every scenario for every customer: mean and percentiles over the same draws.
+def run_portfolio(
+    program: Program, measured: Measured, asked: Asked, tell: Callable[[str], None] = lambda _: None
+) -> pl.DataFrame:
+    """Every target of every scenario for every customer: at the means of the inputs, and over the same draws.
 
     Args:
         program: the model.
-        bound: measured inputs by customer; a model without any takes one customer with none.
-        draws: a power of two.
-        seed: of the draws.
+        measured: inputs by scenario, then by customer; a model without any takes one customer with none.
+        asked: draws and their seed.
+        tell: called with a line of progress.
 
     Returns:
-        PORTFOLIO.
+        PORTFOLIO, scenario by scenario, customers in their order, targets as asked for.
 
     Raises:
-        RefusalError: ``no_number``.
+        RefusalError: ``no_number``, with the customer; ``too_large``; ``no_output``: nothing is asked for but
+            statements.
     """
+    if not program.outputs.targets:
+        message = "a portfolio reports metrics, variables and inputs, and the model asks for none: name one"
+        raise RefusalError("no_output", message, "outputs")
+    tell("running at the means")
+    central = run_deterministic(program, measured)
     names = _uncertain(program)
     uniform = np.empty((1, 0))
     if names:
-        uniform = correlated(replicated(len(names), draws, seed), names, program.correlations)
-    customers = list(bound)
-    size = max(BLOCK_CELLS // (len(uniform) * max(program.axis.periods, 1)), 1)
-    blocks = [customers[start : start + size] for start in range(0, len(customers), size)]
+        uniform = correlated(net(len(names), asked.power_of_two, asked.seed), names, program.correlations)
     rows: list[_Row] = []
     for scenario in program.scenarios:
-        sources: dict[str, Source] = {one.name: one.source for one in program.inputs} | dict(scenario.overrides)
-        drawn = {
-            name: quantiles(source, uniform[:, place])
-            for place, name in enumerate(names)
-            if isinstance(source := sources[name], Distribution)
-        }
-        work = partial(_block, program, scenario.name, sources, drawn)
-        # Blocks are the same however many threads there are, and are put together in their order.
-        with ThreadPoolExecutor() as threads:
-            for found in threads.map(work, [{one: bound[one] for one in block} for block in blocks]):
-                rows.extend(found)
-    return pl.DataFrame(rows, schema=PORTFOLIO, orient="row")
+        if scenario.name in measured:
+            tell(f"drawing scenario {scenario.name}")
+            rows += _scenario(program, scenario, dict(zip(names, uniform.T, strict=True)), measured[scenario.name])
+    drawn = pl.DataFrame(rows, schema=_DRAWN, orient="row")
+    return drawn.join(central, on=_KEYS, how="left", maintain_order="left").select(list(PORTFOLIO))
 
 
-def _uncertain(program: Program) -> tuple[str, ...]:
-    """Inputs that are distributions in the model or in any scenario: one dimension each, the same in all of them."""
-    found = dict.fromkeys(uncertain_inputs(program))
-    for scenario in program.scenarios:
-        found |= dict.fromkeys(uncertain_inputs(program, scenario.overrides))
-    return tuple(found)
+def _scenario(
+    program: Program, scenario: Scenario, uniform: Mapping[str, Floats], bound: Mapping[str, Bound]
+) -> list[_Row]:
+    """One scenario, a few customers at a time."""
+    sources = {one.name: one.source for one in in_scenario(program, scenario).inputs}
+    drawn = {
+        name: quantiles(source, points)
+        for name, points in uniform.items()
+        if isinstance(source := sources[name], Distribution)
+    }
+    draws = max((len(column) for column in drawn.values()), default=1)
+    customers = list(bound)
+    size = max(BLOCK_CELLS // (draws * max(program.axis.periods, 1)), 1)
+    blocks = [{one: bound[one] for one in customers[start : start + size]} for start in range(0, len(customers), size)]
+    work = partial(_block, program, scenario.name, sources, drawn)
+    # Blocks are the same however many threads there are, and are put together in their order.
+    with ThreadPoolExecutor() as threads:
+        return [row for found in threads.map(work, blocks) for row in found]
 
 
 def _block(
@@ -108,15 +126,11 @@ def _block(
     bound: Mapping[str, Bound],
 ) -> list[_Row]:
     draws = max((len(column) for column in drawn.values()), default=1)
-    values = evaluate(program, _inputs(sources, drawn, list(bound.values()), draws))
-    targets = program.outputs.targets
-    asked = [one.name for one in targets if one.node is None]
-    money = metrics(program, money_of(program, values), asked) if asked else {}
+    found = _outputs(program, sources, drawn, bound)
     levels = list(program.outputs.percentiles)
     rows: list[_Row] = []
-    for target in targets:
-        found = money[target.name] if target.node is None else values[target.node][:, -1]
-        table = np.broadcast_to(found, (len(bound) * draws,)).reshape(len(bound), draws)
+    for target in program.outputs.targets:
+        table = np.broadcast_to(found[target.name], (len(bound) * draws,)).reshape(len(bound), draws)
         means = np.einsum("ij->i", table) / draws
         points = np.quantile(table, [level / 100 for level in levels], axis=1) if levels else np.empty((0, len(bound)))
         for place, customer in enumerate(bound):
@@ -126,18 +140,51 @@ def _block(
     return rows
 
 
-def _inputs(
-    sources: Mapping[str, Source], drawn: Mapping[str, Floats], bound: Sequence[Bound], draws: int
+def _outputs(
+    program: Program, sources: Mapping[str, Source], drawn: Mapping[str, Floats], bound: Mapping[str, Bound]
 ) -> dict[str, Floats]:
-    """Rows are customers x draws, customer by customer; what is the same for all of them stays one row."""
-    found = {}
-    for name, source in sources.items():
-        if name in drawn:
-            found[name] = np.tile(drawn[name], len(bound)).reshape(-1, 1)
-        elif isinstance(source, Binding):
-            found[name] = np.repeat(np.concatenate([one.values[name] for one in bound]), draws, axis=0)
-        elif isinstance(source, Distribution):
-            found[name] = np.array([[mean_of(source)]])
-        else:
-            found[name] = np.array([source if isinstance(source, tuple) else (source,)], dtype=np.float64)
-    return found
+    """Targets by name, rows customer by customer; a refusal names the customer."""
+    draws = max((len(column) for column in drawn.values()), default=1)
+    targets = {one.name: one.node for one in program.outputs.targets}
+    try:
+        values = evaluate(program, inputs_of(sources, drawn, list(bound.values()), draws))
+        return outputs_of(program, values, targets)
+    except RefusalError:
+        # Seldom, and then worth a second run: alone, a customer's draws count from 1.
+        for customer, one in bound.items():
+            with naming(customer):
+                outputs_of(program, evaluate(program, inputs_of(sources, drawn, [one], draws)), targets)
+        raise
+
+
+def _uncertain(program: Program) -> tuple[str, ...]:
+    """Inputs that are distributions in the model or in any scenario: one dimension each, the same in all of them."""
+    found = dict.fromkeys(uncertain_inputs(program))
+    for scenario in program.scenarios:
+        found |= dict.fromkeys(uncertain_inputs(program, scenario.overrides))
+    return tuple(found)
+
+
+def documents(program: Program, measured: Measured, table: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    """What ``valueverse value portfolio`` prints: one object per customer and scenario, customer by customer.
+
+    Args:
+        program: the model.
+        measured: inputs by scenario, then by customer: what was carried or defaulted in them is told.
+        table: PORTFOLIO.
+    """
+    whole = table.sort("customer", maintain_order=True).rows(named=True)
+    for (customer, scenario), rows in groupby(whole, lambda row: (row["customer"], row["scenario"])):
+        flags = measured[scenario][customer].flags
+        yield {
+            "customer": customer,
+            "scenario": scenario,
+            "outputs": {row["output"]: _numbers(row) for row in rows},
+            "flags": [flag | {"outputs": reached(program, flag["input"])} for flag in flags],
+        }
+
+
+def _numbers(row: Mapping[str, Any]) -> dict[str, Any]:
+    names = [level_name(level) for level in row["level"]]
+    points = row["percentile"] if row["percentile"] is not None else [None] * len(names)
+    return {"value": row["value"], "mean": row["mean"], "percentiles": dict(zip(names, points, strict=True))}

@@ -6,7 +6,7 @@ import datetime as dt
 import hashlib
 import math
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +16,17 @@ import rfc8785
 from valueverse.errors import RefusalError
 from valueverse.value.architect.expressions import Literal, Lookup, Operation, Reference
 from valueverse.value.architect.ir import Binding, Distribution
-from valueverse.value.architect.outputs import MONEY
-from valueverse.value.executor.binding import METRICS, Bound, bind
+from valueverse.value.executor.binding import METRICS, Bound, bind, in_scenario
 from valueverse.value.executor.evaluate import evaluate, lookup, operate
-from valueverse.value.executor.measures import metrics, money_of
+from valueverse.value.executor.limits import SOBOL_DRAWS, block_size, judge_size
+from valueverse.value.executor.measures import outputs_of
 from valueverse.value.executor.sampling import (
-    REPLICATES,
     correlated,
     mean_of,
+    net,
+    net_and_replicates,
     quantiles,
-    replicated,
+    standard_error,
     uncertain_inputs,
 )
 from valueverse.value.executor.sensitivity import sobol_indices, tornado
@@ -41,11 +42,9 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-DRAWS = 16_384
+DRAWS = 65_536
+"""At these, means and quantiles of smooth models are within 0.2 % of their closed forms, variances within 0.5 %."""
 MOST_DRAWS = 2**22
-BLOCK_CELLS = 400_000
-"""Draws x periods held at once: what fits the processor's cache; more draws take longer, not more memory."""
-SOBOL_DRAWS = 8_192
 _LARGEST_SEED = 2**53 - 1
 """What JSON carries exactly."""
 
@@ -59,6 +58,15 @@ class Asked:
     seed: int = 1
     start: str | None = None
 
+    @property
+    def power_of_two(self) -> int:
+        """The draws made: as many as asked for, or the next power of two."""
+        return 1 << max(self.draws - 1, 0).bit_length()
+
+    def names(self, scenario: str) -> bool:
+        """Whether a scenario is to be run."""
+        return not self.scenarios or scenario in self.scenarios
+
 
 def run_model(
     program: Program, metrics: pl.DataFrame | None, asked: Asked, tell: Callable[[str], None] = lambda _: None
@@ -67,30 +75,36 @@ def run_model(
 
     Raises:
         RefusalError: ``missing_metric``, ``no_number``, ``unknown_scenario``, ``bad_draws``, ``bad_seed``,
-            ``bad_start``.
+            ``bad_start``, ``too_large``.
     """
-    _judge(program, asked)
-    draws = 1 << max(asked.draws - 1, 0).bit_length()
+    judge_asked(program, asked)
+    draws = asked.power_of_two
+    asked_for = [one for one in program.scenarios if asked.names(one.name)]
+    judge_size(program, asked_for, draws)
     found = {}
     flags: list[dict[str, Any]] = []
-    for scenario in program.scenarios:
-        if not asked.scenarios or scenario.name in asked.scenarios:
-            tell(f"running scenario {scenario.name}")
-            bound = _bound(program, scenario, metrics, asked)
-            found[scenario.name] = _Run(program, scenario, bound, draws, asked.seed).report()
-            flags += [flag for flag in bound.flags if flag not in flags]
+    for scenario in asked_for:
+        tell(f"running scenario {scenario.name}")
+        bound = _bound(program, scenario, metrics, asked)
+        found[scenario.name] = _Run(program, scenario, bound, draws, asked.seed).report()
+        flags += [flag for flag in bound.flags if flag not in flags]
     answer: dict[str, Any] = {
         "model": program.model,
         "content_hash": program.content_hash,
         "scenarios": found,
-        "flags": [flag | {"outputs": _reached(program, flag["input"])} for flag in flags],
+        "flags": [flag | {"outputs": reached(program, flag["input"])} for flag in flags],
         "draws": draws,
         "seed": asked.seed,
     }
     return answer | {"run_hash": hashlib.sha256(rfc8785.dumps(answer)).hexdigest()}
 
 
-def _judge(program: Program, asked: Asked) -> None:
+def judge_asked(program: Program, asked: Asked) -> None:
+    """Refuse what cannot be run.
+
+    Raises:
+        RefusalError: ``bad_draws``, ``bad_seed``, ``bad_start``, ``unknown_scenario``.
+    """
     if not 1 <= asked.draws <= MOST_DRAWS:
         raise RefusalError("bad_draws", f"{asked.draws} draws: from 1 to {MOST_DRAWS}", "--draws")
     if not 0 <= asked.seed <= _LARGEST_SEED:
@@ -109,9 +123,9 @@ def _judge(program: Program, asked: Asked) -> None:
 
 def _bound(program: Program, scenario: Scenario, metrics: pl.DataFrame | None, asked: Asked) -> Bound:
     """Bound inputs as the scenario has them: what it states needs no metric, and it may bind others."""
-    inputs = tuple(replace(one, source=scenario.overrides.get(one.name, one.source)) for one in program.inputs)
+    changed = in_scenario(program, scenario)
     if metrics is None:
-        wanted = [one for one in inputs if isinstance(one.source, Binding)]
+        wanted = [one for one in changed.inputs if isinstance(one.source, Binding)]
         if wanted and wanted[0].missing.policy in {"error", "carry_forward"}:
             raise RefusalError(
                 "missing_metric",
@@ -119,10 +133,10 @@ def _bound(program: Program, scenario: Scenario, metrics: pl.DataFrame | None, a
                 f"inputs.{wanted[0].name}",
             )
         metrics = METRICS.to_frame()
-    return bind(replace(program, inputs=inputs), metrics, asked.start)
+    return bind(changed, metrics, asked.start)
 
 
-def _reached(program: Program, name: str) -> list[str]:
+def reached(program: Program, name: str) -> list[str]:
     """Outputs that an input reaches."""
     touched = {node.name for node in program.nodes if name in node.inputs} | {name}
     counted = [driver.node for driver in program.drivers] + [cost.node for cost in program.costs]
@@ -158,11 +172,7 @@ class _Run:
     def outputs(self, values: Mapping[str, Floats], wanted: Collection[str]) -> dict[str, Floats]:
         """One number per draw of each target: a metric, or the last period of a node or input."""
         nodes = {name: self._targets[name] for name in wanted}
-        asked = [name for name, node in nodes.items() if node is None]
-        money = metrics(self.program, money_of(self.program, values), asked) if asked else {}
-        return {
-            name: _within(name, money[name]) if node is None else values[node][:, -1] for name, node in nodes.items()
-        }
+        return outputs_of(self.program, values, nodes)
 
     @cached_property
     def _targets(self) -> dict[str, str | None]:
@@ -186,9 +196,10 @@ class _Run:
         central = self.values({})
         at_means = self.outputs(central, self._targets)
         outputs: dict[str, Any] = {}
-        drawn = self._drawn() if self.names else {}
+        whole = self._drawn() if self.names else {}
+        drawn = {name: found[: self.draws] for name, found in whole.items()}
         for target in self.program.outputs.targets:
-            outputs[target.name] = self._target(target, _plain(at_means[target.name][0]), drawn.get(target.name))
+            outputs[target.name] = self._target(target, _plain(at_means[target.name][0]), whole.get(target.name))
         outputs["percentiles"] = self._percentiles(drawn, at_means)
         for statement in self.program.outputs.probabilities:
             outputs.setdefault("probability", {})[statement.text] = self._probability(statement, at_means, drawn)
@@ -196,13 +207,13 @@ class _Run:
         return {"outputs": outputs, "series": self._series(central)}
 
     def _drawn(self) -> dict[str, Floats]:
-        """Every target over all draws, block by block."""
-        uniform = correlated(
-            replicated(len(self.dimensions), self.draws, self.seed), self.dimensions, self.program.correlations
-        )
+        """Every target over all draws, and below them, where a mean is reported, over the replicates; block by block."""
+        with_errors = any(_has_moments(target) for target in self.program.outputs.targets)
+        made = net_and_replicates if with_errors else net
+        points = made(len(self.dimensions), self.draws, self.seed)
+        uniform = correlated(points, self.dimensions, self.program.correlations)
         places = {name: place for place, name in enumerate(self.dimensions)}
-        size = max(BLOCK_CELLS // max(self.program.axis.periods, 1), 1_024)
-        wanted = tuple(self._targets)
+        size, wanted = block_size(self.program), tuple(self._targets)
 
         def one(start: int) -> dict[str, Floats]:
             block = uniform[start : start + size]
@@ -212,7 +223,7 @@ class _Run:
 
         # Blocks are the same however many threads there are, and are put together in their order.
         with ThreadPoolExecutor() as threads:
-            parts = list(threads.map(one, range(0, self.draws, size)))
+            parts = list(threads.map(one, range(0, len(uniform), size)))
         return {name: np.concatenate([part[name] for part in parts]) for name in wanted}
 
     def _quantiles(self, name: str, probabilities: Floats) -> Floats:
@@ -220,27 +231,28 @@ class _Run:
         assert isinstance(source, Distribution)  # noqa: S101 - names are those of distributions
         return quantiles(source, probabilities)
 
-    def _target(self, target: Target, value: float | None, drawn: Floats | None) -> Any:
+    def _target(self, target: Target, value: float | None, whole: Floats | None) -> Any:
         """A plain number; with statistics of its own, or of an uncertain variable, an object."""
-        statistics = set(target.statistics)
-        if drawn is None or (target.kind == "metric" and not statistics):
-            if not statistics:
+        if whole is None or not _has_moments(target):
+            if not target.statistics:
                 return value
             spread = None if value is None else 0.0
             return {"value": value, "mean": value, "variance": spread, "percentiles": self._levels(None, value)}
+        drawn = whole[: self.draws]
         kept = drawn[np.isfinite(drawn)]
-        moments = _moments(target.name, drawn, kept)
-        found: dict[str, Any] = {"value": value, **moments, "percentiles": self._levels(kept, value)}
-        return found
+        found: dict[str, Any] = {"value": value, **_moments(target.name, drawn, kept)}
+        if len(kept) == len(drawn):
+            found["standard_error"] = standard_error(whole[self.draws :], self.draws)
+        return found | {"percentiles": self._levels(kept, value)}
 
     def _levels(self, kept: Floats | None, value: float | None) -> dict[str, float | None]:
         levels = self.program.outputs.percentiles
         if kept is None:
-            return {_label(level): value for level in levels}
+            return {level_name(level): value for level in levels}
         if not len(kept):
-            return {_label(level): None for level in levels}
+            return {level_name(level): None for level in levels}
         found = np.quantile(kept, [level / 100 for level in levels])
-        return {_label(level): float(one) for level, one in zip(levels, found, strict=True)}
+        return {level_name(level): float(one) for level, one in zip(levels, found, strict=True)}
 
     def _percentiles(self, drawn: Mapping[str, Floats], at_means: Mapping[str, Floats]) -> dict[str, Any]:
         """By output; those of the first one asked for (npv, where it is) also by themselves."""
@@ -289,10 +301,14 @@ class _Run:
         return float(column[0]), _plain(found[0])
 
     def _model_of(self, name: str) -> Callable[[Floats], Floats]:
-        def model(block: Floats) -> Floats:
+        def part(block: Floats) -> Floats:
             columns = {one: self._quantiles(one, block[:, place]) for place, one in enumerate(self.names)}
             found = self.outputs(self.values(columns), [name])[name]
             return np.broadcast_to(found, (len(block),))
+
+        def model(points: Floats) -> Floats:
+            size = block_size(self.program)
+            return np.concatenate([part(points[start : start + size]) for start in range(0, len(points), size)])
 
         return model
 
@@ -316,20 +332,22 @@ def _condition(expression: Expression, columns: Mapping[str, Floats]) -> Floats:
     raise RefusalError("bad_formula", "a statement compares outputs and numbers", "outputs")
 
 
+def _has_moments(target: Target) -> bool:
+    """Whether an uncertain target is reported with its mean: a metric is one number unless more is asked for."""
+    return target.kind != "metric" or bool(target.statistics)
+
+
 def _moments(name: str, drawn: Floats, kept: Floats) -> dict[str, Any]:
-    """Mean with its standard error over replicates, and variance; None where no draw has a number."""
+    """Mean and variance; None where no draw has a number. The error of a mean over some draws alone is not known."""
     if not len(kept):
         return {"mean": None, "variance": None, "standard_error": None, "missing": 1.0}
     with np.errstate(over="ignore", invalid="ignore"):
         mean = _added(kept) / len(kept)
         centred = kept - mean
         variance = _added(centred * centred) / len(kept)
-        means = drawn.reshape(REPLICATES, -1).mean(axis=1) if len(drawn) >= REPLICATES * 8 else None
     if not math.isfinite(variance):
         raise RefusalError("no_number", f"the variance of {name!r} is beyond what a number holds", name)
     found: dict[str, Any] = {"mean": mean, "variance": variance, "standard_error": None}
-    if means is not None and len(kept) == len(drawn):
-        found["standard_error"] = float(means.std(ddof=1) / math.sqrt(REPLICATES))
     if len(kept) < len(drawn):
         found["missing"] = 1 - len(kept) / len(drawn)
     return found
@@ -342,18 +360,11 @@ def _added(numbers: Floats) -> float:
         return math.inf
 
 
-def _within(name: str, found: Floats) -> Floats:
-    """A metric as it is; what does not exist is NaN, but a sum that overflows is refused."""
-    if (np.isfinite(found) | (np.isnan(found) & (name not in MONEY))).all() or name in {"irr", "payback"}:
-        return found
-    message = f"{name!r} is beyond what a number holds: its drivers and costs are too large"
-    raise RefusalError("no_number", message, name)
-
-
 def _plain(value: Any) -> float | None:
     number = float(value)
     return number if math.isfinite(number) else None
 
 
-def _label(level: float) -> str:
+def level_name(level: float) -> str:
+    """A percentile's name in JSON."""
     return f"{level:g}"

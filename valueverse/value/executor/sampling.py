@@ -1,13 +1,15 @@
 """Draws of uncertain inputs: inverse distribution functions on scrambled Sobol points, correlated by a Gaussian copula.
 
 One dimension per input name, in the order of the names; the same points in every scenario and for every customer, so
-that differences between them are not noise. Eight independently scrambled replicates give error bars.
+that differences between them are not noise. All draws are one net, which is far more exact than several smaller ones of
+as many points; eight small replicates, scrambled independently, give error bars.
 """
 
 from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 REPLICATES = 8
+_SHARE, _LARGEST, _SMALLEST = 64, 1_024, 8
+"""A replicate is as large as a 64th of the draws, within bounds: an error bar may cost an eighth of the work."""
+_SLICES, _WORTH_SLICING = 8, 2**16
+"""Parts of a net that threads fill side by side, and from how many draws on: each part scrambles anew."""
 _EDGE = 2.0**-53
 _FINE = 2**14
 """Points at which the mean of a clipped distribution is taken."""
@@ -37,7 +43,7 @@ def uncertain_inputs(program: Program, sources: Mapping[str, Source] | None = No
     return tuple(sorted(name for name, source in found.items() if isinstance(source, Distribution)))
 
 
-def points(dimensions: int, draws: int, seed: int, stream: int = 0) -> Floats:
+def points(dimensions: int, draws: int, seed: int, stream: int = 0, skip: int = 0) -> Floats:
     """draws x dimensions points in (0, 1), the same for the same arguments on every machine.
 
     Args:
@@ -45,27 +51,66 @@ def points(dimensions: int, draws: int, seed: int, stream: int = 0) -> Floats:
         draws: a power of two.
         seed: of the scrambling.
         stream: another number gives independent points.
+        skip: points of the net that come before, a multiple of ``draws``.
     """
     if not dimensions:
         return np.empty((draws, 0))
     engine = qmc.Sobol(dimensions, scramble=True, rng=np.random.default_rng([seed, stream]))
+    if skip:
+        engine.fast_forward(skip)
     found: Floats = engine.random(draws)
     np.clip(found, _EDGE, 1 - _EDGE, out=found)
     return found
 
 
-def replicated(dimensions: int, draws: int, seed: int) -> Floats:
-    """Points in REPLICATES independent scrambles of equal size, one after the other."""
-    parts = REPLICATES if draws >= REPLICATES * 8 else 1
-    # One input's draws lie side by side: each is turned into a distribution of its own.
-    found = np.empty((dimensions, draws)).T
-    size = draws // parts
+def net(dimensions: int, draws: int, seed: int) -> Floats:
+    """All points of one net."""
+    return _filled(dimensions, _slices(draws), seed)
 
-    def fill(stream: int) -> None:
-        found[stream * size : (stream + 1) * size] = points(dimensions, size, seed, stream)
+
+def net_and_replicates(dimensions: int, draws: int, seed: int) -> Floats:
+    """``net``, and below it REPLICATES nets of ``replicate_size`` points each."""
+    size = replicate_size(draws)
+    replicates = [(size, stream, 0) for stream in range(1, REPLICATES + 1)] if size else []
+    return _filled(dimensions, [*_slices(draws), *replicates], seed)
+
+
+def replicate_size(draws: int) -> int:
+    """Points of a replicate; 0: there are too few draws for an error bar."""
+    size = min(draws // _SHARE, _LARGEST)
+    return size if size >= _SMALLEST else 0
+
+
+def standard_error(replicated: Floats, draws: int) -> float | None:
+    """Of a mean over ``draws``, from the same number over the replicates; None where one of them has none.
+
+    The error of a net falls at least as fast as that of random numbers, with the root of its points, so that this is
+    an upper bound: of smooth outputs the mean is far more exact.
+    """
+    if not len(replicated) or not np.isfinite(replicated).all():
+        return None
+    means = replicated.reshape(REPLICATES, -1).mean(axis=1)
+    return float(means.std(ddof=1) * math.sqrt(replicate_size(draws) / draws))
+
+
+def _slices(draws: int) -> list[tuple[int, int, int]]:
+    """Size, stream and skip of the parts of one net."""
+    size = draws // _SLICES if draws >= _WORTH_SLICING else draws
+    return [(size, 0, skip) for skip in range(0, draws, size)]
+
+
+def _filled(dimensions: int, parts: Sequence[tuple[int, int, int]], seed: int) -> Floats:
+    """Parts of nets, one after the other."""
+    starts = [0, *accumulate(size for size, _, _ in parts)]
+    # One input's draws lie side by side: each is turned into a distribution of its own.
+    found = np.empty((dimensions, starts[-1])).T
+
+    def fill(place: int) -> None:
+        size, stream, skip = parts[place]
+        found[starts[place] : starts[place + 1]] = points(dimensions, size, seed, stream, skip)
 
     with ThreadPoolExecutor() as threads:
-        list(threads.map(fill, range(parts)))
+        list(threads.map(fill, range(len(parts))))
     return found
 
 

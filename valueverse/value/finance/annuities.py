@@ -6,10 +6,18 @@ pv (1 + r)^n + pmt (1 + r w) ((1 + r)^n - 1) / r + fv = 0, with w = 1 if payment
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from valueverse.value.finance.roots import Roots, grid, scan
+from valueverse.value.finance.roots import Roots, crossing, grid, scan, sign_changes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
 
 _FAR = 30.0
 """Rates are looked for in ln(1 + r) up to here: from -1 + 10^-13 to 10^13."""
@@ -59,19 +67,47 @@ def rate(nper: float, pmt: float, pv: float, fv: float, *, begins: bool) -> Root
         return Roots((), "any", 0)
 
     def exact(s: float) -> float:
-        # Seen from the later end where money shrinks and from the earlier where it grows, so that no term overflows;
-        # and a share of the absolute terms, or what fades out would pass for a root.
-        far = math.exp(-nper * abs(s))
-        periods = nper if s == 0 else math.expm1(-nper * abs(s)) / math.expm1(-abs(s))
-        # The payments stand one period nearer to the end they are seen from, or as far as it.
-        paid = pmt * periods * (1.0 if (s < 0) != begins else math.exp(-abs(s)))
-        terms = (pv, paid, fv * far) if s >= 0 else (pv * far, paid, fv)
+        terms = [float(term[0]) for term in _terms(np.array([s]), nper, (pv, pmt, fv), begins)]
         size = math.fsum(map(abs, terms))
         return math.fsum(terms) / size if size else 0.0
 
-    near = np.linspace(-600.0 / max(nper, 1.0), 600.0 / max(nper, 1.0), 2_001)
-    points = np.unique(np.concatenate([grid(-_FAR, _FAR), near[np.abs(near) <= _FAR]]))
-    curve = np.vectorize(exact, otypes=[np.float64])
-    rates = tuple(math.expm1(s) for s in scan(curve, exact, points))
+    def curve(s: Floats) -> Floats:
+        terms = np.stack(_terms(s, nper, (pv, pmt, fv), begins))
+        size = np.abs(terms).sum(axis=0)
+        return np.asarray(terms.sum(axis=0) / np.where(size > 0, size, 1.0))
+
+    rates = tuple(math.expm1(s) for s in _places(curve, exact, nper, (pv, pmt, fv), begins))
     status = "none" if not rates else "unique" if len(rates) == 1 else "multiple"
     return Roots(rates, status, int(pv * fv < 0 or pv * pmt < 0 or pmt * fv < 0))
+
+
+def _terms(s: Floats, nper: float, money: tuple[float, float, float], begins: bool) -> list[Floats]:
+    """Worths of pv, the payments and fv at s = ln(1 + rate).
+
+    Seen from the later end where money shrinks and from the earlier where it grows, so that no term overflows.
+    """
+    now, paid, then = money
+    far = np.exp(-nper * np.abs(s))
+    step = np.where(s == 0, 1.0, -np.expm1(-np.abs(s)))
+    periods = np.where(s == 0, nper, -np.expm1(-nper * np.abs(s)) / step)
+    # The payments stand one period nearer to the end they are seen from, or as far as it.
+    payments = paid * periods * np.where((s < 0) != begins, 1.0, np.exp(-np.abs(s)))
+    return [np.where(s >= 0, now, now * far), payments, np.where(s >= 0, then * far, then)]
+
+
+def _places(
+    curve: Callable[[Floats], Floats],
+    exact: Callable[[float], float],
+    nper: float,
+    money: tuple[float, float, float],
+    begins: bool,
+) -> list[float]:
+    """Where the curve is zero."""
+    now, paid, then = money
+    # Times (e^s - 1) the curve has these coefficients in falling powers of e^s, and one root more, at s = 0: by
+    # Descartes' rule two changes of sign leave one rate at most, so that there is nothing to search for.
+    powers = (now + paid, -now, then - paid, -then) if begins else (now, paid - now, then, -paid - then)
+    if nper > 1 and sign_changes(np.array(powers)) == 2:
+        return [0.0] if exact(0.0) == 0 else crossing(exact, -_FAR, _FAR)
+    near = np.linspace(-600.0 / max(nper, 1.0), 600.0 / max(nper, 1.0), 2_001)
+    return scan(curve, exact, np.unique(np.concatenate([grid(-_FAR, _FAR), near[np.abs(near) <= _FAR]])))

@@ -132,22 +132,30 @@ def mirr(cashflows: Sequence[float], finance_rate: float, reinvest_rate: float) 
 
 
 def payback(cashflows: Sequence[float], discount_rate: float | None = None) -> float | None:
-    """Periods until the running total reaches 0, linear inside the crossing one; the first flow is period 0.
+    """``payback_batch`` of one stream; None: never."""
+    found = float(payback_batch(np.array([cashflows], dtype=np.float64), discount_rate)[0])
+    return None if math.isnan(found) else found
 
-    None: it never does. ``discount_rate`` discounts flow k by k periods first. Periods before anything is paid count,
-    but nothing is paid back in them.
+
+def payback_batch(cashflows: Floats, discount_rate: float | None = None) -> Floats:
+    """Periods until the running total of each row reaches 0, linear inside the crossing one; NaN where it never does.
+
+    The first flow is period 0. ``discount_rate`` discounts flow k by k periods first. Periods before anything is paid
+    count, but nothing is paid back in them.
     """
+    places = np.arange(cashflows.shape[1])
     growth = 1.0 + (discount_rate or 0.0)
-    flows = [flow * growth**-place if flow else 0.0 for place, flow in enumerate(cashflows)]
-    start = next((place for place, flow in enumerate(flows) if flow), 0)
+    flows = cashflows * np.array([growth**-place for place in range(cashflows.shape[1])])
+    start = np.argmax(flows != 0, axis=1)
+    totals = np.cumsum(flows, axis=1)
     # 110 a year from now at 10 % pays back 100, whatever the last bit of 110 / 1.1 says.
-    nothing = -1e-12 * math.fsum(map(abs, flows))
-    total = 0.0
-    for place, flow in enumerate(flows[start:], start):
-        before, total = total, total + flow
-        if total >= nothing:
-            return 0.0 if place == start else place - 1 + min(-before / flow, 1.0)
-    return None
+    nothing = -1e-12 * np.cumsum(np.abs(flows), axis=1)[:, -1]
+    paid = (totals >= nothing[:, None]) & (places >= start[:, None])
+    rows, at = np.arange(len(flows)), np.argmax(paid, axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        part = np.minimum(-totals[rows, at - 1] / flows[rows, at], 1.0)
+    found = np.where(at == start, 0.0, at - 1 + part)
+    return np.where(paid.any(axis=1), found, np.nan)
 
 
 def periodic_rate(annual_effective: float, periods_per_year: float) -> float:
@@ -156,5 +164,6 @@ def periodic_rate(annual_effective: float, periods_per_year: float) -> float:
 
 
 __all__ = [
-    "dated_value", "irr", "irr_batch", "mirr", "npv", "payback", "periodic_rate", "sign_changes", "xirr",
+    "dated_value", "irr", "irr_batch", "mirr", "npv", "payback", "payback_batch", "periodic_rate", "sign_changes",
+    "xirr",
 ]  # fmt: skip

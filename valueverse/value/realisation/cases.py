@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import rfc8785
 
+from valueverse.errors import RefusalError
 from valueverse.value.architect.ir import Binding, Distribution
 from valueverse.value.architect.parsing import parse_model
+from valueverse.value.architect.problems import meant
 from valueverse.value.architect.program import compile_model
 from valueverse.value.executor.binding import bind
 from valueverse.value.executor.evaluate import evaluate
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
 CASES = ("committed", "realised", "forecast")
 TOTALS = ("total_benefit", "total_cost", "net_benefit", "npv", "roi")
 """Results over all periods that a case covers; all other results are those of the month's period."""
+SUMS = ("benefit", "cost", "net")
+"""Series of what drivers and costs add up to."""
+NO_SUM = "{!r} is no money, which alone adds up over time: ask for one period"
 MONTHS = {"month": 1, "quarter": 3, "year": 12}
 
 
@@ -50,6 +55,8 @@ class Commitment:
         start: first day of period 1; None: it cannot be placed in a calendar, and is not tracked.
         baseline: frozen inputs.
         expected: measured inputs until they are measured.
+        scenario: whose overrides.
+        watermark: the newest knowledge behind baseline and expected; None: they come from nothing measured.
     """
 
     commit: str
@@ -59,6 +66,8 @@ class Commitment:
     start: date | None
     baseline: Mapping[str, float]
     expected: Mapping[str, float]
+    scenario: str = "base"
+    watermark: str | None = None
 
     @classmethod
     def read(cls, commit: str, document: str) -> Commitment:
@@ -75,6 +84,8 @@ class Commitment:
             date.fromisoformat(start) if start else None,
             found["baseline"],
             found["expected"],
+            found["scenario"],
+            found["watermark"],
         )
 
     def period_of(self, month: date) -> int | None:
@@ -115,6 +126,13 @@ class CaseRun:
     series: dict[str, list[float]]
     document: dict[str, Any]
     content_hash: str
+
+    @classmethod
+    def read(cls, program: Program, document: str, content_hash: str) -> CaseRun:
+        """From the document that was stored of it."""
+        found = json.loads(document)
+        results, series = found["results"], found["series"]
+        return cls(found["case"], results, _units(program, results), series, found, content_hash)
 
 
 def run_cases(commitment: Commitment, metrics: pl.DataFrame, month: date) -> list[CaseRun]:
@@ -172,11 +190,12 @@ def _agreed(commitment: Commitment) -> dict[str, Floats] | None:
         said = commitment.overrides.get(one.name, commitment.expected.get(one.name))
         if said is None or isinstance(said, Binding):
             return None
-        found[one.name] = _array(said)
+        found[one.name] = central(said)
     return found
 
 
-def _array(source: Source) -> Floats:
+def central(source: Source) -> Floats:
+    """A source that needs no metric, 1 x periods or 1 x 1; a distribution is its mean."""
     if isinstance(source, Distribution):
         return np.array([[mean_of(source)]])
     return np.array([source if isinstance(source, tuple) else (source,)], dtype=np.float64)
@@ -192,12 +211,39 @@ def _given(commitment: Commitment, bound: Mapping[str, Floats], periods: int) ->
         elif one.name in commitment.baseline:
             values = np.array([[commitment.baseline[one.name]]])
         else:
-            values = _array(source)
+            values = central(source)
         found[one.name] = values[:, :periods]
     return found
 
 
-def _truncated(program: Program, periods: int) -> Program:
+def series_name(program: Program, output: str) -> str:
+    """The series of a run that a name means: ``saving`` is ``driver.saving``, ``total_benefit`` is ``benefit``.
+
+    Raises:
+        RefusalError: ``unknown_output``, with what was probably meant.
+    """
+    members = [f"driver.{one.name}" for one in program.drivers]
+    members += [f"cost.{one.name}" for one in program.costs if one.at != 0]
+    known = {one.rpartition(".")[2]: one for one in reversed(members)} | {one: one for one in members}
+    known |= {node.name: node.name for node in program.nodes if node.kind == "variable"}
+    if program.drivers or program.costs:
+        known |= {one: one for one in SUMS} | {"total_benefit": "benefit", "total_cost": "cost", "net_benefit": "net"}
+    if output not in known:
+        raise RefusalError("unknown_output", f"no output {output[:60]!r}{meant(output, known)}", "output")
+    return known[output]
+
+
+def adds_up(program: Program, name: str) -> bool:
+    """Whether a series may be added up over time: money of a period may, a stock or a ratio may not."""
+    if name in SUMS or "." in name:
+        return True
+    money = {str(program.currency), f"{program.currency}/{program.axis.grain}"}
+    return any(node.name == name and str(node.unit) in money for node in program.nodes)
+
+
+def truncated(program: Program, periods: int) -> Program:
+    """The program over its first periods only; what it costs later is left out."""
+
     def inside(cost: Cost) -> bool:
         return cost.at is None or cost.at <= periods
 
@@ -213,11 +259,13 @@ def _run(
     flags: list[dict[str, Any]],
     metrics: pl.DataFrame,
 ) -> CaseRun:
-    program = _truncated(commitment.program, cut.periods)
+    program = truncated(commitment.program, cut.periods)
     values = evaluate(program, given)
     money = money_of(program, values) if program.drivers or program.costs else None
-    series = _series(program, values, money)
-    results = {name: found[cut.at - 1] for name, found in series.items()}
+    periods = program.axis.periods
+    found = series_of(program, values, money)
+    series = {name: np.broadcast_to(rows[0], (periods,)).tolist() for name, rows in found.items()}
+    results = {name: one[cut.at - 1] for name, one in series.items()}
     if money is not None:
         results |= _totals(program, money)
     document: dict[str, Any] = {
@@ -235,18 +283,21 @@ def _run(
     return CaseRun(case, results, _units(program, results), series, document, hashed)
 
 
-def _series(program: Program, values: Mapping[str, Floats], money: Money | None) -> dict[str, list[float]]:
-    """Variables as they are; drivers and costs after risk, attribution and decay, and their sums."""
+def series_of(program: Program, values: Mapping[str, Floats], money: Money | None) -> dict[str, Floats]:
+    """Variables as they are; drivers and costs after risk, attribution and decay, and their sums.
+
+    Arrays of (rows or 1, periods or 1), as ``values`` have them.
+    """
     shown = {node.name: values[node.name] for node in program.nodes if node.kind == "variable"}
-    if money is not None:
-        shown |= {f"driver.{name}": found for name, found in money.by_driver.items()}
-        shown |= {f"cost.{name}": found for name, found in money.by_cost.items()}
-        # What falls before the start is paid with the first period.
-        upfront = np.zeros((1, program.axis.periods))
-        upfront[0, 0] = money.upfront[0]
-        costs = money.costs + upfront
-        shown |= {"benefit": money.benefits, "cost": costs, "net": money.benefits - costs}
-    return {name: np.broadcast_to(found[0], (program.axis.periods,)).tolist() for name, found in shown.items()}
+    if money is None:
+        return shown
+    shown |= {f"driver.{name}": found for name, found in money.by_driver.items()}
+    shown |= {f"cost.{name}": found for name, found in money.by_cost.items()}
+    # What falls before the start is paid with the first period.
+    upfront = np.zeros((len(money.upfront), program.axis.periods))
+    upfront[:, 0] = money.upfront
+    costs = money.costs + upfront
+    return shown | {"benefit": money.benefits, "cost": costs, "net": money.benefits - costs}
 
 
 def _totals(program: Program, money: Money) -> dict[str, float]:

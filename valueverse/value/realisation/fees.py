@@ -11,7 +11,11 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+import polars as pl
+
+from valueverse.catalog.prices import Outcome
 from valueverse.errors import RefusalError
+from valueverse.invoicing.terms import plan_of
 from valueverse.money import minor_units, round_decimal
 from valueverse.value.architect.pricing import read_limit
 from valueverse.value.architect.units import TIME
@@ -20,9 +24,12 @@ from valueverse.value.realisation.cases import MONTHS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
-    from valueverse.catalog.prices import Outcome
+    from valueverse.catalog.history import CatalogHistory
+    from valueverse.subscriptions.timeline import Timeline
     from valueverse.value.architect.ir import Grain, Limit, Program
+    from valueverse.value.realisation.cases import Commitment
 
 _MOST_TEXT = 60
 
@@ -160,3 +167,29 @@ def _accrued(limit: Limit, months: int) -> Decimal:
     """A floor or cap pro rata: 120,000 a year is 10,000 a month."""
     times = Fraction(months, 12) / TIME[limit.per]
     return limit.amount * Decimal(times.numerator) / Decimal(times.denominator)
+
+
+def charges_on(
+    timeline: Timeline, history: CatalogHistory, tenant: str, commitment: Commitment, end: datetime
+) -> list[tuple[str, str, Outcome]]:
+    """Subscription, key and price of charges on the commit's model in the plans that hold last before ``end``."""
+    if commitment.customer is None:
+        return []
+    held = (
+        timeline.segments.filter(
+            pl.col("tenant") == tenant, pl.col("customer") == commitment.customer, pl.col("from") < pl.lit(end)
+        )
+        .sort("from")
+        .unique("subscription", keep="last")
+        .sort("subscription")
+    )
+    found = []
+    for row in held.iter_rows(named=True):
+        catalog = history.catalogs[row["catalog_hash"]]
+        plan, _ = plan_of(catalog, row["plan"], row["plan_version"], row["overrides"])
+        found += [
+            (row["subscription"], charge.key, charge.price)
+            for charge in plan.charges
+            if isinstance(charge.price, Outcome) and charge.price.value_model == commitment.program.model
+        ]
+    return found

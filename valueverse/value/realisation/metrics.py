@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -20,7 +19,7 @@ from valueverse.subscriptions.zones import local_date, local_midnight
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
+    from datetime import date, datetime
 
 METRIC_VALUES = pl.Schema(
     {
@@ -75,16 +74,9 @@ def usage_metrics(
     Returns:
         METRIC_VALUES.
     """
-    owners = segments.select("tenant", "subscription", owner="customer").unique(["tenant", "subscription"])
     # All of a customer's usage counts once, whatever subscription or dimensions it names.
-    owned = (
-        usage.join(owners.lazy(), on=["tenant", "subscription"], how="left")
-        .with_columns(
-            pl.coalesce("customer", "owner").alias("customer"),
-            pl.lit(None, pl.String).alias("subscription"),
-            pl.lit("").alias("dimensions"),
-        )
-        .drop("owner")
+    owned = owned_usage(usage, segments).with_columns(
+        pl.lit(None, pl.String).alias("subscription"), pl.lit("").alias("dimensions")
     )
     seen = owned.filter(pl.col("status") == OK).select(_USED).drop_nulls().unique().sort(_USED).collect()
     windows = _windows(seen, tenants, months)
@@ -103,6 +95,16 @@ def usage_metrics(
         )
         .cast(METRIC_VALUES)
         .sort("tenant", "metric", "customer", "month")
+    )
+
+
+def owned_usage(usage: pl.LazyFrame, segments: pl.DataFrame) -> pl.LazyFrame:
+    """Usage with the customer of its subscription where it names none."""
+    owners = segments.select("tenant", "subscription", owner="customer").unique(["tenant", "subscription"])
+    return (
+        usage.join(owners.lazy(), on=["tenant", "subscription"], how="left")
+        .with_columns(pl.coalesce("customer", "owner").alias("customer"))
+        .drop("owner")
     )
 
 
@@ -175,15 +177,8 @@ def spread(rows: pl.DataFrame, amount: str) -> pl.DataFrame:
 
 def active_customers(segments: pl.DataFrame, tenants: pl.DataFrame, months: Sequence[date]) -> pl.DataFrame:
     """``billing.active_customers``: 1 for every customer with a subscription in force at some time in the month."""
-    calendar = pl.DataFrame({"month": list(months)}, schema={"month": pl.Date})
-    bounded = local_midnight(
-        tenants.select("tenant", "timezone").join(calendar, how="cross"), pl.col("month"), "timezone", "begins"
-    )
-    bounded = local_midnight(bounded, pl.col("month").dt.offset_by("1mo"), "timezone", "ends")
-    held = segments.select("tenant", "customer", "from", "to").join(bounded, on="tenant")
-    inside = (pl.col("from") < pl.col("ends")) & (pl.col("to").is_null() | (pl.col("to") > pl.col("begins")))
     return (
-        held.filter(inside)
+        held_in(segments, tenants, months)
         .select(
             "tenant",
             pl.lit("billing.active_customers").alias("metric"),
@@ -196,6 +191,23 @@ def active_customers(segments: pl.DataFrame, tenants: pl.DataFrame, months: Sequ
         .cast(METRIC_VALUES)
         .sort("tenant", "customer", "month")
     )
+
+
+def held_in(segments: pl.DataFrame, tenants: pl.DataFrame, months: Sequence[date]) -> pl.DataFrame:
+    """tenant, subscription, customer, month of every segment in force at some time in a month of the tenant's zone."""
+    bounded = tenant_months(tenants, months)
+    held = segments.select("tenant", "subscription", "customer", "from", "to").join(bounded, on="tenant")
+    inside = (pl.col("from") < pl.col("ends")) & (pl.col("to").is_null() | (pl.col("to") > pl.col("begins")))
+    return held.filter(inside).select("tenant", "subscription", "customer", "month")
+
+
+def tenant_months(tenants: pl.DataFrame, months: Sequence[date]) -> pl.DataFrame:
+    """tenant, timezone, month (first days), and the instants [begins, ends) of the month in the tenant's zone."""
+    calendar = pl.DataFrame({"month": list(months)}, schema={"month": pl.Date})
+    bounded = local_midnight(
+        tenants.select("tenant", "timezone").join(calendar, how="cross"), pl.col("month"), "timezone", "begins"
+    )
+    return local_midnight(bounded, pl.col("month").dt.offset_by("1mo"), "timezone", "ends")
 
 
 def cost_to_serve(
@@ -212,13 +224,19 @@ def cost_to_serve(
         used: METRIC_VALUES of ``usage_metrics``.
         months: first days.
     """
-    costs = spread(_costs(told, tenants), "amount").filter(pl.col("month").is_in(list(months)))
+    costs = spread(recorded_costs(told, tenants), "amount").filter(pl.col("month").is_in(list(months)))
     named, common = costs.filter(pl.col("customer").is_not_null()), costs.filter(pl.col("customer").is_null())
     shared = _shared(common.drop("customer").with_row_index("cost"), used)
     return _summed(pl.concat([named.select(*_OWNER, "amount"), shared]), "amount", "billing.cost_to_serve")
 
 
-def _costs(told: pl.DataFrame, tenants: pl.DataFrame) -> pl.DataFrame:
+def recorded_costs(told: pl.DataFrame, tenants: pl.DataFrame) -> pl.DataFrame:
+    """Costs that events tell of, a row each.
+
+    Returns:
+        tenant, source, id of the event, customer (null: nobody's in particular), currency, service, service_from,
+        service_to (days), amount.
+    """
     data = pl.col("data")
     read = {name: pl.coalesce(field(name), data.str.json_path_match(f"$.{other}")) for name, other in _FOCUS.items()}
     bounds = {
@@ -248,6 +266,8 @@ def _costs(told: pl.DataFrame, tenants: pl.DataFrame) -> pl.DataFrame:
     end = pl.max_horizontal(pl.coalesce("service_to", start.dt.offset_by("1d")), start.dt.offset_by("1d"))
     return by_day.drop_nulls("amount").select(
         "tenant",
+        "source",
+        "id",
         "customer",
         "currency",
         "service",
@@ -277,13 +297,3 @@ def _shared(costs: pl.DataFrame, used: pl.DataFrame) -> pl.DataFrame:
     total = weight.sum().over("cost")
     part = pl.col("amount") * ends / total - pl.col("amount") * (ends - weight) / total
     return whole.with_columns(part.alias("amount"), pl.col("customer").fill_null("")).select(*_OWNER, "amount")
-
-
-def months_before(first: date, last: date) -> list[date]:
-    """Calendar months that end (and so close) in the months from ``first`` to ``last``: first days, oldest first."""
-    months = []
-    day = first.replace(day=1)
-    while day <= last:
-        months.append((day - timedelta(days=1)).replace(day=1))
-        day = (day + timedelta(days=32)).replace(day=1)
-    return months

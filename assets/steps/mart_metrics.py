@@ -1,0 +1,61 @@
+"""Measure the metrics that catalogs register on marts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from valueverse.errors import RefusalError
+from valueverse.platform.mart_metrics import MartColumn, columns_of, read_mart
+from valueverse.value.realisation.metrics import METRIC_VALUES
+from valueverse.value.realisation.registered import check_columns, judged, registered
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    import psycopg
+
+    from valueverse.catalog.history import CatalogHistory
+
+REFUSED = pl.Schema({"tenant": pl.String(), "month": pl.Date(), "reason": pl.String()})
+
+
+def mart_metrics(
+    connection: psycopg.Connection[Any], history: CatalogHistory, tenants: pl.DataFrame, months: Sequence[date]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Values of the metrics that the catalogs of these months register, as the marts stand now.
+
+    Args:
+        connection: as builder.
+        history: the tenants' catalogs.
+        tenants: tenant, timezone.
+        months: first days.
+
+    Returns:
+        METRIC_VALUES; and REFUSED: metrics that cannot be read, or months that hold what is no value.
+    """
+    values, refused = [METRIC_VALUES.to_frame()], [REFUSED.to_frame()]
+    wanted = registered(history, tenants, months)
+    columns = columns_of(connection, sorted({metric.mart for metric, _ in wanted}))
+    for metric, rows in wanted:
+        try:
+            instants = check_columns(metric, columns)
+        except RefusalError as refusal:
+            reason = pl.lit(f"{refusal.message} [{refusal.code}]").alias("reason")
+            refused.append(rows.select("tenant", "month", reason))
+            continue
+        source = MartColumn(
+            metric.mart,
+            metric.column,
+            metric.month,
+            instants,
+            metric.customer,
+            metric.currency_column,
+            metric.aggregation,
+        )
+        counted, wrong = judged(metric, read_mart(connection, source, rows))
+        values.append(counted)
+        refused.append(wrong)
+    return pl.concat(values), pl.concat(refused)

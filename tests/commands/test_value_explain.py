@@ -1,0 +1,287 @@
+"""``valueverse value explain`` and ``variance``: from an output to events and invoice lines, on a real warehouse."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typer.testing import CliRunner
+
+from assets.steps.track_value import track_value
+from tests.assets.test_billing_step import rows, run, store
+from tests.support.ledger import World
+from valueverse.cli import app
+from valueverse.commands import value_commit
+from valueverse.commands.explaining import explain_event, explain_invoice
+from valueverse.commands.value_explain import Answer, Place, Question, explain_commit
+from valueverse.commands.value_variance import difference
+from valueverse.errors import RefusalError
+from valueverse.platform.lake import Lake
+from valueverse.platform.warehouse import connect
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from valueverse.platform.settings import Settings
+
+NOVEMBER, DECEMBER = date(2023, 11, 1), date(2023, 12, 1)
+MODEL: dict[str, Any] = {
+    "schema": "valueverse.value_model/v1",
+    "model": "saved",
+    "currency": "USD",
+    "axis": {"grain": "month", "start": "commit.start", "periods": 12},
+    "units": {"base": ["token"]},
+    "inputs": {
+        "tokens": {"unit": "token/month", "bind": {"metric": "usage.tokens", "agg": "sum"}},
+        "licence": {"unit": "USD/month", "bind": {"metric": "billing.invoiced_net"}, "missing": "zero"},
+        "recurring": {"unit": "USD/month", "bind": {"metric": "billing.mrr"}, "missing": "zero"},
+        "served": {"unit": "USD/month", "bind": {"metric": "billing.cost_to_serve"}, "missing": "zero"},
+        "held": {"unit": "1", "bind": {"metric": "billing.active_customers"}, "missing": "zero"},
+        "worth": {"unit": "USD/token", "value": 0.5},
+    },
+    "drivers": {"saving": {"kind": "cost_saving", "expr": "tokens * worth * held", "risk": 0.1}},
+    "costs": {"licence": "licence", "rest": "recurring + served"},
+    "scenarios": {
+        "agreed": {"tokens": 80, "licence": 10, "recurring": 10, "served": 0, "held": 1},
+        "base": {},
+    },
+    "outputs": ["npv"],
+    "pricing": {"output": "realised.saving", "share": 0.2, "period": "month"},
+}
+
+
+def world() -> World:
+    """A customer with a fee, a cost of its own and one shared, who used 100 and 130 tokens in two months."""
+    meter = {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n"}
+    outcome = {"model": "outcome", "value_model": "saved", "output": "realised.saving", "share": "0.2"}
+    charges = [
+        {"key": "usage", "meter": "tokens", "price": {"model": "standard", "unit": "0.01"}},
+        {"key": "value", "price": outcome},
+    ]
+    fee = {"key": "base", "amount": "10", "timing": "in_arrears"}
+    plan = {"key": "pro", "period": {"align": "calendar"}, "fees": [fee], "charges": charges}
+    told = World({"currency": "USD", "meters": [meter], "plans": [plan]})
+    told.start("2023-11-01")
+    told.tell("cost.recorded", "2023-11-20", {"amount": "30", "currency": "USD", "customer": "c1"})
+    told.tell("cost.recorded", "2023-11-21", {"amount": "7", "currency": "USD"})
+    for time, tokens in (("2023-11-05", "60"), ("2023-11-06", "40"), ("2023-12-05", "130")):
+        told.use(time, "tokens", tokens)
+    return told
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """A commit that was measured, and whose fee was billed."""
+
+    settings: Settings
+    commit: str
+
+    def explain(self, output: str, **place: Any) -> Answer:
+        limit = place.pop("limit", 5)
+        asked = Question(output, to_date=place.pop("to_date", False))
+        month = {"commit": self.commit, "month": NOVEMBER}
+        return explain_commit(self.settings, Place("acme", **(place or month)), asked, limit)
+
+
+@pytest.fixture(scope="module")
+def tracked(module_settings: Settings) -> Tracked:
+    """November and December were measured; the fee of November stands on an invoice of February."""
+    settings, told = module_settings, world()
+    run(told, settings, datetime(2023, 11, 2, tzinfo=UTC))
+    said = {"scenario": "agreed", "seed": 1, "author": "ann", "parent": None, "reason": None}
+    said |= {"customer": "c1", "start": "2023-11-01"}
+    commit = value_commit.commit(settings, "acme", json.dumps(MODEL), said, None)["commit"]
+    for side in ("vendor", "customer"):
+        value_commit.approve(settings, "acme", commit, side, side)
+    for last, as_of in (
+        (NOVEMBER, datetime(2023, 12, 4, tzinfo=UTC)),
+        (DECEMBER, datetime(2024, 1, 5, tzinfo=UTC)),
+    ):
+        run(told, settings, as_of)
+        track_value(settings, store(told, settings), NOVEMBER, last, as_of=as_of, run_id="test")
+    run(told, settings, datetime(2024, 2, 20, tzinfo=UTC))
+    return Tracked(settings, str(commit))
+
+
+def behind(answer: Answer, name: str) -> list[dict[str, Any]]:
+    (found,) = (told for one, told in answer.behind.items() if one.partition("@")[0] == name)
+    return found
+
+
+pytestmark = pytest.mark.integration
+
+
+def test_an_output_leads_to_the_very_events_that_were_counted(tracked: Tracked) -> None:
+    answer = tracked.explain("benefit")
+    assert answer.root.value == 100 * 0.5 * (1 - 0.1)
+    (told,) = behind(answer, "tokens")
+    assert (told["metric"], told["customer"], told["month"], told["value"]) == ("usage.tokens", "c1", "2023-11", 100.0)
+    assert (told["kind"], told["count"]) == ("events", 2)
+    assert [(one["source"], one["id"], one["value"]) for one in told["first"]] == [
+        ("test", "u0", "60"),
+        ("test", "u1", "40"),
+    ]
+    with connect(tracked.settings, "builder") as connection:
+        for one in told["first"]:
+            answers = explain_event(connection, Lake(tracked.settings.lake_url), one["source"], one["id"], "acme")
+            assert [found["outcome"] for found in answers] == ["billed"]
+
+
+def test_money_metrics_lead_to_invoice_lines_cost_events_and_subscriptions(tracked: Tracked) -> None:
+    answer = tracked.explain("net")
+    (licence,) = behind(answer, "licence")
+    ((number,),) = rows(
+        tracked.settings,
+        "select number from billing.invoice where period_from::date = '2023-11-01' and number is not null",
+    )
+    assert {(one["invoice"], one["line"], one["net"]) for one in licence["first"]} == {
+        (number, "usage", "1.00"),
+        (number, "base", "10.00"),
+    }
+    assert licence["value"] == 11.0
+    (recurring,) = behind(answer, "recurring")
+    assert [(one["invoice"], one["line"]) for one in recurring["first"]] == [(number, "base")]
+    (served,) = behind(answer, "served")
+    assert [(one["customer"], one["amount"]) for one in served["first"]] == [("c1", "30"), (None, "7")]
+    assert served["value"] == 37.0
+    (held,) = behind(answer, "held")
+    assert held["first"] == [{"subscription": "s1"}]
+
+
+def test_only_the_first_are_told_and_all_are_counted(tracked: Tracked) -> None:
+    (told,) = behind(tracked.explain("benefit", limit=1, commit=tracked.commit, month=NOVEMBER), "tokens")
+    assert (told["count"], [one["id"] for one in told["first"]]) == (2, ["u0"])
+
+
+def test_the_last_month_is_explained_unless_another_is_named_and_to_date_covers_all(tracked: Tracked) -> None:
+    answer = tracked.explain("saving", commit=tracked.commit, to_date=True)
+    assert (answer.about["month"], answer.root.value) == ("2023-12", 45.0 + 58.5)
+    assert {told[0]["month"] for one, told in answer.behind.items() if one.startswith("tokens")} == {
+        "2023-11",
+        "2023-12",
+    }
+    assert tracked.explain("benefit", commit=tracked.commit, case="committed").root.value == 36.0
+
+
+def test_an_outcome_line_leads_on_to_the_tree_of_its_value(tracked: Tracked, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in tracked.settings.environment().items():
+        monkeypatch.setenv(name, value)
+    ((number, amount),) = rows(
+        tracked.settings,
+        "select i.number, l.amount_minor from billing.invoice_line l join billing.invoice i"
+        " using (tenant_id, invoice_id) where l.kind = 'outcome' order by l.amount_minor limit 1",
+    )
+    with connect(tracked.settings, "builder") as connection:
+        lines = explain_invoice(connection, Lake(tracked.settings.lake_url), number, "value", 5)["lines"]
+    command = shlex.split(min(lines, key=lambda line: Decimal(line["amount"]))["leads_on"])
+    assert command[-3:] == ["--output", "saving", "--to-date"]
+    told = json.loads(CliRunner().invoke(app, [*command[1:], "--json"]).output)
+    assert Decimal(amount) / 100 == Decimal(str(told["value"])) * Decimal("0.2")
+    assert told["nodes"][0]["id"] == told["root"] == "saving to date@1"
+
+
+def test_the_variance_of_a_month_is_told_by_input(tracked: Tracked) -> None:
+    asked = {"cases": ("committed", "realised"), "output": "net", "period": None}
+    told = difference(tracked.settings, "acme", tracked.commit, NOVEMBER, asked)
+    assert (told["before"], told["after"], told["difference"]) == ("16.00", "-13.00", "-29.00")
+    assert {one["input"]: one["share"] for one in told["shares"]} == {
+        "served": "-37.00",
+        "tokens": "9.00",
+        "licence": "-1.00",
+    }
+    with pytest.raises(RefusalError, match="there are committed, forecast, realised") as refused:
+        difference(tracked.settings, "acme", tracked.commit, NOVEMBER, asked | {"cases": ("agreed", "realised")})
+    assert refused.value.code == "not_measured"
+
+
+def test_both_commands_print_for_people(tracked: Tracked, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in tracked.settings.environment().items():
+        monkeypatch.setenv(name, value)
+    place = ["--tenant", "acme", "--commit", tracked.commit, "--month", "2023-11"]
+    told = CliRunner().invoke(app, ["value", "explain", *place, "--events", "1"], env={"COLUMNS": "200"})
+    assert told.exit_code == 0
+    for words in ("driver.saving before risk", "tokens * worth * held", "source test, id u0", "1 more (--events)"):
+        assert words in told.output
+    told = CliRunner().invoke(app, ["value", "variance", *place], env={"COLUMNS": "200"})
+    assert told.exit_code == 0
+    assert "realised against committed" in told.output
+    assert "9.00" in told.output
+
+
+@pytest.mark.parametrize(
+    ("place", "code"),
+    [
+        ({"commit": "0" * 64}, "unknown_commit"),
+        ({"run_hash": "0" * 64}, "unknown_run"),
+        ({"commit": "", "month": NOVEMBER}, "unknown_commit"),
+    ],
+)
+def test_what_is_not_there_is_refused(tracked: Tracked, place: dict[str, Any], code: str) -> None:
+    with pytest.raises(RefusalError) as refused:
+        tracked.explain("benefit", **place)
+    assert refused.value.code == code
+
+
+def test_a_month_that_was_not_measured_is_refused_with_its_name(tracked: Tracked) -> None:
+    with pytest.raises(RefusalError, match="no realised run of 2023-10") as refused:
+        tracked.explain("benefit", commit=tracked.commit, month=date(2023, 10, 1))
+    assert refused.value.code == "not_measured"
+
+
+def invoke(*words: str) -> Any:
+    return CliRunner().invoke(app, ["value", "explain", *words], env={"COLUMNS": "160"})
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    """A file with a model, 12 months."""
+    path = tmp_path / "model.json"
+    path.write_text(json.dumps(MODEL | {"scenarios": {"base": {}, "high": {"worth": 2}}}), encoding="utf-8")
+    return str(path)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> str:
+    """Its metrics."""
+    path = tmp_path / "data.csv"
+    lines = [f"usage.tokens,c1,{t},{100 + t}\nbilling.active_customers,c1,{t},1" for t in range(1, 13)]
+    path.write_text("\n".join(["metric,customer,period,value", *lines]), encoding="utf-8")
+    return str(path)
+
+
+def test_a_model_file_is_explained_without_a_server(model: str, data: str) -> None:
+    told = invoke(model, "--data", data, "--output", "benefit", "--period", "2", "--json")
+    answer = json.loads(told.output)
+    assert (answer["model"], answer["scenario"], answer["value"]) == ("saved", "base", 102 * 0.5 * 0.9)
+    tokens = next(one for one in answer["nodes"] if one["name"] == "tokens")
+    assert (tokens["value"], tokens["source"]["metric"], tokens["source"]["period"]) == (102.0, "usage.tokens", 2)
+    told = invoke(model, "--data", data, "--scenario", "high")
+    assert "net present" not in told.output
+    assert "... 9 more periods of benefit (--json)" in told.output
+    assert "constant (scenario high)" in told.output
+    assert "zero" in told.output
+    assert "... (--depth)" in invoke(model, "--data", data, "--depth", "2").output
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ([], "bad_arguments"),
+        (["MODEL", "--tenant", "acme"], "bad_arguments"),
+        (["--tenant", "acme"], "bad_arguments"),
+        (["--tenant", "acme", "--commit", "c", "--run", "r"], "bad_arguments"),
+        (["--tenant", "acme", "--commit", "c", "--month", "november"], "bad_month"),
+        (["MODEL"], "missing_metric"),
+        (["MODEL", "--data", "DATA", "--output", "savings"], "unknown_output"),
+        (["MODEL", "--data", "DATA", "--scenario", "hihg"], "unknown_scenario"),
+    ],
+)
+def test_arguments_that_do_not_go_together_are_refused(words: list[str], code: str, model: str, data: str) -> None:
+    told = invoke(*({"MODEL": model, "DATA": data}.get(word, word) for word in words))
+    assert isinstance(told.exception, RefusalError)
+    assert told.exception.code == code

@@ -1,0 +1,208 @@
+"""The page of a commit: who agreed, what came of it, why it differs, what it costs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+import pytest
+
+from tests.support.pages import read_page, repeated_ids, tables, texts, what_it_would_fetch_or_run
+from valueverse.value.architect.canonical import canonical
+from valueverse.value.architect.parsing import parse_model
+from valueverse.value.committer.commits import Frozen, commit_id
+from valueverse.value.executor.binding import read_metrics
+from valueverse.value.realisation.cases import Commitment, run_cases
+from valueverse.value.realisation.variance import variance
+from valueverse.value.report import words
+from valueverse.value.report.commit_page import Deed, MeasuredRun, Told, commit_page
+from valueverse.value.report.economics import Month, Proposal
+from valueverse.value.report.page import render
+
+MODEL: dict[str, Any] = {
+    "schema": "valueverse.value_model/v1",
+    "model": "saved",
+    "title": "Tokens saved",
+    "currency": "USD",
+    "axis": {"grain": "month", "periods": 12, "start": "2023-11-01", "discount": {"rate": 0.1}},
+    "units": {"base": ["token"]},
+    "inputs": {
+        "tokens": {"unit": "token/month", "bind": {"metric": "usage.tokens", "agg": "sum"}, "missing": "carry_forward"},
+        "licence": {"unit": "USD/month", "bind": {"metric": "billing.invoiced_net"}, "missing": "zero"},
+        "worth": {"unit": "USD/token", "dist": {"uniform": [10, 20]}, "owner": "customer"},
+        "rollout": {"unit": "USD", "value": 900},
+    },
+    "drivers": {"saving": {"kind": "cost_saving", "expr": "tokens * worth", "risk": 0.1}},
+    "costs": {"licence": "licence", "rollout": {"expr": "rollout", "at": 0}},
+    "scenarios": {"agreed": {"tokens": 80, "licence": 100}, "base": {}},
+    "outputs": ["npv", "roi"],
+}
+MEASURED = [("usage.tokens", 100.0, "2023-11"), ("billing.invoiced_net", 120.0, "2023-11")]
+NOW = datetime(2024, 1, 5, 12, 30, tzinfo=UTC)
+DECEMBER = date(2023, 12, 1)
+
+
+def committed(**more: Any) -> tuple[Commitment, dict[str, Any]]:
+    said: dict[str, Any] = {"scenario": "agreed", "baseline": {}, "watermark": None, "seed": 7, "author": "ann"}
+    said |= {"customer": "c1", "start": "2023-11-01"} | more
+    text = Frozen(canonical(parse_model(json.dumps(MODEL))), **said).canonical()
+    return Commitment.read(commit_id(text), text), json.loads(text)
+
+
+def told(rows: list[tuple[str, float, str]] | None = None, **more: Any) -> Told:
+    commitment, frozen = committed(**more)
+    frame = pl.DataFrame(
+        [(metric, "c1", period, value) for metric, value, period in rows or MEASURED],
+        schema=["metric", "customer", "period", "value"],
+        orient="row",
+    )
+    runs = run_cases(commitment, read_metrics(frame), DECEMBER)
+    proposal = Proposal(
+        *("s1/value/2023-11..2023-11/1", date(2023, 11, 1), date(2023, 11, 30), Decimal("1350.5"), Decimal("202.575")),
+        *("USD", "cap", "open", datetime(2024, 2, 4, tzinfo=UTC), None),
+    )
+    return Told(
+        commitment,
+        frozen,
+        "Acme & Sons",
+        "Customer One",
+        "active",
+        [Deed("proposed", "ann", NOW, None), Deed("vendor", "vera", NOW, None), Deed("customer", "carl", NOW, None)],
+        DECEMBER,
+        {run.case: MeasuredRun(run, f"{place}" * 64, NOW, NOW) for place, run in enumerate(runs)},
+        [proposal, replace(proposal, name="second", state="approved", invoice="acme-000007", binding="none")],
+        [Month(date(2023, 11, 1), Decimal("120.00"), Decimal("30.00")), Month(DECEMBER, Decimal(0), Decimal("1.5"))],
+        512,
+    )
+
+
+def plain(text: str) -> str:
+    return text.replace(words.SPACE, " ")
+
+
+@pytest.fixture(scope="module")
+def whole() -> Told:
+    return told()
+
+
+@pytest.fixture(scope="module")
+def html(whole: Told) -> str:
+    return render(commit_page(whole))
+
+
+def test_it_conforms_and_fetches_nothing(html: str) -> None:
+    tree = read_page(html)
+    assert what_it_would_fetch_or_run(tree) == []
+    assert repeated_ids(tree) == []
+    captions = [one.text for one in tree.iter() if one.tag.endswith("figcaption")]
+    assert captions == [
+        "Benefit per month",
+        "Cash flow and payback",
+        "What each driver and cost comes to",
+        "Which assumptions matter most",
+    ]
+
+
+def test_sums_so_far_are_those_of_the_runs(whole: Told, html: str) -> None:
+    rows = {row[0]: row[1:] for row in tables(read_page(html))["Sums so far"]}
+    series = {case: one.run.series for case, one in whole.cases.items()}
+    agreed, came = sum(series["committed"]["driver.saving"][:2]), sum(series["realised"]["driver.saving"])
+    assert rows["saving"] == [
+        *(plain(words.estimate(one, "USD")) for one in (agreed, came, came - agreed)),
+        plain(words.percent(came / agreed)),
+    ]
+    assert rows["all costs"][:2] == [plain(words.estimate(900 + 200.0, "USD")), plain(words.estimate(900 + 120, "USD"))]
+
+
+def test_the_difference_is_explained_input_by_input_to_the_cent(whole: Told, html: str) -> None:
+    caption = "Why the benefit differs: what each input adds, by Shapley shares that add up"
+    rows = tables(read_page(html))[caption]
+    found = variance(whole.commitment, whole.cases["committed"].run, whole.cases["realised"].run, "benefit")
+    amounts = [Decimal(row[3].removesuffix(" USD").replace(",", "").replace(words.MINUS, "-")) for row in rows[1:]]
+    assert sum(amounts[:-1]) == amounts[-1] == found.shown[2]
+    assert {row[0] for row in rows[1:-1]} == {one.input for one in found.shares}
+
+
+def test_who_agreed_stands_with_commit_dates_and_state(whole: Told, html: str) -> None:
+    tree = read_page(html)
+    deeds = tables(tree)["What was done, by whom"]
+    when = "5 January 2024, 12:30 UTC"
+    assert deeds[2:] == [
+        ["approved for the vendor", "vera", when, words.NONE],
+        ["approved for the customer", "carl", when, words.NONE],
+    ]
+    assert whole.commitment.commit in texts(tree)
+    assert "Acme & Sons and Customer One: 12 months from 1 November 2023" in plain(texts(tree))
+
+
+def test_proposals_stand_with_their_state_and_the_invoice_that_bears_them(html: str) -> None:
+    rows = tables(read_page(html))["Fees proposed for what was realised"][1:]
+    first = "1 November 2023 to 30 November 2023"
+    assert rows[0] == [
+        f"{first}s1/value/2023-11..2023-11/1",
+        "1,350.50 USD",
+        "202.58 USD",
+        "the cap",
+        "openmay be disputed until 4 February 2024, 00:00 UTC",
+        "not yet",
+    ]
+    assert rows[1][3:] == ["the share", "approved", "invoice acme-000007"]
+
+
+def test_cost_to_serve_margin_and_value_for_the_price_stand_beside_it(whole: Told, html: str) -> None:
+    tree = read_page(html)
+    rows = tables(tree)["Invoiced and spent"]
+    assert rows[1][1:] == ["120.00 USD", "30.00 USD", "90.00 USD", "75 %"]
+    assert rows[2][3:] == [f"{words.MINUS}1.50 USD", words.NONE]
+    assert rows[3] == ["total", "120.00 USD", "31.50 USD", "88.50 USD", "74 %"]
+    ratio = sum(whole.cases["realised"].run.series["benefit"]) / 120
+    assert f"{plain(words.number(ratio))} USD" in plain(texts(tree))
+    customers = texts(read_page(render(commit_page(replace(whole, months=None)))))
+    assert "Cost to serve" not in customers
+
+
+def test_how_it_was_made_names_every_run_with_what_was_known(whole: Told, html: str) -> None:
+    tree = read_page(html)
+    runs = {row[0]: row[1:] for row in tables(tree)["Runs"]}
+    assert {case: row[0] for case, row in runs.items() if case != "Case"} == {
+        case: one.run_hash for case, one in whole.cases.items()
+    }
+    assert "512 draws from seed 7" in texts(tree)
+    assert "version 1" in texts(tree)
+
+
+def test_what_was_carried_or_counted_as_zero_is_told(html: str) -> None:
+    rows = tables(read_page(html))["Values that were missing"][1:]
+    assert [row[:2] for row in rows] == [["licence", "Dec 2023"], ["tokens", "Dec 2023"]]
+    assert rows[1][2:] == ["last known value carried forward100 token/month", "saving"]
+
+
+def test_intervals_hold_the_value_and_measured_inputs_are_certain(whole: Told, html: str) -> None:
+    rows = {row[0]: row for row in tables(read_page(html))["One input at a time, the others at their means"]}
+    assert set(rows) == {"Input", "worth"}
+
+
+def test_a_commit_that_is_not_measured_yet_says_so(whole: Told) -> None:
+    page = render(commit_page(replace(whole, month=None, cases={}, proposals=[], months=[], state="proposed")))
+    tree = read_page(page)
+    assert "The commit is proposed; nothing is measured yet." in texts(tree)
+    assert "Fees proposed" not in texts(tree)
+
+
+def test_where_nothing_was_agreed_of_measured_inputs_only_the_realised_stands() -> None:
+    alone = told(scenario="base")
+    assert set(alone.cases) == {"realised"}
+    tree = read_page(render(commit_page(alone)))
+    assert "What was realised" in texts(tree)
+    assert tables(tree)["Sums so far"][0] == ["", "Realised"]
+
+
+def test_a_change_says_what_it_replaces_and_why() -> None:
+    parent = "ab" * 32
+    changed = read_page(render(commit_page(told(parent=parent, reason="<b>better</b> numbers"))))
+    assert parent in texts(changed)
+    assert tables(changed)["What was done, by whom"][1][3] == "<b>better</b> numbers"

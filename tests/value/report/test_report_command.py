@@ -1,0 +1,108 @@
+"""``valueverse value report``: of a model on disk, and of a commit on a real warehouse."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.assets.test_value_step import committed, reports, track, world
+from tests.support.pages import read_page, tables, texts, what_it_would_fetch_or_run
+from valueverse.cli import app
+from valueverse.commands import value_proposals
+from valueverse.commands.value_report import report_of_commit
+from valueverse.errors import RefusalError
+from valueverse.value import library
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from valueverse.platform.settings import Settings
+
+RUNNER = CliRunner()
+
+
+def report(*arguments: str) -> str:
+    done = RUNNER.invoke(app, ["value", "report", *arguments], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def refused(*arguments: str) -> RefusalError:
+    done = RUNNER.invoke(app, ["value", "report", *arguments])
+    assert isinstance(done.exception, RefusalError)
+    return done.exception
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "model.yaml"
+    path.write_text(library.text("developer_time"))
+    return path
+
+
+def test_a_model_and_its_data_become_a_file(model: Path, tmp_path: Path) -> None:
+    data = tmp_path / "metrics.csv"
+    data.write_text("metric,customer,period,value\nusage.requests,c1,2024-01,30000\nusage.requests,c2,2024-01,9\n")
+    out = tmp_path / "page.html"
+    given = (str(model), "--data", str(data), "--customer", "c1", "--scenario", "base", "--draws", "64")
+    assert report(*given, "--out", str(out)) == ""
+    tree = read_page(out.read_text(encoding="utf-8"))
+    assert "scenario base, 24 months, customer c1" in texts(tree).replace("\u00a0", " ")
+    assert tables(tree)["Values that were missing"][1][:2] == ["requests", "month 2 to month 24"]
+    assert report(*given) == out.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ((), "bad_arguments"),
+        (("--tenant", "acme"), "bad_arguments"),
+        (("--commit", "ab"), "bad_arguments"),
+        (("missing.yaml",), "unreadable"),
+        (("--tenant", "acme", "--commit", "ab", "--month", "2024-13"), "bad_month"),
+        (("--tenant", "acme", "--commit", "ab", "--month", "January"), "bad_month"),
+    ],
+)
+def test_what_cannot_be_told_is_refused(arguments: tuple[str, ...], code: str) -> None:
+    assert refused(*arguments).code == code
+
+
+def test_an_unknown_scenario_and_a_place_that_cannot_be_written_are_named(model: Path) -> None:
+    assert refused(str(model), "--scenario", "bse").code == "unknown_scenario"
+    assert refused(str(model), "--draws", "64", "--out", "/nowhere/page.html").path == "--out"
+
+
+@pytest.mark.integration
+def test_a_commit_is_told_with_what_came_of_it_and_the_invoice_that_bears_its_fee(settings: Settings) -> None:
+    told = world()
+    commit = committed(told, settings)
+    assert "nothing is measured yet" in report_of_commit(settings, "acme", commit)
+    track(told, settings, as_of=datetime(2023, 12, 2, tzinfo=UTC))
+    ((number, _, _),) = reports(settings, told, datetime(2024, 2, 3, tzinfo=UTC))
+    track(told, settings)
+    now = datetime.now(UTC)
+    shown = [one["invoice"] for one in value_proposals.listed(settings, "acme", now)]
+    assert shown == [number, None]
+    tree = read_page(report_of_commit(settings, "acme", commit))
+    assert what_it_would_fetch_or_run(tree) == []
+    fees = tables(tree)["Fees proposed for what was realised"][1:]
+    assert [row[2:] for row in fees] == [
+        ["10.00 USD", "the share", "approved", f"invoice {number}"],
+        ["10.00 USD", "the share", "approved", "not yet"],
+    ]
+    assert [row[0] for row in tables(tree)["Invoiced and spent"][1:]] == ["November 2023", "December 2023", "total"]
+    assert tables(tree)["Sums so far"][1][:3] == ["saving", "80.00 USD", "100.00 USD"]
+    assert [row[1] for row in tables(tree)["What was done, by whom"][1:]] == ["ann", "vera", "carl"]
+    earlier = read_page(report_of_commit(settings, "acme", commit, date(2023, 11, 1), economics=False))
+    assert tables(earlier)["Sums so far"][1][:3] == ["saving", "40.00 USD", "50.00 USD"]
+    assert len(tables(earlier)["Fees proposed for what was realised"]) == 2
+    assert "Cost to serve" not in texts(earlier)
+    with pytest.raises(RefusalError, match="no run of 2030-01"):
+        report_of_commit(settings, "acme", commit, date(2030, 1, 1))
+    with pytest.raises(RefusalError, match="has no commit"):
+        report_of_commit(settings, "acme", "ab" * 32)
+    assert json.loads(json.dumps(value_proposals.listed(settings, "acme", now)))

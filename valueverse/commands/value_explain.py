@@ -1,0 +1,263 @@
+"""``valueverse value explain``: the tree of an output, down to metrics and the events and invoice lines behind them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from valueverse.errors import RefusalError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    from rich.tree import Tree
+
+    from valueverse.platform.settings import Settings
+    from valueverse.value.realisation.explain import Explained
+
+DEEPEST = 12
+_FEW = 4
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is to be explained.
+
+    Attributes:
+        output: its name.
+        period: None: the last one, of a commit that of the month.
+        to_date: the sum over the periods up to it.
+    """
+
+    output: str
+    period: int | None = None
+    to_date: bool = False
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which run of a commit: by its hash, or the newest of a month's case."""
+
+    tenant: str
+    commit: str | None = None
+    month: date | None = None
+    case: str = "realised"
+    run_hash: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A tree and what it is of.
+
+    Attributes:
+        about: model, scenario or commit, month, case and hash of the run.
+        root: the tree.
+        behind: by id of a measured input, what stands behind its values.
+    """
+
+    about: dict[str, Any]
+    root: Explained
+    behind: dict[str, list[dict[str, Any]]]
+
+    def as_json(self) -> dict[str, Any]:
+        """As data: every node once, parents first, children by their ids."""
+        return self.about | {
+            "root": self.root.id,
+            "value": self.root.value,
+            "unit": self.root.unit,
+            "nodes": [
+                node.as_json() | ({"behind": self.behind[node.id]} if node.id in self.behind else {})
+                for node in self.root.nodes()
+            ],
+        }
+
+
+def explain_model(
+    file: Path, data: tuple[Path | None, str | None], scenario: str, start: str | None, asked: Question
+) -> Answer:
+    """An output of a model on its assumptions, or on the data given with it.
+
+    Args:
+        file: the model.
+        data: measured data, and the customer whose data count.
+        scenario: its name.
+        start: first day of period 1.
+        asked: what to explain.
+
+    Raises:
+        RefusalError: as ``valueverse value run`` and ``explain``.
+    """
+    from valueverse.commands.value_check import read_text
+    from valueverse.commands.value_run import read_data
+    from valueverse.value.architect.parsing import parse_model
+    from valueverse.value.architect.program import compile_model
+    from valueverse.value.realisation.explain import explain
+    from valueverse.value.realisation.sources import assumed
+
+    program = compile_model(parse_model(read_text(file)))
+    given, sources = assumed(program, scenario, read_data(*data), start)
+    period = asked.period or program.axis.periods
+    root = explain(program, given, sources, asked.output, period, to_date=asked.to_date)
+    about = {"model": program.model, "content_hash": program.content_hash, "scenario": scenario}
+    return Answer(about | {"output": asked.output, "period": period}, root, {})
+
+
+def explain_commit(settings: Settings, place: Place, asked: Question, limit: int) -> Answer:
+    """An output of a committed model's run, down to what stands behind its metrics.
+
+    Args:
+        settings: where Postgres and the lake are.
+        place: which run.
+        asked: what to explain.
+        limit: events, lines or costs told of each metric's value; their number is told anyway.
+
+    Raises:
+        RefusalError: ``unknown_commit``, ``unknown_run``, ``not_measured``, or as ``explain``.
+    """
+    from valueverse.commands.value_kept import kept_run, kept_runs
+    from valueverse.commands.value_sources import Behind
+    from valueverse.platform.warehouse import connect
+    from valueverse.value.realisation.explain import explain
+    from valueverse.value.realisation.sources import of_run
+
+    with connect(settings, "builder") as connection:
+        if place.run_hash is not None:
+            kept = kept_run(connection, place.tenant, place.run_hash)
+        else:
+            (kept,) = kept_runs(connection, place.tenant, place.commit or "", place.month, [place.case])
+        program, given, sources = of_run(kept.commitment, kept.run, kept.known_at)
+        period = asked.period or kept.run.document["period"]
+        root = explain(program, given, sources, asked.output, period, to_date=asked.to_date)
+        behind = Behind(settings, connection, place.tenant, kept, limit).of_tree(root)
+    about = {"tenant": place.tenant, "commit": kept.commitment.commit, "model": program.model, "case": kept.run.case}
+    about |= {"month": f"{kept.month:%Y-%m}", "run_hash": kept.run_hash, "known_at": kept.known_at}
+    return Answer(about | {"output": asked.output, "period": period}, root, behind)
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:,.10g}"
+
+
+def _line(node: Explained, *, again: bool) -> str:
+    from rich.markup import escape
+
+    when = "" if node.period is None else f" (period {node.period})" if node.period else " (before the first period)"
+    unit = "" if node.unit == "1" else f" {node.unit}"
+    text = node.text if node.kind == "input" else f"= {node.text}"
+    told = f"[dim]{escape('see above' if again else text)}[/dim]"
+    flags = ", ".join(sorted({flag["policy"] for flag in node.flags}))
+    marked = f"  [yellow]stand-in: {flags}[/yellow]" if flags else ""
+    return f"[bold]{escape(node.name)}[/bold]{when}: {_number(node.value)}{escape(unit)}  {told}{marked}"
+
+
+def _tree(answer: Answer, deepest: int) -> Tree:
+    """A part is spelt out once, and no deeper than asked for; of many periods the first and the last."""
+    from rich.markup import escape
+    from rich.tree import Tree
+
+    facts = {name: said for name, said in answer.about.items() if name not in {"output", "period", "content_hash"}}
+    tree = Tree(escape(", ".join(f"{name} {said}" for name, said in facts.items())))
+    shown: set[str] = set()
+    waiting: list[tuple[Explained | str, Tree, int]] = [(answer.root, tree, 1)]
+    while waiting:
+        node, above, depth = waiting.pop()
+        if isinstance(node, str):
+            above.add(f"[dim]{escape(node)}[/dim]")
+            continue
+        again = node.id in shown and bool(node.children or node.id in answer.behind)
+        branch = above.add(_line(node, again=again))
+        shown.add(node.id)
+        if again:
+            continue
+        for found in answer.behind.get(node.id, ()):
+            _add_behind(branch, found)
+        cut: list[Explained | str] = ["... (--depth)"]
+        below = cut if node.children and depth >= deepest else _few(node.children)
+        waiting.extend((child, branch, depth + 1) for child in reversed(below))
+    return tree
+
+
+def _few(children: Sequence[Explained]) -> list[Explained | str]:
+    """The children; of one that has many periods the first two and the last."""
+    found: list[Explained | str] = []
+    for name in dict.fromkeys(child.name for child in children):
+        same = [child for child in children if child.name == name]
+        if len(same) > _FEW:
+            found += [*same[:2], f"... {len(same) - 3} more periods of {name} (--json)", same[-1]]
+        else:
+            found += same
+    return found
+
+
+def _add_behind(branch: Tree, found: dict[str, Any]) -> None:
+    from rich.markup import escape
+
+    head = f"{found['metric']} of {found['customer'] or 'nobody in particular'} in {found['month']}: "
+    below = branch.add(escape(f"{head}{_number(found['value'])} ({found['kind']}: {found['count']})"))
+    for one in found["first"]:
+        below.add(escape(", ".join(f"{name} {said}" for name, said in one.items() if said is not None)))
+    if found["count"] > len(found["first"]):
+        below.add(f"... {found['count'] - len(found['first'])} more (--events)")
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``explain`` to ``valueverse value``."""
+
+    @app.command("explain")
+    def explain_command(  # noqa: PLR0913, PLR0917 - options of a command
+        model: Annotated[
+            Path | None, typer.Argument(help="A model in YAML or JSON (- reads standard input); else --tenant.")
+        ] = None,
+        output: Annotated[
+            str | None, typer.Option("--output", help="npv, net, a driver, a variable ... [npv; of a commit benefit].")
+        ] = None,
+        period: Annotated[
+            int | None, typer.Option("--period", min=1, help="Which period's value [the last; that of the month].")
+        ] = None,
+        to_date: Annotated[bool, typer.Option("--to-date", help="The sum over all periods up to it.")] = False,
+        data: Annotated[
+            Path | None, typer.Option("--data", help="CSV or Parquet: metric, customer, period, value.")
+        ] = None,
+        scenario: Annotated[str, typer.Option("--scenario", help="Of a model.")] = "base",
+        customer: Annotated[str | None, typer.Option("--customer", help="Only this customer's data.")] = None,
+        start: Annotated[str | None, typer.Option("--start", help="First day of the first period.")] = None,
+        tenant: Annotated[str | None, typer.Option("--tenant", help="The tenant whose commit it is.")] = None,
+        commit: Annotated[str | None, typer.Option("--commit", help="Id of the commit.")] = None,
+        month: Annotated[str | None, typer.Option("--month", help="Such as 2023-11 [the last one measured].")] = None,
+        case: Annotated[str, typer.Option("--case", help="committed, forecast or realised.")] = "realised",
+        run: Annotated[
+            str | None, typer.Option("--run", help="This very run, by its hash; instead of --commit.")
+        ] = None,
+        events: Annotated[int, typer.Option("--events", min=0, help="Events or lines shown of each value.")] = 5,
+        depth: Annotated[int, typer.Option("--depth", min=1, help="Levels shown.")] = DEEPEST,
+        as_json: Annotated[bool, typer.Option("--json", help="Answer with one JSON object: every node once.")] = False,
+    ) -> None:
+        """Say why an output is what it is: formulas, values and units, down to metrics and the events behind them.
+
+        [dim]valueverse value explain model.yaml --output npv[/dim]
+
+        [dim]valueverse value explain --tenant northwind-ai --commit 3f... --month 2023-11[/dim]
+        """
+        from valueverse.commands.instants import read_month
+        from valueverse.platform.settings import get_settings
+
+        named = commit is not None or run is not None
+        if (model is None) != named or named != (tenant is not None) or (commit is not None and run is not None):
+            raise RefusalError("bad_arguments", "give a model, or --tenant with --commit or --run", "MODEL")
+        asked = Question(output or ("benefit" if named else "npv"), period, to_date)
+        if model is not None:
+            answer = explain_model(model, (data, customer), scenario, start, asked)
+        else:
+            day = None if month is None else read_month(month, "--month")
+            answer = explain_commit(get_settings(), Place(str(tenant), commit, day, case, run), asked, events)
+        if as_json:
+            typer.echo(json.dumps(answer.as_json(), ensure_ascii=False, allow_nan=False))
+            return
+        from rich.console import Console
+
+        Console().print(_tree(answer, depth))

@@ -1,0 +1,90 @@
+"""Runs of a commit as they are kept in Postgres, for the commands that explain them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC
+from typing import TYPE_CHECKING, Any
+
+from valueverse.errors import RefusalError
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+
+    import psycopg
+
+    from valueverse.value.realisation.cases import CaseRun, Commitment
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A run with its commit.
+
+    Attributes:
+        commitment: the commit.
+        run: the run.
+        month: first day of the month that it is of.
+        run_hash: its name.
+        known_at: state of knowledge, RFC 3339.
+        computed_at: when it was worked out.
+    """
+
+    commitment: Commitment
+    run: CaseRun
+    month: date
+    run_hash: str
+    known_at: str
+    computed_at: datetime
+
+
+def kept_runs(
+    connection: psycopg.Connection[Any], tenant: str, commit: str, month: date | None, cases: list[str]
+) -> list[Kept]:
+    """The newest run of each of these cases in a month (None: the last one measured).
+
+    Raises:
+        RefusalError: ``unknown_commit``, ``not_measured``.
+    """
+    from valueverse.platform.value_store import newest_runs
+
+    commitment = _commitment(connection, tenant, commit)
+    found = {row["case_name"]: row for row in newest_runs(connection, tenant, commit, month)}
+    for case in cases:
+        if case not in found:
+            known = f"there are {', '.join(sorted(found))}" if found else "a month is run once it is over"
+            of = f" of {month:%Y-%m}" if month else ""
+            raise RefusalError("not_measured", f"the commit has no {case} run{of}: {known}", "--month")
+    return [_kept(commitment, found[case]) for case in cases]
+
+
+def kept_run(connection: psycopg.Connection[Any], tenant: str, run_hash: str) -> Kept:
+    """The run of that hash.
+
+    Raises:
+        RefusalError: ``unknown_run``.
+    """
+    from valueverse.platform.value_reads import run_named
+
+    found = run_named(connection, tenant, run_hash)
+    if found is None:
+        raise RefusalError("unknown_run", f"the tenant {tenant!r} has no run {run_hash[:64]!r}", "--run")
+    return _kept(_commitment(connection, tenant, found["commit_id"]), found)
+
+
+def _commitment(connection: psycopg.Connection[Any], tenant: str, commit: str) -> Commitment:
+    from valueverse.platform.value_store import document
+    from valueverse.value.realisation.cases import Commitment
+
+    try:
+        return Commitment.read(commit, document(connection, tenant, commit))
+    except KeyError as error:
+        message = f"the tenant {tenant!r} has no commit {commit[:64]!r}; `valueverse value log` lists them"
+        raise RefusalError("unknown_commit", message, "--commit") from error
+
+
+def _kept(commitment: Commitment, row: dict[str, Any]) -> Kept:
+    from valueverse.value.realisation.cases import CaseRun
+
+    run = CaseRun.read(commitment.program, row["document"], row["content_hash"])
+    known_at = row["known_at"].astimezone(UTC).isoformat()
+    return Kept(commitment, run, row["month"], row["run_hash"], known_at, row["computed_at"])

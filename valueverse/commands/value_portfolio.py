@@ -1,0 +1,47 @@
+"""``valueverse value portfolio``: a model, run for every customer in the data."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``portfolio`` to ``valueverse value``."""
+
+    @app.command("portfolio")
+    def portfolio(  # noqa: PLR0917 - options of the public contract
+        model: Annotated[Path, typer.Argument(help="A model in YAML or JSON; - reads standard input.")],
+        data: Annotated[Path, typer.Option("--data", help="CSV or Parquet: metric, customer, period, value.")],
+        scenario: Annotated[
+            list[str] | None, typer.Option("--scenario", help="Only this one; may be given again.")
+        ] = None,
+        draws: Annotated[int, typer.Option("--draws", help="Draws per customer; made a power of two.")] = 1_024,
+        seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed draws other points.")] = 1,
+        output: Annotated[list[str] | None, typer.Option("--output", help="npv, a variable ...; may repeat.")] = None,
+        start: Annotated[str | None, typer.Option("--start", help="First day of the first period.")] = None,
+    ) -> None:
+        """Run a value model for every customer: one JSON object per line for each customer and scenario.
+
+        Values at the means, means and percentiles, under the same draws for all, so that customers compare.
+
+        [dim]valueverse value portfolio model.yaml --data metrics.csv --output npv[/dim]
+        """
+        from valueverse.commands.value_run import read_data, read_program, tell
+        from valueverse.value.executor.customers import bind_all
+        from valueverse.value.executor.portfolio import documents, run_portfolio
+        from valueverse.value.executor.run import Asked
+
+        program = read_program(model, output or [])
+        asked = Asked(tuple(scenario or ()), draws, seed, start)
+        metrics = read_data(data, None, empty=True)
+        assert metrics is not None  # noqa: S101 - there is a file
+        tell("binding the inputs of each customer")
+        measured = bind_all(program, metrics, asked)
+        table = run_portfolio(program, measured, asked, tell)
+        for row in documents(program, measured, table):
+            sys.stdout.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")

@@ -1,0 +1,228 @@
+"""``valueverse value report``: a model's results, or what came of a commit, as a page for the customer."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from valueverse.errors import RefusalError
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from valueverse.platform.settings import Settings
+    from valueverse.value.realisation.cases import Commitment
+    from valueverse.value.report.commit_page import MeasuredRun, Told
+    from valueverse.value.report.economics import Month, Proposal
+
+DRAWS = 16_384
+_MARGIN = ("billing.invoiced_net", "billing.cost_to_serve")
+
+
+def report_of_model(text: str, data: Path | None, said: dict[str, Any], customer: str | None = None) -> str:
+    """A model run and told as HTML.
+
+    Args:
+        text: the model.
+        data: measured data, or None.
+        said: scenarios, draws, seed and start, as ``run.Asked`` has them.
+        customer: only this customer's data.
+
+    Raises:
+        RefusalError: as ``valueverse value run``.
+    """
+    from valueverse.commands.value_run import read_data
+    from valueverse.value.architect.canonical import canonical
+    from valueverse.value.architect.parsing import parse_model
+    from valueverse.value.architect.program import compile_model
+    from valueverse.value.executor.run import Asked
+    from valueverse.value.report.page import render
+    from valueverse.value.report.run_page import run_page
+
+    model = parse_model(text)
+    about = [f"customer {customer}"] if customer else []
+    page = run_page(compile_model(model), canonical(model), read_data(data, customer), Asked(**said), about)
+    return render(page)
+
+
+def report_of_commit(
+    settings: Settings, tenant: str, commit: str, month: dt.date | None = None, *, economics: bool = True
+) -> str:
+    """What was agreed and what came of it, as HTML.
+
+    Args:
+        settings: where Postgres is.
+        tenant: whose.
+        commit: its id.
+        month: first day of a month with which a period ends; None: the last one measured.
+        economics: whether cost to serve and margin are shown.
+
+    Raises:
+        RefusalError: ``unknown_commit``; ``not_measured``: no run of that month.
+    """
+    from valueverse.value.report.commit_page import commit_page
+    from valueverse.value.report.page import render
+
+    return render(commit_page(told_of(settings, tenant, commit, month, economics=economics)))
+
+
+def told_of(settings: Settings, tenant: str, commit: str, month: dt.date | None, *, economics: bool) -> Told:
+    """All that the page of a commit is made of."""
+    from valueverse.commands.value_commit import log
+    from valueverse.platform import value_store
+    from valueverse.platform.warehouse import connect
+    from valueverse.value.realisation.cases import Commitment
+    from valueverse.value.report.commit_page import Deed, Told
+
+    state = next((row["state"] for row in log(settings, tenant) if row["commit"] == commit), None)
+    if state is None:
+        message = f"the tenant {tenant!r} has no commit {commit[:64]!r}; `valueverse value log` lists them"
+        raise RefusalError("unknown_commit", message, "--commit")
+    now = dt.datetime.now(dt.UTC)
+    with connect(settings, "builder") as connection:
+        document = value_store.document(connection, tenant, commit)
+        commitment = Commitment.read(commit, document)
+        runs = value_store.newest_runs(connection, tenant, commit, month)
+        if month is not None and not runs:
+            message = f"no run of {month:%Y-%m}: the months measured are those in which a period of the model ends"
+            raise RefusalError("not_measured", message, "--month")
+        called = value_store.names(connection, tenant, commitment.customer)
+        last = runs[0]["month"] if runs else None
+        return Told(
+            commitment=commitment,
+            frozen=json.loads(document),
+            tenant=called[0],
+            customer=called[1] or "all customers",
+            state=state,
+            deeds=[Deed(**row) for row in value_store.agreement(connection, tenant, commit)],
+            month=last,
+            cases={row["case_name"]: _measured(commitment, row) for row in runs},
+            proposals=_proposals(connection, tenant, commit, last, now),
+            months=_months(connection, tenant, commitment, last) if economics else None,
+            draws=DRAWS,
+        )
+
+
+def _measured(commitment: Commitment, row: dict[str, Any]) -> MeasuredRun:
+    from valueverse.value.realisation.cases import CaseRun
+    from valueverse.value.report.commit_page import MeasuredRun
+
+    run = CaseRun.read(commitment.program, row["document"], row["content_hash"])
+    return MeasuredRun(run, row["run_hash"], row["known_at"], row["computed_at"])
+
+
+def _proposals(
+    connection: psycopg.Connection[Any], tenant: str, commit: str, last: dt.date | None, now: dt.datetime
+) -> list[Proposal]:
+    from valueverse.commands.value_proposals import state_of
+    from valueverse.platform import value_store
+    from valueverse.value.report.economics import Proposal
+
+    return [
+        Proposal(
+            row["proposal"],
+            row["first_day"],
+            row["last_day"],
+            Decimal(row["realised_value"]),
+            Decimal(row["amount"]),
+            row["currency"],
+            row["binding"],
+            state_of(row["verdict"], row["disputable_until"], now),
+            row["disputable_until"],
+            row["invoice"],
+        )
+        for row in value_store.proposals(connection, tenant)
+        if row["commit_id"] == commit and last is not None and row["first_day"] <= last
+    ]
+
+
+def _months(
+    connection: psycopg.Connection[Any], tenant: str, commitment: Commitment, last: dt.date | None
+) -> list[Month]:
+    """Invoiced and spent in the calendar months from the commit's start to the last one measured."""
+    from valueverse.platform import value_store
+    from valueverse.value.report.economics import Month
+
+    if last is None or commitment.start is None or commitment.customer is None:
+        return []
+    found: dict[str, dict[str, Decimal]] = {}
+    rows = value_store.metrics(connection, tenant, commitment.customer, commitment.program.currency)
+    for metric, _, period, value in rows.iter_rows():
+        if metric in _MARGIN and f"{commitment.start:%Y-%m}" <= period <= f"{last:%Y-%m}":
+            found.setdefault(period, {})[metric] = Decimal(value)
+    none = Decimal(0)
+    return [
+        Month(dt.date.fromisoformat(f"{period}-01"), *(one.get(metric, none) for metric in _MARGIN))
+        for period, one in sorted(found.items())
+    ]
+
+
+def _month(text: str | None) -> dt.date | None:
+    if text is None:
+        return None
+    try:
+        return dt.datetime.strptime(text, "%Y-%m").replace(tzinfo=dt.UTC).date()
+    except ValueError as error:
+        raise RefusalError("bad_month", f"{text[:40]!r} is no month such as 2023-11", "--month") from error
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``report`` to ``valueverse value``."""
+
+    @app.command("report")
+    def report(  # noqa: PLR0913, PLR0917 - options of a command
+        model: Annotated[
+            Path | None, typer.Argument(help="A model in YAML or JSON (- reads standard input); else --commit.")
+        ] = None,
+        data: Annotated[
+            Path | None, typer.Option("--data", help="CSV or Parquet: metric, customer, period, value.")
+        ] = None,
+        scenario: Annotated[
+            str | None, typer.Option("--scenario", help="Only this one; all by default, base in full.")
+        ] = None,
+        customer: Annotated[str | None, typer.Option("--customer", help="Only this customer's data.")] = None,
+        start: Annotated[str | None, typer.Option("--start", help="First day of the first period.")] = None,
+        draws: Annotated[int, typer.Option("--draws", help="Draws of uncertain inputs.")] = DRAWS,
+        seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed draws other points.")] = 1,
+        tenant: Annotated[str | None, typer.Option("--tenant", help="The tenant whose commit it is.")] = None,
+        commit: Annotated[str | None, typer.Option("--commit", help="What came of this commit.")] = None,
+        month: Annotated[
+            str | None, typer.Option("--month", help="Up to this month; the last measured by default.")
+        ] = None,
+        economics: Annotated[
+            bool, typer.Option(help="Show cost to serve and margin; leave them out of a customer's copy.")
+        ] = True,
+        out: Annotated[Path | None, typer.Option("--out", help="Where to write; standard output by default.")] = None,
+    ) -> None:
+        """Write results as one HTML page with charts: of a model, or of what came of a commit.
+
+        [dim]valueverse value library developer_time > m.yaml && valueverse value report m.yaml --out m.html[/dim]
+        """
+        from valueverse.commands.value_check import read_text
+        from valueverse.platform.settings import get_settings
+
+        if (model is None) == (commit is None) or (commit is None) != (tenant is None):
+            raise RefusalError("bad_arguments", "give a model, or --tenant and --commit", "MODEL")
+        if commit is not None and tenant is not None:
+            page = report_of_commit(get_settings(), tenant, commit, _month(month), economics=economics)
+        else:
+            assert model is not None  # noqa: S101 - judged above
+            said = {"scenarios": (scenario,) if scenario else (), "draws": draws, "seed": seed, "start": start}
+            page = report_of_model(read_text(model), data, said, customer)
+        _write(page, out)
+
+
+def _write(page: str, out: Path | None) -> None:
+    if out is None:
+        sys.stdout.write(page)
+        return
+    try:
+        out.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise RefusalError("cannot_write", f"{out}: {error.strerror}", "--out") from error

@@ -1,0 +1,137 @@
+"""What stands behind the metrics of an explained run: events in the lake, invoice lines in Postgres."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from valueverse.catalog.history import CatalogHistory
+from valueverse.commands.instants import read_month
+from valueverse.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
+from valueverse.money import minor_text, minor_units, plain
+from valueverse.platform.lake import Lake
+from valueverse.platform.value_reads import lines_serving
+from valueverse.subscriptions.timeline import build_timeline
+from valueverse.value.realisation.behind import costs_behind, subscriptions_behind, usage_behind
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    import psycopg
+
+    from valueverse.commands.value_kept import Kept
+    from valueverse.platform.settings import Settings
+    from valueverse.subscriptions.timeline import Timeline
+    from valueverse.value.realisation.explain import Explained
+
+_LINES = {"billing.invoiced_net": False, "billing.mrr": True}
+
+
+@dataclass
+class Behind:
+    """Of one run.
+
+    Attributes:
+        settings: where the lake is.
+        connection: to Postgres.
+        tenant: whose run.
+        kept: the run.
+        limit: how many events, lines or costs are told of each value.
+    """
+
+    settings: Settings
+    connection: psycopg.Connection[Any]
+    tenant: str
+    kept: Kept
+    limit: int
+    usage: dict[tuple[str, date], dict[str, tuple[int, list[dict[str, Any]]]]] = field(default_factory=dict, init=False)
+
+    def of_tree(self, root: Explained) -> dict[str, list[dict[str, Any]]]:
+        """By id of the measured inputs of a tree: per customer and month of the metric what its value is made of.
+
+        metric, customer, month, value, kind, count, first. A metric that others keep in a mart has none.
+        """
+        leaves = [node for node in root.nodes() if node.source is not None and node.source["kind"] == "metric"]
+        found = {}
+        for node in leaves:
+            source = node.source or {}
+            told = [self._told(source["metric"], row) for row in source["rows"]]
+            found[node.id] = [one for one in told if one is not None]
+        return found
+
+    def _told(self, metric: str, row: dict[str, Any]) -> dict[str, Any] | None:
+        found = self._of(metric, row["customer"], read_month(row["month"], "month"))
+        if found is None:
+            return None
+        kind, count, rows = found
+        return {"metric": metric} | row | {"kind": kind, "count": count, "first": rows}
+
+    def _of(self, metric: str, customer: str, month: date) -> tuple[str, int, list[dict[str, Any]]] | None:
+        """What it is, how many there are, and the first of them."""
+        if metric.startswith("usage."):
+            count, events = self._events(metric.removeprefix("usage."), month).get(customer, (0, []))
+            return "events", count, [_event(one) for one in events]
+        rows = None
+        if metric in _LINES:
+            kind, rows = "invoice lines", self._lines(customer, month, recurring=_LINES[metric])
+        elif metric == "billing.cost_to_serve":
+            costs = costs_behind(self._timeline, customer, month).iter_rows(named=True)
+            kind, rows = "cost events", [row | {"amount": plain(row["amount"])} for row in costs]
+        elif metric == "billing.active_customers":
+            held = subscriptions_behind(self._timeline, customer, month)
+            kind, rows = "subscriptions", [{"subscription": one} for one in held]
+        return None if rows is None else (kind, len(rows), rows[: self.limit])
+
+    def _events(self, meter: str, month: date) -> dict[str, tuple[int, list[dict[str, Any]]]]:
+        """By customer; read once for all of them."""
+        if (meter, month) not in self.usage:
+            rows = self._lake.scan(USAGE_TABLE).filter(pl.col("tenant") == self.tenant)
+            found = usage_behind(rows, self._timeline, meter, month, self._known_at, self.limit)
+            self.usage[meter, month] = {customer: (count, first) for customer, count, first in found.iter_rows()}
+        return self.usage[meter, month]
+
+    def _lines(self, customer: str, month: date, *, recurring: bool) -> list[dict[str, Any]]:
+        currency, until = self.kept.commitment.program.currency, self.kept.computed_at
+        scope = (self.tenant, customer)
+        rows = lines_serving(self.connection, scope, currency, month, until, recurring=recurring)
+        return [
+            {
+                "invoice": row["invoice"],
+                "line": row["key"],
+                "kind": row["kind"],
+                "service_from": row["service_from"].isoformat(),
+                "service_to": row["service_to"].isoformat(),
+                "net": minor_text(row["amount_minor"], minor_units(row["currency"])),
+                "currency": row["currency"],
+            }
+            for row in rows
+        ]
+
+    @cached_property
+    def _known_at(self) -> datetime:
+        return datetime.fromisoformat(self.kept.known_at)
+
+    @cached_property
+    def _lake(self) -> Lake:
+        return Lake(self.settings.lake_url)
+
+    @cached_property
+    def _timeline(self) -> Timeline:
+        facts = self._lake.scan(BILLING_FACTS_TABLE).filter(pl.col("tenant") == self.tenant).collect()
+        history = CatalogHistory.from_facts(facts, self._known_at)
+        return build_timeline(facts, history.plans, self._known_at)
+
+
+def _event(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "source": row["source"],
+        "id": row["id"],
+        "amends": None if row["root_id"] == row["id"] else row["root_id"],
+        "time": row["time"].isoformat().replace("+00:00", "Z"),
+        "value": None if row["value"] is None else plain(row["value"]),
+        "text": row["text_value"],
+    }

@@ -1,0 +1,113 @@
+"""``valueverse value variance``: what each input adds to the difference between two cases of a commit."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from rich.table import Table
+
+    from valueverse.platform.settings import Settings
+
+
+def difference(
+    settings: Settings, tenant: str, commit: str, month: date | None, asked: dict[str, Any]
+) -> dict[str, Any]:
+    """The variance as data: amounts as exact decimal texts, shares that add up to the difference.
+
+    Args:
+        settings: where Postgres is.
+        tenant: whose.
+        commit: its id.
+        month: first day of the month; None: the last one measured.
+        asked: ``cases`` (from, to), ``output``, ``period`` (None: to date).
+
+    Raises:
+        RefusalError: ``unknown_commit``, ``not_measured``, or as ``variance``.
+    """
+    from valueverse.commands.value_kept import kept_runs
+    from valueverse.platform.warehouse import connect
+    from valueverse.value.realisation.variance import variance
+
+    with connect(settings, "builder") as connection:
+        before, after = kept_runs(connection, tenant, commit, month, list(asked["cases"]))
+    found = variance(before.commitment, before.run, after.run, asked["output"], period=asked["period"])
+    told: dict[str, Any] = {"tenant": tenant, "commit": commit, "model": before.commitment.program.model}
+    told |= {"month": f"{before.month:%Y-%m}", "output": found.output, "unit": found.unit}
+    told |= {"from": asked["cases"][0], "to": asked["cases"][1], "runs": [before.run_hash, after.run_hash]}
+    told |= {"period": found.period, "to_date": found.to_date, "method": found.method}
+    told |= dict(zip(("before", "after", "difference"), (f"{one:f}" for one in found.shown), strict=True))
+    return told | {
+        "shares": [
+            {
+                "input": one.input,
+                "unit": one.unit,
+                "before": one.before,
+                "after": one.after,
+                "share": f"{one.shown:f}",
+                "exact": f"{one.share.numerator}/{one.share.denominator}",
+            }
+            for one in found.shares
+        ]
+    }
+
+
+def _table(told: dict[str, Any]) -> Table:
+    from rich.table import Table
+
+    first, second, unit = told["from"], told["to"], told["unit"]
+    span = f"periods 1 to {told['period']}" if told["to_date"] else f"period {told['period']} alone"
+    title = f"{told['output']} of {told['model']} in {told['month']}, {span}: {second} against {first}"
+    table = Table(title=title, title_justify="left", title_style="bold", show_footer=True)
+    if told["to_date"]:
+        table.caption = "inputs: means of the periods"
+    shown = {"why": f"{second} - {first}", "before": told["before"], "after": told["after"]}
+    table.add_column("input", footer=shown["why"])
+    table.add_column(first, footer=f"{shown['before']} {unit}", justify="right")
+    table.add_column(second, footer=f"{shown['after']} {unit}", justify="right")
+    table.add_column("unit")
+    table.add_column(f"adds ({unit})", footer=told["difference"], justify="right")
+    for one in told["shares"]:
+        table.add_row(one["input"], f"{one['before']:,.6g}", f"{one['after']:,.6g}", one["unit"], one["share"])
+    return table
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``variance`` to ``valueverse value``."""
+
+    @app.command("variance")
+    def variance_command(  # noqa: PLR0917 - options of a command
+        tenant: Annotated[str, typer.Option("--tenant", help="The tenant whose commit it is.")],
+        commit: Annotated[str, typer.Option("--commit", help="Id of the commit.")],
+        month: Annotated[str | None, typer.Option("--month", help="Such as 2023-11 [the last one measured].")] = None,
+        first: Annotated[str, typer.Option("--from", help="committed, forecast or realised.")] = "committed",
+        second: Annotated[str, typer.Option("--to", help="committed, forecast or realised.")] = "realised",
+        output: Annotated[
+            str, typer.Option("--output", help="benefit, cost, net, a driver, a cost; a variable with --period.")
+        ] = "benefit",
+        period: Annotated[
+            int | None, typer.Option("--period", min=1, help="This period alone [all of them, to date].")
+        ] = None,
+        as_json: Annotated[bool, typer.Option("--json", help="Answer with one JSON object.")] = False,
+    ) -> None:
+        """Say what each input adds to the difference between two cases, by Shapley shares that add up exactly.
+
+        [dim]valueverse value variance --tenant northwind-ai --commit 3f... --month 2023-11[/dim]
+        """
+        from valueverse.commands.instants import read_month
+        from valueverse.platform.settings import get_settings
+
+        asked = {"cases": (first, second), "output": output, "period": period}
+        day = None if month is None else read_month(month, "--month")
+        told = difference(get_settings(), tenant, commit, day, asked)
+        if as_json:
+            typer.echo(json.dumps(told, ensure_ascii=False, allow_nan=False))
+            return
+        from rich.console import Console
+
+        Console().print(_table(told))

@@ -1,0 +1,114 @@
+"""Columns of marts, aggregated per tenant, customer and calendar month: what the last release published."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+from psycopg import sql
+
+from valueverse.money import EXACT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import psycopg
+
+    Connection = psycopg.Connection[Any]
+
+_TEXT = pl.String()
+COLUMNS = pl.Schema({"mart": _TEXT, "column": _TEXT, "type": _TEXT})
+FOUND = pl.Schema({"tenant": _TEXT, "customer": _TEXT, "month": pl.Date(), "currency": _TEXT, "value": EXACT})
+"""``value`` is null where the number has more than 20 digits before the point, or is none (NaN)."""
+
+_VALUE = {
+    "sum": "sum({column}::numeric)",
+    # The zero makes the quotient carry 18 decimals at least: Postgres keeps 16 digits of a mean of whole numbers.
+    "mean": "avg({column}::numeric + 0::numeric(38, 18))",
+    "min": "min({column}::numeric)",
+    "max": "max({column}::numeric)",
+    "last": "(array_agg({column}::numeric order by {month} desc, {column} desc))[1]",
+    "count": "count(*)::numeric",
+}
+_INSIDE = "{month} >= wanted.begins and {month} < wanted.ends"
+_INSIDE_LOCAL = "{month} >= wanted.month and {month} < (wanted.month + interval '1 month')::date"
+
+
+@dataclass(frozen=True)
+class MartColumn:
+    """What is read of a mart; its names have been found among ``columns_of``.
+
+    Attributes:
+        mart: table or view of the schema ``marts`` with a column ``tenant_id``.
+        column: what is aggregated, where it is not null.
+        month: column that places a row in time.
+        instants: whether ``month`` holds instants; else it holds local days or local times.
+        customer: column of the customer; None: values are the tenant's own (customer '').
+        currency: column of the currency; None: the values are no money.
+        aggregation: sum, mean, min, max, last or count.
+    """
+
+    mart: str
+    column: str
+    month: str
+    instants: bool
+    customer: str | None
+    currency: str | None
+    aggregation: str
+
+
+def columns_of(connection: Connection, marts: Sequence[str]) -> pl.DataFrame:
+    """COLUMNS of those of the marts that exist; a partition of a mart is none."""
+    rows = connection.execute(
+        """
+        select c.table_name::text, c.column_name::text, c.data_type::text from information_schema.columns c
+         where c.table_schema = 'marts' and c.table_name = any(%s)
+           and not exists (select from pg_catalog.pg_class r
+                            where r.oid = to_regclass(format('marts.%%I', c.table_name)) and r.relispartition)
+         order by c.table_name, c.ordinal_position
+        """,
+        [list(marts)],
+    ).fetchall()
+    return pl.DataFrame(rows, schema=COLUMNS, orient="row")
+
+
+def read_mart(connection: Connection, of: MartColumn, wanted: pl.DataFrame) -> pl.DataFrame:
+    """The aggregated values of a column; a month without one has no row.
+
+    Args:
+        connection: as builder, who sees every tenant's rows: only those of ``wanted`` are read.
+        of: what is read.
+        wanted: tenant, month (first day), and the instants [begins, ends) of the month in the tenant's zone.
+
+    Returns:
+        FOUND, by tenant, customer, month and currency.
+    """
+
+    def column(name: str | None, missing: str) -> sql.Composable:
+        return sql.SQL(missing) if name is None else sql.Identifier("mart", name)
+
+    names = {"column": sql.Identifier("mart", of.column), "month": sql.Identifier("mart", of.month)}
+    query = sql.SQL(
+        """
+        select tenant_id, customer, month, currency,
+               case when abs(round(value, 18)) < 1e20 then round(value, 18) end
+          from (select wanted.tenant_id, coalesce({customer}::text, '') as customer, wanted.month,
+                       {currency}::text as currency, {value} as value
+                  from unnest(%(tenant)s::text[], %(month)s::date[], %(begins)s::timestamptz[],
+                              %(ends)s::timestamptz[]) as wanted (tenant_id, month, begins, ends)
+                  join {mart} as mart on mart.tenant_id = wanted.tenant_id and {inside}
+                 where mart.tenant_id = any(%(tenant)s) and {column} is not null
+                 group by 1, 2, 3, 4) as found
+         order by tenant_id, customer, month, currency
+        """
+    ).format(
+        mart=sql.Identifier("marts", of.mart),
+        customer=column(of.customer, "''"),
+        currency=column(of.currency, "null"),
+        value=sql.SQL(_VALUE[of.aggregation]).format(**names),
+        inside=sql.SQL(_INSIDE if of.instants else _INSIDE_LOCAL).format(month=names["month"]),
+        column=names["column"],
+    )
+    rows = connection.execute(query, wanted.select("tenant", "month", "begins", "ends").to_dict(as_series=False))
+    return pl.DataFrame(rows.fetchall(), schema=FOUND, orient="row")

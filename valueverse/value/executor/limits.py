@@ -1,0 +1,56 @@
+"""How much a run may ask for: a model that a stranger wrote may be small to read and endless to run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from valueverse.errors import RefusalError
+from valueverse.value.executor.sampling import uncertain_inputs
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from valueverse.value.architect.ir import Program, Scenario
+
+MOST_NUMBERS = 5 * 10**10
+"""Names x periods x draws x scenarios of a run: some minutes of work."""
+MOST_HELD = 2**28
+"""Numbers of inputs and outputs over all draws, which are held at once."""
+BLOCK_CELLS = 400_000
+"""Draws x periods of one name at once: what fits the processor's cache."""
+BLOCK_NUMBERS = 2**24
+"""Draws x periods x names at once: more draws or names take longer, not more memory."""
+SOBOL_DRAWS = 8_192
+
+
+def block_size(program: Program) -> int:
+    """Draws worked out at once. How many they are changes no bit of a result."""
+    periods = program.axis.periods
+    names = len(program.nodes) + len(program.inputs) + 1
+    return min(max(BLOCK_CELLS // periods, 1_024), max(BLOCK_NUMBERS // (periods * names), 1))
+
+
+def judge_size(program: Program, scenarios: Collection[Scenario], draws: int) -> None:
+    """Refuse a run that would never end or that no memory holds.
+
+    Raises:
+        RefusalError: ``too_large``, with what to ask for less of.
+    """
+    numbers = 0
+    targets = len(program.outputs.targets)
+    for scenario in scenarios:
+        uncertain = len(uncertain_inputs(program, scenario.overrides))
+        if uncertain and draws * (uncertain + targets) > MOST_HELD:
+            message = (
+                f"{uncertain} uncertain inputs and {targets} outputs over {draws} draws are too many to hold: take "
+                "fewer --draws, or ask for fewer outputs with --output"
+            )
+            raise RefusalError("too_large", message, "--draws")
+        searched = len(program.outputs.sobol) * min(draws, SOBOL_DRAWS) * (uncertain + 2)
+        numbers += (draws + searched if uncertain else 1) * program.axis.periods * (len(program.nodes) + 1)
+    if numbers > MOST_NUMBERS:
+        message = (
+            f"the run would work out {numbers:.1e} numbers (names x periods x draws x scenarios), and "
+            f"{MOST_NUMBERS:.0e} are the most: take fewer --draws, one --scenario, fewer periods, or no sobol"
+        )
+        raise RefusalError("too_large", message, "--draws")

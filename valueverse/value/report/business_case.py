@@ -1,0 +1,182 @@
+"""The sections that every report has: the case in money over its periods, and what it hangs on."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING
+
+from valueverse.value.report import charts, words
+from valueverse.value.report.charts import Step
+from valueverse.value.report.page import Headline, Section, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from valueverse.value.architect.ir import Program
+    from valueverse.value.report.charts import Calendar, Chart
+    from valueverse.value.report.estimates import Estimate, Estimates, Flow
+
+TITLES = {
+    "npv": "Net present value",
+    "roi": "Return on cost",
+    "payback": "Payback",
+    "total_benefit": "Total benefit",
+    "total_cost": "Total cost",
+    "net_benefit": "Net benefit",
+}
+
+
+def teller(program: Program, name: str) -> Callable[[float | None], str]:
+    """How a number of that name is told: money, percent, a length of time, or a number with its unit."""
+    currency, grain = program.currency or "", program.axis.grain
+    if name == "roi":
+        return words.percent
+    if name == "payback":
+        return lambda value: words.lasting(value, grain)
+    if name in TITLES:
+        return lambda value: words.estimate(value, currency)
+    units = {node.name.rpartition(".")[2]: node.unit for node in program.nodes} | {
+        one.name: one.unit for one in program.inputs
+    }
+    unit = units.get(name.rpartition(".")[2])
+    return lambda value: words.measure(value, str(unit) if unit is not None else "1")
+
+
+def interval(estimate: Estimate, told: Callable[[float | None], str]) -> str:
+    """``9 in 10 draws: 1,000 USD to 2,000 USD``; empty where nothing is uncertain."""
+    if estimate.low is None or estimate.high is None:
+        return ""
+    return f"9 in 10 draws: {told(estimate.low)} to {told(estimate.high)}"
+
+
+def headlines(program: Program, found: Estimates) -> list[Headline]:
+    """Net present value, return, payback and the chance of a gain; of a model without money what it asks for."""
+    if not found.metrics:
+        return [
+            Headline(words.name(name), told(one.value), interval(one, told))
+            for name, one in found.others.items()
+            for told in [teller(program, name)]
+        ]
+    npv, roi, payback = (found.metrics[name] for name in ("npv", "roi", "payback"))
+    money = teller(program, "npv")
+    rate = program.axis.discount.rate
+    worth = "in today's money" if rate else "not discounted"
+    lines = [
+        Headline(f"Net value over {horizon(program)}, {worth}", money(npv.value), interval(npv, money)),
+        Headline("Return: net value for each unit of cost", words.percent(roi.value), interval(roi, words.percent)),
+        Headline("Pays back after", _payback(payback, program), _payback_note(payback, program)),
+    ]
+    chance = found.statements.get("npv > 0")
+    if chance is not None and npv.low is not None:
+        lines.append(Headline("Chance that it is worth its cost", words.percent(chance), f"of {found.draws:,} draws"))
+    return lines
+
+
+def horizon(program: Program) -> str:
+    """``36 months``."""
+    return words.lasting(float(program.axis.periods), program.axis.grain)
+
+
+def _payback(payback: Estimate, program: Program) -> str:
+    return f"not within {horizon(program)}" if payback.value is None else teller(program, "payback")(payback.value)
+
+
+def _payback_note(payback: Estimate, program: Program) -> str:
+    note = interval(payback, teller(program, "payback"))
+    if payback.missing:
+        note += f"{'; ' if note else ''}not at all in {words.percent(payback.missing)} of draws"
+    return note
+
+
+def case_section(program: Program, found: Estimates, calendar: Calendar, text: str) -> Section:
+    """Cash flow, waterfall and tornado with their numbers."""
+    currency = program.currency or ""
+    parts: list[Chart | Table] = []
+    if found.flow is not None:
+        payback = found.metrics["payback"].value
+        parts += [
+            charts.cash_flow(found.flow, payback, calendar, currency),
+            _yearly(found.flow, program, calendar),
+            charts.waterfall(_steps(found.flow), currency),
+        ]
+    parts += [_metrics(program, found), *_chances(found)]
+    if found.tornado:
+        told = teller(program, found.moved)
+        centre = (found.metrics | found.others)[found.moved].value
+        output = TITLES.get(found.moved, words.name(found.moved))
+        unit = f"{output}, {currency}" if found.moved in TITLES else output
+        if centre is not None:
+            parts.append(charts.tornado(found.tornado, centre, unit, told))
+        parts.append(_moves(program, found, output))
+    return Section("case", "The case in numbers", text, parts)
+
+
+def _steps(flow: Flow) -> list[Step]:
+    steps = [Step(words.name(name), "benefit", amount) for name, amount in flow.by_driver.items()]
+    steps += [Step(words.name(name), "cost", amount) for name, amount in flow.by_cost.items()]
+    return [*steps, Step("net", "net", flow.cumulative[-1])]
+
+
+def _yearly(flow: Flow, program: Program, calendar: Calendar) -> Table:
+    currency, per_year = program.currency or "", program.axis.periods_per_year
+    rows = []
+    if flow.upfront:
+        rows.append(("before the start", 0.0, flow.upfront, flow.cumulative[0]))
+    for first in range(0, len(flow.benefits), per_year):
+        last = min(first + per_year, len(flow.benefits))
+        ends = [calendar.name(first + 1), calendar.name(last)]
+        span = ends[0] if last - first == 1 else f"{ends[0]} to {ends[1]}"
+        benefit, cost = math.fsum(flow.benefits[first:last]), math.fsum(flow.costs[first:last])
+        rows.append((span, benefit, cost, flow.cumulative[last]))
+    whole = (math.fsum(flow.benefits), math.fsum(flow.costs) + flow.upfront, flow.cumulative[-1])
+    told = [
+        (span, *(words.estimate(one, currency) for one in (benefit, cost, benefit - cost, so_far)))
+        for span, benefit, cost, so_far in [*rows, ("total", *whole)]
+    ]
+    columns = ("Time", "Benefit", "Cost", "Net", "Net so far")
+    return Table("Cash flow by year, not discounted", columns, told, frozenset({1, 2, 3, 4}), total=True)
+
+
+def _metrics(program: Program, found: Estimates) -> Table:
+    rows = []
+    for name, one in (found.metrics | found.others).items():
+        told = teller(program, name)
+        rows.append((TITLES.get(name, words.name(name)), told(one.value), told(one.low), told(one.high)))
+    columns = ("Result", "At the means", "Low (5 %)", "High (95 %)")
+    return Table("Results, with all inputs at their means, and over the draws", columns, rows, frozenset({1, 2, 3}))
+
+
+def _chances(found: Estimates) -> list[Table]:
+    rows = [(_spelt(text), words.percent(share)) for text, share in found.statements.items()]
+    return [Table("How likely it is", ("Statement", "True in"), rows, frozenset({1}))] if rows else []
+
+
+def _spelt(statement: str) -> str:
+    """A statement about outputs with metrics by their titles: ``net present value > 0``."""
+    return re.sub(r"\w+", lambda found: TITLES.get(found[0], found[0].replace("_", " ")).lower(), statement)
+
+
+def _moves(program: Program, found: Estimates, output: str) -> Table:
+    told = teller(program, found.moved)
+    units: Mapping[str, str] = {one.name: str(one.unit) if one.unit is not None else "1" for one in program.inputs}
+    rows = []
+    for one in found.tornado:
+        unit = units[one["input"]]
+        ends = [words.measure(one[side], unit) for side in ("low_input", "high_input")]
+        rows.append((words.name(one["input"]), *ends, told(one["low"]), told(one["high"])))
+    columns = ("Input", "Low (5 %)", "High (95 %)", f"{output} at low", f"{output} at high")
+    return Table("One input at a time, the others at their means", columns, rows, frozenset({1, 2, 3, 4}))
+
+
+def scenarios_table(program: Program, found: Mapping[str, Estimates]) -> list[Table]:
+    """The scenarios side by side, where there is more than one."""
+    if len(found) < 2:
+        return []
+    names = list(next(iter(found.values())).metrics or next(iter(found.values())).others)[:4]
+    rows = [
+        (words.name(scenario), *(teller(program, name)((one.metrics | one.others)[name].value) for name in names))
+        for scenario, one in found.items()
+    ]
+    columns = ("Scenario", *(TITLES.get(name, words.name(name)) for name in names))
+    return [Table("Scenarios, at the means of their inputs", columns, rows, frozenset(range(1, len(columns))))]

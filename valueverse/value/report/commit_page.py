@@ -1,0 +1,238 @@
+"""The page of a commit: what was agreed, what came of it, and what it costs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from valueverse.value.executor.run import Asked
+from valueverse.value.report import words
+from valueverse.value.report.assumptions import flags_table, inputs_table, notes_table
+from valueverse.value.report.business_case import case_section, headlines, horizon, interval, teller
+from valueverse.value.report.charts import Calendar
+from valueverse.value.report.economics import economics_section, fees_section, ratio_headline
+from valueverse.value.report.estimates import case_estimates
+from valueverse.value.report.page import Code, Facts, Headline, Page, Section, Table
+from valueverse.value.report.realised import realised_section
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Mapping, Sequence
+
+    from valueverse.value.realisation.cases import CaseRun, Commitment
+    from valueverse.value.report.economics import Month, Proposal
+    from valueverse.value.report.estimates import Estimates
+    from valueverse.value.report.page import Cell
+
+_DID = {
+    "proposed": "proposed",
+    "vendor": "approved for the vendor",
+    "customer": "approved for the customer",
+    "confirmed": "closed: value confirmed",
+    "written_off": "closed: written off",
+}
+
+
+@dataclass(frozen=True)
+class Deed:
+    """Something that somebody did to the commit: ``proposed``, a side's approval, or the outcome it was closed with."""
+
+    did: str
+    by: str
+    at: dt.datetime
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class MeasuredRun:
+    """A case as it was run and stored."""
+
+    run: CaseRun
+    run_hash: str
+    known_at: dt.datetime
+    computed_at: dt.datetime
+
+
+@dataclass(frozen=True)
+class Told:
+    """All that the page of a commit is made of.
+
+    Attributes:
+        commitment: compiled.
+        frozen: its canonical document (``committer.commits.Frozen``).
+        tenant, customer: what they are called.
+        state: of the commit (``committer.commits.states``).
+        deeds: oldest first.
+        month: with which the last period measured ends; None: nothing is measured yet.
+        cases: the newest run of each case in that month.
+        proposals: fees proposed for this commit, oldest first.
+        months: invoiced and spent, per calendar month since the start; None: not to be shown.
+        draws: for intervals.
+    """
+
+    commitment: Commitment
+    frozen: Mapping[str, Any]
+    tenant: str
+    customer: str
+    state: str
+    deeds: Sequence[Deed]
+    month: dt.date | None
+    cases: Mapping[str, MeasuredRun]
+    proposals: Sequence[Proposal]
+    months: Sequence[Month] | None
+    draws: int
+
+
+def commit_page(told: Told) -> Page:
+    """The page.
+
+    Raises:
+        RefusalError: as ``run_model``.
+    """
+    program = told.commitment.program
+    calendar = Calendar(program.axis.grain, told.commitment.start)
+    found = {name: _estimates(told, one) for name, one in told.cases.items()}
+    shown = next((name for name in ("forecast", "realised", "committed") if name in found), None)
+    sections = []
+    if "realised" in found and program.currency:
+        sections.append(realised_section(told.commitment, _runs(told), calendar))
+    sections.append(fees_section(told.proposals))
+    if told.months is not None:
+        sections.append(economics_section(told.months, program.currency or ""))
+    if shown is not None:
+        sections.append(case_section(program, found[shown], calendar, _case_text(shown, told, program.axis.grain)))
+    sections += [_inputs_section(told, calendar), _agreed_section(told), _made_section(told, found)]
+    about = f"{told.tenant} and {told.customer}: {horizon(program)} from {_from(told)}"
+    title = str(told.frozen["model"].get("title") or words.name(program.model))
+    return Page(title, about, _lead(told, found), _headlines(told, found, shown), sections)
+
+
+def _from(told: Told) -> str:
+    return words.day(told.commitment.start) if told.commitment.start else "a day to be agreed"
+
+
+def _runs(told: Told) -> dict[str, CaseRun]:
+    return {name: one.run for name, one in told.cases.items()}
+
+
+def _estimates(told: Told, measured: MeasuredRun) -> Estimates:
+    run, program = measured.run, told.commitment.program
+    periods = run.document["period"] if run.case == "realised" else program.axis.periods
+    asked = Asked(draws=told.draws, seed=int(told.frozen["seed"]))
+    return case_estimates(told.commitment, run.document["inputs"], periods, asked)
+
+
+def _case_text(shown: str, told: Told, grain: str) -> str:
+    measured = told.cases["realised"].run.document["period"] if "realised" in told.cases else 0
+    so_far = words.lasting(float(measured), grain)
+    text = {
+        "forecast": f"The agreed model with what was measured in {so_far}, and what was agreed for the time to come.",
+        "realised": f"The agreed model with what was measured in {so_far}; nothing was agreed for the time to come.",
+        "committed": "The agreed model with what was agreed of every input.",
+    }
+    return f"{text[shown]} Benefits are after risk, attribution and decay; costs include their risk."
+
+
+def _lead(told: Told, found: Mapping[str, Estimates]) -> list[str]:
+    lead = [str(told.frozen["model"]["description"])] if told.frozen["model"].get("description") else []
+    program = told.commitment.program
+    if told.month is None:
+        return [*lead, f"The commit is {_state(told.state)}; nothing is measured yet."]
+    if "realised" not in found or not program.currency:
+        return lead
+    n = int(told.cases["realised"].run.document["period"])
+    realised = math.fsum(told.cases["realised"].run.series["benefit"])
+    span = words.lasting(float(n), program.axis.grain)
+    text = f"In {span}, up to {told.month:%B %Y}, the value realised is {words.estimate(realised, program.currency)}"
+    if "committed" in told.cases:
+        agreed = math.fsum(told.cases["committed"].run.series["benefit"][:n])
+        part = f"{words.percent(realised / agreed)} of the" if agreed else "against"
+        text += f": {part} {words.estimate(agreed, program.currency)} committed for the same time"
+    return [*lead, f"{text}."]
+
+
+def _headlines(told: Told, found: Mapping[str, Estimates], shown: str | None) -> list[Headline]:
+    program = told.commitment.program
+    lines: list[Headline] = []
+    if "realised" in found and found["realised"].metrics:
+        benefit = found["realised"].metrics["total_benefit"]
+        money = teller(program, "total_benefit")
+        lines.append(
+            Headline(f"Value realised up to {told.month:%B %Y}", money(benefit.value), interval(benefit, money))
+        )
+    if shown is not None:
+        lines += headlines(program, found[shown])
+    if told.proposals:
+        standing = [one for one in told.proposals if one.state != "withdrawn"]
+        total = sum((one.amount for one in standing), Decimal(0))
+        states = words.listing(sorted({one.state for one in standing}))
+        lines.append(Headline("Fee proposed so far", words.amount(total, told.proposals[0].currency), states))
+    if told.months is not None and "realised" in told.cases:
+        lines += ratio_headline(told.months, _runs(told)["realised"], program.currency or "")
+    return lines
+
+
+def _inputs_section(told: Told, calendar: Calendar) -> Section:
+    commitment = told.commitment
+    wanted = {one.name for one in commitment.measured()} | set(commitment.baseline)
+    values = {
+        case: {name: one.run.document["inputs"][name] for name in wanted & set(one.run.document["inputs"])}
+        for case, one in told.cases.items()
+        if case != "forecast"
+    }
+    flags = told.cases["realised"].run.document["flags"] if "realised" in told.cases else []
+    model = told.frozen["model"]
+    parts = [
+        inputs_table(commitment.program, commitment.overrides, values, model),
+        *flags_table(commitment.program, flags, calendar),
+        *notes_table(model),
+    ]
+    text = "What is measured is told as its mean over the periods of the case."
+    return Section("inputs", "What it stands on", text, parts)
+
+
+def _state(state: str) -> str:
+    return words.name(state).replace("approved by", "approved by the")
+
+
+def _agreed_section(told: Told) -> Section:
+    reasons = {"proposed": told.frozen.get("reason")}
+    rows = [
+        (_DID[one.did], one.by, words.instant(one.at), one.reason or reasons.get(one.did) or words.NONE)
+        for one in told.deeds
+    ]
+    facts: list[tuple[str, Cell]] = [
+        ("State", _state(told.state)),
+        ("Commit", Code(told.commitment.commit)),
+        ("Scenario agreed on", words.name(told.frozen["scenario"])),
+    ]
+    if told.frozen.get("parent"):
+        facts.append(("Replaces", Code(told.frozen["parent"])))
+    if told.frozen.get("watermark"):
+        facts.append(("Baseline measured up to", str(told.frozen["watermark"])))
+    deeds = Table("What was done, by whom", ("Act", "By", "When", "Reason"), rows)
+    return Section("agreed", "Who agreed to it", "", [Facts(facts), deeds])
+
+
+def _made_section(told: Told, found: Mapping[str, Estimates]) -> Section:
+    rows: list[tuple[str, Cell]] = [
+        ("Model", Code(told.commitment.program.content_hash)),
+        ("Rules", f"version {told.frozen['rules_version']}"),
+    ]
+    if found:
+        rows.append(("Intervals", _draws(next(iter(found.values())))))
+    runs = [
+        (case, Code(one.run_hash), words.instant(one.known_at), words.instant(one.computed_at))
+        for case, one in told.cases.items()
+    ]
+    parts: list[Facts | Table] = [Facts(rows)]
+    if runs:
+        parts.append(Table("Runs", ("Case", "Hash", "Known at", "Computed"), runs))
+    text = "Whoever runs the commit again, with what was known then, arrives at the same hashes."
+    return Section("made", "How these numbers were made", text if told.cases else "", parts)
+
+
+def _draws(found: Estimates) -> str:
+    return f"{found.draws:,} draws from seed {found.seed}; measured values are not uncertain"

@@ -1,0 +1,115 @@
+"""What an outcome costs its customer and its vendor: fees proposed, cost to serve, margin, value for the price."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from valueverse.value.report import words
+from valueverse.value.report.page import Headline, Section, Table
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Sequence
+
+    from valueverse.value.realisation.cases import CaseRun
+    from valueverse.value.report.page import Cell
+
+_LIMITS = {"none": "the share", "floor": "the floor", "cap": "the cap"}
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A fee proposed.
+
+    Attributes:
+        name: by which it is accepted or disputed.
+        first, last: days of its period.
+        realised: value that the fee to date is a share of.
+        amount: proposed now.
+        currency: of both.
+        binding: none, floor or cap: what decided.
+        state: open, disputed, approved, withdrawn.
+        disputable_until: end of its window.
+        invoice: number of the invoice that bears it, or None.
+    """
+
+    name: str
+    first: dt.date
+    last: dt.date
+    realised: Decimal
+    amount: Decimal
+    currency: str
+    binding: str
+    state: str
+    disputable_until: dt.datetime
+    invoice: str | None
+
+
+@dataclass(frozen=True)
+class Month:
+    """A calendar month of a customer: invoiced net of tax, and spent to serve it."""
+
+    first: dt.date
+    invoiced: Decimal
+    cost: Decimal
+
+
+def fees_section(proposals: Sequence[Proposal]) -> Section:
+    """Proposals, what decided their amounts, and where they are billed."""
+    rows = [
+        (
+            _named(one),
+            words.amount(one.realised, one.currency),
+            words.amount(one.amount, one.currency),
+            _LIMITS[one.binding],
+            _state(one),
+            f"invoice {one.invoice}" if one.invoice else "not yet",
+        )
+        for one in proposals
+    ]
+    columns = ("Period", "Value it is a share of", "Fee", "Decided by", "State", "Billed")
+    tables = [Table("Fees proposed for what was realised", columns, rows, frozenset({1, 2}))] if rows else []
+    return Section("fees", "Fee for the outcome", "", tables)
+
+
+def _named(one: Proposal) -> Cell:
+    return (f"{words.day(one.first)} to {words.day(one.last)}", one.name)
+
+
+def _state(one: Proposal) -> Cell:
+    if one.state != "open":
+        return one.state
+    return ("open", f"may be disputed until {words.instant(one.disputable_until)}")
+
+
+def economics_section(months: Sequence[Month], currency: str) -> Section:
+    """Per month and altogether: invoiced, cost to serve, margin."""
+    rows = [(f"{one.first:%B %Y}", *_margin(one.invoiced, one.cost, currency)) for one in months]
+    rows.append(("total", *_margin(*_totals(months), currency)))
+    columns = ("Month", "Invoiced, net of tax", "Cost to serve", "Margin", "Margin of invoiced")
+    table = Table("Invoiced and spent", columns, rows, frozenset({1, 2, 3, 4}), total=True)
+    text = "What serving this customer cost: costs recorded for it, and its share, by usage, of those for everybody."
+    return Section("economics", "Cost to serve and margin", text, [table]) if months else Section("economics", "")
+
+
+def _totals(months: Sequence[Month]) -> tuple[Decimal, Decimal]:
+    return sum((one.invoiced for one in months), Decimal(0)), sum((one.cost for one in months), Decimal(0))
+
+
+def _margin(invoiced: Decimal, cost: Decimal, currency: str) -> tuple[str, ...]:
+    margin = invoiced - cost
+    share = words.percent(margin / invoiced) if invoiced else words.NONE
+    return (*(words.amount(one, currency) for one in (invoiced, cost, margin)), share)
+
+
+def ratio_headline(months: Sequence[Month], realised: CaseRun, currency: str) -> list[Headline]:
+    """Value realised for each unit of money invoiced; none where nothing was invoiced."""
+    invoiced, _ = _totals(months)
+    if not invoiced or "benefit" not in realised.series:
+        return []
+    ratio = math.fsum(realised.series["benefit"]) / float(invoiced)
+    note = f"{words.amount(invoiced, currency)} invoiced so far"
+    return [Headline(f"Value for each {currency} invoiced", f"{words.number(ratio)}{words.SPACE}{currency}", note)]

@@ -1,0 +1,85 @@
+"""Committed against realised: per period, per driver and cost, and which inputs explain the difference."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from valueverse.errors import RefusalError
+from valueverse.value.realisation.variance import variance
+from valueverse.value.report import charts, words
+from valueverse.value.report.page import Section, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from valueverse.value.realisation.cases import CaseRun, Commitment
+    from valueverse.value.report.charts import Calendar, Chart
+
+_SUMS = {"benefit": "all benefits", "cost": "all costs", "net": "net"}
+
+
+def realised_section(commitment: Commitment, runs: Mapping[str, CaseRun], calendar: Calendar) -> Section:
+    """The section.
+
+    Args:
+        commitment: what was agreed.
+        runs: case -> its run; ``realised`` is among them, ``committed`` and ``forecast`` where something was agreed.
+        calendar: of the model's periods.
+    """
+    realised = runs["realised"].series
+    committed = runs["committed"].series if "committed" in runs else None
+    line = charts.Line(
+        committed["benefit"] if committed else (),
+        realised["benefit"],
+        runs["forecast"].series["benefit"] if "forecast" in runs else (),
+    )
+    currency = commitment.program.currency or ""
+    parts: list[Chart | Table] = [charts.against(line, calendar, currency), _sides(runs, currency)]
+    text = f"Benefit per {calendar.grain}, and sums over the {calendar.grain}s measured so far."
+    if committed is None:
+        return Section("realised", "What was realised", text, parts)
+    try:
+        parts.append(_shares(commitment, runs))
+    except RefusalError as refusal:
+        text += f" The difference cannot be split among the inputs: {refusal.message}."
+    return Section("realised", "Committed against realised", text, parts)
+
+
+def _sides(runs: Mapping[str, CaseRun], currency: str) -> Table:
+    """Sums over the periods measured; committed ones are left out where nothing was agreed."""
+    realised = runs["realised"].series
+    names = [one for one in realised if one.startswith(("driver.", "cost."))]
+    n = len(realised["benefit"])
+    rows = []
+    for name in (*names, *_SUMS):
+        came = math.fsum(realised[name])
+        cells = [_SUMS.get(name, words.name(name))]
+        if "committed" in runs:
+            agreed = math.fsum(runs["committed"].series[name][:n])
+            attained = words.percent(came / agreed) if agreed else words.NONE
+            cells += [words.estimate(one, currency) for one in (agreed, came, came - agreed)] + [attained]
+        else:
+            cells.append(words.estimate(came, currency))
+        rows.append(tuple(cells))
+    columns = ("", "Committed", "Realised", "Difference", "Realised of committed")
+    shown = columns if "committed" in runs else ("", "Realised")
+    return Table("Sums so far", shown, rows, frozenset(range(1, len(shown))), total=True)
+
+
+def _shares(commitment: Commitment, runs: Mapping[str, CaseRun]) -> Table:
+    found = variance(commitment, runs["committed"], runs["realised"], "benefit")
+    currency = commitment.program.currency or ""
+    rows = [
+        (
+            words.name(one.input),
+            words.measure(one.before, one.unit),
+            words.measure(one.after, one.unit),
+            words.amount(one.shown, currency),
+        )
+        for one in found.shares
+    ]
+    rows.append(("the whole difference", "", "", words.amount(found.shown[2], currency)))
+    columns = ("Input", "Committed", "Realised", "Share of the difference")
+    caption = "Why the benefit differs: what each input adds, by Shapley shares that add up"
+    return Table(caption, columns, rows, frozenset({1, 2, 3}), total=True)

@@ -1,0 +1,115 @@
+"""The page of a model that was run on its assumptions or on data."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+from valueverse.value.report import words
+from valueverse.value.report.assumptions import bound_values, flags_table, inputs_table, notes_table
+from valueverse.value.report.business_case import case_section, headlines, horizon, scenarios_table, teller
+from valueverse.value.report.charts import Calendar
+from valueverse.value.report.estimates import command_outputs, estimates_of
+from valueverse.value.report.page import Code, Facts, Page, Section
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import polars as pl
+
+    from valueverse.value.architect.ir import Program
+    from valueverse.value.executor.run import Asked
+    from valueverse.value.report.estimates import Estimates
+    from valueverse.value.report.page import Cell
+
+
+def run_page(
+    program: Program, document: Mapping[str, Any], metrics: pl.DataFrame | None, asked: Asked, about: Sequence[str]
+) -> Page:
+    """A model, run and told.
+
+    Args:
+        program: compiled.
+        document: its canonical document.
+        metrics: measured data, or None.
+        asked: scenarios (the first is told in full; none: ``base``, with the others beside it), draws, seed, start.
+        about: more to say of it in one line, such as the customer.
+
+    Raises:
+        RefusalError: as ``run_model``.
+    """
+    found = estimates_of(program, metrics, asked)
+    told = asked.scenarios[0] if asked.scenarios else "base"
+    scenario = next(one for one in program.scenarios if one.name == told)
+    start = asked.start or program.axis.start
+    calendar = Calendar(program.axis.grain, _day(start))
+    values = {told: bound_values(program, scenario, metrics, asked.start)}
+    case = found[told]
+    sections = [
+        case_section(program, case, calendar, _conventions(program)),
+        Section("scenarios", "Other scenarios", "", scenarios_table(program, found)),
+        Section(
+            "inputs",
+            "What it stands on",
+            "",
+            [
+                inputs_table(program, scenario.overrides, values, document),
+                *flags_table(program, case.flags, calendar),
+                *notes_table(document),
+            ],
+        ),
+        Section("made", "How these numbers were made", "", [Facts(_made(program, case, asked, told))]),
+    ]
+    line = [f"scenario {words.name(told)}", horizon(program), *about]
+    return Page(
+        str(document.get("title") or words.name(program.model)),
+        ", ".join(line),
+        _lead(program, document, case),
+        headlines(program, case),
+        sections,
+    )
+
+
+def _day(text: str | None) -> dt.date | None:
+    return None if text is None else dt.date.fromisoformat(text if len(text) > 7 else f"{text}-01")
+
+
+def _lead(program: Program, document: Mapping[str, Any], case: Estimates) -> list[str]:
+    lead = [str(document["description"])] if document.get("description") else []
+    if not case.metrics:
+        return lead
+    money = teller(program, "npv")
+    benefit, cost = (case.metrics[name].value for name in ("total_benefit", "total_cost"))
+    lead.append(
+        f"Over {horizon(program)} the model comes to a benefit of {money(benefit)} for a cost of {money(cost)}, "
+        "with every input at its mean."
+    )
+    return lead
+
+
+def _conventions(program: Program) -> str:
+    discount = program.axis.discount
+    if not (program.drivers or program.costs):
+        return "What varies over time is told by its last period."
+    text = "Benefits are after risk, attribution and decay; costs include their risk."
+    if discount.rate:
+        text += (
+            f" Present values are discounted at {words.percent(discount.rate)} a year ({discount.compounding}), "
+            f"to the {discount.timing} of each period; cash flow and payback are not discounted."
+        )
+    return text
+
+
+def _made(program: Program, case: Estimates, asked: Asked, told: str) -> list[tuple[str, Cell]]:
+    command = " ".join(
+        ["valueverse value run MODEL", *(f"--scenario {one}" for one in asked.scenarios)]
+        + [f"--draws {case.draws}", f"--seed {case.seed}"]
+        + [f"--output '{one}'" for one in command_outputs(program)]
+    )
+    return [
+        ("Scenario", told),
+        ("Draws", f"{case.draws:,}, from seed {case.seed}"),
+        ("Model", Code(program.content_hash)),
+        ("Run", Code(case.run_hash)),
+        ("To repeat it", Code(command)),
+    ]
