@@ -6,7 +6,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from valueverse.catalog.document import parse_catalog
+from valueverse.catalog.prices import Outcome
 from valueverse.demo import northwind
+from valueverse.value.architect.parsing import parse_model
+from valueverse.value.architect.program import compile_model
+from valueverse.value.realisation.fees import FeeTerms
 
 DATA = Path(__file__).parents[2] / "data"
 
@@ -46,3 +51,12 @@ def test_both_customers_are_subscribed_for_november_2023(events: dict[str, list[
     started = [event for event in events["billing.ndjson"] if str(event["type"]).endswith("started")]
     assert {event["time"] for event in started} == {"2023-11-01T00:00:00Z"}
     assert {event["data"]["ends_at"] for event in started} == {"2023-12-01T00:00:00Z"}  # type: ignore[index]
+
+
+def test_the_catalog_bills_the_outcome_of_the_model_that_is_agreed_on() -> None:
+    program = compile_model(parse_model(json.dumps(northwind.value_model())))
+    (plan,) = parse_catalog(northwind.CATALOG).plans
+    (charge,) = [one.price for one in plan.charges if isinstance(one.price, Outcome)]
+    assert charge.value_model == program.model == northwind.VALUE_MODEL
+    terms = FeeTerms.of(charge, program)
+    assert (terms.output, terms.dispute_days, terms.currency) == ("developer_time", 30, "USD")

@@ -9,12 +9,14 @@ import stat
 import subprocess
 import sys
 import time
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.dagster_world import own_instance
+from tests.support.pages import read_page, tables, what_it_would_fetch_or_run
 from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:
@@ -51,6 +53,8 @@ INVOICES = """select tenant_id, number, content_hash, chain_hash, total_minor fr
               where status = 'finalised' order by 1, 2"""
 FILES = """select tenant_id, file, received, accepted, duplicate, quarantined
            from billing.ingestion_file order by 1, 2"""
+RUNS = "select run_hash, case_name, month, computed_at from value.run order by 1"
+PROPOSALS = "select proposal, amount, proposed_at from value.proposal order by 1"
 
 
 @pytest.fixture(scope="module")
@@ -137,13 +141,41 @@ def test_the_marts_show_the_same_totals(first_run: list[dict[str, Any]], world: 
     assert _rows(world, billed) == _rows(world, shown)
 
 
+def test_what_november_was_worth_is_measured_and_its_fee_is_proposed(
+    first_run: list[dict[str, Any]], world: Settings
+) -> None:
+    cases = "select case_name, month::text from value.run where tenant_id = 'northwind-ai' and month = '2023-11-01'"
+    assert sorted(_rows(world, cases)) == [(case, "2023-11-01") for case in ("committed", "forecast", "realised")]
+    ((customer, amount, share, window),) = _rows(
+        world,
+        "select customer, amount, round(0.15 * realised_value, 2), disputable_until - proposed_at from value.proposal",
+    )
+    assert (customer, window.days) == ("code-assistant", 30)
+    assert amount == share > 0
+
+
+def test_what_came_of_it_is_a_page_that_says_what_the_invoices_say(
+    first_run: list[dict[str, Any]], world: Settings
+) -> None:
+    tree = read_page((world.home / "reports" / "developer_time.html").read_text(encoding="utf-8"))
+    assert what_it_would_fetch_or_run(tree) == []
+    ((amount,),) = _rows(world, "select trim_scale(round(amount, 2))::text from value.proposal")
+    ((*_, fee, decided, state, billed),) = tables(tree)["Fees proposed for what was realised"][1:]
+    assert Decimal(fee.removesuffix(" USD").replace(",", "")) == Decimal(amount)
+    assert (decided, state[:4], billed) == ("the share", "open", "not yet")
+    november = tables(tree)["Invoiced and spent"][1]
+    assert november[:2] == ["November 2023", "78.81 USD"]
+
+
 def test_running_again_counts_nothing_twice_and_changes_no_hash(
     first_run: list[dict[str, Any]], world: Settings
 ) -> None:
-    before, files = _rows(world, INVOICES), _rows(world, FILES)
+    tables_of = (INVOICES, FILES, RUNS, PROPOSALS)
+    before = [_rows(world, one) for one in tables_of]
+    page = (world.home / "reports" / "developer_time.html").read_text(encoding="utf-8")
     assert _demo(world) == first_run
-    assert _rows(world, INVOICES) == before
-    assert _rows(world, FILES) == files
+    assert [_rows(world, one) for one in tables_of] == before
+    assert (world.home / "reports" / "developer_time.html").read_text(encoding="utf-8") == page
 
 
 def test_a_killed_demo_run_again_gives_the_same(

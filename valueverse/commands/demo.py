@@ -85,8 +85,8 @@ def _demo(
 
 
 def run_demo(settings: Settings, customers: int, progress: Any) -> Iterator[Timing]:
-    """Every step up to the marts, each told once it is done."""
-    from valueverse.commands.demo_value import agree
+    """Every step up to the marts and the report, each told once it is done."""
+    from valueverse.commands.demo_value import agree, write_report
     from valueverse.demo import harbor
 
     with progress.status("starting PostgreSQL and Valkey"):
@@ -111,6 +111,8 @@ def run_demo(settings: Settings, customers: int, progress: Any) -> Iterator[Timi
     _, timing = _timed("agree", "a value model, committed and approved by both sides", lambda: agree(settings))
     yield _told(progress, timing)
     yield from _catch_up(settings, "marts", progress)
+    _, timing = _timed("report", "what came of it, as a page for the customer", lambda: write_report(settings))
+    yield _told(progress, timing)
 
 
 def _told(progress: Any, timing: Timing) -> Timing:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from valueverse.commands.demo_value import report_path
 from valueverse.demo import northwind
 from valueverse.money import minor_units
 
@@ -250,4 +251,5 @@ def _next_steps(settings: Settings, console: Console, keys: Mapping[str, str], a
         soft_wrap=True,
         markup=False,
     )
-    console.print("  3. SQL on the lake and the marts: [bold]valueverse sql[/bold]", soft_wrap=True)
+    console.print(f"  3. the value of developer time as a page: [bold]{report_path(settings)}[/bold]", soft_wrap=True)
+    console.print("  4. SQL on the lake and the marts: [bold]valueverse sql[/bold]", soft_wrap=True)

@@ -36,12 +36,19 @@ def agree(settings: Settings) -> str:
     return commit
 
 
+def report_path(settings: Settings) -> Path:
+    """Where the page lies."""
+    from valueverse.demo import northwind
+
+    return settings.home / "reports" / f"{northwind.VALUE_MODEL}.html"
+
+
 def write_report(settings: Settings) -> Path:
     """The realised November as a page; where it lies."""
     from valueverse.commands.value_report import report_of_commit
     from valueverse.demo import northwind
 
-    path = settings.home / "reports" / f"{northwind.VALUE_MODEL}.html"
+    path = report_path(settings)
     path.parent.mkdir(parents=True, exist_ok=True)
     commit = agree(settings)
     path.write_text(report_of_commit(settings, northwind.TENANT, commit), encoding="utf-8")

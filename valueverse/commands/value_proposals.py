@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -32,16 +32,23 @@ def listed(settings: Settings, tenant: str, now: datetime) -> list[dict[str, Any
     return [_shown(row, now) for row in rows]
 
 
+def state_of(word: str | None, disputable_until: datetime, now: datetime) -> str:
+    """A proposal's state by the newest word on it: open, disputed, approved, withdrawn."""
+    waited = "approved" if disputable_until <= now else "open"
+    return {"accepted": "approved", "disputed": "disputed", "withdrawn": "withdrawn"}.get(word or "", waited)
+
+
 def _shown(row: dict[str, Any], now: datetime) -> dict[str, Any]:
-    word = row.pop("verdict")
+    state = state_of(row.pop("verdict"), row["disputable_until"], now)
     at = row.pop("said_at")
-    waited = "approved" if row["disputable_until"] <= now else "open"
-    state = {"accepted": "approved", "disputed": "disputed", "withdrawn": "withdrawn"}.get(word, waited)
     shown = row | {"state": state, "said_at": at}
-    return {
-        name: value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
-        for name, value in shown.items()
-    }
+    return {name: _text(value) for name, value in shown.items()}
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def answer(settings: Settings, tenant: str, proposal: str, verdict: str, said: dict[str, str | None]) -> dict[str, Any]:

@@ -77,7 +77,7 @@ CATALOG = {
                 },
                 {
                     "key": "developer_time",
-                    "description": "A share of developer time saved",
+                    "name": "A share of developer time saved",
                     "price": {
                         "model": "outcome",
                         "value_model": "developer_time",
@@ -146,7 +146,16 @@ def value_model() -> dict[str, Any]:
     """The library's model of developer time, measured by the customer's requests and by what they are invoiced."""
     model: dict[str, Any] = yaml.safe_load(library.text(VALUE_MODEL))
     model["axis"] |= {"start": "2023-11-01"}
-    model["inputs"]["requests"] |= {"missing": "error"}
+    model["description"] = (
+        "Every metered request to the coding assistant that is accepted saves some minutes of a developer. "
+        "Requests and what is invoiced are measured; the rest is as Northwind AI and Code Assistant have agreed."
+    )
+    model["evidence"]["own_figures"] = {"title": "Agreed between Northwind AI and Code Assistant"}
+    model["inputs"]["requests"] = {
+        "unit": "request/month",
+        "bind": {"metric": "usage.requests", "agg": "sum"},
+        "missing": "error",
+    }
     model["inputs"]["licence"] = {
         "unit": "USD/month",
         "bind": {"metric": "billing.invoiced_net", "agg": "sum"},

@@ -105,14 +105,15 @@ class Operators:
         return arguments
 
     def _filled(self, cell: Cell) -> Part:
+        """A column even of a number: where all rows take it by a branch, Polars would go on with it as a number."""
         return cell if isinstance(cell, Part) else self.filled(cell)
 
     def choose(self, condition: Part, then: Cell, otherwise: Cell) -> Cell:
         """``if``: null where the condition is."""
-        held = self._column(condition)
+        held, one, other = self._column(condition), self._filled(then), self._filled(otherwise)
         truth = expression_of(held)
-        found = pl.when(truth).then(expression_of(then)).when(~truth).then(expression_of(otherwise))
-        return _joined(found, (held, then, otherwise))
+        found = pl.when(truth).then(one.expression).when(~truth).then(other.expression)
+        return _joined(found, (held, one, other))
 
     def lookup(self, expression: Lookup, argument: Cell, value_at: Callable[[int], Cell]) -> Cell:
         """A table at an argument, as ``evaluate.lookup``; values are worked out as far as they may be needed."""
@@ -120,7 +121,7 @@ class Operators:
             return self._looked_up(expression, argument, value_at)
         number = self._column(argument)
         x = expression_of(number)
-        values = [value_at(place) for place in range(len(expression.keys))]
+        values = [self._filled(value_at(place)) for place in range(len(expression.keys))]
         if expression.linear:
             return self._interpolated(expression.keys, number, [self._column(value) for value in values])
         tree = _tree(x, expression.keys, [expression_of(value) for value in values], 0, len(values) - 1)
@@ -170,7 +171,7 @@ class Operators:
             return _folded(operator, arguments)
         middle = len(arguments) // 2
         halves = (self._extreme(operator, arguments[:middle]), self._extreme(operator, arguments[middle:]))
-        left, right = (self._column(half) for half in halves)
+        left, right = (self._column(self._filled(half)) for half in halves)
         a, b = expression_of(left), expression_of(right)
         # NaN stands above every number, so the greater of two is NaN where one is; the smaller is the greater negated.
         x, y = (a, b) if operator == "maximum" else (-a, -b)

@@ -207,7 +207,7 @@ class _Run:
         return {"outputs": outputs, "series": self._series(central)}
 
     def _drawn(self) -> dict[str, Floats]:
-        """Every target over all draws, and below them, where a mean is reported, over the replicates; block by block."""
+        """Every target over all draws, and below them over the replicates, where a mean is reported; block by block."""
         with_errors = any(_has_moments(target) for target in self.program.outputs.targets)
         made = net_and_replicates if with_errors else net
         points = made(len(self.dimensions), self.draws, self.seed)

@@ -116,12 +116,11 @@ def _bars(axes: Axes, places: Sequence[float], heights: Sequence[float], width: 
     if len(places) <= _MOST_BARS:
         axes.bar(places, heights, width, **look)
         return
-    look.pop("hatch", None), look.pop("edgecolor", None)
-    axes.step(places, heights, where="mid", linewidth=1.2, **look)
+    axes.step(places, heights, where="mid", linewidth=1.2, color=look["color"], label=look["label"])
 
 
 def cash_flow(flow: Flow, payback: float | None, calendar: Calendar, currency: str) -> Chart:
-    """Benefits and costs per period, the net so far as a line, and where it turns positive for good."""
+    """Benefits and costs per period, the net so far as a line, and where all is paid back."""
     periods = range(1, len(flow.benefits) + 1)
     last = flow.cumulative[-1]
     text = (
