@@ -50,6 +50,7 @@ def test_json_and_yaml_say_the_same() -> None:
         ("a:\n  - b: 1\n    b: 2", "'b' stands twice (line 3)", "a[0]"),
         ("a: 1234567890.1234567", "15 significant digits", "a"),
         ("a: 1e999999999", "out of range", "a"),
+        ('{"a": {"b": [1, 1234567890.1234567]}}', "15 significant digits", "a.b[1]"),
         ("- 1", "one mapping", ""),
         ("a: !!python/object/apply:os.system [x]", "tag", "a"),
         ("? [a]\n: 1", "key must be plain text", ""),

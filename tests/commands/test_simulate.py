@@ -112,6 +112,52 @@ def test_a_duplicate_event_counts_once(files: Path) -> None:
     assert document["total"] == "25.33"
 
 
+def test_an_id_that_comes_again_with_other_content_is_told_and_the_first_one_counts(files: Path) -> None:
+    same = EARLY.replace('"time"', ' "time"').replace("333", "333.0")
+    other = EARLY.replace("333", "999")
+    (files / "events.ndjson").write_text("\n".join([STARTED, EARLY, same, other]))
+    result = simulate(files)
+    (document,) = documents(result)
+    assert document["total"] == "25.33"
+    assert [line.partition(": ")[2][-40:] for line in result.stderr.splitlines() if "[conflict]" in line] == [
+        "send a new id with 'replaces' [conflict]"
+    ]
+    assert "line 4" in result.stderr
+    assert "line 3" not in result.stderr
+
+
+def test_usage_that_no_meter_can_read_is_told_with_its_reason(files: Path) -> None:
+    void = event("v", "request", "2023-11-05T00:00:00Z", None, subject="c1", replaces="1")
+    (files / "events.ndjson").write_text(
+        "\n".join(
+            [STARTED, EARLY, void, LATE.replace("333", '"many"'), EARLY.replace('"1"', '"9"').replace("req", "inq")]
+        )
+    )
+    result = simulate(files)
+    assert [document["total"] for document in documents(result)] == ["25.00"]
+    assert [line for line in result.stderr.splitlines() if line.startswith("unbilled")] == [
+        "unbilled: 1 events of type inquest: no_meter",
+        "unbilled: 1 events of type request: no_value",
+    ]
+
+
+def test_a_name_that_is_no_tenant_key_is_refused(files: Path) -> None:
+    (files / "events.ndjson").write_text("\n".join([STARTED, EARLY, EARLY.replace("acme", "Acme Inc.")]))
+    result = simulate(files)
+    assert len(documents(result)) == 1
+    assert "line 3: 'Acme Inc.' is not a tenant key" in result.stderr
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "9999-12-31T00:00:00Z"])
+def test_billing_events_at_the_ends_of_the_calendar_stop_no_one_else(files: Path, time: str) -> None:
+    far = STARTED.replace("2023-11-01T00:00:00Z", time).replace('"s"', '"far"').replace('"s1"', '"s9"')
+    (files / "events.ndjson").write_text("\n".join([far, STARTED, EARLY]))
+    names = ["simulate", "--catalog", str(files / "catalog.json"), "--events", str(files / "events.ndjson")]
+    result = CliRunner().invoke(app, names)
+    assert [document["subscription"] for document in documents(result)] == ["s1"]
+    assert "outside the years 1900 to 2999" in result.stderr
+
+
 def test_a_refused_line_is_told_and_the_rest_goes_on(files: Path) -> None:
     (files / "events.ndjson").write_text("\n".join([STARTED, "{broken", EARLY]))
     result = simulate(files)
@@ -142,6 +188,7 @@ def test_periods_default_to_the_months_of_the_events(files: Path) -> None:
         (["--known-at", "yesterday"], "bad_time"),
         (["--from", "2023-12-02"], "bad_window"),
         (["--from", "11/01/2023"], "bad_date"),
+        (["--to", "9999-12-31"], "bad_date"),
         (["--compare", "/nowhere.json"], "unreadable_file"),
         (["--events", "/nowhere.ndjson"], "unreadable_file"),
     ],

@@ -84,6 +84,12 @@ def test_half_is_rounded_away_from_zero_on_both_sides() -> None:
     assert amount_text(Decimal("78.5"), "JPY") == "79"
 
 
+@pytest.mark.parametrize("number", ["-0.004", "-0", "0"])
+def test_zero_has_no_sign(number: str) -> None:
+    assert amount_text(Decimal(number), "USD") == "0.00"
+    assert str(round_decimal(Decimal(number), -2)) == "0"
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.decimals(-1000, 1000, places=4)), min_size=1, max_size=15))
 def test_split_parts_add_up_to_the_total_and_stay_next_to_their_share(

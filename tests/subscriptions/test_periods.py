@@ -120,6 +120,8 @@ WINDOW = {"period": {"unit": "month"}, "anchor": "2024-01-01", "from": "2024-01-
     ("change", "code", "path"),
     [
         ({"timezone": "Mars/Base"}, "unknown_timezone", "timezone"),
+        ({"timezone": ""}, "unknown_timezone", "timezone"),
+        ({"timezone": "+02:00"}, "unknown_timezone", "timezone"),
         ({"period": {"unit": "fortnight"}}, "bad_period", "period.unit"),
         ({"period": {"align": "sideways"}}, "bad_period", "period.align"),
         ({"period": {"every": Decimal(-1)}}, "bad_period", "period.every"),

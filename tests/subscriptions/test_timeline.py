@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import polars as pl
@@ -50,6 +51,22 @@ def test_a_catalog_published_later_does_not_change_a_running_subscription(world:
     world.tell("catalog.published", "2023-03-01", later)
     world.start("2023-03-02", subscription="s2")
     assert plans(world) == [("pro", 2, "2023-02-10", None), ("pro", 3, "2023-03-02", None)]
+
+
+def test_a_stated_anchor_date_sets_the_day_of_the_periods(world: World) -> None:
+    world.start("2023-02-10", anchor_date="2023-01-31")
+    world.tell("subscription.changed", "2023-02-15", {"subscription": "s1", "plan": "max", "effective": "period_end"})
+    assert world.timeline().segments["anchor"].unique().to_list() == [date(2023, 1, 31)]
+    assert plans(world) == [("pro", 2, "2023-02-10", "2023-02-28"), ("max", 1, "2023-02-28", None)]
+
+
+def test_a_start_that_was_refused_leaves_the_place_to_the_one_that_mends_it(world: World) -> None:
+    world.start("2023-02-01", plan="gold")
+    world.start("2023-02-05", ends_at="2023-02-05")
+    world.start("2023-02-10")
+    world.start("2023-02-20")
+    assert sorted(reasons(world)) == ["already_started", "ends_before_start", "unknown_plan"]
+    assert plans(world) == [("pro", 2, "2023-02-10", None)]
 
 
 def test_a_change_takes_effect_now_or_at_the_end_of_the_running_period(world: World) -> None:
@@ -158,6 +175,7 @@ def test_a_voided_billing_event_counts_until_it_was_voided(world: World) -> None
             {"subscription": "x", "customer": "c1", "plan": "pro", "ends_at": "2023-03-01"},
             "ends_before_start",
         ),
+        ("started", "9999-12-01", {"subscription": "x", "customer": "c1", "plan": "pro"}, "bad_time"),
         ("ended", "2023-01-15", {"subscription": "s1"}, "unknown_subscription"),
         ("ended", "2023-03-01", {"subscription": "nobody"}, "unknown_subscription"),
         ("changed", "2023-03-01", {"subscription": "s1", "plan": "gold"}, "unknown_plan"),

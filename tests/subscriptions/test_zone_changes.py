@@ -40,6 +40,32 @@ def test_the_next_period_starts_where_the_last_one_ended_and_is_a_whole_one(zone
     assert [amounts(one) for one in acme.documents("2024-01-01", "2024-03-02")] == [[("base", "30.00")]] * 2
 
 
+def test_a_plan_with_other_periods_brings_the_new_zone_in_as_it_takes_over() -> None:
+    weekly = {"key": "weekly", "period": {"unit": "week", "align": "calendar"}, "fees": PLAN["fees"]}
+    acme = World({"plans": [PLAN | {"period": {"align": "calendar"}}, weekly]})
+    acme.tell("customer.created", "2024-01-01", {"customer": "c1", "timezone": "UTC"})
+    acme.start("2024-01-01")
+    acme.tell("customer.updated", "2024-01-10", {"customer": "c1", "timezone": "America/New_York"})
+    acme.tell("subscription.changed", "2024-01-17", {"subscription": "s1", "plan": "weekly"})
+    assert spans(acme, "2024-01-30") == [
+        ("2024-01-01T00:00:00Z", "2024-01-17T00:00:00Z"),
+        ("2024-01-17T00:00:00Z", "2024-01-22T05:00:00Z"),
+        ("2024-01-22T05:00:00Z", "2024-01-29T05:00:00Z"),
+    ]
+
+
+def test_a_zone_stated_during_a_pause_holds_from_the_end_of_the_period() -> None:
+    acme = world()
+    acme.start("2024-01-01")
+    acme.tell("subscription.paused", "2024-01-10", {"subscription": "s1"})
+    acme.tell("customer.updated", "2024-01-15", {"customer": "c1", "timezone": "Europe/Berlin"})
+    acme.tell("subscription.resumed", "2024-01-20", {"subscription": "s1"})
+    assert spans(acme, "2024-03-01") == [
+        ("2024-01-01T00:00:00Z", "2024-02-01T00:00:00Z"),
+        ("2024-02-01T00:00:00Z", "2024-02-29T23:00:00Z"),
+    ]
+
+
 def test_a_zone_stated_after_the_start_and_never_before_holds_from_the_beginning() -> None:
     acme = World({"plans": [PLAN | {"period": {"align": "calendar"}}]})
     acme.start("2024-01-01T12:00:00+00:00")

@@ -69,7 +69,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _read_json(text: str) -> Tree | None:
-    """The tree, or None when the text is no JSON (YAML's flow style also starts with a brace)."""
+    """The tree, or None for the YAML reader: its flow style starts with a brace too, and it can place a bad number."""
     try:
         return json.loads(
             text, parse_float=_number, parse_int=_number, parse_constant=str, object_pairs_hook=_unique_keys
@@ -78,7 +78,7 @@ def _read_json(text: str) -> Tree | None:
         raise _refusal(f"the key {error} stands twice in one object; keep one of them") from error
     except RecursionError as error:
         raise _refusal(f"the document is nested deeper than {MAX_DEPTH} levels; flatten it") from error
-    except json.JSONDecodeError:
+    except (json.JSONDecodeError, RefusalError):
         return None
 
 

@@ -54,6 +54,9 @@ CurrencyCode = Annotated[str, BeforeValidator(_currency)]
 @lru_cache(maxsize=1024)
 def is_time_zone(name: str) -> bool:
     """Whether the engine that will turn local days into instants knows this IANA zone."""
+    # Polars takes an empty name and plain offsets too; no zone of the database is called so.
+    if not name[:1].isalpha():
+        return False
     try:
         pl.Series([0], dtype=pl.Datetime("us", "UTC")).dt.convert_time_zone(name)
     except (pl.exceptions.PolarsError, UnicodeEncodeError):  # a lone surrogate has no UTF-8

@@ -43,7 +43,7 @@ def _answer(document: Document) -> Document:
     def text(minor: int) -> str:
         return minor_text(minor, bill.decimals)
 
-    answer: Document = {
+    return {
         "lines": [{"key": line.key, **_shown(line, bill.decimals)} for line in totals.lines],
         "commitment_true_up": text(0 if totals.true_up is None else totals.true_up.amount),
         "subtotal": text(totals.subtotal),
@@ -65,9 +65,6 @@ def _answer(document: Document) -> Document:
             for wallet, balance in zip(bill.wallets, totals.balances, strict=True)
         ],
     }
-    if totals.true_up is not None:
-        answer["commitment"] = _shown(totals.true_up, bill.decimals)
-    return answer
 
 
 def answer(documents: list[Document]) -> Iterable[Document | RefusalError]:
@@ -97,8 +94,8 @@ def register(app: typer.Typer) -> None:
         {days, of}, tax_percent}, credit_notes \[{key, amount, created_at}], wallets \[{wallet, kind, priority, balance,
         expires_at, created_at, restrict_to}], rounding {mode, level}, timezone.
         [bold]Out[/bold]: lines \[{key, amount, discount, net, tax}], commitment_true_up, subtotal, discounts,
-        discount_total, taxes, tax_total, total, credits, credit_total, amount_due, wallets \[{wallet, balance}]; with
-        a commitment also its own amount, discount, net, tax.
+        discount_total, taxes, tax_total, total, credits, credit_total, amount_due, wallets \[{wallet, balance}]. What
+        the lines lack of discount_total and tax_total is the true-up's.
 
         [dim]printf '{"lines":\[{"key":"a","amount":"10","tax_percent":"19"}],
         "coupons":\[{"key":"c","percent":"20"}]}\n' | valueverse invoice[/dim]

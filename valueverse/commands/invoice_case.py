@@ -151,13 +151,15 @@ def _kind(entry: Document, names: tuple[Kind, ...], default: Kind, path: str) ->
 
 def _line(entry: Document, path: str) -> Line:
     known_fields(entry, ("key", "kind", "amount", "tax_percent", "plan", "charge"), path)
+    key = _key(entry, path)
     return Line(
-        key=_key(entry, path),
+        key=key,
         amount=_signed(entry, "amount", path),
         kind=_kind(entry, LINE_KINDS, "usage", path),
         tax_percent=_tax_percent(entry, path),
         plan=_optional_text(entry, "plan", path),
-        charge=_optional_text(entry, "charge", path),
+        # A line is named after its charge, as in the invoices of the engine.
+        charge=_optional_text(entry, "charge", path) or key,
     )
 
 

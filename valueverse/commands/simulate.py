@@ -16,10 +16,15 @@ from valueverse.errors import RefusalError
 def _day(text: str | None, option: str) -> date | None:
     if text is None:
         return None
+    from valueverse.subscriptions.periods import FIRST_YEAR, LAST_YEAR
+
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError as error:
         raise RefusalError("bad_date", f"{text!r} is not a date like 2024-01-31", option) from error
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise RefusalError("bad_date", f"{text} lies outside the years {FIRST_YEAR} to {LAST_YEAR}", option)
+    return day
 
 
 def _instant(text: str, option: str) -> datetime:

@@ -15,16 +15,18 @@ from valueverse.catalog.history import CatalogHistory
 from valueverse.errors import RefusalError
 from valueverse.events.amendments import resolve_amendments
 from valueverse.events.billing_events import judge_billing_event
-from valueverse.events.identity import KEY
+from valueverse.events.identity import COMPARED, KEY, same_payload
 from valueverse.events.schema import BILLING_FACTS, EVENTS, INSTANT
 from valueverse.events.strict import loads
-from valueverse.events.validation import instant_of, validate
+from valueverse.events.validation import TENANT_KEY, instant_of, validate
 from valueverse.invoicing.assemble import documents
 from valueverse.invoicing.books import Books
 from valueverse.invoicing.closing import INVOICE
 from valueverse.invoicing.engine import Billed, bill
 from valueverse.landing import LandingFile, content_hash, landing_files, read_file
+from valueverse.metering.schema import OK, VOID
 from valueverse.metering.usage import derive_usage
+from valueverse.subscriptions.periods import FIRST_YEAR, LAST_YEAR
 from valueverse.subscriptions.timeline import Timeline, build_timeline
 from valueverse.subscriptions.zones import local_midnight
 
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 _DEFAULT_TENANT = "tenant"
 """Tenant of events that name none."""
 _SHOWN = 20
-_FAR_AHEAD = datetime(9000, 1, 1, tzinfo=UTC)
+_FAR_AHEAD = datetime(LAST_YEAR, 12, 30, tzinfo=UTC)
 
 
 def tell(message: str) -> None:
@@ -77,11 +79,24 @@ def parsed(events: list[Path], landing: Path | None) -> pl.DataFrame:
     return pl.concat(parts)
 
 
+def _tenants_judged(checked: pl.DataFrame) -> pl.DataFrame:
+    """Refuse what names a tenant that cannot be one: no folder judged the name as ingestion's do."""
+    odd = pl.col("reason").is_null() & ~pl.col("tenant").str.contains(TENANT_KEY)
+    message = pl.format("'{}' is not a tenant key: up to 63 of a-z, 0-9, '_', '.', '-'", pl.col("tenant").str.head(40))
+    return checked.with_columns(
+        pl.when(odd).then(pl.lit("unknown_tenant")).otherwise("reason").alias("reason"),
+        pl.when(odd).then(message).otherwise("message").alias("message"),
+    )
+
+
 def read_log(parsed: pl.DataFrame) -> pl.DataFrame:
     """Events as the lake would hold them: valid ones, the first received of each key; what is left out is told."""
+    if parsed.is_empty():
+        raise RefusalError("no_events", "the files hold no event: give others with --events FILE", "--events")
     checked = pl.concat(
         [validate(part, str(tenant), _FAR_AHEAD) for (tenant,), part in parsed.group_by("tenant", maintain_order=True)]
     )
+    checked = _tenants_judged(checked)
     refused = checked.filter(pl.col("reason").is_not_null()).select("file", "line", "reason", "message")
     good = checked.filter(pl.col("reason").is_null())
     wrong = []
@@ -105,10 +120,27 @@ def read_log(parsed: pl.DataFrame) -> pl.DataFrame:
     log = taken.with_columns(pl.col("instant").alias("time"), pl.col("instant").dt.date().alias("event_date")).sort(
         "received_at", maintain_order=True
     )
-    return (
-        log.unique(KEY, keep="first", maintain_order=True)
-        .select(pl.col(name).cast(dtype) for name, dtype in EVENTS.items())
-        .cast({"time": INSTANT})
+    first = log.unique(KEY, keep="first", maintain_order=True)
+    if first.height < log.height:
+        _tell_conflicts(log, first)
+    return first.select(pl.col(name).cast(dtype) for name, dtype in EVENTS.items()).cast({"time": INSTANT})
+
+
+def _tell_conflicts(log: pl.DataFrame, first: pl.DataFrame) -> None:
+    """Say which events came under a key that an earlier one has, with other content."""
+    place = ["file", "line"]
+    later = log.join(first.select(place), on=place, how="anti", maintain_order="left")
+    beside = first.select(*KEY, pl.struct(COMPARED).alias("first_event"))
+    odd = later.join(beside, on=KEY, maintain_order="left").filter(
+        pl.struct(COMPARED).ne_missing(pl.col("first_event"))
+    )
+    _tell_some(
+        [
+            f"left out: {row['file']} line {row['line']}: the id {row['id']!r} of source {row['source']!r} came before "
+            "with other content: to change an event send a new id with 'replaces' [conflict]"
+            for row in odd.iter_rows(named=True)
+            if not same_payload(row, row["first_event"])
+        ]
     )
 
 
@@ -130,6 +162,13 @@ def read_catalog(path: Path) -> Catalog:
         raise refusal.below(str(path)) from refusal
 
 
+def _tell_unread(usage: pl.DataFrame) -> None:
+    """Say how many events no meter could read, and why: nothing of them is billed."""
+    unread = usage.filter(~pl.col("status").is_in([OK, VOID])).group_by("status", "event_type")
+    counted = unread.agg(pl.struct("tenant", "source", "id").n_unique()).sort("status", "event_type")
+    _tell_some([f"unbilled: {events} events of type {kind}: {status}" for status, kind, events in counted.rows()])
+
+
 @dataclass(frozen=True)
 class Asked:
     """Which periods, as known when, billed by which runs."""
@@ -143,11 +182,12 @@ def simulated(log: pl.DataFrame, catalog: Catalog, asked: Asked) -> Iterator[dic
     """The invoice documents of every period that ends in the window under ``catalog``."""
     history = CatalogHistory.everywhere(catalog, log["tenant"].unique().to_list())
     facts = _facts(log)
-    usage = derive_usage(log.lazy(), history).collect().lazy()
-    for billed in _runs(facts, history, usage, log, asked):
+    usage = derive_usage(log.lazy(), history).collect()
+    _tell_unread(usage)
+    for billed in _runs(facts, history, usage.lazy(), log, asked):
         _tell_some([f"not applied: {message} [{reason}]" for reason, message in _reasons(billed.rejected)])
-        for subscription, key, problem in billed.problems.select("subscription", "key", "problem").iter_rows():
-            tell(f"held back: subscription {subscription}, line {key}: {problem}")
+        held = billed.problems.select("subscription", "key", "problem").rows()
+        _tell_some([f"held back: subscription {name}, line {key}: {problem}" for name, key, problem in held])
         ordered = billed.invoices.sort(
             "tenant", "close", "customer", "subscription", pl.col("purpose") != "period", "period_from"
         )
@@ -158,7 +198,7 @@ def _runs(
     facts: pl.DataFrame, history: CatalogHistory, usage: pl.LazyFrame, log: pl.DataFrame, asked: Asked
 ) -> Iterator[Billed]:
     """What each run bills; the past before the window is billed too, since invoices hang on earlier ones."""
-    first = facts["time"].min()
+    first = facts.filter(pl.col("time").dt.year() >= FIRST_YEAR)["time"].min()
     beginning = (
         min(asked.window[0], first.date() - timedelta(days=2)) if isinstance(first, datetime) else asked.window[0]
     )
@@ -197,7 +237,8 @@ def _within(billed: Billed, timeline: Timeline, window: tuple[date, date]) -> Bi
 
 def window_of(log: pl.DataFrame, start: date | None, end: date | None) -> tuple[date, date]:
     """The dates asked for; by default the months that the events lie in."""
-    first, last = log["event_date"].min(), log["event_date"].max()
+    days = log.filter(pl.col("event_date").dt.year().is_between(FIRST_YEAR, LAST_YEAR))["event_date"]
+    first, last = days.min(), days.max()
     if not isinstance(first, date) or not isinstance(last, date):
         raise RefusalError("no_events", "no event could be read: see the lines above", "--events")
     beginning = start or first.replace(day=1)

@@ -10,9 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-FIRST_YEAR, LAST_YEAR = 1900, 2999
-"""Years of an instant; one period more on either side then still has a four-digit year."""
-
 
 def known_fields(document: dict[str, Any], names: Iterable[str], path: str = "") -> None:
     """Refuse a field that nobody reads.
@@ -36,6 +33,7 @@ def read_bound(value: Any, zone: str, path: str) -> datetime:
         RefusalError: ``bad_time``.
     """
     from valueverse.commands.instants import read_instant
+    from valueverse.subscriptions.periods import FIRST_YEAR, LAST_YEAR
 
     moment = read_instant(value, zone, path)
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:

@@ -1,7 +1,8 @@
 """Which invoices a window of dates closes, and the stretches of plan that each of them bills.
 
 A closing invoice covers one full period of one subscription, clipped to the subscription's life. A stretch is the part
-of that period during which one plan version held: a plan change in mid-period makes two stretches on one invoice.
+of that period during which one plan version held: a plan change in mid-period makes two stretches on one invoice. A
+change to a plan with other periods closes the running one: what is billed by the month cannot stand beside a year.
 """
 
 from __future__ import annotations
@@ -22,20 +23,54 @@ INVOICE = (*SUBSCRIPTION, "purpose", "period_from", "period_to", "revision")
 FIRST = pl.lit(0, pl.Int32).alias("revision")
 _CARRIED = (
     *INVOICE, "terms", "timezone", "currency", "catalog_hash", "plan", "plan_version", "quantities", "planned_end",
+    "announced",
 )  # fmt: skip
+_BEGUN = pl.col("from").alias("begun")
+_ANNOUNCED = pl.col("announced") | (pl.col("from") > pl.col("begun"))
+"""What goes on from the period before is announced by its invoice."""
+_PERIOD = ("every", "unit", "align")
 _MICROSECOND = pl.duration(microseconds=1)
 
 
 def billable(segments: pl.DataFrame) -> pl.DataFrame:
-    """Segments without what lies inside a trial: no fees and no charges there, and fees prorate from its end."""
-    return (
-        segments.with_columns(
-            pl.max_horizontal("from", "trial_until").alias("from"),
-            pl.max_horizontal("subscription_start", "trial_until").alias("subscription_start"),
-        )
+    """Segments without what lies inside a trial: no fees and no charges there, and fees prorate from its end.
+
+    Returns:
+        the segments' columns, ``subscription_start`` the first billable instant (a pause may put it after the trial's
+        end), and key; lasts_from, lasts_to: how long the periods of this length and alignment go on; announced: an
+        invoice closes as the segment begins, and bears its in-advance fees.
+    """
+    kept = (
+        segments.with_columns(pl.max_horizontal("from", "trial_until").alias("from"))
         .filter(pl.col("to").is_null() | (pl.col("from") < pl.col("to")))
+        .with_columns(pl.col("from").min().over(SUBSCRIPTION).alias("subscription_start"))
+        .sort(*SUBSCRIPTION, "from")
         .with_row_index("key")
     )
+    return _lasting(kept)
+
+
+def _lasting(segments: pl.DataFrame) -> pl.DataFrame:
+    """Add announced, lasts_from and lasts_to to segments in order."""
+    stopped = segments.filter(pl.col("to").is_not_null()).with_columns(
+        (pl.col("to") - _MICROSECOND).alias("window_from"), pl.col("to").alias("window_to")
+    )
+    ends = periods(_schedule(stopped)).select("key", pl.col("full_to").alias("close"))
+    ended = segments.join(ends, on="key", how="left", maintain_order="left")
+    before = pl.col("close").shift().over(SUBSCRIPTION)
+    other = pl.any_horizontal(pl.col(name) != pl.col(name).shift().over(SUBSCRIPTION) for name in _PERIOD)
+    first = pl.col("from") == pl.col("subscription_start")
+    at_close = (pl.col("from") == before) | (other & (pl.col("from") <= before))
+    # A pause may outlast the period that it began in, which closes at its own end then.
+    cuts = ended.with_columns(
+        pl.when(other).then(pl.min_horizontal("from", before)).alias("cut"),
+        (first | at_close).fill_null(value=False).alias("announced"),
+    )
+    since, until = pl.col("cut").forward_fill(), pl.col("cut").shift(-1).backward_fill()
+    return cuts.with_columns(
+        pl.coalesce(since.over(SUBSCRIPTION), "subscription_start").alias("lasts_from"),
+        pl.coalesce(until.over(SUBSCRIPTION), "subscription_end").alias("lasts_to"),
+    ).drop("close", "cut")
 
 
 def _schedule(segments: pl.DataFrame) -> pl.DataFrame:
@@ -67,15 +102,15 @@ def closing_invoices(segments: pl.DataFrame, tenants: pl.DataFrame, window_from:
     """
     bounded = _with_window(segments, tenants, window_from, window_to)
     found = periods(_schedule(bounded)).join(
-        bounded.select("key", *SUBSCRIPTION, "subscription_start", "subscription_end", "window_from", "window_to"),
+        bounded.select("key", *SUBSCRIPTION, "lasts_from", "lasts_to", "window_from", "window_to"),
         on="key",
     )
     return (
         found.with_columns(
             pl.lit("period").alias("purpose"),
             FIRST,
-            pl.max_horizontal("full_from", "subscription_start").alias("period_from"),
-            pl.min_horizontal("full_to", "subscription_end").alias("period_to"),
+            pl.max_horizontal("full_from", "lasts_from").alias("period_from"),
+            pl.min_horizontal("full_to", "lasts_to").alias("period_to"),
         )
         .filter((pl.col("period_to") > pl.col("window_from")) & (pl.col("period_to") <= pl.col("window_to")))
         .select(*INVOICE, "full_from", "full_to")
@@ -118,17 +153,15 @@ def running_periods(segments: pl.DataFrame, tenants: pl.DataFrame, window_from: 
     """Periods that overlap a window of the tenants' days, closed or not: the columns of ``closing_invoices``, the
     window's instants and the segments' time zone."""
     bounded = _with_window(segments, tenants, window_from, window_to)
-    kept = bounded.select(
-        "key", *SUBSCRIPTION, "subscription_start", "subscription_end", "window_from", "window_to", "timezone"
-    )
+    kept = bounded.select("key", *SUBSCRIPTION, "lasts_from", "lasts_to", "window_from", "window_to", "timezone")
     return (
         periods(_schedule(bounded))
         .join(kept, on="key")
         .with_columns(
             pl.lit("period").alias("purpose"),
             FIRST,
-            pl.max_horizontal("full_from", "subscription_start").alias("period_from"),
-            pl.min_horizontal("full_to", "subscription_end").alias("period_to"),
+            pl.max_horizontal("full_from", "lasts_from").alias("period_from"),
+            pl.min_horizontal("full_to", "lasts_to").alias("period_to"),
         )
         .select(*INVOICE, "full_from", "full_to", "window_from", "window_to", "timezone")
         .unique(INVOICE, maintain_order=True)
@@ -155,7 +188,7 @@ def present_periods(segments: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFr
         )
     )
     kept = inside.select(
-        "key", *SUBSCRIPTION, "purpose", "revision", "invoice_id", "subscription_start", "subscription_end",
+        "key", *SUBSCRIPTION, "purpose", "revision", "invoice_id", "subscription_start", "lasts_from", "lasts_to",
         "planned_end", pl.col("period_from").alias("begun"),
     )  # fmt: skip
     first = pl.col("purpose") == "start"
@@ -163,13 +196,10 @@ def present_periods(segments: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFr
         periods(_schedule(inside))
         .join(kept, on="key")
         .with_columns(
-            pl.when(first)
-            .then("from")
-            .otherwise(pl.max_horizontal("full_from", "subscription_start"))
-            .alias("period_from"),
+            pl.when(first).then("from").otherwise(pl.max_horizontal("full_from", "lasts_from")).alias("period_from"),
             pl.when(first)
             .then(pl.min_horizontal("full_to", "planned_end"))
-            .otherwise(pl.min_horizontal("full_to", "subscription_end"))
+            .otherwise(pl.min_horizontal("full_to", "lasts_to"))
             .alias("period_to"),
         )
         .filter(pl.col("period_from") == pl.col("begun"))
@@ -184,7 +214,8 @@ def stretches(segments: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFrame:
 
     Returns:
         the invoice's columns and ``stretch`` (row number), from, to, full_from, full_to, used_days, full_days, terms,
-        timezone, currency, catalog_hash, plan, plan_version, quantities, planned_end.
+        timezone, currency, catalog_hash, plan, plan_version, quantities, planned_end, announced (its in-advance fees
+        stand on the invoice that closed as it began).
     """
     wanted = invoices.select(*INVOICE, "full_from", "full_to")
     bounded = segments.join(wanted, on=SUBSCRIPTION).with_columns(
@@ -192,11 +223,16 @@ def stretches(segments: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFrame:
     )
     numbered = bounded.with_columns(pl.int_range(pl.len(), dtype=pl.UInt32).alias("key"))
     found = periods(_schedule(numbered))
-    kept = numbered.select("key", *_CARRIED, pl.col("full_from").alias("invoice_full_from"))
+    kept = numbered.select("key", *_CARRIED, _BEGUN, pl.col("full_from").alias("invoice_full_from"))
     return (
         found.join(kept, on="key")
-        .filter(pl.col("full_from") == pl.col("invoice_full_from"))
-        .drop("key", "invoice_full_from")
+        .filter(
+            pl.col("full_from") == pl.col("invoice_full_from"),
+            pl.col("from") < pl.col("period_to"),
+            pl.col("to") > pl.col("period_from"),
+        )
+        .with_columns(_ANNOUNCED)
+        .drop("key", "begun", "invoice_full_from")
         .sort(*INVOICE, "from")
         .with_row_index("stretch")
     )
@@ -221,4 +257,10 @@ def advance_stretches(segments: pl.DataFrame, invoices: pl.DataFrame) -> pl.Data
         )
     )
     found = periods(_schedule(at_start))
-    return found.join(at_start.select("key", *_CARRIED), on="key").drop("key").sort(INVOICE).with_row_index("stretch")
+    return (
+        found.join(at_start.select("key", *_CARRIED, _BEGUN), on="key")
+        .with_columns(_ANNOUNCED)
+        .drop("key", "begun")
+        .sort(INVOICE)
+        .with_row_index("stretch")
+    )

@@ -64,17 +64,16 @@ def true_ups(shown: pl.DataFrame, closed: pl.DataFrame, segments: pl.DataFrame, 
 def _billed_before(due: pl.DataFrame, segments: pl.DataFrame, terms: Terms) -> pl.DataFrame:
     """The in-advance fees of each closed period, charged when it began: INVOICE of the closing one, amount_minor."""
     began = due.select(*INVOICE, "full_from", "full_to").with_columns(pl.lit("start").alias("purpose"))
-    charged = advance(advance_stretches(segments, began), terms).with_columns(
-        pl.lit(None, EXACT).alias("amount_rounded")
-    )
+    announced = advance_stretches(segments, began).filter("announced")
+    charged = advance(announced, terms).with_columns(pl.lit(None, EXACT).alias("amount_rounded"))
     minor = shown_amounts(charged, terms).with_columns(pl.lit("period").alias("purpose"))
     return minor.select(*INVOICE, "amount_minor")
 
 
 def _counted(shown: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
-    inside = shown.filter(~pl.col("kind").is_in(NOT_COMMITTED), pl.col("service_from") < pl.col("period_to")).select(
-        *INVOICE, "amount_minor"
-    )
+    # What is given back of this period's fees may begin where the period was cut off; the next one's are not its own.
+    own = (pl.col("service_from") < pl.col("period_to")) | ((pl.col("kind") == "fee") & (pl.col("amount_minor") < 0))
+    inside = shown.filter(~pl.col("kind").is_in(NOT_COMMITTED), own).select(*INVOICE, "amount_minor")
     return pl.concat([inside, before]).group_by(INVOICE).agg(pl.col("amount_minor").sum().alias("counted"))
 
 

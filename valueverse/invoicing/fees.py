@@ -14,8 +14,8 @@ import polars as pl
 from valueverse.invoicing.closing import INVOICE
 from valueverse.invoicing.schema import LINES
 from valueverse.money import EXACT
+from valueverse.subscriptions.periods import with_used_days
 from valueverse.subscriptions.proration import share
-from valueverse.subscriptions.zones import local_date
 
 if TYPE_CHECKING:
     from valueverse.invoicing.terms import Terms
@@ -76,10 +76,7 @@ def arrears(stretches: pl.DataFrame, terms: Terms) -> pl.DataFrame:
 def _over(rows: pl.DataFrame, start: pl.Expr, end: pl.Expr) -> pl.DataFrame:
     """The rows' fees over [start, end) of their period, in local days."""
     moved = rows.with_columns(start.alias("from"), end.alias("to")).filter(pl.col("from") < pl.col("to"))
-    dated = local_date(moved, pl.col("from"), "timezone", "first_day")
-    dated = local_date(dated, pl.col("to"), "timezone", "last_day")
-    days = (pl.col("last_day") - pl.col("first_day")).dt.total_days().cast(pl.Int32)
-    return dated.with_columns(days.alias("used_days")).drop("first_day", "last_day")
+    return with_used_days(moved)
 
 
 def advance(starting: pl.DataFrame, terms: Terms) -> pl.DataFrame:
@@ -93,9 +90,7 @@ def settlement(stretches: pl.DataFrame, terms: Terms) -> pl.DataFrame:
     credited."""
     closed = stretches.filter(pl.col("purpose") == "period")
     rows = _with_fees(closed, terms, "in_advance")
-    first = pl.col("from") == pl.col("from").min().over(*INVOICE)
-    begun = rows.filter(~first | (pl.col("from") != pl.col("period_from")))
-    charged = _over(begun, pl.col("from"), PLANNED_END)
+    charged = _over(rows.filter(~pl.col("announced")), pl.col("from"), PLANNED_END)
     unused = rows.filter(pl.col("prorate") != "none")
     credited = _over(unused, pl.col("to"), PLANNED_END)
     return pl.concat([_lines(charged), _lines(credited, sign=-1)])

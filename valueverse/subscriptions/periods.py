@@ -12,6 +12,9 @@ import polars as pl
 
 from valueverse.subscriptions.zones import local_date, local_midnight
 
+FIRST_YEAR, LAST_YEAR = 1900, 2999
+"""Years that are billed; one period more on either side then still has a four-digit year."""
+
 MONTHS = {"month": 1, "quarter": 3, "year": 12}
 DAYS = {"day": 1, "week": 7}
 UNITS = (*DAYS, *MONTHS)
@@ -68,8 +71,8 @@ def periods(schedule: pl.DataFrame) -> pl.DataFrame:
             at that instant.
 
     Returns:
-        key, from, to, full_from, full_to (UTC instants), used_days, full_days (Int32, local calendar days: a start day
-        counts, an end day does not).
+        key, from, to, full_from, full_to (UTC instants), first_day, last_day (the local dates that the full period goes
+        from and to), used_days, full_days (Int32, local calendar days: a start day counts, an end day does not).
     """
     named = schedule.with_columns(pl.col("every").cast(pl.Int64))
     bounds = local_date(named, pl.col("window_from"), "timezone", "first_day")
@@ -97,7 +100,13 @@ def periods(schedule: pl.DataFrame) -> pl.DataFrame:
         & (pl.col("full_to") > pl.col("window_from"))
         & (pl.col("from") < pl.col("to"))
     )
-    return _counted_days(clipped).select("key", "from", "to", "full_from", "full_to", "used_days", "full_days")
+    full_days = (pl.col("last_day") - pl.col("first_day")).dt.total_days().cast(pl.Int32)
+    return (
+        with_used_days(clipped)
+        .with_columns(full_days.alias("full_days"))
+        .sort("key", "from")
+        .select("key", "from", "to", "full_from", "full_to", "first_day", "last_day", "used_days", "full_days")
+    )
 
 
 def _joined(placed: pl.DataFrame) -> pl.DataFrame:
@@ -108,13 +117,17 @@ def _joined(placed: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _counted_days(rows: pl.DataFrame) -> pl.DataFrame:
+def with_used_days(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add used_days: the local calendar days of [from, to), which lies in the full period of the row.
+
+    Args:
+        rows: from, to, full_from, full_to, first_day, last_day, timezone.
+    """
     dated = local_date(rows, pl.col("from"), "timezone", "from_day")
     dated = local_date(dated, pl.col("to"), "timezone", "to_day")
-    # A boundary on a day that the zone skipped is an instant of the next day: the plan's own dates count then.
+    # The instant of a boundary may lie on another day, where a zone skipped one or another zone held before: the plan's
+    # own dates count then.
     from_day = pl.when(pl.col("from") == pl.col("full_from")).then("first_day").otherwise("from_day")
     to_day = pl.when(pl.col("to") == pl.col("full_to")).then("last_day").otherwise("to_day")
-    return dated.with_columns(
-        (to_day - from_day).dt.total_days().cast(pl.Int32).alias("used_days"),
-        (pl.col("last_day") - pl.col("first_day")).dt.total_days().cast(pl.Int32).alias("full_days"),
-    ).sort("key", "from")
+    days = (to_day - from_day).dt.total_days().cast(pl.Int32)
+    return dated.with_columns(days.alias("used_days")).drop("from_day", "to_day")

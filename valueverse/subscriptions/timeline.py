@@ -24,8 +24,9 @@ from valueverse.subscriptions.facts import (
     tenants_of,
 )
 from valueverse.subscriptions.periods import periods
-from valueverse.subscriptions.zone_changes import with_zone_changes, zone_statements, zones_at
-from valueverse.subscriptions.zones import INSTANT, local_date, local_midnight
+from valueverse.subscriptions.starts import started_subscriptions, with_plan
+from valueverse.subscriptions.zone_changes import with_zone_changes, zone_statements
+from valueverse.subscriptions.zones import INSTANT
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -95,7 +96,7 @@ def build_timeline(billing_facts: pl.DataFrame, plans: pl.DataFrame, known_at: d
     facts = known(billing_facts, known_at)
     tenants, customers = tenants_of(facts, plans), customers_of(facts)
     statements = zone_statements(facts)
-    started, rejected = _started(facts, plans, tenants, statements)
+    started, rejected = started_subscriptions(facts, plans, tenants, statements)
     started, more = _ended(facts, started)
     states, changes_rejected = _changed(facts, plans, started)
     active, pauses_rejected = _active(facts, started)
@@ -105,98 +106,6 @@ def build_timeline(billing_facts: pl.DataFrame, plans: pl.DataFrame, known_at: d
     everything = pl.concat([rejected, more, changes_rejected, pauses_rejected])
     told = facts.filter(pl.col("type").is_in(TOLD))
     return Timeline(tenants, customers, segments, everything.unique(maintain_order=True), told)
-
-
-def _resolved(rows: pl.DataFrame, plans: pl.DataFrame) -> pl.DataFrame:
-    """Add the plan's columns to rows of tenant, plan, wanted_version, time; null catalog_hash: no such plan then.
-
-    Without a version the newest of the catalog in force counts; a version that an older catalog published stays valid.
-    """
-    numbered = rows.with_row_index("_row")
-    found = (
-        numbered.select("_row", "tenant", "plan", "wanted_version", "time")
-        .join(plans.drop("timezone", "grace_seconds"), on=["tenant", "plan"])
-        .filter(
-            pl.col("effective_at") <= pl.col("time"),
-            pl.col("wanted_version").is_null() | (pl.col("version") == pl.col("wanted_version")),
-        )
-        .sort("effective_at", "version")
-        .group_by("_row", maintain_order=True)
-        .last()
-        .select(
-            "_row",
-            pl.col("version").alias("plan_version"),
-            "catalog_hash",
-            "currency",
-            "every",
-            "unit",
-            "align",
-            "trial_days",
-        )
-    )
-    return numbered.join(found, on="_row", how="left", maintain_order="left").drop("_row")
-
-
-def _instant(text: pl.Expr) -> pl.Expr:
-    """An RFC 3339 instant; judged at ingestion, so what does not parse here is null."""
-    return text.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
-
-
-def _started(
-    facts: pl.DataFrame, plans: pl.DataFrame, tenants: pl.DataFrame, statements: pl.DataFrame
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    rows = facts.filter(pl.col("type") == "billing.subscription.started").with_columns(
-        field("subscription"), field("customer"), field("plan"), field("timezone"), field("overrides"),
-        field("quantities"),
-        field("plan_version").cast(pl.Int32, strict=False).alias("wanted_version"),
-        field("anchor_date").cast(pl.Date, strict=False).alias("anchor"),
-        field("ends_at"),
-    )  # fmt: skip
-    resolved = _resolved(rows, plans).with_columns(
-        pl.struct(_KEY).is_first_distinct().alias("is_first"),
-    )
-    owned = resolved.with_columns(pl.col("timezone").is_not_null().alias("has_own_zone"))
-    zoned = zones_at(owned, statements, tenants)
-    zoned = local_date(zoned, pl.col("time"), "timezone", "start_day")
-    # A bare date is local midnight; an instant stays what it is.
-    zoned = local_midnight(zoned, pl.col("ends_at").str.to_date("%F", strict=False), "timezone", "ends_on")
-    zoned = zoned.with_columns(
-        pl.coalesce("ends_on", _instant(pl.col("ends_at"))).alias("planned_end"),
-        pl.coalesce("anchor", "start_day").alias("anchor"),
-    )
-    twice = zoned.filter(~pl.col("is_first"))
-    unknown = zoned.filter(pl.col("is_first"), pl.col("catalog_hash").is_null())
-    backwards = zoned.filter(
-        pl.col("is_first"), pl.col("catalog_hash").is_not_null(), pl.col("planned_end") <= pl.col("time")
-    )
-    quoted = pl.concat_str(pl.lit("the subscription '"), "subscription", pl.lit("' "))
-    version = (
-        pl.when(pl.col("wanted_version").is_null())
-        .then(pl.lit(""))
-        .otherwise(pl.concat_str(pl.lit(" version "), pl.col("wanted_version").cast(pl.String)))
-    )
-    rejected = pl.concat(
-        [
-            rejection(
-                twice,
-                "already_started",
-                quoted + "has started before: change it, or start one with a new key",
-            ),
-            rejection(
-                unknown,
-                "unknown_plan",
-                pl.concat_str(pl.lit("no catalog in force then has the plan '"), "plan", pl.lit("'"), version),
-            ),
-            rejection(backwards, "ends_before_start", quoted + "ends at or before its start: correct ends_at"),
-        ]
-    )
-    kept = zoned.filter(pl.col("is_first"), pl.col("catalog_hash").is_not_null()).filter(
-        pl.col("planned_end").is_null() | (pl.col("planned_end") > pl.col("time"))
-    )
-    kept = local_midnight(
-        kept, pl.col("start_day") + pl.duration(days=pl.col("trial_days")), "timezone", "trial_until"
-    ).with_columns(pl.when(pl.col("trial_days") > 0).then("trial_until").alias("trial_until"))
-    return kept.rename({"time": "subscription_start"}), rejected
 
 
 def _about_known(rows: pl.DataFrame, started: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -298,15 +207,15 @@ def _applied(turn: pl.DataFrame, plans: pl.DataFrame) -> tuple[pl.DataFrame, pl.
     """The states that one change each leads to, and the changes that could not be applied."""
     timed = _takes_effect(turn)
     same = pl.col("new_plan").is_null() & pl.col("wanted_version").is_null()
-    target = timed.with_columns(pl.coalesce("new_plan", "plan").alias("new_plan"))
+    target = timed.with_columns(same.alias("same"), pl.coalesce("new_plan", "plan").alias("new_plan"))
     wanted = target.select("tenant", pl.col("new_plan").alias("plan"), "wanted_version", "time")
-    found = _resolved(wanted, plans)
+    found = with_plan(wanted, plans)
     moved = target.with_columns(
         *(
-            pl.when(same).then(pl.col(name)).otherwise(found[name]).alias(name)
+            pl.when("same").then(pl.col(name)).otherwise(found[name]).alias(name)
             for name in ("plan_version", "catalog_hash", "currency", "every", "unit", "align")
         ),
-        pl.when(same).then(pl.coalesce("new_overrides", "overrides")).otherwise("new_overrides").alias("overrides"),
+        pl.when("same").then(pl.coalesce("new_overrides", "overrides")).otherwise("new_overrides").alias("overrides"),
         pl.coalesce("new_quantities", "quantities").alias("quantities"),
     )
     unknown = pl.col("catalog_hash").is_null()

@@ -99,8 +99,10 @@ def _moved(segments: pl.DataFrame, turns: pl.DataFrame) -> pl.DataFrame:
     """Segments after one zone change per subscription."""
     running = (
         turns.select(*_KEY, "time", pl.col("timezone").alias("new_zone"))
-        .join(segments, on=_KEY)
-        .filter(pl.col("from") <= pl.col("time"), pl.col("to").is_null() | (pl.col("to") > pl.col("time")))
+        .join(_with_reschedule(segments), on=_KEY)
+        .filter(pl.col("from") <= pl.col("time"))
+        # A pause has no segment: the periods of the one before it run on.
+        .filter(pl.col("from") == pl.col("from").max().over(_KEY))
         .filter(pl.col("timezone") != pl.col("new_zone"))
         .with_row_index("key")
     )
@@ -112,8 +114,13 @@ def _moved(segments: pl.DataFrame, turns: pl.DataFrame) -> pl.DataFrame:
         pl.lit(None, INSTANT).alias("start"),
         pl.lit(None, INSTANT).alias("end"),
     )
-    ends = periods(schedule).select("key", pl.col("full_to").alias("since"))
-    found = running.join(ends, on="key").select(*_KEY, "new_zone", "since", pl.col("timezone").alias("old_zone"))
+    ends = periods(schedule).select("key", "full_to")
+    found = running.join(ends, on="key").select(
+        *_KEY,
+        "new_zone",
+        pl.min_horizontal("full_to", "rescheduled").alias("since"),
+        pl.col("timezone").alias("old_zone"),
+    )
     dated = local_date(found, pl.col("since"), "old_zone", "day").drop("old_zone")
     joined = segments.join(dated, on=_KEY, how="left", maintain_order="left")
     before = joined.filter(pl.col("since").is_null() | (pl.col("from") < pl.col("since"))).with_columns(
@@ -128,3 +135,11 @@ def _moved(segments: pl.DataFrame, turns: pl.DataFrame) -> pl.DataFrame:
     )
     whole = pl.concat([before, changed]).drop("new_zone", "since", "day").sort(*_KEY, "from")
     return whole.with_columns(pl.int_range(pl.len(), dtype=pl.Int32).over(_KEY).alias("segment"))
+
+
+def _with_reschedule(segments: pl.DataFrame) -> pl.DataFrame:
+    """Add ``rescheduled``: the instant at which a plan with other periods takes over next and ends the running one."""
+    before = {name: pl.col(name).shift().over(_KEY) for name in ("every", "unit", "align")}
+    other = pl.any_horizontal(pl.col(name) != value for name, value in before.items())
+    taken_over = pl.when(other).then("from").shift(-1).backward_fill().over(_KEY)
+    return segments.sort(*_KEY, "from").with_columns(taken_over.alias("rescheduled"))

@@ -1,0 +1,118 @@
+"""Starts of subscriptions: the plan that each names, and what is refused with its reason."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from valueverse.subscriptions.facts import field, rejection
+from valueverse.subscriptions.periods import FIRST_YEAR, LAST_YEAR
+from valueverse.subscriptions.zone_changes import zones_at
+from valueverse.subscriptions.zones import local_date, local_midnight
+
+_KEY = ["tenant", "subscription"]
+
+
+def with_plan(rows: pl.DataFrame, plans: pl.DataFrame) -> pl.DataFrame:
+    """Add the plan's columns to rows of tenant, plan, wanted_version, time; null catalog_hash: no such plan then.
+
+    Without a version the newest of the catalog in force counts; a version that an older catalog published stays valid.
+    """
+    numbered = rows.with_row_index("_row")
+    found = (
+        numbered.select("_row", "tenant", "plan", "wanted_version", "time")
+        .join(plans.drop("timezone", "grace_seconds"), on=["tenant", "plan"])
+        .filter(
+            pl.col("effective_at") <= pl.col("time"),
+            pl.col("wanted_version").is_null() | (pl.col("version") == pl.col("wanted_version")),
+        )
+        .sort("effective_at", "version")
+        .group_by("_row", maintain_order=True)
+        .last()
+        .select(
+            "_row",
+            pl.col("version").alias("plan_version"),
+            "catalog_hash",
+            "currency",
+            "every",
+            "unit",
+            "align",
+            "trial_days",
+        )
+    )
+    return numbered.join(found, on="_row", how="left", maintain_order="left").drop("_row")
+
+
+def _instant(text: pl.Expr) -> pl.Expr:
+    """An RFC 3339 instant; judged at ingestion, so what does not parse here is null."""
+    return text.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
+
+
+def started_subscriptions(
+    facts: pl.DataFrame, plans: pl.DataFrame, tenants: pl.DataFrame, statements: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Every subscription that starts, once, with its plan, zone, anchor, stated end and end of trial; and the refusals.
+
+    Args:
+        facts: billing events known, in the order in which they take effect.
+        plans: ``CatalogHistory.plans``.
+        tenants: facts.TENANTS.
+        statements: zone_changes.zone_statements.
+    """
+    rows = facts.filter(pl.col("type") == "billing.subscription.started").with_columns(
+        field("subscription"), field("customer"), field("plan"), field("timezone"), field("overrides"),
+        field("quantities"),
+        field("plan_version").cast(pl.Int32, strict=False).alias("wanted_version"),
+        field("anchor_date").str.to_date("%F", strict=False).alias("anchor"),
+        field("ends_at"),
+    )  # fmt: skip
+    owned = with_plan(rows, plans).with_columns(pl.col("timezone").is_not_null().alias("has_own_zone"))
+    zoned = zones_at(owned, statements, tenants)
+    zoned = local_date(zoned, pl.col("time"), "timezone", "start_day")
+    # A bare date is local midnight; an instant stays what it is.
+    zoned = local_midnight(zoned, pl.col("ends_at").str.to_date("%F", strict=False), "timezone", "ends_on")
+    zoned = zoned.with_columns(
+        pl.coalesce("ends_on", _instant(pl.col("ends_at"))).alias("planned_end"),
+        pl.coalesce("anchor", "start_day").alias("anchor"),
+    )
+    possible, rejected = _judged(zoned)
+    trial_end = pl.col("start_day") + pl.duration(days=pl.col("trial_days"))
+    kept = local_midnight(possible, trial_end, "timezone", "trial_until").with_columns(
+        pl.when(pl.col("trial_days") > 0).then("trial_until").alias("trial_until")
+    )
+    return kept.rename({"time": "subscription_start"}), rejected
+
+
+def _judged(starts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The first possible start of each subscription, and the others as rejections."""
+    unknown = pl.col("catalog_hash").is_null()
+    untimely = ~pl.col("time").dt.year().is_between(FIRST_YEAR, LAST_YEAR)
+    backwards = (pl.col("planned_end") <= pl.col("time")).fill_null(value=False)
+    # A start that is refused starts nothing: the one that mends it is the first.
+    possible = starts.filter(~unknown, ~untimely, ~backwards).with_columns(
+        pl.struct(_KEY).is_first_distinct().alias("is_first")
+    )
+    name = pl.concat_str(pl.lit("the subscription '"), "subscription", pl.lit("' "))
+    version = pl.format(" version {}", "wanted_version").fill_null("")
+    rejected = [
+        rejection(
+            possible.filter(~pl.col("is_first")),
+            "already_started",
+            name + "has started before: change it, or start one with a new key",
+        ),
+        rejection(
+            starts.filter(unknown),
+            "unknown_plan",
+            pl.concat_str(pl.lit("no catalog in force then has the plan '"), "plan", pl.lit("'"), version),
+        ),
+        rejection(
+            starts.filter(~unknown, untimely),
+            "bad_time",
+            name + f"starts outside the years {FIRST_YEAR} to {LAST_YEAR}",
+        ),
+        rejection(
+            starts.filter(~unknown, ~untimely, backwards),
+            "ends_before_start",
+            name + "ends at or before its start: correct ends_at",
+        ),
+    ]
+    return possible.filter("is_first"), pl.concat(rejected)
