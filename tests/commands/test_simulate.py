@@ -1,16 +1,21 @@
-"""``valueverse simulate``: the engine that bills, on files alone."""
+"""``valueverse simulate``: the engine that bills, on files or the lake."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner, Result
 
 from valueverse.cli import app
+from valueverse.commands.simulation import parsed, read_log
 from valueverse.errors import RefusalError
 from valueverse.invoicing.document import content_hash, finalise
+from valueverse.lake_tables import EVENTS_TABLE
+from valueverse.platform.lake import Lake
+from valueverse.platform.settings import get_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -211,3 +216,28 @@ def test_an_unknown_plan_is_told_and_bills_nothing(files: Path) -> None:
     result = simulate(files)
     assert documents(result) == []
     assert "[unknown_plan]" in result.stderr
+
+
+def test_the_lake_gives_what_the_files_that_were_ingested_give(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VALUEVERSE_HOME", str(tmp_path / "home"))
+    log = read_log(parsed([files / "events.ndjson"], None))
+    other = log.with_columns(pl.lit("birch").alias("tenant"))
+    Lake(get_settings().lake_url).append(EVENTS_TABLE, pl.concat([log, other]))
+    options = ["--catalog", str(files / "catalog.json"), "--from", "2023-11-01", "--to", "2023-12-01"]
+    recorded = CliRunner().invoke(app, ["simulate", "--lake", "--tenant", "acme", *options])
+    assert documents(recorded) == documents(simulate(files))
+    everybody = CliRunner().invoke(app, ["simulate", "--lake", *options, "--compare", str(files / "dearer.json")])
+    assert [(row["tenant"], row["difference"]) for row in documents(everybody)] == [
+        ("acme", "0.66"),
+        ("birch", "0.66"),
+        (None, "1.32"),
+    ]
+    nobody = CliRunner().invoke(app, ["simulate", "--lake", "--tenant", "nobody", *options])
+    assert refusal(nobody).code == "no_events"
+
+
+@pytest.mark.parametrize("options", [["--lake"], ["--tenant", "acme"]])
+def test_files_and_the_lake_are_not_asked_for_together(files: Path, options: list[str]) -> None:
+    assert refusal(simulate(files, *options)).code == "contradiction"

@@ -1,4 +1,4 @@
-"""``valueverse simulate``: any catalog against any past, from files alone, by the engine that bills."""
+"""``valueverse simulate``: any catalog against any past, from files or the lake, by the engine that bills."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import sys
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from valueverse.errors import RefusalError
+
+if TYPE_CHECKING:
+    from valueverse.platform.lake import Lake
 
 
 def _day(text: str | None, option: str) -> date | None:
@@ -51,6 +54,13 @@ def _chart(rows: list[dict[str, Any]]) -> None:
     sys.stderr.write(plotext.build() + "\n")
 
 
+def _lake() -> Lake:
+    from valueverse.platform.lake import Lake
+    from valueverse.platform.settings import get_settings
+
+    return Lake(get_settings().lake_url)
+
+
 def register(app: typer.Typer) -> None:
     """Add ``simulate`` to the command line."""
 
@@ -60,6 +70,12 @@ def register(app: typer.Typer) -> None:
         events: Annotated[list[Path] | None, typer.Option("--events", help="Event file; may be given again.")] = None,
         more: Annotated[list[Path] | None, typer.Argument(help="Further event files.")] = None,
         landing: Annotated[Path | None, typer.Option("--landing", help="Landing folder: DIR/<tenant>/files.")] = None,
+        lake: Annotated[
+            bool, typer.Option("--lake", help="All that this installation has ever received, instead of files.")
+        ] = False,
+        tenant: Annotated[
+            list[str] | None, typer.Option("--tenant", help="With --lake: only this tenant; may be given again.")
+        ] = None,
         start: Annotated[str | None, typer.Option("--from", help="Periods that end after this date ...")] = None,
         end: Annotated[str | None, typer.Option("--to", help="... and up to this one, tenant-local days.")] = None,
         known_at: Annotated[str | None, typer.Option("--known-at", help="As known at this RFC 3339 time.")] = None,
@@ -74,6 +90,8 @@ def register(app: typer.Typer) -> None:
         """Bill past events under a catalog: invoice documents out, one JSON object per line. Needs no server.
 
         [dim]valueverse simulate --catalog new.yaml --events november.ndjson --from 2023-11-01 --to 2023-12-01[/dim]
+
+        [dim]valueverse simulate --lake --tenant acme --catalog now.yaml --compare next.yaml[/dim]
         """
         import json
 
@@ -83,23 +101,31 @@ def register(app: typer.Typer) -> None:
             parsed,
             read_catalog,
             read_log,
+            recorded_log,
             simulated,
             tell,
             window_of,
         )
 
         chosen, other = read_catalog(catalog), None if compare is None else read_catalog(compare)
-        log = read_log(parsed([*(events or []), *(more or [])], landing))
+        files = [*(events or []), *(more or [])]
+        if lake and (files or landing is not None):
+            raise RefusalError(
+                "contradiction", "--lake is all that was received: leave out files and --landing", "--lake"
+            )
+        if tenant and not lake:
+            raise RefusalError("contradiction", "--tenant chooses among the tenants of --lake: add --lake", "--tenant")
+        log = recorded_log(_lake(), tenant or []) if lake else read_log(parsed(files, landing))
         window = window_of(log, _day(start, "--from"), _day(end, "--to"))
         if known_at is not None and run_at:
             raise RefusalError("contradiction", "--known-at is one state of knowledge, --run-at several", "--run-at")
         moment = None if known_at is None else _instant(known_at, "--known-at")
         asked = Asked(window, moment, tuple(_instant(text, "--run-at") for text in run_at or []))
         tell(f"simulating periods that end after {window[0]} and up to {window[1]}")
-        found = list(simulated(log, chosen, asked))
-        if other is not None:
-            rows = difference(found, list(simulated(log, other, asked)))
-            _chart(rows)
-            found = rows
+        if other is None:
+            found = list(simulated(log, chosen, asked))
+        else:
+            found = difference(log, chosen, other, asked)
+            _chart(found)
         for document in found:
             sys.stdout.write(json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n")

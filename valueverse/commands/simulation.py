@@ -1,11 +1,10 @@
-"""Any catalog against any past, from files alone, by the engine that bills: what ``valueverse simulate`` prints."""
+"""Any catalog against any past, from files or the lake, by the engine that bills: ``valueverse simulate``."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -23,9 +22,11 @@ from valueverse.invoicing.assemble import documents
 from valueverse.invoicing.books import Books
 from valueverse.invoicing.closing import INVOICE
 from valueverse.invoicing.engine import Billed, bill
+from valueverse.lake_tables import EVENTS_TABLE
 from valueverse.landing import LandingFile, content_hash, landing_files, read_file
 from valueverse.metering.schema import OK, VOID
 from valueverse.metering.usage import derive_usage
+from valueverse.money import minor_text, minor_units
 from valueverse.subscriptions.periods import FIRST_YEAR, LAST_YEAR
 from valueverse.subscriptions.timeline import Timeline, build_timeline
 from valueverse.subscriptions.zones import local_midnight
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from valueverse.catalog.document import Catalog
+    from valueverse.platform.lake import Lake
 
+_PAYER = ["tenant", "customer", "currency"]
 _DEFAULT_TENANT = "tenant"
 """Tenant of events that name none."""
 _SHOWN = 20
@@ -126,6 +129,20 @@ def read_log(parsed: pl.DataFrame) -> pl.DataFrame:
     return first.select(pl.col(name).cast(dtype) for name, dtype in EVENTS.items()).cast({"time": INSTANT})
 
 
+def recorded_log(lake: Lake, tenants: list[str]) -> pl.DataFrame:
+    """The events that the lake holds, of these tenants (none named: of all): what was received, as it was received.
+
+    Raises:
+        RefusalError: ``no_events``.
+    """
+    events = lake.scan(EVENTS_TABLE)
+    chosen = events.filter(pl.col("tenant").is_in(tenants)) if tenants else events
+    log = chosen.select(pl.col(name).cast(dtype) for name, dtype in EVENTS.items()).collect()
+    if log.is_empty():
+        raise RefusalError("no_events", "the lake holds no event of these tenants: ingest some first", "--lake")
+    return log.cast({"time": INSTANT}).sort("received_at", maintain_order=True)
+
+
 def _tell_conflicts(log: pl.DataFrame, first: pl.DataFrame) -> None:
     """Say which events came under a key that an earlier one has, with other content."""
     place = ["file", "line"]
@@ -180,6 +197,15 @@ class Asked:
 
 def simulated(log: pl.DataFrame, catalog: Catalog, asked: Asked) -> Iterator[dict[str, Any]]:
     """The invoice documents of every period that ends in the window under ``catalog``."""
+    for billed in _billed(log, catalog, asked):
+        ordered = billed.invoices.sort(
+            "tenant", "close", "customer", "subscription", pl.col("purpose") != "period", "period_from"
+        )
+        yield from documents(ordered, billed.lines)
+
+
+def _billed(log: pl.DataFrame, catalog: Catalog, asked: Asked) -> Iterator[Billed]:
+    """What each run bills in the window; what it leaves out is told."""
     history = CatalogHistory.everywhere(catalog, log["tenant"].unique().to_list())
     facts = _facts(log)
     usage = derive_usage(log.lazy(), history).collect()
@@ -188,10 +214,7 @@ def simulated(log: pl.DataFrame, catalog: Catalog, asked: Asked) -> Iterator[dic
         _tell_some([f"not applied: {message} [{reason}]" for reason, message in _reasons(billed.rejected)])
         held = billed.problems.select("subscription", "key", "problem").rows()
         _tell_some([f"held back: subscription {name}, line {key}: {problem}" for name, key, problem in held])
-        ordered = billed.invoices.sort(
-            "tenant", "close", "customer", "subscription", pl.col("purpose") != "period", "period_from"
-        )
-        yield from documents(ordered, billed.lines)
+        yield billed
 
 
 def _runs(
@@ -249,24 +272,30 @@ def window_of(log: pl.DataFrame, start: date | None, end: date | None) -> tuple[
     return window
 
 
-def difference(base: list[dict[str, Any]], other: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def difference(log: pl.DataFrame, catalog: Catalog, other: Catalog, asked: Asked) -> list[dict[str, Any]]:
     """Money diff per customer and currency, then in all: what the second catalog bills more (or less)."""
-    sums: dict[tuple[str | None, str | None, str], list[Decimal]] = {}
-    for place, side in enumerate((base, other)):
-        for document in side:
-            for who in ((document["tenant"], document["customer"]), (None, None)):
-                key = (*who, document["currency"])
-                sums.setdefault(key, [Decimal(0), Decimal(0)])[place] += Decimal(document["total"])
+    sides = [_totals(log, catalog, asked), _totals(log, other, asked).rename({"total": "compared_total"})]
+    both = (
+        sides[0]
+        .join(sides[1], on=_PAYER, how="full", coalesce=True)
+        .with_columns(pl.col("total", "compared_total").fill_null(0))
+    )
+    # A total in all of one currency stands below the customers, and names none.
+    whole = both.group_by("currency").agg(pl.col("total", "compared_total").sum())
+    rows = pl.concat([both.sort(_PAYER), whole.sort("currency")], how="diagonal")
     return [
-        {
-            "tenant": tenant,
-            "customer": customer,
-            "currency": currency,
-            "total": format(one, "f"),
-            "compared_total": format(two, "f"),
-            "difference": format(two - one, "f"),
-        }
-        for (tenant, customer, currency), (one, two) in sorted(
-            sums.items(), key=lambda item: (item[0][0] is None, item[0][0] or "", item[0][1] or "", item[0][2])
-        )
+        _in_major(row) for row in rows.with_columns(difference=pl.col("compared_total") - pl.col("total")).to_dicts()
     ]
+
+
+def _in_major(row: dict[str, Any]) -> dict[str, Any]:
+    places = minor_units(row["currency"])
+    return row | {name: minor_text(row[name], places) for name in ("total", "compared_total", "difference")}
+
+
+def _totals(log: pl.DataFrame, catalog: Catalog, asked: Asked) -> pl.DataFrame:
+    """_PAYER and the total of all their invoices in minor units."""
+    columns = [*_PAYER, pl.col("total_minor").alias("total")]
+    billed = [one.invoices.select(columns) for one in _billed(log, catalog, asked)]
+    empty = pl.DataFrame(schema={**dict.fromkeys(_PAYER, pl.String), "total": pl.Int64})
+    return pl.concat([empty, *billed]).group_by(_PAYER).agg(pl.col("total").sum())
