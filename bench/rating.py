@@ -45,15 +45,15 @@ def _peer(work: Workload) -> int:
     return duckdb.sql(query).arrow().read_all().num_rows
 
 
-def _peak(work: Workload) -> float:
-    _ours(work)
+def _peak(run: Callable[[Any], object], given: object) -> float:
+    run(given)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MIB
 
 
-def peak_gib(work: Workload) -> float:
+def peak_gib(run: Callable[[Any], object], given: object) -> float:
     """Peak memory of one run, in a process of its own that has held nothing else."""
     with ProcessPoolExecutor(1, get_context("spawn")) as processes:
-        return processes.submit(_peak, work).result()
+        return processes.submit(_peak, run, given).result()
 
 
 def seconds(run: Callable[[], object]) -> float:
@@ -91,7 +91,7 @@ def _row(name: str, work: Workload, rounds: int, goal: str) -> dict[str, Any]:
         "peer_seconds": round(peer, 3),
         "ratio": round(ours / peer, 2),
         "goal": goal,
-        "peak_gib": round(peak_gib(work), 2),
+        "peak_gib": round(peak_gib(_ours, work), 2),
         "note": f"{SUBSCRIPTIONS} subscriptions, usage to invoices / DuckDB scan + GROUP BY",
     }
 

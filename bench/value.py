@@ -18,7 +18,7 @@ from SALib.analyze import sobol as salib_sobol
 from SALib.sample import sobol as salib_sample
 from scipy.stats import norm
 
-from bench.rating import seconds
+from bench.rating import peak_gib, seconds
 from valueverse.value.architect.parsing import parse_model
 from valueverse.value.architect.program import compile_model
 from valueverse.value.executor.binding import Bound
@@ -204,7 +204,12 @@ def _portfolio(customers: int) -> dict[str, object]:
     mine = ours().filter(pl.col("scenario") == "base")["percentile"].list.get(1).to_numpy()
     np.testing.assert_allclose(mine, peer()[0, 1], atol=3_000)
     note = "3 scenarios x 1,024 draws x 36 months; peer: blocked NumPy by hand"
-    return _row("value portfolio", customers, _pairs(ours, peer), "<= 1.5", note)
+    row = _row("value portfolio", customers, _pairs(ours, peer), "<= 1.5, < 2 GiB", note)
+    return row | {"peak_gib": round(peak_gib(_portfolio_peak, everywhere), 2)}
+
+
+def _portfolio_peak(everywhere: dict[str, dict[str, Bound]]) -> None:
+    run_portfolio(_program(PORTFOLIO_MODEL), everywhere, Asked(draws=1_024))
 
 
 def _blocked_numpy(measured: np.ndarray, draws: int) -> np.ndarray:

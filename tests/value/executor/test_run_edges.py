@@ -18,7 +18,7 @@ from valueverse.errors import RefusalError
 from valueverse.value.architect.parsing import parse_model
 from valueverse.value.architect.program import compile_model
 from valueverse.value.executor.binding import read_metrics
-from valueverse.value.executor.run import Asked, run_model
+from valueverse.value.executor.run import DRAWS, Asked, run_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -159,5 +159,7 @@ def test_the_bits_are_the_same_whatever_the_threads_of_the_linear_algebra(tmp_pa
             [sys.executable, "-m", "valueverse", "value", "run", str(file)],
             env=os.environ | more, capture_output=True, text=True, check=True,
         )  # fmt: skip
-        hashes.add(json.loads(done.stdout)["run_hash"])
+        found = json.loads(done.stdout)
+        assert found["draws"] == DRAWS
+        hashes.add(found["run_hash"])
     assert len(hashes) == 1

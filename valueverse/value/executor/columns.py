@@ -179,8 +179,7 @@ class _Query:
     def _collected(self, rows: pl.DataFrame, wanted: Collection[str]) -> pl.DataFrame:
         cells = {column(name, t): cell for name in wanted for t, cell in enumerate(self.values[name], 1)}
         kept = {name for cell in cells.values() if isinstance(cell, Part) for name in cell.reads}
-        # A single row passes for a scalar, and powers and quotients of scalars have other last bits.
-        several = rows if rows.height > 1 else pl.concat([rows, rows])
+        several = rows if rows.height != 1 else _twice(rows)
         query = self.plan.build(several.with_columns(pl.lit(self.sound).alias(_SOUND)), kept)
         shown = {name: expression_of(cell) for name, cell in cells.items()}
         # The plan is in order as it is: to optimise thousands of columns takes longer than to compute them. And in
@@ -260,6 +259,11 @@ class _Query:
             whole = self.operators.operate("add", [totals[-1], cell]) if totals else cell
             totals.append(self._kept(whole) if isinstance(whole, Part) and not whole.is_column else whole)
         return totals[t - 1]
+
+
+def _twice(row: pl.DataFrame) -> pl.DataFrame:
+    """A single row passes for a scalar, and powers and quotients of scalars have other last bits; so does its copy."""
+    return pl.DataFrame([pl.Series(one.name, [one[0], one[0]], dtype=one.dtype) for one in row])
 
 
 def _there(name: str, *, ordered: bool = True) -> Part:
