@@ -30,7 +30,7 @@ from valueverse.value.realisation.cases import CaseRun, Commitment, run_cases
 from valueverse.value.realisation.fees import FeeTerms, charges_on, fee_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     import psycopg
 
@@ -107,10 +107,56 @@ def track_value(
         report = TrackReport(found, refused=[(tenant, "", month, said) for tenant, month, said in unread.rows()])
         world = _World(connection, timeline, history, known_at, as_of, run_id)
         zones = dict(timeline.tenants.select("tenant", "timezone").iter_rows())
-        for row in store.active(connection, known).iter_rows(named=True):
-            _track(world, row, [month for month in months if _over(month, zones[row["tenant"]], as_of)], report)
+        for one in _agreed(store.agreed(connection, known)):
+            over = [month for month in _affected(connection, one, months) if _over(month, zones[one.tenant], as_of)]
+            _track(world, one, over, report)
         connection.commit()
     return report
+
+
+@dataclass(frozen=True)
+class _Agreed:
+    """A commit to be measured.
+
+    Attributes:
+        tenant: whose.
+        commitment: the commit.
+        until: first day of the month with which an agreed successor takes over; None: nobody does.
+    """
+
+    tenant: str
+    commitment: Commitment
+    until: date | None
+
+    def months(self) -> int | None:
+        """Months from the commit's start to its successor."""
+        start = self.commitment.start
+        if self.until is None or start is None:
+            return None
+        return (self.until.year - start.year) * 12 + self.until.month - start.month
+
+
+def _agreed(rows: pl.DataFrame) -> list[_Agreed]:
+    """Commits that are not closed, each up to where its successor begins, oldest first."""
+    found = [(row, Commitment.read(row["commit_id"], row["document"])) for row in rows.iter_rows(named=True)]
+    until: dict[tuple[str, str], date] = {}
+    for row, commitment in found:
+        if row["parent"] is not None:
+            key = (row["tenant"], row["parent"])
+            # A successor without a place in the calendar replaces all of what it changes.
+            until[key] = min(until.get(key, date.max), (commitment.start or date.min).replace(day=1))
+    return [
+        _Agreed(row["tenant"], commitment, until.get((row["tenant"], row["commit_id"])))
+        for row, commitment in found
+        if not row["closed"]
+    ]
+
+
+def _affected(connection: psycopg.Connection[Any], one: _Agreed, months: list[date]) -> list[date]:
+    """The commit's months of a run: those measured, and all run before that follow them, for they hold sums to date."""
+    newest = store.newest_month(connection, one.tenant, one.commitment.commit)
+    last = months[-1] if newest is None else max(months[-1], newest)
+    return [month for month in months_between(months[0], last) if one.until is None or month < one.until]
 
 
 def _over(month: date, zone: str, as_of: datetime) -> bool:
@@ -150,22 +196,33 @@ def _metrics(
     )
 
 
-def _track(world: _World, row: dict[str, Any], months: list[date], report: TrackReport) -> None:
+def _track(world: _World, one: _Agreed, months: list[date], report: TrackReport) -> None:
     """Run one commit for each month with which a period of it ends; what cannot be run keeps nothing else back."""
-    commitment = Commitment.read(row["commit_id"], row["document"])
+    commitment = one.commitment
+    realised: dict[date, CaseRun] = {}
     for month in months:
         if commitment.period_of(month) is None:
             continue
         try:
-            runs = run_cases(commitment, _values(world, row["tenant"], commitment, month), month)
-            for run in runs:
-                new = _write(world, row["tenant"], commitment, month, run)
-                benefit = str(run.values.get("benefit", ""))
-                report.runs.append((row["tenant"], row["model"], row["commit_id"], month, run.case, benefit, new))
-            realised = next(run for run in runs if run.case == "realised")
-            _propose(world, row, commitment, month, realised, report)
+            runs = run_cases(commitment, _values(world, one.tenant, commitment, month), month)
         except RefusalError as refusal:
-            report.refused.append((row["tenant"], row["commit_id"], month, f"{refusal.message} [{refusal.code}]"))
+            report.refused.append(_refused(one, month, refusal))
+            continue
+        for run in runs:
+            new = _write(world, one.tenant, commitment, month, run)
+            benefit = str(run.values.get("benefit", ""))
+            told = (one.tenant, commitment.program.model, commitment.commit, month, run.case, benefit, new)
+            report.runs.append(told)
+        realised[month] = next(run for run in runs if run.case == "realised")
+    for month in realised:
+        try:
+            _propose(world, one, month, realised, report)
+        except RefusalError as refusal:
+            report.refused.append(_refused(one, month, refusal))
+
+
+def _refused(one: _Agreed, month: date, refusal: RefusalError) -> tuple[str, str, date, str]:
+    return one.tenant, one.commitment.commit, month, f"{refusal.message} [{refusal.code}]"
 
 
 def _values(world: _World, tenant: str, commitment: Commitment, month: date) -> pl.DataFrame:
@@ -185,11 +242,16 @@ def _write(world: _World, tenant: str, commitment: Commitment, month: date, run:
     named: dict[str, Any] = {
         name: value.isoformat() if isinstance(value, date) else value for name, value in key.items()
     }
+    run_hash = _hash(named)
+    if store.has_run(world.connection, tenant, run_hash):
+        # What came back to what it was, at one state of knowledge (a mart, an invoice), is told from the first time.
+        before = store.newest_hash(world.connection, tenant, commitment.commit, run.case, month)
+        run_hash = run_hash if before == run_hash else _hash(named | {"after": before})
     return store.add_run(
         world.connection,
         key
         | {
-            "run_hash": hashlib.sha256(rfc8785.dumps(named)).hexdigest(),
+            "run_hash": run_hash,
             "document": orjson.dumps(run.document).decode(),
             "run_id": world.run_id,
             "computed_at": world.as_of,
@@ -198,29 +260,32 @@ def _write(world: _World, tenant: str, commitment: Commitment, month: date, run:
     )
 
 
-def _propose(
-    world: _World, row: dict[str, Any], commitment: Commitment, month: date, realised: CaseRun, report: TrackReport
-) -> None:
+def _hash(key: dict[str, Any]) -> str:
+    return hashlib.sha256(rfc8785.dumps(key)).hexdigest()
+
+
+def _propose(world: _World, one: _Agreed, month: date, realised: Mapping[date, CaseRun], report: TrackReport) -> None:
     """Propose what the fee to date comes to beyond earlier proposals, on every charge that bills this model."""
-    tenant, program = row["tenant"], commitment.program
+    newest = max(realised)
+    tenant, commitment, program = one.tenant, one.commitment, one.commitment.program
     end = _midnight(world, tenant, following_month(month))
-    for subscription, key, charge in charges_on(world.timeline, world.history, tenant, commitment, end):
+    for subscription, key, charge, ended in charges_on(world.timeline, world.history, tenant, commitment, end):
         terms = FeeTerms.of(charge, program)
         made = store.proposed(world.connection, tenant, subscription, key)
-        own = pl.col("period_to") == pl.lit(end)
-        standing = made.filter(
-            pl.col("verdict").ne_missing("withdrawn"),
-            pl.col("period_from") >= pl.lit(_midnight(world, tenant, commitment.start or month)),
+        fee = fee_of(
+            terms,
+            program,
+            realised[month].series,
+            _proposed(world, one, (month, newest), made),
+            newest=realised[newest].series,
+            term=one.months(),
         )
-        sums = {
-            "to_date": standing.filter(pl.col("period_to") <= pl.lit(end))["amount"].sum(),
-            "period": standing.filter(own)["amount"].sum(),
-        }
-        fee = fee_of(terms, program, realised.series, {name: Decimal(value) for name, value in sums.items()})
         if fee is None or fee.amount == 0:
             continue
         begin = months_back(month, fee.months - 1)
-        number = made.filter(own).height + 1
+        if ended is not None and ended <= _midnight(world, tenant, begin):
+            continue
+        number = made.filter(pl.col("period_to") == pl.lit(end)).height + 1
         proposal = f"{subscription}/{key}/{begin:%Y-%m}..{month:%Y-%m}/{number}"
         store.propose(
             world.connection,
@@ -247,6 +312,20 @@ def _propose(
         report.proposals.append(
             (tenant, proposal, commitment.customer or "", key, amount_text(fee.amount, terms.currency), terms.currency)
         )
+
+
+def _proposed(world: _World, one: _Agreed, months: tuple[date, date], made: pl.DataFrame) -> dict[str, Decimal]:
+    """What stands proposed of a charge since the commit's start, as ``fee_of`` takes it for a month and the newest."""
+    # Periods are whole months, whatever day of the first one the commit starts on.
+    start = _midnight(world, one.tenant, (one.commitment.start or months[0]).replace(day=1))
+    end, last = (pl.lit(_midnight(world, one.tenant, following_month(month))) for month in months)
+    standing = made.filter(pl.col("verdict").ne_missing("withdrawn"), pl.col("period_from") >= pl.lit(start))
+    sums = {
+        "to_date": standing.filter(pl.col("period_to") <= end)["amount"].sum(),
+        "period": standing.filter(pl.col("period_to") == end)["amount"].sum(),
+        "all": standing.filter(pl.col("period_to") <= last)["amount"].sum(),
+    }
+    return {name: Decimal(value) for name, value in sums.items()}
 
 
 def months_back(month: date, count: int) -> date:

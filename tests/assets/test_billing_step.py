@@ -177,6 +177,37 @@ def test_a_voided_invoice_is_billed_again_under_the_next_number_and_gives_its_cr
         assert rows(settings, "select reason from billing.rejected_event") == [("unknown_invoice",)]
 
 
+def test_what_corrected_an_invoice_is_taken_back_when_it_is_voided_and_billed_again(settings: Settings) -> None:
+    world = acme(1)
+    run(world, settings, as_of=instant("2023-12-20T00:00:00+00:00"))
+    world.use("2023-11-07", "tokens", "250", customer="c0", received_at=instant("2023-12-25"))
+    run(world, settings)
+    world.tell("invoice.voided", "2024-06-02", {"invoice": "acme-000001", "reason": "wrong"})
+    for _ in range(2):
+        run(world, settings)
+        lines = (
+            "select kind, amount_minor from billing.invoice_line join billing.invoice using (tenant_id, invoice_id) "
+            "where number = 'acme-000004' order by line_no"
+        )
+        assert rows(settings, lines) == [
+            ("fee", 1000),
+            ("usage", 350),
+            ("adjustment", -250),
+        ]
+        assert rows(settings, "select count(*) from billing.invoice") == [(4,)]
+
+
+def test_a_correction_whose_invoice_was_voided_is_booked_again(settings: Settings) -> None:
+    world = acme(1)
+    run(world, settings, as_of=instant("2023-12-20T00:00:00+00:00"))
+    world.use("2023-11-07", "tokens", "250", customer="c0", received_at=instant("2023-12-25"))
+    run(world, settings)
+    world.tell("invoice.voided", "2024-06-02", {"invoice": "acme-000002", "reason": "wrong"})
+    run(world, settings)
+    totals = "select number, total_minor from billing.invoice order by sequence"
+    assert rows(settings, totals)[-1] == ("acme-000004", 1250)
+
+
 def test_a_credit_note_by_number_pays_the_next_invoice_once(settings: Settings) -> None:
     world = acme(1)
     run(world, settings, as_of=instant("2023-12-20T00:00:00+00:00"))

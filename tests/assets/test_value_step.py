@@ -61,12 +61,12 @@ def world(*, share: str = "0.2", months: int = 2, **price: Any) -> World:
     return told
 
 
-def committed(told: World, settings: Settings, **said: Any) -> str:
+def committed(told: World, settings: Settings, model: dict[str, Any] = MODEL, **said: Any) -> str:
     """The model, committed for c1 from November 2023 and approved by both sides; the tenant is known from a run."""
     run(told, settings, datetime(2023, 11, 2, tzinfo=UTC))
     more = {"scenario": "agreed", "seed": 1, "author": "ann", "parent": None, "reason": None}
     more |= {"customer": "c1", "start": "2023-11-01"}
-    found = value_commit.commit(settings, "acme", json.dumps(MODEL), more | said, None)["commit"]
+    found = value_commit.commit(settings, "acme", json.dumps(model), more | said, None)["commit"]
     value_commit.approve(settings, "acme", found, "vendor", "vera")
     value_commit.approve(settings, "acme", found, "customer", "carl")
     return str(found)
@@ -253,6 +253,10 @@ def test_a_superseding_commit_takes_over_with_the_platforms_metrics_as_its_basel
     assert log == {old: "superseded", new: "active"}
     ((document,),) = rows(settings, f"select document from value.commit where commit_id = '{new}'")
     assert json.loads(document)["expected"] == {"licence": 1.0, "tokens": 100.0}
+    assert json.loads(document)["snapshot"] == {
+        "billing.invoiced_net": {"-1": [1.0], "0": [1.0]},
+        "usage.tokens": {"-1": [100.0], "0": [100.0]},
+    }
     assert json.loads(document)["watermark"].startswith("2023-12-05")
 
 

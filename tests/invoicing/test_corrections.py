@@ -6,6 +6,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+import pytest
 
 from tests.support.ledger import World, amounts, instant
 from valueverse.invoicing.books import Books as Ledger
@@ -176,3 +177,112 @@ def test_what_is_booked_in_parts_comes_to_what_one_run_would_have_billed() -> No
         total += found.invoices["total_minor"].sum()
     (january, *_) = acme.documents("2024-01-01", "2024-02-01")
     assert amounts(january) == [("tokens", f"{total / 100:.2f}")]
+
+
+def coupon_world(coupon: dict[str, Any], **plan: Any) -> World:
+    charge = {"key": "tokens", "meter": "tokens", "price": {"model": "standard", "unit": "1"}}
+    document = {"key": "pro", "period": {"align": "calendar"}, "charges": [charge]} | plan
+    acme = World({"currency": "USD", "meters": [METER], "plans": [document], "coupons": [{"key": "off"} | coupon]})
+    acme.start("2024-01-01")
+    acme.tell("coupon.applied", "2024-01-01", {"customer": "c1", "coupon": "off"})
+    return acme
+
+
+@pytest.mark.parametrize(
+    ("coupon", "late", "booked"),
+    [
+        # 10 on 20 + 20 is 5 and 5; on 40 + 20 it is 6.67 and 3.33; on 20 + 20 once more nothing moves.
+        ({"amount": "10", "currency": "USD"}, "20", {"tokens": 1833, "one_off": 167}),
+        ({"amount": "10", "currency": "USD"}, "0", {"tokens": 0}),
+        ({"percent": "10"}, "20", {"tokens": 1800}),
+    ],
+)
+def test_a_coupon_is_spread_over_the_one_offs_of_a_corrected_invoice_too(
+    coupon: dict[str, str], late: str, booked: dict[str, int]
+) -> None:
+    acme = coupon_world(coupon)
+    acme.tell("one_off.added", "2024-01-10", {"customer": "c1", "description": "x", "amount": "20", "currency": "USD"})
+    acme.use("2024-01-05", "tokens", "20")
+    books = Books(acme)
+    books.bill("2024-01-01", "2024-02-01", "2024-02-02")
+    acme.use("2024-01-06", "tokens", late, received_at=instant("2024-02-20"))
+    found = shown(books.bill("2024-02-01", "2024-03-01", "2024-03-02"))
+    assert {key.partition("-")[0]: minor for key, kind, minor in found if kind == "adjustment"} == booked
+
+
+def test_a_correction_that_an_invoice_bears_leaves_its_coupon_less_also_when_it_is_worked_out_anew() -> None:
+    acme = coupon_world({"percent": "50"})
+    acme.use("2024-01-05", "tokens", "30")
+    acme.use("2024-02-05", "tokens", "20")
+    books = Books(acme)
+    books.bill("2024-01-01", "2024-02-01", "2024-02-02")
+    acme.usage[0]["known_until"] = instant("2024-02-20")
+    second = books.bill("2024-02-01", "2024-03-01", "2024-03-02")
+    assert shown(second) == [("tokens", "usage", 2000), ("tokens", "adjustment", -1500)]
+    assert second.invoices["discount_total_minor"].to_list() == [500]
+    acme.use("2024-02-06", "tokens", "0", received_at=instant("2024-03-20"))
+    third = books.bill("2024-03-01", "2024-04-01", "2024-04-02")
+    assert shown(third) == [("tokens", "usage", 0), ("tokens", "adjustment", 0)]
+
+
+@pytest.mark.parametrize("coupon", [{"amount": "10", "currency": "USD"}, {"percent": "50"}])
+@pytest.mark.parametrize("removed", [False, True])
+def test_a_threshold_invoice_keeps_its_own_discount_when_its_period_is_corrected(
+    coupon: dict[str, str], *, removed: bool
+) -> None:
+    acme = coupon_world(coupon, threshold="50")
+    acme.use("2024-01-05", "tokens", "60")
+    acme.use("2024-01-25", "tokens", "30")
+    if removed:
+        acme.tell("coupon.removed", "2024-01-20", {"customer": "c1", "coupon": "off"})
+    books = Books(acme)
+    books.bill("2024-01-01", "2024-02-01", "2024-02-02")
+    acme.use("2024-01-06", "tokens", "2", received_at=instant("2024-02-20"))
+    found = shown(books.bill("2024-02-01", "2024-03-01", "2024-03-02"))
+    assert found[-1] == ("tokens", "adjustment", 100 if "percent" in coupon and not removed else 200)
+
+
+def test_usage_of_a_plan_in_another_currency_that_comes_late_makes_an_invoice_of_its_own() -> None:
+    charge = {"key": "tokens", "meter": "tokens", "price": {"model": "standard", "unit": "1"}}
+    plan = {"period": {"align": "calendar"}, "charges": [charge]}
+    plans = [{"key": "pro"} | plan, {"key": "euro", "currency": "EUR"} | plan]
+    acme = World({"currency": "USD", "meters": [METER], "plans": plans})
+    acme.start("2024-01-01")
+    acme.tell("subscription.changed", "2024-01-20", {"subscription": "s1", "plan": "euro", "effective": "period_end"})
+    books = Books(acme)
+    books.bill("2024-01-01", "2024-02-01", "2024-02-02")
+    acme.use("2024-01-06", "tokens", "7", received_at=instant("2024-02-20"))
+    acme.use("2024-02-06", "tokens", "3")
+    second = books.bill("2024-02-01", "2024-03-01", "2024-03-02")
+    owed = second.invoices.sort("purpose").select("purpose", "currency", "total_minor").rows()
+    assert owed == [("correction", "USD", 700), ("period", "EUR", 300)]
+    assert shown(books.bill("2024-03-01", "2024-04-01", "2024-04-02")) == [("tokens", "usage", 0)]
+
+
+def test_an_invoice_that_a_correction_brings_to_nothing_is_issued_even_where_those_of_nothing_are_skipped() -> None:
+    charge = {"key": "tokens", "meter": "tokens", "price": {"model": "standard", "unit": "1"}}
+    plan = {"key": "pro", "period": {"align": "calendar"}, "charges": [charge]}
+    acme = World({"currency": "USD", "zero_invoices": "skip", "meters": [METER], "plans": [plan]})
+    acme.start("2024-01-01")
+    acme.use("2024-01-05", "tokens", "100")
+    acme.use("2024-02-05", "tokens", "100")
+    books = Books(acme)
+    books.bill("2024-01-01", "2024-02-01", "2024-02-02")
+    acme.usage[0]["known_until"] = instant("2024-02-20")
+    second = books.bill("2024-02-01", "2024-03-01", "2024-03-02")
+    assert shown(second) == [("tokens", "usage", 10_000), ("tokens", "adjustment", -10_000)]
+    assert books.bill("2024-03-01", "2024-04-01", "2024-04-02").invoices.is_empty()
+
+
+def test_an_end_known_late_leaves_the_customer_s_usage_to_the_subscription_that_stays() -> None:
+    acme = world("1")
+    acme.start("2024-01-01")
+    acme.start("2024-01-01", subscription="s2")
+    acme.use("2024-01-05", "tokens", "100")
+    books = Books(acme)
+    first = books.bill("2024-01-01", "2024-02-01", "2024-02-02")
+    assert [minor for _, _, minor in shown(first)] == [0, 0]
+    acme.tell("subscription.ended", "2024-01-03", {"subscription": "s2"}, received_at=instant("2024-02-10"))
+    second = books.bill("2024-02-01", "2024-03-01", "2024-03-02").lines
+    adjusted = second.filter(pl.col("kind") == "adjustment").select("subscription", "amount_minor", "event_count")
+    assert adjusted.rows() == [("s1", 10_000, 1)]

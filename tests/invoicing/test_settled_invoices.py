@@ -218,6 +218,15 @@ def test_voiding_a_wallet_takes_what_is_left_of_it_and_no_more() -> None:
     assert [one["credit_total"] for one in found] == ["50.00", "5.00"]
 
 
+def test_voiding_a_wallet_takes_nothing_of_what_had_expired_by_then() -> None:
+    acme = world()
+    wallet(acme, "granted", "2024-01-01", "50", expires_at="2024-01-20")
+    wallet(acme, "granted", "2024-01-02", "50")
+    wallet(acme, "voided", "2024-01-25", "40")
+    acme.use("2024-01-05", "tokens", "100")
+    assert [one["credit_total"] for one in acme.documents("2024-01-01", "2024-02-01")] == ["10.00"]
+
+
 def test_a_credit_note_pays_the_next_invoice_and_is_used_up_once() -> None:
     acme = world()
     for month in ("01", "02", "03"):

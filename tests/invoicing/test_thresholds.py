@@ -79,3 +79,22 @@ def test_however_many_invoices_a_threshold_makes_they_add_up_to_the_period(
             one.use(f"2024-01-{day:02}T12:00:00+00:00", "tokens", str(value))
     (whole,) = plain.bill("2024-01-01", "2024-02-01").invoices["total_minor"]
     assert acme.bill("2024-01-01", "2024-02-01").invoices["total_minor"].sum() == whole
+
+
+def test_what_a_threshold_invoice_billed_of_a_value_without_usage_any_more_is_given_back_at_the_close() -> None:
+    meter = METER | {"dimensions": ["region"]}
+    price = {"model": "standard", "unit": "1"}
+    charge = {"key": "use", "meter": "tokens", "split_by": ["region"], "price": price}
+    plan = {"key": "pro", "period": {"align": "calendar"}, "charges": [charge], "threshold": "50"}
+    acme = World({"meters": [meter], "plans": [plan]})
+    acme.start("2024-01-01")
+    acme.use("2024-01-05", "tokens", "60", dimensions='{"region":"eu"}')
+    acme.use("2024-01-07", "tokens", "5", dimensions='{"region":"us"}')
+    books = Books(acme)
+    books.bill("2024-01-01", "2024-02-01", "2024-01-20")
+    acme.usage[0]["known_until"] = instant("2024-01-25")
+    closing = books.bill("2024-01-01", "2024-02-01", "2024-02-02").lines.sort("place")
+    assert closing.select("dimensions", "quantity", "amount_minor").cast({"quantity": pl.Int64}).rows() == [
+        ('{"region":"eu"}', -60, -6000),
+        ('{"region":"us"}', 5, 500),
+    ]

@@ -221,8 +221,8 @@ def test_a_void_takes_what_would_be_spent_first_and_not_what_had_expired() -> No
     assert dict(kinds.group_by("kind").agg(pl.col("amount_minor").sum()).rows()) == {
         "wallet_purchased": -2000,
         "wallet_granted": -1000,
-        "wallet_voided": 1000 + 0,
-        "wallet_expired": 1000 + 1000,
+        "wallet_voided": 1000 + 500,
+        "wallet_expired": 1000 + 500,
     }
     assert balance(journal, "customer_credit") == 0
 

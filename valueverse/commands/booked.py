@@ -49,7 +49,7 @@ def read_booked(
     known_at: datetime,
 ) -> Booked:
     """The tenants' standing invoices as ``engine.bill`` takes them; drafts of the run's window are dropped before."""
-    invoices = store.finalised(connection, scope)
+    invoices, voided = store.finalised(connection, scope), store.voided(connection, scope)
     paid, coupons, owed = store.used_up(connection, scope)
     numbers = invoices.select(NUMBERS.names()).cast(NUMBERS)
     periods = invoices.filter(pl.col("purpose").is_in(PERIOD_PURPOSES))
@@ -59,14 +59,17 @@ def read_booked(
             [
                 touched(periods, usage, history.meters, facts, known_at),
                 periods.join(rerated, on=["tenant", "invoice_id"], how="semi"),
-            ]
+                # What corrected a voided invoice stands on others: it is taken back, for its usage is billed anew.
+                voided.filter(pl.col("purpose").is_in(PERIOD_PURPOSES)),
+            ],
+            how="diagonal",
         )
         .unique("invoice_id", maintain_order=True)
         .join(rerated.select("tenant", "invoice_id", "under"), on=["tenant", "invoice_id"], how="left")
     )
     return Booked(
         invoices=invoices,
-        voided=store.voided(connection, scope),
+        voided=voided,
         one_offs=store.one_offs_billed(connection, scope),
         used=Used(paid, coupons, numbers, owed),
         again=again.drop("events_known_at", "number", "total_minor"),

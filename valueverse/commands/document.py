@@ -35,6 +35,9 @@ def register(app: typer.Typer) -> None:
         out: Annotated[Path | None, typer.Option("--out", help="Where to write; standard output by default.")] = None,
         seller: Annotated[str | None, typer.Option("--seller", help="Name of the tenant; its key by default.")] = None,
         seller_country: Annotated[str | None, typer.Option("--seller-country", help="Country code such as DE.")] = None,
+        seller_tax_id: Annotated[
+            str | None, typer.Option("--seller-tax-id", help="VAT identifier: DE123456789.")
+        ] = None,
         buyer: Annotated[str | None, typer.Option("--buyer", help="Name of the customer; its key by default.")] = None,
         buyer_country: Annotated[str | None, typer.Option("--buyer-country", help="Country code such as DE.")] = None,
     ) -> None:
@@ -48,7 +51,11 @@ def register(app: typer.Typer) -> None:
 
         said = _read(file)
         parties = Parties(
-            seller or str(said.get("tenant", "")), buyer or str(said.get("customer", "")), seller_country, buyer_country
+            seller or str(said.get("tenant", "")),
+            buyer or str(said.get("customer", "")),
+            seller_country,
+            buyer_country,
+            seller_tax_id,
         )
         if form not in {"pdf", "xml"}:
             raise RefusalError("unknown_format", f"{form[:20]!r} is neither pdf nor xml", "--format")

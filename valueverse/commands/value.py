@@ -14,6 +14,7 @@ from valueverse.commands import (
     value_report,
     value_run,
     value_variance,
+    value_verify,
 )
 
 value_app = typer.Typer(no_args_is_help=True, help="Value models: author, check, run.", rich_markup_mode="rich")
@@ -28,6 +29,7 @@ for command in (
     value_commit,
     value_proposals,
     value_variance,
+    value_verify,
 ):
     command.register(value_app)
 

@@ -49,21 +49,20 @@ def commit(settings: Settings, tenant: str, text: str, said: dict[str, Any], dat
     if said["scenario"] not in {one.name for one in program.scenarios}:
         raise RefusalError("unknown_scenario", f"no scenario {said['scenario']!r}", "--scenario")
     with connect(settings, "builder") as connection:
-        _known_tenant(connection, tenant)
+        known_tenant(connection, tenant, lock=True)
         if said["parent"] is not None:
             _one(connection, tenant, said["parent"])
         measured = _measured(connection, tenant, program, said["customer"], data)
-        baseline, expected = baseline_of(program, measured.values, said["scenario"], said["start"])
-        document = Frozen(
-            canonical(model), baseline=baseline, expected=expected, watermark=measured.watermark, **said
-        ).canonical()
+        base = baseline_of(program, measured.values, said["scenario"], said["start"])
+        fixed: dict[str, Any] = {"baseline": base.values, "expected": base.expected, "snapshot": base.snapshot}
+        document = Frozen(canonical(model), watermark=measured.watermark, **fixed, **said).canonical()
         found = commit_id(document)
         row = {"tenant_id": tenant, "commit_id": found, "model": program.model, "document": document}
         more = {"author": said["author"], "parent": said["parent"], "committed_at": datetime.now(UTC)}
         added = store.add(connection, row | more, chain_hash)
         connection.commit()
     told = {"commit": found, "model": program.model, "state": "proposed", "new": added}
-    return told | {"baseline": baseline, "expected": expected}
+    return told | {"start": said["start"] or program.axis.start, "baseline": base.values, "expected": base.expected}
 
 
 @dataclass(frozen=True)
@@ -95,20 +94,42 @@ def approve(settings: Settings, tenant: str, commit_id: str, side: str, by: str)
     """Approve a commit for one side.
 
     Raises:
-        RefusalError: ``unknown_commit``, or as ``commits.judge_approval``.
+        RefusalError: ``unknown_commit``, ``overlaps``, or as ``commits.judge_approval``.
     """
     from valueverse.platform import commit_store as store
     from valueverse.platform.warehouse import connect
     from valueverse.value.committer.commits import Approval, judge_approval
 
     with connect(settings, "builder") as connection:
-        _known_tenant(connection, tenant)
+        known_tenant(connection, tenant, lock=True)
         author = _one(connection, tenant, commit_id)
         given = [Approval(one, name) for found, one, name in store.approvals(connection, tenant) if found == commit_id]
         judge_approval(author, given, Approval(side, by))
+        if given:
+            _judge_term(connection, tenant, commit_id)
         store.approve(connection, tenant, commit_id, side, by, datetime.now(UTC))
         connection.commit()
     return next(row for row in log(settings, tenant) if row["commit"] == commit_id)
+
+
+def _judge_term(connection: psycopg.Connection[Any], tenant: str, commit_id: str) -> None:
+    """Refuse a commit that would be active beside another for the same months: their value would be counted twice."""
+    from valueverse.platform import commit_store as store
+    from valueverse.platform.value_store import agreed, document
+    from valueverse.value.realisation.cases import Commitment
+
+    mine = Commitment.read(commit_id, document(connection, tenant, commit_id))
+    parents = {one: parent for one, _, _, parent, _ in store.commits(connection, tenant)}
+    rows = agreed(connection, [tenant])
+    replaced = {*rows["parent"].drop_nulls(), parents[commit_id]}
+    for row in rows.filter(~rows["closed"], ~rows["commit_id"].is_in(list(replaced))).iter_rows(named=True):
+        if mine.overlaps(Commitment.read(row["commit_id"], row["document"])):
+            raise RefusalError(
+                "overlaps",
+                f"the commit {row['commit_id']} of the same model and customer is active in some of these months: "
+                "close it, or commit this one with --parent and --reason",
+                "commit",
+            )
 
 
 def log(settings: Settings, tenant: str) -> list[dict[str, Any]]:
@@ -119,6 +140,7 @@ def log(settings: Settings, tenant: str) -> list[dict[str, Any]]:
     from valueverse.value.committer.commits import Approval, states
 
     with connect(settings, "builder") as connection:
+        known_tenant(connection, tenant)
         rows = store.commits(connection, tenant)
         closed = closings(connection, tenant)
         given: dict[str, list[Approval]] = {}
@@ -138,8 +160,19 @@ def log(settings: Settings, tenant: str) -> list[dict[str, Any]]:
     ]
 
 
-def _known_tenant(connection: psycopg.Connection[Any], tenant: str) -> None:
-    if not connection.execute("select 1 from billing.tenant where tenant_id = %s for update", [tenant]).fetchone():
+def known_tenant(connection: psycopg.Connection[Any], tenant: str, *, lock: bool = False) -> None:
+    """Refuse a tenant that there is not.
+
+    Args:
+        connection: to the warehouse.
+        tenant: its key.
+        lock: let nobody else write to its commits until the transaction ends.
+
+    Raises:
+        RefusalError: ``unknown_tenant``.
+    """
+    query = f"select 1 from billing.tenant where tenant_id = %s{' for update' if lock else ''}"  # noqa: S608 - constants
+    if not connection.execute(query, [tenant]).fetchone():
         raise RefusalError("unknown_tenant", f"no tenant {tenant!r}; `valueverse tenants list` names them", "--tenant")
 
 
@@ -150,7 +183,11 @@ def _one(connection: psycopg.Connection[Any], tenant: str, commit_id: str) -> st
     for found, _, author, _, _ in store.commits(connection, tenant):
         if found == commit_id:
             return author
-    raise RefusalError("unknown_commit", f"the tenant {tenant!r} has no commit {commit_id[:64]!r}", "commit")
+    raise RefusalError(
+        "unknown_commit",
+        f"the tenant {tenant!r} has no commit {commit_id[:64]!r}; `valueverse value log` lists them",
+        "commit",
+    )
 
 
 def register(app: typer.Typer) -> None:

@@ -1,8 +1,9 @@
-"""``valueverse value diff``: what changed from one model to another, by path and in money."""
+"""``valueverse value diff``: what changed from one model, or one commit, to another, by path and in money."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,9 +14,11 @@ from valueverse.errors import RefusalError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from valueverse.platform.settings import Settings
     from valueverse.value.architect.canonical import Change
     from valueverse.value.architect.document import Model
     from valueverse.value.architect.ir import Program
+    from valueverse.value.realisation.cases import Commitment
 
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 
@@ -65,35 +68,91 @@ def _money_lines(money: Mapping[str, Mapping[str, Mapping[str, float | None]]]) 
             yield f"  {scenario}: {name} {shown(sides['before'])} -> {shown(sides['after'])}{by}"
 
 
+@dataclass(frozen=True)
+class _Told:
+    """A difference: hashes of both sides, changes, money by scenario, and why there is none."""
+
+    hashes: dict[str, str]
+    changes: list[Change]
+    money: dict[str, Any]
+    missing: str | None
+
+
+def _models(before: Path, after: Path, data: Path | None) -> _Told:
+    from valueverse.value.architect.canonical import content_hash, difference
+
+    (old, old_program), (new, new_program) = _checked(before), _checked(after)
+    found = difference(old, new)
+    money, missing = _money(old_program, new_program, data) if found else ({}, None)
+    return _Told({"before": content_hash(old), "after": content_hash(new)}, found, money, missing)
+
+
+def commits(settings: Settings, tenant: str, before: str, after: str) -> _Told:
+    """What differs between two commits in all that they froze, and in the money agreed over the whole term.
+
+    Raises:
+        RefusalError: ``unknown_tenant``, ``unknown_commit``.
+    """
+    from valueverse.commands.value_commit import known_tenant
+    from valueverse.commands.value_kept import frozen_commit
+    from valueverse.platform.warehouse import connect
+    from valueverse.value.architect.canonical import changes
+
+    with connect(settings, "builder") as connection:
+        known_tenant(connection, tenant)
+        (old, old_text), (new, new_text) = (frozen_commit(connection, tenant, one) for one in (before, after))
+    found = changes(json.loads(old_text), json.loads(new_text))
+    money, missing = _agreed_money(old, new)
+    return _Told({"before": before, "after": after}, found, money, missing)
+
+
+def _agreed_money(old: Commitment, new: Commitment) -> tuple[dict[str, Any], str | None]:
+    import polars as pl
+
+    from valueverse.value.executor.comparison import METRICS, sides
+    from valueverse.value.realisation.cases import agreed_run
+
+    nothing = pl.DataFrame(schema=dict.fromkeys(("metric", "customer", "period", "value"), pl.String))
+    runs = [agreed_run(one, nothing) for one in (old, new)]
+    if None in runs:
+        return {}, "a measured input has no expected value in one of the commits"
+    values = [run.values for run in runs if run is not None]
+    return {"agreed": {name: sides(*(one.get(name) for one in values)) for name in METRICS}}, None
+
+
 def register(app: typer.Typer) -> None:
     """Add ``diff`` to ``valueverse value``."""
 
     @app.command("diff")
     def diff(
-        before: Annotated[Path, typer.Argument(help="The model as it was.")],
-        after: Annotated[Path, typer.Argument(help="The model as it is to be.")],
+        before: Annotated[str, typer.Argument(help="The model as it was; with --tenant, the id of a commit.")],
+        after: Annotated[str, typer.Argument(help="The model, or commit, as it is to be.")],
         data: Annotated[Path | None, typer.Option("--data", help="Measured data, for bound inputs.")] = None,
+        tenant: Annotated[str | None, typer.Option("--tenant", help="Compare two commits of this tenant.")] = None,
         as_json: Annotated[bool, typer.Option("--json", help="Answer with one JSON object.")] = False,
     ) -> None:
-        """Show what was added, removed and changed from one model to another, by path and in money.
+        """Show what was added, removed and changed from one model or commit to another, by path and in money.
 
-        Money is told per scenario at the means of all inputs: benefit, cost, net present value and return.
+        Money of models is told per scenario at the means of all inputs, money of commits as it was agreed over the
+        whole term: benefit, cost, net present value and return.
 
         [dim]valueverse value diff signed.yaml proposed.yaml[/dim]
         """
-        from valueverse.value.architect.canonical import content_hash, difference
+        from valueverse.platform.settings import get_settings
 
-        (old, old_program), (new, new_program) = _checked(before), _checked(after)
-        changes = difference(old, new)
-        money, missing = _money(old_program, new_program, data) if changes else ({}, None)
+        if tenant is not None and data is not None:
+            raise RefusalError("bad_arguments", "a commit holds what it was agreed on: leave --data out", "--data")
+        if tenant is None:
+            told, title = _models(Path(before), Path(after), data), "in money, at the means of all inputs:"
+        else:
+            told, title = commits(get_settings(), tenant, before, after), "in money, as agreed over the whole term:"
         if as_json:
-            hashes = {"before": content_hash(old), "after": content_hash(new)}
-            answer = {**hashes, "changes": [one.as_json() for one in changes], "money": money, "no_money": missing}
-            typer.echo(json.dumps(answer, ensure_ascii=False, allow_nan=False))
+            answer = {**told.hashes, "changes": [one.as_json() for one in told.changes], "money": told.money}
+            typer.echo(json.dumps(answer | {"no_money": told.missing}, ensure_ascii=False, allow_nan=False))
             return
-        typer.echo("\n".join(_lines(changes)))
-        told = list(_money_lines(money))
-        if told:
-            typer.echo("\n".join(["in money, at the means of all inputs:", *told]))
-        if missing:
-            typer.echo(f"not told in money: {missing}")
+        typer.echo("\n".join(_lines(told.changes)))
+        lines = list(_money_lines(told.money))
+        if lines:
+            typer.echo("\n".join([title, *lines]))
+        if told.missing:
+            typer.echo(f"not told in money: {told.missing}")

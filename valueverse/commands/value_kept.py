@@ -47,7 +47,7 @@ def kept_runs(
     """
     from valueverse.platform.value_store import newest_runs
 
-    commitment = _commitment(connection, tenant, commit)
+    commitment, _ = frozen_commit(connection, tenant, commit)
     found = {row["case_name"]: row for row in newest_runs(connection, tenant, commit, month)}
     for case in cases:
         if case not in found:
@@ -68,18 +68,24 @@ def kept_run(connection: psycopg.Connection[Any], tenant: str, run_hash: str) ->
     found = run_named(connection, tenant, run_hash)
     if found is None:
         raise RefusalError("unknown_run", f"the tenant {tenant!r} has no run {run_hash[:64]!r}", "--run")
-    return _kept(_commitment(connection, tenant, found["commit_id"]), found)
+    return _kept(frozen_commit(connection, tenant, found["commit_id"])[0], found)
 
 
-def _commitment(connection: psycopg.Connection[Any], tenant: str, commit: str) -> Commitment:
+def frozen_commit(connection: psycopg.Connection[Any], tenant: str, commit: str) -> tuple[Commitment, str]:
+    """A commit, and the canonical JSON of what it froze.
+
+    Raises:
+        RefusalError: ``unknown_commit``.
+    """
     from valueverse.platform.value_store import document
     from valueverse.value.realisation.cases import Commitment
 
     try:
-        return Commitment.read(commit, document(connection, tenant, commit))
+        text = document(connection, tenant, commit)
     except KeyError as error:
         message = f"the tenant {tenant!r} has no commit {commit[:64]!r}; `valueverse value log` lists them"
         raise RefusalError("unknown_commit", message, "--commit") from error
+    return Commitment.read(commit, text), text
 
 
 def _kept(commitment: Commitment, row: dict[str, Any]) -> Kept:

@@ -23,11 +23,17 @@ _PAST = {"accept": "accepted", "dispute": "disputed", "withdraw": "withdrawn"}
 
 
 def listed(settings: Settings, tenant: str, now: datetime) -> list[dict[str, Any]]:
-    """A tenant's proposals, oldest first, each with its state: open, disputed, approved, withdrawn."""
+    """A tenant's proposals, oldest first, each with its state: open, disputed, approved, withdrawn.
+
+    Raises:
+        RefusalError: ``unknown_tenant``.
+    """
+    from valueverse.commands.value_commit import known_tenant
     from valueverse.platform import value_store
     from valueverse.platform.warehouse import connect
 
     with connect(settings, "builder") as connection:
+        known_tenant(connection, tenant)
         rows = value_store.proposals(connection, tenant)
     return [_shown(row, now) for row in rows]
 
@@ -102,7 +108,8 @@ def close(settings: Settings, tenant: str, commit: str, outcome: str, by: str, r
         raise RefusalError("unknown_outcome", f"{outcome[:40]!r} is neither {' nor '.join(OUTCOMES)}", "--as")
     found = next((row for row in log(settings, tenant) if row["commit"] == commit), None)
     if found is None:
-        raise RefusalError("unknown_commit", f"the tenant {tenant!r} has no commit {commit[:64]!r}", "commit")
+        message = f"the tenant {tenant!r} has no commit {commit[:64]!r}; `valueverse value log` lists them"
+        raise RefusalError("unknown_commit", message, "commit")
     if found["state"] != "active":
         raise RefusalError("not_active", f"the commit is {found['state']}: only an active one is closed", "commit")
     with connect(settings, "builder") as connection:

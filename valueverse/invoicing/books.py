@@ -11,7 +11,7 @@ import polars as pl
 
 from valueverse.events.schema import INSTANT
 from valueverse.invoicing.closing import INVOICE
-from valueverse.invoicing.corrections import BOOKED_LINES, LASTING, PERIOD_PURPOSES, touched
+from valueverse.invoicing.corrections import BESIDE, BOOKED_LINES, LASTING, OWN, PERIOD_PURPOSES, touched
 from valueverse.invoicing.document import invoice_id
 from valueverse.invoicing.engine import Billed, Booked, bill
 from valueverse.invoicing.settle import NUMBERS, Used
@@ -42,7 +42,6 @@ _INVOICES: dict[str, Any] = {
 _LINES: dict[str, Any] = BOOKED_LINES | {
     "kind": pl.String,
     "corrects": pl.String,
-    "amount_minor": pl.Int64,
     "amount_precise": EXACT,
 }
 _PARTS: dict[str, Any] = {
@@ -90,7 +89,8 @@ class Books:
 
     def _keep(self, invoices: pl.DataFrame, lines: pl.DataFrame) -> None:
         net = lines.with_columns((pl.col("amount_minor") - pl.col("discount_minor")).alias("net_minor"))
-        kept = net.select(pl.col(name).cast(dtype) for name, dtype in _LINES.items())
+        role = pl.when(pl.col("kind").is_in(LASTING)).then(pl.lit("lasting")).otherwise(pl.lit(OWN)).alias("role")
+        kept = net.with_columns(role).select(pl.col(name).cast(dtype) for name, dtype in _LINES.items())
         self._lines = pl.concat([self._lines, kept])
         self._invoices = pl.concat(
             [self._invoices, invoices.select(pl.col(name).cast(dtype) for name, dtype in _INVOICES.items())]
@@ -116,11 +116,9 @@ class Books:
         again = touched(periods, usage, history.meters, facts, known_at).select(
             *INVOICE, "invoice_id", "currency", pl.lit(None, pl.String).alias("under")
         )
-        lines = (
-            self._lines.filter(~pl.col("kind").is_in(LASTING))
-            .join(self._closing_of(), on="invoice_id", how="left", maintain_order="left")
-            .with_columns(pl.coalesce("corrects", "closing", "invoice_id").alias("invoice_id"))
-        )
+        booked = self._lines.with_columns(pl.coalesce("corrects", "invoice_id").alias("invoice_id"))
+        others = self._lines.filter(pl.col("corrects").is_not_null()).with_columns(pl.lit(BESIDE).alias("role"))
+        lines = pl.concat([booked, others])
         return Booked(
             invoices=self._invoices,
             voided=self._invoices.clear(),
@@ -140,15 +138,6 @@ class Books:
         )
         own = self._lines.filter(pl.col("kind") == "usage")
         return own.join(cuts, on="invoice_id").select(pl.col(name).cast(dtype) for name, dtype in EARLY.items())
-
-    def _closing_of(self) -> pl.DataFrame:
-        """invoice_id of each threshold invoice, and ``closing``: that of the invoice that closed its period."""
-        same = ["tenant", "subscription", "period_from"]
-        closing = self._invoices.filter(pl.col("purpose") == "period").select(
-            *same, pl.col("invoice_id").alias("closing")
-        )
-        early = self._invoices.filter(pl.col("purpose") == THRESHOLD)
-        return early.join(closing, on=same).select("invoice_id", "closing")
 
     def _used(self) -> Used:
         owed = self._invoices.filter(pl.col("amount_due_minor") < 0).select(

@@ -28,7 +28,8 @@ PERIOD_PURPOSES = ("start", "period")
 RANK = 3_000_000
 """Behind everything that the invoice's own period made."""
 LASTING = ("one_off", "outcome")
-"""Lines that no event changes: they stay as they are when their invoice is worked out anew."""
+"""Kinds of lines that no event changes: their amounts stay as they are when their invoice is worked out anew."""
+OWN, BESIDE = "own", "beside"
 BOOKED_LINES = pl.Schema(
     {
         "tenant": pl.String(),
@@ -38,11 +39,15 @@ BOOKED_LINES = pl.Schema(
         "meter": pl.String(),
         "dimensions": pl.String(),
         "quantity": EXACT,
+        "amount_minor": pl.Int64(),
         "net_minor": pl.Int64(),
         "event_count": pl.Int64(),
+        "role": pl.String(),
     }
 )
-"""What is booked for an invoice: its own lines and the adjustments of it, net of discounts, LASTING left out."""
+"""What is booked for an invoice, before and net of discounts. ``role``: ``own`` is what its period made, and the
+adjustments of that; ``lasting`` its lines of the kinds LASTING; ``beside`` the adjustments of other invoices that it
+bears: they leave a coupon less to take."""
 _TIMELINE = ("billing.catalog.", "billing.tenant.", "billing.customer.", "billing.subscription.")
 _PERIOD = ["period_from", "period_to"]
 _DIFFERENCE = ["invoice_id", "key", "dimensions"]
@@ -77,17 +82,37 @@ def touched(
         .filter(pl.col("changed") > pl.col("events_known_at"), begins < pl.col("period_to"))
         .filter(pl.col("carries") | (begins + pl.duration(days=1) > pl.col("period_from")))
     )
-    told = facts.filter(since, pl.any_horizontal(pl.col("type").str.starts_with(kind) for kind in _TIMELINE)).select(
-        "tenant", "time", changed.alias("changed"), field("customer").alias("of"), field("subscription").alias("to")
-    )
-    said = booked.join(told, on="tenant").filter(
+    said = booked.join(_told(facts, facts.filter(since)), on="tenant").filter(
         pl.col("changed") > pl.col("events_known_at"),
         pl.col("time") <= pl.col("period_to"),
-        pl.col("to").is_null() | (pl.col("to") == pl.col("subscription")),
+        pl.col("of").is_not_null() | pl.col("to").is_null() | (pl.col("to") == pl.col("subscription")),
         pl.col("of").is_null() | (pl.col("of") == pl.col("customer")),
     )
     found = pl.concat([used.select("invoice_id"), said.select("invoice_id")]).unique()
     return booked.join(found, on="invoice_id", how="semi", maintain_order="left")
+
+
+def _told(facts: pl.DataFrame, changed: pl.DataFrame) -> pl.DataFrame:
+    """Whom the changed facts are about: tenant, time, changed, ``of`` (customer) and ``to`` (subscription).
+
+    A subscription's events concern its customer: usage that names only the customer may move to, or from, another one.
+    """
+    kinds = pl.any_horizontal(pl.col("type").str.starts_with(kind) for kind in _TIMELINE)
+    told = changed.filter(kinds).select(
+        "tenant",
+        "time",
+        pl.max_horizontal("received_at", "known_until").alias("changed"),
+        field("customer").alias("of"),
+        field("subscription").alias("to"),
+    )
+    owners = (
+        facts.filter(pl.col("type") == "billing.subscription.started")
+        .select("tenant", field("subscription").alias("to"), field("customer").alias("owner"))
+        .unique(["tenant", "to"], keep="last", maintain_order=True)
+    )
+    return told.join(owners, on=["tenant", "to"], how="left", maintain_order="left").with_columns(
+        pl.coalesce("of", "owner").alias("of")
+    )
 
 
 def as_now(
@@ -107,20 +132,34 @@ def as_now(
     return now.join(waits, on="invoice_id", how="anti", maintain_order="left"), keep
 
 
-def net_lines(shown: pl.DataFrame, discounts: pl.DataFrame, coupons: pl.DataFrame) -> pl.DataFrame:
+def net_lines(
+    shown: pl.DataFrame, booked: pl.DataFrame, discounts: pl.DataFrame, coupons: pl.DataFrame
+) -> pl.DataFrame:
     """Recomputed lines in the columns of BOOKED_LINES (and what a line shows): coupons of the booked invoice come off.
+
+    A coupon is spread over all that its invoice bears, so lines that no event changes are among them.
 
     Args:
         shown: ``shown_amounts`` lines with invoice_id and plan.
+        booked: BOOKED_LINES, and decimals of the invoices' currencies.
         discounts: invoice_id, origin of the coupons that the booked invoice bears.
         coupons: COUPONS.
     """
     borne = discounts.join(coupons, on="origin", how="left", maintain_order="left")
+    ruled = shown.select("invoice_id", "terms", "plan", "rounding_mode").unique("invoice_id", keep="first")
+    staying = (
+        booked.filter(pl.col("role") != OWN)
+        .drop("net_minor")
+        .join(ruled, on="invoice_id", how="left", maintain_order="left")
+        .with_columns(pl.col("rounding_mode").fill_null("half_up"))
+    )
+    whole = pl.concat([shown.with_columns(pl.lit(OWN).alias("role")), staying], how="diagonal_relaxed")
     parts = []
-    for (invoice,), rows in shown.group_by("invoice_id", maintain_order=True):
+    for (invoice,), rows in whole.group_by("invoice_id", maintain_order=True):
         own = borne.filter(pl.col("invoice_id") == invoice)
         parts.append(rows.with_columns(pl.Series("net_minor", _net(rows, own), pl.Int64)))
-    return pl.concat(parts) if parts else shown.with_columns(pl.lit(0, pl.Int64).alias("net_minor"))
+    net = pl.concat(parts) if parts else whole.with_columns(pl.lit(0, pl.Int64).alias("net_minor"))
+    return net.filter(pl.col("role") != BESIDE)
 
 
 def _net(rows: pl.DataFrame, coupons: pl.DataFrame) -> list[int]:
@@ -128,7 +167,14 @@ def _net(rows: pl.DataFrame, coupons: pl.DataFrame) -> list[int]:
     if coupons.is_empty():
         return left
     lines = [
-        Line(row["key"], row["amount_minor"], plan=row["plan"], charge=row["key"]) for row in rows.iter_rows(named=True)
+        Line(
+            row["key"],
+            row["amount_minor"],
+            plan=row["plan"],
+            charge=row["key"],
+            discountable=row["role"] != BESIDE,
+        )
+        for row in rows.iter_rows(named=True)
     ]
     applied = [
         Coupon(
@@ -154,6 +200,7 @@ def differences(again: pl.DataFrame, anew: pl.DataFrame, booked: pl.DataFrame) -
         anew: ``net_lines``.
         booked: BOOKED_LINES.
     """
+    booked = booked.filter(pl.col("role") != BESIDE)
     last = [pl.col(name).last() for name in ("description", "meter")]
     sums = [pl.col(name).sum() for name in ("net_minor", "event_count", "quantity")]
     shown = [pl.col(name).last() for name in ("terms", "tiers", "amount_precise", "rank")]
@@ -223,7 +270,7 @@ def placed(
     Args:
         adjustments: as ``differences`` gives them.
         due: this run's invoices: INVOICE, close, currency and policy.
-        running: tenant, subscription that will be invoiced again after this run.
+        running: tenant, subscription, currency that will be invoiced again after this run.
         corrections: INVOICE of the finalised invoices of purpose ``correction``.
     """
     keys = [name for name in INVOICE if name not in SUBSCRIPTION]
@@ -237,7 +284,7 @@ def placed(
         how="left",
     )
     hosted = borne.filter(pl.col("purpose").is_not_null()).with_columns(pl.lit(value=False).alias("is_own"))
-    left = borne.filter(pl.col("purpose").is_null()).join(running, on=["tenant", "subscription"], how="anti")
+    left = borne.filter(pl.col("purpose").is_null()).join(running, on=running.columns, how="anti")
     before = corrections.group_by("tenant", "subscription").agg(pl.len().cast(pl.Int32).alias("before"))
     own = (
         left.drop(keys)

@@ -224,11 +224,12 @@ def _block(row: Mapping[str, Any], balance: Decimal) -> Wallet:
 
 
 def _voided(blocks: list[tuple[Wallet, str]], row: Mapping[str, Any]) -> list[tuple[Wallet, str]]:
-    """Blocks after a void: what it names is taken in the order in which it would have been spent."""
+    """Blocks after a void: what it names is taken in the order in which it would have been spent, and nothing of what
+    had expired by then."""
     left = row["amount"]
     taken: dict[str, Decimal] = {}
     for wallet, name in sorted(blocks, key=lambda block: spent_first(block[0])):
-        if name == row["wallet"]:
+        if name == row["wallet"] and wallet.open_at(row["created_at"]):
             taken[wallet.origin] = min(left, wallet.balance)
             left -= taken[wallet.origin]
     return [

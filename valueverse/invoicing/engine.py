@@ -68,7 +68,7 @@ class Booked:
 
     Attributes:
         invoices: INVOICE columns of the finalised invoices, voided ones left out.
-        voided: INVOICE columns of the voided ones.
+        voided: INVOICE columns of the voided ones; those of ``again`` among them are due nothing any more.
         one_offs: tenant, key of the one-off lines on ``invoices``.
         used: what they used up of coupons, credit notes and wallets.
         again: INVOICE, invoice_id and currency of those that later events may have changed (``corrections.touched``),
@@ -289,11 +289,9 @@ def _corrected(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Adjustment lines on the invoices of this run that bear them, and the headers of those that are made for them."""
     found = found_differences(booked, ground, told, closed_by)
-    running = ground.segments.filter(
-        pl.col("subscription_end").is_null() | (pl.col("subscription_end") > pl.lit(closed_by, INSTANT))
-    ).select("tenant", "subscription")
+    running = _running(ground.segments, closed_by)
     before = booked.invoices.filter(pl.col("purpose") == corrections.PURPOSE)
-    borne = placed(found, due, running.unique(), before)
+    borne = placed(found, due, running, before)
     policy = due.select(*INVOICE, "rounding_mode", "rounding_level", "zero_invoices", "catalog_hash")
     hosted = borne.filter(~pl.col("is_own")).join(policy, on=INVOICE, how="left")
     own = borne.filter("is_own")
@@ -301,6 +299,16 @@ def _corrected(
     alone = own.join(headers.select(policy.columns), on=INVOICE, how="left")
     lines = with_decimals(pl.concat([hosted, alone], how="diagonal")).drop("is_own", "invoice_id")
     return lines, headers
+
+
+def _running(segments: pl.DataFrame, closed_by: datetime | None) -> pl.DataFrame:
+    """tenant, subscription, currency in which subscriptions will be invoiced again: one that has moved on to a plan in
+    another currency never is in its old one. A paused one goes on with its last."""
+    now = pl.lit(closed_by, INSTANT)
+    alive = segments.filter(pl.col("subscription_end").is_null() | (pl.col("subscription_end") > now)).sort("from")
+    ahead = pl.col("to").is_null() | (pl.col("to") > now)
+    last = pl.struct("tenant", "subscription").is_last_distinct()
+    return alive.filter(ahead | last).select("tenant", "subscription", "currency").unique()
 
 
 def found_differences(booked: Booked, ground: Ground, told: Told, closed_by: datetime | None) -> pl.DataFrame:
@@ -337,14 +345,17 @@ def _compared(
     booked: Booked, again: pl.DataFrame, ground: Ground, told: Told, closed_by: datetime | None
 ) -> pl.DataFrame:
     """What these invoices lack on this ground."""
-    anew, compared = as_now(again, ground.segments, closed_by)
+    standing = again.join(booked.voided, on=INVOICE, how="anti", maintain_order="left")
+    anew, present = as_now(standing, ground.segments, closed_by)
+    compared = pl.concat([present, again.join(booked.voided, on=INVOICE, how="semi", maintain_order="left")])
     ids = anew.select(*INVOICE, "invoice_id")
     shown, _, problems = period_lines(anew.drop("invoice_id"), ground)
     unclear = problems.join(ids, on=INVOICE).select("invoice_id").unique()
-    named = shown.join(ids, on=INVOICE).join(ground.terms.sets.select("terms", "plan"), on="terms", how="left")
-    net = net_lines(named, booked.discounts, told.coupons)
+    closing = less_early(shown, booked.early)
+    named = closing.join(ids, on=INVOICE).join(ground.terms.sets.select("terms", "plan"), on="terms", how="left")
     compared = with_decimals(compared).join(unclear, on="invoice_id", how="anti")
-    kept = booked.lines.join(compared, on="invoice_id", how="semi")
+    kept = booked.lines.join(compared.select("invoice_id", "decimals"), on="invoice_id")
+    net = net_lines(named, kept, booked.discounts, told.coupons)
     return differences(compared, net.join(compared, on="invoice_id", how="semi"), kept)
 
 

@@ -50,6 +50,8 @@ _TOTALS: dict[str, pl.DataType] = {
     "taxes": pl.List(TAX),
     "credits": pl.List(CREDIT),
 }
+MOVING = ("adjustment", "one_off", "outcome")
+"""Kinds of lines that wait for the next invoice when the one that bears them is not issued."""
 NUMBERS = pl.Schema(
     {
         "tenant": pl.String(),
@@ -114,7 +116,7 @@ def settle(invoices: pl.DataFrame, lines: pl.DataFrame, told: Told, used: Used, 
         numbered: credit notes name invoices by the numbers in ``used``; False: by the numbers that these invoices
             would get if they were all that there is.
     """
-    ordered = invoices.sort(_ISSUED).with_row_index("bill")
+    ordered = _skippable(invoices, lines).sort(_ISSUED).with_row_index("bill")
     numbers = used.numbers if numbered else _provisional(ordered)
     accounts, rejected = Account.open(told, used, numbers)
     concerned = _concerned(ordered, lines, accounts)
@@ -123,7 +125,7 @@ def settle(invoices: pl.DataFrame, lines: pl.DataFrame, told: Told, used: Used, 
     totals, parts = _work(worked, lines, accounts, {} if numbered else _ids(ordered, numbers))
     done = worked.join(totals, on="bill", maintain_order="left")
     everything = pl.concat([plain, done], how="vertical_relaxed").sort("bill").drop("bill")
-    issued = everything.filter((pl.col("total_minor") != 0) | (pl.col("zero_invoices") == "issue"))
+    issued = everything.filter((pl.col("total_minor") != 0) | ~pl.col("skips_zero")).drop("skips_zero")
     split = (
         lines.join(parts, on="place", how="left", maintain_order="left")
         .with_columns(pl.col("discount_minor", "tax_minor").fill_null(0))
@@ -131,6 +133,18 @@ def settle(invoices: pl.DataFrame, lines: pl.DataFrame, told: Told, used: Used, 
     )
     refused = [rejected, *(account.rejected for account in accounts.values())]
     return Settled(issued, split, pl.concat(refused))
+
+
+def _skippable(invoices: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    """Add ``skips_zero``: whether an invoice is left out if it comes to nothing.
+
+    One that comes to nothing because a correction or a one-off offsets its period is not: these would move on to the
+    next invoice, and the period would never be billed.
+    """
+    moving = lines.filter(pl.col("kind").is_in(MOVING), pl.col("amount_minor") != 0).select(INVOICE).unique()
+    marked = invoices.join(moving.with_columns(pl.lit(value=True).alias("bears")), on=INVOICE, how="left")
+    skips = (pl.col("zero_invoices") == "skip") & pl.col("bears").is_null()
+    return marked.with_columns(skips.alias("skips_zero")).drop("bears")
 
 
 def _nothing() -> list[pl.Expr]:
@@ -202,7 +216,7 @@ def _issue(row: dict[str, Any], numbers: Mapping[int, str]) -> Issue:
         currency=row["currency"],
         decimals=row["decimals"],
         mode=row["rounding_mode"],
-        skip_zero=row["zero_invoices"] == "skip",
+        skip_zero=row["skips_zero"],
         origin=invoice_id(row),
         key=f"balance:{row['period_from']:%Y-%m-%d}/{row['period_to']:%Y-%m-%d}",
         number=numbers.get(row["bill"]),

@@ -40,6 +40,7 @@ EARLY = pl.Schema(
     }
 )
 """What threshold invoices billed of a period, by line; ``cut`` is where they close."""
+_BORNE = ("quantity", "amount_precise", "amount_minor", "event_count")
 
 
 def threshold_lines(
@@ -133,31 +134,29 @@ def _differences(picked: pl.DataFrame, booked: pl.DataFrame) -> list[pl.DataFram
     """EARLY rows of the cuts picked, each less what was billed before it."""
     if picked.is_empty():
         return []
-    names = ["quantity", "amount_precise", "amount_minor", "event_count"]
-    now = picked.group_by(*_LINE, "cut").agg(pl.col(name).sum() for name in names).sort("cut")
-    stands = booked.group_by(_LINE).agg(pl.col(name).sum().alias(f"{name}_booked") for name in names)
+    now = picked.group_by(*_LINE, "cut").agg(pl.col(name).sum() for name in _BORNE).sort("cut")
+    stands = booked.group_by(_LINE).agg(pl.col(name).sum().alias(f"{name}_booked") for name in _BORNE)
     before = now.join(stands, on=_LINE, how="left").with_columns(
         (pl.col(name) - pl.col(name).shift(1).over(_LINE).fill_null(pl.col(f"{name}_booked")).fill_null(0)).alias(name)
-        for name in names
+        for name in _BORNE
     )
     return [before.select(pl.col(name).cast(dtype) for name, dtype in EARLY.items())]
 
 
 def _as_lines(picked: pl.DataFrame, early: pl.DataFrame) -> pl.DataFrame:
-    names = ["quantity", "amount_precise", "amount_minor", "event_count"]
-    parts = early.select(*_LINE, "cut", *(pl.col(name).alias(f"{name}_part") for name in names))
+    parts = early.select(*_LINE, "cut", *(pl.col(name).alias(f"{name}_part") for name in _BORNE))
     first = picked.unique([*_LINE, "cut"], keep="first", maintain_order=True)
     return (
         first.join(parts, on=[*_LINE, "cut"])
         .with_columns(
-            *(pl.col(f"{name}_part").alias(name) for name in names),
+            *(pl.col(f"{name}_part").alias(name) for name in _BORNE),
             pl.lit(PURPOSE).alias("purpose"),
             pl.col("cut").alias("period_to"),
             pl.lit("usage so far has reached the plan's threshold; what was billed before is taken off").alias(
                 "explains"
             ),
         )
-        .drop("cut", *(f"{name}_part" for name in names))
+        .drop("cut", *(f"{name}_part" for name in _BORNE))
     )
 
 
@@ -165,8 +164,8 @@ def less_early(lines: pl.DataFrame, early: pl.DataFrame) -> pl.DataFrame:
     """Lines of closing invoices, less what threshold invoices of their period bore."""
     if early.is_empty() or lines.is_empty():
         return lines
-    names = ["quantity", "amount_precise", "amount_minor", "event_count"]
-    sums = early.group_by(_LINE).agg(pl.col(name).sum().alias(f"{name}_early") for name in names)
+    lines = pl.concat([lines, _vanished(lines, early)])
+    sums = early.group_by(_LINE).agg(pl.col(name).sum().alias(f"{name}_early") for name in _BORNE)
     first = pl.struct(*_LINE, "purpose").is_first_distinct()
     closing = (pl.col("purpose") == "period") & pl.col("kind").is_in(["usage", "minimum"]) & first
     joined = lines.join(sums, on=_LINE, how="left", maintain_order="left")
@@ -174,10 +173,31 @@ def less_early(lines: pl.DataFrame, early: pl.DataFrame) -> pl.DataFrame:
     return joined.with_columns(
         *(
             pl.when(closing).then(pl.col(name) - pl.col(f"{name}_early").fill_null(0)).otherwise(name).alias(name)
-            for name in names
+            for name in _BORNE
         ),
         pl.when(billed)
         .then(pl.lit("less what threshold invoices of the period bore"))
         .otherwise("explains")
         .alias("explains"),
-    ).drop(f"{name}_early" for name in names)
+    ).drop(f"{name}_early" for name in _BORNE)
+
+
+def _vanished(lines: pl.DataFrame, early: pl.DataFrame) -> pl.DataFrame:
+    """Lines of nothing where a threshold invoice billed what its period has no line for any more: its events were
+    amended or voided since. They look like another line of their charge, or of their invoice."""
+    closing = lines.filter(pl.col("purpose") == "period")
+    gone = early.select(_LINE).unique(maintain_order=True).join(closing, on=_LINE, how="anti", maintain_order="left")
+    alike = gone.join(
+        closing.rename({"key": "key_alike"}).drop("dimensions"), on=_PERIOD, maintain_order="left"
+    ).with_columns((pl.col("key_alike") == pl.col("key")).alias("same"))
+    return (
+        alike.sort("same", descending=True, maintain_order=True)
+        .unique(_LINE, keep="first", maintain_order=True)
+        .with_columns(
+            pl.lit("usage").alias("kind"),
+            pl.when("same").then("description").otherwise("key").alias("description"),
+            *(pl.lit(0).cast(lines.schema[name]).alias(name) for name in _BORNE),
+            pl.lit([], lines.schema["tiers"]).alias("tiers"),
+        )
+        .select(lines.columns)
+    )

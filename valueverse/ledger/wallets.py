@@ -116,8 +116,7 @@ def _voided(opened: pl.DataFrame, voids: pl.DataFrame) -> pl.DataFrame:
         )
     if not found:
         return left.clear()
-    alive = pl.col("expires_at").is_null() | (pl.col("expires_at") > pl.col("voided_at"))
-    return pl.concat(found).filter(alive, pl.col("took") > 0).with_columns(pl.col("took").alias("amount_minor"))
+    return pl.concat(found).filter(pl.col("took") > 0).with_columns(pl.col("took").alias("amount_minor"))
 
 
 def _one_void(left: pl.DataFrame, voids: pl.DataFrame) -> pl.DataFrame:
@@ -125,7 +124,9 @@ def _one_void(left: pl.DataFrame, voids: pl.DataFrame) -> pl.DataFrame:
         pl.col("priority"), pl.col("wallet_kind") != "granted", pl.col("expires_at"), pl.col("created_at"),
         pl.col("left"), pl.col("restrict_to").list.join(","), pl.col("origin"),
     ]  # fmt: skip
-    rows = left.join(voids, on=_WALLET).filter(pl.col("turn") < pl.col("void_turn")).sort(*order, nulls_last=True)
+    alive = pl.col("expires_at").is_null() | (pl.col("expires_at") > pl.col("voided_at"))
+    there = left.join(voids, on=_WALLET).filter(pl.col("turn") < pl.col("void_turn"), alive)
+    rows = there.sort(*order, nulls_last=True)
     before = pl.col("left").cum_sum().over("void_turn") - pl.col("left")
     rest = (pl.col("asked") - before).clip(0)
     return rows.with_columns(pl.min_horizontal("left", rest).alias("took"))

@@ -45,9 +45,12 @@ _KNOWN = """
         select max(o.events_known_at) from billing.invoice_line l
           join billing.invoice o on o.tenant_id = l.tenant_id and o.invoice_id = l.invoice_id
          where l.tenant_id = i.tenant_id and l.corrects = i.invoice_id
-           and (%(before)s::timestamptz is null or o.finalised_at < %(before)s))) as events_known_at
+           and (%(before)s::timestamptz is null or o.finalised_at < %(before)s)
+           and not exists (select from billing.invoice_void v
+                            where v.tenant_id = o.tenant_id and v.invoice_id = o.invoice_id
+                              and (%(before)s::timestamptz is null or v.voided_at < %(before)s)))) as events_known_at
 """
-"""An invoice's state of knowledge: its own, or that of the newest invoice that corrects it."""
+"""An invoice's state of knowledge: its own, or that of the newest standing invoice that corrects it."""
 
 
 @dataclass(frozen=True)
@@ -123,11 +126,15 @@ def finalised(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFrame
 
 
 def voided(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFrame:
-    """Where the periods of the tenants' voided invoices begin: one row per voided invoice."""
-    names = ("tenant", "subscription", "purpose", "period_from")
+    """The tenants' voided invoices."""
+    names = (
+        "tenant", "customer", "subscription", "purpose", "period_from", "period_to", "revision", "invoice_id",
+        "currency",
+    )  # fmt: skip
     return _frame(
         connection,
-        "select i.tenant_id::text, coalesce(i.subscription, ''), i.purpose, i.period_from from billing.invoice i "
+        "select i.tenant_id::text, i.customer, coalesce(i.subscription, ''), i.purpose, i.period_from, i.period_to, "
+        "i.revision, i.invoice_id::text, i.currency::text from billing.invoice i "
         "join billing.invoice_void v on v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id "
         "where i.tenant_id = any(%(tenants)s) and (%(before)s::timestamptz is null or v.voided_at < %(before)s)",
         scope.values(),
@@ -166,21 +173,23 @@ def one_offs_billed(connection: psycopg.Connection[Any], scope: Scope) -> pl.Dat
 
 
 def booked_lines(connection: psycopg.Connection[Any], scope: Scope, invoices: pl.DataFrame) -> pl.DataFrame:
-    """What is booked for these invoices (tenant, invoice_id): their own lines and the adjustments of them, net."""
+    """What is booked for these invoices (tenant, invoice_id): ``corrections.BOOKED_LINES``."""
     schema = {
         "tenant": _TEXT, "invoice_id": _TEXT, "key": _TEXT, "description": _TEXT, "meter": _TEXT, "dimensions": _TEXT,
-        "quantity": _EXACT, "net_minor": _MINOR, "event_count": _MINOR,
+        "quantity": _EXACT, "amount_minor": _MINOR, "net_minor": _MINOR, "event_count": _MINOR, "role": _TEXT,
     }  # fmt: skip
-    # What a threshold invoice bore belongs to the invoice that closed its period.
+    shown = (
+        "key, description, meter, coalesce(dimensions::text, ''), quantity, amount_minor, "
+        "amount_minor - discount_minor, event_count"
+    )
     query = (
-        "with line as (select l.*, coalesce(l.corrects, p.invoice_id, l.invoice_id) as whose "  # noqa: S608 - constants
-        f"from (select i.* {_STANDING}) as i join billing.invoice_line l using (tenant_id, invoice_id) "
-        "left join billing.invoice p on i.purpose = 'threshold' and p.purpose = 'period' and p.tenant_id = i.tenant_id "
-        "and p.subscription = i.subscription and p.period_from = i.period_from and not exists (select from "
-        "billing.invoice_void v where v.tenant_id = p.tenant_id and v.invoice_id = p.invoice_id)) "
-        "select tenant_id::text, whose::text, key, description, meter, coalesce(dimensions::text, ''), quantity, "
-        "amount_minor - discount_minor, event_count from line "
-        "where kind not in ('one_off', 'outcome') and whose = any(%(invoices)s::uuid[])"
+        f"with line as (select l.* from (select i.* {_STANDING}) as i "  # noqa: S608 - constants
+        "join billing.invoice_line l using (tenant_id, invoice_id)) "
+        f"select tenant_id::text, coalesce(corrects, invoice_id)::text, {shown}, "
+        "case when kind in ('one_off', 'outcome') then 'lasting' else 'own' end "
+        "from line where coalesce(corrects, invoice_id) = any(%(invoices)s::uuid[]) union all "
+        f"select tenant_id::text, invoice_id::text, {shown}, 'beside' "
+        "from line where corrects is not null and invoice_id = any(%(invoices)s::uuid[])"
     )
     return _canonical(_frame(connection, query, scope.values(invoices=invoices["invoice_id"].to_list()), schema))
 

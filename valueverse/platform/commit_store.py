@@ -49,6 +49,15 @@ def commits(connection: psycopg.Connection[Any], tenant: str) -> list[tuple[str,
     ).fetchall()
 
 
+def chain(connection: psycopg.Connection[Any], tenant: str) -> list[tuple[Any, ...]]:
+    """commit_id, sequence, previous_hash, chain_hash, document, model, author, parent of a tenant, by sequence."""
+    return connection.execute(
+        "select commit_id, sequence, previous_hash, chain_hash, document, model, author, parent from value.commit"
+        " where tenant_id = %s order by sequence",
+        [tenant],
+    ).fetchall()
+
+
 def approvals(connection: psycopg.Connection[Any], tenant: str) -> list[tuple[str, str, str]]:
     """commit_id, side, approved_by of a tenant's approvals."""
     return connection.execute(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _LOCK = 5_480_008
 _TEXT, _INSTANT, _DAY = pl.String(), pl.Datetime("us", "UTC"), pl.Date()
-ACTIVE = pl.Schema({"tenant": _TEXT, "commit_id": _TEXT, "model": _TEXT, "document": _TEXT})
+AGREED = pl.Schema({"tenant": _TEXT, "commit_id": _TEXT, "parent": _TEXT, "document": _TEXT, "closed": pl.Boolean()})
 PROPOSED = pl.Schema(
     {
         "tenant": _TEXT,
@@ -130,24 +130,30 @@ def known_until(connection: Connection, tenant: str) -> datetime | None:
     return row[0] if row else None
 
 
-def active(connection: Connection, tenants: Sequence[str]) -> pl.DataFrame:
-    """ACTIVE: commits that both sides have approved, that no approved child replaces and nobody has closed."""
+def agreed(connection: Connection, tenants: Sequence[str]) -> pl.DataFrame:
+    """AGREED: commits that both sides have approved, replaced and closed ones too, oldest first."""
     return _frame(
         connection,
         """
-        with agreed as (
-            select c.* from value.commit c
-             where (select count(distinct a.side) from value.approval a
-                     where a.tenant_id = c.tenant_id and a.commit_id = c.commit_id) = 2)
-        select c.tenant_id::text, c.commit_id, c.model, c.document from agreed c
+        select c.tenant_id::text, c.commit_id, c.parent, c.document,
+               exists (select from value.closing x where x.tenant_id = c.tenant_id and x.commit_id = c.commit_id)
+          from value.commit c
          where c.tenant_id = any(%(tenants)s)
-           and not exists (select from agreed n where n.tenant_id = c.tenant_id and n.parent = c.commit_id)
-           and not exists (select from value.closing x where x.tenant_id = c.tenant_id and x.commit_id = c.commit_id)
+           and (select count(distinct a.side) from value.approval a
+                 where a.tenant_id = c.tenant_id and a.commit_id = c.commit_id) = 2
          order by c.tenant_id, c.sequence
         """,
         {"tenants": list(tenants)},
-        ACTIVE,
+        AGREED,
     )
+
+
+def newest_month(connection: Connection, tenant: str, commit: str) -> date | None:
+    """The last month that a commit was run for."""
+    row = connection.execute(
+        "select max(month) from value.run where tenant_id = %s and commit_id = %s", [tenant, commit]
+    ).fetchone()
+    return row[0] if row else None
 
 
 def add_run(connection: Connection, run: Mapping[str, Any], results: Sequence[tuple[str, str, str]]) -> bool:
@@ -179,6 +185,16 @@ def add_run(connection: Connection, run: Mapping[str, Any], results: Sequence[tu
         [(run["tenant_id"], run["run_hash"], *one) for one in results],
     )
     return True
+
+
+def has_run(connection: Connection, tenant: str, run_hash: str) -> bool:
+    """Whether there is a run of that hash."""
+    return (
+        connection.execute(
+            "select from value.run where tenant_id = %s and run_hash = %s", [tenant, run_hash]
+        ).fetchone()
+        is not None
+    )
 
 
 def newest_hash(connection: Connection, tenant: str, commit: str, case: str, month: date) -> str | None:

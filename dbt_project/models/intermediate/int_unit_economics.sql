@@ -26,7 +26,17 @@ money as (
     group by tenant_id, customer_key, value_month, currency
 ),
 
--- a superseded commit has no runs for months after its successor's start, so nothing counts twice
+starts as (
+    select
+        tenant_id,
+        parent_commit_id,
+        min(coalesce(starts_on, '-infinity'::date)) as replaced_from
+    from commitments
+    where parent_commit_id is not null and active_since is not null
+    group by tenant_id, parent_commit_id
+),
+
+-- a superseded commit counts up to the month in which its successor begins, so nothing counts twice
 benefits as (
     select
         results.tenant_id,
@@ -39,8 +49,14 @@ benefits as (
         on
             results.tenant_id = commitments.tenant_id
             and results.commit_id = commitments.commit_id
-            and commitments.commitment_state != 'superseded'
-    where results.output_name = 'benefit' and results.customer_key is not null
+    left join starts
+        on
+            results.tenant_id = starts.tenant_id
+            and results.commit_id = starts.parent_commit_id
+    where
+        results.output_name = 'benefit'
+        and results.customer_key is not null
+        and (starts.replaced_from is null or results.value_month < date_trunc('month', starts.replaced_from))
     group by results.tenant_id, results.customer_key, results.value_month, results.currency
 ),
 

@@ -17,7 +17,12 @@ renamed as (
         author,
         document::jsonb -> 'model' ->> 'currency' as currency,
         ---------- times
-        cast(document::jsonb ->> 'start' as date) as starts_on,
+        cast(
+            coalesce(
+                document::jsonb ->> 'start',
+                nullif(document::jsonb -> 'model' -> 'axis' ->> 'start', 'commit.start')
+            ) as date
+        ) as starts_on,
         committed_at
     from source
 )

@@ -157,7 +157,7 @@ def judge_totals(root: ET.Element, lines: str) -> None:
         )
 
 
-@pytest.mark.parametrize("currency", ["USD", "JPY", "KWD"])
+@pytest.mark.parametrize("currency", ["USD", "JPY"])
 def test_the_standard_s_totals_hold(currency: str) -> None:
     document = finished(currency)
     root = read(invoice_xml(document, SELLER, BUYER))
@@ -197,7 +197,7 @@ def test_the_command_writes_both_formats(tmp_path: Path) -> None:
     file.write_text(json.dumps(finished()))
     for form, begins in (("pdf", b"%PDF"), ("xml", b"<?xml")):
         out = tmp_path / f"out.{form}"
-        countries = ["--seller-country", "DE", "--buyer-country", "DE"]
+        countries = ["--seller-country", "DE", "--seller-tax-id", "DE123456789", "--buyer-country", "DE"]
         found = CliRunner().invoke(app, ["document", str(file), "--format", form, "--out", str(out), *countries])
         assert found.exit_code == 0, found.output
         assert out.read_bytes().startswith(begins)

@@ -266,6 +266,7 @@ def test_metrics_of_money_need_money():
     ("pricing", "path"),
     [
         ({"output": "realised.x", "share": 0.2}, "pricing.output"),
+        ({"output": "roi", "share": 0.2}, "pricing.output"),
         ({"output": "d", "share": 2}, "pricing.share"),
         ({"output": "d", "share": 0.2, "floor": "5 EUR/year"}, "pricing.floor"),
         ({"output": "d", "share": 0.2, "floor": "5 USD"}, "pricing.floor"),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from valueverse.commands import value_commit
+from valueverse.commands import value_commit, value_verify
 from valueverse.errors import RefusalError
 from valueverse.platform.warehouse import connect
 from valueverse.value.committer.commits import Approval, Frozen, chain_hash, commit_id, judge_approval, states
@@ -98,6 +98,31 @@ def test_commits_form_a_chain_and_take_effect_by_two_approvals(settings: Setting
         assert found == commit_id(document)
         json.loads(document)
         previous = link
+
+
+@pytest.mark.integration
+def test_a_chain_is_worked_out_again_and_told_with_its_head(settings: Settings) -> None:
+    tenant(settings)
+    value_commit.commit(settings, "acme", MODEL, SAID, None)
+    first = value_verify.verify(settings, "acme", None)
+    assert (first["ok"], first["commits"]) == (True, 1)
+    value_commit.commit(settings, "acme", MODEL, SAID | {"seed": 2}, None)
+    assert value_verify.verify(settings, "acme", first["head"])["ok"]
+    assert value_verify.verify(settings, "acme", "0" * 64)["problems"] == [{"sequence": 2, "reason": "head_not_found"}]
+    # Who takes the guard away can edit a row: the chain tells.
+    with connect(settings, "admin") as connection:
+        connection.execute("alter table value.commit disable trigger insert_only")
+        connection.execute("update value.commit set author = 'eve' where sequence = 1")
+        connection.commit()
+    found = value_verify.verify(settings, "acme", None)
+    assert (found["ok"], found["problems"]) == (False, [{"sequence": 1, "reason": "columns_edited"}])
+
+
+@pytest.mark.integration
+def test_a_tenant_that_there_is_not_is_refused_by_what_lists(settings: Settings) -> None:
+    for listed in (value_commit.log, lambda at, name: value_verify.verify(at, name, None)):
+        with pytest.raises(RefusalError, match="no tenant 'acme'"):
+            listed(settings, "acme")
 
 
 @pytest.mark.integration

@@ -2,13 +2,15 @@
 
 The business rules of the standard (BR-CO-10 to BR-CO-17) hold by construction: line extension = sum of lines, tax
 exclusive = lines - allowances, tax inclusive = that + tax, payable = that - prepaid. Discounts are document-level
-allowances, one per tax rate; credits are the prepaid amount.
+allowances, one per tax rate; credits are the prepaid amount. What bears no tax is zero rated (category Z) where the
+seller has a VAT identifier, and else outside of VAT (O): every other category asks for one (BR-S-02, BR-Z-02, BR-O-02).
 """
 
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -21,6 +23,8 @@ _CAC = f"{_UBL}:CommonAggregateComponents-2"
 CUSTOMIZATION = "urn:cen.eu:en16931:2017"
 _PIECE = "C62"
 """UN/ECE Recommendation 20: one."""
+_PLACES = 2
+"""Decimals that an amount may have (BR-DEC-01 and following)."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,8 @@ def invoice_xml(document: dict[str, Any], seller: Party, buyer: Party) -> bytes:
     """The document as UBL.
 
     Raises:
-        RefusalError: ``not_finalised`` for a draft (it has no number); ``bad_country``; ``bad_document``.
+        RefusalError: ``not_finalised`` for a draft (it has no number); ``bad_country``; ``no_tax_id`` for a taxed
+            invoice of a seller without one; ``too_many_decimals`` for a currency with more than two; ``bad_document``.
     """
     if document.get("number") is None:
         raise RefusalError("not_finalised", "a draft has no number: only finalised invoices are sent", "number")
@@ -57,7 +62,7 @@ def invoice_xml(document: dict[str, Any], seller: Party, buyer: Party) -> bytes:
             raise RefusalError("bad_country", f"{party.country!r} is not a country code like 'DE'", f"{path}.country")
     try:
         return _Writer(document, seller, buyer).write()
-    except (KeyError, TypeError, ArithmeticError) as error:
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise RefusalError("bad_document", f"not an invoice document: {error!r}", "document") from error
 
 
@@ -66,6 +71,13 @@ class _Writer:
         self.document, self.seller, self.buyer = document, seller, buyer
         self.currency: str = document["currency"]
         self.places = minor_units(self.currency)
+        if self.places > _PLACES:
+            words = f"EN 16931 (BR-DEC) allows amounts of two decimals, {self.currency} has {self.places}"
+            raise RefusalError("too_many_decimals", words, "currency")
+        if document["taxes"] and not seller.tax_id:
+            words = "a seller who charges VAT states its identifier: send billing.tenant.updated with tax_id"
+            raise RefusalError("no_tax_id", words, "seller.tax_id")
+        self.untaxed = "Z" if seller.tax_id else "O"
         self.sign = -1 if Decimal(document["total"]) < 0 else 1
         self.credit = self.sign < 0
         self.rates, self.rate_of_line = self._rates()
@@ -74,12 +86,12 @@ class _Writer:
         return format((amount * self.sign).quantize(Decimal(1).scaleb(-self.places)) + 0, "f")
 
     def _rates(self) -> tuple[list[_Rate], dict[int, tuple[str, Decimal]]]:
-        """Tax rates with what discounts take from each; lines without tax are zero rated (category Z)."""
+        """Tax rates with what discounts take from each; lines without tax are of the category for that."""
         lines = [Decimal(line["amount"]) for line in self.document["lines"]]
         taxed: dict[int, tuple[str, Decimal]] = {}
         for tax in self.document["taxes"]:
             taxed |= dict.fromkeys(tax["lines"], ("S", Decimal(tax["percent"])))
-        of_line = {place: taxed.get(place, ("Z", Decimal(0))) for place in range(1, len(lines) + 1)}
+        of_line = {place: taxed.get(place, (self.untaxed, Decimal(0))) for place in range(1, len(lines) + 1)}
         discounted = Decimal(self.document["discount_total"])
         rates = []
         for category, percent in dict.fromkeys(of_line.values()):
@@ -107,6 +119,9 @@ class _Writer:
         self._header(root)
         self._party(root, "AccountingSupplierParty", self.seller)
         self._party(root, "AccountingCustomerParty", self.buyer)
+        if self.credit:
+            # An amount payable needs a due date, for which a credit note has no field, or terms (BR-CO-25).
+            self.basic(self.group(root, "PaymentTerms"), "Note", "credited to the invoices that follow")
         self._allowances(root)
         self._taxes(root)
         self._totals(root)
@@ -140,9 +155,11 @@ class _Writer:
         self._period(root, document["period"])
 
     def _period(self, parent: ET.Element, period: dict[str, str]) -> None:
+        """A period ends on its last day (BT-74, BT-135), a document's on the one after that."""
+        start, end = (date.fromisoformat(period[name][:10]) for name in ("from", "to"))
         group = self.group(parent, "InvoicePeriod")
-        self.basic(group, "StartDate", period["from"][:10])
-        self.basic(group, "EndDate", period["to"][:10])
+        self.basic(group, "StartDate", start.isoformat())
+        self.basic(group, "EndDate", max(start, end - timedelta(days=1)).isoformat())
 
     def _party(self, root: ET.Element, name: str, party: Party) -> None:
         inner = self.group(self.group(root, name), "Party")
@@ -152,7 +169,8 @@ class _Writer:
             if value:
                 self.basic(address, field, value)
         self.basic(self.group(address, "Country"), "IdentificationCode", party.country)
-        if party.tax_id:
+        # Outside of VAT no party states an identifier (BR-O-02 to BR-O-04).
+        if party.tax_id and self.untaxed != "O":
             scheme = self.group(inner, "PartyTaxScheme")
             self.basic(scheme, "CompanyID", party.tax_id)
             self.basic(self.group(scheme, "TaxScheme"), "ID", "VAT")
@@ -161,7 +179,10 @@ class _Writer:
     def _category(self, parent: ET.Element, name: str, category: str, percent: Decimal) -> None:
         group = self.group(parent, name)
         self.basic(group, "ID", category)
-        self.basic(group, "Percent", format(percent.normalize(), "f"))
+        if category != "O":
+            self.basic(group, "Percent", format(percent.normalize(), "f"))
+        elif name == "TaxCategory" and parent.tag.endswith("TaxSubtotal"):
+            self.basic(group, "TaxExemptionReason", "Not subject to VAT")
         self.basic(self.group(group, "TaxScheme"), "ID", "VAT")
 
     def _allowances(self, root: ET.Element) -> None:

@@ -55,12 +55,17 @@ class Change:
 
 
 def difference(before: Model, after: Model) -> list[Change]:
-    """What was added, removed and changed from one model to another, by ascending path.
+    """What was added, removed and changed from one model to another, as ``changes``."""
+    return changes(canonical(before), canonical(after))
+
+
+def changes(before: Any, after: Any) -> list[Change]:
+    """What was added, removed and changed from one JSON tree to another, by ascending path.
 
     A list is compared as a whole: its entries have no names to tell which is which.
     """
     found: list[Change] = []
-    waiting: list[tuple[str, Any, Any]] = [("", canonical(before), canonical(after))]
+    waiting: list[tuple[str, Any, Any]] = [("", before, after)]
     while waiting:
         path, old, new = waiting.pop()
         if isinstance(old, dict) and isinstance(new, dict):

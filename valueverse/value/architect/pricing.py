@@ -13,24 +13,25 @@ from valueverse.value.architect.problems import meant
 from valueverse.value.architect.units import TIME, UnitSystem
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Mapping
 
     from valueverse.value.architect import document
     from valueverse.value.architect.problems import Problems
+    from valueverse.value.architect.units import Unit
 
 CASES = ("realised", "committed", "forecast")
 _GRAINS = ("day", "week", "month", "quarter", "year")
 
 
 def compile_pricing(
-    model: document.Model, units: UnitSystem, outputs: Collection[str], problems: Problems
+    model: document.Model, units: UnitSystem, outputs: Mapping[str, Unit | None], problems: Problems
 ) -> Pricing | None:
     """The outcome fee, None where the model states none. What is wrong is left in ``problems``.
 
     Args:
         model: the document.
         units: of the model.
-        outputs: names a fee may be a share of.
+        outputs: names that may be asked for, with their units.
         problems: collects.
     """
     stated = model.pricing
@@ -41,6 +42,9 @@ def compile_pricing(
         case, output = "", stated.output
     if output not in outputs:
         problems.add("unknown_name", f"unknown output {output[:60]!r}{meant(output, outputs)}", "pricing.output", 0)
+    elif not _is_money(model, units, output, outputs[output]):
+        message = f"a fee is a share of money: {output!r} is no driver, benefit or variable in money of a period"
+        problems.add("unit_mismatch", message, "pricing.output", 0)
     floor = _limit(stated.floor, stated.period, model, units, problems, "pricing.floor")
     cap = _limit(stated.cap, stated.period, model, units, problems, "pricing.cap")
     if floor and cap and floor.amount / _years(floor) > cap.amount / _years(cap):
@@ -55,6 +59,17 @@ def compile_pricing(
         stated.true_up,
         stated.dispute_days,
         stated.refund,
+    )
+
+
+def _is_money(model: document.Model, units: UnitSystem, output: str, unit: Unit | None) -> bool:
+    if output in model.drivers or output in {"total_benefit", "net_benefit"}:
+        return True
+    currency = units.of(model.currency) if model.currency else None
+    return (
+        output in model.variables
+        and currency is not None
+        and unit in {currency, currency.over(units.of(model.axis.grain))}
     )
 
 

@@ -54,7 +54,7 @@ def compile_model(model: Model) -> Program:
     by_name = {node.name: node for node in nodes}
     outputs = OutputCompiler(model, units, inputs, by_name, problems)
     reported = outputs.compile()
-    pricing = compile_pricing(model, units, outputs.targets, problems)
+    pricing = compile_pricing(model, units, outputs.measured, problems)
     cells = (len(nodes) + len(inputs)) * model.axis.periods * len(scenarios)
     if cells > MAX_CELLS:
         message = f"{cells} values (names x periods x scenarios) are too many: at most {MAX_CELLS}; take fewer periods"

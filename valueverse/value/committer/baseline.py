@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
 from valueverse.errors import RefusalError
 from valueverse.value.architect.ir import Binding
-from valueverse.value.executor.binding import bind
+from valueverse.value.executor.binding import bind, values_before
 
 if TYPE_CHECKING:
     import polars as pl
@@ -16,9 +16,22 @@ if TYPE_CHECKING:
     from valueverse.value.architect.ir import Input, Program
 
 
-def baseline_of(
-    program: Program, metrics: pl.DataFrame | None, scenario: str, start: str | None
-) -> tuple[dict[str, float], dict[str, float]]:
+@dataclass(frozen=True)
+class Baseline:
+    """What is fixed.
+
+    Attributes:
+        values: of inputs frozen before the start, by name.
+        expected: last value before it of inputs measured period by period, by name.
+        snapshot: what both were made of: metric -> period (0: the last before the start) -> values.
+    """
+
+    values: dict[str, float] = field(default_factory=dict)
+    expected: dict[str, float] = field(default_factory=dict)
+    snapshot: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+
+
+def baseline_of(program: Program, metrics: pl.DataFrame | None, scenario: str, start: str | None) -> Baseline:
     """Values of inputs frozen before the start, and the last value before it of those measured period by period.
 
     A measured input that the scenario speaks about needs no expectation: the scenario's word is what was agreed.
@@ -43,10 +56,15 @@ def baseline_of(
             "missing_metric", f"the baseline of {fixed[0].name!r} is measured: give --data", f"inputs.{fixed[0].name}"
         )
     if metrics is None:
-        return {}, {}
+        return Baseline()
     baseline = bind(replace(program, inputs=tuple(fixed)), metrics, start).values
     expected = {one.name: found for one in moving if (found := _last(program, one, metrics, start)) is not None}
-    return {name: float(values[0, 0]) for name, values in baseline.items()}, expected
+    used = replace(program, inputs=(*fixed, *(_last_only(one) for one in moving if one.name in expected)))
+    snapshot = {
+        metric: {str(period): values for period, values in rows.items()}
+        for metric, rows in values_before(used, metrics, start).items()
+    }
+    return Baseline({name: float(values[0, 0]) for name, values in baseline.items()}, expected, snapshot)
 
 
 def _judge(start: str) -> None:
@@ -58,9 +76,13 @@ def _judge(start: str) -> None:
 
 def _last(program: Program, one: Input, metrics: pl.DataFrame, start: str | None) -> float | None:
     """The value of the one period before the start; None where it is not known."""
-    assert isinstance(one.source, Binding)  # noqa: S101 - the caller's choice
-    strict = replace(one, source=replace(one.source, window=1), missing=replace(one.missing, policy="error"))
     try:
-        return float(bind(replace(program, inputs=(strict,)), metrics, start).values[one.name][0, 0])
+        return float(bind(replace(program, inputs=(_last_only(one),)), metrics, start).values[one.name][0, 0])
     except RefusalError:
         return None
+
+
+def _last_only(one: Input) -> Input:
+    """The input as made of the period before the start alone, and nothing in its stead."""
+    assert isinstance(one.source, Binding)  # noqa: S101 - the caller's choice
+    return replace(one, source=replace(one.source, window=1), missing=replace(one.missing, policy="error"))

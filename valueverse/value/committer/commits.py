@@ -36,6 +36,7 @@ class Frozen:
         customer: whose metrics it is measured by; None: those of the whole tenant.
         start: first day of period 1 (YYYY-MM-DD); None: the model's numbers have no calendar.
         expected: what a measured input is taken to be until it is measured, by name.
+        snapshot: the metrics behind both, as ``baseline.Baseline`` has them.
         parent: the commit that this one changes, with the reason.
     """
 
@@ -50,6 +51,7 @@ class Frozen:
     customer: str | None = None
     start: str | None = None
     expected: Mapping[str, float] = field(default_factory=dict)
+    snapshot: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
 
     def canonical(self) -> str:
         """Canonical JSON (RFC 8785)."""
@@ -63,6 +65,9 @@ class Frozen:
             "start": self.start,
             "baseline": dict(self.baseline),
             "expected": dict(self.expected),
+            "snapshot": {
+                name: {period: list(one) for period, one in rows.items()} for name, rows in self.snapshot.items()
+            },
             "watermark": self.watermark,
             "seed": self.seed,
             "rules_version": RULES_VERSION,

@@ -116,6 +116,21 @@ def bind(program: Program, metrics: pl.DataFrame, start: str | None = None) -> B
     return _bound(program, _placed(program, metrics.with_columns(owner=pl.lit("")), start), "")
 
 
+def values_before(
+    program: Program, metrics: pl.DataFrame, start: str | None = None
+) -> dict[str, dict[int, list[float]]]:
+    """By metric of a bound input: the values of each period before the first, 0 being the last of them.
+
+    Args:
+        program: whose inputs.
+        metrics: as ``bind`` takes them.
+        start: as ``bind`` takes it.
+    """
+    placed = _placed(program, metrics.with_columns(owner=pl.lit("")), start)
+    before = {metric: {t: found for t, found in sorted(rows.items()) if t <= 0} for (_, metric), rows in placed.items()}
+    return {metric: rows for metric, rows in sorted(before.items()) if rows}
+
+
 def bind_each(program: Program, metrics: pl.DataFrame, start: str | None = None) -> dict[str, Bound]:
     """``bind`` for every customer in the metrics by itself, ascending.
 

@@ -40,7 +40,7 @@ def run_deterministic(program: Program, measured: Measured) -> pl.DataFrame:
     targets = {one.name: one.node for one in program.outputs.targets}
     nodes = [node for node in targets.values() if node is not None]
     if None in targets.values():
-        nodes += [one.node for one in (*program.drivers, *program.costs)]
+        nodes += [*(one.node for one in program.drivers), *(one.node for one in program.costs)]
     found = evaluate_columns(program, input_rows(program, measured), dict.fromkeys(nodes))
     outputs = outputs_of(program, {name: array_of(found, name) for name in dict.fromkeys(nodes)}, targets)
     columns = {name: np.broadcast_to(values, (found.height,)) for name, values in outputs.items()}

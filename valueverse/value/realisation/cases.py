@@ -97,6 +97,19 @@ class Commitment:
         whole, rest = divmod(passed, length)
         return whole if rest == 0 and 1 <= whole <= self.program.axis.periods else None
 
+    def overlaps(self, other: Commitment) -> bool:
+        """Whether both are measured by the same customer's metrics, under one model, in some month."""
+        if (self.program.model, self.customer) != (other.program.model, other.customer):
+            return False
+        (first, last), (begin, end) = self._months(), other._months()
+        return first < end and begin < last
+
+    def _months(self) -> tuple[int, int]:
+        """Its months [first, last), counted from year 0; nowhere in the calendar: none."""
+        length = MONTHS.get(self.program.axis.grain, 0)
+        first = 0 if self.start is None else self.start.year * 12 + self.start.month
+        return first, first + (0 if self.start is None else length * self.program.axis.periods)
+
     def measured(self) -> list[Input]:
         """Inputs bound to a metric, one value per period."""
         return [one for one in self.program.inputs if isinstance(one.source, Binding) and not frozen(one.source)]
@@ -163,6 +176,20 @@ def run_cases(commitment: Commitment, metrics: pl.DataFrame, month: date) -> lis
         }
         runs.append(_run(commitment, "forecast", _Cut(n, whole), _given(commitment, joined, whole), flags, metrics))
     return runs
+
+
+def agreed_run(commitment: Commitment, metrics: pl.DataFrame) -> CaseRun | None:
+    """The committed case over the whole term; None where nothing was said of a measured input.
+
+    Args:
+        commitment: what was agreed.
+        metrics: metric, customer, period, value; no row of it is used.
+    """
+    agreed, whole = _agreed(commitment), commitment.program.axis.periods
+    if agreed is None:
+        return None
+    given = _given(commitment, agreed, whole)
+    return _run(commitment, "committed", _Cut(whole, whole), given, [], metrics.clear())
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from valueverse.money import minor_units, round_decimal
 from valueverse.value.architect.pricing import read_limit
 from valueverse.value.architect.units import TIME
 from valueverse.value.finance.fees import Binding, outcome_fee
-from valueverse.value.realisation.cases import MONTHS
+from valueverse.value.realisation.cases import MONTHS, adds_up
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,7 +65,7 @@ class FeeTerms:
 
         Raises:
             RefusalError: ``bad_outcome_charge``, ``unit_mismatch``, ``bad_value``: the charge's floor or cap cannot be
-                read, or its output is none of the model.
+                read, or its output is none of the model, or no money of a period.
         """
         currency = program.currency or ""
         stated, own = charge.model_fields_set, program.pricing
@@ -85,11 +85,18 @@ class FeeTerms:
             own.refund if own is not None and silent("refund") else charge.refund,
             currency,
         )
-        if terms.series_name(program) is None:
+        series = terms.series_name(program)
+        if series is None:
             known = ", ".join(("total_benefit", "net_benefit", *(one.name for one in program.drivers)))
             raise RefusalError(
                 "bad_outcome_charge",
                 f"the model has no output {terms.output[:_MOST_TEXT]!r}; known are {known}",
+                "output",
+            )
+        if not adds_up(program, series):
+            raise RefusalError(
+                "bad_outcome_charge",
+                f"a fee is a share of money: {terms.output!r} is not {currency} or {currency}/{program.axis.grain}",
                 "output",
             )
         return terms
@@ -133,34 +140,74 @@ class Fee:
 
 
 def fee_of(
-    terms: FeeTerms, program: Program, series: Mapping[str, Sequence[float]], proposed: Mapping[str, Decimal]
+    terms: FeeTerms,
+    program: Program,
+    series: Mapping[str, Sequence[float]],
+    proposed: Mapping[str, Decimal],
+    *,
+    newest: Mapping[str, Sequence[float]] | None = None,
+    term: int | None = None,
 ) -> Fee | None:
     """The fee that falls due with the last period of ``series``, None where no fee period ends there.
+
+    A cumulative fee of an earlier period never goes beyond what the newest fee period leaves to be proposed: value that
+    moved from a later period, or that the cap to date takes off, would be billed twice.
 
     Args:
         terms: of the charge.
         program: whose grain the series have.
         series: the realised case's, all periods so far.
-        proposed: sums of standing proposals: ``to_date`` (all up to this period), ``period`` (those for this very one).
+        proposed: sums of standing proposals: ``to_date`` (all up to this period), ``period`` (those for this very one),
+            ``all`` up to the newest.
+        newest: the realised case of the newest period measured; None: ``series``.
+        term: months after which a successor takes over: a fee period begun ends with them; None: nobody does.
     """
-    grain = MONTHS[program.axis.grain]
-    length = max(MONTHS.get(terms.period, 1), grain)
+    months = _fee_end(terms, program, series, term)
     name = terms.series_name(program)
     assert name is not None  # noqa: S101 - judged when the terms were read
-    values = series[name]
-    months = len(values) * grain
-    last = len(values) == program.axis.periods
-    if months % length and not last:
+    if months != len(series[name]) * MONTHS[program.axis.grain]:
         return None
-    covered = months if terms.true_up == "cumulative" else (months - 1) % length + 1
-    realised = sum((Decimal(repr(one)) for one in values[len(values) - covered // grain :]), Decimal(0))
-    bounds = [None if one is None else _accrued(one, covered) for one in (terms.floor, terms.cap)]
-    fee, binding = outcome_fee(realised, terms.share, bounds[0], bounds[1])
-    to_date = round_decimal(fee, minor_units(terms.currency))
-    amount = to_date - proposed["to_date" if terms.true_up == "cumulative" else "period"]
+    length = _fee_months(terms, program)
+    cumulative = terms.true_up == "cumulative"
+    realised, to_date, binding = _fee_to(
+        terms, program, series[name], months if cumulative else (months - 1) % length + 1
+    )
+    amount = to_date - proposed["to_date" if cumulative else "period"]
+    if cumulative and newest is not None and amount > 0:
+        last = _fee_end(terms, program, newest, term)
+        if last > months:
+            values = newest[name][: last // MONTHS[program.axis.grain]]
+            left = _fee_to(terms, program, values, last)[1] - proposed["all"]
+            amount = min(amount, max(left, Decimal(0)))
     if not terms.refund:
         amount = max(amount, Decimal(0))
     return Fee((months - 1) % length + 1, realised, to_date, amount, binding)
+
+
+def _fee_months(terms: FeeTerms, program: Program) -> int:
+    return max(MONTHS.get(terms.period, 1), MONTHS[program.axis.grain])
+
+
+def _fee_end(terms: FeeTerms, program: Program, series: Mapping[str, Sequence[float]], term: int | None) -> int:
+    """Months of the series up to the end of its last fee period; the last one may be short."""
+    name = terms.series_name(program)
+    assert name is not None  # noqa: S101 - judged when the terms were read
+    periods = len(series[name])
+    months = periods * MONTHS[program.axis.grain]
+    if months == term or periods == program.axis.periods:
+        return months
+    return months - months % _fee_months(terms, program)
+
+
+def _fee_to(
+    terms: FeeTerms, program: Program, values: Sequence[float], covered: int
+) -> tuple[Decimal, Decimal, Binding]:
+    """Value of the last ``covered`` months, the fee for it in minor units, and the bound that decided."""
+    periods = covered // MONTHS[program.axis.grain]
+    realised = sum((Decimal(repr(one)) for one in values[len(values) - periods :]), Decimal(0))
+    bounds = [None if one is None else _accrued(one, covered) for one in (terms.floor, terms.cap)]
+    fee, binding = outcome_fee(realised, terms.share, bounds[0], bounds[1])
+    return realised, round_decimal(fee, minor_units(terms.currency)), binding
 
 
 def _accrued(limit: Limit, months: int) -> Decimal:
@@ -171,8 +218,12 @@ def _accrued(limit: Limit, months: int) -> Decimal:
 
 def charges_on(
     timeline: Timeline, history: CatalogHistory, tenant: str, commitment: Commitment, end: datetime
-) -> list[tuple[str, str, Outcome]]:
-    """Subscription, key and price of charges on the commit's model in the plans that hold last before ``end``."""
+) -> list[tuple[str, str, Outcome, datetime | None]]:
+    """Charges on the commit's model in the plans that hold last before ``end``.
+
+    Returns:
+        subscription, key, price, and when the subscription ended (None: it runs).
+    """
     if commitment.customer is None:
         return []
     held = (
@@ -188,7 +239,7 @@ def charges_on(
         catalog = history.catalogs[row["catalog_hash"]]
         plan, _ = plan_of(catalog, row["plan"], row["plan_version"], row["overrides"])
         found += [
-            (row["subscription"], charge.key, charge.price)
+            (row["subscription"], charge.key, charge.price, row["to"])
             for charge in plan.charges
             if isinstance(charge.price, Outcome) and charge.price.value_model == commitment.program.model
         ]

@@ -1,0 +1,129 @@
+"""What is proposed for an outcome where data come late, commits follow one another, and subscriptions end."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.assets.test_value_step import JANUARY_5, MODEL, NOVEMBER, committed, track, world
+from valueverse.commands import value_diff
+from valueverse.errors import RefusalError
+
+if TYPE_CHECKING:
+    from valueverse.platform.settings import Settings
+
+pytestmark = pytest.mark.integration
+
+
+def test_a_superseded_commit_is_measured_and_billed_up_to_where_its_successor_begins(settings: Settings) -> None:
+    told = world(period="quarter")
+    told.use("2024-01-05", "tokens", "300")
+    old = committed(told, settings)
+    committed(told, settings, parent=old, reason="better numbers", start="2024-01-01", scenario="base")
+    report = track(told, settings, as_of=datetime(2024, 2, 3, tzinfo=UTC))
+    assert {(commit == old, month.month) for _, _, commit, month, *_ in report.runs} == {
+        (True, 11),
+        (True, 12),
+        (False, 1),
+    }
+    # The fee period of the old one, begun in November, ends with it.
+    assert [(name, amount) for _, name, _, _, amount, _ in report.proposals] == [
+        ("s1/value/2023-11..2023-12/1", "20.00")
+    ]
+
+
+def test_two_commits_of_one_model_and_customer_are_not_active_for_the_same_months(settings: Settings) -> None:
+    told = world()
+    first = committed(told, settings)
+    with pytest.raises(RefusalError, match=f"the commit {first} of the same model and customer") as refused:
+        committed(told, settings, scenario="base")
+    assert refused.value.code == "overlaps"
+    # The year after is another matter, and so is another customer.
+    committed(told, settings, start="2024-11-01")
+    committed(told, settings, customer="c2")
+
+
+def test_a_commit_that_starts_within_a_month_is_charged_once(settings: Settings) -> None:
+    told = world()
+    committed(told, settings, start="2023-11-15")
+    assert [amount for *_, amount, _ in track(told, settings).proposals] == ["10.00", "10.00"]
+    assert track(told, settings).proposals == []
+
+
+def test_usage_that_moves_to_an_earlier_month_is_not_charged_twice(settings: Settings) -> None:
+    told = world()
+    committed(told, settings)
+    track(told, settings)
+    told.usage.clear()
+    told.use("2023-11-05", "tokens", "130")
+    told.use("2023-12-05", "tokens", "70")
+    assert track(told, settings, as_of=JANUARY_5 + timedelta(days=1)).proposals == []
+
+
+def test_late_usage_below_a_cap_to_date_is_not_charged_above_it(settings: Settings) -> None:
+    told = world(cap="15")
+    told.use("2023-12-06", "tokens", "200")
+    committed(told, settings)
+    assert [amount for *_, amount, _ in track(told, settings).proposals] == ["10.00", "20.00"]
+    told.use("2023-11-06", "tokens", "50", received_at=JANUARY_5 - timedelta(days=1))
+    assert track(told, settings, as_of=JANUARY_5 + timedelta(days=1)).proposals == []
+
+
+@pytest.mark.parametrize("true_up", ["cumulative", "none"])
+def test_late_usage_in_the_midst_of_a_fee_period_is_charged_at_its_end(settings: Settings, true_up: str) -> None:
+    told = world(period="quarter", true_up=true_up)
+    told.use("2024-01-05", "tokens", "100")
+    committed(told, settings)
+    now = datetime(2024, 2, 3, tzinfo=UTC)
+    assert [amount for *_, amount, _ in track(told, settings, as_of=now).proposals] == ["30.00"]
+    told.use("2023-11-06", "tokens", "10", received_at=now - timedelta(days=1))
+    # November alone is measured again, as the sensor asks for; all that was run of the commit since is run again.
+    late = track(told, settings, as_of=now + timedelta(days=1), last=NOVEMBER)
+    assert [(name, amount) for _, name, _, _, amount, _ in late.proposals] == [("s1/value/2023-11..2024-01/2", "1.00")]
+    assert {month.month for *_, month, case, _, new in late.runs if new and case == "realised"} == {11, 12, 1}
+
+
+def test_no_fee_falls_due_for_periods_after_the_subscription_has_ended(settings: Settings) -> None:
+    told = world(floor="20")
+    told.tell("subscription.ended", "2023-12-01", {"subscription": "s1"})
+    committed(told, settings)
+    assert [(name, amount) for _, name, _, _, amount, _ in track(told, settings).proposals] == [
+        ("s1/value/2023-11..2023-11/1", "20.00")
+    ]
+
+
+def test_a_fee_is_a_share_of_money_alone(settings: Settings) -> None:
+    told = world(months=1, output="realised.count")
+    variables = {"count": {"unit": "token/month", "expr": "tokens"}}
+    found = committed(told, settings, model=MODEL | {"variables": variables})
+    report = track(told, settings, last=NOVEMBER)
+    assert report.proposals == []
+    assert report.refused == [
+        ("acme", found, NOVEMBER, "a fee is a share of money: 'count' is not USD or USD/month [bad_outcome_charge]")
+    ]
+
+
+def test_commits_are_told_apart_in_what_they_froze_and_in_the_money_agreed(settings: Settings) -> None:
+    told = world()
+    old = committed(told, settings)
+    more = MODEL | {"scenarios": {"agreed": {"tokens": 90, "licence": 10}, "base": {}}}
+    new = committed(told, settings, model=more, parent=old, reason="a busier desk")
+    found = value_diff.commits(settings, "acme", old, new)
+    assert [one.path for one in found.changes if one.path.startswith(("model", "reason"))] == [
+        "model.scenarios.agreed.tokens.value",
+        "reason",
+    ]
+    assert found.money["agreed"]["total_benefit"] == {"before": 480, "after": 540, "difference": 60}
+
+
+def test_metrics_that_come_back_to_what_they_were_make_a_run_of_their_own(settings: Settings) -> None:
+    told = world(months=1, true_up="none")
+    committed(told, settings)
+    for number, tokens in enumerate(("100", "40", "100", "40")):
+        told.usage.clear()
+        told.use("2023-11-05", "tokens", tokens)
+        report = track(told, settings, last=NOVEMBER, as_of=JANUARY_5 + timedelta(hours=number))
+        assert {case: benefit for *_, case, benefit, _ in report.runs}["realised"] == str(float(tokens) / 2)
+        assert [new for *_, case, _, new in report.runs if case == "realised"] == [True]
