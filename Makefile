@@ -63,8 +63,8 @@ test-security: $(DEV) ## Attempts to cross a tenant's wall or to break a credent
 test-performance: $(DEV) ## Tests that assert a ratio measured in the same run
 	@$(PYTEST) -m performance || [ $$? -eq 5 ]
 
-mutate: $(DEV) ## Mutation testing of money, proration, totals and prices; takes hours, prints the score
-	@$(BIN)/mutmut run && $(BIN)/mutmut results | tail -20
+mutate: $(DEV) ## Mutation score of money, rating, subscriptions, invoicing; SAMPLE=300 (an hour or more) or all (days)
+	@$(PY) -m tests.mutation --sample $(or $(SAMPLE),300)
 
 bench: $(BENCH) ## Print the ratios of the hot paths; SIZE=small or full
 	@$(PY) -m bench --size $(SIZE)
