@@ -101,5 +101,8 @@ def register(app: typer.Typer) -> None:
 
         program = read_program(model, output or [])
         asked = Asked(tuple(scenario or ()), draws, seed, start)
-        found = run_model(program, read_data(data, customer), asked, tell)
+        metrics = read_data(data, customer)
+        if metrics is not None and (customers := metrics["customer"].n_unique()) > 1:
+            tell(f"taking {customers} customers together as one; --customer picks one, value portfolio runs each")
+        found = run_model(program, metrics, asked, tell)
         sys.stdout.write(json.dumps(found, ensure_ascii=False, allow_nan=False) + "\n")

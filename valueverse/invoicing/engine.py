@@ -281,7 +281,8 @@ def _priced(lines: pl.DataFrame, terms: Terms) -> tuple[pl.DataFrame, pl.DataFra
 
 def _taxed(lines: pl.DataFrame, ground: Ground) -> pl.DataFrame:
     named = lines.join(ground.terms.sets.select("terms", "plan"), on="terms", how="left", maintain_order="left")
-    return with_taxes(named, ground.terms.taxes, ground.timeline.customers, ground.history.catalogs)
+    dated = named.with_columns(CLOSE.alias("close"))
+    return with_taxes(dated, ground.terms.taxes, ground.timeline.tax_standings, ground.history.catalogs).drop("close")
 
 
 def _corrected(

@@ -37,27 +37,22 @@ Rate = tuple[str, Decimal]
 
 
 def with_taxes(
-    lines: pl.DataFrame, stated: pl.DataFrame, customers: pl.DataFrame, catalogs: Mapping[str, Catalog]
+    lines: pl.DataFrame, stated: pl.DataFrame, standings: pl.DataFrame, catalogs: Mapping[str, Catalog]
 ) -> pl.DataFrame:
     """Add tax_percent (EXACT), tax_key (names of the rates, joined by '+'; '' none) and tax_problem to lines.
 
     Args:
-        lines: tenant, customer, terms, key, catalog_hash.
+        lines: tenant, customer, terms, key, catalog_hash, service_from, service_to, close (of the invoice).
         stated: terms, key ('' for the plan itself), taxes (their keys, joined by ','): ``Terms.taxes``.
-        customers: tenant, customer, country, tax_rates (JSON text).
+        standings: facts.TAX_STANDINGS.
         catalogs: by hash.
     """
     own = stated.filter(pl.col("key") != "").rename({"taxes": "own"})
     plan = stated.filter(pl.col("key") == "").select("terms", pl.col("taxes").alias("of_plan"))
     asked = (
-        lines.join(own, on=["terms", "key"], how="left", maintain_order="left")
+        _standing(lines, standings)
+        .join(own, on=["terms", "key"], how="left", maintain_order="left")
         .join(plan, on="terms", how="left", maintain_order="left")
-        .join(
-            customers.select("tenant", "customer", "country", "tax_rates"),
-            on=["tenant", "customer"],
-            how="left",
-            maintain_order="left",
-        )
         .with_columns(pl.coalesce("own", "of_plan").alias("stated"))
     )
     rows = [
@@ -67,6 +62,30 @@ def with_taxes(
     found = pl.DataFrame(rows, schema=_FOUND, orient="row")
     return asked.join(found, on=_ASKED, how="left", nulls_equal=True, maintain_order="left").drop(
         *(name for name in (*_ASKED, "own", "of_plan") if name != "catalog_hash")
+    )
+
+
+def _standing(lines: pl.DataFrame, standings: pl.DataFrame) -> pl.DataFrame:
+    """Add country and tax_rates of each line's customer as they held when its service ended.
+
+    What is billed in advance bears what holds as its invoice closes. A correction serves the period that it corrects,
+    and so bears that period's tax, whatever holds today. Before anything was said, what was said first holds.
+    """
+    last = pl.min_horizontal("service_to", "close") - pl.duration(microseconds=1)
+    instant = pl.when(pl.col("service_from") >= pl.col("close")).then("close").otherwise(last)
+    owner = ["tenant", "customer"]
+    first = standings.group_by(owner, maintain_order=True).first().drop("since")
+    placed = lines.with_columns(pl.coalesce(instant, "close").alias("instant")).with_row_index("_place")
+    return (
+        placed.sort("instant")
+        .join_asof(standings, left_on="instant", right_on="since", by=owner, check_sortedness=False)
+        .join(first, on=owner, how="left", suffix="_first")
+        .with_columns(
+            pl.when(pl.col("since").is_null()).then(f"{name}_first").otherwise(name).alias(name)
+            for name in ("country", "tax_rates")
+        )
+        .sort("_place")
+        .drop("_place", "instant", "since", "country_first", "tax_rates_first")
     )
 
 

@@ -42,6 +42,17 @@ TENANTS = pl.Schema(
 _TENANT_FIELDS = ("name", "timezone", "currency", "grace", "country", "tax_id", "address")
 CUSTOMER_FIELDS = ("name", "email", "currency", "timezone", "country", "tax_rates", "metadata")
 
+TAX_STANDINGS = pl.Schema(
+    {
+        "tenant": pl.String(),
+        "customer": pl.String(),
+        "since": INSTANT,
+        "country": pl.String(),
+        "tax_rates": pl.String(),
+    }
+)
+"""A customer's country and tax rates (JSON text) from an instant on, until the next row of the customer."""
+
 _SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
 DEFAULT_GRACE = 86_400
 
@@ -148,11 +159,32 @@ TOLD = (
 """Billing events that say nothing about who is on which plan: later rooms read them."""
 
 
+def _told_of_customers(facts: pl.DataFrame, fields: tuple[str, ...]) -> pl.DataFrame:
+    return facts.filter(pl.col("type").is_in(["billing.customer.created", "billing.customer.updated"])).with_columns(
+        field("customer"), *(field(name) for name in fields)
+    )
+
+
+def tax_standings(facts: pl.DataFrame) -> pl.DataFrame:
+    """What is said of a customer's taxes, and from when: TAX_STANDINGS, in order of time.
+
+    Args:
+        facts: billing events known, in the order in which they take effect.
+    """
+    fields = ("country", "tax_rates")
+    return (
+        _told_of_customers(facts, fields)
+        .with_columns(pl.col(name).forward_fill().over("tenant", "customer") for name in fields)
+        .rename({"time": "since"})
+        .select(TAX_STANDINGS.names())
+        .cast(TAX_STANDINGS)
+        .sort("since", maintain_order=True)
+    )
+
+
 def customers_of(facts: pl.DataFrame) -> pl.DataFrame:
     """Every customer: created, updated, or only named by a subscription (then its key is its name)."""
-    told = facts.filter(pl.col("type").is_in(["billing.customer.created", "billing.customer.updated"])).with_columns(
-        field("customer"), *(field(name) for name in CUSTOMER_FIELDS)
-    )
+    told = _told_of_customers(facts, CUSTOMER_FIELDS)
     named = facts.filter(pl.col("type") == "billing.subscription.started").select("tenant", field("customer"))
     everyone = pl.concat([told.select("tenant", "customer"), named]).drop_nulls().unique(maintain_order=True)
     stated = _latest(told, ["tenant", "customer"], CUSTOMER_FIELDS)

@@ -8,6 +8,7 @@ subscription at once, then the second, so the work grows with the busiest subscr
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,11 +17,13 @@ import polars as pl
 from valueverse.subscriptions.facts import (
     IN_ORDER,
     REJECTED,
+    TAX_STANDINGS,
     TOLD,
     customers_of,
     field,
     known,
     rejection,
+    tax_standings,
     tenants_of,
 )
 from valueverse.subscriptions.periods import periods
@@ -77,6 +80,7 @@ class Timeline:
         segments: SEGMENTS, in order of tenant, subscription, from.
         rejected: billing events that could not be applied, with the reason.
         told: the billing events of types TOLD (coupons, wallets, one-offs, payments ...) that count, in order.
+        tax_standings: facts.TAX_STANDINGS.
     """
 
     tenants: pl.DataFrame
@@ -84,6 +88,7 @@ class Timeline:
     segments: pl.DataFrame
     rejected: pl.DataFrame
     told: pl.DataFrame
+    tax_standings: pl.DataFrame = dataclasses.field(default_factory=TAX_STANDINGS.to_frame)
 
 
 def build_timeline(billing_facts: pl.DataFrame, plans: pl.DataFrame, known_at: datetime | None) -> Timeline:
@@ -105,7 +110,7 @@ def build_timeline(billing_facts: pl.DataFrame, plans: pl.DataFrame, known_at: d
     segments = segments.select(pl.col(name).cast(dtype) for name, dtype in SEGMENTS.items())
     everything = pl.concat([rejected, more, changes_rejected, pauses_rejected])
     told = facts.filter(pl.col("type").is_in(TOLD))
-    return Timeline(tenants, customers, segments, everything.unique(maintain_order=True), told)
+    return Timeline(tenants, customers, segments, everything.unique(maintain_order=True), told, tax_standings(facts))
 
 
 def _about_known(rows: pl.DataFrame, started: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

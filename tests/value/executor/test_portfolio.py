@@ -205,6 +205,12 @@ def test_a_portfolio_of_statements_alone_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path, metrics(), outputs=[{"probability": "npv > 0"}]).code == "no_output"
 
 
+def test_draws_that_no_memory_holds_are_refused_before_anything_is_drawn(tmp_path: Path) -> None:
+    with pytest.raises(RefusalError, match="for each of 3 customers in 2 scenarios") as refused:
+        run(tmp_path, metrics(), Asked(draws=2**22, scenarios=("base", "low", "seen")))
+    assert (refused.value.code, refused.value.path) == ("too_large", "--draws")
+
+
 @pytest.mark.parametrize(
     ("asked", "code"),
     [

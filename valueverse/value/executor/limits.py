@@ -54,3 +54,19 @@ def judge_size(program: Program, scenarios: Collection[Scenario], draws: int) ->
             f"{MOST_NUMBERS:.0e} are the most: take fewer --draws, one --scenario, fewer periods, or no sobol"
         )
         raise RefusalError("too_large", message, "--draws")
+
+
+def judge_portfolio(program: Program, scenarios: Collection[Scenario], customers: int, draws: int) -> None:
+    """Refuse a portfolio that would never end, or of which one customer's draws fill the memory.
+
+    Raises:
+        RefusalError: ``too_large``, with what to ask for less of.
+    """
+    uncertain = sum(bool(uncertain_inputs(program, scenario.overrides)) for scenario in scenarios)
+    numbers = program.axis.periods * (len(program.nodes) + len(program.inputs)) * draws
+    if uncertain and (numbers > MOST_HELD or numbers * uncertain * customers > MOST_NUMBERS):
+        message = (
+            f"{numbers:.1e} numbers (names x periods x draws) for each of {customers} customers in {uncertain} "
+            "scenarios are too many: take fewer --draws, one --scenario, or fewer periods"
+        )
+        raise RefusalError("too_large", message, "--draws")

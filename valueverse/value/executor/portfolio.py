@@ -21,6 +21,7 @@ from valueverse.value.executor.binding import in_scenario, naming
 from valueverse.value.executor.customers import inputs_of
 from valueverse.value.executor.deterministic import run_deterministic
 from valueverse.value.executor.evaluate import evaluate
+from valueverse.value.executor.limits import BLOCK_CELLS, judge_portfolio
 from valueverse.value.executor.measures import outputs_of
 from valueverse.value.executor.run import level_name, reached
 from valueverse.value.executor.sampling import correlated, net, quantiles, uncertain_inputs
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     _Row = tuple[str, str, str, float | None, list[float], list[float] | None]
 
-BLOCK_CELLS = 400_000
-"""Rows x periods of one array at once: what fits the processor's cache beats what fits the memory."""
 _KEYS = ("customer", "scenario", "output")
 _DRAWN = pl.Schema(
     {
@@ -83,6 +82,8 @@ def run_portfolio(
     if not program.outputs.targets:
         message = "a portfolio reports metrics, variables and inputs, and the model asks for none: name one"
         raise RefusalError("no_output", message, "outputs")
+    scenarios = [scenario for scenario in program.scenarios if scenario.name in measured]
+    judge_portfolio(program, scenarios, max(map(len, measured.values())), asked.power_of_two)
     tell("running at the means")
     central = run_deterministic(program, measured)
     names = _uncertain(program)
@@ -90,10 +91,9 @@ def run_portfolio(
     if names:
         uniform = correlated(net(len(names), asked.power_of_two, asked.seed), names, program.correlations)
     rows: list[_Row] = []
-    for scenario in program.scenarios:
-        if scenario.name in measured:
-            tell(f"drawing scenario {scenario.name}")
-            rows += _scenario(program, scenario, dict(zip(names, uniform.T, strict=True)), measured[scenario.name])
+    for scenario in scenarios:
+        tell(f"drawing scenario {scenario.name}")
+        rows += _scenario(program, scenario, dict(zip(names, uniform.T, strict=True)), measured[scenario.name])
     drawn = pl.DataFrame(rows, schema=_DRAWN, orient="row")
     return drawn.join(central, on=_KEYS, how="left", maintain_order="left").select(list(PORTFOLIO))
 
