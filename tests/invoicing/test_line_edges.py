@@ -45,3 +45,22 @@ def test_an_event_without_a_value_costs_nothing_and_keeps_nothing_back() -> None
     (january,) = acme.documents("2024-01-01", "2024-02-01")
     assert amounts(january) == [("tokens", "4.50")]
     assert january["lines"][0]["event_count"] == 1
+
+
+def test_a_charge_without_usage_says_that_it_counted_no_event() -> None:
+    acme = world(charges=[USAGE])
+    acme.start("2024-01-01")
+    (january,) = acme.documents("2024-01-01", "2024-02-01")
+    (line,) = january["lines"]
+    assert (line["quantity"], line["event_count"], line["explains"]) == ("0", 0, "0 events of meter tokens")
+
+
+def test_a_period_that_owes_nothing_else_still_bears_the_customer_s_one_off() -> None:
+    acme = world()
+    acme.start("2024-01-01")
+    one_off = {"customer": "c1", "description": "set-up", "amount": "5", "currency": "USD"}
+    acme.tell("one_off.added", "2024-01-15", one_off)
+    (january,) = acme.documents("2024-01-01", "2024-02-01")
+    assert january["subscription"] == "s1"
+    assert january["period"] == {"from": "2024-01-01T00:00:00Z", "to": "2024-02-01T00:00:00Z"}
+    assert [(line["kind"], line["amount"]) for line in january["lines"]] == [("one_off", "5.00")]

@@ -20,6 +20,8 @@ BLOCK_CELLS = 400_000
 """Draws x periods of one name at once: what fits the processor's cache."""
 BLOCK_NUMBERS = 2**24
 """Draws x periods x names at once: more draws or names take longer, not more memory."""
+MOST_OF_ONE = 2**26
+"""Names x periods x draws of one customer of a portfolio, which each thread holds at once: half a gigabyte."""
 SOBOL_DRAWS = 8_192
 
 
@@ -64,7 +66,7 @@ def judge_portfolio(program: Program, scenarios: Collection[Scenario], customers
     """
     uncertain = sum(bool(uncertain_inputs(program, scenario.overrides)) for scenario in scenarios)
     numbers = program.axis.periods * (len(program.nodes) + len(program.inputs)) * draws
-    if uncertain and (numbers > MOST_HELD or numbers * uncertain * customers > MOST_NUMBERS):
+    if uncertain and (numbers > MOST_OF_ONE or numbers * uncertain * customers > MOST_NUMBERS):
         message = (
             f"{numbers:.1e} numbers (names x periods x draws) for each of {customers} customers in {uncertain} "
             "scenarios are too many: take fewer --draws, one --scenario, or fewer periods"
