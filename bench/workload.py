@@ -187,7 +187,7 @@ def workload(
     for place in range(days):
         rows = events // days + (place < events % days)
         _day(rng, rows, first + timedelta(days=place), names, mixed).write_parquet(folder / f"day-{place:03d}.parquet")
-    bare = Workload(folder, events, None, None, names)  # type: ignore[arg-type]
+    bare = Workload(folder, events, None, None, names)
     return under(replace(bare, grain=f"{bare.grain}, dimensions") if mixed else bare, _catalog(mixed))
 
 

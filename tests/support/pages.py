@@ -67,7 +67,7 @@ def tables(tree: ET.Element) -> dict[str, list[list[str]]]:
     """Caption -> rows of cells, the heading first."""
     found = {}
     for table in tree.iter(f"{XHTML}table"):
-        caption = "".join(table.find(f"{XHTML}caption").itertext())  # type: ignore[union-attr]
+        caption = "".join(table.find(f"{XHTML}caption").itertext())
         found[caption] = [
             [" ".join("".join(cell.itertext()).split()) for cell in row] for row in table.iter(f"{XHTML}tr")
         ]

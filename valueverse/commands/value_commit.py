@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from valueverse.platform.settings import Settings
     from valueverse.value.architect.ir import Program
 
+_KNOWN = "select 1 from billing.tenant where tenant_id = %s"
+_LOCKED = "select 1 from billing.tenant where tenant_id = %s for update"
 Tenant = Annotated[str, typer.Option("--tenant", help="The tenant whose commit it is.")]
 
 
@@ -171,7 +173,7 @@ def known_tenant(connection: psycopg.Connection[Any], tenant: str, *, lock: bool
     Raises:
         RefusalError: ``unknown_tenant``.
     """
-    query = f"select 1 from billing.tenant where tenant_id = %s{' for update' if lock else ''}"  # noqa: S608 - constants
+    query = _LOCKED if lock else _KNOWN
     if not connection.execute(query, [tenant]).fetchone():
         raise RefusalError("unknown_tenant", f"no tenant {tenant!r}; `valueverse tenants list` names them", "--tenant")
 

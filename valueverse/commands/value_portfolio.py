@@ -31,15 +31,14 @@ def register(app: typer.Typer) -> None:
 
         [dim]valueverse value portfolio model.yaml --data metrics.csv --output npv[/dim]
         """
-        from valueverse.commands.value_run import read_data, read_program, tell
+        from valueverse.commands.value_run import read_metrics_file, read_program, tell
         from valueverse.value.executor.customers import bind_all
         from valueverse.value.executor.portfolio import documents, run_portfolio
         from valueverse.value.executor.run import Asked
 
         program = read_program(model, output or [])
         asked = Asked(tuple(scenario or ()), draws, seed, start)
-        metrics = read_data(data, None, empty=True)
-        assert metrics is not None  # noqa: S101 - there is a file
+        metrics = read_metrics_file(data, None, empty=True)
         tell("binding the inputs of each customer")
         measured = bind_all(program, metrics, asked)
         table = run_portfolio(program, measured, asked, tell)

@@ -163,15 +163,6 @@ def _months(
     ]
 
 
-def _month(text: str | None) -> dt.date | None:
-    if text is None:
-        return None
-    try:
-        return dt.datetime.strptime(text, "%Y-%m").replace(tzinfo=dt.UTC).date()
-    except ValueError as error:
-        raise RefusalError("bad_month", f"{text[:40]!r} is no month such as 2023-11", "--month") from error
-
-
 def register(app: typer.Typer) -> None:
     """Add ``report`` to ``valueverse value``."""
 
@@ -204,17 +195,18 @@ def register(app: typer.Typer) -> None:
 
         [dim]valueverse value library developer_time > m.yaml && valueverse value report m.yaml --out m.html[/dim]
         """
+        from valueverse.commands.instants import read_month
         from valueverse.commands.value_check import read_text
         from valueverse.platform.settings import get_settings
 
         if (model is None) == (commit is None) or (commit is None) != (tenant is None):
             raise RefusalError("bad_arguments", "give a model, or --tenant and --commit", "MODEL")
-        if commit is not None and tenant is not None:
-            page = report_of_commit(get_settings(), tenant, commit, _month(month), economics=economics)
-        else:
-            assert model is not None  # noqa: S101 - judged above
+        if model is not None:
             said = {"scenarios": (scenario,) if scenario else (), "draws": draws, "seed": seed, "start": start}
             page = report_of_model(read_text(model), data, said, customer)
+        else:
+            day = None if month is None else read_month(month, "--month")
+            page = report_of_commit(get_settings(), str(tenant), str(commit), day, economics=economics)
         _write(page, out)
 
 

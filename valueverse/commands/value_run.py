@@ -18,14 +18,17 @@ if TYPE_CHECKING:
     from valueverse.value.architect.ir import Program
 
 
-def read_data(file: Path | None, customer: str | None, *, empty: bool = False) -> pl.DataFrame | None:
-    """Metrics of a CSV or Parquet file, as ``read_metrics`` gives them; None for no file."""
+def read_data(file: Path | None, customer: str | None) -> pl.DataFrame | None:
+    """Metrics of a CSV or Parquet file; None for no file."""
+    return None if file is None else read_metrics_file(file, customer)
+
+
+def read_metrics_file(file: Path, customer: str | None, *, empty: bool = False) -> pl.DataFrame:
+    """Metrics of a CSV or Parquet file, as ``read_metrics`` gives them."""
     import polars as pl
 
     from valueverse.value.executor.binding import read_metrics
 
-    if file is None:
-        return None
     try:
         # Texts throughout: a type guessed from the first rows may not hold for the rest.
         whole = file.suffix.lower() in {".parquet", ".pq"}

@@ -65,7 +65,7 @@ def _amount(in_tier: pl.Expr, entered: pl.Expr, *, percent: bool) -> pl.Expr:
     return pl.when(full > pl.col("cap")).then("cap").otherwise(full)
 
 
-def graduated(lines: pl.DataFrame, book: ChargeBook, *, percent: bool = False) -> pl.DataFrame:
+def graduated(lines: pl.DataFrame, book: ChargeBook, *, percent: bool) -> pl.DataFrame:
     """One row per line and tier entered.
 
     Args:
@@ -95,9 +95,7 @@ def graduated(lines: pl.DataFrame, book: ChargeBook, *, percent: bool = False) -
     return _shown(walked, in_tier, entered, percent=percent)
 
 
-def graduated_by_events(
-    lines: pl.DataFrame, events: pl.DataFrame, book: ChargeBook, *, percent: bool = False
-) -> pl.DataFrame:
+def graduated_by_events(lines: pl.DataFrame, events: pl.DataFrame, book: ChargeBook, *, percent: bool) -> pl.DataFrame:
     """``graduated`` where each event's ``prorated`` part is split over the tiers as its ``value`` is.
 
     Args:

@@ -43,7 +43,7 @@ def test_a_missing_row_shows() -> None:
 )
 def test_an_edited_row_shows(change: dict[str, str], reason: str) -> None:
     links = chain(1, 2, 3)
-    links[2] = replace(links[2], **change)  # type: ignore[arg-type]
+    links[2] = replace(links[2], **change)
     assert breaks(links) == [(3, reason)]
 
 

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from scipy import stats
 
+from tests.support.value_models import EXAMPLE
 from valueverse.errors import RefusalError
 from valueverse.value.architect.parsing import parse_model
 from valueverse.value.architect.program import compile_model
@@ -91,32 +92,6 @@ def test_a_published_business_case_comes_out_to_the_dollar() -> None:
     assert found["pv_cost"] == pytest.approx(1_672_201, abs=1)
     assert round(found["roi"], 2) == 3.29
     assert found["payback"] < 0.5
-
-
-EXAMPLE = """
-schema: valueverse.value_model/v1
-model: support_deflection
-currency: USD
-axis: {grain: month, start: commit.start, periods: 36, discount: {rate: 0.10, compounding: effective, timing: end}}
-units: {base: [user, ticket, agent]}
-inputs:
-  tickets_0: {unit: ticket/month, bind: {metric: usage.tickets, agg: sum, window: 3 months, freeze: baseline}, missing: error}
-  tickets:   {unit: ticket/month, bind: {metric: usage.tickets, agg: sum}, missing: {carry_forward: 2 months}}
-  cost_tick: {unit: USD/ticket, dist: {pert: [8, 11, 15]}, evidence: [e3], owner: customer}
-  adoption:  {unit: 1, dist: {interval90: [0.5, 0.9], family: normal, clip: [0, 1]}}
-  licence:   {unit: USD/month, bind: {metric: billing.invoiced_net}}
-correlations: [{between: [adoption, cost_tick], rho: -0.3}]
-variables:
-  ramp:    {unit: 1, expr: "min(1, t / 6)"}
-  avoided: {unit: ticket/month, expr: "max(tickets_0 - tickets, 0) * adoption"}
-  users:   {unit: user, expr: "prev(users, init=100) * (1 - 0.02) + 5"}
-drivers:
-  deflection: {kind: cost_saving, expr: "avoided * cost_tick * ramp", risk: 0.2, attribution: 0.8, decay: 0.0}
-costs: {licence: {expr: licence}, setup: {expr: "150000", at: 0}}
-scenarios: {conservative: {adoption: 0.5}, base: {}, stretch: {adoption: 0.9}}
-outputs: [roi, npv, irr, payback, total_benefit, total_cost, {percentiles: [5, 50, 95]}, tornado, sobol, {probability: "npv > 0"}]
-pricing: {output: realised.deflection, share: 0.25, floor: "60000 USD/year", cap: "600000 USD/year", period: quarter, true_up: cumulative, dispute_days: 30}
-"""  # noqa: E501 - as the reference writes it
 
 
 def measured() -> pl.DataFrame:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.recomputed import recomputed
 from tests.support.value_models import EXAMPLE, compiled, model_text
 from valueverse.errors import RefusalError
 from valueverse.value import library
@@ -24,7 +25,6 @@ from valueverse.value.executor.run import Asked, run_model
 from valueverse.value.realisation import explain as explaining
 from valueverse.value.realisation.cases import SUMS, CaseRun, Commitment, run_cases
 from valueverse.value.realisation.explain import Explained, explain
-from valueverse.value.realisation.recomputed import recomputed
 from valueverse.value.realisation.sources import assumed, of_run
 
 if TYPE_CHECKING:

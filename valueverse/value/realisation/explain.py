@@ -1,6 +1,6 @@
 """Why an output is what it is: the tree of formulas, values and units below it, down to its inputs.
 
-A part that several others read is one node. Every node can be worked out from its children alone (``recomputed``), to
+A part that several others read is one node. Every node can be worked out from its children alone, to
 the same bits.
 """
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     _Known = Mapping[tuple[str, int | None], float]
 
 
-def recomputed(program: Program, node: Explained) -> float | None:  # noqa: PLR0911 - one per kind of node
+def recomputed(program: Program, node: Explained) -> float | None:
     """The value that a node's formula gives for its children: the same bits as ``node.value``.
 
     An input has no formula: its value is its own.
@@ -91,7 +91,7 @@ def _metric(program: Program, node: Explained) -> float | None:
     return found if math.isfinite(found) else None
 
 
-def _worked_out(expression: Expression, t: int, known: _Known) -> Floats:  # noqa: PLR0911 - one per kind of expression
+def _worked_out(expression: Expression, t: int, known: _Known) -> Floats:
     """As ``evaluate`` does it, for one period."""
     match expression:
         case Literal(value=value):
