@@ -75,3 +75,14 @@ def test_a_stream_that_begins_later_has_the_same_rate_in_a_batch() -> None:
     assert cashflows.irr_batch(np.array(later)) == pytest.approx([cashflows.irr(flows).result] * 5)
     small = [-1e-12, 0.0, -500.0, 600.0]
     assert cashflows.irr_batch(np.array([small, small])) == pytest.approx([0.2, 0.2])
+
+
+def test_a_stream_has_the_same_bits_alone_and_among_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Newton's method went on with all streams until the slowest had settled, and moved the last bits of the others."""
+    rng = np.random.default_rng(7)
+    flows = np.concatenate([-rng.uniform(1, 1000, (200, 1)), rng.uniform(1, 60, (200, 24))], axis=1)
+    alone = np.concatenate([cashflows.irr_batch(flows[[place]]) for place in range(200)])
+    assert cashflows.irr_batch(flows).tobytes() == alone.tobytes()
+    monkeypatch.setattr(cashflows, "_BLOCK", 16)
+    assert cashflows.irr_batch(flows).tobytes() == alone.tobytes()
+    assert cashflows.irr_batch(flows[:0]).shape == (0,)

@@ -56,7 +56,7 @@ def inputs_of(
         if name in drawn:
             found[name] = np.tile(drawn[name], len(bound)).reshape(-1, 1)
         elif isinstance(source, Binding):
-            found[name] = np.repeat(np.concatenate([one.values[name] for one in bound]), draws, axis=0)
+            found[name] = np.repeat(np.concatenate([one.values[name] for one in bound]).T, draws, axis=1).T
         elif isinstance(source, Distribution):
             found[name] = np.array([[mean_of(source)]])
         else:

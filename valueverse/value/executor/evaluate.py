@@ -1,12 +1,13 @@
 """Expressions over blocks of draws and periods: arrays of shape (draws or 1, periods or 1), fixed order throughout.
 
 What does not vary over draws or periods stays small. Loops through ``prev`` run period by period; everything else over
-all periods at once.
+all periods at once. The draws of one period lie side by side in memory (order F): there are thousands of them, and a
+loop over some dozen periods would spend its time on starting.
 """
 
 from __future__ import annotations
 
-from functools import reduce
+from functools import partial, reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,6 +43,8 @@ _ONE: dict[str, Callable[..., Floats]] = {
     "negate": np.negative, "absolute": np.abs, "floor": np.floor, "ceil": np.ceil, "exp": np.exp, "log": np.log,
     "sqrt": np.sqrt, "sin": np.sin, "cos": np.cos, "not": np.logical_not,
 }  # fmt: skip
+_least: Callable[..., Floats] = partial(np.minimum, order="F")
+_most: Callable[..., Floats] = partial(np.maximum, order="F")
 
 
 def evaluate(program: Program, inputs: Mapping[str, Floats]) -> Values:
@@ -113,7 +116,10 @@ class _Whole:
             case Previous(name=name, lag=lag, initial=initial):
                 return self._previous(self.values[name], lag, self.of(initial))
             case RunningTotal(name=name):
-                return np.cumsum(self._wide(self.values[name]), axis=1)
+                wide = self._wide(self.values[name])
+                totals: Floats = np.empty(wide.shape, order="F")
+                np.cumsum(wide, axis=1, out=totals)
+                return totals
             case Lookup():
                 values = [self.of(value) for value in expression.values]
                 return lookup(expression, self.of(expression.argument), values)
@@ -127,21 +133,21 @@ class _Whole:
         rows = max(found.shape[0], initial.shape[0])
         early = np.broadcast_to(self._wide(initial), (rows, self.periods))[:, :lag]
         late = np.broadcast_to(self._wide(found), (rows, self.periods))[:, : max(self.periods - lag, 0)]
-        return np.concatenate([early, late], axis=1)
+        return np.concatenate([early.T, late.T]).T
 
 
 def operate(operator: str, arguments: Sequence[Floats]) -> Floats:
     """An operator over arrays that broadcast."""
     if operator in _TWO:
-        return _TWO[operator](*arguments)
+        return _TWO[operator](*arguments, order="F")
     if operator in _ONE:
         return _ONE[operator](arguments[0])
     if operator == "minimum":
-        return reduce(np.minimum, arguments)
+        return reduce(_least, arguments)
     if operator == "maximum":
-        return reduce(np.maximum, arguments)
+        return reduce(_most, arguments)
     if operator == "clip":
-        return np.minimum(np.maximum(arguments[0], arguments[1]), arguments[2])
+        return _least(_most(arguments[0], arguments[1]), arguments[2])
     condition, then, otherwise = arguments
     return np.where(condition, then, otherwise)
 
@@ -167,7 +173,7 @@ def _loop(members: Sequence[Node], values: Values, periods: int) -> None:
     """A loop through ``prev``: period by period, its members in order."""
     draws = max((values[name].shape[0] for node in members for name in node.inputs), default=1)
     for node in members:
-        values[node.name] = np.empty((draws, periods))
+        values[node.name] = np.empty((draws, periods), order="F")
     totals: dict[str, Floats] = {}
     for t in range(periods):
         step = _Step(values, totals, t)

@@ -44,7 +44,7 @@ class Money:
 
 def money_of(program: Program, values: Mapping[str, Floats]) -> Money:
     """Add up drivers and costs, in the order they are written."""
-    by_driver = {one.name: values[one.node] * effect(program, one) for one in program.drivers}
+    by_driver = {one.name: np.multiply(values[one.node], effect(program, one), order="F") for one in program.drivers}
     by_cost: dict[str, Floats] = {}
     upfronts: dict[str, Floats] = {}
     for one in program.costs:
@@ -54,7 +54,7 @@ def money_of(program: Program, values: Mapping[str, Floats]) -> Money:
         elif one.at is None:
             by_cost[one.name] = whole
         else:
-            once = np.zeros((whole.shape[0], program.axis.periods))
+            once = np.zeros((whole.shape[0], program.axis.periods), order="F")
             once[:, one.at - 1] = whole[:, min(one.at, whole.shape[1]) - 1]
             by_cost[one.name] = once
     benefits, costs, upfront = np.zeros((1, 1)), np.zeros((1, 1)), np.zeros(1)
@@ -178,12 +178,15 @@ class _Sums:
 def _weighted(found: Floats, weights: Floats) -> Floats:
     """Row sums of found x weights.
 
-    ``einsum`` and no matrix product: the order of its sum over a row hangs on nothing but the row's length, so that the
-    bits are the same whatever the block and however many threads there are.
+    Period by period and no matrix product: the order of the sum hangs on nothing, so that the bits are the same
+    whatever the block and however many threads there are.
     """
     if found.shape[1] == 1 and len(weights) > 1:
         return found[:, 0] * math.fsum(weights)
-    summed: Floats = np.einsum("ij,j->i", np.ascontiguousarray(found), weights)
+    summed: Floats = found[:, 0] * weights[0]
+    part = np.empty_like(summed)
+    for place in range(1, len(weights)):
+        summed += np.multiply(found[:, place], weights[place], out=part)
     return summed
 
 

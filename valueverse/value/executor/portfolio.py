@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from valueverse.value.executor.run import Asked
 
     Floats = NDArray[np.float64]
-    _Row = tuple[str, str, str, float | None, list[float], list[float] | None]
+    _Row = tuple[str, str, str, float | None, list[float], list[float] | None, float]
 
 _KEYS = ("customer", "scenario", "output")
 _DRAWN = pl.Schema(
@@ -46,6 +46,7 @@ _DRAWN = pl.Schema(
         "mean": pl.Float64(),
         "level": pl.List(pl.Float64),
         "percentile": pl.List(pl.Float64),
+        "missing": pl.Float64(),
     }
 )
 PORTFOLIO = pl.Schema(
@@ -55,10 +56,12 @@ PORTFOLIO = pl.Schema(
         "mean": pl.Float64(),
         "level": pl.List(pl.Float64),
         "percentile": pl.List(pl.Float64),
+        "missing": pl.Float64(),
     }
 )
-"""``value`` is the output at the means of the inputs, ``mean`` its mean over the draws; ``percentile[i]`` is the value
-below which ``level[i]`` percent of the draws lie. Null where the means, or any of the draws, have no number."""
+"""``value`` is the output at the means of the inputs, ``mean`` its mean over the draws that have a number;
+``percentile[i]`` is the value below which ``level[i]`` percent of those lie, ``missing`` the share of draws without a
+number. Null where the means, or all of the draws, have none."""
 
 
 def run_portfolio(
@@ -114,7 +117,7 @@ def _scenario(
     blocks = [{one: bound[one] for one in customers[start : start + size]} for start in range(0, len(customers), size)]
     work = partial(_block, program, scenario.name, sources, drawn)
     # Blocks are the same however many threads there are, and are put together in their order.
-    with ThreadPoolExecutor() as threads:
+    with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
         return [row for found in threads.map(work, blocks) for row in found]
 
 
@@ -131,13 +134,31 @@ def _block(
     rows: list[_Row] = []
     for target in program.outputs.targets:
         table = np.broadcast_to(found[target.name], (len(bound) * draws,)).reshape(len(bound), draws)
-        means = np.einsum("ij->i", table) / draws
-        points = np.quantile(table, [level / 100 for level in levels], axis=1) if levels else np.empty((0, len(bound)))
+        means, points, missing = _statistics(table, levels)
+        if not np.isfinite(means).all():
+            raise RefusalError("no_number", f"the mean of {target.name!r} is beyond what a number holds", target.name)
         for place, customer in enumerate(bound):
-            whole = bool(np.isfinite(means[place]))
-            mean, known = (float(means[place]), points[:, place].tolist()) if whole else (None, None)
-            rows.append((customer, scenario, target.name, mean, levels, known))
+            mean, known = (None, None) if missing[place] == 1 else (float(means[place]), points[:, place].tolist())
+            rows.append((customer, scenario, target.name, mean, levels, known, float(missing[place])))
     return rows
+
+
+def _statistics(table: Floats, levels: list[float]) -> tuple[Floats, Floats, Floats]:
+    """Of each row (draws): mean and levels x percentiles of its numbers, and the share of draws without one."""
+    shares = [level / 100 for level in levels]
+    means = np.einsum("ij->i", table) / table.shape[1]
+    missing = np.zeros(len(table))
+    if np.isfinite(means).all():
+        return means, np.quantile(table, shares, axis=1), missing
+    finite = np.isfinite(table)
+    counts = np.count_nonzero(finite, axis=1)
+    missing = 1 - counts / table.shape[1]
+    means = np.einsum("ij->i", np.where(finite, table, 0.0)) / np.maximum(counts, 1)
+    points = np.full((len(levels), len(table)), np.nan)
+    whole, part = counts == table.shape[1], (counts > 0) & (counts < table.shape[1])
+    points[:, whole] = np.quantile(table[whole], shares, axis=1)
+    points[:, part] = np.nanquantile(np.where(finite, table, np.nan)[part], shares, axis=1)
+    return means, points, missing
 
 
 def _outputs(
@@ -187,4 +208,5 @@ def documents(program: Program, measured: Measured, table: pl.DataFrame) -> Iter
 def _numbers(row: Mapping[str, Any]) -> dict[str, Any]:
     names = [level_name(level) for level in row["level"]]
     points = row["percentile"] if row["percentile"] is not None else [None] * len(names)
-    return {"value": row["value"], "mean": row["mean"], "percentiles": dict(zip(names, points, strict=True))}
+    found = {"value": row["value"], "mean": row["mean"], "percentiles": dict(zip(names, points, strict=True))}
+    return found | ({"missing": row["missing"]} if row["missing"] else {})

@@ -11,6 +11,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 import rfc8785
 
 from valueverse.errors import RefusalError
@@ -34,7 +35,6 @@ from valueverse.value.executor.sensitivity import sobol_indices, tornado
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    import polars as pl
     from numpy.typing import NDArray
 
     from valueverse.value.architect.expressions import Expression
@@ -222,7 +222,7 @@ class _Run:
             return {name: np.broadcast_to(found[name], (len(block),)) for name in wanted}
 
         # Blocks are the same however many threads there are, and are put together in their order.
-        with ThreadPoolExecutor() as threads:
+        with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
             parts = list(threads.map(one, range(0, len(uniform), size)))
         return {name: np.concatenate([part[name] for part in parts]) for name in wanted}
 

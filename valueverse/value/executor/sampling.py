@@ -13,6 +13,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 from scipy import special
 from scipy.stats import qmc
 
@@ -109,7 +110,7 @@ def _filled(dimensions: int, parts: Sequence[tuple[int, int, int]], seed: int) -
         size, stream, skip = parts[place]
         found[starts[place] : starts[place + 1]] = points(dimensions, size, seed, stream, skip)
 
-    with ThreadPoolExecutor() as threads:
+    with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
         list(threads.map(fill, range(len(parts))))
     return found
 

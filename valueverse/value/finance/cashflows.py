@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 
 from valueverse.value.finance.roots import TARGET, Roots, roots_of_payments, sign_changes
 
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 
 _STEPS = 40
 _STILL = 1e-15
+_BLOCK = 8_192
+"""Streams that one thread takes at a time: what Newton's method goes over again and again stays in its cache."""
 
 
 def npv(rate: float, cashflows: Sequence[float], first_period: int = 0) -> float:
@@ -49,12 +54,16 @@ def irr_batch(cashflows: Floats, per_year: float = 1) -> Floats:
         cashflows: one row per stream.
         per_year: periods per year; the 10 % are annual.
     """
+    blocks = [cashflows[start : start + _BLOCK] for start in range(0, len(cashflows), _BLOCK)]
+    with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
+        return np.concatenate([np.empty(0), *threads.map(partial(_rates, per_year=per_year), blocks)])
+
+
+def _rates(cashflows: Floats, per_year: float) -> Floats:
     rows = np.ascontiguousarray(_begun(cashflows).T)
-    signs = np.sign(rows)
-    sure = _changes_once(signs)
     with np.errstate(all="ignore"):
         rates, settled = _newton(rows)
-    done = sure & settled & (rates > -1)
+    done = _changes_once(np.sign(rows)) & settled & (rates > -1)
     for place in np.flatnonzero(~done):
         found = irr(cashflows[place]).nearest(TARGET / per_year)
         rates[place] = np.nan if found is None else found
@@ -97,8 +106,9 @@ def _newton(rows: Floats) -> tuple[Floats, NDArray[np.bool_]]:
         moved = v - step
         # A step out of the domain is cut to half the way to its edge.
         np.copyto(moved, 0.5 * v, where=~(moved > 0))
-        settled = np.abs(moved - v) <= 4 * _STILL * np.abs(v)
-        v = moved
+        # What has settled stays: a stream's rate may not depend on which others are worked out beside it.
+        np.copyto(v, moved, where=~settled)
+        settled |= np.abs(step) <= 4 * _STILL * np.abs(v)
         if settled.all():
             break
     size = np.abs(rows[-1])
