@@ -23,6 +23,8 @@ ADDS_UP = ("sum", "count")
 """Aggregations whose quantity is the sum of its events."""
 _KEYS = ["tenant", "customer", "meter"]
 _LINE = ["stretch", "charge", "label"]
+_ORDER = ["time", "received_at", "source", "id"]
+"""Most events have an instant of their own: the rest is read only for lines where it decides."""
 
 
 def detail_of(
@@ -75,17 +77,30 @@ def _events(lines: pl.DataFrame, taken: pl.DataFrame, windows: pl.DataFrame, con
     spans = wanted.select("line", *_KEYS, "dimensions", "subscription", "from", "to")
     anyones = _unnamed(spans, consumption.unnamed).with_columns(pl.lit(None, pl.String).alias("subscription"))
     pieces = pl.concat([spans, anyones]).rename({"from": "since", "to": "until"})
+    events = _events_in(pieces, consumption, ["time"])
+    before = [pl.col(name) == pl.col(name).shift() for name in ("line", "time")]
+    tied = events.filter(*before, pl.col("value") != pl.col("value").shift())["line"].unique()
+    if not tied.is_empty():
+        among = pl.col("line").is_in(tied.implode())
+        decided = _events_in(pieces.filter(among), consumption, _ORDER).select(events.columns)
+        events = pl.concat([events.filter(~among), decided]).sort("line", maintain_order=True)
+    return (
+        events.select("line", "value", prorated=pl.lit(None), amount=pl.lit(None), dimensions=pl.lit(None))
+        .select(EVENTS.names())
+        .cast(EVENTS)
+    )
+
+
+def _events_in(pieces: pl.DataFrame, consumption: Consumption, order: list[str]) -> pl.DataFrame:
+    """line, value and these columns of the usage in pieces, in this order."""
     relevant = consumption.usage.filter(pl.col("status") == OK, as_known(consumption.known_at))
     return (
         of_customers(near_pieces(relevant, pieces), pieces)
         .join(pieces.lazy(), on=[*KEYS, "dimensions"], nulls_equal=True)
         .filter(pl.col("time") >= pl.col("since"), pl.col("time") < pl.col("until"))
-        .select("line", "time", "received_at", "source", "id", "value")
+        .select("line", "value", *order)
         .collect(engine="streaming")
-        .sort("line", "time", "received_at", "source", "id")
-        .select("line", "value", prorated=pl.lit(None), amount=pl.lit(None), dimensions=pl.lit(None))
-        .select(EVENTS.names())
-        .cast(EVENTS)
+        .sort("line", *order)
     )
 
 

@@ -1,5 +1,4 @@
-"""Usage that names a customer and no subscription: which subscription it belongs to, if exactly one can
-have it."""
+"""Usage that names a customer and no subscription: which subscription it belongs to, if exactly one can have it."""
 
 from __future__ import annotations
 
@@ -16,10 +15,8 @@ def sole_claims(claims: pl.DataFrame) -> pl.DataFrame:
     counted twice.
 
     Args:
-        claims: tenant, customer, meter, subscription, from, to: [from, to) in which a subscription charges
-            for the
-            meter. Claims of one subscription must not overlap each other, unless another one claims the
-            meter too.
+        claims: tenant, customer, meter, subscription, from, to: [from, to) in which a subscription charges for the
+            meter. Claims of one subscription must not overlap each other, unless another one claims the meter too.
 
     Returns:
         The same columns; no two rows of a customer and meter overlap.

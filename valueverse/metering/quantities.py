@@ -1,5 +1,4 @@
-"""Usage rows + billing windows -> quantities: the one engine of billing, ``simulate`` and ``valueverse
-meter``.
+"""Usage rows + billing windows -> quantities: the one engine of billing, ``simulate`` and ``valueverse meter``.
 
 Meters whose parts add up (count, sum, min, max, avg) are read once, rolled up by day, and only days that a
 window cuts are read again. Meters with a level or a memory are joined to their windows row by row.
@@ -37,14 +36,11 @@ class Scope:
     """What else decides which usage counts where; each part may be left out.
 
     Attributes:
-        unnamed: tenant, customer, meter, subscription, from, to (disjoint, see ``claims.sole_claims``):
-            where usage
+        unnamed: tenant, customer, meter, subscription, from, to (disjoint, see ``claims.sole_claims``): where usage
             that names only a customer belongs to one subscription. None: judged by the windows themselves.
-        lines: window, dimensions, line: usage of these dimensions counts together as ``line``, and what is
-            not
-            listed does not count; the result's ``dimensions`` is then the line. Needed wherever several
-            dimensions make one quantity, since maxima, averages, distinct values and rounded numbers do not
-            add up.
+        lines: window, dimensions, line: usage of these dimensions counts together as ``line``, and what is not listed
+            does not count; the result's ``dimensions`` is then the line. Needed wherever several dimensions make one
+            quantity, since maxima, averages, distinct values and rounded numbers do not add up.
         openings: window, dimensions (or line), value, text_value: levels, or members, at the windows' start.
     """
 

@@ -9,16 +9,15 @@ from valueverse.metering.schema import QUANTITIES, RANGE
 from valueverse.money import EXACT
 
 MOST_EDGES = 32
-"""Distinct starts and ends of windows up to which rows are bucketed by time instead of joined to their
-windows."""
+"""Distinct starts and ends of windows up to which rows are bucketed by time instead of joined to their windows."""
 _GROUP = ["window", "dimensions"]
 
 
 def rollup_quantities(usage: pl.LazyFrame, pieces: pl.DataFrame, lines: pl.DataFrame | None) -> pl.DataFrame:
     """Quantities of additive meters: one scan that groups the usage.
 
-    Most runs close the same few periods for everybody. Then rows are grouped as they are, by KEYS and by
-    the stretch between two neighbouring edges, and only the groups are joined to windows.
+    Most runs close the same few periods for everybody. Then rows are grouped as they are, by KEYS and by the stretch
+    between two neighbouring edges, and only the groups are joined to windows.
 
     Args:
         usage: relevant USAGE rows.
@@ -42,8 +41,7 @@ def rollup_quantities(usage: pl.LazyFrame, pieces: pl.DataFrame, lines: pl.DataF
 
 
 def on_lines(rows: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
-    """Rows of window and dimensions, their dimensions replaced by the line they count on; the rest left
-    out."""
+    """Rows of window and dimensions, their dimensions replaced by the line they count on; the rest left out."""
     return rows.join(lines, on=_GROUP).drop("dimensions").rename({"line": "dimensions"}).select(rows.columns)
 
 
@@ -62,28 +60,31 @@ def _parts(pieces: pl.DataFrame) -> list[pl.Expr]:
 
 def _grouped_between_edges(usage: pl.LazyFrame, pieces: pl.DataFrame, edges: pl.Series) -> pl.DataFrame:
     inner = list(edges)[1:-1]
-    if inner:
-        # Buckets of the few who are priced by them: grouping everybody's usage by hour or day costs far more.
-        mine = pieces.select(KEYS).unique().lazy()
-        usage = of_customers(usage, pieces).join(mine, on=KEYS, how="semi", nulls_equal=True)
+    usage = usage.filter(pl.col("time") < pl.lit(edges.max()))
+    if not inner:
+        whole = usage.group_by(*KEYS, "dimensions").agg(*_parts(pieces)).collect(engine="streaming")
+        filled = pieces.filter(pl.col("since") < pl.col("until")).select(*KEYS, "window")
+        return whole.join(filled, on=KEYS, nulls_equal=True)
+    # Buckets of the few who are priced by them: grouping everybody's usage by hour or day costs far more.
+    owners = pieces.select(KEYS).unique().with_row_index("owner")
     bucket = pl.sum_horizontal(
         pl.lit(0, pl.UInt8), *((pl.col("time") >= pl.lit(edge)).cast(pl.UInt8) for edge in inner)
     )
-    keys = [*KEYS, "dimensions"]
-    if inner:
-        usage = usage.with_columns(bucket.alias("bucket"))
-        keys.append("bucket")
-    grouped = usage.filter(pl.col("time") < pl.lit(edges.max())).group_by(keys).agg(*_parts(pieces))
-    found = grouped.collect(engine="streaming")
-    if not inner:
-        found = found.with_columns(pl.lit(0, pl.UInt8).alias("bucket"))
+    found = (
+        of_customers(usage, pieces)
+        .join(owners.lazy(), on=KEYS, nulls_equal=True)
+        .group_by("owner", "dimensions", bucket.alias("bucket"))
+        .agg(*_parts(pieces))
+        .collect(engine="streaming")
+    )
     first, last = (edges.search_sorted(pieces[side]) for side in ("since", "until"))
     spread = (
-        pieces.select(*KEYS, "window", first.alias("first"), last.alias("last"))
-        .with_columns(pl.int_ranges("first", "last").cast(pl.List(pl.UInt8)).alias("bucket"))
+        pieces.with_columns(pl.int_ranges(first, last).cast(pl.List(pl.UInt8)).alias("bucket"))
+        .join(owners, on=KEYS, nulls_equal=True)
+        .select("owner", "window", "bucket")
         .explode("bucket")
     )
-    return found.join(spread, on=[*KEYS, "bucket"], nulls_equal=True)
+    return found.join(spread, on=["owner", "bucket"])
 
 
 def _combined(found: pl.DataFrame, pieces: pl.DataFrame) -> pl.DataFrame:
