@@ -153,6 +153,24 @@ def test_percentage_allowances_look_at_single_events_in_time_order() -> None:
     assert amounts(document) == [("usage", "10.50")]
 
 
+def test_events_of_one_instant_count_in_the_order_of_receipt_then_of_source_and_id() -> None:
+    """The first event of each customer is free: of 40 and 100 at one instant the one received first, or of two received
+    together the one with the lesser id; c3 has no ties and is priced beside them."""
+    price = {"model": "percentage", "rate": "10", "fixed": "0.5", "free_events": 1}
+    acme = world(charges=[charge(price=price)])
+    for customer in ("c1", "c2", "c3"):
+        acme.start("2023-11-01", subscription=customer, customer=customer)
+    acme.use("2023-11-05", "tokens", "100", "c1", received_at=instant("2023-11-07"))
+    acme.use("2023-11-05", "tokens", "40", "c1", received_at=instant("2023-11-06"))
+    acme.use("2023-11-05", "tokens", "100", "c2", id="b")
+    acme.use("2023-11-05", "tokens", "40", "c2", id="a")
+    acme.use("2023-11-06", "tokens", "40", "c3")
+    acme.use("2023-11-05", "tokens", "100", "c3")
+    documents = acme.documents("2023-11-01", "2023-12-01")
+    shown = {document["customer"]: amounts(document) for document in documents}
+    assert shown == {"c1": [("usage", "10.50")], "c2": [("usage", "10.50")], "c3": [("usage", "4.50")]}
+
+
 def test_a_matrix_prices_each_cell() -> None:
     cells = [{"model": "large", "unit": "2"}]
     price = {"model": "matrix", "dimensions": ["model"], "cells": cells, "default_unit": "1"}
