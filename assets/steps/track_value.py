@@ -28,6 +28,7 @@ from valueverse.value.executor.binding import read_metrics
 from valueverse.value.realisation import metrics as measured
 from valueverse.value.realisation.cases import CaseRun, Commitment, run_cases
 from valueverse.value.realisation.fees import FeeTerms, charges_on, fee_of
+from valueverse.value.realisation.succession import Agreed, taken_over
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -138,18 +139,17 @@ class _Agreed:
 
 def _agreed(rows: pl.DataFrame) -> list[_Agreed]:
     """Commits that are not closed, each up to where its successor begins, oldest first."""
-    found = [(row, Commitment.read(row["commit_id"], row["document"])) for row in rows.iter_rows(named=True)]
-    until: dict[tuple[str, str], date] = {}
-    for row, commitment in found:
-        if row["parent"] is not None:
-            key = (row["tenant"], row["parent"])
-            # A successor without a place in the calendar replaces all of what it changes.
-            until[key] = min(until.get(key, date.max), (commitment.start or date.min).replace(day=1))
-    return [
-        _Agreed(row["tenant"], commitment, until.get((row["tenant"], row["commit_id"])))
-        for row, commitment in found
-        if not row["closed"]
-    ]
+    found = []
+    for (tenant,), mine in rows.partition_by("tenant", as_dict=True, maintain_order=True).items():
+        agreed = [
+            Agreed(Commitment.read(row["commit_id"], row["document"]), row["parent"], row["closed"])
+            for row in mine.iter_rows(named=True)
+        ]
+        ends = taken_over(agreed)
+        found += [
+            _Agreed(str(tenant), one.commitment, ends.get(one.commitment.commit)) for one in agreed if not one.closed
+        ]
+    return found
 
 
 def _affected(connection: psycopg.Connection[Any], one: _Agreed, months: list[date]) -> list[date]:
@@ -265,13 +265,14 @@ def _hash(key: dict[str, Any]) -> str:
 
 
 def _propose(world: _World, one: _Agreed, month: date, realised: Mapping[date, CaseRun], report: TrackReport) -> None:
-    """Propose what the fee to date comes to beyond earlier proposals, on every charge that bills this model."""
+    """Propose what the fee to date comes to beyond earlier proposals, on the charges that bill this model."""
     newest = max(realised)
     tenant, commitment, program = one.tenant, one.commitment, one.commitment.program
+    customer = commitment.customer or ""
     end = _midnight(world, tenant, following_month(month))
-    for subscription, key, charge, ended in charges_on(world.timeline, world.history, tenant, commitment, end):
-        terms = FeeTerms.of(charge, program)
-        made = store.proposed(world.connection, tenant, subscription, key)
+    for charge in charges_on(world.timeline, world.history, tenant, commitment, end):
+        terms = FeeTerms.of(charge.price, program)
+        made = store.proposed(world.connection, tenant, customer, program.model, charge.alike)
         fee = fee_of(
             terms,
             program,
@@ -283,10 +284,10 @@ def _propose(world: _World, one: _Agreed, month: date, realised: Mapping[date, C
         if fee is None or fee.amount == 0:
             continue
         begin = months_back(month, fee.months - 1)
-        if ended is not None and ended <= _midnight(world, tenant, begin):
+        if charge.ended is not None and charge.ended <= _midnight(world, tenant, begin):
             continue
         number = made.filter(pl.col("period_to") == pl.lit(end)).height + 1
-        proposal = f"{subscription}/{key}/{begin:%Y-%m}..{month:%Y-%m}/{number}"
+        proposal = f"{charge.subscription}/{charge.key}/{begin:%Y-%m}..{month:%Y-%m}/{number}"
         store.propose(
             world.connection,
             {
@@ -295,9 +296,9 @@ def _propose(world: _World, one: _Agreed, month: date, realised: Mapping[date, C
                 "commit_id": commitment.commit,
                 "run_hash": store.newest_hash(world.connection, tenant, commitment.commit, "realised", month),
                 "model": program.model,
-                "customer": commitment.customer,
-                "subscription": subscription,
-                "charge": key,
+                "customer": customer,
+                "subscription": charge.subscription,
+                "charge": charge.key,
                 "period_from": _midnight(world, tenant, begin),
                 "period_to": end,
                 "realised_value": fee.realised,
@@ -310,7 +311,7 @@ def _propose(world: _World, one: _Agreed, month: date, realised: Mapping[date, C
             },
         )
         report.proposals.append(
-            (tenant, proposal, commitment.customer or "", key, amount_text(fee.amount, terms.currency), terms.currency)
+            (tenant, proposal, customer, charge.key, amount_text(fee.amount, terms.currency), terms.currency)
         )
 
 

@@ -12,7 +12,7 @@ import pytest
 from assets.steps.track_value import TrackReport, track_value
 from tests.assets.test_billing_step import rows, run, store
 from tests.support.ledger import World
-from valueverse.commands import value_commit
+from valueverse.commands import value_approve, value_commit
 from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:
@@ -78,8 +78,8 @@ def commit(told: World, settings: Settings) -> str:
     said = {"scenario": "agreed", "seed": 1, "author": "ann", "parent": None, "reason": None}
     said |= {"customer": "c1", "start": "2023-11-01"}
     found = value_commit.commit(settings, "acme", json.dumps(MODEL), said, None)["commit"]
-    value_commit.approve(settings, "acme", found, "vendor", "vera")
-    value_commit.approve(settings, "acme", found, "customer", "carl")
+    value_approve.approve(settings, "acme", found, "vendor", "vera")
+    value_approve.approve(settings, "acme", found, "customer", "carl")
     return str(found)
 
 

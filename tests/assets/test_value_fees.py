@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import json
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.assets.test_value_step import JANUARY_5, MODEL, NOVEMBER, committed, track, world
-from valueverse.commands import value_diff
+from valueverse.commands import value_diff, value_proposals
 from valueverse.errors import RefusalError
+from valueverse.platform import value_store as store
+from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:
     from valueverse.platform.settings import Settings
@@ -36,6 +39,7 @@ def test_a_superseded_commit_is_measured_and_billed_up_to_where_its_successor_be
 
 def test_two_commits_of_one_model_and_customer_are_not_active_for_the_same_months(settings: Settings) -> None:
     told = world()
+    told.start("2023-11-01", subscription="s2", customer="c2")
     first = committed(told, settings)
     with pytest.raises(RefusalError, match=f"the commit {first} of the same model and customer") as refused:
         committed(told, settings, scenario="base")
@@ -110,7 +114,8 @@ def test_commits_are_told_apart_in_what_they_froze_and_in_the_money_agreed(setti
     old = committed(told, settings)
     more = MODEL | {"scenarios": {"agreed": {"tokens": 90, "licence": 10}, "base": {}}}
     new = committed(told, settings, model=more, parent=old, reason="a busier desk")
-    found = value_diff.commits(settings, "acme", old, new)
+    found = value_diff.commits(settings, "acme", old[:8], new[:12])
+    assert found.hashes == {"before": old, "after": new}
     assert [one.path for one in found.changes if one.path.startswith(("model", "reason"))] == [
         "model.scenarios.agreed.tokens.value",
         "reason",
@@ -127,3 +132,104 @@ def test_metrics_that_come_back_to_what_they_were_make_a_run_of_their_own(settin
         report = track(told, settings, last=NOVEMBER, as_of=JANUARY_5 + timedelta(hours=number))
         assert {case: benefit for *_, case, benefit, _ in report.runs}["realised"] == str(float(tokens) / 2)
         assert [new for *_, case, _, new in report.runs if case == "realised"] == [True]
+
+
+def test_a_quarter_that_was_proposed_is_not_proposed_again_by_a_successor_that_starts_within_it(
+    settings: Settings,
+) -> None:
+    told = world(period="quarter")
+    told.use("2024-01-05", "tokens", "100")
+    old = committed(told, settings)
+    now = datetime(2024, 2, 3, tzinfo=UTC)
+    assert [amount for *_, amount, _ in track(told, settings, as_of=now).proposals] == ["30.00"]
+    said = {"parent": old, "reason": "better numbers", "scenario": "base"}
+    with pytest.raises(RefusalError, match=r"2023-11 to 2024-01 .* --start 2024-02-01 or later") as refused:
+        committed(told, settings, **said, start="2024-01-01")
+    assert refused.value.code == "already_proposed"
+    proposal = value_proposals.listed(settings, "acme", now)[0]["proposal"]
+    assert proposal in refused.value.message
+    # The first month behind it is free.
+    committed(told, settings, **said, start="2024-02-01")
+    assert track(told, settings, as_of=now + timedelta(days=1)).proposals == []
+
+
+def test_a_successor_may_start_within_a_quarter_whose_proposal_was_withdrawn(settings: Settings) -> None:
+    told = world(period="quarter")
+    for month in (1, 2, 3):
+        told.use(f"2024-{month:02}-05", "tokens", "100")
+    old = committed(told, settings)
+    now = datetime.now(UTC)
+    track(told, settings, as_of=now, last=date(2024, 1, 1))
+    proposal = value_proposals.listed(settings, "acme", now)[0]["proposal"]
+    value_proposals.answer(settings, "acme", proposal, "withdrawn", {"by": "vera", "reason": "new terms"})
+    committed(told, settings, parent=old, reason="new terms", scenario="base", start="2024-01-01")
+    found = track(told, settings, as_of=now + timedelta(days=1), last=date(2024, 3, 1)).proposals
+    assert [(name, amount) for _, name, _, _, amount, _ in found] == [
+        ("s1/value/2023-11..2023-12/1", "20.00"),
+        ("s1/value/2024-01..2024-03/1", "30.00"),
+    ]
+
+
+def test_months_of_a_closed_commit_that_were_proposed_are_not_proposed_by_a_new_one(settings: Settings) -> None:
+    told = world()
+    old = committed(told, settings)
+    track(told, settings)
+    value_proposals.close(settings, "acme", old, "confirmed", "vera", "reached")
+    with pytest.raises(RefusalError, match="--start 2024-01-01 or later"):
+        committed(told, settings, scenario="base", start="2023-12-01")
+    committed(told, settings, scenario="base", start="2024-01-01")
+
+
+def test_a_second_successor_does_not_reach_back_into_the_months_of_the_first_commit(settings: Settings) -> None:
+    told = world()
+    first = committed(told, settings)
+    second = committed(told, settings, parent=first, reason="more", start="2024-03-01")
+    with pytest.raises(RefusalError, match=f"the commit {first} of the same model and customer is active"):
+        committed(told, settings, parent=second, reason="sooner", start="2024-01-01")
+
+
+def test_a_change_keeps_the_customer_whose_months_it_takes_over(settings: Settings) -> None:
+    told = world()
+    told.start("2023-11-01", subscription="s2", customer="c2")
+    first = committed(told, settings)
+    with pytest.raises(RefusalError, match="one of the customer 'c1': a change keeps --customer") as refused:
+        committed(told, settings, parent=first, reason="other", customer="c2")
+    assert refused.value.code == "other_customer"
+
+
+def test_of_two_runs_with_one_present_the_one_written_last_is_the_newest(settings: Settings) -> None:
+    told = world(months=1, true_up="none")
+    commit = committed(told, settings)
+    for tokens in ("100", "40", "70", "100"):
+        told.usage.clear()
+        told.use("2023-11-05", "tokens", tokens)
+        track(told, settings, last=NOVEMBER)
+        with connect(settings, "builder") as connection:
+            newest = {row["case_name"]: row for row in store.newest_runs(connection, "acme", commit, None)}
+            hashed = store.newest_hash(connection, "acme", commit, "realised", NOVEMBER)
+        assert json.loads(newest["realised"]["document"])["inputs"]["tokens"] == [float(tokens)]
+        assert newest["realised"]["run_hash"] == hashed
+    # What did not change meanwhile adds nothing.
+    assert not any(new for *_, new in track(told, settings, last=NOVEMBER).runs)
+
+
+def test_two_subscriptions_with_the_same_outcome_charge_bill_a_commit_once(settings: Settings) -> None:
+    told = world(true_up="cumulative")
+    told.start("2023-11-01", subscription="s0", ends_at="2023-12-01")
+    told.start("2023-10-01", subscription="s2")
+    committed(told, settings)
+    # Half of 100 tokens saved is 50, a fifth of that 10 a month. The oldest bears it: s2.
+    assert [(name, amount) for _, name, _, _, amount, _ in track(told, settings).proposals] == [
+        ("s2/value/2023-11..2023-11/1", "10.00"),
+        ("s2/value/2023-12..2023-12/1", "10.00"),
+    ]
+
+
+def test_where_the_subscription_that_bills_a_commit_ends_the_next_one_goes_on_with_it(settings: Settings) -> None:
+    told = world(true_up="cumulative")
+    told.start("2023-10-01", subscription="s2", ends_at="2023-12-01")
+    committed(told, settings)
+    assert [(name, amount) for _, name, _, _, amount, _ in track(told, settings).proposals] == [
+        ("s2/value/2023-11..2023-11/1", "10.00"),
+        ("s1/value/2023-12..2023-12/1", "10.00"),
+    ]

@@ -17,7 +17,7 @@ from assets.steps.track_value import TrackReport, months_back, track_value
 from assets.value import realisation
 from tests.assets.test_billing_step import rows, run, store
 from tests.support.ledger import World
-from valueverse.commands import value_commit, value_proposals
+from valueverse.commands import value_approve, value_commit, value_proposals
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ def committed(told: World, settings: Settings, model: dict[str, Any] = MODEL, **
     more = {"scenario": "agreed", "seed": 1, "author": "ann", "parent": None, "reason": None}
     more |= {"customer": "c1", "start": "2023-11-01"}
     found = value_commit.commit(settings, "acme", json.dumps(model), more | said, None)["commit"]
-    value_commit.approve(settings, "acme", found, "vendor", "vera")
-    value_commit.approve(settings, "acme", found, "customer", "carl")
+    value_approve.approve(settings, "acme", found, "vendor", "vera")
+    value_approve.approve(settings, "acme", found, "customer", "carl")
     return str(found)
 
 
@@ -140,6 +140,19 @@ def test_an_accepted_proposal_is_a_line_with_its_commit_and_run(settings: Settin
     ((number, amount, explains),) = reports(settings, told, datetime(2024, 2, 3, tzinfo=UTC))
     assert amount == 1000
     assert f"commit {commit}" in explains
+    # The fee is no cost of the model that it is a share of.
+    track(told, settings, as_of=datetime(2024, 2, 4, tzinfo=UTC))
+    fees = rows(
+        settings,
+        "select metric, month::text, value from value.metric where value <> 0 and metric ~ 'invoiced|outcome'"
+        " order by 1, 2",
+    )
+    assert fees == [
+        ("billing.invoiced_net", "2023-11-01", 1),
+        ("billing.invoiced_net", "2023-12-01", 1),
+        ("billing.outcome_fees", "2023-11-01", 10),
+    ]
+    assert max(value for _, case, value in results(settings, "cost.licence") if case == "realised") == 1
     assert open_one["run_hash"] in explains
     reproduced = reproduce(settings, store(told, settings), [DECEMBER, date(2024, 1, 1), date(2024, 2, 1)])
     assert reproduced.filter(~reproduced["ok"]).is_empty()

@@ -112,6 +112,7 @@ def test_the_hash_is_of_what_the_catalog_says_not_of_how_it_is_written() -> None
         (lambda c: c["meters"].append(c["meters"][0]), "stands twice", "meters[3]"),
         (lambda c: c["plans"].append(c["plans"][0]), "stands twice", "plans[1]"),
         (lambda c: c["meters"][0].update(key="Bad Key"), "not a key", "meters[0].key"),
+        (lambda c: c["meters"][1].update(value="a > b"), "a text is expected", "meters[1].value"),
         (lambda c: c["meters"][0].update(event_type="billing.x"), "reserved", "meters[0]"),
         (lambda c: c["meters"][0].update(aggregation="summ"), "'sum'", "meters[0].aggregation"),
         (lambda c: c["meters"][0].update(value="a +"), "character 4", "meters[0].value"),

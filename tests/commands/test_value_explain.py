@@ -16,7 +16,7 @@ from assets.steps.track_value import track_value
 from tests.assets.test_billing_step import rows, run, store
 from tests.support.ledger import World
 from valueverse.cli import app
-from valueverse.commands import value_commit
+from valueverse.commands import value_approve, value_commit
 from valueverse.commands.explaining import explain_event, explain_invoice
 from valueverse.commands.value_explain import Answer, Place, Question, explain_commit
 from valueverse.commands.value_variance import difference
@@ -97,7 +97,7 @@ def tracked(module_settings: Settings) -> Tracked:
     said |= {"customer": "c1", "start": "2023-11-01"}
     commit = value_commit.commit(settings, "acme", json.dumps(MODEL), said, None)["commit"]
     for side in ("vendor", "customer"):
-        value_commit.approve(settings, "acme", commit, side, side)
+        value_approve.approve(settings, "acme", commit, side, side)
     for last, as_of in (
         (NOVEMBER, datetime(2023, 12, 4, tzinfo=UTC)),
         (DECEMBER, datetime(2024, 1, 5, tzinfo=UTC)),
@@ -151,6 +151,14 @@ def test_money_metrics_lead_to_invoice_lines_cost_events_and_subscriptions(track
     assert served["value"] == 37.0
     (held,) = behind(answer, "held")
     assert held["first"] == [{"subscription": "s1"}]
+
+
+def test_the_first_digits_of_a_commit_name_it(tracked: Tracked) -> None:
+    whole, short = (tracked.explain("benefit", commit=named) for named in (tracked.commit, tracked.commit[:8]))
+    assert whole.about == short.about
+    asked = {"cases": ("committed", "realised"), "output": "benefit", "period": None}
+    told = difference(tracked.settings, "acme", tracked.commit[:10], NOVEMBER, asked)
+    assert told["commit"] == tracked.commit
 
 
 def test_only_the_first_are_told_and_all_are_counted(tracked: Tracked) -> None:

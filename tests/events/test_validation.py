@@ -129,3 +129,54 @@ def test_a_catalog_with_a_price_out_of_range_is_out_of_range_at_its_place() -> N
     with pytest.raises(RefusalError) as refused:
         judge_billing_event("billing.catalog.published", "acme", catalog, parse_catalog)
     assert (refused.value.code, refused.value.path) == ("out_of_range", "data.plans[0].charges[0].price.unit")
+
+
+STARTED = {"subscription": "s", "customer": "c", "plan": "pro"}
+PAID = {"invoice": "1", "currency": "USD"}
+NOTE = {"invoice": "1", "reason": "a gift"}
+PREPAID = {"customer": "c", "wallet": "w", "currency": "USD"}
+ONE_OFF = {"customer": "c", "description": "set-up", "currency": "USD"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "reason", "path"),
+    [
+        ("subscription.started", STARTED | {"anchor_date": "20240131"}, "bad_billing_event", "anchor_date"),
+        ("subscription.started", STARTED | {"anchor_date": "2024-W05-3"}, "bad_billing_event", "anchor_date"),
+        ("subscription.started", STARTED | {"ends_at": "20240131T000000Z"}, "bad_billing_event", "ends_at"),
+        ("subscription.started", STARTED | {"ends_at": "2024-01-31T00:00Z"}, "bad_billing_event", "ends_at"),
+        ("subscription.started", STARTED | {"ends_at": "2024-01-31T00:00:00"}, "bad_billing_event", "ends_at"),
+        ("subscription.started", STARTED | {"ends_at": "2024-02-30T00:00:00Z"}, "bad_billing_event", "ends_at"),
+        ("subscription.started", STARTED | {"timezone": "Factory"}, "bad_billing_event", "timezone"),
+        ("subscription.started", STARTED | {"timezone": 5}, "bad_billing_event", "timezone"),
+        ("subscription.started", STARTED | {"plan_version": 10**12}, "bad_billing_event", "plan_version"),
+        ("subscription.started", STARTED | {"quantities": {"seats": "-1"}}, "bad_billing_event", "quantities.seats"),
+        ("payment.received", PAID | {"amount": "1000000000000"}, "out_of_range", "amount"),
+        ("payment.received", PAID | {"amount": "-1"}, "bad_billing_event", "amount"),
+        ("wallet.voided", PREPAID | {"amount": "-5"}, "bad_billing_event", "amount"),
+        ("credit_note.issued", NOTE | {"amount": "-5"}, "bad_billing_event", "amount"),
+        ("credit_note.issued", NOTE | {"lines": [{"amount": "-5"}]}, "bad_billing_event", "lines[0].amount"),
+    ],
+)
+def test_a_billing_event_is_refused_where_its_readers_would_not_understand_it(
+    kind: str, data: dict[str, Any], reason: str, path: str
+) -> None:
+    with pytest.raises(RefusalError) as refused:
+        judge_billing_event(f"billing.{kind}", "acme", data, parse_catalog)
+    assert (refused.value.code, refused.value.path) == (reason, f"data.{path}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        ("subscription.started", STARTED | {"ends_at": "2024-01-31t00:00:00.5z"}),
+        ("subscription.started", STARTED | {"ends_at": "2024-01-31 00:00:00+05:30"}),
+        ("subscription.started", STARTED | {"ends_at": "2024-01-31", "timezone": "Asia/Kathmandu"}),
+        ("subscription.started", STARTED | {"quantities": {"seats": "0"}}),
+        ("payment.received", PAID | {"amount": "999999999999.999999999999999999"}),
+        ("one_off.added", ONE_OFF | {"amount": "-999999999999.999999999999999999"}),
+        ("wallet.granted", PREPAID | {"amount": 0}),
+    ],
+)
+def test_a_billing_event_is_taken_up_to_the_edge_of_what_can_be_read(kind: str, data: dict[str, Any]) -> None:
+    judge_billing_event(f"billing.{kind}", "acme", data, parse_catalog)

@@ -286,3 +286,38 @@ def test_an_end_known_late_leaves_the_customer_s_usage_to_the_subscription_that_
     second = books.bill("2024-02-01", "2024-03-01", "2024-03-02").lines
     adjusted = second.filter(pl.col("kind") == "adjustment").select("subscription", "amount_minor", "event_count")
     assert adjusted.rows() == [("s1", 10_000, 1)]
+
+
+def test_a_credit_note_names_an_invoice_of_an_earlier_run_and_bounds_its_correction() -> None:
+    """The note gave 3.00 of 7.00 back and pays February's 1.00; of the usage voided then 4.00 still stand, and 2.00 of
+    the note, so 6.00 are left to the customer: 4.00 as the total of an invoice below zero."""
+    acme = world(unit="1")
+    acme.start("2024-01-01")
+    books = Books(acme)
+    acme.use("2024-01-05", "tokens", "7")
+    books.bill("2024-01-01", "2024-02-01", "2024-02-02")
+    acme.tell("credit_note.issued", "2024-02-10", {"invoice": "acme-000001", "amount": "3", "reason": "outage"})
+    acme.use("2024-02-05", "tokens", "1")
+    february = books.bill("2024-02-01", "2024-03-01", "2024-03-02")
+    assert february.invoices["amount_due_minor"].to_list() == [0]
+    acme.usage[0]["known_until"] = instant("2024-03-20")
+    march = books.bill("2024-03-01", "2024-04-01", "2024-04-02")
+    assert shown(march) == [("tokens", "usage", 0), ("tokens", "adjustment", -400)]
+    assert march.rejected.is_empty()
+    assert march.lines["explains"].to_list()[-1].endswith("; a credit note gave the rest back")
+    acme.tell("credit_note.issued", "2024-04-10", {"invoice": "acme-000001", "amount": "0.01", "reason": "more"})
+    assert books.bill("2024-04-01", "2024-05-01", "2024-05-02").rejected["reason"].to_list() == ["exceeds_invoice"]
+
+
+def test_what_a_credit_note_held_back_is_given_once_the_note_is_withdrawn() -> None:
+    """A note of all 7.00 leaves nothing of the voided usage to give back; without the note it is 7.00."""
+    acme = world(unit="1")
+    acme.start("2024-01-01")
+    books = Books(acme)
+    acme.use("2024-01-05", "tokens", "7")
+    books.bill("2024-01-01", "2024-02-01", "2024-02-02")
+    acme.tell("credit_note.issued", "2024-02-10", {"invoice": "acme-000001", "amount": "7", "reason": "outage"})
+    acme.usage[0]["known_until"] = instant("2024-02-20")
+    assert shown(books.bill("2024-02-01", "2024-03-01", "2024-03-02"))[1:] == [("tokens", "adjustment", 0)]
+    acme.facts[-1]["known_until"] = instant("2024-03-10")
+    assert shown(books.bill("2024-03-01", "2024-04-01", "2024-04-02"))[1:] == [("tokens", "adjustment", -700)]

@@ -67,6 +67,11 @@ def test_the_whole_chain_is_answered_as_the_contract_says() -> None:
     }
 
 
+def test_an_amount_keeps_all_its_digits_up_to_the_edge_of_the_range() -> None:
+    most = "9999999999999999999.999999999999999999"
+    assert totals([line("a", most)])["total"] == "10000000000000000000.00"
+
+
 def test_an_invoice_without_lines_is_zero() -> None:
     found = totals([])
     assert (found["subtotal"], found["total"], found["amount_due"]) == ("0.00", "0.00", "0.00")
@@ -310,6 +315,7 @@ WALLET = {"wallet": "w", "balance": "1"}
         ({"lines": [{"key": "a", "amount": 0.1}]}, "inexact_number", "lines[0].amount"),
         ({"lines": [line("a", "1e19")]}, "out_of_range", "lines[0].amount"),
         ({"lines": [line("a", "1e40")]}, "out_of_range", "lines[0].amount"),
+        ({"lines": [line("a", "-1e19")]}, "out_of_range", "lines[0].amount"),
         ({"lines": [line("a", "1e-19")]}, "out_of_range", "lines[0].amount"),
         ({"lines": [line("a", "9e18"), line("b", "-9e18")]}, "out_of_range", "lines"),
         ({"lines": [line("a", "1")] * 50_001}, "too_many", "lines"),

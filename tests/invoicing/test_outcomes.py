@@ -115,7 +115,6 @@ def test_a_proposal_known_after_the_last_invoice_was_finalised_makes_its_own() -
 @pytest.mark.parametrize(
     ("wrong", "reason"),
     [
-        ({"subscription": "s9"}, "unknown_subscription"),
         ({"customer": "c9"}, "unknown_subscription"),
         ({"period_from": instant("2023-01-01"), "period_to": instant("2023-02-01")}, "unknown_subscription"),
         ({"charge": "use"}, "unknown_charge"),
@@ -130,6 +129,32 @@ def test_a_proposal_that_cannot_be_billed_is_listed_with_the_reason(wrong: dict[
     billed = acme.bill("2024-02-02", "2024-03-01", outcomes=proposals(wrong, {}))
     assert billed.rejected.select("event_id", "reason").rows() == [("p0", reason)]
     assert billed.lines.filter(pl.col("kind") == "outcome").height == 1
+
+
+def borne(acme: World, *given: dict[str, Any]) -> list[tuple[str, str]]:
+    """Subscription and amount of each outcome line up to May."""
+    found = acme.documents("2023-12-31", "2024-05-01", outcomes=proposals(*given))
+    return [
+        (document["subscription"], line["amount"])
+        for document in found
+        for line in document["lines"]
+        if line["kind"] == "outcome"
+    ]
+
+
+def test_of_two_subscriptions_with_the_charge_the_one_that_a_proposal_names_bears_it() -> None:
+    acme = world()
+    acme.start("2023-12-01", subscription="s2")
+    assert borne(acme, {}) == [("s1", "12.35")]
+    assert borne(acme, {"subscription": "s2"}) == [("s2", "12.35")]
+
+
+def test_where_the_subscription_named_cannot_bear_a_proposal_the_first_one_that_runs_does() -> None:
+    acme = world()
+    acme.start("2023-11-01", subscription="s0")
+    acme.tell("subscription.ended", "2024-01-15", {"subscription": "s0"})
+    acme.start("2023-12-01", subscription="s3")
+    assert borne(acme, {"subscription": "s9"}) == [("s3", "12.35")]
 
 
 def test_lines_name_the_proposals_that_they_bear() -> None:

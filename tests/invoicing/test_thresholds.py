@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from typing import Any
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -98,3 +100,22 @@ def test_what_a_threshold_invoice_billed_of_a_value_without_usage_any_more_is_gi
         ('{"region":"eu"}', -60, -6000),
         ('{"region":"us"}', 5, 500),
     ]
+
+
+@pytest.mark.parametrize(
+    ("zone", "start", "used", "closes"),
+    [
+        ("Africa/Cairo", "2024-04-01T00:00:00+02:00", "2024-04-25T12:00:00+02:00", "2024-04-26T01:00:00+03:00"),
+        ("Pacific/Apia", "2011-12-01T00:00:00-10:00", "2011-12-29T12:00:00-10:00", "2011-12-31T00:00:00+14:00"),
+    ],
+    ids=["a midnight that clocks skip", "a day that a zone skipped"],
+)
+def test_a_threshold_is_judged_where_the_next_local_day_begins(zone: str, start: str, used: str, closes: str) -> None:
+    price = {"key": "use", "meter": "tokens", "price": {"model": "standard", "unit": "1"}}
+    plan = {"key": "pro", "period": {"align": "calendar"}, "charges": [price], "threshold": "50"}
+    acme = World({"meters": [METER], "plans": [plan]}, published="2010-01-01")
+    acme.start(start, timezone=zone)
+    acme.use(used, "tokens", "60")
+    found = acme.bill(start[:10], (date.fromisoformat(start[:10]) + timedelta(days=40)).isoformat()).invoices
+    early = found.filter(pl.col("purpose") == "threshold")
+    assert early.select("period_to", "total_minor").rows() == [(instant(closes), 6000)]

@@ -117,6 +117,17 @@ SEATS = {"aggregation": "unique_count", "value": "user", "operation": "op", "car
         ),
         (
             line(
+                SEATS,
+                ("2025-12-10", {"user": "a"}),
+                ("2025-12-20", {"user": "a", "op": "remove"}),
+                ("2026-01-02", {"user": "z", "op": "remove"}),
+                prorate="day",
+            ),
+            "0",
+            [({}, "0")],
+        ),
+        (
+            line(
                 {"aggregation": "sum", "value": "v", "carry_over": True},
                 ("2026-01-31T05:00:00Z", {"v": 31}),
                 opening=10,

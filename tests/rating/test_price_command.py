@@ -175,6 +175,21 @@ def test_the_quantity_chooses_the_tier_and_the_prorated_quantity_is_paid() -> No
     assert amount(price=STANDARD, quantity="10", included="10", prorated_quantity="5") == "0"
 
 
+def test_a_cell_is_paid_for_the_prorated_quantity() -> None:
+    cells = {"model": "matrix", "dimensions": ["region"], "cells": [{"region": "eu", "unit": "2"}]}
+    placed = {"price": cells, "dimensions": {"region": "eu"}}
+    assert amount(**placed, quantity="10", prorated_quantity="5") == "10"
+    assert (
+        amount(**placed, quantity="10", prorated_quantity="5", billed_before={"quantity": "4", "amount": "8"}) == "10"
+    )
+
+
+def test_a_percentage_is_paid_on_the_prorated_part_of_its_events() -> None:
+    percentage = {"model": "percentage", "rate": "1", "fixed": "0.3"}
+    assert amount(price=percentage, events=[{"value": "10", "prorated": "5"}]) == "0.35"
+    assert amount(price=percentage, quantity="10", prorated_quantity="5") == "0.35"
+
+
 def test_prorated_events_split_over_the_tiers_as_their_values_do() -> None:
     tiers = [{"up_to": "10", "unit": "1", "flat": "1"}, {"up_to": None, "unit": "0.5", "flat": "3"}]
     price = {"model": "graduated", "tiers": tiers}

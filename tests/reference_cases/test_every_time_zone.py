@@ -8,7 +8,7 @@ from zoneinfo import available_timezones
 
 import polars as pl
 
-from valueverse.catalog.units import is_time_zone
+from valueverse.events.validation import is_time_zone
 from valueverse.subscriptions.periods import periods
 
 INSTANT = pl.Datetime("us", "UTC")

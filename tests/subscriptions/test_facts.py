@@ -123,6 +123,10 @@ def test_an_event_counts_from_the_instant_at_which_it_was_received() -> None:
         ('"1E-3"', "0.001"),
         ("-7", "-7"),
         ('"0.000000000000000001"', "0.000000000000000001"),
+        ('"12345678901234567890.123456789012345678"', "12345678901234567890.123456789012345678"),
+        ('"123456789012345678901234567890e-18"', "123456789012.34567890123456789"),
+        ('" 5 "', "5"),
+        ('"+.5"', "0.5"),
     ],
 )
 def test_a_number_is_read_exactly_however_it_is_written(text: str, said: str) -> None:
@@ -134,3 +138,22 @@ def test_a_field_that_is_absent_or_null_is_neither_a_text_nor_a_number() -> None
     facts = pl.DataFrame({"data": ['{"amount":null}', "{}", '{"amount":"many"}']})
     assert facts.select(number("amount")).to_series().to_list() == [None, None, None]
     assert facts.select(field("amount")).to_series().to_list() == [None, None, "many"]
+
+
+def test_the_word_null_is_a_name_like_any_other() -> None:
+    world = World({"plans": PLANS})
+    world.start("2023-02-10", subscription="null", customer="null")
+    assert world.timeline().segments.select("customer", "subscription").rows() == [("null", "null")]
+
+
+@pytest.mark.parametrize("version", [1, 1.0])
+def test_a_version_counts_however_its_number_is_written(version: float) -> None:
+    world = World({"plans": [{"key": "pro", "version": 1}, {"key": "pro", "version": 2}]})
+    world.start("2023-02-10", plan_version=version)
+    assert world.timeline().segments["plan_version"].to_list() == [1]
+
+
+def test_a_version_that_no_catalog_could_have_is_unknown() -> None:
+    world = World({"plans": PLANS})
+    world.start("2023-02-10", plan_version=10**11)
+    assert world.timeline().rejected["reason"].to_list() == ["unknown_plan"]

@@ -166,6 +166,12 @@ def test_a_credit_never_exceeds_what_is_left_of_what_was_billed(billed: str, cre
     assert prorate(credit={"billed": billed, "credited": credited})["amount_rounded"] == amount
 
 
+def test_a_credit_keeps_all_digits_of_what_was_billed() -> None:
+    credit = {"billed": "12345678901234567890.123456789012345678", "credited": "0.000000000000000001"}
+    whole = prorate(amount="99999999999999999999", used=PRORATE["period"], credit=credit)
+    assert whole["amount"] == "12345678901234567890.123456789012345677"
+
+
 @pytest.mark.parametrize(
     ("change", "code", "path"),
     [

@@ -215,7 +215,8 @@ def _plans_over_time(world: World) -> list[tuple[str, str]]:
 
 
 def _three_plans() -> World:
-    plans = [{"key": key, "period": {"align": "calendar", "unit": unit}} for key, unit in
+    fees = [{"key": "seats", "unit_amount": "9"}]
+    plans = [{"key": key, "period": {"align": "calendar", "unit": unit}, "fees": fees} for key, unit in
              (("pro", "month"), ("max", "year"), ("mini", "month"))]  # fmt: skip
     world = World({"plans": plans})
     world.start("2023-02-10")

@@ -9,10 +9,11 @@ import pytest
 
 from tests.support.ledger import World, instant
 
+SEATS: dict[str, Any] = {"key": "seats", "unit_amount": "9"}
 CATALOG: dict[str, Any] = {
     "plans": [
-        {"key": "pro", "version": 1},
-        {"key": "pro", "version": 2},
+        {"key": "pro", "version": 1, "fees": [SEATS]},
+        {"key": "pro", "version": 2, "fees": [SEATS, {"key": "platform", "amount": "49"}]},
         {"key": "max", "trial": {"days": 14}},
     ],
 }
@@ -160,6 +161,42 @@ def test_another_plan_takes_the_seats_along_and_leaves_the_overrides_behind(worl
     world.tell("subscription.changed", "2023-03-01", about("s1", plan="max"))
     after = world.timeline().segments.row(1, named=True)
     assert (after["plan"], after["overrides"], after["quantities"]) == ("max", None, '{"seats":3}')
+
+
+def refusals(world: World) -> list[tuple[str, str]]:
+    return world.timeline().rejected.select("reason", "message").rows()
+
+
+def test_a_start_that_counts_what_is_no_fee_is_refused_and_the_one_that_mends_it_counts(world: World) -> None:
+    world.start("2023-02-10", quantities={"seats": 3, "seat": 3})
+    world.start("2023-02-11", quantities={"seats": 3})
+    assert lives(world) == [("s1", 0, "2023-02-11", None)]
+    message = "data.quantities.seat: the plan 'pro' has no fee of this key with a unit_amount"
+    assert refusals(world) == [("unknown_fee", message)]
+
+
+@pytest.mark.parametrize("name", ["platform", "Seats", 'se"ats', "seats:", ""])
+def test_quantities_name_fees_with_a_unit_amount_and_nothing_else(world: World, name: str) -> None:
+    world.start("2023-02-10", quantities={name: "1"})
+    assert lives(world) == []
+    assert [reason for reason, _ in refusals(world)] == ["unknown_fee"]
+
+
+def test_a_change_that_counts_what_is_no_fee_of_the_new_plan_changes_nothing(world: World) -> None:
+    world.start("2023-02-10", quantities={"seats": 3})
+    world.tell("subscription.changed", "2023-03-01", about("s1", plan="max", quantities={"seats": 5}))
+    world.tell("subscription.changed", "2023-04-01", about("s1", quantities={"seats": 7}))
+    assert states(world) == [("pro", 2, "2023-02-10"), ("pro", 2, "2023-04-01")]
+    assert world.timeline().segments["quantities"].to_list() == ['{"seats":3}', '{"seats":7}']
+    message = "data.quantities.seats: the plan 'max' has no fee of this key with a unit_amount"
+    assert refusals(world) == [("unknown_fee", message)]
+
+
+def test_quantities_may_count_a_fee_that_the_overrides_add(world: World) -> None:
+    overrides = {"fees": [{"key": "lines", "unit_amount": "2"}]}
+    world.start("2023-02-10", overrides=overrides, quantities={"lines": 3, "seats": 1})
+    world.tell("subscription.changed", "2023-03-01", about("s1", quantities={"lines": 4}))
+    assert world.timeline().segments["quantities"].to_list() == ['{"lines":3,"seats":1}', '{"lines":4}']
 
 
 def test_another_version_of_the_plan_is_taken_from_the_catalog_in_force(world: World) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -121,3 +121,75 @@ def test_periods_tile_time_whatever_zones_a_customer_moves_through(
     assert found[0][0] == f"2024-01-{day:02}T00:00:00Z"
     for (_, end), (start, _) in itertools.pairwise(found):
         assert start == end
+
+
+def two_plans() -> World:
+    """A customer who moves from UTC to New York on 1 February and may change the plan for another."""
+    monthly = {"period": {"align": "calendar"}, "fees": PLAN["fees"]}
+    acme = World({"plans": [{"key": key} | monthly for key in ("pro", "max")]})
+    acme.tell("customer.created", "2024-01-01", {"customer": "c1", "timezone": "UTC"})
+    acme.start("2024-01-01")
+    acme.tell("customer.updated", "2024-01-20", {"customer": "c1", "timezone": "America/New_York"})
+    return acme
+
+
+def plans(acme: World) -> list[tuple[str, datetime]]:
+    return acme.timeline().segments.select("plan", "from").rows()
+
+
+def test_a_change_planned_after_a_move_waits_for_the_end_that_the_new_zone_draws() -> None:
+    acme = two_plans()
+    acme.tell("subscription.changed", "2024-02-10", {"subscription": "s1", "plan": "max", "effective": "period_end"})
+    february, march = instant("2024-02-01"), instant("2024-03-01T05:00:00+00:00")
+    assert plans(acme) == [("pro", instant("2024-01-01")), ("pro", february), ("max", march)]
+    assert spans(acme, "2024-04-02") == [
+        ("2024-01-01T00:00:00Z", "2024-02-01T00:00:00Z"),
+        ("2024-02-01T00:00:00Z", "2024-03-01T05:00:00Z"),
+        ("2024-03-01T05:00:00Z", "2024-04-01T04:00:00Z"),
+    ]
+
+
+def test_a_change_planned_before_the_move_takes_effect_waits_for_the_end_of_the_running_period() -> None:
+    acme = two_plans()
+    acme.tell("subscription.changed", "2024-01-25", {"subscription": "s1", "plan": "max", "effective": "period_end"})
+    assert plans(acme) == [("pro", instant("2024-01-01")), ("max", instant("2024-02-01"))]
+
+
+def test_changes_planned_in_every_zone_of_a_customer_s_journey_each_wait_for_the_end_drawn_there() -> None:
+    acme = two_plans()
+    acme.tell("subscription.changed", "2024-02-10", {"subscription": "s1", "plan": "max", "effective": "period_end"})
+    acme.tell("customer.updated", "2024-03-20", {"customer": "c1", "timezone": "Asia/Tokyo"})
+    acme.tell("subscription.changed", "2024-04-10", {"subscription": "s1", "plan": "pro", "effective": "period_end"})
+    assert plans(acme)[2:] == [
+        ("max", instant("2024-03-01T05:00:00+00:00")),
+        ("max", instant("2024-04-01T04:00:00+00:00")),
+        ("pro", instant("2024-04-30T15:00:00+00:00")),
+    ]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    told=st.lists(
+        st.tuples(st.integers(1, 25), st.sampled_from(("pro", "max", "UTC", "America/New_York", "Asia/Tokyo"))),
+        min_size=2,
+        max_size=6,
+    ),
+    align=st.sampled_from(["calendar", "anniversary"]),
+)
+def test_changes_at_a_period_s_end_cut_no_period_whatever_zones_a_customer_moves_through(
+    told: list[tuple[int, str]], align: str
+) -> None:
+    monthly = {"period": {"align": align}, "fees": PLAN["fees"]}
+    acme = World({"plans": [{"key": key} | monthly for key in ("pro", "max")]})
+    acme.tell("customer.created", "2024-01-01", {"customer": "c1", "timezone": "UTC"})
+    acme.start("2024-01-01")
+    moment = datetime(2024, 1, 2, 12, tzinfo=UTC)
+    for days, word in told:
+        moment += timedelta(days=days)
+        if word in {"pro", "max"}:
+            change = {"subscription": "s1", "plan": word, "effective": "period_end"}
+            acme.tell("subscription.changed", moment.isoformat(), change)
+        else:
+            acme.tell("customer.updated", moment.isoformat(), {"customer": "c1", "timezone": word})
+    documents = acme.documents("2024-01-01", (moment + timedelta(days=70)).date().isoformat())
+    assert all(amounts(document) == [("base", "30.00")] for document in documents)

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from valueverse.events.schema import BILLING_FACTS
+from valueverse.invoicing.notes import CORRECTED
 from valueverse.ledger.book import Journal, Told, book, moved, nothing_booked
 from valueverse.ledger.documents import Documents, read_documents
 from valueverse.ledger.schema import BILLS, USED
@@ -79,7 +80,7 @@ def told_of(
     """What the journal needs beside the documents; credits count as used unless their invoice is voided."""
     standing = found.credits.filter(~pl.col("number").is_in(list(voided or {})))
     used = standing.drop_nulls("origin").select(pl.col(name).cast(dtype) for name, dtype in USED.items())
-    return Told(facts() if events is None else events, bills(found, voided), used, ZONES, as_of)
+    return Told(facts() if events is None else events, bills(found, voided), CORRECTED.to_frame(), used, ZONES, as_of)
 
 
 def booked(*documents: dict[str, Any], events: pl.DataFrame | None = None, **more: Any) -> Journal:

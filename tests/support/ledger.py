@@ -15,7 +15,7 @@ from valueverse.invoicing import corrections, engine
 from valueverse.invoicing.assemble import documents
 from valueverse.invoicing.closing import INVOICE
 from valueverse.invoicing.settle import Used
-from valueverse.invoicing.thresholds import EARLY
+from valueverse.invoicing.thresholds import EARLY, EARLY_COUPONS
 from valueverse.metering.schema import USAGE
 from valueverse.subscriptions.timeline import Timeline, build_timeline
 
@@ -119,7 +119,16 @@ def standing(invoices: pl.DataFrame) -> engine.Booked:
         .with_columns(pl.lit("").alias("invoice_id"), pl.lit(None, pl.String).alias("under"))
     )
     return engine.Booked(
-        invoices, invoices.clear(), nothing, Used.nothing(), again, lines, nothing, EARLY.to_frame(), {}
+        invoices,
+        invoices.clear(),
+        nothing,
+        Used.nothing(),
+        again,
+        lines,
+        nothing,
+        EARLY.to_frame(),
+        EARLY_COUPONS.to_frame(),
+        {},
     )
 
 

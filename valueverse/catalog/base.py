@@ -170,6 +170,7 @@ _SENTENCES = {
     "dict_type": "an object of fields is expected here",
     "string_type": "text is expected here",
     "bool_type": "true or false is expected here",
+    "too_short": "a list with an entry is expected here",
     "union_tag_not_found": "an object with 'model' is expected here",
 }
 

@@ -39,8 +39,10 @@ PLANS = pl.Schema(
         "align": pl.String(),
         "trial_days": pl.Int32(),
         "grace_seconds": pl.Int64(),
+        "counted_fees": pl.List(pl.String),
     }
 )
+"""``counted_fees``: keys of the fees that are a unit amount times a quantity."""
 METERS = pl.Schema(
     {
         "tenant": pl.String(),
@@ -196,6 +198,7 @@ def _plans(catalogs: dict[str, Catalog]) -> pl.DataFrame:
             "align": plan.period.align,
             "trial_days": plan.trial.days if plan.trial else 0,
             "grace_seconds": int(catalog.grace.total_seconds()),
+            "counted_fees": [fee.key for fee in plan.fees if fee.unit_amount is not None],
         }
         for key, catalog in catalogs.items()
         for plan in catalog.plans

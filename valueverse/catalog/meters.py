@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from valueverse.catalog.base import Flag, Key, StrictModel, Text, Whole, problem
 from valueverse.errors import RefusalError
-from valueverse.formula import parse_condition, parse_path, parse_value
+from valueverse.formula import parse_condition, parse_member, parse_path, parse_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +68,7 @@ class MeterRule(StrictModel):
         if self.aggregation != "count" and self.value is None:
             raise problem(f"{self.aggregation} needs 'value': the path into data to what it aggregates")
         if self.value is not None:
-            _judged(parse_path if self.aggregation == "unique_count" else parse_value, self.value, "value")
+            _judged(parse_member if self.aggregation == "unique_count" else parse_value, self.value, "value")
         if self.carry_over and self.aggregation not in KEEPS_LEVEL:
             allowed = ", ".join(sorted(KEEPS_LEVEL))
             raise problem(f"{self.aggregation} has no level to carry over; carry_over is for {allowed}")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from functools import lru_cache
 from typing import Annotated, Any
 
-import polars as pl
 from pydantic import BeforeValidator, PlainSerializer
 
 from valueverse.catalog.base import problem
 from valueverse.errors import RefusalError
+from valueverse.events.validation import is_time_zone
 from valueverse.money import minor_units
 
 _DURATION = re.compile(r"(\d{1,6}) (second|minute|hour|day|week)s?\Z")
@@ -49,19 +48,6 @@ def _currency(value: Any) -> Any:
 
 CurrencyCode = Annotated[str, BeforeValidator(_currency)]
 """An ISO 4217 code."""
-
-
-@lru_cache(maxsize=1024)
-def is_time_zone(name: str) -> bool:
-    """Whether the engine that will turn local days into instants knows this IANA zone."""
-    # Polars takes an empty name and plain offsets too; no zone of the database is called so.
-    if not name[:1].isalpha():
-        return False
-    try:
-        pl.Series([0], dtype=pl.Datetime("us", "UTC")).dt.convert_time_zone(name)
-    except (pl.exceptions.PolarsError, UnicodeEncodeError):  # a lone surrogate has no UTF-8
-        return False
-    return True
 
 
 def _time_zone(value: Any) -> Any:

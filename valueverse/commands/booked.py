@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from valueverse.catalog.document import parse_catalog
-from valueverse.invoicing.corrections import PERIOD_PURPOSES, touched
+from valueverse.invoicing.corrections import PERIOD_PURPOSES, bereft, touched
 from valueverse.invoicing.engine import Booked
-from valueverse.invoicing.settle import NUMBERS, Used
+from valueverse.invoicing.notes import NUMBERS, reopened
+from valueverse.invoicing.settle import Used
 from valueverse.invoicing.told import read_told
 from valueverse.lake_tables import EVENTS_TABLE
 from valueverse.platform import billing_store as store
+from valueverse.platform.journal_store import corrected
 from valueverse.subscriptions.facts import REJECTED, rejection
 
 if TYPE_CHECKING:
@@ -51,16 +53,19 @@ def read_booked(
     """The tenants' standing invoices as ``engine.bill`` takes them; drafts of the run's window are dropped before."""
     invoices, voided = store.finalised(connection, scope), store.voided(connection, scope)
     paid, coupons, owed = store.used_up(connection, scope)
-    numbers = invoices.select(NUMBERS.names()).cast(NUMBERS)
+    issued = pl.lit(None, NUMBERS["issued_at"]).alias("issued_at")
+    numbers = pl.concat([invoices, voided], how="diagonal").with_columns(issued).select(NUMBERS.names())
     periods = invoices.filter(pl.col("purpose").is_in(PERIOD_PURPOSES))
     rerated = store.reratings(connection, scope)
     again = (
         pl.concat(
             [
                 touched(periods, usage, history.meters, facts, known_at),
+                reopened(periods, facts, known_at),
                 periods.join(rerated, on=["tenant", "invoice_id"], how="semi"),
                 # What corrected a voided invoice stands on others: it is taken back, for its usage is billed anew.
                 voided.filter(pl.col("purpose").is_in(PERIOD_PURPOSES)),
+                bereft(periods, voided),
             ],
             how="diagonal",
         )
@@ -71,11 +76,12 @@ def read_booked(
         invoices=invoices,
         voided=voided,
         one_offs=store.one_offs_billed(connection, scope),
-        used=Used(paid, coupons, numbers, owed),
-        again=again.drop("events_known_at", "number", "total_minor"),
+        used=Used(paid, coupons, numbers, corrected(connection, scope.tenants, scope.before), owed),
+        again=again.drop("events_known_at", "number", "total_minor", "voided_at"),
         lines=store.booked_lines(connection, scope, again),
         discounts=store.discounts_of(connection, again),
         early=store.early_lines(connection, scope),
+        early_coupons=store.early_coupons(connection, scope),
         catalogs={
             str(key): parse_catalog(str(text))
             for key, text in rerated.drop_nulls("under").select("under", "document").unique().iter_rows()

@@ -25,7 +25,8 @@ def told_now(connection: psycopg.Connection[Any], lake: Lake, zones: pl.DataFram
     names = zones["tenant"].to_list()
     facts = lake.scan(BILLING_FACTS_TABLE).filter(pl.col("tenant").is_in(names)).collect()
     bills = store.bills(connection, named_invoices(facts))
-    return Told(facts, bills, store.credits_used(connection, names), zones, as_of)
+    corrected = store.corrected(connection, names)
+    return Told(facts, bills, corrected, store.credits_used(connection, names), zones, as_of)
 
 
 def broken_rules(connection: psycopg.Connection[Any], tenants: Sequence[str], told: Told) -> pl.DataFrame:

@@ -32,7 +32,7 @@ where i.tenant_id = %s order by i.sequence nulls last, i.invoice_id limit %s"""
 
 _REALISED = """
 select p.customer, to_char(c.month, 'YYYY-MM'), p.currency, max(x.value) filter (where c.case_name = 'committed'),
-       max(x.value) filter (where c.case_name = 'realised'), trim_scale(p.amount)::text, p.proposal
+       max(x.value) filter (where c.run_hash = p.run_hash), trim_scale(p.amount)::text, p.proposal
 from value.proposal p
 join value.run r on r.tenant_id = p.tenant_id and r.run_hash = p.run_hash
 join value.run c on c.tenant_id = p.tenant_id and c.commit_id = r.commit_id and c.month = r.month

@@ -22,7 +22,7 @@ _SAID: dict[str, Any] = {
 
 def agree(settings: Settings) -> str:
     """Commit northwind's model and approve it for both sides, once; its commit."""
-    from valueverse.commands import value_commit
+    from valueverse.commands import value_approve, value_commit
     from valueverse.demo import northwind
 
     standing = [one for one in value_commit.log(settings, northwind.TENANT) if one["model"] == northwind.VALUE_MODEL]
@@ -31,8 +31,8 @@ def agree(settings: Settings) -> str:
     said = _SAID | {"customer": northwind.AGREED_WITH}
     model = json.dumps(northwind.value_model())
     commit = str(value_commit.commit(settings, northwind.TENANT, model, said, None)["commit"])
-    value_commit.approve(settings, northwind.TENANT, commit, "vendor", "vera.vendor@northwind.example")
-    value_commit.approve(settings, northwind.TENANT, commit, "customer", "carl.customer@code-assistant.example")
+    value_approve.approve(settings, northwind.TENANT, commit, "vendor", "vera.vendor@northwind.example")
+    value_approve.approve(settings, northwind.TENANT, commit, "customer", "carl.customer@code-assistant.example")
     return commit
 
 

@@ -105,7 +105,7 @@ def _leads_on(connection: psycopg.Connection[Any], tenant: str, line: dict[str, 
     commitment = Commitment.read(commit, value_store.document(connection, tenant, commit))
     end = datetime.fromisoformat(line["service_period"]["to"])
     charges = charges_on(ground.timeline, ground.history, tenant, commitment, end)
-    terms = [FeeTerms.of(price, commitment.program) for _, key, price, _ in charges if key == line["key"]]
+    terms = [FeeTerms.of(one.price, commitment.program) for one in charges if one.key == line["key"]]
     output = f" --output {terms[0].output}" if terms else ""
     to_date = " --to-date" if terms and terms[0].true_up == "cumulative" else ""
     return {"leads_on": f"valueverse value explain --tenant {tenant} --run {run}{output}{to_date}"}

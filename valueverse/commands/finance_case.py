@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ Document = dict[str, Any]
 _MOST = 10_000
 _CONVENTIONS = ("first_period", "day_count", "when")
 _LARGEST = Decimal(10) ** 100
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def evaluate(document: Document) -> Document:
@@ -60,7 +62,7 @@ def _number(document: Document, name: str, default: float | None = None) -> floa
 
 def _float(value: Any, path: str) -> float:
     if isinstance(value, bool) or not isinstance(value, str | Decimal | int):
-        raise RefusalError("not_a_number", f"{str(value)[:40]!r} is not a number", path)
+        raise RefusalError("not_a_number", f"{_shown(value)} is not a number", path)
     try:
         number = Decimal(value)
     except ArithmeticError as error:
@@ -70,6 +72,12 @@ def _float(value: Any, path: str) -> float:
     if abs(number) > _LARGEST:
         raise RefusalError("out_of_range", f"{str(value)[:40]} is beyond 10^100", path)
     return float(number)
+
+
+def _shown(value: Any) -> str:
+    """A value as JSON writes it: null, true."""
+    written = {None: "null", True: "true", False: "false"}
+    return written[value] if value is None or isinstance(value, bool) else repr(str(value)[:40])
 
 
 def _rate(document: Document, name: str, default: float | None = None) -> float:
@@ -98,10 +106,10 @@ def _dates(document: Document) -> list[date]:
     found = []
     for place, value in enumerate(_list(document, "dates")):
         try:
-            found.append(date.fromisoformat(value))
-        except (TypeError, ValueError) as error:
+            found.append(date.fromisoformat(value if isinstance(value, str) and _DAY.fullmatch(value) else ""))
+        except ValueError as error:
             raise RefusalError(
-                "bad_date", f"{str(value)[:40]!r} is not a date like 2024-01-31", f"dates[{place}]"
+                "bad_date", f"{_shown(value)} is not a date like 2024-01-31", f"dates[{place}]"
             ) from error
     return found
 

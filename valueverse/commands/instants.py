@@ -10,8 +10,8 @@ from typing import Any
 
 import polars as pl
 
-from valueverse.catalog.units import is_time_zone
 from valueverse.errors import RefusalError
+from valueverse.events.validation import is_time_zone
 from valueverse.subscriptions.zones import local_midnight
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z", re.ASCII)

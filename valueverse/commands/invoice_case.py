@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from valueverse.catalog.base import unknown_name
@@ -30,6 +30,7 @@ _MOST = {"lines": 50_000, "coupons": 200, "credit_notes": 200, "wallets": 200}
 AMOUNT_LIMIT = Decimal(10) ** 19
 PERCENT_LIMIT = Decimal(10) ** 6
 _LONGEST_KEY = 128
+_DIGITS = 60
 
 
 def read_bill(document: Document) -> Bill:
@@ -48,7 +49,7 @@ def read_bill(document: Document) -> Bill:
     if document.get("lines") is None:
         raise RefusalError("missing_field", "lines is missing: a list of {key, amount}, which may be empty", "lines")
     lines = tuple(_line(entry, path) for entry, path in _entries(document, "lines"))
-    if sum(abs(line.amount) for line in lines) >= AMOUNT_LIMIT:
+    if _size(lines) >= AMOUNT_LIMIT:
         raise RefusalError("out_of_range", "the lines' amounts add up to 10^19 or more", "lines")
     wallets = tuple(_wallet(entry, zone, path) for entry, path in _entries(document, "wallets"))
     return Bill(
@@ -62,6 +63,11 @@ def read_bill(document: Document) -> Bill:
         wallets=wallets,
         issued_at=_issued_at(document, wallets, zone),
     )
+
+
+def _size(lines: tuple[Line, ...]) -> Decimal:
+    with localcontext(prec=_DIGITS):
+        return sum((abs(line.amount) for line in lines), Decimal(0))
 
 
 def _entries(document: Document, name: str) -> Iterator[tuple[Document, str]]:
@@ -114,7 +120,8 @@ def _signed(entry: Document, field: str, path: str) -> Decimal:
     if entry.get(field) is None:
         raise RefusalError("missing_field", f"{field} is missing: a number such as '12.50'", where)
     number = exact(entry[field], where)
-    if abs(number) >= AMOUNT_LIMIT:
+    # abs() would round to the 28 digits of Python's default context.
+    if number.copy_abs() >= AMOUNT_LIMIT:
         raise RefusalError("out_of_range", f"{entry[field]} is out of range: it must stay below 10^19", where)
     return number
 

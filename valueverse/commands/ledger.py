@@ -72,6 +72,7 @@ def _of_documents(path: Path, timezone: str, tenant: str | None) -> Journal:
     import polars as pl
 
     from valueverse.events.schema import BILLING_FACTS
+    from valueverse.invoicing.notes import CORRECTED
     from valueverse.ledger.book import Told, book, moved, nothing_booked
     from valueverse.ledger.documents import read_documents
     from valueverse.ledger.schema import BILLS, USED
@@ -92,7 +93,8 @@ def _of_documents(path: Path, timezone: str, tenant: str | None) -> Journal:
     except RefusalError as refusal:
         raise refusal.below(str(path)) from refusal
     zones = pl.DataFrame(schema={"tenant": pl.String, "timezone": pl.String})
-    told = Told(BILLING_FACTS.to_frame(), BILLS.to_frame(), USED.to_frame(), zones, datetime.now(UTC))
+    nothing = (BILLING_FACTS.to_frame(), BILLS.to_frame(), CORRECTED.to_frame(), USED.to_frame())
+    told = Told(*nothing, zones, datetime.now(UTC))
     moves, _ = moved(found, told)
     return book(moves if tenant is None else moves.filter(pl.col("tenant") == tenant), nothing_booked())
 

@@ -80,7 +80,7 @@ class Case:
             case "quantity":
                 self._quantities_are_named("quantity")
                 self.quantity = _required(document["quantity"], "quantity")
-                self._place_in_matrix(document)
+                self._place_in_matrix(document, prorated)
             case "events":
                 self._quantities_are_named("events")
                 by_events = self._read_events(document["events"])
@@ -98,13 +98,15 @@ class Case:
             message = "a capacity price reads several meters: give 'quantities', an object of meter: number"
             raise RefusalError("missing_quantity", message, given)
 
-    def _place_in_matrix(self, document: Document) -> None:
+    def _place_in_matrix(self, document: Document, prorated: Decimal | None) -> None:
         price = self.pricing.price
         if isinstance(price, Dynamic) and price.amount is not None:
             raise RefusalError("missing_events", "this price adds up what each event carries: give 'events'", "events")
         if "dimensions" in document:
             place = _dimensions(self.pricing, document["dimensions"], "dimensions")
-            self.events = [{"value": self.quantity + self.before["billed_quantity"], "dimensions": place}]
+            before = self.before["billed_quantity"]
+            share = None if prorated is None else prorated + before
+            self.events = [{"value": self.quantity + before, "prorated": share, "dimensions": place}]
 
     def _read_events(self, events: object) -> Decimal | None:
         if not isinstance(events, list):

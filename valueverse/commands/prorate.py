@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +20,7 @@ Document = dict[str, Any]
 Window = tuple["datetime", "datetime"]
 
 BASES = ("day", "second", "30_day")
+_DIGITS = 60
 _FIELDS = ("id", "amount", "currency", "period", "used", "timezone", "basis", "credit")
 _MICROSECONDS_PER_DAY = 86_400_000_000
 
@@ -91,7 +92,10 @@ def _capped(amount: Decimal, value: Any) -> Decimal:
         raise RefusalError("missing_field", "credit.billed is missing: what was billed for the period", "credit.billed")
     billed = exact(value["billed"], "credit.billed")
     credited = exact(value.get("credited", Decimal(0)), "credit.credited")
-    return max(Decimal(0), min(amount, billed - credited))
+    # Python takes off at 28 digits by default; an amount has up to 38.
+    with localcontext(prec=_DIGITS):
+        left = billed - credited
+    return max(Decimal(0), min(amount, left))
 
 
 def _answer(document: Document) -> Document:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from valueverse.commands import (
+    value_approve,
     value_check,
     value_commit,
     value_diff,
@@ -27,6 +28,7 @@ for command in (
     value_explain,
     value_report,
     value_commit,
+    value_approve,
     value_proposals,
     value_variance,
     value_verify,

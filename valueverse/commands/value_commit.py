@@ -1,4 +1,4 @@
-"""``valueverse value commit | approve | log``: agree on a model."""
+"""``valueverse value commit | log``: freeze a model for two parties to agree on."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from valueverse.commands.value_names import known_customer, known_tenant, named_commit, person
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
     import psycopg
 
     from valueverse.platform.settings import Settings
+    from valueverse.value.architect.document import Model
     from valueverse.value.architect.ir import Program
+    from valueverse.value.committer.commits import Frozen
 
-_KNOWN = "select 1 from billing.tenant where tenant_id = %s"
-_LOCKED = "select 1 from billing.tenant where tenant_id = %s for update"
 Tenant = Annotated[str, typer.Option("--tenant", help="The tenant whose commit it is.")]
 
 
@@ -36,35 +37,76 @@ def commit(settings: Settings, tenant: str, text: str, said: dict[str, Any], dat
         data: measured data behind the baseline; None: what the platform has measured of the customer.
 
     Raises:
-        RefusalError: ``unknown_tenant``, ``unknown_scenario``, ``unknown_commit`` (the parent), ``missing_reason``.
+        RefusalError: ``unknown_tenant``, ``unknown_scenario``, ``unknown_customer``, ``unknown_commit`` and
+            ``ambiguous_commit`` (the parent), ``other_customer``, ``missing_start``, ``bad_start``, ``bad_seed``,
+            ``missing_reason``, ``missing_name``, ``bad_name``, ``missing_metric``.
     """
     from valueverse.platform import commit_store as store
     from valueverse.platform.warehouse import connect
-    from valueverse.value.architect.canonical import canonical
     from valueverse.value.architect.parsing import parse_model
     from valueverse.value.architect.program import compile_model
-    from valueverse.value.committer.baseline import baseline_of
-    from valueverse.value.committer.commits import Frozen, chain_hash, commit_id
+    from valueverse.value.committer.commits import chain_hash, commit_id
+    from valueverse.value.committer.deeds import PROPOSED, Deed, deed_hash
 
     model = parse_model(text)
     program = compile_model(model)
-    if said["scenario"] not in {one.name for one in program.scenarios}:
-        raise RefusalError("unknown_scenario", f"no scenario {said['scenario']!r}", "--scenario")
+    said = _judged(program, said)
     with connect(settings, "builder") as connection:
         known_tenant(connection, tenant, lock=True)
         if said["parent"] is not None:
-            _one(connection, tenant, said["parent"])
-        measured = _measured(connection, tenant, program, said["customer"], data)
-        base = baseline_of(program, measured.values, said["scenario"], said["start"])
-        fixed: dict[str, Any] = {"baseline": base.values, "expected": base.expected, "snapshot": base.snapshot}
-        document = Frozen(canonical(model), watermark=measured.watermark, **fixed, **said).canonical()
+            said["parent"] = _changed(connection, tenant, said["parent"], said["customer"])
+        if said["customer"] is not None:
+            known_customer(settings, connection, tenant, said["customer"])
+        frozen = _frozen(model, program, said, _measured(connection, tenant, program, said["customer"], data))
+        document = frozen.canonical()
         found = commit_id(document)
         row = {"tenant_id": tenant, "commit_id": found, "model": program.model, "document": document}
-        more = {"author": said["author"], "parent": said["parent"], "committed_at": datetime.now(UTC)}
+        deed = Deed(found, PROPOSED, frozen.author, datetime.now(UTC))
+        more = {"author": deed.by, "parent": frozen.parent, "committed_at": deed.at}
         added = store.add(connection, row | more, chain_hash)
+        if added:
+            store.tell(connection, tenant, (deed.commit, deed.did, deed.canonical()), deed_hash)
         connection.commit()
-    told = {"commit": found, "model": program.model, "state": "proposed", "new": added}
-    return told | {"start": said["start"] or program.axis.start, "baseline": base.values, "expected": base.expected}
+    state = "proposed" if added else next(row["state"] for row in log(settings, tenant) if row["commit"] == found)
+    told = {"commit": found, "model": program.model, "state": state, "new": added}
+    fixed = {"baseline": dict(frozen.baseline), "expected": dict(frozen.expected)}
+    return told | {"start": frozen.start or program.axis.start} | fixed
+
+
+def _judged(program: Program, said: dict[str, Any]) -> dict[str, Any]:
+    """What is said of a commit, as it is frozen."""
+    from valueverse.value.architect.problems import meant
+    from valueverse.value.committer.baseline import agreed_start
+    from valueverse.value.executor.run import Asked, judge_asked
+
+    scenario, known = said["scenario"], {one.name for one in program.scenarios}
+    if scenario not in known:
+        raise RefusalError("unknown_scenario", f"no scenario {scenario[:60]!r}{meant(scenario, known)}", "--scenario")
+    judge_asked(program, Asked(seed=said["seed"]))
+    return said | {"author": person(said["author"], "--author"), "start": agreed_start(program, said["start"])}
+
+
+def _frozen(model: Model, program: Program, said: dict[str, Any], measured: _Measured) -> Frozen:
+    from valueverse.value.architect.canonical import canonical
+    from valueverse.value.committer.baseline import baseline_of
+    from valueverse.value.committer.commits import Frozen
+
+    base = baseline_of(program, measured.values, said["scenario"], said["start"])
+    fixed: dict[str, Any] = {"baseline": base.values, "expected": base.expected, "snapshot": base.snapshot}
+    return Frozen(canonical(model), watermark=measured.watermark, **fixed, **said)
+
+
+def _changed(connection: psycopg.Connection[Any], tenant: str, named: str, customer: str | None) -> str:
+    """The commit that another one changes: for the same customer, else it would end what was agreed with somebody."""
+    from valueverse.commands.value_kept import frozen_commit
+
+    parent = named_commit(connection, tenant, named, "--parent")
+    other = frozen_commit(connection, tenant, parent)[0].customer
+    if other != customer:
+        whose = "the whole tenant" if other is None else f"the customer {other!r}"
+        message = f"the commit {parent} is one of {whose}: a change keeps --customer"
+        raise RefusalError("other_customer", message, "--customer")
+    return parent
 
 
 @dataclass(frozen=True)
@@ -90,48 +132,6 @@ def _measured(
     if rows.is_empty() or known is None:
         return _Measured(None, None)
     return _Measured(read_metrics(rows), known.astimezone(UTC).isoformat())
-
-
-def approve(settings: Settings, tenant: str, commit_id: str, side: str, by: str) -> dict[str, Any]:
-    """Approve a commit for one side.
-
-    Raises:
-        RefusalError: ``unknown_commit``, ``overlaps``, or as ``commits.judge_approval``.
-    """
-    from valueverse.platform import commit_store as store
-    from valueverse.platform.warehouse import connect
-    from valueverse.value.committer.commits import Approval, judge_approval
-
-    with connect(settings, "builder") as connection:
-        known_tenant(connection, tenant, lock=True)
-        author = _one(connection, tenant, commit_id)
-        given = [Approval(one, name) for found, one, name in store.approvals(connection, tenant) if found == commit_id]
-        judge_approval(author, given, Approval(side, by))
-        if given:
-            _judge_term(connection, tenant, commit_id)
-        store.approve(connection, tenant, commit_id, side, by, datetime.now(UTC))
-        connection.commit()
-    return next(row for row in log(settings, tenant) if row["commit"] == commit_id)
-
-
-def _judge_term(connection: psycopg.Connection[Any], tenant: str, commit_id: str) -> None:
-    """Refuse a commit that would be active beside another for the same months: their value would be counted twice."""
-    from valueverse.platform import commit_store as store
-    from valueverse.platform.value_store import agreed, document
-    from valueverse.value.realisation.cases import Commitment
-
-    mine = Commitment.read(commit_id, document(connection, tenant, commit_id))
-    parents = {one: parent for one, _, _, parent, _ in store.commits(connection, tenant)}
-    rows = agreed(connection, [tenant])
-    replaced = {*rows["parent"].drop_nulls(), parents[commit_id]}
-    for row in rows.filter(~rows["closed"], ~rows["commit_id"].is_in(list(replaced))).iter_rows(named=True):
-        if mine.overlaps(Commitment.read(row["commit_id"], row["document"])):
-            raise RefusalError(
-                "overlaps",
-                f"the commit {row['commit_id']} of the same model and customer is active in some of these months: "
-                "close it, or commit this one with --parent and --reason",
-                "commit",
-            )
 
 
 def log(settings: Settings, tenant: str) -> list[dict[str, Any]]:
@@ -162,36 +162,6 @@ def log(settings: Settings, tenant: str) -> list[dict[str, Any]]:
     ]
 
 
-def known_tenant(connection: psycopg.Connection[Any], tenant: str, *, lock: bool = False) -> None:
-    """Refuse a tenant that there is not.
-
-    Args:
-        connection: to the warehouse.
-        tenant: its key.
-        lock: let nobody else write to its commits until the transaction ends.
-
-    Raises:
-        RefusalError: ``unknown_tenant``.
-    """
-    query = _LOCKED if lock else _KNOWN
-    if not connection.execute(query, [tenant]).fetchone():
-        raise RefusalError("unknown_tenant", f"no tenant {tenant!r}; `valueverse tenants list` names them", "--tenant")
-
-
-def _one(connection: psycopg.Connection[Any], tenant: str, commit_id: str) -> str:
-    """The author of a commit."""
-    from valueverse.platform import commit_store as store
-
-    for found, _, author, _, _ in store.commits(connection, tenant):
-        if found == commit_id:
-            return author
-    raise RefusalError(
-        "unknown_commit",
-        f"the tenant {tenant!r} has no commit {commit_id[:64]!r}; `valueverse value log` lists them",
-        "commit",
-    )
-
-
 def register(app: typer.Typer) -> None:
     """Add ``commit``, ``approve`` and ``log`` to ``valueverse value``."""
 
@@ -220,18 +190,6 @@ def register(app: typer.Typer) -> None:
         said = {"scenario": scenario, "seed": seed, "author": author, "parent": parent, "reason": reason}
         said |= {"customer": customer, "start": start}
         write(commit(get_settings(), tenant, read_text(model), said, data))
-
-    @app.command("approve")
-    def approve_command(
-        commit_id: Annotated[str, typer.Argument(metavar="COMMIT", help="Id of the commit.")],
-        tenant: Tenant,
-        side: Annotated[str, typer.Option("--side", help="vendor or customer.")],
-        by: Annotated[str, typer.Option("--by", help="Who approves.")],
-    ) -> None:
-        """Approve a commit; it is active once both sides have."""
-        from valueverse.platform.settings import get_settings
-
-        write(approve(get_settings(), tenant, commit_id, side, by))
 
     @app.command("log")
     def log_command(tenant: Tenant) -> None:

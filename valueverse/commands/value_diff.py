@@ -91,10 +91,10 @@ def commits(settings: Settings, tenant: str, before: str, after: str) -> _Told:
     """What differs between two commits in all that they froze, and in the money agreed over the whole term.
 
     Raises:
-        RefusalError: ``unknown_tenant``, ``unknown_commit``.
+        RefusalError: ``unknown_tenant``, ``unknown_commit``, ``ambiguous_commit``.
     """
-    from valueverse.commands.value_commit import known_tenant
     from valueverse.commands.value_kept import frozen_commit
+    from valueverse.commands.value_names import known_tenant
     from valueverse.platform.warehouse import connect
     from valueverse.value.architect.canonical import changes
 
@@ -103,7 +103,7 @@ def commits(settings: Settings, tenant: str, before: str, after: str) -> _Told:
         (old, old_text), (new, new_text) = (frozen_commit(connection, tenant, one) for one in (before, after))
     found = changes(json.loads(old_text), json.loads(new_text))
     money, missing = _agreed_money(old, new)
-    return _Told({"before": before, "after": after}, found, money, missing)
+    return _Told({"before": old.commit, "after": new.commit}, found, money, missing)
 
 
 def _agreed_money(old: Commitment, new: Commitment) -> tuple[dict[str, Any], str | None]:
@@ -125,7 +125,9 @@ def register(app: typer.Typer) -> None:
 
     @app.command("diff")
     def diff(
-        before: Annotated[str, typer.Argument(help="The model as it was; with --tenant, the id of a commit.")],
+        before: Annotated[
+            str, typer.Argument(help="The model as it was; with --tenant, a commit's id or its first 8 digits.")
+        ],
         after: Annotated[str, typer.Argument(help="The model, or commit, as it is to be.")],
         data: Annotated[Path | None, typer.Option("--data", help="Measured data, for bound inputs.")] = None,
         tenant: Annotated[str | None, typer.Option("--tenant", help="Compare two commits of this tenant.")] = None,

@@ -117,7 +117,7 @@ def explain_commit(settings: Settings, place: Place, asked: Question, limit: int
         limit: events, lines or costs told of each metric's value; their number is told anyway.
 
     Raises:
-        RefusalError: ``unknown_commit``, ``unknown_run``, ``not_measured``, or as ``explain``.
+        RefusalError: ``unknown_commit``, ``ambiguous_commit``, ``unknown_run``, ``not_measured``, or as ``explain``.
     """
     from valueverse.commands.value_kept import kept_run, kept_runs
     from valueverse.commands.value_sources import Behind
@@ -227,7 +227,7 @@ def register(app: typer.Typer) -> None:
         customer: Annotated[str | None, typer.Option("--customer", help="Only this customer's data.")] = None,
         start: Annotated[str | None, typer.Option("--start", help="First day of the first period.")] = None,
         tenant: Annotated[str | None, typer.Option("--tenant", help="The tenant whose commit it is.")] = None,
-        commit: Annotated[str | None, typer.Option("--commit", help="Id of the commit.")] = None,
+        commit: Annotated[str | None, typer.Option("--commit", help="Id of the commit, or its first 8 digits.")] = None,
         month: Annotated[str | None, typer.Option("--month", help="Such as 2023-11 [the last one measured].")] = None,
         case: Annotated[str, typer.Option("--case", help="committed, forecast or realised.")] = "realised",
         run: Annotated[

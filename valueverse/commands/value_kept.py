@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
+from valueverse.commands.value_names import named_commit
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
@@ -43,12 +44,12 @@ def kept_runs(
     """The newest run of each of these cases in a month (None: the last one measured).
 
     Raises:
-        RefusalError: ``unknown_commit``, ``not_measured``.
+        RefusalError: ``unknown_commit``, ``ambiguous_commit``, ``not_measured``.
     """
     from valueverse.platform.value_store import newest_runs
 
     commitment, _ = frozen_commit(connection, tenant, commit)
-    found = {row["case_name"]: row for row in newest_runs(connection, tenant, commit, month)}
+    found = {row["case_name"]: row for row in newest_runs(connection, tenant, commitment.commit, month)}
     for case in cases:
         if case not in found:
             known = f"there are {', '.join(sorted(found))}" if found else "a month is run once it is over"
@@ -72,20 +73,17 @@ def kept_run(connection: psycopg.Connection[Any], tenant: str, run_hash: str) ->
 
 
 def frozen_commit(connection: psycopg.Connection[Any], tenant: str, commit: str) -> tuple[Commitment, str]:
-    """A commit, and the canonical JSON of what it froze.
+    """A commit, by its id or the beginning of it, and the canonical JSON of what it froze.
 
     Raises:
-        RefusalError: ``unknown_commit``.
+        RefusalError: ``unknown_commit``, ``ambiguous_commit``.
     """
     from valueverse.platform.value_store import document
     from valueverse.value.realisation.cases import Commitment
 
-    try:
-        text = document(connection, tenant, commit)
-    except KeyError as error:
-        message = f"the tenant {tenant!r} has no commit {commit[:64]!r}; `valueverse value log` lists them"
-        raise RefusalError("unknown_commit", message, "--commit") from error
-    return Commitment.read(commit, text), text
+    found = named_commit(connection, tenant, commit, "--commit")
+    text = document(connection, tenant, found)
+    return Commitment.read(found, text), text
 
 
 def _kept(commitment: Commitment, row: dict[str, Any]) -> Kept:

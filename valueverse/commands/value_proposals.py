@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from valueverse.commands.value_names import known_tenant, named_commit, person
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ def listed(settings: Settings, tenant: str, now: datetime) -> list[dict[str, Any
     Raises:
         RefusalError: ``unknown_tenant``.
     """
-    from valueverse.commands.value_commit import known_tenant
     from valueverse.platform import value_store
     from valueverse.platform.warehouse import connect
 
@@ -69,13 +69,15 @@ def answer(settings: Settings, tenant: str, proposal: str, verdict: str, said: d
 
     Raises:
         RefusalError: ``unknown_proposal``; ``too_late``: its dispute window is over; ``already_said``; ``billed``: an
-            invoice bears it already.
+            invoice bears it already; ``missing_name``, ``missing_reason``.
     """
     from valueverse.platform import value_store
     from valueverse.platform.warehouse import connect
     from valueverse.value.realisation.verdicts import judge_verdict
 
-    now = datetime.now(UTC)
+    now, by, reason = datetime.now(UTC), person(said["by"] or "", "--by"), said["reason"]
+    if verdict != "accepted":
+        _judge_reason(reason)
     with connect(settings, "builder") as connection:
         value_store.lock_value(connection)
         found = next((row for row in value_store.proposals(connection, tenant) if row["proposal"] == proposal), None)
@@ -88,33 +90,41 @@ def answer(settings: Settings, tenant: str, proposal: str, verdict: str, said: d
         if verdict == "withdrawn" and value_store.borne(connection, tenant, proposal):
             raise RefusalError("billed", f"an invoice bears {proposal!r}: a credit note takes it back", "proposal")
         row = {"tenant_id": tenant, "proposal": proposal, "verdict": verdict, "said_at": now}
-        value_store.say(connection, row | {"said_by": said["by"], "reason": said["reason"]})
+        value_store.say(connection, row | {"said_by": by, "reason": reason})
         connection.commit()
     return next(row for row in listed(settings, tenant, now) if row["proposal"] == proposal)
+
+
+def _judge_reason(reason: str | None) -> None:
+    if not (reason or "").strip():
+        raise RefusalError("missing_reason", "say why: the reason is empty", "--reason")
 
 
 def close(settings: Settings, tenant: str, commit: str, outcome: str, by: str, reason: str) -> dict[str, Any]:
     """Close an active commit: it is measured no more.
 
     Raises:
-        RefusalError: ``unknown_commit``, ``not_active``, ``unknown_outcome``.
+        RefusalError: ``unknown_commit``, ``ambiguous_commit``, ``not_active``, ``unknown_outcome``, ``missing_reason``.
     """
     from valueverse.commands.value_commit import log
-    from valueverse.platform import value_store
+    from valueverse.platform import commit_store, value_store
     from valueverse.platform.warehouse import connect
     from valueverse.value.committer.commits import OUTCOMES
+    from valueverse.value.committer.deeds import Deed, deed_hash
 
     if outcome not in OUTCOMES:
         raise RefusalError("unknown_outcome", f"{outcome[:40]!r} is neither {' nor '.join(OUTCOMES)}", "--as")
-    found = next((row for row in log(settings, tenant) if row["commit"] == commit), None)
-    if found is None:
-        message = f"the tenant {tenant!r} has no commit {commit[:64]!r}; `valueverse value log` lists them"
-        raise RefusalError("unknown_commit", message, "commit")
-    if found["state"] != "active":
-        raise RefusalError("not_active", f"the commit is {found['state']}: only an active one is closed", "commit")
+    _judge_reason(reason)
     with connect(settings, "builder") as connection:
-        row = {"tenant_id": tenant, "commit_id": commit, "outcome": outcome, "closed_by": by, "reason": reason}
-        value_store.close(connection, row | {"closed_at": datetime.now(UTC)})
+        known_tenant(connection, tenant, lock=True)
+        commit = named_commit(connection, tenant, commit)
+        found = next(row for row in log(settings, tenant) if row["commit"] == commit)
+        if found["state"] != "active":
+            raise RefusalError("not_active", f"the commit is {found['state']}: only an active one is closed", "commit")
+        deed = Deed(commit, outcome, person(by, "--by"), datetime.now(UTC), reason)
+        row = {"tenant_id": tenant, "commit_id": commit, "outcome": outcome, "closed_by": deed.by, "reason": reason}
+        value_store.close(connection, row | {"closed_at": deed.at})
+        commit_store.tell(connection, tenant, (deed.commit, deed.did, deed.canonical()), deed_hash)
         connection.commit()
     return found | {"state": outcome}
 
@@ -159,7 +169,7 @@ def register(app: typer.Typer) -> None:
 
     @app.command("close")
     def close_command(
-        commit: Annotated[str, typer.Argument(metavar="COMMIT", help="Id of the commit.")],
+        commit: Annotated[str, typer.Argument(metavar="COMMIT", help="Id of the commit, or its first 8 digits.")],
         tenant: Tenant,
         outcome: Annotated[str, typer.Option("--as", help="confirmed or written_off.")],
         by: By,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from valueverse.value.report.economics import Month, Proposal
 
 DRAWS = 16_384
-_MARGIN = ("billing.invoiced_net", "billing.cost_to_serve")
+_MARGIN = {"billing.invoiced_net": "invoiced", "billing.outcome_fees": "invoiced", "billing.cost_to_serve": "cost"}
 
 
 def report_of_model(text: str, data: Path | None, said: dict[str, Any], customer: str | None = None) -> str:
@@ -59,12 +59,13 @@ def report_of_commit(
     Args:
         settings: where Postgres is.
         tenant: whose.
-        commit: its id.
+        commit: its id, or the beginning of it.
         month: first day of a month with which a period ends; None: the last one measured.
         economics: whether cost to serve and margin are shown.
 
     Raises:
-        RefusalError: ``unknown_commit``; ``not_measured``: no run of that month.
+        RefusalError: ``unknown_tenant``, ``unknown_commit``, ``ambiguous_commit``; ``not_measured``: no run of that
+            month.
     """
     from valueverse.value.report.commit_page import commit_page
     from valueverse.value.report.page import render
@@ -75,19 +76,16 @@ def report_of_commit(
 def told_of(settings: Settings, tenant: str, commit: str, month: dt.date | None, *, economics: bool) -> Told:
     """All that the page of a commit is made of."""
     from valueverse.commands.value_commit import log
+    from valueverse.commands.value_kept import frozen_commit
     from valueverse.platform import value_store
     from valueverse.platform.warehouse import connect
-    from valueverse.value.realisation.cases import Commitment
     from valueverse.value.report.commit_page import Deed, Told
 
-    state = next((row["state"] for row in log(settings, tenant) if row["commit"] == commit), None)
-    if state is None:
-        message = f"the tenant {tenant!r} has no commit {commit[:64]!r}; `valueverse value log` lists them"
-        raise RefusalError("unknown_commit", message, "--commit")
     now = dt.datetime.now(dt.UTC)
     with connect(settings, "builder") as connection:
-        document = value_store.document(connection, tenant, commit)
-        commitment = Commitment.read(commit, document)
+        commitment, document = frozen_commit(connection, tenant, commit)
+        commit = commitment.commit
+        state = next(row["state"] for row in log(settings, tenant) if row["commit"] == commit)
         runs = value_store.newest_runs(connection, tenant, commit, month)
         if month is not None and not runs:
             message = f"no run of {month:%Y-%m}: the months measured are those in which a period of the model ends"
@@ -151,14 +149,15 @@ def _months(
 
     if last is None or commitment.start is None or commitment.customer is None:
         return []
+    none = Decimal(0)
     found: dict[str, dict[str, Decimal]] = {}
     rows = value_store.metrics(connection, tenant, commitment.customer, commitment.program.currency)
     for metric, _, period, value in rows.iter_rows():
         if metric in _MARGIN and f"{commitment.start:%Y-%m}" <= period <= f"{last:%Y-%m}":
-            found.setdefault(period, {})[metric] = Decimal(value)
-    none = Decimal(0)
+            sums = found.setdefault(period, {"invoiced": none, "cost": none})
+            sums[_MARGIN[metric]] += Decimal(value)
     return [
-        Month(dt.date.fromisoformat(f"{period}-01"), *(one.get(metric, none) for metric in _MARGIN))
+        Month(dt.date.fromisoformat(f"{period}-01"), one["invoiced"], one["cost"])
         for period, one in sorted(found.items())
     ]
 
@@ -182,7 +181,9 @@ def register(app: typer.Typer) -> None:
         draws: Annotated[int, typer.Option("--draws", help="Draws of uncertain inputs.")] = DRAWS,
         seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed draws other points.")] = 1,
         tenant: Annotated[str | None, typer.Option("--tenant", help="The tenant whose commit it is.")] = None,
-        commit: Annotated[str | None, typer.Option("--commit", help="What came of this commit.")] = None,
+        commit: Annotated[
+            str | None, typer.Option("--commit", help="What came of this commit: its id, or the first 8 digits.")
+        ] = None,
         month: Annotated[
             str | None, typer.Option("--month", help="Up to this month; the last measured by default.")
         ] = None,

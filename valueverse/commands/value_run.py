@@ -35,7 +35,20 @@ def read_metrics_file(file: Path, customer: str | None, *, empty: bool = False) 
         frame = pl.read_parquet(file) if whole else pl.read_csv(file, infer_schema=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise RefusalError("unreadable_file", f"{file}: {str(error).splitlines()[0]}", "--data") from error
-    return read_metrics(frame, customer, empty=empty)
+    found = read_metrics(frame, customer, empty=empty)
+    if customer is not None and found.is_empty():
+        _judge_customer(read_metrics(frame, None, empty=True), customer)
+    return found
+
+
+def _judge_customer(metrics: pl.DataFrame, customer: str) -> None:
+    """Refuse a customer of whom the data hold no row: all would be missing, or stood in for."""
+    from valueverse.value.architect.problems import meant
+
+    known = set(metrics["customer"].drop_nulls().unique())
+    if customer not in known:
+        message = f"the data hold nothing of the customer {customer[:60]!r}{meant(customer, known)}"
+        raise RefusalError("unknown_customer", message, "--customer")
 
 
 def read_program(file: Path, outputs: list[str]) -> Program:

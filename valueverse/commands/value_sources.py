@@ -14,7 +14,7 @@ from valueverse.commands.instants import read_month
 from valueverse.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.money import minor_text, minor_units, plain
 from valueverse.platform.lake import Lake
-from valueverse.platform.value_reads import lines_serving
+from valueverse.platform.value_reads import BEHIND, lines_serving
 from valueverse.subscriptions.timeline import build_timeline
 from valueverse.value.realisation.behind import costs_behind, subscriptions_behind, usage_behind
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from valueverse.platform.settings import Settings
     from valueverse.subscriptions.timeline import Timeline
     from valueverse.value.realisation.explain import Explained
-
-_LINES = {"billing.invoiced_net": False, "billing.mrr": True}
 
 
 @dataclass
@@ -76,8 +74,8 @@ class Behind:
             count, events = self._events(metric.removeprefix("usage."), month).get(customer, (0, []))
             return "events", count, [_event(one) for one in events]
         rows = None
-        if metric in _LINES:
-            kind, rows = "invoice lines", self._lines(customer, month, recurring=_LINES[metric])
+        if metric in BEHIND:
+            kind, rows = "invoice lines", self._lines(metric, customer, month)
         elif metric == "billing.cost_to_serve":
             costs = costs_behind(self._timeline, customer, month).iter_rows(named=True)
             kind, rows = "cost events", [row | {"amount": plain(row["amount"])} for row in costs]
@@ -94,10 +92,10 @@ class Behind:
             self.usage[meter, month] = {customer: (count, first) for customer, count, first in found.iter_rows()}
         return self.usage[meter, month]
 
-    def _lines(self, customer: str, month: date, *, recurring: bool) -> list[dict[str, Any]]:
+    def _lines(self, metric: str, customer: str, month: date) -> list[dict[str, Any]]:
         currency, until = self.kept.commitment.program.currency, self.kept.computed_at
         scope = (self.tenant, customer)
-        rows = lines_serving(self.connection, scope, currency, month, until, recurring=recurring)
+        rows = lines_serving(self.connection, metric, scope, currency, month, until)
         return [
             {
                 "invoice": row["invoice"],

@@ -23,12 +23,12 @@ def difference(
     Args:
         settings: where Postgres is.
         tenant: whose.
-        commit: its id.
+        commit: its id, or the beginning of it.
         month: first day of the month; None: the last one measured.
         asked: ``cases`` (from, to), ``output``, ``period`` (None: to date).
 
     Raises:
-        RefusalError: ``unknown_commit``, ``not_measured``, or as ``variance``.
+        RefusalError: ``unknown_commit``, ``ambiguous_commit``, ``not_measured``, or as ``variance``.
     """
     from valueverse.commands.value_kept import kept_runs
     from valueverse.platform.warehouse import connect
@@ -36,8 +36,13 @@ def difference(
 
     with connect(settings, "builder") as connection:
         before, after = kept_runs(connection, tenant, commit, month, list(asked["cases"]))
-    found = variance(before.commitment, before.run, after.run, asked["output"], period=asked["period"])
-    told: dict[str, Any] = {"tenant": tenant, "commit": commit, "model": before.commitment.program.model}
+    commitment = before.commitment
+    found = variance(commitment, before.run, after.run, asked["output"], period=asked["period"])
+    told: dict[str, Any] = {
+        "tenant": tenant,
+        "commit": before.commitment.commit,
+        "model": before.commitment.program.model,
+    }
     told |= {"month": f"{before.month:%Y-%m}", "output": found.output, "unit": found.unit}
     told |= {"from": asked["cases"][0], "to": asked["cases"][1], "runs": [before.run_hash, after.run_hash]}
     told |= {"period": found.period, "to_date": found.to_date, "method": found.method}
@@ -83,7 +88,7 @@ def register(app: typer.Typer) -> None:
     @app.command("variance")
     def variance_command(  # noqa: PLR0917 - options of a command
         tenant: Annotated[str, typer.Option("--tenant", help="The tenant whose commit it is.")],
-        commit: Annotated[str, typer.Option("--commit", help="Id of the commit.")],
+        commit: Annotated[str, typer.Option("--commit", help="Id of the commit, or its first 8 digits.")],
         month: Annotated[str | None, typer.Option("--month", help="Such as 2023-11 [the last one measured].")] = None,
         first: Annotated[str, typer.Option("--from", help="committed, forecast or realised.")] = "committed",
         second: Annotated[str, typer.Option("--to", help="committed, forecast or realised.")] = "realised",

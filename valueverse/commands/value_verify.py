@@ -1,4 +1,4 @@
-"""``valueverse value verify``: a tenant's chain of commits, worked out again."""
+"""``valueverse value verify``: the chains of a tenant's commits and of what was done to them, worked out again."""
 
 from __future__ import annotations
 
@@ -7,32 +7,60 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from valueverse.commands.value_names import known_tenant
+
 if TYPE_CHECKING:
+    import psycopg
+
     from valueverse.platform.settings import Settings
+    from valueverse.value.committer.chain import Link
+    from valueverse.value.committer.deeds import Deed
 
 
 def verify(settings: Settings, tenant: str, head: str | None) -> dict[str, Any]:
-    """Work a tenant's chain of commits out again.
+    """Work a tenant's chains out again: of its commits, and of all that was done to them.
 
     Args:
         settings: where Postgres is.
         tenant: whose.
-        head: a head noted before, which must still be in the chain; None: none.
+        head: a head of either chain noted before, which must still be in it; None: none.
 
     Returns:
-        ok, commits (how many), head, problems: [{sequence, reason}].
+        ok, commits (how many), deeds (how many), head (of the deeds, which tell of every commit), problems:
+        [{chain: commits or deeds, sequence, reason}].
     """
-    from valueverse.commands.value_commit import known_tenant
     from valueverse.platform import commit_store as store
     from valueverse.platform.warehouse import connect
     from valueverse.value.committer.chain import Link, breaks
+    from valueverse.value.committer.deeds import Told, wrong_deeds
 
     with connect(settings, "builder") as connection:
         known_tenant(connection, tenant)
         links = [Link(*row) for row in store.chain(connection, tenant)]
-    problems = [{"sequence": sequence, "reason": reason} for sequence, reason in breaks(links, head)]
-    last = links[-1].chain if links else None
-    return {"ok": not problems, "commits": len(links), "head": last, "problems": problems}
+        told = [Told(*row) for row in store.deeds(connection, tenant)]
+        done = _done(connection, tenant, links)
+    found = {"commits": breaks(links), "deeds": wrong_deeds(told, done)}
+    if head is not None and head not in {*(one.chain for one in links), *(one.chain for one in told)}:
+        found["deeds"].append((len(told), "head_not_found"))
+    problems = [
+        {"chain": chain, "sequence": sequence, "reason": reason}
+        for chain, rows in found.items()
+        for sequence, reason in rows
+    ]
+    last = told[-1].chain if told else None
+    counts = {"commits": len(links), "deeds": len(told)}
+    return {"ok": not problems, **counts, "head": last, "problems": problems}
+
+
+def _done(connection: psycopg.Connection[Any], tenant: str, links: list[Link]) -> list[Deed]:
+    """What the tables say was done, and what follows from it."""
+    from valueverse.platform import commit_store as store
+    from valueverse.value.committer.commits import SIDES
+    from valueverse.value.committer.deeds import Deed, supersessions
+
+    deeds = [Deed(*row) for row in store.done(connection, tenant)]
+    approvals = [one for one in deeds if one.did in SIDES]
+    return deeds + supersessions([(one.commit, one.parent) for one in links], approvals, SIDES)
 
 
 def register(app: typer.Typer) -> None:
@@ -45,7 +73,10 @@ def register(app: typer.Typer) -> None:
             str | None, typer.Option("--head", help="A head that was noted before: must still be in the chain.")
         ] = None,
     ) -> None:
-        """Work the chain of a tenant's commits out again: an edited, missing or rewritten one ends with status 1."""
+        """Work the chains of a tenant's commits, and of all that was done to them, out again.
+
+        What was edited, put in, taken out or written anew ends with status 1.
+        """
         from valueverse.platform.settings import get_settings
 
         found = verify(get_settings(), tenant, head)

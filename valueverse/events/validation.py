@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -30,6 +31,19 @@ def instant_of(text: pl.Expr) -> pl.Expr:
     instant = well_formed.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False).cast(INSTANT)
     # An offset can carry the first and the last day of the calendar out of it.
     return pl.when(instant.dt.year().is_between(1, 9999)).then(instant)
+
+
+@lru_cache(maxsize=1024)
+def is_time_zone(name: str) -> bool:
+    """Whether the engine that will turn local days into instants knows this IANA zone."""
+    # Polars takes an empty name and plain offsets too; no zone of the database is called so.
+    if not name[:1].isalpha():
+        return False
+    try:
+        pl.Series([0], dtype=pl.Datetime("us", "UTC")).dt.convert_time_zone(name)
+    except (pl.exceptions.PolarsError, UnicodeEncodeError):  # a lone surrogate has no UTF-8
+        return False
+    return True
 
 
 def _is_name(text: pl.Expr) -> pl.Expr:

@@ -7,11 +7,12 @@ from collections.abc import Collection, Mapping
 
 import polars as pl
 
-from valueverse.formula.exact import ExactCompiler, Kind, Part, literal
+from valueverse.formula.exact import ExactCompiler, Kind, Part, kind_of, literal
 from valueverse.formula.nodes import Name, names_in, refusal
 from valueverse.formula.numbers import QUANTITY_LIMIT, number_from_text
 from valueverse.formula.parser import parse
 from valueverse.formula.paths import at_path
+from valueverse.money import plain_text
 
 _VARIABLE_BOUND = 1e19
 _READING_COST = 20
@@ -41,6 +42,15 @@ def parse_value(text: str) -> None:
     compile_value(text)
 
 
+def parse_member(text: str) -> None:
+    """Refuse a ``value`` to be told apart (unique_count) that is neither a path into data nor a formula over it.
+
+    Raises:
+        RefusalError: ``bad_formula``.
+    """
+    compile_member(text)
+
+
 def parse_condition(text: str) -> None:
     """Refuse a ``where`` that does not answer true or false.
 
@@ -64,6 +74,21 @@ def compile_value(text: str) -> pl.Expr:
     part = ExactCompiler(text, _from_data).compile(root, "number")
     number = part.expression
     return number if isinstance(root, Name) else pl.when(number.abs() < literal(QUANTITY_LIMIT)).then(number)
+
+
+def compile_member(text: str) -> pl.Expr:
+    """What tells an event's member from others, as text, over the columns of ``extract``; null: missing.
+
+    Args:
+        text: a path (``user.id``), or a formula that gives a number (its digits then) or a text.
+
+    Raises:
+        RefusalError: ``bad_formula``; also for one that gives true or false.
+    """
+    root = parse(text)
+    if kind_of(root) == "number":
+        return plain_text(compile_value(text))
+    return ExactCompiler(text, _from_data).compile(root, "text").expression
 
 
 def compile_condition(text: str) -> pl.Expr:

@@ -12,10 +12,11 @@ import polars as pl
 from valueverse.events.schema import INSTANT
 from valueverse.invoicing.closing import INVOICE
 from valueverse.invoicing.corrections import BESIDE, BOOKED_LINES, LASTING, OWN, PERIOD_PURPOSES, touched
-from valueverse.invoicing.document import invoice_id
+from valueverse.invoicing.document import invoice_id, invoice_number
 from valueverse.invoicing.engine import Billed, Booked, bill
-from valueverse.invoicing.settle import NUMBERS, Used
-from valueverse.invoicing.thresholds import EARLY
+from valueverse.invoicing.notes import CORRECTED, NUMBERS, reopened
+from valueverse.invoicing.settle import NUMBERED, PAID, Used
+from valueverse.invoicing.thresholds import EARLY, EARLY_COUPONS
 from valueverse.invoicing.thresholds import PURPOSE as THRESHOLD
 from valueverse.money import EXACT
 
@@ -34,12 +35,16 @@ _INVOICES: dict[str, Any] = {
     "period_to": INSTANT,
     "revision": pl.Int32,
     "invoice_id": pl.String,
+    "number": pl.String,
     "currency": pl.String,
+    "total_minor": pl.Int64,
     "amount_due_minor": pl.Int64,
     "close": INSTANT,
     "events_known_at": INSTANT,
 }
 _LINES: dict[str, Any] = BOOKED_LINES | {
+    "discount_minor": pl.Int64,
+    "tax_minor": pl.Int64,
     "kind": pl.String,
     "corrects": pl.String,
     "amount_precise": EXACT,
@@ -48,8 +53,10 @@ _PARTS: dict[str, Any] = {
     "invoice_id": pl.String,
     "subscription": pl.String,
     "origin": pl.String,
+    "key": pl.String,
     "amount_minor": pl.Int64,
 }
+_CREDITS: dict[str, Any] = _PARTS | {"kind": pl.String}
 
 
 class Books:
@@ -58,7 +65,7 @@ class Books:
     def __init__(self) -> None:
         self._invoices = pl.DataFrame(schema=_INVOICES)
         self._lines = pl.DataFrame(schema=_LINES)
-        self._credits = pl.DataFrame(schema=_PARTS)
+        self._credits = pl.DataFrame(schema=_CREDITS)
         self._discounts = pl.DataFrame(schema=_PARTS)
 
     def run(
@@ -81,11 +88,21 @@ class Books:
         booked = self._booked(usage, history, facts, known_at)
         billed = bill(timeline, history, usage, window, known_at=known_at, closed_by=as_of, booked=booked)
         done = billed.invoices.filter(pl.col("finalise_after") <= pl.lit(as_of, INSTANT))
-        ids = [invoice_id(row) for row in done.select(INVOICE).iter_rows(named=True)]
-        named = done.with_columns(pl.Series("invoice_id", ids, pl.String))
+        named = self._named(done)
         lines = billed.lines.join(named.select(*INVOICE, "invoice_id"), on=INVOICE, how="inner", maintain_order="left")
         self._keep(named, lines)
         return Billed(done, lines.drop("invoice_id"), billed.problems, billed.rejected)
+
+    def _named(self, done: pl.DataFrame) -> pl.DataFrame:
+        """Add invoice_id and number: the next ones of each tenant."""
+        before = self._invoices.group_by("tenant").agg(pl.len().alias("last"))
+        ordered = done.sort(NUMBERED).join(before, on="tenant", how="left", maintain_order="left")
+        sequence = pl.int_range(1, pl.len() + 1).over("tenant") + pl.col("last").fill_null(0)
+        places = ordered.select("tenant", sequence.alias("sequence")).iter_rows()
+        return ordered.drop("last").with_columns(
+            pl.Series("invoice_id", [invoice_id(row) for row in ordered.iter_rows(named=True)], pl.String),
+            pl.Series("number", [invoice_number(*place) for place in places], pl.String),
+        )
 
     def _keep(self, invoices: pl.DataFrame, lines: pl.DataFrame) -> None:
         net = lines.with_columns((pl.col("amount_minor") - pl.col("discount_minor")).alias("net_minor"))
@@ -95,9 +112,9 @@ class Books:
         self._invoices = pl.concat(
             [self._invoices, invoices.select(pl.col(name).cast(dtype) for name, dtype in _INVOICES.items())]
         )
-        for column, name in (("credits", "_credits"), ("discounts", "_discounts")):
+        for column, name, schema in (("credits", "_credits", _CREDITS), ("discounts", "_discounts", _PARTS)):
             listed = invoices.select("invoice_id", "subscription", column).filter(pl.col(column).list.len() > 0)
-            parts = listed.explode(column).unnest(column).select(list(_PARTS)).cast(pl.Schema(_PARTS))
+            parts = listed.explode(column).unnest(column).select(list(schema)).cast(pl.Schema(schema))
             setattr(self, name, pl.concat([getattr(self, name), parts]))
 
     def _booked(self, usage: pl.LazyFrame, history: CatalogHistory, facts: pl.DataFrame, known_at: datetime) -> Booked:
@@ -113,8 +130,11 @@ class Books:
             .drop("since")
         )
         periods = known.filter(pl.col("purpose").is_in(PERIOD_PURPOSES))
-        again = touched(periods, usage, history.meters, facts, known_at).select(
-            *INVOICE, "invoice_id", "currency", pl.lit(None, pl.String).alias("under")
+        moved = [touched(periods, usage, history.meters, facts, known_at), reopened(periods, facts, known_at)]
+        again = (
+            pl.concat(moved)
+            .unique("invoice_id", maintain_order=True)
+            .select(*INVOICE, "invoice_id", "currency", pl.lit(None, pl.String).alias("under"))
         )
         booked = self._lines.with_columns(pl.coalesce("corrects", "invoice_id").alias("invoice_id"))
         others = self._lines.filter(pl.col("corrects").is_not_null()).with_columns(pl.lit(BESIDE).alias("role"))
@@ -126,18 +146,24 @@ class Books:
             used=self._used(),
             again=again,
             lines=lines.select(BOOKED_LINES.names()).join(again, on="invoice_id", how="semi", maintain_order="left"),
-            discounts=self._discounts.select("invoice_id", "origin"),
-            early=self._early(),
+            discounts=self._discounts.select("invoice_id", "origin", "amount_minor"),
+            early=self._early(EARLY, self._lines),
+            early_coupons=self._early(EARLY_COUPONS, self._discounts.drop("subscription")),
             catalogs={},
         )
 
-    def _early(self) -> pl.DataFrame:
-        """What threshold invoices bore, by line."""
+    def _early(self, schema: pl.Schema, parts: pl.DataFrame) -> pl.DataFrame:
+        """What threshold invoices bore, or what coupons took of it."""
         cuts = self._invoices.filter(pl.col("purpose") == THRESHOLD).select(
-            "invoice_id", "subscription", "period_from", pl.col("period_to").alias("cut")
+            "invoice_id", "tenant", "customer", "subscription", "period_from", pl.col("period_to").alias("cut")
         )
-        own = self._lines.filter(pl.col("kind") == "usage")
-        return own.join(cuts, on="invoice_id").select(pl.col(name).cast(dtype) for name, dtype in EARLY.items())
+        bore = parts.drop("tenant", strict=False).join(cuts, on="invoice_id", maintain_order="left")
+        return bore.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+
+    def _paid(self) -> pl.DataFrame:
+        owners = self._invoices.select("invoice_id", "tenant", "customer", "currency")
+        paid = self._credits.join(owners, on="invoice_id", maintain_order="left")
+        return paid.with_columns(pl.lit(value=True).alias("is_final")).select(PAID.names())
 
     def _used(self) -> Used:
         owed = self._invoices.filter(pl.col("amount_due_minor") < 0).select(
@@ -156,4 +182,15 @@ class Books:
             .select("origin", "subscription", "period_from")
             .unique(maintain_order=True)
         )
-        return Used(self._credits.select("origin", "amount_minor"), coupons, NUMBERS.to_frame(), owed)
+        return Used(self._paid(), coupons, self._numbers(), self._corrected(), owed)
+
+    def _numbers(self) -> pl.DataFrame:
+        never = [pl.lit(None).alias(name) for name in ("issued_at", "voided_at")]
+        return self._invoices.with_columns(never).select(pl.col(name).cast(dtype) for name, dtype in NUMBERS.items())
+
+    def _corrected(self) -> pl.DataFrame:
+        names = self._invoices.select("invoice_id", "number", pl.col("events_known_at").alias("known_at"))
+        of = names.select(pl.col("invoice_id").alias("corrects"), pl.col("number").alias("of"))
+        shown = self._lines.with_columns((pl.col("net_minor") + pl.col("tax_minor")).alias("amount_minor"))
+        rows = shown.join(names, on="invoice_id", maintain_order="left").join(of, on="corrects", maintain_order="left")
+        return rows.with_columns(pl.col("of").alias("corrects")).select(CORRECTED.names())

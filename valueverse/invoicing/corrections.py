@@ -7,19 +7,21 @@ own (a credit note, if it is below zero) where none will come.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from valueverse.events.schema import INSTANT
 from valueverse.invoicing.closing import INVOICE, SUBSCRIPTION, present_periods
-from valueverse.invoicing.coupons import Coupon, apply_coupons
-from valueverse.invoicing.schema import LINES
+from valueverse.invoicing.coupons import Coupon, Earlier, apply_coupons
+from valueverse.invoicing.schema import LINES, OF_PERIOD
+from valueverse.invoicing.thresholds import PURPOSE as THRESHOLD
 from valueverse.invoicing.totals import Line
 from valueverse.money import EXACT
 from valueverse.subscriptions.facts import field
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
 PURPOSE = "correction"
@@ -115,6 +117,13 @@ def _told(facts: pl.DataFrame, changed: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def bereft(booked: pl.DataFrame, voided: pl.DataFrame) -> pl.DataFrame:
+    """The closing invoices (of ``booked``) of whose period a threshold invoice was voided: its usage is due again."""
+    lost = voided.filter(pl.col("purpose") == THRESHOLD)
+    closing = booked.filter(pl.col("purpose") == "period")
+    return closing.join(lost, on=["tenant", "subscription", "period_from"], how="semi", maintain_order="left")
+
+
 def as_now(
     again: pl.DataFrame, segments: pl.DataFrame, closed_by: datetime | None
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -133,7 +142,11 @@ def as_now(
 
 
 def net_lines(
-    shown: pl.DataFrame, booked: pl.DataFrame, discounts: pl.DataFrame, coupons: pl.DataFrame
+    shown: pl.DataFrame,
+    booked: pl.DataFrame,
+    discounts: pl.DataFrame,
+    coupons: pl.DataFrame,
+    earlier: Mapping[tuple[str, str, str, datetime], Earlier],
 ) -> pl.DataFrame:
     """Recomputed lines in the columns of BOOKED_LINES (and what a line shows): coupons of the booked invoice come off.
 
@@ -142,10 +155,10 @@ def net_lines(
     Args:
         shown: ``shown_amounts`` lines with invoice_id and plan.
         booked: BOOKED_LINES, and decimals of the invoices' currencies.
-        discounts: invoice_id, origin of the coupons that the booked invoice bears.
+        discounts: invoice_id, origin, amount_minor of the coupons that the booked invoice bears.
         coupons: COUPONS.
+        earlier: what threshold invoices of the periods bore (``thresholds.earlier``).
     """
-    borne = discounts.join(coupons, on="origin", how="left", maintain_order="left")
     ruled = shown.select("invoice_id", "terms", "plan", "rounding_mode").unique("invoice_id", keep="first")
     staying = (
         booked.filter(pl.col("role") != OWN)
@@ -154,29 +167,41 @@ def net_lines(
         .with_columns(pl.col("rounding_mode").fill_null("half_up"))
     )
     whole = pl.concat([shown.with_columns(pl.lit(OWN).alias("role")), staying], how="diagonal_relaxed")
+    periods = {row["invoice_id"]: row for row in shown.unique("invoice_id").iter_rows(named=True)}
     parts = []
     for (invoice,), rows in whole.group_by("invoice_id", maintain_order=True):
-        own = borne.filter(pl.col("invoice_id") == invoice)
-        parts.append(rows.with_columns(pl.Series("net_minor", _net(rows, own), pl.Int64)))
-    net = pl.concat(parts) if parts else whole.with_columns(pl.lit(0, pl.Int64).alias("net_minor"))
-    return net.filter(pl.col("role") != BESIDE)
+        own = discounts.filter(pl.col("invoice_id") == invoice).select("origin", "amount_minor")
+        taken = dict(own.iter_rows())
+        bore, close = _of_period(periods.get(invoice), earlier)
+        net = _net(rows, _applied(taken, coupons, bore, close), bore)
+        parts.append(rows.with_columns(pl.Series("net_minor", net, pl.Int64)))
+    every = pl.concat(parts) if parts else whole.with_columns(pl.lit(0, pl.Int64).alias("net_minor"))
+    return every.filter(pl.col("role") != BESIDE)
 
 
-def _net(rows: pl.DataFrame, coupons: pl.DataFrame) -> list[int]:
-    left: list[int] = rows["amount_minor"].to_list()
-    if coupons.is_empty():
-        return left
-    lines = [
-        Line(
-            row["key"],
-            row["amount_minor"],
-            plan=row["plan"],
-            charge=row["key"],
-            discountable=row["role"] != BESIDE,
-        )
-        for row in rows.iter_rows(named=True)
-    ]
-    applied = [
+def _of_period(
+    line: dict[str, Any] | None, earlier: Mapping[tuple[str, str, str, datetime], Earlier]
+) -> tuple[Earlier, datetime | None]:
+    """What threshold invoices bore of a closing invoice's period, and when it closes."""
+    if line is None or line["purpose"] != "period":
+        return Earlier(), None
+    whose = (line["tenant"], line["customer"], line["subscription"], line["period_from"])
+    return earlier.get(whose, Earlier()), line["period_to"]
+
+
+def _applied(taken: Mapping[str, int], coupons: pl.DataFrame, earlier: Earlier, close: datetime | None) -> list[Coupon]:
+    """The coupons that an invoice or the threshold invoices of its period bear. One that was removed before the period
+    closed takes no more of it than it has."""
+
+    def most(row: dict[str, Any]) -> int | None:
+        origin, removed = row["origin"], row["removed_at"]
+        if close is None or removed is None or removed >= close:
+            return None
+        before, own = earlier.taken.get(origin), taken.get(origin, 0)
+        return None if before is None and own > 0 else (before or ("", 0))[1] + max(own, 0)
+
+    borne = coupons.filter(pl.col("origin").is_in([*taken, *earlier.taken]))
+    return [
         Coupon(
             key=row["coupon"],
             amount=row["amount"],
@@ -185,10 +210,28 @@ def _net(rows: pl.DataFrame, coupons: pl.DataFrame) -> list[int]:
             plans=frozenset(row["plans"] or ()),
             applied_at=row["applied_at"],
             origin=row["origin"],
+            most=most(row),
         )
-        for row in coupons.drop_nulls("applied_at").iter_rows(named=True)
+        for row in borne.iter_rows(named=True)
     ]
-    apply_coupons(applied, lines, left, rows["decimals"][0], rows["rounding_mode"][0])
+
+
+def _net(rows: pl.DataFrame, coupons: list[Coupon], earlier: Earlier) -> list[int]:
+    left: list[int] = rows["amount_minor"].to_list()
+    if not (coupons or earlier.taken):
+        return left
+    lines = [
+        Line(
+            row["key"],
+            row["amount_minor"],
+            plan=row["plan"],
+            charge=row["key"],
+            discountable=row["role"] != BESIDE,
+            name=(row["key"], row["dimensions"]) if row["kind"] in OF_PERIOD else None,
+        )
+        for row in rows.iter_rows(named=True)
+    ]
+    apply_coupons(coupons, lines, left, rows["decimals"][0], rows["rounding_mode"][0], earlier)
     return left
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Protocol
@@ -11,11 +12,13 @@ from valueverse.invoicing.spread import take
 from valueverse.money import round_decimal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from valueverse.money import RoundingMode
 
 _DIGITS = 120
+LineName = tuple[str, str]
+"""Key and dimensions: what a line is called on every invoice of its period."""
 
 
 class Target(Protocol):
@@ -33,13 +36,18 @@ class Target(Protocol):
     def discountable(self) -> bool:
         """Whether any coupon may lower it."""
 
+    @property
+    def name(self) -> LineName | None:
+        """Which line of its period it is the rest of; None: no threshold invoice bears its like."""
+
 
 @dataclass(frozen=True)
 class Coupon:
     """A discount: ``amount`` in major units, or ``percent`` of what is left of the eligible lines.
 
     ``charges`` and ``plans`` restrict it to lines that match both; an empty one restricts nothing. ``origin`` tells
-    apart two applications of one coupon.
+    apart two applications of one coupon. ``most`` (minor units) is all that it may take of a period: what it took
+    before it was removed; None: it holds.
     """
 
     key: str
@@ -49,6 +57,7 @@ class Coupon:
     plans: frozenset[str] = frozenset()
     applied_at: datetime | None = None
     origin: str = ""
+    most: int | None = None
 
     def covers(self, line: Target) -> bool:
         """Whether the line is eligible."""
@@ -57,6 +66,43 @@ class Coupon:
             and (not self.charges or line.charge in self.charges)
             and (not self.plans or line.plan in self.plans)
         )
+
+
+@dataclass
+class Earlier:
+    """What the threshold invoices of one period bore, in minor units. Mutable: each of them adds to it.
+
+    Attributes:
+        gross: by line, before coupons.
+        off: by line, what coupons took of it.
+        beside: what no coupon lowers: corrections of other periods.
+        taken: by a coupon's origin, its key and what it took.
+    """
+
+    gross: defaultdict[LineName, int] = field(default_factory=lambda: defaultdict(int))
+    off: defaultdict[LineName, int] = field(default_factory=lambda: defaultdict(int))
+    beside: int = 0
+    taken: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+    def bear(self, name: LineName | None, gross: int, off: int) -> None:
+        """Add a line; without a name it is one that no coupon lowers."""
+        if name is None:
+            self.beside += gross
+            return
+        self.gross[name] += gross
+        self.off[name] += off
+
+    def took(self, origin: str, key: str, amount: int) -> None:
+        """Add what a coupon took of one of the invoices."""
+        self.taken[origin] = (key, amount + self.taken.get(origin, ("", 0))[1])
+
+
+@dataclass(frozen=True)
+class _Beside:
+    plan: str | None = None
+    charge: str | None = None
+    discountable: bool = False
+    name: LineName | None = None
 
 
 def earliest(moment: datetime | None) -> tuple[bool, datetime]:
@@ -72,16 +118,61 @@ def _narrow_first(coupon: Coupon) -> tuple[object, ...]:
 
 
 def apply_coupons(
-    coupons: Sequence[Coupon], lines: Sequence[Target], left: list[int], decimals: int, mode: RoundingMode
+    coupons: Sequence[Coupon],
+    lines: Sequence[Target],
+    left: list[int],
+    decimals: int,
+    mode: RoundingMode,
+    earlier: Earlier | None = None,
 ) -> list[tuple[Coupon, int]]:
     """Take coupons off ``left`` (minor units per line, lowered in place).
 
     Order: restricted to charges, then to plans, then to nothing; earlier ``applied_at`` first. Each is spread pro rata
     over what is left of its lines. No line is lowered below 0, nor is the invoice.
 
+    With ``earlier`` the lines are the rest of a period: coupons are taken off all of it, as if it were billed at once,
+    and what they took before comes off that (docs/decisions/0018). Of usage that is given back a coupon takes less
+    than nothing.
+
     Returns:
-        Each coupon that took something with its minor units, in the order they were taken.
+        Each coupon that took something with its minor units, in the order they were taken; also one that took nothing
+        of the rest, where it lowers the period and still holds.
     """
+    if earlier is None or not (earlier.gross or earlier.beside):
+        return _take_all(coupons, lines, left, decimals, mode)
+    first = {line.name: place for place, line in reversed(list(enumerate(lines))) if line.name is not None}
+    whole = [*left, earlier.beside]
+    for name, gross in earlier.gross.items():
+        if name in first:
+            whole[first[name]] += gross
+    net = list(whole)
+    taken = _take_all(coupons, [*lines, _Beside()], net, decimals, mode)
+    for place, amount in enumerate(left):
+        left[place] = amount - (whole[place] - net[place])
+    for name, off in earlier.off.items():
+        if name in first:
+            left[first[name]] += off
+    return _rest(taken, coupons, earlier.taken)
+
+
+def _rest(
+    taken: Sequence[tuple[Coupon, int]], coupons: Sequence[Coupon], before: Mapping[str, tuple[str, int]]
+) -> list[tuple[Coupon, int]]:
+    """What coupons took of a period less what they took of it before."""
+    now = {coupon.origin: amount for coupon, amount in taken}
+    gone = [coupon for coupon in coupons if coupon.origin in before and coupon.origin not in now]
+    known = {coupon.origin for coupon in coupons}
+    gone += [Coupon(key, origin=origin) for origin, (key, _) in before.items() if origin not in known]
+    rest = [
+        (coupon, now.get(coupon.origin, 0) - before.get(coupon.origin, ("", 0))[1])
+        for coupon in (*(coupon for coupon, _ in taken), *gone)
+    ]
+    return [(coupon, amount) for coupon, amount in rest if amount or (coupon.origin in now and coupon.most is None)]
+
+
+def _take_all(
+    coupons: Sequence[Coupon], lines: Sequence[Target], left: list[int], decimals: int, mode: RoundingMode
+) -> list[tuple[Coupon, int]]:
     taken: list[tuple[Coupon, int]] = []
     places: dict[tuple[frozenset[str], frozenset[str]], list[int]] = {}
     for coupon in sorted(coupons, key=_narrow_first):
@@ -90,7 +181,7 @@ def apply_coupons(
             places[scope] = [place for place, line in enumerate(lines) if coupon.covers(line)]
         base = sum(left[place] for place in places[scope])
         want = min(_worth(coupon, base, decimals, mode), sum(left))
-        amount = take(want, left, places[scope])
+        amount = take(want if coupon.most is None else min(want, coupon.most), left, places[scope])
         if amount:
             taken.append((coupon, amount))
     return taken

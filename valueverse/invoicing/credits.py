@@ -56,12 +56,16 @@ class Wallet:
 
 @dataclass(frozen=True)
 class Credit:
-    """Minor units that one credit note or wallet paid."""
+    """Minor units that one credit note or wallet paid; below 0: that it paid before and that are owed again."""
 
     kind: Literal["credit_note", "wallet"]
     key: str
     amount: int
     origin: str = ""
+
+    def taken_back(self) -> Credit:
+        """What undoes it: owed again, by the invoice that bears it."""
+        return replace(self, amount=-self.amount)
 
 
 def _whole_minor(amount: Decimal, decimals: int) -> int:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from valueverse.invoicing.coupons import Coupon
-from valueverse.invoicing.credits import CreditNote, Wallet, spent_first
+from valueverse.invoicing.coupons import Coupon, Earlier
+from valueverse.invoicing.credits import Credit, CreditNote, Wallet, spent_first
+from valueverse.invoicing.notes import whole_minor
+from valueverse.invoicing.thresholds import PURPOSE as THRESHOLD
 from valueverse.invoicing.totals import Bill, Totals
 from valueverse.money import minor_units
-from valueverse.subscriptions.facts import REJECTED, rejection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,18 +25,19 @@ if TYPE_CHECKING:
     from valueverse.money import RoundingMode
 
 Row = dict[str, Any]
+_OF_PERIOD = (THRESHOLD, "period")
+"""Purposes of the invoices that share what a period comes to."""
 
 
 @dataclass(frozen=True)
 class Issue:
     """What an account has to know of an invoice.
 
-    ``origin`` and ``key`` name the credit that it leaves if it comes out negative; ``number`` is the one by which
-    credit notes know it.
+    ``origin`` and ``key`` name the credit that it leaves if it comes out negative.
     """
 
     subscription: str
-    starts: bool
+    purpose: str
     period_from: datetime
     close: datetime
     issued_at: datetime
@@ -45,7 +47,6 @@ class Issue:
     skip_zero: bool
     origin: str
     key: str
-    number: str | None
 
 
 @dataclass
@@ -58,13 +59,19 @@ class Account:
     wallets: list[Row] = field(default_factory=list)
     notes: list[Row] = field(default_factory=list)
     uses: defaultdict[tuple[str, str], set[datetime]] = field(default_factory=lambda: defaultdict(set))
+    earlier: defaultdict[tuple[str, datetime], Earlier] = field(default_factory=lambda: defaultdict(Earlier))
     spent: defaultdict[str, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
-    totals: dict[str, int] = field(default_factory=dict)
-    refused: list[tuple[Row, str, str]] = field(default_factory=list)
+    owed_again: list[Row] = field(default_factory=list)
 
     @classmethod
-    def open(cls, told: Told, used: Used, numbers: pl.DataFrame) -> tuple[dict[tuple[str, str], Account], pl.DataFrame]:
-        """Accounts of every customer whom something of the kind concerns, and credit notes for no invoice known."""
+    def open(
+        cls,
+        told: Told,
+        notes: pl.DataFrame,
+        used: Used,
+        earlier: Mapping[tuple[str, str, str, datetime], Earlier],
+    ) -> dict[tuple[str, str], Account]:
+        """Accounts of every customer whom something of the kind concerns; ``notes``: those that count."""
         accounts: dict[tuple[str, str], Account] = {}
 
         def of(row: Row) -> Account:
@@ -75,17 +82,19 @@ class Account:
             of(row).coupons.append(row)
         for row in told.wallets.iter_rows(named=True):
             of(row).wallets.append(row)
-        placed = told.notes.join(numbers, on=["tenant", "number"], how="left", maintain_order="left")
-        for row in placed.filter(pl.col("customer").is_not_null()).iter_rows(named=True):
+        for row in notes.iter_rows(named=True):
             of(row).notes.append(row)
+        for row in _overdrawn(told.wallets, notes, used).iter_rows(named=True):
+            of(row).owed_again.append(row)
         for row in used.owed.iter_rows(named=True):
             of(row).owe(row["origin"], row["key"], row["currency"], row["amount_minor"], row["created_at"])
+        for (tenant, customer, subscription, period), bore in earlier.items():
+            if bore.taken or (tenant, customer) in accounts:
+                of({"tenant": tenant, "customer": customer}).earlier[subscription, period] = bore
         uses, spent = used.coupons, used.credits.group_by("origin").agg(pl.col("amount_minor").sum())
         for account in accounts.values():
             account._recall(uses, spent)
-        stray = placed.filter(pl.col("customer").is_null())
-        message = pl.concat_str(pl.lit("no invoice '"), "number", pl.lit("' has been finalised"))
-        return accounts, rejection(stray, "unknown_invoice", message)
+        return accounts
 
     def _recall(self, uses: pl.DataFrame, spent: pl.DataFrame) -> None:
         own = [row["origin"] for row in (*self.coupons, *self.wallets, *self.notes)]
@@ -95,9 +104,6 @@ class Account:
         for row in (*self.wallets, *self.notes):
             if row["origin"] in minor:
                 self.spent[row["origin"]] = Decimal(minor[row["origin"]]).scaleb(-minor_units(row["currency"]))
-        for row in self.notes:
-            if row.get("total_minor") is not None:
-                self.totals[row["number"]] = row["total_minor"]
 
     def owe(self, origin: str, key: str, currency: str, minor: int, created_at: datetime) -> None:
         """Money that an invoice left to the customer: paid out by the next ones, as a credit note would be."""
@@ -116,28 +122,49 @@ class Account:
             credit_notes=self._notes(issue),
             wallets=self._wallets(issue),
             issued_at=issue.issued_at,
+            owed_again=[
+                Credit(row["kind"], row["key"], row["amount_minor"], row["origin"]).taken_back()
+                for row in self.owed_again
+                if row["currency"] == issue.currency
+            ],
+            earlier=self.earlier[issue.subscription, issue.period_from] if issue.purpose in _OF_PERIOD else None,
         )
         found = total(bill, lines)
         if found.total == 0 and issue.skip_zero:
             return found
         for coupon, _ in found.discounts:
             self.uses[coupon.origin, issue.subscription].add(issue.period_from)
+        if issue.purpose == THRESHOLD:
+            self._remember(issue, lines, found)
+        self.owed_again = [row for row in self.owed_again if row["currency"] != issue.currency]
         for credit in found.credits:
             self.spent[credit.origin] += Decimal(credit.amount).scaleb(-issue.decimals)
         if found.amount_due < 0:
             self.owe(issue.origin, issue.key, issue.currency, -found.amount_due, issue.close)
-        if issue.number is not None:
-            self.totals[issue.number] = found.total
         return found
+
+    def _remember(self, issue: Issue, lines: Sequence[Row], found: Totals) -> None:
+        """A later invoice of the period bears what this one leaves."""
+        bore = self.earlier[issue.subscription, issue.period_from]
+        for row, line in zip(lines, found.lines, strict=True):
+            bore.bear((row["key"], row["dimensions"]) if row["kind"] == "usage" else None, line.amount, line.discount)
+        for coupon, amount in found.discounts:
+            bore.took(coupon.origin, coupon.key, amount)
 
     def _coupons(self, issue: Issue) -> list[Coupon]:
         """Coupons applied before the period closed and not removed by then, for as many periods as they hold.
 
-        At a start the instant itself counts: a coupon applied with the subscription covers its first invoice.
+        At a start the instant itself counts: a coupon applied with the subscription covers its first invoice. One that
+        was removed after it lowered a threshold invoice of the period keeps what it took.
         """
+        starts = issue.purpose == "start"
+        taken = self.earlier[issue.subscription, issue.period_from].taken if issue.purpose in _OF_PERIOD else {}
 
         def applied(moment: datetime) -> bool:
-            return moment <= issue.close if issue.starts else moment < issue.close
+            return moment <= issue.close if starts else moment < issue.close
+
+        def removed(row: Row) -> bool:
+            return row["removed_at"] is not None and applied(row["removed_at"])
 
         return [
             Coupon(
@@ -148,12 +175,13 @@ class Account:
                 plans=frozenset(row["plans"] or ()),
                 applied_at=row["applied_at"],
                 origin=row["origin"],
+                most=taken[row["origin"]][1] if removed(row) else None,
             )
             for row in self.coupons
             if row["subscription"] in {None, issue.subscription}
             and row["currency"] in {None, issue.currency}
             and applied(row["applied_at"])
-            and (row["removed_at"] is None or not applied(row["removed_at"]))
+            and (not removed(row) or row["origin"] in taken)
             and self._lasts(row, issue)
         ]
 
@@ -163,29 +191,19 @@ class Account:
         return row["periods"] is None or issue.period_from in used or len(used) < row["periods"]
 
     def _notes(self, issue: Issue) -> list[CreditNote]:
-        notes, credited = [], defaultdict[str, Decimal](Decimal)
-        for row in self.notes:
-            number = row.get("number")
-            if row["currency"] != issue.currency or row["created_at"] > issue.issued_at:
-                continue
-            if number is not None and not self._within(row, credited[number], issue):
-                continue
-            credited[number or ""] += row["amount"]
-            left = row["amount"] - self.spent[row["origin"]]
-            notes.append(CreditNote(row["id"], max(left, Decimal(0)), row["created_at"], row["origin"]))
-        return notes
+        """Notes told by then, of invoices issued before this one, with what is left of them."""
 
-    def _within(self, row: Row, credited: Decimal, issue: Issue) -> bool:
-        """Whether a credit note fits into what is left of its invoice: it never exceeds what was paid or due."""
-        total = self.totals.get(row["number"])
-        if total is None:
-            return False
-        if 0 < row["amount"] <= Decimal(total).scaleb(-issue.decimals) - credited:
-            return True
-        words = f"a credit note of {row['amount']:f} is more than is left of invoice {row['number']}"
-        if (row, "exceeds_invoice", words) not in self.refused:
-            self.refused.append((row, "exceeds_invoice", words))
-        return False
+        def there(row: Row) -> bool:
+            issued_at = row.get("issued_at")
+            return row["created_at"] <= issue.issued_at and (issued_at is None or issued_at < issue.issued_at)
+
+        return [
+            CreditNote(
+                row["id"], max(row["amount"] - self.spent[row["origin"]], Decimal(0)), row["created_at"], row["origin"]
+            )
+            for row in self.notes
+            if row["currency"] == issue.currency and there(row)
+        ]
 
     def _wallets(self, issue: Issue) -> list[Wallet]:
         """Every grant and purchase so far with what is left of it; a void takes what the wallet still holds."""
@@ -200,14 +218,18 @@ class Account:
             blocks.append((_block(row, max(left, Decimal(0))), row["wallet"]))
         return [wallet for wallet, _ in blocks]
 
-    @property
-    def rejected(self) -> pl.DataFrame:
-        """Credit notes that were refused (REJECTED)."""
-        parts = [
-            rejection(pl.DataFrame([row], schema_overrides={"tenant": pl.String}), reason, pl.lit(words))
-            for row, reason, words in self.refused
-        ]
-        return pl.concat([REJECTED.to_frame(), *parts])
+
+def _overdrawn(wallets: pl.DataFrame, notes: pl.DataFrame, used: Used) -> pl.DataFrame:
+    """What finalised invoices were paid with beyond what stands of it (settle.PAID): from a credit note or a balance
+    whose invoice was voided since, or an event that was withdrawn. The documents stay; the customer owes it again."""
+    blocks = whole_minor("amount", "currency", wallets.filter(pl.col("kind") != "voided"))
+    of = ["tenant", "origin"]
+    held = [frame.select(*of, pl.col("amount_minor").alias("there")) for frame in (blocks, notes, used.owed)]
+    by = [name for name in used.credits.columns if name not in {"is_final", "amount_minor"}]
+    paid = used.credits.filter("is_final").group_by(by, maintain_order=True).agg(pl.col("amount_minor").sum())
+    rows = paid.join(pl.concat(held), on=of, how="left", maintain_order="left")
+    beyond = (pl.col("amount_minor") - pl.col("there").fill_null(0)).alias("amount_minor")
+    return rows.with_columns(beyond).filter(pl.col("amount_minor") > 0).sort("origin")
 
 
 def _block(row: Mapping[str, Any], balance: Decimal) -> Wallet:

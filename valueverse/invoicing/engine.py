@@ -22,13 +22,15 @@ from valueverse.invoicing.closing import (
 from valueverse.invoicing.commitments import true_ups
 from valueverse.invoicing.corrections import as_now, differences, net_lines, placed
 from valueverse.invoicing.fees import advance, arrears, settlement
+from valueverse.invoicing.notes import within
 from valueverse.invoicing.one_offs import one_off_lines
 from valueverse.invoicing.outcomes import PROPOSALS, Outcomes
 from valueverse.invoicing.schema import LINES, with_decimals
 from valueverse.invoicing.settle import Used, settle
 from valueverse.invoicing.taxes import with_taxes
 from valueverse.invoicing.terms import TERMS_KEY, Terms, compile_terms
-from valueverse.invoicing.thresholds import EARLY, less_early, threshold_lines
+from valueverse.invoicing.thresholds import PURPOSE as THRESHOLD
+from valueverse.invoicing.thresholds import Standing, earlier, less_early, threshold_lines
 from valueverse.invoicing.told import read_told
 from valueverse.invoicing.usage_lines import Consumption, usage_lines
 from valueverse.money import EXACT
@@ -74,8 +76,9 @@ class Booked:
         again: INVOICE, invoice_id and currency of those that later events may have changed (``corrections.touched``),
             and ``under``: the catalog (its hash) that they were re-rated with; null: the one of their terms.
         lines: what is booked for ``again`` (corrections.BOOKED_LINES).
-        discounts: invoice_id, origin of the coupons that ``again`` bears.
+        discounts: invoice_id, origin, amount_minor of the coupons that ``again`` bears.
         early: what threshold invoices bore (thresholds.EARLY).
+        early_coupons: what coupons took on them (thresholds.EARLY_COUPONS).
         catalogs: those of ``under``, by hash.
     """
 
@@ -87,6 +90,7 @@ class Booked:
     lines: pl.DataFrame
     discounts: pl.DataFrame
     early: pl.DataFrame
+    early_coupons: pl.DataFrame
     catalogs: Mapping[str, Catalog]
 
 
@@ -148,9 +152,8 @@ def bill(
     due = _due(ground, window, closed_by, booked)
     told = read_told(timeline, history)
     lines, zones, problems = period_lines(due, ground)
-    standing = EARLY.to_frame() if booked is None else booked.early
     reached, early = threshold_lines(
-        segments, terms, consumption, timeline.tenants, window, closed_by=closed_by, booked=standing
+        segments, terms, consumption, timeline.tenants, window, closed_by=closed_by, standing=_standing(booked)
     )
     lines = less_early(lines, early)
     proposed = Outcomes.read(PROPOSALS.to_frame() if outcomes is None else outcomes, segments, terms)
@@ -168,7 +171,9 @@ def bill(
         one_offs = one_offs.filter(pl.col("time") <= pl.lit(closed_by).cast(INSTANT))
     # A start without fees in advance makes no invoice, so nothing can stand on it.
     made = zones.join(lines.select(INVOICE).unique(), on=INVOICE, how="semi", maintain_order="left")
-    own = one_off_lines(one_offs, pl.concat([made, zones.filter(pl.col("purpose") == "period")]), timeline, history)
+    # A threshold invoice bears a part of what its period comes to, and a coupon's part of it, alone.
+    hosts = pl.concat([made.filter(pl.col("purpose") != THRESHOLD), zones.filter(pl.col("purpose") == "period")])
+    own = one_off_lines(one_offs, hosts, timeline, history)
     if not own.is_empty():
         lines = pl.concat([lines, own.drop("timezone")], how="diagonal_relaxed")
         zones = pl.concat([zones, own], how="diagonal_relaxed").select(zones.columns).unique(INVOICE, keep="first")
@@ -176,15 +181,23 @@ def bill(
         adjusted, own_zones = _corrected(booked, ground, told, made, closed_by)
         lines = pl.concat([lines, adjusted], how="diagonal_relaxed")
         zones = pl.concat([zones, own_zones], how="diagonal_relaxed").select(zones.columns)
-    taxed = _taxed(lines, ground)
+    used = Used.nothing() if booked is None else booked.used
+    taxed = within(_taxed(lines, ground), told.notes, used.numbers, used.corrected)
     unknown = taxed.filter(pl.col("tax_problem").is_not_null())
     shown = in_order(taxed.join(unknown.select(INVOICE).unique(), on=INVOICE, how="anti").drop("tax_problem"))
     headers = invoices_of(shown, timeline.tenants, zones.select(*INVOICE, "timezone"), known_at)
-    used = Used.nothing() if booked is None else booked.used
-    settled = settle(headers, shown, told, used, numbered=booked is not None)
+    bore = {} if booked is None else earlier(booked.early, booked.early_coupons, headers)
+    settled = settle(headers, shown, told, used, numbered=booked is not None, earlier=bore)
     problems = pl.concat([problems, unknown.select(*INVOICE, "key", pl.col("tax_problem").alias("problem"))])
     rejected = pl.concat([told.rejected, settled.rejected, proposed.refused])
     return Billed(settled.invoices, settled.lines, problems, rejected)
+
+
+def _standing(booked: Booked | None) -> Standing:
+    if booked is None:
+        return Standing.nothing()
+    closed = booked.invoices.filter(pl.col("purpose") == "period")
+    return Standing(booked.early, closed, booked.voided)
 
 
 def _headers(reached: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:
@@ -356,7 +369,8 @@ def _compared(
     named = closing.join(ids, on=INVOICE).join(ground.terms.sets.select("terms", "plan"), on="terms", how="left")
     compared = with_decimals(compared).join(unclear, on="invoice_id", how="anti")
     kept = booked.lines.join(compared.select("invoice_id", "decimals"), on="invoice_id")
-    net = net_lines(named, kept, booked.discounts, told.coupons)
+    bore = earlier(booked.early, booked.early_coupons, anew.filter(pl.col("purpose") == "period"))
+    net = net_lines(named, kept, booked.discounts, told.coupons, bore)
     return differences(compared, net.join(compared, on="invoice_id", how="semi"), kept)
 
 

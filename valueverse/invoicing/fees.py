@@ -14,6 +14,7 @@ import polars as pl
 from valueverse.invoicing.closing import INVOICE
 from valueverse.invoicing.schema import LINES
 from valueverse.money import EXACT
+from valueverse.subscriptions.facts import exact_text
 from valueverse.subscriptions.periods import with_used_days
 from valueverse.subscriptions.proration import share
 
@@ -30,9 +31,7 @@ def _with_fees(stretches: pl.DataFrame, terms: Terms, timing: str) -> pl.DataFra
     # A seat count stated by the subscription wins over the plan's; JSON paths are constants in Polars, hence one per
     # fee.
     stated = [
-        pl.when(pl.col("fee") == fee).then(
-            pl.col("quantities").str.json_path_match(f"$['{fee}']").cast(EXACT, strict=False)
-        )
+        pl.when(pl.col("fee") == fee).then(exact_text(pl.col("quantities").str.json_path_match(f"$['{fee}']")))
         for fee in joined["fee"].unique(maintain_order=True)
     ]
     return joined.with_columns(quantity=pl.coalesce(*stated, "quantity")).with_columns(

@@ -50,6 +50,7 @@ PURPOSE = "one_off"
 """An outcome that no closing invoice will bear stands on an invoice of its own, as one-offs of its kind do."""
 LARGEST = 10**12
 _PROPOSAL = ["tenant", "proposal"]
+_BORNE_BY = ("bearer", "terms", "billed_in", "over", "description", "position")
 _ACCOUNT = [*SUBSCRIPTION, "currency"]
 _MADE = ("amount_minor", "meter", "quantity", "event_count", "corrects")
 _LINE = [*(name for name in LINES if name not in _MADE), "terms"]
@@ -79,6 +80,9 @@ class Outcomes:
     def read(cls, proposals: pl.DataFrame, segments: pl.DataFrame, terms: Terms) -> Outcomes:
         """Put each proposal on the terms that held last in its period.
 
+        The subscription that it names bears it. Where that one cannot, a proposal being its commit's and so its
+        customer's, another with the charge does: the one that started first of those that run when the period ends.
+
         Args:
             proposals: PROPOSALS.
             segments: billable segments with ``terms``.
@@ -90,20 +94,11 @@ class Outcomes:
             .filter(pl.col("model") == OUTCOME)
             .select("terms", pl.col("key").alias("charge"), "description", "position")
         )
-        last = (
-            given.join(
-                segments.select(*SUBSCRIPTION, "from", "terms", "subscription_end", billed_in="currency"),
-                on=SUBSCRIPTION,
-            )
-            .filter(pl.col("from") < pl.col("period_to"))
-            .sort("from")
-            .unique(_PROPOSAL, keep="last")
-            .select(*_PROPOSAL, "terms", "billed_in", pl.col("subscription_end").alias("over"))
-        )
-        found = (
-            given.join(last, on=_PROPOSAL, how="left", maintain_order="left")
-            .join(charged, on=["terms", "charge"], how="left", maintain_order="left")
-            .with_columns(_reason().alias("reason"))
+        last = _last_terms(given, segments)
+        wider = last.join(charged, on=["terms", "charge"], how="left", maintain_order="left")
+        chosen = _bearer(wider).select(*_PROPOSAL, *_BORNE_BY)
+        found = given.join(chosen, on=_PROPOSAL, how="left", maintain_order="left").with_columns(
+            pl.coalesce("bearer", "subscription").alias("subscription"), _reason().alias("reason")
         )
         return cls(_lines(found.filter(pl.col("reason").is_null())), _refused(found.drop_nulls("reason")))
 
@@ -126,6 +121,34 @@ class Outcomes:
         if closed_by is not None:
             left = left.filter(pl.col("approved_at") <= pl.lit(closed_by, INSTANT))
         return pl.concat([borne.select(_LINE), _alone(left, standing).select(_LINE)])
+
+
+def _last_terms(given: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:
+    """The terms that held last in each proposal's period, of each of the customer's subscriptions."""
+    lives = segments.select(
+        "tenant", "customer", "from", "terms", "subscription_start", "subscription_end",
+        bearer="subscription", billed_in="currency",
+    )  # fmt: skip
+    return (
+        given.join(lives, on=["tenant", "customer"])
+        .filter(pl.col("from") < pl.col("period_to"))
+        .sort("from")
+        .unique([*_PROPOSAL, "bearer"], keep="last", maintain_order=True)
+        .with_columns(pl.col("subscription_end").alias("over"))
+    )
+
+
+def _bearer(candidates: pl.DataFrame) -> pl.DataFrame:
+    """The subscription that bears each proposal: the one named, unless only another can."""
+    named = pl.col("bearer") == pl.col("subscription")
+    able = pl.col("description").is_not_null() & (pl.col("currency") == pl.col("billed_in"))
+    runs = pl.col("over").is_null() | (pl.col("over") >= pl.col("period_to"))
+    return (
+        candidates.filter(named | (able & runs))
+        .with_columns((named & able).alias("is_named"), able.alias("is_able"))
+        .sort("is_named", "is_able", "subscription_start", "bearer", descending=[True, True, False, False])
+        .unique(_PROPOSAL, keep="first", maintain_order=True)
+    )
 
 
 def _alone(left: pl.DataFrame, standing: pl.DataFrame | None) -> pl.DataFrame:

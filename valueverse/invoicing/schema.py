@@ -48,6 +48,9 @@ LINES: dict[str, pl.DataType | type[pl.DataType]] = {
 }
 """One row per invoice line. ``rank`` orders the lines of an invoice: fees, then charges, as the plan lists them."""
 
+OF_PERIOD = ("usage", "minimum")
+"""Kinds of lines of which threshold invoices may bear a part."""
+
 
 def with_decimals(rows: pl.DataFrame) -> pl.DataFrame:
     """Add ``decimals`` (Int8): the minor unit of each row's ``currency``."""

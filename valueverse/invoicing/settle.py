@@ -8,7 +8,7 @@ concerns are totalled as frames.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -18,11 +18,15 @@ import polars as pl
 from valueverse.invoicing.closing import INVOICE
 from valueverse.invoicing.customer_account import Account, Issue
 from valueverse.invoicing.document import invoice_id, invoice_number
+from valueverse.invoicing.notes import CORRECTED, NUMBERS, counting, judged, refused
+from valueverse.invoicing.schema import OF_PERIOD
 from valueverse.invoicing.totals import Bill, Line, Totals, totals_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
+    from valueverse.invoicing.coupons import Earlier
     from valueverse.invoicing.told import Told
 
 NUMBERED = ("tenant", "close", "subscription", "purpose", "period_from", "customer", "revision")
@@ -52,15 +56,19 @@ _TOTALS: dict[str, pl.DataType] = {
 }
 MOVING = ("adjustment", "one_off", "outcome")
 """Kinds of lines that wait for the next invoice when the one that bears them is not issued."""
-NUMBERS = pl.Schema(
+PAID = pl.Schema(
     {
         "tenant": pl.String(),
-        "number": pl.String(),
         "customer": pl.String(),
         "currency": pl.String(),
-        "total_minor": pl.Int64(),
+        "kind": pl.String(),
+        "key": pl.String(),
+        "origin": pl.String(),
+        "is_final": pl.Boolean(),
+        "amount_minor": pl.Int64(),
     }
 )
+"""What credit notes and wallets (``kind``) paid; ``is_final``: of finalised invoices."""
 
 
 @dataclass(frozen=True)
@@ -68,15 +76,17 @@ class Used:
     """What invoices that stand already have used up, and what they leave to the customer.
 
     Attributes:
-        credits: origin, amount_minor paid by credit notes and wallets.
+        credits: what they were paid with (PAID).
         coupons: origin, subscription, period_from of the periods that a coupon lowered.
-        numbers: finalised invoices by number (NUMBERS).
+        numbers: finalised invoices by number (NUMBERS), voided ones among them.
+        corrected: what they correct of each other (CORRECTED).
         owed: tenant, customer, currency, origin, key, amount_minor, created_at of invoices that came out negative.
     """
 
     credits: pl.DataFrame
     coupons: pl.DataFrame
     numbers: pl.DataFrame
+    corrected: pl.DataFrame
     owed: pl.DataFrame
 
     @classmethod
@@ -84,9 +94,10 @@ class Used:
         """Nothing stands yet."""
         text, minor = pl.String(), pl.Int64()
         return cls(
-            pl.DataFrame(schema={"origin": text, "amount_minor": minor}),
+            PAID.to_frame(),
             pl.DataFrame(schema={"origin": text, "subscription": text, "period_from": pl.Datetime("us", "UTC")}),
             NUMBERS.to_frame(),
+            CORRECTED.to_frame(),
             pl.DataFrame(
                 schema={
                     "tenant": text, "customer": text, "currency": text, "origin": text, "key": text,
@@ -105,7 +116,15 @@ class Settled:
     rejected: pl.DataFrame
 
 
-def settle(invoices: pl.DataFrame, lines: pl.DataFrame, told: Told, used: Used, *, numbered: bool) -> Settled:
+def settle(
+    invoices: pl.DataFrame,
+    lines: pl.DataFrame,
+    told: Told,
+    used: Used,
+    *,
+    numbered: bool,
+    earlier: Mapping[tuple[str, str, str, datetime], Earlier],
+) -> Settled:
     """Add totals to invoices and discount_minor and tax_minor to lines; drop invoices that come to nothing by policy.
 
     Args:
@@ -115,14 +134,16 @@ def settle(invoices: pl.DataFrame, lines: pl.DataFrame, told: Told, used: Used, 
         used: what earlier invoices used of them.
         numbered: credit notes name invoices by the numbers in ``used``; False: by the numbers that these invoices
             would get if they were all that there is.
+        earlier: what standing threshold invoices bore (``thresholds.earlier``).
     """
     ordered = _skippable(invoices, lines).sort(_ISSUED).with_row_index("bill")
-    numbers = used.numbers if numbered else _provisional(ordered)
-    accounts, rejected = Account.open(told, used, numbers)
+    numbers = used.numbers if numbered else _provisional(invoices, lines, told, used)
+    notes = judged(told.notes, numbers, used.corrected)
+    accounts = Account.open(told, counting(notes), used, earlier)
     concerned = _concerned(ordered, lines, accounts)
     plain = ordered.join(concerned, on="bill", how="anti").with_columns(_nothing())
     worked = ordered.join(concerned, on="bill", how="semi")
-    totals, parts = _work(worked, lines, accounts, {} if numbered else _ids(ordered, numbers))
+    totals, parts = _work(worked, lines, accounts)
     done = worked.join(totals, on="bill", maintain_order="left")
     everything = pl.concat([plain, done], how="vertical_relaxed").sort("bill").drop("bill")
     issued = everything.filter((pl.col("total_minor") != 0) | ~pl.col("skips_zero")).drop("skips_zero")
@@ -131,8 +152,7 @@ def settle(invoices: pl.DataFrame, lines: pl.DataFrame, told: Told, used: Used, 
         .with_columns(pl.col("discount_minor", "tax_minor").fill_null(0))
         .join(issued.select(INVOICE), on=INVOICE, how="semi", maintain_order="left")
     )
-    refused = [rejected, *(account.rejected for account in accounts.values())]
-    return Settled(issued, split, pl.concat(refused))
+    return Settled(issued, split, refused(notes))
 
 
 def _skippable(invoices: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
@@ -154,21 +174,17 @@ def _nothing() -> list[pl.Expr]:
     return [(zero | subtotal | lists)[name].alias(name) for name in _TOTALS]
 
 
-def _provisional(ordered: pl.DataFrame) -> pl.DataFrame:
-    """The numbers that these invoices get if they are their tenants' first; totals are not known yet."""
-    numbered = ordered.sort(NUMBERED).with_columns(pl.int_range(1, pl.len() + 1).over("tenant").alias("sequence"))
-    rows = [
-        (tenant, invoice_number(tenant, sequence), customer, currency, None)
-        for tenant, customer, currency, sequence in numbered.select(
-            "tenant", "customer", "currency", "sequence"
-        ).iter_rows()
-    ]
-    return pl.DataFrame(rows, schema=NUMBERS, orient="row")
-
-
-def _ids(ordered: pl.DataFrame, numbers: pl.DataFrame) -> dict[int, str]:
-    """Number of each bill, where numbers are provisional."""
-    return dict(zip(ordered.sort(NUMBERED)["bill"], numbers["number"], strict=True))
+def _provisional(invoices: pl.DataFrame, lines: pl.DataFrame, told: Told, used: Used) -> pl.DataFrame:
+    """The numbers that these invoices get if they are their tenants' first: a total does not hang on credit notes."""
+    if told.notes.is_empty():
+        return NUMBERS.to_frame()
+    issued = settle(invoices, lines, replace(told, notes=told.notes.clear()), used, numbered=True, earlier={}).invoices
+    sequenced = issued.sort(NUMBERED).with_columns(pl.int_range(1, pl.len() + 1).over("tenant").alias("sequence"))
+    numbers = [invoice_number(*row) for row in sequenced.select("tenant", "sequence").iter_rows()]
+    return sequenced.select(
+        "tenant", pl.Series("number", numbers, pl.String), pl.lit(None).alias("invoice_id"), "customer", "currency",
+        "total_minor", pl.col("finalise_after").alias("issued_at"), pl.lit(None).alias("voided_at"),
+    ).cast(NUMBERS)  # fmt: skip
 
 
 def _concerned(ordered: pl.DataFrame, lines: pl.DataFrame, accounts: Mapping[tuple[str, str], Account]) -> pl.DataFrame:
@@ -181,11 +197,11 @@ def _concerned(ordered: pl.DataFrame, lines: pl.DataFrame, accounts: Mapping[tup
 
 
 def _work(
-    worked: pl.DataFrame, lines: pl.DataFrame, accounts: dict[tuple[str, str], Account], numbers: Mapping[int, str]
+    worked: pl.DataFrame, lines: pl.DataFrame, accounts: dict[tuple[str, str], Account]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Totals per bill and parts per line (place, discount_minor, tax_minor)."""
     columns = (
-        "bill", "place", "key", "kind", "plan", "amount_minor", "tax_percent", "tax_key",
+        "bill", "place", "key", "kind", "dimensions", "plan", "amount_minor", "tax_percent", "tax_key",
     )  # fmt: skip
     mine = lines.join(worked.select(*INVOICE, "bill"), on=INVOICE).sort("bill", "place").select(columns)
     by_bill: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
@@ -195,7 +211,7 @@ def _work(
     for row in worked.iter_rows(named=True):
         owner = (row["tenant"], row["customer"])
         account = accounts.setdefault(owner, Account(*owner))
-        found = account.settle(_issue(row, numbers), by_bill[row["bill"]], _invoice_of)
+        found = account.settle(_issue(row), by_bill[row["bill"]], _invoice_of)
         totals.append({"bill": row["bill"]} | _columns(found, by_bill[row["bill"]]))
         parts += [
             (line["place"], part.discount, part.tax)
@@ -206,10 +222,10 @@ def _work(
     return pl.DataFrame(totals, schema=total_schema), pl.DataFrame(parts, schema=part_schema, orient="row")
 
 
-def _issue(row: dict[str, Any], numbers: Mapping[int, str]) -> Issue:
+def _issue(row: dict[str, Any]) -> Issue:
     return Issue(
         subscription=row["subscription"],
-        starts=row["purpose"] == "start",
+        purpose=row["purpose"],
         period_from=row["period_from"],
         close=row["close"],
         issued_at=row["finalise_after"],
@@ -219,7 +235,6 @@ def _issue(row: dict[str, Any], numbers: Mapping[int, str]) -> Issue:
         skip_zero=row["skips_zero"],
         origin=invoice_id(row),
         key=f"balance:{row['period_from']:%Y-%m-%d}/{row['period_to']:%Y-%m-%d}",
-        number=numbers.get(row["bill"]),
     )
 
 
@@ -234,6 +249,7 @@ def _invoice_of(bill: Bill, rows: Sequence[dict[str, Any]]) -> Totals:
             charge=row["key"],
             tax_key=row["tax_key"],
             discountable=row["kind"] != "adjustment",
+            name=(row["key"], row["dimensions"]) if row["kind"] in OF_PERIOD else None,
         )
         for row in rows
     ]

@@ -14,7 +14,7 @@ import polars_hash  # noqa: F401 - registers .chash
 
 from valueverse.events.schema import INSTANT
 from valueverse.money import EXACT
-from valueverse.subscriptions.facts import REJECTED, field, number, rejection
+from valueverse.subscriptions.facts import REJECTED, exact_text, field, number, rejection
 
 if TYPE_CHECKING:
     from valueverse.catalog.history import CatalogHistory
@@ -83,12 +83,14 @@ NOTES = pl.Schema(
         "amount": EXACT,
         "reason": pl.String(),
         "created_at": INSTANT,
+        "told_at": INSTANT,
         "source": pl.String(),
         "id": pl.String(),
         "type": pl.String(),
         "time": INSTANT,
     }
 )
+"""``created_at``: the note's own time; ``told_at``: when it was received."""
 VOIDS = pl.Schema({"tenant": pl.String(), "number": pl.String(), "reason": pl.String(), "voided_at": INSTANT})
 
 
@@ -222,11 +224,12 @@ def _point(name: str) -> pl.Expr:
 def notes_of(told: pl.DataFrame) -> pl.DataFrame:
     """NOTES of told events that bear their ``origin``."""
     lines = pl.col("data").str.json_path_match("$.lines").str.json_decode(pl.List(pl.Struct({"amount": pl.String})))
-    listed = lines.list.eval(pl.element().struct.field("amount").cast(EXACT, strict=False)).list.sum()
+    listed = lines.list.eval(exact_text(pl.element().struct.field("amount"))).list.sum()
     return _of(told, "credit_note.issued").select(
         "tenant", field("invoice").alias("number"), "origin",
         pl.coalesce(number("amount"), listed).alias("amount"),
-        field("reason"), pl.col("time").alias("created_at"), "source", "id", "type", "time",
+        field("reason"), pl.col("time").alias("created_at"), pl.col("received_at").alias("told_at"),
+        "source", "id", "type", "time",
     ).cast(NOTES)  # fmt: skip
 
 

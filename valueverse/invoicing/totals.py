@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from valueverse.invoicing.coupons import Coupon
+    from valueverse.invoicing.coupons import Coupon, Earlier, LineName
     from valueverse.invoicing.credits import Credit, CreditNote, Wallet
     from valueverse.money import RoundingMode
 
@@ -38,7 +38,8 @@ _TAX_PLACES = PLACES + 2
 class Line:
     """A line before coupons: ``amount`` precise, in major units, either sign.
 
-    ``tax_key`` names the rate or rates that ``tax_percent`` is of; ``discountable`` False: no coupon lowers it.
+    ``tax_key`` names the rate or rates that ``tax_percent`` is of; ``discountable`` False: no coupon lowers it;
+    ``name``: which line of its period it is the rest of.
     """
 
     key: str
@@ -49,6 +50,7 @@ class Line:
     charge: str | None = None
     tax_key: str = ""
     discountable: bool = True
+    name: LineName | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ class Bill:
         decimals: of the currency.
         mode, level: rounding policy; ``tier`` rounds each line here, for its tiers were rounded before.
         issued_at: when expiry is judged; None: nothing has expired.
+        owed_again: credits below 0: what earlier invoices were paid with and should not have been.
+        earlier: what earlier invoices of the period bore; None: there are none.
     """
 
     decimals: int
@@ -80,6 +84,8 @@ class Bill:
     credit_notes: Sequence[CreditNote] = ()
     wallets: Sequence[Wallet] = ()
     issued_at: datetime | None = None
+    owed_again: Sequence[Credit] = ()
+    earlier: Earlier | None = None
 
 
 @dataclass(frozen=True)
@@ -141,18 +147,20 @@ def invoice_totals(bill: Bill) -> Totals:
 def totals_of(bill: Bill, lines: Sequence[Line], amounts: Sequence[int]) -> Totals:
     """Coupons, tax and credits over lines as shown (minor units); a true-up behind ``bill.lines`` is told apart."""
     nets = list(amounts)
-    discounts = apply_coupons(bill.coupons, lines, nets, bill.decimals, bill.mode)
+    discounts = apply_coupons(bill.coupons, lines, nets, bill.decimals, bill.mode, bill.earlier)
     rates, taxes = _tax(lines, nets, bill.mode)
     billed = [
         BilledLine(line.key, amount, amount - net, net, tax)
         for line, amount, net, tax in zip(lines, amounts, nets, taxes, strict=True)
     ]
     total = sum(nets) + sum(taxes)
-    notes = apply_credit_notes(bill.credit_notes, total, bill.decimals)
-    due = total - sum(credit.amount for credit in notes)
+    due = total - sum(credit.amount for credit in bill.owed_again)
+    notes = apply_credit_notes(bill.credit_notes, due, bill.decimals)
+    due -= sum(credit.amount for credit in notes)
     owed = [(line.charge, shown.net + shown.tax) for line, shown in zip(lines, billed, strict=True)]
     spent, balances = apply_wallets(bill.wallets, owed, due, bill.decimals, bill.issued_at)
-    credit_total = sum(credit.amount for credit in (*notes, *spent))
+    paid = (*bill.owed_again, *notes, *spent)
+    credit_total = sum(credit.amount for credit in paid)
     return Totals(
         lines=tuple(billed[: len(bill.lines)] if bill.commitment else billed),
         true_up=None if bill.commitment is None else billed[-1],
@@ -162,7 +170,7 @@ def totals_of(bill: Bill, lines: Sequence[Line], amounts: Sequence[int]) -> Tota
         taxes=tuple(rates),
         tax_total=sum(taxes),
         total=total,
-        credits=(*notes, *spent),
+        credits=paid,
         credit_total=credit_total,
         amount_due=total - credit_total,
         balances=tuple(balances),

@@ -41,6 +41,7 @@ class Told:
     Attributes:
         facts: BILLING_FACTS; amended and withdrawn ones are left out here.
         bills: BILLS of the invoices that events may name.
+        corrected: what invoices correct of each other (notes.CORRECTED).
         used: USED.
         zones: tenant, timezone.
         as_of: credit that expires later has not expired.
@@ -48,6 +49,7 @@ class Told:
 
     facts: pl.DataFrame
     bills: pl.DataFrame
+    corrected: pl.DataFrame
     used: pl.DataFrame
     zones: pl.DataFrame
     as_of: datetime
@@ -57,7 +59,8 @@ def moved(documents: Documents, told: Told) -> tuple[pl.DataFrame, pl.DataFrame]
     """Everything that documents and events move (MOVEMENTS), and payments that could not be booked (REJECTED)."""
     facts = known(told.facts, None)
     blocks = wallet_blocks(facts)
-    kinds = blocks.filter(pl.col("wallet_kind") != "voided").select("tenant", "origin", "wallet_kind")
+    # Withdrawn grants too: what was paid from them is owed again as what it was.
+    kinds = wallet_blocks(told.facts).select("tenant", "origin", "wallet_kind")
     invoices = invoice_movements(documents.invoices, documents.lines, documents.credits, kinds)
     voids = dated(told.bills.filter(pl.col("voided_at").is_not_null()), "voided_at", told.zones).select(
         "tenant", "number", pl.col("date").alias("void_date")
@@ -67,7 +70,7 @@ def moved(documents: Documents, told: Told) -> tuple[pl.DataFrame, pl.DataFrame]
         invoices,
         void_movements(invoices, voids),
         payments,
-        note_movements(facts, told.bills, told.zones),
+        note_movements(facts, told.bills, told.corrected, told.zones),
         wallet_movements(blocks, told.used, told.zones, told.as_of),
     ]
     return pl.concat(parts), rejected
@@ -142,6 +145,6 @@ def owed(invoiced: pl.DataFrame, told: Told) -> pl.DataFrame:
     """
     facts = known(told.facts, None)
     payments, _ = payment_movements(facts, told.bills, told.zones)
-    notes = note_movements(facts, told.bills, told.zones)
+    notes = note_movements(facts, told.bills, told.corrected, told.zones)
     lowered = pl.concat([payments, notes]).filter(pl.col("account") == RECEIVABLE)
     return pl.concat([invoiced.select(OWED.names()).cast(OWED), lowered.select(OWED.names())])

@@ -43,10 +43,14 @@ def invoice_movements(
 
 def net_of_discounts(lines: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFrame:
     """Add ``net_minor``: a line's amount less its discount; where only the invoice's discount is known, it is spread
-    over the positive lines by largest remainder."""
+    over the positive lines by largest remainder, or where there are none over all of them."""
     total = lines.join(invoices.select(*_INVOICE, pl.col("discount_minor").alias("off")), on=_INVOICE)
     wide = pl.Int128
-    share = total.with_columns(pl.max_horizontal("amount_minor", 0).cast(wide).alias("weight"))
+    positive = pl.max_horizontal("amount_minor", 0)
+    size = pl.col("amount_minor").abs()
+    none = size.sum().over(_INVOICE) == 0
+    weight = pl.when(none).then(1).when(positive.sum().over(_INVOICE) > 0).then(positive).otherwise(size)
+    share = total.with_columns(weight.cast(wide).alias("weight"))
     whole = pl.max_horizontal(pl.col("weight").sum().over(_INVOICE), pl.lit(1, wide))
     parted = share.with_columns(
         (pl.col("off").cast(wide) * pl.col("weight") // whole).cast(pl.Int64).alias("base"),
@@ -80,9 +84,15 @@ def _totals(headers: pl.DataFrame, served: pl.DataFrame) -> list[pl.DataFrame]:
     owed = rows.filter(pl.col("total_minor") > 0)
     # What an invoice below zero gives back is used by later ones: it is open by none.
     given_back = rows.filter(pl.col("total_minor") < 0)
+    # But for what is owed again on it, which it pays first.
+    again = given_back.filter(pl.col("credit_minor") < 0).with_columns(
+        pl.max_horizontal("total_minor", "credit_minor").alias("kept")
+    )
     return [
         move(owed, RECEIVABLE, "total_minor", *bearers),
         move(given_back, RECEIVABLE, "total_minor", "customer"),
+        move(again, RECEIVABLE, -pl.col("kept"), "customer"),
+        move(again, RECEIVABLE, "kept", *bearers),
         move(rows, REVENUE, -pl.col("earned"), *bearers),
         move(rows, DEFERRED_REVENUE, -pl.col("deferred"), *bearers),
         move(rows, TAX_PAYABLE, -pl.col("tax_minor")),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import polars as pl
 import polars_hash  # noqa: F401 - registers .chash
 
-from valueverse.money import minor_units
 from valueverse.subscriptions.zones import INSTANT
 
 CASH = "cash"
@@ -148,19 +147,3 @@ def move(rows: pl.DataFrame, account: str, amount: pl.Expr | str, *dimensions: s
     found = own | {"account": pl.lit(account), "amount_minor": pl.col(amount) if isinstance(amount, str) else amount}
     chosen = [found.get(name, pl.col(name)).cast(dtype).alias(name) for name, dtype in MOVEMENTS.items()]
     return rows.select(chosen).filter(pl.col("amount_minor") != 0)
-
-
-def whole_minor(amount: str, currency: str, rows: pl.DataFrame) -> pl.DataFrame:
-    """Add ``amount_minor`` (Int64): ``amount`` (EXACT, >= 0) in whole minor units, the rest left out; and ``fraction``:
-    whether there was one."""
-    decimals = {code: minor_units(code) for code in rows[currency].drop_nulls().unique()}
-    # An empty mapping would leave the column as text.
-    found = pl.col(currency).replace_strict(decimals or {"": 0}, default=0, return_dtype=pl.Int8)
-    minor = pl.lit(None, pl.Int64)
-    fraction = pl.lit(value=False)
-    for places in sorted(set(decimals.values())):
-        of_these = found == places
-        scaled = (pl.col(amount) * pl.lit(10**places).cast(pl.Decimal(38, 0))).cast(pl.Decimal(38, 18))
-        minor = pl.when(of_these).then(scaled.floor().cast(pl.Int64)).otherwise(minor)
-        fraction = pl.when(of_these).then(scaled != scaled.floor()).otherwise(fraction)
-    return rows.with_columns(minor.alias("amount_minor"), fraction.alias("fraction"))

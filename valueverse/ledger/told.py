@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
+from valueverse.invoicing.notes import judged, whole_minor
 from valueverse.invoicing.told import ORIGIN, notes_of
-from valueverse.ledger.schema import CASH, RECEIVABLE, REVENUE, TAX_PAYABLE, move, whole_minor
+from valueverse.ledger.schema import CASH, RECEIVABLE, REVENUE, TAX_PAYABLE, move
 from valueverse.subscriptions.facts import REJECTED, field, number, rejection
 from valueverse.subscriptions.zones import local_date
 
@@ -90,21 +91,23 @@ def _judged(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     return marked.filter(pl.col("refusal").is_null()), pl.concat([REJECTED.to_frame(), *rejected])
 
 
-def note_movements(facts: pl.DataFrame, bills: pl.DataFrame, zones: pl.DataFrame) -> pl.DataFrame:
+def note_movements(
+    facts: pl.DataFrame, bills: pl.DataFrame, corrected: pl.DataFrame, zones: pl.DataFrame
+) -> pl.DataFrame:
     """Movements of credit notes: what the customer owes falls, revenue and tax in the proportion of the invoice.
 
-    A note counts as long as the notes of its invoice stay within the invoice's total; of a voided invoice it is taken
-    back with the void. (Those that do not count are told by the billing run.)
+    A note counts if its invoice leaves room for it (``notes.judged``); of a voided invoice it is taken back with the
+    void. (Those that do not count are told by the billing run.)
 
     Args:
         facts: standing billing events in their order.
         bills: BILLS.
+        corrected: notes.CORRECTED.
         zones: tenant, timezone.
     """
-    told = notes_of(told_of(facts, "credit_note.issued"))
-    rows = whole_minor("amount", "currency", told.join(bills, on=_NUMBER, maintain_order="left"))
+    found = judged(notes_of(told_of(facts, "credit_note.issued")), bills, corrected)
     open_then = pl.col("voided_at").is_null() | (pl.col("created_at") <= pl.col("voided_at"))
-    kept = _within_totals(rows.filter(open_then, pl.col("amount_minor") > 0))
+    kept = _with_tax(found.filter(pl.col("refusal").is_null(), open_then))
     booked = dated(kept, "created_at", zones).with_columns(
         pl.lit("credit_note").alias("kind"), pl.col("origin").alias("reference"), pl.col("number").alias("invoice")
     )
@@ -120,16 +123,8 @@ def note_movements(facts: pl.DataFrame, bills: pl.DataFrame, zones: pl.DataFrame
     )
 
 
-def _within_totals(rows: pl.DataFrame) -> pl.DataFrame:
-    """The notes that their invoices' totals leave room for, first told first, with the tax in each (``tax_part``)."""
-    kept = rows
-    while True:
-        # A note that is refused leaves its room to the next one, so only the first too many is known to be so.
-        over = kept.with_columns((pl.col("amount_minor").cum_sum().over(_NUMBER) > pl.col("total_minor")).alias("over"))
-        first = over.filter("over").unique(_NUMBER, keep="first", maintain_order=True)
-        if first.is_empty():
-            break
-        kept = kept.join(first.select("tenant", "origin"), on=["tenant", "origin"], how="anti", maintain_order="left")
+def _with_tax(kept: pl.DataFrame) -> pl.DataFrame:
+    """Notes with the tax in each (``tax_part``), in the proportion of their invoice."""
     wide = pl.Int128
     sofar = pl.col("amount_minor").cum_sum().over(_NUMBER).cast(wide)
     # Of all notes together the nearest whole unit, so that a note of everything gives back all the tax.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from valueverse.invoicing.notes import whole_minor
 from valueverse.invoicing.told import wallets_of
 from valueverse.ledger.schema import (
     CASH,
@@ -14,7 +15,6 @@ from valueverse.ledger.schema import (
     GRANTED_CREDIT,
     MOVEMENTS,
     move,
-    whole_minor,
 )
 from valueverse.ledger.told import dated, told_of
 from valueverse.subscriptions.zones import INSTANT

@@ -214,7 +214,11 @@ def _prorated_unique_count(rows: pl.DataFrame) -> pl.DataFrame:
     bridged = (
         (pl.col("start") == pl.col("end").shift(1).over(_MEMBER)).fill_null(value=False).cast(pl.Int64).cast(EXACT)
     )
-    return _share_of_days(stays.with_columns((_days("start", "end") - bridged).alias("unit_days")))
+    counted = stays.with_columns((_days("start", "end") - bridged).alias("unit_days"))
+    # Where nobody stayed, what was removed is counted still: as 0.
+    nobody = dated.unique(_GROUP).with_columns(pl.lit(0).cast(EXACT).alias("unit_days"))
+    needed = [*_GROUP, "round_prorated", "full_days", "unit_days"]
+    return _share_of_days(pl.concat([counted.select(needed), nobody.select(needed)]))
 
 
 _QUANTITY = {"sum": _sum, "latest": _latest, "unique_count": _unique_count, "weighted_sum": _weighted_sum}

@@ -14,7 +14,7 @@ import polars as pl
 
 from valueverse.catalog.carried import meters_read
 from valueverse.events.amendments import resolve_amendments
-from valueverse.formula import at_path, compile_condition, compile_value, extract, parse_path, paths_in
+from valueverse.formula import at_path, compile_condition, compile_member, compile_value, extract, parse_path, paths_in
 from valueverse.metering.schema import AWAITING_ORIGINAL, INSTANT, NO_METER, NO_VALUE, OK, USAGE, VOID
 from valueverse.money import EXACT
 
@@ -28,8 +28,9 @@ _CARRIED = [
     "tenant", "event_date", "time", "customer", "subscription", "event_type", "source", "id", "root_id",
     "received_at", "known_until",
 ]  # fmt: skip
-_READING = pl.Schema({**USAGE, "taker": pl.UInt32()})
 _OPERATIONS = ["add", "remove"]
+_WHOLE_FRACTION = r'([^\\]"\s*:\s*-?[0-9]+)\.0+([,}\s])'
+"""A whole number with decimals behind a member's name: inside a text every quote has a backslash before it."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,7 @@ class Takers:
 
     Attributes:
         sets: each distinct set of meters, as (key, rule) pairs in order of key.
-        stretches: tenant, event_type, valid_from, valid_to?, taker (index into sets): which set takes a
-            tenant's
+        stretches: tenant, event_type, valid_from, valid_to?, taker (index into sets): which set takes a tenant's
             events of a type in [valid_from, valid_to).
     """
 
@@ -93,8 +93,7 @@ def derive_usage(events: pl.LazyFrame, history: CatalogHistory) -> pl.LazyFrame:
     """The USAGE rows of accepted usage events; at least one row per event.
 
     Args:
-        events: rows of the events table, resolved by ``resolve_amendments`` or not yet; billing events are
-            left out.
+        events: rows of the events table, resolved by ``resolve_amendments`` or not yet; billing events are left out.
         history: the tenants' catalogs. The catalog in force at an event's time decides which meters take it.
     """
     if "root_id" not in events.collect_schema():
@@ -156,10 +155,9 @@ def _unmetered(part: pl.DataFrame) -> pl.DataFrame:
 def _metered(part: pl.DataFrame, meters: tuple[tuple[str, MeterRule], ...]) -> list[pl.DataFrame]:
     readings = [reading(rule) for _, rule in meters]
     kept = [*_CARRIED, "is_void", "awaiting_original"]
-    paths = [path for _, rule in meters for path in paths_of(rule)]
     columns = [expr.alias(f"{index}.{name}") for index, found in enumerate(readings) for name, expr in found.items()]
-    # One pass for all meters: a path which several of them read is read once.
-    read = part.select(*kept, *extract("data", paths)).select(*kept, *columns)
+    # One pass for all meters.
+    read = _values(part, kept, [rule for _, rule in meters]).select(*kept, *columns)
     frames = []
     untaken = pl.lit(value=True)
     for index, (key, rule) in enumerate(meters):
@@ -170,6 +168,23 @@ def _metered(part: pl.DataFrame, meters: tuple[tuple[str, MeterRule], ...]) -> l
             untaken = pl.lit(value=False)
         frames.append(_rows_of(read.filter(taken) if rule.where is not None else read, index, key))
     return [*frames, _unmetered(read.filter(untaken))]
+
+
+def _values(part: pl.DataFrame, kept: list[str], rules: list[MeterRule]) -> pl.DataFrame:
+    """What the meters' paths point at, a column for each; a path which several meters read is read once.
+
+    In JSON 1.0 and 1 are one number, while a text "1.0" stays what it is. Only the event's JSON tells them apart: the
+    few events in question are read again, such numbers in it written as whole ones.
+    """
+    columns = [*kept, *extract("data", (path for rule in rules for path in paths_of(rule)))]
+    values = part.select(columns)
+    told_apart = dict.fromkeys(path for rule in rules for path in _texts_of(rule))
+    whole = [at_path(path).str.ends_with(".0").fill_null(value=False) for path in told_apart]
+    again = values.select(pl.any_horizontal(pl.lit(value=False), *whole).alias("again")).to_series()
+    if not again.any():
+        return values
+    rewritten = part.filter(again).with_columns(pl.col("data").str.replace_all(_WHOLE_FRACTION, "$1$2"))
+    return pl.concat([values.filter(~again), rewritten.select(columns)])
 
 
 def _rows_of(read: pl.DataFrame, index: int, key: str) -> pl.DataFrame:
@@ -183,18 +198,22 @@ def paths_of(rule: MeterRule) -> list[tuple[str, ...]]:
     paths = [parse_path(path) for path in rule.dimensions] + (paths_in(rule.where) if rule.where else [])
     if rule.aggregation == "count":
         return paths
-    if rule.aggregation != "unique_count":
-        return paths + paths_in(str(rule.value))
-    return paths + [parse_path(path) for path in (rule.value, rule.operation) if path is not None]
+    operation = [] if rule.operation is None else [parse_path(rule.operation)]
+    return paths + paths_in(str(rule.value)) + operation
+
+
+def _texts_of(rule: MeterRule) -> list[tuple[str, ...]]:
+    """The paths whose values are compared as texts: dimensions, and what unique_count tells apart."""
+    members = paths_in(str(rule.value)) if rule.aggregation == "unique_count" else []
+    return [parse_path(path) for path in rule.dimensions] + members
 
 
 def reading(rule: MeterRule) -> Mapping[str, pl.Expr]:
-    """What a meter reads, over ``extract`` columns: taken, present, value, text_value, operation,
-    dimensions."""
+    """What a meter reads, over ``extract`` columns: taken, present, value, text_value, operation, dimensions."""
     taken = compile_condition(rule.where) if rule.where is not None else pl.lit(value=True)
     value, text, operation = pl.lit(None, EXACT), pl.lit(None, pl.String), pl.lit(None, pl.String)
     if rule.aggregation == "unique_count":
-        text = at_path(parse_path(str(rule.value)))
+        text = compile_member(str(rule.value))
         operation = pl.lit("add")
         if rule.operation is not None:
             operation = at_path(parse_path(rule.operation)).fill_null("add")

@@ -100,19 +100,10 @@ def _canonical(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 _INVOICES: dict[str, pl.DataType] = {
-    "tenant": _TEXT,
-    "customer": _TEXT,
-    "subscription": _TEXT,
-    "purpose": _TEXT,
-    "period_from": _INSTANT,
-    "period_to": _INSTANT,
-    "revision": pl.Int32(),
-    "invoice_id": _TEXT,
-    "number": _TEXT,
-    "currency": _TEXT,
-    "total_minor": _MINOR,
-    "events_known_at": _INSTANT,
-}
+    "tenant": _TEXT, "customer": _TEXT, "subscription": _TEXT, "purpose": _TEXT, "period_from": _INSTANT,
+    "period_to": _INSTANT, "revision": pl.Int32(), "invoice_id": _TEXT, "number": _TEXT, "currency": _TEXT,
+    "total_minor": _MINOR, "events_known_at": _INSTANT,
+}  # fmt: skip
 
 
 def finalised(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFrame:
@@ -126,19 +117,15 @@ def finalised(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFrame
 
 
 def voided(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFrame:
-    """The tenants' voided invoices."""
-    names = (
-        "tenant", "customer", "subscription", "purpose", "period_from", "period_to", "revision", "invoice_id",
-        "currency",
-    )  # fmt: skip
+    """The tenants' voided invoices, and when they were."""
     return _frame(
         connection,
         "select i.tenant_id::text, i.customer, coalesce(i.subscription, ''), i.purpose, i.period_from, i.period_to, "
-        "i.revision, i.invoice_id::text, i.currency::text from billing.invoice i "
+        "i.revision, i.invoice_id::text, i.number, i.currency::text, i.total_minor, v.voided_at from billing.invoice i "
         "join billing.invoice_void v on v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id "
         "where i.tenant_id = any(%(tenants)s) and (%(before)s::timestamptz is null or v.voided_at < %(before)s)",
         scope.values(),
-        {name: _INVOICES[name] for name in names},
+        {name: dtype for name, dtype in _INVOICES.items() if name != "events_known_at"} | {"voided_at": _INSTANT},
     )
 
 
@@ -195,45 +182,60 @@ def booked_lines(connection: psycopg.Connection[Any], scope: Scope, invoices: pl
 
 
 def early_lines(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFrame:
-    """What standing threshold invoices bore of periods, by line; ``cut`` is where they close."""
+    """What standing threshold invoices bore, by line (``thresholds.EARLY``); ``cut`` is where they close."""
     schema = {
-        "tenant": _TEXT, "subscription": _TEXT, "period_from": _INSTANT, "cut": _INSTANT, "key": _TEXT,
-        "dimensions": _TEXT, "quantity": _EXACT, "amount_precise": _EXACT, "amount_minor": _MINOR,
-        "event_count": _MINOR,
+        **dict.fromkeys(("tenant", "customer", "subscription"), _TEXT), "period_from": _INSTANT, "cut": _INSTANT,
+        **dict.fromkeys(("key", "kind", "dimensions"), _TEXT), "quantity": _EXACT, "amount_precise": _EXACT,
+        **dict.fromkeys(("amount_minor", "discount_minor", "event_count"), _MINOR),
     }  # fmt: skip
     query = (
-        "select l.tenant_id::text, i.subscription, i.period_from, i.period_to, l.key, "  # noqa: S608 - constants
-        f"coalesce(l.dimensions::text, ''), l.quantity, l.amount_precise, l.amount_minor, l.event_count "
-        f"from (select i.* {_STANDING} and i.purpose = 'threshold') as i "
-        "join billing.invoice_line l using (tenant_id, invoice_id) where l.kind = 'usage'"
+        "select l.tenant_id::text, i.customer, i.subscription, i.period_from, i.period_to, l.key, l.kind, "  # noqa: S608 - constants
+        "coalesce(l.dimensions::text, ''), l.quantity, l.amount_precise, l.amount_minor, l.discount_minor, "
+        f"l.event_count from (select i.* {_STANDING} and i.purpose = 'threshold') as i "
+        "join billing.invoice_line l using (tenant_id, invoice_id)"
     )
     return _canonical(_frame(connection, query, scope.values(), schema))
 
 
+def early_coupons(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFrame:
+    """What coupons took on standing threshold invoices (``thresholds.EARLY_COUPONS``)."""
+    query = (
+        "select i.tenant_id::text, i.customer, i.subscription, i.period_from, d.origin, d.key, d.amount_minor "  # noqa: S608 - constants
+        f"from (select i.* {_STANDING} and i.purpose = 'threshold') as i "
+        "join billing.invoice_discount d using (tenant_id, invoice_id) order by i.period_to, d.place"
+    )
+    names = ("tenant", "customer", "subscription", "period_from", "origin", "key", "amount_minor")
+    other = {"period_from": _INSTANT, "amount_minor": _MINOR}
+    return _frame(connection, query, scope.values(), {name: other.get(name, _TEXT) for name in names})
+
+
 def discounts_of(connection: psycopg.Connection[Any], invoices: pl.DataFrame) -> pl.DataFrame:
-    """invoice_id, origin of the coupons that these invoices (tenant, invoice_id) bear."""
+    """invoice_id, origin, amount_minor of the coupons that these invoices (tenant, invoice_id) bear."""
     return _frame(
         connection,
-        "select invoice_id::text, origin from billing.invoice_discount "
+        "select invoice_id::text, origin, amount_minor from billing.invoice_discount "
         "where tenant_id = any(%s) and invoice_id = any(%s::uuid[]) order by invoice_id, place",
         [invoices["tenant"].unique().to_list(), invoices["invoice_id"].to_list()],
-        {"invoice_id": _TEXT, "origin": _TEXT},
+        {"invoice_id": _TEXT, "origin": _TEXT, "amount_minor": _MINOR},
     )
 
 
 def used_up(connection: psycopg.Connection[Any], scope: Scope) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """What standing invoices used of credits and coupons, and what they owe.
 
-    The first frame is origin, amount_minor; the second origin, subscription, period_from; the third lists invoices
-    below zero: tenant, customer, currency, origin, key, amount_minor, created_at.
+    The first frame is tenant, customer, currency, kind, key, origin, is_final, amount_minor; the second origin,
+    subscription, period_from; the third lists invoices below zero: tenant, customer, currency, origin, key,
+    amount_minor, created_at.
     """
     standing = f"(select i.* {_STANDING}) as i"
     paid = _frame(
         connection,
-        f"select c.origin, sum(c.amount_minor)::bigint from {standing} "  # noqa: S608 - constants
-        "join billing.invoice_credit c using (tenant_id, invoice_id) group by c.origin",
+        "select i.tenant_id::text, i.customer, i.currency::text, c.kind, c.key, c.origin, "  # noqa: S608 - constants
+        f"i.status = 'finalised', sum(c.amount_minor)::bigint from {standing} "
+        "join billing.invoice_credit c using (tenant_id, invoice_id) group by 1, 2, 3, 4, 5, 6, 7",
         scope.values(),
-        {"origin": _TEXT, "amount_minor": _MINOR},
+        dict.fromkeys(("tenant", "customer", "currency", "kind", "key", "origin"), _TEXT)
+        | {"is_final": pl.Boolean(), "amount_minor": _MINOR},
     )
     coupons = _frame(
         connection,

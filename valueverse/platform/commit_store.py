@@ -58,6 +58,57 @@ def chain(connection: psycopg.Connection[Any], tenant: str) -> list[tuple[Any, .
     ).fetchall()
 
 
+def tell(
+    connection: psycopg.Connection[Any],
+    tenant: str,
+    deed: tuple[str, str, str],
+    link: Callable[[str, int, str | None], str],
+) -> None:
+    """Add a deed (commit_id, did, document) to its tenant's chain; the caller holds the tenant's row."""
+    last = connection.execute(
+        "select sequence, chain_hash from value.deed where tenant_id = %s order by sequence desc limit 1", [tenant]
+    ).fetchone() or (0, None)
+    sequence = int(last[0]) + 1
+    connection.execute(
+        "insert into value.deed (tenant_id, sequence, commit_id, did, document, previous_hash, chain_hash) values "
+        "(%s, %s, %s, %s, %s, %s, %s)",
+        [tenant, sequence, *deed, last[1], link(deed[2], sequence, last[1])],
+    )
+
+
+def deeds(connection: psycopg.Connection[Any], tenant: str) -> list[tuple[Any, ...]]:
+    """sequence, commit_id, did, document, previous_hash, chain_hash of a tenant, by sequence."""
+    return connection.execute(
+        "select sequence, commit_id, did, document, previous_hash, chain_hash from value.deed"
+        " where tenant_id = %s order by sequence",
+        [tenant],
+    ).fetchall()
+
+
+def done(connection: psycopg.Connection[Any], tenant: str) -> list[tuple[str, str, str, datetime, str | None]]:
+    """commit_id, what was done (proposed, a side, an outcome), by, at, reason of a tenant, as the tables say."""
+    return connection.execute(
+        """
+        select commit_id, 'proposed', author, committed_at, null from value.commit where tenant_id = %(tenant)s
+        union all
+        select commit_id, side, approved_by, approved_at, null from value.approval where tenant_id = %(tenant)s
+        union all
+        select commit_id, outcome, closed_by, closed_at, reason from value.closing where tenant_id = %(tenant)s
+        """,
+        {"tenant": tenant},
+    ).fetchall()
+
+
+def named(connection: psycopg.Connection[Any], tenant: str, beginning: str, limit: int) -> list[str]:
+    """Ids of a tenant's commits that begin so, oldest first."""
+    found = connection.execute(
+        "select commit_id from value.commit where tenant_id = %s and starts_with(commit_id, %s)"
+        " order by sequence limit %s",
+        [tenant, beginning, limit],
+    )
+    return [str(commit) for (commit,) in found]
+
+
 def approvals(connection: psycopg.Connection[Any], tenant: str) -> list[tuple[str, str, str]]:
     """commit_id, side, approved_by of a tenant's approvals."""
     return connection.execute(

@@ -169,7 +169,8 @@ def add_run(connection: Connection, run: Mapping[str, Any], results: Sequence[tu
     """
     newest = connection.execute(
         "select content_hash from value.run where tenant_id = %(tenant_id)s and commit_id = %(commit_id)s"
-        " and month = %(month)s and case_name = %(case_name)s order by computed_at desc, known_at desc limit 1",
+        " and month = %(month)s and case_name = %(case_name)s"
+        " order by computed_at desc, known_at desc, written desc limit 1",
         run,
     ).fetchone()
     if newest is not None and newest[0] == run["content_hash"]:
@@ -201,7 +202,7 @@ def newest_hash(connection: Connection, tenant: str, commit: str, case: str, mon
     """run_hash of the newest run of a commit's case in a month."""
     row = connection.execute(
         "select run_hash from value.run where tenant_id = %s and commit_id = %s and case_name = %s and month = %s"
-        " order by computed_at desc, known_at desc limit 1",
+        " order by computed_at desc, known_at desc, written desc limit 1",
         [tenant, commit, case, month],
     ).fetchone()
     return row[0] if row else None
@@ -218,7 +219,7 @@ def newest_runs(connection: Connection, tenant: str, commit: str, month: date | 
          where r.tenant_id = %(tenant)s and r.commit_id = %(commit)s
            and r.month = coalesce(%(month)s, (select max(n.month) from value.run n
                                                where n.tenant_id = r.tenant_id and n.commit_id = r.commit_id))
-         order by r.case_name, r.computed_at desc, r.known_at desc
+         order by r.case_name, r.computed_at desc, r.known_at desc, r.written desc
         """,
         {"tenant": tenant, "commit": commit, "month": month},
     )
@@ -267,17 +268,18 @@ def names(connection: Connection, tenant: str, customer: str | None) -> tuple[st
     return (row[0], row[1] or customer) if row else (tenant, customer)
 
 
-def proposed(connection: Connection, tenant: str, subscription: str, charge: str) -> pl.DataFrame:
-    """PROPOSED of one charge of a subscription, whatever commit they come from, withdrawn ones too."""
+def proposed(connection: Connection, tenant: str, customer: str, model: str, charges: Sequence[str]) -> pl.DataFrame:
+    """PROPOSED of charges on a model, whatever subscription and commit they come from, withdrawn ones too."""
     return _frame(
         connection,
         f"""
         select p.tenant_id::text, p.proposal, p.commit_id, p.charge, p.period_from, p.period_to, p.amount, word.verdict
           from value.proposal p {_LAST_WORD}
-         where p.tenant_id = %(tenant)s and p.subscription = %(subscription)s and p.charge = %(charge)s
+         where p.tenant_id = %(tenant)s and p.customer = %(customer)s and p.model = %(model)s
+           and p.charge = any(%(charges)s)
          order by p.period_to, p.proposal
         """,  # noqa: S608 - a constant
-        {"tenant": tenant, "subscription": subscription, "charge": charge},
+        {"tenant": tenant, "customer": customer, "model": model, "charges": list(charges)},
         PROPOSED,
     )
 

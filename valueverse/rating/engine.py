@@ -233,7 +233,9 @@ def _unless_negative(rows: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
 
 def _percentage(rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     """Amounts of percentage lines; a quantity without events is one event, no quantity none."""
-    own = events.join(rows.select("line"), on="line", how="semi", maintain_order="left").select("line", "value")
+    own = events.join(rows.select("line"), on="line", how="semi", maintain_order="left").select(
+        "line", pl.coalesce("prorated", "value").alias("value")
+    )
     alone = rows.join(own, on="line", how="anti").filter(pl.col("priced").is_null() | (pl.col("priced") > 0))
     terms = (
         "divide_by", "multiply_by", "convert_round", "included", "rate", "fixed", "free_events",

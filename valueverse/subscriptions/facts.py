@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -71,20 +70,17 @@ def known(facts: pl.DataFrame, known_at: datetime | None) -> pl.DataFrame:
 
 def field(name: str) -> pl.Expr:
     """A field of ``data`` as text (an object or list as JSON text); null where it is absent or null."""
-    text = pl.col("data").str.json_path_match(f"$.{name}")
-    return pl.when(text != "null").then(text).alias(name)
+    return pl.col("data").str.json_path_match(f"$.{name}").alias(name)
 
 
 def number(name: str) -> pl.Expr:
     """A numeric field of ``data`` as EXACT; null where it is absent or no number."""
-    text = field(name)
-    # 1e3 is a number in JSON and not one that Polars reads.
-    written_out = (
-        pl.when(text.str.contains("[eE]"))
-        .then(text)
-        .map_elements(lambda value: format(Decimal(value), "f"), return_dtype=pl.String)
-    )
-    return pl.coalesce(written_out, text).cast(EXACT, strict=False).alias(name)
+    return exact_text(field(name)).alias(name)
+
+
+def exact_text(text: pl.Expr) -> pl.Expr:
+    """Text that ``money.exact`` took at ingestion as EXACT; like there, spaces around a number say nothing."""
+    return text.str.strip_chars().cast(EXACT, strict=False)
 
 
 def rejection(rows: pl.DataFrame, reason: str, message: pl.Expr) -> pl.DataFrame:

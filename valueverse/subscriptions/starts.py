@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import polars as pl
 
-from valueverse.subscriptions.facts import field, rejection
+from valueverse.subscriptions.facts import field, number, rejection
 from valueverse.subscriptions.periods import FIRST_YEAR, LAST_YEAR
 from valueverse.subscriptions.zone_changes import zones_at
 from valueverse.subscriptions.zones import local_date, local_midnight
 
 _KEY = ["tenant", "subscription"]
+_STATED_KEY = r'"key":"[^"]*"'
+_NAME = r'"(?:[^"\\]|\\.)*":'
+"""A member's name in JSON text as Polars writes it; a text that is a value is followed by ',' or '}'."""
 
 
 def with_plan(rows: pl.DataFrame, plans: pl.DataFrame) -> pl.DataFrame:
@@ -37,9 +40,35 @@ def with_plan(rows: pl.DataFrame, plans: pl.DataFrame) -> pl.DataFrame:
             "unit",
             "align",
             "trial_days",
+            "counted_fees",
         )
     )
     return numbered.join(found, on="_row", how="left", maintain_order="left").drop("_row")
+
+
+def uncounted(quantities: pl.Expr) -> pl.Expr:
+    """The first name in ``quantities`` that is no fee counted by the plan or by the overrides; null: each is one.
+
+    Reads the columns ``counted_fees`` and ``overrides``.
+    """
+    added = pl.col("overrides").str.json_path_match("$.fees").str.extract_all(_STATED_KEY)
+    known = pl.concat_list("counted_fees", _unquoted(added, r'"([^"]*)"$').fill_null([]))
+    named = _unquoted(quantities.str.extract_all(_NAME), r'^"(.*)":$')
+    return named.list.set_difference(known).list.sort().list.first()
+
+
+def _unquoted(texts: pl.Expr, pattern: str) -> pl.Expr:
+    return texts.list.eval(pl.element().str.extract(pattern))
+
+
+def unknown_fee(rows: pl.DataFrame, plan: str, name: str) -> pl.DataFrame:
+    """Rows whose quantities name what is no counted fee of their plan, as rejections.
+
+    Args:
+        rows: the events' columns, the key of the plan (column ``plan``), and what ``uncounted`` found (``name``).
+    """
+    where = pl.concat_str(pl.lit("data.quantities."), name, pl.lit(": the plan '"), plan)
+    return rejection(rows, "unknown_fee", pl.concat_str(where, pl.lit("' has no fee of this key with a unit_amount")))
 
 
 def _instant(text: pl.Expr) -> pl.Expr:
@@ -61,7 +90,7 @@ def started_subscriptions(
     rows = facts.filter(pl.col("type") == "billing.subscription.started").with_columns(
         field("subscription"), field("customer"), field("plan"), field("timezone"), field("overrides"),
         field("quantities"),
-        field("plan_version").cast(pl.Int32, strict=False).alias("wanted_version"),
+        number("plan_version").cast(pl.Int64).alias("wanted_version"),
         field("anchor_date").str.to_date("%F", strict=False).alias("anchor"),
         field("ends_at"),
     )  # fmt: skip
@@ -87,8 +116,10 @@ def _judged(starts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     unknown = pl.col("catalog_hash").is_null()
     untimely = ~pl.col("time").dt.year().is_between(FIRST_YEAR, LAST_YEAR)
     backwards = (pl.col("planned_end") <= pl.col("time")).fill_null(value=False)
+    counted = pl.col("uncounted").is_null()
+    starts = starts.with_columns(uncounted(pl.col("quantities")).alias("uncounted"))
     # A start that is refused starts nothing: the one that mends it is the first.
-    possible = starts.filter(~unknown, ~untimely, ~backwards).with_columns(
+    possible = starts.filter(~unknown, ~untimely, ~backwards, counted).with_columns(
         pl.struct(_KEY).is_first_distinct().alias("is_first")
     )
     name = pl.concat_str(pl.lit("the subscription '"), "subscription", pl.lit("' "))
@@ -114,5 +145,6 @@ def _judged(starts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
             "ends_before_start",
             name + "ends at or before its start: correct ends_at",
         ),
+        unknown_fee(starts.filter(~unknown, ~untimely, ~backwards, ~counted), "plan", "uncounted"),
     ]
     return possible.filter("is_first"), pl.concat(rejected)

@@ -22,12 +22,13 @@ from valueverse.subscriptions.facts import (
     customers_of,
     field,
     known,
+    number,
     rejection,
     tax_standings,
     tenants_of,
 )
 from valueverse.subscriptions.periods import periods
-from valueverse.subscriptions.starts import started_subscriptions, with_plan
+from valueverse.subscriptions.starts import started_subscriptions, uncounted, unknown_fee, with_plan
 from valueverse.subscriptions.zone_changes import with_zone_changes, zone_statements
 from valueverse.subscriptions.zones import INSTANT
 
@@ -67,7 +68,8 @@ SEGMENTS = pl.Schema(
 ended."""
 
 _KEY = ["tenant", "subscription"]
-_PLAN = ("plan", "plan_version", "catalog_hash", "currency", "every", "unit", "align", "trial_days")
+_MOVES = pl.Schema({name: SEGMENTS[name] for name in (*_KEY, "timezone", "zone_since", "zone_day")})
+"""Where the periods of a subscription come to be drawn in another time zone."""
 
 
 @dataclass(frozen=True)
@@ -103,10 +105,19 @@ def build_timeline(billing_facts: pl.DataFrame, plans: pl.DataFrame, known_at: d
     statements = zone_statements(facts)
     started, rejected = started_subscriptions(facts, plans, tenants, statements)
     started, more = _ended(facts, started)
-    states, changes_rejected = _changed(facts, plans, started)
     active, pauses_rejected = _active(facts, started)
     own_zones = started.filter("has_own_zone").select(_KEY)
-    segments = with_zone_changes(_segments(started, states, active), own_zones, statements, tenants)
+    waiting = _waiting(facts)
+    moves = _MOVES.to_frame()
+    # A change at a period's end waits for the end that the zone in force draws, and a zone comes in at a period's end:
+    # what one round moves may move the next. Time runs one way, so that each round settles one more move for good.
+    for _ in range(statements.height + 2):
+        states, changes_rejected = _changed(facts, plans, started, moves)
+        segments = with_zone_changes(_segments(started, states, active), own_zones, statements, tenants)
+        moved = _moves(segments.join(waiting, on=_KEY, how="semi"))
+        if moved.equals(moves):
+            break
+        moves = moved
     segments = segments.select(pl.col(name).cast(dtype) for name, dtype in SEGMENTS.items())
     everything = pl.concat([rejected, more, changes_rejected, pauses_rejected])
     told = facts.filter(pl.col("type").is_in(TOLD))
@@ -137,17 +148,40 @@ def _ended(facts: pl.DataFrame, started: pl.DataFrame) -> tuple[pl.DataFrame, pl
     return closed, pl.concat([rejected, again])
 
 
-def _takes_effect(rows: pl.DataFrame) -> pl.DataFrame:
+def _waiting(facts: pl.DataFrame) -> pl.DataFrame:
+    """Subscriptions with a change that waits for the end of a period."""
+    changed = facts.filter(pl.col("type") == "billing.subscription.changed")
+    return changed.filter(field("effective") == "period_end").select("tenant", field("subscription")).unique()
+
+
+def _moves(segments: pl.DataFrame) -> pl.DataFrame:
+    return segments.drop_nulls("zone_since").select(_MOVES.names()).cast(_MOVES).unique().sort(*_KEY, "zone_since")
+
+
+def _in_zones(rows: pl.DataFrame, moves: pl.DataFrame) -> pl.DataFrame:
+    """Rows of changes, ``timezone`` the one in force at their time, with zone_since and zone_day."""
+    moved = moves.rename({"timezone": "moved_to"}).sort("zone_since")
+    placed = rows.sort("time").join_asof(
+        moved, left_on="time", right_on="zone_since", by=_KEY, coalesce=False, check_sortedness=False
+    )  # fmt: skip
+    return placed.with_columns(pl.coalesce("moved_to", "timezone").alias("timezone"))
+
+
+def _takes_effect(rows: pl.DataFrame, moves: pl.DataFrame) -> pl.DataFrame:
     """Add ``effective_from`` to changes joined with the state they change: now, or the end of the running period."""
     at_end = rows.filter(pl.col("effective") == "period_end")
     if at_end.is_empty():
         return rows.with_columns(pl.col("time").alias("effective_from"))
     # One after the other for the same end of a period: the plan that comes then must not decide when it comes.
-    schedule = at_end.with_row_index("key").with_columns(
-        pl.col("time").alias("window_from"),
-        (pl.col("time") + pl.duration(microseconds=1)).alias("window_to"),
-        pl.lit(None, INSTANT).alias("start"),
-        pl.lit(None, INSTANT).alias("end"),
+    schedule = (
+        _in_zones(at_end, moves)
+        .with_row_index("key")
+        .with_columns(
+            pl.col("time").alias("window_from"),
+            (pl.col("time") + pl.duration(microseconds=1)).alias("window_to"),
+            pl.lit(None, INSTANT).alias("start"),
+            pl.lit(None, INSTANT).alias("end"),
+        )
     )
     ends = periods(schedule).select("key", "full_to")
     first_end = pl.coalesce("planned_for", "full_to").alias("effective_from")
@@ -156,7 +190,9 @@ def _takes_effect(rows: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([now, later])
 
 
-def _changed(facts: pl.DataFrame, plans: pl.DataFrame, started: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _changed(
+    facts: pl.DataFrame, plans: pl.DataFrame, started: pl.DataFrame, moves: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """States of every subscription: the started one, then one per change that takes effect."""
     columns = (
         "plan",
@@ -168,6 +204,7 @@ def _changed(facts: pl.DataFrame, plans: pl.DataFrame, started: pl.DataFrame) ->
         "align",
         "overrides",
         "quantities",
+        "counted_fees",
     )
     state = started.select(
         *_KEY, "timezone", "anchor", "subscription_end", pl.col("subscription_start").alias("from"), *columns
@@ -176,18 +213,18 @@ def _changed(facts: pl.DataFrame, plans: pl.DataFrame, started: pl.DataFrame) ->
     rows = facts.filter(pl.col("type") == "billing.subscription.changed").with_columns(
         field("subscription"), field("plan").alias("new_plan"), field("overrides").alias("new_overrides"),
         field("quantities").alias("new_quantities"), field("effective").fill_null("now").alias("effective"),
-        field("plan_version").cast(pl.Int32, strict=False).alias("wanted_version"),
+        number("plan_version").cast(pl.Int64).alias("wanted_version"),
     )  # fmt: skip
     changes, rejected = _about_known(rows, started)
     refused.append(rejected)
     changes = changes.sort(*IN_ORDER).with_columns(pl.int_range(pl.len()).over(_KEY).alias("round"))
     planned = state.clear()
-    for number in sorted(changes["round"].unique()):
-        turn = changes.filter(pl.col("round") == number)
+    for nth in sorted(changes["round"].unique()):
+        turn = changes.filter(pl.col("round") == nth)
         reached = planned.join(turn.select(*_KEY, "time"), on=_KEY).filter(pl.col("from") <= pl.col("time"))
         states.append(reached.select(state.columns))
         state, planned = _replaced(state, states[-1]), planned.join(reached, on=_KEY, how="anti")
-        applied, rejected = _applied(turn.join(_changed_from(turn, state, planned), on=_KEY), plans)
+        applied, rejected = _applied(turn.join(_changed_from(turn, state, planned), on=_KEY), plans, moves)
         refused.append(rejected)
         later = applied.filter(pl.col("effective") == "period_end").select(state.columns)
         now = applied.filter(pl.col("effective") != "period_end").select(state.columns)
@@ -208,9 +245,9 @@ def _changed_from(turn: pl.DataFrame, state: pl.DataFrame, planned: pl.DataFrame
     return pl.concat([state.join(onto, on=_KEY, how="anti"), onto], how="diagonal")
 
 
-def _applied(turn: pl.DataFrame, plans: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _applied(turn: pl.DataFrame, plans: pl.DataFrame, moves: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The states that one change each leads to, and the changes that could not be applied."""
-    timed = _takes_effect(turn)
+    timed = _takes_effect(turn, moves)
     same = pl.col("new_plan").is_null() & pl.col("wanted_version").is_null()
     target = timed.with_columns(same.alias("same"), pl.coalesce("new_plan", "plan").alias("new_plan"))
     wanted = target.select("tenant", pl.col("new_plan").alias("plan"), "wanted_version", "time")
@@ -218,12 +255,12 @@ def _applied(turn: pl.DataFrame, plans: pl.DataFrame) -> tuple[pl.DataFrame, pl.
     moved = target.with_columns(
         *(
             pl.when("same").then(pl.col(name)).otherwise(found[name]).alias(name)
-            for name in ("plan_version", "catalog_hash", "currency", "every", "unit", "align")
+            for name in ("plan_version", "catalog_hash", "currency", "every", "unit", "align", "counted_fees")
         ),
         pl.when("same").then(pl.coalesce("new_overrides", "overrides")).otherwise("new_overrides").alias("overrides"),
         pl.coalesce("new_quantities", "quantities").alias("quantities"),
-    )
-    unknown = pl.col("catalog_hash").is_null()
+    ).with_columns(uncounted(pl.col("new_quantities")).alias("uncounted"))
+    unknown, counted = pl.col("catalog_hash").is_null(), pl.col("uncounted").is_null()
     over = (
         ~unknown & pl.col("subscription_end").is_not_null() & (pl.col("effective_from") >= pl.col("subscription_end"))
     )
@@ -239,9 +276,10 @@ def _applied(turn: pl.DataFrame, plans: pl.DataFrame) -> tuple[pl.DataFrame, pl.
                 "already_ended",
                 pl.concat_str(pl.lit("the subscription '"), "subscription", pl.lit("' ends before this change")),
             ),
+            unknown_fee(moved.filter(~unknown, ~over, ~counted), "new_plan", "uncounted"),
         ]
     )
-    kept = moved.filter(~unknown, ~over).with_columns(
+    kept = moved.filter(~unknown, ~over, counted).with_columns(
         pl.col("new_plan").alias("plan"), pl.col("effective_from").alias("from")
     )
     return kept, rejected

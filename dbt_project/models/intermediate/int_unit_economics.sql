@@ -18,11 +18,15 @@ money as (
         customer_key,
         value_month,
         currency,
-        coalesce(sum(metric_value) filter (where metric_key = 'billing.invoiced_net'), 0) as invoiced_net,
+        coalesce(
+            sum(metric_value) filter (where metric_key in ('billing.invoiced_net', 'billing.outcome_fees')), 0
+        ) as invoiced_net,
         coalesce(sum(metric_value) filter (where metric_key = 'billing.mrr'), 0) as recurring,
         coalesce(sum(metric_value) filter (where metric_key = 'billing.cost_to_serve'), 0) as cost_to_serve
     from metrics
-    where metric_key in ('billing.invoiced_net', 'billing.mrr', 'billing.cost_to_serve') and currency is not null
+    where
+        metric_key in ('billing.invoiced_net', 'billing.outcome_fees', 'billing.mrr', 'billing.cost_to_serve')
+        and currency is not null
     group by tenant_id, customer_key, value_month, currency
 ),
 

@@ -22,7 +22,8 @@ newest as (
         runs.case_name asc,
         runs.value_month asc,
         runs.computed_at desc,
-        runs.known_at desc
+        runs.known_at desc,
+        runs.write_order desc
 ),
 
 by_output as (

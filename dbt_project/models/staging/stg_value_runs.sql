@@ -10,6 +10,8 @@ renamed as (
         tenant_id,
         run_hash,
         commit_id,
+        ---------- numbers
+        written as write_order,
         ---------- text
         case_name,
         ---------- times

@@ -75,6 +75,25 @@ def test_a_pdf_shows_every_number_of_the_document_and_its_hash() -> None:
         assert expected in shown
 
 
+def test_a_discount_that_is_given_back_is_added() -> None:
+    shown = text_of(invoice_pdf(finished(discounts=[{"key": "launch", "amount": "-7.77"}]), Brand("a", "b")))
+    assert "7.77" in shown
+    assert "\N{MINUS SIGN}7.77" not in shown
+    assert "-7.77" not in shown
+
+
+def test_a_credit_that_is_owed_again_is_added_to_what_is_due() -> None:
+    """109.68 and 20.00 of a credit note that does not stand any more: 129.68."""
+    again = [{"kind": "credit_note", "key": "n1", "amount": "-20.00"}]
+    document = finished(credits=again, credit_total="-20.00", amount_due="129.68")
+    shown = text_of(invoice_pdf(document, Brand("a", "b")))
+    assert "Owed again of credit note n1" in shown
+    assert "\N{MINUS SIGN}20.00" not in shown
+    root = read(invoice_xml(document, SELLER, BUYER))
+    judge_totals(root, "InvoiceLine")
+    assert value(root, "cac:LegalMonetaryTotal/cbc:PayableAmount") == Decimal("129.68")
+
+
 def test_markup_in_texts_is_shown_and_never_interpreted() -> None:
     assert ODD in text_of(invoice_pdf(finished()))
     hostile = finished(customer='"]; #panic("x") \u202e\u0007\U0001f600')

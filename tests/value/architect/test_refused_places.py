@@ -56,3 +56,9 @@ def test_an_output_cannot_be_called_what_a_run_reports_beside_it(name: str) -> N
     text = f"{HEAD}inputs: {{x: {{dist: {{normal: [1, 1]}}}}}}\nvariables: {{{name}: x, a: x}}\n"
     assert refused(f"{text}outputs: [{name}, {{a: [tornado, sobol]}}]\n")[:2] == ("bad_name", "outputs")
     compile_model(parse_model(f"{text}outputs: [a]\n"))
+
+
+@pytest.mark.parametrize(("periods", "bound"), [(10**9, "at most 3660"), (0, "at least 1")])
+def test_a_bound_is_told_in_words(periods: int, bound: str) -> None:
+    with pytest.raises(ModelError, match=f"line 3, column 8: {bound} is expected here"):
+        parse_model(f"{HEAD}axis: {{periods: {periods}}}\nvariables: {{a: t}}\n")

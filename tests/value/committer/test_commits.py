@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from valueverse.commands import value_commit, value_verify
+from valueverse.commands import value_approve, value_commit, value_verify
 from valueverse.errors import RefusalError
 from valueverse.platform.warehouse import connect
 from valueverse.value.committer.commits import Approval, Frozen, chain_hash, commit_id, judge_approval, states
@@ -81,12 +81,12 @@ def test_commits_form_a_chain_and_take_effect_by_two_approvals(settings: Setting
     first = value_commit.commit(settings, "acme", MODEL, SAID, None)
     assert value_commit.commit(settings, "acme", MODEL, SAID, None)["new"] is False
     for side, by in (("vendor", "vera"), ("customer", "carl")):
-        state = value_commit.approve(settings, "acme", first["commit"], side, by)["state"]
+        state = value_approve.approve(settings, "acme", first["commit"], side, by)["state"]
     assert state == "active"
     changed = SAID | {"parent": first["commit"], "reason": "more users", "seed": 2}
     second = value_commit.commit(settings, "acme", MODEL, changed, None)
     for side, by in (("vendor", "vera"), ("customer", "carl")):
-        value_commit.approve(settings, "acme", second["commit"], side, by)
+        value_approve.approve(settings, "acme", second["commit"], side, by)
     assert [row["state"] for row in value_commit.log(settings, "acme")] == ["superseded", "active"]
     with connect(settings, "builder") as connection:
         rows = connection.execute(
@@ -108,14 +108,17 @@ def test_a_chain_is_worked_out_again_and_told_with_its_head(settings: Settings) 
     assert (first["ok"], first["commits"]) == (True, 1)
     value_commit.commit(settings, "acme", MODEL, SAID | {"seed": 2}, None)
     assert value_verify.verify(settings, "acme", first["head"])["ok"]
-    assert value_verify.verify(settings, "acme", "0" * 64)["problems"] == [{"sequence": 2, "reason": "head_not_found"}]
+    assert value_verify.verify(settings, "acme", "0" * 64)["problems"] == [
+        {"chain": "deeds", "sequence": 2, "reason": "head_not_found"}
+    ]
     # Who takes the guard away can edit a row: the chain tells.
     with connect(settings, "admin") as connection:
         connection.execute("alter table value.commit disable trigger insert_only")
         connection.execute("update value.commit set author = 'eve' where sequence = 1")
         connection.commit()
     found = value_verify.verify(settings, "acme", None)
-    assert (found["ok"], found["problems"]) == (False, [{"sequence": 1, "reason": "columns_edited"}])
+    assert not found["ok"]
+    assert {"chain": "commits", "sequence": 1, "reason": "columns_edited"} in found["problems"]
 
 
 @pytest.mark.integration
@@ -130,7 +133,7 @@ def test_a_tenant_that_there_is_not_is_refused_by_what_lists(settings: Settings)
 def test_nothing_committed_is_ever_edited(settings: Settings, statement: str) -> None:
     tenant(settings)
     found = value_commit.commit(settings, "acme", MODEL, SAID, None)
-    value_commit.approve(settings, "acme", found["commit"], "vendor", "vera")
+    value_approve.approve(settings, "acme", found["commit"], "vendor", "vera")
     with connect(settings, "builder") as connection, pytest.raises(psycopg.errors.RestrictViolation):
         connection.execute(statement)  # type: ignore[call-overload]
 
@@ -138,7 +141,11 @@ def test_nothing_committed_is_ever_edited(settings: Settings, statement: str) ->
 @pytest.mark.integration
 @pytest.mark.parametrize(
     ("said", "code"),
-    [({"parent": "f" * 64, "reason": "r"}, "unknown_commit"), ({"scenario": "nosuch"}, "unknown_scenario")],
+    [
+        ({"parent": "f" * 64, "reason": "r"}, "unknown_commit"),
+        ({"scenario": "nosuch"}, "unknown_scenario"),
+        ({"seed": 2**60}, "bad_seed"),
+    ],
 )
 def test_a_commit_of_what_is_not_there_is_refused(settings: Settings, said: dict[str, Any], code: str) -> None:
     tenant(settings)
@@ -147,3 +154,58 @@ def test_a_commit_of_what_is_not_there_is_refused(settings: Settings, said: dict
     assert refused.value.code == code
     with pytest.raises(RefusalError, match="no tenant"):
         value_commit.commit(settings, "nobody", MODEL, SAID, None)
+
+
+MEASURED = json.dumps(
+    {
+        "schema": "valueverse.value_model/v1",
+        "model": "measured",
+        "currency": "USD",
+        "axis": {"grain": "month", "start": "commit.start", "periods": 3},
+        "inputs": {"saved": {"unit": "USD/month", "bind": {"metric": "usage.saved"}}},
+        "drivers": {"saving": "saved"},
+        "scenarios": {"agreed": {"saved": 5}},
+    }
+)
+
+
+@pytest.mark.integration
+def test_a_model_that_starts_with_its_commit_needs_a_start(settings: Settings) -> None:
+    tenant(settings)
+    with pytest.raises(RefusalError, match="say with --start on which day") as refused:
+        value_commit.commit(settings, "acme", MEASURED, SAID | {"scenario": "agreed"}, None)
+    assert (refused.value.code, refused.value.path) == ("missing_start", "--start")
+    said = SAID | {"scenario": "agreed"}
+    for start in ("2024-02", "2024-02-01"):
+        found = value_commit.commit(settings, "acme", MEASURED, said | {"start": start}, None)
+        assert found["start"] == "2024-02-01"
+    for start in ("2024-W05-1", "20240201", "2024-02-30", "tomorrow", ""):
+        with pytest.raises(RefusalError, match="not a date like") as refused:
+            value_commit.commit(settings, "acme", MEASURED, said | {"start": start}, None)
+        assert refused.value.code == "bad_start"
+
+
+@pytest.mark.integration
+def test_a_customer_that_no_event_names_is_refused_with_those_of_a_like_name(settings: Settings) -> None:
+    tenant(settings)
+    with connect(settings, "builder") as connection:
+        connection.execute("insert into billing.customer (tenant_id, customer) values ('acme', 'globex')")
+        connection.execute(
+            "insert into billing.usage_daily (tenant_id, customer, meter, day, events) values "
+            "('acme', 'initech', 'm', '2024-01-01', 1)"
+        )
+        connection.commit()
+    with pytest.raises(RefusalError, match="no customer 'globx': did you mean 'globex'") as refused:
+        value_commit.commit(settings, "acme", MODEL, SAID | {"customer": "globx"}, None)
+    assert (refused.value.code, refused.value.path) == ("unknown_customer", "--customer")
+    for customer in ("globex", "initech"):
+        assert value_commit.commit(settings, "acme", MODEL, SAID | {"customer": customer}, None)["new"]
+
+
+@pytest.mark.integration
+def test_a_commit_made_again_tells_the_state_it_has(settings: Settings) -> None:
+    tenant(settings)
+    found = value_commit.commit(settings, "acme", MODEL, SAID, None)["commit"]
+    value_approve.approve(settings, "acme", found, "vendor", "vera")
+    again = value_commit.commit(settings, "acme", MODEL, SAID, None)
+    assert (again["new"], again["state"]) == (False, "approved_by_vendor")

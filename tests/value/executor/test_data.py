@@ -120,3 +120,21 @@ def test_a_window_has_the_greatest_of_its_maxima_and_the_mean_of_its_sums(
 def test_a_sum_that_overflows_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RefusalError, match="too large"):
         series(csv(tmp_path, *["m,c,1,1e308"] * 2), "zero")
+
+
+def test_a_metric_that_the_data_lack_is_named_with_the_one_that_was_probably_meant(tmp_path: Path) -> None:
+    data = csv(tmp_path, "usage.tickets,c,1,1")
+    told = "'x' has no value in period 1: no metric 'usage.tikets': did you mean 'usage.tickets'"
+    with pytest.raises(RefusalError, match=told):
+        series(data, bind={"metric": "usage.tikets"})
+    assert series(data, "zero", bind={"metric": "usage.tikets"}) == [0, 0, 0]
+
+
+def test_a_customer_of_whom_the_data_hold_nothing_is_refused_and_never_stood_in_for(tmp_path: Path) -> None:
+    csv(tmp_path, "m,globex,1,1", "m,initech,1,")
+    with pytest.raises(RefusalError, match="nothing of the customer 'globx': did you mean 'globex'") as refused:
+        read_data(tmp_path / "data.csv", "globx")
+    assert (refused.value.code, refused.value.path) == ("unknown_customer", "--customer")
+    initech = read_data(tmp_path / "data.csv", "initech")
+    assert initech is not None
+    assert initech.is_empty()

@@ -112,12 +112,31 @@ def test_a_certain_scenario_has_its_value_as_mean_and_as_every_percentile(tmp_pa
             assert [one["mean"], *one["percentiles"].values()] == pytest.approx([one["value"]] * 4, rel=1e-9)
 
 
+def test_draws_without_a_number_are_left_out_with_their_share_as_in_the_customer_s_own_run(tmp_path: Path) -> None:
+    outputs: list[Any] = [{"payback": ["mean", {"percentiles": [5, 50, 95]}]}]
+    lines = told(
+        tmp_path, "--scenario", "base", "--draws", "256", "--seed", "5", model=model_file(tmp_path, outputs=outputs)
+    )
+    program = read_program(model_file(tmp_path, outputs=outputs), [])
+    shares = []
+    for line in lines:
+        alone, one = by_itself(program, line["customer"], "base")["payback"], line["outputs"]["payback"]
+        assert one.get("missing") == alone.get("missing")
+        assert [one["mean"], *one["percentiles"].values()] == [
+            None if value is None else pytest.approx(value, rel=1e-9)
+            for value in (alone["mean"], *alone["percentiles"].values())
+        ]
+        shares.append(one.get("missing", 0))
+    assert any(0 < share < 1 for share in shares)
+
+
 def test_what_does_not_exist_is_null_and_what_was_carried_forward_is_told(tmp_path: Path) -> None:
     alpha, beta, gamma = told(tmp_path, "--scenario", "base", "--draws", "8", "--output", "payback")
     assert gamma["outputs"]["payback"] == {
         "value": None,
         "mean": None,
         "percentiles": {"5": None, "50": None, "95": None},
+        "missing": 1.0,
     }
     assert [flag["period"] for flag in alpha["flags"]] == [3, 4]
     assert alpha["flags"][0] == {
@@ -199,6 +218,14 @@ def test_money_that_overflows_is_refused_and_never_null(tmp_path: Path) -> None:
     drivers = {"deflection": "1e99 * 1e99 * 1e99 * 1e11"}
     found = refusal(tmp_path, metrics(), drivers=drivers, variables={}, outputs=["npv"])
     assert (found.code, found.path) == ("no_number", "npv")
+
+
+def test_a_mean_that_overflows_is_refused_and_never_null(tmp_path: Path) -> None:
+    inputs = {"price": {"dist": {"uniform": [1, 1.5]}}}
+    with pytest.raises(RefusalError, match="the mean of 'far' is beyond what a number holds") as refused:
+        run(tmp_path, metrics(), Asked(draws=64), inputs=inputs, variables={"far": "price * (1e77 ^ 4)"}, drivers={},
+            costs={}, scenarios={}, outputs=["far"])  # fmt: skip
+    assert (refused.value.code, refused.value.path) == ("no_number", "far")
 
 
 def test_a_portfolio_of_statements_alone_is_refused(tmp_path: Path) -> None:

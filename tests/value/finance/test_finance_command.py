@@ -58,6 +58,9 @@ SPREADSHEET = {
         ({"fn": "nper", "rate": 0.07 / 12, "pmt": -150, "pv": 8000}, 64.07334877066185),
         ({"fn": "rate", "nper": 10, "pmt": 0, "pv": -3500, "fv": 10000}, (10000 / 3500) ** 0.1 - 1),
         ({"fn": "fv", "rate": 0, "nper": 12, "pmt": -100, "pv": -50}, 1250.0),
+        ({"fn": "pv", "rate": 0.05, "nper": 1e9, "pmt": -1}, 20.0),
+        ({"fn": "pv", "rate": 0.05, "nper": 1e9, "pmt": -1, "when": "begin"}, 21.0),
+        ({"fn": "pmt", "rate": 0.05, "nper": 1e9, "pv": -20}, 1.0),
         ({"fn": "pmt", "rate": 0.1, "nper": 2, "pv": -100, "when": "begin"}, 52.38095238095238),
         ({"fn": "periodic_rate", "annual_effective": 0.1, "periods_per_year": 12}, 0.007974140428903764),
     ],
@@ -156,6 +159,8 @@ def test_day_counts_follow_their_conventions(start: str, end: str, convention: s
         ({"fn": "irr", "cashflows": ["1e200"]}, "out_of_range", "cashflows[0]"),
         ({"fn": "xirr", "dates": ["2024-01-01"], "amounts": [1, 2]}, "length_mismatch", "amounts"),
         ({"fn": "xirr", "dates": ["2024-13-01"], "amounts": [1]}, "bad_date", "dates[0]"),
+        ({"fn": "xirr", "dates": ["2024-W05-6"], "amounts": [1]}, "bad_date", "dates[0]"),
+        ({"fn": "xirr", "dates": [None], "amounts": [1]}, "bad_date", "dates[0]"),
         (
             {"fn": "xirr", "dates": ["2024-01-01"], "amounts": [1], "day_count": "ACT/364"},
             "unknown_day_count",

@@ -203,7 +203,7 @@ class Discount(Part):
 
 
 class Axis(Part):
-    """The periods 1..``periods``; ``start`` is the first day, or the day the commit becomes active."""
+    """The periods 1..``periods``; ``start`` is the first day, or ``commit.start``: each commit states its own."""
 
     grain: Grain = "month"
     start: Annotated[str, BeforeValidator(_start), WithJsonSchema({"type": "string"})] = "commit.start"

@@ -81,6 +81,13 @@ def _validated(source: Source, *, placed: bool = True) -> document.Model:
     return model
 
 
+def _bound(error: Any) -> str:
+    for name, words in (("ge", "at least"), ("le", "at most"), ("gt", "more than"), ("lt", "less than")):
+        if name in error.get("ctx", {}):
+            return f"{words} {error['ctx'][name]} is expected here"
+    return f"{error['msg'].removeprefix('Input should be ')} is expected here"
+
+
 def _report(error: Any, problems: Problems, tree: Any) -> None:
     location = _present(error["loc"], tree, keep_last=error["type"] in {"missing", "extra_forbidden"})
     context = error.get("ctx", {})
@@ -90,7 +97,7 @@ def _report(error: Any, problems: Problems, tree: Any) -> None:
     elif kind == "refused":
         message = error["msg"]
     else:
-        message = _SENTENCES.get(kind) or f"{error['msg'].removeprefix('Input should be ')} is expected here"
+        message = _SENTENCES.get(kind) or _bound(error)
         if kind != "missing":
             message += f", not {str(error['input'])[:60]!r}"
     path = _path(location)

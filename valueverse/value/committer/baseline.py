@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from valueverse.errors import RefusalError
@@ -31,6 +31,36 @@ class Baseline:
     snapshot: dict[str, dict[str, list[float]]] = field(default_factory=dict)
 
 
+def agreed_start(program: Program, stated: str | None) -> str | None:
+    """First day of period 1 (YYYY-MM-DD) as a commit states it; None: the model's own, or a model without a calendar.
+
+    Two parties agree on the start as on everything else: it is part of the commit's hash, and what a baseline is
+    measured before. So it is stated, and does not follow from when the last of them got round to approving.
+
+    Args:
+        program: the model.
+        stated: a day, or a month for its first day; None: nothing.
+
+    Raises:
+        RefusalError: ``bad_start``; ``missing_start`` where money or a metric needs one and the model has none.
+    """
+    if stated is not None:
+        return _day(stated)
+    measured = any(isinstance(one.source, Binding) for one in program.inputs)
+    if program.axis.start is None and (measured or program.drivers or program.costs):
+        message = "the model starts with its commit: say with --start on which day, such as 2024-01-01"
+        raise RefusalError("missing_start", message, "--start")
+    return None
+
+
+def _day(stated: str) -> str:
+    day = f"{stated}-01" if len(stated) == len("2024-01") else stated
+    try:
+        return datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC).date().isoformat()
+    except ValueError as error:
+        raise RefusalError("bad_start", f"{stated[:40]!r} is not a date like 2024-01-01", "--start") from error
+
+
 def baseline_of(program: Program, metrics: pl.DataFrame | None, scenario: str, start: str | None) -> Baseline:
     """Values of inputs frozen before the start, and the last value before it of those measured period by period.
 
@@ -40,13 +70,11 @@ def baseline_of(program: Program, metrics: pl.DataFrame | None, scenario: str, s
         program: the model.
         metrics: metric, customer, period, value; None: nothing is measured yet.
         scenario: the one agreed on.
-        start: first day of period 1; None: the model's.
+        start: first day of period 1, as ``agreed_start`` gives it; None: the model's.
 
     Raises:
-        RefusalError: ``missing_metric`` where a frozen input has no value and no other that stands in; ``bad_start``.
+        RefusalError: ``missing_metric`` where a frozen input has no value and no other that stands in.
     """
-    if start is not None:
-        _judge(start)
     said = next((one.overrides for one in program.scenarios if one.name == scenario), {})
     bound = [(one, one.source) for one in program.inputs if isinstance(one.source, Binding)]
     fixed = [one for one, source in bound if source.frozen is not None or source.window is not None]
@@ -65,13 +93,6 @@ def baseline_of(program: Program, metrics: pl.DataFrame | None, scenario: str, s
         for metric, rows in values_before(used, metrics, start).items()
     }
     return Baseline({name: float(values[0, 0]) for name, values in baseline.items()}, expected, snapshot)
-
-
-def _judge(start: str) -> None:
-    try:
-        date.fromisoformat(start)
-    except ValueError as error:
-        raise RefusalError("bad_start", f"{start[:40]!r} is not a date like 2024-01-01", "--start") from error
 
 
 def _last(program: Program, one: Input, metrics: pl.DataFrame, start: str | None) -> float | None:

@@ -35,14 +35,13 @@ class Link:
     parent: str | None
 
 
-def breaks(links: Sequence[Link], head: str | None = None) -> list[tuple[int, str]]:
+def breaks(links: Sequence[Link]) -> list[tuple[int, str]]:
     """What does not hold, as (sequence, reason); empty: the chain is whole.
 
     A chain says nothing of rows cut off or written anew at its end: that shows against a head kept elsewhere.
 
     Args:
         links: of one tenant, by ascending sequence.
-        head: a chain hash that both parties noted before; None: none is asked for.
     """
     found: list[tuple[int, str]] = []
     previous: str | None = None
@@ -52,8 +51,6 @@ def breaks(links: Sequence[Link], head: str | None = None) -> list[tuple[int, st
             break
         found += [(place, reason) for reason in _wrong(link, previous)]
         previous = link.chain
-    if head is not None and head not in {link.chain for link in links}:
-        found.append((len(links), "head_not_found"))
     return found
 
 

@@ -14,9 +14,10 @@ import polars as pl
 
 from valueverse.errors import RefusalError
 from valueverse.value.architect.ir import Binding
+from valueverse.value.architect.problems import meant
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from numpy.typing import NDArray
 
@@ -111,9 +112,11 @@ def bind(program: Program, metrics: pl.DataFrame, start: str | None = None) -> B
             window.
 
     Raises:
-        RefusalError: ``missing_metric`` where the policy is ``error``, with the input and the first period.
+        RefusalError: ``missing_metric`` where the policy is ``error``, with the input and the first period, and with
+            the metric that was probably meant where there is none of that name.
     """
-    return _bound(program, _placed(program, metrics.with_columns(owner=pl.lit("")), start), "")
+    placed = _placed(program, metrics.with_columns(owner=pl.lit("")), start)
+    return _bound(program, placed, "", set(metrics["metric"].drop_nulls().unique()))
 
 
 def values_before(
@@ -172,9 +175,12 @@ def _bindings(program: Program) -> list[tuple[Input, Binding]]:
     return [(one, one.source) for one in program.inputs if isinstance(one.source, Binding)]
 
 
-def _bound(program: Program, placed: _Placed, owner: str) -> Bound:
+def _bound(program: Program, placed: _Placed, owner: str, known: Collection[str] = ()) -> Bound:
     values, flags = {}, []
     for one, source in _bindings(program):
+        if known and source.metric not in known and one.missing.policy == "error":
+            message = f"the input {one.name!r} has no value in period {1 - _width(source)}: no metric {source.metric!r}"
+            raise RefusalError("missing_metric", f"{message}{meant(source.metric, known)}", f"inputs.{one.name}")
         by_period = _by_period(placed.get((owner, source.metric), {}), source)
         values[one.name], found = _filled(one, source, by_period, program.axis.periods)
         flags += found

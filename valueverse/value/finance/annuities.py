@@ -34,6 +34,17 @@ def _annuity(rate: float, nper: float, begins: bool) -> float:
     return (1 + rate * begins) * math.expm1(nper * math.log1p(rate)) / rate
 
 
+def _discount(rate: float, nper: float) -> float:
+    return math.exp(-nper * math.log1p(rate))
+
+
+def _worth(rate: float, nper: float, begins: bool) -> float:
+    """What a payment of 1 in each period is worth now."""
+    if rate == 0:
+        return nper
+    return (1 + rate * begins) * -math.expm1(-nper * math.log1p(rate)) / rate
+
+
 def fv(rate: float, nper: float, pmt: float, pv: float, *, begins: bool) -> float:
     """Future value."""
     return -math.fsum((pv * _growth(rate, nper), pmt * _annuity(rate, nper, begins)))
@@ -41,11 +52,14 @@ def fv(rate: float, nper: float, pmt: float, pv: float, *, begins: bool) -> floa
 
 def pv(rate: float, nper: float, pmt: float, fv: float, *, begins: bool) -> float:
     """Present value."""
-    return -math.fsum((fv, pmt * _annuity(rate, nper, begins))) / _growth(rate, nper)
+    return -math.fsum((fv * _discount(rate, nper), pmt * _worth(rate, nper, begins)))
 
 
 def pmt(rate: float, nper: float, pv: float, fv: float, *, begins: bool) -> float | None:
     """Payment per period; None for no periods."""
+    if rate > 0 and nper > 0:
+        # Seen from now: a loan without end has a payment, though what it would grow to is beyond any number.
+        return -math.fsum((pv, fv * _discount(rate, nper))) / _worth(rate, nper, begins)
     annuity = _annuity(rate, nper, begins)
     return -math.fsum((pv * _growth(rate, nper), fv)) / annuity if annuity else None
 

@@ -97,12 +97,19 @@ class Commitment:
         whole, rest = divmod(passed, length)
         return whole if rest == 0 and 1 <= whole <= self.program.axis.periods else None
 
-    def overlaps(self, other: Commitment) -> bool:
-        """Whether both are measured by the same customer's metrics, under one model, in some month."""
+    def overlaps(self, other: Commitment, until: date | None = None) -> bool:
+        """Whether both are measured by the same customer's metrics, under one model, in some month.
+
+        Args:
+            other: another commit.
+            until: first day of the month with which a successor takes over from the other; None: nobody does.
+        """
         if (self.program.model, self.customer) != (other.program.model, other.customer):
             return False
         (first, last), (begin, end) = self._months(), other._months()
-        return first < end and begin < last
+        if until is not None:
+            end = min(end, until.year * 12 + until.month)
+        return max(first, begin) < min(last, end)
 
     def _months(self) -> tuple[int, int]:
         """Its months [first, last), counted from year 0; nowhere in the calendar: none."""

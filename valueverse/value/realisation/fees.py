@@ -6,7 +6,7 @@ proposal over the difference; a billed line is never rewritten (value-models.md,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -216,13 +216,37 @@ def _accrued(limit: Limit, months: int) -> Decimal:
     return limit.amount * Decimal(times.numerator) / Decimal(times.denominator)
 
 
+@dataclass(frozen=True)
+class Charged:
+    """A charge that bills what a model realises.
+
+    Attributes:
+        subscription: whose plan has it.
+        key: the charge's.
+        price: its terms.
+        ended: when the subscription ended; None: it runs.
+        alike: keys under which the same output may have been proposed before.
+    """
+
+    subscription: str
+    key: str
+    price: Outcome
+    ended: datetime | None
+    alike: tuple[str, ...]
+
+    @property
+    def output(self) -> str:
+        """What it is a share of."""
+        return self.price.output.rpartition(".")[2]
+
+
 def charges_on(
     timeline: Timeline, history: CatalogHistory, tenant: str, commitment: Commitment, end: datetime
-) -> list[tuple[str, str, Outcome, datetime | None]]:
+) -> list[Charged]:
     """Charges on the commit's model in the plans that hold last before ``end``.
 
-    Returns:
-        subscription, key, price, and when the subscription ended (None: it runs).
+    A commit is its customer's, so each output is billed by one of the customer's subscriptions: of those that run at
+    ``end`` the one that started first, else the one that ended last (docs/decisions/1302).
     """
     if commitment.customer is None:
         return []
@@ -232,15 +256,26 @@ def charges_on(
         )
         .sort("from")
         .unique("subscription", keep="last")
-        .sort("subscription")
+        .sort("subscription_start", "subscription")
     )
     found = []
     for row in held.iter_rows(named=True):
         catalog = history.catalogs[row["catalog_hash"]]
         plan, _ = plan_of(catalog, row["plan"], row["plan_version"], row["overrides"])
         found += [
-            (row["subscription"], charge.key, charge.price, row["to"])
+            Charged(row["subscription"], charge.key, charge.price, row["to"], (charge.key,))
             for charge in plan.charges
             if isinstance(charge.price, Outcome) and charge.price.value_model == commitment.program.model
         ]
-    return found
+    outputs = dict.fromkeys(one.output for one in found)
+    return [one for output in outputs for one in _billing([one for one in found if one.output == output], end)]
+
+
+def _billing(charges: list[Charged], end: datetime) -> list[Charged]:
+    """Those of the one subscription that bills an output."""
+    running = [one for one in charges if one.ended is None or one.ended >= end]
+    chosen = running[0] if running else max(charges, key=lambda one: one.ended or end)
+    own = [one for one in charges if one.subscription == chosen.subscription]
+    keys = {one.key for one in own}
+    others = sorted({one.key for one in charges} - keys)
+    return [replace(one, alike=(one.key, *others)) for one in own]

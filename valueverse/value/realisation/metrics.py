@@ -1,7 +1,8 @@
 """Metrics that a value model can bind to, per tenant, customer and month, from what the platform knows.
 
 ``usage.<meter>``, ``billing.invoiced_net``, ``billing.mrr``, ``billing.cost_to_serve``, ``billing.active_customers``
-(value-models.md). Exact decimals throughout; a model makes floats of them when it binds them.
+(value-models.md), and beside them ``billing.outcome_fees``. Exact decimals throughout; a model makes floats of them
+when it binds them.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ BILLED_LINES = pl.Schema(
 """Lines of finalised invoices: service days in the invoice's zone, ``net`` after discounts, before tax, major units."""
 
 COST = "billing.cost.recorded"
+OUTCOME = "outcome"
+"""Kind of the invoice lines that bear fees for outcomes."""
 _USED = ["tenant", "customer", "meter"]
 _OWNER = ["tenant", "customer", "month", "currency"]
 _FOCUS = {"amount": "BilledCost", "currency": "BillingCurrency", "service": "ServiceName"}
@@ -120,13 +123,16 @@ def _windows(seen: pl.DataFrame, tenants: pl.DataFrame, months: Sequence[date]) 
 
 
 def billing_metrics(lines: pl.DataFrame, months: Sequence[date]) -> pl.DataFrame:
-    """``billing.invoiced_net`` by the month a line's service begins in, ``billing.mrr``: fees spread over their days.
+    """``billing.invoiced_net`` and ``billing.outcome_fees`` by the month a line's service begins in, ``billing.mrr``.
+
+    A fee for an outcome is no part of ``billing.invoiced_net``: a model whose costs are what is invoiced would see its
+    own fee in later runs, and the fee would hang on itself. ``billing.mrr`` spreads fees over their days.
 
     Args:
         lines: BILLED_LINES.
         months: first days.
     """
-    wanted = pl.col("month").is_in(list(months))
+    wanted, outcome = pl.col("month").is_in(list(months)), pl.col("kind") == OUTCOME
     net = lines.with_columns(pl.col("service_from").dt.truncate("1mo").alias("month"))
     recurring = spread(
         lines.filter(pl.col("kind") == "fee").select(
@@ -135,7 +141,8 @@ def billing_metrics(lines: pl.DataFrame, months: Sequence[date]) -> pl.DataFrame
         "net",
     )
     parts = [
-        _summed(net.filter(wanted), "net", "billing.invoiced_net"),
+        _summed(net.filter(wanted, ~outcome), "net", "billing.invoiced_net"),
+        _summed(net.filter(wanted, outcome), "net", "billing.outcome_fees"),
         _summed(recurring.filter(wanted), "net", "billing.mrr"),
     ]
     return pl.concat(parts)

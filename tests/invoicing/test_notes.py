@@ -1,0 +1,131 @@
+"""Which credit notes count, and what they leave to correct: the laws, over any notes, corrections and taxes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from math import ceil
+from typing import Any
+
+import polars as pl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from valueverse.invoicing.notes import CORRECTED, NUMBERS, counting, judged, refused, within
+from valueverse.invoicing.schema import LINES
+from valueverse.invoicing.told import NOTES
+from valueverse.money import EXACT
+
+START = datetime(2024, 2, 1, tzinfo=UTC)
+
+
+def notes(*told: tuple[str, int, int]) -> pl.DataFrame:
+    """Notes on invoice ``acme-1``: amount, day of the note, day on which it was received."""
+    rows = [
+        dict.fromkeys(NOTES)
+        | {
+            "tenant": "acme", "number": "acme-1", "origin": f"s#{place}", "amount": Decimal(amount), "source": "s",
+            "id": str(place), "created_at": START + timedelta(days=day), "told_at": START + timedelta(days=told_on),
+        }
+        for place, (amount, day, told_on) in enumerate(told)
+    ]  # fmt: skip
+    return pl.DataFrame(rows, schema=NOTES)
+
+
+def bills(total: int, **more: Any) -> pl.DataFrame:
+    row = {"tenant": "acme", "number": "acme-1", "invoice_id": "i1", "customer": "c", "currency": "USD"}
+    return pl.DataFrame([dict.fromkeys(NUMBERS) | row | {"total_minor": total} | more], schema=NUMBERS)
+
+
+def corrections(*found: tuple[int, int]) -> pl.DataFrame:
+    """Corrections of ``acme-1`` on later invoices: minor units, day of the knowledge that made them."""
+    rows = [("acme", f"acme-{day + 2}", "acme-1", START + timedelta(days=day), minor) for minor, day in found]
+    return pl.DataFrame(rows, schema=CORRECTED, orient="row")
+
+
+def kept(found: pl.DataFrame) -> list[int]:
+    return counting(found)["amount_minor"].to_list()
+
+
+def test_a_note_that_counted_is_not_displaced_by_a_backdated_one() -> None:
+    found = judged(notes(("30", 9, 9), ("30", 1, 20)), bills(5000), CORRECTED.to_frame())
+    assert kept(found) == [3000]
+    assert refused(found)["event_id"].to_list() == ["1"]
+
+
+def test_a_note_is_judged_beside_the_corrections_known_before_it() -> None:
+    """50.00, of which 30.00 were given back on the fifth: a note of 30.00 fits only if it came by then."""
+    corrected = corrections((-3000, 5))
+    assert kept(judged(notes(("30", 4, 4)), bills(5000), corrected)) == [3000]
+    assert kept(judged(notes(("30", 5, 5)), bills(5000), corrected)) == [3000]
+    assert kept(judged(notes(("30", 4, 6)), bills(5000), corrected)) == []
+    assert kept(judged(notes(("20", 6, 6)), bills(5000), corrected)) == [2000]
+
+
+def test_what_belongs_to_another_invoice_is_no_room_on_the_one_that_bears_it() -> None:
+    """80.00, of which 30.00 are late usage of another invoice."""
+    borne = corrections((3000, 5)).with_columns(number=pl.lit("acme-1"), corrects=pl.lit("acme-0"))
+    assert kept(judged(notes(("50.01", 9, 9), ("50", 9, 9)), bills(8000), borne)) == [5000]
+
+
+def test_a_fraction_of_a_minor_unit_is_no_part_of_a_note() -> None:
+    found = judged(notes(("50.004", 1, 1), ("0.009", 1, 1)), bills(5000), CORRECTED.to_frame())
+    assert kept(found) == [5000]
+    assert refused(found)["reason"].to_list() == ["bad_amount"]
+
+
+def test_a_note_in_yen_is_whole_yen() -> None:
+    assert kept(judged(notes(("50.9", 1, 1)), bills(50, currency="JPY"), CORRECTED.to_frame())) == [50]
+
+
+@given(
+    total=st.integers(0, 10_000),
+    told=st.lists(st.tuples(st.integers(1, 6000), st.integers(0, 30), st.integers(0, 30)), max_size=6),
+    found=st.lists(st.tuples(st.integers(-4000, 4000), st.integers(0, 30)), max_size=4),
+)
+@settings(deadline=None, max_examples=60)
+def test_notes_stay_within_the_invoice_and_what_corrections_left_of_it(
+    total: int, told: list[tuple[int, int, int]], found: list[tuple[int, int]]
+) -> None:
+    frame = notes(*((str(Decimal(minor).scaleb(-2)), day, told_on) for minor, day, told_on in told))
+    counted = counting(judged(frame, bills(total), corrections(*found)))
+    for until in counted["told_at"]:
+        corrected = sum(minor for minor, day in found if START + timedelta(days=day) < until)
+        known_then = counted.filter(pl.col("told_at") <= until)["amount_minor"].sum()
+        assert known_then <= total + corrected
+
+
+def adjustments(*rows: tuple[int, str]) -> pl.DataFrame:
+    """Adjustment lines of invoice ``i1``: minor units and percent of tax."""
+    of = [
+        dict.fromkeys(LINES)
+        | {
+            "rank": place, "key": f"k{place}", "dimensions": "", "amount_minor": minor, "corrects": "i1",
+            "amount_precise": Decimal(minor).scaleb(-2), "event_count": 1, "decimals": 2, "tax_percent": Decimal(rate),
+        }
+        for place, (minor, rate) in enumerate(rows)
+    ]  # fmt: skip
+    return pl.DataFrame(of, schema=LINES | {"decimals": pl.Int8, "tax_percent": EXACT})
+
+
+@given(
+    left=st.integers(0, 6000),
+    rows=st.lists(st.tuples(st.integers(-4000, 2000), st.sampled_from(["0", "7", "19", "8.875"])), max_size=5),
+)
+@settings(deadline=None, max_examples=60)
+def test_a_correction_gives_back_what_stands_however_tax_is_rounded(left: int, rows: list[tuple[int, str]]) -> None:
+    """``left`` stands beside a note of 1.00; what is given back reaches it to two minor units per line."""
+    frame = adjustments(*rows)
+    found = within(frame, notes(("1", 0, 0)), bills(left + 100), CORRECTED.to_frame()).sort("rank")
+
+    def given_back(lines: pl.DataFrame) -> Decimal:
+        parts = lines.select("amount_minor", "tax_percent").iter_rows()
+        return -sum((minor + minor * rate / 100 for minor, rate in parts), Decimal(0))
+
+    assert ceil(given_back(found)) <= left
+    assert given_back(found) >= min(given_back(frame), Decimal(left)) - 2
+
+
+def test_a_correction_without_a_note_is_booked_in_full() -> None:
+    frame = adjustments((-4000, "19"))
+    assert within(frame, notes(), bills(100), CORRECTED.to_frame()).equals(frame)

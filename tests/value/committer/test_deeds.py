@@ -1,0 +1,175 @@
+"""The chain of what was done to commits: proposed, approved, superseded, closed; and nobody edits it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from tests.value.committer.test_commits import MODEL, SAID, tenant
+from valueverse.commands import value_approve, value_commit, value_proposals, value_verify
+from valueverse.errors import RefusalError
+from valueverse.platform import warehouse
+from valueverse.platform.warehouse import connect
+from valueverse.value.committer.deeds import Deed, Told, deed_hash, supersessions, wrong_deeds
+
+if TYPE_CHECKING:
+    from valueverse.platform.settings import Settings
+
+NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
+DEEDS = [
+    Deed("a" * 64, did, by, NOON + timedelta(minutes=place), reason)
+    for place, (did, by, reason) in enumerate(
+        [("proposed", "ann", None), ("vendor", "vera", None), ("customer", "carl", None), ("confirmed", "vera", "done")]
+    )
+]
+
+
+def chained(*deeds: Deed) -> list[Told]:
+    found: list[Told] = []
+    for place, deed in enumerate(deeds, start=1):
+        previous = found[-1].chain if found else None
+        link = deed_hash(deed.canonical(), place, previous)
+        found.append(Told(place, deed.commit, deed.did, deed.canonical(), previous, link))
+    return found
+
+
+def test_a_chain_that_tells_what_was_done_is_whole() -> None:
+    assert wrong_deeds(chained(*DEEDS), DEEDS) == []
+    assert wrong_deeds([], []) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"document": DEEDS[0].canonical()}, "chain_broken"),
+        ({"chain": "0" * 64}, "chain_broken"),
+        ({"did": "written_off"}, "columns_edited"),
+        ({"commit": "b" * 64}, "columns_edited"),
+    ],
+)
+def test_an_edited_deed_shows(change: dict[str, str], reason: str) -> None:
+    told = chained(*DEEDS)
+    told[3] = replace(told[3], **change)
+    assert (4, reason) in wrong_deeds(told, DEEDS)
+
+
+def test_what_is_done_without_being_told_or_told_without_being_done_shows() -> None:
+    told = chained(*DEEDS)
+    assert wrong_deeds(told[:2] + told[3:], DEEDS)[0] == (3, "missing")
+    assert wrong_deeds(told[:3], DEEDS) == [(3, "not_told")]
+    assert wrong_deeds(told, DEEDS[:3]) == [(4, "not_done")]
+    later = replace(DEEDS[2], at=NOON)
+    assert wrong_deeds(told, [*DEEDS[:2], later, DEEDS[3]]) == [(3, "not_done"), (4, "not_told")]
+
+
+def test_a_successor_supersedes_with_its_last_approval() -> None:
+    child = "b" * 64
+    approvals = [replace(DEEDS[1], commit=child), replace(DEEDS[2], commit=child)]
+    parents = [("a" * 64, None), (child, "a" * 64)]
+    assert supersessions(parents, approvals[:1], ("vendor", "customer")) == []
+    assert supersessions(parents, approvals, ("vendor", "customer")) == [
+        Deed("a" * 64, "superseded", "carl", DEEDS[2].at, successor=child)
+    ]
+
+
+def agreed(settings: Settings, **said: Any) -> str:
+    commit = str(value_commit.commit(settings, "acme", MODEL, SAID | said, None)["commit"])
+    value_approve.approve(settings, "acme", commit, "vendor", "vera")
+    value_approve.approve(settings, "acme", commit, "customer", "carl")
+    return commit
+
+
+def told(settings: Settings, query: str) -> list[tuple[Any, ...]]:
+    with connect(settings, "builder") as connection:
+        return connection.execute(query).fetchall()  # type: ignore[call-overload, no-any-return]
+
+
+@pytest.mark.integration
+def test_everything_done_to_commits_is_in_the_tenants_chain(settings: Settings) -> None:
+    tenant(settings)
+    first = agreed(settings)
+    second = agreed(settings, seed=2, parent=first[:8], reason='müde \\ "alt"')
+    value_proposals.close(settings, "acme", second, "written_off", "vera", "nothing came\tof it\n")
+    assert told(settings, "select commit_id, did from value.deed order by sequence") == [
+        (first, "proposed"), (first, "vendor"), (first, "customer"),
+        (second, "proposed"), (second, "vendor"), (second, "customer"), (first, "superseded"),
+        (second, "written_off"),
+    ]  # fmt: skip
+    found = value_verify.verify(settings, "acme", None)
+    assert (found["ok"], found["commits"], found["deeds"]) == (True, 2, 8)
+    # A chain told again from the tables alone is the same, to the last bit: deeds of commits made before there was one.
+    before = told(settings, "select * from value.deed order by sequence")
+    warehouse.downgrade(settings, "0008")
+    warehouse.upgrade(settings)
+    assert sorted(row[4] for row in told(settings, "select * from value.deed")) == sorted(row[4] for row in before)
+    assert value_verify.verify(settings, "acme", None)["ok"]
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("table", "statement"),
+    [
+        ("approval", "update value.approval set approved_by = 'eve' where side = 'vendor'"),
+        ("approval", "delete from value.approval where side = 'customer'"),
+        ("deed", "delete from value.deed where sequence = 3"),
+        ("deed", "update value.deed set document = replace(document, 'carl', 'eve')"),
+    ],
+)
+def test_whoever_takes_the_guard_away_and_edits_is_told_on(settings: Settings, table: str, statement: str) -> None:
+    tenant(settings)
+    agreed(settings)
+    head = value_verify.verify(settings, "acme", None)["head"]
+    with connect(settings, "admin") as connection:
+        connection.execute(f"alter table value.{table} disable trigger insert_only")  # type: ignore[arg-type]
+        connection.execute(statement)  # type: ignore[arg-type]
+        connection.commit()
+    assert not value_verify.verify(settings, "acme", head)["ok"]
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("role", ["builder", "admin"])
+@pytest.mark.parametrize("table", ["commit", "approval", "closing", "deed"])
+@pytest.mark.parametrize("verb", ["update value.{} set commit_id = commit_id", "delete from value.{}"])
+def test_nobody_edits_what_was_agreed(module_settings: Settings, role: Any, table: str, verb: str) -> None:
+    with connect(module_settings, role) as connection, pytest.raises(psycopg.errors.RestrictViolation):
+        connection.execute(verb.format(table))  # type: ignore[call-overload]
+
+
+@pytest.mark.integration
+def test_a_commit_is_named_by_the_beginning_of_its_id(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    tenant(settings)
+    found = value_commit.commit(settings, "acme", MODEL, SAID, None)["commit"]
+    assert value_approve.approve(settings, "acme", found[:8].upper(), "vendor", "vera")["commit"] == found
+    for unknown in (found[:7], found + "0", "0" * 8, "no such %", ""):
+        with pytest.raises(RefusalError, match="value log") as refused:
+            value_approve.approve(settings, "acme", unknown, "customer", "carl")
+        assert refused.value.code == "unknown_commit"
+    alike = [found[:8] + letter * 56 for letter in "01"]
+    with connect(settings, "builder") as connection:
+        for place, one in enumerate(alike, start=2):
+            connection.execute(
+                "insert into value.commit (tenant_id, commit_id, sequence, model, author, document, chain_hash, "
+                "committed_at) values ('acme', %s, %s, 'm', 'ann', '{}', 'h', now())",
+                [one, place],
+            )
+        connection.commit()
+    with pytest.raises(RefusalError) as refused:
+        value_approve.approve(settings, "acme", found[:8], "customer", "carl")
+    assert refused.value.code == "ambiguous_commit"
+    assert all(one in refused.value.message for one in (found, *alike))
+
+
+@pytest.mark.integration
+def test_who_approves_is_named_and_blanks_do_not_make_another_person(settings: Settings) -> None:
+    tenant(settings)
+    commit = value_commit.commit(settings, "acme", MODEL, SAID, None)["commit"]
+    for by, code in ((" ", "missing_name"), ("ann ", "author_cannot_approve"), ("a\u202eb", "bad_name")):
+        with pytest.raises(RefusalError) as refused:
+            value_approve.approve(settings, "acme", commit, "vendor", by)
+        assert refused.value.code == code
+    with pytest.raises(RefusalError, match="name is empty"):
+        value_commit.commit(settings, "acme", MODEL, SAID | {"author": ""}, None)

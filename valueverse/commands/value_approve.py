@@ -1,0 +1,117 @@
+"""``valueverse value approve``: one side's yes to a commit; with both it is active."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from valueverse.commands.value_names import known_tenant, named_commit, person
+from valueverse.errors import RefusalError
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from valueverse.platform.settings import Settings
+    from valueverse.value.realisation.cases import Commitment
+
+
+def approve(settings: Settings, tenant: str, commit: str, side: str, by: str) -> dict[str, Any]:
+    """Approve a commit for one side.
+
+    Raises:
+        RefusalError: ``unknown_commit``, ``ambiguous_commit``, ``overlaps``, ``already_proposed``, or as
+            ``commits.judge_approval``.
+    """
+    from valueverse.commands.value_commit import log
+    from valueverse.platform import commit_store as store
+    from valueverse.platform.warehouse import connect
+    from valueverse.value.committer.commits import Approval, judge_approval
+    from valueverse.value.committer.deeds import SUPERSEDED, Deed, deed_hash
+
+    with connect(settings, "builder") as connection:
+        known_tenant(connection, tenant, lock=True)
+        commit = named_commit(connection, tenant, commit)
+        author, parent = next(
+            (author, parent) for one, _, author, parent, _ in store.commits(connection, tenant) if one == commit
+        )
+        given = [Approval(one, name) for found, one, name in store.approvals(connection, tenant) if found == commit]
+        deeds = [Deed(commit, side, person(by, "--by"), datetime.now(UTC))]
+        judge_approval(author, given, Approval(side, deeds[0].by))
+        if given:
+            _judge_term(connection, tenant, commit, parent)
+            if parent is not None:
+                deeds.append(Deed(parent, SUPERSEDED, deeds[0].by, deeds[0].at, successor=commit))
+        store.approve(connection, tenant, commit, side, deeds[0].by, deeds[0].at)
+        for deed in deeds:
+            store.tell(connection, tenant, (deed.commit, deed.did, deed.canonical()), deed_hash)
+        connection.commit()
+    return next(row for row in log(settings, tenant) if row["commit"] == commit)
+
+
+def _judge_term(connection: psycopg.Connection[Any], tenant: str, commit: str, parent: str | None) -> None:
+    """Refuse a commit that would be active for months whose value another one measures, or has a fee proposed for."""
+    from valueverse.platform.value_store import agreed, document, lock_value
+    from valueverse.value.realisation.cases import Commitment
+    from valueverse.value.realisation.succession import Agreed, in_the_way
+
+    # No run proposes anything between the look and the approval.
+    lock_value(connection)
+    mine = Commitment.read(commit, document(connection, tenant, commit))
+    others = [
+        Agreed(Commitment.read(row["commit_id"], row["document"]), row["parent"], row["closed"])
+        for row in agreed(connection, [tenant]).iter_rows(named=True)
+    ]
+    other = in_the_way(mine, parent, others)
+    if other is not None:
+        raise RefusalError(
+            "overlaps",
+            f"the commit {other.commit} of the same model and customer is active in some of these months: "
+            "close it, or commit this one with --parent and --reason",
+            "commit",
+        )
+    _judge_proposed(connection, tenant, mine)
+
+
+def _judge_proposed(connection: psycopg.Connection[Any], tenant: str, mine: Commitment) -> None:
+    """A month's value is proposed by one commit only: a quarter that its predecessor has proposed stays whole."""
+    from valueverse.platform.value_reads import proposed_from
+
+    if mine.start is None or mine.customer is None:
+        return
+    of = (mine.program.model, mine.customer)
+    found = proposed_from(connection, tenant, of, mine.start.replace(day=1), mine.commit)
+    if found is None:
+        return
+    first, last = found["first_day"], found["last_day"]
+    after = date(last.year + last.month // 12, last.month % 12 + 1, 1)
+    if found["invoice"] is None:
+        cure = f"withdraw that proposal (`valueverse value withdraw`), or commit this one with --start {after} or later"
+    else:
+        cure = f"invoice {found['invoice']} bears it: commit this one with --start {after} or later"
+    raise RefusalError(
+        "already_proposed",
+        f"the commit {found['commit_id']} has a fee proposed for {first:%Y-%m} to {last:%Y-%m} "
+        f"({found['proposal']}), and this one starts on {mine.start}: {cure}",
+        "commit",
+    )
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``approve`` to ``valueverse value``."""
+
+    @app.command("approve")
+    def approve_command(
+        commit: Annotated[str, typer.Argument(metavar="COMMIT", help="Id of the commit, or its first 8 digits.")],
+        tenant: Annotated[str, typer.Option("--tenant", help="The tenant whose commit it is.")],
+        side: Annotated[str, typer.Option("--side", help="vendor or customer.")],
+        by: Annotated[str, typer.Option("--by", help="Who approves.")],
+    ) -> None:
+        """Approve a commit; it is active once both sides have."""
+        from valueverse.platform.settings import get_settings
+
+        found = approve(get_settings(), tenant, commit, side, by)
+        sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")

@@ -1,0 +1,133 @@
+"""What was done to a tenant's commits, in one chain: proposed, approved by a side, superseded, closed.
+
+A deed is told in canonical JSON and linked to the one before it, so that an approval or a closing that is edited, taken
+out, put in or dated back shows as an edited commit does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC
+from typing import TYPE_CHECKING, Any
+
+import rfc8785
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from datetime import datetime
+
+PROPOSED, SUPERSEDED = "proposed", "superseded"
+
+
+@dataclass(frozen=True)
+class Deed:
+    """One thing done to a commit.
+
+    Attributes:
+        commit: its id.
+        did: ``proposed``, the side that approved, ``superseded``, or the outcome it was closed with.
+        by: who did it; ``superseded``: who gave the successor its last approval.
+        at: when, with an offset.
+        reason: of a closing.
+        successor: the commit that takes over, if ``superseded``.
+    """
+
+    commit: str
+    did: str
+    by: str
+    at: datetime
+    reason: str | None = None
+    successor: str | None = None
+
+    def canonical(self) -> str:
+        """Canonical JSON (RFC 8785); the instant in UTC, to the microsecond."""
+        document: dict[str, Any] = {
+            "commit": self.commit,
+            "did": self.did,
+            "by": self.by,
+            "at": self.at.astimezone(UTC).isoformat(timespec="microseconds"),
+            "reason": self.reason,
+            "successor": self.successor,
+        }
+        return rfc8785.dumps(document).decode()
+
+
+@dataclass(frozen=True)
+class Told:
+    """A deed as it is stored.
+
+    Attributes:
+        sequence: its place in the chain, from 1.
+        commit, did: what stand beside the document.
+        document: canonical JSON.
+        previous: chain hash of the one before; None: the first.
+        chain: chain hash of its own.
+    """
+
+    sequence: int
+    commit: str
+    did: str
+    document: str
+    previous: str | None
+    chain: str
+
+
+def deed_hash(document: str, sequence: int, previous: str | None) -> str:
+    """The link of a tenant's chain of deeds after ``previous`` (None: the first)."""
+    hashed = hashlib.sha256(document.encode()).hexdigest()
+    link: dict[str, Any] = {"deed": hashed, "sequence": sequence, "previous_hash": previous}
+    return hashlib.sha256(rfc8785.dumps(link)).hexdigest()
+
+
+def wrong_deeds(told: Sequence[Told], done: Collection[Deed]) -> list[tuple[int, str]]:
+    """What does not hold, as (sequence, reason); empty: the chain is whole and tells what stands in the tables.
+
+    Args:
+        told: of one tenant, by ascending sequence.
+        done: what commits, approvals and closings say was done, and what follows from them.
+    """
+    found: list[tuple[int, str]] = []
+    known = {deed.canonical() for deed in done}
+    previous: str | None = None
+    for place, one in enumerate(told, start=1):
+        if one.sequence != place:
+            found.append((place, "missing"))
+            break
+        if (one.previous, one.chain) != (previous, deed_hash(one.document, place, previous)):
+            found.append((place, "chain_broken"))
+        elif _beside(one.document) != (one.commit, one.did):
+            found.append((place, "columns_edited"))
+        elif one.document not in known:
+            found.append((place, "not_done"))
+        previous = one.chain
+    untold = known - {one.document for one in told}
+    return found + [(len(told), "not_told")] * len(untold)
+
+
+def _beside(document: str) -> tuple[str, str]:
+    found = json.loads(document)
+    return found["commit"], found["did"]
+
+
+def supersessions(
+    parents: Sequence[tuple[str, str | None]], approvals: Collection[Deed], sides: Collection[str]
+) -> list[Deed]:
+    """What an approved successor did to the commit that it changes.
+
+    Args:
+        parents: commits with their parents.
+        approvals: of all of them.
+        sides: both of which make a commit active.
+    """
+    given: dict[str, list[Deed]] = {}
+    for approval in approvals:
+        given.setdefault(approval.commit, []).append(approval)
+    found = []
+    for commit, parent in parents:
+        mine = given.get(commit, [])
+        if parent is not None and {one.did for one in mine} == set(sides):
+            last = max(mine, key=lambda one: (one.at, one.did))
+            found.append(Deed(parent, SUPERSEDED, last.by, last.at, successor=commit))
+    return found
