@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.invoicing.test_corrections import Books, coupon_world, shown
@@ -174,6 +174,13 @@ def two_charges(coupons: list[dict[str, Any]], threshold: str, until: str, **cha
     threshold=st.integers(5, 100),
     runs=st.sets(st.integers(3, 75), max_size=4),
     bounds=st.sampled_from([{}, {"minimum": "30"}, {"maximum": "45"}]),
+)
+@example(
+    events=[(1, "0.06", "eu", 0, None), (20, "10.00", "asia", 25, None)],
+    coupons=[({"percent": "0.1"}, {"applies_to": {"charges": ["use"]}})],
+    threshold=100,
+    runs={36},
+    bounds={},
 )
 def test_invoices_of_a_period_add_up_to_what_one_invoice_of_all_that_is_known_would_say(
     events: list[tuple[int, Any, str, int, int | None]],

@@ -66,6 +66,20 @@ def test_a_zone_stated_during_a_pause_holds_from_the_end_of_the_period() -> None
     ]
 
 
+def test_a_second_move_while_a_pause_hides_the_first_waits_for_the_end_that_the_first_draws() -> None:
+    """São Paulo comes in on 1 April 0:00 UTC, within the pause; Berlin, told then, at São Paulo's end of April."""
+    acme = world()
+    acme.start("2024-01-01")
+    acme.tell("customer.updated", "2024-03-03", {"customer": "c1", "timezone": "America/Sao_Paulo"})
+    acme.tell("subscription.paused", "2024-03-09", {"subscription": "s1"})
+    acme.tell("customer.updated", "2024-04-01", {"customer": "c1", "timezone": "Europe/Berlin"})
+    acme.tell("subscription.resumed", "2024-04-20", {"subscription": "s1"})
+    assert spans(acme, "2024-06-01")[-2:] == [
+        ("2024-04-01T00:00:00Z", "2024-05-01T03:00:00Z"),
+        ("2024-05-01T03:00:00Z", "2024-05-31T22:00:00Z"),
+    ]
+
+
 def test_a_zone_stated_after_the_start_and_never_before_holds_from_the_beginning() -> None:
     acme = World({"plans": [PLAN | {"period": {"align": "calendar"}}]})
     acme.start("2024-01-01T12:00:00+00:00")

@@ -11,11 +11,11 @@ from valueverse.invoicing.corrections import PERIOD_PURPOSES, bereft, touched
 from valueverse.invoicing.engine import Booked
 from valueverse.invoicing.notes import NUMBERS, reopened
 from valueverse.invoicing.settle import Used
-from valueverse.invoicing.told import read_told
+from valueverse.invoicing.told import read_told, stray_voids
 from valueverse.lake_tables import EVENTS_TABLE
 from valueverse.platform import billing_store as store
 from valueverse.platform.journal_store import corrected
-from valueverse.subscriptions.facts import REJECTED, rejection
+from valueverse.subscriptions.facts import REJECTED
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -33,13 +33,7 @@ def apply_voids(connection: psycopg.Connection[Any], timeline: Timeline, history
     voids = read_told(timeline, history).voids
     if voids.is_empty():
         return REJECTED.to_frame()
-    unknown = store.void(connection, voids)
-    told = timeline.told.filter(pl.col("type") == "billing.invoice.voided").with_columns(
-        pl.col("data").str.json_path_match("$.invoice").alias("number")
-    )
-    strays = told.join(unknown, on=["tenant", "number"], how="semi")
-    message = pl.concat_str(pl.lit("no invoice '"), "number", pl.lit("' has been finalised"))
-    return rejection(strays, "unknown_invoice", message)
+    return stray_voids(timeline, store.void(connection, voids))
 
 
 def read_booked(
@@ -77,7 +71,7 @@ def read_booked(
         voided=voided,
         one_offs=store.one_offs_billed(connection, scope),
         used=Used(paid, coupons, numbers, corrected(connection, scope.tenants, scope.before), owed),
-        again=again.drop("events_known_at", "number", "total_minor", "voided_at"),
+        again=again.drop("number", "total_minor", "voided_at"),
         lines=store.booked_lines(connection, scope, again),
         discounts=store.discounts_of(connection, again),
         early=store.early_lines(connection, scope),

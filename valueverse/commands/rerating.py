@@ -107,7 +107,7 @@ def _planned(
     chosen = _chosen(store.finalised(connection, scope), asked)
     if chosen.is_empty():
         raise RefusalError("no_invoices", "no finalised invoice of these tenants and customers closes there", "--from")
-    again = chosen.drop("events_known_at", "number", "total_minor").with_columns(
+    again = chosen.drop("number", "total_minor").with_columns(
         pl.lit(None if asked.catalog is None else catalog_hash(asked.catalog), pl.String).alias("under")
     )
     catalogs = {} if asked.catalog is None else {catalog_hash(asked.catalog): asked.catalog}

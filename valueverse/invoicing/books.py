@@ -11,13 +11,14 @@ import polars as pl
 
 from valueverse.events.schema import INSTANT
 from valueverse.invoicing.closing import INVOICE
-from valueverse.invoicing.corrections import BESIDE, BOOKED_LINES, LASTING, OWN, PERIOD_PURPOSES, touched
+from valueverse.invoicing.corrections import BOOKED_LINES, LASTING, OWN, PERIOD_PURPOSES, bereft, touched
 from valueverse.invoicing.document import invoice_id, invoice_number
 from valueverse.invoicing.engine import Billed, Booked, bill
 from valueverse.invoicing.notes import CORRECTED, NUMBERS, reopened
 from valueverse.invoicing.settle import NUMBERED, PAID, Used
 from valueverse.invoicing.thresholds import EARLY, EARLY_COUPONS
 from valueverse.invoicing.thresholds import PURPOSE as THRESHOLD
+from valueverse.invoicing.told import read_told, stray_voids
 from valueverse.money import EXACT
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Books:
         self._lines = pl.DataFrame(schema=_LINES)
         self._credits = pl.DataFrame(schema=_CREDITS)
         self._discounts = pl.DataFrame(schema=_PARTS)
+        self._voids = pl.DataFrame(schema={"invoice_id": pl.String, "voided_at": INSTANT})
 
     def run(
         self,
@@ -85,13 +87,27 @@ class Books:
         Returns:
             the invoices finalised by this run, and their lines.
         """
+        strays = self._void(timeline, history)
         booked = self._booked(usage, history, facts, known_at)
         billed = bill(timeline, history, usage, window, known_at=known_at, closed_by=as_of, booked=booked)
         done = billed.invoices.filter(pl.col("finalise_after") <= pl.lit(as_of, INSTANT))
         named = self._named(done)
         lines = billed.lines.join(named.select(*INVOICE, "invoice_id"), on=INVOICE, how="inner", maintain_order="left")
         self._keep(named, lines)
-        return Billed(done, lines.drop("invoice_id"), billed.problems, billed.rejected)
+        rejected = pl.concat([billed.rejected, strays])
+        return Billed(done, lines.drop("invoice_id"), billed.problems, rejected)
+
+    def _void(self, timeline: Timeline, history: CatalogHistory) -> pl.DataFrame:
+        """Void what billing events say; those of no finalised invoice come back as REJECTED."""
+        told = read_told(timeline, history).voids
+        named = self._invoices.select("tenant", "number", "invoice_id")
+        fresh = told.join(named, on=["tenant", "number"]).join(self._voids, on="invoice_id", how="anti")
+        self._voids = pl.concat([self._voids, fresh.select(self._voids.columns)])
+        return stray_voids(timeline, told.join(named, on=["tenant", "number"], how="anti"))
+
+    def _standing(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Rows of invoices that were not voided."""
+        return frame.join(self._voids, on="invoice_id", how="anti", maintain_order="left")
 
     def _named(self, done: pl.DataFrame) -> pl.DataFrame:
         """Add invoice_id and number: the next ones of each tenant."""
@@ -118,37 +134,45 @@ class Books:
             setattr(self, name, pl.concat([getattr(self, name), parts]))
 
     def _booked(self, usage: pl.LazyFrame, history: CatalogHistory, facts: pl.DataFrame, known_at: datetime) -> Booked:
+        standing, lines = self._standing(self._invoices), self._standing(self._lines)
+        voided = self._invoices.drop("events_known_at").join(self._voids, on="invoice_id", maintain_order="left")
         newest = (
-            self._lines.filter(pl.col("corrects").is_not_null())
+            lines.filter(pl.col("corrects").is_not_null())
             .join(self._invoices.select("invoice_id", "events_known_at"), on="invoice_id")
             .group_by("corrects")
             .agg(pl.col("events_known_at").max().alias("since"))
         )
         known = (
-            self._invoices.join(newest, left_on="invoice_id", right_on="corrects", how="left", maintain_order="left")
+            standing.join(newest, left_on="invoice_id", right_on="corrects", how="left", maintain_order="left")
             .with_columns(pl.max_horizontal("events_known_at", "since").alias("events_known_at"))
             .drop("since")
         )
         periods = known.filter(pl.col("purpose").is_in(PERIOD_PURPOSES))
-        moved = [touched(periods, usage, history.meters, facts, known_at), reopened(periods, facts, known_at)]
+        moved = [
+            touched(periods, usage, history.meters, facts, known_at),
+            reopened(periods, facts, known_at),
+            voided.filter(pl.col("purpose").is_in(PERIOD_PURPOSES)),
+            bereft(periods, voided),
+        ]
         again = (
-            pl.concat(moved)
+            pl.concat(moved, how="diagonal")
             .unique("invoice_id", maintain_order=True)
-            .select(*INVOICE, "invoice_id", "currency", pl.lit(None, pl.String).alias("under"))
+            .select(*INVOICE, "invoice_id", "currency", "events_known_at", pl.lit(None, pl.String).alias("under"))
         )
-        booked = self._lines.with_columns(pl.coalesce("corrects", "invoice_id").alias("invoice_id"))
-        others = self._lines.filter(pl.col("corrects").is_not_null()).with_columns(pl.lit(BESIDE).alias("role"))
-        lines = pl.concat([booked, others])
+        early_parts = self._standing(self._discounts).drop("subscription")
+        concerned = lines.with_columns(pl.coalesce("corrects", "invoice_id").alias("invoice_id"))
         return Booked(
-            invoices=self._invoices,
-            voided=self._invoices.clear(),
-            one_offs=self._lines.filter(pl.col("kind") == "one_off").select("tenant", "key"),
+            invoices=standing,
+            voided=voided,
+            one_offs=lines.filter(pl.col("kind") == "one_off").select("tenant", "key"),
             used=self._used(),
             again=again,
-            lines=lines.select(BOOKED_LINES.names()).join(again, on="invoice_id", how="semi", maintain_order="left"),
+            lines=concerned.select(BOOKED_LINES.names()).join(
+                again, on="invoice_id", how="semi", maintain_order="left"
+            ),
             discounts=self._discounts.select("invoice_id", "origin", "amount_minor"),
-            early=self._early(EARLY, self._lines),
-            early_coupons=self._early(EARLY_COUPONS, self._discounts.drop("subscription")),
+            early=self._early(EARLY, lines),
+            early_coupons=self._early(EARLY_COUPONS, early_parts),
             catalogs={},
         )
 
@@ -162,35 +186,43 @@ class Books:
 
     def _paid(self) -> pl.DataFrame:
         owners = self._invoices.select("invoice_id", "tenant", "customer", "currency")
-        paid = self._credits.join(owners, on="invoice_id", maintain_order="left")
+        paid = self._standing(self._credits).join(owners, on="invoice_id", maintain_order="left")
         return paid.with_columns(pl.lit(value=True).alias("is_final")).select(PAID.names())
 
     def _used(self) -> Used:
-        owed = self._invoices.filter(pl.col("amount_due_minor") < 0).select(
-            "tenant",
-            "customer",
-            "currency",
-            pl.col("invoice_id").alias("origin"),
-            pl.format(
-                "balance:{}/{}", pl.col("period_from").dt.strftime("%F"), pl.col("period_to").dt.strftime("%F")
-            ).alias("key"),
-            (-pl.col("amount_due_minor")).alias("amount_minor"),
-            pl.col("close").alias("created_at"),
+        owed = (
+            self._standing(self._invoices)
+            .filter(pl.col("amount_due_minor") < 0)
+            .select(
+                "tenant",
+                "customer",
+                "currency",
+                pl.col("invoice_id").alias("origin"),
+                pl.format(
+                    "balance:{}/{}", pl.col("period_from").dt.strftime("%F"), pl.col("period_to").dt.strftime("%F")
+                ).alias("key"),
+                (-pl.col("amount_due_minor")).alias("amount_minor"),
+                pl.col("close").alias("created_at"),
+            )
         )
         coupons = (
-            self._discounts.join(self._invoices.select("invoice_id", "period_from"), on="invoice_id")
+            self._standing(self._discounts)
+            .join(self._invoices.select("invoice_id", "period_from"), on="invoice_id")
             .select("origin", "subscription", "period_from")
             .unique(maintain_order=True)
         )
         return Used(self._paid(), coupons, self._numbers(), self._corrected(), owed)
 
     def _numbers(self) -> pl.DataFrame:
-        never = [pl.lit(None).alias(name) for name in ("issued_at", "voided_at")]
-        return self._invoices.with_columns(never).select(pl.col(name).cast(dtype) for name, dtype in NUMBERS.items())
+        found = self._invoices.join(self._voids, on="invoice_id", how="left", maintain_order="left")
+        before = found.with_columns(pl.lit(None).alias("issued_at"))
+        return before.select(pl.col(name).cast(dtype) for name, dtype in NUMBERS.items())
 
     def _corrected(self) -> pl.DataFrame:
         names = self._invoices.select("invoice_id", "number", pl.col("events_known_at").alias("known_at"))
         of = names.select(pl.col("invoice_id").alias("corrects"), pl.col("number").alias("of"))
-        shown = self._lines.with_columns((pl.col("net_minor") + pl.col("tax_minor")).alias("amount_minor"))
+        shown = self._standing(self._lines).with_columns(
+            (pl.col("net_minor") + pl.col("tax_minor")).alias("amount_minor")
+        )
         rows = shown.join(names, on="invoice_id", maintain_order="left").join(of, on="corrects", maintain_order="left")
         return rows.with_columns(pl.col("of").alias("corrects")).select(CORRECTED.names())

@@ -13,7 +13,7 @@ import polars as pl
 
 from valueverse.events.schema import INSTANT
 from valueverse.invoicing.closing import INVOICE, SUBSCRIPTION, present_periods
-from valueverse.invoicing.coupons import Coupon, Earlier, apply_coupons
+from valueverse.invoicing.coupons import Billing, Earlier, apply_coupons, coupon_of, holds
 from valueverse.invoicing.schema import LINES, OF_PERIOD
 from valueverse.invoicing.thresholds import PURPOSE as THRESHOLD
 from valueverse.invoicing.totals import Line
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from valueverse.invoicing.coupons import Coupon
+
+    _Row = Mapping[str, Any]
+
 PURPOSE = "correction"
 PERIOD_PURPOSES = ("start", "period")
 """Invoices whose period can be worked out anew."""
@@ -31,7 +35,7 @@ RANK = 3_000_000
 """Behind everything that the invoice's own period made."""
 LASTING = ("one_off", "outcome")
 """Kinds of lines that no event changes: their amounts stay as they are when their invoice is worked out anew."""
-OWN, BESIDE = "own", "beside"
+OWN = "own"
 BOOKED_LINES = pl.Schema(
     {
         "tenant": pl.String(),
@@ -48,8 +52,7 @@ BOOKED_LINES = pl.Schema(
     }
 )
 """What is booked for an invoice, before and net of discounts. ``role``: ``own`` is what its period made, and the
-adjustments of that; ``lasting`` its lines of the kinds LASTING; ``beside`` the adjustments of other invoices that it
-bears: they leave a coupon less to take."""
+adjustments of that; ``lasting`` its lines of the kinds LASTING."""
 _TIMELINE = ("billing.catalog.", "billing.tenant.", "billing.customer.", "billing.subscription.")
 _PERIOD = ["period_from", "period_to"]
 _DIFFERENCE = ["invoice_id", "key", "dimensions"]
@@ -147,10 +150,13 @@ def net_lines(
     discounts: pl.DataFrame,
     coupons: pl.DataFrame,
     earlier: Mapping[tuple[str, str, str, datetime], Earlier],
+    known: Mapping[str, datetime],
 ) -> pl.DataFrame:
     """Recomputed lines in the columns of BOOKED_LINES (and what a line shows): coupons of the booked invoice come off.
 
-    A coupon is spread over all that its invoice bears, so lines that no event changes are among them.
+    A coupon is spread over all that its invoice bears, so lines that no event changes are among them. One that held and
+    took nothing, because there was nothing that it covers, is among them too; not one that lasts for some periods
+    alone, of which such a period is none.
 
     Args:
         shown: ``shown_amounts`` lines with invoice_id and plan.
@@ -158,6 +164,7 @@ def net_lines(
         discounts: invoice_id, origin, amount_minor of the coupons that the booked invoice bears.
         coupons: COUPONS.
         earlier: what threshold invoices of the periods bore (``thresholds.earlier``).
+        known: by invoice_id, the state of knowledge booked for it.
     """
     ruled = shown.select("invoice_id", "terms", "plan", "rounding_mode").unique("invoice_id", keep="first")
     staying = (
@@ -172,28 +179,27 @@ def net_lines(
     for (invoice,), rows in whole.group_by("invoice_id", maintain_order=True):
         own = discounts.filter(pl.col("invoice_id") == invoice).select("origin", "amount_minor")
         taken = dict(own.iter_rows())
-        bore, close = _of_period(periods.get(invoice), earlier)
-        net = _net(rows, _applied(taken, coupons, bore, close), bore)
+        line = periods.get(invoice)
+        bore = _of_period(line, earlier)
+        applied = _applied(taken, coupons, bore, line) + _idle(taken, coupons, bore, line, known.get(str(invoice)))
+        net = _net(rows, applied, bore)
         parts.append(rows.with_columns(pl.Series("net_minor", net, pl.Int64)))
-    every = pl.concat(parts) if parts else whole.with_columns(pl.lit(0, pl.Int64).alias("net_minor"))
-    return every.filter(pl.col("role") != BESIDE)
+    return pl.concat(parts) if parts else whole.with_columns(pl.lit(0, pl.Int64).alias("net_minor"))
 
 
-def _of_period(
-    line: dict[str, Any] | None, earlier: Mapping[tuple[str, str, str, datetime], Earlier]
-) -> tuple[Earlier, datetime | None]:
-    """What threshold invoices bore of a closing invoice's period, and when it closes."""
+def _of_period(line: _Row | None, earlier: Mapping[tuple[str, str, str, datetime], Earlier]) -> Earlier:
+    """What threshold invoices bore of a closing invoice's period."""
     if line is None or line["purpose"] != "period":
-        return Earlier(), None
-    whose = (line["tenant"], line["customer"], line["subscription"], line["period_from"])
-    return earlier.get(whose, Earlier()), line["period_to"]
+        return Earlier()
+    return earlier.get((line["tenant"], line["customer"], line["subscription"], line["period_from"]), Earlier())
 
 
-def _applied(taken: Mapping[str, int], coupons: pl.DataFrame, earlier: Earlier, close: datetime | None) -> list[Coupon]:
+def _applied(taken: Mapping[str, int], coupons: pl.DataFrame, earlier: Earlier, line: _Row | None) -> list[Coupon]:
     """The coupons that an invoice or the threshold invoices of its period bear. One that was removed before the period
     closed takes no more of it than it has."""
+    close = line["period_to"] if line is not None and line["purpose"] == "period" else None
 
-    def most(row: dict[str, Any]) -> int | None:
+    def most(row: _Row) -> int | None:
         origin, removed = row["origin"], row["removed_at"]
         if close is None or removed is None or removed >= close:
             return None
@@ -201,18 +207,28 @@ def _applied(taken: Mapping[str, int], coupons: pl.DataFrame, earlier: Earlier, 
         return None if before is None and own > 0 else (before or ("", 0))[1] + max(own, 0)
 
     borne = coupons.filter(pl.col("origin").is_in([*taken, *earlier.taken]))
+    return [coupon_of(row, most(row)) for row in borne.iter_rows(named=True)]
+
+
+def _idle(
+    taken: Mapping[str, int], coupons: pl.DataFrame, earlier: Earlier, line: _Row | None, known_at: datetime | None
+) -> list[Coupon]:
+    """Coupons that held, were known, and took nothing."""
+    if line is None or known_at is None:
+        return []
+    close = line["period_from"] if line["purpose"] == "start" else line["period_to"]
+    billing = Billing(line["subscription"], line["currency"], line["purpose"], line["period_from"], close)
+    others = coupons.filter(
+        pl.col("tenant") == line["tenant"],
+        pl.col("customer") == line["customer"],
+        pl.col("periods").is_null(),
+        pl.col("told_at") <= known_at,
+        ~pl.col("origin").is_in([*taken, *earlier.taken]),
+    )
     return [
-        Coupon(
-            key=row["coupon"],
-            amount=row["amount"],
-            percent=row["percent"],
-            charges=frozenset(row["charges"] or ()),
-            plans=frozenset(row["plans"] or ()),
-            applied_at=row["applied_at"],
-            origin=row["origin"],
-            most=most(row),
-        )
-        for row in borne.iter_rows(named=True)
+        coupon_of(row, None)
+        for row in others.iter_rows(named=True)
+        if holds(row, billing, ()) and not billing.sees(row["removed_at"])
     ]
 
 
@@ -226,7 +242,6 @@ def _net(rows: pl.DataFrame, coupons: list[Coupon], earlier: Earlier) -> list[in
             row["amount_minor"],
             plan=row["plan"],
             charge=row["key"],
-            discountable=row["role"] != BESIDE,
             name=(row["key"], row["dimensions"]) if row["kind"] in OF_PERIOD else None,
         )
         for row in rows.iter_rows(named=True)
@@ -243,7 +258,6 @@ def differences(again: pl.DataFrame, anew: pl.DataFrame, booked: pl.DataFrame) -
         anew: ``net_lines``.
         booked: BOOKED_LINES.
     """
-    booked = booked.filter(pl.col("role") != BESIDE)
     last = [pl.col(name).last() for name in ("description", "meter")]
     sums = [pl.col(name).sum() for name in ("net_minor", "event_count", "quantity")]
     shown = [pl.col(name).last() for name in ("terms", "tiers", "amount_precise", "rank")]

@@ -6,13 +6,13 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal, localcontext
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from valueverse.invoicing.spread import take
 from valueverse.money import round_decimal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from valueverse.money import RoundingMode
 
@@ -68,6 +68,57 @@ class Coupon:
         )
 
 
+@dataclass(frozen=True)
+class Billing:
+    """What an invoice is for: a subscription's period (``purpose`` of INVOICE), in a currency."""
+
+    subscription: str
+    currency: str
+    purpose: str
+    period_from: datetime
+    close: datetime
+
+    def sees(self, moment: datetime | None) -> bool:
+        """Whether what happened then counts: before the period closed.
+
+        At a start the instant itself counts: a coupon applied with the subscription covers its first invoice.
+        """
+        if moment is None:
+            return False
+        return moment <= self.close if self.purpose == "start" else moment < self.close
+
+
+def holds(row: Mapping[str, Any], billing: Billing, used: Collection[datetime]) -> bool:
+    """Whether a coupon was applied before a period closed, for as many periods as it lasts; several invoices of one
+    period count once.
+
+    Args:
+        row: told.COUPONS of the customer.
+        billing: the invoice.
+        used: where the subscription's periods begin that it lowered.
+    """
+    return (
+        row["subscription"] in {None, billing.subscription}
+        and row["currency"] in {None, billing.currency}
+        and billing.sees(row["applied_at"])
+        and (row["periods"] is None or billing.period_from in used or len(used) < row["periods"])
+    )
+
+
+def coupon_of(row: Mapping[str, Any], most: int | None) -> Coupon:
+    """A row of told.COUPONS that takes no more than ``most`` of a period."""
+    return Coupon(
+        key=row["coupon"],
+        amount=row["amount"],
+        percent=row["percent"],
+        charges=frozenset(row["charges"] or ()),
+        plans=frozenset(row["plans"] or ()),
+        applied_at=row["applied_at"],
+        origin=row["origin"],
+        most=most,
+    )
+
+
 @dataclass
 class Earlier:
     """What the threshold invoices of one period bore, in minor units. Mutable: each of them adds to it.
@@ -75,34 +126,21 @@ class Earlier:
     Attributes:
         gross: by line, before coupons.
         off: by line, what coupons took of it.
-        beside: what no coupon lowers: corrections of other periods.
         taken: by a coupon's origin, its key and what it took.
     """
 
     gross: defaultdict[LineName, int] = field(default_factory=lambda: defaultdict(int))
     off: defaultdict[LineName, int] = field(default_factory=lambda: defaultdict(int))
-    beside: int = 0
     taken: dict[str, tuple[str, int]] = field(default_factory=dict)
 
-    def bear(self, name: LineName | None, gross: int, off: int) -> None:
-        """Add a line; without a name it is one that no coupon lowers."""
-        if name is None:
-            self.beside += gross
-            return
+    def bear(self, name: LineName, gross: int, off: int) -> None:
+        """Add a line."""
         self.gross[name] += gross
         self.off[name] += off
 
     def took(self, origin: str, key: str, amount: int) -> None:
         """Add what a coupon took of one of the invoices."""
         self.taken[origin] = (key, amount + self.taken.get(origin, ("", 0))[1])
-
-
-@dataclass(frozen=True)
-class _Beside:
-    plan: str | None = None
-    charge: str | None = None
-    discountable: bool = False
-    name: LineName | None = None
 
 
 def earliest(moment: datetime | None) -> tuple[bool, datetime]:
@@ -128,7 +166,7 @@ def apply_coupons(
     """Take coupons off ``left`` (minor units per line, lowered in place).
 
     Order: restricted to charges, then to plans, then to nothing; earlier ``applied_at`` first. Each is spread pro rata
-    over what is left of its lines. No line is lowered below 0, nor is the invoice.
+    over what is left of its lines. No line is lowered below 0, nor are all that a coupon may lower together.
 
     With ``earlier`` the lines are the rest of a period: coupons are taken off all of it, as if it were billed at once,
     and what they took before comes off that (docs/decisions/0018). Of usage that is given back a coupon takes less
@@ -138,15 +176,15 @@ def apply_coupons(
         Each coupon that took something with its minor units, in the order they were taken; also one that took nothing
         of the rest, where it lowers the period and still holds.
     """
-    if earlier is None or not (earlier.gross or earlier.beside):
+    if earlier is None or not earlier.gross:
         return _take_all(coupons, lines, left, decimals, mode)
     first = {line.name: place for place, line in reversed(list(enumerate(lines))) if line.name is not None}
-    whole = [*left, earlier.beside]
+    whole = list(left)
     for name, gross in earlier.gross.items():
         if name in first:
             whole[first[name]] += gross
     net = list(whole)
-    taken = _take_all(coupons, [*lines, _Beside()], net, decimals, mode)
+    taken = _take_all(coupons, lines, net, decimals, mode)
     for place, amount in enumerate(left):
         left[place] = amount - (whole[place] - net[place])
     for name, off in earlier.off.items():
@@ -175,12 +213,13 @@ def _take_all(
 ) -> list[tuple[Coupon, int]]:
     taken: list[tuple[Coupon, int]] = []
     places: dict[tuple[frozenset[str], frozenset[str]], list[int]] = {}
+    lowered = [place for place, line in enumerate(lines) if line.discountable]
     for coupon in sorted(coupons, key=_narrow_first):
         scope = (coupon.charges, coupon.plans)
         if scope not in places:
             places[scope] = [place for place, line in enumerate(lines) if coupon.covers(line)]
         base = sum(left[place] for place in places[scope])
-        want = min(_worth(coupon, base, decimals, mode), sum(left))
+        want = min(_worth(coupon, base, decimals, mode), sum(left[place] for place in lowered))
         amount = take(want if coupon.most is None else min(want, coupon.most), left, places[scope])
         if amount:
             taken.append((coupon, amount))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from valueverse.invoicing.coupons import Coupon, Earlier
+from valueverse.invoicing.coupons import Billing, Coupon, Earlier, coupon_of, holds
 from valueverse.invoicing.credits import Credit, CreditNote, Wallet, spent_first
 from valueverse.invoicing.notes import whole_minor
 from valueverse.invoicing.thresholds import PURPOSE as THRESHOLD
@@ -147,48 +147,22 @@ class Account:
         """A later invoice of the period bears what this one leaves."""
         bore = self.earlier[issue.subscription, issue.period_from]
         for row, line in zip(lines, found.lines, strict=True):
-            bore.bear((row["key"], row["dimensions"]) if row["kind"] == "usage" else None, line.amount, line.discount)
+            if row["kind"] == "usage":
+                bore.bear((row["key"], row["dimensions"]), line.amount, line.discount)
         for coupon, amount in found.discounts:
             bore.took(coupon.origin, coupon.key, amount)
 
     def _coupons(self, issue: Issue) -> list[Coupon]:
-        """Coupons applied before the period closed and not removed by then, for as many periods as they hold.
-
-        At a start the instant itself counts: a coupon applied with the subscription covers its first invoice. One that
-        was removed after it lowered a threshold invoice of the period keeps what it took.
-        """
-        starts = issue.purpose == "start"
+        """Coupons that hold and were not removed before the period closed. One that was removed after it lowered a
+        threshold invoice of the period keeps what it took."""
         taken = self.earlier[issue.subscription, issue.period_from].taken if issue.purpose in _OF_PERIOD else {}
-
-        def applied(moment: datetime) -> bool:
-            return moment <= issue.close if starts else moment < issue.close
-
-        def removed(row: Row) -> bool:
-            return row["removed_at"] is not None and applied(row["removed_at"])
-
+        billing = Billing(issue.subscription, issue.currency, issue.purpose, issue.period_from, issue.close)
         return [
-            Coupon(
-                key=row["coupon"],
-                amount=row["amount"],
-                percent=row["percent"],
-                charges=frozenset(row["charges"] or ()),
-                plans=frozenset(row["plans"] or ()),
-                applied_at=row["applied_at"],
-                origin=row["origin"],
-                most=taken[row["origin"]][1] if removed(row) else None,
-            )
+            coupon_of(row, taken[row["origin"]][1] if billing.sees(row["removed_at"]) else None)
             for row in self.coupons
-            if row["subscription"] in {None, issue.subscription}
-            and row["currency"] in {None, issue.currency}
-            and applied(row["applied_at"])
-            and (not removed(row) or row["origin"] in taken)
-            and self._lasts(row, issue)
+            if holds(row, billing, self.uses[row["origin"], issue.subscription])
+            and (not billing.sees(row["removed_at"]) or row["origin"] in taken)
         ]
-
-    def _lasts(self, row: Row, issue: Issue) -> bool:
-        """Whether a coupon still holds: several invoices of one period count once."""
-        used = self.uses[row["origin"], issue.subscription]
-        return row["periods"] is None or issue.period_from in used or len(used) < row["periods"]
 
     def _notes(self, issue: Issue) -> list[CreditNote]:
         """Notes told by then, of invoices issued before this one, with what is left of them."""

@@ -73,8 +73,9 @@ class Booked:
         voided: INVOICE columns of the voided ones; those of ``again`` among them are due nothing any more.
         one_offs: tenant, key of the one-off lines on ``invoices``.
         used: what they used up of coupons, credit notes and wallets.
-        again: INVOICE, invoice_id and currency of those that later events may have changed (``corrections.touched``),
-            and ``under``: the catalog (its hash) that they were re-rated with; null: the one of their terms.
+        again: INVOICE, invoice_id, currency and events_known_at (the newest state of knowledge booked for it; null: it
+            is voided) of those that later events may have changed (``corrections.touched``), and ``under``: the catalog
+            (its hash) that they were re-rated with; null: the one of their terms.
         lines: what is booked for ``again`` (corrections.BOOKED_LINES).
         discounts: invoice_id, origin, amount_minor of the coupons that ``again`` bears.
         early: what threshold invoices bore (thresholds.EARLY).
@@ -359,6 +360,8 @@ def _compared(
     booked: Booked, again: pl.DataFrame, ground: Ground, told: Told, closed_by: datetime | None
 ) -> pl.DataFrame:
     """What these invoices lack on this ground."""
+    known = dict(again.select("invoice_id", "events_known_at").drop_nulls().iter_rows())
+    again = again.drop("events_known_at")
     standing = again.join(booked.voided, on=INVOICE, how="anti", maintain_order="left")
     anew, present = as_now(standing, ground.segments, closed_by)
     compared = pl.concat([present, again.join(booked.voided, on=INVOICE, how="semi", maintain_order="left")])
@@ -370,7 +373,7 @@ def _compared(
     compared = with_decimals(compared).join(unclear, on="invoice_id", how="anti")
     kept = booked.lines.join(compared.select("invoice_id", "decimals"), on="invoice_id")
     bore = earlier(booked.early, booked.early_coupons, anew.filter(pl.col("purpose") == "period"))
-    net = net_lines(named, kept, booked.discounts, told.coupons, bore)
+    net = net_lines(named, kept, booked.discounts, told.coupons, bore, known)
     return differences(compared, net.join(compared, on="invoice_id", how="semi"), kept)
 
 

@@ -294,7 +294,8 @@ def earlier(
     for *whose, kind, key, dimensions, gross, off in bore.select(
         *owner, "kind", "key", "dimensions", "amount_minor", "discount_minor"
     ).iter_rows():
-        found[tuple(whose)].bear((key, dimensions) if kind == "usage" else None, gross, off)
+        if kind == "usage":
+            found[tuple(whose)].bear((key, dimensions), gross, off)
     took = coupons.join(periods, on=_PERIOD, how="semi", maintain_order="left")
     for *whose, origin, key, minor in took.select(*owner, "origin", "key", "amount_minor").iter_rows():
         found[tuple(whose)].took(origin, key, minor)

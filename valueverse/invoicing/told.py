@@ -40,6 +40,7 @@ COUPONS = pl.Schema(
         "plans": pl.List(pl.String),
         "charges": pl.List(pl.String),
         "periods": pl.Int32(),
+        "told_at": INSTANT,
     }
 )
 """``subscription`` null: the coupon holds for every subscription of the customer."""
@@ -185,7 +186,7 @@ def _coupons(told: pl.DataFrame, timeline: Timeline, history: CatalogHistory) ->
             rejection(defined.filter(unknown), "unknown_coupon", quoted + "is in no catalog in force then"),
         ]
     )
-    kept = defined.filter(~unknown).rename({"time": "applied_at"})
+    kept = defined.filter(~unknown).rename({"time": "applied_at", "received_at": "told_at"})
     return kept.select(pl.col(name).cast(dtype) for name, dtype in COUPONS.items()), rejected
 
 
@@ -240,6 +241,14 @@ def _voids(told: pl.DataFrame) -> pl.DataFrame:
         .unique(["tenant", "number"], keep="first", maintain_order=True)
         .cast(VOIDS)
     )
+
+
+def stray_voids(timeline: Timeline, unknown: pl.DataFrame) -> pl.DataFrame:
+    """Voids of numbers that no finalised invoice bears (``unknown``: tenant, number), as REJECTED."""
+    voids = _of(timeline.told, "invoice.voided").with_columns(field("invoice").alias("number"))
+    strays = voids.join(unknown, on=["tenant", "number"], how="semi")
+    message = pl.concat_str(pl.lit("no invoice '"), "number", pl.lit("' has been finalised"))
+    return rejection(strays, "unknown_invoice", message)
 
 
 def _stray(told: pl.DataFrame, timeline: Timeline) -> pl.DataFrame:

@@ -174,9 +174,7 @@ def booked_lines(connection: psycopg.Connection[Any], scope: Scope, invoices: pl
         "join billing.invoice_line l using (tenant_id, invoice_id)) "
         f"select tenant_id::text, coalesce(corrects, invoice_id)::text, {shown}, "
         "case when kind in ('one_off', 'outcome') then 'lasting' else 'own' end "
-        "from line where coalesce(corrects, invoice_id) = any(%(invoices)s::uuid[]) union all "
-        f"select tenant_id::text, invoice_id::text, {shown}, 'beside' "
-        "from line where corrects is not null and invoice_id = any(%(invoices)s::uuid[])"
+        "from line where coalesce(corrects, invoice_id) = any(%(invoices)s::uuid[])"
     )
     return _canonical(_frame(connection, query, scope.values(invoices=invoices["invoice_id"].to_list()), schema))
 

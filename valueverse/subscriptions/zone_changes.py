@@ -99,10 +99,10 @@ def _moved(segments: pl.DataFrame, turns: pl.DataFrame) -> pl.DataFrame:
     """Segments after one zone change per subscription."""
     running = (
         turns.select(*_KEY, "time", pl.col("timezone").alias("new_zone"))
-        .join(_with_reschedule(segments), on=_KEY)
-        .filter(pl.col("from") <= pl.col("time"))
+        .join(_with_schedule(segments), on=_KEY)
+        .filter(pl.col("runs_from") <= pl.col("time"))
         # A pause has no segment: the periods of the one before it run on.
-        .filter(pl.col("from") == pl.col("from").max().over(_KEY))
+        .filter(pl.col("runs_from") == pl.col("runs_from").max().over(_KEY))
         .filter(pl.col("timezone") != pl.col("new_zone"))
         .with_row_index("key")
     )
@@ -137,9 +137,12 @@ def _moved(segments: pl.DataFrame, turns: pl.DataFrame) -> pl.DataFrame:
     return whole.with_columns(pl.int_range(pl.len(), dtype=pl.Int32).over(_KEY).alias("segment"))
 
 
-def _with_reschedule(segments: pl.DataFrame) -> pl.DataFrame:
-    """Add ``rescheduled``: the instant at which a plan with other periods takes over next and ends the running one."""
+def _with_schedule(segments: pl.DataFrame) -> pl.DataFrame:
+    """Add ``rescheduled``: the instant at which a plan with other periods takes over next and ends the running one; and
+    ``runs_from``: where the segment's periods run from, which is within a pause if its zone came in there."""
     before = {name: pl.col(name).shift().over(_KEY) for name in ("every", "unit", "align")}
     other = pl.any_horizontal(pl.col(name) != value for name, value in before.items())
     taken_over = pl.when(other).then("from").shift(-1).backward_fill().over(_KEY)
-    return segments.sort(*_KEY, "from").with_columns(taken_over.alias("rescheduled"))
+    moved = pl.col("zone_since").ne_missing(pl.col("zone_since").shift().over(_KEY))
+    runs_from = pl.when(moved).then(pl.min_horizontal("from", "zone_since")).otherwise("from")
+    return segments.sort(*_KEY, "from").with_columns(taken_over.alias("rescheduled"), runs_from.alias("runs_from"))

@@ -1,0 +1,59 @@
+"""Voids in runs that are kept in memory: what ``simulate --run-at`` repeats of a schedule of runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.invoicing.test_corrections import Books, shown, world
+from tests.support.ledger import instant
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def numbers(frame: pl.DataFrame) -> list[tuple[int, int]]:
+    return frame.select("revision", "total_minor").rows()
+
+
+def test_a_voided_invoice_is_billed_again_as_its_next_revision() -> None:
+    acme = world(unit="1")
+    acme.start("2024-01-01")
+    acme.use("2024-01-05", "tokens", "30")
+    books = Books(acme)
+    assert numbers(books.bill("2024-01-01", "2024-02-01", "2024-02-02").invoices) == [(0, 3000)]
+    acme.tell("invoice.voided", "2024-02-10", {"invoice": "acme-000001", "reason": "wrong address"})
+    assert numbers(books.bill("2024-01-01", "2024-02-01", "2024-02-11").invoices) == [(1, 3000)]
+    assert books.bill("2024-01-01", "2024-02-01", "2024-02-12").invoices.is_empty()
+
+
+def test_what_corrected_a_voided_invoice_is_taken_back_and_its_money_is_free_again() -> None:
+    """January: 30 of a wallet's 50; 4 of late usage on February's 10. After the void January's 34 are billed again and
+    the 4 taken back, and the wallet has paid 44 in all."""
+    acme = world(unit="1")
+    acme.start("2024-01-01")
+    wallet = {"customer": "c1", "wallet": "w", "amount": "50", "currency": "USD"}
+    acme.tell("wallet.purchased", "2024-01-01", wallet)
+    acme.use("2024-01-05", "tokens", "30")
+    acme.use("2024-02-05", "tokens", "10")
+    books = Books(acme)
+    books.bill("2024-01-01", "2024-02-01", "2024-02-02")
+    acme.use("2024-01-06", "tokens", "4", received_at=instant("2024-02-20"))
+    second = books.bill("2024-02-01", "2024-03-01", "2024-03-02")
+    assert shown(second) == [("tokens", "usage", 1000), ("tokens", "adjustment", 400)]
+    assert second.invoices["credit_total_minor"].to_list() == [1400]
+    acme.tell("invoice.voided", "2024-03-10", {"invoice": "acme-000001", "reason": "wrong address"})
+    again = books.bill("2024-01-01", "2024-02-01", "2024-03-11")
+    assert shown(again) == [("tokens", "usage", 3400), ("tokens", "adjustment", -400)]
+    assert again.invoices["credit_total_minor"].to_list() == [3000]
+    march = books.bill("2024-03-01", "2024-04-01", "2024-04-02")
+    assert shown(march) == [("tokens", "usage", 0)]
+
+
+def test_a_void_of_a_number_that_no_invoice_bears_is_rejected() -> None:
+    acme = world(unit="1")
+    acme.start("2024-01-01")
+    acme.tell("invoice.voided", "2024-01-10", {"invoice": "acme-000009", "reason": "typing"})
+    rejected = Books(acme).bill("2024-01-01", "2024-02-01", "2024-02-02").rejected
+    assert rejected.select("reason", "message").rows() == [
+        ("unknown_invoice", "no invoice 'acme-000009' has been finalised")
+    ]
