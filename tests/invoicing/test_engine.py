@@ -45,6 +45,14 @@ def test_a_fee_in_arrears_is_prorated_by_local_days_start_counted_end_not() -> N
     assert document["lines"][0]["description"] == "base fee (10 of 30 days)"
 
 
+def test_a_fee_that_is_not_prorated_is_due_whole_and_says_no_days() -> None:
+    acme = world(fees=[fee(prorate="none")])
+    acme.start("2023-11-10")
+    acme.tell("subscription.ended", "2023-11-20", {"subscription": "s1"})
+    (document,) = acme.documents("2023-11-01", "2023-12-01")
+    assert [(line["description"], line["amount"]) for line in document["lines"]] == [("base fee", "30.00")]
+
+
 def test_starting_bills_the_first_partial_period_in_advance_and_each_close_the_next() -> None:
     acme = world(fees=[fee(timing="in_advance")])
     acme.start("2023-11-16")

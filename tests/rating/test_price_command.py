@@ -142,6 +142,12 @@ def test_buckets_are_priced_alone_with_a_commitment_each() -> None:
     assert amount(price=price | {"true_up": True}, buckets=["3", "10"]) == "35"
 
 
+def test_a_quantity_without_buckets_is_one_bucket_of_what_is_to_be_paid() -> None:
+    price = {"model": "bucketed", "every": "hour", "price": STANDARD, "commitment": "10"}
+    assert amount(price=price, quantity="3") == "6"
+    assert amount(price=price, quantity="3", prorated_quantity="2") == "4"
+
+
 def test_a_time_of_day_changes_only_the_terms_it_names() -> None:
     window = {"from": "22:00", "to": "06:00", "price": {"model": "standard", "unit": "1"}}
     price = {"model": "bucketed", "every": "hour", "price": STANDARD, "commitment": "10", "true_up": True}

@@ -44,7 +44,7 @@ def _with_fees(stretches: pl.DataFrame, terms: Terms, timing: str) -> pl.DataFra
 
 def _lines(rows: pl.DataFrame, sign: int = 1) -> pl.DataFrame:
     """Fee lines of rows that carry from, to (the service period), used_days, full_days and full_amount."""
-    part = pl.when(pl.col("used_days") != pl.col("full_days")).then(
+    part = pl.when(pl.col("used_days") != pl.col("full_days"), pl.col("prorate") != "none").then(
         pl.format(" ({} of {} days)", pl.col("used_days"), pl.col("full_days"))
     )
     what = "" if sign > 0 else "unused share of "

@@ -39,7 +39,7 @@ def bucketed(
     """
     own = buckets.join(rows.select("line"), on="line", how="semi")
     alone = rows.join(own, on="line", how="anti").select(
-        "line", pl.col("total").alias("quantity"), pl.lit(None, pl.Int32).alias("minute")
+        "line", pl.col("to_price").alias("quantity"), pl.lit(None, pl.Int32).alias("minute")
     )
     every = pl.concat([own.select(alone.columns), alone]).rename({"quantity": "value"})
     terms = ("charge", "divide_by", "multiply_by", "convert_round", "included")

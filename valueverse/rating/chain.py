@@ -25,9 +25,7 @@ _HUNDRED = pl.lit(100).cast(EXACT)
 
 
 def converted(quantity: pl.Expr) -> pl.Expr:
-    """Metered units in priced units: divided or multiplied, then rounded to whole units where the charge says
-    so.
-    """
+    """Metered units in priced units: divided or multiplied, then rounded to whole units where the charge says so."""
     factor, divisor = pl.col("multiply_by"), pl.col("divide_by")
     fits = (
         (quantity.abs() < QUANTITY_LIMIT)
@@ -72,8 +70,7 @@ def bound(name: str) -> pl.Expr:
 
 
 def adjusted(amount: pl.Expr) -> pl.Expr:
-    """Discount, then maximum, then minimum (left out while more of the period follows), both scaled to the
-    days used.
+    """Discount, then maximum, then minimum (left out while more of the period follows), both scaled to the days used.
     """
     highest, lowest = bound("maximum"), bound("minimum")
     safe = pl.when(amount.abs() < AMOUNT_LIMIT).then(amount)

@@ -138,9 +138,7 @@ def _problem() -> pl.Expr:
 
 
 def _units(lines: pl.DataFrame) -> pl.DataFrame:
-    """Add total (raw), converted, units (after included: they choose tiers), priced (the units to pay) and
-    top.
-    """
+    """Add total (raw), converted, units (after included: they choose tiers), priced (the units to pay) and top."""
     before = pl.col("billed_quantity")
     whole = lines.with_columns(
         (pl.col("quantity") + before).alias("total"),
