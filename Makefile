@@ -9,6 +9,8 @@ BIN := $(VENV)/bin
 PIP := $(PY) -m pip --quiet --quiet --disable-pip-version-check --no-input
 SIZE ?= small
 PYTEST := $(PY) -m pytest -q
+# In the order of their names: by default files with few tests come last, and the demo, one long test, would end alone.
+BY_FILE := --dist loadfile --no-loadscope-reorder
 
 # A virtual environment does not survive a move of its folder: stamps carry the path, so that a moved one is made anew.
 PLACE := $(shell pwd | cksum | cut -d' ' -f1)
@@ -49,16 +51,16 @@ logs: $(RUN) ## Follow the servers' logs; NAME=api for one
 
 # --------------------------------------------------------------------------------------------------------------- test
 test: $(DEV) ## Every test, with branch coverage
-	@$(PYTEST) -n 2 --dist loadfile --cov --cov-report=term
+	@$(PYTEST) -n 2 $(BY_FILE) --cov --cov-report=term
 
 test-unit: $(DEV) ## Tests without servers: the computing rooms
 	@$(PYTEST) -n 2 -m "not integration and not security and not performance"
 
 test-integration: $(DEV) ## Tests on real Postgres, Valkey, Dagster and dbt
-	@$(PYTEST) -n 2 --dist loadfile -m integration
+	@$(PYTEST) -n 2 $(BY_FILE) -m integration
 
 test-security: $(DEV) ## Attempts to cross a tenant's wall or to break a credential
-	@$(PYTEST) -n 2 --dist loadfile -m security
+	@$(PYTEST) -n 2 $(BY_FILE) -m security
 
 test-performance: $(DEV) ## Tests that assert a ratio measured in the same run
 	@$(PYTEST) -m performance || [ $$? -eq 5 ]

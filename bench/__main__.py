@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -30,7 +31,8 @@ def main() -> None:
     )
     parser.add_argument("--suite", choices=sorted(SUITES), action="append", help="only these suites (default: all)")
     arguments = parser.parse_args()
-    console = Console()
+    # Beside a terminal there is no width to fit.
+    console = Console(width=None if sys.stdout.isatty() else 160)
     rows: list[dict[str, object]] = []
     for name in arguments.suite or list(SUITES):
         with console.status(f"measuring {name} at size {arguments.size} ..."):

@@ -10,6 +10,7 @@ import pytest
 from tests.metering.helpers import at, meters, quantities, usage, windows
 from valueverse.catalog.history import INSTANT
 from valueverse.errors import RefusalError
+from valueverse.metering import pieces
 from valueverse.metering.quantities import meter_quantities
 from valueverse.money import EXACT
 
@@ -221,6 +222,19 @@ def test_one_number_out_of_range_stops_nobody_else() -> None:
     assert found == {(0, ""): (None, 1), (1, ""): (D(1), 1)}
 
 
+def test_a_sum_out_of_range_stops_nobody_else() -> None:
+    big = D(6) * 10**19
+    frame = usage(
+        {"time": at("2026-01-05"), "value": big},
+        {"time": at("2026-01-25"), "value": big},
+        {"time": at("2026-01-25"), "value": D(1), "tenant": "u"},
+    )
+    half = {"from": at("2026-01-01"), "to": at("2026-01-15")}
+    both = pl.concat([meters("sum"), meters("sum", tenant="u")])
+    found = quantities(frame, windows(JANUARY, half, {**JANUARY, "tenant": "u"}), both)
+    assert found == {(0, ""): (None, 2), (1, ""): (big, 1), (2, ""): (D(1), 1)}
+
+
 def test_a_window_on_an_unknown_meter_is_refused() -> None:
     with pytest.raises(RefusalError, match="no meter 'nope'"):
         quantities(usage(), windows({**JANUARY, "meter": "nope"}), meters("sum"))
@@ -274,3 +288,16 @@ def test_without_a_catalog_named_the_meter_in_force_at_the_windows_end_counts() 
         (0, ""): (D(5), 2),
         (1, ""): (D(4), 2),
     }
+
+
+@pytest.mark.parametrize("aggregation", ["sum", "max", "latest", "unique_count"])
+def test_looking_up_customers_or_not_changes_no_quantity(aggregation: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        {"time": at(f"2026-01-0{day}"), "value": D(day), "text_value": f"u{day}", "operation": "add", "customer": name}
+        for day, name in ((1, "c1"), (2, "c1"), (3, "c2"), (4, "stranger"))
+    ]
+    asked = windows(JANUARY | {"customer": "c1"}, JANUARY | {"customer": "c2", "to": at("2026-01-20")})
+    found = quantities(usage(*rows), asked, meters(aggregation))
+    assert set(found) == {(0, ""), (1, "")}
+    monkeypatch.setattr(pieces, "_MANY", 0)
+    assert quantities(usage(*rows), asked, meters(aggregation)) == found

@@ -70,7 +70,7 @@ def bound(name: str) -> pl.Expr:
 
 
 def adjusted(amount: pl.Expr) -> pl.Expr:
-    """Discount, then maximum, then minimum (left out while more of the period follows), both scaled to the days used."""
+    """Discount, then maximum, then minimum (left out while more follows), both scaled to the days used."""
     highest, lowest = bound("maximum"), bound("minimum")
     safe = pl.when(amount.abs() < AMOUNT_LIMIT).then(amount)
     discounted = safe - portion(safe, pl.col("discount_percent"), _HUNDRED)
