@@ -10,14 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.invoicing.test_corrections import Books
 from tests.support.ledger import World, amounts, instant
 
 PLAN: dict[str, Any] = {"key": "pro", "fees": [{"key": "base", "amount": "30", "timing": "in_arrears"}]}
 
 
-def world(align: str = "calendar", unit: str = "month") -> World:
+def world(align: str = "calendar", unit: str = "month", *, stated: bool = True) -> World:
     acme = World({"plans": [PLAN | {"period": {"align": align, "unit": unit}}]})
-    acme.tell("customer.created", "2024-01-01", {"customer": "c1", "timezone": "UTC"})
+    acme.tell("customer.created", "2024-01-01", {"customer": "c1"} | ({"timezone": "UTC"} if stated else {}))
     return acme
 
 
@@ -80,11 +81,41 @@ def test_a_second_move_while_a_pause_hides_the_first_waits_for_the_end_that_the_
     ]
 
 
-def test_a_zone_stated_after_the_start_and_never_before_holds_from_the_beginning() -> None:
+@pytest.mark.parametrize("who", ["customer", "tenant"])
+def test_a_zone_that_a_customer_is_created_with_within_a_day_of_the_start_holds_from_it(who: str) -> None:
+    """Midnight in Tokyo comes before the one of a clerk in London who tells it."""
     acme = World({"plans": [PLAN | {"period": {"align": "calendar"}}]})
-    acme.start("2024-01-01T12:00:00+00:00")
-    acme.tell("customer.created", "2024-01-05", {"customer": "c1", "timezone": "Asia/Tokyo"})
+    acme.start("2023-12-31T15:00:00+00:00")
+    whom = {"customer": "c1"} if who == "customer" else {"tenant": "acme"}
+    acme.tell(f"{who}.created", "2024-01-01", whom | {"timezone": "Asia/Tokyo"})
     assert acme.timeline().segments["timezone"].to_list() == ["Asia/Tokyo"]
+
+
+@pytest.mark.parametrize("kind", ["customer.created", "customer.updated", "tenant.updated", "catalog.published"])
+def test_a_zone_first_stated_later_holds_from_the_end_of_the_running_period_and_bills_nothing_twice(kind: str) -> None:
+    """1,000 units at 20:00 UTC on 31 January lie before one midnight and behind the other."""
+    usage = {"key": "use", "meter": "tokens", "price": {"model": "standard", "unit": "0.01"}}
+    meter = {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n"}
+    plan = {"key": "pro", "period": {"align": "calendar"}, "charges": [usage]}
+    acme = World({"meters": [meter], "plans": [plan]})
+    acme.start("2024-01-01")
+    acme.use("2024-01-31T20:00:00+00:00", "tokens", "1000")
+    said: dict[str, Any] = {
+        "customer": {"customer": "c1"},
+        "tenant": {"tenant": "acme"},
+        "catalog": {"schema": "valueverse.catalog/v1", "meters": [meter], "plans": [plan]},
+    }[kind.partition(".")[0]]
+    acme.tell(kind, "2024-02-10", said | {"timezone": "Asia/Tokyo"})
+    books = Books(acme)
+    found = [
+        books.bill("2023-12-31", "2024-04-01", at).invoices.select("period_from", "period_to", "total_minor").rows()
+        for at in ("2024-02-03", "2024-03-03", "2024-04-03")
+    ]
+    assert found == [
+        [(instant("2024-01-01"), instant("2024-02-01"), 1000)],
+        [(instant("2024-02-01"), instant("2024-03-01"), 0)],
+        [(instant("2024-03-01"), instant("2024-03-31T15:00:00+00:00"), 0)],
+    ]
 
 
 def test_a_subscription_s_own_zone_stays() -> None:
@@ -122,11 +153,12 @@ ZONES = [
     unit=st.sampled_from(["week", "month", "quarter"]),
     align=st.sampled_from(["calendar", "anniversary"]),
     day=st.integers(1, 31),
+    stated=st.booleans(),
 )
 def test_periods_tile_time_whatever_zones_a_customer_moves_through(
-    moves: list[tuple[int, str]], unit: str, align: str, day: int
+    moves: list[tuple[int, str]], unit: str, align: str, day: int, *, stated: bool
 ) -> None:
-    acme = world(align, unit)
+    acme = world(align, unit, stated=stated)
     acme.start(f"2024-01-{day:02}")
     for offset, zone in sorted(moves):
         moment = datetime.fromordinal(instant("2024-01-15").toordinal() + offset).date().isoformat()

@@ -121,7 +121,10 @@ class _Parser:
     def wrong(self, wanted: str, token: _Token | None = None) -> Exception:
         token = token or self.token
         shown = token.text if token.kind == "end" else repr(token.text[:40])
-        return refusal(f"{wanted} is expected, not {shown}", self.text, token.position)
+        before = self.tokens[self.tokens.index(token) - 1]
+        odd = self.unit is not None and token.kind == "name" and before.kind == "number"
+        hint = f"; {shown} is no unit that is known here" if odd else ""
+        return refusal(f"{wanted} is expected, not {shown}{hint}", self.text, token.position)
 
     def expect(self, symbol: str) -> None:
         if self.token.text != symbol or self.token.kind != "operator":

@@ -77,14 +77,13 @@ def _instant(text: pl.Expr) -> pl.Expr:
 
 
 def started_subscriptions(
-    facts: pl.DataFrame, plans: pl.DataFrame, tenants: pl.DataFrame, statements: pl.DataFrame
+    facts: pl.DataFrame, plans: pl.DataFrame, statements: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Every subscription that starts, once, with its plan, zone, anchor, stated end and end of trial; and the refusals.
 
     Args:
         facts: billing events known, in the order in which they take effect.
         plans: ``CatalogHistory.plans``.
-        tenants: facts.TENANTS.
         statements: zone_changes.zone_statements.
     """
     rows = facts.filter(pl.col("type") == "billing.subscription.started").with_columns(
@@ -95,7 +94,7 @@ def started_subscriptions(
         field("ends_at"),
     )  # fmt: skip
     owned = with_plan(rows, plans).with_columns(pl.col("timezone").is_not_null().alias("has_own_zone"))
-    zoned = zones_at(owned, statements, tenants)
+    zoned = zones_at(owned, statements)
     zoned = local_date(zoned, pl.col("time"), "timezone", "start_day")
     # A bare date is local midnight; an instant stays what it is.
     zoned = local_midnight(zoned, pl.col("ends_at").str.to_date("%F", strict=False), "timezone", "ends_on")

@@ -102,8 +102,8 @@ def build_timeline(billing_facts: pl.DataFrame, plans: pl.DataFrame, known_at: d
     """
     facts = known(billing_facts, known_at)
     tenants, customers = tenants_of(facts, plans), customers_of(facts)
-    statements = zone_statements(facts)
-    started, rejected = started_subscriptions(facts, plans, tenants, statements)
+    statements = zone_statements(facts, plans)
+    started, rejected = started_subscriptions(facts, plans, statements)
     started, more = _ended(facts, started)
     active, pauses_rejected = _active(facts, started)
     own_zones = started.filter("has_own_zone").select(_KEY)
@@ -113,7 +113,7 @@ def build_timeline(billing_facts: pl.DataFrame, plans: pl.DataFrame, known_at: d
     # what one round moves may move the next. Time runs one way, so that each round settles one more move for good.
     for _ in range(statements.height + 2):
         states, changes_rejected = _changed(facts, plans, started, moves)
-        segments = with_zone_changes(_segments(started, states, active), own_zones, statements, tenants)
+        segments = with_zone_changes(_segments(started, states, active), own_zones, statements)
         moved = _moves(segments.join(waiting, on=_KEY, how="semi"))
         if moved.equals(moves):
             break

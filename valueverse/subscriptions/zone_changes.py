@@ -1,55 +1,80 @@
 """Time zones that change in mid-life: the running period keeps its end, the next one starts there.
 
-A subscription's own zone wins and stays; else the customer's counts, else the tenant's. What was stated first holds
-from the beginning; a later statement takes effect when the running period ends (billing.md, Time), so that periods
-neither overlap nor leave a gap.
+A subscription's own zone wins and stays; else the customer's counts, else the tenant's, else the catalog's. A statement
+made after the start takes effect when the running period ends (billing.md, Time), so that periods neither overlap nor
+leave a gap. But the zone that a customer or tenant is created with within a day of the start holds from the start: one
+local midnight comes before another.
 """
 
 from __future__ import annotations
 
 import polars as pl
 
+from valueverse.catalog.history import BEGINNING
 from valueverse.subscriptions.facts import IN_ORDER, field
 from valueverse.subscriptions.periods import periods
 from valueverse.subscriptions.zones import INSTANT, local_date
 
 _CUSTOMER = ["tenant", "customer"]
 _KEY = ["tenant", "subscription"]
+_AT_ONCE = pl.duration(days=1)
 
 
-def zone_statements(facts: pl.DataFrame) -> pl.DataFrame:
-    """tenant, customer ('' for the tenant itself), time, zone: every zone that a customer or tenant ever stated."""
+def zone_statements(facts: pl.DataFrame, plans: pl.DataFrame) -> pl.DataFrame:
+    """tenant, customer ('' for the tenant itself, null for its catalog), time, zone, created (with it): every zone that
+    one ever stated.
+
+    Args:
+        facts: billing facts.
+        plans: ``CatalogHistory.plans``.
+    """
     kinds = [f"billing.{who}.{what}" for who in ("customer", "tenant") for what in ("created", "updated")]
-    return (
+    told = (
         facts.filter(pl.col("type").is_in(kinds))
         .sort(*IN_ORDER)
-        .select("tenant", field("customer").fill_null("").alias("customer"), "time", field("timezone").alias("zone"))
+        .select(
+            "tenant",
+            field("customer").fill_null("").alias("customer"),
+            "time",
+            field("timezone").alias("zone"),
+            pl.col("type").str.ends_with("created").alias("created"),
+        )
         .drop_nulls("zone")
     )
+    catalogs = (
+        plans.select(
+            "tenant", pl.col("effective_at").fill_null(BEGINNING).alias("time"), pl.col("timezone").alias("zone")
+        )
+        .unique(["tenant", "time"], keep="last", maintain_order=True)
+        .sort("tenant", "time")
+    )
+    # A catalog is published often and says another zone seldom.
+    other = pl.col("zone").ne_missing(pl.col("zone").shift().over("tenant"))
+    stated = catalogs.filter(other).with_columns(customer=pl.lit(None, pl.String), created=pl.lit(value=True))
+    return pl.concat([told, stated.select(told.columns).cast(told.schema)])
 
 
-def zones_at(rows: pl.DataFrame, statements: pl.DataFrame, fallback: pl.DataFrame) -> pl.DataFrame:
+def zones_at(rows: pl.DataFrame, statements: pl.DataFrame) -> pl.DataFrame:
     """Add ``timezone`` to rows of tenant, customer, timezone? (their own), time: the zone that holds for them then.
 
     Args:
         rows: what is to be placed.
         statements: ``zone_statements``.
-        fallback: tenant, timezone: of tenants that never stated one.
     """
     own = _stated_at(rows, statements.filter(pl.col("customer") != ""), _CUSTOMER, "of_customer")
     tenants = statements.filter(pl.col("customer") == "").drop("customer")
-    both = _stated_at(own, tenants, ["tenant"], "of_tenant").join(
-        fallback.select("tenant", pl.col("timezone").alias("of_catalog")),
-        on="tenant",
-        how="left",
-        maintain_order="left",
-    )
-    zone = pl.coalesce("timezone", "of_customer", "of_tenant", "of_catalog").alias("timezone")
-    return both.with_columns(zone).drop("of_customer", "of_tenant", "of_catalog")
+    catalogs = statements.filter(pl.col("customer").is_null()).drop("customer")
+    both = _stated_at(own, tenants, ["tenant"], "of_tenant")
+    every = _stated_at(both, catalogs, ["tenant"], "of_catalog")
+    zone = pl.coalesce("timezone", "of_customer", "of_tenant", "of_catalog", pl.lit("UTC")).alias("timezone")
+    return every.with_columns(zone).drop("of_customer", "of_tenant", "of_catalog")
 
 
 def _stated_at(rows: pl.DataFrame, statements: pl.DataFrame, by: list[str], name: str) -> pl.DataFrame:
-    first = statements.group_by(by, maintain_order=True).agg(pl.col("zone").first().alias("first_zone"))
+    first = statements.group_by(by, maintain_order=True).agg(
+        pl.col(name).first().alias(f"first_{name}") for name in ("zone", "time", "created")
+    )
+    at_once = pl.col("first_created") & (pl.col("first_time") <= pl.col("time") + _AT_ONCE)
     numbered = rows.with_row_index("_row")
     dated = numbered.sort("time").join_asof(
         statements.select(*by, "time", "zone").sort("time"), on="time", by=by, check_sortedness=False
@@ -57,28 +82,25 @@ def _stated_at(rows: pl.DataFrame, statements: pl.DataFrame, by: list[str], name
     return (
         dated.join(first, on=by, how="left")
         .sort("_row")
-        .with_columns(pl.coalesce("zone", "first_zone").alias(name))
-        .drop("zone", "first_zone", "_row")
+        .with_columns(pl.coalesce("zone", pl.when(at_once).then("first_zone")).alias(name))
+        .drop("zone", "first_zone", "first_time", "first_created", "_row")
     )
 
 
-def with_zone_changes(
-    segments: pl.DataFrame, own_zones: pl.DataFrame, statements: pl.DataFrame, fallback: pl.DataFrame
-) -> pl.DataFrame:
+def with_zone_changes(segments: pl.DataFrame, own_zones: pl.DataFrame, statements: pl.DataFrame) -> pl.DataFrame:
     """Cut segments where a new zone takes effect: ``zone_since`` (instant) and ``zone_day`` (the date it was to be).
 
     Args:
         segments: SEGMENTS of the timeline, zones as they were when each subscription started.
         own_zones: tenant, subscription that state a zone themselves: those keep it.
         statements: ``zone_statements``.
-        fallback: tenant, timezone.
     """
     bare = segments.with_columns(zone_since=pl.lit(None, INSTANT), zone_day=pl.lit(None, pl.Date))
     lives = segments.select(*_KEY, "customer", "subscription_start").unique().join(own_zones, on=_KEY, how="anti")
     told = pl.concat(
         [
             lives.join(statements.filter(pl.col("customer") != ""), on=_CUSTOMER),
-            lives.join(statements.filter(pl.col("customer") == "").drop("customer"), on="tenant"),
+            lives.join(statements.filter(pl.col("customer").fill_null("") == "").drop("customer"), on="tenant"),
         ],
         how="diagonal",
     ).filter(pl.col("time") > pl.col("subscription_start"))
@@ -87,7 +109,6 @@ def with_zone_changes(
     moved = zones_at(
         told.select(*_KEY, "customer", "time").with_columns(pl.lit(None, pl.String).alias("timezone")),
         statements,
-        fallback,
     )
     turns = moved.sort(*_KEY, "time").with_columns(pl.int_range(pl.len()).over(_KEY).alias("turn"))
     for turn in sorted(turns["turn"].unique()):

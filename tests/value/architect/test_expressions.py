@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from tests.support.value_models import compiled, only, refused
 from valueverse.value.architect.expressions import written
+from valueverse.value.architect.units import Unit, UnitSystem
 
 if TYPE_CHECKING:
     from valueverse.value.architect.ir import Node
@@ -114,6 +117,9 @@ def test_an_expression_has_a_unit_and_its_conversions_stand_in_it(expr: str, uni
         ("usr + 1", "unknown_name", ["'usr'", "did you mean 'usd'"]),
         ("ticket * 2", "unknown_name", ["is a unit"]),
         ("usage.tokens", "unknown_name", ["usage.tokens"]),
+        ("usd + 2 USD/yeer", "unknown_name", ["'yeer'", "did you mean the unit 'year'"]),
+        ("usd + 5 usr", "bad_formula", ["'usr' is no unit that is known here"]),
+        ("max(usd, 1 usr)", "bad_formula", ["'usr' is no unit that is known here"]),
         ("maxx(1, 2)", "unknown_function", ["did you mean 'max'"]),
         ("open('x')", "unknown_function", ["open"]),
         ("min()", "bad_formula", ["1 to 64"]),
@@ -214,3 +220,45 @@ def test_a_value_carries_its_unit_or_is_read_in_the_one_stated():
     assert [one.source for one in program.inputs] == [60000, 5000, 6]
     assert only(refused(inputs={"a": {"unit": "USD", "value": "5 EUR"}})).code == "unit_mismatch"
     assert only(refused(inputs={"a": "x + 1"})).code == "unknown_name"
+
+
+UNITS = UnitSystem(frozenset({"user", "ticket"}), "month")
+LEAVES = {name: UNITS.of(INPUTS[name]["unit"]) for name in ("usd", "eur", "rate", "users_0", "tickets", "share")}
+MONTH = UNITS.of("month")
+KEEPING = ("abs({0})", "-{0}", "max({0}, 0)", "if(t > 2, {0}, 0)", "prev({0}, init=0)", "clip({0}, 0, {0})",
+           "{0} + {0}", "{0} - abs({0})", "lookup(t, 1, {0}, 6, 0)")  # fmt: skip
+
+
+@st.composite
+def typed(draw: st.DrawFn, depth: int = 3) -> tuple[str, Unit]:
+    """An expression and its unit by the rules of value-models.md, worked out beside it."""
+    if not depth or draw(st.integers(0, 3)) == 0:
+        name = draw(st.sampled_from(sorted(LEAVES)))
+        return name, LEAVES[name]
+    text, unit = draw(typed(depth=depth - 1))
+    kind = draw(st.sampled_from(["keep", "product", "quotient", "root", "sum"]))
+    if kind == "keep":
+        return f"({draw(st.sampled_from(KEEPING)).format(f'({text})')})", unit
+    if kind == "root":
+        return f"sqrt(({text}) * ({text}))", unit
+    if kind == "sum":
+        per_month = dict(unit.powers).get("month") == -1
+        return (f"cumsum({text})", unit.times(MONTH)) if per_month else (text, unit)
+    other, beside = draw(typed(depth=depth - 1))
+    if kind == "product":
+        return f"(({text}) * ({other}))", unit.times(beside)
+    return f"(({text}) / ({other}))", unit.over(beside)
+
+
+@settings(deadline=None, max_examples=60)
+@given(typed())
+def test_every_expression_has_the_unit_that_its_parts_give_it(found: tuple[str, Unit]) -> None:
+    text, unit = found
+    assert node(text).unit == unit
+
+
+@settings(deadline=None, max_examples=60)
+@given(typed(), typed(), st.sampled_from(["{0} + {1}", "max({0}, {1})", "if(t > 1, {0}, {1})", "prev({0}, init={1})"]))
+def test_what_has_different_dimensions_does_not_meet(one: tuple[str, Unit], other: tuple[str, Unit], meet: str) -> None:
+    assume(one[1].dimension != other[1].dimension)
+    assert problem(meet.format(f"({one[0]})", f"({other[0]})"))[0] == "unit_mismatch"

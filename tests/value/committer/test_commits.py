@@ -40,6 +40,15 @@ def test_the_same_content_has_the_same_id_and_any_other_another() -> None:
     assert first != commit_id(frozen(seed=2).canonical())
 
 
+def test_a_commit_keeps_its_id_over_all_versions_of_this_code() -> None:
+    """What two parties signed is found by its id: whoever changes what is hashed changes ``rules_version`` too."""
+    found = frozen(
+        customer="c1", start="2024-01-01", expected={"npv": 1.5}, snapshot={"tickets": {"2023-12": [1.0, 2.0]}},
+        watermark="2024-01-01T00:00:00Z",
+    )  # fmt: skip
+    assert commit_id(found.canonical()) == "ca7c51f0386f96634aec26f5c4fdbd5ba11df0336c80ff719447ce6707bfadd0"
+
+
 def test_a_change_says_why() -> None:
     with pytest.raises(RefusalError, match="says why"):
         frozen(parent="0" * 64).canonical()

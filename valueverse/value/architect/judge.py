@@ -173,6 +173,9 @@ class Judge:
     def unknown_message(self, node: Name) -> str:
         """The sentence about a name that is not there, with the one that was probably meant."""
         hint = meant(node.dotted, {*self.scope.names, *CONSTANTS})
+        unit = self.scope.units.nearest(node.dotted)
+        if unit is not None and not hint.startswith(":"):
+            hint = f": did you mean the unit {unit!r}?"
         if self.scope.units.knows(node.dotted):
             hint = f"; {node.dotted} is a unit, which stands behind a number: 1 {node.dotted}"
         return f"unknown name {node.dotted[:60]!r} in {self._shown()}{hint}"

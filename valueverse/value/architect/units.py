@@ -222,13 +222,17 @@ class UnitSystem:
             found = self._known[text] = _UnitParser(text, self).unit()
         return found
 
+    def nearest(self, name: str) -> str | None:
+        """The symbol that was probably meant; None: nothing is like it."""
+        known = sorted({*self.base, *TIME, *CURRENCIES, "percent", "period"})
+        return next(iter(difflib.get_close_matches(name[:64], known, n=1)), None)
+
     def symbol(self, name: str) -> Unit:
         """One symbol as a unit; see ``of``."""
         canonical = self._canonical(name)
         if canonical is None:
-            known = sorted({*self.base, *TIME, *CURRENCIES, "percent", "period"})
-            near = difflib.get_close_matches(name, known, n=1)
-            meant = f"did you mean {near[0]!r}? " if near else ""
+            near = self.nearest(name)
+            meant = f"did you mean {near!r}? " if near else ""
             raise RefusalError("unknown_unit", f"unknown unit {name[:40]!r}: {meant}declare it in units.base to use it")
         return _interned(((canonical, Fraction(1)),))
 
