@@ -91,6 +91,19 @@ def test_a_zone_that_a_customer_is_created_with_within_a_day_of_the_start_holds_
     assert acme.timeline().segments["timezone"].to_list() == ["Asia/Tokyo"]
 
 
+@pytest.mark.parametrize("who", ["customer", "tenant"])
+def test_a_zone_that_they_are_created_with_holds_from_a_start_that_is_told_later(who: str) -> None:
+    """The past is brought in today: who is created in June has had subscriptions since January."""
+    acme = World({"plans": [PLAN | {"period": {"align": "calendar"}}]})
+    whom = {"customer": "c1"} if who == "customer" else {"tenant": "acme"}
+    acme.tell(f"{who}.created", "2024-06-10", whom | {"timezone": "Asia/Tokyo"})
+    acme.tell(
+        "subscription.started", "2024-01-01", {"subscription": "s1", "customer": "c1", "plan": "pro"},
+        received_at=instant("2024-06-10T08:00:00+00:00"),
+    )  # fmt: skip
+    assert acme.timeline().segments["timezone"].to_list() == ["Asia/Tokyo"]
+
+
 @pytest.mark.parametrize("kind", ["customer.created", "customer.updated", "tenant.updated", "catalog.published"])
 def test_a_zone_first_stated_later_holds_from_the_end_of_the_running_period_and_bills_nothing_twice(kind: str) -> None:
     """1,000 units at 20:00 UTC on 31 January lie before one midnight and behind the other."""

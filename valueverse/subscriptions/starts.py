@@ -94,7 +94,7 @@ def started_subscriptions(
         field("ends_at"),
     )  # fmt: skip
     owned = with_plan(rows, plans).with_columns(pl.col("timezone").is_not_null().alias("has_own_zone"))
-    zoned = zones_at(owned, statements)
+    zoned = zones_at(owned.with_columns(pl.col("received_at").alias("told_at")), statements).drop("told_at")
     zoned = local_date(zoned, pl.col("time"), "timezone", "start_day")
     # A bare date is local midnight; an instant stays what it is.
     zoned = local_midnight(zoned, pl.col("ends_at").str.to_date("%F", strict=False), "timezone", "ends_on")

@@ -106,14 +106,13 @@ def build_timeline(billing_facts: pl.DataFrame, plans: pl.DataFrame, known_at: d
     started, rejected = started_subscriptions(facts, plans, statements)
     started, more = _ended(facts, started)
     active, pauses_rejected = _active(facts, started)
-    own_zones = started.filter("has_own_zone").select(_KEY)
     waiting = _waiting(facts)
     moves = _MOVES.to_frame()
     # A change at a period's end waits for the end that the zone in force draws, and a zone comes in at a period's end:
     # what one round moves may move the next. Time runs one way, so that each round settles one more move for good.
     for _ in range(statements.height + 2):
         states, changes_rejected = _changed(facts, plans, started, moves)
-        segments = with_zone_changes(_segments(started, states, active), own_zones, statements)
+        segments = with_zone_changes(_segments(started, states, active), started, statements)
         moved = _moves(segments.join(waiting, on=_KEY, how="semi"))
         if moved.equals(moves):
             break

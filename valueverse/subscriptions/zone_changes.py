@@ -2,8 +2,8 @@
 
 A subscription's own zone wins and stays; else the customer's counts, else the tenant's, else the catalog's. A statement
 made after the start takes effect when the running period ends (billing.md, Time), so that periods neither overlap nor
-leave a gap. But the zone that a customer or tenant is created with within a day of the start holds from the start: one
-local midnight comes before another.
+leave a gap. But the zone that a customer or tenant is created with holds from the start, if that is told by a day after
+the start was: nothing was billed before it, and what is told together means one thing.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from valueverse.subscriptions.zones import INSTANT, local_date
 _CUSTOMER = ["tenant", "customer"]
 _KEY = ["tenant", "subscription"]
 _AT_ONCE = pl.duration(days=1)
+_FIRST = ("zone", "time", "received_at", "created")
 
 
 def zone_statements(facts: pl.DataFrame, plans: pl.DataFrame) -> pl.DataFrame:
-    """tenant, customer ('' for the tenant itself, null for its catalog), time, zone, created (with it): every zone that
-    one ever stated.
+    """Every zone that one ever stated: tenant, customer ('' for the tenant itself, null for its catalog), time,
+    received_at, zone, created (with it).
 
     Args:
         facts: billing facts.
@@ -36,6 +37,7 @@ def zone_statements(facts: pl.DataFrame, plans: pl.DataFrame) -> pl.DataFrame:
             "tenant",
             field("customer").fill_null("").alias("customer"),
             "time",
+            "received_at",
             field("timezone").alias("zone"),
             pl.col("type").str.ends_with("created").alias("created"),
         )
@@ -50,12 +52,15 @@ def zone_statements(facts: pl.DataFrame, plans: pl.DataFrame) -> pl.DataFrame:
     )
     # A catalog is published often and says another zone seldom.
     other = pl.col("zone").ne_missing(pl.col("zone").shift().over("tenant"))
-    stated = catalogs.filter(other).with_columns(customer=pl.lit(None, pl.String), created=pl.lit(value=True))
+    stated = catalogs.filter(other).with_columns(
+        customer=pl.lit(None, pl.String), created=pl.lit(value=True), received_at=BEGINNING
+    )
     return pl.concat([told, stated.select(told.columns).cast(told.schema)])
 
 
 def zones_at(rows: pl.DataFrame, statements: pl.DataFrame) -> pl.DataFrame:
-    """Add ``timezone`` to rows of tenant, customer, timezone? (their own), time: the zone that holds for them then.
+    """Add ``timezone``, the zone that holds for them then, to rows of tenant, customer, timezone? (their own), time and
+    told_at (when their start was received).
 
     Args:
         rows: what is to be placed.
@@ -72,9 +77,10 @@ def zones_at(rows: pl.DataFrame, statements: pl.DataFrame) -> pl.DataFrame:
 
 def _stated_at(rows: pl.DataFrame, statements: pl.DataFrame, by: list[str], name: str) -> pl.DataFrame:
     first = statements.group_by(by, maintain_order=True).agg(
-        pl.col(name).first().alias(f"first_{name}") for name in ("zone", "time", "created")
+        pl.col(name).first().alias(f"first_{name}") for name in _FIRST
     )
-    at_once = pl.col("first_created") & (pl.col("first_time") <= pl.col("time") + _AT_ONCE)
+    early = pl.col("first_time") <= pl.col("time") + _AT_ONCE
+    at_once = pl.col("first_created") & (early | (pl.col("first_received_at") <= pl.col("told_at") + _AT_ONCE))
     numbered = rows.with_row_index("_row")
     dated = numbered.sort("time").join_asof(
         statements.select(*by, "time", "zone").sort("time"), on="time", by=by, check_sortedness=False
@@ -83,20 +89,21 @@ def _stated_at(rows: pl.DataFrame, statements: pl.DataFrame, by: list[str], name
         dated.join(first, on=by, how="left")
         .sort("_row")
         .with_columns(pl.coalesce("zone", pl.when(at_once).then("first_zone")).alias(name))
-        .drop("zone", "first_zone", "first_time", "first_created", "_row")
+        .drop("zone", "_row", *(f"first_{name}" for name in _FIRST))
     )
 
 
-def with_zone_changes(segments: pl.DataFrame, own_zones: pl.DataFrame, statements: pl.DataFrame) -> pl.DataFrame:
+def with_zone_changes(segments: pl.DataFrame, started: pl.DataFrame, statements: pl.DataFrame) -> pl.DataFrame:
     """Cut segments where a new zone takes effect: ``zone_since`` (instant) and ``zone_day`` (the date it was to be).
 
     Args:
         segments: SEGMENTS of the timeline, zones as they were when each subscription started.
-        own_zones: tenant, subscription that state a zone themselves: those keep it.
+        started: tenant, subscription, has_own_zone (they keep it), received_at of their start.
         statements: ``zone_statements``.
     """
     bare = segments.with_columns(zone_since=pl.lit(None, INSTANT), zone_day=pl.lit(None, pl.Date))
-    lives = segments.select(*_KEY, "customer", "subscription_start").unique().join(own_zones, on=_KEY, how="anti")
+    moving = started.filter(~pl.col("has_own_zone")).select(*_KEY, pl.col("received_at").alias("told_at"))
+    lives = segments.select(*_KEY, "customer", "subscription_start").unique().join(moving, on=_KEY)
     told = pl.concat(
         [
             lives.join(statements.filter(pl.col("customer") != ""), on=_CUSTOMER),
@@ -107,7 +114,7 @@ def with_zone_changes(segments: pl.DataFrame, own_zones: pl.DataFrame, statement
     if told.is_empty():
         return bare
     moved = zones_at(
-        told.select(*_KEY, "customer", "time").with_columns(pl.lit(None, pl.String).alias("timezone")),
+        told.select(*_KEY, "customer", "time", "told_at").with_columns(pl.lit(None, pl.String).alias("timezone")),
         statements,
     )
     turns = moved.sort(*_KEY, "time").with_columns(pl.int_range(pl.len()).over(_KEY).alias("turn"))
