@@ -41,7 +41,10 @@ def tree(program: Program, output: str, period: int | None = None, **more: Any) 
 
 def assert_recomputes(program: Program, root: Explained) -> None:
     for node in root.nodes():
-        assert recomputed(program, node) == node.value, node
+        found = recomputed(program, node)
+        # NumPy squares by a product or by pow(), as the exponent stands in memory: powers may differ in the last bit.
+        power = "^" in (node.text or "") and found == pytest.approx(node.value, rel=1e-12)
+        assert found == node.value or power, node
 
 
 @st.composite
