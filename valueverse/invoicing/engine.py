@@ -73,9 +73,8 @@ class Booked:
         voided: INVOICE columns of the voided ones; those of ``again`` among them are due nothing any more.
         one_offs: tenant, key of the one-off lines on ``invoices``.
         used: what they used up of coupons, credit notes and wallets.
-        again: INVOICE, invoice_id, currency and events_known_at (the newest state of knowledge booked for it; null: it
-            is voided) of those that later events may have changed (``corrections.touched``), and ``under``: the catalog
-            (its hash) that they were re-rated with; null: the one of their terms.
+        again: INVOICE, invoice_id, currency and events_known_at (newest state of knowledge booked; null: voided), of
+            those that later events may have changed, and ``under``: the catalog they were re-rated with (its hash).
         lines: what is booked for ``again`` (corrections.BOOKED_LINES).
         discounts: invoice_id, origin, amount_minor of the coupons that ``again`` bears.
         early: what threshold invoices bore (thresholds.EARLY).
