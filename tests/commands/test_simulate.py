@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from valueverse.cli import app
+from valueverse.commands.bars import difference_bars
 from valueverse.commands.simulation import parsed, read_log
 from valueverse.errors import RefusalError
 from valueverse.invoicing.document import content_hash, finalise
@@ -109,6 +112,23 @@ def test_compare_gives_the_money_diff_per_customer_and_in_all(files: Path) -> No
             "difference": "0.66",
         },
     ]
+
+
+def test_a_chart_has_the_largest_differences_by_currency_and_needs_no_float() -> None:
+    amounts = [("a", "USD", "-10.00"), ("b", "USD", "2.50"), ("c", "JPY", "99999999999999999999"), ("d", "USD", "0.00")]
+    rows = [{"tenant": "t", "customer": name, "currency": unit, "difference": text} for name, unit, text in amounts]
+    whole = {"tenant": None, "customer": None, "currency": "USD", "difference": "-7.50"}
+    lines = drawn([*rows, rows[0] | {"customer": "\x1b[2Jx" + "y" * 99, "difference": "0.01"}, whole])
+    assert [line.split()[0] for line in lines[2:]] == ["c", "a", "b", "\ufffd[2Jx" + "y" * 18 + "…"]
+    assert [line.count("█") for line in lines[2:]] == [24, 24, 6, 1]
+    assert max(map(len, lines)) <= 80
+    assert difference_bars([rows[3], whole]) is None
+
+
+def drawn(rows: list[dict[str, Any]]) -> list[str]:
+    out = io.StringIO()
+    Console(file=out, width=80).print(difference_bars(rows))
+    return [line.rstrip() for line in out.getvalue().splitlines()]
 
 
 def test_a_duplicate_event_counts_once(files: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -163,8 +164,19 @@ def test_what_came_of_it_is_a_page_that_says_what_the_invoices_say(
     ((*_, fee, decided, state, billed),) = tables(tree)["Fees proposed for what was realised"][1:]
     assert Decimal(fee.removesuffix(" USD").replace(",", "")) == Decimal(amount)
     assert (decided, state[:4], billed) == ("the share", "open", "not yet")
-    november = tables(tree)["Invoiced and spent"][1]
-    assert november[:2] == ["November 2023", "78.81 USD"]
+    assert tables(tree)["Invoiced"][1] == ["November 2023", "78.81 USD"]
+
+
+def test_the_customers_page_says_nothing_of_cost_to_serve_or_margin(
+    first_run: list[dict[str, Any]], world: Settings
+) -> None:
+    page = (world.home / "reports" / "developer_time.html").read_text(encoding="utf-8")
+    spent = "select value::text from value.metric where metric = 'billing.cost_to_serve'"
+    texts_of = re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)
+    assert not re.search("cost to serve|margin", texts_of, re.IGNORECASE)
+    amounts = [amount for (amount,) in _rows(world, spent)]
+    assert amounts
+    assert [amount for amount in amounts if f"{Decimal(amount):.2f}" in page] == []
 
 
 def test_running_again_counts_nothing_twice_and_changes_no_hash(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -42,16 +41,14 @@ def _instant(text: str, option: str) -> datetime:
 
 def _chart(rows: list[dict[str, Any]]) -> None:
     """The largest differences as bars, for people; standard error, so that a pipe stays clean."""
-    import plotext
-
-    largest = sorted(
-        (row for row in rows if row["customer"] is not None), key=lambda row: -abs(Decimal(row["difference"]))
-    )[:20]
-    if not largest or not sys.stderr.isatty():
+    if not sys.stderr.isatty():
         return
-    names = [f"{row['customer']} {row['currency']}" for row in largest]
-    plotext.simple_bar(names, [float(row["difference"]) for row in largest], title="difference per customer")
-    sys.stderr.write(plotext.build() + "\n")
+    from rich.console import Console
+
+    from valueverse.commands.bars import difference_bars
+
+    if chart := difference_bars(rows):
+        Console(stderr=True, highlight=False).print(chart)
 
 
 def _lake() -> Lake:
@@ -122,10 +119,9 @@ def register(app: typer.Typer) -> None:
         moment = None if known_at is None else _instant(known_at, "--known-at")
         asked = Asked(window, moment, tuple(_instant(text, "--run-at") for text in run_at or []))
         tell(f"simulating periods that end after {window[0]} and up to {window[1]}")
-        if other is None:
-            found = list(simulated(log, chosen, asked))
-        else:
-            found = difference(log, chosen, other, asked)
-            _chart(found)
+        found = list(simulated(log, chosen, asked)) if other is None else difference(log, chosen, other, asked)
         for document in found:
             sys.stdout.write(json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n")
+        sys.stdout.flush()
+        if other is not None:
+            _chart(found)

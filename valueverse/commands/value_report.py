@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from valueverse.errors import RefusalError
+from valueverse.value.report.audience import Audience
 
 if TYPE_CHECKING:
     import psycopg
@@ -25,7 +26,13 @@ DRAWS = 16_384
 _MARGIN = {"billing.invoiced_net": "invoiced", "billing.outcome_fees": "invoiced", "billing.cost_to_serve": "cost"}
 
 
-def report_of_model(text: str, data: Path | None, said: dict[str, Any], customer: str | None = None) -> str:
+def report_of_model(
+    text: str,
+    data: Path | None,
+    said: dict[str, Any],
+    customer: str | None = None,
+    audience: Audience = Audience.CUSTOMER,
+) -> str:
     """A model run and told as HTML.
 
     Args:
@@ -33,6 +40,7 @@ def report_of_model(text: str, data: Path | None, said: dict[str, Any], customer
         data: measured data, or None.
         said: scenarios, draws, seed and start, as ``run.Asked`` has them.
         customer: only this customer's data.
+        audience: whose copy it is.
 
     Raises:
         RefusalError: as ``valueverse value run``.
@@ -42,17 +50,23 @@ def report_of_model(text: str, data: Path | None, said: dict[str, Any], customer
     from valueverse.value.architect.parsing import parse_model
     from valueverse.value.architect.program import compile_model
     from valueverse.value.executor.run import Asked
+    from valueverse.value.report.audience import withheld
     from valueverse.value.report.page import render
     from valueverse.value.report.run_page import run_page
 
     model = parse_model(text)
     about = [f"customer {customer}"] if customer else []
-    page = run_page(compile_model(model), canonical(model), read_data(data, customer), Asked(**said), about)
-    return render(page)
+    program = compile_model(model)
+    hidden = withheld(program, audience)
+    return render(run_page(program, canonical(model), read_data(data, customer), Asked(**said), about, hidden))
 
 
 def report_of_commit(
-    settings: Settings, tenant: str, commit: str, month: dt.date | None = None, *, economics: bool = True
+    settings: Settings,
+    tenant: str,
+    commit: str,
+    month: dt.date | None = None,
+    audience: Audience = Audience.CUSTOMER,
 ) -> str:
     """What was agreed and what came of it, as HTML.
 
@@ -61,7 +75,7 @@ def report_of_commit(
         tenant: whose.
         commit: its id, or the beginning of it.
         month: first day of a month with which a period ends; None: the last one measured.
-        economics: whether cost to serve and margin are shown.
+        audience: whose copy it is: a customer's has no cost to serve, no margin and nothing measured by them.
 
     Raises:
         RefusalError: ``unknown_tenant``, ``unknown_commit``, ``ambiguous_commit``; ``not_measured``: no run of that
@@ -70,15 +84,16 @@ def report_of_commit(
     from valueverse.value.report.commit_page import commit_page
     from valueverse.value.report.page import render
 
-    return render(commit_page(told_of(settings, tenant, commit, month, economics=economics)))
+    return render(commit_page(told_of(settings, tenant, commit, month, audience)))
 
 
-def told_of(settings: Settings, tenant: str, commit: str, month: dt.date | None, *, economics: bool) -> Told:
+def told_of(settings: Settings, tenant: str, commit: str, month: dt.date | None, audience: Audience) -> Told:
     """All that the page of a commit is made of."""
     from valueverse.commands.value_commit import log
     from valueverse.commands.value_kept import frozen_commit
     from valueverse.platform import value_store
     from valueverse.platform.warehouse import connect
+    from valueverse.value.report.audience import withheld
     from valueverse.value.report.commit_page import Deed, Told
 
     now = dt.datetime.now(dt.UTC)
@@ -102,9 +117,31 @@ def told_of(settings: Settings, tenant: str, commit: str, month: dt.date | None,
             month=last,
             cases={row["case_name"]: _measured(commitment, row) for row in runs},
             proposals=_proposals(connection, tenant, commit, last, now),
-            months=_months(connection, tenant, commitment, last) if economics else None,
+            months=_months(connection, tenant, commitment, last, audience),
             draws=DRAWS,
+            hidden=withheld(commitment.program, audience, _internal(settings, tenant, commitment, audience)),
         )
+
+
+def _internal(settings: Settings, tenant: str, commitment: Commitment, audience: Audience) -> set[str]:
+    """Metrics of the model that any catalog of the tenant has registered on a column that is the vendor's own."""
+    import polars as pl
+
+    from valueverse.catalog.history import CatalogHistory
+    from valueverse.catalog.metrics import RESERVED
+    from valueverse.lake_tables import BILLING_FACTS_TABLE
+    from valueverse.platform.lake import Lake
+    from valueverse.value.architect.ir import Binding
+    from valueverse.value.report.audience import INTERNAL_COLUMNS
+
+    bound = {one.source.metric for one in commitment.program.inputs if isinstance(one.source, Binding)}
+    of_marts = {metric for metric in bound if not metric.startswith(RESERVED)}
+    if audience is Audience.VENDOR or not of_marts:
+        return set()
+    facts = Lake(settings.lake_url).scan(BILLING_FACTS_TABLE)
+    history = CatalogHistory.from_facts(facts.filter(pl.col("tenant") == tenant).collect())
+    registered = [one for catalog in history.catalogs.values() for one in catalog.metrics]
+    return {one.key for one in registered if (one.mart, one.column) in INTERNAL_COLUMNS} & of_marts
 
 
 def _measured(commitment: Commitment, row: dict[str, Any]) -> MeasuredRun:
@@ -141,23 +178,29 @@ def _proposals(
 
 
 def _months(
-    connection: psycopg.Connection[Any], tenant: str, commitment: Commitment, last: dt.date | None
+    connection: psycopg.Connection[Any],
+    tenant: str,
+    commitment: Commitment,
+    last: dt.date | None,
+    audience: Audience,
 ) -> list[Month]:
-    """Invoiced and spent in the calendar months from the commit's start to the last one measured."""
+    """Invoiced, and for a vendor spent, in the calendar months from the commit's start to the last one measured."""
     from valueverse.platform import value_store
     from valueverse.value.report.economics import Month
 
     if last is None or commitment.start is None or commitment.customer is None:
         return []
     none = Decimal(0)
+    own = audience is Audience.CUSTOMER
+    measured = {name: role for name, role in _MARGIN.items() if not (own and role == "cost")}
     found: dict[str, dict[str, Decimal]] = {}
     rows = value_store.metrics(connection, tenant, commitment.customer, commitment.program.currency)
     for metric, _, period, value in rows.iter_rows():
-        if metric in _MARGIN and f"{commitment.start:%Y-%m}" <= period <= f"{last:%Y-%m}":
+        if metric in measured and f"{commitment.start:%Y-%m}" <= period <= f"{last:%Y-%m}":
             sums = found.setdefault(period, {"invoiced": none, "cost": none})
-            sums[_MARGIN[metric]] += Decimal(value)
+            sums[measured[metric]] += Decimal(value)
     return [
-        Month(dt.date.fromisoformat(f"{period}-01"), one["invoiced"], one["cost"])
+        Month(dt.date.fromisoformat(f"{period}-01"), one["invoiced"], None if own else one["cost"])
         for period, one in sorted(found.items())
     ]
 
@@ -187,12 +230,14 @@ def register(app: typer.Typer) -> None:
         month: Annotated[
             str | None, typer.Option("--month", help="Up to this month; the last measured by default.")
         ] = None,
-        economics: Annotated[
-            bool, typer.Option(help="Show cost to serve and margin; leave them out of a customer's copy.")
-        ] = True,
+        audience: Annotated[
+            Audience, typer.Option("--for", help="Whose copy: a vendor's shows cost to serve and margin too.")
+        ] = Audience.CUSTOMER,
         out: Annotated[Path | None, typer.Option("--out", help="Where to write; standard output by default.")] = None,
     ) -> None:
         """Write results as one HTML page with charts: of a model, or of what came of a commit.
+
+        A copy for the customer unless you say otherwise: nothing of what serving it costs.
 
         [dim]valueverse value library developer_time > m.yaml && valueverse value report m.yaml --out m.html[/dim]
         """
@@ -204,10 +249,10 @@ def register(app: typer.Typer) -> None:
             raise RefusalError("bad_arguments", "give a model, or --tenant and --commit", "MODEL")
         if model is not None:
             said = {"scenarios": (scenario,) if scenario else (), "draws": draws, "seed": seed, "start": start}
-            page = report_of_model(read_text(model), data, said, customer)
+            page = report_of_model(read_text(model), data, said, customer, audience)
         else:
             day = None if month is None else read_month(month, "--month")
-            page = report_of_commit(get_settings(), str(tenant), str(commit), day, economics=economics)
+            page = report_of_commit(get_settings(), str(tenant), str(commit), day, audience)
         _write(page, out)
 
 

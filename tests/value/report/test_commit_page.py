@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -14,11 +15,13 @@ import pytest
 from tests.support.pages import read_page, repeated_ids, tables, texts, what_it_would_fetch_or_run
 from valueverse.value.architect.canonical import canonical
 from valueverse.value.architect.parsing import parse_model
+from valueverse.value.architect.program import compile_model
 from valueverse.value.committer.commits import Frozen, commit_id
 from valueverse.value.executor.binding import read_metrics
 from valueverse.value.realisation.cases import Commitment, run_cases
 from valueverse.value.realisation.variance import variance
 from valueverse.value.report import words
+from valueverse.value.report.audience import NOTE, NOTHING, Audience, withheld
 from valueverse.value.report.commit_page import Deed, MeasuredRun, Told, commit_page
 from valueverse.value.report.economics import Month, Proposal
 from valueverse.value.report.page import render
@@ -46,10 +49,10 @@ NOW = datetime(2024, 1, 5, 12, 30, tzinfo=UTC)
 DECEMBER = date(2023, 12, 1)
 
 
-def committed(**more: Any) -> tuple[Commitment, dict[str, Any]]:
+def committed(model: dict[str, Any] = MODEL, **more: Any) -> tuple[Commitment, dict[str, Any]]:
     said: dict[str, Any] = {"scenario": "agreed", "baseline": {}, "watermark": None, "seed": 7, "author": "ann"}
     said |= {"customer": "c1", "start": "2023-11-01"} | more
-    text = Frozen(canonical(parse_model(json.dumps(MODEL))), **said).canonical()
+    text = Frozen(canonical(parse_model(json.dumps(model))), **said).canonical()
     return Commitment.read(commit_id(text), text), json.loads(text)
 
 
@@ -161,8 +164,54 @@ def test_cost_to_serve_margin_and_value_for_the_price_stand_beside_it(whole: Tol
     assert rows[3] == ["total", "120.00 USD", "31.50 USD", "88.50 USD", "74 %"]
     ratio = sum(whole.cases["realised"].run.series["benefit"]) / 120
     assert f"{plain(words.number(ratio))} USD" in plain(texts(tree))
-    customers = texts(read_page(render(commit_page(replace(whole, months=None)))))
-    assert "Cost to serve" not in customers
+
+
+def test_a_customers_copy_tells_what_was_invoiced_and_no_cost(whole: Told) -> None:
+    months = [replace(one, cost=None) for one in whole.months]
+    page = render(commit_page(replace(whole, months=months)))
+    assert tables(read_page(page))["Invoiced"] == [
+        ["Month", "Invoiced, net of tax"],
+        ["November 2023", "120.00 USD"],
+        ["December 2023", "0.00 USD"],
+        ["total", "120.00 USD"],
+    ]
+    assert not re.search(r"cost to serve|margin of|31\.50|88\.50", page, re.IGNORECASE)
+    assert "Value for each USD invoiced" in page
+
+
+SECRET = {"unit": "USD/month", "bind": {"metric": "billing.cost_to_serve"}, "missing": "zero", "evidence": ["ledger"]}
+SERVED: dict[str, Any] = MODEL | {
+    "inputs": MODEL["inputs"] | {"served": SECRET | {"owner": "finance of the vendor"}},
+    "evidence": {"ledger": "Cloud invoices of the vendor"},
+}
+
+
+@pytest.mark.parametrize(
+    ("more", "shown"),
+    [
+        ({"costs": MODEL["costs"] | {"hosting": "served"}, "outputs": ["npv", "served"]}, True),
+        ({"variables": {"ours": "served * 2"}, "drivers": {"saving": "tokens * worth - ours"}}, False),
+    ],
+)
+def test_what_depends_on_an_internal_metric_is_nowhere_in_a_customers_copy(more: dict[str, Any], shown: bool) -> None:
+    """Neither as text, nor in a chart, an attribute or a comment: the whole page is searched."""
+    model = SERVED | more | {"scenarios": {"agreed": {"tokens": 80, "licence": 100, "served": 7411.25}, "base": {}}}
+    vendors = told([*MEASURED, ("billing.cost_to_serve", 8123.5, "2023-11")], model=model)
+    program = vendors.commitment.program
+    hidden = withheld(program, Audience.CUSTOMER)
+    page = render(commit_page(replace(vendors, hidden=hidden)))
+    secrets = r"served|hosting|ours|7,?411|8,?123|8,?124|Cloud invoices|finance of the vendor|present value"
+    assert re.search(secrets, render(commit_page(replace(vendors, hidden=withheld(program, Audience.VENDOR)))))
+    assert re.findall(secrets, page) == []
+    assert NOTE in texts(read_page(page))
+    assert ("Sums so far" in tables(read_page(page))) is shown
+
+
+def test_a_registered_metric_on_a_column_of_costs_is_internal_whatever_its_name() -> None:
+    model = SERVED | {"inputs": MODEL["inputs"] | {"served": SECRET | {"bind": {"metric": "harmless"}}}}
+    program = compile_model(parse_model(json.dumps(model)))
+    assert withheld(program, Audience.CUSTOMER) == NOTHING
+    assert withheld(program, Audience.CUSTOMER, {"harmless"}).inputs == {"served"}
 
 
 def test_how_it_was_made_names_every_run_with_what_was_known(whole: Told, html: str) -> None:

@@ -11,6 +11,7 @@ from valueverse.value.architect.ir import Binding, Distribution
 from valueverse.value.executor.binding import METRICS, bind
 from valueverse.value.executor.sampling import mean_of, quantiles
 from valueverse.value.report import words
+from valueverse.value.report.audience import NOTHING
 from valueverse.value.report.page import Link, Table
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from valueverse.value.architect.ir import Input, Program, Scenario, Source
+    from valueverse.value.report.audience import Withheld
     from valueverse.value.report.charts import Calendar
     from valueverse.value.report.page import Cell, Part
 
@@ -39,6 +41,7 @@ def inputs_table(
     overrides: Mapping[str, Source],
     values: Mapping[str, Mapping[str, Sequence[float]]],
     document: Mapping[str, Any],
+    hidden: Withheld = NOTHING,
 ) -> Table:
     """Every input: its value, where it comes from, who answers for it and its sources.
 
@@ -47,6 +50,7 @@ def inputs_table(
         overrides: what the scenario says of inputs.
         values: case -> input -> its value or values in that case, for what is measured.
         document: the model's canonical document.
+        hidden: inputs that have no row.
     """
     stated = document.get("inputs", {})
     evidence = document.get("evidence", {})
@@ -58,6 +62,7 @@ def inputs_table(
             _answers(stated.get(one.name, {}), evidence),
         )
         for one in program.inputs
+        if one.name not in hidden.inputs
     ]
     return Table("Inputs", ("Input", "Value", "Comes from", "Owner and sources"), rows)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from valueverse.value.executor.run import Asked
 from valueverse.value.report import words
 from valueverse.value.report.assumptions import flags_table, inputs_table, notes_table
+from valueverse.value.report.audience import NOTE, NOTHING, shown_document
 from valueverse.value.report.business_case import case_section, headlines, horizon, interval, teller
 from valueverse.value.report.charts import Calendar
 from valueverse.value.report.economics import economics_section, fees_section, ratio_headline
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from valueverse.value.realisation.cases import CaseRun, Commitment
+    from valueverse.value.report.audience import Withheld
     from valueverse.value.report.economics import Month, Proposal
     from valueverse.value.report.estimates import Estimates
     from valueverse.value.report.page import Cell
@@ -68,8 +70,9 @@ class Told:
         month: with which the last period measured ends; None: nothing is measured yet.
         cases: the newest run of each case in that month.
         proposals: fees proposed for this commit, oldest first.
-        months: invoiced and spent, per calendar month since the start; None: not to be shown.
+        months: invoiced, and for a vendor spent, per calendar month since the start.
         draws: for intervals.
+        hidden: what this copy leaves out.
     """
 
     commitment: Commitment
@@ -81,8 +84,9 @@ class Told:
     month: dt.date | None
     cases: Mapping[str, MeasuredRun]
     proposals: Sequence[Proposal]
-    months: Sequence[Month] | None
+    months: Sequence[Month]
     draws: int
+    hidden: Withheld = NOTHING
 
 
 def commit_page(told: Told) -> Page:
@@ -96,12 +100,13 @@ def commit_page(told: Told) -> Page:
     found = {name: _estimates(told, one) for name, one in told.cases.items()}
     shown = next((name for name in ("forecast", "realised", "committed") if name in found), None)
     sections = []
-    if "realised" in found and program.currency:
-        sections.append(realised_section(told.commitment, _runs(told), calendar))
+    if "realised" in found and program.currency and not told.hidden.benefit:
+        sections.append(realised_section(told.commitment, _runs(told), calendar, told.hidden))
     sections.append(fees_section(told.proposals))
-    if told.months is not None:
-        sections.append(economics_section(told.months, program.currency or ""))
-    if shown is not None:
+    sections.append(economics_section(told.months, program.currency or ""))
+    if told.hidden.case:
+        sections.append(Section("case", "The case in numbers", NOTE))
+    elif shown is not None:
         sections.append(case_section(program, found[shown], calendar, _case_text(shown, told, program.axis.grain)))
     sections += [_inputs_section(told, calendar), _agreed_section(told), _made_section(told, found)]
     about = f"{told.tenant} and {told.customer}: {horizon(program)} from {_from(told)}"
@@ -140,7 +145,7 @@ def _lead(told: Told, found: Mapping[str, Estimates]) -> list[str]:
     program = told.commitment.program
     if told.month is None:
         return [*lead, f"The commit is {_state(told.state)}; nothing is measured yet."]
-    if "realised" not in found or not program.currency:
+    if "realised" not in found or not program.currency or told.hidden.benefit:
         return lead
     n = int(told.cases["realised"].run.document["period"])
     realised = math.fsum(told.cases["realised"].run.series["benefit"])
@@ -156,20 +161,20 @@ def _lead(told: Told, found: Mapping[str, Estimates]) -> list[str]:
 def _headlines(told: Told, found: Mapping[str, Estimates], shown: str | None) -> list[Headline]:
     program = told.commitment.program
     lines: list[Headline] = []
-    if "realised" in found and found["realised"].metrics:
+    if "realised" in found and found["realised"].metrics and not told.hidden.benefit:
         benefit = found["realised"].metrics["total_benefit"]
         money = teller(program, "total_benefit")
         lines.append(
             Headline(f"Value realised up to {told.month:%B %Y}", money(benefit.value), interval(benefit, money))
         )
-    if shown is not None:
+    if shown is not None and not told.hidden.case:
         lines += headlines(program, found[shown])
     if told.proposals:
         standing = [one for one in told.proposals if one.state != "withdrawn"]
         total = sum((one.amount for one in standing), Decimal(0))
         states = words.listing(sorted({one.state for one in standing}))
         lines.append(Headline("Fee proposed so far", words.amount(total, told.proposals[0].currency), states))
-    if told.months is not None and "realised" in told.cases:
+    if "realised" in told.cases and not told.hidden.benefit:
         lines += ratio_headline(told.months, _runs(told)["realised"], program.currency or "")
     return lines
 
@@ -183,9 +188,10 @@ def _inputs_section(told: Told, calendar: Calendar) -> Section:
         if case != "forecast"
     }
     flags = told.cases["realised"].run.document["flags"] if "realised" in told.cases else []
-    model = told.frozen["model"]
+    flags = [one for one in flags if one["input"] not in told.hidden.inputs]
+    model = shown_document(told.frozen["model"], told.hidden)
     parts = [
-        inputs_table(commitment.program, commitment.overrides, values, model),
+        inputs_table(commitment.program, commitment.overrides, values, model, told.hidden),
         *flags_table(commitment.program, flags, calendar),
         *notes_table(model),
     ]

@@ -1,4 +1,4 @@
-"""What an outcome costs its customer and its vendor: fees proposed, cost to serve, margin, value for the price."""
+"""What an outcome costs: fees proposed, invoices, value for the price; for its vendor cost to serve and margin too."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Month:
-    """A calendar month of a customer: invoiced net of tax, and spent to serve it."""
+    """A calendar month of a customer: invoiced net of tax, and spent to serve it (None: not to be shown)."""
 
     first: dt.date
     invoiced: Decimal
-    cost: Decimal
+    cost: Decimal | None
 
 
 def fees_section(proposals: Sequence[Proposal]) -> Section:
@@ -86,17 +86,27 @@ def _state(one: Proposal) -> Cell:
 
 
 def economics_section(months: Sequence[Month], currency: str) -> Section:
-    """Per month and altogether: invoiced, cost to serve, margin."""
-    rows = [(f"{one.first:%B %Y}", *_margin(one.invoiced, one.cost, currency)) for one in months]
-    rows.append(("total", *_margin(*_totals(months), currency)))
+    """Per month and altogether: invoiced, and for a vendor cost to serve and margin."""
+    if not months:
+        return Section("economics", "")
+    costs = [one.cost for one in months if one.cost is not None]
+    total = sum((one.invoiced for one in months), Decimal(0))
+    if len(costs) < len(months):
+        return _invoiced_section(months, total, currency)
+    named = zip(months, costs, strict=True)
+    rows = [(f"{one.first:%B %Y}", *_margin(one.invoiced, cost, currency)) for one, cost in named]
+    rows.append(("total", *_margin(total, sum(costs, Decimal(0)), currency)))
     columns = ("Month", "Invoiced, net of tax", "Cost to serve", "Margin", "Margin of invoiced")
     table = Table("Invoiced and spent", columns, rows, frozenset({1, 2, 3, 4}), total=True)
     text = "What serving this customer cost: costs recorded for it, and its share, by usage, of those for everybody."
-    return Section("economics", "Cost to serve and margin", text, [table]) if months else Section("economics", "")
+    return Section("economics", "Cost to serve and margin", text, [table])
 
 
-def _totals(months: Sequence[Month]) -> tuple[Decimal, Decimal]:
-    return sum((one.invoiced for one in months), Decimal(0)), sum((one.cost for one in months), Decimal(0))
+def _invoiced_section(months: Sequence[Month], total: Decimal, currency: str) -> Section:
+    rows = [(f"{one.first:%B %Y}", words.amount(one.invoiced, currency)) for one in months]
+    rows.append(("total", words.amount(total, currency)))
+    table = Table("Invoiced", ("Month", "Invoiced, net of tax"), rows, frozenset({1}), total=True)
+    return Section("economics", "What was invoiced", "", [table])
 
 
 def _margin(invoiced: Decimal, cost: Decimal, currency: str) -> tuple[str, ...]:
@@ -107,7 +117,7 @@ def _margin(invoiced: Decimal, cost: Decimal, currency: str) -> tuple[str, ...]:
 
 def ratio_headline(months: Sequence[Month], realised: CaseRun, currency: str) -> list[Headline]:
     """Value realised for each unit of money invoiced; none where nothing was invoiced."""
-    invoiced, _ = _totals(months)
+    invoiced = sum((one.invoiced for one in months), Decimal(0))
     if not invoiced or "benefit" not in realised.series:
         return []
     ratio = math.fsum(realised.series["benefit"]) / float(invoiced)

@@ -8,24 +8,29 @@ from typing import TYPE_CHECKING
 from valueverse.errors import RefusalError
 from valueverse.value.realisation.variance import variance
 from valueverse.value.report import charts, words
+from valueverse.value.report.audience import NOTHING
 from valueverse.value.report.page import Section, Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from valueverse.value.realisation.cases import CaseRun, Commitment
+    from valueverse.value.report.audience import Withheld
     from valueverse.value.report.charts import Calendar, Chart
 
 _SUMS = {"benefit": "all benefits", "cost": "all costs", "net": "net"}
 
 
-def realised_section(commitment: Commitment, runs: Mapping[str, CaseRun], calendar: Calendar) -> Section:
+def realised_section(
+    commitment: Commitment, runs: Mapping[str, CaseRun], calendar: Calendar, hidden: Withheld = NOTHING
+) -> Section:
     """The section.
 
     Args:
         commitment: what was agreed.
         runs: case -> its run; ``realised`` is among them, ``committed`` and ``forecast`` where something was agreed.
         calendar: of the model's periods.
+        hidden: costs that have no row; no benefit depends on what is withheld.
     """
     realised = runs["realised"].series
     committed = runs["committed"].series if "committed" in runs else None
@@ -35,24 +40,25 @@ def realised_section(commitment: Commitment, runs: Mapping[str, CaseRun], calend
         runs["forecast"].series["benefit"] if "forecast" in runs else (),
     )
     currency = commitment.program.currency or ""
-    parts: list[Chart | Table] = [charts.against(line, calendar, currency), _sides(runs, currency)]
+    parts: list[Chart | Table] = [charts.against(line, calendar, currency), _sides(runs, currency, hidden)]
     text = f"Benefit per {calendar.grain}, and sums over the {calendar.grain}s measured so far."
     if committed is None:
         return Section("realised", "What was realised", text, parts)
     try:
-        parts.append(_shares(commitment, runs))
+        parts.append(_shares(commitment, runs, hidden))
     except RefusalError as refusal:
         text += f" The difference cannot be split among the inputs: {refusal.message}."
     return Section("realised", "Committed against realised", text, parts)
 
 
-def _sides(runs: Mapping[str, CaseRun], currency: str) -> Table:
+def _sides(runs: Mapping[str, CaseRun], currency: str, hidden: Withheld) -> Table:
     """Sums over the periods measured; committed ones are left out where nothing was agreed."""
     realised = runs["realised"].series
-    names = [one for one in realised if one.startswith(("driver.", "cost."))]
+    names = [one for one in realised if one.startswith(("driver.", "cost.")) and one not in hidden.nodes]
+    sums = ["benefit"] if hidden.case else [*_SUMS]
     n = len(realised["benefit"])
     rows = []
-    for name in (*names, *_SUMS):
+    for name in (*names, *sums):
         came = math.fsum(realised[name])
         cells = [_SUMS.get(name, words.name(name))]
         if "committed" in runs:
@@ -67,7 +73,7 @@ def _sides(runs: Mapping[str, CaseRun], currency: str) -> Table:
     return Table("Sums so far", shown, rows, frozenset(range(1, len(shown))), total=True)
 
 
-def _shares(commitment: Commitment, runs: Mapping[str, CaseRun]) -> Table:
+def _shares(commitment: Commitment, runs: Mapping[str, CaseRun], hidden: Withheld) -> Table:
     found = variance(commitment, runs["committed"], runs["realised"], "benefit")
     currency = commitment.program.currency or ""
     rows = [
@@ -78,6 +84,7 @@ def _shares(commitment: Commitment, runs: Mapping[str, CaseRun]) -> Table:
             words.amount(one.shown, currency),
         )
         for one in found.shares
+        if one.input not in hidden.inputs  # its share of the benefit is 0
     ]
     rows.append(("the whole difference", "", "", words.amount(found.shown[2], currency)))
     columns = ("Input", "Committed", "Realised", "Share of the difference")

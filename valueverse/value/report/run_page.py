@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from valueverse.value.report import words
 from valueverse.value.report.assumptions import bound_values, flags_table, inputs_table, notes_table
+from valueverse.value.report.audience import NOTE, NOTHING, shown_document
 from valueverse.value.report.business_case import case_section, headlines, horizon, scenarios_table, teller
 from valueverse.value.report.charts import Calendar
 from valueverse.value.report.estimates import command_outputs, estimates_of
@@ -19,12 +20,18 @@ if TYPE_CHECKING:
 
     from valueverse.value.architect.ir import Program
     from valueverse.value.executor.run import Asked
+    from valueverse.value.report.audience import Withheld
     from valueverse.value.report.estimates import Estimates
     from valueverse.value.report.page import Cell
 
 
 def run_page(
-    program: Program, document: Mapping[str, Any], metrics: pl.DataFrame | None, asked: Asked, about: Sequence[str]
+    program: Program,
+    document: Mapping[str, Any],
+    metrics: pl.DataFrame | None,
+    asked: Asked,
+    about: Sequence[str],
+    hidden: Withheld = NOTHING,
 ) -> Page:
     """A model, run and told.
 
@@ -34,6 +41,7 @@ def run_page(
         metrics: measured data, or None.
         asked: scenarios (the first is told in full; none: ``base``, with the others beside it), draws, seed, start.
         about: more to say of it in one line, such as the customer.
+        hidden: what this copy leaves out.
 
     Raises:
         RefusalError: as ``run_model``.
@@ -45,27 +53,32 @@ def run_page(
     calendar = Calendar(program.axis.grain, _day(start))
     values = {told: bound_values(program, scenario, metrics, asked.start)}
     case = found[told]
-    sections = [
+    flags = [one for one in case.flags if one["input"] not in hidden.inputs]
+    document = shown_document(document, hidden)
+    numbers = [
         case_section(program, case, calendar, _conventions(program)),
         Section("scenarios", "Other scenarios", "", scenarios_table(program, found)),
+    ]
+    sections = [
+        *([Section("case", "The case in numbers", NOTE)] if hidden.case else numbers),
         Section(
             "inputs",
             "What it stands on",
             "",
             [
-                inputs_table(program, scenario.overrides, values, document),
-                *flags_table(program, case.flags, calendar),
+                inputs_table(program, scenario.overrides, values, document, hidden),
+                *flags_table(program, flags, calendar),
                 *notes_table(document),
             ],
         ),
-        Section("made", "How these numbers were made", "", [Facts(_made(program, case, asked, told))]),
+        Section("made", "How these numbers were made", "", [Facts(_made(program, case, asked, told, hidden))]),
     ]
     line = [f"scenario {words.name(told)}", horizon(program), *about]
     return Page(
         str(document.get("title") or words.name(program.model)),
         ", ".join(line),
-        _lead(program, document, case),
-        headlines(program, case),
+        _lead(program, document, case, hidden),
+        [] if hidden.case else headlines(program, case),
         sections,
     )
 
@@ -74,9 +87,9 @@ def _day(text: str | None) -> dt.date | None:
     return None if text is None else dt.date.fromisoformat(text if len(text) > 7 else f"{text}-01")
 
 
-def _lead(program: Program, document: Mapping[str, Any], case: Estimates) -> list[str]:
+def _lead(program: Program, document: Mapping[str, Any], case: Estimates, hidden: Withheld) -> list[str]:
     lead = [str(document["description"])] if document.get("description") else []
-    if not case.metrics:
+    if not case.metrics or hidden.case:
         return lead
     money = teller(program, "npv")
     benefit, cost = (case.metrics[name].value for name in ("total_benefit", "total_cost"))
@@ -100,7 +113,7 @@ def _conventions(program: Program) -> str:
     return text
 
 
-def _made(program: Program, case: Estimates, asked: Asked, told: str) -> list[tuple[str, Cell]]:
+def _made(program: Program, case: Estimates, asked: Asked, told: str, hidden: Withheld) -> list[tuple[str, Cell]]:
     command = " ".join(
         ["valueverse value run MODEL", *(f"--scenario {one}" for one in asked.scenarios)]
         + [f"--draws {case.draws}", f"--seed {case.seed}"]
@@ -111,5 +124,5 @@ def _made(program: Program, case: Estimates, asked: Asked, told: str) -> list[tu
         ("Draws", f"{case.draws:,}, from seed {case.seed}"),
         ("Model", Code(program.content_hash)),
         ("Run", Code(case.run_hash)),
-        ("To repeat it", Code(command)),
+        *([] if hidden.case else [("To repeat it", Code(command))]),
     ]
