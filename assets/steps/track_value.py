@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -14,7 +14,7 @@ import polars as pl
 import rfc8785
 
 from assets.partitions import following_month, months_between
-from assets.steps.mart_metrics import mart_metrics
+from assets.steps.mart_metrics import REFUSED, mart_metrics
 from valueverse.catalog.history import CatalogHistory
 from valueverse.commands.booked import watermark
 from valueverse.errors import RefusalError
@@ -23,15 +23,24 @@ from valueverse.money import EXACT, amount_text, minor_units
 from valueverse.platform import value_store as store
 from valueverse.platform.warehouse import connect
 from valueverse.subscriptions.timeline import Timeline, build_timeline
-from valueverse.subscriptions.zones import local_midnight
 from valueverse.value.executor.binding import read_metrics
 from valueverse.value.realisation import metrics as measured
 from valueverse.value.realisation.cases import CaseRun, Commitment, run_cases
-from valueverse.value.realisation.fees import FeeTerms, charges_on, fee_of
+from valueverse.value.realisation.fees import charges_on
+from valueverse.value.realisation.metrics import METRIC_VALUES
+from valueverse.value.realisation.proposals import (
+    Agreement,
+    MeasuredMonth,
+    last_month,
+    midnight,
+    months_to_measure,
+    proposals,
+    standing_proposals,
+)
 from valueverse.value.realisation.succession import Agreed, taken_over
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
     import psycopg
 
@@ -68,6 +77,22 @@ class _World:
     as_of: datetime
     run_id: str
 
+    @cached_property
+    def zones(self) -> dict[str, str]:
+        """Time zone by tenant."""
+        return dict(self.timeline.tenants.select("tenant", "timezone").iter_rows())
+
+    def of(self, tenants: Collection[str]) -> _World:
+        """The world of these tenants alone."""
+        mine = pl.col("tenant").is_in(list(tenants))
+        timeline = replace(
+            self.timeline,
+            tenants=self.timeline.tenants.filter(mine),
+            segments=self.timeline.segments.filter(mine),
+            told=self.timeline.told.filter(mine),
+        )
+        return replace(self, timeline=timeline)
+
 
 def track_value(
     settings: Settings,
@@ -100,19 +125,56 @@ def track_value(
     known_at = watermark(lake, as_of, tenants)
     with connect(settings, "builder") as connection:
         store.lock_value(connection)
-        found = _metrics(connection, lake.scan(USAGE_TABLE), timeline, history, months, known_at)
-        registered, unread = mart_metrics(connection, history, timeline.tenants, months)
-        found = pl.concat([found, registered])
-        rows = found.rename({"tenant": "tenant_id"}).with_columns(pl.lit(known_at).alias("known_at"))
-        store.replace_metrics(connection, rows, known, months)
-        report = TrackReport(found, refused=[(tenant, "", month, said) for tenant, month, said in unread.rows()])
         world = _World(connection, timeline, history, known_at, as_of, run_id)
-        zones = dict(timeline.tenants.select("tenant", "timezone").iter_rows())
-        for one in _agreed(store.agreed(connection, known)):
-            over = [month for month in _affected(connection, one, months) if _over(month, zones[one.tenant], as_of)]
-            _track(world, one, over, report)
+        commits = [_planned(world, one, months[-1]) for one in _agreed(store.agreed(connection, known))]
+        found, unread = _measure(world, lake.scan(USAGE_TABLE), months, commits)
+        report = TrackReport(found, refused=[(tenant, "", month, said) for tenant, month, said in unread.rows()])
+        for one in commits:
+            _track(world, one, report)
         connection.commit()
     return report
+
+
+def _planned(world: _World, one: _Agreed, last: date) -> _Agreed:
+    """The commit with the months that this run measures it for, and the last one measured before."""
+    newest = store.newest_month(world.connection, one.tenant, one.commitment.commit)
+    start = one.commitment.start
+    if start is None:
+        return one
+    zone = world.zones[one.tenant]
+    months = [month for month in months_to_measure(start, last, newest, one.until) if _over(month, zone, world.as_of)]
+    return replace(one, measured=tuple(months), newest=newest)
+
+
+def _measure(
+    world: _World, usage: pl.LazyFrame, months: list[date], commits: list[_Agreed]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Write the metrics of the run's months, and of all months of the tenants' commits, whichever run asked for them.
+
+    Returns:
+        METRIC_VALUES; and (tenant, month, reason) of registered metrics that could not be read.
+    """
+    tenants = world.timeline.tenants.select("tenant")
+    asked = tenants.join(pl.DataFrame({"month": months}, schema={"month": pl.Date}), how="cross")
+    of_commits = [(one.tenant, month) for one in commits for month in one.measured]
+    more = pl.DataFrame(of_commits, schema=asked.schema, orient="row")
+    measured = pl.concat([asked, more]).unique().sort("tenant", "month")
+    committed = sorted({one.tenant for one in commits})
+    values, unread = [], []
+    for names, span in (
+        ([name for name in tenants["tenant"].to_list() if name not in committed], months),
+        (committed, sorted({*months, *(month for _, month in of_commits)})),
+    ):
+        if names:
+            mine = world.of(names)
+            found = _metrics(mine, usage, span)
+            registered, wrong = mart_metrics(world.connection, world.history, mine.timeline.tenants, span)
+            values += [found, registered]
+            unread.append(wrong)
+    kept = pl.concat([METRIC_VALUES.to_frame(), *values]).join(measured, on=["tenant", "month"], how="semi")
+    rows = kept.rename({"tenant": "tenant_id"}).with_columns(pl.lit(world.known_at).alias("known_at"))
+    store.replace_metrics(world.connection, rows, measured)
+    return kept, pl.concat([REFUSED.to_frame(), *unread]).join(measured, on=["tenant", "month"], how="semi")
 
 
 @dataclass(frozen=True)
@@ -123,11 +185,15 @@ class _Agreed:
         tenant: whose.
         commitment: the commit.
         until: first day of the month with which an agreed successor takes over; None: nobody does.
+        measured: first days of the months that a run measures it for, oldest first.
+        newest: the last month that an earlier run measured; None: none did.
     """
 
     tenant: str
     commitment: Commitment
     until: date | None
+    measured: tuple[date, ...] = ()
+    newest: date | None = None
 
     def months(self) -> int | None:
         """Months from the commit's start to its successor."""
@@ -152,36 +218,22 @@ def _agreed(rows: pl.DataFrame) -> list[_Agreed]:
     return found
 
 
-def _affected(connection: psycopg.Connection[Any], one: _Agreed, months: list[date]) -> list[date]:
-    """The commit's months of a run: those measured, and all run before that follow them, for they hold sums to date."""
-    newest = store.newest_month(connection, one.tenant, one.commitment.commit)
-    last = months[-1] if newest is None else max(months[-1], newest)
-    return [month for month in months_between(months[0], last) if one.until is None or month < one.until]
-
-
 def _over(month: date, zone: str, as_of: datetime) -> bool:
     end = datetime.combine(following_month(month), datetime.min.time(), ZoneInfo(zone))
     return end.astimezone(UTC) <= as_of
 
 
-def _metrics(
-    connection: psycopg.Connection[Any],
-    usage: pl.LazyFrame,
-    timeline: Timeline,
-    history: CatalogHistory,
-    months: list[date],
-    known_at: datetime,
-) -> pl.DataFrame:
-    names = timeline.tenants["tenant"].to_list()
+def _metrics(world: _World, usage: pl.LazyFrame, months: list[date]) -> pl.DataFrame:
+    timeline, names = world.timeline, world.timeline.tenants["tenant"].to_list()
     used = measured.usage_metrics(
         usage.filter(pl.col("tenant").is_in(names)),
         timeline.tenants,
         timeline.segments,
-        history.meters,
+        world.history.meters,
         months,
-        known_at,
+        world.known_at,
     )
-    lines = store.billed_lines(connection, names, measured.BILLED_LINES)
+    lines = store.billed_lines(world.connection, names, measured.BILLED_LINES)
     places = {one: 10 ** minor_units(one) for one in lines["currency"].unique()}
     in_major = lines.with_columns(
         pl.col("net") / pl.col("currency").replace_strict(places, default=1, return_dtype=pl.Int64).cast(EXACT)
@@ -196,15 +248,19 @@ def _metrics(
     )
 
 
-def _track(world: _World, one: _Agreed, months: list[date], report: TrackReport) -> None:
+def _track(world: _World, one: _Agreed, report: TrackReport) -> None:
     """Run one commit for each month with which a period of it ends; what cannot be run keeps nothing else back."""
     commitment = one.commitment
-    realised: dict[date, CaseRun] = {}
-    for month in months:
-        if commitment.period_of(month) is None:
-            continue
+    ends = [month for month in one.measured if commitment.period_of(month) is not None]
+    if not ends:
+        return
+    rows = store.metrics(world.connection, one.tenant, commitment.customer, commitment.program.currency)
+    mine = _customers(world.timeline, one)
+    months = []
+    for month in ends:
         try:
-            runs = run_cases(commitment, _values(world, one.tenant, commitment, month), month)
+            values = read_metrics(rows.filter(pl.col("period") <= f"{month:%Y-%m}"))
+            runs = run_cases(commitment, values, month)
         except RefusalError as refusal:
             report.refused.append(_refused(one, month, refusal))
             continue
@@ -213,21 +269,21 @@ def _track(world: _World, one: _Agreed, months: list[date], report: TrackReport)
             benefit = str(run.values.get("benefit", ""))
             told = (one.tenant, commitment.program.model, commitment.commit, month, run.case, benefit, new)
             report.runs.append(told)
-        realised[month] = next(run for run in runs if run.case == "realised")
-    for month in realised:
-        try:
-            _propose(world, one, month, realised, report)
-        except RefusalError as refusal:
-            report.refused.append(_refused(one, month, refusal))
+        realised = next(run for run in runs if run.case == "realised")
+        end = midnight(following_month(month), world.zones[one.tenant])
+        charges = charges_on(mine, world.history, one.tenant, commitment, end)
+        months.append(MeasuredMonth(month, realised.series, charges))
+    _propose(world, one, months, report)
+
+
+def _customers(timeline: Timeline, one: _Agreed) -> Timeline:
+    """The timeline with the segments of a commit's customer alone."""
+    mine = (pl.col("tenant") == one.tenant) & (pl.col("customer") == (one.commitment.customer or ""))
+    return replace(timeline, segments=timeline.segments.filter(mine))
 
 
 def _refused(one: _Agreed, month: date, refusal: RefusalError) -> tuple[str, str, date, str]:
     return one.tenant, one.commitment.commit, month, f"{refusal.message} [{refusal.code}]"
-
-
-def _values(world: _World, tenant: str, commitment: Commitment, month: date) -> pl.DataFrame:
-    rows = store.metrics(world.connection, tenant, commitment.customer, commitment.program.currency)
-    return read_metrics(rows.filter(pl.col("period") <= f"{month:%Y-%m}"))
 
 
 def _write(world: _World, tenant: str, commitment: Commitment, month: date, run: CaseRun) -> bool:
@@ -264,43 +320,33 @@ def _hash(key: dict[str, Any]) -> str:
     return hashlib.sha256(rfc8785.dumps(key)).hexdigest()
 
 
-def _propose(world: _World, one: _Agreed, month: date, realised: Mapping[date, CaseRun], report: TrackReport) -> None:
-    """Propose what the fee to date comes to beyond earlier proposals, on the charges that bill this model."""
-    newest = max(realised)
-    tenant, commitment, program = one.tenant, one.commitment, one.commitment.program
-    customer = commitment.customer or ""
-    end = _midnight(world, tenant, following_month(month))
-    for charge in charges_on(world.timeline, world.history, tenant, commitment, end):
-        terms = FeeTerms.of(charge.price, program)
-        made = store.proposed(world.connection, tenant, customer, program.model, charge.alike)
-        fee = fee_of(
-            terms,
-            program,
-            realised[month].series,
-            _proposed(world, one, (month, newest), made),
-            newest=realised[newest].series,
-            term=one.months(),
-        )
-        if fee is None or fee.amount == 0:
-            continue
-        begin = months_back(month, fee.months - 1)
-        if charge.ended is not None and charge.ended <= _midnight(world, tenant, begin):
-            continue
-        number = made.filter(pl.col("period_to") == pl.lit(end)).height + 1
-        proposal = f"{charge.subscription}/{charge.key}/{begin:%Y-%m}..{month:%Y-%m}/{number}"
+def _propose(world: _World, one: _Agreed, months: list[MeasuredMonth], report: TrackReport) -> None:
+    """Write what the fees to date come to beyond earlier proposals, on the charges that bill this model."""
+    tenant, commitment = one.tenant, one.commitment
+    customer, model, zone = commitment.customer or "", commitment.program.model, world.zones[one.tenant]
+    keys = sorted({key for month in months for charge in month.charges for key in charge.alike})
+    made = store.proposed(world.connection, tenant, customer, model, keys)
+    agreement = Agreement(commitment, one.months(), zone)
+    found, refused = proposals(agreement, months, standing_proposals(made), one.newest)
+    report.refused += [_refused(one, month, refusal) for month, refusal in refused]
+    places = [(charge, last_month(end)) for charge, end in made.select("charge", "period_to").iter_rows()]
+    for new in found:
+        charge, fee, terms = new.charge, new.fee, new.terms
+        number = sum(key in charge.alike and month == new.month for key, month in places) + 1
+        proposal = f"{charge.subscription}/{charge.key}/{new.begin:%Y-%m}..{new.month:%Y-%m}/{number}"
         store.propose(
             world.connection,
             {
                 "tenant_id": tenant,
                 "proposal": proposal,
                 "commit_id": commitment.commit,
-                "run_hash": store.newest_hash(world.connection, tenant, commitment.commit, "realised", month),
-                "model": program.model,
+                "run_hash": store.newest_hash(world.connection, tenant, commitment.commit, "realised", new.month),
+                "model": model,
                 "customer": customer,
                 "subscription": charge.subscription,
                 "charge": charge.key,
-                "period_from": _midnight(world, tenant, begin),
-                "period_to": end,
+                "period_from": midnight(new.begin, zone),
+                "period_to": midnight(following_month(new.month), zone),
                 "realised_value": fee.realised,
                 "fee_to_date": fee.to_date,
                 "binding": fee.binding,
@@ -313,30 +359,3 @@ def _propose(world: _World, one: _Agreed, month: date, realised: Mapping[date, C
         report.proposals.append(
             (tenant, proposal, customer, charge.key, amount_text(fee.amount, terms.currency), terms.currency)
         )
-
-
-def _proposed(world: _World, one: _Agreed, months: tuple[date, date], made: pl.DataFrame) -> dict[str, Decimal]:
-    """What stands proposed of a charge since the commit's start, as ``fee_of`` takes it for a month and the newest."""
-    # Periods are whole months, whatever day of the first one the commit starts on.
-    start = _midnight(world, one.tenant, (one.commitment.start or months[0]).replace(day=1))
-    end, last = (pl.lit(_midnight(world, one.tenant, following_month(month))) for month in months)
-    standing = made.filter(pl.col("verdict").ne_missing("withdrawn"), pl.col("period_from") >= pl.lit(start))
-    sums = {
-        "to_date": standing.filter(pl.col("period_to") <= end)["amount"].sum(),
-        "period": standing.filter(pl.col("period_to") == end)["amount"].sum(),
-        "all": standing.filter(pl.col("period_to") <= last)["amount"].sum(),
-    }
-    return {name: Decimal(value) for name, value in sums.items()}
-
-
-def months_back(month: date, count: int) -> date:
-    """The first day of the month ``count`` months before."""
-    place = month.year * 12 + month.month - 1 - count
-    return date(place // 12, place % 12 + 1, 1)
-
-
-def _midnight(world: _World, tenant: str, day: date) -> datetime:
-    zone = world.timeline.tenants.filter(pl.col("tenant") == tenant)["timezone"].item()
-    found = local_midnight(pl.DataFrame({"day": [day], "zone": [zone]}), pl.col("day"), "zone", "at")["at"].item()
-    assert isinstance(found, datetime)  # noqa: S101 - for the type checker
-    return found

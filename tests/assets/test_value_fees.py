@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from assets.steps.track_value import track_value
+from tests.assets.test_billing_step import store as store_of
 from tests.assets.test_value_step import JANUARY_5, MODEL, NOVEMBER, committed, track, world
 from valueverse.commands import value_diff, value_proposals
 from valueverse.errors import RefusalError
@@ -95,6 +97,28 @@ def test_no_fee_falls_due_for_periods_after_the_subscription_has_ended(settings:
     committed(told, settings)
     assert [(name, amount) for _, name, _, _, amount, _ in track(told, settings).proposals] == [
         ("s1/value/2023-11..2023-11/1", "20.00")
+    ]
+
+
+@pytest.mark.parametrize("runs", [["2024-04"], ["2024-02", "2024-03", "2024-04"], ["2024-04", "2024-01", "2024-04"]])
+def test_runs_may_batch_the_months_as_they_like(settings: Settings, runs: list[str]) -> None:
+    told = world(months=0)
+    for month, tokens in (("2023-11", 2000), ("2023-12", 2000), ("2024-01", 12669.8), ("2024-02", 793.8)):
+        told.use(f"{month}-05", "tokens", str(tokens))
+    told.tell("subscription.ended", "2024-02-20", {"subscription": "s1"})
+    # Value lost after the end is nobody's fee, and makes no earlier one less.
+    told.use("2024-03-05", "tokens", "-2000")
+    committed(told, settings)
+    now, made = datetime(2024, 5, 3, tzinfo=UTC), []
+    for first in runs:
+        month = date.fromisoformat(f"{first}-01")
+        report = track_value(settings, store_of(told, settings), month, month, as_of=now, run_id="test")
+        made += [(name, amount) for _, name, _, _, amount, _ in report.proposals]
+    assert made == [
+        ("s1/value/2023-11..2023-11/1", "200.00"),
+        ("s1/value/2023-12..2023-12/1", "200.00"),
+        ("s1/value/2024-01..2024-01/1", "1266.98"),
+        ("s1/value/2024-02..2024-02/1", "79.38"),
     ]
 
 

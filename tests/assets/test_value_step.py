@@ -13,12 +13,13 @@ import pytest
 
 from assets.resources import Platform
 from assets.steps.reproduce import reproduce
-from assets.steps.track_value import TrackReport, months_back, track_value
+from assets.steps.track_value import TrackReport, track_value
 from assets.value import realisation
 from tests.assets.test_billing_step import rows, run, store
 from tests.support.ledger import World
 from valueverse.commands import value_approve, value_commit, value_proposals
 from valueverse.errors import RefusalError
+from valueverse.value.realisation.proposals import months_back
 
 if TYPE_CHECKING:
     from valueverse.platform.settings import Settings

@@ -99,12 +99,12 @@ def billed_lines(connection: Connection, tenants: Sequence[str], schema: pl.Sche
     )
 
 
-def replace_metrics(
-    connection: Connection, metrics: pl.DataFrame, tenants: Sequence[str], months: Sequence[date]
-) -> None:
-    """Write tenant_id, metric, customer, month, currency, value, known_at in place of these tenants' months."""
+def replace_metrics(connection: Connection, metrics: pl.DataFrame, measured: pl.DataFrame) -> None:
+    """Write tenant_id, metric, customer, month, currency, value, known_at in place of these months (tenant, month)."""
     connection.execute(
-        "delete from value.metric where tenant_id = any(%s) and month = any(%s)", [list(tenants), list(months)]
+        "delete from value.metric m using unnest(%s::text[], %s::date[]) as measured (tenant, month)"
+        " where m.tenant_id = measured.tenant and m.month = measured.month",
+        [measured["tenant"].to_list(), measured["month"].to_list()],
     )
     copy_frame(connection, "value.metric", metrics)
 

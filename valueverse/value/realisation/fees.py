@@ -139,27 +139,39 @@ class Fee:
     binding: Binding
 
 
+@dataclass(frozen=True)
+class Later:
+    """What is known of the newest fee period that was measured before, where it is after the one in question.
+
+    Attributes:
+        to_date: the fee to date at its end, in major units.
+        proposed: sum of standing proposals up to its end.
+    """
+
+    to_date: Decimal
+    proposed: Decimal
+
+
 def fee_of(
     terms: FeeTerms,
     program: Program,
     series: Mapping[str, Sequence[float]],
     proposed: Mapping[str, Decimal],
     *,
-    newest: Mapping[str, Sequence[float]] | None = None,
+    later: Later | None = None,
     term: int | None = None,
 ) -> Fee | None:
     """The fee that falls due with the last period of ``series``, None where no fee period ends there.
 
-    A cumulative fee of an earlier period never goes beyond what the newest fee period leaves to be proposed: value that
-    moved from a later period, or that the cap to date takes off, would be billed twice.
+    A cumulative fee that is late never goes beyond what the newest fee period leaves to be proposed: value that moved
+    from a later period, or that the cap to date takes off, would be billed twice.
 
     Args:
         terms: of the charge.
         program: whose grain the series have.
         series: the realised case's, all periods so far.
-        proposed: sums of standing proposals: ``to_date`` (all up to this period), ``period`` (those for this very one),
-            ``all`` up to the newest.
-        newest: the realised case of the newest period measured; None: ``series``.
+        proposed: sums of standing proposals: ``to_date`` (all up to this period), ``period`` (those for this very one).
+        later: the newest fee period that an earlier run measured; None: none after this one.
         term: months after which a successor takes over: a fee period begun ends with them; None: nobody does.
     """
     months = _fee_end(terms, program, series, term)
@@ -173,12 +185,8 @@ def fee_of(
         terms, program, series[name], months if cumulative else (months - 1) % length + 1
     )
     amount = to_date - proposed["to_date" if cumulative else "period"]
-    if cumulative and newest is not None and amount > 0:
-        last = _fee_end(terms, program, newest, term)
-        if last > months:
-            values = newest[name][: last // MONTHS[program.axis.grain]]
-            left = _fee_to(terms, program, values, last)[1] - proposed["all"]
-            amount = min(amount, max(left, Decimal(0)))
+    if cumulative and later is not None and amount > 0:
+        amount = min(amount, max(later.to_date - later.proposed, Decimal(0)))
     if not terms.refund:
         amount = max(amount, Decimal(0))
     return Fee((months - 1) % length + 1, realised, to_date, amount, binding)
