@@ -1,7 +1,7 @@
 """Usage and billing facts become invoices: drafts at a period's close, finalised after the tenant's grace."""
 # No postponed annotations here: Dagster reads the types of config and resources when it is imported.
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,12 +9,15 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
+from assets.held import held_check, held_spec, outcome
 from assets.ingestion import FACTS, PERIODS
 from assets.kit import OWNERS, Result, fresh, keys_of, mark, pending, preview, until_unmarked
 from assets.metering import USAGE
-from assets.partitions import EARLIEST, FIRST_DAY, MONTHLY
+from assets.partitions import EARLIEST, FIRST_DAY, MONTHLY, months_between
 from assets.resources import Platform, TenantsConfig
-from assets.steps.bill import bill
+from assets.steps.bill import BillingReport, bill
+from assets.steps.isolated import BILLING, for_each_tenant, tenants_of
+from valueverse.platform.isolation import Isolated
 
 INVOICES = dg.AssetKey(["billing", "invoices"])
 
@@ -56,25 +59,29 @@ class BillingConfig(TenantsConfig):
     code_version="1",
     freshness_policy=fresh(26),
     pool="billing",
+    check_specs=[held_spec(INVOICES)],
 )
 def invoices(context: dg.AssetExecutionContext, config: BillingConfig, platform: Platform) -> Iterator[Result]:
     """Bill the range's months; months that other tenants still wait for stay out of date."""
     owed = pending(context.instance, PERIODS, INVOICES, context.partition_keys) if config.tenants else {}
     first, last = keys_of(context)
-    report = until_unmarked(
-        context,
-        PERIODS,
-        lambda: bill(
-            platform.settings,
-            platform.lake,
-            EARLIEST if first == FIRST_DAY else first,
-            last,
-            as_of=config.moment(),
-            run_id=context.run.run_id,
-            tenants=config.chosen(),
-        ),
+    settings, lake, run_id = platform.settings, platform.lake, context.run.run_id
+    begin, as_of = EARLIEST if first == FIRST_DAY else first, config.moment()
+
+    def work(tenants: Sequence[str] | None) -> BillingReport:
+        return bill(settings, lake, begin, last, as_of=as_of, run_id=run_id, tenants=tenants)
+
+    def isolated() -> Isolated[BillingReport]:
+        return for_each_tenant(
+            settings, BILLING, months_between(first, last), work,
+            run_id=run_id, chosen=config.chosen(), everyone=lambda: tenants_of(lake),
+        )  # fmt: skip
+
+    done = until_unmarked(context, PERIODS, isolated)
+    told = _told(pl.concat([report.invoices for report in done.results])) if done.results else {}
+    yield dg.MaterializeResult(
+        asset_key=INVOICES, metadata=told | outcome(done), check_results=[held_check(platform, INVOICES, BILLING)]
     )
-    yield dg.MaterializeResult(asset_key=INVOICES, metadata=_told(report.invoices))
     mark(context, PERIODS, owed, {"because": "other tenants"})
 
 

@@ -1,0 +1,49 @@
+"""How held tenants are shown in Dagster: an outcome in the metadata and one standing check per stage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import polars as pl
+
+from assets.kit import preview
+from valueverse.platform import held_store
+
+if TYPE_CHECKING:
+    from assets.resources import Platform
+    from valueverse.platform.isolation import Isolated
+
+CHECK = "no_tenant_is_held"
+
+
+def held_spec(asset: dg.AssetKey) -> dg.AssetCheckSpec:
+    """The check that an asset whose stage may hold tenants carries."""
+    return dg.AssetCheckSpec(
+        CHECK, asset=asset, description="No tenant is held in this stage; else who, since when and why."
+    )
+
+
+def held_check(platform: Platform, asset: dg.AssetKey, stage: str) -> dg.AssetCheckResult:
+    """Everybody who is held in the stage now, also by earlier runs. A warning: the others are finished."""
+    with platform.warehouse() as connection:
+        rows = held_store.held(connection, [stage])
+    shown = rows.select("tenant", "first", "last", "code", "message", "since", "attempts")
+    return dg.AssetCheckResult(
+        check_name=CHECK,
+        asset_key=asset,
+        passed=rows.is_empty(),
+        severity=dg.AssetCheckSeverity.WARN,
+        description="; ".join(
+            held_store.sentence(*row) for row in rows.head(5).select("tenant", "stage", "code", "message").iter_rows()
+        )
+        or None,
+        metadata={"held": rows["tenant"].n_unique(), "rows": preview(shown, 40), "cure": held_store.CURE},
+    )
+
+
+def outcome(done: Isolated[Any]) -> dict[str, Any]:
+    """Metadata of a materialisation: how it ended, and whom this run left out."""
+    rows = [(failure.tenant, failure.code, failure.message) for failure in done.failures]
+    schema = dict.fromkeys(("tenant", "code", "message"), pl.String)
+    return {"outcome": done.outcome, "held": preview(pl.DataFrame(rows, schema=schema, orient="row"), 40)}

@@ -1,0 +1,95 @@
+"""Stages that go on without the tenants they fail for: who is held, who waits for whom, and what is written of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar
+
+import polars as pl
+
+from valueverse.lake_tables import BILLING_FACTS_TABLE
+from valueverse.platform import held_store
+from valueverse.platform.isolation import Failure, Isolated, isolate
+from valueverse.platform.warehouse import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+    from datetime import date
+
+    from valueverse.platform.lake import Lake
+    from valueverse.platform.settings import Settings
+
+T = TypeVar("T")
+
+FACTS, USAGE, BILLING, JOURNAL, VALUE = "facts", "usage", "billing", "journal", "value"
+_WAITS_FOR = {
+    FACTS: (),
+    USAGE: (FACTS,),
+    BILLING: (FACTS, USAGE),
+    JOURNAL: (FACTS,),
+    VALUE: (FACTS, USAGE, BILLING),
+}
+"""A stage leaves out tenants that are held in one of these: what it would read of them is incomplete."""
+WAITS = "waits"
+"""Code of a tenant that is held because an earlier stage holds it."""
+
+
+def for_each_tenant(
+    settings: Settings,
+    stage: str,
+    periods: Collection[date],
+    work: Callable[[Sequence[str] | None], T],
+    *,
+    run_id: str,
+    chosen: Sequence[str] | None,
+    everyone: Callable[[], Sequence[str]],
+) -> Isolated[T]:
+    """Do a stage's work for all tenants but those that it fails for, and write who is held to the warehouse.
+
+    Args:
+        settings: where the warehouse is.
+        stage: its name.
+        periods: first days of the partitions that the work covers.
+        work: one attempt for these tenants (None: for all): whole, or nothing and an error.
+        run_id: stands on what is written.
+        chosen: the tenants asked for; None: all.
+        everyone: gives all tenants whose data the work may read.
+
+    Raises:
+        BaseException: what is of no tenant (``isolation.isolate``).
+    """
+    waiting = _waiting(settings, stage, chosen)
+    left = chosen
+    if waiting:
+        held = {failure.tenant for failure in waiting}
+        left = [tenant for tenant in (everyone() if chosen is None else chosen) if tenant not in held]
+    done = isolate(work, left, everyone)
+    found = Isolated(done.results, [*done.failures, *waiting])
+    with connect(settings, "builder") as connection:
+        held_store.record(
+            connection, stage, periods, found.failures, tenants=chosen, run_id=run_id, at=datetime.now(UTC)
+        )
+        connection.commit()
+    return found
+
+
+def tenants_of(lake: Lake) -> list[str]:
+    """Every tenant with a billing event."""
+    found = lake.scan(BILLING_FACTS_TABLE).select(pl.col("tenant").unique().sort()).collect()
+    return list(found["tenant"])
+
+
+def _waiting(settings: Settings, stage: str, chosen: Sequence[str] | None) -> list[Failure]:
+    """The tenants that are held in a stage that this one reads from."""
+    before = _WAITS_FOR[stage]
+    if not before:
+        return []
+    with connect(settings, "builder") as connection:
+        rows = held_store.held(connection, before)
+    if chosen is not None:
+        rows = rows.filter(pl.col("tenant").is_in(list(chosen)))
+    first = rows.filter(pl.col("code") != WAITS).unique("tenant", keep="first", maintain_order=True)
+    return [
+        Failure(row["tenant"], WAITS, f"waits for {row['stage']}: {row['message']} [{row['code']}]")
+        for row in first.iter_rows(named=True)
+    ]
