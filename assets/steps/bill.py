@@ -13,7 +13,7 @@ import polars as pl
 from assets.partitions import following_month
 from assets.steps.dimensions import credit_notes, write_dimensions
 from valueverse.catalog.history import CatalogHistory
-from valueverse.commands.booked import apply_voids, read_booked, watermark
+from valueverse.commands.booked import apply_voids, read_booked, watermarks
 from valueverse.invoicing import engine
 from valueverse.invoicing.assemble import documents
 from valueverse.invoicing.closing import INVOICE
@@ -86,13 +86,13 @@ def bill(
     facts = lake.scan(BILLING_FACTS_TABLE).collect()
     if tenants is not None:
         facts = facts.filter(pl.col("tenant").is_in(list(tenants)))
-    known_at = watermark(lake, as_of, tenants)
     history = CatalogHistory.from_facts(facts)
     timeline = build_timeline(facts, history.plans, None)
     window = (first_month, following_month(last_month))
     tell(f"billing {timeline.segments['subscription'].n_unique()} subscriptions")
     with connect(settings, "builder") as connection:
         known = timeline.tenants["tenant"].to_list()
+        known_at = watermarks(lake, as_of, known)
         store.upsert_tenants(connection, timeline.tenants.rename({"tenant": "tenant_id"}))
         last = store.lock_tenants(connection, known)
         store.drop_drafts(connection, _windows(timeline, window))

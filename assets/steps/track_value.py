@@ -16,8 +16,9 @@ import rfc8785
 from assets.partitions import following_month, months_between
 from assets.steps.mart_metrics import REFUSED, mart_metrics
 from valueverse.catalog.history import CatalogHistory
-from valueverse.commands.booked import watermark
+from valueverse.commands.booked import watermarks
 from valueverse.errors import RefusalError
+from valueverse.invoicing.knowledge import newest, of_tenant
 from valueverse.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.money import EXACT, amount_text, minor_units
 from valueverse.platform import value_store as store
@@ -40,7 +41,7 @@ from valueverse.value.realisation.proposals import (
 from valueverse.value.realisation.succession import Agreed, taken_over
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     import psycopg
 
@@ -73,7 +74,7 @@ class _World:
     connection: psycopg.Connection[Any]
     timeline: Timeline
     history: CatalogHistory
-    known_at: datetime
+    known_at: Mapping[str, datetime]
     as_of: datetime
     run_id: str
 
@@ -122,7 +123,7 @@ def track_value(
     history = CatalogHistory.from_facts(facts)
     timeline = build_timeline(facts, history.plans, None)
     known = timeline.tenants["tenant"].to_list()
-    known_at = watermark(lake, as_of, tenants)
+    known_at = watermarks(lake, as_of, known)
     with connect(settings, "builder") as connection:
         store.lock_value(connection)
         world = _World(connection, timeline, history, known_at, as_of, run_id)
@@ -137,13 +138,15 @@ def track_value(
 
 def _planned(world: _World, one: _Agreed, last: date) -> _Agreed:
     """The commit with the months that this run measures it for, and the last one measured before."""
-    newest = store.newest_month(world.connection, one.tenant, one.commitment.commit)
+    last_measured = store.newest_month(world.connection, one.tenant, one.commitment.commit)
     start = one.commitment.start
     if start is None:
         return one
     zone = world.zones[one.tenant]
-    months = [month for month in months_to_measure(start, last, newest, one.until) if _over(month, zone, world.as_of)]
-    return replace(one, measured=tuple(months), newest=newest)
+    months = [
+        month for month in months_to_measure(start, last, last_measured, one.until) if _over(month, zone, world.as_of)
+    ]
+    return replace(one, measured=tuple(months), newest=last_measured)
 
 
 def _measure(
@@ -172,7 +175,7 @@ def _measure(
             values += [found, registered]
             unread.append(wrong)
     kept = pl.concat([METRIC_VALUES.to_frame(), *values]).join(measured, on=["tenant", "month"], how="semi")
-    rows = kept.rename({"tenant": "tenant_id"}).with_columns(pl.lit(world.known_at).alias("known_at"))
+    rows = kept.with_columns(of_tenant(world.known_at).alias("known_at")).rename({"tenant": "tenant_id"})
     store.replace_metrics(world.connection, rows, measured)
     return kept, pl.concat([REFUSED.to_frame(), *unread]).join(measured, on=["tenant", "month"], how="semi")
 
@@ -231,7 +234,7 @@ def _metrics(world: _World, usage: pl.LazyFrame, months: list[date]) -> pl.DataF
         timeline.segments,
         world.history.meters,
         months,
-        world.known_at,
+        newest(world.known_at),
     )
     lines = store.billed_lines(world.connection, names, measured.BILLED_LINES)
     places = {one: 10 ** minor_units(one) for one in lines["currency"].unique()}
@@ -292,7 +295,7 @@ def _write(world: _World, tenant: str, commitment: Commitment, month: date, run:
         "commit_id": commitment.commit,
         "case_name": run.case,
         "month": month,
-        "known_at": world.known_at,
+        "known_at": world.known_at[tenant],
         "content_hash": run.content_hash,
     }
     named: dict[str, Any] = {

@@ -27,9 +27,13 @@ def instant(text: str) -> datetime:
 
 
 class World:
-    """Billing events and usage of one tenant, ``acme``, in the order in which they are told."""
+    """Billing events and usage of one tenant in the order in which they are told.
 
-    def __init__(self, catalog: dict[str, Any], published: str = "2023-01-01") -> None:
+    Sources and ids count from 0 in each world, so that those of two tenants are equal.
+    """
+
+    def __init__(self, catalog: dict[str, Any], published: str = "2023-01-01", tenant: str = "acme") -> None:
+        self.tenant = tenant
         self.facts: list[dict[str, Any]] = []
         self.usage: list[dict[str, Any]] = []
         self.tell("catalog.published", published, {"schema": "valueverse.catalog/v1"} | catalog)
@@ -39,7 +43,7 @@ class World:
         moment = instant(time)
         self.facts.append(
             {
-                "tenant": "acme",
+                "tenant": self.tenant,
                 "type": f"billing.{kind}",
                 "time": moment,
                 "received_at": moment,
@@ -62,7 +66,7 @@ class World:
         number = f"u{len(self.usage)}"
         self.usage.append(
             {
-                "tenant": "acme",
+                "tenant": self.tenant,
                 "event_date": moment.astimezone(UTC).date(),
                 "time": moment,
                 "received_at": moment,

@@ -9,6 +9,7 @@ import polars as pl
 from valueverse.catalog.document import parse_catalog
 from valueverse.invoicing.corrections import PERIOD_PURPOSES, bereft, touched
 from valueverse.invoicing.engine import Booked
+from valueverse.invoicing.knowledge import newest
 from valueverse.invoicing.notes import NUMBERS, reopened
 from valueverse.invoicing.settle import Used
 from valueverse.invoicing.told import read_told, stray_voids
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from valueverse.catalog.history import CatalogHistory
+    from valueverse.invoicing.knowledge import KnownAt
     from valueverse.platform.lake import Lake
     from valueverse.subscriptions.timeline import Timeline
 
@@ -42,7 +44,7 @@ def read_booked(
     usage: pl.LazyFrame,
     history: CatalogHistory,
     facts: pl.DataFrame,
-    known_at: datetime,
+    known_at: KnownAt,
 ) -> Booked:
     """The tenants' standing invoices as ``engine.bill`` takes them; drafts of the run's window are dropped before."""
     invoices, voided = store.finalised(connection, scope), store.voided(connection, scope)
@@ -54,8 +56,8 @@ def read_booked(
     again = (
         pl.concat(
             [
-                touched(periods, usage, history.meters, facts, known_at),
-                reopened(periods, facts, known_at),
+                touched(periods, usage, history.meters, facts, newest(known_at)),
+                reopened(periods, facts, newest(known_at)),
                 periods.join(rerated, on=["tenant", "invoice_id"], how="semi"),
                 # What corrected a voided invoice stands on others: it is taken back, for its usage is billed anew.
                 voided.filter(pl.col("purpose").is_in(PERIOD_PURPOSES)),
@@ -63,7 +65,7 @@ def read_booked(
             ],
             how="diagonal",
         )
-        .unique("invoice_id", maintain_order=True)
+        .unique(["tenant", "invoice_id"], keep="first", maintain_order=True)
         .join(rerated.select("tenant", "invoice_id", "under"), on=["tenant", "invoice_id"], how="left")
     )
     return Booked(
@@ -83,10 +85,9 @@ def read_booked(
     )
 
 
-def watermark(lake: Lake, as_of: datetime, tenants: Collection[str] | None) -> datetime:
-    """When the newest event was received: the state of knowledge that the run bills with."""
-    events = lake.scan(EVENTS_TABLE)
-    if tenants is not None:
-        events = events.filter(pl.col("tenant").is_in(list(tenants)))
-    newest = events.select(pl.col("received_at").max()).collect().item()
-    return as_of if newest is None else newest
+def watermarks(lake: Lake, as_of: datetime, tenants: Collection[str]) -> dict[str, datetime]:
+    """When the newest event of each of these tenants was received (``as_of`` where none was): the state of knowledge
+    that a run works with."""
+    events = lake.scan(EVENTS_TABLE).filter(pl.col("tenant").is_in(list(tenants)))
+    found = events.group_by("tenant").agg(pl.col("received_at").max()).collect(engine="streaming")
+    return dict.fromkeys(tenants, as_of) | dict(found.iter_rows())

@@ -16,7 +16,7 @@ import rfc8785
 
 from valueverse.catalog.document import catalog_document, catalog_hash
 from valueverse.catalog.history import CatalogHistory
-from valueverse.commands.booked import read_booked, watermark
+from valueverse.commands.booked import read_booked, watermarks
 from valueverse.errors import RefusalError
 from valueverse.invoicing import engine
 from valueverse.invoicing.corrections import PERIOD_PURPOSES
@@ -101,7 +101,7 @@ def _planned(
     _same_meters(asked.catalog, history)
     timeline = build_timeline(facts, history.plans, None)
     usage = lake.scan(USAGE_TABLE).filter(pl.col("tenant").is_in(tenants))
-    known_at = watermark(lake, as_of, tenants)
+    known_at = watermarks(lake, as_of, tenants)
     scope = store.Scope(tenants)
     booked = read_booked(connection, scope, usage, history, facts, known_at)
     chosen = _chosen(store.finalised(connection, scope), asked)
@@ -120,7 +120,7 @@ def _planned(
     )
     ground = engine.ground_of(timeline, history, usage, known_at)
     found = engine.found_differences(compared, ground, read_told(timeline, history), as_of)
-    return _document(found, chosen, asked, known_at), chosen
+    return _document(found, chosen, asked, max(known_at.values())), chosen
 
 
 def _same_meters(catalog: Catalog | None, history: CatalogHistory) -> None:

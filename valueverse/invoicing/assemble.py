@@ -9,15 +9,16 @@ import polars as pl
 
 from valueverse.invoicing.closing import INVOICE
 from valueverse.invoicing.document import content_hash
-from valueverse.invoicing.schema import LINES, RULES_VERSION, with_decimals
+from valueverse.invoicing.knowledge import of_tenant
+from valueverse.invoicing.schema import RULES_VERSION, with_decimals
 from valueverse.money import EXACT, largest_remainder, minor_text, plain_text, round_exact
 from valueverse.rating.chain import rounded
 from valueverse.subscriptions.zones import local_date
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
+    from valueverse.invoicing.knowledge import KnownAt
     from valueverse.invoicing.terms import Terms
 
 _TOTALS = ("subtotal", "discount_total", "tax_total", "total", "credit_total", "amount_due")
@@ -25,6 +26,11 @@ DUE_DAYS = 30
 """Days from issue to due date, until a catalog can say otherwise (docs/decisions/0002)."""
 CLOSE = pl.when(pl.col("purpose") == "start").then("period_from").otherwise("period_to")
 """When an invoice closes: the instant from which its grace runs."""
+_DECIDING = (
+    "service_to", "kind", "amount_precise", "description", "meter", "quantity", "event_count", "explains", "corrects",
+    "catalog_hash", "terms",
+)  # fmt: skip
+"""Columns that decide between lines of one rank, begin, key and dimensions."""
 _UTC = "%Y-%m-%dT%H:%M:%S%.fZ"
 
 
@@ -60,20 +66,27 @@ def shown_amounts(lines: pl.DataFrame, terms: Terms) -> pl.DataFrame:
 
 
 def in_order(lines: pl.DataFrame) -> pl.DataFrame:
-    """Lines as an invoice shows them, numbered anew: ``place`` is unique over all invoices."""
-    ordered = lines.drop("place", strict=False).sort(*INVOICE, "rank", "service_from", "key", "dimensions")
+    """Lines as an invoice shows them, numbered anew: ``place`` is unique over all invoices.
+
+    The order is total on what the lines say, so that it never depends on the rows of others: a fee stands before what
+    is given back of another one from the same instant on, and after that every column decides.
+    """
+    bare = lines.drop("place", strict=False)
+    given_back = pl.col("amount_precise") < 0
+    rest = [name for name in _DECIDING if name in bare.columns]
+    ordered = bare.sort(*INVOICE, "rank", "service_from", "key", "dimensions", given_back, *rest)
     return ordered.with_row_index("place")
 
 
-def _closed(known_at: datetime | None) -> pl.Expr:
+def _closed(known_at: KnownAt | None) -> pl.Expr:
     """When an invoice closes; one made for corrections, when the run knew of them."""
     if known_at is None:
         return CLOSE
-    return pl.when(pl.col("purpose") == "correction").then(pl.lit(known_at).cast(LINES["period_from"])).otherwise(CLOSE)
+    return pl.when(pl.col("purpose") == "correction").then(of_tenant(known_at)).otherwise(CLOSE)
 
 
 def invoices_of(
-    lines: pl.DataFrame, tenants: pl.DataFrame, zones: pl.DataFrame, known_at: datetime | None
+    lines: pl.DataFrame, tenants: pl.DataFrame, zones: pl.DataFrame, known_at: KnownAt | None
 ) -> pl.DataFrame:
     """One row per invoice with its subtotal and dates.
 
@@ -95,7 +108,7 @@ def invoices_of(
         .with_columns((pl.col("close") + pl.duration(seconds=pl.col("grace_seconds"))).alias("finalise_after"))
     )
     dated = local_date(totals, pl.col("finalise_after"), "timezone", "issued_on")
-    known = pl.col("close") if known_at is None else pl.lit(known_at).cast(LINES["period_from"])
+    known = pl.col("close") if known_at is None else of_tenant(known_at)
     return dated.with_columns(
         known.alias("events_known_at"), (pl.col("issued_on") + pl.duration(days=DUE_DAYS)).alias("due_on")
     )

@@ -14,7 +14,9 @@ from valueverse.invoicing.closing import INVOICE
 from valueverse.invoicing.corrections import BOOKED_LINES, LASTING, OWN, PERIOD_PURPOSES, bereft, touched
 from valueverse.invoicing.document import invoice_id, invoice_number
 from valueverse.invoicing.engine import Billed, Booked, bill
+from valueverse.invoicing.knowledge import newest
 from valueverse.invoicing.notes import CORRECTED, NUMBERS, reopened
+from valueverse.invoicing.schema import TAKEN, USES
 from valueverse.invoicing.settle import NUMBERED, PAID, Used
 from valueverse.invoicing.thresholds import EARLY, EARLY_COUPONS
 from valueverse.invoicing.thresholds import PURPOSE as THRESHOLD
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from valueverse.catalog.history import CatalogHistory
+    from valueverse.invoicing.knowledge import KnownAt
     from valueverse.subscriptions.timeline import Timeline
 
 _INVOICES: dict[str, Any] = {
@@ -51,12 +54,14 @@ _LINES: dict[str, Any] = BOOKED_LINES | {
     "amount_precise": EXACT,
 }
 _PARTS: dict[str, Any] = {
+    "tenant": pl.String,
     "invoice_id": pl.String,
     "subscription": pl.String,
     "origin": pl.String,
     "key": pl.String,
     "amount_minor": pl.Int64,
 }
+_ID = ["tenant", "invoice_id"]
 _CREDITS: dict[str, Any] = _PARTS | {"kind": pl.String}
 
 
@@ -68,7 +73,7 @@ class Books:
         self._lines = pl.DataFrame(schema=_LINES)
         self._credits = pl.DataFrame(schema=_CREDITS)
         self._discounts = pl.DataFrame(schema=_PARTS)
-        self._voids = pl.DataFrame(schema={"invoice_id": pl.String, "voided_at": INSTANT})
+        self._voids = pl.DataFrame(schema={"tenant": pl.String, "invoice_id": pl.String, "voided_at": INSTANT})
 
     def run(
         self,
@@ -78,7 +83,7 @@ class Books:
         facts: pl.DataFrame,
         window: tuple[date, date],
         *,
-        known_at: datetime,
+        known_at: KnownAt,
         as_of: datetime,
     ) -> Billed:
         """Bill as a run at ``as_of`` would that knows what was received by ``known_at``; finalise what is past its
@@ -101,13 +106,13 @@ class Books:
         """Void what billing events say; those of no finalised invoice come back as REJECTED."""
         told = read_told(timeline, history).voids
         named = self._invoices.select("tenant", "number", "invoice_id")
-        fresh = told.join(named, on=["tenant", "number"]).join(self._voids, on="invoice_id", how="anti")
+        fresh = told.join(named, on=["tenant", "number"]).join(self._voids, on=_ID, how="anti")
         self._voids = pl.concat([self._voids, fresh.select(self._voids.columns)])
         return stray_voids(timeline, told.join(named, on=["tenant", "number"], how="anti"))
 
     def _standing(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Rows of invoices that were not voided."""
-        return frame.join(self._voids, on="invoice_id", how="anti", maintain_order="left")
+        return frame.join(self._voids, on=_ID, how="anti", maintain_order="left")
 
     def _named(self, done: pl.DataFrame) -> pl.DataFrame:
         """Add invoice_id and number: the next ones of each tenant."""
@@ -129,34 +134,36 @@ class Books:
             [self._invoices, invoices.select(pl.col(name).cast(dtype) for name, dtype in _INVOICES.items())]
         )
         for column, name, schema in (("credits", "_credits", _CREDITS), ("discounts", "_discounts", _PARTS)):
-            listed = invoices.select("invoice_id", "subscription", column).filter(pl.col(column).list.len() > 0)
+            listed = invoices.select("tenant", "invoice_id", "subscription", column).filter(
+                pl.col(column).list.len() > 0
+            )
             parts = listed.explode(column).unnest(column).select(list(schema)).cast(pl.Schema(schema))
             setattr(self, name, pl.concat([getattr(self, name), parts]))
 
-    def _booked(self, usage: pl.LazyFrame, history: CatalogHistory, facts: pl.DataFrame, known_at: datetime) -> Booked:
+    def _booked(self, usage: pl.LazyFrame, history: CatalogHistory, facts: pl.DataFrame, known_at: KnownAt) -> Booked:
         standing, lines = self._standing(self._invoices), self._standing(self._lines)
-        voided = self._invoices.drop("events_known_at").join(self._voids, on="invoice_id", maintain_order="left")
-        newest = (
+        voided = self._invoices.drop("events_known_at").join(self._voids, on=_ID, maintain_order="left")
+        latest = (
             lines.filter(pl.col("corrects").is_not_null())
-            .join(self._invoices.select("invoice_id", "events_known_at"), on="invoice_id")
-            .group_by("corrects")
+            .join(self._invoices.select(*_ID, "events_known_at"), on=_ID)
+            .group_by("tenant", "corrects")
             .agg(pl.col("events_known_at").max().alias("since"))
         )
         known = (
-            standing.join(newest, left_on="invoice_id", right_on="corrects", how="left", maintain_order="left")
+            standing.join(latest, left_on=_ID, right_on=["tenant", "corrects"], how="left", maintain_order="left")
             .with_columns(pl.max_horizontal("events_known_at", "since").alias("events_known_at"))
             .drop("since")
         )
         periods = known.filter(pl.col("purpose").is_in(PERIOD_PURPOSES))
         moved = [
-            touched(periods, usage, history.meters, facts, known_at),
-            reopened(periods, facts, known_at),
+            touched(periods, usage, history.meters, facts, newest(known_at)),
+            reopened(periods, facts, newest(known_at)),
             voided.filter(pl.col("purpose").is_in(PERIOD_PURPOSES)),
             bereft(periods, voided),
         ]
         again = (
             pl.concat(moved, how="diagonal")
-            .unique("invoice_id", maintain_order=True)
+            .unique(_ID, keep="first", maintain_order=True)
             .select(*INVOICE, "invoice_id", "currency", "events_known_at", pl.lit(None, pl.String).alias("under"))
         )
         early_parts = self._standing(self._discounts).drop("subscription")
@@ -167,10 +174,8 @@ class Books:
             one_offs=lines.filter(pl.col("kind") == "one_off").select("tenant", "key"),
             used=self._used(),
             again=again,
-            lines=concerned.select(BOOKED_LINES.names()).join(
-                again, on="invoice_id", how="semi", maintain_order="left"
-            ),
-            discounts=self._discounts.select("invoice_id", "origin", "amount_minor"),
+            lines=concerned.select(BOOKED_LINES.names()).join(again, on=_ID, how="semi", maintain_order="left"),
+            discounts=self._discounts.select(TAKEN.names()),
             early=self._early(EARLY, lines),
             early_coupons=self._early(EARLY_COUPONS, early_parts),
             catalogs={},
@@ -181,12 +186,12 @@ class Books:
         cuts = self._invoices.filter(pl.col("purpose") == THRESHOLD).select(
             "invoice_id", "tenant", "customer", "subscription", "period_from", pl.col("period_to").alias("cut")
         )
-        bore = parts.drop("tenant", strict=False).join(cuts, on="invoice_id", maintain_order="left")
+        bore = parts.join(cuts, on=_ID, maintain_order="left")
         return bore.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
 
     def _paid(self) -> pl.DataFrame:
-        owners = self._invoices.select("invoice_id", "tenant", "customer", "currency")
-        paid = self._standing(self._credits).join(owners, on="invoice_id", maintain_order="left")
+        owners = self._invoices.select(*_ID, "customer", "currency")
+        paid = self._standing(self._credits).join(owners, on=_ID, maintain_order="left")
         return paid.with_columns(pl.lit(value=True).alias("is_final")).select(PAID.names())
 
     def _used(self) -> Used:
@@ -207,22 +212,24 @@ class Books:
         )
         coupons = (
             self._standing(self._discounts)
-            .join(self._invoices.select("invoice_id", "period_from"), on="invoice_id")
-            .select("origin", "subscription", "period_from")
+            .join(self._invoices.select(*_ID, "period_from"), on=_ID)
+            .select(USES.names())
             .unique(maintain_order=True)
         )
         return Used(self._paid(), coupons, self._numbers(), self._corrected(), owed)
 
     def _numbers(self) -> pl.DataFrame:
-        found = self._invoices.join(self._voids, on="invoice_id", how="left", maintain_order="left")
+        found = self._invoices.join(self._voids, on=_ID, how="left", maintain_order="left")
         before = found.with_columns(pl.lit(None).alias("issued_at"))
         return before.select(pl.col(name).cast(dtype) for name, dtype in NUMBERS.items())
 
     def _corrected(self) -> pl.DataFrame:
-        names = self._invoices.select("invoice_id", "number", pl.col("events_known_at").alias("known_at"))
-        of = names.select(pl.col("invoice_id").alias("corrects"), pl.col("number").alias("of"))
+        names = self._invoices.select(*_ID, "number", pl.col("events_known_at").alias("known_at"))
+        of = names.select("tenant", pl.col("invoice_id").alias("corrects"), pl.col("number").alias("of"))
         shown = self._standing(self._lines).with_columns(
             (pl.col("net_minor") + pl.col("tax_minor")).alias("amount_minor")
         )
-        rows = shown.join(names, on="invoice_id", maintain_order="left").join(of, on="corrects", maintain_order="left")
+        rows = shown.join(names, on=_ID, maintain_order="left").join(
+            of, on=["tenant", "corrects"], maintain_order="left"
+        )
         return rows.with_columns(pl.col("of").alias("corrects")).select(CORRECTED.names())

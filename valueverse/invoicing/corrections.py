@@ -7,6 +7,7 @@ own (a credit note, if it is below zero) where none will come.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -14,7 +15,7 @@ import polars as pl
 from valueverse.events.schema import INSTANT
 from valueverse.invoicing.closing import INVOICE, SUBSCRIPTION, present_periods
 from valueverse.invoicing.coupons import Billing, Earlier, apply_coupons, coupon_of, holds
-from valueverse.invoicing.schema import LINES, OF_PERIOD
+from valueverse.invoicing.schema import LINES, OF_PERIOD, TAKEN
 from valueverse.invoicing.thresholds import PURPOSE as THRESHOLD
 from valueverse.invoicing.totals import Line
 from valueverse.money import EXACT
@@ -59,7 +60,7 @@ _DIFFERENCE = ["invoice_id", "key", "dimensions"]
 
 
 def touched(
-    booked: pl.DataFrame, usage: pl.LazyFrame, meters: pl.DataFrame, facts: pl.DataFrame, known_at: datetime
+    booked: pl.DataFrame, usage: pl.LazyFrame, meters: pl.DataFrame, facts: pl.DataFrame, known_at: datetime | None
 ) -> pl.DataFrame:
     """The finalised invoices that events received since may change; a superset, found by days and customers.
 
@@ -68,7 +69,7 @@ def touched(
         usage: the usage table.
         meters: ``CatalogHistory.meters``: a meter that carries over reaches into every later period.
         facts: billing facts.
-        known_at: the run's state of knowledge.
+        known_at: the run's state of knowledge; None: nothing was received.
     """
     if booked.is_empty():
         return booked
@@ -161,7 +162,7 @@ def net_lines(
     Args:
         shown: ``shown_amounts`` lines with invoice_id and plan.
         booked: BOOKED_LINES, and decimals of the invoices' currencies.
-        discounts: invoice_id, origin, amount_minor of the coupons that the booked invoice bears.
+        discounts: schema.TAKEN of the booked invoices.
         coupons: COUPONS.
         earlier: what threshold invoices of the periods bore (``thresholds.earlier``).
         known: by invoice_id, the state of knowledge booked for it.
@@ -174,17 +175,26 @@ def net_lines(
         .with_columns(pl.col("rounding_mode").fill_null("half_up"))
     )
     whole = pl.concat([shown.with_columns(pl.lit(OWN).alias("role")), staying], how="diagonal_relaxed")
-    periods = {row["invoice_id"]: row for row in shown.unique("invoice_id").iter_rows(named=True)}
+    periods = {row["invoice_id"]: row for row in shown.unique("invoice_id", keep="first").iter_rows(named=True)}
     parts = []
-    for (invoice,), rows in whole.group_by("invoice_id", maintain_order=True):
-        own = discounts.filter(pl.col("invoice_id") == invoice).select("origin", "amount_minor")
-        taken = dict(own.iter_rows())
+    taken_of: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+    for tenant, invoice, origin, minor in discounts.select(TAKEN.names()).iter_rows():
+        taken_of[tenant, invoice][origin] = minor
+    coupons_of = _by_tenant(coupons)
+    for (tenant, invoice), rows in whole.group_by("tenant", "invoice_id", maintain_order=True):
+        taken = taken_of[str(tenant), str(invoice)]
         line = periods.get(invoice)
         bore = _of_period(line, earlier)
-        applied = _applied(taken, coupons, bore, line) + _idle(taken, coupons, bore, line, known.get(str(invoice)))
+        own = coupons_of.get(str(tenant), coupons.clear())
+        applied = _applied(taken, own, bore, line) + _idle(taken, own, bore, line, known.get(str(invoice)))
         net = _net(rows, applied, bore)
         parts.append(rows.with_columns(pl.Series("net_minor", net, pl.Int64)))
     return pl.concat(parts) if parts else whole.with_columns(pl.lit(0, pl.Int64).alias("net_minor"))
+
+
+def _by_tenant(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Each tenant's rows."""
+    return {str(tenant): part for (tenant,), part in rows.partition_by("tenant", as_dict=True).items()}
 
 
 def _of_period(line: _Row | None, earlier: Mapping[tuple[str, str, str, datetime], Earlier]) -> Earlier:
@@ -195,8 +205,8 @@ def _of_period(line: _Row | None, earlier: Mapping[tuple[str, str, str, datetime
 
 
 def _applied(taken: Mapping[str, int], coupons: pl.DataFrame, earlier: Earlier, line: _Row | None) -> list[Coupon]:
-    """The coupons that an invoice or the threshold invoices of its period bear. One that was removed before the period
-    closed takes no more of it than it has."""
+    """The coupons (of the invoice's tenant) that an invoice or the threshold invoices of its period bear. One that was
+    removed before the period closed takes no more of it than it has."""
     close = line["period_to"] if line is not None and line["purpose"] == "period" else None
 
     def most(row: _Row) -> int | None:
@@ -219,7 +229,6 @@ def _idle(
     close = line["period_from"] if line["purpose"] == "start" else line["period_to"]
     billing = Billing(line["subscription"], line["currency"], line["purpose"], line["period_from"], close)
     others = coupons.filter(
-        pl.col("tenant") == line["tenant"],
         pl.col("customer") == line["customer"],
         pl.col("periods").is_null(),
         pl.col("told_at") <= known_at,
@@ -331,7 +340,7 @@ def placed(
         corrections: INVOICE of the finalised invoices of purpose ``correction``.
     """
     keys = [name for name in INVOICE if name not in SUBSCRIPTION]
-    target = due.sort("close", "purpose").unique(
+    target = due.sort("close", "purpose", *INVOICE).unique(
         ["tenant", "subscription", "currency"], keep="first", maintain_order=True
     )
     free = adjustments.drop(*(name for name in keys if name in adjustments.columns), strict=False)

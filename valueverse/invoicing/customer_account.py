@@ -12,6 +12,7 @@ import polars as pl
 from valueverse.invoicing.coupons import Billing, Coupon, Earlier, coupon_of, holds
 from valueverse.invoicing.credits import Credit, CreditNote, Wallet, spent_first
 from valueverse.invoicing.notes import whole_minor
+from valueverse.invoicing.schema import USES
 from valueverse.invoicing.thresholds import PURPOSE as THRESHOLD
 from valueverse.invoicing.totals import Bill, Totals
 from valueverse.money import minor_units
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from valueverse.money import RoundingMode
 
 Row = dict[str, Any]
+_Event = tuple[str, str]
+"""Tenant and origin."""
 _OF_PERIOD = (THRESHOLD, "period")
 """Purposes of the invoices that share what a period comes to."""
 
@@ -91,19 +94,21 @@ class Account:
         for (tenant, customer, subscription, period), bore in earlier.items():
             if bore.taken or (tenant, customer) in accounts:
                 of({"tenant": tenant, "customer": customer}).earlier[subscription, period] = bore
-        uses, spent = used.coupons, used.credits.group_by("origin").agg(pl.col("amount_minor").sum())
+        uses, spent = _used_by_event(used)
         for account in accounts.values():
             account._recall(uses, spent)
         return accounts
 
-    def _recall(self, uses: pl.DataFrame, spent: pl.DataFrame) -> None:
-        own = [row["origin"] for row in (*self.coupons, *self.wallets, *self.notes)]
-        for origin, subscription, period in uses.filter(pl.col("origin").is_in(own)).iter_rows():
-            self.uses[origin, subscription].add(period)
-        minor = dict(spent.filter(pl.col("origin").is_in(own)).iter_rows())
+    def _recall(self, uses: Mapping[_Event, Sequence[tuple[str, datetime]]], spent: Mapping[_Event, int]) -> None:
+        """What earlier invoices used of this account, both by the tenant and origin of the event: two tenants may send
+        equal ones."""
+        for coupon in self.coupons:
+            for subscription, period in uses.get((self.tenant, coupon["origin"]), ()):
+                self.uses[coupon["origin"], subscription].add(period)
         for row in (*self.wallets, *self.notes):
-            if row["origin"] in minor:
-                self.spent[row["origin"]] = Decimal(minor[row["origin"]]).scaleb(-minor_units(row["currency"]))
+            minor = spent.get((self.tenant, row["origin"]))
+            if minor is not None:
+                self.spent[row["origin"]] = Decimal(minor).scaleb(-minor_units(row["currency"]))
 
     def owe(self, origin: str, key: str, currency: str, minor: int, created_at: datetime) -> None:
         """Money that an invoice left to the customer: paid out by the next ones, as a credit note would be."""
@@ -193,6 +198,15 @@ class Account:
         return [wallet for wallet, _ in blocks]
 
 
+def _used_by_event(used: Used) -> tuple[dict[_Event, list[tuple[str, datetime]]], dict[_Event, int]]:
+    """Subscription and period of each that a coupon lowered, and minor units taken of each credit."""
+    uses: defaultdict[_Event, list[tuple[str, datetime]]] = defaultdict(list)
+    for tenant, origin, subscription, period in used.coupons.select(USES.names()).iter_rows():
+        uses[tenant, origin].append((subscription, period))
+    sums = used.credits.group_by("tenant", "origin").agg(pl.col("amount_minor").sum())
+    return uses, {(tenant, origin): minor for tenant, origin, minor in sums.iter_rows()}
+
+
 def _overdrawn(wallets: pl.DataFrame, notes: pl.DataFrame, used: Used) -> pl.DataFrame:
     """What finalised invoices were paid with beyond what stands of it (settle.PAID): from a credit note or a balance
     whose invoice was voided since, or an event that was withdrawn. The documents stay; the customer owes it again."""
@@ -203,7 +217,7 @@ def _overdrawn(wallets: pl.DataFrame, notes: pl.DataFrame, used: Used) -> pl.Dat
     paid = used.credits.filter("is_final").group_by(by, maintain_order=True).agg(pl.col("amount_minor").sum())
     rows = paid.join(pl.concat(held), on=of, how="left", maintain_order="left")
     beyond = (pl.col("amount_minor") - pl.col("there").fill_null(0)).alias("amount_minor")
-    return rows.with_columns(beyond).filter(pl.col("amount_minor") > 0).sort("origin")
+    return rows.with_columns(beyond).filter(pl.col("amount_minor") > 0).sort(pl.all())
 
 
 def _block(row: Mapping[str, Any], balance: Decimal) -> Wallet:

@@ -22,6 +22,7 @@ from valueverse.invoicing.closing import (
 from valueverse.invoicing.commitments import true_ups
 from valueverse.invoicing.corrections import as_now, differences, net_lines, placed
 from valueverse.invoicing.fees import advance, arrears, settlement
+from valueverse.invoicing.knowledge import newest
 from valueverse.invoicing.notes import within
 from valueverse.invoicing.one_offs import one_off_lines
 from valueverse.invoicing.outcomes import PROPOSALS, Outcomes
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     from valueverse.catalog.document import Catalog
     from valueverse.catalog.history import CatalogHistory
+    from valueverse.invoicing.knowledge import KnownAt
     from valueverse.invoicing.told import Told
     from valueverse.subscriptions.timeline import Timeline
 
@@ -76,7 +78,7 @@ class Booked:
         again: INVOICE, invoice_id, currency and events_known_at (newest state of knowledge booked; null: voided), of
             those that later events may have changed, and ``under``: the catalog they were re-rated with (its hash).
         lines: what is booked for ``again`` (corrections.BOOKED_LINES).
-        discounts: invoice_id, origin, amount_minor of the coupons that ``again`` bears.
+        discounts: what coupons took of ``again`` (schema.TAKEN).
         early: what threshold invoices bore (thresholds.EARLY).
         early_coupons: what coupons took on them (thresholds.EARLY_COUPONS).
         catalogs: those of ``under``, by hash.
@@ -116,11 +118,11 @@ def ground_of(
     timeline: Timeline,
     history: CatalogHistory,
     usage: pl.LazyFrame,
-    known_at: datetime | None,
+    known_at: KnownAt | None,
 ) -> Ground:
     """The ground of a run."""
     segments, terms = with_terms(timeline, history)
-    consumption = Consumption(usage, history.meters, claims(segments, terms), known_at)
+    consumption = Consumption(usage, history.meters, claims(segments, terms), newest(known_at))
     return Ground(timeline, history, segments, terms, consumption)
 
 
@@ -130,7 +132,7 @@ def bill(
     usage: pl.LazyFrame,
     window: tuple[date, date],
     *,
-    known_at: datetime | None,
+    known_at: KnownAt | None,
     closed_by: datetime | None = None,
     booked: Booked | None = None,
     outcomes: pl.DataFrame | None = None,
@@ -176,7 +178,11 @@ def bill(
     own = one_off_lines(one_offs, hosts, timeline, history)
     if not own.is_empty():
         lines = pl.concat([lines, own.drop("timezone")], how="diagonal_relaxed")
-        zones = pl.concat([zones, own], how="diagonal_relaxed").select(zones.columns).unique(INVOICE, keep="first")
+        zones = (
+            pl.concat([zones, own], how="diagonal_relaxed")
+            .select(zones.columns)
+            .unique(INVOICE, keep="first", maintain_order=True)
+        )
     if booked is not None and not booked.again.is_empty():
         adjusted, own_zones = _corrected(booked, ground, told, made, closed_by)
         lines = pl.concat([lines, adjusted], how="diagonal_relaxed")
@@ -205,7 +211,8 @@ def _headers(reached: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:
     zones = segments.select("tenant", "subscription", "timezone").unique(["tenant", "subscription"], keep="last")
     policy = ("currency", "terms", "catalog_hash", "rounding_mode", "rounding_level", "zero_invoices")
     return (
-        reached.select(*INVOICE, *policy)
+        in_order(reached)
+        .select(*INVOICE, *policy)
         .unique(INVOICE, keep="last", maintain_order=True)
         .join(zones, on=["tenant", "subscription"], how="left")
         .with_columns(CLOSE.alias("close"))
@@ -366,14 +373,17 @@ def _compared(
     compared = pl.concat([present, again.join(booked.voided, on=INVOICE, how="semi", maintain_order="left")])
     ids = anew.select(*INVOICE, "invoice_id")
     shown, _, problems = period_lines(anew.drop("invoice_id"), ground)
-    unclear = problems.join(ids, on=INVOICE).select("invoice_id").unique()
+    unclear = problems.join(ids, on=INVOICE).select("tenant", "invoice_id").unique()
     closing = less_early(shown, booked.early)
-    named = closing.join(ids, on=INVOICE).join(ground.terms.sets.select("terms", "plan"), on="terms", how="left")
-    compared = with_decimals(compared).join(unclear, on="invoice_id", how="anti")
-    kept = booked.lines.join(compared.select("invoice_id", "decimals"), on="invoice_id")
+    named = in_order(
+        closing.join(ids, on=INVOICE).join(ground.terms.sets.select("terms", "plan"), on="terms", how="left")
+    )
+    compared = with_decimals(compared).join(unclear, on=["tenant", "invoice_id"], how="anti")
+    of = ["tenant", "invoice_id"]
+    kept = booked.lines.join(compared.select(*of, "decimals"), on=of, maintain_order="left")
     bore = earlier(booked.early, booked.early_coupons, anew.filter(pl.col("purpose") == "period"))
     net = net_lines(named, kept, booked.discounts, told.coupons, bore, known)
-    return differences(compared, net.join(compared, on="invoice_id", how="semi"), kept)
+    return differences(compared, net.join(compared, on=of, how="semi", maintain_order="left"), kept)
 
 
 def _own_headers(own: pl.DataFrame, ground: Ground) -> pl.DataFrame:
@@ -383,7 +393,8 @@ def _own_headers(own: pl.DataFrame, ground: Ground) -> pl.DataFrame:
     tenants = ground.timeline.tenants.select("tenant", pl.col("timezone").alias("tenant_zone"))
     rules = terms.policies.select("terms", "rounding_mode", "rounding_level", "zero_invoices")
     return (
-        own.select(*INVOICE, "currency", "terms")
+        in_order(own)
+        .select(*INVOICE, "currency", "terms")
         .unique(INVOICE, keep="last", maintain_order=True)
         .join(zones, on=["tenant", "customer"], how="left", maintain_order="left")
         .join(tenants, on="tenant", how="left", maintain_order="left")

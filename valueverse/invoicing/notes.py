@@ -137,14 +137,14 @@ def refused(found: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([REJECTED.to_frame(), *parts])
 
 
-def reopened(booked: pl.DataFrame, facts: pl.DataFrame, known_at: datetime) -> pl.DataFrame:
+def reopened(booked: pl.DataFrame, facts: pl.DataFrame, known_at: datetime | None) -> pl.DataFrame:
     """The finalised invoices of which a credit note was withdrawn or amended since: what it held back of a correction
     may be given now.
 
     Args:
         booked: tenant, number, invoice_id, events_known_at (the newest state of knowledge booked for it).
         facts: billing facts.
-        known_at: the run's state of knowledge.
+        known_at: the run's state of knowledge; None: nothing was received.
     """
     gone = facts.filter(
         pl.col("type") == "billing.credit_note.issued", pl.col("known_until") <= pl.lit(known_at, INSTANT)

@@ -19,6 +19,7 @@ PURPOSE = "one_off"
 RANK = 2_000_000
 """Behind fees, charges and the commitment."""
 _CUSTOMER = ["tenant", "customer", "currency"]
+_EVENT = ["tenant", "origin"]
 _POLICY = ("terms", "catalog_hash", "rounding_mode", "rounding_level", "zero_invoices")
 
 
@@ -41,16 +42,16 @@ def one_off_lines(
     placed = (
         known.join(due, on=_CUSTOMER)
         .filter(reached)
-        .sort("close", "subscription", "purpose")
-        .unique("origin", keep="first", maintain_order=True)
+        .sort("close", *INVOICE)
+        .unique(_EVENT, keep="first", maintain_order=True)
     )
     waiting = timeline.segments.select(*_CUSTOMER, pl.col("subscription_end").alias("over")).unique()
     expected = (
         known.join(waiting, on=_CUSTOMER)
         .filter(pl.col("over").is_null() | (pl.col("over") > pl.col("time")))
-        .select("origin")
+        .select(_EVENT)
     )
-    alone = known.join(placed, on="origin", how="anti").join(expected, on="origin", how="anti")
+    alone = known.join(placed, on=_EVENT, how="anti").join(expected, on=_EVENT, how="anti")
     parts = [part for part in (placed, _own(alone, timeline, history)) if not part.is_empty()]
     return _lines(pl.concat(parts, how="diagonal_relaxed")) if parts else pl.DataFrame(schema=LINES)
 

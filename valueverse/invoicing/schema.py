@@ -51,6 +51,12 @@ LINES: dict[str, pl.DataType | type[pl.DataType]] = {
 OF_PERIOD = ("usage", "minimum")
 """Kinds of lines of which threshold invoices may bear a part."""
 
+USES = pl.Schema({"tenant": pl.String(), "origin": pl.String(), "subscription": pl.String(), "period_from": INSTANT})
+"""The periods that a coupon lowered: one row per application (tenant, origin), subscription and period."""
+
+TAKEN = pl.Schema({"tenant": pl.String(), "invoice_id": pl.String(), "origin": pl.String(), "amount_minor": pl.Int64()})
+"""What each coupon application (tenant, origin) took of an invoice."""
+
 
 def with_decimals(rows: pl.DataFrame) -> pl.DataFrame:
     """Add ``decimals`` (Int8): the minor unit of each row's ``currency``."""

@@ -19,7 +19,7 @@ from valueverse.invoicing.closing import INVOICE
 from valueverse.invoicing.customer_account import Account, Issue
 from valueverse.invoicing.document import invoice_id, invoice_number
 from valueverse.invoicing.notes import CORRECTED, NUMBERS, counting, judged, refused
-from valueverse.invoicing.schema import OF_PERIOD
+from valueverse.invoicing.schema import OF_PERIOD, USES
 from valueverse.invoicing.totals import Bill, Line, Totals, totals_of
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from valueverse.invoicing.coupons import Earlier
     from valueverse.invoicing.told import Told
 
-NUMBERED = ("tenant", "close", "subscription", "purpose", "period_from", "customer", "revision")
+NUMBERED = ("tenant", "close", "subscription", "purpose", "period_from", "customer", "revision", "period_to")
 """Order in which a run numbers a tenant's invoices."""
 _ISSUED = ("tenant", "customer", "finalise_after", *NUMBERED[1:])
 CREDIT = pl.Struct({"kind": pl.String, "key": pl.String, "origin": pl.String, "amount_minor": pl.Int64})
@@ -77,7 +77,7 @@ class Used:
 
     Attributes:
         credits: what they were paid with (PAID).
-        coupons: origin, subscription, period_from of the periods that a coupon lowered.
+        coupons: tenant, origin, subscription, period_from of the periods that a coupon lowered.
         numbers: finalised invoices by number (NUMBERS), voided ones among them.
         corrected: what they correct of each other (CORRECTED).
         owed: tenant, customer, currency, origin, key, amount_minor, created_at of invoices that came out negative.
@@ -95,7 +95,7 @@ class Used:
         text, minor = pl.String(), pl.Int64()
         return cls(
             PAID.to_frame(),
-            pl.DataFrame(schema={"origin": text, "subscription": text, "period_from": pl.Datetime("us", "UTC")}),
+            USES.to_frame(),
             NUMBERS.to_frame(),
             CORRECTED.to_frame(),
             pl.DataFrame(

@@ -226,8 +226,11 @@ class _Laid:
 
 
 def compile_terms(segments: pl.DataFrame, catalogs: Mapping[str, Catalog]) -> Terms:
-    """Number the distinct terms of these segments and lay out their fees, charges and policies."""
-    sets = segments.select(TERMS_KEY).unique(maintain_order=True).with_row_index("terms")
+    """Number the distinct terms of these segments and lay out their fees, charges and policies.
+
+    Numbers follow from what the terms say: which of two comes first does not depend on who else is billed.
+    """
+    sets = segments.select(TERMS_KEY).unique().sort(TERMS_KEY).with_row_index("terms")
     laid = _Laid()
     for row in sets.iter_rows(named=True):
         catalog = catalogs[row["catalog_hash"]]

@@ -122,7 +122,9 @@ def threshold_lines(
         .agg(pl.col("amount_minor").sum().alias("sum"), limit.min().alias("limit"))
     )
     reached = _reached(sums, booked)
-    picked = _with_vanished(shown.join(reached, left_on=_CUT, right_on=[*_PERIOD, "cut"], how="semi"), booked)
+    picked = _with_vanished(
+        shown.join(reached, left_on=_CUT, right_on=[*_PERIOD, "cut"], how="semi", maintain_order="left"), booked
+    )
     both = pl.concat([booked, *_differences(picked, booked)], how="vertical")
     return _renumbered(_as_lines(picked, both), standing.voided), both
 
@@ -262,7 +264,7 @@ def _vanished(lines: pl.DataFrame, wanted: pl.DataFrame) -> pl.DataFrame:
     invoice."""
     gone = wanted.join(lines, on=[*_LINE, "period_to"], how="anti", maintain_order="left")
     alike = gone.join(
-        lines.rename({"key": "key_alike"}).drop("dimensions"), on=_CUT, maintain_order="left"
+        lines.rename({"key": "key_alike"}).drop("dimensions"), on=_CUT, maintain_order="left_right"
     ).with_columns((pl.col("key_alike") == pl.col("key")).alias("same"))
     return (
         alike.sort("same", descending=True, maintain_order=True)

@@ -19,7 +19,7 @@ from valueverse.subscriptions.zones import local_date
 
 _BEFORE = pl.duration(microseconds=1)
 _GROUP = ["window", "dimensions"]
-_ORDER = ["time", "received_at", "id"]
+_ORDER = ["time", "received_at", "id", "source"]
 _ROW = ["window", "dimensions", *_ORDER, "value", "text_value", "operation"]
 _WINDOW = [
     "window",
@@ -85,6 +85,7 @@ def _opening_rows(openings: pl.DataFrame, like: pl.DataFrame) -> pl.DataFrame:
         BEGINNING.alias("time"),
         BEGINNING.alias("received_at"),
         pl.lit("").alias("id"),
+        pl.lit("").alias("source"),
         "value",
         "text_value",
         pl.lit("add").alias("operation"),

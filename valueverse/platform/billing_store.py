@@ -174,16 +174,18 @@ def booked_lines(connection: psycopg.Connection[Any], scope: Scope, invoices: pl
         "tenant": _TEXT, "invoice_id": _TEXT, "key": _TEXT, "description": _TEXT, "meter": _TEXT, "dimensions": _TEXT,
         "quantity": _EXACT, "amount_minor": _MINOR, "net_minor": _MINOR, "event_count": _MINOR, "role": _TEXT,
     }  # fmt: skip
+    order = {"sequence": _MINOR, "bearer": _TEXT, "line_no": pl.Int32()}
     # Two look-ups by index, of the invoices' own lines and of those that correct them.
     query = " union all ".join(
         f"select l.tenant_id::text, l.{of}::text, l.key, l.description, l.meter, coalesce(l.dimensions::text, ''), "  # noqa: S608 - constants
         "l.quantity, l.amount_minor, l.amount_minor - l.discount_minor, l.event_count, "
-        "case when l.kind in ('one_off', 'outcome') then 'lasting' else 'own' end "
-        f"from (select i.tenant_id, i.invoice_id {_STANDING}) as i join billing.invoice_line l "
+        "case when l.kind in ('one_off', 'outcome') then 'lasting' else 'own' end, i.sequence, invoice_id::text, "
+        f"l.line_no from (select i.tenant_id, i.invoice_id, i.sequence {_STANDING}) as i join billing.invoice_line l "
         f"using (tenant_id, invoice_id) where l.{of} = any(%(invoices)s::uuid[]) and l.corrects is {state}"
         for of, state in (("invoice_id", "null"), ("corrects", "not null"))
     )
-    return _canonical(_frame(connection, query, scope.values(invoices=invoices["invoice_id"].to_list()), schema))
+    rows = _frame(connection, query, scope.values(invoices=invoices["invoice_id"].to_list()), schema | order)
+    return _canonical(rows.sort("tenant", *order, nulls_last=True).drop(*order))
 
 
 def early_lines(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFrame:
@@ -207,7 +209,8 @@ def early_coupons(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataF
     query = (
         "select i.tenant_id::text, i.customer, i.subscription, i.period_from, d.origin, d.key, d.amount_minor "  # noqa: S608 - constants
         f"from (select i.* {_STANDING} and i.purpose = 'threshold') as i "
-        "join billing.invoice_discount d using (tenant_id, invoice_id) order by i.period_to, d.place"
+        "join billing.invoice_discount d using (tenant_id, invoice_id) "
+        "order by i.tenant_id, i.subscription, i.period_from, i.period_to, i.invoice_id, d.place"
     )
     names = ("tenant", "customer", "subscription", "period_from", "origin", "key", "amount_minor")
     other = {"period_from": _INSTANT, "amount_minor": _MINOR}
@@ -215,20 +218,20 @@ def early_coupons(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataF
 
 
 def discounts_of(connection: psycopg.Connection[Any], invoices: pl.DataFrame) -> pl.DataFrame:
-    """invoice_id, origin, amount_minor of the coupons that these invoices (tenant, invoice_id) bear."""
+    """tenant, invoice_id, origin, amount_minor of the coupons that these invoices (tenant, invoice_id) bear."""
     return _frame(
         connection,
-        "select invoice_id::text, origin, amount_minor from billing.invoice_discount "
-        "where tenant_id = any(%s) and invoice_id = any(%s::uuid[]) order by invoice_id, place",
+        "select tenant_id::text, invoice_id::text, origin, amount_minor from billing.invoice_discount "
+        "where tenant_id = any(%s) and invoice_id = any(%s::uuid[]) order by tenant_id, invoice_id, place",
         [invoices["tenant"].unique().to_list(), invoices["invoice_id"].to_list()],
-        {"invoice_id": _TEXT, "origin": _TEXT, "amount_minor": _MINOR},
+        {"tenant": _TEXT, "invoice_id": _TEXT, "origin": _TEXT, "amount_minor": _MINOR},
     )
 
 
 def used_up(connection: psycopg.Connection[Any], scope: Scope) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """What standing invoices used of credits and coupons, and what they owe.
 
-    The first frame is tenant, customer, currency, kind, key, origin, is_final, amount_minor; the second origin,
+    The first frame is tenant, customer, currency, kind, key, origin, is_final, amount_minor; the second tenant, origin,
     subscription, period_from; the third lists invoices below zero: tenant, customer, currency, origin, key,
     amount_minor, created_at.
     """
@@ -244,10 +247,10 @@ def used_up(connection: psycopg.Connection[Any], scope: Scope) -> tuple[pl.DataF
     )
     coupons = _frame(
         connection,
-        f"select distinct d.origin, coalesce(i.subscription, ''), i.period_from from {standing} "  # noqa: S608 - constants
+        f"select distinct d.tenant_id::text, d.origin, coalesce(i.subscription, ''), i.period_from from {standing} "  # noqa: S608 - constants
         "join billing.invoice_discount d using (tenant_id, invoice_id)",
         scope.values(),
-        {"origin": _TEXT, "subscription": _TEXT, "period_from": _INSTANT},
+        {"tenant": _TEXT, "origin": _TEXT, "subscription": _TEXT, "period_from": _INSTANT},
     )
     owed = _frame(
         connection,

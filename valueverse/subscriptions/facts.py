@@ -115,7 +115,7 @@ def tenants_of(facts: pl.DataFrame, plans: pl.DataFrame) -> pl.DataFrame:
     )
     stated = _latest(told, ["tenant"], _TENANT_FIELDS)
     catalog = (
-        plans.sort("effective_at")
+        plans.sort("effective_at", "plan", "version")
         .group_by("tenant", maintain_order=True)
         .agg(pl.col("timezone", "currency", "grace_seconds").last().name.prefix("catalog_"))
     )
