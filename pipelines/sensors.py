@@ -18,6 +18,8 @@ from pipelines.pending import (
     pending_values,
     ranges,
 )
+from valueverse.platform import warehouse
+from valueverse.platform.access.watchdog import end_long_sessions
 from valueverse.platform.settings import get_settings
 
 if TYPE_CHECKING:
@@ -134,7 +136,20 @@ def released_months(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.S
     return dg.RunRequest(run_key=str(max(months.values())), run_config=marts_config(min(months), max(months)))
 
 
+@dg.sensor(
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Ends database sessions of analysts and of the API that outlast their limits.",
+)
+def long_sessions() -> dg.SkipReason:
+    """Asks for no run: what it ended stands in the tick."""
+    with warehouse.connect(get_settings(), "builder") as connection:
+        ended = end_long_sessions(connection)
+    return dg.SkipReason(f"Ended {'; '.join(ended)}." if ended else "No session outlasts its limits.")
+
+
 SENSORS = [
+    long_sessions,
     landing_changed,
     touched_days,
     touched_months,

@@ -100,9 +100,13 @@ class Database:
             await pool.close()
 
 
+_AT_MOST = 5
+
+
 def told(found: Sequence[str]) -> str:
-    """One sentence about the holes in the walls."""
+    """One sentence about what is wrong."""
+    more = f"; and {len(found) - _AT_MOST} more" if len(found) > _AT_MOST else ""
     return (
-        f"the API will not serve from this database, because {'; '.join(found)}. "
-        "Undo what changed there; docs/api.md says what must hold"
+        f"the API will not serve from this database, because {'; '.join(found[:_AT_MOST])}{more}. "
+        "`valueverse doctor` lists all of it; docs/api.md says what must hold"
     )

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
-from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from tests.support.billing_rows import TENANTS, release, secret_of, seed
 from tests.support.publishing import dbt
+from valueverse.platform.access import analysts, manifest
 from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:
@@ -45,21 +45,23 @@ def warehouse(module_settings: Settings) -> Settings:
     return module_settings
 
 
+def test_what_dbt_built_is_as_the_manifests_rules_say(warehouse: Settings) -> None:
+    with connect(warehouse, "admin") as connection:
+        connection.execute("drop function marts.all_totals()")
+        row = connection.execute(manifest.QUERY.encode()).fetchone()
+        connection.rollback()
+    assert row is not None
+    assert manifest.holes(row[0]) == []
+
+
 @pytest.fixture(scope="module")
 def analyst_address(warehouse: Settings) -> Iterator[str]:
     """A login mapped to acme alone, as an operator makes one."""
-    name, password = f"analyst_{secrets.token_hex(4)}", secrets.token_hex(16)
-    with connect(warehouse, "admin") as connection:
-        connection.execute(
-            sql.SQL("create role {} login password {} in role valueverse_analyst").format(
-                sql.Identifier(name), sql.Literal(password)
-            )
-        )
-        connection.execute("insert into guard.analyst_tenant values (%s, %s)", [name, OWN])
-    yield make_conninfo(warehouse.postgres_url("builder"), user=name, password=password)
-    with connect(warehouse, "admin") as connection:
-        connection.execute("delete from guard.analyst_tenant where role_name = %s", [name])
-        connection.execute(sql.SQL("drop owned by {0}; drop role {0}").format(sql.Identifier(name)))
+    name = f"t{secrets.token_hex(4)}"
+    password = analysts.add(warehouse, name, [OWN])
+    assert password is not None
+    yield make_conninfo(warehouse.postgres_url("builder"), user=analysts.role_name(name), password=password)
+    analysts.remove(warehouse, name)
 
 
 @pytest.fixture

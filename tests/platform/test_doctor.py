@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import json
 import os
 import shutil
 import socket
@@ -13,8 +15,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from tests.support.holes import HOLES, SETUP, change
 from valueverse.commands import doctor
-from valueverse.platform import diagnosis, walls, warehouse
+from valueverse.platform import diagnosis, warehouse
+from valueverse.platform.access import manifest
 from valueverse.platform.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,7 +41,7 @@ def test_a_healthy_installation_has_nothing_wrong(settings: Settings, monkeypatc
     doctor.register(app)
     result = CliRunner().invoke(app)
     assert result.exit_code == 0, result.output
-    assert "every table with a tenant is behind forced row-level security" in result.output
+    assert "every right, policy, trigger and bound is as the migrations made it" in result.output
 
 
 def test_an_installation_nobody_started_has_notes_only(tmp_path: Path) -> None:
@@ -82,32 +86,65 @@ def admin(module_settings: Settings) -> Iterator[psycopg.Connection[Any]]:
         yield connection
 
 
-NO_GUARD = "drop event trigger valueverse_guard; "
-HOLES = {
-    "marts.probe: row-level security": NO_GUARD + "alter table marts.probe no force row level security",
-    "billing.invoice: row-level security": NO_GUARD + "alter table billing.invoice disable row level security",
-    "marts.probe: analysts have no policy": "drop policy analyst_tenant on marts.probe",
-    "marts.probe: policy support": "create policy support on marts.probe using (true)",
-    "marts.glass: the view": NO_GUARD + "create view marts.glass as select * from marts.probe",
-    "valueverse_api can become valueverse_builder": "grant valueverse_builder to valueverse_api",
-    "valueverse_reader can become valueverse_reader": "alter role valueverse_reader bypassrls",
-    "valueverse_analyst may write": "grant insert on guard.analyst_tenant to valueverse_analyst",
-}
+def found(admin: psycopg.Connection[Any]) -> list[str]:
+    row = admin.execute(manifest.QUERY.encode()).fetchone()
+    assert row is not None
+    return [f"{hole.what}; {hole.cure}" for hole in manifest.holes(row[0])]
 
 
 @pytest.mark.security
-@pytest.mark.parametrize("expected", HOLES)
-def test_every_hole_in_the_walls_is_found(admin: psycopg.Connection[Any], expected: str) -> None:
+@pytest.mark.parametrize("hole", HOLES)
+def test_every_hole_is_found(admin: psycopg.Connection[Any], hole: str) -> None:
     with admin.transaction(force_rollback=True):
-        admin.execute("create table marts.probe (tenant_id text)")
-        assert walls.breaches(admin) == []
-        admin.execute(HOLES[expected])  # type: ignore[call-overload]
-        assert any(sentence.startswith(expected) for sentence in walls.breaches(admin)), walls.breaches(admin)
+        admin.execute(SETUP.encode())
+        assert found(admin) == []
+        admin.execute(change(hole).encode())
+        assert any(HOLES[hole] in sentence for sentence in found(admin)), found(admin)
 
 
 @pytest.mark.security
-def test_a_missing_guard_is_found(admin: psycopg.Connection[Any]) -> None:
-    assert walls.guarded(admin)
+@pytest.mark.parametrize("right", ["connect", "temporary", "create"])
+@pytest.mark.parametrize("database", ["warehouse", "postgres", "template1"])
+@pytest.mark.parametrize("who", ["public", "valueverse_analyst", "valueverse_api"])
+def test_a_database_that_is_open_is_found(admin: psycopg.Connection[Any], right: str, database: str, who: str) -> None:
+    if (right, database) == ("connect", "warehouse") and who != "public":
+        return
+    name = admin.info.dbname if database == "warehouse" else database
     with admin.transaction(force_rollback=True):
-        admin.execute("drop event trigger valueverse_guard")
-        assert not walls.guarded(admin)
+        admin.execute(f'grant {right} on database "{name}" to {who}'.encode())
+        assert any(f"database {database}" in sentence for sentence in found(admin))
+
+
+@pytest.mark.security
+def test_an_administrators_own_things_are_no_hole(admin: psycopg.Connection[Any]) -> None:
+    with admin.transaction(force_rollback=True):
+        admin.execute("create schema scratch; create table scratch.copy as select * from billing.invoice")
+        admin.execute("create table scratch.numbers (x int)")
+        admin.execute("alter role valueverse_api set work_mem = '8MB'")
+        assert found(admin) == []
+
+
+@pytest.mark.security
+def test_a_missing_guard_is_wrong(settings: Settings) -> None:
+    with warehouse.connect(settings, "admin") as connection:
+        connection.execute("drop event trigger valueverse_guard")
+    assert levels(settings)["no event trigger puts new tables behind row-level security"] == "wrong"
+
+
+@pytest.mark.security
+def test_without_a_superuser_what_needs_one_is_not_asked_of_the_api() -> None:
+    fresh = [fact for fact in manifest.expected() if fact.kind != "server function" and fact.kind != "event trigger"]
+    facts = [fact for fact in fresh if fact.aspect != "temp_file_limit"]
+    catalogue = {"superuser": False, "harmless_settings": [], "facts": facts}
+    assert manifest.holes(json.dumps(catalogue)) == []
+    assert len(manifest.holes(json.dumps({**catalogue, "superuser": True}))) > 100
+
+
+@pytest.mark.security
+def test_the_manifest_is_what_the_migrations_make(admin: psycopg.Connection[Any]) -> None:
+    row = admin.execute(manifest.QUERY.encode()).fetchone()
+    assert row is not None
+    made = manifest.rendered(manifest.facts_of(row[0])).splitlines()
+    stored = ["\t".join(fact) for fact in manifest.expected()]
+    changes = [line for line in difflib.unified_diff(stored, made, lineterm="", n=0) if not line.startswith("@@")]
+    assert made == stored, "run `make security-manifest`, read what changed and commit it:\n" + "\n".join(changes)

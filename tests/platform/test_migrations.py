@@ -9,7 +9,8 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from valueverse.platform import analysts, warehouse
+from valueverse.platform import warehouse
+from valueverse.platform.access import analysts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -58,7 +58,7 @@ def seed(settings: Settings) -> dict[str, str]:
     billing_rows.seed(settings)
     keys = {}
     with connect(settings, "admin") as connection:
-        connection.execute("alter table billing.invoice disable trigger user")
+        connection.execute("alter table billing.invoice disable trigger finalised_update")
         for tenant in billing_rows.TENANTS:
             for sequence in (1, 2):
                 number = f"{tenant}-{sequence:06d}"
@@ -75,7 +75,7 @@ def seed(settings: Settings) -> dict[str, str]:
                 " values (%s, %s, '', 'tokens', '2023-10-07', %s, '0.000000000000000001', 3)",
                 [tenant, ODD_CUSTOMER, '{"model":"gpt-large"}'],
             )
-        connection.execute("alter table billing.invoice enable trigger user")
+        connection.execute("alter table billing.invoice enable always trigger finalised_update")
     with connect(settings, "builder") as connection:
         for tenant in billing_rows.TENANTS:
             keys[tenant] = issue_api_key(connection, tenant)

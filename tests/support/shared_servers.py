@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,6 +84,19 @@ def _flush(redis_url: str) -> None:
 def private_folder() -> Path:
     """A folder for servers of a test's own, in reach of the clean-up after a killed run."""
     return Path(tempfile.mkdtemp(dir=os.environ[VARIABLE]))
+
+
+@contextmanager
+def own_cluster() -> Iterator[Settings]:
+    """A Postgres server of a test's own with a migrated warehouse: for whatever changes roles, databases or other
+    sessions, which all tests of a run share."""
+    settings = Settings(home=private_folder() / "home", postgres_port=0)
+    try:
+        postgres_server.start(settings, durable=False)
+        warehouse.upgrade(settings)
+        yield settings
+    finally:
+        _remove(settings.home.parent)
 
 
 def _remove(folder: Path) -> None:

@@ -26,7 +26,7 @@ then [bold]valueverse sql --marts --as ada[/bold]"""
 
 
 def _add(name: _Name, tenant: _Tenants) -> None:
-    from valueverse.platform import analysts
+    from valueverse.platform.access import analysts
     from valueverse.platform.settings import get_settings
 
     password = analysts.add(get_settings(), name, tenant)
@@ -36,7 +36,7 @@ def _add(name: _Name, tenant: _Tenants) -> None:
 
 
 def _remove(name: _Name, tenant: Annotated[list[str] | None, typer.Option("--tenant", "-t")] = None) -> None:
-    from valueverse.platform import analysts
+    from valueverse.platform.access import analysts
     from valueverse.platform.settings import get_settings
 
     analysts.remove(get_settings(), name, tenant or None)
@@ -44,7 +44,7 @@ def _remove(name: _Name, tenant: Annotated[list[str] | None, typer.Option("--ten
 
 
 def _list() -> None:
-    from valueverse.platform import analysts
+    from valueverse.platform.access import analysts
     from valueverse.platform.settings import get_settings
 
     for name, tenant in analysts.listed(get_settings()):

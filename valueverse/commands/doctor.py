@@ -10,7 +10,7 @@ def register(app: typer.Typer) -> None:
     app.command("doctor", help=_HELP)(_doctor)
 
 
-_HELP = """Check Python, disk, rights, ports, servers, migrations and the walls between tenants.
+_HELP = """Check Python, disk, rights, ports, servers, migrations and who may do what in the database.
 
 Each line is ok, a note, or wrong with its cure; exits 1 if anything is wrong. Nothing is changed.
 

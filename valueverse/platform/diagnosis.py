@@ -11,18 +11,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import psycopg
+
 from valueverse.errors import RefusalError
-from valueverse.platform import postgres_server, processes, supervisor, walls, warehouse
+from valueverse.platform import postgres_server, processes, supervisor, warehouse
+from valueverse.platform.access import manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import psycopg
 
     from valueverse.platform.settings import Settings
 
 _ENOUGH_DISK = 2 * 2**30
 _SOCKET_LIMIT = 107
+
+_GUARD = "select 1 from pg_event_trigger where evtname = 'valueverse_guard' and evtenabled in ('O', 'A')"
+_TRUSTING = "select file_name, line_number from pg_hba_file_rules where auth_method = 'trust'"
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,9 @@ def _definitions(settings: Settings) -> Iterator[Finding]:
 
 def _warehouse(settings: Settings) -> Iterator[Finding]:
     if not postgres_server.answers(settings):
-        yield Finding("note", "the warehouse's walls were not checked", "PostgreSQL does not answer", "`valueverse up`")
+        yield Finding(
+            "note", "rights in the warehouse were not checked", "PostgreSQL does not answer", "`valueverse up`"
+        )
         return
     with suppress(RefusalError):
         current, latest = warehouse.revision(settings), warehouse.latest_revision()
@@ -167,26 +173,40 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
             return
         yield Finding("ok", f"the warehouse is at migration {latest}", settings.database_name)
         with warehouse.connect(settings, "admin") as connection:
-            yield from _walls(settings, connection)
+            yield from _rights(settings, connection)
         return
     yield Finding("wrong", "the warehouse does not open", settings.database_name, "`valueverse up` makes it")
 
 
-def _walls(settings: Settings, connection: psycopg.Connection[Any]) -> Iterator[Finding]:
-    found = walls.breaches(connection)
-    for sentence in found:
-        yield Finding(
-            "wrong",
-            sentence,
-            settings.database_name,
-            "restore it: `select guard.protect('schema.name'::regclass)`",
-        )
+def _rights(settings: Settings, connection: psycopg.Connection[Any]) -> Iterator[Finding]:
+    row = connection.execute(manifest.QUERY.encode()).fetchone()
+    found = manifest.holes(str(row[0])) if row else []
+    for hole in found:
+        yield Finding("wrong", hole.what, settings.database_name, hole.cure)
     if not found:
-        yield Finding("ok", "every table with a tenant is behind forced row-level security", settings.database_name)
-    if not walls.guarded(connection):
+        yield Finding(
+            "ok",
+            "every right, policy, trigger and bound is as the migrations made it, and every mart is behind forced"
+            " row-level security",
+            settings.database_name,
+        )
+    if not connection.execute(_GUARD).fetchone():
         yield Finding(
             "wrong",
-            "no event trigger walls off new tables",
+            "no event trigger puts new tables behind row-level security",
             settings.database_name,
             "let a superuser run the migrations, or run `valueverse doctor` after each `dbt build`",
         )
+    yield from _logins(connection)
+
+
+def _logins(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
+    """Lines of pg_hba.conf that let somebody in without a password; only an administrator may read them."""
+    with suppress(psycopg.errors.InsufficientPrivilege):
+        for file, line in connection.execute(_TRUSTING).fetchall():
+            yield Finding(
+                "wrong",
+                "the server asks for no password",
+                f"{file}, line {line}",
+                "write scram-sha-256 for trust there",
+            )

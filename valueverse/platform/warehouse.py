@@ -12,32 +12,14 @@ import psycopg
 from psycopg import sql
 
 from valueverse.errors import RefusalError
-from valueverse.platform.secrets import secret
-from valueverse.platform.settings import ROLE_NAMES
+from valueverse.platform.access import roles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from valueverse.platform.settings import Role, Settings
 
-OWNER = "valueverse_owner"
-READER = "valueverse_reader"
-ANALYST = "valueverse_analyst"
-"""Roles without login: owner of migrated tables, owner of the ``api`` functions, group of all analysts."""
-
-_ROLES = {
-    OWNER: "nologin nobypassrls",
-    READER: "nologin nobypassrls",
-    ANALYST: "nologin nobypassrls",
-    # COPY FROM is refused under row-level security; this login is Dagster's and dbt's, never the API's or a
-    # person's.
-    ROLE_NAMES["builder"]: "login bypassrls",
-    ROLE_NAMES["api"]: "login nobypassrls",
-}
-
 _SCRIPTS = str(Path(__file__).parent / "migrations").replace("%", "%%")
-
-_ROLE_LOCK = 5_480_001
 
 
 def connect(
@@ -133,41 +115,13 @@ def ensure_roles(settings: Settings) -> None:
     """Create the roles and give the logins this installation's passwords; what exists is brought to the same
     state."""
     with connect(settings, "admin", database="postgres", autocommit=True) as connection:
-        connection.execute("select pg_advisory_lock(%s)", (_ROLE_LOCK,))
-        known = {row[0] for row in connection.execute("select rolname from pg_roles")}
-        for name, attributes in _ROLES.items():
-            verb = "alter" if name in known else "create"
-            connection.execute(sql.SQL(f"{verb} role {{}} with {attributes}").format(sql.Identifier(name)))
-        for role in ("builder", "api"):
-            set_password(connection, ROLE_NAMES[role], secret(settings.secrets_dir, f"postgres_{role}"))
-        # An administrator who is no superuser (a managed server) acts for the roles it made.
-        for name in (OWNER, READER, ROLE_NAMES["builder"]):
-            connection.execute(sql.SQL("grant {} to current_user").format(sql.Identifier(name)))
-
-
-def set_password(connection: psycopg.Connection[Any], role: str, password: str) -> None:
-    """Set a login's password; only its SCRAM verifier travels, so that no statement log can hold it."""
-    verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
-    connection.execute(sql.SQL("alter role {} password {}").format(sql.Identifier(role), sql.Literal(verifier)))
+        roles.ensure(connection, settings)
 
 
 def create_database(settings: Settings, name: str, template: str | None = None) -> None:
     """Create a database if it is missing; only our own roles may connect to it."""
-    database = sql.Identifier(name)
     with connect(settings, "admin", database="postgres", autocommit=True) as connection:
-        found = connection.execute("select from pg_database where datname = %s", (name,)).fetchone()
-        if found is None:
-            source = sql.SQL(" template {}").format(sql.Identifier(template)) if template else sql.SQL("")
-            connection.execute(sql.SQL("create database {}").format(database) + source)
-        # A template's own privileges are not copied: they are set on each database.
-        connection.execute(sql.SQL("revoke all on database {} from public").format(database))
-        builder = sql.Identifier(ROLE_NAMES["builder"])
-        connection.execute(sql.SQL("grant connect, create, temporary on database {} to {}").format(database, builder))
-        if name == settings.dagster_database:
-            connection.execute(sql.SQL("alter database {} owner to {}").format(database, builder))
-            return
-        for role in (ROLE_NAMES["api"], ANALYST):
-            connection.execute(sql.SQL("grant connect on database {} to {}").format(database, sql.Identifier(role)))
+        roles.create_database(connection, name, template, for_dagster=name == settings.dagster_database)
 
 
 def drop_database(settings: Settings, name: str) -> None:

@@ -11,6 +11,7 @@ from psycopg import errors, sql
 
 from valueverse.errors import RefusalError
 from valueverse.platform import warehouse
+from valueverse.platform.access import roles
 from valueverse.platform.settings import TENANT_KEY
 
 if TYPE_CHECKING:
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
 
     from valueverse.platform.settings import Settings
 
-PREFIX = "analyst_"
+_HOLDING = """
+select distinct d.datname::text
+  from pg_shdepend as held join pg_database as d on d.oid = held.dbid
+ where held.refclassid = 'pg_authid'::regclass and d.datallowconn
+   and held.refobjid = (select oid from pg_roles where rolname = %s)
+"""
 
 
 def role_name(name: str) -> str:
@@ -33,7 +39,7 @@ def role_name(name: str) -> str:
         raise RefusalError(
             "bad_name", f"{name!r} names no analyst: use 1 to 48 of a-z, 0-9 and _, a letter first", "NAME"
         )
-    return PREFIX + name
+    return roles.ANALYST_PREFIX + name
 
 
 def add(settings: Settings, name: str, tenants: Collection[str]) -> str | None:
@@ -59,10 +65,13 @@ def add(settings: Settings, name: str, tenants: Collection[str]) -> str | None:
 
 
 def remove(settings: Settings, name: str, tenants: Collection[str] | None = None) -> None:
-    """Take ``tenants`` away from analyst ``name``; without ``tenants``, the login too.
+    """Take ``tenants`` away from analyst ``name``; without ``tenants``, the login too, with all that it owns.
+
+    Its sessions end first: an open cursor goes on reading what it could read when it was opened. A removal that
+    was interrupted is finished by the next one.
 
     Raises:
-        RefusalError: ``unknown_analyst``.
+        RefusalError: ``unknown_analyst``, ``analyst_owns`` (the login is shut by then).
     """
     role = role_name(name)
     with warehouse.connect(settings, "admin") as connection:
@@ -71,30 +80,47 @@ def remove(settings: Settings, name: str, tenants: Collection[str] | None = None
                 "delete from guard.analyst_tenant where role_name = %s and tenant_id = any(%s)",
                 (role, list(tenants)),
             )
+            connection.commit()
+            roles.end_sessions(connection, role)
             return
         connection.execute("delete from guard.analyst_tenant where role_name = %s", (role,))
-        try:
+        known = connection.execute("select from pg_roles where rolname = %s", (role,)).fetchone()
+        if known is not None:
+            connection.execute(sql.SQL("alter role {} nologin").format(sql.Identifier(role)))
+            connection.execute(sql.SQL("grant {} to current_user").format(sql.Identifier(role)))
+        connection.commit()
+        if known is None:
+            raise RefusalError("unknown_analyst", f"there is no analyst {name!r}", "NAME")
+        roles.end_sessions(connection, role)
+        databases = [row[0] for row in connection.execute(_HOLDING, (role,)).fetchall()]
+    try:
+        # Privileges on what all databases share go with those of any one of them.
+        for database in databases or [settings.database_name]:
+            with warehouse.connect(settings, "admin", database=database) as connection:
+                connection.execute(sql.SQL("drop owned by {}").format(sql.Identifier(role)))
+        with warehouse.connect(settings, "admin") as connection:
             connection.execute(sql.SQL("drop role {}").format(sql.Identifier(role)))
-        except errors.UndefinedObject as error:
-            raise RefusalError("unknown_analyst", f"there is no analyst {name!r}", "NAME") from error
+    except errors.DependentObjectsStillExist as error:
+        said = " ".join(str(error).split())
+        told = (
+            f"{role} cannot log in any more, but stays: {said}; give that to another owner or drop it, then try again"
+        )
+        raise RefusalError("analyst_owns", told, role) from error
 
 
 def listed(settings: Settings) -> list[tuple[str, str]]:
     """(analyst, tenant) of every mapping row."""
     with warehouse.connect(settings, "admin") as connection:
         rows = connection.execute("select role_name, tenant_id from guard.analyst_tenant order by 1, 2").fetchall()
-    return [(str(role).removeprefix(PREFIX), str(tenant)) for role, tenant in rows]
+    return [(str(role).removeprefix(roles.ANALYST_PREFIX), str(tenant)) for role, tenant in rows]
 
 
 def _create(connection: psycopg.Connection[Any], role: str, password: str) -> bool:
     if connection.execute("select from pg_roles where rolname = %s", (role,)).fetchone() is not None:
         return False
-    # Attributes spelled out: a default that changed would be a hole. Time limits keep one query from holding
-    # the server.
-    attributes = "login nosuperuser nobypassrls nocreatedb nocreaterole noreplication inherit connection limit 8"
-    connection.execute(sql.SQL(f"create role {{}} with {attributes}").format(sql.Identifier(role)))
-    connection.execute(sql.SQL("alter role {} set statement_timeout = '5min'").format(sql.Identifier(role)))
-    warehouse.set_password(connection, role, password)
-    group = sql.Identifier(warehouse.ANALYST)
+    connection.execute(sql.SQL(f"create role {{}} with {roles.ANALYST_ATTRIBUTES}").format(sql.Identifier(role)))
+    roles.bind(connection, role, roles.ANALYST_BOUNDS)
+    roles.set_password(connection, role, password)
+    group = sql.Identifier(roles.ANALYST)
     connection.execute(sql.SQL("grant {} to {}").format(group, sql.Identifier(role)))
     return True

@@ -1,0 +1,253 @@
+"""What the migrations made of the catalogue, compared with what a database is: every difference is a hole.
+
+``manifest.tsv`` holds the facts of a freshly migrated database, one a line: kind, object, aspect, value. What comes
+and goes while a system lives (marts, their partitions, analysts, other databases) is judged by rules.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING, NamedTuple
+
+from valueverse.platform.access import roles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+BUILT = ("staging", "intermediate", "marts")
+"""Schemas whose relations dbt builds."""
+
+QUERY = resources.files(__package__).joinpath("catalogue.sql").read_text(encoding="utf-8")
+"""Gives one text: the catalogue as JSON, for ``holes``. Whoever may connect may run it."""
+
+_FILE = resources.files(__package__).joinpath("manifest.tsv")
+
+_MAPPED = (
+    "permissive for select to valueverse_analyst using ((tenant_id = ANY (ARRAY( SELECT mapped.tenant_id"
+    " FROM guard.analyst_tenant mapped WHERE (mapped.role_name = SESSION_USER)))))"
+)
+# What only a superuser can set up: missing where the migrations ran without one, which `doctor` says by itself.
+_SUPERUSER_ONLY = re.compile("event trigger|server function|setting\t[a-z_]+\ttemp_file_limit")
+
+
+class Fact(NamedTuple):
+    """One line of the manifest."""
+
+    kind: str
+    object: str
+    aspect: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Hole:
+    """Something that lets somebody do more than the migrations allow."""
+
+    what: str
+    cure: str
+
+
+def facts_of(catalogue: str) -> list[Fact]:
+    """All facts of what ``QUERY`` gave."""
+    return [Fact(*fact) for fact in json.loads(catalogue)["facts"]]
+
+
+def expected() -> list[Fact]:
+    """The stored facts."""
+    return [Fact(*line.split("\t")) for line in _FILE.read_text(encoding="utf-8").splitlines()]
+
+
+def rendered(facts: Iterable[Fact]) -> str:
+    """The text of ``manifest.tsv`` for a freshly migrated database."""
+    return "".join("\t".join(fact) + "\n" for fact in sorted(facts) if not _lives(fact))
+
+
+def holes(catalogue: str) -> list[Hole]:
+    """Every hole in the catalogue that ``QUERY`` gave; empty when all is as the migrations and the rules say."""
+    known = json.loads(catalogue)
+    facts = [Fact(*fact) for fact in known["facts"]]
+    fixed = {(fact.kind, fact.object, fact.aspect): fact.value for fact in facts if not _lives(fact)}
+    wanted = {(fact.kind, fact.object, fact.aspect): fact.value for fact in expected()}
+    found = []
+    for key in sorted(wanted.keys() | fixed.keys()):
+        if wanted.get(key) == fixed.get(key):
+            continue
+        if key not in wanted and _harmless(key, fixed, known["harmless_settings"]):
+            continue
+        if not known["superuser"] and key not in fixed and _SUPERUSER_ONLY.match("\t".join(key)):
+            continue
+        found.append(_difference(key, fixed.get(key), wanted.get(key)))
+    return found + list(
+        _by_rule([fact for fact in facts if _lives(fact)], known["harmless_settings"], known["superuser"])
+    )
+
+
+def _lives(fact: Fact) -> bool:
+    """Whether a fact is of something that comes and goes."""
+    if fact.kind.endswith("database") and fact.object != "warehouse":
+        return True
+    if fact.kind == "large object" or fact.object.startswith(roles.ANALYST_PREFIX):
+        return True
+    return fact.kind not in {"default rights", "rights on schema", "owner of schema"} and _schema(fact) in BUILT
+
+
+def _schema(fact: Fact) -> str:
+    return fact.object.partition(".")[0] if "." in fact.object else ""
+
+
+def _harmless(key: tuple[str, str, str], fixed: dict[tuple[str, str, str], str], settings: list[str]) -> bool:
+    """Whether something that is not of the migrations opens nothing: an administrator's own, shut to everybody else."""
+    kind, name, aspect = key
+    value = fixed[key]
+    if kind == "setting":
+        return aspect in settings
+    if kind.startswith("owner of ") and not kind.startswith("owner of foreign "):
+        return value == "administrator"
+    if kind == "rights on type":
+        return True
+    if kind == "table" and fixed.get(("owner of table", name, "")) == "administrator":
+        # A copy of tenants' rows is behind row-level security even there.
+        walled = fixed.get((kind, name, "row-level security")) == "enabled and forced"
+        return aspect != "inherits from" and (walled or "of tenants" not in fixed[kind, name, "kind"])
+    return False
+
+
+def _difference(key: tuple[str, str, str], value: str | None, wanted: str | None) -> Hole:
+    kind, name, aspect = key
+    what = f"{kind} {name}" + (f", {aspect}" if aspect else "")
+    if value is None:
+        return Hole(f"{what}: missing; the migrations made it: {wanted}", _cure(key, value))
+    if wanted is None:
+        return Hole(f"{what}: {value}; not of the migrations", _cure(key, value))
+    return Hole(f"{what}: {value}; the migrations made it: {wanted}", _cure(key, value))
+
+
+def _cure(key: tuple[str, str, str], value: str | None) -> str:
+    kind, name, aspect = key
+    if kind in {"role", "setting"} or kind == "rights on database":
+        return "`valueverse up` puts roles and databases back"
+    if kind == "membership":
+        return f"`revoke {aspect} from {name}`"
+    if kind.startswith("rights on ") and value is not None:
+        place = name if name != "warehouse" else "the database"
+        revoke = f"`revoke all on {kind.removeprefix('rights on ')} {place} from {_grantee(aspect)}`"
+        return f"{revoke}, then grant what the migrations do"
+    if kind == "trigger":
+        return f"`alter table {name} enable always trigger {aspect}`, or create it as its migration does"
+    if kind == "table" and aspect == "row-level security":
+        return f"`alter table {name} enable row level security, force row level security`"
+    return "undo what changed it; valueverse/platform/access/manifest.tsv says how the migrations made it"
+
+
+def _grantee(name: str) -> str:
+    return "public" if name == "everybody" else name
+
+
+def _by_rule(facts: list[Fact], harmless: list[str], superuser: bool) -> Iterator[Hole]:
+    objects: dict[str, list[Fact]] = defaultdict(list)
+    for fact in facts:
+        objects[fact.object].append(fact)
+    for name, told in sorted(objects.items()):
+        if name.startswith(roles.ANALYST_PREFIX):
+            yield from _analyst(name, told, harmless, superuser)
+        elif told[0].kind in {"owner of large object", "rights on large object"}:
+            yield Hole(f"large object {name} is open to others than administrators", f"`select lo_unlink({name})`")
+        elif any(fact.kind == "rights on database" for fact in told):
+            yield from _database(name, told)
+        else:
+            yield from _built(name, told)
+
+
+def _analyst(name: str, told: list[Fact], harmless: list[str], superuser: bool) -> Iterator[Hole]:
+    """An analyst is a login with bounds, in the group of analysts and in nothing else."""
+    wanted = {("role", "attributes"): "login connections 8", ("membership", roles.ANALYST): "inherit, set"}
+    for setting, bound in roles.ANALYST_BOUNDS.items():
+        if superuser or setting != "temp_file_limit":
+            wanted["setting", setting] = bound
+    found = {(fact.kind, fact.aspect): fact.value for fact in told}
+    for kind, aspect in sorted(wanted.keys() | found.keys()):
+        value, right = found.get((kind, aspect)), wanted.get((kind, aspect))
+        if value == right or (right is None and kind == "setting" and aspect in harmless):
+            continue
+        yield Hole(
+            f"analyst {name}: {kind} {aspect} is {value or 'missing'}; it should be {right or 'absent'}",
+            _cure((kind, name, aspect), value),
+        )
+
+
+def _database(name: str, told: list[Fact]) -> Iterator[Hole]:
+    """Other databases: shut to everybody; the server's own to all our logins."""
+    for fact in told:
+        low = fact.aspect in {roles.READER, roles.OWNER, roles.ANALYST, "valueverse_api"}
+        allowed = "CONNECT" if low and name not in {"postgres", "template1"} else ""
+        if (
+            fact.aspect == "everybody"
+            or fact.aspect.startswith(roles.ANALYST_PREFIX)
+            or (low and fact.value != allowed)
+        ):
+            yield Hole(
+                f"database {name} is open to {fact.aspect}: {fact.value}",
+                f"`revoke all on database {name} from {_grantee(fact.aspect)}`",
+            )
+
+
+def _built(name: str, told: list[Fact]) -> Iterator[Hole]:
+    """What dbt built, and what else is in its schemas."""
+    schema = _schema(told[0])
+    found = {(fact.kind, fact.aspect): fact.value for fact in told}
+    for (what, aspect), value in sorted(found.items()):
+        hole = _of_built(name, schema, Fact(what, name, aspect, value))
+        if hole is not None:
+            yield hole
+    kind = found.get(("table", "kind"), "")
+    again = "build it again with dbt, or drop it"
+    if kind.startswith(("materialised", "foreign")):
+        yield Hole(f"{name} is a {kind.split(',')[0]}: row-level security does not hold there", again)
+    elif kind and schema == "marts" and "of tenants" not in kind:
+        yield Hole(f"{name} has no tenant_id: every analyst reads all of it", again)
+    elif "table" in kind and "of tenants" in kind:
+        yield from _walled(name, schema, found)
+
+
+def _of_built(name: str, schema: str, fact: Fact) -> Hole | None:
+    kind, _, aspect, value = fact
+    hole = None
+    if kind.startswith("owner of ") and value != "valueverse_builder":
+        hole = Hole(f"{name} is owned by {value}", "give it to valueverse_builder, or drop it")
+    elif kind.startswith("rights on ") and not _allowed(schema, kind, aspect, value):
+        hole = Hole(f"{aspect} has rights on {name}: {value}", f"`revoke {value} on {name} from {_grantee(aspect)}`")
+    elif kind in {"rule", "trigger"}:
+        hole = Hole(f"{name} has a {kind}, {aspect}: {value}", f"`drop {kind} {aspect} on {name}`")
+    elif kind == "policy" and not (schema == "marts" and aspect == "analyst_tenant" and value == _MAPPED):
+        cure = f"`drop policy {aspect} on {name}`, then `select guard.protect('{name}'::regclass)`"
+        hole = Hole(f"{name}: policy {aspect} is {value}", cure)
+    elif kind == "function" and (aspect, value) in {("runs as", "its owner"), ("leakproof", "yes")}:
+        cure = "make it `security invoker` and not leakproof, or drop it"
+        hole = Hole(f"function {name} looks past row-level security ({aspect} {value})", cure)
+    elif aspect == "inherits from":
+        hole = Hole(f"{name} inherits from {value}, whose policies do not hold for it", "drop it")
+    elif (kind, aspect) == ("table", "view") and not re.match(".*security_invoker=(true|on)", value):
+        cure = f"`alter view {name} set (security_invoker = true)`"
+        hole = Hole(f"{name}: the view shows what its owner may see (security_invoker is off)", cure)
+    return hole
+
+
+def _walled(name: str, schema: str, found: dict[tuple[str, str], str]) -> Iterator[Hole]:
+    protect = f"`select guard.protect('{name}'::regclass)`"
+    state = found["table", "row-level security"]
+    if state != "enabled and forced":
+        yield Hole(f"{name}: row-level security is {state}", protect)
+    if schema == "marts" and ("policy", "analyst_tenant") not in found:
+        yield Hole(f"{name}: analysts have no policy bound to their login", protect)
+
+
+def _allowed(schema: str, what: str, grantee: str, value: str) -> bool:
+    if what == "rights on type":
+        return True
+    if what == "rights on table":
+        return schema == "marts" and grantee == roles.ANALYST and value == "SELECT"
+    return what == "rights on function" and grantee == roles.ANALYST

@@ -1,0 +1,163 @@
+"""The database roles, their bounds, and which databases they may connect to."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from psycopg import errors, sql
+
+from valueverse.platform.secrets import secret
+from valueverse.platform.settings import ROLE_NAMES
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from valueverse.platform.settings import Settings
+
+    Connection = psycopg.Connection[Any]
+
+OWNER = "valueverse_owner"
+READER = "valueverse_reader"
+ANALYST = "valueverse_analyst"
+"""Roles without login: owner of migrated tables, owner of the ``api`` functions, group of all analysts."""
+
+ANALYST_PREFIX = "analyst_"
+
+# Attributes are spelled out: a default that changed would be a hole.
+_LOW = "nosuperuser nocreatedb nocreaterole noreplication inherit"
+ATTRIBUTES = {
+    OWNER: f"nologin nobypassrls {_LOW}",
+    READER: f"nologin nobypassrls {_LOW}",
+    ANALYST: f"nologin nobypassrls {_LOW}",
+    # COPY FROM is refused under row-level security; this login is Dagster's and dbt's, never the API's or a
+    # person's.
+    ROLE_NAMES["builder"]: f"login bypassrls {_LOW}",
+    ROLE_NAMES["api"]: f"login nobypassrls {_LOW} connection limit 60",
+}
+ANALYST_ATTRIBUTES = f"login nobypassrls {_LOW} connection limit 8"
+
+BOUNDS = {
+    ROLE_NAMES["builder"]: {"idle_in_transaction_session_timeout": "6h", "temp_file_limit": "100GB"},
+    ROLE_NAMES["api"]: {
+        "statement_timeout": "30s",
+        "idle_in_transaction_session_timeout": "30s",
+        "temp_file_limit": "1GB",
+    },
+}
+ANALYST_BOUNDS = {
+    "statement_timeout": "5min",
+    "idle_in_transaction_session_timeout": "5min",
+    "temp_file_limit": "4GB",
+}
+DATABASE_BOUNDS = {"idle_in_transaction_session_timeout": "6h"}
+"""For every login that has no shorter one of its own, e.g. an administrator who left a psql open."""
+
+_SUPERUSER_ONLY = frozenset({"temp_file_limit"})
+_SERVERS_OWN = ("postgres", "template1")
+_LOCK = 5_480_001
+
+_OPEN = """
+select exists (select from pg_database as d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) as acl
+                where d.datname = %s and acl.grantee = 0)
+"""
+_UNBOUND_ANALYSTS = r"""
+select r.rolname::text from pg_roles as r left join pg_db_role_setting as s on s.setrole = r.oid and s.setdatabase = 0
+ where r.rolname like 'analyst\_%%'
+   and (r.rolconnlimit = -1 or not coalesce(s.setconfig, '{}') @> %s::text[])
+ order by 1
+"""
+
+
+def ensure(connection: Connection, settings: Settings) -> None:
+    """Create the roles or bring them to this state, and close the server's own databases to everybody else.
+
+    ``connection``: an administrator's to database ``postgres``, in autocommit. Sessions wait for each other here
+    by an advisory lock of that database, which nobody but administrators can connect to.
+    """
+    for name in _SERVERS_OWN:
+        _close_servers_own(connection, name)
+    connection.execute("select pg_advisory_lock(%s)", (_LOCK,))
+    known = {row[0] for row in connection.execute("select rolname from pg_roles")}
+    for name, attributes in ATTRIBUTES.items():
+        verb = "alter" if name in known else "create"
+        connection.execute(sql.SQL(f"{verb} role {{}} with {attributes}").format(sql.Identifier(name)))
+    for name, bounds in BOUNDS.items():
+        bind(connection, name, bounds)
+    for role in ("builder", "api"):
+        set_password(connection, ROLE_NAMES[role], secret(settings.secrets_dir, f"postgres_{role}"))
+    wanted = [f"{name}={value}" for name, value in ANALYST_BOUNDS.items() if name not in _SUPERUSER_ONLY]
+    for (name,) in connection.execute(_UNBOUND_ANALYSTS, (wanted,)).fetchall():
+        connection.execute(sql.SQL(f"alter role {{}} with {ANALYST_ATTRIBUTES}").format(sql.Identifier(name)))
+        bind(connection, name, ANALYST_BOUNDS)
+    # An administrator who is no superuser (a managed server) acts for the roles it made.
+    for name in (OWNER, READER, ROLE_NAMES["builder"]):
+        connection.execute(sql.SQL("grant {} to current_user").format(sql.Identifier(name)))
+
+
+def bind(connection: Connection, role: str, bounds: dict[str, str]) -> None:
+    """Give a login its time limits and bounds; those only a superuser may set are left out without one."""
+    for name, value in bounds.items():
+        change = sql.SQL("alter role {} set {} = {}").format(
+            sql.Identifier(role), sql.Identifier(name), sql.Literal(value)
+        )
+        with suppress(errors.InsufficientPrivilege), connection.transaction():
+            connection.execute(change)
+
+
+def set_password(connection: Connection, role: str, password: str) -> None:
+    """Set a login's password; only its SCRAM verifier travels, so that no statement log can hold it."""
+    verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
+    connection.execute(sql.SQL("alter role {} password {}").format(sql.Identifier(role), sql.Literal(verifier)))
+
+
+def create_database(connection: Connection, name: str, template: str | None, *, for_dagster: bool) -> None:
+    """Create a database if it is missing, and let our own roles alone connect to it.
+
+    A template's privileges are not copied: a new database is open to everybody, so it takes no connection until
+    they are set.
+    """
+    database = sql.Identifier(name)
+    found = connection.execute("select datallowconn from pg_database where datname = %s", (name,)).fetchone()
+    if found is None:
+        source = sql.SQL(" template {}").format(sql.Identifier(template)) if template else sql.SQL("")
+        create = sql.SQL("create database {}").format(database) + source + sql.SQL(" allow_connections false")
+        connection.execute(create)
+    connection.execute(sql.SQL("revoke all on database {} from public").format(database))
+    builder = sql.Identifier(ROLE_NAMES["builder"])
+    connection.execute(sql.SQL("grant connect, create, temporary on database {} to {}").format(database, builder))
+    for bound, value in DATABASE_BOUNDS.items():
+        change = sql.SQL("alter database {} set {} = {}")
+        connection.execute(change.format(database, sql.Identifier(bound), sql.Literal(value)))
+    if for_dagster:
+        connection.execute(sql.SQL("alter database {} owner to {}").format(database, builder))
+    else:
+        for role in (ROLE_NAMES["api"], ANALYST):
+            connection.execute(sql.SQL("grant connect on database {} to {}").format(database, sql.Identifier(role)))
+    if found is None or not found[0]:
+        connection.execute(sql.SQL("alter database {} with allow_connections true").format(database))
+
+
+def end_sessions(connection: Connection, role: str, database: str | None = None) -> int:
+    """End the sessions of a login (in one database, or in all) and wait until they are gone; gives how many."""
+    ended = connection.execute(
+        "select pg_terminate_backend(pid, 10000) from pg_stat_activity"
+        " where usename = %s and (%s::text is null or datname = %s) and pid <> pg_backend_pid()",
+        (role, database, database),
+    ).fetchall()
+    return len(ended)
+
+
+def _close_servers_own(connection: Connection, name: str) -> None:
+    row = connection.execute(_OPEN, (name,)).fetchone()
+    if row is None or not row[0]:
+        return
+    database = sql.Identifier(name)
+    # An administrator who is no superuser came in by the right of everybody. Two installers at a time meet here.
+    with suppress(errors.InternalError_):
+        connection.execute(sql.SQL("grant connect on database {} to current_user").format(database))
+        connection.execute(sql.SQL("revoke all on database {} from public").format(database))
+    low = connection.execute(r"select rolname::text from pg_roles where rolname = %s or rolname like 'analyst\_%%'",
+                             (ROLE_NAMES["api"],)).fetchall()  # fmt: skip
+    for (role,) in low:
+        end_sessions(connection, role, name)

@@ -1,0 +1,1 @@
+drop function guard.end_long_sessions(interval, interval);

@@ -1,0 +1,20 @@
+-- Everybody may lift a time limit that is a default of the login (SET statement_timeout = 0). So the sessions of analysts and
+-- of the API that take longer are ended from outside: a sensor calls this each minute as the builder, which may end no
+-- session by itself. A client that waits inside a transaction holds locks as a running query does.
+create function guard.end_long_sessions(at_most_query interval, at_most_transaction interval)
+returns table (role_name text, pid integer, seconds integer)
+language sql security definer set search_path = pg_catalog, pg_temp as $$
+    with long as (
+        select session.usename::text as role_name, session.pid,
+               extract(epoch from clock_timestamp() - session.xact_start)::integer as seconds
+          from pg_stat_activity as session
+          join pg_roles as login on login.oid = session.usesysid
+         where (login.rolname = 'valueverse_api' or pg_has_role(login.oid, 'valueverse_analyst', 'member'))
+           and not login.rolsuper
+           and (session.state = 'active' and clock_timestamp() - session.query_start > at_most_query
+                or clock_timestamp() - session.xact_start > at_most_transaction)
+    )
+    select long.role_name, long.pid, long.seconds from long where pg_terminate_backend(long.pid)
+$$;
+revoke execute on function guard.end_long_sessions(interval, interval) from public;
+grant execute on function guard.end_long_sessions(interval, interval) to valueverse_builder;
