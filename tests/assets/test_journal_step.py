@@ -11,6 +11,7 @@ import pytest
 from assets.journal import journal
 from assets.resources import Platform
 from assets.steps.book_journal import JournalReport, book_journal
+from quality.gate import decide_release
 from tests.assets.test_billing_step import LATER, acme, rows, run, store
 from tests.support.ledger import World
 from valueverse.ledger.invariants import RECEIVABLE_EXPLAINED
@@ -209,3 +210,21 @@ def test_a_rule_that_does_not_hold_fails_the_run_and_names_the_row(
     checks = {check.check_name: check for check in result.get_asset_check_evaluations()}
     assert {name for name, check in checks.items() if not check.passed} == {RECEIVABLE_EXPLAINED}
     assert "c0" in str(checks[RECEIVABLE_EXPLAINED].metadata["rows"].value)
+
+
+def test_a_closing_invoice_without_lines_is_numbered_booked_and_released(settings: Settings) -> None:
+    plan = {"key": "pro", "period": {"align": "calendar"}, "fees": [{"key": "base", "amount": "10"}]}
+    told = World({"currency": "USD", "plans": [plan]})
+    told.tell("customer.created", "2023-11-01", {"customer": "c1"})
+    told.start("2023-11-01", ends_at="2023-12-01")
+    run(told, settings)
+    assert booked(settings, told).violations.is_empty()
+    found = rows(
+        settings,
+        "select i.number, i.total_minor, count(l.*), i.document::json ->> 'lines' <> '[]' from billing.invoice i"
+        " left join billing.invoice_line l using (tenant_id, invoice_id) group by 1, 2, 4, i.sequence"
+        " order by i.sequence",
+    )
+    assert found == [("acme-000001", 1000, 1, True), ("acme-000002", 0, 0, False)]
+    decided = decide_release(settings, "2023-12")
+    assert decided.select("tenant", "status").rows() == [("acme", "released")]

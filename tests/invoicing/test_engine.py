@@ -74,7 +74,7 @@ def test_an_early_end_credits_the_unused_share_of_an_advance() -> None:
 def test_a_stated_end_is_billed_in_advance_only_up_to_it() -> None:
     acme = world(fees=[fee(timing="in_advance")])
     acme.start("2023-11-01", ends_at="2023-11-16")
-    assert [amounts(one) for one in acme.documents("2023-11-01", "2023-12-01")] == [[("base", "15.00")]]
+    assert [amounts(one) for one in acme.documents("2023-11-01", "2023-12-01")] == [[("base", "15.00")], []]
 
 
 def test_an_upgrade_credits_the_old_plan_and_charges_the_new_each_rounded() -> None:

@@ -8,6 +8,7 @@ import polars as pl
 
 from valueverse.catalog.document import parse_catalog
 from valueverse.invoicing.corrections import PERIOD_PURPOSES, bereft, touched
+from valueverse.invoicing.due import bereft_of_period
 from valueverse.invoicing.engine import Booked
 from valueverse.invoicing.knowledge import newest
 from valueverse.invoicing.notes import NUMBERS, reopened
@@ -62,6 +63,7 @@ def read_booked(
                 # What corrected a voided invoice stands on others: it is taken back, for its usage is billed anew.
                 voided.filter(pl.col("purpose").is_in(PERIOD_PURPOSES)),
                 bereft(periods, voided),
+                bereft_of_period(periods, voided),
             ],
             how="diagonal",
         )

@@ -31,6 +31,7 @@ _DECIDING = (
     "catalog_hash", "terms",
 )  # fmt: skip
 """Columns that decide between lines of one rank, begin, key and dimensions."""
+_POLICY = ("currency", "decimals", "rounding_mode", "rounding_level", "zero_invoices", "catalog_hash")
 _UTC = "%Y-%m-%dT%H:%M:%S%.fZ"
 
 
@@ -86,7 +87,7 @@ def _closed(known_at: KnownAt | None) -> pl.Expr:
 
 
 def invoices_of(
-    lines: pl.DataFrame, tenants: pl.DataFrame, zones: pl.DataFrame, known_at: KnownAt | None
+    lines: pl.DataFrame, tenants: pl.DataFrame, zones: pl.DataFrame, known_at: KnownAt | None, bare: pl.DataFrame
 ) -> pl.DataFrame:
     """One row per invoice with its subtotal and dates.
 
@@ -95,13 +96,14 @@ def invoices_of(
         tenants: tenant, grace_seconds.
         zones: INVOICE columns and timezone.
         known_at: what ``basis.events_known_at`` says; None: the close of each invoice's period.
+        bare: INVOICE, currency, catalog_hash and policy of closing invoices without lines.
     """
+    summed = lines.group_by(INVOICE, maintain_order=True).agg(
+        pl.col("amount_minor").sum().alias("subtotal_minor"), pl.col(_POLICY).last()
+    )
+    nothing = with_decimals(bare.with_columns(pl.lit(0, pl.Int64).alias("subtotal_minor")))
     totals = (
-        lines.group_by(INVOICE, maintain_order=True)
-        .agg(
-            pl.col("amount_minor").sum().alias("subtotal_minor"),
-            pl.col("currency", "decimals", "rounding_mode", "rounding_level", "zero_invoices", "catalog_hash").last(),
-        )
+        pl.concat([summed, nothing.select(pl.col(summed.columns)).cast(summed.schema)])
         .join(zones, on=INVOICE, how="left", maintain_order="left")
         .join(tenants.select("tenant", "grace_seconds"), on="tenant", how="left", maintain_order="left")
         .with_columns(_closed(known_at).alias("close"))
@@ -186,7 +188,7 @@ def documents(invoices: pl.DataFrame, lines: pl.DataFrame) -> Iterator[dict[str,
             "issued_on": row["issued_on"],
             "due_on": row["due_on"],
             "period": {"from": row["from_text"], "to": row["to_text"]},
-            "lines": [_line(line) for line in row["lines"]],
+            "lines": [_line(line) for line in row["lines"] or ()],
             "discounts": [_part(one, row, "key", "amount") for one in row["discounts"]],
             "taxes": [_part(one, row, "key", "percent", "base", "amount", "lines") for one in row["taxes"]],
             "credits": [_part(one, row, "kind", "key", "amount") for one in row["credits"]],

@@ -13,6 +13,7 @@ from valueverse.events.schema import INSTANT
 from valueverse.invoicing.closing import INVOICE
 from valueverse.invoicing.corrections import BOOKED_LINES, LASTING, OWN, PERIOD_PURPOSES, bereft, touched
 from valueverse.invoicing.document import invoice_id, invoice_number
+from valueverse.invoicing.due import bereft_of_period
 from valueverse.invoicing.engine import Billed, Booked, bill
 from valueverse.invoicing.knowledge import newest
 from valueverse.invoicing.notes import CORRECTED, NUMBERS, reopened
@@ -160,6 +161,7 @@ class Books:
             reopened(periods, facts, newest(known_at)),
             voided.filter(pl.col("purpose").is_in(PERIOD_PURPOSES)),
             bereft(periods, voided),
+            bereft_of_period(periods, voided),
         ]
         again = (
             pl.concat(moved, how="diagonal")

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from valueverse.events.schema import INSTANT
+from valueverse.invoicing.assemble import CLOSE, in_order
 from valueverse.invoicing.closing import INVOICE, SUBSCRIPTION, present_periods
 from valueverse.invoicing.coupons import Billing, Earlier, apply_coupons, coupon_of, holds
+from valueverse.invoicing.due import BEGUN
 from valueverse.invoicing.schema import LINES, OF_PERIOD, TAKEN
 from valueverse.invoicing.thresholds import PURPOSE as THRESHOLD
 from valueverse.invoicing.totals import Line
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from valueverse.invoicing.coupons import Coupon
+    from valueverse.invoicing.terms import Terms
+    from valueverse.subscriptions.timeline import Timeline
 
     _Row = Mapping[str, Any]
 
@@ -73,6 +77,8 @@ def touched(
     """
     if booked.is_empty():
         return booked
+    # A period that closed early and went on is one, whichever of its closing invoices bears what changed.
+    reach = booked.with_columns(pl.col("period_to").max().over(BEGUN))
     changed = pl.max_horizontal("received_at", "known_until")
     since = (changed > pl.lit(booked["events_known_at"].min(), INSTANT)) & (changed <= pl.lit(known_at, INSTANT))
     carried = meters.filter("carry_over")["meter"].unique().implode()
@@ -84,18 +90,19 @@ def touched(
     )
     begins = pl.col("event_date").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
     used = (
-        booked.join(days, on=["tenant", "customer"])
+        reach.join(days, on=["tenant", "customer"])
         .filter(pl.col("changed") > pl.col("events_known_at"), begins < pl.col("period_to"))
         .filter(pl.col("carries") | (begins + pl.duration(days=1) > pl.col("period_from")))
     )
-    said = booked.join(_told(facts, facts.filter(since)), on="tenant").filter(
+    said = reach.join(_told(facts, facts.filter(since)), on="tenant").filter(
         pl.col("changed") > pl.col("events_known_at"),
         pl.col("time") <= pl.col("period_to"),
         pl.col("of").is_not_null() | pl.col("to").is_null() | (pl.col("to") == pl.col("subscription")),
         pl.col("of").is_null() | (pl.col("of") == pl.col("customer")),
     )
     found = pl.concat([used.select("invoice_id"), said.select("invoice_id")]).unique()
-    return booked.join(found, on="invoice_id", how="semi", maintain_order="left")
+    concerned = booked.join(found, on="invoice_id", how="semi").select(BEGUN).unique()
+    return booked.join(concerned, on=BEGUN, how="semi", maintain_order="left")
 
 
 def _told(facts: pl.DataFrame, changed: pl.DataFrame) -> pl.DataFrame:
@@ -365,3 +372,27 @@ def placed(
         .drop("before")
     )
     return pl.concat([hosted, own.select(hosted.columns)])
+
+
+def own_headers(own: pl.DataFrame, timeline: Timeline, terms: Terms) -> pl.DataFrame:
+    """Zone and policy of correction invoices: the customer's zone, the policy of the last terms corrected."""
+    zones = timeline.customers.select("tenant", "customer", pl.col("timezone").alias("own_zone"))
+    tenants = timeline.tenants.select("tenant", pl.col("timezone").alias("tenant_zone"))
+    rules = terms.policies.select("terms", "rounding_mode", "rounding_level", "zero_invoices")
+    return (
+        in_order(own)
+        .select(*INVOICE, "currency", "terms")
+        .unique(INVOICE, keep="last", maintain_order=True)
+        .join(zones, on=["tenant", "customer"], how="left", maintain_order="left")
+        .join(tenants, on="tenant", how="left", maintain_order="left")
+        .join(rules, on="terms", how="left", maintain_order="left")
+        .join(terms.sets.select("terms", "catalog_hash"), on="terms", how="left", maintain_order="left")
+        .with_columns(
+            pl.coalesce("own_zone", "tenant_zone").alias("timezone"),
+            pl.col("rounding_mode").fill_null("half_up"),
+            pl.col("rounding_level").fill_null("line"),
+            pl.col("zero_invoices").fill_null("issue"),
+            CLOSE.alias("close"),
+        )
+        .drop("own_zone", "tenant_zone")
+    )

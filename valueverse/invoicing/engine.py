@@ -15,12 +15,11 @@ from valueverse.invoicing.closing import (
     INVOICE,
     advance_stretches,
     billable,
-    closing_invoices,
-    starting_invoices,
     stretches,
 )
 from valueverse.invoicing.commitments import true_ups
-from valueverse.invoicing.corrections import as_now, differences, net_lines, placed
+from valueverse.invoicing.corrections import as_now, differences, net_lines, own_headers, placed
+from valueverse.invoicing.due import SHARE, invoices_due, shares
 from valueverse.invoicing.fees import advance, arrears, settlement
 from valueverse.invoicing.knowledge import newest
 from valueverse.invoicing.notes import within
@@ -151,7 +150,8 @@ def bill(
     """
     ground = ground_of(timeline, history, usage, known_at)
     segments, terms, consumption = ground.segments, ground.terms, ground.consumption
-    due = _due(ground, window, closed_by, booked)
+    stands = None if booked is None else (booked.invoices, booked.voided)
+    due = invoices_due(segments, timeline.tenants, window, closed_by, stands)
     told = read_told(timeline, history)
     lines, zones, problems = period_lines(due, ground)
     reached, early = threshold_lines(
@@ -171,11 +171,11 @@ def bill(
     )
     if closed_by is not None:
         one_offs = one_offs.filter(pl.col("time") <= pl.lit(closed_by).cast(INSTANT))
-    # A start without fees in advance makes no invoice, so nothing can stand on it.
-    made = zones.join(lines.select(INVOICE).unique(), on=INVOICE, how="semi", maintain_order="left")
+    # A start without fees in advance makes no invoice, so nothing can stand on it; a period closes without lines too.
+    with_lines = zones.join(lines.select(INVOICE).unique(), on=INVOICE, how="semi", maintain_order="left")
+    made = pl.concat([with_lines, zones.filter(pl.col("purpose") == "period")]).unique(INVOICE, maintain_order=True)
     # A threshold invoice bears a part of what its period comes to, and a coupon's part of it, alone.
-    hosts = pl.concat([made.filter(pl.col("purpose") != THRESHOLD), zones.filter(pl.col("purpose") == "period")])
-    own = one_off_lines(one_offs, hosts, timeline, history)
+    own = one_off_lines(one_offs, made.filter(pl.col("purpose") != THRESHOLD), timeline, history)
     if not own.is_empty():
         lines = pl.concat([lines, own.drop("timezone")], how="diagonal_relaxed")
         zones = (
@@ -191,7 +191,8 @@ def bill(
     taxed = within(_taxed(lines, ground), told.notes, used.numbers, used.corrected)
     unknown = taxed.filter(pl.col("tax_problem").is_not_null())
     shown = in_order(taxed.join(unknown.select(INVOICE).unique(), on=INVOICE, how="anti").drop("tax_problem"))
-    headers = invoices_of(shown, timeline.tenants, zones.select(*INVOICE, "timezone"), known_at)
+    bare = made.join(lines.select(INVOICE).unique(), on=INVOICE, how="anti", maintain_order="left")
+    headers = invoices_of(shown, timeline.tenants, zones.select(*INVOICE, "timezone"), known_at, bare)
     bore = {} if booked is None else earlier(booked.early, booked.early_coupons, headers)
     settled = settle(headers, shown, told, used, numbered=booked is not None, earlier=bore)
     problems = pl.concat([problems, unknown.select(*INVOICE, "key", pl.col("tax_problem").alias("problem"))])
@@ -219,27 +220,6 @@ def _headers(reached: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _due(ground: Ground, window: tuple[date, date], closed_by: datetime | None, booked: Booked | None) -> pl.DataFrame:
-    """The invoices of the window that do not stand yet."""
-    tenants = ground.timeline.tenants
-    due = pl.concat(
-        [
-            closing_invoices(ground.segments, tenants, *window),
-            starting_invoices(ground.segments, tenants, *window),
-        ]
-    )
-    if closed_by is not None:
-        due = due.filter(pl.lit(closed_by).cast(INSTANT) >= CLOSE)
-    if booked is None:
-        return due
-    # By where the period begins: an end that became known later must not bill a finalised period again.
-    begun = ["tenant", "subscription", "purpose", "period_from"]
-    left = due.join(booked.invoices, on=begun, how="anti", maintain_order="left").drop("revision")
-    before = booked.voided.group_by(begun).agg(pl.len().cast(pl.Int32).alias("revision"))
-    again = left.join(before, on=begun, how="left", maintain_order="left").with_columns(pl.col("revision").fill_null(0))
-    return again.select(due.columns)
-
-
 def _shown(lines: pl.DataFrame, terms: Terms) -> pl.DataFrame:
     """Lines of outcomes with shown amounts and catalog_hash."""
     if lines.is_empty():
@@ -251,13 +231,18 @@ def _shown(lines: pl.DataFrame, terms: Terms) -> pl.DataFrame:
 def period_lines(due: pl.DataFrame, ground: Ground) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Fees, charges and commitments of these invoices, shown amounts included.
 
+    Args:
+        due: as ``invoices_due`` gives them.
+        ground: of the run.
+
     Returns:
         lines as ``shown_amounts`` gives them; the invoices with close, currency, timezone and policy (also those
         without lines); and the problems that hold invoices back, whose lines are left out.
     """
     terms = ground.terms
-    closed = stretches(ground.segments, due)
-    starting = advance_stretches(ground.segments, due)
+    every = stretches(ground.segments, due)
+    closed = every.join(due.filter("bears_period"), on=INVOICE, how="semi", maintain_order="left")
+    starting = advance_stretches(ground.segments, due.filter("bears_advance"))
     lines = pl.concat(
         [
             pl.DataFrame(schema=LINES).drop("amount_minor"),
@@ -272,7 +257,7 @@ def period_lines(due: pl.DataFrame, ground: Ground) -> tuple[pl.DataFrame, pl.Da
     shown = shown_amounts(good, terms).join(terms.sets.select("terms", "catalog_hash"), on="terms", how="left")
     committed = true_ups(shown, closed.join(problems, on=INVOICE, how="anti"), ground.segments, terms)
     headers = (
-        pl.concat([closed, starting])
+        pl.concat([every, starting])
         .select(*INVOICE, "timezone", "currency", "terms")
         .unique(INVOICE, keep="first", maintain_order=True)
         .join(problems, on=INVOICE, how="anti", maintain_order="left")
@@ -316,7 +301,7 @@ def _corrected(
     policy = due.select(*INVOICE, "rounding_mode", "rounding_level", "zero_invoices", "catalog_hash")
     hosted = borne.filter(~pl.col("is_own")).join(policy, on=INVOICE, how="left")
     own = borne.filter("is_own")
-    headers = _own_headers(own, ground)
+    headers = own_headers(own, ground.timeline, ground.terms)
     alone = own.join(headers.select(policy.columns), on=INVOICE, how="left")
     lines = with_decimals(pl.concat([hosted, alone], how="diagonal")).drop("is_own", "invoice_id")
     return lines, headers
@@ -371,41 +356,36 @@ def _compared(
     standing = again.join(booked.voided, on=INVOICE, how="anti", maintain_order="left")
     anew, present = as_now(standing, ground.segments, closed_by)
     compared = pl.concat([present, again.join(booked.voided, on=INVOICE, how="semi", maintain_order="left")])
-    ids = anew.select(*INVOICE, "invoice_id")
-    shown, _, problems = period_lines(anew.drop("invoice_id"), ground)
-    unclear = problems.join(ids, on=INVOICE).select("tenant", "invoice_id").unique()
-    closing = less_early(shown, booked.early)
-    named = in_order(
-        closing.join(ids, on=INVOICE).join(ground.terms.sets.select("terms", "plan"), on="terms", how="left")
-    )
-    compared = with_decimals(compared).join(unclear, on=["tenant", "invoice_id"], how="anti")
     of = ["tenant", "invoice_id"]
+    closed_at = standing.select(*of, pl.col("period_to").alias("closed_at"))
+    named, unclear = _worked_out(anew.join(closed_at, on=of, how="left", maintain_order="left"), booked, ground)
+    compared = with_decimals(compared).join(unclear, on=of, how="anti")
     kept = booked.lines.join(compared.select(*of, "decimals"), on=of, maintain_order="left")
     bore = earlier(booked.early, booked.early_coupons, anew.filter(pl.col("purpose") == "period"))
     net = net_lines(named, kept, booked.discounts, told.coupons, bore, known)
     return differences(compared, net.join(compared, on=of, how="semi", maintain_order="left"), kept)
 
 
-def _own_headers(own: pl.DataFrame, ground: Ground) -> pl.DataFrame:
-    """Zone and policy of correction invoices: the customer's zone, the policy of the last terms corrected."""
-    terms = ground.terms
-    zones = ground.timeline.customers.select("tenant", "customer", pl.col("timezone").alias("own_zone"))
-    tenants = ground.timeline.tenants.select("tenant", pl.col("timezone").alias("tenant_zone"))
-    rules = terms.policies.select("terms", "rounding_mode", "rounding_level", "zero_invoices")
-    return (
-        in_order(own)
-        .select(*INVOICE, "currency", "terms")
-        .unique(INVOICE, keep="last", maintain_order=True)
-        .join(zones, on=["tenant", "customer"], how="left", maintain_order="left")
-        .join(tenants, on="tenant", how="left", maintain_order="left")
-        .join(rules, on="terms", how="left", maintain_order="left")
-        .join(terms.sets.select("terms", "catalog_hash"), on="terms", how="left", maintain_order="left")
-        .with_columns(
-            pl.coalesce("own_zone", "tenant_zone").alias("timezone"),
-            pl.col("rounding_mode").fill_null("half_up"),
-            pl.col("rounding_level").fill_null("line"),
-            pl.col("zero_invoices").fill_null("issue"),
-            CLOSE.alias("close"),
-        )
-        .drop("own_zone", "tenant_zone")
+def _worked_out(anew: pl.DataFrame, booked: Booked, ground: Ground) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Lines of these periods with invoice_id and plan; and tenant, invoice_id of those that cannot be priced.
+
+    Args:
+        anew: the periods as known now, with invoice_id, and ``closed_at``: where the invoice's period ended.
+        booked: what stands.
+        ground: of the run.
+    """
+    shared = anew.join(shares(booked.invoices), on=["tenant", "invoice_id"], how="left", maintain_order="left")
+    due = shared.with_columns(pl.col(name).fill_null(value=True) for name in SHARE).with_columns(
+        # A period that goes on closes once more, and what follows is billed there.
+        pl.col("bears_advance") & ((pl.col("purpose") != "period") | (pl.col("period_to") <= pl.col("closed_at")))
     )
+    lines, unclear = [], []
+    for rows in due.partition_by(SHARE, maintain_order=True) or [due]:
+        # Closing invoices of one period are the same invoice by now: each kind of share is worked out by itself.
+        ids = rows.select(*INVOICE, "invoice_id")
+        shown, _, problems = period_lines(rows.drop("invoice_id", "closed_at"), ground)
+        early = booked.early if rows["bears_period"].all() else booked.early.clear()
+        lines.append(less_early(shown, early).join(ids, on=INVOICE))
+        unclear.append(problems.join(ids, on=INVOICE).select("tenant", "invoice_id").unique())
+    plans = ground.terms.sets.select("terms", "plan")
+    return in_order(pl.concat(lines).join(plans, on="terms", how="left")), pl.concat(unclear)

@@ -220,3 +220,14 @@ def test_the_command_writes_both_formats(tmp_path: Path) -> None:
         found = CliRunner().invoke(app, ["document", str(file), "--format", form, "--out", str(out), *countries])
         assert found.exit_code == 0, found.output
         assert out.read_bytes().startswith(begins)
+
+
+def test_an_invoice_without_lines_says_that_there_is_nothing_to_bill() -> None:
+    nothing = {"lines": [], "discounts": [], "taxes": [], "credits": []}
+    totals = ("subtotal", "discount_total", "tax_total", "total", "credit_total", "amount_due")
+    document = finished() | nothing | dict.fromkeys(totals, "0.00")
+    root = read(invoice_xml(document, SELLER, BUYER))
+    judge_totals(root, "InvoiceLine")
+    (line,) = root.findall("cac:InvoiceLine", NAMESPACES)
+    assert line.findtext("cac:Item/cbc:Name", namespaces=NAMESPACES) == "nothing to bill"
+    assert "Amount due USD 0.00" in " ".join(text_of(invoice_pdf(document)).split())

@@ -68,7 +68,11 @@ def invoice_xml(document: dict[str, Any], seller: Party, buyer: Party) -> bytes:
 
 class _Writer:
     def __init__(self, document: dict[str, Any], seller: Party, buyer: Party) -> None:
-        self.document, self.seller, self.buyer = document, seller, buyer
+        # An invoice has a line at least (BR-16): one that bears nothing says so.
+        lines = document["lines"] or [
+            {"description": "nothing to bill", "service_period": document["period"], "amount": "0"}
+        ]
+        self.document, self.seller, self.buyer = document | {"lines": lines}, seller, buyer
         self.currency: str = document["currency"]
         self.places = minor_units(self.currency)
         if self.places > _PLACES:
