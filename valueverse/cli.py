@@ -63,7 +63,7 @@ for command in (
 def main() -> None:
     """Run a command; whatever goes wrong reaches the user as one sentence, never as a traceback."""
     try:
-        app()
+        app(prog_name="valueverse")
     except RefusalError as refusal:
         where = f" (at {refusal.path})" if refusal.path else ""
         sys.stderr.write(f"valueverse: {refusal.message}{where} [{refusal.code}]\n")

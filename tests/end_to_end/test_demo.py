@@ -9,6 +9,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support import terminal
 from tests.support.dagster_world import own_instance
 from tests.support.pages import read_page, tables, what_it_would_fetch_or_run
 from valueverse.platform.warehouse import connect
@@ -32,16 +34,22 @@ COMMAND = [sys.executable, "-m", "valueverse", "demo", "--customers", "12", "--n
 
 
 def _demo(settings: Settings) -> list[dict[str, Any]]:
+    """The invoices; its standard error is a terminal of 80 columns, on which nothing may be garbled."""
+    master, slave = terminal.opened()
+    pieces: list[bytes] = []
+    reader = threading.Thread(target=terminal.read, args=(master, pieces, []))
+    reader.start()
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    environment |= {"TERM": "xterm-256color", **settings.environment()}
     done = subprocess.run(
-        COMMAND,
-        cwd=ROOT,
-        env={**os.environ, **settings.environment()},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
+        COMMAND, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=slave, text=True, check=False, timeout=550
     )
-    assert done.returncode == 0, done.stderr[-4000:]
+    os.close(slave)
+    reader.join()
+    os.close(master)
+    shown = terminal.plain(b"".join(pieces).decode("utf-8"))
+    assert done.returncode == 0, shown[-4000:]
+    assert terminal.faults(shown) == []
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 

@@ -49,6 +49,8 @@ def register(app: typer.Typer) -> None:
         from valueverse.invoicing.rendering.pdf import invoice_pdf
         from valueverse.invoicing.rendering.ubl import invoice_xml
 
+        if form == "pdf" and out is None and sys.stdout.isatty():
+            raise RefusalError("binary_output", "a PDF is no text for a terminal: give --out FILE, or a pipe", "--out")
         said = _read(file)
         parties = Parties(
             seller or str(said.get("tenant", "")),
