@@ -22,7 +22,7 @@ from tests.support.terminal import at_terminal, commands, faults
 from valueverse.commands import rerating, value_approve, value_commit, value_proposals
 from valueverse.commands.simulation import read_catalog
 from valueverse.errors import RefusalError
-from valueverse.platform import analysts
+from valueverse.platform.access import analysts
 from valueverse.platform.keys import issue_api_key
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
