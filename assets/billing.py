@@ -9,11 +9,11 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
-from assets.held import held_check, held_spec, outcome
+from assets.held import held_check, held_spec, outcome, periods_of
 from assets.ingestion import FACTS, PERIODS
 from assets.kit import OWNERS, Result, fresh, keys_of, mark, pending, preview, until_unmarked
 from assets.metering import USAGE
-from assets.partitions import EARLIEST, FIRST_DAY, MONTHLY, months_between
+from assets.partitions import EARLIEST, FIRST_DAY, MONTHLY
 from assets.resources import Platform, TenantsConfig
 from assets.steps.bill import BillingReport, bill
 from assets.steps.isolated import BILLING, for_each_tenant, tenants_of
@@ -73,7 +73,7 @@ def invoices(context: dg.AssetExecutionContext, config: BillingConfig, platform:
 
     def isolated() -> Isolated[BillingReport]:
         return for_each_tenant(
-            settings, BILLING, months_between(first, last), work,
+            settings, BILLING, periods_of(context), work,
             run_id=run_id, chosen=config.chosen(), everyone=lambda: tenants_of(lake),
         )  # fmt: skip
 

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import polars as pl
 
 from assets.kit import preview
+from assets.partitions import FIRST_DAY
 from valueverse.platform import held_store
+from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from assets.resources import Platform
     from valueverse.platform.isolation import Isolated
+    from valueverse.platform.settings import Settings
 
 CHECK = "no_tenant_is_held"
+
+
+def periods_of(context: dg.AssetExecutionContext) -> list[date]:
+    """First days of this run's partitions."""
+    return [date.fromisoformat(key) for key in context.partition_keys]
 
 
 def held_spec(asset: dg.AssetKey) -> dg.AssetCheckSpec:
@@ -47,3 +58,22 @@ def outcome(done: Isolated[Any]) -> dict[str, Any]:
     rows = [(failure.tenant, failure.code, failure.message) for failure in done.failures]
     schema = dict.fromkeys(("tenant", "code", "message"), pl.String)
     return {"outcome": done.outcome, "held": preview(pl.DataFrame(rows, schema=schema, orient="row"), 40)}
+
+
+def held_months(settings: Settings, months: Collection[date]) -> pl.DataFrame:
+    """month, tenant, stage, code, message: whom the stages hold in these months (first days).
+
+    What an unpartitioned stage holds is held in every month; what the first partition holds in those before it too.
+    """
+    with connect(settings, "builder") as connection:
+        rows = held_store.held_periods(connection)
+    asked = pl.DataFrame({"month": sorted(months)}, schema={"month": pl.Date}).with_columns(
+        pl.max_horizontal("month", pl.lit(FIRST_DAY)).alias("partition")
+    )
+    in_month = rows.filter(pl.col("period") != held_store.WHOLE).with_columns(
+        pl.col("period").dt.truncate("1mo").alias("partition")
+    )
+    always = rows.filter(pl.col("period") == held_store.WHOLE).join(asked.select("month"), how="cross")
+    names = ["month", "tenant", "stage", "code", "message"]
+    found = asked.join(in_month, on="partition")
+    return pl.concat([found.select(names), always.select(names)]).unique(maintain_order=True).sort(names)

@@ -7,20 +7,26 @@ of ``billing/periods``); what stands downstream of a mark is out of date until i
 """
 # No postponed annotations here: Dagster reads the types of config and resources when it is imported.
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
+from assets.held import held_check, held_spec, outcome
 from assets.kit import OWNERS, Result, bars, fresh, mark, preview
 from assets.partitions import DAILY, MONTHLY, daily_keys, monthly_keys
 from assets.resources import Platform
 from assets.steps.ingest import IngestionReport, ingest
+from assets.steps.isolated import FACTS as STAGE
+from assets.steps.isolated import for_each_tenant, held_tenants
 from assets.steps.manifest import record_published
-from assets.steps.meter import derive_facts
+from assets.steps.meter import facts_of, senders, write_facts
 from assets.steps.publish import publish_ingestion
 from assets.steps.touched import touched_between, touched_months
+from valueverse.events.schema import BILLING_FACTS
+from valueverse.platform.held_store import WHOLE
 
 LANDING = dg.AssetKey(["ingestion", "landing"])
 EVENTS = dg.AssetKey(["lake", "events"])
@@ -97,13 +103,31 @@ def landing(context: dg.AssetExecutionContext, platform: Platform) -> Result:
     code_version="1",
     freshness_policy=fresh(1),
     pool="ingestion",
+    check_specs=[held_spec(FACTS)],
 )
 def billing_facts(context: dg.AssetExecutionContext, platform: Platform) -> Result:
     """Rewrite the billing facts; mark the months that what was touched since the last time may change."""
     now = datetime.now(UTC)
-    facts = derive_facts(platform.lake)
-    touched = touched_between(platform.lake, told_until(context.instance, FACTS), now)
-    months = monthly_keys(touched_months(platform.lake, touched, now), now.date())
+    settings, lake = platform.settings, platform.lake
+    touched = touched_between(lake, told_until(context.instance, FACTS), now)
+    # What a held tenant touched was told to nobody yet.
+    held = held_tenants(settings, STAGE)
+    if held:
+        missed = touched_between(lake, BEGINNING, now).filter(pl.col("tenant").is_in(held))
+        touched = pl.concat([touched, missed]).group_by("tenant", "event_date").agg(pl.col("has_usage").any())
+
+    def work(tenants: Sequence[str] | None) -> tuple[pl.DataFrame, list[date]]:
+        facts = facts_of(lake, tenants)
+        mine = touched if tenants is None else touched.filter(pl.col("tenant").is_in(list(tenants)))
+        months = touched_months(facts, mine.sort("tenant", "event_date"), now)
+        write_facts(lake, facts, tenants)
+        return facts, months
+
+    done = for_each_tenant(
+        settings, STAGE, [WHOLE], work, run_id=context.run.run_id, chosen=None, everyone=lambda: senders(lake)
+    )
+    facts = pl.concat([part for part, _ in done.results]) if done.results else BILLING_FACTS.to_frame()
+    months = monthly_keys({month for _, part in done.results for month in part}, now.date())
     mark(context, PERIODS, months, {"touched_dates": str(touched.height)})
     kinds = facts.group_by("tenant", "type").agg(pl.len().alias("events")).sort("tenant", "type")
     return dg.MaterializeResult(
@@ -113,7 +137,9 @@ def billing_facts(context: dg.AssetExecutionContext, platform: Platform) -> Resu
             "received_until": now.isoformat(),
             "touched_months": dg.MetadataValue.json(months),
             "preview": preview(kinds, 40),
+            **outcome(done),
         },
+        check_results=[held_check(platform, FACTS, STAGE)],
     )
 
 

@@ -1,15 +1,23 @@
 """The journal, booked after every billing run, and the rules that hold of every journal."""
 # No postponed annotations here: Dagster reads the types of config and resources when it is imported.
 
+from collections.abc import Sequence
+
 import dagster as dg
 import polars as pl
 
 from assets.billing import INVOICES, BillingConfig
+from assets.held import held_check, held_spec, outcome
 from assets.ingestion import FACTS
 from assets.kit import OWNERS, Result, fresh, preview
 from assets.resources import Platform
-from assets.steps.book_journal import book_journal
-from valueverse.ledger.invariants import BALANCED, DEFERRED_RUNS_OUT, RECEIVABLE_EXPLAINED, WALLETS_HOLD
+from assets.steps.book_journal import JournalReport, book_journal, booked_tenants
+from assets.steps.isolated import JOURNAL as STAGE
+from assets.steps.isolated import for_each_tenant
+from valueverse.ledger.invariants import BALANCED, DEFERRED_RUNS_OUT, RECEIVABLE_EXPLAINED, VIOLATIONS, WALLETS_HOLD
+from valueverse.ledger.schema import ENTRIES
+from valueverse.platform.held_store import WHOLE
+from valueverse.subscriptions.facts import REJECTED
 
 JOURNAL = dg.AssetKey(["billing", "journal"])
 _SENTENCES = {
@@ -31,29 +39,38 @@ _SENTENCES = {
     freshness_policy=fresh(26),
     pool="journal",
     check_specs=[
-        dg.AssetCheckSpec(rule, asset=JOURNAL, description=sentence, blocking=True)
-        for rule, sentence in _SENTENCES.items()
+        held_spec(JOURNAL),
+        *(
+            dg.AssetCheckSpec(rule, asset=JOURNAL, description=sentence, blocking=True)
+            for rule, sentence in _SENTENCES.items()
+        ),
     ],
 )
 def journal(context: dg.AssetExecutionContext, config: BillingConfig, platform: Platform) -> Result:
     """Book what was finalised, voided, paid and granted since, then check the books."""
-    report = book_journal(
-        platform.settings,
-        platform.lake,
-        as_of=config.moment(),
-        run_id=context.run.run_id,
-        tenants=config.chosen(),
+    settings, lake, run_id, as_of = platform.settings, platform.lake, context.run.run_id, config.moment()
+
+    def work(tenants: Sequence[str] | None) -> JournalReport:
+        return book_journal(settings, lake, as_of=as_of, run_id=run_id, tenants=tenants)
+
+    done = for_each_tenant(
+        settings, STAGE, [WHOLE], work, run_id=run_id, chosen=config.chosen(), everyone=lambda: booked_tenants(settings)
     )
-    entries = report.journal.entries
+    entries = pl.concat([part.journal.entries for part in done.results] or [ENTRIES.to_frame()])
+    violations = pl.concat([part.violations for part in done.results] or [VIOLATIONS.to_frame()])
     kinds = entries.group_by("tenant", "kind", "currency").agg(pl.len().alias("entries")).sort("tenant", "kind")
     return dg.MaterializeResult(
         asset_key=JOURNAL,
         metadata={
             "dagster/row_count": entries.height,
             "booked": preview(kinds, 40),
-            "not_booked": preview(report.rejected),
+            "not_booked": preview(pl.concat([part.rejected for part in done.results] or [REJECTED.to_frame()])),
+            **outcome(done),
         },
-        check_results=[_check(rule, report.violations.filter(pl.col("rule") == rule)) for rule in _SENTENCES],
+        check_results=[
+            *(_check(rule, violations.filter(pl.col("rule") == rule)) for rule in _SENTENCES),
+            held_check(platform, JOURNAL, STAGE),
+        ],
     )
 
 

@@ -6,11 +6,15 @@ from collections.abc import Iterator
 import dagster as dg
 import polars as pl
 
+from assets.held import held_check, held_spec, outcome, periods_of
 from assets.ingestion import EVENTS, FACTS
 from assets.kit import OWNERS, Result, bars, fresh, keys_of, mark, pending, preview, until_unmarked
 from assets.partitions import DAILY, FIRST_DAY
 from assets.resources import Platform, TenantsConfig
-from assets.steps.meter import lake_dates, meter
+from assets.steps.isolated import USAGE as STAGE
+from assets.steps.isolated import for_each_tenant
+from assets.steps.meter import MeteringReport, lake_dates, meter, senders
+from valueverse.platform.isolation import Isolated
 
 USAGE = dg.AssetKey(["lake", "usage"])
 
@@ -30,13 +34,23 @@ USAGE = dg.AssetKey(["lake", "usage"])
     code_version="1",
     freshness_policy=fresh(26),
     pool="metering",
+    check_specs=[held_spec(USAGE)],
 )
 def usage(context: dg.AssetExecutionContext, config: TenantsConfig, platform: Platform) -> Iterator[Result]:
     """Derive usage of the range's dates anew; dates that other tenants still wait for stay out of date."""
     owed = pending(context.instance, EVENTS, USAGE, context.partition_keys) if config.tenants else {}
     first, last = keys_of(context)
     dates = lake_dates(platform.lake, None if first == FIRST_DAY else first, last)
-    report = until_unmarked(context, EVENTS, lambda: meter(platform.lake, dates, tenants=config.chosen()))
+    lake = platform.lake
+
+    def isolated() -> Isolated[MeteringReport]:
+        return for_each_tenant(
+            platform.settings, STAGE, periods_of(context), lambda tenants: meter(lake, dates, tenants=tenants),
+            run_id=context.run.run_id, chosen=config.chosen(), everyone=lambda: senders(lake, dates),
+        )  # fmt: skip
+
+    done = until_unmarked(context, EVENTS, isolated)
+    report = MeteringReport.joined(done.results)
     per_day = report.days.group_by("event_date").agg(pl.col("events").sum()).sort("event_date")
     yield dg.MaterializeResult(
         asset_key=USAGE,
@@ -46,6 +60,8 @@ def usage(context: dg.AssetExecutionContext, config: TenantsConfig, platform: Pl
             "tenants": report.days["tenant"].n_unique(),
             "statuses": preview(report.statuses, 40),
             "events_per_day": bars(per_day.tail(60), "event_date", "events"),
+            **outcome(done),
         },
+        check_results=[held_check(platform, USAGE, STAGE)],
     )
     mark(context, EVENTS, owed, {"because": "other tenants"})

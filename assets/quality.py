@@ -2,20 +2,25 @@
 # No postponed annotations here: Dagster reads the types of config and resources when it is imported.
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import dagster as dg
 import polars as pl
 
 from assets.billing import INVOICES
+from assets.held import held_check, held_months, held_spec, outcome, periods_of
 from assets.kit import OWNERS, Result, fresh, keys_of, pending, preview
 from assets.partitions import MONTHLY, months_between
 from assets.resources import Platform, TenantsConfig
-from assets.steps.reproduce import reproduce
+from assets.steps.book_journal import booked_tenants
+from assets.steps.isolated import RELEASE as STAGE
+from assets.steps.isolated import for_each_tenant
+from assets.steps.reproduce import REPRODUCTION, reproduce
 from quality.gate import decide_release
 from quality.leakage import FLAGS, flag_leakage
-from quality.reconciliation import reconcile
+from quality.reconciliation import RECONCILIATION, reconcile
 from valueverse.lake_tables import USAGE_TABLE
+from valueverse.platform.isolation import Isolated
 
 RELEASE = dg.AssetKey(["quality", "release"])
 RECONCILED = "lake_agrees_with_invoices"
@@ -39,6 +44,7 @@ REPRODUCED = "invoices_reproduce"
     freshness_policy=fresh(26),
     pool="quality",
     check_specs=[
+        held_spec(RELEASE),
         dg.AssetCheckSpec(
             RECONCILED,
             asset=RELEASE,
@@ -63,16 +69,20 @@ def release(context: dg.AssetExecutionContext, config: TenantsConfig, platform: 
     # A decision is quickly made: where one is owed, it is made for all tenants.
     owed = pending(context.instance, INVOICES, RELEASE, context.partition_keys)
     settings, tenants = platform.settings, None if owed else config.chosen()
-    months = [f"{month:%Y-%m}" for month in months_between(first, last)]
-    checked, decided = [], []
+    months = list(months_between(first, last))
+    done = _compared(context, platform, months, tenants)
+    unfinished = held_months(settings, months)
+    decided = []
     for month in months:
-        checked.append(reconcile(settings, platform.lake, month, tenants, run_id=context.run.run_id))
         docs = settings.home / "data_docs" if month == months[-1] else None
-        decisions = decide_release(settings, month, tenants, run_id=context.run.run_id, docs=docs)
-        decided.append(decisions.with_columns(pl.lit(month).alias("month")))
-    reconciliations, decisions = pl.concat(checked), pl.concat(decided)
-    again = reproduce(settings, platform.lake, list(months_between(first, last)), tenants=tenants)
-    flags = _leakage(platform, tenants)
+        unheld = unfinished.filter(pl.col("month") == month).drop("month")
+        decisions = decide_release(
+            settings, f"{month:%Y-%m}", tenants, run_id=context.run.run_id, docs=docs, held=unheld
+        )
+        decided.append(decisions.with_columns(pl.lit(f"{month:%Y-%m}").alias("month")))
+    decisions = pl.concat(decided)
+    parts = done.results or [(RECONCILIATION.to_frame(), REPRODUCTION.to_frame(), FLAGS.to_frame())]
+    reconciliations, again, flags = (pl.concat(frames) for frames in zip(*parts, strict=True))
     held = decisions.filter(pl.col("status") == "held")
     return dg.MaterializeResult(
         asset_key=RELEASE,
@@ -82,14 +92,33 @@ def release(context: dg.AssetExecutionContext, config: TenantsConfig, platform: 
             "decisions": preview(decisions, 40),
             "leakage": preview(flags),
             "data_docs": dg.MetadataValue.path(str(settings.home / "data_docs")),
+            "outcome": outcome(done)["outcome"],
         },
         check_results=[
             _check(RECONCILED, reconciliations.filter(~pl.col("ok"))),
             _check(SUITES, held),
-            _check(BILLED, _leaks(platform, months)),
+            _check(BILLED, _leaks(platform, [f"{month:%Y-%m}" for month in months])),
             _check(REPRODUCED, again.filter(~pl.col("ok"))),
+            held_check(platform, RELEASE, STAGE),
         ],
     )
+
+
+def _compared(
+    context: dg.AssetExecutionContext, platform: Platform, months: list[date], tenants: Sequence[str] | None
+) -> Isolated[tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]]:
+    """Reconciliations, invoices worked out again, and flags of leakage; whoever they fail for is held."""
+    settings, run_id = platform.settings, context.run.run_id
+
+    def work(chosen: Sequence[str] | None) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+        checked = [reconcile(settings, platform.lake, f"{month:%Y-%m}", chosen, run_id=run_id) for month in months]
+        again = reproduce(settings, platform.lake, months, tenants=chosen)
+        return pl.concat(checked), again, _leakage(platform, chosen)
+
+    return for_each_tenant(
+        settings, STAGE, periods_of(context), work,
+        run_id=run_id, chosen=tenants, everyone=lambda: booked_tenants(settings),
+    )  # fmt: skip
 
 
 def _leakage(platform: Platform, tenants: Sequence[str] | None) -> pl.DataFrame:

@@ -1,15 +1,20 @@
 """Committed value models, measured: metrics, runs and fee proposals of the months that are over."""
 # No postponed annotations here: Dagster reads the types of config and resources when it is imported.
 
+from collections.abc import Sequence
+
 import dagster as dg
 import polars as pl
 
 from assets.billing import INVOICES, BillingConfig
+from assets.held import held_check, held_spec, outcome, periods_of
 from assets.ingestion import FACTS
 from assets.kit import OWNERS, Result, fresh, keys_of, preview
 from assets.metering import USAGE
 from assets.partitions import MONTHLY
 from assets.resources import Platform
+from assets.steps.isolated import VALUE as STAGE
+from assets.steps.isolated import for_each_tenant, tenants_of
 from assets.steps.track_value import TrackReport, track_value
 
 REALISATION = dg.AssetKey(["value", "realisation"])
@@ -29,22 +34,28 @@ _CHECK = "every_active_commit_has_been_run"
     freshness_policy=fresh(26),
     pool="value",
     check_specs=[
-        dg.AssetCheckSpec(_CHECK, asset=REALISATION, description="No active commit lacks a metric it is measured by.")
+        held_spec(REALISATION),
+        dg.AssetCheckSpec(_CHECK, asset=REALISATION, description="No active commit lacks a metric it is measured by."),
     ],
 )
 def realisation(context: dg.AssetExecutionContext, config: BillingConfig, platform: Platform) -> Result:
     """Measure what came of every active commit; late data adds runs beside the old ones."""
     first, last = keys_of(context)
-    report = track_value(
-        platform.settings,
-        platform.lake,
-        first,
-        last,
-        as_of=config.moment(),
-        run_id=context.run.run_id,
-        tenants=config.chosen(),
+    settings, lake, run_id, as_of = platform.settings, platform.lake, context.run.run_id, config.moment()
+
+    def work(tenants: Sequence[str] | None) -> TrackReport:
+        return track_value(settings, lake, first, last, as_of=as_of, run_id=run_id, tenants=tenants)
+
+    done = for_each_tenant(
+        settings, STAGE, periods_of(context), work,
+        run_id=run_id, chosen=config.chosen(), everyone=lambda: tenants_of(lake),
+    )  # fmt: skip
+    report = TrackReport.joined(done.results)
+    return dg.MaterializeResult(
+        asset_key=REALISATION,
+        metadata=_told(report) | outcome(done),
+        check_results=[_check(report), held_check(platform, REALISATION, STAGE)],
     )
-    return dg.MaterializeResult(asset_key=REALISATION, metadata=_told(report), check_results=[_check(report)])
 
 
 def _told(report: TrackReport) -> dict[str, dg.MetadataValue]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from quality.expectations import judge
+from quality.judging import judge_each
 from quality.period import Month
 from quality.rules import RULES
 from valueverse.platform.warehouse import connect
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
     from valueverse.platform.settings import Settings
 
-_SENTENCES = {rule.name: rule.sentence for rule in RULES}
+_STAGES = ("facts", "usage", "billing", "journal", "value", "release")
+_SENTENCES = {rule.name: rule.sentence for rule in RULES} | {
+    f"held_in_{stage}": "every stage of the month is done" for stage in _STAGES
+}
 
 
 def decide_release(
@@ -28,6 +31,7 @@ def decide_release(
     *,
     run_id: str = "",
     docs: Path | None = None,
+    held: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Judge the month of each tenant and write the decisions to ``billing.release``.
 
@@ -41,6 +45,7 @@ def decide_release(
         tenants: Tenant keys; None decides for all tenants that exist.
         run_id: Kept with the decision.
         docs: Folder in which the data docs are built anew; None builds none.
+        held: tenant, stage, code, message of tenants for which a stage before this one is not done in the month.
 
     Returns:
         Frame (tenant, status, reason), sorted by tenant; reason is null when released.
@@ -52,10 +57,11 @@ def decide_release(
     with connect(settings, "builder") as connection:
         known = [str(row[0]) for row in connection.execute("select tenant_id from billing.tenant order by 1")]
     chosen = known if tenants is None else sorted(set(tenants) & set(known))
-    judgement = judge(settings, month, None if tenants is None else chosen, docs)
+    judgement = judge_each(settings, month, chosen, docs, everyone=tenants is None)
     if docs is not None:
         judgement.context.build_data_docs()
-    decisions = decisions_of(chosen, judgement.findings)
+    findings = judgement.findings if held is None else pl.concat([judgement.findings, _unfinished(held)])
+    decisions = decisions_of(chosen, findings)
     _write(settings, month, decisions, run_id)
     return decisions
 
@@ -81,6 +87,16 @@ def decisions_of(tenants: Sequence[str], findings: pl.DataFrame) -> pl.DataFrame
         .select("tenant", "status", "reason")
         .sort("tenant")
     )
+
+
+def _unfinished(held: pl.DataFrame) -> pl.DataFrame:
+    """Findings of tenants that a stage holds."""
+    return held.select(
+        "tenant",
+        rule=pl.format("held_in_{}", "stage"),
+        rows=pl.lit(None, pl.Int64),
+        example=pl.format("{} [{}]", "message", "code"),
+    ).with_columns(pl.col("rule").cast(pl.String))
 
 
 def _write(settings: Settings, month: Month, decisions: pl.DataFrame, run_id: str) -> None:

@@ -67,3 +67,9 @@ def book_journal(
 def _documents(connection: psycopg.Connection[Any], pending: pl.DataFrame) -> Documents:
     found = read_documents(pending.select("document", "timezone"))
     return found.detailed(store.line_discounts(connection, pending), store.credit_origins(connection, pending))
+
+
+def booked_tenants(settings: Settings) -> list[str]:
+    """Every tenant whose invoices the journal may be about."""
+    with connect(settings, "builder") as connection:
+        return list(store.known_tenants(connection)["tenant"])

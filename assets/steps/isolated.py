@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-FACTS, USAGE, BILLING, JOURNAL, VALUE = "facts", "usage", "billing", "journal", "value"
+FACTS, USAGE, BILLING, JOURNAL, VALUE, RELEASE = "facts", "usage", "billing", "journal", "value", "release"
 _WAITS_FOR = {
     FACTS: (),
     USAGE: (FACTS,),
     BILLING: (FACTS, USAGE),
     JOURNAL: (FACTS,),
     VALUE: (FACTS, USAGE, BILLING),
+    RELEASE: (),
 }
 """A stage leaves out tenants that are held in one of these: what it would read of them is incomplete."""
 WAITS = "waits"
@@ -77,6 +78,12 @@ def tenants_of(lake: Lake) -> list[str]:
     """Every tenant with a billing event."""
     found = lake.scan(BILLING_FACTS_TABLE).select(pl.col("tenant").unique().sort()).collect()
     return list(found["tenant"])
+
+
+def held_tenants(settings: Settings, stage: str) -> list[str]:
+    """Who is held in a stage."""
+    with connect(settings, "builder") as connection:
+        return list(held_store.held(connection, [stage])["tenant"].unique())
 
 
 def _waiting(settings: Settings, stage: str, chosen: Sequence[str] | None) -> list[Failure]:

@@ -13,10 +13,11 @@ import polars as pl
 from valueverse.catalog.history import CatalogHistory
 from valueverse.events.amendments import resolve_amendments
 from valueverse.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE, USAGE_TABLE
+from valueverse.metering.schema import USAGE
 from valueverse.metering.usage import derive_usage
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
     from datetime import date
 
     from valueverse.platform.lake import Lake
@@ -37,15 +38,26 @@ class MeteringReport:
     days: pl.DataFrame
     statuses: pl.DataFrame
 
+    @classmethod
+    def joined(cls, parts: Sequence[MeteringReport]) -> MeteringReport:
+        """One report of parts that are about different tenants."""
+        if not parts:
+            return _report(USAGE.to_frame())
+        days = pl.concat([part.days for part in parts]).sort("tenant", "event_date")
+        statuses = pl.concat([part.statuses for part in parts])
+        return cls(days, statuses.sort("tenant", "meter", "status", nulls_last=True))
+
     @property
     def rows(self) -> int:
         """Rows of usage written."""
         return int(self.days["rows"].sum())
 
 
-def derive_facts(lake: Lake) -> pl.DataFrame:
-    """Rewrite ``billing_facts`` from every billing event of the lake, and return it."""
+def facts_of(lake: Lake, tenants: Collection[str] | None = None) -> pl.DataFrame:
+    """The billing facts of all tenants, or of some, from every billing event of the lake."""
     events = lake.scan(EVENTS_TABLE).filter(IS_BILLING)
+    if tenants is not None:
+        events = events.filter(pl.col("tenant").is_in(list(tenants)))
     columns = list(BILLING_FACTS_TABLE.schema)
     facts = (
         resolve_amendments(events)
@@ -53,10 +65,23 @@ def derive_facts(lake: Lake) -> pl.DataFrame:
         .select(columns)
         .sort("tenant", "time", "id")
     )
-    frame = facts.collect()
-    if not frame.equals(lake.scan(BILLING_FACTS_TABLE).collect().sort("tenant", "time", "id")):
-        lake.overwrite(BILLING_FACTS_TABLE, frame)
-    return frame
+    return facts.collect()
+
+
+def write_facts(lake: Lake, facts: pl.DataFrame, tenants: Collection[str] | None = None) -> None:
+    """Replace ``billing_facts``, of all tenants or of some; one that is the same already is left alone."""
+    known = lake.scan(BILLING_FACTS_TABLE).collect()
+    others = known.clear() if tenants is None else known.filter(~pl.col("tenant").is_in(list(tenants)))
+    whole = pl.concat([facts, others.select(facts.columns)]).sort("tenant", "time", "id")
+    if not whole.equals(known.sort("tenant", "time", "id")):
+        lake.overwrite(BILLING_FACTS_TABLE, whole)
+
+
+def derive_facts(lake: Lake) -> pl.DataFrame:
+    """Rewrite ``billing_facts`` from every billing event of the lake, and return it."""
+    facts = facts_of(lake)
+    write_facts(lake, facts)
+    return facts
 
 
 def meter(lake: Lake, dates: Collection[date], *, tenants: Collection[str] | None = None) -> MeteringReport:
@@ -65,7 +90,10 @@ def meter(lake: Lake, dates: Collection[date], *, tenants: Collection[str] | Non
     The rows of tenants that were not asked for stay as they are. ``billing_facts`` has to be up to date.
     """
     wanted = sorted(set(dates))
-    history = CatalogHistory.from_facts(lake.scan(BILLING_FACTS_TABLE).collect())
+    facts = lake.scan(BILLING_FACTS_TABLE)
+    if tenants is not None:
+        facts = facts.filter(pl.col("tenant").is_in(list(tenants)))
+    history = CatalogHistory.from_facts(facts.collect())
     usage = derive_usage(_resolved(lake, wanted, tenants), history).collect(engine="streaming")
     if tenants is not None:
         others = lake.scan(USAGE_TABLE, wanted).filter(~pl.col("tenant").is_in(list(tenants))).collect()
@@ -73,6 +101,12 @@ def meter(lake: Lake, dates: Collection[date], *, tenants: Collection[str] | Non
     else:
         lake.replace_dates(USAGE_TABLE, usage, wanted)
     return _report(usage)
+
+
+def senders(lake: Lake, dates: Collection[date] | None = None) -> list[str]:
+    """Every tenant with an event, on these dates or on any."""
+    found = lake.scan(EVENTS_TABLE, dates).select(pl.col("tenant").unique().sort()).collect()
+    return list(found["tenant"])
 
 
 def lake_dates(lake: Lake, first: date | None, last: date | None) -> list[date]:

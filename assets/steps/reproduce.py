@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 SAMPLE = 5
 """Invoices per tenant and run; those with adjustments come first, since most can go wrong with them."""
 
+_HASHES = pl.Schema(dict.fromkeys(("tenant", "number", "expected", "found"), pl.String()))
+REPRODUCTION = pl.Schema({**_HASHES, "ok": pl.Boolean()})
+
 
 def reproduce(
     settings: Settings, lake: Lake, months: Collection[date], *, tenants: Collection[str] | None = None
@@ -51,8 +54,7 @@ def reproduce(
             )
             for row in _again(connection, lake, str(tenant), known_at, finalised_at, part)
         ]
-    schema = dict.fromkeys(("tenant", "number", "expected", "found"), pl.String)
-    found = pl.DataFrame(rows, schema=schema, orient="row")
+    found = pl.DataFrame(rows, schema=_HASHES, orient="row")
     return found.with_columns(pl.col("expected").eq_missing(pl.col("found")).alias("ok"))
 
 

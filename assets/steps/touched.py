@@ -9,7 +9,7 @@ import polars as pl
 
 from assets.partitions import month_of
 from valueverse.catalog.history import CatalogHistory
-from valueverse.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE
+from valueverse.lake_tables import EVENTS_TABLE
 from valueverse.subscriptions.periods import periods
 from valueverse.subscriptions.timeline import build_timeline
 from valueverse.subscriptions.zones import local_date
@@ -70,7 +70,7 @@ def touched_between(lake: Lake, after: datetime, until: datetime) -> pl.DataFram
     )
 
 
-def touched_months(lake: Lake, touched: pl.DataFrame, now: datetime) -> list[date]:
+def touched_months(facts: pl.DataFrame, touched: pl.DataFrame, now: datetime) -> list[date]:
     """Months of periods and usage that ``touched`` (a frame of ``touched_between``) may change.
 
     A month counts if a period starts or closes in it. A billing event reaches every later period of its
@@ -79,7 +79,6 @@ def touched_months(lake: Lake, touched: pl.DataFrame, now: datetime) -> list[dat
     """
     if touched.is_empty():
         return []
-    facts = lake.scan(BILLING_FACTS_TABLE).collect()
     spans = _period_spans(facts, touched, now)
     changed = (
         facts.select("tenant", pl.col("time").dt.date().alias("event_date"))

@@ -41,7 +41,7 @@ from valueverse.value.realisation.proposals import (
 from valueverse.value.realisation.succession import Agreed, taken_over
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     import psycopg
 
@@ -65,6 +65,16 @@ class TrackReport:
     runs: list[tuple[str, str, str, date, str, str, bool]] = field(default_factory=list)
     proposals: list[tuple[str, str, str, str, str, str]] = field(default_factory=list)
     refused: list[tuple[str, str, date, str]] = field(default_factory=list)
+
+    @classmethod
+    def joined(cls, parts: Sequence[TrackReport]) -> TrackReport:
+        """One report of parts that are about different tenants."""
+        found = cls(pl.concat([part.metrics for part in parts] or [measured.METRIC_VALUES.to_frame()]))
+        for part in parts:
+            found.runs.extend(part.runs)
+            found.proposals.extend(part.proposals)
+            found.refused.extend(part.refused)
+        return found
 
 
 @dataclass(frozen=True)

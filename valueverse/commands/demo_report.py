@@ -75,6 +75,7 @@ def report(
     addresses: Mapping[str, str],
 ) -> None:
     """Print everything, in the order in which one wants to know it."""
+    from valueverse.platform.diagnosis import held_lines
     from valueverse.platform.warehouse import connect
 
     with connect(settings, "builder") as connection:
@@ -90,6 +91,8 @@ def report(
         ):
             console.print(table)
         console.print(f"fingerprint of all finalised invoices: [bold]{fingerprint(connection)}[/bold]")
+    for line in held_lines(settings):
+        console.print(line, style="yellow", markup=False)
     console.print(_timings(timings))
     _next_steps(settings, console, keys, addresses)
 

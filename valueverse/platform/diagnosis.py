@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import psycopg
 
 from valueverse.errors import RefusalError
-from valueverse.platform import postgres_server, processes, supervisor, warehouse
+from valueverse.platform import held_store, postgres_server, processes, supervisor, warehouse
 from valueverse.platform.access import manifest
 
 if TYPE_CHECKING:
@@ -174,6 +174,7 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
         yield Finding("ok", f"the warehouse is at migration {latest}", settings.database_name)
         with warehouse.connect(settings, "admin") as connection:
             yield from _rights(settings, connection)
+            yield from _held(settings, connection)
         return
     yield Finding("wrong", "the warehouse does not open", settings.database_name, "`valueverse up` makes it")
 
@@ -210,3 +211,31 @@ def _logins(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
                 f"{file}, line {line}",
                 "write scram-sha-256 for trust there",
             )
+
+
+def _held(settings: Settings, connection: psycopg.Connection[Any]) -> Iterator[Finding]:
+    rows = held_store.held(connection)
+    for row in rows.iter_rows(named=True):
+        what = held_store.sentence(row["tenant"], row["stage"], row["code"], row["message"])
+        yield Finding("wrong", what, _since(row), held_store.CURE)
+    if rows.is_empty():
+        yield Finding("ok", "no tenant is held", settings.database_name)
+
+
+def _since(row: dict[str, Any]) -> str:
+    return f"since {row['since']:%Y-%m-%d %H:%M} UTC, run {row['run_id']}"
+
+
+def held_lines(settings: Settings) -> list[str]:
+    """Held tenants as lines of text, each with its cure; none while the warehouse does not answer."""
+    with suppress(RefusalError, psycopg.Error):
+        if not postgres_server.answers(settings):
+            return []
+        with warehouse.connect(settings, "builder") as connection:
+            rows = held_store.held(connection)
+        told = [
+            f"{held_store.sentence(row['tenant'], row['stage'], row['code'], row['message'])} ({_since(row)})"
+            for row in rows.iter_rows(named=True)
+        ]
+        return [*told, held_store.CURE] if told else []
+    return []

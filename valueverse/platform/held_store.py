@@ -31,6 +31,13 @@ HELD = pl.Schema(
     }
 )
 """One row per tenant, stage and reason: the first and last partition that is held for it, and since when."""
+_PERIODS = {
+    "tenant": pl.String(),
+    "stage": pl.String(),
+    "period": pl.Date(),
+    "code": pl.String(),
+    "message": pl.String(),
+}
 CURE = "correct or void the event that the reason names; the next run tries again"
 
 
@@ -99,6 +106,14 @@ def held(
         [*[None if stages is None else sorted(stages)] * 2, due_at, due_at],
     ).fetchall()
     return pl.DataFrame(rows, schema=HELD, orient="row")
+
+
+def held_periods(connection: psycopg.Connection[Any]) -> pl.DataFrame:
+    """tenant, stage, period, code, message: every partition that is held, by tenant."""
+    rows = connection.execute(
+        "select tenant_id::text, stage, period, code, message from billing.held_tenant order by 1, 2, 3"
+    ).fetchall()
+    return pl.DataFrame(rows, schema=_PERIODS, orient="row")
 
 
 def sentence(tenant: str, stage: str, code: str, message: str) -> str:
