@@ -24,7 +24,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	"$$python" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1 \
 	&& { echo "$$python"; break; }; done)
 
-.PHONY: help setup demo dev down status logs test test-unit test-integration test-security test-performance mutate security-manifest bench \
+.PHONY: help setup demo dev down status logs test test-unit test-integration test-security test-performance mutate mutate-security security-manifest bench \
 	lint format type validate lock clean
 
 help: ## Show every target
@@ -67,6 +67,9 @@ test-performance: $(DEV) ## Tests that assert a ratio measured in the same run
 
 mutate: $(DEV) ## Mutation score of money, rating, subscriptions, invoicing; SAMPLE=300 (an hour or more) or all (days)
 	@$(PY) -m tests.mutation --sample $(or $(SAMPLE),300)
+
+mutate-security: $(DEV) ## Weaken every rule of the database one at a time; each must be noticed. KIND=policy for one kind
+	@$(PY) -m tests.security_mutation $(if $(KIND),--kind "$(KIND)")
 
 security-manifest: $(DEV) ## Write what the migrations made of rights and policies, after a change of them
 	@$(PY) -m tests.security_manifest

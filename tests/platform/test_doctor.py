@@ -15,6 +15,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from tests.support.dagster_world import own_instance
 from tests.support.holes import HOLES, SETUP, change
 from valueverse.commands import doctor
 from valueverse.platform import diagnosis, warehouse
@@ -113,6 +114,16 @@ def test_a_database_that_is_open_is_found(admin: psycopg.Connection[Any], right:
     with admin.transaction(force_rollback=True):
         admin.execute(f'grant {right} on database "{name}" to {who}'.encode())
         assert any(f"database {database}" in sentence for sentence in found(admin))
+
+
+@pytest.mark.security
+@pytest.mark.parametrize("who", ["public", "valueverse_analyst", "valueverse_api"])
+def test_dagsters_database_that_is_open_is_found(settings: Settings, who: str) -> None:
+    with own_instance(settings) as own, warehouse.connect(own, "admin") as connection:
+        assert found(connection) == []
+        connection.execute(f"grant connect on database {own.dagster_database} to {who}".encode())
+        assert any(own.dagster_database in sentence for sentence in found(connection))
+        connection.rollback()
 
 
 @pytest.mark.security

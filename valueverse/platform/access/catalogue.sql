@@ -118,7 +118,7 @@ facts (kind, object, aspect, value) as (
     select 'owner of ' || a.kind, a.object, '', n.name
       from acls as a join names as n on n.oid = a.owner
      where a.kind not in ('column', 'parameter', 'language', 'tablespace')
-       and not (a.kind = 'database' and a.object <> 'warehouse') and not (a.kind = 'large object' and n.name = 'administrator')
+       and not (a.kind = 'large object' and n.name = 'administrator')
     union all
     select 'table', name, 'kind',
            case relkind when 'r' then 'table' when 'p' then 'partitioned table' when 'v' then 'view'

@@ -90,7 +90,7 @@ def _lives(fact: Fact) -> bool:
     """Whether a fact is of something that comes and goes."""
     if fact.kind.endswith("database") and fact.object != "warehouse":
         return True
-    if fact.kind == "large object" or fact.object.startswith(roles.ANALYST_PREFIX):
+    if fact.kind.endswith(" large object") or fact.object.startswith(roles.ANALYST_PREFIX):
         return True
     return fact.kind not in {"default rights", "rights on schema", "owner of schema"} and _schema(fact) in BUILT
 
@@ -154,9 +154,9 @@ def _by_rule(facts: list[Fact], harmless: list[str], superuser: bool) -> Iterato
     for name, told in sorted(objects.items()):
         if name.startswith(roles.ANALYST_PREFIX):
             yield from _analyst(name, told, harmless, superuser)
-        elif told[0].kind in {"owner of large object", "rights on large object"}:
+        elif told[0].kind.endswith(" large object"):
             yield Hole(f"large object {name} is open to others than administrators", f"`select lo_unlink({name})`")
-        elif any(fact.kind == "rights on database" for fact in told):
+        elif told[0].kind.endswith(" database"):
             yield from _database(name, told)
         else:
             yield from _built(name, told)
@@ -180,10 +180,14 @@ def _analyst(name: str, told: list[Fact], harmless: list[str], superuser: bool) 
 
 
 def _database(name: str, told: list[Fact]) -> Iterator[Hole]:
-    """Other databases: shut to everybody; the server's own to all our logins."""
+    """Other databases: shut to everybody, and to low logins unless it is a warehouse, which an administrator owns."""
+    owner = next((fact.value for fact in told if fact.kind == "owner of database"), "")
     for fact in told:
+        if fact.kind != "rights on database":
+            continue
         low = fact.aspect in {roles.READER, roles.OWNER, roles.ANALYST, "valueverse_api"}
-        allowed = "CONNECT" if low and name not in {"postgres", "template1"} else ""
+        warehouse = owner == "administrator" and name not in {"postgres", "template1"}
+        allowed = "CONNECT" if low and warehouse else ""
         if (
             fact.aspect == "everybody"
             or fact.aspect.startswith(roles.ANALYST_PREFIX)

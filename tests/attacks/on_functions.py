@@ -1,0 +1,295 @@
+"""Attacks on the functions of schema ``api``, on what keeps rows as written, and on what is made anew."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from tests.attacks.on_rights import API, BUILDER, OWNER, READER, STATIC, acting, not_refused, relations, rows
+from tests.attacks.world import ANALYST, DRAFT, FAMILY, INVOICE, OTHER, OWN, secret_of
+
+if TYPE_CHECKING:
+    Admin = psycopg.Connection[Any]
+
+_CALLS: dict[str, str | None] = {
+    "ready()": "[(True,)]",
+    "invoice('acme', 'INV-1')": "[('zz-acme-only', False)]",
+    "invoices('acme', null, null, null, null, null, null, null, 100)": None,
+    "invoices('acme', 'c1', 'finalised', null, '2024-01-01', '2024-02-01', null, null, 100)": None,
+    "invoice_parties('acme', 'c1')": None,
+    "invoice_parties('acme', 'only birch')": None,
+    "customers('acme', null, 100)": None,
+    "customer_known('acme', 'c1')": "[(True,)]",
+    "customer_known('acme', 'only birch')": "[(False,)]",
+    "usage('acme', 'c1', null, null, null, null, null, null, null, 100)": None,
+    "api_key('k1', 'h acme')": "[('acme', [])]",
+    "api_key('k1', 'wrong')": "[]",
+    "api_key('nothing', 'h acme')": "[]",
+    "api_key('k2', 'revoked acme')": "[]",
+    f"open_session('acme', 'k1', '{FAMILY}', 'new', '1 h', '1 h')": None,
+    f"open_session('acme', 'k2', '{FAMILY}', 'new', '1 h', '1 h')": None,
+    f"open_session('acme', 'only birch', '{FAMILY}', 'new', '1 h', '1 h')": None,
+    "refresh_session('acme', 'open', 'new', '1 h', '0 s')": f"[('rotated', UUID('{FAMILY}'), 'k1', [])]",
+    "refresh_session('acme', 'used', 'new', '1 h', '0 s')": f"[('reused', UUID('{FAMILY}'), 'k1', [])]",
+    "refresh_session('acme', 'of another family', 'new', '1 h', '0 s')": f"[('rotated', UUID('{DRAFT}'), 'k1', [])]",
+    "refresh_session('acme', 'expired', 'new', '1 h', '0 s')": f"[('ended', UUID('{FAMILY}'), 'k1', [])]",
+    "refresh_session('acme', 'of a revoked key', 'new', '1 h', '0 s')": f"[('ended', UUID('{FAMILY}'), 'k2', [])]",
+    "refresh_session('acme', 'only birch', 'new', '1 h', '0 s')": "[('unknown', None, None, None)]",
+    f"close_session('acme', '{FAMILY}')": None,
+}
+"""Calls of tenant acme, where birch has the same keys, and what they give where it is a short thing."""
+
+_NEW_TOKENS = {"open_session('acme', 'k1'": 1, "open_session('acme', 'k2'": 0, "open_session('acme', 'only": 0}
+_STATE = """
+select token_hash, family, key_prefix, used_at is null,
+       case when revoked_at is null then 'open' when revoked_at < now() - interval '1 minute' then 'shut before'
+            else 'shut' end
+  from auth.refresh_token where tenant_id = %s order by 1
+"""
+_STAYS = (
+    "('revoked before', UUID('{f}'), 'k1', True, 'shut before')",
+    "('of another family', UUID('{d}'), 'k1', True, 'open')",
+)
+"""Tokens that no call has to do with."""
+
+
+def _answer(admin: Admin, call: str) -> tuple[str, str, str]:
+    """What a call gives, and the sessions of acme and birch after it."""
+    with admin.transaction(force_rollback=True):
+        # A plan is kept with the policies it was made under: ALTER ROLE makes none of them invalid.
+        admin.execute("discard plans")
+        admin.execute("set local session authorization valueverse_api")
+        try:
+            with admin.transaction():
+                given = str(rows(admin, f"select * from api.{call}"))
+        except psycopg.Error as error:
+            given = type(error).__name__
+        admin.execute("reset session authorization")
+        return given, str(rows(admin, _STATE, OWN)), str(rows(admin, _STATE, OTHER))
+
+
+def functions_filter_by_themselves(admin: Admin) -> list[str]:
+    """With policies, and without any: the same answers, none of another tenant's."""
+    said = []
+    before = str(rows(admin, _STATE, OTHER))
+    known = {row[0] for row in rows(admin, "select proname from pg_proc where pronamespace = 'api'::regnamespace")}
+    said += [f"no call tries api.{name}" for name in known - {call.partition("(")[0] for call in _CALLS}]
+    answers = {call: _answer(admin, call) for call in _CALLS}
+    with admin.transaction(force_rollback=True):
+        admin.execute("alter role valueverse_reader bypassrls")
+        alone = {call: _answer(admin, call) for call in _CALLS}
+    for call, wanted in _CALLS.items():
+        for way, (given, own, other) in (("", answers[call]), (" without policies", alone[call])):
+            if wanted not in {None, given} or not given.startswith("["):
+                said.append(f"{call} gives{way} {given}")
+            if secret_of(OTHER) in given or other != before:
+                said.append(f"{call} shows or changes{way} rows of another tenant")
+            if "another family" not in call and not all(token.format(f=FAMILY, d=DRAFT) in own for token in _STAYS):
+                said.append(f"{call} changes{way} sessions it has nothing to do with")
+            fresh = next((count for start, count in _NEW_TOKENS.items() if call.startswith(start)), None)
+            if fresh is not None and own.count("'new'") != fresh:
+                said.append(f"{call} made{way} {own.count(chr(39) + 'new' + chr(39))} sessions")
+        if answers[call] != alone[call]:
+            said.append(f"{call} differs without policies: {alone[call][0]}")
+    return said
+
+
+def functions_look_where_their_owner_does(admin: Admin) -> list[str]:
+    """A search path of the caller's, with functions of the same names in it, is not looked at."""
+    said = []
+    with admin.transaction(force_rollback=True):
+        admin.execute("create schema evil; grant usage on schema evil to public")
+        for name in ("set_config(text, text, boolean)", "format(text, text)", "clock_timestamp()",
+                     "statement_timestamp()", "pg_terminate_backend(integer)", "hashtextextended(text, bigint)",
+                     "now()", "quote_ident(text)"):  # fmt: skip
+            what = {"clock": "timestamptz", "state": "timestamptz", "now()": "timestamptz"}.get(name[:5], "text")
+            admin.execute(
+                f"create function evil.{name} returns {what} language plpgsql"
+                " as $$begin raise exception 'evil'; end$$".encode()
+            )
+        for call in _CALLS:
+            with acting(admin, API):
+                admin.execute("set local search_path = evil, pg_catalog")
+                try:
+                    with admin.transaction():
+                        rows(admin, f"select * from api.{call}")
+                except psycopg.Error as error:
+                    said += [f"{call} calls what its caller puts in its way"] if "evil" in str(error) else []
+        with acting(admin, BUILDER):
+            admin.execute("set local search_path = evil, pg_catalog")
+            for statement in (
+                "create table marts.taken (tenant_id text)",
+                "select * from guard.end_long_sessions('9 h', '9 h')",
+            ):
+                try:
+                    with admin.transaction():
+                        admin.execute(statement.encode())
+                except psycopg.Error as error:
+                    said += [f"{statement} calls what its caller puts in its way"] if "evil" in str(error) else []
+    return said
+
+
+def what_is_made_anew_is_shut(admin: Admin) -> list[str]:
+    """New functions, tables and views of each role: default rights, and the guard behind each way to make a table."""
+    said = []
+    for role, schema in (
+        (OWNER, "billing"),
+        (OWNER, "guard"),
+        (READER, "api"),
+        (BUILDER, "marts"),
+        (BUILDER, "staging"),
+    ):
+        with acting(admin, role):
+            admin.execute(f"create function {schema}.fresh() returns int language sql as 'select 1'".encode())
+            open_to = [
+                login
+                for login in (ANALYST, API)
+                if rows(admin, f"select has_function_privilege('{login}', '{schema}.fresh()', 'execute')")[0][0]
+            ]
+            said += [f"{login} may call a new function of {role} in {schema}" for login in open_to]
+    for role, schema in [(OWNER, one) for one in STATIC if one != "api"] + [
+        (READER, "api"),
+        (BUILDER, "marts"),
+        (BUILDER, "staging"),
+    ]:
+        with acting(admin, role):
+            admin.execute(f"create table {schema}.fresh (tenant_id text)".encode())
+            for login in (ANALYST, API, READER, BUILDER):
+                verbs = {"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"}
+                may = {
+                    verb
+                    for verb in verbs
+                    if rows(admin, f"select has_table_privilege('{login}', '{schema}.fresh', '{verb}')")[0][0]
+                }
+                right = {"SELECT"} if (login, schema) == (ANALYST, "marts") else set()
+                if login == BUILDER and schema in {"billing", "value", "audit", "inbox"}:
+                    right = {"SELECT", "INSERT", "UPDATE", "DELETE"}
+                if may - right and login != role:
+                    said.append(f"{login} may {sorted(may - right)} a new table in {schema}")
+    return said + _guarded(admin)
+
+
+_WAYS = (
+    "create table marts.fresh as select * from marts.probe",
+    "select * into marts.fresh from marts.probe",
+    "create table marts.fresh (tenant_id text, secret text); insert into marts.fresh select * from marts.probe",
+    (
+        "create table marts.fresh (t text, secret text); alter table marts.fresh add tenant_id text;"
+        " insert into marts.fresh select tenant_id, secret, tenant_id from marts.probe"
+    ),
+    (
+        "create table staging.fresh as select * from marts.probe; alter table staging.fresh set schema marts;"
+        " grant select on marts.fresh to valueverse_analyst"
+    ),
+    "create table marts.fresh as select * from marts.probe; alter table marts.fresh disable row level security",
+    "create view marts.fresh as select * from marts.probe",
+    "create view marts.fresh as select * from marts.probe; alter view marts.fresh reset (security_invoker)",
+    (
+        "create view staging.fresh as select * from marts.probe; alter view staging.fresh set schema marts;"
+        " grant select on marts.fresh to valueverse_analyst"
+    ),
+)
+
+
+def _guarded(admin: Admin) -> list[str]:
+    said = []
+    for way in _WAYS:
+        with admin.transaction(force_rollback=True):
+            admin.execute("set local role valueverse_builder")
+            admin.execute(way.encode())
+            admin.execute("reset role")
+            with acting(admin, ANALYST):
+                if secret_of(OTHER) in str(rows(admin, "select * from marts.fresh")):
+                    said.append(f"an analyst sees all of it after: {way}")
+            if rows(
+                admin,
+                "select 1 from pg_class where oid = 'marts.fresh'::regclass and relkind = 'r'"
+                " and not relforcerowsecurity",
+            ):
+                said.append(f"not forced after: {way}")
+    matview = "create materialized view marts.fresh as select * from marts.probe"
+    moved = "create materialized view staging.held as select * from marts.probe;"
+    moved += " alter materialized view staging.held set schema marts"
+    return said + not_refused(admin, BUILDER, [matview, moved], "show every tenant", "feature_not_supported")
+
+
+_KEPT = ("invoice_line", "invoice_credit", "invoice_discount", "invoice_tax")
+
+
+def what_was_written_stays(admin: Admin) -> list[str]:
+    """Every way to change it, for a superuser and a replication role."""
+    said = []
+    trigger = "exists (select from pg_trigger t where t.tgrelid = c.oid and t.tgname = 'insert_only')"
+    insert_only = relations(admin, f"c.relkind = 'r' and {trigger}")
+    wanted = ("billing.invoice_void", "billing.journal_entry", "billing.journal_posting", "billing.rerating",
+              "value.commit",
+              "value.approval", "value.run", "value.result", "value.proposal", "value.verdict",
+              "value.closing", "value.deed")  # fmt: skip
+    said += [f"{name} is not insert-only" for name in wanted if name not in insert_only]
+    expected = {}
+    for name in sorted({*insert_only, *wanted}):
+        expected[f"update {name} set tenant_id = tenant_id where false"] = f"{name}:"
+        expected[f"delete from {name} where false"] = f"{name}:"
+        expected[f"truncate {name} cascade"] = f"{name}:"
+    for name in ("billing.invoice", "billing.invoice_sequence", *(f"billing.{one}" for one in _KEPT)):
+        expected[f"truncate {name} cascade"] = f"{name}:"
+    expected |= {
+        "update billing.invoice set due_on = '2024-01-01' where number = 'INV-2'": "of finalised invoice",
+        "delete from billing.invoice where number = 'INV-2'": "of finalised invoice",
+        "update billing.invoice_sequence set last_sequence = 0": "cannot go back",
+        "delete from billing.invoice_sequence": "billing.invoice_sequence",
+    }
+    for one in _KEPT:
+        place = "line_no" if one == "invoice_line" else "place"
+        expected[f"update billing.{one} set {place} = 9 where invoice_id = '{INVOICE}'"] = "of a line of finalised"
+        expected[f"update billing.{one} set invoice_id = '{INVOICE}', {place} = 9 where invoice_id <> '{INVOICE}'"] = (
+            "of a line of finalised"
+        )
+        moved = f"update billing.{one} set invoice_id = '{DRAFT}', {place} = 9 where invoice_id = '{INVOICE}'"
+        expected[moved] = "of a line of finalised"
+        expected[f"delete from billing.{one} where invoice_id = '{INVOICE}'"] = "of a line of finalised"
+        expected[_ANEW.format(one=one, place=place)] = "new line of finalised"
+    expected[_NUMBER.format(sequence=4, previous="'x'")] = "leaves a gap"
+    expected[_NUMBER.format(sequence=3, previous="'forged'")] = "chain hash"
+    expected[_INSERTED] = "leaves a gap"
+    expected[_POSTING] = "does not balance"
+    for replica in (False, True):
+        for statement, part in expected.items():
+            with admin.transaction(force_rollback=True):
+                if replica:
+                    admin.execute("set local session_replication_role = replica")
+                try:
+                    with admin.transaction():
+                        admin.execute(statement.encode())
+                    said.append(f"goes through{' for a replica' if replica else ''}: {statement}")
+                except psycopg.Error as error:
+                    if part not in str(error):
+                        said.append(f"{statement}: {error}")
+    return said
+
+
+# In a later transaction than the invoice's own; the world was seeded in an earlier one.
+_ANEW = (
+    "insert into billing.{one} select (populated).* from (select"
+    " jsonb_populate_record(found, jsonb_build_object('{place}', 8)) as populated"
+    " from billing.{one} as found where invoice_id = '22222222-2222-2222-2222-222222222222') as made"
+)
+_NUMBER = (
+    "update billing.invoice set status = 'finalised', number = 'INV-' || {sequence}, sequence = {sequence},"
+    " content_hash = 'c', previous_hash = {previous}, chain_hash = 'h', finalised_at = now()"
+    " where tenant_id = 'acme' and status = 'draft'"
+)
+_INSERTED = (
+    "insert into billing.invoice select (populated).* from (select"
+    ' jsonb_populate_record(found, \'{"sequence": 7, "number": "INV-7",'
+    ' "revision": 5, "invoice_id": "55555555-5555-5555-5555-444444444444", "previous_hash": "x"}\') as populated'
+    " from billing.invoice as found where tenant_id = 'acme' and number = 'INV-1') as made"
+)
+_POSTING = (
+    "with entry as (insert into billing.journal_entry (tenant_id, entry_id, kind, reference, date, currency,"
+    " revision, booked_at) values ('acme', repeat('a', 64), 'invoice', 'r', '2024-01-01', 'USD', 0, now())"
+    " returning entry_id)"
+    " insert into billing.journal_posting (tenant_id, entry_id, place, account, amount_minor, currency)"
+    " select 'acme', entry_id, 1, 'cash', 5, 'USD' from entry"
+)

@@ -1,0 +1,107 @@
+"""One weakened rule, tried: by the manifest and by the attacks, in a transaction that is undone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from tests.attacks import on_functions, on_rights
+from valueverse.platform.access import manifest
+
+if TYPE_CHECKING:
+    from tests.attacks.mutants import Mutant
+
+    Admin = psycopg.Connection[Any]
+
+ATTACKS = {
+    attack.__name__.replace("_", " "): attack
+    for attack in (
+        on_rights.nobody_has_more_rights_on_tables,
+        on_rights.nobody_has_more_rights_on_anything_else,
+        on_rights.no_login_makes_itself_more,
+        on_rights.the_owner_sees_no_row,
+        on_rights.behind_the_functions_policies_hold_by_themselves,
+        on_rights.an_analyst_reads_own_rows_of_marts_alone,
+        on_rights.the_api_reads_no_table,
+        on_functions.functions_filter_by_themselves,
+        on_functions.what_is_made_anew_is_shut,
+        on_functions.what_was_written_stays,
+        on_functions.functions_look_where_their_owner_does,
+    )
+}
+
+_FIRST = {
+    "policy": "behind the functions policies hold by themselves",
+    "row-level security": "the owner sees no row",
+    "right on a table": "nobody has more rights on tables",
+    "filter": "functions filter by themselves",
+    "default right": "what is made anew is shut",
+    "trigger": "what was written stays",
+    "guard": "what is made anew is shut",
+    "search path": "functions look where their owner does",
+}
+"""The attack that a kind of rule is there for is made first."""
+
+SILENT = (
+    ("^omission: ", "the rule itself is attacked above"),
+    (r"^row-level security: .* marts\.\w+ no force", "the owner of marts, the builder, passes by it anyway"),
+    (r"^search path: .* (billing\.|api\.ready)", "it looks up nothing that a low login could put in its way"),
+    (r"^function: .* billing\.\w+\(.*\) security definer", "it gives no answer to whoever fires it"),
+    (r"^view: .* billing\.", "its owner is held back by policies as well"),
+    (r"^addition: .* (inherits|publication|data wrapper|large object)", "nobody but an administrator reaches it"),
+    (r"^addition: create rule", "it does nothing but answer"),
+    (r"^addition: create policy", "the login it is for has no right on the table"),
+    (r"^function: .* api\.ready\(\) security invoker", "it reads nothing"),
+)
+"""Mutants that no attack can notice, by their change, and why."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What noticed a mutant: the manifest's first sentence, the first attack and what it said; empty where nothing
+    did."""
+
+    mutant: Mutant
+    manifest: str
+    attack: str
+    said: str = ""
+
+    @property
+    def silent(self) -> str:
+        """Why no attack can notice it; empty if one has to."""
+        text = f"{self.mutant.kind}: {' '.join(self.mutant.change.split())}"
+        return next((reason for pattern, reason in SILENT if re.search(pattern, text)), "")
+
+    @property
+    def noticed(self) -> bool:
+        """By the manifest and by an attack, or by the manifest alone where nobody can observe it."""
+        return bool(self.manifest) and bool(self.attack or self.silent)
+
+
+def holes(admin: Admin) -> list[str]:
+    """What the manifest says of the database."""
+    row = admin.execute(manifest.QUERY.encode()).fetchone()
+    return [hole.what for hole in manifest.holes(row[0])] if row else []
+
+
+def tried(admin: Admin, mutant: Mutant) -> Verdict:
+    """Weaken, ask, attack until something is noticed, undo."""
+    first = _FIRST.get(mutant.kind)
+    names = sorted(ATTACKS, key=lambda name: name != first)
+    with admin.transaction(force_rollback=True):
+        admin.execute(mutant.change.encode())
+        found = holes(admin)
+        said = ((name, _made(admin, name)) for name in names)
+        attack, sentences = next((pair for pair in said if pair[1]), ("", [""]))
+    return Verdict(mutant, found[0] if found else "", attack, sentences[0])
+
+
+def _made(admin: Admin, name: str) -> list[str]:
+    try:
+        with admin.transaction(force_rollback=True):
+            return ATTACKS[name](admin)
+    except psycopg.Error as error:
+        return [f"breaks off: {error}"]

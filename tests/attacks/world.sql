@@ -1,0 +1,35 @@
+-- Others' rows are written first: where a filter is missing, they are met first.
+-- Rows of one tenant (t), with a text of its own (s), a zone (z) and the same identifiers as every other's (i, l, d, f).
+insert into billing.tenant (tenant_id, name, timezone, currency, tax_id) values (%(t)s, %(s)s, %(z)s, 'USD', %(s)s);
+insert into billing.customer (tenant_id, customer, name, email) values (%(t)s, 'c1', %(s)s, %(s)s), (%(t)s, 'only ' || %(t)s::text, %(s)s, null);
+insert into billing.subscription (tenant_id, subscription, customer, plan, plan_version, timezone, currency, anchor_date,
+    started_at, status) values (%(t)s, 's1', 'c1', 'p', 1, %(z)s, 'USD', '2024-01-01', '2024-01-01', 'active');
+insert into billing.invoice (tenant_id, invoice_id, status, number, sequence, customer, subscription, currency, period_from,
+    period_to, purpose, issued_on, subtotal_minor, discount_total_minor, tax_total_minor, total_minor, credit_total_minor,
+    amount_due_minor, document, content_hash, chain_hash, finalised_at, previous_hash)
+values (%(t)s, %(i)s, 'finalised', 'INV-1', 1, 'c1', 's1', 'USD', '2024-01-01', '2024-02-01', 'period', '2024-02-02', 100, 0, 0,
+        100, 0, 100, %(s)s, %(s)s, 'chain 1', now(), null),
+       (%(t)s, %(l)s, 'finalised', 'INV-2', 2, 'c1', 's1', 'USD', '2024-03-01', '2024-04-01', 'period', '2024-04-02', 0, 0, 0, 0, 0,
+        0, %(s)s, %(s)s, 'chain 2', now(), 'chain 1'),
+       (%(t)s, %(d)s, 'draft', null, null, 'c1', 's1', 'USD', '2024-02-01', '2024-03-01', 'period', '2024-03-02', 100, 0, 0,
+        100, 0, 100, null, null, null, null, null);
+insert into billing.invoice_line (tenant_id, invoice_id, line_no, key, kind, description, amount_precise, amount_minor, currency)
+values (%(t)s, %(i)s, 1, 'k', 'fee', %(s)s, 1, 100, 'USD'), (%(t)s, %(d)s, 1, 'k', 'fee', %(s)s, 1, 100, 'USD');
+insert into billing.invoice_credit values (%(t)s, %(i)s, 1, 'wallet', 'w', 'o', 1), (%(t)s, %(d)s, 2, 'wallet', 'w', 'o', 1);
+insert into billing.invoice_discount values (%(t)s, %(i)s, 1, 'k', 'o', 1), (%(t)s, %(d)s, 2, 'k', 'o', 1);
+insert into billing.invoice_tax values (%(t)s, %(i)s, 1, 'k', 1, 1, 1), (%(t)s, %(d)s, 2, 'k', 1, 1, 1);
+insert into billing.invoice_sequence values (%(t)s, 2, 'chain 2');
+insert into billing.usage_daily (tenant_id, customer, subscription, meter, day, quantity, events)
+values (%(t)s, 'c1', 's1', 'm', '2024-01-05', length(%(s)s::text), length(%(z)s::text));
+insert into auth.api_key (tenant_id, prefix, key_hash, revoked_at)
+values (%(t)s, 'k1', 'h ' || %(t)s::text, null), (%(t)s, 'k2', 'revoked ' || %(t)s::text, case when %(t)s = 'acme' then now() end), (%(t)s, 'only ' || %(t)s::text, 'o ' || %(t)s::text, null);
+insert into auth.refresh_token (tenant_id, token_hash, family, key_prefix, used_at, idle_expires_at, expires_at, revoked_at)
+select %(t)s, token, family::uuid, prefix, used, now() + interval '1 h', expires, revoked
+  from (values ('open', %(f)s, 'k1', case when %(t)s = 'birch' then now() - interval '1 h' end, now() + interval '1 d', null::timestamptz),
+               ('used', %(f)s, 'k1', now() - interval '1 h', now() + interval '1 d', null),
+               ('of a revoked key', %(f)s, 'k2', null, now() + interval '1 d', null),
+               ('expired', %(f)s, 'k1', null, now() - interval '1 h', null),
+               ('revoked before', %(f)s, 'k1', null, now() + interval '1 d', now() - interval '1 h'),
+               ('of another family', %(d)s, 'k1', null, now() + interval '1 d', null),
+               ('only ' || %(t)s::text, %(f)s, 'k1', null, now() + interval '1 d', null))
+       as made (token, family, prefix, used, expires, revoked);
