@@ -174,5 +174,6 @@ def _told(report: IngestionReport, touched: pl.DataFrame, now: datetime) -> dict
         "received_until": now.isoformat(),
         "touched_dates": dg.MetadataValue.json([day.isoformat() for day in sorted(_dates(touched))]),
         "files": preview(report.files),
+        "left_alone": preview(pl.DataFrame(report.ignored, schema={"name": pl.String, "reason": pl.String})),
         "quarantined_by_reason": bars(reasons, "reason", "events"),
     }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -32,12 +34,18 @@ def landing_state(landing: Path) -> str:
     """Digest of the finished files' names, sizes and times; empty when there is none."""
     if not landing.is_dir():
         return ""
-    files = sorted(path for path in landing.rglob("*") if path.is_file() and not path.name.endswith(UNFINISHED))
     told = []
-    for path in files:
-        stat = path.stat()
-        told.append(f"{path.relative_to(landing)}:{stat.st_size}:{stat.st_mtime_ns}")
-    return hashlib.sha256("\n".join(told).encode()).hexdigest() if told else ""
+    for path in sorted(landing.rglob("*")):
+        try:
+            found = path.lstat()
+        except OSError:
+            # Gone since it was listed, or not to be read: ingestion says so, and the others are looked at.
+            continue
+        if not stat.S_ISDIR(found.st_mode) and path.suffix != UNFINISHED:
+            # A file's name may hold any bytes.
+            name = os.fsencode(path.relative_to(landing))
+            told.append(name + f":{found.st_size}:{found.st_mtime_ns}".encode())
+    return hashlib.sha256(b"\n".join(told)).hexdigest() if told else ""
 
 
 @dg.sensor(

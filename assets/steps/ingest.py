@@ -16,32 +16,27 @@ from typing import TYPE_CHECKING
 import orjson
 import polars as pl
 
+from assets.steps.judging import Founders
 from assets.steps.manifest import FILES, MANIFEST_TABLE, as_metadata, reasons_of, taken_files
-from assets.steps.sameness import settle
+from assets.steps.taking import ChangedFileError, Taking, names_of
 from assets.steps.touched import touched_between
-from valueverse.catalog.document import parse_catalog
 from valueverse.errors import RefusalError
-from valueverse.events.billing_events import CATALOG_PUBLISHED, judge_billing_event
-from valueverse.events.identity import key_hash, payload_hash
-from valueverse.events.schema import EVENTS, INSTANT, QUARANTINE
-from valueverse.events.strict import loads
-from valueverse.events.validation import IS_BILLING, validate
+from valueverse.events.identity import key_hash
 from valueverse.lake_tables import EVENTS_TABLE, QUARANTINE_TABLE
-from valueverse.landing import LandingFile, landing_files, read_file
+from valueverse.landing import Ignored, LandingFile, landing_files
 from valueverse.platform.dedup_index import DedupIndex
+from valueverse.platform.spool import spool_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from valueverse.platform.lake import Lake
+    from valueverse.platform.spool import Spool
 
-FOUNDING = ("billing.tenant.created", CATALOG_PUBLISHED)
 _BATCH_BYTES = 256 * 2**20
-"""Bytes of files taken in one commit: what bounds memory."""
-_EXAMPLE = 200
-_PASSING = {"unknown_tenant", "too_far_future"}
-_IS_FOUNDING = pl.col("type").is_in(FOUNDING)
+"""Bytes of files taken in one commit; memory is bounded by the parts in which they are settled."""
+_PASSING = {"unknown_tenant", "too_far_future", "unreadable_file"}
 
 
 @dataclass(frozen=True)
@@ -51,6 +46,7 @@ class Place:
     lake: Lake
     index: DedupIndex
     moment: datetime
+    home: Path
 
 
 @dataclass(frozen=True)
@@ -61,11 +57,13 @@ class IngestionReport:
         files: columns of ``billing.ingestion_file``; also files of an earlier run that was killed before it told.
         reasons: columns of ``billing.quarantine_summary``.
         touched: tenant, event_date that have to be derived anew.
+        ignored: what lies in the landing folder and was not taken, and why.
     """
 
     files: pl.DataFrame
     reasons: pl.DataFrame
     touched: pl.DataFrame
+    ignored: list[Ignored]
 
 
 def ingest(
@@ -86,19 +84,23 @@ def ingest(
         before = taken_files(lake)
         moment = _after(received_at, before)
         known = set(zip(before["file"], before["file_hash"], strict=True))
-        fresh = [file for file in landing_files(landing) if (file.name, file.file_hash) not in known]
+        found, ignored = landing_files(landing)
+        fresh = [file for file in found if (file.name, file.file_hash) not in known]
         taken = before
-        place = Place(lake, DedupIndex(index_dir / "keys"), moment)
-        left = list(fresh)
+        place = Place(lake, DedupIndex(index_dir / "keys"), moment, index_dir)
+        founders = Founders(set(before.filter("founds_tenant")["tenant_id"]), fresh, moment)
         for batch in _batches(fresh):
             tell(f"reading {', '.join(file.name for file in batch[:3])}{' ...' if len(batch) > 3 else ''}")
-            left = left[len(batch) :]
-            taken = pl.concat([taken, _take(place, batch, left, taken)])
+            rows, changed = _take(place, batch, founders, taken)
+            taken = pl.concat([taken, rows])
+            ignored += changed
+    for one in ignored:
+        tell(f"left alone: {one.name}: {one.reason}")
     files = taken.filter(pl.col("ingested_at") == moment) if fresh else taken.clear()
     told = pl.concat([_untold(lake, before), files]).unique(["tenant_id", "file", "file_hash"], maintain_order=True)
     columns = [name for name in FILES.names() if name not in {"founds_tenant", "reasons", "version"}]
     touched = touched_between(lake, moment - timedelta(microseconds=1), moment)
-    return IngestionReport(told.select(columns), reasons_of(told), touched)
+    return IngestionReport(told.select(columns), reasons_of(told), touched, ignored)
 
 
 def _untold(lake: Lake, before: pl.DataFrame) -> pl.DataFrame:
@@ -146,26 +148,52 @@ def _batches(files: list[LandingFile]) -> Iterator[list[LandingFile]]:
         yield batch
 
 
-def _take(place: Place, batch: list[LandingFile], later: list[LandingFile], taken: pl.DataFrame) -> pl.DataFrame:
-    """Take one batch of files in one commit and give their rows of the manifest."""
+def _take(
+    place: Place, batch: list[LandingFile], founders: Founders, taken: pl.DataFrame
+) -> tuple[pl.DataFrame, list[Ignored]]:
+    """Take one batch of files in one commit: their rows of the manifest, and the files that changed meanwhile."""
     seen = {(row["tenant_id"], row["file_hash"]): row for row in taken.iter_rows(named=True)}
     copies = {file.name: seen.get((file.tenant, file.file_hash)) for file in batch}
-    rows = []
     new = []
+    rows = []
     for file in batch:
         first = copies[file.name]
         if first is None or _judged_otherwise_now(first):
             new.append(file)
         else:
             rows.append(_again(file, first, place.moment))
-    accepted, quarantined, duplicates = _judged(place, new, later, taken)
-    rows += [_counted(file, accepted, quarantined, duplicates, place.moment) for file in new]
-    files = pl.DataFrame(rows, schema=FILES)
-    _write_quarantine(place.lake, quarantined, new)
-    place.lake.append(EVENTS_TABLE, accepted, metadata=as_metadata(files))
+    with spool_folder(place.home) as folder:
+        settled, whole, changed = _settled(place, new, founders, folder)
+        rows += [settled.counts[file.name].row(file, place.moment) for file in whole]
+        files = pl.DataFrame(rows, schema=FILES)
+        _write_quarantine(place.lake, settled.refused, whole)
+        place.lake.append_all(EVENTS_TABLE, settled.accepted, metadata=as_metadata(files))
     with _index_writable():
-        place.index.add(accepted.select(key_hash()).to_series(), place.lake.state(EVENTS_TABLE))
-    return files.with_columns(pl.lit(place.lake.version(EVENTS_TABLE), pl.Int64).alias("version"))
+        place.index.add(place.lake.state(EVENTS_TABLE))
+    return files.with_columns(pl.lit(place.lake.version(EVENTS_TABLE), pl.Int64).alias("version")), changed
+
+
+def _settled(
+    place: Place, files: list[LandingFile], founders: Founders, folder: Path
+) -> tuple[Taking, list[LandingFile], list[Ignored]]:
+    """What becomes of the lines of some new files; the files that were read, and those that changed meanwhile."""
+    lake = place.lake
+    if files:
+        with _index_writable():
+            place.index.ensure(
+                lake.state(EVENTS_TABLE), lambda: lake.scan(EVENTS_TABLE).select(key_hash()).collect().to_series()
+            )
+    taking = Taking(lake, place.index, founders, place.moment, folder)
+    whole, changed = [], []
+    for file in files:
+        try:
+            taking.take(file)
+        except ChangedFileError:
+            changed.append(Ignored(file.name, "it changed while it was read: the next run takes it"))
+        else:
+            whole.append(file)
+    taking.settle()
+    return taking, whole, changed
 
 
 @contextmanager
@@ -199,122 +227,11 @@ def _again(file: LandingFile, first: dict[str, object], moment: datetime) -> dic
     }
 
 
-def _judged(
-    place: Place, files: list[LandingFile], later: list[LandingFile], taken: pl.DataFrame
-) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Accepted events (EVENTS), quarantined lines (QUARANTINE) and duplicates (file) of some new files."""
-    parts = [_validated(file, place.moment) for file in files]
-    if not parts:
-        return EVENTS.to_frame(), QUARANTINE.to_frame(), pl.DataFrame(schema={"file": pl.String})
-    judged = _known_tenants_only(pl.concat(parts), taken, later, place.moment)
-    good = judged.filter(pl.col("reason").is_null())
-    lake = place.lake
-    with _index_writable():
-        place.index.ensure(
-            lake.state(EVENTS_TABLE), lambda: lake.scan(EVENTS_TABLE).select(key_hash()).collect().to_series()
-        )
-    new, duplicates, conflicts = settle(good, lake, place.index)
-    received = pl.lit(place.moment).cast(INSTANT).alias("received_at")
-    refused = pl.concat([judged.filter(pl.col("reason").is_not_null()), conflicts.select(judged.columns)])
-    dated = refused.with_columns(received, pl.lit(place.moment.date()).alias("received_date"))
-    return _shaped(new.with_columns(received), EVENTS), _shaped(dated, QUARANTINE), duplicates.select("file")
-
-
-def _shaped(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
-    return frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
-
-
-def _validated(file: LandingFile, moment: datetime) -> pl.DataFrame:
-    checked = validate(read_file(file), file.tenant, moment)
-    judged = _billing_judged(checked, file.tenant)
-    return judged.with_columns(
-        pl.lit(file.tenant).alias("tenant"),
-        pl.lit(file.name).alias("file"),
-        pl.lit(file.file_hash).alias("file_hash"),
-        payload_hash().alias("payload_hash"),
-    ).with_columns(pl.col("instant").alias("time"), pl.col("instant").dt.date().alias("event_date"))
-
-
-def _billing_judged(checked: pl.DataFrame, tenant: str) -> pl.DataFrame:
-    """Billing events are documents, few against usage, and are judged one by one."""
-    billing = checked.filter(IS_BILLING, pl.col("reason").is_null(), pl.col("data").is_not_null())
-    verdicts = []
-    for line, kind, data in billing.select("line", "type", "data").iter_rows():
-        try:
-            judge_billing_event(kind, tenant, loads(data), parse_catalog)
-        except RefusalError as refusal:
-            verdicts.append((line, refusal.code, refusal.message, refusal.path))
-    if not verdicts:
-        return checked
-    names = ("reason", "message", "path")
-    schema = {"line": pl.Int64} | {f"{name}_now": pl.String for name in names}
-    told = checked.join(
-        pl.DataFrame(verdicts, schema=schema, orient="row"), on="line", how="left", maintain_order="left"
-    )
-    return told.with_columns(pl.coalesce(f"{name}_now", name).alias(name) for name in names).drop(
-        f"{name}_now" for name in names
-    )
-
-
-def _known_tenants_only(
-    judged: pl.DataFrame, taken: pl.DataFrame, later: list[LandingFile], moment: datetime
-) -> pl.DataFrame:
-    good = judged.filter(pl.col("reason").is_null())
-    known = set(taken.filter("founds_tenant")["tenant_id"]) | set(good.filter(_IS_FOUNDING)["tenant"])
-    # A tenant may come into being in any file of the run; only for tenants not known yet are later files looked into.
-    for tenant in set(good["tenant"]) - known:
-        candidates = (_validated(file, moment) for file in later if file.tenant == tenant)
-        if any(not rows.filter(_IS_FOUNDING, pl.col("reason").is_null()).is_empty() for rows in candidates):
-            known.add(tenant)
-    stranger = ~pl.col("tenant").is_in(sorted(known)) & pl.col("reason").is_null()
-    message = pl.format(
-        "nobody has created the tenant '{}': send billing.tenant.created, or a catalog, first", "tenant"
-    )
-    return judged.with_columns(
-        pl.when(stranger).then(pl.lit("unknown_tenant")).otherwise("reason").alias("reason"),
-        pl.when(stranger).then(message).otherwise("message").alias("message"),
-        pl.when(stranger).then(pl.lit("tenant")).otherwise("path").alias("path"),
-    )
-
-
-def _write_quarantine(lake: Lake, quarantined: pl.DataFrame, files: list[LandingFile]) -> None:
-    where = {"file_hash": [file.file_hash for file in files], "file": [file.name for file in files]}
+def _write_quarantine(lake: Lake, quarantined: Spool, files: list[LandingFile]) -> None:
+    where = names_of(files)
     mine = pl.all_horizontal(pl.col(name).is_in(values) for name, values in where.items())
     # A run killed between its two writes has left lines of these files, perhaps such as are not refused any more.
     if files and lake.scan(QUARANTINE_TABLE).filter(mine).select(pl.len()).collect().item():
         lake.replace_where(QUARANTINE_TABLE, quarantined, where)
-    elif not quarantined.is_empty():
-        lake.append(QUARANTINE_TABLE, quarantined)
-
-
-def _counted(
-    file: LandingFile, accepted: pl.DataFrame, quarantined: pl.DataFrame, duplicates: pl.DataFrame, moment: datetime
-) -> dict[str, object]:
-    mine = accepted.filter(pl.col("file") == file.name)
-    refused = quarantined.filter(pl.col("file") == file.name)
-    twice = duplicates.filter(pl.col("file") == file.name).height
-    reasons = (
-        refused.group_by("reason")
-        .agg(
-            pl.len().alias("events"),
-            pl.format("line {}: {}", pl.col("line").first(), pl.col("message").first())
-            .str.head(_EXAMPLE)
-            .alias("example"),
-        )
-        .sort("reason")
-    )
-    return {
-        "tenant_id": file.tenant,
-        "file": file.name,
-        "file_hash": file.file_hash,
-        "day": moment.date(),
-        "received": mine.height + refused.height + twice,
-        "accepted": mine.height,
-        "duplicate": twice,
-        "quarantined": refused.height,
-        "conflicts": refused.filter(pl.col("reason") == "conflict").height,
-        "ingested_at": moment,
-        "founds_tenant": mine.filter(_IS_FOUNDING).height > 0,
-        "reasons": orjson.dumps(reasons.to_dicts()).decode(),
-        "version": None,
-    }
+    elif len(quarantined):
+        lake.append_all(QUARANTINE_TABLE, quarantined)

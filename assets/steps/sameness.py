@@ -10,25 +10,36 @@ from valueverse.events.identity import COMPARED, KEY, key_hash, same_payload
 from valueverse.lake_tables import EVENTS_TABLE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from valueverse.platform.dedup_index import DedupIndex
     from valueverse.platform.lake import Lake
 
 _FIRST = [*KEY, *COMPARED, "payload_hash", "event_date"]
 
 
-def settle(good: pl.DataFrame, lake: Lake, index: DedupIndex) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+def settle(
+    good: pl.DataFrame, lake: Lake, index: DedupIndex, earlier: Callable[[], Iterable[pl.LazyFrame]] = tuple
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Split valid events, in order of file and line, into new ones, duplicates and conflicts (with their reason).
 
-    The first received wins: what the lake has, else the first of the batch.
+    The first received wins: what the lake has, else the first of the batch. What is new is expected by the index from
+    then on.
+
+    Args:
+        earlier: events taken before in the same batch, which the lake does not have yet.
     """
     keyed = good.with_columns(key_hash().alias("key_hash"))
     first = keyed["key_hash"].is_first_distinct()
     hits = pl.Series(index.hits(keyed["key_hash"]), dtype=pl.Boolean)
-    fresh = keyed.filter(first & ~hits).drop("key_hash")
+    unheard = first & ~hits
+    index.expect(keyed["key_hash"].filter(unheard))
+    fresh = keyed.filter(unheard).drop("key_hash")
     if fresh.height == keyed.height:
         return fresh, keyed.clear(), keyed.clear()
     suspects = keyed.filter(~first | hits).drop("key_hash")
-    stored = _stored(suspects.select(*KEY, "event_date").unique(), lake)
+    keys = suspects.select(*KEY, "event_date").unique()
+    stored = pl.concat([_stored(keys, lake), *(_of_keys(frame, keys) for frame in earlier())])
     unknown = suspects.join(stored, on=KEY, how="anti", maintain_order="left")
     # A hash in the index without its key in the lake is a collision: the first such event of the batch is new.
     newcomers = unknown.join(fresh, on=KEY, how="anti", maintain_order="left").unique(
@@ -42,16 +53,16 @@ def settle(good: pl.DataFrame, lake: Lake, index: DedupIndex) -> tuple[pl.DataFr
 
 def _stored(keys: pl.DataFrame, lake: Lake) -> pl.DataFrame:
     """The lake's events with these keys: looked for on their own dates first, then everywhere."""
-    columns = lake.scan(EVENTS_TABLE).select(_FIRST)
     dates = keys["event_date"].unique().to_list()
-    near = (
-        lake.scan(EVENTS_TABLE, dates).select(_FIRST).join(keys.lazy(), on=KEY, how="semi").collect(engine="streaming")
-    )
+    near = _of_keys(lake.scan(EVENTS_TABLE, dates), keys)
     missing = keys.join(near, on=KEY, how="anti")
     if missing.is_empty():
         return near
-    far = columns.join(missing.lazy(), on=KEY, how="semi").collect(engine="streaming")
-    return pl.concat([near, far])
+    return pl.concat([near, _of_keys(lake.scan(EVENTS_TABLE), missing)])
+
+
+def _of_keys(events: pl.LazyFrame, keys: pl.DataFrame) -> pl.DataFrame:
+    return events.select(_FIRST).join(keys.lazy(), on=KEY, how="semi").collect(engine="streaming")
 
 
 def _compared(rest: pl.DataFrame, firsts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -157,12 +157,17 @@ def test_columns_may_be_decimals_floats_and_datetimes(harbour: Harbour) -> None:
     assert harbour.reasons() == [(2, "inexact_number")]
 
 
-def test_huge_lines_and_rows_are_taken(harbour: Harbour) -> None:
-    big = event("big", {"t": "x" * 5_000_000})
-    harbour.land("acme/a.ndjson", big)
-    harbour.land("acme/b.csv", _frame(big | {"id": "bigger"}).write_csv().encode())
+def test_events_over_a_mebibyte_are_refused_by_themselves(harbour: Harbour) -> None:
+    room = 2**20 - len(json.dumps(event("room", {"t": ""})))
+    most, big = event("room", {"t": "x" * room}), event("big", {"t": "x" * 5_000_000})
+    harbour.land("acme/a.ndjson", most, big, event("e-1"))
+    harbour.land("acme/b.csv", _frame(big, event("e-2")).write_csv().encode())
+    harbour.land("acme/c.parquet", _parquet(_frame(big, event("e-3"))))
     harbour.take()
-    assert harbour.ids() == ["big", "bigger"]
+    assert harbour.ids() == ["e-1", "e-2", "e-3", "room"]
+    refused = harbour.quarantine().select("file", "line", "id", "reason", pl.col("raw").str.len_chars() <= 2_000)
+    places = [("acme/a.ndjson", 2), ("acme/b.csv", 2), ("acme/c.parquet", 1)]
+    assert refused.rows() == [(file, line, "big", "too_long", True) for file, line in places]
 
 
 def test_what_is_still_written_or_foreign_is_left_alone(harbour: Harbour) -> None:
@@ -173,13 +178,12 @@ def test_what_is_still_written_or_foreign_is_left_alone(harbour: Harbour) -> Non
     assert list(counts(harbour.take())) == ["acme/000.ndjson", "acme/a.ndjson"]
 
 
-def test_years_at_both_ends_of_the_calendar_are_taken(harbour: Harbour) -> None:
-    harbour.land(
-        "acme/a.ndjson",
-        event("first", time="0001-01-01T00:00:00Z"),
-        event("last", time="9999-12-31T23:59:59Z"),
-        event("void", time="9999-12-31T23:59:59-01:00"),
-    )
+def test_only_times_that_can_be_billed_are_taken(harbour: Harbour) -> None:
+    times = {
+        "first": "1970-01-01T00:00:00Z", "early": "1969-12-31T23:59:59Z", "year-1": "0001-01-01T00:00:00Z",
+        "late": "9999-12-31T23:59:59Z", "beyond": "9999-12-31T23:59:59-01:00",
+    }  # fmt: skip
+    harbour.land("acme/a.ndjson", *(event(key, time=time) for key, time in times.items()))
     harbour.take()
     assert harbour.ids() == ["first"]
-    assert harbour.reasons() == [(2, "too_far_future"), (3, "bad_time")]
+    assert harbour.reasons() == [(line, "bad_time") for line in (2, 3, 4, 5)]

@@ -180,7 +180,7 @@ def test_billing_events_at_the_ends_of_the_calendar_stop_no_one_else(files: Path
     names = ["simulate", "--catalog", str(files / "catalog.json"), "--events", str(files / "events.ndjson")]
     result = CliRunner().invoke(app, names)
     assert [document["subscription"] for document in documents(result)] == ["s1"]
-    assert "outside the years 1900 to 2999" in result.stderr
+    assert "outside the dates that are billed, 1970-01-01 to 2200-01-01 [bad_time]" in result.stderr
 
 
 def test_a_refused_line_is_told_and_the_rest_goes_on(files: Path) -> None:

@@ -20,10 +20,25 @@ def test_what_was_added_is_found_through_many_runs_and_their_merge(tmp_path: Pat
     index = DedupIndex(tmp_path / "keys")
     index.ensure("", _hashes)
     for number in range(30):
-        index.add(_hashes(number * 2**64 + 7, number), f"table@{number}")
+        index.expect(_hashes(number * 2**64 + 7, number))
+        index.add(f"table@{number}")
     assert index.state == "table@29"
     assert index.hits(_hashes(29 * 2**64 + 7, 3, 29, 30, 7)).tolist() == [True, True, True, False, True]
     assert len(list((tmp_path / "keys").glob("run-*.npy"))) <= 9
+
+
+def test_what_is_expected_is_found_until_it_is_forgotten(tmp_path: Path) -> None:
+    index = DedupIndex(tmp_path / "keys")
+    index.ensure("t@1", lambda: _hashes(1))
+    index.expect(_hashes(5, 3))
+    kept = index.expected
+    index.expect(_hashes(9))
+    assert index.hits(_hashes(1, 3, 5, 9, 4)).tolist() == [True, True, True, True, False]
+    index.forget(kept)
+    index.expect(_hashes(4))
+    index.add("t@2")
+    assert index.hits(_hashes(1, 3, 5, 9, 4)).tolist() == [True, True, True, False, True]
+    assert DedupIndex(tmp_path / "keys").hits(_hashes(5, 9, 4)).tolist() == [True, False, True]
 
 
 def test_hashes_that_share_a_half_are_told_apart(tmp_path: Path) -> None:

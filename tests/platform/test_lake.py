@@ -47,7 +47,7 @@ def test_dates_are_replaced_and_others_stay(tmp_path: Path) -> None:
 def test_rows_are_replaced_where_every_column_fits_even_with_quotes(tmp_path: Path) -> None:
     lake = Lake(tmp_path)
     lake.append(TABLE, _frame((ONE, "it's", 1), (ONE, "b", 2)))
-    lake.replace_where(TABLE, _frame((TWO, "it's", 5)), {"name": ["it's"]})
+    lake.replace_where(TABLE, [_frame((TWO, "it's", 5))], {"name": ["it's"]})
     assert lake.scan(TABLE).sort("day").collect().select("name", "n").rows() == [("b", 2), ("it's", 5)]
 
 

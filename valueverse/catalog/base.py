@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import PydanticCustomError
 
 from valueverse.errors import RefusalError
+from valueverse.events.validation import LONGEST_KEY
 from valueverse.formula.numbers import QUANTITY_LIMIT
 from valueverse.money import exact, plain
 
@@ -21,13 +22,13 @@ PRICE_LIMIT = Decimal(10) ** 6
 KEY_PATTERN = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}\Z")
 
 
-Kind = Literal["refused", "out_of_range"]
+Kind = Literal["refused", "out_of_range", "too_long"]
 
 
 def problem(message: str, field: str = "", *, kind: Kind = "refused") -> PydanticCustomError:
     """An error whose sentence reaches the user as it stands.
 
-    ``field`` is meant when a whole object is judged; ``out_of_range`` becomes the refusal's code.
+    ``field`` is meant when a whole object is judged; a kind other than ``refused`` becomes the refusal's code.
     """
     return PydanticCustomError(kind, "{message}", {"message": message, "field": field})
 
@@ -118,11 +119,17 @@ Flag = Annotated[bool, Field(strict=True)]
 """true or false; a word such as 'no' or a number is not taken for one."""
 
 
+LONGEST_TEXT = 4_096
+"""Characters of a name, a description, a formula."""
+
+
 def _text(value: Any) -> Any:
     if isinstance(value, Decimal | int | float):
         raise problem(f"{value} must be text: put it in quotes")
     if isinstance(value, str) and not value.isprintable():
         raise problem(f"{value[:40]!r} holds characters that cannot be printed; remove them")
+    if isinstance(value, str) and len(value) > LONGEST_TEXT:
+        raise problem(f"{len(value)} characters are too many: at most {LONGEST_TEXT} are taken", kind="too_long")
     return value
 
 
@@ -146,6 +153,9 @@ def dimension_text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, Decimal | int):
         return plain(Decimal(value))
+    if isinstance(value, str) and len(value) > LONGEST_KEY:
+        message = f"{value[:40]!r}... has {len(value)} characters: a dimension's value has at most {LONGEST_KEY}"
+        raise problem(message, kind="too_long")
     if isinstance(value, str):
         return value
     raise problem(f"{value!r} is not a dimension value: write text, a number, true or false")
@@ -186,7 +196,7 @@ def refusal_of(error: ValidationError, code: str, tree: Any = None) -> RefusalEr
     if kind == "union_tag_invalid":
         known = set(context["expected_tags"].replace("'", "").split(", "))
         message = unknown_name(f"unknown model {context['tag'][:60]!r}", context["tag"], known)
-    elif kind not in {"refused", "out_of_range", "missing"}:
+    elif kind not in {"refused", "out_of_range", "too_long", "missing"}:
         message = f"{message} is expected, not" if kind not in _SENTENCES else f"{message}, not"
         message += f" {str(first['input'])[:60]!r}"
     more = error.error_count() - 1
@@ -194,7 +204,7 @@ def refusal_of(error: ValidationError, code: str, tree: Any = None) -> RefusalEr
         message += f" (and {more} more)"
     location = _present(first["loc"], tree, missing=kind == "missing")
     field = context.get("field", "model" if kind == "union_tag_invalid" else "")
-    found = "out_of_range" if kind == "out_of_range" else code
+    found = kind if kind in {"out_of_range", "too_long"} else code
     return RefusalError(found, message, path_of((*location, field) if field else location))
 
 

@@ -12,6 +12,7 @@ from valueverse.catalog.base import (
     Flag,
     Key,
     PositiveAmount,
+    Price,
     Quantity,
     StrictModel,
     Text,
@@ -51,7 +52,7 @@ class Fee(StrictModel):
     key: Key
     name: Text | None = None
     amount: Amount | None = None
-    unit_amount: Amount | None = None
+    unit_amount: Price | None = None
     quantity: Quantity | None = None
     timing: Literal["in_advance", "in_arrears"] = "in_advance"
     prorate: Literal["day", "second", "none"] = "day"

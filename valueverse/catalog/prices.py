@@ -266,7 +266,7 @@ class Outcome(_PriceModel):
     cap: Text | None = None
     period: Literal["month", "quarter", "year"] = "month"
     true_up: Literal["cumulative", "none"] = "cumulative"
-    dispute_days: Annotated[Whole, Field(ge=0)] = 30
+    dispute_days: Annotated[Whole, Field(ge=0, le=3_660)] = 30
     refund: Flag = False
 
 
@@ -291,7 +291,7 @@ class BucketTerms(StrictModel):
 
     price: UnitPrice | None = None
     commitment: Amount | None = None
-    overage_factor: Quantity = Field(default=1, validate_default=True)
+    overage_factor: Price = Field(default=1, validate_default=True)
     true_up: Flag = False
 
 
@@ -319,7 +319,7 @@ class Bucketed(_PriceModel):
     every: Literal["hour", "day"]
     price: UnitPrice
     commitment: Amount | None = None
-    overage_factor: Quantity = Field(default=1, validate_default=True)
+    overage_factor: Price = Field(default=1, validate_default=True)
     true_up: Flag = False
     time_of_day: tuple[TimeOfDay, ...] = ()
 

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer
 
-from valueverse.catalog.base import problem
+from valueverse.catalog.base import Kind, problem
 from valueverse.errors import RefusalError
+from valueverse.events.billing_events import duration_seconds
 from valueverse.events.validation import is_time_zone
 from valueverse.money import minor_units
-
-_DURATION = re.compile(r"(\d{1,6}) (second|minute|hour|day|week)s?\Z")
-_LONGEST = timedelta(days=400)
 
 
 def _duration(value: Any) -> Any:
     if isinstance(value, timedelta):
         return value
-    match = _DURATION.match(value) if isinstance(value, str) else None
-    if match is None:
-        raise problem(f"{str(value)[:40]!r} is no duration: write it like '1 day', '12 hours' or '30 minutes'")
-    duration = timedelta(**{f"{match[2]}s": int(match[1])})
-    if duration > _LONGEST:
-        raise problem(f"{value!r} is too long: at most {_LONGEST.days} days")
-    return duration
+    try:
+        return timedelta(seconds=duration_seconds(value))
+    except RefusalError as refusal:
+        kind: Kind = "out_of_range" if refusal.code == "out_of_range" else "refused"
+        raise problem(refusal.message, kind=kind) from refusal
 
 
 def _seconds(value: timedelta) -> str:

@@ -233,7 +233,7 @@ def _metered(jobs: dict[int, _Job]) -> dict[int, dict[str, Any] | RefusalError]:
     import polars as pl
 
     from valueverse.metering.quantities import OPENINGS, Scope, meter_quantities
-    from valueverse.metering.schema import NO_VALUE, WINDOWS
+    from valueverse.metering.schema import NO_VALUE, TOO_LONG, WINDOWS
 
     usage = _usage(jobs)
     windows = pl.DataFrame(
@@ -250,7 +250,7 @@ def _metered(jobs: dict[int, _Job]) -> dict[int, dict[str, Any] | RefusalError]:
         openings=openings.with_columns(pl.lit(_TOTAL).alias("dimensions")),
     )
     totals = meter_quantities(relevant, windows, meters, None, whole)
-    unbilled = usage.filter(pl.col("status") == NO_VALUE)
+    unbilled = usage.filter(pl.col("status").is_in([NO_VALUE, TOO_LONG]))
     return _answers(jobs, rows, totals, unbilled)
 
 
@@ -336,6 +336,6 @@ def _answers(
     for place, job in jobs.items():
         if job.conflicts:
             answers[place]["quarantined"] = [{"id": event, "reason": "conflict"} for event in job.conflicts]
-    for tenant, event in unread.select("tenant", "id").iter_rows():
-        answers[int(tenant)].setdefault("unbilled", []).append({"id": event, "reason": "no_value"})
+    for tenant, event, reason in unread.select("tenant", "id", "status").iter_rows():
+        answers[int(tenant)].setdefault("unbilled", []).append({"id": event, "reason": reason})
     return {**answers, **refused}

@@ -23,7 +23,7 @@ from valueverse.invoicing.books import Books
 from valueverse.invoicing.closing import INVOICE
 from valueverse.invoicing.engine import Billed, bill
 from valueverse.lake_tables import EVENTS_TABLE
-from valueverse.landing import LandingFile, content_hash, landing_files, read_file
+from valueverse.landing import landing_files, one_file, read_file
 from valueverse.metering.schema import OK, VOID
 from valueverse.metering.usage import derive_usage
 from valueverse.money import minor_text, minor_units
@@ -64,10 +64,11 @@ def _reasons(rejected: pl.DataFrame) -> list[tuple[str, str]]:
 
 def parsed(events: list[Path], landing: Path | None) -> pl.DataFrame:
     """The lines of all files, with the tenant that each names, else its folder's, else a default."""
-    found = [] if landing is None else landing_files(landing)
+    found, ignored = ([], []) if landing is None else landing_files(landing)
+    _tell_some([f"left alone: {one.name}: {one.reason}" for one in ignored])
     for path in events:
         try:
-            found.append(LandingFile(_DEFAULT_TENANT, str(path), path, content_hash(path), path.stat().st_size))
+            found.append(one_file(path, _DEFAULT_TENANT, str(path)))
         except OSError as error:
             raise RefusalError("unreadable_file", f"{path}: {error.strerror}", "--events") from error
     if not found:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from valueverse.errors import RefusalError
-from valueverse.events.validation import is_time_zone
+from valueverse.events.validation import CALENDAR, EARLIEST, LATEST, is_time_zone
 from valueverse.money import exact, minor_units
 
 if TYPE_CHECKING:
@@ -19,11 +19,16 @@ if TYPE_CHECKING:
 _KEY = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}\Z")
 _NUMBER = re.compile(r"[0-9.]+\Z")
 _LIMIT = Decimal(10) ** 12
+_LARGEST_WHOLE = 1_000_000
+"""Versions and priorities: no plan has more of either."""
+LONGEST_DAYS = 3_660
+"""Of a duration: grace, trial."""
+_SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z", re.ASCII)
 _TIME = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d+)?"
 _LOCAL = re.compile(rf"{_TIME}\Z", re.ASCII)
 _INSTANT = re.compile(rf"{_TIME}(Z|[+-]\d{{2}}:\d{{2}})\Z", re.ASCII)
-_DURATION = re.compile(r"\d{1,6} (second|minute|hour|day|week)s?\Z")
+_DURATION = re.compile(r"(\d{1,9}) (second|minute|hour|day|week)s?\Z", re.ASCII)
 
 
 def _refuse(message: str, path: str) -> RefusalError:
@@ -62,7 +67,8 @@ def _amount(value: Any, path: str) -> None:
     try:
         number = exact(value, path)
     except RefusalError as refusal:
-        raise _refuse(refusal.message, path) from refusal
+        code = "out_of_range" if refusal.code == "out_of_range" else "bad_billing_event"
+        raise RefusalError(code, refusal.message, path) from refusal
     # abs() would round to the 28 digits of Python's default context.
     if number.copy_abs() >= _LIMIT:
         raise RefusalError("out_of_range", f"{value} is 10^12 or more", path)
@@ -76,8 +82,9 @@ def _not_negative(value: Any, path: str) -> None:
 
 def _whole(value: Any, path: str) -> None:
     is_number = isinstance(value, int | Decimal) and not isinstance(value, bool)
-    if not is_number or value != int(value) or not 1 <= value < _LIMIT:
-        raise _refuse(f"{str(value)[:40]} is not a whole number from 1 to 10^12", path)
+    # The size first: writing out 1e9999 as a whole number costs what an attacker wants it to cost.
+    if not is_number or not 1 <= value <= _LARGEST_WHOLE or value != int(value):
+        raise _refuse(f"{str(value)[:40]} is not a whole number from 1 to {_LARGEST_WHOLE}", path)
 
 
 def _reads(text: str, shape: re.Pattern[str], read: Callable[[str], object]) -> bool:
@@ -89,9 +96,15 @@ def _reads(text: str, shape: re.Pattern[str], read: Callable[[str], object]) -> 
     return shape.match(text) is not None
 
 
+def _in_calendar(moment: datetime, path: str) -> None:
+    if not EARLIEST <= moment <= LATEST:
+        raise RefusalError("bad_time", f"{moment.isoformat()} lies outside the dates that are billed, {CALENDAR}", path)
+
+
 def _day(value: Any, path: str) -> None:
     if not _reads(str(value), _DATE, date.fromisoformat):
         raise _refuse(f"{str(value)[:40]!r} is not a date like 2024-01-31", path)
+    _in_calendar(datetime.fromisoformat(str(value)).replace(tzinfo=UTC), path)
 
 
 def _moment(value: Any, path: str) -> None:
@@ -100,6 +113,8 @@ def _moment(value: Any, path: str) -> None:
         raise _refuse(f"{text[:40]!r} has no offset: end it with Z or +00:00", path)
     if not (_reads(text, _DATE, date.fromisoformat) or _reads(text.upper(), _INSTANT, datetime.fromisoformat)):
         raise _refuse(f"{text[:40]!r} is neither a date nor an RFC 3339 time", path)
+    moment = datetime.fromisoformat(text.upper())
+    _in_calendar(moment.replace(tzinfo=moment.tzinfo or UTC), path)
 
 
 def _object(value: Any, path: str) -> None:
@@ -148,9 +163,28 @@ def _period(value: Any, path: str) -> None:
             _moment(value[name], f"{path}.{name}")
 
 
+def duration_seconds(value: Any, path: str = "") -> int:
+    """Seconds of a duration such as '1 day', '12 hours' or '30 minutes'.
+
+    Raises:
+        RefusalError: ``bad_duration``; ``out_of_range`` for more than 3,660 days.
+    """
+    match = _DURATION.match(value) if isinstance(value, str) else None
+    if match is None:
+        message = f"{str(value)[:40]!r} is no duration: write it like '1 day', '12 hours' or '30 minutes'"
+        raise RefusalError("bad_duration", message, path)
+    seconds = int(match[1]) * _SECONDS[match[2]]
+    if seconds > LONGEST_DAYS * _SECONDS["day"]:
+        raise RefusalError("out_of_range", f"{value!r} is too long: at most {LONGEST_DAYS} days", path)
+    return seconds
+
+
 def _duration(value: Any, path: str) -> None:
-    if not isinstance(value, str) or not _DURATION.match(value):
-        raise _refuse(f"{str(value)[:40]!r} is no duration like '1 day'", path)
+    try:
+        duration_seconds(value, path)
+    except RefusalError as refusal:
+        code = "out_of_range" if refusal.code == "out_of_range" else "bad_billing_event"
+        raise RefusalError(code, refusal.message, path) from refusal
 
 
 def _quantities(value: Any, path: str) -> None:
@@ -227,7 +261,9 @@ SHAPES: dict[str, dict[str, Judge]] = {
         "service_period": _period,
     },
     "billing.cost.recorded": {
-        "customer": _name, "amount": _amount, "currency": _currency, "service": _text, "period": _object,
+        "customer": _name, "amount": _amount, "currency": _currency, "service": _text, "period": _period,
+        "BilledCost": _amount, "BillingCurrency": _currency, "ServiceName": _text, "ChargePeriodStart": _moment,
+        "ChargePeriodEnd": _moment,
     },
 }  # fmt: skip
 """Fields per type; a name that ends in ``!`` is required. The catalog document is judged by the catalog room."""
@@ -240,13 +276,13 @@ def judge_billing_event(
     """Refuse a billing event whose ``data`` has the wrong shape.
 
     Raises:
-        RefusalError: ``bad_billing_event`` (or ``out_of_range`` for an amount) with the path below ``data``.
+        RefusalError: ``bad_billing_event``, ``out_of_range``, ``bad_time`` or ``too_long``; paths begin with ``data``.
     """
     if kind == CATALOG_PUBLISHED:
         try:
             judge_catalog(data)
         except RefusalError as refusal:
-            code = "out_of_range" if refusal.code == "out_of_range" else "bad_billing_event"
+            code = refusal.code if refusal.code in {"out_of_range", "too_long"} else "bad_billing_event"
             raise RefusalError(code, refusal.message, refusal.path).below("data") from refusal
         return
     if kind not in SHAPES:

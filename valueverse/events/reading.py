@@ -8,12 +8,9 @@ until its bad lines stand alone.
 
 from __future__ import annotations
 
-import json
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
-
 import polars as pl
 
+from valueverse.events.json_text import objects
 from valueverse.events.strict import ATTRIBUTES, judge_data, parse_line, readable_attributes
 
 PARSED = pl.Schema(
@@ -27,12 +24,19 @@ PARSED = pl.Schema(
         "path": pl.String(),
     }
 )
-"""One row per line: attributes as text, ``data`` as JSON text (null where null or absent), or why it is refused."""
+"""One row per line: attributes as text, ``data`` as JSON text (null where null or absent), or why it is refused.
 
-_CHUNK = 50_000
+``raw`` is the line as it came; null for a row of a table, of which ``with_raw`` makes a line.
+"""
+
+NAMES = (*ATTRIBUTES, "data")
 _FEW = 64
 """Lines that are parsed one by one rather than halved once more in search of a bad one."""
 _MOST_BRACKETS = 100
+LARGEST_EVENT = 2**20
+"""Bytes of a line, or of all the values of a row."""
+_KEPT_OF_LARGE = 2_000
+"""Characters of such a line that quarantine keeps."""
 _SHAPE = pl.Struct(dict.fromkeys(ATTRIBUTES, pl.String()))
 _DATA_SHAPE = pl.Struct({"_": pl.String()})
 _ODD_VALUE = r'\\|\x00|[\[{,]\s*":|[:\[,]\s*-?(?:[0-9][0-9.]{14,}|[0-9]{13,}|[0-9.]+[eE])'
@@ -50,15 +54,27 @@ _LAST_FLAT_DATA = r'"data":\s*(\{[^{}"]*(?:"[^"]*"[^{}"]*)*\})\s*\}$'
 def read_lines(lines: pl.DataFrame) -> pl.DataFrame:
     """Parse NDJSON lines (line, raw) into PARSED; blank lines are no events and are left out."""
     texts = lines.select("line", pl.col("raw").str.strip_chars()).filter(pl.col("raw") != "")
-    # One expression keeps one core busy; Polars lets go of the interpreter, so chunks share the cores.
-    with ThreadPoolExecutor(pl.thread_pool_size()) as pool:
-        parts = list(pool.map(_read_chunk, texts.iter_slices(_CHUNK)))
+    large = texts["raw"].str.len_bytes() > LARGEST_EVENT
+    if not large.any():
+        return _read_chunk(texts)
+    return pl.concat([_read_chunk(texts.filter(~large)), _too_large(texts.filter(large))]).sort("line")
+
+
+def _too_large(lines: pl.DataFrame) -> pl.DataFrame:
+    parts = [
+        refused_lines(
+            pl.DataFrame({"line": [line], "raw": [raw[:_KEPT_OF_LARGE]]}),
+            f"the event has {len(raw.encode())} bytes, more than {LARGEST_EVENT}: keep large texts elsewhere",
+            "too_long",
+        )
+        for line, raw in lines.select("line", "raw").iter_rows()
+    ]
     return pl.concat([PARSED.to_frame(), *parts])
 
 
-def refused_lines(lines: pl.DataFrame, message: str) -> pl.DataFrame:
-    """Lines (line, raw) that cannot be read at all, as ``malformed`` PARSED rows."""
-    told = {"reason": "malformed", "message": message, "path": ""}
+def refused_lines(lines: pl.DataFrame, message: str, reason: str = "malformed") -> pl.DataFrame:
+    """Lines (line, raw) that cannot be read at all, as PARSED rows."""
+    told = {"reason": reason, "message": message, "path": ""}
     rows = [
         {"line": line, "raw": raw} | readable_attributes(raw) | told
         for line, raw in lines.select("line", "raw").iter_rows()
@@ -67,6 +83,8 @@ def refused_lines(lines: pl.DataFrame, message: str) -> pl.DataFrame:
 
 
 def _read_chunk(lines: pl.DataFrame) -> pl.DataFrame:
+    if lines.is_empty():
+        return PARSED.to_frame()
     doubtful = lines["raw"].str.contains(_ODD) | _repeats_a_key(lines["raw"])
     if not doubtful.any():
         return _decoded(lines)
@@ -133,28 +151,56 @@ def read_rows(rows: pl.DataFrame) -> pl.DataFrame:
     ``data`` is a JSON string, or a struct (whose null members are absent); other columns are ignored. Every value is
     read as text.
     """
-    names = (*ATTRIBUTES, "data")
-    known = [name for name in names if name in rows.columns]
-    texts = rows.select("line", *(_as_text(rows.schema[name], name) for name in known)).with_columns(
-        pl.lit(None, pl.String).alias(name) for name in names if name not in known
-    )
-    if isinstance(rows.schema.get("data"), pl.Struct):
-        texts = texts.with_columns(pl.Series("data", [_without_nulls(text) for text in texts["data"]], pl.String))
-    blank = [pl.when(pl.col(name) != "").then(pl.col(name)).alias(name) for name in names]
-    filled = texts.with_columns(blank).with_columns(pl.struct(*names).struct.json_encode().alias("raw"))
-    judged = _as_parsed(filled.drop("data").hstack(_judged(filled.select("type", "data"))))
+    known = [name for name in NAMES if name in rows.columns]
+    absent = [pl.lit(None, pl.String).alias(name) for name in NAMES if name not in known]
+    texts = rows.select("line", *(_as_text(rows.schema[name], name) for name in known if name != "data"), *absent)
+    if "data" in known:
+        data = rows["data"]
+        text = objects(data) if isinstance(data.dtype, pl.Struct) else data.cast(pl.String)
+        texts = texts.with_columns(text.alias("data"))
+    blank = [pl.when(pl.col(name) != "").then(pl.col(name)).alias(name) for name in NAMES]
+    filled = texts.select("line", *blank)
+    bytes_of = pl.sum_horizontal(pl.col(name).str.len_bytes().cast(pl.Int64) for name in NAMES)
+    large = filled.select(bytes_of > LARGEST_EVENT).to_series()
+    if large.any():
+        return pl.concat([_rows_read(filled.filter(~large)), _too_large(with_raw(filled.filter(large)))]).sort("line")
+    return _rows_read(filled)
+
+
+def _rows_read(filled: pl.DataFrame) -> pl.DataFrame:
+    judged = filled.drop("data").hstack(_judged(filled.select("type", "data")))
     for name in ATTRIBUTES:
-        holds_nul = pl.col(name).str.contains("\x00", literal=True).fill_null(value=False)
-        judged = judged.with_columns(
-            pl.when(holds_nul).then(pl.lit(None, pl.String)).otherwise(name).alias(name),
-            pl.when(holds_nul).then(pl.lit("malformed")).otherwise("reason").alias("reason"),
-            pl.when(holds_nul)
-            .then(pl.lit("the text holds a NUL character; remove it"))
-            .otherwise("message")
-            .alias("message"),
-            pl.when(holds_nul).then(pl.lit(name)).otherwise("path").alias("path"),
-        )
-    return judged
+        nul = judged[name].str.contains("\x00", literal=True).fill_null(value=False)
+        if nul.any():
+            judged = _without_nul(judged, name, nul)
+    refused = judged["reason"].is_not_null()
+    if not refused.any():
+        return _as_parsed(judged)
+    # Only what is refused needs the line that says the same; quarantine keeps it.
+    lines = with_raw(filled.filter(refused)).select("line", "raw")
+    return _as_parsed(judged.join(lines, on="line", how="left", maintain_order="left"))
+
+
+def _without_nul(judged: pl.DataFrame, name: str, nul: pl.Series) -> pl.DataFrame:
+    """Refuse rows whose attribute holds NUL, which Postgres cannot store; the attribute becomes null."""
+    message = "the text holds a NUL character; remove it"
+    said = {"reason": "malformed", "message": message, "path": name, name: None}
+    return judged.with_columns(
+        pl.when(nul).then(pl.lit(value, pl.String)).otherwise(column).alias(column) for column, value in said.items()
+    )
+
+
+def with_raw(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows with a ``raw``: that of a table's row is the JSON object that says the same.
+
+    Args:
+        rows: NAMES, as text or (``time``) as an instant.
+    """
+    time = rows.schema["time"]
+    text = pl.col("time").dt.strftime("%FT%T%.fZ") if isinstance(time, pl.Datetime) else pl.col("time")
+    made = pl.struct(*(text if name == "time" else pl.col(name) for name in NAMES)).struct.json_encode()
+    given = pl.col("raw") if "raw" in rows.columns else pl.lit(None, pl.String)
+    return rows.with_columns(pl.coalesce(given, made).alias("raw"))
 
 
 def _judged(rows: pl.DataFrame) -> pl.DataFrame:
@@ -178,21 +224,7 @@ def _judged(rows: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([good, pl.DataFrame(judged, schema=verdict)]).sort("place").drop("place")
 
 
-def _without_nulls(text: str | None) -> str | None:
-    # A struct column gives every row every member; in the lines of other formats an absent member is not there.
-    return None if text is None else json.dumps(_pruned(json.loads(text)), ensure_ascii=False)
-
-
-def _pruned(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _pruned(item) for key, item in value.items() if item is not None}
-    return [_pruned(item) for item in value] if isinstance(value, list) else value
-
-
 def _as_text(dtype: pl.DataType, name: str) -> pl.Expr:
-    if isinstance(dtype, pl.Struct):
-        text = pl.col(name).struct.json_encode()
-        return pl.when(pl.col(name).is_not_null()).then(text).alias(name)
     if isinstance(dtype, pl.Datetime):
         zoned = pl.col(name).dt.replace_time_zone("UTC") if dtype.time_zone is None else pl.col(name)
         return zoned.dt.convert_time_zone("UTC").dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ").alias(name)

@@ -56,7 +56,10 @@ REASONS = (
     "inexact_number",
     "out_of_range",
     "bad_billing_event",
+    "too_long",
+    "unreadable_file",
 )
+"""Closed list. ``unreadable_file`` is the whole file's, as one refused line 0."""
 
 BILLING_FACTS = pl.Schema(
     {

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import polars as pl
 
 from valueverse.events.schema import INSTANT
 
-if TYPE_CHECKING:
-    from datetime import datetime
-
 TENANT_KEY = r"^[a-z0-9][a-z0-9_.-]{0,62}$"
 _RFC_3339 = r"^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:[0-5]\d(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2})$"
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+"""Both included: the range of an event's ``time`` and of every date in a billing event."""
+CALENDAR = f"{EARLIEST:%Y-%m-%d} to {LATEST:%Y-%m-%d}"
+LONGEST_KEY = 256
+"""Characters of an event's keys and of a value that is kept as a dimension."""
 _FUTURE_HOURS = 24
 _REQUIRED = ("specversion", "id", "source", "type", "time")
 _UNPRINTABLE = r"[\p{C}\p{Z}/--\x20]"
@@ -46,6 +48,11 @@ def is_time_zone(name: str) -> bool:
     return True
 
 
+def in_calendar(instant: pl.Expr) -> pl.Expr:
+    """Whether an instant lies in the range of dates that are billed."""
+    return instant.is_between(pl.lit(EARLIEST).cast(INSTANT), pl.lit(LATEST).cast(INSTANT))
+
+
 def _is_name(text: pl.Expr) -> pl.Expr:
     return text.str.len_chars().is_between(1, 128) & ~text.str.contains(_UNPRINTABLE)
 
@@ -56,13 +63,19 @@ def _checks(folder: str, received_at: datetime) -> list[tuple[pl.Expr, str, str 
         (pl.col(name).is_null(), "missing_attribute", f"{name!r} is required", name) for name in _REQUIRED
     ]
     checks += [
+        (pl.col(name) == "", "malformed", f"{name!r} must have 1 to {LONGEST_KEY} characters, not none", name)
+        for name in ("id", "source", "type", "replaces")
+    ]
+    checks += [
         (
-            pl.col(name).str.len_chars().is_between(1, 256).not_(),
-            "malformed",
-            f"{name!r} must have 1 to 256 characters",
+            pl.col(name).str.len_chars() > LONGEST_KEY,
+            "too_long",
+            pl.format(
+                "{} must have 1 to {} characters, not {}", pl.lit(repr(name)), LONGEST_KEY, pl.col(name).str.len_chars()
+            ),
             name,
         )
-        for name in ("id", "source", "type")
+        for name in ("id", "source", "type", "replaces")
     ]
     checks += [
         (pl.col(name).str.contains(_CONTROL), "malformed", f"{name!r} must not hold control characters", name)
@@ -86,6 +99,12 @@ def _checks(folder: str, received_at: datetime) -> list[tuple[pl.Expr, str, str 
             "time",
         ),
         (
+            ~in_calendar(pl.col("instant")),
+            "bad_time",
+            pl.format("{} lies outside the dates that are billed, {}", "time", pl.lit(CALENDAR)),
+            "time",
+        ),
+        (
             ~IS_BILLING & (pl.col("instant") > late),
             "too_far_future",
             pl.format("{} is more than 24 hours ahead of its receipt", "time"),
@@ -96,12 +115,6 @@ def _checks(folder: str, received_at: datetime) -> list[tuple[pl.Expr, str, str 
             "missing_attribute",
             "'data' is required, an object; null only voids the event that 'replaces' names",
             "data",
-        ),
-        (
-            pl.col("replaces").str.len_chars().is_between(1, 256).not_(),
-            "malformed",
-            "'replaces' must have 1 to 256 characters",
-            "replaces",
         ),
         (
             ~IS_BILLING & ~_is_name(pl.col("customer")),

@@ -28,6 +28,7 @@ REASONS = (
     "awaiting_original",
     "no_meter",
     "no_value",
+    "too_long",
     "no_subscription",
     "before_start",
     "after_end",

@@ -67,4 +67,6 @@ RANGE = 9e19
 overflow would raise for every tenant."""
 
 OK, NO_METER, NO_VALUE = "ok", "no_meter", "no_value"
+TOO_LONG = "too_long"
+"""A dimension's value, or one that unique_count tells apart, that no index could hold."""
 AWAITING_ORIGINAL, VOID = "awaiting_original", "void"

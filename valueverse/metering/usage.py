@@ -14,8 +14,9 @@ import polars as pl
 
 from valueverse.catalog.carried import meters_read
 from valueverse.events.amendments import resolve_amendments
+from valueverse.events.validation import LONGEST_KEY
 from valueverse.formula import at_path, compile_condition, compile_member, compile_value, extract, parse_path, paths_in
-from valueverse.metering.schema import AWAITING_ORIGINAL, INSTANT, NO_METER, NO_VALUE, OK, USAGE, VOID
+from valueverse.metering.schema import AWAITING_ORIGINAL, INSTANT, NO_METER, NO_VALUE, OK, TOO_LONG, USAGE, VOID
 from valueverse.money import EXACT
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ _CARRIED = [
     "received_at", "known_until",
 ]  # fmt: skip
 _OPERATIONS = ["add", "remove"]
+_MOST_BYTES = 1_400
+"""Of an event's dimensions as JSON text. They are part of a key in Postgres, whose index takes 2,700 bytes in all."""
 _WHOLE_FRACTION = r'([^\\]"\s*:\s*-?[0-9]+)\.0+([,}\s])'
 """A whole number with decimals behind a member's name: inside a text every quote has a backslash before it."""
 
@@ -188,8 +191,13 @@ def _values(part: pl.DataFrame, kept: list[str], rules: list[MeterRule]) -> pl.D
 
 
 def _rows_of(read: pl.DataFrame, index: int, key: str) -> pl.DataFrame:
-    own = {name: pl.col(f"{index}.{name}") for name in ("value", "text_value", "operation", "dimensions")}
-    status = pl.when(pl.col(f"{index}.present")).then(pl.lit(OK)).otherwise(pl.lit(NO_VALUE))
+    fits = pl.col(f"{index}.fits")
+    own = {
+        name: pl.when(fits).then(f"{index}.{name}").otherwise(pl.lit("" if name == "dimensions" else None, USAGE[name]))
+        for name in ("value", "text_value", "operation", "dimensions")
+    }
+    present = pl.when(pl.col(f"{index}.present")).then(pl.lit(OK)).otherwise(pl.lit(NO_VALUE))
+    status = pl.when(fits).then(present).otherwise(pl.lit(TOO_LONG))
     return read.select(*_CARRIED, meter=pl.lit(key), **own, status=status).select(USAGE.names())
 
 
@@ -209,7 +217,7 @@ def _texts_of(rule: MeterRule) -> list[tuple[str, ...]]:
 
 
 def reading(rule: MeterRule) -> Mapping[str, pl.Expr]:
-    """What a meter reads, over ``extract`` columns: taken, present, value, text_value, operation, dimensions."""
+    """What a meter reads, over ``extract`` columns: taken, present, fits, value, text_value, operation, dimensions."""
     taken = compile_condition(rule.where) if rule.where is not None else pl.lit(value=True)
     value, text, operation = pl.lit(None, EXACT), pl.lit(None, pl.String), pl.lit(None, pl.String)
     if rule.aggregation == "unique_count":
@@ -227,11 +235,20 @@ def reading(rule: MeterRule) -> Mapping[str, pl.Expr]:
     return {
         "taken": taken,
         "present": present,
+        "fits": _fits(rule, text),
         "value": value,
         "text_value": text,
         "operation": operation,
         "dimensions": dimensions_text(rule.dimensions),
     }
+
+
+def _fits(rule: MeterRule, text: pl.Expr) -> pl.Expr:
+    """Whether what is kept as a key of the usage is short enough for one."""
+    kept = [at_path(parse_path(path)) for path in rule.dimensions]
+    short = [one.str.len_chars() <= LONGEST_KEY for one in (*kept, text)]
+    whole = dimensions_text(rule.dimensions).str.len_bytes() <= _MOST_BYTES
+    return pl.all_horizontal(whole, *short).fill_null(value=True)
 
 
 @cache

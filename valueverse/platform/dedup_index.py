@@ -46,6 +46,7 @@ class DedupIndex:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._stamp = folder / "stamp.json"
+        self._expected: list[Hashes] = []
 
     def _read(self) -> tuple[str, dict[str, int]]:
         """The state, and name and size of every run; ("", {}) when the stamp is missing or damaged."""
@@ -74,15 +75,32 @@ class DedupIndex:
             return
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._write({}, rebuild() if state else None, state)
+        self._write({}, _sorted(halves(rebuild())) if state else None, state)
 
-    def add(self, hashes: pl.Series, state: str) -> None:
-        """Record the hashes of newly accepted keys; the index then stands for ``state``."""
-        self._write(self._read()[1], hashes, state)
+    def expect(self, hashes: pl.Series) -> None:
+        """Take hashes of keys that are about to be accepted: ``hits`` knows them from now on."""
+        if len(hashes):
+            self._expected.append(_sorted(halves(hashes)))
 
-    def _write(self, runs: dict[str, int], hashes: pl.Series | None, state: str) -> None:
-        if hashes is not None and len(hashes):
-            new = _sorted(halves(hashes))
+    @property
+    def expected(self) -> int:
+        """How many runs of hashes are expected since the last ``add``."""
+        return len(self._expected)
+
+    def forget(self, kept: int) -> None:
+        """Take back what was expected, but for the first ``kept`` runs."""
+        del self._expected[kept:]
+
+    def add(self, state: str) -> None:
+        """Record the hashes that were expected; the index then stands for ``state``."""
+        expected, self._expected = self._expected, []
+        merged = expected[0] if len(expected) == 1 else _sorted(np.hstack(expected)) if expected else None
+        self._write(self._read()[1], merged, state)
+
+    def _write(self, runs: dict[str, int], hashes: Hashes | None, state: str) -> None:
+        """Add a run of sorted hashes, or none, and stamp the whole."""
+        if hashes is not None and hashes.shape[1]:
+            new = hashes
             name = f"run-{1 + max((int(run[4:-4]) for run in runs), default=0):010d}.npy"
             if len(runs) >= _MOST_RUNS:
                 new = _sorted(np.hstack([new, *(np.load(self._folder / run, mmap_mode="r") for run in runs)]))
@@ -105,8 +123,8 @@ class DedupIndex:
         # In sorted order the look-ups walk through the memory map once instead of jumping about in it.
         order = np.argsort(asked[0], kind="stable")
         high, low = asked[0, order], asked[1, order]
-        for name in self._read()[1]:
-            run = np.load(self._folder / name, mmap_mode="r")
+        stored = (np.load(self._folder / name, mmap_mode="r") for name in self._read()[1])
+        for run in (*stored, *self._expected):
             size = run.shape[1]
             at = np.searchsorted(run[0], high)
             inside = at < size

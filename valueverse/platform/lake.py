@@ -15,7 +15,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
 
@@ -107,11 +107,17 @@ class Lake:
         transactions: Mapping[str, int] | None = None,
     ) -> None:
         """Add rows in one commit that carries ``metadata`` and application transaction versions."""
-        self._write(table, frame, "append", None, metadata, transactions)
+        self._write(table, _ordered(table, frame), "append", None, metadata, transactions)
+
+    def append_all(
+        self, table: LakeTable, frames: Iterable[pl.DataFrame], *, metadata: Mapping[str, str] | None = None
+    ) -> None:
+        """Add the rows of many frames in one commit, one frame in memory at a time."""
+        self._write(table, _reader(table, frames), "append", None, metadata, None)
 
     def overwrite(self, table: LakeTable, frame: pl.DataFrame) -> None:
         """Replace the whole table in one commit."""
-        self._write(table, frame, "overwrite", None, None, None)
+        self._write(table, _ordered(table, frame), "overwrite", None, None, None)
 
     def replace_dates(self, table: LakeTable, frame: pl.DataFrame, dates: Collection[date]) -> None:
         """Replace the partitions of ``dates`` by ``frame`` (which holds no other date) in one commit. Idempotent."""
@@ -121,31 +127,32 @@ class Lake:
         listed = ", ".join(f"'{day.isoformat()}'" for day in wanted)
         predicate = f"{table.partition_by} in ({listed})"
         if self.version(table) < 0:
-            self._write(table, frame, "append", None, None, None)
+            self._write(table, _ordered(table, frame), "append", None, None, None)
         else:
-            self._write(table, frame, "overwrite", predicate, None, None)
+            self._write(table, _ordered(table, frame), "overwrite", predicate, None, None)
 
-    def replace_where(self, table: LakeTable, frame: pl.DataFrame, where: Mapping[str, Collection[str]]) -> None:
-        """Replace by ``frame`` the rows whose columns each have one of the values given, in one commit. Idempotent."""
+    def replace_where(
+        self, table: LakeTable, frames: Iterable[pl.DataFrame], where: Mapping[str, Collection[str]]
+    ) -> None:
+        """Replace by ``frames`` the rows whose columns each have one of the values given, in one commit. Idempotent."""
         if self.version(table) < 0:
-            self._write(table, frame, "append", None, None, None)
+            self.append_all(table, frames)
             return
         terms = (
             f"{column} in ({', '.join(_quoted(value) for value in sorted(set(values)))})"
             for column, values in where.items()
         )
-        self._write(table, frame, "overwrite", " and ".join(terms), None, None)
+        self._write(table, _reader(table, frames), "overwrite", " and ".join(terms), None, None)
 
     def _write(
         self,
         table: LakeTable,
-        frame: pl.DataFrame,
+        rows: pa.Table | pa.RecordBatchReader,
         mode: str,
         predicate: str | None,
         metadata: Mapping[str, str] | None,
         transactions: Mapping[str, int] | None,
     ) -> None:
-        ordered = frame.select(pl.col(name).cast(dtype) for name, dtype in table.schema.items())
         properties = CommitProperties(
             custom_metadata=dict(metadata or {}),
             app_transactions=[Transaction(app, version) for app, version in (transactions or {}).items()],
@@ -154,7 +161,7 @@ class Lake:
         try:
             write_deltalake(
                 self.address(table),
-                _plain_arrow(ordered),
+                rows,
                 partition_by=[table.partition_by] if table.partition_by else None,
                 storage_options=self.storage_options or None,
                 commit_properties=properties,
@@ -162,6 +169,16 @@ class Lake:
             )
         except (DeltaError, OSError) as error:
             raise _cure(error, self.url) from error
+
+
+def _ordered(table: LakeTable, frame: pl.DataFrame) -> pa.Table:
+    return _plain_arrow(frame.select(pl.col(name).cast(dtype) for name, dtype in table.schema.items()))
+
+
+def _reader(table: LakeTable, frames: Iterable[pl.DataFrame]) -> pa.RecordBatchReader:
+    schema = _ordered(table, table.schema.to_frame()).schema
+    batches = (batch for frame in frames for batch in _ordered(table, frame).to_batches())
+    return pa.RecordBatchReader.from_batches(schema, batches)
 
 
 def _plain_arrow(frame: pl.DataFrame) -> pa.Table:

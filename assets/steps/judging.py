@@ -1,0 +1,115 @@
+"""The lines of one landing file, judged as far as the file and the run's other files show."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from valueverse.catalog.document import parse_catalog
+from valueverse.errors import RefusalError
+from valueverse.events.billing_events import CATALOG_PUBLISHED, judge_billing_event
+from valueverse.events.identity import payload_hash
+from valueverse.events.strict import loads
+from valueverse.events.validation import IS_BILLING, validate
+from valueverse.landing import LandingFile, guarded, read_chunks, refused_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+FOUNDING = ("billing.tenant.created", CATALOG_PUBLISHED)
+IS_FOUNDING = pl.col("type").is_in(FOUNDING)
+
+
+def validated(file: LandingFile, moment: datetime) -> Iterator[pl.DataFrame]:
+    """The file's lines, valid or with a reason, in frames of bounded size.
+
+    Raises:
+        RefusalError: ``unreadable_file``, also after some frames.
+    """
+    for lines in read_chunks(file):
+        with guarded():
+            judged = _named(_billing_judged(validate(lines, file.tenant, moment), file.tenant), file)
+        yield judged
+
+
+def unreadable_file(file: LandingFile, refusal: RefusalError, moment: datetime) -> pl.DataFrame:
+    """The one line that stands for a file that cannot be read."""
+    return _named(validate(refused_file(refusal), file.tenant, moment), file)
+
+
+def _named(judged: pl.DataFrame, file: LandingFile) -> pl.DataFrame:
+    return judged.with_columns(
+        pl.lit(file.tenant).alias("tenant"),
+        pl.lit(file.name).alias("file"),
+        pl.lit(file.file_hash).alias("file_hash"),
+        payload_hash().alias("payload_hash"),
+    ).with_columns(pl.col("instant").alias("time"), pl.col("instant").dt.date().alias("event_date"))
+
+
+def _billing_judged(checked: pl.DataFrame, tenant: str) -> pl.DataFrame:
+    """Billing events are documents, few against usage, and are judged one by one."""
+    billing = checked.filter(IS_BILLING, pl.col("reason").is_null(), pl.col("data").is_not_null())
+    verdicts = []
+    for line, kind, data in billing.select("line", "type", "data").iter_rows():
+        try:
+            judge_billing_event(kind, tenant, loads(data), parse_catalog)
+        except RefusalError as refusal:
+            verdicts.append((line, refusal.code, refusal.message, refusal.path))
+    if not verdicts:
+        return checked
+    names = ("reason", "message", "path")
+    schema = {"line": pl.Int64} | {f"{name}_now": pl.String for name in names}
+    told = checked.join(
+        pl.DataFrame(verdicts, schema=schema, orient="row"), on="line", how="left", maintain_order="left"
+    )
+    return told.with_columns(pl.coalesce(f"{name}_now", name).alias(name) for name in names).drop(
+        f"{name}_now" for name in names
+    )
+
+
+class Founders:
+    """Which tenants exist: those of earlier runs, and those that a file of this run brings into being."""
+
+    def __init__(self, known: set[str], files: Sequence[LandingFile], moment: datetime) -> None:
+        self._known, self._files, self._moment = known, files, moment
+        self._strangers: set[str] = set()
+
+    def known_only(self, judged: pl.DataFrame) -> pl.DataFrame:
+        """Refuse events of tenants that nobody has created."""
+        good = judged.filter(pl.col("reason").is_null())
+        self._known |= set(good.filter(IS_FOUNDING)["tenant"])
+        strangers = [tenant for tenant in set(good["tenant"]) - self._known if not self._comes(tenant)]
+        stranger = pl.col("tenant").is_in(sorted(strangers)) & pl.col("reason").is_null()
+        message = pl.format(
+            "nobody has created the tenant '{}': send billing.tenant.created, or a catalog, first", "tenant"
+        )
+        return judged.with_columns(
+            pl.when(stranger).then(pl.lit("unknown_tenant")).otherwise("reason").alias("reason"),
+            pl.when(stranger).then(message).otherwise("message").alias("message"),
+            pl.when(stranger).then(pl.lit("tenant")).otherwise("path").alias("path"),
+        )
+
+    def _comes(self, tenant: str) -> bool:
+        """Whether any file of the run founds the tenant; only for tenants not known yet are other files looked into."""
+        if tenant in self._strangers:
+            return False
+        if any(self._founds(file) for file in self._files if file.tenant == tenant):
+            self._known.add(tenant)
+            return True
+        self._strangers.add(tenant)
+        return False
+
+    def _founds(self, file: LandingFile) -> bool:
+        try:
+            # To the end: a file that turns out to be unreadable founds nobody.
+            return (
+                sum(
+                    frame.filter(IS_FOUNDING, pl.col("reason").is_null()).height
+                    for frame in validated(file, self._moment)
+                )
+                > 0
+            )
+        except RefusalError:
+            return False

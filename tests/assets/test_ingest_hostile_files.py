@@ -1,0 +1,272 @@
+"""A file that cannot be read is refused whole, with its reason, and the others go on."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import socket
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import valueverse.landing.parquet as parquet
+from assets.steps import taking
+from assets.steps.manifest import record_published
+from tests.support.landing import Harbour, counts, event, founding
+from valueverse.landing import LandingFile, streams
+from valueverse.platform import spool
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def harbour(tmp_path: Path) -> Harbour:
+    made = Harbour(tmp_path)
+    made.land("acme/000.ndjson", founding())
+    made.land("acme/zzz.ndjson", event("last"))
+    return made
+
+
+def _table(**more: Any) -> pa.Table:
+    columns = {name: [value] for name, value in event("e-1").items() if name != "data"}
+    return pa.table(columns | {"data": [json.dumps({"n": 1})]} | more)
+
+
+def _parquet(table: pa.Table) -> bytes:
+    target = io.BytesIO()
+    pq.write_table(table, target)
+    return target.getvalue()
+
+
+def _csv(*rows: bytes) -> bytes:
+    return b"\n".join((b"specversion,id,source,type,subject,time,data", *rows))
+
+
+ROW = b'1.0,e-1,s,call,c-1,2024-05-01T00:00:00Z,"{""n"": 1}"'
+WHOLE = {
+    "no-events.csv": b"name,amount\nx,1\n",
+    "no-events.parquet": _parquet(pa.table({"name": ["x"]})),
+    "long-header.csv": b"x" * 200_000,
+    "no-end.ndjson": b"{" * (streams.LONGEST_LINE + streams.BLOCK),
+    "cut.parquet": _parquet(_table())[:-20],
+    "text.gz.ndjson.gz": b"{}",
+    "bytes-in-struct.parquet": _parquet(_table(data=pa.array([{"b": b"\xff"}]))),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_what_is_not_what_its_name_says_is_refused_whole(harbour: Harbour, name: str) -> None:
+    harbour.land(f"acme/{name}", WHOLE[name])
+    assert counts(harbour.take())[f"acme/{name}"] == (1, 0, 0, 1)
+    assert harbour.reasons() == [(0, "unreadable_file")]
+    assert harbour.ids() == ["last"]
+
+
+@pytest.mark.parametrize("form", ["csv", "ndjson", "json", "parquet", "csv.gz", "parquet.zst"])
+def test_random_bytes_stop_nobody(harbour: Harbour, form: str) -> None:
+    harbour.land(f"acme/random.{form}", bytes(range(256)) * 40 + b"\n\r\x00\xff" * 50)
+    assert counts(harbour.take())[f"acme/random.{form}"][1] == 0
+    assert set(harbour.quarantine()["reason"]) <= {"malformed", "unreadable_file"}
+    assert harbour.ids() == ["last"]
+
+
+@pytest.mark.parametrize("form", ["csv", "ndjson"])
+def test_line_ends_of_an_old_mac_are_read(harbour: Harbour, form: str) -> None:
+    lines = [*(json.dumps(event(f"e-{n}")).encode() for n in (1, 2))]
+    content = _csv(ROW, ROW.replace(b"e-1", b"e-2")) if form == "csv" else b"\n".join(lines)
+    harbour.land(f"acme/mac.{form}", content.replace(b"\n", b"\r"))
+    assert counts(harbour.take())[f"acme/mac.{form}"] == (2, 2, 0, 0)
+    assert harbour.ids() == ["e-1", "e-2", "last"]
+
+
+def test_a_decimal_of_seventy_digits_is_read_as_text(harbour: Harbour) -> None:
+    digits = Decimal("7" * 70)
+    harbour.land(
+        "acme/a.parquet", _parquet(_table(data=pa.array([{"n": digits}], pa.struct({"n": pa.decimal256(76)}))))
+    )
+    harbour.take()
+    assert harbour.ids() == ["e-1", "last"]
+    assert json.loads(harbour.events().filter(pl.col("id") == "e-1")["data"][0]) == {"n": str(digits)}
+
+
+def test_bytes_in_the_columns_of_parquet_spoil_their_row_only(harbour: Harbour) -> None:
+    rows = [json.dumps({"n": 1}).encode(), b"\xff\xfe"]
+    columns = {name: [value, value] for name, value in event("e-1").items()} | {"id": ["e-1", "e-2"], "data": rows}
+    harbour.land("acme/a.parquet", _parquet(pa.table(columns)))
+    harbour.take()
+    assert harbour.ids() == ["e-1", "last"]
+    assert harbour.reasons() == [(2, "malformed")]
+
+
+def test_a_reader_that_dies_takes_its_file_only(
+    harbour: Harbour, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    script = tmp_path / "dies.py"
+    source = parquet._SCRIPT.read_text()
+    script.write_text(
+        source.replace(
+            "    file = pq.", '    os.abort() if b"abort" in source.read() else source.seek(0)\n        file = pq.'
+        ).replace("import json\n", "import json\nimport os\n")
+    )
+    monkeypatch.setattr(parquet, "_SCRIPT", script)
+    monkeypatch.setattr(parquet._Worker, "_idle", [])
+    harbour.land("acme/a.parquet", b"abort")
+    harbour.land("acme/b.parquet", _parquet(_table()))
+    harbour.take()
+    assert harbour.ids() == ["e-1", "last"]
+    (row,) = harbour.quarantine().to_dicts()
+    assert (row["file"], row["reason"]) == ("acme/a.parquet", "unreadable_file")
+    assert "exit -6" in row["message"]
+
+
+def test_a_reader_takes_bounded_memory(harbour: Harbour, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "_MOST_BYTES", 64 * 2**20)
+    monkeypatch.setattr(parquet._Worker, "_idle", [])
+    # A kibibyte of text, once in the file, stands in every row.
+    rows = 200_000
+    content = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array(["x" * 2_048]))
+    harbour.land("acme/a.parquet", _parquet(pa.table({"id": content, "data": content})))
+    harbour.land("acme/b.parquet", _parquet(_table()))
+    harbour.take()
+    assert harbour.ids() == ["e-1", "last"]
+    assert harbour.reasons() == [(0, "unreadable_file")]
+
+
+def test_a_file_that_expands_beyond_all_measure_is_refused(harbour: Harbour, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "_FREE_EXPANSION", 2**20)
+    harbour.land("acme/lines.ndjson.gz", gzip.compress(b"\n" * 2**26))
+    harbour.land("acme/zeros.parquet.gz", gzip.compress(bytes(2**26)))
+    harbour.take()
+    assert harbour.reasons() == [(0, "unreadable_file"), (0, "unreadable_file")]
+    assert all("200 times its size" in message for message in harbour.quarantine()["message"])
+    assert harbour.ids() == ["last"]
+
+
+def test_names_that_are_no_text_are_refused_and_what_is_no_file_is_left_alone(harbour: Harbour) -> None:
+    folder = harbour.home / "landing" / "acme"
+    whole = json.dumps(event("e-1")).encode()
+    for name in (b"caf\xe9.ndjson", b"a\nb.ndjson"):
+        (folder / os.fsdecode(name)).write_bytes(whole)
+    (folder / "folder.csv").mkdir()
+    (folder / "notes.txt").write_text("hello")
+    os.mkfifo(folder / "pipe.ndjson")
+    (folder / "device.ndjson").symlink_to("/dev/zero")
+    (folder / "outside.ndjson").symlink_to("/etc/hostname")
+    (folder / "nowhere.ndjson").symlink_to("missing")
+    (harbour.home / "landing" / "No Tenant").mkdir()
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(folder / "s.csv"))
+        report = harbour.take()
+    assert harbour.ids() == ["last"]
+    refused = harbour.quarantine().select("file", "reason").rows()
+    assert refused == [("acme/a\\x0ab.ndjson", "unreadable_file"), ("acme/caf\\xe9.ndjson", "unreadable_file")]
+    assert {one.name: one.reason.partition(":")[0] for one in report.ignored} == {
+        "No Tenant": "only folders named like a tenant's key are looked into",
+        "acme/device.ndjson": "it is no file but a device",
+        "acme/folder.csv": "it is no file but a folder",
+        "acme/notes.txt": "its ending is none of .ndjson, .json, .csv and .parquet, also with .gz or .zst",
+        "acme/nowhere.ndjson": "it cannot be read",
+        "acme/outside.ndjson": "it is a link to a file outside of the landing folder",
+        "acme/pipe.ndjson": "it is no file but a pipe",
+        "acme/s.csv": "it is no file but a socket",
+    }
+
+
+def test_a_panic_below_a_reader_is_the_files_alone(harbour: Harbour, monkeypatch: pytest.MonkeyPatch) -> None:
+    class PanicException(BaseException):
+        """As pyo3 has it: no Exception."""
+
+    def panics(path: Path) -> object:
+        raise PanicException("index out of bounds")
+
+    from valueverse.landing import reading
+
+    monkeypatch.setitem(reading._READERS, "csv", panics)
+    harbour.land("acme/a.csv", _csv(ROW))
+    harbour.take()
+    (row,) = harbour.quarantine().to_dicts()
+    assert (row["line"], row["reason"]) == (0, "unreadable_file")
+    assert "index out of bounds" in row["message"]
+    assert harbour.ids() == ["last"]
+
+
+def test_an_interrupt_is_no_fault_of_the_file(harbour: Harbour, monkeypatch: pytest.MonkeyPatch) -> None:
+    from valueverse.landing import reading
+
+    def interrupted(path: Path) -> object:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(reading._READERS, "csv", interrupted)
+    harbour.land("acme/a.csv", _csv(ROW))
+    with pytest.raises(KeyboardInterrupt):
+        harbour.take()
+
+
+@pytest.fixture
+def tiny_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every frame is settled by itself and spooled to disk, as those of huge files are."""
+    monkeypatch.setattr(taking, "_PART_BYTES", 0)
+    monkeypatch.setattr(spool, "_IN_MEMORY", 0)
+    for module in ("lines", "streams"):
+        monkeypatch.setattr(f"valueverse.landing.{module}.BLOCK", 256, raising=False)
+
+
+@pytest.mark.usefixtures("tiny_parts")
+def test_a_file_larger_than_a_part_is_one_commit_and_settled_with_itself(harbour: Harbour) -> None:
+    lines = [event(f"e-{n % 70}", {"n": n // 140}) for n in range(210)]
+    harbour.land("acme/a.ndjson", *lines)
+    harbour.land("acme/b.ndjson", event("e-5", {"n": 0}), event("b-1"))
+    report = harbour.take()
+    assert counts(report)["acme/a.ndjson"] == (210, 70, 70, 70)
+    assert counts(report)["acme/b.ndjson"] == (2, 1, 1, 0)
+    assert set(harbour.quarantine()["reason"]) == {"conflict"}
+    assert len(harbour.ids()) == 72
+    assert not (harbour.home / "index" / "spool").exists()
+    record_published(harbour.lake)
+    assert counts(harbour.take()) == {}
+
+
+@pytest.mark.usefixtures("tiny_parts")
+def test_a_file_that_breaks_off_after_parts_were_settled_leaves_nothing(harbour: Harbour) -> None:
+    broken = gzip.compress(b"".join(json.dumps(event(f"e-{n}")).encode() + b"\n" for n in range(3_000)), 0)
+    harbour.land("acme/a.ndjson.gz", broken[:-30])
+    harbour.land("acme/b.ndjson", event("e-1", {"n": 2}))
+    report = counts(harbour.take())
+    assert report["acme/a.ndjson.gz"] == (1, 0, 0, 1)
+    assert report["acme/b.ndjson"] == (1, 1, 0, 0)
+    assert harbour.ids() == ["e-1", "last"]
+    assert harbour.reasons() == [(0, "unreadable_file")]
+
+
+def test_a_file_that_changes_while_it_is_read_waits_for_the_next_run(
+    harbour: Harbour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harbour.land("acme/a.ndjson", event("e-1"))
+    unpatched = LandingFile.changed
+    monkeypatch.setattr(LandingFile, "changed", lambda file: file.name == "acme/a.ndjson")
+    report = harbour.take()
+    assert harbour.ids() == ["last"]
+    assert [(one.name, one.reason.partition(":")[0]) for one in report.ignored] == [
+        ("acme/a.ndjson", "it changed while it was read")
+    ]
+    monkeypatch.setattr(LandingFile, "changed", unpatched)
+    record_published(harbour.lake)
+    assert counts(harbour.take()) == {"acme/a.ndjson": (1, 1, 0, 0)}
+
+
+def test_a_file_is_seen_to_have_changed(harbour: Harbour) -> None:
+    from valueverse.landing import landing_files
+
+    file = landing_files(harbour.home / "landing")[0][0]
+    assert not file.changed()
+    file.path.write_text("{}")
+    assert file.changed()
+    file.path.unlink()
+    assert file.changed()

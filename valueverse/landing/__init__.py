@@ -1,0 +1,20 @@
+"""Event files: which there are in a landing folder, and what is in each, line by line, whatever its form.
+
+An edge like ``commands``: it opens files and hands their lines to ``events``. Ingestion and ``simulate`` read by it.
+"""
+
+from valueverse.landing.files import Ignored, LandingFile, landing_files, one_file
+from valueverse.landing.reading import read_chunks, read_file, refused_file
+from valueverse.landing.streams import guarded, unreadable
+
+__all__ = [
+    "Ignored",
+    "LandingFile",
+    "guarded",
+    "landing_files",
+    "one_file",
+    "read_chunks",
+    "read_file",
+    "refused_file",
+    "unreadable",
+]

@@ -1,0 +1,120 @@
+"""Reads Parquet for another process, in bounded memory. Run as a script, so that it imports Arrow and nothing else.
+
+In, a line each: {"path", "columns"}. Out: a line {"names": [...]} or {"error": ...}; after names an Arrow stream of
+those of ``columns`` that are there, texts as bytes, and a line {} or {"error": ...}.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import signal
+import sys
+from typing import IO, TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ROWS = 32_768
+"""Rows in a batch."""
+_MOST_SECONDS = 300
+"""To read one batch; a reader that goes round in circles is ended by the alarm."""
+
+
+def _bounded(most: int) -> None:
+    with open("/proc/self/statm", encoding="ascii") as pages:  # noqa: PTH123 - nothing but Arrow is imported
+        used = int(pages.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + most, used + most))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _sent(field: pa.Field) -> pa.Field:
+    """The type a column is sent in: texts as bytes, since a file's texts may be none."""
+    kind = field.type
+    if isinstance(kind, pa.DictionaryType):
+        kind = kind.value_type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return field.with_type(pa.large_binary())
+    if pa.types.is_binary(kind) or pa.types.is_fixed_size_binary(kind) or pa.types.is_binary_view(kind):
+        return field.with_type(pa.large_binary())
+    return field.with_type(_plain(kind))
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """Decimals, also inside of structs and lists, as texts: 76 digits are more than others can hold."""
+    if pa.types.is_decimal(kind):
+        return pa.string()
+    if pa.types.is_struct(kind):
+        return pa.struct(
+            [kind.field(index).with_type(_plain(kind.field(index).type)) for index in range(kind.num_fields)]
+        )
+    if pa.types.is_list(kind):
+        return pa.list_(_plain(kind.value_type))
+    if pa.types.is_large_list(kind):
+        return pa.large_list(_plain(kind.value_type))
+    return kind
+
+
+def _converted(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    if isinstance(column.type, pa.DictionaryType):
+        column = column.dictionary_decode()
+    if column.type == kind:
+        return column
+    if pa.types.is_struct(kind):
+        parts = [_converted(column.field(index), kind.field(index).type) for index in range(kind.num_fields)]
+        return pa.StructArray.from_arrays(parts, fields=list(kind), mask=column.is_null())
+    if pa.types.is_large_binary(kind) and pa.types.is_large_string(column.type):
+        return column.view(kind)
+    return column.cast(kind)
+
+
+def _serve(request: dict[str, Any], out: IO[bytes]) -> None:
+    with pa.OSFile(request["path"]) as source:
+        file = pq.ParquetFile(source, pre_buffer=False, buffer_size=2**20)
+        names = file.schema_arrow.names
+        wanted = [name for name in request["columns"] if name in names]
+        schema = pa.schema([_sent(file.schema_arrow.field(name)) for name in wanted])
+        _tell({"names": names}, out)
+        with pa.ipc.new_stream(out, schema) as writer:
+            batches = file.iter_batches(_ROWS, columns=wanted, use_threads=False) if wanted else iter(())
+            while (batch := _next(batches)) is not None:
+                columns = [_converted(batch.column(field.name), field.type) for field in schema]
+                sent = pa.RecordBatch.from_arrays(columns, schema=schema)
+                sent.validate(full=True)
+                writer.write_batch(sent)
+
+
+def _next(batches: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
+    signal.alarm(_MOST_SECONDS)
+    try:
+        return next(batches, None)
+    finally:
+        signal.alarm(0)
+
+
+def _tell(answer: dict[str, Any], out: IO[bytes]) -> None:
+    out.write(json.dumps(answer).encode() + b"\n")
+    out.flush()
+
+
+def main() -> None:
+    """Serve until the other end closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _bounded(int(sys.argv[1]))
+    out = sys.stdout.buffer
+    for line in sys.stdin.buffer:
+        try:
+            _serve(json.loads(line), out)
+        except BrokenPipeError:
+            return
+        except BaseException as error:  # noqa: BLE001 - whatever a file does is said and the next file read
+            _tell({"error": str(error) or type(error).__name__}, out)
+        else:
+            _tell({}, out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""Bytes of a file in blocks, decompressed, within bounds; and the one way in which reading a file fails."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO
+
+import pyarrow as pa
+
+from valueverse.errors import RefusalError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BLOCK = 16 * 2**20
+"""Bytes read at once: what bounds memory, with the number of cores."""
+LONGEST_LINE = 4 * BLOCK
+"""Bytes without a line end after which a file is no file of lines."""
+_FREE_EXPANSION = 2**30
+_MOST_EXPANSION = 200
+"""Decompressed bytes: the first are always taken, and then so many times the file's size. Event files reach 50."""
+_CODECS = {".gz": "gzip", ".zst": "zstd"}
+
+
+def unreadable(message: str) -> RefusalError:
+    """The refusal of a whole file."""
+    said = " ".join(message.encode("utf-8", "replace").decode().split())[:240].replace("\x00", "?")
+    return RefusalError("unreadable_file", f"the file cannot be read: {said}; send it again, whole")
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Whatever goes wrong with one file is that file's alone, a panic of a native reader included.
+
+    Raises:
+        RefusalError: ``unreadable_file``.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except RefusalError as refusal:
+        if refusal.code == "unreadable_file":
+            raise
+        raise unreadable(refusal.message) from refusal
+    except BaseException as error:  # a Rust panic is no Exception
+        raise unreadable(str(error) or type(error).__name__) from error
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """The file opened for reading; never waits for a writer as opening a pipe does.
+
+    Raises:
+        OSError: also for what is no regular file.
+    """
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise OSError(0, "no regular file", str(path))
+    return os.fdopen(number, "rb")
+
+
+def blocks(path: Path) -> Iterator[bytes]:
+    """The decompressed content, BLOCK bytes at a time.
+
+    Raises:
+        RefusalError: ``unreadable_file`` for a file that expands beyond all measure.
+        OSError, pa.ArrowException: for a damaged one.
+    """
+    with open_regular(path) as raw:
+        most = max(_FREE_EXPANSION, _MOST_EXPANSION * os.fstat(raw.fileno()).st_size)
+        codec = _CODECS.get(path.suffix)
+        stream = pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), codec) if codec else raw
+        done = 0
+        while block := stream.read(BLOCK):
+            done += len(block)
+            if done > most:
+                raise unreadable(f"it expands to more than {most} bytes, {_MOST_EXPANSION} times its size")
+            yield bytes(block)
+
+
+def whole_content(path: Path, most: int) -> bytes:
+    """The decompressed content of a file that cannot be read in parts.
+
+    Raises:
+        RefusalError: ``unreadable_file`` for more than ``most`` bytes.
+    """
+    parts, size = [], 0
+    for block in blocks(path):
+        size += len(block)
+        if size > most:
+            raise unreadable(f"it holds more than {most >> 20} MiB as one document: send one event per line")
+        parts.append(block)
+    return b"".join(parts)
+
+
+def with_line_ends(parts: Iterator[bytes]) -> Iterator[bytes]:
+    """The same bytes; files of an old Mac, which end lines with a carriage return alone, get line feeds."""
+    old = None
+    for part in parts:
+        if old is None:
+            old = b"\n" not in part and b"\r" in part
+        yield part.replace(b"\r", b"\n") if old else part
+
+
+def whole_lines(parts: Iterator[bytes]) -> Iterator[bytes]:
+    """The same bytes, cut at line ends.
+
+    Raises:
+        RefusalError: ``unreadable_file`` where no line ends within LONGEST_LINE bytes.
+    """
+    left: list[bytes] = []
+    size = 0
+    for part in parts:
+        cut = part.rfind(b"\n") + 1
+        if cut:
+            yield b"".join([*left, part[:cut]])
+            left, size = [], 0
+        left.append(part[cut:])
+        size += len(part) - cut
+        if size > LONGEST_LINE:
+            raise unreadable(f"no line ends within {LONGEST_LINE >> 20} MiB")
+    if size:
+        yield b"".join(left)
