@@ -187,6 +187,8 @@ ONE_OFF = {"customer": "c", "description": "set-up", "currency": "USD"}
         ("tenant.updated", {"grace": "999999 weeks"}, "out_of_range", "grace"),
         ("tenant.updated", {"grace": "3661 days"}, "out_of_range", "grace"),
         ("tenant.updated", {"grace": "999999999 weeks"}, "out_of_range", "grace"),
+        ("customer.updated", {"customer": "c", "tax_rates": ["1e400"]}, "out_of_range", "tax_rates[0]"),
+        ("customer.updated", {"customer": "c", "tax_rates": [{"percent": "1e3"}]}, "bad_billing_event", "tax_rates[0]"),
         ("tenant.updated", {"grace": "a while"}, "bad_billing_event", "grace"),
     ],
 )

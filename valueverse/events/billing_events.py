@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     Judge = Callable[[Any, str], None]
 
 _KEY = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}\Z")
-_NUMBER = re.compile(r"[0-9.]+\Z")
+_NUMBER = re.compile(r"[0-9.]+(e[0-9]+)?\Z")
+"""What both a key and a number could be is taken for a number."""
 _LIMIT = Decimal(10) ** 12
 _LARGEST_WHOLE = 1_000_000
 """Versions and priorities: no plan has more of either."""

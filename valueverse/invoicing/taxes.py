@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from valueverse.errors import RefusalError
 from valueverse.money import EXACT, exact
 
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ def _resolved(
     elif tax_rates is not None:
         try:
             rates = [_customers_rate(rate, taxes) for rate in json.loads(tax_rates, parse_float=str, parse_int=str)]
-        except KeyError:
+        except (KeyError, RefusalError):
+            # What is no number is the key of a tax, and this catalog has none of that name.
             return Decimal(0), "", UNKNOWN_TAX
     else:
         rates = [] if catalog is None else _tenants_rates(catalog, country)
