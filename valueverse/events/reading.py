@@ -8,10 +8,15 @@ until its bad lines stand alone.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import polars as pl
 
 from valueverse.events.json_text import objects
 from valueverse.events.strict import ATTRIBUTES, judge_data, parse_line, readable_attributes
+
+if TYPE_CHECKING:
+    from polars._typing import TimeUnit
 
 PARSED = pl.Schema(
     {
@@ -224,8 +229,16 @@ def _judged(rows: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([good, pl.DataFrame(judged, schema=verdict)]).sort("place").drop("place")
 
 
+def _year(year: int, unit: TimeUnit) -> int:
+    """Ticks from 1970 to about the start of a year."""
+    return (year - 1_970) * 31_556_952 * {"ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
+
+
 def _as_text(dtype: pl.DataType, name: str) -> pl.Expr:
     if isinstance(dtype, pl.Datetime):
         zoned = pl.col(name).dt.replace_time_zone("UTC") if dtype.time_zone is None else pl.col(name)
-        return zoned.dt.convert_time_zone("UTC").dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ").alias(name)
+        # Arrow can hold instants that no calendar has; writing one out ends in a panic.
+        known = zoned.to_physical().is_between(*(_year(year, dtype.time_unit) for year in (0, 9_999)))
+        text = pl.when(known).then(zoned).dt.convert_time_zone("UTC").dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ")
+        return pl.when(pl.col(name).is_null() | known).then(text).otherwise(pl.lit("beyond the calendar")).alias(name)
     return pl.col(name).cast(pl.String)

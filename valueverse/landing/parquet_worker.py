@@ -44,8 +44,10 @@ def _sent(field: pa.Field) -> pa.Field:
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
-    """Decimals, also inside of structs and lists, as texts: 76 digits are more than others can hold."""
-    if pa.types.is_decimal(kind):
+    """Decimals, also inside of structs and lists, as texts: 76 digits are more than others can hold. So are bytes."""
+    if pa.types.is_decimal(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return pa.string()
+    if pa.types.is_fixed_size_binary(kind) or pa.types.is_binary_view(kind):
         return pa.string()
     if pa.types.is_struct(kind):
         return pa.struct(
