@@ -79,8 +79,8 @@ class Founders:
     def known_only(self, judged: pl.DataFrame) -> pl.DataFrame:
         """Refuse events of tenants that nobody has created."""
         good = judged.filter(pl.col("reason").is_null())
-        self._known |= set(good.filter(IS_FOUNDING)["tenant"])
-        strangers = [tenant for tenant in set(good["tenant"]) - self._known if not self._comes(tenant)]
+        self._known |= set(good.filter(IS_FOUNDING)["tenant"].unique())
+        strangers = [tenant for tenant in set(good["tenant"].unique()) - self._known if not self._comes(tenant)]
         stranger = pl.col("tenant").is_in(sorted(strangers)) & pl.col("reason").is_null()
         message = pl.format(
             "nobody has created the tenant '{}': send billing.tenant.created, or a catalog, first", "tenant"

@@ -238,7 +238,7 @@ def _as_text(dtype: pl.DataType, name: str) -> pl.Expr:
     if isinstance(dtype, pl.Datetime):
         zoned = pl.col(name).dt.replace_time_zone("UTC") if dtype.time_zone is None else pl.col(name)
         # Arrow can hold instants that no calendar has; writing one out ends in a panic.
-        known = zoned.to_physical().is_between(*(_year(year, dtype.time_unit) for year in (0, 9_999)))
+        known = zoned.to_physical().is_between(_year(0, dtype.time_unit), _year(9_999, dtype.time_unit))
         text = pl.when(known).then(zoned).dt.convert_time_zone("UTC").dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ")
         return pl.when(pl.col(name).is_null() | known).then(text).otherwise(pl.lit("beyond the calendar")).alias(name)
     return pl.col(name).cast(pl.String)
