@@ -10,8 +10,9 @@ import polars as pl
 from assets.partitions import month_of
 from valueverse.catalog.history import CatalogHistory
 from valueverse.lake_tables import EVENTS_TABLE
+from valueverse.subscriptions.facts import field
 from valueverse.subscriptions.periods import periods
-from valueverse.subscriptions.timeline import build_timeline
+from valueverse.subscriptions.timeline import CUSTOMER_TOLD, STARTED, build_timeline
 from valueverse.subscriptions.zones import local_date
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def touched_months(facts: pl.DataFrame, touched: pl.DataFrame, now: datetime) ->
     """
     if touched.is_empty():
         return []
+    touched = pl.concat([touched, _released(facts, touched)])
     spans = _period_spans(facts, touched, now)
     changed = (
         facts.select("tenant", pl.col("time").dt.date().alias("event_date"))
@@ -103,6 +105,22 @@ def touched_months(facts: pl.DataFrame, touched: pl.DataFrame, now: datetime) ->
     used = touched.filter("has_usage")["event_date"]
     found = pl.concat([used, hit["starts"], hit["closes"]]).dt.truncate("1mo").unique().to_list()
     return sorted(month for month in found if month <= month_of(now.date()))
+
+
+def _released(facts: pl.DataFrame, touched: pl.DataFrame) -> pl.DataFrame:
+    """Days on which subscriptions start whose customer the touched events are the first to tell of: they were held."""
+    told = (
+        facts.filter(pl.col("type").is_in(CUSTOMER_TOLD))
+        .with_columns(field("customer"), pl.col("time").dt.date().alias("event_date"))
+        .sort("received_at")
+        .unique(["tenant", "customer"], keep="first", maintain_order=True)
+        .join(touched, on=["tenant", "event_date"], how="semi")
+        .select("tenant", "customer")
+    )
+    starts = facts.filter(pl.col("type") == STARTED).with_columns(field("customer"))
+    return starts.join(told, on=["tenant", "customer"], how="semi").select(
+        "tenant", pl.col("time").dt.date().alias("event_date"), pl.lit(value=False).alias("has_usage")
+    )
 
 
 def _period_spans(facts: pl.DataFrame, touched: pl.DataFrame, now: datetime) -> pl.DataFrame:

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import pytest
 
 from assets.steps.bill import BillingReport, bill
@@ -50,7 +51,7 @@ def acme(customers: int = 5) -> World:
 def store(world: World, settings: Settings) -> Lake:
     lake = Lake(settings.lake_url)
     usage = world.usage_frame()
-    lake.overwrite(BILLING_FACTS_TABLE, world.facts_frame())
+    lake.overwrite(BILLING_FACTS_TABLE, world.lake_facts())
     lake.replace_dates(USAGE_TABLE, usage, usage["event_date"].unique().to_list())
     shared = [name for name in EVENTS_TABLE.schema if name in usage.columns]
     events = usage.select(shared).with_columns(usage["event_type"].alias("type"))
@@ -388,3 +389,43 @@ def test_an_invoice_explains_itself_down_to_its_events_and_an_event_up_to_its_li
             with pytest.raises(RefusalError) as refused:
                 ask()
             assert refused.value.code == code
+
+
+def test_a_typo_in_a_customer_is_held_with_its_usage_until_the_customer_exists(settings: Settings) -> None:
+    world = acme(1)
+    world.start("2023-11-01", subscription="typo", customer="nobody")
+    world.use("2023-11-07", "tokens", "300", customer="nobody")
+
+    def bill_now(facts: pl.DataFrame) -> BillingReport:
+        lake = store(world, settings)
+        lake.overwrite(BILLING_FACTS_TABLE, facts)
+        return bill(settings, lake, NOVEMBER, JANUARY, as_of=LATER, run_id="test")
+
+    created = pl.col("source") == "customers"
+    without = world.lake_facts().filter(~(created & (pl.col("id") == "nobody")))
+    report = bill_now(without)
+    assert set(report.invoices["customer"]) == {"c0"}
+    assert report.rejected.select("reason").to_series().to_list() == ["unknown_customer"]
+    listed = "select reason, message from billing.rejected_event"
+    assert [reason for reason, _ in rows(settings, listed)] == ["unknown_customer"]
+    days = "select accepted, billed, unbilled from billing.event_day order by day"
+    assert rows(settings, days) == [(1, 1, 0), (1, 0, 1)]
+    assert rows(settings, "select reason, customer, quantity from billing.unbilled_usage") == [
+        ("no_subscription", "nobody", 300)
+    ]
+    # Created half a year later, it is billed from its start, usage included; nobody else's invoice changes.
+    late = pl.when(created & (pl.col("id") == "nobody")).then(pl.lit(instant("2024-05-20")))
+    whole = world.lake_facts()
+    bill_now(
+        whole.with_columns(
+            late.otherwise(name).alias(name).cast(whole.schema[name]) for name in ("time", "received_at")
+        )
+    )
+    found = rows(
+        settings,
+        "select customer, sum(total_minor), count(*) from billing.invoice where status = 'finalised'"
+        " group by 1 order by 1",
+    )
+    assert found == [("c0", 3100, 3), ("nobody", 3300, 3)]
+    assert rows(settings, days) == [(1, 1, 0), (1, 1, 0)]
+    assert rows(settings, "select * from billing.rejected_event") == []

@@ -242,6 +242,9 @@ def test_the_lake_gives_what_the_files_that_were_ingested_give(
     files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VALUEVERSE_HOME", str(tmp_path / "home"))
+    created = event("c", "billing.customer.created", "2023-11-01T00:00:00Z", {"customer": "c1"})
+    with (files / "events.ndjson").open("a") as more:
+        more.write(f"\n{created}")
     log = read_log(parsed([files / "events.ndjson"], None))
     other = log.with_columns(pl.lit("birch").alias("tenant"))
     Lake(get_settings().lake_url).append(EVENTS_TABLE, pl.concat([log, other]))
@@ -261,3 +264,18 @@ def test_the_lake_gives_what_the_files_that_were_ingested_give(
 @pytest.mark.parametrize("options", [["--lake"], ["--tenant", "acme"]])
 def test_files_and_the_lake_are_not_asked_for_together(files: Path, options: list[str]) -> None:
     assert refusal(simulate(files, *options)).code == "contradiction"
+
+
+def test_files_are_billed_without_the_customers_events_and_say_so_and_the_lake_holds(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = "billed here, and held by a billing run: subscription 's1', whose customer 'c1' no event creates"
+    partial = simulate(files)
+    assert len(documents(partial)) == 1
+    assert told in partial.stderr
+    monkeypatch.setenv("VALUEVERSE_HOME", str(tmp_path / "home"))
+    Lake(get_settings().lake_url).append(EVENTS_TABLE, read_log(parsed([files / "events.ndjson"], None)))
+    options = ["--catalog", str(files / "catalog.json"), "--from", "2023-11-01", "--to", "2023-12-01"]
+    whole = CliRunner().invoke(app, ["simulate", "--lake", *options])
+    assert documents(whole) == []
+    assert "the subscription 's1' is held: no event has created its customer 'c1'" in whole.stderr

@@ -48,7 +48,7 @@ def bill_runs(worlds: Sequence[World], runs: Sequence[Run], *, shuffle: int | No
     for first, last, at in runs:
         moment = instant(at)
         known = {world.tenant: _known(world, moment) for world in worlds}
-        timeline = build_timeline(facts, history.plans, None)
+        timeline = build_timeline(facts, history.plans, None, holds=False)
         window = (date.fromisoformat(first), date.fromisoformat(last))
         found.append(books.run(timeline, history, usage.lazy(), facts, window, known_at=known, as_of=moment))
     return found

@@ -87,6 +87,20 @@ class World:
         """The facts in the columns of ``billing_facts``."""
         return _frame(self.facts, BILLING_FACTS)
 
+    def lake_facts(self) -> pl.DataFrame:
+        """The facts, and before them those that create customers whom only a subscription names."""
+        said = [(one["type"], json.loads(one["data"]).get("customer")) for one in self.facts]
+        created = {customer for kind, customer in said if kind.startswith("billing.customer.")}
+        named = dict.fromkeys(customer for kind, customer in said if kind == "billing.subscription.started")
+        first = {"tenant": self.facts[0]["tenant"], "type": "billing.customer.created", "source": "customers"}
+        first |= {name: self.facts[0][name] for name in ("time", "received_at")}
+        more = [
+            first | {"id": customer, "data": json.dumps({"customer": customer})}
+            for customer in named
+            if customer not in created
+        ]
+        return _frame([*more, *self.facts], BILLING_FACTS)
+
     def usage_frame(self) -> pl.DataFrame:
         """The usage in the columns of USAGE."""
         return _frame(self.usage, USAGE)
@@ -98,7 +112,7 @@ class World:
     def timeline(self, known_at: str | None = None) -> Timeline:
         """The timeline as known at an instant."""
         moment = None if known_at is None else instant(known_at)
-        return build_timeline(self.facts_frame(), self.history().plans, moment)
+        return build_timeline(self.facts_frame(), self.history().plans, moment, holds=False)
 
     def bill(self, start: str, end: str, **more: Any) -> engine.Billed:
         """Bill what closes between two dates."""

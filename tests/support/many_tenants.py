@@ -58,7 +58,7 @@ def fill(lake: Lake, worlds: Mapping[str, World]) -> None:
     def renamed(frames: Sequence[tuple[str, pl.DataFrame]]) -> pl.DataFrame:
         return pl.concat([frame.with_columns(pl.lit(name).alias("tenant")) for name, frame in frames])
 
-    lake.overwrite(BILLING_FACTS_TABLE, renamed([(name, world.facts_frame()) for name, world in worlds.items()]))
+    lake.overwrite(BILLING_FACTS_TABLE, renamed([(name, world.lake_facts()) for name, world in worlds.items()]))
     lake.overwrite(USAGE_TABLE, renamed([(name, world.usage_frame()) for name, world in worlds.items()]))
     lake.overwrite(EVENTS_TABLE, renamed([(name, events_of(world)) for name, world in worlds.items()]))
 

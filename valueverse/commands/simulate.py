@@ -117,7 +117,7 @@ def register(app: typer.Typer) -> None:
         if known_at is not None and run_at:
             raise RefusalError("contradiction", "--known-at is one state of knowledge, --run-at several", "--run-at")
         moment = None if known_at is None else _instant(known_at, "--known-at")
-        asked = Asked(window, moment, tuple(_instant(text, "--run-at") for text in run_at or []))
+        asked = Asked(window, moment, tuple(_instant(text, "--run-at") for text in run_at or []), lake)
         tell(f"simulating periods that end after {window[0]} and up to {window[1]}")
         found = list(simulated(log, chosen, asked)) if other is None else difference(log, chosen, other, asked)
         for document in found:

@@ -28,7 +28,7 @@ from valueverse.metering.schema import OK, VOID
 from valueverse.metering.usage import derive_usage
 from valueverse.money import minor_text, minor_units
 from valueverse.subscriptions.periods import FIRST_YEAR, LAST_YEAR
-from valueverse.subscriptions.timeline import Timeline, build_timeline
+from valueverse.subscriptions.timeline import Timeline, build_timeline, strangers
 from valueverse.subscriptions.zones import local_midnight
 
 if TYPE_CHECKING:
@@ -187,13 +187,18 @@ def _tell_unread(usage: pl.DataFrame) -> None:
     _tell_some([f"unbilled: {events} events of type {kind}: {status}" for status, kind, events in counted.rows()])
 
 
+_STRANGER = "billed here, and held by a billing run: subscription {!r}, whose customer {!r} no event creates"
+"""Files may hold a part of a log: what it does not say is no reason to bill nothing."""
+
+
 @dataclass(frozen=True)
 class Asked:
-    """Which periods, as known when, billed by which runs."""
+    """Which periods, as known when, billed by which runs; ``whole``: the log is all that was ever received."""
 
     window: tuple[date, date]
     known_at: datetime | None
     runs: tuple[datetime, ...]
+    whole: bool = False
 
 
 def simulated(log: pl.DataFrame, catalog: Catalog, asked: Asked) -> Iterator[dict[str, Any]]:
@@ -227,8 +232,11 @@ def _runs(
         min(asked.window[0], first.date() - timedelta(days=2)) if isinstance(first, datetime) else asked.window[0]
     )
     whole = (beginning, asked.window[1])
+    if not asked.whole:
+        unknown = strangers(facts).select("subscription", "customer").unique(maintain_order=True).rows()
+        _tell_some([_STRANGER.format(*row) for row in unknown])
     if not asked.runs:
-        timeline = build_timeline(facts, history.plans, asked.known_at)
+        timeline = build_timeline(facts, history.plans, asked.known_at, holds=asked.whole)
         _tell_some([f"not applied: {message} [{reason}]" for reason, message in _reasons(timeline.rejected)])
         yield _within(bill(timeline, history, usage, whole, known_at=asked.known_at), timeline, asked.window)
         return
@@ -236,7 +244,7 @@ def _runs(
     for as_of in sorted(asked.runs):
         known_at = log.filter(pl.col("received_at") <= pl.lit(as_of))["received_at"].max()
         if isinstance(known_at, datetime):
-            timeline = build_timeline(facts, history.plans, known_at)
+            timeline = build_timeline(facts, history.plans, known_at, holds=asked.whole)
             billed = books.run(timeline, history, usage, facts, whole, known_at=known_at, as_of=as_of)
             tell(f"run at {as_of:%Y-%m-%d %H:%M}: {billed.invoices.height} invoices finalised")
             yield _within(billed, timeline, asked.window)

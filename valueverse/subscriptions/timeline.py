@@ -67,6 +67,9 @@ SEGMENTS = pl.Schema(
 ``zone_since`` is the instant from which a new time zone holds, ``zone_day`` the date on which the period before
 ended."""
 
+STARTED = "billing.subscription.started"
+CUSTOMER_TOLD = ("billing.customer.created", "billing.customer.updated")
+"""Events that make a customer known."""
 _KEY = ["tenant", "subscription"]
 _MOVES = pl.Schema({name: SEGMENTS[name] for name in (*_KEY, "timezone", "zone_since", "zone_day")})
 """Where the periods of a subscription come to be drawn in another time zone."""
@@ -93,14 +96,21 @@ class Timeline:
     tax_standings: pl.DataFrame = dataclasses.field(default_factory=TAX_STANDINGS.to_frame)
 
 
-def build_timeline(billing_facts: pl.DataFrame, plans: pl.DataFrame, known_at: datetime | None) -> Timeline:
+def build_timeline(
+    billing_facts: pl.DataFrame, plans: pl.DataFrame, known_at: datetime | None, *, holds: bool = True
+) -> Timeline:
     """The timeline as known at an instant (None: as known now).
 
     Args:
         billing_facts: tenant, type, time, received_at, source, id, known_until?, data.
         plans: ``CatalogHistory.plans``.
+        known_at: see above.
+        holds: leave out subscriptions of customers that no event has created, and list them in ``rejected``; False:
+            for a log that may be a part of one.
     """
-    facts = known(billing_facts, known_at)
+    facts, held = known(billing_facts, known_at), REJECTED.to_frame()
+    if holds:
+        facts, held = _without_strangers(facts)
     tenants, customers = tenants_of(facts, plans), customers_of(facts)
     statements = zone_statements(facts, plans)
     started, rejected = started_subscriptions(facts, plans, statements)
@@ -118,9 +128,43 @@ def build_timeline(billing_facts: pl.DataFrame, plans: pl.DataFrame, known_at: d
             break
         moves = moved
     segments = segments.select(pl.col(name).cast(dtype) for name, dtype in SEGMENTS.items())
-    everything = pl.concat([rejected, more, changes_rejected, pauses_rejected])
+    everything = pl.concat([held, rejected, more, changes_rejected, pauses_rejected])
     told = facts.filter(pl.col("type").is_in(TOLD))
     return Timeline(tenants, customers, segments, everything.unique(maintain_order=True), told, tax_standings(facts))
+
+
+def strangers(facts: pl.DataFrame) -> pl.DataFrame:
+    """Starts of subscriptions whose customer no event has created, with subscription and customer.
+
+    When the customer comes into being does not matter: what is told of it later in time releases earlier periods too.
+
+    Args:
+        facts: billing events known.
+    """
+    told = facts.filter(pl.col("type").is_in(CUSTOMER_TOLD)).select("tenant", field("customer")).unique()
+    starts = facts.filter(pl.col("type") == STARTED).with_columns(field("subscription"), field("customer"))
+    return starts.join(told, on=["tenant", "customer"], how="anti", maintain_order="left")
+
+
+def _without_strangers(facts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Facts without these starts, and all that is said of their subscriptions; and the starts as REJECTED."""
+    held = strangers(facts)
+    if held.is_empty():
+        return facts, REJECTED.to_frame()
+    event = ["tenant", "source", "id"]
+    left = facts.join(held, on=event, how="anti", maintain_order="left")
+    started = left.filter(pl.col("type") == STARTED).select("tenant", field("subscription"))
+    waits = held.select(_KEY).unique().join(started, on=_KEY, how="anti")
+    about = left.filter(pl.col("type").str.starts_with("billing.subscription.")).with_columns(field("subscription"))
+    waiting = about.join(waits, on=_KEY, how="semi").select(event)
+    message = pl.format(
+        "the subscription '{}' is held: no event has created its customer '{}'; send billing.customer.created, or void "
+        "this event if the key is wrong",
+        "subscription",
+        "customer",
+    )
+    kept = left.join(waiting, on=event, how="anti", maintain_order="left")
+    return kept, rejection(held, "unknown_customer", message)
 
 
 def _about_known(rows: pl.DataFrame, started: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -338,4 +382,4 @@ def _segments(started: pl.DataFrame, states: pl.DataFrame, active: pl.DataFrame)
     )
 
 
-__all__ = ["REJECTED", "SEGMENTS", "Timeline", "build_timeline"]
+__all__ = ["REJECTED", "SEGMENTS", "Timeline", "build_timeline", "strangers"]
