@@ -95,15 +95,26 @@ def functions_filter_by_themselves(admin: Admin) -> list[str]:
     return said
 
 
+_IN_THE_WAY = {
+    "set_config(text, text, boolean)": "text",
+    "format(text, text)": "text",
+    "format(text, regclass)": "text",
+    "clock_timestamp()": "timestamptz",
+    "statement_timestamp()": "timestamptz",
+    "now()": "timestamptz",
+    "hashtextextended(text, bigint)": "bigint",
+    "pg_terminate_backend(integer)": "boolean",
+    "pg_has_role(oid, name, text)": "boolean",
+    "pg_event_trigger_ddl_commands()": "table (classid oid, objid oid)",
+}
+
+
 def functions_look_where_their_owner_does(admin: Admin) -> list[str]:
     """A search path of the caller's, with functions of the same names in it, is not looked at."""
     said = []
     with admin.transaction(force_rollback=True):
         admin.execute("create schema evil; grant usage on schema evil to public")
-        for name in ("set_config(text, text, boolean)", "format(text, text)", "clock_timestamp()",
-                     "statement_timestamp()", "pg_terminate_backend(integer)", "hashtextextended(text, bigint)",
-                     "now()", "quote_ident(text)"):  # fmt: skip
-            what = {"clock": "timestamptz", "state": "timestamptz", "now()": "timestamptz"}.get(name[:5], "text")
+        for name, what in _IN_THE_WAY.items():
             admin.execute(
                 f"create function evil.{name} returns {what} language plpgsql"
                 " as $$begin raise exception 'evil'; end$$".encode()
