@@ -28,6 +28,7 @@ from pipelines.pending import (
     pending_values,
     ranges,
 )
+from pipelines.retries import retries
 from valueverse.platform import dagster_home, processes
 from valueverse.platform.settings import get_settings
 
@@ -69,17 +70,27 @@ def catch_up(instance: dg.DagsterInstance, tell: Callable[[Step], None], until: 
     if last >= 1:
         for (first, final), _ in ranges(pending_days(instance)):
             _run(instance, tell, "usage", (first, final))
+        _again(instance, tell, "usage")
     if last >= 2:
         for (first, final), _ in ranges(pending_months(instance), monthly=True):
             _run(instance, tell, "billing", (first, final))
+        _again(instance, tell, "billing")
     if last >= 3:
         for (first, final), _ in ranges(pending_values(instance), monthly=True):
             _run(instance, tell, "value", (first, final))
+        _again(instance, tell, "value")
     if last >= 4:
         for (first, final), _ in ranges(pending_releases(instance), monthly=True):
             _run(instance, tell, "release", (first, final))
+        _again(instance, tell, "release")
     if last >= 5 and (months := pending_marts(instance)):
         _run(instance, tell, "marts", config=marts_config(min(months), max(months)))
+
+
+def _again(instance: dg.DagsterInstance, tell: Callable[[Step], None], stage: str) -> None:
+    """Try the tenants that the stage holds again, whether or not their next attempt is due."""
+    for retry in retries(get_settings(), stage):
+        _run(instance, tell, stage, (retry.first, retry.last), retry.config())
 
 
 def _run(

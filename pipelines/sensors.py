@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -20,6 +21,7 @@ from pipelines.pending import (
     pending_values,
     ranges,
 )
+from pipelines.retries import RETRIED, retries
 from valueverse.platform import warehouse
 from valueverse.platform.access.watchdog import end_long_sessions
 from valueverse.platform.settings import get_settings
@@ -156,7 +158,30 @@ def long_sessions() -> dg.SkipReason:
     return dg.SkipReason(f"Ended {'; '.join(ended)}." if ended else "No session outlasts its limits.")
 
 
+@dg.sensor(
+    jobs=[usage_job, billing_job, value_job, release_job],
+    minimum_interval_seconds=300,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Tries held tenants again: an hour after the first attempt, then twice as long each time, up to a day.",
+)
+def held_tenants() -> list[dg.RunRequest] | dg.SkipReason:
+    """One run per stage and gapless range, for the held tenants alone."""
+    now = datetime.now(UTC)
+    asked = [
+        dg.RunRequest(
+            run_key=retry.key,
+            job_name=f"{stage}_job",
+            run_config=retry.config(),
+            tags=range_tags(retry.first, retry.last),
+        )
+        for stage in RETRIED
+        for retry in retries(get_settings(), stage, now)
+    ]
+    return asked or dg.SkipReason("No held tenant is due.")
+
+
 SENSORS = [
+    held_tenants,
     long_sessions,
     landing_changed,
     touched_days,

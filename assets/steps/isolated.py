@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 FACTS, USAGE, BILLING, JOURNAL, VALUE, RELEASE = "facts", "usage", "billing", "journal", "value", "release"
-_WAITS_FOR = {
+WAITS_FOR: dict[str, tuple[str, ...]] = {
     FACTS: (),
     USAGE: (FACTS,),
     BILLING: (FACTS, USAGE),
@@ -88,7 +88,7 @@ def held_tenants(settings: Settings, stage: str) -> list[str]:
 
 def _waiting(settings: Settings, stage: str, chosen: Sequence[str] | None) -> list[Failure]:
     """The tenants that are held in a stage that this one reads from."""
-    before = _WAITS_FOR[stage]
+    before = WAITS_FOR[stage]
     if not before:
         return []
     with connect(settings, "builder") as connection:

@@ -31,13 +31,21 @@ HELD = pl.Schema(
     }
 )
 """One row per tenant, stage and reason: the first and last partition that is held for it, and since when."""
-_PERIODS = {
-    "tenant": pl.String(),
-    "stage": pl.String(),
-    "period": pl.Date(),
-    "code": pl.String(),
-    "message": pl.String(),
-}
+PERIODS = pl.Schema(
+    {
+        "tenant": pl.String(),
+        "stage": pl.String(),
+        "period": pl.Date(),
+        "code": pl.String(),
+        "message": pl.String(),
+        "attempts": pl.Int32(),
+    }
+)
+"""One row per tenant, stage and partition (its first day) that is held."""
+_ASKED = (
+    "(%s::text[] is null or stage = any(%s::text[])) and (%s::timestamptz is null or tried_at + "
+    "least(interval '1 day', interval '1 hour' * power(2, least(attempts - 1, 10))) <= %s)"
+)
 CURE = "correct or void the event that the reason names; the next run tries again"
 
 
@@ -98,22 +106,50 @@ def held(
             after each, a day at most.
     """
     rows = connection.execute(
-        "select tenant_id::text, stage, min(period), max(period), code, message, min(held_at), max(attempts), "
-        "max(run_id) from billing.held_tenant where (%s::text[] is null or stage = any(%s::text[])) "
-        "and (%s::timestamptz is null or tried_at + least(interval '1 day', "
-        " interval '1 hour' * power(2, least(attempts - 1, 10))) <= %s) "
+        "select tenant_id::text, stage, min(period), max(period), code, message, min(held_at), max(attempts), "  # noqa: S608 - constants
+        f"max(run_id) from billing.held_tenant where {_ASKED} "
         "group by tenant_id, stage, code, message order by tenant_id, stage, min(period), code",
-        [*[None if stages is None else sorted(stages)] * 2, due_at, due_at],
+        _asked(stages, due_at),
     ).fetchall()
     return pl.DataFrame(rows, schema=HELD, orient="row")
 
 
-def held_periods(connection: psycopg.Connection[Any]) -> pl.DataFrame:
-    """tenant, stage, period, code, message: every partition that is held, by tenant."""
+def _asked(stages: Collection[str] | None, due_at: datetime | None) -> list[Any]:
+    return [*[None if stages is None else sorted(stages)] * 2, due_at, due_at]
+
+
+def held_periods(
+    connection: psycopg.Connection[Any], stages: Collection[str] | None = None, due_at: datetime | None = None
+) -> pl.DataFrame:
+    """PERIODS: every partition that is held, by tenant; arguments as for ``held``."""
     rows = connection.execute(
-        "select tenant_id::text, stage, period, code, message from billing.held_tenant order by 1, 2, 3"
+        "select tenant_id::text, stage, period, code, message, attempts from billing.held_tenant "  # noqa: S608 - constants
+        f"where {_ASKED} order by 1, 2, 3",
+        _asked(stages, due_at),
     ).fetchall()
-    return pl.DataFrame(rows, schema=_PERIODS, orient="row")
+    return pl.DataFrame(rows, schema=PERIODS, orient="row")
+
+
+def newest_months(connection: psycopg.Connection[Any], rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows (PERIODS) with the month in which each tenant's newest invoice closes as their period."""
+    found = connection.execute(
+        "select tenant_id::text, date_trunc('month', max(period_to) - interval '1 microsecond')::date "
+        "from billing.invoice where tenant_id = any(%s::text[]) group by 1",
+        [rows["tenant"].to_list()],
+    ).fetchall()
+    months = pl.DataFrame(found, schema={"tenant": pl.String, "period": pl.Date}, orient="row")
+    return rows.drop("period").join(months, on="tenant").select(PERIODS.names())
+
+
+def undecided(connection: psycopg.Connection[Any]) -> pl.DataFrame:
+    """PERIODS of months whose release is held for the sake of a stage that holds the tenant no more."""
+    rows = connection.execute(
+        "select r.tenant_id::text, 'release', (r.period || '-01')::date, 'held_before', '', 0 from billing.release r "
+        "where r.status = 'held' and r.reason like '%%held_in_%%' and not exists "
+        "(select from billing.held_tenant h where h.tenant_id = r.tenant_id) order by 1, 3",
+        [],
+    ).fetchall()
+    return pl.DataFrame(rows, schema=PERIODS, orient="row")
 
 
 def sentence(tenant: str, stage: str, code: str, message: str) -> str:
