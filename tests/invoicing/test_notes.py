@@ -100,7 +100,8 @@ def adjustments(*rows: tuple[int, str]) -> pl.DataFrame:
     of = [
         dict.fromkeys(LINES)
         | {
-            "rank": place, "key": f"k{place}", "dimensions": "", "amount_minor": minor, "corrects": "i1",
+            "tenant": "acme", "rank": place, "key": f"k{place}", "dimensions": "", "amount_minor": minor,
+            "corrects": "i1",
             "amount_precise": Decimal(minor).scaleb(-2), "event_count": 1, "decimals": 2, "tax_percent": Decimal(rate),
         }
         for place, (minor, rate) in enumerate(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import date, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import rfc8785
 
-from tests.support.ledger import instant
+from tests.support.ledger import World, instant
 from valueverse.catalog.history import CatalogHistory
 from valueverse.invoicing.assemble import documents
 from valueverse.invoicing.books import Books
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from tests.support.ledger import World
     from valueverse.invoicing.engine import Billed
 
 Run = tuple[str, str, str]
@@ -82,3 +82,142 @@ def of_invoices(billed: Sequence[Billed], tenant: str, *names: str) -> list[Any]
     mine = [run.invoices.filter(pl.col("tenant") == tenant).sort("close", *INVOICE).select(names) for run in billed]
     rows = pl.concat(mine).rows()
     return [row[0] for row in rows] if len(names) == 1 else rows
+
+
+class Company:
+    """A random company drawn from a seed: catalogs, customers and a year's first months of events.
+
+    Names are few and counted alike in every company, so that keys, sources, ids, customers, subscriptions, coupons,
+    wallets, plans, meters and invoice numbers are equal across companies while prices, times and amounts differ.
+    """
+
+    def __init__(self, tenant: str, seed: int) -> None:
+        self._draw = random.Random(seed)
+        self.world = World(self._catalog(), tenant=tenant)
+        self._standing()
+        for number in range(self._draw.randint(1, 3)):
+            self._subscription(number)
+        self._money()
+        self._use()
+        self._late()
+        assert self.world.history().rejected.is_empty()
+
+    def _price(self) -> str:
+        return str(self._draw.choice(["0.01", "0.333", "1", "2.5", "7.77"]))
+
+    def _chance(self, percent: int) -> bool:
+        return self._draw.randrange(100) < percent
+
+    def _day(self, first: str = "2024-01-02", days: int = 110) -> str:
+        moment = date.fromisoformat(first) + timedelta(days=self._draw.randrange(days))
+        return f"{moment}T{self._draw.randrange(24):02}:00:00+00:00"
+
+    def _catalog(self) -> dict[str, Any]:
+        draw = self._draw
+        meters = [
+            {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n", "dimensions": ["model"]},
+            {"key": "seats", "event_type": "used", "aggregation": draw.choice(["max", "latest"]), "value": "n"},
+        ]
+        return {
+            "meters": meters,
+            "plans": [self._plan("pro"), self._plan("team")],
+            "coupons": [
+                {"key": "off", "percent": draw.choice(["5", "10", "33.3"]), "periods": draw.randint(1, 3)},
+                {"key": "fix", "amount": draw.choice(["3", "12.34"]), "currency": "USD"},
+            ],
+            "taxes": [{"key": "vat", "percent": draw.choice(["7.7", "20"])}] if self._chance(50) else [],
+            "rounding": {"mode": draw.choice(["half_up", "half_even"]), "level": draw.choice(["line", "invoice"])},
+            "zero_invoices": draw.choice(["issue", "skip"]),
+            "grace": draw.choice(["1 day", "2 days"]),
+        }
+
+    def _plan(self, key: str) -> dict[str, Any]:
+        draw = self._draw
+        tiers = [{"up_to": "10", "unit": self._price()}, {"up_to": None, "unit": self._price()}]
+        tokens: dict[str, Any] = {
+            "key": "usage",
+            "meter": "tokens",
+            "price": draw.choice(
+                [{"model": "standard", "unit": self._price()}, {"model": "graduated", "tiers": tiers}]
+            ),
+        }
+        if self._chance(50):
+            tokens["split_by"] = ["model"]
+        seats = {"key": "seats", "meter": "seats", "price": {"model": "standard", "unit": self._price()}}
+        plan: dict[str, Any] = {
+            "key": key,
+            "period": {"align": draw.choice(["calendar", "anniversary"])},
+            "fees": [
+                {"key": "base", "amount": str(draw.randint(5, 50)), "timing": draw.choice(["in_advance", "in_arrears"])}
+            ],
+            "charges": [tokens, seats],
+        }
+        if self._chance(30):
+            plan["threshold"] = str(draw.randint(10, 60))
+        if self._chance(30):
+            plan["commitment"] = {"minimum": str(draw.randint(20, 120))}
+        return plan
+
+    def _standing(self) -> None:
+        zone = self._draw.choice(["UTC", "Europe/Zurich", "America/New_York"])
+        self.world.tell("tenant.created", "2023-01-02", {"tenant": self.world.tenant, "timezone": zone})
+        for customer in ("c0", "c1"):
+            self.world.tell("customer.created", "2023-01-03", {"customer": customer, "name": customer})
+
+    def _subscription(self, number: int) -> None:
+        one, draw = self.world, self._draw
+        name, customer = f"s{number}", draw.choice(["c0", "c1"])
+        one.start(self._day(days=30), plan=draw.choice(["pro", "team"]), subscription=name, customer=customer)
+        for _ in range(draw.randrange(3)):
+            when = self._day("2024-02-02", 60)
+            one.tell("subscription.changed", when, {"subscription": name, "plan": draw.choice(["pro", "team"])})
+        if self._chance(20):
+            one.tell("subscription.ended", self._day("2024-04-02", 20), {"subscription": name})
+
+    def _money(self) -> None:
+        one, draw = self.world, self._draw
+        for customer in ("c0", "c1"):
+            if self._chance(60):
+                said = {"customer": customer, "coupon": draw.choice(["off", "fix"])}
+                one.tell("coupon.applied", self._day(), said)
+            if self._chance(60):
+                amount, priority = str(draw.randint(5, 80)), str(draw.randint(1, 2))
+                held = {"customer": customer, "wallet": "w", "amount": amount, "currency": "USD", "priority": priority}
+                one.tell(draw.choice(["wallet.granted", "wallet.purchased"]), self._day(), held)
+            if self._chance(50):
+                amount = str(draw.randint(1, 30))
+                said = {"customer": customer, "description": "help", "amount": amount, "currency": "USD"}
+                one.tell("one_off.added", self._day(), said)
+        for _ in range(draw.randrange(3)):
+            invoice = f"{one.tenant}-{draw.randint(1, 4):06d}"
+            when = self._day("2024-03-05", 60)
+            if self._chance(70):
+                said = {"invoice": invoice, "amount": str(draw.randint(1, 9)), "currency": "USD", "reason": "sorry"}
+                one.tell("credit_note.issued", when, said)
+            else:
+                one.tell("invoice.voided", when, {"invoice": invoice, "reason": "wrong"})
+
+    def _use(self) -> None:
+        one, draw = self.world, self._draw
+        for _ in range(draw.randrange(5, 25)):
+            when, customer = self._day(), draw.choice(["c0", "c1"])
+            named = draw.choice([{}, {"subscription": "s0"}, {"subscription": "s1"}])
+            model = draw.choice(["large", "small"])
+            if self._chance(70):
+                one.use(
+                    when, "tokens", str(draw.randint(1, 40)), customer, dimensions=f'{{"model":"{model}"}}', **named
+                )
+            else:
+                one.use(when, "seats", str(draw.randint(1, 5)), customer, **named)
+
+    def _late(self) -> None:
+        """Some usage is received late, amended or withdrawn after its period was billed."""
+        for row in list(self.world.usage):
+            later = row["time"] + timedelta(days=self._draw.randint(1, 60))
+            if self._chance(15):
+                row["received_at"] = later
+            elif self._chance(10):
+                row["known_until"] = later
+                if self._chance(60):
+                    amended = row | {"received_at": later, "known_until": None, "id": f"{row['id']}a"}
+                    self.world.usage.append(amended | {"value": row["value"] + 3})

@@ -22,6 +22,7 @@ from valueverse.invoicing.assemble import documents
 from valueverse.invoicing.books import Books
 from valueverse.invoicing.closing import INVOICE
 from valueverse.invoicing.engine import Billed, bill
+from valueverse.invoicing.knowledge import newest
 from valueverse.lake_tables import EVENTS_TABLE
 from valueverse.landing import landing_files, one_file, read_file
 from valueverse.metering.schema import OK, VOID
@@ -233,8 +234,8 @@ def _runs(
     )
     whole = (beginning, asked.window[1])
     if not asked.whole:
-        unknown = strangers(facts).select("subscription", "customer").unique(maintain_order=True).rows()
-        _tell_some([_STRANGER.format(*row) for row in unknown])
+        unknown = strangers(facts).select("tenant", "subscription", "customer").unique(maintain_order=True)
+        _tell_some([_STRANGER.format(*row) for row in unknown.drop("tenant").rows()])
     if not asked.runs:
         timeline = build_timeline(facts, history.plans, asked.known_at, holds=asked.whole)
         _tell_some([f"not applied: {message} [{reason}]" for reason, message in _reasons(timeline.rejected)])
@@ -242,9 +243,12 @@ def _runs(
         return
     books = Books()
     for as_of in sorted(asked.runs):
-        known_at = log.filter(pl.col("received_at") <= pl.lit(as_of))["received_at"].max()
-        if isinstance(known_at, datetime):
-            timeline = build_timeline(facts, history.plans, known_at, holds=asked.whole)
+        received = (
+            log.filter(pl.col("received_at") <= pl.lit(as_of)).group_by("tenant").agg(pl.col("received_at").max())
+        )
+        known_at: dict[str, datetime] = dict(received.iter_rows())
+        if known_at:
+            timeline = build_timeline(facts, history.plans, newest(known_at), holds=asked.whole)
             billed = books.run(timeline, history, usage, facts, whole, known_at=known_at, as_of=as_of)
             tell(f"run at {as_of:%Y-%m-%d %H:%M}: {billed.invoices.height} invoices finalised")
             yield _within(billed, timeline, asked.window)

@@ -60,7 +60,8 @@ BOOKED_LINES = pl.Schema(
 adjustments of that; ``lasting`` its lines of the kinds LASTING."""
 _TIMELINE = ("billing.catalog.", "billing.tenant.", "billing.customer.", "billing.subscription.")
 _PERIOD = ["period_from", "period_to"]
-_DIFFERENCE = ["invoice_id", "key", "dimensions"]
+_INVOICE_ID = ["tenant", "invoice_id"]
+_DIFFERENCE = [*_INVOICE_ID, "key", "dimensions"]
 
 
 def touched(
@@ -100,8 +101,8 @@ def touched(
         pl.col("of").is_not_null() | pl.col("to").is_null() | (pl.col("to") == pl.col("subscription")),
         pl.col("of").is_null() | (pl.col("of") == pl.col("customer")),
     )
-    found = pl.concat([used.select("invoice_id"), said.select("invoice_id")]).unique()
-    concerned = booked.join(found, on="invoice_id", how="semi").select(BEGUN).unique()
+    found = pl.concat([used.select(_INVOICE_ID), said.select(_INVOICE_ID)]).unique()
+    concerned = booked.join(found, on=_INVOICE_ID, how="semi").select(BEGUN).unique()
     return booked.join(concerned, on=BEGUN, how="semi", maintain_order="left")
 
 
@@ -147,9 +148,9 @@ def as_now(
     """
     now = present_periods(segments, again)
     late = now.filter(pl.col("period_to") > pl.lit(closed_by, INSTANT)) if closed_by is not None else now.clear()
-    waits = late.filter(pl.col("purpose") == "period").select("invoice_id")
-    keep = again.join(waits, on="invoice_id", how="anti", maintain_order="left")
-    return now.join(waits, on="invoice_id", how="anti", maintain_order="left"), keep
+    waits = late.filter(pl.col("purpose") == "period").select(_INVOICE_ID)
+    keep = again.join(waits, on=_INVOICE_ID, how="anti", maintain_order="left")
+    return now.join(waits, on=_INVOICE_ID, how="anti", maintain_order="left"), keep
 
 
 def net_lines(
@@ -158,7 +159,7 @@ def net_lines(
     discounts: pl.DataFrame,
     coupons: pl.DataFrame,
     earlier: Mapping[tuple[str, str, str, datetime], Earlier],
-    known: Mapping[str, datetime],
+    known: Mapping[tuple[str, str], datetime],
 ) -> pl.DataFrame:
     """Recomputed lines in the columns of BOOKED_LINES (and what a line shows): coupons of the booked invoice come off.
 
@@ -172,28 +173,29 @@ def net_lines(
         discounts: schema.TAKEN of the booked invoices.
         coupons: COUPONS.
         earlier: what threshold invoices of the periods bore (``thresholds.earlier``).
-        known: by invoice_id, the state of knowledge booked for it.
+        known: by tenant and invoice_id, the state of knowledge booked for it.
     """
-    ruled = shown.select("invoice_id", "terms", "plan", "rounding_mode").unique("invoice_id", keep="first")
+    ruled = shown.select(*_INVOICE_ID, "terms", "plan", "rounding_mode").unique(_INVOICE_ID, keep="first")
     staying = (
         booked.filter(pl.col("role") != OWN)
         .drop("net_minor")
-        .join(ruled, on="invoice_id", how="left", maintain_order="left")
+        .join(ruled, on=_INVOICE_ID, how="left", maintain_order="left")
         .with_columns(pl.col("rounding_mode").fill_null("half_up"))
     )
     whole = pl.concat([shown.with_columns(pl.lit(OWN).alias("role")), staying], how="diagonal_relaxed")
-    periods = {row["invoice_id"]: row for row in shown.unique("invoice_id", keep="first").iter_rows(named=True)}
+    first = shown.unique(_INVOICE_ID, keep="first").iter_rows(named=True)
+    periods = {(row["tenant"], row["invoice_id"]): row for row in first}
     parts = []
     taken_of: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(dict)
     for tenant, invoice, origin, minor in discounts.select(TAKEN.names()).iter_rows():
         taken_of[tenant, invoice][origin] = minor
     coupons_of = _by_tenant(coupons)
-    for (tenant, invoice), rows in whole.group_by("tenant", "invoice_id", maintain_order=True):
-        taken = taken_of[str(tenant), str(invoice)]
-        line = periods.get(invoice)
+    for (tenant, invoice), rows in whole.group_by(_INVOICE_ID, maintain_order=True):
+        one = (str(tenant), str(invoice))
+        taken, line = taken_of[one], periods.get(one)
         bore = _of_period(line, earlier)
-        own = coupons_of.get(str(tenant), coupons.clear())
-        applied = _applied(taken, own, bore, line) + _idle(taken, own, bore, line, known.get(str(invoice)))
+        own = coupons_of.get(one[0], coupons.clear())
+        applied = _applied(taken, own, bore, line) + _idle(taken, own, bore, line, known.get(one))
         net = _net(rows, applied, bore)
         parts.append(rows.with_columns(pl.Series("net_minor", net, pl.Int64)))
     return pl.concat(parts) if parts else whole.with_columns(pl.lit(0, pl.Int64).alias("net_minor"))
@@ -289,7 +291,7 @@ def differences(again: pl.DataFrame, anew: pl.DataFrame, booked: pl.DataFrame) -
         | (pl.col("event_count") != pl.col("event_count_old"))
         | (pl.col("quantity") != pl.col("quantity_old"))
     )
-    return _adjustments(changed.join(again.rename({name: f"{name}_was" for name in _PERIOD}), on="invoice_id"))
+    return _adjustments(changed.join(again.rename({name: f"{name}_was" for name in _PERIOD}), on=_INVOICE_ID))
 
 
 def _adjustments(changed: pl.DataFrame) -> pl.DataFrame:
@@ -357,7 +359,9 @@ def placed(
         how="left",
     )
     hosted = borne.filter(pl.col("purpose").is_not_null()).with_columns(pl.lit(value=False).alias("is_own"))
-    left = borne.filter(pl.col("purpose").is_null()).join(running, on=running.columns, how="anti")
+    left = borne.filter(pl.col("purpose").is_null()).join(
+        running, on=["tenant", "subscription", "currency"], how="anti"
+    )
     before = corrections.group_by("tenant", "subscription").agg(pl.len().cast(pl.Int32).alias("before"))
     own = (
         left.drop(keys)

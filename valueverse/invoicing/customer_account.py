@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from valueverse.money import RoundingMode
 
 Row = dict[str, Any]
+_PAID_BY = ["tenant", "customer", "currency", "kind", "key", "origin"]
 _Event = tuple[str, str]
 """Tenant and origin."""
 _OF_PERIOD = (THRESHOLD, "period")
@@ -213,8 +214,7 @@ def _overdrawn(wallets: pl.DataFrame, notes: pl.DataFrame, used: Used) -> pl.Dat
     blocks = whole_minor("amount", "currency", wallets.filter(pl.col("kind") != "voided"))
     of = ["tenant", "origin"]
     held = [frame.select(*of, pl.col("amount_minor").alias("there")) for frame in (blocks, notes, used.owed)]
-    by = [name for name in used.credits.columns if name not in {"is_final", "amount_minor"}]
-    paid = used.credits.filter("is_final").group_by(by, maintain_order=True).agg(pl.col("amount_minor").sum())
+    paid = used.credits.filter("is_final").group_by(_PAID_BY, maintain_order=True).agg(pl.col("amount_minor").sum())
     rows = paid.join(pl.concat(held), on=of, how="left", maintain_order="left")
     beyond = (pl.col("amount_minor") - pl.col("there").fill_null(0)).alias("amount_minor")
     return rows.with_columns(beyond).filter(pl.col("amount_minor") > 0).sort(pl.all())

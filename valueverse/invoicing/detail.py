@@ -151,7 +151,7 @@ def _carried(lines: pl.DataFrame, windows: pl.DataFrame, consumption: Consumptio
         (charge, meters[charge], carried_key(meters[charge], path)) for charge, path in terms.book.amount_paths.items()
     ]
     wanted = pl.DataFrame(rows, schema={"charge": pl.UInt32, "base": pl.String, "meter": pl.String}, orient="row")
-    mine = lines.select("line", *_LINE).join(wanted, on="charge")
+    mine = lines.select("tenant", "line", *_LINE).join(wanted, on="charge")
     if mine.is_empty():
         return EVENTS.to_frame()
     asked = mine.select("stretch", "base", "meter").unique(maintain_order=True)
@@ -164,10 +164,9 @@ def _carried(lines: pl.DataFrame, windows: pl.DataFrame, consumption: Consumptio
     )
     claims = None
     if consumption.unnamed is not None:
-        bases = asked.select("base", "meter").unique()
-        claims = (
-            consumption.unnamed.rename({"meter": "base"}).join(bases, on="base").select(consumption.unnamed.columns)
-        )
+        bases = mine.select("tenant", "base", "meter").unique()
+        named = consumption.unnamed.rename({"meter": "base"}).join(bases, on=["tenant", "base"])
+        claims = named.select(consumption.unnamed.columns)
     found = meter_quantities(consumption.usage, beside, consumption.meters, consumption.known_at, Scope(unnamed=claims))
     placed = found.join(beside.select("window", "stretch", "terms", "base", carried="meter"), on="window")
     labelled = split_label(assign(placed.rename({"base": "meter"}), terms).drop_nulls("charge"), terms)

@@ -351,7 +351,8 @@ def _compared(
     booked: Booked, again: pl.DataFrame, ground: Ground, told: Told, closed_by: datetime | None
 ) -> pl.DataFrame:
     """What these invoices lack on this ground."""
-    known = dict(again.select("invoice_id", "events_known_at").drop_nulls().iter_rows())
+    marks = again.select("tenant", "invoice_id", "events_known_at").drop_nulls()
+    known = {(tenant, invoice): moment for tenant, invoice, moment in marks.iter_rows()}
     again = again.drop("events_known_at")
     standing = again.join(booked.voided, on=INVOICE, how="anti", maintain_order="left")
     anew, present = as_now(standing, ground.segments, closed_by)

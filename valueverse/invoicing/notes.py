@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.events.schema import INSTANT
+from valueverse.invoicing.assemble import in_order
 from valueverse.money import EXACT, minor_units
 from valueverse.subscriptions.facts import REJECTED, field, rejection
 
@@ -154,7 +155,7 @@ def reopened(booked: pl.DataFrame, facts: pl.DataFrame, known_at: datetime | Non
 
 
 def _left(notes: pl.DataFrame, bills: pl.DataFrame, corrected: pl.DataFrame) -> pl.DataFrame:
-    """What stands of invoices that credit notes lower: invoice_id, left_minor (tax included, at least 0).
+    """What stands of invoices that credit notes lower: tenant, invoice_id, left_minor (tax included, at least 0).
 
     Args:
         notes: told.NOTES.
@@ -173,7 +174,7 @@ def _left(notes: pl.DataFrame, bills: pl.DataFrame, corrected: pl.DataFrame) -> 
     )
     value = signed.group_by(_NUMBER).agg(pl.col("amount_minor").sum().alias("value"))
     left = (pl.col("value") - pl.col("given")).clip(0).alias("left_minor")
-    return bills.join(given, on=_NUMBER).join(value, on=_NUMBER).select("invoice_id", left)
+    return bills.join(given, on=_NUMBER).join(value, on=_NUMBER).select("tenant", "invoice_id", left)
 
 
 def within(lines: pl.DataFrame, notes: pl.DataFrame, bills: pl.DataFrame, corrected: pl.DataFrame) -> pl.DataFrame:
@@ -190,14 +191,17 @@ def within(lines: pl.DataFrame, notes: pl.DataFrame, bills: pl.DataFrame, correc
         corrected: CORRECTED.
     """
     left = _left(notes, bills, corrected)
-    concerned = lines.join(left, left_on="corrects", right_on="invoice_id").sort("rank", "key", "dimensions")
+    corrected_by, named = ["tenant", "corrects"], ["tenant", "invoice_id"]
+    concerned = in_order(lines.join(left, left_on=corrected_by, right_on=named))
     if concerned.is_empty():
         return lines
-    rest = lines.join(left, left_on="corrects", right_on="invoice_id", how="anti", maintain_order="left")
+    rest = lines.join(left, left_on=corrected_by, right_on=named, how="anti", maintain_order="left")
     share = pl.lit(1).cast(EXACT) + pl.col("tax_percent") / pl.lit(100).cast(EXACT)
     gross = pl.col("amount_minor").cast(EXACT) * share
     back = (-gross).clip(0)
-    there = pl.col("left_minor").cast(EXACT) + (gross + back).sum().over("corrects") - back.cum_sum().over("corrects")
+    there = (
+        pl.col("left_minor").cast(EXACT) + (gross + back).sum().over(corrected_by) - back.cum_sum().over(corrected_by)
+    )
     most = ((there + back).clip(0) / share).floor().cast(pl.Int64)
     given = concerned.with_columns(pl.max_horizontal("amount_minor", -most).alias("given"))
     capped = given.filter(pl.col("amount_minor") < pl.col("given"))

@@ -1,0 +1,223 @@
+"""Every join, group, window and distinct of tenant data has the tenant among its keys (docs/decisions/0021).
+
+The source is read, not run. What has other keys stands in one of the lists below, with the reason why rows of two
+tenants cannot meet there.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from tests.support.tenant_keys import KEYED, UNKNOWN, Use, uses
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("valueverse", "assets", "quality", "serving_api", "pipelines")
+NO_TENANTS = (
+    "valueverse/rating/",
+    "valueverse/formula/",
+    "valueverse/value/architect/",
+    "valueverse/value/executor/",
+    "valueverse/value/finance/",
+    "valueverse/value/report/",
+)
+"""Rooms whose frames have no tenants: priced lines by their number, or one model of one tenant."""
+NUMBERS = {
+    "line": "row number of the lines of a run, or (with ``file``) of a file that is read",
+    "window": "row number of the metering windows of a run",
+    "stretch": "row number of the stretches of plan of a run",
+    "bill": "row number of the invoices of a run",
+    "place": "row number of the lines of a run, or of the metrics registered (value/realisation/registered.py)",
+    "row": "row number of the usage of a day",
+    "_row": "row number of the frame at hand",
+    "turn": "row number of grants and purchases",
+    "void_turn": "row number of the void, as turn",
+    "owner": "row number of the KEYS that usage is grouped by",
+    "cost": "row number of the costs told",
+}
+"""Numbers that a run gives to the rows of one frame of all tenants: no two rows have one."""
+ROW_KEY = (
+    "valueverse/invoicing/closing.py",
+    "valueverse/subscriptions/timeline.py",
+    "valueverse/subscriptions/zone_changes.py",
+    "assets/steps/touched.py",
+)
+"""Modules in which ``key`` is a row number, as periods() takes it."""
+CONTENT = {"terms", "charge", "catalog_hash"}
+"""Numbers and hashes of documents: tenants that publish one document share them. A join looks up what the document
+says; its other side has no tenant (judged at run time by tests/invoicing/test_together_is_alone.py)."""
+SITES = {
+    ("valueverse/commands/booked.py", "unique", ("document", "under")): "catalogs by their hash",
+    ("valueverse/commands/simulation.py", "group_by", ("event_type", "status")): "counts told to the one caller",
+    ("valueverse/commands/simulation.py", "group_by", ("currency",)): "the total of all that the one caller gave",
+    (
+        "valueverse/invoicing/assemble.py",
+        "group_by",
+        ("rounding_mode",),
+    ): "rows are rounded apart, none is put together",
+    (
+        "valueverse/invoicing/bucket_usage.py",
+        "group_by",
+        ("every", "timezone"),
+    ): "rows are cut apart, none put together",
+    ("valueverse/invoicing/bucket_usage.py", "join", ("bucket",)): "hours or days of one zone: no tenant data",
+    ("valueverse/invoicing/bucket_usage.py", "unique", ("begins",)): "days of one zone: no tenant data",
+    ("valueverse/invoicing/charges.py", "unique", ("dimensions", "meter", "terms")): "which charge takes what",
+    (
+        "valueverse/invoicing/charges.py",
+        "group_by",
+        ("charge", "dimensions", "meter", "terms"),
+    ): "a decision on content",
+    ("valueverse/invoicing/charges.py", "group_by", ("dimensions", "meter", "terms")): "a decision on content",
+    ("valueverse/invoicing/charges.py", "join", ("dimensions", "name", "value")): "values that a text says",
+    ("valueverse/invoicing/claims.py", "unique", ("meter", "terms")): "what a document charges for",
+    ("valueverse/invoicing/engine.py", "group_by", ("under",)): "runs of one catalog; what is found has the tenant",
+    (
+        "valueverse/invoicing/engine.py",
+        "partition_by",
+        ("bears_advance", "bears_period"),
+    ): "rows are parted, none put together",
+    ("valueverse/invoicing/taxes.py", "unique", ("catalog_hash", "country", "stated", "tax_rates")): "rates by content",
+    ("valueverse/invoicing/terms.py", "unique", ("catalog_hash", "overrides", "plan", "plan_version")): "by content",
+    ("valueverse/invoicing/usage_lines.py", "unique", ("meter", "prorate", "round_prorated", "terms")): "by content",
+    ("valueverse/ledger/beancount.py", "group_by", ("currency",)): "the export of one tenant",
+    ("valueverse/metering/levels.py", "partition_by", ("aggregation",)): "rows are parted, none is put together",
+    ("valueverse/metering/levels.py", "partition_by", ("round_prorated",)): "rows are rounded apart",
+    ("valueverse/metering/quantities.py", "partition_by", ("rounding_mode", "rounding_places")): "rounded apart",
+    ("valueverse/metering/usage.py", "partition_by", ("taker",)): "events are parted by the meters that read them",
+    ("valueverse/money.py", "over", (UNKNOWN,)): "largest_remainder is judged where it is called",
+    ("valueverse/subscriptions/facts.py", "group_by", (UNKNOWN,)): "_latest is judged where it is called",
+    ("valueverse/subscriptions/zone_changes.py", "group_by", (UNKNOWN,)): "_stated_at is judged where it is called",
+    ("valueverse/subscriptions/zone_changes.py", "join", (UNKNOWN,)): "_stated_at is judged where it is called",
+    ("valueverse/subscriptions/zone_changes.py", "join_asof", (UNKNOWN,)): "_stated_at is judged where it is called",
+    ("valueverse/subscriptions/zones.py", "group_by", (UNKNOWN,)): "rows are parted by zone, none is put together",
+    ("valueverse/subscriptions/zones.py", "group_by", ("day",)): "days of one zone: no tenant data",
+    ("valueverse/subscriptions/zones.py", "join", (UNKNOWN, "day")): "days of one zone: no tenant data",
+    ("valueverse/value/realisation/behind.py", "group_by", ("customer",)): "the usage of one tenant's value model",
+    ("valueverse/value/realisation/fees.py", "unique", ("subscription",)): "rows of one tenant, filtered above it",
+    ("valueverse/value/realisation/variance.py", "largest_remainder", ("all",)): "the shares of one tenant's variance",
+    ("assets/held.py", "join", ("partition",)): "the months that are asked for: one side has no tenant",
+    ("assets/ingestion.py", "group_by", ("reason",)): "counts shown to the operator",
+    ("assets/metering.py", "group_by", ("event_date",)): "counts shown to the operator",
+    ("assets/steps/ingest.py", "join", ("file", "file_hash")): "files of the landing folder, the operator's",
+    ("assets/steps/taking.py", "group_by", ("file",)): "counts of a file, which lies in its tenant's folder",
+    ("assets/steps/taking.py", "group_by", ("file", "reason")): "counts of a file, which lies in its tenant's folder",
+    ("quality/reconciliation.py", "unique", ("catalog_hash",)): "documents by their hash",
+    ("quality/reconciliation.py", "join", ("plan", "version")): "widened, and then kept by (tenant, catalog_hash)",
+}
+
+
+def modules() -> list[Path]:
+    return [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+def keeps_apart(use: Use) -> bool:
+    if use.keeps_tenants_apart() or use.path.startswith(NO_TENANTS) or use.keys & set(NUMBERS):
+        return True
+    if "key" in use.keys and use.path in ROW_KEY:
+        return True
+    return use.operation == "join" and bool(use.keys & CONTENT)
+
+
+def site(use: Use) -> tuple[str, str, tuple[str, ...]]:
+    return use.path, use.operation, tuple(sorted(use.keys))
+
+
+@cache
+def found() -> list[Use]:
+    return [use for path in modules() for use in uses(ROOT, path) if not keeps_apart(use)]
+
+
+def test_every_keyed_operation_has_the_tenant_among_its_keys() -> None:
+    odd = [f"{use.place}: {use.operation} by {sorted(use.keys)}" for use in found() if site(use) not in SITES]
+    assert not odd, "add the tenant to the keys, or say in SITES why rows of two tenants cannot meet"
+
+
+def test_the_list_of_exceptions_names_only_what_there_is() -> None:
+    assert set(SITES) == {site(use) for use in found()} & set(SITES)
+
+
+def test_rooms_without_tenants_have_none() -> None:
+    texts = {
+        path: path.read_text(encoding="utf-8")
+        for path in modules()
+        if str(path.relative_to(ROOT)).startswith(NO_TENANTS)
+    }
+    assert texts
+    assert [str(path) for path, text in texts.items() if re.search(r"""["']tenant(_id)?["']""", text)] == []
+
+
+@pytest.mark.parametrize("name", sorted(set(NUMBERS) - {"void_turn"}))
+def test_a_number_of_a_run_is_given_to_the_rows_of_a_frame(name: str) -> None:
+    source = "\n".join(path.read_text(encoding="utf-8") for path in modules())
+    made = rf"""with_row_index\(\s*"{name}"|int_range\(pl\.len\(\)[^\n]*\)\.alias\("{name}"\)|"{name}": pl\.Int64"""
+    assert re.search(made, source)
+
+
+BEFORE = {
+    "wallets and coupons of an account": """
+        def recall(used):
+            return used.credits.group_by("origin").agg(pl.col("amount_minor").sum())
+    """,
+    "a one-off is placed once": """
+        def lines(known, due):
+            return known.join(due, on=_CUSTOMER).unique("origin", keep="first", maintain_order=True)
+
+        _CUSTOMER = ["tenant", "customer", "currency"]
+    """,
+    "a one-off is placed nowhere": """
+        def lines(known, placed):
+            return known.join(placed, on="origin", how="anti")
+    """,
+    "what a coupon used": """
+        def coupons(discounts):
+            return discounts.select("origin", "subscription", "period_from").unique(maintain_order=True)
+    """,
+    "one side has the tenant": """
+        def noted(notes, bills):
+            return notes.join(bills, left_on=["tenant", "number"], right_on=["owner_name", "number"])
+    """,
+    "keys kept in a constant": """
+        _NUMBER = ["number"]
+
+        def judged(notes):
+            return notes.with_columns(pl.col("amount_minor").cum_sum().over(_NUMBER))
+    """,
+    "keys kept in a variable": """
+        def placed(rows, more):
+            keys = ["source", "id"]
+            return rows.join_asof(more, on="time", by=keys)
+    """,
+}
+
+
+@pytest.mark.parametrize("before", BEFORE.values(), ids=BEFORE.keys())
+def test_the_defects_that_there_were_would_have_been_found(before: str, tmp_path: Path) -> None:
+    module = tmp_path / "valueverse" / "module.py"
+    module.parent.mkdir()
+    module.write_text(dedent(before), encoding="utf-8")
+    assert any(not keeps_apart(use) for use in uses(tmp_path, module))
+
+
+def test_the_check_sees_every_operation_with_keys(tmp_path: Path) -> None:
+    calls = {
+        "join": 'x.join(y, on="id")',
+        "join_asof": 'x.join_asof(y, on="t", by="id")',
+        "group_by": 'x.group_by("id")',
+        "group_by_dynamic": 'x.group_by_dynamic("t", every="1d", group_by="id")',
+        "rolling": 'x.rolling("t", period="1d", group_by="id")',
+        "unique": 'x.unique("id")',
+        "over": 'pl.col("n").sum().over("id")',
+        "partition_by": 'x.partition_by("id")',
+        "pivot": 'x.pivot("name", index="id")',
+        "merge_sorted": 'x.merge_sorted(y, "id")',
+        "update": 'x.update(y, on="id")',
+    }
+    assert set(calls) == set(KEYED)
+    module = tmp_path / "module.py"
+    module.write_text("\n".join(calls.values()), encoding="utf-8")
+    assert [use.operation for use in uses(tmp_path, module) if not keeps_apart(use)] == list(calls)

@@ -1,0 +1,91 @@
+"""The law: billing many tenants together says byte for byte what billing each alone says.
+
+Companies are drawn from seeds; everything that a tenant chooses (keys, sources, ids, customers, subscriptions,
+coupons, wallets, plans, meters, invoice numbers) is equal across them, and prices, times and amounts differ.
+``VALUEVERSE_COMPANIES`` says how many are tried.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+
+from tests.support.companies import Company, as_texts, bill_runs, months
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.ledger import World
+    from valueverse.invoicing.engine import Billed
+
+COMPANIES = int(os.environ.get("VALUEVERSE_COMPANIES", "24"))
+ALONE = max(4, COMPANIES // 6)
+NUMBERED = {"window", "line", "key", "stretch", "bill"}
+"""Row numbers of one frame of all tenants."""
+RUNS = months("2024-01-01", 4)
+
+
+@pytest.fixture(scope="module")
+def worlds() -> list[World]:
+    return [Company(f"t{seed:04}", seed).world for seed in range(COMPANIES)]
+
+
+@pytest.fixture(scope="module")
+def together(worlds: list[World]) -> list[Billed]:
+    return bill_runs(worlds, RUNS)
+
+
+def test_companies_bear_every_kind_of_line_invoice_discount_and_credit(
+    worlds: list[World], together: list[Billed], record_property: Callable[[str, object], None]
+) -> None:
+    """A generator that made nothing would prove nothing."""
+    record_property("companies", len(worlds))
+    invoices = pl.concat([run.invoices.select("purpose", "discounts", "credits") for run in together])
+    kinds = {kind for run in together for kind in run.lines["kind"]}
+    assert kinds >= {"fee", "usage", "adjustment", "one_off", "minimum"}
+    assert set(invoices["purpose"]) >= {"start", "period", "threshold", "one_off"}
+    assert invoices["discounts"].list.len().sum() > COMPANIES
+    assert invoices["credits"].list.len().sum() > COMPANIES
+
+
+def test_a_company_billed_with_others_is_billed_as_if_alone(worlds: list[World], together: list[Billed]) -> None:
+    for world in worlds[:ALONE]:
+        assert as_texts(together, world.tenant) == as_texts(bill_runs([world], RUNS), world.tenant)
+
+
+def test_a_company_is_billed_alike_whoever_the_others_are(worlds: list[World], together: list[Billed]) -> None:
+    for part in (worlds[::2], worlds[1::2]):
+        apart = bill_runs(part, RUNS)
+        for world in part:
+            assert as_texts(together, world.tenant) == as_texts(apart, world.tenant)
+
+
+def test_a_company_is_billed_alike_in_whatever_order_rows_come(worlds: list[World], together: list[Billed]) -> None:
+    shuffled = bill_runs(worlds, RUNS, shuffle=1)
+    for world in worlds:
+        assert as_texts(together, world.tenant) == as_texts(shuffled, world.tenant)
+
+
+def test_no_two_tables_of_tenants_are_joined_without_the_tenant(
+    worlds: list[World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where both sides of a join have the column ``tenant``, it is among the keys, or the keys are numbers made in the
+    run: judged as the joins happen, beside the judgement of the source (tests/architecture)."""
+    found: set[tuple[str, ...]] = set()
+    original = pl.DataFrame.join
+
+    def watched(left: pl.DataFrame, right: pl.DataFrame, on: Any = None, **more: Any) -> pl.DataFrame:
+        keys = [on] if isinstance(on, str) else list(on or ())
+        sides = [more.get(side) for side in ("left_on", "right_on")]
+        named = {key for side in sides if side for key in ([side] if isinstance(side, str) else side)}
+        shared = "tenant" in left.columns and "tenant" in right.columns
+        if shared and more.get("how") != "cross" and "tenant" not in {*keys, *named}:
+            found.add(tuple(sorted({*keys, *named})))
+        return original(left, right, on, **more)
+
+    monkeypatch.setattr(pl.DataFrame, "join", watched)
+    bill_runs(worlds[:4], RUNS)
+    assert [keys for keys in sorted(found) if not NUMBERED.intersection(keys)] == []
