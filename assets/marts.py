@@ -18,11 +18,14 @@ from pydantic import Field
 from assets.billing import INVOICES
 from assets.ingestion import LANDING
 from assets.journal import JOURNAL
-from assets.kit import OWNERS, fresh
+from assets.kit import OWNERS, fresh, mark, newest
+from assets.partitions import MONTHLY
 from assets.quality import RELEASE
 from assets.resources import Platform, TenantsConfig
 from assets.steps.marts import DBT, PROJECT, dbt_environment, manifest
 from assets.value import REALISATION
+from valueverse.platform.settings import Settings
+from valueverse.platform.warehouse import connect
 
 MANIFEST = manifest()
 _VALUE = ("commit", "approval", "closing", "metric", "run", "result", "proposal", "verdict")
@@ -37,8 +40,22 @@ _WRITTEN_BY = {
 }
 
 
-PUBLISHED = dg.AssetKey(["marts", "fct_invoice"])
-"""The mart whose age stands for that of all: one run builds them together."""
+_RELATIONS = """
+select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'p', 'v')"""
+
+PUBLISHED = dg.AssetKey(["quality", "published"])
+
+published = dg.AssetSpec(
+    key=PUBLISHED,
+    group_name="quality",
+    description="Months whose newest release every mart shows; marked once all models and tests have ended well.",
+    partitions_def=MONTHLY,
+    deps=[RELEASE],
+    owners=OWNERS,
+    kinds={"dbt", "postgres"},
+    code_version="1",
+)
 
 
 class MartsConfig(TenantsConfig):
@@ -52,6 +69,11 @@ class MartsConfig(TenantsConfig):
         given: dict[str, Any] = {"tenants": self.tenants}
         given |= {name: value for name in ("periods_from", "periods_to") if (value := getattr(self, name))}
         return json.dumps(given)
+
+    def covers(self, month: str) -> bool:
+        """Whether a month, named by its first day, is asked for."""
+        after = not self.periods_from or month[:7] >= self.periods_from
+        return after and (not self.periods_to or month[:7] <= self.periods_to)
 
 
 class _Translator(DagsterDbtTranslator):
@@ -81,11 +103,28 @@ class _Translator(DagsterDbtTranslator):
 def dbt_models(
     context: dg.AssetExecutionContext, config: MartsConfig, platform: Platform, dbt: DbtCliResource
 ) -> Iterator[Any]:
-    """``dbt build`` of the models asked for: each model, then its tests."""
+    """``dbt build`` of the models asked for: each model, then its tests.
+
+    A run that ends before its last model leaves no month marked as published, whatever it has built.
+    """
     settings = platform.settings
+    decided = newest(context.instance, RELEASE)
     target = settings.home / "dbt" / context.run.run_id
     with dbt_environment(settings):
         yield from dbt.cli(["build", "--vars", config.as_vars()], context=context, target_path=target).stream()
+    if config.chosen() is None:
+        # A month that was decided anew meanwhile may not be shown by the marts that were built first.
+        after = newest(context.instance, RELEASE)
+        shown = [month for month, release in decided.items() if config.covers(month) and after[month] == release]
+        mark(context, PUBLISHED, sorted(shown), {})
+
+
+def missing_relations(settings: Settings) -> list[str]:
+    """Models without a table or view in the warehouse, as ``schema.name``; dbt builds them whole."""
+    wanted = {f"{path.parent.name}.{path.stem}" for path in (PROJECT / "models").rglob("*.sql")}
+    wanted |= {f"staging.{path.stem}" for path in (PROJECT / "seeds").glob("*.csv")}
+    with connect(settings, "builder") as connection:
+        return sorted(wanted - {name for (name,) in connection.execute(_RELATIONS)})
 
 
 def dbt_resource() -> DbtCliResource:

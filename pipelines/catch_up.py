@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import dagster as dg
 
+from assets.marts import missing_relations
 from assets.partitions import range_tags
 from pipelines.definitions import defs
 from pipelines.jobs import marts_config
 from pipelines.pending import (
     pending_days,
+    pending_journal,
     pending_marts,
     pending_months,
     pending_releases,
@@ -30,6 +32,7 @@ from pipelines.pending import (
 )
 from pipelines.retries import retries
 from valueverse.platform import dagster_home, processes
+from valueverse.platform.outages import outage, told_by_dagster
 from valueverse.platform.settings import get_settings
 
 if TYPE_CHECKING:
@@ -37,7 +40,14 @@ if TYPE_CHECKING:
 
     from valueverse.platform.settings import Settings
 
-STAGES = ("ingestion", "usage", "billing", "value", "release", "marts")
+STAGES = ("ingestion", "usage", "billing", "journal", "value", "release", "marts")
+_PARTITIONED = {
+    "usage": (pending_days, False),
+    "billing": (pending_months, True),
+    "value": (pending_values, True),
+    "release": (pending_releases, True),
+}
+"""Stage -> which of its partitions are due, and whether they are months."""
 LAUNCHER = {"valueverse/launched_by": "catch_up"}
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -65,26 +75,16 @@ def catch_up(instance: dg.DagsterInstance, tell: Callable[[Step], None], until: 
         StepFailedError: a run failed; later stages wait for the next time.
     """
     end_killed_runs(instance)
-    last = STAGES.index(until)
-    _run(instance, tell, "ingestion")
-    if last >= 1:
-        for (first, final), _ in ranges(pending_days(instance)):
-            _run(instance, tell, "usage", (first, final))
-        _again(instance, tell, "usage")
-    if last >= 2:
-        for (first, final), _ in ranges(pending_months(instance), monthly=True):
-            _run(instance, tell, "billing", (first, final))
-        _again(instance, tell, "billing")
-    if last >= 3:
-        for (first, final), _ in ranges(pending_values(instance), monthly=True):
-            _run(instance, tell, "value", (first, final))
-        _again(instance, tell, "value")
-    if last >= 4:
-        for (first, final), _ in ranges(pending_releases(instance), monthly=True):
-            _run(instance, tell, "release", (first, final))
-        _again(instance, tell, "release")
-    if last >= 5 and (months := pending_marts(instance)):
-        _run(instance, tell, "marts", config=marts_config(min(months), max(months)))
+    for stage in STAGES[: STAGES.index(until) + 1]:
+        if stage in _PARTITIONED:
+            due, monthly = _PARTITIONED[stage]
+            for asked, _ in ranges(due(instance), monthly=monthly):
+                _run(instance, tell, stage, asked)
+            _again(instance, tell, stage)
+        elif stage == "ingestion" or (stage == "journal" and pending_journal(instance)):
+            _run(instance, tell, stage)
+        elif stage == "marts" and (months := pending_marts(instance, missing_relations(get_settings()))):
+            _run(instance, tell, stage, config=marts_config(min(months), max(months)))
 
 
 def _again(instance: dg.DagsterInstance, tell: Callable[[Step], None], stage: str) -> None:
@@ -124,7 +124,7 @@ def _reason(failures: list[dg.DagsterEvent]) -> str:
         if event.is_step_failure and event.step_failure_data.error:
             error = event.step_failure_data.error
             cause = error.cause or error
-            return cause.message.strip()
+            return told_by_dagster(cause.cls_name or "", cause.message)
     return failures[0].message or "" if failures else ""
 
 
@@ -151,19 +151,26 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m pipelines.catch_up", description=__doc__)
     parser.add_argument("--until", choices=STAGES, default=STAGES[-1], help="last stage to run")
     chosen = parser.parse_args(arguments)
-    settings = get_settings()
-    _use_instance(settings)
     out = _own_stdout()
 
     def tell(step: Step) -> None:
         out.write(json.dumps(asdict(step)) + "\n")
         out.flush()
 
-    with processes.locked(settings.run / "catch_up.lock", 600), dg.DagsterInstance.get() as instance:
-        try:
+    try:
+        settings = get_settings()
+        _use_instance(settings)
+        with processes.locked(settings.run / "catch_up.lock", 600), dg.DagsterInstance.get() as instance:
             catch_up(instance, tell, chosen.until)
-        except StepFailedError:
-            return 1
+    except StepFailedError:
+        return 1
+    except Exception as error:
+        # Postgres keeps Dagster's instance too: when it ends, no run is left that could tell.
+        refusal = outage(error)
+        if refusal is None:
+            raise
+        tell(Step("servers", "", "", 0.0, ok=False, error=refusal.message))
+        return 1
     return 0
 
 

@@ -21,6 +21,7 @@ defs = dg.Definitions(
         journal.journal,
         value.realisation,
         quality.release,
+        marts.published,
         marts.dbt_models,
     ],
     resources={"platform": Platform(), "dbt": marts.dbt_resource()},

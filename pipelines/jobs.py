@@ -37,6 +37,13 @@ billing_job = dg.define_asset_job(
     executor_def=ONE_PROCESS,
 )
 
+journal_job = dg.define_asset_job(
+    "journal_job",
+    selection=dg.AssetSelection.assets(JOURNAL),
+    description="Book the journal of what was billed by a run that ended before it did.",
+    executor_def=ONE_PROCESS,
+)
+
 value_job = dg.define_asset_job(
     "value_job",
     selection=dg.AssetSelection.assets(REALISATION),
@@ -64,4 +71,4 @@ def marts_config(first: str, last: str) -> dict[str, Any]:
     return {"ops": {"dbt_models": {"config": {"periods_from": first[:7], "periods_to": last[:7]}}}}
 
 
-JOBS = [ingestion_job, usage_job, billing_job, value_job, release_job, marts_job]
+JOBS = [ingestion_job, usage_job, billing_job, journal_job, value_job, release_job, marts_job]

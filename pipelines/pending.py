@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from assets.billing import INVOICES
 from assets.ingestion import EVENTS, PERIODS
+from assets.journal import JOURNAL
 from assets.kit import newest, pending
 from assets.marts import PUBLISHED
 from assets.metering import USAGE
@@ -14,7 +15,7 @@ from assets.quality import RELEASE
 from assets.value import REALISATION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     import dagster as dg
 
@@ -55,8 +56,18 @@ def pending_releases(instance: dg.DagsterInstance) -> dict[str, int]:
     return pending(instance, INVOICES, RELEASE)
 
 
-def pending_marts(instance: dg.DagsterInstance) -> dict[str, int]:
-    """Months that were released, or held, after the marts were last built."""
-    found = instance.fetch_materializations(PUBLISHED, limit=1).records
-    built = found[0].storage_id if found else 0
-    return {month: decided for month, decided in newest(instance, RELEASE).items() if decided > built}
+def pending_journal(instance: dg.DagsterInstance) -> int:
+    """Storage id of the newest invoices if the journal was booked before them, as after a kill in between; else 0."""
+    billed = max(newest(instance, INVOICES).values(), default=0)
+    booked = instance.fetch_materializations(JOURNAL, limit=1).records
+    return billed if billed > (booked[0].storage_id if booked else 0) else 0
+
+
+def pending_marts(instance: dg.DagsterInstance, missing: Collection[str] = ()) -> dict[str, int]:
+    """Months that were released, or held, after they were last published whole.
+
+    Args:
+        instance: Dagster's.
+        missing: relations of the dbt project that the warehouse lacks: then every month that was ever decided.
+    """
+    return dict(newest(instance, RELEASE)) if missing else pending(instance, RELEASE, PUBLISHED)

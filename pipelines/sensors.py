@@ -10,11 +10,22 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from assets.marts import missing_relations
 from assets.partitions import range_tags
 from pipelines.alerts import alert_on_check_failure, alert_on_run_failure
-from pipelines.jobs import billing_job, ingestion_job, marts_config, marts_job, release_job, usage_job, value_job
+from pipelines.jobs import (
+    billing_job,
+    ingestion_job,
+    journal_job,
+    marts_config,
+    marts_job,
+    release_job,
+    usage_job,
+    value_job,
+)
 from pipelines.pending import (
     pending_days,
+    pending_journal,
     pending_marts,
     pending_months,
     pending_releases,
@@ -30,6 +41,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 UNFINISHED = ".part"
+UNDER_WAY = [
+    *(dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED),
+    *(dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING),
+]
 
 
 def landing_state(landing: Path) -> str:
@@ -97,6 +112,21 @@ def touched_months(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] |
 
 
 @dg.sensor(
+    job=journal_job,
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Asks for the journal where a billing run ended after its invoices and before its entries.",
+)
+def unbooked_invoices(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """One run per billing run that was cut off."""
+    under_way = dg.RunsFilter(job_name=billing_job.name, statuses=UNDER_WAY)
+    if context.instance.get_runs(under_way, limit=1):
+        return dg.SkipReason("A billing run is under way and books its journal itself.")
+    billed = pending_journal(context.instance)
+    return dg.RunRequest(run_key=str(billed)) if billed else dg.SkipReason("The journal is newer than every invoice.")
+
+
+@dg.sensor(
     job=value_job,
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
@@ -140,10 +170,12 @@ def released_months(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.S
     """One run for all months from the first to the last."""
     if pending_releases(context.instance):
         return dg.SkipReason("Releases are still to be decided.")
-    months = pending_marts(context.instance)
+    missing = missing_relations(get_settings())
+    months = pending_marts(context.instance, missing)
     if not months:
         return dg.SkipReason("The marts show the newest releases.")
-    return dg.RunRequest(run_key=str(max(months.values())), run_config=marts_config(min(months), max(months)))
+    key = ":".join([str(max(months.values())), *missing])
+    return dg.RunRequest(run_key=key, run_config=marts_config(min(months), max(months)))
 
 
 @dg.sensor(
@@ -186,6 +218,7 @@ SENSORS = [
     landing_changed,
     touched_days,
     touched_months,
+    unbooked_invoices,
     valued_months,
     billed_months,
     released_months,

@@ -90,7 +90,7 @@ async def _begin(service: Service) -> None:
     except RefusalError as refusal:
         service.log.critical("refusing to serve", code=refusal.code, reason=refusal.message)
         raise
-    except (OSError, asyncpg.PostgresError, TimeoutError) as error:
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
         service.log.warning("started without the database", reason=str(error) or type(error).__name__)
     else:
         service.log.info("ready to serve", version=VERSION)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
 
 import typer
 
@@ -65,9 +66,7 @@ def main() -> None:
     try:
         app(prog_name="valueverse")
     except RefusalError as refusal:
-        where = f" (at {refusal.path})" if refusal.path else ""
-        sys.stderr.write(f"valueverse: {refusal.message}{where} [{refusal.code}]\n")
-        raise SystemExit(2) from None
+        _refuse(refusal)
     except BrokenPipeError:
         raise SystemExit(141) from None
     except OSError as error:
@@ -75,3 +74,17 @@ def main() -> None:
         where = f"{error.filename}: " if error.filename else ""
         sys.stderr.write(f"valueverse: {where}{error.strerror or error}; see `valueverse doctor` [system_error]\n")
         raise SystemExit(2) from None
+    except Exception as error:
+        # A server may end at any moment, and each library has an error of its own for that.
+        from valueverse.platform.outages import outage
+
+        gone = outage(error)
+        if gone is None:
+            raise
+        _refuse(gone)
+
+
+def _refuse(refusal: RefusalError) -> NoReturn:
+    where = f" (at {refusal.path})" if refusal.path else ""
+    sys.stderr.write(f"valueverse: {refusal.message}{where} [{refusal.code}]\n")
+    raise SystemExit(2) from None

@@ -7,6 +7,7 @@ import pytest
 
 from assets.billing import INVOICES
 from assets.ingestion import EVENTS, PERIODS
+from assets.journal import JOURNAL
 from assets.marts import PUBLISHED
 from assets.metering import USAGE
 from assets.quality import RELEASE
@@ -19,6 +20,7 @@ from pipelines.sensors import (
     released_months,
     touched_days,
     touched_months,
+    unbooked_invoices,
     valued_months,
 )
 
@@ -86,7 +88,15 @@ def test_billing_waits_until_usage_is_derived(instance: dg.DagsterInstance) -> N
     ]
 
 
-def test_value_follows_billing_then_release_then_the_marts(instance: dg.DagsterInstance) -> None:
+@pytest.fixture
+def relations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Relations of the dbt project that the warehouse lacks: none until a test adds one."""
+    missing: list[str] = []
+    monkeypatch.setattr("pipelines.sensors.missing_relations", lambda settings: sorted(missing))
+    return missing
+
+
+def test_value_follows_billing_then_release_then_the_marts(instance: dg.DagsterInstance, relations: list[str]) -> None:
     _record(instance, INVOICES, "2024-02-01", "2024-03-01")
     assert _ranges(_tick(valued_months, instance)) == [("2024-02-01", "2024-03-01")]
     assert _tick(billed_months, instance).run_requests == []
@@ -98,8 +108,40 @@ def test_value_follows_billing_then_release_then_the_marts(instance: dg.DagsterI
     (request,) = _tick(released_months, instance).run_requests
     config = request.run_config["ops"]["dbt_models"]["config"]
     assert config == {"periods_from": "2024-02", "periods_to": "2024-03"}
-    _record(instance, PUBLISHED, None)
+    _record(instance, PUBLISHED, "2024-02-01")
+    (request,) = _tick(released_months, instance).run_requests
+    assert request.run_config["ops"]["dbt_models"]["config"]["periods_from"] == "2024-03"
+    _record(instance, PUBLISHED, "2024-03-01")
     assert _tick(released_months, instance).run_requests == []
+
+
+def test_a_mart_that_does_not_exist_asks_for_all_months_that_were_ever_released(
+    instance: dg.DagsterInstance, relations: list[str]
+) -> None:
+    _record(instance, RELEASE, "2024-02-01", "2024-04-01")
+    _record(instance, PUBLISHED, "2024-02-01", "2024-04-01")
+    assert _tick(released_months, instance).run_requests == []
+    relations.append("marts.fct_invoice_line")
+    (request,) = _tick(released_months, instance).run_requests
+    assert request.run_config["ops"]["dbt_models"]["config"] == {"periods_from": "2024-02", "periods_to": "2024-04"}
+    assert request.run_key.endswith(":marts.fct_invoice_line")
+
+
+def test_marts_of_a_run_that_ended_half_way_are_due(instance: dg.DagsterInstance, relations: list[str]) -> None:
+    _record(instance, RELEASE, "2024-02-01")
+    _record(instance, dg.AssetKey(["marts", "fct_invoice"]), None)
+    assert len(_tick(released_months, instance).run_requests) == 1
+
+
+def test_a_billing_run_that_ended_before_its_journal_is_made_whole(instance: dg.DagsterInstance) -> None:
+    _record(instance, INVOICES, "2024-02-01", "2024-03-01")
+    assert len(_tick(unbooked_invoices, instance).run_requests) == 1
+    under_way = instance.create_run_for_job(defs.resolve_job_def("billing_job"), status=dg.DagsterRunStatus.STARTED)
+    assert _tick(unbooked_invoices, instance).run_requests == []
+    instance.report_run_failed(under_way)
+    assert len(_tick(unbooked_invoices, instance).run_requests) == 1
+    _record(instance, JOURNAL, None)
+    assert _tick(unbooked_invoices, instance).run_requests == []
 
 
 def test_the_hourly_schedule_takes_today_and_what_is_out_of_date(instance: dg.DagsterInstance) -> None:

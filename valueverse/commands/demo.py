@@ -27,6 +27,7 @@ STAGES = {
     "ingestion": "take landing files into the lake",
     "usage": "derive usage of the touched dates",
     "billing": "bill the touched months",
+    "journal": "book what was billed",
     "value": "measure what came of committed models",
     "release": "reconcile and decide what is published",
     "marts": "build and test the marts",
@@ -194,7 +195,7 @@ def _catch_up(settings: Settings, until: str, progress: Any) -> Iterator[Timing]
             if not step["ok"]:
                 raise RefusalError(
                     "run_failed",
-                    f"{where}: {step['error']} (run {step['run_id']}, log {log}); mend it and run again",
+                    f"{where}: {step['error']} (run {step['run_id'] or 'none'}, log {log}); mend it and run again",
                 )
             yield _told(progress, Timing(step["stage"], _covering(step), step["seconds"]))
     if process.returncode:

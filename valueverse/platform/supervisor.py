@@ -232,7 +232,7 @@ def _end_orphaned_runs(environment: dict[str, str]) -> None:
         check=False,
     )
     if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        said = processes.gist(done.stderr.splitlines())
         raise RefusalError("dagster_unusable", f"Dagster's instance does not open: {said}; try `valueverse doctor`")
 
 
