@@ -37,7 +37,7 @@ def _demo(settings: Settings) -> list[dict[str, Any]]:
     """The invoices; its standard error is a terminal of 80 columns, on which nothing may be garbled."""
     master, slave = terminal.opened()
     pieces: list[bytes] = []
-    reader = threading.Thread(target=terminal.read, args=(master, pieces, []))
+    reader = threading.Thread(target=terminal.read, args=(master, pieces, []), daemon=True)
     reader.start()
     environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     environment |= {"TERM": "xterm-256color", **settings.environment()}

@@ -65,7 +65,7 @@ def at_terminal(
     """
     master, slave = opened()
     pieces: list[bytes] = []
-    reader = threading.Thread(target=read, args=(master, pieces, list(answers)))
+    reader = threading.Thread(target=read, args=(master, pieces, list(answers)), daemon=True)
     reader.start()
     os.write(master, typed.encode())
     try:
