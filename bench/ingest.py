@@ -1,7 +1,8 @@
-"""Rows ``ingest`` and ``ingest duplicates``: NDJSON CloudEvents to the events table, against bare Polars.
+"""Rows ``ingest``, ``ingest parquet`` and ``ingest duplicates``: CloudEvents to the events table, against bare Polars.
 
 Ours: read, validate, dedup against known keys, write the Delta table, its manifest and the index.
 Peer: Polars scans the same file and writes it to Parquet, and does nothing else.
+Peak: of a process that ingests the Parquet file and does nothing else, together with its reader's.
 Duplicates: the same events shuffled into a new file, and the byte-identical file again, against taking them first.
 """
 
@@ -9,10 +10,13 @@ from __future__ import annotations
 
 import gc
 import json
+import multiprocessing
+import resource
 import shutil
 import statistics
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +26,7 @@ import polars as pl
 
 from assets.steps.ingest import ingest
 from valueverse.lake_tables import EVENTS_TABLE
+from valueverse.landing.parquet import end_readers
 from valueverse.platform.dedup_index import DedupIndex
 from valueverse.platform.lake import Lake
 
@@ -54,8 +59,11 @@ def _measure(home: Path, events: int, known: int, pairs: int) -> list[dict[str, 
     source.write_text("\n".join(lines) + "\n")
     shuffled.write_text("\n".join(lines.sample(fraction=1, shuffle=True, seed=2)) + "\n")
     del lines
+    columnar = home / "events.parquet"
+    pl.scan_ndjson(source).with_columns(pl.col("data").struct.json_encode()).sink_parquet(columnar)
     base = _base(home / "base", known)
     times: dict[str, list[float]] = {"first": [], "peer": [], "shuffled": [], "identical": []}
+    times |= {"parquet": [], "parquet peer": []}
     for number in range(pairs + 1):
         place = home / "run"
         _copied(base, place)
@@ -65,6 +73,7 @@ def _measure(home: Path, events: int, known: int, pairs: int) -> list[dict[str, 
             "shuffled": _timed(lambda place=place: _take(place, shuffled, "b")),
             "identical": _timed(lambda place=place: _take(place, source, "c")),
         }
+        round_times |= _parquet_times(home, base, columnar)
         taken = Lake(place / "lake").scan(EVENTS_TABLE).select(pl.len()).collect().item()
         if taken != events + 1:
             raise AssertionError(f"{taken} events in the lake, {events + 1} were expected")
@@ -72,12 +81,43 @@ def _measure(home: Path, events: int, known: int, pairs: int) -> list[dict[str, 
         # The first round warms up.
         for name in times if number else ():
             times[name].append(round_times[name])
+    peak = _peak(home, base, columnar)
     middle = {name: statistics.median(values) for name, values in times.items()}
     return [
         _row("ingest", events, middle["first"], middle["peer"], 3.0, f"dedup against {known:,} known keys"),
+        _row("ingest parquet", events, middle["parquet"], middle["parquet peer"], 4.0, "data as JSON text")
+        | {"peak_gib": round(peak / 2**30, 2)},
         _row("ingest duplicates", events, middle["shuffled"], middle["first"], 1.0, "shuffled into a new file"),
         _row("ingest duplicates", events, middle["identical"], middle["first"], 0.3, "the byte-identical file again"),
     ]
+
+
+def _parquet_times(home: Path, base: Path, columnar: Path) -> dict[str, float]:
+    place = home / "columnar"
+    _copied(base, place)
+    try:
+        return {
+            "parquet": _timed(lambda: _take(place, columnar, "a")),
+            "parquet peer": _timed(lambda: pl.scan_parquet(columnar).sink_parquet(home / "peer.parquet")),
+        }
+    finally:
+        shutil.rmtree(place)
+
+
+def _peak(home: Path, base: Path, columnar: Path) -> int:
+    """Bytes, of the ingesting process and its reader together."""
+    place = home / "peak"
+    _copied(base, place)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        found = pool.submit(_peak_here, place, columnar).result()
+    shutil.rmtree(place)
+    return found
+
+
+def _peak_here(place: Path, columnar: Path) -> int:
+    _take(place, columnar, "a")
+    end_readers()
+    return 1024 * sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
 def _row(row: str, events: int, ours: float, peer: float, goal: float, note: str) -> dict[str, Any]:
@@ -151,7 +191,7 @@ def _linked(source: str, target: str) -> None:
 
 
 def _take(place: Path, source: Path, name: str) -> None:
-    landed = place / "landing" / TENANT / f"{name}.ndjson"
+    landed = place / "landing" / TENANT / f"{name}{source.suffix}"
     landed.parent.mkdir(parents=True, exist_ok=True)
     landed.hardlink_to(source)
     ingest(Lake(place / "lake"), place / "landing", place / "index", NOW)

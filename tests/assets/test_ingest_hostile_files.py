@@ -116,7 +116,7 @@ def test_a_reader_that_dies_takes_its_file_only(
         ).replace("import json\n", "import json\nimport os\n")
     )
     monkeypatch.setattr(parquet, "_SCRIPT", script)
-    monkeypatch.setattr(parquet._Worker, "_idle", [])
+    monkeypatch.setattr(parquet._Worker, "idle", [])
     harbour.land("acme/a.parquet", b"abort")
     harbour.land("acme/b.parquet", _parquet(_table()))
     harbour.take()
@@ -128,7 +128,7 @@ def test_a_reader_that_dies_takes_its_file_only(
 
 def test_a_reader_takes_bounded_memory(harbour: Harbour, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet, "_MOST_BYTES", 64 * 2**20)
-    monkeypatch.setattr(parquet._Worker, "_idle", [])
+    monkeypatch.setattr(parquet._Worker, "idle", [])
     # A kibibyte of text, once in the file, stands in every row.
     rows = 200_000
     content = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array(["x" * 2_048]))

@@ -112,14 +112,18 @@ def register(app: typer.Typer) -> None:
             )
         if tenant and not lake:
             raise RefusalError("contradiction", "--tenant chooses among the tenants of --lake: add --lake", "--tenant")
-        log = recorded_log(_lake(), tenant or []) if lake else read_log(parsed(files, landing))
+        log, tally = recorded_log(_lake(), tenant or []) if lake else read_log(parsed(files, landing))
         window = window_of(log, _day(start, "--from"), _day(end, "--to"))
         if known_at is not None and run_at:
             raise RefusalError("contradiction", "--known-at is one state of knowledge, --run-at several", "--run-at")
         moment = None if known_at is None else _instant(known_at, "--known-at")
         asked = Asked(window, moment, tuple(_instant(text, "--run-at") for text in run_at or []), lake)
         tell(f"simulating periods that end after {window[0]} and up to {window[1]}")
-        found = list(simulated(log, chosen, asked)) if other is None else difference(log, chosen, other, asked)
+        found = (
+            list(simulated(log, chosen, asked, tally))
+            if other is None
+            else difference(log, chosen, other, asked, tally)
+        )
         for document in found:
             sys.stdout.write(json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n")
         sys.stdout.flush()

@@ -11,6 +11,7 @@ import polars as pl
 
 from valueverse.catalog.document import parse_catalog
 from valueverse.catalog.history import CatalogHistory
+from valueverse.commands.simulated_events import Tally, count_billing, count_usage, with_tenants
 from valueverse.errors import RefusalError
 from valueverse.events.amendments import resolve_amendments
 from valueverse.events.billing_events import judge_billing_event
@@ -40,8 +41,7 @@ if TYPE_CHECKING:
     from valueverse.platform.lake import Lake
 
 _PAYER = ["tenant", "customer", "currency"]
-_DEFAULT_TENANT = "tenant"
-"""Tenant of events that name none."""
+_BOOKED = ["tenant", "subscription", "period_from", "period_to"]
 _SHOWN = 20
 _FAR_AHEAD = datetime(LAST_YEAR, 12, 30, tzinfo=UTC)
 
@@ -64,12 +64,12 @@ def _reasons(rejected: pl.DataFrame) -> list[tuple[str, str]]:
 
 
 def parsed(events: list[Path], landing: Path | None) -> pl.DataFrame:
-    """The lines of all files, with the tenant that each names, else its folder's, else a default."""
+    """The lines of all files, with the tenant that each names, else its folder's, else the one evident."""
     found, ignored = ([], []) if landing is None else landing_files(landing)
     _tell_some([f"left alone: {one.name}: {one.reason}" for one in ignored])
     for path in events:
         try:
-            found.append(one_file(path, _DEFAULT_TENANT, str(path)))
+            found.append(one_file(path, "", str(path)))
         except OSError as error:
             raise RefusalError("unreadable_file", f"{path}: {error.strerror}", "--events") from error
     if not found:
@@ -79,9 +79,12 @@ def parsed(events: list[Path], landing: Path | None) -> pl.DataFrame:
     parts = []
     for file in found:
         tell(f"reading {file.name}")
-        named = pl.coalesce("tenant", pl.lit(file.tenant)).alias("tenant")
+        named = pl.coalesce("tenant", pl.lit(file.tenant or None, pl.String)).alias("tenant")
         parts.append(read_file(file).with_columns(named, pl.lit(file.name).alias("file")))
-    return pl.concat(parts)
+    lines, sentence = with_tenants(pl.concat(parts))
+    if sentence:
+        tell(sentence)
+    return lines
 
 
 def _tenants_judged(checked: pl.DataFrame) -> pl.DataFrame:
@@ -94,7 +97,7 @@ def _tenants_judged(checked: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def read_log(parsed: pl.DataFrame) -> pl.DataFrame:
+def read_log(parsed: pl.DataFrame) -> tuple[pl.DataFrame, Tally]:
     """Events as the lake would hold them: valid ones, the first received of each key; what is left out is told."""
     if parsed.is_empty():
         raise RefusalError("no_events", "the files hold no event: give others with --events FILE", "--events")
@@ -112,12 +115,14 @@ def read_log(parsed: pl.DataFrame) -> pl.DataFrame:
         except RefusalError as refusal:
             wrong.append((row["file"], row["line"], refusal.code, f"{refusal.message} (at {refusal.path})"))
     odd = pl.DataFrame(wrong, schema=refused.schema, orient="row")
+    refusals = pl.concat([refused, odd])
     _tell_some(
-        [
-            f"left out: {file} line {line}: {message} [{reason}]"
-            for file, line, reason, message in pl.concat([refused, odd]).rows()
-        ]
+        [f"left out: {file} line {line}: {message} [{reason}]" for file, line, reason, message in refusals.rows()]
     )
+    tally = Tally(parsed.height)
+    counted = refusals.group_by("reason", maintain_order=True).agg(pl.len(), pl.col("file", "line").first())
+    for reason, events, file, line in counted.rows():
+        tally.leave_out(reason, events, f"{file} line {line}")
     received = instant_of(pl.col("raw").str.json_path_match("$.received_at"))
     taken = good.join(odd, on=["file", "line"], how="anti", maintain_order="left").with_columns(
         pl.coalesce(received, "instant").alias("received_at"), pl.lit("").alias("payload_hash")
@@ -127,11 +132,11 @@ def read_log(parsed: pl.DataFrame) -> pl.DataFrame:
     )
     first = log.unique(KEY, keep="first", maintain_order=True)
     if first.height < log.height:
-        _tell_conflicts(log, first)
-    return first.select(pl.col(name).cast(dtype) for name, dtype in EVENTS.items()).cast({"time": INSTANT})
+        _tell_conflicts(log, first, tally)
+    return first.select(pl.col(name).cast(dtype) for name, dtype in EVENTS.items()).cast({"time": INSTANT}), tally
 
 
-def recorded_log(lake: Lake, tenants: list[str]) -> pl.DataFrame:
+def recorded_log(lake: Lake, tenants: list[str]) -> tuple[pl.DataFrame, Tally]:
     """The events that the lake holds, of these tenants (none named: of all): what was received, as it was received.
 
     Raises:
@@ -142,10 +147,10 @@ def recorded_log(lake: Lake, tenants: list[str]) -> pl.DataFrame:
     log = chosen.select(pl.col(name).cast(dtype) for name, dtype in EVENTS.items()).collect()
     if log.is_empty():
         raise RefusalError("no_events", "the lake holds no event of these tenants: ingest some first", "--lake")
-    return log.cast({"time": INSTANT}).sort("received_at", maintain_order=True)
+    return log.cast({"time": INSTANT}).sort("received_at", maintain_order=True), Tally(log.height)
 
 
-def _tell_conflicts(log: pl.DataFrame, first: pl.DataFrame) -> None:
+def _tell_conflicts(log: pl.DataFrame, first: pl.DataFrame, tally: Tally) -> None:
     """Say which events came under a key that an earlier one has, with other content."""
     place = ["file", "line"]
     later = log.join(first.select(place), on=place, how="anti", maintain_order="left")
@@ -153,14 +158,19 @@ def _tell_conflicts(log: pl.DataFrame, first: pl.DataFrame) -> None:
     odd = later.join(beside, on=KEY, maintain_order="left").filter(
         pl.struct(COMPARED).ne_missing(pl.col("first_event"))
     )
+    conflicts = [row for row in odd.iter_rows(named=True) if not same_payload(row, row["first_event"])]
     _tell_some(
         [
             f"left out: {row['file']} line {row['line']}: the id {row['id']!r} of source {row['source']!r} came before "
             "with other content: to change an event send a new id with 'replaces' [conflict]"
-            for row in odd.iter_rows(named=True)
-            if not same_payload(row, row["first_event"])
+            for row in conflicts
         ]
     )
+    if conflicts:
+        tally.leave_out("conflict", len(conflicts), f"{conflicts[0]['file']} line {conflicts[0]['line']}")
+    if later.height > len(conflicts):
+        twice = later.join(pl.DataFrame(conflicts, schema=later.schema), on=place, how="anti", maintain_order="left")
+        tally.leave_out("duplicate", twice.height, f"{twice['file'][0]} line {twice['line'][0]}")
 
 
 def _facts(log: pl.DataFrame) -> pl.DataFrame:
@@ -202,31 +212,44 @@ class Asked:
     whole: bool = False
 
 
-def simulated(log: pl.DataFrame, catalog: Catalog, asked: Asked) -> Iterator[dict[str, Any]]:
+def simulated(log: pl.DataFrame, catalog: Catalog, asked: Asked, tally: Tally) -> Iterator[dict[str, Any]]:
     """The invoice documents of every period that ends in the window under ``catalog``."""
-    for billed in _billed(log, catalog, asked):
+    for billed in _billed(log, catalog, asked, tally):
         ordered = billed.invoices.sort(
             "tenant", "close", "customer", "subscription", pl.col("purpose") != "period", "period_from"
         )
         yield from documents(ordered, billed.lines)
 
 
-def _billed(log: pl.DataFrame, catalog: Catalog, asked: Asked) -> Iterator[Billed]:
-    """What each run bills in the window; what it leaves out is told."""
+def _billed(log: pl.DataFrame, catalog: Catalog, asked: Asked, tally: Tally) -> Iterator[Billed]:
+    """What each run bills in the window; what it leaves out is told, and at the end how many events were used."""
     history = CatalogHistory.everywhere(catalog, log["tenant"].unique().to_list())
     facts = _facts(log)
     usage = derive_usage(log.lazy(), history).collect()
     _tell_unread(usage)
-    for billed in _runs(facts, history, usage.lazy(), log, asked):
+    mine, timeline = tally.also(), None
+    booked, rejected = [], []
+    for timeline, billed in _runs(facts, history, usage.lazy(), log, asked):
         _tell_some([f"not applied: {message} [{reason}]" for reason, message in _reasons(billed.rejected)])
         held = billed.problems.select("subscription", "key", "problem").rows()
         _tell_some([f"held back: subscription {name}, line {key}: {problem}" for name, key, problem in held])
+        booked.append(billed.invoices.filter(pl.col("purpose") == "period").select(*_BOOKED))
+        rejected += [
+            frame.select("tenant", "source", "event_id", "reason") for frame in (timeline.rejected, billed.rejected)
+        ]
         yield billed
+    if timeline is not None:
+        known = asked.known_at or max(asked.runs, default=None)
+        periods = pl.concat(booked).with_columns(pl.lit(known, INSTANT).alias("events_known_at"))
+        count_usage(mine, usage, timeline, history, periods)
+        count_billing(mine, log, facts, pl.concat(rejected))
+    for sentence in mine.sentences():
+        tell(sentence)
 
 
 def _runs(
     facts: pl.DataFrame, history: CatalogHistory, usage: pl.LazyFrame, log: pl.DataFrame, asked: Asked
-) -> Iterator[Billed]:
+) -> Iterator[tuple[Timeline, Billed]]:
     """What each run bills; the past before the window is billed too, since invoices hang on earlier ones."""
     first = facts.filter(pl.col("time").dt.year() >= FIRST_YEAR)["time"].min()
     beginning = (
@@ -239,7 +262,8 @@ def _runs(
     if not asked.runs:
         timeline = build_timeline(facts, history.plans, asked.known_at, holds=asked.whole)
         _tell_some([f"not applied: {message} [{reason}]" for reason, message in _reasons(timeline.rejected)])
-        yield _within(bill(timeline, history, usage, whole, known_at=asked.known_at), timeline, asked.window)
+        billed = bill(timeline, history, usage, whole, known_at=asked.known_at)
+        yield timeline, _within(billed, timeline, asked.window)
         return
     books = Books()
     for as_of in sorted(asked.runs):
@@ -251,7 +275,7 @@ def _runs(
             timeline = build_timeline(facts, history.plans, newest(known_at), holds=asked.whole)
             billed = books.run(timeline, history, usage, facts, whole, known_at=known_at, as_of=as_of)
             tell(f"run at {as_of:%Y-%m-%d %H:%M}: {billed.invoices.height} invoices finalised")
-            yield _within(billed, timeline, asked.window)
+            yield timeline, _within(billed, timeline, asked.window)
 
 
 def _within(billed: Billed, timeline: Timeline, window: tuple[date, date]) -> Billed:
@@ -285,9 +309,9 @@ def window_of(log: pl.DataFrame, start: date | None, end: date | None) -> tuple[
     return window
 
 
-def difference(log: pl.DataFrame, catalog: Catalog, other: Catalog, asked: Asked) -> list[dict[str, Any]]:
+def difference(log: pl.DataFrame, catalog: Catalog, other: Catalog, asked: Asked, tally: Tally) -> list[dict[str, Any]]:
     """Money diff per customer and currency, then in all: what the second catalog bills more (or less)."""
-    sides = [_totals(log, catalog, asked), _totals(log, other, asked).rename({"total": "compared_total"})]
+    sides = [_totals(log, catalog, asked, tally), _totals(log, other, asked, tally).rename({"total": "compared_total"})]
     both = (
         sides[0]
         .join(sides[1], on=_PAYER, how="full", coalesce=True)
@@ -306,9 +330,9 @@ def _in_major(row: dict[str, Any]) -> dict[str, Any]:
     return row | {name: minor_text(row[name], places) for name in ("total", "compared_total", "difference")}
 
 
-def _totals(log: pl.DataFrame, catalog: Catalog, asked: Asked) -> pl.DataFrame:
+def _totals(log: pl.DataFrame, catalog: Catalog, asked: Asked, tally: Tally) -> pl.DataFrame:
     """_PAYER and the total of all their invoices in minor units."""
     columns = [*_PAYER, pl.col("total_minor").alias("total")]
-    billed = [one.invoices.select(columns) for one in _billed(log, catalog, asked)]
+    billed = [one.invoices.select(columns) for one in _billed(log, catalog, asked, tally)]
     empty = pl.DataFrame(schema={**dict.fromkeys(_PAYER, pl.String), "total": pl.Int64})
     return pl.concat([empty, *billed]).group_by(_PAYER).agg(pl.col("total").sum())

@@ -73,10 +73,16 @@ def _batches(path: Path) -> Iterator[tuple[int, pa.RecordBatch]]:
         raise unreadable(str(begun["error"]))
 
 
+def end_readers() -> None:
+    """End the reading processes that wait for a file."""
+    while _Worker.idle:
+        _Worker.idle.pop().end()
+
+
 class _Worker:
     """A process that reads: started when the first Parquet file comes, and kept for the next ones."""
 
-    _idle: ClassVar[list[_Worker]] = []
+    idle: ClassVar[list[_Worker]] = []
 
     def __init__(self) -> None:
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
@@ -91,8 +97,8 @@ class _Worker:
     @classmethod
     def ready(cls) -> _Worker:
         """One that nobody uses: while one file is read another may have to be looked into."""
-        while cls._idle:
-            worker = cls._idle.pop()
+        while cls.idle:
+            worker = cls.idle.pop()
             if worker._process.poll() is None:
                 return worker
             worker.end()
@@ -102,7 +108,7 @@ class _Worker:
 
     def rest(self) -> None:
         """Give the process back."""
-        self._idle.append(self)
+        self.idle.append(self)
 
     @property
     def _out(self) -> IO[bytes]:

@@ -1,0 +1,83 @@
+"""``valueverse simulate``: events that name no tenant, and what the end says of events that were not used."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.commands.test_simulate import CATALOG, EARLY, LATE, STARTED, documents, event, simulate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    (tmp_path / "catalog.json").write_text(json.dumps(CATALOG))
+    (tmp_path / "events.ndjson").write_text("\n".join([STARTED, EARLY, LATE]))
+    return tmp_path
+
+
+def _nameless(line: str) -> str:
+    return line.replace(', "tenant": "acme"', "")
+
+
+def test_events_that_name_no_tenant_are_those_of_the_one_that_is_named(files: Path) -> None:
+    whole = documents(simulate(files))
+    (files / "events.ndjson").write_text("\n".join([STARTED, _nameless(EARLY), _nameless(LATE)]))
+    result = simulate(files)
+    assert documents(result) == whole
+    assert "2 events name no tenant: they are taken for those of 'acme', the only one that is named" in result.stderr
+    assert "used 3 of 3 events" in result.stderr
+
+
+def test_where_nobody_is_named_all_events_are_one_tenants(files: Path) -> None:
+    (files / "events.ndjson").write_text("\n".join(map(_nameless, [STARTED, EARLY, LATE])))
+    result = simulate(files)
+    (document,) = documents(result)
+    assert (document["tenant"], document["total"]) == ("tenant", "25.67")
+    assert "used 3 of 3 events" in result.stderr
+
+
+def test_the_event_that_creates_the_tenant_names_it(files: Path) -> None:
+    created = event("t", "billing.tenant.created", "2023-10-01T00:00:00Z", {"tenant": "acme", "name": "Acme"})
+    (files / "events.ndjson").write_text("\n".join(map(_nameless, [created, STARTED, EARLY, LATE])))
+    (document,) = documents(simulate(files))
+    assert (document["tenant"], document["total"]) == ("acme", "25.67")
+
+
+def test_among_several_tenants_an_event_must_name_its_own(files: Path) -> None:
+    other = STARTED.replace('"acme"', '"globex"')
+    (files / "events.ndjson").write_text("\n".join([STARTED, other, EARLY, _nameless(LATE)]))
+    result = simulate(files)
+    assert [document["total"] for document in documents(result)] == ["25.33", "25.00"]
+    assert (
+        "line 4: the event names no tenant, and others name several (acme, globex): add 'tenant' to it" in result.stderr
+    )
+    assert "used 3 of 4 events" in result.stderr
+    assert f"not used: 1 unknown_tenant, e.g. {files / 'events.ndjson'} line 4" in result.stderr
+
+
+def test_the_end_says_which_events_were_not_used_and_why(files: Path) -> None:
+    lost = event("9", "request", "2023-11-07T00:00:00Z", {"tokens": 1}, subject="nobody")
+    odd = event("10", "else", "2023-11-07T00:00:00Z", {"tokens": 1}, subject="c1")
+    far = event("11", "request", "2023-12-07T00:00:00Z", {"tokens": 1}, subject="c1")
+    ended = event("12", "billing.subscription.ended", "2023-11-09T00:00:00Z", {"subscription": "none"})
+    changed = event("1", "request", "2023-11-05T00:00:00Z", {"tokens": 5}, subject="c1")
+    lines = [STARTED, EARLY, LATE, lost, odd, far, ended, changed, EARLY, "{"]
+    (files / "events.ndjson").write_text("\n".join(lines))
+    said = simulate(files).stderr.splitlines()
+    place = files / "events.ndjson"
+    late = "customer 'c1', meter 'tokens' on 2023-12-07"
+    assert said[-8:] == [
+        "used 3 of 10 events",
+        f"not used: 1 conflict, e.g. {place} line 8",
+        f"not used: 1 duplicate, e.g. {place} line 9",
+        f"not used: 1 malformed, e.g. {place} line 10",
+        "not used: 1 no_meter, e.g. customer 'c1' on 2023-11-07",
+        "not used: 1 no_subscription, e.g. customer 'nobody', meter 'tokens' on 2023-11-07",
+        f"not used: 1 period_open (outside of the periods asked for, or received after their close), e.g. {late}",
+        "not used: 1 unknown_subscription, e.g. billing.subscription.ended '12' of source 'test'",
+    ]
