@@ -53,6 +53,9 @@ says; its other side has no tenant (judged at run time by tests/invoicing/test_t
 SITES = {
     ("valueverse/commands/booked.py", "unique", ("document", "under")): "catalogs by their hash",
     ("valueverse/commands/simulation.py", "group_by", ("event_type", "status")): "counts told to the one caller",
+    ("valueverse/commands/simulation.py", "group_by", ("reason",)): "counts told to the one caller",
+    ("valueverse/commands/simulated_events.py", "group_by", ("outcome",)): "counts told to the one caller",
+    ("valueverse/commands/simulated_events.py", "group_by", ("reason",)): "counts told to the one caller",
     ("valueverse/commands/simulation.py", "group_by", ("currency",)): "the total of all that the one caller gave",
     (
         "valueverse/invoicing/assemble.py",
