@@ -22,16 +22,18 @@ from redis.exceptions import RedisError
 from serving_api.problems import Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import structlog
 
 REQUESTS = 100
 WINDOW = 60
 
-# KEYS: bucket. ARGV: requests a window, window in microseconds, cost. The time is the server's: workers'
-# clocks differ.
+# KEYS: bucket. ARGV: requests a window, window in microseconds, cost, and a test's own time. The time is the server's:
+# workers' clocks differ. A bucket that is full again is forgotten some minutes later.
 _SCRIPT = """
 local now = redis.call('TIME')
-local instant = now[1] * 1000000 + now[2]
+local instant = tonumber(ARGV[4]) or now[1] * 1000000 + now[2]
 local share = math.floor(tonumber(ARGV[2]) / tonumber(ARGV[1]))
 local full = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), instant)
 local later = full + share * tonumber(ARGV[3])
@@ -40,7 +42,7 @@ if over > 0 then
   return {0, full - instant, over}
 end
 if later > instant then
-  redis.call('SET', KEYS[1], string.format('%.0f', later), 'PX', math.ceil((later - instant) / 1000) + 1000)
+  redis.call('SET', KEYS[1], string.format('%.0f', later), 'PX', math.ceil((later - instant) / 1000) + 600000)
 end
 return {1, later - instant, 0}
 """
@@ -71,12 +73,30 @@ class Verdict:
 
 
 class Limiter:
-    """Buckets of ``requests`` a minute by name."""
+    """Buckets of ``requests`` a minute by name.
 
-    def __init__(self, url: str, log: structlog.typing.FilteringBoundLogger, requests: int = REQUESTS) -> None:
+    Args:
+        url: of Valkey.
+        log: is told when Valkey does not answer.
+        requests: of a bucket, a minute.
+        clock: microseconds since the epoch; None: Valkey's own clock, or this process's while Valkey is silent.
+        patience: seconds that Valkey may take to answer.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        log: structlog.typing.FilteringBoundLogger,
+        requests: int = REQUESTS,
+        clock: Callable[[], int] | None = None,
+        patience: float = 0.5,
+    ) -> None:
         self.requests = requests
         self._log = log
-        self._valkey = Redis.from_url(url, socket_timeout=0.5, socket_connect_timeout=0.5, retry=Retry(NoBackoff(), 0))
+        self._clock = clock
+        self._valkey = Redis.from_url(
+            url, socket_timeout=patience, socket_connect_timeout=patience, retry=Retry(NoBackoff(), 0)
+        )
         self._script = self._valkey.register_script(_SCRIPT)
         self._silent_until = 0.0
         self._own: dict[str, float] = {}
@@ -84,7 +104,7 @@ class Limiter:
     async def spend(self, bucket: str, cost: int = 1) -> Verdict:
         """Take ``cost`` requests (0: only look) out of ``bucket``."""
         if time.monotonic() >= self._silent_until:
-            arguments = [self.requests, WINDOW * 1_000_000, max(cost, 0)]
+            arguments = [self.requests, WINDOW * 1_000_000, max(cost, 0), self._clock() if self._clock else ""]
             try:
                 allowed, ahead, over = await self._script(keys=[f"valueverse:limit:{bucket}"], args=arguments)
             except (RedisError, OSError, TimeoutError) as error:
@@ -95,7 +115,7 @@ class Limiter:
         return self._alone(bucket, cost)
 
     def _alone(self, bucket: str, cost: int) -> Verdict:
-        now = time.monotonic() * 1_000_000
+        now = self._clock() if self._clock else time.monotonic() * 1_000_000
         if len(self._own) > 10_000:
             self._own = {name: full for name, full in self._own.items() if full > now}
         full = max(self._own.get(bucket, 0.0), now)

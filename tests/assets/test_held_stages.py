@@ -31,7 +31,7 @@ from valueverse.platform.warehouse import connect
 if TYPE_CHECKING:
     from valueverse.platform.settings import Settings
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.integration
 
 AS_OF = {"as_of": "2024-06-01T00:00:00Z"}
 JOBS: dict[str, tuple[dict[str, str], dict[str, Any]]] = {

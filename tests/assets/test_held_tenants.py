@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.support.ledger import World
     from valueverse.platform.settings import Settings
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.integration
 
 RUNS = {"billing": ("2023-11-01", "2024-01-01")}
 TABLES = {

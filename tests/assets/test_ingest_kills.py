@@ -70,7 +70,7 @@ def _laden(home: Path) -> Harbour:
 @pytest.mark.parametrize("point", POINTS)
 def test_a_killed_ingestion_is_taken_up_without_loss_or_doubling(tmp_path: Path, point: str) -> None:
     harbour = _laden(tmp_path)
-    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), point], check=False, timeout=120)
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), point], check=False, timeout=800)
     assert killed.returncode == -signal.SIGKILL
     report = harbour.take()
     expected = {"acme/a.ndjson": (5, 2, 1, 2), "acme/b.ndjson": (3, 1, 1, 1)}
@@ -115,7 +115,7 @@ def test_a_disk_without_space_is_told_and_nothing_is_lost(tmp_path: Path) -> Non
         "except RefusalError as refusal: print(refusal.code, refusal.message)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)], check=True, timeout=120, capture_output=True, text=True
+        [sys.executable, "-c", code, str(tmp_path)], check=True, timeout=800, capture_output=True, text=True
     )
     assert "index_unwritable" in done.stdout
     assert "No space left" in done.stdout

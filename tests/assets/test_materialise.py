@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from valueverse.platform.settings import Settings
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
 KEY = ["tenant", "event_date", "source", "id", "meter"]

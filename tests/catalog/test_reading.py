@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-import time
 from decimal import Decimal
 
 import pytest
 
+from tests.support.effort import at_most
 from valueverse.catalog.reading import MAX_CHARACTERS, read_tree
 from valueverse.errors import RefusalError
 
@@ -87,6 +87,5 @@ def test_what_cannot_be_read_is_refused_at_its_place(document: object, says: str
     ],
 )
 def test_a_hostile_document_is_refused_at_once(document: str) -> None:
-    started = time.perf_counter()
-    refused(document)
-    assert time.perf_counter() - started < 3
+    with at_most(200):
+        refused(document)

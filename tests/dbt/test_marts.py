@@ -163,7 +163,7 @@ def test_each_partition_has_forced_row_level_security_before_and_after_a_full_re
 
 def test_a_tenant_key_that_is_none_is_refused(story: Story) -> None:
     process = start_dbt(story.settings, "run", "--select", "dim_tenant", tenants=["acme'; drop table x; --"])
-    said = process.communicate(timeout=120)[0]
+    said = process.communicate()[0]
     assert process.returncode != 0
     assert "is not a tenant key" in said
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from valueverse.platform.settings import Settings
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(2400)]
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "valueverse", "demo", "--customers", "12", "--no-serve"]
@@ -42,7 +42,7 @@ def _demo(settings: Settings) -> list[dict[str, Any]]:
     environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     environment |= {"TERM": "xterm-256color", **settings.environment()}
     done = subprocess.run(
-        COMMAND, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=slave, text=True, check=False, timeout=550
+        COMMAND, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=slave, text=True, check=False
     )
     os.close(slave)
     reader.join()

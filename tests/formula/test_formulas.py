@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import time
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.effort import at_most
 from valueverse.errors import RefusalError
 from valueverse.formula import (
     compile_amount,
@@ -195,10 +195,8 @@ def test_a_wrong_formula_is_refused_where_it_is_wrong(text: str, says: str) -> N
     ],
 )
 def test_a_hostile_formula_is_refused_at_once(text: str) -> None:
-    started = time.perf_counter()
-    with pytest.raises(RefusalError):
+    with at_most(100), pytest.raises(RefusalError):
         compile_value(text)
-    assert time.perf_counter() - started < 2
 
 
 def test_amounts_know_their_variables() -> None:

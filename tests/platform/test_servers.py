@@ -106,7 +106,7 @@ def test_a_killed_server_is_told_and_started_again(local: Settings) -> None:
     with psycopg.connect(local.postgres_url("admin", "postgres"), autocommit=True) as connection:
         connection.execute("create table kept as select 1 as one")
     os.kill(record.pid, signal.SIGKILL)
-    processes.wait_until(lambda: not processes.alive(record), lambda: True, 10)
+    processes.wait_until(lambda: not processes.alive(record), lambda: True, 300)
     crashed = supervisor.status(local)[0]
     assert (crashed.name, crashed.state) == ("postgres", "crashed")
     assert "valueverse up" in crashed.detail
@@ -198,7 +198,7 @@ def test_a_lock_that_stays_held_is_told(tmp_path: Path) -> None:
 def test_the_lock_of_a_killed_command_is_free(tmp_path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path; from valueverse.platform.processes import locked\n"
-        "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+        "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(900)"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "l")], stdout=subprocess.PIPE, cwd=ROOT) as child:
         assert child.stdout is not None
@@ -288,7 +288,7 @@ def test_up_status_logs_and_down_tell_what_they_did(cli: typer.Typer) -> None:
     record = processes.read_record(get_settings().run, "valkey")
     assert record is not None
     os.kill(record.pid, signal.SIGKILL)
-    processes.wait_until(lambda: not processes.alive(record), lambda: True, 10)
+    processes.wait_until(lambda: not processes.alive(record), lambda: True, 300)
     code, said = run("status")
     assert (code, "crashed" in said) == (1, True)
     assert run("down") == (0, "postgres stopped\n")

@@ -65,7 +65,7 @@ def test_a_crashed_program_is_told_with_its_last_words_and_started_again(world: 
     record = processes.read_record(world.run, "api")
     assert record is not None
     os.kill(record.pid, signal.SIGKILL)
-    processes.wait_until(lambda: not processes.alive(record), lambda: True, 10)
+    processes.wait_until(lambda: not processes.alive(record), lambda: True, 300)
     assert supervisor.status(world)[-1].state == "crashed"
     assert up(world, "api").detail == ""
 
@@ -90,24 +90,24 @@ def test_a_program_that_ends_at_once_says_why(world: Settings, monkeypatch: pyte
 
 def test_stopping_takes_along_what_the_process_started(tmp_path: Path) -> None:
     # The parent dies on its signal without telling its child, as a killed code server's workers would stay.
-    sleeper = "import time; time.sleep(60)"
+    sleeper = "import time; time.sleep(900)"
     code = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {sleeper!r}]); {sleeper}"
     record = processes.spawn("p", processes.Launch([sys.executable, "-c", code]), tmp_path / "p.log", {})
     parent = psutil.Process(record.pid)
-    assert processes.wait_until(lambda: bool(parent.children()), lambda: True, 20)
+    assert processes.wait_until(lambda: bool(parent.children()), lambda: True, 300)
     child = parent.children()[0]
-    assert processes.stop(record, signal.SIGTERM, 10)
+    assert processes.stop(record, signal.SIGTERM, 300)
     assert processes.wait_until(
-        lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, lambda: True, 10
+        lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, lambda: True, 300
     )
 
 
 def test_a_process_that_ignores_the_signal_is_killed(tmp_path: Path) -> None:
     code = (
-        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('deaf', flush=True); time.sleep(60)"
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('deaf', flush=True); time.sleep(900)"
     )
     record = processes.spawn("p", processes.Launch([sys.executable, "-c", code]), tmp_path / "p.log", {})
-    assert processes.wait_until(lambda: "deaf" in processes.tail(tmp_path / "p.log", 5), lambda: True, 20)
+    assert processes.wait_until(lambda: "deaf" in processes.tail(tmp_path / "p.log", 5), lambda: True, 300)
     assert not processes.stop(record, signal.SIGTERM, 0.2)
     assert not processes.alive(record)
 
@@ -143,10 +143,10 @@ def test_the_api_gets_its_own_login_alone(settings: Settings) -> None:
 
 def test_what_a_killed_daemon_left_behind_is_ended_before_the_next_one(installation: Settings) -> None:
     left = subprocess.Popen(
-        [sys.executable, "-c", "import time; time.sleep(60)", "grpc"],
+        [sys.executable, "-c", "import time; time.sleep(900)", "grpc"],
         env={**os.environ, "DAGSTER_HOME": str(installation.dagster_home)},
     )
-    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "grpc"])
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(900)", "grpc"])
     try:
         dagster_home.end_stray_code_servers(installation)
         assert left.wait(10) == -signal.SIGKILL

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import hmac
 import json
 import time
 import uuid
+from datetime import datetime, timedelta, tzinfo
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import jwt
@@ -120,10 +121,20 @@ async def test_a_wrong_claim_is_refused(api: Api, changes: dict[str, Any]) -> No
     await refused(api, signed(api, **changes))
 
 
-async def test_an_expired_token_is_refused_although_it_was_taken_before(api: Api) -> None:
-    token = signed(api, exp=int(time.time()) + 4)
+class _Tomorrow(datetime):
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:
+        return datetime.now(tz) + timedelta(days=1)
+
+
+async def test_an_expired_token_is_refused_although_it_was_taken_before(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = signed(api)
     assert (await api.client.get("/v1/customers", headers=bearer(token))).status_code == 200
-    await asyncio.sleep(4.1)
+    tomorrow = time.time() + 86_400
+    monkeypatch.setattr("serving_api.tokens.time", SimpleNamespace(time=lambda: tomorrow))
+    monkeypatch.setattr("jwt.api_jwt.datetime", _Tomorrow)
     await refused(api, token)
 
 

@@ -87,7 +87,7 @@ def server(
     log, port = tmp_path_factory.mktemp("server") / "api.log", free_port()
     process = start(module_settings, log, port)
     address = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while True:
         try:
             if httpx.get(f"{address}/readyz").status_code == 200:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from serving_api.app import create_app
+from serving_api.limits import Limiter
 from serving_api.logs import make_log
 from tests.support import billing_rows
 from valueverse.platform.keys import issue_api_key
@@ -118,9 +120,11 @@ def bearer(credentials: str) -> dict[str, str]:
 
 @asynccontextmanager
 async def serving(settings: Settings, keys: dict[str, str], requests_a_minute: int = 100_000) -> AsyncIterator[Api]:
-    """The app, begun as a server would begin it."""
+    """The app, begun as a server would begin it; its limits do not refill, however long a test takes."""
     log = io.BytesIO()
     app = create_app(settings, log=make_log(log), requests_a_minute=requests_a_minute)
+    begun, service = time.time_ns() // 1000, app.state.service
+    service.limiter = Limiter(settings.redis_url, service.log, requests_a_minute, clock=lambda: begun, patience=60)
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with (
         app.router.lifespan_context(app),

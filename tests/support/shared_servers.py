@@ -47,7 +47,7 @@ def end() -> None:
 def started() -> Settings:
     """The running servers, with a migrated database ``valueverse_template`` to copy."""
     settings = Settings(home=Path(os.environ[VARIABLE]) / "home", postgres_port=0, database=TEMPLATE)
-    with processes.locked(settings.home.parent / "start.lock", 120):
+    with processes.locked(settings.home.parent / "start.lock", 1000):
         ready = settings.home / "ready"
         if not ready.exists():
             postgres_server.start(settings, durable=False)

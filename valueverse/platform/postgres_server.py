@@ -67,7 +67,7 @@ def start(settings: Settings, *, durable: bool = True) -> processes.Record:
             ``data_of_another_version``, ``data_of_another_user``.
     """
     open_home(settings.home)
-    with processes.locked(settings.run / f"{NAME}.lock"):
+    with processes.locked(settings.run / f"{NAME}.lock", 300):
         deadline = time.monotonic() + _ORPHANS_MAY_TAKE
         while True:
             record = processes.read_record(settings.run, NAME)
@@ -85,7 +85,7 @@ def start(settings: Settings, *, durable: bool = True) -> processes.Record:
 
 
 def _answered(settings: Settings, record: processes.Record) -> bool:
-    return processes.wait_until(lambda: answers(settings), lambda: processes.alive(record), 60)
+    return processes.wait_until(lambda: answers(settings), lambda: processes.alive(record), 180)
 
 
 def stop(settings: Settings) -> bool:

@@ -27,13 +27,13 @@ def start(settings: Settings, *, durable: bool = True) -> processes.Record:
         RefusalError: ``valkey_did_not_start`` with the server's own last words, ``busy``.
     """
     open_home(settings.home)
-    with processes.locked(settings.run / f"{NAME}.lock"):
+    with processes.locked(settings.run / f"{NAME}.lock", 300):
         record = processes.read_record(settings.run, NAME)
         if record is None or not processes.alive(record):
             record = _launch(settings, durable)
             processes.write_record(settings.run, record)
         log = Path(record.log)
-        if not processes.wait_until(lambda: answers(settings), lambda: processes.alive(record), 20):
+        if not processes.wait_until(lambda: answers(settings), lambda: processes.alive(record), 180):
             processes.stop(record, signal.SIGTERM, 5)
             processes.forget(settings.run, NAME)
             said = processes.gist(processes.last_words(log))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.effort import at_most
 from tests.support.value_models import EXAMPLE, model_text, problems_of, refused
 from valueverse.value.architect.reading import read_source
 
@@ -86,9 +86,8 @@ def test_any_text_may_stand_as_an_expression(expression: str):
     ],
 )
 def test_a_model_that_is_too_much_is_refused_soon(sections: dict[str, Any]):
-    before = time.process_time()
-    assert refused(**sections)
-    assert time.process_time() - before < 5
+    with at_most(300):
+        assert refused(**sections)
 
 
 def test_a_document_of_aliases_is_not_expanded():
