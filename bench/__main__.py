@@ -17,9 +17,9 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from bench import ingest, peers, rating, value
+from bench import ingest, peers, rating, steps, value
 
-SUITES = {"rating": rating.run, "ingest": ingest.run, "peers": peers.run, "value": value.run}
+SUITES = {"rating": rating.run, "ingest": ingest.run, "peers": peers.run, "value": value.run, "steps": steps.run}
 RESULTS = Path(__file__).parent / "results.json"
 
 
@@ -30,9 +30,16 @@ def main() -> None:
         "--size", choices=["small", "full"], default="small", help="small: up to 2 M events; full: 20 M"
     )
     parser.add_argument("--suite", choices=sorted(SUITES), action="append", help="only these suites (default: all)")
+    parser.add_argument(
+        "--invoices", type=int, action="append", help="only time the whole steps at this number of invoices"
+    )
     arguments = parser.parse_args()
     # Beside a terminal there is no width to fit.
     console = Console(width=None if sys.stdout.isatty() else 160)
+    if arguments.invoices:
+        for line in steps.timed(arguments.invoices):
+            console.print(line)
+        return
     rows: list[dict[str, object]] = []
     for name in arguments.suite or list(SUITES):
         with console.status(f"measuring {name} at size {arguments.size} ..."):

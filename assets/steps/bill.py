@@ -11,13 +11,13 @@ import orjson
 import polars as pl
 
 from assets.partitions import following_month
+from assets.steps.account import account_for_usage
 from assets.steps.dimensions import credit_notes, write_dimensions
 from valueverse.catalog.history import CatalogHistory
 from valueverse.commands.booked import apply_voids, read_booked, watermarks
 from valueverse.invoicing import engine
 from valueverse.invoicing.assemble import documents
 from valueverse.invoicing.closing import INVOICE
-from valueverse.invoicing.coverage import account, daily, summed
 from valueverse.invoicing.document import finalise, invoice_id, invoice_number
 from valueverse.invoicing.outcomes import PROPOSALS
 from valueverse.invoicing.schema import RULES_VERSION
@@ -33,8 +33,6 @@ from valueverse.subscriptions.zones import local_midnight
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    import psycopg
-
     from valueverse.platform.lake import Lake
     from valueverse.platform.settings import Settings
 
@@ -48,14 +46,12 @@ class BillingReport:
         lines: their lines, in the columns of ``billing.invoice_line``.
         problems: lines that could not be priced; their invoices are held back.
         rejected: billing events that could not be applied.
-        unbilled: usage that no line took, with the reason.
     """
 
     invoices: pl.DataFrame
     lines: pl.DataFrame
     problems: pl.DataFrame
     rejected: pl.DataFrame
-    unbilled: pl.DataFrame
 
 
 def bill(
@@ -119,9 +115,9 @@ def bill(
         store.insert_invoices(connection, tables)
         store.advance_sequences(connection, last)
         tell("accounting for every usage event")
-        unbilled = _account(connection, lake, timeline, history, window, tenants)
+        account_for_usage(connection, lake, timeline, history, window[1] + timedelta(days=1))
         connection.commit()
-    return BillingReport(tables["billing.invoice"], tables["billing.invoice_line"], billed.problems, rejected, unbilled)
+    return BillingReport(tables["billing.invoice"], tables["billing.invoice_line"], billed.problems, rejected)
 
 
 def _windows(timeline: Timeline, window: tuple[date, date]) -> pl.DataFrame:
@@ -215,40 +211,3 @@ def _line_table(lines: pl.DataFrame, decided: pl.DataFrame) -> pl.DataFrame:
         pl.col("event_count").fill_null(0),
         "tiers", "explains", "corrects",
     )  # fmt: skip
-
-
-def _account(
-    connection: psycopg.Connection[Any],
-    lake: Lake,
-    timeline: Timeline,
-    history: CatalogHistory,
-    window: tuple[date, date],
-    tenants: Collection[str] | None,
-) -> pl.DataFrame:
-    """Account for the usage of every day that the window's invoices or months touch, one day at a time."""
-    known = timeline.tenants["tenant"].to_list()
-    booked = store.booked_periods(connection, store.Scope(known))
-    segments, terms = engine.with_terms(timeline, history)
-    touched = booked.filter(
-        pl.col("period_to") > pl.lit(datetime.combine(window[0], datetime.min.time())).dt.replace_time_zone("UTC")
-    )
-    earliest = touched["period_from"].min()
-    start = min(window[0], earliest.date()) if isinstance(earliest, datetime) else window[0]
-    days = [day for day in lake.dates(USAGE_TABLE) if start <= day <= window[1] + timedelta(days=1)]
-    accounts, dailies = [], []
-    for day in days:
-        usage = lake.scan(USAGE_TABLE, [day])
-        frame = (usage if tenants is None else usage.filter(pl.col("tenant").is_in(list(tenants)))).collect()
-        accounts.append(account(frame, segments, timeline.segments, booked, terms))
-        dailies.append(daily(frame))
-    if not days:
-        return pl.DataFrame()
-    unbilled, event_days = summed(pl.concat(accounts))
-    for table, rows in (
-        ("billing.unbilled_usage", unbilled),
-        ("billing.event_day", event_days),
-        ("billing.usage_daily", pl.concat(dailies)),
-    ):
-        named = rows.rename({"tenant": "tenant_id"})
-        store.replace_days(connection, table, named, tenants=known, first=days[0], last=days[-1])
-    return unbilled

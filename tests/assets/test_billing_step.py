@@ -262,16 +262,17 @@ def test_rejected_billing_events_are_listed_afresh(settings: Settings) -> None:
 SCRIPT = """
 import os, signal, sys
 from datetime import UTC, date, datetime
-from assets.steps import bill as step
+from assets.steps import account, bill as step
 from valueverse.platform.lake import Lake
 from valueverse.platform.settings import get_settings
 moment = sys.argv[1]
-original = getattr(step.store, moment, None)
+store = step.store if hasattr(step.store, moment) else account.store
+original = getattr(store, moment, None)
 def die(*args, **kwargs):
     original(*args, **kwargs)
     os.kill(os.getpid(), signal.SIGKILL)
 if original is not None:
-    setattr(step.store, moment, die)
+    setattr(store, moment, die)
 settings = get_settings()
 step.bill(settings, Lake(settings.lake_url), date(2023, 11, 1), date(2024, 1, 1),
           as_of=datetime(2024, 6, 1, tzinfo=UTC), run_id="child")
@@ -284,7 +285,7 @@ def child(settings: Settings, moment: str) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.parametrize(
-    "moment", ["lock_tenants", "drop_drafts", "insert_invoices", "advance_sequences", "replace_days"]
+    "moment", ["lock_tenants", "drop_drafts", "insert_invoices", "advance_sequences", "replace_days", "mark"]
 )
 def test_a_run_killed_at_any_point_leaves_no_gap_no_double_and_no_half(settings: Settings, moment: str) -> None:
     store(acme(), settings)

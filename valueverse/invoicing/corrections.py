@@ -8,6 +8,7 @@ own (a credit note, if it is below zero) where none will come.
 from __future__ import annotations
 
 from collections import defaultdict
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -90,24 +91,28 @@ def touched(
         .collect()
     )
     begins = pl.col("event_date").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    later = pl.col("changed") > pl.col("events_known_at")
     used = (
         reach.join(days, on=["tenant", "customer"])
-        .filter(pl.col("changed") > pl.col("events_known_at"), begins < pl.col("period_to"))
+        .filter(later, begins < pl.col("period_to"))
         .filter(pl.col("carries") | (begins + pl.duration(days=1) > pl.col("period_from")))
     )
-    said = reach.join(_told(facts, facts.filter(since)), on="tenant").filter(
-        pl.col("changed") > pl.col("events_known_at"),
-        pl.col("time") <= pl.col("period_to"),
-        pl.col("of").is_not_null() | pl.col("to").is_null() | (pl.col("to") == pl.col("subscription")),
-        pl.col("of").is_null() | (pl.col("of") == pl.col("customer")),
-    )
-    found = pl.concat([used.select(_INVOICE_ID), said.select(_INVOICE_ID)]).unique()
-    concerned = booked.join(found, on=_INVOICE_ID, how="semi").select(BEGUN).unique()
+    # Joined by whom they name: by tenant alone, a run would look at every invoice once per subscription.
+    told = _told(facts, facts.filter(since))
+    of, to = pl.col("customer").is_not_null(), pl.col("subscription").is_not_null()
+    named = ((of, ["tenant", "customer"]), (~of & to, ["tenant", "subscription"]), (~of & ~to, ["tenant"]))
+    said = [
+        reach.join(told.filter(who).select(*key, "time", "changed"), on=key).filter(
+            later, pl.col("time") <= pl.col("period_to")
+        )
+        for who, key in named
+    ]
+    concerned = pl.concat(part.select(BEGUN) for part in (used, *said)).unique()
     return booked.join(concerned, on=BEGUN, how="semi", maintain_order="left")
 
 
 def _told(facts: pl.DataFrame, changed: pl.DataFrame) -> pl.DataFrame:
-    """Whom the changed facts are about: tenant, time, changed, ``of`` (customer) and ``to`` (subscription).
+    """Whom the changed facts are about: tenant, time, changed, customer, subscription.
 
     A subscription's events concern its customer: usage that names only the customer may move to, or from, another one.
     """
@@ -116,16 +121,16 @@ def _told(facts: pl.DataFrame, changed: pl.DataFrame) -> pl.DataFrame:
         "tenant",
         "time",
         pl.max_horizontal("received_at", "known_until").alias("changed"),
-        field("customer").alias("of"),
-        field("subscription").alias("to"),
+        field("customer").alias("customer"),
+        field("subscription").alias("subscription"),
     )
     owners = (
         facts.filter(pl.col("type") == "billing.subscription.started")
-        .select("tenant", field("subscription").alias("to"), field("customer").alias("owner"))
-        .unique(["tenant", "to"], keep="last", maintain_order=True)
+        .select("tenant", field("subscription").alias("subscription"), field("customer").alias("owner"))
+        .unique(["tenant", "subscription"], keep="last", maintain_order=True)
     )
-    return told.join(owners, on=["tenant", "to"], how="left", maintain_order="left").with_columns(
-        pl.coalesce("of", "owner").alias("of")
+    return told.join(owners, on=["tenant", "subscription"], how="left", maintain_order="left").with_columns(
+        pl.coalesce("customer", "owner").alias("customer")
     )
 
 
@@ -189,21 +194,20 @@ def net_lines(
     taken_of: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(dict)
     for tenant, invoice, origin, minor in discounts.select(TAKEN.names()).iter_rows():
         taken_of[tenant, invoice][origin] = minor
-    coupons_of = _by_tenant(coupons)
+    rows_of: defaultdict[tuple[str, str], list[tuple[int, _Row]]] = defaultdict(list)
+    for place, row in enumerate(coupons.iter_rows(named=True)):
+        rows_of[row["tenant"], row["origin"]].append((place, row))
+    held_by = coupons.partition_by("tenant", "customer", as_dict=True)
     for (tenant, invoice), rows in whole.group_by(_INVOICE_ID, maintain_order=True):
         one = (str(tenant), str(invoice))
         taken, line = taken_of[one], periods.get(one)
         bore = _of_period(line, earlier)
-        own = coupons_of.get(one[0], coupons.clear())
-        applied = _applied(taken, own, bore, line) + _idle(taken, own, bore, line, known.get(one))
-        net = _net(rows, applied, bore)
-        parts.append(rows.with_columns(pl.Series("net_minor", net, pl.Int64)))
+        borne = [found for origin in {*taken, *bore.taken} for found in rows_of.get((one[0], origin), ())]
+        own = coupons.clear() if line is None else held_by.get((tenant, line["customer"]), coupons.clear())
+        applied = _applied(taken, [row for _, row in sorted(borne, key=itemgetter(0))], bore, line)
+        applied += _idle(taken, own, bore, line, known.get(one))
+        parts.append(rows.with_columns(pl.Series("net_minor", _net(rows, applied, bore), pl.Int64)))
     return pl.concat(parts) if parts else whole.with_columns(pl.lit(0, pl.Int64).alias("net_minor"))
-
-
-def _by_tenant(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """Each tenant's rows."""
-    return {str(tenant): part for (tenant,), part in rows.partition_by("tenant", as_dict=True).items()}
 
 
 def _of_period(line: _Row | None, earlier: Mapping[tuple[str, str, str, datetime], Earlier]) -> Earlier:
@@ -213,9 +217,9 @@ def _of_period(line: _Row | None, earlier: Mapping[tuple[str, str, str, datetime
     return earlier.get((line["tenant"], line["customer"], line["subscription"], line["period_from"]), Earlier())
 
 
-def _applied(taken: Mapping[str, int], coupons: pl.DataFrame, earlier: Earlier, line: _Row | None) -> list[Coupon]:
-    """The coupons (of the invoice's tenant) that an invoice or the threshold invoices of its period bear. One that was
-    removed before the period closed takes no more of it than it has."""
+def _applied(taken: Mapping[str, int], borne: list[_Row], earlier: Earlier, line: _Row | None) -> list[Coupon]:
+    """The coupons (``borne``) that an invoice or the threshold invoices of its period bear. One that was removed before
+    the period closed takes no more of it than it has."""
     close = line["period_to"] if line is not None and line["purpose"] == "period" else None
 
     def most(row: _Row) -> int | None:
@@ -225,20 +229,18 @@ def _applied(taken: Mapping[str, int], coupons: pl.DataFrame, earlier: Earlier, 
         before, own = earlier.taken.get(origin), taken.get(origin, 0)
         return None if before is None and own > 0 else (before or ("", 0))[1] + max(own, 0)
 
-    borne = coupons.filter(pl.col("origin").is_in([*taken, *earlier.taken]))
-    return [coupon_of(row, most(row)) for row in borne.iter_rows(named=True)]
+    return [coupon_of(row, most(row)) for row in borne]
 
 
 def _idle(
     taken: Mapping[str, int], coupons: pl.DataFrame, earlier: Earlier, line: _Row | None, known_at: datetime | None
 ) -> list[Coupon]:
-    """Coupons that held, were known, and took nothing."""
+    """Coupons (of the invoice's customer) that held, were known, and took nothing."""
     if line is None or known_at is None:
         return []
     close = line["period_from"] if line["purpose"] == "start" else line["period_to"]
     billing = Billing(line["subscription"], line["currency"], line["purpose"], line["period_from"], close)
     others = coupons.filter(
-        pl.col("customer") == line["customer"],
         pl.col("periods").is_null(),
         pl.col("told_at") <= known_at,
         ~pl.col("origin").is_in([*taken, *earlier.taken]),

@@ -8,10 +8,12 @@ chain covers content_hash and number: chain_hash = SHA-256 of the canonical {con
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid5
 
+import orjson
 import rfc8785
 
 from valueverse.invoicing.closing import INVOICE
@@ -19,13 +21,33 @@ from valueverse.invoicing.closing import INVOICE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_FAST = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
+_NOT_ALIKE = re.compile(rb"(?:^|[:,\[])-?[0-9]+[.eE]|[\xf0-\xf4]")
+"""What orjson writes otherwise than RFC 8785: fractions and exponents, and keys beyond U+FFFF, which it sorts by code
+point instead of by UTF-16 unit. Texts that merely look so are found too."""
 NOT_HASHED = ("number", "status", "content_hash", "previous_hash")
+
+
+def canonical(document: Any) -> bytes:
+    """RFC 8785 bytes of a document of texts, integers, booleans, nulls, lists and objects.
+
+    Most are written by orjson, which is some twenty times as fast; what the two may write in different ways is left to
+    ``rfc8785``.
+
+    Raises:
+        rfc8785.CanonicalizationError: for what has no canonical form, such as integers beyond 53 bits.
+    """
+    try:
+        written = orjson.dumps(document, option=_FAST)
+    except orjson.JSONEncodeError:
+        return bytes(rfc8785.dumps(document))
+    return bytes(rfc8785.dumps(document)) if _NOT_ALIKE.search(written) else written
 
 
 def content_hash(document: dict[str, Any]) -> str:
     """Hex SHA-256 of what the invoice says, whoever numbers it and whenever."""
     hashed = {key: value for key, value in document.items() if key not in NOT_HASHED}
-    return hashlib.sha256(rfc8785.dumps(hashed)).hexdigest()
+    return hashlib.sha256(canonical(hashed)).hexdigest()
 
 
 def invoice_number(tenant: str, sequence: int) -> str:
@@ -56,7 +78,7 @@ class Finalised:
 def chain_hash(content: str, number: str, previous: str | None) -> str:
     """The link after ``previous`` for the invoice with this number and content."""
     link = {"content_hash": content, "number": number, "previous_hash": previous}
-    return hashlib.sha256(rfc8785.dumps(link)).hexdigest()
+    return hashlib.sha256(canonical(link)).hexdigest()
 
 
 def finalise(draft: dict[str, Any], number: str, previous: str | None) -> Finalised:
@@ -69,4 +91,4 @@ def finalise(draft: dict[str, Any], number: str, previous: str | None) -> Finali
         "content_hash": content,
         "previous_hash": previous,
     }
-    return Finalised(number, rfc8785.dumps(document).decode(), content, previous, chain_hash(content, number, previous))
+    return Finalised(number, canonical(document).decode(), content, previous, chain_hash(content, number, previous))

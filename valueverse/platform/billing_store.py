@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from psycopg import sql
 
-from valueverse.platform.warehouse import copy_frame
+from valueverse.platform.warehouse import copy_frame, copy_frames
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -285,9 +285,7 @@ def drop_drafts(connection: psycopg.Connection[Any], windows: pl.DataFrame) -> i
 
 def insert_invoices(connection: psycopg.Connection[Any], tables: Mapping[str, pl.DataFrame]) -> None:
     """Insert whole invoices (drafts and finalised alike): billing.invoice first, then what belongs to it."""
-    for table, frame in tables.items():
-        if not frame.is_empty():
-            copy_frame(connection, table, frame)
+    copy_frames(connection, tables)
 
 
 def advance_sequences(connection: psycopg.Connection[Any], last: dict[str, tuple[int, str | None]]) -> None:
@@ -376,26 +374,4 @@ def replace_tenant_rows(
             sql.SQL("delete from {} where tenant_id = any(%s)").format(sql.Identifier(*table.split("."))),
             [list(tenants)],
         )
-    for table, frame in tables.items():
-        if not frame.is_empty():
-            copy_frame(connection, table, frame)
-
-
-def replace_days(
-    connection: psycopg.Connection[Any],
-    table: str,
-    frame: pl.DataFrame,
-    *,
-    tenants: Sequence[str],
-    first: date,
-    last: date,
-) -> None:
-    """Replace the tenants' rows of the days from ``first`` to ``last`` in a table keyed by tenant_id and day."""
-    connection.execute(
-        sql.SQL("delete from {} where tenant_id = any(%s) and day between %s and %s").format(
-            sql.Identifier(*table.split("."))
-        ),
-        [list(tenants), first, last],
-    )
-    if not frame.is_empty():
-        copy_frame(connection, table, frame)
+    copy_frames(connection, tables)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from valueverse.platform.warehouse import copy_frame
+from valueverse.platform.warehouse import copy_frames
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -182,8 +182,8 @@ def add(
     if entries.is_empty():
         return
     stamped = entries.with_columns(pl.lit(run_id).alias("run_id"), pl.lit(booked_at).alias("booked_at"))
-    copy_frame(connection, "billing.journal_entry", stamped.rename({"tenant": "tenant_id"}))
-    copy_frame(connection, "billing.journal_posting", postings.rename({"tenant": "tenant_id"}))
+    tables = {"billing.journal_entry": stamped, "billing.journal_posting": postings}
+    copy_frames(connection, {table: rows.rename({"tenant": "tenant_id"}) for table, rows in tables.items()})
 
 
 def read_entries(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.DataFrame:

@@ -28,6 +28,33 @@ class LakeTable:
     partition_by: str | None = None
 
 
+@dataclass(frozen=True)
+class Opened:
+    """One version of a table, opened once and read as often as needed; None: the table does not exist yet."""
+
+    table: LakeTable
+    found: DeltaTable | None
+
+    def scan(self, dates: Collection[date] | None = None) -> pl.LazyFrame:
+        """The version, or only some of its date partitions, in the columns of the table's schema."""
+        if self.found is None:
+            return self.table.schema.to_frame(eager=False)
+        frame = pl.scan_delta(self.found)
+        if dates is not None and self.table.partition_by is not None:
+            frame = frame.filter(pl.col(self.table.partition_by).is_in(sorted(set(dates))))
+        return frame.select(pl.col(name).cast(dtype) for name, dtype in self.table.schema.items())
+
+    def files(self) -> pl.DataFrame:
+        """date, path, rows of the files of a table with date partitions: a partition changes only with its files."""
+        schema = pl.Schema({"date": pl.Date(), "path": pl.String(), "rows": pl.Int64()})
+        if self.found is None or self.table.partition_by is None:
+            return pl.DataFrame(schema=schema)
+        listed = pl.DataFrame(pa.table(self.found.get_add_actions(flatten=True)))
+        return listed.select(
+            pl.col(f"partition.{self.table.partition_by}").alias("date"), "path", pl.col("num_records").alias("rows")
+        ).cast(schema)
+
+
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
@@ -75,13 +102,11 @@ class Lake:
 
     def scan(self, table: LakeTable, dates: Collection[date] | None = None) -> pl.LazyFrame:
         """The table as it stands, or only some of its date partitions, in the columns of its schema."""
-        found = self.delta(table)
-        if found is None:
-            return table.schema.to_frame(eager=False)
-        frame = pl.scan_delta(found)
-        if dates is not None and table.partition_by is not None:
-            frame = frame.filter(pl.col(table.partition_by).is_in(sorted(set(dates))))
-        return frame.select(pl.col(name).cast(dtype) for name, dtype in table.schema.items())
+        return self.open(table).scan(dates)
+
+    def open(self, table: LakeTable) -> Opened:
+        """The newest version of a table, for many reads of the same state."""
+        return Opened(table, self.delta(table))
 
     def dates(self, table: LakeTable) -> list[date]:
         """The date partitions that hold files, in order."""

@@ -314,8 +314,8 @@ def borne(connection: Connection, tenant: str, proposal: str) -> bool:
         "select from billing.invoice_line l join billing.invoice i on i.tenant_id = l.tenant_id"
         " and i.invoice_id = l.invoice_id left join billing.invoice_void v on v.tenant_id = i.tenant_id"
         " and v.invoice_id = i.invoice_id where l.tenant_id = %s and l.kind = 'outcome' and i.status = 'finalised'"
-        " and v.invoice_id is null and right(l.explains, length(%s)) = %s limit 1",
-        [tenant, f", proposal {proposal}", f", proposal {proposal}"],
+        " and v.invoice_id is null and substring(l.explains from ', proposal (.+)$') = %s limit 1",
+        [tenant, proposal],
     )
     return found.fetchone() is not None
 

@@ -15,11 +15,14 @@ from valueverse.errors import RefusalError
 from valueverse.platform.access import roles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from valueverse.platform.settings import Role, Settings
 
 _SCRIPTS = str(Path(__file__).parent / "migrations").replace("%", "%%")
+
+_MANY = 1_000
+"""Rows written at once after which the planner's statistics are gathered anew."""
 
 
 def connect(
@@ -69,6 +72,19 @@ def copy_frame(connection: psycopg.Connection[Any], table: str, frame: pl.DataFr
         with cursor.copy(statement) as copy:
             copy.write(text.getbuffer())
         return cursor.rowcount
+
+
+def copy_frames(connection: psycopg.Connection[Any], tables: Mapping[str, pl.DataFrame]) -> None:
+    """Append to each table its frame, in their order, and gather the planner's statistics of those that get many rows.
+
+    Autovacuum sees no uncommitted row and comes a minute later at best; until then a join of two large tables would be
+    planned as if both were nearly empty.
+    """
+    for table, frame in tables.items():
+        if not frame.is_empty():
+            copy_frame(connection, table, frame)
+    if many := [sql.Identifier(*table.split(".")) for table, frame in tables.items() if frame.height >= _MANY]:
+        connection.execute(sql.SQL("analyze {}").format(sql.SQL(", ").join(many)))
 
 
 def _json_text(column: pl.Series) -> pl.Series:
