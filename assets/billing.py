@@ -11,9 +11,9 @@ from pydantic import Field
 
 from assets.held import held_check, held_spec, outcome, periods_of
 from assets.ingestion import FACTS, PERIODS
-from assets.kit import OWNERS, Result, fresh, keys_of, mark, pending, preview, until_unmarked
+from assets.kit import OWNERS, Result, covered_by, fresh, mark, pending, preview, until_unmarked
 from assets.metering import USAGE
-from assets.partitions import EARLIEST, FIRST_DAY, MONTHLY
+from assets.partitions import MONTHLY
 from assets.resources import Platform, TenantsConfig
 from assets.steps.bill import BillingReport, bill
 from assets.steps.isolated import BILLING, for_each_tenant, tenants_of
@@ -64,12 +64,12 @@ class BillingConfig(TenantsConfig):
 def invoices(context: dg.AssetExecutionContext, config: BillingConfig, platform: Platform) -> Iterator[Result]:
     """Bill the range's months; months that other tenants still wait for stay out of date."""
     owed = pending(context.instance, PERIODS, INVOICES, context.partition_keys) if config.tenants else {}
-    first, last = keys_of(context)
+    first, last = covered_by(context)
     settings, lake, run_id = platform.settings, platform.lake, context.run.run_id
-    begin, as_of = EARLIEST if first == FIRST_DAY else first, config.moment()
+    as_of = config.moment()
 
     def work(tenants: Sequence[str] | None) -> BillingReport:
-        return bill(settings, lake, begin, last, as_of=as_of, run_id=run_id, tenants=tenants)
+        return bill(settings, lake, first, last, as_of=as_of, run_id=run_id, tenants=tenants)
 
     def isolated() -> Isolated[BillingReport]:
         return for_each_tenant(

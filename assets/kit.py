@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 import dagster as dg
 import polars as pl
 
+from assets.partitions import covered
+
 # Assets are annotated with the bare class: with another, a range run fails in the default IO manager.
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
+    from datetime import date
 
     Result = dg.MaterializeResult[None]
 else:
@@ -50,10 +53,9 @@ def bars(frame: pl.DataFrame, label: str, value: str, width: int = 40) -> dg.Mar
     return dg.MetadataValue.md("```text\n" + "\n".join(rows) + "\n```")
 
 
-def keys_of(context: dg.AssetExecutionContext) -> tuple[date, date]:
-    """First and last partition of this run, as dates."""
-    keys = [date.fromisoformat(key) for key in context.partition_keys]
-    return min(keys), max(keys)
+def covered_by(context: dg.AssetExecutionContext) -> tuple[date, date]:
+    """First and last date that the partitions of this run stand for; the first partition includes all before it."""
+    return covered(context.partition_keys)
 
 
 def mark(

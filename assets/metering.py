@@ -8,8 +8,8 @@ import polars as pl
 
 from assets.held import held_check, held_spec, outcome, periods_of
 from assets.ingestion import EVENTS, FACTS
-from assets.kit import OWNERS, Result, bars, fresh, keys_of, mark, pending, preview, until_unmarked
-from assets.partitions import DAILY, FIRST_DAY
+from assets.kit import OWNERS, Result, bars, covered_by, fresh, mark, pending, preview, until_unmarked
+from assets.partitions import DAILY
 from assets.resources import Platform, TenantsConfig
 from assets.steps.isolated import USAGE as STAGE
 from assets.steps.isolated import for_each_tenant
@@ -39,8 +39,8 @@ USAGE = dg.AssetKey(["lake", "usage"])
 def usage(context: dg.AssetExecutionContext, config: TenantsConfig, platform: Platform) -> Iterator[Result]:
     """Derive usage of the range's dates anew; dates that other tenants still wait for stay out of date."""
     owed = pending(context.instance, EVENTS, USAGE, context.partition_keys) if config.tenants else {}
-    first, last = keys_of(context)
-    dates = lake_dates(platform.lake, None if first == FIRST_DAY else first, last)
+    first, last = covered_by(context)
+    dates = lake_dates(platform.lake, first, last)
     lake = platform.lake
 
     def isolated() -> Isolated[MeteringReport]:

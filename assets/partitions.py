@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 FIRST_DAY = date(2023, 1, 1)
 """Partitions begin here. The first one also holds whatever is older, so that no event lies outside of all."""
 
-EARLIEST = date(1970, 1, 1)
-"""Where the first monthly partition begins to look for periods."""
+EARLIEST = date(1969, 12, 1)
+"""Where the first partitions begin: a month before the first instant of an event, which is a local month at most."""
 
 DAILY = dg.DailyPartitionsDefinition(start_date=FIRST_DAY.isoformat(), end_offset=2)
 """Event dates (UTC). Two beyond the last whole day: today and, as events may be 24 hours ahead, tomorrow."""
@@ -40,6 +40,21 @@ def months_between(first: date, last: date) -> list[date]:
     while months[-1] < month_of(last):
         months.append(following_month(months[-1]))
     return months
+
+
+def months_holding(first: date, last: date, held: Collection[date]) -> list[date]:
+    """``months_between``, less the months before the first partition's own that are not among ``held``."""
+    return [month for month in months_between(first, last) if month >= FIRST_DAY or month in held]
+
+
+def covered(keys: Collection[str]) -> tuple[date, date]:
+    """First and last date (of a monthly key: first day of the month) that these partitions stand for.
+
+    The first partition stands for everything before it too: a range that includes it begins at EARLIEST.
+    """
+    days = [date.fromisoformat(key) for key in keys]
+    first = min(days)
+    return (EARLIEST if first == FIRST_DAY else first), max(days)
 
 
 def daily_keys(days: Collection[date], today: date) -> list[str]:

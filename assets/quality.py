@@ -9,8 +9,8 @@ import polars as pl
 
 from assets.billing import INVOICES
 from assets.held import held_check, held_months, held_spec, outcome, periods_of
-from assets.kit import OWNERS, Result, fresh, keys_of, pending, preview
-from assets.partitions import MONTHLY, months_between
+from assets.kit import OWNERS, Result, covered_by, fresh, pending, preview
+from assets.partitions import FIRST_DAY, MONTHLY, months_holding
 from assets.resources import Platform, TenantsConfig
 from assets.steps.book_journal import booked_tenants
 from assets.steps.isolated import RELEASE as STAGE
@@ -21,6 +21,7 @@ from quality.leakage import FLAGS, flag_leakage
 from quality.reconciliation import RECONCILIATION, reconcile
 from valueverse.lake_tables import USAGE_TABLE
 from valueverse.platform.isolation import Isolated
+from valueverse.platform.past_months import published_months
 
 RELEASE = dg.AssetKey(["quality", "release"])
 RECONCILED = "lake_agrees_with_invoices"
@@ -65,11 +66,11 @@ REPRODUCED = "invoices_reproduce"
 )
 def release(context: dg.AssetExecutionContext, config: TenantsConfig, platform: Platform) -> Result:
     """Reconcile and judge each month of the range."""
-    first, last = keys_of(context)
+    first, last = covered_by(context)
     # A decision is quickly made: where one is owed, it is made for all tenants.
     owed = pending(context.instance, INVOICES, RELEASE, context.partition_keys)
     settings, tenants = platform.settings, None if owed else config.chosen()
-    months = list(months_between(first, last))
+    months = _months(platform, first, last)
     done = _compared(context, platform, months, tenants)
     unfinished = held_months(settings, months)
     decided = []
@@ -97,7 +98,7 @@ def release(context: dg.AssetExecutionContext, config: TenantsConfig, platform: 
         check_results=[
             _check(RECONCILED, reconciliations.filter(~pl.col("ok"))),
             _check(SUITES, held),
-            _check(BILLED, _leaks(platform, [f"{month:%Y-%m}" for month in months])),
+            _check(BILLED, _leaks(platform, months)),
             _check(REPRODUCED, again.filter(~pl.col("ok"))),
             held_check(platform, RELEASE, STAGE),
         ],
@@ -113,7 +114,7 @@ def _compared(
     def work(chosen: Sequence[str] | None) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
         checked = [reconcile(settings, platform.lake, f"{month:%Y-%m}", chosen, run_id=run_id) for month in months]
         again = reproduce(settings, platform.lake, months, tenants=chosen)
-        return pl.concat(checked), again, _leakage(platform, chosen)
+        return pl.concat(checked), again, _leakage(platform, months[-1], chosen)
 
     return for_each_tenant(
         settings, STAGE, periods_of(context), work,
@@ -121,11 +122,21 @@ def _compared(
     )  # fmt: skip
 
 
-def _leakage(platform: Platform, tenants: Sequence[str] | None) -> pl.DataFrame:
-    """Flags of the last complete day that the lake holds."""
+def _months(platform: Platform, first: date, last: date) -> list[date]:
+    """Months to decide. All tenants': a month of the past that holds nothing of a tenant has nothing to hold back."""
+    with platform.warehouse() as connection:
+        known = [str(row[0]) for row in connection.execute("select tenant_id from billing.tenant").fetchall()]
+        held = published_months(connection, known, FIRST_DAY) if first < FIRST_DAY else set()
+    return months_holding(first, last, held)
+
+
+def _leakage(platform: Platform, month: date, tenants: Sequence[str] | None) -> pl.DataFrame:
+    """Flags of the last complete day that the lake holds, if it lies in the run's last month."""
     today = datetime.now(UTC).date()
     last = max((day for day in platform.lake.dates(USAGE_TABLE) if day < today), default=None)
-    return FLAGS.to_frame() if last is None else flag_leakage(platform.settings, platform.lake, last, tenants)
+    if last is None or last.replace(day=1) != month:
+        return FLAGS.to_frame()
+    return flag_leakage(platform.settings, platform.lake, last, tenants)
 
 
 def _check(name: str, wrong: pl.DataFrame) -> dg.AssetCheckResult:
@@ -139,12 +150,12 @@ def _check(name: str, wrong: pl.DataFrame) -> dg.AssetCheckResult:
     )
 
 
-def _leaks(platform: Platform, months: list[str]) -> pl.DataFrame:
+def _leaks(platform: Platform, months: list[date]) -> pl.DataFrame:
     """Tenants and days on which accepted events are neither billed nor unbilled."""
     with platform.warehouse() as connection:
         rows = connection.execute(
             "select tenant_id, day, accepted, billed, unbilled from billing.event_day "
-            "where to_char(day, 'YYYY-MM') = any(%s) and accepted <> billed + unbilled order by 1, 2",
+            "where date_trunc('month', day)::date = any(%s) and accepted <> billed + unbilled order by 1, 2",
             [months],
         ).fetchall()
     return pl.DataFrame(rows, schema=["tenant_id", "day", "accepted", "billed", "unbilled"], orient="row")

@@ -9,7 +9,7 @@ import polars as pl
 from assets.billing import INVOICES, BillingConfig
 from assets.held import held_check, held_spec, outcome, periods_of
 from assets.ingestion import FACTS
-from assets.kit import OWNERS, Result, fresh, keys_of, preview
+from assets.kit import OWNERS, Result, covered_by, fresh, preview
 from assets.metering import USAGE
 from assets.partitions import MONTHLY
 from assets.resources import Platform
@@ -40,7 +40,7 @@ _CHECK = "every_active_commit_has_been_run"
 )
 def realisation(context: dg.AssetExecutionContext, config: BillingConfig, platform: Platform) -> Result:
     """Measure what came of every active commit; late data adds runs beside the old ones."""
-    first, last = keys_of(context)
+    first, last = covered_by(context)
     settings, lake, run_id, as_of = platform.settings, platform.lake, context.run.run_id, config.moment()
 
     def work(tenants: Sequence[str] | None) -> TrackReport:

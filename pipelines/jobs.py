@@ -10,6 +10,7 @@ from assets.billing import INVOICES
 from assets.ingestion import FACTS, LANDING
 from assets.journal import JOURNAL
 from assets.metering import USAGE
+from assets.partitions import FIRST_DAY
 from assets.quality import RELEASE
 from assets.value import REALISATION
 
@@ -67,8 +68,12 @@ marts_job = dg.define_asset_job(
 
 
 def marts_config(first: str, last: str) -> dict[str, Any]:
-    """Run config of ``marts_job`` for the months from ``first`` to ``last`` (monthly partition keys)."""
-    return {"ops": {"dbt_models": {"config": {"periods_from": first[:7], "periods_to": last[:7]}}}}
+    """Run config of ``marts_job`` for what monthly partitions stand for, from ``first`` to ``last`` (keys).
+
+    The first partition also stands for all months before it: then no first month is given.
+    """
+    months = {} if first == FIRST_DAY.isoformat() else {"periods_from": first[:7]}
+    return {"ops": {"dbt_models": {"config": {**months, "periods_to": last[:7]}}}}
 
 
 JOBS = [ingestion_job, usage_job, billing_job, journal_job, value_job, release_job, marts_job]

@@ -7,21 +7,29 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import LiteralString
 
+_CALENDARS: LiteralString = """
+with
+
+calendars as (
+    select
+        tenant_id as tenant,
+        %(first)s::timestamp at time zone coalesce(zones.name, 'UTC') as first,
+        %(after)s::timestamp at time zone coalesce(zones.name, 'UTC') as after
+    from billing.tenant
+    left join pg_timezone_names as zones on tenant.timezone = zones.name
+    where tenant_id = any(%(tenants)s)
+)"""
+
+
+def _by_calendar(query: LiteralString) -> LiteralString:
+    """A query behind ``calendars``: first and after, the instants between which each tenant's month lies."""
+    return f"{_CALENDARS}{query}"
+
+
 BILLED: dict[str, LiteralString] = {
-    "booked_lines": """
-        with
-
-        calendars as (
-            select
-                tenant_id as tenant,
-                %(first)s::timestamp at time zone coalesce(zones.name, 'UTC') as first,
-                %(after)s::timestamp at time zone coalesce(zones.name, 'UTC') as after
-            from billing.tenant
-            left join pg_timezone_names as zones on tenant.timezone = zones.name
-            where tenant_id = any(%(tenants)s)
-        ),
-
-        closing as (
+    "booked_lines": _by_calendar(
+        """
+        , closing as (
             select invoice.*
             from billing.invoice
             inner join calendars on invoice.tenant_id = calendars.tenant
@@ -38,26 +46,83 @@ BILLED: dict[str, LiteralString] = {
             line.tenant_id::text as tenant,
             invoice.customer,
             invoice.subscription,
+            invoice.invoice_id::text as invoice_id,
             line.meter,
             line.key as charge,
+            line.kind,
             coalesce(line.dimensions, '{}'::jsonb)::text as dimensions,
             line.service_from::text as service_from,
             line.service_to::text as service_to,
             coalesce(invoice.events_known_at, 'infinity'::timestamptz)::text as known_at,
             invoice.catalog_hash,
-            subscription.plan as own_plan,
-            subscription.plan_version::text as own_version,
-            line.quantity::text as booked_quantity,
-            line.amount_precise::text as booked_amount,
+            subscription.anchor_date::text as anchor,
+            subscription.timezone,
+            subscription.started_at::text as started_at,
+            coalesce(subscription.ended_at, 'infinity'::timestamptz)::text as ended_at,
+            -- Threshold invoices, and the closing one after them, bear differences: so far they come to what the whole
+            -- of the period so far comes to.
+            (invoice.purpose = 'threshold')::text as early,
+            (line.explains is not null)::text as so_far,
+            coalesce(so_far.quantity, line.quantity)::text as booked_quantity,
+            coalesce(so_far.amount, line.amount_precise)::text as booked_amount,
             coalesce(invoice.number, invoice.invoice_id::text) || ' ' || line.key as cell
         from closing as invoice
         inner join billing.invoice_line as line
             on invoice.tenant_id = line.tenant_id and invoice.invoice_id = line.invoice_id
-        inner join billing.subscription
+        left join billing.subscription as subscription
             on invoice.tenant_id = subscription.tenant_id and invoice.subscription = subscription.subscription
-        -- Lines of and after threshold invoices are differences within a period, and say so.
-        where line.kind = 'usage' and line.meter is not null and line.explains is null
-    """,
+        left join lateral (
+            select sum(part.quantity) as quantity, sum(part.amount_precise) as amount
+            from billing.invoice as other
+            inner join billing.invoice_line as part
+                on other.tenant_id = part.tenant_id and other.invoice_id = part.invoice_id
+            where
+                other.tenant_id = invoice.tenant_id and other.subscription = invoice.subscription
+                and other.period_from = invoice.period_from and other.period_to <= invoice.period_to
+                and other.purpose in ('threshold', 'period')
+                and part.key = line.key and part.dimensions is not distinct from line.dimensions
+                and part.kind = 'usage' and part.corrects is null
+                and not exists (
+                    select from billing.invoice_void as void
+                    where void.tenant_id = other.tenant_id and void.invoice_id = other.invoice_id
+                )
+        ) as so_far on line.explains is not null
+        where
+            line.kind in ('usage', 'fee') and line.corrects is null
+            and (line.explains is null or (line.kind = 'usage' and invoice.purpose in ('threshold', 'period')))
+            and (line.explains is null or not exists (
+                select from billing.invoice_void as void
+                where void.tenant_id = invoice.tenant_id and void.invoice_id = invoice.invoice_id
+            ))
+        """
+    ),
+    "closed_periods": _by_calendar(
+        """
+        select
+            invoice.tenant_id::text as tenant,
+            coalesce(invoice.number, invoice.invoice_id::text) as cell,
+            invoice.subscription,
+            invoice.period_from::text as period_from,
+            invoice.period_to::text as period_to,
+            coalesce(invoice.events_known_at, 'infinity'::timestamptz)::text as known_at,
+            invoice.catalog_hash,
+            coalesce((
+                select jsonb_agg(distinct line.key)
+                from billing.invoice_line as line
+                where line.tenant_id = invoice.tenant_id and line.invoice_id = invoice.invoice_id
+            ), '[]'::jsonb)::text as keys
+        from billing.invoice as invoice
+        inner join calendars on invoice.tenant_id = calendars.tenant
+        where invoice.purpose = 'period' and invoice.period_to > calendars.first
+            and invoice.period_to <= calendars.after and invoice.revision = 0
+            -- what a threshold invoice bore already may leave nothing to the closing one
+            and not exists (
+                select from billing.invoice as early
+                where early.tenant_id = invoice.tenant_id and early.subscription = invoice.subscription
+                    and early.period_from = invoice.period_from and early.purpose = 'threshold'
+            )
+        """
+    ),
     "subscriptions": """
         select
             tenant_id::text as tenant,

@@ -14,7 +14,7 @@ compared as (
         units(booked_amount) as amount_booked,
         row_number() over (
             partition by line_id
-            order by converted <> units(booked_quantity), recomputed <> units(booked_amount), plan, version
+            order by converted <> units(booked_quantity), recomputed <> units(booked_amount), term
         ) as place
     from priced
 )
@@ -22,7 +22,7 @@ compared as (
 select tenant, 'line_quantity:' || charge as check_name, cell, converted as expected, quantity_booked as
     actual
 from compared
-where place = 1
+where place = 1 and meter is not null and not_metered is null
 union all
 select tenant, 'line_amount:' || charge, cell, recomputed, amount_booked
 from compared
@@ -108,11 +108,7 @@ select
     units(coalesce(any_value(found.events), 0)),
     units(sum(files.accepted))
 from files
-left join (select tenant, count(*) as events from lake_events
-    where file is not null and received_at <= (select known_at from month)
-    group by tenant
-) as found
-    on files.tenant = found.tenant
+left join events_of_files as found on files.tenant = found.tenant
 group by files.tenant
 union all
 select
@@ -157,4 +153,31 @@ from (
 ) as placed
 group by tenant, check_name
 order by tenant, check_name
+"""
+
+# What is left to the engine's word, and why.
+NOT_RECOMPUTED = """
+with
+
+reasons as (
+    select distinct tenant, charge, line_id, 'amount' as what, not_priced as reason
+    from priced
+    where not_priced is not null
+    union all
+    select distinct tenant, charge, line_id, 'quantity', not_metered
+    from priced
+    where not_metered is not null
+),
+
+counted as (
+    select tenant, charge, what, reason, count(distinct line_id) as lines from reasons group by all
+)
+
+select
+    tenant,
+    charge,
+    string_agg('the ' || what || ' of ' || lines || ' line(s): ' || reason, '; ' order by what, reason)
+from counted
+group by tenant, charge
+order by tenant, charge
 """

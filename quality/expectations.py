@@ -10,7 +10,7 @@ import polars as pl
 import psycopg
 from psycopg import sql
 
-from quality.rules import RULES, SCOPES, Rule
+from quality.rules import RULES, SCOPES
 from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import LiteralString
 
     from quality.period import Month
+    from quality.rule import Rule
     from valueverse.platform.settings import Settings
 
 FINDINGS = {"tenant": pl.String, "rule": pl.String, "rows": pl.Int64, "example": pl.String}
@@ -31,19 +32,28 @@ _ZONE: LiteralString = (
     "case when exists (select from pg_timezone_names as zones where zones.name = owner.timezone) "
     "then owner.timezone else 'UTC' end"
 )
+_CLOSING: LiteralString = (
+    "from billing.invoice as closing left join billing.tenant as owner "
+    "on closing.tenant_id = owner.tenant_id cross join lateral "
+    f"(select {{first}}::timestamp at time zone {_ZONE} as first, {{after}}::timestamp at time zone "
+    f"{_ZONE} as after) as month "
+    # no calendar is further from UTC than a day
+    "where closing.period_to > {first}::timestamp at time zone 'UTC' - interval '1 day' "
+    "and closing.period_from < {after}::timestamp at time zone 'UTC' + interval '1 day' "
+    "and case closing.purpose "
+    "when 'start' then closing.period_from >= month.first and closing.period_from < month.after "
+    "else closing.period_to > month.first and closing.period_to <= month.after end"
+)
 _CUTS: dict[str, LiteralString] = {
     "tenant": "true",
     "day": "{table}.day >= {first}::date and {table}.day < {after}::date",
     "period": "{table}.period = {period}",
     "closing": (
-        "exists (select from billing.invoice as closing left join billing.tenant as owner "
-        "on closing.tenant_id = owner.tenant_id cross join lateral "
-        f"(select {{first}}::timestamp at time zone {_ZONE} as first, {{after}}::timestamp at time zone "
-        f"{_ZONE} as after) "
-        "as month where closing.tenant_id = {table}.tenant_id and closing.invoice_id = {table}.invoice_id "
-        "and case closing.purpose "
-        "when 'start' then closing.period_from >= month.first and closing.period_from < month.after "
-        "else closing.period_to > month.first and closing.period_to <= month.after end)"
+        f"({{table}}.tenant_id, {{table}}.invoice_id) in (select closing.tenant_id, closing.invoice_id {_CLOSING})"
+    ),
+    "booked": (
+        "{table}.invoice is null or ({table}.tenant_id, {table}.invoice) in "
+        f"(select closing.tenant_id, closing.number {_CLOSING})"
     ),
 }
 

@@ -1,4 +1,4 @@
-"""DuckDB's own reading of the lake: usage totals and line amounts in SQL, in units of 10^-18, no floats.
+"""DuckDB's own reading of the lake: which events each line was billed for, in SQL, in units of 10^-18, no floats.
 
 DuckDB divides decimals as doubles, so decimals are taken as integers of 128 bits (``units``),
 multiplied and divided as such; both round half away from zero at 18 decimals, as the billing rules say.
@@ -53,46 +53,97 @@ create macro to_whole(number, way) as list_transform(
     lambda r: case
         when r.way = 'up' and r.a > 0 then ((r.a + r.one - 1) // r.one) * r.one
         when r.way = 'half_up' then cast(sign(r.a) as hugeint) * ((abs(r.a) + r.one // 2) // r.one) * r.one
+        when r.way = 'half_even' and abs(r.a) % r.one = r.one // 2
+            then cast(sign(r.a) as hugeint) * ((abs(r.a) // r.one + 1) // 2) * 2 * r.one
+        when r.way = 'half_even' then cast(sign(r.a) as hugeint) * ((abs(r.a) + r.one // 2) // r.one) * r.one
         when r.way = 'down' and r.a < 0 then -((-r.a + r.one - 1) // r.one) * r.one
         when r.way in ('up', 'down') then (r.a // r.one) * r.one
         else r.a
     end
 )[1];
+
+-- blocks of a size that units start, counted on the exact quotient
+create macro blocks(a, b) as list_transform(
+    [{'a': cast(a as hugeint), 'b': cast(b as hugeint)}],
+    lambda p: (p.a // p.b + case when p.a > 0 and p.a % p.b <> 0 then 1 else 0 end) * 1000000000000000000::hugeint
+)[1];
+
+create macro priced_units(metered, divisor, factor, way) as list_transform(
+    [{'m': cast(metered as hugeint), 'd': divisor, 'f': factor, 'way': way}],
+    lambda r: case
+        when r.d is not null and r.way = 'up' then blocks(r.m, units(r.d))
+        else to_whole(
+            case when r.d is not null then over(r.m, units(r.d)) when r.f is not null then times(r.m, units(r.f))
+                else r.m end,
+            r.way
+        )
+    end
+)[1];
+
+create macro prorated(number, used, whole) as list_transform(
+    [{'n': cast(number as hugeint), 'u': used, 'w': whole}],
+    lambda r: case when r.u = r.w then r.n else over(times(r.n, units(r.u)), units(r.w)) end
+)[1];
+
+-- the local date on which the period begins that is counted in months from a phase
+create macro month_boundary(place, day) as list_transform(
+    [{'month': make_date(cast(place as bigint) // 12, cast(place as bigint) % 12 + 1, 1), 'day': cast(day as integer)}],
+    lambda r: least(r.month + (r.day - 1), last_day(r.month))
+)[1];
 """
 
 # Which versions of which usage events were known when. An amendment waits for its original, hides it once
-# both are there, and is hidden by the next amendment of the same original.
+# both are there, and is hidden by the next amendment of the same original. Amendments and originals may lie on any
+# date: files without an amendment are told from the table's log, and originals elsewhere are looked for only where an
+# amendment of the dates in question has none among them.
+AMENDMENTS = """
+create table amendments as
+select
+    tenant,
+    source,
+    id,
+    replaces,
+    received_at,
+    -- only amendments have siblings, so only they are ordered
+    lead(received_at) over (
+        partition by tenant, source, replaces
+        order by received_at, time, id
+    ) as next_amendment_at
+from lake_amendments
+where replaces is not null and tenant in (select tenant from chosen);
+
+create table originals as
+select tenant, source, id, received_at
+from lake_events
+where (tenant, source, id) in (select (tenant, source, replaces) from amendments);
+
+create view missing_originals as
+select here.tenant, here.source, here.replaces as id
+from lake_events as here
+where here.replaces is not null
+    and (here.tenant, here.source, here.replaces) not in (select (tenant, source, id) from originals);
+"""
+
+ORIGINALS_ELSEWHERE = """
+insert into originals
+select tenant, source, id, received_at
+from lake_everywhere
+where (tenant, source, id) in (select (tenant, source, id) from missing_originals)
+    and (tenant, source, id) not in (select (tenant, source, id) from originals);
+"""
+
 VERSIONS = """
 create view versions as
 with
 
-amendments as (
+replaced as (
     select
         tenant,
         source,
         replaces as id,
         min(received_at) as replaced_at
-    from lake_events
-    where replaces is not null
+    from amendments
     group by all
-),
-
--- only amendments have siblings, so only they are ordered
-ordered as (
-    select
-        *,
-        lead(received_at) over (
-            partition by tenant, source, replaces
-            order by received_at, time, id
-        ) as next_amendment_at
-    from lake_events
-    where replaces is not null
-),
-
-placed as (
-    select *, null::timestamptz as next_amendment_at from lake_events where replaces is null
-    union all by name
-    select * from ordered
 )
 
 select
@@ -102,17 +153,20 @@ select
     event.type,
     event.time,
     event.received_at,
+    event.source,
     event.id,
     event.data,
     greatest(event.received_at, coalesce(original.received_at, event.received_at)) as known_from,
     least(
-        coalesce(amended.replaced_at, 'infinity'::timestamptz), coalesce(event.next_amendment_at,
-            'infinity'::timestamptz)
+        coalesce(amended.replaced_at, 'infinity'::timestamptz),
+        coalesce(own.next_amendment_at, 'infinity'::timestamptz)
     ) as known_until
-from placed as event
-left join amendments as amended
+from lake_events as event
+left join replaced as amended
     on event.tenant = amended.tenant and event.source = amended.source and event.id = amended.id
-left join lake_events as original
+left join amendments as own
+    on event.replaces is not null and event.tenant = own.tenant and event.source = own.source and event.id = own.id
+left join originals as original
     on event.tenant = original.tenant and event.source = original.source and event.replaces = original.id
 where
     not starts_with(event.type, 'billing.')
@@ -120,22 +174,85 @@ where
     and (event.replaces is null or original.id is not null);
 """
 
-# Instants come as text; a plan that changed within the subscription's life leaves open which plan priced a
-# line.
+# Instants come as text. What priced a line is among what its subscription had been told to be on when the line's
+# service began: the last change that took effect at once (or the start), and changes after it that wait for a period's
+# end. Of a subscription that was changed, a line may stand on the plans of another catalog than its invoice names.
 LINES = """
-create table lines as
+create table every_line as
 select
     booked.* replace (
         booked.service_from::timestamptz as service_from,
         booked.service_to::timestamptz as service_to,
-        booked.known_at::timestamptz as known_at
-    ),
-    (booked.tenant, booked.subscription) in (
-        select (tenant, json_extract_string(data, '$.subscription'))
-        from lake_events
-        where type = 'billing.subscription.changed'
-    ) as changed
+        booked.known_at::timestamptz as known_at,
+        booked.early = 'true' as early,
+        booked.so_far = 'true' as so_far
+    )
 from booked_lines as booked;
+
+-- What threshold invoices bore is taken off by key: of a changed subscription, off which of its lines is left open.
+create view lines as
+select * from every_line
+where kind = 'usage' and (not so_far or (tenant, subscription) not in (
+    select (tenant, subscription) from states group by tenant, subscription having count(*) > 1
+));
+
+create table line_states as
+with
+
+told as (
+    select line.*, state.told_at, state.quantities, state.plan, state.version, state.overrides,
+        max(state.told_at) filter (where not state.waits) over (partition by line.line_id) as since,
+        count(*) over (partition by line.line_id) > 1 as changed
+    from every_line as line
+    inner join states as state
+        on
+            line.tenant = state.tenant
+            and line.subscription = state.subscription
+            and state.told_at <= line.service_from
+            and state.received_at <= line.known_at
+            and (state.known_until is null or state.known_until > line.known_at)
+)
+
+select * from told where told_at >= since;
+
+create table line_terms as
+select distinct told.line_id, term.term
+from line_states as told
+inner join charges as term
+    on
+        told.charge = term.charge
+        and told.meter is not distinct from term.meter
+        and told.plan = term.plan
+        and (told.version = term.version or (told.version is null and (term.newest or told.changed)))
+        and told.overrides = term.overrides
+where
+    told.kind = 'usage'
+    and (
+        term.catalog_hash = told.catalog_hash
+        or (
+            told.changed
+            and (told.tenant, term.catalog_hash) in (select (tenant, catalog_hash) from published_catalogs)
+        )
+    );
+
+create table fee_terms as
+select distinct told.line_id, fee.fee as term, told.quantities
+from line_states as told
+inner join fees as fee
+    on
+        told.charge = fee.key
+        and told.plan = fee.plan
+        and (told.version = fee.version or (told.version is null and (fee.newest or told.changed)))
+        and told.overrides = fee.overrides
+where
+    told.kind = 'fee'
+    and (
+        fee.catalog_hash = told.catalog_hash
+        or (
+            told.changed
+            and (told.tenant, fee.catalog_hash) in (select (tenant, catalog_hash) from published_catalogs)
+        )
+    );
 
 create view holders as
 select holding.* replace (holding.started_at::timestamptz as started_at, holding.ended_at::timestamptz as
@@ -148,28 +265,32 @@ select published.* replace (published.valid_from::timestamptz as valid_from, pub
 from published_catalogs as published;
 """
 
-# One row per line and plan that may have priced it: several only when the subscription has changed its plan.
+# One row per line and terms that may have priced it: several only when the subscription has changed its plan.
 LINE_EVENTS = """
-create table line_events as
+create table part_events as
 select
     line.line_id,
-    term.plan,
-    term.version,
+    term.term,
+    case
+        when term.model = 'capacity' then 'meter ' || meter.meter
+        when term.model = 'matrix' then 'cell ' || list_aggregate(list_transform(
+            term.axes, lambda a: coalesce('=' || json_extract_string(event.data, a.path), '-')
+        ), 'string_agg', '/')
+        else 'line'
+    end as part,
     meter.aggregation,
     event.time,
     event.received_at,
+    event.source,
     event.id,
     json_extract_string(event.data, meter.path) as value,
-    coalesce(json_extract_string(event.data, meter.operation), 'add') as operation
+    coalesce(json_extract_string(event.data, meter.operation), 'add') as operation,
+    json_extract_string(event.data, term.carried) as carried
 from lines as line
-inner join charges as term
-    on
-        line.catalog_hash = term.catalog_hash
-        and line.charge = term.charge
-        and line.meter = term.meter
-        and (line.changed or (line.own_plan = term.plan and line.own_version = term.version))
+inner join line_terms using (line_id)
+inner join (select *, unnest(takes) as take from charges) as term on line_terms.term = term.term
 inner join meters as meter
-    on line.catalog_hash = meter.catalog_hash and line.meter = meter.meter and meter.not_metered is null
+    on term.catalog_hash = meter.catalog_hash and term.take.meter = meter.meter and meter.not_metered is null
 inner join versions as event
     on
         line.tenant = event.tenant
@@ -190,7 +311,7 @@ where
                 where
                     other.tenant = line.tenant
                     and other.customer = line.customer
-                    and other.meter = line.meter
+                    and other.meter = meter.meter
                     and other.subscription <> line.subscription
                     and event.time >= other.started_at
                     and event.time < other.ended_at
@@ -204,7 +325,7 @@ where
     and len(list_filter(
         term.conditions, lambda c: json_extract_string(event.data, c.path) is distinct from c.value
     )) = 0
-    and len(list_filter(term.rivals, lambda rival: len(list_filter(
+    and len(list_filter(term.take.rivals, lambda rival: len(list_filter(
         rival, lambda c: json_extract_string(event.data, c.path) is distinct from c.value
     )) = 0)) = 0
     and len(list_filter(
@@ -212,150 +333,4 @@ where
         lambda s: json_extract_string(event.data, s.path) is distinct from
             json_extract_string(line.dimensions, s.path)
     )) = 0;
-"""
-
-QUANTITIES = """
-create table quantities as
-with
-
-counted as (
-    select line_id, plan, version, units(count(*)) as quantity, count(*) as events
-    from line_events
-    where aggregation = 'count'
-    group by all
-),
-
-numbered as (
-    select *, units(quantity_of(value)) as number
-    from line_events
-    where aggregation in ('sum', 'min', 'max', 'latest') and quantity_of(value) is not null
-),
-
-aggregated as (
-    select
-        line_id,
-        plan,
-        version,
-        case any_value(aggregation)
-            when 'sum' then sum(number)
-            when 'min' then min(number)
-            when 'max' then max(number)
-            else last(number order by time, received_at, id)
-        end as quantity,
-        count(*) as events
-    from numbered
-    group by line_id, plan, version
-),
-
-held as (
-    select line_id, plan, version, value, last(operation order by time, received_at, id) as operation,
-        count(*) as events
-    from line_events
-    where aggregation = 'unique_count' and value is not null and operation in ('add', 'remove')
-    group by line_id, plan, version, value
-),
-
-unique_values as (
-    select
-        line_id,
-        plan,
-        version,
-        units(count(*) filter (where operation = 'add')) as quantity,
-        cast(sum(events) as bigint) as events
-    from held
-    group by line_id, plan, version
-)
-
-select * from counted
-union all by name
-select * from aggregated
-union all by name
-select * from unique_values;
-"""
-
-PRICED = """
-create table priced as
-with
-
-converted as (
-    select
-        line.*,
-        term.* exclude (catalog_hash, charge, meter),
-        coalesce(quantity.events, 0) as events,
-        to_whole(
-            case
-                when term.divide_by is not null
-                    then over(greatest(coalesce(quantity.quantity, 0::hugeint), 0::hugeint),
-                        units(term.divide_by))
-                when term.multiply_by is not null
-                    then times(greatest(coalesce(quantity.quantity, 0::hugeint), 0::hugeint),
-                        units(term.multiply_by))
-                else greatest(coalesce(quantity.quantity, 0::hugeint), 0::hugeint)
-            end,
-            term.convert_round
-        ) as converted
-    from lines as line
-    inner join charges as term
-        on
-            line.catalog_hash = term.catalog_hash
-            and line.charge = term.charge
-            and line.meter = term.meter
-            and (line.changed or (line.own_plan = term.plan and line.own_version = term.version))
-    inner join meters as meter
-        on line.catalog_hash = meter.catalog_hash and line.meter = meter.meter and meter.not_metered is null
-    left join quantities as quantity
-        on line.line_id = quantity.line_id and term.plan = quantity.plan and term.version = quantity.version
-),
-
-billable as (
-    select *, greatest(converted - coalesce(units(included), 0::hugeint), 0::hugeint) as billed from converted
-),
-
-walked as (
-    select
-        line_id,
-        plan,
-        version,
-        sum(
-            case
-                when model = 'graduated' and billed > units(tier.above)
-                    then times(
-                        least(billed, coalesce(units(tier.up_to), billed)) - units(tier.above),
-                            units(tier.unit)
-                    )
-                when model = 'volume' then times(billed, units(tier.unit))
-                else 0::hugeint
-            end
-            + units(tier.flat)
-        ) as amount
-    from (select *, unnest(tiers) as tier from billable where model in ('graduated', 'volume'))
-    where
-        (billed > units(tier.above) or (billed = 0 and units(tier.above) = 0 and flat_at_zero))
-        and (model = 'graduated' or tier.up_to is null or billed <= units(tier.up_to))
-    group by line_id, plan, version
-)
-
-select
-    line.*,
-    times(
-        case line.model
-            when 'standard' then times(line.billed, units(line.unit))
-            when 'package' then times(
-                to_whole(
-                    over(greatest(line.billed - coalesce(units(line.free), 0::hugeint), 0::hugeint),
-                        units(line.size)),
-                    coalesce(line.package_round, 'up')
-                ),
-                units(line.amount)
-            )
-            when 'percentage' then
-                over(times(line.billed, units(line.rate)), units('100'))
-                + times(units(line.events), coalesce(units(line.fixed), 0::hugeint))
-            else coalesce(tiers.amount, 0::hugeint)
-        end,
-        units('1') - over(coalesce(units(line.discount), 0::hugeint), units('100'))
-    ) as recomputed
-from billable as line
-left join walked as tiers
-    on line.line_id = tiers.line_id and line.plan = tiers.plan and line.version = tiers.version;
 """

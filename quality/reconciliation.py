@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import polars as pl
 
-from quality import comparison, recomputation
+from quality import comparison, fees, pricing, recomputation
 from quality.billed import BILLED
+from quality.days import DAYS
 from quality.period import Month
+from quality.states import states_of
 from quality.terms import flatten
-from valueverse.events.schema import EVENTS
+from valueverse.events.schema import BILLING_FACTS, EVENTS
 from valueverse.platform.lake import LakeTable
 from valueverse.platform.warehouse import connect, copy_frame
 
@@ -42,6 +44,7 @@ RECONCILIATION = pl.Schema(
 """One row per tenant, check and month; ``expected`` is what the lake gives, ``actual`` what was booked."""
 
 _EVENTS = LakeTable("events", EVENTS, "event_date")
+_FACTS = LakeTable("billing_facts", BILLING_FACTS)
 
 
 def reconcile(
@@ -57,8 +60,8 @@ def reconcile(
 
     Checks: ``usage:<meter>`` (totals per customer, sums and counts), ``line_quantity:<charge>`` and
     ``line_amount:<charge>`` (usage lines of invoices that close in the month, with the events known to each
-    invoice), and the counts that nothing was lost. What SQL does not recompute (formulas, other price
-    models) is left out, and ``detail`` says how many lines that were.
+    invoice), ``fee:<fee>``, ``lines_missing``, and the counts that nothing was lost. What SQL does not recompute is
+    named in rows ``not_recomputed:<charge>``: how many lines, and why.
 
     Args:
         settings: Where Postgres is.
@@ -80,7 +83,10 @@ def reconcile(
         chosen = [str(row[0]) for row in connection.execute("select tenant_id from billing.tenant order by 1")]
         if tenants is not None:
             chosen = sorted(set(chosen) & set(tenants))
-        question = _Question(_billed(connection, month, chosen), lake.arrow_dataset(_EVENTS), month, known_at)
+        facts = lake.scan(_FACTS).filter(pl.col("type").str.starts_with("billing.subscription.")).collect()
+        billed = _billed(connection, facts, month, chosen)
+        billed["events_of_files"] = _events_of_files(connection, lake, billed["files"], known_at)
+        question = _Question(billed, lake, month, known_at)
         found = _recompute(question, chosen)
         _write(connection, month, chosen, found, run_id)
     return found
@@ -88,10 +94,10 @@ def reconcile(
 
 @dataclass(frozen=True)
 class _Question:
-    """What was billed (frames by name), the lake's events, and which month of them as known when."""
+    """What was billed (frames by name), where the events are, and which month of them as known when."""
 
     billed: dict[str, pl.DataFrame]
-    events: Any
+    lake: Lake
     month: Month
     known_at: datetime | None
 
@@ -116,16 +122,14 @@ def _answer_for(question: _Question, tenant: str) -> list[tuple[Any, ...]]:
 def _answer(question: _Question, tenants: Sequence[str]) -> Iterator[tuple[Any, ...]]:
     with duckdb.connect() as connection:
         _prepare(connection, question, tenants)
-        skipped = dict(connection.execute(_SKIPPED).fetchall())
-        for cells in ("line_cells", "usage_cells", "count_cells"):
+        for cells in ("line_cells", "fee_cells", "line_count_cells", "usage_cells", "count_cells"):
             summary = connection.execute(comparison.SUMMARY.format(cells=f"from {cells}")).fetchall()
             for tenant, check, expected, actual, different, count, examples in summary:
-                told = [f"{different} of {count} differ: {examples}"] if different else []
-                if left := skipped.get((tenant, check)):
-                    told.append(f"the amount of {left} line(s) is not recomputed")
+                detail = f"{different} of {count} differ: {examples}" if different else None
                 ours, theirs = (Decimal(int(units)).scaleb(-18) for units in (expected, actual))
-                detail = "; ".join(told) or None
                 yield tenant, check, question.month.key, ours, theirs, theirs - ours, different == 0, detail
+        for tenant, charge, detail in connection.execute(comparison.NOT_RECOMPUTED).fetchall():
+            yield tenant, f"not_recomputed:{charge}", question.month.key, None, None, None, True, detail
 
 
 def _prepare(connection: duckdb.DuckDBPyConnection, question: _Question, tenants: Sequence[str]) -> None:
@@ -133,7 +137,11 @@ def _prepare(connection: duckdb.DuckDBPyConnection, question: _Question, tenants
     for name, frame in question.billed.items():
         own = frame.filter(pl.col("tenant").is_in(tenants)) if "tenant" in frame.columns else frame
         connection.register(name, own.to_arrow())
-    connection.register("lake", question.events)
+    first, last = _dates(question, tenants)
+    days = [day for day in question.lake.dates(_EVENTS) if first <= day <= last]
+    connection.register("lake", question.lake.arrow_dataset(_EVENTS, days))
+    amended = question.lake.dates_with(_EVENTS, "replaces")
+    connection.register("lake_amendments", question.lake.arrow_dataset(_EVENTS, amended))
     connection.register("chosen", pl.DataFrame({"tenant": tenants}, {"tenant": pl.String}).to_arrow())
     connection.execute("create view lake_events as select * from lake where tenant in (select tenant from chosen)")
     known_at = question.known_at.isoformat() if question.known_at else "infinity"
@@ -141,31 +149,54 @@ def _prepare(connection: duckdb.DuckDBPyConnection, question: _Question, tenants
         "create table month as select ?::timestamptz as first, ?::timestamptz as after, ?::timestamptz as known_at",
         [f"{question.month.first}T00:00:00Z", f"{question.month.after}T00:00:00Z", known_at],
     )
+    connection.execute(recomputation.AMENDMENTS)
+    if connection.execute("select count(*) from missing_originals").fetchall() != [(0,)]:
+        connection.register("lake_everywhere", question.lake.arrow_dataset(_EVENTS))
+        connection.execute(recomputation.ORIGINALS_ELSEWHERE)
     for statement in (
-        recomputation.MACROS, recomputation.VERSIONS, recomputation.LINES, recomputation.LINE_EVENTS,
-        recomputation.QUANTITIES, recomputation.PRICED,
+        recomputation.MACROS, recomputation.VERSIONS, recomputation.LINES, DAYS, recomputation.LINE_EVENTS,
+        pricing.QUANTITIES, pricing.CONVERTED, pricing.TIERS, pricing.EVENT_PRICES, pricing.PRICED,
         comparison.LINE_CELLS, comparison.USAGE_CELLS, comparison.COUNT_CELLS,
+        fees.FEE_CELLS, fees.LINE_COUNT_CELLS,
     ):  # fmt: skip
         connection.execute(statement)
 
 
-_SKIPPED = """
-select (tenant, 'line_quantity:' || charge), count(*)
-from priced
-where not_priced is not null
-group by all
-"""
+def _dates(question: _Question, tenants: Sequence[str]) -> tuple[date, date]:
+    """First and last event date that the month, or the service of a line that closes in it, can have."""
+    lines = question.billed["booked_lines"].filter(pl.col("tenant").is_in(tenants))
+    served = lines.select(
+        pl.col("service_from").str.slice(0, 10).str.to_date().min().alias("first"),
+        pl.col("service_to").str.slice(0, 10).str.to_date().max().alias("last"),
+    ).row(0)
+    first, last = (day or question.month.first for day in served)
+    # A day more on either side: instants are told in the time zone of the session.
+    margin = timedelta(days=1)
+    return min(first, question.month.first) - margin, max(last, question.month.after) + margin
 
 
-def _billed(connection: psycopg.Connection[Any], month: Month, tenants: Sequence[str]) -> dict[str, pl.DataFrame]:
+def _billed(
+    connection: psycopg.Connection[Any], facts: pl.DataFrame, month: Month, tenants: Sequence[str]
+) -> dict[str, pl.DataFrame]:
     parameters = {"tenants": list(tenants), "first": month.first, "after": month.after}
     frames = {name: _frame(connection, query, parameters) for name, query in BILLED.items()}
     documents = frames["published_catalogs"].select("catalog_hash", "document").unique("catalog_hash").rows()
-    frames["charges"], frames["meters"] = flatten(dict(documents))
+    frames["states"] = states_of(facts.filter(pl.col("tenant").is_in(tenants)))
+    overridden = frames["states"].filter(pl.col("overrides") != "").select("plan", "overrides").unique().rows()
+    charges, owed, frames["meters"] = flatten(dict(documents), overridden)
+    frames["charges"], frames["fees"] = charges.with_row_index("term"), owed.with_row_index("fee")
     frames["published_catalogs"] = frames["published_catalogs"].drop("document")
-    holding = frames.pop("subscriptions").join(
-        frames["charges"].select("plan", "version", "meter", "catalog_hash", "conditions"),
-        on=["plan", "version"],
+    last = frames["states"].unique(["tenant", "subscription"], keep="last", maintain_order=True)
+    holding = (
+        frames.pop("subscriptions")
+        .join(last.select("tenant", "subscription", "overrides"), on=["tenant", "subscription"], how="left")
+        .with_columns(pl.col("overrides").fill_null(""))
+        .join(
+            charges.explode("takes")
+            .with_columns(pl.col("takes").struct.field("meter"))
+            .select("plan", "version", "overrides", "meter", "catalog_hash", "conditions"),
+            on=["plan", "version", "overrides"],
+        )
     )
     # A plan version may stand in several catalogs; whether a charge of it takes the event is what counts.
     own = frames["published_catalogs"].select("tenant", "catalog_hash").unique()
@@ -173,6 +204,23 @@ def _billed(connection: psycopg.Connection[Any], month: Month, tenants: Sequence
         holding.join(own, on=["tenant", "catalog_hash"], how="semi").drop("catalog_hash").unique()
     )
     return frames
+
+
+def _events_of_files(
+    connection: psycopg.Connection[Any], lake: Lake, files: pl.DataFrame, known_at: datetime | None
+) -> pl.DataFrame:
+    """tenant, events: how many events that came in files the lake holds of each tenant.
+
+    The table's log knows the number of all tenants: where it is the number accepted, no file is opened to count again.
+    """
+    row = connection.execute("select coalesce(sum(accepted), 0) from billing.ingestion_file").fetchone()
+    if known_at is None and row is not None and lake.counted(_EVENTS, "file") == int(row[0]):
+        return files.group_by("tenant").agg(pl.col("accepted").sum().alias("events"))
+    here = lake.scan(_EVENTS).filter(
+        pl.col("file").is_not_null(), pl.col("tenant").is_in(files["tenant"].unique().implode())
+    )
+    known = here if known_at is None else here.filter(pl.col("received_at") <= pl.lit(known_at))
+    return known.group_by("tenant").agg(pl.len().cast(pl.Int64).alias("events")).collect()
 
 
 def _frame(connection: psycopg.Connection[Any], query: LiteralString, parameters: Mapping[str, Any]) -> pl.DataFrame:
@@ -185,7 +233,7 @@ def _frame(connection: psycopg.Connection[Any], query: LiteralString, parameters
 
 
 _TYPES: dict[str, Any] = {
-    "line_id": pl.Int64, "own_version": pl.Int32, "version": pl.Int32, "changed": pl.Boolean,
+    "line_id": pl.Int64, "own_version": pl.Int32, "version": pl.Int32,
     "received": pl.Int64, "accepted": pl.Int64, "duplicate": pl.Int64, "quarantined": pl.Int64,
     "billed": pl.Int64, "unbilled": pl.Int64,
 }  # fmt: skip

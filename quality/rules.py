@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING
 
-Scope = Literal["tenant", "day", "period", "closing"]
-"""How a month is cut out of a table: not at all, by day, by period, or by the closing of invoices."""
+from quality.rule import Rule
+from quality.total_rules import TOTALS
 
-
-@dataclass(frozen=True)
-class Rule:
-    """A query over ``{batch}`` that yields a row (tenant_id, example) for everything that breaks the rule.
-
-    ``table`` is the table of schema billing that the batch is cut from. The query must not use ``%`` or
-    ``:name``.
-    """
-
-    name: str
-    table: str
-    sentence: str
-    query: str
-
+if TYPE_CHECKING:
+    from quality.rule import Scope
 
 SCOPES: dict[str, Scope] = {
     "tenant": "tenant",
@@ -33,7 +20,7 @@ SCOPES: dict[str, Scope] = {
     "event_day": "day",
     "ingestion_file": "tenant",
     "reconciliation": "period",
-    "journal_posting": "tenant",
+    "journal_posting": "booked",
 }
 
 RULES: tuple[Rule, ...] = (
@@ -156,7 +143,6 @@ RULES: tuple[Rule, ...] = (
         where greatest(abs(batch.subtotal_minor), abs(batch.tax_total_minor), abs(batch.total_minor))
             -- a quantity of 10^12 at a price of 10^6 is the most that one event can cost
             >= 1000000000000000000
-            or batch.discount_total_minor < 0 or batch.credit_total_minor < 0
         """,
     ),
     Rule(
@@ -189,12 +175,13 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "usage_line_has_meter_and_quantity",
         "invoice_line",
-        "A usage line names its meter and its quantity, and its service period is not empty",
+        "A usage line names its meter and quantity (one of several meters, as capacity has them, names neither)",
         """
         select batch.tenant_id, cast(batch.invoice_id as text) || ' line ' || batch.line_no as example
         from {batch} as batch
         inner join (values (1)) as one (x) on true
-        where (batch.kind = 'usage' and (batch.meter is null or batch.quantity is null))
+        where (batch.kind = 'usage' and batch.meter is null and batch.quantity <> 0)
+            or (batch.kind = 'usage' and batch.meter is not null and batch.quantity is null)
             or batch.service_to < batch.service_from
         """,
     ),
@@ -261,4 +248,5 @@ RULES: tuple[Rule, ...] = (
             or (batch.account = 'customer_credit' and sum(batch.amount_minor) > 0)
         """,
     ),
+    *TOTALS,
 )

@@ -109,11 +109,9 @@ def senders(lake: Lake, dates: Collection[date] | None = None) -> list[str]:
     return list(found["tenant"])
 
 
-def lake_dates(lake: Lake, first: date | None, last: date | None) -> list[date]:
-    """Event dates the lake holds between two dates, both included; None leaves that side open."""
-    return [
-        day for day in lake.dates(EVENTS_TABLE) if (first is None or day >= first) and (last is None or day <= last)
-    ]
+def lake_dates(lake: Lake, first: date, last: date) -> list[date]:
+    """Event dates the lake holds between two dates, both included."""
+    return [day for day in lake.dates(EVENTS_TABLE) if first <= day <= last]
 
 
 def _resolved(lake: Lake, dates: list[date], tenants: Collection[str] | None) -> pl.LazyFrame:

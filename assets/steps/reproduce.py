@@ -6,7 +6,8 @@ come to the same ``content_hash`` (billing.md, States).
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -18,18 +19,19 @@ from valueverse.invoicing.document import invoice_id
 from valueverse.invoicing.engine import bill
 from valueverse.invoicing.outcomes import PROPOSALS
 from valueverse.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
-from valueverse.platform.billing_store import Scope, sample_of
+from valueverse.platform.billing_store import Scope
+from valueverse.platform.sample_store import corrected_by, sample_of
 from valueverse.platform.value_store import approved
 from valueverse.platform.warehouse import connect
 from valueverse.subscriptions.timeline import build_timeline
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from datetime import date
 
     from valueverse.platform.lake import Lake
     from valueverse.platform.settings import Settings
 
+_SPAN = ("period_from", "period_to")
 SAMPLE = 5
 """Invoices per tenant and run; those with adjustments come first, since most can go wrong with them."""
 
@@ -64,9 +66,12 @@ def _again(
     facts = lake.scan(BILLING_FACTS_TABLE).filter(pl.col("tenant") == tenant).collect()
     history = CatalogHistory.from_facts(facts, known_at)
     timeline = build_timeline(facts, history.plans, known_at)
-    usage = lake.scan(USAGE_TABLE).filter(pl.col("tenant") == tenant)
+    corrects = corrected_by(connection, tenant, sample["invoice_id"].to_list())
+    usage = _usage(lake, tenant, history, pl.concat([sample.select(_SPAN), corrects.select(_SPAN)]))
     scope = Scope([tenant], finalised_at)
     booked = read_booked(connection, scope, usage, history, facts, known_at)
+    # What else was compared then made no line of the sample, and its usage is not read.
+    booked = replace(booked, again=booked.again.join(corrects, on="invoice_id", how="semi"))
     outcomes = approved(connection, scope, finalised_at, PROPOSALS)
     window = (_day(sample["period_from"].min()), _day(sample["period_to"].max()) + timedelta(days=2))
     billed = bill(
@@ -82,6 +87,15 @@ def _again(
         (tenant, row["number"], row["content_hash"], hashes.get(row["invoice_id"]))
         for row in sample.iter_rows(named=True)
     ]
+
+
+def _usage(lake: Lake, tenant: str, history: CatalogHistory, periods: pl.DataFrame) -> pl.LazyFrame:
+    """Usage of the dates of these periods; of all dates before them too where a meter carries its level over."""
+    own = history.meters.filter(pl.col("tenant") == tenant)
+    spans = [(_day(first), _day(last) + timedelta(days=2)) for first, last in periods.rows()]
+    earliest = date.min if own["carry_over"].any() else None
+    days = [day for day in lake.dates(USAGE_TABLE) if any((earliest or first) <= day <= last for first, last in spans)]
+    return lake.scan(USAGE_TABLE, days).filter(pl.col("tenant") == tenant)
 
 
 def _day(moment: Any) -> date:

@@ -13,7 +13,7 @@ import orjson
 import polars as pl
 import rfc8785
 
-from assets.partitions import following_month, months_between
+from assets.partitions import FIRST_DAY, following_month, months_holding
 from assets.steps.mart_metrics import REFUSED, mart_metrics
 from valueverse.catalog.history import CatalogHistory
 from valueverse.commands.booked import watermarks
@@ -22,6 +22,7 @@ from valueverse.invoicing.knowledge import newest, of_tenant
 from valueverse.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.money import EXACT, amount_text, minor_units
 from valueverse.platform import value_store as store
+from valueverse.platform.past_months import measured_months
 from valueverse.platform.warehouse import connect
 from valueverse.subscriptions.timeline import Timeline, build_timeline
 from valueverse.value.executor.binding import read_metrics
@@ -126,7 +127,6 @@ def track_value(
         run_id: stands on what is written.
         tenants: only these; None: all.
     """
-    months = months_between(first_month, last_month)
     facts = lake.scan(BILLING_FACTS_TABLE).collect()
     if tenants is not None:
         facts = facts.filter(pl.col("tenant").is_in(list(tenants)))
@@ -136,6 +136,7 @@ def track_value(
     known_at = watermarks(lake, as_of, known)
     with connect(settings, "builder") as connection:
         store.lock_value(connection)
+        months = months_holding(first_month, last_month, _past(connection, timeline) if first_month < FIRST_DAY else ())
         world = _World(connection, timeline, history, known_at, as_of, run_id)
         commits = [_planned(world, one, months[-1]) for one in _agreed(store.agreed(connection, known))]
         found, unread = _measure(world, lake.scan(USAGE_TABLE), months, commits)
@@ -214,6 +215,13 @@ class _Agreed:
         if self.until is None or start is None:
             return None
         return (self.until.year - start.year) * 12 + self.until.month - start.month
+
+
+def _past(connection: psycopg.Connection[Any], timeline: Timeline) -> set[date]:
+    """Months before the first partition's own with something to measure."""
+    costs = measured.spread(measured.recorded_costs(timeline.told, timeline.tenants), "amount")["month"]
+    known = timeline.tenants["tenant"].to_list()
+    return measured_months(connection, known, FIRST_DAY) | set(costs.unique().to_list())
 
 
 def _agreed(rows: pl.DataFrame) -> list[_Agreed]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import dagster as dg
 import polars as pl
 import pytest
@@ -14,23 +16,30 @@ import pytest
 from assets.ingestion import EVENTS, FACTS, LANDING, PERIODS
 from assets.kit import newest
 from assets.metering import USAGE
-from assets.partitions import range_tags
+from assets.partitions import FIRST_DAY, range_tags
 from pipelines.catch_up import QUIET, Step, StepFailedError, catch_up
 from pipelines.definitions import defs
 from pipelines.pending import pending_days, pending_marts, pending_months, pending_releases, pending_values
+from tests.support.serving import serving
 from valueverse.commands.demo import deliver
 from valueverse.demo import harbor, northwind
+from valueverse.demo.files import DemoFile, ndjson
 from valueverse.lake_tables import EVENTS_TABLE, USAGE_TABLE
+from valueverse.platform.keys import issue_api_key
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import LiteralString
 
+    from valueverse.demo.files import Event
     from valueverse.platform.settings import Settings
 
 pytestmark = pytest.mark.integration
 
+PAST = "archive"
+"""A tenant whose usage and subscriptions lie before the first partition."""
 ROOT = Path(__file__).parents[2]
 KEY = ["tenant", "event_date", "source", "id", "meter"]
 
@@ -56,10 +65,41 @@ def steps(settings: Settings, instance: dg.DagsterInstance) -> list[Step]:
     traces = {
         name: pl.read_csv(ROOT / "data" / f"{name}.csv", infer_schema=False).head(300) for name in northwind.TRACES
     }
-    deliver(settings.landing, northwind.landing_files(traces) + harbor.landing_files(10))
+    past = DemoFile(PAST, "past.ndjson", ndjson(_past()))
+    deliver(settings.landing, [*northwind.landing_files(traces), *harbor.landing_files(10), past])
     told: list[Step] = []
     catch_up(instance, told.append)
     return told
+
+
+def _past() -> list[Event]:
+    """A yearly plan from March 2017 to March 2018, and a monthly one in May and June 2019; usage of both."""
+    meter = {"key": "pages", "event_type": "printed", "aggregation": "sum", "value": "n"}
+    charge = {"key": "pages", "meter": "pages", "price": {"model": "standard", "unit": "0.10"}}
+    plans = [
+        {"key": "yearly", "period": {"unit": "year"}, "fees": [{"key": "licence", "amount": "365"}]},
+        {"key": "monthly", "period": {"align": "calendar"}, "charges": [charge]},
+    ]
+    catalog = {"schema": "valueverse.catalog/v1", "currency": "USD", "meters": [meter], "plans": plans}
+    told: list[tuple[str, str, str | None, dict[str, Any]]] = [
+        ("billing.catalog.published", "2017-01-01", None, catalog),
+        ("billing.customer.created", "2017-01-01", None, {"customer": "old", "name": "Old"}),
+        *(
+            ("billing.subscription.started", day, None, {"subscription": name, "customer": "old", "plan": plan})
+            for day, name, plan in (("2017-03-01", "y", "yearly"), ("2019-05-01", "m", "monthly"))
+        ),
+        *(
+            ("billing.subscription.ended", day, None, {"subscription": name})
+            for day, name in (("2018-03-01", "y"), ("2019-07-01", "m"))
+        ),
+        *(("printed", day, "old", {"n": 30}) for day in ("2019-05-05", "2019-05-06", "2019-06-07")),
+        ("printed", "2017-04-01", "old", {"n": 7}),
+    ]
+    return [
+        {"specversion": "1.0", "id": f"p{number}", "source": "archive", "type": kind, "time": f"{day}T00:00:00Z",
+         "tenant": PAST, "data": data} | ({} if subject is None else {"subject": subject})
+        for number, (kind, day, subject, data) in enumerate(told)
+    ]  # fmt: skip
 
 
 def _usage(settings: Settings) -> pl.DataFrame:
@@ -101,18 +141,69 @@ def test_nothing_is_out_of_date_afterwards(steps: list[Step], instance: dg.Dagst
 
 
 def test_only_touched_dates_are_run(steps: list[Step], instance: dg.DagsterInstance, settings: Settings) -> None:
-    touched = {day.isoformat() for day in Lake(settings.lake_url).dates(EVENTS_TABLE)}
+    touched = {max(day, FIRST_DAY).isoformat() for day in Lake(settings.lake_url).dates(EVENTS_TABLE)}
     assert set(newest(instance, USAGE)) == touched
     assert set(newest(instance, EVENTS)) == touched
 
 
 def test_only_months_with_touched_periods_or_usage_are_billed(steps: list[Step], instance: dg.DagsterInstance) -> None:
-    months = ["2023-11-01", "2024-01-01", "2024-02-01", "2024-03-01", "2024-04-01", "2024-05-01"]
+    months = ["2023-01-01", "2023-11-01", "2024-01-01", "2024-02-01", "2024-03-01", "2024-04-01", "2024-05-01"]
     assert sorted(newest(instance, PERIODS)) == months
     assert [step.partitions for step in steps if step.stage == "billing"] == [
+        "2023-01-01",
         "2023-11-01",
         "2024-01-01...2024-05-01",
     ]
+
+
+def test_the_past_before_the_first_partition_is_published(steps: list[Step], settings: Settings) -> None:
+    def marts(query: LiteralString) -> list[tuple[Any, ...]]:
+        with connect(settings, "builder") as connection:
+            return connection.execute(query, [PAST]).fetchall()
+
+    invoices = marts(
+        "select to_char(invoice_month, 'YYYY-MM'), purpose, total_minor from marts.fct_invoice "
+        "where tenant_id = %s order by 1, 2"
+    )
+    assert invoices == [
+        ("2017-03", "start", 36500),
+        ("2018-02", "period", 0),
+        ("2019-05", "period", 600),
+        ("2019-06", "period", 300),
+    ]
+    lines = "select line_key, amount_minor from marts.fct_invoice_line where tenant_id = %s order by 1, 2"
+    assert marts(lines) == [("licence", 36500), ("pages", 300), ("pages", 600)]
+    earned = "select min(revenue_month), max(revenue_month), sum(recognised_minor) from marts.fct_revenue_schedule"
+    assert marts(f"{earned} where tenant_id = %s") == [(date(2017, 3, 1), date(2019, 6, 1), 37400)]
+    usage = "select usage_date, quantity from marts.fct_usage_daily where tenant_id = %s order by 1"
+    assert marts(usage) == [
+        (date(2017, 4, 1), 7),
+        (date(2019, 5, 5), 30),
+        (date(2019, 5, 6), 30),
+        (date(2019, 6, 7), 30),
+    ]
+    measured = "select count(*) from value.metric where tenant_id = %s and metric = 'billing.active_customers'"
+    assert marts(measured) == [(14,)]
+    # Months that hold nothing of anybody are not walked through.
+    decided = "select min(period), count(*) < 30 from billing.release where tenant_id = %s and period < '2023-01'"
+    assert marts(decided) == [("2017-03", True)]
+
+
+def test_the_api_serves_the_past(steps: list[Step], settings: Settings) -> None:
+    with connect(settings, "builder") as connection:
+        key = issue_api_key(connection, PAST)
+
+    async def asked() -> tuple[list[str], list[str]]:
+        async with serving(settings, {PAST: key}) as api:
+            invoices = (await api.get(PAST, "/v1/invoices")).json()["data"]
+            usage = (
+                await api.get(PAST, "/v1/customers/old/usage", **{"from": "2017-01-01", "to": "2020-01-01"})
+            ).json()
+            return sorted(one["total"] for one in invoices), [row["day"] for row in usage["data"]]
+
+    totals, days = anyio.run(asked)
+    assert totals == ["0.00", "3.00", "365.00", "6.00"]
+    assert days == ["2017-04-01", "2019-05-05", "2019-05-06", "2019-06-07"]
 
 
 def test_metadata_tells_rows_reasons_and_totals(steps: list[Step], instance: dg.DagsterInstance) -> None:

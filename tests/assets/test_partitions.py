@@ -6,12 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assets.partitions import (
+    EARLIEST,
     FIRST_DAY,
     contiguous,
+    covered,
     daily_keys,
     following_month,
     monthly_keys,
     months_between,
+    months_holding,
 )
 
 days = st.dates(date(2023, 1, 1), date(2023, 4, 30))
@@ -48,6 +51,18 @@ def test_ranges_hold_exactly_the_days_asked_for(wanted: set[date]) -> None:
 def test_dates_before_the_first_partition_belong_to_it() -> None:
     assert daily_keys([date(2019, 5, 5), FIRST_DAY], date(2024, 1, 1)) == ["2023-01-01"]
     assert monthly_keys([date(2019, 5, 1)], date(2024, 1, 1)) == ["2023-01-01"]
+
+
+def test_the_first_partition_covers_everything_before_it() -> None:
+    assert covered(["2023-01-01"]) == (EARLIEST, FIRST_DAY)
+    assert covered(["2023-02-01", "2023-01-01"]) == (EARLIEST, date(2023, 2, 1))
+    assert covered(["2023-02-01", "2023-03-01"]) == (date(2023, 2, 1), date(2023, 3, 1))
+
+
+def test_of_the_past_only_months_that_hold_something_are_walked() -> None:
+    held = {date(2017, 5, 1), date(2019, 1, 1)}
+    assert months_holding(EARLIEST, date(2023, 2, 1), held) == [*sorted(held), FIRST_DAY, date(2023, 2, 1)]
+    assert months_holding(date(2023, 2, 1), date(2023, 2, 1), held) == [date(2023, 2, 1)]
 
 
 def test_a_day_beyond_tomorrow_has_no_partition_yet() -> None:

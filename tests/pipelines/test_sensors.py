@@ -13,6 +13,7 @@ from assets.metering import USAGE
 from assets.quality import RELEASE
 from assets.value import REALISATION
 from pipelines.definitions import defs
+from pipelines.jobs import marts_config
 from pipelines.schedules import billing_daily, usage_hourly
 from pipelines.sensors import (
     billed_months,
@@ -142,6 +143,11 @@ def test_a_billing_run_that_ended_before_its_journal_is_made_whole(instance: dg.
     assert len(_tick(unbooked_invoices, instance).run_requests) == 1
     _record(instance, JOURNAL, None)
     assert _tick(unbooked_invoices, instance).run_requests == []
+
+
+def test_the_marts_of_the_first_partition_have_no_first_month() -> None:
+    config = marts_config("2023-01-01", "2023-02-01")["ops"]["dbt_models"]["config"]
+    assert config == {"periods_to": "2023-02"}
 
 
 def test_the_hourly_schedule_takes_today_and_what_is_out_of_date(instance: dg.DagsterInstance) -> None:

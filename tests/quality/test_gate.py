@@ -56,8 +56,9 @@ BREAKERS = {
     ],
     "invoice_amounts_are_in_range": [
         (
-            "update billing.invoice set discount_total_minor = -1, total_minor = total_minor + 1, "
-            "amount_due_minor = amount_due_minor + 1 where tenant_id = 'birch'"
+            "update billing.invoice set subtotal_minor = 1000000000000000000, total_minor = total_minor + "
+            "1000000000000000000 - subtotal_minor, amount_due_minor = amount_due_minor + 1000000000000000000 - "
+            "subtotal_minor where tenant_id = 'birch'"
         )
     ],
     "invoice_numbers_have_no_gaps": ["delete from billing.invoice where tenant_id = 'birch' and sequence = 1"],
@@ -73,6 +74,41 @@ BREAKERS = {
     "received_events_are_accounted_for": ["delete from billing.quarantine_summary where tenant_id = 'birch'"],
     "deferred_revenue_and_wallets_run_out_at_zero": [
         "update billing.journal_posting set amount_minor = amount_minor + 1 where tenant_id = 'birch'"
+    ],
+    "line_shows_its_amount": [
+        "update billing.invoice_line set amount_precise = amount_precise + 1 where tenant_id = 'birch'"
+    ],
+    "usage_is_billed_once_for_its_period": [
+        "update billing.invoice_line set service_from = service_from - interval '1 day' where tenant_id = 'birch'"
+    ],
+    "invoice_discounts_are_those_of_its_lines": [
+        "update billing.invoice_line set discount_minor = 1 where tenant_id = 'birch' and line_no = 2"
+    ],
+    "discount_is_no_more_than_its_line": [
+        "update billing.invoice_line set discount_minor = amount_minor + 1 where tenant_id = 'birch' and line_no = 2"
+    ],
+    "coupon_is_spread_over_its_lines_in_proportion": [
+        "update billing.invoice_line set discount_minor = 100 where tenant_id = 'birch'",
+        (
+            "insert into billing.invoice_discount (tenant_id, invoice_id, place, key, origin, amount_minor) "
+            "select tenant_id, invoice_id, 1, 'tenth', 'x', 200 from billing.invoice where tenant_id = 'birch'"
+        ),
+    ],
+    "invoice_tax_is_that_of_its_lines": ["update billing.invoice_line set tax_minor = 5 where tenant_id = 'birch'"],
+    "invoice_credits_add_up": [
+        (
+            "insert into billing.invoice_credit (tenant_id, invoice_id, place, kind, key, origin, amount_minor) "
+            "select tenant_id, invoice_id, 1, 'wallet', 'w', 'x', 5 from billing.invoice where tenant_id = 'birch'"
+        )
+    ],
+    "journal_entries_balance": [
+        "update billing.journal_posting set amount_minor = amount_minor + 1 where tenant_id = 'birch' and place = 1"
+    ],
+    "journal_books_the_invoice": [
+        (
+            "update billing.journal_posting set amount_minor = amount_minor + 1 "
+            "where tenant_id = 'birch' and account = 'receivable'"
+        )
     ],
     "reconciliations_agree": ["update billing.reconciliation set ok = false where tenant_id = 'birch'"],
 }
@@ -151,7 +187,9 @@ def test_data_docs_show_every_suite(seeded: Settings, tmp_path: Path) -> None:
 
 def _break(settings: Settings, *statements: str) -> None:
     with connect(settings, "admin") as connection:
-        for table in ("invoice", "invoice_line", "customer", "tenant", "journal_posting"):
+        for table in (
+            "invoice", "invoice_line", "invoice_discount", "invoice_credit", "customer", "tenant", "journal_posting",
+        ):  # fmt: skip
             connection.execute(f"alter table billing.{table} disable trigger all")
         for statement in statements:
             connection.execute(statement)

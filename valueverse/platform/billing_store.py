@@ -327,29 +327,6 @@ def apply_rerating(connection: psycopg.Connection[Any], rows: pl.DataFrame) -> N
     connection.execute("insert into billing.rerating select * from told_rerating on conflict do nothing")
 
 
-def sample_of(
-    connection: psycopg.Connection[Any], months: Sequence[date], tenants: Sequence[str] | None, size: int
-) -> pl.DataFrame:
-    """Up to ``size`` finalised invoices per tenant that close in these months (first days), adjusted ones first."""
-    schema = {
-        "tenant": _TEXT, "number": _TEXT, "invoice_id": _TEXT, "content_hash": _TEXT, "period_from": _INSTANT,
-        "period_to": _INSTANT, "events_known_at": _INSTANT, "finalised_at": _INSTANT,
-    }  # fmt: skip
-    return _frame(
-        connection,
-        "select tenant_id, number, invoice_id, content_hash, period_from, period_to, events_known_at, finalised_at "
-        "from (select i.tenant_id::text, i.number, i.invoice_id::text, i.content_hash, i.period_from, i.period_to, "
-        "i.events_known_at, i.finalised_at, row_number() over (partition by i.tenant_id order by exists (select from "
-        "billing.invoice_line l where l.tenant_id = i.tenant_id and l.invoice_id = i.invoice_id and "
-        "l.corrects is not null) desc, i.content_hash) as place from billing.invoice i where i.status = 'finalised' "
-        "and date_trunc('month', i.period_to - interval '1 microsecond') = any(%(months)s::timestamptz[]) "
-        "and (%(tenants)s::text[] is null or i.tenant_id = any(%(tenants)s))) as ranked where place <= %(size)s "
-        "order by tenant_id, finalised_at, number",
-        {"months": list(months), "tenants": None if tenants is None else list(tenants), "size": size},
-        schema,
-    )
-
-
 def upsert_tenants(connection: psycopg.Connection[Any], tenants: pl.DataFrame) -> None:
     """Write tenants (tenant_id and facts.TENANTS) as they now stand."""
     if tenants.is_empty():

@@ -116,12 +116,41 @@ class Lake:
         values = {part[table.partition_by] for part in found.partitions()}
         return sorted(date.fromisoformat(str(value)) for value in values if value is not None)
 
-    def arrow_dataset(self, table: LakeTable) -> pyarrow.dataset.Dataset:
-        """The table for DuckDB and other Arrow readers (DuckDB's own delta extension would be a download)."""
+    def counted(self, table: LakeTable, column: str) -> int | None:
+        """Rows in which ``column`` is not null, as the table's log says without reading a file; None: it does not."""
+        files = self._files(table, column)
+        return None if files["rows"].has_nulls() else int(files["rows"].sum())
+
+    def dates_with(self, table: LakeTable, column: str) -> list[date]:
+        """The date partitions with files in which ``column`` may be not null, as the table's log says, in order."""
+        files = self._files(table, column)
+        return sorted(files.filter(pl.col("rows").is_null() | (pl.col("rows") > 0))["date"].unique().drop_nulls())
+
+    def _files(self, table: LakeTable, column: str) -> pl.DataFrame:
+        """date, rows: one row per file; rows in which ``column`` is not null, null where the log does not know it."""
         found = self.delta(table)
+        schema = {"date": pl.Date(), "rows": pl.Int64()}
         if found is None:
+            return pl.DataFrame(schema=schema)
+        files = pl.DataFrame(pa.table(found.get_add_actions(flatten=True)))
+        nulls, day = f"null_count.{column}", f"partition.{table.partition_by}"
+        rows = pl.col("num_records") - pl.col(nulls) if nulls in files.columns else pl.lit(None)
+        return files.select(
+            (pl.col(day) if day in files.columns else pl.lit(None)).alias("date"), rows.alias("rows")
+        ).cast(schema)  # type: ignore[arg-type]  # names and types
+
+    def arrow_dataset(self, table: LakeTable, dates: Collection[date] | None = None) -> pyarrow.dataset.Dataset:
+        """The table, or some of its date partitions, for DuckDB and other Arrow readers.
+
+        DuckDB's own delta extension would be a download.
+        """
+        found = self.delta(table)
+        if found is None or (dates is not None and not dates):
             return pyarrow.dataset.dataset(table.schema.to_frame().to_arrow())
-        return found.to_pyarrow_dataset()
+        if dates is None or table.partition_by is None:
+            return found.to_pyarrow_dataset()
+        wanted = [day.isoformat() for day in sorted(set(dates))]
+        return found.to_pyarrow_dataset(file_pruning_predicate=[(table.partition_by, "in", wanted)])
 
     def append(
         self,

@@ -1,0 +1,78 @@
+"""Right bills of everything the engine bills pass the gate, whatever price, override, meter, sign or correction."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+
+from assets.steps.bill import bill
+from assets.steps.book_journal import book_journal
+from assets.steps.meter import derive_facts, lake_dates, meter
+from quality.gate import decide_release
+from quality.reconciliation import reconcile
+from tests.quality import matrix
+from valueverse.lake_tables import EVENTS_TABLE
+from valueverse.platform.lake import Lake
+from valueverse.platform.warehouse import connect
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from valueverse.platform.settings import Settings
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+MONTHS = (date(2023, 11, 1), date(2023, 12, 1))
+
+
+def run(settings: Settings, lake: Lake, made: matrix.World, as_of: datetime) -> None:
+    """Everything received by then through the real steps, up to the journal."""
+    lake.overwrite(EVENTS_TABLE, made.frame(as_of))
+    derive_facts(lake)
+    meter(lake, lake_dates(lake, date(2023, 1, 1), date(2024, 2, 1)))
+    bill(settings, lake, *MONTHS, as_of=as_of, run_id="matrix")
+    book_journal(settings, lake, as_of=as_of, run_id="matrix")
+
+
+@pytest.fixture(scope="module")
+def billed(module_settings: Settings) -> tuple[Settings, Lake]:
+    lake = Lake(module_settings.lake_url)
+    made = matrix.world()
+    for moment in (matrix.FIRST_RUN, matrix.SECOND_RUN):
+        run(module_settings, lake, made, moment)
+    return module_settings, lake
+
+
+def test_the_lists_hold_everything_that_the_catalog_model_has() -> None:
+    assert set(matrix.PRICES) == set(matrix.models())
+    for model, examples in matrix.PRICES.items():
+        assert {name for one in examples for name in one} == matrix.model_fields(model), model
+    fields = matrix.stated_fields()
+    assert set(matrix.OPTIONS) == fields["charge"]
+    assert set(matrix.PLAN_OVERRIDES) == fields["plan"]
+
+
+def test_every_right_bill_passes_the_gate(billed: tuple[Settings, Lake]) -> None:
+    settings, lake = billed
+    wrong = [
+        row
+        for month in ("2023-11", "2023-12")
+        for row in reconcile(settings, lake, month)
+        .filter(~pl.col("ok"))
+        .select("tenant_id", "check_name", "detail")
+        .rows()
+    ]
+    assert wrong == []
+    held = [
+        row for month in ("2023-11", "2023-12") for row in decide_release(settings, month).filter(status="held").rows()
+    ]
+    assert held == []
+    with connect(settings, "builder") as connection:
+        rows: list[Any] = connection.execute(
+            "select distinct s.tenant_id, s.customer from billing.subscription s where not exists (select from "
+            "billing.invoice i where i.tenant_id = s.tenant_id and i.customer = s.customer and i.status = 'finalised' "
+            "and i.purpose = 'period' and i.period_to = '2023-12-01')"
+        ).fetchall()
+    assert rows == []

@@ -1,0 +1,59 @@
+"""Months that hold something, found by one query: the first partition stands for many, most of them empty."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    import psycopg
+
+# An invoice belongs to the month of its tenant's calendar in which its period closes, one made at a subscription's
+# start to the month of that start. Months decided or measured before are looked at again: what they held may be gone.
+_PUBLISHED = """
+    select date_trunc('month', arises_at at time zone coalesce(zones.name, 'UTC'))::date as month
+    from (
+        select
+            tenant_id,
+            case purpose when 'start' then period_from else period_to - interval '1 microsecond' end as arises_at
+        from billing.invoice
+        where tenant_id = any(%(tenants)s)
+    ) as invoice
+    inner join billing.tenant as tenant using (tenant_id)
+    left join pg_timezone_names as zones on tenant.timezone = zones.name
+    union
+    select date_trunc('month', day)::date from billing.usage_daily where tenant_id = any(%(tenants)s)
+    union
+    select date_trunc('month', day)::date from billing.event_day where tenant_id = any(%(tenants)s)
+    union
+    select to_date(period, 'YYYY-MM') from billing.release where tenant_id = any(%(tenants)s)
+"""
+_MEASURED = """
+    select generate_series(
+        date_trunc('month', line.service_from at time zone 'UTC' - interval '1 day'),
+        line.service_to at time zone 'UTC' + interval '1 day',
+        interval '1 month'
+    )::date as month
+    from billing.invoice_line as line
+    where line.tenant_id = any(%(tenants)s) and line.service_from < %(before)s
+    union
+    select month from value.metric where tenant_id = any(%(tenants)s)
+"""
+
+
+def published_months(connection: psycopg.Connection[Any], tenants: Sequence[str], before: date) -> set[date]:
+    """First days of the months before ``before`` of which these tenants have something to publish."""
+    return _months(connection, f"{_PUBLISHED}", tenants, before)
+
+
+def measured_months(connection: psycopg.Connection[Any], tenants: Sequence[str], before: date) -> set[date]:
+    """As ``published_months``, and the months that an invoice line serves or for which a metric stands."""
+    return _months(connection, f"{_PUBLISHED} union {_MEASURED}", tenants, before)
+
+
+def _months(connection: psycopg.Connection[Any], union: str, tenants: Sequence[str], before: date) -> set[date]:
+    # The query is put together from the constants above alone.
+    query = f"select distinct month from ({union}) as found where month < %(before)s"  # noqa: S608 - see above
+    return {row[0] for row in connection.execute(query, {"tenants": list(tenants), "before": before})}

@@ -1,0 +1,55 @@
+"""Finalised invoices that are worked out again, and what they correct."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    import psycopg
+
+_INSTANT = pl.Datetime("us", "UTC")
+SAMPLE = pl.Schema(
+    dict.fromkeys(("tenant", "number", "invoice_id", "content_hash"), pl.String())
+    | dict.fromkeys(("period_from", "period_to", "events_known_at", "finalised_at"), _INSTANT)
+)
+
+
+def sample_of(
+    connection: psycopg.Connection[Any], months: Sequence[date], tenants: Sequence[str] | None, size: int
+) -> pl.DataFrame:
+    """Up to ``size`` finalised invoices per tenant that close in these months (first days), adjusted ones first.
+
+    Months are of the tenant's calendar; an invoice made at a subscription's start belongs to the month of the start.
+    """
+    rows = connection.execute(
+        "select tenant_id, number, invoice_id, content_hash, period_from, period_to, events_known_at, finalised_at "
+        "from (select i.tenant_id::text, i.number, i.invoice_id::text, i.content_hash, i.period_from, i.period_to, "
+        "i.events_known_at, i.finalised_at, row_number() over (partition by i.tenant_id order by exists (select from "
+        "billing.invoice_line l where l.tenant_id = i.tenant_id and l.invoice_id = i.invoice_id and "
+        "l.corrects is not null) desc, i.content_hash) as place from billing.invoice i "
+        "inner join billing.tenant as owner on i.tenant_id = owner.tenant_id "
+        "left join pg_timezone_names as zones on owner.timezone = zones.name where i.status = 'finalised' "
+        "and date_trunc('month', case i.purpose when 'start' then i.period_from else i.period_to - interval "
+        "'1 microsecond' end at time zone coalesce(zones.name, 'UTC'))::date = any(%(months)s) "
+        "and (%(tenants)s::text[] is null or i.tenant_id = any(%(tenants)s))) as ranked where place <= %(size)s "
+        "order by tenant_id, finalised_at, number",
+        {"months": list(months), "tenants": None if tenants is None else list(tenants), "size": size},
+    ).fetchall()
+    return pl.DataFrame(rows, schema=SAMPLE, orient="row")
+
+
+def corrected_by(connection: psycopg.Connection[Any], tenant: str, invoices: Sequence[str]) -> pl.DataFrame:
+    """invoice_id, period_from, period_to of the invoices that lines of these ones correct."""
+    rows = connection.execute(
+        "select invoice_id::text, period_from, period_to from billing.invoice where tenant_id = %(tenant)s and "
+        "invoice_id in (select corrects from billing.invoice_line where tenant_id = %(tenant)s and "
+        "invoice_id = any(%(invoices)s::uuid[]) and corrects is not null)",
+        {"tenant": tenant, "invoices": list(invoices)},
+    ).fetchall()
+    schema = {"invoice_id": pl.String(), "period_from": _INSTANT, "period_to": _INSTANT}
+    return pl.DataFrame(rows, schema=schema, orient="row")
