@@ -78,17 +78,25 @@ def invoices(context: dg.AssetExecutionContext, config: BillingConfig, platform:
         )  # fmt: skip
 
     done = until_unmarked(context, PERIODS, isolated)
-    told = _told(pl.concat([report.invoices for report in done.results])) if done.results else {}
+    told = _told([report.invoices for report in done.results], [report.problems for report in done.results])
     yield dg.MaterializeResult(
         asset_key=INVOICES, metadata=told | outcome(done), check_results=[held_check(platform, INVOICES, BILLING)]
     )
     mark(context, PERIODS, owed, {"because": "other tenants"})
 
 
-def _told(invoices: pl.DataFrame) -> dict[str, Any]:
+def _told(billed: Sequence[pl.DataFrame], problems: Sequence[pl.DataFrame]) -> dict[str, Any]:
+    if not billed:
+        return {}
+    invoices = pl.concat(billed)
     totals = (
         invoices.group_by("tenant_id", "currency", "status")
         .agg(pl.len().alias("invoices"), pl.col("total_minor").sum().cast(pl.String).alias("total_minor"))
         .sort("tenant_id", "currency", "status")
     )
-    return {"dagster/row_count": invoices.height, "totals": preview(totals, 40), "preview": preview(invoices)}
+    return {
+        "dagster/row_count": invoices.height,
+        "totals": preview(totals, 40),
+        "preview": preview(invoices),
+        "held_invoices": preview(pl.concat(problems)),
+    }

@@ -25,6 +25,7 @@ from valueverse.invoicing.knowledge import newest
 from valueverse.invoicing.notes import within
 from valueverse.invoicing.one_offs import one_off_lines
 from valueverse.invoicing.outcomes import PROPOSALS, Outcomes
+from valueverse.invoicing.ranges import in_range, total_in_range
 from valueverse.invoicing.schema import LINES, with_decimals
 from valueverse.invoicing.settle import Used, settle
 from valueverse.invoicing.taxes import with_taxes
@@ -188,7 +189,7 @@ def bill(
         lines = pl.concat([lines, adjusted], how="diagonal_relaxed")
         zones = pl.concat([zones, own_zones], how="diagonal_relaxed").select(zones.columns)
     used = Used.nothing() if booked is None else booked.used
-    taxed = within(_taxed(lines, ground), told.notes, used.numbers, used.corrected)
+    taxed = total_in_range(within(_taxed(lines, ground), told.notes, used.numbers, used.corrected))
     unknown = taxed.filter(pl.col("tax_problem").is_not_null())
     shown = in_order(taxed.join(unknown.select(INVOICE).unique(), on=INVOICE, how="anti").drop("tax_problem"))
     bare = made.join(lines.select(INVOICE).unique(), on=INVOICE, how="anti", maintain_order="left")
@@ -277,8 +278,10 @@ def _priced(lines: pl.DataFrame, terms: Terms) -> tuple[pl.DataFrame, pl.DataFra
     """Lines of invoices that can be billed whole, and what keeps the others back."""
     mixed = pl.col("currency").n_unique().over(*INVOICE) > 1
     held = terms.policies.select("terms", "held")
-    marked = lines.join(held, on="terms", how="left", maintain_order="left").with_columns(
-        pl.coalesce("problem", "held", pl.when(mixed).then(pl.lit("mixed_currencies"))).alias("problem")
+    marked = (
+        in_range(lines)
+        .join(held, on="terms", how="left", maintain_order="left")
+        .with_columns(pl.coalesce("problem", "held", pl.when(mixed).then(pl.lit("mixed_currencies"))).alias("problem"))
     )
     problems = marked.filter(pl.col("problem").is_not_null()).select(*INVOICE, "key", "problem")
     return marked.join(problems.select(INVOICE).unique(), on=INVOICE, how="anti", maintain_order="left"), problems

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.invoicing.closing import INVOICE
-from valueverse.invoicing.schema import LINES
+from valueverse.invoicing.ranges import OUT_OF_RANGE, times, within
+from valueverse.invoicing.schema import LINES, with_decimals
 from valueverse.money import EXACT
 from valueverse.subscriptions.facts import exact_text
 from valueverse.subscriptions.periods import with_used_days
@@ -34,12 +35,13 @@ def _with_fees(stretches: pl.DataFrame, terms: Terms, timing: str) -> pl.DataFra
         pl.when(pl.col("fee") == fee).then(exact_text(pl.col("quantities").str.json_path_match(f"$['{fee}']")))
         for fee in joined["fee"].unique(maintain_order=True)
     ]
-    return joined.with_columns(quantity=pl.coalesce(*stated, "quantity")).with_columns(
+    sized = with_decimals(joined.with_columns(quantity=pl.coalesce(*stated, "quantity")))
+    return sized.with_columns(
         pl.when(pl.col("unit_amount").is_null())
-        .then("amount")
-        .otherwise(pl.col("unit_amount") * pl.col("quantity"))
+        .then(within(pl.col("amount")))
+        .otherwise(times(pl.col("unit_amount"), pl.col("quantity")))
         .alias("full_amount")
-    )
+    ).drop("decimals")
 
 
 def _lines(rows: pl.DataFrame, sign: int = 1) -> pl.DataFrame:
@@ -64,6 +66,7 @@ def _lines(rows: pl.DataFrame, sign: int = 1) -> pl.DataFrame:
         "currency",
         pl.lit(None, pl.Int64).alias("event_count"),
         pl.lit([], LINES["tiers"]).alias("tiers"),
+        pl.when(pl.col("full_amount").is_null()).then(pl.lit(OUT_OF_RANGE)).alias("problem"),
     )
 
 

@@ -156,14 +156,17 @@ def _to_price(taken: pl.DataFrame, stretches: pl.DataFrame, terms: Terms) -> pl.
     charged = terms.charges.join(models, on="charge").filter(pl.col("model") != OUTCOME)
     due = with_decimals(stretches.filter(pl.col("purpose") == "period").join(charged, on="terms"))
     used = taken.group_by(LINE).agg(
-        pl.col("quantity").sum(),
+        # A quantity beyond the exact range is missing; it must not be billed as 0.
+        pl.when(pl.col("quantity").null_count() == 0).then(pl.col("quantity").sum()),
         pl.when(pl.col("prorated_quantity").null_count() < pl.len()).then(pl.col("prorated_quantity").sum()),
         pl.col("event_count").sum(),
     )
     return (
         due.join(used, on=["stretch", "charge"], how="left")
         .with_columns(
-            pl.col("label").fill_null(""), pl.col("quantity").fill_null(0), pl.col("event_count").fill_null(0)
+            pl.col("label").fill_null(""),
+            pl.when(pl.col("event_count").is_null()).then(0).otherwise("quantity").cast(EXACT).alias("quantity"),
+            pl.col("event_count").fill_null(0),
         )
         .sort("stretch", "position", "label")
         .with_row_index("line")

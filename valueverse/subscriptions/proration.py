@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _WIDE = Context(prec=120, rounding=ROUND_HALF_UP)
 
+_LARGEST = Decimal(10) ** 19
+_ONE = pl.lit(Decimal(1)).cast(EXACT)
+
 BASES = ("day", "second", "none")
 
 
@@ -33,7 +36,10 @@ def share(full_amount: pl.Expr, basis: pl.Expr) -> pl.Expr:
         basis: ``day`` (local calendar days), ``second`` (exact time) or ``none`` (the whole amount).
     """
     by_day = full_amount * pl.col("used_days").cast(EXACT) / pl.col("full_days").cast(EXACT)
-    by_second = full_amount * used_seconds() / used_seconds("full_from", "full_to")
+    used, full = used_seconds(), used_seconds("full_from", "full_to")
+    # A product beyond the exact range would raise for every row: what has no room is divided first.
+    room = pl.when(full_amount.abs() < pl.lit(_LARGEST).cast(EXACT) / pl.max_horizontal(used, _ONE)).then(full_amount)
+    by_second = pl.coalesce(room * used / full, full_amount / full * used)
     return pl.when(basis == "day").then(by_day).when(basis == "second").then(by_second).otherwise(full_amount)
 
 
