@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 
 router = APIRouter(prefix="/v1", tags=["billing"])
+_ADDITIVE = ("count", "sum")
+"""Aggregations whose daily quantities add up."""
 _Reader = Annotated[Identity, Depends(requires("billing:read"))]
 
 
@@ -81,5 +83,7 @@ def _usage(row: Mapping[str, Any]) -> dict[str, Any]:
         "subscription": row["subscription"] or None,
         "dimensions": orjson.loads(row["dimensions"]) if row["dimensions"] else {},
         "quantity": row["quantity"],
+        "aggregation": row["aggregation"],
+        "additive": row["aggregation"] in _ADDITIVE,
         "events": row["events"],
     }

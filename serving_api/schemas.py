@@ -178,7 +178,22 @@ class UsageRow(BaseModel):
     dimensions: Annotated[dict[str, str | None], Field(examples=[{"model": "gpt-large"}])]
     quantity: Annotated[
         str | None,
-        Field(examples=["18023416"], description="Exact; null if the meter has no daily quantity."),
+        Field(
+            examples=["18023416"],
+            description="What the meter comes to on this day alone, exact; null if a day alone has no quantity.",
+        ),
+    ]
+    aggregation: Annotated[
+        str | None,
+        Field(
+            examples=["sum"],
+            description="How the meter aggregates: count, sum, min, max, avg, latest, unique_count or weighted_sum; "
+            "null if that is not known.",
+        ),
+    ]
+    additive: Annotated[
+        bool,
+        Field(description="Whether quantities add up over days, dimensions and subscriptions (count and sum do)."),
     ]
     events: Annotated[int, Field(ge=0, examples=[9366])]
 

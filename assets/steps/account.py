@@ -10,10 +10,11 @@ import polars as pl
 
 from assets.partitions import following_month
 from valueverse.invoicing import engine
-from valueverse.invoicing.coverage import account, daily, summed
+from valueverse.invoicing.coverage import account, summed
 from valueverse.invoicing.schema import RULES_VERSION
 from valueverse.invoicing.terms import TERMS_KEY
 from valueverse.lake_tables import USAGE_TABLE
+from valueverse.metering.daily import daily
 from valueverse.platform import coverage_store as store
 from valueverse.platform.billing_store import Scope, booked_periods
 
@@ -46,6 +47,7 @@ class Inputs:
         terms: their terms.
         lives: the timeline's segments, trials included.
         booked: the periods that invoices have booked.
+        meters: ``CatalogHistory.meters``: how a day's value aggregates.
         tenants: whose usage.
     """
 
@@ -55,12 +57,13 @@ class Inputs:
     terms: Terms
     lives: pl.DataFrame
     booked: pl.DataFrame
+    meters: pl.DataFrame
     tenants: list[str]
 
     def marks(self, unplaced: pl.DataFrame) -> pl.DataFrame:
         """A text per tenant and month (store.ACCOUNTED) that changes whenever anything that its rows depend on does.
 
-        A segment and a booked period count in the months that they overlap, files in their own; all of a customer's
+        A segment and a booked period count in the months that they overlap, files in their own, meters in all; all of a customer's
         subscriptions count where usage of that customer met none (``unplaced``).
         """
         months = self.files.select(pl.col("date").dt.truncate("1mo").alias("month"), "path")
@@ -79,6 +82,8 @@ class Inputs:
         )
         for place, part in enumerate(parts):
             base = base.join(part, on=_MONTH, how="left", suffix=f"_{place}")
+        read = self.meters.group_by("tenant").agg(_mark("meter", "valid_from", "aggregation", "carry_over"))
+        base = base.join(read, on="tenant", how="left", suffix="_meters")
         said = pl.concat_str(
             pl.lit(VERSION), *(pl.col(name).fill_null("") for name in base.columns if name.startswith("mark")),
             separator=" ",
@@ -110,7 +115,7 @@ def account_for_usage(
         return
     segments, terms = engine.with_terms(timeline, history)
     booked = booked_periods(connection, Scope(tenants))
-    inputs = Inputs(usage, files, segments, terms, timeline.segments, booked, tenants)
+    inputs = Inputs(usage, files, segments, terms, timeline.segments, booked, history.meters, tenants)
     before = inputs.marks(store.unplaced(connection, tenants))
     stale = before.join(store.accounted(connection, tenants), on=store.ACCOUNTED.names(), how="anti")
     for (month,), part in stale.sort("month").group_by("month", maintain_order=True):
@@ -126,7 +131,7 @@ def _replace(connection: psycopg.Connection[Any], inputs: Inputs, month: Any, te
         first, after = usage["event_date"].min(), usage["event_date"].max()
         booked = inputs.booked if first is None else _overlapping(inputs.booked, first, after)
         accounts.append(account(usage, inputs.segments, inputs.lives, booked, inputs.terms))
-        dailies.append(daily(usage))
+        dailies.append(daily(usage, inputs.meters))
     unbilled, event_days = summed(pl.concat(accounts))
     end = min(following_month(month) - timedelta(days=1), last)
     for table, rows in (

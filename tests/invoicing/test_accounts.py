@@ -8,8 +8,9 @@ from typing import Any
 import polars as pl
 
 from tests.support.ledger import World, instant
-from valueverse.invoicing.coverage import account, daily, summed
+from valueverse.invoicing.coverage import account, summed
 from valueverse.invoicing.engine import with_terms
+from valueverse.metering.daily import daily
 
 METER = {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n", "dimensions": ["model"]}
 CHARGE = {"key": "usage", "meter": "tokens", "when": {"model": "large"}, "price": {"model": "standard", "unit": "1"}}
@@ -144,7 +145,14 @@ def test_usage_of_a_day_is_kept_apart_by_whatever_tells_it_apart() -> None:
     acme.use("2023-11-21", "tokens", "128", dimensions=LARGE, status="no_value")
     acme.use("2023-11-21", "other", None, dimensions=LARGE)
     found = days(
-        daily(acme.usage_frame()), "day", "customer", "subscription", "meter", "dimensions", "quantity", "events"
+        daily(acme.usage_frame(), acme.history().meters),
+        "day",
+        "customer",
+        "subscription",
+        "meter",
+        "dimensions",
+        "quantity",
+        "events",
     )
     assert found == [
         (date(2023, 11, 20), "c1", "", "other", LARGE, 16, 1),

@@ -8,8 +8,9 @@ import polars as pl
 import pytest
 
 from tests.support.ledger import World, instant
-from valueverse.invoicing.coverage import REASONS, account, daily, summed
+from valueverse.invoicing.coverage import REASONS, account, summed
 from valueverse.invoicing.engine import with_terms
+from valueverse.metering.daily import daily
 
 METER = {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n", "dimensions": ["model"]}
 OTHER = METER | {"key": "other"}
@@ -82,7 +83,7 @@ def test_usage_of_a_day_adds_up_per_customer_meter_and_dimensions() -> None:
     for value in ("1.5", "2"):
         world.use("2023-11-20", "tokens", value, dimensions=LARGE)
     world.use("2023-11-20", "tokens", "9", known_until=instant("2023-11-21"))
-    row = daily(world.usage_frame()).row(0, named=True)
+    row = daily(world.usage_frame(), world.history().meters).row(0, named=True)
     assert (row["day"].isoformat(), row["meter"], str(row["quantity"].normalize()), row["events"]) == (
         "2023-11-20",
         "tokens",

@@ -161,6 +161,8 @@ async def test_an_etag_never_opens_what_the_tenant_may_not_see(api: Api) -> None
 async def test_usage_is_listed_by_day_and_meter(api: Api) -> None:
     path = f"/v1/customers/{quote(CUSTOMER)}/usage"
     rows = (await api.get("acme", path, **{"from": "2023-10-05", "to": "2023-11-05"})).json()["data"]
+    # Written before the aggregation was kept: nothing is said of whether they add up.
+    assert {(row["aggregation"], row["additive"]) for row in rows} == {(None, False)}
     assert [(row["day"], row["meter"], row["quantity"], row["events"]) for row in rows] == [
         ("2023-10-05", "tokens", "10000", 1),
         ("2023-10-28", "tokens", "5373.4", 1),
@@ -184,7 +186,7 @@ async def test_a_customer_key_may_be_any_printable_text(api: Api) -> None:
     answer = await api.get("acme", f"/v1/customers/{quote(ODD_CUSTOMER, safe='')}/usage")
     assert answer.json()["data"] == [
         {"day": "2023-10-07", "meter": "tokens", "subscription": None, "dimensions": {"model": "gpt-large"},
-         "quantity": "0.000000000000000001", "events": 3}
+         "quantity": "0.000000000000000001", "aggregation": "max", "additive": False, "events": 3}
     ]  # fmt: skip
     assert len((await api.get("acme", "/v1/customers", limit=1)).json()["data"]) == 1
 

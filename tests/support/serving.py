@@ -74,7 +74,7 @@ def seed(settings: Settings) -> dict[str, str]:
             )
             connection.execute(
                 "insert into billing.usage_daily"
-                " values (%s, %s, '', 'tokens', '2023-10-07', %s, '0.000000000000000001', 3)",
+                " values (%s, %s, '', 'tokens', '2023-10-07', %s, '0.000000000000000001', 3, 'max')",
                 [tenant, ODD_CUSTOMER, '{"model":"gpt-large"}'],
             )
         connection.execute("alter table billing.invoice enable always trigger finalised_update")

@@ -180,23 +180,3 @@ def summed(events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         .with_columns((pl.col("accepted") - pl.col("billed")).alias("unbilled"))
     )
     return unbilled.select(UNBILLED.names()).cast(UNBILLED), days.cast(EVENT_DAYS)
-
-
-def daily(usage: pl.DataFrame) -> pl.DataFrame:
-    """Current usage per tenant, customer, subscription, meter, day and dimensions: quantity (sum) and events."""
-    return (
-        _written(usage)
-        .filter(pl.col("status") == OK, pl.col("known_until").is_null())
-        .group_by(
-            "tenant",
-            pl.col("customer").fill_null(""),
-            pl.col("subscription").fill_null(""),
-            "meter",
-            pl.col("event_date").alias("day"),
-            "dimensions",
-        )
-        .agg(
-            pl.when(pl.col("value").null_count() < pl.len()).then(pl.col("value").sum()).alias("quantity"),
-            pl.len().cast(pl.Int64).alias("events"),
-        )
-    )

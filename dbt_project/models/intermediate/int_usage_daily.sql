@@ -14,7 +14,9 @@ final as (
         meter_key,
         dimensions,
         quantity,
-        event_count
+        event_count,
+        aggregation,
+        coalesce(aggregation in ('count', 'sum'), false) as is_additive
     from usage
 )
 

@@ -14,7 +14,9 @@ final as (
         meter_key,
         dimensions,
         quantity,
-        event_count
+        event_count,
+        aggregation,
+        is_additive
     from usage_daily
 )
 

@@ -12,6 +12,8 @@ renamed as (
         subscription as subscription_key,
         meter as meter_key,
         dimensions,
+        ---------- texts
+        aggregation,
         ---------- numerics
         quantity,
         events as event_count,
