@@ -11,6 +11,7 @@ from collections import namedtuple
 from typing import TYPE_CHECKING, Any
 
 import psutil
+import psycopg
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    import psycopg
 
 pytestmark = pytest.mark.integration
 
@@ -99,7 +99,7 @@ def test_every_hole_is_found(admin: psycopg.Connection[Any], hole: str) -> None:
     with admin.transaction(force_rollback=True):
         admin.execute(SETUP.encode())
         assert found(admin) == []
-        admin.execute(change(hole).encode())
+        admin.execute(change(hole, admin.info.dbname).encode())
         assert any(HOLES[hole] in sentence for sentence in found(admin)), found(admin)
 
 
@@ -136,6 +136,54 @@ def test_an_administrators_own_things_are_no_hole(admin: psycopg.Connection[Any]
 
 
 @pytest.mark.security
+def test_nothing_that_an_analyst_may_do_keeps_the_api_from_starting(admin: psycopg.Connection[Any]) -> None:
+    with admin.transaction(force_rollback=True):
+        admin.execute(SETUP.encode())
+        admin.execute("set local session authorization analyst_probe")
+        own = ["alter role analyst_probe set statement_timeout = 0", "alter role analyst_probe set search_path = marts"]
+        own += [f"alter role analyst_probe in database {admin.info.dbname} set idle_in_transaction_session_timeout = 0"]
+        own += ["alter default privileges grant select on tables to public", "set local role valueverse_analyst"]
+        for statement in [*own, "alter default privileges grant select on tables to public"]:
+            admin.execute(statement.encode())
+        admin.execute("reset role; reset session authorization")
+        row = admin.execute(manifest.QUERY.encode()).fetchone()
+    assert row is not None
+    holes = manifest.holes(row[0])
+    assert {hole.by_analyst for hole in holes} == {True}
+    assert len(holes) == 2
+
+
+@pytest.mark.security
+@pytest.mark.parametrize("setting", ["session_replication_role=replica", "event_triggers=off"])
+def test_a_server_that_switches_triggers_off_is_found(settings: Settings, setting: str) -> None:
+    url = settings.postgres_url("admin")
+    with psycopg.connect(url, options=f"-c {setting}") as connection:
+        name = setting.partition("=")[0]
+        assert any(f"setting server, {name}" in sentence for sentence in found(connection))
+
+
+@pytest.mark.security
+@pytest.mark.parametrize(
+    "hole",
+    [
+        "alter role valueverse_api in database {database} set statement_timeout = 0",
+        "alter database {database} set search_path = public, pg_catalog",
+        "alter role analyst_probe in database {database} set statement_timeout = 0",
+        "alter role analyst_probe connection limit -1",
+        "alter role analyst_probe reset statement_timeout",
+        "grant valueverse_analyst to analyst_probe with admin true",
+    ],
+)
+def test_the_cure_cures(admin: psycopg.Connection[Any], hole: str) -> None:
+    with admin.transaction(force_rollback=True):
+        admin.execute(SETUP.encode())
+        admin.execute(change(hole, admin.info.dbname).encode())
+        (sentence,) = found(admin)
+        admin.execute(sentence.split("`")[1].encode())
+        assert found(admin) == []
+
+
+@pytest.mark.security
 def test_a_missing_guard_is_wrong(settings: Settings) -> None:
     with warehouse.connect(settings, "admin") as connection:
         connection.execute("drop event trigger valueverse_guard")
@@ -146,7 +194,7 @@ def test_a_missing_guard_is_wrong(settings: Settings) -> None:
 def test_without_a_superuser_what_needs_one_is_not_asked_of_the_api() -> None:
     fresh = [fact for fact in manifest.expected() if fact.kind != "server function" and fact.kind != "event trigger"]
     facts = [fact for fact in fresh if fact.aspect != "temp_file_limit"]
-    catalogue = {"superuser": False, "harmless_settings": [], "facts": facts}
+    catalogue = {"superuser": False, "database": "valueverse", "harmless_settings": [], "facts": facts}
     assert manifest.holes(json.dumps(catalogue)) == []
     assert len(manifest.holes(json.dumps({**catalogue, "superuser": True}))) > 100
 

@@ -63,6 +63,27 @@ ROLES = {
     "alter role analyst_probe set idle_in_transaction_session_timeout = 0": "setting idle_in_transaction",
     "alter role valueverse_api reset temp_file_limit": "setting valueverse_api, temp_file_limit",
     "alter role analyst_probe set session_replication_role = replica": "setting session_replication_role",
+    "alter role valueverse_api in database {database} set statement_timeout = 0": (
+        "setting valueverse_api in warehouse, statement_timeout"
+    ),
+    "alter role valueverse_builder in database {database} set idle_in_transaction_session_timeout = 0": (
+        "setting valueverse_builder in warehouse, idle_in_transaction_session_timeout"
+    ),
+    "alter role analyst_probe in database {database} set statement_timeout = 0": (
+        "analyst analyst_probe in warehouse: setting statement_timeout"
+    ),
+    "alter role all set idle_in_transaction_session_timeout = '6h'; alter database {database}"
+    " set idle_in_transaction_session_timeout = 0": "setting warehouse, idle_in_transaction_session_timeout",
+    "alter role all set statement_timeout = 0": "setting everybody, statement_timeout",
+    "alter database {database} set search_path = public, pg_catalog": "setting warehouse, search_path",
+    "alter database {database} set valueverse.tenant = 'acme'": "setting warehouse, valueverse.tenant",
+    "alter role valueverse_builder set row_security = off": "setting valueverse_builder, row_security",
+    "create role mallory login; do $$ begin execute format('grant %I to mallory', current_user); end $$": (
+        "membership mallory, administrator"
+    ),
+    "alter database postgres owner to analyst_probe": "database postgres is owned by analyst_probe",
+    "alter database template1 owner to valueverse_api": "database template1 is owned by valueverse_api",
+    "grant connect on database postgres to valueverse_builder": "database postgres is open to valueverse_builder",
     "grant set on parameter session_replication_role to valueverse_analyst": "parameter session_replication_role",
 }
 
@@ -84,6 +105,9 @@ RIGHTS = {
     "grant execute on function api.invoice(text, text) to valueverse_analyst": "rights on function api.invoice(",
     "grant execute on function pg_advisory_lock(bigint) to public": "server function pg_advisory_lock(bigint)",
     "grant execute on function lo_create(oid) to public": "server function lo_create(oid)",
+    "grant execute on function pg_logical_emit_message(boolean, text, text, boolean) to public": (
+        "server function pg_logical_emit_message(boolean,text,text,boolean)"
+    ),
     "grant select on pg_authid to valueverse_analyst": "server relation pg_catalog.pg_authid",
     "alter default privileges for role valueverse_reader grant execute on functions to public": (
         "default rights valueverse_reader"
@@ -117,11 +141,30 @@ OBJECTS = {
     "drop trigger balanced on billing.journal_posting": "trigger billing.journal_posting, balanced",
     "alter table billing.invoice_line disable trigger all": "trigger billing.invoice_line, foreign keys",
     "alter event trigger valueverse_guard disable": "event trigger valueverse_guard",
+    "create function public.hidden() returns bigint language sql security definer as 'select 1'; alter extension"
+    " plpgsql add function public.hidden()": "function public.hidden()",
+    "alter function api.invoice(text, text) immutable": "function api.invoice(",
+    "create operator public.= (leftarg = text, rightarg = text, function = textne)": "operator public.=(text,text)",
+    "create cast (bytea as text) without function as implicit": "cast bytea, text",
+    "alter table billing.journal_posting drop constraint journal_posting_pkey cascade": (
+        "constraint billing.journal_posting, journal_posting_pkey: missing"
+    ),
+    "drop index billing.one_invoice_per_period": "unique index billing.invoice, billing.one_invoice_per_period",
+    "alter table auth.api_key alter tenant_id set default 'acme'": "column auth.api_key, tenant_id",
 }  # fmt: skip
+
+BY_ANALYST = {
+    "alter role analyst_probe reset statement_timeout",
+    "alter role analyst_probe set idle_in_transaction_session_timeout = 0",
+    "alter role analyst_probe in database {database} set statement_timeout = 0",
+}
+"""An analyst may open these for itself: `doctor` names them, and the API serves."""
 
 HOLES = {**POLICIES, **ROLES, **RIGHTS, **OBJECTS}
 
 
-def change(hole: str) -> str:
-    """The statements that open ``hole``: the guard would mend some at once, so it looks away meanwhile."""
+def change(hole: str, database: str) -> str:
+    """The statements that open ``hole`` in ``database``: the guard would mend some at once, so it looks away
+    meanwhile."""
+    hole = hole.replace("{database}", database)
     return hole if "valueverse_guard" in hole else NO_GUARD + hole + GUARD_AGAIN

@@ -1,6 +1,6 @@
 -- Everything in the catalogue that decides who may do what, as facts (kind, object, aspect, value), in one JSON array. Read by
 -- administrators and by the API's login: only relations of pg_catalog that everybody may read.
--- An extension is a fact itself, and not each of its objects.
+-- An extension is a fact itself, and not each of its objects; an object put into one that is always there is none of its own.
 with migrated as (
     select r.oid, r.rolsuper
       from pg_class as c join pg_namespace as n on n.oid = c.relnamespace join pg_roles as r on r.oid = c.relowner
@@ -21,7 +21,13 @@ spaces as (
     select n.oid, n.nspname::text as name, n.nspname in ('pg_catalog', 'information_schema') as of_server
       from pg_namespace as n where n.nspname !~ '^pg_(toast|temp_|toast_temp_)'
 ),
-members as (select classid, objid from pg_depend where deptype = 'e'),
+members as (
+    select d.classid, d.objid
+      from pg_depend as d join pg_extension as e on d.refclassid = 'pg_extension'::regclass and e.oid = d.refobjid
+     where d.deptype = 'e' and e.extname <> 'plpgsql'
+       and (e.extname <> 'pg_stat_statements'
+            or (pg_identify_object(d.classid, d.objid, d.objsubid)).identity ~ '(^|[.])pg_stat_statements')
+),
 relations as (
     select format('%I.%I', s.name, c.relname) as name, c.*
       from pg_class as c join spaces as s on s.oid = c.relnamespace
@@ -124,6 +130,7 @@ facts (kind, object, aspect, value) as (
            case relkind when 'r' then 'table' when 'p' then 'partitioned table' when 'v' then 'view'
                         when 'm' then 'materialised view' when 'f' then 'foreign table' end
            || case when relispartition then ', partition' else '' end
+           || case when relpersistence = 'u' then ', unlogged' else '' end
            || case when exists (select from pg_attribute as a where a.attrelid = relations.oid and a.attname = 'tenant_id'
                                    and not a.attisdropped) then ', of tenants' else '' end
       from relations where relkind <> 'S'
@@ -165,7 +172,38 @@ facts (kind, object, aspect, value) as (
         ('runs as', case when f.prosecdef then 'its owner' else 'its caller' end),
         ('settings', coalesce(array_to_string(f.proconfig, '; '), 'none')),
         ('body', l.lanname || ' ' || md5(coalesce(f.prosrc, '') || coalesce(pg_get_function_sqlbody(f.oid), ''))),
+        ('planned as', concat_ws(' ', case f.provolatile when 'i' then 'immutable' when 's' then 'stable' else 'volatile' end,
+                                  case when f.proisstrict then 'strict' end, 'parallel ' || f.proparallel::text,
+                                  'default ' || pg_get_expr(f.proargdefaults, 0))),
         ('leakproof', case when f.proleakproof then 'yes' else 'no' end)) as v (aspect, value)
+    union all
+    -- Constraints keep rows of two tenants apart, since foreign keys and unique keys look past row-level security.
+    select 'constraint', r.name, c.conname,
+           regexp_replace(pg_get_constraintdef(c.oid), '\s+', ' ', 'g')
+      from pg_constraint as c join relations as r on r.oid = c.conrelid join names as n on n.oid = r.relowner
+     where c.contype <> 'n' and n.name = 'valueverse_owner'
+    union all
+    select 'unique index', r.name, i.indexrelid::regclass::text,
+           regexp_replace(pg_get_indexdef(i.indexrelid), '\s+', ' ', 'g') || case when i.indisvalid then '' else ' (not valid)' end
+      from pg_index as i join relations as r on r.oid = i.indrelid join names as n on n.oid = r.relowner
+     where i.indisunique and n.name = 'valueverse_owner'
+       and not exists (select from pg_constraint as c where c.conindid = i.indexrelid and c.conrelid = r.oid)
+    union all
+    select 'column', r.name, a.attname,
+           case when a.attnotnull then 'not null' else 'null' end || coalesce(' default ' || pg_get_expr(d.adbin, d.adrelid), '')
+      from pg_attribute as a join relations as r on r.oid = a.attrelid join names as n on n.oid = r.relowner
+      left join pg_attrdef as d on d.adrelid = a.attrelid and d.adnum = a.attnum
+     where a.attname = 'tenant_id' and r.relkind in ('r', 'p') and n.name = 'valueverse_owner'
+    union all
+    select 'operator', o.oid::regoperator::text, '', o.oprcode::text from pg_operator as o
+     where o.oid >= 16384 and ('pg_operator'::regclass, o.oid) not in (select * from members)
+    union all
+    select 'cast', c.castsource::regtype::text, c.casttarget::regtype::text, c.castcontext::text || ' ' || c.castmethod::text from pg_cast as c
+     where c.oid >= 16384 and ('pg_cast'::regclass, c.oid) not in (select * from members)
+    union all
+    select 'operator class', format('%I.%I', s.name, o.opcname), '', o.opcintype::regtype::text
+      from pg_opclass as o join spaces as s on s.oid = o.opcnamespace
+     where o.oid >= 16384 and ('pg_opclass'::regclass, o.oid) not in (select * from members)
     union all
     select 'default rights', o.name || coalesce(' in ' || s.name, ''),
            case d.defaclobjtype when 'r' then 'tables' when 'S' then 'sequences' when 'f' then 'functions' when 'T' then 'types'
@@ -182,19 +220,28 @@ facts (kind, object, aspect, value) as (
                      case when not r.rolinherit then 'noinherit' end, 'connections ' || r.rolconnlimit)
       from pg_roles as r join names as n on n.oid = r.oid where n.of_ours or n.of_analysts
     union all
-    select 'setting', coalesce(n.name, 'warehouse') || case when n.name is not null and s.setdatabase <> 0 then ' in warehouse' else '' end,
+    select 'setting', case when n.name is null and s.setdatabase <> 0 then 'warehouse'
+                           else coalesce(n.name, 'everybody') || case when s.setdatabase <> 0 then ' in warehouse' else '' end end,
            split_part(one, '=', 1), substring(one from '=(.*)$')
       from pg_db_role_setting as s left join names as n on n.oid = s.setrole and s.setrole <> 0
      cross join lateral unnest(s.setconfig) as one
      where (n.of_ours or n.of_analysts or s.setrole = 0)
        and (s.setdatabase = 0 or s.setdatabase = (select oid from pg_database where datname = current_database()))
     union all
+    select 'setting', 'server', name, reset_val from pg_settings
+     where (name, reset_val) in (values ('session_replication_role', 'replica'), ('session_replication_role', 'local'),
+                                        ('event_triggers', 'off'), ('lo_compat_privileges', 'on'), ('allow_system_table_mods', 'on'))
+    union all
     select 'membership', member.rolname, held.rolname,
            concat_ws(', ', case when m.admin_option then 'admin' end,
                      case when coalesce((to_jsonb(m) ->> 'inherit_option')::boolean, true) then 'inherit' end,
                      case when coalesce((to_jsonb(m) ->> 'set_option')::boolean, true) then 'set' end)
       from pg_auth_members as m join names as member on member.oid = m.member join names as held on held.oid = m.roleid
-     where (member.of_ours or member.of_analysts or held.of_ours or held.of_analysts) and member.name <> 'administrator'
+     where (member.of_ours or member.of_analysts or held.of_ours or held.of_analysts
+            -- Whoever made the administrator holds it by the option to grant it alone.
+            or (held.name = 'administrator' and coalesce((to_jsonb(m) ->> 'inherit_option')::boolean
+                                                         or (to_jsonb(m) ->> 'set_option')::boolean, true)))
+       and member.name <> 'administrator'
     union all
     select 'event trigger', evtname, '', case evtenabled when 'D' then 'disabled' when 'R' then 'for replicas only' else 'enabled' end
            || ' ' || evtevent || ' ' || evtfoid::regproc || coalesce(' when ' || array_to_string(evttags, ', '), '')
@@ -214,10 +261,14 @@ facts (kind, object, aspect, value) as (
 ),
 harmless as (
     -- A default that a person may set for a session is no right. Bounds are in the manifest.
-    select name from pg_settings where context = 'user' and name not in ('session_replication_role')
+    select name from pg_settings
+     where context = 'user' and name not in ('session_replication_role', 'statement_timeout', 'transaction_timeout',
+                                             'idle_in_transaction_session_timeout', 'temp_file_limit')
+       and name not like '%.%'
 )
 select jsonb_build_object(
     'superuser', coalesce((select rolsuper from migrated), false),
+    'database', format('%I', current_database()),
     'harmless_settings', (select jsonb_agg(name) from harmless),
     'facts', (select jsonb_agg(jsonb_build_array(kind, object, aspect, value) order by kind, object, aspect, value) from facts)
 )::text

@@ -11,12 +11,15 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 from importlib import resources
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from valueverse.platform.access import roles
+from valueverse.platform.settings import ROLE_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+_BUILDER, _API = ROLE_NAMES["builder"], ROLE_NAMES["api"]
 
 BUILT = ("staging", "intermediate", "marts")
 """Schemas whose relations dbt builds."""
@@ -34,6 +37,14 @@ _MAPPED = (
 _SUPERUSER_ONLY = re.compile("event trigger|server function|setting\t[a-z_]+\ttemp_file_limit")
 
 
+_IN_WAREHOUSE = " in warehouse"
+"""Ends the name of a login whose setting holds in this database alone."""
+
+
+_OWN_BOUNDS = {"statement_timeout", "idle_in_transaction_session_timeout", "transaction_timeout"}
+"""Bounds that a login may lift by itself, also for good; ``guard.end_long_sessions`` does not rest on them."""
+
+
 class Fact(NamedTuple):
     """One line of the manifest."""
 
@@ -49,6 +60,8 @@ class Hole:
 
     what: str
     cure: str
+    by_analyst: bool = False
+    """An analyst alone can make it, for its own sessions: no reason for the API to stop serving."""
 
 
 def facts_of(catalogue: str) -> list[Fact]:
@@ -70,7 +83,12 @@ def holes(catalogue: str) -> list[Hole]:
     """Every hole in the catalogue that ``QUERY`` gave; empty when all is as the migrations and the rules say."""
     known = json.loads(catalogue)
     facts = [Fact(*fact) for fact in known["facts"]]
-    fixed = {(fact.kind, fact.object, fact.aspect): fact.value for fact in facts if not _lives(fact)}
+    fixed: dict[tuple[str, str, str], str] = {}
+    for fact in facts:
+        if not _lives(fact):
+            key = (fact.kind, fact.object, fact.aspect)
+            # Two facts of one name are a difference, whichever of them is right.
+            fixed[key] = f"{fixed[key]}; {fact.value}" if key in fixed else fact.value
     wanted = {(fact.kind, fact.object, fact.aspect): fact.value for fact in expected()}
     found = []
     for key in sorted(wanted.keys() | fixed.keys()):
@@ -80,10 +98,8 @@ def holes(catalogue: str) -> list[Hole]:
             continue
         if not known["superuser"] and key not in fixed and _SUPERUSER_ONLY.match("\t".join(key)):
             continue
-        found.append(_difference(key, fixed.get(key), wanted.get(key)))
-    return found + list(
-        _by_rule([fact for fact in facts if _lives(fact)], known["harmless_settings"], known["superuser"])
-    )
+        found.append(_difference(key, fixed.get(key), wanted.get(key), known["database"]))
+    return found + list(_by_rule([fact for fact in facts if _lives(fact)], known))
 
 
 def _lives(fact: Fact) -> bool:
@@ -103,8 +119,12 @@ def _harmless(key: tuple[str, str, str], fixed: dict[tuple[str, str, str], str],
     """Whether something that is not of the migrations opens nothing: an administrator's own, shut to everybody else."""
     kind, name, aspect = key
     value = fixed[key]
+    if kind == "default rights":
+        # Each member may write them for the group, which can create nothing that they would apply to.
+        return name.partition(" in ")[0] == roles.ANALYST
     if kind == "setting":
-        return aspect in settings
+        # Where dbt and the API's functions look for a name is no taste of a person.
+        return aspect in settings and aspect not in {"search_path", "row_security"}
     if kind.startswith("owner of ") and not kind.startswith("owner of foreign "):
         return value == "administrator"
     if kind == "rights on type":
@@ -116,44 +136,64 @@ def _harmless(key: tuple[str, str, str], fixed: dict[tuple[str, str, str], str],
     return False
 
 
-def _difference(key: tuple[str, str, str], value: str | None, wanted: str | None) -> Hole:
+def _difference(key: tuple[str, str, str], value: str | None, wanted: str | None, database: str) -> Hole:
     kind, name, aspect = key
     what = f"{kind} {name}" + (f", {aspect}" if aspect else "")
     if value is None:
-        return Hole(f"{what}: missing; the migrations made it: {wanted}", _cure(key, value))
+        return Hole(f"{what}: missing; the migrations made it: {wanted}", _cure(key, value, wanted, database))
     if wanted is None:
-        return Hole(f"{what}: {value}; not of the migrations", _cure(key, value))
-    return Hole(f"{what}: {value}; the migrations made it: {wanted}", _cure(key, value))
+        return Hole(f"{what}: {value}; not of the migrations", _cure(key, value, wanted, database))
+    return Hole(f"{what}: {value}; the migrations made it: {wanted}", _cure(key, value, wanted, database))
 
 
-def _cure(key: tuple[str, str, str], value: str | None) -> str:
+def _cure(key: tuple[str, str, str], value: str | None, wanted: str | None, database: str) -> str:
     kind, name, aspect = key
-    if kind in {"role", "setting"} or kind == "rights on database":
-        return "`valueverse up` puts roles and databases back"
-    if kind == "membership":
-        return f"`revoke {aspect} from {name}`"
-    if kind.startswith("rights on ") and value is not None:
-        place = name if name != "warehouse" else "the database"
+    cure = "undo what changed it; valueverse/platform/access/manifest.tsv says how the migrations made it"
+    if kind == "setting" and wanted is None:
+        cure = f"`{_setting_of(name, database)} reset {aspect}`"
+    elif kind in {"role", "setting"}:
+        cure = "`valueverse up` puts roles and their bounds back"
+    elif kind == "membership":
+        cure = f"`revoke {aspect} from {name}`"
+    elif kind.startswith("rights on ") and value is not None:
+        place = name if name != "warehouse" else database
         revoke = f"`revoke all on {kind.removeprefix('rights on ')} {place} from {_grantee(aspect)}`"
-        return f"{revoke}, then grant what the migrations do"
-    if kind == "trigger":
-        return f"`alter table {name} enable always trigger {aspect}`, or create it as its migration does"
-    if kind == "table" and aspect == "row-level security":
-        return f"`alter table {name} enable row level security, force row level security`"
-    return "undo what changed it; valueverse/platform/access/manifest.tsv says how the migrations made it"
+        again = "`valueverse up`" if kind == "rights on database" else "grant what the migrations do"
+        cure = f"{revoke}, then {again}"
+    elif kind == "rights on database":
+        cure = "`valueverse up` opens the database to its own roles again"
+    elif kind == "trigger":
+        cure = f"`alter table {name} enable always trigger {aspect}`, or create it as its migration does"
+    elif kind == "table" and aspect == "row-level security":
+        cure = f"`alter table {name} enable row level security, force row level security`"
+    elif kind == "policy" and wanted is None:
+        cure = f"`drop policy {aspect} on {name}`"
+    elif kind == "constraint" and value is None:
+        cure = f"`alter table {name} add constraint {aspect} {wanted}`, after a look at the rows written meanwhile"
+    return cure
+
+
+def _setting_of(name: str, database: str) -> str:
+    """The statement that changes a setting of ``name``, up to the setting."""
+    if name == "server":
+        return "alter system"
+    if name == "warehouse":
+        return f"alter database {database}"
+    role = "all" if name == "everybody" else name.removesuffix(_IN_WAREHOUSE)
+    return f"alter role {role}" + (f" in database {database}" if name.endswith(_IN_WAREHOUSE) else "")
 
 
 def _grantee(name: str) -> str:
     return "public" if name == "everybody" else name
 
 
-def _by_rule(facts: list[Fact], harmless: list[str], superuser: bool) -> Iterator[Hole]:
+def _by_rule(facts: list[Fact], known: dict[str, Any]) -> Iterator[Hole]:
     objects: dict[str, list[Fact]] = defaultdict(list)
     for fact in facts:
         objects[fact.object].append(fact)
     for name, told in sorted(objects.items()):
         if name.startswith(roles.ANALYST_PREFIX):
-            yield from _analyst(name, told, harmless, superuser)
+            yield from _analyst(name, told, known)
         elif told[0].kind.endswith(" large object"):
             yield Hole(f"large object {name} is open to others than administrators", f"`select lo_unlink({name})`")
         elif told[0].kind.endswith(" database"):
@@ -162,41 +202,54 @@ def _by_rule(facts: list[Fact], harmless: list[str], superuser: bool) -> Iterato
             yield from _built(name, told)
 
 
-def _analyst(name: str, told: list[Fact], harmless: list[str], superuser: bool) -> Iterator[Hole]:
+def _analyst(name: str, told: list[Fact], known: dict[str, Any]) -> Iterator[Hole]:
     """An analyst is a login with bounds, in the group of analysts and in nothing else."""
-    wanted = {("role", "attributes"): "login connections 8", ("membership", roles.ANALYST): "inherit, set"}
-    for setting, bound in roles.ANALYST_BOUNDS.items():
-        if superuser or setting != "temp_file_limit":
-            wanted["setting", setting] = bound
+    wanted = {}
+    if not name.endswith(_IN_WAREHOUSE):
+        wanted = {("role", "attributes"): "login connections 8", ("membership", roles.ANALYST): "inherit, set"}
+        for setting, bound in roles.ANALYST_BOUNDS.items():
+            if known["superuser"] or setting != "temp_file_limit":
+                wanted["setting", setting] = bound
     found = {(fact.kind, fact.aspect): fact.value for fact in told}
     for kind, aspect in sorted(wanted.keys() | found.keys()):
         value, right = found.get((kind, aspect)), wanted.get((kind, aspect))
-        if value == right or (right is None and kind == "setting" and aspect in harmless):
+        if value == right or (right is None and kind == "setting" and aspect in known["harmless_settings"]):
             continue
-        yield Hole(
-            f"analyst {name}: {kind} {aspect} is {value or 'missing'}; it should be {right or 'absent'}",
-            _cure((kind, name, aspect), value),
-        )
+        if kind == "default rights":  # everybody may write their own; an analyst can create nothing
+            continue
+        if right is None:
+            cure = _cure((kind, name, aspect), value, right, known["database"])
+        else:
+            cure = {
+                "role": f"`alter role {name} with {roles.ANALYST_ATTRIBUTES}`",
+                "membership": f"`grant {aspect} to {name} with admin false, inherit true, set true`",
+            }.get(kind, f"`alter role {name} set {aspect} = '{right}'`")
+        what = f"analyst {name}: {kind} {aspect} is {value or 'missing'}; it should be {right or 'absent'}"
+        yield Hole(what, cure, by_analyst=kind == "setting" and aspect in _OWN_BOUNDS)
 
 
 def _database(name: str, told: list[Fact]) -> Iterator[Hole]:
     """Other databases: shut to everybody, and to low logins unless it is a warehouse, which an administrator owns."""
     owner = next((fact.value for fact in told if fact.kind == "owner of database"), "")
+    servers_own = name in {"postgres", "template0", "template1"}
+    if _low(owner) or (servers_own and owner == _BUILDER):
+        yield Hole(f"database {name} is owned by {owner}", f"`alter database {name} owner to` an administrator")
     for fact in told:
         if fact.kind != "rights on database":
             continue
-        low = fact.aspect in {roles.READER, roles.OWNER, roles.ANALYST, "valueverse_api"}
-        warehouse = owner == "administrator" and name not in {"postgres", "template1"}
-        allowed = "CONNECT" if low and warehouse else ""
-        if (
-            fact.aspect == "everybody"
-            or fact.aspect.startswith(roles.ANALYST_PREFIX)
-            or (low and fact.value != allowed)
-        ):
+        warehouse = owner == "administrator" and not servers_own
+        low = _low(fact.aspect) or (servers_own and fact.aspect == _BUILDER)
+        allowed = "CONNECT" if warehouse and not fact.aspect.startswith(roles.ANALYST_PREFIX) else ""
+        if fact.aspect == "everybody" or (low and fact.value != allowed):
             yield Hole(
                 f"database {name} is open to {fact.aspect}: {fact.value}",
                 f"`revoke all on database {name} from {_grantee(fact.aspect)}`",
             )
+
+
+def _low(role: str) -> bool:
+    """Whether a role works in a warehouse alone."""
+    return role in {roles.READER, roles.OWNER, roles.ANALYST, _API} or role.startswith(roles.ANALYST_PREFIX)
 
 
 def _built(name: str, told: list[Fact]) -> Iterator[Hole]:
@@ -220,7 +273,7 @@ def _built(name: str, told: list[Fact]) -> Iterator[Hole]:
 def _of_built(name: str, schema: str, fact: Fact) -> Hole | None:
     kind, _, aspect, value = fact
     hole = None
-    if kind.startswith("owner of ") and value != "valueverse_builder":
+    if kind.startswith("owner of ") and value != _BUILDER:
         hole = Hole(f"{name} is owned by {value}", "give it to valueverse_builder, or drop it")
     elif kind.startswith("rights on ") and not _allowed(schema, kind, aspect, value):
         hole = Hole(f"{aspect} has rights on {name}: {value}", f"`revoke {value} on {name} from {_grantee(aspect)}`")
