@@ -227,6 +227,7 @@ def no_login_makes_itself_more(admin: Admin) -> list[str]:
         "create temporary table mine (x int)", "create schema mine",
         "select lo_create(0)", "select lo_from_bytea(0, 'x')", "select pg_advisory_lock(1)",
         "select pg_try_advisory_xact_lock(1, 1)", "select pg_notify('a', 'b')", "select pg_read_file('PG_VERSION')",
+        "select pg_logical_emit_message(false, 'a', 'b')",
         "copy (select 1) to program 'true'", "copy (select 1) to '/dev/null'", "set session_replication_role = replica",
         "set temp_file_limit = -1", "select guard.protect('billing.invoice'::regclass)",
         "select * from guard.end_long_sessions('0 s', '0 s')", "select * from pg_authid",

@@ -26,7 +26,7 @@ select r.rolname, t.spcname from pg_tablespace t, pg_roles r where r.rolname = a
 select r.rolname, p.oid::regprocedure::text from pg_proc p, pg_roles r where r.rolname = any(%s) and
     p.pronamespace = 'pg_catalog'::regnamespace and has_function_privilege(r.oid, p.oid, 'execute') and (p.proname ~
     '^pg_(try_)?advisory_(xact_)?lock' or p.proname ~ '^(lo_|loread$|lowrite$)' or p.proname ~
-    '^(pg_notify|pg_read_|pg_ls_|pg_stat_file|pg_rotate|pg_reload|pg_promote|pg_switch|pg_log_backend|pg_create_restore|pg_backup_|pg_stat_reset|pg_hba|pg_show_all_file|pg_current_logfile)');
+    '^(pg_notify|pg_logical_emit|pg_read_|pg_ls_|pg_stat_file|pg_rotate|pg_reload|pg_promote|pg_switch|pg_log_backend|pg_create_restore|pg_backup_|pg_stat_reset|pg_hba|pg_show_all_file|pg_current_logfile)');
 
 -- reads of the server:
 select r.rolname, c.oid::regclass::text from pg_class c, pg_roles r where r.rolname = any(%s) and c.relnamespace =

@@ -79,7 +79,7 @@ ROLES = {
     "alter database {database} set valueverse.tenant = 'acme'": "setting warehouse, valueverse.tenant",
     "alter role valueverse_builder set row_security = off": "setting valueverse_builder, row_security",
     "create role mallory login; do $$ begin execute format('grant %I to mallory', current_user); end $$": (
-        "membership mallory, administrator"
+        "membership mallory, "
     ),
     "alter database postgres owner to analyst_probe": "database postgres is owned by analyst_probe",
     "alter database template1 owner to valueverse_api": "database template1 is owned by valueverse_api",
