@@ -63,8 +63,8 @@ class Inputs:
     def marks(self, unplaced: pl.DataFrame) -> pl.DataFrame:
         """A text per tenant and month (store.ACCOUNTED) that changes whenever anything that its rows depend on does.
 
-        A segment and a booked period count in the months that they overlap, files in their own, meters in all; all of a customer's
-        subscriptions count where usage of that customer met none (``unplaced``).
+        A segment and a booked period count in the months that they overlap, files in their own, meters in all; all of
+        a customer's subscriptions count where usage of that customer met none (``unplaced``).
         """
         months = self.files.select(pl.col("date").dt.truncate("1mo").alias("month"), "path")
         listed = months.group_by("month").agg(_mark("path"))
