@@ -19,7 +19,7 @@ from assets.billing import INVOICES
 from assets.ingestion import LANDING
 from assets.journal import JOURNAL
 from assets.kit import OWNERS, fresh, mark, newest
-from assets.partitions import MONTHLY
+from assets.partitions import FIRST_DAY, MONTHLY
 from assets.quality import RELEASE
 from assets.resources import Platform, TenantsConfig
 from assets.steps.marts import DBT, PROJECT, dbt_environment, manifest
@@ -71,8 +71,8 @@ class MartsConfig(TenantsConfig):
         return json.dumps(given)
 
     def covers(self, month: str) -> bool:
-        """Whether a month, named by its first day, is asked for."""
-        after = not self.periods_from or month[:7] >= self.periods_from
+        """Whether a monthly partition is asked for whole; the first one holds all months before it too."""
+        after = not self.periods_from or (month[:7] >= self.periods_from and month != FIRST_DAY.isoformat())
         return after and (not self.periods_to or month[:7] <= self.periods_to)
 
 

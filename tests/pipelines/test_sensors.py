@@ -8,7 +8,7 @@ import pytest
 from assets.billing import INVOICES
 from assets.ingestion import EVENTS, PERIODS
 from assets.journal import JOURNAL
-from assets.marts import PUBLISHED
+from assets.marts import PUBLISHED, MartsConfig
 from assets.metering import USAGE
 from assets.quality import RELEASE
 from assets.value import REALISATION
@@ -148,6 +148,8 @@ def test_a_billing_run_that_ended_before_its_journal_is_made_whole(instance: dg.
 def test_the_marts_of_the_first_partition_have_no_first_month() -> None:
     config = marts_config("2023-01-01", "2023-02-01")["ops"]["dbt_models"]["config"]
     assert config == {"periods_to": "2023-02"}
+    assert MartsConfig(**config).covers("2023-01-01")
+    assert not MartsConfig(periods_from="2023-01").covers("2023-01-01")
 
 
 def test_the_hourly_schedule_takes_today_and_what_is_out_of_date(instance: dg.DagsterInstance) -> None:
