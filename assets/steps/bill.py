@@ -23,7 +23,6 @@ from valueverse.invoicing.outcomes import PROPOSALS
 from valueverse.invoicing.schema import RULES_VERSION
 from valueverse.invoicing.settle import NUMBERED
 from valueverse.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
-from valueverse.metering.daily import daily
 from valueverse.platform import billing_store as store
 from valueverse.platform.value_store import approved
 from valueverse.platform.warehouse import connect

@@ -17,7 +17,7 @@ from valueverse.platform.warehouse import copy_frame, copy_frames
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import date, datetime
+    from datetime import datetime
 
     import psycopg
 
