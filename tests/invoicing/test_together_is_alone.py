@@ -2,7 +2,7 @@
 
 Companies are drawn from seeds; everything that a tenant chooses (keys, sources, ids, customers, subscriptions,
 coupons, wallets, plans, meters, invoice numbers) is equal across them, and prices, times and amounts differ.
-``VALUEVERSE_COMPANIES`` says how many are tried.
+``COMPANIES`` says how many are tried.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.support.ledger import World
     from valueverse.invoicing.engine import Billed
 
-COMPANIES = int(os.environ.get("VALUEVERSE_COMPANIES", "24"))
+COMPANIES = int(os.environ.get("COMPANIES", "24"))
 ALONE = max(4, COMPANIES // 6)
 NUMBERED = {"window", "line", "key", "stretch", "bill"}
 """Row numbers of one frame of all tenants."""
