@@ -8,8 +8,6 @@ if TYPE_CHECKING:
     from typing import LiteralString
 
 _CALENDARS: LiteralString = """
-with
-
 calendars as (
     select
         tenant_id as tenant,
@@ -19,17 +17,15 @@ calendars as (
     left join pg_timezone_names as zones on tenant.timezone = zones.name
     where tenant_id = any(%(tenants)s)
 )"""
-
-
-def _by_calendar(query: LiteralString) -> LiteralString:
-    """A query behind ``calendars``: first and after, the instants between which each tenant's month lies."""
-    return f"{_CALENDARS}{query}"
-
+"""A part of a query: first and after, the instants between which each tenant's month lies."""
 
 BILLED: dict[str, LiteralString] = {
-    "booked_lines": _by_calendar(
-        """
-        , closing as (
+    "booked_lines": f"""
+        with
+
+        {_CALENDARS},
+
+        closing as (
             select invoice.*
             from billing.invoice
             inner join calendars on invoice.tenant_id = calendars.tenant
@@ -50,7 +46,7 @@ BILLED: dict[str, LiteralString] = {
             line.meter,
             line.key as charge,
             line.kind,
-            coalesce(line.dimensions, '{}'::jsonb)::text as dimensions,
+            coalesce(line.dimensions, '{{}}'::jsonb)::text as dimensions,
             line.service_from::text as service_from,
             line.service_to::text as service_to,
             coalesce(invoice.events_known_at, 'infinity'::timestamptz)::text as known_at,
@@ -94,10 +90,12 @@ BILLED: dict[str, LiteralString] = {
                 select from billing.invoice_void as void
                 where void.tenant_id = invoice.tenant_id and void.invoice_id = invoice.invoice_id
             ))
-        """
-    ),
-    "closed_periods": _by_calendar(
-        """
+    """,  # noqa: S608 - constants
+    "closed_periods": f"""
+        with
+
+        {_CALENDARS}
+
         select
             invoice.tenant_id::text as tenant,
             coalesce(invoice.number, invoice.invoice_id::text) as cell,
@@ -121,8 +119,7 @@ BILLED: dict[str, LiteralString] = {
                 where early.tenant_id = invoice.tenant_id and early.subscription = invoice.subscription
                     and early.period_from = invoice.period_from and early.purpose = 'threshold'
             )
-        """
-    ),
+    """,  # noqa: S608 - constants
     "subscriptions": """
         select
             tenant_id::text as tenant,

@@ -117,7 +117,7 @@ def account_for_usage(
     booked = booked_periods(connection, Scope(tenants))
     inputs = Inputs(usage, files, segments, terms, timeline.segments, booked, history.meters, tenants)
     before = inputs.marks(store.unplaced(connection, tenants))
-    stale = before.join(store.accounted(connection, tenants), on=store.ACCOUNTED.names(), how="anti")
+    stale = before.join(store.accounted(connection, tenants), on=[*_MONTH, "inputs"], how="anti")
     for (month,), part in stale.sort("month").group_by("month", maintain_order=True):
         _replace(connection, inputs, month, part["tenant"].to_list(), last)
     if not stale.is_empty():

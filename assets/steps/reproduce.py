@@ -71,7 +71,7 @@ def _again(
     scope = Scope([tenant], finalised_at)
     booked = read_booked(connection, scope, usage, history, facts, known_at)
     # What else was compared then made no line of the sample, and its usage is not read.
-    booked = replace(booked, again=booked.again.join(corrects, on="invoice_id", how="semi"))
+    booked = replace(booked, again=booked.again.join(corrects, on=["tenant", "invoice_id"], how="semi"))
     outcomes = approved(connection, scope, finalised_at, PROPOSALS)
     window = (_day(sample["period_from"].min()), _day(sample["period_to"].max()) + timedelta(days=2))
     billed = bill(

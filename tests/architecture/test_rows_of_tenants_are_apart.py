@@ -110,7 +110,15 @@ SITES = {
     ("assets/steps/taking.py", "group_by", ("file",)): "counts of a file, which lies in its tenant's folder",
     ("assets/steps/taking.py", "group_by", ("file", "reason")): "counts of a file, which lies in its tenant's folder",
     ("quality/reconciliation.py", "unique", ("catalog_hash",)): "documents by their hash",
-    ("quality/reconciliation.py", "join", ("plan", "version")): "widened, and then kept by (tenant, catalog_hash)",
+    (
+        "quality/reconciliation.py",
+        "join",
+        ("overrides", "plan", "version"),
+    ): "widened, and then kept by (tenant, catalog_hash)",
+    ("quality/reconciliation.py", "unique", ("overrides", "plan")): "texts of documents, flattened by what they say",
+    ("assets/steps/account.py", "group_by", ("month",)): "files of a table by month; work taken apart by month",
+    ("assets/steps/account.py", "group_by", ("date",)): "rows in the files of a table: no tenant data",
+    ("assets/steps/account.py", "group_by", ("batch",)): "days read at once: none put together",
 }
 
 

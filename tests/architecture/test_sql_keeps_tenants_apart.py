@@ -13,10 +13,12 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("valueverse", "assets", "quality", "serving_api")
 WITHOUT = {
     "charges": "prices of a catalog document, by its hash",
+    "fees": "fees of a catalog document, by its hash",
     "meters": "meters of a catalog document, by its hash",
     "zones": "the names of time zones",
     "currencies": "the decimals of currencies",
     "line_id": "a row number of all booked lines, made by quality/billed.py",
+    "term": "a row number of the charges, or fees, of catalog documents, made by quality/reconciliation.py",
 }
 """Relations without a tenant, and numbers that no two rows have."""
 

@@ -27,9 +27,11 @@ def in_python(path: Path) -> Iterator[tuple[str, str]]:
     """Place and text of every SQL statement with a join or window in a module; what is put in stands as a name."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     constants = {
-        node.targets[0].id: node.value
+        name.id: node.value
         for node in ast.walk(tree)
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None
+        for name in (node.targets[:1] if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(name, ast.Name)
     }
     parts = {
         part for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node) if part != node
@@ -61,7 +63,7 @@ def _plain(text: str) -> str:
     values = re.sub(r"([^)\s]\s*)\bover\(", r"\1over_macro(", values)
     # Not told apart from a join's condition by the parser.
     values = re.sub(r"\bon conflict\b.*", "", values, flags=re.DOTALL)
-    named = re.sub(r"(?<!\{)\{\w*\}(?!\})", _PLACE, values)
+    named = re.sub(r"(?<!\{)\{[\w ]*\}(?!\})", _PLACE, values)
     return f"select 1 from outer_rows as i {named}" if re.match(r"\s*(left |inner )?join\b", named) else named
 
 
@@ -103,18 +105,21 @@ def judged(text: str, dialect: str, without: set[str]) -> list[str]:
 
 
 def _window_keeps_apart(window: exp.Window, without: set[str]) -> bool:
-    keys = {column.name for part in window.args.get("partition_by") or () for column in part.find_all(exp.Column)}
+    query = window.find_ancestor(exp.Select)
+    named = query.args.get("windows") if query is not None else None
+    defined = [one for one in named or () if one.name == window.alias] if window.alias else []
+    parts = [part for one in (window, *defined) for part in one.args.get("partition_by") or ()]
+    keys = {column.name for part in parts for column in part.find_all(exp.Column)}
     if keys:
         return bool(keys & (TENANT | without))
     # A number for every row there is puts no rows together; nor do the rows of one tenant.
-    query = window.find_ancestor(exp.Select)
     where = query.args.get("where") if query is not None else None
     equations = where.find_all(exp.EQ) if where is not None else ()
     return isinstance(window.this, exp.RowNumber) or any(_ties(TENANT, one) for one in equations)
 
 
 def _join_keeps_apart(join: exp.Join, without: set[str]) -> bool:
-    if {name.name for name in join.args.get("using") or ()} & TENANT:
+    if {name.name for name in join.args.get("using") or ()} & (TENANT | without):
         return True
     joined = join.this
     if isinstance(joined, exp.Table) and (joined.name.startswith("pg_") or joined.name in without):

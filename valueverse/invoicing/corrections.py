@@ -98,16 +98,18 @@ def touched(
         .filter(pl.col("carries") | (begins + pl.duration(days=1) > pl.col("period_from")))
     )
     # Joined by whom they name: by tenant alone, a run would look at every invoice once per subscription.
-    told = _told(facts, facts.filter(since))
+    facts_since = _told(facts, facts.filter(since))
     of, to = pl.col("customer").is_not_null(), pl.col("subscription").is_not_null()
-    named = ((of, ["tenant", "customer"]), (~of & to, ["tenant", "subscription"]), (~of & ~to, ["tenant"]))
-    said = [
-        reach.join(told.filter(who).select(*key, "time", "changed"), on=key).filter(
-            later, pl.col("time") <= pl.col("period_to")
-        )
-        for who, key in named
-    ]
-    concerned = pl.concat(part.select(BEGUN) for part in (used, *said)).unique()
+    by_customer = facts_since.filter(of).drop("subscription")
+    by_subscription = facts_since.filter(~of & to).drop("customer")
+    by_tenant = facts_since.filter(~of & ~to).drop("customer", "subscription")
+    said = (
+        reach.join(by_customer, on=["tenant", "customer"]),
+        reach.join(by_subscription, on=["tenant", "subscription"]),
+        reach.join(by_tenant, on="tenant"),
+    )
+    begun = [part.filter(later, pl.col("time") <= pl.col("period_to")).select(BEGUN) for part in said]
+    concerned = pl.concat([used.select(BEGUN), *begun]).unique()
     return booked.join(concerned, on=BEGUN, how="semi", maintain_order="left")
 
 

@@ -44,12 +44,13 @@ def sample_of(
 
 
 def corrected_by(connection: psycopg.Connection[Any], tenant: str, invoices: Sequence[str]) -> pl.DataFrame:
-    """invoice_id, period_from, period_to of the invoices that lines of these ones correct."""
+    """tenant, invoice_id, period_from, period_to of the invoices that lines of these ones correct."""
     rows = connection.execute(
-        "select invoice_id::text, period_from, period_to from billing.invoice where tenant_id = %(tenant)s and "
-        "invoice_id in (select corrects from billing.invoice_line where tenant_id = %(tenant)s and "
+        "select tenant_id::text, invoice_id::text, period_from, period_to from billing.invoice "
+        "where tenant_id = %(tenant)s and invoice_id in "
+        "(select corrects from billing.invoice_line where tenant_id = %(tenant)s and "
         "invoice_id = any(%(invoices)s::uuid[]) and corrects is not null)",
         {"tenant": tenant, "invoices": list(invoices)},
     ).fetchall()
-    schema = {"invoice_id": pl.String(), "period_from": _INSTANT, "period_to": _INSTANT}
+    schema = {"tenant": pl.String(), "invoice_id": pl.String(), "period_from": _INSTANT, "period_to": _INSTANT}
     return pl.DataFrame(rows, schema=schema, orient="row")
