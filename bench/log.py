@@ -121,7 +121,7 @@ def _people(subscriptions: int) -> pl.DataFrame:
 
 
 def _billing_events(subscriptions: int) -> pl.DataFrame:
-    """Tenants with a catalog, and subscriptions from START."""
+    """Tenants with a catalog, customers, and subscriptions from START."""
     before = datetime(START.year - 1, 12, 1, tzinfo=UTC)
     tenants = (
         _people(subscriptions).select("tenant").unique(maintain_order=True).with_columns(pl.lit(before).alias("time"))
@@ -140,6 +140,11 @@ def _billing_events(subscriptions: int) -> pl.DataFrame:
                 tenants.with_columns(pl.lit(json.dumps(_CATALOG)).alias("data")),
                 "billing.catalog.published",
                 pl.lit("catalog"),
+            ),
+            _whole(
+                people.with_columns(pl.format('{{"customer":"{}"}}', "customer").alias("data")),
+                "billing.customer.created",
+                pl.format("customer-{}", "number"),
             ),
             _whole(
                 people.with_columns(start.alias("data")),

@@ -35,6 +35,7 @@ def world() -> World:
     for month in range(1, 13):
         for customer in ("c-month", "c-year", "nobody"):
             made.use(f"2023-{month:02d}-05", "tokens", "100", customer=customer)
+    made.use("2024-02-01", "tokens", "5", customer="c-month")
     return made
 
 
@@ -48,7 +49,7 @@ class Books:
     def store(self, made: World) -> None:
         """Write the facts, and the event dates whose usage is new."""
         usage = made.usage_frame()
-        self.lake.overwrite(BILLING_FACTS_TABLE, made.facts_frame())
+        self.lake.overwrite(BILLING_FACTS_TABLE, made.lake_facts())
         days = {day: part for (day,), part in usage.partition_by("event_date", as_dict=True).items()}
         new = [day for day, part in days.items() if day not in self.written or not part.equals(self.written[day])]
         self.written = days
@@ -93,6 +94,9 @@ CHANGES: dict[str, Any] = {
         "2023-06-01",
         {"subscription": "late", "customer": "nobody", "plan": "month"},
         received_at=instant("2024-01-20"),
+    ),
+    "another subscription": lambda made: made.start(
+        "2024-02-01", plan="year", subscription="other", customer="c-month"
     ),
     "a void": lambda made: made.tell(
         "invoice.voided", "2024-01-20", {"number": "acme-000003", "reason": "wrong"}, received_at=instant("2024-01-20")
