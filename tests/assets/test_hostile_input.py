@@ -68,7 +68,7 @@ def _land_evil(harbour: Harbour, attacks: dict[str, list[Hostile]]) -> None:
 def _bills(harbour: Harbour) -> dict[str, list[str]]:
     """The documents of each tenant, all tenants billed together."""
     facts = derive_facts(harbour.lake)
-    meter(harbour.lake, lake_dates(harbour.lake, None, None))
+    meter(harbour.lake, lake_dates(harbour.lake, date.min, date.max))
     history = CatalogHistory.from_facts(facts)
     timeline = build_timeline(facts, history.plans, None)
     billed = bill(timeline, history, harbour.lake.scan(USAGE_TABLE), WINDOW, known_at=None)
@@ -145,7 +145,7 @@ def test_every_hostile_file_is_answered_and_counted(attacked: tuple[Harbour, Ing
 def test_usage_that_is_not_billed_says_why(attacked: tuple[Harbour, IngestionReport]) -> None:
     harbour = attacked[0]
     derive_facts(harbour.lake)
-    statuses = meter(harbour.lake, lake_dates(harbour.lake, None, None)).statuses
+    statuses = meter(harbour.lake, lake_dates(harbour.lake, date.min, date.max)).statuses
     assert set(statuses["status"]) <= {"ok", *UNBILLED}
     usage = harbour.lake.scan(USAGE_TABLE).collect()
     assert (

@@ -65,7 +65,7 @@ def run_all(settings: Settings, worlds: Sequence[World]) -> Lake:
         before = moment
         report = ingest(lake, settings.landing, settings.home / "index", moment)
         derive_facts(lake)
-        meter(lake, lake_dates(lake, None, None))
+        meter(lake, lake_dates(lake, date.min, date.max))
         with connect(settings, "builder") as connection:
             publish_ingestion(connection, report)
             connection.commit()

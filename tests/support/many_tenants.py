@@ -36,7 +36,7 @@ def company(price: str = "0.01", **catalog: Any) -> World:
 
 def events_of(world: World) -> pl.DataFrame:
     """The world's billing events and usage events in the columns of the lake's ``events``."""
-    facts, usage = world.facts_frame(), world.usage_frame()
+    facts, usage = world.lake_facts(), world.usage_frame()
     told = facts.with_columns(pl.col("time").dt.date().alias("event_date"), pl.lit("").alias("customer"))
     used = usage.with_columns(
         pl.col("event_type").alias("type"),
