@@ -73,7 +73,8 @@ BILLED: dict[str, LiteralString] = {
             inner join billing.invoice_line as part
                 on other.tenant_id = part.tenant_id and other.invoice_id = part.invoice_id
             where
-                other.tenant_id = invoice.tenant_id and other.subscription = invoice.subscription
+                line.explains is not null
+                and other.tenant_id = invoice.tenant_id and other.subscription = invoice.subscription
                 and other.period_from = invoice.period_from and other.period_to <= invoice.period_to
                 and other.purpose in ('threshold', 'period')
                 and part.key = line.key and part.dimensions is not distinct from line.dimensions
@@ -82,7 +83,7 @@ BILLED: dict[str, LiteralString] = {
                     select from billing.invoice_void as void
                     where void.tenant_id = other.tenant_id and void.invoice_id = other.invoice_id
                 )
-        ) as so_far on line.explains is not null
+        ) as so_far on true
         where
             line.kind in ('usage', 'fee') and line.corrects is null
             and (line.explains is null or (line.kind = 'usage' and invoice.purpose in ('threshold', 'period')))

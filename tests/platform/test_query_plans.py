@@ -30,6 +30,7 @@ from tests.support import many_invoices
 from tests.support.many_invoices import TENANTS
 from valueverse.invoicing.outcomes import PROPOSALS
 from valueverse.platform.billing_store import Scope
+from valueverse.platform.held_store import PERIODS
 from valueverse.platform.isolation import Failure
 from valueverse.platform.warehouse import connect
 
@@ -203,6 +204,7 @@ def examples(connection: psycopg.Connection[Any]) -> dict[str, Any]:
         "commit_store.add.row": new_commit, "stages": None, "stage": "billing",
         "due_at": NOW, "periods": [FIRST], "failures": [Failure("t1", "out_of_range", "too much")], "record.at": NOW,
         "measured": pl.DataFrame({"tenant": TENANTS, "month": [FIRST] * 4}), "mark.months": _marked(),
+        "rows": pl.DataFrame({"tenant": TENANTS}).join(PERIODS.to_frame(), on="tenant", how="left"),
     }  # fmt: skip
 
 
