@@ -249,7 +249,7 @@ def _values(snapshot: Snapshot, mart: str) -> list[tuple[Any, ...]]:
 
 def _quantities(snapshot: Snapshot, tenant: str) -> dict[str, str]:
     rows = [
-        re.search(r"(\d{4}-\d{2}-\d{2}).*,(\d+\.\d+),\d+\)$", row[2])
+        re.search(r"(\d{4}-\d{2}-\d{2}).*,(\d+\.\d+),\d+,[a-z_]*,[tf]?\)$", row[2])
         for row in _of(snapshot, "fct_usage_daily", tenant)
     ]
     return {row[1]: row[2] for row in rows if row}

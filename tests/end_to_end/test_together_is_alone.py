@@ -33,6 +33,8 @@ SEEDS = (7, 6, 8)
 MINE = "t0007"
 WITHOUT = ("run_id", "checked_at", "decided_at", "created_at", "updated_at", "released_at", "published_at")
 """When and by which run a row was written: all that may differ."""
+CACHES = {"billing.accounted_month"}
+"""Says which files of the lake a month was accounted from, and those hold rows of all tenants: no result."""
 
 
 @dataclass
@@ -67,7 +69,7 @@ def test_every_row_of_billing_journal_and_marts_is_the_same(houses: Houses) -> N
         "billing.journal_posting", "billing.usage_daily", "billing.event_day", "marts.fct_invoice",
         "marts.fct_invoice_line", "marts.fct_journal", "marts.fct_usage_daily", "marts.dim_customer",
     }  # fmt: skip
-    assert {name: rows for name, rows in together.items() if rows != alone[name]} == {}
+    assert {name: rows for name, rows in together.items() if name not in CACHES and rows != alone[name]} == {}
     assert rows_of(houses.together, "t0006", WITHOUT)["billing.invoice"]
 
 

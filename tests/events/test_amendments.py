@@ -10,7 +10,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quality.recomputation import VERSIONS
+from quality.recomputation import AMENDMENTS, VERSIONS
 from valueverse.events.amendments import resolve_amendments
 from valueverse.events.schema import EVENTS
 
@@ -113,6 +113,9 @@ def test_every_version_is_known_exactly_when_the_second_opinion_says(drawn: list
     with duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
         connection.register("lake_events", frame.to_arrow())
+        connection.register("lake_amendments", frame.to_arrow())
+        connection.register("chosen", frame.select("tenant").unique().to_arrow())
+        connection.execute(AMENDMENTS)
         connection.execute(VERSIONS)
         theirs = connection.execute(
             "select id, epoch_us(known_from), case when isinf(known_until) then null else epoch_us(known_until) end "
