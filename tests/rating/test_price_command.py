@@ -347,7 +347,7 @@ def test_what_was_booked_is_taken_off_the_rounded_amount_as_it_is() -> None:
                 "buckets": [10**9],
             },
             "out_of_range",
-            "quantity",
+            "price.overage_factor",
         ),
         (
             {
