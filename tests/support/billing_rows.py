@@ -197,7 +197,7 @@ def _month(connection: psycopg.Connection[Any], tenant: str, month: str, sequenc
     _journal(run, tenant, month, number)
     for day, quantity in ((f"{month}-05", "10000"), (f"{month}-28", "5373.4")):
         run(
-            "insert into billing.usage_daily values (%s, %s, %s, 'tokens', %s, '', %s, 1)",
+            "insert into billing.usage_daily values (%s, %s, %s, 'tokens', %s, '', %s, 1, 'sum')",
             [tenant, f"customer {secret}", f"subscription {secret}", day, quantity],
         )
         run("insert into billing.event_day values (%s, %s, 1, 1, 0)", [tenant, day])
