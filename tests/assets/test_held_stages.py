@@ -99,7 +99,7 @@ def held(settings: Settings) -> dict[str, set[tuple[str, str]]]:
 
 def query(settings: Settings, text: str) -> list[tuple[Any, ...]]:
     with connect(settings, "builder") as connection:
-        return connection.execute(text).fetchall()  # type: ignore[arg-type]
+        return connection.execute(text).fetchall()
 
 
 def fails_for_birch(patch: pytest.MonkeyPatch, target: str) -> None:

@@ -69,8 +69,7 @@ def written(settings: Settings, without: Mapping[str, World]) -> dict[str, list[
     with connect(settings, "builder") as connection:
         return {
             table: connection.execute(
-                f"select tenant_id, {columns} from {table} where not tenant_id = any(%s) "  # type: ignore[arg-type]
-                f"order by tenant_id, {columns}",
+                f"select tenant_id, {columns} from {table} where not tenant_id = any(%s) order by tenant_id, {columns}",
                 [list(without)],
             ).fetchall()
             for table, columns in TABLES.items()

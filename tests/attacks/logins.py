@@ -27,7 +27,7 @@ class Logins:
         if login == "analyst":
             known = self.settings.postgres_url("admin", database)
             return make_conninfo(known, user=ANALYST, password=self.password)
-        return self.settings.postgres_url(login, database)  # type: ignore[arg-type]
+        return self.settings.postgres_url(login, database)
 
 
 _BOUNDS = {

@@ -72,7 +72,7 @@ def test_a_login_that_owns_something_is_removed(own_server: Settings, name: str,
     password = analysts.add(own_server, name, ["acme"])
     with connect(own_server, "admin") as admin:
         role, database = sql.Identifier(analysts.role_name(name)), sql.Identifier(own_server.database_name)
-        admin.execute(sql.SQL(OWNED[owned]).format(r=role, d=database))  # type: ignore[arg-type]
+        admin.execute(sql.SQL(OWNED[owned]).format(r=role, d=database))
     analysts.remove(own_server, name)
     assert not remains(own_server, name)
     with pytest.raises(psycopg.OperationalError):

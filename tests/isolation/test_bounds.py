@@ -58,7 +58,7 @@ def test_every_login_begins_with_bounds(addresses: dict[str, str], who: str, set
 
 def test_nobody_waits_in_a_transaction_for_ever(own_server: Settings) -> None:
     for role in ("builder", "admin"):
-        with connect(own_server, role) as session:  # type: ignore[arg-type]
+        with connect(own_server, role) as session:
             assert session.execute("show idle_in_transaction_session_timeout").fetchone() == ("6h",)
 
 

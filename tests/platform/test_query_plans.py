@@ -130,7 +130,7 @@ def plans(grown: Settings, servers: Settings) -> Plans:
             "('billing'::regnamespace, 'value'::regnamespace)"
         ).fetchall()
         rows = {
-            name: int(connection.execute(f"select count(*) from {table}".encode()).fetchone()[0])  # type: ignore[index]
+            name: int(connection.execute(f"select count(*) from {table}".encode()).fetchone()[0])
             for name, table in names
         }
     return Plans(log, rows, place=log.stat().st_size)
@@ -156,10 +156,10 @@ def examples(connection: psycopg.Connection[Any]) -> dict[str, Any]:
     windows = pl.DataFrame({"tenant": TENANTS, "window_from": [NOW] * 4, "window_to": [NOW] * 4})
     commit, run = connection.execute(
         "select commit_id, run_hash from value.run where tenant_id = 't1' limit 1"
-    ).fetchone()  # type: ignore[misc]
+    ).fetchone()
     open_commit = connection.execute(
         "select commit_id from value.commit where sequence = 2000 and tenant_id = 't1'"
-    ).fetchone()[0]  # type: ignore[index]
+    ).fetchone()[0]
     run_row = {
         "tenant_id": "t1", "run_hash": "f" * 64, "commit_id": commit, "case_name": "forecast", "month": FIRST,
         "known_at": NOW, "content_hash": "f" * 64, "document": "{}", "run_id": "test", "computed_at": NOW,

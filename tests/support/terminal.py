@@ -115,7 +115,7 @@ def _streams(slave: int, *, stdout: bool) -> Iterator[None]:
         if one != 1 or stdout:
             os.dup2(slave, one)
     os.close(slave)
-    sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False), encoding="utf-8")  # type: ignore[type-var]
+    sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False), encoding="utf-8")
     if stdout:
         sys.stdout = _written(1, "strict")
     sys.stderr = _written(2, "backslashreplace")
