@@ -161,8 +161,7 @@ async def test_an_etag_never_opens_what_the_tenant_may_not_see(api: Api) -> None
 async def test_usage_is_listed_by_day_and_meter(api: Api) -> None:
     path = f"/v1/customers/{quote(CUSTOMER)}/usage"
     rows = (await api.get("acme", path, **{"from": "2023-10-05", "to": "2023-11-05"})).json()["data"]
-    # Written before the aggregation was kept: nothing is said of whether they add up.
-    assert {(row["aggregation"], row["additive"]) for row in rows} == {(None, False)}
+    assert {(row["aggregation"], row["additive"]) for row in rows} == {("sum", True)}
     assert [(row["day"], row["meter"], row["quantity"], row["events"]) for row in rows] == [
         ("2023-10-05", "tokens", "10000", 1),
         ("2023-10-28", "tokens", "5373.4", 1),
