@@ -1,9 +1,9 @@
 """Lines, CSV rows and Parquet rows -> the attributes of CloudEvents, as text.
 
-NDJSON is decoded by Polars, many lines at once. No columnar reader keeps a number's text, so lines are judged on their
-raw text first: a regular expression finds those with long or exponential numbers, with escapes, or with attributes that
-are no strings, and only those are parsed one by one, with every number a Decimal. A chunk that Polars refuses is halved
-until its bad lines stand alone.
+Lines of a shape that is plain (``shapes``) are read by one regular expression. The others are decoded by Polars, many
+at once. No columnar reader keeps a number's text, so they are judged on their raw text first: a regular expression
+finds those with long or exponential numbers, with escapes, or with attributes that are no strings, and only those are
+parsed one by one, with every number a Decimal. A chunk that Polars refuses is halved until its bad lines stand alone.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.events.json_text import objects
+from valueverse.events.shapes import flat_lines, flat_objects
 from valueverse.events.strict import ATTRIBUTES, judge_data, parse_line, readable_attributes
 
 if TYPE_CHECKING:
@@ -90,6 +91,14 @@ def refused_lines(lines: pl.DataFrame, message: str, reason: str = "malformed") 
 def _read_chunk(lines: pl.DataFrame) -> pl.DataFrame:
     if lines.is_empty():
         return PARSED.to_frame()
+    plain = flat_lines(lines)
+    if plain.height == lines.height:
+        return _as_parsed(plain)
+    rest = lines.join(plain.select("line"), on="line", how="anti", maintain_order="left")
+    return pl.concat([_as_parsed(plain), _read_rest(rest)]).sort("line")
+
+
+def _read_rest(lines: pl.DataFrame) -> pl.DataFrame:
     doubtful = lines["raw"].str.contains(_ODD) | _repeats_a_key(lines["raw"])
     if not doubtful.any():
         return _decoded(lines)
@@ -210,9 +219,26 @@ def with_raw(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _judged(rows: pl.DataFrame) -> pl.DataFrame:
     """data, reason, message, path of rows' type and ``data`` texts, in their order."""
-    verdict = {"place": pl.UInt32(), **dict.fromkeys(("data", "reason", "message", "path"), pl.String())}
     placed = rows.with_row_index("place")
     texts = placed["data"].str.strip_chars().fill_null("null")
+    flat = flat_objects(texts)
+    if flat.all():
+        return _taken(placed).drop("place")
+    rest = placed.filter(~flat)
+    return pl.concat([_taken(placed.filter(flat)), _rest_judged(rest, texts.filter(~flat))]).sort("place").drop("place")
+
+
+def _taken(rows: pl.DataFrame) -> pl.DataFrame:
+    """Verdicts on ``data`` that is taken as it stands."""
+    return rows.select(
+        "place",
+        pl.col("data").str.strip_chars(),
+        *(pl.lit(None, pl.String).alias(name) for name in ("reason", "message", "path")),
+    )
+
+
+def _rest_judged(placed: pl.DataFrame, texts: pl.Series) -> pl.DataFrame:
+    verdict = {"place": pl.UInt32(), **dict.fromkeys(("data", "reason", "message", "path"), pl.String())}
     doubtful = texts.str.contains(rf"^[^{{]|{_ODD_VALUE}") | _repeats_a_key(texts)
     plain = placed.filter(~doubtful)
     try:
@@ -223,10 +249,7 @@ def _judged(rows: pl.DataFrame) -> pl.DataFrame:
         {"place": place} | judge_data(data, is_billing=(kind or "").startswith("billing."))
         for place, kind, data in placed.filter(doubtful).iter_rows()
     ]
-    good = plain.select("place", pl.col("data").str.strip_chars()).with_columns(
-        pl.lit(None, pl.String).alias(name) for name in ("reason", "message", "path")
-    )
-    return pl.concat([good, pl.DataFrame(judged, schema=verdict)]).sort("place").drop("place")
+    return pl.concat([_taken(plain), pl.DataFrame(judged, schema=verdict)])
 
 
 def _year(year: int, unit: TimeUnit) -> int:

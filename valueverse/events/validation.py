@@ -11,6 +11,7 @@ from valueverse.events.schema import INSTANT
 
 TENANT_KEY = r"^[a-z0-9][a-z0-9_.-]{0,62}$"
 _RFC_3339 = r"^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:[0-5]\d(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2})$"
+_FIRST, _LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 """Both included: the range of an event's ``time`` and of every date in a billing event."""
 CALENDAR = f"{EARLIEST:%Y-%m-%d} to {LATEST:%Y-%m-%d}"
@@ -31,8 +32,11 @@ def instant_of(text: pl.Expr) -> pl.Expr:
     """
     well_formed = pl.when(text.str.contains(_RFC_3339)).then(text.str.to_uppercase())
     instant = well_formed.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False).cast(INSTANT)
-    # An offset can carry the first and the last day of the calendar out of it.
-    return pl.when(instant.dt.year().is_between(1, 9999)).then(instant)
+    # An offset can carry the first and the last day of the calendar out of it. Inside of a struct, so that the text is
+    # parsed once and not once for each mention.
+    inside = pl.field("at").is_between(pl.lit(_FIRST).cast(INSTANT), pl.lit(_LAST).cast(INSTANT))
+    kept = pl.when(inside).then(pl.field("at")).alias("at")
+    return pl.struct(instant.alias("at")).struct.with_fields(kept).struct.field("at")
 
 
 @lru_cache(maxsize=1024)
