@@ -75,7 +75,7 @@ security-manifest: $(DEV) ## Write what the migrations made of rights and polici
 	@$(PY) -m tests.security_manifest
 
 bench: $(BENCH) ## Print the ratios of the hot paths; SIZE=small or full
-	@$(PY) -m bench --size $(SIZE)
+	@$(PY) -W ignore -m bench --size $(SIZE)
 
 # ------------------------------------------------------------------------------------------------------------ quality
 lint: $(DEV) ## ruff, import contracts, SQL style, no float near money

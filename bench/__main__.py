@@ -10,8 +10,10 @@ import argparse
 import json
 import platform
 import sys
+import time
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import psutil
 from rich.console import Console
@@ -19,7 +21,16 @@ from rich.table import Table
 
 from bench import ingest, peers, rating, steps, value
 
-SUITES = {"rating": rating.run, "ingest": ingest.run, "peers": peers.run, "value": value.run, "steps": steps.run}
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+SUITES: dict[str, Callable[[str], Iterable[dict[str, Any]]]] = {
+    "rating": rating.run,
+    "ingest": ingest.run,
+    "peers": peers.run,
+    "value": value.run,
+    "steps": steps.run,
+}
 RESULTS = Path(__file__).parent / "results.json"
 
 
@@ -40,10 +51,30 @@ def main() -> None:
         for line in steps.timed(arguments.invoices):
             console.print(line)
         return
-    rows: list[dict[str, object]] = []
-    for name in arguments.suite or list(SUITES):
-        with console.status(f"measuring {name} at size {arguments.size} ..."):
-            rows += SUITES[name](arguments.size)
+    names = arguments.suite or list(SUITES)
+    rows: list[dict[str, Any]] = []
+    failed = []
+    for place, name in enumerate(names, 1):
+        console.print(f"{place}/{len(names)} {name}, size {arguments.size} ...")
+        began = time.monotonic()
+        try:
+            for row in SUITES[name](arguments.size):
+                rows.append(row)
+                # Kept at once: a run that is ended half-way has what it measured.
+                _keep(arguments.size, rows)
+                console.print(f"    {row['row']}: {row['ratio']}x (goal {row['goal']}); {row['note']}", markup=False)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the other suites are measured all the same
+            failed.append(name)
+            console.print(f"    failed: {type(error).__name__}: {error}", markup=False)
+        console.print(f"    took {time.monotonic() - began:.0f} s")
+    if rows:
+        console.print(_table(arguments.size, rows))
+    if failed:
+        raise SystemExit(f"not measured: {', '.join(failed)}")
+
+
+def _keep(size: str, rows: list[dict[str, Any]]) -> None:
+    """Write the rows of this run to RESULTS, in the place of those of the same names at this size."""
     machine = {
         "cores": psutil.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30),
@@ -52,21 +83,19 @@ def main() -> None:
     }
     kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     measured = {row["row"] for row in rows}
-    before = kept.get(arguments.size, {"rows": []})["rows"]
-    others = [row for row in before if row["row"] not in measured]
-    kept[arguments.size] = {"machine": machine, "rows": [*rows, *others]}
+    others = [row for row in kept.get(size, {"rows": []})["rows"] if row["row"] not in measured]
+    kept[size] = {"machine": machine, "rows": [*others, *rows]}
     RESULTS.write_text(json.dumps(kept, indent=2) + "\n")
-    table = Table(title=f"ValueVerse, size {arguments.size} ({machine['cores']} cores)")
+
+
+def _table(size: str, rows: list[dict[str, Any]]) -> Table:
+    table = Table(title=f"ValueVerse, size {size} ({psutil.cpu_count()} cores)")
     for heading in ("row", "events", "ours s", "peer s", "ratio", "goal", "peak GiB", "note"):
         table.add_column(heading, justify="left" if heading in {"row", "note"} else "right")
     for row in rows:
-        table.add_row(
-            *(
-                str(row.get(key, ""))
-                for key in ("row", "events", "ours_seconds", "peer_seconds", "ratio", "goal", "peak_gib", "note")
-            )
-        )
-    console.print(table)
+        shown = ("row", "events", "ours_seconds", "peer_seconds", "ratio", "goal", "peak_gib", "note")
+        table.add_row(*(str(row.get(name, "")) for name in shown))
+    return table
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from assets.steps.book_journal import book_journal
 from assets.steps.meter import meter
 from bench.log import World, month_start, servers, world
 from bench.rating import seconds
+from pipelines.catch_up import QUIET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,7 +55,10 @@ def release_month(made: World, month: int) -> None:
     """Reconcile and judge a month, as its asset does."""
     with _environment(made.settings):
         done = dg.materialize(
-            [release], partition_key=month_start(month).isoformat(), resources={"platform": Platform()}
+            [release],
+            partition_key=month_start(month).isoformat(),
+            resources={"platform": Platform()},
+            run_config=QUIET,
         )
     wrong = [check.check_name for check in done.get_asset_check_evaluations() if not check.passed]
     if wrong:
@@ -162,9 +166,11 @@ def _row(name: str, events: int, ours: float, peer: float, goal: str, note: str)
     }
 
 
-def run(size: str) -> list[dict[str, Any]]:
-    """Measure the rows at a size of SIZES; servers and data lie below a temporary folder and are removed."""
+def run(size: str) -> Iterator[dict[str, Any]]:
+    """The rows at a size of SIZES, as they are measured; servers and data lie below a temporary folder and are
+    removed."""
     with tempfile.TemporaryDirectory(prefix="valueverse-bench-") as name:
         folder = Path(name)
         with servers(folder) as own:
-            return [*invoices(own, folder, size), *months(own, folder, size)]
+            yield from invoices(own, folder, size)
+            yield from months(own, folder, size)

@@ -6,7 +6,7 @@ come to the same ``content_hash`` (billing.md, States).
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ from valueverse.subscriptions.timeline import build_timeline
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from valueverse.platform.lake import Lake
+    from valueverse.platform.lake import Lake, Opened
     from valueverse.platform.settings import Settings
 
 _SPAN = ("period_from", "period_to")
@@ -49,29 +49,44 @@ def reproduce(
     """
     with connect(settings, "builder") as connection:
         sample = sample_of(connection, sorted(months), None if tenants is None else list(tenants), SAMPLE)
+        log = _Log.of(lake, sample["tenant"].unique().to_list())
         rows = [
             row
             for (tenant, known_at, finalised_at), part in sample.group_by(
                 "tenant", "events_known_at", "finalised_at", maintain_order=True
             )
-            for row in _again(connection, lake, str(tenant), known_at, finalised_at, part)
+            for row in _again(connection, log, str(tenant), known_at, finalised_at, part)
         ]
     found = pl.DataFrame(rows, schema=_HASHES, orient="row")
     return found.with_columns(pl.col("expected").eq_missing(pl.col("found")).alias("ok"))
 
 
+@dataclass(frozen=True)
+class _Log:
+    """Facts by tenant and the usage table, opened once: opening a table costs more the longer its history is."""
+
+    facts: dict[tuple[Any, ...], pl.DataFrame]
+    usage: Opened
+    days: list[date]
+
+    @classmethod
+    def of(cls, lake: Lake, tenants: list[str]) -> _Log:
+        facts = lake.scan(BILLING_FACTS_TABLE).filter(pl.col("tenant").is_in(tenants)).collect()
+        usage = lake.open(USAGE_TABLE)
+        return cls(facts.partition_by("tenant", as_dict=True, maintain_order=True), usage, usage.dates())
+
+
 def _again(
-    connection: Any, lake: Lake, tenant: str, known_at: Any, finalised_at: Any, sample: pl.DataFrame
+    connection: Any, log: _Log, tenant: str, known_at: Any, finalised_at: Any, sample: pl.DataFrame
 ) -> list[tuple[str, str, str, str | None]]:
-    facts = lake.scan(BILLING_FACTS_TABLE).filter(pl.col("tenant") == tenant).collect()
+    facts = log.facts.get((tenant,), BILLING_FACTS_TABLE.schema.to_frame())
     history = CatalogHistory.from_facts(facts, known_at)
     timeline = build_timeline(facts, history.plans, known_at)
     corrects = corrected_by(connection, tenant, sample["invoice_id"].to_list())
-    usage = _usage(lake, tenant, history, pl.concat([sample.select(_SPAN), corrects.select(_SPAN)]))
+    usage = _usage(log, tenant, history, pl.concat([sample.select(_SPAN), corrects.select(_SPAN)]))
     scope = Scope([tenant], finalised_at)
-    booked = read_booked(connection, scope, usage, history, facts, known_at)
     # What else was compared then made no line of the sample, and its usage is not read.
-    booked = replace(booked, again=booked.again.join(corrects, on=["tenant", "invoice_id"], how="semi"))
+    booked = read_booked(connection, scope, usage, history, facts, known_at, compared=corrects)
     outcomes = approved(connection, scope, finalised_at, PROPOSALS)
     window = (_day(sample["period_from"].min()), _day(sample["period_to"].max()) + timedelta(days=2))
     billed = bill(
@@ -89,13 +104,13 @@ def _again(
     ]
 
 
-def _usage(lake: Lake, tenant: str, history: CatalogHistory, periods: pl.DataFrame) -> pl.LazyFrame:
+def _usage(log: _Log, tenant: str, history: CatalogHistory, periods: pl.DataFrame) -> pl.LazyFrame:
     """Usage of the dates of these periods; of all dates before them too where a meter carries its level over."""
     own = history.meters.filter(pl.col("tenant") == tenant)
     spans = [(_day(first), _day(last) + timedelta(days=2)) for first, last in periods.rows()]
     earliest = date.min if own["carry_over"].any() else None
-    days = [day for day in lake.dates(USAGE_TABLE) if any((earliest or first) <= day <= last for first, last in spans)]
-    return lake.scan(USAGE_TABLE, days).filter(pl.col("tenant") == tenant)
+    days = [day for day in log.days if any((earliest or first) <= day <= last for first, last in spans)]
+    return log.usage.scan(days).filter(pl.col("tenant") == tenant)
 
 
 def _day(moment: Any) -> date:

@@ -8,7 +8,7 @@ import polars as pl
 
 from valueverse.catalog.document import parse_catalog
 from valueverse.invoicing.corrections import PERIOD_PURPOSES, bereft, touched
-from valueverse.invoicing.due import bereft_of_period
+from valueverse.invoicing.due import BEGUN, bereft_of_period
 from valueverse.invoicing.engine import Booked
 from valueverse.invoicing.knowledge import newest
 from valueverse.invoicing.notes import NUMBERS, reopened
@@ -46,13 +46,27 @@ def read_booked(
     history: CatalogHistory,
     facts: pl.DataFrame,
     known_at: KnownAt,
+    *,
+    compared: pl.DataFrame | None = None,
 ) -> Booked:
-    """The tenants' standing invoices as ``engine.bill`` takes them; drafts of the run's window are dropped before."""
+    """The tenants' standing invoices as ``engine.bill`` takes them; drafts of the run's window are dropped before.
+
+    Args:
+        connection: to the warehouse.
+        scope: whose invoices, and as of when.
+        usage: the usage table.
+        history: the tenants' catalogs.
+        facts: their billing facts.
+        known_at: the run's state of knowledge.
+        compared: tenant, invoice_id of those that may be worked out anew; None: any.
+    """
     invoices, voided = store.finalised(connection, scope), store.voided(connection, scope)
     paid, coupons, owed = store.used_up(connection, scope)
     issued = pl.lit(None, NUMBERS["issued_at"]).alias("issued_at")
     numbers = pl.concat([invoices, voided], how="diagonal").with_columns(issued).select(NUMBERS.names())
     periods = invoices.filter(pl.col("purpose").is_in(PERIOD_PURPOSES))
+    if compared is not None:
+        periods = _with_siblings(periods, compared)
     rerated = store.reratings(connection, scope)
     again = (
         pl.concat(
@@ -70,6 +84,8 @@ def read_booked(
         .unique(["tenant", "invoice_id"], keep="first", maintain_order=True)
         .join(rerated.select("tenant", "invoice_id", "under"), on=["tenant", "invoice_id"], how="left")
     )
+    if compared is not None:
+        again = again.join(compared, on=["tenant", "invoice_id"], how="semi", maintain_order="left")
     return Booked(
         invoices=invoices,
         voided=voided,
@@ -85,6 +101,12 @@ def read_booked(
             for key, text in rerated.drop_nulls("under").select("under", "document").unique().iter_rows()
         },
     )
+
+
+def _with_siblings(periods: pl.DataFrame, compared: pl.DataFrame) -> pl.DataFrame:
+    """The invoices compared and all others of their periods: a period that closed early and went on is one."""
+    mine = periods.join(compared, on=["tenant", "invoice_id"], how="semi")
+    return periods.join(mine.select(BEGUN).unique(), on=BEGUN, how="semi", maintain_order="left")
 
 
 def watermarks(lake: Lake, as_of: datetime, tenants: Collection[str]) -> dict[str, datetime]:

@@ -44,6 +44,13 @@ class Opened:
             frame = frame.filter(pl.col(self.table.partition_by).is_in(sorted(set(dates))))
         return frame.select(pl.col(name).cast(dtype) for name, dtype in self.table.schema.items())
 
+    def dates(self) -> list[date]:
+        """The date partitions that hold files, in order."""
+        if self.found is None or self.table.partition_by is None:
+            return []
+        values = {part[self.table.partition_by] for part in self.found.partitions()}
+        return sorted(date.fromisoformat(str(value)) for value in values if value is not None)
+
     def files(self) -> pl.DataFrame:
         """date, path, rows of the files of a table with date partitions: a partition changes only with its files."""
         schema = pl.Schema({"date": pl.Date(), "path": pl.String(), "rows": pl.Int64()})
@@ -110,11 +117,7 @@ class Lake:
 
     def dates(self, table: LakeTable) -> list[date]:
         """The date partitions that hold files, in order."""
-        found = self.delta(table)
-        if found is None or table.partition_by is None:
-            return []
-        values = {part[table.partition_by] for part in found.partitions()}
-        return sorted(date.fromisoformat(str(value)) for value in values if value is not None)
+        return self.open(table).dates()
 
     def counted(self, table: LakeTable, column: str) -> int | None:
         """Rows in which ``column`` is not null, as the table's log says without reading a file; None: it does not."""
