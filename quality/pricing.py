@@ -33,7 +33,7 @@ aggregated as (
             when 'min' then min(number)
             when 'max' then max(number)
             when 'avg' then over(sum(number), units(count(*)))
-            else last(number order by time, received_at, id)
+            else last(number order by time, received_at, id, source)
         end as quantity,
         count(*) as events
     from numbered
@@ -41,7 +41,7 @@ aggregated as (
 ),
 
 held as (
-    select line_id, term, part, value, last(operation order by time, received_at, id) as operation,
+    select line_id, term, part, value, last(operation order by time, received_at, id, source) as operation,
         count(*) as events
     from part_events
     where aggregation = 'unique_count' and value is not null and operation in ('add', 'remove')

@@ -34,7 +34,7 @@ def states_of(facts: pl.DataFrame) -> pl.DataFrame:
         pl.col("data").str.json_path_match(f"$.{name}").alias(name)
         for name in ("subscription", "plan", "plan_version", "overrides", "quantities", "effective")
     )
-    ordered = told.sort(*_OWNER, "time", "received_at", "id").with_columns(
+    ordered = told.sort(*_OWNER, "time", "received_at", "source", "id").with_columns(
         (pl.col("plan").is_not_null() | pl.col("plan_version").is_not_null()).cum_sum().over(_OWNER).alias("begun")
     )
     return ordered.select(

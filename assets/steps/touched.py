@@ -110,7 +110,7 @@ def touched_months(facts: pl.DataFrame, touched: pl.DataFrame, now: datetime) ->
 def _released(facts: pl.DataFrame, touched: pl.DataFrame) -> pl.DataFrame:
     """Days on which subscriptions start whose customer the touched events are the first to tell of: they were held."""
     told = (
-        facts.filter(pl.col("type").is_in(CUSTOMER_TOLD))
+        facts.filter(pl.col("type").is_in(CUSTOMER_TOLD), pl.col("known_until").is_null())
         .with_columns(field("customer"), pl.col("time").dt.date().alias("event_date"))
         .sort("received_at")
         .unique(["tenant", "customer"], keep="first", maintain_order=True)

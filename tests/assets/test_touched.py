@@ -146,3 +146,56 @@ def test_a_period_that_closes_at_local_midnight_belongs_to_the_month_it_ends(lak
 
 def test_nothing_touched_asks_for_no_month(lake: Lake) -> None:
     assert _months(lake, MONDAY, TUESDAY) == []
+
+
+def _arrival(kind: str, at: str, received: datetime, customer: str = "late") -> dict[str, Any]:
+    return _event(f"{customer}-{kind}-{at}", f"billing.customer.{kind}", at, received, {"customer": customer})
+
+
+def _waiting() -> dict[str, Any]:
+    """A subscription of a customer that nobody has created."""
+    data = {"subscription": "held", "customer": "late", "plan": "basic"}
+    return _event("start-held", "billing.subscription.started", "2024-02-10T00:00:00+01:00", MONDAY, data)
+
+
+MONTHS_HELD = [date(2024, month, 1) for month in (2, 3, 4, 5, 6)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "at"),
+    [
+        ("created", "2024-01-05T00:00:00Z"),
+        ("created", "2024-05-20T00:00:00Z"),
+        ("created", "2024-06-03T11:00:00Z"),
+        ("updated", "2024-05-20T00:00:00Z"),
+    ],
+)
+def test_a_customer_who_arrives_releases_every_month_since_the_subscription_that_waited_started(
+    lake: Lake, kind: str, at: str
+) -> None:
+    _receive(lake, _basis(_started("s", "2024-03-01T00:00:00+01:00", "2024-03-20T00:00:00+01:00"), _waiting()))
+    _receive(lake, [_arrival(kind, at, TUESDAY)])
+    assert _months(lake, MONDAY, TUESDAY) == MONTHS_HELD
+
+
+def test_what_else_is_told_of_a_customer_or_another_tenants_customer_releases_nothing(lake: Lake) -> None:
+    ended = _started("s", "2024-02-10T00:00:00+01:00", "2024-03-10T00:00:00+01:00")
+    _receive(lake, _basis(ended))
+    _receive(lake, [_arrival("updated", "2024-05-20T00:00:00Z", TUESDAY, "c")])
+    assert _months(lake, MONDAY, TUESDAY) == []
+    founded = [{**one, "tenant": "other"} for one in _basis()]
+    _receive(lake, [_waiting(), *founded, {**_arrival("created", "2024-05-20T00:00:00Z", TUESDAY), "tenant": "other"}])
+    assert _months(lake, MONDAY, TUESDAY) == []
+
+
+def test_a_customer_whose_creation_was_withdrawn_arrives_once_more(lake: Lake) -> None:
+    _receive(lake, _basis(_waiting()))
+    _receive(lake, [_arrival("created", "2024-05-20T00:00:00Z", MONDAY)])
+    facts = lake.scan(BILLING_FACTS_TABLE).collect()
+    gone = pl.col("id") == "late-created-2024-05-20T00:00:00Z"
+    until = pl.when(gone).then(pl.lit(MONDAY)).otherwise("known_until").cast(facts.schema["known_until"])
+    again = pl.DataFrame([_arrival("created", "2024-05-21T00:00:00Z", TUESDAY)], schema=EVENTS_TABLE.schema)
+    lake.append(EVENTS_TABLE, again)
+    told = again.with_columns(pl.lit(None, facts.schema["known_until"]).alias("known_until")).select(facts.columns)
+    whole = pl.concat([facts.with_columns(until.alias("known_until")), told])
+    assert touched_months(whole, touched_between(lake, MONDAY, TUESDAY), NOW) == MONTHS_HELD

@@ -122,6 +122,37 @@ def test_runs_may_batch_the_months_as_they_like(settings: Settings, runs: list[s
     ]
 
 
+@pytest.mark.parametrize("runs", [["2024-04"], ["2023-11", "2023-12", "2024-04"], ["2024-01", "2023-11", "2024-04"]])
+def test_runs_may_batch_the_months_of_commits_that_follow_each_other_and_of_withdrawn_proposals(
+    settings: Settings, runs: list[str]
+) -> None:
+    told = world(months=0, period="month")
+    for month, tokens in (("2023-11", 2000), ("2023-12", 2000), ("2024-01", 12669.8), ("2024-02", 793.8)):
+        told.use(f"{month}-05", "tokens", str(tokens))
+    told.tell("subscription.ended", "2024-02-20", {"subscription": "s1"})
+    told.use("2024-03-05", "tokens", "-2000")
+    old = committed(told, settings)
+    committed(told, settings, parent=old, reason="better numbers", start="2024-01-01", scenario="base")
+    now, gone = datetime.now(UTC), set()
+    lake = store_of(told, settings)
+    for number, first in enumerate([*runs, "2024-04"]):
+        month = date.fromisoformat(f"{first}-01")
+        track_value(settings, lake, month, month, as_of=now + timedelta(minutes=number), run_id="test")
+        # November's is withdrawn as soon as it is there: the next run proposes it anew.
+        names = {row["proposal"] for row in value_proposals.listed(settings, "acme", now)}
+        for proposal in {name for name in names if "/2023-11." in name and name.endswith("/1")} - gone:
+            value_proposals.answer(settings, "acme", proposal, "withdrawn", {"by": "vera", "reason": "wrong"})
+            gone.add(proposal)
+    found = {row["proposal"]: (row["amount"], row["state"]) for row in value_proposals.listed(settings, "acme", now)}
+    assert {name: (float(amount), state) for name, (amount, state) in found.items()} == {
+        "s1/value/2023-11..2023-11/1": (200, "withdrawn"),
+        "s1/value/2023-11..2023-11/2": (200, "open"),
+        "s1/value/2023-12..2023-12/1": (200, "open"),
+        "s1/value/2024-01..2024-01/1": (1266.98, "open"),
+        "s1/value/2024-02..2024-02/1": (79.38, "open"),
+    }
+
+
 def test_a_fee_is_a_share_of_money_alone(settings: Settings) -> None:
     told = world(months=1, output="realised.count")
     variables = {"count": {"unit": "token/month", "expr": "tokens"}}

@@ -60,6 +60,48 @@ def test_among_several_tenants_an_event_must_name_its_own(files: Path) -> None:
     assert f"not used: 1 unknown_tenant, e.g. {files / 'events.ndjson'} line 4" in result.stderr
 
 
+def test_each_of_several_tenants_is_billed_as_in_a_file_of_its_own(files: Path) -> None:
+    acme = [STARTED, EARLY, LATE]
+    globex = [line.replace('"acme"', '"globex"') for line in (STARTED, LATE)]
+    alone = []
+    for lines in (acme, globex):
+        (files / "events.ndjson").write_text("\n".join(lines))
+        alone += documents(simulate(files))
+    (files / "events.ndjson").write_text("\n".join([acme[0], globex[1], acme[1], globex[0], acme[2]]))
+    result = simulate(files)
+    assert documents(result) == alone
+    assert "used 5 of 5 events" in result.stderr
+
+
+def test_the_tenant_that_an_event_creates_counts_as_one_that_is_named(files: Path) -> None:
+    created = event("t", "billing.tenant.created", "2023-10-01T00:00:00Z", {"tenant": "globex", "name": "Globex"})
+    (files / "events.ndjson").write_text("\n".join([_nameless(created), STARTED, _nameless(EARLY), LATE]))
+    result = simulate(files)
+    assert [document["tenant"] for document in documents(result)] == ["acme"]
+    assert "line 3: the event names no tenant, and others name several (acme, globex)" in result.stderr
+    assert "used 3 of 4 events" in result.stderr
+
+
+def test_a_catalog_among_the_events_gives_way_to_the_one_that_is_asked_for(files: Path) -> None:
+    whole = documents(simulate(files))
+    dear = json.loads(json.dumps(CATALOG).replace("tokens", "calls"))
+    published = event("p", "billing.catalog.published", "2023-10-01T00:00:00Z", dear)
+    for line, tenant in ((published, "acme"), (_nameless(published), "acme")):
+        (files / "events.ndjson").write_text("\n".join([line, STARTED, EARLY, LATE]))
+        result = simulate(files)
+        assert documents(result) == whole
+        assert {document["tenant"] for document in whole} == {tenant}
+        assert "used 3 of 4 events" in result.stderr
+        assert "not used: 1 catalog_given (the one of the command line holds)" in result.stderr
+
+
+def test_a_catalog_of_another_tenant_bills_nobody_else(files: Path) -> None:
+    whole = documents(simulate(files))
+    published = event("p", "billing.catalog.published", "2023-10-01T00:00:00Z", CATALOG)
+    (files / "events.ndjson").write_text("\n".join([published.replace('"acme"', '"globex"'), STARTED, EARLY, LATE]))
+    assert documents(simulate(files)) == whole
+
+
 def test_the_end_says_which_events_were_not_used_and_why(files: Path) -> None:
     lost = event("9", "request", "2023-11-07T00:00:00Z", {"tokens": 1}, subject="nobody")
     odd = event("10", "else", "2023-11-07T00:00:00Z", {"tokens": 1}, subject="c1")

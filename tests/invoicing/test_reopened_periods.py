@@ -162,6 +162,37 @@ def test_once_all_is_known_invoices_come_to_what_a_run_that_knew_it_bills(life: 
     assert total(found[0]) == total(found[1])
 
 
+@pytest.mark.parametrize("again", [None, "2023-01-10", "2023-01-20", "2023-03-05"])
+def test_a_start_withdrawn_is_given_back_and_one_told_anew_is_billed_as_if_it_had_been_the_only_one(
+    again: str | None,
+) -> None:
+    acme, knew = world("quarter", "calendar"), world("quarter", "calendar")
+    terms = {"subscription": "s1", "customer": "c1", "plan": "pro"}
+    acme.tell("subscription.started", "2023-01-10", terms)
+    withdraw(acme, len(acme.facts) - 1, "2024-02-10")
+    if again is not None:
+        acme.tell("subscription.started", again, terms, received_at=instant("2024-02-10"))
+        knew.tell("subscription.started", again, terms)
+    for one in (acme, knew):
+        for day in ("2023-01-15", "2023-02-21", "2023-11-21"):
+            one.use(day, "tokens", "7")
+    runs = ("2024-02-03", "2024-04-03", "2024-07-03")
+    assert total(billed(acme, runs)) == (0 if again is None else total(billed(knew, runs[-1:])))
+
+
+def test_a_late_end_is_corrected_whoever_a_refused_start_says_the_customer_is() -> None:
+    found = []
+    for received in ("2024-02-20", "2023-11-15"):
+        acme = world("quarter", "calendar")
+        acme.start("2023-01-01")
+        acme.start("2023-02-01", customer="c2")
+        acme.start("2023-03-01", subscription="s2", customer="c2", plan="other")
+        acme.use("2023-11-05", "tokens", "7")
+        told(acme, "ended", "2023-11-15", received)
+        found.append(total(billed(acme, ("2024-02-03", "2024-04-03"))))
+    assert found[0] == found[1]
+
+
 def test_a_life_that_ends_and_goes_on_keeps_its_sum_through_a_void_of_either_closing_invoice() -> None:
     for voided in ("acme-000003", "acme-000004"):
         acme = world()

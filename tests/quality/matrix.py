@@ -153,6 +153,14 @@ class World:
             time = NOVEMBER + timedelta(days=month + day, hours=day)
             data = {"n": str(sign * n), "paid": str(n / 4), "region": region, "user": f"u{n % 3}", "op": op}
             ids.append(self.add(tenant, "used", time, data, subject=customer, customer=customer))
+        # Two sources, one id and one instant: the greater source is the later one, wherever its row stands.
+        for month, (source, n, op) in product((0, 30), (("z", 9, "remove"), ("a", 2, "add"))):
+            data = {"n": str(sign * n), "paid": "1", "region": "eu", "user": "u4", "op": op}
+            time, more = (
+                NOVEMBER + timedelta(days=month + 20, hours=21),
+                {"source": source, "id": f"{customer}-{month}"},
+            )
+            self.add(tenant, "used", time, data, subject=customer, customer=customer, **more)
         return ids
 
     def start(self, tenant: str, customer: str, overrides: dict[str, Any] | None = None) -> None:

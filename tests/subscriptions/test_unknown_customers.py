@@ -6,7 +6,9 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 import polars as pl
+import pytest
 
+from tests.support.companies import bill_runs
 from tests.support.ledger import World, instant
 from valueverse.invoicing import engine
 from valueverse.subscriptions.timeline import build_timeline
@@ -63,6 +65,31 @@ def test_once_the_customer_is_created_all_periods_are_billed_as_if_it_had_been_t
     assert {name for name, _ in billed(late)} >= {"s1 2024-01-01", "s1 2024-02-01", "s1 2024-03-01", "s1 2024-04-01"}
     assert held(late).rejected.is_empty()
     assert held(late, "2024-04-19").rejected["reason"].to_list() == ["unknown_customer"]
+
+
+@pytest.mark.parametrize("created", ["2024-01-02", "2024-03-20"])
+def test_a_customer_who_arrives_after_others_were_billed_is_billed_for_every_period_and_others_stay(
+    created: str,
+) -> None:
+    late = world()
+    # Told of in April, in a file of its own: when it says that the customer was created does not matter.
+    late.tell("customer.created", created, {"customer": "nobody"}, received_at=instant("2024-04-02"))
+    late.use("2024-01-20", "none", "1", customer="nobody")
+    days = ("2024-03-03", "2024-04-03", "2024-05-03")
+    runs = bill_runs([late], [("2024-01-01", f"{at[:8]}01", at) for at in days], holds=True)
+    found = [
+        sorted((row["subscription"], f"{row['close']:%F}", row["total_minor"]) for row in run.invoices.to_dicts())
+        for run in runs
+    ]
+    assert found[0] == [("s2", "2024-01-01", 1000), ("s2", "2024-02-01", 1000), ("s2", "2024-03-01", 1000)]
+    of_all = sorted(one for run in found for one in run)
+    assert len(set(of_all)) == len(of_all)
+    # What s1 comes to is what it comes to where its customer was known from the start.
+    knew = world()
+    knew.tell("customer.created", "2024-01-01", {"customer": "nobody"})
+    whole = [(name, total) for name, total in billed(knew) if name.startswith("s1")]
+    assert [(f"{name} {close}", total) for name, close, total in of_all if name == "s1"] == whole
+    assert {name for name, *_ in found[1]} == {"s1", "s2"}
 
 
 def test_an_update_makes_a_customer_known_too_and_another_tenants_customer_does_not() -> None:

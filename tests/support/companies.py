@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import random
 from datetime import date, timedelta
+from decimal import Decimal
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import polars as pl
 import rfc8785
 
 from tests.support.ledger import World, instant
 from valueverse.catalog.history import CatalogHistory
+from valueverse.invoicing import books as books_of
 from valueverse.invoicing.assemble import documents
 from valueverse.invoicing.books import Books
 from valueverse.invoicing.closing import INVOICE
+from valueverse.invoicing.engine import bill
+from valueverse.invoicing.outcomes import PROPOSALS
 from valueverse.subscriptions.timeline import build_timeline
 
 if TYPE_CHECKING:
@@ -35,9 +41,13 @@ def months(first: str, count: int) -> list[Run]:
     return [(str(start), str(end), str(end + timedelta(days=3))) for start, end in pairwise(edges)]
 
 
-def bill_runs(worlds: Sequence[World], runs: Sequence[Run], *, shuffle: int | None = None) -> list[Billed]:
-    """What each run finalises over the facts and usage of all these worlds; ``shuffle``: with their rows in the random
-    order of this seed."""
+def bill_runs(
+    worlds: Sequence[World], runs: Sequence[Run], *, shuffle: int | None = None, holds: bool = False
+) -> list[Billed]:
+    """What each run finalises over the facts and usage of all these worlds.
+
+    ``shuffle``: with their rows in the random order of this seed; ``holds``: subscriptions wait for their customer.
+    """
     facts = pl.concat([world.facts_frame() for world in worlds])
     usage = pl.concat([world.usage_frame() for world in worlds])
     if shuffle is not None:
@@ -45,13 +55,25 @@ def bill_runs(worlds: Sequence[World], runs: Sequence[Run], *, shuffle: int | No
         usage = usage.sample(fraction=1, shuffle=True, seed=shuffle + 1)
     books, found = Books(), []
     history = CatalogHistory.from_facts(facts)
+    agreed = [row for world in worlds if isinstance(world, Measured) for row in world.outcomes]
+    outcomes = pl.DataFrame(agreed, schema=PROPOSALS)
     for first, last, at in runs:
         moment = instant(at)
         known = {world.tenant: _known(world, moment) for world in worlds}
-        timeline = build_timeline(facts, history.plans, None, holds=False)
+        timeline = build_timeline(facts, history.plans, moment, holds=holds)
         window = (date.fromisoformat(first), date.fromisoformat(last))
-        found.append(books.run(timeline, history, usage.lazy(), facts, window, known_at=known, as_of=moment))
+        borne = _borne(found, outcomes)
+        # Runs in memory have no proposals of their own: those that were approved are given to them here.
+        with patch.object(books_of, "bill", partial(bill, outcomes=borne)):
+            found.append(books.run(timeline, history, usage.lazy(), facts, window, known_at=known, as_of=moment))
     return found
+
+
+def _borne(billed: Sequence[Billed], outcomes: pl.DataFrame) -> pl.DataFrame:
+    """Proposals that no finalised invoice bears yet."""
+    said = pl.col("explains").str.extract(r", proposal (.+)$").alias("proposal")
+    lines = [run.lines.filter(pl.col("kind") == "outcome").select("tenant", said) for run in billed]
+    return outcomes.join(pl.concat(lines), on=["tenant", "proposal"], how="anti") if lines else outcomes
 
 
 def _known(world: World, moment: datetime) -> datetime:
@@ -84,6 +106,19 @@ def of_invoices(billed: Sequence[Billed], tenant: str, *names: str) -> list[Any]
     return [row[0] for row in rows] if len(names) == 1 else rows
 
 
+AGGREGATIONS = ("count", "sum", "min", "max", "avg", "latest", "unique_count", "weighted_sum")
+BARE = {"key": "bare", "period": {"align": "calendar"}, "fees": [{"key": "base", "amount": "3"}]}
+"""A plan whose last period has nothing to bill at its close."""
+
+
+class Measured(World):
+    """A world with approved proposals (``outcomes``: rows of PROPOSALS) and usage of meters without a charge (``seen``:
+    time, subject, n and op)."""
+
+    outcomes: list[dict[str, Any]]
+    seen: list[tuple[datetime, str, int, str]]
+
+
 class Company:
     """A random company drawn from a seed: catalogs, customers and a year's first months of events.
 
@@ -93,13 +128,16 @@ class Company:
 
     def __init__(self, tenant: str, seed: int) -> None:
         self._draw = random.Random(seed)
-        self.world = World(self._catalog(), tenant=tenant)
+        self.world = Measured(self._catalog(), tenant=tenant)
+        self.world.outcomes, self.world.seen = [], []
         self._standing()
         for number in range(self._draw.randint(1, 3)):
             self._subscription(number)
         self._money()
         self._use()
         self._late()
+        self._always()
+        self._value()
         assert self.world.history().rejected.is_empty()
 
     def _price(self) -> str:
@@ -117,10 +155,16 @@ class Company:
         meters = [
             {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n", "dimensions": ["model"]},
             {"key": "seats", "event_type": "used", "aggregation": draw.choice(["max", "latest"]), "value": "n"},
+            *(
+                {"key": kind, "event_type": "seen", "aggregation": kind, "value": "n", "operation": "op"}
+                if kind == "unique_count"
+                else {"key": kind, "event_type": "seen", "aggregation": kind, "value": "n"}
+                for kind in AGGREGATIONS
+            ),
         ]
         return {
             "meters": meters,
-            "plans": [self._plan("pro"), self._plan("team")],
+            "plans": [self._plan("pro"), self._plan("team"), self._shared(), BARE],
             "coupons": [
                 {"key": "off", "percent": draw.choice(["5", "10", "33.3"]), "periods": draw.randint(1, 3)},
                 {"key": "fix", "amount": draw.choice(["3", "12.34"]), "currency": "USD"},
@@ -158,11 +202,28 @@ class Company:
             plan["commitment"] = {"minimum": str(draw.randint(20, 120))}
         return plan
 
+    def _shared(self) -> dict[str, Any]:
+        """A plan that shares what a value model says was saved."""
+        price = {"model": "outcome", "value_model": "saved", "output": "realised.saving"}
+        price |= {"share": self._draw.choice(["0.1", "0.25"])}
+        return {
+            "key": "worth",
+            "period": {"align": "calendar"},
+            "fees": [{"key": "base", "amount": self._price(), "timing": "in_arrears"}],
+            "charges": [{"key": "value", "price": price}],
+        }
+
     def _standing(self) -> None:
         zone = self._draw.choice(["UTC", "Europe/Zurich", "America/New_York"])
         self.world.tell("tenant.created", "2023-01-02", {"tenant": self.world.tenant, "timezone": zone})
         for customer in ("c0", "c1"):
-            self.world.tell("customer.created", "2023-01-03", {"customer": customer, "name": customer})
+            told = {"customer": customer, "name": customer, "country": "FR"}
+            self.world.tell("customer.created", "2023-01-03", told)
+        self.world.start("2024-01-01", plan="worth", subscription="v0", customer="c0")
+        # One subscription waits for its customer.
+        self.world.start(self._day(days=30), plan="pro", subscription="s9", customer="c9")
+        if self._chance(50):
+            self.world.tell("customer.created", self._day(), {"customer": "c9", "name": "late"})
 
     def _subscription(self, number: int) -> None:
         one, draw = self.world, self._draw
@@ -211,7 +272,15 @@ class Company:
                 one.use(when, "seats", str(draw.randint(1, 5)), customer, **named)
 
     def _late(self) -> None:
-        """Some usage is received late, amended or withdrawn after its period was billed."""
+        """Some of what is said is received late, amended or withdrawn after its period was billed."""
+        for row in self.world.facts:
+            if not row["type"].startswith(("billing.subscription.", "billing.coupon.", "billing.one_off.")):
+                continue
+            later = row["time"] + timedelta(days=self._draw.randint(1, 60))
+            if self._chance(10):
+                row["received_at"] = later
+            elif self._chance(10) and not row["type"].endswith("started"):
+                row["known_until"] = later
         for row in list(self.world.usage):
             later = row["time"] + timedelta(days=self._draw.randint(1, 60))
             if self._chance(15):
@@ -221,3 +290,32 @@ class Company:
                 if self._chance(60):
                     amended = row | {"received_at": later, "known_until": None, "id": f"{row['id']}a"}
                     self.world.usage.append(amended | {"value": row["value"] + 3})
+
+    def _always(self) -> None:
+        """What a random company may lack."""
+        one, mine = self.world, {"customer": "c0", "currency": "USD"}
+        one.start("2024-01-15", plan="bare", subscription="e0", customer="c1", ends_at="2024-03-01")
+        one.tell("wallet.granted", "2024-01-02", mine | {"wallet": "w", "amount": "15"})
+        one.tell("coupon.applied", "2024-01-02", {"subscription": "v0", "coupon": "off"})
+        one.tell("coupon.applied", "2024-01-03", {"subscription": "v0", "coupon": "none"})
+        one.tell("cost.recorded", "2024-01-20", {"amount": str(self._draw.randint(5, 90)), "currency": "USD"})
+        note = {"invoice": f"{one.tenant}-000001", "amount": "0.01", "currency": "USD", "reason": "sorry"}
+        one.tell("credit_note.issued", "2024-03-10", note)
+        one.tell("invoice.voided", "2024-03-20", {"invoice": f"{one.tenant}-000003", "reason": "wrong"})
+        paid = {"invoice": f"{one.tenant}-000002", "amount": "1", "currency": "USD", "reference": "r1"}
+        one.tell("payment.received", "2024-03-12", paid)
+        for _ in range(20):
+            subject = self._draw.choice(["c0", "c1", "c0/s0"])
+            op = self._draw.choice(["add", "add", "remove"])
+            one.seen.append((instant(self._day()), subject, self._draw.randint(-5, 40), op))
+
+    def _value(self) -> None:
+        """Fees for outcomes, by names that are equal in every company."""
+        for number in range(1, 4):
+            first, last = instant(f"2024-{number:02}-01"), instant(f"2024-{number + 1:02}-01")
+            name = f"v0/value/2024-{number:02}..2024-{number:02}/1"
+            same = {"proposal": name, "subscription": "v0", "charge": "value", "customer": "c0", "model": "saved"}
+            approved_at = last + timedelta(days=self._draw.randint(1, 40))
+            money = {"amount": Decimal(self._draw.randint(1, 900)) / 10, "currency": "USD"}
+            span = {"period_from": first, "period_to": last, "approved_at": approved_at}
+            self.world.outcomes.append({"tenant": self.world.tenant, **same, **money, **span})

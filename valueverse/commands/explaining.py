@@ -59,7 +59,7 @@ def explain_invoice(
     tenant, invoice_id, text = found
     document = json.loads(text)
     lines = [one for one in document["lines"] if line in {None, one["key"]}]
-    if not lines:
+    if not lines and line is not None:
         known = ", ".join(dict.fromkeys(one["key"] for one in document["lines"]))
         raise RefusalError("unknown_line", f"the invoice has no line {line!r}; it has {known}", "--line")
     invoices = store.finalised(connection, store.Scope([tenant]))
@@ -211,7 +211,7 @@ def _bearing(connection: psycopg.Connection[Any], tenant: str, charged: pl.DataF
             "and l.kind in ('usage', 'adjustment') "
             "join billing.invoice o on o.tenant_id = l.tenant_id and o.invoice_id = l.invoice_id "
             "where i.tenant_id = %s and i.subscription = %s and i.purpose in ('period', 'threshold') "
-            "and i.period_from <= %s and i.period_to > %s and o.events_known_at >= %s order by 1",
+            "and i.period_from <= %s and i.period_to > %s and o.events_known_at >= %s order by 1, 2, 3, 4, 5",
             [row["key"], tenant, row["held_by"], row["time"], row["time"], row["received_at"]],
         ).fetchall()
         found += [

@@ -99,7 +99,9 @@ def count_usage(
     segments, terms = with_terms(timeline, history)
     known = booked.with_columns(pl.col("events_known_at").fill_null(pl.lit(_ALWAYS)).cast(INSTANT))
     outcomes = account(usage, segments, timeline.segments, known, terms).filter(pl.col("outcome") != BILLED)
-    counted = outcomes.group_by("outcome").agg(pl.len(), pl.col("customer", "meter", "day").sort_by("day").first())
+    counted = outcomes.group_by("outcome").agg(
+        pl.len(), pl.col("customer", "meter", "day").sort_by("day", "customer", "meter").first()
+    )
     for outcome, events, customer, meter, day in counted.sort("outcome").iter_rows():
         meant = f", meter {meter!r}" if meter else ""
         tally.leave_out(outcome, events, f"customer {customer!r}{meant} on {day}")

@@ -216,7 +216,7 @@ def simulated(log: pl.DataFrame, catalog: Catalog, asked: Asked, tally: Tally) -
     """The invoice documents of every period that ends in the window under ``catalog``."""
     for billed in _billed(log, catalog, asked, tally):
         ordered = billed.invoices.sort(
-            "tenant", "close", "customer", "subscription", pl.col("purpose") != "period", "period_from"
+            "tenant", "close", "customer", "subscription", pl.col("purpose") != "period", "period_from", *INVOICE
         )
         yield from documents(ordered, billed.lines)
 

@@ -17,7 +17,7 @@ from valueverse.invoicing.due import bereft_of_period
 from valueverse.invoicing.engine import Billed, Booked, bill
 from valueverse.invoicing.knowledge import newest
 from valueverse.invoicing.notes import CORRECTED, NUMBERS, reopened
-from valueverse.invoicing.schema import TAKEN, USES
+from valueverse.invoicing.schema import OF_CLOSE, TAKEN, USES
 from valueverse.invoicing.settle import NUMBERED, PAID, Used
 from valueverse.invoicing.thresholds import EARLY, EARLY_COUPONS
 from valueverse.invoicing.thresholds import PURPOSE as THRESHOLD
@@ -129,7 +129,13 @@ class Books:
     def _keep(self, invoices: pl.DataFrame, lines: pl.DataFrame) -> None:
         net = lines.with_columns((pl.col("amount_minor") - pl.col("discount_minor")).alias("net_minor"))
         role = pl.when(pl.col("kind").is_in(LASTING)).then(pl.lit("lasting")).otherwise(pl.lit(OWN)).alias("role")
-        kept = net.with_columns(role).select(pl.col(name).cast(dtype) for name, dtype in _LINES.items())
+        place = pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over(INVOICE)
+        line_no = pl.when(pl.col("corrects").is_null()).then(place).alias("line_no")
+        kept = (
+            net.sort("place")
+            .with_columns(role, line_no)
+            .select(pl.col(name).cast(dtype) for name, dtype in _LINES.items())
+        )
         self._lines = pl.concat([self._lines, kept])
         self._invoices = pl.concat(
             [self._invoices, invoices.select(pl.col(name).cast(dtype) for name, dtype in _INVOICES.items())]
@@ -214,9 +220,10 @@ class Books:
         )
         coupons = (
             self._standing(self._discounts)
-            .join(self._invoices.select(*_ID, "period_from"), on=_ID)
+            .join(self._invoices.select(*_ID, "period_from", "purpose"), on=_ID)
+            .group_by("tenant", "origin", "subscription", "period_from", maintain_order=True)
+            .agg(pl.col("amount_minor").filter(pl.col("purpose").is_in(OF_CLOSE)).sum())
             .select(USES.names())
-            .unique(maintain_order=True)
         )
         return Used(self._paid(), coupons, self._numbers(), self._corrected(), owed)
 

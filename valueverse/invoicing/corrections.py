@@ -7,8 +7,6 @@ own (a credit note, if it is below zero) where none will come.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -16,11 +14,9 @@ import polars as pl
 from valueverse.events.schema import INSTANT
 from valueverse.invoicing.assemble import CLOSE, in_order
 from valueverse.invoicing.closing import INVOICE, SUBSCRIPTION, present_periods
-from valueverse.invoicing.coupons import Billing, Earlier, apply_coupons, coupon_of, holds
 from valueverse.invoicing.due import BEGUN
-from valueverse.invoicing.schema import LINES, OF_PERIOD, TAKEN
+from valueverse.invoicing.schema import LINES
 from valueverse.invoicing.thresholds import PURPOSE as THRESHOLD
-from valueverse.invoicing.totals import Line
 from valueverse.money import EXACT
 from valueverse.subscriptions.facts import field
 
@@ -28,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from valueverse.invoicing.coupons import Coupon
     from valueverse.invoicing.terms import Terms
     from valueverse.subscriptions.timeline import Timeline
 
@@ -55,10 +50,12 @@ BOOKED_LINES = pl.Schema(
         "net_minor": pl.Int64(),
         "event_count": pl.Int64(),
         "role": pl.String(),
+        "line_no": pl.Int32(),
     }
 )
 """What is booked for an invoice, before and net of discounts. ``role``: ``own`` is what its period made, and the
-adjustments of that; ``lasting`` its lines of the kinds LASTING."""
+adjustments of that; ``lasting`` its lines of the kinds LASTING. ``line_no``: the line's place on the invoice; null:
+another invoice bears it."""
 _TIMELINE = ("billing.catalog.", "billing.tenant.", "billing.customer.", "billing.subscription.")
 _PERIOD = ["period_from", "period_to"]
 _INVOICE_ID = ["tenant", "invoice_id"]
@@ -129,8 +126,9 @@ def _told(facts: pl.DataFrame, changed: pl.DataFrame) -> pl.DataFrame:
     owners = (
         facts.filter(pl.col("type") == "billing.subscription.started")
         .select("tenant", field("subscription").alias("subscription"), field("customer").alias("owner"))
-        .unique(["tenant", "subscription"], keep="last", maintain_order=True)
+        .unique(maintain_order=True)
     )
+    # Of several starts one alone counts, and which one is not judged here: what may have changed is a superset.
     return told.join(owners, on=["tenant", "subscription"], how="left", maintain_order="left").with_columns(
         pl.coalesce("customer", "owner").alias("customer")
     )
@@ -160,118 +158,6 @@ def as_now(
     return now.join(waits, on=_INVOICE_ID, how="anti", maintain_order="left"), keep
 
 
-def net_lines(
-    shown: pl.DataFrame,
-    booked: pl.DataFrame,
-    discounts: pl.DataFrame,
-    coupons: pl.DataFrame,
-    earlier: Mapping[tuple[str, str, str, datetime], Earlier],
-    known: Mapping[tuple[str, str], datetime],
-) -> pl.DataFrame:
-    """Recomputed lines in the columns of BOOKED_LINES (and what a line shows): coupons of the booked invoice come off.
-
-    A coupon is spread over all that its invoice bears, so lines that no event changes are among them. One that held and
-    took nothing, because there was nothing that it covers, is among them too; not one that lasts for some periods
-    alone, of which such a period is none.
-
-    Args:
-        shown: ``shown_amounts`` lines with invoice_id and plan.
-        booked: BOOKED_LINES, and decimals of the invoices' currencies.
-        discounts: schema.TAKEN of the booked invoices.
-        coupons: COUPONS.
-        earlier: what threshold invoices of the periods bore (``thresholds.earlier``).
-        known: by tenant and invoice_id, the state of knowledge booked for it.
-    """
-    ruled = shown.select(*_INVOICE_ID, "terms", "plan", "rounding_mode").unique(_INVOICE_ID, keep="first")
-    staying = (
-        booked.filter(pl.col("role") != OWN)
-        .drop("net_minor")
-        .join(ruled, on=_INVOICE_ID, how="left", maintain_order="left")
-        .with_columns(pl.col("rounding_mode").fill_null("half_up"))
-    )
-    whole = pl.concat([shown.with_columns(pl.lit(OWN).alias("role")), staying], how="diagonal_relaxed")
-    first = shown.unique(_INVOICE_ID, keep="first").iter_rows(named=True)
-    periods = {(row["tenant"], row["invoice_id"]): row for row in first}
-    parts = []
-    taken_of: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(dict)
-    for tenant, invoice, origin, minor in discounts.select(TAKEN.names()).iter_rows():
-        taken_of[tenant, invoice][origin] = minor
-    rows_of: defaultdict[tuple[str, str], list[tuple[int, _Row]]] = defaultdict(list)
-    for place, row in enumerate(coupons.iter_rows(named=True)):
-        rows_of[row["tenant"], row["origin"]].append((place, row))
-    held_by = coupons.partition_by("tenant", "customer", as_dict=True)
-    for (tenant, invoice), rows in whole.group_by(_INVOICE_ID, maintain_order=True):
-        one = (str(tenant), str(invoice))
-        taken, line = taken_of[one], periods.get(one)
-        bore = _of_period(line, earlier)
-        borne = [found for origin in {*taken, *bore.taken} for found in rows_of.get((one[0], origin), ())]
-        own = coupons.clear() if line is None else held_by.get((tenant, line["customer"]), coupons.clear())
-        applied = _applied(taken, [row for _, row in sorted(borne, key=itemgetter(0))], bore, line)
-        applied += _idle(taken, own, bore, line, known.get(one))
-        parts.append(rows.with_columns(pl.Series("net_minor", _net(rows, applied, bore), pl.Int64)))
-    return pl.concat(parts) if parts else whole.with_columns(pl.lit(0, pl.Int64).alias("net_minor"))
-
-
-def _of_period(line: _Row | None, earlier: Mapping[tuple[str, str, str, datetime], Earlier]) -> Earlier:
-    """What threshold invoices bore of a closing invoice's period."""
-    if line is None or line["purpose"] != "period":
-        return Earlier()
-    return earlier.get((line["tenant"], line["customer"], line["subscription"], line["period_from"]), Earlier())
-
-
-def _applied(taken: Mapping[str, int], borne: list[_Row], earlier: Earlier, line: _Row | None) -> list[Coupon]:
-    """The coupons (``borne``) that an invoice or the threshold invoices of its period bear. One that was removed before
-    the period closed takes no more of it than it has."""
-    close = line["period_to"] if line is not None and line["purpose"] == "period" else None
-
-    def most(row: _Row) -> int | None:
-        origin, removed = row["origin"], row["removed_at"]
-        if close is None or removed is None or removed >= close:
-            return None
-        before, own = earlier.taken.get(origin), taken.get(origin, 0)
-        return None if before is None and own > 0 else (before or ("", 0))[1] + max(own, 0)
-
-    return [coupon_of(row, most(row)) for row in borne]
-
-
-def _idle(
-    taken: Mapping[str, int], coupons: pl.DataFrame, earlier: Earlier, line: _Row | None, known_at: datetime | None
-) -> list[Coupon]:
-    """Coupons (of the invoice's customer) that held, were known, and took nothing."""
-    if line is None or known_at is None:
-        return []
-    close = line["period_from"] if line["purpose"] == "start" else line["period_to"]
-    billing = Billing(line["subscription"], line["currency"], line["purpose"], line["period_from"], close)
-    others = coupons.filter(
-        pl.col("periods").is_null(),
-        pl.col("told_at") <= known_at,
-        ~pl.col("origin").is_in([*taken, *earlier.taken]),
-    )
-    return [
-        coupon_of(row, None)
-        for row in others.iter_rows(named=True)
-        if holds(row, billing, ()) and not billing.sees(row["removed_at"])
-    ]
-
-
-def _net(rows: pl.DataFrame, coupons: list[Coupon], earlier: Earlier) -> list[int]:
-    left: list[int] = rows["amount_minor"].to_list()
-    if not (coupons or earlier.taken):
-        return left
-    lines = [
-        Line(
-            row["key"],
-            row["amount_minor"],
-            plan=row["plan"],
-            charge=row["key"],
-            name=(row["key"], row["dimensions"]) if row["kind"] in OF_PERIOD else None,
-        )
-        for row in rows.iter_rows(named=True)
-    ]
-    apply_coupons(coupons, lines, left, rows["decimals"][0], rows["rounding_mode"][0], earlier)
-    return left
-
-
 def differences(again: pl.DataFrame, anew: pl.DataFrame, booked: pl.DataFrame) -> pl.DataFrame:
     """What each finalised invoice lacks, line by line, as ``adjustment`` lines without an invoice to stand on yet.
 
@@ -284,7 +170,8 @@ def differences(again: pl.DataFrame, anew: pl.DataFrame, booked: pl.DataFrame) -
     sums = [pl.col(name).sum() for name in ("net_minor", "event_count", "quantity")]
     shown = [pl.col(name).last() for name in ("terms", "tiers", "amount_precise", "rank")]
     old = booked.group_by(_DIFFERENCE, maintain_order=True).agg(*sums, *last)
-    new = anew.group_by(_DIFFERENCE, maintain_order=True).agg(*sums, *last, *shown, pl.len().alias("parts"))
+    gross = pl.col("amount_minor").sum().alias("gross_minor")
+    new = anew.group_by(_DIFFERENCE, maintain_order=True).agg(*sums, *last, *shown, gross, pl.len().alias("parts"))
     both = new.join(old, on=_DIFFERENCE, how="full", coalesce=True, suffix="_old").with_columns(
         pl.col(f"{name}{side}").fill_null(0)
         for name in ("net_minor", "event_count", "quantity")
@@ -305,8 +192,10 @@ def _adjustments(changed: pl.DataFrame) -> pl.DataFrame:
     what = pl.coalesce("description", "description_old")
     usage = pl.coalesce("meter", "meter_old").is_not_null()
     why = pl.when(usage).then(pl.lit("usage received, amended or voided since")).otherwise(pl.lit("as known now"))
-    # One line alone shows what its precise amount lacks; of several only the shown ones can be compared.
-    precise = pl.when(pl.col("parts") == 1).then(pl.col("amount_precise") - was)
+    # One line alone shows what its precise amount lacks; of several, and net of coupons, only the shown ones can be
+    # compared.
+    alone = (pl.col("parts") == 1) & (pl.col("gross_minor") == pl.col("net_minor"))
+    precise = pl.when(alone).then(pl.col("amount_precise") - was)
     return changed.select(
         *(name for name in INVOICE if name not in _PERIOD),
         "invoice_id",

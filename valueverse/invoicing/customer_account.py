@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +13,13 @@ import polars as pl
 from valueverse.invoicing.coupons import Billing, Coupon, Earlier, coupon_of, holds
 from valueverse.invoicing.credits import Credit, CreditNote, Wallet, spent_first
 from valueverse.invoicing.notes import whole_minor
-from valueverse.invoicing.schema import USES
+from valueverse.invoicing.schema import OF_CLOSE, USES
 from valueverse.invoicing.thresholds import PURPOSE as THRESHOLD
 from valueverse.invoicing.totals import Bill, Totals
 from valueverse.money import minor_units
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from valueverse.invoicing.settle import Used
     from valueverse.invoicing.told import Told
@@ -29,8 +29,8 @@ Row = dict[str, Any]
 _PAID_BY = ["tenant", "customer", "currency", "kind", "key", "origin"]
 _Event = tuple[str, str]
 """Tenant and origin."""
-_OF_PERIOD = (THRESHOLD, "period")
-"""Purposes of the invoices that share what a period comes to."""
+Period = tuple[str, str, datetime]
+"""Tenant, subscription and begin of a period."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,11 @@ class Issue:
 
 @dataclass
 class Account:
-    """A customer's prepaid money and discounts. Mutable: each invoice leaves less of them to the next."""
+    """A customer's prepaid money and discounts. Mutable: each invoice leaves less of them to the next.
+
+    ``closed``: the periods of which a closing invoice stands; ``taken``: by origin, subscription and begin of a period,
+    what a coupon took of it (minor units).
+    """
 
     tenant: str
     customer: str
@@ -66,6 +70,8 @@ class Account:
     earlier: defaultdict[tuple[str, datetime], Earlier] = field(default_factory=lambda: defaultdict(Earlier))
     spent: defaultdict[str, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
     owed_again: list[Row] = field(default_factory=list)
+    closed: Collection[Period] = ()
+    taken: dict[tuple[str, str, datetime], int] = field(default_factory=dict)
 
     @classmethod
     def open(
@@ -74,13 +80,14 @@ class Account:
         notes: pl.DataFrame,
         used: Used,
         earlier: Mapping[tuple[str, str, str, datetime], Earlier],
+        closed: Collection[Period] = (),
     ) -> dict[tuple[str, str], Account]:
         """Accounts of every customer whom something of the kind concerns; ``notes``: those that count."""
         accounts: dict[tuple[str, str], Account] = {}
 
         def of(row: Row) -> Account:
             owner = (row["tenant"], row["customer"])
-            return accounts.setdefault(owner, cls(*owner))
+            return accounts.setdefault(owner, cls(*owner, closed=closed))
 
         for row in told.coupons.iter_rows(named=True):
             of(row).coupons.append(row)
@@ -100,12 +107,13 @@ class Account:
             account._recall(uses, spent)
         return accounts
 
-    def _recall(self, uses: Mapping[_Event, Sequence[tuple[str, datetime]]], spent: Mapping[_Event, int]) -> None:
+    def _recall(self, uses: Mapping[_Event, Sequence[tuple[str, datetime, int]]], spent: Mapping[_Event, int]) -> None:
         """What earlier invoices used of this account, both by the tenant and origin of the event: two tenants may send
         equal ones."""
         for coupon in self.coupons:
-            for subscription, period in uses.get((self.tenant, coupon["origin"]), ()):
+            for subscription, period, taken in uses.get((self.tenant, coupon["origin"]), ()):
                 self.uses[coupon["origin"], subscription].add(period)
+                self.taken[coupon["origin"], subscription, period] = taken
         for row in (*self.wallets, *self.notes):
             minor = spent.get((self.tenant, row["origin"]))
             if minor is not None:
@@ -133,7 +141,7 @@ class Account:
                 for row in self.owed_again
                 if row["currency"] == issue.currency
             ],
-            earlier=self.earlier[issue.subscription, issue.period_from] if issue.purpose in _OF_PERIOD else None,
+            earlier=self._of_period(issue),
         )
         found = total(bill, lines)
         if found.total == 0 and issue.skip_zero:
@@ -158,13 +166,31 @@ class Account:
         for coupon, amount in found.discounts:
             bore.took(coupon.origin, coupon.key, amount)
 
+    def _closes_again(self, issue: Issue) -> bool:
+        """Whether a closing invoice of the period stands already: it bears what the period itself made."""
+        return issue.purpose == "period" and (self.tenant, issue.subscription, issue.period_from) in self.closed
+
+    def _of_period(self, issue: Issue) -> Earlier | None:
+        """What threshold invoices bore of what an invoice bears the rest of."""
+        if issue.purpose not in OF_CLOSE or self._closes_again(issue):
+            return None
+        return self.earlier[issue.subscription, issue.period_from]
+
+    def _left_of(self, row: Row, issue: Issue) -> Row:
+        """A coupon with what is left of its amount where the period closed before: an amount is taken once."""
+        if row["amount"] is None or not self._closes_again(issue):
+            return row
+        minor = self.taken.get((row["origin"], issue.subscription, issue.period_from), 0)
+        return row | {"amount": max(row["amount"] - Decimal(minor).scaleb(-issue.decimals), Decimal(0))}
+
     def _coupons(self, issue: Issue) -> list[Coupon]:
         """Coupons that hold and were not removed before the period closed. One that was removed after it lowered a
         threshold invoice of the period keeps what it took."""
-        taken = self.earlier[issue.subscription, issue.period_from].taken if issue.purpose in _OF_PERIOD else {}
+        earlier = self._of_period(issue)
+        taken = {} if earlier is None else earlier.taken
         billing = Billing(issue.subscription, issue.currency, issue.purpose, issue.period_from, issue.close)
         return [
-            coupon_of(row, taken[row["origin"]][1] if billing.sees(row["removed_at"]) else None)
+            coupon_of(self._left_of(row, issue), taken[row["origin"]][1] if billing.sees(row["removed_at"]) else None)
             for row in self.coupons
             if holds(row, billing, self.uses[row["origin"], issue.subscription])
             and (not billing.sees(row["removed_at"]) or row["origin"] in taken)
@@ -199,11 +225,11 @@ class Account:
         return [wallet for wallet, _ in blocks]
 
 
-def _used_by_event(used: Used) -> tuple[dict[_Event, list[tuple[str, datetime]]], dict[_Event, int]]:
-    """Subscription and period of each that a coupon lowered, and minor units taken of each credit."""
-    uses: defaultdict[_Event, list[tuple[str, datetime]]] = defaultdict(list)
-    for tenant, origin, subscription, period in used.coupons.select(USES.names()).iter_rows():
-        uses[tenant, origin].append((subscription, period))
+def _used_by_event(used: Used) -> tuple[dict[_Event, list[tuple[str, datetime, int]]], dict[_Event, int]]:
+    """Subscription, period and minor units of each that a coupon lowered, and minor units taken of each credit."""
+    uses: defaultdict[_Event, list[tuple[str, datetime, int]]] = defaultdict(list)
+    for tenant, origin, subscription, period, minor in used.coupons.select(USES.names()).iter_rows():
+        uses[tenant, origin].append((subscription, period, minor))
     sums = used.credits.group_by("tenant", "origin").agg(pl.col("amount_minor").sum())
     return uses, {(tenant, origin): minor for tenant, origin, minor in sums.iter_rows()}
 

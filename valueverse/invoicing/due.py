@@ -79,6 +79,29 @@ def shares(standing: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def closed_periods(standing: pl.DataFrame) -> set[tuple[str, str, datetime]]:
+    """tenant, subscription, period_from of the periods of which a closing invoice stands (INVOICE of ``standing``)."""
+    closing = standing.filter(pl.col("purpose") == "period")
+    return set(closing.select("tenant", "subscription", "period_from").iter_rows())
+
+
+def closed_again(standing: pl.DataFrame) -> dict[tuple[str, str], tuple[datetime, tuple[str, str, datetime]]]:
+    """Where each closing invoice closes, and its period (tenant, subscription, period_from), of those that stand behind
+    an earlier one of their period; by tenant and invoice_id.
+
+    Args:
+        standing: INVOICE and invoice_id of finalised invoices that were not voided.
+    """
+    later = shares(standing).filter(~pl.col("bears_period")).select("tenant", "invoice_id")
+    rows = standing.join(later, on=["tenant", "invoice_id"], how="semi")
+    return {
+        (tenant, invoice): (close, (tenant, subscription, begun))
+        for tenant, invoice, close, subscription, begun in rows.select(
+            "tenant", "invoice_id", "period_to", "subscription", "period_from"
+        ).iter_rows()
+    }
+
+
 def bereft_of_period(booked: pl.DataFrame, voided: pl.DataFrame) -> pl.DataFrame:
     """Standing closing invoices of a period another of whose closing invoices was voided: what that bore is due again.
 

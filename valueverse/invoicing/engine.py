@@ -18,14 +18,15 @@ from valueverse.invoicing.closing import (
     stretches,
 )
 from valueverse.invoicing.commitments import true_ups
-from valueverse.invoicing.corrections import as_now, differences, net_lines, own_headers, placed
-from valueverse.invoicing.due import SHARE, invoices_due, shares
+from valueverse.invoicing.corrections import as_now, differences, own_headers, placed
+from valueverse.invoicing.due import SHARE, closed_again, closed_periods, invoices_due, shares
 from valueverse.invoicing.fees import advance, arrears, settlement
 from valueverse.invoicing.knowledge import newest
 from valueverse.invoicing.notes import within
 from valueverse.invoicing.one_offs import one_off_lines
 from valueverse.invoicing.outcomes import PROPOSALS, Outcomes
 from valueverse.invoicing.ranges import in_range, total_in_range
+from valueverse.invoicing.reworked import Closings, net_lines
 from valueverse.invoicing.schema import LINES, with_decimals
 from valueverse.invoicing.settle import Used, settle
 from valueverse.invoicing.taxes import with_taxes
@@ -195,7 +196,8 @@ def bill(
     bare = made.join(lines.select(INVOICE).unique(), on=INVOICE, how="anti", maintain_order="left")
     headers = invoices_of(shown, timeline.tenants, zones.select(*INVOICE, "timezone"), known_at, bare)
     bore = {} if booked is None else earlier(booked.early, booked.early_coupons, headers)
-    settled = settle(headers, shown, told, used, numbered=booked is not None, earlier=bore)
+    closed = set() if booked is None else closed_periods(booked.invoices)
+    settled = settle(headers, shown, told, used, numbered=booked is not None, earlier=bore, closed=closed)
     problems = pl.concat([problems, unknown.select(*INVOICE, "key", pl.col("tax_problem").alias("problem"))])
     rejected = pl.concat([told.rejected, settled.rejected, proposed.refused])
     return Billed(settled.invoices, settled.lines, problems, rejected)
@@ -366,7 +368,8 @@ def _compared(
     compared = with_decimals(compared).join(unclear, on=of, how="anti")
     kept = booked.lines.join(compared.select(*of, "decimals"), on=of, maintain_order="left")
     bore = earlier(booked.early, booked.early_coupons, anew.filter(pl.col("purpose") == "period"))
-    net = net_lines(named, kept, booked.discounts, told.coupons, bore, known)
+    closings = Closings(closed_again(booked.invoices), booked.used.coupons, bore)
+    net = net_lines(named, kept, booked.discounts, told.coupons, known, closings)
     return differences(compared, net.join(compared, on=of, how="semi", maintain_order="left"), kept)
 
 

@@ -51,8 +51,19 @@ LINES: dict[str, pl.DataType | type[pl.DataType]] = {
 OF_PERIOD = ("usage", "minimum")
 """Kinds of lines of which threshold invoices may bear a part."""
 
-USES = pl.Schema({"tenant": pl.String(), "origin": pl.String(), "subscription": pl.String(), "period_from": INSTANT})
-"""The periods that a coupon lowered: one row per application (tenant, origin), subscription and period."""
+USES = pl.Schema(
+    {
+        "tenant": pl.String(),
+        "origin": pl.String(),
+        "subscription": pl.String(),
+        "period_from": INSTANT,
+        "amount_minor": pl.Int64(),
+    }
+)
+"""The periods that a coupon lowered: one row per application (tenant, origin), subscription and period.
+``amount_minor``: what it took on the threshold and closing invoices of the period."""
+OF_CLOSE = ("threshold", "period")
+"""Purposes of the invoices that share what a period comes to."""
 
 TAKEN = pl.Schema({"tenant": pl.String(), "invoice_id": pl.String(), "origin": pl.String(), "amount_minor": pl.Int64()})
 """What each coupon application (tenant, origin) took of an invoice."""

@@ -23,10 +23,11 @@ from valueverse.invoicing.schema import OF_PERIOD, USES
 from valueverse.invoicing.totals import Bill, Line, Totals, totals_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from valueverse.invoicing.coupons import Earlier
+    from valueverse.invoicing.customer_account import Period
     from valueverse.invoicing.told import Told
 
 NUMBERED = ("tenant", "close", "subscription", "purpose", "period_from", "customer", "revision", "period_to")
@@ -77,7 +78,7 @@ class Used:
 
     Attributes:
         credits: what they were paid with (PAID).
-        coupons: tenant, origin, subscription, period_from of the periods that a coupon lowered.
+        coupons: the periods that a coupon lowered (schema.USES).
         numbers: finalised invoices by number (NUMBERS), voided ones among them.
         corrected: what they correct of each other (CORRECTED).
         owed: tenant, customer, currency, origin, key, amount_minor, created_at of invoices that came out negative.
@@ -124,6 +125,7 @@ def settle(
     *,
     numbered: bool,
     earlier: Mapping[tuple[str, str, str, datetime], Earlier],
+    closed: Collection[Period] = (),
 ) -> Settled:
     """Add totals to invoices and discount_minor and tax_minor to lines; drop invoices that come to nothing by policy.
 
@@ -135,11 +137,12 @@ def settle(
         numbered: credit notes name invoices by the numbers in ``used``; False: by the numbers that these invoices
             would get if they were all that there is.
         earlier: what standing threshold invoices bore (``thresholds.earlier``).
+        closed: the periods of which a closing invoice stands.
     """
     ordered = _skippable(invoices, lines).sort(_ISSUED).with_row_index("bill")
     numbers = used.numbers if numbered else _provisional(invoices, lines, told, used)
     notes = judged(told.notes, numbers, used.corrected)
-    accounts = Account.open(told, counting(notes), used, earlier)
+    accounts = Account.open(told, counting(notes), used, earlier, closed)
     concerned = _concerned(ordered, lines, accounts)
     plain = ordered.join(concerned, on="bill", how="anti").with_columns(_nothing())
     worked = ordered.join(concerned, on="bill", how="semi")

@@ -86,7 +86,8 @@ def export(entries: pl.DataFrame, postings: pl.DataFrame) -> Iterator[str]:
         .group_by("tenant", "entry_id", maintain_order=True)
         .agg(pl.col("line").str.join("\n"))
     )
-    headed = entries.join(lines, on=["tenant", "entry_id"]).sort("date", "tenant", "kind", "reference", "revision")
+    order = ("date", "tenant", "kind", "reference", "revision", "currency", "entry_id")
+    headed = entries.join(lines, on=["tenant", "entry_id"]).sort(order)
     narration = pl.col("kind").replace_strict(_NARRATIONS, return_dtype=pl.String)
     corrected = pl.when(pl.col("revision") > 0).then(pl.lit(" (difference)")).otherwise(pl.lit(""))
     text = pl.format(

@@ -173,16 +173,18 @@ def booked_lines(connection: psycopg.Connection[Any], scope: Scope, invoices: pl
     schema = {
         "tenant": _TEXT, "invoice_id": _TEXT, "key": _TEXT, "description": _TEXT, "meter": _TEXT, "dimensions": _TEXT,
         "quantity": _EXACT, "amount_minor": _MINOR, "net_minor": _MINOR, "event_count": _MINOR, "role": _TEXT,
+        "line_no": pl.Int32(),
     }  # fmt: skip
-    order = {"sequence": _MINOR, "bearer": _TEXT, "line_no": pl.Int32()}
+    order = {"sequence": _MINOR, "bearer": _TEXT, "place": pl.Int32()}
     # Two look-ups by index, of the invoices' own lines and of those that correct them.
     query = " union all ".join(
         f"select l.tenant_id::text, l.{of}::text, l.key, l.description, l.meter, coalesce(l.dimensions::text, ''), "  # noqa: S608 - constants
         "l.quantity, l.amount_minor, l.amount_minor - l.discount_minor, l.event_count, "
-        "case when l.kind in ('one_off', 'outcome') then 'lasting' else 'own' end, i.sequence, invoice_id::text, "
+        f"case when l.kind in ('one_off', 'outcome') then 'lasting' else 'own' end, {place}, i.sequence, "
+        "invoice_id::text, "
         f"l.line_no from (select i.tenant_id, i.invoice_id, i.sequence {_STANDING}) as i join billing.invoice_line l "
         f"using (tenant_id, invoice_id) where l.{of} = any(%(invoices)s::uuid[]) and l.corrects is {state}"
-        for of, state in (("invoice_id", "null"), ("corrects", "not null"))
+        for of, state, place in (("invoice_id", "null", "l.line_no"), ("corrects", "not null", "null::int"))
     )
     rows = _frame(connection, query, scope.values(invoices=invoices["invoice_id"].to_list()), schema | order)
     return _canonical(rows.sort("tenant", *order, nulls_last=True).drop(*order))
@@ -199,7 +201,8 @@ def early_lines(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFra
         "select l.tenant_id::text, i.customer, i.subscription, i.period_from, i.period_to, l.key, l.kind, "  # noqa: S608 - constants
         "coalesce(l.dimensions::text, ''), l.quantity, l.amount_precise, l.amount_minor, l.discount_minor, "
         f"l.event_count from (select i.* {_STANDING} and i.purpose = 'threshold') as i "
-        "join billing.invoice_line l using (tenant_id, invoice_id)"
+        "join billing.invoice_line l using (tenant_id, invoice_id) "
+        "order by i.tenant_id, i.subscription, i.period_from, i.period_to, i.invoice_id, l.line_no"
     )
     return _canonical(_frame(connection, query, scope.values(), schema))
 
@@ -231,9 +234,8 @@ def discounts_of(connection: psycopg.Connection[Any], invoices: pl.DataFrame) ->
 def used_up(connection: psycopg.Connection[Any], scope: Scope) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """What standing invoices used of credits and coupons, and what they owe.
 
-    The first frame is tenant, customer, currency, kind, key, origin, is_final, amount_minor; the second tenant, origin,
-    subscription, period_from; the third lists invoices below zero: tenant, customer, currency, origin, key,
-    amount_minor, created_at.
+    The first frame is tenant, customer, currency, kind, key, origin, is_final, amount_minor; the second schema.USES;
+    the third lists invoices below zero: tenant, customer, currency, origin, key, amount_minor, created_at.
     """
     standing = f"(select i.* {_STANDING}) as i"
     paid = _frame(
@@ -247,10 +249,12 @@ def used_up(connection: psycopg.Connection[Any], scope: Scope) -> tuple[pl.DataF
     )
     coupons = _frame(
         connection,
-        f"select distinct d.tenant_id::text, d.origin, coalesce(i.subscription, ''), i.period_from from {standing} "  # noqa: S608 - constants
-        "join billing.invoice_discount d using (tenant_id, invoice_id)",
+        "select d.tenant_id::text, d.origin, coalesce(i.subscription, ''), i.period_from, "  # noqa: S608 - constants
+        "coalesce(sum(d.amount_minor) filter (where i.purpose in ('threshold', 'period')), 0)::bigint "
+        f"from {standing} join billing.invoice_discount d using (tenant_id, invoice_id) "
+        "group by 1, 2, 3, 4 order by 1, 2, 3, 4",
         scope.values(),
-        {"tenant": _TEXT, "origin": _TEXT, "subscription": _TEXT, "period_from": _INSTANT},
+        {"tenant": _TEXT, "origin": _TEXT, "subscription": _TEXT, "period_from": _INSTANT, "amount_minor": _MINOR},
     )
     owed = _frame(
         connection,

@@ -112,7 +112,9 @@ def named(connection: psycopg.Connection[Any], tenant: str, beginning: str, limi
 def approvals(connection: psycopg.Connection[Any], tenant: str) -> list[tuple[str, str, str]]:
     """commit_id, side, approved_by of a tenant's approvals."""
     return connection.execute(
-        "select commit_id, side, approved_by from value.approval where tenant_id = %s order by approved_at", [tenant]
+        "select commit_id, side, approved_by from value.approval where tenant_id = %s "
+        "order by approved_at, commit_id, side",
+        [tenant],
     ).fetchall()
 
 

@@ -303,7 +303,8 @@ def say(connection: Connection, row: Mapping[str, Any]) -> None:
 def words(connection: Connection, tenant: str, proposal: str) -> list[str]:
     """Verdicts said to a proposal so far."""
     found = connection.execute(
-        "select verdict from value.verdict where tenant_id = %s and proposal = %s order by said_at", [tenant, proposal]
+        "select verdict from value.verdict where tenant_id = %s and proposal = %s order by said_at, verdict desc",
+        [tenant, proposal],
     )
     return [str(verdict) for (verdict,) in found]
 

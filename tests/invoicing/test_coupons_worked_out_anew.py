@@ -1,0 +1,108 @@
+"""Coupons of an invoice that is worked out anew, and of a period that closes twice."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.invoicing.test_reopened_periods import RUNS, Runs, lives, world
+from tests.support.companies import Measured, bill_runs, months
+from tests.support.ledger import World, instant
+
+METER = {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n"}
+VALUE = {
+    "key": "value",
+    "price": {"model": "outcome", "value_model": "saved", "output": "realised.saving", "share": "0.2"},
+}
+TOKENS = {"key": "tokens", "meter": "tokens", "price": {"model": "standard", "unit": "1"}}
+
+
+def touched(charges: list[dict[str, Any]]) -> list[tuple[str, str, int]]:
+    """Lines (key, kind, minor) of an invoice with a coupon of one cent over lines of 10.00 each, and of the next run,
+    which works it out anew and finds that nothing changed."""
+    plan = {"key": "pro", "period": {"align": "calendar"}, "charges": charges}
+    acme = Measured(
+        {"meters": [METER], "plans": [plan], "coupons": [{"key": "cent", "amount": "0.01", "currency": "USD"}]}
+    )
+    acme.tell("customer.created", "2023-01-02", {"customer": "c1"})
+    acme.start("2024-01-01")
+    acme.tell("coupon.applied", "2024-01-01", {"customer": "c1", "coupon": "cent"})
+    acme.use("2024-01-05", "tokens", "10")
+    for day in ("2024-01-08", "2024-01-07"):
+        said = {"customer": "c1", "description": "help", "amount": "10", "currency": "USD"}
+        acme.tell("one_off.added", day, said)
+    same = {"tenant": "acme", "subscription": "s1", "charge": "value", "customer": "c1", "model": "saved"}
+    span = {"period_from": instant("2024-01-01"), "period_to": instant("2024-01-05")}
+    money = {"amount": Decimal(10), "currency": "USD", "approved_at": instant("2024-01-06")}
+    acme.outcomes = [same | span | money | {"proposal": "p"}]
+    acme.tell("customer.updated", "2024-01-09", {"customer": "c1", "name": "new"}, received_at=instant("2024-02-10"))
+    return [
+        (row["key"][:7], row["kind"], row["amount_minor"])
+        for run in bill_runs([acme], months("2024-01-01", 2))
+        for row in run.lines.sort("place").iter_rows(named=True)
+    ]
+
+
+@pytest.mark.parametrize("charges", [[VALUE, TOKENS], [TOKENS, VALUE]])
+def test_the_odd_cent_of_a_coupon_stays_on_its_line_when_nothing_changed(charges: list[dict[str, Any]]) -> None:
+    lines = touched(charges)
+    assert {kind for _, kind, _ in lines} == {"usage", "outcome", "one_off"}
+    # The last one is of February, without usage.
+    assert [amount for *_, amount in lines] == [1000, 1000, 1000, 1000, 0]
+
+
+def test_the_precise_amount_of_a_correction_is_net_of_its_invoices_coupons() -> None:
+    plan = {"key": "pro", "period": {"align": "calendar"}, "charges": [TOKENS]}
+    acme = World({"meters": [METER], "plans": [plan], "coupons": [{"key": "half", "percent": "50"}]})
+    acme.start("2024-01-01")
+    acme.tell("coupon.applied", "2024-01-01", {"customer": "c1", "coupon": "half"})
+    acme.use("2024-01-05", "tokens", "10")
+    acme.use("2024-01-06", "tokens", "4", received_at=instant("2024-02-10"))
+    second = bill_runs([acme], months("2024-01-01", 2))[1].lines.filter(kind="adjustment")
+    assert second.select("amount_minor", "amount_precise").rows() == [(200, Decimal(2))]
+
+
+COUPONS = [
+    {"key": "fix", "amount": "700", "currency": "USD"},
+    {"key": "small", "amount": "31.07", "currency": "USD", "applies_to": {"charges": ["tokens"]}},
+    {"key": "part", "percent": "12.5"},
+]
+"""Amounts: more than an early close has to bear, and less; a percentage."""
+
+
+def total_with(coupons: list[str], life: str, *, known: bool, **plan: Any) -> tuple[int, list[int]]:
+    """All that is due for a life, and what coupons took on each invoice of a period that closed."""
+    acme = world("year", "calendar", coupons=COUPONS, **plan)
+    acme.start("2023-01-01")
+    for coupon in coupons:
+        acme.tell("coupon.applied", "2023-01-01", {"customer": "c1", "coupon": coupon})
+    for month in ("2023-05", "2024-02", "2024-05", "2024-08"):
+        acme.use(f"{month}-21", "tokens", "7")
+    acme.use("2024-02-22", "tokens", "30", received_at=instant("2025-05-01"))
+    lives(acme, life, known=known)
+    books, due, off = Runs(acme), 0, []
+    for at in RUNS[-1:] if known else RUNS:
+        billed = books.bill("2023-01-01", f"{at[:8]}01", at)
+        due += int(billed.invoices["total_minor"].sum())
+        closing = billed.invoices.filter(billed.invoices["purpose"] == "period").sort("period_to")
+        off += closing["discount_total_minor"].to_list()
+        stated = closing.explode("discounts")["discounts"].struct.field("amount_minor").sum()
+        assert sum(closing["discount_total_minor"]) == stated
+    return due, off
+
+
+@pytest.mark.parametrize(
+    ("coupons", "life"),
+    [
+        (["fix"], "an end, withdrawn"),
+        (["small"], "an end, withdrawn"),
+        (["part"], "an end moved later in the period"),
+        (["fix", "small"], "an end moved later, and later again"),
+        (["fix", "part"], "an end withdrawn and told again"),
+    ],
+)
+def test_a_coupon_is_taken_once_of_a_period_that_closes_twice(coupons: list[str], life: str) -> None:
+    (found, _), (knew, _) = (total_with(coupons, life, known=known) for known in (False, True))
+    assert found == knew

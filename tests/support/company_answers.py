@@ -1,0 +1,172 @@
+"""Everything that can be asked about a tenant: tables of lake and warehouse, commands and the API; as text."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+import polars as pl
+from typer.testing import CliRunner
+
+from tests.support.company_files import RUNS, other_catalog, rows_of
+from tests.support.ledger import instant
+from tests.support.serving import bearer, serving
+from valueverse import lake_tables
+from valueverse.cli import app
+from valueverse.commands import value_commit
+from valueverse.platform.keys import issue_api_key
+from valueverse.platform.lake import Lake, LakeTable
+from valueverse.platform.warehouse import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.support.companies import Measured
+    from tests.support.serving import Api
+    from valueverse.platform.settings import Settings
+
+FAILED = "failed:"
+WITHOUT = (
+    "run_id",
+    "written",
+    "write_order",
+    "checked_at",
+    "decided_at",
+    "created_at",
+    "updated_at",
+    "released_at",
+    "published_at",
+)
+"""When and by which run a row was written: all that may differ."""
+
+
+def tables(settings: Settings, tenant: str) -> dict[str, list[str]]:
+    """Rows of a tenant by table of the lake and of the warehouse."""
+    lake, found = Lake(settings.lake_url), {}
+    for table in vars(lake_tables).values():
+        if isinstance(table, LakeTable):
+            rows = lake.scan(table).filter(pl.col("tenant") == tenant).collect()
+            found[f"lake.{table.name}"] = sorted(str(row) for row in rows.rows())
+    return found | dict(rows_of(settings, tenant, WITHOUT))
+
+
+def commands(settings: Settings, world: Measured) -> dict[str, list[str]]:
+    """What every command that reads or changes a tenant's data prints, by the command's name."""
+    found: dict[str, list[str]] = {}
+    with patch.dict(os.environ, settings.environment()):
+        for name, arguments in _asked(settings, world):
+            done = CliRunner().invoke(app, [*name.split(), *arguments])
+            failed = f"{FAILED} {arguments} {done.output} {done.exception!r}" if done.exit_code else ""
+            found.setdefault(name, []).append(failed or _of(world.tenant, name, done.stdout))
+    return found
+
+
+def _of(tenant: str, name: str, printed: str) -> str:
+    """What is of the tenant in an answer about all."""
+    if name == "simulate":
+        return "\n".join(line for line in printed.splitlines() if json.loads(line)["tenant"] == tenant)
+    if name == "tenants list":
+        return "\n".join(line for line in printed.splitlines() if line.split("\t")[0] == tenant)
+    return printed
+
+
+def _asked(settings: Settings, world: Measured) -> Iterator[tuple[str, list[str]]]:
+    mine = ["--tenant", world.tenant]
+    with connect(settings, "builder") as connection:
+
+        def column(query: str) -> list[str]:
+            return [str(value) for (value,) in connection.execute(query, [world.tenant]).fetchall()]
+
+        numbers = column("select number from billing.invoice where tenant_id = %s and number is not null order by 1")
+        bare = column(
+            "select number from billing.invoice i where tenant_id = %s and number is not null and not exists (select "
+            "from billing.invoice_line l where l.tenant_id = i.tenant_id and l.invoice_id = i.invoice_id) order by 1"
+        )
+        runs = column("select run_hash from value.run where tenant_id = %s and case_name = 'realised' order by 1")
+    commits = [row["commit"] for row in value_commit.log(settings, world.tenant)]
+    for number in [*numbers[::4], *bare]:
+        yield "explain invoice", [number]
+    received = [row for row in (world.facts[1], *world.usage) if row["received_at"] <= instant(RUNS[-1])]
+    for row in received[:3]:
+        yield "explain event", ["test", row["id"], *mine]
+    yield "ledger export", mine
+    yield "ledger check", mine
+    yield "rerate plan", [*mine, "--from", "2023-12-31", "--to", "2024-04-30"]
+    catalog = ["--catalog", str(other_catalog(settings, world))]
+    yield "simulate", [*catalog, "--landing", str(settings.landing), "--to", "2024-03-01"]
+    yield "simulate", [*catalog, "--lake", *mine, *(word for at in RUNS for word in ("--run-at", f"{at}T00:00:00Z"))]
+    yield "tenants list", []
+    yield "value log", mine
+    yield "value proposals", mine
+    yield "value verify", mine
+    yield "value diff", [*commits, *mine, "--json"]
+    for month in ("2024-01", "2024-02"):
+        told = [*mine, "--commit", commits[0], "--month", month]
+        yield "value variance", [*told, "--json"]
+        yield "value explain", [*told, "--json"]
+    yield "value explain", [*mine, "--run", runs[0], "--json"]
+    yield "value report", [*mine, "--commit", commits[0], "--for", "vendor"]
+
+
+async def api(settings: Settings, tenant: str) -> tuple[dict[str, str], set[str]]:
+    """Every answer of the API to a tenant, by address; and the functions of the schema ``api`` that were called."""
+    with connect(settings, "builder") as connection:
+        key = issue_api_key(connection, tenant)
+        connection.commit()
+    called: set[str] = set()
+    async with serving(settings, {tenant: key}) as running:
+        database = running.app.state.service.database
+        original: Callable[..., Any] = database.call
+
+        async def call(function: str, *arguments: object) -> list[Any]:
+            called.add(function)
+            return list(await original(function, *arguments))
+
+        database.call = call
+        return {name: text async for name, text in _answers(running, tenant)}, called
+
+
+async def _answers(running: Api, tenant: str) -> Any:
+    for path in ("/v1/invoices", "/v1/customers"):
+        rows = [row async for row in _pages(running, tenant, path)]
+        yield path, json.dumps(rows)
+        for row in rows:
+            if path == "/v1/customers":
+                usage = f"/v1/customers/{row['customer']}/usage"
+                for span in ({"from": "2024-01-01", "to": "2024-05-01"}, {"from": "2020-01-01", "to": "2020-02-01"}):
+                    pages = [one async for one in _pages(running, tenant, usage, **span)]
+                    yield f"{usage} {span}", json.dumps(pages)
+            elif row["number"]:
+                for form in ("json", "xml"):
+                    answer = await running.get(tenant, f"/v1/invoices/{row['number']}", format=form)
+                    said = answer.text if answer.status_code == 200 else answer.text.split('"instance"', maxsplit=1)[0]
+                    yield f"{row['number']} {form}", f"{answer.status_code} {said}"
+    pdf = await running.get(tenant, f"/v1/invoices/{tenant}-000001", format="pdf")
+    assert pdf.status_code == 200, pdf.text
+    yield "pdf", pdf.content.hex()
+    yield "nobody", (await running.get(tenant, "/v1/customers/nobody/usage")).text.split('"instance"', maxsplit=1)[0]
+    ready = await running.client.get("/readyz")
+    yield "ready", f"{ready.status_code} {ready.text}"
+    session = await running.sign_in(tenant)
+    body = {"refresh_token": session["refresh_token"]}
+    for _ in range(2):
+        answer = await running.client.post("/v1/sessions/refresh", json=body)
+        yield f"refreshed {answer.status_code}", ""
+    closed = await running.client.delete("/v1/sessions", headers=bearer(session["access_token"]))
+    yield f"closed {closed.status_code}", ""
+
+
+async def _pages(running: Api, tenant: str, path: str, **query: Any) -> Any:
+    """Rows of a listing, three to a page."""
+    cursor: dict[str, str] = {}
+    while True:
+        answer = await running.get(tenant, path, limit=3, **query, **cursor)
+        assert answer.status_code == 200, answer.text
+        page = answer.json()
+        for row in page["data"]:
+            yield row
+        if not page["has_more"]:
+            return
+        cursor = {"cursor": page["next_cursor"]}
