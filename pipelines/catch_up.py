@@ -161,6 +161,9 @@ def main(arguments: list[str] | None = None) -> int:
         settings = get_settings()
         _use_instance(settings)
         with processes.locked(settings.run / "catch_up.lock", 600), dg.DagsterInstance.get() as instance:
+            # A run without a process would hold its place in the pools for ever, and we would wait for it.
+            dagster_home.clear_after_daemon(settings, instance)
+            dagster_home.end_lost_runs(settings, instance)
             catch_up(instance, tell, chosen.until)
     except StepFailedError:
         return 1

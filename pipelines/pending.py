@@ -33,11 +33,10 @@ def pending_months(instance: dg.DagsterInstance) -> dict[str, int]:
 
 
 def ranges(partitions: Mapping[str, int], *, monthly: bool = False) -> list[tuple[Range, str]]:
-    """One gapless range per run, each with a run key.
+    """One gapless range per run, each with a key of its work that names the newest mark in the range.
 
-    The run key names the newest mark in the range: the same marks ask for a run once, also when that run
-    fails (a range that can never succeed must not be asked for on every tick), and a new delivery asks
-    again.
+    The same marks are the same work (``pipelines.attempts``): a run that fails is not asked for on every tick, and a
+    new delivery asks at once.
     """
     found = []
     for first, last in contiguous(partitions.keys(), monthly=monthly):

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from assets.marts import missing_relations
-from assets.partitions import range_tags
 from pipelines.alerts import alert_on_check_failure, alert_on_run_failure
+from pipelines.attempts import asked
 from pipelines.jobs import (
     billing_job,
     ingestion_job,
@@ -33,7 +33,7 @@ from pipelines.pending import (
     ranges,
 )
 from pipelines.retries import RETRIED, retries
-from valueverse.platform import warehouse
+from valueverse.platform import dagster_home, warehouse
 from valueverse.platform.access.watchdog import end_long_sessions
 from valueverse.platform.settings import get_settings
 
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 UNFINISHED = ".part"
+_NOTHING = "Nothing is due, or a run for it is under way, or one has just failed and is asked for again after a pause."
+_WAITS = "A run for it is under way, or has just failed and is asked for again after a pause."
 UNDER_WAY = [
     *(dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED),
     *(dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING),
@@ -87,11 +89,12 @@ def landing_changed(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg
 )
 def touched_days(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
     """One run per gapless range of touched dates."""
-    asked = [
-        dg.RunRequest(run_key=key, tags=range_tags(first, last))
-        for (first, last), key in ranges(pending_days(context.instance))
+    requests = [
+        request
+        for partitions, key in ranges(pending_days(context.instance))
+        for request in asked(context.instance, usage_job.name, key, partitions)
     ]
-    return asked or dg.SkipReason("Usage of every date is newer than the deliveries that touched it.")
+    return requests or dg.SkipReason(_NOTHING)
 
 
 @dg.sensor(
@@ -104,11 +107,12 @@ def touched_months(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] |
     """One run per gapless range of touched months."""
     if pending_days(context.instance):
         return dg.SkipReason("Usage is still being derived.")
-    asked = [
-        dg.RunRequest(run_key=key, tags=range_tags(first, last))
-        for (first, last), key in ranges(pending_months(context.instance), monthly=True)
+    requests = [
+        request
+        for partitions, key in ranges(pending_months(context.instance), monthly=True)
+        for request in asked(context.instance, billing_job.name, key, partitions)
     ]
-    return asked or dg.SkipReason("Invoices of every month are newer than what touched it.")
+    return requests or dg.SkipReason(_NOTHING)
 
 
 @dg.sensor(
@@ -117,13 +121,15 @@ def touched_months(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] |
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Asks for the journal where a billing run ended after its invoices and before its entries.",
 )
-def unbooked_invoices(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+def unbooked_invoices(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
     """One run per billing run that was cut off."""
     under_way = dg.RunsFilter(job_name=billing_job.name, statuses=UNDER_WAY)
     if context.instance.get_runs(under_way, limit=1):
         return dg.SkipReason("A billing run is under way and books its journal itself.")
     billed = pending_journal(context.instance)
-    return dg.RunRequest(run_key=str(billed)) if billed else dg.SkipReason("The journal is newer than every invoice.")
+    if not billed:
+        return dg.SkipReason("The journal is newer than every invoice.")
+    return asked(context.instance, journal_job.name, str(billed)) or dg.SkipReason(_WAITS)
 
 
 @dg.sensor(
@@ -136,11 +142,12 @@ def valued_months(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] | 
     """One run per gapless range of billed months."""
     if pending_months(context.instance):
         return dg.SkipReason("Billing is still to run.")
-    asked = [
-        dg.RunRequest(run_key=key, tags=range_tags(first, last))
-        for (first, last), key in ranges(pending_values(context.instance), monthly=True)
+    requests = [
+        request
+        for partitions, key in ranges(pending_values(context.instance), monthly=True)
+        for request in asked(context.instance, value_job.name, key, partitions)
     ]
-    return asked or dg.SkipReason("Realised value of every month is newer than its invoices.")
+    return requests or dg.SkipReason(_NOTHING)
 
 
 @dg.sensor(
@@ -153,11 +160,12 @@ def billed_months(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] | 
     """One run per gapless range of billed months."""
     if pending_months(context.instance) or pending_values(context.instance):
         return dg.SkipReason("Billing or realised value is still to run.")
-    asked = [
-        dg.RunRequest(run_key=key, tags=range_tags(first, last))
-        for (first, last), key in ranges(pending_releases(context.instance), monthly=True)
+    requests = [
+        request
+        for partitions, key in ranges(pending_releases(context.instance), monthly=True)
+        for request in asked(context.instance, release_job.name, key, partitions)
     ]
-    return asked or dg.SkipReason("Every release is newer than the invoices it is about.")
+    return requests or dg.SkipReason(_NOTHING)
 
 
 @dg.sensor(
@@ -166,7 +174,7 @@ def billed_months(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] | 
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Asks for the marts of the months that were released since they were built.",
 )
-def released_months(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+def released_months(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
     """One run for all months from the first to the last."""
     if pending_releases(context.instance):
         return dg.SkipReason("Releases are still to be decided.")
@@ -175,7 +183,8 @@ def released_months(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.S
     if not months:
         return dg.SkipReason("The marts show the newest releases.")
     key = ":".join([str(max(months.values())), *missing])
-    return dg.RunRequest(run_key=key, run_config=marts_config(min(months), max(months)))
+    config = marts_config(min(months), max(months))
+    return asked(context.instance, marts_job.name, key, config=config) or dg.SkipReason(_WAITS)
 
 
 @dg.sensor(
@@ -191,30 +200,40 @@ def long_sessions() -> dg.SkipReason:
 
 
 @dg.sensor(
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Fails runs whose process was killed, so that their places in the pools come free.",
+)
+def lost_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Asks for no run: the sensor of the stage does, since its work is still due."""
+    lost = dagster_home.end_lost_runs(get_settings(), context.instance)
+    return dg.SkipReason(f"Failed {', '.join(lost)}." if lost else "Every run under way has a process.")
+
+
+@dg.sensor(
     jobs=[usage_job, billing_job, value_job, release_job],
     minimum_interval_seconds=300,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Tries held tenants again: an hour after the first attempt, then twice as long each time, up to a day.",
 )
-def held_tenants() -> list[dg.RunRequest] | dg.SkipReason:
+def held_tenants(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
     """One run per stage and gapless range, for the held tenants alone."""
     now = datetime.now(UTC)
-    asked = [
-        dg.RunRequest(
-            run_key=retry.key,
-            job_name=f"{stage}_job",
-            run_config=retry.config(),
-            tags=range_tags(retry.first, retry.last),
-        )
+    requests = [
+        request
         for stage in RETRIED
         for retry in retries(get_settings(), stage, now)
+        for request in asked(
+            context.instance, f"{stage}_job", retry.key, (retry.first, retry.last), retry.config(), now
+        )
     ]
-    return asked or dg.SkipReason("No held tenant is due.")
+    return requests or dg.SkipReason("No held tenant is due.")
 
 
 SENSORS = [
     held_tenants,
     long_sessions,
+    lost_runs,
     landing_changed,
     touched_days,
     touched_months,

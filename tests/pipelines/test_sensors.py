@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -143,6 +144,32 @@ def test_a_billing_run_that_ended_before_its_journal_is_made_whole(instance: dg.
     assert len(_tick(unbooked_invoices, instance).run_requests) == 1
     _record(instance, JOURNAL, None)
     assert _tick(unbooked_invoices, instance).run_requests == []
+
+
+def test_a_killed_run_of_any_stage_is_asked_for_again(
+    instance: dg.DagsterInstance, relations: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.attempts.pause_after", lambda attempts: timedelta(0))
+    february = "2024-02-01"
+    stages: list[tuple[Any, str, tuple[dg.AssetKey, str | None]]] = [
+        (touched_days, "usage_job", (USAGE, february)),
+        (touched_months, "billing_job", (INVOICES, february)),
+        (unbooked_invoices, "journal_job", (JOURNAL, None)),
+        (valued_months, "value_job", (REALISATION, february)),
+        (billed_months, "release_job", (RELEASE, february)),
+        (released_months, "marts_job", (PUBLISHED, february)),
+    ]
+    _record(instance, EVENTS, february)
+    _record(instance, PERIODS, february)
+    for sensor, job, (key, partition) in stages:
+        for _ in range(2):
+            (request,) = _tick(sensor, instance).run_requests
+            tags = {**request.tags, "dagster/run_key": request.run_key}
+            run = instance.create_run_for_job(defs.resolve_job_def(job), tags=tags, status=dg.DagsterRunStatus.STARTED)
+            assert not _tick(sensor, instance).run_requests
+            instance.report_run_failed(run, "The process of this run was killed.")
+        _record(instance, key, partition)
+        assert not _tick(sensor, instance).run_requests
 
 
 def test_the_marts_of_the_first_partition_have_no_first_month() -> None:

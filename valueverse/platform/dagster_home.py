@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,13 @@ from valueverse.platform import processes
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dagster import DagsterInstance, DagsterRun
+
     from valueverse.platform.settings import Settings
+
+DAEMON = "dagster-daemon"
+_HEARTBEAT = 120
+"""Seconds within which a living daemon has told that it lives: some times its own interval of 30."""
 
 _INSTANCE = """\
 # Written by `valueverse up`; the address and password stand in the environment, not here.
@@ -101,10 +108,64 @@ def end_orphaned_runs() -> list[str]:
     """
     import dagster as dg
 
-    waiting = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
     with dg.DagsterInstance.get() as instance:
-        runs = instance.get_runs(dg.RunsFilter(statuses=waiting))
-        orphans = [run for run in runs if ".dagster/grpc_info" in run.tags]
-        for run in orphans:
-            instance.report_run_failed(run, "The process of this run ended with the servers; launch it again.")
-        return [run.run_id for run in orphans]
+        return fail_orphans(instance)
+
+
+def fail_orphans(instance: DagsterInstance) -> list[str]:
+    """``end_orphaned_runs`` of an instance that is open; their places in the pools come free at once."""
+    import dagster as dg
+
+    waiting = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+    runs = instance.get_runs(dg.RunsFilter(statuses=waiting))
+    orphans = [run for run in runs if ".dagster/grpc_info" in run.tags]
+    for run in orphans:
+        _fail(instance, run, "The process of this run ended with the servers; launch it again.")
+    return [run.run_id for run in orphans]
+
+
+def clear_after_daemon(settings: Settings, instance: DagsterInstance) -> list[str]:
+    """End what a daemon that lives no more left behind; ids of the runs that were failed.
+
+    A daemon that another host runs, or a person by hand, is known by its heartbeat: its runs are left alone.
+    """
+    record = processes.read_record(settings.run, DAEMON)
+    if record is None:
+        beats = instance.get_daemon_heartbeats().values()
+        lives = any(time.time() - beat.timestamp < _HEARTBEAT for beat in beats)
+    else:
+        lives = processes.alive(record)
+    if lives:
+        return []
+    if record is not None:
+        end_stray_code_servers(settings)
+    return fail_orphans(instance)
+
+
+def end_lost_runs(settings: Settings, instance: DagsterInstance) -> list[str]:
+    """Fail the runs under way whose process lives no more, whoever started it; return their ids.
+
+    A command, or a code server beside a living daemon, that was killed tells nobody. The first event of a run has its
+    process's pid, and an instant after that process began. Only where this host carries all runs: with servers of ours.
+    """
+    import dagster as dg
+
+    if settings.external_postgres_url:
+        return []
+    lost = []
+    for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING])):
+        started = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_START)
+        event = started[0].dagster_event if started else None
+        if event is None or event.pid is None:
+            continue
+        began = processes.start_time(event.pid)
+        if began is None or began > started[0].timestamp + 1:
+            _fail(instance, run, "The process of this run was killed.")
+            lost.append(run.run_id)
+    return lost
+
+
+def _fail(instance: DagsterInstance, run: DagsterRun, reason: str) -> None:
+    """End a run that has no process any more; its places in the pools come free at once."""
+    instance.report_run_failed(run, reason)
+    instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 State = Literal["running", "not answering", "crashed", "stopped", "external"]
 
 DAGSTER = "dagster"
-DAEMON = "dagster-daemon"
+DAEMON = dagster_home.DAEMON
 API = "api"
 NAMES = (postgres_server.NAME, valkey_server.NAME, DAGSTER, DAEMON, API)
 """Servers in the order they start; they stop in the opposite one."""
