@@ -46,6 +46,7 @@ BILLED: dict[str, LiteralString] = {
             line.meter,
             line.key as charge,
             line.kind,
+            line.currency::text as currency,
             coalesce(line.dimensions, '{{}}'::jsonb)::text as dimensions,
             line.service_from::text as service_from,
             line.service_to::text as service_to,
@@ -61,6 +62,7 @@ BILLED: dict[str, LiteralString] = {
             (line.explains is not null)::text as so_far,
             coalesce(so_far.quantity, line.quantity)::text as booked_quantity,
             coalesce(so_far.amount, line.amount_precise)::text as booked_amount,
+            line.amount_minor::text as booked_minor,
             coalesce(invoice.number, invoice.invoice_id::text) || ' ' || line.key as cell
         from closing as invoice
         inner join billing.invoice_line as line
@@ -91,6 +93,26 @@ BILLED: dict[str, LiteralString] = {
                 select from billing.invoice_void as void
                 where void.tenant_id = invoice.tenant_id and void.invoice_id = invoice.invoice_id
             ))
+    """,  # noqa: S608 - constants
+    "other_lines": f"""
+        with
+
+        {_CALENDARS}
+
+        select
+            (-row_number() over ())::text as line_id,
+            line.tenant_id::text as tenant,
+            line.key as charge,
+            line.kind
+        from billing.invoice as invoice
+        inner join calendars on invoice.tenant_id = calendars.tenant
+        inner join billing.invoice_line as line
+            on invoice.tenant_id = line.tenant_id and invoice.invoice_id = line.invoice_id
+        where line.kind in ('adjustment', 'outcome', 'one_off', 'minimum')
+            and case invoice.purpose
+                when 'start' then invoice.period_from >= first and invoice.period_from < after
+                else invoice.period_to > first and invoice.period_to <= after
+            end
     """,  # noqa: S608 - constants
     "closed_periods": f"""
         with
@@ -144,6 +166,11 @@ BILLED: dict[str, LiteralString] = {
             )::text as valid_to,
             document::text as document
         from billing.catalog
+        where tenant_id = any(%(tenants)s)
+    """,
+    "rejected": """
+        select tenant_id::text as tenant, source, event_id
+        from billing.rejected_event
         where tenant_id = any(%(tenants)s)
     """,
     "usage_daily": """

@@ -8,14 +8,28 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import iso4217
 import polars as pl
 
-from quality import comparison, fees, pricing, recomputation
 from quality.billed import BILLED
-from quality.days import DAYS
 from quality.period import Month
-from quality.states import states_of
-from quality.terms import flatten
+from quality.recompute import (
+    buckets,
+    comparison,
+    events,
+    fees,
+    formulas,
+    lines,
+    macros,
+    models,
+    pricing,
+    quantities,
+    taken,
+    tiers,
+)
+from quality.recompute.days import DAYS
+from quality.recompute.states import counted, moments_of, moved_of, states_of
+from quality.recompute.terms import flatten
 from valueverse.events.schema import BILLING_FACTS, EVENTS
 from valueverse.platform.lake import LakeTable
 from valueverse.platform.warehouse import connect, copy_frame
@@ -45,6 +59,13 @@ RECONCILIATION = pl.Schema(
 
 _EVENTS = LakeTable("events", EVENTS, "event_date")
 _FACTS = LakeTable("billing_facts", BILLING_FACTS)
+_TOLD = ("billing.subscription.", "billing.customer.", "billing.tenant.", "billing.catalog.")
+CURRENCIES = pl.DataFrame(
+    [(currency.code, currency.exponent) for currency in iso4217.Currency if currency.exponent is not None],
+    schema={"currency": pl.String, "places": pl.Int32},
+    orient="row",
+)
+"""Decimals of currencies by ISO 4217."""
 
 
 def reconcile(
@@ -83,7 +104,11 @@ def reconcile(
         chosen = [str(row[0]) for row in connection.execute("select tenant_id from billing.tenant order by 1")]
         if tenants is not None:
             chosen = sorted(set(chosen) & set(tenants))
-        facts = lake.scan(_FACTS).filter(pl.col("type").str.starts_with("billing.subscription.")).collect()
+        facts = (
+            lake.scan(_FACTS)
+            .filter(pl.any_horizontal(pl.col("type").str.starts_with(kind) for kind in _TOLD))
+            .collect()
+        )
         billed = _billed(connection, facts, month, chosen)
         billed["events_of_files"] = _events_of_files(connection, lake, billed["files"], known_at)
         question = _Question(billed, lake, month, known_at)
@@ -149,14 +174,21 @@ def _prepare(connection: duckdb.DuckDBPyConnection, question: _Question, tenants
         "create table month as select ?::timestamptz as first, ?::timestamptz as after, ?::timestamptz as known_at",
         [f"{question.month.first}T00:00:00Z", f"{question.month.after}T00:00:00Z", known_at],
     )
-    connection.execute(recomputation.AMENDMENTS)
+    connection.execute(events.AMENDMENTS)
     if connection.execute("select count(*) from missing_originals").fetchall() != [(0,)]:
         connection.register("lake_everywhere", question.lake.arrow_dataset(_EVENTS))
-        connection.execute(recomputation.ORIGINALS_ELSEWHERE)
+        connection.execute(events.ORIGINALS_ELSEWHERE)
+    for statement in (macros.MACROS, events.VERSIONS, lines.LINES, DAYS):
+        connection.execute(statement)
+    formulas.register_values(connection, question.billed["meters"])
     for statement in (
-        recomputation.MACROS, recomputation.VERSIONS, recomputation.LINES, DAYS, recomputation.LINE_EVENTS,
-        pricing.QUANTITIES, pricing.CONVERTED, pricing.TIERS, pricing.EVENT_PRICES, pricing.PRICED,
-        comparison.LINE_CELLS, comparison.USAGE_CELLS, comparison.COUNT_CELLS,
+        events.READINGS, taken.TAKEN, taken.RIVALS, quantities.QUANTITIES, quantities.BY_DAYS, quantities.PARTS,
+        buckets.BUCKETS, pricing.CONVERTED, buckets.BUCKET_VALUES, pricing.TO_PRICE, tiers.TIERS, models.EVENT_PRICES,
+    ):  # fmt: skip
+        connection.execute(statement)
+    formulas.register_amounts(connection, pricing.FORMULAS, "formula_amounts")
+    for statement in (
+        pricing.BY_QUANTITY, pricing.PRICED, comparison.LINE_CELLS, comparison.USAGE_CELLS, comparison.COUNT_CELLS,
         fees.FEE_CELLS, fees.LINE_COUNT_CELLS,
     ):  # fmt: skip
         connection.execute(statement)
@@ -172,6 +204,9 @@ def _dates(question: _Question, tenants: Sequence[str]) -> tuple[date, date]:
     first, last = (day or question.month.first for day in served)
     # A day more on either side: instants are told in the time zone of the session.
     margin = timedelta(days=1)
+    if question.billed["meters"]["carry_over"].any():
+        # A level that carries over may go back to the first event there is.
+        first = min([first, *question.lake.dates(_EVENTS)[:1]])
     return min(first, question.month.first) - margin, max(last, question.month.after) + margin
 
 
@@ -181,28 +216,14 @@ def _billed(
     parameters = {"tenants": list(tenants), "first": month.first, "after": month.after}
     frames = {name: _frame(connection, query, parameters) for name, query in BILLED.items()}
     documents = frames["published_catalogs"].select("catalog_hash", "document").unique("catalog_hash").rows()
-    frames["states"] = states_of(facts.filter(pl.col("tenant").is_in(tenants)))
+    told = counted(facts.filter(pl.col("tenant").is_in(tenants)), frames.pop("rejected"))
+    frames |= {"states": states_of(told), "moments": moments_of(told), "moved": moved_of(told)}
     overridden = frames["states"].filter(pl.col("overrides") != "").select("plan", "overrides").unique().rows()
-    charges, owed, frames["meters"] = flatten(dict(documents), overridden)
+    charges, owed, meters = flatten(dict(documents), overridden)
     frames["charges"], frames["fees"] = charges.with_row_index("term"), owed.with_row_index("fee")
+    frames["meters"] = formulas.with_rules(meters)
     frames["published_catalogs"] = frames["published_catalogs"].drop("document")
-    last = frames["states"].unique(["tenant", "subscription"], keep="last", maintain_order=True)
-    holding = (
-        frames.pop("subscriptions")
-        .join(last.select("tenant", "subscription", "overrides"), on=["tenant", "subscription"], how="left")
-        .with_columns(pl.col("overrides").fill_null(""))
-        .join(
-            charges.explode("takes")
-            .with_columns(pl.col("takes").struct.field("meter"))
-            .select("plan", "version", "overrides", "meter", "catalog_hash", "conditions"),
-            on=["plan", "version", "overrides"],
-        )
-    )
-    # A plan version may stand in several catalogs; whether a charge of it takes the event is what counts.
-    own = frames["published_catalogs"].select("tenant", "catalog_hash").unique()
-    frames["holding_subscriptions"] = (
-        holding.join(own, on=["tenant", "catalog_hash"], how="semi").drop("catalog_hash").unique()
-    )
+    frames["currencies"] = CURRENCIES
     return frames
 
 

@@ -10,7 +10,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quality.recomputation import AMENDMENTS, VERSIONS
+from quality.recompute.events import AMENDMENTS, VERSIONS
 from valueverse.events.amendments import resolve_amendments
 from valueverse.events.schema import EVENTS
 

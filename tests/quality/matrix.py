@@ -13,8 +13,9 @@ from typing import Any, get_args
 import polars as pl
 
 from valueverse.catalog import prices
-from valueverse.catalog.meters import Aggregation
-from valueverse.catalog.plans import Charge, Fee, Plan
+from valueverse.catalog.document import RoundingPolicy
+from valueverse.catalog.meters import KEEPS_LEVEL, PRORATED, Aggregation, MeterRule
+from valueverse.catalog.plans import Charge, Fee, Period, Plan
 from valueverse.lake_tables import EVENTS_TABLE
 
 NOVEMBER = datetime(2023, 11, 1, tzinfo=UTC)
@@ -78,6 +79,15 @@ PLAN_OVERRIDES: dict[str, dict[str, Any]] = {
     "name": {"name": "Another plan"},
 }
 """By field of a plan, overrides that state it."""
+METER_OPTIONS: dict[str, dict[str, Any]] = {
+    "where": {"where": "region != 'us'"},
+    "rounding": {"rounding": {"mode": "half_even", "places": -1}},
+    "carry_over": {"carry_over": True},
+    "value": {"value": "n * 1.5 + 1"},
+    "dimensions": {"dimensions": ["region", "user"]},
+    "operation": {"operation": "left"},
+}
+"""By field of a meter, what states it in another way."""
 UNSTATED = {"key", "version", "currency", "period"}
 """What identifies a plan or when it bills: no override of a price."""
 CORRECTIONS = ("late", "amended", "voided", "invoice_voided", "credit_note", "ended", "changed", "coupon", "wallet")
@@ -105,6 +115,22 @@ def fees() -> list[dict[str, Any]]:
         | ({"amount": "31"} if whole else {"unit_amount": "0.7", "quantity": "3"})
         for number, (timing, prorate, whole) in enumerate(kinds)
     ]
+
+
+def roundings() -> list[dict[str, str]]:
+    """Every way to round."""
+    names = ("mode", "level")
+    return [dict(zip(names, one, strict=True)) for one in product(*(_stated(RoundingPolicy, name) for name in names))]
+
+
+def periods() -> list[dict[str, Any]]:
+    """Every unit and alignment of a period, two at a time."""
+    units = product(_stated(Period, "unit"), _stated(Period, "align"))
+    return [{"every": 2 if unit != "year" else 1, "unit": unit, "align": align} for unit, align in units]
+
+
+def _stated(model: Any, name: str) -> tuple[Any, ...]:
+    return get_args(model.model_fields[name].annotation)
 
 
 def _meter(key: str, event_type: str, aggregation: str) -> dict[str, Any]:
@@ -200,7 +226,93 @@ def world() -> World:
             if aggregation == "sum":
                 _overridden(made, tenant, document["plans"][0]["charges"][0])
                 _corrected(made, tenant)
+    _metered(made)
+    _drawn(made)
+    _shared(made)
     return made
+
+
+def _priced(made: World, tenant: str, aggregation: str, change: dict[str, Any]) -> dict[str, Any]:
+    """Publish a catalog with a graduated price whose parts say something else."""
+    document = catalog({"model": "graduated", "tiers": _TIERS}, aggregation)
+    document["meters"][0] |= change.get("meter", {})
+    document |= change.get("catalog", {})
+    for plan in document["plans"]:
+        plan.update(change.get("plan", {}))
+    made.add(tenant, "billing.catalog.published", NOVEMBER - timedelta(days=300), document)
+    return document
+
+
+def _metered(made: World) -> None:
+    """Every field of a meter x aggregation, and every way to round amounts, with splits and with matrices."""
+    for (name, option), aggregation in product(METER_OPTIONS.items(), get_args(Aggregation)):
+        fits = {
+            "carry_over": aggregation in KEEPS_LEVEL,
+            "value": aggregation not in {"count", "unique_count"},
+            "operation": aggregation == "unique_count",
+        }
+        if fits.get(name, True):
+            tenant = f"meter-{name}-{aggregation}".replace("_", "-")
+            charge = _priced(made, tenant, aggregation, {"meter": option})["plans"][0]["charges"][0]
+            for customer, overrides in (
+                ("plain", None),
+                ("split", {"charges": [charge | OPTIONS["split_by"]]}),
+                ("matrix", {"charges": [charge | {"price": {"model": "matrix"} | PRICES["matrix"][0]}]}),
+                ("hours", {"charges": [charge | {"price": {"model": "bucketed"} | PRICES["bucketed"][1]}]}),
+                ("days", {"charges": [charge | OPTIONS["prorate"]]} if aggregation in PRORATED else None),
+            ):
+                made.start(tenant, customer, overrides)
+                made.use(tenant, customer, 1)
+    for rounding in roundings():
+        tenant = "rounding-{mode}-{level}".format(**rounding).replace("_", "-")
+        _priced(made, tenant, "sum", {"catalog": {"rounding": rounding}})
+        for customer, sign in (("plain", 1), ("below", -1)):
+            made.start(tenant, customer)
+            made.use(tenant, customer, sign)
+
+
+def _drawn(made: World) -> None:
+    """Every unit and alignment of periods, in a zone whose clocks change, cut by a pause and by an end."""
+    for period in periods():
+        tenant = "period-{unit}-{align}".format(**period)
+        _priced(made, tenant, "weighted_sum", {"plan": {"period": period}, "catalog": {"timezone": "America/New_York"}})
+        for customer in ("whole", "paused", "ended"):
+            made.start(tenant, customer)
+            made.use(tenant, customer, 1)
+            about = {"subscription": f"s-{customer}"}
+            if customer == "paused":
+                made.add(tenant, "billing.subscription.paused", NOVEMBER + timedelta(days=4, hours=7), about)
+                made.add(tenant, "billing.subscription.resumed", NOVEMBER + timedelta(days=9, hours=3), about)
+            if customer == "ended":
+                made.add(tenant, "billing.subscription.ended", NOVEMBER + timedelta(days=17, hours=5), about)
+
+
+def _shared(made: World) -> None:
+    """A customer with two subscriptions whose usage names none of them: one paused, ended, changed, or on trial."""
+    for aggregation in ("sum", "max", "unique_count"):
+        tenant = f"shared-{aggregation}".replace("_", "-")
+        _priced(made, tenant, aggregation, {})
+        day = NOVEMBER + timedelta(days=2)
+        for kind in ("both", "paused", "resumed", "ended", "later", "other", "waiting", "trial"):
+            made.start(tenant, kind)
+            second = {"subscription": f"t-{kind}", "customer": kind, "plan": "p"}
+            if kind == "trial":
+                second["overrides"] = {"trial": {"days": 10}}
+            begins = NOVEMBER + timedelta(days=8 if kind == "later" else 0)
+            made.add(tenant, "billing.subscription.started", begins, second)
+            about = {"subscription": f"t-{kind}"}
+            unlike = {
+                "overrides": {"charges": [{"key": "c", "meter": "m2", "price": {"model": "standard", "unit": "1"}}]}
+            }
+            if kind in {"paused", "resumed", "ended"}:
+                made.add(tenant, f"billing.subscription.{'ended' if kind == 'ended' else 'paused'}", day, about)
+            if kind == "resumed":
+                made.add(tenant, "billing.subscription.resumed", day + timedelta(days=12), about)
+            if kind == "other":
+                made.add(tenant, "billing.subscription.changed", day, about | unlike)
+            if kind == "waiting":
+                made.add(tenant, "billing.subscription.changed", day, about | unlike | {"effective": "period_end"})
+            made.use(tenant, kind, 1)
 
 
 def _overridden(made: World, tenant: str, charge: dict[str, Any]) -> None:
@@ -247,4 +359,6 @@ def stated_fields() -> dict[str, set[str]]:
     return {
         "charge": set(Charge.model_fields) - {"key", "meter", "price", "round_prorated"},
         "plan": set(Plan.model_fields) - UNSTATED,
+        # every aggregation has a cell of its own
+        "meter": set(MeterRule.model_fields) - {"aggregation"},
     }

@@ -52,6 +52,7 @@ def test_the_lists_hold_everything_that_the_catalog_model_has() -> None:
     fields = matrix.stated_fields()
     assert set(matrix.OPTIONS) == fields["charge"]
     assert set(matrix.PLAN_OVERRIDES) == fields["plan"]
+    assert set(matrix.METER_OPTIONS) == fields["meter"]
 
 
 def test_every_right_bill_passes_the_gate(billed: tuple[Settings, Lake]) -> None:

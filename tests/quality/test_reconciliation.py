@@ -3,17 +3,18 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from quality.recomputation import MACROS
+from quality.recompute.macros import MACROS
 from quality.reconciliation import reconcile
 from tests.support.billing_rows import invoice_id
 from valueverse.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE
@@ -380,20 +381,23 @@ NUMBERS = st.decimals(min_value=Decimal("-1e9"), max_value=Decimal("1e9"), place
 
 
 @hypothesis_settings(deadline=None, max_examples=100)
+@example(a=Decimal("3.138965201465201465"), b=Decimal("0.5"))
+@example(a=Decimal("-0.000000000000000003"), b=Decimal(2))
 @given(a=NUMBERS, b=st.decimals(min_value=Decimal("-1e6"), max_value=Decimal("1e6"), places=18, allow_nan=False))
-def test_products_and_quotients_are_rounded_once_half_away_from_zero(a: Decimal, b: Decimal) -> None:
+def test_products_and_quotients_are_rounded_once_as_the_engine_s_decimals_are(a: Decimal, b: Decimal) -> None:
     left, right = int(a.scaleb(18)), int(b.scaleb(18))
-    product = _half_away(left * right, 10**18)
+    exact = pl.DataFrame({"a": [a], "b": [b]}, schema={"a": pl.Decimal(38, 18), "b": pl.Decimal(38, 18)})
+    product = _half_even(left * right, 10**18)
     assert _duck("times", left, right) == product
-    quotient = _half_away(left * 10**18, right) if right else 0
+    assert exact.select(pl.col("a") * pl.col("b")).item() == Decimal(product).scaleb(-18)
+    quotient = _half_even(left * 10**18, right) if right else 0
     if right and abs(quotient) < 10**38:
         assert _duck("over", left, right) == quotient
+        assert exact.select(pl.col("a") / pl.col("b")).item() == Decimal(quotient).scaleb(-18)
 
 
-def _half_away(numerator: int, denominator: int) -> int:
-    quotient, rest = divmod(abs(numerator), abs(denominator))
-    sign = -1 if (numerator < 0) != (denominator < 0) else 1
-    return sign * (quotient + (2 * rest >= abs(denominator)))
+def _half_even(numerator: int, denominator: int) -> int:
+    return round(Fraction(numerator, denominator))
 
 
 _CONNECTION = duckdb.connect()

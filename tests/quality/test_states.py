@@ -6,7 +6,7 @@ from itertools import permutations
 
 import pytest
 
-from quality.states import states_of
+from quality.recompute.states import states_of
 from tests.support.ledger import World
 
 PLANS = [{"key": key, "period": {"align": "calendar"}, "fees": [{"key": "base", "amount": "1"}]} for key in "abc"]

@@ -37,27 +37,12 @@ metered as (
     select
         event.tenant,
         coalesce(event.customer, '') as customer,
-        meter.meter,
-        sum(
-            case meter.aggregation
-                when 'count' then units(1)
-                else units(quantity_of(json_extract_string(event.data, meter.path)))
-            end
-        ) as expected
-    from versions as event
-    inner join catalogs as catalog
-        on
-            event.tenant = catalog.tenant
-            and event.time >= catalog.valid_from
-            and event.time < catalog.valid_to
-    inner join meters as meter
-        on
-            catalog.catalog_hash = meter.catalog_hash
-            and event.type = meter.event_type
-            and meter.aggregation in ('sum', 'count')
-            and meter.not_metered is null
+        event.meter,
+        sum(case event.aggregation when 'count' then units(1) else units(quantity_of(event.value)) end) as expected
+    from readings as event
     where
-        event.known_from <= (select known_at from month)
+        event.aggregation in ('sum', 'count')
+        and event.known_from <= (select known_at from month)
         and (event.known_until > (select known_at from month) or event.known_until = 'infinity'::timestamptz)
         and event.time >= (select first from month)
         and event.time < (select after from month)
@@ -76,7 +61,7 @@ booked as (
         from catalogs as catalog
         inner join meters as meter on catalog.catalog_hash = meter.catalog_hash
         group by all
-        having bool_and(meter.aggregation in ('sum', 'count') and meter.not_metered is null)
+        having bool_and(meter.aggregation in ('sum', 'count'))
     )
     group by all
 )
@@ -167,6 +152,22 @@ reasons as (
     select distinct tenant, charge, line_id, 'quantity', not_metered
     from priced
     where not_metered is not null
+    union all
+    select tenant, charge, line_id, 'amount', 'the terms that it was priced by are not found'
+    from every_line
+    where (kind = 'fee' and line_id not in (select line_id from fee_terms))
+        or (line_id in (select line_id from lines) and line_id not in (select line_id from line_terms))
+    union all
+    select tenant, charge, line_id, 'amount', 'a part of a period of a subscription that was changed'
+    from every_line
+    where kind = 'usage' and line_id not in (select line_id from lines)
+    union all
+    select tenant, charge, line_id, 'amount', 'days or seconds of a period that does not begin and end at midnight'
+    from fee_shares
+    where line_id not in (select line_id from fee_shares where share is not null)
+    union all
+    select tenant, charge, line_id, 'amount', kind || ': judged by the rules of totals alone'
+    from other_lines
 ),
 
 counted as (

@@ -1,12 +1,9 @@
-"""Fees and complete invoices, in SQL: what each fee line comes to, and which lines a closed period has to have.
-
-A credit for the unused rest of a fee is not recomputed: it hangs on what was charged and credited before.
-"""
+"""Fees and complete invoices, in SQL: what each fee line comes to, and which lines a closed period has to have."""
 
 from __future__ import annotations
 
 FEE_CELLS = """
-create view fee_cells as
+create table fee_shares as
 with
 
 stated as (
@@ -15,6 +12,8 @@ stated as (
         fee.prorate,
         days.used_days,
         days.full_days,
+        days.full_from,
+        days.full_to,
         case
             when fee.amount is not null then units(fee.amount)
             else times(units(fee.unit_amount), units(coalesce(
@@ -25,19 +24,25 @@ stated as (
     inner join fee_terms as own using (line_id)
     inner join fees as fee on own.term = fee.fee
     left join line_days as days on line.line_id = days.line_id and own.term = days.term
-    where line.kind = 'fee' and units(line.booked_amount) >= 0
-),
+    where line.kind = 'fee'
+)
+
+select
+    *,
+    case prorate
+        when 'none' then whole
+        when 'day' then prorated(whole, used_days, full_days)
+        else over(times(whole, seconds_of(service_from, service_to)), seconds_of(full_from, full_to))
+    end * case when given_back then -1 else 1 end as share
+from stated;
+
+create view fee_cells as
+with
 
 compared as (
-    select
-        tenant,
-        charge,
-        cell,
-        line_id,
-        case prorate when 'none' then whole else prorated(whole, used_days, full_days) end as expected,
-        units(booked_amount) as actual
-    from stated
-    where prorate = 'none' or (prorate = 'day' and used_days is not null)
+    select tenant, charge, cell, line_id, share as expected, units(booked_amount) as actual
+    from fee_shares
+    where share is not null
 )
 
 select tenant, 'fee:' || charge as check_name, cell, expected, actual

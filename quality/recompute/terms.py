@@ -8,17 +8,33 @@ code.
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable
 
 _TEXT = pl.String
 _PERCENTAGE = ("rate", "fixed", "free_events", "free_amount", "min_per_event", "max_per_event")
 _CONDITION = pl.List(pl.Struct({"path": pl.String, "value": pl.String}))
+_TIER = pl.Struct({"above": _TEXT, "up_to": _TEXT, "unit": _TEXT, "flat": _TEXT, "per": _TEXT, "cap": _TEXT})
+PRICE: dict[str, Any] = {
+    "model": _TEXT,
+    **dict.fromkeys(("unit", "size", "amount", "free", "package_round", "rate", "formula"), _TEXT),
+    "flat_at_zero": pl.Boolean,
+    "tiers": pl.List(_TIER),
+}
+"""What prices a quantity by itself."""
+INNER = {
+    **dict.fromkeys(("first", "after"), pl.Int32),
+    "price": pl.Struct(PRICE),
+    **dict.fromkeys(("commitment", "overage_factor"), _TEXT),
+    "true_up": pl.Boolean,
+}
+"""Terms of the buckets that begin in the minutes [first, after) of a day; null: of all that no other terms hold for."""
 CHARGES: dict[str, Any] = {
     "catalog_hash": _TEXT,
     "plan": _TEXT,
@@ -29,36 +45,24 @@ CHARGES: dict[str, Any] = {
     "meter": _TEXT,
     "conditions": _CONDITION,
     "takes": pl.List(pl.Struct({"meter": _TEXT, "rivals": pl.List(_CONDITION)})),
-    "splits": pl.List(pl.Struct({"path": pl.String})),
-    "model": _TEXT,
-    **dict.fromkeys(
-        (
-            "multiply_by",
-            "divide_by",
-            "convert_round",
-            "included",
-            "discount",
-            "unit",
-            "size",
-            "amount",
-            "free",
-        ),
-        _TEXT,
-    ),
-    "package_round": _TEXT,
-    "flat_at_zero": pl.Boolean,
-    "tiers": pl.List(
-        pl.Struct({"above": _TEXT, "up_to": _TEXT, "unit": _TEXT, "flat": _TEXT, "per": _TEXT, "cap": _TEXT})
-    ),
-    **dict.fromkeys(_PERCENTAGE, _TEXT),
+    "splits": pl.List(pl.Struct({"path": pl.String, "label": pl.String})),
+    "by_days": pl.Boolean,
+    "round_prorated": pl.Int32,
+    "trial": pl.Int32,
+    "across_segments": pl.Boolean,
+    **dict.fromkeys(("multiply_by", "divide_by", "convert_round", "included", "discount"), _TEXT),
+    **PRICE,
+    **dict.fromkeys(_PERCENTAGE[1:], _TEXT),
     "per_event": pl.Boolean,
     "carried": _TEXT,
+    "every_bucket": _TEXT,
+    "inner_prices": pl.List(pl.Struct(INNER)),
     "axes": pl.List(pl.Struct({"path": _TEXT})),
     "cells": pl.List(pl.Struct({"label": _TEXT, "unit": _TEXT})),
     "steps": pl.List(pl.Struct({"amount": _TEXT, "limits": pl.List(pl.Struct({"meter": _TEXT, "most": _TEXT}))})),
     "minimum": _TEXT,
     "maximum": _TEXT,
-    **dict.fromkeys(("every", "period", "align"), _TEXT),
+    **dict.fromkeys(("every", "period", "align", "rounding_mode", "rounding_level"), _TEXT),
     "not_priced": _TEXT,
 }
 FEES: dict[str, Any] = {
@@ -67,8 +71,8 @@ FEES: dict[str, Any] = {
     "version": pl.Int32,
     "newest": pl.Boolean,
     "overrides": _TEXT,
-    **dict.fromkeys(("key", "amount", "unit_amount", "quantity", "quantity_path", "prorate"), _TEXT),
-    **dict.fromkeys(("every", "period", "align"), _TEXT),
+    **dict.fromkeys(("key", "amount", "unit_amount", "quantity", "quantity_path", "timing", "prorate"), _TEXT),
+    **dict.fromkeys(("every", "period", "align", "rounding_mode", "rounding_level"), _TEXT),
 }
 METERS: dict[str, Any] = {
     "catalog_hash": _TEXT,
@@ -77,6 +81,12 @@ METERS: dict[str, Any] = {
     "aggregation": _TEXT,
     "path": _TEXT,
     "operation": _TEXT,
+    "value_formula": _TEXT,
+    "where_formula": _TEXT,
+    "kept": pl.List(pl.Struct({"name": _TEXT, "path": _TEXT})),
+    "carry_over": pl.Boolean,
+    "rounding": _TEXT,
+    "places": pl.Int32,
     "not_metered": _TEXT,
 }
 _PRICED = {
@@ -89,11 +99,12 @@ _PRICED = {
     "matrix": {"model", "dimensions", "cells", "default_unit"},
     "dynamic": {"model", "amount", "multiplier"},
     "capacity": {"model", "meters", "tiers"},
+    "formula": {"model", "amount"},
+    "bucketed": {"model", "every", "price", "commitment", "overage_factor", "true_up", "time_of_day"},
 }
 """Models that are recomputed, with the fields that are understood: one that is new is left out, and said to be."""
-_METERED = {"count", "sum", "min", "max", "avg", "latest", "unique_count"}
-_PARTS = {"percentage", "matrix", "capacity", "dynamic"}
-"""Models that need more of a meter than its quantity."""
+_METERED = {"count", "sum", "min", "max", "avg", "latest", "unique_count", "weighted_sum"}
+_PATH = re.compile(r"`([^`]*)`|([^.`]+)")
 
 
 def flatten(
@@ -115,8 +126,9 @@ def flatten(
     for catalog_hash, text in documents.items():
         document = json.loads(text, parse_float=Decimal)
         meters += [{"catalog_hash": catalog_hash, **_meter(meter)} for meter in document.get("meters") or ()]
-        unmetered = {row["meter"] for row in meters if row["catalog_hash"] == catalog_hash and row["not_metered"]}
-        rounding = (document.get("rounding") or {}).get("level") or "line"
+        metered = {meter["key"]: meter for meter in document.get("meters") or ()}
+        rounding = document.get("rounding") or {}
+        policy = {"rounding_mode": rounding.get("mode") or "half_up", "rounding_level": rounding.get("level") or "line"}
         plans = document.get("plans") or []
         newest = {plan["key"]: 0 for plan in plans}
         for plan in plans:
@@ -133,12 +145,14 @@ def flatten(
                 merged = _merged(plan, overrides)
                 listed = merged.get("charges") or []
                 period = {"unit": "month", "every": 1, "align": "anniversary"} | (merged.get("period") or {})
-                drawn = {"every": _text(period["every"]), "period": period["unit"], "align": period["align"]}
-                charges += [{**named, **_charge(charge, listed, rounding, unmetered), **drawn} for charge in listed]
+                # A trial is the plan's: overrides do not change it.
+                trial = int((plan.get("trial") or {}).get("days") or 0)
+                drawn = {"every": _text(period["every"]), "period": period["unit"], "align": period["align"]} | policy
+                charges += [{**named, **_charge(charge, listed, metered), **drawn, "trial": trial} for charge in listed]
                 fees += [{**named, **_fee(fee), **drawn} for fee in merged.get("fees") or ()]
     frames = ((charges, CHARGES), (fees, FEES), (meters, METERS))
-    laid_out, owed, metered = (pl.DataFrame(rows, schema, orient="row") for rows, schema in frames)
-    return laid_out, owed, metered
+    laid_out, owed, read = (pl.DataFrame(rows, schema, orient="row") for rows, schema in frames)
+    return laid_out, owed, read
 
 
 def _fee(fee: dict[str, Any]) -> dict[str, Any]:
@@ -146,6 +160,7 @@ def _fee(fee: dict[str, Any]) -> dict[str, Any]:
         "key": fee["key"],
         **{name: _text(fee.get(name)) for name in ("amount", "unit_amount", "quantity")},
         "quantity_path": f'$."{fee["key"]}"',
+        "timing": fee.get("timing") or "in_advance",
         "prorate": fee.get("prorate") or "day",
     }
 
@@ -169,21 +184,21 @@ def _merged(plan: dict[str, Any], overrides: str) -> dict[str, Any]:
 
 
 def _meter(meter: dict[str, Any]) -> dict[str, Any]:
-    value, operation = meter.get("value"), meter.get("operation")
-    reason = None
-    if meter["aggregation"] not in _METERED:
-        reason = f"aggregation {meter['aggregation']}"
-    elif meter.get("where") or meter.get("rounding") or meter.get("carry_over"):
-        reason = "where, rounding or carry_over"
-    elif value is not None and not _is_path(value):
-        reason = "a formula"
+    value, operation, rounding = meter.get("value"), meter.get("operation"), meter.get("rounding") or {}
+    counts, plain = meter["aggregation"] == "count", value is None or _is_path(value)
     return {
         "meter": meter["key"],
         "event_type": meter["event_type"],
         "aggregation": meter["aggregation"],
-        "path": None if value is None or reason else _path(value),
+        "path": None if value is None or not plain or counts else _path(value),
         "operation": None if operation is None else _path(operation),
-        "not_metered": reason,
+        "value_formula": None if plain or counts else value,
+        "where_formula": meter.get("where"),
+        "kept": [{"name": name, "path": _path(name)} for name in meter.get("dimensions") or ()],
+        "carry_over": bool(meter.get("carry_over")),
+        "rounding": (rounding.get("mode") or "half_up") if rounding else None,
+        "places": int(rounding.get("places") or 0) if rounding else None,
+        "not_metered": None if meter["aggregation"] in _METERED else f"aggregation {meter['aggregation']}",
     }
 
 
@@ -213,63 +228,108 @@ def _takes(charge: dict[str, Any], listed: list[dict[str, Any]]) -> list[dict[st
     ]
 
 
-def _charge(
-    charge: dict[str, Any], listed: list[dict[str, Any]], rounding: str, unmetered: Collection[str]
-) -> dict[str, Any]:
+def _charge(charge: dict[str, Any], listed: list[dict[str, Any]], metered: dict[str, dict[str, Any]]) -> dict[str, Any]:
     price, convert = charge["price"], charge.get("convert") or {}
     model, axes = price["model"], sorted(price.get("dimensions") or ())
-    tiers = price.get("tiers") or ()
     return {
         "charge": charge["key"],
         "meter": charge.get("meter"),
         "conditions": _conditions(charge),
         "takes": _takes(charge, listed),
-        "splits": [{"path": _path(name)} for name in charge.get("split_by") or ()],
-        "model": price["model"],
+        "splits": [{"path": _path(name), "label": f'$."{name}"'} for name in charge.get("split_by") or ()],
+        "by_days": charge.get("prorate") == "day",
+        "round_prorated": charge.get("round_prorated"),
+        "across_segments": bool(charge.get("across_segments")),
         "multiply_by": _text(convert.get("multiply_by")),
         "divide_by": _text(convert.get("divide_by")),
         "convert_round": convert.get("round"),
         "included": _text(charge.get("included")),
         "discount": _text(charge.get("discount_percent")),
-        **{name: _text(price.get(name)) for name in ("size", "free", *_PERCENTAGE)},
-        "unit": _text(price.get({"dynamic": "multiplier", "matrix": "default_unit"}.get(model, "unit"))),
-        "amount": _text(price.get("amount")) if model == "package" else None,
-        "package_round": price.get("round"),
-        "flat_at_zero": price.get("bill_flat_at_zero") is not False,
-        "tiers": [] if model == "capacity" else _tiers(tiers),
+        **_price(price),
+        **{name: _text(price.get(name)) for name in _PERCENTAGE[1:]},
         "per_event": bool(Decimal(price.get("fixed") or 0))
         or any(price.get(name) is not None for name in _PERCENTAGE[2:]),
         "carried": _path(price["amount"]) if model == "dynamic" and price.get("amount") else None,
+        "every_bucket": price.get("every"),
+        "inner_prices": _inner(price) if model == "bucketed" else [],
         "axes": [{"path": _path(name)} for name in axes],
         "cells": [
             # a published document holds a cell's dimension values apart
-            {"label": _label(_text(cell.get("values", cell)[name]) for name in axes), "unit": _text(cell["unit"])}
+            {"label": _label(_dimension(cell.get("values", cell)[name]) for name in axes), "unit": _text(cell["unit"])}
             for cell in price.get("cells") or ()
         ],
-        "steps": _steps(tiers) if model == "capacity" else [],
+        "steps": _steps(price.get("tiers") or ()) if model == "capacity" else [],
         "minimum": _text(charge.get("minimum")),
         "maximum": _text(charge.get("maximum")),
-        "not_priced": _out_of_reach(charge, rounding, unmetered),
+        "not_priced": _out_of_reach(charge, metered),
     }
 
 
-def _out_of_reach(charge: dict[str, Any], rounding: str, unmetered: Collection[str]) -> str | None:
-    price = {name for name, value in charge["price"].items() if value is not None}
-    model = charge["price"]["model"]
-    if model not in _PRICED or price - _PRICED[model]:
-        return f"price {model}" + "".join(f" with {name}" for name in sorted(price - _PRICED.get(model, price)))
+def _price(price: dict[str, Any]) -> dict[str, Any]:
+    model = price["model"]
+    return {
+        "model": model,
+        "unit": _text(price.get({"dynamic": "multiplier", "matrix": "default_unit"}.get(model, "unit"))),
+        "size": _text(price.get("size")),
+        "amount": _text(price.get("amount")) if model == "package" else None,
+        "free": _text(price.get("free")),
+        "package_round": price.get("round"),
+        "rate": _text(price.get("rate")),
+        "formula": price.get("amount") if model == "formula" else None,
+        "flat_at_zero": price.get("bill_flat_at_zero") is not False,
+        "tiers": [] if model == "capacity" else _tiers(price.get("tiers") or ()),
+    }
+
+
+def _inner(price: dict[str, Any]) -> list[dict[str, Any]]:
+    """Terms by time of day, the price's own last."""
+    return [
+        {
+            "first": _minute(window["from"]) if "from" in window else None,
+            "after": _minute(window["to"]) if "to" in window else None,
+            "price": _price(window.get("price") or price["price"]),
+            **{
+                name: _text(window[name] if name in window else price.get(name))
+                for name in ("commitment", "overage_factor")
+            },
+            "true_up": bool(window["true_up"] if "true_up" in window else price.get("true_up")),
+        }
+        for window in (*(price.get("time_of_day") or ()), {})
+    ]
+
+
+def _minute(clock: str) -> int:
+    hours, minutes = clock.split(":")
+    return int(hours) * 60 + int(minutes)
+
+
+def _out_of_reach(charge: dict[str, Any], metered: dict[str, dict[str, Any]]) -> str | None:
+    """Why a charge's price is not worked out again; None: it is."""
+    stated = charge["price"]
+    for price in (stated, *_inner_documents(stated)):
+        model = price["model"]
+        odd = {name for name, value in price.items() if value is not None} - _PRICED.get(model, set())
+        if odd:
+            return f"price {model}" + "".join(f" with {name}" for name in sorted(odd if model in _PRICED else ()))
+    meter = metered.get(charge.get("meter") or "", {})
     whole = []
-    if model in _PARTS and set(_meters_of(charge)) & set(unmetered):
-        whole.append(f"{model} on a meter that is not recomputed")
-    if charge.get("split_by") and any(charge.get(name) is not None for name in ("minimum", "maximum")):
-        whole.append("bounds over split lines")
-    if model == "matrix" and charge.get("included") is not None:
-        whole.append("included units of a matrix")
-    if charge.get("prorate") == "day" or charge.get("across_segments"):
-        whole.append("proration or tiers across segments")
-    if rounding == "tier" and model in {"graduated", "volume", "graduated_percentage"}:
-        whole.append("rounding by tier")
+    if stated["model"] == "matrix":
+        if Decimal(charge.get("included") or 0):
+            whole.append("included units of a matrix")
+        if charge.get("convert") and set(meter.get("dimensions") or ()) - set(stated["dimensions"]):
+            whole.append("a conversion before a matrix of some of the meter's dimensions")
+    if stated["model"] == "bucketed":
+        if meter.get("carry_over"):
+            whole.append("buckets of a level that carries over")
+        if charge.get("prorate") == "day":
+            whole.append("buckets that count by days")
     return ", ".join(whole) or None
+
+
+def _inner_documents(price: dict[str, Any]) -> list[dict[str, Any]]:
+    if price["model"] != "bucketed":
+        return []
+    return [price["price"], *(window["price"] for window in price.get("time_of_day") or () if window.get("price"))]
 
 
 def _label(values: Iterable[str | None]) -> str:
@@ -307,7 +367,14 @@ def _tiers(tiers: Any) -> list[dict[str, str | None]]:
 
 
 def _conditions(charge: dict[str, Any]) -> list[dict[str, str | None]]:
-    return [{"path": _path(name), "value": _text(value)} for name, value in (charge.get("when") or {}).items()]
+    return [{"path": _path(name), "value": _dimension(value)} for name, value in (charge.get("when") or {}).items()]
+
+
+def _dimension(value: Any) -> str | None:
+    """A dimension's value as events carry it: a number without zeros at its end."""
+    if isinstance(value, str | bool) or value is None:
+        return _text(value)
+    return f"{Decimal(value).normalize():f}"
 
 
 def _is_path(value: str) -> bool:
@@ -315,7 +382,8 @@ def _is_path(value: str) -> bool:
 
 
 def _path(name: str) -> str:
-    return "$" + "".join(f'."{part}"' for part in name.split("."))
+    """The JSONPath of names joined by dots, odd ones in backticks."""
+    return "$" + "".join(f'."{quoted or bare}"' for quoted, bare in _PATH.findall(name))
 
 
 def _text(value: Any) -> str | None:

@@ -1,0 +1,100 @@
+"""Which terms each booked line was priced by: what its subscription had been told to be on when its service began."""
+
+from __future__ import annotations
+
+# Instants come as text. What priced a line is among what its subscription had been told to be on when the line's
+# service began: the last change that took effect at once (or the start), and changes after it that wait for a period's
+# end. Of a subscription that was changed, a line may stand on the plans of another catalog than its invoice names.
+LINES = """
+create table every_line as
+select
+    booked.* replace (
+        booked.service_from::timestamptz as service_from,
+        booked.service_to::timestamptz as service_to,
+        booked.known_at::timestamptz as known_at,
+        booked.early = 'true' as early,
+        booked.so_far = 'true' as so_far
+    ),
+    currency.places,
+    booked.kind = 'fee' and units(booked.booked_amount) < 0 as given_back,
+    (booked.tenant, booked.customer) in (select (tenant, customer) from moved where customer is not null)
+        or booked.tenant in (select tenant from moved where customer is null) as moved
+from booked_lines as booked
+left join currencies as currency on booked.currency = currency.currency;
+
+-- What threshold invoices bore is taken off by key: of a changed subscription, off which of its lines is left open.
+create view lines as
+select * from every_line
+where kind = 'usage' and (not so_far or (tenant, subscription) not in (
+    select (tenant, subscription) from states group by tenant, subscription having count(*) > 1
+));
+
+create table line_states as
+with
+
+told as (
+    select line.*, state.told_at, state.quantities, state.plan, state.version, state.overrides,
+        max(state.told_at) filter (where not state.waits) over (partition by line.line_id) as since,
+        count(*) over (partition by line.line_id) > 1 as changed
+    from every_line as line
+    inner join states as state
+        on
+            line.tenant = state.tenant
+            and line.subscription = state.subscription
+            -- what is given back of a fee was charged by the terms before
+            and case when line.given_back then state.told_at < line.service_from
+                else state.told_at <= line.service_from end
+            and state.received_at <= line.known_at
+            and (state.known_until is null or state.known_until > line.known_at)
+)
+
+select * from told where told_at >= since;
+
+create table line_terms as
+select distinct told.line_id, term.term
+from line_states as told
+inner join charges as term
+    on
+        told.charge = term.charge
+        and told.meter is not distinct from term.meter
+        and told.plan = term.plan
+        and (told.version = term.version or (told.version is null and (term.newest or told.changed)))
+        and told.overrides = term.overrides
+where
+    told.kind = 'usage'
+    and (
+        term.catalog_hash = told.catalog_hash
+        or (
+            told.changed
+            and (told.tenant, term.catalog_hash) in (select (tenant, catalog_hash) from published_catalogs)
+        )
+    );
+
+create table fee_terms as
+select distinct told.line_id, fee.fee as term, told.quantities
+from line_states as told
+inner join fees as fee
+    on
+        told.charge = fee.key
+        and told.plan = fee.plan
+        and (told.version = fee.version or (told.version is null and (fee.newest or told.changed)))
+        and told.overrides = fee.overrides
+where
+    told.kind = 'fee'
+    and (
+        fee.catalog_hash = told.catalog_hash
+        or (
+            told.changed
+            and (told.tenant, fee.catalog_hash) in (select (tenant, catalog_hash) from published_catalogs)
+        )
+    );
+
+create view holders as
+select held.* replace (held.started_at::timestamptz as started_at, held.ended_at::timestamptz as ended_at)
+from subscriptions as held;
+
+create view catalogs as
+select published.* replace (published.valid_from::timestamptz as valid_from, published.valid_to::timestamptz
+    as valid_to)
+from published_catalogs as published;
+"""

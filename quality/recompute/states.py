@@ -1,0 +1,110 @@
+"""What subscriptions were told, and when, read from their billing events: plans, pauses, ends and time zones."""
+
+from __future__ import annotations
+
+import polars as pl
+
+_PREFIX = "billing.subscription."
+_STARTED, _CHANGED = f"{_PREFIX}started", f"{_PREFIX}changed"
+_ZONED = ("billing.tenant.", "billing.catalog.published", "billing.customer.")
+_INSTANT = pl.Datetime("us", "UTC")
+STATES = pl.Schema(
+    {
+        "tenant": pl.String(),
+        "subscription": pl.String(),
+        "told_at": _INSTANT,
+        "received_at": _INSTANT,
+        "known_until": _INSTANT,
+        "waits": pl.Boolean(),
+        "plan": pl.String(),
+        "version": pl.Int32(),
+        "overrides": pl.String(),
+        "quantities": pl.String(),
+    }
+)
+"""One row per start and change. ``version`` null: the newest then; ``overrides``, ``quantities``: JSON text;
+``waits``: it takes effect at the end of the running period."""
+MOMENTS = pl.Schema(
+    {
+        "tenant": pl.String(),
+        "subscription": pl.String(),
+        "kind": pl.String(),
+        "told_at": _INSTANT,
+        "received_at": _INSTANT,
+        "known_until": _INSTANT,
+    }
+)
+"""One row per start, change, pause, resumption and end; ``kind`` is the last part of the event's type."""
+MOVED = pl.Schema({"tenant": pl.String(), "customer": pl.String()})
+"""Customers of whom two time zones were stated; ``customer`` null: all of the tenant."""
+_OWNER = ["tenant", "subscription"]
+
+
+def counted(facts: pl.DataFrame, rejected: pl.DataFrame) -> pl.DataFrame:
+    """Facts (tenant, source, id ...) without those that billing could not apply (tenant, source, event_id)."""
+    return facts.join(rejected.rename({"event_id": "id"}), on=["tenant", "source", "id"], how="anti")
+
+
+def states_of(facts: pl.DataFrame) -> pl.DataFrame:
+    """STATES from billing facts (tenant, type, time, received_at, source, id, known_until, data as JSON text).
+
+    A change that names no plan keeps plan and version, and the overrides unless it states others; one that names a
+    plan or a version begins anew.
+    """
+    told = facts.filter(pl.col("type").is_in([_STARTED, _CHANGED])).with_columns(
+        pl.col("data").str.json_path_match(f"$.{name}").alias(name)
+        for name in ("subscription", "plan", "plan_version", "overrides", "quantities", "effective")
+    )
+    ordered = told.sort(*_OWNER, "time", "received_at", "source", "id").with_columns(
+        (pl.col("plan").is_not_null() | pl.col("plan_version").is_not_null()).cum_sum().over(_OWNER).alias("begun")
+    )
+    return ordered.select(
+        *_OWNER,
+        pl.col("time").alias("told_at"),
+        "received_at",
+        "known_until",
+        ((pl.col("type") == _CHANGED) & (pl.col("effective") == "period_end")).fill_null(value=False).alias("waits"),
+        pl.col("plan").forward_fill().over(_OWNER),
+        pl.col("plan_version").first().over(*_OWNER, "begun").cast(pl.Int32, strict=False).alias("version"),
+        pl.col("overrides").forward_fill().over(*_OWNER, "begun").fill_null(""),
+        pl.col("quantities").forward_fill().over(_OWNER),
+    ).cast(STATES)
+
+
+def moments_of(facts: pl.DataFrame) -> pl.DataFrame:
+    """MOMENTS from billing facts."""
+    return (
+        facts.filter(pl.col("type").str.starts_with(_PREFIX))
+        .select(
+            "tenant",
+            pl.col("data").str.json_path_match("$.subscription").alias("subscription"),
+            pl.col("type").str.strip_prefix(_PREFIX).alias("kind"),
+            pl.col("time").alias("told_at"),
+            "received_at",
+            "known_until",
+        )
+        .cast(MOMENTS)
+    )
+
+
+def moved_of(facts: pl.DataFrame) -> pl.DataFrame:
+    """MOVED from billing facts: local days of these customers cannot be told from today's time zone alone."""
+    zoned = (
+        facts.filter(pl.any_horizontal(pl.col("type").str.starts_with(kind) for kind in _ZONED))
+        .with_columns(pl.col("data").str.json_path_match(f"$.{name}").alias(name) for name in ("customer", "timezone"))
+        .drop_nulls("timezone")
+    )
+    own = pl.col("type").str.starts_with("billing.tenant.")
+    catalogs = pl.col("type").str.starts_with("billing.catalog.")
+    zone, time = pl.col("timezone"), pl.col("time")
+    # A tenant has its catalog's zone until it states one; a customer that states one after it was created had another.
+    late = (time.filter(own).min() > time.filter(catalogs).min()).fill_null(value=False) & (zone.n_unique() > 1)
+    by_tenant = (zone.filter(own).n_unique() > 1) | (~own.any() & (zone.n_unique() > 1)) | late
+    by_customer = (zone.n_unique() > 1) | ~(pl.col("type") == "billing.customer.created").any()
+    return (
+        zoned.group_by("tenant", "customer")
+        .agg(by_tenant.alias("by_tenant"), by_customer.alias("by_customer"))
+        .filter(pl.when(pl.col("customer").is_null()).then("by_tenant").otherwise("by_customer"))
+        .select(MOVED.names())
+        .cast(MOVED)
+    )
