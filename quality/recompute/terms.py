@@ -28,7 +28,7 @@ PRICE: dict[str, Any] = {
     "tiers": pl.List(_TIER),
 }
 """What prices a quantity by itself."""
-INNER = {
+INNER: dict[str, Any] = {
     **dict.fromkeys(("first", "after"), pl.Int32),
     "price": pl.Struct(PRICE),
     **dict.fromkeys(("commitment", "overage_factor"), _TEXT),

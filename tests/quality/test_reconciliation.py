@@ -347,6 +347,7 @@ def test_usage_without_a_subscription_key_goes_to_nobody_when_two_could_take_it(
             "('acme', 't', 'one', 'pro', 1, 'UTC', 'USD', '2023-11-01', '2023-11-01T00:00:00Z', null, "
             "'active')"
         )
+    told(Lake(booked.lake_url), "s", "t")
     found = reconcile(booked, Lake(booked.lake_url), "2023-11")
     quantities = dict(found.select("check_name", "expected").rows())
     assert quantities["line_quantity:calls"] == 0
