@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SCRIPT = Path(__file__).with_name("parquet_worker.py")
-_MOST_BYTES = 2 * 2**30
+_MOST_BYTES = 2**30
 """What the reading process may take beyond its start."""
 
 

@@ -13,13 +13,16 @@ import sys
 from typing import IO, TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_ROWS = 32_768
-"""Rows in a batch."""
+_ROWS = (32_768, 1_024, 16)
+"""Rows read at once; fewer where so many do not fit into memory, for a few compressed bytes can be long texts."""
+_MOST_SENT = 32 * 2**20
+"""Bytes of a batch that is sent, unless a single row holds more: what the other process works on at once."""
 _MOST_SECONDS = 300
 """To read one batch; a reader that goes round in circles is ended by the alarm."""
 
@@ -81,12 +84,54 @@ def _serve(request: dict[str, Any], out: IO[bytes]) -> None:
         schema = pa.schema([_sent(file.schema_arrow.field(name)) for name in wanted])
         _tell({"names": names}, out)
         with pa.ipc.new_stream(out, schema) as writer:
-            batches = file.iter_batches(_ROWS, columns=wanted, use_threads=False) if wanted else iter(())
+            for batch in _batches(file, wanted):
+                for part in _parts(batch):
+                    columns = [_converted(part.column(field.name), field.type) for field in schema]
+                    sent = pa.RecordBatch.from_arrays(columns, schema=schema)
+                    sent.validate(full=True)
+                    writer.write_batch(sent)
+
+
+def _batches(file: pq.ParquetFile, wanted: list[str]) -> Iterator[pa.RecordBatch]:
+    """The rows in order. Where memory does not reach, the file is read once more from its begin, fewer rows at once."""
+    given = 0
+    for rows in _ROWS if wanted else ():
+        passed = 0
+        batches = file.iter_batches(rows, columns=wanted, use_threads=False)
+        try:
             while (batch := _next(batches)) is not None:
-                columns = [_converted(batch.column(field.name), field.type) for field in schema]
-                sent = pa.RecordBatch.from_arrays(columns, schema=schema)
-                sent.validate(full=True)
-                writer.write_batch(sent)
+                passed += batch.num_rows
+                if (new := passed - given) > 0:
+                    given = passed
+                    yield batch.slice(max(batch.num_rows - new, 0))
+        except MemoryError:
+            if rows == _ROWS[-1]:
+                raise
+        else:
+            return
+
+
+def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """A batch in halves of halves, each of a bounded size."""
+    decoded = sum(_decoded_bytes(column) for column in batch.columns)
+    if decoded <= _MOST_SENT or batch.num_rows <= 1:
+        yield batch
+        return
+    half = batch.num_rows // 2
+    yield from _parts(batch.slice(0, half))
+    yield from _parts(batch.slice(half))
+
+
+def _decoded_bytes(column: pa.Array) -> int:
+    """Bytes of a column, those of a dictionary's values as often as they stand in it."""
+    if not isinstance(column.type, pa.DictionaryType) or not _is_text(column.type.value_type):
+        return int(column.nbytes)
+    lengths = pc.binary_length(column.dictionary).take(column.indices)
+    return int(pc.sum(lengths).as_py() or 0)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind))
 
 
 def _next(batches: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
