@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import copy
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
@@ -161,19 +163,82 @@ FAULTS: dict[str, tuple[str, tuple[str, ...], str]] = {
     ),
 }
 """By fault: the tenant that it is seeded in, the statements, and the rule or check that has to name it."""
+_AMOUNT = _LINE.format("amount_precise = amount_precise + 1, amount_minor = amount_minor + 100", "c")
+_QUANTITY = _LINE.format("quantity = quantity + 1", "c")
+_SPLIT = {"split_by": ["region"], "maximum": "9", "included": "4"}
+_HOURS = {
+    "model": "bucketed",
+    "every": "hour",
+    "commitment": "1",
+    "true_up": True,
+    "price": {"model": "standard", "unit": "2"},
+}
+FEATURES: dict[str, tuple[str, dict[str, dict[str, Any]], str, str]] = {
+    "formula": (
+        "fa",
+        {"charge": {"price": {"model": "formula", "amount": "max(quantity - 5, 0) * 0.3"}}},
+        _AMOUNT,
+        "line_amount:c",
+    ),
+    "bucketed": ("fb", {"charge": {"price": _HOURS}}, _AMOUNT, "line_amount:c"),
+    "weighted_sum": ("fc", {"meter": {"aggregation": "weighted_sum"}}, _QUANTITY, "line_quantity:c"),
+    "where": ("fd", {"meter": {"where": "region != 'us'"}}, _QUANTITY, "line_quantity:c"),
+    "value formula": ("fe", {"meter": {"value": "n * 2 + 1"}}, _QUANTITY, "line_quantity:c"),
+    "rounded quantity": ("ff", {"meter": {"rounding": {"mode": "up", "places": -1}}}, _QUANTITY, "line_quantity:c"),
+    "level carried over": (
+        "fg",
+        {"meter": {"aggregation": "latest", "carry_over": True}},
+        _QUANTITY,
+        "line_quantity:c",
+    ),
+    "days": ("fh", {"charge": {"prorate": "day"}}, _AMOUNT, "line_amount:c"),
+    "bounds over splits": ("fi", {"charge": _SPLIT}, _AMOUNT, "line_amount:c"),
+    "rounding by tier": ("fj", {"catalog": {"rounding": {"level": "tier"}}}, _AMOUNT, "line_amount:c"),
+    "fee by seconds": (
+        "fk",
+        {"fee": {"prorate": "second"}},
+        _LINE.format("amount_precise = 30, amount_minor = 3000", "base"),
+        "fee:base",
+    ),
+    "credit for an unused fee": (
+        "fl",
+        {"fee": {"timing": "in_advance"}, "end": {}},
+        _LINE.format("amount_precise = amount_precise - 1, amount_minor = amount_minor - 100", "base")
+        + " and amount_minor < 0",
+        "fee:base",
+    ),
+}
+"""By feature: a tenant whose catalog has it, what its parts say, the fault, and the check that has to name it."""
+FAULTS |= {f"wrong {name}": (tenant, (fault,), check) for name, (tenant, _, fault, check) in FEATURES.items()}
+
+
+def _catalog(parts: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    document: dict[str, Any] = copy.deepcopy(CATALOG)
+    plan = document["plans"][0]
+    document["meters"][0].update(parts.get("meter", {}))
+    plan["charges"][0].update(parts.get("charge", {}))
+    plan["fees"][0].update(parts.get("fee", {}))
+    return document | parts.get("catalog", {})
+
+
 WHOLE = "right"
-"""A tenant without a fault."""
-CONSISTENT = {"a", "b", "c", "d", "e", "f", "l"}
+"""A tenant without a fault, and one for every feature."""
+UNHARMED = {f"right-{tenant}": parts for tenant, parts, *_ in FEATURES.values()}
+CONSISTENT = {"a", "b", "c", "d", "e", "f", "l", *(tenant for tenant, *_ in FEATURES.values())}
 """Tenants whose totals, taxes and journal follow from the fault, as an engine's fault would make them."""
 
 
 @pytest.fixture(scope="module")
 def decisions(module_settings: Settings) -> dict[str, tuple[str, str | None]]:
     made = World()
-    for tenant in (*(tenant for tenant, *_ in FAULTS.values()), WHOLE):
-        made.add(tenant, "billing.catalog.published", NOVEMBER, CATALOG)
+    features = {tenant: parts for tenant, parts, *_ in FEATURES.values()} | UNHARMED
+    for tenant in (*(tenant for tenant, *_ in FAULTS.values()), WHOLE, *UNHARMED):
+        parts = features.get(tenant, {})
+        made.add(tenant, "billing.catalog.published", NOVEMBER, _catalog(parts))
         made.start(tenant, "one")
         made.use(tenant, "one", 1)
+        if "end" in parts:
+            made.add(tenant, "billing.subscription.ended", NOVEMBER + timedelta(days=15), {"subscription": "s-one"})
         made.add(tenant, "billing.coupon.applied", NOVEMBER, {"customer": "one", "coupon": "tenth"})
         grant = {"customer": "one", "wallet": "w", "amount": "7", "currency": "USD"}
         made.add(tenant, "billing.wallet.granted", NOVEMBER, grant)
@@ -206,4 +271,6 @@ def test_a_fault_holds_its_tenant_and_is_named(decisions: dict[str, tuple[str, s
 
 
 def test_a_tenant_without_a_fault_is_released_beside_them(decisions: dict[str, tuple[str, str | None]]) -> None:
-    assert decisions[WHOLE] == ("released", None)
+    assert {tenant: decisions[tenant] for tenant in (WHOLE, *UNHARMED)} == dict.fromkeys(
+        (WHOLE, *UNHARMED), ("released", None)
+    )
