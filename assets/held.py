@@ -10,6 +10,7 @@ import polars as pl
 
 from assets.kit import preview
 from assets.partitions import FIRST_DAY
+from assets.steps.isolated import MARTS
 from valueverse.platform import held_store
 from valueverse.platform.warehouse import connect
 
@@ -61,12 +62,12 @@ def outcome(done: Isolated[Any]) -> dict[str, Any]:
 
 
 def held_months(settings: Settings, months: Collection[date]) -> pl.DataFrame:
-    """month, tenant, stage, code, message: whom the stages hold in these months (first days).
+    """month, tenant, stage, code, message: whom the stages before a release hold in these months (first days).
 
     What an unpartitioned stage holds is held in every month; what the first partition holds in those before it too.
     """
     with connect(settings, "builder") as connection:
-        rows = held_store.held_periods(connection)
+        rows = held_store.held_periods(connection).filter(pl.col("stage") != MARTS)
     asked = pl.DataFrame({"month": sorted(months)}, schema={"month": pl.Date}).with_columns(
         pl.max_horizontal("month", pl.lit(FIRST_DAY)).alias("partition")
     )

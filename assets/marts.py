@@ -1,8 +1,8 @@
 """The dbt project as assets: staging, intermediate and marts of released tenants; its tests are checks."""
 # No postponed annotations here: Dagster reads the types of config and resources when it is imported.
 
-import json
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -16,14 +16,20 @@ from dagster_dbt import (
 from pydantic import Field
 
 from assets.billing import INVOICES
+from assets.held import CHECK, held_check
 from assets.ingestion import LANDING
 from assets.journal import JOURNAL
 from assets.kit import OWNERS, fresh, mark, newest
 from assets.partitions import FIRST_DAY, MONTHLY
 from assets.quality import RELEASE
 from assets.resources import Platform, TenantsConfig
+from assets.steps.isolated import MARTS as STAGE
+from assets.steps.isolated import held_tenants
+from assets.steps.mart_attempts import Attempts
 from assets.steps.marts import DBT, PROJECT, dbt_environment, manifest
 from assets.value import REALISATION
+from valueverse.platform import held_store
+from valueverse.platform.isolation import Isolated
 from valueverse.platform.settings import Settings
 from valueverse.platform.warehouse import connect
 
@@ -64,11 +70,14 @@ class MartsConfig(TenantsConfig):
     periods_from: str = Field(default="", description="First month, e.g. '2023-11'.", pattern=r"^(\d{4}-\d{2})?$")
     periods_to: str = Field(default="", description="Last month, included.", pattern=r"^(\d{4}-\d{2})?$")
 
-    def as_vars(self) -> str:
-        """The project's vars as JSON."""
+    def variables(self) -> dict[str, Any]:
+        """The project's vars."""
         given: dict[str, Any] = {"tenants": self.tenants}
-        given |= {name: value for name in ("periods_from", "periods_to") if (value := getattr(self, name))}
-        return json.dumps(given)
+        return given | {name: value for name in ("periods_from", "periods_to") if (value := getattr(self, name))}
+
+    def is_whole(self) -> bool:
+        """Whether all months are asked for."""
+        return not (self.periods_from or self.periods_to)
 
     def covers(self, month: str) -> bool:
         """Whether a monthly partition is asked for whole; the first one holds all months before it too."""
@@ -105,18 +114,79 @@ def dbt_models(
 ) -> Iterator[Any]:
     """``dbt build`` of the models asked for: each model, then its tests.
 
-    A run that ends before its last model leaves no month marked as published, whatever it has built.
+    A tenant whose rows make a model or a test fail is held, and left out of the next attempt. A run that ends before
+    its last model leaves no month marked as published, whatever it has built.
     """
     settings = platform.settings
     decided = newest(context.instance, RELEASE)
-    target = settings.home / "dbt" / context.run.run_id
+    # Some months do not show that a tenant is mended: that takes a run for all of them.
+    before = [] if config.is_whole() else held_tenants(settings, STAGE)
+    attempts = Attempts(settings, config.variables(), before)
     with dbt_environment(settings):
-        yield from dbt.cli(["build", "--vars", config.as_vars()], context=context, target_path=target).stream()
+        yield from _built(context, dbt, attempts)
+    _record(context, config, attempts)
     if config.chosen() is None:
         # A month that was decided anew meanwhile may not be shown by the marts that were built first.
         after = newest(context.instance, RELEASE)
         shown = [month for month, release in decided.items() if config.covers(month) and after[month] == release]
-        mark(context, PUBLISHED, sorted(shown), {})
+        said = Isolated([], attempts.failures).outcome
+        mark(context, PUBLISHED, sorted(shown), {"outcome": said})
+
+
+def _built(context: dg.AssetExecutionContext, dbt: DbtCliResource, attempts: Attempts) -> Iterator[Any]:
+    """The events of one build, in as many attempts as there are sets of tenants to leave out."""
+    given: set[Any] = set()
+    while True:
+        number = len(attempts.failures)
+        target = attempts.settings.home / "dbt" / context.run.run_id / str(number)
+        build = dbt.cli(
+            ["build", "--vars", attempts.as_vars()], context=context, target_path=target, raise_on_error=False
+        )
+        failing = []
+        for event in build.stream():
+            key = _key(event)
+            if isinstance(event, dg.AssetCheckResult) and not event.passed:
+                failing.append(event)
+            elif key is None or key not in given:
+                given.add(key)
+                yield event
+        if (error := build.get_error()) is None:
+            return
+        if not attempts.learn(target):
+            yield from failing
+            raise error
+        names = ", ".join(failure.tenant for failure in attempts.failures[number:])
+        context.log.warning("The marts are built without %s: their rows make a model or a test fail.", names)
+
+
+def _key(event: Any) -> tuple[str, str] | None:
+    """What an event may be given once for: an output or a check; None: any number of times."""
+    if isinstance(event, dg.Output):
+        return ("output", event.output_name)
+    if isinstance(event, dg.AssetCheckResult):
+        return (str(event.asset_key), str(event.check_name))
+    return None
+
+
+def _record(context: dg.AssetExecutionContext, config: MartsConfig, attempts: Attempts) -> None:
+    """Hold who failed; a run for all months also clears whom it could build."""
+    cleared = config.chosen() if config.is_whole() else [failure.tenant for failure in attempts.failures]
+    with connect(attempts.settings, "builder") as connection:
+        held_store.record(
+            connection, STAGE, [held_store.WHOLE], attempts.failures,
+            tenants=cleared, run_id=context.run.run_id, at=datetime.now(UTC),
+        )  # fmt: skip
+        connection.commit()
+
+
+@dg.asset_check(
+    asset=dg.AssetKey(["marts", "dim_tenant"]),
+    name=CHECK,
+    description="No tenant is held by the marts; else who, since when and why.",
+)
+def no_tenant_is_held_by_the_marts(platform: Platform) -> dg.AssetCheckResult:
+    """A warning: the marts of all others are finished."""
+    return held_check(platform, dg.AssetKey(["marts", "dim_tenant"]), STAGE)
 
 
 def missing_relations(settings: Settings) -> list[str]:

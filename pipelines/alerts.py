@@ -26,13 +26,14 @@ def send(title: str, body: str) -> bool:
 
 
 def failed_checks(instance: dg.DagsterInstance, run_id: str) -> list[str]:
-    """``asset: check`` of every check that did not pass in this run."""
+    """``asset: check`` of every check that did not pass in this run, and what it says: whoever is held, and why."""
     found = []
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
         event = entry.dagster_event
         evaluation = event.asset_check_evaluation_data if event else None
         if evaluation and not evaluation.passed:
-            found.append(f"{evaluation.asset_key.to_user_string()}: {evaluation.check_name}")
+            said = f" ({evaluation.description})" if evaluation.description else ""
+            found.append(f"{evaluation.asset_key.to_user_string()}: {evaluation.check_name}{said}")
     return found
 
 

@@ -83,14 +83,16 @@ def catch_up(instance: dg.DagsterInstance, tell: Callable[[Step], None], until: 
             _again(instance, tell, stage)
         elif stage == "ingestion" or (stage == "journal" and pending_journal(instance)):
             _run(instance, tell, stage)
-        elif stage == "marts" and (months := pending_marts(instance, missing_relations(get_settings()))):
-            _run(instance, tell, stage, config=marts_config(min(months), max(months)))
+        elif stage == "marts":
+            _again(instance, tell, stage)
+            if months := pending_marts(instance, missing_relations(get_settings())):
+                _run(instance, tell, stage, config=marts_config(min(months), max(months)))
 
 
 def _again(instance: dg.DagsterInstance, tell: Callable[[Step], None], stage: str) -> None:
     """Try the tenants that the stage holds again, whether or not their next attempt is due."""
     for retry in retries(get_settings(), stage):
-        _run(instance, tell, stage, (retry.first, retry.last), retry.config())
+        _run(instance, tell, stage, retry.partitions, retry.config())
 
 
 def _run(

@@ -24,6 +24,7 @@ defs = dg.Definitions(
         marts.published,
         marts.dbt_models,
     ],
+    asset_checks=[marts.no_tenant_is_held_by_the_marts],
     resources={"platform": Platform(), "dbt": marts.dbt_resource()},
     jobs=JOBS,
     schedules=SCHEDULES,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from assets.partitions import contiguous
-from assets.steps.isolated import BILLING, JOURNAL, RELEASE, USAGE, VALUE, WAITS, WAITS_FOR
+from assets.steps.isolated import BILLING, JOURNAL, MARTS, RELEASE, USAGE, VALUE, WAITS, WAITS_FOR
 from valueverse.platform import held_store
 from valueverse.platform.warehouse import connect
 
@@ -23,6 +24,7 @@ _OPS = {
     BILLING: ("billing__invoices", "billing__journal"),
     VALUE: ("value__realisation",),
     RELEASE: ("quality__release",),
+    MARTS: ("dbt_models",),
 }
 RETRIED = tuple(_OPS)
 """Stages that are tried again by runs of their own, in their order; facts are tried by every ingestion."""
@@ -31,13 +33,18 @@ RETRIED = tuple(_OPS)
 @dataclass(frozen=True)
 class Retry:
     """A run of a stage's job over the partitions from ``first`` to ``last`` for these tenants; ``key`` names the
-    attempt."""
+    attempt. Marts have no partitions: they are tried with all months."""
 
     stage: str
     first: str
     last: str
     tenants: tuple[str, ...]
     key: str
+
+    @property
+    def partitions(self) -> tuple[str, str] | None:
+        """First and last partition; None where the stage has none."""
+        return None if self.stage == MARTS else (self.first, self.last)
 
     def config(self) -> dict[str, Any]:
         """Run config of the stage's job."""
@@ -48,11 +55,12 @@ def retries(settings: Settings, stage: str, due_at: datetime | None = None) -> l
     """The runs that try the stage's held tenants again.
 
     A month that the release holds for another stage's sake is decided anew once no stage holds its tenant; a journal
-    that is held is booked anew with the tenant's newest billed month.
+    that is held is booked anew with the tenant's newest billed month; marts are tried as soon as the tenant is released
+    again.
 
     Args:
         settings: where the warehouse is.
-        stage: ``usage``, ``billing``, ``value`` or ``release``.
+        stage: one of ``RETRIED``.
         due_at: only what is to be tried again by this instant (``held_store.held``); None: everything.
     """
     with connect(settings, "builder") as connection:
@@ -63,14 +71,17 @@ def retries(settings: Settings, stage: str, due_at: datetime | None = None) -> l
             rows = pl.concat([rows, held_store.newest_months(connection, journal)])
         if stage == RELEASE:
             rows = pl.concat([rows, held_store.undecided(connection)])
+        if stage == MARTS:
+            rows = pl.concat([rows, held_store.released_since(connection, MARTS)]).unique(maintain_order=True)
     if rows.is_empty():
         return []
     tenants = tuple(rows["tenant"].unique().sort())
     attempts = int(rows["attempts"].sum())
     ranges = contiguous({day.isoformat() for day in rows["period"] if isinstance(day, date)}, monthly=stage != USAGE)
+    # A run's key is indexed, and an index takes no text as long as many tenants' keys.
+    named = hashlib.sha256(",".join(tenants).encode()).hexdigest()[:32]
     return [
-        Retry(stage, first, last, tenants, f"held:{first}:{last}:{','.join(tenants)}:{attempts}")
-        for first, last in ranges
+        Retry(stage, first, last, tenants, f"held:{stage}:{first}:{last}:{named}:{attempts}") for first, last in ranges
     ]
 
 

@@ -211,7 +211,7 @@ def lost_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
 
 
 @dg.sensor(
-    jobs=[usage_job, billing_job, value_job, release_job],
+    jobs=[usage_job, billing_job, value_job, release_job, marts_job],
     minimum_interval_seconds=300,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Tries held tenants again: an hour after the first attempt, then twice as long each time, up to a day.",
@@ -223,9 +223,7 @@ def held_tenants(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] | d
         request
         for stage in RETRIED
         for retry in retries(get_settings(), stage, now)
-        for request in asked(
-            context.instance, f"{stage}_job", retry.key, (retry.first, retry.last), retry.config(), now
-        )
+        for request in asked(context.instance, f"{stage}_job", retry.key, retry.partitions, retry.config(), now)
     ]
     return requests or dg.SkipReason("No held tenant is due.")
 

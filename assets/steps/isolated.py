@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-FACTS, USAGE, BILLING, JOURNAL, VALUE, RELEASE = "facts", "usage", "billing", "journal", "value", "release"
+FACTS, USAGE, BILLING, JOURNAL, VALUE, RELEASE, MARTS = (
+    "facts", "usage", "billing", "journal", "value", "release", "marts",
+)  # fmt: skip
 WAITS_FOR: dict[str, tuple[str, ...]] = {
     FACTS: (),
     USAGE: (FACTS,),
@@ -29,6 +31,7 @@ WAITS_FOR: dict[str, tuple[str, ...]] = {
     JOURNAL: (FACTS,),
     VALUE: (FACTS, USAGE, BILLING),
     RELEASE: (),
+    MARTS: (),
 }
 """A stage leaves out tenants that are held in one of these: what it would read of them is incomplete."""
 WAITS = "waits"

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
+from valueverse.platform.isolation import isolate
 from valueverse.platform.warehouse import copy_frame
 
 if TYPE_CHECKING:
-    import polars as pl
+    from collections.abc import Sequence
+
     import psycopg
 
     from assets.steps.ingest import IngestionReport
+    from valueverse.platform.isolation import Failure
 
 _KEYS = {
     "billing.ingestion_file": ("tenant_id", "file_hash", "file"),
@@ -18,11 +23,21 @@ _KEYS = {
 }
 
 
-def publish_ingestion(connection: psycopg.Connection[Any], report: IngestionReport) -> None:
-    """Write the report's files and reasons; telling the same file again changes nothing."""
-    with connection.transaction():
-        _upsert(connection, "billing.ingestion_file", report.files)
-        _upsert(connection, "billing.quarantine_summary", report.reasons)
+def publish_ingestion(connection: psycopg.Connection[Any], report: IngestionReport) -> list[Failure]:
+    """Write the report's files and reasons; telling the same file again changes nothing.
+
+    Returns:
+        Tenants of whom nothing could be written, which takes nothing from the others.
+    """
+    everyone = sorted({*report.files["tenant_id"], *report.reasons["tenant_id"]})
+
+    def work(tenants: Sequence[str] | None) -> None:
+        mine = pl.col("tenant_id").is_in(everyone if tenants is None else list(tenants))
+        with connection.transaction():
+            _upsert(connection, "billing.ingestion_file", report.files.filter(mine))
+            _upsert(connection, "billing.quarantine_summary", report.reasons.filter(mine))
+
+    return isolate(work, everyone, lambda: everyone).failures
 
 
 def _upsert(connection: psycopg.Connection[Any], table: str, frame: pl.DataFrame) -> None:

@@ -138,6 +138,8 @@ class Taking:
             pl.len().alias("events"),
             pl.format("line {}: {}", pl.col("line").first(), pl.col("message").first())
             .str.head(_EXAMPLE)
+            # What is shown in one row of a table, which holds no NUL.
+            .str.replace_all(r"[\x00-\x1f\x7f]", " ")
             .alias("example"),
         )
         for name, reason, events, example in told.rows():

@@ -22,6 +22,7 @@ from valueverse.invoicing.knowledge import newest, of_tenant
 from valueverse.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.money import EXACT, amount_text, minor_units
 from valueverse.platform import value_store as store
+from valueverse.platform.isolation import failure_of, is_shared
 from valueverse.platform.past_months import measured_months
 from valueverse.platform.warehouse import connect
 from valueverse.subscriptions.timeline import Timeline, build_timeline
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
+    from valueverse.platform.isolation import Failure
     from valueverse.platform.lake import Lake
     from valueverse.platform.settings import Settings
 
@@ -142,7 +144,7 @@ def track_value(
         found, unread = _measure(world, lake.scan(USAGE_TABLE), months, commits)
         report = TrackReport(found, refused=[(tenant, "", month, said) for tenant, month, said in unread.rows()])
         for one in commits:
-            _track(world, one, report)
+            _track_alone(world, one, report)
         connection.commit()
     return report
 
@@ -269,6 +271,22 @@ def _metrics(world: _World, usage: pl.LazyFrame, months: list[date]) -> pl.DataF
     )
 
 
+def _track_alone(world: _World, one: _Agreed, report: TrackReport) -> None:
+    """Run one commit; where it fails, nothing of it is written, the reason is told, and the tenant's others go on."""
+    own = TrackReport(report.metrics)
+    try:
+        with world.connection.transaction():
+            _track(world, one, own)
+    except BaseException as error:
+        if is_shared(error):
+            raise
+        month = max(one.measured, default=world.as_of.date().replace(day=1))
+        own = TrackReport(report.metrics, refused=[_refused(one, month, failure_of(one.tenant, error))])
+    report.runs += own.runs
+    report.proposals += own.proposals
+    report.refused += own.refused
+
+
 def _track(world: _World, one: _Agreed, report: TrackReport) -> None:
     """Run one commit for each month with which a period of it ends; what cannot be run keeps nothing else back."""
     commitment = one.commitment
@@ -303,7 +321,7 @@ def _customers(timeline: Timeline, one: _Agreed) -> Timeline:
     return replace(timeline, segments=timeline.segments.filter(mine))
 
 
-def _refused(one: _Agreed, month: date, refusal: RefusalError) -> tuple[str, str, date, str]:
+def _refused(one: _Agreed, month: date, refusal: RefusalError | Failure) -> tuple[str, str, date, str]:
     return one.tenant, one.commitment.commit, month, f"{refusal.message} [{refusal.code}]"
 
 

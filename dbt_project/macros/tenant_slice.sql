@@ -3,6 +3,7 @@
 
     - Which slices: the vars `tenants`, `periods_from`, `periods_to`, cut down to what the quality gate released.
       Never the keys found in the new rows: a slice that vanished at the source has to vanish here too.
+    - A tenant in the var `left_out` is not read at all (left_out.sql), and its rows are kept.
     - A held tenant is left out of the select, the delete and the insert: its last good version stays.
     - Only rows that changed are deleted and inserted.
 
@@ -17,6 +18,7 @@
 {% macro take_slices() -%}
     {%- set released_slices = ref('int_released_slices') -%}  {# outside the condition: dbt reads the edge while parsing #}
     {{ lock_relation(this) }}
+    {{ set_left_out() }}
     {%- if config.get('release_gate', true) %}
     drop table if exists pg_temp.{{ slices_table() }};
     create temporary table {{ slices_table() }} on commit drop as
@@ -46,7 +48,7 @@
         {%- if slice_month %} and slices.slice_month = {{ alias }}.{{ slice_month }}{% endif %}
     )
     {%- else -%}
-    {{ requested_slices(slice_month, alias ~ '.') }}
+    {{ requested_slices(slice_month, alias ~ '.') }} and {{ is_read(alias ~ '.tenant_id') }}
     {%- endif -%}
 {%- endmacro %}
 
@@ -54,10 +56,7 @@
 {% macro requested_slices(slice_month, prefix='') -%}
     {%- set conditions = [] -%}
     {%- if var('tenants') -%}
-        {%- for tenant in var('tenants') if not modules.re.fullmatch('[a-z0-9][a-z0-9_.-]{0,62}', tenant | string) -%}
-            {{ exceptions.raise_compiler_error("vars.tenants: '" ~ tenant ~ "' is not a tenant key ([a-z0-9][a-z0-9_.-]{0,62})") }}
-        {%- endfor -%}
-        {%- do conditions.append(prefix ~ "tenant_id = any('{" ~ var('tenants') | join(',') ~ "}'::text[])") -%}
+        {%- do conditions.append(prefix ~ "tenant_id = any('{" ~ tenant_keys('tenants') | join(',') ~ "}'::text[])") -%}
     {%- endif -%}
     {%- if slice_month -%}
         {%- for name, comparison in [('periods_from', '>='), ('periods_to', '<=')] if var(name) -%}

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from quality.recompute.overrides import merged_with
+from valueverse.platform.isolation import is_shared
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -120,8 +123,7 @@ def flatten(
     by_plan: dict[str, list[str]] = {}
     for plan, overrides in overridden:
         by_plan.setdefault(plan, []).append(overrides)
-    charges: list[dict[str, Any]] = []
-    fees: list[dict[str, Any]] = []
+    charges, fees = [pl.DataFrame(schema=CHARGES)], [pl.DataFrame(schema=FEES)]
     meters: list[dict[str, Any]] = []
     for catalog_hash, text in documents.items():
         document = json.loads(text, parse_float=Decimal)
@@ -142,17 +144,33 @@ def flatten(
                     "newest": newest[plan["key"]] == _version(plan),
                     "overrides": overrides,
                 }
-                merged = _merged(plan, overrides)
-                listed = merged.get("charges") or []
-                period = {"unit": "month", "every": 1, "align": "anniversary"} | (merged.get("period") or {})
-                # A trial is the plan's: overrides do not change it.
-                trial = int((plan.get("trial") or {}).get("days") or 0)
-                drawn = {"every": _text(period["every"]), "period": period["unit"], "align": period["align"]} | policy
-                charges += [{**named, **_charge(charge, listed, metered), **drawn, "trial": trial} for charge in listed]
-                fees += [{**named, **_fee(fee), **drawn} for fee in merged.get("fees") or ()]
-    frames = ((charges, CHARGES), (fees, FEES), (meters, METERS))
-    laid_out, owed, read = (pl.DataFrame(rows, schema, orient="row") for rows, schema in frames)
-    return laid_out, owed, read
+                try:
+                    own, owed = _terms_of(plan, merged_with(plan, overrides), metered)
+                    priced = pl.DataFrame([named | row | policy for row in own], CHARGES, orient="row")
+                    counted = pl.DataFrame([named | row | policy for row in owed], FEES, orient="row")
+                except BaseException as error:
+                    # Ingestion knows no plan to judge overrides by: any error of reading them is theirs.
+                    if not overrides or is_shared(error):
+                        raise
+                    # What makes no terms of this plan is not billed either: a line by it would have no counterpart.
+                    continue
+                charges.append(priced)
+                fees.append(counted)
+    read = pl.DataFrame(meters, METERS, orient="row")
+    return pl.concat(charges), pl.concat(fees), read
+
+
+def _terms_of(
+    plan: dict[str, Any], merged: dict[str, Any], metered: dict[str, Any]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rows of the charges and fees of a plan with overrides, with the period that they are drawn by."""
+    listed = merged.get("charges") or []
+    period = {"unit": "month", "every": 1, "align": "anniversary"} | (merged.get("period") or {})
+    # A trial is the plan's: overrides do not change it.
+    trial = int((plan.get("trial") or {}).get("days") or 0)
+    drawn = {"every": _text(period["every"]), "period": period["unit"], "align": period["align"]}
+    charges = [{**_charge(charge, listed, metered), **drawn, "trial": trial} for charge in listed]
+    return charges, [{**_fee(fee), **drawn} for fee in merged.get("fees") or ()]
 
 
 def _fee(fee: dict[str, Any]) -> dict[str, Any]:
@@ -167,20 +185,6 @@ def _fee(fee: dict[str, Any]) -> dict[str, Any]:
 
 def _version(plan: dict[str, Any]) -> int:
     return int(plan.get("version") or 1)
-
-
-def _merged(plan: dict[str, Any], overrides: str) -> dict[str, Any]:
-    """A plan with overrides: charges and fees merge by key, field by field; anything else takes its place."""
-    if not overrides:
-        return plan
-    stated = json.loads(overrides, parse_float=Decimal)
-    merged = {**plan, **stated}
-    for name in ("charges", "fees"):
-        own = {entry["key"]: entry for entry in plan.get(name) or ()}
-        for entry in stated.get(name) or ():
-            own[entry["key"]] = own.get(entry["key"], {}) | entry
-        merged[name] = list(own.values())
-    return merged
 
 
 def _meter(meter: dict[str, Any]) -> dict[str, Any]:

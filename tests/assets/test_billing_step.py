@@ -315,7 +315,7 @@ def test_a_re_rating_plan_shows_the_difference_and_applying_it_books_it_once(set
     run(world, settings, as_of=first)
     lake = Lake(settings.lake_url)
     asked = Asked(("acme",), date(2023, 11, 1), date(2023, 12, 31), (), _dearer())
-    shown = rerate.plan(settings, lake, asked, as_of=first)
+    shown = rerate.plan(settings, lake, asked, as_of=first)[0]
     assert [(row["customer"], row["invoice"], row["difference"]) for row in shown["rows"]] == [
         ("c0", "acme-000001", "1.00"),
         ("c1", "acme-000002", "1.00"),
@@ -334,7 +334,7 @@ def test_a_plan_that_events_have_overtaken_is_not_applied(settings: Settings) ->
     first = instant("2023-12-20T00:00:00+00:00")
     run(world, settings, as_of=first)
     asked = Asked(("acme",), date(2023, 11, 1), date(2023, 12, 31), ("c0",), _dearer())
-    shown = rerate.plan(settings, Lake(settings.lake_url), asked, as_of=first)
+    shown = rerate.plan(settings, Lake(settings.lake_url), asked, as_of=first)[0]
     world.use("2023-11-07", "tokens", "250", customer="c0", received_at=instant("2023-12-19"))
     with pytest.raises(RefusalError, match="plan anew") as refused:
         rerate.apply(settings, store(world, settings), shown, asked, as_of=first)

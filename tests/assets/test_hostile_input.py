@@ -134,6 +134,9 @@ def test_every_hostile_file_is_answered_and_counted(attacked: tuple[Harbour, Ing
     quarantine = harbour.quarantine()
     assert set(quarantine["reason"]) <= set(REASONS)
     assert len(found) + len(report.ignored) == FILES + 4
+    parts = pl.sum_horizontal("accepted", "duplicate", "quarantined")
+    assert report.files.filter(pl.col("received") != parts).is_empty()
+    assert not report.reasons["example"].str.contains(r"[\x00-\x1f\x7f]").any()
     refused = quarantine.filter(pl.col("line") == 0)
     assert set(refused["reason"]) == {"unreadable_file"}
     assert len(refused) > FILES / 10

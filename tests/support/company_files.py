@@ -123,7 +123,7 @@ def run_all(settings: Settings, worlds: Sequence[Measured]) -> dict[str, list[st
     again = reproduce(settings, lake, [date.fromisoformat(f"{month}-01") for month in MONTHS])
     flag_leakage(settings, lake, date(2024, 3, 31))
     for tenant, number, expected, found, ok in again.rows():
-        said[tenant].append(f"reproduced {number} {expected} {found} {ok}")
+        said.setdefault(tenant, []).append(f"reproduced {number} {expected} {found} {ok}")
     dbt(settings, "build", "--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
     return said
 
@@ -190,7 +190,7 @@ def _rerate(settings: Settings, lake: Lake, world: Measured, moment: datetime) -
     """Apply another catalog to what was billed of January; the next run books the difference."""
     catalog = read_catalog(other_catalog(settings, world))
     asked = Asked((world.tenant,), date(2023, 12, 31), date(2024, 2, 1), (), catalog)
-    shown = plan(settings, lake, asked, as_of=moment)
+    shown = plan(settings, lake, asked, as_of=moment)[0]
     return f"{json.dumps(shown)} {apply(settings, lake, shown, asked, as_of=moment)}"
 
 

@@ -50,12 +50,23 @@ def _export(
     [dim]valueverse simulate --catalog c.yaml --events e.ndjson > i.ndjson[/dim]
     [dim]valueverse ledger export --from-documents i.ndjson[/dim]
     """
+    import polars as pl
+
+    from valueverse.commands.apart import report, without_failing
     from valueverse.ledger.beancount import export
 
     if form != "beancount":
         raise RefusalError("unknown_format", f"{form!r} is no format of the journal: beancount is", "--format")
     journal = _booked(tenant) if documents is None else _of_documents(documents, timezone, tenant)
-    _write(export(journal.entries, journal.postings), out)
+
+    def work(tenants: list[str]) -> list[str]:
+        mine = pl.col("tenant").is_in(tenants)
+        return list(export(journal.entries.filter(mine), journal.postings.filter(mine)))
+
+    pieces, failures = without_failing(work, journal.entries["tenant"].unique().to_list())
+    _write(pieces, out)
+    if code := report(failures):
+        raise typer.Exit(code)
 
 
 def _write(pieces: Iterable[str], out: Path | None) -> None:
@@ -124,6 +135,9 @@ def _check(tenant: Annotated[str | None, typer.Option("--tenant", help="Only thi
     Debits equal credits in every entry. A receivable is invoices less payments and credits. Deferred revenue runs to 0.
     No wallet is negative.
     """
+    import polars as pl
+
+    from valueverse.commands.apart import report, without_failing
     from valueverse.commands.books import broken_rules, told_now
     from valueverse.ledger.invariants import RULES
     from valueverse.money import minor_text, minor_units
@@ -136,7 +150,14 @@ def _check(tenant: Annotated[str | None, typer.Option("--tenant", help="Only thi
     with connect(settings, "builder") as connection:
         zones = store.known_tenants(connection, None if tenant is None else [tenant])
         names = _known(zones, tenant)
-        wrong = broken_rules(connection, names, told_now(connection, Lake(settings.lake_url), zones, datetime.now(UTC)))
+        lake, now = Lake(settings.lake_url), datetime.now(UTC)
+
+        def work(tenants: list[str]) -> pl.DataFrame:
+            with connection.transaction():
+                told = told_now(connection, lake, zones.filter(pl.col("tenant").is_in(tenants)), now)
+                return broken_rules(connection, tenants, told)
+
+        wrong, failures = without_failing(work, names)
     for rule in RULES:
         rows = [row for row in wrong.iter_rows(named=True) if row["rule"] == rule]
         typer.echo(f"{'wrong' if rows else 'ok':<6}{rule}")
@@ -144,5 +165,5 @@ def _check(tenant: Annotated[str | None, typer.Option("--tenant", help="Only thi
             places = minor_units(row["currency"])
             expected, actual = (minor_text(row[f"{side}_minor"], places) for side in ("expected", "actual"))
             typer.echo(f"      {row['tenant']} {row['what']}: {actual} {row['currency']}, expected {expected}")
-    if not wrong.is_empty():
+    if report(failures) or not wrong.is_empty():
         raise typer.Exit(1)

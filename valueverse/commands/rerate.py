@@ -78,6 +78,7 @@ def plan(
 
     [dim]valueverse rerate plan --tenant acme --from 2024-01-01 --to 2024-03-31 --catalog new.yaml --out plan.json[/dim]
     """
+    from valueverse.commands.apart import report
     from valueverse.commands.rerating import Asked
     from valueverse.commands.rerating import plan as work
     from valueverse.commands.simulation import read_catalog
@@ -89,13 +90,15 @@ def plan(
         tuple(sorted(tenant)), _day(start, "--from"), _day(end, "--to"), tuple(sorted(customer or ())), chosen
     )
     settings = get_settings()
-    found = work(settings, Lake(settings.lake_url), asked, as_of=datetime.now(UTC))
+    found, failures = work(settings, Lake(settings.lake_url), asked, as_of=datetime.now(UTC))
     _show(found)
     text = json.dumps(found, ensure_ascii=False, indent=2) + "\n"
     if out is None:
         sys.stdout.write(text)
     else:
         out.write_text(text, encoding="utf-8")
+    if code := report(failures):
+        raise typer.Exit(code)
 
 
 @_rerate.command("apply")

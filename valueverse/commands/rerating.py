@@ -16,6 +16,7 @@ import rfc8785
 
 from valueverse.catalog.document import catalog_document, catalog_hash
 from valueverse.catalog.history import CatalogHistory
+from valueverse.commands.apart import without_failing
 from valueverse.commands.booked import read_booked, watermarks
 from valueverse.errors import RefusalError
 from valueverse.invoicing import engine
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from valueverse.catalog.document import Catalog
+    from valueverse.platform.isolation import Failure
     from valueverse.platform.lake import Lake
     from valueverse.platform.settings import Settings
 
@@ -51,15 +53,23 @@ class Asked:
     catalog: Catalog | None = None
 
 
-def plan(settings: Settings, lake: Lake, asked: Asked, *, as_of: datetime) -> dict[str, Any]:
+def plan(settings: Settings, lake: Lake, asked: Asked, *, as_of: datetime) -> tuple[dict[str, Any], list[Failure]]:
     """The plan as a JSON document: ``rows`` per line that changes, ``totals`` per customer and currency, ``plan_id``.
+
+    Returns:
+        The plan for all tenants but those for whom it cannot be worked out; and who they are. Its ``tenants`` are those
+        that it is for: applying it concerns nobody else.
 
     Raises:
         RefusalError: ``no_invoices`` where nothing finalised is concerned; ``other_meters`` where the catalog's meters
             are not those that usage was read with.
     """
-    with connect(settings, "builder") as connection:
-        return _planned(connection, lake, asked, as_of)[0]
+
+    def work(tenants: list[str]) -> dict[str, Any]:
+        with connect(settings, "builder") as connection:
+            return _planned(connection, lake, replace(asked, tenants=tuple(tenants)), as_of)[0]
+
+    return without_failing(work, asked.tenants)
 
 
 def apply(settings: Settings, lake: Lake, shown: dict[str, Any], asked: Asked, *, as_of: datetime) -> int:

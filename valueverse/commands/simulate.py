@@ -92,9 +92,11 @@ def register(app: typer.Typer) -> None:
         """
         import json
 
+        from valueverse.commands.apart import report
         from valueverse.commands.simulation import (
             Asked,
             difference,
+            each_tenant,
             parsed,
             read_catalog,
             read_log,
@@ -119,13 +121,19 @@ def register(app: typer.Typer) -> None:
         moment = None if known_at is None else _instant(known_at, "--known-at")
         asked = Asked(window, moment, tuple(_instant(text, "--run-at") for text in run_at or []), lake)
         tell(f"simulating periods that end after {window[0]} and up to {window[1]}")
-        found = (
-            list(simulated(log, chosen, asked, tally))
-            if other is None
-            else difference(log, chosen, other, asked, tally)
+        found, failures = each_tenant(
+            log,
+            tally,
+            lambda part, own: (
+                list(simulated(part, chosen, asked, own))
+                if other is None
+                else difference(part, chosen, other, asked, own)
+            ),
         )
         for document in found:
             sys.stdout.write(json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n")
         sys.stdout.flush()
         if other is not None:
             _chart(found)
+        if code := report(failures):
+            raise typer.Exit(code)

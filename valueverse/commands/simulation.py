@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
 
 from valueverse.catalog.document import parse_catalog
 from valueverse.catalog.history import CatalogHistory
+from valueverse.commands.apart import without_failing
 from valueverse.commands.simulated_events import Tally, count_billing, count_usage, with_tenants
 from valueverse.errors import RefusalError
 from valueverse.events.amendments import resolve_amendments
@@ -34,11 +35,14 @@ from valueverse.subscriptions.timeline import Timeline, build_timeline, stranger
 from valueverse.subscriptions.zones import local_midnight
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from valueverse.catalog.document import Catalog
+    from valueverse.platform.isolation import Failure
     from valueverse.platform.lake import Lake
+
+T = TypeVar("T")
 
 _PAYER = ["tenant", "customer", "currency"]
 _BOOKED = ["tenant", "subscription", "period_from", "period_to"]
@@ -210,6 +214,20 @@ class Asked:
     known_at: datetime | None
     runs: tuple[datetime, ...]
     whole: bool = False
+
+
+def each_tenant(log: pl.DataFrame, tally: Tally, work: Callable[[pl.DataFrame, Tally], T]) -> tuple[T, list[Failure]]:
+    """What ``work`` makes of the events of all tenants but those it fails for, whose events are counted as left out."""
+    tenants = log["tenant"].unique().to_list()
+
+    def part(chosen: list[str]) -> T:
+        rest = log.filter(~pl.col("tenant").is_in(chosen))
+        own = tally.also()
+        if not rest.is_empty():
+            own.leave_out("tenant_failed", rest.height, f"tenant {rest['tenant'][0]}")
+        return work(log.filter(pl.col("tenant").is_in(chosen)), own)
+
+    return without_failing(part, tenants)
 
 
 def simulated(log: pl.DataFrame, catalog: Catalog, asked: Asked, tally: Tally) -> Iterator[dict[str, Any]]:

@@ -158,7 +158,12 @@ def _list() -> None:
         ).fetchall()
     typer.echo("tenant\tname\ttimezone\tcurrency\tkey\tscopes\tpurpose\tstate")
     for row in rows:
-        typer.echo("\t".join("-" if value is None else str(value) for value in row))
+        typer.echo("\t".join("-" if value is None else _in_one_line(str(value)) for value in row))
+
+
+def _in_one_line(text: str) -> str:
+    """What a tenant calls itself makes no rows or columns of others: control characters are written out."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def _rotate() -> None:

@@ -146,8 +146,19 @@ def undecided(connection: psycopg.Connection[Any]) -> pl.DataFrame:
     rows = connection.execute(
         "select r.tenant_id::text, 'release', (r.period || '-01')::date, 'held_before', '', 0 from billing.release r "
         "where r.status = 'held' and r.reason like '%%held_in_%%' and not exists "
-        "(select from billing.held_tenant h where h.tenant_id = r.tenant_id) order by 1, 3",
+        "(select from billing.held_tenant h where h.tenant_id = r.tenant_id and h.stage <> 'marts') order by 1, 3",
         [],
+    ).fetchall()
+    return pl.DataFrame(rows, schema=PERIODS, orient="row")
+
+
+def released_since(connection: psycopg.Connection[Any], stage: str) -> pl.DataFrame:
+    """PERIODS of a stage whose tenant was released after the last attempt: what it failed for may be mended."""
+    rows = connection.execute(
+        "select h.tenant_id::text, h.stage, h.period, h.code, h.message, h.attempts from billing.held_tenant h "
+        "where h.stage = %s and exists (select from billing.release r where r.tenant_id = h.tenant_id "
+        "and r.status = 'released' and r.decided_at > h.tried_at) order by 1, 3",
+        [stage],
     ).fetchall()
     return pl.DataFrame(rows, schema=PERIODS, orient="row")
 

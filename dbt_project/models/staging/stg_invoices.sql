@@ -2,6 +2,7 @@ with
 
 source as (
     select * from {{ source('billing', 'invoice') }}
+    where {{ is_read() }}
 ),
 
 renamed as (

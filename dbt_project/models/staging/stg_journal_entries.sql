@@ -2,6 +2,7 @@ with
 
 source as (
     select * from {{ source('billing', 'journal_entry') }}
+    where {{ is_read() }}
 ),
 
 renamed as (

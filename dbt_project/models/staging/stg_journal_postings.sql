@@ -2,6 +2,7 @@ with
 
 source as (
     select * from {{ source('billing', 'journal_posting') }}
+    where {{ is_read() }}
 ),
 
 renamed as (

@@ -2,6 +2,7 @@ with
 
 source as (
     select * from {{ source('billing', 'subscription') }}
+    where {{ is_read() }}
 ),
 
 renamed as (

@@ -2,6 +2,7 @@ with
 
 source as (
     select * from {{ source('billing', 'usage_daily') }}
+    where {{ is_read() }}
 ),
 
 renamed as (

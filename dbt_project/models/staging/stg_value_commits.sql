@@ -2,6 +2,25 @@ with
 
 source as (
     select * from {{ source('value', 'commit') }}
+    where {{ is_read() }}
+),
+
+-- jsonb knows less than JSON: a document with \u0000, or nested too deeply, is one without fields
+parsed as (
+    select
+        source.*,
+        case when pg_input_is_valid(document, 'jsonb') then cast(document as jsonb) end as fields
+    from source
+),
+
+dated as (
+    select
+        parsed.*,
+        coalesce(
+            fields ->> 'start',
+            nullif(fields -> 'model' -> 'axis' ->> 'start', 'commit.start')
+        ) as start_text
+    from parsed
 ),
 
 renamed as (
@@ -12,19 +31,14 @@ renamed as (
         parent as parent_commit_id,
         ---------- text
         model as model_key,
-        document::jsonb ->> 'customer' as customer_key,
-        document::jsonb ->> 'scenario' as scenario,
+        fields ->> 'customer' as customer_key,
+        fields ->> 'scenario' as scenario,
         author,
-        document::jsonb -> 'model' ->> 'currency' as currency,
+        fields -> 'model' ->> 'currency' as currency,
         ---------- times
-        cast(
-            coalesce(
-                document::jsonb ->> 'start',
-                nullif(document::jsonb -> 'model' -> 'axis' ->> 'start', 'commit.start')
-            ) as date
-        ) as starts_on,
+        case when pg_input_is_valid(start_text, 'date') then cast(start_text as date) end as starts_on,
         committed_at
-    from source
+    from dated
 )
 
 select * from renamed

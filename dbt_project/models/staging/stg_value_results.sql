@@ -2,6 +2,7 @@ with
 
 source as (
     select * from {{ source('value', 'result') }}
+    where {{ is_read() }}
 ),
 
 renamed as (

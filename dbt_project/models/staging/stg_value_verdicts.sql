@@ -2,6 +2,7 @@ with
 
 source as (
     select * from {{ source('value', 'verdict') }}
+    where {{ is_read() }}
 ),
 
 renamed as (

@@ -1,0 +1,75 @@
+"""Builds of the marts that go on without the tenants whose rows make a model or a test fail."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from assets.steps.mart_probe import Node, failing_tenants
+from valueverse.platform.warehouse import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from valueverse.platform.isolation import Failure
+    from valueverse.platform.settings import Settings
+
+_WRONG = {"error", "fail", "runtime error"}
+_LONGEST = 100_000
+"""Characters of the tenants left out: they are one argument of a command, of which the kernel takes 128 KiB."""
+
+
+@dataclass
+class Attempts:
+    """Whom a run leaves out: tenants that were held before, and those it has found since.
+
+    Attributes:
+        settings: where the warehouse is.
+        variables: the dbt project's vars, without ``left_out``.
+        before: tenants left out from the start.
+        failures: who made a model or a test of this run fail.
+    """
+
+    settings: Settings
+    variables: dict[str, Any]
+    before: Sequence[str] = ()
+    failures: list[Failure] = field(default_factory=list)
+
+    @property
+    def left_out(self) -> list[str]:
+        """Tenant keys, sorted."""
+        return sorted({*self.before, *(failure.tenant for failure in self.failures)})
+
+    def as_vars(self) -> str:
+        """The project's vars of the next attempt as JSON."""
+        return json.dumps(self.variables | {"left_out": self.left_out})
+
+    def learn(self, target: Path) -> bool:
+        """Find the tenants that made the attempt in this target folder fail; True if another attempt leaves out more.
+
+        Raises:
+            BaseException: what is no tenant's failure, met while tenants were looked for.
+        """
+        found: dict[str, Failure] = {}
+        known = set(self.left_out)
+        with connect(self.settings, "builder") as connection:
+            for node in _failed(target):
+                for failure in failing_tenants(connection, node, sorted(known), self.variables):
+                    found.setdefault(failure.tenant, failure)
+        new = [failure for failure in found.values() if failure.tenant not in known]
+        self.failures += new
+        return bool(new) and sum(map(len, self.left_out)) < _LONGEST
+
+
+def _failed(target: Path) -> Iterator[Node]:
+    """Models and tests of an attempt that did not end well."""
+    results, manifest = target / "run_results.json", target / "manifest.json"
+    if not (results.is_file() and manifest.is_file()):
+        return
+    nodes = json.loads(manifest.read_text(encoding="utf-8"))["nodes"]
+    for result in json.loads(results.read_text(encoding="utf-8"))["results"]:
+        node = nodes.get(result["unique_id"])
+        if node is not None and result["status"] in _WRONG and result.get("compiled_code"):
+            yield Node(node, result["compiled_code"], result.get("message") or "")

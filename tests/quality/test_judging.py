@@ -1,0 +1,70 @@
+"""A rule that cannot be judged of one tenant's rows holds that tenant; the others are judged without it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+
+from quality import judging
+from quality.expectations import FINDINGS, Judgement
+from quality.gate import decisions_of
+from quality.judging import judge_each
+from quality.period import Month
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EVERYONE = ["ash", "birch", "cedar", "date", "elm"]
+
+
+def judged(monkeypatch: pytest.MonkeyPatch, unjudged: set[str], *, broken: bool = False) -> tuple[pl.DataFrame, int]:
+    """Findings where a rule raises for rows of some tenants (``broken``: of nobody too), and how often it was judged.
+
+    ``cedar`` breaks another rule.
+    """
+    calls: list[Sequence[str] | None] = []
+
+    def judge(_: Any, __: Any, tenants: Sequence[str] | None, ___: Any = None) -> Judgement:
+        calls.append(tenants)
+        asked = EVERYONE if tenants is None else tenants
+        rows: list[tuple[str | None, str, int | None, str]] = []
+        if broken or unjudged & set(asked):
+            rows.append((None, "ranges", None, "the check could not run"))
+        if "cedar" in asked:
+            rows.append(("cedar", "totals", 1, "an invoice"))
+        context: Any = None
+        return Judgement(pl.DataFrame(rows, schema=FINDINGS, orient="row"), context)
+
+    monkeypatch.setattr(judging, "judge", judge)
+    settings: Any = None
+    found = judge_each(settings, Month.parse("2023-11"), EVERYONE, everyone=True).findings
+    return found, len(calls)
+
+
+def held(findings: pl.DataFrame) -> dict[str, str]:
+    rows = decisions_of(EVERYONE, findings).filter(pl.col("status") == "held")
+    return dict(rows.select("tenant", "reason").iter_rows())
+
+
+@pytest.mark.parametrize("unjudged", [{"birch"}, {"ash", "elm"}, {"cedar"}, set(EVERYONE) - {"date"}])
+def test_whoever_cannot_be_judged_is_held_and_the_others_are_judged(
+    monkeypatch: pytest.MonkeyPatch, unjudged: set[str]
+) -> None:
+    found = held(judged(monkeypatch, unjudged)[0])
+    assert set(found) == unjudged | {"cedar"}
+    assert all("ranges: the check could not run" in found[tenant] for tenant in unjudged)
+    assert "totals: 1 row(s) break" in found["cedar"]
+
+
+def test_a_rule_that_does_not_run_at_all_holds_everybody_without_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    findings, calls = judged(monkeypatch, set(), broken=True)
+    assert set(held(findings)) == set(EVERYONE)
+    assert calls == 2
+
+
+def test_rules_that_can_be_judged_are_judged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    findings, calls = judged(monkeypatch, set())
+    assert set(held(findings)) == {"cedar"}
+    assert calls == 1
