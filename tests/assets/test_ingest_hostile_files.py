@@ -173,10 +173,59 @@ def test_names_that_are_no_text_are_refused_and_what_is_no_file_is_left_alone(ha
         "acme/folder.csv": "it is no file but a folder",
         "acme/notes.txt": "its ending is none of .ndjson, .json, .csv and .parquet, also with .gz or .zst",
         "acme/nowhere.ndjson": "it cannot be read",
-        "acme/outside.ndjson": "it is a link to a file outside of the landing folder",
+        "acme/outside.ndjson": "it is a link to a file outside of its tenant's folder",
         "acme/pipe.ndjson": "it is no file but a pipe",
         "acme/s.csv": "it is no file but a socket",
     }
+
+
+def test_a_link_never_leads_to_another_tenants_events(harbour: Harbour) -> None:
+    landing = harbour.home / "landing"
+    birch = json.dumps(event("secret", {"n": 7}))
+    harbour.land("birch/a.ndjson", founding("birch"), birch)
+    (landing / "acme" / "relative.ndjson").symlink_to("../birch/a.ndjson")
+    (landing / "acme" / "absolute.ndjson").symlink_to(landing / "birch" / "a.ndjson")
+    (landing / "acme" / "own.ndjson").symlink_to("zzz.ndjson")
+    (landing / "cedar").symlink_to("birch")
+    (landing / "up").symlink_to("..")
+    (harbour.home / "beside.ndjson").write_text(birch)
+    report = harbour.take()
+    assert set(harbour.events().select("tenant", "id").rows()) == {
+        ("acme", "founding"), ("acme", "last"), ("birch", "founding"), ("birch", "secret"),
+    }  # fmt: skip
+    outside = {one.name for one in report.ignored if "outside of its tenant's folder" in one.reason}
+    assert outside == {"acme/relative.ndjson", "acme/absolute.ndjson", "cedar/a.ndjson", "up/beside.ndjson"}
+
+
+def test_a_file_of_holes_is_left_alone_unread(harbour: Harbour) -> None:
+    hollow = harbour.home / "landing" / "acme" / "hollow.ndjson"
+    hollow.touch()
+    os.truncate(hollow, 2**42)
+    report = harbour.take()
+    assert {one.name for one in report.ignored if "holes" in one.reason} == {"acme/hollow.ndjson"}
+    assert harbour.ids() == ["last"]
+
+
+def test_a_file_that_grows_all_the_while_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from valueverse.landing import files, one_file
+
+    path = tmp_path / "a.ndjson"
+    path.write_bytes(b"x" * 10)
+
+    class Digest:
+        """Appends to the file whenever a part of it is hashed."""
+
+        def update(self, block: bytes) -> None:
+            with path.open("ab") as stream:
+                stream.write(b"y" * len(block))
+
+        def hexdigest(self) -> str:
+            return ""
+
+    monkeypatch.setattr(files.hashlib, "sha256", Digest)
+    file = one_file(path, "acme", "a.ndjson")
+    assert path.stat().st_size == 20
+    assert file.changed()
 
 
 def test_a_panic_below_a_reader_is_the_files_alone(harbour: Harbour, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from valueverse.errors import RefusalError
 from valueverse.events.validation import TENANT_KEY
-from valueverse.landing.streams import open_regular
+from valueverse.landing.streams import most_expanded, open_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 FORMATS = re.compile(r"\.(ndjson|json|csv|parquet)(?:\.(?:gz|zst))?\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _BLOCK = 2**20
+_STORED_BLOCK = 512
+"""Bytes of one of ``st_blocks``, whatever the file system."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,11 @@ def one_file(path: Path, tenant: str, name: str) -> LandingFile:
     digest = hashlib.sha256()
     with open_regular(path) as stream:
         found = os.fstat(stream.fileno())
-        while block := stream.read(_BLOCK):
+        left = found.st_size
+        # No further than it reaches now: one that grows all the while would never end. It counts as changed.
+        while left > 0 and (block := stream.read(min(left, _BLOCK))):
             digest.update(block)
+            left -= len(block)
     return LandingFile(tenant, name, path, digest.hexdigest(), found.st_size, _stamp(found))
 
 
@@ -108,7 +113,7 @@ def landing_files(landing: Path) -> tuple[list[LandingFile], list[Ignored]]:
         except OSError as error:
             ignored.append(Ignored(name, f"the folder cannot be read: {error.strerror}; give this user the right to"))
             continue
-        for found in (_found(home, folder.name, path) for path in inside):
+        for found in (_found(home / folder.name, path) for path in inside):
             (files if isinstance(found, LandingFile) else ignored).append(found)  # type: ignore[arg-type]  # told apart
     return files, ignored
 
@@ -124,12 +129,14 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _found(home: Path, tenant: str, path: Path) -> LandingFile | Ignored:
+def _found(own: Path, path: Path) -> LandingFile | Ignored:
+    """What a name in the folder ``own`` of a tenant, links resolved, is."""
+    tenant = own.name
     name = f"{tenant}/{shown(path.name)}"
     if not FORMATS.search(path.name):
         return Ignored(name, "its ending is none of .ndjson, .json, .csv and .parquet, also with .gz or .zst")
     try:
-        problem = _no_file(home, path)
+        problem = _no_file(own, path)
         if problem:
             return Ignored(name, problem)
         file = one_file(path, tenant, name)
@@ -141,11 +148,15 @@ def _found(home: Path, tenant: str, path: Path) -> LandingFile | Ignored:
     return file
 
 
-def _no_file(home: Path, path: Path) -> str:
+def _no_file(own: Path, path: Path) -> str:
     kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
-    mode = path.stat().st_mode
-    if not stat.S_ISREG(mode):
-        return f"it is no file but {kinds.get(stat.S_IFMT(mode), 'a device')}"
-    if home not in path.resolve().parents:
-        return "it is a link to a file outside of the landing folder: copy the file instead"
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        return f"it is no file but {kinds.get(stat.S_IFMT(found.st_mode), 'a device')}"
+    if own not in path.resolve().parents:
+        # Another tenant's folder is outside too: a link would bill this tenant for that one's events.
+        return "it is a link to a file outside of its tenant's folder: copy the file instead"
+    # Holes cost their sender nothing, and every run would hash them.
+    if found.st_size > most_expanded(found.st_blocks * _STORED_BLOCK):
+        return "nearly all of it is holes: send it without them, or in parts of 1 GiB"
     return ""

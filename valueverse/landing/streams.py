@@ -25,6 +25,11 @@ _MOST_EXPANSION = 200
 _CODECS = {".gz": "gzip", ".zst": "zstd"}
 
 
+def most_expanded(stored: int) -> int:
+    """How many bytes may be read of a file that takes so many on disk."""
+    return max(_FREE_EXPANSION, _MOST_EXPANSION * stored)
+
+
 def unreadable(message: str) -> RefusalError:
     """The refusal of a whole file."""
     said = " ".join(message.encode("utf-8", "replace").decode().split())[:240].replace("\x00", "?")
@@ -71,7 +76,7 @@ def blocks(path: Path) -> Iterator[bytes]:
         OSError, pa.ArrowException: for a damaged one.
     """
     with open_regular(path) as raw:
-        most = max(_FREE_EXPANSION, _MOST_EXPANSION * os.fstat(raw.fileno()).st_size)
+        most = most_expanded(os.fstat(raw.fileno()).st_size)
         codec = _CODECS.get(path.suffix)
         stream = pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), codec) if codec else raw
         done = 0
