@@ -163,6 +163,8 @@ def main(arguments: list[str] | None = None) -> int:
         settings = get_settings()
         _use_instance(settings)
         with processes.locked(settings.run / "catch_up.lock", 600), dg.DagsterInstance.get() as instance:
+            # Dagster opens connections for every event otherwise: thousands when it plans the checks of the marts.
+            instance.optimize_for_webserver(statement_timeout=0, pool_recycle=3600, max_overflow=20)
             # A run without a process would hold its place in the pools for ever, and we would wait for it.
             dagster_home.clear_after_daemon(settings, instance)
             dagster_home.end_lost_runs(settings, instance)
