@@ -24,7 +24,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	"$$python" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1 \
 	&& { echo "$$python"; break; }; done)
 
-.PHONY: help setup demo dev down status logs test test-unit test-integration test-security test-performance mutate mutate-security security-manifest bench \
+.PHONY: help setup demo dev down status logs test test-unit test-integration test-security test-performance kill-loop mutate mutate-security security-manifest bench \
 	lint format type validate lock clean
 
 help: ## Show every target
@@ -64,6 +64,9 @@ test-security: $(DEV) ## Attempts to cross a tenant's wall or to break a credent
 
 test-performance: $(DEV) ## Tests that assert a ratio measured in the same run
 	@$(PYTEST) -m performance || [ $$? -eq 5 ]
+
+kill-loop: $(DEV) ## Kill -9 runs, Postgres and Valkey at random moments, then compare with a calm run; ROUNDS=30 SEED=1
+	@$(PY) -m tests.kill_loop --rounds $(or $(ROUNDS),30) --seed $(or $(SEED),1)
 
 mutate: $(DEV) ## Mutation score of money, rating, subscriptions, invoicing; SAMPLE=300 (an hour or more) or all (days)
 	@$(PY) -m tests.mutation --sample $(or $(SAMPLE),300)
