@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import stat
 import subprocess
 import sys
 import threading
-import time
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -201,32 +199,3 @@ def test_running_again_counts_nothing_twice_and_changes_no_hash(
     assert _demo(world) == first_run
     assert [_rows(world, one) for one in tables_of] == before
     assert (world.home / "reports" / "developer_time.html").read_text(encoding="utf-8") == page
-
-
-def test_a_killed_demo_run_again_gives_the_same(
-    first_run: list[dict[str, Any]], world: Settings, settings: Settings
-) -> None:
-    """kill -9 while Dagster's runs are under way, at two moments: the numbers are those of a calm run."""
-    with own_instance(settings) as other:
-        _killed_twice_then_whole(other, world)
-
-
-def _killed_twice_then_whole(other: Settings, world: Settings) -> None:
-    for patience in (9.0, 22.0):
-        process = subprocess.Popen(
-            COMMAND,
-            cwd=ROOT,
-            env={**os.environ, **other.environment()},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        time.sleep(patience)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    again = _demo(other)
-    totals = "select tenant_id, customer, period_from, total_minor from billing.invoice order by 1, 2, 3, purpose"
-    assert _rows(other, totals) == _rows(world, totals)
-    accepted = "select tenant_id, sum(accepted), sum(quarantined) from billing.ingestion_file group by 1 order by 1"
-    assert _rows(other, accepted) == _rows(world, accepted)
-    assert _northwind(again, "chat")["total"] == "138.28"
