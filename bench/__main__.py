@@ -63,7 +63,7 @@ def main() -> None:
                 # Kept at once: a run that is ended half-way has what it measured.
                 _keep(arguments.size, rows)
                 console.print(f"    {row['row']}: {row['ratio']}x (goal {row['goal']}); {row['note']}", markup=False)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - the other suites are measured all the same
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - said, and fails the run at its end; the others go on
             failed.append(name)
             console.print(f"    failed: {type(error).__name__}: {error}", markup=False)
         console.print(f"    took {time.monotonic() - began:.0f} s")

@@ -137,8 +137,7 @@ def end_killed_runs(instance: dg.DagsterInstance) -> None:
     """
     unfinished = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]
     for run in instance.get_runs(dg.RunsFilter(tags=LAUNCHER, statuses=unfinished)):
-        instance.report_run_failed(run, "The process of this run was killed.")
-        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        dagster_home.fail_run(instance, run, "The process of this run was killed.")
 
 
 def _own_stdout() -> TextIO:

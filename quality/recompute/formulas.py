@@ -82,6 +82,4 @@ def register_amounts(connection: duckdb.DuckDBPyConnection, query: str, name: st
 
 
 def _frame(connection: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
-    found = pl.from_arrow(connection.sql(query).to_arrow_table())
-    assert isinstance(found, pl.DataFrame)  # noqa: S101 - for the type checker
-    return found
+    return pl.DataFrame(connection.sql(query).to_arrow_table())

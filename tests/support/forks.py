@@ -8,6 +8,7 @@ group of the run that started it, as a real dbt would.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import select
@@ -123,7 +124,9 @@ def _import_all(script: str) -> None:
     from assets.steps import marts
 
     marts.DBT = script
-    from valueverse.commands import rerating, simulation  # noqa: F401 - imported by forks when they run
+    # Commands import these when they run: each fork would do so anew.
+    for name in ("rerating", "simulation"):
+        importlib.import_module(f"valueverse.commands.{name}")
 
 
 def _look_after(client: socket.socket) -> None:

@@ -98,7 +98,7 @@ def _arm_dbt() -> None:
             _kill(victim)
         return execute(self, sql, *args, **kwargs)
 
-    SQLConnectionManager.add_query = armed  # type: ignore[method-assign]
+    SQLConnectionManager.add_query = armed
 
 
 def _kill(victim: str) -> None:

@@ -120,7 +120,7 @@ def fail_orphans(instance: DagsterInstance) -> list[str]:
     runs = instance.get_runs(dg.RunsFilter(statuses=waiting))
     orphans = [run for run in runs if ".dagster/grpc_info" in run.tags]
     for run in orphans:
-        _fail(instance, run, "The process of this run ended with the servers; launch it again.")
+        fail_run(instance, run, "The process of this run ended with the servers; launch it again.")
     return [run.run_id for run in orphans]
 
 
@@ -160,12 +160,12 @@ def end_lost_runs(settings: Settings, instance: DagsterInstance) -> list[str]:
             continue
         began = processes.start_time(event.pid)
         if began is None or began > started[0].timestamp + 1:
-            _fail(instance, run, "The process of this run was killed.")
+            fail_run(instance, run, "The process of this run was killed.")
             lost.append(run.run_id)
     return lost
 
 
-def _fail(instance: DagsterInstance, run: DagsterRun, reason: str) -> None:
+def fail_run(instance: DagsterInstance, run: DagsterRun, reason: str) -> None:
     """End a run that has no process any more; its places in the pools come free at once."""
     instance.report_run_failed(run, reason)
     instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
