@@ -17,6 +17,7 @@ from assets.steps.track_value import TrackReport, track_value
 from assets.value import realisation
 from tests.assets.test_billing_step import rows, run, store
 from tests.support.ledger import World
+from tests.support.value_models import saved_model
 from valueverse.commands import value_approve, value_commit, value_proposals
 from valueverse.errors import RefusalError
 from valueverse.value.realisation.proposals import months_back
@@ -27,23 +28,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 NOVEMBER, DECEMBER, MARCH = date(2023, 11, 1), date(2023, 12, 1), date(2024, 3, 1)
 JANUARY_5 = datetime(2024, 1, 5, tzinfo=UTC)
-MODEL: dict[str, Any] = {
-    "schema": "valueverse.value_model/v1",
-    "model": "saved",
-    "currency": "USD",
-    "axis": {"grain": "month", "start": "commit.start", "periods": 12, "discount": {"rate": 0.1}},
-    "units": {"base": ["token"]},
-    "inputs": {
-        "tokens": {"unit": "token/month", "bind": {"metric": "usage.tokens", "agg": "sum"}, "missing": "error"},
-        "licence": {"unit": "USD/month", "bind": {"metric": "billing.invoiced_net"}, "missing": "zero"},
-        "worth": {"unit": "USD/token", "value": 0.5},
-    },
-    "drivers": {"saving": {"kind": "cost_saving", "expr": "tokens * worth"}},
-    "costs": {"licence": "licence"},
-    "scenarios": {"agreed": {"tokens": 80, "licence": 10}, "base": {}},
-    "outputs": ["npv", "roi"],
-    "pricing": {"output": "realised.saving", "share": 0.2, "period": "month"},
-}
+MODEL = saved_model(missing="error")
 
 
 def world(*, share: str = "0.2", months: int = 2, **price: Any) -> World:

@@ -21,6 +21,7 @@ from quality.leakage import flag_leakage
 from quality.reconciliation import reconcile
 from tests.support.ledger import instant
 from tests.support.publishing import dbt
+from tests.support.value_models import saved_model
 from valueverse.commands import value_approve, value_commit, value_proposals
 from valueverse.commands.rerating import Asked, apply, plan
 from valueverse.commands.simulation import read_catalog
@@ -38,23 +39,7 @@ FIRST = date(2024, 1, 1)
 RUNS = ("2024-02-03", "2024-03-03", "2024-04-03")
 """The present of each run; what was received by then is known."""
 MONTHS = ("2024-01", "2024-02", "2024-03")
-MODEL: dict[str, Any] = {
-    "schema": "valueverse.value_model/v1",
-    "model": "saved",
-    "currency": "USD",
-    "axis": {"grain": "month", "start": "commit.start", "periods": 12, "discount": {"rate": 0.1}},
-    "units": {"base": ["token"]},
-    "inputs": {
-        "tokens": {"unit": "token/month", "bind": {"metric": "usage.tokens", "agg": "sum"}, "missing": "zero"},
-        "licence": {"unit": "USD/month", "bind": {"metric": "billing.invoiced_net"}, "missing": "zero"},
-        "worth": {"unit": "USD/token", "value": 0.5},
-    },
-    "drivers": {"saving": {"kind": "cost_saving", "expr": "tokens * worth"}},
-    "costs": {"licence": "licence"},
-    "scenarios": {"agreed": {"tokens": 80, "licence": 10}, "base": {}},
-    "outputs": ["npv", "roi"],
-    "pricing": {"output": "realised.saving", "share": 0.2, "period": "month"},
-}
+MODEL = saved_model()
 """A model that every company commits to for its customer c0; plan ``worth`` bills what it says was saved."""
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.support.forks import Forked
 from tests.support.kill_child import POINT
+from tests.support.value_models import saved_model
 from valueverse.commands import value_approve, value_commit
 from valueverse.invoicing.document import chain_hash
 from valueverse.platform import supervisor
@@ -27,21 +28,7 @@ TENANTS = ("acme", "birch")
 CUSTOMERS = range(2)
 _FOLDERS = ("lake", "landing", "index")
 DAYS = ("2023-12-05", "2023-12-06")
-MODEL: dict[str, Any] = {
-    "schema": "valueverse.value_model/v1",
-    "model": "saved",
-    "currency": "USD",
-    "axis": {"grain": "month", "start": "commit.start", "periods": 3, "discount": {"rate": 0.1}},
-    "units": {"base": ["token"]},
-    "inputs": {
-        "tokens": {"unit": "token/month", "bind": {"metric": "usage.tokens", "agg": "sum"}, "missing": "zero"},
-        "worth": {"unit": "USD/token", "value": 0.5},
-    },
-    "drivers": {"saving": {"kind": "cost_saving", "expr": "tokens * worth"}},
-    "scenarios": {"agreed": {"tokens": 80}, "base": {}},
-    "outputs": ["npv"],
-    "pricing": {"output": "realised.saving", "share": 0.2, "period": "month"},
-}
+MODEL = saved_model()
 
 
 def catalog(unit: str) -> dict[str, Any]:

@@ -80,3 +80,28 @@ def only(problems: list[Problem]) -> Problem:
     """The one problem there is."""
     assert len(problems) == 1, problems
     return problems[0]
+
+
+def saved_model(missing: str = "zero") -> dict[str, Any]:
+    """A model of what tokens save, of which a fifth is charged each month.
+
+    Args:
+        missing: what a month without usage comes to.
+    """
+    return {
+        "schema": "valueverse.value_model/v1",
+        "model": "saved",
+        "currency": "USD",
+        "axis": {"grain": "month", "start": "commit.start", "periods": 12, "discount": {"rate": 0.1}},
+        "units": {"base": ["token"]},
+        "inputs": {
+            "tokens": {"unit": "token/month", "bind": {"metric": "usage.tokens", "agg": "sum"}, "missing": missing},
+            "licence": {"unit": "USD/month", "bind": {"metric": "billing.invoiced_net"}, "missing": "zero"},
+            "worth": {"unit": "USD/token", "value": 0.5},
+        },
+        "drivers": {"saving": {"kind": "cost_saving", "expr": "tokens * worth"}},
+        "costs": {"licence": "licence"},
+        "scenarios": {"agreed": {"tokens": 80, "licence": 10}, "base": {}},
+        "outputs": ["npv", "roi"],
+        "pricing": {"output": "realised.saving", "share": 0.2, "period": "month"},
+    }
