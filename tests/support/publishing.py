@@ -31,19 +31,20 @@ def start_dbt(settings: Settings, *arguments: str, **variables: Any) -> subproce
 def dbt(settings: Settings, *arguments: str, **variables: Any) -> str:
     """Run dbt in this process to its end and return what it printed; a failure fails the test.
 
-    The project is parsed once for all runs of the process: dbt's start and its parsing took longer than its
+    The project is parsed once for all runs on one database: dbt's start and its parsing took longer than its
     statements.
     """
     said = io.StringIO()
     with dbt_environment(settings), contextlib.redirect_stdout(said):
-        parsed = _parsed()
+        parsed = _parsed(os.environ["VALUEVERSE_DBT_DBNAME"])
         done = dbtRunner(manifest=parsed).invoke(_arguments(settings, arguments, variables))
     assert done.success, said.getvalue() + str(done.exception or "")
     return said.getvalue()
 
 
 @functools.cache
-def _parsed() -> Manifest:
+def _parsed(database: str) -> Manifest:
+    """Parse the project for one database: a manifest names its relations with theirs, and dbt refuses another."""
     found = dbtRunner().invoke(["--quiet", "parse", "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)])
     assert found.success, found.exception
     return found.result
