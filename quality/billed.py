@@ -114,6 +114,41 @@ BILLED: dict[str, LiteralString] = {
                 else invoice.period_to > first and invoice.period_to <= after
             end
     """,  # noqa: S608 - nothing but _CALENDARS, a constant, is put in
+    "calendars": f"""
+        with
+
+        {_CALENDARS}
+
+        select
+            calendars.tenant::text as tenant,
+            calendars.first::text as first,
+            calendars.after::text as after,
+            (max(invoice.computed_at))::text as billed_until,
+            (max(invoice.events_known_at))::text as known_at
+        from calendars
+        inner join billing.invoice as invoice on calendars.tenant = invoice.tenant_id
+        where
+            -- what only a run that billed the month makes: a correction of the month may come of any run
+            (invoice.purpose = 'period' and invoice.period_to > calendars.first
+                and invoice.period_to <= calendars.after)
+            or (invoice.purpose = 'start' and invoice.period_from >= calendars.first
+                and invoice.period_from < calendars.after)
+        group by calendars.tenant, calendars.first, calendars.after
+    """,  # noqa: S608 - nothing but _CALENDARS, a constant, is put in
+    "period_invoices": f"""
+        with
+
+        {_CALENDARS}
+
+        select
+            invoice.tenant_id::text as tenant,
+            invoice.subscription,
+            invoice.period_from::text as period_from,
+            invoice.period_to::text as period_to
+        from billing.invoice as invoice
+        inner join calendars on invoice.tenant_id = calendars.tenant
+        where invoice.purpose = 'period' and invoice.period_to > calendars.first
+    """,  # noqa: S608 - nothing but _CALENDARS, a constant, is put in
     "closed_periods": f"""
         with
 
@@ -150,9 +185,17 @@ BILLED: dict[str, LiteralString] = {
             subscription,
             plan,
             plan_version::text as version,
+            currency::text as currency,
+            timezone,
+            anchor_date::text as anchor,
             started_at::text as started_at,
             coalesce(ended_at, 'infinity'::timestamptz)::text as ended_at
         from billing.subscription
+        where tenant_id = any(%(tenants)s)
+    """,
+    "proposals": """
+        select tenant_id::text as tenant, customer, amount::text as amount
+        from value.proposal
         where tenant_id = any(%(tenants)s)
     """,
     "published_catalogs": """

@@ -17,7 +17,6 @@ from quality.recompute import (
     buckets,
     comparison,
     events,
-    fees,
     formulas,
     lines,
     macros,
@@ -28,7 +27,8 @@ from quality.recompute import (
     tiers,
 )
 from quality.recompute.days import DAYS
-from quality.recompute.states import counted, moments_of, moved_of, states_of
+from quality.recompute.invoices import fees, missing
+from quality.recompute.states import burdens_of, counted, moments_of, moved_of, states_of, told_late_of
 from quality.recompute.terms import flatten
 from valueverse.events.schema import BILLING_FACTS, EVENTS
 from valueverse.platform.lake import LakeTable
@@ -59,7 +59,8 @@ RECONCILIATION = pl.Schema(
 
 _EVENTS = LakeTable("events", EVENTS, "event_date")
 _FACTS = LakeTable("billing_facts", BILLING_FACTS)
-_TOLD = ("billing.subscription.", "billing.customer.", "billing.tenant.", "billing.catalog.")
+_TOLD = ("billing.subscription.", "billing.customer.", "billing.tenant.", "billing.catalog.", "billing.one_off.",
+         "billing.coupon.")  # fmt: skip
 CURRENCIES = pl.DataFrame(
     [(currency.code, currency.exponent) for currency in iso4217.Currency if currency.exponent is not None],
     schema={"currency": pl.String, "places": pl.Int32},
@@ -147,7 +148,7 @@ def _answer_for(question: _Question, tenant: str) -> list[tuple[Any, ...]]:
 def _answer(question: _Question, tenants: Sequence[str]) -> Iterator[tuple[Any, ...]]:
     with duckdb.connect() as connection:
         _prepare(connection, question, tenants)
-        for cells in ("line_cells", "fee_cells", "line_count_cells", "usage_cells", "count_cells"):
+        for cells in ("line_cells", "fee_cells", "line_count_cells", "missing_cells", "usage_cells", "count_cells"):
             summary = connection.execute(comparison.SUMMARY.format(cells=f"from {cells}")).fetchall()
             for tenant, check, expected, actual, different, count, examples in summary:
                 detail = f"{different} of {count} differ: {examples}" if different else None
@@ -162,12 +163,14 @@ def _prepare(connection: duckdb.DuckDBPyConnection, question: _Question, tenants
     for name, frame in question.billed.items():
         own = frame.filter(pl.col("tenant").is_in(tenants)) if "tenant" in frame.columns else frame
         connection.register(name, own.to_arrow())
-    first, last = _dates(question, tenants)
+    connection.register("chosen", pl.DataFrame({"tenant": tenants}, {"tenant": pl.String}).to_arrow())
+    for statement in (macros.MACROS, lines.EVERY_LINE, missing.EXPECTED):
+        connection.execute(statement)
+    first, last = _dates(connection, question)
     days = [day for day in question.lake.dates(_EVENTS) if first <= day <= last]
     connection.register("lake", question.lake.arrow_dataset(_EVENTS, days))
     amended = question.lake.dates_with(_EVENTS, "replaces")
     connection.register("lake_amendments", question.lake.arrow_dataset(_EVENTS, amended))
-    connection.register("chosen", pl.DataFrame({"tenant": tenants}, {"tenant": pl.String}).to_arrow())
     connection.execute("create view lake_events as select * from lake where tenant in (select tenant from chosen)")
     known_at = question.known_at.isoformat() if question.known_at else "infinity"
     connection.execute(
@@ -178,7 +181,7 @@ def _prepare(connection: duckdb.DuckDBPyConnection, question: _Question, tenants
     if connection.execute("select count(*) from missing_originals").fetchall() != [(0,)]:
         connection.register("lake_everywhere", question.lake.arrow_dataset(_EVENTS))
         connection.execute(events.ORIGINALS_ELSEWHERE)
-    for statement in (macros.MACROS, events.VERSIONS, lines.LINES, DAYS):
+    for statement in (events.VERSIONS, lines.LINES, DAYS):
         connection.execute(statement)
     formulas.register_values(connection, question.billed["meters"])
     for statement in (
@@ -188,20 +191,18 @@ def _prepare(connection: duckdb.DuckDBPyConnection, question: _Question, tenants
         connection.execute(statement)
     formulas.register_amounts(connection, pricing.FORMULAS, "formula_amounts")
     for statement in (
-        pricing.BY_QUANTITY, pricing.PRICED, comparison.LINE_CELLS, comparison.USAGE_CELLS, comparison.COUNT_CELLS,
-        fees.FEE_CELLS, fees.LINE_COUNT_CELLS,
+        pricing.BY_QUANTITY, pricing.PRICED, missing.MISSING_CELLS, comparison.LINE_CELLS, comparison.USAGE_CELLS,
+        comparison.COUNT_CELLS, fees.FEE_CELLS, fees.LINE_COUNT_CELLS,
     ):  # fmt: skip
         connection.execute(statement)
 
 
-def _dates(question: _Question, tenants: Sequence[str]) -> tuple[date, date]:
+def _dates(connection: duckdb.DuckDBPyConnection, question: _Question) -> tuple[date, date]:
     """First and last event date that the month, or the service of a line that closes in it, can have."""
-    lines = question.billed["booked_lines"].filter(pl.col("tenant").is_in(tenants))
-    served = lines.select(
-        pl.col("service_from").str.slice(0, 10).str.to_date().min().alias("first"),
-        pl.col("service_to").str.slice(0, 10).str.to_date().max().alias("last"),
-    ).row(0)
-    first, last = (day or question.month.first for day in served)
+    served = connection.execute(
+        "select cast(min(service_from) as date), cast(max(service_to) as date) from every_line"
+    ).fetchall()
+    first, last = (day or question.month.first for day in served[0])
     # A day more on either side: instants are told in the time zone of the session.
     margin = timedelta(days=1)
     if question.billed["meters"]["carry_over"].any():
@@ -218,10 +219,12 @@ def _billed(
     documents = frames["published_catalogs"].select("catalog_hash", "document").unique("catalog_hash").rows()
     told = counted(facts.filter(pl.col("tenant").is_in(tenants)), frames.pop("rejected"))
     frames |= {"states": states_of(told), "moments": moments_of(told), "moved": moved_of(told)}
+    frames |= {"told_late": told_late_of(told), "burdens": burdens_of(told)}
     overridden = frames["states"].filter(pl.col("overrides") != "").select("plan", "overrides").unique().rows()
-    charges, owed, meters = flatten(dict(documents), overridden)
-    frames["charges"], frames["fees"] = charges.with_row_index("term"), owed.with_row_index("fee")
-    frames["meters"] = formulas.with_rules(meters)
+    frames |= flatten(dict(documents), overridden)
+    frames["charges"] = frames["charges"].with_row_index("term")
+    frames["fees"] = frames["fees"].with_row_index("fee")
+    frames["meters"] = formulas.with_rules(frames["meters"])
     frames["published_catalogs"] = frames["published_catalogs"].drop("document")
     frames["currencies"] = CURRENCIES
     return frames

@@ -14,11 +14,29 @@ _STANDING = (
     "not exists (select from billing.invoice_void as void "
     "where void.tenant_id = {0}.tenant_id and void.invoice_id = {0}.invoice_id)"
 )
+# A period whose begin or end was moved by what was told later is billed anew, and corrections take back what stood on
+# it: all its usage, and the amount as far as credit notes leave room. What is nothing needs no correction.
+_BILLED = """not (
+    select coalesce(sum(part.quantity), 0) = 0 and coalesce(sum(part.event_count), 0) = 0
+        and (bool_or(part.corrects is not null) or coalesce(sum(part.amount_minor - part.discount_minor), 0) = 0)
+    from (
+        select own.* from billing.invoice_line as own
+        where own.tenant_id = {0}.tenant_id and own.invoice_id = {0}.invoice_id and own.kind = 'usage'
+            and own.corrects is null
+        union all
+        select own.* from billing.invoice_line as own
+        where own.tenant_id = {0}.tenant_id and own.corrects = {0}.invoice_id and {standing own}
+    ) as part
+    where part.key = {0}.key and part.dimensions is not distinct from {0}.dimensions
+)"""
 
 
 def _filled(query: str) -> str:
-    """A query with the currencies' decimals, and with the condition that a row's invoice was not voided."""
-    for table in ("batch", "other", "every"):
+    """A query with the currencies' decimals, and with the conditions that a row's invoice was not voided (``standing``)
+    and that corrections have not taken back what its line bills (``billed``)."""
+    for table in ("lines", "twice", "line"):
+        query = query.replace(f"{{billed {table}}}", _BILLED.replace("{0}", table))
+    for table in ("batch", "other", "every", "own"):
         query = query.replace(f"{{standing {table}}}", _STANDING.format(table))
     return query.replace("{decimals}", _DECIMALS)
 
@@ -57,9 +75,15 @@ TOTALS: tuple[Rule, ...] = (
         from lines
         where service_from < period_from or service_to > period_to
         union all
-        select tenant_id, max(subscription) || ' ' || max(key)
-        from lines
-        group by tenant_id, customer, subscription, key, dimensions, service_from
+        select twice.tenant_id, max(twice.subscription) || ' ' || max(twice.key)
+        from (
+            select *, count(*) over (
+                partition by tenant_id, customer, subscription, key, dimensions, service_from
+            ) as times
+            from lines
+        ) as twice
+        where twice.times > 1 and {billed twice}
+        group by twice.tenant_id, twice.customer, twice.subscription, twice.key, twice.dimensions, twice.service_from
         having count(*) > 1
         union all
         select lines.tenant_id, lines.subscription || ' ' || lines.key
@@ -73,7 +97,7 @@ TOTALS: tuple[Rule, ...] = (
             and lines.key = line.key and lines.dimensions is not distinct from line.dimensions
             and line.kind = 'usage' and line.explains is null and line.corrects is null
             and line.service_from < lines.service_to and line.service_to > lines.service_from
-        where {standing other}
+        where {standing other} and {billed lines} and {billed line}
         """),
     ),
     Rule(

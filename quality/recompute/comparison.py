@@ -22,11 +22,11 @@ compared as (
 select tenant, 'line_quantity:' || charge as check_name, cell, converted as expected, quantity_booked as
     actual
 from compared
-where place = 1 and meter is not null and not_metered is null
+where place = 1 and meter is not null and not_metered is null and not absent
 union all
 select tenant, 'line_amount:' || charge, cell, recomputed, amount_booked
 from compared
-where place = 1 and not_priced is null;
+where place = 1 and not_priced is null and not absent;
 """
 
 USAGE_CELLS = """
@@ -147,11 +147,11 @@ with
 reasons as (
     select distinct tenant, charge, line_id, 'amount' as what, not_priced as reason
     from priced
-    where not_priced is not null
+    where not_priced is not null and not absent
     union all
     select distinct tenant, charge, line_id, 'quantity', not_metered
     from priced
-    where not_metered is not null
+    where not_metered is not null and not absent
     union all
     select tenant, charge, line_id, 'amount', 'the terms that it was priced by are not found'
     from every_line
@@ -165,6 +165,10 @@ reasons as (
     select tenant, charge, line_id, 'amount', 'days or seconds of a period that does not begin and end at midnight'
     from fee_shares
     where line_id not in (select line_id from fee_shares where share is not null)
+    union all
+    select tenant, 'invoice', number, 'amount', 'an invoice that billing may hold back'
+    from judged_missing
+    where due and unsure
     union all
     select tenant, charge, line_id, 'amount', kind || ': judged by the rules of totals alone'
     from other_lines

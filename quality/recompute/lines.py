@@ -5,7 +5,7 @@ from __future__ import annotations
 # Instants come as text. What priced a line is among what its subscription had been told to be on when the line's
 # service began: the last change that took effect at once (or the start), and changes after it that wait for a period's
 # end. Of a subscription that was changed, a line may stand on the plans of another catalog than its invoice names.
-LINES = """
+EVERY_LINE = """
 create table every_line as
 select
     booked.* replace (
@@ -18,10 +18,22 @@ select
     currency.places,
     booked.kind = 'fee' and units(booked.booked_amount) < 0 as given_back,
     (booked.tenant, booked.customer) in (select (tenant, customer) from moved where customer is not null)
-        or booked.tenant in (select tenant from moved where customer is null) as moved
+        or booked.tenant in (select tenant from moved where customer is null) as moved,
+    false as absent
 from booked_lines as booked
 left join currencies as currency on booked.currency = currency.currency;
 
+create view holders as
+select held.* replace (held.started_at::timestamptz as started_at, held.ended_at::timestamptz as ended_at)
+from subscriptions as held;
+
+create view catalogs as
+select published.* replace (published.valid_from::timestamptz as valid_from, published.valid_to::timestamptz
+    as valid_to)
+from published_catalogs as published;
+"""
+
+LINES = """
 -- What threshold invoices bore is taken off by key: of a changed subscription, off which of its lines is left open.
 create view lines as
 select * from every_line
@@ -88,13 +100,4 @@ where
             and (told.tenant, fee.catalog_hash) in (select (tenant, catalog_hash) from published_catalogs)
         )
     );
-
-create view holders as
-select held.* replace (held.started_at::timestamptz as started_at, held.ended_at::timestamptz as ended_at)
-from subscriptions as held;
-
-create view catalogs as
-select published.* replace (published.valid_from::timestamptz as valid_from, published.valid_to::timestamptz
-    as valid_to)
-from published_catalogs as published;
 """

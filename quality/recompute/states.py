@@ -37,6 +37,21 @@ MOMENTS = pl.Schema(
 """One row per start, change, pause, resumption and end; ``kind`` is the last part of the event's type."""
 MOVED = pl.Schema({"tenant": pl.String(), "customer": pl.String()})
 """Customers of whom two time zones were stated; ``customer`` null: all of the tenant."""
+TOLD_LATE = pl.Schema(
+    {
+        "tenant": pl.String(),
+        "customer": pl.String(),
+        "subscription": pl.String(),
+        "of_catalog": _INSTANT,
+        "known_since": _INSTANT,
+    }
+)
+"""What decides when invoices close, and since when it was known: whom it names (null: all of the tenant's), and of a
+catalog the instant from which it holds."""
+BURDENS = pl.Schema({"tenant": pl.String(), "customer": pl.String(), "kind": pl.String()})
+"""Customers whose invoices billing may hold back for more than their plan says (kind ``held``: tax rates of their own,
+large one-offs), and those with coupons (``discounted``)."""
+_LARGE = 1_000_000_000
 _OWNER = ["tenant", "subscription"]
 
 
@@ -85,6 +100,40 @@ def moments_of(facts: pl.DataFrame) -> pl.DataFrame:
         )
         .cast(MOMENTS)
     )
+
+
+def told_late_of(facts: pl.DataFrame) -> pl.DataFrame:
+    """TOLD_LATE from billing facts."""
+    kinds = (_PREFIX, *_ZONED)
+    catalogs = pl.col("type").str.starts_with("billing.catalog.")
+    named = (pl.col("data").str.json_path_match(f"$.{name}").alias(name) for name in ("customer", "subscription"))
+    return (
+        facts.filter(pl.any_horizontal(pl.col("type").str.starts_with(kind) for kind in kinds))
+        .select(
+            "tenant",
+            *named,
+            pl.when(catalogs).then("time").alias("of_catalog"),
+            pl.max_horizontal("received_at", "known_until").alias("known_since"),
+        )
+        .cast(TOLD_LATE)
+    )
+
+
+def burdens_of(facts: pl.DataFrame) -> pl.DataFrame:
+    """BURDENS from billing facts."""
+    rows = facts.select(
+        "tenant",
+        "type",
+        *(pl.col("data").str.json_path_match(f"$.{name}").alias(name) for name in ("customer", "tax_rates", "amount")),
+    )
+    taxed = pl.col("type").str.starts_with("billing.customer.") & pl.col("tax_rates").is_not_null()
+    # Decimal(38, 18) takes no more than 20 digits: what does not fit is large.
+    large = pl.col("amount").cast(pl.Decimal(38, 18), strict=False).abs() >= _LARGE
+    charged = pl.col("type").str.starts_with("billing.one_off.") & large.fill_null(value=True)
+    coupons = pl.col("type").str.starts_with("billing.coupon.")
+    kind = pl.when(taxed | charged).then(pl.lit("held")).when(coupons).then(pl.lit("discounted"))
+    found = rows.select("tenant", "customer", kind.alias("kind")).drop_nulls()
+    return found.unique().cast(BURDENS)
 
 
 def moved_of(facts: pl.DataFrame) -> pl.DataFrame:

@@ -14,90 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from quality.recompute.columns import CHARGES, FEES, METERS, PERCENTAGE, PLANS
 from quality.recompute.overrides import merged_with
 from valueverse.platform.isolation import is_shared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_TEXT = pl.String
-_PERCENTAGE = ("rate", "fixed", "free_events", "free_amount", "min_per_event", "max_per_event")
-_CONDITION = pl.List(pl.Struct({"path": pl.String, "value": pl.String}))
-_TIER = pl.Struct({"above": _TEXT, "up_to": _TEXT, "unit": _TEXT, "flat": _TEXT, "per": _TEXT, "cap": _TEXT})
-PRICE: dict[str, Any] = {
-    "model": _TEXT,
-    **dict.fromkeys(("unit", "size", "amount", "free", "package_round", "rate", "formula"), _TEXT),
-    "flat_at_zero": pl.Boolean,
-    "tiers": pl.List(_TIER),
-}
-"""What prices a quantity by itself."""
-INNER: dict[str, Any] = {
-    **dict.fromkeys(("first", "after"), pl.Int32),
-    "price": pl.Struct(PRICE),
-    **dict.fromkeys(("commitment", "overage_factor"), _TEXT),
-    "true_up": pl.Boolean,
-}
-"""Terms of the buckets that begin in the minutes [first, after) of a day; null: of all that no other terms hold for."""
-CHARGES: dict[str, Any] = {
-    "catalog_hash": _TEXT,
-    "plan": _TEXT,
-    "version": pl.Int32,
-    "newest": pl.Boolean,
-    "overrides": _TEXT,
-    "charge": _TEXT,
-    "meter": _TEXT,
-    "conditions": _CONDITION,
-    "takes": pl.List(pl.Struct({"meter": _TEXT, "rivals": pl.List(_CONDITION)})),
-    "splits": pl.List(pl.Struct({"path": pl.String, "label": pl.String})),
-    "by_days": pl.Boolean,
-    "round_prorated": pl.Int32,
-    "trial": pl.Int32,
-    "across_segments": pl.Boolean,
-    **dict.fromkeys(("multiply_by", "divide_by", "convert_round", "included", "discount"), _TEXT),
-    **PRICE,
-    **dict.fromkeys(_PERCENTAGE[1:], _TEXT),
-    "per_event": pl.Boolean,
-    "carried": _TEXT,
-    "every_bucket": _TEXT,
-    "inner_prices": pl.List(pl.Struct(INNER)),
-    "axes": pl.List(pl.Struct({"path": _TEXT})),
-    "cells": pl.List(pl.Struct({"label": _TEXT, "unit": _TEXT})),
-    "steps": pl.List(pl.Struct({"amount": _TEXT, "limits": pl.List(pl.Struct({"meter": _TEXT, "most": _TEXT}))})),
-    "minimum": _TEXT,
-    "maximum": _TEXT,
-    **dict.fromkeys(("every", "period", "align", "rounding_mode", "rounding_level"), _TEXT),
-    "not_priced": _TEXT,
-}
-FEES: dict[str, Any] = {
-    "catalog_hash": _TEXT,
-    "plan": _TEXT,
-    "version": pl.Int32,
-    "newest": pl.Boolean,
-    "overrides": _TEXT,
-    **dict.fromkeys(("key", "amount", "unit_amount", "quantity", "quantity_path", "timing", "prorate"), _TEXT),
-    **dict.fromkeys(("every", "period", "align", "rounding_mode", "rounding_level"), _TEXT),
-}
-METERS: dict[str, Any] = {
-    "catalog_hash": _TEXT,
-    "meter": _TEXT,
-    "event_type": _TEXT,
-    "aggregation": _TEXT,
-    "path": _TEXT,
-    "operation": _TEXT,
-    "value_formula": _TEXT,
-    "where_formula": _TEXT,
-    "kept": pl.List(pl.Struct({"name": _TEXT, "path": _TEXT})),
-    "carry_over": pl.Boolean,
-    "rounding": _TEXT,
-    "places": pl.Int32,
-    "not_metered": _TEXT,
-}
 _PRICED = {
     "standard": {"model", "unit"},
     "graduated": {"model", "tiers", "bill_flat_at_zero"},
     "volume": {"model", "tiers", "bill_flat_at_zero"},
     "package": {"model", "size", "amount", "free", "round"},
-    "percentage": {"model", *_PERCENTAGE},
+    "percentage": {"model", *PERCENTAGE},
     "graduated_percentage": {"model", "tiers"},
     "matrix": {"model", "dimensions", "cells", "default_unit"},
     "dynamic": {"model", "amount", "multiplier"},
@@ -106,14 +35,13 @@ _PRICED = {
     "bucketed": {"model", "every", "price", "commitment", "overage_factor", "true_up", "time_of_day"},
 }
 """Models that are recomputed, with the fields that are understood: one that is new is left out, and said to be."""
+_FLAT = {"charges": CHARGES, "fees": FEES, "plans": PLANS}
 _METERED = {"count", "sum", "min", "max", "avg", "latest", "unique_count", "weighted_sum"}
 _PATH = re.compile(r"`([^`]*)`|([^.`]+)")
 
 
-def flatten(
-    documents: dict[str, str], overridden: Iterable[tuple[str, str]] = ()
-) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Charges (CHARGES), fees (FEES) and meters (METERS) of catalog documents given as JSON text by hash.
+def flatten(documents: dict[str, str], overridden: Iterable[tuple[str, str]] = ()) -> dict[str, pl.DataFrame]:
+    """charges (CHARGES), fees (FEES), meters (METERS) and plans (PLANS) of catalog documents (JSON text by hash).
 
     ``overridden`` are the pairs of a plan and the overrides (JSON text) that subscriptions have of it: each makes a set
     of charges of its own beside the plan's, whose ``overrides`` is ''. ``newest`` marks a plan's highest version.
@@ -123,14 +51,18 @@ def flatten(
     by_plan: dict[str, list[str]] = {}
     for plan, overrides in overridden:
         by_plan.setdefault(plan, []).append(overrides)
-    charges, fees = [pl.DataFrame(schema=CHARGES)], [pl.DataFrame(schema=FEES)]
+    listed: dict[str, list[pl.DataFrame]] = {name: [] for name in _FLAT}
     meters: list[dict[str, Any]] = []
     for catalog_hash, text in documents.items():
         document = json.loads(text, parse_float=Decimal)
         meters += [{"catalog_hash": catalog_hash, **_meter(meter)} for meter in document.get("meters") or ()]
         metered = {meter["key"]: meter for meter in document.get("meters") or ()}
         rounding = document.get("rounding") or {}
-        policy = {"rounding_mode": rounding.get("mode") or "half_up", "rounding_level": rounding.get("level") or "line"}
+        policy = {
+            "rounding_mode": rounding.get("mode") or "half_up",
+            "rounding_level": rounding.get("level") or "line",
+            "skips_zero": document.get("zero_invoices") == "skip",
+        }
         plans = document.get("plans") or []
         newest = {plan["key"]: 0 for plan in plans}
         for plan in plans:
@@ -145,32 +77,38 @@ def flatten(
                     "overrides": overrides,
                 }
                 try:
-                    own, owed = _terms_of(plan, merged_with(plan, overrides), metered)
-                    priced = pl.DataFrame([named | row | policy for row in own], CHARGES, orient="row")
-                    counted = pl.DataFrame([named | row | policy for row in owed], FEES, orient="row")
+                    rows = _terms_of(plan, merged_with(plan, overrides), metered)
+                    read = {name: _frame(name, [named | row | policy for row in rows[name]]) for name in rows}
                 except BaseException as error:
                     # Ingestion knows no plan to judge overrides by: any error of reading them is theirs.
                     if not overrides or is_shared(error):
                         raise
                     # What makes no terms of this plan is not billed either: a line by it would have no counterpart.
                     continue
-                charges.append(priced)
-                fees.append(counted)
-    read = pl.DataFrame(meters, METERS, orient="row")
-    return pl.concat(charges), pl.concat(fees), read
+                for name, frame in read.items():
+                    listed[name].append(frame)
+    frames = {name: pl.concat([_frame(name, []), *parts]) for name, parts in listed.items()}
+    return frames | {"meters": pl.DataFrame(meters, METERS, orient="row")}
 
 
-def _terms_of(
-    plan: dict[str, Any], merged: dict[str, Any], metered: dict[str, Any]
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Rows of the charges and fees of a plan with overrides, with the period that they are drawn by."""
+def _frame(name: str, rows: list[dict[str, Any]]) -> pl.DataFrame:
+    columns = _FLAT[name]
+    return pl.DataFrame([{column: row[column] for column in columns} for row in rows], columns, orient="row")
+
+
+def _terms_of(plan: dict[str, Any], merged: dict[str, Any], metered: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Rows of a plan with overrides, its charges and its fees, with the period that they are drawn by."""
     listed = merged.get("charges") or []
     period = {"unit": "month", "every": 1, "align": "anniversary"} | (merged.get("period") or {})
     # A trial is the plan's: overrides do not change it.
     trial = int((plan.get("trial") or {}).get("days") or 0)
-    drawn = {"every": _text(period["every"]), "period": period["unit"], "align": period["align"]}
-    charges = [{**_charge(charge, listed, metered), **drawn, "trial": trial} for charge in listed]
-    return charges, [{**_fee(fee), **drawn} for fee in merged.get("fees") or ()]
+    drawn = {"every": _text(period["every"]), "period": period["unit"], "align": period["align"], "trial": trial}
+    least = _text((merged.get("commitment") or {}).get("minimum"))
+    return {
+        "plans": [drawn | {"commitment": least, "threshold": _text(merged.get("threshold"))}],
+        "charges": [{**_charge(charge, listed, metered), **drawn} for charge in listed],
+        "fees": [{**_fee(fee), **drawn} for fee in merged.get("fees") or ()],
+    }
 
 
 def _fee(fee: dict[str, Any]) -> dict[str, Any]:
@@ -250,9 +188,9 @@ def _charge(charge: dict[str, Any], listed: list[dict[str, Any]], metered: dict[
         "included": _text(charge.get("included")),
         "discount": _text(charge.get("discount_percent")),
         **_price(price),
-        **{name: _text(price.get(name)) for name in _PERCENTAGE[1:]},
+        **{name: _text(price.get(name)) for name in PERCENTAGE[1:]},
         "per_event": bool(Decimal(price.get("fixed") or 0))
-        or any(price.get(name) is not None for name in _PERCENTAGE[2:]),
+        or any(price.get(name) is not None for name in PERCENTAGE[2:]),
         "carried": _path(price["amount"]) if model == "dynamic" and price.get("amount") else None,
         "every_bucket": price.get("every"),
         "inner_prices": _inner(price) if model == "bucketed" else [],

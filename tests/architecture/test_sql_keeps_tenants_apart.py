@@ -14,6 +14,7 @@ PACKAGES = ("valueverse", "assets", "quality", "serving_api")
 WITHOUT = {
     "charges": "prices of a catalog document, by its hash",
     "fees": "fees of a catalog document, by its hash",
+    "plans": "plans of a catalog document, by its hash",
     "meters": "meters of a catalog document, by its hash",
     "zones": "the names of time zones",
     "currencies": "the decimals of currencies",

@@ -90,7 +90,10 @@ METER_OPTIONS: dict[str, dict[str, Any]] = {
 """By field of a meter, what states it in another way."""
 UNSTATED = {"key", "version", "currency", "period"}
 """What identifies a plan or when it bills: no override of a price."""
-CORRECTIONS = ("late", "amended", "voided", "invoice_voided", "credit_note", "ended", "changed", "coupon", "wallet")
+CORRECTIONS = (
+    "late", "amended", "voided", "invoice_voided", "credit_note", "ended", "changed", "coupon", "wallet",
+    "credit_below_zero", "discount_below_zero",
+)  # fmt: skip
 SIGNS = {"positive": 1, "negative": -1, "none": 0}
 
 
@@ -214,8 +217,9 @@ def tenant_of(model: str, number: int, aggregation: str) -> str:
 def world() -> World:
     """All tenants."""
     made = World()
-    for model in models():
-        for (number, price), aggregation in product(enumerate(PRICES[model]), get_args(Aggregation)):
+    priced = [(model, number, price) for model in models() for number, price in enumerate(PRICES[model])]
+    for place, (model, number, price) in enumerate(priced):
+        for aggregation in get_args(Aggregation):
             tenant = tenant_of(model, number, aggregation)
             document = catalog({"model": model} | price, aggregation)
             made.add(tenant, "billing.catalog.published", NOVEMBER - timedelta(days=300), document)
@@ -223,13 +227,27 @@ def world() -> World:
                 made.start(tenant, name)
                 if sign:
                     made.use(tenant, name, sign)
+            # Two at a time: every override with each price where the meter sums, and with each other aggregation once.
+            chosen = slice(None) if aggregation == "sum" else slice(place, None, len(priced))
+            _overridden(made, tenant, document["plans"][0]["charges"][0], aggregation, chosen)
             if aggregation == "sum":
-                _overridden(made, tenant, document["plans"][0]["charges"][0])
                 _corrected(made, tenant)
     _metered(made)
     _drawn(made)
     _shared(made)
+    _held_back(made)
+    _moved(made)
     return made
+
+
+def _held_back(made: World) -> None:
+    """An invoice that billing holds back, since its usage has no price, holds nothing else back."""
+    tenant, price = "held-back", {"model": "matrix", "dimensions": ["region"], "cells": [{"region": "eu", "unit": "1"}]}
+    document = catalog(price, "sum")
+    made.add(tenant, "billing.catalog.published", NOVEMBER - timedelta(days=300), document)
+    made.start(tenant, "unpriced")
+    made.use(tenant, "unpriced", 1)
+    made.start(tenant, "idle")
 
 
 def _priced(made: World, tenant: str, aggregation: str, change: dict[str, Any]) -> dict[str, Any]:
@@ -315,14 +333,32 @@ def _shared(made: World) -> None:
             made.use(tenant, kind, 1)
 
 
-def _overridden(made: World, tenant: str, charge: dict[str, Any]) -> None:
+def _moved(made: World) -> None:
+    """A change to other periods, withdrawn after its periods were billed: they are taken back, and others close."""
+    tenant = "period-moved"
+    change = {"plan": {"period": {"align": "calendar"}}}
+    document = _priced(made, tenant, "sum", change)
+    document["plans"][1]["period"] = {"unit": "week", "align": "calendar"}
+    made.rows[-1]["data"] = json.dumps(document)
+    for customer in ("moved", "taxed"):
+        made.start(tenant, customer)
+        made.use(tenant, customer, 1)
+        told = {"subscription": f"s-{customer}", "plan": "q"}
+        first = made.add(tenant, "billing.subscription.changed", NOVEMBER + timedelta(days=2), told)
+        made.add(tenant, "billing.subscription.changed", NOVEMBER + timedelta(days=8), told)
+        more: dict[str, Any] = {"replaces": first, "received_at": LATE}
+        made.add(tenant, "billing.subscription.changed", NOVEMBER + timedelta(days=2), None, **more)
+
+
+def _overridden(made: World, tenant: str, charge: dict[str, Any], aggregation: str, chosen: slice) -> None:
     stated = {f"charge-{name}": {"charges": [{"key": "c"} | option]} for name, option in OPTIONS.items()}
-    if charge["price"]["model"] in {"capacity", "outcome", "bucketed"}:
+    if charge["price"]["model"] in {"capacity", "outcome", "bucketed"} or aggregation not in PRORATED:
         # Days are counted of single quantities.
         stated.pop("charge-prorate")
     if charge["price"]["model"] == "outcome":
         stated.pop("charge-when"), stated.pop("charge-split_by")
-    for name, overrides in (stated | {f"plan-{name}": one for name, one in PLAN_OVERRIDES.items()}).items():
+    every = stated | {f"plan-{name}": one for name, one in PLAN_OVERRIDES.items()}
+    for name, overrides in list(every.items())[chosen]:
         customer = name.replace("_", "-")
         made.start(tenant, customer, overrides)
         made.use(tenant, customer, 1)
@@ -330,8 +366,10 @@ def _overridden(made: World, tenant: str, charge: dict[str, Any]) -> None:
 
 def _corrected(made: World, tenant: str) -> None:
     for kind in CORRECTIONS:
-        made.start(tenant, kind)
-        first, second, *_ = made.use(tenant, kind, 1)
+        free = [fee | ({"amount": "0"} if "amount" in fee else {"unit_amount": "0"}) for fee in fees()]
+        made.start(tenant, kind, {"threshold": "5", "fees": free} if kind == "discount_below_zero" else None)
+        used = made.use(tenant, kind, 1)
+        first, second, *_ = used
         day = NOVEMBER + timedelta(days=12)
         late = {"subject": kind, "customer": kind, "received_at": LATE}
         data = {"n": "100", "paid": "7", "region": "eu", "user": "u9", "op": "add"}
@@ -349,9 +387,27 @@ def _corrected(made: World, tenant: str) -> None:
             case "coupon":
                 for coupon in ("tenth", "five"):
                     made.add(tenant, "billing.coupon.applied", NOVEMBER, {"customer": kind, "coupon": coupon})
-            case "wallet":
+            case "wallet" | "credit_below_zero":
                 grant = {"customer": kind, "wallet": "w", "amount": "7", "currency": "USD"}
-                made.add(tenant, "billing.wallet.granted", NOVEMBER, grant)
+                granted = made.add(tenant, "billing.wallet.granted", NOVEMBER, grant)
+                if kind == "credit_below_zero":
+                    more = {"replaces": granted, "received_at": LATE}
+                    made.add(tenant, "billing.wallet.granted", NOVEMBER, None, **more)
+            case "discount_below_zero":
+                made.add(tenant, "billing.coupon.applied", NOVEMBER, {"customer": kind, "coupon": "tenth"})
+                # of December, whose first days were billed early
+                for usage in used[len(USES) : len(USES) + 4]:
+                    made.add(tenant, "used", NOVEMBER, None, **late, replaces=usage)
+
+
+def answer(made: World, numbers: dict[tuple[str, str], str]) -> None:
+    """What is said of invoices once they have a number: by tenant and customer, that of November's closing invoice."""
+    for (tenant, customer), number in numbers.items():
+        about: dict[str, Any] = {"invoice": number, "reason": "wrong"}
+        if customer == "invoice_voided":
+            made.add(tenant, "billing.invoice.voided", LATE, about)
+        if customer == "credit_note":
+            made.add(tenant, "billing.credit_note.issued", LATE, about | {"amount": "1.5", "currency": "USD"})
 
 
 def stated_fields() -> dict[str, set[str]]:

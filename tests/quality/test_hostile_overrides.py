@@ -32,7 +32,7 @@ def test_no_overrides_stop_the_second_opinion_or_change_another_plans_terms() ->
     documents = {"mine": json.dumps(CATALOG)}
     alone = flatten(documents)
     for text in overrides(250):
-        charges, fees, meters = flatten(documents, [(PLAN["key"], text)])
-        assert charges.filter(charges["overrides"] == "").equals(alone[0]), text
-        assert fees.filter(fees["overrides"] == "").equals(alone[1]), text
-        assert meters.equals(alone[2]), text
+        found = flatten(documents, [(PLAN["key"], text)])
+        plain = {name: rows.filter(rows["overrides"] == "") if "overrides" in rows.columns else rows
+                 for name, rows in found.items()}  # fmt: skip
+        assert all(rows.equals(alone[name]) for name, rows in plain.items()), text

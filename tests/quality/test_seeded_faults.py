@@ -156,6 +156,23 @@ FAULTS: dict[str, tuple[str, tuple[str, ...], str]] = {
         ),
         "invoice_credits_add_up",
     ),
+    # of two, the one with the last number, so that nothing else is wrong
+    "missing invoice": (
+        "q",
+        (
+            *(
+                f"""
+                delete from billing.{table} where tenant_id = %(t)s and invoice_id = (
+                    select invoice_id from billing.invoice where tenant_id = %(t)s order by sequence desc limit 1
+                )
+                """
+                for table in ("invoice_line", "invoice_tax", "invoice_credit", "invoice_discount", "invoice")
+            ),
+            "update billing.invoice_sequence set last_sequence = last_sequence - 1 where tenant_id = %(t)s",
+            "delete from billing.journal_posting where tenant_id = %(t)s",
+        ),
+        "invoice_missing",
+    ),
     "an event billed that was not accepted": (
         "o",
         ("update billing.event_day set billed = billed + 1, accepted = accepted + 1 where tenant_id = %(t)s",),
@@ -237,6 +254,9 @@ def decisions(module_settings: Settings) -> dict[str, tuple[str, str | None]]:
         made.add(tenant, "billing.catalog.published", NOVEMBER, _catalog(parts))
         made.start(tenant, "one")
         made.use(tenant, "one", 1)
+        if tenant == "q":
+            made.start(tenant, "two")
+            made.use(tenant, "two", 1)
         if "end" in parts:
             made.add(tenant, "billing.subscription.ended", NOVEMBER + timedelta(days=15), {"subscription": "s-one"})
         made.add(tenant, "billing.coupon.applied", NOVEMBER, {"customer": "one", "coupon": "tenth"})
@@ -246,7 +266,15 @@ def decisions(module_settings: Settings) -> dict[str, tuple[str, str | None]]:
     run(module_settings, lake, made, FIRST_RUN)
     with connect(module_settings, "admin") as connection:
         connection.execute("create extension if not exists hstore")
-        for table in ("invoice", "invoice_line", "invoice_tax", "journal_posting"):
+        for table in (
+            "invoice",
+            "invoice_line",
+            "invoice_tax",
+            "invoice_credit",
+            "invoice_discount",
+            "invoice_sequence",
+            "journal_posting",
+        ):
             connection.execute(f"alter table billing.{table} disable trigger all")  # type: ignore[arg-type]  # a literal
         for tenant, statements, _ in FAULTS.values():
             for statement in (*statements, *(_RECKONED if tenant in CONSISTENT else ())):
