@@ -4,26 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from quality.billed_later import LATER
+from quality.calendars import CALENDARS
+
 if TYPE_CHECKING:
     from typing import LiteralString
 
-_CALENDARS: LiteralString = """
-calendars as (
-    select
-        tenant_id as tenant,
-        %(first)s::timestamp at time zone coalesce(zones.name, 'UTC') as first,
-        %(after)s::timestamp at time zone coalesce(zones.name, 'UTC') as after
-    from billing.tenant
-    left join pg_timezone_names as zones on tenant.timezone = zones.name
-    where tenant_id = any(%(tenants)s)
-)"""
-"""A part of a query: first and after, the instants between which each tenant's month lies."""
-
-BILLED: dict[str, LiteralString] = {
+BILLED: dict[str, LiteralString] = LATER | {
     "booked_lines": f"""
         with
 
-        {_CALENDARS},
+        {CALENDARS},
 
         closing as (
             select invoice.*
@@ -93,15 +84,17 @@ BILLED: dict[str, LiteralString] = {
                 select from billing.invoice_void as void
                 where void.tenant_id = invoice.tenant_id and void.invoice_id = invoice.invoice_id
             ))
-    """,  # noqa: S608 - nothing but _CALENDARS, a constant, is put in
+    """,  # noqa: S608 - nothing but CALENDARS, a constant, is put in
     "other_lines": f"""
         with
 
-        {_CALENDARS}
+        {CALENDARS}
 
         select
             (-row_number() over ())::text as line_id,
             line.tenant_id::text as tenant,
+            line.invoice_id::text as invoice_id,
+            line.line_no::text as line_no,
             line.key as charge,
             line.kind
         from billing.invoice as invoice
@@ -113,11 +106,11 @@ BILLED: dict[str, LiteralString] = {
                 when 'start' then invoice.period_from >= first and invoice.period_from < after
                 else invoice.period_to > first and invoice.period_to <= after
             end
-    """,  # noqa: S608 - nothing but _CALENDARS, a constant, is put in
+    """,  # noqa: S608 - nothing but CALENDARS, a constant, is put in
     "calendars": f"""
         with
 
-        {_CALENDARS}
+        {CALENDARS}
 
         select
             calendars.tenant::text as tenant,
@@ -134,11 +127,11 @@ BILLED: dict[str, LiteralString] = {
             or (invoice.purpose = 'start' and invoice.period_from >= calendars.first
                 and invoice.period_from < calendars.after)
         group by calendars.tenant, calendars.first, calendars.after
-    """,  # noqa: S608 - nothing but _CALENDARS, a constant, is put in
+    """,  # noqa: S608 - nothing but CALENDARS, a constant, is put in
     "period_invoices": f"""
         with
 
-        {_CALENDARS}
+        {CALENDARS}
 
         select
             invoice.tenant_id::text as tenant,
@@ -148,11 +141,11 @@ BILLED: dict[str, LiteralString] = {
         from billing.invoice as invoice
         inner join calendars on invoice.tenant_id = calendars.tenant
         where invoice.purpose = 'period' and invoice.period_to > calendars.first
-    """,  # noqa: S608 - nothing but _CALENDARS, a constant, is put in
+    """,  # noqa: S608 - nothing but CALENDARS, a constant, is put in
     "closed_periods": f"""
         with
 
-        {_CALENDARS}
+        {CALENDARS}
 
         select
             invoice.tenant_id::text as tenant,
@@ -177,7 +170,7 @@ BILLED: dict[str, LiteralString] = {
                 where early.tenant_id = invoice.tenant_id and early.subscription = invoice.subscription
                     and early.period_from = invoice.period_from and early.purpose = 'threshold'
             )
-    """,  # noqa: S608 - nothing but _CALENDARS, a constant, is put in
+    """,  # noqa: S608 - nothing but CALENDARS, a constant, is put in
     "subscriptions": """
         select
             tenant_id::text as tenant,

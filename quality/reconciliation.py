@@ -27,8 +27,16 @@ from quality.recompute import (
     tiers,
 )
 from quality.recompute.days import DAYS
-from quality.recompute.invoices import fees, missing
-from quality.recompute.states import burdens_of, counted, moments_of, moved_of, states_of, told_late_of
+from quality.recompute.invoices import fees, later, missing
+from quality.recompute.states import (
+    burdens_of,
+    counted,
+    discounted_tenants,
+    moments_of,
+    moved_of,
+    states_of,
+    told_late_of,
+)
 from quality.recompute.terms import flatten
 from valueverse.events.schema import BILLING_FACTS, EVENTS
 from valueverse.platform.lake import LakeTable
@@ -59,6 +67,7 @@ RECONCILIATION = pl.Schema(
 
 _EVENTS = LakeTable("events", EVENTS, "event_date")
 _FACTS = LakeTable("billing_facts", BILLING_FACTS)
+_CELLS = ("line_cells", "fee_cells", "line_count_cells", "missing_cells", "later_cells", "usage_cells", "count_cells")
 _TOLD = ("billing.subscription.", "billing.customer.", "billing.tenant.", "billing.catalog.", "billing.one_off.",
          "billing.coupon.")  # fmt: skip
 CURRENCIES = pl.DataFrame(
@@ -148,7 +157,7 @@ def _answer_for(question: _Question, tenant: str) -> list[tuple[Any, ...]]:
 def _answer(question: _Question, tenants: Sequence[str]) -> Iterator[tuple[Any, ...]]:
     with duckdb.connect() as connection:
         _prepare(connection, question, tenants)
-        for cells in ("line_cells", "fee_cells", "line_count_cells", "missing_cells", "usage_cells", "count_cells"):
+        for cells in _CELLS:
             summary = connection.execute(comparison.SUMMARY.format(cells=f"from {cells}")).fetchall()
             for tenant, check, expected, actual, different, count, examples in summary:
                 detail = f"{different} of {count} differ: {examples}" if different else None
@@ -164,7 +173,7 @@ def _prepare(connection: duckdb.DuckDBPyConnection, question: _Question, tenants
         own = frame.filter(pl.col("tenant").is_in(tenants)) if "tenant" in frame.columns else frame
         connection.register(name, own.to_arrow())
     connection.register("chosen", pl.DataFrame({"tenant": tenants}, {"tenant": pl.String}).to_arrow())
-    for statement in (macros.MACROS, lines.EVERY_LINE, missing.EXPECTED):
+    for statement in (macros.MACROS, lines.EVERY_LINE, missing.EXPECTED, later.LATER):
         connection.execute(statement)
     first, last = _dates(connection, question)
     days = [day for day in question.lake.dates(_EVENTS) if first <= day <= last]
@@ -191,8 +200,8 @@ def _prepare(connection: duckdb.DuckDBPyConnection, question: _Question, tenants
         connection.execute(statement)
     formulas.register_amounts(connection, pricing.FORMULAS, "formula_amounts")
     for statement in (
-        pricing.BY_QUANTITY, pricing.PRICED, missing.MISSING_CELLS, comparison.LINE_CELLS, comparison.USAGE_CELLS,
-        comparison.COUNT_CELLS, fees.FEE_CELLS, fees.LINE_COUNT_CELLS,
+        pricing.BY_QUANTITY, pricing.PRICED, missing.MISSING_CELLS, later.LATER_CELLS, comparison.LINE_CELLS,
+        comparison.USAGE_CELLS, comparison.COUNT_CELLS, fees.FEE_CELLS, fees.LINE_COUNT_CELLS,
     ):  # fmt: skip
         connection.execute(statement)
 
@@ -220,10 +229,12 @@ def _billed(
     told = counted(facts.filter(pl.col("tenant").is_in(tenants)), frames.pop("rejected"))
     frames |= {"states": states_of(told), "moments": moments_of(told), "moved": moved_of(told)}
     frames |= {"told_late": told_late_of(told), "burdens": burdens_of(told)}
+    frames["discounted_tenants"] = discounted_tenants(told)
     overridden = frames["states"].filter(pl.col("overrides") != "").select("plan", "overrides").unique().rows()
     frames |= flatten(dict(documents), overridden)
     frames["charges"] = frames["charges"].with_row_index("term")
     frames["fees"] = frames["fees"].with_row_index("fee")
+    frames["plans"] = frames["plans"].with_row_index("place")
     frames["meters"] = formulas.with_rules(frames["meters"])
     frames["published_catalogs"] = frames["published_catalogs"].drop("document")
     frames["currencies"] = CURRENCIES

@@ -51,6 +51,7 @@ CHARGES: dict[str, Any] = {
     "steps": pl.List(pl.Struct({"amount": _TEXT, "limits": pl.List(pl.Struct({"meter": _TEXT, "most": _TEXT}))})),
     "minimum": _TEXT,
     "maximum": _TEXT,
+    "share": _TEXT,
     **dict.fromkeys(("every", "period", "align", "rounding_mode", "rounding_level"), _TEXT),
     "not_priced": _TEXT,
 }

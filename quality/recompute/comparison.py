@@ -171,7 +171,7 @@ reasons as (
     where due and unsure
     union all
     select tenant, charge, line_id, 'amount', kind || ': judged by the rules of totals alone'
-    from other_lines
+    from left_lines
 ),
 
 counted as (

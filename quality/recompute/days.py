@@ -35,6 +35,10 @@ dated as (
         select own.line_id, own.term, fee.every, fee.period, fee.align
         from fee_terms as own
         inner join fees as fee on own.term = fee.fee
+        union all
+        select own.line_id, own.term, plan.every, plan.period, plan.align
+        from plan_terms as own
+        inner join plans as plan on own.term = plan.place
     ) as priced using (line_id)
     where not line.moved
 ),

@@ -100,4 +100,15 @@ where
             and (told.tenant, fee.catalog_hash) in (select (tenant, catalog_hash) from published_catalogs)
         )
     );
+
+create table plan_terms as
+select distinct told.line_id, plan.place as term, told.quantities
+from line_states as told
+inner join plans as plan
+    on
+        told.catalog_hash = plan.catalog_hash
+        and told.plan = plan.plan
+        and (told.version = plan.version or (told.version is null and plan.newest))
+        and told.overrides = plan.overrides
+where told.kind = 'minimum' and not told.changed;
 """

@@ -136,6 +136,12 @@ def burdens_of(facts: pl.DataFrame) -> pl.DataFrame:
     return found.unique().cast(BURDENS)
 
 
+def discounted_tenants(facts: pl.DataFrame) -> pl.DataFrame:
+    """tenant of those with a coupon that names no customer."""
+    coupons = facts.filter(pl.col("type").str.starts_with("billing.coupon."))
+    return coupons.filter(pl.col("data").str.json_path_match("$.customer").is_null()).select("tenant").unique()
+
+
 def moved_of(facts: pl.DataFrame) -> pl.DataFrame:
     """MOVED from billing facts: local days of these customers cannot be told from today's time zone alone."""
     zoned = (

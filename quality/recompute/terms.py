@@ -203,6 +203,7 @@ def _charge(charge: dict[str, Any], listed: list[dict[str, Any]], metered: dict[
         "steps": _steps(price.get("tiers") or ()) if model == "capacity" else [],
         "minimum": _text(charge.get("minimum")),
         "maximum": _text(charge.get("maximum")),
+        "share": _text(price.get("share")),
         "not_priced": _out_of_reach(charge, metered),
     }
 

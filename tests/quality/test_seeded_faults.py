@@ -11,12 +11,14 @@ import pytest
 
 from quality.gate import decide_release
 from quality.reconciliation import reconcile
-from tests.quality.matrix import FIRST_RUN, NOVEMBER, World
+from tests.quality.matrix import FIRST_RUN, LATE, NOVEMBER, PRICES, World
 from tests.quality.test_matrix import run
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:
+    import psycopg
+
     from valueverse.platform.settings import Settings
 
 pytestmark = pytest.mark.integration
@@ -225,7 +227,35 @@ FEATURES: dict[str, tuple[str, dict[str, dict[str, Any]], str, str]] = {
         "fee:base",
     ),
 }
+_MINIMUM = {"plan": {"commitment": {"minimum": "400"}}}
+_OUTCOME = {"outcome": {"key": "v", "price": {"model": "outcome"} | PRICES["outcome"][0]}}
+_ADJUSTED = _AMOUNT.replace("key = 'c'", "kind = 'adjustment' and key = 'c'")
+FEATURES |= {
+    "correction": ("fm", {"late": {}}, _ADJUSTED, "correction:c"),
+    "quantity of a correction": (
+        "fn",
+        {"late": {}},
+        _QUANTITY.replace("key = 'c'", "kind = 'adjustment' and key = 'c'"),
+        "correction_quantity:c",
+    ),
+    "minimum": ("fo", _MINIMUM, _AMOUNT.replace("'c'", "'commitment'"), "minimum:commitment"),
+    "minimum behind fees in advance": (
+        "fp",
+        _MINIMUM | {"fee": {"timing": "in_advance"}},
+        _AMOUNT.replace("'c'", "'commitment'"),
+        "minimum:commitment",
+    ),
+    "minimum that is missing": (
+        "fq",
+        _MINIMUM,
+        "delete from billing.invoice_line where tenant_id = %(t)s and kind = 'minimum'",
+        "minimum:commitment",
+    ),
+    "outcome": ("fr", _OUTCOME, _AMOUNT.replace("'c'", "'v'"), "outcome:v"),
+}
 """By feature: a tenant whose catalog has it, what its parts say, the fault, and the check that has to name it."""
+PROPOSED = {"fs": "300"}
+"""Fees that the value step proposed by tenant, where it is not the fifth of 1,000 that the contract says."""
 FAULTS |= {f"wrong {name}": (tenant, (fault,), check) for name, (tenant, _, fault, check) in FEATURES.items()}
 
 
@@ -235,12 +265,33 @@ def _catalog(parts: dict[str, dict[str, Any]]) -> dict[str, Any]:
     document["meters"][0].update(parts.get("meter", {}))
     plan["charges"][0].update(parts.get("charge", {}))
     plan["fees"][0].update(parts.get("fee", {}))
+    plan.update(parts.get("plan", {}))
+    plan["charges"] += [parts["outcome"]] if "outcome" in parts else []
     return document | parts.get("catalog", {})
+
+
+def _propose(connection: psycopg.Connection[Any], tenant: str, fee: str) -> None:
+    """A fee for 1,000 realised in the first half of November, approved since nobody disputed it."""
+    row = {"t": tenant, "hash": "a" * 64, "fee": fee}
+    connection.execute(
+        "insert into value.commit values (%(t)s, %(hash)s, 1, 'saved', 'ann', null, '{}', null, 'h', '2023-11-01')", row
+    )
+    connection.execute(
+        "insert into value.run values (%(t)s, %(hash)s, %(hash)s, 'realised', '2023-11-01', '2023-11-15', %(hash)s, "
+        "'{}', null, '2023-11-15')",
+        row,
+    )
+    connection.execute(
+        "insert into value.proposal values (%(t)s, 'one', %(hash)s, %(hash)s, 'saved', 'one', 's-one', 'v', "
+        "'2023-11-01', '2023-11-15', 1000, %(fee)s, 'none', %(fee)s, 'USD', '2023-11-15', '2023-11-20')",
+        row,
+    )
 
 
 WHOLE = "right"
 """A tenant without a fault, and one for every feature."""
 UNHARMED = {f"right-{tenant}": parts for tenant, parts, *_ in FEATURES.values()}
+FAULTS |= {"wrong fee for an outcome": ("fs", (), "outcome_fee:v")}
 CONSISTENT = {"a", "b", "c", "d", "e", "f", "l", *(tenant for tenant, *_ in FEATURES.values())}
 """Tenants whose totals, taxes and journal follow from the fault, as an engine's fault would make them."""
 
@@ -248,7 +299,7 @@ CONSISTENT = {"a", "b", "c", "d", "e", "f", "l", *(tenant for tenant, *_ in FEAT
 @pytest.fixture(scope="module")
 def decisions(module_settings: Settings) -> dict[str, tuple[str, str | None]]:
     made = World()
-    features = {tenant: parts for tenant, parts, *_ in FEATURES.values()} | UNHARMED
+    features = {tenant: parts for tenant, parts, *_ in FEATURES.values()} | UNHARMED | dict.fromkeys(PROPOSED, _OUTCOME)
     for tenant in (*(tenant for tenant, *_ in FAULTS.values()), WHOLE, *UNHARMED):
         parts = features.get(tenant, {})
         made.add(tenant, "billing.catalog.published", NOVEMBER, _catalog(parts))
@@ -259,11 +310,23 @@ def decisions(module_settings: Settings) -> dict[str, tuple[str, str | None]]:
             made.use(tenant, "two", 1)
         if "end" in parts:
             made.add(tenant, "billing.subscription.ended", NOVEMBER + timedelta(days=15), {"subscription": "s-one"})
-        made.add(tenant, "billing.coupon.applied", NOVEMBER, {"customer": "one", "coupon": "tenth"})
+        if "late" in parts:
+            # A subscription that is over gets an invoice of its own for what is late.
+            made.add(tenant, "billing.subscription.ended", NOVEMBER + timedelta(days=30), {"subscription": "s-one"})
+            late = {"subject": "one", "customer": "one", "received_at": LATE}
+            made.add(tenant, "used", NOVEMBER + timedelta(days=2), {"n": "100", "region": "eu"}, **late)
+        else:
+            made.add(tenant, "billing.coupon.applied", NOVEMBER, {"customer": "one", "coupon": "tenth"})
         grant = {"customer": "one", "wallet": "w", "amount": "7", "currency": "USD"}
         made.add(tenant, "billing.wallet.granted", NOVEMBER, grant)
     lake = Lake(module_settings.lake_url)
-    run(module_settings, lake, made, FIRST_RUN)
+    with connect(module_settings, "admin") as connection:
+        for tenant, parts in features.items():
+            if "outcome" in parts:
+                _propose(connection, tenant, PROPOSED.get(tenant, "200"))
+        connection.commit()
+    for moment in (FIRST_RUN, LATE + timedelta(days=1)):
+        run(module_settings, lake, made, moment)
     with connect(module_settings, "admin") as connection:
         connection.execute("create extension if not exists hstore")
         for table in (

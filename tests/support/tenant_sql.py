@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import logging
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sqlglot
@@ -12,8 +13,8 @@ from sqlglot import exp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
 TENANT = {"tenant", "tenant_id"}
 _PLACE = " placeholder "
 _STATEMENT = re.compile(r"\b(select|with|insert|update|delete)\b", re.IGNORECASE)
@@ -26,13 +27,7 @@ _BEGINS = re.compile(
 def in_python(path: Path) -> Iterator[tuple[str, str]]:
     """Place and text of every SQL statement with a join or window in a module; what is put in stands as a name."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    constants = {
-        name.id: node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None
-        for name in (node.targets[:1] if isinstance(node, ast.Assign) else [node.target])
-        if isinstance(name, ast.Name)
-    }
+    constants = _imported(tree) | _constants(tree)
     parts = {
         part for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node) if part != node
     }
@@ -41,6 +36,28 @@ def in_python(path: Path) -> Iterator[tuple[str, str]]:
             text = _text(node, constants)
             if _JOINS.search(text) and _BEGINS.match(text):
                 yield f"{path}:{node.lineno}", _plain(text)
+
+
+def _constants(tree: ast.Module) -> dict[str, ast.expr]:
+    return {
+        name.id: node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None
+        for name in (node.targets[:1] if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(name, ast.Name)
+    }
+
+
+def _imported(tree: ast.Module) -> dict[str, ast.expr]:
+    """Constants that a module of queries takes from another one of package ``quality``."""
+    found: dict[str, ast.expr] = {}
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("quality."):
+            path = (ROOT / str(node.module).replace(".", "/")).with_suffix(".py")
+            if path.exists():
+                theirs = _constants(ast.parse(path.read_text(encoding="utf-8")))
+                found |= {name.name: theirs[name.name] for name in node.names if name.name in theirs}
+    return found
 
 
 def _text(node: ast.expr, constants: dict[str, ast.expr]) -> str:

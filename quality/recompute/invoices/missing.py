@@ -242,7 +242,8 @@ asked as (
             and missing.ended_at > missing.closes
             and (missing.tenant, missing.customer) not in (
                 select (tenant, customer) from burdens where kind = 'discounted'
-            ) as above_zero
+            )
+            and missing.tenant not in (select tenant from discounted_tenants) as above_zero
     from missing_invoices as missing
     left join borne on missing.tenant = borne.tenant and borne.invoice_id = 'missing ' || missing.number
     left join owed on missing.tenant = owed.tenant and missing.number = owed.number
