@@ -80,9 +80,13 @@ BILLED: dict[str, LiteralString] = LATER | {
         where
             line.kind in ('usage', 'fee') and line.corrects is null
             and (line.explains is null or (line.kind = 'usage' and invoice.purpose in ('threshold', 'period')))
+            -- what a voided invoice of the period bore stood for some of the others and not for all of them
             and (line.explains is null or not exists (
                 select from billing.invoice_void as void
-                where void.tenant_id = invoice.tenant_id and void.invoice_id = invoice.invoice_id
+                inner join billing.invoice as voided
+                    on void.tenant_id = voided.tenant_id and void.invoice_id = voided.invoice_id
+                where void.tenant_id = invoice.tenant_id and voided.subscription = invoice.subscription
+                    and voided.period_from = invoice.period_from and voided.purpose in ('threshold', 'period')
             ))
     """,  # noqa: S608 - nothing but CALENDARS, a constant, is put in
     "other_lines": f"""
