@@ -7,7 +7,7 @@ come to the same ``content_hash`` (billing.md, States).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -17,6 +17,7 @@ from valueverse.commands.booked import read_booked
 from valueverse.invoicing.assemble import documents
 from valueverse.invoicing.document import invoice_id
 from valueverse.invoicing.engine import bill
+from valueverse.invoicing.knowledge import as_recorded, newest
 from valueverse.invoicing.outcomes import PROPOSALS
 from valueverse.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.platform.billing_store import Scope
@@ -28,6 +29,8 @@ from valueverse.subscriptions.timeline import build_timeline
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    import psycopg
+
     from valueverse.platform.lake import Lake, Opened
     from valueverse.platform.settings import Settings
 
@@ -35,8 +38,9 @@ _SPAN = ("period_from", "period_to")
 SAMPLE = 5
 """Invoices per tenant and run; those with adjustments come first, since most can go wrong with them."""
 
-_HASHES = pl.Schema(dict.fromkeys(("tenant", "number", "expected", "found"), pl.String()))
-REPRODUCTION = pl.Schema({**_HASHES, "ok": pl.Boolean()})
+REPRODUCTION = pl.Schema(dict.fromkeys(("tenant", "number", "expected", "found"), pl.String()) | {"ok": pl.Boolean()})
+_FOUND = pl.Schema(dict.fromkeys(("tenant", "invoice_id", "found"), pl.String()))
+_TOGETHER = ("finalised_at", "first", "last", "turn")
 
 
 def reproduce(
@@ -50,69 +54,91 @@ def reproduce(
     with connect(settings, "builder") as connection:
         sample = sample_of(connection, sorted(months), None if tenants is None else list(tenants), SAMPLE)
         log = _Log.of(lake, sample["tenant"].unique().to_list())
-        rows = [
-            row
-            for (tenant, known_at, finalised_at), part in sample.group_by(
-                "tenant", "events_known_at", "finalised_at", maintain_order=True
-            )
-            for row in _again(connection, log, str(tenant), known_at, finalised_at, part)
+        found = [
+            _again(connection, log, finalised_at, (first, last), part)
+            for (finalised_at, first, last, _), part in _together(sample).group_by(_TOGETHER, maintain_order=True)
         ]
-    found = pl.DataFrame(rows, schema=_HASHES, orient="row")
-    return found.with_columns(pl.col("expected").eq_missing(pl.col("found")).alias("ok"))
+    return (
+        sample.select("tenant", "number", "invoice_id", pl.col("content_hash").alias("expected"))
+        .join(pl.concat([_FOUND.to_frame(), *found]), on=["tenant", "invoice_id"], how="left", maintain_order="left")
+        .with_columns(pl.col("expected").eq_missing(pl.col("found")).alias("ok"))
+        .select(REPRODUCTION.names())
+    )
+
+
+def _together(sample: pl.DataFrame) -> pl.DataFrame:
+    """The sample with _TOGETHER: one pass works out all of one run and window, a tenant as known at one instant."""
+    known = pl.col("events_known_at")
+    by_run = sample.with_columns(
+        known.rank("dense").over("tenant", "finalised_at").alias("turn"),
+    )
+    of = ("tenant", "finalised_at", "turn")
+    day = pl.duration(days=1)
+    return by_run.with_columns(
+        (pl.col("period_from").min().over(of).dt.date() - day).alias("first"),
+        (pl.col("period_to").max().over(of).dt.date() + day).alias("last"),
+    )
 
 
 @dataclass(frozen=True)
 class _Log:
-    """Facts by tenant and the usage table, opened once: opening a table costs more the longer its history is."""
+    """Facts and the usage table, opened once: opening a table costs more the longer its history is."""
 
-    facts: dict[tuple[Any, ...], pl.DataFrame]
+    facts: pl.DataFrame
     usage: Opened
-    days: list[date]
+    days: pl.DataFrame
 
     @classmethod
     def of(cls, lake: Lake, tenants: list[str]) -> _Log:
         facts = lake.scan(BILLING_FACTS_TABLE).filter(pl.col("tenant").is_in(tenants)).collect()
         usage = lake.open(USAGE_TABLE)
-        return cls(facts.partition_by("tenant", as_dict=True, maintain_order=True), usage, usage.dates())
+        return cls(facts, usage, pl.DataFrame({"event_date": usage.dates()}, schema={"event_date": pl.Date()}))
 
 
 def _again(
-    connection: Any, log: _Log, tenant: str, known_at: Any, finalised_at: Any, sample: pl.DataFrame
-) -> list[tuple[str, str, str, str | None]]:
-    facts = log.facts.get((tenant,), BILLING_FACTS_TABLE.schema.to_frame())
-    history = CatalogHistory.from_facts(facts, known_at)
-    timeline = build_timeline(facts, history.plans, known_at)
-    corrects = corrected_by(connection, tenant, sample["invoice_id"].to_list())
-    usage = _usage(log, tenant, history, pl.concat([sample.select(_SPAN), corrects.select(_SPAN)]))
-    scope = Scope([tenant], finalised_at)
+    connection: psycopg.Connection[Any], log: _Log, finalised_at: Any, window: tuple[Any, Any], sample: pl.DataFrame
+) -> pl.DataFrame:
+    """_FOUND: what comes out for the invoices of a sample, one state of knowledge per tenant."""
+    tenants = sample["tenant"].unique().sort().to_list()
+    known_at = dict(sample.select("tenant", "events_known_at").unique().iter_rows())
+    facts = as_recorded(log.facts.lazy().filter(pl.col("tenant").is_in(tenants)), known_at).collect()
+    history = CatalogHistory.from_facts(facts, newest(known_at))
+    timeline = build_timeline(facts, history.plans, newest(known_at))
+    corrects = corrected_by(connection, sample)
+    spans = pl.concat([frame.select("tenant", *_SPAN) for frame in (sample, corrects)])
+    usage = as_recorded(_usage(log, history, spans), known_at)
+    scope = Scope(tenants, finalised_at)
     # What else was compared then made no line of the sample, and its usage is not read.
     booked = read_booked(connection, scope, usage, history, facts, known_at, compared=corrects)
     outcomes = approved(connection, scope, finalised_at, PROPOSALS)
-    window = (_day(sample["period_from"].min()), _day(sample["period_to"].max()) + timedelta(days=2))
     billed = bill(
         timeline, history, usage, window, known_at=known_at, closed_by=finalised_at, booked=booked, outcomes=outcomes
     )
-    hashes = {
-        invoice_id(row): document["content_hash"]
+    wanted = set(sample.select("tenant", "invoice_id").iter_rows())
+    rows = [
+        (row["tenant"], invoice_id(row), document["content_hash"])
         for row, document in zip(
             billed.invoices.iter_rows(named=True), documents(billed.invoices, billed.lines), strict=True
         )
-    }
-    return [
-        (tenant, row["number"], row["content_hash"], hashes.get(row["invoice_id"]))
-        for row in sample.iter_rows(named=True)
+        if (row["tenant"], invoice_id(row)) in wanted
     ]
+    return pl.DataFrame(rows, schema=_FOUND, orient="row")
 
 
-def _usage(log: _Log, tenant: str, history: CatalogHistory, periods: pl.DataFrame) -> pl.LazyFrame:
-    """Usage of the dates of these periods; of all dates before them too where a meter carries its level over."""
-    own = history.meters.filter(pl.col("tenant") == tenant)
-    spans = [(_day(first), _day(last) + timedelta(days=2)) for first, last in periods.rows()]
-    earliest = date.min if own["carry_over"].any() else None
-    days = [day for day in log.days if any((earliest or first) <= day <= last for first, last in spans)]
-    return log.usage.scan(days).filter(pl.col("tenant") == tenant)
-
-
-def _day(moment: Any) -> date:
-    assert isinstance(moment, datetime)  # noqa: S101 - for the type checker
-    return moment.date() - timedelta(days=1)
+def _usage(log: _Log, history: CatalogHistory, periods: pl.DataFrame) -> pl.LazyFrame:
+    """Each tenant's usage of the dates of its periods; of all dates before them too where a meter carries its level
+    over."""
+    carried = history.meters.filter("carry_over")["tenant"].unique().to_list()
+    first = pl.when(pl.col("tenant").is_in(carried)).then(pl.lit(date.min)).otherwise(pl.col("period_from").dt.date())
+    spans = periods.select(
+        "tenant",
+        pl.max_horizontal(first, pl.lit(date.min + timedelta(days=1))).dt.offset_by("-1d").alias("first"),
+        pl.col("period_to").dt.date().dt.offset_by("1d").alias("last"),
+    ).unique()
+    days = (
+        spans.join_where(log.days, pl.col("first") <= pl.col("event_date"), pl.col("event_date") <= pl.col("last"))
+        .select("tenant", "event_date")
+        .unique()
+    )
+    usage = log.usage.scan(days["event_date"].unique().to_list())
+    return usage.join(days.lazy(), on=["tenant", "event_date"], how="semi")

@@ -204,7 +204,6 @@ def examples(connection: psycopg.Connection[Any]) -> dict[str, Any]:
         "commit_store.add.row": new_commit, "stages": None, "stage": "billing",
         "due_at": NOW, "periods": [FIRST], "failures": [Failure("t1", "out_of_range", "too much")], "record.at": NOW,
         "measured": pl.DataFrame({"tenant": TENANTS, "month": [FIRST] * 4}), "mark.months": _marked(),
-        "corrected_by.invoices": invoices["invoice_id"].to_list(),
         "rows": pl.DataFrame({"tenant": TENANTS}).join(PERIODS.to_frame(), on="tenant", how="left"),
     }  # fmt: skip
 

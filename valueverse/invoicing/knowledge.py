@@ -32,3 +32,14 @@ def of_tenant(known_at: KnownAt) -> pl.Expr:
         # An empty mapping is that of a run without tenants, and so of no rows.
         return pl.col("tenant").replace_strict(marks, return_dtype=INSTANT) if marks else pl.lit(None, INSTANT)
     return pl.lit(known_at, INSTANT)
+
+
+def as_recorded(rows: pl.LazyFrame, known_at: Mapping[str, datetime]) -> pl.LazyFrame:
+    """Rows with ``received_at`` and ``known_until`` as they stood at each tenant's own instant.
+
+    What ``newest`` of these instants then selects is what each tenant's own would have selected.
+    """
+    own = of_tenant(known_at)
+    return rows.filter(pl.col("received_at") <= own).with_columns(
+        pl.when(pl.col("known_until") <= own).then("known_until").alias("known_until")
+    )

@@ -43,14 +43,15 @@ def sample_of(
     return pl.DataFrame(rows, schema=SAMPLE, orient="row")
 
 
-def corrected_by(connection: psycopg.Connection[Any], tenant: str, invoices: Sequence[str]) -> pl.DataFrame:
-    """tenant, invoice_id, period_from, period_to of the invoices that lines of these ones correct."""
+def corrected_by(connection: psycopg.Connection[Any], invoices: pl.DataFrame) -> pl.DataFrame:
+    """tenant, invoice_id, period_from, period_to of the invoices that lines of these ones (tenant, invoice_id)
+    correct."""
     rows = connection.execute(
-        "select tenant_id::text, invoice_id::text, period_from, period_to from billing.invoice "
-        "where tenant_id = %(tenant)s and invoice_id in "
-        "(select corrects from billing.invoice_line where tenant_id = %(tenant)s and "
-        "invoice_id = any(%(invoices)s::uuid[]) and corrects is not null)",
-        {"tenant": tenant, "invoices": list(invoices)},
+        "select distinct o.tenant_id::text, o.invoice_id::text, o.period_from, o.period_to "
+        "from unnest(%s::text[], %s::uuid[]) as n(tenant_id, invoice_id) "
+        "join billing.invoice_line l on l.tenant_id = n.tenant_id and l.invoice_id = n.invoice_id "
+        "join billing.invoice o on o.tenant_id = l.tenant_id and o.invoice_id = l.corrects",
+        [invoices["tenant"].to_list(), invoices["invoice_id"].to_list()],
     ).fetchall()
     schema = {"tenant": pl.String(), "invoice_id": pl.String(), "period_from": _INSTANT, "period_to": _INSTANT}
     return pl.DataFrame(rows, schema=schema, orient="row")
