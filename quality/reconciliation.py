@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from valueverse.platform.lake import Lake
+    from valueverse.platform.lake import Lake, Opened
     from valueverse.platform.settings import Settings
 
 RECONCILIATION = pl.Schema(
@@ -120,8 +120,9 @@ def reconcile(
             .collect()
         )
         billed = _billed(connection, facts, month, chosen)
-        billed["events_of_files"] = _events_of_files(connection, lake, billed["files"], known_at)
-        question = _Question(billed, lake, month, known_at)
+        log = lake.open(_EVENTS)
+        billed["events_of_files"] = _events_of_files(connection, log, billed["files"], known_at)
+        question = _Question(billed, log, month, known_at)
         found = _recompute(question, chosen)
         _write(connection, month, chosen, found, run_id)
     return found
@@ -129,10 +130,10 @@ def reconcile(
 
 @dataclass(frozen=True)
 class _Question:
-    """What was billed (frames by name), where the events are, and which month of them as known when."""
+    """What was billed (frames by name), the events, and which month of them as known when."""
 
     billed: dict[str, pl.DataFrame]
-    lake: Lake
+    log: Opened
     month: Month
     known_at: datetime | None
 
@@ -176,10 +177,10 @@ def _prepare(connection: duckdb.DuckDBPyConnection, question: _Question, tenants
     for statement in (macros.MACROS, lines.EVERY_LINE, missing.EXPECTED, later.LATER):
         connection.execute(statement)
     first, last = _dates(connection, question)
-    days = [day for day in question.lake.dates(_EVENTS) if first <= day <= last]
-    connection.register("lake", question.lake.arrow_dataset(_EVENTS, days))
-    amended = question.lake.dates_with(_EVENTS, "replaces")
-    connection.register("lake_amendments", question.lake.arrow_dataset(_EVENTS, amended))
+    days = [day for day in question.log.dates() if first <= day <= last]
+    connection.register("lake", question.log.arrow_dataset(days))
+    amended = question.log.dates_with("replaces")
+    connection.register("lake_amendments", question.log.arrow_dataset(amended))
     connection.execute("create view lake_events as select * from lake where tenant in (select tenant from chosen)")
     known_at = question.known_at.isoformat() if question.known_at else "infinity"
     connection.execute(
@@ -188,7 +189,7 @@ def _prepare(connection: duckdb.DuckDBPyConnection, question: _Question, tenants
     )
     connection.execute(events.AMENDMENTS)
     if connection.execute("select count(*) from missing_originals").fetchall() != [(0,)]:
-        connection.register("lake_everywhere", question.lake.arrow_dataset(_EVENTS))
+        connection.register("lake_everywhere", question.log.arrow_dataset())
         connection.execute(events.ORIGINALS_ELSEWHERE)
     for statement in (events.VERSIONS, lines.LINES, DAYS):
         connection.execute(statement)
@@ -216,7 +217,7 @@ def _dates(connection: duckdb.DuckDBPyConnection, question: _Question) -> tuple[
     margin = timedelta(days=1)
     if question.billed["meters"]["carry_over"].any():
         # A level that carries over may go back to the first event there is.
-        first = min([first, *question.lake.dates(_EVENTS)[:1]])
+        first = min([first, *question.log.dates()[:1]])
     return min(first, question.month.first) - margin, max(last, question.month.after) + margin
 
 
@@ -242,18 +243,16 @@ def _billed(
 
 
 def _events_of_files(
-    connection: psycopg.Connection[Any], lake: Lake, files: pl.DataFrame, known_at: datetime | None
+    connection: psycopg.Connection[Any], log: Opened, files: pl.DataFrame, known_at: datetime | None
 ) -> pl.DataFrame:
     """tenant, events: how many events that came in files the lake holds of each tenant.
 
     The table's log knows the number of all tenants: where it is the number accepted, no file is opened to count again.
     """
     row = connection.execute("select coalesce(sum(accepted), 0) from billing.ingestion_file").fetchone()
-    if known_at is None and row is not None and lake.counted(_EVENTS, "file") == int(row[0]):
+    if known_at is None and row is not None and log.counted("file") == int(row[0]):
         return files.group_by("tenant").agg(pl.col("accepted").sum().alias("events"))
-    here = lake.scan(_EVENTS).filter(
-        pl.col("file").is_not_null(), pl.col("tenant").is_in(files["tenant"].unique().implode())
-    )
+    here = log.scan().filter(pl.col("file").is_not_null(), pl.col("tenant").is_in(files["tenant"].unique().implode()))
     known = here if known_at is None else here.filter(pl.col("received_at") <= pl.lit(known_at))
     return known.group_by("tenant").agg(pl.len().cast(pl.Int64).alias("events")).collect()
 

@@ -117,12 +117,11 @@ def lake_dates(lake: Lake, first: date, last: date) -> list[date]:
 
 def _resolved(lake: Lake, dates: list[date], tenants: Collection[str] | None) -> pl.LazyFrame:
     """Usage events of these dates, resolved against amendments and originals of every date."""
-    everything = lake.scan(EVENTS_TABLE).filter(~IS_BILLING)
-    here = lake.scan(EVENTS_TABLE, dates).filter(~IS_BILLING)
-    if tenants is not None:
-        everything = everything.filter(pl.col("tenant").is_in(list(tenants)))
-        here = here.filter(pl.col("tenant").is_in(list(tenants)))
-    amendments = everything.filter(pl.col("replaces").is_not_null()).collect()
+    log = lake.open(EVENTS_TABLE)
+    wanted = ~IS_BILLING if tenants is None else ~IS_BILLING & pl.col("tenant").is_in(list(tenants))
+    here = log.scan(dates).filter(wanted)
+    # The table's log knows the dates that hold any: usually none, or few.
+    amendments = log.scan(log.dates_with("replaces")).filter(wanted & pl.col("replaces").is_not_null()).collect()
     if amendments.is_empty():
         return resolve_amendments(here)
     # A chain may run over any dates: its other ends are read too, and left out again once it is resolved.
@@ -131,7 +130,7 @@ def _resolved(lake: Lake, dates: list[date], tenants: Collection[str] | None) ->
     chains = pl.concat(
         [
             amendments.lazy().filter(elsewhere),
-            everything.filter(elsewhere & pl.col("replaces").is_null()).join(originals, on=KEY, how="semi"),
+            log.scan().filter(wanted & elsewhere & pl.col("replaces").is_null()).join(originals, on=KEY, how="semi"),
         ]
     )
     return resolve_amendments(pl.concat([here, chains])).filter(pl.col("event_date").is_in(dates))

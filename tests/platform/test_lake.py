@@ -30,7 +30,7 @@ def test_a_table_that_does_not_exist_is_empty_with_its_schema(tmp_path: Path) ->
     lake = Lake(tmp_path)
     assert lake.scan(TABLE).collect().schema == TABLE.schema
     assert (lake.version(TABLE), lake.state(TABLE), lake.dates(TABLE)) == (-1, "", [])
-    assert lake.arrow_dataset(TABLE).count_rows() == 0
+    assert lake.open(TABLE).arrow_dataset().count_rows() == 0
 
 
 def test_dates_are_replaced_and_others_stay(tmp_path: Path) -> None:

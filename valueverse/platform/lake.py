@@ -37,7 +37,7 @@ class Opened:
 
     def scan(self, dates: Collection[date] | None = None) -> pl.LazyFrame:
         """The version, or only some of its date partitions, in the columns of the table's schema."""
-        if self.found is None:
+        if self.found is None or (self.table.partition_by is not None and dates is not None and not dates):
             return self.table.schema.to_frame(eager=False)
         frame = pl.scan_delta(self.found)
         if dates is not None and self.table.partition_by is not None:
@@ -60,6 +60,40 @@ class Opened:
         return listed.select(
             pl.col(f"partition.{self.table.partition_by}").alias("date"), "path", pl.col("num_records").alias("rows")
         ).cast(schema)
+
+    def counted(self, column: str) -> int | None:
+        """Rows in which ``column`` is not null, as the table's log says without reading a file; None: it does not."""
+        files = self._files_with(column)
+        return None if files["rows"].has_nulls() else int(files["rows"].sum())
+
+    def dates_with(self, column: str) -> list[date]:
+        """The date partitions with files in which ``column`` may be not null, as the table's log says, in order."""
+        files = self._files_with(column)
+        return sorted(files.filter(pl.col("rows").is_null() | (pl.col("rows") > 0))["date"].unique().drop_nulls())
+
+    def _files_with(self, column: str) -> pl.DataFrame:
+        """date, rows: one row per file; rows in which ``column`` is not null, null where the log does not know it."""
+        schema = {"date": pl.Date(), "rows": pl.Int64()}
+        if self.found is None:
+            return pl.DataFrame(schema=schema)
+        files = pl.DataFrame(pa.table(self.found.get_add_actions(flatten=True)))
+        nulls, day = f"null_count.{column}", f"partition.{self.table.partition_by}"
+        rows = pl.col("num_records") - pl.col(nulls) if nulls in files.columns else pl.lit(None)
+        return files.select(
+            (pl.col(day) if day in files.columns else pl.lit(None)).alias("date"), rows.alias("rows")
+        ).cast(schema)  # type: ignore[arg-type]  # names and types
+
+    def arrow_dataset(self, dates: Collection[date] | None = None) -> pyarrow.dataset.Dataset:
+        """The version, or some of its date partitions, for DuckDB and other Arrow readers.
+
+        DuckDB's own delta extension would be a download.
+        """
+        if self.found is None or (dates is not None and not dates):
+            return pyarrow.dataset.dataset(self.table.schema.to_frame().to_arrow())
+        if dates is None or self.table.partition_by is None:
+            return self.found.to_pyarrow_dataset()
+        wanted = [day.isoformat() for day in sorted(set(dates))]
+        return self.found.to_pyarrow_dataset(file_pruning_predicate=[(self.table.partition_by, "in", wanted)])
 
 
 def _quoted(text: str) -> str:
@@ -119,42 +153,6 @@ class Lake:
         """The date partitions that hold files, in order."""
         return self.open(table).dates()
 
-    def counted(self, table: LakeTable, column: str) -> int | None:
-        """Rows in which ``column`` is not null, as the table's log says without reading a file; None: it does not."""
-        files = self._files(table, column)
-        return None if files["rows"].has_nulls() else int(files["rows"].sum())
-
-    def dates_with(self, table: LakeTable, column: str) -> list[date]:
-        """The date partitions with files in which ``column`` may be not null, as the table's log says, in order."""
-        files = self._files(table, column)
-        return sorted(files.filter(pl.col("rows").is_null() | (pl.col("rows") > 0))["date"].unique().drop_nulls())
-
-    def _files(self, table: LakeTable, column: str) -> pl.DataFrame:
-        """date, rows: one row per file; rows in which ``column`` is not null, null where the log does not know it."""
-        found = self.delta(table)
-        schema = {"date": pl.Date(), "rows": pl.Int64()}
-        if found is None:
-            return pl.DataFrame(schema=schema)
-        files = pl.DataFrame(pa.table(found.get_add_actions(flatten=True)))
-        nulls, day = f"null_count.{column}", f"partition.{table.partition_by}"
-        rows = pl.col("num_records") - pl.col(nulls) if nulls in files.columns else pl.lit(None)
-        return files.select(
-            (pl.col(day) if day in files.columns else pl.lit(None)).alias("date"), rows.alias("rows")
-        ).cast(schema)  # type: ignore[arg-type]  # names and types
-
-    def arrow_dataset(self, table: LakeTable, dates: Collection[date] | None = None) -> pyarrow.dataset.Dataset:
-        """The table, or some of its date partitions, for DuckDB and other Arrow readers.
-
-        DuckDB's own delta extension would be a download.
-        """
-        found = self.delta(table)
-        if found is None or (dates is not None and not dates):
-            return pyarrow.dataset.dataset(table.schema.to_frame().to_arrow())
-        if dates is None or table.partition_by is None:
-            return found.to_pyarrow_dataset()
-        wanted = [day.isoformat() for day in sorted(set(dates))]
-        return found.to_pyarrow_dataset(file_pruning_predicate=[(table.partition_by, "in", wanted)])
-
     def append(
         self,
         table: LakeTable,
@@ -164,17 +162,17 @@ class Lake:
         transactions: Mapping[str, int] | None = None,
     ) -> None:
         """Add rows in one commit that carries ``metadata`` and application transaction versions."""
-        self._write(table, _ordered(table, frame), "append", None, metadata, transactions)
+        self._write(table, _ordered(table, frame), "append", properties=_properties(metadata, transactions))
 
     def append_all(
         self, table: LakeTable, frames: Iterable[pl.DataFrame], *, metadata: Mapping[str, str] | None = None
     ) -> None:
         """Add the rows of many frames in one commit, one frame in memory at a time."""
-        self._write(table, _reader(table, frames), "append", None, metadata, None)
+        self._write(table, _reader(table, frames), "append", properties=_properties(metadata))
 
     def overwrite(self, table: LakeTable, frame: pl.DataFrame) -> None:
         """Replace the whole table in one commit."""
-        self._write(table, _ordered(table, frame), "overwrite", None, None, None)
+        self._write(table, _ordered(table, frame), "overwrite")
 
     def replace_dates(self, table: LakeTable, frame: pl.DataFrame, dates: Collection[date]) -> None:
         """Replace the partitions of ``dates`` by ``frame`` (which holds no other date) in one commit. Idempotent."""
@@ -183,49 +181,56 @@ class Lake:
             return
         listed = ", ".join(f"'{day.isoformat()}'" for day in wanted)
         predicate = f"{table.partition_by} in ({listed})"
-        if self.version(table) < 0:
-            self._write(table, _ordered(table, frame), "append", None, None, None)
+        found = self.delta(table)
+        if found is None:
+            self._write(table, _ordered(table, frame), "append")
         else:
-            self._write(table, _ordered(table, frame), "overwrite", predicate, None, None)
+            self._write(table, _ordered(table, frame), "overwrite", predicate, found=found)
 
     def replace_where(
         self, table: LakeTable, frames: Iterable[pl.DataFrame], where: Mapping[str, Collection[str]]
     ) -> None:
         """Replace by ``frames`` the rows whose columns each have one of the values given, in one commit. Idempotent."""
-        if self.version(table) < 0:
+        found = self.delta(table)
+        if found is None:
             self.append_all(table, frames)
             return
         terms = (
             f"{column} in ({', '.join(_quoted(value) for value in sorted(set(values)))})"
             for column, values in where.items()
         )
-        self._write(table, _reader(table, frames), "overwrite", " and ".join(terms), None, None)
+        self._write(table, _reader(table, frames), "overwrite", " and ".join(terms), found=found)
 
     def _write(
         self,
         table: LakeTable,
         rows: pa.Table | pa.RecordBatchReader,
         mode: str,
-        predicate: str | None,
-        metadata: Mapping[str, str] | None,
-        transactions: Mapping[str, int] | None,
+        predicate: str | None = None,
+        *,
+        properties: CommitProperties | None = None,
+        found: DeltaTable | None = None,
     ) -> None:
-        properties = CommitProperties(
-            custom_metadata=dict(metadata or {}),
-            app_transactions=[Transaction(app, version) for app, version in (transactions or {}).items()],
-        )
+        """Commit; ``found`` is the table as it was just opened, which costs more the longer its history is."""
         options: dict[str, Any] = {"mode": mode} if predicate is None else {"mode": mode, "predicate": predicate}
         try:
             write_deltalake(
-                self.address(table),
+                found or self.address(table),
                 rows,
                 partition_by=[table.partition_by] if table.partition_by else None,
                 storage_options=self.storage_options or None,
-                commit_properties=properties,
+                commit_properties=properties or _properties(None),
                 **options,
             )
         except (DeltaError, OSError) as error:
             raise _cure(error, self.url) from error
+
+
+def _properties(metadata: Mapping[str, str] | None, transactions: Mapping[str, int] | None = None) -> CommitProperties:
+    return CommitProperties(
+        custom_metadata=dict(metadata or {}),
+        app_transactions=[Transaction(app, version) for app, version in (transactions or {}).items()],
+    )
 
 
 def _ordered(table: LakeTable, frame: pl.DataFrame) -> pa.Table:
