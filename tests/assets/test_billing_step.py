@@ -10,6 +10,7 @@ import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import ANY
 
 import polars as pl
 import pytest
@@ -327,6 +328,31 @@ def test_a_re_rating_plan_shows_the_difference_and_applying_it_books_it_once(set
         assert rows(settings, CORRECTED) == [("adjustment", 100)] * 2
     found = reproduce(settings, lake, [date(2023, 12, 1)])
     assert found["ok"].all()
+
+
+def test_a_fee_that_is_not_due_any_more_is_given_back_with_the_tax_that_its_document_shows(settings: Settings) -> None:
+    plans = [
+        {"key": key, "period": {"align": "calendar"}, "taxes": ["vat"], "fees": [{"key": fee, "amount": amount}]}
+        for key, fee, amount in (("pro", "base", "100"), ("basic", "low", "40"))
+    ]
+    world = World({"plans": plans, "taxes": [{"key": "vat", "percent": "19"}]})
+    world.tell("customer.created", "2023-10-30", {"customer": "c0"})
+    world.start("2023-11-01", subscription="s0", customer="c0")
+    world.use("2023-11-05", "tokens", "100", customer="c0")
+    said = {"customer": "c0", "description": "help", "amount": "50", "currency": "USD"}
+    world.tell("one_off.added", "2023-11-05", said)
+    run(world, settings, as_of=instant("2023-12-20T00:00:00+00:00"))
+    change = {"subscription": "s0", "plan": "basic"}
+    world.tell("subscription.changed", "2023-12-01", change, received_at=instant("2023-12-25"))
+    run(world, settings)
+    asked = "select key, kind, amount_minor, tax_minor from billing.invoice_line join billing.invoice using (invoice_id) "
+    # The fees of November and December, and help untaxed; later December's fee is the other plan's.
+    assert rows(settings, asked + "order by sequence, line_no") == [
+        ("base", "fee", 10000, 1900),
+        ("base", "fee", 10000, 1900), (ANY, "one_off", 5000, 0),
+        ("low", "fee", 4000, 760), ("base", "adjustment", -10000, -1900), ("low", "adjustment", 4000, 760),
+    ]  # fmt: skip
+    assert reproduce(settings, Lake(settings.lake_url), [date(2023, 11, 1), date(2023, 12, 1)])["ok"].all()
 
 
 def test_a_plan_that_events_have_overtaken_is_not_applied(settings: Settings) -> None:

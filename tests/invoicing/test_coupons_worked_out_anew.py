@@ -53,6 +53,38 @@ def test_the_odd_cent_of_a_coupon_stays_on_its_line_when_nothing_changed(charges
     assert [amount for *_, amount in lines] == [1000, 1000, 1000, 1000, 0]
 
 
+@pytest.mark.parametrize("covered", ["old", "pro"])
+def test_a_line_that_stays_is_of_its_own_plan_when_its_invoice_is_worked_out_anew(covered: str) -> None:
+    period = {"align": "calendar"}
+    plans = [
+        {"key": "old", "period": period, "charges": [VALUE]},
+        {"key": "pro", "period": period, "charges": [TOKENS]},
+    ]
+    coupon = {"key": "ten", "amount": "10", "currency": "USD", "applies_to": {"plans": [covered]}}
+    acme = Measured({"meters": [METER], "plans": plans, "coupons": [coupon]})
+    acme.tell("customer.created", "2023-01-02", {"customer": "c1"})
+    acme.start("2024-01-01", plan="old")
+    acme.tell("subscription.changed", "2024-02-01", {"subscription": "s1", "plan": "pro"})
+    acme.tell("coupon.applied", "2024-02-01", {"customer": "c1", "coupon": "ten"})
+    acme.use("2024-02-05", "tokens", "10")
+    said = {"customer": "c1", "description": "help", "amount": "10", "currency": "USD"}
+    acme.tell("one_off.added", "2024-02-07", said)
+    same = {"tenant": "acme", "subscription": "s1", "charge": "value", "customer": "c1", "model": "saved"}
+    span = {"period_from": instant("2024-01-01"), "period_to": instant("2024-02-01")}
+    money = {"amount": Decimal(10), "currency": "USD", "approved_at": instant("2024-02-06")}
+    acme.outcomes = [same | span | money | {"proposal": "p"}]
+    acme.tell("customer.updated", "2024-02-09", {"customer": "c1", "name": "new"}, received_at=instant("2024-03-10"))
+    runs = bill_runs([acme], months("2024-01-01", 3))
+    borne = [
+        (row["kind"], row["amount_minor"], row["discount_minor"])
+        for row in runs[1].lines.sort("place").iter_rows(named=True)
+    ]
+    assert sorted(borne) == [
+        ("one_off", 1000, 0), ("outcome", 1000, 1000 * (covered == "old")), ("usage", 1000, 1000 * (covered == "pro")),
+    ]  # fmt: skip
+    assert runs[2].lines.filter(kind="adjustment")["amount_minor"].to_list() == []
+
+
 def test_the_precise_amount_of_a_correction_is_net_of_its_invoices_coupons() -> None:
     plan = {"key": "pro", "period": {"align": "calendar"}, "charges": [TOKENS]}
     acme = World({"meters": [METER], "plans": [plan], "coupons": [{"key": "half", "percent": "50"}]})

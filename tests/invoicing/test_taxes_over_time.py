@@ -55,3 +55,66 @@ def test_what_was_said_first_holds_before_anything_was_said() -> None:
     acme.tell("customer.created", "2024-03-01", {"customer": "c1", "name": "C", "tax_rates": ["7"]})
     (january,) = acme.documents("2024-01-01", "2024-02-01")
     assert january["tax_total"] == "7.00"
+
+
+def test_a_one_off_bears_no_tax_of_the_plan_whose_invoice_it_stands_on() -> None:
+    taxes = [{"key": "vat", "percent": "19"}, {"key": "city", "percent": "3", "country": "US"}]
+    fee = {"key": "base", "amount": "100", "timing": "in_arrears"}
+    plan = {"key": "pro", "period": {"align": "calendar"}, "taxes": ["vat"], "fees": [fee]}
+    acme = World({"plans": [plan], "taxes": taxes})
+    acme.start("2024-01-01")
+    acme.tell("customer.updated", "2024-02-01", {"customer": "c1", "tax_rates": ["5"]})
+    for day in ("2024-01-05", "2024-02-05"):
+        said = {"customer": "c1", "description": "help", "amount": "100", "currency": "USD"}
+        acme.tell("one_off.added", day, said)
+    found = acme.documents("2024-01-01", "2024-03-01")
+    assert [one["tax_total"] for one in found] == ["24.00", "24.00"]
+
+
+def test_a_coupon_of_a_plan_takes_nothing_of_a_one_off_on_its_invoice() -> None:
+    fee = {"key": "base", "amount": "100", "timing": "in_arrears"}
+    coupon = {"key": "ten", "percent": "10", "applies_to": {"plans": ["pro"]}}
+    acme = World({"plans": [{"key": "pro", "period": {"align": "calendar"}, "fees": [fee]}], "coupons": [coupon]})
+    acme.start("2024-01-01")
+    acme.tell("coupon.applied", "2024-01-01", {"customer": "c1", "coupon": "ten"})
+    said = {"customer": "c1", "description": "help", "amount": "50", "currency": "USD"}
+    acme.tell("one_off.added", "2024-01-05", said)
+    (january,) = acme.documents("2024-01-01", "2024-02-01")
+    assert (january["subtotal"], january["discount_total"]) == ("150.00", "10.00")
+
+
+def two_plans() -> World:
+    plans = [
+        {"key": key, "period": {"align": "calendar"}, "taxes": ["vat"], "fees": [{"key": fee, "amount": amount}]}
+        for key, fee, amount in (("pro", "base", "100"), ("basic", "low", "40"))
+    ]
+    acme = World({"plans": plans, "taxes": [{"key": "vat", "percent": "19"}]})
+    acme.start("2024-01-01")
+    return acme
+
+
+def test_a_fee_that_is_not_due_any_more_is_given_back_with_the_tax_of_its_plan() -> None:
+    acme = two_plans()
+    books = Books(acme)
+    books.bill("2024-01-01", "2024-02-01", "2024-02-03")
+    change = {"subscription": "s1", "plan": "basic"}
+    acme.tell("subscription.changed", "2024-02-01", change, received_at=instant("2024-02-10"))
+    february = books.bill("2024-02-01", "2024-03-01", "2024-03-03")
+    lines = february.lines.sort("place").select("key", "kind", "amount_minor", "tax_minor").rows()
+    # 19 of the 100 for February come back, 7.60 of the 40 in its place and for March are due.
+    assert sorted(lines) == [
+        ("base", "adjustment", -10000, -1900), ("low", "adjustment", 4000, 760), ("low", "fee", 4000, 760),
+    ]  # fmt: skip
+
+
+def test_a_subscription_that_never_was_is_given_back_with_its_tax_and_its_customers_one_off_stays() -> None:
+    acme = two_plans()
+    said = {"customer": "c1", "description": "help", "amount": "10", "currency": "USD"}
+    acme.tell("customer.created", "2023-12-01", {"customer": "c1"})
+    acme.tell("one_off.added", "2024-01-05", said)
+    books = Books(acme)
+    first = books.bill("2024-01-01", "2024-02-01", "2024-02-03")
+    assert sorted(first.invoices["tax_total_minor"]) == [1900, 1900]
+    acme.facts[1]["known_until"] = instant("2024-02-10")
+    second = books.bill("2024-02-01", "2024-03-01", "2024-03-03")
+    assert second.invoices.select("total_minor", "tax_total_minor").rows() == [(-23800, -3800)]

@@ -50,7 +50,6 @@ _INVOICES: dict[str, Any] = {
 _LINES: dict[str, Any] = BOOKED_LINES | {
     "discount_minor": pl.Int64,
     "tax_minor": pl.Int64,
-    "kind": pl.String,
     "corrects": pl.String,
     "amount_precise": EXACT,
 }
@@ -133,7 +132,7 @@ class Books:
         line_no = pl.when(pl.col("corrects").is_null()).then(place).alias("line_no")
         kept = (
             net.sort("place")
-            .with_columns(role, line_no)
+            .with_columns(role, line_no, booked_tax_percent="tax_percent", booked_tax_key="tax_key")
             .select(pl.col(name).cast(dtype) for name, dtype in _LINES.items())
         )
         self._lines = pl.concat([self._lines, kept])

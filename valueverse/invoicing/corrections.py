@@ -42,6 +42,7 @@ BOOKED_LINES = pl.Schema(
         "tenant": pl.String(),
         "invoice_id": pl.String(),
         "key": pl.String(),
+        "kind": pl.String(),
         "description": pl.String(),
         "meter": pl.String(),
         "dimensions": pl.String(),
@@ -49,13 +50,16 @@ BOOKED_LINES = pl.Schema(
         "amount_minor": pl.Int64(),
         "net_minor": pl.Int64(),
         "event_count": pl.Int64(),
+        "service_to": INSTANT,
         "role": pl.String(),
         "line_no": pl.Int32(),
+        "booked_tax_percent": EXACT,
+        "booked_tax_key": pl.String(),
     }
 )
 """What is booked for an invoice, before and net of discounts. ``role``: ``own`` is what its period made, and the
 adjustments of that; ``lasting`` its lines of the kinds LASTING. ``line_no``: the line's place on the invoice; null:
-another invoice bears it."""
+another invoice bears it. ``booked_tax_*``: the tax that the line bears, as ``taxes.with_taxes`` names it."""
 _TIMELINE = ("billing.catalog.", "billing.tenant.", "billing.customer.", "billing.subscription.")
 _PERIOD = ["period_from", "period_to"]
 _INVOICE_ID = ["tenant", "invoice_id"]
@@ -158,6 +162,30 @@ def as_now(
     return now.join(waits, on=_INVOICE_ID, how="anti", maintain_order="left"), keep
 
 
+def with_terms_of(lines: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:
+    """Add ``terms``: what held last, as known now, in each line's service.
+
+    Args:
+        lines: tenant, subscription, service_to.
+        segments: billable segments with ``terms``.
+    """
+    held = segments.select("tenant", "subscription", "from", "terms").sort("from")
+    return (
+        lines.with_row_index("_place")
+        .sort("service_to")
+        .join_asof(
+            held,
+            left_on="service_to",
+            right_on="from",
+            by=["tenant", "subscription"],
+            allow_exact_matches=False,
+            check_sortedness=False,
+        )
+        .sort("_place")
+        .drop("_place", "from")
+    )
+
+
 def differences(again: pl.DataFrame, anew: pl.DataFrame, booked: pl.DataFrame) -> pl.DataFrame:
     """What each finalised invoice lacks, line by line, as ``adjustment`` lines without an invoice to stand on yet.
 
@@ -169,7 +197,8 @@ def differences(again: pl.DataFrame, anew: pl.DataFrame, booked: pl.DataFrame) -
     last = [pl.col(name).last() for name in ("description", "meter")]
     sums = [pl.col(name).sum() for name in ("net_minor", "event_count", "quantity")]
     shown = [pl.col(name).last() for name in ("terms", "tiers", "amount_precise", "rank")]
-    old = booked.group_by(_DIFFERENCE, maintain_order=True).agg(*sums, *last)
+    taxes = [pl.col(name).first() for name in ("booked_tax_percent", "booked_tax_key")]
+    old = booked.group_by(_DIFFERENCE, maintain_order=True).agg(*sums, *last, *taxes)
     gross = pl.col("amount_minor").sum().alias("gross_minor")
     new = anew.group_by(_DIFFERENCE, maintain_order=True).agg(*sums, *last, *shown, gross, pl.len().alias("parts"))
     both = new.join(old, on=_DIFFERENCE, how="full", coalesce=True, suffix="_old").with_columns(
@@ -201,6 +230,8 @@ def _adjustments(changed: pl.DataFrame) -> pl.DataFrame:
         "invoice_id",
         "currency",
         "terms",
+        "booked_tax_percent",
+        "booked_tax_key",
         pl.lit(RANK, pl.Int32).alias("rank"),
         "key",
         pl.lit("adjustment").alias("kind"),

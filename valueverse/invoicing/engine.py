@@ -11,14 +11,9 @@ from valueverse.events.schema import INSTANT
 from valueverse.invoicing import corrections
 from valueverse.invoicing.assemble import CLOSE, in_order, invoices_of, shown_amounts
 from valueverse.invoicing.claims import claims
-from valueverse.invoicing.closing import (
-    INVOICE,
-    advance_stretches,
-    billable,
-    stretches,
-)
+from valueverse.invoicing.closing import INVOICE, advance_stretches, billable, stretches
 from valueverse.invoicing.commitments import true_ups
-from valueverse.invoicing.corrections import as_now, differences, own_headers, placed
+from valueverse.invoicing.corrections import as_now, differences, own_headers, placed, with_terms_of
 from valueverse.invoicing.due import SHARE, closed_again, closed_periods, invoices_due, shares
 from valueverse.invoicing.fees import advance, arrears, settlement
 from valueverse.invoicing.knowledge import newest
@@ -34,7 +29,7 @@ from valueverse.invoicing.terms import TERMS_KEY, Terms, compile_terms
 from valueverse.invoicing.thresholds import PURPOSE as THRESHOLD
 from valueverse.invoicing.thresholds import Standing, earlier, less_early, threshold_lines
 from valueverse.invoicing.told import read_told
-from valueverse.invoicing.usage_lines import Consumption, usage_lines
+from valueverse.invoicing.usage_lines import OUTCOME, Consumption, usage_lines
 from valueverse.money import EXACT
 
 if TYPE_CHECKING:
@@ -332,9 +327,12 @@ def found_differences(booked: Booked, ground: Ground, told: Told, closed_by: dat
         if under is None:
             parts.append(_compared(booked, again, ground, told, closed_by))
         else:
-            # Its lines are the only ones whose terms are not those of the ground: they are not looked up again.
             other = reground(ground, str(under), booked.catalogs[str(under)], again)
-            parts.append(_compared(booked, again, other, told, closed_by).with_columns(terms=pl.lit(None, pl.UInt32)))
+            found = _compared(booked, again, other, told, closed_by)
+            # The terms of the other catalog are numbered by themselves.
+            named = with_terms_of(found.rename({"terms": "other"}), ground.segments)
+            own = pl.when(pl.col("other").is_not_null()).then("terms")
+            parts.append(named.with_columns(own).select(found.columns))
     return pl.concat(parts)
 
 
@@ -366,7 +364,11 @@ def _compared(
     closed_at = standing.select(*of, pl.col("period_to").alias("closed_at"))
     named, unclear = _worked_out(anew.join(closed_at, on=of, how="left", maintain_order="left"), booked, ground)
     compared = with_decimals(compared).join(unclear, on=of, how="anti")
-    kept = booked.lines.join(compared.select(*of, "decimals"), on=of, maintain_order="left")
+    mine = booked.lines.join(compared.select(*of, "subscription", "decimals"), on=of, maintain_order="left")
+    plans = ground.terms.sets.select("terms", "plan")
+    of_outcomes = pl.when(pl.col("kind") == OUTCOME).then("terms")
+    timed = with_terms_of(mine, ground.segments).with_columns(of_outcomes)
+    kept = timed.join(plans, on="terms", how="left", maintain_order="left")
     bore = earlier(booked.early, booked.early_coupons, anew.filter(pl.col("purpose") == "period"))
     closings = Closings(closed_again(booked.invoices), booked.used.coupons, bore)
     net = net_lines(named, kept, booked.discounts, told.coupons, known, closings)

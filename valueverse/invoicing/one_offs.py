@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 PURPOSE = "one_off"
 RANK = 2_000_000
 """Behind fees, charges and the commitment."""
+NO_TERMS = pl.lit(None, pl.UInt32).alias("terms")
+"""A one-off is its customer's: neither the taxes of the plan whose invoice bears it nor coupons restricted to that plan
+hold for it."""
 _CUSTOMER = ["tenant", "customer", "currency"]
 _EVENT = ["tenant", "origin"]
-_POLICY = ("terms", "catalog_hash", "rounding_mode", "rounding_level", "zero_invoices")
+_POLICY = ("catalog_hash", "rounding_mode", "rounding_level", "zero_invoices")
 
 
 def one_off_lines(
@@ -62,7 +65,7 @@ def _own(alone: pl.DataFrame, timeline: Timeline, history: CatalogHistory) -> pl
     versions = history.versions.select("tenant", "effective_at", "catalog_hash").sort("effective_at")
     policies = pl.DataFrame(
         [(key, one.rounding.mode, one.rounding.level, one.zero_invoices) for key, one in history.catalogs.items()],
-        schema=dict.fromkeys(("catalog_hash", *_POLICY[2:]), pl.String()),
+        schema=dict.fromkeys(_POLICY, pl.String()),
         orient="row",
     )
     return (
@@ -78,7 +81,6 @@ def _own(alone: pl.DataFrame, timeline: Timeline, history: CatalogHistory) -> pl
             pl.col("time").alias("period_from"),
             pl.col("time").alias("period_to"),
             FIRST,
-            pl.lit(None, pl.UInt32).alias("terms"),
             pl.col("rounding_mode").fill_null("half_up"),
             pl.col("rounding_level").fill_null("line"),
             pl.col("zero_invoices").fill_null("issue"),
@@ -92,7 +94,7 @@ def _lines(placed: pl.DataFrame) -> pl.DataFrame:
     shown = rows.with_columns(rounded(rows, "amount_precise").alias("amount_rounded"))
     return shown.select(
         *INVOICE, *_POLICY, "timezone", "decimals", "currency", "key", "description", "amount_precise",
-        "amount_rounded", "service_from", "service_to",
+        "amount_rounded", "service_from", "service_to", NO_TERMS,
         pl.lit(RANK, pl.Int32).alias("rank"),
         pl.lit("one_off").alias("kind"),
         pl.lit("").alias("dimensions"),

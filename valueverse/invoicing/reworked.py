@@ -115,13 +115,13 @@ def net_lines(
 
     Args:
         shown: ``shown_amounts`` lines with invoice_id and plan.
-        booked: BOOKED_LINES, and decimals of the invoices' currencies.
+        booked: BOOKED_LINES, their terms and plan (null: of none), and decimals of the invoices' currencies.
         discounts: schema.TAKEN of the booked invoices.
         coupons: COUPONS.
         known: by tenant and invoice_id, the state of knowledge booked for it.
         closings: what other invoices of the periods bore.
     """
-    ruled = shown.select(*_INVOICE_ID, "terms", "plan", "rounding_mode").unique(_INVOICE_ID, keep="first")
+    ruled = shown.select(*_INVOICE_ID, "rounding_mode").unique(_INVOICE_ID, keep="first")
     staying = (
         booked.filter(pl.col("role") != OWN)
         .drop("net_minor")

@@ -43,7 +43,8 @@ def with_taxes(
     """Add tax_percent (EXACT), tax_key (names of the rates, joined by '+'; '' none) and tax_problem to lines.
 
     Args:
-        lines: tenant, customer, terms, key, catalog_hash, service_from, service_to, close (of the invoice).
+        lines: tenant, customer, terms, key, catalog_hash, service_from, service_to, close (of the invoice); those of
+            corrections with booked_tax_percent, booked_tax_key (corrections.BOOKED_LINES).
         stated: terms, key ('' for the plan itself), taxes (their keys, joined by ','): ``Terms.taxes``.
         standings: facts.TAX_STANDINGS.
         catalogs: by hash.
@@ -61,9 +62,23 @@ def with_taxes(
         for row in asked.select(_ASKED).unique(maintain_order=True).iter_rows()
     ]
     found = pl.DataFrame(rows, schema=_FOUND, orient="row")
-    return asked.join(found, on=_ASKED, how="left", nulls_equal=True, maintain_order="left").drop(
+    resolved = asked.join(found, on=_ASKED, how="left", nulls_equal=True, maintain_order="left").drop(
         *(name for name in (*_ASKED, "own", "of_plan") if name != "catalog_hash")
     )
+    return _as_booked(resolved)
+
+
+def _as_booked(lines: pl.DataFrame) -> pl.DataFrame:
+    """A correction of a line that is of no terms any more bears the tax that the line bore: what was taken is given
+    back."""
+    if "booked_tax_percent" not in lines.columns:
+        return lines
+    gone = pl.col("terms").is_null() & pl.col("booked_tax_percent").is_not_null()
+    return lines.with_columns(
+        pl.when(gone).then("booked_tax_percent").otherwise("tax_percent").alias("tax_percent"),
+        pl.when(gone).then("booked_tax_key").otherwise("tax_key").alias("tax_key"),
+        pl.when(~gone).then("tax_problem").alias("tax_problem"),
+    ).drop("booked_tax_percent", "booked_tax_key")
 
 
 def _standing(lines: pl.DataFrame, standings: pl.DataFrame) -> pl.DataFrame:

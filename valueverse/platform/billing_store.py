@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -171,23 +172,44 @@ def one_offs_billed(connection: psycopg.Connection[Any], scope: Scope) -> pl.Dat
 def booked_lines(connection: psycopg.Connection[Any], scope: Scope, invoices: pl.DataFrame) -> pl.DataFrame:
     """What is booked for these invoices (tenant, invoice_id): ``corrections.BOOKED_LINES``."""
     schema = {
-        "tenant": _TEXT, "invoice_id": _TEXT, "key": _TEXT, "description": _TEXT, "meter": _TEXT, "dimensions": _TEXT,
-        "quantity": _EXACT, "amount_minor": _MINOR, "net_minor": _MINOR, "event_count": _MINOR, "role": _TEXT,
-        "line_no": pl.Int32(),
+        "tenant": _TEXT, "invoice_id": _TEXT, "key": _TEXT, "kind": _TEXT, "description": _TEXT, "meter": _TEXT,
+        "dimensions": _TEXT, "quantity": _EXACT, "amount_minor": _MINOR, "net_minor": _MINOR, "event_count": _MINOR,
+        "service_to": _INSTANT, "role": _TEXT, "line_no": pl.Int32(),
     }  # fmt: skip
-    order = {"sequence": _MINOR, "bearer": _TEXT, "place": pl.Int32()}
+    order = {"sequence": _MINOR, "bearer": _TEXT, "bearer_line": pl.Int32()}
     # Two look-ups by index, of the invoices' own lines and of those that correct them.
     query = " union all ".join(
-        f"select l.tenant_id::text, l.{of}::text, l.key, l.description, l.meter, coalesce(l.dimensions::text, ''), "  # noqa: S608 - constants
-        "l.quantity, l.amount_minor, l.amount_minor - l.discount_minor, l.event_count, "
-        f"case when l.kind in ('one_off', 'outcome') then 'lasting' else 'own' end, {place}, i.sequence, "
-        "invoice_id::text, "
-        f"l.line_no from (select i.tenant_id, i.invoice_id, i.sequence {_STANDING}) as i join billing.invoice_line l "
+        f"select l.tenant_id::text, l.{of}::text, l.key, l.kind, l.description, l.meter, "  # noqa: S608 - constants
+        "coalesce(l.dimensions::text, ''), "
+        "l.quantity, l.amount_minor, l.amount_minor - l.discount_minor, l.event_count, l.service_to, "
+        f"case when l.kind in ('one_off', 'outcome') then 'lasting' else 'own' end, {place}, "
+        "i.sequence, invoice_id::text, l.line_no "
+        f"from (select i.tenant_id, i.invoice_id, i.sequence {_STANDING}) as i join billing.invoice_line l "
         f"using (tenant_id, invoice_id) where l.{of} = any(%(invoices)s::uuid[]) and l.corrects is {state}"
         for of, state, place in (("invoice_id", "null", "l.line_no"), ("corrects", "not null", "null::int"))
     )
     rows = _frame(connection, query, scope.values(invoices=invoices["invoice_id"].to_list()), schema | order)
-    return _canonical(rows.sort("tenant", *order, nulls_last=True).drop(*order))
+    taxes = _line_taxes(connection, rows)
+    borne = rows.join(taxes, on=["tenant", "bearer", "bearer_line"], how="left", maintain_order="left")
+    untaxed = pl.col("booked_tax_percent").fill_null(Decimal(0)), pl.col("booked_tax_key").fill_null("")
+    return _canonical(borne.with_columns(untaxed).sort("tenant", *order, nulls_last=True).drop(*order))
+
+
+def _line_taxes(connection: psycopg.Connection[Any], lines: pl.DataFrame) -> pl.DataFrame:
+    """The taxes that lines bear, as their invoices' documents say: tenant, bearer, bearer_line, booked_tax_percent,
+    booked_tax_key of those that bear one."""
+    return _frame(
+        connection,
+        "select i.tenant_id::text, i.invoice_id::text, place::int, (tax ->> 'percent')::numeric, tax ->> 'key' "
+        "from billing.invoice i, jsonb_array_elements(i.document::jsonb -> 'taxes') tax, "
+        "jsonb_array_elements(tax -> 'lines') place "
+        "where i.tenant_id = any(%s) and i.invoice_id = any(%s::uuid[]) and i.tax_total_minor <> 0",
+        [lines["tenant"].unique().to_list(), lines["bearer"].unique().to_list()],
+        {
+            **dict.fromkeys(("tenant", "bearer"), _TEXT), "bearer_line": pl.Int32(),
+            "booked_tax_percent": _EXACT, "booked_tax_key": _TEXT,
+        },
+    )  # fmt: skip
 
 
 def early_lines(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFrame:
