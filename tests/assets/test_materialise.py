@@ -54,8 +54,8 @@ def settings(module_settings: Settings) -> Iterator[Settings]:
 
 
 @pytest.fixture(scope="module")
-def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.local_temp(str(tmp_path_factory.mktemp("dagster"))) as found:
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as found:
         yield found
 
 
@@ -298,7 +298,7 @@ def test_a_run_that_fails_is_told_and_stops_what_follows(
 ) -> None:
     monkeypatch.setenv("VALUEVERSE_POSTGRES_URL", f"postgresql://nobody@/nothing?host={tmp_path}")
     told: list[Step] = []
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as empty, pytest.raises(StepFailedError):
+    with dg.DagsterInstance.ephemeral() as empty, pytest.raises(StepFailedError):
         catch_up(empty, told.append)
     (step,) = told
     assert not step.ok

@@ -49,7 +49,7 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(module_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+def story(module_settings: Settings) -> Iterator[Story]:
     """Sums of birch have no room in a column, lines of cedar are missing; then both are mended."""
     settings = module_settings
     with pytest.MonkeyPatch.context() as patch:
@@ -60,7 +60,7 @@ def story(module_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -
         deferred(settings, "birch", LARGEST, 1, 2)
         draft_without_lines(settings, "cedar")
         commit_hostile_documents(settings, "acme")
-        with dg.DagsterInstance.local_temp(str(tmp_path_factory.mktemp("dagster"))) as instance:
+        with dg.DagsterInstance.ephemeral() as instance:
             instance.report_runless_asset_event(dg.AssetMaterialization(RELEASE, partition="2023-11-01"))
             first = run(instance, {"tenants": []})
             held_then, before = held(settings), marts(settings)
