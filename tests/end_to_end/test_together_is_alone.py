@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.main import get_command
 
-from tests.support import company_answers, shared_servers
+from tests.support import company_answers, hostile_landing, shared_servers
 from tests.support.companies import AGGREGATIONS, Company
 from tests.support.company_answers import FAILED
 from tests.support.company_files import RUNS, run_all
@@ -43,6 +43,8 @@ COMPANIES = {"acme": 6, "acme-000001": 5, "acme2": 8}
 ALONE = ("acme-000001",) if "ALONE" not in os.environ else tuple(COMPANIES)
 """Tenants that are also taken through everything alone. The one between the two others: where the first or the last row
 wins, whoever it is of, it is the other's."""
+HOSTILE = int(os.environ.get("VALUEVERSE_HOSTILE_EVENTS", "400"))
+"""Events of a hostile tenant beside them all; a twentieth as many catalogs and files."""
 CACHES = {"billing.accounted_month"}
 """Says which files of the lake a month was accounted from, and those hold rows of all tenants: no result."""
 
@@ -133,6 +135,9 @@ def _answers(
     fresh = shared_servers.fresh(servers, database, folders.mktemp("arrangement"), 30)
     settings = next(fresh)
     try:
+        if len(worlds) > 1:
+            odd = HOSTILE // 20
+            hostile_landing.land(settings.landing, events=HOSTILE, catalogs=odd, odd_files=odd)
         found = Answers(run_all(settings, worlds))
         for world in worlds:
             if world.tenant in compared:
