@@ -47,6 +47,8 @@ FLAGS = pl.Schema(
 )
 """``reason``: ``stopped`` (``since``: the first silent day) or ``outside_pattern``."""
 _SERIES = ["tenant", "customer", "meter"]
+_MIDDLE = (pl.col("weeks") - 1) // 2
+"""Place of the lower middle of an even number: a value that was seen, so that no quotient is rounded."""
 
 
 def flags_of(daily: pl.DataFrame, last: date) -> pl.DataFrame:
@@ -71,34 +73,34 @@ def flags_of(daily: pl.DataFrame, last: date) -> pl.DataFrame:
 
 
 def _usual(whole: pl.DataFrame) -> pl.DataFrame:
-    """Add ``median`` and ``spread`` of the same weekday in the weeks before each day."""
+    """Add ``median`` of the same weekday in the weeks before each day, and those values in order (``past``)."""
     before = [pl.col("quantity").shift(7 * week).over(_SERIES).alias(f"w{week}") for week in range(1, WEEKS + 1)]
     listed = whole.with_columns(before).with_columns(
         pl.concat_list([f"w{week}" for week in range(1, WEEKS + 1)]).list.drop_nulls().list.sort().alias("past")
     )
     counted = listed.with_columns(pl.col("past").list.len().alias("weeks"))
-    # The lower middle of an even number: a value that was seen, so that no quotient is rounded.
-    middle = counted.with_columns(pl.col("past").list.get((pl.col("weeks") - 1) // 2, null_on_oob=True).alias("median"))
+    return counted.with_columns(pl.col("past").list.get(_MIDDLE, null_on_oob=True).alias("median"))
+
+
+def _spread(usual: pl.DataFrame) -> pl.DataFrame:
+    """Add ``spread``: the median distance of ``past`` from its median."""
     away = (
-        middle.select(*_SERIES, "day", "median", "past")
+        usual.select(*_SERIES, "day", "median", "past")
         .explode("past")
         .with_columns((pl.col("past") - pl.col("median")).abs().alias("away"))
         .group_by(*_SERIES, "day")
         .agg(pl.col("away").sort().alias("aways"))
     )
-    spread = pl.col("aways").list.get((pl.col("weeks") - 1) // 2, null_on_oob=True)
-    return middle.join(away, on=[*_SERIES, "day"], how="left").with_columns(spread.alias("spread"))
+    spread = pl.col("aways").list.get(_MIDDLE, null_on_oob=True)
+    return usual.join(away, on=[*_SERIES, "day"], how="left").with_columns(spread.alias("spread"))
 
 
 def _outside(usual: pl.DataFrame, last: date) -> pl.DataFrame:
     floor = pl.col("median") * pl.lit(FLOOR).cast(EXACT) / pl.lit(100).cast(EXACT)
     limit = pl.max_horizontal("spread", floor) * pl.lit(FACTOR).cast(EXACT)
-    rows = usual.filter(
-        pl.col("day") == last,
-        pl.col("weeks") >= LEAST,
-        pl.col("quantity") > 0,
-        (pl.col("quantity") - pl.col("median")).abs() > limit,
-    )
+    # The spread is of that day alone: it costs more than all medians together.
+    today = usual.filter(pl.col("day") == last, pl.col("weeks") >= LEAST, pl.col("quantity") > 0)
+    rows = _spread(today).filter((pl.col("quantity") - pl.col("median")).abs() > limit)
     return _flags(rows, "outside_pattern", pl.col("day"))
 
 

@@ -15,6 +15,7 @@ import polars as pl
 from valueverse.catalog.history import CatalogHistory
 from valueverse.commands.booked import read_booked
 from valueverse.invoicing.assemble import documents
+from valueverse.invoicing.closing import INVOICE
 from valueverse.invoicing.document import invoice_id
 from valueverse.invoicing.engine import bill
 from valueverse.invoicing.knowledge import as_recorded, newest
@@ -114,15 +115,15 @@ def _again(
     billed = bill(
         timeline, history, usage, window, known_at=known_at, closed_by=finalised_at, booked=booked, outcomes=outcomes
     )
-    wanted = set(sample.select("tenant", "invoice_id").iter_rows())
-    rows = [
-        (row["tenant"], invoice_id(row), document["content_hash"])
-        for row, document in zip(
-            billed.invoices.iter_rows(named=True), documents(billed.invoices, billed.lines), strict=True
-        )
-        if (row["tenant"], invoice_id(row)) in wanted
-    ]
-    return pl.DataFrame(rows, schema=_FOUND, orient="row")
+    asked = set(sample.select("tenant", "invoice_id").iter_rows())
+    named = billed.invoices.with_columns(
+        pl.Series("invoice_id", [invoice_id(row) for row in billed.invoices.select(INVOICE).iter_rows(named=True)])
+    )
+    wanted = [key in asked for key in named.select("tenant", "invoice_id").iter_rows()]
+    named = named.filter(pl.Series(wanted, dtype=pl.Boolean))
+    made = documents(named, billed.lines.join(named, on=INVOICE, how="semi", maintain_order="left"))
+    hashes = pl.Series("found", [document["content_hash"] for document in made], dtype=pl.String)
+    return named.select("tenant", pl.col("invoice_id").cast(pl.String)).with_columns(hashes)
 
 
 def _usage(log: _Log, history: CatalogHistory, periods: pl.DataFrame) -> pl.LazyFrame:

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_ROWS = (32_768, 1_024, 16)
+_ROWS = (131_072, 32_768, 1_024, 16)
 """Rows read at once; fewer where so many do not fit into memory, for a few compressed bytes can be long texts."""
 _MOST_SENT = 32 * 2**20
 """Bytes of a batch that is sent, unless a single row holds more: what the other process works on at once."""
