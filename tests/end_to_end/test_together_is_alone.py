@@ -102,6 +102,8 @@ class Answers:
     api: dict[str, dict[str, str]] = field(default_factory=dict)
     functions: set[str] = field(default_factory=set)
     declared: set[str] = field(default_factory=set)
+    hostile: tuple[int, int] | None = None
+    """Events of the hostile tenant that were accepted, and that were quarantined."""
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +151,8 @@ def _answers(
         with connect(settings, "admin") as connection:
             names = "select proname from pg_proc p join pg_namespace n on n.oid = pronamespace where nspname = 'api'"
             found.declared = {name for (name,) in connection.execute(names).fetchall()}
+            hostile = "select sum(accepted), sum(quarantined) from billing.ingestion_file where tenant_id = %s"
+            found.hostile = connection.execute(hostile, [hostile_landing.TENANT]).fetchone()
         return found
     finally:
         next(fresh, None)
@@ -164,6 +168,13 @@ def _differences(one: dict[str, list[str]], other: dict[str, list[str]]) -> dict
         for name in {*one, *other} - CACHES
         if one.get(name) != other.get(name)
     }
+
+
+def test_what_the_hostile_tenant_sent_was_read_and_partly_refused(together: Answers) -> None:
+    assert together.hostile is not None
+    accepted, quarantined = together.hostile
+    assert accepted > 1
+    assert quarantined > HOSTILE // 4
 
 
 def test_every_row_of_lake_warehouse_and_marts_is_the_same(alone: tuple[str, Answers], together: Answers) -> None:
