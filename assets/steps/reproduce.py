@@ -108,7 +108,7 @@ def _again(
     corrects = corrected_by(connection, sample)
     spans = pl.concat([frame.select("tenant", *_SPAN) for frame in (sample, corrects)])
     usage = as_recorded(_usage(log, history, spans), known_at)
-    scope = Scope(tenants, finalised_at)
+    scope = Scope(tenants, finalised_at, _ahead(sample))
     # What else was compared then made no line of the sample, and its usage is not read.
     booked = read_booked(connection, scope, usage, history, facts, known_at, compared=corrects)
     outcomes = approved(connection, scope, finalised_at, PROPOSALS)
@@ -124,6 +124,12 @@ def _again(
     made = documents(named, billed.lines.join(named, on=INVOICE, how="semi", maintain_order="left"))
     hashes = pl.Series("found", [document["content_hash"] for document in made], dtype=pl.String)
     return named.select("tenant", pl.col("invoice_id").cast(pl.String)).with_columns(hashes)
+
+
+def _ahead(sample: pl.DataFrame) -> dict[str, dict[str, Any]]:
+    """What a run of many months made before the sample stands: it used up coupons, wallets and credit."""
+    first = sample.group_by("tenant").agg(pl.col("sequence").min(), pl.col("period_from").min())
+    return {tenant: {"sequence": number, "close": close.isoformat()} for tenant, number, close in first.iter_rows()}
 
 
 def _usage(log: _Log, history: CatalogHistory, periods: pl.DataFrame) -> pl.LazyFrame:

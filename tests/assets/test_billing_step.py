@@ -462,3 +462,20 @@ def test_a_typo_in_a_customer_is_held_with_its_usage_until_the_customer_exists(s
     assert found == [("c0", 3100, 3), ("nobody", 3300, 3)]
     assert rows(settings, days) == [(1, 1, 0), (1, 1, 0)]
     assert rows(settings, "select * from billing.rejected_event") == []
+
+
+def test_a_late_month_of_a_run_of_many_comes_out_again_with_what_earlier_ones_of_it_used_up(settings: Settings) -> None:
+    fee, half = {"key": "base", "amount": "10", "timing": "in_arrears"}, {"key": "half", "percent": "50", "periods": 2}
+    world = World({"plans": [{"key": "pro", "period": {"align": "calendar"}, "fees": [fee]}], "coupons": [half]})
+    bought = {"wallet": "w", "amount": "12", "currency": "USD"}
+    for customer, data in (("c0", {"coupon": "half"}), ("c1", bought)):
+        kind = "coupon.applied" if "coupon" in data else "wallet.purchased"
+        world.tell("customer.created", "2023-10-30", {"customer": customer})
+        world.start("2023-11-01", subscription=f"s{customer}", customer=customer)
+        world.tell(kind, "2023-11-01", {"customer": customer} | data)
+    lake = store(world, settings)
+    bill(settings, lake, NOVEMBER, date(2024, 3, 2), as_of=LATER, run_id="test")
+    for month in [date(2023, 11, 1), date(2023, 12, 1), date(2024, 1, 1), date(2024, 2, 1)]:
+        found = reproduce(settings, lake, [month])
+        assert found.height == 2
+        assert found["ok"].all(), (month, found.rows())

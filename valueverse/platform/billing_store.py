@@ -7,7 +7,7 @@ the work done; a run killed at any point leaves what the last commit left.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -33,10 +33,17 @@ _PERIODS: dict[str, pl.DataType] = {
     "period_to": _INSTANT,
     "events_known_at": _INSTANT,
 }
-_STANDING = """
+FOUND = """
+       (%(before)s::timestamptz is null or i.finalised_at < %(before)s or i.finalised_at = %(before)s
+        and i.sequence < (%(ahead)s::jsonb -> i.tenant_id::text ->> 'sequence')::bigint
+        and case i.purpose when 'start' then i.period_from else i.period_to end
+            <= (%(ahead)s::jsonb -> i.tenant_id::text ->> 'close')::timestamptz)
+"""
+"""Invoices ``i`` that a scope's run found, or made before those that are asked for."""
+_STANDING = f"""
       from billing.invoice i
      where i.tenant_id = any(%(tenants)s)
-       and (%(before)s::timestamptz is null or i.finalised_at < %(before)s)
+       and {FOUND}
        and not exists (select from billing.invoice_void v
                         where v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id
                           and (%(before)s::timestamptz is null or v.voided_at < %(before)s))
@@ -46,14 +53,22 @@ _STANDING = """
 
 @dataclass(frozen=True)
 class Scope:
-    """Whose invoices are read, and (``before``) as a run at which instant found them; None: as they are."""
+    """Whose invoices are read, and as which run found them.
+
+    Attributes:
+        tenants: their keys.
+        before: the instant of the run; None: as they are.
+        ahead: by tenant, ``sequence`` and ``close`` (ISO instant): what that run itself numbered before this number,
+            and that closed no later, stands as well.
+    """
 
     tenants: Sequence[str]
     before: datetime | None = None
+    ahead: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def values(self, **more: Any) -> dict[str, Any]:
         """Parameters of the queries below."""
-        return {"tenants": list(self.tenants), "before": self.before} | more
+        return {"tenants": list(self.tenants), "before": self.before, "ahead": json.dumps(self.ahead)} | more
 
 
 def lock_tenants(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> dict[str, tuple[int, str | None]]:

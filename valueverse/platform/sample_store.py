@@ -16,6 +16,7 @@ _INSTANT = pl.Datetime("us", "UTC")
 SAMPLE = pl.Schema(
     dict.fromkeys(("tenant", "number", "invoice_id", "content_hash"), pl.String())
     | dict.fromkeys(("period_from", "period_to", "events_known_at", "finalised_at"), _INSTANT)
+    | {"sequence": pl.Int64()}
 )
 
 
@@ -27,11 +28,13 @@ def sample_of(
     Months are of the tenant's calendar; an invoice made at a subscription's start belongs to the month of the start.
     """
     rows = connection.execute(
-        "select tenant_id, number, invoice_id, content_hash, period_from, period_to, events_known_at, finalised_at "
+        "select tenant_id, number, invoice_id, content_hash, period_from, period_to, events_known_at, finalised_at, "
+        "sequence "
         "from (select i.tenant_id::text, i.number, i.invoice_id::text, i.content_hash, i.period_from, i.period_to, "
-        "i.events_known_at, i.finalised_at, row_number() over (partition by i.tenant_id order by exists (select from "
-        "billing.invoice_line l where l.tenant_id = i.tenant_id and l.invoice_id = i.invoice_id and "
-        "l.corrects is not null) desc, i.content_hash) as place from billing.invoice i "
+        "i.events_known_at, i.finalised_at, i.sequence, row_number() over (partition by i.tenant_id "
+        "order by exists (select from billing.invoice_line l where l.tenant_id = i.tenant_id "
+        "and l.invoice_id = i.invoice_id and l.corrects is not null) desc, i.content_hash) as place "
+        "from billing.invoice i "
         "inner join billing.tenant as owner on i.tenant_id = owner.tenant_id "
         "left join pg_timezone_names as zones on owner.timezone = zones.name where i.status = 'finalised' "
         "and date_trunc('month', case i.purpose when 'start' then i.period_from else i.period_to - interval "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from valueverse.money import EXACT
+from valueverse.platform.billing_store import FOUND
 from valueverse.platform.warehouse import copy_frame
 
 if TYPE_CHECKING:
@@ -364,7 +365,7 @@ def approved(connection: Connection, scope: Scope, as_of: datetime, schema: pl.S
     """
     return _frame(
         connection,
-        """
+        f"""
         with word as (
             select tenant_id, proposal,
                    min(said_at) filter (where verdict = 'accepted') as accepted_at,
@@ -381,7 +382,7 @@ def approved(connection: Connection, scope: Scope, as_of: datetime, schema: pl.S
               from billing.invoice_line l
               join billing.invoice i on i.tenant_id = l.tenant_id and i.invoice_id = l.invoice_id
              where l.tenant_id = any(%(tenants)s) and l.kind = 'outcome' and i.status = 'finalised'
-               and (%(before)s::timestamptz is null or i.finalised_at < %(before)s)
+               and {FOUND}
                and not exists (select from billing.invoice_void v where v.tenant_id = i.tenant_id
                                 and v.invoice_id = i.invoice_id
                                 and (%(before)s::timestamptz is null or v.voided_at < %(before)s))
@@ -391,7 +392,7 @@ def approved(connection: Connection, scope: Scope, as_of: datetime, schema: pl.S
           from standing s left join borne b using (tenant_id, proposal)
          where s.approved_at <= %(as_of)s and s.amount <> 0
          order by s.tenant_id, s.proposal
-        """,
+        """,  # noqa: S608 - a constant
         scope.values(as_of=as_of),
         schema,
     )
