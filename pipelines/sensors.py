@@ -188,15 +188,15 @@ def released_months(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] 
 
 
 @dg.sensor(
-    minimum_interval_seconds=60,
+    minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Ends database sessions of analysts and of the API that outlast their limits.",
+    description="Ends database sessions of analysts and of the API that go beyond their bounds.",
 )
 def long_sessions() -> dg.SkipReason:
     """Asks for no run: what it ended stands in the tick."""
     with warehouse.connect(get_settings(), "builder") as connection:
         ended = end_long_sessions(connection)
-    return dg.SkipReason(f"Ended {'; '.join(ended)}." if ended else "No session outlasts its limits.")
+    return dg.SkipReason(f"Ended {'; '.join(ended)}." if ended else "No session goes beyond its bounds.")
 
 
 @dg.sensor(

@@ -199,6 +199,7 @@ def memberships(admin: Admin) -> Iterator[Mutant]:
             if rows(admin, _APART, role, other, other, role, role, other):
                 yield Mutant("membership", f"grant {other} to {role}")
     yield Mutant("membership", f"grant {GROUP} to {ANALYST} with admin option")
+    yield Mutant("membership", f"grant {GROUP} to {ANALYST} with set true")
 
 
 def bounds(admin: Admin) -> Iterator[Mutant]:

@@ -131,7 +131,7 @@ def functions_look_where_their_owner_does(admin: Admin) -> list[str]:
             admin.execute("set local search_path = evil, pg_catalog")
             for statement in (
                 "create table marts.taken (tenant_id text)",
-                "select * from guard.end_long_sessions('9 h', '9 h')",
+                "select * from guard.end_long_sessions('9 h', '9 h', '9 h', 2^40::bigint, 1)",
             ):
                 try:
                     with admin.transaction():

@@ -230,7 +230,7 @@ def no_login_makes_itself_more(admin: Admin) -> list[str]:
         "select pg_logical_emit_message(false, 'a', 'b')",
         "copy (select 1) to program 'true'", "copy (select 1) to '/dev/null'", "set session_replication_role = replica",
         "set temp_file_limit = -1", "select guard.protect('billing.invoice'::regclass)",
-        "select * from guard.end_long_sessions('0 s', '0 s')", "select * from pg_authid",
+        "select * from guard.end_long_sessions('0 s', '0 s', '0 s', 0, 0)", "select * from pg_authid",
         "alter table billing.invoice disable row level security", "drop policy api_tenant on billing.invoice",
         "insert into guard.analyst_tenant values (session_user, 'birch')", "create role more",
         "create publication more",

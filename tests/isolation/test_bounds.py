@@ -8,16 +8,18 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+import psutil
 import psycopg
 import pytest
 from psycopg import errors
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pipelines.definitions import defs
 from pipelines.sensors import long_sessions
 from valueverse.platform import warehouse
-from valueverse.platform.access import analysts
+from valueverse.platform.access import analysts, manifest
 from valueverse.platform.access.watchdog import end_long_sessions
+from valueverse.platform.processes import read_record
 from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:
@@ -133,6 +135,151 @@ def test_an_upgrade_binds_analysts_of_an_earlier_one(own_server: Settings) -> No
     )
 
 
+BY_ITSELF = [
+    "set work_mem = '1GB'",
+    "set search_path = nowhere",
+    "set row_security = off",
+    "set role = 'valueverse_builder'",
+    "set statement_timeout = 0",
+    "set default_transaction_read_only = on",
+    "in database {database} set work_mem = '1GB'",
+    "in database {database} set transaction_timeout = 0",
+]
+
+
+@pytest.mark.parametrize("change", BY_ITSELF)
+def test_what_an_analyst_sets_for_itself_stops_nobody_and_ends_with_the_next_start(
+    own_server: Settings, addresses: dict[str, str], change: str
+) -> None:
+    with psycopg.connect(addresses["analyst"], autocommit=True) as session:
+        session.execute(f"alter role current_user {change.format(database=session.info.dbname)}".encode())
+    assert [hole.what for hole in _holes(own_server) if not hole.by_analyst] == []
+    warehouse.ensure_roles(own_server)
+    assert _holes(own_server) == []
+    with connect(own_server, "admin") as admin:
+        rows = admin.execute(
+            r"select setconfig from pg_db_role_setting s join pg_roles r on r.oid = s.setrole"
+            r" where rolname like 'analyst\_%'"
+        ).fetchall()
+    assert rows == [(["statement_timeout=5min", "idle_in_transaction_session_timeout=5min", "temp_file_limit=4GB"],)]
+
+
+def _holes(own_server: Settings) -> list[manifest.Hole]:
+    with connect(own_server, "admin") as admin:
+        row = admin.execute(manifest.QUERY.encode()).fetchone()
+    assert row is not None
+    return manifest.holes(row[0])
+
+
+def test_an_analyst_does_not_act_as_the_group_of_analysts(addresses: dict[str, str]) -> None:
+    with psycopg.connect(addresses["analyst"]) as session:
+        with pytest.raises(errors.InsufficientPrivilege):
+            session.execute("set role valueverse_analyst")
+        session.rollback()
+        with pytest.raises(errors.InsufficientPrivilege):
+            session.execute("alter role valueverse_analyst set search_path = nowhere")
+
+
+def test_an_upgrade_takes_the_group_from_analysts_of_an_earlier_one(
+    own_server: Settings, addresses: dict[str, str]
+) -> None:
+    role = conninfo_to_dict(addresses["analyst"])["user"]
+    with connect(own_server, "admin", autocommit=True) as admin:
+        admin.execute(f"grant valueverse_analyst to {role} with set true".encode())
+        admin.execute(b"alter role valueverse_analyst set search_path = nowhere")
+    assert len(_holes(own_server)) == 2
+    warehouse.ensure_roles(own_server)
+    assert _holes(own_server) == []
+
+
+_HOARDS = (
+    "select count(*) from (select g %% 4, array_agg(repeat('x', 1000) || g) as found"
+    " from generate_series(1, %s) g group by 1) as hoarded where found is not null"
+)
+
+
+def test_a_query_that_needs_too_much_memory_fails_alone(
+    own_server: Settings, addresses: dict[str, str], builder: psycopg.Connection[Any]
+) -> None:
+    record = read_record(own_server.run, "postgres")
+    assert record is not None
+    process = psutil.Process(record.pid)
+    assert process.rlimit(psutil.RLIMIT_DATA) == (2 * 2**30, 2 * 2**30)
+    with psycopg.connect(addresses["analyst"], autocommit=True) as session:
+        psutil.Process(session.info.backend_pid).rlimit(psutil.RLIMIT_DATA, (2**27, 2**27))
+        session.execute("set work_mem = '100GB'; set max_parallel_workers_per_gather = 0")
+        with pytest.raises(errors.OutOfMemory):
+            session.execute(_HOARDS, [300_000])
+        assert session.execute("select 1").fetchone() == (1,)
+    assert builder.execute("select 1").fetchone() == (1,)
+
+
+def test_a_session_that_holds_much_memory_is_ended(addresses: dict[str, str], builder: psycopg.Connection[Any]) -> None:
+    with psycopg.connect(addresses["analyst"]) as session, psycopg.connect(addresses["analyst"]) as modest:
+        session.execute("set work_mem = '1GB'")
+        session.execute(
+            "declare kept cursor for select repeat('x', 1000) || g from generate_series(1, 60000) g order by 1"
+        )
+        session.execute("fetch 1 from kept")
+        modest.execute("select 1")
+        (line,) = end_long_sessions(builder, LONG, LONG, at_most_bytes=40 * 2**20)
+        assert f"(process {session.info.backend_pid}): holds too much memory" in line
+        with pytest.raises(psycopg.OperationalError):
+            session.execute("select 1")
+        assert modest.execute("select 1").fetchone() == (1,)
+
+
+def test_a_lock_that_the_builder_waits_for_is_ended_and_no_other(
+    addresses: dict[str, str], builder: psycopg.Connection[Any], own_server: Settings
+) -> None:
+    with connect(own_server, "builder", autocommit=True) as made:
+        made.execute("create table if not exists marts.held (tenant_id text)")
+    with (
+        psycopg.connect(addresses["analyst"]) as holds,
+        psycopg.connect(addresses["analyst"]) as queues,
+        connect(own_server, "builder") as waits,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        holds.execute("select * from marts.held")
+        dropped = pool.submit(waits.execute, "drop table marts.held")
+        _until_waiting(own_server, waits.info.backend_pid)
+        read = pool.submit(queues.execute, "select * from marts.held")
+        _until_waiting(own_server, queues.info.backend_pid)
+        assert end_long_sessions(builder, LONG, LONG, LONG) == []
+        (line,) = end_long_sessions(builder, LONG, LONG, NOW)
+        assert f"(process {holds.info.backend_pid}): holds a lock that others wait for" in line
+        dropped.result()
+        waits.rollback()
+        holds.close()
+        assert read.result().fetchall() == []
+
+
+def _until_waiting(own_server: Settings, pid: int) -> None:
+    with connect(own_server, "admin", autocommit=True) as admin:
+        while not admin.execute("select 1 from pg_locks where pid = %s and not granted", [pid]).fetchone():
+            pass
+
+
+def test_who_lets_the_queue_of_notifications_fill_is_ended(
+    addresses: dict[str, str], builder: psycopg.Connection[Any]
+) -> None:
+    with psycopg.connect(addresses["analyst"], autocommit=True) as listens:
+        listens.execute("listen anything")
+        listens.execute("begin; select 1")
+        with psycopg.connect(addresses["analyst"], autocommit=True) as notifies:
+            for _ in range(20):
+                notifies.execute(f"notify anything, '{'y' * 7_900}'".encode())
+            assert end_long_sessions(builder, LONG, LONG) == []
+            lines = end_long_sessions(builder, LONG, LONG, at_most_percent=0)
+            assert any(
+                f"(process {listens.info.backend_pid}): the queue of notifications fills" in one for one in lines
+            )
+            assert not any(f"(process {notifies.info.backend_pid})" in one for one in lines)
+            listens.close()
+            # The next one who notifies takes away what nobody waits for any more.
+            notifies.execute("notify anything")
+
+
 @pytest.mark.parametrize("who", ["analyst", "api"])
 def test_a_long_transaction_is_ended(addresses: dict[str, str], builder: psycopg.Connection[Any], who: str) -> None:
     with psycopg.connect(addresses[who]) as session:
@@ -171,7 +318,7 @@ def test_the_builders_and_administrators_sessions_go_on(own_server: Settings, bu
 @pytest.mark.parametrize("who", ["analyst", "api"])
 def test_only_the_builder_ends_sessions(addresses: dict[str, str], who: str) -> None:
     with psycopg.connect(addresses[who]) as session, pytest.raises(errors.InsufficientPrivilege):
-        session.execute("select * from guard.end_long_sessions('0 s', '0 s')")
+        session.execute("select * from guard.end_long_sessions('0 s', '0 s', '0 s', 0, 0)")
 
 
 def test_a_sensor_ends_long_sessions_by_itself(own_server: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,4 +327,4 @@ def test_a_sensor_ends_long_sessions_by_itself(own_server: Settings, monkeypatch
     assert long_sessions.default_status == dg.DefaultSensorStatus.RUNNING
     with dg.DagsterInstance.ephemeral() as instance:
         tick = long_sessions.evaluate_tick(dg.build_sensor_context(instance=instance, definitions=defs))
-    assert tick.skip_message == "No session outlasts its limits."
+    assert tick.skip_message == "No session goes beyond its bounds."

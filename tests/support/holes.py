@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 SETUP = """
-create role analyst_probe login nosuperuser nobypassrls nocreatedb nocreaterole noreplication connection limit 8
-    in role valueverse_analyst;
+create role analyst_probe login nosuperuser nobypassrls nocreatedb nocreaterole noreplication connection limit 8;
+grant valueverse_analyst to analyst_probe with set false;
 alter role analyst_probe set statement_timeout = '5min';
 alter role analyst_probe set idle_in_transaction_session_timeout = '5min';
 alter role analyst_probe set temp_file_limit = '4GB';
@@ -49,6 +49,7 @@ ROLES = {
     "grant valueverse_reader to analyst_probe": "analyst analyst_probe: membership valueverse_reader",
     "grant pg_read_server_files to analyst_probe": "analyst analyst_probe: membership pg_read_server_files",
     "grant pg_execute_server_program to analyst_probe": "analyst_probe: membership pg_execute_server_program",
+    "grant valueverse_analyst to analyst_probe with set true": "membership valueverse_analyst is inherit, set",
     "grant pg_read_all_data to valueverse_analyst": "membership valueverse_analyst, pg_read_all_data",
     "grant valueverse_builder to valueverse_api": "membership valueverse_api, valueverse_builder",
     "create role mallory login in role valueverse_reader": "membership mallory, valueverse_reader",

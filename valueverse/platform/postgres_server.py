@@ -46,6 +46,10 @@ _TUNING = {
     "log_min_messages": "warning",
 }
 
+_MOST_MEMORY = 2 * 2**30
+"""Bytes that each process of the server may hold for itself, since every login may raise work_mem. A query that needs
+more fails, and no other session ends."""
+
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - asked for its size alone
 _ENOUGH_SHARED_MEMORY = 512 * 2**20
 """Containers often get 64 MB of it, on which a parallel query fails: less than this and files are used."""
@@ -144,7 +148,17 @@ def _launch(settings: Settings, durable: bool) -> processes.Record:
     command = [*ground.prefix, str(ground.binaries / "postgres"), "-D", str(data), *flags]
     details = {"sockets": str(sockets), "port": options["port"], "data": str(data), "runs": ground.how}
     launch = processes.Launch(command, {"LC_ALL": "C.UTF-8"}, Path("/"), ground.user)
-    return processes.spawn(NAME, launch, settings.logs / f"{NAME}.log", details)
+    record = processes.spawn(NAME, launch, settings.logs / f"{NAME}.log", details)
+    _bound_memory(record.pid)
+    return record
+
+
+def _bound_memory(pid: int) -> None:
+    """Bound the memory of a server that has just been started, and so of each process that it makes for a session."""
+    with suppress(psutil.Error, OSError):  # it ended already, which the caller sees
+        process = psutil.Process(pid)
+        if hasattr(process, "rlimit"):  # Linux
+            process.rlimit(psutil.RLIMIT_DATA, (_MOST_MEMORY, _MOST_MEMORY))
 
 
 def _initialise(settings: Settings, ground: Ground) -> None:

@@ -121,6 +121,5 @@ def _create(connection: psycopg.Connection[Any], role: str, password: str) -> bo
     connection.execute(sql.SQL(f"create role {{}} with {roles.ANALYST_ATTRIBUTES}").format(sql.Identifier(role)))
     roles.bind(connection, role, roles.ANALYST_BOUNDS)
     roles.set_password(connection, role, password)
-    group = sql.Identifier(roles.ANALYST)
-    connection.execute(sql.SQL("grant {} to {}").format(group, sql.Identifier(role)))
+    roles.join_analysts(connection, role)
     return True

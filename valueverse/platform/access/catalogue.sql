@@ -265,10 +265,15 @@ harmless as (
      where context = 'user' and name not in ('session_replication_role', 'statement_timeout', 'transaction_timeout',
                                              'idle_in_transaction_session_timeout', 'temp_file_limit')
        and name not like '%.%'
+),
+superusers as (
+    -- A login sets the others for itself, also those that pg_settings does not list, such as role.
+    select name from pg_settings where context in ('superuser', 'superuser-backend')
 )
 select jsonb_build_object(
     'superuser', coalesce((select rolsuper from migrated), false),
     'database', format('%I', current_database()),
     'harmless_settings', (select jsonb_agg(name) from harmless),
+    'superusers_settings', (select jsonb_agg(name) from superusers),
     'facts', (select jsonb_agg(jsonb_build_array(kind, object, aspect, value) order by kind, object, aspect, value) from facts)
 )::text

@@ -41,10 +41,6 @@ _IN_WAREHOUSE = " in warehouse"
 """Ends the name of a login whose setting holds in this database alone."""
 
 
-_OWN_BOUNDS = {"statement_timeout", "idle_in_transaction_session_timeout", "transaction_timeout"}
-"""Bounds that a login may lift by itself, also for good; ``guard.end_long_sessions`` does not rest on them."""
-
-
 class Fact(NamedTuple):
     """One line of the manifest."""
 
@@ -206,7 +202,7 @@ def _analyst(name: str, told: list[Fact], known: dict[str, Any]) -> Iterator[Hol
     """An analyst is a login with bounds, in the group of analysts and in nothing else."""
     wanted = {}
     if not name.endswith(_IN_WAREHOUSE):
-        wanted = {("role", "attributes"): "login connections 8", ("membership", roles.ANALYST): "inherit, set"}
+        wanted = {("role", "attributes"): "login connections 8", ("membership", roles.ANALYST): "inherit"}
         for setting, bound in roles.ANALYST_BOUNDS.items():
             if known["superuser"] or setting != "temp_file_limit":
                 wanted["setting", setting] = bound
@@ -222,10 +218,10 @@ def _analyst(name: str, told: list[Fact], known: dict[str, Any]) -> Iterator[Hol
         else:
             cure = {
                 "role": f"`alter role {name} with {roles.ANALYST_ATTRIBUTES}`",
-                "membership": f"`grant {aspect} to {name} with admin false, inherit true, set true`",
+                "membership": f"`grant {aspect} to {name} with admin false, inherit true, set false`",
             }.get(kind, f"`alter role {name} set {aspect} = '{right}'`")
         what = f"analyst {name}: {kind} {aspect} is {value or 'missing'}; it should be {right or 'absent'}"
-        yield Hole(what, cure, by_analyst=kind == "setting" and aspect in _OWN_BOUNDS)
+        yield Hole(what, cure, by_analyst=kind == "setting" and aspect not in known["superusers_settings"])
 
 
 def _database(name: str, told: list[Fact]) -> Iterator[Hole]:

@@ -61,11 +61,11 @@ _OPEN = """
 select exists (select from pg_database as d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) as acl
                 where d.datname = %s and acl.grantee = 0)
 """
-_UNBOUND_ANALYSTS = r"""
-select r.rolname::text from pg_roles as r left join pg_db_role_setting as s on s.setrole = r.oid and s.setdatabase = 0
- where r.rolname like 'analyst\_%%'
-   and (r.rolconnlimit = -1 or not coalesce(s.setconfig, '{}') @> %s::text[])
- order by 1
+_ANALYSTS = r"select rolname::text from pg_roles where rolname like 'analyst\_%' order by 1"
+_SETTINGS_OF = """
+select d.datname::text, s.setconfig from pg_db_role_setting as s join pg_roles as r on r.oid = s.setrole
+  left join pg_database as d on d.oid = s.setdatabase
+ where r.rolname = %s
 """
 
 
@@ -84,12 +84,14 @@ def ensure(connection: Connection, settings: Settings) -> None:
         connection.execute(sql.SQL(f"{verb} role {{}} with {attributes}").format(sql.Identifier(name)))
     for name, bounds in BOUNDS.items():
         bind(connection, name, bounds)
+    # An analyst sets for its own login what it likes, also for good, and did for the group: it ends here.
+    _reset(connection, ANALYST, {})
     for role in ("builder", "api"):
         set_password(connection, ROLE_NAMES[role], secret(settings.secrets_dir, f"postgres_{role}"))
-    wanted = [f"{name}={value}" for name, value in ANALYST_BOUNDS.items() if name not in _SUPERUSER_ONLY]
-    for (name,) in connection.execute(_UNBOUND_ANALYSTS, (wanted,)).fetchall():
+    for (name,) in connection.execute(_ANALYSTS).fetchall():
         connection.execute(sql.SQL(f"alter role {{}} with {ANALYST_ATTRIBUTES}").format(sql.Identifier(name)))
-        bind(connection, name, ANALYST_BOUNDS)
+        _reset(connection, name, ANALYST_BOUNDS)
+        join_analysts(connection, name)
     # An administrator who is no superuser (a managed server) acts for the roles it made.
     for name in (OWNER, READER, ROLE_NAMES["builder"]):
         connection.execute(sql.SQL("grant {} to current_user").format(sql.Identifier(name)))
@@ -103,6 +105,25 @@ def bind(connection: Connection, role: str, bounds: dict[str, str]) -> None:
         )
         with suppress(errors.InsufficientPrivilege), connection.transaction():
             connection.execute(change)
+
+
+def _reset(connection: Connection, role: str, bounds: dict[str, str]) -> None:
+    """Leave a role its bounds and no other setting, in this or in any one database."""
+    wanted = {f"{name}={value}" for name, value in bounds.items()}
+    for database, config in connection.execute(_SETTINGS_OF, (role,)).fetchall():
+        if database is not None or not set(config) <= wanted:
+            place = sql.SQL(" in database {}").format(sql.Identifier(database)) if database else sql.SQL("")
+            connection.execute(sql.SQL("alter role {}").format(sql.Identifier(role)) + place + sql.SQL(" reset all"))
+    bind(connection, role, bounds)
+
+
+def join_analysts(connection: Connection, role: str) -> None:
+    """Make a login a member of the group of analysts: with its rights, and never as the group itself.
+
+    A role changes its own settings, and settings of a role of ours keep the API from starting.
+    """
+    join = sql.SQL("grant {} to {} with admin false, inherit true, set false")
+    connection.execute(join.format(sql.Identifier(ANALYST), sql.Identifier(role)))
 
 
 def set_password(connection: Connection, role: str, password: str) -> None:
