@@ -72,16 +72,14 @@ def release(context: dg.AssetExecutionContext, config: TenantsConfig, platform: 
     settings, tenants = platform.settings, None if owed else config.chosen()
     months = _months(platform, first, last)
     done = _compared(context, platform, months, tenants)
-    unfinished = held_months(settings, months)
-    decided = []
-    for month in months:
-        docs = settings.home / "data_docs" if month == months[-1] else None
-        unheld = unfinished.filter(pl.col("month") == month).drop("month")
-        decisions = decide_release(
-            settings, f"{month:%Y-%m}", tenants, run_id=context.run.run_id, docs=docs, held=unheld
-        )
-        decided.append(decisions.with_columns(pl.lit(f"{month:%Y-%m}").alias("month")))
-    decisions = pl.concat(decided)
+    decisions = decide_release(
+        settings,
+        [f"{month:%Y-%m}" for month in months],
+        tenants,
+        run_id=context.run.run_id,
+        docs=settings.home / "data_docs",
+        held=held_months(settings, months),
+    )
     parts = done.results or [(RECONCILIATION.to_frame(), REPRODUCTION.to_frame(), FLAGS.to_frame())]
     reconciliations, again, flags = (pl.concat(frames) for frames in zip(*parts, strict=True))
     held = decisions.filter(pl.col("status") == "held")

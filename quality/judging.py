@@ -11,7 +11,6 @@ from valueverse.platform.isolation import isolate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from quality.period import Month
     from valueverse.platform.settings import Settings
@@ -25,41 +24,48 @@ class _UnjudgedError(Exception):
         self.findings = findings
 
 
-def judge_each(
-    settings: Settings, month: Month, tenants: Sequence[str], docs: Path | None = None, *, everyone: bool
-) -> Judgement:
-    """``judge``; where a rule cannot be judged, the tenants whose rows are the reason are found by bisection.
+def judge_each(settings: Settings, months: Sequence[Month], tenants: Sequence[str], *, everyone: bool) -> Judgement:
+    """``judge``; where a rule cannot be judged, the months and tenants whose rows are the reason are searched for.
 
     Args:
         settings: Where Postgres is.
-        month: The month that is to be published.
+        months: The months that are to be published.
         tenants: Tenant keys.
-        docs: Folder of the data docs, or None.
         everyone: whether these are all tenants, so that rows without a tenant are judged too.
 
     Returns:
-        The findings, each rule that could not be judged by the tenants of whom it could not; by nobody (a null tenant)
-        where the rule itself does not run, also on no rows.
+        The findings, each rule that could not be judged by the months and tenants of whom it could not; by nobody (a
+        null tenant) where the rule itself does not run, also on no rows.
     """
-    judgement = judge(settings, month, None if everyone else tenants, docs)
-    if not _unjudged(judgement.findings).height or _unjudged(judge(settings, month, []).findings).height:
+    judgement = judge(settings, months, None if everyone else tenants)
+    if not _unjudged(judgement.findings).height:
         return judgement
-    first = pl.concat([judgement.findings.drop_nulls("tenant")])
+    if _unjudged(judge(settings, months, []).findings).height:
+        return judgement
+    alone = [_of_month(settings, month, tenants, everyone=everyone) for month in months]
+    return Judgement(pl.concat(alone), judgement.context)
+
+
+def _of_month(settings: Settings, month: Month, tenants: Sequence[str], *, everyone: bool) -> pl.DataFrame:
+    """Findings of a month; whoever's rows a rule cannot be judged of is found by bisection."""
+    all_at_once = judge(settings, [month], None if everyone else tenants).findings
+    if not _unjudged(all_at_once).height:
+        return all_at_once
 
     def work(asked: Sequence[str] | None) -> pl.DataFrame:
-        findings = judge(settings, month, asked).findings
+        findings = judge(settings, [month], asked).findings
         if _unjudged(findings).height:
-            raise _UnjudgedError(findings)
+            raise _UnjudgedError(_unjudged(findings))
         return findings
 
     done = isolate(work, tenants, lambda: tenants)
     held = [
-        {"tenant": one.tenant, "rule": rule, "rows": None, "example": "the check could not run"}
+        {"period": month.key, "tenant": one.tenant, "rule": rule, "rows": None, "example": "the check could not run"}
         for one in done.failures
         for rule in one.message.split("; ")
     ]
-    alone = pl.DataFrame(held, schema=FINDINGS, orient="row")
-    return Judgement(pl.concat([first, *done.results, alone]).unique(maintain_order=True), judgement.context)
+    unjudged = pl.DataFrame(held, schema=FINDINGS, orient="row")
+    return pl.concat([all_at_once.drop_nulls("tenant"), *done.results, unjudged]).unique(maintain_order=True)
 
 
 def _unjudged(findings: pl.DataFrame) -> pl.DataFrame:

@@ -226,5 +226,5 @@ def test_a_closing_invoice_without_lines_is_numbered_booked_and_released(setting
         " order by i.sequence",
     )
     assert found == [("acme-000001", 1000, 1, True), ("acme-000002", 0, 0, False)]
-    decided = decide_release(settings, "2023-12")
+    decided = decide_release(settings, ["2023-12"])
     assert decided.select("tenant", "status").rows() == [("acme", "released")]

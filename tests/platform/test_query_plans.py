@@ -23,7 +23,8 @@ import pytest
 
 import valueverse.platform
 from quality.billed import BILLED
-from quality.expectations import _batch, _per_tenant
+from quality.cuts import known_zones, rows_of
+from quality.expectations import per_month_and_tenant
 from quality.period import Month
 from quality.rules import RULES
 from tests.support import many_invoices
@@ -282,9 +283,11 @@ def test_the_stores_read_nothing_whole_in_a_loop(grown: Settings, plans: Plans) 
 def test_the_rules_and_reconciliations_read_nothing_whole_in_a_loop(grown: Settings, plans: Plans) -> None:
     month = Month(FIRST)
     with undone(grown) as connection:
+        zones = known_zones(connection)
         for rule in RULES:
-            batch = _batch(connection, rule.table, month, None)
-            connection.execute(_per_tenant(rule).format(batch=f"({batch})").encode())
+            batch = rows_of(rule.table, None).as_string(connection)
+            query = per_month_and_tenant(connection, rule, [month, Month(date(2023, 4, 1))], zones)
+            connection.execute(query.format(batch=f"({batch})").encode())
         for query in BILLED.values():
             connection.execute(query, {"tenants": list(TENANTS), "first": month.first, "after": month.after})
     assert not _told(plans)

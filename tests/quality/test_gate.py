@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from quality import gate
 from quality.expectations import judge
 from quality.gate import decide_release
 from quality.period import Month
@@ -27,8 +28,8 @@ def seeded(settings: Settings) -> Settings:
 
 
 def test_tenants_whose_tables_hold_all_rules_are_released(seeded: Settings) -> None:
-    decisions = decide_release(seeded, "2023-11", run_id="r1")
-    assert decisions.rows() == [(tenant, "released", None) for tenant in TENANTS]
+    decisions = decide_release(seeded, ["2023-11"], run_id="r1")
+    assert decisions.rows() == [(tenant, "released", None, "2023-11") for tenant in TENANTS]
     with connect(seeded, "builder") as connection:
         rows = connection.execute("select tenant_id, period, status, run_id from billing.release order by 1").fetchall()
     assert rows == [(tenant, "2023-11", "released", "r1") for tenant in TENANTS]
@@ -121,7 +122,7 @@ def test_every_rule_has_a_fixture_that_breaks_it() -> None:
 @pytest.mark.parametrize("rule", sorted(BREAKERS))
 def test_a_tenant_that_breaks_a_rule_is_named_and_no_other_is(seeded: Settings, rule: str) -> None:
     _break(seeded, *BREAKERS[rule])
-    findings = judge(seeded, Month.parse("2023-11"), None).findings
+    findings = judge(seeded, [Month.parse("2023-11")], None).findings
     assert set(findings.filter(rule=rule)["tenant"]) == {"birch"}
     assert set(findings["tenant"]) == {"birch"}
 
@@ -129,7 +130,7 @@ def test_a_tenant_that_breaks_a_rule_is_named_and_no_other_is(seeded: Settings, 
 def test_a_held_tenant_is_told_why_and_the_others_are_released(seeded: Settings) -> None:
     _break(seeded, *BREAKERS["invoice_subtotal_is_the_sum_of_its_lines"])
     decisions = {
-        tenant: (status, reason) for tenant, status, reason in decide_release(seeded, "2023-11-01").iter_rows()
+        tenant: (status, reason) for tenant, status, reason, _ in decide_release(seeded, ["2023-11-01"]).iter_rows()
     }
     assert decisions["acme"] == decisions["cedar"] == ("released", None)
     status, reason = decisions["birch"]
@@ -140,9 +141,9 @@ def test_a_held_tenant_is_told_why_and_the_others_are_released(seeded: Settings)
 
 def test_a_tenant_that_is_mended_is_released_again(seeded: Settings) -> None:
     _break(seeded, *BREAKERS["accepted_usage_is_billed_or_unbilled"])
-    decide_release(seeded, "2023-11", ["birch"])
+    decide_release(seeded, ["2023-11"], ["birch"])
     _break(seeded, "update billing.event_day set accepted = 1")
-    decide_release(seeded, "2023-11", ["birch"])
+    decide_release(seeded, ["2023-11"], ["birch"])
     with connect(seeded, "builder") as connection:
         rows = connection.execute("select tenant_id, status, reason from billing.release").fetchall()
     assert rows == [("birch", "released", None)]
@@ -150,8 +151,40 @@ def test_a_tenant_that_is_mended_is_released_again(seeded: Settings) -> None:
 
 def test_another_month_is_not_held_by_what_is_wrong_in_this_one(seeded: Settings) -> None:
     _break(seeded, "update billing.event_day set accepted = 2 where tenant_id = 'birch' and day = '2023-11-28'")
-    assert decide_release(seeded, "2023-10").filter(status="held").is_empty()
-    assert decide_release(seeded, "2023-11").filter(status="held")["tenant"].to_list() == ["birch"]
+    assert decide_release(seeded, ["2023-10"]).filter(status="held").is_empty()
+    assert decide_release(seeded, ["2023-11"]).filter(status="held")["tenant"].to_list() == ["birch"]
+
+
+def test_months_that_are_judged_together_are_decided_as_each_alone(
+    seeded: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "_AT_ONCE", 2)
+    zone = "update billing.tenant set timezone = 'America/New_York' where tenant_id = 'cedar'"
+    every_month = ("subscription_is_on_a_published_plan", "line_has_an_invoice")
+    # what is wrong in November only, of one table of each scope
+    november = (
+        "update billing.event_day set accepted = 2 where tenant_id = 'birch' and day = '2023-11-28'",
+        "update billing.reconciliation set ok = false where tenant_id = 'acme' and period = '2023-11'",
+        (
+            "update billing.invoice_line set amount_precise = amount_precise + 1 where tenant_id = 'cedar' and "
+            "service_from >= '2023-11-01'"
+        ),
+        (
+            "update billing.journal_posting set amount_minor = amount_minor + 1 "
+            "where tenant_id = 'acme' and invoice in "
+            "(select number from billing.invoice where tenant_id = 'acme' and period_from >= '2023-11-01')"
+        ),
+    )
+    _break(seeded, zone, *november, *(one for rule in every_month for one in BREAKERS[rule]))
+    together = decide_release(seeded, ["2023-12", "2023-10", "2023-11"])
+    alone = [decide_release(seeded, [month]) for month in ("2023-10", "2023-11", "2023-12")]
+    assert together.rows() == [row for frame in alone for row in frame.rows()]
+    held = {(tenant, month): reason for tenant, status, reason, month in together.iter_rows() if status == "held"}
+    assert {month for _, month in held} == set(together["month"])
+    assert ("acme", "2023-11") in held
+    assert ("acme", "2023-10") not in held
+    assert "accepted_usage_is_billed_or_unbilled" in held["birch", "2023-11"]
+    assert "accepted_usage_is_billed_or_unbilled" not in held["birch", "2023-10"]
 
 
 def test_more_failing_tenants_than_a_result_holds_are_all_held(seeded: Settings) -> None:
@@ -160,25 +193,25 @@ def test_more_failing_tenants_than_a_result_holds_are_all_held(seeded: Settings)
         "insert into billing.tenant (tenant_id, timezone, currency) "
         "select 'bulk-' || n, 'Mars/Olympus', 'USD' from generate_series(1, 250) as n",
     )
-    held = decide_release(seeded, "2023-11").filter(status="held")
+    held = decide_release(seeded, ["2023-11"]).filter(status="held")
     assert held.height == 250
 
 
 def test_a_check_that_cannot_run_holds_everybody(seeded: Settings) -> None:
     _break(seeded, "drop table billing.event_day cascade")
-    decisions = decide_release(seeded, "2023-11")
+    decisions = decide_release(seeded, ["2023-11"])
     assert set(decisions["status"]) == {"held"}
     assert "could not run" in decisions["reason"][0]
 
 
 def test_a_period_that_is_no_month_is_refused(seeded: Settings) -> None:
     with pytest.raises(RefusalError) as refused:
-        decide_release(seeded, "2023-13")
+        decide_release(seeded, ["2023-13"])
     assert refused.value.code == "bad_period"
 
 
 def test_data_docs_show_every_suite(seeded: Settings, tmp_path: Path) -> None:
-    decide_release(seeded, "2023-11", docs=tmp_path / "docs")
+    decide_release(seeded, ["2023-11"], docs=tmp_path / "docs")
     index = (tmp_path / "docs" / "index.html").read_text(encoding="utf-8")
     assert all(f"billing.{rule.table}" in index for rule in RULES)
     pages = [path.read_text(encoding="utf-8") for path in (tmp_path / "docs" / "validations").rglob("*.html")]

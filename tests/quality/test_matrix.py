@@ -72,10 +72,8 @@ def test_every_right_bill_passes_the_gate(billed: tuple[Settings, Lake]) -> None
         .rows()
     ]
     assert wrong == []
-    held = [
-        row for month in ("2023-11", "2023-12") for row in decide_release(settings, month).filter(status="held").rows()
-    ]
-    assert held == []
+    held = decide_release(settings, ["2023-11", "2023-12"]).filter(status="held")
+    assert held.rows() == []
     with connect(settings, "builder") as connection:
         rows: list[Any] = connection.execute(
             "select distinct s.tenant_id, s.customer from billing.subscription s where not exists (select from "

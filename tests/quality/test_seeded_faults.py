@@ -344,11 +344,11 @@ def decisions(module_settings: Settings) -> dict[str, tuple[str, str | None]]:
                 connection.execute(statement, {"t": tenant})  # type: ignore[arg-type]  # literals of this module
     checks = reconcile(module_settings, lake, "2023-11").filter(~pl.col("ok")).group_by("tenant_id").agg("check_name")
     disagrees = {tenant: ["reconciliations_agree", *names] for tenant, names in checks.iter_rows()}
-    found = decide_release(module_settings, "2023-11")
+    found = decide_release(module_settings, ["2023-11"])
     # The reason names one of the checks that disagree; all of them stand in the reconciliation.
     return {
         tenant: (status, None if reason is None else " ".join([reason, *disagrees.get(tenant, [])]))
-        for tenant, status, reason in found.iter_rows()
+        for tenant, status, reason, _ in found.iter_rows()
     }
 
 

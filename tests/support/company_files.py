@@ -104,7 +104,7 @@ def run_all(settings: Settings, worlds: Sequence[Measured]) -> dict[str, list[st
         book_journal(settings, lake, as_of=moment, run_id="run")
     for month in MONTHS:
         reconcile(settings, lake, month, None, run_id="run")
-        decide_release(settings, month, run_id="run")
+        decide_release(settings, [month], run_id="run")
     again = reproduce(settings, lake, [date.fromisoformat(f"{month}-01") for month in MONTHS])
     flag_leakage(settings, lake, date(2024, 3, 31))
     for tenant, number, expected, found, ok in again.rows():
