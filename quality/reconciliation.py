@@ -11,6 +11,7 @@ import duckdb
 import iso4217
 import polars as pl
 
+from quality import calendars
 from quality.billed import BILLED
 from quality.period import Month
 from quality.recompute import (
@@ -224,8 +225,8 @@ def _dates(connection: duckdb.DuckDBPyConnection, question: _Question) -> tuple[
 def _billed(
     connection: psycopg.Connection[Any], facts: pl.DataFrame, month: Month, tenants: Sequence[str]
 ) -> dict[str, pl.DataFrame]:
-    parameters = {"tenants": list(tenants), "first": month.first, "after": month.after}
-    frames = {name: _frame(connection, query, parameters) for name, query in BILLED.items()}
+    given = calendars.parameters(connection, month, tenants)
+    frames = {name: _frame(connection, query, given) for name, query in BILLED.items()}
     documents = frames["published_catalogs"].select("catalog_hash", "document").unique("catalog_hash").rows()
     told = counted(facts.filter(pl.col("tenant").is_in(tenants)), frames.pop("rejected"))
     frames |= {"states": states_of(told), "moments": moments_of(told), "moved": moved_of(told)}

@@ -22,6 +22,7 @@ import polars as pl
 import pytest
 
 import valueverse.platform
+from quality import calendars
 from quality.billed import BILLED
 from quality.cuts import known_zones, rows_of
 from quality.expectations import per_month_and_tenant
@@ -289,7 +290,7 @@ def test_the_rules_and_reconciliations_read_nothing_whole_in_a_loop(grown: Setti
             query = per_month_and_tenant(connection, rule, [month, Month(date(2023, 4, 1))], zones)
             connection.execute(query.format(batch=f"({batch})").encode())
         for query in BILLED.values():
-            connection.execute(query, {"tenants": list(TENANTS), "first": month.first, "after": month.after})
+            connection.execute(query, calendars.parameters(connection, month, TENANTS))
     assert not _told(plans)
 
 
