@@ -121,8 +121,8 @@ def bill(
 
 
 def _windows(timeline: Timeline, window: tuple[date, date]) -> pl.DataFrame:
-    bounded = local_midnight(timeline.tenants, pl.lit(window[0]), "timezone", "window_from")
-    return local_midnight(bounded, pl.lit(window[1]), "timezone", "window_to")
+    bounded = local_midnight(timeline.tenants, window[0], "timezone", "window_from")
+    return local_midnight(bounded, window[1], "timezone", "window_to")
 
 
 def _rows(

@@ -96,6 +96,79 @@ def test_a_decimal_of_seventy_digits_is_read_as_text(harbour: Harbour) -> None:
     assert json.loads(harbour.events().filter(pl.col("id") == "e-1")["data"][0]) == {"n": str(digits)}
 
 
+FAR = {
+    "date32": pa.array([2**31 - 1], pa.int32()).cast(pa.date32()),
+    "date64": pa.array([86_400_000 * 10**8], pa.date64()),
+}
+
+
+@pytest.mark.parametrize("kind", FAR)
+def test_a_date_outside_the_calendar_spoils_its_row_only(
+    harbour: Harbour, kind: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    near = pa.array([19_700], pa.int32()).cast(pa.date32()).cast(FAR[kind].type)
+    days = pa.concat_arrays([near, FAR[kind]])
+    columns = {name: [value, value] for name, value in event("e-1").items() if name != "data"}
+    inside = pa.StructArray.from_arrays([days], ["day"])
+    harbour.land("acme/a.parquet", _parquet(pa.table(columns | {"id": ["e-1", "e-2"], "data": inside})))
+    harbour.land("acme/b.parquet", _parquet(_table(time=FAR[kind])))
+    harbour.take()
+    assert harbour.ids() == ["e-1", "e-2", "last"]
+    days_read = harbour.events().filter(pl.col("file") == "acme/a.parquet").sort("id")["data"]
+    assert json.loads(days_read[0]) == {"day": "2023-12-09"}
+    assert json.loads(days_read[1])["day"].startswith("day ")
+    (row,) = harbour.quarantine().to_dicts()
+    assert (row["file"], row["line"], row["reason"]) == ("acme/b.parquet", 1, "bad_time")
+    assert "panicked" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("value", [2**62, -(2**62)])
+def test_an_instant_that_nobody_can_write_is_said_in_plain_words(
+    harbour: Harbour, value: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    far = pa.array([value], pa.timestamp("ms"))
+    harbour.land("acme/a.parquet", _parquet(_table(time=far)))
+    harbour.land("acme/b.parquet", _parquet(_table(data=pa.StructArray.from_arrays([far], ["n"]))))
+    harbour.take()
+    assert set(harbour.quarantine()["message"]) == {
+        "the file cannot be read: a column holds a time more than 260,000 years away; send it again, whole"
+    }
+    assert "panicked" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("zone", ["+05:30", "Asia/Kolkata", "Mars/Olympus"])
+def test_an_instant_of_parquet_is_the_same_whatever_zone_stands_beside_it(harbour: Harbour, zone: str) -> None:
+    harbour.land("acme/a.parquet", _parquet(_table(time=pa.array([1_700_000_000], pa.timestamp("s", zone)))))
+    harbour.take()
+    assert harbour.reasons() == []
+    time = harbour.events().filter(pl.col("id") == "e-1")["time"]
+    assert time.dt.timestamp("ms").to_list() == [1_700_000_000_000]
+
+
+NESTED = {
+    "id": pa.array([["a"]]),
+    "source": pa.array([{"a": 1}]),
+    "type": pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int64())),
+    "tenant": pa.array([{"a": 1}]),
+    "data": pa.array([[1]]),
+}
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_an_attribute_that_is_no_text_in_parquet_is_named(harbour: Harbour, name: str) -> None:
+    harbour.land("acme/a.parquet", _parquet(_table(**{name: NESTED[name]})))
+    harbour.take()
+    (row,) = harbour.quarantine().to_dicts()
+    assert (row["line"], row["reason"]) == (0, "unreadable_file")
+    assert f"the column {name!r} holds" in row["message"]
+
+
+def test_utf_16_is_named(harbour: Harbour) -> None:
+    harbour.land("acme/a.csv", _csv(ROW).decode().encode("utf-16"))
+    harbour.take()
+    assert "it is UTF-16, not UTF-8" in harbour.quarantine()["message"][0]
+
+
 def test_bytes_in_the_columns_of_parquet_spoil_their_row_only(harbour: Harbour) -> None:
     rows = [json.dumps({"n": 1}).encode(), b"\xff\xfe"]
     columns = {name: [value, value] for name, value in event("e-1").items()} | {"id": ["e-1", "e-2"], "data": rows}

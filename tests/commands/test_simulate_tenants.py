@@ -6,8 +6,10 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from typer.testing import CliRunner, Result
 
 from tests.commands.test_simulate import CATALOG, EARLY, LATE, STARTED, documents, event, simulate
+from valueverse.cli import app
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +20,12 @@ def files(tmp_path: Path) -> Path:
     (tmp_path / "catalog.json").write_text(json.dumps(CATALOG))
     (tmp_path / "events.ndjson").write_text("\n".join([STARTED, EARLY, LATE]))
     return tmp_path
+
+
+def _simulated(files: Path, *options: str) -> Result:
+    """Without the dates that ``simulate`` gives."""
+    names = ["simulate", "--catalog", str(files / "catalog.json"), "--events", str(files / "events.ndjson")]
+    return CliRunner().invoke(app, [*names, *options])
 
 
 def _nameless(line: str) -> str:
@@ -71,6 +79,26 @@ def test_each_of_several_tenants_is_billed_as_in_a_file_of_its_own(files: Path) 
     result = simulate(files)
     assert documents(result) == alone
     assert "used 5 of 5 events" in result.stderr
+
+
+@pytest.mark.parametrize("odd", ["1971-03-01T00:00:00Z", "2190-06-01T00:00:00Z"])
+def test_an_odd_date_of_one_tenant_widens_no_others_window(files: Path, odd: str) -> None:
+    acme = [STARTED, EARLY, LATE]
+    (files / "events.ndjson").write_text("\n".join(acme))
+    alone = _simulated(files)
+    assert "simulating periods that end after 2023-11-01 and up to 2023-12-01\n" in alone.stderr
+    other = event("x", "request", odd, {"tokens": 1}, subject="c9").replace('"acme"', '"globex"')
+    (files / "events.ndjson").write_text("\n".join([other, *acme]))
+    together = _simulated(files)
+    assert documents(together) == documents(alone)
+    assert ", of each tenant in the months of its own events\n" in together.stderr
+
+
+def test_a_last_day_before_the_first_event_of_a_tenant_leaves_that_tenant_alone(files: Path) -> None:
+    later = [line.replace('"acme"', '"globex"').replace("2023-", "2024-") for line in (STARTED, EARLY)]
+    (files / "events.ndjson").write_text("\n".join([STARTED, EARLY, LATE, *later]))
+    result = _simulated(files, "--to", "2023-12-01")
+    assert [document["tenant"] for document in documents(result)] == ["acme"]
 
 
 def test_the_tenant_that_an_event_creates_counts_as_one_that_is_named(files: Path) -> None:

@@ -115,12 +115,12 @@ def register(app: typer.Typer) -> None:
         if tenant and not lake:
             raise RefusalError("contradiction", "--tenant chooses among the tenants of --lake: add --lake", "--tenant")
         log, tally = recorded_log(_lake(), tenant or []) if lake else read_log(parsed(files, landing))
-        window = window_of(log, _day(start, "--from"), _day(end, "--to"))
+        window, sentence = window_of(log, _day(start, "--from"), _day(end, "--to"))
         if known_at is not None and run_at:
             raise RefusalError("contradiction", "--known-at is one state of knowledge, --run-at several", "--run-at")
         moment = None if known_at is None else _instant(known_at, "--known-at")
         asked = Asked(window, moment, tuple(_instant(text, "--run-at") for text in run_at or []), lake)
-        tell(f"simulating periods that end after {window[0]} and up to {window[1]}")
+        tell(sentence)
         found, failures = each_tenant(
             log,
             tally,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from valueverse.catalog.document import Catalog
     from valueverse.platform.isolation import Failure
     from valueverse.platform.lake import Lake
+    from valueverse.subscriptions.zones import Day
 
 T = TypeVar("T")
 
@@ -208,9 +209,10 @@ _STRANGER = "billed here, and held by a billing run: subscription {!r}, whose cu
 
 @dataclass(frozen=True)
 class Asked:
-    """Which periods, as known when, billed by which runs; ``whole``: the log is all that was ever received."""
+    """Which periods (days of each tenant), as known when, billed by which runs; ``whole``: the log is all that was ever
+    received."""
 
-    window: tuple[date, date]
+    window: tuple[Day, Day]
     known_at: datetime | None
     runs: tuple[datetime, ...]
     whole: bool = False
@@ -269,11 +271,9 @@ def _runs(
     facts: pl.DataFrame, history: CatalogHistory, usage: pl.LazyFrame, log: pl.DataFrame, asked: Asked
 ) -> Iterator[tuple[Timeline, Billed]]:
     """What each run bills; the past before the window is billed too, since invoices hang on earlier ones."""
-    first = facts.filter(pl.col("time").dt.year() >= FIRST_YEAR)["time"].min()
-    beginning = (
-        min(asked.window[0], first.date() - timedelta(days=2)) if isinstance(first, datetime) else asked.window[0]
-    )
-    whole = (beginning, asked.window[1])
+    named = facts.filter(pl.col("time").dt.year() >= FIRST_YEAR).group_by("tenant")
+    firsts = named.agg(pl.col("time").min().dt.date().dt.offset_by("-2d").alias("first"))
+    whole = (pl.min_horizontal(asked.window[0], _of_tenant(firsts, "first")), asked.window[1])
     if not asked.whole:
         unknown = strangers(facts).select("tenant", "subscription", "customer").unique(maintain_order=True)
         _tell_some([_STRANGER.format(*row) for row in unknown.drop("tenant").rows()])
@@ -296,11 +296,10 @@ def _runs(
             yield timeline, _within(billed, timeline, asked.window)
 
 
-def _within(billed: Billed, timeline: Timeline, window: tuple[date, date]) -> Billed:
+def _within(billed: Billed, timeline: Timeline, window: tuple[Day, Day]) -> Billed:
     """The invoices that close in (from, to], those of a start in [from, to), in the tenant's days."""
     bounded = local_midnight(
-        local_midnight(timeline.tenants, pl.lit(window[0]), "timezone", "window_from"),
-        pl.lit(window[1]), "timezone", "window_to",
+        local_midnight(timeline.tenants, window[0], "timezone", "window_from"), window[1], "timezone", "window_to",
     ).select("tenant", "window_from", "window_to")  # fmt: skip
     starts = pl.col("purpose") == "start"
     inside = (
@@ -313,18 +312,29 @@ def _within(billed: Billed, timeline: Timeline, window: tuple[date, date]) -> Bi
     return replace(billed, invoices=kept, lines=lines)
 
 
-def window_of(log: pl.DataFrame, start: date | None, end: date | None) -> tuple[date, date]:
-    """The dates asked for; by default the months that the events lie in."""
-    days = log.filter(pl.col("event_date").dt.year().is_between(FIRST_YEAR, LAST_YEAR))["event_date"]
-    first, last = days.min(), days.max()
-    if not isinstance(first, date) or not isinstance(last, date):
+def _of_tenant(frame: pl.DataFrame, name: str) -> pl.Expr:
+    """The date in ``frame`` of each row's tenant; null for one that is not in it."""
+    return pl.col("tenant").replace_strict(frame["tenant"], frame[name], default=None, return_dtype=pl.Date)
+
+
+def window_of(log: pl.DataFrame, start: date | None, end: date | None) -> tuple[tuple[Day, Day], str]:
+    """The dates asked for, by default the months of each tenant's own events; and a sentence that names them."""
+    days = log.filter(pl.col("event_date").dt.year().is_between(FIRST_YEAR, LAST_YEAR))
+    day = pl.col("event_date")
+    months = days.group_by("tenant").agg(day.min().dt.month_start().alias("from"), day.max().alias("to"))
+    if months.is_empty():
         raise RefusalError("no_events", "no event could be read: see the lines above", "--events")
-    beginning = start or first.replace(day=1)
-    following = date(last.year + last.month // 12, last.month % 12 + 1, 1)
-    window = (beginning, end or max(following, beginning))
-    if window[0] > window[1]:
-        raise RefusalError("bad_window", f"--from {window[0]} lies after --to {window[1]}", "--from")
-    return window
+    own = months.with_columns(pl.lit(start).alias("from")) if start else months
+    own = own.with_columns(pl.max_horizontal(pl.col("to").dt.month_start().dt.offset_by("1mo"), "from").alias("to"))
+    own = own.with_columns(pl.lit(end).alias("to")) if end else own
+    ((first, last),) = own.select(pl.col("from").min(), pl.col("to").max()).rows()
+    if first > last:
+        raise RefusalError("bad_window", f"--from {first} lies after --to {last}", "--from")
+    own = own.with_columns(pl.min_horizontal("from", "to").alias("from"))
+    sentence = f"simulating periods that end after {first} and up to {last}"
+    if own.select("from", "to").n_unique() > 1:
+        sentence += ", of each tenant in the months of its own events"
+    return (start or _of_tenant(own, "from"), end or _of_tenant(own, "to")), sentence
 
 
 def difference(log: pl.DataFrame, catalog: Catalog, other: Catalog, asked: Asked, tally: Tally) -> list[dict[str, Any]]:

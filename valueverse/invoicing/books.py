@@ -25,11 +25,12 @@ from valueverse.invoicing.told import read_told, stray_voids
 from valueverse.money import EXACT
 
 if TYPE_CHECKING:
-    from datetime import date, datetime
+    from datetime import datetime
 
     from valueverse.catalog.history import CatalogHistory
     from valueverse.invoicing.knowledge import KnownAt
     from valueverse.subscriptions.timeline import Timeline
+    from valueverse.subscriptions.zones import Day
 
 _INVOICES: dict[str, Any] = {
     "tenant": pl.String,
@@ -81,7 +82,7 @@ class Books:
         history: CatalogHistory,
         usage: pl.LazyFrame,
         facts: pl.DataFrame,
-        window: tuple[date, date],
+        window: tuple[Day, Day],
         *,
         known_at: KnownAt,
         as_of: datetime,

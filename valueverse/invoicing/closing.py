@@ -15,7 +15,7 @@ from valueverse.subscriptions.periods import periods
 from valueverse.subscriptions.zones import local_midnight
 
 if TYPE_CHECKING:
-    from datetime import date
+    from valueverse.subscriptions.zones import Day
 
 SUBSCRIPTION = ("tenant", "customer", "subscription")
 INVOICE = (*SUBSCRIPTION, "purpose", "period_from", "period_to", "revision")
@@ -80,16 +80,16 @@ def _schedule(segments: pl.DataFrame) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def _with_window(segments: pl.DataFrame, tenants: pl.DataFrame, window_from: date, window_to: date) -> pl.DataFrame:
+def _with_window(segments: pl.DataFrame, tenants: pl.DataFrame, window_from: Day, window_to: Day) -> pl.DataFrame:
     zones = tenants.select("tenant", pl.col("timezone").alias("tenant_timezone"))
     bounded = segments.join(zones, on="tenant")
     return local_midnight(
-        local_midnight(bounded, pl.lit(window_from), "tenant_timezone", "window_from"),
-        pl.lit(window_to), "tenant_timezone", "window_to",
+        local_midnight(bounded, window_from, "tenant_timezone", "window_from"),
+        window_to, "tenant_timezone", "window_to",
     )  # fmt: skip
 
 
-def closing_invoices(segments: pl.DataFrame, tenants: pl.DataFrame, window_from: date, window_to: date) -> pl.DataFrame:
+def closing_invoices(segments: pl.DataFrame, tenants: pl.DataFrame, window_from: Day, window_to: Day) -> pl.DataFrame:
     """Invoices of purpose ``period`` that close in (window_from, window_to], dates local to the tenant.
 
     Args:
@@ -119,9 +119,7 @@ def closing_invoices(segments: pl.DataFrame, tenants: pl.DataFrame, window_from:
     )
 
 
-def starting_invoices(
-    segments: pl.DataFrame, tenants: pl.DataFrame, window_from: date, window_to: date
-) -> pl.DataFrame:
+def starting_invoices(segments: pl.DataFrame, tenants: pl.DataFrame, window_from: Day, window_to: Day) -> pl.DataFrame:
     """Invoices of purpose ``start``: those of subscriptions whose first billable instant lies in [window_from,
     window_to).
 
@@ -149,7 +147,7 @@ def starting_invoices(
     )
 
 
-def running_periods(segments: pl.DataFrame, tenants: pl.DataFrame, window_from: date, window_to: date) -> pl.DataFrame:
+def running_periods(segments: pl.DataFrame, tenants: pl.DataFrame, window_from: Day, window_to: Day) -> pl.DataFrame:
     """Periods that overlap a window of the tenants' days, closed or not: the columns of ``closing_invoices``, the
     window's instants and the segments' time zone."""
     bounded = _with_window(segments, tenants, window_from, window_to)

@@ -16,7 +16,9 @@ from valueverse.invoicing.assemble import CLOSE
 from valueverse.invoicing.closing import INVOICE, closing_invoices, starting_invoices
 
 if TYPE_CHECKING:
-    from datetime import date, datetime
+    from datetime import datetime
+
+    from valueverse.subscriptions.zones import Day
 
 BEGUN = ("tenant", "subscription", "purpose", "period_from")
 """What closing invoices of one period have in common, wherever the period ended when they closed."""
@@ -29,7 +31,7 @@ _REACH = "reaches_to"
 def invoices_due(
     segments: pl.DataFrame,
     tenants: pl.DataFrame,
-    window: tuple[date, date],
+    window: tuple[Day, Day],
     closed_by: datetime | None,
     stands: tuple[pl.DataFrame, pl.DataFrame] | None,
 ) -> pl.DataFrame:

@@ -34,13 +34,14 @@ from valueverse.money import EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import date, datetime
+    from datetime import datetime
 
     from valueverse.catalog.document import Catalog
     from valueverse.catalog.history import CatalogHistory
     from valueverse.invoicing.knowledge import KnownAt
     from valueverse.invoicing.told import Told
     from valueverse.subscriptions.timeline import Timeline
+    from valueverse.subscriptions.zones import Day
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def bill(
     timeline: Timeline,
     history: CatalogHistory,
     usage: pl.LazyFrame,
-    window: tuple[date, date],
+    window: tuple[Day, Day],
     *,
     known_at: KnownAt | None,
     closed_by: datetime | None = None,

@@ -22,10 +22,11 @@ from valueverse.money import EXACT
 from valueverse.subscriptions.zones import local_date, local_midnight
 
 if TYPE_CHECKING:
-    from datetime import date, datetime
+    from datetime import datetime
 
     from valueverse.invoicing.terms import Terms
     from valueverse.invoicing.usage_lines import Consumption
+    from valueverse.subscriptions.zones import Day
 
 PURPOSE = "threshold"
 _PERIOD = ["tenant", "subscription", "period_from"]
@@ -91,7 +92,7 @@ def threshold_lines(
     terms: Terms,
     consumption: Consumption,
     tenants: pl.DataFrame,
-    window: tuple[date, date],
+    window: tuple[Day, Day],
     *,
     closed_by: datetime | None,
     standing: Standing,

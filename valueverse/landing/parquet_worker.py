@@ -23,6 +23,11 @@ _ROWS = (131_072, 32_768, 1_024, 16)
 """Rows read at once; fewer where so many do not fit into memory, for a few compressed bytes can be long texts."""
 _MOST_SENT = 32 * 2**20
 """Bytes of a batch that is sent, unless a single row holds more: what the other process works on at once."""
+_CALENDAR = (-719_162, 2_932_896)
+"""Days from 1970-01-01 to 0001-01-01 and to 9999-12-31: others have no dates beyond them."""
+_FARTHEST = 260_000 * 365
+"""Days from 1970-01-01 to an instant that can still be written as a text."""
+_A_DAY = {"s": 86_400, "ms": 86_400 * 10**3, "us": 86_400 * 10**6, "ns": 86_400 * 10**9}
 _MOST_SECONDS = 300
 """To read one batch; a reader that goes round in circles is ended by the alarm."""
 
@@ -46,11 +51,22 @@ def _sent(field: pa.Field) -> pa.Field:
     return field.with_type(_plain(kind))
 
 
+_AS_TEXT = (
+    pa.types.is_date,
+    pa.types.is_decimal,
+    pa.types.is_binary,
+    pa.types.is_large_binary,
+    pa.types.is_fixed_size_binary,
+    pa.types.is_binary_view,
+)
+
+
 def _plain(kind: pa.DataType) -> pa.DataType:
-    """Decimals, also inside of structs and lists, as texts: 76 digits are more than others can hold. So are bytes."""
-    if pa.types.is_decimal(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-        return pa.string()
-    if pa.types.is_fixed_size_binary(kind) or pa.types.is_binary_view(kind):
+    """Decimals, also inside of structs and lists, as texts: 76 digits are more than others can hold. So are bytes and
+    dates. An instant is in UTC, whatever zone stands beside it."""
+    if pa.types.is_timestamp(kind) and kind.tz is not None:
+        return pa.timestamp(kind.unit, "UTC")
+    if any(of_kind(kind) for of_kind in _AS_TEXT):
         return pa.string()
     if pa.types.is_struct(kind):
         return pa.struct(
@@ -68,6 +84,8 @@ def _converted(column: pa.Array, kind: pa.DataType) -> pa.Array:
         column = column.dictionary_decode()
     if column.type == kind:
         return column
+    if pa.types.is_date(column.type):
+        return _dates(column.cast(pa.int32()) if pa.types.is_date32(column.type) else _days(column))
     if pa.types.is_struct(kind):
         parts = [_converted(column.field(index), kind.field(index).type) for index in range(kind.num_fields)]
         return pa.StructArray.from_arrays(parts, fields=list(kind), mask=column.is_null())
@@ -76,17 +94,60 @@ def _converted(column: pa.Array, kind: pa.DataType) -> pa.Array:
     return column.cast(kind)
 
 
+def _days(column: pa.Array) -> pa.Array:
+    """Days since 1970-01-01 of a column of milliseconds (date64)."""
+    milliseconds = column.cast(pa.int64())
+    days = pc.divide(milliseconds, 86_400_000)
+    return pc.if_else(pc.less(milliseconds, pc.multiply(days, 86_400_000)), pc.subtract(days, 1), days)
+
+
+def _dates(days: pa.Array) -> pa.Array:
+    """Texts such as 2024-01-31; of a day outside the calendar its number, which is no date to whoever reads it."""
+    inside = pc.and_(pc.greater_equal(days, _CALENDAR[0]), pc.less_equal(days, _CALENDAR[1]))
+    shown = pc.if_else(inside, days, 0).cast(pa.int32()).cast(pa.date32()).cast(pa.string())
+    return pc.if_else(inside, shown, pc.binary_join_element_wise("day", days.cast(pa.string()), " "))
+
+
+def _check_instants(column: pa.Array) -> None:
+    """Raise ValueError for an instant, also inside of structs and lists, that has no name in any calendar."""
+    kind = column.type
+    if pa.types.is_struct(kind):
+        for part in column.flatten():
+            _check_instants(part)
+    elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        _check_instants(column.flatten())
+    elif pa.types.is_timestamp(kind):
+        ends = pc.min_max(column.cast(pa.int64()))
+        most = _FARTHEST * _A_DAY[kind.unit]
+        if any(end is not None and abs(end) > most for end in (ends["min"].as_py(), ends["max"].as_py())):
+            raise ValueError("a column holds a time more than 260,000 years away")
+
+
+def _check_kind(field: pa.Field) -> None:
+    """Raise ValueError for a column that can be no attribute: only ``data`` may hold parts, as fields of a struct."""
+    kind = field.type
+    if field.name == "data":
+        if pa.types.is_nested(kind) and not pa.types.is_struct(kind):
+            raise ValueError("the column 'data' holds lists or maps: it takes a struct, or JSON text")
+    elif pa.types.is_nested(kind):
+        raise ValueError(f"the column {field.name!r} holds structs, lists or maps: this attribute is a text")
+
+
 def _serve(request: dict[str, Any], out: IO[bytes]) -> None:
     with pa.OSFile(request["path"]) as source:
         file = pq.ParquetFile(source, pre_buffer=False, buffer_size=2**20)
         names = file.schema_arrow.names
         wanted = [name for name in request["columns"] if name in names]
+        for name in wanted:
+            _check_kind(file.schema_arrow.field(name))
         schema = pa.schema([_sent(file.schema_arrow.field(name)) for name in wanted])
         _tell({"names": names}, out)
         with pa.ipc.new_stream(out, schema) as writer:
             for batch in _batches(file, wanted):
                 for part in _parts(batch):
                     columns = [_converted(part.column(field.name), field.type) for field in schema]
+                    for column in columns:
+                        _check_instants(column)
                     sent = pa.RecordBatch.from_arrays(columns, schema=schema)
                     sent.validate(full=True)
                     writer.write_batch(sent)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _BOM = b"\xef\xbb\xbf"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def check_columns(names: list[str]) -> None:
@@ -42,6 +43,8 @@ def read_csv(path: Path) -> Iterator[pl.DataFrame]:
     head = next(parts, b"")
     if not head.removeprefix(_BOM).strip():
         return
+    if head.startswith(_UTF16):
+        raise unreadable("it is UTF-16, not UTF-8")
     ragged: list[arrow_csv.InvalidRow] = []
 
     def keep(row: arrow_csv.InvalidRow) -> str:

@@ -7,8 +7,12 @@ the gap; one that happens twice becomes the earlier instant. So the days of a zo
 
 from __future__ import annotations
 
+from datetime import date
+
 import polars as pl
 
+Day = date | pl.Expr
+"""A date, or one of each row: a window may be another one for each tenant."""
 INSTANT = pl.Datetime("us", "UTC")
 _SECONDS_PER_DAY = 86_400
 
@@ -53,11 +57,12 @@ def _gathered(parts: list[pl.DataFrame]) -> pl.DataFrame:
     return pl.concat(parts).sort("_row").drop("_row")
 
 
-def local_midnight(frame: pl.DataFrame, day: pl.Expr, zone: str, name: str) -> pl.DataFrame:
+def local_midnight(frame: pl.DataFrame, day: Day, zone: str, name: str) -> pl.DataFrame:
     """Add ``name``: the UTC instant at which the local date ``day`` begins in the zone that column ``zone`` names."""
     if frame.is_empty():
         return frame.with_columns(pl.lit(None, INSTANT).alias(name))
-    dated = frame.with_columns(day.cast(pl.Date).alias(name))
+    days = day if isinstance(day, pl.Expr) else pl.lit(day)
+    dated = frame.with_columns(days.cast(pl.Date).alias(name))
     return _gathered([_zone_midnights(rows, key, name) for key, rows in _per_zone(dated, zone)])
 
 
