@@ -137,9 +137,13 @@ LATER: dict[str, LiteralString] = {
             max(invoice.period_from)::text as period_from,
             max(invoice.period_to)::text as period_to,
             coalesce(sum(line.amount_minor) filter (
-                where line.kind in ('fee', 'usage') and line.service_from < invoice.period_to
+                where (line.kind in ('fee', 'usage') or (line.kind = 'minimum' and line.meter is not null))
+                    and line.service_from < invoice.period_to
             ), 0)::text as counted_minor,
-            coalesce(sum(line.amount_minor) filter (where line.kind = 'minimum'), 0)::text as minimum_minor
+            -- a charge's own minimum, over its lines, names the charge's meter
+            coalesce(sum(line.amount_minor) filter (
+                where line.kind = 'minimum' and line.meter is null
+            ), 0)::text as minimum_minor
         from closing as invoice
         inner join billing.invoice_line as line
             on invoice.tenant_id = line.tenant_id and invoice.invoice_id = line.invoice_id and line.corrects is null

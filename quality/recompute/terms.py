@@ -77,7 +77,7 @@ def flatten(documents: dict[str, str], overridden: Iterable[tuple[str, str]] = (
                     "overrides": overrides,
                 }
                 try:
-                    rows = _terms_of(plan, merged_with(plan, overrides), metered)
+                    rows = _terms_of(merged_with(plan, overrides), metered)
                     read = {name: _frame(name, [named | row | policy for row in rows[name]]) for name in rows}
                 except BaseException as error:
                     # Ingestion knows no plan to judge overrides by: any error of reading them is theirs.
@@ -96,12 +96,11 @@ def _frame(name: str, rows: list[dict[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame([{column: row[column] for column in columns} for row in rows], columns, orient="row")
 
 
-def _terms_of(plan: dict[str, Any], merged: dict[str, Any], metered: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+def _terms_of(merged: dict[str, Any], metered: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """Rows of a plan with overrides, its charges and its fees, with the period that they are drawn by."""
     listed = merged.get("charges") or []
     period = {"unit": "month", "every": 1, "align": "anniversary"} | (merged.get("period") or {})
-    # A trial is the plan's: overrides do not change it.
-    trial = int((plan.get("trial") or {}).get("days") or 0)
+    trial = int((merged.get("trial") or {}).get("days") or 0)
     drawn = {"every": _text(period["every"]), "period": period["unit"], "align": period["align"], "trial": trial}
     least = _text((merged.get("commitment") or {}).get("minimum"))
     return {

@@ -106,6 +106,24 @@ def test_nothing_is_billed_inside_a_trial_and_fees_prorate_from_its_end() -> Non
     assert amounts(document) == [("base", "15.00"), ("usage", "1.00")]
 
 
+@pytest.mark.parametrize(
+    ("trial", "shown"),
+    [
+        ({"days": 15}, [("base", "15.00"), ("usage", "1.00")]),
+        ({"days": "5"}, [("base", "25.00"), ("usage", "1.00")]),
+        (None, [("base", "30.00"), ("usage", "11.00")]),
+        ({"days": 0}, [("base", "30.00"), ("usage", "11.00")]),
+    ],
+)
+def test_a_trial_that_the_starts_overrides_state_takes_the_place_of_the_plans(trial: Any, shown: list[Any]) -> None:
+    acme = world(fees=[fee()], charges=[charge()], trial={"days": 9})
+    acme.start("2023-11-01", overrides={"trial": trial})
+    acme.use("2023-11-05", "tokens", "1000")
+    acme.use("2023-11-20", "tokens", "100")
+    (document,) = acme.documents("2023-11-01", "2023-12-01")
+    assert amounts(document) == shown
+
+
 def test_usage_counts_in_its_half_open_window_in_local_time() -> None:
     acme = world(charges=[charge()])
     acme.start("2023-10-31T23:00:00+00:00", timezone="Europe/Berlin")
@@ -338,7 +356,17 @@ def test_a_subscriptions_overrides_replace_what_they_name(overrides: dict[str, A
 
 
 @pytest.mark.parametrize(
-    "overrides", [{"fees": [{"amount": "1"}]}, {"fee": []}, {"charges": [{"key": "x", "meter": "no"}]}]
+    "overrides",
+    [
+        {"fees": [{"amount": "1"}]},
+        {"fee": []},
+        {"charges": [{"key": "x", "meter": "no"}]},
+        {"trial": {"days": 99999}},
+        {"trial": {"days": "1.5"}},
+        {"period": {"unit": "year"}},
+        {"currency": "JPY"},
+        {"version": 7},
+    ],
 )
 def test_overrides_that_make_no_plan_hold_the_invoice_back(overrides: dict[str, Any]) -> None:
     acme = world(fees=[fee()])

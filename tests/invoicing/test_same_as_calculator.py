@@ -73,14 +73,10 @@ def _asked(case: dict[str, Any]) -> dict[str, Any]:
     match case["charge"]["price"]["model"]:
         case "percentage" if events:
             return line | {"events": [{"value": value} for _, value, _ in events]}
-        case "matrix":
-            # The engine meters each cell and then converts and takes off included units, in the order of the cells;
-            # asked for single events, the calculator does so event by event.
-            cells = {
-                region: [row for row in events if row[2] == region] for region in sorted({row[2] for row in events})
+        case "matrix" if events:
+            return line | {
+                "events": [{"value": value, "dimensions": {"region": region}} for _, value, region in events]
             }
-            given = [{"value": _total(rows), "dimensions": {"region": region}} for region, rows in cells.items()]
-            return (line | {"events": given}) if given else (line | {"quantity": "0"})
         case "capacity":
             return line | {"quantities": {"tokens": _total(events), "seats": case["seats"]}}
         case "bucketed":

@@ -275,6 +275,7 @@ def _metered(made: World) -> None:
             for customer, overrides in (
                 ("plain", None),
                 ("split", {"charges": [charge | OPTIONS["split_by"]]}),
+                ("committed", {"charges": [charge | OPTIONS["split_by"]], "commitment": {"minimum": "400"}}),
                 ("matrix", {"charges": [charge | {"price": {"model": "matrix"} | PRICES["matrix"][0]}]}),
                 ("hours", {"charges": [charge | {"price": {"model": "bucketed"} | PRICES["bucketed"][1]}]}),
                 ("days", {"charges": [charge | OPTIONS["prorate"]]} if aggregation in PRORATED else None),

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from valueverse.catalog.prices import ChargePricing
 
 BAD_OVERRIDES = "bad_overrides"
+_OF_THE_PLAN = ("key", "version", "currency", "period")
+"""Periods are drawn, and invoices made out, by what the plan itself says."""
 TERMS_KEY = ("catalog_hash", "plan", "plan_version", "overrides")
 
 FEES: dict[str, pl.DataType] = {
@@ -133,7 +135,7 @@ def plan_of(catalog: Catalog, plan: str, version: int, overrides: str | None) ->
         check_references(catalog.model_copy(update={"plans": (*others, merged)}))
     except (ValidationError, RefusalError, KeyError, TypeError, AttributeError):
         return found, BAD_OVERRIDES
-    if _unread(merged, catalog):
+    if _unread(merged, catalog) or any(getattr(merged, name) != getattr(found, name) for name in _OF_THE_PLAN):
         return found, BAD_OVERRIDES
     return merged, None
 

@@ -262,8 +262,16 @@ def _dynamic(rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
 
 
 def _matrix(rows: pl.DataFrame, events: pl.DataFrame, book: ChargeBook) -> pl.DataFrame:
-    own = events.join(rows.select("line"), on="line", how="semi", maintain_order="left").select(
-        "line", "dimensions", pl.coalesce("prorated", "value").alias("value")
+    """Amounts of matrix lines.
+
+    A cell is one quantity, however many events it comes from: it is converted and rounded as a whole, and included
+    units go to the cells in the order of their labels.
+    """
+    own = (
+        events.join(rows.select("line"), on="line", how="semi", maintain_order="left")
+        .group_by("line", "dimensions")
+        .agg(pl.coalesce("prorated", "value").sum().cast(EXACT).alias("value"))
+        .sort("line", "dimensions")
     )
     alone = rows.join(own, on="line", how="anti").select(
         "line", pl.lit("").alias("dimensions"), pl.col("to_price").alias("value")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from valueverse.money import EXACT
 from valueverse.subscriptions.facts import field, number, rejection
 from valueverse.subscriptions.periods import FIRST_YEAR, LAST_YEAR
 from valueverse.subscriptions.zone_changes import zones_at
@@ -13,6 +14,8 @@ _KEY = ["tenant", "subscription"]
 _STATED_KEY = r'"key":"[^"]*"'
 _NAME = r'"(?:[^"\\]|\\.)*":'
 """A member's name in JSON text as Polars writes it; a text that is a value is followed by ',' or '}'."""
+_NO_TRIAL = r'"trial":\s*null'
+_MOST_TRIAL_DAYS = 3_660
 
 
 def with_plan(rows: pl.DataFrame, plans: pl.DataFrame) -> pl.DataFrame:
@@ -76,6 +79,16 @@ def _instant(text: pl.Expr) -> pl.Expr:
     return text.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
 
 
+def _trial_days() -> pl.Expr:
+    """Days of trial that the start's overrides state, else the plan's. What makes no trial is held with its overrides
+    (``bad_overrides``)."""
+    overrides = pl.col("overrides")
+    stated = overrides.str.json_path_match("$.trial.days").cast(EXACT, strict=False)
+    none = overrides.str.contains(_NO_TRIAL) & overrides.str.json_path_match("$.trial").is_null()
+    allowed = stated.is_between(0, _MOST_TRIAL_DAYS) & (stated == stated.floor())
+    return pl.when(none).then(0).when(allowed).then(stated).otherwise("trial_days").cast(pl.Int32)
+
+
 def started_subscriptions(
     facts: pl.DataFrame, plans: pl.DataFrame, statements: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -103,6 +116,7 @@ def started_subscriptions(
         pl.coalesce("anchor", "start_day").alias("anchor"),
     )
     possible, rejected = _judged(zoned)
+    possible = possible.with_columns(_trial_days().alias("trial_days"))
     trial_end = pl.col("start_day") + pl.duration(days=pl.col("trial_days"))
     kept = local_midnight(possible, trial_end, "timezone", "trial_until").with_columns(
         pl.when(pl.col("trial_days") > 0).then("trial_until").alias("trial_until")

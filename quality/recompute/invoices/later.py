@@ -239,5 +239,8 @@ from other_lines
 where
     (tenant, invoice_id, line_no) not in (select (tenant, borne_by, line_no) from judged_corrections)
     and (tenant, invoice_id, line_no) not in (select (tenant, borne_by, line_no) from judged_outcomes)
-    and not (kind = 'minimum' and (tenant, invoice_id) in (select (tenant, invoice_id) from judged_minimums));
+    and not (
+        kind = 'minimum' and charge = 'commitment'
+        and (tenant, invoice_id) in (select (tenant, invoice_id) from judged_minimums)
+    );
 """
