@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
 
+from tests.support import parquet_peak
 from valueverse.landing import parquet
 
 if TYPE_CHECKING:
@@ -34,3 +38,15 @@ def test_long_texts_of_few_bytes_come_whole_and_in_small_batches(
         parquet.end_readers()
     assert [name.decode() for _, names in got for name in names] == ids.to_list()
     assert max(size for size, _ in got) <= 33 * 2**20
+
+
+def test_reader_and_writer_together_take_less_than_their_bound(tmp_path: Path) -> None:
+    rows = 200_000
+    parquet_peak.land(tmp_path, rows, 2_000)
+    assert (tmp_path / "landing" / parquet_peak.LARGE).stat().st_size < 4 * 2**20
+    command = [sys.executable, "-m", "tests.support.parquet_peak", str(tmp_path)]
+    told = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    assert told["accepted"] == rows
+    # 400 MB of texts in a few MB: what is read at once is bounded by its bytes, and so is what is settled at once.
+    assert told["reader"] < 400 * 2**20
+    assert told["reader"] + told["writer"] < 1.5 * 2**30

@@ -19,8 +19,10 @@ import pyarrow.parquet as pq
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_ROWS = (131_072, 32_768, 1_024, 16)
-"""Rows read at once; fewer where so many do not fit into memory, for a few compressed bytes can be long texts."""
+_ROWS: tuple[int, ...] = (131_072, 32_768, 8_192, 1_024, 16)
+"""Rows read at once; fewer where rows are long, or so many do not fit: a few compressed bytes can be long texts."""
+_MOST_READ = 64 * 2**20
+"""Bytes that rows read at once should come to, as the first rows of the file tell."""
 _MOST_SENT = 32 * 2**20
 """Bytes of a batch that is sent, unless a single row holds more: what the other process works on at once."""
 _CALENDAR = (-719_162, 2_932_896)
@@ -156,7 +158,7 @@ def _serve(request: dict[str, Any], out: IO[bytes]) -> None:
 def _batches(file: pq.ParquetFile, wanted: list[str]) -> Iterator[pa.RecordBatch]:
     """The rows in order. Where memory does not reach, the file is read once more from its begin, fewer rows at once."""
     given = 0
-    for rows in _ROWS if wanted else ():
+    for rows in _sizes(file, wanted) if wanted else ():
         passed = 0
         batches = file.iter_batches(rows, columns=wanted, use_threads=False)
         try:
@@ -170,6 +172,20 @@ def _batches(file: pq.ParquetFile, wanted: list[str]) -> Iterator[pa.RecordBatch
                 raise
         else:
             return
+
+
+def _sizes(file: pq.ParquetFile, wanted: list[str]) -> tuple[int, ...]:
+    """Those of _ROWS to try: the first rows tell how long rows are. Few come first, since these may be long too."""
+    sizes = _ROWS
+    for rows in sizes[:-3:-1]:
+        first = _next(file.iter_batches(rows, columns=wanted, use_threads=False))
+        if first is None or first.num_rows == 0:
+            break
+        length = sum(_decoded_bytes(column) for column in first.columns) / first.num_rows
+        sizes = tuple(size for size in _ROWS if size * length <= _MOST_READ) or _ROWS[-1:]
+        if sizes[0] <= rows:
+            break
+    return sizes
 
 
 def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
