@@ -64,6 +64,10 @@ published = dg.AssetSpec(
 )
 
 
+_LONGEST = 100_000
+"""Characters of the keys of tenants that are asked for by name."""
+
+
 class MartsConfig(TenantsConfig):
     """What to publish; empty means everything that is released."""
 
@@ -72,7 +76,9 @@ class MartsConfig(TenantsConfig):
 
     def variables(self) -> dict[str, Any]:
         """The project's vars."""
-        given: dict[str, Any] = {"tenants": self.tenants}
+        # They are part of one argument of a command, of which the kernel takes 128 KiB: beyond it, of all tenants.
+        few = sum(map(len, self.tenants)) < _LONGEST
+        given: dict[str, Any] = {"tenants": self.tenants if few else []}
         return given | {name: value for name in ("periods_from", "periods_to") if (value := getattr(self, name))}
 
     def is_whole(self) -> bool:
@@ -121,7 +127,7 @@ def dbt_models(
     decided = newest(context.instance, RELEASE)
     # Some months do not show that a tenant is mended: that takes a run for all of them.
     before = [] if config.is_whole() else held_tenants(settings, STAGE)
-    attempts = Attempts(settings, config.variables(), before)
+    attempts = Attempts(settings, config.variables(), context.run.run_id, before)
     with dbt_environment(settings):
         yield from _built(context, dbt, attempts)
     _record(context, config, attempts)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from assets.steps.mart_probe import Node, failing_tenants
-from valueverse.platform.warehouse import connect
+from valueverse.platform.warehouse import connect, copy_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,8 +20,8 @@ if TYPE_CHECKING:
     from valueverse.platform.settings import Settings
 
 _WRONG = {"error", "fail", "runtime error"}
-_LONGEST = 100_000
-"""Characters of the tenants left out: they are one argument of a command, of which the kernel takes 128 KiB."""
+_KEPT = timedelta(days=7)
+"""How long the sets of runs that ended half-way are kept: their dbt may go on."""
 
 
 @dataclass
@@ -28,12 +31,14 @@ class Attempts:
     Attributes:
         settings: where the warehouse is.
         variables: the dbt project's vars, without ``left_out``.
+        run_id: of the Dagster run; with the number of the attempt it names the set of tenants left out.
         before: tenants left out from the start.
         failures: who made a model or a test of this run fail.
     """
 
     settings: Settings
     variables: dict[str, Any]
+    run_id: str
     before: Sequence[str] = ()
     failures: list[Failure] = field(default_factory=list)
 
@@ -43,8 +48,16 @@ class Attempts:
         return sorted({*self.before, *(failure.tenant for failure in self.failures)})
 
     def as_vars(self) -> str:
-        """The project's vars of the next attempt as JSON."""
-        return json.dumps(self.variables | {"left_out": self.left_out})
+        """The project's vars of the next attempt as JSON; whom it leaves out is written to the warehouse."""
+        name = f"{self.run_id}:{len(self.failures)}" if self.left_out else ""
+        if name:
+            rows = pl.DataFrame({"tenant_id": self.left_out}).select(pl.lit(name).alias("set_name"), "tenant_id")
+            with connect(self.settings, "builder") as connection:
+                connection.execute("delete from billing.marts_left_out where set_name = %s", [name])
+                connection.execute("delete from billing.marts_left_out where left_out_at < now() - %s", [_KEPT])
+                copy_frames(connection, {"billing.marts_left_out": rows})
+                connection.commit()
+        return json.dumps(self.variables | {"left_out": name})
 
     def learn(self, target: Path) -> bool:
         """Find the tenants that made the attempt in this target folder fail; True if another attempt leaves out more.
@@ -60,7 +73,7 @@ class Attempts:
                     found.setdefault(failure.tenant, failure)
         new = [failure for failure in found.values() if failure.tenant not in known]
         self.failures += new
-        return bool(new) and sum(map(len, self.left_out)) < _LONGEST
+        return bool(new)
 
 
 def _failed(target: Path) -> Iterator[Node]:

@@ -1,10 +1,17 @@
 {#
-    Tenants that a run leaves out (var `left_out`), because a model or a test fails for their rows. Staging models do not read
+    Tenants that a run leaves out (the set in billing.marts_left_out that var `left_out` names), because a model or a test fails for their rows. Staging models do not read
     them, so no expression of a later model meets their rows; marts neither write nor delete them; tests do not count them.
     The setting lasts for one transaction: select, delete and insert of a mart leave out the same tenants.
 #}
 {% macro set_left_out() -%}
-    select set_config('valueverse.left_out', '{{ tojson(left_out_as_object()) }}', true);
+    select set_config(
+        'valueverse.left_out',
+        coalesce(
+            (select jsonb_object_agg(tenant_id, 1)::text from billing.marts_left_out where set_name = '{{ left_out_set() }}'),
+            '{}'
+        ),
+        true
+    );
 {%- endmacro %}
 
 {# SQL condition: the row's tenant is not left out. #}
@@ -12,10 +19,12 @@
     not (select cast(coalesce(nullif(current_setting('valueverse.left_out', true), ''), '{}') as jsonb)) ? {{ tenant }}
 {%- endmacro %}
 
-{% macro left_out_as_object() -%}
-    {%- set found = {} -%}
-    {%- for tenant in tenant_keys('left_out') %}{% do found.update({tenant: 1}) %}{% endfor -%}
-    {{ return(found) }}
+{# The name of the set, checked: it is written into SQL. #}
+{% macro left_out_set() -%}
+    {%- if not modules.re.fullmatch('[0-9A-Za-z:_-]{0,100}', var('left_out') | string) -%}
+        {{ exceptions.raise_compiler_error("vars.left_out: '" ~ var('left_out') ~ "' is not the name of a set in billing.marts_left_out") }}
+    {%- endif -%}
+    {{ return(var('left_out')) }}
 {%- endmacro %}
 
 {# The keys in a var, each checked: they are written into SQL. #}

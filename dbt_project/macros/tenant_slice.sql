@@ -3,7 +3,7 @@
 
     - Which slices: the vars `tenants`, `periods_from`, `periods_to`, cut down to what the quality gate released.
       Never the keys found in the new rows: a slice that vanished at the source has to vanish here too.
-    - A tenant in the var `left_out` is not read at all (left_out.sql), and its rows are kept.
+    - A tenant in the set that var `left_out` names is not read at all (left_out.sql), and its rows are kept.
     - A held tenant is left out of the select, the delete and the insert: its last good version stays.
     - Only rows that changed are deleted and inserted.
 

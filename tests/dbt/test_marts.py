@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from assets.steps.mart_attempts import Attempts
 from tests.support.billing_rows import TENANTS, release, seed
 from tests.support.publishing import dbt, start_dbt
 from valueverse.platform.warehouse import connect
@@ -159,6 +161,25 @@ def test_each_partition_has_forced_row_level_security_before_and_after_a_full_re
         for mart in MARTS:
             assert len(schema[mart]["partitions"]) == 16, mart
             assert set(schema[mart]["partitions"]) == {(True, True, "analyst_tenant")}, mart
+
+
+def test_more_tenants_are_left_out_than_an_argument_of_a_command_holds(story: Story) -> None:
+    many = [f"t{number:04d}-".ljust(63, "x") for number in range(3_000)]
+    _run(story.settings, "update billing.tenant set name = 'once more' where tenant_id in ('acme', 'cedar')")
+    given = Attempts(story.settings, {}, "run-1", before=["cedar", *many]).as_vars()
+    assert len(given) < 200
+    dbt(story.settings, "run", "--select", "dim_tenant", **json.loads(given))
+    with connect(story.settings, "builder") as connection:
+        rows = connection.execute("select tenant_id from marts.dim_tenant where tenant_name = 'once more'").fetchall()
+    assert rows == [("acme",)]
+
+
+@pytest.mark.parametrize("name", ["'; drop table x; --", ["acme"]])
+def test_a_set_of_tenants_that_is_no_name_is_refused(story: Story, name: str | list[str]) -> None:
+    process = start_dbt(story.settings, "run", "--select", "dim_tenant", left_out=name)
+    said = process.communicate()[0]
+    assert process.returncode != 0
+    assert "is not the name of a set" in said
 
 
 def test_a_tenant_key_that_is_none_is_refused(story: Story) -> None:

@@ -1,0 +1,3 @@
+set local role valueverse_owner;
+drop table billing.marts_left_out;
+reset role;
