@@ -10,6 +10,15 @@ from quality.calendars import CALENDARS
 if TYPE_CHECKING:
     from typing import LiteralString
 
+# What a voided invoice of the period bore stood for some of the others and not for all of them.
+_BESIDE_A_VOIDED_ONE = """exists (
+                select from billing.invoice_void as void
+                inner join billing.invoice as voided
+                    on void.tenant_id = voided.tenant_id and void.invoice_id = voided.invoice_id
+                where void.tenant_id = invoice.tenant_id and voided.subscription = invoice.subscription
+                    and voided.period_from = invoice.period_from and voided.purpose in ('threshold', 'period')
+            )"""
+
 BILLED: dict[str, LiteralString] = LATER | {
     "booked_lines": f"""
         with
@@ -50,7 +59,7 @@ BILLED: dict[str, LiteralString] = LATER | {
             -- Threshold invoices, and the closing one after them, bear differences: so far they come to what the whole
             -- of the period so far comes to.
             (invoice.purpose = 'threshold')::text as early,
-            (line.explains is not null)::text as so_far,
+            line.is_difference::text as so_far,
             coalesce(so_far.quantity, line.quantity)::text as booked_quantity,
             coalesce(so_far.amount, line.amount_precise)::text as booked_amount,
             line.amount_minor::text as booked_minor,
@@ -66,7 +75,7 @@ BILLED: dict[str, LiteralString] = LATER | {
             inner join billing.invoice_line as part
                 on other.tenant_id = part.tenant_id and other.invoice_id = part.invoice_id
             where
-                line.explains is not null
+                line.is_difference
                 and other.tenant_id = invoice.tenant_id and other.subscription = invoice.subscription
                 and other.period_from = invoice.period_from and other.period_to <= invoice.period_to
                 and other.purpose in ('threshold', 'period')
@@ -79,16 +88,8 @@ BILLED: dict[str, LiteralString] = LATER | {
         ) as so_far on true
         where
             line.kind in ('usage', 'fee') and line.corrects is null
-            and (line.explains is null or (line.kind = 'usage' and invoice.purpose in ('threshold', 'period')))
-            -- what a voided invoice of the period bore stood for some of the others and not for all of them
-            and (line.explains is null or not exists (
-                select from billing.invoice_void as void
-                inner join billing.invoice as voided
-                    on void.tenant_id = voided.tenant_id and void.invoice_id = voided.invoice_id
-                where void.tenant_id = invoice.tenant_id and voided.subscription = invoice.subscription
-                    and voided.period_from = invoice.period_from and voided.purpose in ('threshold', 'period')
-            ))
-    """,  # noqa: S608 - nothing but CALENDARS, a constant, is put in
+            and not (line.is_difference and {_BESIDE_A_VOIDED_ONE})
+    """,  # noqa: S608 - nothing but constants is put in
     "other_lines": f"""
         with
 
@@ -105,12 +106,15 @@ BILLED: dict[str, LiteralString] = LATER | {
         inner join calendars on invoice.tenant_id = calendars.tenant
         inner join billing.invoice_line as line
             on invoice.tenant_id = line.tenant_id and invoice.invoice_id = line.invoice_id
-        where line.kind in ('adjustment', 'outcome', 'one_off', 'minimum')
+        where (
+                line.kind in ('adjustment', 'outcome', 'one_off', 'minimum')
+                or (line.is_difference and {_BESIDE_A_VOIDED_ONE})
+            )
             and case invoice.purpose
                 when 'start' then invoice.period_from >= first and invoice.period_from < after
                 else invoice.period_to > first and invoice.period_to <= after
             end
-    """,  # noqa: S608 - nothing but CALENDARS, a constant, is put in
+    """,  # noqa: S608 - nothing but constants is put in
     "calendars": f"""
         with
 

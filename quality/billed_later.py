@@ -32,14 +32,30 @@ LATER: dict[str, LiteralString] = {
     "corrections": f"""
         with
 
-        {CALENDARS}
+        {CALENDARS},
+
+        -- Made once: what is looked up for each of its rows is then found by key.
+        adjusted as materialized (
+            select
+                line.*,
+                invoice.events_known_at,
+                coalesce(invoice.number, invoice.invoice_id::text) || ' ' || line.key as cell
+            from billing.invoice as invoice
+            inner join calendars on invoice.tenant_id = calendars.tenant
+            inner join billing.invoice_line as line
+                on invoice.tenant_id = line.tenant_id and invoice.invoice_id = line.invoice_id
+            where
+                line.kind = 'adjustment' and line.meter is not null and line.quantity is not null
+                and {_CLOSING}
+                and {_STANDING.replace("{0}", "invoice")}
+        )
 
         select
             line.tenant_id::text as tenant,
-            invoice.invoice_id::text as borne_by,
+            line.invoice_id::text as borne_by,
             line.line_no::text as line_no,
-            coalesce(invoice.number, invoice.invoice_id::text) || ' ' || line.key as cell,
-            invoice.events_known_at::text as known_at,
+            line.cell,
+            line.events_known_at::text as known_at,
             original.events_known_at::text as first_known_at,
             original.customer,
             original.subscription,
@@ -55,10 +71,7 @@ LATER: dict[str, LiteralString] = {
             (own.quantity + before.quantity)::text as before_quantity,
             line.amount_minor::text as amount_minor,
             line.quantity::text as quantity
-        from billing.invoice as invoice
-        inner join calendars on invoice.tenant_id = calendars.tenant
-        inner join billing.invoice_line as line
-            on invoice.tenant_id = line.tenant_id and invoice.invoice_id = line.invoice_id
+        from adjusted as line
         inner join billing.invoice as original
             on line.tenant_id = original.tenant_id and line.corrects = original.invoice_id
         inner join billing.invoice_line as own
@@ -72,16 +85,13 @@ LATER: dict[str, LiteralString] = {
                 on earlier.tenant_id = bearer.tenant_id and earlier.invoice_id = bearer.invoice_id
             where earlier.tenant_id = line.tenant_id and earlier.corrects = line.corrects
                 and earlier.key = line.key and earlier.dimensions is not distinct from line.dimensions
-                and bearer.events_known_at < invoice.events_known_at
+                and bearer.events_known_at < line.events_known_at
         ) as before on true
         where
-            line.kind = 'adjustment' and line.meter is not null and line.quantity is not null
-            and {_CLOSING}
-            and original.purpose = 'period' and original.status = 'finalised'
+            original.purpose = 'period' and original.status = 'finalised'
             and {_STANDING.replace("{0}", "original")}
-            and {_STANDING.replace("{0}", "invoice")}
             and {_ALONE.replace("{0}", "original")}
-            and own.explains is null and own.discount_minor = 0 and original.discount_total_minor = 0
+            and not own.is_difference and own.discount_minor = 0 and original.discount_total_minor = 0
             and 1 = (
                 select count(*) from billing.invoice_line as same
                 where same.tenant_id = own.tenant_id and same.invoice_id = own.invoice_id and same.key = own.key
@@ -101,7 +111,6 @@ LATER: dict[str, LiteralString] = {
                     on earlier.tenant_id = void.tenant_id and earlier.invoice_id = void.invoice_id
                 where earlier.tenant_id = line.tenant_id and earlier.corrects = line.corrects
             )
-            and position('credit note' in line.explains) = 0
     """,  # noqa: S608 - nothing but constants is put in
     # Parts are made once each, so that none is read whole for every row of another.
     "committed": f"""
@@ -151,7 +160,7 @@ LATER: dict[str, LiteralString] = {
             select several.tenant_id, several.subscription, several.period_from from several
         )
         group by invoice.tenant_id, invoice.invoice_id
-        having bool_and(line.explains is null or line.kind <> 'usage')
+        having not bool_or(line.is_difference)
     """,  # noqa: S608 - nothing but constants is put in
     "outcomes": f"""
         with
@@ -168,8 +177,7 @@ LATER: dict[str, LiteralString] = {
         borne as materialized (
             select
                 line.*,
-                substring(line.explains from ', proposal (.+)$') as proposal,
-                count(*) over (partition by line.tenant_id, line.explains) as times
+                count(*) over (partition by line.tenant_id, line.proposal) as times
             from billing.invoice_line as line
             left join billing.invoice_void as void
                 on line.tenant_id = void.tenant_id and line.invoice_id = void.invoice_id

@@ -53,7 +53,7 @@ TOTALS: tuple[Rule, ...] = (
             on cast(batch.currency as text) = minor.currency
         -- a difference of two shown amounts is rounded twice
         where abs(batch.amount_minor - batch.amount_precise * power(10::numeric, minor.places)) >=
-            case when batch.explains is null and batch.corrects is null then 1 else 2 end
+            case when batch.is_difference or batch.corrects is not null then 2 else 1 end
             or minor.places is null
         """),
     ),
@@ -68,7 +68,7 @@ TOTALS: tuple[Rule, ...] = (
             from {batch} as batch
             inner join billing.invoice as invoice
                 on batch.tenant_id = invoice.tenant_id and batch.invoice_id = invoice.invoice_id
-            where batch.kind = 'usage' and batch.explains is null and batch.corrects is null
+            where batch.kind = 'usage' and not batch.is_difference and batch.corrects is null
                 and {standing batch}
         )
         select tenant_id, subscription || ' ' || key as example
@@ -95,7 +95,7 @@ TOTALS: tuple[Rule, ...] = (
         inner join billing.invoice_line as line
             on other.tenant_id = line.tenant_id and other.invoice_id = line.invoice_id
             and lines.key = line.key and lines.dimensions is not distinct from line.dimensions
-            and line.kind = 'usage' and line.explains is null and line.corrects is null
+            and line.kind = 'usage' and not line.is_difference and line.corrects is null
             and line.service_from < lines.service_to and line.service_to > lines.service_from
         where {standing other} and {billed lines} and {billed line}
         """),
@@ -129,7 +129,7 @@ TOTALS: tuple[Rule, ...] = (
         from {batch} as batch
         inner join (values (1)) as one (x) on true
         -- of a period that threshold invoices billed a part of, what coupons took so far is put right (0018)
-        where batch.explains is null and batch.discount_minor <> 0
+        where not batch.is_difference and batch.corrects is null and batch.discount_minor <> 0
             and (abs(batch.discount_minor) > abs(batch.amount_minor)
                 or sign(batch.discount_minor) <> sign(batch.amount_minor))
         """,
@@ -145,7 +145,7 @@ TOTALS: tuple[Rule, ...] = (
             select
                 sum(line.amount_minor) as amount,
                 sum(line.discount_minor) as discount,
-                bool_and(line.amount_minor > 0 and line.explains is null and line.corrects is null) as plain
+                bool_and(line.amount_minor > 0 and not line.is_difference and line.corrects is null) as plain
             from billing.invoice_line as line
             where line.tenant_id = batch.tenant_id and line.invoice_id = batch.invoice_id
                 and line.discount_minor <> 0

@@ -24,7 +24,7 @@ from valueverse.invoicing.schema import RULES_VERSION
 from valueverse.invoicing.settle import NUMBERED
 from valueverse.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.platform import billing_store as store
-from valueverse.platform.value_store import approved
+from valueverse.platform.proposal_store import approved
 from valueverse.platform.warehouse import connect
 from valueverse.subscriptions.facts import REJECTED
 from valueverse.subscriptions.timeline import Timeline, build_timeline
@@ -209,5 +209,6 @@ def _line_table(lines: pl.DataFrame, decided: pl.DataFrame) -> pl.DataFrame:
         "service_from", "service_to", "quantity", "amount_precise", "amount_minor", "discount_minor", "tax_minor",
         "currency",
         pl.col("event_count").fill_null(0),
-        "tiers", "explains", "corrects",
+        "tiers", "explains", "corrects", "proposal",
+        pl.col("is_difference").fill_null(value=False),
     )  # fmt: skip

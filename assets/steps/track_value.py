@@ -21,6 +21,7 @@ from valueverse.errors import RefusalError
 from valueverse.invoicing.knowledge import newest, of_tenant
 from valueverse.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.money import EXACT, amount_text, minor_units
+from valueverse.platform import proposal_store
 from valueverse.platform import value_store as store
 from valueverse.platform.isolation import failure_of, is_shared
 from valueverse.platform.past_months import measured_months
@@ -364,16 +365,15 @@ def _propose(world: _World, one: _Agreed, months: list[MeasuredMonth], report: T
     tenant, commitment = one.tenant, one.commitment
     customer, model, zone = commitment.customer or "", commitment.program.model, world.zones[one.tenant]
     keys = sorted({key for month in months for charge in month.charges for key in charge.alike})
-    made = store.proposed(world.connection, tenant, customer, model, keys)
-    agreement = Agreement(commitment, one.months(), zone)
-    found, refused = proposals(agreement, months, standing_proposals(made), one.newest)
+    made = proposal_store.proposed(world.connection, tenant, customer, model, keys)
+    found, refused = proposals(Agreement(commitment, one.months(), zone), months, standing_proposals(made), one.newest)
     report.refused += [_refused(one, month, refusal) for month, refusal in refused]
     places = [(charge, last_month(end)) for charge, end in made.select("charge", "period_to").iter_rows()]
     for new in found:
         charge, fee, terms = new.charge, new.fee, new.terms
         number = sum(key in charge.alike and month == new.month for key, month in places) + 1
         proposal = f"{charge.subscription}/{charge.key}/{new.begin:%Y-%m}..{new.month:%Y-%m}/{number}"
-        store.propose(
+        proposal_store.propose(
             world.connection,
             {
                 "tenant_id": tenant,

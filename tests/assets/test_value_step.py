@@ -17,9 +17,12 @@ from assets.steps.track_value import TrackReport, track_value
 from assets.value import realisation
 from tests.assets.test_billing_step import rows, run, store
 from tests.support.ledger import World
+from tests.support.rewording import reword
 from tests.support.value_models import saved_model
 from valueverse.commands import value_approve, value_commit, value_proposals
+from valueverse.commands.explaining import explain_invoice
 from valueverse.errors import RefusalError
+from valueverse.platform.warehouse import connect
 from valueverse.value.realisation.proposals import months_back
 
 if TYPE_CHECKING:
@@ -143,8 +146,15 @@ def test_an_accepted_proposal_is_a_line_with_its_commit_and_run(settings: Settin
     reproduced = reproduce(settings, store(told, settings), [DECEMBER, date(2024, 1, 1), date(2024, 2, 1)])
     assert reproduced.filter(~reproduced["ok"]).is_empty()
     assert number in reproduced["number"].to_list()
+    # The line bears its proposal whatever it says in words: it is billed once, and listed with its invoice.
+    assert reword(settings)
     run(told, settings, datetime(2024, 3, 3, tzinfo=UTC))
     assert len(reports(settings, told, datetime(2024, 3, 3, tzinfo=UTC))) == 1
+    listed = value_proposals.listed(settings, "acme", datetime(2024, 3, 3, tzinfo=UTC))
+    assert [one["invoice"] for one in listed if one["proposal"] == open_one["proposal"]] == [number]
+    with connect(settings, "builder") as connection:
+        (line,) = explain_invoice(connection, store(told, settings), number, "value", 1)["lines"]
+    assert f"--run {open_one['run_hash']}" in line["leads_on"]
 
 
 def reports(settings: Settings, told: World, as_of: datetime) -> list[tuple[Any, ...]]:

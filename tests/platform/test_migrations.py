@@ -300,6 +300,33 @@ def test_dbt_may_drop_and_swap_what_it_built(builder: Connection) -> None:
     builder.execute("drop table marts.a_old cascade")
 
 
+def test_lines_written_before_links_were_columns_get_them_and_stay_immutable(settings: Settings) -> None:
+    warehouse.downgrade(settings, "0020")
+    written = (
+        (1, "outcome", "value model m, commit c, run r, proposal s/share/2024-01, v 2"),
+        (2, "usage", "less what threshold invoices of the period bore"),
+        (3, "usage", None),
+        (4, "adjustment", "2 events more than booked; 3 in all less 1 booked before"),
+    )
+    with warehouse.connect(settings, "admin", autocommit=True) as admin, admin.transaction():
+        admin.execute(INVOICE, {"tenant": "acme", "id": uuid(1), "subscription": "s1"})
+        for number, kind, explains in written:
+            admin.execute(LINE, {"tenant": "acme", "id": uuid(1), "line": number})
+            admin.execute(
+                "update billing.invoice_line set kind = %s, explains = %s, corrects = %s where line_no = %s",
+                [kind, explains, uuid(9) if kind == "adjustment" else None, number],
+            )
+        finalise(admin, 1, 1, None)
+    warehouse.upgrade(settings)
+    with warehouse.connect(settings, "admin", autocommit=True) as admin:
+        links = admin.execute("select proposal, is_difference from billing.invoice_line order by line_no").fetchall()
+        assert links == [("s/share/2024-01, v 2", False), (None, True), (None, False), (None, False)]
+        refused(admin, "update billing.invoice_line set proposal = null")
+        refused(admin, "update billing.invoice_line set line_no = line_no + 10")
+    warehouse.downgrade(settings, "0020")
+    warehouse.upgrade(settings)
+
+
 @pytest.mark.security
 def test_an_analyst_reads_the_mapped_tenants_marts_and_nothing_else(settings: Settings) -> None:
     name = f"t{secrets.token_hex(4)}"

@@ -189,6 +189,9 @@ def examples(connection: psycopg.Connection[Any]) -> dict[str, Any]:
         "committed_at": NOW,
     }  # fmt: skip
     voids = invoices.head(50).select("tenant", "number").with_columns(reason=pl.lit("wrong"), voided_at=pl.lit(NOW))
+    line = connection.execute(
+        "select invoice_id from billing.invoice_line where proposal is not null limit 1"
+    ).fetchone()
     return {
         "scope": Scope(TENANTS), "tenants": list(TENANTS), "tenant": "t1", "customer": "c1", "commit": commit,
         "invoices": invoices, "named": invoices, "windows": windows, "voids": voids, "months": [FIRST], "month": FIRST,
@@ -204,6 +207,7 @@ def examples(connection: psycopg.Connection[Any]) -> dict[str, Any]:
         "approve.commit": open_commit, "replace_days.last": FIRST, "upsert_tenants.tenants": _tenants(),
         "apply_rerating.rows": _reratings(invoices), "propose.row": proposal, "say.row": verdict, "close.row": closing,
         "commit_store.add.row": new_commit, "stages": None, "stage": "billing",
+        "invoice_id": line[0], "line_no": 2,
         "due_at": NOW, "periods": [FIRST], "failures": [Failure("t1", "out_of_range", "too much")], "record.at": NOW,
         "measured": pl.DataFrame({"tenant": TENANTS, "month": [FIRST] * 4}), "mark.months": _marked(),
         "rows": pl.DataFrame({"tenant": TENANTS}).join(PERIODS.to_frame(), on="tenant", how="left"),

@@ -71,8 +71,7 @@ def bill_runs(
 
 def _borne(billed: Sequence[Billed], outcomes: pl.DataFrame) -> pl.DataFrame:
     """Proposals that no finalised invoice bears yet."""
-    said = pl.col("explains").str.extract(r", proposal (.+)$").alias("proposal")
-    lines = [run.lines.filter(pl.col("kind") == "outcome").select("tenant", said) for run in billed]
+    lines = [run.lines.filter(pl.col("kind") == "outcome").select("tenant", "proposal") for run in billed]
     return outcomes.join(pl.concat(lines), on=["tenant", "proposal"], how="anti") if lines else outcomes
 
 

@@ -38,11 +38,11 @@ _ROWS = {
     "began + interval '31 days', '{\"total\": \"1.00\"}', "
     "md5(n::text), case when final then began + interval '40 days' end, began + interval '40 days' from invoices",
     "billing.invoice_line (tenant_id, invoice_id, line_no, key, kind, description, meter, service_from, service_to, "
-    "quantity, amount_precise, amount_minor, currency, event_count, explains, corrects)":
+    "quantity, amount_precise, amount_minor, currency, event_count, proposal, corrects)":
     "select tenant, id, part, 'tokens', "
     "case when part = 1 then 'usage' when n % 7 = 0 then 'outcome' else 'adjustment' end, "
     "'', 'tokens', began, began + interval '1 month', 1, 1, 100, 'USD', 1, "
-    "case when part = 2 and n % 7 = 0 then 'share, proposal p' || n end, "
+    "case when part = 2 and n % 7 = 0 then 'p' || n end, "
     "case when part = 2 and n % 7 <> 0 then md5(tenant || '/' || n - 10000)::uuid end "
     "from invoices cross join generate_series(1, 2) as part where part = 1 or (n > 10000 and n % 10 = 0)",
     "billing.invoice_void": "select tenant, id, 'wrong', began + interval '45 days' from invoices where n % 100 = 1",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from valueverse.invoicing.lineage import charges_of, line_events
 from valueverse.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE, QUARANTINE_TABLE, USAGE_TABLE
 from valueverse.money import plain
 from valueverse.platform import billing_store as store
-from valueverse.platform import value_store
+from valueverse.platform import proposal_store, value_store
 from valueverse.subscriptions.timeline import build_timeline
 from valueverse.value.realisation.cases import Commitment
 from valueverse.value.realisation.fees import FeeTerms, charges_on
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
 
     from valueverse.invoicing.engine import Ground
     from valueverse.platform.lake import Lake
-
-_OUTCOME = re.compile(r", commit ([0-9a-f]{64}), run ([0-9a-f]{64}), proposal ")
-"""What ``invoicing.outcomes`` says of a line."""
 
 
 def _ground(lake: Lake, tenant: str, known_at: datetime | None) -> Ground:
@@ -58,7 +54,7 @@ def explain_invoice(
         )
     tenant, invoice_id, text = found
     document = json.loads(text)
-    lines = [one for one in document["lines"] if line in {None, one["key"]}]
+    lines = [one | {"line_no": place} for place, one in enumerate(document["lines"], 1) if line in {None, one["key"]}]
     if not lines and line is not None:
         known = ", ".join(dict.fromkeys(one["key"] for one in document["lines"]))
         raise RefusalError("unknown_line", f"the invoice has no line {line!r}; it has {known}", "--line")
@@ -73,7 +69,9 @@ def explain_invoice(
         "customer": document["customer"],
         "status": document["status"],
         "basis": document["basis"],
-        "lines": [_line(one, events, limit) | _leads_on(connection, tenant, one, ground) for one in lines],
+        "lines": [
+            _line(one, events, limit) | _leads_on(connection, (tenant, invoice_id), one, ground) for one in lines
+        ],
     }
 
 
@@ -96,12 +94,15 @@ def _line(line: dict[str, Any], events: pl.DataFrame, limit: int) -> dict[str, A
     }
 
 
-def _leads_on(connection: psycopg.Connection[Any], tenant: str, line: dict[str, Any], ground: Ground) -> dict[str, str]:
+def _leads_on(
+    connection: psycopg.Connection[Any], invoice: tuple[str, str], line: dict[str, Any], ground: Ground
+) -> dict[str, str]:
     """Of an outcome: the command that shows the tree of the value that its fee is a share of."""
-    found = _OUTCOME.search(line["explains"] or "") if line["kind"] == "outcome" else None
+    found = proposal_store.run_billed(connection, *invoice, line["line_no"]) if line["kind"] == "outcome" else None
     if found is None:
         return {}
-    commit, run = found.groups()
+    tenant, _ = invoice
+    commit, run = found
     commitment = Commitment.read(commit, value_store.document(connection, tenant, commit))
     end = datetime.fromisoformat(line["service_period"]["to"])
     charges = charges_on(ground.timeline, ground.history, tenant, commitment, end)

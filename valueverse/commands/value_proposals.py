@@ -29,12 +29,12 @@ def listed(settings: Settings, tenant: str, now: datetime) -> list[dict[str, Any
     Raises:
         RefusalError: ``unknown_tenant``.
     """
-    from valueverse.platform import value_store
+    from valueverse.platform import proposal_store
     from valueverse.platform.warehouse import connect
 
     with connect(settings, "builder") as connection:
         known_tenant(connection, tenant)
-        rows = value_store.proposals(connection, tenant)
+        rows = proposal_store.proposals(connection, tenant)
     return [_shown(row, now) for row in rows]
 
 
@@ -71,7 +71,7 @@ def answer(settings: Settings, tenant: str, proposal: str, verdict: str, said: d
         RefusalError: ``unknown_proposal``; ``too_late``: its dispute window is over; ``already_said``; ``billed``: an
             invoice bears it already; ``missing_name``, ``missing_reason``.
     """
-    from valueverse.platform import value_store
+    from valueverse.platform import proposal_store, value_store
     from valueverse.platform.warehouse import connect
     from valueverse.value.realisation.verdicts import judge_verdict
 
@@ -80,17 +80,17 @@ def answer(settings: Settings, tenant: str, proposal: str, verdict: str, said: d
         _judge_reason(reason)
     with connect(settings, "builder") as connection:
         value_store.lock_value(connection)
-        found = next((row for row in value_store.proposals(connection, tenant) if row["proposal"] == proposal), None)
+        found = next((row for row in proposal_store.proposals(connection, tenant) if row["proposal"] == proposal), None)
         if found is None:
             message = (
                 f"the tenant {tenant!r} has no proposal {proposal[:120]!r}; `valueverse value proposals` lists them"
             )
             raise RefusalError("unknown_proposal", message, "proposal")
-        judge_verdict(verdict, value_store.words(connection, tenant, proposal), found["disputable_until"], now)
-        if verdict == "withdrawn" and value_store.borne(connection, tenant, proposal):
+        judge_verdict(verdict, proposal_store.words(connection, tenant, proposal), found["disputable_until"], now)
+        if verdict == "withdrawn" and proposal_store.borne(connection, tenant, proposal):
             raise RefusalError("billed", f"an invoice bears {proposal!r}: a credit note takes it back", "proposal")
         row = {"tenant_id": tenant, "proposal": proposal, "verdict": verdict, "said_at": now}
-        value_store.say(connection, row | {"said_by": by, "reason": reason})
+        proposal_store.say(connection, row | {"said_by": by, "reason": reason})
         connection.commit()
     return next(row for row in listed(settings, tenant, now) if row["proposal"] == proposal)
 

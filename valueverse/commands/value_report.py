@@ -156,7 +156,7 @@ def _proposals(
     connection: psycopg.Connection[Any], tenant: str, commit: str, last: dt.date | None, now: dt.datetime
 ) -> list[Proposal]:
     from valueverse.commands.value_proposals import state_of
-    from valueverse.platform import value_store
+    from valueverse.platform import proposal_store
     from valueverse.value.report.economics import Proposal
 
     return [
@@ -172,7 +172,7 @@ def _proposals(
             row["disputable_until"],
             row["invoice"],
         )
-        for row in value_store.proposals(connection, tenant)
+        for row in proposal_store.proposals(connection, tenant)
         if row["commit_id"] == commit and last is not None and row["first_day"] <= last
     ]
 

@@ -27,8 +27,8 @@ DUE_DAYS = 30
 CLOSE = pl.when(pl.col("purpose") == "start").then("period_from").otherwise("period_to")
 """When an invoice closes: the instant from which its grace runs."""
 _DECIDING = (
-    "service_to", "kind", "amount_precise", "description", "meter", "quantity", "event_count", "explains", "corrects",
-    "catalog_hash", "terms",
+    "service_to", "kind", "amount_precise", "description", "meter", "quantity", "event_count", "corrects", "proposal",
+    "is_difference", "catalog_hash", "terms",
 )  # fmt: skip
 """Columns that decide between lines of one rank, begin, key and dimensions."""
 _POLICY = ("currency", "decimals", "rounding_mode", "rounding_level", "zero_invoices", "catalog_hash")

@@ -52,7 +52,7 @@ LARGEST = 10**12
 _PROPOSAL = ["tenant", "proposal"]
 _BORNE_BY = ("bearer", "terms", "billed_in", "over", "description", "position")
 _ACCOUNT = [*SUBSCRIPTION, "currency"]
-_MADE = ("amount_minor", "meter", "quantity", "event_count", "corrects")
+_MADE = ("amount_minor", "meter", "quantity", "event_count", "corrects", "is_difference")
 _LINE = [*(name for name in LINES if name not in _MADE), "terms"]
 _REASONS = {
     "bad_period": "the period ends before it begins",
@@ -171,12 +171,8 @@ def _alone(left: pl.DataFrame, standing: pl.DataFrame | None) -> pl.DataFrame:
 
 
 def bearers(lines: pl.DataFrame) -> pl.DataFrame:
-    """Which proposals invoice lines bear: tenant, proposal, invoice_id of lines with kind, explains, invoice_id."""
-    return (
-        lines.filter(pl.col("kind") == OUTCOME)
-        .select("tenant", pl.col("explains").str.extract(r", proposal (.+)$").alias("proposal"), "invoice_id")
-        .drop_nulls("proposal")
-    )
+    """Which proposals invoice lines bear: tenant, proposal, invoice_id of lines with kind, proposal, invoice_id."""
+    return lines.filter(pl.col("kind") == OUTCOME).select("tenant", "proposal", "invoice_id").drop_nulls("proposal")
 
 
 def _reason() -> pl.Expr:

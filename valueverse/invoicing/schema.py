@@ -45,8 +45,13 @@ LINES: dict[str, pl.DataType | type[pl.DataType]] = {
     "tiers": pl.List(TIER),
     "explains": pl.String,
     "corrects": pl.String,
+    "proposal": pl.String,
+    "is_difference": pl.Boolean,
 }
-"""One row per invoice line. ``rank`` orders the lines of an invoice: fees, then charges, as the plan lists them."""
+"""One row per invoice line. ``rank`` orders the lines of an invoice: fees, then charges, as the plan lists them.
+``corrects`` is the invoice that an adjustment corrects, ``proposal`` the fee proposal that an outcome line bills;
+``is_difference`` marks a line that bears its period so far less what earlier invoices of the period bore.
+``explains`` is a text for people: nothing reads it."""
 
 OF_PERIOD = ("usage", "minimum")
 """Kinds of lines of which threshold invoices may bear a part."""

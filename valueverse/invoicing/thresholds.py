@@ -229,6 +229,7 @@ def _as_lines(picked: pl.DataFrame, early: pl.DataFrame) -> pl.DataFrame:
             pl.lit("usage so far has reached the plan's threshold; what was billed before is taken off").alias(
                 "explains"
             ),
+            pl.lit(value=True).alias("is_difference"),
         )
         .drop("cut", *(f"{name}_part" for name in _BORNE))
     )
@@ -256,6 +257,7 @@ def less_early(lines: pl.DataFrame, early: pl.DataFrame) -> pl.DataFrame:
         .then(pl.lit("less what threshold invoices of the period bore"))
         .otherwise("explains")
         .alias("explains"),
+        (billed | pl.col("is_difference")).alias("is_difference"),
     ).drop(f"{name}_early" for name in _BORNE)
 
 

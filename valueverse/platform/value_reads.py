@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import dict_row
 
-from valueverse.platform.value_store import STANDING_LINES, proposals
+from valueverse.platform.proposal_store import proposals
+from valueverse.platform.value_store import STANDING_LINES
 
 if TYPE_CHECKING:
     from datetime import date, datetime

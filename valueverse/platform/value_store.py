@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from valueverse.money import EXACT
-from valueverse.platform.billing_store import FOUND
-from valueverse.platform.warehouse import copy_frame
+from valueverse.platform.warehouse import copy_frame, frame_of, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,27 +14,11 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from valueverse.platform.billing_store import Scope
-
     Connection = psycopg.Connection[Any]
 
 _LOCK = 5_480_008
 _TEXT, _INSTANT, _DAY = pl.String(), pl.Datetime("us", "UTC"), pl.Date()
 AGREED = pl.Schema({"tenant": _TEXT, "commit_id": _TEXT, "parent": _TEXT, "document": _TEXT, "closed": pl.Boolean()})
-PROPOSED = pl.Schema(
-    {
-        "tenant": _TEXT,
-        "proposal": _TEXT,
-        "commit_id": _TEXT,
-        "charge": _TEXT,
-        "period_from": _INSTANT,
-        "period_to": _INSTANT,
-        "amount": EXACT,
-        "verdict": _TEXT,
-    }
-)
-"""Proposals with the newest word said to them (null: none)."""
-
 STANDING_LINES = """
 from billing.invoice_line l
 join billing.invoice i on i.tenant_id = l.tenant_id and i.invoice_id = l.invoice_id
@@ -49,34 +31,6 @@ where l.tenant_id = any(%(tenants)s) and i.status = 'finalised'
                    and (%(until)s::timestamptz is null or v.voided_at <= %(until)s))
 """
 """Lines of invoices finalised, and not voided, by ``until`` (null: now); service days are those of ``z.zone``."""
-_LAST_WORD = """
-left join lateral (
-    select v.verdict, v.said_at from value.verdict v
-     where v.tenant_id = p.tenant_id and v.proposal = p.proposal order by v.said_at desc, v.verdict limit 1
-) as word on true
-"""
-
-_BEARER = """
-left join lateral (
-    select i.number from billing.invoice_line l
-      join billing.invoice i on i.tenant_id = l.tenant_id and i.invoice_id = l.invoice_id
-     where l.tenant_id = p.tenant_id and l.kind = 'outcome' and i.status = 'finalised'
-       and substring(l.explains from ', proposal (.+)$') = p.proposal
-       and not exists (select from billing.invoice_void v
-                        where v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id)
-     order by i.sequence limit 1
-) as bearer on true
-"""
-
-
-def _frame(connection: Connection, query: str, values: Mapping[str, Any], schema: pl.Schema) -> pl.DataFrame:
-    return pl.DataFrame(connection.execute(query, values).fetchall(), schema=schema, orient="row")
-
-
-def _rows(connection: Connection, query: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    cursor = connection.execute(query, values)
-    columns = [column.name for column in cursor.description or ()]
-    return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
 
 
 def lock_value(connection: Connection) -> None:
@@ -86,7 +40,7 @@ def lock_value(connection: Connection) -> None:
 
 def billed_lines(connection: Connection, tenants: Sequence[str], schema: pl.Schema) -> pl.DataFrame:
     """Lines of standing invoices in the columns of ``schema``: BILLED_LINES with ``net`` in minor units."""
-    return _frame(
+    return frame_of(
         connection,
         f"""
         select l.tenant_id::text, i.customer, l.kind, l.currency::text,
@@ -112,7 +66,7 @@ def replace_metrics(connection: Connection, metrics: pl.DataFrame, measured: pl.
 
 def metrics(connection: Connection, tenant: str, customer: str | None, currency: str | None) -> pl.DataFrame:
     """metric, customer, period (YYYY-MM), value (text) of a tenant or one of its customers; money in one currency."""
-    return _frame(
+    return frame_of(
         connection,
         """
         select metric, customer, to_char(month, 'YYYY-MM'), trim_scale(value)::text from value.metric
@@ -133,7 +87,7 @@ def known_until(connection: Connection, tenant: str) -> datetime | None:
 
 def agreed(connection: Connection, tenants: Sequence[str]) -> pl.DataFrame:
     """AGREED: commits that both sides have approved, replaced and closed ones too, oldest first."""
-    return _frame(
+    return frame_of(
         connection,
         """
         select c.tenant_id::text, c.commit_id, c.parent, c.document,
@@ -211,7 +165,7 @@ def newest_hash(connection: Connection, tenant: str, commit: str, case: str, mon
 
 def newest_runs(connection: Connection, tenant: str, commit: str, month: date | None) -> list[dict[str, Any]]:
     """The newest run of each case of a commit in a month (None: the last one measured), with its document."""
-    return _rows(
+    return rows_of(
         connection,
         """
         select distinct on (r.case_name) r.case_name, r.month, r.run_hash, r.content_hash, r.document, r.known_at,
@@ -228,7 +182,7 @@ def newest_runs(connection: Connection, tenant: str, commit: str, month: date | 
 
 def agreement(connection: Connection, tenant: str, commit: str) -> list[dict[str, Any]]:
     """Who did what to a commit and when, oldest first: did (proposed, a side, an outcome), by, at, reason."""
-    return _rows(
+    return rows_of(
         connection,
         """
         select 'proposed' as did, author as by, committed_at as at, null as reason
@@ -269,59 +223,6 @@ def names(connection: Connection, tenant: str, customer: str | None) -> tuple[st
     return (row[0], row[1] or customer) if row else (tenant, customer)
 
 
-def proposed(connection: Connection, tenant: str, customer: str, model: str, charges: Sequence[str]) -> pl.DataFrame:
-    """PROPOSED of charges on a model, whatever subscription and commit they come from, withdrawn ones too."""
-    return _frame(
-        connection,
-        f"""
-        select p.tenant_id::text, p.proposal, p.commit_id, p.charge, p.period_from, p.period_to, p.amount, word.verdict
-          from value.proposal p {_LAST_WORD}
-         where p.tenant_id = %(tenant)s and p.customer = %(customer)s and p.model = %(model)s
-           and p.charge = any(%(charges)s)
-         order by p.period_to, p.proposal
-        """,  # noqa: S608 - a constant
-        {"tenant": tenant, "customer": customer, "model": model, "charges": list(charges)},
-        PROPOSED,
-    )
-
-
-def propose(connection: Connection, row: Mapping[str, Any]) -> None:
-    """Add a proposal (the columns of value.proposal)."""
-    names = list(row)
-    places = ", ".join(f"%({name})s" for name in names)
-    connection.execute(f"insert into value.proposal ({', '.join(names)}) values ({places})", row)  # noqa: S608
-
-
-def say(connection: Connection, row: Mapping[str, Any]) -> None:
-    """Add a verdict: tenant_id, proposal, verdict, said_by, reason, said_at."""
-    connection.execute(
-        "insert into value.verdict (tenant_id, proposal, verdict, said_by, reason, said_at) values "
-        "(%(tenant_id)s, %(proposal)s, %(verdict)s, %(said_by)s, %(reason)s, %(said_at)s)",
-        row,
-    )
-
-
-def words(connection: Connection, tenant: str, proposal: str) -> list[str]:
-    """Verdicts said to a proposal so far."""
-    found = connection.execute(
-        "select verdict from value.verdict where tenant_id = %s and proposal = %s order by said_at, verdict desc",
-        [tenant, proposal],
-    )
-    return [str(verdict) for (verdict,) in found]
-
-
-def borne(connection: Connection, tenant: str, proposal: str) -> bool:
-    """Whether a line of a finalised, unvoided invoice bears a proposal."""
-    found = connection.execute(
-        "select from billing.invoice_line l join billing.invoice i on i.tenant_id = l.tenant_id"
-        " and i.invoice_id = l.invoice_id left join billing.invoice_void v on v.tenant_id = i.tenant_id"
-        " and v.invoice_id = i.invoice_id where l.tenant_id = %s and l.kind = 'outcome' and i.status = 'finalised'"
-        " and v.invoice_id is null and substring(l.explains from ', proposal (.+)$') = %s limit 1",
-        [tenant, proposal],
-    )
-    return found.fetchone() is not None
-
-
 def close(connection: Connection, row: Mapping[str, Any]) -> None:
     """Close a commit: tenant_id, commit_id, outcome, closed_by, reason, closed_at."""
     connection.execute(
@@ -335,64 +236,3 @@ def closings(connection: Connection, tenant: str) -> dict[str, str]:
     """Outcome of a tenant's closed commits."""
     found = connection.execute("select commit_id, outcome from value.closing where tenant_id = %s", [tenant])
     return {str(commit): str(outcome) for commit, outcome in found}
-
-
-def proposals(connection: Connection, tenant: str) -> list[dict[str, Any]]:
-    """A tenant's proposals with the newest word on each and the invoice that bears it, oldest first."""
-    return _rows(
-        connection,
-        f"""
-        select p.proposal, p.model, p.customer, p.subscription, p.charge, p.commit_id, p.run_hash,
-               p.period_from, p.period_to, (p.period_from at time zone z.zone)::date as first_day,
-               ((p.period_to - interval '1 microsecond') at time zone z.zone)::date as last_day,
-               trim_scale(p.realised_value)::text as realised_value, p.binding,
-               trim_scale(p.fee_to_date)::text as fee_to_date, trim_scale(p.amount)::text as amount,
-               p.currency::text as currency, p.proposed_at, p.disputable_until, word.verdict, word.said_at,
-               bearer.number as invoice
-          from value.proposal p {_LAST_WORD} {_BEARER}
-          join lateral (select timezone as zone from billing.tenant t where t.tenant_id = p.tenant_id) as z on true
-         where p.tenant_id = %(tenant)s order by p.period_to, p.proposed_at, p.proposal
-        """,  # noqa: S608 - a constant
-        {"tenant": tenant},
-    )
-
-
-def approved(connection: Connection, scope: Scope, as_of: datetime, schema: pl.Schema) -> pl.DataFrame:
-    """Proposals that stand at ``as_of`` in the columns of ``invoicing.outcomes.PROPOSALS``.
-
-    A proposal is approved when it is accepted, or when its dispute window ends without a dispute. ``invoice_id`` is the
-    finalised, unvoided invoice of the scope that bears it.
-    """
-    return _frame(
-        connection,
-        f"""
-        with word as (
-            select tenant_id, proposal,
-                   min(said_at) filter (where verdict = 'accepted') as accepted_at,
-                   bool_or(verdict = 'disputed') as disputed, bool_or(verdict = 'withdrawn') as withdrawn
-              from value.verdict where said_at <= %(as_of)s group by 1, 2),
-        standing as (
-            select p.*,
-                   coalesce(w.accepted_at, case when w.disputed then null else p.disputable_until end) as approved_at
-              from value.proposal p left join word w using (tenant_id, proposal)
-             where p.tenant_id = any(%(tenants)s) and not coalesce(w.withdrawn, false)),
-        borne as (
-            select l.tenant_id, substring(l.explains from ', proposal (.+)$') as proposal,
-                   min(l.invoice_id::text) as invoice_id
-              from billing.invoice_line l
-              join billing.invoice i on i.tenant_id = l.tenant_id and i.invoice_id = l.invoice_id
-             where l.tenant_id = any(%(tenants)s) and l.kind = 'outcome' and i.status = 'finalised'
-               and {FOUND}
-               and not exists (select from billing.invoice_void v where v.tenant_id = i.tenant_id
-                                and v.invoice_id = i.invoice_id
-                                and (%(before)s::timestamptz is null or v.voided_at < %(before)s))
-             group by 1, 2)
-        select s.tenant_id::text, s.proposal, s.customer, s.subscription, s.charge, s.period_from, s.period_to,
-               s.amount, s.currency::text, s.approved_at, s.model, s.commit_id, s.run_hash, b.invoice_id
-          from standing s left join borne b using (tenant_id, proposal)
-         where s.approved_at <= %(as_of)s and s.amount <> 0
-         order by s.tenant_id, s.proposal
-        """,  # noqa: S608 - a constant
-        scope.values(as_of=as_of),
-        schema,
-    )

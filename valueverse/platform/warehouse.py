@@ -87,6 +87,20 @@ def copy_frames(connection: psycopg.Connection[Any], tables: Mapping[str, pl.Dat
         connection.execute(sql.SQL("analyze {}").format(sql.SQL(", ").join(many)))
 
 
+def frame_of(
+    connection: psycopg.Connection[Any], query: str, values: Mapping[str, Any], schema: pl.Schema
+) -> pl.DataFrame:
+    """Rows of a query in the columns of ``schema``, by position."""
+    return pl.DataFrame(connection.execute(query, values).fetchall(), schema=schema, orient="row")
+
+
+def rows_of(connection: psycopg.Connection[Any], query: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rows of a query, each by the names of its columns."""
+    cursor = connection.execute(query, values)
+    columns = [column.name for column in cursor.description or ()]
+    return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+
+
 def _json_text(column: pl.Series) -> pl.Series:
     wrapped = column.to_frame("value").select(pl.struct("value").struct.json_encode())
     inner = wrapped.to_series().str.replace(r'(?s)^\{"value":(.*)\}$', "${1}")
