@@ -5,7 +5,8 @@ create table billing.marts_left_out (
     set_name text not null,
     tenant_id billing.tenant_key not null,
     left_out_at timestamptz not null default now(),
-    primary key (set_name, tenant_id)
+    primary key (tenant_id, set_name)
 );
+create index marts_left_out_set on billing.marts_left_out (set_name);
 
 reset role;
