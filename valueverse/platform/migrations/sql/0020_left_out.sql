@@ -7,6 +7,5 @@ create table billing.marts_left_out (
     left_out_at timestamptz not null default now(),
     primary key (tenant_id, set_name)
 );
-create index marts_left_out_set on billing.marts_left_out (set_name);
 
 reset role;
