@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     import psycopg
 
@@ -31,10 +31,10 @@ def secret_of(tenant: str) -> str:
     return f"zz-{tenant}-only"
 
 
-def seed(settings: Settings) -> None:
+def seed(settings: Settings, tenants: Collection[str] = TENANTS) -> None:
     """Write customers, plans, subscriptions and a finalised invoice of 25.00 + 46.12 per tenant and month."""
     with connect(settings, "builder") as connection:
-        for tenant in TENANTS:
+        for tenant in tenants:
             _standing_data(connection, tenant)
             _value(connection.execute, tenant)
             for sequence, month in enumerate(MONTHS, start=1):
