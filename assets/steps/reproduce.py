@@ -74,10 +74,11 @@ def _together(sample: pl.DataFrame) -> pl.DataFrame:
         known.rank("dense").over("tenant", "finalised_at").alias("turn"),
     )
     of = ("tenant", "finalised_at", "turn")
-    day = pl.duration(days=1)
+    # A window ends at the tenant's midnight, as early as 10:00 UTC of the day before; a customer's period ends whenever
+    # it is midnight there.
     return by_run.with_columns(
-        (pl.col("period_from").min().over(of).dt.date() - day).alias("first"),
-        (pl.col("period_to").max().over(of).dt.date() + day).alias("last"),
+        (pl.col("period_from").min().over(of).dt.date() - pl.duration(days=1)).alias("first"),
+        (pl.col("period_to").max().over(of).dt.date() + pl.duration(days=2)).alias("last"),
     )
 
 

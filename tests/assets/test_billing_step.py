@@ -148,6 +148,15 @@ def test_finalised_invoices_are_worked_out_again_to_the_same_hash_adjustments_in
     assert adjusted[0][0] in found["number"].to_list()
 
 
+def test_an_invoice_of_another_zone_than_the_tenants_comes_out_again(settings: Settings) -> None:
+    world = acme(1)
+    world.tell("tenant.created", "2023-10-01", {"tenant": "acme", "timezone": "Pacific/Auckland"})
+    world.tell("customer.created", "2023-10-01", {"customer": "c0", "timezone": "Europe/Berlin"})
+    run(world, settings)
+    found = reproduce(settings, Lake(settings.lake_url), [date(2023, 12, 1)])
+    assert found["ok"].to_list() == [True]
+
+
 def test_an_invoice_that_does_not_come_out_again_is_told(settings: Settings) -> None:
     world = acme(1)
     run(world, settings)
