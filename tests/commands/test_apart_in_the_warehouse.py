@@ -1,0 +1,97 @@
+"""Commands on the warehouse go on without a tenant that they fail for: the journal's, and plans to re-rate."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.assets.test_billing_step import LATER, _dearer, acme, run
+from tests.assets.test_journal_step import booked
+from valueverse.cli import app
+from valueverse.commands import books, rerating
+from valueverse.ledger import beancount
+from valueverse.platform.lake import Lake
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.support.ledger import World
+    from valueverse.platform.settings import Settings
+
+pytestmark = pytest.mark.integration
+SENTENCE = "tenant birch is left out: a number of birch has no room [arithmetic_error]"
+
+
+def both() -> World:
+    """Acme, and birch with the same keys, sources and ids."""
+    told = acme(2)
+    for customer in ("c0", "c1"):
+        told.tell("customer.created", "2023-10-30", {"customer": customer})
+    for rows in (told.facts, told.usage):
+        rows += [row | {"tenant": "birch"} for row in rows]
+    return told
+
+
+@pytest.fixture(scope="module")
+def settings(module_settings: Settings) -> Settings:
+    told = both()
+    run(told, module_settings)
+    booked(module_settings, told)
+    return module_settings
+
+
+def poison(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, place: int) -> None:
+    """Let a function fail where birch is among the tenants of its argument at ``place``."""
+    works = getattr(module, name)
+
+    def fails(*given: Any, **more: Any) -> Any:
+        tenants: Sequence[str] = given[place]["tenant"].to_list() if hasattr(given[place], "columns") else given[place]
+        if "birch" in tenants:
+            raise ArithmeticError("a number of birch has no room")
+        return works(*given, **more)
+
+    monkeypatch.setattr(module, name, fails)
+
+
+def ledger(settings: Settings, monkeypatch: pytest.MonkeyPatch, *words: str) -> Any:
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+    return CliRunner().invoke(app, ["ledger", *words])
+
+
+def test_a_check_of_the_books_goes_on(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = ledger(settings, monkeypatch, "check", "--tenant", "acme")
+    assert alone.exit_code == 0
+    poison(monkeypatch, books, "broken_rules", 1)
+    found = ledger(settings, monkeypatch, "check")
+    assert (found.exit_code, found.stdout) == (1, alone.stdout)
+    assert found.stderr == f"{SENTENCE}\n"
+
+
+def test_an_export_of_the_books_goes_on(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = ledger(settings, monkeypatch, "export", "--tenant", "acme")
+    poison(monkeypatch, beancount, "export", 0)
+    found = ledger(settings, monkeypatch, "export")
+    assert (found.exit_code, found.stdout) == (1, alone.stdout)
+    assert "acme" in found.stdout
+    assert found.stderr == f"{SENTENCE}\n"
+
+
+def test_a_plan_to_re_rate_goes_on_and_is_of_the_others_alone(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = Lake(settings.lake_url)
+
+    def planned(*tenants: str) -> Any:
+        asked = rerating.Asked(tenants, date(2023, 11, 1), date(2023, 12, 31), (), _dearer())
+        return rerating.plan(settings, lake, asked, as_of=LATER)
+
+    alone, nobody = planned("acme")
+    assert (nobody, len(alone["rows"])) == ([], 2)
+    poison(monkeypatch, rerating, "watermarks", 2)
+    shown, failures = planned("acme", "birch")
+    assert shown == alone
+    assert [(one.tenant, one.code) for one in failures] == [("birch", "arithmetic_error")]
