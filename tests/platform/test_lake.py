@@ -69,3 +69,28 @@ def test_a_damaged_lake_is_told_with_its_address(tmp_path: Path) -> None:
         lake.version(TABLE)
     assert refusal.value.code == "lake_failed"
     assert str(tmp_path) in refusal.value.message
+
+
+def test_a_table_of_many_commits_is_the_same_read_from_its_checkpoint(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    days = [date(2024, 1, day) for day in range(1, 26)]
+    for number, day in enumerate(days):
+        # "n" is null in every row but those of the first and the last commit
+        rows = pl.DataFrame(
+            {"day": [day, day], "name": [f"a{number}", f"b{number}"], "n": [number if number in {0, 24} else None] * 2},
+            schema_overrides=TABLE.schema,
+        )
+        lake.append(TABLE, rows)
+    log = tmp_path / TABLE.name / "_delta_log"
+    assert len(list(log.glob("*.checkpoint.parquet"))) == 2
+    # a reader that would go through all commits one by one has none of them left
+    for commit in sorted(log.glob("*.json"))[:20]:
+        commit.unlink()
+    opened = lake.open(TABLE)
+    assert opened.dates() == days
+    assert opened.dates_with("n") == [days[0], days[-1]]
+    assert (opened.counted("n"), opened.counted("name")) == (4, 50)
+    assert opened.files().select("date", "rows").sort("date").rows() == [(day, 2) for day in days]
+    assert _names(lake, days[3:5]) == ["a3", "a4", "b3", "b4"]
+    lake.replace_dates(TABLE, TABLE.schema.to_frame(), days[1:])
+    assert _names(lake) == ["a0", "b0"]
