@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from assets.resources import Platform
+from assets.steps import track_value as steps
 from assets.steps.reproduce import reproduce
 from assets.steps.track_value import TrackReport, track_value
 from assets.value import realisation
@@ -239,6 +240,34 @@ def test_a_commit_that_lacks_its_metric_is_named_and_keeps_nothing_back(settings
     assert (tenant, month) == ("acme", date(2023, 11, 1))
     assert "'tokens' has no value in period 1" in reason
     assert len(report.proposals) == 1
+
+
+def test_a_commit_that_fails_half_way_writes_nothing_and_keeps_nothing_back(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = world(months=1)
+    told.start("2023-11-01", subscription="s2", customer="c2")
+    told.use("2023-11-05", "tokens", "100", customer="c2")
+    failing = committed(told, settings)
+    other = committed(told, settings, customer="c2")
+    works = steps._write
+
+    def fails(world: Any, tenant: str, commitment: Any, *more: Any) -> bool:
+        written = works(world, tenant, commitment, *more)
+        if commitment.commit == failing:
+            raise OverflowError("a number of this commit has no room")
+        return written
+
+    monkeypatch.setattr(steps, "_write", fails)
+    report = track(told, settings, last=NOVEMBER)
+    ((tenant, commit, month, reason),) = report.refused
+    assert (tenant, commit, month) == ("acme", failing, date(2023, 11, 1))
+    assert reason.startswith("a number of this commit has no room")
+    commits = "select distinct commit_id::text from value."
+    assert rows(settings, f"{commits}run") == rows(settings, f"{commits}proposal") == [(other,)]
+    monkeypatch.undo()
+    track(told, settings, last=NOVEMBER)
+    assert {row[0] for row in rows(settings, f"{commits}proposal")} == {failing, other}
 
 
 def test_a_closed_commit_is_measured_no_more(settings: Settings) -> None:

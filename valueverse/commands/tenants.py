@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
+import textwrap
 import zoneinfo
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +17,7 @@ import typer
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     import psycopg
@@ -156,9 +162,24 @@ def _list() -> None:
             "from billing.tenant t full join auth.api_key k on k.tenant_id = t.tenant_id "
             "order by 1, k.created_at, k.prefix"
         ).fetchall()
+    shown = [["-" if value is None else _in_one_line(str(value)) for value in row] for row in rows]
+    if sys.stdout.isatty():
+        typer.echo("\n".join(_for_people(shown)))
+        return
     typer.echo("tenant\tname\ttimezone\tcurrency\tkey\tscopes\tpurpose\tstate")
-    for row in rows:
-        typer.echo("\t".join("-" if value is None else _in_one_line(str(value)) for value in row))
+    for row in shown:
+        typer.echo("\t".join(row))
+
+
+def _for_people(rows: list[list[str]]) -> Iterator[str]:
+    """A line for each tenant and, below it, lines for each of its keys, none wider than a terminal."""
+    width = shutil.get_terminal_size().columns
+    for tenant, keys in groupby(rows, key=itemgetter(0, 1, 2, 3)):
+        yield from textwrap.wrap("  ".join(tenant), width, subsequent_indent="    ")
+        for *_, key, scopes, purpose, state in keys:
+            if key != "-":
+                said = f"{key}  {state}  {scopes.replace(',', ', ')}  {purpose}"
+                yield from textwrap.wrap(said, width, initial_indent="  ", subsequent_indent="    ")
 
 
 def _in_one_line(text: str) -> str:
