@@ -182,9 +182,10 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _timeless(document: dict[str, Any]) -> dict[str, Any]:
-    """A correction is issued when it is booked, and knows what was known then."""
+    """What an ingestion that came later leaves as it is: the hash before a document is judged with the chain."""
     basis = {name: one for name, one in document["basis"].items() if name != "events_known_at"}
-    kept = {name: one for name, one in document.items() if name not in {"content_hash", "chain_hash", "basis"}}
+    hashes = {"content_hash", "chain_hash", "previous_hash"}
+    kept = {name: one for name, one in document.items() if name not in hashes | {"basis"}}
     return kept | {"basis": basis}
 
 
