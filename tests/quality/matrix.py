@@ -92,7 +92,7 @@ UNSTATED = {"key", "version", "currency", "period"}
 """What identifies a plan or when it bills: no override of a price."""
 CORRECTIONS = (
     "late", "amended", "voided", "invoice_voided", "credit_note", "ended", "changed", "coupon", "wallet",
-    "credit_below_zero", "discount_below_zero",
+    "credit_below_zero", "discount_below_zero", "threshold_voided",
 )  # fmt: skip
 SIGNS = {"positive": 1, "negative": -1, "none": 0}
 
@@ -368,7 +368,8 @@ def _overridden(made: World, tenant: str, charge: dict[str, Any], aggregation: s
 def _corrected(made: World, tenant: str) -> None:
     for kind in CORRECTIONS:
         free = [fee | ({"amount": "0"} if "amount" in fee else {"unit_amount": "0"}) for fee in fees()]
-        made.start(tenant, kind, {"threshold": "5", "fees": free} if kind == "discount_below_zero" else None)
+        early = kind in {"discount_below_zero", "threshold_voided"}
+        made.start(tenant, kind, {"threshold": "5", "fees": free} if early else None)
         used = made.use(tenant, kind, 1)
         first, second, *_ = used
         day = NOVEMBER + timedelta(days=12)
@@ -405,7 +406,7 @@ def answer(made: World, numbers: dict[tuple[str, str], str]) -> None:
     """What is said of invoices once they have a number: by tenant and customer, that of November's closing invoice."""
     for (tenant, customer), number in numbers.items():
         about: dict[str, Any] = {"invoice": number, "reason": "wrong"}
-        if customer == "invoice_voided":
+        if customer in {"invoice_voided", "threshold_voided"}:
             made.add(tenant, "billing.invoice.voided", LATE, about)
         if customer == "credit_note":
             made.add(tenant, "billing.credit_note.issued", LATE, about | {"amount": "1.5", "currency": "USD"})
