@@ -222,9 +222,10 @@ class _Agreed:
 
 def _past(connection: psycopg.Connection[Any], timeline: Timeline) -> set[date]:
     """Months before the first partition's own with something to measure."""
-    costs = measured.spread(measured.recorded_costs(timeline.told, timeline.tenants), "amount")["month"]
+    every = pl.date_range(date(1970, 1, 1), FIRST_DAY, "1mo", closed="left", eager=True).to_list()
+    costs = measured.months_of(measured.recorded_costs(timeline.told, timeline.tenants), every)
     known = timeline.tenants["tenant"].to_list()
-    return measured_months(connection, known, FIRST_DAY) | set(costs.unique().to_list())
+    return measured_months(connection, known, FIRST_DAY) | set(costs)
 
 
 def _agreed(rows: pl.DataFrame) -> list[_Agreed]:

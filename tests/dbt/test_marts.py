@@ -163,6 +163,15 @@ def test_each_partition_has_forced_row_level_security_before_and_after_a_full_re
             assert set(schema[mart]["partitions"]) == {(True, True, "analyst_tenant")}, mart
 
 
+def test_a_delivery_before_the_first_month_is_shown_by_a_run_for_other_months(story: Story) -> None:
+    counts = "'1970-01-01', 3, 1, 1, 1, 0, '1970-01-01Z'"
+    _run(story.settings, f"insert into billing.ingestion_file values ('acme', 'early.ndjson', 'h', {counts})")
+    dbt(story.settings, "run", "--select", "ops_ingestion", periods_from="2023-11", periods_to="2023-11")
+    with connect(story.settings, "builder") as connection:
+        rows = connection.execute("select tenant_id from marts.ops_ingestion where file = 'early.ndjson'").fetchall()
+    assert rows == [("acme",)]
+
+
 def test_more_tenants_are_left_out_than_an_argument_of_a_command_holds(story: Story) -> None:
     many = [f"t{number:04d}-".ljust(63, "x") for number in range(3_000)]
     _run(story.settings, "update billing.tenant set name = 'once more' where tenant_id in ('acme', 'cedar')")

@@ -65,7 +65,7 @@ def costs_behind(timeline: Timeline, customer: str, month: date) -> pl.DataFrame
     Returns:
         source, id, service, customer (null: shared out), currency, amount: what of the event falls in the month.
     """
-    costs = spread(recorded_costs(timeline.told, timeline.tenants), "amount").filter(pl.col("month") == month)
+    costs = spread(recorded_costs(timeline.told, timeline.tenants), "amount", [month])
     own = pl.col("customer").is_null() | (pl.col("customer") == customer)
     return costs.filter(own).select("source", "id", "service", "customer", "currency", "amount").sort("source", "id")
 

@@ -7,6 +7,7 @@ when it binds them.
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -20,7 +21,7 @@ from valueverse.subscriptions.zones import local_date, local_midnight
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date, datetime
+    from datetime import datetime
 
 METRIC_VALUES = pl.Schema(
     {
@@ -139,11 +140,12 @@ def billing_metrics(lines: pl.DataFrame, months: Sequence[date]) -> pl.DataFrame
             "tenant", "customer", "currency", "service_from", "service_to", "net"
         ),
         "net",
+        months,
     )
     parts = [
         _summed(net.filter(wanted, ~outcome), "net", "billing.invoiced_net"),
         _summed(net.filter(wanted, outcome), "net", "billing.outcome_fees"),
-        _summed(recurring.filter(wanted), "net", "billing.mrr"),
+        _summed(recurring, "net", "billing.mrr"),
     ]
     return pl.concat(parts)
 
@@ -159,19 +161,27 @@ def _summed(rows: pl.DataFrame, amount: str, metric: str) -> pl.DataFrame:
     )
 
 
-def spread(rows: pl.DataFrame, amount: str) -> pl.DataFrame:
-    """``amount`` over the days [service_from, service_to), a row per month; the parts add up to the whole.
+def spread(rows: pl.DataFrame, amount: str, months: Sequence[date]) -> pl.DataFrame:
+    """``amount`` over the days [service_from, service_to), a row for each of ``months`` (first days) that they lie in;
+    the parts of all months add up to the whole.
 
-    Each part is the difference of two roundings of what has accrued so far, so nothing is lost between months.
+    Each part is the difference of two roundings of what has accrued so far, so nothing is lost between months. A row
+    may last for centuries: no other months are made of it.
     """
+    first, final = (pl.lit(one, pl.Date) for one in (min(months, default=None), max(months, default=None)))
     days = (pl.col("service_to") - pl.col("service_from")).dt.total_days().clip(lower_bound=1)
     last = pl.max_horizontal(pl.col("service_to").dt.offset_by("-1d"), "service_from")
     by_month = (
         rows.with_columns(
             days.alias("days"),
-            pl.date_ranges(pl.col("service_from").dt.truncate("1mo"), last, "1mo").alias("month"),
+            pl.date_ranges(
+                pl.max_horizontal(pl.col("service_from").dt.truncate("1mo"), first),
+                pl.min_horizontal(last, final),
+                "1mo",
+            ).alias("month"),
         )
         .explode("month")
+        .filter(pl.col("month").is_in(list(months)))
         .with_columns(
             (pl.max_horizontal("month", "service_from") - pl.col("service_from")).dt.total_days().alias("before"),
             (pl.col("month").dt.offset_by("1mo") - pl.col("service_from")).dt.total_days().alias("after"),
@@ -180,6 +190,13 @@ def spread(rows: pl.DataFrame, amount: str) -> pl.DataFrame:
     )
     part = [pl.col(amount) * pl.col(name).cast(EXACT) / pl.col("days").cast(EXACT) for name in ("after", "before")]
     return by_month.with_columns((part[0] - part[1]).alias(amount)).drop("days", "before", "after")
+
+
+def months_of(rows: pl.DataFrame, months: Sequence[date]) -> list[date]:
+    """Those of ``months`` (first days) that some row's days [service_from, service_to) lie in."""
+    starts, ends = rows["service_from"], rows["service_to"]
+    following = {month: date(month.year + month.month // 12, month.month % 12 + 1, 1) for month in months}
+    return [month for month in months if ((starts < following[month]) & (ends > month)).any()]
 
 
 def active_customers(segments: pl.DataFrame, tenants: pl.DataFrame, months: Sequence[date]) -> pl.DataFrame:
@@ -231,7 +248,7 @@ def cost_to_serve(
         used: METRIC_VALUES of ``usage_metrics``.
         months: first days.
     """
-    costs = spread(recorded_costs(told, tenants), "amount").filter(pl.col("month").is_in(list(months)))
+    costs = spread(recorded_costs(told, tenants), "amount", months)
     named, common = costs.filter(pl.col("customer").is_not_null()), costs.filter(pl.col("customer").is_null())
     shared = _shared(common.drop("customer").with_row_index("cost"), used)
     return _summed(pl.concat([named.select(*_OWNER, "amount"), shared]), "amount", "billing.cost_to_serve")
