@@ -172,11 +172,14 @@ BILLED: dict[str, LiteralString] = LATER | {
         inner join calendars on invoice.tenant_id = calendars.tenant
         where invoice.purpose = 'period' and invoice.period_to > calendars.first
             and invoice.period_to <= calendars.after and invoice.revision = 0
-            -- what a threshold invoice bore already may leave nothing to the closing one
+            -- what a threshold invoice bore already may leave nothing to the closing one; of a period that closes
+            -- twice, the first closing invoice bears what the period itself made
             and not exists (
                 select from billing.invoice as early
                 where early.tenant_id = invoice.tenant_id and early.subscription = invoice.subscription
-                    and early.period_from = invoice.period_from and early.purpose = 'threshold'
+                    and early.period_from = invoice.period_from
+                    and (early.purpose = 'threshold'
+                        or (early.purpose = 'period' and early.period_to < invoice.period_to))
             )
     """,  # noqa: S608 - nothing but CALENDARS, a constant, is put in
     "subscriptions": """
