@@ -349,6 +349,13 @@ def _moved(made: World) -> None:
         made.add(tenant, "billing.subscription.changed", NOVEMBER + timedelta(days=8), told)
         more: dict[str, Any] = {"replaces": first, "received_at": LATE}
         made.add(tenant, "billing.subscription.changed", NOVEMBER + timedelta(days=2), None, **more)
+    # An end that is withdrawn: the period closes twice, and the second time nothing is left to bill but the difference.
+    made.start(tenant, "withdrawn")
+    ends = made.add(
+        tenant, "billing.subscription.ended", NOVEMBER + timedelta(days=12), {"subscription": "s-withdrawn"}
+    )
+    more = {"replaces": ends, "received_at": LATE}
+    made.add(tenant, "billing.subscription.ended", NOVEMBER + timedelta(days=12), None, **more)
 
 
 def _overridden(made: World, tenant: str, charge: dict[str, Any], aggregation: str, chosen: slice) -> None:
