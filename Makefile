@@ -24,7 +24,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	"$$python" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1 \
 	&& { echo "$$python"; break; }; done)
 
-.PHONY: help setup demo dev down status logs test coverage test-unit test-integration test-security test-performance kill-loop mutate mutate-security security-manifest bench \
+.PHONY: help setup demo dev down status logs test coverage test-unit test-integration test-security test-performance kill-loop mutate mutate-security security-manifest decisions bench \
 	lint format type validate lock clean
 
 help: ## Show every target
@@ -79,6 +79,9 @@ mutate-security: $(DEV) ## Weaken every rule of the database one at a time; each
 
 security-manifest: $(DEV) ## Write what the migrations made of rights and policies, after a change of them
 	@$(PY) -m tests.security_manifest
+
+decisions: $(DEV) ## Write the list of decisions, docs/decisions/README.md
+	@$(PY) -m tests.decision_index
 
 bench: $(BENCH) ## Print the ratios of the hot paths; SIZE=small or full
 	@$(PY) -W ignore -m bench --size $(SIZE)
