@@ -85,6 +85,7 @@ EMPTY = {
     "guard.analyst_tenant": KEYS,
     "inbox.event": "written by nobody yet",
     "billing.held_tenant": "nobody is held; who is stands in tests/assets/test_held_tenants.py",
+    "billing.marts_left_out": "every tenant is published; who is not stands in tests/dbt/test_marts.py",
     "billing.leakage_flag": "nobody was seen for long enough to have a pattern",
     "value.closing": COMMANDS["value close"],
     "staging.stg_value_closings": COMMANDS["value close"],
