@@ -15,9 +15,9 @@ from assets.kit import OWNERS, Result, covered_by, fresh, mark, pending, preview
 from assets.metering import USAGE
 from assets.partitions import MONTHLY
 from assets.resources import Platform, TenantsConfig
-from assets.steps.bill import BillingReport, bill
-from assets.steps.isolated import BILLING, for_each_tenant, tenants_of
 from valueverse.platform.isolation import Isolated
+from valueverse.services.billing.run_billing import BillingReport, bill
+from valueverse.services.tenant_holds import BILLING, for_each_tenant, tenants_of
 
 INVOICES = dg.AssetKey(["billing", "invoices"])
 

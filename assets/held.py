@@ -9,10 +9,10 @@ import dagster as dg
 import polars as pl
 
 from assets.kit import preview
-from assets.partitions import FIRST_DAY
-from assets.steps.isolated import MARTS
 from valueverse.platform import held_store
 from valueverse.platform.warehouse import connect
+from valueverse.services.months import FIRST_DAY
+from valueverse.services.tenant_holds import MARTS
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -18,16 +18,16 @@ from assets.held import held_check, held_spec, outcome
 from assets.kit import OWNERS, Result, bars, fresh, mark, preview
 from assets.partitions import DAILY, MONTHLY, daily_keys, monthly_keys
 from assets.resources import Platform
-from assets.steps.ingest import IngestionReport, ingest
-from assets.steps.isolated import FACTS as STAGE
-from assets.steps.isolated import for_each_tenant, held_tenants
-from assets.steps.manifest import record_published
-from assets.steps.meter import facts_of, senders, write_facts
-from assets.steps.publish import publish_ingestion
-from assets.steps.touched import touched_between, touched_months
 from valueverse.events.schema import BILLING_FACTS
 from valueverse.platform.held_store import WHOLE
 from valueverse.platform.isolation import Failure
+from valueverse.services.ingestion.file_manifest import record_published
+from valueverse.services.ingestion.file_status import publish_ingestion
+from valueverse.services.ingestion.ingest import IngestionReport, ingest
+from valueverse.services.ingestion.invalidation import touched_between, touched_months
+from valueverse.services.tenant_holds import FACTS as STAGE
+from valueverse.services.tenant_holds import for_each_tenant, held_tenants
+from valueverse.services.usage.derive_usage import facts_of, senders, write_facts
 
 LANDING = dg.AssetKey(["ingestion", "landing"])
 EVENTS = dg.AssetKey(["lake", "events"])

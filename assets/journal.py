@@ -11,12 +11,12 @@ from assets.held import held_check, held_spec, outcome
 from assets.ingestion import FACTS
 from assets.kit import OWNERS, Result, fresh, preview
 from assets.resources import Platform
-from assets.steps.book_journal import JournalReport, book_journal, booked_tenants
-from assets.steps.isolated import JOURNAL as STAGE
-from assets.steps.isolated import for_each_tenant
 from valueverse.ledger.invariants import BALANCED, DEFERRED_RUNS_OUT, RECEIVABLE_EXPLAINED, VIOLATIONS, WALLETS_HOLD
 from valueverse.ledger.schema import ENTRIES
 from valueverse.platform.held_store import WHOLE
+from valueverse.services.billing.book_journal import JournalReport, book_journal, booked_tenants
+from valueverse.services.tenant_holds import JOURNAL as STAGE
+from valueverse.services.tenant_holds import for_each_tenant
 from valueverse.subscriptions.facts import REJECTED
 
 JOURNAL = dg.AssetKey(["billing", "journal"])

@@ -20,18 +20,19 @@ from assets.held import CHECK, held_check
 from assets.ingestion import LANDING
 from assets.journal import JOURNAL
 from assets.kit import OWNERS, fresh, mark, newest
-from assets.partitions import FIRST_DAY, MONTHLY
+from assets.partitions import MONTHLY
 from assets.quality import RELEASE
 from assets.resources import Platform, TenantsConfig
-from assets.steps.isolated import MARTS as STAGE
-from assets.steps.isolated import held_tenants
-from assets.steps.mart_attempts import Attempts
-from assets.steps.marts import DBT, PROJECT, dbt_environment, manifest
 from assets.value import REALISATION
 from valueverse.platform import held_store
 from valueverse.platform.isolation import Isolated
 from valueverse.platform.settings import Settings
 from valueverse.platform.warehouse import connect
+from valueverse.services.marts.attempts import Attempts
+from valueverse.services.marts.dbt_project import DBT, PROJECT, dbt_environment, manifest
+from valueverse.services.months import FIRST_DAY
+from valueverse.services.tenant_holds import MARTS as STAGE
+from valueverse.services.tenant_holds import held_tenants
 
 MANIFEST = manifest()
 _VALUE = ("commit", "approval", "closing", "metric", "run", "result", "proposal", "verdict")

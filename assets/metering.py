@@ -11,10 +11,10 @@ from assets.ingestion import EVENTS, FACTS
 from assets.kit import OWNERS, Result, bars, covered_by, fresh, mark, pending, preview, until_unmarked
 from assets.partitions import DAILY
 from assets.resources import Platform, TenantsConfig
-from assets.steps.isolated import USAGE as STAGE
-from assets.steps.isolated import for_each_tenant
-from assets.steps.meter import MeteringReport, lake_dates, meter, senders
 from valueverse.platform.isolation import Isolated
+from valueverse.services.tenant_holds import USAGE as STAGE
+from valueverse.services.tenant_holds import for_each_tenant
+from valueverse.services.usage.derive_usage import MeteringReport, lake_dates, meter, senders
 
 USAGE = dg.AssetKey(["lake", "usage"])
 

@@ -10,18 +10,19 @@ import polars as pl
 from assets.billing import INVOICES
 from assets.held import held_check, held_months, held_spec, outcome, periods_of
 from assets.kit import OWNERS, Result, covered_by, fresh, pending, preview
-from assets.partitions import FIRST_DAY, MONTHLY, months_holding
+from assets.partitions import MONTHLY
 from assets.resources import Platform, TenantsConfig
-from assets.steps.book_journal import booked_tenants
-from assets.steps.isolated import RELEASE as STAGE
-from assets.steps.isolated import for_each_tenant
-from assets.steps.reproduce import REPRODUCTION, reproduce
 from quality.gate import decide_release
 from quality.leakage import FLAGS, flag_leakage
 from quality.reconciliation import RECONCILIATION, reconcile
 from valueverse.lake_tables import USAGE_TABLE
 from valueverse.platform.isolation import Isolated
 from valueverse.platform.past_months import published_months
+from valueverse.services.billing.book_journal import booked_tenants
+from valueverse.services.billing.reproducibility_check import REPRODUCTION, reproduce
+from valueverse.services.months import FIRST_DAY, months_holding
+from valueverse.services.tenant_holds import RELEASE as STAGE
+from valueverse.services.tenant_holds import for_each_tenant
 
 RELEASE = dg.AssetKey(["quality", "release"])
 RECONCILED = "lake_agrees_with_invoices"

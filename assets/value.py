@@ -13,9 +13,9 @@ from assets.kit import OWNERS, Result, covered_by, fresh, preview
 from assets.metering import USAGE
 from assets.partitions import MONTHLY
 from assets.resources import Platform
-from assets.steps.isolated import VALUE as STAGE
-from assets.steps.isolated import for_each_tenant, tenants_of
-from assets.steps.track_value import TrackReport, track_value
+from valueverse.services.tenant_holds import VALUE as STAGE
+from valueverse.services.tenant_holds import for_each_tenant, tenants_of
+from valueverse.services.value.track_value import TrackReport, track_value
 
 REALISATION = dg.AssetKey(["value", "realisation"])
 _CHECK = "every_active_commit_has_been_run"

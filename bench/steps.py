@@ -18,12 +18,12 @@ import dagster as dg
 
 from assets.quality import release
 from assets.resources import Platform
-from assets.steps.bill import bill
-from assets.steps.book_journal import book_journal
-from assets.steps.meter import meter
 from bench.log import World, month_start, servers, world
 from bench.rating import seconds
 from pipelines.catch_up import QUIET
+from valueverse.services.billing.book_journal import book_journal
+from valueverse.services.billing.run_billing import bill
+from valueverse.services.usage.derive_usage import meter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,9 +10,9 @@ from assets.billing import INVOICES
 from assets.ingestion import FACTS, LANDING
 from assets.journal import JOURNAL
 from assets.metering import USAGE
-from assets.partitions import FIRST_DAY
 from assets.quality import RELEASE
 from assets.value import REALISATION
+from valueverse.services.months import FIRST_DAY
 
 # Concurrency is by pool, not by process: one run's steps are few and follow each other.
 ONE_PROCESS = dg.in_process_executor

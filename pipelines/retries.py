@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from assets.partitions import contiguous
-from assets.steps.isolated import BILLING, JOURNAL, MARTS, RELEASE, USAGE, VALUE, WAITS, WAITS_FOR
 from valueverse.platform import held_store
 from valueverse.platform.warehouse import connect
+from valueverse.services.tenant_holds import BILLING, JOURNAL, MARTS, RELEASE, USAGE, VALUE, WAITS, WAITS_FOR
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import dagster as dg
 
-from assets.partitions import month_of, range_tags
+from assets.partitions import range_tags
 from pipelines.jobs import billing_job, ingestion_job, marts_job, release_job, usage_job, value_job
 from pipelines.pending import pending_days, ranges
+from valueverse.services.months import month_of
 
 ingestion_every_five_minutes = dg.ScheduleDefinition(
     name="ingestion_every_five_minutes",

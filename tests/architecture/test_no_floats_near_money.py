@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 
 ROOMS = ("money.py", "formula", "catalog", "subscriptions", "metering", "rating", "invoicing", "ledger")
-EDGES = ("assets/steps", "valueverse/platform/billing_store.py")
+EDGES = ("valueverse/services", "valueverse/platform/billing_store.py")
 
 SIZE_ESTIMATES = {
     "valueverse/formula/compiling.py": ("_VARIABLE_BOUND", "_from_data"),

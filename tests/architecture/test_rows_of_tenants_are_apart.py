@@ -44,19 +44,27 @@ ROW_KEY = (
     "valueverse/invoicing/closing.py",
     "valueverse/subscriptions/timeline.py",
     "valueverse/subscriptions/zone_changes.py",
-    "assets/steps/touched.py",
+    "valueverse/services/ingestion/invalidation.py",
 )
 """Modules in which ``key`` is a row number, as periods() takes it."""
 CONTENT = {"terms", "charge", "catalog_hash"}
 """Numbers and hashes of documents: tenants that publish one document share them. A join looks up what the document
 says; its other side has no tenant (judged at run time by tests/invoicing/test_together_is_alone.py)."""
 SITES = {
-    ("valueverse/commands/booked.py", "unique", ("document", "under")): "catalogs by their hash",
-    ("valueverse/commands/simulation.py", "group_by", ("event_type", "status")): "counts told to the one caller",
-    ("valueverse/commands/simulation.py", "group_by", ("reason",)): "counts told to the one caller",
-    ("valueverse/commands/simulated_events.py", "group_by", ("outcome",)): "counts told to the one caller",
-    ("valueverse/commands/simulated_events.py", "group_by", ("reason",)): "counts told to the one caller",
-    ("valueverse/commands/simulation.py", "group_by", ("currency",)): "the total of all that the one caller gave",
+    ("valueverse/services/billing/billing_state.py", "unique", ("document", "under")): "catalogs by their hash",
+    (
+        "valueverse/services/simulation/simulate.py",
+        "group_by",
+        ("event_type", "status"),
+    ): "counts told to the one caller",
+    ("valueverse/services/simulation/simulate.py", "group_by", ("reason",)): "counts told to the one caller",
+    ("valueverse/services/simulation/simulated_events.py", "group_by", ("outcome",)): "counts told to the one caller",
+    ("valueverse/services/simulation/simulated_events.py", "group_by", ("reason",)): "counts told to the one caller",
+    (
+        "valueverse/services/simulation/simulate.py",
+        "group_by",
+        ("currency",),
+    ): "the total of all that the one caller gave",
     (
         "valueverse/invoicing/assemble.py",
         "group_by",
@@ -106,9 +114,21 @@ SITES = {
     ("assets/held.py", "join", ("partition",)): "the months that are asked for: one side has no tenant",
     ("assets/ingestion.py", "group_by", ("reason",)): "counts shown to the operator",
     ("assets/metering.py", "group_by", ("event_date",)): "counts shown to the operator",
-    ("assets/steps/ingest.py", "join", ("file", "file_hash")): "files of the landing folder, the operator's",
-    ("assets/steps/taking.py", "group_by", ("file",)): "counts of a file, which lies in its tenant's folder",
-    ("assets/steps/taking.py", "group_by", ("file", "reason")): "counts of a file, which lies in its tenant's folder",
+    (
+        "valueverse/services/ingestion/ingest.py",
+        "join",
+        ("file", "file_hash"),
+    ): "files of the landing folder, the operator's",
+    (
+        "valueverse/services/ingestion/batches.py",
+        "group_by",
+        ("file",),
+    ): "counts of a file, which lies in its tenant's folder",
+    (
+        "valueverse/services/ingestion/batches.py",
+        "group_by",
+        ("file", "reason"),
+    ): "counts of a file, which lies in its tenant's folder",
     ("quality/reconciliation.py", "unique", ("catalog_hash",)): "documents by their hash",
     (
         "quality/recompute/formulas.py",
@@ -123,9 +143,17 @@ SITES = {
     ("quality/recompute/formulas.py", "unique", ("rule",)): "formulas by their number: no tenant data",
     ("quality/recompute/formulas.py", "partition_by", ("formula",)): "rows are parted by formula, none is put together",
     ("quality/reconciliation.py", "unique", ("overrides", "plan")): "texts of documents, flattened by what they say",
-    ("assets/steps/account.py", "group_by", ("month",)): "files of a table by month; work taken apart by month",
-    ("assets/steps/account.py", "group_by", ("date",)): "rows in the files of a table: no tenant data",
-    ("assets/steps/account.py", "group_by", ("batch",)): "days read at once: none put together",
+    (
+        "valueverse/services/usage/usage_accounting.py",
+        "group_by",
+        ("month",),
+    ): "files of a table by month; work taken apart by month",
+    (
+        "valueverse/services/usage/usage_accounting.py",
+        "group_by",
+        ("date",),
+    ): "rows in the files of a table: no tenant data",
+    ("valueverse/services/usage/usage_accounting.py", "group_by", ("batch",)): "days read at once: none put together",
 }
 
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
-from assets.steps import account as step
-from assets.steps.bill import bill
 from tests.support.ledger import World, instant
 from valueverse.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE, USAGE_TABLE
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
+from valueverse.services.billing.run_billing import bill
+from valueverse.services.usage import usage_accounting as step
 
 if TYPE_CHECKING:
     from valueverse.platform.settings import Settings

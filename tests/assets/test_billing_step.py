@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
-from assets.steps.bill import BillingReport, bill
-from assets.steps.reproduce import reproduce
 from tests.support.ledger import World, instant
 from valueverse.catalog.document import Catalog, parse_catalog
-from valueverse.commands import rerating as rerate
-from valueverse.commands.explaining import explain_event, explain_invoice
-from valueverse.commands.rerating import Asked
 from valueverse.errors import RefusalError
 from valueverse.invoicing.document import chain_hash, content_hash
 from valueverse.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE, USAGE_TABLE
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
+from valueverse.services.billing import rerate
+from valueverse.services.billing.explain import explain_event, explain_invoice
+from valueverse.services.billing.reproducibility_check import reproduce
+from valueverse.services.billing.rerate import Asked
+from valueverse.services.billing.run_billing import BillingReport, bill
 
 if TYPE_CHECKING:
     from valueverse.platform.settings import Settings
@@ -271,7 +271,8 @@ def test_rejected_billing_events_are_listed_afresh(settings: Settings) -> None:
 SCRIPT = """
 import os, signal, sys
 from datetime import UTC, date, datetime
-from assets.steps import account, bill as step
+from valueverse.services.usage import usage_accounting as account
+from valueverse.services.billing import run_billing as step
 from valueverse.platform.lake import Lake
 from valueverse.platform.settings import get_settings
 moment = sys.argv[1]

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from assets.steps.book_journal import JournalReport, book_journal
-from assets.steps.reproduce import reproduce
 from tests.assets.test_billing_step import LATER, rows, run, store
 from tests.support.ledger import World, instant
+from valueverse.services.billing.book_journal import JournalReport, book_journal
+from valueverse.services.billing.reproducibility_check import reproduce
 
 if TYPE_CHECKING:
     from valueverse.platform.settings import Settings

@@ -155,11 +155,11 @@ def test_without_a_failure_nobody_is_held(world: Settings, instance: dg.DagsterI
 @pytest.mark.parametrize(
     ("stage", "asset", "name", "target"),
     [
-        ("ingestion", FACTS, "facts", "assets.steps.meter.resolve_amendments"),
-        ("usage", USAGE, "usage", "assets.steps.meter.derive_usage"),
-        ("billing", INVOICES, "billing", "assets.steps.bill.build_timeline"),
-        ("billing", JOURNAL, "journal", "assets.steps.book_journal.told_now"),
-        ("value", REALISATION, "value", "assets.steps.track_value.mart_metrics"),
+        ("ingestion", FACTS, "facts", "valueverse.services.usage.derive_usage.resolve_amendments"),
+        ("usage", USAGE, "usage", "valueverse.services.usage.derive_usage.derive_usage"),
+        ("billing", INVOICES, "billing", "valueverse.services.billing.run_billing.build_timeline"),
+        ("billing", JOURNAL, "journal", "valueverse.services.billing.book_journal.told_now"),
+        ("value", REALISATION, "value", "valueverse.services.value.track_value.mart_metrics"),
         ("release", RELEASE, "release", "quality.reconciliation.copy_frame"),
     ],
     ids=["facts", "usage", "billing", "journal", "value", "release"],
@@ -191,7 +191,7 @@ def test_a_stage_that_fails_for_one_tenant_is_finished_for_the_others(
 
 def test_later_stages_wait_for_a_tenant_and_take_it_up_again(world: Settings, instance: dg.DagsterInstance) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        fails_for_birch(patch, "assets.steps.meter.derive_usage")
+        fails_for_birch(patch, "valueverse.services.usage.derive_usage.derive_usage")
         run(instance, "usage")
     before = state(world)
     for stage in ("billing", "value"):

@@ -12,7 +12,6 @@ import pytest
 from assets.billing import INVOICES
 from assets.held import CHECK
 from assets.partitions import range_tags
-from assets.steps import bill as billing_step
 from pipelines.catch_up import QUIET
 from pipelines.definitions import defs
 from tests.support import shared_servers
@@ -20,6 +19,7 @@ from tests.support.many_tenants import NAMES, company, fill, tenants
 from valueverse.platform import held_store
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
+from valueverse.services.billing import run_billing as billing_step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
-from assets.steps.meter import derive_facts, lake_dates, meter
 from tests.support import hostile
 from tests.support.hostile_files import files
 from tests.support.hostile_values import ACCEPTED, BILLING, CATALOG, Hostile
@@ -21,12 +20,13 @@ from valueverse.invoicing.assemble import documents
 from valueverse.invoicing.coverage import REASONS as UNBILLED
 from valueverse.invoicing.engine import bill
 from valueverse.lake_tables import USAGE_TABLE
+from valueverse.services.usage.derive_usage import derive_facts, lake_dates, meter
 from valueverse.subscriptions.timeline import build_timeline
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from assets.steps.ingest import IngestionReport
+    from valueverse.services.ingestion.ingest import IngestionReport
 
 EVENTS, CATALOGS, FILES = 10_000, 300, 200
 WINDOW = (date(2024, 1, 1), date(2024, 4, 1))

@@ -16,11 +16,11 @@ import pyarrow.parquet as pq
 import pytest
 
 import valueverse.landing.parquet as parquet
-from assets.steps import taking
-from assets.steps.manifest import record_published
 from tests.support.landing import Harbour, counts, event, founding
 from valueverse.landing import LandingFile, streams
 from valueverse.platform import spool
+from valueverse.services.ingestion import batches as taking
+from valueverse.services.ingestion.file_manifest import record_published
 
 if TYPE_CHECKING:
     from pathlib import Path

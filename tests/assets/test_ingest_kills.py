@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from assets.steps.manifest import MANIFEST_TABLE, record_published, taken_files
 from tests.support.landing import NOW, Harbour, counts, event, founding
 from valueverse.errors import RefusalError
+from valueverse.services.ingestion.file_manifest import MANIFEST_TABLE, record_published, taken_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-import assets.steps.ingest as step
-import assets.steps.manifest as manifest
+import valueverse.services.ingestion.ingest as step
+import valueverse.services.ingestion.file_manifest as manifest
 from tests.support.landing import Harbour
 from valueverse.platform.dedup_index import DedupIndex
 from valueverse.platform.lake import Lake

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.steps.manifest import record_published
 from tests.support.landing import NOW, Harbour, counts, event, founding
+from valueverse.services.ingestion.file_manifest import record_published
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_lines_of_an_unknown_tenant_are_taken_from_the_same_file_once_it_exists(
 def test_a_tenant_may_come_into_being_in_a_later_file_of_the_run(
     harbour: Harbour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("assets.steps.ingest._BATCH_BYTES", 1)
+    monkeypatch.setattr("valueverse.services.ingestion.ingest._BATCH_BYTES", 1)
     harbour.land("bolt/a.ndjson", event("e-1"))
     harbour.land("bolt/z.ndjson", founding("bolt"))
     harbour.take()

@@ -10,12 +10,12 @@ import pytest
 
 from assets.journal import journal
 from assets.resources import Platform
-from assets.steps.book_journal import JournalReport, book_journal
 from quality.gate import decide_release
 from tests.assets.test_billing_step import LATER, acme, rows, run, store
 from tests.support.ledger import World
 from valueverse.ledger.invariants import RECEIVABLE_EXPLAINED
 from valueverse.platform.warehouse import connect
+from valueverse.services.billing.book_journal import JournalReport, book_journal
 
 if TYPE_CHECKING:
     from valueverse.platform.settings import Settings

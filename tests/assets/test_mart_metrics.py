@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from assets.steps.track_value import TrackReport, track_value
 from tests.assets.test_billing_step import rows, run, store
 from tests.support.ledger import World
 from valueverse.commands import value_approve, value_commit
 from valueverse.platform.warehouse import connect
+from valueverse.services.value.track_value import TrackReport, track_value
 
 if TYPE_CHECKING:
     from valueverse.platform.settings import Settings

@@ -16,7 +16,7 @@ import pytest
 from assets.ingestion import EVENTS, FACTS, LANDING, PERIODS
 from assets.kit import newest
 from assets.metering import USAGE
-from assets.partitions import FIRST_DAY, range_tags
+from assets.partitions import range_tags
 from pipelines.catch_up import QUIET, Step, StepFailedError, catch_up
 from pipelines.definitions import defs
 from pipelines.pending import pending_days, pending_marts, pending_months, pending_releases, pending_values
@@ -28,6 +28,7 @@ from valueverse.lake_tables import EVENTS_TABLE, USAGE_TABLE
 from valueverse.platform.keys import issue_api_key
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
+from valueverse.services.months import FIRST_DAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

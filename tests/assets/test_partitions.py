@@ -5,17 +5,8 @@ from datetime import date, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.partitions import (
-    EARLIEST,
-    FIRST_DAY,
-    contiguous,
-    covered,
-    daily_keys,
-    following_month,
-    monthly_keys,
-    months_between,
-    months_holding,
-)
+from assets.partitions import contiguous, covered, daily_keys, monthly_keys
+from valueverse.services.months import EARLIEST, FIRST_DAY, following_month, months_between, months_holding
 
 days = st.dates(date(2023, 1, 1), date(2023, 4, 30))
 

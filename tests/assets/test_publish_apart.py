@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from assets.steps.ingest import IngestionReport
-from assets.steps.publish import publish_ingestion
 from valueverse.platform.warehouse import connect
+from valueverse.services.ingestion.file_status import publish_ingestion
+from valueverse.services.ingestion.ingest import IngestionReport
 
 if TYPE_CHECKING:
     from valueverse.platform.settings import Settings

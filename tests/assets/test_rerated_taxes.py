@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from assets.steps.bill import bill
 from tests.support.ledger import World, instant
 from valueverse.catalog.document import parse_catalog
-from valueverse.commands import rerating
-from valueverse.commands.rerating import Asked
 from valueverse.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
+from valueverse.services.billing import rerate as rerating
+from valueverse.services.billing.rerate import Asked
+from valueverse.services.billing.run_billing import bill
 
 if TYPE_CHECKING:
     from valueverse.platform.settings import Settings

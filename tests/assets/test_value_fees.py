@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from assets.steps.track_value import track_value
 from tests.assets.test_billing_step import store as store_of
 from tests.assets.test_value_step import JANUARY_5, MODEL, NOVEMBER, committed, track, world
 from valueverse.commands import value_diff, value_proposals
 from valueverse.errors import RefusalError
 from valueverse.platform import value_store as store
 from valueverse.platform.warehouse import connect
+from valueverse.services.value.track_value import track_value
 
 if TYPE_CHECKING:
     from valueverse.platform.settings import Settings

@@ -12,18 +12,18 @@ import psycopg
 import pytest
 
 from assets.resources import Platform
-from assets.steps import track_value as steps
-from assets.steps.reproduce import reproduce
-from assets.steps.track_value import TrackReport, track_value
 from assets.value import realisation
 from tests.assets.test_billing_step import rows, run, store
 from tests.support.ledger import World
 from tests.support.rewording import reword
 from tests.support.value_models import saved_model
 from valueverse.commands import value_approve, value_commit, value_proposals
-from valueverse.commands.explaining import explain_invoice
 from valueverse.errors import RefusalError
 from valueverse.platform.warehouse import connect
+from valueverse.services.billing.explain import explain_invoice
+from valueverse.services.billing.reproducibility_check import reproduce
+from valueverse.services.value import track_value as steps
+from valueverse.services.value.track_value import TrackReport, track_value
 from valueverse.value.realisation.proposals import months_back
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def test_an_accepted_proposal_is_a_line_with_its_commit_and_run(settings: Settin
 
 
 def reports(settings: Settings, told: World, as_of: datetime) -> list[tuple[Any, ...]]:
-    from assets.steps.bill import bill
+    from valueverse.services.billing.run_billing import bill
 
     bill(settings, store(told, settings), date(2023, 11, 1), MARCH, as_of=as_of, run_id="test")
     return rows(

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from assets.steps.reproduce import reproduce
 from tests.assets.test_billing_step import JANUARY, LATER, NOVEMBER, rows, run
 from tests.support.ledger import World, instant
 from valueverse.platform.lake import Lake
+from valueverse.services.billing.reproducibility_check import reproduce
 
 if TYPE_CHECKING:
     from valueverse.platform.settings import Settings

@@ -11,9 +11,10 @@ from typer.testing import CliRunner
 from tests.assets.test_billing_step import LATER, _dearer, acme, run
 from tests.assets.test_journal_step import booked
 from valueverse.cli import app
-from valueverse.commands import books, rerating
 from valueverse.ledger import beancount
 from valueverse.platform.lake import Lake
+from valueverse.services.billing import journal_inputs as books
+from valueverse.services.billing import rerate as rerating
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

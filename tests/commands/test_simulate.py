@@ -13,12 +13,12 @@ from typer.testing import CliRunner, Result
 
 from valueverse.cli import app
 from valueverse.commands.bars import difference_bars
-from valueverse.commands.simulation import parsed, read_log
 from valueverse.errors import RefusalError
 from valueverse.invoicing.document import content_hash, finalise
 from valueverse.lake_tables import EVENTS_TABLE
 from valueverse.platform.lake import Lake
 from valueverse.platform.settings import get_settings
+from valueverse.services.simulation.simulate import parsed, read_log
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,20 +12,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from assets.steps.track_value import track_value
 from tests.assets.test_billing_step import run
 from tests.assets.test_value_step import MODEL, committed
 from tests.commands.test_simulate import CATALOG, EARLY, STARTED
 from tests.support.ledger import World
 from tests.support.shared_servers import private_folder
 from tests.support.terminal import at_terminal, commands, faults
-from valueverse.commands import rerating, value_approve, value_commit, value_proposals
-from valueverse.commands.simulation import read_catalog
+from valueverse.commands import value_approve, value_commit, value_proposals
 from valueverse.errors import RefusalError
 from valueverse.platform.access import analysts
 from valueverse.platform.keys import issue_api_key
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
+from valueverse.services.billing import rerate as rerating
+from valueverse.services.simulation.simulate import read_catalog
+from valueverse.services.value.track_value import track_value
 from valueverse.value import library
 
 if TYPE_CHECKING:

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
-from assets.steps.track_value import track_value
 from tests.assets.test_billing_step import rows, run, store
 from tests.support.ledger import World
 from valueverse.cli import app
 from valueverse.commands import value_approve, value_commit
-from valueverse.commands.explaining import explain_event, explain_invoice
 from valueverse.commands.value_explain import Answer, Place, Question, explain_commit
 from valueverse.commands.value_variance import difference
 from valueverse.errors import RefusalError
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
+from valueverse.services.billing.explain import explain_event, explain_invoice
+from valueverse.services.value.track_value import track_value
 
 if TYPE_CHECKING:
     from pathlib import Path

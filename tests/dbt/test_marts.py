@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from assets.steps.mart_attempts import Attempts
 from tests.support.billing_rows import TENANTS, release, seed
 from tests.support.publishing import dbt, start_dbt
 from valueverse.platform.warehouse import connect
+from valueverse.services.marts.attempts import Attempts
 
 if TYPE_CHECKING:
     from valueverse.platform.settings import Settings

@@ -11,8 +11,8 @@ from typing import Any
 import iso4217
 import pytest
 
-from assets.steps.marts import PROJECT, manifest
 from valueverse.money import minor_units
+from valueverse.services.marts.dbt_project import PROJECT, manifest
 
 pytestmark = pytest.mark.integration
 

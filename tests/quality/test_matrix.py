@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
-from assets.steps.bill import bill
-from assets.steps.book_journal import book_journal
-from assets.steps.meter import derive_facts, lake_dates, meter
 from quality.gate import decide_release
 from quality.reconciliation import reconcile
 from tests.quality import matrix
@@ -18,6 +15,9 @@ from tests.support.rewording import reword
 from valueverse.lake_tables import EVENTS_TABLE
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
+from valueverse.services.billing.book_journal import book_journal
+from valueverse.services.billing.run_billing import bill
+from valueverse.services.usage.derive_usage import derive_facts, lake_dates, meter
 
 if TYPE_CHECKING:
     from datetime import datetime

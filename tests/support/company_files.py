@@ -9,13 +9,6 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-from assets.steps.bill import bill
-from assets.steps.book_journal import book_journal
-from assets.steps.ingest import ingest
-from assets.steps.meter import derive_facts, lake_dates, meter
-from assets.steps.publish import publish_ingestion
-from assets.steps.reproduce import reproduce
-from assets.steps.track_value import track_value
 from quality.gate import decide_release
 from quality.leakage import flag_leakage
 from quality.reconciliation import reconcile
@@ -23,10 +16,17 @@ from tests.support.ledger import instant
 from tests.support.publishing import dbt
 from tests.support.value_models import saved_model
 from valueverse.commands import value_approve, value_commit, value_proposals
-from valueverse.commands.rerating import Asked, apply, plan
-from valueverse.commands.simulation import read_catalog
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
+from valueverse.services.billing.book_journal import book_journal
+from valueverse.services.billing.reproducibility_check import reproduce
+from valueverse.services.billing.rerate import Asked, apply, plan
+from valueverse.services.billing.run_billing import bill
+from valueverse.services.ingestion.file_status import publish_ingestion
+from valueverse.services.ingestion.ingest import ingest
+from valueverse.services.simulation.simulate import read_catalog
+from valueverse.services.usage.derive_usage import derive_facts, lake_dates, meter
+from valueverse.services.value.track_value import track_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -121,7 +121,7 @@ def _serve(path: str) -> None:
 
 def _import_all(script: str) -> None:
 
-    from assets.steps import marts
+    from valueverse.services.marts import dbt_project as marts
 
     marts.DBT = script
     # Commands import these when they run: each fork would do so anew.

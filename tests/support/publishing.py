@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbt.cli.main import dbtRunner
 
-from assets.steps.marts import DBT, PROJECT, dbt_environment
+from valueverse.services.marts.dbt_project import DBT, PROJECT, dbt_environment
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest

@@ -79,8 +79,8 @@ def invoice(
 
     [dim]valueverse explain invoice northwind-ai-000001 --line requests[/dim]
     """
-    from valueverse.commands.explaining import explain_invoice
     from valueverse.platform.warehouse import connect
+    from valueverse.services.billing.explain import explain_invoice
 
     _judge(form)
     settings, lake = _ready()
@@ -97,8 +97,8 @@ def event(
     form: Form = "text",
 ) -> None:
     """What became of an event: the line that billed it, or the one reason why none did."""
-    from valueverse.commands.explaining import explain_event
     from valueverse.platform.warehouse import connect
+    from valueverse.services.billing.explain import explain_event
 
     _judge(form)
     settings, lake = _ready()

@@ -6,7 +6,6 @@ from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from valueverse.catalog.base import unknown_name
-from valueverse.commands.instants import read_time_zone
 from valueverse.commands.price_case import read_proration, read_rounding
 from valueverse.commands.windows import known_fields, read_bound
 from valueverse.errors import RefusalError
@@ -14,6 +13,7 @@ from valueverse.invoicing.coupons import Coupon
 from valueverse.invoicing.credits import WALLET_KINDS, CreditNote, Wallet
 from valueverse.invoicing.totals import LINE_KINDS, Bill, Commitment, Line
 from valueverse.money import exact, minor_units
+from valueverse.services.instants import read_time_zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -52,8 +52,8 @@ def _export(
     """
     import polars as pl
 
-    from valueverse.commands.apart import report, without_failing
     from valueverse.ledger.beancount import export
+    from valueverse.services.per_tenant import report, without_failing
 
     if form != "beancount":
         raise RefusalError("unknown_format", f"{form!r} is no format of the journal: beancount is", "--format")
@@ -137,14 +137,14 @@ def _check(tenant: Annotated[str | None, typer.Option("--tenant", help="Only thi
     """
     import polars as pl
 
-    from valueverse.commands.apart import report, without_failing
-    from valueverse.commands.books import broken_rules, told_now
     from valueverse.ledger.invariants import RULES
     from valueverse.money import minor_text, minor_units
     from valueverse.platform import journal_store as store
     from valueverse.platform.lake import Lake
     from valueverse.platform.settings import get_settings
     from valueverse.platform.warehouse import connect
+    from valueverse.services.billing.journal_inputs import broken_rules, told_now
+    from valueverse.services.per_tenant import report, without_failing
 
     settings = get_settings()
     with connect(settings, "builder") as connection:

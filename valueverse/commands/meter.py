@@ -77,7 +77,7 @@ def meter_documents(documents: list[dict[str, Any]]) -> Iterable[dict[str, Any] 
 
 def _read(number: int, document: dict[str, Any]) -> _Job:
     from valueverse.catalog.base import unknown_name
-    from valueverse.commands.instants import read_time_zone
+    from valueverse.services.instants import read_time_zone
 
     for name in document:
         if name not in _FIELDS:
@@ -120,7 +120,7 @@ def _rule(value: Any) -> MeterRule:
 
 
 def _period(value: Any, zone: str, path: str) -> tuple[datetime, datetime]:
-    from valueverse.commands.instants import read_instant
+    from valueverse.services.instants import read_instant
 
     if not isinstance(value, dict) or "from" not in value or "to" not in value:
         raise RefusalError("bad_period", f"{path} must be an object with 'from' and 'to'", path)
@@ -152,7 +152,7 @@ def _places(value: Any) -> int | None:
 
 
 def _event(number: int, index: int, event: Any, zone: str) -> dict[str, Any]:
-    from valueverse.commands.instants import read_instant
+    from valueverse.services.instants import read_instant
 
     path = f"events[{index}]"
     if not isinstance(event, dict):

@@ -44,7 +44,7 @@ def _period(value: Any) -> Period:
 def _anchor(document: Document, zone: str, period: Period) -> date:
     import polars as pl
 
-    from valueverse.commands.instants import read_instant
+    from valueverse.services.instants import read_instant
     from valueverse.subscriptions.zones import local_date
 
     value = document.get("anchor")
@@ -63,8 +63,8 @@ def _anchor(document: Document, zone: str, period: Period) -> date:
 
 def _read(document: Document) -> Document:
     """The row of the schedule that a line asks for."""
-    from valueverse.commands.instants import read_time_zone
     from valueverse.commands.windows import read_bound
+    from valueverse.services.instants import read_time_zone
 
     known_fields(document, _FIELDS)
     period = _period(document.get("period"))

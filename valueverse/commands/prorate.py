@@ -99,8 +99,8 @@ def _capped(amount: Decimal, value: Any) -> Decimal:
 
 
 def _answer(document: Document) -> Document:
-    from valueverse.commands.instants import read_time_zone
     from valueverse.money import amount_text, exact, minor_units, plain
+    from valueverse.services.instants import read_time_zone
     from valueverse.subscriptions.proration import factor, prorated
 
     known_fields(document, _FIELDS)

@@ -13,7 +13,7 @@ import typer
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
-    from valueverse.commands.rerating import Asked
+    from valueverse.services.billing.rerate import Asked
 
 _rerate = typer.Typer(
     no_args_is_help=True,
@@ -27,8 +27,8 @@ CatalogFile = Annotated[Path | None, typer.Option("--catalog", help="Another cat
 
 def _asked(shown: dict[str, Any], catalog: Path | None) -> Asked:
     from valueverse.catalog.document import catalog_hash
-    from valueverse.commands.rerating import Asked
-    from valueverse.commands.simulation import read_catalog
+    from valueverse.services.billing.rerate import Asked
+    from valueverse.services.simulation.simulate import read_catalog
 
     chosen = None if catalog is None else read_catalog(catalog)
     if (None if chosen is None else catalog_hash(chosen)) != shown.get("catalog_hash"):
@@ -78,12 +78,12 @@ def plan(
 
     [dim]valueverse rerate plan --tenant acme --from 2024-01-01 --to 2024-03-31 --catalog new.yaml --out plan.json[/dim]
     """
-    from valueverse.commands.apart import report
-    from valueverse.commands.rerating import Asked
-    from valueverse.commands.rerating import plan as work
-    from valueverse.commands.simulation import read_catalog
     from valueverse.platform.lake import Lake
     from valueverse.platform.settings import get_settings
+    from valueverse.services.billing.rerate import Asked
+    from valueverse.services.billing.rerate import plan as work
+    from valueverse.services.per_tenant import report
+    from valueverse.services.simulation.simulate import read_catalog
 
     chosen = None if catalog is None else read_catalog(catalog)
     asked = Asked(
@@ -107,9 +107,9 @@ def apply(
     catalog: CatalogFile = None,
 ) -> None:
     """Book what a plan showed: its differences stand on the next invoices. Refused if anything changed since."""
-    from valueverse.commands.rerating import apply as work
     from valueverse.platform.lake import Lake
     from valueverse.platform.settings import get_settings
+    from valueverse.services.billing.rerate import apply as work
 
     try:
         shown = json.loads(file.read_text(encoding="utf-8"))

@@ -92,8 +92,8 @@ def register(app: typer.Typer) -> None:
         """
         import json
 
-        from valueverse.commands.apart import report
-        from valueverse.commands.simulation import (
+        from valueverse.services.per_tenant import report
+        from valueverse.services.simulation.simulate import (
             Asked,
             difference,
             each_tenant,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from valueverse.commands.value_names import known_tenant, named_commit, person
 from valueverse.errors import RefusalError
+from valueverse.services.value.value_names import known_tenant, named_commit, person
 
 if TYPE_CHECKING:
     import psycopg

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from valueverse.commands.value_names import known_customer, known_tenant, named_commit, person
 from valueverse.errors import RefusalError
+from valueverse.services.value.value_names import known_customer, known_tenant, named_commit, person
 
 if TYPE_CHECKING:
     import polars as pl
@@ -98,7 +98,7 @@ def _frozen(model: Model, program: Program, said: dict[str, Any], measured: _Mea
 
 def _changed(connection: psycopg.Connection[Any], tenant: str, named: str, customer: str | None) -> str:
     """The commit that another one changes: for the same customer, else it would end what was agreed with somebody."""
-    from valueverse.commands.value_kept import frozen_commit
+    from valueverse.services.value.stored_runs import frozen_commit
 
     parent = named_commit(connection, tenant, named, "--parent")
     other = frozen_commit(connection, tenant, parent)[0].customer

@@ -93,9 +93,9 @@ def commits(settings: Settings, tenant: str, before: str, after: str) -> _Told:
     Raises:
         RefusalError: ``unknown_tenant``, ``unknown_commit``, ``ambiguous_commit``.
     """
-    from valueverse.commands.value_kept import frozen_commit
-    from valueverse.commands.value_names import known_tenant
     from valueverse.platform.warehouse import connect
+    from valueverse.services.value.stored_runs import frozen_commit
+    from valueverse.services.value.value_names import known_tenant
     from valueverse.value.architect.canonical import changes
 
     with connect(settings, "builder") as connection:

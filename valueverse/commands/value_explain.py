@@ -119,9 +119,9 @@ def explain_commit(settings: Settings, place: Place, asked: Question, limit: int
     Raises:
         RefusalError: ``unknown_commit``, ``ambiguous_commit``, ``unknown_run``, ``not_measured``, or as ``explain``.
     """
-    from valueverse.commands.value_kept import kept_run, kept_runs
     from valueverse.commands.value_sources import Behind
     from valueverse.platform.warehouse import connect
+    from valueverse.services.value.stored_runs import kept_run, kept_runs
     from valueverse.value.realisation.explain import explain
     from valueverse.value.realisation.sources import of_run
 
@@ -243,8 +243,8 @@ def register(app: typer.Typer) -> None:
 
         [dim]valueverse value explain --tenant northwind-ai --commit 3f... --month 2023-11[/dim]
         """
-        from valueverse.commands.instants import read_month
         from valueverse.platform.settings import get_settings
+        from valueverse.services.instants import read_month
 
         named = commit is not None or run is not None
         if (model is None) != named or named != (tenant is not None) or (commit is not None and run is not None):

@@ -90,9 +90,9 @@ def report_of_commit(
 def told_of(settings: Settings, tenant: str, commit: str, month: dt.date | None, audience: Audience) -> Told:
     """All that the page of a commit is made of."""
     from valueverse.commands.value_commit import log
-    from valueverse.commands.value_kept import frozen_commit
     from valueverse.platform import value_store
     from valueverse.platform.warehouse import connect
+    from valueverse.services.value.stored_runs import frozen_commit
     from valueverse.value.report.audience import withheld
     from valueverse.value.report.commit_page import Deed, Told
 
@@ -241,9 +241,9 @@ def register(app: typer.Typer) -> None:
 
         [dim]valueverse value library developer_time > m.yaml && valueverse value report m.yaml --out m.html[/dim]
         """
-        from valueverse.commands.instants import read_month
         from valueverse.commands.value_check import read_text
         from valueverse.platform.settings import get_settings
+        from valueverse.services.instants import read_month
 
         if (model is None) == (commit is None) or (commit is None) != (tenant is None):
             raise RefusalError("bad_arguments", "give a model, or --tenant and --commit", "MODEL")

@@ -30,8 +30,8 @@ def difference(
     Raises:
         RefusalError: ``unknown_commit``, ``ambiguous_commit``, ``not_measured``, or as ``variance``.
     """
-    from valueverse.commands.value_kept import kept_runs
     from valueverse.platform.warehouse import connect
+    from valueverse.services.value.stored_runs import kept_runs
     from valueverse.value.realisation.variance import variance
 
     with connect(settings, "builder") as connection:
@@ -104,8 +104,8 @@ def register(app: typer.Typer) -> None:
 
         [dim]valueverse value variance --tenant northwind-ai --commit 3f... --month 2023-11[/dim]
         """
-        from valueverse.commands.instants import read_month
         from valueverse.platform.settings import get_settings
+        from valueverse.services.instants import read_month
 
         asked = {"cases": (first, second), "output": output, "period": period}
         day = None if month is None else read_month(month, "--month")

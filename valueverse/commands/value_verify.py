@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from valueverse.commands.value_names import known_tenant
+from valueverse.services.value.value_names import known_tenant
 
 if TYPE_CHECKING:
     import psycopg

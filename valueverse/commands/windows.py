@@ -32,7 +32,7 @@ def read_bound(value: Any, zone: str, path: str) -> datetime:
     Raises:
         RefusalError: ``bad_time``.
     """
-    from valueverse.commands.instants import read_instant
+    from valueverse.services.instants import read_instant
     from valueverse.subscriptions.periods import FIRST_YEAR, LAST_YEAR
 
     moment = read_instant(value, zone, path)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from assets.steps.ingest import IngestionReport
     from valueverse.platform.isolation import Failure
+    from valueverse.services.ingestion.ingest import IngestionReport
 
 _KEYS = {
     "billing.ingestion_file": ("tenant_id", "file_hash", "file"),

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from valueverse.catalog.history import CatalogHistory
-from valueverse.commands.booked import read_booked
 from valueverse.invoicing.assemble import documents
 from valueverse.invoicing.closing import INVOICE
 from valueverse.invoicing.document import invoice_id
@@ -25,6 +24,7 @@ from valueverse.platform.billing_store import Scope
 from valueverse.platform.proposal_store import approved
 from valueverse.platform.sample_store import corrected_by, sample_of
 from valueverse.platform.warehouse import connect
+from valueverse.services.billing.billing_state import read_booked
 from valueverse.subscriptions.timeline import build_timeline
 
 if TYPE_CHECKING:

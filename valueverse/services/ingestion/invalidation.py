@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from assets.partitions import month_of
 from valueverse.catalog.history import CatalogHistory
 from valueverse.lake_tables import EVENTS_TABLE
+from valueverse.services.months import month_of
 from valueverse.subscriptions.facts import field
 from valueverse.subscriptions.periods import periods
 from valueverse.subscriptions.timeline import CUSTOMER_TOLD, STARTED, build_timeline

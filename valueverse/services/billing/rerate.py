@@ -16,8 +16,6 @@ import rfc8785
 
 from valueverse.catalog.document import catalog_document, catalog_hash
 from valueverse.catalog.history import CatalogHistory
-from valueverse.commands.apart import without_failing
-from valueverse.commands.booked import read_booked, watermarks
 from valueverse.errors import RefusalError
 from valueverse.invoicing import engine
 from valueverse.invoicing.corrections import PERIOD_PURPOSES
@@ -26,6 +24,8 @@ from valueverse.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.money import minor_text, minor_units
 from valueverse.platform import billing_store as store
 from valueverse.platform.warehouse import connect
+from valueverse.services.billing.billing_state import read_booked, watermarks
+from valueverse.services.per_tenant import without_failing
 from valueverse.subscriptions.timeline import build_timeline
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from valueverse.commands.books import broken_rules, told_now
 from valueverse.ledger.book import book, moved
 from valueverse.ledger.documents import Documents, read_documents
 from valueverse.platform import journal_store as store
 from valueverse.platform.warehouse import connect
+from valueverse.services.billing.journal_inputs import broken_rules, told_now
 
 if TYPE_CHECKING:
     from collections.abc import Collection

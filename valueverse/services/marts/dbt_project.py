@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from valueverse.platform.settings import Settings
 
-PROJECT = Path(__file__).parents[2] / "dbt_project"
+PROJECT = Path(__file__).parents[3] / "dbt_project"
 DBT = str(Path(sys.executable).with_name("dbt"))
 _SOURCES = ("*.sql", "*.yml", "*.csv")
 _GENERATED = {"target", "logs", "dbt_packages"}

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from assets.partitions import following_month
 from valueverse.invoicing import engine
 from valueverse.invoicing.coverage import account, summed
 from valueverse.invoicing.schema import RULES_VERSION
@@ -17,6 +16,7 @@ from valueverse.lake_tables import USAGE_TABLE
 from valueverse.metering.daily import daily
 from valueverse.platform import coverage_store as store
 from valueverse.platform.billing_store import Scope, booked_periods
+from valueverse.services.months import following_month
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

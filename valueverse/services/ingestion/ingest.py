@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING
 import orjson
 import polars as pl
 
-from assets.steps.judging import Founders
-from assets.steps.manifest import FILES, MANIFEST_TABLE, as_metadata, reasons_of, taken_files
-from assets.steps.taking import ChangedFileError, Taking, names_of
-from assets.steps.touched import touched_between
 from valueverse.errors import RefusalError
 from valueverse.events.identity import key_hash
 from valueverse.lake_tables import EVENTS_TABLE, QUARANTINE_TABLE
 from valueverse.landing import Ignored, LandingFile, landing_files
 from valueverse.platform.dedup_index import DedupIndex
 from valueverse.platform.spool import spool_folder
+from valueverse.services.ingestion.batches import ChangedFileError, Taking, names_of
+from valueverse.services.ingestion.file_manifest import FILES, MANIFEST_TABLE, as_metadata, reasons_of, taken_files
+from valueverse.services.ingestion.file_validation import Founders
+from valueverse.services.ingestion.invalidation import touched_between
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

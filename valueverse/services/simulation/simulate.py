@@ -11,8 +11,6 @@ import polars as pl
 
 from valueverse.catalog.document import parse_catalog
 from valueverse.catalog.history import CatalogHistory
-from valueverse.commands.apart import without_failing
-from valueverse.commands.simulated_events import Tally, count_billing, count_usage, with_tenants
 from valueverse.errors import RefusalError
 from valueverse.events.amendments import resolve_amendments
 from valueverse.events.billing_events import judge_billing_event
@@ -30,6 +28,8 @@ from valueverse.landing import landing_files, one_file, read_file
 from valueverse.metering.schema import OK, VOID
 from valueverse.metering.usage import derive_usage
 from valueverse.money import minor_text, minor_units
+from valueverse.services.per_tenant import without_failing
+from valueverse.services.simulation.simulated_events import Tally, count_billing, count_usage, with_tenants
 from valueverse.subscriptions.periods import FIRST_YEAR, LAST_YEAR
 from valueverse.subscriptions.timeline import Timeline, build_timeline, strangers
 from valueverse.subscriptions.zones import local_midnight

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
-from valueverse.commands.value_names import named_commit
 from valueverse.errors import RefusalError
+from valueverse.services.value.value_names import named_commit
 
 if TYPE_CHECKING:
     from datetime import date, datetime

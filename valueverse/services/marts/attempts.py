@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from assets.steps.mart_probe import Node, failing_tenants
 from valueverse.platform.warehouse import connect, copy_frames
+from valueverse.services.marts.failing_rows import Node, failing_tenants
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,11 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import polars as pl
 
-from assets.partitions import following_month
-from assets.steps.account import account_for_usage
-from assets.steps.dimensions import credit_notes, write_dimensions
 from valueverse.catalog.history import CatalogHistory
-from valueverse.commands.booked import apply_voids, read_booked, watermarks
 from valueverse.invoicing import engine
 from valueverse.invoicing.assemble import documents
 from valueverse.invoicing.closing import INVOICE
@@ -26,6 +22,10 @@ from valueverse.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.platform import billing_store as store
 from valueverse.platform.proposal_store import approved
 from valueverse.platform.warehouse import connect
+from valueverse.services.billing.billing_state import apply_voids, read_booked, watermarks
+from valueverse.services.billing.dimension_tables import credit_notes, write_dimensions
+from valueverse.services.months import following_month
+from valueverse.services.usage.usage_accounting import account_for_usage
 from valueverse.subscriptions.facts import REJECTED
 from valueverse.subscriptions.timeline import Timeline, build_timeline
 from valueverse.subscriptions.zones import local_midnight

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import polars as pl
 
-from assets.steps.judging import IS_FOUNDING, Founders, unreadable_file, validated
-from assets.steps.sameness import settle
 from valueverse.errors import RefusalError
 from valueverse.events.reading import with_raw
 from valueverse.events.schema import EVENTS, INSTANT, QUARANTINE
 from valueverse.platform.spool import Spool
+from valueverse.services.ingestion.deduplication import settle
+from valueverse.services.ingestion.file_validation import IS_FOUNDING, Founders, unreadable_file, validated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,10 +13,7 @@ import orjson
 import polars as pl
 import rfc8785
 
-from assets.partitions import FIRST_DAY, following_month, months_holding
-from assets.steps.mart_metrics import REFUSED, mart_metrics
 from valueverse.catalog.history import CatalogHistory
-from valueverse.commands.booked import watermarks
 from valueverse.errors import RefusalError
 from valueverse.invoicing.knowledge import newest, of_tenant
 from valueverse.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
@@ -26,6 +23,9 @@ from valueverse.platform import value_store as store
 from valueverse.platform.isolation import failure_of, is_shared
 from valueverse.platform.past_months import measured_months
 from valueverse.platform.warehouse import connect
+from valueverse.services.billing.billing_state import watermarks
+from valueverse.services.months import FIRST_DAY, following_month, months_holding
+from valueverse.services.value.mart_metrics import REFUSED, mart_metrics
 from valueverse.subscriptions.timeline import Timeline, build_timeline
 from valueverse.value.executor.binding import read_metrics
 from valueverse.value.realisation import metrics as measured

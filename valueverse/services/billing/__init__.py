@@ -1,0 +1,1 @@
+"""Usage into invoices, the journal, and what is asked of them afterwards."""

@@ -1,0 +1,1 @@
+"""Landing files into events of the lake."""

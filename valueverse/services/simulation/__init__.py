@@ -1,0 +1,1 @@
+"""Past events under other terms, without writing anything."""

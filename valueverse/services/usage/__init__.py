@@ -1,0 +1,1 @@
+"""Events into typed usage, and the account of every usage event."""

@@ -1,0 +1,1 @@
+"""Committed value models: measured, proposed, kept."""
