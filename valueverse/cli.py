@@ -7,26 +7,10 @@ from typing import NoReturn
 
 import typer
 
-from valueverse.commands import (
-    analysts,
-    demo,
-    doctor,
-    document,
-    explain,
-    finance,
-    invoice,
-    ledger,
-    meter,
-    periods,
-    price,
-    prorate,
-    rerate,
-    servers,
-    simulate,
-    sql,
-    tenants,
-    value,
-)
+from valueverse.commands.billing import document, explain, ledger, rerate, simulate
+from valueverse.commands.calculators import finance, invoice, meter, periods, price, prorate
+from valueverse.commands.servers import analysts, demo, doctor, servers, sql, tenants
+from valueverse.commands.value import app as value
 from valueverse.errors import RefusalError
 
 app = typer.Typer(

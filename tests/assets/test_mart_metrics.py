@@ -11,7 +11,8 @@ import pytest
 
 from tests.assets.test_billing_step import rows, run, store
 from tests.support.ledger import World
-from valueverse.commands import value_approve, value_commit
+from valueverse.commands.value import approve as value_approve
+from valueverse.commands.value import commit as value_commit
 from valueverse.platform.warehouse import connect
 from valueverse.services.value.track_value import TrackReport, track_value
 

@@ -21,7 +21,7 @@ from pipelines.catch_up import QUIET, Step, StepFailedError, catch_up
 from pipelines.definitions import defs
 from pipelines.pending import pending_days, pending_marts, pending_months, pending_releases, pending_values
 from tests.support.serving import serving
-from valueverse.commands.demo import deliver
+from valueverse.commands.servers.demo import deliver
 from valueverse.demo import harbor, northwind
 from valueverse.demo.files import DemoFile, ndjson
 from valueverse.lake_tables import EVENTS_TABLE, USAGE_TABLE

@@ -10,7 +10,8 @@ import pytest
 
 from tests.assets.test_billing_step import store as store_of
 from tests.assets.test_value_step import JANUARY_5, MODEL, NOVEMBER, committed, track, world
-from valueverse.commands import value_diff, value_proposals
+from valueverse.commands.value import diff as value_diff
+from valueverse.commands.value import proposals as value_proposals
 from valueverse.errors import RefusalError
 from valueverse.platform import value_store as store
 from valueverse.platform.warehouse import connect

@@ -17,7 +17,9 @@ from tests.assets.test_billing_step import rows, run, store
 from tests.support.ledger import World
 from tests.support.rewording import reword
 from tests.support.value_models import saved_model
-from valueverse.commands import value_approve, value_commit, value_proposals
+from valueverse.commands.value import approve as value_approve
+from valueverse.commands.value import commit as value_commit
+from valueverse.commands.value import proposals as value_proposals
 from valueverse.errors import RefusalError
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing.explain import explain_invoice

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from tests.commands.test_simulate_together import RUNS, simulated, told
 from valueverse.cli import app
-from valueverse.commands.tenants import _for_people, _in_one_line
+from valueverse.commands.servers.tenants import _for_people, _in_one_line
 from valueverse.errors import RefusalError
 from valueverse.services.per_tenant import report, sentences, without_failing
 from valueverse.services.simulation import simulate as simulation

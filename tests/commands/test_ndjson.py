@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from valueverse.commands.ndjson import LONGEST_LINE, read_document, run_calculator
+from valueverse.commands.calculators.ndjson import LONGEST_LINE, read_document, run_calculator
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:

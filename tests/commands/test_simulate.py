@@ -12,7 +12,7 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from valueverse.cli import app
-from valueverse.commands.bars import difference_bars
+from valueverse.commands.billing.bars import difference_bars
 from valueverse.errors import RefusalError
 from valueverse.invoicing.document import content_hash, finalise
 from valueverse.lake_tables import EVENTS_TABLE

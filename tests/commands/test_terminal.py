@@ -18,7 +18,9 @@ from tests.commands.test_simulate import CATALOG, EARLY, STARTED
 from tests.support.ledger import World
 from tests.support.shared_servers import private_folder
 from tests.support.terminal import at_terminal, commands, faults
-from valueverse.commands import value_approve, value_commit, value_proposals
+from valueverse.commands.value import approve as value_approve
+from valueverse.commands.value import commit as value_commit
+from valueverse.commands.value import proposals as value_proposals
 from valueverse.errors import RefusalError
 from valueverse.platform.access import analysts
 from valueverse.platform.keys import issue_api_key

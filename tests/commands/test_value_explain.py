@@ -15,9 +15,10 @@ from typer.testing import CliRunner
 from tests.assets.test_billing_step import rows, run, store
 from tests.support.ledger import World
 from valueverse.cli import app
-from valueverse.commands import value_approve, value_commit
-from valueverse.commands.value_explain import Answer, Place, Question, explain_commit
-from valueverse.commands.value_variance import difference
+from valueverse.commands.value import approve as value_approve
+from valueverse.commands.value import commit as value_commit
+from valueverse.commands.value.explain import Answer, Place, Question, explain_commit
+from valueverse.commands.value.variance import difference
 from valueverse.errors import RefusalError
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from tests.support.ledger import World, amounts, instant
-from valueverse.commands.price import answer
+from valueverse.commands.calculators.price import answer
 from valueverse.events.schema import EVENTS
 from valueverse.invoicing import engine
 from valueverse.invoicing.assemble import documents

@@ -8,8 +8,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from valueverse.commands.invoice import answer, register
-from valueverse.commands.ndjson import run_calculator
+from valueverse.commands.calculators.invoice import answer, register
+from valueverse.commands.calculators.ndjson import run_calculator
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.rating.test_laws import amounts, decimals, positive, prices, unit_prices
 from tests.support.ledger import World
-from valueverse.commands.price import answer
+from valueverse.commands.calculators.price import answer
 
 ZONE = "America/Sao_Paulo"
 METER = {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n", "dimensions": ["region"]}

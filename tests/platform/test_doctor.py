@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from tests.support.dagster_world import own_instance
 from tests.support.holes import HOLES, SETUP, change
-from valueverse.commands import doctor
+from valueverse.commands.servers import doctor
 from valueverse.platform import diagnosis, warehouse
 from valueverse.platform.access import manifest
 from valueverse.platform.settings import Settings

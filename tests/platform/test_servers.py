@@ -23,7 +23,7 @@ import typer
 from typer.testing import CliRunner
 
 from tests.support import shared_servers
-from valueverse.commands import servers as commands
+from valueverse.commands.servers import servers as commands
 from valueverse.errors import RefusalError
 from valueverse.platform import ground, postgres_server, processes, supervisor, valkey_server
 from valueverse.platform.settings import Settings, get_settings

@@ -16,8 +16,8 @@ import typer
 from deltalake import write_deltalake
 from typer.testing import CliRunner
 
-from valueverse.commands import analysts as analysts_command
-from valueverse.commands import sql as sql_command
+from valueverse.commands.servers import analysts as analysts_command
+from valueverse.commands.servers import sql as sql_command
 from valueverse.errors import RefusalError
 from valueverse.platform import warehouse
 
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]
 # In a process of its own: psql takes the process over, and CSV goes to its very standard output.
 CODE = (
-    "import typer; from valueverse.commands import sql, analysts\n"
+    "import typer; from valueverse.commands.servers import sql, analysts\n"
     "app = typer.Typer(); sql.register(app); analysts.register(app); app()"
 )
 DIGITS = Decimal("12345678901234567890.123456789012345678")

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.rating import oracle
-from valueverse.commands.price import answer
+from valueverse.commands.calculators.price import answer
 from valueverse.money import plain
 
 LAST_PLACES = Decimal("0.00000000000001")

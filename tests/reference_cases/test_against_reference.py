@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support import reference_rating as reference
-from valueverse.commands.price import answer
+from valueverse.commands.calculators.price import answer
 from valueverse.money import plain
 
 CLOSE = Fraction(1, 10**12)

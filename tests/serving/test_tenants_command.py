@@ -9,7 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from valueverse.commands import tenants
+from valueverse.commands.servers import tenants
 from valueverse.errors import RefusalError
 from valueverse.platform.keys import issue_api_key, verify_api_key
 from valueverse.platform.warehouse import connect

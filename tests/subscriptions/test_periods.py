@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from valueverse.commands import periods as periods_command
-from valueverse.commands import prorate as prorate_command
+from valueverse.commands.calculators import periods as periods_command
+from valueverse.commands.calculators import prorate as prorate_command
 from valueverse.errors import RefusalError
 from valueverse.money import EXACT
 from valueverse.subscriptions.periods import ALIGNMENTS, UNITS, periods

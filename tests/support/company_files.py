@@ -15,7 +15,9 @@ from quality.reconciliation import reconcile
 from tests.support.ledger import instant
 from tests.support.publishing import dbt
 from tests.support.value_models import saved_model
-from valueverse.commands import value_approve, value_commit, value_proposals
+from valueverse.commands.value import approve as value_approve
+from valueverse.commands.value import commit as value_commit
+from valueverse.commands.value import proposals as value_proposals
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing.book_journal import book_journal

@@ -125,8 +125,8 @@ def _import_all(script: str) -> None:
 
     marts.DBT = script
     # Commands import these when they run: each fork would do so anew.
-    for name in ("rerating", "simulation"):
-        importlib.import_module(f"valueverse.commands.{name}")
+    for name in ("billing.rerate", "simulation.simulate"):
+        importlib.import_module(f"valueverse.services.{name}")
 
 
 def _look_after(client: socket.socket) -> None:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from tests.support.forks import Forked
 from tests.support.kill_child import POINT
 from tests.support.value_models import saved_model
-from valueverse.commands import value_approve, value_commit
+from valueverse.commands.value import approve as value_approve
+from valueverse.commands.value import commit as value_commit
 from valueverse.invoicing.document import chain_hash
 from valueverse.platform import supervisor
 from valueverse.platform.processes import wait_until

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from valueverse.commands import value_approve, value_commit, value_verify
+from valueverse.commands.value import approve as value_approve
+from valueverse.commands.value import commit as value_commit
+from valueverse.commands.value import verify as value_verify
 from valueverse.errors import RefusalError
 from valueverse.platform.warehouse import connect
 from valueverse.value.committer.commits import Approval, Frozen, chain_hash, commit_id, judge_approval, states

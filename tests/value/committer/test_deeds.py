@@ -10,7 +10,10 @@ import psycopg
 import pytest
 
 from tests.value.committer.test_commits import MODEL, SAID, tenant
-from valueverse.commands import value_approve, value_commit, value_proposals, value_verify
+from valueverse.commands.value import approve as value_approve
+from valueverse.commands.value import commit as value_commit
+from valueverse.commands.value import proposals as value_proposals
+from valueverse.commands.value import verify as value_verify
 from valueverse.errors import RefusalError
 from valueverse.platform import warehouse
 from valueverse.platform.warehouse import connect

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import yaml
 
-from valueverse.commands.value_run import read_data
+from valueverse.commands.value.run import read_data
 from valueverse.errors import RefusalError
 from valueverse.value.architect.parsing import parse_model
 from valueverse.value.architect.program import compile_model

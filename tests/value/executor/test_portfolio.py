@@ -14,7 +14,7 @@ import yaml
 from typer.testing import CliRunner
 
 from valueverse.cli import app
-from valueverse.commands.value_run import read_program
+from valueverse.commands.value.run import read_program
 from valueverse.errors import RefusalError
 from valueverse.value.executor.binding import read_metrics
 from valueverse.value.executor.customers import bind_all

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from valueverse.commands.finance import answer
-from valueverse.commands.ndjson import read_document
+from valueverse.commands.calculators.finance import answer
+from valueverse.commands.calculators.ndjson import read_document
 from valueverse.errors import RefusalError
 from valueverse.value.finance import annuities, cashflows
 from valueverse.value.finance.day_counts import DAY_COUNTS, year_fraction

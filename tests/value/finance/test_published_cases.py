@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from valueverse.commands.finance import answer
-from valueverse.commands.ndjson import read_document
+from valueverse.commands.calculators.finance import answer
+from valueverse.commands.calculators.ndjson import read_document
 from valueverse.errors import RefusalError
 from valueverse.value.finance import annuities, cashflows
 

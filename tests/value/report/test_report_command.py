@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from tests.assets.test_value_step import committed, reports, track, world
 from tests.support.pages import read_page, tables, texts, what_it_would_fetch_or_run
 from valueverse.cli import app
-from valueverse.commands import value_proposals
-from valueverse.commands.value_report import report_of_commit
+from valueverse.commands.value import proposals as value_proposals
+from valueverse.commands.value.report import report_of_commit
 from valueverse.errors import RefusalError
 from valueverse.value import library
 from valueverse.value.report.audience import Audience

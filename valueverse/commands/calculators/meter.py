@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from valueverse.commands.ndjson import run_calculator
+from valueverse.commands.calculators.ndjson import run_calculator
 from valueverse.errors import RefusalError
 from valueverse.money import exact, plain
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from valueverse.commands.windows import known_fields, read_window
+from valueverse.commands.calculators.time_ranges import known_fields, read_window
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _anchor(document: Document, zone: str, period: Period) -> date:
 
 def _read(document: Document) -> Document:
     """The row of the schedule that a line asks for."""
-    from valueverse.commands.windows import read_bound
+    from valueverse.commands.calculators.time_ranges import read_bound
     from valueverse.services.instants import read_time_zone
 
     known_fields(document, _FIELDS)
@@ -113,7 +113,7 @@ def _schedule(rows: list[Document]) -> pl.DataFrame:
 
 
 def _answers_of(rows: list[Document]) -> list[Document]:
-    from valueverse.commands.windows import instant_text
+    from valueverse.commands.calculators.time_ranges import instant_text
     from valueverse.money import plain
     from valueverse.subscriptions.periods import periods
     from valueverse.subscriptions.proration import factor
@@ -163,6 +163,6 @@ def register(app: typer.Typer) -> None:
         [dim]printf '{"id":"a","period":{"unit":"month"},"anchor":"2026-01-31","from":"2026-02-01","to":"2026-04-01"}\n'
         | valueverse periods[/dim]
         """
-        from valueverse.commands.ndjson import run_calculator
+        from valueverse.commands.calculators.ndjson import run_calculator
 
         raise typer.Exit(run_calculator(answer, file))

@@ -4,34 +4,34 @@ from __future__ import annotations
 
 import typer
 
-from valueverse.commands import (
-    value_approve,
-    value_check,
-    value_commit,
-    value_diff,
-    value_explain,
-    value_portfolio,
-    value_proposals,
-    value_report,
-    value_run,
-    value_variance,
-    value_verify,
+from valueverse.commands.value import (
+    approve,
+    check,
+    commit,
+    diff,
+    explain,
+    portfolio,
+    proposals,
+    report,
+    run,
+    variance,
+    verify,
 )
 
 value_app = typer.Typer(no_args_is_help=True, help="Value models: author, check, run.", rich_markup_mode="rich")
 
 for command in (
-    value_check,
-    value_diff,
-    value_run,
-    value_portfolio,
-    value_explain,
-    value_report,
-    value_commit,
-    value_approve,
-    value_proposals,
-    value_variance,
-    value_verify,
+    check,
+    diff,
+    run,
+    portfolio,
+    explain,
+    report,
+    commit,
+    approve,
+    proposals,
+    variance,
+    verify,
 ):
     command.register(value_app)
 

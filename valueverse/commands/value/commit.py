@@ -120,7 +120,7 @@ class _Measured:
 def _measured(
     connection: psycopg.Connection[Any], tenant: str, program: Program, customer: str | None, data: Path | None
 ) -> _Measured:
-    from valueverse.commands.value_run import read_data
+    from valueverse.commands.value.run import read_data
     from valueverse.platform import value_store
     from valueverse.value.executor.binding import read_metrics
 
@@ -184,7 +184,7 @@ def register(app: typer.Typer) -> None:
         reason: Annotated[str | None, typer.Option("--reason", help="... and why.")] = None,
     ) -> None:
         """Freeze a model and its baseline under the hash of its content, for both parties to approve."""
-        from valueverse.commands.value_check import read_text
+        from valueverse.commands.value.check import read_text
         from valueverse.platform.settings import get_settings
 
         said = {"scenario": scenario, "seed": seed, "author": author, "parent": parent, "reason": reason}

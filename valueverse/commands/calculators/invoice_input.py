@@ -6,8 +6,8 @@ from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from valueverse.catalog.base import unknown_name
-from valueverse.commands.price_case import read_proration, read_rounding
-from valueverse.commands.windows import known_fields, read_bound
+from valueverse.commands.calculators.price_input import read_proration, read_rounding
+from valueverse.commands.calculators.time_ranges import known_fields, read_bound
 from valueverse.errors import RefusalError
 from valueverse.invoicing.coupons import Coupon
 from valueverse.invoicing.credits import WALLET_KINDS, CreditNote, Wallet

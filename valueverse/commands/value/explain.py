@@ -92,8 +92,8 @@ def explain_model(
     Raises:
         RefusalError: as ``valueverse value run`` and ``explain``.
     """
-    from valueverse.commands.value_check import read_text
-    from valueverse.commands.value_run import read_data
+    from valueverse.commands.value.check import read_text
+    from valueverse.commands.value.run import read_data
     from valueverse.value.architect.parsing import parse_model
     from valueverse.value.architect.program import compile_model
     from valueverse.value.realisation.explain import explain
@@ -119,7 +119,7 @@ def explain_commit(settings: Settings, place: Place, asked: Question, limit: int
     Raises:
         RefusalError: ``unknown_commit``, ``ambiguous_commit``, ``unknown_run``, ``not_measured``, or as ``explain``.
     """
-    from valueverse.commands.value_sources import Behind
+    from valueverse.commands.value.sources import Behind
     from valueverse.platform.warehouse import connect
     from valueverse.services.value.stored_runs import kept_run, kept_runs
     from valueverse.value.realisation.explain import explain

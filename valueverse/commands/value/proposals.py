@@ -106,7 +106,7 @@ def close(settings: Settings, tenant: str, commit: str, outcome: str, by: str, r
     Raises:
         RefusalError: ``unknown_commit``, ``ambiguous_commit``, ``not_active``, ``unknown_outcome``, ``missing_reason``.
     """
-    from valueverse.commands.value_commit import log
+    from valueverse.commands.value.commit import log
     from valueverse.platform import commit_store, value_store
     from valueverse.platform.warehouse import connect
     from valueverse.value.committer.commits import OUTCOMES

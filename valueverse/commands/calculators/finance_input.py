@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from valueverse.catalog.base import unknown_name
-from valueverse.commands.windows import known_fields
+from valueverse.commands.calculators.time_ranges import known_fields
 from valueverse.errors import RefusalError
 from valueverse.money import exact, plain
 from valueverse.value.finance import annuities, cashflows

@@ -45,7 +45,7 @@ def report_of_model(
     Raises:
         RefusalError: as ``valueverse value run``.
     """
-    from valueverse.commands.value_run import read_data
+    from valueverse.commands.value.run import read_data
     from valueverse.value.architect.canonical import canonical
     from valueverse.value.architect.parsing import parse_model
     from valueverse.value.architect.program import compile_model
@@ -89,7 +89,7 @@ def report_of_commit(
 
 def told_of(settings: Settings, tenant: str, commit: str, month: dt.date | None, audience: Audience) -> Told:
     """All that the page of a commit is made of."""
-    from valueverse.commands.value_commit import log
+    from valueverse.commands.value.commit import log
     from valueverse.platform import value_store
     from valueverse.platform.warehouse import connect
     from valueverse.services.value.stored_runs import frozen_commit
@@ -155,7 +155,7 @@ def _measured(commitment: Commitment, row: dict[str, Any]) -> MeasuredRun:
 def _proposals(
     connection: psycopg.Connection[Any], tenant: str, commit: str, last: dt.date | None, now: dt.datetime
 ) -> list[Proposal]:
-    from valueverse.commands.value_proposals import state_of
+    from valueverse.commands.value.proposals import state_of
     from valueverse.platform import proposal_store
     from valueverse.value.report.economics import Proposal
 
@@ -241,7 +241,7 @@ def register(app: typer.Typer) -> None:
 
         [dim]valueverse value library developer_time > m.yaml && valueverse value report m.yaml --out m.html[/dim]
         """
-        from valueverse.commands.value_check import read_text
+        from valueverse.commands.value.check import read_text
         from valueverse.platform.settings import get_settings
         from valueverse.services.instants import read_month
 

@@ -22,7 +22,8 @@ _SAID: dict[str, Any] = {
 
 def agree(settings: Settings) -> str:
     """Commit northwind's model and approve it for both sides, once; its commit."""
-    from valueverse.commands import value_approve, value_commit
+    from valueverse.commands.value import approve as value_approve
+    from valueverse.commands.value import commit as value_commit
     from valueverse.demo import northwind
 
     standing = [one for one in value_commit.log(settings, northwind.TENANT) if one["model"] == northwind.VALUE_MODEL]
@@ -45,7 +46,7 @@ def report_path(settings: Settings) -> Path:
 
 def write_report(settings: Settings) -> Path:
     """The realised November as a page; where it lies."""
-    from valueverse.commands.value_report import report_of_commit
+    from valueverse.commands.value.report import report_of_commit
     from valueverse.demo import northwind
 
     path = report_path(settings)

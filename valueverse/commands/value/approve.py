@@ -26,7 +26,7 @@ def approve(settings: Settings, tenant: str, commit: str, side: str, by: str) ->
         RefusalError: ``unknown_commit``, ``ambiguous_commit``, ``overlaps``, ``already_proposed``, or as
             ``commits.judge_approval``.
     """
-    from valueverse.commands.value_commit import log
+    from valueverse.commands.value.commit import log
     from valueverse.platform import commit_store as store
     from valueverse.platform.warehouse import connect
     from valueverse.value.committer.commits import Approval, judge_approval

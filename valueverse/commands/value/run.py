@@ -53,7 +53,7 @@ def _judge_customer(metrics: pl.DataFrame, customer: str) -> None:
 
 def read_program(file: Path, outputs: list[str]) -> Program:
     """The model compiled, with other outputs where some are asked for; its hash stays that of the document."""
-    from valueverse.commands.value_check import read_text
+    from valueverse.commands.value.check import read_text
     from valueverse.value.architect.canonical import content_hash
     from valueverse.value.architect.parsing import parse_model
     from valueverse.value.architect.problems import ModelError

@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
 
         [dim]valueverse value portfolio model.yaml --data metrics.csv --output npv[/dim]
         """
-        from valueverse.commands.value_run import read_metrics_file, read_program, tell
+        from valueverse.commands.value.run import read_metrics_file, read_program, tell
         from valueverse.value.executor.customers import bind_all
         from valueverse.value.executor.portfolio import documents, run_portfolio
         from valueverse.value.executor.run import Asked

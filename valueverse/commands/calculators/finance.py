@@ -17,7 +17,7 @@ Document = dict[str, Any]
 
 def answer(documents: list[Document]) -> Iterable[Document | RefusalError]:
     """One answer or refusal per document, in order."""
-    from valueverse.commands.finance_case import evaluate
+    from valueverse.commands.calculators.finance_input import evaluate
 
     answers: list[Document | RefusalError] = []
     for document in documents:
@@ -51,6 +51,6 @@ def register(app: typer.Typer) -> None:
 
         [dim]printf '{"id":"a","fn":"irr","cashflows":\[-100,60,60]}\n' | valueverse finance[/dim]
         """
-        from valueverse.commands.ndjson import run_calculator
+        from valueverse.commands.calculators.ndjson import run_calculator
 
         raise typer.Exit(run_calculator(answer, file, floats=True))

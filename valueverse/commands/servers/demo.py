@@ -62,7 +62,7 @@ def _demo(
 ) -> None:
     from rich.console import Console
 
-    from valueverse.commands.demo_report import invoice_documents, report
+    from valueverse.commands.servers.demo_report import invoice_documents, report
     from valueverse.platform.settings import get_settings
 
     settings = get_settings()
@@ -87,7 +87,7 @@ def _demo(
 
 def run_demo(settings: Settings, customers: int, progress: Any) -> Iterator[Timing]:
     """Every step up to the marts and the report, each told once it is done."""
-    from valueverse.commands.demo_value import agree, write_report
+    from valueverse.commands.servers.demo_value import agree, write_report
     from valueverse.demo import harbor
 
     with progress.status("starting PostgreSQL and Valkey"):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from valueverse.commands.windows import known_fields, read_window
+from valueverse.commands.calculators.time_ranges import known_fields, read_window
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
@@ -153,6 +153,6 @@ def register(app: typer.Typer) -> None:
         [dim]printf '{"id":"a","amount":"31","period":{"from":"2026-01-01","to":"2026-02-01"},
         "used":{"from":"2026-01-11","to":"2026-02-01"}}\n' | valueverse prorate[/dim]
         """
-        from valueverse.commands.ndjson import run_calculator
+        from valueverse.commands.calculators.ndjson import run_calculator
 
         raise typer.Exit(run_calculator(answer, file))

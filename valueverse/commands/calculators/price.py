@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from decimal import Decimal
 
-    from valueverse.commands.price_case import Case
+    from valueverse.commands.calculators.price_input import Case
     from valueverse.rating.engine import Rated
 
 Document = dict[str, Any]
@@ -110,7 +110,7 @@ def _with_decimals(rounded: Decimal, decimals: int) -> str:
 
 def answer(documents: list[Document]) -> Iterable[Document | RefusalError]:
     """One answer or refusal per document, in order."""
-    from valueverse.commands.price_case import Case
+    from valueverse.commands.calculators.price_input import Case
 
     judged: list[Case | RefusalError] = []
     for document in documents:
@@ -140,6 +140,6 @@ def register(app: typer.Typer) -> None:
 
         [dim]printf '{"price":{"model":"standard","unit":"0.02"},"quantity":"3"}\n' | valueverse price[/dim]
         """
-        from valueverse.commands.ndjson import run_calculator
+        from valueverse.commands.calculators.ndjson import run_calculator
 
         raise typer.Exit(run_calculator(answer, file))

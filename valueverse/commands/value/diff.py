@@ -24,7 +24,7 @@ _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 
 
 def _checked(file: Path) -> tuple[Model, Program]:
-    from valueverse.commands.value_check import read_text
+    from valueverse.commands.value.check import read_text
     from valueverse.value.architect.parsing import parse_model
     from valueverse.value.architect.program import compile_model
 
@@ -37,7 +37,7 @@ def _checked(file: Path) -> tuple[Model, Program]:
 
 def _money(before: Program, after: Program, data: Path | None) -> tuple[dict[str, Any], str | None]:
     """The difference in money, or why there is none to show."""
-    from valueverse.commands.value_run import read_data
+    from valueverse.commands.value.run import read_data
     from valueverse.value.executor.comparison import money_difference
 
     metrics = read_data(data, None)

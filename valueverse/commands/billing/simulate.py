@@ -45,7 +45,7 @@ def _chart(rows: list[dict[str, Any]]) -> None:
         return
     from rich.console import Console
 
-    from valueverse.commands.bars import difference_bars
+    from valueverse.commands.billing.bars import difference_bars
 
     if chart := difference_bars(rows):
         Console(stderr=True, highlight=False).print(chart)

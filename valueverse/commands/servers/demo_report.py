@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from valueverse.commands.demo_value import report_path
+from valueverse.commands.servers.demo_value import report_path
 from valueverse.demo import northwind
 from valueverse.money import minor_units
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import psycopg
     from rich.console import Console
 
-    from valueverse.commands.demo import Timing
+    from valueverse.commands.servers.demo import Timing
     from valueverse.platform.settings import Settings
 
 Connection = "psycopg.Connection[Any]"

@@ -33,7 +33,7 @@ def _balance(balance: Decimal, decimals: int) -> str:
 
 
 def _answer(document: Document) -> Document:
-    from valueverse.commands.invoice_case import read_bill
+    from valueverse.commands.calculators.invoice_input import read_bill
     from valueverse.invoicing.totals import invoice_totals
     from valueverse.money import minor_text, plain
 
@@ -100,6 +100,6 @@ def register(app: typer.Typer) -> None:
         [dim]printf '{"lines":\[{"key":"a","amount":"10","tax_percent":"19"}],
         "coupons":\[{"key":"c","percent":"20"}]}\n' | valueverse invoice[/dim]
         """
-        from valueverse.commands.ndjson import run_calculator
+        from valueverse.commands.calculators.ndjson import run_calculator
 
         raise typer.Exit(run_calculator(answer, file))

@@ -1,0 +1,1 @@
+"""Commands on invoices, journals and past events."""

@@ -1,0 +1,1 @@
+"""Calculators: one case in, one answer out; no server needed."""

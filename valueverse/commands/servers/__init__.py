@@ -1,0 +1,1 @@
+"""Servers, tenants, analysts, SQL, the demo and the doctor."""

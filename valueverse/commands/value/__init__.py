@@ -1,0 +1,1 @@
+"""``valueverse value``: author, check, run, commit and follow value models."""
