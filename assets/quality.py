@@ -15,11 +15,11 @@ from assets.resources import Platform, TenantsConfig
 from quality.gate import decide_release
 from quality.leakage import FLAGS, flag_leakage
 from quality.reconciliation import RECONCILIATION, reconcile
-from valueverse.lake_tables import USAGE_TABLE
 from valueverse.platform.isolation import Isolated
 from valueverse.platform.past_months import published_months
 from valueverse.services.billing.book_journal import booked_tenants
 from valueverse.services.billing.reproducibility_check import REPRODUCTION, reproduce
+from valueverse.services.lake_tables import USAGE_TABLE
 from valueverse.services.months import FIRST_DAY, months_holding
 from valueverse.services.tenant_holds import RELEASE as STAGE
 from valueverse.services.tenant_holds import for_each_tenant

@@ -24,11 +24,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from valueverse.lake_tables import EVENTS_TABLE
 from valueverse.landing.parquet import end_readers
 from valueverse.platform.dedup_index import DedupIndex
 from valueverse.platform.lake import Lake
 from valueverse.services.ingestion.ingest import ingest
+from valueverse.services.lake_tables import EVENTS_TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

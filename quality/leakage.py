@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.catalog.carried import MARK
-from valueverse.lake_tables import USAGE_TABLE
 from valueverse.metering.schema import OK
 from valueverse.money import EXACT
 from valueverse.platform.warehouse import connect, copy_frame
+from valueverse.services.lake_tables import USAGE_TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

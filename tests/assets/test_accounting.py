@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 
 from tests.support.ledger import World, instant
-from valueverse.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE, USAGE_TABLE
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing.run_billing import bill
+from valueverse.services.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE, USAGE_TABLE
 from valueverse.services.usage import usage_accounting as step
 
 if TYPE_CHECKING:

@@ -18,7 +18,6 @@ from tests.support.ledger import World, instant
 from valueverse.catalog.document import Catalog, parse_catalog
 from valueverse.errors import RefusalError
 from valueverse.invoicing.document import chain_hash, content_hash
-from valueverse.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE, USAGE_TABLE
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing import rerate
@@ -26,6 +25,7 @@ from valueverse.services.billing.explain import explain_event, explain_invoice
 from valueverse.services.billing.reproducibility_check import reproduce
 from valueverse.services.billing.rerate import Asked
 from valueverse.services.billing.run_billing import BillingReport, bill
+from valueverse.services.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE, USAGE_TABLE
 
 if TYPE_CHECKING:
     from valueverse.platform.settings import Settings

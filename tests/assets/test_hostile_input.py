@@ -19,7 +19,7 @@ from valueverse.events.schema import REASONS
 from valueverse.invoicing.assemble import documents
 from valueverse.invoicing.coverage import REASONS as UNBILLED
 from valueverse.invoicing.engine import bill
-from valueverse.lake_tables import USAGE_TABLE
+from valueverse.services.lake_tables import USAGE_TABLE
 from valueverse.services.usage.derive_usage import derive_facts, lake_dates, meter
 from valueverse.subscriptions.timeline import build_timeline
 

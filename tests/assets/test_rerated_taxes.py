@@ -10,12 +10,12 @@ import pytest
 
 from tests.support.ledger import World, instant
 from valueverse.catalog.document import parse_catalog
-from valueverse.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing import rerate as rerating
 from valueverse.services.billing.rerate import Asked
 from valueverse.services.billing.run_billing import bill
+from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 
 if TYPE_CHECKING:
     from valueverse.platform.settings import Settings

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
-from valueverse.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE
 from valueverse.platform.lake import Lake
 from valueverse.services.ingestion.invalidation import touched_between, touched_months
+from valueverse.services.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE
 
 if TYPE_CHECKING:
     from pathlib import Path

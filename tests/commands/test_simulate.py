@@ -15,9 +15,9 @@ from valueverse.cli import app
 from valueverse.commands.billing.bars import difference_bars
 from valueverse.errors import RefusalError
 from valueverse.invoicing.document import content_hash, finalise
-from valueverse.lake_tables import EVENTS_TABLE
 from valueverse.platform.lake import Lake
 from valueverse.platform.settings import get_settings
+from valueverse.services.lake_tables import EVENTS_TABLE
 from valueverse.services.simulation.simulate import parsed, read_log
 
 if TYPE_CHECKING:

@@ -206,7 +206,7 @@ def _files(settings: Settings, folder: Path) -> None:
 
 
 def _dearer(lake: Lake, path: Path) -> None:
-    from valueverse.lake_tables import BILLING_FACTS_TABLE
+    from valueverse.services.lake_tables import BILLING_FACTS_TABLE
 
     told = lake.scan(BILLING_FACTS_TABLE).collect()
     (published,) = [row["data"] for row in told.to_dicts() if row["type"] == "billing.catalog.published"]

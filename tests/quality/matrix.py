@@ -16,7 +16,7 @@ from valueverse.catalog import prices
 from valueverse.catalog.document import RoundingPolicy
 from valueverse.catalog.meters import KEEPS_LEVEL, PRORATED, Aggregation, MeterRule
 from valueverse.catalog.plans import Charge, Fee, Period, Plan
-from valueverse.lake_tables import EVENTS_TABLE
+from valueverse.services.lake_tables import EVENTS_TABLE
 
 NOVEMBER = datetime(2023, 11, 1, tzinfo=UTC)
 FIRST_RUN, LATE, SECOND_RUN = (datetime(2023, 12, 10, tzinfo=UTC), datetime(2023, 12, 15, tzinfo=UTC),

@@ -12,11 +12,11 @@ from quality.gate import decide_release
 from quality.reconciliation import reconcile
 from tests.quality import matrix
 from tests.support.rewording import reword
-from valueverse.lake_tables import EVENTS_TABLE
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing.book_journal import book_journal
 from valueverse.services.billing.run_billing import bill
+from valueverse.services.lake_tables import EVENTS_TABLE
 from valueverse.services.usage.derive_usage import derive_facts, lake_dates, meter
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from quality.recompute.macros import MACROS
 from quality.reconciliation import reconcile
 from tests.support.billing_rows import invoice_id
-from valueverse.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
+from valueverse.services.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE
 
 if TYPE_CHECKING:
     from valueverse.platform.settings import Settings

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from valueverse.lake_tables import EVENTS_TABLE, QUARANTINE_TABLE
 from valueverse.platform.lake import Lake
 from valueverse.services.ingestion.ingest import IngestionReport, ingest
+from valueverse.services.lake_tables import EVENTS_TABLE, QUARANTINE_TABLE
 
 if TYPE_CHECKING:
     from pathlib import Path

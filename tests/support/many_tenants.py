@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tests.support.ledger import World
-from valueverse.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE, USAGE_TABLE
+from valueverse.services.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE, USAGE_TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

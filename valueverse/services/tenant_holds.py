@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import polars as pl
 
-from valueverse.lake_tables import BILLING_FACTS_TABLE
 from valueverse.platform import held_store
 from valueverse.platform.isolation import Failure, Isolated, isolate
 from valueverse.platform.warehouse import connect
+from valueverse.services.lake_tables import BILLING_FACTS_TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence

@@ -119,8 +119,8 @@ def explain_commit(settings: Settings, place: Place, asked: Question, limit: int
     Raises:
         RefusalError: ``unknown_commit``, ``ambiguous_commit``, ``unknown_run``, ``not_measured``, or as ``explain``.
     """
-    from valueverse.commands.value.sources import Behind
     from valueverse.platform.warehouse import connect
+    from valueverse.services.value.run_sources import Behind
     from valueverse.services.value.stored_runs import kept_run, kept_runs
     from valueverse.value.realisation.explain import explain
     from valueverse.value.realisation.sources import of_run

@@ -129,8 +129,8 @@ def _internal(settings: Settings, tenant: str, commitment: Commitment, audience:
 
     from valueverse.catalog.history import CatalogHistory
     from valueverse.catalog.metrics import RESERVED
-    from valueverse.lake_tables import BILLING_FACTS_TABLE
     from valueverse.platform.lake import Lake
+    from valueverse.services.lake_tables import BILLING_FACTS_TABLE
     from valueverse.value.architect.ir import Binding
     from valueverse.value.report.audience import INTERNAL_COLUMNS
 

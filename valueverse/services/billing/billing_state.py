@@ -14,9 +14,9 @@ from valueverse.invoicing.knowledge import newest
 from valueverse.invoicing.notes import NUMBERS, reopened
 from valueverse.invoicing.settle import Used
 from valueverse.invoicing.told import read_told, stray_voids
-from valueverse.lake_tables import EVENTS_TABLE
 from valueverse.platform import billing_store as store
 from valueverse.platform.journal_store import corrected
+from valueverse.services.lake_tables import EVENTS_TABLE
 from valueverse.subscriptions.facts import REJECTED
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from valueverse.lake_tables import BILLING_FACTS_TABLE
 from valueverse.ledger import invariants
 from valueverse.ledger.book import Told, named_invoices, owed
 from valueverse.platform import journal_store as store
+from valueverse.services.lake_tables import BILLING_FACTS_TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -19,12 +19,12 @@ from valueverse.invoicing.document import invoice_id
 from valueverse.invoicing.engine import bill
 from valueverse.invoicing.knowledge import as_recorded, newest
 from valueverse.invoicing.outcomes import PROPOSALS
-from valueverse.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.platform.billing_store import Scope
 from valueverse.platform.proposal_store import approved
 from valueverse.platform.sample_store import corrected_by, sample_of
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing.billing_state import read_booked
+from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.subscriptions.timeline import build_timeline
 
 if TYPE_CHECKING:

@@ -20,11 +20,11 @@ from valueverse.errors import RefusalError
 from valueverse.invoicing import engine
 from valueverse.invoicing.corrections import PERIOD_PURPOSES
 from valueverse.invoicing.told import read_told
-from valueverse.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.money import minor_text, minor_units
 from valueverse.platform import billing_store as store
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing.billing_state import read_booked, watermarks
+from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.services.per_tenant import without_failing
 from valueverse.subscriptions.timeline import build_timeline
 

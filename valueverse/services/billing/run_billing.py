@@ -18,12 +18,12 @@ from valueverse.invoicing.document import finalise, invoice_id, invoice_number
 from valueverse.invoicing.outcomes import PROPOSALS
 from valueverse.invoicing.schema import RULES_VERSION
 from valueverse.invoicing.settle import NUMBERED
-from valueverse.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.platform import billing_store as store
 from valueverse.platform.proposal_store import approved
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing.billing_state import apply_voids, read_booked, watermarks
 from valueverse.services.billing.dimension_tables import credit_notes, write_dimensions
+from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.services.months import following_month
 from valueverse.services.usage.usage_accounting import account_for_usage
 from valueverse.subscriptions.facts import REJECTED

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.events.identity import COMPARED, KEY, key_hash, same_payload
-from valueverse.lake_tables import EVENTS_TABLE
+from valueverse.services.lake_tables import EVENTS_TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

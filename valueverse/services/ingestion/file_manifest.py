@@ -12,8 +12,8 @@ import orjson
 import polars as pl
 
 from valueverse.events.schema import INSTANT
-from valueverse.lake_tables import EVENTS_TABLE
 from valueverse.platform.lake import LakeTable
+from valueverse.services.lake_tables import EVENTS_TABLE
 
 if TYPE_CHECKING:
     from valueverse.platform.lake import Lake

@@ -18,7 +18,6 @@ import polars as pl
 
 from valueverse.errors import RefusalError
 from valueverse.events.identity import key_hash
-from valueverse.lake_tables import EVENTS_TABLE, QUARANTINE_TABLE
 from valueverse.landing import Ignored, LandingFile, landing_files
 from valueverse.platform.dedup_index import DedupIndex
 from valueverse.platform.spool import spool_folder
@@ -26,6 +25,7 @@ from valueverse.services.ingestion.batches import ChangedFileError, Taking, name
 from valueverse.services.ingestion.file_manifest import FILES, MANIFEST_TABLE, as_metadata, reasons_of, taken_files
 from valueverse.services.ingestion.file_validation import Founders
 from valueverse.services.ingestion.invalidation import touched_between
+from valueverse.services.lake_tables import EVENTS_TABLE, QUARANTINE_TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

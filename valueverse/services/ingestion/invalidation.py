@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.catalog.history import CatalogHistory
-from valueverse.lake_tables import EVENTS_TABLE
+from valueverse.services.lake_tables import EVENTS_TABLE
 from valueverse.services.months import month_of
 from valueverse.subscriptions.facts import field
 from valueverse.subscriptions.periods import periods

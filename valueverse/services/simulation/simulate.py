@@ -23,11 +23,11 @@ from valueverse.invoicing.books import Books
 from valueverse.invoicing.closing import INVOICE
 from valueverse.invoicing.engine import Billed, bill
 from valueverse.invoicing.knowledge import newest
-from valueverse.lake_tables import EVENTS_TABLE
 from valueverse.landing import landing_files, one_file, read_file
 from valueverse.metering.schema import OK, VOID
 from valueverse.metering.usage import derive_usage
 from valueverse.money import minor_text, minor_units
+from valueverse.services.lake_tables import EVENTS_TABLE
 from valueverse.services.per_tenant import without_failing
 from valueverse.services.simulation.simulated_events import Tally, count_billing, count_usage, with_tenants
 from valueverse.subscriptions.periods import FIRST_YEAR, LAST_YEAR

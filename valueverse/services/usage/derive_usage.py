@@ -12,9 +12,9 @@ import polars as pl
 
 from valueverse.catalog.history import CatalogHistory
 from valueverse.events.amendments import resolve_amendments
-from valueverse.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE, USAGE_TABLE
 from valueverse.metering.schema import USAGE
 from valueverse.metering.usage import derive_usage
+from valueverse.services.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE, USAGE_TABLE
 from valueverse.subscriptions.facts import IN_ORDER
 
 if TYPE_CHECKING:

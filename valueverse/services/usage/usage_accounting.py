@@ -12,10 +12,10 @@ from valueverse.invoicing import engine
 from valueverse.invoicing.coverage import account, summed
 from valueverse.invoicing.schema import RULES_VERSION
 from valueverse.invoicing.terms import TERMS_KEY
-from valueverse.lake_tables import USAGE_TABLE
 from valueverse.metering.daily import daily
 from valueverse.platform import coverage_store as store
 from valueverse.platform.billing_store import Scope, booked_periods
+from valueverse.services.lake_tables import USAGE_TABLE
 from valueverse.services.months import following_month
 
 if TYPE_CHECKING:

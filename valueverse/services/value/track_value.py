@@ -16,7 +16,6 @@ import rfc8785
 from valueverse.catalog.history import CatalogHistory
 from valueverse.errors import RefusalError
 from valueverse.invoicing.knowledge import newest, of_tenant
-from valueverse.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.money import EXACT, amount_text, minor_units
 from valueverse.platform import proposal_store
 from valueverse.platform import value_store as store
@@ -24,6 +23,7 @@ from valueverse.platform.isolation import failure_of, is_shared
 from valueverse.platform.past_months import measured_months
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing.billing_state import watermarks
+from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.services.months import FIRST_DAY, following_month, months_holding
 from valueverse.services.value.mart_metrics import REFUSED, mart_metrics
 from valueverse.subscriptions.timeline import Timeline, build_timeline

@@ -98,8 +98,8 @@ def _in_the_lake(settings: Settings, tenant: str) -> set[str]:
     import polars as pl
 
     from valueverse.catalog.history import CatalogHistory
-    from valueverse.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
     from valueverse.platform.lake import Lake
+    from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
     from valueverse.subscriptions.timeline import build_timeline
 
     lake, mine = Lake(settings.lake_url), pl.col("tenant") == tenant

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from valueverse.catalog.history import CatalogHistory
-from valueverse.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.money import minor_text, minor_units, plain
 from valueverse.platform.lake import Lake
 from valueverse.platform.value_reads import BEHIND, lines_serving
 from valueverse.services.instants import read_month
+from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.subscriptions.timeline import build_timeline
 from valueverse.value.realisation.behind import costs_behind, subscriptions_behind, usage_behind
 
