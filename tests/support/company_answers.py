@@ -13,12 +13,12 @@ from typer.testing import CliRunner
 from tests.support.company_files import RUNS, other_catalog, rows_of
 from tests.support.ledger import instant
 from tests.support.serving import bearer, serving
-from valueverse import lake_tables
 from valueverse.cli import app
 from valueverse.commands.value import commit as value_commit
 from valueverse.platform.keys import issue_api_key
 from valueverse.platform.lake import Lake, LakeTable
 from valueverse.platform.warehouse import connect
+from valueverse.services import lake_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
