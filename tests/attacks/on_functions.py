@@ -110,7 +110,7 @@ _IN_THE_WAY = {
 
 
 def functions_look_where_their_owner_does(admin: Admin) -> list[str]:
-    """A search path of the caller's, with functions of the same names in it, is not looked at."""
+    """A search path of the caller's, with functions and relations of the same names in it, is not looked at."""
     said = []
     with admin.transaction(force_rollback=True):
         admin.execute("create schema evil; grant usage on schema evil to public")
@@ -119,6 +119,11 @@ def functions_look_where_their_owner_does(admin: Admin) -> list[str]:
                 f"create function evil.{name} returns {what} language plpgsql"
                 " as $$begin raise exception 'evil'; end$$".encode()
             )
+        admin.execute(
+            "create function evil.fails() returns boolean language plpgsql as $$begin raise exception 'evil'; end$$;"
+            "create view evil.pg_roles as select oid, rolname, evil.fails() as rolsuper from pg_catalog.pg_roles;"
+            "grant select on evil.pg_roles to public"
+        )
         for call in _CALLS:
             with acting(admin, API):
                 admin.execute("set local search_path = evil, pg_catalog")
@@ -131,11 +136,14 @@ def functions_look_where_their_owner_does(admin: Admin) -> list[str]:
             admin.execute("set local search_path = evil, pg_catalog")
             for statement in (
                 "create table marts.taken (tenant_id text)",
-                "select * from guard.end_long_sessions('9 h', '9 h', '9 h', 2^40::bigint, 1)",
+                "select * from guard.end_long_sessions('9 h', '9 h', '9 h', 1099511627776, 1)",
             ):
                 try:
                     with admin.transaction():
                         admin.execute(statement.encode())
+                except psycopg.errors.UndefinedFunction:
+                    # The attack asks for what is not there, and so attacks nothing.
+                    raise
                 except psycopg.Error as error:
                     said += [f"{statement} calls what its caller puts in its way"] if "evil" in str(error) else []
     return said

@@ -207,7 +207,8 @@ _NOT_THEIRS = re.compile(rf"{BUILDER} uses schema (api|public)")
 
 def nobody_has_more_rights_on_anything_else(admin: Admin) -> list[str]:
     """Schemas, functions, databases, tablespaces, the server's own things, roles, ownership."""
-    said = []
+    acts = rows(admin, f"select pg_has_role('{ANALYST}', '{GROUP}', 'set')")[0][0]
+    said = [f"{ANALYST} acts as {GROUP}, for all its members"] if acts else []
     for verb, query in _OTHER_RIGHTS.items():
         for role, name in rows(admin, query, [ANALYST, GROUP, API, READER, BUILDER, OWNER]):
             sentence = f"{role} {verb} {name}"

@@ -58,7 +58,10 @@ SILENT = (
         r"guard\.end_long_sessions\(.*\) security invoker",
         "it then ends nothing: tests/isolation/test_bounds.py notices",
     ),
-    (r"^function: .* guard\.memory_of", "it is called by guard.end_long_sessions alone, with the rights of its owner"),
+    (
+        r"guard\.memory_of\(integer\) (reset|sec)",
+        "it is called by guard.end_long_sessions alone, with the rights of its owner",
+    ),
     (r"^view: .* billing\.", "its owner is held back by policies as well"),
     (r"^addition: .* (inherits|publication|data wrapper|large object)", "nobody but an administrator reaches it"),
     (r"^addition: create rule", "it does nothing but answer"),

@@ -9,7 +9,7 @@ source as (
 parsed as (
     select
         source.*,
-        case when pg_input_is_valid(document, 'jsonb') then cast(document as jsonb) end as fields
+        case when pg_input_is_valid(source.document, 'jsonb') then cast(source.document as jsonb) end as fields
     from source
 ),
 
@@ -17,8 +17,8 @@ dated as (
     select
         parsed.*,
         coalesce(
-            fields ->> 'start',
-            nullif(fields -> 'model' -> 'axis' ->> 'start', 'commit.start')
+            parsed.fields ->> 'start',
+            nullif(parsed.fields -> 'model' -> 'axis' ->> 'start', 'commit.start')
         ) as start_text
     from parsed
 ),
