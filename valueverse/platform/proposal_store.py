@@ -75,7 +75,7 @@ def propose(connection: Connection, row: Mapping[str, Any]) -> None:
     """Add a proposal (the columns of value.proposal)."""
     names = list(row)
     places = ", ".join(f"%({name})s" for name in names)
-    connection.execute(f"insert into value.proposal ({', '.join(names)}) values ({places})", row)  # noqa: S608
+    connection.execute(f"insert into value.proposal ({', '.join(names)}) values ({places})", row)  # noqa: S608 - names of columns
 
 
 def say(connection: Connection, row: Mapping[str, Any]) -> None:
