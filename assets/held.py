@@ -9,7 +9,7 @@ import dagster as dg
 import polars as pl
 
 from assets.kit import preview
-from valueverse.platform import held_store
+from valueverse.platform.stores import held_store
 from valueverse.platform.warehouse import connect
 from valueverse.services.months import FIRST_DAY
 from valueverse.services.tenant_holds import MARTS

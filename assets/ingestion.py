@@ -19,8 +19,8 @@ from assets.kit import OWNERS, Result, bars, fresh, mark, preview
 from assets.partitions import DAILY, MONTHLY, daily_keys, monthly_keys
 from assets.resources import Platform
 from valueverse.events.schema import BILLING_FACTS
-from valueverse.platform.held_store import WHOLE
 from valueverse.platform.isolation import Failure
+from valueverse.platform.stores.held_store import WHOLE
 from valueverse.services.ingestion.file_manifest import record_published
 from valueverse.services.ingestion.file_status import publish_ingestion
 from valueverse.services.ingestion.ingest import IngestionReport, ingest

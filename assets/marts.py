@@ -24,9 +24,9 @@ from assets.partitions import MONTHLY
 from assets.quality import RELEASE
 from assets.resources import Platform, TenantsConfig
 from assets.value import REALISATION
-from valueverse.platform import held_store
 from valueverse.platform.isolation import Isolated
 from valueverse.platform.settings import Settings
+from valueverse.platform.stores import held_store
 from valueverse.platform.warehouse import connect
 from valueverse.services.marts.attempts import Attempts
 from valueverse.services.marts.dbt_project import DBT, PROJECT, dbt_environment, manifest

@@ -16,7 +16,7 @@ from quality.gate import decide_release
 from quality.leakage import FLAGS, flag_leakage
 from quality.reconciliation import RECONCILIATION, reconcile
 from valueverse.platform.isolation import Isolated
-from valueverse.platform.past_months import published_months
+from valueverse.platform.stores.recorded_months import published_months
 from valueverse.services.billing.book_journal import booked_tenants
 from valueverse.services.billing.reproducibility_check import REPRODUCTION, reproduce
 from valueverse.services.lake_tables import USAGE_TABLE

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.events.schema import EVENTS
-from valueverse.platform import postgres_server, supervisor, warehouse
+from valueverse.platform import warehouse
 from valueverse.platform.lake import Lake
+from valueverse.platform.servers import postgres_server, supervisor
 from valueverse.platform.settings import Settings
 from valueverse.services.lake_tables import EVENTS_TABLE
 from valueverse.services.usage.derive_usage import derive_facts

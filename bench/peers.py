@@ -18,7 +18,7 @@ import polars as pl
 from bench.rating import seconds
 from bench.workload import AFTER, FIRST, SUBSCRIPTIONS, Workload, workload
 from valueverse.metering.quantities import meter_quantities
-from valueverse.platform import postgres_server
+from valueverse.platform.servers import postgres_server
 from valueverse.platform.settings import Settings
 from valueverse.platform.warehouse import connect
 

@@ -14,7 +14,7 @@ from valueverse.catalog.history import CatalogHistory
 from valueverse.events.schema import BILLING_FACTS
 from valueverse.metering.schema import USAGE
 from valueverse.money import EXACT
-from valueverse.subscriptions.facts import CUSTOMER_FIELDS, REJECTED
+from valueverse.subscriptions.event_fields import CUSTOMER_FIELDS, REJECTED
 from valueverse.subscriptions.timeline import SEGMENTS, Timeline
 
 if TYPE_CHECKING:

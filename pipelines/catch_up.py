@@ -31,8 +31,8 @@ from pipelines.pending import (
     ranges,
 )
 from pipelines.retries import retries
-from valueverse.platform import dagster_home, processes
 from valueverse.platform.outages import outage, told_by_dagster
+from valueverse.platform.servers import dagster_home, processes
 from valueverse.platform.settings import get_settings
 
 if TYPE_CHECKING:

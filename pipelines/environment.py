@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 
-from valueverse.platform import dagster_home
+from valueverse.platform.servers import dagster_home
 from valueverse.platform.settings import get_settings
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from assets.partitions import contiguous
-from valueverse.platform import held_store
+from valueverse.platform.stores import held_store
 from valueverse.platform.warehouse import connect
 from valueverse.services.tenant_holds import BILLING, JOURNAL, MARTS, RELEASE, USAGE, VALUE, WAITS, WAITS_FOR
 

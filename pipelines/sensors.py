@@ -33,8 +33,9 @@ from pipelines.pending import (
     ranges,
 )
 from pipelines.retries import RETRIED, retries
-from valueverse.platform import dagster_home, warehouse
+from valueverse.platform import warehouse
 from valueverse.platform.access.watchdog import end_long_sessions
+from valueverse.platform.servers import dagster_home
 from valueverse.platform.settings import get_settings
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from psycopg import sql
 
-from quality.cuts import known_zones, month_of, rows_of
+from quality.month_slices import known_zones, month_of, rows_of
 from quality.rules import RULES, SCOPES
 from valueverse.platform.warehouse import connect
 

@@ -12,11 +12,11 @@ import iso4217
 import polars as pl
 
 from quality import calendars
-from quality.billed import BILLED
+from quality.billed_queries import BILLED
 from quality.period import Month
 from quality.recompute import (
     buckets,
-    comparison,
+    cell_comparison,
     events,
     formulas,
     lines,
@@ -24,11 +24,12 @@ from quality.recompute import (
     models,
     pricing,
     quantities,
-    taken,
     tiers,
+    usage_assignment,
 )
+from quality.recompute.catalog_flattening import flatten
 from quality.recompute.days import DAYS
-from quality.recompute.invoices import fees, later, missing
+from quality.recompute.invoices import corrections, fees, missing_invoices
 from quality.recompute.states import (
     burdens_of,
     counted,
@@ -38,7 +39,6 @@ from quality.recompute.states import (
     states_of,
     told_late_of,
 )
-from quality.recompute.terms import flatten
 from valueverse.events.schema import BILLING_FACTS, EVENTS
 from valueverse.platform.lake import LakeTable
 from valueverse.platform.warehouse import connect, copy_frame
@@ -160,12 +160,12 @@ def _answer(question: _Question, tenants: Sequence[str]) -> Iterator[tuple[Any, 
     with duckdb.connect() as connection:
         _prepare(connection, question, tenants)
         for cells in _CELLS:
-            summary = connection.execute(comparison.SUMMARY.format(cells=f"from {cells}")).fetchall()
+            summary = connection.execute(cell_comparison.SUMMARY.format(cells=f"from {cells}")).fetchall()
             for tenant, check, expected, actual, different, count, examples in summary:
                 detail = f"{different} of {count} differ: {examples}" if different else None
                 ours, theirs = (Decimal(int(units)).scaleb(-18) for units in (expected, actual))
                 yield tenant, check, question.month.key, ours, theirs, theirs - ours, different == 0, detail
-        for tenant, charge, detail in connection.execute(comparison.NOT_RECOMPUTED).fetchall():
+        for tenant, charge, detail in connection.execute(cell_comparison.NOT_RECOMPUTED).fetchall():
             yield tenant, f"not_recomputed:{charge}", question.month.key, None, None, None, True, detail
 
 
@@ -175,7 +175,7 @@ def _prepare(connection: duckdb.DuckDBPyConnection, question: _Question, tenants
         own = frame.filter(pl.col("tenant").is_in(tenants)) if "tenant" in frame.columns else frame
         connection.register(name, own.to_arrow())
     connection.register("chosen", pl.DataFrame({"tenant": tenants}, {"tenant": pl.String}).to_arrow())
-    for statement in (macros.MACROS, lines.EVERY_LINE, missing.EXPECTED, later.LATER):
+    for statement in (macros.MACROS, lines.EVERY_LINE, missing_invoices.EXPECTED, corrections.LATER):
         connection.execute(statement)
     first, last = _dates(connection, question)
     days = [day for day in question.log.dates() if first <= day <= last]
@@ -196,14 +196,16 @@ def _prepare(connection: duckdb.DuckDBPyConnection, question: _Question, tenants
         connection.execute(statement)
     formulas.register_values(connection, question.billed["meters"])
     for statement in (
-        events.READINGS, taken.TAKEN, taken.RIVALS, quantities.QUANTITIES, quantities.BY_DAYS, quantities.PARTS,
+        events.READINGS, usage_assignment.TAKEN, usage_assignment.RIVALS,
+        quantities.QUANTITIES, quantities.BY_DAYS, quantities.PARTS,
         buckets.BUCKETS, pricing.CONVERTED, buckets.BUCKET_VALUES, pricing.TO_PRICE, tiers.TIERS, models.EVENT_PRICES,
     ):  # fmt: skip
         connection.execute(statement)
     formulas.register_amounts(connection, pricing.FORMULAS, "formula_amounts")
     for statement in (
-        pricing.BY_QUANTITY, pricing.PRICED, missing.MISSING_CELLS, later.LATER_CELLS, comparison.LINE_CELLS,
-        comparison.USAGE_CELLS, comparison.COUNT_CELLS, fees.FEE_CELLS, fees.LINE_COUNT_CELLS,
+        pricing.BY_QUANTITY, pricing.PRICED, missing_invoices.MISSING_CELLS, corrections.LATER_CELLS,
+        cell_comparison.LINE_CELLS,
+        cell_comparison.USAGE_CELLS, cell_comparison.COUNT_CELLS, fees.FEE_CELLS, fees.LINE_COUNT_CELLS,
     ):  # fmt: skip
         connection.execute(statement)
 

@@ -12,11 +12,12 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from serving_api import customers, docs, invoices, openapi, operations, sessions
-from serving_api.frame import VERSION, Frame
-from serving_api.limits import REQUESTS
+from serving_api import openapi
 from serving_api.logs import make_log
+from serving_api.middleware import VERSION, Frame
 from serving_api.problems import answer_problem
+from serving_api.routes import customers, docs, invoices, operations, sessions
+from serving_api.security.rate_limits import REQUESTS
 from serving_api.service import Service
 from valueverse.errors import RefusalError
 from valueverse.platform.settings import Settings, get_settings

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from serving_api.problems import Problem
-from serving_api.walls import holes
+from serving_api.security.rls_preflight import holes
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from serving_api.frame import VERSION
+from serving_api.middleware import VERSION
 from serving_api.problems import KINDS, MEDIA_TYPE, PREFIX
 from serving_api.schemas import Invoice
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from serving_api.cursors import Cursors
 from serving_api.database import Database
-from serving_api.limits import REQUESTS, Limiter
-from serving_api.tokens import Tokens
-from valueverse.platform.secrets import secret
-from valueverse.platform.signing_keys import KeyRing
+from serving_api.security.rate_limits import REQUESTS, Limiter
+from serving_api.security.tokens import Tokens
+from valueverse.platform.access.secrets import secret
+from valueverse.platform.access.signing_keys import KeyRing
 
 if TYPE_CHECKING:
     import structlog

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 
 ROOMS = ("money.py", "formula", "catalog", "subscriptions", "metering", "rating", "invoicing", "ledger")
-EDGES = ("valueverse/services", "valueverse/platform/billing_store.py")
+EDGES = ("valueverse/services", "valueverse/platform/stores/billing_store.py")
 
 SIZE_ESTIMATES = {
     "valueverse/formula/compiling.py": ("_VARIABLE_BOUND", "_from_data"),
@@ -28,8 +28,8 @@ SIZE_ESTIMATES = {
         *("_RANGE", "_guarded", "_quotient", "Part.bound", "ExactCompiler._number", "ExactCompiler._power"),
     ),
     "valueverse/metering/schema.py": ("RANGE",),
-    "valueverse/metering/levels.py": ("_in_range", "_weighted_sum", "_prorated_sum"),
-    "valueverse/metering/rollup.py": ("_combined",),
+    "valueverse/metering/stateful_aggregations.py": ("_in_range", "_weighted_sum", "_prorated_sum"),
+    "valueverse/metering/additive_aggregations.py": ("_combined",),
 }
 
 FLOAT_NAMES = {"Float32", "Float64", "float32", "float64"}

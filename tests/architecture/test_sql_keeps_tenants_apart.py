@@ -18,7 +18,7 @@ WITHOUT = {
     "meters": "meters of a catalog document, by its hash",
     "zones": "the names of time zones",
     "currencies": "the decimals of currencies",
-    "line_id": "a row number of all booked lines, made by quality/billed.py",
+    "line_id": "a row number of all booked lines, made by quality/billed_queries.py",
     "term": "a row number of the charges, or fees, of catalog documents, made by quality/reconciliation.py",
 }
 """Relations without a tenant, and numbers that no two rows have."""
@@ -53,7 +53,7 @@ def test_every_join_and_window_in_sql_has_the_tenant_among_its_keys() -> None:
 def test_statements_of_every_room_are_read() -> None:
     places = [place for place, _, _ in statements()]
     for room in (
-        "valueverse/platform/billing_store.py",
+        "valueverse/platform/stores/billing_store.py",
         "quality/",
         "dbt_project/models/",
         "valueverse/platform/migrations/",

@@ -17,7 +17,7 @@ import pytest
 from tests.support.ledger import World, instant
 from valueverse.catalog.document import Catalog, parse_catalog
 from valueverse.errors import RefusalError
-from valueverse.invoicing.document import chain_hash, content_hash
+from valueverse.invoicing.rendering.document_hash import chain_hash, content_hash
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing import rerate

@@ -22,9 +22,9 @@ from pipelines.catch_up import QUIET
 from pipelines.definitions import defs
 from pipelines.retries import Retry, retries
 from tests.support.many_tenants import company, fill
-from valueverse.platform import held_store
-from valueverse.platform.diagnosis import held_lines
 from valueverse.platform.lake import Lake
+from valueverse.platform.servers.diagnosis import held_lines
+from valueverse.platform.stores import held_store
 from valueverse.platform.warehouse import connect
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 

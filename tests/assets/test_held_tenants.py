@@ -16,8 +16,8 @@ from pipelines.catch_up import QUIET
 from pipelines.definitions import defs
 from tests.support import shared_servers
 from tests.support.many_tenants import NAMES, company, fill, tenants
-from valueverse.platform import held_store
 from valueverse.platform.lake import Lake
+from valueverse.platform.stores import held_store
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing import run_billing as billing_step
 

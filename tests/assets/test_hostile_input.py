@@ -16,9 +16,9 @@ from tests.support.hostile_values import ACCEPTED, BILLING, CATALOG, Hostile
 from tests.support.landing import Harbour, counts, event, founding
 from valueverse.catalog.history import CatalogHistory
 from valueverse.events.schema import REASONS
-from valueverse.invoicing.assemble import documents
-from valueverse.invoicing.coverage import REASONS as UNBILLED
 from valueverse.invoicing.engine import bill
+from valueverse.invoicing.rendering.invoice_documents import documents
+from valueverse.invoicing.usage_accounting import REASONS as UNBILLED
 from valueverse.services.lake_tables import USAGE_TABLE
 from valueverse.services.usage.derive_usage import derive_facts, lake_dates, meter
 from valueverse.subscriptions.timeline import build_timeline

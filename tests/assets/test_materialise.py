@@ -24,7 +24,7 @@ from tests.support.serving import serving
 from valueverse.commands.servers.demo import deliver
 from valueverse.demo import harbor, northwind
 from valueverse.demo.files import DemoFile, ndjson
-from valueverse.platform.keys import issue_api_key
+from valueverse.platform.access.api_keys import issue_api_key
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
 from valueverse.services.lake_tables import EVENTS_TABLE, USAGE_TABLE

@@ -13,7 +13,7 @@ from tests.assets.test_value_step import JANUARY_5, MODEL, NOVEMBER, committed, 
 from valueverse.commands.value import diff as value_diff
 from valueverse.commands.value import proposals as value_proposals
 from valueverse.errors import RefusalError
-from valueverse.platform import value_store as store
+from valueverse.platform.stores import value_store as store
 from valueverse.platform.warehouse import connect
 from valueverse.services.value.track_value import track_value
 

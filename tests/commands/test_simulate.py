@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from valueverse.cli import app
 from valueverse.commands.billing.bars import difference_bars
 from valueverse.errors import RefusalError
-from valueverse.invoicing.document import content_hash, finalise
+from valueverse.invoicing.rendering.document_hash import content_hash, finalise
 from valueverse.platform.lake import Lake
 from valueverse.platform.settings import get_settings
 from valueverse.services.lake_tables import EVENTS_TABLE

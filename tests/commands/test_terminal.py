@@ -23,7 +23,7 @@ from valueverse.commands.value import commit as value_commit
 from valueverse.commands.value import proposals as value_proposals
 from valueverse.errors import RefusalError
 from valueverse.platform.access import analysts
-from valueverse.platform.keys import issue_api_key
+from valueverse.platform.access.api_keys import issue_api_key
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing import rerate as rerating

@@ -17,7 +17,7 @@ from pipelines.catch_up import QUIET
 from pipelines.definitions import defs
 from pipelines.retries import retries
 from tests.support.billing_rows import release, secret_of, seed
-from valueverse.platform import held_store
+from valueverse.platform.stores import held_store
 from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:

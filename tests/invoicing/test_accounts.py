@@ -8,9 +8,9 @@ from typing import Any
 import polars as pl
 
 from tests.support.ledger import World, instant
-from valueverse.invoicing.coverage import account, summed
 from valueverse.invoicing.engine import with_terms
-from valueverse.metering.daily import daily
+from valueverse.invoicing.usage_accounting import account, summed
+from valueverse.metering.daily_usage import daily
 
 METER = {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n", "dimensions": ["model"]}
 CHARGE = {"key": "usage", "meter": "tokens", "when": {"model": "large"}, "price": {"model": "standard", "unit": "1"}}

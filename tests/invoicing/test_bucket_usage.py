@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.ledger import World, amounts
-from valueverse.invoicing.bucket_usage import _windows
+from valueverse.invoicing.lines.bucket_usage import _windows
 from valueverse.subscriptions.zones import INSTANT
 
 ZONES = (

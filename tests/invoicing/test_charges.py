@@ -15,7 +15,7 @@ from tests.support.ledger import World, amounts, instant
 from valueverse.commands.calculators.price import answer
 from valueverse.events.schema import EVENTS
 from valueverse.invoicing import engine
-from valueverse.invoicing.assemble import documents
+from valueverse.invoicing.rendering.invoice_documents import documents
 from valueverse.metering.usage import derive_usage
 
 TOKENS = {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n", "dimensions": ["region"]}

@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 
 from tests.support.ledger import World, instant
-from valueverse.invoicing.coverage import REASONS, account, summed
 from valueverse.invoicing.engine import with_terms
-from valueverse.metering.daily import daily
+from valueverse.invoicing.usage_accounting import REASONS, account, summed
+from valueverse.metering.daily_usage import daily
 
 METER = {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n", "dimensions": ["model"]}
 OTHER = METER | {"key": "other"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.support.ledger import World
-from valueverse.invoicing.document import content_hash
+from valueverse.invoicing.rendering.document_hash import content_hash
 from valueverse.invoicing.schema import RULES_VERSION
 
 METER = {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n", "dimensions": ["region"]}

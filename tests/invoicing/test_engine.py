@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.ledger import World, amounts, instant, standing
-from valueverse.invoicing.document import chain_hash, content_hash, finalise, invoice_number
+from valueverse.invoicing.rendering.document_hash import chain_hash, content_hash, finalise, invoice_number
 
 TOKENS = {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n", "dimensions": ["model", "region"]}
 STANDARD = {"model": "standard", "unit": "0.01"}

@@ -7,9 +7,9 @@ from typing import Any
 import polars as pl
 
 from tests.support.ledger import World, instant
-from valueverse.invoicing.closing import INVOICE
 from valueverse.invoicing.engine import Ground, ground_of
 from valueverse.invoicing.lineage import charges_of, line_events
+from valueverse.invoicing.periods.billing_periods import INVOICE
 
 METER = {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n", "dimensions": ["model"]}
 UNIT = {"model": "standard", "unit": "1"}

@@ -11,9 +11,9 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from valueverse.invoicing.notes import CORRECTED, NUMBERS, counting, judged, refused, within
 from valueverse.invoicing.schema import LINES
-from valueverse.invoicing.told import NOTES
+from valueverse.invoicing.settlement.adjustment_events import NOTES
+from valueverse.invoicing.settlement.credit_notes import CORRECTED, NUMBERS, counting, judged, refused, within
 from valueverse.money import EXACT
 
 START = datetime(2024, 2, 1, tzinfo=UTC)

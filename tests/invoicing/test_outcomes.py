@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 
 from tests.support.ledger import World, instant, standing
-from valueverse.invoicing.closing import INVOICE
-from valueverse.invoicing.document import invoice_id
-from valueverse.invoicing.outcomes import PROPOSALS, bearers
+from valueverse.invoicing.lines.outcome_lines import PROPOSALS, bearers
+from valueverse.invoicing.periods.billing_periods import INVOICE
+from valueverse.invoicing.rendering.document_hash import invoice_id
 
 TOKENS = {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n"}
 WON = {"key": "won", "price": {"model": "outcome", "value_model": "savings", "output": "saved", "share": "0.2"}}

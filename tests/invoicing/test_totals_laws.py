@@ -11,10 +11,10 @@ import polars as pl
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from valueverse.invoicing import spread
-from valueverse.invoicing.coupons import Coupon
-from valueverse.invoicing.credits import CreditNote, Wallet
-from valueverse.invoicing.totals import LINE_KINDS, Bill, Commitment, Line, Totals, invoice_totals
+from valueverse.invoicing.settlement import allocation
+from valueverse.invoicing.settlement.coupons import Coupon
+from valueverse.invoicing.settlement.credit_application import CreditNote, Wallet
+from valueverse.invoicing.settlement.totals import LINE_KINDS, Bill, Commitment, Line, Totals, invoice_totals
 from valueverse.money import EXACT, RoundingMode, largest_remainder, round_decimal
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def test_fees_and_charges_come_to_the_commitment(bill: Bill, minimum: Decimal) -
 @given(st.integers(0, 10**6), st.lists(st.integers(0, 10**4), min_size=1, max_size=8))
 def test_parts_add_up_and_stay_next_to_their_share(total: int, weights: list[int]) -> None:
     assume(sum(weights))
-    parts = spread.pro_rata(total, weights)
+    parts = allocation.pro_rata(total, weights)
     assert sum(parts) == total
     assert all(
         abs(part * sum(weights) - total * weight) < sum(weights) for part, weight in zip(parts, weights, strict=True)
@@ -222,4 +222,4 @@ def test_frames_and_whole_numbers_split_alike(shares: list[int], denominator: in
         schema={"share": EXACT, "order": pl.Int64},
     ).with_columns(group=pl.lit(0), total=pl.lit(total, pl.Int64))
     split = frame.select(largest_remainder(pl.col("share"), pl.col("total"), ["group"], "order")).to_series()
-    assert split.to_list() == spread.largest_remainder(total, shares, denominator)
+    assert split.to_list() == allocation.largest_remainder(total, shares, denominator)

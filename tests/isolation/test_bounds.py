@@ -19,7 +19,7 @@ from pipelines.sensors import long_sessions
 from valueverse.platform import warehouse
 from valueverse.platform.access import analysts, manifest
 from valueverse.platform.access.watchdog import end_long_sessions
-from valueverse.platform.processes import read_record
+from valueverse.platform.servers.processes import read_record
 from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:

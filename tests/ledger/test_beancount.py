@@ -19,7 +19,7 @@ from tests.support.journal import booked, document, facts, line
 from valueverse.ledger.beancount import account_part, export, name_of
 
 if TYPE_CHECKING:
-    from valueverse.ledger.book import Journal
+    from valueverse.ledger.posting import Journal
 
 BEAN_CHECK = str(Path(sys.executable).with_name("bean-check"))
 PART = re.compile(r"[A-Z0-9][A-Za-z0-9-]*")

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from tests.support.journal import LATER, balance, bills, booked, document, facts, line, read, told_of
 from tests.support.ledger import World
-from valueverse.ledger.book import Journal, book, moved, nothing_booked, owed, standing
 from valueverse.ledger.invariants import OWED, violations
 from valueverse.ledger.invoices import release_schedule
+from valueverse.ledger.posting import Journal, book, moved, nothing_booked, owed, standing
 
 NEXT = ("2024-02-01", "2024-03-01")
 Event = tuple[str, str, dict[str, Any]]

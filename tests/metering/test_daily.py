@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.ledger import World, instant
-from valueverse.metering.daily import DAILY, daily
+from valueverse.metering.daily_usage import DAILY, daily
 
 KINDS = ("count", "sum", "min", "max", "avg", "latest", "unique_count", "weighted_sum")
 Told = tuple[int, int, int, str, str]

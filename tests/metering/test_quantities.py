@@ -10,7 +10,7 @@ import pytest
 from tests.metering.helpers import at, meters, quantities, usage, windows
 from valueverse.catalog.history import INSTANT
 from valueverse.errors import RefusalError
-from valueverse.metering import pieces
+from valueverse.metering import window_join
 from valueverse.metering.quantities import meter_quantities
 from valueverse.money import EXACT
 
@@ -299,5 +299,5 @@ def test_looking_up_customers_or_not_changes_no_quantity(aggregation: str, monke
     asked = windows(JANUARY | {"customer": "c1"}, JANUARY | {"customer": "c2", "to": at("2026-01-20")})
     found = quantities(usage(*rows), asked, meters(aggregation))
     assert set(found) == {(0, ""), (1, "")}
-    monkeypatch.setattr(pieces, "_MANY", 0)
+    monkeypatch.setattr(window_join, "_MANY", 0)
     assert quantities(usage(*rows), asked, meters(aggregation)) == found

@@ -9,8 +9,8 @@ import pytest
 from dagster._daemon.types import DaemonHeartbeat
 
 from pipelines.catch_up import LAUNCHER, end_killed_runs
-from valueverse.platform.dagster_home import DAEMON, clear_after_daemon, end_lost_runs
-from valueverse.platform.processes import Record, start_time, write_record
+from valueverse.platform.servers.dagster_home import DAEMON, clear_after_daemon, end_lost_runs
+from valueverse.platform.servers.processes import Record, start_time, write_record
 from valueverse.platform.settings import Settings
 
 if TYPE_CHECKING:

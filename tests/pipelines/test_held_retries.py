@@ -11,8 +11,8 @@ import pytest
 from pipelines import catch_up
 from pipelines.retries import RETRIED, retries
 from pipelines.sensors import held_tenants
-from valueverse.platform import held_store
 from valueverse.platform.isolation import Failure
+from valueverse.platform.stores import held_store
 from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:

@@ -19,8 +19,9 @@ from typer.testing import CliRunner
 from tests.support.dagster_world import own_instance
 from tests.support.holes import HOLES, SETUP, change
 from valueverse.commands.servers import doctor
-from valueverse.platform import diagnosis, warehouse
+from valueverse.platform import warehouse
 from valueverse.platform.access import manifest
+from valueverse.platform.servers import diagnosis
 from valueverse.platform.settings import Settings
 
 if TYPE_CHECKING:
@@ -88,9 +89,11 @@ def admin(module_settings: Settings) -> Iterator[psycopg.Connection[Any]]:
 
 
 def found(admin: psycopg.Connection[Any]) -> list[str]:
+    """What is wrong with the database; roles are the whole server's, and another test may be at work on its analyst."""
     row = admin.execute(manifest.QUERY.encode()).fetchone()
     assert row is not None
-    return [f"{hole.what}; {hole.cure}" for hole in manifest.holes(row[0])]
+    sentences = [f"{hole.what}; {hole.cure}" for hole in manifest.holes(row[0])]
+    return [one for one in sentences if not one.startswith("analyst ") or one.startswith("analyst analyst_probe")]
 
 
 @pytest.mark.security

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
-from valueverse.platform.mart_metrics import MartColumn, columns_of, read_mart
+from valueverse.platform.stores.mart_metrics import MartColumn, columns_of, read_mart
 from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:

@@ -23,17 +23,17 @@ import pytest
 
 import valueverse.platform
 from quality import calendars
-from quality.billed import BILLED
-from quality.cuts import known_zones, rows_of
+from quality.billed_queries import BILLED
 from quality.expectations import per_month_and_tenant
+from quality.month_slices import known_zones, rows_of
 from quality.period import Month
 from quality.rules import RULES
 from tests.support import many_invoices
 from tests.support.many_invoices import TENANTS
-from valueverse.invoicing.outcomes import PROPOSALS
-from valueverse.platform.billing_store import Scope
-from valueverse.platform.held_store import PERIODS
+from valueverse.invoicing.lines.outcome_lines import PROPOSALS
 from valueverse.platform.isolation import Failure
+from valueverse.platform.stores.billing_store import Scope
+from valueverse.platform.stores.held_store import PERIODS
 from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from typer.testing import CliRunner
 from tests.support import shared_servers
 from valueverse.commands.servers import servers as commands
 from valueverse.errors import RefusalError
-from valueverse.platform import ground, postgres_server, processes, supervisor, valkey_server
+from valueverse.platform.servers import postgres_runtime, postgres_server, processes, supervisor, valkey_server
 from valueverse.platform.settings import Settings, get_settings
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def test_a_socket_folder_of_somebody_else_is_refused(local: Settings) -> None:
     local.sockets.mkdir()
     local.sockets.chmod(0o777)
     with pytest.raises(RefusalError, match="remove it"):
-        ground.private_folder(local.sockets, None)
+        postgres_runtime.private_folder(local.sockets, None)
 
 
 def taken_port() -> tuple[socket.socket, int]:
@@ -197,7 +197,7 @@ def test_a_lock_that_stays_held_is_told(tmp_path: Path) -> None:
 
 def test_the_lock_of_a_killed_command_is_free(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from valueverse.platform.processes import locked\n"
+        "import sys, time; from pathlib import Path; from valueverse.platform.servers.processes import locked\n"
         "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(900)"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "l")], stdout=subprocess.PIPE, cwd=ROOT) as child:
@@ -215,14 +215,14 @@ def test_root_starts_postgres_by_each_of_its_other_ways(monkeypatch: pytest.Monk
     local = Settings(home=folder / "home", postgres_port=0)
     if way == "user":
         folder.chmod(0o755)
-        if not ground._reaches(ground._unprivileged_user(), postgres_server.binary("postgres")):
+        if not postgres_runtime._reaches(postgres_runtime._unprivileged_user(), postgres_server.binary("postgres")):
             pytest.skip("this checkout lies below a closed folder")
     else:
-        monkeypatch.setattr(ground, "_NAMESPACE", ("false",))
-        monkeypatch.setattr(ground, "_passes", lambda *_: False)
+        monkeypatch.setattr(postgres_runtime, "_NAMESPACE", ("false",))
+        monkeypatch.setattr(postgres_runtime, "_passes", lambda *_: False)
     try:
         record = postgres_server.start(local, durable=False)
-        assert psutil.Process(record.pid).uids().real == ground._unprivileged_user()[0]
+        assert psutil.Process(record.pid).uids().real == postgres_runtime._unprivileged_user()[0]
         assert postgres_server.answers(local)
         assert ("copy" in record.details["runs"]) == (way == "copy")
         if way == "copy":
@@ -241,7 +241,8 @@ def test_root_starts_postgres_by_each_of_its_other_ways(monkeypatch: pytest.Monk
 
 ORDINARY = """
 import sys, shutil
-from valueverse.platform import postgres_server as p, valkey_server as v
+from valueverse.platform.servers import postgres_server as p
+from valueverse.platform.servers import valkey_server as v
 from valueverse.platform.settings import Settings
 s = Settings(home=sys.argv[1], postgres_port=0)
 print(p.start(s, durable=False).details["runs"], v.start(s, durable=False).name)
@@ -255,11 +256,11 @@ def test_an_ordinary_user_starts_and_stops_the_servers() -> None:
     folder = Path(tempfile.mkdtemp())  # not below the run's own closed folder
     command = [sys.executable, "-c", ORDINARY, str(folder / "home")]
     nobody = pwd.getpwnam("nobody")
-    if ground._reaches((nobody.pw_uid, nobody.pw_gid), Path(sys.executable)):
+    if postgres_runtime._reaches((nobody.pw_uid, nobody.pw_gid), Path(sys.executable)):
         os.chown(folder, nobody.pw_uid, nobody.pw_gid)
         command = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", *command]
     else:
-        command = [*ground._NAMESPACE, *command]  # the interpreter lies below a closed folder
+        command = [*postgres_runtime._NAMESPACE, *command]  # the interpreter lies below a closed folder
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     shutil.rmtree(folder)
     assert (done.stdout, done.returncode) == ("as this user valkey\nTrue True True True\n", 0), done.stderr
@@ -338,7 +339,7 @@ def test_a_long_home_still_gives_a_short_socket_path(tmp_path: Path) -> None:
 def test_a_secret_is_made_once_and_kept(tmp_path: Path) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    from valueverse.platform.secrets import secret
+    from valueverse.platform.access.secrets import secret
 
     with ThreadPoolExecutor(8) as pool:
         found = set(pool.map(lambda _: secret(tmp_path / "s", "one"), range(32)))

@@ -16,7 +16,7 @@ import pytest
 
 from tests.support import shared_servers
 from valueverse.errors import RefusalError
-from valueverse.platform import dagster_home, diagnosis, processes, supervisor
+from valueverse.platform.servers import dagster_home, diagnosis, processes, supervisor
 from valueverse.platform.settings import Settings
 
 if TYPE_CHECKING:

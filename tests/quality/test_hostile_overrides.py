@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 
-from quality.recompute.terms import flatten
+from quality.recompute.catalog_flattening import flatten
 from tests.support import hostile
 from tests.support.hostile_values import CATALOG
 

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from serving_api.cursors import Cursors
 from serving_api.problems import Problem
 from tests.support.serving import Api, assert_problem, bearer, without
-from valueverse.platform.signing_keys import OVERLAP, KeyRing
+from valueverse.platform.access.signing_keys import OVERLAP, KeyRing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,7 +133,7 @@ async def test_an_expired_token_is_refused_although_it_was_taken_before(
     token = signed(api)
     assert (await api.client.get("/v1/customers", headers=bearer(token))).status_code == 200
     tomorrow = time.time() + 86_400
-    monkeypatch.setattr("serving_api.tokens.time", SimpleNamespace(time=lambda: tomorrow))
+    monkeypatch.setattr("serving_api.security.tokens.time", SimpleNamespace(time=lambda: tomorrow))
     monkeypatch.setattr("jwt.api_jwt.datetime", _Tomorrow)
     await refused(api, token)
 

@@ -13,12 +13,12 @@ from psycopg import sql
 
 from serving_api.database import Database
 from serving_api.logs import make_log
-from serving_api.walls import holes
+from serving_api.security.rls_preflight import holes
 from tests.support.billing_rows import TENANTS, invoice_id, secret_of
 from tests.support.holes import BY_ANALYST, HOLES, SETUP, change
 from tests.support.serving import Api, assert_problem, seed, serving, without
 from valueverse.errors import RefusalError
-from valueverse.platform.keys import digest
+from valueverse.platform.access.api_keys import digest
 from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from serving_api.answers import amount, matches
-from serving_api.invoices import voided
+from serving_api.responses import amount, matches
+from serving_api.routes.invoices import voided
 from tests.support.billing_rows import invoice_id
 from tests.support.serving import ODD_CUSTOMER, Api, assert_problem, canonical, invoice_document
 from valueverse.money import minor_units

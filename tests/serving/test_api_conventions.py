@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from serving_api.frame import MAX_BODY, SECURITY_HEADERS, VERSION
-from serving_api.limits import Limiter
 from serving_api.logs import make_log, scrub
+from serving_api.middleware import MAX_BODY, SECURITY_HEADERS, VERSION
+from serving_api.security.rate_limits import Limiter
 from tests.support.serving import Api, assert_problem, bearer, serving
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from serving_api.app import app
-from serving_api.frame import SECURITY_HEADERS
+from serving_api.middleware import SECURITY_HEADERS
 from tests.support.billing_rows import secret_of
 from tests.support.serving import bearer, canonical, invoice_document
 from valueverse.platform.warehouse import connect

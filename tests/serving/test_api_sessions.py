@@ -9,7 +9,7 @@ import jwt
 import pytest
 
 from tests.support.serving import Api, assert_problem, bearer
-from valueverse.platform import keys as api_keys
+from valueverse.platform.access import api_keys
 from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from valueverse.commands.servers import tenants
 from valueverse.errors import RefusalError
-from valueverse.platform.keys import issue_api_key, verify_api_key
+from valueverse.platform.access.api_keys import issue_api_key, verify_api_key
 from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from tests.support.ledger import World, instant
-from valueverse.subscriptions.facts import field, number
+from valueverse.subscriptions.event_fields import field, number
 
 PLANS: list[dict[str, Any]] = [{"key": "pro"}]
 

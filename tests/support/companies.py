@@ -15,12 +15,12 @@ import rfc8785
 
 from tests.support.ledger import World, instant
 from valueverse.catalog.history import CatalogHistory
-from valueverse.invoicing import books as books_of
-from valueverse.invoicing.assemble import documents
-from valueverse.invoicing.books import Books
-from valueverse.invoicing.closing import INVOICE
+from valueverse.invoicing import in_memory_billing as books_of
 from valueverse.invoicing.engine import bill
-from valueverse.invoicing.outcomes import PROPOSALS
+from valueverse.invoicing.in_memory_billing import Books
+from valueverse.invoicing.lines.outcome_lines import PROPOSALS
+from valueverse.invoicing.periods.billing_periods import INVOICE
+from valueverse.invoicing.rendering.invoice_documents import documents
 from valueverse.subscriptions.timeline import build_timeline
 
 if TYPE_CHECKING:

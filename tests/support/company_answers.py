@@ -15,7 +15,7 @@ from tests.support.ledger import instant
 from tests.support.serving import bearer, serving
 from valueverse.cli import app
 from valueverse.commands.value import commit as value_commit
-from valueverse.platform.keys import issue_api_key
+from valueverse.platform.access.api_keys import issue_api_key
 from valueverse.platform.lake import Lake, LakeTable
 from valueverse.platform.warehouse import connect
 from valueverse.services import lake_tables

@@ -9,9 +9,9 @@ from typing import Any
 import polars as pl
 
 from valueverse.events.schema import BILLING_FACTS
-from valueverse.invoicing.notes import CORRECTED
-from valueverse.ledger.book import Journal, Told, book, moved, nothing_booked
+from valueverse.invoicing.settlement.credit_notes import CORRECTED
 from valueverse.ledger.documents import Documents, read_documents
+from valueverse.ledger.posting import Journal, Told, book, moved, nothing_booked
 from valueverse.ledger.schema import BILLS, USED
 
 ZONES = pl.DataFrame({"tenant": ["acme"], "timezone": ["UTC"]})

@@ -104,7 +104,7 @@ def _arm_dbt() -> None:
 def _kill(victim: str) -> None:
     if victim == "group":
         os.killpg(os.getpgid(0), signal.SIGKILL)
-    from valueverse.platform import processes
+    from valueverse.platform.servers import processes
     from valueverse.platform.settings import get_settings
 
     record = processes.read_record(get_settings().run, victim)

@@ -15,9 +15,9 @@ from tests.support.kill_child import POINT
 from tests.support.value_models import saved_model
 from valueverse.commands.value import approve as value_approve
 from valueverse.commands.value import commit as value_commit
-from valueverse.invoicing.document import chain_hash
-from valueverse.platform import supervisor
-from valueverse.platform.processes import wait_until
+from valueverse.invoicing.rendering.document_hash import chain_hash
+from valueverse.platform.servers import supervisor
+from valueverse.platform.servers.processes import wait_until
 from valueverse.platform.settings import Settings
 from valueverse.platform.warehouse import connect, create_database, drop_database
 

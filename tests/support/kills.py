@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tests.support.kill_world import TENANTS, Installation, catalog, deliveries
-from valueverse.platform import processes
+from valueverse.platform.servers import processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

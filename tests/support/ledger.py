@@ -11,11 +11,12 @@ import polars as pl
 
 from valueverse.catalog.history import CatalogHistory
 from valueverse.events.schema import BILLING_FACTS
-from valueverse.invoicing import corrections, engine
-from valueverse.invoicing.assemble import documents
-from valueverse.invoicing.closing import INVOICE
-from valueverse.invoicing.settle import Used
-from valueverse.invoicing.thresholds import EARLY, EARLY_COUPONS
+from valueverse.invoicing import engine
+from valueverse.invoicing.corrections.differences import differences
+from valueverse.invoicing.lines.thresholds import EARLY, EARLY_COUPONS
+from valueverse.invoicing.periods.billing_periods import INVOICE
+from valueverse.invoicing.rendering.invoice_documents import documents
+from valueverse.invoicing.settlement.settlement import Used
 from valueverse.metering.schema import USAGE
 from valueverse.subscriptions.timeline import Timeline, build_timeline
 
@@ -130,7 +131,7 @@ class World:
 def standing(invoices: pl.DataFrame) -> engine.Booked:
     """Books in which these invoices stand and nothing was used up or changed since."""
     nothing = pl.DataFrame(schema={"tenant": pl.String, "key": pl.String})
-    lines = corrections.BOOKED_LINES.to_frame()
+    lines = differences.BOOKED_LINES.to_frame()
     again = (
         invoices.select(*INVOICE, "currency")
         .clear()

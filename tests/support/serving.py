@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from serving_api.app import create_app
-from serving_api.limits import Limiter
 from serving_api.logs import make_log
+from serving_api.security.rate_limits import Limiter
 from tests.support import billing_rows
-from valueverse.platform.keys import issue_api_key
+from valueverse.platform.access.api_keys import issue_api_key
 from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from valueverse.platform import postgres_server, processes, supervisor, valkey_server, warehouse
+from valueverse.platform import warehouse
+from valueverse.platform.servers import postgres_server, processes, supervisor, valkey_server
 from valueverse.platform.settings import Settings
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ KEYED = {
 }
 PASSED = {
     ("valueverse.money", "largest_remainder"): 2,
-    ("valueverse.subscriptions.facts", "_latest"): 1,
+    ("valueverse.subscriptions.event_fields", "_latest"): 1,
     ("valueverse.subscriptions.zone_changes", "_stated_at"): 2,
 }
 """Functions that are given the keys, and the place of the argument: judged where they are called."""

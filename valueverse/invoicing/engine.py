@@ -8,28 +8,28 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.events.schema import INSTANT
-from valueverse.invoicing import corrections
-from valueverse.invoicing.assemble import CLOSE, in_order, invoices_of, shown_amounts
-from valueverse.invoicing.claims import claims
-from valueverse.invoicing.closing import INVOICE, advance_stretches, billable, stretches
-from valueverse.invoicing.commitments import true_ups
-from valueverse.invoicing.corrections import as_now, differences, own_headers, placed, with_terms_of
-from valueverse.invoicing.due import SHARE, closed_again, closed_periods, invoices_due, shares
-from valueverse.invoicing.fees import advance, arrears, settlement
+from valueverse.invoicing.corrections.differences import PURPOSE as CORRECTION
+from valueverse.invoicing.corrections.differences import as_now, differences, own_headers, placed, with_terms_of
+from valueverse.invoicing.corrections.recomputation import Closings, net_lines
 from valueverse.invoicing.knowledge import newest
-from valueverse.invoicing.notes import within
-from valueverse.invoicing.one_offs import one_off_lines
-from valueverse.invoicing.outcomes import PROPOSALS, Outcomes
-from valueverse.invoicing.ranges import in_range, total_in_range
-from valueverse.invoicing.reworked import Closings, net_lines
+from valueverse.invoicing.lines.amount_limits import in_range, total_in_range
+from valueverse.invoicing.lines.attribution import claims
+from valueverse.invoicing.lines.commitments import true_ups
+from valueverse.invoicing.lines.fees import advance, arrears, settlement
+from valueverse.invoicing.lines.line_taxes import with_taxes
+from valueverse.invoicing.lines.one_offs import one_off_lines
+from valueverse.invoicing.lines.outcome_lines import PROPOSALS, Outcomes
+from valueverse.invoicing.lines.plan_terms import TERMS_KEY, Terms, compile_terms
+from valueverse.invoicing.lines.thresholds import PURPOSE as THRESHOLD
+from valueverse.invoicing.lines.thresholds import Standing, earlier, less_early, threshold_lines
+from valueverse.invoicing.lines.usage_lines import OUTCOME, Consumption, usage_lines
+from valueverse.invoicing.periods.billing_periods import INVOICE, advance_stretches, billable, stretches
+from valueverse.invoicing.periods.due_invoices import SHARE, closed_again, closed_periods, invoices_due, shares
+from valueverse.invoicing.rendering.invoice_documents import CLOSE, in_order, invoices_of, shown_amounts
 from valueverse.invoicing.schema import LINES, with_decimals
-from valueverse.invoicing.settle import Used, settle
-from valueverse.invoicing.taxes import with_taxes
-from valueverse.invoicing.terms import TERMS_KEY, Terms, compile_terms
-from valueverse.invoicing.thresholds import PURPOSE as THRESHOLD
-from valueverse.invoicing.thresholds import Standing, earlier, less_early, threshold_lines
-from valueverse.invoicing.told import read_told
-from valueverse.invoicing.usage_lines import OUTCOME, Consumption, usage_lines
+from valueverse.invoicing.settlement.adjustment_events import read_told
+from valueverse.invoicing.settlement.credit_notes import within
+from valueverse.invoicing.settlement.settlement import Used, settle
 from valueverse.money import EXACT
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from valueverse.catalog.document import Catalog
     from valueverse.catalog.history import CatalogHistory
     from valueverse.invoicing.knowledge import KnownAt
-    from valueverse.invoicing.told import Told
+    from valueverse.invoicing.settlement.adjustment_events import Told
     from valueverse.subscriptions.timeline import Timeline
     from valueverse.subscriptions.zones import Day
 
@@ -297,7 +297,7 @@ def _corrected(
     """Adjustment lines on the invoices of this run that bear them, and the headers of those that are made for them."""
     found = found_differences(booked, ground, told, closed_by)
     running = _running(ground.segments, closed_by)
-    before = booked.invoices.filter(pl.col("purpose") == corrections.PURPOSE)
+    before = booked.invoices.filter(pl.col("purpose") == CORRECTION)
     borne = placed(found, due, running, before)
     policy = due.select(*INVOICE, "rounding_mode", "rounding_level", "zero_invoices", "catalog_hash")
     hosted = borne.filter(~pl.col("is_own")).join(policy, on=INVOICE, how="left")

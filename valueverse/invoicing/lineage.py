@@ -11,9 +11,9 @@ import polars as pl
 
 from valueverse.catalog.carried import MARK
 from valueverse.catalog.history import as_known
-from valueverse.invoicing.charges import assign
-from valueverse.invoicing.closing import present_periods, stretches
-from valueverse.invoicing.usage_lines import LINE, metering_windows, taken_usage
+from valueverse.invoicing.lines.charge_assignment import assign
+from valueverse.invoicing.lines.usage_lines import LINE, metering_windows, taken_usage
+from valueverse.invoicing.periods.billing_periods import present_periods, stretches
 from valueverse.metering.schema import OK
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.invoicing.notes import whole_minor
-from valueverse.invoicing.told import wallets_of
+from valueverse.invoicing.settlement.adjustment_events import wallets_of
+from valueverse.invoicing.settlement.credit_notes import whole_minor
+from valueverse.ledger.payment_movements import dated, told_of
 from valueverse.ledger.schema import (
     CASH,
     CUSTOMER_CREDIT,
@@ -16,7 +17,6 @@ from valueverse.ledger.schema import (
     MOVEMENTS,
     move,
 )
-from valueverse.ledger.told import dated, told_of
 from valueverse.subscriptions.zones import INSTANT
 
 if TYPE_CHECKING:

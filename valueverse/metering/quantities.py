@@ -13,10 +13,10 @@ import polars as pl
 
 from valueverse.catalog.history import as_known
 from valueverse.errors import RefusalError
-from valueverse.metering.claims import sole_claims
-from valueverse.metering.levels import level_quantities, prorated_events
-from valueverse.metering.rollup import rollup_quantities
+from valueverse.metering.additive_aggregations import rollup_quantities
+from valueverse.metering.attribution import sole_claims
 from valueverse.metering.schema import OK, QUANTITIES, WINDOWS
+from valueverse.metering.stateful_aggregations import level_quantities, prorated_events
 from valueverse.money import EXACT, RoundingMode, round_exact
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from valueverse.errors import RefusalError
-from valueverse.platform.processes import read_record
-from valueverse.platform.secrets import secret
+from valueverse.platform.access.secrets import secret
+from valueverse.platform.servers.processes import read_record
 
 Role = Literal["admin", "builder", "api"]
 

@@ -13,7 +13,7 @@ import polars as pl
 
 from valueverse.catalog.prices import ChargePricing
 from valueverse.money import EXACT
-from valueverse.rating.chain import after_included, converted
+from valueverse.rating.charge_steps import after_included, converted
 from valueverse.rating.tiered import ONE
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from valueverse.catalog.prices import Bucketed, UnitPrice
-    from valueverse.rating.book import ChargeBook
+    from valueverse.rating.price_book import ChargeBook
 
 _MOST_PER_BUCKET = pl.lit(10**14).cast(EXACT)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 if TYPE_CHECKING:
-    from valueverse.rating.book import ChargeBook
+    from valueverse.rating.price_book import ChargeBook
 
 
 def capacity(lines: pl.DataFrame, quantities: pl.DataFrame, book: ChargeBook) -> pl.DataFrame:

@@ -16,14 +16,14 @@ from valueverse.formula import compile_amount
 from valueverse.money import EXACT
 from valueverse.rating.buckets import bucketed
 from valueverse.rating.capacity import capacity
-from valueverse.rating.chain import adjusted, after_included, converted, rounded
+from valueverse.rating.charge_steps import adjusted, after_included, converted, rounded
 from valueverse.rating.percentage import percentage
 from valueverse.rating.tiered import ZERO, graduated, graduated_by_events, started_blocks, volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from valueverse.rating.book import ChargeBook
+    from valueverse.rating.price_book import ChargeBook
 
 TIERS = pl.Schema(
     {

@@ -15,7 +15,7 @@ import polars as pl
 from valueverse.money import EXACT
 
 if TYPE_CHECKING:
-    from valueverse.rating.book import ChargeBook
+    from valueverse.rating.price_book import ChargeBook
 
 ZERO = pl.lit(0).cast(EXACT)
 ONE = pl.lit(1).cast(EXACT)

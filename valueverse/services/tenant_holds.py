@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import polars as pl
 
-from valueverse.platform import held_store
 from valueverse.platform.isolation import Failure, Isolated, isolate
+from valueverse.platform.stores import held_store
 from valueverse.platform.warehouse import connect
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE
 

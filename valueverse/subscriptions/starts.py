@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from valueverse.money import EXACT
-from valueverse.subscriptions.facts import field, number, rejection
+from valueverse.subscriptions.event_fields import field, number, rejection
 from valueverse.subscriptions.periods import FIRST_YEAR, LAST_YEAR
 from valueverse.subscriptions.zone_changes import zones_at
 from valueverse.subscriptions.zones import local_date, local_midnight

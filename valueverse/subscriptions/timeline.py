@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.subscriptions.facts import (
+from valueverse.subscriptions.event_fields import (
     IN_ORDER,
     REJECTED,
     TAX_STANDINGS,

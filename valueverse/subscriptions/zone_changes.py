@@ -11,7 +11,7 @@ from __future__ import annotations
 import polars as pl
 
 from valueverse.catalog.history import BEGINNING
-from valueverse.subscriptions.facts import IN_ORDER, field
+from valueverse.subscriptions.event_fields import IN_ORDER, field
 from valueverse.subscriptions.periods import periods
 from valueverse.subscriptions.zones import INSTANT, local_date
 

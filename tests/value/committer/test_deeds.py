@@ -17,7 +17,7 @@ from valueverse.commands.value import verify as value_verify
 from valueverse.errors import RefusalError
 from valueverse.platform import warehouse
 from valueverse.platform.warehouse import connect
-from valueverse.value.committer.deeds import Deed, Told, deed_hash, supersessions, wrong_deeds
+from valueverse.value.committer.commit_log import Deed, Told, deed_hash, supersessions, wrong_deeds
 
 if TYPE_CHECKING:
     from valueverse.platform.settings import Settings

@@ -20,7 +20,7 @@ from valueverse.value.executor import columns
 from valueverse.value.executor.binding import Bound
 from valueverse.value.executor.columns import array_of, columns_of, evaluate_columns
 from valueverse.value.executor.deterministic import input_rows, run_deterministic
-from valueverse.value.executor.evaluate import evaluate
+from valueverse.value.executor.numpy_backend import evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Callable

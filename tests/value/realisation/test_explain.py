@@ -23,7 +23,7 @@ from valueverse.value.committer.commits import Frozen
 from valueverse.value.executor.binding import read_metrics
 from valueverse.value.executor.run import Asked, run_model
 from valueverse.value.realisation import explain as explaining
-from valueverse.value.realisation.cases import SUMS, CaseRun, Commitment, run_cases
+from valueverse.value.realisation.case_runs import SUMS, CaseRun, Commitment, run_cases
 from valueverse.value.realisation.explain import Explained, explain
 from valueverse.value.realisation.sources import assumed, of_run
 

@@ -20,7 +20,7 @@ from valueverse.value.architect.problems import ModelError
 from valueverse.value.architect.program import compile_model
 from valueverse.value.committer.baseline import agreed_start, baseline_of
 from valueverse.value.committer.commits import Frozen
-from valueverse.value.realisation.cases import Commitment, run_cases
+from valueverse.value.realisation.case_runs import Commitment, run_cases
 
 MODELS = int(os.environ.get("VALUEVERSE_HOSTILE_MODELS", "400"))
 MONTHS = (date(2024, 1, 1), date(2024, 3, 1), date(2024, 12, 1))

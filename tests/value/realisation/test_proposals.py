@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from valueverse.catalog.prices import Outcome
 from valueverse.value.architect.parsing import parse_model
 from valueverse.value.architect.program import compile_model
-from valueverse.value.realisation.cases import Commitment
+from valueverse.value.realisation.case_runs import Commitment
 from valueverse.value.realisation.fees import Charged
 from valueverse.value.realisation.proposals import (
     Agreement,

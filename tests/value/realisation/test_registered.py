@@ -16,7 +16,7 @@ from valueverse.catalog.history import CatalogHistory
 from valueverse.errors import RefusalError
 from valueverse.events.schema import BILLING_FACTS
 from valueverse.money import EXACT
-from valueverse.value.realisation.registered import check_columns, judged, registered
+from valueverse.value.realisation.mart_metric_rules import check_columns, judged, registered
 
 if TYPE_CHECKING:
     from valueverse.catalog.metrics import MartMetric

@@ -20,7 +20,7 @@ from valueverse.value.architect.canonical import canonical
 from valueverse.value.architect.parsing import parse_model
 from valueverse.value.committer.commits import Frozen
 from valueverse.value.realisation import variance as varying
-from valueverse.value.realisation.cases import CaseRun, Commitment, run_cases
+from valueverse.value.realisation.case_runs import CaseRun, Commitment, run_cases
 from valueverse.value.realisation.variance import Variance, variance
 
 NAMES = ("a", "b", "c", "d")

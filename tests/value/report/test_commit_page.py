@@ -18,9 +18,9 @@ from valueverse.value.architect.parsing import parse_model
 from valueverse.value.architect.program import compile_model
 from valueverse.value.committer.commits import Frozen, commit_id
 from valueverse.value.executor.binding import read_metrics
-from valueverse.value.realisation.cases import Commitment, run_cases
+from valueverse.value.realisation.case_runs import Commitment, run_cases
 from valueverse.value.realisation.variance import variance
-from valueverse.value.report import words
+from valueverse.value.report import formatting
 from valueverse.value.report.audience import NOTE, NOTHING, Audience, withheld
 from valueverse.value.report.commit_page import Deed, MeasuredRun, Told, commit_page
 from valueverse.value.report.economics import Month, Proposal
@@ -84,7 +84,7 @@ def told(rows: list[tuple[str, float, str]] | None = None, **more: Any) -> Told:
 
 
 def plain(text: str) -> str:
-    return text.replace(words.SPACE, " ")
+    return text.replace(formatting.SPACE, " ")
 
 
 @pytest.fixture(scope="module")
@@ -115,17 +115,20 @@ def test_sums_so_far_are_those_of_the_runs(whole: Told, html: str) -> None:
     series = {case: one.run.series for case, one in whole.cases.items()}
     agreed, came = sum(series["committed"]["driver.saving"][:2]), sum(series["realised"]["driver.saving"])
     assert rows["saving"] == [
-        *(plain(words.estimate(one, "USD")) for one in (agreed, came, came - agreed)),
-        plain(words.percent(came / agreed)),
+        *(plain(formatting.estimate(one, "USD")) for one in (agreed, came, came - agreed)),
+        plain(formatting.percent(came / agreed)),
     ]
-    assert rows["all costs"][:2] == [plain(words.estimate(900 + 200.0, "USD")), plain(words.estimate(900 + 120, "USD"))]
+    assert rows["all costs"][:2] == [
+        plain(formatting.estimate(900 + 200.0, "USD")),
+        plain(formatting.estimate(900 + 120, "USD")),
+    ]
 
 
 def test_the_difference_is_explained_input_by_input_to_the_cent(whole: Told, html: str) -> None:
     caption = "Why the benefit differs: what each input adds, by Shapley shares that add up"
     rows = tables(read_page(html))[caption]
     found = variance(whole.commitment, whole.cases["committed"].run, whole.cases["realised"].run, "benefit")
-    amounts = [Decimal(row[3].removesuffix(" USD").replace(",", "").replace(words.MINUS, "-")) for row in rows[1:]]
+    amounts = [Decimal(row[3].removesuffix(" USD").replace(",", "").replace(formatting.MINUS, "-")) for row in rows[1:]]
     assert sum(amounts[:-1]) == amounts[-1] == found.shown[2]
     assert {row[0] for row in rows[1:-1]} == {one.input for one in found.shares}
 
@@ -135,8 +138,8 @@ def test_who_agreed_stands_with_commit_dates_and_state(whole: Told, html: str) -
     deeds = tables(tree)["What was done, by whom"]
     when = "5 January 2024, 12:30 UTC"
     assert deeds[2:] == [
-        ["approved for the vendor", "vera", when, words.NONE],
-        ["approved for the customer", "carl", when, words.NONE],
+        ["approved for the vendor", "vera", when, formatting.NONE],
+        ["approved for the customer", "carl", when, formatting.NONE],
     ]
     assert whole.commitment.commit in texts(tree)
     assert "Acme & Sons and Customer One: 12 months from 1 November 2023" in plain(texts(tree))
@@ -160,10 +163,10 @@ def test_cost_to_serve_margin_and_value_for_the_price_stand_beside_it(whole: Tol
     tree = read_page(html)
     rows = tables(tree)["Invoiced and spent"]
     assert rows[1][1:] == ["120.00 USD", "30.00 USD", "90.00 USD", "75 %"]
-    assert rows[2][3:] == [f"{words.MINUS}1.50 USD", words.NONE]
+    assert rows[2][3:] == [f"{formatting.MINUS}1.50 USD", formatting.NONE]
     assert rows[3] == ["total", "120.00 USD", "31.50 USD", "88.50 USD", "74 %"]
     ratio = sum(whole.cases["realised"].run.series["benefit"]) / 120
-    assert f"{plain(words.number(ratio))} USD" in plain(texts(tree))
+    assert f"{plain(formatting.number(ratio))} USD" in plain(texts(tree))
 
 
 def test_a_customers_copy_tells_what_was_invoiced_and_no_cost(whole: Told) -> None:

@@ -19,7 +19,7 @@ from valueverse.value import library
 from valueverse.value.architect.parsing import parse_model
 from valueverse.value.architect.program import compile_model
 from valueverse.value.executor.run import Asked, run_model
-from valueverse.value.report import words
+from valueverse.value.report import formatting
 
 SAID: dict[str, Any] = {"scenarios": ("base",), "draws": 512, "seed": 1, "start": None}
 CASE: dict[str, Any] = {
@@ -119,7 +119,7 @@ def test_its_numbers_are_those_of_the_run(html: str) -> None:
     ends = [npv["percentiles"]["5"], npv["percentiles"]["95"]]
     assert results["Net present value"] == [told(one) for one in (npv["value"], *ends)]
     assert results["Total benefit"][0] == told(run["total_benefit"])
-    assert results["Payback"][0] == words.lasting(run["payback"]["value"], "month").replace("\u00a0", " ")
+    assert results["Payback"][0] == formatting.lasting(run["payback"]["value"], "month").replace("\u00a0", " ")
     moved = {row[0]: row for row in found["One input at a time, the others at their means"][1:]}
     assert [moved[one["input"]][3:] for one in run["tornado"]] == [
         [told(one["low"]), told(one["high"])] for one in run["tornado"]
@@ -136,7 +136,7 @@ def test_its_numbers_are_those_of_the_run(html: str) -> None:
 
 
 def told(value: float) -> str:
-    return words.estimate(value, "USD").replace("\u00a0", " ")
+    return formatting.estimate(value, "USD").replace("\u00a0", " ")
 
 
 def test_the_command_that_it_prints_repeats_the_run_to_the_hash(html: str) -> None:
@@ -223,7 +223,7 @@ def test_a_model_without_money_tells_its_variables() -> None:
     tree = read_page(page(text))
     asked = Asked(("base",), 512, 1)
     run = run_model(compile_model(parse_model(text)), None, asked)["scenarios"]["base"]["outputs"]["floor_area"]
-    ends = [words.number(run["percentiles"][level]) for level in ("5", "95")]
+    ends = [formatting.number(run["percentiles"][level]) for level in ("5", "95")]
     results = tables(tree)["Results, with all inputs at their means, and over the draws"]
     assert results[1] == ["floor area", "108", *ends]
     assert "Cash flow" not in texts(tree)

@@ -22,7 +22,7 @@ from valueverse.value.architect.canonical import canonical
 from valueverse.value.architect.parsing import parse_model
 from valueverse.value.committer.commits import Frozen
 from valueverse.value.executor.binding import read_metrics
-from valueverse.value.realisation.cases import Commitment, run_cases
+from valueverse.value.realisation.case_runs import Commitment, run_cases
 from valueverse.value.realisation.fees import FeeTerms, fee_of
 
 ROOT = Path(__file__).parents[3]

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from valueverse.value.report import words
+from valueverse.value.report import formatting
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
 
 def plain(text: str) -> str:
-    return text.replace(words.SPACE, " ").replace(words.MINUS, "-").replace(words.NONE, "none")
+    return text.replace(formatting.SPACE, " ").replace(formatting.MINUS, "-").replace(formatting.NONE, "none")
 
 
 @pytest.mark.parametrize(
@@ -39,12 +39,12 @@ def plain(text: str) -> str:
 def test_an_estimate_is_told_in_whole_units_from_a_thousand_on(
     value: float | None, currency: str, expected: str
 ) -> None:
-    assert plain(words.estimate(value, currency)) == expected
+    assert plain(formatting.estimate(value, currency)) == expected
 
 
 def test_an_amount_that_is_billed_keeps_its_minor_units() -> None:
-    assert plain(words.amount(Decimal("12345.678"), "USD")) == "12,345.68 USD"
-    assert plain(words.amount(Decimal(12345), "JPY")) == "12,345 JPY"
+    assert plain(formatting.amount(Decimal("12345.678"), "USD")) == "12,345.68 USD"
+    assert plain(formatting.amount(Decimal(12345), "JPY")) == "12,345 JPY"
 
 
 @pytest.mark.parametrize(
@@ -61,16 +61,16 @@ def test_an_amount_that_is_billed_keeps_its_minor_units() -> None:
     ],
 )
 def test_a_number_shows_the_digits_that_count(value: float, expected: str) -> None:
-    assert plain(words.number(value)) == expected
+    assert plain(formatting.number(value)) == expected
 
 
 @given(FINITE)
 def test_no_number_is_told_as_a_raw_float(value: float) -> None:
     for text in (
-        words.number(value),
-        words.estimate(value, "USD"),
-        words.percent(value),
-        words.lasting(value, "month"),
+        formatting.number(value),
+        formatting.estimate(value, "USD"),
+        formatting.percent(value),
+        formatting.lasting(value, "month"),
     ):
         assert not re.search(r"\de[+-]?\d|nan|inf", text)
         assert re.fullmatch(r"-?[\d,.]+( x 10\^-?\d+)?( \S+)?", plain(text))
@@ -78,7 +78,7 @@ def test_no_number_is_told_as_a_raw_float(value: float) -> None:
 
 @given(FINITE.filter(lambda value: 1e-6 <= abs(value) < 1e15))
 def test_a_number_told_is_within_half_a_thousandth_of_itself(value: float) -> None:
-    told = Decimal(plain(words.number(value)).replace(",", ""))
+    told = Decimal(plain(formatting.number(value)).replace(",", ""))
     exact = Decimal(repr(value))
     assert abs(told - exact) <= max(abs(exact) / 2000, Decimal("0.5") if abs(exact) >= 1000 else Decimal(0))
 
@@ -88,7 +88,7 @@ def test_a_number_told_is_within_half_a_thousandth_of_itself(value: float) -> No
     [(0.79, "79 %"), (0.0449, "4.5 %"), (1.5, "150 %"), (-0.661, "-66 %"), (Decimal("0.123"), "12 %"), (None, "none")],
 )
 def test_fractions_are_told_in_percent(fraction: float | Decimal | None, expected: str) -> None:
-    assert plain(words.percent(fraction)) == expected
+    assert plain(formatting.percent(fraction)) == expected
 
 
 @pytest.mark.parametrize(
@@ -106,18 +106,18 @@ def test_fractions_are_told_in_percent(fraction: float | Decimal | None, expecte
     ],
 )
 def test_periods_are_called_by_their_dates(n: int, grain: str, start: date | None, expected: str) -> None:
-    assert words.period(n, grain, start) == expected
+    assert formatting.period(n, grain, start) == expected
 
 
 def test_instants_are_told_in_utc() -> None:
     moment = datetime(2023, 12, 1, 1, 30, tzinfo=timezone(timedelta(hours=2)))
-    assert words.day(moment) == "30 November 2023"
-    assert words.instant(moment) == "30 November 2023, 23:30 UTC"
-    assert words.day(datetime(2023, 12, 1, tzinfo=UTC).date()) == "1 December 2023"
+    assert formatting.day(moment) == "30 November 2023"
+    assert formatting.instant(moment) == "30 November 2023, 23:30 UTC"
+    assert formatting.day(datetime(2023, 12, 1, tzinfo=UTC).date()) == "1 December 2023"
 
 
 def test_lengths_of_time_agree_with_their_number() -> None:
-    assert [plain(words.lasting(value, "month")) for value in (1.0, 6.44, 24.0, None)] == [
+    assert [plain(formatting.lasting(value, "month")) for value in (1.0, 6.44, 24.0, None)] == [
         "1 month",
         "6.4 months",
         "24 months",
@@ -126,6 +126,11 @@ def test_lengths_of_time_agree_with_their_number() -> None:
 
 
 def test_names_are_words_and_control_characters_are_shown_as_missing() -> None:
-    assert words.name("driver.support_deflection") == "support deflection"
-    assert words.printable("a\x00b\u202ec\n") == "a\ufffdb\ufffdc\n"
-    assert [words.listing(list(one)) for one in ("", "a", "ab", "abc")] == [words.NONE, "a", "a and b", "a, b and c"]
+    assert formatting.name("driver.support_deflection") == "support deflection"
+    assert formatting.printable("a\x00b\u202ec\n") == "a\ufffdb\ufffdc\n"
+    assert [formatting.listing(list(one)) for one in ("", "a", "ab", "abc")] == [
+        formatting.NONE,
+        "a",
+        "a and b",
+        "a, b and c",
+    ]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from valueverse.ledger.book import Journal
+    from valueverse.ledger.posting import Journal
 
 _HELP = "The journal: double entry of everything booked."
 
@@ -83,9 +83,9 @@ def _of_documents(path: Path, timezone: str, tenant: str | None) -> Journal:
     import polars as pl
 
     from valueverse.events.schema import BILLING_FACTS
-    from valueverse.invoicing.notes import CORRECTED
-    from valueverse.ledger.book import Told, book, moved, nothing_booked
+    from valueverse.invoicing.settlement.credit_notes import CORRECTED
     from valueverse.ledger.documents import read_documents
+    from valueverse.ledger.posting import Told, book, moved, nothing_booked
     from valueverse.ledger.schema import BILLS, USED
 
     try:
@@ -111,9 +111,9 @@ def _of_documents(path: Path, timezone: str, tenant: str | None) -> Journal:
 
 
 def _booked(tenant: str | None) -> Journal:
-    from valueverse.ledger.book import Journal
-    from valueverse.platform import journal_store as store
+    from valueverse.ledger.posting import Journal
     from valueverse.platform.settings import get_settings
+    from valueverse.platform.stores import journal_store as store
     from valueverse.platform.warehouse import connect
 
     with connect(get_settings(), "builder") as connection:
@@ -139,9 +139,9 @@ def _check(tenant: Annotated[str | None, typer.Option("--tenant", help="Only thi
 
     from valueverse.ledger.invariants import RULES
     from valueverse.money import minor_text, minor_units
-    from valueverse.platform import journal_store as store
     from valueverse.platform.lake import Lake
     from valueverse.platform.settings import get_settings
+    from valueverse.platform.stores import journal_store as store
     from valueverse.platform.warehouse import connect
     from valueverse.services.billing.journal_inputs import broken_rules, told_now
     from valueverse.services.per_tenant import report, without_failing

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from decimal import Decimal
 
-    from valueverse.invoicing.totals import BilledLine
+    from valueverse.invoicing.settlement.totals import BilledLine
 
 Document = dict[str, Any]
 
@@ -34,7 +34,7 @@ def _balance(balance: Decimal, decimals: int) -> str:
 
 def _answer(document: Document) -> Document:
     from valueverse.commands.calculators.invoice_input import read_bill
-    from valueverse.invoicing.totals import invoice_totals
+    from valueverse.invoicing.settlement.totals import invoice_totals
     from valueverse.money import minor_text, plain
 
     bill = read_bill(document)

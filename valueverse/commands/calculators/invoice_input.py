@@ -9,9 +9,9 @@ from valueverse.catalog.base import unknown_name
 from valueverse.commands.calculators.price_input import read_proration, read_rounding
 from valueverse.commands.calculators.time_ranges import known_fields, read_bound
 from valueverse.errors import RefusalError
-from valueverse.invoicing.coupons import Coupon
-from valueverse.invoicing.credits import WALLET_KINDS, CreditNote, Wallet
-from valueverse.invoicing.totals import LINE_KINDS, Bill, Commitment, Line
+from valueverse.invoicing.settlement.coupons import Coupon
+from valueverse.invoicing.settlement.credit_application import WALLET_KINDS, CreditNote, Wallet
+from valueverse.invoicing.settlement.totals import LINE_KINDS, Bill, Commitment, Line
 from valueverse.money import exact, minor_units
 from valueverse.services.instants import read_time_zone
 

@@ -23,8 +23,8 @@ def _rate(cases: list[Case]) -> Rated:
     import polars as pl
 
     from valueverse.money import EXACT
-    from valueverse.rating.book import ChargeBook
     from valueverse.rating.engine import BUCKETS, EVENTS, QUANTITIES, Detail, rate
+    from valueverse.rating.price_book import ChargeBook
 
     schema = pl.Schema(
         {

@@ -14,7 +14,7 @@ from valueverse.catalog.base import dimension_text
 from valueverse.catalog.prices import Bucketed, ChargePricing, Dynamic, Percentage, Standard, parse_pricing
 from valueverse.errors import RefusalError
 from valueverse.money import RoundingMode, exact, minor_units
-from valueverse.rating.book import dimensions_json
+from valueverse.rating.price_book import dimensions_json
 from valueverse.services.instants import read_instant, read_time_zone
 
 Document = dict[str, Any]

@@ -128,7 +128,7 @@ def _timed(step: str, what: str, work: Callable[[], T]) -> tuple[T, Timing]:
 
 
 def _start(settings: Settings) -> None:
-    from valueverse.platform import supervisor
+    from valueverse.platform.servers import supervisor
 
     for _ in supervisor.up(settings, ("postgres", "valkey")):
         pass
@@ -138,7 +138,7 @@ def _first_delivery(customers: int) -> list[DemoFile]:
     import polars as pl
 
     from valueverse.demo import harbor, northwind
-    from valueverse.platform.supervisor import project
+    from valueverse.platform.servers.supervisor import project
 
     folder = project() / "data"
     traces = {}
@@ -175,8 +175,8 @@ def _catch_up(settings: Settings, until: str, progress: Any) -> Iterator[Timing]
     Raises:
         RefusalError: ``run_failed``, naming the stage, the partitions and the reason.
     """
-    from valueverse.platform import dagster_home
-    from valueverse.platform.supervisor import project
+    from valueverse.platform.servers import dagster_home
+    from valueverse.platform.servers.supervisor import project
 
     settings.logs.mkdir(parents=True, exist_ok=True)
     log = settings.logs / "demo.log"
@@ -213,7 +213,7 @@ def demo_keys(settings: Settings) -> dict[str, str]:
     They stand in ``demo-keys.json`` in the installation's home, readable by its owner alone.
     """
     from valueverse.demo import harbor_catalog, northwind
-    from valueverse.platform.keys import issue_api_key, verify_api_key
+    from valueverse.platform.access.api_keys import issue_api_key, verify_api_key
     from valueverse.platform.warehouse import connect
 
     path = settings.home / "demo-keys.json"
@@ -234,7 +234,7 @@ def demo_keys(settings: Settings) -> dict[str, str]:
 
 def _serve(settings: Settings, progress: Any) -> dict[str, str]:
     """Start what people look at; a server that does not start is told and takes nothing from the result."""
-    from valueverse.platform import supervisor
+    from valueverse.platform.servers import supervisor
 
     found = {}
     for name in (supervisor.DAGSTER, supervisor.API):

@@ -75,7 +75,7 @@ def report(
     addresses: Mapping[str, str],
 ) -> None:
     """Print everything, in the order in which one wants to know it."""
-    from valueverse.platform.diagnosis import held_lines
+    from valueverse.platform.servers.diagnosis import held_lines
     from valueverse.platform.warehouse import connect
 
     with connect(settings, "builder") as connection:
@@ -234,7 +234,7 @@ def _timings(timings: Sequence[Timing]) -> Table:
 
 
 def _next_steps(settings: Settings, console: Console, keys: Mapping[str, str], addresses: Mapping[str, str]) -> None:
-    from valueverse.platform.supervisor import API, DAGSTER
+    from valueverse.platform.servers.supervisor import API, DAGSTER
 
     dagster = addresses.get(DAGSTER) or f"http://127.0.0.1:{settings.dagster_port}"
     api = addresses.get(API) or f"http://127.0.0.1:{settings.api_port}"

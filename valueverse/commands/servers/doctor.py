@@ -23,7 +23,7 @@ def _doctor() -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from valueverse.platform.diagnosis import examine
+    from valueverse.platform.servers.diagnosis import examine
     from valueverse.platform.settings import get_settings
 
     console = Console(highlight=False, soft_wrap=True)

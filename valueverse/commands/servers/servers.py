@@ -51,7 +51,7 @@ _LOGS = """Show the end of the servers' logs. Example: [bold]valueverse logs api
 
 
 def _chosen(only: str | None) -> tuple[str, ...]:
-    from valueverse.platform.supervisor import NAMES
+    from valueverse.platform.servers.supervisor import NAMES
 
     return NAMES if only is None else tuple(name.strip() for name in only.split(",") if name.strip())
 
@@ -59,7 +59,7 @@ def _chosen(only: str | None) -> tuple[str, ...]:
 def _up(only: _Only = None) -> None:
     from rich.console import Console
 
-    from valueverse.platform import supervisor
+    from valueverse.platform.servers import supervisor
     from valueverse.platform.settings import get_settings
 
     settings = get_settings()
@@ -71,7 +71,7 @@ def _up(only: _Only = None) -> None:
 
 
 def _down(only: _Only = None) -> None:
-    from valueverse.platform import supervisor
+    from valueverse.platform.servers import supervisor
     from valueverse.platform.settings import get_settings
 
     stopped = False
@@ -85,8 +85,8 @@ def _down(only: _Only = None) -> None:
 def _status() -> None:
     from rich.console import Console
 
-    from valueverse.platform import supervisor
-    from valueverse.platform.diagnosis import held_lines
+    from valueverse.platform.servers import supervisor
+    from valueverse.platform.servers.diagnosis import held_lines
     from valueverse.platform.settings import get_settings
 
     settings = get_settings()
@@ -107,7 +107,7 @@ def _logs(
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Lines of each log.")] = 40,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines arrive; end with Ctrl-C.")] = False,
 ) -> None:
-    from valueverse.platform import processes, supervisor
+    from valueverse.platform.servers import processes, supervisor
     from valueverse.platform.settings import get_settings
 
     settings = get_settings()

@@ -122,8 +122,8 @@ def _show(connection: duckdb.DuckDBPyConnection, statement: str, csv: bool) -> N
 def _psql(settings: Settings, analyst: str | None, command: str | None, csv: bool) -> None:
     from psycopg.conninfo import conninfo_to_dict
 
-    from valueverse.platform import postgres_server
     from valueverse.platform.access import analysts
+    from valueverse.platform.servers import postgres_server
 
     found = conninfo_to_dict(settings.postgres_url("admin"))
     environment = {**os.environ, "PGOPTIONS": "-c default_transaction_read_only=on -c search_path=marts"}

@@ -59,7 +59,7 @@ def _add(
     timezone: Annotated[str, typer.Option("--timezone", help="IANA time zone, e.g. Europe/Berlin.")] = "UTC",
     currency: Annotated[str, typer.Option("--currency", help="ISO 4217 code, e.g. EUR.")] = "USD",
 ) -> None:
-    from valueverse.platform.keys import issue_api_key
+    from valueverse.platform.access.api_keys import issue_api_key
     from valueverse.platform.settings import get_settings
     from valueverse.platform.warehouse import connect
 
@@ -123,7 +123,7 @@ def _new_key(
     ] = None,
     name: Annotated[str | None, typer.Option("--name", help="What the key is for.")] = None,
 ) -> None:
-    from valueverse.platform.keys import DEFAULT_SCOPES, issue_api_key
+    from valueverse.platform.access.api_keys import DEFAULT_SCOPES, issue_api_key
     from valueverse.platform.settings import get_settings
     from valueverse.platform.warehouse import connect
 
@@ -141,7 +141,7 @@ def _new_key(
 def _revoke(
     prefix: Annotated[str, typer.Argument(metavar="PREFIX", help="As `tenants list` shows it.")],
 ) -> None:
-    from valueverse.platform.keys import revoke_api_key
+    from valueverse.platform.access.api_keys import revoke_api_key
     from valueverse.platform.settings import get_settings
     from valueverse.platform.warehouse import connect
 
@@ -188,8 +188,8 @@ def _in_one_line(text: str) -> str:
 
 
 def _rotate() -> None:
+    from valueverse.platform.access.signing_keys import KeyRing
     from valueverse.platform.settings import get_settings
-    from valueverse.platform.signing_keys import KeyRing
 
     typer.echo(f"signing with {KeyRing(get_settings().home / 'keys').rotate()}")
 

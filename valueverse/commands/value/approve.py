@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from valueverse.platform.settings import Settings
-    from valueverse.value.realisation.cases import Commitment
+    from valueverse.value.realisation.case_runs import Commitment
 
 
 def approve(settings: Settings, tenant: str, commit: str, side: str, by: str) -> dict[str, Any]:
@@ -27,10 +27,10 @@ def approve(settings: Settings, tenant: str, commit: str, side: str, by: str) ->
             ``commits.judge_approval``.
     """
     from valueverse.commands.value.commit import log
-    from valueverse.platform import commit_store as store
+    from valueverse.platform.stores import commit_store as store
     from valueverse.platform.warehouse import connect
+    from valueverse.value.committer.commit_log import SUPERSEDED, Deed, deed_hash
     from valueverse.value.committer.commits import Approval, judge_approval
-    from valueverse.value.committer.deeds import SUPERSEDED, Deed, deed_hash
 
     with connect(settings, "builder") as connection:
         known_tenant(connection, tenant, lock=True)
@@ -54,9 +54,9 @@ def approve(settings: Settings, tenant: str, commit: str, side: str, by: str) ->
 
 def _judge_term(connection: psycopg.Connection[Any], tenant: str, commit: str, parent: str | None) -> None:
     """Refuse a commit that would be active for months whose value another one measures, or has a fee proposed for."""
-    from valueverse.platform.value_store import agreed, document, lock_value
-    from valueverse.value.realisation.cases import Commitment
-    from valueverse.value.realisation.succession import Agreed, in_the_way
+    from valueverse.platform.stores.value_store import agreed, document, lock_value
+    from valueverse.value.realisation.case_runs import Commitment
+    from valueverse.value.realisation.supersession import Agreed, in_the_way
 
     # No run proposes anything between the look and the approval.
     lock_value(connection)
@@ -78,7 +78,7 @@ def _judge_term(connection: psycopg.Connection[Any], tenant: str, commit: str, p
 
 def _judge_proposed(connection: psycopg.Connection[Any], tenant: str, mine: Commitment) -> None:
     """A month's value is proposed by one commit only: a quarter that its predecessor has proposed stays whole."""
-    from valueverse.platform.value_reads import proposed_from
+    from valueverse.platform.stores.run_lookup import proposed_from
 
     if mine.start is None or mine.customer is None:
         return

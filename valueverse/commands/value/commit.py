@@ -41,12 +41,12 @@ def commit(settings: Settings, tenant: str, text: str, said: dict[str, Any], dat
             ``ambiguous_commit`` (the parent), ``other_customer``, ``missing_start``, ``bad_start``, ``bad_seed``,
             ``missing_reason``, ``missing_name``, ``bad_name``, ``missing_metric``.
     """
-    from valueverse.platform import commit_store as store
+    from valueverse.platform.stores import commit_store as store
     from valueverse.platform.warehouse import connect
     from valueverse.value.architect.parsing import parse_model
     from valueverse.value.architect.program import compile_model
+    from valueverse.value.committer.commit_log import PROPOSED, Deed, deed_hash
     from valueverse.value.committer.commits import chain_hash, commit_id
-    from valueverse.value.committer.deeds import PROPOSED, Deed, deed_hash
 
     model = parse_model(text)
     program = compile_model(model)
@@ -121,7 +121,7 @@ def _measured(
     connection: psycopg.Connection[Any], tenant: str, program: Program, customer: str | None, data: Path | None
 ) -> _Measured:
     from valueverse.commands.value.run import read_data
-    from valueverse.platform import value_store
+    from valueverse.platform.stores import value_store
     from valueverse.value.executor.binding import read_metrics
 
     given = read_data(data, customer)
@@ -136,8 +136,8 @@ def _measured(
 
 def log(settings: Settings, tenant: str) -> list[dict[str, Any]]:
     """A tenant's commits with their states, oldest first."""
-    from valueverse.platform import commit_store as store
-    from valueverse.platform.value_store import closings
+    from valueverse.platform.stores import commit_store as store
+    from valueverse.platform.stores.value_store import closings
     from valueverse.platform.warehouse import connect
     from valueverse.value.committer.commits import Approval, states
 

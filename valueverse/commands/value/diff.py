@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from valueverse.value.architect.canonical import Change
     from valueverse.value.architect.document import Model
     from valueverse.value.architect.ir import Program
-    from valueverse.value.realisation.cases import Commitment
+    from valueverse.value.realisation.case_runs import Commitment
 
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 
@@ -110,7 +110,7 @@ def _agreed_money(old: Commitment, new: Commitment) -> tuple[dict[str, Any], str
     import polars as pl
 
     from valueverse.value.executor.comparison import METRICS, sides
-    from valueverse.value.realisation.cases import agreed_run
+    from valueverse.value.realisation.case_runs import agreed_run
 
     nothing = pl.DataFrame(schema=dict.fromkeys(("metric", "customer", "period", "value"), pl.String))
     runs = [agreed_run(one, nothing) for one in (old, new)]

@@ -29,7 +29,7 @@ def listed(settings: Settings, tenant: str, now: datetime) -> list[dict[str, Any
     Raises:
         RefusalError: ``unknown_tenant``.
     """
-    from valueverse.platform import proposal_store
+    from valueverse.platform.stores import proposal_store
     from valueverse.platform.warehouse import connect
 
     with connect(settings, "builder") as connection:
@@ -71,9 +71,9 @@ def answer(settings: Settings, tenant: str, proposal: str, verdict: str, said: d
         RefusalError: ``unknown_proposal``; ``too_late``: its dispute window is over; ``already_said``; ``billed``: an
             invoice bears it already; ``missing_name``, ``missing_reason``.
     """
-    from valueverse.platform import proposal_store, value_store
+    from valueverse.platform.stores import proposal_store, value_store
     from valueverse.platform.warehouse import connect
-    from valueverse.value.realisation.verdicts import judge_verdict
+    from valueverse.value.realisation.proposal_status import judge_verdict
 
     now, by, reason = datetime.now(UTC), person(said["by"] or "", "--by"), said["reason"]
     if verdict != "accepted":
@@ -107,10 +107,10 @@ def close(settings: Settings, tenant: str, commit: str, outcome: str, by: str, r
         RefusalError: ``unknown_commit``, ``ambiguous_commit``, ``not_active``, ``unknown_outcome``, ``missing_reason``.
     """
     from valueverse.commands.value.commit import log
-    from valueverse.platform import commit_store, value_store
+    from valueverse.platform.stores import commit_store, value_store
     from valueverse.platform.warehouse import connect
+    from valueverse.value.committer.commit_log import Deed, deed_hash
     from valueverse.value.committer.commits import OUTCOMES
-    from valueverse.value.committer.deeds import Deed, deed_hash
 
     if outcome not in OUTCOMES:
         raise RefusalError("unknown_outcome", f"{outcome[:40]!r} is neither {' nor '.join(OUTCOMES)}", "--as")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from valueverse.platform.settings import Settings
-    from valueverse.value.realisation.cases import Commitment
+    from valueverse.value.realisation.case_runs import Commitment
     from valueverse.value.report.commit_page import MeasuredRun, Told
     from valueverse.value.report.economics import Month, Proposal
 
@@ -90,7 +90,7 @@ def report_of_commit(
 def told_of(settings: Settings, tenant: str, commit: str, month: dt.date | None, audience: Audience) -> Told:
     """All that the page of a commit is made of."""
     from valueverse.commands.value.commit import log
-    from valueverse.platform import value_store
+    from valueverse.platform.stores import value_store
     from valueverse.platform.warehouse import connect
     from valueverse.services.value.stored_runs import frozen_commit
     from valueverse.value.report.audience import withheld
@@ -145,7 +145,7 @@ def _internal(settings: Settings, tenant: str, commitment: Commitment, audience:
 
 
 def _measured(commitment: Commitment, row: dict[str, Any]) -> MeasuredRun:
-    from valueverse.value.realisation.cases import CaseRun
+    from valueverse.value.realisation.case_runs import CaseRun
     from valueverse.value.report.commit_page import MeasuredRun
 
     run = CaseRun.read(commitment.program, row["document"], row["content_hash"])
@@ -156,7 +156,7 @@ def _proposals(
     connection: psycopg.Connection[Any], tenant: str, commit: str, last: dt.date | None, now: dt.datetime
 ) -> list[Proposal]:
     from valueverse.commands.value.proposals import state_of
-    from valueverse.platform import proposal_store
+    from valueverse.platform.stores import proposal_store
     from valueverse.value.report.economics import Proposal
 
     return [
@@ -185,7 +185,7 @@ def _months(
     audience: Audience,
 ) -> list[Month]:
     """Invoiced, and for a vendor spent, in the calendar months from the commit's start to the last one measured."""
-    from valueverse.platform import value_store
+    from valueverse.platform.stores import value_store
     from valueverse.value.report.economics import Month
 
     if last is None or commitment.start is None or commitment.customer is None:

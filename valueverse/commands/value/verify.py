@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from valueverse.platform.settings import Settings
     from valueverse.value.committer.chain import Link
-    from valueverse.value.committer.deeds import Deed
+    from valueverse.value.committer.commit_log import Deed
 
 
 def verify(settings: Settings, tenant: str, head: str | None) -> dict[str, Any]:
@@ -29,10 +29,10 @@ def verify(settings: Settings, tenant: str, head: str | None) -> dict[str, Any]:
         ok, commits (how many), deeds (how many), head (of the deeds, which tell of every commit), problems:
         [{chain: commits or deeds, sequence, reason}].
     """
-    from valueverse.platform import commit_store as store
+    from valueverse.platform.stores import commit_store as store
     from valueverse.platform.warehouse import connect
     from valueverse.value.committer.chain import Link, breaks
-    from valueverse.value.committer.deeds import Told, wrong_deeds
+    from valueverse.value.committer.commit_log import Told, wrong_deeds
 
     with connect(settings, "builder") as connection:
         known_tenant(connection, tenant)
@@ -54,9 +54,9 @@ def verify(settings: Settings, tenant: str, head: str | None) -> dict[str, Any]:
 
 def _done(connection: psycopg.Connection[Any], tenant: str, links: list[Link]) -> list[Deed]:
     """What the tables say was done, and what follows from it."""
-    from valueverse.platform import commit_store as store
+    from valueverse.platform.stores import commit_store as store
+    from valueverse.value.committer.commit_log import Deed, supersessions
     from valueverse.value.committer.commits import SIDES
-    from valueverse.value.committer.deeds import Deed, supersessions
 
     deeds = [Deed(*row) for row in store.done(connection, tenant)]
     approvals = [one for one in deeds if one.did in SIDES]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import errors, sql
 
-from valueverse.platform.secrets import secret
+from valueverse.platform.access.secrets import secret
 from valueverse.platform.settings import ROLE_NAMES
 
 if TYPE_CHECKING:

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from valueverse.catalog.document import parse_catalog
-from valueverse.invoicing.corrections import PERIOD_PURPOSES, bereft, touched
-from valueverse.invoicing.due import BEGUN, bereft_of_period
+from valueverse.invoicing.corrections.differences import PERIOD_PURPOSES, bereft, touched
 from valueverse.invoicing.engine import Booked
 from valueverse.invoicing.knowledge import newest
-from valueverse.invoicing.notes import NUMBERS, reopened
-from valueverse.invoicing.settle import Used
-from valueverse.invoicing.told import read_told, stray_voids
-from valueverse.platform import billing_store as store
-from valueverse.platform.journal_store import corrected
+from valueverse.invoicing.periods.due_invoices import BEGUN, bereft_of_period
+from valueverse.invoicing.settlement.adjustment_events import read_told, stray_voids
+from valueverse.invoicing.settlement.credit_notes import NUMBERS, reopened
+from valueverse.invoicing.settlement.settlement import Used
+from valueverse.platform.stores import billing_store as store
+from valueverse.platform.stores.journal_store import corrected
 from valueverse.services.lake_tables import EVENTS_TABLE
-from valueverse.subscriptions.facts import REJECTED
+from valueverse.subscriptions.event_fields import REJECTED
 
 if TYPE_CHECKING:
     from collections.abc import Collection

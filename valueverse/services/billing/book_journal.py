@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from valueverse.ledger.book import book, moved
 from valueverse.ledger.documents import Documents, read_documents
-from valueverse.platform import journal_store as store
+from valueverse.ledger.posting import book, moved
+from valueverse.platform.stores import journal_store as store
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing.journal_inputs import broken_rules, told_now
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
     import psycopg
 
-    from valueverse.ledger.book import Journal
+    from valueverse.ledger.posting import Journal
     from valueverse.platform.lake import Lake
     from valueverse.platform.settings import Settings
 

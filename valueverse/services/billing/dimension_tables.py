@@ -8,8 +8,8 @@ import orjson
 import polars as pl
 
 from valueverse.catalog.document import catalog_document
-from valueverse.invoicing.told import read_told
-from valueverse.platform import billing_store as store
+from valueverse.invoicing.settlement.adjustment_events import read_told
+from valueverse.platform.stores import billing_store as store
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -10,15 +10,15 @@ import polars as pl
 
 from valueverse.catalog.history import CatalogHistory
 from valueverse.errors import RefusalError
-from valueverse.invoicing.coverage import account
 from valueverse.invoicing.engine import ground_of
 from valueverse.invoicing.lineage import charges_of, line_events
+from valueverse.invoicing.usage_accounting import account
 from valueverse.money import plain
-from valueverse.platform import billing_store as store
-from valueverse.platform import proposal_store, value_store
+from valueverse.platform.stores import billing_store as store
+from valueverse.platform.stores import proposal_store, value_store
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE, QUARANTINE_TABLE, USAGE_TABLE
 from valueverse.subscriptions.timeline import build_timeline
-from valueverse.value.realisation.cases import Commitment
+from valueverse.value.realisation.case_runs import Commitment
 from valueverse.value.realisation.fees import FeeTerms, charges_on
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from valueverse.ledger import invariants
-from valueverse.ledger.book import Told, named_invoices, owed
-from valueverse.platform import journal_store as store
+from valueverse.ledger.posting import Told, named_invoices, owed
+from valueverse.platform.stores import journal_store as store
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE
 
 if TYPE_CHECKING:

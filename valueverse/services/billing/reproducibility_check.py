@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from valueverse.catalog.history import CatalogHistory
-from valueverse.invoicing.assemble import documents
-from valueverse.invoicing.closing import INVOICE
-from valueverse.invoicing.document import invoice_id
 from valueverse.invoicing.engine import bill
 from valueverse.invoicing.knowledge import as_recorded, newest
-from valueverse.invoicing.outcomes import PROPOSALS
-from valueverse.platform.billing_store import Scope
-from valueverse.platform.proposal_store import approved
-from valueverse.platform.sample_store import corrected_by, sample_of
+from valueverse.invoicing.lines.outcome_lines import PROPOSALS
+from valueverse.invoicing.periods.billing_periods import INVOICE
+from valueverse.invoicing.rendering.document_hash import invoice_id
+from valueverse.invoicing.rendering.invoice_documents import documents
+from valueverse.platform.stores.billing_store import Scope
+from valueverse.platform.stores.proposal_store import approved
+from valueverse.platform.stores.sample_store import corrected_by, sample_of
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing.billing_state import read_booked
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE

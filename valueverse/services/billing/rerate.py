@@ -18,10 +18,10 @@ from valueverse.catalog.document import catalog_document, catalog_hash
 from valueverse.catalog.history import CatalogHistory
 from valueverse.errors import RefusalError
 from valueverse.invoicing import engine
-from valueverse.invoicing.corrections import PERIOD_PURPOSES
-from valueverse.invoicing.told import read_told
+from valueverse.invoicing.corrections.differences import PERIOD_PURPOSES
+from valueverse.invoicing.settlement.adjustment_events import read_told
 from valueverse.money import minor_text, minor_units
-from valueverse.platform import billing_store as store
+from valueverse.platform.stores import billing_store as store
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing.billing_state import read_booked, watermarks
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE

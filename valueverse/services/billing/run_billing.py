@@ -12,21 +12,21 @@ import polars as pl
 
 from valueverse.catalog.history import CatalogHistory
 from valueverse.invoicing import engine
-from valueverse.invoicing.assemble import documents
-from valueverse.invoicing.closing import INVOICE
-from valueverse.invoicing.document import finalise, invoice_id, invoice_number
-from valueverse.invoicing.outcomes import PROPOSALS
+from valueverse.invoicing.lines.outcome_lines import PROPOSALS
+from valueverse.invoicing.periods.billing_periods import INVOICE
+from valueverse.invoicing.rendering.document_hash import finalise, invoice_id, invoice_number
+from valueverse.invoicing.rendering.invoice_documents import documents
 from valueverse.invoicing.schema import RULES_VERSION
-from valueverse.invoicing.settle import NUMBERED
-from valueverse.platform import billing_store as store
-from valueverse.platform.proposal_store import approved
+from valueverse.invoicing.settlement.settlement import NUMBERED
+from valueverse.platform.stores import billing_store as store
+from valueverse.platform.stores.proposal_store import approved
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing.billing_state import apply_voids, read_booked, watermarks
 from valueverse.services.billing.dimension_tables import credit_notes, write_dimensions
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.services.months import following_month
 from valueverse.services.usage.usage_accounting import account_for_usage
-from valueverse.subscriptions.facts import REJECTED
+from valueverse.subscriptions.event_fields import REJECTED
 from valueverse.subscriptions.timeline import Timeline, build_timeline
 from valueverse.subscriptions.zones import local_midnight
 

@@ -10,7 +10,7 @@ import polars as pl
 from valueverse.catalog.history import CatalogHistory
 from valueverse.services.lake_tables import EVENTS_TABLE
 from valueverse.services.months import month_of
-from valueverse.subscriptions.facts import field
+from valueverse.subscriptions.event_fields import field
 from valueverse.subscriptions.periods import periods
 from valueverse.subscriptions.timeline import CUSTOMER_TOLD, STARTED, build_timeline
 from valueverse.subscriptions.zones import local_date

@@ -18,11 +18,11 @@ from valueverse.events.identity import COMPARED, KEY, same_payload
 from valueverse.events.schema import BILLING_FACTS, EVENTS, INSTANT
 from valueverse.events.strict import loads
 from valueverse.events.validation import TENANT_KEY, instant_of, validate
-from valueverse.invoicing.assemble import documents
-from valueverse.invoicing.books import Books
-from valueverse.invoicing.closing import INVOICE
 from valueverse.invoicing.engine import Billed, bill
+from valueverse.invoicing.in_memory_billing import Books
 from valueverse.invoicing.knowledge import newest
+from valueverse.invoicing.periods.billing_periods import INVOICE
+from valueverse.invoicing.rendering.invoice_documents import documents
 from valueverse.landing import landing_files, one_file, read_file
 from valueverse.metering.schema import OK, VOID
 from valueverse.metering.usage import derive_usage

@@ -15,7 +15,7 @@ from valueverse.events.amendments import resolve_amendments
 from valueverse.metering.schema import USAGE
 from valueverse.metering.usage import derive_usage
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE, USAGE_TABLE
-from valueverse.subscriptions.facts import IN_ORDER
+from valueverse.subscriptions.event_fields import IN_ORDER
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

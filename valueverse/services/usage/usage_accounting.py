@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from valueverse.invoicing import engine
-from valueverse.invoicing.coverage import account, summed
+from valueverse.invoicing.lines.plan_terms import TERMS_KEY
 from valueverse.invoicing.schema import RULES_VERSION
-from valueverse.invoicing.terms import TERMS_KEY
-from valueverse.metering.daily import daily
-from valueverse.platform import coverage_store as store
-from valueverse.platform.billing_store import Scope, booked_periods
+from valueverse.invoicing.usage_accounting import account, summed
+from valueverse.metering.daily_usage import daily
+from valueverse.platform.stores import usage_accounting_store as store
+from valueverse.platform.stores.billing_store import Scope, booked_periods
 from valueverse.services.lake_tables import USAGE_TABLE
 from valueverse.services.months import following_month
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from valueverse.catalog.history import CatalogHistory
-    from valueverse.invoicing.terms import Terms
+    from valueverse.invoicing.lines.plan_terms import Terms
     from valueverse.platform.lake import Lake, Opened
     from valueverse.subscriptions.timeline import Timeline
 

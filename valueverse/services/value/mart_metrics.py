@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from valueverse.errors import RefusalError
-from valueverse.platform.mart_metrics import MartColumn, columns_of, read_mart
+from valueverse.platform.stores.mart_metrics import MartColumn, columns_of, read_mart
+from valueverse.value.realisation.mart_metric_rules import check_columns, judged, registered
 from valueverse.value.realisation.metrics import METRIC_VALUES
-from valueverse.value.realisation.registered import check_columns, judged, registered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,11 +12,11 @@ import polars as pl
 from valueverse.catalog.history import CatalogHistory
 from valueverse.money import minor_text, minor_units, plain
 from valueverse.platform.lake import Lake
-from valueverse.platform.value_reads import BEHIND, lines_serving
+from valueverse.platform.stores.run_lookup import BEHIND, lines_serving
 from valueverse.services.instants import read_month
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.subscriptions.timeline import build_timeline
-from valueverse.value.realisation.behind import costs_behind, subscriptions_behind, usage_behind
+from valueverse.value.realisation.drilldown import costs_behind, subscriptions_behind, usage_behind
 
 if TYPE_CHECKING:
     from datetime import date

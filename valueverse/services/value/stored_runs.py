@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from valueverse.value.realisation.cases import CaseRun, Commitment
+    from valueverse.value.realisation.case_runs import CaseRun, Commitment
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def kept_runs(
     Raises:
         RefusalError: ``unknown_commit``, ``ambiguous_commit``, ``not_measured``.
     """
-    from valueverse.platform.value_store import newest_runs
+    from valueverse.platform.stores.value_store import newest_runs
 
     commitment, _ = frozen_commit(connection, tenant, commit)
     found = {row["case_name"]: row for row in newest_runs(connection, tenant, commitment.commit, month)}
@@ -64,7 +64,7 @@ def kept_run(connection: psycopg.Connection[Any], tenant: str, run_hash: str) ->
     Raises:
         RefusalError: ``unknown_run``.
     """
-    from valueverse.platform.value_reads import run_named
+    from valueverse.platform.stores.run_lookup import run_named
 
     found = run_named(connection, tenant, run_hash)
     if found is None:
@@ -78,8 +78,8 @@ def frozen_commit(connection: psycopg.Connection[Any], tenant: str, commit: str)
     Raises:
         RefusalError: ``unknown_commit``, ``ambiguous_commit``.
     """
-    from valueverse.platform.value_store import document
-    from valueverse.value.realisation.cases import Commitment
+    from valueverse.platform.stores.value_store import document
+    from valueverse.value.realisation.case_runs import Commitment
 
     found = named_commit(connection, tenant, commit, "--commit")
     text = document(connection, tenant, found)
@@ -87,7 +87,7 @@ def frozen_commit(connection: psycopg.Connection[Any], tenant: str, commit: str)
 
 
 def _kept(commitment: Commitment, row: dict[str, Any]) -> Kept:
-    from valueverse.value.realisation.cases import CaseRun
+    from valueverse.value.realisation.case_runs import CaseRun
 
     run = CaseRun.read(commitment.program, row["document"], row["content_hash"])
     known_at = row["known_at"].astimezone(UTC).isoformat()

@@ -17,10 +17,10 @@ from valueverse.catalog.history import CatalogHistory
 from valueverse.errors import RefusalError
 from valueverse.invoicing.knowledge import newest, of_tenant
 from valueverse.money import EXACT, amount_text, minor_units
-from valueverse.platform import proposal_store
-from valueverse.platform import value_store as store
 from valueverse.platform.isolation import failure_of, is_shared
-from valueverse.platform.past_months import measured_months
+from valueverse.platform.stores import proposal_store
+from valueverse.platform.stores import value_store as store
+from valueverse.platform.stores.recorded_months import measured_months
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing.billing_state import watermarks
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
@@ -29,7 +29,7 @@ from valueverse.services.value.mart_metrics import REFUSED, mart_metrics
 from valueverse.subscriptions.timeline import Timeline, build_timeline
 from valueverse.value.executor.binding import read_metrics
 from valueverse.value.realisation import metrics as measured
-from valueverse.value.realisation.cases import CaseRun, Commitment, run_cases
+from valueverse.value.realisation.case_runs import CaseRun, Commitment, run_cases
 from valueverse.value.realisation.fees import charges_on
 from valueverse.value.realisation.metrics import METRIC_VALUES
 from valueverse.value.realisation.proposals import (
@@ -41,7 +41,7 @@ from valueverse.value.realisation.proposals import (
     proposals,
     standing_proposals,
 )
-from valueverse.value.realisation.succession import Agreed, taken_over
+from valueverse.value.realisation.supersession import Agreed, taken_over
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -43,7 +43,7 @@ def named_commit(connection: psycopg.Connection[Any], tenant: str, said: str, pa
     Raises:
         RefusalError: ``unknown_commit``; ``ambiguous_commit`` with those that begin so.
     """
-    from valueverse.platform.commit_store import named
+    from valueverse.platform.stores.commit_store import named
 
     beginning = said.lower()
     found = named(connection, tenant, beginning, _MOST_LISTED + 1) if _PREFIX.fullmatch(beginning) else []
@@ -80,7 +80,7 @@ def known_customer(settings: Settings, connection: psycopg.Connection[Any], tena
     Raises:
         RefusalError: ``unknown_customer``, with those of a like name.
     """
-    from valueverse.platform.value_reads import customers, has_customer
+    from valueverse.platform.stores.run_lookup import customers, has_customer
 
     if has_customer(connection, tenant, customer):
         return

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from valueverse.value.executor.evaluate import operate
+from valueverse.value.executor.numpy_backend import operate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

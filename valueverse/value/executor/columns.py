@@ -26,7 +26,7 @@ from valueverse.value.architect.expressions import (
 )
 from valueverse.value.executor.binding import naming
 from valueverse.value.executor.cells import Operators, Part, expression_of
-from valueverse.value.executor.evaluate import no_number
+from valueverse.value.executor.numpy_backend import no_number
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence

@@ -10,7 +10,7 @@ import polars as pl
 from valueverse.value.executor.binding import in_scenario
 from valueverse.value.executor.columns import KEYS, array_of, columns_of, evaluate_columns
 from valueverse.value.executor.customers import inputs_of
-from valueverse.value.executor.measures import outputs_of
+from valueverse.value.executor.financial_metrics import outputs_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,9 +20,9 @@ from valueverse.value.architect.ir import Distribution
 from valueverse.value.executor.binding import in_scenario, naming
 from valueverse.value.executor.customers import inputs_of
 from valueverse.value.executor.deterministic import run_deterministic
-from valueverse.value.executor.evaluate import evaluate
+from valueverse.value.executor.financial_metrics import outputs_of
 from valueverse.value.executor.limits import BLOCK_CELLS, judge_portfolio
-from valueverse.value.executor.measures import outputs_of
+from valueverse.value.executor.numpy_backend import evaluate
 from valueverse.value.executor.run import level_name, reached
 from valueverse.value.executor.sampling import correlated, net, quantiles, uncertain_inputs
 

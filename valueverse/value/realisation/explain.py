@@ -15,9 +15,9 @@ from valueverse.errors import RefusalError
 from valueverse.value.architect.expressions import Previous, Reference, RunningTotal, children, written
 from valueverse.value.architect.outputs import METRICS
 from valueverse.value.architect.problems import meant
-from valueverse.value.executor.evaluate import evaluate
-from valueverse.value.executor.measures import metric, money_of
-from valueverse.value.realisation.cases import NO_SUM, SUMS, adds_up, series_of
+from valueverse.value.executor.financial_metrics import metric, money_of
+from valueverse.value.executor.numpy_backend import evaluate
+from valueverse.value.realisation.case_runs import NO_SUM, SUMS, adds_up, series_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from valueverse.value.architect.expressions import Expression
     from valueverse.value.architect.ir import Cost, Driver, Input, Node, Program
-    from valueverse.value.executor.measures import Money
+    from valueverse.value.executor.financial_metrics import Money
     from valueverse.value.realisation.sources import Sources
 
     Floats = NDArray[np.float64]

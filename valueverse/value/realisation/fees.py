@@ -15,12 +15,12 @@ import polars as pl
 
 from valueverse.catalog.prices import Outcome
 from valueverse.errors import RefusalError
-from valueverse.invoicing.terms import plan_of
+from valueverse.invoicing.lines.plan_terms import plan_of
 from valueverse.money import minor_units, round_decimal
 from valueverse.value.architect.pricing import read_limit
 from valueverse.value.architect.units import TIME
 from valueverse.value.finance.fees import Binding, outcome_fee
-from valueverse.value.realisation.cases import MONTHS, adds_up
+from valueverse.value.realisation.case_runs import MONTHS, adds_up
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from valueverse.catalog.history import CatalogHistory
     from valueverse.subscriptions.timeline import Timeline
     from valueverse.value.architect.ir import Grain, Limit, Program
-    from valueverse.value.realisation.cases import Commitment
+    from valueverse.value.realisation.case_runs import Commitment
 
 _MOST_TEXT = 60
 

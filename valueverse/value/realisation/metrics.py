@@ -16,7 +16,7 @@ from valueverse.events.schema import INSTANT
 from valueverse.metering.quantities import meter_quantities
 from valueverse.metering.schema import OK
 from valueverse.money import EXACT
-from valueverse.subscriptions.facts import field
+from valueverse.subscriptions.event_fields import field
 from valueverse.subscriptions.zones import local_date, local_midnight
 
 if TYPE_CHECKING:

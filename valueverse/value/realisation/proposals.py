@@ -21,7 +21,7 @@ from valueverse.value.realisation.fees import FeeTerms, Later, fee_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from valueverse.value.realisation.cases import Commitment
+    from valueverse.value.realisation.case_runs import Commitment
     from valueverse.value.realisation.fees import Charged, Fee
 
 _MID_MONTH = timedelta(days=15)

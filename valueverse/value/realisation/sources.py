@@ -13,7 +13,7 @@ from valueverse.value.architect.describing import source_text
 from valueverse.value.architect.ir import Binding, Distribution
 from valueverse.value.architect.problems import meant
 from valueverse.value.executor.binding import METRICS, bind
-from valueverse.value.realisation.cases import MONTHS, central, frozen, truncated
+from valueverse.value.realisation.case_runs import MONTHS, central, frozen, truncated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from valueverse.value.architect.ir import Program, Source
-    from valueverse.value.realisation.cases import CaseRun, Commitment
+    from valueverse.value.realisation.case_runs import CaseRun, Commitment
 
     Floats = NDArray[np.float64]
 

@@ -19,9 +19,9 @@ import polars as pl
 
 from valueverse.errors import RefusalError
 from valueverse.money import EXACT, PLACES, largest_remainder, minor_units
-from valueverse.value.executor.evaluate import evaluate
-from valueverse.value.executor.measures import money_of
-from valueverse.value.realisation.cases import NO_SUM, SUMS, adds_up, series_name, series_of, truncated
+from valueverse.value.executor.financial_metrics import money_of
+from valueverse.value.executor.numpy_backend import evaluate
+from valueverse.value.realisation.case_runs import NO_SUM, SUMS, adds_up, series_name, series_of, truncated
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from valueverse.value.architect.ir import Program
-    from valueverse.value.realisation.cases import CaseRun, Commitment
+    from valueverse.value.realisation.case_runs import CaseRun, Commitment
 
     Floats = NDArray[np.float64]
 

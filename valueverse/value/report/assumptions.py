@@ -10,7 +10,7 @@ import numpy as np
 from valueverse.value.architect.ir import Binding, Distribution
 from valueverse.value.executor.binding import METRICS, bind
 from valueverse.value.executor.sampling import mean_of, quantiles
-from valueverse.value.report import words
+from valueverse.value.report import formatting
 from valueverse.value.report.audience import NOTHING
 from valueverse.value.report.page import Link, Table
 
@@ -69,23 +69,23 @@ def inputs_table(
 
 def _named(one: Input, stated: Mapping[str, Any]) -> Cell:
     described = stated.get("description")
-    return (words.name(one.name), str(described)) if described else words.name(one.name)
+    return (formatting.name(one.name), str(described)) if described else formatting.name(one.name)
 
 
 def _value(one: Input, source: Source, values: Mapping[str, Mapping[str, Sequence[float]]]) -> Cell:
     unit = str(one.unit) if one.unit is not None else "1"
     measured = {case: found[one.name] for case, found in values.items() if one.name in found}
     if isinstance(one.source, Binding) and measured:
-        told = {case: words.measure(float(np.mean(found)), unit) for case, found in measured.items()}
+        told = {case: formatting.measure(float(np.mean(found)), unit) for case, found in measured.items()}
         alike = len(set(told.values())) == 1
         return next(iter(told.values())) if alike else tuple(f"{case}: {text}" for case, text in told.items())
     if isinstance(source, Distribution):
         low, high = quantiles(source, np.array([0.05, 0.95]))
-        middle = words.measure(mean_of(source), unit)
-        return (middle, f"{words.number(float(low))} to {words.number(float(high))} in 9 of 10 draws")
+        middle = formatting.measure(mean_of(source), unit)
+        return (middle, f"{formatting.number(float(low))} to {formatting.number(float(high))} in 9 of 10 draws")
     if isinstance(source, tuple):
-        return f"{words.number(min(source))} to {words.measure(max(source), unit)}, by period"
-    return words.NONE if isinstance(source, Binding) else words.measure(source, unit)
+        return f"{formatting.number(min(source))} to {formatting.measure(max(source), unit)}, by period"
+    return formatting.NONE if isinstance(source, Binding) else formatting.measure(source, unit)
 
 
 def _origin(one: Input, *, stated: bool, measured: bool) -> Cell:
@@ -110,7 +110,7 @@ def _answers(stated: Mapping[str, Any], evidence: Mapping[str, Any]) -> Cell:
             continue
         title = str(found.get("title") or found.get("url") or key)
         parts.append(Link(title, str(found["url"])) if found.get("url") else title)
-    return tuple(parts) if len(parts) > 1 else parts[0] if parts else words.NONE
+    return tuple(parts) if len(parts) > 1 else parts[0] if parts else formatting.NONE
 
 
 def notes_table(document: Mapping[str, Any]) -> list[Table]:
@@ -121,7 +121,7 @@ def notes_table(document: Mapping[str, Any]) -> list[Table]:
         title = str(said.get("title") or key)
         more = [str(said[name]) for name in ("quote", "note") if said.get(name)]
         shown: Cell = Link(title, str(said["url"])) if said.get("url") else title
-        rows.append((shown, str(said.get("year") or words.NONE), "; ".join(more) or words.NONE))
+        rows.append((shown, str(said.get("year") or formatting.NONE), "; ".join(more) or formatting.NONE))
     return [Table("Sources", ("Source", "Year", "What it says"), rows)] if rows else []
 
 
@@ -146,11 +146,13 @@ def _flag(program: Program, group: Sequence[Mapping[str, Any]], calendar: Calend
         calendar.name(one["period"]) if one["period"] > 0 else f"{1 - one['period']} before" for one in (first, last)
     ]
     unit = program.input(first["input"]).unit
-    value = words.measure(first["value"], str(unit) if unit is not None else "1")
-    reached = [words.name(node.name) for node in program.nodes if first["input"] in node.inputs and node.kind != "part"]
+    value = formatting.measure(first["value"], str(unit) if unit is not None else "1")
+    reached = [
+        formatting.name(node.name) for node in program.nodes if first["input"] in node.inputs and node.kind != "part"
+    ]
     return (
-        words.name(first["input"]),
+        formatting.name(first["input"]),
         span[0] if len(group) == 1 else f"{span[0]} to {span[1]}",
         (_POLICIES[first["policy"]], value),
-        words.listing(reached),
+        formatting.listing(reached),
     )

@@ -6,7 +6,7 @@ import math
 import re
 from typing import TYPE_CHECKING
 
-from valueverse.value.report import charts, words
+from valueverse.value.report import charts, formatting
 from valueverse.value.report.charts import Step
 from valueverse.value.report.page import Headline, Section, Table
 
@@ -31,16 +31,16 @@ def teller(program: Program, name: str) -> Callable[[float | None], str]:
     """How a number of that name is told: money, percent, a length of time, or a number with its unit."""
     currency, grain = program.currency or "", program.axis.grain
     if name == "roi":
-        return words.percent
+        return formatting.percent
     if name == "payback":
-        return lambda value: words.lasting(value, grain)
+        return lambda value: formatting.lasting(value, grain)
     if name in TITLES:
-        return lambda value: words.estimate(value, currency)
+        return lambda value: formatting.estimate(value, currency)
     units = {node.name.rpartition(".")[2]: node.unit for node in program.nodes} | {
         one.name: one.unit for one in program.inputs
     }
     unit = units.get(name.rpartition(".")[2])
-    return lambda value: words.measure(value, str(unit) if unit is not None else "1")
+    return lambda value: formatting.measure(value, str(unit) if unit is not None else "1")
 
 
 def interval(estimate: Estimate, told: Callable[[float | None], str]) -> str:
@@ -54,7 +54,7 @@ def headlines(program: Program, found: Estimates) -> list[Headline]:
     """Net present value, return, payback and the chance of a gain; of a model without money what it asks for."""
     if not found.metrics:
         return [
-            Headline(words.name(name), told(one.value), interval(one, told))
+            Headline(formatting.name(name), told(one.value), interval(one, told))
             for name, one in found.others.items()
             for told in [teller(program, name)]
         ]
@@ -64,18 +64,22 @@ def headlines(program: Program, found: Estimates) -> list[Headline]:
     worth = "in today's money" if rate else "not discounted"
     lines = [
         Headline(f"Net value over {horizon(program)}, {worth}", money(npv.value), interval(npv, money)),
-        Headline("Return: net value for each unit of cost", words.percent(roi.value), interval(roi, words.percent)),
+        Headline(
+            "Return: net value for each unit of cost", formatting.percent(roi.value), interval(roi, formatting.percent)
+        ),
         Headline("Pays back after", _payback(payback, program), _payback_note(payback, program)),
     ]
     chance = found.statements.get("npv > 0")
     if chance is not None and npv.low is not None:
-        lines.append(Headline("Chance that it is worth its cost", words.percent(chance), f"of {found.draws:,} draws"))
+        lines.append(
+            Headline("Chance that it is worth its cost", formatting.percent(chance), f"of {found.draws:,} draws")
+        )
     return lines
 
 
 def horizon(program: Program) -> str:
     """``36 months``."""
-    return words.lasting(float(program.axis.periods), program.axis.grain)
+    return formatting.lasting(float(program.axis.periods), program.axis.grain)
 
 
 def _payback(payback: Estimate, program: Program) -> str:
@@ -85,7 +89,7 @@ def _payback(payback: Estimate, program: Program) -> str:
 def _payback_note(payback: Estimate, program: Program) -> str:
     note = interval(payback, teller(program, "payback"))
     if payback.missing:
-        note += f"{'; ' if note else ''}not at all in {words.percent(payback.missing)} of draws"
+        note += f"{'; ' if note else ''}not at all in {formatting.percent(payback.missing)} of draws"
     return note
 
 
@@ -104,7 +108,7 @@ def case_section(program: Program, found: Estimates, calendar: Calendar, text: s
     if found.tornado:
         told = teller(program, found.moved)
         centre = (found.metrics | found.others)[found.moved].value
-        output = TITLES.get(found.moved, words.name(found.moved))
+        output = TITLES.get(found.moved, formatting.name(found.moved))
         unit = f"{output}, {currency}" if found.moved in TITLES else output
         if centre is not None:
             parts.append(charts.tornado(found.tornado, centre, unit, told))
@@ -113,8 +117,8 @@ def case_section(program: Program, found: Estimates, calendar: Calendar, text: s
 
 
 def _steps(flow: Flow) -> list[Step]:
-    steps = [Step(words.name(name), "benefit", amount) for name, amount in flow.by_driver.items()]
-    steps += [Step(words.name(name), "cost", amount) for name, amount in flow.by_cost.items()]
+    steps = [Step(formatting.name(name), "benefit", amount) for name, amount in flow.by_driver.items()]
+    steps += [Step(formatting.name(name), "cost", amount) for name, amount in flow.by_cost.items()]
     return [*steps, Step("net", "net", flow.cumulative[-1])]
 
 
@@ -131,7 +135,7 @@ def _yearly(flow: Flow, program: Program, calendar: Calendar) -> Table:
         rows.append((span, benefit, cost, flow.cumulative[last]))
     whole = (math.fsum(flow.benefits), math.fsum(flow.costs) + flow.upfront, flow.cumulative[-1])
     told = [
-        (span, *(words.estimate(one, currency) for one in (benefit, cost, benefit - cost, so_far)))
+        (span, *(formatting.estimate(one, currency) for one in (benefit, cost, benefit - cost, so_far)))
         for span, benefit, cost, so_far in [*rows, ("total", *whole)]
     ]
     columns = ("Time", "Benefit", "Cost", "Net", "Net so far")
@@ -142,13 +146,13 @@ def _metrics(program: Program, found: Estimates) -> Table:
     rows = []
     for name, one in (found.metrics | found.others).items():
         told = teller(program, name)
-        rows.append((TITLES.get(name, words.name(name)), told(one.value), told(one.low), told(one.high)))
+        rows.append((TITLES.get(name, formatting.name(name)), told(one.value), told(one.low), told(one.high)))
     columns = ("Result", "At the means", "Low (5 %)", "High (95 %)")
     return Table("Results, with all inputs at their means, and over the draws", columns, rows, frozenset({1, 2, 3}))
 
 
 def _chances(found: Estimates) -> list[Table]:
-    rows = [(_spelt(text), words.percent(share)) for text, share in found.statements.items()]
+    rows = [(_spelt(text), formatting.percent(share)) for text, share in found.statements.items()]
     return [Table("How likely it is", ("Statement", "True in"), rows, frozenset({1}))] if rows else []
 
 
@@ -163,8 +167,8 @@ def _moves(program: Program, found: Estimates, output: str) -> Table:
     rows = []
     for one in found.tornado:
         unit = units[one["input"]]
-        ends = [words.measure(one[side], unit) for side in ("low_input", "high_input")]
-        rows.append((words.name(one["input"]), *ends, told(one["low"]), told(one["high"])))
+        ends = [formatting.measure(one[side], unit) for side in ("low_input", "high_input")]
+        rows.append((formatting.name(one["input"]), *ends, told(one["low"]), told(one["high"])))
     columns = ("Input", "Low (5 %)", "High (95 %)", f"{output} at low", f"{output} at high")
     return Table("One input at a time, the others at their means", columns, rows, frozenset({1, 2, 3, 4}))
 
@@ -175,8 +179,8 @@ def scenarios_table(program: Program, found: Mapping[str, Estimates]) -> list[Ta
         return []
     names = list(next(iter(found.values())).metrics or next(iter(found.values())).others)[:4]
     rows = [
-        (words.name(scenario), *(teller(program, name)((one.metrics | one.others)[name].value) for name in names))
+        (formatting.name(scenario), *(teller(program, name)((one.metrics | one.others)[name].value) for name in names))
         for scenario, one in found.items()
     ]
-    columns = ("Scenario", *(TITLES.get(name, words.name(name)) for name in names))
+    columns = ("Scenario", *(TITLES.get(name, formatting.name(name)) for name in names))
     return [Table("Scenarios, at the means of their inputs", columns, rows, frozenset(range(1, len(columns))))]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from valueverse.value.report import words
-from valueverse.value.report.drawing import (
+from valueverse.value.report import formatting
+from valueverse.value.report.svg import (
     AGREED,
     BENEFIT,
     COST,
@@ -72,7 +72,7 @@ class Calendar:
 
     def name(self, n: int) -> str:
         """Of period ``n``."""
-        return words.period(n, self.grain, self.start)
+        return formatting.period(n, self.grain, self.start)
 
 
 def _chart(key: str, title: str, description: str, draw: Callable[[Axes, str], None], rows: int = 0) -> Chart:
@@ -97,8 +97,8 @@ def _short(value: float, largest: float) -> str:
     """A tick in the unit that fits the largest of its axis: ``25k``, ``1.5M``."""
     for limit, unit, letter in ((1e12, 1e12, "T"), (1e9, 1e9, "bn"), (1e6, 1e6, "M"), (1e4, 1e3, "k")):
         if largest >= limit:
-            return f"{words.number(value / unit)}{letter}" if value else "0"
-    return words.number(value)
+            return f"{formatting.number(value / unit)}{letter}" if value else "0"
+    return formatting.number(value)
 
 
 def _cut(text: str, shown: str) -> str:
@@ -125,8 +125,8 @@ def cash_flow(flow: Flow, payback: float | None, calendar: Calendar, currency: s
     last = flow.cumulative[-1]
     text = (
         f"Benefits and costs of {len(periods)} {calendar.grain}s and the net so far, which starts at "
-        f"{words.estimate(flow.cumulative[0], currency)} and ends at {words.estimate(last, currency)}. "
-        + (f"It is paid back after {words.lasting(payback, calendar.grain)}." if payback is not None else
+        f"{formatting.estimate(flow.cumulative[0], currency)} and ends at {formatting.estimate(last, currency)}. "
+        + (f"It is paid back after {formatting.lasting(payback, calendar.grain)}." if payback is not None else
            "It is not paid back in this time.")
     )  # fmt: skip
 
@@ -138,7 +138,7 @@ def cash_flow(flow: Flow, payback: float | None, calendar: Calendar, currency: s
         axes.axhline(0, color=INK, linewidth=0.8)
         if payback is not None:
             axes.axvline(payback, color=INK, linewidth=1, linestyle=(0, (4, 3)))
-            label = f"paid back after {words.lasting(payback, calendar.grain)}"
+            label = f"paid back after {formatting.lasting(payback, calendar.grain)}"
             right = payback > len(periods) / 2
             axes.annotate(
                 label,
@@ -163,7 +163,7 @@ def _legend(axes: Axes, columns: int) -> None:
 def waterfall(steps: Sequence[Step], currency: str) -> Chart:
     """What each driver adds and each cost takes away, down to the net; small ones are put together."""
     drawn = _folded(steps)
-    text = "; ".join(f"{one.name}: {words.estimate(_signed(one), currency)}" for one in drawn)
+    text = "; ".join(f"{one.name}: {formatting.estimate(_signed(one), currency)}" for one in drawn)
 
     def draw(axes: Axes, shown: str) -> None:
         level = 0.0
@@ -181,7 +181,7 @@ def waterfall(steps: Sequence[Step], currency: str) -> Chart:
         span = (max(ends) - min(ends)) or 1.0
         for place, one in enumerate(drawn):
             right = max(ends[1 + 2 * place], ends[2 + 2 * place])
-            label = words.estimate(_signed(one), currency)
+            label = formatting.estimate(_signed(one), currency)
             axes.text(right + span * 0.015, place, label, va="center", fontsize=9)
         axes.set_xlim(min(ends) - span * 0.02, max(ends) + span * (0.2 if shown == "wide" else 0.42))
         axes.set_yticks(range(len(drawn)), [_cut(one.name, shown) for one in drawn])
@@ -221,7 +221,7 @@ def tornado(rows: Sequence[dict[str, Any]], centre: float, output: str, told: Ca
     """
     drawn = rows[: _MOST_STEPS + 1]
     text = "; ".join(
-        f"{words.name(one['input'])}: {output} from {told(one['low'])} to {told(one['high'])}" for one in drawn
+        f"{formatting.name(one['input'])}: {output} from {told(one['low'])} to {told(one['high'])}" for one in drawn
     )
 
     def draw(axes: Axes, shown: str) -> None:
@@ -231,7 +231,7 @@ def tornado(rows: Sequence[dict[str, Any]], centre: float, output: str, told: Ca
                 gap = one[side] - centre
                 axes.barh(place, gap, 0.62, left=centre, color=colour, hatch=hatch, edgecolor="#ffffff")
         axes.axvline(centre, color=INK, linewidth=1)
-        axes.set_yticks(range(len(drawn)), [_cut(words.name(one["input"]), shown) for one in drawn])
+        axes.set_yticks(range(len(drawn)), [_cut(formatting.name(one["input"]), shown) for one in drawn])
         axes.invert_yaxis()
         axes.tick_params(axis="y", length=0)
         axes.margins(x=0.06)
@@ -260,8 +260,8 @@ def against(line: Line, calendar: Calendar, currency: str) -> Chart:
     n = len(line.realised)
     text = (
         f"Benefit per {calendar.grain}. Realised over {n} {calendar.grain}{'' if n == 1 else 's'}: "
-        f"{words.estimate(sum(line.realised), currency)}"
-        + (f"; committed for the same time: {words.estimate(sum(line.committed[:n]), currency)}." if line.committed
+        f"{formatting.estimate(sum(line.realised), currency)}"
+        + (f"; committed for the same time: {formatting.estimate(sum(line.committed[:n]), currency)}." if line.committed
            else ".")
     )  # fmt: skip
 

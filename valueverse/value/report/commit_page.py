@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from valueverse.value.executor.run import Asked
-from valueverse.value.report import words
+from valueverse.value.report import formatting
 from valueverse.value.report.assumptions import flags_table, inputs_table, notes_table
 from valueverse.value.report.audience import NOTE, NOTHING, shown_document
 from valueverse.value.report.business_case import case_section, headlines, horizon, interval, teller
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping, Sequence
 
-    from valueverse.value.realisation.cases import CaseRun, Commitment
+    from valueverse.value.realisation.case_runs import CaseRun, Commitment
     from valueverse.value.report.audience import Withheld
     from valueverse.value.report.economics import Month, Proposal
     from valueverse.value.report.estimates import Estimates
@@ -110,12 +110,12 @@ def commit_page(told: Told) -> Page:
         sections.append(case_section(program, found[shown], calendar, _case_text(shown, told, program.axis.grain)))
     sections += [_inputs_section(told, calendar), _agreed_section(told), _made_section(told, found)]
     about = f"{told.tenant} and {told.customer}: {horizon(program)} from {_from(told)}"
-    title = str(told.frozen["model"].get("title") or words.name(program.model))
+    title = str(told.frozen["model"].get("title") or formatting.name(program.model))
     return Page(title, about, _lead(told, found), _headlines(told, found, shown), sections)
 
 
 def _from(told: Told) -> str:
-    return words.day(told.commitment.start) if told.commitment.start else "a day to be agreed"
+    return formatting.day(told.commitment.start) if told.commitment.start else "a day to be agreed"
 
 
 def _runs(told: Told) -> dict[str, CaseRun]:
@@ -131,7 +131,7 @@ def _estimates(told: Told, measured: MeasuredRun) -> Estimates:
 
 def _case_text(shown: str, told: Told, grain: str) -> str:
     measured = told.cases["realised"].run.document["period"] if "realised" in told.cases else 0
-    so_far = words.lasting(float(measured), grain)
+    so_far = formatting.lasting(float(measured), grain)
     text = {
         "forecast": f"The agreed model with what was measured in {so_far}, and what was agreed for the time to come.",
         "realised": f"The agreed model with what was measured in {so_far}; nothing was agreed for the time to come.",
@@ -149,12 +149,14 @@ def _lead(told: Told, found: Mapping[str, Estimates]) -> list[str]:
         return lead
     n = int(told.cases["realised"].run.document["period"])
     realised = math.fsum(told.cases["realised"].run.series["benefit"])
-    span = words.lasting(float(n), program.axis.grain)
-    text = f"In {span}, up to {told.month:%B %Y}, the value realised is {words.estimate(realised, program.currency)}"
+    span = formatting.lasting(float(n), program.axis.grain)
+    text = (
+        f"In {span}, up to {told.month:%B %Y}, the value realised is {formatting.estimate(realised, program.currency)}"
+    )
     if "committed" in told.cases:
         agreed = math.fsum(told.cases["committed"].run.series["benefit"][:n])
-        part = f"{words.percent(realised / agreed)} of the" if agreed else "against"
-        text += f": {part} {words.estimate(agreed, program.currency)} committed for the same time"
+        part = f"{formatting.percent(realised / agreed)} of the" if agreed else "against"
+        text += f": {part} {formatting.estimate(agreed, program.currency)} committed for the same time"
     return [*lead, f"{text}."]
 
 
@@ -172,8 +174,8 @@ def _headlines(told: Told, found: Mapping[str, Estimates], shown: str | None) ->
     if told.proposals:
         standing = [one for one in told.proposals if one.state != "withdrawn"]
         total = sum((one.amount for one in standing), Decimal(0))
-        states = words.listing(sorted({one.state for one in standing}))
-        lines.append(Headline("Fee proposed so far", words.amount(total, told.proposals[0].currency), states))
+        states = formatting.listing(sorted({one.state for one in standing}))
+        lines.append(Headline("Fee proposed so far", formatting.amount(total, told.proposals[0].currency), states))
     if "realised" in told.cases and not told.hidden.benefit:
         lines += ratio_headline(told.months, _runs(told)["realised"], program.currency or "")
     return lines
@@ -200,19 +202,19 @@ def _inputs_section(told: Told, calendar: Calendar) -> Section:
 
 
 def _state(state: str) -> str:
-    return words.name(state).replace("approved by", "approved by the")
+    return formatting.name(state).replace("approved by", "approved by the")
 
 
 def _agreed_section(told: Told) -> Section:
     reasons = {"proposed": told.frozen.get("reason")}
     rows = [
-        (_DID[one.did], one.by, words.instant(one.at), one.reason or reasons.get(one.did) or words.NONE)
+        (_DID[one.did], one.by, formatting.instant(one.at), one.reason or reasons.get(one.did) or formatting.NONE)
         for one in told.deeds
     ]
     facts: list[tuple[str, Cell]] = [
         ("State", _state(told.state)),
         ("Commit", Code(told.commitment.commit)),
-        ("Scenario agreed on", words.name(told.frozen["scenario"])),
+        ("Scenario agreed on", formatting.name(told.frozen["scenario"])),
     ]
     if told.frozen.get("parent"):
         facts.append(("Replaces", Code(told.frozen["parent"])))
@@ -230,7 +232,7 @@ def _made_section(told: Told, found: Mapping[str, Estimates]) -> Section:
     if found:
         rows.append(("Intervals", _draws(next(iter(found.values())))))
     runs = [
-        (case, Code(one.run_hash), words.instant(one.known_at), words.instant(one.computed_at))
+        (case, Code(one.run_hash), formatting.instant(one.known_at), formatting.instant(one.computed_at))
         for case, one in told.cases.items()
     ]
     parts: list[Facts | Table] = [Facts(rows)]

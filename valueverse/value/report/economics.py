@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from valueverse.value.report import words
+from valueverse.value.report import formatting
 from valueverse.value.report.page import Headline, Section, Table
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Sequence
 
-    from valueverse.value.realisation.cases import CaseRun
+    from valueverse.value.realisation.case_runs import CaseRun
     from valueverse.value.report.page import Cell
 
 _LIMITS = {"none": "the share", "floor": "the floor", "cap": "the cap"}
@@ -62,8 +62,8 @@ def fees_section(proposals: Sequence[Proposal]) -> Section:
     rows = [
         (
             _named(one),
-            words.amount(one.realised, one.currency),
-            words.amount(one.amount, one.currency),
+            formatting.amount(one.realised, one.currency),
+            formatting.amount(one.amount, one.currency),
             _LIMITS[one.binding],
             _state(one),
             f"invoice {one.invoice}" if one.invoice else "not yet",
@@ -76,13 +76,13 @@ def fees_section(proposals: Sequence[Proposal]) -> Section:
 
 
 def _named(one: Proposal) -> Cell:
-    return (f"{words.day(one.first)} to {words.day(one.last)}", one.name)
+    return (f"{formatting.day(one.first)} to {formatting.day(one.last)}", one.name)
 
 
 def _state(one: Proposal) -> Cell:
     if one.state != "open":
         return one.state
-    return ("open", f"may be disputed until {words.instant(one.disputable_until)}")
+    return ("open", f"may be disputed until {formatting.instant(one.disputable_until)}")
 
 
 def economics_section(months: Sequence[Month], currency: str) -> Section:
@@ -103,16 +103,16 @@ def economics_section(months: Sequence[Month], currency: str) -> Section:
 
 
 def _invoiced_section(months: Sequence[Month], total: Decimal, currency: str) -> Section:
-    rows = [(f"{one.first:%B %Y}", words.amount(one.invoiced, currency)) for one in months]
-    rows.append(("total", words.amount(total, currency)))
+    rows = [(f"{one.first:%B %Y}", formatting.amount(one.invoiced, currency)) for one in months]
+    rows.append(("total", formatting.amount(total, currency)))
     table = Table("Invoiced", ("Month", "Invoiced, net of tax"), rows, frozenset({1}), total=True)
     return Section("economics", "What was invoiced", "", [table])
 
 
 def _margin(invoiced: Decimal, cost: Decimal, currency: str) -> tuple[str, ...]:
     margin = invoiced - cost
-    share = words.percent(margin / invoiced) if invoiced else words.NONE
-    return (*(words.amount(one, currency) for one in (invoiced, cost, margin)), share)
+    share = formatting.percent(margin / invoiced) if invoiced else formatting.NONE
+    return (*(formatting.amount(one, currency) for one in (invoiced, cost, margin)), share)
 
 
 def ratio_headline(months: Sequence[Month], realised: CaseRun, currency: str) -> list[Headline]:
@@ -121,5 +121,7 @@ def ratio_headline(months: Sequence[Month], realised: CaseRun, currency: str) ->
     if not invoiced or "benefit" not in realised.series:
         return []
     ratio = math.fsum(realised.series["benefit"]) / float(invoiced)
-    note = f"{words.amount(invoiced, currency)} invoiced so far"
-    return [Headline(f"Value for each {currency} invoiced", f"{words.number(ratio)}{words.SPACE}{currency}", note)]
+    note = f"{formatting.amount(invoiced, currency)} invoiced so far"
+    return [
+        Headline(f"Value for each {currency} invoiced", f"{formatting.number(ratio)}{formatting.SPACE}{currency}", note)
+    ]

@@ -11,9 +11,9 @@ import numpy as np
 
 from valueverse.value.architect.expressions import Literal, Operation, Reference
 from valueverse.value.architect.ir import Binding, Outputs, Probability, Scenario, Target
-from valueverse.value.executor.measures import flows, money_of
+from valueverse.value.executor.financial_metrics import flows, money_of
 from valueverse.value.executor.run import Asked, run_model
-from valueverse.value.realisation.cases import truncated
+from valueverse.value.realisation.case_runs import truncated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from valueverse.value.architect.ir import Program, Source
-    from valueverse.value.realisation.cases import Commitment
+    from valueverse.value.realisation.case_runs import Commitment
 
 METRICS = ("npv", "roi", "payback", "total_benefit", "total_cost", "net_benefit")
 LEVELS = (5.0, 50.0, 95.0)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import jinja2
 from markupsafe import Markup
 
-from valueverse.value.report.words import printable
+from valueverse.value.report.formatting import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from valueverse.errors import RefusalError
 from valueverse.value.realisation.variance import variance
-from valueverse.value.report import charts, words
+from valueverse.value.report import charts, formatting
 from valueverse.value.report.audience import NOTHING
 from valueverse.value.report.page import Section, Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from valueverse.value.realisation.cases import CaseRun, Commitment
+    from valueverse.value.realisation.case_runs import CaseRun, Commitment
     from valueverse.value.report.audience import Withheld
     from valueverse.value.report.charts import Calendar, Chart
 
@@ -60,13 +60,13 @@ def _sides(runs: Mapping[str, CaseRun], currency: str, hidden: Withheld) -> Tabl
     rows = []
     for name in (*names, *sums):
         came = math.fsum(realised[name])
-        cells = [_SUMS.get(name, words.name(name))]
+        cells = [_SUMS.get(name, formatting.name(name))]
         if "committed" in runs:
             agreed = math.fsum(runs["committed"].series[name][:n])
-            attained = words.percent(came / agreed) if agreed else words.NONE
-            cells += [words.estimate(one, currency) for one in (agreed, came, came - agreed)] + [attained]
+            attained = formatting.percent(came / agreed) if agreed else formatting.NONE
+            cells += [formatting.estimate(one, currency) for one in (agreed, came, came - agreed)] + [attained]
         else:
-            cells.append(words.estimate(came, currency))
+            cells.append(formatting.estimate(came, currency))
         rows.append(tuple(cells))
     columns = ("", "Committed", "Realised", "Difference", "Realised of committed")
     shown = columns if "committed" in runs else ("", "Realised")
@@ -78,15 +78,15 @@ def _shares(commitment: Commitment, runs: Mapping[str, CaseRun], hidden: Withhel
     currency = commitment.program.currency or ""
     rows = [
         (
-            words.name(one.input),
-            words.measure(one.before, one.unit),
-            words.measure(one.after, one.unit),
-            words.amount(one.shown, currency),
+            formatting.name(one.input),
+            formatting.measure(one.before, one.unit),
+            formatting.measure(one.after, one.unit),
+            formatting.amount(one.shown, currency),
         )
         for one in found.shares
         if one.input not in hidden.inputs  # its share of the benefit is 0
     ]
-    rows.append(("the whole difference", "", "", words.amount(found.shown[2], currency)))
+    rows.append(("the whole difference", "", "", formatting.amount(found.shown[2], currency)))
     columns = ("Input", "Committed", "Realised", "Share of the difference")
     caption = "Why the benefit differs: what each input adds, by Shapley shares that add up"
     return Table(caption, columns, rows, frozenset({1, 2, 3}), total=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
-from valueverse.value.report import words
+from valueverse.value.report import formatting
 from valueverse.value.report.assumptions import bound_values, flags_table, inputs_table, notes_table
 from valueverse.value.report.audience import NOTE, NOTHING, shown_document
 from valueverse.value.report.business_case import case_section, headlines, horizon, scenarios_table, teller
@@ -73,9 +73,9 @@ def run_page(
         ),
         Section("made", "How these numbers were made", "", [Facts(_made(program, case, asked, told, hidden))]),
     ]
-    line = [f"scenario {words.name(told)}", horizon(program), *about]
+    line = [f"scenario {formatting.name(told)}", horizon(program), *about]
     return Page(
-        str(document.get("title") or words.name(program.model)),
+        str(document.get("title") or formatting.name(program.model)),
         ", ".join(line),
         _lead(program, document, case, hidden),
         [] if hidden.case else headlines(program, case),
@@ -107,7 +107,7 @@ def _conventions(program: Program) -> str:
     text = "Benefits are after risk, attribution and decay; costs include their risk."
     if discount.rate:
         text += (
-            f" Present values are discounted at {words.percent(discount.rate)} a year ({discount.compounding}), "
+            f" Present values are discounted at {formatting.percent(discount.rate)} a year ({discount.compounding}), "
             f"to the {discount.timing} of each period; cash flow and payback are not discounted."
         )
     return text

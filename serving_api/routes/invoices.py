@@ -1,0 +1,138 @@
+"""Invoices of the session's tenant: a filtered list, and each finished document as it was hashed."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Any
+
+import rfc8785
+from fastapi import APIRouter, Depends, Query
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations when it runs
+from starlette.responses import Response  # noqa: TC002 - FastAPI reads annotations when it runs
+
+from serving_api.problems import Problem
+from serving_api.responses import amount, instant, page, respond
+from serving_api.schemas import InvoicePage, InvoiceQuery, is_plain
+from serving_api.security.authentication import identify, requires
+from serving_api.security.tokens import Identity  # noqa: TC001 - FastAPI reads annotations when it runs
+from serving_api.service import service_of
+from valueverse.errors import RefusalError
+from valueverse.invoicing.rendering.parties import Parties
+from valueverse.invoicing.rendering.pdf import invoice_pdf
+from valueverse.invoicing.rendering.ubl import invoice_xml
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+router = APIRouter(prefix="/v1", tags=["billing"])
+
+_AMOUNTS = ("subtotal", "discount_total", "tax_total", "total", "credit_total", "amount_due")
+
+
+@router.get("/invoices", response_model=InvoicePage, summary="List invoices")
+async def list_invoices(
+    request: Request,
+    query: Annotated[InvoiceQuery, Query()],
+    identity: Annotated[Identity, Depends(requires("billing:read"))],
+) -> Response:
+    """Drafts and finalised invoices, the latest issued first; paging misses and doubles nothing."""
+    service = service_of(request)
+    filters = (query.customer, query.status, query.currency, query.period_from, query.period_to)
+    scope = ("invoices", identity.tenant, *filters)
+    issued_on, after = service.cursors.read(scope, query.cursor, 2)
+    found = await service.database.call("invoices", identity.tenant, *filters, _date(issued_on), after, query.limit + 1)
+    cursor = None
+    if len(found) > query.limit:
+        last = found[query.limit - 1]
+        cursor = service.cursors.make(scope, [last["issued_on"].isoformat(), str(last["invoice_id"])])
+    return respond(request, page([_summary(row) for row in found[: query.limit]], query.limit, cursor))
+
+
+async def get_invoice(request: Request) -> Response:
+    """The document of one invoice: a plain route, since this is the API's most asked question."""
+    identity = await identify(request, "billing:read")
+    form = _format(request)
+    number = request.path_params["number"]
+    found = await service_of(request).database.call("invoice", identity.tenant, number) if is_plain(number) else []
+    if not found:
+        raise Problem("not-found", "No invoice has this number.")
+    document: str = found[0]["document"]
+    body = voided(document) if found[0]["voided"] else document.encode()
+    if form == "json":
+        return respond(request, body)
+    said = json.loads(body)
+    parties = await _parties(request, identity.tenant, said["customer"])
+    try:
+        # Typesetting takes tens of milliseconds: other requests go on meanwhile.
+        rendered = await run_in_threadpool(_rendered, form, said, parties)
+    except RefusalError as refusal:
+        told = {"path": refusal.path, "message": refusal.message}
+        raise Problem("not-renderable", refusal.message, errors=[told]) from refusal
+    kind = "application/pdf" if form == "pdf" else "application/xml"
+    name = f'attachment; filename="{number}.{form}"'
+    return respond(request, rendered, kind, {"Content-Disposition": name})
+
+
+def _format(request: Request) -> str:
+    """``format`` of the query: json, pdf or xml."""
+    form = "json"
+    for name, value in request.query_params.multi_items():
+        if name != "format":
+            said = {"path": f"query.{name}", "message": "no such parameter; format is the only one"}
+            raise Problem("invalid-request", "This address takes no such parameter.", errors=[said])
+        form = value
+    if form not in {"json", "pdf", "xml"}:
+        said = {"path": "query.format", "message": "json, pdf or xml"}
+        raise Problem("invalid-request", "An invoice comes as json, pdf or xml.", errors=[said])
+    return form
+
+
+def _rendered(form: str, document: dict[str, Any], parties: Parties) -> bytes:
+    if form == "pdf":
+        return invoice_pdf(document, parties.brand())
+    return invoice_xml(document, *parties.for_ubl())
+
+
+async def _parties(request: Request, tenant: str, customer: str) -> Parties:
+    found = await service_of(request).database.call("invoice_parties", tenant, customer)
+    row = found[0] if found else {}
+    metadata = json.loads(row["buyer_metadata"] or "{}") if found else {}
+    address = json.loads(row["seller_address"] or "{}") if found else {}
+    return Parties(
+        seller=(row["seller"] if found else None) or tenant,
+        buyer=(row["buyer"] if found else None) or customer,
+        seller_country=row["seller_country"] if found else None,
+        buyer_country=row["buyer_country"] if found else None,
+        seller_tax_id=row["seller_tax_id"] if found else None,
+        buyer_tax_id=metadata.get("tax_id"),
+        seller_address=address,
+        buyer_address=metadata.get("address") if isinstance(metadata.get("address"), dict) else None,
+        accent=address.get("accent"),
+    )
+
+
+def voided(document: str) -> bytes:
+    """A finished document, canonical (RFC 8785) as before, that says it is voided."""
+    return rfc8785.dumps(json.loads(document) | {"status": "voided"})
+
+
+def _summary(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "invoice_id": str(row["invoice_id"]),
+        "number": row["number"],
+        "status": row["status"],
+        "customer": row["customer"],
+        "subscription": row["subscription"],
+        "currency": row["currency"],
+        "period": {"from": instant(row["period_from"]), "to": instant(row["period_to"])},
+        "issued_on": row["issued_on"].isoformat(),
+        "due_on": row["due_on"].isoformat() if row["due_on"] else None,
+        **{name: amount(row[f"{name}_minor"], row["currency"]) for name in _AMOUNTS},
+    }
+
+
+def _date(text: str | None) -> date | None:
+    return None if text is None else date.fromisoformat(text)

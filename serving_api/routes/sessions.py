@@ -1,0 +1,141 @@
+"""Sessions: an API key opens one, a refresh token goes on with it, DELETE ends it."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import orjson
+from fastapi import APIRouter, Depends
+from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations when it runs
+from starlette.responses import Response
+
+from serving_api.problems import Problem
+from serving_api.schemas import RefreshRequest, Session
+from serving_api.security.authentication import bearer, requires, spend
+from serving_api.security.rate_limits import refused
+from serving_api.security.tokens import ACCESS_SECONDS, Identity, new_refresh_token, tenant_of_refresh_token
+from serving_api.service import service_of
+from valueverse.platform.access.api_keys import digest, prefix_of
+
+if TYPE_CHECKING:
+    from serving_api.service import Service
+
+IDLE = timedelta(minutes=30)
+LIFETIME = timedelta(hours=12)
+
+router = APIRouter(prefix="/v1", tags=["sessions"])
+
+
+@router.post("/sessions", response_model=Session, summary="Sign in with an API key")
+async def open_session(request: Request) -> Response:
+    """Send the API key as `Authorization: Bearer vv_<prefix>_<secret>`; or as the body, `{"api_key": …}`."""
+    service = service_of(request)
+    key = bearer(request) or await _key_in_body(request)
+    await _look(service, _address(request))
+    prefix = prefix_of(key) if key else None
+    found = await service.database.call("api_key", prefix, digest(key)) if key and prefix else []
+    if not found or prefix is None:
+        raise await _wrong(service, request, "sign-in refused", prefix)
+    tenant, scopes = found[0]["tenant_id"], found[0]["scopes"]
+    await spend(request, tenant)
+    identity = Identity(tenant, prefix, frozenset(scopes), uuid.uuid4())
+    refresh = new_refresh_token(tenant)
+    await service.database.call("open_session", tenant, prefix, identity.family, digest(refresh), IDLE, LIFETIME)
+    service.log.info("session opened", tenant=tenant, key=prefix, family=str(identity.family))
+    return _session(service, identity, refresh)
+
+
+@router.post("/sessions/refresh", response_model=Session, summary="Exchange a refresh token")
+async def refresh_session(request: Request, given: RefreshRequest) -> Response:
+    """Each refresh token is good once. One that comes a second time ends its session: somebody has a copy."""
+    service = service_of(request)
+    await _look(service, _address(request))
+    tenant = tenant_of_refresh_token(given.refresh_token)
+    if tenant is None:
+        raise await _wrong(service, request, "refresh refused", None)
+    # Only looked at: whoever writes a tenant into a false token must not use up that tenant's requests.
+    await _look(service, f"tenant:{tenant}")
+    refresh = new_refresh_token(tenant)
+    arrived = request.scope["exchange"].arrived
+
+    def waited() -> timedelta:
+        return timedelta(seconds=time.monotonic() - arrived)
+
+    rows = await service.database.call(
+        "refresh_session", tenant, digest(given.refresh_token), digest(refresh), IDLE, waited
+    )
+    answer = rows[0]
+    if answer["outcome"] != "rotated":
+        if answer["outcome"] == "reused":
+            service.log.warning("refresh token reused, session ended", tenant=tenant, family=str(answer["family"]))
+        raise await _wrong(service, request, f"refresh refused: {answer['outcome']}", answer["key_prefix"])
+    await spend(request, tenant)
+    identity = Identity(tenant, answer["key_prefix"], frozenset(answer["scopes"]), answer["family"])
+    return _session(service, identity, refresh)
+
+
+@router.delete("/sessions", status_code=204, response_class=Response, summary="End the session")
+async def close_session(request: Request, identity: Annotated[Identity, Depends(requires(None))]) -> Response:
+    """Its refresh tokens end at once; its access token within the five minutes it has left."""
+    service = service_of(request)
+    await service.database.call("close_session", identity.tenant, identity.family)
+    service.log.info("session closed", tenant=identity.tenant, family=str(identity.family))
+    return Response(status_code=204)
+
+
+async def jwks(request: Request) -> Response:
+    """The public keys that verify access tokens (RFC 7517)."""
+    body = orjson.dumps(service_of(request).ring.jwks())
+    return Response(body, 200, {"Cache-Control": "public, max-age=300"}, "application/json")
+
+
+def _session(service: Service, identity: Identity, refresh: str) -> Response:
+    document = {
+        "access_token": service.tokens.issue(identity),
+        "refresh_token": refresh,
+        "token_type": "Bearer",
+        "expires_in": ACCESS_SECONDS,
+    }
+    return Response(orjson.dumps(document), 200, {"Pragma": "no-cache"}, "application/json")
+
+
+async def _key_in_body(request: Request) -> str | None:
+    body = await request.body()
+    if not body:
+        return None
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Problem("malformed-request", "The body is not JSON.") from error
+    key = document.get("api_key") if isinstance(document, dict) else None
+    if not isinstance(key, str):
+        said = {"path": "body.api_key", "message": "an API key as text"}
+        raise Problem(
+            "invalid-request",
+            "The body needs api_key, or leave it out and send the key as a header.",
+            errors=[said],
+        )
+    return key
+
+
+def _address(request: Request) -> str:
+    return f"address:{request.client.host if request.client else 'local'}"
+
+
+async def _look(service: Service, bucket: str) -> None:
+    verdict = await service.limiter.spend(bucket, 0)
+    if not verdict.allowed or verdict.remaining == 0:
+        raise refused(verdict, service.limiter.requests)
+
+
+async def _wrong(service: Service, request: Request, event: str, key: str | None) -> Problem:
+    await service.limiter.spend(_address(request))
+    service.log.warning(event, key=key)
+    return Problem(
+        "invalid-credentials",
+        "The API key or refresh token is not valid: it may be mistyped, used, expired or revoked.",
+        headers={"WWW-Authenticate": 'Bearer realm="valueverse", error="invalid_token"'},
+    )

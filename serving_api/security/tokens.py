@@ -1,0 +1,144 @@
+"""Access tokens (RFC 9068 JWTs, RS256 alone) and refresh tokens (opaque, kept as a hash)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import secrets
+import time
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import jwt
+
+from serving_api.problems import Problem
+from valueverse.platform.settings import TENANT_KEY
+
+if TYPE_CHECKING:
+    from valueverse.platform.access.signing_keys import KeyRing
+
+ISSUER = "valueverse"
+AUDIENCE = "valueverse-api"
+TYPE = "at+jwt"
+ACCESS_SECONDS = 300
+
+_REQUIRED = ["iss", "aud", "sub", "exp", "nbf", "iat", "jti", "tenant", "scope", "sid"]
+_REMEMBERED = 4096
+_LONGEST = 4096
+_REFRESH = re.compile(r"vvr_([A-Za-z0-9_-]{2,84})\.([A-Za-z0-9_-]{43})")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who a session acts for."""
+
+    tenant: str
+    key_prefix: str
+    scopes: frozenset[str]
+    family: uuid.UUID
+
+    def may(self, scope: str) -> bool:
+        """Whether the session has ``scope``."""
+        return scope in self.scopes or "admin" in self.scopes
+
+
+class Tokens:
+    """Issues and verifies access tokens with the keys of a ring."""
+
+    def __init__(self, ring: KeyRing) -> None:
+        self._ring = ring
+        self._seen: dict[str, tuple[int, Identity]] = {}
+        self._kids: frozenset[str] = frozenset()
+
+    def issue(self, identity: Identity) -> str:
+        """A token for the next ``ACCESS_SECONDS``."""
+        now = int(time.time())
+        key = self._ring.signer()
+        claims = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": identity.key_prefix,
+            "client_id": identity.key_prefix,
+            "tenant": identity.tenant,
+            "scope": " ".join(sorted(identity.scopes)),
+            "sid": str(identity.family),
+            "jti": str(uuid.uuid4()),
+            "iat": now,
+            "nbf": now,
+            "exp": now + ACCESS_SECONDS,
+        }
+        return jwt.encode(claims, key.private, algorithm="RS256", headers={"kid": key.kid, "typ": TYPE})
+
+    def verify(self, token: str) -> Identity:
+        """The identity that ``token`` proves.
+
+        Raises:
+            Problem: ``invalid-token``; the same whatever is wrong, so that nothing is learned from it.
+        """
+        kids = self._ring.kids
+        if kids != self._kids:
+            self._seen, self._kids = {}, kids
+        known = self._seen.get(token)
+        if known is not None and known[0] > time.time():
+            return known[1]
+        expires, identity = self._verified(token)
+        if len(self._seen) >= _REMEMBERED:
+            self._seen.clear()
+        self._seen[token] = (expires, identity)
+        return identity
+
+    def _verified(self, token: str) -> tuple[int, Identity]:
+        if len(token) > _LONGEST:
+            raise refused_token()
+        try:
+            header = jwt.get_unverified_header(token)
+            key = self._ring.verifier(header.get("kid"))
+            if key is None or header.get("typ") != TYPE or "crit" in header:
+                raise refused_token()
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                key,
+                algorithms=["RS256"],
+                issuer=ISSUER,
+                audience=AUDIENCE,
+                options={"require": _REQUIRED},
+            )
+            tenant = claims["tenant"]
+            if not isinstance(tenant, str) or not TENANT_KEY.fullmatch(tenant):
+                raise refused_token()
+            if int(claims["exp"]) - int(claims["iat"]) > ACCESS_SECONDS:
+                raise refused_token()
+            scopes = frozenset(str(claims["scope"]).split())
+            return int(claims["exp"]), Identity(tenant, str(claims["sub"]), scopes, uuid.UUID(str(claims["sid"])))
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
+            raise refused_token() from error
+
+
+def refused_token() -> Problem:
+    """The answer to an access token that proves nothing."""
+    return Problem(
+        "invalid-token",
+        "Send a valid access token: Authorization: Bearer <access_token>.",
+        headers={"WWW-Authenticate": 'Bearer realm="valueverse", error="invalid_token"'},
+    )
+
+
+def new_refresh_token(tenant: str) -> str:
+    """A random token; the tenant stands in it, so that it is looked for among that tenant's rows alone."""
+    place = base64.urlsafe_b64encode(tenant.encode()).rstrip(b"=").decode()
+    return f"vvr_{place}.{secrets.token_urlsafe(32)}"
+
+
+def tenant_of_refresh_token(token: str) -> str | None:
+    """The tenant a refresh token claims to be of; None for what cannot be one. Its hash has the last word."""
+    found = _REFRESH.fullmatch(token)
+    if found is None:
+        return None
+    place = found.group(1)
+    try:
+        tenant = base64.b64decode(place + "=" * (-len(place) % 4), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        return None
+    return tenant if TENANT_KEY.fullmatch(tenant) else None

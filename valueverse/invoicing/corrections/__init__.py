@@ -1,0 +1,1 @@
+"""What finalised invoices lack as known now."""

@@ -1,0 +1,223 @@
+"""A finalised invoice worked out anew, net of its coupons: what ``corrections.differences`` compares with the books.
+
+Coupons come off as they did when the invoice was made: over all its lines in the order of the invoice, since the order
+decides who gets the odd minor unit of a spread.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from valueverse.invoicing.corrections.differences import OWN
+from valueverse.invoicing.schema import OF_PERIOD, TAKEN, USES
+from valueverse.invoicing.settlement.coupons import Billing, Earlier, apply_coupons, coupon_of, holds
+from valueverse.invoicing.settlement.totals import Line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from valueverse.invoicing.settlement.coupons import Coupon
+    from valueverse.invoicing.settlement.customer_balance import Period
+
+    _Row = Mapping[str, Any]
+
+_INVOICE_ID = ["tenant", "invoice_id"]
+_NAMED = [*_INVOICE_ID, "key", "dimensions"]
+_Name = tuple[str, str]
+"""Tenant and invoice_id."""
+
+
+class Closings:
+    """What coupons take of periods that have threshold invoices, or closed more than once: an amount is taken once.
+    Mutable: each invoice that is worked out leaves less of it to the later ones of its period."""
+
+    def __init__(
+        self,
+        again: Mapping[_Name, tuple[datetime, Period]],
+        uses: pl.DataFrame,
+        earlier: Mapping[tuple[str, str, str, datetime], Earlier],
+    ) -> None:
+        """``again``: ``due.closed_again``; ``uses``: schema.USES of the standing invoices; ``earlier``: what threshold
+        invoices of the periods bore (``thresholds.earlier``)."""
+        self._again, self._earlier = again, earlier
+        self._booked: dict[tuple[str, str, datetime, str], int] = {
+            (tenant, subscription, begun, origin): minor
+            for tenant, origin, subscription, begun, minor in uses.select(USES.names()).iter_rows()
+        }
+        self._worked_out: dict[Period, dict[str, int]] = {}
+
+    def ordered(self, parts: Iterable[tuple[_Name, pl.DataFrame]]) -> list[tuple[_Name, pl.DataFrame]]:
+        """Invoices in an order in which those of one period follow each other as they closed."""
+        first = datetime.min.replace(tzinfo=UTC)
+        return sorted(parts, key=lambda part: self._again[part[0]][0] if part[0] in self._again else first)
+
+    def bore(self, invoice: _Name, line: _Row | None) -> Earlier:
+        """What threshold invoices bore of what a closing invoice bears the rest of: the first one of its period."""
+        if invoice in self._again or line is None or line["purpose"] != "period":
+            return Earlier()
+        return self._earlier.get(
+            (line["tenant"], line["customer"], line["subscription"], line["period_from"]), Earlier()
+        )
+
+    def left(self, invoice: _Name, coupons: list[Coupon], taken: Mapping[str, int], decimals: int) -> list[Coupon]:
+        """Coupons with what earlier closing invoices of the period leave of their amounts; ``taken``: what each took of
+        this one, as booked."""
+        if invoice not in self._again:
+            return coupons
+        period = self._again[invoice][1]
+        before = self._worked_out.get(period)
+
+        def minor(origin: str) -> int:
+            if before is not None:
+                return before.get(origin, 0)
+            return self._booked.get((*period, origin), 0) - taken.get(origin, 0)
+
+        return [
+            one
+            if one.amount is None
+            else replace(one, amount=max(one.amount - Decimal(minor(one.origin)).scaleb(-decimals), Decimal(0)))
+            for one in coupons
+        ]
+
+    def note(self, invoice: _Name, line: _Row | None, bore: Earlier, taken: list[tuple[Coupon, int]]) -> None:
+        """Keep what coupons take of an invoice that is worked out anew."""
+        if invoice in self._again:
+            found = self._worked_out.setdefault(self._again[invoice][1], {})
+        elif line is not None and line["purpose"] == "period":
+            period = (line["tenant"], line["subscription"], line["period_from"])
+            found = self._worked_out.setdefault(period, {origin: minor for origin, (_, minor) in bore.taken.items()})
+        else:
+            return
+        for coupon, minor in taken:
+            found[coupon.origin] = found.get(coupon.origin, 0) + minor
+
+
+def net_lines(
+    shown: pl.DataFrame,
+    booked: pl.DataFrame,
+    discounts: pl.DataFrame,
+    coupons: pl.DataFrame,
+    known: Mapping[tuple[str, str], datetime],
+    closings: Closings,
+) -> pl.DataFrame:
+    """Recomputed lines in the columns of BOOKED_LINES (and what a line shows): coupons of the booked invoice come off.
+
+    A coupon is spread over all that its invoice bears, so lines that no event changes are among them. One that held and
+    took nothing, because there was nothing that it covers, is among them too; not one that lasts for some periods
+    alone, of which such a period is none.
+
+    Args:
+        shown: ``shown_amounts`` lines with invoice_id and plan.
+        booked: BOOKED_LINES, their terms and plan (null: of none), and decimals of the invoices' currencies.
+        discounts: schema.TAKEN of the booked invoices.
+        coupons: COUPONS.
+        known: by tenant and invoice_id, the state of knowledge booked for it.
+        closings: what other invoices of the periods bore.
+    """
+    ruled = shown.select(*_INVOICE_ID, "rounding_mode").unique(_INVOICE_ID, keep="first")
+    staying = (
+        booked.filter(pl.col("role") != OWN)
+        .drop("net_minor")
+        .join(ruled, on=_INVOICE_ID, how="left", maintain_order="left")
+        .with_columns(pl.col("rounding_mode").fill_null("half_up"))
+    )
+    whole = _in_order(shown.with_columns(pl.lit(OWN).alias("role")), staying, booked)
+    first = shown.unique(_INVOICE_ID, keep="first").iter_rows(named=True)
+    periods = {(row["tenant"], row["invoice_id"]): row for row in first}
+    parts = []
+    taken_of: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+    for tenant, invoice, origin, minor in discounts.select(TAKEN.names()).iter_rows():
+        taken_of[tenant, invoice][origin] = minor
+    rows_of: defaultdict[tuple[str, str], list[tuple[int, _Row]]] = defaultdict(list)
+    for place, row in enumerate(coupons.iter_rows(named=True)):
+        rows_of[row["tenant"], row["origin"]].append((place, row))
+    held_by = coupons.partition_by("tenant", "customer", as_dict=True)
+    grouped = whole.group_by(_INVOICE_ID, maintain_order=True)
+    for one, rows in closings.ordered(((str(tenant), str(invoice)), rows) for (tenant, invoice), rows in grouped):
+        taken, line = taken_of[one], periods.get(one)
+        bore = closings.bore(one, line)
+        borne = [found for origin in {*taken, *bore.taken} for found in rows_of.get((one[0], origin), ())]
+        own = coupons.clear() if line is None else held_by.get((one[0], line["customer"]), coupons.clear())
+        applied = _applied(taken, [row for _, row in sorted(borne, key=itemgetter(0))], bore, line)
+        applied += _idle(taken, own, bore, line, known.get(one))
+        net, off = _net(rows, closings.left(one, applied, taken, rows["decimals"][0]), bore)
+        closings.note(one, line, bore, off)
+        parts.append(rows.with_columns(pl.Series("net_minor", net, pl.Int64)))
+    return pl.concat(parts) if parts else whole.with_columns(pl.lit(0, pl.Int64).alias("net_minor"))
+
+
+def _in_order(own: pl.DataFrame, lasting: pl.DataFrame, booked: pl.DataFrame) -> pl.DataFrame:
+    """Recomputed lines and those that stay, each invoice's as it lists them.
+
+    A recomputed line takes the seat of the one that was booked in its place; one that is new sits behind the one before
+    it.
+    """
+    nth = pl.int_range(pl.len()).over(_NAMED).alias("nth")
+    seats = (
+        booked.filter(pl.col("role") == OWN).drop_nulls("line_no").with_columns(nth).select(*_NAMED, "nth", "line_no")
+    )
+    seat = pl.col("line_no").cum_max().forward_fill().over(_INVOICE_ID).fill_null(0)
+    seated = own.with_columns(nth).join(seats, on=[*_NAMED, "nth"], how="left", maintain_order="left")
+    both = pl.concat([seated.with_columns(seat).drop("nth"), lasting], how="diagonal_relaxed")
+    return both.sort(*_INVOICE_ID, "line_no", maintain_order=True)
+
+
+def _applied(taken: Mapping[str, int], borne: list[_Row], earlier: Earlier, line: _Row | None) -> list[Coupon]:
+    """The coupons (``borne``) that an invoice or the threshold invoices of its period bear. One that was removed before
+    the period closed takes no more of it than it has."""
+    close = line["period_to"] if line is not None and line["purpose"] == "period" else None
+
+    def most(row: _Row) -> int | None:
+        origin, removed = row["origin"], row["removed_at"]
+        if close is None or removed is None or removed >= close:
+            return None
+        before, own = earlier.taken.get(origin), taken.get(origin, 0)
+        return None if before is None and own > 0 else (before or ("", 0))[1] + max(own, 0)
+
+    return [coupon_of(row, most(row)) for row in borne]
+
+
+def _idle(
+    taken: Mapping[str, int], coupons: pl.DataFrame, earlier: Earlier, line: _Row | None, known_at: datetime | None
+) -> list[Coupon]:
+    """Coupons (of the invoice's customer) that held, were known, and took nothing."""
+    if line is None or known_at is None:
+        return []
+    close = line["period_from"] if line["purpose"] == "start" else line["period_to"]
+    billing = Billing(line["subscription"], line["currency"], line["purpose"], line["period_from"], close)
+    others = coupons.filter(
+        pl.col("periods").is_null(),
+        pl.col("told_at") <= known_at,
+        ~pl.col("origin").is_in([*taken, *earlier.taken]),
+    )
+    return [
+        coupon_of(row, None)
+        for row in others.iter_rows(named=True)
+        if holds(row, billing, ()) and not billing.sees(row["removed_at"])
+    ]
+
+
+def _net(rows: pl.DataFrame, coupons: list[Coupon], earlier: Earlier) -> tuple[list[int], list[tuple[Coupon, int]]]:
+    """What coupons leave of each line, and what each of them takes."""
+    left: list[int] = rows["amount_minor"].to_list()
+    if not (coupons or earlier.taken):
+        return left, []
+    lines = [
+        Line(
+            row["key"],
+            row["amount_minor"],
+            plan=row["plan"],
+            charge=row["key"],
+            name=(row["key"], row["dimensions"]) if row["kind"] in OF_PERIOD else None,
+        )
+        for row in rows.iter_rows(named=True)
+    ]
+    off = apply_coupons(coupons, lines, left, rows["decimals"][0], rows["rounding_mode"][0], earlier)
+    return left, off

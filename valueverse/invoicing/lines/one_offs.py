@@ -1,0 +1,103 @@
+"""One-off charges: on the customer's next invoice in their currency, or on one of their own where none will come."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from valueverse.invoicing.periods.billing_periods import FIRST, INVOICE
+from valueverse.invoicing.schema import LINES, with_decimals
+from valueverse.money import EXACT
+from valueverse.rating.charge_steps import rounded
+
+if TYPE_CHECKING:
+    from valueverse.catalog.history import CatalogHistory
+    from valueverse.subscriptions.timeline import Timeline
+
+PURPOSE = "one_off"
+RANK = 2_000_000
+"""Behind fees, charges and the commitment."""
+NO_TERMS = pl.lit(None, pl.UInt32).alias("terms")
+"""A one-off is its customer's: neither the taxes of the plan whose invoice bears it nor coupons restricted to that plan
+hold for it."""
+_CUSTOMER = ["tenant", "customer", "currency"]
+_EVENT = ["tenant", "origin"]
+_POLICY = ("catalog_hash", "rounding_mode", "rounding_level", "zero_invoices")
+
+
+def one_off_lines(
+    one_offs: pl.DataFrame, due: pl.DataFrame, timeline: Timeline, history: CatalogHistory
+) -> pl.DataFrame:
+    """Lines of one-offs that no invoice bears yet, in the columns of ``shown_amounts``; ``timezone`` comes along.
+
+    Args:
+        one_offs: ONE_OFFS, without those that are booked.
+        due: invoices of this run: INVOICE, close, currency, timezone and the policy of their terms.
+        timeline: to see whether another invoice will come.
+        history: for the catalog that an invoice of its own quotes.
+    """
+    known = one_offs.join(timeline.customers.select("tenant", "customer"), on=["tenant", "customer"], how="semi")
+    if known.is_empty():
+        return pl.DataFrame(schema=LINES)
+    starts = pl.col("purpose") == "start"
+    reached = pl.when(starts).then(pl.col("close") >= pl.col("time")).otherwise(pl.col("close") > pl.col("time"))
+    placed = (
+        known.join(due, on=_CUSTOMER)
+        .filter(reached)
+        .sort("close", *INVOICE)
+        .unique(_EVENT, keep="first", maintain_order=True)
+    )
+    waiting = timeline.segments.select(*_CUSTOMER, pl.col("subscription_end").alias("over")).unique()
+    expected = (
+        known.join(waiting, on=_CUSTOMER)
+        .filter(pl.col("over").is_null() | (pl.col("over") > pl.col("time")))
+        .select(_EVENT)
+    )
+    alone = known.join(placed, on=_EVENT, how="anti").join(expected, on=_EVENT, how="anti")
+    parts = [part for part in (placed, _own(alone, timeline, history)) if not part.is_empty()]
+    return _lines(pl.concat(parts, how="diagonal_relaxed")) if parts else pl.DataFrame(schema=LINES)
+
+
+def _own(alone: pl.DataFrame, timeline: Timeline, history: CatalogHistory) -> pl.DataFrame:
+    """One-offs of customers without a subscription that will be invoiced: each instant makes an invoice."""
+    zones = timeline.customers.select("tenant", "customer", pl.col("timezone").alias("own_zone"))
+    versions = history.versions.select("tenant", "effective_at", "catalog_hash").sort("effective_at")
+    policies = pl.DataFrame(
+        [(key, one.rounding.mode, one.rounding.level, one.zero_invoices) for key, one in history.catalogs.items()],
+        schema=dict.fromkeys(_POLICY, pl.String()),
+        orient="row",
+    )
+    return (
+        alone.sort("time")
+        .join_asof(versions, left_on="time", right_on="effective_at", by="tenant", check_sortedness=False)
+        .join(policies, on="catalog_hash", how="left", maintain_order="left")
+        .join(zones, on=["tenant", "customer"], how="left", maintain_order="left")
+        .join(timeline.tenants.select("tenant", "timezone"), on="tenant", how="left", maintain_order="left")
+        .with_columns(
+            pl.coalesce("own_zone", "timezone").alias("timezone"),
+            pl.lit("").alias("subscription"),
+            pl.lit(PURPOSE).alias("purpose"),
+            pl.col("time").alias("period_from"),
+            pl.col("time").alias("period_to"),
+            FIRST,
+            pl.col("rounding_mode").fill_null("half_up"),
+            pl.col("rounding_level").fill_null("line"),
+            pl.col("zero_invoices").fill_null("issue"),
+        )
+    )
+
+
+def _lines(placed: pl.DataFrame) -> pl.DataFrame:
+    rows = with_decimals(placed.with_columns(pl.col("amount").alias("amount_precise")))
+    scale = pl.lit(10).cast(pl.Int64).pow(pl.col("decimals")).cast(pl.Int64).cast(EXACT)
+    shown = rows.with_columns(rounded(rows, "amount_precise").alias("amount_rounded"))
+    return shown.select(
+        *INVOICE, *_POLICY, "timezone", "decimals", "currency", "key", "description", "amount_precise",
+        "amount_rounded", "service_from", "service_to", NO_TERMS,
+        pl.lit(RANK, pl.Int32).alias("rank"),
+        pl.lit("one_off").alias("kind"),
+        pl.lit("").alias("dimensions"),
+        (pl.col("amount_rounded") * scale).cast(pl.Int64).alias("amount_minor"),
+        pl.lit([], LINES["tiers"]).alias("tiers"),
+    )  # fmt: skip

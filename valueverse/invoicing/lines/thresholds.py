@@ -1,0 +1,307 @@
+"""Invoices before a period closes: as soon as its usage reaches the plan's threshold (docs/decisions/0018).
+
+Judged at the end of each local day, so that the same log gives the same invoices whenever runs happen. A threshold
+invoice bears what the usage so far comes to less what earlier ones of the period bore; the closing invoice the rest.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from valueverse.events.schema import INSTANT
+from valueverse.invoicing.lines.usage_lines import usage_lines
+from valueverse.invoicing.periods.billing_periods import INVOICE, running_periods, stretches
+from valueverse.invoicing.rendering.invoice_documents import shown_amounts
+from valueverse.invoicing.schema import LINES, OF_PERIOD
+from valueverse.invoicing.settlement.coupons import Earlier
+from valueverse.money import EXACT
+from valueverse.subscriptions.zones import local_date, local_midnight
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from valueverse.invoicing.lines.plan_terms import Terms
+    from valueverse.invoicing.lines.usage_lines import Consumption
+    from valueverse.subscriptions.zones import Day
+
+PURPOSE = "threshold"
+_PERIOD = ["tenant", "subscription", "period_from"]
+_CUT = [*_PERIOD, "period_to"]
+_LINE = [*_PERIOD, "key", "dimensions"]
+EARLY = pl.Schema(
+    {
+        "tenant": pl.String(),
+        "customer": pl.String(),
+        "subscription": pl.String(),
+        "period_from": INSTANT,
+        "cut": INSTANT,
+        "key": pl.String(),
+        "kind": pl.String(),
+        "dimensions": pl.String(),
+        "quantity": EXACT,
+        "amount_precise": EXACT,
+        "amount_minor": pl.Int64(),
+        "discount_minor": pl.Int64(),
+        "event_count": pl.Int64(),
+    }
+)
+"""What threshold invoices bore, by line; ``cut`` is where they close. Lines of kind ``usage`` are of their period."""
+EARLY_COUPONS = pl.Schema(
+    {
+        "tenant": pl.String(),
+        "customer": pl.String(),
+        "subscription": pl.String(),
+        "period_from": INSTANT,
+        "origin": pl.String(),
+        "key": pl.String(),
+        "amount_minor": pl.Int64(),
+    }
+)
+"""What coupons took on threshold invoices: a row per invoice and coupon."""
+_BORNE = ("quantity", "amount_precise", "amount_minor", "event_count")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What stands of periods before a run.
+
+    Attributes:
+        early: EARLY of the threshold invoices that stand.
+        closed: tenant, subscription, period_from of periods whose closing invoice stands: what comes late is a
+            correction of that one.
+        voided: INVOICE of voided invoices.
+    """
+
+    early: pl.DataFrame
+    closed: pl.DataFrame
+    voided: pl.DataFrame
+
+    @classmethod
+    def nothing(cls) -> Standing:
+        """Nothing stands yet."""
+        invoices = pl.DataFrame(schema={name: LINES[name] for name in INVOICE})
+        return cls(EARLY.to_frame(), invoices, invoices)
+
+
+def threshold_lines(
+    segments: pl.DataFrame,
+    terms: Terms,
+    consumption: Consumption,
+    tenants: pl.DataFrame,
+    window: tuple[Day, Day],
+    *,
+    closed_by: datetime | None,
+    standing: Standing,
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Lines of the threshold invoices of a window, and all that threshold invoices bore (EARLY), these included.
+
+    Args:
+        segments: billable segments with terms.
+        terms: theirs.
+        consumption: what metering reads.
+        tenants: tenant, timezone.
+        window: from, to.
+        closed_by: the run's present.
+        standing: what stands before the run.
+    """
+    booked = standing.early.filter(pl.col("kind") == "usage")
+    limits = terms.policies.filter(pl.col("threshold").is_not_null()).select("terms", "threshold")
+    mine = segments.join(limits.select("terms"), on="terms", how="semi")
+    running = running_periods(mine, tenants, *window)
+    cuts = _cuts(running.join(standing.closed, on=_PERIOD, how="anti", maintain_order="left"), closed_by)
+    if cuts.is_empty():
+        return pl.DataFrame(schema=dict.fromkeys(INVOICE, pl.String)).clear(), booked
+    shown = _worked_out(cuts, segments, terms, consumption)
+    limit = pl.lit(10).cast(pl.Int64).pow(pl.col("decimals")).cast(pl.Int64).cast(EXACT) * pl.col("threshold")
+    sums = (
+        shown.join(limits, on="terms")
+        .group_by(*_PERIOD, pl.col("period_to").alias("cut"))
+        .agg(pl.col("amount_minor").sum().alias("sum"), limit.min().alias("limit"))
+    )
+    reached = _reached(sums, booked)
+    picked = _with_vanished(
+        shown.join(reached, left_on=_CUT, right_on=[*_PERIOD, "cut"], how="semi", maintain_order="left"), booked
+    )
+    both = pl.concat([booked, *_differences(picked, booked)], how="vertical")
+    return _renumbered(_as_lines(picked, both), standing.voided), both
+
+
+def _with_vanished(shown: pl.DataFrame, booked: pl.DataFrame) -> pl.DataFrame:
+    """Lines at their ``cut``, and lines of nothing where one before it bore what has no line at it any more."""
+    before = pl.concat([booked.select(*_LINE, "cut"), shown.select(*_LINE, pl.col("period_to").alias("cut"))])
+    wanted = (
+        shown.select(_CUT)
+        .unique()
+        .join(before, on=_PERIOD)
+        .filter(pl.col("cut") < pl.col("period_to"))
+        .select(*_LINE, "period_to")
+        .unique()
+    )
+    return pl.concat([shown, _vanished(shown, wanted)]).rename({"period_to": "cut"})
+
+
+def _renumbered(lines: pl.DataFrame, voided: pl.DataFrame) -> pl.DataFrame:
+    """Invoices in the place of voided ones are told apart from them."""
+    same = [*_CUT, "purpose"]
+    before = voided.group_by(same).agg(pl.len().cast(pl.Int32).alias("before"))
+    return (
+        lines.join(before, on=same, how="left", maintain_order="left")
+        .with_columns(pl.col("before").fill_null(0).alias("revision"))
+        .drop("before")
+    )
+
+
+def _cuts(running: pl.DataFrame, closed_by: datetime | None) -> pl.DataFrame:
+    """One pseudo-invoice per local day of each period that ends inside it."""
+    first = local_date(running, pl.col("period_from"), "timezone", "first_day")
+    days = local_date(first, pl.col("period_to"), "timezone", "last_day").with_columns(
+        pl.date_ranges("first_day", "last_day").alias("day")
+    )
+    begun = local_midnight(days.explode("day"), pl.col("day"), "timezone", "cut")
+    # A day that a zone skipped begins with the next one, and is one cut with it.
+    every = begun.filter(pl.col("cut") > pl.col("period_from"), pl.col("cut") < pl.col("period_to")).unique(
+        [*INVOICE, "cut"], keep="first", maintain_order=True
+    )
+    inside = every.filter(pl.col("cut") > pl.col("window_from"), pl.col("cut") <= pl.col("window_to"))
+    if closed_by is not None:
+        inside = inside.filter(pl.col("cut") <= pl.lit(closed_by, INSTANT))
+    return inside.with_columns(pl.col("cut").alias("period_to")).select(*INVOICE, "full_from", "full_to")
+
+
+def _worked_out(cuts: pl.DataFrame, segments: pl.DataFrame, terms: Terms, consumption: Consumption) -> pl.DataFrame:
+    """Usage lines of each period so far, at each cut; more follows, so no minimum is due."""
+    whole = stretches(segments, cuts).with_columns(
+        pl.min_horizontal("to", "period_to").alias("to"), pl.lit(value=False).alias("final")
+    )
+    lines = usage_lines(whole.filter(pl.col("from") < pl.col("to")), consumption, terms)
+    good = lines.filter(pl.col("problem").is_null())
+    shown = shown_amounts(good.with_columns(pl.lit(None, pl.String).alias("explains")), terms)
+    return shown.join(terms.sets.select("terms", "catalog_hash"), on="terms", how="left", maintain_order="left")
+
+
+def _reached(sums: pl.DataFrame, booked: pl.DataFrame) -> pl.DataFrame:
+    """The cuts at which a period's usage has grown by its threshold since the last one: one round per invoice."""
+    base = booked.group_by(_PERIOD).agg(pl.col("amount_minor").sum().alias("base"), pl.col("cut").max().alias("last"))
+    found: list[pl.DataFrame] = []
+    while True:
+        open_cuts = (
+            sums.join(base, on=_PERIOD, how="left")
+            .filter(pl.col("last").is_null() | (pl.col("cut") > pl.col("last")))
+            .filter((pl.col("sum") - pl.col("base").fill_null(0)).cast(EXACT) >= pl.col("limit"))
+        )
+        if open_cuts.is_empty():
+            every: pl.DataFrame = pl.concat([sums.clear().select(*_PERIOD, "cut"), *found])
+            return every
+        first = open_cuts.sort("cut").unique(_PERIOD, keep="first", maintain_order=True)
+        found.append(first.select(*_PERIOD, "cut"))
+        now = first.select(*_PERIOD, pl.col("sum").alias("base"), pl.col("cut").alias("last"))
+        base = pl.concat([base.join(now, on=_PERIOD, how="anti"), now])
+
+
+def _differences(picked: pl.DataFrame, booked: pl.DataFrame) -> list[pl.DataFrame]:
+    """EARLY rows of the cuts picked, each less what was billed before it."""
+    if picked.is_empty():
+        return []
+    sums = (pl.col(name).sum() for name in _BORNE)
+    now = picked.group_by(*_LINE, "cut").agg(pl.col("customer").first(), *sums).sort("cut")
+    stands = booked.group_by(_LINE).agg(pl.col(name).sum().alias(f"{name}_booked") for name in _BORNE)
+    before = now.join(stands, on=_LINE, how="left").with_columns(
+        (pl.col(name) - pl.col(name).shift(1).over(_LINE).fill_null(pl.col(f"{name}_booked")).fill_null(0)).alias(name)
+        for name in _BORNE
+    )
+    before = before.with_columns(pl.lit("usage").alias("kind"), pl.lit(0).alias("discount_minor"))
+    return [before.select(pl.col(name).cast(dtype) for name, dtype in EARLY.items())]
+
+
+def _as_lines(picked: pl.DataFrame, early: pl.DataFrame) -> pl.DataFrame:
+    parts = early.select(*_LINE, "cut", *(pl.col(name).alias(f"{name}_part") for name in _BORNE))
+    first = picked.unique([*_LINE, "cut"], keep="first", maintain_order=True)
+    return (
+        first.join(parts, on=[*_LINE, "cut"])
+        .with_columns(
+            *(pl.col(f"{name}_part").alias(name) for name in _BORNE),
+            pl.lit(PURPOSE).alias("purpose"),
+            pl.col("cut").alias("period_to"),
+            pl.lit("usage so far has reached the plan's threshold; what was billed before is taken off").alias(
+                "explains"
+            ),
+            pl.lit(value=True).alias("is_difference"),
+        )
+        .drop("cut", *(f"{name}_part" for name in _BORNE))
+    )
+
+
+def less_early(lines: pl.DataFrame, early: pl.DataFrame) -> pl.DataFrame:
+    """Lines of closing invoices, less what threshold invoices of their period bore."""
+    early = early.filter(pl.col("kind") == "usage")
+    if early.is_empty() or lines.is_empty():
+        return lines
+    closes = lines.filter(pl.col("purpose") == "period")
+    wanted = early.select(_LINE).unique(maintain_order=True).join(closes.select(_CUT).unique(), on=_PERIOD)
+    lines = pl.concat([lines, _vanished(closes, wanted)])
+    sums = early.group_by(_LINE).agg(pl.col(name).sum().alias(f"{name}_early") for name in _BORNE)
+    first = pl.struct(*_LINE, "purpose").is_first_distinct()
+    closing = (pl.col("purpose") == "period") & pl.col("kind").is_in(OF_PERIOD) & first
+    joined = lines.join(sums, on=_LINE, how="left", maintain_order="left")
+    billed = closing & pl.col("amount_minor_early").is_not_null()
+    return joined.with_columns(
+        *(
+            pl.when(closing).then(pl.col(name) - pl.col(f"{name}_early").fill_null(0)).otherwise(name).alias(name)
+            for name in _BORNE
+        ),
+        pl.when(billed)
+        .then(pl.lit("less what threshold invoices of the period bore"))
+        .otherwise("explains")
+        .alias("explains"),
+        (billed | pl.col("is_difference")).alias("is_difference"),
+    ).drop(f"{name}_early" for name in _BORNE)
+
+
+def _vanished(lines: pl.DataFrame, wanted: pl.DataFrame) -> pl.DataFrame:
+    """Lines of nothing where a threshold invoice billed (``wanted``: _LINE, period_to) what its period has no line for
+    any more: its events were amended or voided since. They look like another line of their charge, or of their
+    invoice."""
+    gone = wanted.join(lines, on=[*_LINE, "period_to"], how="anti", maintain_order="left")
+    alike = gone.join(
+        lines.rename({"key": "key_alike"}).drop("dimensions"), on=_CUT, maintain_order="left_right"
+    ).with_columns((pl.col("key_alike") == pl.col("key")).alias("same"))
+    return (
+        alike.sort("same", descending=True, maintain_order=True)
+        .unique([*_LINE, "period_to"], keep="first", maintain_order=True)
+        .with_columns(
+            pl.lit("usage").alias("kind"),
+            pl.when("same").then("description").otherwise("key").alias("description"),
+            *(pl.lit(0).cast(lines.schema[name]).alias(name) for name in _BORNE),
+            pl.lit([], lines.schema["tiers"]).alias("tiers"),
+        )
+        .select(lines.columns)
+    )
+
+
+def earlier(
+    early: pl.DataFrame, coupons: pl.DataFrame, invoices: pl.DataFrame
+) -> dict[tuple[str, str, str, datetime], Earlier]:
+    """What coupons have to know of threshold invoices, by tenant, customer, subscription and begin of the period.
+
+    Args:
+        early: EARLY of those that stand.
+        coupons: EARLY_COUPONS of them.
+        invoices: tenant, subscription, period_from of the invoices whose coupons are to be worked out.
+    """
+    found: defaultdict[tuple[str, str, str, datetime], Earlier] = defaultdict(Earlier)
+    periods = invoices.select(_PERIOD).unique()
+    owner = ("tenant", "customer", "subscription", "period_from")
+    bore = early.join(periods, on=_PERIOD, how="semi", maintain_order="left")
+    for *whose, kind, key, dimensions, gross, off in bore.select(
+        *owner, "kind", "key", "dimensions", "amount_minor", "discount_minor"
+    ).iter_rows():
+        if kind == "usage":
+            found[tuple(whose)].bear((key, dimensions), gross, off)
+    took = coupons.join(periods, on=_PERIOD, how="semi", maintain_order="left")
+    for *whose, origin, key, minor in took.select(*owner, "origin", "key", "amount_minor").iter_rows():
+        found[tuple(whose)].took(origin, key, minor)
+    return dict(found)

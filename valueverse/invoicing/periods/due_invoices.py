@@ -1,0 +1,116 @@
+"""Which invoices are due, and what each bills of a period that several closing invoices stand for.
+
+A period closes early where an end (or a change to other periods) is known; if that is withdrawn or moved later, the
+period goes on and closes once more. The first closing invoice of the period then bears what the period itself made,
+corrected as any other; the last one bears the advance of what follows. Each of these is billed once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from valueverse.events.schema import INSTANT
+from valueverse.invoicing.periods.billing_periods import INVOICE, closing_invoices, starting_invoices
+from valueverse.invoicing.rendering.invoice_documents import CLOSE
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from valueverse.subscriptions.zones import Day
+
+BEGUN = ("tenant", "subscription", "purpose", "period_from")
+"""What closing invoices of one period have in common, wherever the period ended when they closed."""
+SHARE = ("bears_period", "bears_advance")
+"""Whether an invoice bears what its period made (arrears, charges, settlement, commitment), and whether it bears the
+in-advance fees of what follows."""
+_REACH = "reaches_to"
+
+
+def invoices_due(
+    segments: pl.DataFrame,
+    tenants: pl.DataFrame,
+    window: tuple[Day, Day],
+    closed_by: datetime | None,
+    stands: tuple[pl.DataFrame, pl.DataFrame] | None,
+) -> pl.DataFrame:
+    """The invoices of the window that do not stand yet: INVOICE, full_from, full_to and SHARE.
+
+    Args:
+        segments: ``billable()`` segments.
+        tenants: tenant, timezone.
+        window: from, to (tenant-local days).
+        closed_by: leave out what closes later; None: nothing.
+        stands: INVOICE of the finalised invoices that were not voided, and of the voided ones; None: there are none.
+    """
+    due = pl.concat(
+        [closing_invoices(segments, tenants, *window), starting_invoices(segments, tenants, *window)]
+    ).with_columns(pl.lit(value=True).alias(name) for name in SHARE)
+    if closed_by is not None:
+        due = due.filter(pl.lit(closed_by).cast(INSTANT) >= CLOSE)
+    if stands is None:
+        return due
+    standing, voided = stands
+    # By where the period begins: an end that became known later must not bill a finalised period again.
+    reached = standing.group_by(BEGUN).agg(pl.col("period_to").max().alias(_REACH))
+    goes_on = (pl.col("purpose") == "period") & (pl.col("period_to") > pl.col(_REACH))
+    left = (
+        due.join(reached, on=BEGUN, how="left", maintain_order="left")
+        .filter(pl.col(_REACH).is_null() | goes_on)
+        .with_columns(pl.col(_REACH).is_null().alias("bears_period"))
+        .drop("revision")
+    )
+    before = voided.group_by(BEGUN).agg(pl.len().cast(pl.Int32).alias("revision"))
+    again = left.join(before, on=BEGUN, how="left", maintain_order="left").with_columns(pl.col("revision").fill_null(0))
+    return again.select(due.columns)
+
+
+def shares(standing: pl.DataFrame) -> pl.DataFrame:
+    """tenant, invoice_id and SHARE of the standing closing invoices of periods that closed more than once.
+
+    Args:
+        standing: INVOICE and invoice_id of finalised invoices that were not voided.
+    """
+    closing = standing.filter(pl.col("purpose") == "period")
+    return closing.filter(pl.len().over(BEGUN) > 1).select(
+        "tenant",
+        "invoice_id",
+        (pl.col("period_to") == pl.col("period_to").min().over(BEGUN)).alias("bears_period"),
+        (pl.col("period_to") == pl.col("period_to").max().over(BEGUN)).alias("bears_advance"),
+    )
+
+
+def closed_periods(standing: pl.DataFrame) -> set[tuple[str, str, datetime]]:
+    """tenant, subscription, period_from of the periods of which a closing invoice stands (INVOICE of ``standing``)."""
+    closing = standing.filter(pl.col("purpose") == "period")
+    return set(closing.select("tenant", "subscription", "period_from").iter_rows())
+
+
+def closed_again(standing: pl.DataFrame) -> dict[tuple[str, str], tuple[datetime, tuple[str, str, datetime]]]:
+    """Where each closing invoice closes, and its period (tenant, subscription, period_from), of those that stand behind
+    an earlier one of their period; by tenant and invoice_id.
+
+    Args:
+        standing: INVOICE and invoice_id of finalised invoices that were not voided.
+    """
+    later = shares(standing).filter(~pl.col("bears_period")).select("tenant", "invoice_id")
+    rows = standing.join(later, on=["tenant", "invoice_id"], how="semi")
+    return {
+        (tenant, invoice): (close, (tenant, subscription, begun))
+        for tenant, invoice, close, subscription, begun in rows.select(
+            "tenant", "invoice_id", "period_to", "subscription", "period_from"
+        ).iter_rows()
+    }
+
+
+def bereft_of_period(booked: pl.DataFrame, voided: pl.DataFrame) -> pl.DataFrame:
+    """Standing closing invoices of a period another of whose closing invoices was voided: what that bore is due again.
+
+    Args:
+        booked: INVOICE of finalised invoices that were not voided.
+        voided: INVOICE of voided ones.
+    """
+    lost = voided.filter(pl.col("purpose") == "period").select(*BEGUN, pl.col("period_to").alias("closed_at"))
+    other = booked.join(lost, on=BEGUN).filter(pl.col("closed_at") != pl.col("period_to"))
+    return booked.join(other, on=INVOICE, how="semi", maintain_order="left")

@@ -1,0 +1,1 @@
+"""From lines to amounts due: coupons, tax, credit notes and wallets."""

@@ -1,0 +1,261 @@
+"""What billing events say about money beside plans: coupons, prepaid wallets, one-offs, credit notes, voided invoices.
+
+Frames in, frames out: each kind of event becomes one frame, and what cannot be applied is listed with the reason.
+``origin`` names the event that a row came from, so that what was used up can be told apart for ever.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+import polars_hash  # noqa: F401 - registers .chash
+
+from valueverse.events.schema import INSTANT
+from valueverse.money import EXACT
+from valueverse.subscriptions.event_fields import REJECTED, exact_text, field, number, rejection
+
+if TYPE_CHECKING:
+    from valueverse.catalog.history import CatalogHistory
+    from valueverse.subscriptions.timeline import Timeline
+
+_TARGET = ["tenant", "customer", "subscription", "coupon"]
+_ESCAPED = pl.col("source").str.replace_all("%", "%25", literal=True).str.replace_all("#", "%23", literal=True)
+ORIGIN = pl.format("{}#{}", _ESCAPED, "id").alias("origin")
+"""One text per event: source a#b with id c is not source a with id b#c."""
+
+COUPONS = pl.Schema(
+    {
+        "tenant": pl.String(),
+        "customer": pl.String(),
+        "subscription": pl.String(),
+        "coupon": pl.String(),
+        "origin": pl.String(),
+        "applied_at": INSTANT,
+        "removed_at": INSTANT,
+        "percent": EXACT,
+        "amount": EXACT,
+        "currency": pl.String(),
+        "plans": pl.List(pl.String),
+        "charges": pl.List(pl.String),
+        "periods": pl.Int32(),
+        "told_at": INSTANT,
+    }
+)
+"""``subscription`` null: the coupon holds for every subscription of the customer."""
+
+WALLETS = pl.Schema(
+    {
+        "tenant": pl.String(),
+        "customer": pl.String(),
+        "wallet": pl.String(),
+        "origin": pl.String(),
+        "kind": pl.String(),
+        "amount": EXACT,
+        "currency": pl.String(),
+        "priority": EXACT,
+        "expires_at": INSTANT,
+        "created_at": INSTANT,
+        "restrict_to": pl.List(pl.String),
+    }
+)
+"""One row per grant, purchase or void (``kind``), in the order in which they count."""
+
+ONE_OFFS = pl.Schema(
+    {
+        "tenant": pl.String(),
+        "customer": pl.String(),
+        "key": pl.String(),
+        "origin": pl.String(),
+        "description": pl.String(),
+        "amount": EXACT,
+        "currency": pl.String(),
+        "time": INSTANT,
+        "service_from": INSTANT,
+        "service_to": INSTANT,
+    }
+)
+NOTES = pl.Schema(
+    {
+        "tenant": pl.String(),
+        "number": pl.String(),
+        "origin": pl.String(),
+        "amount": EXACT,
+        "reason": pl.String(),
+        "created_at": INSTANT,
+        "told_at": INSTANT,
+        "source": pl.String(),
+        "id": pl.String(),
+        "type": pl.String(),
+        "time": INSTANT,
+    }
+)
+"""``created_at``: the note's own time; ``told_at``: when it was received."""
+VOIDS = pl.Schema({"tenant": pl.String(), "number": pl.String(), "reason": pl.String(), "voided_at": INSTANT})
+
+
+@dataclass(frozen=True)
+class Told:
+    """The frames COUPONS, WALLETS, ONE_OFFS, NOTES and VOIDS, and what could not be applied (REJECTED)."""
+
+    coupons: pl.DataFrame
+    wallets: pl.DataFrame
+    one_offs: pl.DataFrame
+    notes: pl.DataFrame
+    voids: pl.DataFrame
+    rejected: pl.DataFrame
+
+
+def read_told(timeline: Timeline, history: CatalogHistory) -> Told:
+    """Read the timeline's ``told`` events."""
+    told = timeline.told.with_columns(ORIGIN)
+    coupons, rejected = _coupons(told, timeline, history)
+    stray = _stray(told, timeline)
+    return Told(
+        coupons,
+        wallets_of(told),
+        _one_offs(told),
+        notes_of(told),
+        _voids(told),
+        pl.concat([rejected, stray]).cast(REJECTED),
+    )
+
+
+def _of(told: pl.DataFrame, *kinds: str) -> pl.DataFrame:
+    return told.filter(pl.col("type").is_in([f"billing.{kind}" for kind in kinds]))
+
+
+def _moment(name: str) -> pl.Expr:
+    """An RFC 3339 instant; a bare date is midnight UTC (the customer's zone does not decide about prepaid money)."""
+    text = field(name)
+    whole = text.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
+    day = text.str.to_date("%F", strict=False).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    return pl.coalesce(day, whole).cast(INSTANT).alias(name)
+
+
+def _names(name: str) -> pl.Expr:
+    texts = pl.col("data").str.json_path_match(f"$.{name}").str.json_decode(pl.List(pl.String))
+    return texts.fill_null([]).alias(name)
+
+
+def _definitions(history: CatalogHistory) -> pl.DataFrame:
+    """Every coupon of every catalog."""
+    rows = [
+        (
+            catalog_hash, coupon.key, coupon.percent, coupon.amount, coupon.currency,
+            list(coupon.applies_to.plans), list(coupon.applies_to.charges), coupon.periods,
+        )
+        for catalog_hash, catalog in history.catalogs.items()
+        for coupon in catalog.coupons
+    ]  # fmt: skip
+    names = ("percent", "amount", "currency", "plans", "charges", "periods")
+    schema = {"catalog_hash": pl.String(), "coupon": pl.String()} | {name: COUPONS[name] for name in names}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _coupons(told: pl.DataFrame, timeline: Timeline, history: CatalogHistory) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Applications with their coupon as the catalog in force then defines it, and until when they hold."""
+    owners = timeline.segments.select("tenant", "subscription", pl.col("customer").alias("owner")).unique()
+    rows = (
+        _of(told, "coupon.applied", "coupon.removed")
+        .with_columns(field("customer"), field("subscription"), field("coupon"))
+        .join(owners, on=["tenant", "subscription"], how="left", maintain_order="left")
+        .with_columns(pl.when(pl.col("subscription").is_null()).then("customer").otherwise("owner").alias("customer"))
+        .with_columns(pl.col("type").str.ends_with("applied").alias("applies"))
+    )
+    nobody = rows.filter(pl.col("customer").is_null())
+    placed = rows.filter(pl.col("customer").is_not_null())
+    before = pl.col("applies").shift(1, fill_value=False).over(_TARGET)
+    idle = placed.filter(pl.col("applies") == before)
+    turns = placed.filter(pl.col("applies") != before).with_columns(
+        pl.col("time").shift(-1).over(_TARGET).alias("removed_at")
+    )
+    versions = history.versions.select("tenant", "effective_at", "catalog_hash").sort("effective_at")
+    dated = turns.filter("applies").sort("time").join_asof(
+        versions, left_on="time", right_on="effective_at", by="tenant", check_sortedness=False
+    )  # fmt: skip
+    defined = dated.join(_definitions(history), on=["catalog_hash", "coupon"], how="left", maintain_order="left")
+    unknown = pl.col("percent").is_null() & pl.col("amount").is_null()
+    quoted = pl.concat_str(pl.lit("the coupon '"), "coupon", pl.lit("' "))
+    rejected = pl.concat(
+        [
+            rejection(nobody, "unknown_subscription", quoted + "needs a customer, or a subscription that has started"),
+            rejection(idle.filter("applies"), "already_applied", quoted + "is applied to it already"),
+            rejection(idle.filter(~pl.col("applies")), "not_applied", quoted + "is not applied to it"),
+            rejection(defined.filter(unknown), "unknown_coupon", quoted + "is in no catalog in force then"),
+        ]
+    )
+    kept = defined.filter(~unknown).rename({"time": "applied_at", "received_at": "told_at"})
+    return kept.select(pl.col(name).cast(dtype) for name, dtype in COUPONS.items()), rejected
+
+
+def wallets_of(told: pl.DataFrame) -> pl.DataFrame:
+    """WALLETS of told events that bear their ``origin``."""
+    return _of(told, "wallet.granted", "wallet.purchased", "wallet.voided").select(
+        "tenant", field("customer"), field("wallet"), "origin",
+        pl.col("type").str.strip_prefix("billing.wallet.").alias("kind"),
+        number("amount"), field("currency"), number("priority"), _moment("expires_at"),
+        pl.col("time").alias("created_at"), _names("restrict_to"),
+    ).cast(WALLETS)  # fmt: skip
+
+
+def _one_offs(told: pl.DataFrame) -> pl.DataFrame:
+    rows = _of(told, "one_off.added").with_columns(
+        pl.col("data").str.json_path_match("$.service_period").alias("period")
+    )
+    period = [pl.col("period").str.json_path_match(f"$.{name}").alias(name) for name in ("from", "to")]
+    timed = rows.with_columns(period).with_columns(
+        pl.coalesce(_point(name), "time").cast(INSTANT).alias(f"service_{name}") for name in ("from", "to")
+    )
+    digest: pl.Expr = pl.col("origin").chash.sha2_256()  # type: ignore[attr-defined]  # registered by polars_hash
+    key = pl.concat_str(pl.lit("one_off-"), digest.str.head(12))
+    return timed.select(
+        "tenant", field("customer"), key.alias("key"), "origin", field("description"), number("amount"),
+        field("currency"), "time", "service_from", "service_to",
+    ).cast(ONE_OFFS)  # fmt: skip
+
+
+def _point(name: str) -> pl.Expr:
+    whole = pl.col(name).str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
+    day = pl.col(name).str.to_date("%F", strict=False).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    return pl.coalesce(day, whole)
+
+
+def notes_of(told: pl.DataFrame) -> pl.DataFrame:
+    """NOTES of told events that bear their ``origin``."""
+    lines = pl.col("data").str.json_path_match("$.lines").str.json_decode(pl.List(pl.Struct({"amount": pl.String})))
+    listed = lines.list.eval(exact_text(pl.element().struct.field("amount"))).list.sum()
+    return _of(told, "credit_note.issued").select(
+        "tenant", field("invoice").alias("number"), "origin",
+        pl.coalesce(number("amount"), listed).alias("amount"),
+        field("reason"), pl.col("time").alias("created_at"), pl.col("received_at").alias("told_at"),
+        "source", "id", "type", "time",
+    ).cast(NOTES)  # fmt: skip
+
+
+def _voids(told: pl.DataFrame) -> pl.DataFrame:
+    return (
+        _of(told, "invoice.voided")
+        .select("tenant", field("invoice").alias("number"), field("reason"), pl.col("time").alias("voided_at"))
+        .unique(["tenant", "number"], keep="first", maintain_order=True)
+        .cast(VOIDS)
+    )
+
+
+def stray_voids(timeline: Timeline, unknown: pl.DataFrame) -> pl.DataFrame:
+    """Voids of numbers that no finalised invoice bears (``unknown``: tenant, number), as REJECTED."""
+    voids = _of(timeline.told, "invoice.voided").with_columns(field("invoice").alias("number"))
+    strays = voids.join(unknown, on=["tenant", "number"], how="semi")
+    message = pl.concat_str(pl.lit("no invoice '"), "number", pl.lit("' has been finalised"))
+    return rejection(strays, "unknown_invoice", message)
+
+
+def _stray(told: pl.DataFrame, timeline: Timeline) -> pl.DataFrame:
+    """Wallets and one-offs of customers nobody has spoken of: they wait, and it is said."""
+    rows = _of(told, "wallet.granted", "wallet.purchased", "wallet.voided", "one_off.added").with_columns(
+        field("customer")
+    )
+    strangers = rows.join(timeline.customers.select("tenant", "customer"), on=["tenant", "customer"], how="anti")
+    message = pl.concat_str(pl.lit("no customer '"), "customer", pl.lit("' has been created, nor has a subscription"))
+    return rejection(strangers, "unknown_customer", message)

@@ -1,0 +1,235 @@
+"""Coupons: what they take off an invoice's lines, narrow targets before wide (docs/decisions/0011)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal, localcontext
+from typing import TYPE_CHECKING, Any, Protocol
+
+from valueverse.invoicing.settlement.allocation import take
+from valueverse.money import round_decimal
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from valueverse.money import RoundingMode
+
+_DIGITS = 120
+LineName = tuple[str, str]
+"""Key and dimensions: what a line is called on every invoice of its period."""
+
+
+class Target(Protocol):
+    """What a coupon looks at to find its lines."""
+
+    @property
+    def plan(self) -> str | None:
+        """The plan that the line is of."""
+
+    @property
+    def charge(self) -> str | None:
+        """The charge or fee that the line is of."""
+
+    @property
+    def discountable(self) -> bool:
+        """Whether any coupon may lower it."""
+
+    @property
+    def name(self) -> LineName | None:
+        """Which line of its period it is the rest of; None: no threshold invoice bears its like."""
+
+
+@dataclass(frozen=True)
+class Coupon:
+    """A discount: ``amount`` in major units, or ``percent`` of what is left of the eligible lines.
+
+    ``charges`` and ``plans`` restrict it to lines that match both; an empty one restricts nothing. ``origin`` tells
+    apart two applications of one coupon. ``most`` (minor units) is all that it may take of a period: what it took
+    before it was removed; None: it holds.
+    """
+
+    key: str
+    amount: Decimal | None = None
+    percent: Decimal | None = None
+    charges: frozenset[str] = frozenset()
+    plans: frozenset[str] = frozenset()
+    applied_at: datetime | None = None
+    origin: str = ""
+    most: int | None = None
+
+    def covers(self, line: Target) -> bool:
+        """Whether the line is eligible."""
+        return (
+            line.discountable
+            and (not self.charges or line.charge in self.charges)
+            and (not self.plans or line.plan in self.plans)
+        )
+
+
+@dataclass(frozen=True)
+class Billing:
+    """What an invoice is for: a subscription's period (``purpose`` of INVOICE), in a currency."""
+
+    subscription: str
+    currency: str
+    purpose: str
+    period_from: datetime
+    close: datetime
+
+    def sees(self, moment: datetime | None) -> bool:
+        """Whether what happened then counts: before the period closed.
+
+        At a start the instant itself counts: a coupon applied with the subscription covers its first invoice.
+        """
+        if moment is None:
+            return False
+        return moment <= self.close if self.purpose == "start" else moment < self.close
+
+
+def holds(row: Mapping[str, Any], billing: Billing, used: Collection[datetime]) -> bool:
+    """Whether a coupon was applied before a period closed, for as many periods as it lasts; several invoices of one
+    period count once.
+
+    Args:
+        row: told.COUPONS of the customer.
+        billing: the invoice.
+        used: where the subscription's periods begin that it lowered.
+    """
+    return (
+        row["subscription"] in {None, billing.subscription}
+        and row["currency"] in {None, billing.currency}
+        and billing.sees(row["applied_at"])
+        and (row["periods"] is None or billing.period_from in used or len(used) < row["periods"])
+    )
+
+
+def coupon_of(row: Mapping[str, Any], most: int | None) -> Coupon:
+    """A row of told.COUPONS that takes no more than ``most`` of a period."""
+    return Coupon(
+        key=row["coupon"],
+        amount=row["amount"],
+        percent=row["percent"],
+        charges=frozenset(row["charges"] or ()),
+        plans=frozenset(row["plans"] or ()),
+        applied_at=row["applied_at"],
+        origin=row["origin"],
+        most=most,
+    )
+
+
+@dataclass
+class Earlier:
+    """What the threshold invoices of one period bore, in minor units. Mutable: each of them adds to it.
+
+    Attributes:
+        gross: by line, before coupons.
+        off: by line, what coupons took of it.
+        taken: by a coupon's origin, its key and what it took.
+    """
+
+    gross: defaultdict[LineName, int] = field(default_factory=lambda: defaultdict(int))
+    off: defaultdict[LineName, int] = field(default_factory=lambda: defaultdict(int))
+    taken: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+    def bear(self, name: LineName, gross: int, off: int) -> None:
+        """Add a line."""
+        self.gross[name] += gross
+        self.off[name] += off
+
+    def took(self, origin: str, key: str, amount: int) -> None:
+        """Add what a coupon took of one of the invoices."""
+        self.taken[origin] = (key, amount + self.taken.get(origin, ("", 0))[1])
+
+
+def earliest(moment: datetime | None) -> tuple[bool, datetime]:
+    """Sort key: earlier first, what has no moment last."""
+    return (moment is None, moment or datetime.max.replace(tzinfo=UTC))
+
+
+def _narrow_first(coupon: Coupon) -> tuple[object, ...]:
+    # The tail decides between coupons of one instant by what they say, never by their place in the input.
+    said = (coupon.key, coupon.percent or Decimal(0), coupon.amount or Decimal(0))
+    scope = (sorted(coupon.charges), sorted(coupon.plans))
+    return (not coupon.charges, not coupon.plans, earliest(coupon.applied_at), *said, scope, coupon.origin)
+
+
+def apply_coupons(
+    coupons: Sequence[Coupon],
+    lines: Sequence[Target],
+    left: list[int],
+    decimals: int,
+    mode: RoundingMode,
+    earlier: Earlier | None = None,
+) -> list[tuple[Coupon, int]]:
+    """Take coupons off ``left`` (minor units per line, lowered in place).
+
+    Order: restricted to charges, then to plans, then to nothing; earlier ``applied_at`` first. Each is spread pro rata
+    over what is left of its lines. No line is lowered below 0, nor are all that a coupon may lower together.
+
+    With ``earlier`` the lines are the rest of a period: coupons are taken off all of it, as if it were billed at once,
+    and what they took before comes off that (docs/decisions/0018). Of usage that is given back a coupon takes less
+    than nothing.
+
+    Returns:
+        Each coupon that took something with its minor units, in the order they were taken; also one that took nothing
+        of the rest, where it lowers the period and still holds.
+    """
+    if earlier is None or not earlier.gross:
+        return _take_all(coupons, lines, left, decimals, mode)
+    first = {line.name: place for place, line in reversed(list(enumerate(lines))) if line.name is not None}
+    whole = list(left)
+    for name, gross in earlier.gross.items():
+        if name in first:
+            whole[first[name]] += gross
+    net = list(whole)
+    taken = _take_all(coupons, lines, net, decimals, mode)
+    for place, amount in enumerate(left):
+        left[place] = amount - (whole[place] - net[place])
+    for name, off in earlier.off.items():
+        if name in first:
+            left[first[name]] += off
+    return _rest(taken, coupons, earlier.taken)
+
+
+def _rest(
+    taken: Sequence[tuple[Coupon, int]], coupons: Sequence[Coupon], before: Mapping[str, tuple[str, int]]
+) -> list[tuple[Coupon, int]]:
+    """What coupons took of a period less what they took of it before."""
+    now = {coupon.origin: amount for coupon, amount in taken}
+    gone = [coupon for coupon in coupons if coupon.origin in before and coupon.origin not in now]
+    known = {coupon.origin for coupon in coupons}
+    gone += [Coupon(key, origin=origin) for origin, (key, _) in before.items() if origin not in known]
+    rest = [
+        (coupon, now.get(coupon.origin, 0) - before.get(coupon.origin, ("", 0))[1])
+        for coupon in (*(coupon for coupon, _ in taken), *gone)
+    ]
+    return [(coupon, amount) for coupon, amount in rest if amount or (coupon.origin in now and coupon.most is None)]
+
+
+def _take_all(
+    coupons: Sequence[Coupon], lines: Sequence[Target], left: list[int], decimals: int, mode: RoundingMode
+) -> list[tuple[Coupon, int]]:
+    taken: list[tuple[Coupon, int]] = []
+    places: dict[tuple[frozenset[str], frozenset[str]], list[int]] = {}
+    lowered = [place for place, line in enumerate(lines) if line.discountable]
+    for coupon in sorted(coupons, key=_narrow_first):
+        scope = (coupon.charges, coupon.plans)
+        if scope not in places:
+            places[scope] = [place for place, line in enumerate(lines) if coupon.covers(line)]
+        base = sum(left[place] for place in places[scope])
+        want = min(_worth(coupon, base, decimals, mode), sum(left[place] for place in lowered))
+        amount = take(want if coupon.most is None else min(want, coupon.most), left, places[scope])
+        if amount:
+            taken.append((coupon, amount))
+    return taken
+
+
+def _worth(coupon: Coupon, base: int, decimals: int, mode: RoundingMode) -> int:
+    with localcontext(prec=_DIGITS):
+        if coupon.percent is not None:
+            worth = Decimal(base) * coupon.percent / 100
+        else:
+            worth = (coupon.amount or Decimal(0)).scaleb(decimals)
+    return int(round_decimal(worth, 0, mode))

@@ -1,0 +1,135 @@
+"""What billing events move by themselves: payments and credit notes."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from valueverse.invoicing.settlement.adjustment_events import ORIGIN, notes_of
+from valueverse.invoicing.settlement.credit_notes import judged, whole_minor
+from valueverse.ledger.schema import CASH, RECEIVABLE, REVENUE, TAX_PAYABLE, move
+from valueverse.subscriptions.event_fields import REJECTED, field, number, rejection
+from valueverse.subscriptions.zones import local_date
+
+_PAYMENTS = ("received", "failed", "refunded")
+_NUMBER = ["tenant", "number"]
+
+
+def told_of(facts: pl.DataFrame, *kinds: str) -> pl.DataFrame:
+    """The events of these kinds (``payment.received``) with their ``origin``, in the order in which they count."""
+    return facts.filter(pl.col("type").is_in([f"billing.{kind}" for kind in kinds])).with_columns(ORIGIN)
+
+
+def dated(rows: pl.DataFrame, instant: str, zones: pl.DataFrame) -> pl.DataFrame:
+    """Add ``date``: the tenant's day of an instant; UTC for a tenant without a known zone."""
+    named = rows.join(zones, on="tenant", how="left", maintain_order="left").with_columns(
+        pl.col("timezone").fill_null("UTC")
+    )
+    return local_date(named, pl.col(instant), "timezone", "date").drop("timezone")
+
+
+def payment_movements(
+    facts: pl.DataFrame, bills: pl.DataFrame, zones: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Movements of payments received, taken back and refunded, and those that name no invoice (REJECTED).
+
+    A failed attempt moves nothing. One that bears the reference of a payment received before takes that back: a direct
+    debit returned, a charge disputed.
+
+    Args:
+        facts: standing billing events in their order.
+        bills: BILLS.
+        zones: tenant, timezone.
+    """
+    told = told_of(facts, *(f"payment.{kind}" for kind in _PAYMENTS)).with_columns(
+        field("invoice").alias("number"), number("amount"), field("currency"), field("reference").alias("payment")
+    )
+    known = bills.select(*_NUMBER, "customer", pl.col("currency").alias("billed_in"))
+    rows = whole_minor("amount", "currency", told).join(known, on=_NUMBER, how="left", maintain_order="left")
+    good, rejected = _judged(rows)
+    booked = dated(good, "time", zones).with_columns(
+        pl.col("type").str.replace("billing.payment.", "payment_", literal=True).alias("kind"),
+        pl.col("origin").alias("reference"),
+        pl.col("number").alias("invoice"),
+    )
+    received = booked.filter(pl.col("kind") == "payment_received")
+    back = pl.concat([booked.filter(pl.col("kind") == "payment_refunded"), _returned(booked, received)])
+    paid = pl.col("amount_minor")
+    moved = [
+        move(received, CASH, paid),
+        move(received, RECEIVABLE, -paid, "customer", "invoice"),
+        move(back, CASH, -paid),
+        move(back, RECEIVABLE, paid, "customer", "invoice"),
+    ]
+    return pl.concat(moved), rejected
+
+
+def _returned(booked: pl.DataFrame, received: pl.DataFrame) -> pl.DataFrame:
+    """Failures that take a payment back, up to what was received under their reference."""
+    same = ["tenant", "number", "payment"]
+    paid = received.drop_nulls("payment").group_by(same).agg(pl.col("amount_minor").sum().alias("paid"))
+    failed = booked.filter(pl.col("kind") == "payment_failed").join(paid, on=same, maintain_order="left")
+    return failed.filter(pl.col("amount_minor").cum_sum().over(same) <= pl.col("paid")).drop("paid")
+
+
+def _judged(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    unknown = pl.col("customer").is_null()
+    other = pl.col("currency") != pl.col("billed_in")
+    odd = (pl.col("amount_minor") <= 0) | pl.col("fraction")
+    reason = (
+        pl.when(unknown).then(pl.lit("unknown_invoice"))
+        .when(other).then(pl.lit("wrong_currency"))
+        .when(odd).then(pl.lit("bad_amount"))
+    )  # fmt: skip
+    marked = rows.with_columns(reason.alias("refusal"))
+    number_text = pl.format("'{}'", pl.col("number").fill_null(""))
+    words = {
+        "unknown_invoice": pl.concat_str(pl.lit("no invoice "), number_text, pl.lit(" has been finalised")),
+        "wrong_currency": pl.concat_str(pl.lit("invoice "), number_text, pl.lit(" is in another currency")),
+        "bad_amount": pl.lit("a payment is more than 0 and whole in the currency's minor unit"),
+    }
+    rejected = [rejection(marked.filter(pl.col("refusal") == code), code, message) for code, message in words.items()]
+    return marked.filter(pl.col("refusal").is_null()), pl.concat([REJECTED.to_frame(), *rejected])
+
+
+def note_movements(
+    facts: pl.DataFrame, bills: pl.DataFrame, corrected: pl.DataFrame, zones: pl.DataFrame
+) -> pl.DataFrame:
+    """Movements of credit notes: what the customer owes falls, revenue and tax in the proportion of the invoice.
+
+    A note counts if its invoice leaves room for it (``notes.judged``); of a voided invoice it is taken back with the
+    void. (Those that do not count are told by the billing run.)
+
+    Args:
+        facts: standing billing events in their order.
+        bills: BILLS.
+        corrected: notes.CORRECTED.
+        zones: tenant, timezone.
+    """
+    found = judged(notes_of(told_of(facts, "credit_note.issued")), bills, corrected)
+    open_then = pl.col("voided_at").is_null() | (pl.col("created_at") <= pl.col("voided_at"))
+    kept = _with_tax(found.filter(pl.col("refusal").is_null(), open_then))
+    booked = dated(kept, "created_at", zones).with_columns(
+        pl.lit("credit_note").alias("kind"), pl.col("origin").alias("reference"), pl.col("number").alias("invoice")
+    )
+    voided = dated(booked.filter(pl.col("voided_at").is_not_null()).drop("date"), "voided_at", zones)
+    back = voided.with_columns(-pl.col("amount_minor", "tax_part"))
+    whole = pl.concat([booked, back.select(booked.columns)])
+    return pl.concat(
+        [
+            move(whole, RECEIVABLE, -pl.col("amount_minor"), "customer"),
+            move(whole, REVENUE, pl.col("amount_minor") - pl.col("tax_part"), "customer", "invoice"),
+            move(whole, TAX_PAYABLE, "tax_part"),
+        ]
+    )
+
+
+def _with_tax(kept: pl.DataFrame) -> pl.DataFrame:
+    """Notes with the tax in each (``tax_part``), in the proportion of their invoice."""
+    wide = pl.Int128
+    sofar = pl.col("amount_minor").cum_sum().over(_NUMBER).cast(wide)
+    # Of all notes together the nearest whole unit, so that a note of everything gives back all the tax.
+    taxed = ((2 * sofar * pl.col("tax_minor").cast(wide) + pl.col("total_minor")) // (2 * pl.col("total_minor"))).cast(
+        pl.Int64
+    )
+    before = pl.col("tax_sofar").shift(1, fill_value=0).over(_NUMBER)
+    return kept.with_columns(taxed.alias("tax_sofar")).with_columns((pl.col("tax_sofar") - before).alias("tax_part"))

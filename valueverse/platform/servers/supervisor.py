@@ -1,0 +1,321 @@
+"""Starts, watches and stops the servers of an installation: PostgreSQL, Valkey, Dagster and the API.
+
+There is no resident supervisor: each server's record (pid, start time, address) stands in ``run/``, and every
+command judges by it. What crashed is told by ``status`` and started again by ``up``.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import shorten
+from typing import TYPE_CHECKING, Literal
+
+from valueverse.errors import RefusalError
+from valueverse.platform import warehouse
+from valueverse.platform.servers import dagster_home, postgres_server, processes, valkey_server
+from valueverse.platform.servers.postgres_runtime import open_home
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    from valueverse.platform.settings import Settings
+
+State = Literal["running", "not answering", "crashed", "stopped", "external"]
+
+DAGSTER = "dagster"
+DAEMON = dagster_home.DAEMON
+API = "api"
+NAMES = (postgres_server.NAME, valkey_server.NAME, DAGSTER, DAEMON, API)
+"""Servers in the order they start; they stop in the opposite one."""
+
+_PATIENCE = 180
+"""Seconds a Python server may take to answer: a cold start of Dagster on a busy two-core machine takes most
+of it."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is known of one server."""
+
+    name: str
+    state: State
+    where: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class _Program:
+    """A Python server: its command line for a port, the setting of that port, and the path that tells it is
+    well."""
+
+    arguments: Callable[[int], list[str]]
+    port: str | None
+    health: str = ""
+
+
+def project() -> Path:
+    """Folder of the checkout: ``workspace.yaml`` and the code locations stand in it."""
+    return Path(__file__).parents[3]
+
+
+_PROGRAMS = {
+    DAGSTER: _Program(
+        lambda port: ["dagster_webserver", "-h", "127.0.0.1", "-p", str(port), "-w", "workspace.yaml"],
+        "dagster_port",
+        "/server_info",
+    ),
+    DAEMON: _Program(lambda _port: ["dagster._daemon", "run", "-w", "workspace.yaml"], None),
+    API: _Program(
+        lambda port: [
+            *("granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", str(port)),
+            *("--workers", "1", "--no-ws", "serving_api.app:app"),
+        ],
+        "api_port",
+        "/healthz",
+    ),
+}
+
+
+def up(settings: Settings, only: Collection[str] = NAMES) -> Iterator[Status]:
+    """Start what is not running of ``only``, giving each server's status once it answers.
+
+    Raises:
+        RefusalError: ``unknown_server``, or what kept a server from starting; those already started go on.
+    """
+    _known(only)
+    open_home(settings.home)
+    with processes.locked(settings.run / "up.lock", 300):
+        for name in (postgres_server.NAME, valkey_server.NAME):
+            if name in only:
+                yield _start_server(settings, name)
+        if postgres_server.NAME in only or set(only) & set(_PROGRAMS):
+            warehouse.upgrade(settings)
+        started = [(name, _start_program(settings, name)) for name in _PROGRAMS if name in only]
+        for name, (record, fresh) in started:
+            yield _await(settings, name, record, fresh)
+
+
+def down(settings: Settings, only: Collection[str] = NAMES) -> Iterator[str]:
+    """Stop what runs of ``only``, the last started first; gives the names of those that ran."""
+    _known(only)
+    for name in reversed(NAMES):
+        if name not in only:
+            continue
+        if name == postgres_server.NAME:
+            ran = postgres_server.stop(settings)
+        elif name == valkey_server.NAME:
+            ran = valkey_server.stop(settings)
+        else:
+            record = processes.read_record(settings.run, name)
+            ran = processes.alive(record)
+            if record is not None:
+                processes.stop(record, signal.SIGTERM, 30)
+                processes.forget(settings.run, name)
+        if ran:
+            yield name
+    with suppress(OSError):  # it stays while a socket is in it
+        settings.sockets.rmdir()
+
+
+def status(settings: Settings) -> list[Status]:
+    """The state of every server."""
+    return [_status(settings, name) for name in NAMES]
+
+
+def url(settings: Settings, name: str) -> str | None:
+    """Address of a running web server of ours, e.g. ``http://127.0.0.1:3000``; None if it does not run."""
+    record = processes.read_record(settings.run, name)
+    port = record.details.get("port") if record is not None and processes.alive(record) else None
+    return f"http://127.0.0.1:{port}" if port and name in _PROGRAMS else None
+
+
+def code_location_error(settings: Settings) -> str | None:
+    """Why Dagster could not load the project's definitions; None if it did, or does not run."""
+    address = url(settings, DAGSTER)
+    if address is None:
+        return None
+    query = (
+        "{ workspaceOrError { ... on PythonError { message } ... on Workspace { locationEntries {"
+        " locationOrLoadError { ... on PythonError { message } } } } } }"
+    )
+    request = urllib.request.Request(  # noqa: S310 - our own loopback address
+        f"{address}/graphql", json.dumps({"query": query}).encode(), {"content-type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - as above
+            found = json.load(answer)["data"]["workspaceOrError"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"it does not say: {error}"
+    messages = [found, *(entry["locationOrLoadError"] or {} for entry in found.get("locationEntries", []))]
+    said = next((str(one["message"]) for one in messages if "message" in one), None)
+    return None if said is None else shorten(said, 300)
+
+
+def _known(only: Collection[str]) -> None:
+    if unknown := sorted(set(only) - set(NAMES)):
+        raise RefusalError("unknown_server", f"{unknown[0]!r} is no server; there are {', '.join(NAMES)}", "--only")
+
+
+def _external(settings: Settings, name: str) -> str | None:
+    return {
+        postgres_server.NAME: "VALUEVERSE_POSTGRES_URL" if settings.external_postgres_url else None,
+        valkey_server.NAME: "VALUEVERSE_REDIS_URL" if settings.external_redis_url else None,
+    }.get(name)
+
+
+def _start_server(settings: Settings, name: str) -> Status:
+    if variable := _external(settings, name):
+        return Status(name, "external", f"at {variable}")
+    before = processes.alive(processes.read_record(settings.run, name))
+    (postgres_server if name == postgres_server.NAME else valkey_server).start(settings)
+    return Status(name, "running", _status(settings, name).where, "already" if before else "")
+
+
+def _start_program(settings: Settings, name: str) -> tuple[processes.Record, bool]:
+    record = processes.read_record(settings.run, name)
+    if record is not None and processes.alive(record):
+        return record, False
+    program = _PROGRAMS[name]
+    module = program.arguments(0)[0].partition(".")[0]
+    if importlib.util.find_spec(module) is None:
+        raise RefusalError("not_installed", f"the package {module} is missing: run `make setup`")
+    if name == API:
+        environment = _api_environment(settings)
+    else:
+        environment = dagster_home.environment(settings)
+        dagster_home.prepare(settings)
+    if name == DAEMON:
+        dagster_home.end_stray_code_servers(settings)
+        _end_orphaned_runs(environment)
+    details = {}
+    if program.port:
+        port = processes.free_port(
+            getattr(settings, program.port),
+            f"VALUEVERSE_{program.port.upper()}",
+            program.port in settings.model_fields_set,
+        )
+        details["port"] = str(port)
+    command = [sys.executable, "-m", *program.arguments(int(details.get("port", "0")))]
+    record = processes.spawn(
+        name, processes.Launch(command, environment, project()), settings.logs / f"{name}.log", details
+    )
+    processes.write_record(settings.run, record)
+    return record, True
+
+
+def _api_environment(settings: Settings) -> dict[str, str]:
+    # The API's own login alone: of an external server's address it must not inherit the administrator's.
+    environment = settings.environment()
+    if settings.external_postgres_url:
+        environment["VALUEVERSE_POSTGRES_URL"] = settings.postgres_url("api")
+    return environment
+
+
+def _end_orphaned_runs(environment: dict[str, str]) -> None:
+    # In a process of its own: Dagster reads its instance from the environment, and ours stays as it is.
+    code = "from valueverse.platform.servers.dagster_home import end_orphaned_runs; end_orphaned_runs()"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        cwd=project(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        said = processes.gist(done.stderr.splitlines())
+        raise RefusalError("dagster_unusable", f"Dagster's instance does not open: {said}; try `valueverse doctor`")
+
+
+def _await(settings: Settings, name: str, record: processes.Record, fresh: bool) -> Status:
+    def running() -> bool:
+        return processes.alive(record)
+
+    if not processes.wait_until(lambda: _well(settings, name, record), running, _PATIENCE):
+        log = Path(record.log)
+        said = processes.gist(processes.last_words(log))
+        if not running():
+            processes.forget(settings.run, name)
+        what = "did not answer in time" if running() else "ended at once"
+        raise RefusalError(
+            "server_did_not_start",
+            f"{name} {what}: {said}; see `valueverse logs {name}`, then `valueverse up`",
+            str(log),
+        )
+    return Status(name, "running", _where(settings, name, record), "" if fresh else "already")
+
+
+def _well(settings: Settings, name: str, record: processes.Record) -> bool:
+    health = _PROGRAMS[name].health
+    if health:
+        return _answers(f"http://127.0.0.1:{record.details['port']}{health}")
+    with (
+        suppress(RefusalError),
+        warehouse.connect(settings, "builder", database=settings.dagster_database) as connection,
+    ):
+        known = connection.execute("select to_regclass('daemon_heartbeats') is not null").fetchone()
+        if known is None or not known[0]:
+            return False
+        beat = connection.execute(
+            "select count(*) from daemon_heartbeats where timestamp at time zone 'UTC' >= to_timestamp(%s)",
+            (record.started,),
+        ).fetchone()
+        return beat is not None and beat[0] > 0
+    return False
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310 - our own loopback address
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+def _where(settings: Settings, name: str, record: processes.Record) -> str:
+    if name == postgres_server.NAME:
+        tcp = f"127.0.0.1:{record.details['port']}, " if settings.postgres_port else ""
+        return f"{tcp}socket in {record.details['sockets']}, data in {record.details['data']}"
+    if name == valkey_server.NAME:
+        return f"socket {record.details['socket']}"
+    return f"http://127.0.0.1:{record.details['port']}" if "port" in record.details else ""
+
+
+def _status(settings: Settings, name: str) -> Status:
+    if variable := _external(settings, name):
+        reached = postgres_server.answers(settings) if name == postgres_server.NAME else valkey_server.answers(settings)
+        return Status(
+            name,
+            "external" if reached else "not answering",
+            f"at {variable}",
+            "" if reached else f"check {variable}",
+        )
+    record = processes.read_record(settings.run, name)
+    if record is None:
+        return Status(name, "stopped", "", "start it with `valueverse up`")
+    where = _where(settings, name, record)
+    if not processes.alive(record):
+        said = processes.gist(processes.last_words(Path(record.log)))
+        return Status(name, "crashed", where, f"ended without `down`: {said}; start it again with `valueverse up`")
+    if name == postgres_server.NAME:
+        well = postgres_server.answers(settings)
+    elif name == valkey_server.NAME:
+        well = valkey_server.answers(settings)
+    else:
+        well = _well(settings, name, record)
+    if well:
+        runs = record.details.get("runs", "")
+        return Status(name, "running", where, f"pid {record.pid}{', ' + runs if runs else ''}")
+    return Status(
+        name, "not answering", where, f"see `valueverse logs {name}`; restart with `valueverse down` and `up`"
+    )

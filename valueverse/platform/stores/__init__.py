@@ -1,0 +1,1 @@
+"""Rows of Postgres as frames, one module per subject."""

@@ -1,0 +1,178 @@
+"""Fee proposals of committed models, what was said to them and what invoices bear of them, in Postgres."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from valueverse.money import EXACT
+from valueverse.platform.stores.billing_store import FOUND
+from valueverse.platform.warehouse import frame_of, rows_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    import psycopg
+
+    from valueverse.platform.stores.billing_store import Scope
+
+    Connection = psycopg.Connection[Any]
+
+_TEXT, _INSTANT = pl.String(), pl.Datetime("us", "UTC")
+PROPOSED = pl.Schema(
+    {
+        "tenant": _TEXT,
+        "proposal": _TEXT,
+        "commit_id": _TEXT,
+        "charge": _TEXT,
+        "period_from": _INSTANT,
+        "period_to": _INSTANT,
+        "amount": EXACT,
+        "verdict": _TEXT,
+    }
+)
+"""Proposals with the newest word said to them (null: none)."""
+
+_LAST_WORD = """
+left join lateral (
+    select v.verdict, v.said_at from value.verdict v
+     where v.tenant_id = p.tenant_id and v.proposal = p.proposal order by v.said_at desc, v.verdict limit 1
+) as word on true
+"""
+
+_BEARER = """
+left join lateral (
+    select i.number from billing.invoice_line l
+      join billing.invoice i on i.tenant_id = l.tenant_id and i.invoice_id = l.invoice_id
+     where l.tenant_id = p.tenant_id and l.kind = 'outcome' and i.status = 'finalised'
+       and l.proposal = p.proposal
+       and not exists (select from billing.invoice_void v
+                        where v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id)
+     order by i.sequence limit 1
+) as bearer on true
+"""
+
+
+def proposed(connection: Connection, tenant: str, customer: str, model: str, charges: Sequence[str]) -> pl.DataFrame:
+    """PROPOSED of charges on a model, whatever subscription and commit they come from, withdrawn ones too."""
+    return frame_of(
+        connection,
+        f"""
+        select p.tenant_id::text, p.proposal, p.commit_id, p.charge, p.period_from, p.period_to, p.amount, word.verdict
+          from value.proposal p {_LAST_WORD}
+         where p.tenant_id = %(tenant)s and p.customer = %(customer)s and p.model = %(model)s
+           and p.charge = any(%(charges)s)
+         order by p.period_to, p.proposal
+        """,  # noqa: S608 - a constant
+        {"tenant": tenant, "customer": customer, "model": model, "charges": list(charges)},
+        PROPOSED,
+    )
+
+
+def propose(connection: Connection, row: Mapping[str, Any]) -> None:
+    """Add a proposal (the columns of value.proposal)."""
+    names = list(row)
+    places = ", ".join(f"%({name})s" for name in names)
+    connection.execute(f"insert into value.proposal ({', '.join(names)}) values ({places})", row)  # noqa: S608 - names of columns
+
+
+def say(connection: Connection, row: Mapping[str, Any]) -> None:
+    """Add a verdict: tenant_id, proposal, verdict, said_by, reason, said_at."""
+    connection.execute(
+        "insert into value.verdict (tenant_id, proposal, verdict, said_by, reason, said_at) values "
+        "(%(tenant_id)s, %(proposal)s, %(verdict)s, %(said_by)s, %(reason)s, %(said_at)s)",
+        row,
+    )
+
+
+def words(connection: Connection, tenant: str, proposal: str) -> list[str]:
+    """Verdicts said to a proposal so far."""
+    found = connection.execute(
+        "select verdict from value.verdict where tenant_id = %s and proposal = %s order by said_at, verdict desc",
+        [tenant, proposal],
+    )
+    return [str(verdict) for (verdict,) in found]
+
+
+def borne(connection: Connection, tenant: str, proposal: str) -> bool:
+    """Whether a line of a finalised, unvoided invoice bears a proposal."""
+    found = connection.execute(
+        "select from billing.invoice_line l join billing.invoice i on i.tenant_id = l.tenant_id"
+        " and i.invoice_id = l.invoice_id left join billing.invoice_void v on v.tenant_id = i.tenant_id"
+        " and v.invoice_id = i.invoice_id where l.tenant_id = %s and l.kind = 'outcome' and i.status = 'finalised'"
+        " and v.invoice_id is null and l.proposal = %s limit 1",
+        [tenant, proposal],
+    )
+    return found.fetchone() is not None
+
+
+def run_billed(connection: Connection, tenant: str, invoice_id: str, line_no: int) -> tuple[str, str] | None:
+    """commit_id and run_hash of the proposal that an invoice line bills."""
+    return connection.execute(
+        "select p.commit_id, p.run_hash from billing.invoice_line l join value.proposal p"
+        " on p.tenant_id = l.tenant_id and p.proposal = l.proposal"
+        " where l.tenant_id = %s and l.invoice_id = %s and l.line_no = %s",
+        [tenant, invoice_id, line_no],
+    ).fetchone()
+
+
+def proposals(connection: Connection, tenant: str) -> list[dict[str, Any]]:
+    """A tenant's proposals with the newest word on each and the invoice that bears it, oldest first."""
+    return rows_of(
+        connection,
+        f"""
+        select p.proposal, p.model, p.customer, p.subscription, p.charge, p.commit_id, p.run_hash,
+               p.period_from, p.period_to, (p.period_from at time zone z.zone)::date as first_day,
+               ((p.period_to - interval '1 microsecond') at time zone z.zone)::date as last_day,
+               trim_scale(p.realised_value)::text as realised_value, p.binding,
+               trim_scale(p.fee_to_date)::text as fee_to_date, trim_scale(p.amount)::text as amount,
+               p.currency::text as currency, p.proposed_at, p.disputable_until, word.verdict, word.said_at,
+               bearer.number as invoice
+          from value.proposal p {_LAST_WORD} {_BEARER}
+          join lateral (select timezone as zone from billing.tenant t where t.tenant_id = p.tenant_id) as z on true
+         where p.tenant_id = %(tenant)s order by p.period_to, p.proposed_at, p.proposal
+        """,  # noqa: S608 - a constant
+        {"tenant": tenant},
+    )
+
+
+def approved(connection: Connection, scope: Scope, as_of: datetime, schema: pl.Schema) -> pl.DataFrame:
+    """Proposals that stand at ``as_of`` in the columns of ``invoicing.outcomes.PROPOSALS``.
+
+    A proposal is approved when it is accepted, or when its dispute window ends without a dispute. ``invoice_id`` is the
+    finalised, unvoided invoice of the scope that bears it.
+    """
+    return frame_of(
+        connection,
+        f"""
+        with word as (
+            select tenant_id, proposal,
+                   min(said_at) filter (where verdict = 'accepted') as accepted_at,
+                   bool_or(verdict = 'disputed') as disputed, bool_or(verdict = 'withdrawn') as withdrawn
+              from value.verdict where said_at <= %(as_of)s group by 1, 2),
+        standing as (
+            select p.*,
+                   coalesce(w.accepted_at, case when w.disputed then null else p.disputable_until end) as approved_at
+              from value.proposal p left join word w using (tenant_id, proposal)
+             where p.tenant_id = any(%(tenants)s) and not coalesce(w.withdrawn, false)),
+        borne as (
+            select l.tenant_id, l.proposal, min(l.invoice_id::text) as invoice_id
+              from billing.invoice_line l
+              join billing.invoice i on i.tenant_id = l.tenant_id and i.invoice_id = l.invoice_id
+             where l.tenant_id = any(%(tenants)s) and l.kind = 'outcome' and i.status = 'finalised'
+               and {FOUND}
+               and not exists (select from billing.invoice_void v where v.tenant_id = i.tenant_id
+                                and v.invoice_id = i.invoice_id
+                                and (%(before)s::timestamptz is null or v.voided_at < %(before)s))
+             group by 1, 2)
+        select s.tenant_id::text, s.proposal, s.customer, s.subscription, s.charge, s.period_from, s.period_to,
+               s.amount, s.currency::text, s.approved_at, s.model, s.commit_id, s.run_hash, b.invoice_id
+          from standing s left join borne b using (tenant_id, proposal)
+         where s.approved_at <= %(as_of)s and s.amount <> 0
+         order by s.tenant_id, s.proposal
+        """,  # noqa: S608 - a constant
+        scope.values(as_of=as_of),
+        schema,
+    )
