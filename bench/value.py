@@ -23,7 +23,7 @@ from valueverse.value.architect.parsing import parse_model
 from valueverse.value.architect.program import compile_model
 from valueverse.value.executor.binding import Bound
 from valueverse.value.executor.portfolio import run_portfolio
-from valueverse.value.executor.run import Asked, run_model
+from valueverse.value.executor.run import RunRequest, run_model
 from valueverse.value.executor.sensitivity import sobol_indices
 from valueverse.value.finance.cashflows import irr_batch
 
@@ -107,7 +107,7 @@ def _value_run(draws: int) -> dict[str, object]:
     program = _program()
 
     def ours() -> dict[str, Any]:
-        return run_model(program, None, Asked(draws=draws))["scenarios"]["base"]["outputs"]
+        return run_model(program, None, RunRequest(draws=draws))["scenarios"]["base"]["outputs"]
 
     def peer() -> tuple[float, float, float]:
         return _plain_polars(draws)
@@ -196,7 +196,7 @@ def _portfolio(customers: int) -> dict[str, object]:
     everywhere = {scenario.name: bound for scenario in program.scenarios}
 
     def ours() -> pl.DataFrame:
-        return run_portfolio(program, everywhere, Asked(draws=1_024))
+        return run_portfolio(program, everywhere, RunRequest(draws=1_024))
 
     def peer() -> np.ndarray:
         return _blocked_numpy(measured, 1_024)
@@ -209,7 +209,7 @@ def _portfolio(customers: int) -> dict[str, object]:
 
 
 def _portfolio_peak(everywhere: dict[str, dict[str, Bound]]) -> None:
-    run_portfolio(_program(PORTFOLIO_MODEL), everywhere, Asked(draws=1_024))
+    run_portfolio(_program(PORTFOLIO_MODEL), everywhere, RunRequest(draws=1_024))
 
 
 def _blocked_numpy(measured: np.ndarray, draws: int) -> np.ndarray:
@@ -271,7 +271,7 @@ def _edit(edits: int) -> dict[str, object]:
     for number in range(edits):
         text = MODEL.replace("licence: licence", f"licence: licence * {1 + number / 1000}")
         begun = time.perf_counter()
-        run_model(_program(text), None, Asked(draws=10_000))
+        run_model(_program(text), None, RunRequest(draws=10_000))
         spent.append(time.perf_counter() - begun)
     p95 = sorted(spent)[math.ceil(0.95 * len(spent)) - 1]
     return _row(

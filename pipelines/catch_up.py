@@ -31,7 +31,7 @@ from pipelines.pending import (
     ranges,
 )
 from pipelines.retries import retries
-from valueverse.platform.outages import outage, told_by_dagster
+from valueverse.platform.outages import dagster_outage, outage
 from valueverse.platform.servers import dagster_home, processes
 from valueverse.platform.settings import get_settings
 
@@ -126,7 +126,7 @@ def _reason(failures: list[dg.DagsterEvent]) -> str:
         if event.is_step_failure and event.step_failure_data.error:
             error = event.step_failure_data.error
             cause = error.cause or error
-            return told_by_dagster(cause.cls_name or "", cause.message)
+            return dagster_outage(cause.cls_name or "", cause.message)
     return failures[0].message or "" if failures else ""
 
 

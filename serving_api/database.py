@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from serving_api.problems import Problem
-from serving_api.security.rls_preflight import holes
+from serving_api.security.rls_preflight import rls_violations
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
@@ -86,10 +86,10 @@ class Database:
                     },
                 )
                 async with pool.acquire() as connection:
-                    found = await holes(connection)
+                    found = await rls_violations(connection)
                 if found:
                     await pool.close()
-                    raise RefusalError("unsafe_database", told(found), "postgres")
+                    raise RefusalError("unsafe_database", violation_text(found), "postgres")
                 self._pool = pool
         return self._pool
 
@@ -103,7 +103,7 @@ class Database:
 _AT_MOST = 5
 
 
-def told(found: Sequence[str]) -> str:
+def violation_text(found: Sequence[str]) -> str:
     """One sentence about what is wrong."""
     more = f"; and {len(found) - _AT_MOST} more" if len(found) > _AT_MOST else ""
     return (

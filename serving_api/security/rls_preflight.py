@@ -26,7 +26,7 @@ _LOGIN = {
 """Asked of whatever login it is: the manifest knows the API's own by its name alone."""
 
 
-async def holes(connection: Any) -> list[str]:
+async def rls_violations(connection: Any) -> list[str]:
     """What is wrong, one clause each, with its cure; nothing if all is as the migrations made it.
 
     A time limit that an analyst lifted for itself is `doctor`'s to name: it must not keep the API from starting.
@@ -37,4 +37,8 @@ async def holes(connection: Any) -> list[str]:
         if named:
             found.append(saying.format(named))
     catalogue = str(await connection.fetchval(manifest.QUERY))
-    return found + [f"{hole.what} (cure: {hole.cure})" for hole in manifest.holes(catalogue) if not hole.by_analyst]
+    return found + [
+        f"{violation.what} (cure: {violation.cure})"
+        for violation in manifest.rls_violations(catalogue)
+        if not violation.by_analyst
+    ]

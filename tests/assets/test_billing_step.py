@@ -23,7 +23,7 @@ from valueverse.platform.warehouse import connect
 from valueverse.services.billing import rerate
 from valueverse.services.billing.explain import explain_event, explain_invoice
 from valueverse.services.billing.reproducibility_check import reproduce
-from valueverse.services.billing.rerate import Asked
+from valueverse.services.billing.rerate import RerateRequest
 from valueverse.services.billing.run_billing import BillingReport, bill
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE, USAGE_TABLE
 
@@ -324,7 +324,7 @@ def test_a_re_rating_plan_shows_the_difference_and_applying_it_books_it_once(set
     first = instant("2023-12-20T00:00:00+00:00")
     run(world, settings, as_of=first)
     lake = Lake(settings.lake_url)
-    asked = Asked(("acme",), date(2023, 11, 1), date(2023, 12, 31), (), _dearer())
+    asked = RerateRequest(("acme",), date(2023, 11, 1), date(2023, 12, 31), (), _dearer())
     shown = rerate.plan(settings, lake, asked, as_of=first)[0]
     assert [(row["customer"], row["invoice"], row["difference"]) for row in shown["rows"]] == [
         ("c0", "acme-000001", "1.00"),
@@ -375,7 +375,7 @@ def test_a_plan_that_events_have_overtaken_is_not_applied(settings: Settings) ->
     world = acme(1)
     first = instant("2023-12-20T00:00:00+00:00")
     run(world, settings, as_of=first)
-    asked = Asked(("acme",), date(2023, 11, 1), date(2023, 12, 31), ("c0",), _dearer())
+    asked = RerateRequest(("acme",), date(2023, 11, 1), date(2023, 12, 31), ("c0",), _dearer())
     shown = rerate.plan(settings, Lake(settings.lake_url), asked, as_of=first)[0]
     world.use("2023-11-07", "tokens", "250", customer="c0", received_at=instant("2023-12-19"))
     with pytest.raises(RefusalError, match="plan anew") as refused:
@@ -386,11 +386,11 @@ def test_a_plan_that_events_have_overtaken_is_not_applied(settings: Settings) ->
 @pytest.mark.parametrize(
     ("asked", "code"),
     [
-        (Asked(("acme",), date(2020, 1, 1), date(2020, 2, 1)), "no_invoices"),
-        (Asked(("acme",), NOVEMBER, date(2023, 12, 31), ("nobody",)), "no_invoices"),
+        (RerateRequest(("acme",), date(2020, 1, 1), date(2020, 2, 1)), "no_invoices"),
+        (RerateRequest(("acme",), NOVEMBER, date(2023, 12, 31), ("nobody",)), "no_invoices"),
     ],
 )
-def test_a_plan_for_nothing_is_refused(settings: Settings, asked: Asked, code: str) -> None:
+def test_a_plan_for_nothing_is_refused(settings: Settings, asked: RerateRequest, code: str) -> None:
     run(acme(1), settings, as_of=instant("2023-12-20T00:00:00+00:00"))
     with pytest.raises(RefusalError) as refused:
         rerate.plan(settings, Lake(settings.lake_url), asked, as_of=LATER)
@@ -401,7 +401,7 @@ def test_a_catalog_with_other_meters_is_published_and_not_re_rated(settings: Set
     run(acme(1), settings, as_of=instant("2023-12-20T00:00:00+00:00"))
     document = json.loads(acme(0).facts[0]["data"])
     document["meters"][0]["value"] = "other"
-    asked = Asked(("acme",), NOVEMBER, date(2023, 12, 31), (), parse_catalog(document))
+    asked = RerateRequest(("acme",), NOVEMBER, date(2023, 12, 31), (), parse_catalog(document))
     with pytest.raises(RefusalError) as refused:
         rerate.plan(settings, Lake(settings.lake_url), asked, as_of=LATER)
     assert refused.value.code == "other_meters"

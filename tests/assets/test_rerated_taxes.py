@@ -13,7 +13,7 @@ from valueverse.catalog.document import parse_catalog
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing import rerate as rerating
-from valueverse.services.billing.rerate import Asked
+from valueverse.services.billing.rerate import RerateRequest
 from valueverse.services.billing.run_billing import bill
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 
@@ -49,7 +49,7 @@ def test_a_rerating_books_each_difference_with_the_tax_of_its_line(settings: Set
     window, moment = (date(2023, 11, 1), date(2024, 1, 1)), instant("2023-12-20")
     bill(settings, lake, *window, as_of=moment, run_id="test")
     dearer = {"schema": "valueverse.catalog/v1"} | catalog(base="11", book="23", new="5")
-    asked = Asked(("acme",), *window, (), parse_catalog(json.dumps(dearer)))
+    asked = RerateRequest(("acme",), *window, (), parse_catalog(json.dumps(dearer)))
     (shown, _) = rerating.plan(settings, lake, asked, as_of=moment)
     rerating.apply(settings, lake, shown, asked, as_of=moment)
     bill(settings, lake, *window, as_of=moment, run_id="test")

@@ -96,7 +96,7 @@ class Verdict:
 def holes(admin: Admin) -> list[str]:
     """What the manifest says of the database."""
     row = admin.execute(manifest.QUERY.encode()).fetchone()
-    return [hole.what for hole in manifest.holes(row[0])] if row else []
+    return [violation.what for violation in manifest.rls_violations(row[0])] if row else []
 
 
 def tried(admin: Admin, mutant: Mutant) -> Verdict:

@@ -87,7 +87,7 @@ def test_a_plan_to_re_rate_goes_on_and_is_of_the_others_alone(
     lake = Lake(settings.lake_url)
 
     def planned(*tenants: str) -> Any:
-        asked = rerating.Asked(tenants, date(2023, 11, 1), date(2023, 12, 31), (), _dearer())
+        asked = rerating.RerateRequest(tenants, date(2023, 11, 1), date(2023, 12, 31), (), _dearer())
         return rerating.plan(settings, lake, asked, as_of=LATER)
 
     alone, nobody = planned("acme")

@@ -200,7 +200,9 @@ def _files(settings: Settings, folder: Path) -> None:
     (folder / "invoice.json").write_text(str(document))
     lake = Lake(settings.lake_url)
     _dearer(lake, folder / "dearer.json")
-    asked = rerating.Asked(("acme",), date(2023, 10, 1), date(2023, 12, 31), (), read_catalog(folder / "dearer.json"))
+    asked = rerating.RerateRequest(
+        ("acme",), date(2023, 10, 1), date(2023, 12, 31), (), read_catalog(folder / "dearer.json")
+    )
     plan = rerating.plan(settings, lake, asked, as_of=datetime.now(UTC))[0]
     (folder / "plan.json").write_text(json.dumps(plan))
 

@@ -17,7 +17,7 @@ from tests.support.ledger import World
 from valueverse.cli import app
 from valueverse.commands.value import approve as value_approve
 from valueverse.commands.value import commit as value_commit
-from valueverse.commands.value.explain import Answer, Place, Question, explain_commit
+from valueverse.commands.value.explain import Answer, Question, RunRef, explain_commit
 from valueverse.commands.value.variance import difference
 from valueverse.errors import RefusalError
 from valueverse.platform.lake import Lake
@@ -86,7 +86,7 @@ class Tracked:
         limit = place.pop("limit", 5)
         asked = Question(output, to_date=place.pop("to_date", False))
         month = {"commit": self.commit, "month": NOVEMBER}
-        return explain_commit(self.settings, Place("acme", **(place or month)), asked, limit)
+        return explain_commit(self.settings, RunRef("acme", **(place or month)), asked, limit)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from tests.support.ledger import World, instant
-from valueverse.invoicing.engine import with_terms
+from valueverse.invoicing.billing_context import with_terms
 from valueverse.invoicing.usage_accounting import REASONS, account, summed
 from valueverse.metering.daily_usage import daily
 

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from tests.support.ledger import World, instant
-from valueverse.invoicing.engine import Ground, ground_of
+from valueverse.invoicing.billing_context import BillingContext, billing_context
 from valueverse.invoicing.lineage import charges_of, line_events
 from valueverse.invoicing.periods.billing_periods import INVOICE
 
@@ -27,15 +27,15 @@ def world() -> World:
     return acme
 
 
-def ground(acme: World, known_at: str | None = None) -> Ground:
+def context(acme: World, known_at: str | None = None) -> BillingContext:
     moment = None if known_at is None else instant(known_at)
-    return ground_of(acme.timeline(), acme.history(), acme.usage_frame().lazy(), moment)
+    return billing_context(acme.timeline(), acme.history(), acme.usage_frame().lazy(), moment)
 
 
 def events(acme: World, known_at: str | None = None) -> list[tuple[Any, ...]]:
     """Key, label, id and value of the events behind January's lines."""
     january = acme.bill("2024-01-01", "2024-02-01").invoices.select(*INVOICE, pl.lit("i1").alias("invoice_id"))
-    found = line_events(january, ground(acme, known_at)).select("key", "label", "id", pl.col("value").cast(pl.Int64))
+    found = line_events(january, context(acme, known_at)).select("key", "label", "id", pl.col("value").cast(pl.Int64))
     return found.rows()
 
 
@@ -87,7 +87,7 @@ def test_an_event_is_taken_by_the_charge_of_the_subscription_that_holds_then() -
     acme.use("2024-01-05", "tokens", "1", dimensions=LARGE, id="named", subscription="s1")
     acme.use("2024-01-05", "tokens", "1", dimensions=LARGE, id="another", subscription="s9")
     acme.use("2024-01-05", "tokens", None, dimensions=LARGE, id="empty", status="no_value")
-    found = charges_of(acme.usage_frame(), ground(acme)).sort("id").select("id", "held_by", "key", "from", "to")
+    found = charges_of(acme.usage_frame(), context(acme)).sort("id").select("id", "held_by", "key", "from", "to")
     life = (instant("2024-01-01"), instant("2024-02-01"))
     assert found.rows() == [
         ("first", "s1", "large", *life),

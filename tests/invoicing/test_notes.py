@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 
 from valueverse.invoicing.schema import LINES
 from valueverse.invoicing.settlement.adjustment_events import NOTES
-from valueverse.invoicing.settlement.credit_notes import CORRECTED, NUMBERS, counting, judged, refused, within
+from valueverse.invoicing.settlement.credit_notes import (
+    CORRECTED,
+    NUMBERS,
+    cap_by_credit_notes,
+    counting,
+    judged,
+    refused,
+)
 from valueverse.money import EXACT
 
 START = datetime(2024, 2, 1, tzinfo=UTC)
@@ -117,7 +124,7 @@ def adjustments(*rows: tuple[int, str]) -> pl.DataFrame:
 def test_a_correction_gives_back_what_stands_however_tax_is_rounded(left: int, rows: list[tuple[int, str]]) -> None:
     """``left`` stands beside a note of 1.00; what is given back reaches it to two minor units per line."""
     frame = adjustments(*rows)
-    found = within(frame, notes(("1", 0, 0)), bills(left + 100), CORRECTED.to_frame()).sort("rank")
+    found = cap_by_credit_notes(frame, notes(("1", 0, 0)), bills(left + 100), CORRECTED.to_frame()).sort("rank")
 
     def given_back(lines: pl.DataFrame) -> Decimal:
         parts = lines.select("amount_minor", "tax_percent").iter_rows()
@@ -129,4 +136,4 @@ def test_a_correction_gives_back_what_stands_however_tax_is_rounded(left: int, r
 
 def test_a_correction_without_a_note_is_booked_in_full() -> None:
     frame = adjustments((-4000, "19"))
-    assert within(frame, notes(), bills(100), CORRECTED.to_frame()).equals(frame)
+    assert cap_by_credit_notes(frame, notes(), bills(100), CORRECTED.to_frame()).equals(frame)

@@ -51,7 +51,7 @@ def test_what_dbt_built_is_as_the_manifests_rules_say(warehouse: Settings) -> No
         row = connection.execute(manifest.QUERY.encode()).fetchone()
         connection.rollback()
     assert row is not None
-    assert manifest.holes(row[0]) == []
+    assert manifest.rls_violations(row[0]) == []
 
 
 @pytest.fixture(scope="module")

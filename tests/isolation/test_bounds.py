@@ -164,11 +164,11 @@ def test_what_an_analyst_sets_for_itself_stops_nobody_and_ends_with_the_next_sta
     assert rows == [(["statement_timeout=5min", "idle_in_transaction_session_timeout=5min", "temp_file_limit=4GB"],)]
 
 
-def _holes(own_server: Settings) -> list[manifest.Hole]:
+def _holes(own_server: Settings) -> list[manifest.Violation]:
     with connect(own_server, "admin") as admin:
         row = admin.execute(manifest.QUERY.encode()).fetchone()
     assert row is not None
-    return manifest.holes(row[0])
+    return manifest.rls_violations(row[0])
 
 
 def test_an_analyst_does_not_act_as_the_group_of_analysts(addresses: dict[str, str]) -> None:

@@ -15,7 +15,7 @@ from tests.support.journal import LATER, balance, bills, booked, document, facts
 from tests.support.ledger import World
 from valueverse.ledger.invariants import OWED, violations
 from valueverse.ledger.invoices import release_schedule
-from valueverse.ledger.posting import Journal, book, moved, nothing_booked, owed, standing
+from valueverse.ledger.posting import Journal, book, moved, net_postings, nothing_booked, owed
 
 NEXT = ("2024-02-01", "2024-03-01")
 Event = tuple[str, str, dict[str, Any]]
@@ -155,8 +155,8 @@ def test_an_attempt_that_failed_moves_nothing() -> None:
 
 
 def test_a_failure_under_the_reference_of_a_payment_takes_it_back() -> None:
-    told = facts(paid("received", "10.00"), paid("failed", "10.00", "2024-02-12"), paid("failed", "10.00"))
-    journal = booked(document(1, [line(1000)]), events=told)
+    inputs = facts(paid("received", "10.00"), paid("failed", "10.00", "2024-02-12"), paid("failed", "10.00"))
+    journal = booked(document(1, [line(1000)]), events=inputs)
     assert (balance(journal, "cash"), balance(journal, "receivable")) == (0, 1000)
 
 
@@ -303,10 +303,10 @@ def invoiced(found: Any, voided: dict[str, str]) -> pl.DataFrame:
 def test_every_journal_keeps_its_rules(world: tuple[list[dict[str, Any]], list[Event], dict[str, str]]) -> None:
     invoices, events, voided = world
     found, told_events = read(*invoices), facts(*events)
-    told = told_of(found, told_events, voided)
-    moves, _ = moved(found, told)
+    inputs = told_of(found, told_events, voided)
+    moves, _ = moved(found, inputs)
     journal = book(moves, nothing_booked())
-    assert violations(journal.postings, owed(invoiced(found, voided), told)).to_dicts() == []
+    assert violations(journal.postings, owed(invoiced(found, voided), inputs)).to_dicts() == []
     ids = journal.entries["entry_id"]
     assert ids.n_unique() == len(ids)
 
@@ -325,10 +325,10 @@ def test_order_and_batching_do_not_matter(
     known = bills(everything, voided)
     for one in shuffled:
         found = read(one)
-        told = told_of(found, told_events, voided)
-        moves, _ = moved(found, type(told)(told.facts, known, told.corrected, told.used, told.zones, LATER))
+        inputs = told_of(found, told_events, voided)
+        moves, _ = moved(found, type(inputs)(inputs.facts, known, inputs.corrected, inputs.used, inputs.zones, LATER))
         causes = moves.select("tenant", "kind", "reference").unique()
-        stood = standing(parts).join(causes, on=["tenant", "kind", "reference"], how="semi")
+        stood = net_postings(parts).join(causes, on=["tenant", "kind", "reference"], how="semi")
         parts.append(book(moves, stood))
     found_ids = pl.concat([part.entries for part in parts]).sort("entry_id")
     assert found_ids.equals(whole.entries.sort("entry_id"))
@@ -346,7 +346,7 @@ def test_books_brought_from_any_state_to_any_other_end_in_it(
     for invoices, events, voided in (before, after, after, ([], [], {})):
         found = read(*invoices)
         moves, _ = moved(found, told_of(found, facts(*events), voided))
-        journals.append(book(moves, standing(journals)))
+        journals.append(book(moves, net_postings(journals)))
     assert journals[2].entries.is_empty()
     ids = pl.concat([one.entries for one in journals])["entry_id"]
     assert ids.n_unique() == len(ids)
@@ -367,11 +367,11 @@ def test_documents_of_the_engine_itself_keep_every_rule() -> None:
     plan = {"key": "pro", "period": {"align": "anniversary"}, "fees": fees, "commitment": {"minimum": "80"}}
     coupon = {"key": "launch", "percent": "15", "applies_to": {"charges": ["base"]}}
     taxes = [{"key": "vat", "percent": "19"}]
-    told = World({"currency": "USD", "meters": [], "plans": [plan], "coupons": [coupon], "taxes": taxes})
-    told.start("2023-11-15")
-    told.tell("coupon.applied", "2023-11-15", {"customer": "c1", "coupon": "launch"})
-    told.tell("subscription.ended", "2024-01-20", {"subscription": "s1"})
-    found = read(*told.documents("2023-11-01", "2024-03-01"))
+    inputs = World({"currency": "USD", "meters": [], "plans": [plan], "coupons": [coupon], "taxes": taxes})
+    inputs.start("2023-11-15")
+    inputs.tell("coupon.applied", "2023-11-15", {"customer": "c1", "coupon": "launch"})
+    inputs.tell("subscription.ended", "2024-01-20", {"subscription": "s1"})
+    found = read(*inputs.documents("2023-11-01", "2024-03-01"))
     moves, _ = moved(found, told_of(found))
     journal = book(moves, nothing_booked())
     assert violations(journal.postings, invoiced(found, {})).to_dicts() == []

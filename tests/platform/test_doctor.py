@@ -92,18 +92,18 @@ def found(admin: psycopg.Connection[Any]) -> list[str]:
     """What is wrong with the database; roles are the whole server's, and another test may be at work on its analyst."""
     row = admin.execute(manifest.QUERY.encode()).fetchone()
     assert row is not None
-    sentences = [f"{hole.what}; {hole.cure}" for hole in manifest.holes(row[0])]
+    sentences = [f"{violation.what}; {violation.cure}" for violation in manifest.rls_violations(row[0])]
     return [one for one in sentences if not one.startswith("analyst ") or one.startswith("analyst analyst_probe")]
 
 
 @pytest.mark.security
-@pytest.mark.parametrize("hole", HOLES)
-def test_every_hole_is_found(admin: psycopg.Connection[Any], hole: str) -> None:
+@pytest.mark.parametrize("violation", HOLES)
+def test_every_hole_is_found(admin: psycopg.Connection[Any], violation: str) -> None:
     with admin.transaction(force_rollback=True):
         admin.execute(SETUP.encode())
         assert found(admin) == []
-        admin.execute(change(hole, admin.info.dbname).encode())
-        assert any(HOLES[hole] in sentence for sentence in found(admin)), found(admin)
+        admin.execute(change(violation, admin.info.dbname).encode())
+        assert any(HOLES[violation] in sentence for sentence in found(admin)), found(admin)
 
 
 @pytest.mark.security
@@ -154,8 +154,8 @@ def test_nothing_that_an_analyst_may_do_keeps_the_api_from_starting(admin: psyco
         admin.execute("reset role; reset session authorization")
         row = admin.execute(manifest.QUERY.encode()).fetchone()
     assert row is not None
-    holes = manifest.holes(row[0])
-    assert {hole.by_analyst for hole in holes} == {True}
+    holes = manifest.rls_violations(row[0])
+    assert {violation.by_analyst for violation in holes} == {True}
     assert len(holes) == 3
 
 
@@ -170,7 +170,7 @@ def test_a_server_that_switches_triggers_off_is_found(settings: Settings, settin
 
 @pytest.mark.security
 @pytest.mark.parametrize(
-    "hole",
+    "violation",
     [
         "alter role valueverse_api in database {database} set statement_timeout = 0",
         "alter database {database} set search_path = public, pg_catalog",
@@ -180,10 +180,10 @@ def test_a_server_that_switches_triggers_off_is_found(settings: Settings, settin
         "grant valueverse_analyst to analyst_probe with admin true",
     ],
 )
-def test_the_cure_cures(admin: psycopg.Connection[Any], hole: str) -> None:
+def test_the_cure_cures(admin: psycopg.Connection[Any], violation: str) -> None:
     with admin.transaction(force_rollback=True):
         admin.execute(SETUP.encode())
-        admin.execute(change(hole, admin.info.dbname).encode())
+        admin.execute(change(violation, admin.info.dbname).encode())
         (sentence,) = found(admin)
         admin.execute(sentence.split("`")[1].encode())
         assert found(admin) == []
@@ -201,8 +201,8 @@ def test_without_a_superuser_what_needs_one_is_not_asked_of_the_api() -> None:
     fresh = [fact for fact in manifest.expected() if fact.kind != "server function" and fact.kind != "event trigger"]
     facts = [fact for fact in fresh if fact.aspect != "temp_file_limit"]
     catalogue = {"superuser": False, "database": "valueverse", "harmless_settings": [], "facts": facts}
-    assert manifest.holes(json.dumps(catalogue)) == []
-    assert len(manifest.holes(json.dumps({**catalogue, "superuser": True}))) > 100
+    assert manifest.rls_violations(json.dumps(catalogue)) == []
+    assert len(manifest.rls_violations(json.dumps({**catalogue, "superuser": True}))) > 100
 
 
 @pytest.mark.security

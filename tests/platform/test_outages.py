@@ -14,7 +14,7 @@ from dagster_postgres.utils import DagsterPostgresException
 
 from valueverse import cli
 from valueverse.errors import RefusalError
-from valueverse.platform.outages import outage, told_by_dagster
+from valueverse.platform.outages import dagster_outage, outage
 from valueverse.platform.settings import Settings
 from valueverse.platform.warehouse import connect
 
@@ -60,10 +60,10 @@ def test_an_error_of_our_own_is_not_taken_for_an_outage(monkeypatch: pytest.Monk
 
 
 def test_a_step_that_failed_for_an_outage_says_so_in_a_sentence() -> None:
-    told = told_by_dagster("OperationalError", f"psycopg.OperationalError: {SAID}")
+    told = dagster_outage("OperationalError", f"psycopg.OperationalError: {SAID}")
     assert told.startswith("Postgres does not answer")
     assert "\n" not in told
-    assert told_by_dagster("RefusalError", "valueverse.errors.RefusalError: no such thing\n") == (
+    assert dagster_outage("RefusalError", "valueverse.errors.RefusalError: no such thing\n") == (
         "valueverse.errors.RefusalError: no such thing"
     )
 

@@ -13,7 +13,7 @@ from psycopg import sql
 
 from serving_api.database import Database
 from serving_api.logs import make_log
-from serving_api.security.rls_preflight import holes
+from serving_api.security.rls_preflight import rls_violations
 from tests.support.billing_rows import TENANTS, invoice_id, secret_of
 from tests.support.holes import BY_ANALYST, HOLES, SETUP, change
 from tests.support.serving import Api, assert_problem, seed, serving, without
@@ -257,13 +257,13 @@ def test_the_functions_owner_reads_the_tables_of_the_matrix_alone(admin: psycopg
 async def asked(settings: Settings) -> list[str]:
     connection = await asyncpg.connect(settings.postgres_url("api"))
     try:
-        return await holes(connection)
+        return await rls_violations(connection)
     finally:
         await connection.close()
 
 
 class AsLogin:
-    """An administrator's transaction, seen as the API's login; ``holes`` asks it as it asks asyncpg."""
+    """An administrator's transaction, seen as the API's login; ``rls_violations`` asks it as it asks asyncpg."""
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
@@ -277,13 +277,13 @@ class AsLogin:
 
 async def test_every_hole_keeps_the_api_from_serving(admin: psycopg.Connection[Any]) -> None:
     admin.execute(SETUP.encode())
-    assert await holes(AsLogin(admin)) == []
-    for hole, sentence in HOLES.items():
+    assert await rls_violations(AsLogin(admin)) == []
+    for violation, sentence in HOLES.items():
         with admin.transaction(force_rollback=True):
-            admin.execute(change(hole, admin.info.dbname).encode())
-            found = await holes(AsLogin(admin))
+            admin.execute(change(violation, admin.info.dbname).encode())
+            found = await rls_violations(AsLogin(admin))
             # What an analyst may do by itself must not stop the API for every tenant.
-            assert bool([one for one in found if sentence in one]) == (hole not in BY_ANALYST), (hole, found)
+            assert bool([one for one in found if sentence in one]) == (violation not in BY_ANALYST), (violation, found)
 
 
 async def test_the_api_refuses_to_serve_behind_a_broken_wall(settings: Settings) -> None:
@@ -300,10 +300,10 @@ async def test_the_api_refuses_to_serve_behind_a_broken_wall(settings: Settings)
 async def test_the_api_refuses_a_login_that_sees_past_the_walls(settings: Settings, url: str) -> None:
     connection = await asyncpg.connect(settings.postgres_url(url))  # type: ignore[arg-type]
     try:
-        found = await holes(connection)
+        found = await rls_violations(connection)
     finally:
         await connection.close()
-    assert any("bypass row-level security" in hole for hole in found)
+    assert any("bypass row-level security" in violation for violation in found)
 
 
 async def test_the_app_does_not_start_behind_a_broken_wall(settings: Settings) -> None:

@@ -22,7 +22,7 @@ from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing.book_journal import book_journal
 from valueverse.services.billing.reproducibility_check import reproduce
-from valueverse.services.billing.rerate import Asked, apply, plan
+from valueverse.services.billing.rerate import RerateRequest, apply, plan
 from valueverse.services.billing.run_billing import bill
 from valueverse.services.ingestion.file_status import publish_ingestion
 from valueverse.services.ingestion.ingest import ingest
@@ -176,7 +176,7 @@ def other_catalog(settings: Settings, world: Measured) -> Path:
 def _rerate(settings: Settings, lake: Lake, world: Measured, moment: datetime) -> str:
     """Apply another catalog to what was billed of January; the next run books the difference."""
     catalog = read_catalog(other_catalog(settings, world))
-    asked = Asked((world.tenant,), date(2023, 12, 31), date(2024, 2, 1), (), catalog)
+    asked = RerateRequest((world.tenant,), date(2023, 12, 31), date(2024, 2, 1), (), catalog)
     shown = plan(settings, lake, asked, as_of=moment)[0]
     return f"{json.dumps(shown)} {apply(settings, lake, shown, asked, as_of=moment)}"
 

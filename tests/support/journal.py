@@ -11,7 +11,7 @@ import polars as pl
 from valueverse.events.schema import BILLING_FACTS
 from valueverse.invoicing.settlement.credit_notes import CORRECTED
 from valueverse.ledger.documents import Documents, read_documents
-from valueverse.ledger.posting import Journal, Told, book, moved, nothing_booked
+from valueverse.ledger.posting import Journal, JournalInputs, book, moved, nothing_booked
 from valueverse.ledger.schema import BILLS, USED
 
 ZONES = pl.DataFrame({"tenant": ["acme"], "timezone": ["UTC"]})
@@ -43,7 +43,7 @@ def document(number: int, lines: list[dict[str, Any]], issued_on: str = "2024-02
     } | more  # fmt: skip
 
 
-def facts(*told: tuple[str, str, dict[str, Any]]) -> pl.DataFrame:
+def facts(*inputs: tuple[str, str, dict[str, Any]]) -> pl.DataFrame:
     """Billing facts (kind, time, data) of ``acme``, in the order in which they are told."""
     rows = [
         dict.fromkeys(BILLING_FACTS)
@@ -52,7 +52,7 @@ def facts(*told: tuple[str, str, dict[str, Any]]) -> pl.DataFrame:
             "received_at": datetime.fromisoformat(time), "source": "test", "id": f"b{number}",
             "data": json.dumps(data),
         }
-        for number, (kind, time, data) in enumerate(told)
+        for number, (kind, time, data) in enumerate(inputs)
     ]  # fmt: skip
     return pl.DataFrame(rows, schema=BILLING_FACTS, strict=False)
 
@@ -76,11 +76,13 @@ def bills(found: Documents, voided: dict[str, str] | None = None) -> pl.DataFram
 
 def told_of(
     found: Documents, events: pl.DataFrame | None = None, voided: dict[str, str] | None = None, as_of: datetime = LATER
-) -> Told:
+) -> JournalInputs:
     """What the journal needs beside the documents; credits count as used unless their invoice is voided."""
     standing = found.credits.filter(~pl.col("number").is_in(list(voided or {})))
     used = standing.drop_nulls("origin").select(pl.col(name).cast(dtype) for name, dtype in USED.items())
-    return Told(facts() if events is None else events, bills(found, voided), CORRECTED.to_frame(), used, ZONES, as_of)
+    return JournalInputs(
+        facts() if events is None else events, bills(found, voided), CORRECTED.to_frame(), used, ZONES, as_of
+    )
 
 
 def booked(*documents: dict[str, Any], events: pl.DataFrame | None = None, **more: Any) -> Journal:

@@ -12,11 +12,11 @@ import polars as pl
 from valueverse.catalog.history import CatalogHistory
 from valueverse.events.schema import BILLING_FACTS
 from valueverse.invoicing import engine
-from valueverse.invoicing.corrections.differences import differences
-from valueverse.invoicing.lines.thresholds import EARLY, EARLY_COUPONS
+from valueverse.invoicing.corrections.differences import BOOKED_LINES
+from valueverse.invoicing.lines.thresholds import THRESHOLD_COUPONS, THRESHOLD_LINES
 from valueverse.invoicing.periods.billing_periods import INVOICE
 from valueverse.invoicing.rendering.invoice_documents import documents
-from valueverse.invoicing.settlement.settlement import Used
+from valueverse.invoicing.settlement.consumed_credits import ConsumedCredits
 from valueverse.metering.schema import USAGE
 from valueverse.subscriptions.timeline import Timeline, build_timeline
 
@@ -128,25 +128,25 @@ class World:
         return list(documents(ordered, billed.lines))
 
 
-def standing(invoices: pl.DataFrame) -> engine.Booked:
+def standing(invoices: pl.DataFrame) -> engine.PriorState:
     """Books in which these invoices stand and nothing was used up or changed since."""
     nothing = pl.DataFrame(schema={"tenant": pl.String, "key": pl.String})
-    lines = differences.BOOKED_LINES.to_frame()
+    lines = BOOKED_LINES.to_frame()
     again = (
         invoices.select(*INVOICE, "currency")
         .clear()
         .with_columns(pl.lit("").alias("invoice_id"), pl.lit(None, pl.String).alias("under"))
     )
-    return engine.Booked(
+    return engine.PriorState(
         invoices,
         invoices.clear(),
         nothing,
-        Used.nothing(),
+        ConsumedCredits.nothing(),
         again,
         lines,
         nothing,
-        EARLY.to_frame(),
-        EARLY_COUPONS.to_frame(),
+        THRESHOLD_LINES.to_frame(),
+        THRESHOLD_COUPONS.to_frame(),
         {},
     )
 

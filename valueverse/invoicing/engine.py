@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from valueverse.events.schema import INSTANT
+from valueverse.invoicing.billing_context import BillingContext, billing_context, context_under
 from valueverse.invoicing.corrections.differences import PURPOSE as CORRECTION
-from valueverse.invoicing.corrections.differences import as_now, differences, own_headers, placed, with_terms_of
-from valueverse.invoicing.corrections.recomputation import Closings, net_lines
-from valueverse.invoicing.knowledge import newest
+from valueverse.invoicing.corrections.differences import (
+    assigned_to_invoices,
+    correction_headers,
+    differences,
+    recomputed_periods,
+    with_terms_of,
+)
+from valueverse.invoicing.corrections.recomputation import ClosedPeriods, net_lines
 from valueverse.invoicing.lines.amount_limits import in_range, total_in_range
-from valueverse.invoicing.lines.attribution import claims
 from valueverse.invoicing.lines.commitments import true_ups
+from valueverse.invoicing.lines.consumption import OUTCOME
 from valueverse.invoicing.lines.fees import advance, arrears, settlement
+from valueverse.invoicing.lines.line_amounts import in_order, shown_amounts
 from valueverse.invoicing.lines.line_taxes import with_taxes
 from valueverse.invoicing.lines.one_offs import one_off_lines
 from valueverse.invoicing.lines.outcome_lines import PROPOSALS, Outcomes
-from valueverse.invoicing.lines.plan_terms import TERMS_KEY, Terms, compile_terms
 from valueverse.invoicing.lines.thresholds import PURPOSE as THRESHOLD
-from valueverse.invoicing.lines.thresholds import Standing, earlier, less_early, threshold_lines
-from valueverse.invoicing.lines.usage_lines import OUTCOME, Consumption, usage_lines
-from valueverse.invoicing.periods.billing_periods import INVOICE, advance_stretches, billable, stretches
+from valueverse.invoicing.lines.thresholds import PriorThresholdInvoices, less_threshold_amounts, threshold_lines
+from valueverse.invoicing.lines.usage_lines import usage_lines
+from valueverse.invoicing.periods.billing_periods import CLOSE, INVOICE, advance_stretches, stretches
 from valueverse.invoicing.periods.due_invoices import SHARE, closed_again, closed_periods, invoices_due, shares
-from valueverse.invoicing.rendering.invoice_documents import CLOSE, in_order, invoices_of, shown_amounts
+from valueverse.invoicing.rendering.invoice_documents import invoices_of
 from valueverse.invoicing.schema import LINES, with_decimals
-from valueverse.invoicing.settlement.adjustment_events import read_told
-from valueverse.invoicing.settlement.credit_notes import within
-from valueverse.invoicing.settlement.settlement import Used, settle
+from valueverse.invoicing.settlement.adjustment_events import read_adjustment_events
+from valueverse.invoicing.settlement.consumed_credits import ConsumedCredits
+from valueverse.invoicing.settlement.credit_notes import cap_by_credit_notes
+from valueverse.invoicing.settlement.settlement import settle
+from valueverse.invoicing.settlement.threshold_totals import threshold_totals
 from valueverse.money import EXACT
 
 if TYPE_CHECKING:
@@ -39,7 +47,8 @@ if TYPE_CHECKING:
     from valueverse.catalog.document import Catalog
     from valueverse.catalog.history import CatalogHistory
     from valueverse.invoicing.knowledge import KnownAt
-    from valueverse.invoicing.settlement.adjustment_events import Told
+    from valueverse.invoicing.lines.plan_terms import Terms
+    from valueverse.invoicing.settlement.adjustment_events import AdjustmentEvents
     from valueverse.subscriptions.timeline import Timeline
     from valueverse.subscriptions.zones import Day
 
@@ -64,7 +73,7 @@ class Billed:
 
 
 @dataclass(frozen=True)
-class Booked:
+class PriorState:
     """What stands already when a run begins: it is never billed again.
 
     Attributes:
@@ -74,53 +83,23 @@ class Booked:
         used: what they used up of coupons, credit notes and wallets.
         again: INVOICE, invoice_id, currency and events_known_at (newest state of knowledge booked; null: voided), of
             those that later events may have changed, and ``under``: the catalog they were re-rated with (its hash).
-        lines: what is booked for ``again`` (corrections.BOOKED_LINES).
+        lines: what is booked for ``again`` (differences.BOOKED_LINES).
         discounts: what coupons took of ``again`` (schema.TAKEN).
-        early: what threshold invoices bore (thresholds.EARLY).
-        early_coupons: what coupons took on them (thresholds.EARLY_COUPONS).
+        early: what threshold invoices bore (thresholds.THRESHOLD_LINES).
+        early_coupons: what coupons took on them (thresholds.THRESHOLD_COUPONS).
         catalogs: those of ``under``, by hash.
     """
 
     invoices: pl.DataFrame
     voided: pl.DataFrame
     one_offs: pl.DataFrame
-    used: Used
+    used: ConsumedCredits
     again: pl.DataFrame
     lines: pl.DataFrame
     discounts: pl.DataFrame
     early: pl.DataFrame
     early_coupons: pl.DataFrame
     catalogs: Mapping[str, Catalog]
-
-
-@dataclass(frozen=True)
-class Ground:
-    """What every step of a run reads: who is on which terms, and what they consumed."""
-
-    timeline: Timeline
-    history: CatalogHistory
-    segments: pl.DataFrame
-    terms: Terms
-    consumption: Consumption
-
-
-def with_terms(timeline: Timeline, history: CatalogHistory) -> tuple[pl.DataFrame, Terms]:
-    """The billable segments, each with the number of its terms, and the terms."""
-    segments = billable(timeline.segments)
-    terms = compile_terms(segments, history.catalogs)
-    return segments.join(terms.sets, on=TERMS_KEY, how="left", nulls_equal=True, maintain_order="left"), terms
-
-
-def ground_of(
-    timeline: Timeline,
-    history: CatalogHistory,
-    usage: pl.LazyFrame,
-    known_at: KnownAt | None,
-) -> Ground:
-    """The ground of a run."""
-    segments, terms = with_terms(timeline, history)
-    consumption = Consumption(usage, history.meters, claims(segments, terms), newest(known_at))
-    return Ground(timeline, history, segments, terms, consumption)
 
 
 def bill(
@@ -131,7 +110,7 @@ def bill(
     *,
     known_at: KnownAt | None,
     closed_by: datetime | None = None,
-    booked: Booked | None = None,
+    booked: PriorState | None = None,
     outcomes: pl.DataFrame | None = None,
 ) -> Billed:
     """Bill every period that ends in (from, to] and every subscription that starts in [from, to), tenant-local days.
@@ -144,18 +123,18 @@ def bill(
         known_at: state of knowledge; None: all that is recorded, and documents say the close of their period.
         closed_by: leave out what closes later than this instant (the run's present).
         booked: what stands already; None: nothing does, and credit notes name invoices by the numbers these would get.
-        outcomes: approved proposals (outcomes.PROPOSALS); None: there are none.
+        outcomes: approved proposals (outcome_lines.PROPOSALS); None: there are none.
     """
-    ground = ground_of(timeline, history, usage, known_at)
-    segments, terms, consumption = ground.segments, ground.terms, ground.consumption
+    context = billing_context(timeline, history, usage, known_at)
+    segments, terms, consumption = context.segments, context.terms, context.consumption
     stands = None if booked is None else (booked.invoices, booked.voided)
     due = invoices_due(segments, timeline.tenants, window, closed_by, stands)
-    told = read_told(timeline, history)
-    lines, zones, problems = period_lines(due, ground)
+    adjustments = read_adjustment_events(timeline, history)
+    lines, zones, problems = period_lines(due, context)
     reached, early = threshold_lines(
         segments, terms, consumption, timeline.tenants, window, closed_by=closed_by, standing=_standing(booked)
     )
-    lines = less_early(lines, early)
+    lines = less_threshold_amounts(lines, early)
     proposed = Outcomes.read(PROPOSALS.to_frame() if outcomes is None else outcomes, segments, terms)
     realised = proposed.placed(zones, None if booked is None else booked.invoices, closed_by)
     for more in (reached, _shown(realised, terms)):
@@ -165,7 +144,9 @@ def bill(
                 INVOICE, keep="first", maintain_order=True
             )
     one_offs = (
-        told.one_offs if booked is None else told.one_offs.join(booked.one_offs, on=["tenant", "key"], how="anti")
+        adjustments.one_offs
+        if booked is None
+        else adjustments.one_offs.join(booked.one_offs, on=["tenant", "key"], how="anti")
     )
     if closed_by is not None:
         one_offs = one_offs.filter(pl.col("time") <= pl.lit(closed_by).cast(INSTANT))
@@ -182,28 +163,28 @@ def bill(
             .unique(INVOICE, keep="first", maintain_order=True)
         )
     if booked is not None and not booked.again.is_empty():
-        adjusted, own_zones = _corrected(booked, ground, told, made, closed_by)
+        adjusted, own_zones = _corrected(booked, context, adjustments, made, closed_by)
         lines = pl.concat([lines, adjusted], how="diagonal_relaxed")
         zones = pl.concat([zones, own_zones], how="diagonal_relaxed").select(zones.columns)
-    used = Used.nothing() if booked is None else booked.used
-    taxed = total_in_range(within(_taxed(lines, ground), told.notes, used.numbers, used.corrected))
+    used = ConsumedCredits.nothing() if booked is None else booked.used
+    taxed = total_in_range(cap_by_credit_notes(_taxed(lines, context), adjustments.notes, used.numbers, used.corrected))
     unknown = taxed.filter(pl.col("tax_problem").is_not_null())
     shown = in_order(taxed.join(unknown.select(INVOICE).unique(), on=INVOICE, how="anti").drop("tax_problem"))
     bare = made.join(lines.select(INVOICE).unique(), on=INVOICE, how="anti", maintain_order="left")
     headers = invoices_of(shown, timeline.tenants, zones.select(*INVOICE, "timezone"), known_at, bare)
-    bore = {} if booked is None else earlier(booked.early, booked.early_coupons, headers)
+    bore = {} if booked is None else threshold_totals(booked.early, booked.early_coupons, headers)
     closed = set() if booked is None else closed_periods(booked.invoices)
-    settled = settle(headers, shown, told, used, numbered=booked is not None, earlier=bore, closed=closed)
+    settled = settle(headers, shown, adjustments, used, numbered=booked is not None, earlier=bore, closed=closed)
     problems = pl.concat([problems, unknown.select(*INVOICE, "key", pl.col("tax_problem").alias("problem"))])
-    rejected = pl.concat([told.rejected, settled.rejected, proposed.refused])
+    rejected = pl.concat([adjustments.rejected, settled.rejected, proposed.refused])
     return Billed(settled.invoices, settled.lines, problems, rejected)
 
 
-def _standing(booked: Booked | None) -> Standing:
+def _standing(booked: PriorState | None) -> PriorThresholdInvoices:
     if booked is None:
-        return Standing.nothing()
+        return PriorThresholdInvoices.nothing()
     closed = booked.invoices.filter(pl.col("purpose") == "period")
-    return Standing(booked.early, closed, booked.voided)
+    return PriorThresholdInvoices(booked.early, closed, booked.voided)
 
 
 def _headers(reached: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:
@@ -227,7 +208,7 @@ def _shown(lines: pl.DataFrame, terms: Terms) -> pl.DataFrame:
     return shown_amounts(unrounded, terms).join(terms.sets.select("terms", "catalog_hash"), on="terms", how="left")
 
 
-def period_lines(due: pl.DataFrame, ground: Ground) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+def period_lines(due: pl.DataFrame, context: BillingContext) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Fees, charges and commitments of these invoices, shown amounts included.
 
     Args:
@@ -238,23 +219,23 @@ def period_lines(due: pl.DataFrame, ground: Ground) -> tuple[pl.DataFrame, pl.Da
         lines as ``shown_amounts`` gives them; the invoices with close, currency, timezone and policy (also those
         without lines); and the problems that hold invoices back, whose lines are left out.
     """
-    terms = ground.terms
-    every = stretches(ground.segments, due)
+    terms = context.terms
+    every = stretches(context.segments, due)
     closed = every.join(due.filter("bears_period"), on=INVOICE, how="semi", maintain_order="left")
-    starting = advance_stretches(ground.segments, due.filter("bears_advance"))
+    starting = advance_stretches(context.segments, due.filter("bears_advance"))
     lines = pl.concat(
         [
             pl.DataFrame(schema=LINES).drop("amount_minor"),
             arrears(closed, terms),
             advance(starting, terms),
             settlement(closed, terms),
-            usage_lines(closed, ground.consumption, terms),
+            usage_lines(closed, context.consumption, terms),
         ],
         how="diagonal",
     )
     good, problems = _priced(lines, terms)
     shown = shown_amounts(good, terms).join(terms.sets.select("terms", "catalog_hash"), on="terms", how="left")
-    committed = true_ups(shown, closed.join(problems, on=INVOICE, how="anti"), ground.segments, terms)
+    committed = true_ups(shown, closed.join(problems, on=INVOICE, how="anti"), context.segments, terms)
     headers = (
         pl.concat([every, starting])
         .select(*INVOICE, "timezone", "currency", "terms")
@@ -285,24 +266,28 @@ def _priced(lines: pl.DataFrame, terms: Terms) -> tuple[pl.DataFrame, pl.DataFra
     return marked.join(problems.select(INVOICE).unique(), on=INVOICE, how="anti", maintain_order="left"), problems
 
 
-def _taxed(lines: pl.DataFrame, ground: Ground) -> pl.DataFrame:
-    named = lines.join(ground.terms.sets.select("terms", "plan"), on="terms", how="left", maintain_order="left")
+def _taxed(lines: pl.DataFrame, context: BillingContext) -> pl.DataFrame:
+    named = lines.join(context.terms.sets.select("terms", "plan"), on="terms", how="left", maintain_order="left")
     dated = named.with_columns(CLOSE.alias("close"))
-    return with_taxes(dated, ground.terms.taxes, ground.timeline.tax_standings, ground.history.catalogs).drop("close")
+    return with_taxes(dated, context.terms.taxes, context.timeline.tax_statuses, context.history.catalogs).drop("close")
 
 
 def _corrected(
-    booked: Booked, ground: Ground, told: Told, due: pl.DataFrame, closed_by: datetime | None
+    booked: PriorState,
+    context: BillingContext,
+    adjustments: AdjustmentEvents,
+    due: pl.DataFrame,
+    closed_by: datetime | None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Adjustment lines on the invoices of this run that bear them, and the headers of those that are made for them."""
-    found = found_differences(booked, ground, told, closed_by)
-    running = _running(ground.segments, closed_by)
+    found = found_differences(booked, context, adjustments, closed_by)
+    running = _running(context.segments, closed_by)
     before = booked.invoices.filter(pl.col("purpose") == CORRECTION)
-    borne = placed(found, due, running, before)
+    borne = assigned_to_invoices(found, due, running, before)
     policy = due.select(*INVOICE, "rounding_mode", "rounding_level", "zero_invoices", "catalog_hash")
     hosted = borne.filter(~pl.col("is_own")).join(policy, on=INVOICE, how="left")
     own = borne.filter("is_own")
-    headers = own_headers(own, ground.timeline, ground.terms)
+    headers = correction_headers(own, context.timeline, context.terms)
     alone = own.join(headers.select(policy.columns), on=INVOICE, how="left")
     lines = with_decimals(pl.concat([hosted, alone], how="diagonal")).drop("is_own", "invoice_id")
     return lines, headers
@@ -318,65 +303,57 @@ def _running(segments: pl.DataFrame, closed_by: datetime | None) -> pl.DataFrame
     return alive.filter(ahead | last).select("tenant", "subscription", "currency").unique()
 
 
-def found_differences(booked: Booked, ground: Ground, told: Told, closed_by: datetime | None) -> pl.DataFrame:
-    """What ``booked.again`` lacks as known now, as adjustment lines (``corrections.differences``).
+def found_differences(
+    booked: PriorState, context: BillingContext, adjustments: AdjustmentEvents, closed_by: datetime | None
+) -> pl.DataFrame:
+    """What ``booked.again`` lacks as known now, as adjustment lines (``differences.differences``).
 
     Invoices that were re-rated under another catalog (``under``) are worked out under that one.
     """
     parts = []
     for (under,), again in booked.again.group_by("under", maintain_order=True):
         if under is None:
-            parts.append(_compared(booked, again, ground, told, closed_by))
+            parts.append(_compared(booked, again, context, adjustments, closed_by))
         else:
-            other = reground(ground, str(under), booked.catalogs[str(under)], again)
-            found = _compared(booked, again, other, told, closed_by)
+            other = context_under(context, str(under), booked.catalogs[str(under)], again)
+            found = _compared(booked, again, other, adjustments, closed_by)
             # The terms of the other catalog are numbered by themselves.
-            named = with_terms_of(found.rename({"terms": "other"}), ground.segments)
+            named = with_terms_of(found.rename({"terms": "other"}), context.segments)
             own = pl.when(pl.col("other").is_not_null()).then("terms")
             parts.append(named.with_columns(own).select(found.columns))
     return pl.concat(parts)
 
 
-def reground(ground: Ground, catalog_hash: str, catalog: Catalog, invoices: pl.DataFrame) -> Ground:
-    """The ground as if these invoices' subscriptions had been on the plans of another catalog."""
-    mine = ground.segments.join(invoices.select("tenant", "subscription").unique(), on=["tenant", "subscription"])
-    bare = mine.drop("terms").with_columns(pl.lit(catalog_hash).alias("catalog_hash"))
-    catalogs = ground.history.catalogs | {catalog_hash: catalog}
-    terms = compile_terms(bare, catalogs)
-    segments = bare.join(terms.sets, on=TERMS_KEY, how="left", nulls_equal=True, maintain_order="left")
-    meters = ground.consumption.meters
-    alike = meters.unique(["tenant", "meter"], keep="last").with_columns(pl.lit(catalog_hash).alias("catalog_hash"))
-    consumption = replace(ground.consumption, meters=pl.concat([meters, alike]))
-    history = replace(ground.history, catalogs=catalogs)
-    return replace(ground, segments=segments, terms=terms, consumption=consumption, history=history)
-
-
 def _compared(
-    booked: Booked, again: pl.DataFrame, ground: Ground, told: Told, closed_by: datetime | None
+    booked: PriorState,
+    again: pl.DataFrame,
+    context: BillingContext,
+    adjustments: AdjustmentEvents,
+    closed_by: datetime | None,
 ) -> pl.DataFrame:
     """What these invoices lack on this ground."""
     marks = again.select("tenant", "invoice_id", "events_known_at").drop_nulls()
     known = {(tenant, invoice): moment for tenant, invoice, moment in marks.iter_rows()}
     again = again.drop("events_known_at")
     standing = again.join(booked.voided, on=INVOICE, how="anti", maintain_order="left")
-    anew, present = as_now(standing, ground.segments, closed_by)
+    anew, present = recomputed_periods(standing, context.segments, closed_by)
     compared = pl.concat([present, again.join(booked.voided, on=INVOICE, how="semi", maintain_order="left")])
     of = ["tenant", "invoice_id"]
     closed_at = standing.select(*of, pl.col("period_to").alias("closed_at"))
-    named, unclear = _worked_out(anew.join(closed_at, on=of, how="left", maintain_order="left"), booked, ground)
+    named, unclear = _worked_out(anew.join(closed_at, on=of, how="left", maintain_order="left"), booked, context)
     compared = with_decimals(compared).join(unclear, on=of, how="anti")
     mine = booked.lines.join(compared.select(*of, "subscription", "decimals"), on=of, maintain_order="left")
-    plans = ground.terms.sets.select("terms", "plan")
+    plans = context.terms.sets.select("terms", "plan")
     of_outcomes = pl.when(pl.col("kind") == OUTCOME).then("terms")
-    timed = with_terms_of(mine, ground.segments).with_columns(of_outcomes)
+    timed = with_terms_of(mine, context.segments).with_columns(of_outcomes)
     kept = timed.join(plans, on="terms", how="left", maintain_order="left")
-    bore = earlier(booked.early, booked.early_coupons, anew.filter(pl.col("purpose") == "period"))
-    closings = Closings(closed_again(booked.invoices), booked.used.coupons, bore)
-    net = net_lines(named, kept, booked.discounts, told.coupons, known, closings)
+    bore = threshold_totals(booked.early, booked.early_coupons, anew.filter(pl.col("purpose") == "period"))
+    closings = ClosedPeriods(closed_again(booked.invoices), booked.used.coupons, bore)
+    net = net_lines(named, kept, booked.discounts, adjustments.coupons, known, closings)
     return differences(compared, net.join(compared, on=of, how="semi", maintain_order="left"), kept)
 
 
-def _worked_out(anew: pl.DataFrame, booked: Booked, ground: Ground) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _worked_out(anew: pl.DataFrame, booked: PriorState, context: BillingContext) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Lines of these periods with invoice_id and plan; and tenant, invoice_id of those that cannot be priced.
 
     Args:
@@ -393,9 +370,9 @@ def _worked_out(anew: pl.DataFrame, booked: Booked, ground: Ground) -> tuple[pl.
     for rows in due.partition_by(SHARE, maintain_order=True) or [due]:
         # Closing invoices of one period are the same invoice by now: each kind of share is worked out by itself.
         ids = rows.select(*INVOICE, "invoice_id")
-        shown, _, problems = period_lines(rows.drop("invoice_id", "closed_at"), ground)
+        shown, _, problems = period_lines(rows.drop("invoice_id", "closed_at"), context)
         early = booked.early if rows["bears_period"].all() else booked.early.clear()
-        lines.append(less_early(shown, early).join(ids, on=INVOICE))
+        lines.append(less_threshold_amounts(shown, early).join(ids, on=INVOICE))
         unclear.append(problems.join(ids, on=INVOICE).select("tenant", "invoice_id").unique())
-    plans = ground.terms.sets.select("terms", "plan")
+    plans = context.terms.sets.select("terms", "plan")
     return in_order(pl.concat(lines).join(plans, on="terms", how="left")), pl.concat(unclear)

@@ -10,18 +10,26 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from valueverse.events.schema import INSTANT
-from valueverse.invoicing.corrections.differences import BOOKED_LINES, LASTING, OWN, PERIOD_PURPOSES, bereft, touched
-from valueverse.invoicing.engine import Billed, Booked, bill
+from valueverse.invoicing.corrections.differences import (
+    BOOKED_LINES,
+    LASTING,
+    OWN,
+    PERIOD_PURPOSES,
+    invoices_to_recompute,
+    periods_with_voided_threshold,
+)
+from valueverse.invoicing.engine import Billed, PriorState, bill
 from valueverse.invoicing.knowledge import newest
-from valueverse.invoicing.lines.thresholds import EARLY, EARLY_COUPONS
 from valueverse.invoicing.lines.thresholds import PURPOSE as THRESHOLD
+from valueverse.invoicing.lines.thresholds import THRESHOLD_COUPONS, THRESHOLD_LINES
 from valueverse.invoicing.periods.billing_periods import INVOICE
-from valueverse.invoicing.periods.due_invoices import bereft_of_period
+from valueverse.invoicing.periods.due_invoices import periods_without_closing_invoice
 from valueverse.invoicing.rendering.document_hash import invoice_id, invoice_number
 from valueverse.invoicing.schema import OF_CLOSE, TAKEN, USES
-from valueverse.invoicing.settlement.adjustment_events import read_told, stray_voids
+from valueverse.invoicing.settlement.adjustment_events import read_adjustment_events, stray_voids
+from valueverse.invoicing.settlement.consumed_credits import PAID, ConsumedCredits
 from valueverse.invoicing.settlement.credit_notes import CORRECTED, NUMBERS, reopened
-from valueverse.invoicing.settlement.settlement import NUMBERED, PAID, Used
+from valueverse.invoicing.settlement.settlement import NUMBERED
 from valueverse.money import EXACT
 
 if TYPE_CHECKING:
@@ -105,11 +113,11 @@ class Books:
 
     def _void(self, timeline: Timeline, history: CatalogHistory) -> pl.DataFrame:
         """Void what billing events say; those of no finalised invoice come back as REJECTED."""
-        told = read_told(timeline, history).voids
+        adjustments = read_adjustment_events(timeline, history).voids
         named = self._invoices.select("tenant", "number", "invoice_id")
-        fresh = told.join(named, on=["tenant", "number"]).join(self._voids, on=_ID, how="anti")
+        fresh = adjustments.join(named, on=["tenant", "number"]).join(self._voids, on=_ID, how="anti")
         self._voids = pl.concat([self._voids, fresh.select(self._voids.columns)])
-        return stray_voids(timeline, told.join(named, on=["tenant", "number"], how="anti"))
+        return stray_voids(timeline, adjustments.join(named, on=["tenant", "number"], how="anti"))
 
     def _standing(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Rows of invoices that were not voided."""
@@ -147,7 +155,9 @@ class Books:
             parts = listed.explode(column).unnest(column).select(list(schema)).cast(pl.Schema(schema))
             setattr(self, name, pl.concat([getattr(self, name), parts]))
 
-    def _booked(self, usage: pl.LazyFrame, history: CatalogHistory, facts: pl.DataFrame, known_at: KnownAt) -> Booked:
+    def _booked(
+        self, usage: pl.LazyFrame, history: CatalogHistory, facts: pl.DataFrame, known_at: KnownAt
+    ) -> PriorState:
         standing, lines = self._standing(self._invoices), self._standing(self._lines)
         voided = self._invoices.drop("events_known_at").join(self._voids, on=_ID, maintain_order="left")
         latest = (
@@ -163,11 +173,11 @@ class Books:
         )
         periods = known.filter(pl.col("purpose").is_in(PERIOD_PURPOSES))
         moved = [
-            touched(periods, usage, history.meters, facts, newest(known_at)),
+            invoices_to_recompute(periods, usage, history.meters, facts, newest(known_at)),
             reopened(periods, facts, newest(known_at)),
             voided.filter(pl.col("purpose").is_in(PERIOD_PURPOSES)),
-            bereft(periods, voided),
-            bereft_of_period(periods, voided),
+            periods_with_voided_threshold(periods, voided),
+            periods_without_closing_invoice(periods, voided),
         ]
         again = (
             pl.concat(moved, how="diagonal")
@@ -176,7 +186,7 @@ class Books:
         )
         early_parts = self._standing(self._discounts).drop("subscription")
         concerned = lines.with_columns(pl.coalesce("corrects", "invoice_id").alias("invoice_id"))
-        return Booked(
+        return PriorState(
             invoices=standing,
             voided=voided,
             one_offs=lines.filter(pl.col("kind") == "one_off").select("tenant", "key"),
@@ -184,8 +194,8 @@ class Books:
             again=again,
             lines=concerned.select(BOOKED_LINES.names()).join(again, on=_ID, how="semi", maintain_order="left"),
             discounts=self._discounts.select(TAKEN.names()),
-            early=self._early(EARLY, lines),
-            early_coupons=self._early(EARLY_COUPONS, early_parts),
+            early=self._early(THRESHOLD_LINES, lines),
+            early_coupons=self._early(THRESHOLD_COUPONS, early_parts),
             catalogs={},
         )
 
@@ -202,7 +212,7 @@ class Books:
         paid = self._standing(self._credits).join(owners, on=_ID, maintain_order="left")
         return paid.with_columns(pl.lit(value=True).alias("is_final")).select(PAID.names())
 
-    def _used(self) -> Used:
+    def _used(self) -> ConsumedCredits:
         owed = (
             self._standing(self._invoices)
             .filter(pl.col("amount_due_minor") < 0)
@@ -225,7 +235,7 @@ class Books:
             .agg(pl.col("amount_minor").filter(pl.col("purpose").is_in(OF_CLOSE)).sum())
             .select(USES.names())
         )
-        return Used(self._paid(), coupons, self._numbers(), self._corrected(), owed)
+        return ConsumedCredits(self._paid(), coupons, self._numbers(), self._corrected(), owed)
 
     def _numbers(self) -> pl.DataFrame:
         found = self._invoices.join(self._voids, on=_ID, how="left", maintain_order="left")

@@ -12,12 +12,13 @@ import polars as pl
 from valueverse.catalog.carried import MARK
 from valueverse.catalog.history import as_known
 from valueverse.invoicing.lines.charge_assignment import assign
-from valueverse.invoicing.lines.usage_lines import LINE, metering_windows, taken_usage
+from valueverse.invoicing.lines.consumption import LINE
+from valueverse.invoicing.lines.usage_lines import assigned_usage, metering_windows
 from valueverse.invoicing.periods.billing_periods import present_periods, stretches
 from valueverse.metering.schema import OK
 
 if TYPE_CHECKING:
-    from valueverse.invoicing.engine import Ground
+    from valueverse.invoicing.billing_context import BillingContext
 
 _METER = ["tenant", "customer", "meter"]
 EVENTS = (
@@ -36,26 +37,26 @@ EVENTS = (
 """Columns of ``line_events``: ``label`` is the dimensions of the line, '' without split_by."""
 
 
-def line_events(invoices: pl.DataFrame, ground: Ground) -> pl.DataFrame:
+def line_events(invoices: pl.DataFrame, context: BillingContext) -> pl.DataFrame:
     """The events that the usage lines of these invoices count, in the order of time (EVENTS).
 
     Args:
         invoices: INVOICE and invoice_id of purpose ``period``.
         ground: as known when the invoice was made.
     """
-    due = present_periods(ground.segments, invoices).drop("invoice_id")
-    closed = stretches(ground.segments, due)
-    windows = metering_windows(closed, ground.terms)
-    taken = taken_usage(windows, ground.consumption, ground.terms).decided
+    due = present_periods(context.segments, invoices).drop("invoice_id")
+    closed = stretches(context.segments, due)
+    windows = metering_windows(closed, context.terms)
+    taken = assigned_usage(windows, context.consumption, context.terms).decided
     placed = (
         taken.select(*LINE, "window", "dimensions")
         .unique()
         .join(windows.select("window", *_METER, "subscription", "from", "to"), on="window")
-        .join(ground.terms.charges.select("charge", "key"), on="charge")
+        .join(context.terms.charges.select("charge", "key"), on="charge")
     )
     mine = pl.col("subscription").is_null() | (pl.col("subscription") == pl.col("subscription_right"))
     return (
-        ground.consumption.usage.filter(pl.col("status") == OK, as_known(ground.consumption.known_at))
+        context.consumption.usage.filter(pl.col("status") == OK, as_known(context.consumption.known_at))
         .join(placed.lazy(), on=[*_METER, "dimensions"], how="inner")
         .filter(mine, pl.col("time") >= pl.col("from"), pl.col("time") < pl.col("to"))
         .sort("key", "label", "time", "received_at", "source", "id")
@@ -64,16 +65,16 @@ def line_events(invoices: pl.DataFrame, ground: Ground) -> pl.DataFrame:
     )
 
 
-def charges_of(usage: pl.DataFrame, ground: Ground) -> pl.DataFrame:
+def charges_of(usage: pl.DataFrame, context: BillingContext) -> pl.DataFrame:
     """Which subscription's charge takes each usage row: its columns and held_by, key, from, to of the segment."""
     rows = usage.filter(pl.col("status") == OK, ~pl.col("meter").str.contains(MARK, literal=True))
-    held = ground.segments.select("tenant", "customer", pl.col("subscription").alias("held_by"), "terms", "from", "to")
+    held = context.segments.select("tenant", "customer", pl.col("subscription").alias("held_by"), "terms", "from", "to")
     named = pl.col("subscription").is_null() | (pl.col("subscription") == pl.col("held_by"))
     inside = (pl.col("time") >= pl.col("from")) & (pl.col("to").is_null() | (pl.col("time") < pl.col("to")))
     active = rows.join(held, on=["tenant", "customer"]).filter(named, inside)
     return (
-        assign(active, ground.terms)
+        assign(active, context.terms)
         .drop_nulls("charge")
-        .join(ground.terms.charges.select("charge", "key"), on="charge")
+        .join(context.terms.charges.select("charge", "key"), on="charge")
         .drop("charge", "terms")
     )

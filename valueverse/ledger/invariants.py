@@ -52,8 +52,8 @@ def unexplained_receivables(balances: pl.DataFrame, owed: pl.DataFrame) -> pl.Da
     """
     keys = ["tenant", "customer", "currency"]
     booked = balances.filter(pl.col("account") == RECEIVABLE).group_by(keys).agg(pl.col("amount_minor").sum())
-    told = owed.group_by(keys).agg(pl.col("amount_minor").sum().alias("owed"))
-    both = booked.join(told, on=keys, how="full", coalesce=True).with_columns(
+    inputs = owed.group_by(keys).agg(pl.col("amount_minor").sum().alias("owed"))
+    both = booked.join(inputs, on=keys, how="full", coalesce=True).with_columns(
         pl.col("amount_minor", "owed").fill_null(0)
     )
     wrong = both.filter(pl.col("amount_minor") != pl.col("owed"))

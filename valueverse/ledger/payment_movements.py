@@ -14,7 +14,7 @@ _PAYMENTS = ("received", "failed", "refunded")
 _NUMBER = ["tenant", "number"]
 
 
-def told_of(facts: pl.DataFrame, *kinds: str) -> pl.DataFrame:
+def received_events(facts: pl.DataFrame, *kinds: str) -> pl.DataFrame:
     """The events of these kinds (``payment.received``) with their ``origin``, in the order in which they count."""
     return facts.filter(pl.col("type").is_in([f"billing.{kind}" for kind in kinds])).with_columns(ORIGIN)
 
@@ -40,11 +40,11 @@ def payment_movements(
         bills: BILLS.
         zones: tenant, timezone.
     """
-    told = told_of(facts, *(f"payment.{kind}" for kind in _PAYMENTS)).with_columns(
+    inputs = received_events(facts, *(f"payment.{kind}" for kind in _PAYMENTS)).with_columns(
         field("invoice").alias("number"), number("amount"), field("currency"), field("reference").alias("payment")
     )
     known = bills.select(*_NUMBER, "customer", pl.col("currency").alias("billed_in"))
-    rows = whole_minor("amount", "currency", told).join(known, on=_NUMBER, how="left", maintain_order="left")
+    rows = whole_minor("amount", "currency", inputs).join(known, on=_NUMBER, how="left", maintain_order="left")
     good, rejected = _judged(rows)
     booked = dated(good, "time", zones).with_columns(
         pl.col("type").str.replace("billing.payment.", "payment_", literal=True).alias("kind"),
@@ -96,8 +96,8 @@ def note_movements(
 ) -> pl.DataFrame:
     """Movements of credit notes: what the customer owes falls, revenue and tax in the proportion of the invoice.
 
-    A note counts if its invoice leaves room for it (``notes.judged``); of a voided invoice it is taken back with the
-    void. (Those that do not count are told by the billing run.)
+    A note counts if its invoice leaves room for it (``credit_notes.judged``); of a voided invoice it is taken back
+    with the void. (Those that do not count are told by the billing run.)
 
     Args:
         facts: standing billing events in their order.
@@ -105,7 +105,7 @@ def note_movements(
         corrected: notes.CORRECTED.
         zones: tenant, timezone.
     """
-    found = judged(notes_of(told_of(facts, "credit_note.issued")), bills, corrected)
+    found = judged(notes_of(received_events(facts, "credit_note.issued")), bills, corrected)
     open_then = pl.col("voided_at").is_null() | (pl.col("created_at") <= pl.col("voided_at"))
     kept = _with_tax(found.filter(pl.col("refusal").is_null(), open_then))
     booked = dated(kept, "created_at", zones).with_columns(

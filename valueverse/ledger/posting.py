@@ -35,13 +35,13 @@ class Journal:
 
 
 @dataclass(frozen=True)
-class Told:
+class JournalInputs:
     """What the journal is made from, beside documents.
 
     Attributes:
         facts: BILLING_FACTS; amended and withdrawn ones are left out here.
         bills: BILLS of the invoices that events may name.
-        corrected: what invoices correct of each other (notes.CORRECTED).
+        corrected: what invoices correct of each other (credit_notes.CORRECTED).
         used: USED.
         zones: tenant, timezone.
         as_of: credit that expires later has not expired.
@@ -55,23 +55,23 @@ class Told:
     as_of: datetime
 
 
-def moved(documents: Documents, told: Told) -> tuple[pl.DataFrame, pl.DataFrame]:
+def moved(documents: Documents, inputs: JournalInputs) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Everything that documents and events move (MOVEMENTS), and payments that could not be booked (REJECTED)."""
-    facts = known(told.facts, None)
+    facts = known(inputs.facts, None)
     blocks = wallet_blocks(facts)
     # Withdrawn grants too: what was paid from them is owed again as what it was.
-    kinds = wallet_blocks(told.facts).select("tenant", "origin", "wallet_kind")
+    kinds = wallet_blocks(inputs.facts).select("tenant", "origin", "wallet_kind")
     invoices = invoice_movements(documents.invoices, documents.lines, documents.credits, kinds)
-    voids = dated(told.bills.filter(pl.col("voided_at").is_not_null()), "voided_at", told.zones).select(
+    voids = dated(inputs.bills.filter(pl.col("voided_at").is_not_null()), "voided_at", inputs.zones).select(
         "tenant", "number", pl.col("date").alias("void_date")
     )
-    payments, rejected = payment_movements(facts, told.bills, told.zones)
+    payments, rejected = payment_movements(facts, inputs.bills, inputs.zones)
     parts = [
         invoices,
         void_movements(invoices, voids),
         payments,
-        note_movements(facts, told.bills, told.corrected, told.zones),
-        wallet_movements(blocks, told.used, told.zones, told.as_of),
+        note_movements(facts, inputs.bills, inputs.corrected, inputs.zones),
+        wallet_movements(blocks, inputs.used, inputs.zones, inputs.as_of),
     ]
     return pl.concat(parts), rejected
 
@@ -114,7 +114,7 @@ def _written(rows: pl.DataFrame) -> Journal:
     )
 
 
-def standing(journals: list[Journal]) -> pl.DataFrame:
+def net_postings(journals: list[Journal]) -> pl.DataFrame:
     """What these journals have booked together (BOOKED)."""
     parts = [
         one.postings.join(one.entries, on=["tenant", "entry_id", "currency"]).select(
@@ -136,15 +136,15 @@ def named_invoices(facts: pl.DataFrame) -> pl.DataFrame:
     return facts.filter(speaks).select("tenant", field("invoice").alias("number")).drop_nulls().unique()
 
 
-def owed(invoiced: pl.DataFrame, told: Told) -> pl.DataFrame:
+def owed(invoiced: pl.DataFrame, inputs: JournalInputs) -> pl.DataFrame:
     """What customers owe (invariants.OWED): invoices less what wallets paid, payments and credit notes.
 
     Args:
         invoiced: OWED of the finalised invoices that stand.
         told: the payments and credit notes.
     """
-    facts = known(told.facts, None)
-    payments, _ = payment_movements(facts, told.bills, told.zones)
-    notes = note_movements(facts, told.bills, told.corrected, told.zones)
+    facts = known(inputs.facts, None)
+    payments, _ = payment_movements(facts, inputs.bills, inputs.zones)
+    notes = note_movements(facts, inputs.bills, inputs.corrected, inputs.zones)
     lowered = pl.concat([payments, notes]).filter(pl.col("account") == RECEIVABLE)
     return pl.concat([invoiced.select(OWED.names()).cast(OWED), lowered.select(OWED.names())])

@@ -8,7 +8,7 @@ import polars as pl
 
 from valueverse.invoicing.settlement.adjustment_events import wallets_of
 from valueverse.invoicing.settlement.credit_notes import whole_minor
-from valueverse.ledger.payment_movements import dated, told_of
+from valueverse.ledger.payment_movements import dated, received_events
 from valueverse.ledger.schema import (
     CASH,
     CUSTOMER_CREDIT,
@@ -28,8 +28,8 @@ _WALLET = ["tenant", "customer", "wallet", "currency"]
 def wallet_blocks(facts: pl.DataFrame) -> pl.DataFrame:
     """Grants, purchases and voids in the order in which they count (``turn``): WALLETS with ``wallet_kind`` in the
     place of ``kind`` and whole ``amount_minor``; those of nothing left out."""
-    told = wallets_of(told_of(facts, "wallet.granted", "wallet.purchased", "wallet.voided"))
-    rows = whole_minor("amount", "currency", told).filter(pl.col("amount_minor") > 0)
+    inputs = wallets_of(received_events(facts, "wallet.granted", "wallet.purchased", "wallet.voided"))
+    rows = whole_minor("amount", "currency", inputs).filter(pl.col("amount_minor") > 0)
     return rows.rename({"kind": "wallet_kind"}).with_row_index("turn")
 
 

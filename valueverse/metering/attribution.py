@@ -8,7 +8,7 @@ _CUSTOMER = ["tenant", "customer", "meter"]
 _CLAIM = [*_CUSTOMER, "subscription", "from", "to"]
 
 
-def sole_claims(claims: pl.DataFrame) -> pl.DataFrame:
+def exclusive_attributions(claims: pl.DataFrame) -> pl.DataFrame:
     """The stretches of time in which one subscription alone charges for a customer's meter.
 
     Where two or more do, usage that names none of them is ambiguous and belongs to nobody: it is never

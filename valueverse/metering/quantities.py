@@ -14,7 +14,7 @@ import polars as pl
 from valueverse.catalog.history import as_known
 from valueverse.errors import RefusalError
 from valueverse.metering.additive_aggregations import rollup_quantities
-from valueverse.metering.attribution import sole_claims
+from valueverse.metering.attribution import exclusive_attributions
 from valueverse.metering.schema import OK, QUANTITIES, WINDOWS
 from valueverse.metering.stateful_aggregations import level_quantities, prorated_events
 from valueverse.money import EXACT, RoundingMode, round_exact
@@ -36,8 +36,8 @@ class Scope:
     """What else decides which usage counts where; each part may be left out.
 
     Attributes:
-        unnamed: tenant, customer, meter, subscription, from, to (disjoint, see ``claims.sole_claims``): where usage
-            that names only a customer belongs to one subscription. None: judged by the windows themselves.
+        unnamed: tenant, customer, meter, subscription, from, to (disjoint, see ``attribution.exclusive_attributions``):
+            where usage that names only a customer belongs to one subscription. None: judged by the windows themselves.
         lines: window, dimensions, line: usage of these dimensions counts together as ``line``, and what is not listed
             does not count; the result's ``dimensions`` is then the line. Needed wherever several dimensions make one
             quantity, since maxima, averages, distinct values and rounded numbers do not add up.
@@ -153,7 +153,7 @@ def _pieces(planned: pl.DataFrame, unnamed: pl.DataFrame | None) -> pl.DataFrame
     if unnamed is None:
         rivals = pl.col("subscription").n_unique().over(_CUSTOMER) > 1
         alone, contested = planned.filter(~rivals), planned.filter(rivals)
-        claimed = _claimed(contested, sole_claims(contested))
+        claimed = _claimed(contested, exclusive_attributions(contested))
         return pl.concat([named, alone.with_columns(anyone), claimed.with_columns(anyone)])
     return pl.concat([named, _claimed(planned, unnamed).with_columns(anyone)])
 

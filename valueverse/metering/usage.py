@@ -37,7 +37,7 @@ _WHOLE_FRACTION = r'([^\\]"\s*:\s*-?[0-9]+)\.0+([,}\s])'
 
 
 @dataclass(frozen=True)
-class Takers:
+class MeterAssignments:
     """Who takes which events.
 
     Attributes:
@@ -50,7 +50,7 @@ class Takers:
     stretches: pl.DataFrame
 
     @classmethod
-    def of(cls, history: CatalogHistory) -> Takers:
+    def of(cls, history: CatalogHistory) -> MeterAssignments:
         """The meters of every catalog version, by tenant and event type."""
         numbers: dict[tuple[tuple[str, MeterRule], ...], int] = {}
         rows = []
@@ -101,10 +101,10 @@ def derive_usage(events: pl.LazyFrame, history: CatalogHistory) -> pl.LazyFrame:
     """
     if "root_id" not in events.collect_schema():
         events = resolve_amendments(events)
-    return usage_rows(events.filter(~pl.col("type").str.starts_with("billing.")), Takers.of(history))
+    return usage_rows(events.filter(~pl.col("type").str.starts_with("billing.")), MeterAssignments.of(history))
 
 
-def usage_rows(events: pl.LazyFrame, takers: Takers) -> pl.LazyFrame:
+def usage_rows(events: pl.LazyFrame, takers: MeterAssignments) -> pl.LazyFrame:
     """``derive_usage`` for resolved usage events and a given set of takers."""
     start, end = pl.col("valid_from"), pl.col("valid_to")
     in_force = (start.is_null() | (pl.col("time") >= start)) & (end.is_null() | (pl.col("time") < end))

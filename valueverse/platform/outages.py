@@ -43,7 +43,7 @@ def unreachable(server: str, said: str) -> RefusalError:
     return RefusalError(code, f"{server} does not answer, or ended the work: {first.rstrip('.')}; {cure}")
 
 
-def told_by_dagster(name: str, message: str) -> str:
+def dagster_outage(name: str, message: str) -> str:
     """The reason of a failed step, from the class name and the message of its error as Dagster keeps them."""
     if name in _GONE:
         server = "Valkey" if name in {"ConnectionError", "TimeoutError", "BusyLoadingError"} else "Postgres"

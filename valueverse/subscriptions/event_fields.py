@@ -41,7 +41,7 @@ TENANTS = pl.Schema(
 _TENANT_FIELDS = ("name", "timezone", "currency", "grace", "country", "tax_id", "address")
 CUSTOMER_FIELDS = ("name", "email", "currency", "timezone", "country", "tax_rates", "metadata")
 
-TAX_STANDINGS = pl.Schema(
+TAX_STATUSES = pl.Schema(
     {
         "tenant": pl.String(),
         "customer": pl.String(),
@@ -138,7 +138,7 @@ def tenants_of(facts: pl.DataFrame, plans: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-TOLD = (
+ADJUSTMENT_TYPES = (
     "billing.coupon.applied",
     "billing.coupon.removed",
     "billing.wallet.granted",
@@ -161,8 +161,8 @@ def _told_of_customers(facts: pl.DataFrame, fields: tuple[str, ...]) -> pl.DataF
     )
 
 
-def tax_standings(facts: pl.DataFrame) -> pl.DataFrame:
-    """What is said of a customer's taxes, and from when: TAX_STANDINGS, in order of time.
+def tax_statuses(facts: pl.DataFrame) -> pl.DataFrame:
+    """What is said of a customer's taxes, and from when: TAX_STATUSES, in order of time.
 
     Args:
         facts: billing events known, in the order in which they take effect.
@@ -172,8 +172,8 @@ def tax_standings(facts: pl.DataFrame) -> pl.DataFrame:
         _told_of_customers(facts, fields)
         .with_columns(pl.col(name).forward_fill().over("tenant", "customer") for name in fields)
         .rename({"time": "since"})
-        .select(TAX_STANDINGS.names())
-        .cast(TAX_STANDINGS)
+        .select(TAX_STATUSES.names())
+        .cast(TAX_STATUSES)
         .sort("since", maintain_order=True)
     )
 

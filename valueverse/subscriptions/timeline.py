@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.subscriptions.event_fields import (
+    ADJUSTMENT_TYPES,
     IN_ORDER,
     REJECTED,
-    TAX_STANDINGS,
-    TOLD,
+    TAX_STATUSES,
     customers_of,
     field,
     known,
     number,
     rejection,
-    tax_standings,
+    tax_statuses,
     tenants_of,
 )
 from valueverse.subscriptions.periods import periods
@@ -68,7 +68,7 @@ SEGMENTS = pl.Schema(
 ended."""
 
 STARTED = "billing.subscription.started"
-CUSTOMER_TOLD = ("billing.customer.created", "billing.customer.updated")
+CUSTOMER_TYPES = ("billing.customer.created", "billing.customer.updated")
 """Events that make a customer known."""
 _KEY = ["tenant", "subscription"]
 _MOVES = pl.Schema({name: SEGMENTS[name] for name in (*_KEY, "timezone", "zone_since", "zone_day")})
@@ -80,20 +80,22 @@ class Timeline:
     """What the billing events come to.
 
     Attributes:
-        tenants: tenant, name, timezone, currency, grace_seconds, country, tax_id, address (texts; facts.TENANTS).
+        tenants: tenant, name, timezone, currency, grace_seconds, country, tax_id, address (texts;
+            event_fields.TENANTS).
         customers: tenant, customer, name, email, currency, timezone, country, tax_rates, metadata (texts).
         segments: SEGMENTS, in order of tenant, subscription, from.
         rejected: billing events that could not be applied, with the reason.
-        told: the billing events of types TOLD (coupons, wallets, one-offs, payments ...) that count, in order.
-        tax_standings: facts.TAX_STANDINGS.
+        adjustment_events: the billing events that count of ADJUSTMENT_TYPES (coupons, wallets, one-offs, payments ...),
+            in order.
+        tax_statuses: event_fields.TAX_STATUSES.
     """
 
     tenants: pl.DataFrame
     customers: pl.DataFrame
     segments: pl.DataFrame
     rejected: pl.DataFrame
-    told: pl.DataFrame
-    tax_standings: pl.DataFrame = dataclasses.field(default_factory=TAX_STANDINGS.to_frame)
+    adjustment_events: pl.DataFrame
+    tax_statuses: pl.DataFrame = dataclasses.field(default_factory=TAX_STATUSES.to_frame)
 
 
 def build_timeline(
@@ -129,8 +131,8 @@ def build_timeline(
         moves = moved
     segments = segments.select(pl.col(name).cast(dtype) for name, dtype in SEGMENTS.items())
     everything = pl.concat([held, rejected, more, changes_rejected, pauses_rejected])
-    told = facts.filter(pl.col("type").is_in(TOLD))
-    return Timeline(tenants, customers, segments, everything.unique(maintain_order=True), told, tax_standings(facts))
+    told = facts.filter(pl.col("type").is_in(ADJUSTMENT_TYPES))
+    return Timeline(tenants, customers, segments, everything.unique(maintain_order=True), told, tax_statuses(facts))
 
 
 def strangers(facts: pl.DataFrame) -> pl.DataFrame:
@@ -141,7 +143,7 @@ def strangers(facts: pl.DataFrame) -> pl.DataFrame:
     Args:
         facts: billing events known.
     """
-    told = facts.filter(pl.col("type").is_in(CUSTOMER_TOLD)).select("tenant", field("customer")).unique()
+    told = facts.filter(pl.col("type").is_in(CUSTOMER_TYPES)).select("tenant", field("customer")).unique()
     starts = facts.filter(pl.col("type") == STARTED).with_columns(field("subscription"), field("customer"))
     return starts.join(told, on=["tenant", "customer"], how="anti", maintain_order="left")
 

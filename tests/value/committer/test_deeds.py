@@ -17,32 +17,32 @@ from valueverse.commands.value import verify as value_verify
 from valueverse.errors import RefusalError
 from valueverse.platform import warehouse
 from valueverse.platform.warehouse import connect
-from valueverse.value.committer.commit_log import Deed, Told, deed_hash, supersessions, wrong_deeds
+from valueverse.value.committer.commit_log import CommitEvent, StoredEvent, broken_events, event_hash, supersessions
 
 if TYPE_CHECKING:
     from valueverse.platform.settings import Settings
 
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
 DEEDS = [
-    Deed("a" * 64, did, by, NOON + timedelta(minutes=place), reason)
+    CommitEvent("a" * 64, did, by, NOON + timedelta(minutes=place), reason)
     for place, (did, by, reason) in enumerate(
         [("proposed", "ann", None), ("vendor", "vera", None), ("customer", "carl", None), ("confirmed", "vera", "done")]
     )
 ]
 
 
-def chained(*deeds: Deed) -> list[Told]:
-    found: list[Told] = []
+def chained(*deeds: CommitEvent) -> list[StoredEvent]:
+    found: list[StoredEvent] = []
     for place, deed in enumerate(deeds, start=1):
         previous = found[-1].chain if found else None
-        link = deed_hash(deed.canonical(), place, previous)
-        found.append(Told(place, deed.commit, deed.did, deed.canonical(), previous, link))
+        link = event_hash(deed.canonical(), place, previous)
+        found.append(StoredEvent(place, deed.commit, deed.did, deed.canonical(), previous, link))
     return found
 
 
 def test_a_chain_that_tells_what_was_done_is_whole() -> None:
-    assert wrong_deeds(chained(*DEEDS), DEEDS) == []
-    assert wrong_deeds([], []) == []
+    assert broken_events(chained(*DEEDS), DEEDS) == []
+    assert broken_events([], []) == []
 
 
 @pytest.mark.parametrize(
@@ -57,16 +57,16 @@ def test_a_chain_that_tells_what_was_done_is_whole() -> None:
 def test_an_edited_deed_shows(change: dict[str, str], reason: str) -> None:
     told = chained(*DEEDS)
     told[3] = replace(told[3], **change)
-    assert (4, reason) in wrong_deeds(told, DEEDS)
+    assert (4, reason) in broken_events(told, DEEDS)
 
 
 def test_what_is_done_without_being_told_or_told_without_being_done_shows() -> None:
     told = chained(*DEEDS)
-    assert wrong_deeds(told[:2] + told[3:], DEEDS)[0] == (3, "missing")
-    assert wrong_deeds(told[:3], DEEDS) == [(3, "not_told")]
-    assert wrong_deeds(told, DEEDS[:3]) == [(4, "not_done")]
+    assert broken_events(told[:2] + told[3:], DEEDS)[0] == (3, "missing")
+    assert broken_events(told[:3], DEEDS) == [(3, "not_told")]
+    assert broken_events(told, DEEDS[:3]) == [(4, "not_done")]
     later = replace(DEEDS[2], at=NOON)
-    assert wrong_deeds(told, [*DEEDS[:2], later, DEEDS[3]]) == [(3, "not_done"), (4, "not_told")]
+    assert broken_events(told, [*DEEDS[:2], later, DEEDS[3]]) == [(3, "not_done"), (4, "not_told")]
 
 
 def test_a_successor_supersedes_with_its_last_approval() -> None:
@@ -75,7 +75,7 @@ def test_a_successor_supersedes_with_its_last_approval() -> None:
     parents = [("a" * 64, None), (child, "a" * 64)]
     assert supersessions(parents, approvals[:1], ("vendor", "customer")) == []
     assert supersessions(parents, approvals, ("vendor", "customer")) == [
-        Deed("a" * 64, "superseded", "carl", DEEDS[2].at, successor=child)
+        CommitEvent("a" * 64, "superseded", "carl", DEEDS[2].at, successor=child)
     ]
 
 

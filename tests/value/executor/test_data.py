@@ -14,7 +14,7 @@ from valueverse.errors import RefusalError
 from valueverse.value.architect.parsing import parse_model
 from valueverse.value.architect.program import compile_model
 from valueverse.value.executor.binding import read_metrics
-from valueverse.value.executor.run import Asked, run_model
+from valueverse.value.executor.run import RunRequest, run_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ def series(data: pl.DataFrame | None, missing: Any = "error", **more: Any) -> li
         "inputs": {"x": given}, "variables": {"y": {"expr": "x"}},
     }  # fmt: skip
     program = compile_model(parse_model(yaml.safe_dump(document)))
-    found: list[float] = run_model(program, data, Asked())["scenarios"]["base"]["series"]["y"]
+    found: list[float] = run_model(program, data, RunRequest())["scenarios"]["base"]["series"]["y"]
     return found
 
 

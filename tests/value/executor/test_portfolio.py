@@ -19,7 +19,7 @@ from valueverse.errors import RefusalError
 from valueverse.value.executor.binding import read_metrics
 from valueverse.value.executor.customers import bind_all
 from valueverse.value.executor.portfolio import PORTFOLIO, run_portfolio
-from valueverse.value.executor.run import Asked, run_model
+from valueverse.value.executor.run import RunRequest, run_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,7 +75,7 @@ def told(folder: Path, *arguments: str, model: Path | None = None) -> list[dict[
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def run(folder: Path, rows: pl.DataFrame, asked: Asked, **changed: Any) -> pl.DataFrame:
+def run(folder: Path, rows: pl.DataFrame, asked: RunRequest, **changed: Any) -> pl.DataFrame:
     program = read_program(model_file(folder, **changed), [])
     return run_portfolio(program, bind_all(program, rows, asked), asked)
 
@@ -87,7 +87,7 @@ def metrics(*rows: tuple[Any, ...]) -> pl.DataFrame:
 
 def by_itself(program: Program, customer: str, scenario: str) -> dict[str, Any]:
     rows = metrics().filter(customer=customer)
-    found = run_model(program, rows, Asked((scenario,), draws=256, seed=5))["scenarios"][scenario]["outputs"]
+    found = run_model(program, rows, RunRequest((scenario,), draws=256, seed=5))["scenarios"][scenario]["outputs"]
     return dict(found)
 
 
@@ -146,7 +146,7 @@ def test_what_does_not_exist_is_null_and_what_was_carried_forward_is_told(tmp_pa
 
 
 def test_the_table_has_a_row_for_each_scenario_customer_and_output(tmp_path: Path) -> None:
-    found = run(tmp_path, metrics(), Asked(("low", "base"), draws=16), outputs=["npv", "sum"])
+    found = run(tmp_path, metrics(), RunRequest(("low", "base"), draws=16), outputs=["npv", "sum"])
     assert found.schema == PORTFOLIO
     assert (
         found.select("scenario", "customer", "output").unique(maintain_order=True).height == found.height == 2 * 3 * 2
@@ -155,7 +155,7 @@ def test_the_table_has_a_row_for_each_scenario_customer_and_output(tmp_path: Pat
 
 def test_a_model_that_measures_nothing_says_the_same_of_everybody(tmp_path: Path) -> None:
     inputs = DOCUMENT["inputs"] | {"tickets": [30, 31, 32, 33]}
-    found = run(tmp_path, metrics(), Asked(("base",), draws=16), inputs=inputs, outputs=["npv"])
+    found = run(tmp_path, metrics(), RunRequest(("base",), draws=16), inputs=inputs, outputs=["npv"])
     assert found["customer"].to_list() == ["alpha", "beta", "gamma"]
     assert found["value"].n_unique() == found["mean"].n_unique() == 1
 
@@ -172,7 +172,7 @@ def test_the_lines_are_the_same_bits_whatever_the_threads(tmp_path: Path) -> Non
 
 def refusal(folder: Path, rows: pl.DataFrame, **changed: Any) -> RefusalError:
     with pytest.raises(RefusalError) as caught:
-        run(folder, rows, Asked(draws=64), **changed)
+        run(folder, rows, RunRequest(draws=64), **changed)
     return caught.value
 
 
@@ -223,8 +223,8 @@ def test_money_that_overflows_is_refused_and_never_null(tmp_path: Path) -> None:
 def test_a_mean_that_overflows_is_refused_and_never_null(tmp_path: Path) -> None:
     inputs = {"price": {"dist": {"uniform": [1, 1.5]}}}
     with pytest.raises(RefusalError, match="the mean of 'far' is beyond what a number holds") as refused:
-        run(tmp_path, metrics(), Asked(draws=64), inputs=inputs, variables={"far": "price * (1e77 ^ 4)"}, drivers={},
-            costs={}, scenarios={}, outputs=["far"])  # fmt: skip
+        run(tmp_path, metrics(), RunRequest(draws=64), inputs=inputs, variables={"far": "price * (1e77 ^ 4)"},
+            drivers={}, costs={}, scenarios={}, outputs=["far"])  # fmt: skip
     assert (refused.value.code, refused.value.path) == ("no_number", "far")
 
 
@@ -234,18 +234,18 @@ def test_a_portfolio_of_statements_alone_is_refused(tmp_path: Path) -> None:
 
 def test_draws_that_no_memory_holds_are_refused_before_anything_is_drawn(tmp_path: Path) -> None:
     with pytest.raises(RefusalError, match="for each of 3 customers in 2 scenarios") as refused:
-        run(tmp_path, metrics(), Asked(draws=2**22, scenarios=("base", "low", "seen")))
+        run(tmp_path, metrics(), RunRequest(draws=2**22, scenarios=("base", "low", "seen")))
     assert (refused.value.code, refused.value.path) == ("too_large", "--draws")
 
 
 @pytest.mark.parametrize(
     ("asked", "code"),
     [
-        (Asked(("bast",)), "unknown_scenario"), (Asked(draws=0), "bad_draws"), (Asked(seed=2**60), "bad_seed"),
-        (Asked(start="5"), "bad_start"),
+        (RunRequest(("bast",)), "unknown_scenario"), (RunRequest(draws=0), "bad_draws"),
+        (RunRequest(seed=2**60), "bad_seed"), (RunRequest(start="5"), "bad_start"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_asked_for_is_refused(tmp_path: Path, asked: Asked, code: str) -> None:
+def test_what_cannot_be_asked_for_is_refused(tmp_path: Path, asked: RunRequest, code: str) -> None:
     with pytest.raises(RefusalError) as refused:
         run(tmp_path, metrics(), asked)
     assert refused.value.code == code
@@ -259,5 +259,5 @@ def test_without_a_start_each_customer_s_axis_begins_with_its_own_data_and_with_
         *(("usage.tickets", "late", f"2024-0{month}", month) for month in (2, 3, 4, 5)),
     )
     changed: dict[str, Any] = {"outputs": ["tickets"], "scenarios": {"base": {}}}
-    assert run(tmp_path, rows, Asked(draws=1), **changed)["value"].to_list() == [4.0, 5.0]
-    assert run(tmp_path, rows, Asked(draws=1, start="2024-02"), **changed)["value"].to_list() == [5.0, 5.0]
+    assert run(tmp_path, rows, RunRequest(draws=1), **changed)["value"].to_list() == [4.0, 5.0]
+    assert run(tmp_path, rows, RunRequest(draws=1, start="2024-02"), **changed)["value"].to_list() == [5.0, 5.0]

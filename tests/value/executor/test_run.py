@@ -18,13 +18,13 @@ from valueverse.value.architect.parsing import parse_model
 from valueverse.value.architect.program import compile_model
 from valueverse.value.executor import limits
 from valueverse.value.executor.binding import read_metrics
-from valueverse.value.executor.run import Asked, run_model
+from valueverse.value.executor.run import RunRequest, run_model
 
 
 def run(document: dict[str, Any], data: pl.DataFrame | None = None, **asked: Any) -> dict[str, Any]:
     whole = {"schema": "valueverse.value_model/v1", "model": "m"} | document
     program = compile_model(parse_model(yaml.safe_dump(whole)))
-    return run_model(program, None if data is None else read_metrics(data), Asked(**asked))
+    return run_model(program, None if data is None else read_metrics(data), RunRequest(**asked))
 
 
 def base(document: dict[str, Any], data: pl.DataFrame | None = None, **asked: Any) -> dict[str, Any]:
@@ -336,5 +336,5 @@ def test_every_model_of_the_library_runs() -> None:
     for file in sorted(files("valueverse.value.library").iterdir(), key=lambda one: one.name):
         if file.name.endswith(".yaml"):
             program = compile_model(parse_model(file.read_text()))
-            found = run_model(program, None, Asked(draws=256))
+            found = run_model(program, None, RunRequest(draws=256))
             assert all(np.isfinite(one["outputs"]["npv"]) for one in found["scenarios"].values())

@@ -17,14 +17,16 @@ from valueverse.errors import RefusalError
 from valueverse.value.architect.parsing import parse_model
 from valueverse.value.architect.program import compile_model
 from valueverse.value.executor.binding import read_metrics
-from valueverse.value.executor.run import Asked, run_model
+from valueverse.value.executor.run import RunRequest, run_model
 from valueverse.value.executor.sampling import net, net_and_replicates, points, standard_error
 
 
 def run(document: dict[str, Any] | str, data: pl.DataFrame | None = None, **asked: Any) -> dict[str, Any]:
     whole = {"schema": "valueverse.value_model/v1", "model": "m"}
     text = document if isinstance(document, str) else yaml.safe_dump(whole | document)
-    return run_model(compile_model(parse_model(text)), None if data is None else read_metrics(data), Asked(**asked))
+    return run_model(
+        compile_model(parse_model(text)), None if data is None else read_metrics(data), RunRequest(**asked)
+    )
 
 
 def outputs(document: dict[str, Any] | str, data: pl.DataFrame | None = None, **asked: Any) -> dict[str, Any]:

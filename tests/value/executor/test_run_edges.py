@@ -18,7 +18,7 @@ from valueverse.errors import RefusalError
 from valueverse.value.architect.parsing import parse_model
 from valueverse.value.architect.program import compile_model
 from valueverse.value.executor.binding import read_metrics
-from valueverse.value.executor.run import DRAWS, Asked, run_model
+from valueverse.value.executor.run import DRAWS, RunRequest, run_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,7 @@ FRAME = {"schema": "valueverse.value_model/v1", "model": "m"}
 
 def run(document: dict[str, Any], data: pl.DataFrame | None = None, **asked: Any) -> dict[str, Any]:
     program = compile_model(parse_model(yaml.safe_dump(FRAME | document)))
-    found = run_model(program, None if data is None else read_metrics(data), Asked(**asked))
+    found = run_model(program, None if data is None else read_metrics(data), RunRequest(**asked))
     json.dumps(found, allow_nan=False)
     return found
 

@@ -21,7 +21,7 @@ from valueverse.value.architect.parsing import parse_model
 from valueverse.value.architect.program import compile_model
 from valueverse.value.committer.commits import Frozen
 from valueverse.value.executor.binding import read_metrics
-from valueverse.value.executor.run import Asked, run_model
+from valueverse.value.executor.run import RunRequest, run_model
 from valueverse.value.realisation import explain as explaining
 from valueverse.value.realisation.case_runs import SUMS, CaseRun, Commitment, run_cases
 from valueverse.value.realisation.explain import Explained, explain
@@ -132,7 +132,9 @@ def test_every_node_comes_out_of_its_children_to_the_bit(document: dict[str, Any
 @given(documents())
 def test_what_is_explained_is_what_a_run_reports(document: dict[str, Any]) -> None:
     program = compiled(**document, outputs=list(METRICS))
-    found = run_model(program, read_metrics(pl.DataFrame({"metric": [], "period": [], "value": []})), Asked(draws=2))
+    found = run_model(
+        program, read_metrics(pl.DataFrame({"metric": [], "period": [], "value": []})), RunRequest(draws=2)
+    )
     base = found["scenarios"]["base"]
     for name in METRICS:
         assert tree(program, name).value == base["outputs"][name]

@@ -21,12 +21,12 @@ from valueverse.value.realisation.fees import Charged
 from valueverse.value.realisation.proposals import (
     Agreement,
     MeasuredMonth,
-    Standing,
+    ProposalState,
     last_month,
     months_back,
     months_to_measure,
+    proposal_states,
     proposals,
-    standing_proposals,
 )
 
 START, PERIODS = date(2024, 1, 1), 9
@@ -61,7 +61,7 @@ class Ledger:
     """What runs have proposed so far."""
 
     bills: Charged
-    standing: list[Standing] = field(default_factory=list)
+    standing: list[ProposalState] = field(default_factory=list)
     newest: date | None = None
 
     def run(self, last: int, values: list[float]) -> None:
@@ -72,7 +72,7 @@ class Ledger:
         ]
         found, refused = proposals(Agreement(COMMITMENT, None, "UTC"), measured, self.standing, self.newest)
         assert refused == []
-        self.standing += [Standing(one.charge.key, one.begin, one.month, one.fee.amount) for one in found]
+        self.standing += [ProposalState(one.charge.key, one.begin, one.month, one.fee.amount) for one in found]
         self.newest = max(months)
 
     def amounts(self) -> dict[str, str]:
@@ -181,8 +181,8 @@ def test_proposals_keep_their_months_in_whatever_zone_the_tenant_is() -> None:
         }
         for zone in zones
     ]
-    found = standing_proposals(pl.DataFrame(rows))
-    assert found == [Standing("value", date(2024, 1, 1), date(2024, 2, 1), Decimal(1))] * 4
+    found = proposal_states(pl.DataFrame(rows))
+    assert found == [ProposalState("value", date(2024, 1, 1), date(2024, 2, 1), Decimal(1))] * 4
     assert last_month(datetime(2024, 2, 29, 10, tzinfo=UTC)) == date(2024, 2, 1)
 
 

@@ -22,7 +22,7 @@ from valueverse.value.realisation.case_runs import Commitment, run_cases
 from valueverse.value.realisation.variance import variance
 from valueverse.value.report import formatting
 from valueverse.value.report.audience import NOTE, NOTHING, Audience, withheld
-from valueverse.value.report.commit_page import Deed, MeasuredRun, Told, commit_page
+from valueverse.value.report.commit_page import CommitChange, CommitReport, MeasuredRun, commit_page
 from valueverse.value.report.economics import Month, Proposal
 from valueverse.value.report.page import render
 
@@ -56,7 +56,7 @@ def committed(model: dict[str, Any] = MODEL, **more: Any) -> tuple[Commitment, d
     return Commitment.read(commit_id(text), text), json.loads(text)
 
 
-def told(rows: list[tuple[str, float, str]] | None = None, **more: Any) -> Told:
+def told(rows: list[tuple[str, float, str]] | None = None, **more: Any) -> CommitReport:
     commitment, frozen = committed(**more)
     frame = pl.DataFrame(
         [(metric, "c1", period, value) for metric, value, period in rows or MEASURED],
@@ -68,13 +68,17 @@ def told(rows: list[tuple[str, float, str]] | None = None, **more: Any) -> Told:
         *("s1/value/2023-11..2023-11/1", date(2023, 11, 1), date(2023, 11, 30), Decimal("1350.5"), Decimal("202.575")),
         *("USD", "cap", "open", datetime(2024, 2, 4, tzinfo=UTC), None),
     )
-    return Told(
+    return CommitReport(
         commitment,
         frozen,
         "Acme & Sons",
         "Customer One",
         "active",
-        [Deed("proposed", "ann", NOW, None), Deed("vendor", "vera", NOW, None), Deed("customer", "carl", NOW, None)],
+        [
+            CommitChange("proposed", "ann", NOW, None),
+            CommitChange("vendor", "vera", NOW, None),
+            CommitChange("customer", "carl", NOW, None),
+        ],
         DECEMBER,
         {run.case: MeasuredRun(run, f"{place}" * 64, NOW, NOW) for place, run in enumerate(runs)},
         [proposal, replace(proposal, name="second", state="approved", invoice="acme-000007", binding="none")],
@@ -88,12 +92,12 @@ def plain(text: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def whole() -> Told:
+def whole() -> CommitReport:
     return told()
 
 
 @pytest.fixture(scope="module")
-def html(whole: Told) -> str:
+def html(whole: CommitReport) -> str:
     return render(commit_page(whole))
 
 
@@ -110,7 +114,7 @@ def test_it_conforms_and_fetches_nothing(html: str) -> None:
     ]
 
 
-def test_sums_so_far_are_those_of_the_runs(whole: Told, html: str) -> None:
+def test_sums_so_far_are_those_of_the_runs(whole: CommitReport, html: str) -> None:
     rows = {row[0]: row[1:] for row in tables(read_page(html))["Sums so far"]}
     series = {case: one.run.series for case, one in whole.cases.items()}
     agreed, came = sum(series["committed"]["driver.saving"][:2]), sum(series["realised"]["driver.saving"])
@@ -124,7 +128,7 @@ def test_sums_so_far_are_those_of_the_runs(whole: Told, html: str) -> None:
     ]
 
 
-def test_the_difference_is_explained_input_by_input_to_the_cent(whole: Told, html: str) -> None:
+def test_the_difference_is_explained_input_by_input_to_the_cent(whole: CommitReport, html: str) -> None:
     caption = "Why the benefit differs: what each input adds, by Shapley shares that add up"
     rows = tables(read_page(html))[caption]
     found = variance(whole.commitment, whole.cases["committed"].run, whole.cases["realised"].run, "benefit")
@@ -133,7 +137,7 @@ def test_the_difference_is_explained_input_by_input_to_the_cent(whole: Told, htm
     assert {row[0] for row in rows[1:-1]} == {one.input for one in found.shares}
 
 
-def test_who_agreed_stands_with_commit_dates_and_state(whole: Told, html: str) -> None:
+def test_who_agreed_stands_with_commit_dates_and_state(whole: CommitReport, html: str) -> None:
     tree = read_page(html)
     deeds = tables(tree)["What was done, by whom"]
     when = "5 January 2024, 12:30 UTC"
@@ -159,7 +163,7 @@ def test_proposals_stand_with_their_state_and_the_invoice_that_bears_them(html: 
     assert rows[1][3:] == ["the share", "approved", "invoice acme-000007"]
 
 
-def test_cost_to_serve_margin_and_value_for_the_price_stand_beside_it(whole: Told, html: str) -> None:
+def test_cost_to_serve_margin_and_value_for_the_price_stand_beside_it(whole: CommitReport, html: str) -> None:
     tree = read_page(html)
     rows = tables(tree)["Invoiced and spent"]
     assert rows[1][1:] == ["120.00 USD", "30.00 USD", "90.00 USD", "75 %"]
@@ -169,7 +173,7 @@ def test_cost_to_serve_margin_and_value_for_the_price_stand_beside_it(whole: Tol
     assert f"{plain(formatting.number(ratio))} USD" in plain(texts(tree))
 
 
-def test_a_customers_copy_tells_what_was_invoiced_and_no_cost(whole: Told) -> None:
+def test_a_customers_copy_tells_what_was_invoiced_and_no_cost(whole: CommitReport) -> None:
     months = [replace(one, cost=None) for one in whole.months]
     page = render(commit_page(replace(whole, months=months)))
     assert tables(read_page(page))["Invoiced"] == [
@@ -217,7 +221,7 @@ def test_a_registered_metric_on_a_column_of_costs_is_internal_whatever_its_name(
     assert withheld(program, Audience.CUSTOMER, {"harmless"}).inputs == {"served"}
 
 
-def test_how_it_was_made_names_every_run_with_what_was_known(whole: Told, html: str) -> None:
+def test_how_it_was_made_names_every_run_with_what_was_known(whole: CommitReport, html: str) -> None:
     tree = read_page(html)
     runs = {row[0]: row[1:] for row in tables(tree)["Runs"]}
     assert {case: row[0] for case, row in runs.items() if case != "Case"} == {
@@ -233,12 +237,12 @@ def test_what_was_carried_or_counted_as_zero_is_told(html: str) -> None:
     assert rows[1][2:] == ["last known value carried forward100 token/month", "saving"]
 
 
-def test_intervals_hold_the_value_and_measured_inputs_are_certain(whole: Told, html: str) -> None:
+def test_intervals_hold_the_value_and_measured_inputs_are_certain(whole: CommitReport, html: str) -> None:
     rows = {row[0]: row for row in tables(read_page(html))["One input at a time, the others at their means"]}
     assert set(rows) == {"Input", "worth"}
 
 
-def test_a_commit_that_is_not_measured_yet_says_so(whole: Told) -> None:
+def test_a_commit_that_is_not_measured_yet_says_so(whole: CommitReport) -> None:
     page = render(commit_page(replace(whole, month=None, cases={}, proposals=[], months=[], state="proposed")))
     tree = read_page(page)
     assert "The commit is proposed; nothing is measured yet." in texts(tree)

@@ -18,7 +18,7 @@ from valueverse.errors import RefusalError
 from valueverse.value import library
 from valueverse.value.architect.parsing import parse_model
 from valueverse.value.architect.program import compile_model
-from valueverse.value.executor.run import Asked, run_model
+from valueverse.value.executor.run import RunRequest, run_model
 from valueverse.value.report import formatting
 
 SAID: dict[str, Any] = {"scenarios": ("base",), "draws": 512, "seed": 1, "start": None}
@@ -72,7 +72,7 @@ def rendered(text: str, data: pl.DataFrame) -> str:
 
     model = parse_model(text)
     start = compile_model(model).axis.start or "2024-04-01"
-    asked = Asked(("base",), 256, 1, start)
+    asked = RunRequest(("base",), 256, 1, start)
     return render(run_page(compile_model(model), canonical(model), read_metrics(data, None), asked, []))
 
 
@@ -112,7 +112,7 @@ def test_its_numbers_are_those_of_the_run(html: str) -> None:
     program = compile_model(parse_model(model_text(**CASE)))
     outputs = [{"npv": ["mean"]}, {"roi": ["mean"]}, {"payback": ["mean"]}, "total_benefit", {"tornado": "npv"}]
     whole = compile_model(parse_model(model_text(**CASE | {"outputs": outputs})))
-    run = run_model(whole, None, Asked(("base",), 512, 1))["scenarios"]["base"]["outputs"]
+    run = run_model(whole, None, RunRequest(("base",), 512, 1))["scenarios"]["base"]["outputs"]
     found = tables(read_page(html))
     results = {row[0]: row[1:] for row in found["Results, with all inputs at their means, and over the draws"]}
     npv = run["npv"]
@@ -147,7 +147,7 @@ def test_the_command_that_it_prints_repeats_the_run_to_the_hash(html: str) -> No
     said = {name: int(value) for name, value in options if name in {"--draws", "--seed"}}
     model = parse_model(model_text(**CASE))
     program = compile_model(model.model_copy(update={"outputs": outputs}))
-    answer = run_model(program, None, Asked((), said["--draws"], said["--seed"]))
+    answer = run_model(program, None, RunRequest((), said["--draws"], said["--seed"]))
     whole = compile_model(model).content_hash
     import hashlib
 
@@ -221,7 +221,7 @@ def test_a_model_without_money_tells_its_variables() -> None:
         outputs=[{"floor_area": ["mean"]}],
     ).replace("currency: USD\n", "")
     tree = read_page(page(text))
-    asked = Asked(("base",), 512, 1)
+    asked = RunRequest(("base",), 512, 1)
     run = run_model(compile_model(parse_model(text)), None, asked)["scenarios"]["base"]["outputs"]["floor_area"]
     ends = [formatting.number(run["percentiles"][level]) for level in ("5", "95")]
     results = tables(tree)["Results, with all inputs at their means, and over the draws"]

@@ -85,7 +85,7 @@ def _of_documents(path: Path, timezone: str, tenant: str | None) -> Journal:
     from valueverse.events.schema import BILLING_FACTS
     from valueverse.invoicing.settlement.credit_notes import CORRECTED
     from valueverse.ledger.documents import read_documents
-    from valueverse.ledger.posting import Told, book, moved, nothing_booked
+    from valueverse.ledger.posting import JournalInputs, book, moved, nothing_booked
     from valueverse.ledger.schema import BILLS, USED
 
     try:
@@ -105,7 +105,7 @@ def _of_documents(path: Path, timezone: str, tenant: str | None) -> Journal:
         raise refusal.below(str(path)) from refusal
     zones = pl.DataFrame(schema={"tenant": pl.String, "timezone": pl.String})
     nothing = (BILLING_FACTS.to_frame(), BILLS.to_frame(), CORRECTED.to_frame(), USED.to_frame())
-    told = Told(*nothing, zones, datetime.now(UTC))
+    told = JournalInputs(*nothing, zones, datetime.now(UTC))
     moves, _ = moved(found, told)
     return book(moves if tenant is None else moves.filter(pl.col("tenant") == tenant), nothing_booked())
 
@@ -143,7 +143,7 @@ def _check(tenant: Annotated[str | None, typer.Option("--tenant", help="Only thi
     from valueverse.platform.settings import get_settings
     from valueverse.platform.stores import journal_store as store
     from valueverse.platform.warehouse import connect
-    from valueverse.services.billing.journal_inputs import broken_rules, told_now
+    from valueverse.services.billing.journal_inputs import broken_rules, current_inputs
     from valueverse.services.per_tenant import report, without_failing
 
     settings = get_settings()
@@ -154,7 +154,7 @@ def _check(tenant: Annotated[str | None, typer.Option("--tenant", help="Only thi
 
         def work(tenants: list[str]) -> pl.DataFrame:
             with connection.transaction():
-                told = told_now(connection, lake, zones.filter(pl.col("tenant").is_in(tenants)), now)
+                told = current_inputs(connection, lake, zones.filter(pl.col("tenant").is_in(tenants)), now)
                 return broken_rules(connection, tenants, told)
 
         wrong, failures = without_failing(work, names)

@@ -13,7 +13,7 @@ import typer
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
-    from valueverse.services.billing.rerate import Asked
+    from valueverse.services.billing.rerate import RerateRequest
 
 _rerate = typer.Typer(
     no_args_is_help=True,
@@ -25,16 +25,16 @@ Customers = Annotated[list[str] | None, typer.Option("--customer", help="Only th
 CatalogFile = Annotated[Path | None, typer.Option("--catalog", help="Another catalog; without it: terms as known now.")]
 
 
-def _asked(shown: dict[str, Any], catalog: Path | None) -> Asked:
+def _asked(shown: dict[str, Any], catalog: Path | None) -> RerateRequest:
     from valueverse.catalog.document import catalog_hash
-    from valueverse.services.billing.rerate import Asked
+    from valueverse.services.billing.rerate import RerateRequest
     from valueverse.services.simulation.simulate import read_catalog
 
     chosen = None if catalog is None else read_catalog(catalog)
     if (None if chosen is None else catalog_hash(chosen)) != shown.get("catalog_hash"):
         raise RefusalError("other_catalog", "this is not the catalog that the plan was made with", "--catalog")
     try:
-        return Asked(
+        return RerateRequest(
             tuple(shown["tenants"]),
             date.fromisoformat(shown["from"]),
             date.fromisoformat(shown["to"]),
@@ -80,17 +80,17 @@ def plan(
     """
     from valueverse.platform.lake import Lake
     from valueverse.platform.settings import get_settings
-    from valueverse.services.billing.rerate import Asked
+    from valueverse.services.billing.rerate import RerateRequest
     from valueverse.services.billing.rerate import plan as work
     from valueverse.services.per_tenant import report
     from valueverse.services.simulation.simulate import read_catalog
 
     chosen = None if catalog is None else read_catalog(catalog)
-    asked = Asked(
+    request = RerateRequest(
         tuple(sorted(tenant)), _day(start, "--from"), _day(end, "--to"), tuple(sorted(customer or ())), chosen
     )
     settings = get_settings()
-    found, failures = work(settings, Lake(settings.lake_url), asked, as_of=datetime.now(UTC))
+    found, failures = work(settings, Lake(settings.lake_url), request, as_of=datetime.now(UTC))
     _show(found)
     text = json.dumps(found, ensure_ascii=False, indent=2) + "\n"
     if out is None:
@@ -115,9 +115,9 @@ def apply(
         shown = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RefusalError("unreadable_file", f"{file}: {error}", "PLAN") from error
-    asked = _asked(shown if isinstance(shown, dict) else {}, catalog)
+    request = _asked(shown if isinstance(shown, dict) else {}, catalog)
     settings = get_settings()
-    count = work(settings, Lake(settings.lake_url), shown, asked, as_of=datetime.now(UTC))
+    count = work(settings, Lake(settings.lake_url), shown, request, as_of=datetime.now(UTC))
     sys.stderr.write(f"applied to {count} invoices: the next billing run books the differences\n")
 
 

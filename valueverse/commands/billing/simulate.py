@@ -94,15 +94,15 @@ def register(app: typer.Typer) -> None:
 
         from valueverse.services.per_tenant import report
         from valueverse.services.simulation.simulate import (
-            Asked,
+            SimulationRequest,
             difference,
             each_tenant,
             parsed,
+            print_note,
             read_catalog,
             read_log,
             recorded_log,
             simulated,
-            tell,
             window_of,
         )
 
@@ -119,15 +119,15 @@ def register(app: typer.Typer) -> None:
         if known_at is not None and run_at:
             raise RefusalError("contradiction", "--known-at is one state of knowledge, --run-at several", "--run-at")
         moment = None if known_at is None else _instant(known_at, "--known-at")
-        asked = Asked(window, moment, tuple(_instant(text, "--run-at") for text in run_at or []), lake)
-        tell(sentence)
+        request = SimulationRequest(window, moment, tuple(_instant(text, "--run-at") for text in run_at or []), lake)
+        print_note(sentence)
         found, failures = each_tenant(
             log,
             tally,
             lambda part, own: (
-                list(simulated(part, chosen, asked, own))
+                list(simulated(part, chosen, request, own))
                 if other is None
-                else difference(part, chosen, other, asked, own)
+                else difference(part, chosen, other, request, own)
             ),
         )
         for document in found:

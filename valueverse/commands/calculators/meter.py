@@ -259,7 +259,7 @@ def _usage(jobs: dict[int, _Job]) -> pl.DataFrame:
     import polars as pl
 
     from valueverse.metering.schema import INSTANT
-    from valueverse.metering.usage import Takers, usage_rows
+    from valueverse.metering.usage import MeterAssignments, usage_rows
 
     sets = list(dict.fromkeys(((_METER, job.rule),) for job in jobs.values()))
     numbers = {meters: index for index, meters in enumerate(sets)}
@@ -290,7 +290,7 @@ def _usage(jobs: dict[int, _Job]) -> pl.DataFrame:
         pl.lit(value=False).alias("is_void"),
         pl.lit(value=False).alias("awaiting_original"),
     )
-    return usage_rows(whole, Takers(sets, stretches)).collect()
+    return usage_rows(whole, MeterAssignments(sets, stretches)).collect()
 
 
 def _meters(jobs: dict[int, _Job]) -> pl.DataFrame:

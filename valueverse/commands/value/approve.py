@@ -29,7 +29,7 @@ def approve(settings: Settings, tenant: str, commit: str, side: str, by: str) ->
     from valueverse.commands.value.commit import log
     from valueverse.platform.stores import commit_store as store
     from valueverse.platform.warehouse import connect
-    from valueverse.value.committer.commit_log import SUPERSEDED, Deed, deed_hash
+    from valueverse.value.committer.commit_log import SUPERSEDED, CommitEvent, event_hash
     from valueverse.value.committer.commits import Approval, judge_approval
 
     with connect(settings, "builder") as connection:
@@ -39,15 +39,15 @@ def approve(settings: Settings, tenant: str, commit: str, side: str, by: str) ->
             (author, parent) for one, _, author, parent, _ in store.commits(connection, tenant) if one == commit
         )
         given = [Approval(one, name) for found, one, name in store.approvals(connection, tenant) if found == commit]
-        deeds = [Deed(commit, side, person(by, "--by"), datetime.now(UTC))]
+        deeds = [CommitEvent(commit, side, person(by, "--by"), datetime.now(UTC))]
         judge_approval(author, given, Approval(side, deeds[0].by))
         if given:
             _judge_term(connection, tenant, commit, parent)
             if parent is not None:
-                deeds.append(Deed(parent, SUPERSEDED, deeds[0].by, deeds[0].at, successor=commit))
+                deeds.append(CommitEvent(parent, SUPERSEDED, deeds[0].by, deeds[0].at, successor=commit))
         store.approve(connection, tenant, commit, side, deeds[0].by, deeds[0].at)
         for deed in deeds:
-            store.tell(connection, tenant, (deed.commit, deed.did, deed.canonical()), deed_hash)
+            store.add_event(connection, tenant, (deed.commit, deed.did, deed.canonical()), event_hash)
         connection.commit()
     return next(row for row in log(settings, tenant) if row["commit"] == commit)
 

@@ -45,7 +45,7 @@ def commit(settings: Settings, tenant: str, text: str, said: dict[str, Any], dat
     from valueverse.platform.warehouse import connect
     from valueverse.value.architect.parsing import parse_model
     from valueverse.value.architect.program import compile_model
-    from valueverse.value.committer.commit_log import PROPOSED, Deed, deed_hash
+    from valueverse.value.committer.commit_log import PROPOSED, CommitEvent, event_hash
     from valueverse.value.committer.commits import chain_hash, commit_id
 
     model = parse_model(text)
@@ -61,11 +61,11 @@ def commit(settings: Settings, tenant: str, text: str, said: dict[str, Any], dat
         document = frozen.canonical()
         found = commit_id(document)
         row = {"tenant_id": tenant, "commit_id": found, "model": program.model, "document": document}
-        deed = Deed(found, PROPOSED, frozen.author, datetime.now(UTC))
+        deed = CommitEvent(found, PROPOSED, frozen.author, datetime.now(UTC))
         more = {"author": deed.by, "parent": frozen.parent, "committed_at": deed.at}
         added = store.add(connection, row | more, chain_hash)
         if added:
-            store.tell(connection, tenant, (deed.commit, deed.did, deed.canonical()), deed_hash)
+            store.add_event(connection, tenant, (deed.commit, deed.did, deed.canonical()), event_hash)
         connection.commit()
     state = "proposed" if added else next(row["state"] for row in log(settings, tenant) if row["commit"] == found)
     told = {"commit": found, "model": program.model, "state": state, "new": added}
@@ -77,12 +77,12 @@ def _judged(program: Program, said: dict[str, Any]) -> dict[str, Any]:
     """What is said of a commit, as it is frozen."""
     from valueverse.value.architect.problems import meant
     from valueverse.value.committer.baseline import agreed_start
-    from valueverse.value.executor.run import Asked, judge_asked
+    from valueverse.value.executor.run import RunRequest, check_request
 
     scenario, known = said["scenario"], {one.name for one in program.scenarios}
     if scenario not in known:
         raise RefusalError("unknown_scenario", f"no scenario {scenario[:60]!r}{meant(scenario, known)}", "--scenario")
-    judge_asked(program, Asked(seed=said["seed"]))
+    check_request(program, RunRequest(seed=said["seed"]))
     return said | {"author": person(said["author"], "--author"), "start": agreed_start(program, said["start"])}
 
 

@@ -40,7 +40,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Place:
+class RunRef:
     """Which run of a commit: by its hash, or the newest of a month's case."""
 
     tenant: str
@@ -107,7 +107,7 @@ def explain_model(
     return Answer(about | {"output": asked.output, "period": period}, root, {})
 
 
-def explain_commit(settings: Settings, place: Place, asked: Question, limit: int) -> Answer:
+def explain_commit(settings: Settings, place: RunRef, asked: Question, limit: int) -> Answer:
     """An output of a committed model's run, down to what stands behind its metrics.
 
     Args:
@@ -120,20 +120,20 @@ def explain_commit(settings: Settings, place: Place, asked: Question, limit: int
         RefusalError: ``unknown_commit``, ``ambiguous_commit``, ``unknown_run``, ``not_measured``, or as ``explain``.
     """
     from valueverse.platform.warehouse import connect
-    from valueverse.services.value.run_sources import Behind
-    from valueverse.services.value.stored_runs import kept_run, kept_runs
+    from valueverse.services.value.run_sources import Drilldown
+    from valueverse.services.value.stored_runs import stored_run, stored_runs
     from valueverse.value.realisation.explain import explain
     from valueverse.value.realisation.sources import of_run
 
     with connect(settings, "builder") as connection:
         if place.run_hash is not None:
-            kept = kept_run(connection, place.tenant, place.run_hash)
+            kept = stored_run(connection, place.tenant, place.run_hash)
         else:
-            (kept,) = kept_runs(connection, place.tenant, place.commit or "", place.month, [place.case])
+            (kept,) = stored_runs(connection, place.tenant, place.commit or "", place.month, [place.case])
         program, given, sources = of_run(kept.commitment, kept.run, kept.known_at)
         period = asked.period or kept.run.document["period"]
         root = explain(program, given, sources, asked.output, period, to_date=asked.to_date)
-        behind = Behind(settings, connection, place.tenant, kept, limit).of_tree(root)
+        behind = Drilldown(settings, connection, place.tenant, kept, limit).of_tree(root)
     about = {"tenant": place.tenant, "commit": kept.commitment.commit, "model": program.model, "case": kept.run.case}
     about |= {"month": f"{kept.month:%Y-%m}", "run_hash": kept.run_hash, "known_at": kept.known_at}
     return Answer(about | {"output": asked.output, "period": period}, root, behind)
@@ -254,7 +254,7 @@ def register(app: typer.Typer) -> None:
             answer = explain_model(model, (data, customer), scenario, start, asked)
         else:
             day = None if month is None else read_month(month, "--month")
-            answer = explain_commit(get_settings(), Place(str(tenant), commit, day, case, run), asked, events)
+            answer = explain_commit(get_settings(), RunRef(str(tenant), commit, day, case, run), asked, events)
         if as_json:
             typer.echo(json.dumps(answer.as_json(), ensure_ascii=False, allow_nan=False))
             return

@@ -34,10 +34,10 @@ def register(app: typer.Typer) -> None:
         from valueverse.commands.value.run import read_metrics_file, read_program, tell
         from valueverse.value.executor.customers import bind_all
         from valueverse.value.executor.portfolio import documents, run_portfolio
-        from valueverse.value.executor.run import Asked
+        from valueverse.value.executor.run import RunRequest
 
         program = read_program(model, output or [])
-        asked = Asked(tuple(scenario or ()), draws, seed, start)
+        asked = RunRequest(tuple(scenario or ()), draws, seed, start)
         metrics = read_metrics_file(data, None, empty=True)
         tell("binding the inputs of each customer")
         measured = bind_all(program, metrics, asked)

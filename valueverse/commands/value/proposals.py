@@ -86,11 +86,11 @@ def answer(settings: Settings, tenant: str, proposal: str, verdict: str, said: d
                 f"the tenant {tenant!r} has no proposal {proposal[:120]!r}; `valueverse value proposals` lists them"
             )
             raise RefusalError("unknown_proposal", message, "proposal")
-        judge_verdict(verdict, proposal_store.words(connection, tenant, proposal), found["disputable_until"], now)
-        if verdict == "withdrawn" and proposal_store.borne(connection, tenant, proposal):
+        judge_verdict(verdict, proposal_store.verdicts(connection, tenant, proposal), found["disputable_until"], now)
+        if verdict == "withdrawn" and proposal_store.is_invoiced(connection, tenant, proposal):
             raise RefusalError("billed", f"an invoice bears {proposal!r}: a credit note takes it back", "proposal")
         row = {"tenant_id": tenant, "proposal": proposal, "verdict": verdict, "said_at": now}
-        proposal_store.say(connection, row | {"said_by": by, "reason": reason})
+        proposal_store.add_verdict(connection, row | {"said_by": by, "reason": reason})
         connection.commit()
     return next(row for row in listed(settings, tenant, now) if row["proposal"] == proposal)
 
@@ -109,7 +109,7 @@ def close(settings: Settings, tenant: str, commit: str, outcome: str, by: str, r
     from valueverse.commands.value.commit import log
     from valueverse.platform.stores import commit_store, value_store
     from valueverse.platform.warehouse import connect
-    from valueverse.value.committer.commit_log import Deed, deed_hash
+    from valueverse.value.committer.commit_log import CommitEvent, event_hash
     from valueverse.value.committer.commits import OUTCOMES
 
     if outcome not in OUTCOMES:
@@ -121,10 +121,10 @@ def close(settings: Settings, tenant: str, commit: str, outcome: str, by: str, r
         found = next(row for row in log(settings, tenant) if row["commit"] == commit)
         if found["state"] != "active":
             raise RefusalError("not_active", f"the commit is {found['state']}: only an active one is closed", "commit")
-        deed = Deed(commit, outcome, person(by, "--by"), datetime.now(UTC), reason)
+        deed = CommitEvent(commit, outcome, person(by, "--by"), datetime.now(UTC), reason)
         row = {"tenant_id": tenant, "commit_id": commit, "outcome": outcome, "closed_by": deed.by, "reason": reason}
         value_store.close(connection, row | {"closed_at": deed.at})
-        commit_store.tell(connection, tenant, (deed.commit, deed.did, deed.canonical()), deed_hash)
+        commit_store.add_event(connection, tenant, (deed.commit, deed.did, deed.canonical()), event_hash)
         connection.commit()
     return found | {"state": outcome}
 

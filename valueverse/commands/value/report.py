@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from valueverse.platform.settings import Settings
     from valueverse.value.realisation.case_runs import Commitment
-    from valueverse.value.report.commit_page import MeasuredRun, Told
+    from valueverse.value.report.commit_page import CommitReport, MeasuredRun
     from valueverse.value.report.economics import Month, Proposal
 
 DRAWS = 16_384
@@ -49,7 +49,7 @@ def report_of_model(
     from valueverse.value.architect.canonical import canonical
     from valueverse.value.architect.parsing import parse_model
     from valueverse.value.architect.program import compile_model
-    from valueverse.value.executor.run import Asked
+    from valueverse.value.executor.run import RunRequest
     from valueverse.value.report.audience import withheld
     from valueverse.value.report.page import render
     from valueverse.value.report.run_page import run_page
@@ -58,7 +58,7 @@ def report_of_model(
     about = [f"customer {customer}"] if customer else []
     program = compile_model(model)
     hidden = withheld(program, audience)
-    return render(run_page(program, canonical(model), read_data(data, customer), Asked(**said), about, hidden))
+    return render(run_page(program, canonical(model), read_data(data, customer), RunRequest(**said), about, hidden))
 
 
 def report_of_commit(
@@ -84,17 +84,17 @@ def report_of_commit(
     from valueverse.value.report.commit_page import commit_page
     from valueverse.value.report.page import render
 
-    return render(commit_page(told_of(settings, tenant, commit, month, audience)))
+    return render(commit_page(report_of(settings, tenant, commit, month, audience)))
 
 
-def told_of(settings: Settings, tenant: str, commit: str, month: dt.date | None, audience: Audience) -> Told:
+def report_of(settings: Settings, tenant: str, commit: str, month: dt.date | None, audience: Audience) -> CommitReport:
     """All that the page of a commit is made of."""
     from valueverse.commands.value.commit import log
     from valueverse.platform.stores import value_store
     from valueverse.platform.warehouse import connect
     from valueverse.services.value.stored_runs import frozen_commit
     from valueverse.value.report.audience import withheld
-    from valueverse.value.report.commit_page import Deed, Told
+    from valueverse.value.report.commit_page import CommitChange, CommitReport
 
     now = dt.datetime.now(dt.UTC)
     with connect(settings, "builder") as connection:
@@ -107,13 +107,13 @@ def told_of(settings: Settings, tenant: str, commit: str, month: dt.date | None,
             raise RefusalError("not_measured", message, "--month")
         called = value_store.names(connection, tenant, commitment.customer)
         last = runs[0]["month"] if runs else None
-        return Told(
+        return CommitReport(
             commitment=commitment,
             frozen=json.loads(document),
             tenant=called[0],
             customer=called[1] or "all customers",
             state=state,
-            deeds=[Deed(**row) for row in value_store.agreement(connection, tenant, commit)],
+            deeds=[CommitChange(**row) for row in value_store.agreement(connection, tenant, commit)],
             month=last,
             cases={row["case_name"]: _measured(commitment, row) for row in runs},
             proposals=_proposals(connection, tenant, commit, last, now),

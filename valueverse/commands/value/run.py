@@ -113,10 +113,10 @@ def register(app: typer.Typer) -> None:
 
         [dim]valueverse value library support_deflection > m.yaml && valueverse value run m.yaml --scenario base[/dim]
         """
-        from valueverse.value.executor.run import Asked, run_model
+        from valueverse.value.executor.run import RunRequest, run_model
 
         program = read_program(model, output or [])
-        asked = Asked(tuple(scenario or ()), draws, seed, start)
+        asked = RunRequest(tuple(scenario or ()), draws, seed, start)
         metrics = read_data(data, customer)
         if metrics is not None and (customers := metrics["customer"].n_unique()) > 1:
             tell(f"taking {customers} customers together as one; --customer picks one, value portfolio runs each")

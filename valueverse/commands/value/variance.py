@@ -31,11 +31,11 @@ def difference(
         RefusalError: ``unknown_commit``, ``ambiguous_commit``, ``not_measured``, or as ``variance``.
     """
     from valueverse.platform.warehouse import connect
-    from valueverse.services.value.stored_runs import kept_runs
+    from valueverse.services.value.stored_runs import stored_runs
     from valueverse.value.realisation.variance import variance
 
     with connect(settings, "builder") as connection:
-        before, after = kept_runs(connection, tenant, commit, month, list(asked["cases"]))
+        before, after = stored_runs(connection, tenant, commit, month, list(asked["cases"]))
     commitment = before.commitment
     found = variance(commitment, before.run, after.run, asked["output"], period=asked["period"])
     told: dict[str, Any] = {

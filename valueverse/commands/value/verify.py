@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from valueverse.platform.settings import Settings
     from valueverse.value.committer.chain import Link
-    from valueverse.value.committer.commit_log import Deed
+    from valueverse.value.committer.commit_log import CommitEvent
 
 
 def verify(settings: Settings, tenant: str, head: str | None) -> dict[str, Any]:
@@ -32,14 +32,14 @@ def verify(settings: Settings, tenant: str, head: str | None) -> dict[str, Any]:
     from valueverse.platform.stores import commit_store as store
     from valueverse.platform.warehouse import connect
     from valueverse.value.committer.chain import Link, breaks
-    from valueverse.value.committer.commit_log import Told, wrong_deeds
+    from valueverse.value.committer.commit_log import StoredEvent, broken_events
 
     with connect(settings, "builder") as connection:
         known_tenant(connection, tenant)
         links = [Link(*row) for row in store.chain(connection, tenant)]
-        told = [Told(*row) for row in store.deeds(connection, tenant)]
+        told = [StoredEvent(*row) for row in store.events(connection, tenant)]
         done = _done(connection, tenant, links)
-    found = {"commits": breaks(links), "deeds": wrong_deeds(told, done)}
+    found = {"commits": breaks(links), "deeds": broken_events(told, done)}
     if head is not None and head not in {*(one.chain for one in links), *(one.chain for one in told)}:
         found["deeds"].append((len(told), "head_not_found"))
     problems = [
@@ -52,13 +52,13 @@ def verify(settings: Settings, tenant: str, head: str | None) -> dict[str, Any]:
     return {"ok": not problems, **counts, "head": last, "problems": problems}
 
 
-def _done(connection: psycopg.Connection[Any], tenant: str, links: list[Link]) -> list[Deed]:
+def _done(connection: psycopg.Connection[Any], tenant: str, links: list[Link]) -> list[CommitEvent]:
     """What the tables say was done, and what follows from it."""
     from valueverse.platform.stores import commit_store as store
-    from valueverse.value.committer.commit_log import Deed, supersessions
+    from valueverse.value.committer.commit_log import CommitEvent, supersessions
     from valueverse.value.committer.commits import SIDES
 
-    deeds = [Deed(*row) for row in store.done(connection, tenant)]
+    deeds = [CommitEvent(*row) for row in store.history(connection, tenant)]
     approvals = [one for one in deeds if one.did in SIDES]
     return deeds + supersessions([(one.commit, one.parent) for one in links], approvals, SIDES)
 

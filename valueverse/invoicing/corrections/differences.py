@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from valueverse.events.schema import INSTANT
+from valueverse.invoicing.lines.line_amounts import in_order
 from valueverse.invoicing.lines.thresholds import PURPOSE as THRESHOLD
-from valueverse.invoicing.periods.billing_periods import INVOICE, SUBSCRIPTION, present_periods
+from valueverse.invoicing.periods.billing_periods import CLOSE, INVOICE, SUBSCRIPTION, present_periods
 from valueverse.invoicing.periods.due_invoices import BEGUN
-from valueverse.invoicing.rendering.invoice_documents import CLOSE, in_order
 from valueverse.invoicing.schema import LINES
 from valueverse.money import EXACT
 from valueverse.subscriptions.event_fields import field
@@ -59,14 +59,14 @@ BOOKED_LINES = pl.Schema(
 )
 """What is booked for an invoice, before and net of discounts. ``role``: ``own`` is what its period made, and the
 adjustments of that; ``lasting`` its lines of the kinds LASTING. ``line_no``: the line's place on the invoice; null:
-another invoice bears it. ``booked_tax_*``: the tax that the line bears, as ``taxes.with_taxes`` names it."""
+another invoice bears it. ``booked_tax_*``: the tax that the line bears, as ``line_taxes.with_taxes`` names it."""
 _TIMELINE = ("billing.catalog.", "billing.tenant.", "billing.customer.", "billing.subscription.")
 _PERIOD = ["period_from", "period_to"]
 _INVOICE_ID = ["tenant", "invoice_id"]
 _DIFFERENCE = [*_INVOICE_ID, "key", "dimensions"]
 
 
-def touched(
+def invoices_to_recompute(
     booked: pl.DataFrame, usage: pl.LazyFrame, meters: pl.DataFrame, facts: pl.DataFrame, known_at: datetime | None
 ) -> pl.DataFrame:
     """The finalised invoices that events received since may change; a superset, found by days and customers.
@@ -120,7 +120,7 @@ def _told(facts: pl.DataFrame, changed: pl.DataFrame) -> pl.DataFrame:
     A subscription's events concern its customer: usage that names only the customer may move to, or from, another one.
     """
     kinds = pl.any_horizontal(pl.col("type").str.starts_with(kind) for kind in _TIMELINE)
-    told = changed.filter(kinds).select(
+    adjustments = changed.filter(kinds).select(
         "tenant",
         "time",
         pl.max_horizontal("received_at", "known_until").alias("changed"),
@@ -133,19 +133,19 @@ def _told(facts: pl.DataFrame, changed: pl.DataFrame) -> pl.DataFrame:
         .unique(maintain_order=True)
     )
     # Of several starts one alone counts, and which one is not judged here: what may have changed is a superset.
-    return told.join(owners, on=["tenant", "subscription"], how="left", maintain_order="left").with_columns(
+    return adjustments.join(owners, on=["tenant", "subscription"], how="left", maintain_order="left").with_columns(
         pl.coalesce("customer", "owner").alias("customer")
     )
 
 
-def bereft(booked: pl.DataFrame, voided: pl.DataFrame) -> pl.DataFrame:
+def periods_with_voided_threshold(booked: pl.DataFrame, voided: pl.DataFrame) -> pl.DataFrame:
     """The closing invoices (of ``booked``) of whose period a threshold invoice was voided: its usage is due again."""
     lost = voided.filter(pl.col("purpose") == THRESHOLD)
     closing = booked.filter(pl.col("purpose") == "period")
     return closing.join(lost, on=["tenant", "subscription", "period_from"], how="semi", maintain_order="left")
 
 
-def as_now(
+def recomputed_periods(
     again: pl.DataFrame, segments: pl.DataFrame, closed_by: datetime | None
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The periods of finalised invoices as they are known now.
@@ -261,7 +261,7 @@ def _adjustments(changed: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def placed(
+def assigned_to_invoices(
     adjustments: pl.DataFrame, due: pl.DataFrame, running: pl.DataFrame, corrections: pl.DataFrame
 ) -> pl.DataFrame:
     """Adjustments on the invoice that bears them: INVOICE columns and ``is_own`` added; those that wait left out.
@@ -302,7 +302,7 @@ def placed(
     return pl.concat([hosted, own.select(hosted.columns)])
 
 
-def own_headers(own: pl.DataFrame, timeline: Timeline, terms: Terms) -> pl.DataFrame:
+def correction_headers(own: pl.DataFrame, timeline: Timeline, terms: Terms) -> pl.DataFrame:
     """Zone and policy of correction invoices: the customer's zone, the policy of the last terms corrected."""
     zones = timeline.customers.select("tenant", "customer", pl.col("timezone").alias("own_zone"))
     tenants = timeline.tenants.select("tenant", pl.col("timezone").alias("tenant_zone"))

@@ -1,4 +1,4 @@
-"""A finalised invoice worked out anew, net of its coupons: what ``corrections.differences`` compares with the books.
+"""A finalised invoice worked out anew, net of its coupons: what ``differences.differences`` compares with the books.
 
 Coupons come off as they did when the invoice was made: over all its lines in the order of the invoice, since the order
 decides who gets the odd minor unit of a spread.
@@ -17,7 +17,8 @@ import polars as pl
 
 from valueverse.invoicing.corrections.differences import OWN
 from valueverse.invoicing.schema import OF_PERIOD, TAKEN, USES
-from valueverse.invoicing.settlement.coupons import Billing, Earlier, apply_coupons, coupon_of, holds
+from valueverse.invoicing.settlement.coupons import Billing, apply_coupons, coupon_of, holds
+from valueverse.invoicing.settlement.threshold_totals import ThresholdTotals
 from valueverse.invoicing.settlement.totals import Line
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ _Name = tuple[str, str]
 """Tenant and invoice_id."""
 
 
-class Closings:
+class ClosedPeriods:
     """What coupons take of periods that have threshold invoices, or closed more than once: an amount is taken once.
     Mutable: each invoice that is worked out leaves less of it to the later ones of its period."""
 
@@ -42,10 +43,10 @@ class Closings:
         self,
         again: Mapping[_Name, tuple[datetime, Period]],
         uses: pl.DataFrame,
-        earlier: Mapping[tuple[str, str, str, datetime], Earlier],
+        earlier: Mapping[tuple[str, str, str, datetime], ThresholdTotals],
     ) -> None:
-        """``again``: ``due.closed_again``; ``uses``: schema.USES of the standing invoices; ``earlier``: what threshold
-        invoices of the periods bore (``thresholds.earlier``)."""
+        """``again``: ``due_invoices.closed_again``; ``uses``: schema.USES of the standing invoices; ``earlier``: what
+        threshold invoices of the periods billed (``threshold_totals.threshold_totals``)."""
         self._again, self._earlier = again, earlier
         self._booked: dict[tuple[str, str, datetime, str], int] = {
             (tenant, subscription, begun, origin): minor
@@ -58,12 +59,12 @@ class Closings:
         first = datetime.min.replace(tzinfo=UTC)
         return sorted(parts, key=lambda part: self._again[part[0]][0] if part[0] in self._again else first)
 
-    def bore(self, invoice: _Name, line: _Row | None) -> Earlier:
+    def bore(self, invoice: _Name, line: _Row | None) -> ThresholdTotals:
         """What threshold invoices bore of what a closing invoice bears the rest of: the first one of its period."""
         if invoice in self._again or line is None or line["purpose"] != "period":
-            return Earlier()
+            return ThresholdTotals()
         return self._earlier.get(
-            (line["tenant"], line["customer"], line["subscription"], line["period_from"]), Earlier()
+            (line["tenant"], line["customer"], line["subscription"], line["period_from"]), ThresholdTotals()
         )
 
     def left(self, invoice: _Name, coupons: list[Coupon], taken: Mapping[str, int], decimals: int) -> list[Coupon]:
@@ -86,7 +87,7 @@ class Closings:
             for one in coupons
         ]
 
-    def note(self, invoice: _Name, line: _Row | None, bore: Earlier, taken: list[tuple[Coupon, int]]) -> None:
+    def note(self, invoice: _Name, line: _Row | None, bore: ThresholdTotals, taken: list[tuple[Coupon, int]]) -> None:
         """Keep what coupons take of an invoice that is worked out anew."""
         if invoice in self._again:
             found = self._worked_out.setdefault(self._again[invoice][1], {})
@@ -105,7 +106,7 @@ def net_lines(
     discounts: pl.DataFrame,
     coupons: pl.DataFrame,
     known: Mapping[tuple[str, str], datetime],
-    closings: Closings,
+    closings: ClosedPeriods,
 ) -> pl.DataFrame:
     """Recomputed lines in the columns of BOOKED_LINES (and what a line shows): coupons of the booked invoice come off.
 
@@ -169,7 +170,7 @@ def _in_order(own: pl.DataFrame, lasting: pl.DataFrame, booked: pl.DataFrame) ->
     return both.sort(*_INVOICE_ID, "line_no", maintain_order=True)
 
 
-def _applied(taken: Mapping[str, int], borne: list[_Row], earlier: Earlier, line: _Row | None) -> list[Coupon]:
+def _applied(taken: Mapping[str, int], borne: list[_Row], earlier: ThresholdTotals, line: _Row | None) -> list[Coupon]:
     """The coupons (``borne``) that an invoice or the threshold invoices of its period bear. One that was removed before
     the period closed takes no more of it than it has."""
     close = line["period_to"] if line is not None and line["purpose"] == "period" else None
@@ -185,7 +186,11 @@ def _applied(taken: Mapping[str, int], borne: list[_Row], earlier: Earlier, line
 
 
 def _idle(
-    taken: Mapping[str, int], coupons: pl.DataFrame, earlier: Earlier, line: _Row | None, known_at: datetime | None
+    taken: Mapping[str, int],
+    coupons: pl.DataFrame,
+    earlier: ThresholdTotals,
+    line: _Row | None,
+    known_at: datetime | None,
 ) -> list[Coupon]:
     """Coupons (of the invoice's customer) that held, were known, and took nothing."""
     if line is None or known_at is None:
@@ -204,7 +209,9 @@ def _idle(
     ]
 
 
-def _net(rows: pl.DataFrame, coupons: list[Coupon], earlier: Earlier) -> tuple[list[int], list[tuple[Coupon, int]]]:
+def _net(
+    rows: pl.DataFrame, coupons: list[Coupon], earlier: ThresholdTotals
+) -> tuple[list[int], list[tuple[Coupon, int]]]:
     """What coupons leave of each line, and what each of them takes."""
     left: list[int] = rows["amount_minor"].to_list()
     if not (coupons or earlier.taken):

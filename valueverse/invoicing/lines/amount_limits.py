@@ -38,14 +38,14 @@ def times(amount: pl.Expr, quantity: pl.Expr) -> pl.Expr:
     return amount * pl.when(fits).then(quantity)
 
 
-def within(amount: pl.Expr) -> pl.Expr:
+def amount_in_range(amount: pl.Expr) -> pl.Expr:
     """The amount of a row with ``decimals``; null where it is beyond ``most()``."""
     return pl.when(amount.abs() <= most()).then(amount)
 
 
 def in_range(lines: pl.DataFrame) -> pl.DataFrame:
     """The lines with the ``problem`` out_of_range where amount_precise is beyond ``most()``."""
-    beyond = pl.when(within(pl.col("amount_precise")).is_null()).then(pl.lit(OUT_OF_RANGE))
+    beyond = pl.when(amount_in_range(pl.col("amount_precise")).is_null()).then(pl.lit(OUT_OF_RANGE))
     return with_decimals(lines).with_columns(pl.coalesce("problem", beyond).alias("problem")).drop("decimals")
 
 

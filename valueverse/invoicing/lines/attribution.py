@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.metering.attribution import sole_claims
+from valueverse.metering.attribution import exclusive_attributions
 
 if TYPE_CHECKING:
     from valueverse.invoicing.lines.plan_terms import Terms
@@ -16,7 +16,7 @@ _FAR = pl.datetime(9999, 12, 31, time_unit="us", time_zone="UTC")
 _METER = ["tenant", "customer", "meter"]
 
 
-def claims(segments: pl.DataFrame, terms: Terms) -> pl.DataFrame | None:
+def attributions(segments: pl.DataFrame, terms: Terms) -> pl.DataFrame | None:
     """Where each subscription is the only one that charges for a customer's meter, over all segments there are.
 
     Judged over all segments, not over the periods that close now: a subscription billed by the year is a rival all
@@ -29,4 +29,4 @@ def claims(segments: pl.DataFrame, terms: Terms) -> pl.DataFrame | None:
     )
     if held.filter(pl.col("subscription").n_unique().over(_METER) > 1).is_empty():
         return None
-    return sole_claims(held)
+    return exclusive_attributions(held)

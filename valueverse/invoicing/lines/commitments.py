@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.invoicing.lines.fees import advance
+from valueverse.invoicing.lines.line_amounts import shown_amounts
 from valueverse.invoicing.periods.billing_periods import INVOICE, advance_stretches
-from valueverse.invoicing.rendering.invoice_documents import shown_amounts
 from valueverse.invoicing.schema import LINES, with_decimals
 from valueverse.invoicing.settlement.totals import NOT_COMMITTED
 from valueverse.money import EXACT

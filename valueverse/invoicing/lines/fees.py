@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.invoicing.lines.amount_limits import OUT_OF_RANGE, times, within
+from valueverse.invoicing.lines.amount_limits import OUT_OF_RANGE, amount_in_range, times
 from valueverse.invoicing.periods.billing_periods import INVOICE
 from valueverse.invoicing.schema import LINES, with_decimals
 from valueverse.money import EXACT
@@ -38,7 +38,7 @@ def _with_fees(stretches: pl.DataFrame, terms: Terms, timing: str) -> pl.DataFra
     sized = with_decimals(joined.with_columns(quantity=pl.coalesce(*stated, "quantity")))
     return sized.with_columns(
         pl.when(pl.col("unit_amount").is_null())
-        .then(within(pl.col("amount")))
+        .then(amount_in_range(pl.col("amount")))
         .otherwise(times(pl.col("unit_amount"), pl.col("quantity")))
         .alias("full_amount")
     ).drop("decimals")

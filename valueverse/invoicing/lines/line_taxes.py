@@ -46,7 +46,7 @@ def with_taxes(
         lines: tenant, customer, terms, key, catalog_hash, service_from, service_to, close (of the invoice); those of
             corrections with booked_tax_percent, booked_tax_key (corrections.BOOKED_LINES).
         stated: terms, key ('' for the plan itself), taxes (their keys, joined by ','): ``Terms.taxes``.
-        standings: facts.TAX_STANDINGS.
+        standings: event_fields.TAX_STATUSES.
         catalogs: by hash.
     """
     own = stated.filter(pl.col("key") != "").rename({"taxes": "own"})

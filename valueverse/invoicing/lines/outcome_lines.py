@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.events.schema import INSTANT
-from valueverse.invoicing.lines.usage_lines import OUTCOME
+from valueverse.invoicing.lines.consumption import OUTCOME
 from valueverse.invoicing.periods.billing_periods import FIRST, INVOICE, SUBSCRIPTION
 from valueverse.invoicing.schema import LINES
 from valueverse.money import EXACT

@@ -182,7 +182,7 @@ def _tax_rows(terms: int, plan: Plan) -> Iterable[dict[str, Any]]:
 
 
 @dataclass
-class _Laid:
+class TermRows:
     """Rows of the frames as documents are read."""
 
     fees: list[dict[str, Any]] = field(default_factory=list)
@@ -233,7 +233,7 @@ def compile_terms(segments: pl.DataFrame, catalogs: Mapping[str, Catalog]) -> Te
     Numbers follow from what the terms say: which of two comes first does not depend on who else is billed.
     """
     sets = segments.select(TERMS_KEY).unique().sort(TERMS_KEY).with_row_index("terms")
-    laid = _Laid()
+    laid = TermRows()
     for row in sets.iter_rows(named=True):
         catalog = catalogs[row["catalog_hash"]]
         plan, held = plan_of(catalog, row["plan"], row["plan_version"], row["overrides"])
@@ -244,7 +244,7 @@ def compile_terms(segments: pl.DataFrame, catalogs: Mapping[str, Catalog]) -> Te
     return _terms(sets, laid)
 
 
-def _terms(sets: pl.DataFrame, laid: _Laid) -> Terms:
+def _terms(sets: pl.DataFrame, laid: TermRows) -> Terms:
     conditions = pl.DataFrame(laid.conditions, schema=CONDITIONS)
     splits: dict[tuple[str, ...], list[int]] = {}
     for row in laid.charges:

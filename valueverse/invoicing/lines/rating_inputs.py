@@ -16,8 +16,8 @@ from valueverse.metering.window_join import KEYS, near_pieces, of_customers
 from valueverse.rating.engine import EVENTS, QUANTITIES, Detail
 
 if TYPE_CHECKING:
+    from valueverse.invoicing.lines.consumption import AssignedUsage, Consumption
     from valueverse.invoicing.lines.plan_terms import Terms
-    from valueverse.invoicing.lines.usage_lines import Consumption, Taken
 
 ADDS_UP = ("sum", "count")
 """Aggregations whose quantity is the sum of its events."""
@@ -28,7 +28,7 @@ _ORDER = ["time", "received_at", "source", "id"]
 
 
 def detail_of(
-    lines: pl.DataFrame, taken: Taken, windows: pl.DataFrame, consumption: Consumption, terms: Terms
+    lines: pl.DataFrame, taken: AssignedUsage, windows: pl.DataFrame, consumption: Consumption, terms: Terms
 ) -> Detail:
     """Events, matrix parts, capacities and buckets of the lines whose price asks for them."""
     per_event = terms.book.charges.filter("per_event").select("charge")

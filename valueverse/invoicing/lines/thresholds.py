@@ -6,33 +6,31 @@ invoice bears what the usage so far comes to less what earlier ones of the perio
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from valueverse.events.schema import INSTANT
+from valueverse.invoicing.lines.line_amounts import shown_amounts
 from valueverse.invoicing.lines.usage_lines import usage_lines
 from valueverse.invoicing.periods.billing_periods import INVOICE, running_periods, stretches
-from valueverse.invoicing.rendering.invoice_documents import shown_amounts
 from valueverse.invoicing.schema import LINES, OF_PERIOD
-from valueverse.invoicing.settlement.coupons import Earlier
 from valueverse.money import EXACT
 from valueverse.subscriptions.zones import local_date, local_midnight
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from valueverse.invoicing.lines.consumption import Consumption
     from valueverse.invoicing.lines.plan_terms import Terms
-    from valueverse.invoicing.lines.usage_lines import Consumption
     from valueverse.subscriptions.zones import Day
 
 PURPOSE = "threshold"
 _PERIOD = ["tenant", "subscription", "period_from"]
 _CUT = [*_PERIOD, "period_to"]
 _LINE = [*_PERIOD, "key", "dimensions"]
-EARLY = pl.Schema(
+THRESHOLD_LINES = pl.Schema(
     {
         "tenant": pl.String(),
         "customer": pl.String(),
@@ -50,7 +48,7 @@ EARLY = pl.Schema(
     }
 )
 """What threshold invoices bore, by line; ``cut`` is where they close. Lines of kind ``usage`` are of their period."""
-EARLY_COUPONS = pl.Schema(
+THRESHOLD_COUPONS = pl.Schema(
     {
         "tenant": pl.String(),
         "customer": pl.String(),
@@ -66,7 +64,7 @@ _BORNE = ("quantity", "amount_precise", "amount_minor", "event_count")
 
 
 @dataclass(frozen=True)
-class Standing:
+class PriorThresholdInvoices:
     """What stands of periods before a run.
 
     Attributes:
@@ -81,10 +79,10 @@ class Standing:
     voided: pl.DataFrame
 
     @classmethod
-    def nothing(cls) -> Standing:
+    def nothing(cls) -> PriorThresholdInvoices:
         """Nothing stands yet."""
         invoices = pl.DataFrame(schema={name: LINES[name] for name in INVOICE})
-        return cls(EARLY.to_frame(), invoices, invoices)
+        return cls(THRESHOLD_LINES.to_frame(), invoices, invoices)
 
 
 def threshold_lines(
@@ -95,7 +93,7 @@ def threshold_lines(
     window: tuple[Day, Day],
     *,
     closed_by: datetime | None,
-    standing: Standing,
+    standing: PriorThresholdInvoices,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Lines of the threshold invoices of a window, and all that threshold invoices bore (EARLY), these included.
 
@@ -214,7 +212,7 @@ def _differences(picked: pl.DataFrame, booked: pl.DataFrame) -> list[pl.DataFram
         for name in _BORNE
     )
     before = before.with_columns(pl.lit("usage").alias("kind"), pl.lit(0).alias("discount_minor"))
-    return [before.select(pl.col(name).cast(dtype) for name, dtype in EARLY.items())]
+    return [before.select(pl.col(name).cast(dtype) for name, dtype in THRESHOLD_LINES.items())]
 
 
 def _as_lines(picked: pl.DataFrame, early: pl.DataFrame) -> pl.DataFrame:
@@ -235,7 +233,7 @@ def _as_lines(picked: pl.DataFrame, early: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def less_early(lines: pl.DataFrame, early: pl.DataFrame) -> pl.DataFrame:
+def less_threshold_amounts(lines: pl.DataFrame, early: pl.DataFrame) -> pl.DataFrame:
     """Lines of closing invoices, less what threshold invoices of their period bore."""
     early = early.filter(pl.col("kind") == "usage")
     if early.is_empty() or lines.is_empty():
@@ -280,28 +278,3 @@ def _vanished(lines: pl.DataFrame, wanted: pl.DataFrame) -> pl.DataFrame:
         )
         .select(lines.columns)
     )
-
-
-def earlier(
-    early: pl.DataFrame, coupons: pl.DataFrame, invoices: pl.DataFrame
-) -> dict[tuple[str, str, str, datetime], Earlier]:
-    """What coupons have to know of threshold invoices, by tenant, customer, subscription and begin of the period.
-
-    Args:
-        early: EARLY of those that stand.
-        coupons: EARLY_COUPONS of them.
-        invoices: tenant, subscription, period_from of the invoices whose coupons are to be worked out.
-    """
-    found: defaultdict[tuple[str, str, str, datetime], Earlier] = defaultdict(Earlier)
-    periods = invoices.select(_PERIOD).unique()
-    owner = ("tenant", "customer", "subscription", "period_from")
-    bore = early.join(periods, on=_PERIOD, how="semi", maintain_order="left")
-    for *whose, kind, key, dimensions, gross, off in bore.select(
-        *owner, "kind", "key", "dimensions", "amount_minor", "discount_minor"
-    ).iter_rows():
-        if kind == "usage":
-            found[tuple(whose)].bear((key, dimensions), gross, off)
-    took = coupons.join(periods, on=_PERIOD, how="semi", maintain_order="left")
-    for *whose, origin, key, minor in took.select(*owner, "origin", "key", "amount_minor").iter_rows():
-        found[tuple(whose)].took(origin, key, minor)
-    return dict(found)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from valueverse.invoicing.lines.charge_assignment import assign, split_label, with_cells
+from valueverse.invoicing.lines.consumption import LINE, OUTCOME, AssignedUsage, Consumption
 from valueverse.invoicing.lines.rating_inputs import ADDS_UP, detail_of
 from valueverse.invoicing.lines.shared_limits import with_shared_included, within_shared_bounds
 from valueverse.invoicing.periods.billing_periods import INVOICE
@@ -17,49 +17,12 @@ from valueverse.money import EXACT, plain_text
 from valueverse.rating.engine import rate
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from valueverse.invoicing.lines.plan_terms import Terms
 
-LINE = ("stretch", "charge", "label")
 _PART = (*LINE, "cell", "window")
 _EXTREMES = ("min", "max")
 _AS_ONE = pl.when(pl.col("cell") != "").then("cell").alias("dimensions")
 _PRORATION = ("prorate", "round_prorated")
-OUTCOME = "outcome"
-"""A charge on realised value: its lines come from proposals, not from usage."""
-
-
-@dataclass(frozen=True)
-class Consumption:
-    """What metering has to read, whoever asks: the usage table, the tenants' meters over time, and the state of
-    knowledge.
-
-    Attributes:
-        usage: the usage table, or any part of it that covers the stretches.
-        meters: ``CatalogHistory.meters``.
-        unnamed: stretches in which usage that names only a customer belongs to one subscription (``claims.claims``).
-        known_at: usage as known then; None: as known now.
-    """
-
-    usage: pl.LazyFrame
-    meters: pl.DataFrame
-    unnamed: pl.DataFrame | None
-    known_at: datetime | None
-
-
-@dataclass(frozen=True)
-class Taken:
-    """What charges take of the usage.
-
-    Attributes:
-        quantities: LINE, window, dimensions, quantity, prorated_quantity, event_count; what was put together has the
-            dimensions of its matrix cell, else null.
-        decided: LINE, window, dimensions: the usage behind them, as it was metered.
-    """
-
-    quantities: pl.DataFrame
-    decided: pl.DataFrame
 
 
 def metering_windows(stretches: pl.DataFrame, terms: Terms) -> pl.DataFrame:
@@ -93,7 +56,7 @@ def _quantities(windows: pl.DataFrame, consumption: Consumption) -> pl.DataFrame
     return meter_quantities(consumption.usage, windows, consumption.meters, consumption.known_at, scope)
 
 
-def taken_usage(windows: pl.DataFrame, consumption: Consumption, terms: Terms) -> Taken:
+def assigned_usage(windows: pl.DataFrame, consumption: Consumption, terms: Terms) -> AssignedUsage:
     """Which usage each charge takes, and the quantities that come of it."""
     asked = windows.select("window", "stretch", "terms", "meter", *_PRORATION)
     found = _quantities(windows, consumption).join(asked, on="window")
@@ -117,11 +80,11 @@ def taken_usage(windows: pl.DataFrame, consumption: Consumption, terms: Terms) -
     decided = labelled.select(*LINE, "window", "dimensions")
     kept = labelled.select(*LINE, "window", "dimensions", "quantity", "prorated_quantity", "event_count")
     if several.is_empty():
-        return Taken(kept, decided)
+        return AssignedUsage(kept, decided)
     extreme = pl.col("aggregation").is_in(_EXTREMES)
     alone = kept.join(several, on=["window", "dimensions"], how="anti")
     together = [_extremes(several.filter(extreme)), _metered_as_one(several.filter(~extreme), windows, consumption)]
-    return Taken(pl.concat([alone, *(part.select(kept.columns) for part in together)]), decided)
+    return AssignedUsage(pl.concat([alone, *(part.select(kept.columns) for part in together)]), decided)
 
 
 def _extremes(several: pl.DataFrame) -> pl.DataFrame:
@@ -219,7 +182,7 @@ def usage_lines(stretches: pl.DataFrame, consumption: Consumption, terms: Terms)
     with them.
     """
     windows = metering_windows(stretches, terms)
-    taken = taken_usage(windows, consumption, terms)
+    taken = assigned_usage(windows, consumption, terms)
     lines = with_shared_included(_to_price(taken.quantities, stretches, terms), terms)
     detail = detail_of(lines, taken, windows, consumption, terms)
     continued = run_on(lines, terms)

@@ -262,3 +262,7 @@ def advance_stretches(segments: pl.DataFrame, invoices: pl.DataFrame) -> pl.Data
         .sort(INVOICE)
         .with_row_index("stretch")
     )
+
+
+CLOSE = pl.when(pl.col("purpose") == "start").then("period_from").otherwise("period_to")
+"""When an invoice closes: the instant from which its grace runs."""

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.events.schema import INSTANT
-from valueverse.invoicing.periods.billing_periods import INVOICE, closing_invoices, starting_invoices
-from valueverse.invoicing.rendering.invoice_documents import CLOSE
+from valueverse.invoicing.periods.billing_periods import CLOSE, INVOICE, closing_invoices, starting_invoices
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -104,7 +103,7 @@ def closed_again(standing: pl.DataFrame) -> dict[tuple[str, str], tuple[datetime
     }
 
 
-def bereft_of_period(booked: pl.DataFrame, voided: pl.DataFrame) -> pl.DataFrame:
+def periods_without_closing_invoice(booked: pl.DataFrame, voided: pl.DataFrame) -> pl.DataFrame:
     """Standing closing invoices of a period another of whose closing invoices was voided: what that bore is due again.
 
     Args:

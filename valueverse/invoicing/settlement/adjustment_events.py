@@ -96,7 +96,7 @@ VOIDS = pl.Schema({"tenant": pl.String(), "number": pl.String(), "reason": pl.St
 
 
 @dataclass(frozen=True)
-class Told:
+class AdjustmentEvents:
     """The frames COUPONS, WALLETS, ONE_OFFS, NOTES and VOIDS, and what could not be applied (REJECTED)."""
 
     coupons: pl.DataFrame
@@ -107,23 +107,23 @@ class Told:
     rejected: pl.DataFrame
 
 
-def read_told(timeline: Timeline, history: CatalogHistory) -> Told:
-    """Read the timeline's ``told`` events."""
-    told = timeline.told.with_columns(ORIGIN)
-    coupons, rejected = _coupons(told, timeline, history)
-    stray = _stray(told, timeline)
-    return Told(
+def read_adjustment_events(timeline: Timeline, history: CatalogHistory) -> AdjustmentEvents:
+    """Read the timeline's ``adjustments`` events."""
+    adjustments = timeline.adjustment_events.with_columns(ORIGIN)
+    coupons, rejected = _coupons(adjustments, timeline, history)
+    stray = _stray(adjustments, timeline)
+    return AdjustmentEvents(
         coupons,
-        wallets_of(told),
-        _one_offs(told),
-        notes_of(told),
-        _voids(told),
+        wallets_of(adjustments),
+        _one_offs(adjustments),
+        notes_of(adjustments),
+        _voids(adjustments),
         pl.concat([rejected, stray]).cast(REJECTED),
     )
 
 
-def _of(told: pl.DataFrame, *kinds: str) -> pl.DataFrame:
-    return told.filter(pl.col("type").is_in([f"billing.{kind}" for kind in kinds]))
+def _of(adjustments: pl.DataFrame, *kinds: str) -> pl.DataFrame:
+    return adjustments.filter(pl.col("type").is_in([f"billing.{kind}" for kind in kinds]))
 
 
 def _moment(name: str) -> pl.Expr:
@@ -154,11 +154,13 @@ def _definitions(history: CatalogHistory) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def _coupons(told: pl.DataFrame, timeline: Timeline, history: CatalogHistory) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _coupons(
+    adjustments: pl.DataFrame, timeline: Timeline, history: CatalogHistory
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Applications with their coupon as the catalog in force then defines it, and until when they hold."""
     owners = timeline.segments.select("tenant", "subscription", pl.col("customer").alias("owner")).unique()
     rows = (
-        _of(told, "coupon.applied", "coupon.removed")
+        _of(adjustments, "coupon.applied", "coupon.removed")
         .with_columns(field("customer"), field("subscription"), field("coupon"))
         .join(owners, on=["tenant", "subscription"], how="left", maintain_order="left")
         .with_columns(pl.when(pl.col("subscription").is_null()).then("customer").otherwise("owner").alias("customer"))
@@ -190,9 +192,9 @@ def _coupons(told: pl.DataFrame, timeline: Timeline, history: CatalogHistory) ->
     return kept.select(pl.col(name).cast(dtype) for name, dtype in COUPONS.items()), rejected
 
 
-def wallets_of(told: pl.DataFrame) -> pl.DataFrame:
+def wallets_of(adjustments: pl.DataFrame) -> pl.DataFrame:
     """WALLETS of told events that bear their ``origin``."""
-    return _of(told, "wallet.granted", "wallet.purchased", "wallet.voided").select(
+    return _of(adjustments, "wallet.granted", "wallet.purchased", "wallet.voided").select(
         "tenant", field("customer"), field("wallet"), "origin",
         pl.col("type").str.strip_prefix("billing.wallet.").alias("kind"),
         number("amount"), field("currency"), number("priority"), _moment("expires_at"),
@@ -200,8 +202,8 @@ def wallets_of(told: pl.DataFrame) -> pl.DataFrame:
     ).cast(WALLETS)  # fmt: skip
 
 
-def _one_offs(told: pl.DataFrame) -> pl.DataFrame:
-    rows = _of(told, "one_off.added").with_columns(
+def _one_offs(adjustments: pl.DataFrame) -> pl.DataFrame:
+    rows = _of(adjustments, "one_off.added").with_columns(
         pl.col("data").str.json_path_match("$.service_period").alias("period")
     )
     period = [pl.col("period").str.json_path_match(f"$.{name}").alias(name) for name in ("from", "to")]
@@ -222,11 +224,11 @@ def _point(name: str) -> pl.Expr:
     return pl.coalesce(day, whole)
 
 
-def notes_of(told: pl.DataFrame) -> pl.DataFrame:
+def notes_of(adjustments: pl.DataFrame) -> pl.DataFrame:
     """NOTES of told events that bear their ``origin``."""
     lines = pl.col("data").str.json_path_match("$.lines").str.json_decode(pl.List(pl.Struct({"amount": pl.String})))
     listed = lines.list.eval(exact_text(pl.element().struct.field("amount"))).list.sum()
-    return _of(told, "credit_note.issued").select(
+    return _of(adjustments, "credit_note.issued").select(
         "tenant", field("invoice").alias("number"), "origin",
         pl.coalesce(number("amount"), listed).alias("amount"),
         field("reason"), pl.col("time").alias("created_at"), pl.col("received_at").alias("told_at"),
@@ -234,9 +236,9 @@ def notes_of(told: pl.DataFrame) -> pl.DataFrame:
     ).cast(NOTES)  # fmt: skip
 
 
-def _voids(told: pl.DataFrame) -> pl.DataFrame:
+def _voids(adjustments: pl.DataFrame) -> pl.DataFrame:
     return (
-        _of(told, "invoice.voided")
+        _of(adjustments, "invoice.voided")
         .select("tenant", field("invoice").alias("number"), field("reason"), pl.col("time").alias("voided_at"))
         .unique(["tenant", "number"], keep="first", maintain_order=True)
         .cast(VOIDS)
@@ -245,15 +247,15 @@ def _voids(told: pl.DataFrame) -> pl.DataFrame:
 
 def stray_voids(timeline: Timeline, unknown: pl.DataFrame) -> pl.DataFrame:
     """Voids of numbers that no finalised invoice bears (``unknown``: tenant, number), as REJECTED."""
-    voids = _of(timeline.told, "invoice.voided").with_columns(field("invoice").alias("number"))
+    voids = _of(timeline.adjustment_events, "invoice.voided").with_columns(field("invoice").alias("number"))
     strays = voids.join(unknown, on=["tenant", "number"], how="semi")
     message = pl.concat_str(pl.lit("no invoice '"), "number", pl.lit("' has been finalised"))
     return rejection(strays, "unknown_invoice", message)
 
 
-def _stray(told: pl.DataFrame, timeline: Timeline) -> pl.DataFrame:
+def _stray(adjustments: pl.DataFrame, timeline: Timeline) -> pl.DataFrame:
     """Wallets and one-offs of customers nobody has spoken of: they wait, and it is said."""
-    rows = _of(told, "wallet.granted", "wallet.purchased", "wallet.voided", "one_off.added").with_columns(
+    rows = _of(adjustments, "wallet.granted", "wallet.purchased", "wallet.voided", "one_off.added").with_columns(
         field("customer")
     )
     strangers = rows.join(timeline.customers.select("tenant", "customer"), on=["tenant", "customer"], how="anti")

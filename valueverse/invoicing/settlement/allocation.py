@@ -35,7 +35,7 @@ def pro_rata(total: int, weights: Sequence[int]) -> list[int]:
     )
 
 
-def take(want: int, left: list[int], eligible: Sequence[int]) -> int:
+def deduct_pro_rata(want: int, left: list[int], eligible: Sequence[int]) -> int:
     """Lower ``left`` by up to ``want``, pro rata over the eligible places, and give what was taken.
 
     A place is never lowered below 0, and all of them together not either: what is negative among them (a correction)

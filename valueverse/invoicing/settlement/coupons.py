@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
-from valueverse.invoicing.settlement.allocation import take
+from valueverse.invoicing.settlement.allocation import deduct_pro_rata
 from valueverse.money import round_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from valueverse.invoicing.settlement.threshold_totals import LineName, ThresholdTotals
     from valueverse.money import RoundingMode
 
 _DIGITS = 120
-LineName = tuple[str, str]
-"""Key and dimensions: what a line is called on every invoice of its period."""
 
 
 class Target(Protocol):
@@ -106,7 +104,7 @@ def holds(row: Mapping[str, Any], billing: Billing, used: Collection[datetime]) 
 
 
 def coupon_of(row: Mapping[str, Any], most: int | None) -> Coupon:
-    """A row of told.COUPONS that takes no more than ``most`` of a period."""
+    """A row of adjustment_events.COUPONS that takes no more than ``most`` of a period."""
     return Coupon(
         key=row["coupon"],
         amount=row["amount"],
@@ -117,30 +115,6 @@ def coupon_of(row: Mapping[str, Any], most: int | None) -> Coupon:
         origin=row["origin"],
         most=most,
     )
-
-
-@dataclass
-class Earlier:
-    """What the threshold invoices of one period bore, in minor units. Mutable: each of them adds to it.
-
-    Attributes:
-        gross: by line, before coupons.
-        off: by line, what coupons took of it.
-        taken: by a coupon's origin, its key and what it took.
-    """
-
-    gross: defaultdict[LineName, int] = field(default_factory=lambda: defaultdict(int))
-    off: defaultdict[LineName, int] = field(default_factory=lambda: defaultdict(int))
-    taken: dict[str, tuple[str, int]] = field(default_factory=dict)
-
-    def bear(self, name: LineName, gross: int, off: int) -> None:
-        """Add a line."""
-        self.gross[name] += gross
-        self.off[name] += off
-
-    def took(self, origin: str, key: str, amount: int) -> None:
-        """Add what a coupon took of one of the invoices."""
-        self.taken[origin] = (key, amount + self.taken.get(origin, ("", 0))[1])
 
 
 def earliest(moment: datetime | None) -> tuple[bool, datetime]:
@@ -161,7 +135,7 @@ def apply_coupons(
     left: list[int],
     decimals: int,
     mode: RoundingMode,
-    earlier: Earlier | None = None,
+    earlier: ThresholdTotals | None = None,
 ) -> list[tuple[Coupon, int]]:
     """Take coupons off ``left`` (minor units per line, lowered in place).
 
@@ -220,7 +194,7 @@ def _take_all(
             places[scope] = [place for place, line in enumerate(lines) if coupon.covers(line)]
         base = sum(left[place] for place in places[scope])
         want = min(_worth(coupon, base, decimals, mode), sum(left[place] for place in lowered))
-        amount = take(want if coupon.most is None else min(want, coupon.most), left, places[scope])
+        amount = deduct_pro_rata(want if coupon.most is None else min(want, coupon.most), left, places[scope])
         if amount:
             taken.append((coupon, amount))
     return taken

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Literal
 
-from valueverse.invoicing.settlement.allocation import take
+from valueverse.invoicing.settlement.allocation import deduct_pro_rata
 from valueverse.invoicing.settlement.coupons import earliest
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def apply_wallets(
         amount = min(max(due, 0), _whole_minor(wallet.balance, decimals)) if wallet.open_at(issued_at) else 0
         if wallet.restrict_to:
             eligible = [number for number, (charge, _) in enumerate(owed) if charge in wallet.restrict_to]
-            amount = take(amount, left, eligible)
+            amount = deduct_pro_rata(amount, left, eligible)
         if amount:
             due -= amount
             paid.append(Credit("wallet", wallet.key, amount, wallet.origin))

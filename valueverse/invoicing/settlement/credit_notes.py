@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.events.schema import INSTANT
-from valueverse.invoicing.rendering.invoice_documents import in_order
+from valueverse.invoicing.lines.line_amounts import in_order
 from valueverse.money import EXACT, minor_units
 from valueverse.subscriptions.event_fields import REJECTED, field, rejection
 
@@ -177,7 +177,9 @@ def _left(notes: pl.DataFrame, bills: pl.DataFrame, corrected: pl.DataFrame) -> 
     return bills.join(given, on=_NUMBER).join(value, on=_NUMBER).select("tenant", "invoice_id", left)
 
 
-def within(lines: pl.DataFrame, notes: pl.DataFrame, bills: pl.DataFrame, corrected: pl.DataFrame) -> pl.DataFrame:
+def cap_by_credit_notes(
+    lines: pl.DataFrame, notes: pl.DataFrame, bills: pl.DataFrame, corrected: pl.DataFrame
+) -> pl.DataFrame:
     """Lines whose adjustments give back no more of an invoice than credit notes leave of it, tax included.
 
     The lines of one correction give in their order, each as much as the ones before it leave; what adds to the invoice
@@ -207,10 +209,10 @@ def within(lines: pl.DataFrame, notes: pl.DataFrame, bills: pl.DataFrame, correc
     capped = given.filter(pl.col("amount_minor") < pl.col("given"))
     whole = given.filter(pl.col("amount_minor") >= pl.col("given"))
     scale = pl.lit(10).cast(pl.Int64).pow(pl.col("decimals")).cast(pl.Int64).cast(EXACT)
-    told = capped.with_columns(
+    adjustments = capped.with_columns(
         pl.col("given").alias("amount_minor"),
         (pl.col("given").cast(EXACT) / scale).alias("amount_precise"),
         pl.format("{}; a credit note gave the rest back", pl.col("explains").fill_null("")).alias("explains"),
     )
     shown = pl.any_horizontal(pl.col(name).fill_null(0) != 0 for name in ("amount_minor", "event_count", "quantity"))
-    return pl.concat([frame.select(lines.columns) for frame in (rest, whole, told.filter(shown))])
+    return pl.concat([frame.select(lines.columns) for frame in (rest, whole, adjustments.filter(shown))])

@@ -12,17 +12,18 @@ import polars as pl
 
 from valueverse.invoicing.lines.thresholds import PURPOSE as THRESHOLD
 from valueverse.invoicing.schema import OF_CLOSE, USES
-from valueverse.invoicing.settlement.coupons import Billing, Coupon, Earlier, coupon_of, holds
+from valueverse.invoicing.settlement.coupons import Billing, Coupon, coupon_of, holds
 from valueverse.invoicing.settlement.credit_application import Credit, CreditNote, Wallet, spent_first
 from valueverse.invoicing.settlement.credit_notes import whole_minor
+from valueverse.invoicing.settlement.threshold_totals import ThresholdTotals
 from valueverse.invoicing.settlement.totals import Bill, Totals
 from valueverse.money import minor_units
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from valueverse.invoicing.settlement.adjustment_events import Told
-    from valueverse.invoicing.settlement.settlement import Used
+    from valueverse.invoicing.settlement.adjustment_events import AdjustmentEvents
+    from valueverse.invoicing.settlement.consumed_credits import ConsumedCredits
     from valueverse.money import RoundingMode
 
 Row = dict[str, Any]
@@ -54,7 +55,7 @@ class Issue:
 
 
 @dataclass
-class Account:
+class CustomerBalance:
     """A customer's prepaid money and discounts. Mutable: each invoice leaves less of them to the next.
 
     ``closed``: the periods of which a closing invoice stands; ``taken``: by origin, subscription and begin of a period,
@@ -67,7 +68,9 @@ class Account:
     wallets: list[Row] = field(default_factory=list)
     notes: list[Row] = field(default_factory=list)
     uses: defaultdict[tuple[str, str], set[datetime]] = field(default_factory=lambda: defaultdict(set))
-    earlier: defaultdict[tuple[str, datetime], Earlier] = field(default_factory=lambda: defaultdict(Earlier))
+    earlier: defaultdict[tuple[str, datetime], ThresholdTotals] = field(
+        default_factory=lambda: defaultdict(ThresholdTotals)
+    )
     spent: defaultdict[str, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
     owed_again: list[Row] = field(default_factory=list)
     closed: Collection[Period] = ()
@@ -76,26 +79,26 @@ class Account:
     @classmethod
     def open(
         cls,
-        told: Told,
+        adjustments: AdjustmentEvents,
         notes: pl.DataFrame,
-        used: Used,
-        earlier: Mapping[tuple[str, str, str, datetime], Earlier],
+        used: ConsumedCredits,
+        earlier: Mapping[tuple[str, str, str, datetime], ThresholdTotals],
         closed: Collection[Period] = (),
-    ) -> dict[tuple[str, str], Account]:
+    ) -> dict[tuple[str, str], CustomerBalance]:
         """Accounts of every customer whom something of the kind concerns; ``notes``: those that count."""
-        accounts: dict[tuple[str, str], Account] = {}
+        accounts: dict[tuple[str, str], CustomerBalance] = {}
 
-        def of(row: Row) -> Account:
+        def of(row: Row) -> CustomerBalance:
             owner = (row["tenant"], row["customer"])
             return accounts.setdefault(owner, cls(*owner, closed=closed))
 
-        for row in told.coupons.iter_rows(named=True):
+        for row in adjustments.coupons.iter_rows(named=True):
             of(row).coupons.append(row)
-        for row in told.wallets.iter_rows(named=True):
+        for row in adjustments.wallets.iter_rows(named=True):
             of(row).wallets.append(row)
         for row in notes.iter_rows(named=True):
             of(row).notes.append(row)
-        for row in _overdrawn(told.wallets, notes, used).iter_rows(named=True):
+        for row in _overdrawn(adjustments.wallets, notes, used).iter_rows(named=True):
             of(row).owed_again.append(row)
         for row in used.owed.iter_rows(named=True):
             of(row).owe(row["origin"], row["key"], row["currency"], row["amount_minor"], row["created_at"])
@@ -170,7 +173,7 @@ class Account:
         """Whether a closing invoice of the period stands already: it bears what the period itself made."""
         return issue.purpose == "period" and (self.tenant, issue.subscription, issue.period_from) in self.closed
 
-    def _of_period(self, issue: Issue) -> Earlier | None:
+    def _of_period(self, issue: Issue) -> ThresholdTotals | None:
         """What threshold invoices bore of what an invoice bears the rest of."""
         if issue.purpose not in OF_CLOSE or self._closes_again(issue):
             return None
@@ -225,7 +228,7 @@ class Account:
         return [wallet for wallet, _ in blocks]
 
 
-def _used_by_event(used: Used) -> tuple[dict[_Event, list[tuple[str, datetime, int]]], dict[_Event, int]]:
+def _used_by_event(used: ConsumedCredits) -> tuple[dict[_Event, list[tuple[str, datetime, int]]], dict[_Event, int]]:
     """Subscription, period and minor units of each that a coupon lowered, and minor units taken of each credit."""
     uses: defaultdict[_Event, list[tuple[str, datetime, int]]] = defaultdict(list)
     for tenant, origin, subscription, period, minor in used.coupons.select(USES.names()).iter_rows():
@@ -234,7 +237,7 @@ def _used_by_event(used: Used) -> tuple[dict[_Event, list[tuple[str, datetime, i
     return uses, {(tenant, origin): minor for tenant, origin, minor in sums.iter_rows()}
 
 
-def _overdrawn(wallets: pl.DataFrame, notes: pl.DataFrame, used: Used) -> pl.DataFrame:
+def _overdrawn(wallets: pl.DataFrame, notes: pl.DataFrame, used: ConsumedCredits) -> pl.DataFrame:
     """What finalised invoices were paid with beyond what stands of it (settle.PAID): from a credit note or a balance
     whose invoice was voided since, or an event that was withdrawn. The documents stay; the customer owes it again."""
     blocks = whole_minor("amount", "currency", wallets.filter(pl.col("kind") != "voided"))

@@ -17,18 +17,19 @@ import polars as pl
 
 from valueverse.invoicing.periods.billing_periods import INVOICE
 from valueverse.invoicing.rendering.document_hash import invoice_id, invoice_number
-from valueverse.invoicing.schema import OF_PERIOD, USES
-from valueverse.invoicing.settlement.credit_notes import CORRECTED, NUMBERS, counting, judged, refused
-from valueverse.invoicing.settlement.customer_balance import Account, Issue
+from valueverse.invoicing.schema import OF_PERIOD
+from valueverse.invoicing.settlement.credit_notes import NUMBERS, counting, judged, refused
+from valueverse.invoicing.settlement.customer_balance import CustomerBalance, Issue
 from valueverse.invoicing.settlement.totals import Bill, Line, Totals, totals_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
-    from valueverse.invoicing.settlement.adjustment_events import Told
-    from valueverse.invoicing.settlement.coupons import Earlier
+    from valueverse.invoicing.settlement.adjustment_events import AdjustmentEvents
+    from valueverse.invoicing.settlement.consumed_credits import ConsumedCredits
     from valueverse.invoicing.settlement.customer_balance import Period
+    from valueverse.invoicing.settlement.threshold_totals import ThresholdTotals
 
 NUMBERED = ("tenant", "close", "subscription", "purpose", "period_from", "customer", "revision", "period_to")
 """Order in which a run numbers a tenant's invoices."""
@@ -57,55 +58,6 @@ _TOTALS: dict[str, pl.DataType] = {
 }
 MOVING = ("adjustment", "one_off", "outcome")
 """Kinds of lines that wait for the next invoice when the one that bears them is not issued."""
-PAID = pl.Schema(
-    {
-        "tenant": pl.String(),
-        "customer": pl.String(),
-        "currency": pl.String(),
-        "kind": pl.String(),
-        "key": pl.String(),
-        "origin": pl.String(),
-        "is_final": pl.Boolean(),
-        "amount_minor": pl.Int64(),
-    }
-)
-"""What credit notes and wallets (``kind``) paid; ``is_final``: of finalised invoices."""
-
-
-@dataclass(frozen=True)
-class Used:
-    """What invoices that stand already have used up, and what they leave to the customer.
-
-    Attributes:
-        credits: what they were paid with (PAID).
-        coupons: the periods that a coupon lowered (schema.USES).
-        numbers: finalised invoices by number (NUMBERS), voided ones among them.
-        corrected: what they correct of each other (CORRECTED).
-        owed: tenant, customer, currency, origin, key, amount_minor, created_at of invoices that came out negative.
-    """
-
-    credits: pl.DataFrame
-    coupons: pl.DataFrame
-    numbers: pl.DataFrame
-    corrected: pl.DataFrame
-    owed: pl.DataFrame
-
-    @classmethod
-    def nothing(cls) -> Used:
-        """Nothing stands yet."""
-        text, minor = pl.String(), pl.Int64()
-        return cls(
-            PAID.to_frame(),
-            USES.to_frame(),
-            NUMBERS.to_frame(),
-            CORRECTED.to_frame(),
-            pl.DataFrame(
-                schema={
-                    "tenant": text, "customer": text, "currency": text, "origin": text, "key": text,
-                    "amount_minor": minor, "created_at": pl.Datetime("us", "UTC"),
-                }
-            ),
-        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -120,11 +72,11 @@ class Settled:
 def settle(
     invoices: pl.DataFrame,
     lines: pl.DataFrame,
-    told: Told,
-    used: Used,
+    adjustments: AdjustmentEvents,
+    used: ConsumedCredits,
     *,
     numbered: bool,
-    earlier: Mapping[tuple[str, str, str, datetime], Earlier],
+    earlier: Mapping[tuple[str, str, str, datetime], ThresholdTotals],
     closed: Collection[Period] = (),
 ) -> Settled:
     """Add totals to invoices and discount_minor and tax_minor to lines; drop invoices that come to nothing by policy.
@@ -136,13 +88,13 @@ def settle(
         used: what earlier invoices used of them.
         numbered: credit notes name invoices by the numbers in ``used``; False: by the numbers that these invoices
             would get if they were all that there is.
-        earlier: what standing threshold invoices bore (``thresholds.earlier``).
+        earlier: what standing threshold invoices bore (``threshold_totals.threshold_totals``).
         closed: the periods of which a closing invoice stands.
     """
     ordered = _skippable(invoices, lines).sort(_ISSUED).with_row_index("bill")
-    numbers = used.numbers if numbered else _provisional(invoices, lines, told, used)
-    notes = judged(told.notes, numbers, used.corrected)
-    accounts = Account.open(told, counting(notes), used, earlier, closed)
+    numbers = used.numbers if numbered else _provisional(invoices, lines, adjustments, used)
+    notes = judged(adjustments.notes, numbers, used.corrected)
+    accounts = CustomerBalance.open(adjustments, counting(notes), used, earlier, closed)
     concerned = _concerned(ordered, lines, accounts)
     plain = ordered.join(concerned, on="bill", how="anti").with_columns(_nothing())
     worked = ordered.join(concerned, on="bill", how="semi")
@@ -177,11 +129,15 @@ def _nothing() -> list[pl.Expr]:
     return [(zero | subtotal | lists)[name].alias(name) for name in _TOTALS]
 
 
-def _provisional(invoices: pl.DataFrame, lines: pl.DataFrame, told: Told, used: Used) -> pl.DataFrame:
+def _provisional(
+    invoices: pl.DataFrame, lines: pl.DataFrame, adjustments: AdjustmentEvents, used: ConsumedCredits
+) -> pl.DataFrame:
     """The numbers that these invoices get if they are their tenants' first: a total does not hang on credit notes."""
-    if told.notes.is_empty():
+    if adjustments.notes.is_empty():
         return NUMBERS.to_frame()
-    issued = settle(invoices, lines, replace(told, notes=told.notes.clear()), used, numbered=True, earlier={}).invoices
+    issued = settle(
+        invoices, lines, replace(adjustments, notes=adjustments.notes.clear()), used, numbered=True, earlier={}
+    ).invoices
     sequenced = issued.sort(NUMBERED).with_columns(pl.int_range(1, pl.len() + 1).over("tenant").alias("sequence"))
     numbers = [invoice_number(*row) for row in sequenced.select("tenant", "sequence").iter_rows()]
     return sequenced.select(
@@ -190,7 +146,9 @@ def _provisional(invoices: pl.DataFrame, lines: pl.DataFrame, told: Told, used: 
     ).cast(NUMBERS)  # fmt: skip
 
 
-def _concerned(ordered: pl.DataFrame, lines: pl.DataFrame, accounts: Mapping[tuple[str, str], Account]) -> pl.DataFrame:
+def _concerned(
+    ordered: pl.DataFrame, lines: pl.DataFrame, accounts: Mapping[tuple[str, str], CustomerBalance]
+) -> pl.DataFrame:
     """Bills that tax, a coupon or a credit may change: all of a customer's, since one hangs on the other."""
     taxed = lines.filter(pl.col("tax_percent") != 0).select("tenant", "customer")
     negative = ordered.filter(pl.col("subtotal_minor") < 0).select("tenant", "customer")
@@ -200,7 +158,7 @@ def _concerned(ordered: pl.DataFrame, lines: pl.DataFrame, accounts: Mapping[tup
 
 
 def _work(
-    worked: pl.DataFrame, lines: pl.DataFrame, accounts: dict[tuple[str, str], Account]
+    worked: pl.DataFrame, lines: pl.DataFrame, accounts: dict[tuple[str, str], CustomerBalance]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Totals per bill and parts per line (place, discount_minor, tax_minor)."""
     columns = (
@@ -213,7 +171,7 @@ def _work(
     totals, parts = [], []
     for row in worked.iter_rows(named=True):
         owner = (row["tenant"], row["customer"])
-        account = accounts.setdefault(owner, Account(*owner))
+        account = accounts.setdefault(owner, CustomerBalance(*owner))
         found = account.settle(_issue(row), by_bill[row["bill"]], _invoice_of)
         totals.append({"bill": row["bill"]} | _columns(found, by_bill[row["bill"]]))
         parts += [

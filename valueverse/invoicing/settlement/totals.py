@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from valueverse.invoicing.settlement.coupons import Coupon, Earlier, LineName
+    from valueverse.invoicing.settlement.coupons import Coupon
     from valueverse.invoicing.settlement.credit_application import Credit, CreditNote, Wallet
+    from valueverse.invoicing.settlement.threshold_totals import LineName, ThresholdTotals
     from valueverse.money import RoundingMode
 
 LINE_KINDS = ("fee", "usage", "minimum", "adjustment", "one_off", "outcome")
@@ -85,7 +86,7 @@ class Bill:
     wallets: Sequence[Wallet] = ()
     issued_at: datetime | None = None
     owed_again: Sequence[Credit] = ()
-    earlier: Earlier | None = None
+    earlier: ThresholdTotals | None = None
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ BUILT = ("staging", "intermediate", "marts")
 """Schemas whose relations dbt builds."""
 
 QUERY = resources.files(__package__).joinpath("catalogue.sql").read_text(encoding="utf-8")
-"""Gives one text: the catalogue as JSON, for ``holes``. Whoever may connect may run it."""
+"""Gives one text: the catalogue as JSON, for ``rls_violations``. Whoever may connect may run it."""
 
 _FILE = resources.files(__package__).joinpath("manifest.tsv")
 
@@ -51,7 +51,7 @@ class Fact(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Hole:
+class Violation:
     """Something that lets somebody do more than the migrations allow."""
 
     what: str
@@ -75,7 +75,7 @@ def rendered(facts: Iterable[Fact]) -> str:
     return "".join("\t".join(fact) + "\n" for fact in sorted(facts) if not _lives(fact))
 
 
-def holes(catalogue: str) -> list[Hole]:
+def rls_violations(catalogue: str) -> list[Violation]:
     """Every hole in the catalogue that ``QUERY`` gave; empty when all is as the migrations and the rules say."""
     known = json.loads(catalogue)
     facts = [Fact(*fact) for fact in known["facts"]]
@@ -132,14 +132,14 @@ def _harmless(key: tuple[str, str, str], fixed: dict[tuple[str, str, str], str],
     return False
 
 
-def _difference(key: tuple[str, str, str], value: str | None, wanted: str | None, database: str) -> Hole:
+def _difference(key: tuple[str, str, str], value: str | None, wanted: str | None, database: str) -> Violation:
     kind, name, aspect = key
     what = f"{kind} {name}" + (f", {aspect}" if aspect else "")
     if value is None:
-        return Hole(f"{what}: missing; the migrations made it: {wanted}", _cure(key, value, wanted, database))
+        return Violation(f"{what}: missing; the migrations made it: {wanted}", _cure(key, value, wanted, database))
     if wanted is None:
-        return Hole(f"{what}: {value}; not of the migrations", _cure(key, value, wanted, database))
-    return Hole(f"{what}: {value}; the migrations made it: {wanted}", _cure(key, value, wanted, database))
+        return Violation(f"{what}: {value}; not of the migrations", _cure(key, value, wanted, database))
+    return Violation(f"{what}: {value}; the migrations made it: {wanted}", _cure(key, value, wanted, database))
 
 
 def _cure(key: tuple[str, str, str], value: str | None, wanted: str | None, database: str) -> str:
@@ -183,7 +183,7 @@ def _grantee(name: str) -> str:
     return "public" if name == "everybody" else name
 
 
-def _by_rule(facts: list[Fact], known: dict[str, Any]) -> Iterator[Hole]:
+def _by_rule(facts: list[Fact], known: dict[str, Any]) -> Iterator[Violation]:
     objects: dict[str, list[Fact]] = defaultdict(list)
     for fact in facts:
         objects[fact.object].append(fact)
@@ -191,14 +191,14 @@ def _by_rule(facts: list[Fact], known: dict[str, Any]) -> Iterator[Hole]:
         if name.startswith(roles.ANALYST_PREFIX):
             yield from _analyst(name, told, known)
         elif told[0].kind.endswith(" large object"):
-            yield Hole(f"large object {name} is open to others than administrators", f"`select lo_unlink({name})`")
+            yield Violation(f"large object {name} is open to others than administrators", f"`select lo_unlink({name})`")
         elif told[0].kind.endswith(" database"):
             yield from _database(name, told)
         else:
             yield from _built(name, told)
 
 
-def _analyst(name: str, told: list[Fact], known: dict[str, Any]) -> Iterator[Hole]:
+def _analyst(name: str, told: list[Fact], known: dict[str, Any]) -> Iterator[Violation]:
     """An analyst is a login with bounds, in the group of analysts and in nothing else."""
     wanted = {}
     if not name.endswith(_IN_WAREHOUSE):
@@ -221,15 +221,15 @@ def _analyst(name: str, told: list[Fact], known: dict[str, Any]) -> Iterator[Hol
                 "membership": f"`grant {aspect} to {name} with admin false, inherit true, set false`",
             }.get(kind, f"`alter role {name} set {aspect} = '{right}'`")
         what = f"analyst {name}: {kind} {aspect} is {value or 'missing'}; it should be {right or 'absent'}"
-        yield Hole(what, cure, by_analyst=kind == "setting" and aspect not in known["superusers_settings"])
+        yield Violation(what, cure, by_analyst=kind == "setting" and aspect not in known["superusers_settings"])
 
 
-def _database(name: str, told: list[Fact]) -> Iterator[Hole]:
+def _database(name: str, told: list[Fact]) -> Iterator[Violation]:
     """Other databases: shut to everybody, and to low logins unless it is a warehouse, which an administrator owns."""
     owner = next((fact.value for fact in told if fact.kind == "owner of database"), "")
     servers_own = name in {"postgres", "template0", "template1"}
     if _low(owner) or (servers_own and owner == _BUILDER):
-        yield Hole(f"database {name} is owned by {owner}", f"`alter database {name} owner to` an administrator")
+        yield Violation(f"database {name} is owned by {owner}", f"`alter database {name} owner to` an administrator")
     for fact in told:
         if fact.kind != "rights on database":
             continue
@@ -237,7 +237,7 @@ def _database(name: str, told: list[Fact]) -> Iterator[Hole]:
         low = _low(fact.aspect) or (servers_own and fact.aspect == _BUILDER)
         allowed = "CONNECT" if warehouse and not fact.aspect.startswith(roles.ANALYST_PREFIX) else ""
         if fact.aspect == "everybody" or (low and fact.value != allowed):
-            yield Hole(
+            yield Violation(
                 f"database {name} is open to {fact.aspect}: {fact.value}",
                 f"`revoke all on database {name} from {_grantee(fact.aspect)}`",
             )
@@ -248,54 +248,56 @@ def _low(role: str) -> bool:
     return role in {roles.READER, roles.OWNER, roles.ANALYST, _API} or role.startswith(roles.ANALYST_PREFIX)
 
 
-def _built(name: str, told: list[Fact]) -> Iterator[Hole]:
+def _built(name: str, told: list[Fact]) -> Iterator[Violation]:
     """What dbt built, and what else is in its schemas."""
     schema = _schema(told[0])
     found = {(fact.kind, fact.aspect): fact.value for fact in told}
     for (what, aspect), value in sorted(found.items()):
-        hole = _of_built(name, schema, Fact(what, name, aspect, value))
-        if hole is not None:
-            yield hole
+        violation = _of_built(name, schema, Fact(what, name, aspect, value))
+        if violation is not None:
+            yield violation
     kind = found.get(("table", "kind"), "")
     again = "build it again with dbt, or drop it"
     if kind.startswith(("materialised", "foreign")):
-        yield Hole(f"{name} is a {kind.split(',')[0]}: row-level security does not hold there", again)
+        yield Violation(f"{name} is a {kind.split(',')[0]}: row-level security does not hold there", again)
     elif kind and schema == "marts" and "of tenants" not in kind:
-        yield Hole(f"{name} has no tenant_id: every analyst reads all of it", again)
+        yield Violation(f"{name} has no tenant_id: every analyst reads all of it", again)
     elif "table" in kind and "of tenants" in kind:
         yield from _walled(name, schema, found)
 
 
-def _of_built(name: str, schema: str, fact: Fact) -> Hole | None:
+def _of_built(name: str, schema: str, fact: Fact) -> Violation | None:
     kind, _, aspect, value = fact
-    hole = None
+    violation = None
     if kind.startswith("owner of ") and value != _BUILDER:
-        hole = Hole(f"{name} is owned by {value}", "give it to valueverse_builder, or drop it")
+        violation = Violation(f"{name} is owned by {value}", "give it to valueverse_builder, or drop it")
     elif kind.startswith("rights on ") and not _allowed(schema, kind, aspect, value):
-        hole = Hole(f"{aspect} has rights on {name}: {value}", f"`revoke {value} on {name} from {_grantee(aspect)}`")
+        violation = Violation(
+            f"{aspect} has rights on {name}: {value}", f"`revoke {value} on {name} from {_grantee(aspect)}`"
+        )
     elif kind in {"rule", "trigger"}:
-        hole = Hole(f"{name} has a {kind}, {aspect}: {value}", f"`drop {kind} {aspect} on {name}`")
+        violation = Violation(f"{name} has a {kind}, {aspect}: {value}", f"`drop {kind} {aspect} on {name}`")
     elif kind == "policy" and not (schema == "marts" and aspect == "analyst_tenant" and value == _MAPPED):
         cure = f"`drop policy {aspect} on {name}`, then `select guard.protect('{name}'::regclass)`"
-        hole = Hole(f"{name}: policy {aspect} is {value}", cure)
+        violation = Violation(f"{name}: policy {aspect} is {value}", cure)
     elif kind == "function" and (aspect, value) in {("runs as", "its owner"), ("leakproof", "yes")}:
         cure = "make it `security invoker` and not leakproof, or drop it"
-        hole = Hole(f"function {name} looks past row-level security ({aspect} {value})", cure)
+        violation = Violation(f"function {name} looks past row-level security ({aspect} {value})", cure)
     elif aspect == "inherits from":
-        hole = Hole(f"{name} inherits from {value}, whose policies do not hold for it", "drop it")
+        violation = Violation(f"{name} inherits from {value}, whose policies do not hold for it", "drop it")
     elif (kind, aspect) == ("table", "view") and not re.match(".*security_invoker=(true|on)", value):
         cure = f"`alter view {name} set (security_invoker = true)`"
-        hole = Hole(f"{name}: the view shows what its owner may see (security_invoker is off)", cure)
-    return hole
+        violation = Violation(f"{name}: the view shows what its owner may see (security_invoker is off)", cure)
+    return violation
 
 
-def _walled(name: str, schema: str, found: dict[tuple[str, str], str]) -> Iterator[Hole]:
+def _walled(name: str, schema: str, found: dict[tuple[str, str], str]) -> Iterator[Violation]:
     protect = f"`select guard.protect('{name}'::regclass)`"
     state = found["table", "row-level security"]
     if state != "enabled and forced":
-        yield Hole(f"{name}: row-level security is {state}", protect)
+        yield Violation(f"{name}: row-level security is {state}", protect)
     if schema == "marts" and ("policy", "analyst_tenant") not in found:
-        yield Hole(f"{name}: analysts have no policy bound to their login", protect)
+        yield Violation(f"{name}: analysts have no policy bound to their login", protect)
 
 
 def _allowed(schema: str, what: str, grantee: str, value: str) -> bool:

@@ -183,7 +183,7 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
 
 def _rights(settings: Settings, connection: psycopg.Connection[Any]) -> Iterator[Finding]:
     row = connection.execute(manifest.QUERY.encode()).fetchone()
-    found = manifest.holes(str(row[0])) if row else []
+    found = manifest.rls_violations(str(row[0])) if row else []
     for hole in found:
         yield Finding("wrong", hole.what, settings.database_name, hole.cure)
     if not found:

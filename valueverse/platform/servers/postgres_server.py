@@ -21,7 +21,7 @@ import psycopg
 from valueverse.errors import RefusalError
 from valueverse.platform.access.secrets import secret
 from valueverse.platform.servers import processes
-from valueverse.platform.servers.postgres_runtime import Ground, find_ground, open_home, private_folder
+from valueverse.platform.servers.postgres_runtime import PostgresRuntime, find_runtime, open_home, private_folder
 from valueverse.platform.settings import ROLE_NAMES
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def start(settings: Settings, *, durable: bool = True) -> processes.Record:
                 processes.write_record(settings.run, record)
             if _answered(settings, record):
                 return record
-            words, log = processes.last_words(Path(record.log)), Path(record.log)
+            words, log = processes.last_output(Path(record.log)), Path(record.log)
             processes.stop(record, signal.SIGINT, 10)
             processes.forget(settings.run, NAME)
             if _ORPHANS not in words or time.monotonic() > deadline:
@@ -122,7 +122,7 @@ def binary(name: str) -> Path:
 
 
 def _launch(settings: Settings, durable: bool) -> processes.Record:
-    ground = find_ground(settings, binary("postgres").parent)
+    ground = find_runtime(settings, binary("postgres").parent)
     data = ground.data
     if not (data / "PG_VERSION").exists():
         _initialise(settings, ground)
@@ -161,7 +161,7 @@ def _bound_memory(pid: int) -> None:
             process.rlimit(psutil.RLIMIT_DATA, (_MOST_MEMORY, _MOST_MEMORY))
 
 
-def _initialise(settings: Settings, ground: Ground) -> None:
+def _initialise(settings: Settings, ground: PostgresRuntime) -> None:
     """Make the data folder beside its final place and move it in whole: a killed start leaves no half of
     one."""
     parent = ground.data.parent
@@ -235,6 +235,6 @@ def _clear_stale_lock(data: Path, settings: Settings) -> processes.Record | None
 
 
 def _failure(what: str, lines: list[str], log: Path) -> RefusalError:
-    said = processes.gist(lines)
+    said = processes.error_summary(lines)
     cure = "free disk space and try again" if "No space left" in said else f"see {log}, then try again"
     return RefusalError("postgres_did_not_start", f"PostgreSQL did not start: {what}: {said}; {cure}", str(log))

@@ -177,14 +177,14 @@ def tail(path: Path, lines: int) -> list[str]:
     return []
 
 
-def last_words(path: Path) -> list[str]:
+def last_output(path: Path) -> list[str]:
     """The last lines that the latest start wrote; what an earlier one left is not its story."""
     said = tail(path, 200)
     starts = [number for number, line in enumerate(said) if line.startswith(_BEGINNING)]
     return said[starts[-1] + 1 if starts else 0 :]
 
 
-def gist(lines: list[str]) -> str:
+def error_summary(lines: list[str]) -> str:
     """The two lines that most likely tell why a server ended, as one sentence."""
     telling = [line.strip() for line in lines if _TELLING.search(line)]
     return "; ".join((telling or [line.strip() for line in lines if line.strip()])[-2:]) or "it said nothing"

@@ -233,7 +233,7 @@ def _end_orphaned_runs(environment: dict[str, str]) -> None:
         check=False,
     )
     if done.returncode:
-        said = processes.gist(done.stderr.splitlines())
+        said = processes.error_summary(done.stderr.splitlines())
         raise RefusalError("dagster_unusable", f"Dagster's instance does not open: {said}; try `valueverse doctor`")
 
 
@@ -243,7 +243,7 @@ def _await(settings: Settings, name: str, record: processes.Record, fresh: bool)
 
     if not processes.wait_until(lambda: _well(settings, name, record), running, _PATIENCE):
         log = Path(record.log)
-        said = processes.gist(processes.last_words(log))
+        said = processes.error_summary(processes.last_output(log))
         if not running():
             processes.forget(settings.run, name)
         what = "did not answer in time" if running() else "ended at once"
@@ -305,7 +305,7 @@ def _status(settings: Settings, name: str) -> Status:
         return Status(name, "stopped", "", "start it with `valueverse up`")
     where = _where(settings, name, record)
     if not processes.alive(record):
-        said = processes.gist(processes.last_words(Path(record.log)))
+        said = processes.error_summary(processes.last_output(Path(record.log)))
         return Status(name, "crashed", where, f"ended without `down`: {said}; start it again with `valueverse up`")
     if name == postgres_server.NAME:
         well = postgres_server.answers(settings)

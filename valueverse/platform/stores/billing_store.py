@@ -185,7 +185,7 @@ def one_offs_billed(connection: psycopg.Connection[Any], scope: Scope) -> pl.Dat
 
 
 def booked_lines(connection: psycopg.Connection[Any], scope: Scope, invoices: pl.DataFrame) -> pl.DataFrame:
-    """What is booked for these invoices (tenant, invoice_id): ``corrections.BOOKED_LINES``."""
+    """What is booked for these invoices (tenant, invoice_id): ``differences.BOOKED_LINES``."""
     schema = {
         "tenant": _TEXT, "invoice_id": _TEXT, "key": _TEXT, "kind": _TEXT, "description": _TEXT, "meter": _TEXT,
         "dimensions": _TEXT, "quantity": _EXACT, "amount_minor": _MINOR, "net_minor": _MINOR, "event_count": _MINOR,
@@ -228,7 +228,7 @@ def _line_taxes(connection: psycopg.Connection[Any], lines: pl.DataFrame) -> pl.
 
 
 def early_lines(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFrame:
-    """What standing threshold invoices bore, by line (``thresholds.EARLY``); ``cut`` is where they close."""
+    """What standing threshold invoices bore, by line (``thresholds.THRESHOLD_LINES``); ``cut`` is where they close."""
     schema = {
         **dict.fromkeys(("tenant", "customer", "subscription"), _TEXT), "period_from": _INSTANT, "cut": _INSTANT,
         **dict.fromkeys(("key", "kind", "dimensions"), _TEXT), "quantity": _EXACT, "amount_precise": _EXACT,
@@ -245,7 +245,7 @@ def early_lines(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFra
 
 
 def early_coupons(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFrame:
-    """What coupons took on standing threshold invoices (``thresholds.EARLY_COUPONS``)."""
+    """What coupons took on standing threshold invoices (``thresholds.THRESHOLD_COUPONS``)."""
     query = (
         "select i.tenant_id::text, i.customer, i.subscription, i.period_from, d.origin, d.key, d.amount_minor "  # noqa: S608 - constants
         f"from (select i.* {_STANDING} and i.purpose = 'threshold') as i "

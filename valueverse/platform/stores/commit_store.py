@@ -58,7 +58,7 @@ def chain(connection: psycopg.Connection[Any], tenant: str) -> list[tuple[Any, .
     ).fetchall()
 
 
-def tell(
+def add_event(
     connection: psycopg.Connection[Any],
     tenant: str,
     deed: tuple[str, str, str],
@@ -76,7 +76,7 @@ def tell(
     )
 
 
-def deeds(connection: psycopg.Connection[Any], tenant: str) -> list[tuple[Any, ...]]:
+def events(connection: psycopg.Connection[Any], tenant: str) -> list[tuple[Any, ...]]:
     """sequence, commit_id, did, document, previous_hash, chain_hash of a tenant, by sequence."""
     return connection.execute(
         "select sequence, commit_id, did, document, previous_hash, chain_hash from value.deed"
@@ -85,7 +85,7 @@ def deeds(connection: psycopg.Connection[Any], tenant: str) -> list[tuple[Any, .
     ).fetchall()
 
 
-def done(connection: psycopg.Connection[Any], tenant: str) -> list[tuple[str, str, str, datetime, str | None]]:
+def history(connection: psycopg.Connection[Any], tenant: str) -> list[tuple[str, str, str, datetime, str | None]]:
     """commit_id, what was done (proposed, a side, an outcome), by, at, reason of a tenant, as the tables say."""
     return connection.execute(
         """

@@ -78,7 +78,7 @@ def propose(connection: Connection, row: Mapping[str, Any]) -> None:
     connection.execute(f"insert into value.proposal ({', '.join(names)}) values ({places})", row)  # noqa: S608 - names of columns
 
 
-def say(connection: Connection, row: Mapping[str, Any]) -> None:
+def add_verdict(connection: Connection, row: Mapping[str, Any]) -> None:
     """Add a verdict: tenant_id, proposal, verdict, said_by, reason, said_at."""
     connection.execute(
         "insert into value.verdict (tenant_id, proposal, verdict, said_by, reason, said_at) values "
@@ -87,7 +87,7 @@ def say(connection: Connection, row: Mapping[str, Any]) -> None:
     )
 
 
-def words(connection: Connection, tenant: str, proposal: str) -> list[str]:
+def verdicts(connection: Connection, tenant: str, proposal: str) -> list[str]:
     """Verdicts said to a proposal so far."""
     found = connection.execute(
         "select verdict from value.verdict where tenant_id = %s and proposal = %s order by said_at, verdict desc",
@@ -96,7 +96,7 @@ def words(connection: Connection, tenant: str, proposal: str) -> list[str]:
     return [str(verdict) for (verdict,) in found]
 
 
-def borne(connection: Connection, tenant: str, proposal: str) -> bool:
+def is_invoiced(connection: Connection, tenant: str, proposal: str) -> bool:
     """Whether a line of a finalised, unvoided invoice bears a proposal."""
     found = connection.execute(
         "select from billing.invoice_line l join billing.invoice i on i.tenant_id = l.tenant_id"

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from valueverse.catalog.document import parse_catalog
-from valueverse.invoicing.corrections.differences import PERIOD_PURPOSES, bereft, touched
-from valueverse.invoicing.engine import Booked
+from valueverse.invoicing.corrections.differences import (
+    PERIOD_PURPOSES,
+    invoices_to_recompute,
+    periods_with_voided_threshold,
+)
+from valueverse.invoicing.engine import PriorState
 from valueverse.invoicing.knowledge import newest
-from valueverse.invoicing.periods.due_invoices import BEGUN, bereft_of_period
-from valueverse.invoicing.settlement.adjustment_events import read_told, stray_voids
+from valueverse.invoicing.periods.due_invoices import BEGUN, periods_without_closing_invoice
+from valueverse.invoicing.settlement.adjustment_events import read_adjustment_events, stray_voids
+from valueverse.invoicing.settlement.consumed_credits import ConsumedCredits
 from valueverse.invoicing.settlement.credit_notes import NUMBERS, reopened
-from valueverse.invoicing.settlement.settlement import Used
 from valueverse.platform.stores import billing_store as store
 from valueverse.platform.stores.journal_store import corrected
 from valueverse.services.lake_tables import EVENTS_TABLE
@@ -33,7 +37,7 @@ if TYPE_CHECKING:
 
 def apply_voids(connection: psycopg.Connection[Any], timeline: Timeline, history: CatalogHistory) -> pl.DataFrame:
     """Write the voids that billing events tell of; those of no finalised invoice come back as REJECTED."""
-    voids = read_told(timeline, history).voids
+    voids = read_adjustment_events(timeline, history).voids
     if voids.is_empty():
         return REJECTED.to_frame()
     return stray_voids(timeline, store.void(connection, voids))
@@ -48,7 +52,7 @@ def read_booked(
     known_at: KnownAt,
     *,
     compared: pl.DataFrame | None = None,
-) -> Booked:
+) -> PriorState:
     """The tenants' standing invoices as ``engine.bill`` takes them; drafts of the run's window are dropped before.
 
     Args:
@@ -71,13 +75,13 @@ def read_booked(
     again = (
         pl.concat(
             [
-                touched(periods, usage, history.meters, facts, newest(known_at)),
+                invoices_to_recompute(periods, usage, history.meters, facts, newest(known_at)),
                 reopened(periods, facts, newest(known_at)),
                 periods.join(rerated, on=["tenant", "invoice_id"], how="semi"),
                 # What corrected a voided invoice stands on others: it is taken back, for its usage is billed anew.
                 voided.filter(pl.col("purpose").is_in(PERIOD_PURPOSES)),
-                bereft(periods, voided),
-                bereft_of_period(periods, voided),
+                periods_with_voided_threshold(periods, voided),
+                periods_without_closing_invoice(periods, voided),
             ],
             how="diagonal",
         )
@@ -86,11 +90,11 @@ def read_booked(
     )
     if compared is not None:
         again = again.join(compared, on=["tenant", "invoice_id"], how="semi", maintain_order="left")
-    return Booked(
+    return PriorState(
         invoices=invoices,
         voided=voided,
         one_offs=store.one_offs_billed(connection, scope),
-        used=Used(paid, coupons, numbers, corrected(connection, scope.tenants, scope.before), owed),
+        used=ConsumedCredits(paid, coupons, numbers, corrected(connection, scope.tenants, scope.before), owed),
         again=again.drop("number", "total_minor", "voided_at"),
         lines=store.booked_lines(connection, scope, again),
         discounts=store.discounts_of(connection, again),

@@ -9,7 +9,7 @@ from valueverse.ledger.documents import Documents, read_documents
 from valueverse.ledger.posting import book, moved
 from valueverse.platform.stores import journal_store as store
 from valueverse.platform.warehouse import connect
-from valueverse.services.billing.journal_inputs import broken_rules, told_now
+from valueverse.services.billing.journal_inputs import broken_rules, current_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -54,12 +54,12 @@ def book_journal(
         store.lock_journal(connection)
         zones = store.known_tenants(connection, None if tenants is None else sorted(tenants))
         names = zones["tenant"].to_list()
-        told = told_now(connection, lake, zones, as_of)
+        inputs = current_inputs(connection, lake, zones, as_of)
         pending = store.unbooked(connection, names)
-        moves, rejected = moved(_documents(connection, pending), told)
+        moves, rejected = moved(_documents(connection, pending), inputs)
         journal = book(moves, store.booked(connection, names, pending.select("tenant", "number")))
         store.add(connection, journal.entries, journal.postings, run_id=run_id, booked_at=as_of)
-        wrong = broken_rules(connection, names, told)
+        wrong = broken_rules(connection, names, inputs)
         connection.commit()
     return JournalReport(journal, rejected, wrong)
 

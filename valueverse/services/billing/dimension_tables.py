@@ -8,7 +8,7 @@ import orjson
 import polars as pl
 
 from valueverse.catalog.document import catalog_document
-from valueverse.invoicing.settlement.adjustment_events import read_told
+from valueverse.invoicing.settlement.adjustment_events import read_adjustment_events
 from valueverse.platform.stores import billing_store as store
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def credit_notes(
 ) -> pl.DataFrame:
     """Credit notes that count, in the columns of billing.credit_note: of a finalised invoice, and not beyond it."""
     return (
-        read_told(timeline, history)
+        read_adjustment_events(timeline, history)
         .notes.drop_nulls("amount")
         .join(numbers.select("tenant", "number", "customer", "currency"), on=["tenant", "number"])
         .join(rejected, left_on=["tenant", "source", "id"], right_on=["tenant", "source", "event_id"], how="anti")

@@ -10,7 +10,7 @@ import polars as pl
 
 from valueverse.catalog.history import CatalogHistory
 from valueverse.errors import RefusalError
-from valueverse.invoicing.engine import ground_of
+from valueverse.invoicing.billing_context import billing_context
 from valueverse.invoicing.lineage import charges_of, line_events
 from valueverse.invoicing.usage_accounting import account
 from valueverse.money import plain
@@ -24,15 +24,15 @@ from valueverse.value.realisation.fees import FeeTerms, charges_on
 if TYPE_CHECKING:
     import psycopg
 
-    from valueverse.invoicing.engine import Ground
+    from valueverse.invoicing.billing_context import BillingContext
     from valueverse.platform.lake import Lake
 
 
-def _ground(lake: Lake, tenant: str, known_at: datetime | None) -> Ground:
+def _ground(lake: Lake, tenant: str, known_at: datetime | None) -> BillingContext:
     facts = lake.scan(BILLING_FACTS_TABLE).filter(pl.col("tenant") == tenant).collect()
     history = CatalogHistory.from_facts(facts, known_at)
     timeline = build_timeline(facts, history.plans, known_at)
-    return ground_of(timeline, history, lake.scan(USAGE_TABLE).filter(pl.col("tenant") == tenant), known_at)
+    return billing_context(timeline, history, lake.scan(USAGE_TABLE).filter(pl.col("tenant") == tenant), known_at)
 
 
 def explain_invoice(
@@ -61,8 +61,8 @@ def explain_invoice(
     invoices = store.finalised(connection, store.Scope([tenant]))
     mine = invoices.filter(pl.col("invoice_id") == invoice_id)
     # Its own state of knowledge, not that of what corrected it since.
-    ground = _ground(lake, tenant, datetime.fromisoformat(document["basis"]["events_known_at"]))
-    events = line_events(mine.filter(pl.col("purpose") == "period"), ground)
+    context = _ground(lake, tenant, datetime.fromisoformat(document["basis"]["events_known_at"]))
+    events = line_events(mine.filter(pl.col("purpose") == "period"), context)
     return {
         "invoice": number,
         "tenant": tenant,
@@ -70,7 +70,7 @@ def explain_invoice(
         "status": document["status"],
         "basis": document["basis"],
         "lines": [
-            _line(one, events, limit) | _leads_on(connection, (tenant, invoice_id), one, ground) for one in lines
+            _line(one, events, limit) | _leads_on(connection, (tenant, invoice_id), one, context) for one in lines
         ],
     }
 
@@ -95,7 +95,7 @@ def _line(line: dict[str, Any], events: pl.DataFrame, limit: int) -> dict[str, A
 
 
 def _leads_on(
-    connection: psycopg.Connection[Any], invoice: tuple[str, str], line: dict[str, Any], ground: Ground
+    connection: psycopg.Connection[Any], invoice: tuple[str, str], line: dict[str, Any], context: BillingContext
 ) -> dict[str, str]:
     """Of an outcome: the command that shows the tree of the value that its fee is a share of."""
     found = proposal_store.run_billed(connection, *invoice, line["line_no"]) if line["kind"] == "outcome" else None
@@ -105,7 +105,7 @@ def _leads_on(
     commit, run = found
     commitment = Commitment.read(commit, value_store.document(connection, tenant, commit))
     end = datetime.fromisoformat(line["service_period"]["to"])
-    charges = charges_on(ground.timeline, ground.history, tenant, commitment, end)
+    charges = charges_on(context.timeline, context.history, tenant, commitment, end)
     terms = [FeeTerms.of(one.price, commitment.program) for one in charges if one.key == line["key"]]
     output = f" --output {terms[0].output}" if terms else ""
     to_date = " --to-date" if terms and terms[0].true_up == "cumulative" else ""
@@ -185,14 +185,14 @@ def _accepted(
     }
     if row["type"].startswith("billing."):
         return told | {"outcome": "billing_event"}
-    ground = _ground(lake, row["tenant"], None)
+    context = _ground(lake, row["tenant"], None)
     usage = lake.scan(USAGE_TABLE, [row["event_date"]]).filter(
         pl.col("tenant") == row["tenant"], pl.col("source") == row["source"], pl.col("id") == row["id"]
     ).collect()  # fmt: skip
     booked = store.booked_periods(connection, store.Scope([row["tenant"]]))
-    judged = account(usage, ground.segments, ground.timeline.segments, booked, ground.terms)
+    judged = account(usage, context.segments, context.timeline.segments, booked, context.terms)
     outcome = judged["outcome"][0] if judged.height else "not_derived_yet"
-    lines = _bearing(connection, row["tenant"], charges_of(usage, ground)) if outcome == "billed" else []
+    lines = _bearing(connection, row["tenant"], charges_of(usage, context)) if outcome == "billed" else []
     billed = outcome == "billed"
     shown = {"outcome": "billed", "lines": lines} if billed else {"outcome": "unbilled", "reason": outcome}
     replaced = usage["known_until"].drop_nulls()

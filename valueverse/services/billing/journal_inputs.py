@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from valueverse.ledger import invariants
-from valueverse.ledger.posting import Told, named_invoices, owed
+from valueverse.ledger.posting import JournalInputs, named_invoices, owed
 from valueverse.platform.stores import journal_store as store
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE
 
@@ -20,21 +20,23 @@ if TYPE_CHECKING:
     from valueverse.platform.lake import Lake
 
 
-def told_now(connection: psycopg.Connection[Any], lake: Lake, zones: pl.DataFrame, as_of: datetime) -> Told:
+def current_inputs(
+    connection: psycopg.Connection[Any], lake: Lake, zones: pl.DataFrame, as_of: datetime
+) -> JournalInputs:
     """What the journal of these tenants (tenant, timezone) is made from, beside documents."""
     names = zones["tenant"].to_list()
     facts = lake.scan(BILLING_FACTS_TABLE).filter(pl.col("tenant").is_in(names)).collect()
     bills = store.bills(connection, named_invoices(facts))
     corrected = store.corrected(connection, names)
-    return Told(facts, bills, corrected, store.credits_used(connection, names), zones, as_of)
+    return JournalInputs(facts, bills, corrected, store.credits_used(connection, names), zones, as_of)
 
 
-def broken_rules(connection: psycopg.Connection[Any], tenants: Sequence[str], told: Told) -> pl.DataFrame:
+def broken_rules(connection: psycopg.Connection[Any], tenants: Sequence[str], inputs: JournalInputs) -> pl.DataFrame:
     """The rules of the journal that do not hold as it stands (invariants.VIOLATIONS)."""
     balances = store.balances(connection, tenants)
     found = [
         invariants.unbalanced_entries(store.unbalanced(connection, tenants)),
-        invariants.unexplained_receivables(balances, owed(store.invoiced(connection, tenants), told)),
+        invariants.unexplained_receivables(balances, owed(store.invoiced(connection, tenants), inputs)),
         invariants.deferred_that_stays(balances),
         invariants.negative_wallets(balances),
     ]

@@ -18,8 +18,9 @@ from valueverse.catalog.document import catalog_document, catalog_hash
 from valueverse.catalog.history import CatalogHistory
 from valueverse.errors import RefusalError
 from valueverse.invoicing import engine
+from valueverse.invoicing.billing_context import billing_context
 from valueverse.invoicing.corrections.differences import PERIOD_PURPOSES
-from valueverse.invoicing.settlement.adjustment_events import read_told
+from valueverse.invoicing.settlement.adjustment_events import read_adjustment_events
 from valueverse.money import minor_text, minor_units
 from valueverse.platform.stores import billing_store as store
 from valueverse.platform.warehouse import connect
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Asked:
+class RerateRequest:
     """Which invoices are re-rated: those that close in (start, end], of these tenants and customers.
 
     ``catalog`` None: under the terms of the log as known now.
@@ -53,7 +54,9 @@ class Asked:
     catalog: Catalog | None = None
 
 
-def plan(settings: Settings, lake: Lake, asked: Asked, *, as_of: datetime) -> tuple[dict[str, Any], list[Failure]]:
+def plan(
+    settings: Settings, lake: Lake, request: RerateRequest, *, as_of: datetime
+) -> tuple[dict[str, Any], list[Failure]]:
     """The plan as a JSON document: ``rows`` per line that changes, ``totals`` per customer and currency, ``plan_id``.
 
     Returns:
@@ -67,26 +70,26 @@ def plan(settings: Settings, lake: Lake, asked: Asked, *, as_of: datetime) -> tu
 
     def work(tenants: list[str]) -> dict[str, Any]:
         with connect(settings, "builder") as connection:
-            return _planned(connection, lake, replace(asked, tenants=tuple(tenants)), as_of)[0]
+            return _planned(connection, lake, replace(request, tenants=tuple(tenants)), as_of)[0]
 
-    return without_failing(work, asked.tenants)
+    return without_failing(work, request.tenants)
 
 
-def apply(settings: Settings, lake: Lake, shown: dict[str, Any], asked: Asked, *, as_of: datetime) -> int:
+def apply(settings: Settings, lake: Lake, shown: dict[str, Any], request: RerateRequest, *, as_of: datetime) -> int:
     """Record a plan, so that the next billing run books its differences; the number of invoices concerned.
 
     Raises:
         RefusalError: ``plan_changed`` where working it out again comes to something else.
     """
     with connect(settings, "builder") as connection:
-        again, invoices = _planned(connection, lake, asked, as_of)
+        again, invoices = _planned(connection, lake, request, as_of)
         if again["plan_id"] != shown.get("plan_id"):
             raise RefusalError(
                 "plan_changed",
                 "since the plan was made events or invoices have changed: plan anew and look at it",
                 "plan_id",
             )
-        catalog = asked.catalog
+        catalog = request.catalog
         rows = invoices.select(
             pl.col("tenant").alias("tenant_id"),
             pl.lit(again["plan_id"]).alias("plan_id"),
@@ -103,24 +106,24 @@ def apply(settings: Settings, lake: Lake, shown: dict[str, Any], asked: Asked, *
 
 
 def _planned(
-    connection: psycopg.Connection[Any], lake: Lake, asked: Asked, as_of: datetime
+    connection: psycopg.Connection[Any], lake: Lake, request: RerateRequest, as_of: datetime
 ) -> tuple[dict[str, Any], pl.DataFrame]:
-    tenants = list(asked.tenants)
+    tenants = list(request.tenants)
     facts = lake.scan(BILLING_FACTS_TABLE).filter(pl.col("tenant").is_in(tenants)).collect()
     history = CatalogHistory.from_facts(facts)
-    _same_meters(asked.catalog, history)
+    _same_meters(request.catalog, history)
     timeline = build_timeline(facts, history.plans, None)
     usage = lake.scan(USAGE_TABLE).filter(pl.col("tenant").is_in(tenants))
     known_at = watermarks(lake, as_of, tenants)
     scope = store.Scope(tenants)
     booked = read_booked(connection, scope, usage, history, facts, known_at)
-    chosen = _chosen(store.finalised(connection, scope), asked)
+    chosen = _chosen(store.finalised(connection, scope), request)
     if chosen.is_empty():
         raise RefusalError("no_invoices", "no finalised invoice of these tenants and customers closes there", "--from")
     again = chosen.drop("number", "total_minor").with_columns(
-        pl.lit(None if asked.catalog is None else catalog_hash(asked.catalog), pl.String).alias("under")
+        pl.lit(None if request.catalog is None else catalog_hash(request.catalog), pl.String).alias("under")
     )
-    catalogs = {} if asked.catalog is None else {catalog_hash(asked.catalog): asked.catalog}
+    catalogs = {} if request.catalog is None else {catalog_hash(request.catalog): request.catalog}
     compared = replace(
         booked,
         again=again,
@@ -128,9 +131,9 @@ def _planned(
         discounts=store.discounts_of(connection, again),
         catalogs=catalogs,
     )
-    ground = engine.ground_of(timeline, history, usage, known_at)
-    found = engine.found_differences(compared, ground, read_told(timeline, history), as_of)
-    return _document(found, chosen, asked, max(known_at.values())), chosen
+    context = billing_context(timeline, history, usage, known_at)
+    found = engine.found_differences(compared, context, read_adjustment_events(timeline, history), as_of)
+    return _document(found, chosen, request, max(known_at.values())), chosen
 
 
 def _same_meters(catalog: Catalog | None, history: CatalogHistory) -> None:
@@ -148,15 +151,15 @@ def _same_meters(catalog: Catalog | None, history: CatalogHistory) -> None:
                 )
 
 
-def _chosen(finalised: pl.DataFrame, asked: Asked) -> pl.DataFrame:
+def _chosen(finalised: pl.DataFrame, request: RerateRequest) -> pl.DataFrame:
     close = pl.when(pl.col("purpose") == "start").then("period_from").otherwise("period_to").dt.date()
     rows = finalised.filter(
-        pl.col("purpose").is_in(PERIOD_PURPOSES), close > pl.lit(asked.start), close <= pl.lit(asked.end)
+        pl.col("purpose").is_in(PERIOD_PURPOSES), close > pl.lit(request.start), close <= pl.lit(request.end)
     )
-    return rows.filter(pl.col("customer").is_in(asked.customers)) if asked.customers else rows
+    return rows.filter(pl.col("customer").is_in(request.customers)) if request.customers else rows
 
 
-def _document(found: pl.DataFrame, chosen: pl.DataFrame, asked: Asked, known_at: datetime) -> dict[str, Any]:
+def _document(found: pl.DataFrame, chosen: pl.DataFrame, request: RerateRequest, known_at: datetime) -> dict[str, Any]:
     numbers = dict(chosen.select("invoice_id", "number").iter_rows())
     rows = [
         {
@@ -175,11 +178,11 @@ def _document(found: pl.DataFrame, chosen: pl.DataFrame, asked: Asked, known_at:
     sums = found.group_by("tenant", "customer", "currency").agg(pl.col("amount_minor").sum()).sort(pl.all())
     body = {
         "schema": "valueverse.rerating/v1",
-        "tenants": list(asked.tenants),
-        "customers": list(asked.customers),
-        "from": asked.start.isoformat(),
-        "to": asked.end.isoformat(),
-        "catalog_hash": None if asked.catalog is None else catalog_hash(asked.catalog),
+        "tenants": list(request.tenants),
+        "customers": list(request.customers),
+        "from": request.start.isoformat(),
+        "to": request.end.isoformat(),
+        "catalog_hash": None if request.catalog is None else catalog_hash(request.catalog),
         "events_known_at": known_at.isoformat(),
         "invoices": chosen.height,
         "rows": rows,

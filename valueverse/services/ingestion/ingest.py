@@ -40,7 +40,7 @@ _PASSING = {"unknown_tenant", "too_far_future", "unreadable_file"}
 
 
 @dataclass(frozen=True)
-class Place:
+class IngestContext:
     """Where an ingestion writes, and its knowledge time."""
 
     lake: Lake
@@ -87,11 +87,11 @@ def ingest(
         found, ignored = landing_files(landing)
         fresh = [file for file in found if (file.name, file.file_hash) not in known]
         taken = before
-        place = Place(lake, DedupIndex(index_dir / "keys"), moment, index_dir)
+        context = IngestContext(lake, DedupIndex(index_dir / "keys"), moment, index_dir)
         founders = Founders(set(before.filter("founds_tenant")["tenant_id"]), fresh, moment)
         for batch in _batches(fresh):
             tell(f"reading {', '.join(file.name for file in batch[:3])}{' ...' if len(batch) > 3 else ''}")
-            rows, changed = _take(place, batch, founders, taken)
+            rows, changed = _take(context, batch, founders, taken)
             taken = pl.concat([taken, rows])
             ignored += changed
     for one in ignored:
@@ -149,7 +149,7 @@ def _batches(files: list[LandingFile]) -> Iterator[list[LandingFile]]:
 
 
 def _take(
-    place: Place, batch: list[LandingFile], founders: Founders, taken: pl.DataFrame
+    context: IngestContext, batch: list[LandingFile], founders: Founders, taken: pl.DataFrame
 ) -> tuple[pl.DataFrame, list[Ignored]]:
     """Take one batch of files in one commit: their rows of the manifest, and the files that changed meanwhile."""
     seen = {(row["tenant_id"], row["file_hash"]): row for row in taken.iter_rows(named=True)}
@@ -161,29 +161,29 @@ def _take(
         if first is None or _judged_otherwise_now(first):
             new.append(file)
         else:
-            rows.append(_again(file, first, place.moment))
-    with spool_folder(place.home) as folder:
-        settled, whole, changed = _settled(place, new, founders, folder)
-        rows += [settled.counts[file.name].row(file, place.moment) for file in whole]
+            rows.append(_again(file, first, context.moment))
+    with spool_folder(context.home) as folder:
+        settled, whole, changed = _settled(context, new, founders, folder)
+        rows += [settled.counts[file.name].row(file, context.moment) for file in whole]
         files = pl.DataFrame(rows, schema=FILES)
-        _write_quarantine(place.lake, settled.refused, whole)
-        place.lake.append_all(EVENTS_TABLE, settled.accepted, metadata=as_metadata(files))
+        _write_quarantine(context.lake, settled.refused, whole)
+        context.lake.append_all(EVENTS_TABLE, settled.accepted, metadata=as_metadata(files))
     with _index_writable():
-        place.index.add(place.lake.state(EVENTS_TABLE))
-    return files.with_columns(pl.lit(place.lake.version(EVENTS_TABLE), pl.Int64).alias("version")), changed
+        context.index.add(context.lake.state(EVENTS_TABLE))
+    return files.with_columns(pl.lit(context.lake.version(EVENTS_TABLE), pl.Int64).alias("version")), changed
 
 
 def _settled(
-    place: Place, files: list[LandingFile], founders: Founders, folder: Path
+    context: IngestContext, files: list[LandingFile], founders: Founders, folder: Path
 ) -> tuple[Taking, list[LandingFile], list[Ignored]]:
     """What becomes of the lines of some new files; the files that were read, and those that changed meanwhile."""
-    lake = place.lake
+    lake = context.lake
     if files:
         with _index_writable():
-            place.index.ensure(
+            context.index.ensure(
                 lake.state(EVENTS_TABLE), lambda: lake.scan(EVENTS_TABLE).select(key_hash()).collect().to_series()
             )
-    taking = Taking(lake, place.index, founders, place.moment, folder)
+    taking = Taking(lake, context.index, founders, context.moment, folder)
     whole, changed = [], []
     for file in files:
         try:

@@ -12,7 +12,7 @@ from valueverse.services.lake_tables import EVENTS_TABLE
 from valueverse.services.months import month_of
 from valueverse.subscriptions.event_fields import field
 from valueverse.subscriptions.periods import periods
-from valueverse.subscriptions.timeline import CUSTOMER_TOLD, STARTED, build_timeline
+from valueverse.subscriptions.timeline import CUSTOMER_TYPES, STARTED, build_timeline
 from valueverse.subscriptions.zones import local_date
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def touched_months(facts: pl.DataFrame, touched: pl.DataFrame, now: datetime) ->
 def _released(facts: pl.DataFrame, touched: pl.DataFrame) -> pl.DataFrame:
     """Days on which subscriptions start whose customer the touched events are the first to tell of: they were held."""
     told = (
-        facts.filter(pl.col("type").is_in(CUSTOMER_TOLD), pl.col("known_until").is_null())
+        facts.filter(pl.col("type").is_in(CUSTOMER_TYPES), pl.col("known_until").is_null())
         .with_columns(field("customer"), pl.col("time").dt.date().alias("event_date"))
         .sort("received_at")
         .unique(["tenant", "customer"], keep="first", maintain_order=True)

@@ -51,7 +51,7 @@ _SHOWN = 20
 _FAR_AHEAD = datetime(LAST_YEAR, 12, 30, tzinfo=UTC)
 
 
-def tell(message: str) -> None:
+def print_note(message: str) -> None:
     """One line on standard error."""
     sys.stderr.write(f"{message}\n")
 
@@ -59,9 +59,9 @@ def tell(message: str) -> None:
 def _tell_some(messages: list[str]) -> None:
     """The first of them, and how many more there are."""
     for message in messages[:_SHOWN]:
-        tell(message)
+        print_note(message)
     if len(messages) > _SHOWN:
-        tell(f"... and {len(messages) - _SHOWN} more")
+        print_note(f"... and {len(messages) - _SHOWN} more")
 
 
 def _reasons(rejected: pl.DataFrame) -> list[tuple[str, str]]:
@@ -83,12 +83,12 @@ def parsed(events: list[Path], landing: Path | None) -> pl.DataFrame:
         )
     parts = []
     for file in found:
-        tell(f"reading {file.name}")
+        print_note(f"reading {file.name}")
         named = pl.coalesce("tenant", pl.lit(file.tenant or None, pl.String)).alias("tenant")
         parts.append(read_file(file).with_columns(named, pl.lit(file.name).alias("file")))
     lines, sentence = with_tenants(pl.concat(parts))
     if sentence:
-        tell(sentence)
+        print_note(sentence)
     return lines
 
 
@@ -208,7 +208,7 @@ _STRANGER = "billed here, and held by a billing run: subscription {!r}, whose cu
 
 
 @dataclass(frozen=True)
-class Asked:
+class SimulationRequest:
     """Which periods (days of each tenant), as known when, billed by which runs; ``whole``: the log is all that was ever
     received."""
 
@@ -232,16 +232,18 @@ def each_tenant(log: pl.DataFrame, tally: Tally, work: Callable[[pl.DataFrame, T
     return without_failing(part, tenants)
 
 
-def simulated(log: pl.DataFrame, catalog: Catalog, asked: Asked, tally: Tally) -> Iterator[dict[str, Any]]:
+def simulated(
+    log: pl.DataFrame, catalog: Catalog, request: SimulationRequest, tally: Tally
+) -> Iterator[dict[str, Any]]:
     """The invoice documents of every period that ends in the window under ``catalog``."""
-    for billed in _billed(log, catalog, asked, tally):
+    for billed in _billed(log, catalog, request, tally):
         ordered = billed.invoices.sort(
             "tenant", "close", "customer", "subscription", pl.col("purpose") != "period", "period_from", *INVOICE
         )
         yield from documents(ordered, billed.lines)
 
 
-def _billed(log: pl.DataFrame, catalog: Catalog, asked: Asked, tally: Tally) -> Iterator[Billed]:
+def _billed(log: pl.DataFrame, catalog: Catalog, request: SimulationRequest, tally: Tally) -> Iterator[Billed]:
     """What each run bills in the window; what it leaves out is told, and at the end how many events were used."""
     history = CatalogHistory.everywhere(catalog, log["tenant"].unique().to_list())
     facts = _facts(log)
@@ -249,7 +251,7 @@ def _billed(log: pl.DataFrame, catalog: Catalog, asked: Asked, tally: Tally) -> 
     _tell_unread(usage)
     mine, timeline = tally.also(), None
     booked, rejected = [], []
-    for timeline, billed in _runs(facts, history, usage.lazy(), log, asked):
+    for timeline, billed in _runs(facts, history, usage.lazy(), log, request):
         _tell_some([f"not applied: {message} [{reason}]" for reason, message in _reasons(billed.rejected)])
         held = billed.problems.select("subscription", "key", "problem").rows()
         _tell_some([f"held back: subscription {name}, line {key}: {problem}" for name, key, problem in held])
@@ -259,41 +261,41 @@ def _billed(log: pl.DataFrame, catalog: Catalog, asked: Asked, tally: Tally) -> 
         ]
         yield billed
     if timeline is not None:
-        known = asked.known_at or max(asked.runs, default=None)
+        known = request.known_at or max(request.runs, default=None)
         periods = pl.concat(booked).with_columns(pl.lit(known, INSTANT).alias("events_known_at"))
         count_usage(mine, usage, timeline, history, periods)
         count_billing(mine, log, facts, pl.concat(rejected))
     for sentence in mine.sentences():
-        tell(sentence)
+        print_note(sentence)
 
 
 def _runs(
-    facts: pl.DataFrame, history: CatalogHistory, usage: pl.LazyFrame, log: pl.DataFrame, asked: Asked
+    facts: pl.DataFrame, history: CatalogHistory, usage: pl.LazyFrame, log: pl.DataFrame, request: SimulationRequest
 ) -> Iterator[tuple[Timeline, Billed]]:
     """What each run bills; the past before the window is billed too, since invoices hang on earlier ones."""
     named = facts.filter(pl.col("time").dt.year() >= FIRST_YEAR).group_by("tenant")
     firsts = named.agg(pl.col("time").min().dt.date().dt.offset_by("-2d").alias("first"))
-    whole = (pl.min_horizontal(asked.window[0], _of_tenant(firsts, "first")), asked.window[1])
-    if not asked.whole:
+    whole = (pl.min_horizontal(request.window[0], _of_tenant(firsts, "first")), request.window[1])
+    if not request.whole:
         unknown = strangers(facts).select("tenant", "subscription", "customer").unique(maintain_order=True)
         _tell_some([_STRANGER.format(*row) for row in unknown.drop("tenant").rows()])
-    if not asked.runs:
-        timeline = build_timeline(facts, history.plans, asked.known_at, holds=asked.whole)
+    if not request.runs:
+        timeline = build_timeline(facts, history.plans, request.known_at, holds=request.whole)
         _tell_some([f"not applied: {message} [{reason}]" for reason, message in _reasons(timeline.rejected)])
-        billed = bill(timeline, history, usage, whole, known_at=asked.known_at)
-        yield timeline, _within(billed, timeline, asked.window)
+        billed = bill(timeline, history, usage, whole, known_at=request.known_at)
+        yield timeline, _within(billed, timeline, request.window)
         return
     books = Books()
-    for as_of in sorted(asked.runs):
+    for as_of in sorted(request.runs):
         received = (
             log.filter(pl.col("received_at") <= pl.lit(as_of)).group_by("tenant").agg(pl.col("received_at").max())
         )
         known_at: dict[str, datetime] = dict(received.iter_rows())
         if known_at:
-            timeline = build_timeline(facts, history.plans, newest(known_at), holds=asked.whole)
+            timeline = build_timeline(facts, history.plans, newest(known_at), holds=request.whole)
             billed = books.run(timeline, history, usage, facts, whole, known_at=known_at, as_of=as_of)
-            tell(f"run at {as_of:%Y-%m-%d %H:%M}: {billed.invoices.height} invoices finalised")
-            yield timeline, _within(billed, timeline, asked.window)
+            print_note(f"run at {as_of:%Y-%m-%d %H:%M}: {billed.invoices.height} invoices finalised")
+            yield timeline, _within(billed, timeline, request.window)
 
 
 def _within(billed: Billed, timeline: Timeline, window: tuple[Day, Day]) -> Billed:
@@ -337,9 +339,14 @@ def window_of(log: pl.DataFrame, start: date | None, end: date | None) -> tuple[
     return (start or _of_tenant(own, "from"), end or _of_tenant(own, "to")), sentence
 
 
-def difference(log: pl.DataFrame, catalog: Catalog, other: Catalog, asked: Asked, tally: Tally) -> list[dict[str, Any]]:
+def difference(
+    log: pl.DataFrame, catalog: Catalog, other: Catalog, request: SimulationRequest, tally: Tally
+) -> list[dict[str, Any]]:
     """Money diff per customer and currency, then in all: what the second catalog bills more (or less)."""
-    sides = [_totals(log, catalog, asked, tally), _totals(log, other, asked, tally).rename({"total": "compared_total"})]
+    sides = [
+        _totals(log, catalog, request, tally),
+        _totals(log, other, request, tally).rename({"total": "compared_total"}),
+    ]
     both = (
         sides[0]
         .join(sides[1], on=_PAYER, how="full", coalesce=True)
@@ -358,9 +365,9 @@ def _in_major(row: dict[str, Any]) -> dict[str, Any]:
     return row | {name: minor_text(row[name], places) for name in ("total", "compared_total", "difference")}
 
 
-def _totals(log: pl.DataFrame, catalog: Catalog, asked: Asked, tally: Tally) -> pl.DataFrame:
+def _totals(log: pl.DataFrame, catalog: Catalog, request: SimulationRequest, tally: Tally) -> pl.DataFrame:
     """_PAYER and the total of all their invoices in minor units."""
     columns = [*_PAYER, pl.col("total_minor").alias("total")]
-    billed = [one.invoices.select(columns) for one in _billed(log, catalog, asked, tally)]
+    billed = [one.invoices.select(columns) for one in _billed(log, catalog, request, tally)]
     empty = pl.DataFrame(schema={**dict.fromkeys(_PAYER, pl.String), "total": pl.Int64})
     return pl.concat([empty, *billed]).group_by(_PAYER).agg(pl.col("total").sum())

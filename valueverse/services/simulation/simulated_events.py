@@ -10,7 +10,7 @@ import polars as pl
 
 from valueverse.events.schema import INSTANT
 from valueverse.events.validation import TENANT_KEY
-from valueverse.invoicing.engine import with_terms
+from valueverse.invoicing.billing_context import with_terms
 from valueverse.invoicing.usage_accounting import BILLED, account
 from valueverse.subscriptions.periods import LAST_YEAR
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from valueverse.invoicing import engine
+from valueverse.invoicing.billing_context import with_terms
 from valueverse.invoicing.lines.plan_terms import TERMS_KEY
 from valueverse.invoicing.schema import RULES_VERSION
 from valueverse.invoicing.usage_accounting import account, summed
@@ -113,7 +113,7 @@ def account_for_usage(
     files = usage.files().filter(pl.col("date") <= last)
     if files.is_empty() or not tenants:
         return
-    segments, terms = engine.with_terms(timeline, history)
+    segments, terms = with_terms(timeline, history)
     booked = booked_periods(connection, Scope(tenants))
     inputs = Inputs(usage, files, segments, terms, timeline.segments, booked, history.meters, tenants)
     before = inputs.marks(store.unplaced(connection, tenants))

@@ -16,7 +16,7 @@ from valueverse.platform.stores.run_lookup import BEHIND, lines_serving
 from valueverse.services.instants import read_month
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.subscriptions.timeline import build_timeline
-from valueverse.value.realisation.drilldown import costs_behind, subscriptions_behind, usage_behind
+from valueverse.value.realisation.drilldown import cost_sources, subscription_sources, usage_sources
 
 if TYPE_CHECKING:
     from datetime import date
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     import psycopg
 
     from valueverse.platform.settings import Settings
-    from valueverse.services.value.stored_runs import Kept
+    from valueverse.services.value.stored_runs import StoredRun
     from valueverse.subscriptions.timeline import Timeline
     from valueverse.value.realisation.explain import Explained
 
 
 @dataclass
-class Behind:
+class Drilldown:
     """Of one run.
 
     Attributes:
@@ -44,7 +44,7 @@ class Behind:
     settings: Settings
     connection: psycopg.Connection[Any]
     tenant: str
-    kept: Kept
+    kept: StoredRun
     limit: int
     usage: dict[tuple[str, date], dict[str, tuple[int, list[dict[str, Any]]]]] = field(default_factory=dict, init=False)
 
@@ -77,10 +77,10 @@ class Behind:
         if metric in BEHIND:
             kind, rows = "invoice lines", self._lines(metric, customer, month)
         elif metric == "billing.cost_to_serve":
-            costs = costs_behind(self._timeline, customer, month).iter_rows(named=True)
+            costs = cost_sources(self._timeline, customer, month).iter_rows(named=True)
             kind, rows = "cost events", [row | {"amount": plain(row["amount"])} for row in costs]
         elif metric == "billing.active_customers":
-            held = subscriptions_behind(self._timeline, customer, month)
+            held = subscription_sources(self._timeline, customer, month)
             kind, rows = "subscriptions", [{"subscription": one} for one in held]
         return None if rows is None else (kind, len(rows), rows[: self.limit])
 
@@ -88,7 +88,7 @@ class Behind:
         """By customer; read once for all of them."""
         if (meter, month) not in self.usage:
             rows = self._lake.scan(USAGE_TABLE).filter(pl.col("tenant") == self.tenant)
-            found = usage_behind(rows, self._timeline, meter, month, self._known_at, self.limit)
+            found = usage_sources(rows, self._timeline, meter, month, self._known_at, self.limit)
             self.usage[meter, month] = {customer: (count, first) for customer, count, first in found.iter_rows()}
         return self.usage[meter, month]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredRun:
     """A run with its commit.
 
     Attributes:
@@ -38,9 +38,9 @@ class Kept:
     computed_at: datetime
 
 
-def kept_runs(
+def stored_runs(
     connection: psycopg.Connection[Any], tenant: str, commit: str, month: date | None, cases: list[str]
-) -> list[Kept]:
+) -> list[StoredRun]:
     """The newest run of each of these cases in a month (None: the last one measured).
 
     Raises:
@@ -55,10 +55,10 @@ def kept_runs(
             known = f"there are {', '.join(sorted(found))}" if found else "a month is run once it is over"
             of = f" of {month:%Y-%m}" if month else ""
             raise RefusalError("not_measured", f"the commit has no {case} run{of}: {known}", "--month")
-    return [_kept(commitment, found[case]) for case in cases]
+    return [_stored_run(commitment, found[case]) for case in cases]
 
 
-def kept_run(connection: psycopg.Connection[Any], tenant: str, run_hash: str) -> Kept:
+def stored_run(connection: psycopg.Connection[Any], tenant: str, run_hash: str) -> StoredRun:
     """The run of that hash.
 
     Raises:
@@ -69,7 +69,7 @@ def kept_run(connection: psycopg.Connection[Any], tenant: str, run_hash: str) ->
     found = run_named(connection, tenant, run_hash)
     if found is None:
         raise RefusalError("unknown_run", f"the tenant {tenant!r} has no run {run_hash[:64]!r}", "--run")
-    return _kept(frozen_commit(connection, tenant, found["commit_id"])[0], found)
+    return _stored_run(frozen_commit(connection, tenant, found["commit_id"])[0], found)
 
 
 def frozen_commit(connection: psycopg.Connection[Any], tenant: str, commit: str) -> tuple[Commitment, str]:
@@ -86,9 +86,9 @@ def frozen_commit(connection: psycopg.Connection[Any], tenant: str, commit: str)
     return Commitment.read(found, text), text
 
 
-def _kept(commitment: Commitment, row: dict[str, Any]) -> Kept:
+def _stored_run(commitment: Commitment, row: dict[str, Any]) -> StoredRun:
     from valueverse.value.realisation.case_runs import CaseRun
 
     run = CaseRun.read(commitment.program, row["document"], row["content_hash"])
     known_at = row["known_at"].astimezone(UTC).isoformat()
-    return Kept(commitment, run, row["month"], row["run_hash"], known_at, row["computed_at"])
+    return StoredRun(commitment, run, row["month"], row["run_hash"], known_at, row["computed_at"])

@@ -38,8 +38,8 @@ from valueverse.value.realisation.proposals import (
     last_month,
     midnight,
     months_to_measure,
+    proposal_states,
     proposals,
-    standing_proposals,
 )
 from valueverse.value.realisation.supersession import Agreed, taken_over
 
@@ -82,7 +82,7 @@ class TrackReport:
 
 
 @dataclass(frozen=True)
-class _World:
+class TrackingContext:
     """What every commit of a run is judged by."""
 
     connection: psycopg.Connection[Any]
@@ -97,14 +97,14 @@ class _World:
         """Time zone by tenant."""
         return dict(self.timeline.tenants.select("tenant", "timezone").iter_rows())
 
-    def of(self, tenants: Collection[str]) -> _World:
+    def of(self, tenants: Collection[str]) -> TrackingContext:
         """The world of these tenants alone."""
         mine = pl.col("tenant").is_in(list(tenants))
         timeline = replace(
             self.timeline,
             tenants=self.timeline.tenants.filter(mine),
             segments=self.timeline.segments.filter(mine),
-            told=self.timeline.told.filter(mine),
+            adjustment_events=self.timeline.adjustment_events.filter(mine),
         )
         return replace(self, timeline=timeline)
 
@@ -140,38 +140,38 @@ def track_value(
     with connect(settings, "builder") as connection:
         store.lock_value(connection)
         months = months_holding(first_month, last_month, _past(connection, timeline) if first_month < FIRST_DAY else ())
-        world = _World(connection, timeline, history, known_at, as_of, run_id)
-        commits = [_planned(world, one, months[-1]) for one in _agreed(store.agreed(connection, known))]
-        found, unread = _measure(world, lake.scan(USAGE_TABLE), months, commits)
+        context = TrackingContext(connection, timeline, history, known_at, as_of, run_id)
+        commits = [_planned(context, one, months[-1]) for one in _agreed(store.agreed(connection, known))]
+        found, unread = _measure(context, lake.scan(USAGE_TABLE), months, commits)
         report = TrackReport(found, refused=[(tenant, "", month, said) for tenant, month, said in unread.rows()])
         for one in commits:
-            _track_alone(world, one, report)
+            _track_alone(context, one, report)
         connection.commit()
     return report
 
 
-def _planned(world: _World, one: _Agreed, last: date) -> _Agreed:
+def _planned(context: TrackingContext, one: CommittedModel, last: date) -> CommittedModel:
     """The commit with the months that this run measures it for, and the last one measured before."""
-    last_measured = store.newest_month(world.connection, one.tenant, one.commitment.commit)
+    last_measured = store.newest_month(context.connection, one.tenant, one.commitment.commit)
     start = one.commitment.start
     if start is None:
         return one
-    zone = world.zones[one.tenant]
+    zone = context.zones[one.tenant]
     months = [
-        month for month in months_to_measure(start, last, last_measured, one.until) if _over(month, zone, world.as_of)
+        month for month in months_to_measure(start, last, last_measured, one.until) if _over(month, zone, context.as_of)
     ]
     return replace(one, measured=tuple(months), newest=last_measured)
 
 
 def _measure(
-    world: _World, usage: pl.LazyFrame, months: list[date], commits: list[_Agreed]
+    context: TrackingContext, usage: pl.LazyFrame, months: list[date], commits: list[CommittedModel]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Write the metrics of the run's months, and of all months of the tenants' commits, whichever run asked for them.
 
     Returns:
         METRIC_VALUES; and (tenant, month, reason) of registered metrics that could not be read.
     """
-    tenants = world.timeline.tenants.select("tenant")
+    tenants = context.timeline.tenants.select("tenant")
     asked = tenants.join(pl.DataFrame({"month": months}, schema={"month": pl.Date}), how="cross")
     of_commits = [(one.tenant, month) for one in commits for month in one.measured]
     more = pl.DataFrame(of_commits, schema=asked.schema, orient="row")
@@ -183,19 +183,19 @@ def _measure(
         (committed, sorted({*months, *(month for _, month in of_commits)})),
     ):
         if names:
-            mine = world.of(names)
+            mine = context.of(names)
             found = _metrics(mine, usage, span)
-            registered, wrong = mart_metrics(world.connection, world.history, mine.timeline.tenants, span)
+            registered, wrong = mart_metrics(context.connection, context.history, mine.timeline.tenants, span)
             values += [found, registered]
             unread.append(wrong)
     kept = pl.concat([METRIC_VALUES.to_frame(), *values]).join(measured, on=["tenant", "month"], how="semi")
-    rows = kept.with_columns(of_tenant(world.known_at).alias("known_at")).rename({"tenant": "tenant_id"})
-    store.replace_metrics(world.connection, rows, measured)
+    rows = kept.with_columns(of_tenant(context.known_at).alias("known_at")).rename({"tenant": "tenant_id"})
+    store.replace_metrics(context.connection, rows, measured)
     return kept, pl.concat([REFUSED.to_frame(), *unread]).join(measured, on=["tenant", "month"], how="semi")
 
 
 @dataclass(frozen=True)
-class _Agreed:
+class CommittedModel:
     """A commit to be measured.
 
     Attributes:
@@ -223,12 +223,12 @@ class _Agreed:
 def _past(connection: psycopg.Connection[Any], timeline: Timeline) -> set[date]:
     """Months before the first partition's own with something to measure."""
     every = pl.date_range(date(1970, 1, 1), FIRST_DAY, "1mo", closed="left", eager=True).to_list()
-    costs = measured.months_of(measured.recorded_costs(timeline.told, timeline.tenants), every)
+    costs = measured.months_of(measured.recorded_costs(timeline.adjustment_events, timeline.tenants), every)
     known = timeline.tenants["tenant"].to_list()
     return measured_months(connection, known, FIRST_DAY) | set(costs)
 
 
-def _agreed(rows: pl.DataFrame) -> list[_Agreed]:
+def _agreed(rows: pl.DataFrame) -> list[CommittedModel]:
     """Commits that are not closed, each up to where its successor begins, oldest first."""
     found = []
     for (tenant,), mine in rows.partition_by("tenant", as_dict=True, maintain_order=True).items():
@@ -238,7 +238,9 @@ def _agreed(rows: pl.DataFrame) -> list[_Agreed]:
         ]
         ends = taken_over(agreed)
         found += [
-            _Agreed(str(tenant), one.commitment, ends.get(one.commitment.commit)) for one in agreed if not one.closed
+            CommittedModel(str(tenant), one.commitment, ends.get(one.commitment.commit))
+            for one in agreed
+            if not one.closed
         ]
     return found
 
@@ -248,17 +250,17 @@ def _over(month: date, zone: str, as_of: datetime) -> bool:
     return end.astimezone(UTC) <= as_of
 
 
-def _metrics(world: _World, usage: pl.LazyFrame, months: list[date]) -> pl.DataFrame:
-    timeline, names = world.timeline, world.timeline.tenants["tenant"].to_list()
+def _metrics(context: TrackingContext, usage: pl.LazyFrame, months: list[date]) -> pl.DataFrame:
+    timeline, names = context.timeline, context.timeline.tenants["tenant"].to_list()
     used = measured.usage_metrics(
         usage.filter(pl.col("tenant").is_in(names)),
         timeline.tenants,
         timeline.segments,
-        world.history.meters,
+        context.history.meters,
         months,
-        newest(world.known_at),
+        newest(context.known_at),
     )
-    lines = store.billed_lines(world.connection, names, measured.BILLED_LINES)
+    lines = store.billed_lines(context.connection, names, measured.BILLED_LINES)
     places = {one: 10 ** minor_units(one) for one in lines["currency"].unique()}
     in_major = lines.with_columns(
         pl.col("net") / pl.col("currency").replace_strict(places, default=1, return_dtype=pl.Int64).cast(EXACT)
@@ -268,35 +270,35 @@ def _metrics(world: _World, usage: pl.LazyFrame, months: list[date]) -> pl.DataF
             used,
             measured.billing_metrics(in_major, months),
             measured.active_customers(timeline.segments, timeline.tenants, months),
-            measured.cost_to_serve(timeline.told, timeline.tenants, used, months),
+            measured.cost_to_serve(timeline.adjustment_events, timeline.tenants, used, months),
         ]
     )
 
 
-def _track_alone(world: _World, one: _Agreed, report: TrackReport) -> None:
+def _track_alone(context: TrackingContext, one: CommittedModel, report: TrackReport) -> None:
     """Run one commit; where it fails, nothing of it is written, the reason is told, and the tenant's others go on."""
     own = TrackReport(report.metrics)
     try:
-        with world.connection.transaction():
-            _track(world, one, own)
+        with context.connection.transaction():
+            _track(context, one, own)
     except BaseException as error:
         if is_shared(error):
             raise
-        month = max(one.measured, default=world.as_of.date().replace(day=1))
+        month = max(one.measured, default=context.as_of.date().replace(day=1))
         own = TrackReport(report.metrics, refused=[_refused(one, month, failure_of(one.tenant, error))])
     report.runs += own.runs
     report.proposals += own.proposals
     report.refused += own.refused
 
 
-def _track(world: _World, one: _Agreed, report: TrackReport) -> None:
+def _track(context: TrackingContext, one: CommittedModel, report: TrackReport) -> None:
     """Run one commit for each month with which a period of it ends; what cannot be run keeps nothing else back."""
     commitment = one.commitment
     ends = [month for month in one.measured if commitment.period_of(month) is not None]
     if not ends:
         return
-    rows = store.metrics(world.connection, one.tenant, commitment.customer, commitment.program.currency)
-    mine = _customers(world.timeline, one)
+    rows = store.metrics(context.connection, one.tenant, commitment.customer, commitment.program.currency)
+    mine = _customers(context.timeline, one)
     months = []
     for month in ends:
         try:
@@ -306,52 +308,52 @@ def _track(world: _World, one: _Agreed, report: TrackReport) -> None:
             report.refused.append(_refused(one, month, refusal))
             continue
         for run in runs:
-            new = _write(world, one.tenant, commitment, month, run)
+            new = _write(context, one.tenant, commitment, month, run)
             benefit = str(run.values.get("benefit", ""))
             told = (one.tenant, commitment.program.model, commitment.commit, month, run.case, benefit, new)
             report.runs.append(told)
         realised = next(run for run in runs if run.case == "realised")
-        end = midnight(following_month(month), world.zones[one.tenant])
-        charges = charges_on(mine, world.history, one.tenant, commitment, end)
+        end = midnight(following_month(month), context.zones[one.tenant])
+        charges = charges_on(mine, context.history, one.tenant, commitment, end)
         months.append(MeasuredMonth(month, realised.series, charges))
-    _propose(world, one, months, report)
+    _propose(context, one, months, report)
 
 
-def _customers(timeline: Timeline, one: _Agreed) -> Timeline:
+def _customers(timeline: Timeline, one: CommittedModel) -> Timeline:
     """The timeline with the segments of a commit's customer alone."""
     mine = (pl.col("tenant") == one.tenant) & (pl.col("customer") == (one.commitment.customer or ""))
     return replace(timeline, segments=timeline.segments.filter(mine))
 
 
-def _refused(one: _Agreed, month: date, refusal: RefusalError | Failure) -> tuple[str, str, date, str]:
+def _refused(one: CommittedModel, month: date, refusal: RefusalError | Failure) -> tuple[str, str, date, str]:
     return one.tenant, one.commitment.commit, month, f"{refusal.message} [{refusal.code}]"
 
 
-def _write(world: _World, tenant: str, commitment: Commitment, month: date, run: CaseRun) -> bool:
+def _write(context: TrackingContext, tenant: str, commitment: Commitment, month: date, run: CaseRun) -> bool:
     key = {
         "tenant_id": tenant,
         "commit_id": commitment.commit,
         "case_name": run.case,
         "month": month,
-        "known_at": world.known_at[tenant],
+        "known_at": context.known_at[tenant],
         "content_hash": run.content_hash,
     }
     named: dict[str, Any] = {
         name: value.isoformat() if isinstance(value, date) else value for name, value in key.items()
     }
     run_hash = _hash(named)
-    if store.has_run(world.connection, tenant, run_hash):
+    if store.has_run(context.connection, tenant, run_hash):
         # What came back to what it was, at one state of knowledge (a mart, an invoice), is told from the first time.
-        before = store.newest_hash(world.connection, tenant, commitment.commit, run.case, month)
+        before = store.newest_hash(context.connection, tenant, commitment.commit, run.case, month)
         run_hash = run_hash if before == run_hash else _hash(named | {"after": before})
     return store.add_run(
-        world.connection,
+        context.connection,
         key
         | {
             "run_hash": run_hash,
             "document": orjson.dumps(run.document).decode(),
-            "run_id": world.run_id,
-            "computed_at": world.as_of,
+            "run_id": context.run_id,
+            "computed_at": context.as_of,
         },
         [(name, repr(value), run.units[name]) for name, value in sorted(run.values.items())],
     )
@@ -361,13 +363,13 @@ def _hash(key: dict[str, Any]) -> str:
     return hashlib.sha256(rfc8785.dumps(key)).hexdigest()
 
 
-def _propose(world: _World, one: _Agreed, months: list[MeasuredMonth], report: TrackReport) -> None:
+def _propose(context: TrackingContext, one: CommittedModel, months: list[MeasuredMonth], report: TrackReport) -> None:
     """Write what the fees to date come to beyond earlier proposals, on the charges that bill this model."""
     tenant, commitment = one.tenant, one.commitment
-    customer, model, zone = commitment.customer or "", commitment.program.model, world.zones[one.tenant]
+    customer, model, zone = commitment.customer or "", commitment.program.model, context.zones[one.tenant]
     keys = sorted({key for month in months for charge in month.charges for key in charge.alike})
-    made = proposal_store.proposed(world.connection, tenant, customer, model, keys)
-    found, refused = proposals(Agreement(commitment, one.months(), zone), months, standing_proposals(made), one.newest)
+    made = proposal_store.proposed(context.connection, tenant, customer, model, keys)
+    found, refused = proposals(Agreement(commitment, one.months(), zone), months, proposal_states(made), one.newest)
     report.refused += [_refused(one, month, refusal) for month, refusal in refused]
     places = [(charge, last_month(end)) for charge, end in made.select("charge", "period_to").iter_rows()]
     for new in found:
@@ -375,12 +377,12 @@ def _propose(world: _World, one: _Agreed, months: list[MeasuredMonth], report: T
         number = sum(key in charge.alike and month == new.month for key, month in places) + 1
         proposal = f"{charge.subscription}/{charge.key}/{new.begin:%Y-%m}..{new.month:%Y-%m}/{number}"
         proposal_store.propose(
-            world.connection,
+            context.connection,
             {
                 "tenant_id": tenant,
                 "proposal": proposal,
                 "commit_id": commitment.commit,
-                "run_hash": store.newest_hash(world.connection, tenant, commitment.commit, "realised", new.month),
+                "run_hash": store.newest_hash(context.connection, tenant, commitment.commit, "realised", new.month),
                 "model": model,
                 "customer": customer,
                 "subscription": charge.subscription,
@@ -392,8 +394,8 @@ def _propose(world: _World, one: _Agreed, months: list[MeasuredMonth], report: T
                 "binding": fee.binding,
                 "amount": fee.amount,
                 "currency": terms.currency,
-                "proposed_at": world.as_of,
-                "disputable_until": world.as_of + timedelta(days=terms.dispute_days),
+                "proposed_at": context.as_of,
+                "disputable_until": context.as_of + timedelta(days=terms.dispute_days),
             },
         )
         report.proposals.append(

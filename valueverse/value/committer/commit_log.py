@@ -22,7 +22,7 @@ PROPOSED, SUPERSEDED = "proposed", "superseded"
 
 
 @dataclass(frozen=True)
-class Deed:
+class CommitEvent:
     """One thing done to a commit.
 
     Attributes:
@@ -55,7 +55,7 @@ class Deed:
 
 
 @dataclass(frozen=True)
-class Told:
+class StoredEvent:
     """A deed as it is stored.
 
     Attributes:
@@ -74,14 +74,14 @@ class Told:
     chain: str
 
 
-def deed_hash(document: str, sequence: int, previous: str | None) -> str:
+def event_hash(document: str, sequence: int, previous: str | None) -> str:
     """The link of a tenant's chain of deeds after ``previous`` (None: the first)."""
     hashed = hashlib.sha256(document.encode()).hexdigest()
     link: dict[str, Any] = {"deed": hashed, "sequence": sequence, "previous_hash": previous}
     return hashlib.sha256(rfc8785.dumps(link)).hexdigest()
 
 
-def wrong_deeds(told: Sequence[Told], done: Collection[Deed]) -> list[tuple[int, str]]:
+def broken_events(told: Sequence[StoredEvent], done: Collection[CommitEvent]) -> list[tuple[int, str]]:
     """What does not hold, as (sequence, reason); empty: the chain is whole and tells what stands in the tables.
 
     Args:
@@ -95,7 +95,7 @@ def wrong_deeds(told: Sequence[Told], done: Collection[Deed]) -> list[tuple[int,
         if one.sequence != place:
             found.append((place, "missing"))
             break
-        if (one.previous, one.chain) != (previous, deed_hash(one.document, place, previous)):
+        if (one.previous, one.chain) != (previous, event_hash(one.document, place, previous)):
             found.append((place, "chain_broken"))
         elif _beside(one.document) != (one.commit, one.did):
             found.append((place, "columns_edited"))
@@ -112,8 +112,8 @@ def _beside(document: str) -> tuple[str, str]:
 
 
 def supersessions(
-    parents: Sequence[tuple[str, str | None]], approvals: Collection[Deed], sides: Collection[str]
-) -> list[Deed]:
+    parents: Sequence[tuple[str, str | None]], approvals: Collection[CommitEvent], sides: Collection[str]
+) -> list[CommitEvent]:
     """What an approved successor did to the commit that it changes.
 
     Args:
@@ -121,7 +121,7 @@ def supersessions(
         approvals: of all of them.
         sides: both of which make a commit active.
     """
-    given: dict[str, list[Deed]] = {}
+    given: dict[str, list[CommitEvent]] = {}
     for approval in approvals:
         given.setdefault(approval.commit, []).append(approval)
     found = []
@@ -129,5 +129,5 @@ def supersessions(
         mine = given.get(commit, [])
         if parent is not None and {one.did for one in mine} == set(sides):
             last = max(mine, key=lambda one: (one.at, one.did))
-            found.append(Deed(parent, SUPERSEDED, last.by, last.at, successor=commit))
+            found.append(CommitEvent(parent, SUPERSEDED, last.by, last.at, successor=commit))
     return found

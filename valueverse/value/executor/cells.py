@@ -116,7 +116,7 @@ class Operators:
         return _joined(found, (held, one, other))
 
     def lookup(self, expression: Lookup, argument: Cell, value_at: Callable[[int], Cell]) -> Cell:
-        """A table at an argument, as ``evaluate.lookup``; values are worked out as far as they may be needed."""
+        """A table at an argument, as ``numpy_backend.lookup``; values are worked out as far as they may be needed."""
         if not isinstance(argument, Part):
             return self._looked_up(expression, argument, value_at)
         number = self._column(argument)

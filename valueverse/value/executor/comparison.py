@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from valueverse.value.architect.ir import Outputs, Target
-from valueverse.value.executor.run import Asked, run_model
+from valueverse.value.executor.run import RunRequest, run_model
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,7 +26,7 @@ def at_means(program: Program, metrics: pl.DataFrame | None) -> dict[str, dict[s
         return {}
     targets = tuple(Target(name, "metric", None) for name in METRICS)
     bare = replace(program, outputs=Outputs(targets, (), (), (), ()))
-    found = run_model(bare, metrics, Asked(draws=1))
+    found = run_model(bare, metrics, RunRequest(draws=1))
     return {name: {metric: one["outputs"][metric] for metric in METRICS} for name, one in found["scenarios"].items()}
 
 

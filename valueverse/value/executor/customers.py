@@ -8,7 +8,7 @@ import numpy as np
 
 from valueverse.value.architect.ir import Binding, Distribution
 from valueverse.value.executor.binding import Bound, bind_each, in_scenario
-from valueverse.value.executor.run import judge_asked
+from valueverse.value.executor.run import check_request
 from valueverse.value.executor.sampling import mean_of
 
 if TYPE_CHECKING:
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from valueverse.value.architect.ir import Program, Source
-    from valueverse.value.executor.run import Asked
+    from valueverse.value.executor.run import RunRequest
 
     Floats = NDArray[np.float64]
     Measured = Mapping[str, Mapping[str, Bound]]
     """Measured inputs by scenario, then by customer; the customers are the same in each."""
 
 
-def bind_all(program: Program, metrics: pl.DataFrame, asked: Asked) -> dict[str, dict[str, Bound]]:
+def bind_all(program: Program, metrics: pl.DataFrame, asked: RunRequest) -> dict[str, dict[str, Bound]]:
     """Measured inputs of each customer in ``metrics`` (metric, customer, period, value), in each scenario asked for.
 
     Raises:
-        RefusalError: ``missing_metric``, with the customer; ``bad_data``; as ``judge_asked``.
+        RefusalError: ``missing_metric``, with the customer; ``bad_data``; as ``check_request``.
     """
-    judge_asked(program, asked)
+    check_request(program, asked)
     known: dict[tuple[object, ...], dict[str, Bound]] = {}
     found = {}
     for scenario in program.scenarios:

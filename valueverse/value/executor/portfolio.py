@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from valueverse.value.architect.ir import Program, Scenario, Source
     from valueverse.value.executor.binding import Bound
     from valueverse.value.executor.customers import Measured
-    from valueverse.value.executor.run import Asked
+    from valueverse.value.executor.run import RunRequest
 
     Floats = NDArray[np.float64]
     _Row = tuple[str, str, str, float | None, list[float], list[float] | None, float]
@@ -65,7 +65,7 @@ number. Null where the means, or all of the draws, have none."""
 
 
 def run_portfolio(
-    program: Program, measured: Measured, asked: Asked, tell: Callable[[str], None] = lambda _: None
+    program: Program, measured: Measured, asked: RunRequest, tell: Callable[[str], None] = lambda _: None
 ) -> pl.DataFrame:
     """Every target of every scenario for every customer: at the means of the inputs, and over the same draws.
 

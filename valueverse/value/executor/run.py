@@ -50,7 +50,7 @@ _LARGEST_SEED = 2**53 - 1
 
 
 @dataclass(frozen=True)
-class Asked:
+class RunRequest:
     """How a run is made: scenarios (none named: all), draws (a power of two), seed, and what else to report."""
 
     scenarios: tuple[str, ...] = ()
@@ -69,7 +69,7 @@ class Asked:
 
 
 def run_model(
-    program: Program, metrics: pl.DataFrame | None, asked: Asked, tell: Callable[[str], None] = lambda _: None
+    program: Program, metrics: pl.DataFrame | None, asked: RunRequest, tell: Callable[[str], None] = lambda _: None
 ) -> dict[str, Any]:
     """Run every scenario asked for.
 
@@ -77,7 +77,7 @@ def run_model(
         RefusalError: ``missing_metric``, ``no_number``, ``unknown_scenario``, ``bad_draws``, ``bad_seed``,
             ``bad_start``, ``too_large``.
     """
-    judge_asked(program, asked)
+    check_request(program, asked)
     draws = asked.power_of_two
     asked_for = [one for one in program.scenarios if asked.names(one.name)]
     judge_size(program, asked_for, draws)
@@ -99,7 +99,7 @@ def run_model(
     return answer | {"run_hash": hashlib.sha256(rfc8785.dumps(answer)).hexdigest()}
 
 
-def judge_asked(program: Program, asked: Asked) -> None:
+def check_request(program: Program, asked: RunRequest) -> None:
     """Refuse what cannot be run.
 
     Raises:
@@ -121,7 +121,7 @@ def judge_asked(program: Program, asked: Asked) -> None:
             raise RefusalError("unknown_scenario", f"no scenario {name!r}; known are {', '.join(names)}", "--scenario")
 
 
-def _bound(program: Program, scenario: Scenario, metrics: pl.DataFrame | None, asked: Asked) -> Bound:
+def _bound(program: Program, scenario: Scenario, metrics: pl.DataFrame | None, asked: RunRequest) -> Bound:
     """Bound inputs as the scenario has them: what it states needs no metric, and it may bind others."""
     changed = in_scenario(program, scenario)
     if metrics is None:

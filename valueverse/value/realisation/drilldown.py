@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from valueverse.subscriptions.timeline import Timeline
 
 
-def usage_behind(
+def usage_sources(
     usage: pl.LazyFrame, timeline: Timeline, meter: str, month: date, known_at: datetime | None, most: int
 ) -> pl.DataFrame:
     """The events that ``usage.<meter>`` counts, per customer: their number, and the first of them by time.
@@ -59,18 +59,18 @@ def usage_behind(
     )
 
 
-def costs_behind(timeline: Timeline, customer: str, month: date) -> pl.DataFrame:
+def cost_sources(timeline: Timeline, customer: str, month: date) -> pl.DataFrame:
     """The cost events that ``billing.cost_to_serve`` counts: the customer's own, and those shared out by usage.
 
     Returns:
         source, id, service, customer (null: shared out), currency, amount: what of the event falls in the month.
     """
-    costs = spread(recorded_costs(timeline.told, timeline.tenants), "amount", [month])
+    costs = spread(recorded_costs(timeline.adjustment_events, timeline.tenants), "amount", [month])
     own = pl.col("customer").is_null() | (pl.col("customer") == customer)
     return costs.filter(own).select("source", "id", "service", "customer", "currency", "amount").sort("source", "id")
 
 
-def subscriptions_behind(timeline: Timeline, customer: str, month: date) -> list[str]:
+def subscription_sources(timeline: Timeline, customer: str, month: date) -> list[str]:
     """The subscriptions that make ``billing.active_customers`` 1."""
     held = held_in(timeline.segments, timeline.tenants, [month])
     return held.filter(pl.col("customer") == customer)["subscription"].unique().sort().to_list()

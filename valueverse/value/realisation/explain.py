@@ -363,7 +363,7 @@ def _metric_text(program: Program, name: str) -> str:
 
 
 def _adjusted(program: Program, driver: Driver) -> str:
-    """The formula of ``measures.effect``."""
+    """The formula of ``financial_metrics.effect``."""
     parts = [f"{driver.node}{BEFORE}"]
     parts += [f"(1 - {driver.risk:g})"] if driver.risk else []
     parts += [f"{driver.attribution:g}"] if driver.attribution != 1 else []

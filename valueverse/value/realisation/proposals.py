@@ -28,7 +28,7 @@ _MID_MONTH = timedelta(days=15)
 
 
 @dataclass(frozen=True)
-class Standing:
+class ProposalState:
     """A proposal made before that was not withdrawn.
 
     Attributes:
@@ -108,7 +108,7 @@ def months_to_measure(start: date, last: date, newest: date | None, until: date 
 
 
 def proposals(
-    agreement: Agreement, months: Sequence[MeasuredMonth], standing: Sequence[Standing], newest: date | None
+    agreement: Agreement, months: Sequence[MeasuredMonth], standing: Sequence[ProposalState], newest: date | None
 ) -> tuple[list[Proposal], list[tuple[date, RefusalError]]]:
     """The proposals that are missing, in the order of their months, and the months whose terms cannot be read.
 
@@ -131,7 +131,7 @@ def proposals(
                 proposal = _proposal(agreement, month, charge, mine, later)
                 if proposal is not None and proposal.fee.amount != 0:
                     found.append(proposal)
-                    made.append(Standing(charge.key, proposal.begin, month.month, proposal.fee.amount))
+                    made.append(ProposalState(charge.key, proposal.begin, month.month, proposal.fee.amount))
         except RefusalError as refusal:
             refused.append((month.month, refusal))
     return found, refused
@@ -141,7 +141,7 @@ def _proposal(
     agreement: Agreement,
     month: MeasuredMonth,
     charge: Charged,
-    made: Sequence[Standing] = (),
+    made: Sequence[ProposalState] = (),
     later: Sequence[MeasuredMonth] = (),
 ) -> Proposal | None:
     """What falls due on a charge at a month's end, beyond what was proposed; None where nothing does.
@@ -170,7 +170,7 @@ def _proposal(
 
 
 def _limit(
-    agreement: Agreement, charge: Charged, made: Sequence[Standing], later: Sequence[MeasuredMonth]
+    agreement: Agreement, charge: Charged, made: Sequence[ProposalState], later: Sequence[MeasuredMonth]
 ) -> Later | None:
     """The newest fee period with which the charge's output was billed; None: none of ``later`` was."""
     for month in later:
@@ -186,11 +186,11 @@ def _limit(
     return None
 
 
-def _sum(proposed: Iterable[Standing]) -> Decimal:
+def _sum(proposed: Iterable[ProposalState]) -> Decimal:
     return sum((one.amount for one in proposed), Decimal(0))
 
 
-def standing_proposals(made: pl.DataFrame) -> list[Standing]:
+def proposal_states(made: pl.DataFrame) -> list[ProposalState]:
     """Standing proposals of rows with charge, period_from, period_to, amount, verdict.
 
     The months are read off the middle of the period's first and last month: a tenant whose time zone has changed keeps
@@ -198,7 +198,7 @@ def standing_proposals(made: pl.DataFrame) -> list[Standing]:
     """
     rows = made.filter(pl.col("verdict").ne_missing("withdrawn")).iter_rows(named=True)
     return [
-        Standing(
+        ProposalState(
             row["charge"],
             (row["period_from"] + _MID_MONTH).date().replace(day=1),
             last_month(row["period_to"]),

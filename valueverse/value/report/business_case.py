@@ -27,7 +27,7 @@ TITLES = {
 }
 
 
-def teller(program: Program, name: str) -> Callable[[float | None], str]:
+def formatter(program: Program, name: str) -> Callable[[float | None], str]:
     """How a number of that name is told: money, percent, a length of time, or a number with its unit."""
     currency, grain = program.currency or "", program.axis.grain
     if name == "roi":
@@ -56,10 +56,10 @@ def headlines(program: Program, found: Estimates) -> list[Headline]:
         return [
             Headline(formatting.name(name), told(one.value), interval(one, told))
             for name, one in found.others.items()
-            for told in [teller(program, name)]
+            for told in [formatter(program, name)]
         ]
     npv, roi, payback = (found.metrics[name] for name in ("npv", "roi", "payback"))
-    money = teller(program, "npv")
+    money = formatter(program, "npv")
     rate = program.axis.discount.rate
     worth = "in today's money" if rate else "not discounted"
     lines = [
@@ -83,11 +83,11 @@ def horizon(program: Program) -> str:
 
 
 def _payback(payback: Estimate, program: Program) -> str:
-    return f"not within {horizon(program)}" if payback.value is None else teller(program, "payback")(payback.value)
+    return f"not within {horizon(program)}" if payback.value is None else formatter(program, "payback")(payback.value)
 
 
 def _payback_note(payback: Estimate, program: Program) -> str:
-    note = interval(payback, teller(program, "payback"))
+    note = interval(payback, formatter(program, "payback"))
     if payback.missing:
         note += f"{'; ' if note else ''}not at all in {formatting.percent(payback.missing)} of draws"
     return note
@@ -106,7 +106,7 @@ def case_section(program: Program, found: Estimates, calendar: Calendar, text: s
         ]
     parts += [_metrics(program, found), *_chances(found)]
     if found.tornado:
-        told = teller(program, found.moved)
+        told = formatter(program, found.moved)
         centre = (found.metrics | found.others)[found.moved].value
         output = TITLES.get(found.moved, formatting.name(found.moved))
         unit = f"{output}, {currency}" if found.moved in TITLES else output
@@ -145,7 +145,7 @@ def _yearly(flow: Flow, program: Program, calendar: Calendar) -> Table:
 def _metrics(program: Program, found: Estimates) -> Table:
     rows = []
     for name, one in (found.metrics | found.others).items():
-        told = teller(program, name)
+        told = formatter(program, name)
         rows.append((TITLES.get(name, formatting.name(name)), told(one.value), told(one.low), told(one.high)))
     columns = ("Result", "At the means", "Low (5 %)", "High (95 %)")
     return Table("Results, with all inputs at their means, and over the draws", columns, rows, frozenset({1, 2, 3}))
@@ -162,7 +162,7 @@ def _spelt(statement: str) -> str:
 
 
 def _moves(program: Program, found: Estimates, output: str) -> Table:
-    told = teller(program, found.moved)
+    told = formatter(program, found.moved)
     units: Mapping[str, str] = {one.name: str(one.unit) if one.unit is not None else "1" for one in program.inputs}
     rows = []
     for one in found.tornado:
@@ -179,7 +179,10 @@ def scenarios_table(program: Program, found: Mapping[str, Estimates]) -> list[Ta
         return []
     names = list(next(iter(found.values())).metrics or next(iter(found.values())).others)[:4]
     rows = [
-        (formatting.name(scenario), *(teller(program, name)((one.metrics | one.others)[name].value) for name in names))
+        (
+            formatting.name(scenario),
+            *(formatter(program, name)((one.metrics | one.others)[name].value) for name in names),
+        )
         for scenario, one in found.items()
     ]
     columns = ("Scenario", *(TITLES.get(name, formatting.name(name)) for name in names))

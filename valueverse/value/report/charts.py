@@ -65,7 +65,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Calendar:
-    """How periods are called: ``words.period``."""
+    """How periods are called: ``formatting.period``."""
 
     grain: str
     start: Any

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from valueverse.value.executor.run import Asked
+from valueverse.value.executor.run import RunRequest
 from valueverse.value.report import formatting
 from valueverse.value.report.assumptions import flags_table, inputs_table, notes_table
 from valueverse.value.report.audience import NOTE, NOTHING, shown_document
-from valueverse.value.report.business_case import case_section, headlines, horizon, interval, teller
+from valueverse.value.report.business_case import case_section, formatter, headlines, horizon, interval
 from valueverse.value.report.charts import Calendar
 from valueverse.value.report.economics import economics_section, fees_section, ratio_headline
 from valueverse.value.report.estimates import case_estimates
@@ -38,7 +38,7 @@ _DID = {
 
 
 @dataclass(frozen=True)
-class Deed:
+class CommitChange:
     """Something that somebody did to the commit: ``proposed``, a side's approval, or the outcome it was closed with."""
 
     did: str
@@ -58,7 +58,7 @@ class MeasuredRun:
 
 
 @dataclass(frozen=True)
-class Told:
+class CommitReport:
     """All that the page of a commit is made of.
 
     Attributes:
@@ -80,7 +80,7 @@ class Told:
     tenant: str
     customer: str
     state: str
-    deeds: Sequence[Deed]
+    deeds: Sequence[CommitChange]
     month: dt.date | None
     cases: Mapping[str, MeasuredRun]
     proposals: Sequence[Proposal]
@@ -89,7 +89,7 @@ class Told:
     hidden: Withheld = NOTHING
 
 
-def commit_page(told: Told) -> Page:
+def commit_page(told: CommitReport) -> Page:
     """The page.
 
     Raises:
@@ -114,22 +114,22 @@ def commit_page(told: Told) -> Page:
     return Page(title, about, _lead(told, found), _headlines(told, found, shown), sections)
 
 
-def _from(told: Told) -> str:
+def _from(told: CommitReport) -> str:
     return formatting.day(told.commitment.start) if told.commitment.start else "a day to be agreed"
 
 
-def _runs(told: Told) -> dict[str, CaseRun]:
+def _runs(told: CommitReport) -> dict[str, CaseRun]:
     return {name: one.run for name, one in told.cases.items()}
 
 
-def _estimates(told: Told, measured: MeasuredRun) -> Estimates:
+def _estimates(told: CommitReport, measured: MeasuredRun) -> Estimates:
     run, program = measured.run, told.commitment.program
     periods = run.document["period"] if run.case == "realised" else program.axis.periods
-    asked = Asked(draws=told.draws, seed=int(told.frozen["seed"]))
+    asked = RunRequest(draws=told.draws, seed=int(told.frozen["seed"]))
     return case_estimates(told.commitment, run.document["inputs"], periods, asked)
 
 
-def _case_text(shown: str, told: Told, grain: str) -> str:
+def _case_text(shown: str, told: CommitReport, grain: str) -> str:
     measured = told.cases["realised"].run.document["period"] if "realised" in told.cases else 0
     so_far = formatting.lasting(float(measured), grain)
     text = {
@@ -140,7 +140,7 @@ def _case_text(shown: str, told: Told, grain: str) -> str:
     return f"{text[shown]} Benefits are after risk, attribution and decay; costs include their risk."
 
 
-def _lead(told: Told, found: Mapping[str, Estimates]) -> list[str]:
+def _lead(told: CommitReport, found: Mapping[str, Estimates]) -> list[str]:
     lead = [str(told.frozen["model"]["description"])] if told.frozen["model"].get("description") else []
     program = told.commitment.program
     if told.month is None:
@@ -160,12 +160,12 @@ def _lead(told: Told, found: Mapping[str, Estimates]) -> list[str]:
     return [*lead, f"{text}."]
 
 
-def _headlines(told: Told, found: Mapping[str, Estimates], shown: str | None) -> list[Headline]:
+def _headlines(told: CommitReport, found: Mapping[str, Estimates], shown: str | None) -> list[Headline]:
     program = told.commitment.program
     lines: list[Headline] = []
     if "realised" in found and found["realised"].metrics and not told.hidden.benefit:
         benefit = found["realised"].metrics["total_benefit"]
-        money = teller(program, "total_benefit")
+        money = formatter(program, "total_benefit")
         lines.append(
             Headline(f"Value realised up to {told.month:%B %Y}", money(benefit.value), interval(benefit, money))
         )
@@ -181,7 +181,7 @@ def _headlines(told: Told, found: Mapping[str, Estimates], shown: str | None) ->
     return lines
 
 
-def _inputs_section(told: Told, calendar: Calendar) -> Section:
+def _inputs_section(told: CommitReport, calendar: Calendar) -> Section:
     commitment = told.commitment
     wanted = {one.name for one in commitment.measured()} | set(commitment.baseline)
     values = {
@@ -205,7 +205,7 @@ def _state(state: str) -> str:
     return formatting.name(state).replace("approved by", "approved by the")
 
 
-def _agreed_section(told: Told) -> Section:
+def _agreed_section(told: CommitReport) -> Section:
     reasons = {"proposed": told.frozen.get("reason")}
     rows = [
         (_DID[one.did], one.by, formatting.instant(one.at), one.reason or reasons.get(one.did) or formatting.NONE)
@@ -224,7 +224,7 @@ def _agreed_section(told: Told) -> Section:
     return Section("agreed", "Who agreed to it", "", [Facts(facts), deeds])
 
 
-def _made_section(told: Told, found: Mapping[str, Estimates]) -> Section:
+def _made_section(told: CommitReport, found: Mapping[str, Estimates]) -> Section:
     rows: list[tuple[str, Cell]] = [
         ("Model", Code(told.commitment.program.content_hash)),
         ("Rules", f"version {told.frozen['rules_version']}"),

@@ -12,7 +12,7 @@ import numpy as np
 from valueverse.value.architect.expressions import Literal, Operation, Reference
 from valueverse.value.architect.ir import Binding, Outputs, Probability, Scenario, Target
 from valueverse.value.executor.financial_metrics import flows, money_of
-from valueverse.value.executor.run import Asked, run_model
+from valueverse.value.executor.run import RunRequest, run_model
 from valueverse.value.realisation.case_runs import truncated
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def command_outputs(program: Program) -> list[str]:
     return [json.dumps(one) for one in found]
 
 
-def estimates_of(program: Program, metrics: pl.DataFrame | None, asked: Asked) -> dict[str, Estimates]:
+def estimates_of(program: Program, metrics: pl.DataFrame | None, asked: RunRequest) -> dict[str, Estimates]:
     """Every scenario asked for.
 
     Raises:
@@ -127,7 +127,7 @@ def estimates_of(program: Program, metrics: pl.DataFrame | None, asked: Asked) -
 
 
 def case_estimates(
-    commitment: Commitment, inputs: Mapping[str, Sequence[float]], periods: int, asked: Asked
+    commitment: Commitment, inputs: Mapping[str, Sequence[float]], periods: int, asked: RunRequest
 ) -> Estimates:
     """A case of a commit: measured and frozen inputs as that case has them, the rest as uncertain as it was agreed.
 

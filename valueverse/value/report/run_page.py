@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from valueverse.value.report import formatting
 from valueverse.value.report.assumptions import bound_values, flags_table, inputs_table, notes_table
 from valueverse.value.report.audience import NOTE, NOTHING, shown_document
-from valueverse.value.report.business_case import case_section, headlines, horizon, scenarios_table, teller
+from valueverse.value.report.business_case import case_section, formatter, headlines, horizon, scenarios_table
 from valueverse.value.report.charts import Calendar
 from valueverse.value.report.estimates import command_outputs, estimates_of
 from valueverse.value.report.page import Code, Facts, Page, Section
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from valueverse.value.architect.ir import Program
-    from valueverse.value.executor.run import Asked
+    from valueverse.value.executor.run import RunRequest
     from valueverse.value.report.audience import Withheld
     from valueverse.value.report.estimates import Estimates
     from valueverse.value.report.page import Cell
@@ -29,7 +29,7 @@ def run_page(
     program: Program,
     document: Mapping[str, Any],
     metrics: pl.DataFrame | None,
-    asked: Asked,
+    asked: RunRequest,
     about: Sequence[str],
     hidden: Withheld = NOTHING,
 ) -> Page:
@@ -91,7 +91,7 @@ def _lead(program: Program, document: Mapping[str, Any], case: Estimates, hidden
     lead = [str(document["description"])] if document.get("description") else []
     if not case.metrics or hidden.case:
         return lead
-    money = teller(program, "npv")
+    money = formatter(program, "npv")
     benefit, cost = (case.metrics[name].value for name in ("total_benefit", "total_cost"))
     lead.append(
         f"Over {horizon(program)} the model comes to a benefit of {money(benefit)} for a cost of {money(cost)}, "
@@ -113,7 +113,7 @@ def _conventions(program: Program) -> str:
     return text
 
 
-def _made(program: Program, case: Estimates, asked: Asked, told: str, hidden: Withheld) -> list[tuple[str, Cell]]:
+def _made(program: Program, case: Estimates, asked: RunRequest, told: str, hidden: Withheld) -> list[tuple[str, Cell]]:
     command = " ".join(
         ["valueverse value run MODEL", *(f"--scenario {one}" for one in asked.scenarios)]
         + [f"--draws {case.draws}", f"--seed {case.seed}"]
