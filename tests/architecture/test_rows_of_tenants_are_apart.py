@@ -66,7 +66,7 @@ SITES = {
         ("currency",),
     ): "the total of all that the one caller gave",
     (
-        "valueverse/invoicing/rendering/invoice_documents.py",
+        "valueverse/invoicing/lines/line_amounts.py",
         "group_by",
         ("rounding_mode",),
     ): "rows are rounded apart, none is put together",
