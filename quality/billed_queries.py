@@ -16,7 +16,7 @@ _BESIDE_A_VOIDED_ONE = """exists (
                 inner join billing.invoice as voided
                     on void.tenant_id = voided.tenant_id and void.invoice_id = voided.invoice_id
                 where void.tenant_id = invoice.tenant_id and voided.subscription = invoice.subscription
-                    and voided.period_from = invoice.period_from and voided.purpose in ('threshold', 'period')
+                    and voided.period_from = invoice.period_from and voided.invoice_type in ('threshold', 'period')
             )"""
 
 BILLED: dict[str, LiteralString] = LATER | {
@@ -31,7 +31,7 @@ BILLED: dict[str, LiteralString] = LATER | {
             inner join calendars on invoice.tenant_id = calendars.tenant
             where
                 -- as in quality.expectations: by the tenant's calendar, the month's last instant included
-                case purpose
+                case invoice_type
                     when 'start' then period_from >= first and period_from < after
                     else period_to > first and period_to <= after
                 end
@@ -58,7 +58,7 @@ BILLED: dict[str, LiteralString] = LATER | {
             coalesce(subscription.ended_at, 'infinity'::timestamptz)::text as ended_at,
             -- Threshold invoices, and the closing one after them, bear differences: so far they come to what the whole
             -- of the period so far comes to.
-            (invoice.purpose = 'threshold')::text as early,
+            (invoice.invoice_type = 'threshold')::text as early,
             line.is_difference::text as so_far,
             coalesce(so_far.quantity, line.quantity)::text as booked_quantity,
             coalesce(so_far.amount, line.amount_precise)::text as booked_amount,
@@ -78,16 +78,16 @@ BILLED: dict[str, LiteralString] = LATER | {
                 line.is_difference
                 and other.tenant_id = invoice.tenant_id and other.subscription = invoice.subscription
                 and other.period_from = invoice.period_from and other.period_to <= invoice.period_to
-                and other.purpose in ('threshold', 'period')
+                and other.invoice_type in ('threshold', 'period')
                 and part.key = line.key and part.dimensions is not distinct from line.dimensions
-                and part.kind = 'usage' and part.corrects is null
+                and part.kind = 'usage' and part.corrected_invoice_id is null
                 and not exists (
                     select from billing.invoice_void as void
                     where void.tenant_id = other.tenant_id and void.invoice_id = other.invoice_id
                 )
         ) as so_far on true
         where
-            line.kind in ('usage', 'fee') and line.corrects is null
+            line.kind in ('usage', 'fee') and line.corrected_invoice_id is null
             and not (line.is_difference and {_BESIDE_A_VOIDED_ONE})
     """,  # noqa: S608 - nothing but constants is put in
     "other_lines": f"""
@@ -110,7 +110,7 @@ BILLED: dict[str, LiteralString] = LATER | {
                 line.kind in ('adjustment', 'outcome', 'one_off', 'minimum')
                 or (line.is_difference and {_BESIDE_A_VOIDED_ONE})
             )
-            and case invoice.purpose
+            and case invoice.invoice_type
                 when 'start' then invoice.period_from >= first and invoice.period_from < after
                 else invoice.period_to > first and invoice.period_to <= after
             end
@@ -130,9 +130,9 @@ BILLED: dict[str, LiteralString] = LATER | {
         inner join billing.invoice as invoice on calendars.tenant = invoice.tenant_id
         where
             -- what only a run that billed the month makes: a correction of the month may come of any run
-            (invoice.purpose = 'period' and invoice.period_to > calendars.first
+            (invoice.invoice_type = 'period' and invoice.period_to > calendars.first
                 and invoice.period_to <= calendars.after)
-            or (invoice.purpose = 'start' and invoice.period_from >= calendars.first
+            or (invoice.invoice_type = 'start' and invoice.period_from >= calendars.first
                 and invoice.period_from < calendars.after)
         group by calendars.tenant, calendars.first, calendars.after
     """,  # noqa: S608 - nothing but CALENDARS, a constant, is put in
@@ -148,7 +148,7 @@ BILLED: dict[str, LiteralString] = LATER | {
             invoice.period_to::text as period_to
         from billing.invoice as invoice
         inner join calendars on invoice.tenant_id = calendars.tenant
-        where invoice.purpose = 'period' and invoice.period_to > calendars.first
+        where invoice.invoice_type = 'period' and invoice.period_to > calendars.first
     """,  # noqa: S608 - nothing but CALENDARS, a constant, is put in
     "closed_periods": f"""
         with
@@ -170,7 +170,7 @@ BILLED: dict[str, LiteralString] = LATER | {
             ), '[]'::jsonb)::text as keys
         from billing.invoice as invoice
         inner join calendars on invoice.tenant_id = calendars.tenant
-        where invoice.purpose = 'period' and invoice.period_to > calendars.first
+        where invoice.invoice_type = 'period' and invoice.period_to > calendars.first
             and invoice.period_to <= calendars.after and invoice.revision = 0
             -- what a threshold invoice bore already may leave nothing to the closing one; of a period that closes
             -- twice, the first closing invoice bears what the period itself made
@@ -178,8 +178,8 @@ BILLED: dict[str, LiteralString] = LATER | {
                 select from billing.invoice as early
                 where early.tenant_id = invoice.tenant_id and early.subscription = invoice.subscription
                     and early.period_from = invoice.period_from
-                    and (early.purpose = 'threshold'
-                        or (early.purpose = 'period' and early.period_to < invoice.period_to))
+                    and (early.invoice_type = 'threshold'
+                        or (early.invoice_type = 'period' and early.period_to < invoice.period_to))
             )
     """,  # noqa: S608 - nothing but CALENDARS, a constant, is put in
     "subscriptions": """

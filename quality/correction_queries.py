@@ -21,9 +21,9 @@ _ALONE: LiteralString = """not exists (
     select from billing.invoice as beside
     where beside.tenant_id = {0}.tenant_id and beside.subscription = {0}.subscription
         and beside.period_from = {0}.period_from and beside.invoice_id <> {0}.invoice_id
-        and beside.purpose in ('period', 'threshold')
+        and beside.invoice_type in ('period', 'threshold')
 )"""
-_CLOSING: LiteralString = """case invoice.purpose
+_CLOSING: LiteralString = """case invoice.invoice_type
         when 'start' then invoice.period_from >= calendars.first and invoice.period_from < calendars.after
         else invoice.period_to > calendars.first and invoice.period_to <= calendars.after
     end"""
@@ -73,29 +73,29 @@ LATER: dict[str, LiteralString] = {
             line.quantity::text as quantity
         from adjusted as line
         inner join billing.invoice as original
-            on line.tenant_id = original.tenant_id and line.corrects = original.invoice_id
+            on line.tenant_id = original.tenant_id and line.corrected_invoice_id = original.invoice_id
         inner join billing.invoice_line as own
             on original.tenant_id = own.tenant_id and original.invoice_id = own.invoice_id
             and line.key = own.key and line.dimensions is not distinct from own.dimensions
-            and own.kind = 'usage' and own.corrects is null
+            and own.kind = 'usage' and own.corrected_invoice_id is null
         inner join lateral (
             select coalesce(sum(earlier.amount_minor), 0) as amount, coalesce(sum(earlier.quantity), 0) as quantity
             from billing.invoice_line as earlier
             inner join billing.invoice as bearer
                 on earlier.tenant_id = bearer.tenant_id and earlier.invoice_id = bearer.invoice_id
-            where earlier.tenant_id = line.tenant_id and earlier.corrects = line.corrects
+            where earlier.tenant_id = line.tenant_id and earlier.corrected_invoice_id = line.corrected_invoice_id
                 and earlier.key = line.key and earlier.dimensions is not distinct from line.dimensions
                 and bearer.events_known_at < line.events_known_at
         ) as before on true
         where
-            original.purpose = 'period' and original.status = 'finalised'
+            original.invoice_type = 'period' and original.status = 'finalised'
             and {_STANDING.replace("{0}", "original")}
             and {_ALONE.replace("{0}", "original")}
             and not own.is_difference and own.discount_minor = 0 and original.discount_total_minor = 0
             and 1 = (
                 select count(*) from billing.invoice_line as same
                 where same.tenant_id = own.tenant_id and same.invoice_id = own.invoice_id and same.key = own.key
-                    and same.dimensions is not distinct from own.dimensions and same.corrects is null
+                    and same.dimensions is not distinct from own.dimensions and same.corrected_invoice_id is null
             )
             and not exists (
                 select from billing.rerating as other
@@ -109,7 +109,7 @@ LATER: dict[str, LiteralString] = {
                 select from billing.invoice_line as earlier
                 inner join billing.invoice_void as void
                     on earlier.tenant_id = void.tenant_id and earlier.invoice_id = void.invoice_id
-                where earlier.tenant_id = line.tenant_id and earlier.corrects = line.corrects
+                where earlier.tenant_id = line.tenant_id and earlier.corrected_invoice_id = line.corrected_invoice_id
             )
     """,  # noqa: S608 - nothing but constants is put in
     # Parts are made once each, so that none is read whole for every row of another.
@@ -122,13 +122,13 @@ LATER: dict[str, LiteralString] = {
             select invoice.*
             from billing.invoice as invoice
             inner join calendars on invoice.tenant_id = calendars.tenant
-            where invoice.purpose = 'period' and {_CLOSING}
+            where invoice.invoice_type = 'period' and {_CLOSING}
         ),
 
         several as materialized (
             select tenant_id, subscription, period_from
             from billing.invoice
-            where tenant_id = any(%(tenants)s) and purpose in ('period', 'threshold')
+            where tenant_id = any(%(tenants)s) and invoice_type in ('period', 'threshold')
                 and subscription is not null
             group by tenant_id, subscription, period_from
             having count(*) > 1
@@ -155,7 +155,8 @@ LATER: dict[str, LiteralString] = {
             ), 0)::text as minimum_minor
         from closing as invoice
         inner join billing.invoice_line as line
-            on invoice.tenant_id = line.tenant_id and invoice.invoice_id = line.invoice_id and line.corrects is null
+            on invoice.tenant_id = line.tenant_id and invoice.invoice_id = line.invoice_id
+            and line.corrected_invoice_id is null
         where (invoice.tenant_id, invoice.subscription, invoice.period_from) not in (
             select several.tenant_id, several.subscription, several.period_from from several
         )

@@ -26,7 +26,7 @@ _CLOSING: LiteralString = (
     # no calendar is further from UTC than a day
     "where closing.period_to > {first}::timestamp at time zone 'UTC' - interval '1 day' "
     "and closing.period_from < {after}::timestamp at time zone 'UTC' + interval '1 day' "
-    "and case closing.purpose when 'start' "
+    "and case closing.invoice_type when 'start' "
     "then closing.period_from >= coalesce(zones.first, {first}::timestamp at time zone 'UTC') "
     "and closing.period_from < coalesce(zones.after, {after}::timestamp at time zone 'UTC') "
     "else closing.period_to > coalesce(zones.first, {first}::timestamp at time zone 'UTC') "

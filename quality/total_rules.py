@@ -18,14 +18,15 @@ _STANDING = (
 # it: all its usage, and the amount as far as credit notes leave room. What is nothing needs no correction.
 _BILLED = """not (
     select coalesce(sum(part.quantity), 0) = 0 and coalesce(sum(part.event_count), 0) = 0
-        and (bool_or(part.corrects is not null) or coalesce(sum(part.amount_minor - part.discount_minor), 0) = 0)
+        and (bool_or(part.corrected_invoice_id is not null)
+            or coalesce(sum(part.amount_minor - part.discount_minor), 0) = 0)
     from (
         select own.* from billing.invoice_line as own
         where own.tenant_id = {0}.tenant_id and own.invoice_id = {0}.invoice_id and own.kind = 'usage'
-            and own.corrects is null
+            and own.corrected_invoice_id is null
         union all
         select own.* from billing.invoice_line as own
-        where own.tenant_id = {0}.tenant_id and own.corrects = {0}.invoice_id and {standing own}
+        where own.tenant_id = {0}.tenant_id and own.corrected_invoice_id = {0}.invoice_id and {standing own}
     ) as part
     where part.key = {0}.key and part.dimensions is not distinct from {0}.dimensions
 )"""
@@ -53,7 +54,7 @@ TOTALS: tuple[Rule, ...] = (
             on cast(batch.currency as text) = minor.currency
         -- a difference of two shown amounts is rounded twice
         where abs(batch.amount_minor - batch.amount_precise * power(10::numeric, minor.places)) >=
-            case when batch.is_difference or batch.corrects is not null then 2 else 1 end
+            case when batch.is_difference or batch.corrected_invoice_id is not null then 2 else 1 end
             or minor.places is null
         """),
     ),
@@ -68,7 +69,7 @@ TOTALS: tuple[Rule, ...] = (
             from {batch} as batch
             inner join billing.invoice as invoice
                 on batch.tenant_id = invoice.tenant_id and batch.invoice_id = invoice.invoice_id
-            where batch.kind = 'usage' and not batch.is_difference and batch.corrects is null
+            where batch.kind = 'usage' and not batch.is_difference and batch.corrected_invoice_id is null
                 and {standing batch}
         )
         select tenant_id, subscription || ' ' || key as example
@@ -90,12 +91,12 @@ TOTALS: tuple[Rule, ...] = (
         from lines
         inner join billing.invoice as other
             on lines.tenant_id = other.tenant_id and lines.subscription = other.subscription
-            and lines.invoice_id <> other.invoice_id and other.purpose = 'period'
+            and lines.invoice_id <> other.invoice_id and other.invoice_type = 'period'
             and other.period_from < lines.service_to and other.period_to > lines.service_from
         inner join billing.invoice_line as line
             on other.tenant_id = line.tenant_id and other.invoice_id = line.invoice_id
             and lines.key = line.key and lines.dimensions is not distinct from line.dimensions
-            and line.kind = 'usage' and not line.is_difference and line.corrects is null
+            and line.kind = 'usage' and not line.is_difference and line.corrected_invoice_id is null
             and line.service_from < lines.service_to and line.service_to > lines.service_from
         where {standing other} and {billed lines} and {billed line}
         """),
@@ -129,7 +130,7 @@ TOTALS: tuple[Rule, ...] = (
         from {batch} as batch
         inner join (values (1)) as one (x) on true
         -- of a period that threshold invoices billed a part of, what coupons took so far is put right (0018)
-        where not batch.is_difference and batch.corrects is null and batch.discount_minor <> 0
+        where not batch.is_difference and batch.corrected_invoice_id is null and batch.discount_minor <> 0
             and (abs(batch.discount_minor) > abs(batch.amount_minor)
                 or sign(batch.discount_minor) <> sign(batch.amount_minor))
         """,
@@ -145,7 +146,9 @@ TOTALS: tuple[Rule, ...] = (
             select
                 sum(line.amount_minor) as amount,
                 sum(line.discount_minor) as discount,
-                bool_and(line.amount_minor > 0 and not line.is_difference and line.corrects is null) as plain
+                bool_and(
+                    line.amount_minor > 0 and not line.is_difference and line.corrected_invoice_id is null
+                ) as plain
             from billing.invoice_line as line
             where line.tenant_id = batch.tenant_id and line.invoice_id = batch.invoice_id
                 and line.discount_minor <> 0

@@ -21,10 +21,10 @@ dated as (
         timezone(line.timezone, line.service_to) as ends,
         timezone(line.timezone, line.service_to - interval 1 microsecond) as last_instant,
         (line.tenant, line.subscription, line.service_from) in (
-            select (tenant, subscription, told_at) from moments
+            select (tenant, subscription, stated_at) from moments
         ) or line.service_from = line.started_at::timestamptz as starts,
         (line.tenant, line.subscription, line.service_to) in (
-            select (tenant, subscription, told_at) from moments
+            select (tenant, subscription, stated_at) from moments
         ) or line.service_to = line.ended_at::timestamptz as stops
     from every_line as line
     inner join (

@@ -12,7 +12,7 @@ STATES = pl.Schema(
     {
         "tenant": pl.String(),
         "subscription": pl.String(),
-        "told_at": _INSTANT,
+        "stated_at": _INSTANT,
         "received_at": _INSTANT,
         "known_until": _INSTANT,
         "waits": pl.Boolean(),
@@ -29,7 +29,7 @@ MOMENTS = pl.Schema(
         "tenant": pl.String(),
         "subscription": pl.String(),
         "kind": pl.String(),
-        "told_at": _INSTANT,
+        "stated_at": _INSTANT,
         "received_at": _INSTANT,
         "known_until": _INSTANT,
     }
@@ -75,7 +75,7 @@ def states_of(facts: pl.DataFrame) -> pl.DataFrame:
     )
     return ordered.select(
         *_OWNER,
-        pl.col("time").alias("told_at"),
+        pl.col("time").alias("stated_at"),
         "received_at",
         "known_until",
         ((pl.col("type") == _CHANGED) & (pl.col("effective") == "period_end")).fill_null(value=False).alias("waits"),
@@ -94,7 +94,7 @@ def moments_of(facts: pl.DataFrame) -> pl.DataFrame:
             "tenant",
             pl.col("data").str.json_path_match("$.subscription").alias("subscription"),
             pl.col("type").str.strip_prefix(_PREFIX).alias("kind"),
-            pl.col("time").alias("told_at"),
+            pl.col("time").alias("stated_at"),
             "received_at",
             "known_until",
         )

@@ -51,7 +51,11 @@ CONTENT = {"terms", "charge", "catalog_hash"}
 """Numbers and hashes of documents: tenants that publish one document share them. A join looks up what the document
 says; its other side has no tenant (judged at run time by tests/invoicing/test_together_is_alone.py)."""
 SITES = {
-    ("valueverse/services/billing/billing_state.py", "unique", ("document", "under")): "catalogs by their hash",
+    (
+        "valueverse/services/billing/billing_state.py",
+        "unique",
+        ("document", "rerate_catalog_hash"),
+    ): "catalogs by their hash",
     (
         "valueverse/services/simulation/simulate.py",
         "group_by",
@@ -98,7 +102,11 @@ SITES = {
         ("dimensions", "name", "value"),
     ): "values that a text says",
     ("valueverse/invoicing/lines/attribution.py", "unique", ("meter", "terms")): "what a document charges for",
-    ("valueverse/invoicing/engine.py", "group_by", ("under",)): "runs of one catalog; what is found has the tenant",
+    (
+        "valueverse/invoicing/engine.py",
+        "group_by",
+        ("rerate_catalog_hash",),
+    ): "runs of one catalog; what is found has the tenant",
     (
         "valueverse/invoicing/engine.py",
         "partition_by",

@@ -115,7 +115,7 @@ def test_a_draft_is_computed_anew_and_a_finalised_invoice_is_not(settings: Setti
     assert rows(settings, "select reason, events from billing.unbilled_usage") == [("period_open", 1)]
 
 
-CORRECTED = "select kind, amount_minor from billing.invoice_line where corrects is not null"
+CORRECTED = "select kind, amount_minor from billing.invoice_line where corrected_invoice_id is not null"
 
 
 def test_what_comes_late_is_a_difference_on_the_next_invoice_and_accounted_for(settings: Settings) -> None:
@@ -144,7 +144,7 @@ def test_finalised_invoices_are_worked_out_again_to_the_same_hash_adjustments_in
     assert found.height == 5
     assert found["ok"].all()
     adjusted = rows(settings, "select number from billing.invoice join billing.invoice_line using (invoice_id) "
-                    "where corrects is not null")  # fmt: skip
+                    "where corrected_invoice_id is not null")  # fmt: skip
     assert adjusted[0][0] in found["number"].to_list()
 
 

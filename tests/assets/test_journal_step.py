@@ -168,7 +168,7 @@ def test_an_entry_takes_no_posting_after_it_was_booked(settings: Settings) -> No
         pytest.raises(psycopg.errors.RestrictViolation, match="is booked"),
     ):
         connection.execute(
-            "insert into billing.journal_posting (tenant_id, entry_id, place, account, amount_minor, currency) "
+            "insert into billing.journal_posting (tenant_id, entry_id, position, account, amount_minor, currency) "
             "select tenant_id, entry_id, v.place, 'cash', v.amount, currency from billing.journal_entry, "
             "(values (98, 5), (99, -5)) as v(place, amount)"
         )
@@ -183,7 +183,7 @@ def test_an_entry_that_does_not_balance_is_refused(settings: Settings) -> None:
         )
         with pytest.raises(psycopg.errors.RestrictViolation, match="does not balance"):
             connection.execute(
-                "insert into billing.journal_posting (tenant_id, entry_id, place, account, amount_minor, currency) "
+                "insert into billing.journal_posting (tenant_id, entry_id, position, account, amount_minor, currency) "
                 "values ('acme', repeat('a', 64), 1, 'cash', 5, 'USD')"
             )
 
@@ -199,7 +199,7 @@ def test_a_rule_that_does_not_hold_fails_the_run_and_names_the_row(
             "booked_at) values ('acme', repeat('f', 64), 'invoice', 'forged', '2024-01-01', 'USD', 0, now())"
         )
         connection.execute(
-            "insert into billing.journal_posting (tenant_id, entry_id, place, account, customer, amount_minor, "
+            "insert into billing.journal_posting (tenant_id, entry_id, position, account, customer, amount_minor, "
             "currency) values ('acme', repeat('f', 64), 1, 'receivable', 'c0', 5, 'USD'), "
             "('acme', repeat('f', 64), 2, 'cash', null, -5, 'USD')"
         )

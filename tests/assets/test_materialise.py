@@ -110,7 +110,7 @@ def _usage(settings: Settings) -> pl.DataFrame:
 def _invoices(settings: Settings) -> list[tuple[Any, ...]]:
     with connect(settings, "builder") as connection:
         return connection.execute(
-            "select tenant_id, customer, period_from, purpose, status, total_minor, content_hash "
+            "select tenant_id, customer, period_from, invoice_type, status, total_minor, content_hash "
             "from billing.invoice order by 1, 2, 3, 4"
         ).fetchall()
 

@@ -55,7 +55,8 @@ def test_a_rerating_books_each_difference_with_the_tax_of_its_line(settings: Set
     bill(settings, lake, *window, as_of=moment, run_id="test")
     with connect(settings, "builder") as connection:
         lines = connection.execute(
-            "select l.key, l.amount_minor, l.tax_minor from billing.invoice_line l where l.corrects is not null "
+            "select l.key, l.amount_minor, l.tax_minor from billing.invoice_line l "
+            "where l.corrected_invoice_id is not null "
             "order by l.key"
         ).fetchall()
         totals = connection.execute(

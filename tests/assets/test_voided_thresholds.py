@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 LINES = (
-    "select i.purpose, i.revision, l.kind, l.amount_minor, l.discount_minor from billing.invoice_line l "
+    "select i.invoice_type, i.revision, l.kind, l.amount_minor, l.discount_minor from billing.invoice_line l "
     "join billing.invoice i using (tenant_id, invoice_id) "
     "where l.amount_minor <> 0 order by i.sequence, l.line_no"
 )

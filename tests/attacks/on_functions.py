@@ -244,7 +244,7 @@ def what_was_written_stays(admin: Admin) -> list[str]:
     wanted = ("billing.invoice_void", "billing.journal_entry", "billing.journal_posting", "billing.rerating",
               "value.commit",
               "value.approval", "value.run", "value.result", "value.proposal", "value.verdict",
-              "value.closing", "value.deed")  # fmt: skip
+              "value.closing", "value.commit_event")  # fmt: skip
     said += [f"{name} is not insert-only" for name in wanted if name not in insert_only]
     expected = {}
     for name in sorted({*insert_only, *wanted}):
@@ -309,6 +309,6 @@ _POSTING = (
     "with entry as (insert into billing.journal_entry (tenant_id, entry_id, kind, reference, date, currency,"
     " revision, booked_at) values ('acme', repeat('a', 64), 'invoice', 'r', '2024-01-01', 'USD', 0, now())"
     " returning entry_id)"
-    " insert into billing.journal_posting (tenant_id, entry_id, place, account, amount_minor, currency)"
+    " insert into billing.journal_posting (tenant_id, entry_id, position, account, amount_minor, currency)"
     " select 'acme', entry_id, 1, 'cash', 5, 'USD' from entry"
 )

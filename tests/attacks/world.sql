@@ -5,7 +5,7 @@ insert into billing.customer (tenant_id, customer, name, email) values (%(t)s, '
 insert into billing.subscription (tenant_id, subscription, customer, plan, plan_version, timezone, currency, anchor_date,
     started_at, status) values (%(t)s, 's1', 'c1', 'p', 1, %(z)s, 'USD', '2024-01-01', '2024-01-01', 'active');
 insert into billing.invoice (tenant_id, invoice_id, status, number, sequence, customer, subscription, currency, period_from,
-    period_to, purpose, issued_on, subtotal_minor, discount_total_minor, tax_total_minor, total_minor, credit_total_minor,
+    period_to, invoice_type, issued_on, subtotal_minor, discount_total_minor, tax_total_minor, total_minor, credit_total_minor,
     amount_due_minor, document, content_hash, chain_hash, finalised_at, previous_hash)
 values (%(t)s, %(i)s, 'finalised', 'INV-1', 1, 'c1', 's1', 'USD', '2024-01-01', '2024-02-01', 'period', '2024-02-02', 100, 0, 0,
         100, 0, 100, %(s)s, %(s)s, 'chain 1', now(), null),

@@ -88,7 +88,7 @@ def deferred(settings: Settings, tenant: str, minor: int, *numbers: int) -> None
                 [tenant, entry, f"extra {number}"],
             )
             connection.execute(
-                "insert into billing.journal_posting (tenant_id, entry_id, place, account, customer, invoice, "
+                "insert into billing.journal_posting (tenant_id, entry_id, position, account, customer, invoice, "
                 "amount_minor, currency) values (%(t)s, %(e)s, 1, 'receivable', %(c)s, 'extra', %(minor)s, 'USD'), "
                 "(%(t)s, %(e)s, 2, 'deferred_revenue', %(c)s, 'extra', -%(minor)s, 'USD')",
                 {"t": tenant, "e": entry, "c": f"customer {secret_of(tenant)}", "minor": minor},
@@ -98,8 +98,8 @@ def deferred(settings: Settings, tenant: str, minor: int, *numbers: int) -> None
 def draft_without_lines(settings: Settings, tenant: str) -> None:
     with connect(settings, "builder") as connection:
         connection.execute(
-            "insert into billing.invoice (tenant_id, invoice_id, status, customer, subscription, currency, purpose, "
-            "period_from, period_to, issued_on, subtotal_minor, discount_total_minor, tax_total_minor, "
+            "insert into billing.invoice (tenant_id, invoice_id, status, customer, subscription, currency, "
+            "invoice_type, period_from, period_to, issued_on, subtotal_minor, discount_total_minor, tax_total_minor, "
             "total_minor, credit_total_minor, amount_due_minor, events_known_at, document) values (%s, "
             "gen_random_uuid(), 'draft', 'odd', 'odd', 'USD', 'period', '2023-11-01Z', '2023-12-01Z', '2023-12-01', "
             "5, 0, 0, 5, 0, 5, '2023-12-01Z', '{}')",

@@ -104,7 +104,7 @@ def test_an_end_known_late_gives_back_the_advance_and_the_unused_rest() -> None:
     acme.tell("subscription.ended", "2023-11-16", {"subscription": "s1"}, received_at=instant("2023-12-05"))
     closing = books.bill("2023-12-01", "2024-01-01", "2024-01-02")
     # 30 for December given back, and 15 of November's 30: no invoice will come, so they make a credit note.
-    assert closing.invoices["purpose"].to_list() == ["correction"]
+    assert closing.invoices["invoice_type"].to_list() == ["correction"]
     assert closing.invoices["total_minor"].to_list() == [-4500]
     assert books.bill("2024-01-01", "2024-02-01", "2024-02-02").invoices.is_empty()
 
@@ -117,7 +117,7 @@ def test_a_second_late_event_after_the_end_makes_a_second_correction() -> None:
     for number, received in enumerate(("2024-02-05", "2024-03-05")):
         acme.use("2024-01-06", "tokens", "5", received_at=instant(received))
         found = books.bill("2024-02-01", "2024-04-01", received.replace("-05", "-09"))
-        assert found.invoices.select("purpose", "revision", "total_minor").rows() == [("correction", number, 500)]
+        assert found.invoices.select("invoice_type", "revision", "total_minor").rows() == [("correction", number, 500)]
 
 
 def test_a_subscription_that_never_was_is_given_back_whole() -> None:
@@ -127,7 +127,7 @@ def test_a_subscription_that_never_was_is_given_back_whole() -> None:
     books.bill("2024-01-01", "2024-02-01", "2024-02-02")
     acme.facts[-1]["known_until"] = instant("2024-02-10")
     found = books.bill("2024-02-01", "2024-03-01", "2024-03-02")
-    assert found.invoices.select("purpose", "total_minor").rows() == [("correction", -3000)]
+    assert found.invoices.select("invoice_type", "total_minor").rows() == [("correction", -3000)]
 
 
 def test_a_difference_is_net_of_the_coupon_that_its_invoice_bore() -> None:
@@ -282,7 +282,7 @@ def test_usage_of_a_plan_in_another_currency_that_comes_late_makes_an_invoice_of
     acme.use("2024-01-06", "tokens", "7", received_at=instant("2024-02-20"))
     acme.use("2024-02-06", "tokens", "3")
     second = books.bill("2024-02-01", "2024-03-01", "2024-03-02")
-    owed = second.invoices.sort("purpose").select("purpose", "currency", "total_minor").rows()
+    owed = second.invoices.sort("invoice_type").select("invoice_type", "currency", "total_minor").rows()
     assert owed == [("correction", "USD", 700), ("period", "EUR", 300)]
     assert shown(books.bill("2024-03-01", "2024-04-01", "2024-04-02")) == [("tokens", "usage", 0)]
 

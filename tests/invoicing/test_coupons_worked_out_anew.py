@@ -119,7 +119,7 @@ def total_with(coupons: list[str], life: str, *, known: bool, **plan: Any) -> tu
     for at in RUNS[-1:] if known else RUNS:
         billed = books.bill("2023-01-01", f"{at[:8]}01", at)
         due += int(billed.invoices["total_minor"].sum())
-        closing = billed.invoices.filter(billed.invoices["purpose"] == "period").sort("period_to")
+        closing = billed.invoices.filter(billed.invoices["invoice_type"] == "period").sort("period_to")
         off += closing["discount_total_minor"].to_list()
         stated = closing.explode("discounts")["discounts"].struct.field("amount_minor").sum()
         assert sum(closing["discount_total_minor"]) == stated

@@ -32,7 +32,7 @@ def notes(*told: tuple[str, int, int]) -> pl.DataFrame:
         dict.fromkeys(NOTES)
         | {
             "tenant": "acme", "number": "acme-1", "origin": f"s#{place}", "amount": Decimal(amount), "source": "s",
-            "id": str(place), "created_at": START + timedelta(days=day), "told_at": START + timedelta(days=told_on),
+            "id": str(place), "created_at": START + timedelta(days=day), "received_at": START + timedelta(days=told_on),
         }
         for place, (amount, day, told_on) in enumerate(told)
     ]  # fmt: skip
@@ -71,7 +71,7 @@ def test_a_note_is_judged_beside_the_corrections_known_before_it() -> None:
 
 def test_what_belongs_to_another_invoice_is_no_room_on_the_one_that_bears_it() -> None:
     """80.00, of which 30.00 are late usage of another invoice."""
-    borne = corrections((3000, 5)).with_columns(number=pl.lit("acme-1"), corrects=pl.lit("acme-0"))
+    borne = corrections((3000, 5)).with_columns(number=pl.lit("acme-1"), corrected_number=pl.lit("acme-0"))
     assert kept(judged(notes(("50.01", 9, 9), ("50", 9, 9)), bills(8000), borne)) == [5000]
 
 
@@ -96,9 +96,9 @@ def test_notes_stay_within_the_invoice_and_what_corrections_left_of_it(
 ) -> None:
     frame = notes(*((str(Decimal(minor).scaleb(-2)), day, told_on) for minor, day, told_on in told))
     counted = counting(judged(frame, bills(total), corrections(*found)))
-    for until in counted["told_at"]:
+    for until in counted["received_at"]:
         corrected = sum(minor for minor, day in found if START + timedelta(days=day) < until)
-        known_then = counted.filter(pl.col("told_at") <= until)["amount_minor"].sum()
+        known_then = counted.filter(pl.col("received_at") <= until)["amount_minor"].sum()
         assert known_then <= total + corrected
 
 
@@ -108,7 +108,7 @@ def adjustments(*rows: tuple[int, str]) -> pl.DataFrame:
         dict.fromkeys(LINES)
         | {
             "tenant": "acme", "rank": place, "key": f"k{place}", "dimensions": "", "amount_minor": minor,
-            "corrects": "i1",
+            "corrected_invoice_id": "i1",
             "amount_precise": Decimal(minor).scaleb(-2), "event_count": 1, "decimals": 2, "tax_percent": Decimal(rate),
         }
         for place, (minor, rate) in enumerate(rows)

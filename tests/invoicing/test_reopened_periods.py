@@ -72,7 +72,7 @@ def billed(acme: World, runs: tuple[str, ...] = RUNS) -> dict[str, list[tuple[st
     books, found = Runs(acme), defaultdict(list)
     for at in runs:
         for row in books.bill("2023-01-01", f"{at[:8]}01", at).lines.sort("period_from", "place").iter_rows(named=True):
-            close = row["period_from"] if row["purpose"] == "start" else row["period_to"]
+            close = row["period_from"] if row["invoice_type"] == "start" else row["period_to"]
             found[f"{close:%Y-%m-%d}"].append((row["key"], row["kind"], row["amount_minor"]))
     return dict(found)
 

@@ -81,8 +81,8 @@ def test_a_one_off_without_a_subscription_makes_an_invoice_though_another_tenant
             **OFFICE,
         )
     billed = bill_runs([acme, birch], RUNS[:1])
-    assert of_invoices(billed, "acme", "purpose", "total_minor") == [("period", 2700)]
-    assert of_invoices(billed, "birch", "purpose", "total_minor") == [("one_off", 700)]
+    assert of_invoices(billed, "acme", "invoice_type", "total_minor") == [("period", 2700)]
+    assert of_invoices(billed, "birch", "invoice_type", "total_minor") == [("one_off", 700)]
 
 
 def test_a_correction_takes_the_coupon_of_its_own_tenant() -> None:
@@ -139,7 +139,7 @@ def moving(tenant: str, customers: int) -> World:
 def test_a_fee_stands_before_what_is_given_back_of_another_whoever_else_is_billed() -> None:
     runs = RUNS[:2]
     alone = as_texts(bill_runs([moving("acme", 1)], runs), "acme")
-    closing = bill_runs([moving("acme", 1)], runs)[0].lines.filter(purpose="period").sort("place")
+    closing = bill_runs([moving("acme", 1)], runs)[0].lines.filter(invoice_type="period").sort("place")
     signs = [amount > 0 for amount in closing["amount_minor"]]
     assert signs == [True, False] * 3 + [True]
     for shuffle in range(3):

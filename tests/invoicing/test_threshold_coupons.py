@@ -112,7 +112,7 @@ def test_a_correction_on_a_threshold_invoice_leaves_the_coupon_of_its_period_les
     acme.use("2024-02-05", "tokens", "60")
     acme.use("2024-02-25", "tokens", "40")
     early = books.bill("2024-02-01", "2024-03-01", "2024-02-10")
-    assert early.invoices.select("purpose", "subtotal_minor", "total_minor").rows() == [("threshold", 4500, 1500)]
+    assert early.invoices.select("invoice_type", "subtotal_minor", "total_minor").rows() == [("threshold", 4500, 1500)]
     assert totals(books.bill("2024-02-01", "2024-03-01", "2024-03-03")) == [2000]
 
 
@@ -120,7 +120,9 @@ def test_a_one_off_waits_for_the_closing_invoice() -> None:
     acme = coupon_world(TEN, threshold="50")
     acme.use("2024-01-05", "tokens", "60")
     acme.tell("one_off.added", "2024-01-02", {"customer": "c1", "description": "x", "amount": "5", "currency": "USD"})
-    assert acme.bill("2024-01-01", "2024-02-01").invoices.sort("close").select("purpose", "total_minor").rows() == [
+    assert acme.bill("2024-01-01", "2024-02-01").invoices.sort("close").select(
+        "invoice_type", "total_minor"
+    ).rows() == [
         ("threshold", 5400),
         ("period", 450),
     ]
@@ -133,7 +135,7 @@ def test_late_usage_of_a_closed_period_makes_no_threshold_invoice_beside_its_cor
     books.bill("2024-01-01", "2024-02-01", "2024-02-03")
     acme.use("2024-01-06", "tokens", "30", received_at=instant("2024-02-20"))
     found = books.bill("2024-01-01", "2024-03-01", "2024-03-03")
-    assert found.invoices["purpose"].to_list() == ["period"]
+    assert found.invoices["invoice_type"].to_list() == ["period"]
     assert shown(found) == [("tokens", "usage", 0), ("tokens", "adjustment", 2700)]
 
 

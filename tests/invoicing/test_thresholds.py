@@ -61,7 +61,7 @@ def test_runs_one_after_the_other_bill_the_rest_of_what_stands() -> None:
     assert books.bill("2024-01-01", "2024-02-01", "2024-01-11").invoices.is_empty()
     acme.use("2024-01-04", "tokens", "10", received_at=instant("2024-01-15"))
     closing = books.bill("2024-01-01", "2024-02-01", "2024-02-03")
-    assert closing.invoices.select("purpose", "total_minor").rows() == [("period", 1000)]
+    assert closing.invoices.select("invoice_type", "total_minor").rows() == [("period", 1000)]
     acme.use("2024-01-04", "tokens", "10", received_at=instant("2024-02-15"))
     corrected = books.bill("2024-02-01", "2024-03-01", "2024-03-03")
     assert corrected.lines.filter(pl.col("kind") == "adjustment")["amount_minor"].to_list() == [1000]
@@ -117,5 +117,5 @@ def test_a_threshold_is_judged_where_the_next_local_day_begins(zone: str, start:
     acme.start(start, timezone=zone)
     acme.use(used, "tokens", "60")
     found = acme.bill(start[:10], (date.fromisoformat(start[:10]) + timedelta(days=40)).isoformat()).invoices
-    early = found.filter(pl.col("purpose") == "threshold")
+    early = found.filter(pl.col("invoice_type") == "threshold")
     assert early.select("period_to", "total_minor").rows() == [(instant(closes), 6000)]

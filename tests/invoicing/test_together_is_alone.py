@@ -64,10 +64,10 @@ def test_companies_bear_every_kind_of_line_invoice_discount_and_credit(
 ) -> None:
     """A generator that made nothing would prove nothing."""
     record_property("companies", len(worlds))
-    invoices = pl.concat([run.invoices.select("purpose", "discounts", "credits") for run in together])
+    invoices = pl.concat([run.invoices.select("invoice_type", "discounts", "credits") for run in together])
     kinds = {kind for run in together for kind in run.lines["kind"]}
     assert kinds >= {"fee", "usage", "adjustment", "one_off", "minimum", "outcome"}
-    assert set(invoices["purpose"]) >= {"start", "period", "threshold", "one_off"}
+    assert set(invoices["invoice_type"]) >= {"start", "period", "threshold", "one_off"}
     assert invoices["discounts"].list.len().sum() > COMPANIES
     assert invoices["credits"].list.len().sum() > COMPANIES
 

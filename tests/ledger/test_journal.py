@@ -86,7 +86,7 @@ def test_discounts_lower_revenue_where_they_stand() -> None:
             {"tenant": ["acme"] * 2, "number": ["acme-000001"] * 2, "line_no": [1, 2], "discount_minor": [400, 0]},
             schema_overrides={"line_no": pl.Int32},
         ),
-        found.credits.select("tenant", "number", "place", "origin"),
+        found.credits.select("tenant", "number", "position", "origin"),
     )
     moves, _ = moved(exact, told_of(exact))
     stated = book(moves, nothing_booked())
@@ -332,8 +332,8 @@ def test_order_and_batching_do_not_matter(
         parts.append(book(moves, stood))
     found_ids = pl.concat([part.entries for part in parts]).sort("entry_id")
     assert found_ids.equals(whole.entries.sort("entry_id"))
-    both = pl.concat([part.postings for part in parts]).sort("entry_id", "place")
-    assert both.equals(whole.postings.sort("entry_id", "place"))
+    both = pl.concat([part.postings for part in parts]).sort("entry_id", "position")
+    assert both.equals(whole.postings.sort("entry_id", "position"))
 
 
 @given(worlds(), worlds())

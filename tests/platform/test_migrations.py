@@ -21,7 +21,7 @@ pytestmark = pytest.mark.integration
 
 INVOICE = """
     insert into billing.invoice (
-        tenant_id, invoice_id, status, customer, subscription, currency, period_from, period_to, purpose,
+        tenant_id, invoice_id, status, customer, subscription, currency, period_from, period_to, invoice_type,
         issued_on, subtotal_minor, discount_total_minor, tax_total_minor, total_minor, credit_total_minor,
         amount_due_minor)
     values (%(tenant)s, %(id)s, 'draft', 'c', %(subscription)s, 'USD', '2024-01-01', '2024-02-01', 'period',
@@ -309,7 +309,8 @@ def test_lines_written_before_links_were_columns_get_them_and_stay_immutable(set
         (4, "adjustment", "2 events more than booked; 3 in all less 1 booked before"),
     )
     with warehouse.connect(settings, "admin", autocommit=True) as admin, admin.transaction():
-        admin.execute(INVOICE, {"tenant": "acme", "id": uuid(1), "subscription": "s1"})
+        before = INVOICE.replace("invoice_type", "purpose")
+        admin.execute(before.encode(), {"tenant": "acme", "id": uuid(1), "subscription": "s1"})
         for number, kind, explains in written:
             admin.execute(LINE, {"tenant": "acme", "id": uuid(1), "line": number})
             admin.execute(

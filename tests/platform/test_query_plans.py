@@ -198,7 +198,7 @@ def examples(connection: psycopg.Connection[Any]) -> dict[str, Any]:
         "size": 5, "before": None, "as_of": NOW, "run_hash": run, "case": "realised", "proposal": "p7", "model": "m",
         "charges": ["share"], "currency": "USD", "until": NOW, "day": FIRST, "beginning": "a", "limit": 5,
         "of": ("m", "c1"), "side": "vendor", "by": "ann", "at": NOW, "marts": ["fct_invoice"], "results": [],
-        "link": lambda *_: "d" * 64, "deed": (commit, "vendor", "{}"), "metric": "billing.mrr", "run_id": "test",
+        "link": lambda *_: "d" * 64, "event": (commit, "vendor", "{}"), "metric": "billing.mrr", "run_id": "test",
         "booked_at": NOW, "last": {"t1": (INVOICES_LAST, "chain")}, "first": FIRST, "table": "billing.usage_daily",
         "frame": pl.DataFrame(), "metrics": pl.DataFrame({"tenant_id": []}, schema={"tenant_id": pl.String}),
         "run": run_row, "entries": pl.DataFrame(), "postings": pl.DataFrame(),
@@ -324,7 +324,8 @@ def test_a_query_per_invoice_is_noticed(grown: Settings, plans: Plans) -> None:
         connection.execute(
             "select greatest(i.events_known_at, (select max(o.events_known_at) from billing.invoice_line l"
             " join billing.invoice o on o.tenant_id = l.tenant_id and o.invoice_id = l.invoice_id"
-            " where l.tenant_id = i.tenant_id and l.corrects = i.invoice_id)) from billing.invoice i limit 1"
+            " where l.tenant_id = i.tenant_id and l.corrected_invoice_id = i.invoice_id))"
+            " from billing.invoice i limit 1"
         )
         connection.rollback()
     assert "Scan of invoice_line in a correlated SubPlan" in _told(plans)

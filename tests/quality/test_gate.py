@@ -91,19 +91,19 @@ BREAKERS = {
     "coupon_is_spread_over_its_lines_in_proportion": [
         "update billing.invoice_line set discount_minor = 100 where tenant_id = 'birch'",
         (
-            "insert into billing.invoice_discount (tenant_id, invoice_id, place, key, origin, amount_minor) "
+            "insert into billing.invoice_discount (tenant_id, invoice_id, position, key, origin, amount_minor) "
             "select tenant_id, invoice_id, 1, 'tenth', 'x', 200 from billing.invoice where tenant_id = 'birch'"
         ),
     ],
     "invoice_tax_is_that_of_its_lines": ["update billing.invoice_line set tax_minor = 5 where tenant_id = 'birch'"],
     "invoice_credits_add_up": [
         (
-            "insert into billing.invoice_credit (tenant_id, invoice_id, place, kind, key, origin, amount_minor) "
+            "insert into billing.invoice_credit (tenant_id, invoice_id, position, kind, key, origin, amount_minor) "
             "select tenant_id, invoice_id, 1, 'wallet', 'w', 'x', 5 from billing.invoice where tenant_id = 'birch'"
         )
     ],
     "journal_entries_balance": [
-        "update billing.journal_posting set amount_minor = amount_minor + 1 where tenant_id = 'birch' and place = 1"
+        "update billing.journal_posting set amount_minor = amount_minor + 1 where tenant_id = 'birch' and position = 1"
     ],
     "journal_books_the_invoice": [
         (

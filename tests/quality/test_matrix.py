@@ -44,7 +44,8 @@ def billed(module_settings: Settings) -> tuple[Settings, Lake]:
     run(module_settings, lake, made, matrix.FIRST_RUN)
     with connect(module_settings, "builder") as connection:
         closed: list[Any] = connection.execute(
-            "select tenant_id, customer, number from billing.invoice where purpose = 'period' and status = 'finalised' "
+            "select tenant_id, customer, number from billing.invoice where invoice_type = 'period' "
+            "and status = 'finalised' "
             "and period_to = '2023-12-01'"
         ).fetchall()
     matrix.answer(made, {(tenant, customer): number for tenant, customer, number in closed})
@@ -78,7 +79,7 @@ def test_every_right_bill_passes_the_gate(billed: tuple[Settings, Lake]) -> None
         rows: list[Any] = connection.execute(
             "select distinct s.tenant_id, s.customer from billing.subscription s where not exists (select from "
             "billing.invoice i where i.tenant_id = s.tenant_id and i.customer = s.customer and i.status = 'finalised' "
-            "and i.purpose = 'period' and i.period_to = '2023-12-01') "
+            "and i.invoice_type = 'period' and i.period_to = '2023-12-01') "
             # periods of other lengths close on other days
             "and s.tenant_id not like 'period-%' and s.customer <> 'unpriced'"
         ).fetchall()
@@ -89,16 +90,16 @@ def test_bills_of_every_unusual_shape_are_among_them(billed: tuple[Settings, Lak
     shapes = {
         "voided": "exists (select from billing.invoice_void v where (v.tenant_id, v.invoice_id) = (i.tenant_id, "
         "i.invoice_id))",
-        "replaced": "i.revision = 1 and i.purpose = 'period'",
+        "replaced": "i.revision = 1 and i.invoice_type = 'period'",
         "credit note": "exists (select from billing.invoice_credit c where (c.tenant_id, c.invoice_id) = (i.tenant_id, "
         "i.invoice_id) and c.kind = 'credit_note' and c.amount_minor > 0)",
         "credit below zero": "i.credit_total_minor < 0",
         "discount below zero": "i.discount_total_minor < 0",
         "quantity below zero": "exists (select from billing.invoice_line l where (l.tenant_id, l.invoice_id) = "
-        "(i.tenant_id, i.invoice_id) and l.kind = 'usage' and l.corrects is null and not l.is_difference "
+        "(i.tenant_id, i.invoice_id) and l.kind = 'usage' and l.corrected_invoice_id is null and not l.is_difference "
         "and l.quantity < 0)",
         "taken back": "i.tenant_id = 'period-moved' and exists (select from billing.invoice_line l where l.tenant_id = "
-        "i.tenant_id and l.corrects = i.invoice_id and l.quantity < 0)",
+        "i.tenant_id and l.corrected_invoice_id = i.invoice_id and l.quantity < 0)",
     }
     with connect(billed[0], "builder") as connection:
         found = {

@@ -194,7 +194,7 @@ def booked(settings: Settings) -> Settings:
         run(
             "insert into billing.invoice (tenant_id, invoice_id, status, customer, subscription, currency, "
             "period_from, "
-            "period_to, purpose, issued_on, subtotal_minor, discount_total_minor, tax_total_minor, "
+            "period_to, invoice_type, issued_on, subtotal_minor, discount_total_minor, tax_total_minor, "
             "total_minor, "
             "credit_total_minor, amount_due_minor, events_known_at, catalog_hash) values ('acme', %s, "
             "'draft', 'one', 's', "

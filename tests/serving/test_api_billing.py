@@ -93,7 +93,7 @@ async def test_paging_shows_everything_once_while_new_invoices_arrive(api: Api, 
 INSERT = """
     insert into billing.invoice (tenant_id, invoice_id, status, customer, subscription, currency,
     period_from, period_to,
-        purpose, issued_on, subtotal_minor, discount_total_minor, tax_total_minor, total_minor,
+        invoice_type, issued_on, subtotal_minor, discount_total_minor, tax_total_minor, total_minor,
         credit_total_minor,
         amount_due_minor)
     values (%s, gen_random_uuid(), 'draft', %s, %s, %s, %s, %s, 'period', %s, 1, 0, 0, 1, 0, 1)

@@ -40,7 +40,7 @@ def billed(acme: World) -> list[tuple[str, int]]:
     found = engine.bill(held(acme), acme.history(), acme.usage_frame().lazy(), window, known_at=None)
     return [
         (f"{row['subscription']} {row['close']:%F}", row["total_minor"])
-        for row in found.invoices.sort("subscription", "close", "purpose").iter_rows(named=True)
+        for row in found.invoices.sort("subscription", "close", "invoice_type").iter_rows(named=True)
     ]
 
 

@@ -128,7 +128,7 @@ def _journal(run: Callable[..., object], tenant: str, month: str, number: str) -
         )
         accounts, amounts = zip(*postings, strict=True)
         run(
-            "insert into billing.journal_posting (tenant_id, entry_id, place, account, customer, invoice, "
+            "insert into billing.journal_posting (tenant_id, entry_id, position, account, customer, invoice, "
             "amount_minor, currency) select %s, %s, place, account, %s, %s, amount, 'USD' "
             "from unnest(%s::text[], %s::bigint[]) with ordinality as p(account, amount, place)",
             [tenant, entry, customer, number, list(accounts), list(amounts)],
@@ -143,7 +143,7 @@ def _month(connection: psycopg.Connection[Any], tenant: str, month: str, sequenc
     run(
         "insert into billing.invoice (tenant_id, invoice_id, status, customer, subscription, currency, "
         "period_from, "
-        "period_to, purpose, issued_on, subtotal_minor, discount_total_minor, tax_total_minor, total_minor, "
+        "period_to, invoice_type, issued_on, subtotal_minor, discount_total_minor, tax_total_minor, total_minor, "
         "credit_total_minor, amount_due_minor, events_known_at, document, content_hash) values "
         "(%s, %s, 'draft', %s, %s, 'USD', %s, %s, 'period', %s, 7112, 0, 0, 7112, 0, 7112, %s, %s, %s)",
         [

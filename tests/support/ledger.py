@@ -124,7 +124,9 @@ class World:
     def documents(self, start: str, end: str, **more: Any) -> list[dict[str, Any]]:
         """The drafts of what closes between two dates, in order of close."""
         billed = self.bill(start, end, **more)
-        ordered = billed.invoices.sort("close", "customer", "subscription", "purpose", descending=[False] * 3 + [True])
+        ordered = billed.invoices.sort(
+            "close", "customer", "subscription", "invoice_type", descending=[False] * 3 + [True]
+        )
         return list(documents(ordered, billed.lines))
 
 
@@ -135,7 +137,7 @@ def standing(invoices: pl.DataFrame) -> engine.PriorState:
     again = (
         invoices.select(*INVOICE, "currency")
         .clear()
-        .with_columns(pl.lit("").alias("invoice_id"), pl.lit(None, pl.String).alias("under"))
+        .with_columns(pl.lit("").alias("invoice_id"), pl.lit(None, pl.String).alias("rerate_catalog_hash"))
     )
     return engine.PriorState(
         invoices,

@@ -28,7 +28,7 @@ _ROWS = {
     "'active' from numbered where n <= 10000",
     "billing.invoice (tenant_id, invoice_id, number, sequence, status, customer, subscription, currency, "
     "period_from, "
-    "period_to, purpose, issued_on, subtotal_minor, discount_total_minor, tax_total_minor, total_minor, "
+    "period_to, invoice_type, issued_on, subtotal_minor, discount_total_minor, tax_total_minor, total_minor, "
     "credit_total_minor, amount_due_minor, events_known_at, document, content_hash, finalised_at, computed_at)":
     "select tenant, id, case when final then tenant || '-' || n end, case when final then n end, "
     "case when final then 'finalised' else 'draft' end, 'c' || who, 's' || who, 'USD', began, "
@@ -38,7 +38,7 @@ _ROWS = {
     "began + interval '31 days', '{\"total\": \"1.00\"}', "
     "md5(n::text), case when final then began + interval '40 days' end, began + interval '40 days' from invoices",
     "billing.invoice_line (tenant_id, invoice_id, line_no, key, kind, description, meter, service_from, service_to, "
-    "quantity, amount_precise, amount_minor, currency, event_count, proposal, corrects)":
+    "quantity, amount_precise, amount_minor, currency, event_count, proposal, corrected_invoice_id)":
     "select tenant, id, part, 'tokens', "
     "case when part = 1 then 'usage' when n % 7 = 0 then 'outcome' else 'adjustment' end, "
     "'', 'tokens', began, began + interval '1 month', 1, 1, 100, 'USD', 1, "
@@ -74,7 +74,8 @@ _ROWS = {
     "'c1', 's1', 'share', r.month, r.month + interval '1 month', 1, 1, 'none', 1, 'USD', r.month, "
     "r.month from value.run as r",
     "value.verdict": "select tenant_id, proposal, 'accepted', 'ann', null, proposed_at from value.proposal",
-    "value.deed": "select tenant, n, commit, 'proposed', '{}', case when n > 1 then 'x' end, commit from commits",
+    "value.commit_event": "select tenant, n, commit, 'proposed', '{}', case when n > 1 then 'x' end, "
+    "commit from commits",
     "value.metric": "select tenant, 'usage.tokens', 'c' || n, '2023-01-01', null, 1, "
     "'2023-02-01' from numbered where n % 4 = 0",
 }  # fmt: skip

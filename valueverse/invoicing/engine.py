@@ -9,7 +9,7 @@ import polars as pl
 
 from valueverse.events.schema import INSTANT
 from valueverse.invoicing.billing_context import BillingContext, billing_context, context_under
-from valueverse.invoicing.corrections.differences import PURPOSE as CORRECTION
+from valueverse.invoicing.corrections.differences import INVOICE_TYPE as CORRECTION
 from valueverse.invoicing.corrections.differences import (
     assigned_to_invoices,
     correction_headers,
@@ -26,7 +26,7 @@ from valueverse.invoicing.lines.line_amounts import in_order, shown_amounts
 from valueverse.invoicing.lines.line_taxes import with_taxes
 from valueverse.invoicing.lines.one_offs import one_off_lines
 from valueverse.invoicing.lines.outcome_lines import PROPOSALS, Outcomes
-from valueverse.invoicing.lines.thresholds import PURPOSE as THRESHOLD
+from valueverse.invoicing.lines.thresholds import INVOICE_TYPE as THRESHOLD
 from valueverse.invoicing.lines.thresholds import PriorThresholdInvoices, less_threshold_amounts, threshold_lines
 from valueverse.invoicing.lines.usage_lines import usage_lines
 from valueverse.invoicing.periods.billing_periods import CLOSE, INVOICE, advance_stretches, stretches
@@ -82,12 +82,12 @@ class PriorState:
         one_offs: tenant, key of the one-off lines on ``invoices``.
         used: what they used up of coupons, credit notes and wallets.
         again: INVOICE, invoice_id, currency and events_known_at (newest state of knowledge booked; null: voided), of
-            those that later events may have changed, and ``under``: the catalog they were re-rated with (its hash).
+            those that later events may have changed, and ``rerate_catalog_hash``: of their re-rating.
         lines: what is booked for ``again`` (differences.BOOKED_LINES).
         discounts: what coupons took of ``again`` (schema.TAKEN).
         early: what threshold invoices bore (thresholds.THRESHOLD_LINES).
         early_coupons: what coupons took on them (thresholds.THRESHOLD_COUPONS).
-        catalogs: those of ``under``, by hash.
+        catalogs: those of ``rerate_catalog_hash``, by hash.
     """
 
     invoices: pl.DataFrame
@@ -152,9 +152,11 @@ def bill(
         one_offs = one_offs.filter(pl.col("time") <= pl.lit(closed_by).cast(INSTANT))
     # A start without fees in advance makes no invoice, so nothing can stand on it; a period closes without lines too.
     with_lines = zones.join(lines.select(INVOICE).unique(), on=INVOICE, how="semi", maintain_order="left")
-    made = pl.concat([with_lines, zones.filter(pl.col("purpose") == "period")]).unique(INVOICE, maintain_order=True)
+    made = pl.concat([with_lines, zones.filter(pl.col("invoice_type") == "period")]).unique(
+        INVOICE, maintain_order=True
+    )
     # A threshold invoice bears a part of what its period comes to, and a coupon's part of it, alone.
-    own = one_off_lines(one_offs, made.filter(pl.col("purpose") != THRESHOLD), timeline, history)
+    own = one_off_lines(one_offs, made.filter(pl.col("invoice_type") != THRESHOLD), timeline, history)
     if not own.is_empty():
         lines = pl.concat([lines, own.drop("timezone")], how="diagonal_relaxed")
         zones = (
@@ -183,7 +185,7 @@ def bill(
 def _standing(booked: PriorState | None) -> PriorThresholdInvoices:
     if booked is None:
         return PriorThresholdInvoices.nothing()
-    closed = booked.invoices.filter(pl.col("purpose") == "period")
+    closed = booked.invoices.filter(pl.col("invoice_type") == "period")
     return PriorThresholdInvoices(booked.early, closed, booked.voided)
 
 
@@ -256,11 +258,13 @@ def period_lines(due: pl.DataFrame, context: BillingContext) -> tuple[pl.DataFra
 def _priced(lines: pl.DataFrame, terms: Terms) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Lines of invoices that can be billed whole, and what keeps the others back."""
     mixed = pl.col("currency").n_unique().over(*INVOICE) > 1
-    held = terms.policies.select("terms", "held")
+    held = terms.policies.select("terms", "hold_reason")
     marked = (
         in_range(lines)
         .join(held, on="terms", how="left", maintain_order="left")
-        .with_columns(pl.coalesce("problem", "held", pl.when(mixed).then(pl.lit("mixed_currencies"))).alias("problem"))
+        .with_columns(
+            pl.coalesce("problem", "hold_reason", pl.when(mixed).then(pl.lit("mixed_currencies"))).alias("problem")
+        )
     )
     problems = marked.filter(pl.col("problem").is_not_null()).select(*INVOICE, "key", "problem")
     return marked.join(problems.select(INVOICE).unique(), on=INVOICE, how="anti", maintain_order="left"), problems
@@ -282,7 +286,7 @@ def _corrected(
     """Adjustment lines on the invoices of this run that bear them, and the headers of those that are made for them."""
     found = found_differences(booked, context, adjustments, closed_by)
     running = _running(context.segments, closed_by)
-    before = booked.invoices.filter(pl.col("purpose") == CORRECTION)
+    before = booked.invoices.filter(pl.col("invoice_type") == CORRECTION)
     borne = assigned_to_invoices(found, due, running, before)
     policy = due.select(*INVOICE, "rounding_mode", "rounding_level", "zero_invoices", "catalog_hash")
     hosted = borne.filter(~pl.col("is_own")).join(policy, on=INVOICE, how="left")
@@ -308,10 +312,10 @@ def found_differences(
 ) -> pl.DataFrame:
     """What ``booked.again`` lacks as known now, as adjustment lines (``differences.differences``).
 
-    Invoices that were re-rated under another catalog (``under``) are worked out under that one.
+    Invoices that were re-rated under another catalog (``rerate_catalog_hash``) are worked out under that one.
     """
     parts = []
-    for (under,), again in booked.again.group_by("under", maintain_order=True):
+    for (under,), again in booked.again.group_by("rerate_catalog_hash", maintain_order=True):
         if under is None:
             parts.append(_compared(booked, again, context, adjustments, closed_by))
         else:
@@ -347,7 +351,7 @@ def _compared(
     of_outcomes = pl.when(pl.col("kind") == OUTCOME).then("terms")
     timed = with_terms_of(mine, context.segments).with_columns(of_outcomes)
     kept = timed.join(plans, on="terms", how="left", maintain_order="left")
-    bore = threshold_totals(booked.early, booked.early_coupons, anew.filter(pl.col("purpose") == "period"))
+    bore = threshold_totals(booked.early, booked.early_coupons, anew.filter(pl.col("invoice_type") == "period"))
     closings = ClosedPeriods(closed_again(booked.invoices), booked.used.coupons, bore)
     net = net_lines(named, kept, booked.discounts, adjustments.coupons, known, closings)
     return differences(compared, net.join(compared, on=of, how="semi", maintain_order="left"), kept)
@@ -364,7 +368,7 @@ def _worked_out(anew: pl.DataFrame, booked: PriorState, context: BillingContext)
     shared = anew.join(shares(booked.invoices), on=["tenant", "invoice_id"], how="left", maintain_order="left")
     due = shared.with_columns(pl.col(name).fill_null(value=True) for name in SHARE).with_columns(
         # A period that goes on closes once more, and what follows is billed there.
-        pl.col("bears_advance") & ((pl.col("purpose") != "period") | (pl.col("period_to") <= pl.col("closed_at")))
+        pl.col("bears_advance") & ((pl.col("invoice_type") != "period") | (pl.col("period_to") <= pl.col("closed_at")))
     )
     lines, unclear = [], []
     for rows in due.partition_by(SHARE, maintain_order=True) or [due]:

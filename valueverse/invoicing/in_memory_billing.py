@@ -14,13 +14,13 @@ from valueverse.invoicing.corrections.differences import (
     BOOKED_LINES,
     LASTING,
     OWN,
-    PERIOD_PURPOSES,
+    PERIOD_TYPES,
     invoices_to_recompute,
     periods_with_voided_threshold,
 )
 from valueverse.invoicing.engine import Billed, PriorState, bill
 from valueverse.invoicing.knowledge import newest
-from valueverse.invoicing.lines.thresholds import PURPOSE as THRESHOLD
+from valueverse.invoicing.lines.thresholds import INVOICE_TYPE as THRESHOLD
 from valueverse.invoicing.lines.thresholds import THRESHOLD_COUPONS, THRESHOLD_LINES
 from valueverse.invoicing.periods.billing_periods import INVOICE
 from valueverse.invoicing.periods.due_invoices import periods_without_closing_invoice
@@ -44,7 +44,7 @@ _INVOICES: dict[str, Any] = {
     "tenant": pl.String,
     "customer": pl.String,
     "subscription": pl.String,
-    "purpose": pl.String,
+    "invoice_type": pl.String,
     "period_from": INSTANT,
     "period_to": INSTANT,
     "revision": pl.Int32,
@@ -59,7 +59,7 @@ _INVOICES: dict[str, Any] = {
 _LINES: dict[str, Any] = BOOKED_LINES | {
     "discount_minor": pl.Int64,
     "tax_minor": pl.Int64,
-    "corrects": pl.String,
+    "corrected_invoice_id": pl.String,
     "amount_precise": EXACT,
 }
 _PARTS: dict[str, Any] = {
@@ -136,9 +136,11 @@ class Books:
 
     def _keep(self, invoices: pl.DataFrame, lines: pl.DataFrame) -> None:
         net = lines.with_columns((pl.col("amount_minor") - pl.col("discount_minor")).alias("net_minor"))
-        role = pl.when(pl.col("kind").is_in(LASTING)).then(pl.lit("lasting")).otherwise(pl.lit(OWN)).alias("role")
+        role = (
+            pl.when(pl.col("kind").is_in(LASTING)).then(pl.lit("lasting")).otherwise(pl.lit(OWN)).alias("line_origin")
+        )
         place = pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over(INVOICE)
-        line_no = pl.when(pl.col("corrects").is_null()).then(place).alias("line_no")
+        line_no = pl.when(pl.col("corrected_invoice_id").is_null()).then(place).alias("line_no")
         kept = (
             net.sort("place")
             .with_columns(role, line_no, booked_tax_percent="tax_percent", booked_tax_key="tax_key")
@@ -161,31 +163,39 @@ class Books:
         standing, lines = self._standing(self._invoices), self._standing(self._lines)
         voided = self._invoices.drop("events_known_at").join(self._voids, on=_ID, maintain_order="left")
         latest = (
-            lines.filter(pl.col("corrects").is_not_null())
+            lines.filter(pl.col("corrected_invoice_id").is_not_null())
             .join(self._invoices.select(*_ID, "events_known_at"), on=_ID)
-            .group_by("tenant", "corrects")
+            .group_by("tenant", "corrected_invoice_id")
             .agg(pl.col("events_known_at").max().alias("since"))
         )
         known = (
-            standing.join(latest, left_on=_ID, right_on=["tenant", "corrects"], how="left", maintain_order="left")
+            standing.join(
+                latest, left_on=_ID, right_on=["tenant", "corrected_invoice_id"], how="left", maintain_order="left"
+            )
             .with_columns(pl.max_horizontal("events_known_at", "since").alias("events_known_at"))
             .drop("since")
         )
-        periods = known.filter(pl.col("purpose").is_in(PERIOD_PURPOSES))
+        periods = known.filter(pl.col("invoice_type").is_in(PERIOD_TYPES))
         moved = [
             invoices_to_recompute(periods, usage, history.meters, facts, newest(known_at)),
             reopened(periods, facts, newest(known_at)),
-            voided.filter(pl.col("purpose").is_in(PERIOD_PURPOSES)),
+            voided.filter(pl.col("invoice_type").is_in(PERIOD_TYPES)),
             periods_with_voided_threshold(periods, voided),
             periods_without_closing_invoice(periods, voided),
         ]
         again = (
             pl.concat(moved, how="diagonal")
             .unique(_ID, keep="first", maintain_order=True)
-            .select(*INVOICE, "invoice_id", "currency", "events_known_at", pl.lit(None, pl.String).alias("under"))
+            .select(
+                *INVOICE,
+                "invoice_id",
+                "currency",
+                "events_known_at",
+                pl.lit(None, pl.String).alias("rerate_catalog_hash"),
+            )
         )
         early_parts = self._standing(self._discounts).drop("subscription")
-        concerned = lines.with_columns(pl.coalesce("corrects", "invoice_id").alias("invoice_id"))
+        concerned = lines.with_columns(pl.coalesce("corrected_invoice_id", "invoice_id").alias("invoice_id"))
         return PriorState(
             invoices=standing,
             voided=voided,
@@ -201,8 +211,8 @@ class Books:
 
     def _early(self, schema: pl.Schema, parts: pl.DataFrame) -> pl.DataFrame:
         """What threshold invoices bore, or what coupons took of it."""
-        cuts = self._invoices.filter(pl.col("purpose") == THRESHOLD).select(
-            "invoice_id", "tenant", "customer", "subscription", "period_from", pl.col("period_to").alias("cut")
+        cuts = self._invoices.filter(pl.col("invoice_type") == THRESHOLD).select(
+            "invoice_id", "tenant", "customer", "subscription", "period_from", pl.col("period_to").alias("threshold_at")
         )
         bore = parts.join(cuts, on=_ID, maintain_order="left")
         return bore.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
@@ -230,9 +240,9 @@ class Books:
         )
         coupons = (
             self._standing(self._discounts)
-            .join(self._invoices.select(*_ID, "period_from", "purpose"), on=_ID)
+            .join(self._invoices.select(*_ID, "period_from", "invoice_type"), on=_ID)
             .group_by("tenant", "origin", "subscription", "period_from", maintain_order=True)
-            .agg(pl.col("amount_minor").filter(pl.col("purpose").is_in(OF_CLOSE)).sum())
+            .agg(pl.col("amount_minor").filter(pl.col("invoice_type").is_in(OF_CLOSE)).sum())
             .select(USES.names())
         )
         return ConsumedCredits(self._paid(), coupons, self._numbers(), self._corrected(), owed)
@@ -244,11 +254,11 @@ class Books:
 
     def _corrected(self) -> pl.DataFrame:
         names = self._invoices.select(*_ID, "number", pl.col("events_known_at").alias("known_at"))
-        of = names.select("tenant", pl.col("invoice_id").alias("corrects"), pl.col("number").alias("of"))
+        of = names.select("tenant", pl.col("invoice_id").alias("corrected_invoice_id"), pl.col("number").alias("of"))
         shown = self._standing(self._lines).with_columns(
             (pl.col("net_minor") + pl.col("tax_minor")).alias("amount_minor")
         )
         rows = shown.join(names, on=_ID, maintain_order="left").join(
-            of, on=["tenant", "corrects"], maintain_order="left"
+            of, on=["tenant", "corrected_invoice_id"], maintain_order="left"
         )
-        return rows.with_columns(pl.col("of").alias("corrects")).select(CORRECTED.names())
+        return rows.with_columns(pl.col("of").alias("corrected_number")).select(CORRECTED.names())

@@ -41,7 +41,7 @@ def line_events(invoices: pl.DataFrame, context: BillingContext) -> pl.DataFrame
     """The events that the usage lines of these invoices count, in the order of time (EVENTS).
 
     Args:
-        invoices: INVOICE and invoice_id of purpose ``period``.
+        invoices: INVOICE and invoice_id of invoice_type ``period``.
         ground: as known when the invoice was made.
     """
     due = present_periods(context.segments, invoices).drop("invoice_id")

@@ -25,7 +25,7 @@ LINES: dict[str, pl.DataType | type[pl.DataType]] = {
     "tenant": pl.String,
     "customer": pl.String,
     "subscription": pl.String,
-    "purpose": pl.String,
+    "invoice_type": pl.String,
     "period_from": INSTANT,
     "period_to": INSTANT,
     "revision": pl.Int32,
@@ -44,12 +44,13 @@ LINES: dict[str, pl.DataType | type[pl.DataType]] = {
     "event_count": pl.Int64,
     "tiers": pl.List(TIER),
     "explains": pl.String,
-    "corrects": pl.String,
+    "corrected_invoice_id": pl.String,
     "proposal": pl.String,
     "is_difference": pl.Boolean,
 }
 """One row per invoice line. ``rank`` orders the lines of an invoice: fees, then charges, as the plan lists them.
-``corrects`` is the invoice that an adjustment corrects, ``proposal`` the fee proposal that an outcome line bills;
+``corrected_invoice_id`` is the invoice that an adjustment corrects, ``proposal`` the fee proposal that an outcome line
+bills;
 ``is_difference`` marks a line that bears its period so far less what earlier invoices of the period bore.
 ``explains`` is a text for people: nothing reads it."""
 

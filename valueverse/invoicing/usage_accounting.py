@@ -65,7 +65,7 @@ def account(
         usage: all USAGE rows of some event dates.
         segments: billable segments with ``terms``.
         raw_segments: the timeline's segments, trials included.
-        booked: tenant, subscription, period_from, period_to, events_known_at of the invoices of purpose ``period``.
+        booked: tenant, subscription, period_from, period_to, events_known_at of the invoices of type ``period``.
 
     Returns:
         tenant, day, customer, meter, outcome, quantity.

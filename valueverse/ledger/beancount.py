@@ -81,7 +81,7 @@ def export(entries: pl.DataFrame, postings: pl.DataFrame) -> Iterator[str]:
         return
     lines = (
         _amounts(named)
-        .sort("tenant", "entry_id", "place")
+        .sort("tenant", "entry_id", "position")
         .with_columns(pl.format("  {}  {} {}", "name", "amount", "currency").alias("line"))
         .group_by("tenant", "entry_id", maintain_order=True)
         .agg(pl.col("line").str.join("\n"))

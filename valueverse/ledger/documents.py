@@ -38,13 +38,13 @@ class Documents:
 
         Args:
             discounts: tenant, number, line_no, discount_minor.
-            origins: tenant, number, place, origin of credits.
+            origins: tenant, number, position, origin of credits.
         """
         lines = self.lines.drop("discount_minor").join(
             discounts, on=["tenant", "number", "line_no"], how="left", maintain_order="left"
         )
         paid = self.credits.drop("origin").join(
-            origins, on=["tenant", "number", "place"], how="left", maintain_order="left"
+            origins, on=["tenant", "number", "position"], how="left", maintain_order="left"
         )
         return Documents(
             self.invoices,
@@ -192,10 +192,10 @@ def _credits(whole: pl.DataFrame) -> pl.DataFrame:
     each = (
         whole.select("tenant", "number", "decimals", pl.col("credits").fill_null([]))
         .explode("credits", empty_as_null=False)
-        .with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("tenant", "number").alias("place"))
+        .with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("tenant", "number").alias("position"))
         .unnest("credits")
     )
     return each.select(
-        "tenant", "number", "place", "kind", "key", pl.lit(None, pl.String).alias("origin"),
+        "tenant", "number", "position", "kind", "key", pl.lit(None, pl.String).alias("origin"),
         _minor(pl.col("amount")).alias("amount_minor"),
     ).cast(INVOICE_CREDITS)  # fmt: skip

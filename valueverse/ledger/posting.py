@@ -14,7 +14,7 @@ import polars as pl
 from valueverse.ledger.invariants import OWED
 from valueverse.ledger.invoices import invoice_movements, void_movements
 from valueverse.ledger.payment_movements import dated, note_movements, payment_movements
-from valueverse.ledger.schema import BOOKED, CAUSE, ENTRIES, PLACE, POSTINGS, RECEIVABLE
+from valueverse.ledger.schema import BOOKED, CAUSE, ENTRIES, POSITION, POSTINGS, RECEIVABLE
 from valueverse.ledger.wallets import wallet_blocks, wallet_movements
 from valueverse.subscriptions.event_fields import field, known
 
@@ -83,7 +83,7 @@ def book(movements: pl.DataFrame, booked: pl.DataFrame) -> Journal:
         movements: MOVEMENTS: all that the causes move.
         booked: BOOKED: all that stands for them; a cause that moves nothing any more is taken back.
     """
-    where = [*_ENTRY, *PLACE]
+    where = [*_ENTRY, *POSITION]
     wanted = movements.group_by(where).agg(pl.col("amount_minor").sum())
     there = booked.group_by(where).agg(pl.col("amount_minor").sum().alias("booked"))
     both = wanted.join(there, on=where, how="full", coalesce=True, nulls_equal=True)
@@ -105,12 +105,14 @@ def _entry_id() -> pl.Expr:
 
 
 def _written(rows: pl.DataFrame) -> Journal:
-    ordered = rows.sort("tenant", "date", "kind", "reference", "revision", "currency", *PLACE)
+    ordered = rows.sort("tenant", "date", "kind", "reference", "revision", "currency", *POSITION)
     entries = ordered.unique(["tenant", "entry_id"], keep="first", maintain_order=True)
     place = pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("tenant", "entry_id")
     return Journal(
         entries.select(pl.col(name).cast(dtype) for name, dtype in ENTRIES.items()),
-        ordered.with_columns(place.alias("place")).select(pl.col(name).cast(dtype) for name, dtype in POSTINGS.items()),
+        ordered.with_columns(place.alias("position")).select(
+            pl.col(name).cast(dtype) for name, dtype in POSTINGS.items()
+        ),
     )
 
 

@@ -49,7 +49,7 @@ MOVEMENTS = pl.Schema(
 )
 """What a cause moves, before it is compared with what is booked for it. ``invoice`` on a receivable: the invoice that
 is open by it; null: the customer's balance that no invoice has used yet."""
-PLACE = ("account", "customer", "invoice", "wallet")
+POSITION = ("account", "customer", "invoice", "wallet")
 """What tells two postings of one entry apart."""
 
 ENTRIES = pl.Schema(
@@ -68,7 +68,7 @@ POSTINGS = pl.Schema(
     {
         "tenant": pl.String(),
         "entry_id": pl.String(),
-        "place": pl.Int32(),
+        "position": pl.Int32(),
         "account": pl.String(),
         "customer": pl.String(),
         "invoice": pl.String(),
@@ -108,7 +108,7 @@ INVOICE_CREDITS = pl.Schema(
     {
         "tenant": pl.String(),
         "number": pl.String(),
-        "place": pl.Int32(),
+        "position": pl.Int32(),
         "kind": pl.String(),
         "key": pl.String(),
         "origin": pl.String(),
@@ -143,7 +143,7 @@ def move(rows: pl.DataFrame, account: str, amount: pl.Expr | str, *dimensions: s
         amount: minor units, a debit positive.
         dimensions: which of customer, invoice and wallet the posting bears; the others are null.
     """
-    own = {name: pl.col(name) if name in dimensions else pl.lit(None) for name in PLACE[1:]}
+    own = {name: pl.col(name) if name in dimensions else pl.lit(None) for name in POSITION[1:]}
     found = own | {"account": pl.lit(account), "amount_minor": pl.col(amount) if isinstance(amount, str) else amount}
     chosen = [found.get(name, pl.col(name)).cast(dtype).alias(name) for name, dtype in MOVEMENTS.items()]
     return rows.select(chosen).filter(pl.col("amount_minor") != 0)

@@ -65,10 +65,9 @@ def periods(schedule: pl.DataFrame) -> pl.DataFrame:
 
     Args:
         schedule: key, every (Int), unit, align, anchor (Date, local), timezone, window_from, window_to (instants),
-        start,
-            end (instants or null: not clipped on that side); optional zone_since, zone_day: the instant at which the
-            period before, in another time zone, ended, and its local date: the period that begins on that date begins
-            at that instant.
+            start, end (instants or null: not clipped on that side); optional timezone_effective_from, zone_day: the
+            instant at which the period before, in another time zone, ended, and its local date: the period that begins
+            on that date begins at that instant.
 
     Returns:
         key, from, to, full_from, full_to (UTC instants), first_day, last_day (the local dates that the full period goes
@@ -91,7 +90,7 @@ def periods(schedule: pl.DataFrame) -> pl.DataFrame:
     )
     placed = local_midnight(numbered, pl.col("first_day"), "timezone", "full_from")
     placed = local_midnight(placed, pl.col("last_day"), "timezone", "full_to")
-    if "zone_since" in placed.columns:
+    if "timezone_effective_from" in placed.columns:
         placed = _joined(placed)
     clipped = placed.with_columns(
         pl.max_horizontal("full_from", "start").alias("from"), pl.min_horizontal("full_to", "end").alias("to")
@@ -113,7 +112,7 @@ def _joined(placed: pl.DataFrame) -> pl.DataFrame:
     """Periods after a time-zone change: the first one starts where the last one ended, whatever its own midnight."""
     first = pl.col("first_day") == pl.col("zone_day")
     return placed.filter(pl.col("zone_day").is_null() | (pl.col("last_day") > pl.col("zone_day"))).with_columns(
-        pl.when(first).then("zone_since").otherwise("full_from").alias("full_from")
+        pl.when(first).then("timezone_effective_from").otherwise("full_from").alias("full_from")
     )
 
 

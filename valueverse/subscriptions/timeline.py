@@ -58,20 +58,20 @@ SEGMENTS = pl.Schema(
         "planned_end": INSTANT,
         "overrides": pl.String(),
         "quantities": pl.String(),
-        "zone_since": INSTANT,
+        "timezone_effective_from": INSTANT,
         "zone_day": pl.Date(),
     }
 )
 """``to`` and ``subscription_end`` null = still running; ``planned_end`` is the end stated when it started.
 
-``zone_since`` is the instant from which a new time zone holds, ``zone_day`` the date on which the period before
-ended."""
+``timezone_effective_from`` is the instant from which a new time zone holds, ``zone_day`` the date on which the period
+before ended."""
 
 STARTED = "billing.subscription.started"
 CUSTOMER_TYPES = ("billing.customer.created", "billing.customer.updated")
 """Events that make a customer known."""
 _KEY = ["tenant", "subscription"]
-_MOVES = pl.Schema({name: SEGMENTS[name] for name in (*_KEY, "timezone", "zone_since", "zone_day")})
+_MOVES = pl.Schema({name: SEGMENTS[name] for name in (*_KEY, "timezone", "timezone_effective_from", "zone_day")})
 """Where the periods of a subscription come to be drawn in another time zone."""
 
 
@@ -200,14 +200,20 @@ def _waiting(facts: pl.DataFrame) -> pl.DataFrame:
 
 
 def _moves(segments: pl.DataFrame) -> pl.DataFrame:
-    return segments.drop_nulls("zone_since").select(_MOVES.names()).cast(_MOVES).unique().sort(*_KEY, "zone_since")
+    return (
+        segments.drop_nulls("timezone_effective_from")
+        .select(_MOVES.names())
+        .cast(_MOVES)
+        .unique()
+        .sort(*_KEY, "timezone_effective_from")
+    )
 
 
 def _in_zones(rows: pl.DataFrame, moves: pl.DataFrame) -> pl.DataFrame:
-    """Rows of changes, ``timezone`` the one in force at their time, with zone_since and zone_day."""
-    moved = moves.rename({"timezone": "moved_to"}).sort("zone_since")
+    """Rows of changes, ``timezone`` the one in force at their time, with timezone_effective_from and zone_day."""
+    moved = moves.rename({"timezone": "moved_to"}).sort("timezone_effective_from")
     placed = rows.sort("time").join_asof(
-        moved, left_on="time", right_on="zone_since", by=_KEY, coalesce=False, check_sortedness=False
+        moved, left_on="time", right_on="timezone_effective_from", by=_KEY, coalesce=False, check_sortedness=False
     )  # fmt: skip
     return placed.with_columns(pl.coalesce("moved_to", "timezone").alias("timezone"))
 
@@ -380,7 +386,7 @@ def _segments(started: pl.DataFrame, states: pl.DataFrame, active: pl.DataFrame)
         .filter(pl.col("to").is_null() | (pl.col("from") < pl.col("to")))
         .sort(*_KEY, "from")
         .with_columns(pl.int_range(pl.len(), dtype=pl.Int32).over(_KEY).alias("segment"))
-        .select(name for name in SEGMENTS.names() if not name.startswith("zone_"))
+        .select(name for name in SEGMENTS.names() if name not in ("timezone_effective_from", "zone_day"))
     )
 
 

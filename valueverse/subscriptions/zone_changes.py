@@ -94,14 +94,14 @@ def _stated_at(rows: pl.DataFrame, statements: pl.DataFrame, by: list[str], name
 
 
 def with_zone_changes(segments: pl.DataFrame, started: pl.DataFrame, statements: pl.DataFrame) -> pl.DataFrame:
-    """Cut segments where a new zone takes effect: ``zone_since`` (instant) and ``zone_day`` (the date it was to be).
+    """Cut segments where a new zone takes effect: ``timezone_effective_from`` (instant), ``zone_day`` (planned date).
 
     Args:
         segments: SEGMENTS of the timeline, zones as they were when each subscription started.
         started: tenant, subscription, has_own_zone (they keep it), received_at of their start.
         statements: ``zone_statements``.
     """
-    bare = segments.with_columns(zone_since=pl.lit(None, INSTANT), zone_day=pl.lit(None, pl.Date))
+    bare = segments.with_columns(timezone_effective_from=pl.lit(None, INSTANT), zone_day=pl.lit(None, pl.Date))
     moving = started.filter(~pl.col("has_own_zone")).select(*_KEY, pl.col("received_at").alias("told_at"))
     lives = segments.select(*_KEY, "customer", "subscription_start").unique().join(moving, on=_KEY)
     told = pl.concat(
@@ -158,7 +158,7 @@ def _moved(segments: pl.DataFrame, turns: pl.DataFrame) -> pl.DataFrame:
     changed = after.with_columns(
         pl.max_horizontal("from", "since").alias("from"),
         pl.col("new_zone").alias("timezone"),
-        pl.col("since").alias("zone_since"),
+        pl.col("since").alias("timezone_effective_from"),
         pl.col("day").alias("zone_day"),
     )
     whole = pl.concat([before, changed]).drop("new_zone", "since", "day").sort(*_KEY, "from")
@@ -171,6 +171,6 @@ def _with_schedule(segments: pl.DataFrame) -> pl.DataFrame:
     before = {name: pl.col(name).shift().over(_KEY) for name in ("every", "unit", "align")}
     other = pl.any_horizontal(pl.col(name) != value for name, value in before.items())
     taken_over = pl.when(other).then("from").shift(-1).backward_fill().over(_KEY)
-    moved = pl.col("zone_since").ne_missing(pl.col("zone_since").shift().over(_KEY))
-    runs_from = pl.when(moved).then(pl.min_horizontal("from", "zone_since")).otherwise("from")
+    moved = pl.col("timezone_effective_from").ne_missing(pl.col("timezone_effective_from").shift().over(_KEY))
+    runs_from = pl.when(moved).then(pl.min_horizontal("from", "timezone_effective_from")).otherwise("from")
     return segments.sort(*_KEY, "from").with_columns(taken_over.alias("rescheduled"), runs_from.alias("runs_from"))

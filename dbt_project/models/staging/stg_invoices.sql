@@ -18,7 +18,7 @@ renamed as (
         content_hash,
         ---------- text
         status as recorded_status,
-        purpose,
+        invoice_type as purpose,
         cast(currency as text) as currency,
         ---------- numerics
         subtotal_minor,

@@ -10,7 +10,7 @@ renamed as (
         ---------- ids
         tenant_id,
         entry_id,
-        place as posting_no,
+        position as posting_no,
         customer as customer_key,
         invoice as invoice_number,
         wallet as wallet_key,

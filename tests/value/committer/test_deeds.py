@@ -31,12 +31,12 @@ DEEDS = [
 ]
 
 
-def chained(*deeds: CommitEvent) -> list[StoredEvent]:
+def chained(*events: CommitEvent) -> list[StoredEvent]:
     found: list[StoredEvent] = []
-    for place, deed in enumerate(deeds, start=1):
+    for place, event in enumerate(events, start=1):
         previous = found[-1].chain if found else None
-        link = event_hash(deed.canonical(), place, previous)
-        found.append(StoredEvent(place, deed.commit, deed.did, deed.canonical(), previous, link))
+        link = event_hash(event.canonical(), place, previous)
+        found.append(StoredEvent(place, event.commit, event.action, event.canonical(), previous, link))
     return found
 
 
@@ -50,7 +50,7 @@ def test_a_chain_that_tells_what_was_done_is_whole() -> None:
     [
         ({"document": DEEDS[0].canonical()}, "chain_broken"),
         ({"chain": "0" * 64}, "chain_broken"),
-        ({"did": "written_off"}, "columns_edited"),
+        ({"action": "written_off"}, "columns_edited"),
         ({"commit": "b" * 64}, "columns_edited"),
     ],
 )
@@ -97,18 +97,20 @@ def test_everything_done_to_commits_is_in_the_tenants_chain(settings: Settings) 
     first = agreed(settings)
     second = agreed(settings, seed=2, parent=first[:8], reason='müde \\ "alt"')
     value_proposals.close(settings, "acme", second, "written_off", "vera", "nothing came\tof it\n")
-    assert told(settings, "select commit_id, did from value.deed order by sequence") == [
+    assert told(settings, "select commit_id, action from value.commit_event order by sequence") == [
         (first, "proposed"), (first, "vendor"), (first, "customer"),
         (second, "proposed"), (second, "vendor"), (second, "customer"), (first, "superseded"),
         (second, "written_off"),
     ]  # fmt: skip
     found = value_verify.verify(settings, "acme", None)
     assert (found["ok"], found["commits"], found["deeds"]) == (True, 2, 8)
-    # A chain told again from the tables alone is the same, to the last bit: deeds of commits made before there was one.
-    before = told(settings, "select * from value.deed order by sequence")
+    # A chain made again from the tables alone is the same, to the last bit: those of commits made before it.
+    before = told(settings, "select * from value.commit_event order by sequence")
     warehouse.downgrade(settings, "0008")
     warehouse.upgrade(settings)
-    assert sorted(row[4] for row in told(settings, "select * from value.deed")) == sorted(row[4] for row in before)
+    assert sorted(row[4] for row in told(settings, "select * from value.commit_event")) == sorted(
+        row[4] for row in before
+    )
     assert value_verify.verify(settings, "acme", None)["ok"]
 
 
@@ -118,8 +120,8 @@ def test_everything_done_to_commits_is_in_the_tenants_chain(settings: Settings) 
     [
         ("approval", "update value.approval set approved_by = 'eve' where side = 'vendor'"),
         ("approval", "delete from value.approval where side = 'customer'"),
-        ("deed", "delete from value.deed where sequence = 3"),
-        ("deed", "update value.deed set document = replace(document, 'carl', 'eve')"),
+        ("commit_event", "delete from value.commit_event where sequence = 3"),
+        ("commit_event", "update value.commit_event set document = replace(document, 'carl', 'eve')"),
     ],
 )
 def test_whoever_takes_the_guard_away_and_edits_is_told_on(settings: Settings, table: str, statement: str) -> None:
@@ -135,7 +137,7 @@ def test_whoever_takes_the_guard_away_and_edits_is_told_on(settings: Settings, t
 
 @pytest.mark.integration
 @pytest.mark.parametrize("role", ["builder", "admin"])
-@pytest.mark.parametrize("table", ["commit", "approval", "closing", "deed"])
+@pytest.mark.parametrize("table", ["commit", "approval", "closing", "commit_event"])
 @pytest.mark.parametrize("verb", ["update value.{} set commit_id = commit_id", "delete from value.{}"])
 def test_nobody_edits_what_was_agreed(module_settings: Settings, role: Any, table: str, verb: str) -> None:
     with connect(module_settings, role) as connection, pytest.raises(psycopg.errors.RestrictViolation):

@@ -139,9 +139,9 @@ def test_the_difference_is_explained_input_by_input_to_the_cent(whole: CommitRep
 
 def test_who_agreed_stands_with_commit_dates_and_state(whole: CommitReport, html: str) -> None:
     tree = read_page(html)
-    deeds = tables(tree)["What was done, by whom"]
+    events = tables(tree)["What was done, by whom"]
     when = "5 January 2024, 12:30 UTC"
-    assert deeds[2:] == [
+    assert events[2:] == [
         ["approved for the vendor", "vera", when, formatting.NONE],
         ["approved for the customer", "carl", when, formatting.NONE],
     ]

@@ -39,15 +39,15 @@ def approve(settings: Settings, tenant: str, commit: str, side: str, by: str) ->
             (author, parent) for one, _, author, parent, _ in store.commits(connection, tenant) if one == commit
         )
         given = [Approval(one, name) for found, one, name in store.approvals(connection, tenant) if found == commit]
-        deeds = [CommitEvent(commit, side, person(by, "--by"), datetime.now(UTC))]
-        judge_approval(author, given, Approval(side, deeds[0].by))
+        events = [CommitEvent(commit, side, person(by, "--by"), datetime.now(UTC))]
+        judge_approval(author, given, Approval(side, events[0].by))
         if given:
             _judge_term(connection, tenant, commit, parent)
             if parent is not None:
-                deeds.append(CommitEvent(parent, SUPERSEDED, deeds[0].by, deeds[0].at, successor=commit))
-        store.approve(connection, tenant, commit, side, deeds[0].by, deeds[0].at)
-        for deed in deeds:
-            store.add_event(connection, tenant, (deed.commit, deed.did, deed.canonical()), event_hash)
+                events.append(CommitEvent(parent, SUPERSEDED, events[0].by, events[0].at, successor=commit))
+        store.approve(connection, tenant, commit, side, events[0].by, events[0].at)
+        for event in events:
+            store.add_event(connection, tenant, (event.commit, event.action, event.canonical()), event_hash)
         connection.commit()
     return next(row for row in log(settings, tenant) if row["commit"] == commit)
 

@@ -61,11 +61,11 @@ def commit(settings: Settings, tenant: str, text: str, said: dict[str, Any], dat
         document = frozen.canonical()
         found = commit_id(document)
         row = {"tenant_id": tenant, "commit_id": found, "model": program.model, "document": document}
-        deed = CommitEvent(found, PROPOSED, frozen.author, datetime.now(UTC))
-        more = {"author": deed.by, "parent": frozen.parent, "committed_at": deed.at}
+        event = CommitEvent(found, PROPOSED, frozen.author, datetime.now(UTC))
+        more = {"author": event.by, "parent": frozen.parent, "committed_at": event.at}
         added = store.add(connection, row | more, chain_hash)
         if added:
-            store.add_event(connection, tenant, (deed.commit, deed.did, deed.canonical()), event_hash)
+            store.add_event(connection, tenant, (event.commit, event.action, event.canonical()), event_hash)
         connection.commit()
     state = "proposed" if added else next(row["state"] for row in log(settings, tenant) if row["commit"] == found)
     told = {"commit": found, "model": program.model, "state": state, "new": added}

@@ -121,10 +121,10 @@ def close(settings: Settings, tenant: str, commit: str, outcome: str, by: str, r
         found = next(row for row in log(settings, tenant) if row["commit"] == commit)
         if found["state"] != "active":
             raise RefusalError("not_active", f"the commit is {found['state']}: only an active one is closed", "commit")
-        deed = CommitEvent(commit, outcome, person(by, "--by"), datetime.now(UTC), reason)
-        row = {"tenant_id": tenant, "commit_id": commit, "outcome": outcome, "closed_by": deed.by, "reason": reason}
-        value_store.close(connection, row | {"closed_at": deed.at})
-        commit_store.add_event(connection, tenant, (deed.commit, deed.did, deed.canonical()), event_hash)
+        event = CommitEvent(commit, outcome, person(by, "--by"), datetime.now(UTC), reason)
+        row = {"tenant_id": tenant, "commit_id": commit, "outcome": outcome, "closed_by": event.by, "reason": reason}
+        value_store.close(connection, row | {"closed_at": event.at})
+        commit_store.add_event(connection, tenant, (event.commit, event.action, event.canonical()), event_hash)
         connection.commit()
     return found | {"state": outcome}
 

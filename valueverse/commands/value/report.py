@@ -113,7 +113,7 @@ def report_of(settings: Settings, tenant: str, commit: str, month: dt.date | Non
             tenant=called[0],
             customer=called[1] or "all customers",
             state=state,
-            deeds=[CommitChange(**row) for row in value_store.agreement(connection, tenant, commit)],
+            changes=[CommitChange(**row) for row in value_store.agreement(connection, tenant, commit)],
             month=last,
             cases={row["case_name"]: _measured(commitment, row) for row in runs},
             proposals=_proposals(connection, tenant, commit, last, now),

@@ -26,8 +26,8 @@ def verify(settings: Settings, tenant: str, head: str | None) -> dict[str, Any]:
         head: a head of either chain noted before, which must still be in it; None: none.
 
     Returns:
-        ok, commits (how many), deeds (how many), head (of the deeds, which tell of every commit), problems:
-        [{chain: commits or deeds, sequence, reason}].
+        ok, commits (how many), deeds (how many events of the commit log), head (of that log, which tell of every commit), problems:
+        [{chain: commits or events, sequence, reason}].
     """
     from valueverse.platform.stores import commit_store as store
     from valueverse.platform.warehouse import connect
@@ -58,9 +58,9 @@ def _done(connection: psycopg.Connection[Any], tenant: str, links: list[Link]) -
     from valueverse.value.committer.commit_log import CommitEvent, supersessions
     from valueverse.value.committer.commits import SIDES
 
-    deeds = [CommitEvent(*row) for row in store.history(connection, tenant)]
-    approvals = [one for one in deeds if one.did in SIDES]
-    return deeds + supersessions([(one.commit, one.parent) for one in links], approvals, SIDES)
+    events = [CommitEvent(*row) for row in store.history(connection, tenant)]
+    approvals = [one for one in events if one.action in SIDES]
+    return events + supersessions([(one.commit, one.parent) for one in links], approvals, SIDES)
 
 
 def register(app: typer.Typer) -> None:

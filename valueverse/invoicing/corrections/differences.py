@@ -13,7 +13,7 @@ import polars as pl
 
 from valueverse.events.schema import INSTANT
 from valueverse.invoicing.lines.line_amounts import in_order
-from valueverse.invoicing.lines.thresholds import PURPOSE as THRESHOLD
+from valueverse.invoicing.lines.thresholds import INVOICE_TYPE as THRESHOLD
 from valueverse.invoicing.periods.billing_periods import CLOSE, INVOICE, SUBSCRIPTION, present_periods
 from valueverse.invoicing.periods.due_invoices import BEGUN
 from valueverse.invoicing.schema import LINES
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     _Row = Mapping[str, Any]
 
-PURPOSE = "correction"
-PERIOD_PURPOSES = ("start", "period")
+INVOICE_TYPE = "correction"
+PERIOD_TYPES = ("start", "period")
 """Invoices whose period can be worked out anew."""
 RANK = 3_000_000
 """Behind everything that the invoice's own period made."""
@@ -51,13 +51,13 @@ BOOKED_LINES = pl.Schema(
         "net_minor": pl.Int64(),
         "event_count": pl.Int64(),
         "service_to": INSTANT,
-        "role": pl.String(),
+        "line_origin": pl.String(),
         "line_no": pl.Int32(),
         "booked_tax_percent": EXACT,
         "booked_tax_key": pl.String(),
     }
 )
-"""What is booked for an invoice, before and net of discounts. ``role``: ``own`` is what its period made, and the
+"""What is booked for an invoice, before and net of discounts. ``line_origin``: ``own`` is what its period made, and the
 adjustments of that; ``lasting`` its lines of the kinds LASTING. ``line_no``: the line's place on the invoice; null:
 another invoice bears it. ``booked_tax_*``: the tax that the line bears, as ``line_taxes.with_taxes`` names it."""
 _TIMELINE = ("billing.catalog.", "billing.tenant.", "billing.customer.", "billing.subscription.")
@@ -140,8 +140,8 @@ def _told(facts: pl.DataFrame, changed: pl.DataFrame) -> pl.DataFrame:
 
 def periods_with_voided_threshold(booked: pl.DataFrame, voided: pl.DataFrame) -> pl.DataFrame:
     """The closing invoices (of ``booked``) of whose period a threshold invoice was voided: its usage is due again."""
-    lost = voided.filter(pl.col("purpose") == THRESHOLD)
-    closing = booked.filter(pl.col("purpose") == "period")
+    lost = voided.filter(pl.col("invoice_type") == THRESHOLD)
+    closing = booked.filter(pl.col("invoice_type") == "period")
     return closing.join(lost, on=["tenant", "subscription", "period_from"], how="semi", maintain_order="left")
 
 
@@ -157,7 +157,7 @@ def recomputed_periods(
     """
     now = present_periods(segments, again)
     late = now.filter(pl.col("period_to") > pl.lit(closed_by, INSTANT)) if closed_by is not None else now.clear()
-    waits = late.filter(pl.col("purpose") == "period").select(_INVOICE_ID)
+    waits = late.filter(pl.col("invoice_type") == "period").select(_INVOICE_ID)
     keep = again.join(waits, on=_INVOICE_ID, how="anti", maintain_order="left")
     return now.join(waits, on=_INVOICE_ID, how="anti", maintain_order="left"), keep
 
@@ -257,7 +257,7 @@ def _adjustments(changed: pl.DataFrame) -> pl.DataFrame:
             (pl.col("net_minor").cast(EXACT) / scale).cast(pl.Decimal(38, 4)).cast(pl.String),
             was.cast(pl.Decimal(38, 4)).cast(pl.String),
         ).alias("explains"),
-        pl.col("invoice_id").alias("corrects"),
+        pl.col("invoice_id").alias("corrected_invoice_id"),
     )
 
 
@@ -270,10 +270,10 @@ def assigned_to_invoices(
         adjustments: as ``differences`` gives them.
         due: this run's invoices: INVOICE, close, currency and policy.
         running: tenant, subscription, currency that will be invoiced again after this run.
-        corrections: INVOICE of the finalised invoices of purpose ``correction``.
+        corrections: INVOICE of the finalised invoices of invoice_type ``correction``.
     """
     keys = [name for name in INVOICE if name not in SUBSCRIPTION]
-    target = due.sort("close", "purpose", *INVOICE).unique(
+    target = due.sort("close", "invoice_type", *INVOICE).unique(
         ["tenant", "subscription", "currency"], keep="first", maintain_order=True
     )
     free = adjustments.drop(*(name for name in keys if name in adjustments.columns), strict=False)
@@ -282,8 +282,8 @@ def assigned_to_invoices(
         on=["tenant", "subscription", "currency"],
         how="left",
     )
-    hosted = borne.filter(pl.col("purpose").is_not_null()).with_columns(pl.lit(value=False).alias("is_own"))
-    left = borne.filter(pl.col("purpose").is_null()).join(
+    hosted = borne.filter(pl.col("invoice_type").is_not_null()).with_columns(pl.lit(value=False).alias("is_own"))
+    left = borne.filter(pl.col("invoice_type").is_null()).join(
         running, on=["tenant", "subscription", "currency"], how="anti"
     )
     before = corrections.group_by("tenant", "subscription").agg(pl.len().cast(pl.Int32).alias("before"))
@@ -291,7 +291,7 @@ def assigned_to_invoices(
         left.drop(keys)
         .join(before, on=["tenant", "subscription"], how="left")
         .with_columns(
-            pl.lit(PURPOSE).alias("purpose"),
+            pl.lit(INVOICE_TYPE).alias("invoice_type"),
             pl.col("service_from").min().over(SUBSCRIPTION).alias("period_from"),
             pl.col("service_to").max().over(SUBSCRIPTION).alias("period_to"),
             pl.col("before").fill_null(0).alias("revision"),

@@ -61,7 +61,7 @@ class ClosedPeriods:
 
     def bore(self, invoice: _Name, line: _Row | None) -> ThresholdTotals:
         """What threshold invoices bore of what a closing invoice bears the rest of: the first one of its period."""
-        if invoice in self._again or line is None or line["purpose"] != "period":
+        if invoice in self._again or line is None or line["invoice_type"] != "period":
             return ThresholdTotals()
         return self._earlier.get(
             (line["tenant"], line["customer"], line["subscription"], line["period_from"]), ThresholdTotals()
@@ -91,7 +91,7 @@ class ClosedPeriods:
         """Keep what coupons take of an invoice that is worked out anew."""
         if invoice in self._again:
             found = self._worked_out.setdefault(self._again[invoice][1], {})
-        elif line is not None and line["purpose"] == "period":
+        elif line is not None and line["invoice_type"] == "period":
             period = (line["tenant"], line["subscription"], line["period_from"])
             found = self._worked_out.setdefault(period, {origin: minor for origin, (_, minor) in bore.taken.items()})
         else:
@@ -124,12 +124,12 @@ def net_lines(
     """
     ruled = shown.select(*_INVOICE_ID, "rounding_mode").unique(_INVOICE_ID, keep="first")
     staying = (
-        booked.filter(pl.col("role") != OWN)
+        booked.filter(pl.col("line_origin") != OWN)
         .drop("net_minor")
         .join(ruled, on=_INVOICE_ID, how="left", maintain_order="left")
         .with_columns(pl.col("rounding_mode").fill_null("half_up"))
     )
-    whole = _in_order(shown.with_columns(pl.lit(OWN).alias("role")), staying, booked)
+    whole = _in_order(shown.with_columns(pl.lit(OWN).alias("line_origin")), staying, booked)
     first = shown.unique(_INVOICE_ID, keep="first").iter_rows(named=True)
     periods = {(row["tenant"], row["invoice_id"]): row for row in first}
     parts = []
@@ -162,7 +162,10 @@ def _in_order(own: pl.DataFrame, lasting: pl.DataFrame, booked: pl.DataFrame) ->
     """
     nth = pl.int_range(pl.len()).over(_NAMED).alias("nth")
     seats = (
-        booked.filter(pl.col("role") == OWN).drop_nulls("line_no").with_columns(nth).select(*_NAMED, "nth", "line_no")
+        booked.filter(pl.col("line_origin") == OWN)
+        .drop_nulls("line_no")
+        .with_columns(nth)
+        .select(*_NAMED, "nth", "line_no")
     )
     seat = pl.col("line_no").cum_max().forward_fill().over(_INVOICE_ID).fill_null(0)
     seated = own.with_columns(nth).join(seats, on=[*_NAMED, "nth"], how="left", maintain_order="left")
@@ -173,7 +176,7 @@ def _in_order(own: pl.DataFrame, lasting: pl.DataFrame, booked: pl.DataFrame) ->
 def _applied(taken: Mapping[str, int], borne: list[_Row], earlier: ThresholdTotals, line: _Row | None) -> list[Coupon]:
     """The coupons (``borne``) that an invoice or the threshold invoices of its period bear. One that was removed before
     the period closed takes no more of it than it has."""
-    close = line["period_to"] if line is not None and line["purpose"] == "period" else None
+    close = line["period_to"] if line is not None and line["invoice_type"] == "period" else None
 
     def most(row: _Row) -> int | None:
         origin, removed = row["origin"], row["removed_at"]
@@ -195,11 +198,11 @@ def _idle(
     """Coupons (of the invoice's customer) that held, were known, and took nothing."""
     if line is None or known_at is None:
         return []
-    close = line["period_from"] if line["purpose"] == "start" else line["period_to"]
-    billing = Billing(line["subscription"], line["currency"], line["purpose"], line["period_from"], close)
+    close = line["period_from"] if line["invoice_type"] == "start" else line["period_to"]
+    billing = Billing(line["subscription"], line["currency"], line["invoice_type"], line["period_from"], close)
     others = coupons.filter(
         pl.col("periods").is_null(),
-        pl.col("told_at") <= known_at,
+        pl.col("received_at") <= known_at,
         ~pl.col("origin").is_in([*taken, *earlier.taken]),
     )
     return [

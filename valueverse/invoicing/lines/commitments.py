@@ -36,7 +36,7 @@ def true_ups(shown: pl.DataFrame, closed: pl.DataFrame, segments: pl.DataFrame, 
         terms: theirs.
     """
     minimums = terms.policies.filter(pl.col("commitment").is_not_null()).select("terms", "commitment")
-    committed = closed.filter(pl.col("purpose") == "period").join(minimums, on="terms")
+    committed = closed.filter(pl.col("invoice_type") == "period").join(minimums, on="terms")
     if committed.is_empty():
         return shown.clear()
     due = (
@@ -63,10 +63,10 @@ def true_ups(shown: pl.DataFrame, closed: pl.DataFrame, segments: pl.DataFrame, 
 
 def _billed_before(due: pl.DataFrame, segments: pl.DataFrame, terms: Terms) -> pl.DataFrame:
     """The in-advance fees of each closed period, charged when it began: INVOICE of the closing one, amount_minor."""
-    began = due.select(*INVOICE, "full_from", "full_to").with_columns(pl.lit("start").alias("purpose"))
-    announced = advance_stretches(segments, began).filter("announced")
-    charged = advance(announced, terms).with_columns(pl.lit(None, EXACT).alias("amount_rounded"))
-    minor = shown_amounts(charged, terms).with_columns(pl.lit("period").alias("purpose"))
+    began = due.select(*INVOICE, "full_from", "full_to").with_columns(pl.lit("start").alias("invoice_type"))
+    invoiced_before = advance_stretches(segments, began).filter("advance_fees_invoiced")
+    charged = advance(invoiced_before, terms).with_columns(pl.lit(None, EXACT).alias("amount_rounded"))
+    minor = shown_amounts(charged, terms).with_columns(pl.lit("period").alias("invoice_type"))
     return minor.select(*INVOICE, "amount_minor")
 
 

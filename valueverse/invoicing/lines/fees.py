@@ -72,7 +72,7 @@ def _lines(rows: pl.DataFrame, sign: int = 1) -> pl.DataFrame:
 
 def arrears(stretches: pl.DataFrame, terms: Terms) -> pl.DataFrame:
     """Fees in arrears of the stretches just closed."""
-    return _lines(_with_fees(stretches.filter(pl.col("purpose") == "period"), terms, "in_arrears"))
+    return _lines(_with_fees(stretches.filter(pl.col("invoice_type") == "period"), terms, "in_arrears"))
 
 
 def _over(rows: pl.DataFrame, start: pl.Expr, end: pl.Expr) -> pl.DataFrame:
@@ -90,9 +90,9 @@ def advance(starting: pl.DataFrame, terms: Terms) -> pl.DataFrame:
 def settlement(stretches: pl.DataFrame, terms: Terms) -> pl.DataFrame:
     """In-advance fees of a closed period put right: stretches that began inside it are charged, unused rests
     credited."""
-    closed = stretches.filter(pl.col("purpose") == "period")
+    closed = stretches.filter(pl.col("invoice_type") == "period")
     rows = _with_fees(closed, terms, "in_advance")
-    charged = _over(rows.filter(~pl.col("announced")), pl.col("from"), PLANNED_END)
+    charged = _over(rows.filter(~pl.col("advance_fees_invoiced")), pl.col("from"), PLANNED_END)
     unused = rows.filter(pl.col("prorate") != "none")
     credited = _over(unused, pl.col("to"), PLANNED_END)
     return pl.concat([_lines(charged), _lines(credited, sign=-1)])

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 _DECIDING = (
-    "service_to", "kind", "amount_precise", "description", "meter", "quantity", "event_count", "corrects", "proposal",
-    "is_difference", "catalog_hash", "terms",
+    "service_to", "kind", "amount_precise", "description", "meter", "quantity", "event_count", "corrected_invoice_id",
+    "proposal", "is_difference", "catalog_hash", "terms",
 )  # fmt: skip
 """Columns that decide between lines of one rank, begin, key and dimensions."""
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from valueverse.catalog.history import CatalogHistory
     from valueverse.subscriptions.timeline import Timeline
 
-PURPOSE = "one_off"
+INVOICE_TYPE = "one_off"
 RANK = 2_000_000
 """Behind fees, charges and the commitment."""
 NO_TERMS = pl.lit(None, pl.UInt32).alias("terms")
@@ -40,7 +40,7 @@ def one_off_lines(
     known = one_offs.join(timeline.customers.select("tenant", "customer"), on=["tenant", "customer"], how="semi")
     if known.is_empty():
         return pl.DataFrame(schema=LINES)
-    starts = pl.col("purpose") == "start"
+    starts = pl.col("invoice_type") == "start"
     reached = pl.when(starts).then(pl.col("close") >= pl.col("time")).otherwise(pl.col("close") > pl.col("time"))
     placed = (
         known.join(due, on=_CUSTOMER)
@@ -77,7 +77,7 @@ def _own(alone: pl.DataFrame, timeline: Timeline, history: CatalogHistory) -> pl
         .with_columns(
             pl.coalesce("own_zone", "timezone").alias("timezone"),
             pl.lit("").alias("subscription"),
-            pl.lit(PURPOSE).alias("purpose"),
+            pl.lit(INVOICE_TYPE).alias("invoice_type"),
             pl.col("time").alias("period_from"),
             pl.col("time").alias("period_to"),
             FIRST,

@@ -46,13 +46,13 @@ PROPOSALS = pl.Schema(
 value was realised; ``amount`` (major units, either sign) is what is to be billed for it beyond earlier proposals;
 ``invoice_id`` is the finalised, unvoided invoice that bears the proposal already, null while none does."""
 
-PURPOSE = "one_off"
+INVOICE_TYPE = "one_off"
 """An outcome that no closing invoice will bear stands on an invoice of its own, as one-offs of its kind do."""
 LARGEST = 10**12
 _PROPOSAL = ["tenant", "proposal"]
 _BORNE_BY = ("bearer", "terms", "billed_in", "over", "description", "position")
 _ACCOUNT = [*SUBSCRIPTION, "currency"]
-_MADE = ("amount_minor", "meter", "quantity", "event_count", "corrects", "is_difference")
+_MADE = ("amount_minor", "meter", "quantity", "event_count", "corrected_invoice_id", "is_difference")
 _LINE = [*(name for name in LINES if name not in _MADE), "terms"]
 _REASONS = {
     "bad_period": "the period ends before it begins",
@@ -112,7 +112,7 @@ class Outcomes:
         """
         waiting = self.lines.filter(pl.col("invoice_id").is_null())
         borne = (
-            waiting.join(made.filter(pl.col("purpose") == "period").select(*INVOICE, "currency"), on=_ACCOUNT)
+            waiting.join(made.filter(pl.col("invoice_type") == "period").select(*INVOICE, "currency"), on=_ACCOUNT)
             .filter(pl.col("period_to") > pl.col("approved_at"))
             .sort("period_to", "revision", "proposal")
             .unique(_PROPOSAL, keep="first", maintain_order=True)
@@ -156,14 +156,14 @@ def _alone(left: pl.DataFrame, standing: pl.DataFrame | None) -> pl.DataFrame:
     over = pl.col("over") <= pl.col("approved_at")
     if standing is not None:
         closed = (
-            standing.filter(pl.col("purpose") == "period")
+            standing.filter(pl.col("invoice_type") == "period")
             .group_by(SUBSCRIPTION)
             .agg(pl.col("period_to").max().alias("closed_until"))
         )
         left = left.join(closed, on=SUBSCRIPTION, how="left", maintain_order="left")
         over |= (pl.col("closed_until") >= pl.col("over")).fill_null(value=False)
     return left.filter(over).with_columns(
-        pl.lit(PURPOSE).alias("purpose"),
+        pl.lit(INVOICE_TYPE).alias("invoice_type"),
         pl.col("approved_at").alias("period_from"),
         pl.col("approved_at").alias("period_to"),
         FIRST,

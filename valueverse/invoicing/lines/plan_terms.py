@@ -78,7 +78,7 @@ POLICIES: dict[str, pl.DataType] = {
     "grace_seconds": pl.Int64(),
     "commitment": EXACT,
     "threshold": EXACT,
-    "held": pl.String(),
+    "hold_reason": pl.String(),
 }
 TAXES: dict[str, pl.DataType] = {"terms": pl.UInt32(), "key": pl.String(), "taxes": pl.String()}
 """Tax keys joined by ',' that a fee or charge (``key``), or the plan itself (key ''), states; only where it does."""
@@ -171,7 +171,7 @@ def _policy_row(terms: int, plan: Plan, catalog: Catalog, held: str | None) -> d
         "grace_seconds": int(catalog.grace.total_seconds()),
         "commitment": None if plan.commitment is None else plan.commitment.minimum,
         "threshold": plan.threshold,
-        "held": held,
+        "hold_reason": held,
     }
 
 

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from valueverse.invoicing.lines.plan_terms import Terms
     from valueverse.subscriptions.zones import Day
 
-PURPOSE = "threshold"
+INVOICE_TYPE = "threshold"
 _PERIOD = ["tenant", "subscription", "period_from"]
-_CUT = [*_PERIOD, "period_to"]
+_THRESHOLD = [*_PERIOD, "period_to"]
 _LINE = [*_PERIOD, "key", "dimensions"]
 THRESHOLD_LINES = pl.Schema(
     {
@@ -36,7 +36,7 @@ THRESHOLD_LINES = pl.Schema(
         "customer": pl.String(),
         "subscription": pl.String(),
         "period_from": INSTANT,
-        "cut": INSTANT,
+        "threshold_at": INSTANT,
         "key": pl.String(),
         "kind": pl.String(),
         "dimensions": pl.String(),
@@ -117,12 +117,13 @@ def threshold_lines(
     limit = pl.lit(10).cast(pl.Int64).pow(pl.col("decimals")).cast(pl.Int64).cast(EXACT) * pl.col("threshold")
     sums = (
         shown.join(limits, on="terms")
-        .group_by(*_PERIOD, pl.col("period_to").alias("cut"))
+        .group_by(*_PERIOD, pl.col("period_to").alias("threshold_at"))
         .agg(pl.col("amount_minor").sum().alias("sum"), limit.min().alias("limit"))
     )
     reached = _reached(sums, booked)
     picked = _with_vanished(
-        shown.join(reached, left_on=_CUT, right_on=[*_PERIOD, "cut"], how="semi", maintain_order="left"), booked
+        shown.join(reached, left_on=_THRESHOLD, right_on=[*_PERIOD, "threshold_at"], how="semi", maintain_order="left"),
+        booked,
     )
     both = pl.concat([booked, *_differences(picked, booked)], how="vertical")
     return _renumbered(_as_lines(picked, both), standing.voided), both
@@ -130,21 +131,23 @@ def threshold_lines(
 
 def _with_vanished(shown: pl.DataFrame, booked: pl.DataFrame) -> pl.DataFrame:
     """Lines at their ``cut``, and lines of nothing where one before it bore what has no line at it any more."""
-    before = pl.concat([booked.select(*_LINE, "cut"), shown.select(*_LINE, pl.col("period_to").alias("cut"))])
+    before = pl.concat(
+        [booked.select(*_LINE, "threshold_at"), shown.select(*_LINE, pl.col("period_to").alias("threshold_at"))]
+    )
     wanted = (
-        shown.select(_CUT)
+        shown.select(_THRESHOLD)
         .unique()
         .join(before, on=_PERIOD)
-        .filter(pl.col("cut") < pl.col("period_to"))
+        .filter(pl.col("threshold_at") < pl.col("period_to"))
         .select(*_LINE, "period_to")
         .unique()
     )
-    return pl.concat([shown, _vanished(shown, wanted)]).rename({"period_to": "cut"})
+    return pl.concat([shown, _vanished(shown, wanted)]).rename({"period_to": "threshold_at"})
 
 
 def _renumbered(lines: pl.DataFrame, voided: pl.DataFrame) -> pl.DataFrame:
     """Invoices in the place of voided ones are told apart from them."""
-    same = [*_CUT, "purpose"]
+    same = [*_THRESHOLD, "invoice_type"]
     before = voided.group_by(same).agg(pl.len().cast(pl.Int32).alias("before"))
     return (
         lines.join(before, on=same, how="left", maintain_order="left")
@@ -159,15 +162,15 @@ def _cuts(running: pl.DataFrame, closed_by: datetime | None) -> pl.DataFrame:
     days = local_date(first, pl.col("period_to"), "timezone", "last_day").with_columns(
         pl.date_ranges("first_day", "last_day").alias("day")
     )
-    begun = local_midnight(days.explode("day"), pl.col("day"), "timezone", "cut")
+    begun = local_midnight(days.explode("day"), pl.col("day"), "timezone", "threshold_at")
     # A day that a zone skipped begins with the next one, and is one cut with it.
-    every = begun.filter(pl.col("cut") > pl.col("period_from"), pl.col("cut") < pl.col("period_to")).unique(
-        [*INVOICE, "cut"], keep="first", maintain_order=True
-    )
-    inside = every.filter(pl.col("cut") > pl.col("window_from"), pl.col("cut") <= pl.col("window_to"))
+    every = begun.filter(
+        pl.col("threshold_at") > pl.col("period_from"), pl.col("threshold_at") < pl.col("period_to")
+    ).unique([*INVOICE, "threshold_at"], keep="first", maintain_order=True)
+    inside = every.filter(pl.col("threshold_at") > pl.col("window_from"), pl.col("threshold_at") <= pl.col("window_to"))
     if closed_by is not None:
-        inside = inside.filter(pl.col("cut") <= pl.lit(closed_by, INSTANT))
-    return inside.with_columns(pl.col("cut").alias("period_to")).select(*INVOICE, "full_from", "full_to")
+        inside = inside.filter(pl.col("threshold_at") <= pl.lit(closed_by, INSTANT))
+    return inside.with_columns(pl.col("threshold_at").alias("period_to")).select(*INVOICE, "full_from", "full_to")
 
 
 def _worked_out(cuts: pl.DataFrame, segments: pl.DataFrame, terms: Terms, consumption: Consumption) -> pl.DataFrame:
@@ -183,20 +186,22 @@ def _worked_out(cuts: pl.DataFrame, segments: pl.DataFrame, terms: Terms, consum
 
 def _reached(sums: pl.DataFrame, booked: pl.DataFrame) -> pl.DataFrame:
     """The cuts at which a period's usage has grown by its threshold since the last one: one round per invoice."""
-    base = booked.group_by(_PERIOD).agg(pl.col("amount_minor").sum().alias("base"), pl.col("cut").max().alias("last"))
+    base = booked.group_by(_PERIOD).agg(
+        pl.col("amount_minor").sum().alias("base"), pl.col("threshold_at").max().alias("last")
+    )
     found: list[pl.DataFrame] = []
     while True:
         open_cuts = (
             sums.join(base, on=_PERIOD, how="left")
-            .filter(pl.col("last").is_null() | (pl.col("cut") > pl.col("last")))
+            .filter(pl.col("last").is_null() | (pl.col("threshold_at") > pl.col("last")))
             .filter((pl.col("sum") - pl.col("base").fill_null(0)).cast(EXACT) >= pl.col("limit"))
         )
         if open_cuts.is_empty():
-            every: pl.DataFrame = pl.concat([sums.clear().select(*_PERIOD, "cut"), *found])
+            every: pl.DataFrame = pl.concat([sums.clear().select(*_PERIOD, "threshold_at"), *found])
             return every
-        first = open_cuts.sort("cut").unique(_PERIOD, keep="first", maintain_order=True)
-        found.append(first.select(*_PERIOD, "cut"))
-        now = first.select(*_PERIOD, pl.col("sum").alias("base"), pl.col("cut").alias("last"))
+        first = open_cuts.sort("threshold_at").unique(_PERIOD, keep="first", maintain_order=True)
+        found.append(first.select(*_PERIOD, "threshold_at"))
+        now = first.select(*_PERIOD, pl.col("sum").alias("base"), pl.col("threshold_at").alias("last"))
         base = pl.concat([base.join(now, on=_PERIOD, how="anti"), now])
 
 
@@ -205,7 +210,7 @@ def _differences(picked: pl.DataFrame, booked: pl.DataFrame) -> list[pl.DataFram
     if picked.is_empty():
         return []
     sums = (pl.col(name).sum() for name in _BORNE)
-    now = picked.group_by(*_LINE, "cut").agg(pl.col("customer").first(), *sums).sort("cut")
+    now = picked.group_by(*_LINE, "threshold_at").agg(pl.col("customer").first(), *sums).sort("threshold_at")
     stands = booked.group_by(_LINE).agg(pl.col(name).sum().alias(f"{name}_booked") for name in _BORNE)
     before = now.join(stands, on=_LINE, how="left").with_columns(
         (pl.col(name) - pl.col(name).shift(1).over(_LINE).fill_null(pl.col(f"{name}_booked")).fill_null(0)).alias(name)
@@ -216,20 +221,20 @@ def _differences(picked: pl.DataFrame, booked: pl.DataFrame) -> list[pl.DataFram
 
 
 def _as_lines(picked: pl.DataFrame, early: pl.DataFrame) -> pl.DataFrame:
-    parts = early.select(*_LINE, "cut", *(pl.col(name).alias(f"{name}_part") for name in _BORNE))
-    first = picked.unique([*_LINE, "cut"], keep="first", maintain_order=True)
+    parts = early.select(*_LINE, "threshold_at", *(pl.col(name).alias(f"{name}_part") for name in _BORNE))
+    first = picked.unique([*_LINE, "threshold_at"], keep="first", maintain_order=True)
     return (
-        first.join(parts, on=[*_LINE, "cut"])
+        first.join(parts, on=[*_LINE, "threshold_at"])
         .with_columns(
             *(pl.col(f"{name}_part").alias(name) for name in _BORNE),
-            pl.lit(PURPOSE).alias("purpose"),
-            pl.col("cut").alias("period_to"),
+            pl.lit(INVOICE_TYPE).alias("invoice_type"),
+            pl.col("threshold_at").alias("period_to"),
             pl.lit("usage so far has reached the plan's threshold; what was billed before is taken off").alias(
                 "explains"
             ),
             pl.lit(value=True).alias("is_difference"),
         )
-        .drop("cut", *(f"{name}_part" for name in _BORNE))
+        .drop("threshold_at", *(f"{name}_part" for name in _BORNE))
     )
 
 
@@ -238,12 +243,12 @@ def less_threshold_amounts(lines: pl.DataFrame, early: pl.DataFrame) -> pl.DataF
     early = early.filter(pl.col("kind") == "usage")
     if early.is_empty() or lines.is_empty():
         return lines
-    closes = lines.filter(pl.col("purpose") == "period")
-    wanted = early.select(_LINE).unique(maintain_order=True).join(closes.select(_CUT).unique(), on=_PERIOD)
+    closes = lines.filter(pl.col("invoice_type") == "period")
+    wanted = early.select(_LINE).unique(maintain_order=True).join(closes.select(_THRESHOLD).unique(), on=_PERIOD)
     lines = pl.concat([lines, _vanished(closes, wanted)])
     sums = early.group_by(_LINE).agg(pl.col(name).sum().alias(f"{name}_early") for name in _BORNE)
-    first = pl.struct(*_LINE, "purpose").is_first_distinct()
-    closing = (pl.col("purpose") == "period") & pl.col("kind").is_in(OF_PERIOD) & first
+    first = pl.struct(*_LINE, "invoice_type").is_first_distinct()
+    closing = (pl.col("invoice_type") == "period") & pl.col("kind").is_in(OF_PERIOD) & first
     joined = lines.join(sums, on=_LINE, how="left", maintain_order="left")
     billed = closing & pl.col("amount_minor_early").is_not_null()
     return joined.with_columns(
@@ -265,7 +270,7 @@ def _vanished(lines: pl.DataFrame, wanted: pl.DataFrame) -> pl.DataFrame:
     invoice."""
     gone = wanted.join(lines, on=[*_LINE, "period_to"], how="anti", maintain_order="left")
     alike = gone.join(
-        lines.rename({"key": "key_alike"}).drop("dimensions"), on=_CUT, maintain_order="left_right"
+        lines.rename({"key": "key_alike"}).drop("dimensions"), on=_THRESHOLD, maintain_order="left_right"
     ).with_columns((pl.col("key_alike") == pl.col("key")).alias("same"))
     return (
         alike.sort("same", descending=True, maintain_order=True)

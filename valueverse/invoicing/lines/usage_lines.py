@@ -29,7 +29,7 @@ def metering_windows(stretches: pl.DataFrame, terms: Terms) -> pl.DataFrame:
     """One window per stretch and meter that its terms charge for; several where charges differ in how they prorate."""
     metered = terms.takes.select("terms", "meter", *_PRORATION).unique(maintain_order=True)
     return (
-        stretches.filter(pl.col("purpose") == "period")
+        stretches.filter(pl.col("invoice_type") == "period")
         .join(metered, on="terms")
         .select(
             "stretch",
@@ -117,7 +117,7 @@ def _to_price(taken: pl.DataFrame, stretches: pl.DataFrame, terms: Terms) -> pl.
     """One row per line to price: every charge of every stretch, also without usage (a flat, a minimum may be due)."""
     models = terms.book.charges.select("charge", "model")
     charged = terms.charges.join(models, on="charge").filter(pl.col("model") != OUTCOME)
-    due = with_decimals(stretches.filter(pl.col("purpose") == "period").join(charged, on="terms"))
+    due = with_decimals(stretches.filter(pl.col("invoice_type") == "period").join(charged, on="terms"))
     used = taken.group_by(LINE).agg(
         # A quantity beyond the exact range is missing; it must not be billed as 0.
         pl.when(pl.col("quantity").null_count() == 0).then(pl.col("quantity").sum()),

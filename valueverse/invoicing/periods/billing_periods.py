@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from valueverse.subscriptions.zones import Day
 
 SUBSCRIPTION = ("tenant", "customer", "subscription")
-INVOICE = (*SUBSCRIPTION, "purpose", "period_from", "period_to", "revision")
+INVOICE = (*SUBSCRIPTION, "invoice_type", "period_from", "period_to", "revision")
 """What identifies an invoice; ``revision`` counts the voided ones that it takes the place of."""
 FIRST = pl.lit(0, pl.Int32).alias("revision")
 _CARRIED = (
     *INVOICE, "terms", "timezone", "currency", "catalog_hash", "plan", "plan_version", "quantities", "planned_end",
-    "announced",
+    "advance_fees_invoiced",
 )  # fmt: skip
 _BEGUN = pl.col("from").alias("begun")
-_ANNOUNCED = pl.col("announced") | (pl.col("from") > pl.col("begun"))
-"""What goes on from the period before is announced by its invoice."""
+_ADVANCE_FEES_INVOICED = pl.col("advance_fees_invoiced") | (pl.col("from") > pl.col("begun"))
+"""What goes on from the period before is invoiced_before by its invoice."""
 _PERIOD = ("every", "unit", "align")
 _MICROSECOND = pl.duration(microseconds=1)
 
@@ -37,8 +37,8 @@ def billable(segments: pl.DataFrame) -> pl.DataFrame:
 
     Returns:
         the segments' columns, ``subscription_start`` the first billable instant (a pause may put it after the trial's
-        end), and key; lasts_from, lasts_to: how long the periods of this length and alignment go on; announced: an
-        invoice closes as the segment begins, and bears its in-advance fees.
+        end), and key; lasts_from, lasts_to: how long the periods of this length and alignment go on;
+        advance_fees_invoiced: an invoice closes as the segment begins, and bears its in-advance fees.
     """
     kept = (
         segments.with_columns(pl.max_horizontal("from", "trial_until").alias("from"))
@@ -51,7 +51,7 @@ def billable(segments: pl.DataFrame) -> pl.DataFrame:
 
 
 def _lasting(segments: pl.DataFrame) -> pl.DataFrame:
-    """Add announced, lasts_from and lasts_to to segments in order."""
+    """Add invoiced_before, lasts_from and lasts_to to segments in order."""
     stopped = segments.filter(pl.col("to").is_not_null()).with_columns(
         (pl.col("to") - _MICROSECOND).alias("window_from"), pl.col("to").alias("window_to")
     )
@@ -64,7 +64,7 @@ def _lasting(segments: pl.DataFrame) -> pl.DataFrame:
     # A pause may outlast the period that it began in, which closes at its own end then.
     cuts = ended.with_columns(
         pl.when(other).then(pl.min_horizontal("from", before)).alias("cut"),
-        (first | at_close).fill_null(value=False).alias("announced"),
+        (first | at_close).fill_null(value=False).alias("advance_fees_invoiced"),
     )
     since, until = pl.col("cut").forward_fill(), pl.col("cut").shift(-1).backward_fill()
     return cuts.with_columns(
@@ -75,8 +75,8 @@ def _lasting(segments: pl.DataFrame) -> pl.DataFrame:
 
 def _schedule(segments: pl.DataFrame) -> pl.DataFrame:
     return segments.select(
-        "key", "every", "unit", "align", "anchor", "timezone", "window_from", "window_to", "zone_since", "zone_day",
-        pl.col("from").alias("start"), pl.col("to").alias("end"),
+        "key", "every", "unit", "align", "anchor", "timezone", "window_from", "window_to", "timezone_effective_from",
+        "zone_day", pl.col("from").alias("start"), pl.col("to").alias("end"),
     )  # fmt: skip
 
 
@@ -90,14 +90,14 @@ def _with_window(segments: pl.DataFrame, tenants: pl.DataFrame, window_from: Day
 
 
 def closing_invoices(segments: pl.DataFrame, tenants: pl.DataFrame, window_from: Day, window_to: Day) -> pl.DataFrame:
-    """Invoices of purpose ``period`` that close in (window_from, window_to], dates local to the tenant.
+    """Invoices of invoice_type ``period`` that close in (window_from, window_to], dates local to the tenant.
 
     Args:
         segments: ``billable()`` segments of the timeline.
         tenants: tenant, timezone.
 
     Returns:
-        tenant, customer, subscription, purpose, period_from, period_to, full_from, full_to (instants); the invoice
+        tenant, customer, subscription, invoice_type, period_from, period_to, full_from, full_to (instants); the invoice
         closes at ``period_to``.
     """
     bounded = _with_window(segments, tenants, window_from, window_to)
@@ -107,7 +107,7 @@ def closing_invoices(segments: pl.DataFrame, tenants: pl.DataFrame, window_from:
     )
     return (
         found.with_columns(
-            pl.lit("period").alias("purpose"),
+            pl.lit("period").alias("invoice_type"),
             FIRST,
             pl.max_horizontal("full_from", "lasts_from").alias("period_from"),
             pl.min_horizontal("full_to", "lasts_to").alias("period_to"),
@@ -120,7 +120,7 @@ def closing_invoices(segments: pl.DataFrame, tenants: pl.DataFrame, window_from:
 
 
 def starting_invoices(segments: pl.DataFrame, tenants: pl.DataFrame, window_from: Day, window_to: Day) -> pl.DataFrame:
-    """Invoices of purpose ``start``: those of subscriptions whose first billable instant lies in [window_from,
+    """Invoices of invoice_type ``start``: those of subscriptions whose first billable instant lies in [window_from,
     window_to).
 
     Same columns as ``closing_invoices``; the invoice closes at ``period_from``. Half-open the other way round than
@@ -137,7 +137,7 @@ def starting_invoices(segments: pl.DataFrame, tenants: pl.DataFrame, window_from
         periods(_schedule(at_start))
         .join(at_start.select("key", *SUBSCRIPTION, "planned_end"), on="key")
         .with_columns(
-            pl.lit("start").alias("purpose"),
+            pl.lit("start").alias("invoice_type"),
             FIRST,
             pl.col("from").alias("period_from"),
             # As planned then: what happens later must not change which invoice this is.
@@ -156,7 +156,7 @@ def running_periods(segments: pl.DataFrame, tenants: pl.DataFrame, window_from: 
         periods(_schedule(bounded))
         .join(kept, on="key")
         .with_columns(
-            pl.lit("period").alias("purpose"),
+            pl.lit("period").alias("invoice_type"),
             FIRST,
             pl.max_horizontal("full_from", "lasts_from").alias("period_from"),
             pl.min_horizontal("full_to", "lasts_to").alias("period_to"),
@@ -186,10 +186,10 @@ def present_periods(segments: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFr
         )
     )
     kept = inside.select(
-        "key", *SUBSCRIPTION, "purpose", "revision", "invoice_id", "subscription_start", "lasts_from", "lasts_to",
+        "key", *SUBSCRIPTION, "invoice_type", "revision", "invoice_id", "subscription_start", "lasts_from", "lasts_to",
         "planned_end", pl.col("period_from").alias("begun"),
     )  # fmt: skip
-    first = pl.col("purpose") == "start"
+    first = pl.col("invoice_type") == "start"
     return (
         periods(_schedule(inside))
         .join(kept, on="key")
@@ -212,8 +212,8 @@ def stretches(segments: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFrame:
 
     Returns:
         the invoice's columns and ``stretch`` (row number), from, to, full_from, full_to, used_days, full_days, terms,
-        timezone, currency, catalog_hash, plan, plan_version, quantities, planned_end, announced (its in-advance fees
-        stand on the invoice that closed as it began).
+        timezone, currency, catalog_hash, plan, plan_version, quantities, planned_end,
+        advance_fees_invoiced (its in-advance fees stand on the invoice that closed as it began).
     """
     wanted = invoices.select(*INVOICE, "full_from", "full_to")
     bounded = segments.join(wanted, on=SUBSCRIPTION).with_columns(
@@ -229,7 +229,7 @@ def stretches(segments: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFrame:
             pl.col("from") < pl.col("period_to"),
             pl.col("to") > pl.col("period_from"),
         )
-        .with_columns(_ANNOUNCED)
+        .with_columns(_ADVANCE_FEES_INVOICED)
         .drop("key", "begun", "invoice_full_from")
         .sort(*INVOICE, "from")
         .with_row_index("stretch")
@@ -242,7 +242,7 @@ def advance_stretches(segments: pl.DataFrame, invoices: pl.DataFrame) -> pl.Data
 
     Same columns as ``stretches``; a subscription that ends at the close has none.
     """
-    begins = pl.when(pl.col("purpose") == "start").then("period_from").otherwise("period_to")
+    begins = pl.when(pl.col("invoice_type") == "start").then("period_from").otherwise("period_to")
     at_start = (
         segments.join(invoices.select(*INVOICE, begins.alias("window_from")), on=SUBSCRIPTION)
         .filter(
@@ -257,12 +257,12 @@ def advance_stretches(segments: pl.DataFrame, invoices: pl.DataFrame) -> pl.Data
     found = periods(_schedule(at_start))
     return (
         found.join(at_start.select("key", *_CARRIED, _BEGUN), on="key")
-        .with_columns(_ANNOUNCED)
+        .with_columns(_ADVANCE_FEES_INVOICED)
         .drop("key", "begun")
         .sort(INVOICE)
         .with_row_index("stretch")
     )
 
 
-CLOSE = pl.when(pl.col("purpose") == "start").then("period_from").otherwise("period_to")
+CLOSE = pl.when(pl.col("invoice_type") == "start").then("period_from").otherwise("period_to")
 """When an invoice closes: the instant from which its grace runs."""

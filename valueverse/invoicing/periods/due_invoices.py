@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from valueverse.subscriptions.zones import Day
 
-BEGUN = ("tenant", "subscription", "purpose", "period_from")
+BEGUN = ("tenant", "subscription", "invoice_type", "period_from")
 """What closing invoices of one period have in common, wherever the period ended when they closed."""
 SHARE = ("bears_period", "bears_advance")
 """Whether an invoice bears what its period made (arrears, charges, settlement, commitment), and whether it bears the
@@ -53,7 +53,7 @@ def invoices_due(
     standing, voided = stands
     # By where the period begins: an end that became known later must not bill a finalised period again.
     reached = standing.group_by(BEGUN).agg(pl.col("period_to").max().alias(_REACH))
-    goes_on = (pl.col("purpose") == "period") & (pl.col("period_to") > pl.col(_REACH))
+    goes_on = (pl.col("invoice_type") == "period") & (pl.col("period_to") > pl.col(_REACH))
     left = (
         due.join(reached, on=BEGUN, how="left", maintain_order="left")
         .filter(pl.col(_REACH).is_null() | goes_on)
@@ -71,7 +71,7 @@ def shares(standing: pl.DataFrame) -> pl.DataFrame:
     Args:
         standing: INVOICE and invoice_id of finalised invoices that were not voided.
     """
-    closing = standing.filter(pl.col("purpose") == "period")
+    closing = standing.filter(pl.col("invoice_type") == "period")
     return closing.filter(pl.len().over(BEGUN) > 1).select(
         "tenant",
         "invoice_id",
@@ -82,7 +82,7 @@ def shares(standing: pl.DataFrame) -> pl.DataFrame:
 
 def closed_periods(standing: pl.DataFrame) -> set[tuple[str, str, datetime]]:
     """tenant, subscription, period_from of the periods of which a closing invoice stands (INVOICE of ``standing``)."""
-    closing = standing.filter(pl.col("purpose") == "period")
+    closing = standing.filter(pl.col("invoice_type") == "period")
     return set(closing.select("tenant", "subscription", "period_from").iter_rows())
 
 
@@ -110,6 +110,6 @@ def periods_without_closing_invoice(booked: pl.DataFrame, voided: pl.DataFrame) 
         booked: INVOICE of finalised invoices that were not voided.
         voided: INVOICE of voided ones.
     """
-    lost = voided.filter(pl.col("purpose") == "period").select(*BEGUN, pl.col("period_to").alias("closed_at"))
+    lost = voided.filter(pl.col("invoice_type") == "period").select(*BEGUN, pl.col("period_to").alias("closed_at"))
     other = booked.join(lost, on=BEGUN).filter(pl.col("closed_at") != pl.col("period_to"))
     return booked.join(other, on=INVOICE, how="semi", maintain_order="left")

@@ -30,7 +30,7 @@ def _closed(known_at: KnownAt | None) -> pl.Expr:
     """When an invoice closes; one made for corrections, when the run knew of them."""
     if known_at is None:
         return CLOSE
-    return pl.when(pl.col("purpose") == "correction").then(of_tenant(known_at)).otherwise(CLOSE)
+    return pl.when(pl.col("invoice_type") == "correction").then(of_tenant(known_at)).otherwise(CLOSE)
 
 
 def invoices_of(

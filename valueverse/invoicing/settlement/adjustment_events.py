@@ -40,7 +40,7 @@ COUPONS = pl.Schema(
         "plans": pl.List(pl.String),
         "charges": pl.List(pl.String),
         "periods": pl.Int32(),
-        "told_at": INSTANT,
+        "received_at": INSTANT,
     }
 )
 """``subscription`` null: the coupon holds for every subscription of the customer."""
@@ -84,14 +84,14 @@ NOTES = pl.Schema(
         "amount": EXACT,
         "reason": pl.String(),
         "created_at": INSTANT,
-        "told_at": INSTANT,
+        "received_at": INSTANT,
         "source": pl.String(),
         "id": pl.String(),
         "type": pl.String(),
         "time": INSTANT,
     }
 )
-"""``created_at``: the note's own time; ``told_at``: when it was received."""
+"""``created_at``: the note's own time; ``received_at``: when it was received."""
 VOIDS = pl.Schema({"tenant": pl.String(), "number": pl.String(), "reason": pl.String(), "voided_at": INSTANT})
 
 
@@ -188,7 +188,7 @@ def _coupons(
             rejection(defined.filter(unknown), "unknown_coupon", quoted + "is in no catalog in force then"),
         ]
     )
-    kept = defined.filter(~unknown).rename({"time": "applied_at", "received_at": "told_at"})
+    kept = defined.filter(~unknown).rename({"time": "applied_at"})
     return kept.select(pl.col(name).cast(dtype) for name, dtype in COUPONS.items()), rejected
 
 
@@ -231,7 +231,7 @@ def notes_of(adjustments: pl.DataFrame) -> pl.DataFrame:
     return _of(adjustments, "credit_note.issued").select(
         "tenant", field("invoice").alias("number"), "origin",
         pl.coalesce(number("amount"), listed).alias("amount"),
-        field("reason"), pl.col("time").alias("created_at"), pl.col("received_at").alias("told_at"),
+        field("reason"), pl.col("time").alias("created_at"), "received_at",
         "source", "id", "type", "time",
     ).cast(NOTES)  # fmt: skip
 

@@ -68,11 +68,11 @@ class Coupon:
 
 @dataclass(frozen=True)
 class Billing:
-    """What an invoice is for: a subscription's period (``purpose`` of INVOICE), in a currency."""
+    """What an invoice is for: a subscription's period (``invoice_type`` of INVOICE), in a currency."""
 
     subscription: str
     currency: str
-    purpose: str
+    invoice_type: str
     period_from: datetime
     close: datetime
 
@@ -83,7 +83,7 @@ class Billing:
         """
         if moment is None:
             return False
-        return moment <= self.close if self.purpose == "start" else moment < self.close
+        return moment <= self.close if self.invoice_type == "start" else moment < self.close
 
 
 def holds(row: Mapping[str, Any], billing: Billing, used: Collection[datetime]) -> bool:

@@ -36,7 +36,7 @@ CORRECTED = pl.Schema(
     {
         "tenant": pl.String(),
         "number": pl.String(),
-        "corrects": pl.String(),
+        "corrected_number": pl.String(),
         "known_at": INSTANT,
         "amount_minor": pl.Int64(),
     }
@@ -78,7 +78,7 @@ def judged(notes: pl.DataFrame, bills: pl.DataFrame, corrected: pl.DataFrame) ->
     """
     joined = notes.join(bills, on=_NUMBER, how="left", maintain_order="left")
     rows = _with_room(whole_minor("amount", "currency", joined), corrected).sort(
-        "told_at", "created_at", "source", "id", maintain_order=True
+        "received_at", "created_at", "source", "id", maintain_order=True
     )
     whole = rows.filter(pl.col("amount_minor") > 0)
     kept = whole
@@ -102,9 +102,9 @@ def judged(notes: pl.DataFrame, bills: pl.DataFrame, corrected: pl.DataFrame) ->
 def _with_room(rows: pl.DataFrame, corrected: pl.DataFrame) -> pl.DataFrame:
     borne = corrected.group_by(_NUMBER).agg(pl.col("amount_minor").sum().alias("borne"))
     before = (
-        rows.select(*_NUMBER, "origin", "told_at")
-        .join(corrected.drop("number").rename({"corrects": "number", "amount_minor": "given"}), on=_NUMBER)
-        .filter(pl.col("known_at") < pl.col("told_at"))
+        rows.select(*_NUMBER, "origin", "received_at")
+        .join(corrected.drop("number").rename({"corrected_number": "number", "amount_minor": "given"}), on=_NUMBER)
+        .filter(pl.col("known_at") < pl.col("received_at"))
         .group_by("tenant", "origin")
         .agg(pl.col("given").sum())
     )
@@ -164,7 +164,7 @@ def _left(notes: pl.DataFrame, bills: pl.DataFrame, corrected: pl.DataFrame) -> 
     """
     count = counting(judged(notes, bills, corrected))
     given = count.group_by(_NUMBER).agg(pl.col("amount_minor").sum().alias("given"))
-    by_others = corrected.drop("number").rename({"corrects": "number"})
+    by_others = corrected.drop("number").rename({"corrected_number": "number"})
     signed = pl.concat(
         [
             bills.select(*_NUMBER, pl.col("total_minor").alias("amount_minor")),
@@ -193,7 +193,7 @@ def cap_by_credit_notes(
         corrected: CORRECTED.
     """
     left = _left(notes, bills, corrected)
-    corrected_by, named = ["tenant", "corrects"], ["tenant", "invoice_id"]
+    corrected_by, named = ["tenant", "corrected_invoice_id"], ["tenant", "invoice_id"]
     concerned = in_order(lines.join(left, left_on=corrected_by, right_on=named))
     if concerned.is_empty():
         return lines

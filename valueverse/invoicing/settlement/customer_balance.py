@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from valueverse.invoicing.lines.thresholds import PURPOSE as THRESHOLD
+from valueverse.invoicing.lines.thresholds import INVOICE_TYPE as THRESHOLD
 from valueverse.invoicing.schema import OF_CLOSE, USES
 from valueverse.invoicing.settlement.coupons import Billing, Coupon, coupon_of, holds
 from valueverse.invoicing.settlement.credit_application import Credit, CreditNote, Wallet, spent_first
@@ -42,7 +42,7 @@ class Issue:
     """
 
     subscription: str
-    purpose: str
+    invoice_type: str
     period_from: datetime
     close: datetime
     issued_at: datetime
@@ -151,7 +151,7 @@ class CustomerBalance:
             return found
         for coupon, _ in found.discounts:
             self.uses[coupon.origin, issue.subscription].add(issue.period_from)
-        if issue.purpose == THRESHOLD:
+        if issue.invoice_type == THRESHOLD:
             self._remember(issue, lines, found)
         self.owed_again = [row for row in self.owed_again if row["currency"] != issue.currency]
         for credit in found.credits:
@@ -171,11 +171,11 @@ class CustomerBalance:
 
     def _closes_again(self, issue: Issue) -> bool:
         """Whether a closing invoice of the period stands already: it bears what the period itself made."""
-        return issue.purpose == "period" and (self.tenant, issue.subscription, issue.period_from) in self.closed
+        return issue.invoice_type == "period" and (self.tenant, issue.subscription, issue.period_from) in self.closed
 
     def _of_period(self, issue: Issue) -> ThresholdTotals | None:
         """What threshold invoices bore of what an invoice bears the rest of."""
-        if issue.purpose not in OF_CLOSE or self._closes_again(issue):
+        if issue.invoice_type not in OF_CLOSE or self._closes_again(issue):
             return None
         return self.earlier[issue.subscription, issue.period_from]
 
@@ -191,7 +191,7 @@ class CustomerBalance:
         threshold invoice of the period keeps what it took."""
         earlier = self._of_period(issue)
         taken = {} if earlier is None else earlier.taken
-        billing = Billing(issue.subscription, issue.currency, issue.purpose, issue.period_from, issue.close)
+        billing = Billing(issue.subscription, issue.currency, issue.invoice_type, issue.period_from, issue.close)
         return [
             coupon_of(self._left_of(row, issue), taken[row["origin"]][1] if billing.sees(row["removed_at"]) else None)
             for row in self.coupons

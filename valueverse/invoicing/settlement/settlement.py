@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from valueverse.invoicing.settlement.customer_balance import Period
     from valueverse.invoicing.settlement.threshold_totals import ThresholdTotals
 
-NUMBERED = ("tenant", "close", "subscription", "purpose", "period_from", "customer", "revision", "period_to")
+NUMBERED = ("tenant", "close", "subscription", "invoice_type", "period_from", "customer", "revision", "period_to")
 """Order in which a run numbers a tenant's invoices."""
 _ISSUED = ("tenant", "customer", "finalise_after", *NUMBERED[1:])
 CREDIT = pl.Struct({"kind": pl.String, "key": pl.String, "origin": pl.String, "amount_minor": pl.Int64})
@@ -186,7 +186,7 @@ def _work(
 def _issue(row: dict[str, Any]) -> Issue:
     return Issue(
         subscription=row["subscription"],
-        purpose=row["purpose"],
+        invoice_type=row["invoice_type"],
         period_from=row["period_from"],
         close=row["close"],
         issued_at=row["finalise_after"],

@@ -36,7 +36,7 @@ _PERIODS: dict[str, pl.DataType] = {
 FOUND = """
        (%(before)s::timestamptz is null or i.finalised_at < %(before)s or i.finalised_at = %(before)s
         and i.sequence < (%(ahead)s::jsonb -> i.tenant_id::text ->> 'sequence')::bigint
-        and case i.purpose when 'start' then i.period_from else i.period_to end
+        and case i.invoice_type when 'start' then i.period_from else i.period_to end
             <= (%(ahead)s::jsonb -> i.tenant_id::text ->> 'close')::timestamptz)
 """
 """Invoices ``i`` that a scope's run found, or made before those that are asked for."""
@@ -106,7 +106,7 @@ def _canonical(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 _INVOICES: dict[str, pl.DataType] = {
-    "tenant": _TEXT, "customer": _TEXT, "subscription": _TEXT, "purpose": _TEXT, "period_from": _INSTANT,
+    "tenant": _TEXT, "customer": _TEXT, "subscription": _TEXT, "invoice_type": _TEXT, "period_from": _INSTANT,
     "period_to": _INSTANT, "revision": pl.Int32(), "invoice_id": _TEXT, "number": _TEXT, "currency": _TEXT,
     "total_minor": _MINOR, "events_known_at": _INSTANT,
 }  # fmt: skip
@@ -115,7 +115,8 @@ _INVOICES: dict[str, pl.DataType] = {
 def finalised(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFrame:
     """The tenants' finalised invoices that were not voided, with the newest state of knowledge booked for each."""
     query = (
-        "select i.tenant_id::text, i.customer, coalesce(i.subscription, ''), i.purpose, i.period_from, i.period_to, "
+        "select i.tenant_id::text, i.customer, coalesce(i.subscription, ''), i.invoice_type, i.period_from, "
+        "i.period_to, "
         f"i.revision, i.invoice_id::text, i.number, i.currency::text, i.total_minor, i.events_known_at {_STANDING} "
         "and i.status = 'finalised'"
     )
@@ -130,9 +131,10 @@ def _newest_known(connection: psycopg.Connection[Any], scope: Scope, invoices: p
     linear under any estimate.
     """
     query = (
-        "select l.tenant_id::text, l.corrects::text, max(i.events_known_at) "  # noqa: S608 - constants
+        "select l.tenant_id::text, l.corrected_invoice_id::text, max(i.events_known_at) "  # noqa: S608 - constants
         f"from (select i.tenant_id, i.invoice_id, i.events_known_at {_STANDING}) as i "
-        "join billing.invoice_line l using (tenant_id, invoice_id) where l.corrects is not null group by 1, 2"
+        "join billing.invoice_line l using (tenant_id, invoice_id) where l.corrected_invoice_id is not null "
+        "group by 1, 2"
     )
     schema = {"tenant": _TEXT, "invoice_id": _TEXT, "corrected_at": _INSTANT}
     corrected = _frame(connection, query, scope.values(), schema)
@@ -145,7 +147,8 @@ def voided(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFrame:
     """The tenants' voided invoices, and when they were."""
     return _frame(
         connection,
-        "select i.tenant_id::text, i.customer, coalesce(i.subscription, ''), i.purpose, i.period_from, i.period_to, "
+        "select i.tenant_id::text, i.customer, coalesce(i.subscription, ''), i.invoice_type, i.period_from, "
+        "i.period_to, "
         "i.revision, i.invoice_id::text, i.number, i.currency::text, i.total_minor, v.voided_at from billing.invoice i "
         "join billing.invoice_void v on v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id "
         "where i.tenant_id = any(%(tenants)s) and (%(before)s::timestamptz is null or v.voided_at < %(before)s)",
@@ -189,7 +192,7 @@ def booked_lines(connection: psycopg.Connection[Any], scope: Scope, invoices: pl
     schema = {
         "tenant": _TEXT, "invoice_id": _TEXT, "key": _TEXT, "kind": _TEXT, "description": _TEXT, "meter": _TEXT,
         "dimensions": _TEXT, "quantity": _EXACT, "amount_minor": _MINOR, "net_minor": _MINOR, "event_count": _MINOR,
-        "service_to": _INSTANT, "role": _TEXT, "line_no": pl.Int32(),
+        "service_to": _INSTANT, "line_origin": _TEXT, "line_no": pl.Int32(),
     }  # fmt: skip
     order = {"sequence": _MINOR, "bearer": _TEXT, "bearer_line": pl.Int32()}
     # Two look-ups by index, of the invoices' own lines and of those that correct them.
@@ -200,8 +203,8 @@ def booked_lines(connection: psycopg.Connection[Any], scope: Scope, invoices: pl
         f"case when l.kind in ('one_off', 'outcome') then 'lasting' else 'own' end, {place}, "
         "i.sequence, invoice_id::text, l.line_no "
         f"from (select i.tenant_id, i.invoice_id, i.sequence {_STANDING}) as i join billing.invoice_line l "
-        f"using (tenant_id, invoice_id) where l.{of} = any(%(invoices)s::uuid[]) and l.corrects is {state}"
-        for of, state, place in (("invoice_id", "null", "l.line_no"), ("corrects", "not null", "null::int"))
+        f"using (tenant_id, invoice_id) where l.{of} = any(%(invoices)s::uuid[]) and l.corrected_invoice_id is {state}"
+        for of, state, place in (("invoice_id", "null", "l.line_no"), ("corrected_invoice_id", "not null", "null::int"))
     )
     rows = _frame(connection, query, scope.values(invoices=invoices["invoice_id"].to_list()), schema | order)
     taxes = _line_taxes(connection, rows)
@@ -228,16 +231,18 @@ def _line_taxes(connection: psycopg.Connection[Any], lines: pl.DataFrame) -> pl.
 
 
 def early_lines(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFrame:
-    """What standing threshold invoices bore, by line (``thresholds.THRESHOLD_LINES``); ``cut`` is where they close."""
+    """What standing threshold invoices bore, by line (``thresholds.THRESHOLD_LINES``); ``threshold_at``: where
+    they close."""
     schema = {
-        **dict.fromkeys(("tenant", "customer", "subscription"), _TEXT), "period_from": _INSTANT, "cut": _INSTANT,
+        **dict.fromkeys(("tenant", "customer", "subscription"), _TEXT), "period_from": _INSTANT,
+        "threshold_at": _INSTANT,
         **dict.fromkeys(("key", "kind", "dimensions"), _TEXT), "quantity": _EXACT, "amount_precise": _EXACT,
         **dict.fromkeys(("amount_minor", "discount_minor", "event_count"), _MINOR),
     }  # fmt: skip
     query = (
         "select l.tenant_id::text, i.customer, i.subscription, i.period_from, i.period_to, l.key, l.kind, "  # noqa: S608 - constants
         "coalesce(l.dimensions::text, ''), l.quantity, l.amount_precise, l.amount_minor, l.discount_minor, "
-        f"l.event_count from (select i.* {_STANDING} and i.purpose = 'threshold') as i "
+        f"l.event_count from (select i.* {_STANDING} and i.invoice_type = 'threshold') as i "
         "join billing.invoice_line l using (tenant_id, invoice_id) "
         "order by i.tenant_id, i.subscription, i.period_from, i.period_to, i.invoice_id, l.line_no"
     )
@@ -248,9 +253,9 @@ def early_coupons(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataF
     """What coupons took on standing threshold invoices (``thresholds.THRESHOLD_COUPONS``)."""
     query = (
         "select i.tenant_id::text, i.customer, i.subscription, i.period_from, d.origin, d.key, d.amount_minor "  # noqa: S608 - constants
-        f"from (select i.* {_STANDING} and i.purpose = 'threshold') as i "
+        f"from (select i.* {_STANDING} and i.invoice_type = 'threshold') as i "
         "join billing.invoice_discount d using (tenant_id, invoice_id) "
-        "order by i.tenant_id, i.subscription, i.period_from, i.period_to, i.invoice_id, d.place"
+        "order by i.tenant_id, i.subscription, i.period_from, i.period_to, i.invoice_id, d.position"
     )
     names = ("tenant", "customer", "subscription", "period_from", "origin", "key", "amount_minor")
     other = {"period_from": _INSTANT, "amount_minor": _MINOR}
@@ -262,7 +267,7 @@ def discounts_of(connection: psycopg.Connection[Any], invoices: pl.DataFrame) ->
     return _frame(
         connection,
         "select tenant_id::text, invoice_id::text, origin, amount_minor from billing.invoice_discount "
-        "where tenant_id = any(%s) and invoice_id = any(%s::uuid[]) order by tenant_id, invoice_id, place",
+        "where tenant_id = any(%s) and invoice_id = any(%s::uuid[]) order by tenant_id, invoice_id, position",
         [invoices["tenant"].unique().to_list(), invoices["invoice_id"].to_list()],
         {"tenant": _TEXT, "invoice_id": _TEXT, "origin": _TEXT, "amount_minor": _MINOR},
     )
@@ -287,7 +292,7 @@ def used_up(connection: psycopg.Connection[Any], scope: Scope) -> tuple[pl.DataF
     coupons = _frame(
         connection,
         "select d.tenant_id::text, d.origin, coalesce(i.subscription, ''), i.period_from, "  # noqa: S608 - constants
-        "coalesce(sum(d.amount_minor) filter (where i.purpose in ('threshold', 'period')), 0)::bigint "
+        "coalesce(sum(d.amount_minor) filter (where i.invoice_type in ('threshold', 'period')), 0)::bigint "
         f"from {standing} join billing.invoice_discount d using (tenant_id, invoice_id) "
         "group by 1, 2, 3, 4 order by 1, 2, 3, 4",
         scope.values(),
@@ -298,7 +303,7 @@ def used_up(connection: psycopg.Connection[Any], scope: Scope) -> tuple[pl.DataF
         "select i.tenant_id::text, i.customer, i.currency::text, i.invoice_id::text, "  # noqa: S608 - constants
         "format('balance:%%s/%%s', to_char(i.period_from at time zone 'utc', 'YYYY-MM-DD'), "
         "to_char(i.period_to at time zone 'utc', 'YYYY-MM-DD')), -i.amount_due_minor, "
-        f"case i.purpose when 'start' then i.period_from else i.period_to end from {standing} "
+        f"case i.invoice_type when 'start' then i.period_from else i.period_to end from {standing} "
         "where i.amount_due_minor < 0",
         scope.values(),
         {
@@ -316,9 +321,9 @@ def drop_drafts(connection: psycopg.Connection[Any], windows: pl.DataFrame) -> i
         "unnest(%s::text[], %s::timestamptz[], %s::timestamptz[]) as w(tenant_id, window_from, window_to) "
         "where i.tenant_id = w.tenant_id and i.status = 'draft' and ("
         # What follows from single events, not from the window, is computed anew by every run.
-        " i.purpose in ('one_off', 'correction')"
-        " or (i.purpose in ('period', 'threshold') and i.period_to > w.window_from and i.period_to <= w.window_to)"
-        " or (i.purpose = 'start' and i.period_from >= w.window_from and i.period_from < w.window_to))",
+        " i.invoice_type in ('one_off', 'correction')"
+        " or (i.invoice_type in ('period', 'threshold') and i.period_to > w.window_from and i.period_to <= w.window_to)"
+        " or (i.invoice_type = 'start' and i.period_from >= w.window_from and i.period_from < w.window_to))",
         [windows[name].to_list() for name in ("tenant", "window_from", "window_to")],
     )
     return deleted.rowcount
@@ -343,7 +348,7 @@ def booked_periods(connection: psycopg.Connection[Any], scope: Scope) -> pl.Data
     """The closed periods that an invoice, draft or finalised, has booked: what usage is billed by."""
     query = (
         "select i.tenant_id::text, i.invoice_id::text, i.subscription, i.period_from, i.period_to, i.events_known_at "
-        f"{_STANDING} and i.purpose in ('period', 'threshold')"
+        f"{_STANDING} and i.invoice_type in ('period', 'threshold')"
     )
     return _newest_known(connection, scope, _frame(connection, query, scope.values(), _PERIODS)).drop("invoice_id")
 
@@ -357,7 +362,7 @@ def reratings(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFrame
         "and (%(before)s::timestamptz is null or applied_at < %(before)s) "
         "order by tenant_id, invoice_id, applied_at desc, plan_id",
         scope.values(),
-        {"tenant": _TEXT, "invoice_id": _TEXT, "under": _TEXT, "document": _TEXT},
+        {"tenant": _TEXT, "invoice_id": _TEXT, "rerate_catalog_hash": _TEXT, "document": _TEXT},
     )
 
 

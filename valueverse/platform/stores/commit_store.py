@@ -61,25 +61,26 @@ def chain(connection: psycopg.Connection[Any], tenant: str) -> list[tuple[Any, .
 def add_event(
     connection: psycopg.Connection[Any],
     tenant: str,
-    deed: tuple[str, str, str],
+    event: tuple[str, str, str],
     link: Callable[[str, int, str | None], str],
 ) -> None:
-    """Add a deed (commit_id, did, document) to its tenant's chain; the caller holds the tenant's row."""
+    """Add an event (commit_id, action, document) to its tenant's chain; the caller holds the tenant's row."""
     last = connection.execute(
-        "select sequence, chain_hash from value.deed where tenant_id = %s order by sequence desc limit 1", [tenant]
+        "select sequence, chain_hash from value.commit_event where tenant_id = %s order by sequence desc limit 1",
+        [tenant],
     ).fetchone() or (0, None)
     sequence = int(last[0]) + 1
     connection.execute(
-        "insert into value.deed (tenant_id, sequence, commit_id, did, document, previous_hash, chain_hash) values "
-        "(%s, %s, %s, %s, %s, %s, %s)",
-        [tenant, sequence, *deed, last[1], link(deed[2], sequence, last[1])],
+        "insert into value.commit_event (tenant_id, sequence, commit_id, action, document, previous_hash, chain_hash) "
+        "values (%s, %s, %s, %s, %s, %s, %s)",
+        [tenant, sequence, *event, last[1], link(event[2], sequence, last[1])],
     )
 
 
 def events(connection: psycopg.Connection[Any], tenant: str) -> list[tuple[Any, ...]]:
-    """sequence, commit_id, did, document, previous_hash, chain_hash of a tenant, by sequence."""
+    """sequence, commit_id, action, document, previous_hash, chain_hash of a tenant, by sequence."""
     return connection.execute(
-        "select sequence, commit_id, did, document, previous_hash, chain_hash from value.deed"
+        "select sequence, commit_id, action, document, previous_hash, chain_hash from value.commit_event"
         " where tenant_id = %s order by sequence",
         [tenant],
     ).fetchall()

@@ -79,15 +79,15 @@ def line_discounts(connection: psycopg.Connection[Any], invoices: pl.DataFrame) 
 
 
 def credit_origins(connection: psycopg.Connection[Any], invoices: pl.DataFrame) -> pl.DataFrame:
-    """tenant, number, place, origin of the credits of these invoices (tenant, number)."""
+    """tenant, number, position, origin of the credits of these invoices (tenant, number)."""
     return _frame(
         connection,
-        "select i.tenant_id::text, i.number, c.place, c.origin "
+        "select i.tenant_id::text, i.number, c.position, c.origin "
         "from unnest(%s::text[], %s::text[]) as n(tenant_id, number) "
         "join billing.invoice i on i.tenant_id = n.tenant_id and i.number = n.number "
         "join billing.invoice_credit c on c.tenant_id = i.tenant_id and c.invoice_id = i.invoice_id",
         [invoices["tenant"].to_list(), invoices["number"].to_list()],
-        _NUMBERS | {"place": pl.Int32(), "origin": _TEXT},
+        _NUMBERS | {"position": pl.Int32(), "origin": _TEXT},
     )
 
 
@@ -121,13 +121,13 @@ def corrected(
         "select i.tenant_id::text, i.number, o.number, i.events_known_at, "
         "sum(l.amount_minor - l.discount_minor + l.tax_minor)::bigint from billing.invoice i "
         "join billing.invoice_line l on l.tenant_id = i.tenant_id and l.invoice_id = i.invoice_id "
-        "join billing.invoice o on o.tenant_id = l.tenant_id and o.invoice_id = l.corrects "
+        "join billing.invoice o on o.tenant_id = l.tenant_id and o.invoice_id = l.corrected_invoice_id "
         "where i.tenant_id = any(%s) and i.status = 'finalised' "
         "and (%s::timestamptz is null or i.finalised_at < %s) and not exists ("
         " select from billing.invoice_void v where v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id"
         " and (%s::timestamptz is null or v.voided_at < %s)) group by 1, 2, 3, 4 order by 1, 2, 3",
         [list(tenants), before, before, before, before],
-        _NUMBERS | {"corrects": _TEXT, "known_at": _INSTANT, "amount_minor": _MINOR},
+        _NUMBERS | {"corrected_number": _TEXT, "known_at": _INSTANT, "amount_minor": _MINOR},
     )
 
 
@@ -199,14 +199,14 @@ def read_entries(connection: psycopg.Connection[Any], tenants: Sequence[str]) ->
 
 
 def read_postings(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.DataFrame:
-    """The tenants' postings: tenant, entry_id, place, account, customer, invoice, wallet, amount_minor, currency."""
+    """The tenants' postings: tenant, entry_id, position, account, customer, invoice, wallet, amount_minor, currency."""
     names = ("account", "customer", "invoice", "wallet", "amount_minor", "currency")
     return _frame(
         connection,
-        "select tenant_id::text, entry_id, place, account, customer, invoice, wallet, amount_minor, currency::text "
+        "select tenant_id::text, entry_id, position, account, customer, invoice, wallet, amount_minor, currency::text "
         "from billing.journal_posting where tenant_id = any(%s)",
         [list(tenants)],
-        {"tenant": _TEXT, "entry_id": _TEXT, "place": pl.Int32()} | {name: _BOOKED[name] for name in names},
+        {"tenant": _TEXT, "entry_id": _TEXT, "position": pl.Int32()} | {name: _BOOKED[name] for name in names},
     )
 
 

@@ -17,7 +17,7 @@ _PUBLISHED = """
     from (
         select
             tenant_id,
-            case purpose when 'start' then period_from else period_to - interval '1 microsecond' end as arises_at
+            case invoice_type when 'start' then period_from else period_to - interval '1 microsecond' end as arises_at
         from billing.invoice
         where tenant_id = any(%(tenants)s)
     ) as invoice

@@ -33,11 +33,11 @@ def sample_of(
         "from (select i.tenant_id::text, i.number, i.invoice_id::text, i.content_hash, i.period_from, i.period_to, "
         "i.events_known_at, i.finalised_at, i.sequence, row_number() over (partition by i.tenant_id "
         "order by exists (select from billing.invoice_line l where l.tenant_id = i.tenant_id "
-        "and l.invoice_id = i.invoice_id and l.corrects is not null) desc, i.content_hash) as place "
+        "and l.invoice_id = i.invoice_id and l.corrected_invoice_id is not null) desc, i.content_hash) as place "
         "from billing.invoice i "
         "inner join billing.tenant as owner on i.tenant_id = owner.tenant_id "
         "left join pg_timezone_names as zones on owner.timezone = zones.name where i.status = 'finalised' "
-        "and date_trunc('month', case i.purpose when 'start' then i.period_from else i.period_to - interval "
+        "and date_trunc('month', case i.invoice_type when 'start' then i.period_from else i.period_to - interval "
         "'1 microsecond' end at time zone coalesce(zones.name, 'UTC'))::date = any(%(months)s) "
         "and (%(tenants)s::text[] is null or i.tenant_id = any(%(tenants)s))) as ranked where place <= %(size)s "
         "order by tenant_id, finalised_at, number",
@@ -53,7 +53,7 @@ def corrected_by(connection: psycopg.Connection[Any], invoices: pl.DataFrame) ->
         "select distinct o.tenant_id::text, o.invoice_id::text, o.period_from, o.period_to "
         "from unnest(%s::text[], %s::uuid[]) as n(tenant_id, invoice_id) "
         "join billing.invoice_line l on l.tenant_id = n.tenant_id and l.invoice_id = n.invoice_id "
-        "join billing.invoice o on o.tenant_id = l.tenant_id and o.invoice_id = l.corrects",
+        "join billing.invoice o on o.tenant_id = l.tenant_id and o.invoice_id = l.corrected_invoice_id",
         [invoices["tenant"].to_list(), invoices["invoice_id"].to_list()],
     ).fetchall()
     schema = {"tenant": pl.String(), "invoice_id": pl.String(), "period_from": _INSTANT, "period_to": _INSTANT}

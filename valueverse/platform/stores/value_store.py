@@ -181,11 +181,11 @@ def newest_runs(connection: Connection, tenant: str, commit: str, month: date | 
 
 
 def agreement(connection: Connection, tenant: str, commit: str) -> list[dict[str, Any]]:
-    """Who did what to a commit and when, oldest first: did (proposed, a side, an outcome), by, at, reason."""
+    """Who did what to a commit and when, oldest first: action (proposed, a side, an outcome), by, at, reason."""
     return rows_of(
         connection,
         """
-        select 'proposed' as did, author as by, committed_at as at, null as reason
+        select 'proposed' as action, author as by, committed_at as at, null as reason
           from value.commit where tenant_id = %(tenant)s and commit_id = %(commit)s
         union all
         select side, approved_by, approved_at, null from value.approval

@@ -8,7 +8,7 @@ import polars as pl
 
 from valueverse.catalog.document import parse_catalog
 from valueverse.invoicing.corrections.differences import (
-    PERIOD_PURPOSES,
+    PERIOD_TYPES,
     invoices_to_recompute,
     periods_with_voided_threshold,
 )
@@ -68,7 +68,7 @@ def read_booked(
     paid, coupons, owed = store.used_up(connection, scope)
     issued = pl.lit(None, NUMBERS["issued_at"]).alias("issued_at")
     numbers = pl.concat([invoices, voided], how="diagonal").with_columns(issued).select(NUMBERS.names())
-    periods = invoices.filter(pl.col("purpose").is_in(PERIOD_PURPOSES))
+    periods = invoices.filter(pl.col("invoice_type").is_in(PERIOD_TYPES))
     if compared is not None:
         periods = _with_siblings(periods, compared)
     rerated = store.reratings(connection, scope)
@@ -79,14 +79,14 @@ def read_booked(
                 reopened(periods, facts, newest(known_at)),
                 periods.join(rerated, on=["tenant", "invoice_id"], how="semi"),
                 # What corrected a voided invoice stands on others: it is taken back, for its usage is billed anew.
-                voided.filter(pl.col("purpose").is_in(PERIOD_PURPOSES)),
+                voided.filter(pl.col("invoice_type").is_in(PERIOD_TYPES)),
                 periods_with_voided_threshold(periods, voided),
                 periods_without_closing_invoice(periods, voided),
             ],
             how="diagonal",
         )
         .unique(["tenant", "invoice_id"], keep="first", maintain_order=True)
-        .join(rerated.select("tenant", "invoice_id", "under"), on=["tenant", "invoice_id"], how="left")
+        .join(rerated.select("tenant", "invoice_id", "rerate_catalog_hash"), on=["tenant", "invoice_id"], how="left")
     )
     if compared is not None:
         again = again.join(compared, on=["tenant", "invoice_id"], how="semi", maintain_order="left")
@@ -102,7 +102,10 @@ def read_booked(
         early_coupons=store.early_coupons(connection, scope),
         catalogs={
             str(key): parse_catalog(str(text))
-            for key, text in rerated.drop_nulls("under").select("under", "document").unique().iter_rows()
+            for key, text in rerated.drop_nulls("rerate_catalog_hash")
+            .select("rerate_catalog_hash", "document")
+            .unique()
+            .iter_rows()
         },
     )
 

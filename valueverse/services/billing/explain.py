@@ -62,7 +62,7 @@ def explain_invoice(
     mine = invoices.filter(pl.col("invoice_id") == invoice_id)
     # Its own state of knowledge, not that of what corrected it since.
     context = _ground(lake, tenant, datetime.fromisoformat(document["basis"]["events_known_at"]))
-    events = line_events(mine.filter(pl.col("purpose") == "period"), context)
+    events = line_events(mine.filter(pl.col("invoice_type") == "period"), context)
     return {
         "invoice": number,
         "tenant": tenant,
@@ -208,10 +208,10 @@ def _bearing(connection: psycopg.Connection[Any], tenant: str, charged: pl.DataF
         rows = connection.execute(
             "select distinct o.number, o.status, l.key, l.kind, l.amount_minor, o.currency::text "
             "from billing.invoice i join billing.invoice_line l on l.tenant_id = i.tenant_id "
-            "and (l.invoice_id = i.invoice_id or l.corrects = i.invoice_id) and l.key = %s "
+            "and (l.invoice_id = i.invoice_id or l.corrected_invoice_id = i.invoice_id) and l.key = %s "
             "and l.kind in ('usage', 'adjustment') "
             "join billing.invoice o on o.tenant_id = l.tenant_id and o.invoice_id = l.invoice_id "
-            "where i.tenant_id = %s and i.subscription = %s and i.purpose in ('period', 'threshold') "
+            "where i.tenant_id = %s and i.subscription = %s and i.invoice_type in ('period', 'threshold') "
             "and i.period_from <= %s and i.period_to > %s and o.events_known_at >= %s order by 1, 2, 3, 4, 5",
             [row["key"], tenant, row["held_by"], row["time"], row["time"], row["received_at"]],
         ).fetchall()

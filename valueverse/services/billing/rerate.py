@@ -19,7 +19,7 @@ from valueverse.catalog.history import CatalogHistory
 from valueverse.errors import RefusalError
 from valueverse.invoicing import engine
 from valueverse.invoicing.billing_context import billing_context
-from valueverse.invoicing.corrections.differences import PERIOD_PURPOSES
+from valueverse.invoicing.corrections.differences import PERIOD_TYPES
 from valueverse.invoicing.settlement.adjustment_events import read_adjustment_events
 from valueverse.money import minor_text, minor_units
 from valueverse.platform.stores import billing_store as store
@@ -121,7 +121,9 @@ def _planned(
     if chosen.is_empty():
         raise RefusalError("no_invoices", "no finalised invoice of these tenants and customers closes there", "--from")
     again = chosen.drop("number", "total_minor").with_columns(
-        pl.lit(None if request.catalog is None else catalog_hash(request.catalog), pl.String).alias("under")
+        pl.lit(None if request.catalog is None else catalog_hash(request.catalog), pl.String).alias(
+            "rerate_catalog_hash"
+        )
     )
     catalogs = {} if request.catalog is None else {catalog_hash(request.catalog): request.catalog}
     compared = replace(
@@ -152,9 +154,9 @@ def _same_meters(catalog: Catalog | None, history: CatalogHistory) -> None:
 
 
 def _chosen(finalised: pl.DataFrame, request: RerateRequest) -> pl.DataFrame:
-    close = pl.when(pl.col("purpose") == "start").then("period_from").otherwise("period_to").dt.date()
+    close = pl.when(pl.col("invoice_type") == "start").then("period_from").otherwise("period_to").dt.date()
     rows = finalised.filter(
-        pl.col("purpose").is_in(PERIOD_PURPOSES), close > pl.lit(request.start), close <= pl.lit(request.end)
+        pl.col("invoice_type").is_in(PERIOD_TYPES), close > pl.lit(request.start), close <= pl.lit(request.end)
     )
     return rows.filter(pl.col("customer").is_in(request.customers)) if request.customers else rows
 

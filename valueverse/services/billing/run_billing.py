@@ -175,9 +175,9 @@ def _parts(invoices: pl.DataFrame, column: str, *names: str) -> pl.DataFrame:
     )
     return (
         listed.explode(column)
-        .with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("tenant_id", "invoice_id").alias("place"))
+        .with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("tenant_id", "invoice_id").alias("position"))
         .unnest(column)
-        .select("tenant_id", "invoice_id", "place", *names)
+        .select("tenant_id", "invoice_id", "position", *names)
     )
 
 
@@ -186,7 +186,7 @@ def _invoice_table(invoices: pl.DataFrame, as_of: datetime, run_id: str) -> pl.D
         pl.col("tenant").alias("tenant_id"),
         "invoice_id", "number", "sequence", "status", "customer",
         pl.when(pl.col("subscription") != "").then("subscription").alias("subscription"),
-        "currency", "period_from", "period_to", "purpose", "revision", "issued_on", "due_on",
+        "currency", "period_from", "period_to", "invoice_type", "revision", "issued_on", "due_on",
         "subtotal_minor", "discount_total_minor", "tax_total_minor", "total_minor", "credit_total_minor",
         "amount_due_minor", "events_known_at", "catalog_hash",
         pl.lit(RULES_VERSION).alias("rules_version"),
@@ -209,6 +209,6 @@ def _line_table(lines: pl.DataFrame, decided: pl.DataFrame) -> pl.DataFrame:
         "service_from", "service_to", "quantity", "amount_precise", "amount_minor", "discount_minor", "tax_minor",
         "currency",
         pl.col("event_count").fill_null(0),
-        "tiers", "explains", "corrects", "proposal",
+        "tiers", "explains", "corrected_invoice_id", "proposal",
         pl.col("is_difference").fill_null(value=False),
     )  # fmt: skip

@@ -238,7 +238,7 @@ def simulated(
     """The invoice documents of every period that ends in the window under ``catalog``."""
     for billed in _billed(log, catalog, request, tally):
         ordered = billed.invoices.sort(
-            "tenant", "close", "customer", "subscription", pl.col("purpose") != "period", "period_from", *INVOICE
+            "tenant", "close", "customer", "subscription", pl.col("invoice_type") != "period", "period_from", *INVOICE
         )
         yield from documents(ordered, billed.lines)
 
@@ -255,7 +255,7 @@ def _billed(log: pl.DataFrame, catalog: Catalog, request: SimulationRequest, tal
         _tell_some([f"not applied: {message} [{reason}]" for reason, message in _reasons(billed.rejected)])
         held = billed.problems.select("subscription", "key", "problem").rows()
         _tell_some([f"held back: subscription {name}, line {key}: {problem}" for name, key, problem in held])
-        booked.append(billed.invoices.filter(pl.col("purpose") == "period").select(*_BOOKED))
+        booked.append(billed.invoices.filter(pl.col("invoice_type") == "period").select(*_BOOKED))
         rejected += [
             frame.select("tenant", "source", "event_id", "reason") for frame in (timeline.rejected, billed.rejected)
         ]
@@ -303,7 +303,7 @@ def _within(billed: Billed, timeline: Timeline, window: tuple[Day, Day]) -> Bill
     bounded = local_midnight(
         local_midnight(timeline.tenants, window[0], "timezone", "window_from"), window[1], "timezone", "window_to",
     ).select("tenant", "window_from", "window_to")  # fmt: skip
-    starts = pl.col("purpose") == "start"
+    starts = pl.col("invoice_type") == "start"
     inside = (
         pl.when(starts)
         .then((pl.col("close") >= pl.col("window_from")) & (pl.col("close") < pl.col("window_to")))

@@ -1,7 +1,7 @@
 """What was done to a tenant's commits, in one chain: proposed, approved by a side, superseded, closed.
 
-A deed is told in canonical JSON and linked to the one before it, so that an approval or a closing that is edited, taken
-out, put in or dated back shows as an edited commit does.
+An event is canonical JSON, linked to the one before it, so that an approval or a closing that is edited, taken out,
+put in or dated back shows as an edited commit does.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class CommitEvent:
 
     Attributes:
         commit: its id.
-        did: ``proposed``, the side that approved, ``superseded``, or the outcome it was closed with.
+        action: ``proposed``, the side that approved, ``superseded``, or the outcome it was closed with.
         by: who did it; ``superseded``: who gave the successor its last approval.
         at: when, with an offset.
         reason: of a closing.
@@ -35,7 +35,7 @@ class CommitEvent:
     """
 
     commit: str
-    did: str
+    action: str
     by: str
     at: datetime
     reason: str | None = None
@@ -45,7 +45,7 @@ class CommitEvent:
         """Canonical JSON (RFC 8785); the instant in UTC, to the microsecond."""
         document: dict[str, Any] = {
             "commit": self.commit,
-            "did": self.did,
+            "did": self.action,
             "by": self.by,
             "at": self.at.astimezone(UTC).isoformat(timespec="microseconds"),
             "reason": self.reason,
@@ -56,11 +56,11 @@ class CommitEvent:
 
 @dataclass(frozen=True)
 class StoredEvent:
-    """A deed as it is stored.
+    """An event as it is stored.
 
     Attributes:
         sequence: its place in the chain, from 1.
-        commit, did: what stand beside the document.
+        commit, action: what stand beside the document.
         document: canonical JSON.
         previous: chain hash of the one before; None: the first.
         chain: chain hash of its own.
@@ -68,14 +68,14 @@ class StoredEvent:
 
     sequence: int
     commit: str
-    did: str
+    action: str
     document: str
     previous: str | None
     chain: str
 
 
 def event_hash(document: str, sequence: int, previous: str | None) -> str:
-    """The link of a tenant's chain of deeds after ``previous`` (None: the first)."""
+    """The link of a tenant's chain of events after ``previous`` (None: the first)."""
     hashed = hashlib.sha256(document.encode()).hexdigest()
     link: dict[str, Any] = {"deed": hashed, "sequence": sequence, "previous_hash": previous}
     return hashlib.sha256(rfc8785.dumps(link)).hexdigest()
@@ -89,7 +89,7 @@ def broken_events(told: Sequence[StoredEvent], done: Collection[CommitEvent]) ->
         done: what commits, approvals and closings say was done, and what follows from them.
     """
     found: list[tuple[int, str]] = []
-    known = {deed.canonical() for deed in done}
+    known = {event.canonical() for event in done}
     previous: str | None = None
     for place, one in enumerate(told, start=1):
         if one.sequence != place:
@@ -97,7 +97,7 @@ def broken_events(told: Sequence[StoredEvent], done: Collection[CommitEvent]) ->
             break
         if (one.previous, one.chain) != (previous, event_hash(one.document, place, previous)):
             found.append((place, "chain_broken"))
-        elif _beside(one.document) != (one.commit, one.did):
+        elif _beside(one.document) != (one.commit, one.action):
             found.append((place, "columns_edited"))
         elif one.document not in known:
             found.append((place, "not_done"))
@@ -127,7 +127,7 @@ def supersessions(
     found = []
     for commit, parent in parents:
         mine = given.get(commit, [])
-        if parent is not None and {one.did for one in mine} == set(sides):
-            last = max(mine, key=lambda one: (one.at, one.did))
+        if parent is not None and {one.action for one in mine} == set(sides):
+            last = max(mine, key=lambda one: (one.at, one.action))
             found.append(CommitEvent(parent, SUPERSEDED, last.by, last.at, successor=commit))
     return found

@@ -41,7 +41,7 @@ _DID = {
 class CommitChange:
     """Something that somebody did to the commit: ``proposed``, a side's approval, or the outcome it was closed with."""
 
-    did: str
+    action: str
     by: str
     at: dt.datetime
     reason: str | None
@@ -66,7 +66,7 @@ class CommitReport:
         frozen: its canonical document (``committer.commits.Frozen``).
         tenant, customer: what they are called.
         state: of the commit (``committer.commits.states``).
-        deeds: oldest first.
+        changes: oldest first.
         month: with which the last period measured ends; None: nothing is measured yet.
         cases: the newest run of each case in that month.
         proposals: fees proposed for this commit, oldest first.
@@ -80,7 +80,7 @@ class CommitReport:
     tenant: str
     customer: str
     state: str
-    deeds: Sequence[CommitChange]
+    changes: Sequence[CommitChange]
     month: dt.date | None
     cases: Mapping[str, MeasuredRun]
     proposals: Sequence[Proposal]
@@ -208,8 +208,8 @@ def _state(state: str) -> str:
 def _agreed_section(told: CommitReport) -> Section:
     reasons = {"proposed": told.frozen.get("reason")}
     rows = [
-        (_DID[one.did], one.by, formatting.instant(one.at), one.reason or reasons.get(one.did) or formatting.NONE)
-        for one in told.deeds
+        (_DID[one.action], one.by, formatting.instant(one.at), one.reason or reasons.get(one.action) or formatting.NONE)
+        for one in told.changes
     ]
     facts: list[tuple[str, Cell]] = [
         ("State", _state(told.state)),
@@ -220,8 +220,8 @@ def _agreed_section(told: CommitReport) -> Section:
         facts.append(("Replaces", Code(told.frozen["parent"])))
     if told.frozen.get("watermark"):
         facts.append(("Baseline measured up to", str(told.frozen["watermark"])))
-    deeds = Table("What was done, by whom", ("Act", "By", "When", "Reason"), rows)
-    return Section("agreed", "Who agreed to it", "", [Facts(facts), deeds])
+    events = Table("What was done, by whom", ("Act", "By", "When", "Reason"), rows)
+    return Section("agreed", "Who agreed to it", "", [Facts(facts), events])
 
 
 def _made_section(told: CommitReport, found: Mapping[str, Estimates]) -> Section:

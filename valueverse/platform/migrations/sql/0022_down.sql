@@ -1,0 +1,10 @@
+set local role valueverse_owner;
+alter table value.commit_event rename column action to did;
+alter table value.commit_event rename to deed;
+alter table billing.journal_posting rename column position to place;
+alter table billing.invoice_credit rename column position to place;
+alter table billing.invoice_tax rename column position to place;
+alter table billing.invoice_discount rename column position to place;
+alter table billing.invoice_line rename column corrected_invoice_id to corrects;
+alter table billing.invoice rename column invoice_type to purpose;
+reset role;
