@@ -8,7 +8,8 @@ PY := $(VENV)/bin/python
 BIN := $(VENV)/bin
 PIP := $(PY) -m pip --quiet --quiet --disable-pip-version-check --no-input
 SIZE ?= small
-PYTEST := $(PY) -m pytest -q
+# Two workers on two cores: frames of a few rows lose more time between threads than they gain.
+PYTEST := POLARS_MAX_THREADS=1 $(PY) -m pytest -q
 # In the order of their names: by default files with few tests come last, and the demo, one long test, would end alone.
 BY_FILE := --dist loadfile --no-loadscope-reorder
 

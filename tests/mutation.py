@@ -10,6 +10,7 @@ after adding a test: what was found out stays so until its function changes, onl
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import subprocess
 import sys
@@ -58,7 +59,8 @@ def tried(names: set[str], children: int) -> Verdicts:
     """Have mutmut try what is not found out yet."""
     todo = {name for found in verdicts().values() for name, verdict in found.items() if verdict not in FOUND} & names
     while todo:
-        subprocess.run([MUTMUT, "run", "--max-children", str(children), *sorted(todo)], check=True)
+        all_examples = {**os.environ, "VALUEVERSE_EXAMPLES": "1"}
+        subprocess.run([MUTMUT, "run", "--max-children", str(children), *sorted(todo)], check=True, env=all_examples)
         # mutmut forgets its verdicts where its settings have changed.
         todo = {name for found in verdicts().values() for name, verdict in found.items() if verdict == "not checked"}
         todo &= names

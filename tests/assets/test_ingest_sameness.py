@@ -10,10 +10,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.landing import NOW, Harbour, counts, event, founding
+from tests.support.laws import law
 from valueverse.services.ingestion.file_manifest import record_published
 
 
@@ -149,7 +150,7 @@ LINES: list[Any] = [
 ]
 
 
-@settings(deadline=None, max_examples=15)
+@law(15)
 @given(st.permutations(LINES * 2), st.lists(st.integers(0, len(LINES) * 2), max_size=3), st.booleans())
 def test_order_and_batching_of_lines_do_not_change_what_is_accepted(
     lines: list[Any], cuts: list[int], separate: bool

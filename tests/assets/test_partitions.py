@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from assets.partitions import contiguous, covered, daily_keys, monthly_keys
+from tests.support.laws import law
 from valueverse.services.months import EARLIEST, FIRST_DAY, following_month, months_between, months_holding
 
 days = st.dates(date(2023, 1, 1), date(2023, 4, 30))
@@ -27,7 +28,7 @@ def test_months_of_any_length_follow_each_other() -> None:
     assert contiguous(keys, monthly=True) == [("2023-12-01", "2024-02-01"), ("2024-04-01", "2024-04-01")]
 
 
-@settings(deadline=None, max_examples=100)
+@law(100)
 @given(st.sets(days, max_size=40))
 def test_ranges_hold_exactly_the_days_asked_for(wanted: set[date]) -> None:
     covered = set()

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.effort import at_most
+from tests.support.laws import law
 from valueverse.catalog.document import catalog_document, catalog_hash, parse_catalog
 from valueverse.errors import RefusalError
 
@@ -215,7 +216,7 @@ _WHENS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@law(60)
 @given(_WHENS)
 def test_a_catalog_is_refused_exactly_when_some_event_has_two_best_charges(
     whens: list[dict[str, str]],

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
+import subprocess
+import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +16,8 @@ import iso4217
 import pytest
 
 from valueverse.money import minor_units
-from valueverse.services.marts.dbt_project import PROJECT, manifest
+from valueverse.services.marts.dbt_project import DBT, PROJECT, manifest
+from valueverse.services.marts.prepared_dbt import prepared
 
 pytestmark = pytest.mark.integration
 
@@ -88,3 +93,24 @@ def test_the_seed_of_currencies_says_what_the_engine_rounds_by() -> None:
 def test_exposures_name_the_api_and_the_analysts() -> None:
     exposures = json.loads(manifest().read_text(encoding="utf-8"))["exposures"]
     assert {exposure["name"] for exposure in exposures.values()} == {"serving_api", "analysts"}
+
+
+def test_the_parsed_project_serves_any_database() -> None:
+    parsed = prepared("elsewhere")
+    nodes = [*parsed.nodes.values(), *parsed.sources.values()]
+    assert {node.database for node in nodes} == {"elsewhere"}
+    named = {node.relation_name for node in nodes if getattr(node, "relation_name", None)}
+    assert named
+    assert all(name.startswith('"elsewhere".') for name in named)
+
+
+def test_the_program_that_dagster_starts_says_the_version_of_dbt() -> None:
+    done = subprocess.run(
+        [DBT, "--version"],
+        env={**os.environ, "VALUEVERSE_DBT_PYTHON": sys.executable},
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert version("dbt-core") in done.stdout

@@ -7,10 +7,11 @@ from typing import Any
 
 import duckdb
 import polars as pl
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from quality.recompute.events import AMENDMENTS, VERSIONS
+from tests.support.laws import law
 from valueverse.events.amendments import resolve_amendments
 from valueverse.events.schema import EVENTS
 
@@ -83,7 +84,7 @@ def test_sources_do_not_amend_each_other() -> None:
 KEYS = ["a", "b", "c", "d", "e"]
 
 
-@settings(deadline=None, max_examples=60)
+@law(60)
 @given(
     st.lists(
         st.tuples(

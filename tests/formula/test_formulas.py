@@ -6,10 +6,11 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.effort import at_most
+from tests.support.laws import law
 from valueverse.errors import RefusalError
 from valueverse.formula import (
     compile_amount,
@@ -215,7 +216,7 @@ def test_a_path_that_is_none_is_refused(path: str) -> None:
     assert caught.value.code == "bad_path"
 
 
-@settings(deadline=None, max_examples=100)
+@law(100)
 @given(st.text(max_size=60))
 def test_any_text_is_either_read_or_refused(text: str) -> None:
     code = "read"
@@ -226,7 +227,7 @@ def test_any_text_is_either_read_or_refused(text: str) -> None:
     assert code in {"read", "bad_formula"}
 
 
-@settings(deadline=None, max_examples=100)
+@law(100)
 @given(st.decimals(min_value=-(10**11), max_value=10**11, places=18, allow_nan=False))
 def test_a_number_survives_its_text(number: Decimal) -> None:
     texts = pl.DataFrame({"t": [format(number, "f"), format(number, "e")]})
@@ -241,7 +242,7 @@ _TREES = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@law(60)
 @given(_TREES)
 def test_whole_number_arithmetic_agrees_with_python(text: str) -> None:
     expected = eval(text)

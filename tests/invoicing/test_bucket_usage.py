@@ -9,9 +9,10 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.laws import law
 from tests.support.ledger import World, amounts
 from valueverse.invoicing.lines.bucket_usage import _windows
 from valueverse.subscriptions.zones import INSTANT
@@ -32,7 +33,7 @@ def place(moment: datetime, zone: str, every: str) -> tuple[object, ...]:
     return (local.date(),) if every == "day" else (local.date(), local.hour, local.utcoffset())
 
 
-@settings(max_examples=60, deadline=None)
+@law(60)
 @given(
     zone=st.sampled_from(ZONES),
     every=st.sampled_from(["hour", "day"]),

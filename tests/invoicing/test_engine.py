@@ -9,9 +9,10 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.laws import law
 from tests.support.ledger import World, amounts, instant, standing
 from valueverse.invoicing.rendering.document_hash import chain_hash, content_hash, finalise, invoice_number
 
@@ -286,7 +287,7 @@ def test_an_end_known_later_does_not_bill_a_finalised_period_again() -> None:
     assert acme.documents("2023-11-01", "2023-12-01", booked=standing(done)) == []
 
 
-@settings(deadline=None, max_examples=12)
+@law(12)
 @given(
     start=st.integers(0, 40),
     length=st.integers(1, 200) | st.none(),

@@ -6,9 +6,10 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.laws import law
 from tests.support.ledger import World, amounts
 
 MONTH = {"unit": "month", "align": "calendar"}
@@ -134,7 +135,7 @@ def lives(draw: Any) -> World:
     return acme
 
 
-@settings(deadline=None, max_examples=40)
+@law(40)
 @given(lives())
 def test_what_is_paid_in_advance_comes_to_what_would_be_paid_in_arrears(acme: World) -> None:
     lines = [line for document in acme.documents("2023-01-01", "2026-01-01") for line in document["lines"]]

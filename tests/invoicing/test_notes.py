@@ -8,9 +8,10 @@ from math import ceil
 from typing import Any
 
 import polars as pl
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.laws import law
 from valueverse.invoicing.schema import LINES
 from valueverse.invoicing.settlement.adjustment_events import NOTES
 from valueverse.invoicing.settlement.credit_notes import (
@@ -90,7 +91,7 @@ def test_a_note_in_yen_is_whole_yen() -> None:
     told=st.lists(st.tuples(st.integers(1, 6000), st.integers(0, 30), st.integers(0, 30)), max_size=6),
     found=st.lists(st.tuples(st.integers(-4000, 4000), st.integers(0, 30)), max_size=4),
 )
-@settings(deadline=None, max_examples=60)
+@law(60)
 def test_notes_stay_within_the_invoice_and_what_corrections_left_of_it(
     total: int, told: list[tuple[int, int, int]], found: list[tuple[int, int]]
 ) -> None:
@@ -120,7 +121,7 @@ def adjustments(*rows: tuple[int, str]) -> pl.DataFrame:
     left=st.integers(0, 6000),
     rows=st.lists(st.tuples(st.integers(-4000, 2000), st.sampled_from(["0", "7", "19", "8.875"])), max_size=5),
 )
-@settings(deadline=None, max_examples=60)
+@law(60)
 def test_a_correction_gives_back_what_stands_however_tax_is_rounded(left: int, rows: list[tuple[int, str]]) -> None:
     """``left`` stands beside a note of 1.00; what is given back reaches it to two minor units per line."""
     frame = adjustments(*rows)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.invoicing.test_corrections import Books
+from tests.support.laws import law
 from tests.support.ledger import World, amounts, instant, standing
 
 if TYPE_CHECKING:
@@ -213,7 +214,7 @@ def test_a_life_that_ends_and_goes_on_keeps_its_sum_through_a_void_of_either_clo
         assert sum(totals) - totals[int(voided[-1]) - 1] == total(billed(knew, ("2026-02-03",)))
 
 
-@settings(max_examples=6, deadline=None)
+@law(6)
 @given(
     st.lists(
         st.tuples(st.integers(20, 700), st.integers(1, 200), st.none() | st.integers(1, 200)), min_size=1, max_size=3

@@ -7,10 +7,11 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.rating.test_laws import amounts, decimals, positive, prices, unit_prices
+from tests.support.laws import law
 from tests.support.ledger import World
 from valueverse.commands.calculators.price import answer
 
@@ -98,7 +99,7 @@ def _buckets(case: dict[str, Any], events: list[tuple[datetime, str, str]]) -> l
     return [{"at": f"{hour:%H:%M}", "quantity": _total(by_hour.get(hour.astimezone(UTC), []))} for hour in hours]
 
 
-@settings(deadline=None, max_examples=10)
+@law(10)
 @given(st.lists(cases(), min_size=1, max_size=8))
 def test_the_engine_bills_what_the_calculator_answers(batch: list[dict[str, Any]]) -> None:
     plans = []

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.invoicing.test_corrections import Books, coupon_world, shown
+from tests.support.laws import law
 from tests.support.ledger import World, instant
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def two_charges(coupons: list[dict[str, Any]], threshold: str, until: str, **cha
     return acme
 
 
-@settings(deadline=None, max_examples=15)
+@law(15)
 @given(
     events=st.lists(EVENT, max_size=7),
     coupons=st.lists(

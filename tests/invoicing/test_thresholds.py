@@ -7,10 +7,11 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.invoicing.test_corrections import Books
+from tests.support.laws import law
 from tests.support.ledger import World, amounts, instant
 
 METER = {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n"}
@@ -67,7 +68,7 @@ def test_runs_one_after_the_other_bill_the_rest_of_what_stands() -> None:
     assert corrected.lines.filter(pl.col("kind") == "adjustment")["amount_minor"].to_list() == [1000]
 
 
-@settings(deadline=None, max_examples=10)
+@law(10)
 @given(
     usage=st.lists(st.tuples(st.integers(1, 31), st.integers(1, 80)), max_size=8),
     threshold=st.integers(5, 120),

@@ -8,9 +8,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from tests.support.laws import law
 from valueverse.invoicing.settlement import allocation
 from valueverse.invoicing.settlement.coupons import Coupon
 from valueverse.invoicing.settlement.credit_application import CreditNote, Wallet
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 ISSUED = datetime(2026, 3, 1, tzinfo=UTC)
 MODES: tuple[RoundingMode, ...] = ("half_up", "half_even", "up", "down")
-laws = settings(deadline=None, max_examples=100)
+laws = law(100)
 
 names = st.sampled_from(["x", "y", "z"])
 maybe_names = st.none() | names

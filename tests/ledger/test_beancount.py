@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from beancount import loader
 from beancount.core import data, realization
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.ledger.test_journal import note, paid, wallet
 from tests.support.journal import booked, document, facts, line
+from tests.support.laws import law
 from valueverse.ledger.beancount import account_part, export, name_of
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def test_beancount_arrives_at_the_journals_own_balances() -> None:
 
 
 @given(NAMES)
-@settings(deadline=None, max_examples=100)
+@law(100)
 def test_a_name_and_its_part_of_an_account_tell_each_other(name: str) -> None:
     part = account_part("C", name)
     assert PART.fullmatch(part)

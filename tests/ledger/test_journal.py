@@ -8,10 +8,11 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.journal import LATER, balance, bills, booked, document, facts, line, read, told_of
+from tests.support.laws import law
 from tests.support.ledger import World
 from valueverse.ledger.invariants import OWED, violations
 from valueverse.ledger.invoices import release_schedule
@@ -129,7 +130,7 @@ def test_an_invoice_below_zero_pays_first_what_is_owed_again_on_it(again: int, o
     first=st.dates(date(1990, 1, 1), date(2090, 1, 1)),
     days=st.integers(1, 1500),
 )
-@settings(deadline=None, max_examples=25)
+@law(25)
 def test_a_release_adds_up_and_no_day_differs_by_more_than_one_unit(minor: int, first: date, days: int) -> None:
     last = first + timedelta(days=days - 1)
     rows = release_schedule(pl.DataFrame({"deferred_minor": [minor], "first_day": [first], "last_day": [last]}))
@@ -299,7 +300,7 @@ def invoiced(found: Any, voided: dict[str, str]) -> pl.DataFrame:
 
 
 @given(worlds())
-@settings(deadline=None, max_examples=25)
+@law(25)
 def test_every_journal_keeps_its_rules(world: tuple[list[dict[str, Any]], list[Event], dict[str, str]]) -> None:
     invoices, events, voided = world
     found, told_events = read(*invoices), facts(*events)
@@ -312,7 +313,7 @@ def test_every_journal_keeps_its_rules(world: tuple[list[dict[str, Any]], list[E
 
 
 @given(worlds(), st.randoms(use_true_random=False))
-@settings(deadline=None, max_examples=25)
+@law(25)
 def test_order_and_batching_do_not_matter(
     world: tuple[list[dict[str, Any]], list[Event], dict[str, str]], random: Any
 ) -> None:
@@ -337,7 +338,7 @@ def test_order_and_batching_do_not_matter(
 
 
 @given(worlds(), worlds())
-@settings(deadline=None, max_examples=25)
+@law(25)
 def test_books_brought_from_any_state_to_any_other_end_in_it(
     before: tuple[list[dict[str, Any]], list[Event], dict[str, str]],
     after: tuple[list[dict[str, Any]], list[Event], dict[str, str]],

@@ -9,9 +9,10 @@ from fractions import Fraction
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.laws import law
 from tests.support.ledger import World, instant
 from valueverse.metering.daily_usage import DAILY, daily
 
@@ -51,7 +52,7 @@ EVENTS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=40, deadline=None)
+@law(40)
 @given(EVENTS)
 def test_a_day_is_what_the_meter_comes_to_on_that_day_alone(events: list[Told]) -> None:
     acme, expected = world(), defaultdict(list)

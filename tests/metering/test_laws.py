@@ -8,11 +8,12 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.metering import oracle
 from tests.metering.helpers import meters, usage, windows
+from tests.support.laws import law
 from valueverse.metering.quantities import meter_quantities
 
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
@@ -71,7 +72,7 @@ def window_of(span: tuple[int, int], zone: str, prorate: bool = False) -> tuple[
     return window, row
 
 
-@settings(deadline=None, max_examples=30)
+@law(30)
 @given(_EVENTS, _SPAN, _ZONE, st.booleans())
 def test_levels_equal_the_walk_over_single_events(
     drawn: list[Any], span: tuple[int, int], zone: str, carry_over: bool
@@ -93,7 +94,7 @@ def test_levels_equal_the_walk_over_single_events(
             assert (found[column].item() or Decimal(0)) == expected, (kind, column)
 
 
-@settings(deadline=None, max_examples=15)
+@law(15)
 @given(_EVENTS, _SPAN, st.randoms(use_true_random=False))
 def test_the_order_and_batches_of_events_change_nothing(drawn: list[Any], span: tuple[int, int], random: Any) -> None:
     frame = usage_of(events_of(drawn))
@@ -107,7 +108,7 @@ def test_the_order_and_batches_of_events_change_nothing(drawn: list[Any], span: 
         assert meter_quantities(batches, windows(row), meters(kind), None).equals(whole), kind
 
 
-@settings(deadline=None, max_examples=25)
+@law(25)
 @given(_EVENTS, _SPAN, st.integers(0, 19 * 24 * 60))
 def test_the_parts_of_a_split_window_add_up(drawn: list[Any], span: tuple[int, int], minute: int) -> None:
     frame = usage_of(events_of(drawn))
@@ -120,7 +121,7 @@ def test_the_parts_of_a_split_window_add_up(drawn: list[Any], span: tuple[int, i
     assert halves["event_count"].sum() == whole["event_count"].sum()
 
 
-@settings(deadline=None, max_examples=25)
+@law(25)
 @given(_EVENTS, _SPAN)
 def test_both_ways_to_group_equal_a_plain_filter(drawn: list[Any], span: tuple[int, int]) -> None:
     frame = usage_of(events_of(drawn))

@@ -5,9 +5,10 @@ from typing import get_args
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.laws import law
 from valueverse.errors import RefusalError
 from valueverse.money import (
     EXACT,
@@ -70,7 +71,7 @@ def test_plain_text_reads_back_as_the_same_number_without_exponent(number: Decim
     assert pl.select(plain_text(pl.lit(number, EXACT))).item() == plain(number)
 
 
-@settings(deadline=None, max_examples=60)
+@law(60)
 @given(st.lists(numbers, min_size=1, max_size=20), st.integers(-3, 6), st.sampled_from(get_args(RoundingMode)))
 def test_columns_round_as_single_numbers_do(values: list[Decimal], places: int, mode: RoundingMode) -> None:
     column = pl.DataFrame({"number": pl.Series(values, dtype=EXACT)})
@@ -90,7 +91,7 @@ def test_zero_has_no_sign(number: str) -> None:
     assert str(round_decimal(Decimal(number), -2)) == "0"
 
 
-@settings(deadline=None, max_examples=60)
+@law(60)
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.decimals(-1000, 1000, places=4)), min_size=1, max_size=15))
 def test_split_parts_add_up_to_the_total_and_stay_next_to_their_share(
     rows: list[tuple[str, Decimal]],

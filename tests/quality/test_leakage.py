@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from quality.leakage import FLAGS, flag_leakage, flags_of
 from tests.assets.test_billing_step import acme, store
+from tests.support.laws import law
 from valueverse.money import EXACT
 from valueverse.platform.warehouse import connect
 
@@ -75,7 +76,7 @@ def test_a_new_customer_has_no_pattern_yet() -> None:
     assert reasons(daily(lambda day: 0 if day > LAST - timedelta(days=5) else 100, days=20)) == []
 
 
-@settings(deadline=None, max_examples=25)
+@law(25)
 @given(pattern=st.lists(st.integers(0, 1000), min_size=7, max_size=7), days=st.integers(1, 100))
 def test_a_perfectly_regular_week_is_never_flagged(pattern: list[int], days: int) -> None:
     assert reasons(daily(lambda day: pattern[day.weekday()], days)) == []

@@ -11,12 +11,12 @@ import duckdb
 import polars as pl
 import pytest
 from hypothesis import example, given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from quality.recompute.macros import MACROS
 from quality.reconciliation import reconcile
 from tests.support.billing_rows import invoice_id
+from tests.support.laws import law
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE
@@ -381,7 +381,7 @@ def test_an_empty_lake_and_an_empty_month_reconcile(settings: Settings) -> None:
 NUMBERS = st.decimals(min_value=Decimal("-1e9"), max_value=Decimal("1e9"), places=18, allow_nan=False)
 
 
-@hypothesis_settings(deadline=None, max_examples=100)
+@law(100)
 @example(a=Decimal("3.138965201465201465"), b=Decimal("0.5"))
 @example(a=Decimal("-0.000000000000000003"), b=Decimal(2))
 @given(a=NUMBERS, b=st.decimals(min_value=Decimal("-1e6"), max_value=Decimal("1e6"), places=18, allow_nan=False))

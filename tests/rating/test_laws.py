@@ -5,10 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.rating import oracle
+from tests.support.laws import law
 from valueverse.commands.calculators.price import answer
 from valueverse.money import plain
 
@@ -100,7 +101,7 @@ def lines(draw: st.DrawFn) -> dict[str, Any]:
     return line | draw(st.fixed_dictionaries({}, optional=extras))
 
 
-@settings(deadline=None, max_examples=60)
+@law(60)
 @given(st.lists(lines(), min_size=1, max_size=12))
 def test_the_engine_prices_by_the_book(batch: list[dict[str, Any]]) -> None:
     for line, found in zip(batch, answer(batch), strict=True):
@@ -110,13 +111,13 @@ def test_the_engine_prices_by_the_book(batch: list[dict[str, Any]]) -> None:
         assert Decimal(found["amount_rounded"]) == rounded, (line, found, rounded)
 
 
-@settings(deadline=None, max_examples=25)
+@law(25)
 @given(st.lists(lines(), min_size=2, max_size=8))
 def test_a_line_costs_the_same_alone_and_in_a_crowd(batch: list[dict[str, Any]]) -> None:
     assert list(answer(batch)) == [next(iter(answer([line]))) for line in batch]
 
 
-@settings(deadline=None, max_examples=40)
+@law(40)
 @given(prices(), st.lists(decimals(0, 40), min_size=1, max_size=6))
 def test_differences_add_up_to_the_whole(price: dict[str, Any], parts: list[str]) -> None:
     if price["model"] == "percentage":
@@ -131,7 +132,7 @@ def test_differences_add_up_to_the_whole(price: dict[str, Any], parts: list[str]
     assert booked == Decimal(at_once["amount_rounded"])
 
 
-@settings(deadline=None, max_examples=40)
+@law(40)
 @given(tiers(), st.lists(decimals(0, 30), min_size=1, max_size=6), st.sampled_from(["0", "4"]))
 def test_events_that_count_whole_cost_what_their_sum_costs(
     walked: list[dict[str, Any]], values: list[str], included: str

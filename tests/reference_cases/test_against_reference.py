@@ -5,10 +5,11 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import reference_rating as reference
+from tests.support.laws import law
 from valueverse.commands.calculators.price import answer
 from valueverse.money import plain
 
@@ -112,14 +113,14 @@ def holds(lines: list[dict[str, Any]]) -> None:
             assert Fraction(found["amount_rounded"]) == rounded, (line, found, float(rounded))
 
 
-@settings(deadline=None, max_examples=30)
+@law(30)
 @given(st.lists(st.builds(lambda price, chain, quantity: {"price": price, "quantity": quantity, **chain},
                           simple_prices(), chains(), units), min_size=1, max_size=12))  # fmt: skip
 def test_any_price_in_any_chain_is_what_the_rules_say(lines: list[dict[str, Any]]) -> None:
     holds(lines)
 
 
-@settings(deadline=None, max_examples=30)
+@law(30)
 @given(st.lists(st.builds(lambda price, values: {"price": price, "events": [{"value": v} for v in values]},
                           percentages(), st.lists(units, max_size=6)), min_size=1, max_size=8))  # fmt: skip
 def test_percentages_of_events_are_what_the_rules_say(lines: list[dict[str, Any]]) -> None:
@@ -144,7 +145,7 @@ def unblocked(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{name: value for name, value in tier.items() if name not in {"per", "cap"}} for tier in found]
 
 
-@settings(deadline=None, max_examples=30)
+@law(30)
 @given(st.lists(walks(), min_size=1, max_size=8))
 def test_prorated_events_lie_in_the_tiers_of_their_values(lines: list[dict[str, Any]]) -> None:
     holds(lines)
@@ -169,7 +170,7 @@ def bucket_lines(draw: Any) -> dict[str, Any]:
     return line | ({"included": draw(units)} if draw(st.booleans()) else {})
 
 
-@settings(deadline=None, max_examples=30)
+@law(30)
 @given(st.lists(bucket_lines().filter(lambda line: bool(line["buckets"])), min_size=1, max_size=4))
 def test_buckets_are_priced_alone_and_summed(lines: list[dict[str, Any]]) -> None:
     holds(lines)
@@ -187,13 +188,13 @@ def capacity_lines(draw: Any) -> dict[str, Any]:
     return {"price": price, "quantities": {meter: draw(units) for meter in draw(st.sets(st.sampled_from(meters)))}}
 
 
-@settings(deadline=None, max_examples=30)
+@law(30)
 @given(st.lists(capacity_lines(), min_size=1, max_size=8))
 def test_capacity_takes_the_lowest_tier_that_holds(lines: list[dict[str, Any]]) -> None:
     holds(lines)
 
 
-@settings(deadline=None, max_examples=30)
+@law(30)
 @given(
     st.lists(st.tuples(st.sampled_from(["a", "b", "c"]), st.sampled_from(["x", "y"]), units), max_size=8),
     st.dictionaries(st.tuples(st.sampled_from(["a", "b"]), st.sampled_from(["x", "y"])), small),
@@ -210,7 +211,7 @@ def test_a_matrix_prices_each_combination(
     holds([{"price": price, "events": events}])
 
 
-@settings(deadline=None, max_examples=60)
+@law(60)
 @given(tiers(), units, units)
 def test_more_units_never_cost_less_where_no_tier_is_cheaper(found: list[dict[str, Any]], one: str, other: str) -> None:
     low, high = sorted((one, other), key=Fraction)

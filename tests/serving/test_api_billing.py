@@ -8,12 +8,12 @@ from urllib.parse import quote
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from serving_api.responses import amount, matches
 from serving_api.routes.invoices import voided
 from tests.support.billing_rows import invoice_id
+from tests.support.laws import law
 from tests.support.serving import ODD_CUSTOMER, Api, assert_problem, canonical, invoice_document
 from valueverse.money import minor_units
 from valueverse.platform.warehouse import connect
@@ -200,7 +200,7 @@ async def test_a_parameter_the_document_does_not_know_is_refused(api: Api) -> No
 
 
 @given(minor=st.integers(-(10**18), 10**18), currency=st.sampled_from(["USD", "JPY", "BHD"]))
-@examples(deadline=None, max_examples=60)
+@law(60)
 def test_an_amount_as_text_loses_nothing(minor: int, currency: str) -> None:
     text = amount(minor, currency)
     assert "e" not in text.lower()

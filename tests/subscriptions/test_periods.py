@@ -6,9 +6,10 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.laws import law
 from valueverse.commands.calculators import periods as periods_command
 from valueverse.commands.calculators import prorate as prorate_command
 from valueverse.errors import RefusalError
@@ -45,7 +46,7 @@ def refused(command: Any, line: dict[str, Any]) -> tuple[str, str]:
     return found.code, found.path
 
 
-@settings(deadline=None, max_examples=80)
+@law(80)
 @given(
     DATES, DATES, st.sampled_from(UNITS), st.sampled_from(ALIGNMENTS), st.integers(1, 5), st.sampled_from(ZONES),
     st.integers(1, 800),
@@ -192,7 +193,7 @@ def test_prorate_refuses_what_it_cannot_read(change: dict[str, Any], code: str, 
     assert refused(prorate_command, PRORATE | change) == (code, path)
 
 
-@settings(deadline=None, max_examples=100)
+@law(100)
 @given(DATES, st.integers(1, 400), st.integers(1, 400), st.decimals("-1e9", "1e9", places=6))
 def test_the_parts_of_a_stretch_come_to_the_whole(first: date, left: int, right: int, amount: Decimal) -> None:
     middle, last = first + timedelta(days=left), first + timedelta(days=left + right)
@@ -203,7 +204,7 @@ def test_the_parts_of_a_stretch_come_to_the_whole(first: date, left: int, right:
     assert abs(factor(left, left + right) + factor(right, left + right) - 1) <= tiny
 
 
-@settings(deadline=None, max_examples=60)
+@law(60)
 @given(st.integers(0, 366), st.integers(1, 366), st.decimals("-1e9", "1e9", places=6))
 def test_a_single_amount_and_a_column_are_prorated_alike(used: int, full: int, amount: Decimal) -> None:
     moment = pl.lit(datetime(2024, 1, 1, tzinfo=UTC), pl.Datetime("us", "UTC"))

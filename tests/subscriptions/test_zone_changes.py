@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.invoicing.test_corrections import Books
+from tests.support.laws import law
 from tests.support.ledger import World, amounts, instant
 
 PLAN: dict[str, Any] = {"key": "pro", "fees": [{"key": "base", "amount": "30", "timing": "in_arrears"}]}
@@ -160,7 +161,7 @@ ZONES = [
 ]
 
 
-@settings(deadline=None, max_examples=20)
+@law(20)
 @given(
     moves=st.lists(st.tuples(st.integers(1, 200), st.sampled_from(ZONES)), max_size=4),
     unit=st.sampled_from(["week", "month", "quarter"]),
@@ -226,7 +227,7 @@ def test_changes_planned_in_every_zone_of_a_customer_s_journey_each_wait_for_the
     ]
 
 
-@settings(max_examples=25, deadline=None)
+@law(25)
 @given(
     told=st.lists(
         st.tuples(st.integers(1, 25), st.sampled_from(("pro", "max", "UTC", "America/New_York", "Asia/Tokyo"))),

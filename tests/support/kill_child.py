@@ -34,13 +34,12 @@ def command(argv: list[str]) -> None:
     cli.main()
 
 
-def dbt(argv: list[str]) -> None:
+def dbt(argv: list[str]) -> int:
     """The program ``dbt``."""
-    from dbt.cli.main import cli
+    from pipelines.dbt_program import main
 
     _arm_dbt()
-    sys.argv = ["dbt", *argv]
-    cli()
+    return main(argv)
 
 
 def beside(argv: list[str]) -> int:

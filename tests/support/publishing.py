@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import io
 import json
 import os
@@ -13,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 from dbt.cli.main import dbtRunner
 
 from valueverse.services.marts.dbt_project import DBT, PROJECT, dbt_environment
+from valueverse.services.marts.prepared_dbt import prepared
 
 if TYPE_CHECKING:
-    from dbt.contracts.graph.manifest import Manifest
-
     from valueverse.platform.settings import Settings
 
 
@@ -29,25 +27,13 @@ def start_dbt(settings: Settings, *arguments: str, **variables: Any) -> subproce
 
 
 def dbt(settings: Settings, *arguments: str, **variables: Any) -> str:
-    """Run dbt in this process to its end and return what it printed; a failure fails the test.
-
-    The project is parsed once for all runs on one database: dbt's start and its parsing took longer than its
-    statements.
-    """
+    """Run dbt in this process to its end and return what it printed; a failure fails the test."""
     said = io.StringIO()
     with dbt_environment(settings), contextlib.redirect_stdout(said):
-        parsed = _parsed(os.environ["VALUEVERSE_DBT_DBNAME"])
+        parsed = prepared(os.environ["VALUEVERSE_DBT_DBNAME"])
         done = dbtRunner(manifest=parsed).invoke(_arguments(settings, arguments, variables))
     assert done.success, said.getvalue() + str(done.exception or "")
     return said.getvalue()
-
-
-@functools.cache
-def _parsed(database: str) -> Manifest:
-    """Parse the project for one database: a manifest names its relations with theirs, and dbt refuses another."""
-    found = dbtRunner().invoke(["--quiet", "parse", "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)])
-    assert found.success, found.exception
-    return found.result
 
 
 def _arguments(settings: Settings, arguments: tuple[str, ...], variables: dict[str, Any]) -> list[str]:

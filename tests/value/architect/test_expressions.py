@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from tests.support.laws import law
 from tests.support.value_models import compiled, only, refused
 from valueverse.value.architect.expressions import written
 from valueverse.value.architect.units import Unit, UnitSystem
@@ -250,14 +251,14 @@ def typed(draw: st.DrawFn, depth: int = 3) -> tuple[str, Unit]:
     return f"(({text}) / ({other}))", unit.over(beside)
 
 
-@settings(deadline=None, max_examples=60)
+@law(60)
 @given(typed())
 def test_every_expression_has_the_unit_that_its_parts_give_it(found: tuple[str, Unit]) -> None:
     text, unit = found
     assert node(text).unit == unit
 
 
-@settings(deadline=None, max_examples=60)
+@law(60)
 @given(typed(), typed(), st.sampled_from(["{0} + {1}", "max({0}, {1})", "if(t > 1, {0}, {1})", "prev({0}, init={1})"]))
 def test_what_has_different_dimensions_does_not_meet(one: tuple[str, Unit], other: tuple[str, Unit], meet: str) -> None:
     assume(one[1].dimension != other[1].dimension)

@@ -6,10 +6,11 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.effort import at_most
+from tests.support.laws import law
 from tests.support.value_models import EXAMPLE, model_text, problems_of, refused
 from valueverse.value.architect.reading import read_source
 
@@ -38,19 +39,19 @@ TREES = st.recursive(
 
 
 @given(st.sampled_from(SECTIONS), TREES)
-@settings(deadline=None, max_examples=100)
+@law(100)
 def test_any_section_may_hold_anything(section: str, tree: Any):
     problems_of(json.dumps(TREE | {section: tree}))
 
 
 @given(st.sampled_from(["inputs", "variables", "drivers", "costs", "scenarios", "pricing", "axis"]), WORDS, TREES)
-@settings(deadline=None, max_examples=100)
+@law(100)
 def test_any_entry_may_hold_anything(section: str, name: str, tree: Any):
     problems_of(json.dumps(TREE | {section: TREE[section] | {name: tree}}))
 
 
 @given(st.integers(0, len(EXAMPLE) - 1), st.integers(0, 30), st.text(max_size=8))
-@settings(deadline=None, max_examples=100)
+@law(100)
 def test_any_piece_of_the_text_may_be_garbled(place: int, length: int, piece: str):
     for problem in problems_of(EXAMPLE[:place] + piece + EXAMPLE[place + length :]):
         assert problem.line >= 1
@@ -59,7 +60,7 @@ def test_any_piece_of_the_text_may_be_garbled(place: int, length: int, piece: st
 
 
 @given(st.text(alphabet="abt01.+-*/^()<>=!,' \"`$[]{}\\éUSD", max_size=40))
-@settings(deadline=None, max_examples=100)
+@law(100)
 def test_any_text_may_stand_as_an_expression(expression: str):
     refused(inputs={"a": {"unit": "USD", "value": 1}, "b": 2}, variables={"v": {"expr": expression or "0"}})
 

@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.laws import law
 from tests.support.value_models import EXAMPLE, compiled, model_text, only, problems_of, refused
 from valueverse.value.architect.expressions import Reference, children
 from valueverse.value.architect.graph import components
@@ -333,7 +334,7 @@ def variables(draw: st.DrawFn) -> dict[str, dict[str, str]]:
 
 
 @given(variables())
-@settings(deadline=None, max_examples=80)
+@law(80)
 def test_every_node_stands_after_all_it_reads_in_the_same_period(stated: dict[str, dict[str, str]]):
     program = compiled(inputs={"x": {"unit": 1, "dist": {"uniform": [0, 1]}}, "k": 2}, variables=stated)
     place = {node.name: index for index, node in enumerate(program.nodes)}
@@ -350,7 +351,7 @@ def test_every_node_stands_after_all_it_reads_in_the_same_period(stated: dict[st
 
 
 @given(st.dictionaries(st.integers(0, 9), st.lists(st.integers(0, 9), max_size=4), max_size=10))
-@settings(deadline=None, max_examples=100)
+@law(100)
 def test_components_come_after_what_they_point_at(graph: dict[int, list[int]]):
     named = {str(key): [str(one) for one in values] for key, values in graph.items()}
     found = components(named)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.laws import law
 from valueverse.errors import RefusalError
 from valueverse.value.architect.units import ONE, Unit, UnitSystem
 
@@ -77,7 +78,7 @@ def test_time_is_converted_by_fixed_lengths(one: str, other: str, factor: float)
 
 
 @given(units(), units())
-@settings(deadline=None, max_examples=100)
+@law(100)
 def test_units_are_closed_under_products_and_quotients(one: Unit, other: Unit):
     assert one.times(other) == other.times(one)
     assert one.times(other).over(other) == one
@@ -87,14 +88,14 @@ def test_units_are_closed_under_products_and_quotients(one: Unit, other: Unit):
 
 
 @given(units())
-@settings(deadline=None, max_examples=100)
+@law(100)
 def test_what_is_shown_reads_back_as_the_same_unit(unit: Unit):
     assert UNITS.of(str(unit)) == unit
     assert unit.factor_to(unit) == 1.0
 
 
 @given(units(), units())
-@settings(deadline=None, max_examples=100)
+@law(100)
 def test_there_and_back_is_nothing(one: Unit, other: Unit):
     if one.dimension == other.dimension:
         assert one.factor_to(other) * other.factor_to(one) == pytest.approx(1, rel=1e-12)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.laws import law
 from tests.support.value_models import compiled
 from valueverse.errors import RefusalError
 from valueverse.value import library
@@ -145,7 +146,7 @@ def agree(program: Program, inputs: dict[str, Floats], tolerance: float) -> None
 
 
 @given(models(exact_only=True))
-@settings(deadline=None, max_examples=120)
+@law(120)
 def test_arithmetic_has_the_same_bits_in_both_and_what_one_refuses_the_other_does(
     model: tuple[Program, dict[str, Floats]],
 ) -> None:
@@ -153,13 +154,13 @@ def test_arithmetic_has_the_same_bits_in_both_and_what_one_refuses_the_other_doe
 
 
 @given(models())
-@settings(deadline=None, max_examples=120)
+@law(120)
 def test_transcendental_functions_agree_to_a_billionth(model: tuple[Program, dict[str, Floats]]) -> None:
     agree(*model, tolerance=1e-9)
 
 
 @given(models())
-@settings(deadline=None, max_examples=40)
+@law(40)
 def test_a_customer_s_bits_are_the_same_on_every_run_alone_or_among_others(
     model: tuple[Program, dict[str, Floats]],
 ) -> None:

@@ -10,9 +10,10 @@ import numpy as np
 import polars as pl
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.laws import law
 from valueverse.errors import RefusalError
 from valueverse.value.architect.parsing import parse_model
 from valueverse.value.architect.program import compile_model
@@ -306,7 +307,7 @@ def test_data_that_is_none_is_refused_with_its_column(frame: dict[str, Any], pat
     assert (refused.value.code, refused.value.path) == ("bad_data", path)
 
 
-@settings(deadline=None, max_examples=25)
+@law(25)
 @given(
     values=st.lists(st.integers(-50, 50), min_size=4, max_size=4),
     rate=st.integers(0, 40),

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from tests.support.laws import law
 from valueverse.commands.calculators.finance import answer
 from valueverse.commands.calculators.ndjson import read_document
 from valueverse.errors import RefusalError
@@ -187,7 +188,7 @@ def test_a_convention_may_be_stated_as_an_object_and_is_stated_back() -> None:
 FLOWS = st.lists(st.integers(-1000, 1000).map(float), min_size=2, max_size=14)
 
 
-@settings(deadline=None, max_examples=60)
+@law(60)
 @given(flows=FLOWS)
 def test_every_root_makes_the_flows_worth_nothing_and_there_are_no_more_than_sign_changes(flows: list[float]) -> None:
     found = cashflows.irr(flows)
@@ -197,7 +198,7 @@ def test_every_root_makes_the_flows_worth_nothing_and_there_are_no_more_than_sig
         assert abs(cashflows.npv(rate, flows)) <= 1e-9 * max(math.fsum(terms), 1e-300)
 
 
-@settings(deadline=None, max_examples=60)
+@law(60)
 @given(roots=st.lists(st.integers(-60, 300), min_size=1, max_size=4, unique=True))
 def test_rates_that_a_polynomial_was_made_from_are_found_again(roots: list[int]) -> None:
     rates = sorted(root / 100 for root in roots)
@@ -208,7 +209,7 @@ def test_rates_that_a_polynomial_was_made_from_are_found_again(roots: list[int])
     assert found.rates == pytest.approx(rates, abs=1e-6)
 
 
-@settings(deadline=None, max_examples=30)
+@law(30)
 @given(flows=st.lists(FLOWS.map(lambda row: (row + [0.0] * 14)[:14]), min_size=1, max_size=30))
 def test_the_batch_agrees_with_one_at_a_time(flows: list[list[float]]) -> None:
     batch = cashflows.irr_batch(np.array(flows))
@@ -220,7 +221,7 @@ def test_the_batch_agrees_with_one_at_a_time(flows: list[list[float]]) -> None:
 MONEY = st.integers(-10_000, 10_000).map(float)
 
 
-@settings(deadline=None, max_examples=80)
+@law(80)
 @given(rate=st.integers(-30, 60), nper=st.integers(1, 60), pmt=MONEY, pv=MONEY, begins=st.booleans())
 def test_annuity_functions_undo_each_other(rate: int, nper: int, pmt: float, pv: float, begins: bool) -> None:
     each = rate / 100
@@ -233,7 +234,7 @@ def test_annuity_functions_undo_each_other(rate: int, nper: int, pmt: float, pv:
     assert paid == pytest.approx(pmt, abs=1e-7 * scale)
 
 
-@settings(deadline=None, max_examples=50)
+@law(50)
 @given(rate=st.integers(1, 40), nper=st.integers(1, 48), pmt=st.integers(1, 500), begins=st.booleans())
 def test_a_loan_s_rate_and_length_are_found_again(rate: int, nper: int, pmt: int, begins: bool) -> None:
     each = rate / 200
@@ -245,7 +246,7 @@ def test_a_loan_s_rate_and_length_are_found_again(rate: int, nper: int, pmt: int
     assert periods == pytest.approx(nper, rel=1e-9)
 
 
-@settings(deadline=None, max_examples=40)
+@law(40)
 @given(
     days=st.lists(st.integers(0, 3000), min_size=2, max_size=8),
     amounts=st.lists(st.integers(-500, 500), min_size=8, max_size=8),
@@ -260,7 +261,7 @@ def test_the_order_of_dates_does_not_matter(days: list[int], amounts: list[int],
     assert answers[0] == answers[1] == answers[2]
 
 
-@settings(deadline=None, max_examples=60)
+@law(60)
 @given(annual=st.integers(-90, 500), periods=st.integers(1, 366))
 def test_periodic_rates_compound_back(annual: int, periods: int) -> None:
     each = cashflows.periodic_rate(annual / 100, periods)

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.laws import law
 from valueverse.commands.calculators.finance import answer
 from valueverse.commands.calculators.ndjson import read_document
 from valueverse.errors import RefusalError
@@ -129,7 +130,7 @@ def _signed(ends: list[list[Fraction]]) -> list[list[Fraction]]:
     return [[value for value in end if value != 0] for end in ends]
 
 
-@settings(deadline=None, max_examples=150)
+@law(150)
 @given(flows=st.lists(st.integers(-1000, 1000), min_size=2, max_size=12).filter(any))
 def test_there_are_as_many_rates_as_sturm_s_theorem_counts(flows: list[int]) -> None:
     assert len(cashflows.irr([float(flow) for flow in flows]).rates) == distinct_rates(flows)
@@ -138,7 +139,7 @@ def test_there_are_as_many_rates_as_sturm_s_theorem_counts(flows: list[int]) -> 
 MONEY = st.integers(-500, 500).map(float)
 
 
-@settings(deadline=None, max_examples=100)
+@law(100)
 @given(nper=st.integers(2, 24), pmt=MONEY, pv=MONEY, fv=MONEY, begins=st.booleans())
 def test_the_rates_of_an_annuity_are_those_of_its_payments(
     nper: int, pmt: float, pv: float, fv: float, begins: bool
@@ -166,7 +167,7 @@ def payback_by_steps(flows: list[float]) -> float | None:
     return None if begun else 0.0
 
 
-@settings(deadline=None, max_examples=100)
+@law(100)
 @given(rows=st.lists(st.lists(st.integers(-100, 100).map(float), min_size=6, max_size=6), min_size=1, max_size=12))
 def test_payback_of_many_streams_at_once_is_that_of_each(rows: list[list[float]]) -> None:
     found = cashflows.payback_batch(np.array(rows))

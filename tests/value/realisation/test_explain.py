@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.laws import law
 from tests.support.recomputed import recomputed
 from tests.support.value_models import EXAMPLE, compiled, model_text
 from valueverse.errors import RefusalError
@@ -118,7 +119,7 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@settings(deadline=None, max_examples=50)
+@law(50)
 @given(documents())
 def test_every_node_comes_out_of_its_children_to_the_bit(document: dict[str, Any]) -> None:
     program = compiled(**document)
@@ -128,7 +129,7 @@ def test_every_node_comes_out_of_its_children_to_the_bit(document: dict[str, Any
         assert_recomputes(program, tree(program, output, to_date=True))
 
 
-@settings(deadline=None, max_examples=15)
+@law(15)
 @given(documents())
 def test_what_is_explained_is_what_a_run_reports(document: dict[str, Any]) -> None:
     program = compiled(**document, outputs=list(METRICS))

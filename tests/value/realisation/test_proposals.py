@@ -10,9 +10,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.laws import law
 from valueverse.catalog.prices import Outcome
 from valueverse.value.architect.parsing import parse_model
 from valueverse.value.architect.program import compile_model
@@ -95,7 +96,7 @@ ENDS = st.none() | st.sampled_from([date(2024, 3, 1), date(2024, 4, 15), date(20
 RUNS = st.lists(st.integers(0, PERIODS - 1), max_size=6)
 
 
-@settings(max_examples=60, deadline=None)
+@law(60)
 @given(VALUES, PRICES, ENDS, RUNS)
 def test_any_split_of_the_months_into_runs_makes_the_same_proposals(
     values: list[float], price: dict[str, Any], end: date | None, runs: list[int]
@@ -111,7 +112,7 @@ def test_any_split_of_the_months_into_runs_makes_the_same_proposals(
     assert monthly.standing == together.standing
 
 
-@settings(max_examples=60, deadline=None)
+@law(60)
 @given(VALUES, VALUES, PRICES, ENDS, st.integers(0, PERIODS - 1), RUNS)
 def test_what_is_known_late_is_proposed_alike_however_the_months_are_split(
     before: list[float], after: list[float], price: dict[str, Any], end: date | None, known: int, runs: list[int]
@@ -125,7 +126,7 @@ def test_what_is_known_late_is_proposed_alike_however_the_months_are_split(
     assert sorted(apart.standing, key=repr) == sorted(together.standing, key=repr)
 
 
-@settings(max_examples=40, deadline=None)
+@law(40)
 @given(VALUES, st.booleans(), st.none() | st.integers(1, PERIODS - 1))
 def test_on_time_a_fee_to_date_is_what_its_own_month_leaves(
     values: list[float], refund: bool, ended: int | None

@@ -12,9 +12,10 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.laws import law
 from valueverse.errors import RefusalError
 from valueverse.value.architect.canonical import canonical
 from valueverse.value.architect.parsing import parse_model
@@ -99,7 +100,7 @@ def models(draw: st.DrawFn) -> _Cases:
     return cases(sections, expected, measured)
 
 
-@settings(deadline=None, max_examples=60)
+@law(60)
 @given(models(), st.sampled_from(["benefit", "cost", "net", "one", "two", "run"]), st.booleans())
 def test_shares_add_up_to_the_difference_of_the_runs_exactly(made: _Cases, output: str, alone: bool) -> None:
     _, runs = made
@@ -113,7 +114,7 @@ def test_shares_add_up_to_the_difference_of_the_runs_exactly(made: _Cases, outpu
     assert all(abs(Fraction(one.shown) - one.share) < Fraction(1, 100) for one in found.shares)
 
 
-@settings(deadline=None, max_examples=30)
+@law(30)
 @given(models())
 def test_shares_turn_their_sign_when_the_runs_change_places(made: _Cases) -> None:
     commitment, runs = made
@@ -122,7 +123,7 @@ def test_shares_turn_their_sign_when_the_runs_change_places(made: _Cases) -> Non
     assert there == {name: -share for name, share in back.items()}
 
 
-@settings(deadline=None, max_examples=20)
+@law(20)
 @given(before=numbers, after=numbers, other=st.tuples(numbers, numbers))
 def test_inputs_that_act_alike_have_equal_shares(before: float, after: float, other: tuple[float, float]) -> None:
     made = cases(
@@ -134,7 +135,7 @@ def test_inputs_that_act_alike_have_equal_shares(before: float, after: float, ot
     assert found.get("a") == found.get("b")
 
 
-@settings(deadline=None, max_examples=20)
+@law(20)
 @given(a=st.tuples(numbers, numbers), b=st.tuples(numbers, numbers))
 def test_an_input_that_moves_nothing_has_none(a: tuple[float, float], b: tuple[float, float]) -> None:
     sections = {"variables": {"beside": {"unit": "1", "expr": "c + d"}}} | gain("a * b + 0 * c")
@@ -148,7 +149,7 @@ def test_an_input_that_moves_nothing_has_none(a: tuple[float, float], b: tuple[f
     assert (found["c"].shown, found["d"].shown) == (0, 0)
 
 
-@settings(deadline=None, max_examples=30)
+@law(30)
 @given(a=st.tuples(st.integers(-99, 99), st.integers(-99, 99)), b=st.tuples(st.integers(-99, 99), st.integers(-99, 99)))
 def test_a_product_of_two_is_split_at_the_means_of_the_other(a: tuple[int, int], b: tuple[int, int]) -> None:
     made = cases(gain("a * b"), {"a": float(a[0]), "b": float(b[0])}, {"a": [float(a[1])], "b": [float(b[1])]})

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from valueverse.platform.settings import Settings
 
 PROJECT = Path(__file__).parents[3] / "dbt_project"
-DBT = str(Path(sys.executable).with_name("dbt"))
+DBT = str(PROJECT / "dbt.sh")
+"""The program that Dagster starts: dbt on the parsed project."""
+PARSED = "partial_parse.msgpack"
+"""dbt's name for the parsed project, beside its manifest."""
 _SOURCES = ("*.sql", "*.yml", "*.csv")
 _GENERATED = {"target", "logs", "dbt_packages"}
 
@@ -39,7 +43,8 @@ def manifest(project: Path = PROJECT) -> Path:
     found, stamp, digest = target / "manifest.json", target / "sources.sha256", _digest(project)
     with (target / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (found.is_file() and stamp.is_file() and stamp.read_text() == digest):
+        files = (found, target / PARSED, stamp)
+        if not (all(one.is_file() for one in files) and stamp.read_text() == digest):
             _parse(project, target)
             stamp.write_text(digest)
     return found
@@ -50,6 +55,7 @@ def dbt_environment(settings: Settings) -> Iterator[None]:
     """Let dbt, also the part of it in this process, find the warehouse, for as long as this lasts."""
     where = conninfo_to_dict(settings.postgres_url("builder"))
     given = {
+        "VALUEVERSE_DBT_PYTHON": sys.executable,
         "VALUEVERSE_DBT_HOST": str(where.get("host") or "127.0.0.1"),
         "VALUEVERSE_DBT_PORT": str(where.get("port") or "5432"),
         "VALUEVERSE_DBT_USER": str(where["user"]),
@@ -69,7 +75,7 @@ def dbt_environment(settings: Settings) -> Iterator[None]:
 
 
 def _digest(project: Path) -> str:
-    found = hashlib.sha256()
+    found = hashlib.sha256(version("dbt-core").encode())
     paths = sorted(path for pattern in _SOURCES for path in project.rglob(pattern))
     for path in paths:
         inside = path.relative_to(project)
@@ -80,7 +86,7 @@ def _digest(project: Path) -> str:
 
 def _parse(project: Path, target: Path) -> None:
     command = [
-        DBT,
+        *(sys.executable, "-m", "dbt.cli.main"),
         "--quiet",
         "parse",
         "--no-partial-parse",
