@@ -25,8 +25,8 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	"$$python" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1 \
 	&& { echo "$$python"; break; }; done)
 
-.PHONY: help setup demo dev down status logs test coverage test-unit test-integration test-security test-performance kill-loop mutate mutate-security security-manifest decisions bench \
-	lint format type validate lock clean
+.PHONY: help setup demo dev down status logs test coverage test-unit test-integration test-security test-performance kill-loop mutate mutate-security security-manifest decisions docs bench \
+	ci lint format type validate lock clean
 
 help: ## Show every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,6 +81,9 @@ mutate-security: $(DEV) ## Weaken every rule of the database one at a time; each
 security-manifest: $(DEV) ## Write what the migrations made of rights and policies, after a change of them
 	@$(PY) -m tests.security_manifest
 
+docs: $(DEV) ## Draw docs/architecture/{tables,dependencies}.md from the migrated database and the code
+	@$(PY) -m tests.diagrams
+
 decisions: $(DEV) ## Write the list of decisions, docs/decisions/README.md
 	@$(PY) -m tests.decision_index
 
@@ -88,11 +91,14 @@ bench: $(BENCH) ## Print the ratios of the hot paths; SIZE=small or full
 	@$(PY) -W ignore -m bench --size $(SIZE)
 
 # ------------------------------------------------------------------------------------------------------------ quality
-lint: $(DEV) ## ruff, import contracts, SQL style, no float near money
+ci: lint type validate test ## All that has to be green before a change is merged; .ci/run runs it
+
+lint: $(DEV) ## ruff, import contracts, SQL style, workflows, no float near money
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
 	@$(PY) -m sqlfluff lint dbt_project/models
+	@$(BIN)/actionlint
 	@$(PYTEST) tests/architecture
 
 format: $(DEV) ## Format Python and SQL in place

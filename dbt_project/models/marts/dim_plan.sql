@@ -1,7 +1,7 @@
 with
 
 plans as (
-    select * from {{ ref('int_plans') }}
+    select * from {{ ref('stg_plans') }}
 ),
 
 final as (
@@ -14,9 +14,9 @@ final as (
         period_every,
         period_unit,
         period_align,
-        fee_count,
-        charge_count,
-        is_latest_version
+        coalesce(jsonb_array_length(plan_document -> 'fees'), 0) as fee_count,
+        coalesce(jsonb_array_length(plan_document -> 'charges'), 0) as charge_count,
+        plan_version = max(plan_version) over (partition by tenant_id, plan_key) as is_latest_version
     from plans
 )
 

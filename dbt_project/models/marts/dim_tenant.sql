@@ -1,7 +1,7 @@
 with
 
 tenants as (
-    select * from {{ ref('int_tenants') }}
+    select * from {{ ref('stg_tenants') }}
 ),
 
 final as (

@@ -8,8 +8,18 @@ results as (
     select * from {{ ref('int_value_results') }}
 ),
 
-fees as (
-    select * from {{ ref('int_outcome_fees') }}
+proposals as (
+    select * from {{ ref('stg_value_proposals') }}
+),
+
+verdicts as (
+    select * from {{ ref('stg_value_verdicts') }}
+),
+
+last_words as (
+    select distinct on (verdicts.tenant_id, verdicts.proposal_key) verdicts.*
+    from verdicts
+    order by verdicts.tenant_id asc, verdicts.proposal_key asc, verdicts.said_at desc, verdicts.verdict asc
 ),
 
 benefits as (
@@ -37,12 +47,16 @@ horizons as (
 
 proposed as (
     select
-        tenant_id,
-        commit_id,
-        sum(amount) as fees_proposed
-    from fees
-    where proposal_state != 'withdrawn'
-    group by tenant_id, commit_id
+        proposals.tenant_id,
+        proposals.commit_id,
+        sum(proposals.amount) as fees_proposed
+    from proposals
+    left join last_words
+        on
+            proposals.tenant_id = last_words.tenant_id
+            and proposals.proposal_key = last_words.proposal_key
+    where coalesce(last_words.verdict, 'open') != 'withdrawn'
+    group by proposals.tenant_id, proposals.commit_id
 ),
 
 final as (

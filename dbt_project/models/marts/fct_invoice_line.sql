@@ -1,33 +1,41 @@
 with
 
-invoice_lines as (
-    select * from {{ ref('int_invoice_lines') }}
+lines as (
+    select * from {{ ref('stg_invoice_lines') }}
+),
+
+invoices as (
+    select * from {{ ref('int_invoices') }}
 ),
 
 final as (
     select
-        tenant_id,
-        invoice_id,
-        line_no,
-        invoice_number,
-        invoice_status,
-        customer_key,
-        subscription_key,
-        invoice_month,
-        line_key,
-        line_kind,
-        description,
-        meter_key,
-        line_dimensions,
-        service_from,
-        service_to,
-        quantity,
-        event_count,
-        currency,
-        amount_precise,
-        amount_minor,
-        amount
-    from invoice_lines
+        lines.tenant_id,
+        lines.invoice_id,
+        lines.line_no,
+        invoices.invoice_number,
+        invoices.status as invoice_status,
+        invoices.customer_key,
+        invoices.subscription_key,
+        invoices.invoice_month,
+        lines.line_key,
+        lines.line_kind,
+        lines.description,
+        lines.meter_key,
+        lines.line_dimensions,
+        lines.service_from,
+        lines.service_to,
+        lines.quantity,
+        lines.event_count,
+        lines.currency,
+        lines.amount_precise,
+        lines.amount_minor,
+        {{ minor_to_major('lines.amount_minor', 'invoices.minor_units') }} as amount
+    from lines
+    inner join invoices
+        on
+            lines.tenant_id = invoices.tenant_id
+            and lines.invoice_id = invoices.invoice_id
 )
 
 select * from final

@@ -1,14 +1,14 @@
 with
 
-usage_daily as (
-    select * from {{ ref('int_usage_daily') }}
+usage as (
+    select * from {{ ref('stg_usage_daily') }}
 ),
 
 final as (
     select
         tenant_id,
         usage_date,
-        usage_month,
+        cast(date_trunc('month', usage_date) as date) as usage_month,
         customer_key,
         subscription_key,
         meter_key,
@@ -16,8 +16,8 @@ final as (
         quantity,
         event_count,
         aggregation,
-        is_additive
-    from usage_daily
+        coalesce(aggregation in ('count', 'sum'), false) as is_additive
+    from usage
 )
 
 select * from final

@@ -1,7 +1,0 @@
-with
-
-tenants as (
-    select * from {{ ref('stg_tenants') }}
-)
-
-select * from tenants
