@@ -5,9 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import polars as pl
 import pytest
 
-from tests.invoicing.test_reopened_periods import RUNS, Runs, lives, world
+from tests.invoicing.test_reopened_periods import RUNS, lives, run_together, world
 from tests.support.companies import Measured, bill_runs, months
 from tests.support.ledger import World, instant
 
@@ -104,9 +105,9 @@ COUPONS = [
 """Amounts: more than an early close has to bear, and less; a percentage."""
 
 
-def total_with(coupons: list[str], life: str, *, known: bool, **plan: Any) -> tuple[int, list[int]]:
-    """All that is due for a life, and what coupons took on each invoice of a period that closed."""
-    acme = world("year", "calendar", coupons=COUPONS, **plan)
+def company(coupons: list[str], life: str, *, known: bool, tenant: str = "acme") -> World:
+    """A company of one customer with these coupons, whose subscription has this life."""
+    acme = world("year", "calendar", coupons=COUPONS, tenant=tenant)
     acme.start("2023-01-01")
     for coupon in coupons:
         acme.tell("coupon.applied", "2023-01-01", {"customer": "c1", "coupon": coupon})
@@ -115,33 +116,39 @@ def total_with(coupons: list[str], life: str, *, known: bool, **plan: Any) -> tu
         acme.use(f"{month}-21", "tokens", tokens)
     acme.use("2024-02-22", "tokens", "30", received_at=instant("2025-05-01"))
     lives(acme, life, known=known)
-    books, due, off = Runs(acme), 0, []
-    for at in RUNS[-1:] if known else RUNS:
-        billed = books.bill("2023-01-01", f"{at[:8]}01", at)
-        due += int(billed.invoices["total_minor"].sum())
-        closing = billed.invoices.filter(billed.invoices["invoice_type"] == "period").sort("period_to")
-        off += closing["discount_total_minor"].to_list()
+    return acme
+
+
+CASES: list[tuple[list[str], str]] = [
+    (["fix"], "an end, withdrawn"),
+    (["small"], "an end, withdrawn"),
+    (["part"], "an end moved later in the period"),
+    (["fix", "small"], "an end moved later, and later again"),
+    (["fix", "part"], "an end withdrawn and told again"),
+]
+
+
+@pytest.fixture(scope="module")
+def due() -> list[pl.DataFrame]:
+    """Invoices of the runs as they came to know it all, and of a run that knew it; a tenant is a case."""
+    found = []
+    for known in (False, True):
+        worlds = [company(*case, known=known, tenant=str(number)) for number, case in enumerate(CASES)]
+        found.append(pl.concat([one.invoices for one in run_together(worlds, RUNS[-1:] if known else RUNS)]))
+    return found
+
+
+@pytest.mark.parametrize("case", range(len(CASES)))
+def test_a_coupon_is_taken_once_of_a_period_that_closes_twice(due: list[pl.DataFrame], case: int) -> None:
+    by_and_by, knew = (one.filter(tenant=str(case)) for one in due)
+    assert by_and_by["total_minor"].sum() == knew["total_minor"].sum() != 0
+    for invoices in (by_and_by, knew):
+        closing = invoices.filter(invoice_type="period")
         stated = closing.explode("discounts")["discounts"].struct.field("amount_minor").sum()
-        assert sum(closing["discount_total_minor"]) == stated
-    return due, off
+        assert closing["discount_total_minor"].sum() == stated
 
 
-@pytest.mark.parametrize(
-    ("coupons", "life"),
-    [
-        (["fix"], "an end, withdrawn"),
-        (["small"], "an end, withdrawn"),
-        (["part"], "an end moved later in the period"),
-        (["fix", "small"], "an end moved later, and later again"),
-        (["fix", "part"], "an end withdrawn and told again"),
-    ],
-)
-def test_a_coupon_is_taken_once_of_a_period_that_closes_twice(coupons: list[str], life: str) -> None:
-    (found, _), (knew, _) = (total_with(coupons, life, known=known) for known in (False, True))
-    assert found == knew
-
-
-def test_the_later_closing_invoice_of_a_period_bears_what_is_left_of_an_amount() -> None:
-    _, off = total_with(["fix"], "an end, withdrawn", known=False)
+def test_the_later_closing_invoice_of_a_period_bears_what_is_left_of_an_amount(due: list[pl.DataFrame]) -> None:
+    closing = due[0].filter(tenant="0", invoice_type="period").sort("finalise_after", "period_to")
     # 2023; 2024 as it closed early, and once more; 2025.
-    assert off == [70000, 70000, 0, 70000]
+    assert closing["discount_total_minor"].to_list() == [70000, 70000, 0, 70000]

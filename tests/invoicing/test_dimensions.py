@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.ledger import World
+from tests.support.ledger import World, bill_together
 
 AGGREGATIONS = ("sum", "count", "min", "max", "avg", "latest", "unique_count", "weighted_sum")
 TIERS = [{"up_to": "5", "unit": "2", "flat": "1"}, {"up_to": None, "unit": "1"}]
@@ -27,8 +27,8 @@ USED = (("2024-01-02", "eu", "5", "a"), ("2024-01-03", "eu", "7", "b"), ("2024-0
         ("2024-01-05", "us", "3", "a"))  # fmt: skip
 
 
-def january(aggregation: str, price: dict[str, Any], *, dimensions: bool) -> tuple[str, str]:
-    """Quantity and amount of the one usage line."""
+def world(aggregation: str, price: dict[str, Any], *, dimensions: bool, tenant: str = "acme") -> World:
+    """A company whose one charge prices four events of January."""
     meter = {"key": "meter", "event_type": "used", "aggregation": aggregation}
     if aggregation != "count":
         meter["value"] = "n"
@@ -39,21 +39,49 @@ def january(aggregation: str, price: dict[str, Any], *, dimensions: bool) -> tup
         "period": {"align": "calendar"},
         "charges": [{"key": "use", "meter": "meter", "price": price}],
     }
-    acme = World({"meters": [meter], "plans": [plan]})
-    acme.start("2024-01-01")
+    one = World({"meters": [meter], "plans": [plan]}, tenant=tenant)
+    one.start("2024-01-01")
     for day, region, value, user in USED:
         more = {"dimensions": f'{{"region":"{region}"}}' if dimensions else ""}
-        acme.use(day, "meter", "1" if aggregation == "count" else value, text_value=user, operation="add", **more)
-    (document,) = acme.documents("2024-01-01", "2024-02-01")
+        one.use(day, "meter", "1" if aggregation == "count" else value, text_value=user, operation="add", **more)
+    return one
+
+
+def billed(documents: list[dict[str, Any]]) -> tuple[str, str]:
+    """Quantity and amount of the one usage line."""
+    (document,) = documents
     (line,) = document["lines"]
     return line["quantity"], line["amount"]
 
 
+def january(aggregation: str, price: dict[str, Any], *, dimensions: bool) -> tuple[str, str]:
+    """Quantity and amount of the one usage line of a company billed alone."""
+    return billed(world(aggregation, price, dimensions=dimensions).documents("2024-01-01", "2024-02-01"))
+
+
+@pytest.fixture(scope="module")
+def companies() -> dict[str, list[dict[str, Any]]]:
+    """Documents of a company for every aggregation and price, with and without dimensions."""
+    worlds = [
+        world(aggregation, PRICES[name], dimensions=dimensions, tenant=tenant(aggregation, name, dimensions))
+        for aggregation in AGGREGATIONS
+        for name in PRICES
+        for dimensions in (False, True)
+    ]
+    return bill_together(worlds, "2024-01-01", "2024-02-01")
+
+
+def tenant(aggregation: str, name: str, dimensions: bool) -> str:
+    return f"{aggregation}-{name}-{dimensions}"
+
+
 @pytest.mark.parametrize("name", PRICES)
 @pytest.mark.parametrize("aggregation", AGGREGATIONS)
-def test_dimensions_that_a_price_does_not_look_at_change_nothing(aggregation: str, name: str) -> None:
-    plain = january(aggregation, PRICES[name], dimensions=False)
-    assert january(aggregation, PRICES[name], dimensions=True) == plain
+def test_dimensions_that_a_price_does_not_look_at_change_nothing(
+    companies: dict[str, list[dict[str, Any]]], aggregation: str, name: str
+) -> None:
+    plain, split = (billed(companies[tenant(aggregation, name, dimensions)]) for dimensions in (False, True))
+    assert split == plain
 
 
 @pytest.mark.parametrize(

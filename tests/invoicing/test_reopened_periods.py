@@ -12,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.invoicing.test_corrections import Books
+from tests.support.companies import bill_runs
 from tests.support.laws import law
 from tests.support.ledger import World, amounts, instant, standing
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from valueverse.invoicing.engine import Billed
@@ -33,12 +35,12 @@ USAGE = {
 }
 
 
-def world(unit: str = "year", align: str = "anniversary", **catalog: Any) -> World:
+def world(unit: str = "year", align: str = "anniversary", tenant: str = "acme", **catalog: Any) -> World:
     """Plan ``pro`` of periods of a unit, and ``other`` of months."""
     pro = {"key": "pro", "period": {"unit": unit, "align": align}, "fees": FEES, "charges": [USAGE]}
     pro |= {"commitment": {"minimum": "1500"}}
     other = {"key": "other", "period": {"unit": "month"}, "fees": [{"key": "base", "amount": "70"}], "charges": [USAGE]}
-    return World({"meters": [METER], "plans": [pro, other]} | catalog)
+    return World({"meters": [METER], "plans": [pro, other]} | catalog, tenant=tenant)
 
 
 def withdraw(acme: World, number: int, at: str) -> None:
@@ -76,6 +78,19 @@ def billed(acme: World, runs: tuple[str, ...] = RUNS) -> dict[str, list[tuple[st
             close = row["period_from"] if row["invoice_type"] == "start" else row["period_to"]
             found[f"{close:%Y-%m-%d}"].append((row["key"], row["kind"], row["amount_minor"]))
     return dict(found)
+
+
+def run_together(worlds: Sequence[World], runs: tuple[str, ...] = RUNS) -> list[Billed]:
+    """What runs at these days bill for many companies at once."""
+    return bill_runs(worlds, [("2023-01-01", f"{at[:8]}01", at) for at in runs])
+
+
+def totals(worlds: Sequence[World], runs: tuple[str, ...] = RUNS) -> dict[str, int]:
+    """All that these runs bill, by tenant."""
+    lines = pl.concat([one.lines.select("tenant", "amount_minor") for one in run_together(worlds, runs)])
+    return dict.fromkeys((world.tenant for world in worlds), 0) | dict(
+        lines.group_by("tenant").agg(pl.col("amount_minor").sum()).rows()
+    )
 
 
 def total(found: dict[str, list[tuple[str, str, int]]]) -> int:
@@ -144,41 +159,59 @@ def lives(acme: World, life: str, *, known: bool) -> None:
             withdraw(acme, number, until)
 
 
-@pytest.mark.parametrize(
-    ("life", "period"),
-    [(life, ("year", "anniversary")) for life in LIVES]
-    + [("an end, withdrawn", period) for period in (("month", "calendar"), ("quarter", "anniversary"))]
-    + [("a pause, withdrawn", ("month", "calendar"))],
-)
-def test_once_all_is_known_invoices_come_to_what_a_run_that_knew_it_bills(life: str, period: tuple[str, str]) -> None:
+CASES = [
+    *((life, ("year", "anniversary")) for life in LIVES),
+    *(("an end, withdrawn", period) for period in (("month", "calendar"), ("quarter", "anniversary"))),
+    ("a pause, withdrawn", ("month", "calendar")),
+]
+
+
+@pytest.fixture(scope="module")
+def sums() -> list[dict[str, int]]:
+    """By case: what runs billed as they came to know it, and what a run that knew it bills."""
     found = []
     for known in (False, True):
-        acme = world(*period)
-        acme.start("2023-01-10")
-        for month in ("2023-05", "2024-02", "2024-03", "2024-05", "2024-08", "2025-04"):
-            acme.use(f"{month}-21", "tokens", "7")
-        acme.use("2024-05-22", "tokens", "30", received_at=instant("2025-05-01"))
-        lives(acme, life, known=known)
-        found.append(billed(acme, RUNS[-1:] if known else RUNS))
-    assert total(found[0]) == total(found[1])
+        worlds = []
+        for number, (life, period) in enumerate(CASES):
+            one = world(*period, tenant=str(number))
+            one.start("2023-01-10")
+            for month in ("2023-05", "2024-02", "2024-03", "2024-05", "2024-08", "2025-04"):
+                one.use(f"{month}-21", "tokens", "7")
+            one.use("2024-05-22", "tokens", "30", received_at=instant("2025-05-01"))
+            lives(one, life, known=known)
+            worlds.append(one)
+        found.append(totals(worlds, RUNS[-1:] if known else RUNS))
+    return found
 
 
-@pytest.mark.parametrize("again", [None, "2023-01-10", "2023-01-20", "2023-03-05"])
-def test_a_start_withdrawn_is_given_back_and_one_told_anew_is_billed_as_if_it_had_been_the_only_one(
-    again: str | None,
+@pytest.mark.parametrize("case", range(len(CASES)), ids=[f"{life}, {period[0]}" for life, period in CASES])
+def test_once_all_is_known_invoices_come_to_what_a_run_that_knew_it_bills(
+    sums: list[dict[str, int]], case: int
 ) -> None:
-    acme, knew = world("quarter", "calendar"), world("quarter", "calendar")
+    told_by_and_by, known = (one[str(case)] for one in sums)
+    assert told_by_and_by == known != 0
+
+
+def test_a_start_withdrawn_is_given_back_and_one_told_anew_is_billed_as_if_it_had_been_the_only_one() -> None:
+    again = {"never": None, "at once": "2023-01-10", "later": "2023-01-20", "next quarter": "2023-03-05"}
+    told_by_and_by, knew = [], []
     terms = {"subscription": "s1", "customer": "c1", "plan": "pro"}
-    acme.tell("subscription.started", "2023-01-10", terms)
-    withdraw(acme, len(acme.facts) - 1, "2024-02-10")
-    if again is not None:
-        acme.tell("subscription.started", again, terms, received_at=instant("2024-02-10"))
-        knew.tell("subscription.started", again, terms)
-    for one in (acme, knew):
-        for day in ("2023-01-15", "2023-02-21", "2023-11-21"):
-            one.use(day, "tokens", "7")
+    for tenant, start in again.items():
+        one, other = (world("quarter", "calendar", tenant=tenant) for _ in range(2))
+        one.tell("subscription.started", "2023-01-10", terms)
+        withdraw(one, len(one.facts) - 1, "2024-02-10")
+        if start is not None:
+            one.tell("subscription.started", start, terms, received_at=instant("2024-02-10"))
+            other.tell("subscription.started", start, terms)
+        for company in (one, other):
+            for day in ("2023-01-15", "2023-02-21", "2023-11-21"):
+                company.use(day, "tokens", "7")
+        told_by_and_by.append(one)
+        knew.append(other)
     runs = ("2024-02-03", "2024-04-03", "2024-07-03")
-    assert total(billed(acme, runs)) == (0 if again is None else total(billed(knew, runs[-1:])))
+    expected = totals(knew, runs[-1:])
+    assert totals(told_by_and_by, runs) == expected
+    assert [tenant for tenant, due in expected.items() if due == 0] == ["never"]
 
 
 def test_a_late_end_is_corrected_whoever_a_refused_start_says_the_customer_is() -> None:
