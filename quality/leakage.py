@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.catalog.carried import MARK
+from valueverse.catalog.amount_meters import MARK
 from valueverse.metering.schema import OK
 from valueverse.money import EXACT
 from valueverse.platform.warehouse import connect, copy_frame

@@ -11,6 +11,7 @@ from valueverse.commands.billing import document, explain, ledger, rerate, simul
 from valueverse.commands.calculators import finance, invoice, meter, periods, price, prorate
 from valueverse.commands.servers import analysts, demo, doctor, servers, sql, tenants
 from valueverse.commands.value import app as value
+from valueverse.documents import DocumentError, Problem
 from valueverse.errors import RefusalError
 
 app = typer.Typer(
@@ -69,6 +70,9 @@ def main() -> None:
 
 
 def _refuse(refusal: RefusalError) -> NoReturn:
-    where = f" (at {refusal.path})" if refusal.path else ""
-    sys.stderr.write(f"valueverse: {refusal.message}{where} [{refusal.code}]\n")
+    problems = refusal.problems if isinstance(refusal, DocumentError) else [refusal]
+    for one in problems:
+        message = one.placed_message if isinstance(one, Problem) else one.message
+        where = f" (at {one.path})" if one.path else ""
+        sys.stderr.write(f"valueverse: {message}{where} [{one.code}]\n")
     raise SystemExit(2) from None

@@ -1,18 +1,21 @@
 from __future__ import annotations
 
 import copy
+import json
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.effort import at_most
 from tests.support.laws import law
 from valueverse.catalog.document import catalog_document, catalog_hash, parse_catalog
+from valueverse.documents import DocumentError
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
@@ -160,7 +163,7 @@ def test_the_hash_is_of_what_the_catalog_says_not_of_how_it_is_written() -> None
             "pro",
             "coupons[0].applies_to.plans[0]",
         ),
-        (lambda c: c["taxes"][0].update(country="Germany"), "pattern", "taxes[0].country"),
+        (lambda c: c["taxes"][0].update(country="Germany"), "country code", "taxes[0].country"),
     ],
 )
 def test_what_is_wrong_is_refused_at_its_place(change: Any, says: str, path: str) -> None:
@@ -209,6 +212,15 @@ def test_more_tiers_than_ten_thousand_are_refused_and_ten_thousand_are_taken() -
         parse_catalog(tiers(10_000))
         with pytest.raises(RefusalError, match="10000"):
             parse_catalog(tiers(10_001))
+
+
+def test_thousands_of_mistakes_cost_no_more_time_than_a_few() -> None:
+    changed = charges({})
+    rows = [{"up_to": str(n + 1), "unit": "x", "unt": "1"} for n in range(3_000)]
+    changed["plans"][0]["charges"][0]["price"] = {"model": "volume", "tiers": rows}
+    with at_most(300), pytest.raises(DocumentError) as caught:
+        parse_catalog(json.dumps(changed))
+    assert len(caught.value.problems) == 200
 
 
 _WHENS = st.lists(
@@ -264,3 +276,61 @@ def test_a_price_that_needs_more_than_a_bucket_s_quantity_is_refused_when_publis
     with pytest.raises(RefusalError) as refused:
         parse_catalog(document)
     assert refused.value.path == "plans[0].charges[0].price.price"
+
+
+FIVE = """\
+schema: valueverse.catalog/v1
+meters:
+  - {key: tokens, event_type: llm, aggregation: summ, value: n, dimensions: [model]}
+  - {key: calls, event_type: llm, aggregation: count}
+plans:
+  - key: pro
+    chargs: []
+    fees: [{key: base, amount: 1234567890.1234567, taxes: [vta]}]
+    charges:
+      - {key: a, meter: cals, price: {model: standrd, unit: 1}}
+      - {key: b, meter: calls, price: {model: standard, unit: 1}, when: {modl: x}}
+taxes: [{key: vat, percent: 19}]
+"""
+
+
+def test_a_catalog_with_mistakes_tells_all_of_them_with_line_column_path_and_suggestion() -> None:
+    with pytest.raises(DocumentError) as caught:
+        parse_catalog(FIVE)
+    found = [(one.path, one.line, one.column, one.suggestion) for one in caught.value.problems]
+    assert found == [
+        ("meters[0].aggregation", 3, 36, "sum"),
+        ("plans[0].chargs", 7, 5, "charges"),
+        ("plans[0].fees[0].amount", 8, 32, None),
+        ("plans[0].fees[0].taxes[0]", 8, 60, "vat"),
+        ("plans[0].charges[0].meter", 10, 18, "calls"),
+        ("plans[0].charges[0].price.model", 10, 39, "standard"),
+        ("plans[0].charges[1].when", 11, 67, None),
+    ]
+    assert {one.code for one in caught.value.problems} == {"bad_catalog"}
+
+
+def test_the_same_mistakes_are_found_in_json_and_in_an_object() -> None:
+    paths = set()
+    for text in (FIVE, json.dumps(yaml.safe_load(FIVE.replace("1234567890.1234567", "-1")), indent=2)):
+        with pytest.raises(DocumentError) as caught:
+            parse_catalog(text)
+        assert all(one.line for one in caught.value.problems)
+        paths.add(tuple(sorted(one.path for one in caught.value.problems)))
+    assert len(paths) == 1
+    with pytest.raises(DocumentError) as caught:
+        parse_catalog(yaml.safe_load(FIVE.replace("1234567890.1234567", "-1")))
+    assert tuple(sorted(one.path for one in caught.value.problems)) in paths
+    assert {one.line for one in caught.value.problems} == {0}
+
+
+def test_a_wrong_charge_hides_no_reference_of_another_and_invents_none() -> None:
+    changed = document()
+    changed["plans"][0]["charges"][0]["price"] = {"model": "standard"}
+    changed["coupons"][0]["applies_to"] = {"charges": ["large", "larg"]}
+    with pytest.raises(DocumentError) as caught:
+        parse_catalog(changed)
+    assert [one.path for one in caught.value.problems] == [
+        "plans[0].charges[0].price.unit",
+        "coupons[0].applies_to.charges[1]",
+    ]

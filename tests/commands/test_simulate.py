@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -11,7 +12,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from valueverse.cli import app
+from valueverse.cli import app, main
 from valueverse.commands.billing.bars import difference_bars
 from valueverse.errors import RefusalError
 from valueverse.invoicing.rendering.document_hash import content_hash, finalise
@@ -229,6 +230,25 @@ def test_a_wrong_catalog_is_refused_with_file_and_path(files: Path) -> None:
     error = refusal(simulate(files))
     assert error.code == "bad_catalog"
     assert error.path.endswith("catalog.json.plans[0].charges[0].price.unit")
+
+
+def test_each_mistake_of_a_catalog_is_written_on_a_line_of_its_own(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = json.dumps(CATALOG, indent=1).replace('"0.001"', '"cheap"').replace('"plans"', '"plnas": [],\n "plans"')
+    (files / "catalog.json").write_text(text)
+    options = ["--catalog", str(files / "catalog.json"), "--events", str(files / "events.ndjson")]
+    monkeypatch.setattr("sys.argv", ["valueverse", "simulate", *options])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(
+        r"valueverse: line \d+, column \d+: unknown field 'plnas': did you mean 'plans'\? "
+        r"\(at \S*catalog.json.plnas\) \[bad_catalog\]",
+        first,
+    )
+    assert second.endswith("catalog.json.plans[0].charges[0].price.unit) [bad_catalog]")
 
 
 def test_an_unknown_plan_is_told_and_bills_nothing(files: Path) -> None:

@@ -52,7 +52,7 @@ def _read(*lines: str) -> list[dict[str, Any]]:
         (_line('{"t":["\\ud800"]}'), "malformed", "data.t[0]", "half a surrogate pair"),
         (_line('{"t":' + "[" * 101 + "]" * 101 + "}"), "malformed", None, "nested more than 100 levels deep"),
         (_line('{"t":' + "[" * 90_000 + "}"), "malformed", "", "nested"),
-        (_line('{"a":[{"n":0.1234567890123456}]}'), "inexact_number", "data.a[0].n", "send it as a string"),
+        (_line('{"a":[{"n":0.1234567890123456}]}'), "inexact_number", "data.a[0].n", "write it as a string"),
         (_line('{"n":1234567890123.456}'), "inexact_number", "data.n", "1234567890123.456"),
         (_line('{"n":1000000000000}'), "out_of_range", "data.n", "10^12 or more"),
         (_line('{"n":-1e12}'), "out_of_range", "data.n", "10^12 or more"),

@@ -13,8 +13,8 @@ from typing import Any, get_args
 import polars as pl
 
 from valueverse.catalog import prices
-from valueverse.catalog.document import RoundingPolicy
 from valueverse.catalog.meters import KEEPS_LEVEL, PRORATED, Aggregation, MeterRule
+from valueverse.catalog.model import RoundingPolicy
 from valueverse.catalog.plans import Charge, Fee, Period, Plan
 from valueverse.services.lake_tables import EVENTS_TABLE
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from valueverse.documents import DocumentError
 from valueverse.value.architect.document import SCHEMA
 from valueverse.value.architect.parsing import parse_model
-from valueverse.value.architect.problems import ModelError
 from valueverse.value.architect.program import compile_model
 
 if TYPE_CHECKING:
+    from valueverse.documents import Problem
     from valueverse.value.architect.ir import Program
-    from valueverse.value.architect.problems import Problem
 
 EXAMPLE = """\
 schema: valueverse.value_model/v1
@@ -66,7 +66,7 @@ def problems_of(text: str) -> list[Problem]:
     """What is wrong with a model; empty: nothing."""
     try:
         compile_model(parse_model(text))
-    except ModelError as error:
+    except DocumentError as error:
         return list(error.problems)
     return []
 

@@ -1,93 +1,49 @@
-"""The catalog document ``valueverse.catalog/v1`` (contracts.md, section 3)."""
+"""Catalog documents, ``schema: valueverse.catalog/v1``: read, judged and hashed (contracts.md, section 3)."""
 
 from __future__ import annotations
 
 import hashlib
-from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import rfc8785
-from pydantic import Field, ValidationError
 
-from valueverse.catalog.base import Key, PositiveAmount, ShareInPercent, StrictModel, Text, Whole, refusal_of
-from valueverse.catalog.checks import check_references
-from valueverse.catalog.meters import Meter
-from valueverse.catalog.metrics import MartMetric
-from valueverse.catalog.plans import Plan
-from valueverse.catalog.reading import read_tree
-from valueverse.catalog.units import CurrencyCode, Duration, TimeZone
-from valueverse.errors import RefusalError
+from valueverse.catalog.checks import reference_problems
+from valueverse.catalog.model import Catalog
+from valueverse.catalog.sections import sections_of, sections_of_tree
+from valueverse.documents.formats import Format, exact_number
+from valueverse.documents.reading import read_document
+from valueverse.documents.validation import validated
 from valueverse.money import plain
 
 SCHEMA = "valueverse.catalog/v1"
-
-
-class RoundingPolicy(StrictModel):
-    """Where and how amounts are rounded to the currency's minor unit (billing.md, Numbers)."""
-
-    mode: Literal["half_up", "half_even", "up", "down"] = "half_up"
-    level: Literal["line", "tier", "invoice"] = "line"
-
-
-class CouponScope(StrictModel):
-    """What a coupon may take off: nothing named means everything."""
-
-    plans: tuple[Key, ...] = ()
-    charges: tuple[Key, ...] = ()
-
-
-class Coupon(StrictModel):
-    """A discount on invoices: a percentage, or an amount in one currency."""
-
-    key: Key
-    name: Text | None = None
-    percent: ShareInPercent | None = None
-    amount: PositiveAmount | None = None
-    currency: CurrencyCode | None = None
-    applies_to: CouponScope = CouponScope()
-    periods: Annotated[Whole, Field(ge=1, le=10_000)] | None = None
-
-
-class Tax(StrictModel):
-    """A tax rate that plans, fees and charges refer to by key."""
-
-    key: Key
-    name: Text | None = None
-    percent: ShareInPercent
-    country: Annotated[Text, Field(pattern=r"^[A-Z]{2}$")] | None = None
-
-
-class Catalog(StrictModel):
-    """All that a tenant sells, from the moment it is published."""
-
-    schema_: Annotated[Literal["valueverse.catalog/v1"], Field(alias="schema")]
-    currency: CurrencyCode = "USD"
-    timezone: TimeZone = "UTC"
-    rounding: RoundingPolicy = RoundingPolicy()
-    grace: Duration = timedelta(days=1)
-    zero_invoices: Literal["issue", "skip"] = "issue"
-    meters: tuple[Meter, ...] = ()
-    plans: tuple[Plan, ...] = ()
-    coupons: tuple[Coupon, ...] = ()
-    taxes: tuple[Tax, ...] = ()
-    metrics: tuple[MartMetric, ...] = ()
+CATALOG = Format(
+    name="catalog",
+    keys="schema, meters, plans",
+    code="bad_catalog",
+    number=exact_number,
+    characters=4 * 1024 * 1024,
+    depth=32,
+    entries=10_000,
+    total=1_000_000,
+)
+"""How a catalog is read; ``entries`` is also the longest list of tiers, cells or charges."""
 
 
 def parse_catalog(document: str | bytes | dict[str, Any]) -> Catalog:
     """Read and judge a catalog: YAML or JSON text, or the object itself (numbers as str, int or Decimal).
 
     Raises:
-        RefusalError: ``bad_catalog``, with the path of the first thing wrong and how to mend it.
+        DocumentError: ``bad_catalog``, ``out_of_range`` or ``too_long``: everything that is wrong, each with its path,
+            its line and column (where it came as text) and how to mend it.
     """
-    tree = read_tree(document)
-    try:
-        catalog = Catalog.model_validate(tree)
-    except ValidationError as error:
-        raise refusal_of(error, "bad_catalog", tree) from error
-    except RefusalError as refusal:
-        raise RefusalError("bad_catalog", refusal.message, refusal.path) from refusal
-    check_references(catalog)
+    source = read_document(document, CATALOG)
+    catalog = validated(Catalog, source, {}, CATALOG.code)
+    sections = sections_of_tree(source.tree) if catalog is None else sections_of(catalog)
+    reference_problems(sections, source.problems)
+    source.problems.refuse()
+    if catalog is None:
+        raise AssertionError("a catalog is refused with a problem")
     return catalog
 
 
@@ -110,3 +66,6 @@ def catalog_document(catalog: Catalog) -> dict[str, Any]:
 def catalog_hash(catalog: Catalog) -> str:
     """Hex SHA-256 of the canonical (RFC 8785) document; 0.5, 0.50 and "0.5" are the same number."""
     return hashlib.sha256(rfc8785.dumps(catalog_document(catalog))).hexdigest()
+
+
+__all__ = ["CATALOG", "SCHEMA", "Catalog", "catalog_document", "catalog_hash", "parse_catalog"]

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.catalog.carried import meters_read
-from valueverse.catalog.document import Catalog, catalog_hash, parse_catalog
-from valueverse.errors import RefusalError
+from valueverse.catalog.amount_meters import meters_read
+from valueverse.catalog.document import catalog_hash, parse_catalog
+from valueverse.documents import DocumentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
+
+    from valueverse.catalog.model import Catalog
 
 INSTANT = pl.Datetime("us", "UTC")
 CATALOG_PUBLISHED = "billing.catalog.published"
@@ -112,13 +114,13 @@ class CatalogHistory:
         facts = billing_facts.filter(
             pl.col("type") == CATALOG_PUBLISHED, pl.col("data").is_not_null(), as_known(known_at)
         )
-        read: dict[str, str | RefusalError] = {}
+        read: dict[str, str | DocumentError] = {}
         catalogs: dict[str, Catalog] = {}
         for text in facts["data"].unique().sort():
             try:
                 catalog = parse_catalog(text)
-            except RefusalError as refusal:
-                read[text] = refusal
+            except DocumentError as error:
+                read[text] = error
             else:
                 read[text] = catalog_hash(catalog)
                 catalogs[catalog_hash(catalog)] = catalog
@@ -162,11 +164,11 @@ class CatalogHistory:
         )
 
 
-def _rejected(facts: pl.DataFrame, read: dict[str, str | RefusalError]) -> pl.DataFrame:
+def _rejected(facts: pl.DataFrame, read: dict[str, str | DocumentError]) -> pl.DataFrame:
     problems = {
-        text: f"{found.message} (at {found.path})" if found.path else found.message
+        text: f"{found.listed} (at {found.path})" if found.path else found.listed
         for text, found in read.items()
-        if isinstance(found, RefusalError)
+        if isinstance(found, DocumentError)
     }
     return (
         facts.with_columns(

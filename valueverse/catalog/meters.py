@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from valueverse.catalog.base import Flag, Key, StrictModel, Text, Whole, problem
+from valueverse.documents.fields import Flag, Key, Text, Whole
+from valueverse.documents.validation import StrictModel, wrong
 from valueverse.errors import RefusalError
 from valueverse.formula import parse_condition, parse_member, parse_path, parse_value
 
@@ -25,7 +26,7 @@ def _judged(judge: Callable[[str], object], text: str, field: str = "") -> None:
     try:
         judge(text)
     except RefusalError as refusal:
-        raise problem(refusal.message, field) from refusal
+        raise wrong(refusal.message, field) from refusal
 
 
 def _formula(judge: Callable[[str], object]) -> BeforeValidator:
@@ -66,14 +67,14 @@ class MeterRule(StrictModel):
     @model_validator(mode="after")
     def _fits_its_aggregation(self) -> Self:
         if self.aggregation != "count" and self.value is None:
-            raise problem(f"{self.aggregation} needs 'value': the path into data to what it aggregates")
+            raise wrong(f"{self.aggregation} needs 'value': the path into data to what it aggregates")
         if self.value is not None:
             _judged(parse_member if self.aggregation == "unique_count" else parse_value, self.value, "value")
         if self.carry_over and self.aggregation not in KEEPS_LEVEL:
             allowed = ", ".join(sorted(KEEPS_LEVEL))
-            raise problem(f"{self.aggregation} has no level to carry over; carry_over is for {allowed}")
+            raise wrong(f"{self.aggregation} has no level to carry over; carry_over is for {allowed}")
         if len(set(self.dimensions)) < len(self.dimensions):
-            raise problem("a dimension stands twice in 'dimensions'; keep one of them")
+            raise wrong("a dimension stands twice in 'dimensions'; keep one of them")
         return self
 
 
@@ -87,5 +88,5 @@ class Meter(MeterRule):
     @model_validator(mode="after")
     def _reads_usage(self) -> Self:
         if self.event_type.startswith("billing."):
-            raise problem(f"the type {self.event_type!r} is reserved for billing events; meters read usage events")
+            raise wrong(f"the type {self.event_type!r} is reserved for billing events; meters read usage events")
         return self

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
-from valueverse.catalog.base import Key, StrictModel, Text, problem
+from valueverse.documents.fields import Key, Text
+from valueverse.documents.validation import StrictModel, wrong
 
 MAX_METRICS = 100
 RESERVED = ("usage.", "billing.")
@@ -19,21 +20,21 @@ _MART = re.compile(r"(fct|dim|agg|ops)_")
 
 def _metric_key(key: str) -> str:
     if key.startswith(RESERVED):
-        raise problem(f"{key!r} is reserved: 'usage.' and 'billing.' are metrics of the platform; rename it")
+        raise wrong(f"{key!r} is reserved: 'usage.' and 'billing.' are metrics of the platform; rename it")
     if not _BINDABLE.match(key):
-        raise problem(f"no model can bind {key!r}: a letter first, names between the dots, '-' only behind a dot")
+        raise wrong(f"no model can bind {key!r}: a letter first, names between the dots, '-' only behind a dot")
     return key
 
 
 def _column(name: str) -> str:
     if not _NAME.match(name):
-        raise problem(f"{name[:80]!r} is no name of a mart or column: up to 63 of a-z, 0-9 and '_', a letter first")
+        raise wrong(f"{name[:80]!r} is no name of a mart or column: up to 63 of a-z, 0-9 and '_', a letter first")
     return name
 
 
 def _mart(name: str) -> str:
     if not _MART.match(_column(name)):
-        raise problem(f"{name!r} is no mart: their names begin with fct_, dim_, agg_ or ops_")
+        raise wrong(f"{name!r} is no mart: their names begin with fct_, dim_, agg_ or ops_")
     return name
 
 

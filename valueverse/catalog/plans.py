@@ -6,22 +6,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from valueverse.catalog.base import (
-    Amount,
-    DimensionValue,
-    Flag,
-    Key,
-    PositiveAmount,
-    Price,
-    Quantity,
-    StrictModel,
-    Text,
-    Whole,
-    problem,
-)
+from valueverse.catalog.fields import CurrencyCode, DimensionValue
 from valueverse.catalog.meters import DataPath
 from valueverse.catalog.prices import ChargePricing, Outcome
-from valueverse.catalog.units import CurrencyCode
+from valueverse.documents.fields import Amount, Flag, Key, PositiveAmount, Price, Quantity, Text, Whole
+from valueverse.documents.validation import StrictModel, wrong
 
 MAX_CHARGES = 1_000
 
@@ -61,9 +50,9 @@ class Fee(StrictModel):
     @model_validator(mode="after")
     def _one_way_to_say_the_amount(self) -> Self:
         if (self.amount is None) == (self.unit_amount is None):
-            raise problem("a fee has either 'amount' or 'unit_amount' (with 'quantity'), and not both")
+            raise wrong("a fee has either 'amount' or 'unit_amount' (with 'quantity'), and not both")
         if self.amount is not None and self.quantity is not None:
-            raise problem("'quantity' multiplies 'unit_amount'; with 'amount' remove it")
+            raise wrong("'quantity' multiplies 'unit_amount'; with 'amount' remove it")
         return self
 
 

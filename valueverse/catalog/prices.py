@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from valueverse.catalog.base import (
+from valueverse.catalog.fields import dimension_text
+from valueverse.documents.fields import (
     Amount,
     Flag,
     Key,
@@ -19,13 +20,10 @@ from valueverse.catalog.base import (
     Price,
     Quantity,
     ShareInPercent,
-    StrictModel,
     Text,
     Whole,
-    dimension_text,
-    problem,
-    refusal_of,
 )
+from valueverse.documents.validation import StrictModel, judge_object, wrong
 from valueverse.errors import RefusalError
 from valueverse.formula import compile_amount
 from valueverse.money import plain
@@ -75,16 +73,16 @@ class PercentTier(StrictModel):
 
 def _rising(bounds: Sequence[Decimal | None]) -> None:
     if not bounds:
-        raise problem("there are no tiers: write at least one, its 'up_to' null", "tiers")
+        raise wrong("there are no tiers: write at least one, its 'up_to' null", "tiers")
     if bounds[-1] is not None:
-        raise problem("the last tier must be open: set its 'up_to' to null", f"tiers[{len(bounds) - 1}].up_to")
+        raise wrong("the last tier must be open: set its 'up_to' to null", f"tiers[{len(bounds) - 1}].up_to")
     last: Decimal | None = None
     for index, bound in enumerate(bounds[:-1]):
         if bound is None:
-            raise problem(f"tier {index} is open ('up_to' null) but is not the last one", f"tiers[{index}].up_to")
+            raise wrong(f"tier {index} is open ('up_to' null) but is not the last one", f"tiers[{index}].up_to")
         if last is not None and bound <= last:
             message = f"tier {index} ends at {plain(bound)}, not above the tier before it ({plain(last)})"
-            raise problem(message, f"tiers[{index}].up_to")
+            raise wrong(message, f"tiers[{index}].up_to")
         last = bound
 
 
@@ -135,7 +133,7 @@ class Percentage(_PriceModel):
     def _bounds_leave_room(self) -> Self:
         low, high = self.min_per_event, self.max_per_event
         if low is not None and high is not None and low > high:
-            raise problem(f"min_per_event {low} is above max_per_event {high}")
+            raise wrong(f"min_per_event {low} is above max_per_event {high}")
         return self
 
     @property
@@ -159,9 +157,9 @@ class GraduatedPercentage(_PriceModel):
 
 def _cell(value: Any) -> Any:
     if not isinstance(value, dict):
-        raise problem("a cell is an object: a value for each dimension, and 'unit'")
+        raise wrong("a cell is an object: a value for each dimension, and 'unit'")
     if "unit" not in value:
-        raise problem("a cell needs 'unit': the price at these dimension values")
+        raise wrong("a cell needs 'unit': the price at these dimension values")
     dimensions = {name: dimension_text(item) for name, item in value.items() if name not in {"unit", "values"}}
     return {"unit": value["unit"], "values": value.get("values", dimensions)}
 
@@ -188,10 +186,10 @@ class Matrix(_PriceModel):
             odd = sorted(set(cell.values) ^ set(self.dimensions))
             if odd:
                 message = f"cell {index} must name just the dimensions {list(self.dimensions)}; look at {odd[0]!r}"
-                raise problem(message, f"cells[{index}]")
+                raise wrong(message, f"cells[{index}]")
             place = tuple(cell.values[name] for name in self.dimensions)
             if place in seen:
-                raise problem(f"cell {index} repeats the values {dict(cell.values)}", f"cells[{index}]")
+                raise wrong(f"cell {index} repeats the values {dict(cell.values)}", f"cells[{index}]")
             seen.add(place)
         return self
 
@@ -210,7 +208,7 @@ class Dynamic(_PriceModel):
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
         if (self.amount is None) == (self.multiplier is None):
-            raise problem("dynamic has either 'amount' (a path into data) or 'multiplier', and not both")
+            raise wrong("dynamic has either 'amount' (a path into data) or 'multiplier', and not both")
         return self
 
 
@@ -231,7 +229,7 @@ class Capacity(_PriceModel):
     @model_validator(mode="after")
     def _last_is_open(self) -> Self:
         if any(limit is not None for limit in self.tiers[-1].limits.values()):
-            raise problem("the last capacity tier must be without limits", f"tiers[{len(self.tiers) - 1}].limits")
+            raise wrong("the last capacity tier must be without limits", f"tiers[{len(self.tiers) - 1}].limits")
         return self
 
     def meters_named(self) -> tuple[str, ...]:
@@ -251,7 +249,7 @@ class FormulaPrice(_PriceModel):
         try:
             compile_amount(self.amount, ["quantity"])
         except RefusalError as refusal:
-            raise problem(refusal.message, "amount") from refusal
+            raise wrong(refusal.message, "amount") from refusal
         return self
 
 
@@ -297,7 +295,7 @@ class BucketTerms(StrictModel):
 
 def _clock(value: Any) -> Any:
     if isinstance(value, str) and not _CLOCK.match(value):
-        raise problem(f"{value[:40]!r} is not a time of day such as '09:00'")
+        raise wrong(f"{value[:40]!r} is not a time of day such as '09:00'")
     return value
 
 
@@ -362,7 +360,7 @@ class Conversion(StrictModel):
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
         if self.divide_by is not None and self.multiply_by is not None:
-            raise problem("convert has 'divide_by' or 'multiply_by', and not both")
+            raise wrong("convert has 'divide_by' or 'multiply_by', and not both")
         return self
 
 
@@ -377,16 +375,10 @@ class ChargePricing(StrictModel):
     maximum: Amount | None = None
 
 
-_PRICING = TypeAdapter(ChargePricing)
-
-
 def parse_pricing(document: dict[str, Any]) -> ChargePricing:
     """Judge the pricing part of a charge (``valueverse price``).
 
     Raises:
-        RefusalError: ``bad_price`` with the path of what is wrong.
+        DocumentError: ``bad_price`` with everything that is wrong.
     """
-    try:
-        return _PRICING.validate_python(document)
-    except ValidationError as error:
-        raise refusal_of(error, "bad_price", document) from error
+    return judge_object(ChargePricing, document, "bad_price")

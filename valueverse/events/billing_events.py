@@ -5,8 +5,13 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
+
+from valueverse.documents import DocumentError
+from valueverse.documents.fields import KEY_PATTERN
+from valueverse.documents.validation import judge_object, wrong
 from valueverse.errors import RefusalError
 from valueverse.events.validation import CALENDAR, EARLIEST, LATEST, is_time_zone
 from valueverse.money import exact, minor_units
@@ -14,9 +19,6 @@ from valueverse.money import exact, minor_units
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    Judge = Callable[[Any, str], None]
-
-_KEY = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}\Z")
 _NUMBER = re.compile(r"[0-9.]+(e[0-9]+)?\Z")
 """What both a key and a number could be is taken for a number."""
 _LIMIT = Decimal(10) ** 12
@@ -30,138 +32,7 @@ _TIME = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d+)?"
 _LOCAL = re.compile(rf"{_TIME}\Z", re.ASCII)
 _INSTANT = re.compile(rf"{_TIME}(Z|[+-]\d{{2}}:\d{{2}})\Z", re.ASCII)
 _DURATION = re.compile(r"(\d{1,9}) (second|minute|hour|day|week)s?\Z", re.ASCII)
-
-
-def _refuse(message: str, path: str) -> RefusalError:
-    return RefusalError("bad_billing_event", message, path)
-
-
-def _text(value: Any, path: str) -> None:
-    if not isinstance(value, str) or not value or len(value) > 4096:
-        raise _refuse("text of 1 to 4096 characters is expected here", path)
-
-
-def _key(value: Any, path: str) -> None:
-    if not isinstance(value, str) or not _KEY.match(value):
-        raise _refuse(f"{str(value)[:60]!r} is not a key: a-z, 0-9, '_', '.', '-', a letter or digit first", path)
-
-
-def _name(value: Any, path: str) -> None:
-    if not isinstance(value, str) or not 1 <= len(value) <= 128 or "/" in value or not value.isprintable():
-        raise _refuse(f"{str(value)[:60]!r} is not 1 to 128 printable characters without '/'", path)
-
-
-def _currency(value: Any, path: str) -> None:
-    try:
-        minor_units(str(value))
-    except RefusalError as refusal:
-        raise _refuse(refusal.message, path) from refusal
-
-
-def _zone(value: Any, path: str) -> None:
-    # Judged by the engine that places local days: Python's own list holds names that would stop it, such as 'Factory'.
-    if not isinstance(value, str) or not is_time_zone(value):
-        raise _refuse(f"{str(value)[:60]!r} is not an IANA time zone such as 'Europe/Berlin'", path)
-
-
-def _amount(value: Any, path: str) -> None:
-    try:
-        number = exact(value, path)
-    except RefusalError as refusal:
-        code = "out_of_range" if refusal.code == "out_of_range" else "bad_billing_event"
-        raise RefusalError(code, refusal.message, path) from refusal
-    # abs() would round to the 28 digits of Python's default context.
-    if number.copy_abs() >= _LIMIT:
-        raise RefusalError("out_of_range", f"{value} is 10^12 or more", path)
-
-
-def _not_negative(value: Any, path: str) -> None:
-    _amount(value, path)
-    if exact(value, path) < 0:
-        raise _refuse(f"{value} is too small: it must be at least 0", path)
-
-
-def _whole(value: Any, path: str) -> None:
-    is_number = isinstance(value, int | Decimal) and not isinstance(value, bool)
-    # The size first: writing out 1e9999 as a whole number costs what an attacker wants it to cost.
-    if not is_number or not 1 <= value <= _LARGEST_WHOLE or value != int(value):
-        raise _refuse(f"{str(value)[:40]} is not a whole number from 1 to {_LARGEST_WHOLE}", path)
-
-
-def _reads(text: str, shape: re.Pattern[str], read: Callable[[str], object]) -> bool:
-    # Python reads 20240131 and 2024-W05-3 too, which those who read the event later do not: hence the shape.
-    try:
-        read(text)
-    except ValueError:
-        return False
-    return shape.match(text) is not None
-
-
-def _in_calendar(moment: datetime, path: str) -> None:
-    if not EARLIEST <= moment <= LATEST:
-        raise RefusalError("bad_time", f"{moment.isoformat()} lies outside the dates that are billed, {CALENDAR}", path)
-
-
-def _day(value: Any, path: str) -> None:
-    if not _reads(str(value), _DATE, date.fromisoformat):
-        raise _refuse(f"{str(value)[:40]!r} is not a date like 2024-01-31", path)
-    _in_calendar(datetime.fromisoformat(str(value)).replace(tzinfo=UTC), path)
-
-
-def _moment(value: Any, path: str) -> None:
-    text = str(value)
-    if _LOCAL.match(text.upper()):
-        raise _refuse(f"{text[:40]!r} has no offset: end it with Z or +00:00", path)
-    if not (_reads(text, _DATE, date.fromisoformat) or _reads(text.upper(), _INSTANT, datetime.fromisoformat)):
-        raise _refuse(f"{text[:40]!r} is neither a date nor an RFC 3339 time", path)
-    moment = datetime.fromisoformat(text.upper())
-    _in_calendar(moment.replace(tzinfo=moment.tzinfo or UTC), path)
-
-
-def _object(value: Any, path: str) -> None:
-    if not isinstance(value, dict):
-        raise _refuse("an object is expected here", path)
-
-
-def _list(value: Any, path: str) -> None:
-    if not isinstance(value, list):
-        raise _refuse("a list is expected here", path)
-
-
-def _names(value: Any, path: str) -> None:
-    _list(value, path)
-    for index, name in enumerate(value):
-        _name(name, f"{path}[{index}]")
-
-
-def _credit_lines(value: Any, path: str) -> None:
-    _list(value, path)
-    for index, line in enumerate(value):
-        place = f"{path}[{index}]"
-        _object(line, place)
-        if line.get("amount") is None:
-            raise _refuse("a line of a credit note needs 'amount'", f"{place}.amount")
-        _not_negative(line["amount"], f"{place}.amount")
-
-
-def _tax_rates(value: Any, path: str) -> None:
-    """A key of the catalog's taxes, a percentage, or {key?, percent}."""
-    _list(value, path)
-    for index, rate in enumerate(value):
-        place = f"{path}[{index}]"
-        percent = rate.get("percent") if isinstance(rate, dict) else rate
-        if isinstance(percent, str) and _KEY.match(percent) and not _NUMBER.match(percent):
-            continue
-        _amount(percent, f"{place}.percent" if isinstance(rate, dict) else place)
-        if not 0 <= Decimal(str(percent)) <= 100:
-            raise _refuse(f"{percent} is not a percentage from 0 to 100", place)
-
-
-def _period(value: Any, path: str) -> None:
-    _object(value, path)
-    for name in ("from", "to"):
-        if value.get(name) is not None:
-            _moment(value[name], f"{path}.{name}")
+_COUNTRY = re.compile(r"[A-Z]{2}\Z")
 
 
 def duration_seconds(value: Any, path: str = "") -> int:
@@ -180,94 +51,319 @@ def duration_seconds(value: Any, path: str = "") -> int:
     return seconds
 
 
-def _duration(value: Any, path: str) -> None:
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value or len(value) > 4096:
+        raise wrong("text of 1 to 4096 characters is expected here")
+    return value
+
+
+def _key(value: Any) -> str:
+    if not isinstance(value, str) or not KEY_PATTERN.match(value):
+        raise wrong(f"{str(value)[:60]!r} is not a key: a-z, 0-9, '_', '.', '-', a letter or digit first")
+    return value
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or not 1 <= len(value) <= 128 or "/" in value or not value.isprintable():
+        raise wrong(f"{str(value)[:60]!r} is not 1 to 128 printable characters without '/'")
+    return value
+
+
+def _currency(value: Any) -> str:
     try:
-        duration_seconds(value, path)
+        minor_units(str(value))
     except RefusalError as refusal:
-        code = "out_of_range" if refusal.code == "out_of_range" else "bad_billing_event"
-        raise RefusalError(code, refusal.message, path) from refusal
+        raise wrong(refusal.message) from refusal
+    return str(value)
 
 
-def _quantities(value: Any, path: str) -> None:
-    _object(value, path)
-    for name, quantity in value.items():
-        _not_negative(quantity, f"{path}.{name}")
+def _zone(value: Any) -> str:
+    # Judged by the engine that places local days: Python's own list holds names that would stop it, such as 'Factory'.
+    if not isinstance(value, str) or not is_time_zone(value):
+        raise wrong(f"{str(value)[:60]!r} is not an IANA time zone such as 'Europe/Berlin'")
+    return value
 
 
-def _country(value: Any, path: str) -> None:
-    if not isinstance(value, str) or not re.fullmatch(r"[A-Z]{2}", value):
-        raise _refuse(f"{str(value)[:40]!r} is not a country code like 'DE' (ISO 3166-1)", path)
+def _number(value: Any, field: str = "") -> Decimal:
+    try:
+        number = exact(value)
+    except RefusalError as refusal:
+        raise wrong(refusal.message, field, code=refusal.code if refusal.code == "out_of_range" else "") from refusal
+    # abs() would round to the 28 digits of Python's default context.
+    if number.copy_abs() >= _LIMIT:
+        raise wrong(f"{value} is 10^12 or more", field, code="out_of_range")
+    return number
 
 
-def _one_of(*words: str) -> Judge:
-    def judge(value: Any, path: str) -> None:
-        if value not in words:
-            raise _refuse(f"{str(value)[:40]!r} is none of {', '.join(words)}", path)
-
-    return judge
+def _amount(value: Any) -> Decimal:
+    return _number(value)
 
 
-_CUSTOMER: dict[str, Judge] = {
-    "customer!": _name, "name": _text, "email": _text, "currency": _currency, "timezone": _zone, "country": _text,
-    "tax_rates": _tax_rates, "metadata": _object,
-}  # fmt: skip
-_TENANT: dict[str, Judge] = {
-    "tenant!": _key,
-    "name": _text,
-    "timezone": _zone,
-    "currency": _currency,
-    "grace": _duration,
-    "country": _country,
-    "tax_id": _text,
-    "address": _object,
+def _not_negative(value: Any) -> Decimal:
+    number = _number(value)
+    if number < 0:
+        raise wrong(f"{value} is too small: it must be at least 0")
+    return number
+
+
+def _whole(value: Any) -> int:
+    is_number = isinstance(value, int | Decimal) and not isinstance(value, bool)
+    # The size first: writing out 1e9999 as a whole number costs what an attacker wants it to cost.
+    if not is_number or not 1 <= value <= _LARGEST_WHOLE or value != int(value):
+        raise wrong(f"{str(value)[:40]} is not a whole number from 1 to {_LARGEST_WHOLE}")
+    return int(value)
+
+
+def _reads(text: str, shape: re.Pattern[str], read: Callable[[str], object]) -> bool:
+    # Python reads 20240131 and 2024-W05-3 too, which those who read the event later do not: hence the shape.
+    try:
+        read(text)
+    except ValueError:
+        return False
+    return shape.match(text) is not None
+
+
+def _in_calendar(moment: datetime) -> None:
+    if not EARLIEST <= moment <= LATEST:
+        raise wrong(f"{moment.isoformat()} lies outside the dates that are billed, {CALENDAR}", code="bad_time")
+
+
+def _day(value: Any) -> str:
+    if not _reads(str(value), _DATE, date.fromisoformat):
+        raise wrong(f"{str(value)[:40]!r} is not a date like 2024-01-31")
+    _in_calendar(datetime.fromisoformat(str(value)).replace(tzinfo=UTC))
+    return str(value)
+
+
+def _moment(value: Any) -> str:
+    text = str(value)
+    if _LOCAL.match(text.upper()):
+        raise wrong(f"{text[:40]!r} has no offset: end it with Z or +00:00")
+    if not (_reads(text, _DATE, date.fromisoformat) or _reads(text.upper(), _INSTANT, datetime.fromisoformat)):
+        raise wrong(f"{text[:40]!r} is neither a date nor an RFC 3339 time")
+    moment = datetime.fromisoformat(text.upper())
+    _in_calendar(moment.replace(tzinfo=moment.tzinfo or UTC))
+    return text
+
+
+def _tax_rate(rate: Any) -> Any:
+    """A key of the catalog's taxes, a percentage, or {key?, percent}."""
+    percent = rate.get("percent") if isinstance(rate, dict) else rate
+    if isinstance(percent, str) and KEY_PATTERN.match(percent) and not _NUMBER.match(percent):
+        return rate
+    if not 0 <= _number(percent, "percent" if isinstance(rate, dict) else "") <= 100:
+        raise wrong(f"{percent} is not a percentage from 0 to 100")
+    return rate
+
+
+def _duration(value: Any) -> str:
+    try:
+        duration_seconds(value)
+    except RefusalError as refusal:
+        raise wrong(refusal.message, code=refusal.code if refusal.code == "out_of_range" else "") from refusal
+    return str(value)
+
+
+def _country(value: Any) -> str:
+    if not isinstance(value, str) or not _COUNTRY.match(value):
+        raise wrong(f"{str(value)[:40]!r} is not a country code like 'DE' (ISO 3166-1)")
+    return value
+
+
+Text = Annotated[str, PlainValidator(_text)]
+Key = Annotated[str, PlainValidator(_key)]
+Name = Annotated[str, PlainValidator(_name)]
+"""A customer, subscription or wallet key: other people's, any printable text without ``/``."""
+Currency = Annotated[str, PlainValidator(_currency)]
+Zone = Annotated[str, PlainValidator(_zone)]
+Amount = Annotated[Decimal, PlainValidator(_amount)]
+NotNegative = Annotated[Decimal, PlainValidator(_not_negative)]
+Whole = Annotated[int, PlainValidator(_whole)]
+Day = Annotated[str, PlainValidator(_day)]
+Moment = Annotated[str, PlainValidator(_moment)]
+TaxRate = Annotated[Any, PlainValidator(_tax_rate)]
+GraceDuration = Annotated[str, PlainValidator(_duration)]
+Country = Annotated[str, PlainValidator(_country)]
+
+
+def _stated(value: Any) -> Any:
+    """A field that is null is one that is not there."""
+    return {name: item for name, item in value.items() if item is not None} if isinstance(value, dict) else value
+
+
+class BillingEvent(BaseModel):
+    """``data`` of a billing event; further fields are the sender's own."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Tenant(BillingEvent):
+    """``billing.tenant.created`` and ``.updated``."""
+
+    tenant: Key | None = None
+    name: Text | None = None
+    timezone: Zone | None = None
+    currency: Currency | None = None
+    grace: GraceDuration | None = None
+    country: Country | None = None
+    tax_id: Text | None = None
+    address: dict[str, Any] | None = None
+
+
+class Customer(BillingEvent):
+    """``billing.customer.created`` and ``.updated``."""
+
+    customer: Name
+    name: Text | None = None
+    email: Text | None = None
+    currency: Currency | None = None
+    timezone: Zone | None = None
+    country: Text | None = None
+    tax_rates: list[TaxRate] | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class SubscriptionStarted(BillingEvent):
+    """``billing.subscription.started``."""
+
+    subscription: Name
+    customer: Name
+    plan: Key
+    plan_version: Whole | None = None
+    anchor_date: Day | None = None
+    timezone: Zone | None = None
+    overrides: dict[str, Any] | None = None
+    ends_at: Moment | None = None
+    quantities: dict[str, NotNegative] | None = None
+
+
+class SubscriptionChanged(BillingEvent):
+    """``billing.subscription.changed``."""
+
+    subscription: Name
+    plan: Key | None = None
+    plan_version: Whole | None = None
+    overrides: dict[str, Any] | None = None
+    quantities: dict[str, NotNegative] | None = None
+    effective: Literal["now", "period_end"] | None = None
+
+
+class Subscription(BillingEvent):
+    """``billing.subscription.paused``, ``.resumed`` and ``.ended``."""
+
+    subscription: Name
+
+
+class Coupon(BillingEvent):
+    """``billing.coupon.applied`` and ``.removed``."""
+
+    customer: Name | None = None
+    subscription: Name | None = None
+    coupon: Key
+
+
+class Wallet(BillingEvent):
+    """``billing.wallet.granted``, ``.purchased`` and ``.voided``."""
+
+    customer: Name
+    wallet: Name
+    amount: NotNegative
+    currency: Currency
+    priority: Whole | None = None
+    expires_at: Moment | None = None
+    restrict_to: list[Name] | None = None
+
+
+class Payment(BillingEvent):
+    """``billing.payment.received``, ``.failed`` and ``.refunded``."""
+
+    invoice: Text
+    amount: NotNegative
+    currency: Currency
+    reference: Text | None = None
+
+
+class InvoiceVoided(BillingEvent):
+    """``billing.invoice.voided``."""
+
+    invoice: Text
+    reason: Text
+
+
+class CreditedLine(BillingEvent):
+    """What a credit note takes off one line."""
+
+    amount: NotNegative
+
+
+class CreditNote(BillingEvent):
+    """``billing.credit_note.issued``."""
+
+    invoice: Text
+    lines: list[Annotated[CreditedLine, BeforeValidator(_stated)]] | None = None
+    amount: NotNegative | None = None
+    reason: Text
+
+
+class ServicePeriod(BillingEvent):
+    """Local days or instants, [from, to)."""
+
+    from_: Annotated[Moment | None, Field(alias="from")] = None
+    to: Moment | None = None
+
+
+Period = Annotated[ServicePeriod, BeforeValidator(_stated)]
+
+
+class OneOff(BillingEvent):
+    """``billing.one_off.added``."""
+
+    customer: Name
+    description: Text
+    amount: Amount
+    currency: Currency
+    service_period: Period | None = None
+
+
+class Cost(BillingEvent):
+    """``billing.cost.recorded``, in our words or in FOCUS columns."""
+
+    customer: Name | None = None
+    amount: Amount | None = None
+    currency: Currency | None = None
+    service: Text | None = None
+    period: Period | None = None
+    billed_cost: Annotated[Amount | None, Field(alias="BilledCost")] = None
+    billing_currency: Annotated[Currency | None, Field(alias="BillingCurrency")] = None
+    service_name: Annotated[Text | None, Field(alias="ServiceName")] = None
+    charge_period_start: Annotated[Moment | None, Field(alias="ChargePeriodStart")] = None
+    charge_period_end: Annotated[Moment | None, Field(alias="ChargePeriodEnd")] = None
+
+
+SHAPES: dict[str, type[BillingEvent]] = {
+    "billing.tenant.created": Tenant,
+    "billing.tenant.updated": Tenant,
+    "billing.customer.created": Customer,
+    "billing.customer.updated": Customer,
+    "billing.subscription.started": SubscriptionStarted,
+    "billing.subscription.changed": SubscriptionChanged,
+    "billing.subscription.paused": Subscription,
+    "billing.subscription.resumed": Subscription,
+    "billing.subscription.ended": Subscription,
+    "billing.coupon.applied": Coupon,
+    "billing.coupon.removed": Coupon,
+    "billing.wallet.granted": Wallet,
+    "billing.wallet.purchased": Wallet,
+    "billing.wallet.voided": Wallet,
+    "billing.payment.received": Payment,
+    "billing.payment.failed": Payment,
+    "billing.payment.refunded": Payment,
+    "billing.invoice.voided": InvoiceVoided,
+    "billing.credit_note.issued": CreditNote,
+    "billing.one_off.added": OneOff,
+    "billing.cost.recorded": Cost,
 }
-_WALLET: dict[str, Judge] = {
-    "customer!": _name, "wallet!": _name, "amount!": _not_negative, "currency!": _currency, "priority": _whole,
-    "expires_at": _moment, "restrict_to": _names,
-}  # fmt: skip
-_PAYMENT: dict[str, Judge] = {"invoice!": _text, "amount!": _not_negative, "currency!": _currency, "reference": _text}
-_SUBSCRIPTION: dict[str, Judge] = {"subscription!": _name}
-_COUPON: dict[str, Judge] = {"customer": _name, "subscription": _name, "coupon!": _key}
-
-SHAPES: dict[str, dict[str, Judge]] = {
-    "billing.tenant.created": _TENANT,
-    "billing.tenant.updated": _TENANT,
-    "billing.customer.created": _CUSTOMER,
-    "billing.customer.updated": _CUSTOMER,
-    "billing.subscription.started": {
-        "subscription!": _name, "customer!": _name, "plan!": _key, "plan_version": _whole, "anchor_date": _day,
-        "timezone": _zone, "overrides": _object, "ends_at": _moment, "quantities": _quantities,
-    },
-    "billing.subscription.changed": {
-        "subscription!": _name, "plan": _key, "plan_version": _whole, "overrides": _object, "quantities": _quantities,
-        "effective": _one_of("now", "period_end"),
-    },
-    "billing.subscription.paused": _SUBSCRIPTION,
-    "billing.subscription.resumed": _SUBSCRIPTION,
-    "billing.subscription.ended": _SUBSCRIPTION,
-    "billing.coupon.applied": _COUPON,
-    "billing.coupon.removed": _COUPON,
-    "billing.wallet.granted": _WALLET,
-    "billing.wallet.purchased": _WALLET,
-    "billing.wallet.voided": _WALLET,
-    "billing.payment.received": _PAYMENT,
-    "billing.payment.failed": _PAYMENT,
-    "billing.payment.refunded": _PAYMENT,
-    "billing.invoice.voided": {"invoice!": _text, "reason!": _text},
-    "billing.credit_note.issued": {
-        "invoice!": _text, "lines": _credit_lines, "amount": _not_negative, "reason!": _text,
-    },
-    "billing.one_off.added": {
-        "customer!": _name, "description!": _text, "amount!": _amount, "currency!": _currency,
-        "service_period": _period,
-    },
-    "billing.cost.recorded": {
-        "customer": _name, "amount": _amount, "currency": _currency, "service": _text, "period": _period,
-        "BilledCost": _amount, "BillingCurrency": _currency, "ServiceName": _text, "ChargePeriodStart": _moment,
-        "ChargePeriodEnd": _moment,
-    },
-}  # fmt: skip
-"""Fields per type; a name that ends in ``!`` is required. The catalog document is judged by the catalog room."""
+"""``data`` per type; the catalog document is judged by ``valueverse.catalog``."""
 CATALOG_PUBLISHED = "billing.catalog.published"
 
 
@@ -278,24 +374,19 @@ def judge_billing_event(
 
     Raises:
         RefusalError: ``bad_billing_event``, ``out_of_range``, ``bad_time`` or ``too_long``; paths begin with ``data``.
+            Code and path are those of the first thing wrong; the message tells the others too.
     """
-    if kind == CATALOG_PUBLISHED:
-        try:
+    try:
+        if kind == CATALOG_PUBLISHED:
             judge_catalog(data)
-        except RefusalError as refusal:
-            code = refusal.code if refusal.code in {"out_of_range", "too_long"} else "bad_billing_event"
-            raise RefusalError(code, refusal.message, refusal.path).below("data") from refusal
-        return
-    if kind not in SHAPES:
-        raise _refuse(f"{kind!r} is no billing event; known are {', '.join(sorted(SHAPES))}", "type")
-    if kind.startswith("billing.tenant.") and data.get("tenant", tenant) != tenant:
-        raise _refuse(f"the event of tenant {tenant!r} speaks of {data['tenant']!r}", "data.tenant")
-    shape = SHAPES[kind] | ({"tenant": _key} if kind.startswith("billing.tenant.") else {})
-    for name, judge in shape.items():
-        field = name.removesuffix("!")
-        value = data.get(field)
-        if value is None:
-            if name.endswith("!") and not (field == "tenant"):
-                raise _refuse(f"{field!r} is required in a {kind} event", f"data.{field}")
-            continue
-        judge(value, f"data.{field}")
+            return
+        if kind not in SHAPES:
+            raise RefusalError.unknown("bad_billing_event", f"{kind!r} is no billing event", kind, SHAPES, "type")
+        if kind.startswith("billing.tenant.") and data.get("tenant", tenant) != tenant:
+            message = f"the event of tenant {tenant!r} speaks of {data['tenant']!r}"
+            raise RefusalError("bad_billing_event", message, "data.tenant")
+        judge_object(SHAPES[kind], _stated(data), "bad_billing_event", what=f"a {kind} event")
+    except DocumentError as found:
+        error = found.below("data")
+        code = error.code if error.code in {"out_of_range", "too_long", "bad_time"} else "bad_billing_event"
+        raise RefusalError(code, error.listed, error.path) from found

@@ -7,52 +7,17 @@ import re
 from decimal import Decimal
 from typing import Any
 
+from valueverse.documents.formats import UNSTORABLE
+from valueverse.documents.json_lines import check_values, decode_line, encodable
+from valueverse.documents.source import child_path
 from valueverse.errors import RefusalError
 
 ATTRIBUTES = ("specversion", "id", "source", "type", "subject", "time", "tenant", "replaces")
-_DEEPEST = 100
+DEEPEST = 100
+"""Levels of nesting of an event."""
 _ATTRIBUTE = re.compile(rf'"({"|".join(ATTRIBUTES)})"\s*:\s*"([^"\\\x00-\x1f]*)"')
 
 Verdict = dict[str, Any]
-
-
-class _Long(Decimal):
-    """A number of more than 15 significant digits that is not written as a string."""
-
-
-def _number(text: str) -> Decimal:
-    mantissa, _, exponent = text.lower().partition("e")
-    digits = mantissa.replace("-", "").replace(".", "").lstrip("0")
-    if not digits:
-        return Decimal(0)
-    if len(exponent.lstrip("+-0")) > 4:
-        # Decimal ends at exponents of a million; a number this far out is out of range wherever it stands.
-        text = f"{mantissa}e{'-' if exponent.startswith('-') else ''}9999"
-    return _Long(text) if len(digits) > 15 else Decimal(text)
-
-
-def _no_constant(text: str) -> Decimal:
-    raise ValueError(f"{text} is not a JSON number")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"the key {key!r} stands twice in one object")
-        found[key] = value
-    return found
-
-
-def _decode(text: str) -> Any:
-    try:
-        return json.loads(
-            text, parse_float=_number, parse_int=_number, parse_constant=_no_constant, object_pairs_hook=_unique
-        )
-    except RecursionError as error:
-        raise RefusalError("malformed", f"nested more than {_DEEPEST} levels deep") from error
-    except ValueError as error:
-        raise RefusalError("malformed", f"not JSON: {_sayable(str(error)[:120])}") from error
 
 
 def loads(text: str) -> Any:
@@ -61,51 +26,9 @@ def loads(text: str) -> Any:
     Raises:
         RefusalError: ``malformed``, or ``inexact_number`` for more than 15 significant digits outside a string.
     """
-    document = _decode(text)
-    check_exact(document, "")
+    document = decode_line(text)
+    check_values(document, deepest=DEEPEST)
     return document
-
-
-def _below(path: str, key: str) -> str:
-    return f"{path}.{_sayable(key)}" if path else _sayable(key)
-
-
-def check_exact(value: Any, path: str, depth: int = 0) -> None:
-    """Refuse what no column could hold unchanged.
-
-    Raises:
-        RefusalError: ``inexact_number`` with the path; ``malformed`` for texts that hold NUL or half a surrogate
-            pair, and for nesting beyond 100 levels.
-    """
-    if depth > _DEEPEST:
-        raise RefusalError("malformed", f"nested more than {_DEEPEST} levels deep", path[:200])
-    if isinstance(value, dict):
-        for key, item in value.items():
-            _check_text(key, path)
-            check_exact(item, _below(path, key), depth + 1)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            check_exact(item, f"{path}[{index}]", depth + 1)
-    elif isinstance(value, str):
-        _check_text(value, path)
-    elif isinstance(value, _Long):
-        message = f"{_shown(value)} has more than 15 significant digits: send it as a string"
-        raise RefusalError("inexact_number", message, path)
-
-
-def _check_text(text: str, path: str) -> None:
-    if "\x00" in text:
-        raise RefusalError("malformed", "the text holds a NUL character; remove it", path)
-    if not _is_storable(text):
-        raise RefusalError("malformed", "the text holds half a surrogate pair, which is no character", path)
-
-
-def _is_storable(text: str) -> bool:
-    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _sayable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode().replace("\x00", "?")
 
 
 def check_range(value: Any, path: str) -> None:
@@ -116,7 +39,7 @@ def check_range(value: Any, path: str) -> None:
     """
     if isinstance(value, dict):
         for key, item in value.items():
-            check_range(item, _below(path, key))
+            check_range(item, child_path(path, encodable(key)))
     elif isinstance(value, list):
         for index, item in enumerate(value):
             check_range(item, f"{path}[{index}]")
@@ -160,13 +83,13 @@ def parse_line(raw: str) -> Verdict:
 def _event(raw: str) -> dict[str, Any]:
     if "\x00" in raw:
         raise RefusalError("malformed", "the line holds a NUL character; remove it")
-    document = _decode(raw)
+    document = decode_line(raw)
     if not isinstance(document, dict):
         raise RefusalError("malformed", "a line must hold one JSON object, a CloudEvent")
     _check_attributes(document)
     if document.get("data") is not None:
         _check_object(document["data"])
-    check_exact(document, "")
+    check_values(document, deepest=DEEPEST)
     if not str(document.get("type")).startswith("billing."):
         check_range(document.get("data"), "data")
     return document
@@ -185,14 +108,18 @@ def readable_attributes(raw: str) -> dict[str, str]:
         document = dict(reversed(_ATTRIBUTE.findall(raw.partition('"data"')[0])))
     if not isinstance(document, dict):
         return {}
-    return {name: value for name in ATTRIBUTES if isinstance(value := document.get(name), str) and _is_storable(value)}
+    return {
+        name: value
+        for name in ATTRIBUTES
+        if isinstance(value := document.get(name), str) and not UNSTORABLE.search(value)
+    }
 
 
 def _check_attributes(document: dict[str, Any]) -> None:
     for name in ATTRIBUTES:
         value = document.get(name)
         if value is not None and not isinstance(value, str):
-            raise RefusalError("malformed", f"{name!r} must be a string, not {_sayable(str(value)[:40])}", name)
+            raise RefusalError("malformed", f"{name!r} must be a string, not {encodable(str(value)[:40])}", name)
 
 
 def judge_data(data: str | None, *, is_billing: bool) -> Verdict:
@@ -201,9 +128,9 @@ def judge_data(data: str | None, *, is_billing: bool) -> Verdict:
     if data is None or data.strip() == "null":
         return verdict
     try:
-        document = _decode(data)
+        document = decode_line(data)
         _check_object(document)
-        check_exact(document, "data")
+        check_values(document, "data", deepest=DEEPEST)
         if not is_billing:
             check_range(document, "data")
         verdict["data"] = data.strip()

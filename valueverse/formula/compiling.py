@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Mapping
 
 import polars as pl
 
+from valueverse.errors import did_you_mean
 from valueverse.formula.exact import ExactCompiler, Kind, Part, kind_of, literal
 from valueverse.formula.nodes import Name, names_in, refusal
 from valueverse.formula.numbers import QUANTITY_LIMIT, number_from_text
@@ -116,8 +116,7 @@ def compile_amount(text: str, names: Mapping[str, pl.Expr] | Collection[str]) ->
     root = parse(text)
     for name in names_in(root):
         if name.dotted not in known:
-            near = difflib.get_close_matches(name.dotted, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"
-            raise refusal(f"unknown name {name.dotted!r}: {hint}", text, name.position)
+            hint = did_you_mean(name.dotted, known)
+            raise refusal(f"unknown name {name.dotted!r}{hint.ending}", text, name.position)
     compiler = ExactCompiler(text, lambda name, _: Part(known[name.dotted], _VARIABLE_BOUND))
     return compiler.compile(root, "number").expression

@@ -14,8 +14,8 @@ from valueverse.invoicing.lines.plan_terms import TERMS_KEY, Terms, compile_term
 from valueverse.invoicing.periods.billing_periods import billable
 
 if TYPE_CHECKING:
-    from valueverse.catalog.document import Catalog
     from valueverse.catalog.history import CatalogHistory
+    from valueverse.catalog.model import Catalog
     from valueverse.invoicing.knowledge import KnownAt
     from valueverse.subscriptions.timeline import Timeline
 

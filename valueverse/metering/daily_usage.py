@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from valueverse.catalog.carried import MARK
+from valueverse.catalog.amount_meters import MARK
 from valueverse.metering.schema import OK
 from valueverse.money import EXACT
 

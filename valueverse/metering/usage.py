@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.catalog.carried import meters_read
+from valueverse.catalog.amount_meters import meters_read
 from valueverse.events.amendments import resolve_amendments
 from valueverse.events.validation import LONGEST_KEY
 from valueverse.formula import at_path, compile_condition, compile_member, compile_value, extract, parse_path, paths_in

@@ -7,10 +7,10 @@ import json
 import pytest
 
 from tests.support.value_models import EXAMPLE, compiled, model_text
+from valueverse.documents import DocumentError
 from valueverse.value import library
 from valueverse.value.architect.canonical import canonical, canonical_text, content_hash, difference
 from valueverse.value.architect.parsing import model_from, parse_model
-from valueverse.value.architect.problems import ModelError
 from valueverse.value.architect.program import compile_model
 
 GOLDEN = "db7c7b7464d17bbfce95d46c3ad656ace81493f37570b3ae185df004f63c2123"
@@ -70,7 +70,7 @@ def test_every_difference_is_named_by_path():
 
 
 def test_a_tree_without_text_has_problems_without_lines():
-    with pytest.raises(ModelError) as error:
+    with pytest.raises(DocumentError) as error:
         model_from({"schema": "valueverse.value_model/v1", "model": "x", "inputs": {"a": {}}})
     assert (error.value.problems[0].line, error.value.problems[0].path) == (0, "inputs.a")
 

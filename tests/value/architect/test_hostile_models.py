@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from tests.support.effort import at_most
 from tests.support.laws import law
 from tests.support.value_models import EXAMPLE, model_text, problems_of, refused
-from valueverse.value.architect.reading import read_source
+from valueverse.documents.reading import read_document
+from valueverse.value.architect.parsing import MODEL
 
-TREE = read_source(EXAMPLE).tree
+TREE = read_document(EXAMPLE, MODEL).tree
 SECTIONS = sorted(TREE)
 LEAVES = st.one_of(
     st.none(),

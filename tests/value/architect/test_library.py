@@ -9,11 +9,11 @@ import jsonschema
 import pytest
 
 from tests.support.value_models import EXAMPLE, problems_of
+from valueverse.documents.reading import read_document
 from valueverse.errors import RefusalError
 from valueverse.value import library
-from valueverse.value.architect.parsing import parse_model
+from valueverse.value.architect.parsing import MODEL, parse_model
 from valueverse.value.architect.program import compile_model
-from valueverse.value.architect.reading import read_source
 from valueverse.value.architect.schema import json_schema, json_schema_text
 
 ROOT = Path(__file__).parents[3]
@@ -63,7 +63,7 @@ def test_the_schema_takes_models_and_refuses_what_is_none():
     validator = jsonschema.Draft202012Validator(json_schema())
     jsonschema.Draft202012Validator.check_schema(json_schema())
     for text in [EXAMPLE, *map(library.text, library.names())]:
-        tree = read_source(text).tree
+        tree = read_document(text, MODEL).tree
         assert list(validator.iter_errors(tree)) == []
         assert list(validator.iter_errors(tree | {"axs": {}}))
         assert json.loads(json.dumps(tree)) == tree

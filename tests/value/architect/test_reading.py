@@ -7,10 +7,10 @@ import json
 import pytest
 
 from tests.support.value_models import EXAMPLE, model_text, only, problems_of, refused
+from valueverse.documents import DocumentError
+from valueverse.documents.reading import read_document
 from valueverse.value.architect.canonical import content_hash
-from valueverse.value.architect.parsing import parse_model
-from valueverse.value.architect.problems import ModelError
-from valueverse.value.architect.reading import read_source
+from valueverse.value.architect.parsing import MODEL, parse_model
 
 HEAD = "schema: valueverse.value_model/v1\nmodel: tried\n"
 
@@ -21,7 +21,7 @@ def test_the_example_of_the_reference_is_a_model():
 
 def test_json_and_yaml_say_the_same():
     model = parse_model(EXAMPLE)
-    assert content_hash(parse_model(json.dumps(read_source(EXAMPLE).tree))) == content_hash(model)
+    assert content_hash(parse_model(json.dumps(read_document(EXAMPLE, MODEL).tree))) == content_hash(model)
 
 
 def test_json_that_yaml_does_not_take_is_read_as_json():
@@ -84,8 +84,7 @@ def test_an_input_has_one_source():
     ],
 )
 def test_what_is_no_document_is_refused_with_its_place(text: str, word: str):
-    problem = only(problems_of(text))
-    assert problem.code == "bad_document"
+    problem = only([one for one in problems_of(text) if one.code == "bad_document"])
     assert word in problem.message
     assert problem.line >= 1
     assert problem.column >= 1
@@ -96,7 +95,7 @@ def test_a_document_has_a_largest_size():
 
 
 def test_bytes_that_are_no_text_are_refused():
-    with pytest.raises(ModelError, match="UTF-8"):
+    with pytest.raises(DocumentError, match="UTF-8"):
         parse_model(b"\xff\xfe")
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from valueverse.documents import DocumentError
 from valueverse.value.architect.parsing import parse_model
-from valueverse.value.architect.problems import ModelError
 from valueverse.value.architect.program import compile_model
 
 HEAD = "schema: valueverse.value_model/v1\nmodel: m\n"
 
 
 def refused(text: str) -> tuple[str, str, int]:
-    with pytest.raises(ModelError) as error:
+    with pytest.raises(DocumentError) as error:
         compile_model(parse_model(text))
     first = error.value.problems[0]
     return first.code, first.path, first.line
@@ -60,5 +60,5 @@ def test_an_output_cannot_be_called_what_a_run_reports_beside_it(name: str) -> N
 
 @pytest.mark.parametrize(("periods", "bound"), [(10**9, "at most 3660"), (0, "at least 1")])
 def test_a_bound_is_told_in_words(periods: int, bound: str) -> None:
-    with pytest.raises(ModelError, match=f"line 3, column 8: {bound} is expected here"):
+    with pytest.raises(DocumentError, match=f"line 3, column 8: {bound} is expected here"):
         parse_model(f"{HEAD}axis: {{periods: {periods}}}\nvariables: {{a: t}}\n")

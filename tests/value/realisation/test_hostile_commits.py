@@ -13,10 +13,10 @@ import rfc8785
 
 from tests.support.effort import at_most
 from tests.support.hostile_models import actuals, models
+from valueverse.documents import DocumentError
 from valueverse.errors import RefusalError
 from valueverse.value.architect.canonical import canonical
 from valueverse.value.architect.parsing import parse_model
-from valueverse.value.architect.problems import ModelError
 from valueverse.value.architect.program import compile_model
 from valueverse.value.committer.baseline import agreed_start, baseline_of
 from valueverse.value.committer.commits import Frozen
@@ -30,7 +30,7 @@ def ran(text: str, rng: random.Random) -> str:
     """Commit a model from January 2024 and measure it: ``ran``, or ``no period`` where it has none in these months.
 
     Raises:
-        ModelError, RefusalError: with the reason.
+        DocumentError, RefusalError: with the reason.
     """
     model = parse_model(text)
     program = compile_model(model)
@@ -53,7 +53,7 @@ def tried(text: str, rng: random.Random) -> str:
     """What becomes of a model: the code of its refusal, else as ``ran`` says."""
     try:
         return ran(text, rng)
-    except ModelError as error:
+    except DocumentError as error:
         problems, said = error.problems, [problem.message for problem in error.problems]
         code = problems[0].code if problems else ""
     except RefusalError as refusal:

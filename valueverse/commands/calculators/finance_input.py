@@ -8,7 +8,6 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from valueverse.catalog.base import unknown_name
 from valueverse.commands.calculators.time_ranges import known_fields
 from valueverse.errors import RefusalError
 from valueverse.money import exact, plain
@@ -37,7 +36,7 @@ def evaluate(document: Document) -> Document:
     name = document.get("fn")
     if not isinstance(name, str) or name not in _FUNCTIONS:
         said = "fn is missing" if name is None else f"unknown function {str(name)[:40]!r}"
-        raise RefusalError("unknown_function", unknown_name(said, str(name), set(_FUNCTIONS)), "fn")
+        raise RefusalError.unknown("unknown_function", said, str(name), _FUNCTIONS, "fn")
     fields, work = _FUNCTIONS[name]
     stated = document.get("convention")
     if stated is not None and not isinstance(stated, dict):
@@ -120,8 +119,8 @@ def _dated(document: Document) -> tuple[list[date], list[float], str]:
         raise RefusalError("length_mismatch", f"{len(dates)} dates, {len(amounts)} amounts: each needs one", "amounts")
     convention = document.get("day_count") or DEFAULT
     if not isinstance(convention, str) or convention not in DAY_COUNTS:
-        message = unknown_name(f"unknown day count {str(convention)[:40]!r}", str(convention), set(DAY_COUNTS))
-        raise RefusalError("unknown_day_count", message, "day_count")
+        said = f"unknown day count {str(convention)[:40]!r}"
+        raise RefusalError.unknown("unknown_day_count", said, str(convention), DAY_COUNTS, "day_count")
     return dates, amounts, convention
 
 

@@ -76,12 +76,10 @@ def meter_documents(documents: list[dict[str, Any]]) -> Iterable[dict[str, Any] 
 
 
 def _read(number: int, document: dict[str, Any]) -> _Job:
-    from valueverse.catalog.base import unknown_name
+    from valueverse.commands.calculators.time_ranges import known_fields
     from valueverse.services.instants import read_time_zone
 
-    for name in document:
-        if name not in _FIELDS:
-            raise RefusalError("unknown_field", unknown_name(f"unknown field {name!r}", name, _FIELDS), name)
+    known_fields(document, _FIELDS)
     rule = _rule(document.get("meter"))
     zone = read_time_zone(document.get("timezone"))
     start, end = _period(document.get("period"), zone, "period")
@@ -104,19 +102,17 @@ def _read(number: int, document: dict[str, Any]) -> _Job:
 
 
 def _rule(value: Any) -> MeterRule:
-    from pydantic import ValidationError
-
-    from valueverse.catalog.base import refusal_of
     from valueverse.catalog.meters import MeterRule
+    from valueverse.documents.validation import judge_object
 
     if not isinstance(value, dict):
         raise RefusalError("bad_meter", 'meter must be an object such as {"aggregation": "count"}', "meter")
     # A meter copied from a catalog also says its key and event type; the events of a line are all its own.
     rule = {name: part for name, part in value.items() if name not in {"key", "event_type", "name"}}
     try:
-        return MeterRule.model_validate(rule)
-    except ValidationError as error:
-        raise refusal_of(error, "bad_meter", rule).below("meter") from error
+        return judge_object(MeterRule, rule, "bad_meter")
+    except RefusalError as refusal:
+        raise refusal.below("meter") from refusal
 
 
 def _period(value: Any, zone: str, path: str) -> tuple[datetime, datetime]:
@@ -206,7 +202,7 @@ def _json(data: dict[str, Any], path: str) -> str:
 
 
 def _openings(number: int, value: Any, rule: MeterRule) -> list[dict[str, Any]]:
-    from valueverse.catalog.base import dimension_text
+    from valueverse.catalog.fields import dimension_text
     from valueverse.catalog.meters import KEEPS_LEVEL
     from valueverse.formula.numbers import QUANTITY_LIMIT
 

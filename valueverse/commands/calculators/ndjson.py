@@ -12,9 +12,9 @@ import select
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from decimal import Decimal
 from typing import IO, TYPE_CHECKING, Any
 
+from valueverse.documents.json_lines import check_values, decode_line
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
@@ -29,19 +29,8 @@ BATCH = 2_000
 LONGEST_LINE = 64 * 1024 * 1024
 DEEPEST = 64
 _CHUNK = 256 * 1024
-_HALF = re.compile(r"\\u[dD][89a-fA-F]")
-"""A half of a surrogate pair; json joins the two halves of one character, and leaves one alone as it is."""
-_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]')
-
-
-def significant_digits(text: str) -> int:
-    """Digits that carry the value of a JSON number's text: leading zeros and the exponent do not."""
-    mantissa = text.lower().partition("e")[0].replace("-", "").replace(".", "")
-    return len(mantissa.lstrip("0"))
-
-
-class _Long(Decimal):
-    """A JSON number longer than a double carries."""
+_DOUBTFUL = re.compile(r"[0-9.]{16}|\\u[dD][89a-fA-F]")
+"""What a number of more than 15 digits or half of a surrogate pair has; lines without need not be looked through."""
 
 
 class _Written(str):
@@ -50,37 +39,10 @@ class _Written(str):
     __slots__ = ()
 
 
-def _no_constant(text: str) -> Decimal:
-    raise ValueError(f"{text} is not a JSON number")
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> Document:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice[:60]!r} stands twice in one object")
-    return found
-
-
-def _too_deep(line: bytes) -> bool:
-    if line.count(b"[") + line.count(b"{") <= DEEPEST:
-        return False
-    depth = 0
-    for match in _BRACKETS.finditer(line):
-        token = match.group()
-        depth += 1 if token in b"[{" else -1 if token in b"]}" else 0
-        if depth > DEEPEST:
-            return True
-    return False
-
-
 def _text(line: str | bytes) -> str:
     raw = line.encode("utf-8", "surrogatepass") if isinstance(line, str) else line
     if len(raw) > LONGEST_LINE:
         raise RefusalError("malformed", f"a line may hold at most {LONGEST_LINE // 1024**2} MiB")
-    if _too_deep(raw):
-        raise RefusalError("malformed", f"objects and lists may nest at most {DEEPEST} deep")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -99,63 +61,15 @@ def read_document(line: str | bytes, *, floats: bool = False) -> Document:
             15 significant digits, because whoever wrote them may already have passed them through a binary
             float); an ``id`` may be either.
     """
-    long: list[_Long] = []
-
-    def number(text: str) -> Decimal:
-        if significant_digits(text) <= 15:
-            return Decimal(text)
-        long.append(_Long(text))
-        return long[-1]
-
-    try:
-        text = _text(line)
-        document = json.loads(
-            text,
-            parse_float=number,
-            parse_int=number,
-            parse_constant=_no_constant,
-            object_pairs_hook=_unique_keys,
-        )
-    except (ValueError, ArithmeticError, RecursionError) as error:
-        raise RefusalError("malformed", f"not a JSON object: {error}") from error
+    text = _text(line)
+    document = decode_line(text)
     if not isinstance(document, dict):
         raise RefusalError("malformed", "each line must hold one JSON object")
-    if long and not floats:
-        _refuse_long(document)
-    if _HALF.search(text):
-        _refuse_halves(document)
+    if _DOUBTFUL.search(text) or text.count("[") + text.count("{") > DEEPEST:
+        told = {name: value for name, value in document.items() if name != "id"}
+        check_values(told, deepest=DEEPEST, texts="answered", inexact=floats)
+        check_values(document.get("id"), "id", deepest=DEEPEST, texts="any", inexact=True)
     return document
-
-
-def _refuse_halves(document: Document) -> None:
-    for path, value in _but_id(document):
-        if not (_encodes(path) and (not isinstance(value, str) or _encodes(value))):
-            raise RefusalError("malformed", "half of a surrogate pair is no character: write both halves", path)
-
-
-def _but_id(document: Document) -> Iterator[tuple[str, Any]]:
-    return _leaves({name: value for name, value in document.items() if name != "id"}, "")
-
-
-def _refuse_long(document: Document) -> None:
-    for path, value in _but_id(document):
-        if isinstance(value, _Long):
-            raise RefusalError(
-                "inexact_number",
-                f"{str(value)[:60]} has more than 15 significant digits: write it as a string",
-                path,
-            )
-
-
-def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict) and value:
-        for name, item in value.items():
-            yield from _leaves(item, f"{path}.{name}" if path else name)
-    elif isinstance(value, list) and value:
-        for place, item in enumerate(value):
-            yield from _leaves(item, f"{path}[{place}]")
-    else:
-        yield path, value
 
 
 def _identity(line: bytes) -> str:

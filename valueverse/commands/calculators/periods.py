@@ -27,18 +27,16 @@ _DAYS = {"day": 1, "week": 7, "month": 28, "quarter": 89, "year": 365}
 
 
 def _period(value: Any) -> Period:
-    from pydantic import ValidationError
-
-    from valueverse.catalog.base import refusal_of
     from valueverse.catalog.plans import Period
+    from valueverse.documents.validation import judge_object
 
     if not isinstance(value, dict):
         message = 'period must be an object such as {"every": 1, "unit": "month", "align": "anniversary"}'
         raise RefusalError("bad_period", message, "period")
     try:
-        return Period.model_validate(value)
-    except ValidationError as error:
-        raise refusal_of(error, "bad_period", value).below("period") from error
+        return judge_object(Period, value, "bad_period")
+    except RefusalError as refusal:
+        raise refusal.below("period") from refusal
 
 
 def _anchor(document: Document, zone: str, period: Period) -> date:

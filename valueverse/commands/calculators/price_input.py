@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from datetime import datetime
 from decimal import Decimal, localcontext
 from typing import Any
@@ -10,8 +9,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic_core import PydanticCustomError
 
-from valueverse.catalog.base import dimension_text
+from valueverse.catalog.fields import dimension_text
 from valueverse.catalog.prices import Bucketed, ChargePricing, Dynamic, Percentage, Standard, parse_pricing
+from valueverse.commands.calculators.time_ranges import known_fields
 from valueverse.errors import RefusalError
 from valueverse.money import RoundingMode, exact, minor_units
 from valueverse.rating.price_book import dimensions_json
@@ -190,21 +190,9 @@ def _priced_by_quantity(price: object) -> None:
 
 
 def _only_known(document: Document) -> None:
-    _only_these(document, KNOWN, "")
+    known_fields(document, KNOWN)
     if "price" not in document:
         raise RefusalError("missing_price", "give 'price': an object with 'model'", "price")
-
-
-def _only_these(document: Document, known: tuple[str, ...], path: str) -> None:
-    for name in document:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f": did you mean {near[0]!r}?" if near else f"; known are: {', '.join(known)}"
-            raise RefusalError(
-                "unknown_field",
-                f"unknown field {name[:60]!r}{hint}",
-                f"{path}.{name[:60]}" if path else name[:60],
-            )
 
 
 def _required(value: object, path: str) -> Decimal:
@@ -304,7 +292,7 @@ def _buckets_of(rows: list[Document], every: str, zone: str) -> list[Document]:
 def _event(event: object, case: Case, path: str) -> Document:
     if not isinstance(event, dict):
         raise RefusalError("malformed", "an event is an object with 'value'", path)
-    _only_these(event, EVENT_FIELDS, path)
+    known_fields(event, EVENT_FIELDS, path)
     price = case.pricing.price
     amount = None
     if isinstance(price, Dynamic) and price.amount is not None:
@@ -344,7 +332,7 @@ def _dimensions(pricing: ChargePricing, values: object, path: str) -> str:
 def _bucket(bucket: object, path: str) -> Document:
     if not isinstance(bucket, dict):
         return {"quantity": _required(bucket, path), "minute": None}
-    _only_these(bucket, ("at", "quantity"), path)
+    known_fields(bucket, ("at", "quantity"), path)
     quantity = _required(bucket.get("quantity"), f"{path}.quantity")
     if bucket.get("at") is None:
         return {"quantity": quantity, "minute": None}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from valueverse.errors import RefusalError
+from valueverse.errors import RefusalError, joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,13 +17,11 @@ def known_fields(document: dict[str, Any], names: Iterable[str], path: str = "")
     Raises:
         RefusalError: ``unknown_field``.
     """
-    from valueverse.catalog.base import unknown_name
-
     known = set(names)
     for name in document:
         if name not in known:
-            where = f"{path}.{name}" if path else name
-            raise RefusalError("unknown_field", unknown_name(f"unknown field {name!r}", name, known), where)
+            shown = name[:60]
+            raise RefusalError.unknown("unknown_field", f"unknown field {shown!r}", name, known, joined(path, shown))
 
 
 def read_bound(value: Any, zone: str, path: str) -> datetime:

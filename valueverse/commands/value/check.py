@@ -41,14 +41,14 @@ def _bytes(file: Path) -> bytes:
 
 def check(text: str) -> dict[str, Any]:
     """``{ok: true, tree, ...}`` or ``{ok: false, problems: [...]}``."""
+    from valueverse.documents import DocumentError
     from valueverse.value.architect.describing import tree_json, tree_text
     from valueverse.value.architect.parsing import parse_model
-    from valueverse.value.architect.problems import ModelError
     from valueverse.value.architect.program import compile_model
 
     try:
         program = compile_model(parse_model(text))
-    except ModelError as error:
+    except DocumentError as error:
         return {"ok": False, "problems": [one.as_json() for one in error.problems]}
     return {"ok": True, **tree_json(program), "tree": tree_text(program)}
 
@@ -68,8 +68,8 @@ def _add_check(app: typer.Typer) -> None:
 
         [dim]valueverse value library support_deflection > model.yaml && valueverse value check model.yaml[/dim]
         """
+        from valueverse.documents import Problem
         from valueverse.value.architect.describing import problems_text
-        from valueverse.value.architect.problems import Problem
 
         text = read_text(file)
         answer = check(text)

@@ -43,20 +43,18 @@ def read_metrics_file(file: Path, customer: str | None, *, empty: bool = False) 
 
 def _judge_customer(metrics: pl.DataFrame, customer: str) -> None:
     """Refuse a customer of whom the data hold no row: all would be missing, or stood in for."""
-    from valueverse.value.architect.problems import meant
-
     known = set(metrics["customer"].drop_nulls().unique())
     if customer not in known:
-        message = f"the data hold nothing of the customer {customer[:60]!r}{meant(customer, known)}"
-        raise RefusalError("unknown_customer", message, "--customer")
+        message = f"the data hold nothing of the customer {customer[:60]!r}"
+        raise RefusalError.unknown("unknown_customer", message, customer, known, "--customer")
 
 
 def read_program(file: Path, outputs: list[str]) -> Program:
     """The model compiled, with other outputs where some are asked for; its hash stays that of the document."""
     from valueverse.commands.value.check import read_text
+    from valueverse.documents import DocumentError
     from valueverse.value.architect.canonical import content_hash
     from valueverse.value.architect.parsing import parse_model
-    from valueverse.value.architect.problems import ModelError
     from valueverse.value.architect.program import compile_model
 
     model = parse_model(read_text(file))
@@ -64,7 +62,7 @@ def read_program(file: Path, outputs: list[str]) -> Program:
         return compile_model(model)
     try:
         program = compile_model(model.model_copy(update={"outputs": [_output(one) for one in outputs]}))
-    except ModelError as error:
+    except DocumentError as error:
         first = error.problems[0]
         if not first.path.startswith("outputs"):
             raise

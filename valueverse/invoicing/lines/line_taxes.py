@@ -19,7 +19,7 @@ from valueverse.money import EXACT, exact
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from valueverse.catalog.document import Catalog, Tax
+    from valueverse.catalog.model import Catalog, Tax
 
 UNKNOWN_TAX = "unknown_tax"
 _ASKED = ("stated", "catalog_hash", "country", "tax_rates")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.catalog.carried import carried_key
+from valueverse.catalog.amount_meters import carried_key
 from valueverse.catalog.history import as_known
 from valueverse.invoicing.lines.bucket_usage import buckets_of
 from valueverse.invoicing.lines.charge_assignment import assign, split_label, with_cells

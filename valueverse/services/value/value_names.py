@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import TYPE_CHECKING, Any
 
-from valueverse.errors import RefusalError
+from valueverse.errors import RefusalError, near_names
 
 if TYPE_CHECKING:
     import psycopg
@@ -88,7 +87,7 @@ def known_customer(settings: Settings, connection: psycopg.Connection[Any], tena
     if customer in known:
         return
     known |= customers(connection, tenant)
-    near = difflib.get_close_matches(customer[:128], sorted(known)[:_MOST_COMPARED], n=3)
+    near = near_names(customer, sorted(known)[:_MOST_COMPARED], most=3)
     meant = f": did you mean {' or '.join(map(repr, near))}?" if near else ": send its events first"
     message = f"the tenant {tenant!r} has no customer {customer[:128]!r}{meant}"
     raise RefusalError("unknown_customer", message, "--customer")

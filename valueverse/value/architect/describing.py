@@ -10,8 +10,8 @@ from valueverse.value.architect.ir import Binding, Distribution, Input, Node
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from valueverse.documents import Problem
     from valueverse.value.architect.ir import Program, Source
-    from valueverse.value.architect.problems import Problem
 
 _WIDEST = 100
 

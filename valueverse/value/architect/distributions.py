@@ -11,9 +11,10 @@ from math import log, log1p, sqrt
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
+from valueverse.documents.validation import wrong
+from valueverse.errors import did_you_mean
 from valueverse.value.architect.ir import Distribution
-from valueverse.value.architect.numbers import number_from, numbers_from, wrong
-from valueverse.value.architect.problems import meant
+from valueverse.value.architect.numbers import number_from, numbers_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,9 +41,9 @@ PARAMETERS: Mapping[str, tuple[str, ...]] = {
 OPTIONS: Mapping[str, tuple[str, ...]] = {"interval90": ("family",), "pert": ("shape",), "beta": ("low", "high")}
 
 
-def bad(message: str, field: str = "") -> PydanticCustomError:
+def bad(message: str, field: str = "", suggestion: str | None = None) -> PydanticCustomError:
     """``bad_distribution`` at ``field``."""
-    return wrong(message, field, "bad_distribution")
+    return wrong(message, field, code="bad_distribution", suggestion=suggestion)
 
 
 def read_distribution(value: object) -> tuple[dict[str, Any], Distribution]:
@@ -57,13 +58,15 @@ def read_distribution(value: object) -> tuple[dict[str, Any], Distribution]:
     if len(families) != 1:
         unknown = [str(name) for name in value if name not in {"clip", "family", "shape", "low", "high"}]
         if not families and unknown:
-            raise bad(f"unknown distribution {unknown[0]!r}{meant(unknown[0], PARAMETERS)}", unknown[0])
+            hint = did_you_mean(unknown[0], PARAMETERS)
+            raise bad(f"unknown distribution {unknown[0]!r}{hint.ending}", unknown[0], hint.name)
         raise bad(f"one distribution is expected, one of {', '.join(PARAMETERS)}")
     family = families[0]
     options = OPTIONS.get(family, ())
     for name in value:
         if name not in {family, "clip", *options}:
-            raise bad(f"unknown field {name!r}{meant(str(name), {'clip', *options})}", str(name))
+            hint = did_you_mean(str(name), {"clip", *options})
+            raise bad(f"unknown field {name!r}{hint.ending}", str(name), hint.name)
     kept = {family: _READERS[family](value[family], family)}
     for option in options:
         if option in value:

@@ -12,18 +12,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PrivateAttr,
     WithJsonSchema,
     model_validator,
 )
 
+from valueverse.documents.formats import JSON_NUMBER
+from valueverse.documents.source import Source
+from valueverse.documents.validation import StrictModel, wrong
 from valueverse.value.architect.distributions import OPTIONS, PARAMETERS, read_distribution
-from valueverse.value.architect.numbers import Decay, Fraction, Number, Rate, Risk, number_from, numbers_from, wrong
-from valueverse.value.architect.reading import JSON_NUMBER, Source
+from valueverse.value.architect.numbers import Decay, Fraction, Number, Rate, Risk, number_from, numbers_from
 
 SCHEMA = "valueverse.value_model/v1"
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
@@ -188,13 +188,7 @@ References = Annotated[
 _WHOLE = BeforeValidator(_whole)
 
 
-class Part(BaseModel):
-    """Immutable, and nothing unknown is taken."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-
-class Discount(Part):
+class Discount(StrictModel):
     """What a year takes off a later payment: annual fraction, compounding, place of the payment in its period."""
 
     rate: Rate = 0.0
@@ -202,7 +196,7 @@ class Discount(Part):
     timing: Literal["end", "begin", "mid"] = "end"
 
 
-class Axis(Part):
+class Axis(StrictModel):
     """The periods 1..``periods``; ``start`` is the first day, or ``commit.start``: each commit states its own."""
 
     grain: Grain = "month"
@@ -211,13 +205,13 @@ class Axis(Part):
     discount: Annotated[Discount, _short("rate")] = Discount()
 
 
-class Units(Part):
+class Units(StrictModel):
     """Base units of this model; currencies and time are built in."""
 
     base: Annotated[list[Name], Field(max_length=MAX_NAMES)] = []
 
 
-class Binding(Part):
+class Binding(StrictModel):
     """Where a measured input comes from."""
 
     metric: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[A-Za-z0-9_][A-Za-z0-9_.-]*)*$", max_length=200)]
@@ -226,7 +220,7 @@ class Binding(Part):
     freeze: Literal["baseline"] | None = None
 
 
-class Given(Part):
+class Given(StrictModel):
     """A value: certain, uncertain or measured."""
 
     value: Value | None = None
@@ -252,14 +246,14 @@ class Input(Given):
     description: Text | None = None
 
 
-class Correlation(Part):
+class Correlation(StrictModel):
     """Correlation of two uncertain inputs (of the normal scores behind their draws)."""
 
     between: Annotated[list[Name], Field(min_length=2, max_length=2)]
     rho: Number
 
 
-class Variable(Part):
+class Variable(StrictModel):
     """A number that follows from others; no unit stated: the one that the expression has."""
 
     unit: UnitText | None = None
@@ -267,7 +261,7 @@ class Variable(Part):
     description: Text | None = None
 
 
-class Driver(Part):
+class Driver(StrictModel):
     """A benefit: money of a period, lowered by risk, attribution and decay (annual)."""
 
     kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")] = "benefit"
@@ -280,7 +274,7 @@ class Driver(Part):
     description: Text | None = None
 
 
-class Cost(Part):
+class Cost(StrictModel):
     """A cost: money of every period, or of the period ``at`` alone (0: before the first); risk raises it."""
 
     expr: ExpressionText
@@ -291,7 +285,7 @@ class Cost(Part):
     description: Text | None = None
 
 
-class Pricing(Part):
+class Pricing(StrictModel):
     """The fee on the outcome: a share of ``output``, within floor and cap."""
 
     output: Text
@@ -304,7 +298,7 @@ class Pricing(Part):
     refund: bool = False
 
 
-class Evidence(Part):
+class Evidence(StrictModel):
     """Where a number comes from."""
 
     title: Text
@@ -323,7 +317,7 @@ _BY_NAME = AfterValidator(_sorted)
 """The order in a file means nothing: models with one hash are computed in one order, and so to the same bits."""
 
 
-class Model(Part):
+class Model(StrictModel):
     """A value model, read and in shape."""
 
     schema_: Literal["valueverse.value_model/v1"] = Field(alias="schema")

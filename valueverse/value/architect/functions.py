@@ -7,7 +7,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from valueverse.errors import RefusalError
+from valueverse.errors import RefusalError, did_you_mean
 from valueverse.formula.nodes import FormulaError, Quantity
 from valueverse.value.architect.expressions import (
     Literal,
@@ -19,7 +19,6 @@ from valueverse.value.architect.expressions import (
     per_period,
 )
 from valueverse.value.architect.numbers import constant
-from valueverse.value.architect.problems import meant
 from valueverse.value.architect.units import ONE
 
 if TYPE_CHECKING:
@@ -61,7 +60,8 @@ def call(judge: Judge, node: Call) -> Expression:
     """
     name = node.function
     if name not in ARGUMENTS:
-        judge.refuse("unknown_function", f"unknown function {name[:60]!r}{meant(name, ARGUMENTS)}", node)
+        hint = did_you_mean(name, ARGUMENTS)
+        judge.refuse("unknown_function", f"unknown function {name[:60]!r}{hint.ending}", node, hint.name)
     least, most = ARGUMENTS[name]
     for given in node.named:
         if given not in _NAMED.get(name, ()):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from valueverse.errors import RefusalError
+from valueverse.errors import RefusalError, did_you_mean
 from valueverse.formula import parse
 from valueverse.formula.nodes import FormulaError
 from valueverse.value.architect.distributions import distribution_of
@@ -14,15 +14,14 @@ from valueverse.value.architect.document import duration_parts
 from valueverse.value.architect.expressions import Literal, Operation
 from valueverse.value.architect.ir import Binding, Correlation, Distribution, Input, Missing, Scenario, Source
 from valueverse.value.architect.judge import Judge, Scope, TypingError
-from valueverse.value.architect.problems import meant
 from valueverse.value.architect.units import TIME, Unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from valueverse.documents import Problems
     from valueverse.value.architect import document
     from valueverse.value.architect.expressions import Expression
-    from valueverse.value.architect.problems import Problems
     from valueverse.value.architect.units import UnitSystem
 
 _LEAST_EIGENVALUE = 1e-9
@@ -136,8 +135,8 @@ class InputCompiler:
             for key, given in overrides.items():
                 path = f"scenarios.{name}.{key}"
                 if key not in inputs:
-                    message = f"scenario {name!r} sets {key!r}, which is no input{meant(key, inputs)}"
-                    self.problems.add("unknown_name", message, path)
+                    message = f"scenario {name!r} sets {key!r}, which is no input"
+                    self.problems.unknown("unknown_name", message, key, inputs, path)
                     continue
                 sources[key], _ = self._source(given, inputs[key].unit, path, stated=inputs[key].unit is not None)
             found.append(Scenario(name, sources))
@@ -167,7 +166,7 @@ class InputCompiler:
 
     def _uncorrelatable(self, name: str, inputs: Mapping[str, Input]) -> str:
         if name not in inputs:
-            return f"unknown input {name!r}{meant(name, inputs)}"
+            return f"unknown input {name!r}{did_you_mean(name, inputs).ending}"
         if not isinstance(inputs[name].source, Distribution):
             return f"{name!r} is not uncertain: only an input with a dist can be correlated"
         return ""

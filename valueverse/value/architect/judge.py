@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from valueverse.errors import RefusalError
+from valueverse.errors import Hint, RefusalError, did_you_mean
 from valueverse.formula.nodes import Binary, Call, Constant, FormulaError, Name, Node, Number, Quantity, Unary
 from valueverse.value.architect import functions
 from valueverse.value.architect.expressions import (
@@ -24,7 +24,6 @@ from valueverse.value.architect.expressions import (
     converted,
     written,
 )
-from valueverse.value.architect.problems import meant
 from valueverse.value.architect.units import ONE, Unit, UnitSystem
 
 if TYPE_CHECKING:
@@ -46,8 +45,8 @@ CONSTANTS = frozenset({"t", "pi"})
 class TypingError(RefusalError):
     """An expression that means nothing; ``position`` is the character it starts at, 0-based."""
 
-    def __init__(self, code: str, message: str, position: int) -> None:
-        super().__init__(code, message)
+    def __init__(self, code: str, message: str, position: int, suggestion: str | None = None) -> None:
+        super().__init__(code, message, suggestion=suggestion)
         self.position = position
 
 
@@ -97,9 +96,9 @@ class Judge:
         self.current = Part(owner)
         self.parts: list[Part] = []
 
-    def refuse(self, code: str, message: str, node: Node) -> NoReturn:
+    def refuse(self, code: str, message: str, node: Node, suggestion: str | None = None) -> NoReturn:
         """Raise at the place of ``node``."""
-        raise TypingError(code, message, node.position)
+        raise TypingError(code, message, node.position, suggestion)
 
     def number(self, root: Node) -> Expression:
         """The expression as a number; a condition counts 1 or 0."""
@@ -167,18 +166,19 @@ class Judge:
             self.current.moves = True
             return Period()
         if name != "pi":
-            self.refuse("unknown_name", self.unknown_message(node), node)
+            raise self.unknown_name(node)
         return Literal(math.pi)
 
-    def unknown_message(self, node: Name) -> str:
-        """The sentence about a name that is not there, with the one that was probably meant."""
-        hint = meant(node.dotted, {*self.scope.names, *CONSTANTS})
-        unit = self.scope.units.nearest(node.dotted)
-        if unit is not None and not hint.startswith(":"):
-            hint = f": did you mean the unit {unit!r}?"
+    def unknown_name(self, node: Name) -> TypingError:
+        """The refusal of a name that is not there, with the one that was probably meant."""
+        hint = did_you_mean(node.dotted, {*self.scope.names, *CONSTANTS})
         if self.scope.units.knows(node.dotted):
-            hint = f"; {node.dotted} is a unit, which stands behind a number: 1 {node.dotted}"
-        return f"unknown name {node.dotted[:60]!r} in {self._shown()}{hint}"
+            hint = Hint(f"; {node.dotted} is a unit, which stands behind a number: 1 {node.dotted}", None)
+        elif hint.name is None:
+            unit = self.scope.units.nearest(node.dotted)
+            hint = hint if unit is None else Hint(f": did you mean the unit {unit!r}?", unit)
+        message = f"unknown name {node.dotted[:60]!r} in {self._shown()}{hint.ending}"
+        return TypingError("unknown_name", message, node.position, hint.name)
 
     def _shown(self) -> str:
         return repr(self.text if len(self.text) <= 80 else f"{self.text[:77]}...")

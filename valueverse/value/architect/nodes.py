@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Literal as OneOf
 
+    from valueverse.documents import Problems
     from valueverse.formula.nodes import Node as FormulaNode
     from valueverse.value.architect import document
     from valueverse.value.architect.expressions import Expression
     from valueverse.value.architect.inputs import InputCompiler
     from valueverse.value.architect.ir import Input, Scenario
-    from valueverse.value.architect.problems import Problems
     from valueverse.value.architect.units import Unit
 
 MAX_EXPRESSION_DEPTH = 200
@@ -169,18 +169,21 @@ class NodeCompiler:
             raise TypingError("unit_mismatch", message + judge.hint(money, unit), 0)
         return found if factor == 1.0 else Operation("multiply", (found, Literal(factor)), money)
 
+    def _add(self, error: TypingError, path: str) -> None:
+        self.problems.add(error.code, error.message, path, error.position, suggestion=error.suggestion)
+
     def _typed(self, draft: Draft, tree: FormulaNode, finish: Callable[[Expression, Judge], Expression]) -> Unit | None:
         """Type an expression and keep its node and parts; the unit found, None where it is bare or wrong."""
         judge = Judge(draft.text, self.scope, draft.name)
         unknown = [one for one in names_in(tree) if one.dotted not in self.scope.names and one.dotted not in CONSTANTS]
         for name in unknown:
-            self.problems.add("unknown_name", judge.unknown_message(name), draft.path, name.position)
+            self._add(judge.unknown_name(name), draft.path)
         if unknown:
             return None
         try:
             found = finish(judge.number(tree), judge)
         except TypingError as error:
-            self.problems.add(error.code, error.message, draft.path, error.position)
+            self._add(error, draft.path)
             return None
         judge.current.expression = found
         for part in judge.parts:

@@ -7,23 +7,18 @@ import operator
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
-from pydantic_core import PydanticCustomError
 
+from valueverse.documents.formats import JSON_NUMBER
+from valueverse.documents.validation import wrong
 from valueverse.formula import parse
 from valueverse.formula.nodes import Binary, Name, Node, Unary
 from valueverse.formula.nodes import Number as NumberNode
 from valueverse.formula.nodes import refusal as formula_refusal
-from valueverse.value.architect.reading import JSON_NUMBER
 
 LARGEST = 1e15
 """No number of a model is larger: products of a few of them still stay far from the end of floats."""
 
 _OPERATORS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "^": operator.pow}
-
-
-def wrong(message: str, field: str = "", code: str = "bad_value") -> PydanticCustomError:
-    """An error whose sentence reaches the user as it stands; ``field`` where a part of the value is meant."""
-    return PydanticCustomError("refused", "{message}", {"message": message, "field": field, "code": code})
 
 
 def constant(root: Node, text: str) -> float:

@@ -13,15 +13,14 @@ from valueverse.formula.nodes import FormulaError
 from valueverse.value.architect.ir import Outputs, Probability, Target
 from valueverse.value.architect.judge import Judge, Scope, TypingError
 from valueverse.value.architect.numbers import numbers_from
-from valueverse.value.architect.problems import meant
 from valueverse.value.architect.units import ONE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from valueverse.documents import Problems
     from valueverse.value.architect import document
     from valueverse.value.architect.ir import Input, Node
-    from valueverse.value.architect.problems import Problems
     from valueverse.value.architect.units import Unit, UnitSystem
 
 MONEY = ("npv", "total_benefit", "total_cost", "net_benefit", "pv_benefit", "pv_cost")
@@ -160,7 +159,10 @@ class OutputCompiler:
         elif stated is not None:
             message = f"{shown[:60]!r} is no output: write the statement as {{probability: {stated[1][:60]!r}}}"
         else:
-            message = f"unknown output {shown[:60]!r}{meant(shown, {**dict.fromkeys(_KEYWORDS), **self.targets})}"
+            self.problems.unknown(
+                "unknown_name", f"unknown output {shown[:60]!r}", shown, {*_KEYWORDS, *self.targets}, path
+            )
+            return False
         self.problems.add("unknown_name", message, path)
         return False
 
@@ -235,8 +237,8 @@ class OutputCompiler:
 
     def _statistic(self, name: str, statistic: object, detail: object, path: str) -> None:
         if statistic not in STATISTICS:
-            shown = f"unknown statistic {str(statistic)[:60]!r}{meant(str(statistic), STATISTICS)}"
-            self.problems.add("unknown_name", shown, path)
+            shown = str(statistic)
+            self.problems.unknown("unknown_name", f"unknown statistic {shown[:60]!r}", shown, STATISTICS, path)
         elif detail is not False:
             if statistic == "percentiles":
                 self._percentiles(detail, path)

@@ -9,14 +9,13 @@ from valueverse.errors import RefusalError
 from valueverse.formula import parse
 from valueverse.formula.nodes import Number, Quantity
 from valueverse.value.architect.ir import Grain, Limit, Pricing
-from valueverse.value.architect.problems import meant
 from valueverse.value.architect.units import TIME, UnitSystem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from valueverse.documents import Problems
     from valueverse.value.architect import document
-    from valueverse.value.architect.problems import Problems
     from valueverse.value.architect.units import Unit
 
 CASES = ("realised", "committed", "forecast")
@@ -41,7 +40,7 @@ def compile_pricing(
     if case not in ("", *CASES):
         case, output = "", stated.output
     if output not in outputs:
-        problems.add("unknown_name", f"unknown output {output[:60]!r}{meant(output, outputs)}", "pricing.output", 0)
+        problems.unknown("unknown_name", f"unknown output {output[:60]!r}", output, outputs, "pricing.output", 0)
     elif not _is_money(model, units, output, outputs[output]):
         message = f"a fee is a share of money: {output!r} is no driver, benefit or variable in money of a period"
         problems.add("unit_mismatch", message, "pricing.output", 0)

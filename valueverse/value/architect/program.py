@@ -21,13 +21,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from valueverse.documents import Problems
 from valueverse.value.architect.canonical import content_hash
 from valueverse.value.architect.inputs import InputCompiler
 from valueverse.value.architect.ir import PERIODS_PER_YEAR, Axis, Cost, Discount, Driver, Program
 from valueverse.value.architect.nodes import NodeCompiler
 from valueverse.value.architect.outputs import OutputCompiler
 from valueverse.value.architect.pricing import compile_pricing
-from valueverse.value.architect.problems import Problems
 from valueverse.value.architect.units import CURRENCIES, UnitSystem, is_built_in
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def compile_model(model: Model) -> Program:
     """Judge names, units, cycles, correlations and outputs of a document and put it in order.
 
     Raises:
-        ModelError: with every problem found, each with its line and column.
+        DocumentError: with every problem found, each with its line and column.
     """
     problems = Problems(model.source)
     units = UnitSystem(frozenset(model.units.base), model.axis.grain)

@@ -7,7 +7,6 @@ the model's axis. ``percent`` (or %) is a hundredth of 1.
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from functools import lru_cache
 
 import iso4217
 
-from valueverse.errors import RefusalError
+from valueverse.errors import RefusalError, did_you_mean
 
 MAX_CHARACTERS = 200
 MAX_DEPTH = 16
@@ -224,8 +223,7 @@ class UnitSystem:
 
     def nearest(self, name: str) -> str | None:
         """The symbol that was probably meant; None: nothing is like it."""
-        known = sorted({*self.base, *TIME, *CURRENCIES, "percent", "period"})
-        return next(iter(difflib.get_close_matches(name[:64], known, n=1)), None)
+        return did_you_mean(name, {*self.base, *TIME, *CURRENCIES, "percent", "period"}).name
 
     def symbol(self, name: str) -> Unit:
         """One symbol as a unit; see ``of``."""

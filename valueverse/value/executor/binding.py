@@ -14,7 +14,6 @@ import polars as pl
 
 from valueverse.errors import RefusalError
 from valueverse.value.architect.ir import Binding
-from valueverse.value.architect.problems import meant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -180,7 +179,7 @@ def _bound(program: Program, placed: _Placed, owner: str, known: Collection[str]
     for one, source in _bindings(program):
         if known and source.metric not in known and one.missing.policy == "error":
             message = f"the input {one.name!r} has no value in period {1 - _width(source)}: no metric {source.metric!r}"
-            raise RefusalError("missing_metric", f"{message}{meant(source.metric, known)}", f"inputs.{one.name}")
+            raise RefusalError.unknown("missing_metric", message, source.metric, known, f"inputs.{one.name}")
         by_period = _by_period(placed.get((owner, source.metric), {}), source)
         values[one.name], found = _filled(one, source, by_period, program.axis.periods)
         flags += found

@@ -5,7 +5,6 @@ from __future__ import annotations
 from importlib import resources
 
 from valueverse.errors import RefusalError
-from valueverse.value.architect.problems import meant
 
 
 def names() -> list[str]:
@@ -22,5 +21,5 @@ def text(name: str) -> str:
     """
     known = names()
     if name not in known:
-        raise RefusalError("unknown_model", f"unknown model {name[:60]!r}{meant(name, known)}", "name")
+        raise RefusalError.unknown("unknown_model", f"unknown model {name[:60]!r}", name, known, "name")
     return resources.files(__name__).joinpath(f"{name}.yaml").read_text(encoding="utf-8")

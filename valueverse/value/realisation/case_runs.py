@@ -17,7 +17,6 @@ import rfc8785
 from valueverse.errors import RefusalError
 from valueverse.value.architect.ir import Binding, Distribution
 from valueverse.value.architect.parsing import parse_model
-from valueverse.value.architect.problems import meant
 from valueverse.value.architect.program import compile_model
 from valueverse.value.executor.binding import bind
 from valueverse.value.executor.financial_metrics import Money, metric, money_of
@@ -263,7 +262,7 @@ def series_name(program: Program, output: str) -> str:
     if program.drivers or program.costs:
         known |= {one: one for one in SUMS} | {"total_benefit": "benefit", "total_cost": "cost", "net_benefit": "net"}
     if output not in known:
-        raise RefusalError("unknown_output", f"no output {output[:60]!r}{meant(output, known)}", "output")
+        raise RefusalError.unknown("unknown_output", f"no output {output[:60]!r}", output, known, "output")
     return known[output]
 
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from valueverse.errors import RefusalError
 from valueverse.value.architect.expressions import Previous, Reference, RunningTotal, children, written
 from valueverse.value.architect.outputs import METRICS
-from valueverse.value.architect.problems import meant
 from valueverse.value.executor.financial_metrics import metric, money_of
 from valueverse.value.executor.numpy_backend import evaluate
 from valueverse.value.realisation.case_runs import NO_SUM, SUMS, adds_up, series_of
@@ -201,7 +200,7 @@ class _Builder:
 
     def _root(self, output: str, period: int, *, to_date: bool) -> Key:
         if output not in self.outputs:
-            raise RefusalError("unknown_output", f"no output {output[:60]!r}{meant(output, self.outputs)}", "output")
+            raise RefusalError.unknown("unknown_output", f"no output {output[:60]!r}", output, self.outputs, "output")
         kind, name = self.outputs[output]
         if kind == "metric":
             return Key(kind, name, None)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.catalog.base import unknown_name
 from valueverse.errors import RefusalError
 from valueverse.value.realisation.metrics import METRIC_VALUES, tenant_months
 
@@ -74,8 +73,9 @@ def check_columns(metric: MartMetric, columns: pl.DataFrame) -> bool:
         raise RefusalError("unknown_mart", f"{named}there is no mart {metric.mart!r} with a tenant_id", "mart")
     for field, name in metric.columns().items():
         if name not in types:
-            said = unknown_name(f"{metric.mart!r} has no column {name!r}", name, set(types))
-            raise RefusalError("unknown_column", named + said, field)
+            raise RefusalError.unknown(
+                "unknown_column", f"{named}{metric.mart!r} has no column {name!r}", name, types, field
+            )
     if metric.aggregation != "count" and types[metric.column] not in NUMBERS:
         said = f"{metric.column!r} of {metric.mart!r} is {types[metric.column]}: only exact numbers are measured"
         raise RefusalError("wrong_type", named + said, "column")

@@ -11,7 +11,6 @@ import numpy as np
 from valueverse.errors import RefusalError
 from valueverse.value.architect.describing import source_text
 from valueverse.value.architect.ir import Binding, Distribution
-from valueverse.value.architect.problems import meant
 from valueverse.value.executor.binding import METRICS, bind
 from valueverse.value.realisation.case_runs import MONTHS, central, frozen, truncated
 
@@ -102,7 +101,7 @@ def assumed(
     """
     known = {one.name: one.overrides for one in program.scenarios}
     if scenario not in known:
-        raise RefusalError("unknown_scenario", f"no scenario {scenario[:60]!r}{meant(scenario, known)}", "--scenario")
+        raise RefusalError.unknown("unknown_scenario", f"no scenario {scenario[:60]!r}", scenario, known, "--scenario")
     said = {one.name: known[scenario].get(one.name, one.source) for one in program.inputs}
     inputs = tuple(replace(one, source=said[one.name]) for one in program.inputs)
     bound = bind(replace(program, inputs=inputs), METRICS.to_frame() if metrics is None else metrics, start)

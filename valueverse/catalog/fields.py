@@ -1,0 +1,84 @@
+"""Durations, currencies, time zones and dimension values as a catalog writes them."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer
+
+from valueverse.documents.fields import Text
+from valueverse.documents.validation import wrong
+from valueverse.errors import RefusalError
+from valueverse.events.billing_events import duration_seconds
+from valueverse.events.validation import LONGEST_KEY, is_time_zone
+from valueverse.money import minor_units, plain
+
+
+def _duration(value: Any) -> Any:
+    if isinstance(value, timedelta):
+        return value
+    try:
+        return timedelta(seconds=duration_seconds(value))
+    except RefusalError as refusal:
+        raise wrong(refusal.message, code=refusal.code if refusal.code == "out_of_range" else "") from refusal
+
+
+def _seconds(value: timedelta) -> str:
+    return f"{int(value.total_seconds())} seconds"
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_seconds)]
+"""A fixed stretch of time; '24 hours' and '1 day' are the same."""
+
+
+def _currency(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            minor_units(value)
+        except RefusalError as refusal:
+            raise wrong(refusal.message) from refusal
+    return value
+
+
+CurrencyCode = Annotated[str, BeforeValidator(_currency)]
+"""An ISO 4217 code."""
+
+
+def _time_zone(value: Any) -> Any:
+    if isinstance(value, str) and not is_time_zone(value):
+        raise wrong(f"{value[:60]!r} is not an IANA time zone such as 'UTC' or 'Europe/Berlin'")
+    return value
+
+
+TimeZone = Annotated[str, BeforeValidator(_time_zone)]
+
+
+def dimension_text(value: Any) -> str:
+    """A dimension's value as usage carries it: text as it is, a number plain, true and false as words."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Decimal | int):
+        return plain(Decimal(value))
+    if isinstance(value, str) and len(value) > LONGEST_KEY:
+        message = f"{value[:40]!r}... has {len(value)} characters: a dimension's value has at most {LONGEST_KEY}"
+        raise wrong(message, code="too_long")
+    if isinstance(value, str):
+        return value
+    raise wrong(f"{value!r} is not a dimension value: write text, a number, true or false")
+
+
+DimensionValue = Annotated[str, BeforeValidator(dimension_text)]
+
+_COUNTRY = re.compile(r"[A-Z]{2}\Z")
+
+
+def _country(value: str) -> str:
+    if not _COUNTRY.match(value):
+        raise wrong(f"{value[:40]!r} is not a country code like 'DE' (ISO 3166-1)")
+    return value
+
+
+CountryCode = Annotated[Text, AfterValidator(_country)]

@@ -1,0 +1,189 @@
+"""Types of fields that several calculators read, and how a line becomes the model of its command."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import BeforeValidator, Field, PlainValidator, ValidationInfo, model_validator
+
+from valueverse.commands.calculators.time_ranges import read_bound
+from valueverse.documents.validation import StrictModel, error_of, judge_object, wrong
+from valueverse.errors import RefusalError
+from valueverse.events.validation import is_time_zone
+from valueverse.formula.numbers import QUANTITY_LIMIT
+from valueverse.money import exact, minor_units
+from valueverse.services.instants import read_time_zone
+
+AMOUNT_LIMIT = Decimal(10) ** 19
+PERCENT_LIMIT = Decimal(10) ** 6
+LONGEST_PERIOD = 36_600
+_LONGEST_KEY = 128
+CODES = {
+    "missing": "missing_field",
+    "extra_forbidden": "unknown_field",
+    "too_long": "too_many",
+    **dict.fromkeys(("model_type", "model_attributes_type", "list_type", "tuple_type", "dict_type"), "malformed"),
+}
+"""Codes of what pydantic finds; what our own fields find has its own."""
+Line = TypeVar("Line", bound=StrictModel)
+
+
+def read_line(model: type[Line], document: dict[str, Any]) -> Line:
+    """A line as the model of its command.
+
+    Raises:
+        DocumentError: everything that is wrong with it.
+    """
+    zone = document.get("timezone")
+    # A zone that is wrong is a problem of its own, and bare dates are read all the same.
+    known = zone if isinstance(zone, str) and is_time_zone(zone) else "UTC"
+    return judge_object(model, document, "malformed", CODES, context=known)
+
+
+def _currency(value: Any) -> str:
+    if not isinstance(value, str):
+        raise wrong(f"{str(value)[:40]!r} is not a currency code", code="unknown_currency")
+    try:
+        minor_units(value)
+    except RefusalError as refusal:
+        raise error_of(refusal) from refusal
+    return value
+
+
+def _time_zone(value: Any) -> str:
+    try:
+        return read_time_zone(value, "")
+    except RefusalError as refusal:
+        raise error_of(refusal) from refusal
+
+
+def _instant(value: Any, info: ValidationInfo) -> datetime:
+    try:
+        return read_bound(value, str(info.context), "")
+    except RefusalError as refusal:
+        raise error_of(refusal) from refusal
+
+
+def _key(value: Any) -> str:
+    if not isinstance(value, str) or not 1 <= len(value) <= _LONGEST_KEY or not value.isprintable():
+        message = f"{str(value)[:40]!r} is not a key: printable text of 1 to {_LONGEST_KEY} characters"
+        raise wrong(message, code="bad_key")
+    return value
+
+
+def _number(value: Any, limit: Decimal, words: str) -> Decimal:
+    try:
+        number = exact(value)
+    except RefusalError as refusal:
+        raise error_of(refusal) from refusal
+    # abs() would round to the 28 digits of Python's default context.
+    if number.copy_abs() >= limit:
+        raise wrong(f"{str(value)[:60]} is out of range: it must stay below {words}", code="out_of_range")
+    return number
+
+
+def _signed(value: Any) -> Decimal:
+    return _number(value, AMOUNT_LIMIT, "10^19")
+
+
+def _amount(value: Any) -> Decimal:
+    number = _signed(value)
+    if number < 0:
+        raise wrong(f"{value} is negative: it is at least 0", code="out_of_range")
+    return number
+
+
+def _tax_percent(value: Any) -> Decimal:
+    percent = Decimal(0) if value is None else _amount(value)
+    if percent >= PERCENT_LIMIT:
+        raise wrong(f"{value} % is out of range: it must stay below 10^6", code="out_of_range")
+    return percent
+
+
+Currency = Annotated[str, PlainValidator(_currency)]
+TimeZone = Annotated[str, PlainValidator(_time_zone)]
+"""An IANA zone; null is UTC."""
+Instant = Annotated[datetime, PlainValidator(_instant)]
+"""RFC 3339, or a bare date for local midnight, within the years that are billed; in UTC."""
+Key = Annotated[str, PlainValidator(_key)]
+Signed = Annotated[Decimal, PlainValidator(_signed), Field(description="a number such as '12.50'")]
+Amount = Annotated[Decimal, PlainValidator(_amount), Field(description="a number such as '12.50'")]
+TaxPercent = Annotated[Decimal, PlainValidator(_tax_percent)]
+Number = Annotated[Decimal, PlainValidator(lambda value: _number(value, QUANTITY_LIMIT, "10^12"))]
+"""A quantity of either sign."""
+
+
+def one_of(code: str, *words: str) -> BeforeValidator:
+    """A word of a closed list; null is the field's default, and is left to it."""
+
+    def judge(value: Any) -> Any:
+        if value not in words:
+            raise wrong(f"{str(value)[:40]!r} is none of {', '.join(words)}", code=code)
+        return value
+
+    return BeforeValidator(judge)
+
+
+def only_fields(*names: str) -> BeforeValidator:
+    """An object with no other fields; null is left out."""
+
+    def judge(value: Any) -> Any:
+        if not isinstance(value, dict) or not set(value) <= set(names):
+            raise wrong(f"an object with {' and '.join(names)} is expected here", code="malformed")
+        return value
+
+    return BeforeValidator(judge)
+
+
+class LinePart(StrictModel):
+    """An object of a line; a required field that is null is one that is missing."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_missing(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        fields = cls.model_fields
+        return {
+            name: item
+            for name, item in value.items()
+            if item is not None or name not in fields or not fields[name].is_required()
+        }
+
+
+class Rounding(StrictModel):
+    """Mode and level, as a catalog's ``rounding``."""
+
+    mode: Annotated[
+        Literal["half_up", "half_even", "up", "down"], one_of("bad_rounding", "half_up", "half_even", "up", "down")
+    ] = "half_up"
+    level: Annotated[Literal["line", "tier", "invoice"], one_of("bad_rounding", "line", "tier", "invoice")] = "line"
+
+
+class Proration(StrictModel):
+    """Days used of a full period."""
+
+    days: Number
+    of: Number
+
+    @model_validator(mode="before")
+    @classmethod
+    def _both_are_numbers(cls, value: Any) -> Any:
+        for name in ("days", "of"):
+            if isinstance(value, dict) and value.get(name) is None:
+                raise wrong(f"{name!r} is missing: a whole number of days", name, code="not_a_number")
+        return value
+
+    @model_validator(mode="after")
+    def _whole_days(self) -> Self:
+        days, of = self.days, self.of
+        if days != int(days) or of != int(of) or not 0 <= days <= of or not 1 <= of <= LONGEST_PERIOD:
+            message = f"days and of are whole numbers, 0 <= days <= of and 1 <= of <= {LONGEST_PERIOD}"
+            raise wrong(message, code="bad_proration")
+        return self
+
+
+RoundingField = Annotated[Rounding, only_fields("mode", "level")]
+ProrationField = Annotated[Proration, only_fields("days", "of")]
