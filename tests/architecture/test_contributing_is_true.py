@@ -28,3 +28,15 @@ def test_every_folder_has_an_owner() -> None:
     missing = [one for one in patterns if one != "*" and not (ROOT / one.strip("/")).exists()]
     assert missing == ["/frontend/"]
     assert patterns[0] == "*"
+
+
+def test_ci_and_workflows_run_make_targets_and_nothing_else() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert re.search(r"^ci: lint type validate test\b", makefile, re.MULTILINE)
+    assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()[-1] == "make ci"
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    for path in sorted((ROOT / ".github").rglob("*.yml")):
+        runs = re.findall(r"^\s*(?:- )?run: (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+        assert runs, path.name
+        assert {run.split()[0] for run in runs} == {"make"}, path.name
+        assert {run.split()[1] for run in runs} <= targets, path.name
