@@ -19,8 +19,8 @@ from SALib.sample import sobol as salib_sample
 from scipy.stats import norm
 
 from bench.rating import peak_gib, seconds
-from valueverse.value.architect.parsing import parse_model
-from valueverse.value.architect.program import compile_model
+from valueverse.value.architect.compiler.program import compile_model
+from valueverse.value.architect.document.parsing import parse_model
 from valueverse.value.executor.binding import Bound
 from valueverse.value.executor.portfolio import run_portfolio
 from valueverse.value.executor.run import RunRequest, run_model
@@ -30,7 +30,7 @@ from valueverse.value.finance.cashflows import irr_batch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from valueverse.value.architect.ir import Program
+    from valueverse.value.architect.program_ir import Program
 
 SIZES = {
     "tiny": {"draws": 2**12, "customers": 10, "flows": 1_000, "sobol": 2**9, "edits": 5},

@@ -9,8 +9,8 @@ import pytest
 from valueverse.catalog.document import parse_catalog
 from valueverse.catalog.prices import Outcome
 from valueverse.demo import northwind
-from valueverse.value.architect.parsing import parse_model
-from valueverse.value.architect.program import compile_model
+from valueverse.value.architect.compiler.program import compile_model
+from valueverse.value.architect.document.parsing import parse_model
 from valueverse.value.realisation.fees import FeeTerms
 
 DATA = Path(__file__).parents[2] / "data"

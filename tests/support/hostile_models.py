@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tests.support.hostile import dumps
-from valueverse.value.architect.document import SCHEMA
+from valueverse.value.architect.document.model import SCHEMA
 from valueverse.value.executor.binding import METRICS
 
 if TYPE_CHECKING:

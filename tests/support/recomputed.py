@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from valueverse.value.architect.expressions import (
+from valueverse.value.architect.language.expressions import (
     Literal,
     Lookup,
     Operation,
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from valueverse.value.architect.expressions import Expression
-    from valueverse.value.architect.ir import Program
+    from valueverse.value.architect.language.expressions import Expression
+    from valueverse.value.architect.program_ir import Program
     from valueverse.value.realisation.explain import Explained
 
     Floats = NDArray[np.float64]

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from valueverse.documents import DocumentError
-from valueverse.value.architect.document import SCHEMA
-from valueverse.value.architect.parsing import parse_model
-from valueverse.value.architect.program import compile_model
+from valueverse.value.architect.compiler.program import compile_model
+from valueverse.value.architect.document.model import SCHEMA
+from valueverse.value.architect.document.parsing import parse_model
 
 if TYPE_CHECKING:
     from valueverse.documents import Problem
-    from valueverse.value.architect.ir import Program
+    from valueverse.value.architect.program_ir import Program
 
 EXAMPLE = """\
 schema: valueverse.value_model/v1

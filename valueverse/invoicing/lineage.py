@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.catalog.carried import MARK
+from valueverse.catalog.amount_meters import MARK
 from valueverse.catalog.history import as_known
 from valueverse.invoicing.lines.charge_assignment import assign
 from valueverse.invoicing.lines.consumption import LINE

@@ -9,9 +9,9 @@ import pytest
 from tests.support.value_models import EXAMPLE, compiled, model_text
 from valueverse.documents import DocumentError
 from valueverse.value import library
-from valueverse.value.architect.canonical import canonical, canonical_text, content_hash, difference
-from valueverse.value.architect.parsing import model_from, parse_model
-from valueverse.value.architect.program import compile_model
+from valueverse.value.architect.compiler.program import compile_model
+from valueverse.value.architect.document.canonical import canonical, canonical_text, content_hash, difference
+from valueverse.value.architect.document.parsing import model_from, parse_model
 
 GOLDEN = "db7c7b7464d17bbfce95d46c3ad656ace81493f37570b3ae185df004f63c2123"
 

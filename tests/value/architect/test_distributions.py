@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.value_models import compiled, only, refused
-from valueverse.value.architect.ir import Distribution
+from valueverse.value.architect.program_ir import Distribution
 
 
 def reduced(dist: dict[str, Any]) -> Distribution:

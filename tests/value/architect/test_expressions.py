@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from tests.support.laws import law
 from tests.support.value_models import compiled, only, refused
-from valueverse.value.architect.expressions import written
-from valueverse.value.architect.units import Unit, UnitSystem
+from valueverse.value.architect.language.expressions import written
+from valueverse.value.architect.language.units import Unit, UnitSystem
 
 if TYPE_CHECKING:
-    from valueverse.value.architect.ir import Node
+    from valueverse.value.architect.program_ir import Node
 
 INPUTS: dict[str, Any] = {
     "usd": {"unit": "USD/month", "value": 100},

@@ -13,7 +13,7 @@ from tests.support.effort import at_most
 from tests.support.laws import law
 from tests.support.value_models import EXAMPLE, model_text, problems_of, refused
 from valueverse.documents.reading import read_document
-from valueverse.value.architect.parsing import MODEL
+from valueverse.value.architect.document.parsing import MODEL
 
 TREE = read_document(EXAMPLE, MODEL).tree
 SECTIONS = sorted(TREE)

@@ -12,9 +12,9 @@ from tests.support.value_models import EXAMPLE, problems_of
 from valueverse.documents.reading import read_document
 from valueverse.errors import RefusalError
 from valueverse.value import library
-from valueverse.value.architect.parsing import MODEL, parse_model
-from valueverse.value.architect.program import compile_model
-from valueverse.value.architect.schema import json_schema, json_schema_text
+from valueverse.value.architect.compiler.program import compile_model
+from valueverse.value.architect.document.parsing import MODEL, parse_model
+from valueverse.value.architect.document.schema import json_schema, json_schema_text
 
 ROOT = Path(__file__).parents[3]
 

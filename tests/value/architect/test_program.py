@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from tests.support.laws import law
 from tests.support.value_models import EXAMPLE, compiled, model_text, only, problems_of, refused
-from valueverse.value.architect.expressions import Reference, children
-from valueverse.value.architect.graph import components
-from valueverse.value.architect.ir import Limit, Program, Scenario
-from valueverse.value.architect.parsing import parse_model
-from valueverse.value.architect.program import compile_model
+from valueverse.value.architect.compiler.graph import components
+from valueverse.value.architect.compiler.program import compile_model
+from valueverse.value.architect.document.parsing import parse_model
+from valueverse.value.architect.language.expressions import Reference, children
+from valueverse.value.architect.program_ir import Limit, Program, Scenario
 
 if TYPE_CHECKING:
-    from valueverse.value.architect.document import Model
+    from valueverse.value.architect.document.model import Model
 
 
 def same_period_references(program: Program, name: str) -> set[str]:

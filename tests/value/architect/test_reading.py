@@ -9,8 +9,8 @@ import pytest
 from tests.support.value_models import EXAMPLE, model_text, only, problems_of, refused
 from valueverse.documents import DocumentError
 from valueverse.documents.reading import read_document
-from valueverse.value.architect.canonical import content_hash
-from valueverse.value.architect.parsing import MODEL, parse_model
+from valueverse.value.architect.document.canonical import content_hash
+from valueverse.value.architect.document.parsing import MODEL, parse_model
 
 HEAD = "schema: valueverse.value_model/v1\nmodel: tried\n"
 

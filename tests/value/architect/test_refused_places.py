@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from valueverse.documents import DocumentError
-from valueverse.value.architect.parsing import parse_model
-from valueverse.value.architect.program import compile_model
+from valueverse.value.architect.compiler.program import compile_model
+from valueverse.value.architect.document.parsing import parse_model
 
 HEAD = "schema: valueverse.value_model/v1\nmodel: m\n"
 

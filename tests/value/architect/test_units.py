@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.laws import law
 from valueverse.errors import RefusalError
-from valueverse.value.architect.units import ONE, Unit, UnitSystem
+from valueverse.value.architect.language.units import ONE, Unit, UnitSystem
 
 UNITS = UnitSystem(frozenset({"user", "ticket", "agent"}), "month")
 ATOMS = st.sampled_from(["user", "ticket", "USD", "EUR", "month", "year", "day", "hour", "percent", "period", "1"])

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from tests.support.value_models import EXAMPLE
 from valueverse.cli import app
 from valueverse.errors import RefusalError
-from valueverse.value.architect.schema import json_schema_text
+from valueverse.value.architect.document.schema import json_schema_text
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,9 +14,9 @@ from tests.support.laws import law
 from tests.support.value_models import compiled
 from valueverse.errors import RefusalError
 from valueverse.value import library
-from valueverse.value.architect.ir import Binding
-from valueverse.value.architect.parsing import parse_model
-from valueverse.value.architect.program import compile_model
+from valueverse.value.architect.compiler.program import compile_model
+from valueverse.value.architect.document.parsing import parse_model
+from valueverse.value.architect.program_ir import Binding
 from valueverse.value.executor import columns
 from valueverse.value.executor.binding import Bound
 from valueverse.value.executor.columns import array_of, columns_of, evaluate_columns
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from valueverse.value.architect.ir import Program
+    from valueverse.value.architect.program_ir import Program
 
     Floats = NDArray[np.float64]
     Draw = Callable[[st.SearchStrategy[Any]], Any]

@@ -11,8 +11,8 @@ import yaml
 
 from valueverse.commands.value.run import read_data
 from valueverse.errors import RefusalError
-from valueverse.value.architect.parsing import parse_model
-from valueverse.value.architect.program import compile_model
+from valueverse.value.architect.compiler.program import compile_model
+from valueverse.value.architect.document.parsing import parse_model
 from valueverse.value.executor.binding import read_metrics
 from valueverse.value.executor.run import RunRequest, run_model
 

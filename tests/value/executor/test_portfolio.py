@@ -24,7 +24,7 @@ from valueverse.value.executor.run import RunRequest, run_model
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from valueverse.value.architect.ir import Program
+    from valueverse.value.architect.program_ir import Program
 
 METRICS = ["roi", "npv", "irr", "payback", "discounted_payback", "net_benefit", "pv_benefit", "pv_cost"]
 DOCUMENT: dict[str, Any] = {

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from tests.support.laws import law
 from valueverse.errors import RefusalError
-from valueverse.value.architect.parsing import parse_model
-from valueverse.value.architect.program import compile_model
+from valueverse.value.architect.compiler.program import compile_model
+from valueverse.value.architect.document.parsing import parse_model
 from valueverse.value.executor import limits
 from valueverse.value.executor.binding import read_metrics
 from valueverse.value.executor.run import RunRequest, run_model

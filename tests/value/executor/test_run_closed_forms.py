@@ -14,8 +14,8 @@ from scipy import stats
 
 from tests.support.value_models import EXAMPLE
 from valueverse.errors import RefusalError
-from valueverse.value.architect.parsing import parse_model
-from valueverse.value.architect.program import compile_model
+from valueverse.value.architect.compiler.program import compile_model
+from valueverse.value.architect.document.parsing import parse_model
 from valueverse.value.executor.binding import read_metrics
 from valueverse.value.executor.run import RunRequest, run_model
 from valueverse.value.executor.sampling import net, net_and_replicates, points, standard_error

@@ -16,10 +16,10 @@ from tests.support.recomputed import recomputed
 from tests.support.value_models import EXAMPLE, compiled, model_text
 from valueverse.errors import RefusalError
 from valueverse.value import library
-from valueverse.value.architect.canonical import canonical
-from valueverse.value.architect.outputs import METRICS
-from valueverse.value.architect.parsing import parse_model
-from valueverse.value.architect.program import compile_model
+from valueverse.value.architect.compiler.outputs import METRICS
+from valueverse.value.architect.compiler.program import compile_model
+from valueverse.value.architect.document.canonical import canonical
+from valueverse.value.architect.document.parsing import parse_model
 from valueverse.value.committer.commits import Frozen
 from valueverse.value.executor.binding import read_metrics
 from valueverse.value.executor.run import RunRequest, run_model
@@ -29,7 +29,7 @@ from valueverse.value.realisation.explain import Explained, explain
 from valueverse.value.realisation.sources import assumed, of_run
 
 if TYPE_CHECKING:
-    from valueverse.value.architect.ir import Program
+    from valueverse.value.architect.program_ir import Program
 
 MONEY = [*METRICS, *SUMS]
 NAMES = ["v0", "v1", "v2", "v3"]

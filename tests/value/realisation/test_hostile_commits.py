@@ -15,9 +15,9 @@ from tests.support.effort import at_most
 from tests.support.hostile_models import actuals, models
 from valueverse.documents import DocumentError
 from valueverse.errors import RefusalError
-from valueverse.value.architect.canonical import canonical
-from valueverse.value.architect.parsing import parse_model
-from valueverse.value.architect.program import compile_model
+from valueverse.value.architect.compiler.program import compile_model
+from valueverse.value.architect.document.canonical import canonical
+from valueverse.value.architect.document.parsing import parse_model
 from valueverse.value.committer.baseline import agreed_start, baseline_of
 from valueverse.value.committer.commits import Frozen
 from valueverse.value.realisation.case_runs import Commitment, run_cases

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from tests.support.laws import law
 from valueverse.catalog.prices import Outcome
-from valueverse.value.architect.parsing import parse_model
-from valueverse.value.architect.program import compile_model
+from valueverse.value.architect.compiler.program import compile_model
+from valueverse.value.architect.document.parsing import parse_model
 from valueverse.value.realisation.case_runs import Commitment
 from valueverse.value.realisation.fees import Charged
 from valueverse.value.realisation.proposals import (

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from tests.support.laws import law
 from valueverse.errors import RefusalError
-from valueverse.value.architect.canonical import canonical
-from valueverse.value.architect.parsing import parse_model
+from valueverse.value.architect.document.canonical import canonical
+from valueverse.value.architect.document.parsing import parse_model
 from valueverse.value.committer.commits import Frozen
 from valueverse.value.realisation import variance as varying
 from valueverse.value.realisation.case_runs import CaseRun, Commitment, run_cases

@@ -13,9 +13,9 @@ import polars as pl
 import pytest
 
 from tests.support.pages import read_page, repeated_ids, tables, texts, what_it_would_fetch_or_run
-from valueverse.value.architect.canonical import canonical
-from valueverse.value.architect.parsing import parse_model
-from valueverse.value.architect.program import compile_model
+from valueverse.value.architect.compiler.program import compile_model
+from valueverse.value.architect.document.canonical import canonical
+from valueverse.value.architect.document.parsing import parse_model
 from valueverse.value.committer.commits import Frozen, commit_id
 from valueverse.value.executor.binding import read_metrics
 from valueverse.value.realisation.case_runs import Commitment, run_cases

@@ -16,8 +16,8 @@ from valueverse.commands.value.report import report_of_model
 from valueverse.commands.value.run import _output
 from valueverse.errors import RefusalError
 from valueverse.value import library
-from valueverse.value.architect.parsing import parse_model
-from valueverse.value.architect.program import compile_model
+from valueverse.value.architect.compiler.program import compile_model
+from valueverse.value.architect.document.parsing import parse_model
 from valueverse.value.executor.run import RunRequest, run_model
 from valueverse.value.report import formatting
 
@@ -65,7 +65,7 @@ def metrics_of(name: str) -> list[str]:
 
 
 def rendered(text: str, data: pl.DataFrame) -> str:
-    from valueverse.value.architect.canonical import canonical
+    from valueverse.value.architect.document.canonical import canonical
     from valueverse.value.executor.binding import read_metrics
     from valueverse.value.report.page import render
     from valueverse.value.report.run_page import run_page

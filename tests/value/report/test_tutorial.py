@@ -18,8 +18,8 @@ from tests.support.pages import read_page, texts
 from valueverse.catalog.document import parse_catalog
 from valueverse.catalog.prices import Outcome
 from valueverse.cli import app
-from valueverse.value.architect.canonical import canonical
-from valueverse.value.architect.parsing import parse_model
+from valueverse.value.architect.document.canonical import canonical
+from valueverse.value.architect.document.parsing import parse_model
 from valueverse.value.committer.commits import Frozen
 from valueverse.value.executor.binding import read_metrics
 from valueverse.value.realisation.case_runs import Commitment, run_cases

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import psycopg
 
     from valueverse.platform.settings import Settings
-    from valueverse.value.architect.document import Model
-    from valueverse.value.architect.ir import Program
+    from valueverse.value.architect.document.model import Model
+    from valueverse.value.architect.program_ir import Program
     from valueverse.value.committer.commits import Frozen
 
 Tenant = Annotated[str, typer.Option("--tenant", help="The tenant whose commit it is.")]
@@ -43,8 +43,8 @@ def commit(settings: Settings, tenant: str, text: str, said: dict[str, Any], dat
     """
     from valueverse.platform.stores import commit_store as store
     from valueverse.platform.warehouse import connect
-    from valueverse.value.architect.parsing import parse_model
-    from valueverse.value.architect.program import compile_model
+    from valueverse.value.architect.compiler.program import compile_model
+    from valueverse.value.architect.document.parsing import parse_model
     from valueverse.value.committer.commit_log import PROPOSED, CommitEvent, event_hash
     from valueverse.value.committer.commits import chain_hash, commit_id
 
@@ -75,19 +75,18 @@ def commit(settings: Settings, tenant: str, text: str, said: dict[str, Any], dat
 
 def _judged(program: Program, said: dict[str, Any]) -> dict[str, Any]:
     """What is said of a commit, as it is frozen."""
-    from valueverse.value.architect.problems import meant
     from valueverse.value.committer.baseline import agreed_start
     from valueverse.value.executor.run import RunRequest, check_request
 
     scenario, known = said["scenario"], {one.name for one in program.scenarios}
     if scenario not in known:
-        raise RefusalError("unknown_scenario", f"no scenario {scenario[:60]!r}{meant(scenario, known)}", "--scenario")
+        raise RefusalError.unknown("unknown_scenario", f"no scenario {scenario[:60]!r}", scenario, known, "--scenario")
     check_request(program, RunRequest(seed=said["seed"]))
     return said | {"author": person(said["author"], "--author"), "start": agreed_start(program, said["start"])}
 
 
 def _frozen(model: Model, program: Program, said: dict[str, Any], measured: _Measured) -> Frozen:
-    from valueverse.value.architect.canonical import canonical
+    from valueverse.value.architect.document.canonical import canonical
     from valueverse.value.committer.baseline import baseline_of
     from valueverse.value.committer.commits import Frozen
 

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from valueverse.platform.settings import Settings
-    from valueverse.value.architect.canonical import Change
-    from valueverse.value.architect.document import Model
-    from valueverse.value.architect.ir import Program
+    from valueverse.value.architect.document.canonical import Change
+    from valueverse.value.architect.document.model import Model
+    from valueverse.value.architect.program_ir import Program
     from valueverse.value.realisation.case_runs import Commitment
 
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
@@ -25,8 +25,8 @@ _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 
 def _checked(file: Path) -> tuple[Model, Program]:
     from valueverse.commands.value.check import read_text
-    from valueverse.value.architect.parsing import parse_model
-    from valueverse.value.architect.program import compile_model
+    from valueverse.value.architect.compiler.program import compile_model
+    from valueverse.value.architect.document.parsing import parse_model
 
     try:
         model = parse_model(read_text(file))
@@ -79,7 +79,7 @@ class _Told:
 
 
 def _models(before: Path, after: Path, data: Path | None) -> _Told:
-    from valueverse.value.architect.canonical import content_hash, difference
+    from valueverse.value.architect.document.canonical import content_hash, difference
 
     (old, old_program), (new, new_program) = _checked(before), _checked(after)
     found = difference(old, new)
@@ -96,7 +96,7 @@ def commits(settings: Settings, tenant: str, before: str, after: str) -> _Told:
     from valueverse.platform.warehouse import connect
     from valueverse.services.value.stored_runs import frozen_commit
     from valueverse.services.value.value_names import known_tenant
-    from valueverse.value.architect.canonical import changes
+    from valueverse.value.architect.document.canonical import changes
 
     with connect(settings, "builder") as connection:
         known_tenant(connection, tenant)

@@ -94,8 +94,8 @@ def explain_model(
     """
     from valueverse.commands.value.check import read_text
     from valueverse.commands.value.run import read_data
-    from valueverse.value.architect.parsing import parse_model
-    from valueverse.value.architect.program import compile_model
+    from valueverse.value.architect.compiler.program import compile_model
+    from valueverse.value.architect.document.parsing import parse_model
     from valueverse.value.realisation.explain import explain
     from valueverse.value.realisation.sources import assumed
 

@@ -46,9 +46,9 @@ def report_of_model(
         RefusalError: as ``valueverse value run``.
     """
     from valueverse.commands.value.run import read_data
-    from valueverse.value.architect.canonical import canonical
-    from valueverse.value.architect.parsing import parse_model
-    from valueverse.value.architect.program import compile_model
+    from valueverse.value.architect.compiler.program import compile_model
+    from valueverse.value.architect.document.canonical import canonical
+    from valueverse.value.architect.document.parsing import parse_model
     from valueverse.value.executor.run import RunRequest
     from valueverse.value.report.audience import withheld
     from valueverse.value.report.page import render
@@ -131,7 +131,7 @@ def _internal(settings: Settings, tenant: str, commitment: Commitment, audience:
     from valueverse.catalog.metrics import RESERVED
     from valueverse.platform.lake import Lake
     from valueverse.services.lake_tables import BILLING_FACTS_TABLE
-    from valueverse.value.architect.ir import Binding
+    from valueverse.value.architect.program_ir import Binding
     from valueverse.value.report.audience import INTERNAL_COLUMNS
 
     bound = {one.source.metric for one in commitment.program.inputs if isinstance(one.source, Binding)}

@@ -15,7 +15,7 @@ from valueverse.errors import RefusalError
 if TYPE_CHECKING:
     import polars as pl
 
-    from valueverse.value.architect.ir import Program
+    from valueverse.value.architect.program_ir import Program
 
 
 def read_data(file: Path | None, customer: str | None) -> pl.DataFrame | None:
@@ -53,9 +53,9 @@ def read_program(file: Path, outputs: list[str]) -> Program:
     """The model compiled, with other outputs where some are asked for; its hash stays that of the document."""
     from valueverse.commands.value.check import read_text
     from valueverse.documents import DocumentError
-    from valueverse.value.architect.canonical import content_hash
-    from valueverse.value.architect.parsing import parse_model
-    from valueverse.value.architect.program import compile_model
+    from valueverse.value.architect.compiler.program import compile_model
+    from valueverse.value.architect.document.canonical import content_hash
+    from valueverse.value.architect.document.parsing import parse_model
 
     model = parse_model(read_text(file))
     if not outputs:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from pydantic import ValidationError
 
-from valueverse.catalog.carried import carried_key, meters_read
+from valueverse.catalog.amount_meters import carried_key, meters_read
 from valueverse.catalog.checks import check_references
 from valueverse.catalog.plans import Plan
 from valueverse.catalog.prices import Dynamic

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from valueverse.errors import RefusalError
-from valueverse.value.architect.ir import Binding
+from valueverse.value.architect.program_ir import Binding
 from valueverse.value.executor.binding import bind, values_before
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from valueverse.value.architect.ir import Input, Program
+    from valueverse.value.architect.program_ir import Input, Program
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ class Frozen:
     """What a commit freezes.
 
     Attributes:
-        model: the canonical document (``architect.canonical``).
+        model: the canonical document (``architect.document.canonical``).
         scenario: the one agreed on.
         baseline: values of frozen inputs, by name.
         watermark: newest knowledge behind the baseline (RFC 3339), or None where nothing is measured.

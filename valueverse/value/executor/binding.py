@@ -13,14 +13,14 @@ import numpy as np
 import polars as pl
 
 from valueverse.errors import RefusalError
-from valueverse.value.architect.ir import Binding
+from valueverse.value.architect.program_ir import Binding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from numpy.typing import NDArray
 
-    from valueverse.value.architect.ir import Input, Program, Scenario
+    from valueverse.value.architect.program_ir import Input, Program, Scenario
 
     Floats = NDArray[np.float64]
     _Placed = dict[tuple[str, str], dict[int, list[float]]]
@@ -50,7 +50,7 @@ class Bound:
 
 
 def read_metrics(frame: pl.DataFrame, customer: str | None = None, *, empty: bool = False) -> pl.DataFrame:
-    """Judge a frame of metric, customer, period, value; ``period`` is a date (2024-01, 2024-01-31) or a number (1 = t).
+    """Check a frame of metric, customer, period, value; ``period`` is a date (2024-01, 2024-01-31) or a number (1 = t).
 
     Args:
         frame: as read from a file.

@@ -20,7 +20,7 @@ from valueverse.value.executor.numpy_backend import operate
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from valueverse.value.architect.expressions import Lookup
+    from valueverse.value.architect.language.expressions import Lookup
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from valueverse.errors import RefusalError
-from valueverse.value.architect.expressions import (
+from valueverse.value.architect.language.expressions import (
     Literal,
     Lookup,
     Operation,
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from valueverse.value.architect.expressions import Expression
-    from valueverse.value.architect.ir import Node, Program
+    from valueverse.value.architect.language.expressions import Expression
+    from valueverse.value.architect.program_ir import Node, Program
     from valueverse.value.executor.cells import Cell
 
     Floats = NDArray[np.float64]

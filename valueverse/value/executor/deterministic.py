@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from valueverse.value.architect.ir import Program
+    from valueverse.value.architect.program_ir import Program
     from valueverse.value.executor.customers import Measured
 
     Floats = NDArray[np.float64]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from valueverse.errors import RefusalError
-from valueverse.value.architect.outputs import MONEY
+from valueverse.value.architect.compiler.outputs import MONEY
 from valueverse.value.finance.cashflows import irr_batch, payback_batch
 from valueverse.value.finance.roots import roots_of_payments
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from valueverse.value.architect.ir import Driver, Program
+    from valueverse.value.architect.program_ir import Driver, Program
 
     Floats = NDArray[np.float64]
 

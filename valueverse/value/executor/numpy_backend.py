@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from valueverse.errors import RefusalError
-from valueverse.value.architect.expressions import (
+from valueverse.value.architect.language.expressions import (
     Literal,
     Lookup,
     Operation,
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from valueverse.value.architect.expressions import Expression
-    from valueverse.value.architect.ir import Node, Program
+    from valueverse.value.architect.language.expressions import Expression
+    from valueverse.value.architect.program_ir import Node, Program
 
     Floats = NDArray[np.float64]
     Values = dict[str, Floats]

@@ -15,8 +15,8 @@ import polars as pl
 import rfc8785
 
 from valueverse.errors import RefusalError
-from valueverse.value.architect.expressions import Literal, Lookup, Operation, Reference
-from valueverse.value.architect.ir import Binding, Distribution
+from valueverse.value.architect.language.expressions import Literal, Lookup, Operation, Reference
+from valueverse.value.architect.program_ir import Binding, Distribution
 from valueverse.value.executor.binding import METRICS, Bound, bind, in_scenario
 from valueverse.value.executor.financial_metrics import outputs_of
 from valueverse.value.executor.limits import SOBOL_DRAWS, block_size, judge_size
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from valueverse.value.architect.expressions import Expression
-    from valueverse.value.architect.ir import Probability, Program, Scenario, Source, Target
+    from valueverse.value.architect.language.expressions import Expression
+    from valueverse.value.architect.program_ir import Probability, Program, Scenario, Source, Target
 
     Floats = NDArray[np.float64]
 

@@ -17,14 +17,14 @@ import polars as pl
 from scipy import special
 from scipy.stats import qmc
 
-from valueverse.value.architect.ir import Distribution
+from valueverse.value.architect.program_ir import Distribution
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from valueverse.value.architect.ir import Correlation, Program, Source
+    from valueverse.value.architect.program_ir import Correlation, Program, Source
 
     Floats = NDArray[np.float64]
 

@@ -15,9 +15,9 @@ import numpy as np
 import rfc8785
 
 from valueverse.errors import RefusalError
-from valueverse.value.architect.ir import Binding, Distribution
-from valueverse.value.architect.parsing import parse_model
-from valueverse.value.architect.program import compile_model
+from valueverse.value.architect.compiler.program import compile_model
+from valueverse.value.architect.document.parsing import parse_model
+from valueverse.value.architect.program_ir import Binding, Distribution
 from valueverse.value.executor.binding import bind
 from valueverse.value.executor.financial_metrics import Money, metric, money_of
 from valueverse.value.executor.numpy_backend import evaluate
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
-    from valueverse.value.architect.ir import Cost, Input, Program, Source
+    from valueverse.value.architect.program_ir import Cost, Input, Program, Source
 
     Floats = NDArray[np.float64]
 

@@ -12,8 +12,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from valueverse.errors import RefusalError
-from valueverse.value.architect.expressions import Previous, Reference, RunningTotal, children, written
-from valueverse.value.architect.outputs import METRICS
+from valueverse.value.architect.compiler.outputs import METRICS
+from valueverse.value.architect.language.expressions import Previous, Reference, RunningTotal, children, written
 from valueverse.value.executor.financial_metrics import metric, money_of
 from valueverse.value.executor.numpy_backend import evaluate
 from valueverse.value.realisation.case_runs import NO_SUM, SUMS, adds_up, series_of
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from valueverse.value.architect.expressions import Expression
-    from valueverse.value.architect.ir import Cost, Driver, Input, Node, Program
+    from valueverse.value.architect.language.expressions import Expression
+    from valueverse.value.architect.program_ir import Cost, Driver, Input, Node, Program
     from valueverse.value.executor.financial_metrics import Money
     from valueverse.value.realisation.sources import Sources
 

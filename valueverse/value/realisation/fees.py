@@ -17,8 +17,8 @@ from valueverse.catalog.prices import Outcome
 from valueverse.errors import RefusalError
 from valueverse.invoicing.lines.plan_terms import plan_of
 from valueverse.money import minor_units, round_decimal
-from valueverse.value.architect.pricing import read_limit
-from valueverse.value.architect.units import TIME
+from valueverse.value.architect.compiler.pricing import read_limit
+from valueverse.value.architect.language.units import TIME
 from valueverse.value.finance.fees import Binding, outcome_fee
 from valueverse.value.realisation.case_runs import MONTHS, adds_up
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from valueverse.catalog.history import CatalogHistory
     from valueverse.subscriptions.timeline import Timeline
-    from valueverse.value.architect.ir import Grain, Limit, Program
+    from valueverse.value.architect.program_ir import Grain, Limit, Program
     from valueverse.value.realisation.case_runs import Commitment
 
 _MOST_TEXT = 60

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from valueverse.errors import RefusalError
-from valueverse.value.architect.describing import source_text
-from valueverse.value.architect.ir import Binding, Distribution
+from valueverse.value.architect.model_text import source_text
+from valueverse.value.architect.program_ir import Binding, Distribution
 from valueverse.value.executor.binding import METRICS, bind
 from valueverse.value.realisation.case_runs import MONTHS, central, frozen, truncated
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
-    from valueverse.value.architect.ir import Program, Source
+    from valueverse.value.architect.program_ir import Program, Source
     from valueverse.value.realisation.case_runs import CaseRun, Commitment
 
     Floats = NDArray[np.float64]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from valueverse.value.architect.ir import Program
+    from valueverse.value.architect.program_ir import Program
     from valueverse.value.realisation.case_runs import CaseRun, Commitment
 
     Floats = NDArray[np.float64]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from valueverse.value.architect.ir import Binding, Distribution
+from valueverse.value.architect.program_ir import Binding, Distribution
 from valueverse.value.executor.binding import METRICS, bind
 from valueverse.value.executor.sampling import mean_of, quantiles
 from valueverse.value.report import formatting
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from valueverse.value.architect.ir import Input, Program, Scenario, Source
+    from valueverse.value.architect.program_ir import Input, Program, Scenario, Source
     from valueverse.value.report.audience import Withheld
     from valueverse.value.report.charts import Calendar
     from valueverse.value.report.page import Cell, Part

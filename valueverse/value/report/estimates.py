@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from valueverse.value.architect.expressions import Literal, Operation, Reference
-from valueverse.value.architect.ir import Binding, Outputs, Probability, Scenario, Target
+from valueverse.value.architect.language.expressions import Literal, Operation, Reference
+from valueverse.value.architect.program_ir import Binding, Outputs, Probability, Scenario, Target
 from valueverse.value.executor.financial_metrics import flows, money_of
 from valueverse.value.executor.run import RunRequest, run_model
 from valueverse.value.realisation.case_runs import truncated
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from valueverse.value.architect.ir import Program, Source
+    from valueverse.value.architect.program_ir import Program, Source
     from valueverse.value.realisation.case_runs import Commitment
 
 METRICS = ("npv", "roi", "payback", "total_benefit", "total_cost", "net_benefit")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from valueverse.value.architect.ir import Program
+    from valueverse.value.architect.program_ir import Program
     from valueverse.value.executor.run import RunRequest
     from valueverse.value.report.audience import Withheld
     from valueverse.value.report.estimates import Estimates

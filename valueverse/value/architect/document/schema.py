@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from valueverse.value.architect.document import SCHEMA, Model
+from valueverse.value.architect.document.model import SCHEMA, Model
 
 _SHORT = {"Input": ["number", "string", "array"], "Given": ["number", "string", "array"], "Binding": ["string"],
           "Variable": ["number", "string"], "Driver": ["number", "string"], "Cost": ["number", "string"],

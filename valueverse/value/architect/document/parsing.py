@@ -9,7 +9,7 @@ from valueverse.documents.problems import Problems
 from valueverse.documents.reading import read_document
 from valueverse.documents.source import Source
 from valueverse.documents.validation import validated
-from valueverse.value.architect.document import SCHEMA, Model
+from valueverse.value.architect.document.model import SCHEMA, Model
 
 MODEL = Format(
     name="model",

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from decimal import Decimal
 
-    from valueverse.value.architect.expressions import Expression
-    from valueverse.value.architect.units import Unit
+    from valueverse.value.architect.language.expressions import Expression
+    from valueverse.value.architect.language.units import Unit
 
 Grain = Literal["day", "week", "month", "quarter", "year"]
 PERIODS_PER_YEAR: Mapping[Grain, int] = {"day": 365, "week": 52, "month": 12, "quarter": 4, "year": 1}

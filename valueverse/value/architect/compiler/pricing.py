@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, cast
 from valueverse.errors import RefusalError
 from valueverse.formula import parse
 from valueverse.formula.nodes import Number, Quantity
-from valueverse.value.architect.ir import Grain, Limit, Pricing
-from valueverse.value.architect.units import TIME, UnitSystem
+from valueverse.value.architect.language.units import TIME, UnitSystem
+from valueverse.value.architect.program_ir import Grain, Limit, Pricing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from valueverse.documents import Problems
-    from valueverse.value.architect import document
-    from valueverse.value.architect.units import Unit
+    from valueverse.value.architect.document import model as document
+    from valueverse.value.architect.language.units import Unit
 
 CASES = ("realised", "committed", "forecast")
 _GRAINS = ("day", "week", "month", "quarter", "year")

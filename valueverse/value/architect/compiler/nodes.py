@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from valueverse.formula import parse
 from valueverse.formula.nodes import Call, FormulaError, Name, names_in
-from valueverse.value.architect.expressions import Literal, Operation, converted, per_period
-from valueverse.value.architect.functions import ARGUMENTS
-from valueverse.value.architect.graph import components, shortest_cycle
-from valueverse.value.architect.ir import Binding, Component, Distribution, Node
-from valueverse.value.architect.judge import CONSTANTS, Judge, Part, Scope, TypingError
+from valueverse.value.architect.compiler.graph import components, shortest_cycle
+from valueverse.value.architect.language.expressions import Literal, Operation, converted, per_period
+from valueverse.value.architect.language.functions import ARGUMENTS
+from valueverse.value.architect.language.scope import Part, Scope, TypingError
+from valueverse.value.architect.language.type_checker import CONSTANTS, TypeChecker
+from valueverse.value.architect.program_ir import Binding, Component, Distribution, Node
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
 
     from valueverse.documents import Problems
     from valueverse.formula.nodes import Node as FormulaNode
-    from valueverse.value.architect import document
-    from valueverse.value.architect.expressions import Expression
-    from valueverse.value.architect.inputs import InputCompiler
-    from valueverse.value.architect.ir import Input, Scenario
-    from valueverse.value.architect.units import Unit
+    from valueverse.value.architect.compiler.inputs import InputCompiler
+    from valueverse.value.architect.document import model as document
+    from valueverse.value.architect.language.expressions import Expression
+    from valueverse.value.architect.language.units import Unit
+    from valueverse.value.architect.program_ir import Input, Scenario
 
 MAX_EXPRESSION_DEPTH = 200
 RESERVED = {*CONSTANTS, *ARGUMENTS, "true", "false", "null", "and", "or", "not"}
@@ -127,7 +128,7 @@ class NodeCompiler:
         path = f"variables.{name}.expr"
         wanted = self.known.get(name)
 
-        def finish(found: Expression, judge: Judge) -> Expression:
+        def finish(found: Expression, judge: TypeChecker) -> Expression:
             if wanted is None or found.unit is None:
                 return found
             if found.unit.dimension != wanted.dimension:
@@ -144,7 +145,7 @@ class NodeCompiler:
         path = f"{kind}s.{key}"
         stated = self.inputs.unit(one.unit, f"{path}.unit")
 
-        def finish(found: Expression, judge: Judge) -> Expression:
+        def finish(found: Expression, judge: TypeChecker) -> Expression:
             if stated is not None and found.unit is not None and stated.dimension != found.unit.dimension:
                 message = f"{path} is declared in {stated}, and {_quoted(one.expr)} gives {found.unit}"
                 raise TypingError("unit_mismatch", message + judge.hint(stated, found.unit), 0)
@@ -154,7 +155,7 @@ class NodeCompiler:
         draft = Draft(name, "driver" if kind == "driver" else "cost", f"{path}.expr", one.expr)
         self._typed(draft, tree, finish)
 
-    def _amount(self, found: Expression, unit: Unit | None, judge: Judge, what: str) -> Expression:
+    def _amount(self, found: Expression, unit: Unit | None, judge: TypeChecker, what: str) -> Expression:
         """Money of one period: a flow times the length of a period, an amount as it is."""
         if self.model.currency is None or unit is None:
             return found
@@ -172,9 +173,11 @@ class NodeCompiler:
     def _add(self, error: TypingError, path: str) -> None:
         self.problems.add(error.code, error.message, path, error.position, suggestion=error.suggestion)
 
-    def _typed(self, draft: Draft, tree: FormulaNode, finish: Callable[[Expression, Judge], Expression]) -> Unit | None:
+    def _typed(
+        self, draft: Draft, tree: FormulaNode, finish: Callable[[Expression, TypeChecker], Expression]
+    ) -> Unit | None:
         """Type an expression and keep its node and parts; the unit found, None where it is bare or wrong."""
-        judge = Judge(draft.text, self.scope, draft.name)
+        judge = TypeChecker(draft.text, self.scope, draft.name)
         unknown = [one for one in names_in(tree) if one.dotted not in self.scope.names and one.dotted not in CONSTANTS]
         for name in unknown:
             self._add(judge.unknown_name(name), draft.path)

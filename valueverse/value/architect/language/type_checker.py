@@ -7,14 +7,13 @@ beside; in a product or quotient it is plain.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from valueverse.errors import Hint, RefusalError, did_you_mean
 from valueverse.formula.nodes import Binary, Call, Constant, FormulaError, Name, Node, Number, Quantity, Unary
-from valueverse.value.architect import functions
-from valueverse.value.architect.expressions import (
+from valueverse.value.architect.language import functions
+from valueverse.value.architect.language.expressions import (
     BOOLEAN,
     Expression,
     Literal,
@@ -24,13 +23,14 @@ from valueverse.value.architect.expressions import (
     converted,
     written,
 )
-from valueverse.value.architect.units import ONE, Unit, UnitSystem
+from valueverse.value.architect.language.scope import Part, Scope, TypingError
+from valueverse.value.architect.language.units import ONE, Unit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from typing import NoReturn
 
-    from valueverse.value.architect.expressions import Operator
+    from valueverse.value.architect.language.expressions import Operator
 
 _ARITHMETIC: dict[str, Operator] = {"+": "add", "-": "subtract"}
 _COMPARISONS: dict[str, Operator] = {
@@ -38,55 +38,10 @@ _COMPARISONS: dict[str, Operator] = {
 }  # fmt: skip
 _VERBS = {"add": "adds", "subtract": "subtracts"}
 _LARGEST = 1e100
-_NOTHING = Literal(0.0)
 CONSTANTS = frozenset({"t", "pi"})
 
 
-class TypingError(RefusalError):
-    """An expression that means nothing; ``position`` is the character it starts at, 0-based."""
-
-    def __init__(self, code: str, message: str, position: int, suggestion: str | None = None) -> None:
-        super().__init__(code, message, suggestion=suggestion)
-        self.position = position
-
-
-@dataclass
-class Part:
-    """An expression that ``prev`` or ``cumsum`` looks at, which gets a node of its own; and every node in the making.
-
-    Attributes:
-        name: of the node.
-        now: names it reads in the same period.
-        lagged: names it reads in earlier ones.
-        moves: it looks at ``t`` or at other periods.
-    """
-
-    name: str
-    expression: Expression = _NOTHING
-    now: set[str] = field(default_factory=set)
-    lagged: set[str] = field(default_factory=set)
-    moves: bool = False
-
-
-@dataclass(frozen=True)
-class Scope:
-    """What expressions of one model may name.
-
-    Attributes:
-        units: its units.
-        known: unit of every input and variable that is known so far; None: bare. A name that is missing here is typed
-            later: it is taken as bare.
-        names: every name there is.
-        period: the unit of time as long as a period.
-    """
-
-    units: UnitSystem
-    known: Mapping[str, Unit | None]
-    names: Collection[str]
-    period: Unit
-
-
-class Judge:
+class TypeChecker:
     """Types one expression; the nodes it needs beside itself are left in ``parts``."""
 
     def __init__(self, text: str, scope: Scope, owner: str = "") -> None:
@@ -299,12 +254,12 @@ def _short(part: Expression) -> str:
     return repr(text if len(text) <= 40 else f"{text[:37]}...")
 
 
-_KINDS: dict[type[Node], Callable[[Judge, Any], Expression]] = {
-    Name: Judge._name,
-    Number: Judge._number,
-    Quantity: Judge._quantity,
-    Unary: Judge._unary,
-    Binary: Judge._binary,
-    Call: Judge._call,
-    Constant: Judge._truth,
+_KINDS: dict[type[Node], Callable[[TypeChecker, Any], Expression]] = {
+    Name: TypeChecker._name,
+    Number: TypeChecker._number,
+    Quantity: TypeChecker._quantity,
+    Unary: TypeChecker._unary,
+    Binary: TypeChecker._binary,
+    Call: TypeChecker._call,
+    Constant: TypeChecker._truth,
 }

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from valueverse.documents.validation import wrong
 from valueverse.errors import did_you_mean
-from valueverse.value.architect.ir import Distribution
-from valueverse.value.architect.numbers import number_from, numbers_from
+from valueverse.value.architect.document.numbers import number_from, numbers_from
+from valueverse.value.architect.program_ir import Distribution
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -22,8 +22,8 @@ from pydantic import (
 from valueverse.documents.formats import JSON_NUMBER
 from valueverse.documents.source import Source
 from valueverse.documents.validation import StrictModel, wrong
-from valueverse.value.architect.distributions import OPTIONS, PARAMETERS, read_distribution
-from valueverse.value.architect.numbers import Decay, Fraction, Number, Rate, Risk, number_from, numbers_from
+from valueverse.value.architect.document.distributions import OPTIONS, PARAMETERS, read_distribution
+from valueverse.value.architect.document.numbers import Decay, Fraction, Number, Rate, Risk, number_from, numbers_from
 
 SCHEMA = "valueverse.value_model/v1"
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")

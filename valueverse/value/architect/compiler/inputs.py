@@ -9,20 +9,21 @@ import numpy as np
 from valueverse.errors import RefusalError, did_you_mean
 from valueverse.formula import parse
 from valueverse.formula.nodes import FormulaError
-from valueverse.value.architect.distributions import distribution_of
-from valueverse.value.architect.document import duration_parts
-from valueverse.value.architect.expressions import Literal, Operation
-from valueverse.value.architect.ir import Binding, Correlation, Distribution, Input, Missing, Scenario, Source
-from valueverse.value.architect.judge import Judge, Scope, TypingError
-from valueverse.value.architect.units import TIME, Unit
+from valueverse.value.architect.document.distributions import distribution_of
+from valueverse.value.architect.document.model import duration_parts
+from valueverse.value.architect.language.expressions import Literal, Operation
+from valueverse.value.architect.language.scope import Scope, TypingError
+from valueverse.value.architect.language.type_checker import TypeChecker
+from valueverse.value.architect.language.units import TIME, Unit
+from valueverse.value.architect.program_ir import Binding, Correlation, Distribution, Input, Missing, Scenario, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from valueverse.documents import Problems
-    from valueverse.value.architect import document
-    from valueverse.value.architect.expressions import Expression
-    from valueverse.value.architect.units import UnitSystem
+    from valueverse.value.architect.document import model as document
+    from valueverse.value.architect.language.expressions import Expression
+    from valueverse.value.architect.language.units import UnitSystem
 
 _LEAST_EIGENVALUE = 1e-9
 _DAYS = frozenset({"second", "minute", "hour", "day", "week"})
@@ -87,7 +88,7 @@ class InputCompiler:
     def _quantity(self, text: str, unit: Unit | None, path: str, *, stated: bool) -> tuple[float, Unit | None]:
         """A value such as ``60000 USD/year``, in the input's unit where it states one."""
         try:
-            found = Judge(text, self.nothing).number(parse(text, self.units.knows))
+            found = TypeChecker(text, self.nothing).number(parse(text, self.units.knows))
             value = _folded(found)
         except (TypingError, FormulaError) as refusal:
             reason = refusal.reason if isinstance(refusal, FormulaError) else refusal.message

@@ -10,18 +10,19 @@ from pydantic_core import PydanticCustomError
 
 from valueverse.formula import parse
 from valueverse.formula.nodes import FormulaError
-from valueverse.value.architect.ir import Outputs, Probability, Target
-from valueverse.value.architect.judge import Judge, Scope, TypingError
-from valueverse.value.architect.numbers import numbers_from
-from valueverse.value.architect.units import ONE
+from valueverse.value.architect.document.numbers import numbers_from
+from valueverse.value.architect.language.scope import Scope, TypingError
+from valueverse.value.architect.language.type_checker import TypeChecker
+from valueverse.value.architect.language.units import ONE
+from valueverse.value.architect.program_ir import Outputs, Probability, Target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from valueverse.documents import Problems
-    from valueverse.value.architect import document
-    from valueverse.value.architect.ir import Input, Node
-    from valueverse.value.architect.units import Unit, UnitSystem
+    from valueverse.value.architect.document import model as document
+    from valueverse.value.architect.language.units import Unit, UnitSystem
+    from valueverse.value.architect.program_ir import Input, Node
 
 MONEY = ("npv", "total_benefit", "total_cost", "net_benefit", "pv_benefit", "pv_cost")
 METRICS = ("roi", "npv", "irr", "payback", "discounted_payback", *MONEY[1:])
@@ -249,7 +250,7 @@ class OutputCompiler:
     def _probability(self, asked: tuple[str, str]) -> Probability | None:
         text, path = asked
         scope = Scope(self.units, self.measured, set(self.measured), self.units.of(self.model.axis.grain))
-        judge = Judge(text, scope)
+        judge = TypeChecker(text, scope)
         try:
             tree = parse(text, lambda name: name not in self.measured and self.units.knows(name))
             condition = judge.boolean(tree)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from typing import Literal as OneOf
 
 if TYPE_CHECKING:
-    from valueverse.value.architect.units import Unit
+    from valueverse.value.architect.language.units import Unit
 
 Operator = OneOf[
     "add", "subtract", "multiply", "divide", "power", "negate",

@@ -4,7 +4,7 @@ Start here to execute a model::
 
     program = compile_model(parse_model(text))
 
-``Program`` and what it is made of stand in ``ir``, expressions in ``expressions``, units in ``units``; all of them are
+``Program`` and what it is made of stand in ``program_ir``, expressions and units in ``language``; all of them are
 frozen. The essentials:
 
 * ``inputs``: each with a ``source``: float | tuple of floats (one per period) | Distribution | Binding, and a
@@ -22,23 +22,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from valueverse.documents import Problems
-from valueverse.value.architect.canonical import content_hash
-from valueverse.value.architect.inputs import InputCompiler
-from valueverse.value.architect.ir import PERIODS_PER_YEAR, Axis, Cost, Discount, Driver, Program
-from valueverse.value.architect.nodes import NodeCompiler
-from valueverse.value.architect.outputs import OutputCompiler
-from valueverse.value.architect.pricing import compile_pricing
-from valueverse.value.architect.units import CURRENCIES, UnitSystem, is_built_in
+from valueverse.value.architect.compiler.inputs import InputCompiler
+from valueverse.value.architect.compiler.nodes import NodeCompiler
+from valueverse.value.architect.compiler.outputs import OutputCompiler
+from valueverse.value.architect.compiler.pricing import compile_pricing
+from valueverse.value.architect.document.canonical import content_hash
+from valueverse.value.architect.language.units import CURRENCIES, UnitSystem, is_built_in
+from valueverse.value.architect.program_ir import PERIODS_PER_YEAR, Axis, Cost, Discount, Driver, Program
 
 if TYPE_CHECKING:
-    from valueverse.value.architect.document import Model
+    from valueverse.value.architect.document.model import Model
 
 MAX_CELLS = 20_000_000
 """Nodes x periods x scenarios that one run has to hold for one customer."""
 
 
 def compile_model(model: Model) -> Program:
-    """Judge names, units, cycles, correlations and outputs of a document and put it in order.
+    """Check names, units, cycles, correlations and outputs of a document and put it in order.
 
     Raises:
         DocumentError: with every problem found, each with its line and column.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import rfc8785
 
 if TYPE_CHECKING:
-    from valueverse.value.architect.document import Model
+    from valueverse.value.architect.document.model import Model
 
 _ABSENT = object()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
@@ -11,38 +10,10 @@ from pydantic import BeforeValidator, WithJsonSchema
 from valueverse.documents.formats import JSON_NUMBER
 from valueverse.documents.validation import wrong
 from valueverse.formula import parse
-from valueverse.formula.nodes import Binary, Name, Node, Unary
-from valueverse.formula.nodes import Number as NumberNode
-from valueverse.formula.nodes import refusal as formula_refusal
+from valueverse.value.architect.language.constants import constant
 
 LARGEST = 1e15
 """No number of a model is larger: products of a few of them still stay far from the end of floats."""
-
-_OPERATORS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "^": operator.pow}
-
-
-def constant(root: Node, text: str) -> float:
-    """The number that an expression of numbers and ``pi`` says.
-
-    Raises:
-        FormulaError: it reads something, or has no finite value.
-    """
-    match root:
-        case NumberNode(value=value):
-            return float(value)
-        case Name(parts=("pi",)):
-            return math.pi
-        case Unary(operator="-", operand=operand):
-            return -constant(operand, text)
-        case Binary(operator=symbol, left=left, right=right) if symbol in _OPERATORS:
-            try:
-                result = _OPERATORS[symbol](constant(left, text), constant(right, text))
-            except ArithmeticError:
-                result = math.nan
-            if isinstance(result, float) and math.isfinite(result):
-                return result
-            raise formula_refusal("this has no finite value", text, root.position)
-    raise formula_refusal("a number is expected, or an expression of numbers and pi", text, root.position)
 
 
 def number_from(value: object, field: str = "") -> float:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from valueverse.value.architect.expressions import written
-from valueverse.value.architect.ir import Binding, Distribution, Input, Node
+from valueverse.value.architect.language.expressions import written
+from valueverse.value.architect.program_ir import Binding, Distribution, Input, Node
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from valueverse.documents import Problem
-    from valueverse.value.architect.ir import Program, Source
+    from valueverse.value.architect.program_ir import Program, Source
 
 _WIDEST = 100
 

@@ -1,0 +1,1 @@
+"""From a model document to a ``Program``: names, units, cycles, correlations and outputs are checked."""
