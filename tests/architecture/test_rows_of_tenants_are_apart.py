@@ -103,12 +103,12 @@ SITES = {
     ): "values that a text says",
     ("valueverse/invoicing/lines/attribution.py", "unique", ("meter", "terms")): "what a document charges for",
     (
-        "valueverse/invoicing/engine.py",
+        "valueverse/invoicing/corrections/corrected_invoices.py",
         "group_by",
         ("rerate_catalog_hash",),
     ): "runs of one catalog; what is found has the tenant",
     (
-        "valueverse/invoicing/engine.py",
+        "valueverse/invoicing/corrections/corrected_invoices.py",
         "partition_by",
         ("bears_advance", "bears_period"),
     ): "rows are parted, none put together",

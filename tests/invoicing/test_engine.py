@@ -284,7 +284,7 @@ def test_an_end_known_later_does_not_bill_a_finalised_period_again() -> None:
     acme.start("2023-11-01")
     done = acme.bill("2023-11-01", "2023-12-01").invoices
     acme.tell("subscription.ended", "2023-11-20", {"subscription": "s1"})
-    assert acme.documents("2023-11-01", "2023-12-01", booked=standing(done)) == []
+    assert acme.documents("2023-11-01", "2023-12-01", prior=standing(done)) == []
 
 
 @law(12)

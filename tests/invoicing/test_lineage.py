@@ -9,7 +9,7 @@ import polars as pl
 from tests.support.ledger import World, instant
 from valueverse.invoicing.billing_context import BillingContext, billing_context
 from valueverse.invoicing.lineage import charges_of, line_events
-from valueverse.invoicing.periods.billing_periods import INVOICE
+from valueverse.schemas.invoicing import INVOICE
 
 METER = {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n", "dimensions": ["model"]}
 UNIT = {"model": "standard", "unit": "1"}

@@ -12,17 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.laws import law
-from valueverse.invoicing.schema import LINES
 from valueverse.invoicing.settlement.adjustment_events import NOTES
-from valueverse.invoicing.settlement.credit_notes import (
-    CORRECTED,
-    NUMBERS,
-    cap_by_credit_notes,
-    counting,
-    judged,
-    refused,
-)
-from valueverse.money import EXACT
+from valueverse.invoicing.settlement.credit_notes import cap_by_credit_notes, counting, judged, refused
+from valueverse.schemas.invoicing import CORRECTED, INVOICE_NUMBERS, WORKING_LINES
 
 START = datetime(2024, 2, 1, tzinfo=UTC)
 
@@ -42,7 +34,7 @@ def notes(*told: tuple[str, int, int]) -> pl.DataFrame:
 
 def bills(total: int, **more: Any) -> pl.DataFrame:
     row = {"tenant": "acme", "number": "acme-1", "invoice_id": "i1", "customer": "c", "currency": "USD"}
-    return pl.DataFrame([dict.fromkeys(NUMBERS) | row | {"total_minor": total} | more], schema=NUMBERS)
+    return pl.DataFrame([dict.fromkeys(INVOICE_NUMBERS) | row | {"total_minor": total} | more], schema=INVOICE_NUMBERS)
 
 
 def corrections(*found: tuple[int, int]) -> pl.DataFrame:
@@ -106,7 +98,7 @@ def test_notes_stay_within_the_invoice_and_what_corrections_left_of_it(
 def adjustments(*rows: tuple[int, str]) -> pl.DataFrame:
     """Adjustment lines of invoice ``i1``: minor units and percent of tax."""
     of = [
-        dict.fromkeys(LINES)
+        dict.fromkeys(WORKING_LINES)
         | {
             "tenant": "acme", "rank": place, "key": f"k{place}", "dimensions": "", "amount_minor": minor,
             "corrected_invoice_id": "i1",
@@ -114,7 +106,7 @@ def adjustments(*rows: tuple[int, str]) -> pl.DataFrame:
         }
         for place, (minor, rate) in enumerate(rows)
     ]  # fmt: skip
-    return pl.DataFrame(of, schema=LINES | {"decimals": pl.Int8, "tax_percent": EXACT})
+    return pl.DataFrame(of, schema=WORKING_LINES)
 
 
 @given(

@@ -10,8 +10,8 @@ import pytest
 
 from tests.support.ledger import World, instant, standing
 from valueverse.invoicing.lines.outcome_lines import PROPOSALS, bearers
-from valueverse.invoicing.periods.billing_periods import INVOICE
 from valueverse.invoicing.rendering.document_hash import invoice_id
+from valueverse.schemas.invoicing import INVOICE
 
 TOKENS = {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n"}
 WON = {"key": "won", "price": {"model": "outcome", "value_model": "savings", "output": "saved", "share": "0.2"}}
@@ -86,7 +86,7 @@ def test_a_proposal_that_an_invoice_bears_is_not_billed_again() -> None:
     first = acme.bill("2024-01-01", "2024-03-01", outcomes=proposals({}))
     bearer = _bearer(first)
     books = standing(first.invoices)
-    assert won(acme, {"invoice_id": bearer}, booked=books) == []
+    assert won(acme, {"invoice_id": bearer}, prior=books) == []
 
 
 def _bearer(billed: Any) -> str:
@@ -109,7 +109,7 @@ def test_a_proposal_known_after_the_last_invoice_was_finalised_makes_its_own() -
     acme = world()
     acme.tell("subscription.ended", "2024-02-15", {"subscription": "s1"})
     books = standing(acme.bill("2024-02-02", "2024-02-15").invoices)
-    assert won(acme, {}, booked=books, closed_by=instant("2024-03-02")) == [("2024-02-10", "12.35")]
+    assert won(acme, {}, prior=books, closed_by=instant("2024-03-02")) == [("2024-02-10", "12.35")]
 
 
 @pytest.mark.parametrize(

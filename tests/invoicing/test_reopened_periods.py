@@ -297,5 +297,5 @@ def test_a_closing_invoice_without_lines_that_stands_is_not_made_again() -> None
     acme.start("2024-01-01", ends_at="2024-02-01")
     first = acme.bill("2024-01-01", "2024-03-01", closed_by=instant("2024-03-01"))
     assert first.invoices.height == 2
-    again = acme.bill("2024-01-01", "2024-03-01", closed_by=instant("2024-03-01"), booked=standing(first.invoices))
+    again = acme.bill("2024-01-01", "2024-03-01", closed_by=instant("2024-03-01"), prior=standing(first.invoices))
     assert again.invoices.is_empty()

@@ -19,8 +19,8 @@ from valueverse.invoicing import in_memory_billing as books_of
 from valueverse.invoicing.engine import bill
 from valueverse.invoicing.in_memory_billing import Books
 from valueverse.invoicing.lines.outcome_lines import PROPOSALS
-from valueverse.invoicing.periods.billing_periods import INVOICE
 from valueverse.invoicing.rendering.invoice_documents import documents
+from valueverse.schemas.invoicing import INVOICE
 from valueverse.subscriptions.timeline import build_timeline
 
 if TYPE_CHECKING:

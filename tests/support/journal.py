@@ -9,10 +9,10 @@ from typing import Any
 import polars as pl
 
 from valueverse.events.schema import BILLING_FACTS
-from valueverse.invoicing.settlement.credit_notes import CORRECTED
 from valueverse.ledger.documents import Documents, read_documents
 from valueverse.ledger.posting import Journal, JournalInputs, book, moved, nothing_booked
 from valueverse.ledger.schema import BILLS, USED
+from valueverse.schemas.invoicing import CORRECTED
 
 ZONES = pl.DataFrame({"tenant": ["acme"], "timezone": ["UTC"]})
 LATER = datetime(2030, 1, 1, tzinfo=UTC)

@@ -12,12 +12,11 @@ import polars as pl
 from valueverse.catalog.history import CatalogHistory
 from valueverse.events.schema import BILLING_FACTS
 from valueverse.invoicing import engine
-from valueverse.invoicing.corrections.differences import BOOKED_LINES
-from valueverse.invoicing.lines.thresholds import THRESHOLD_COUPONS, THRESHOLD_LINES
-from valueverse.invoicing.periods.billing_periods import INVOICE
+from valueverse.invoicing.prior_state import IssuedInvoices, PriorState
+from valueverse.invoicing.rendering.document_hash import invoice_id
 from valueverse.invoicing.rendering.invoice_documents import documents
-from valueverse.invoicing.settlement.consumed_credits import ConsumedCredits
 from valueverse.metering.schema import USAGE
+from valueverse.schemas.invoicing import ISSUED_INVOICES
 from valueverse.subscriptions.timeline import Timeline, build_timeline
 
 if TYPE_CHECKING:
@@ -150,27 +149,17 @@ def bill_together(worlds: Sequence[World], start: str, end: str) -> dict[str, li
     return found
 
 
-def standing(invoices: pl.DataFrame) -> engine.PriorState:
-    """Books in which these invoices stand and nothing was used up or changed since."""
-    nothing = pl.DataFrame(schema={"tenant": pl.String, "key": pl.String})
-    lines = BOOKED_LINES.to_frame()
-    again = (
-        invoices.select(*INVOICE, "currency")
-        .clear()
-        .with_columns(pl.lit("").alias("invoice_id"), pl.lit(None, pl.String).alias("rerate_catalog_hash"))
-    )
-    return engine.PriorState(
-        invoices,
-        invoices.clear(),
-        nothing,
-        ConsumedCredits.nothing(),
-        again,
-        lines,
-        nothing,
-        THRESHOLD_LINES.to_frame(),
-        THRESHOLD_COUPONS.to_frame(),
-        {},
-    )
+def standing(invoices: pl.DataFrame) -> PriorState:
+    """A prior state in which these invoices stand and nothing was used up or changed since."""
+    number = pl.lit("").alias("number")
+    bare = invoices.drop("number", strict=False).with_columns(number, _invoice_id(invoices))
+    return PriorState(IssuedInvoices(ISSUED_INVOICES.conform(bare)))
+
+
+def _invoice_id(invoices: pl.DataFrame) -> pl.Series:
+    if "invoice_id" in invoices.columns:
+        return invoices["invoice_id"]
+    return pl.Series("invoice_id", [invoice_id(row) for row in invoices.iter_rows(named=True)], pl.String)
 
 
 def amounts(document: dict[str, Any]) -> list[tuple[str, str]]:

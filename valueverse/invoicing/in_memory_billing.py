@@ -11,26 +11,43 @@ import polars as pl
 
 from valueverse.events.schema import INSTANT
 from valueverse.invoicing.corrections.differences import (
-    BOOKED_LINES,
     LASTING,
     OWN,
     PERIOD_TYPES,
     invoices_to_recompute,
     periods_with_voided_threshold,
 )
-from valueverse.invoicing.engine import Billed, PriorState, bill
+from valueverse.invoicing.engine import Billed, bill
 from valueverse.invoicing.knowledge import newest
 from valueverse.invoicing.lines.thresholds import INVOICE_TYPE as THRESHOLD
-from valueverse.invoicing.lines.thresholds import THRESHOLD_COUPONS, THRESHOLD_LINES
-from valueverse.invoicing.periods.billing_periods import INVOICE
 from valueverse.invoicing.periods.due_invoices import periods_without_closing_invoice
+from valueverse.invoicing.prior_state import (
+    ConsumedCredits,
+    InvoicesToRecompute,
+    IssuedInvoices,
+    PriorState,
+    ThresholdAmounts,
+)
 from valueverse.invoicing.rendering.document_hash import invoice_id, invoice_number
-from valueverse.invoicing.schema import OF_CLOSE, TAKEN, USES
+from valueverse.invoicing.schema import OF_CLOSE
 from valueverse.invoicing.settlement.adjustment_events import read_adjustment_events, stray_voids
-from valueverse.invoicing.settlement.consumed_credits import PAID, ConsumedCredits
-from valueverse.invoicing.settlement.credit_notes import CORRECTED, NUMBERS, reopened
+from valueverse.invoicing.settlement.credit_notes import reopened
 from valueverse.invoicing.settlement.settlement import NUMBERED
 from valueverse.money import EXACT
+from valueverse.schemas.invoicing import (
+    BOOKED_LINES,
+    CORRECTED,
+    COUPON_USES,
+    CREDITS_USED,
+    INVOICE,
+    INVOICE_DISCOUNTS,
+    INVOICE_NUMBERS,
+    ISSUED_INVOICES,
+    RECOMPUTED_INVOICES,
+    THRESHOLD_COUPONS,
+    THRESHOLD_LINES,
+    VOIDED_INVOICES,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -74,6 +91,14 @@ _ID = ["tenant", "invoice_id"]
 _CREDITS: dict[str, Any] = _PARTS | {"kind": pl.String}
 
 
+def _recomputed(invoices: pl.DataFrame) -> pl.DataFrame:
+    """RECOMPUTED_INVOICES under their own terms; those of ``voided`` have no state of knowledge any more."""
+    unset = (
+        {"rerate_catalog_hash"} if "events_known_at" in invoices.columns else {"rerate_catalog_hash", "events_known_at"}
+    )
+    return RECOMPUTED_INVOICES.conform(invoices, unset=unset)
+
+
 class Books:
     """Finalised invoices of earlier runs; mutable, one run after the other."""
 
@@ -103,7 +128,7 @@ class Books:
         """
         strays = self._void(timeline, history)
         booked = self._booked(usage, history, facts, known_at)
-        billed = bill(timeline, history, usage, window, known_at=known_at, closed_by=as_of, booked=booked)
+        billed = bill(timeline, history, usage, window, known_at=known_at, closed_by=as_of, prior=booked)
         done = billed.invoices.filter(pl.col("finalise_after") <= pl.lit(as_of, INSTANT))
         named = self._named(done)
         lines = billed.lines.join(named.select(*INVOICE, "invoice_id"), on=INVOICE, how="inner", maintain_order="left")
@@ -183,30 +208,21 @@ class Books:
             periods_with_voided_threshold(periods, voided),
             periods_without_closing_invoice(periods, voided),
         ]
-        again = (
-            pl.concat(moved, how="diagonal")
-            .unique(_ID, keep="first", maintain_order=True)
-            .select(
-                *INVOICE,
-                "invoice_id",
-                "currency",
-                "events_known_at",
-                pl.lit(None, pl.String).alias("rerate_catalog_hash"),
-            )
-        )
+        again = pl.concat(_recomputed(part) for part in moved).unique(_ID, keep="first", maintain_order=True)
         early_parts = self._standing(self._discounts).drop("subscription")
         concerned = lines.with_columns(pl.coalesce("corrected_invoice_id", "invoice_id").alias("invoice_id"))
         return PriorState(
-            invoices=standing,
-            voided=voided,
+            issued=IssuedInvoices(ISSUED_INVOICES.conform(standing), VOIDED_INVOICES.conform(voided)),
             one_offs=lines.filter(pl.col("kind") == "one_off").select("tenant", "key"),
-            used=self._used(),
-            again=again,
-            lines=concerned.select(BOOKED_LINES.names()).join(again, on=_ID, how="semi", maintain_order="left"),
-            discounts=self._discounts.select(TAKEN.names()),
-            early=self._early(THRESHOLD_LINES, lines),
-            early_coupons=self._early(THRESHOLD_COUPONS, early_parts),
-            catalogs={},
+            thresholds=ThresholdAmounts(
+                self._early(THRESHOLD_LINES, lines), self._early(THRESHOLD_COUPONS, early_parts)
+            ),
+            consumed=self._used(),
+            recompute=InvoicesToRecompute(
+                again,
+                concerned.select(BOOKED_LINES.names()).join(again, on=_ID, how="semi", maintain_order="left"),
+                self._discounts.select(INVOICE_DISCOUNTS.names()),
+            ),
         )
 
     def _early(self, schema: pl.Schema, parts: pl.DataFrame) -> pl.DataFrame:
@@ -220,7 +236,7 @@ class Books:
     def _paid(self) -> pl.DataFrame:
         owners = self._invoices.select(*_ID, "customer", "currency")
         paid = self._standing(self._credits).join(owners, on=_ID, maintain_order="left")
-        return paid.with_columns(pl.lit(value=True).alias("is_final")).select(PAID.names())
+        return paid.with_columns(pl.lit(value=True).alias("is_final")).select(CREDITS_USED.names())
 
     def _used(self) -> ConsumedCredits:
         owed = (
@@ -243,14 +259,14 @@ class Books:
             .join(self._invoices.select(*_ID, "period_from", "invoice_type"), on=_ID)
             .group_by("tenant", "origin", "subscription", "period_from", maintain_order=True)
             .agg(pl.col("amount_minor").filter(pl.col("invoice_type").is_in(OF_CLOSE)).sum())
-            .select(USES.names())
+            .select(COUPON_USES.names())
         )
         return ConsumedCredits(self._paid(), coupons, self._numbers(), self._corrected(), owed)
 
     def _numbers(self) -> pl.DataFrame:
         found = self._invoices.join(self._voids, on=_ID, how="left", maintain_order="left")
         before = found.with_columns(pl.lit(None).alias("issued_at"))
-        return before.select(pl.col(name).cast(dtype) for name, dtype in NUMBERS.items())
+        return before.select(pl.col(name).cast(dtype) for name, dtype in INVOICE_NUMBERS.items())
 
     def _corrected(self) -> pl.DataFrame:
         names = self._invoices.select(*_ID, "number", pl.col("events_known_at").alias("known_at"))

@@ -83,10 +83,10 @@ def _of_documents(path: Path, timezone: str, tenant: str | None) -> Journal:
     import polars as pl
 
     from valueverse.events.schema import BILLING_FACTS
-    from valueverse.invoicing.settlement.credit_notes import CORRECTED
     from valueverse.ledger.documents import read_documents
     from valueverse.ledger.posting import JournalInputs, book, moved, nothing_booked
     from valueverse.ledger.schema import BILLS, USED
+    from valueverse.schemas.invoicing import CORRECTED
 
     try:
         ZoneInfo(timezone)

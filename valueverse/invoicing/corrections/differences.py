@@ -14,10 +14,11 @@ import polars as pl
 from valueverse.events.schema import INSTANT
 from valueverse.invoicing.lines.line_amounts import in_order
 from valueverse.invoicing.lines.thresholds import INVOICE_TYPE as THRESHOLD
-from valueverse.invoicing.periods.billing_periods import CLOSE, INVOICE, SUBSCRIPTION, present_periods
+from valueverse.invoicing.periods.billing_periods import CLOSE, present_periods
 from valueverse.invoicing.periods.due_invoices import BEGUN
-from valueverse.invoicing.schema import LINES
+from valueverse.invoicing.schema import with_decimals
 from valueverse.money import EXACT
+from valueverse.schemas.invoicing import INVOICE, INVOICE_HEADERS, LINES, POLICY, SETTLED, SUBSCRIPTION, WORKING_LINES
 from valueverse.subscriptions.event_fields import field
 
 if TYPE_CHECKING:
@@ -37,29 +38,6 @@ RANK = 3_000_000
 LASTING = ("one_off", "outcome")
 """Kinds of lines that no event changes: their amounts stay as they are when their invoice is worked out anew."""
 OWN = "own"
-BOOKED_LINES = pl.Schema(
-    {
-        "tenant": pl.String(),
-        "invoice_id": pl.String(),
-        "key": pl.String(),
-        "kind": pl.String(),
-        "description": pl.String(),
-        "meter": pl.String(),
-        "dimensions": pl.String(),
-        "quantity": EXACT,
-        "amount_minor": pl.Int64(),
-        "net_minor": pl.Int64(),
-        "event_count": pl.Int64(),
-        "service_to": INSTANT,
-        "line_origin": pl.String(),
-        "line_no": pl.Int32(),
-        "booked_tax_percent": EXACT,
-        "booked_tax_key": pl.String(),
-    }
-)
-"""What is booked for an invoice, before and net of discounts. ``line_origin``: ``own`` is what its period made, and the
-adjustments of that; ``lasting`` its lines of the kinds LASTING. ``line_no``: the line's place on the invoice; null:
-another invoice bears it. ``booked_tax_*``: the tax that the line bears, as ``line_taxes.with_taxes`` names it."""
 _TIMELINE = ("billing.catalog.", "billing.tenant.", "billing.customer.", "billing.subscription.")
 _PERIOD = ["period_from", "period_to"]
 _INVOICE_ID = ["tenant", "invoice_id"]
@@ -263,8 +241,9 @@ def _adjustments(changed: pl.DataFrame) -> pl.DataFrame:
 
 def assigned_to_invoices(
     adjustments: pl.DataFrame, due: pl.DataFrame, running: pl.DataFrame, corrections: pl.DataFrame
-) -> pl.DataFrame:
-    """Adjustments on the invoice that bears them: INVOICE columns and ``is_own`` added; those that wait left out.
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Adjustments (WORKING_LINES, without a policy yet) on the invoices of this run that bear them, and on invoices of
+    their own; those that wait are left out.
 
     Args:
         adjustments: as ``differences`` gives them.
@@ -282,7 +261,7 @@ def assigned_to_invoices(
         on=["tenant", "subscription", "currency"],
         how="left",
     )
-    hosted = borne.filter(pl.col("invoice_type").is_not_null()).with_columns(pl.lit(value=False).alias("is_own"))
+    hosted = borne.filter(pl.col("invoice_type").is_not_null())
     left = borne.filter(pl.col("invoice_type").is_null()).join(
         running, on=["tenant", "subscription", "currency"], how="anti"
     )
@@ -295,11 +274,11 @@ def assigned_to_invoices(
             pl.col("service_from").min().over(SUBSCRIPTION).alias("period_from"),
             pl.col("service_to").max().over(SUBSCRIPTION).alias("period_to"),
             pl.col("before").fill_null(0).alias("revision"),
-            pl.lit(value=True).alias("is_own"),
         )
-        .drop("before")
     )
-    return pl.concat([hosted, own.select(hosted.columns)])
+    unset = ("amount_rounded", "problem", "place", "proposal", "is_difference", *POLICY, *SETTLED)
+    on_this_run, alone = (WORKING_LINES.conform(with_decimals(rows), unset=unset) for rows in (hosted, own))
+    return on_this_run, alone
 
 
 def correction_headers(own: pl.DataFrame, timeline: Timeline, terms: Terms) -> pl.DataFrame:
@@ -307,7 +286,7 @@ def correction_headers(own: pl.DataFrame, timeline: Timeline, terms: Terms) -> p
     zones = timeline.customers.select("tenant", "customer", pl.col("timezone").alias("own_zone"))
     tenants = timeline.tenants.select("tenant", pl.col("timezone").alias("tenant_zone"))
     rules = terms.policies.select("terms", "rounding_mode", "rounding_level", "zero_invoices")
-    return (
+    headers = (
         in_order(own)
         .select(*INVOICE, "currency", "terms")
         .unique(INVOICE, keep="last", maintain_order=True)
@@ -322,5 +301,5 @@ def correction_headers(own: pl.DataFrame, timeline: Timeline, terms: Terms) -> p
             pl.col("zero_invoices").fill_null("issue"),
             CLOSE.alias("close"),
         )
-        .drop("own_zone", "tenant_zone")
     )
+    return INVOICE_HEADERS.conform(headers)

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from valueverse.invoicing.corrections.differences import OWN
-from valueverse.invoicing.schema import OF_PERIOD, TAKEN, USES
+from valueverse.invoicing.schema import OF_PERIOD
 from valueverse.invoicing.settlement.coupons import Billing, apply_coupons, coupon_of, holds
 from valueverse.invoicing.settlement.threshold_totals import ThresholdTotals
 from valueverse.invoicing.settlement.totals import Line
+from valueverse.schemas.invoicing import COUPON_USES, INVOICE_DISCOUNTS, RECOMPUTED_LINES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -50,7 +51,7 @@ class ClosedPeriods:
         self._again, self._earlier = again, earlier
         self._booked: dict[tuple[str, str, datetime, str], int] = {
             (tenant, subscription, begun, origin): minor
-            for tenant, origin, subscription, begun, minor in uses.select(USES.names()).iter_rows()
+            for tenant, origin, subscription, begun, minor in uses.select(COUPON_USES.names()).iter_rows()
         }
         self._worked_out: dict[Period, dict[str, int]] = {}
 
@@ -108,7 +109,7 @@ def net_lines(
     known: Mapping[tuple[str, str], datetime],
     closings: ClosedPeriods,
 ) -> pl.DataFrame:
-    """Recomputed lines in the columns of BOOKED_LINES (and what a line shows): coupons of the booked invoice come off.
+    """RECOMPUTED_LINES with ``net_minor``: coupons of the booked invoice come off.
 
     A coupon is spread over all that its invoice bears, so lines that no event changes are among them. One that held and
     took nothing, because there was nothing that it covers, is among them too; not one that lasts for some periods
@@ -134,7 +135,7 @@ def net_lines(
     periods = {(row["tenant"], row["invoice_id"]): row for row in first}
     parts = []
     taken_of: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(dict)
-    for tenant, invoice, origin, minor in discounts.select(TAKEN.names()).iter_rows():
+    for tenant, invoice, origin, minor in discounts.select(INVOICE_DISCOUNTS.names()).iter_rows():
         taken_of[tenant, invoice][origin] = minor
     rows_of: defaultdict[tuple[str, str], list[tuple[int, _Row]]] = defaultdict(list)
     for place, row in enumerate(coupons.iter_rows(named=True)):
@@ -169,7 +170,8 @@ def _in_order(own: pl.DataFrame, lasting: pl.DataFrame, booked: pl.DataFrame) ->
     )
     seat = pl.col("line_no").cum_max().forward_fill().over(_INVOICE_ID).fill_null(0)
     seated = own.with_columns(nth).join(seats, on=[*_NAMED, "nth"], how="left", maintain_order="left")
-    both = pl.concat([seated.with_columns(seat).drop("nth"), lasting], how="diagonal_relaxed")
+    unpriced = lasting.with_columns(pl.lit(None).alias(name) for name in ("amount_precise", "rank", "tiers"))
+    both = pl.concat(RECOMPUTED_LINES.conform(part) for part in (seated.with_columns(seat), unpriced))
     return both.sort(*_INVOICE_ID, "line_no", maintain_order=True)
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.invoicing.periods.billing_periods import INVOICE
 from valueverse.invoicing.schema import with_decimals
 from valueverse.money import EXACT
+from valueverse.schemas.invoicing import INVOICE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,9 +44,10 @@ def amount_in_range(amount: pl.Expr) -> pl.Expr:
 
 
 def in_range(lines: pl.DataFrame) -> pl.DataFrame:
-    """The lines with the ``problem`` out_of_range where amount_precise is beyond ``most()``."""
+    """The lines (WORKING_LINES) with decimals, and the ``problem`` out_of_range where amount_precise is beyond
+    ``most()``."""
     beyond = pl.when(amount_in_range(pl.col("amount_precise")).is_null()).then(pl.lit(OUT_OF_RANGE))
-    return with_decimals(lines).with_columns(pl.coalesce("problem", beyond).alias("problem")).drop("decimals")
+    return with_decimals(lines).with_columns(pl.coalesce("problem", beyond).alias("problem"))
 
 
 def total_in_range(lines: pl.DataFrame) -> pl.DataFrame:

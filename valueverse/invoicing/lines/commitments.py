@@ -8,11 +8,12 @@ import polars as pl
 
 from valueverse.invoicing.lines.fees import advance
 from valueverse.invoicing.lines.line_amounts import shown_amounts
-from valueverse.invoicing.periods.billing_periods import INVOICE, advance_stretches
-from valueverse.invoicing.schema import LINES, with_decimals
+from valueverse.invoicing.periods.billing_periods import advance_stretches
+from valueverse.invoicing.schema import with_decimals
 from valueverse.invoicing.settlement.totals import NOT_COMMITTED
 from valueverse.money import EXACT
 from valueverse.rating.charge_steps import rounded
+from valueverse.schemas.invoicing import INVOICE, LINES, LINKED, SETTLED, WORKING_LINES
 from valueverse.subscriptions.proration import share
 
 if TYPE_CHECKING:
@@ -58,15 +59,14 @@ def true_ups(shown: pl.DataFrame, closed: pl.DataFrame, segments: pl.DataFrame, 
         .filter(pl.col("amount_minor") > 0)
         .with_columns(pl.col("amount_minor").cast(EXACT).truediv(scale).alias("amount_precise"))
     )
-    return _lines(lacking, shown)
+    return _lines(lacking)
 
 
 def _billed_before(due: pl.DataFrame, segments: pl.DataFrame, terms: Terms) -> pl.DataFrame:
     """The in-advance fees of each closed period, charged when it began: INVOICE of the closing one, amount_minor."""
     began = due.select(*INVOICE, "full_from", "full_to").with_columns(pl.lit("start").alias("invoice_type"))
     invoiced_before = advance_stretches(segments, began).filter("advance_fees_invoiced")
-    charged = advance(invoiced_before, terms).with_columns(pl.lit(None, EXACT).alias("amount_rounded"))
-    minor = shown_amounts(charged, terms).with_columns(pl.lit("period").alias("invoice_type"))
+    minor = shown_amounts(advance(invoiced_before, terms), terms).with_columns(pl.lit("period").alias("invoice_type"))
     return minor.select(*INVOICE, "amount_minor")
 
 
@@ -77,7 +77,7 @@ def _counted(shown: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([inside, before]).group_by(INVOICE).agg(pl.col("amount_minor").sum().alias("counted"))
 
 
-def _lines(lacking: pl.DataFrame, shown: pl.DataFrame) -> pl.DataFrame:
+def _lines(lacking: pl.DataFrame) -> pl.DataFrame:
     written = lacking.with_columns(
         pl.lit(RANK, pl.Int32).alias("rank"),
         pl.lit(KEY).alias("key"),
@@ -89,5 +89,6 @@ def _lines(lacking: pl.DataFrame, shown: pl.DataFrame) -> pl.DataFrame:
         pl.lit([], LINES["tiers"]).alias("tiers"),
         pl.col("amount_precise").alias("amount_rounded"),
     )
-    carried = [name for name in shown.columns if name in written.columns]
-    return pl.concat([shown.clear(), written.select(carried)], how="diagonal")
+    return WORKING_LINES.conform(
+        written, unset=("meter", "quantity", "event_count", "problem", "place", *LINKED, *SETTLED)
+    )

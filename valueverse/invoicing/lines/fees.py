@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.invoicing.lines.amount_limits import OUT_OF_RANGE, amount_in_range, times
-from valueverse.invoicing.periods.billing_periods import INVOICE
-from valueverse.invoicing.schema import LINES, with_decimals
+from valueverse.invoicing.schema import with_decimals
 from valueverse.money import EXACT
+from valueverse.schemas.invoicing import INVOICE, LINES, LINKED, SETTLED, SHOWN, WORKING_LINES
 from valueverse.subscriptions.event_fields import exact_text
 from valueverse.subscriptions.periods import with_used_days
 from valueverse.subscriptions.proration import share
@@ -45,12 +45,12 @@ def _with_fees(stretches: pl.DataFrame, terms: Terms, timing: str) -> pl.DataFra
 
 
 def _lines(rows: pl.DataFrame, sign: int = 1) -> pl.DataFrame:
-    """Fee lines of rows that carry from, to (the service period), used_days, full_days and full_amount."""
+    """Fee lines (WORKING_LINES) of rows with from, to (the service period), used_days, full_days and full_amount."""
     part = pl.when(pl.col("used_days") != pl.col("full_days"), pl.col("prorate") != "none").then(
         pl.format(" ({} of {} days)", pl.col("used_days"), pl.col("full_days"))
     )
     what = "" if sign > 0 else "unused share of "
-    return rows.select(
+    lines = rows.select(
         *INVOICE,
         "terms",
         pl.col("position").cast(pl.Int32).alias("rank"),
@@ -68,6 +68,7 @@ def _lines(rows: pl.DataFrame, sign: int = 1) -> pl.DataFrame:
         pl.lit([], LINES["tiers"]).alias("tiers"),
         pl.when(pl.col("full_amount").is_null()).then(pl.lit(OUT_OF_RANGE)).alias("problem"),
     )
+    return WORKING_LINES.conform(lines, unset=("amount_rounded", *LINKED, *SHOWN, *SETTLED))
 
 
 def arrears(stretches: pl.DataFrame, terms: Terms) -> pl.DataFrame:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.invoicing.periods.billing_periods import INVOICE
 from valueverse.invoicing.schema import with_decimals
 from valueverse.money import EXACT, largest_remainder, round_exact
 from valueverse.rating.charge_steps import rounded
+from valueverse.schemas.invoicing import INVOICE, WORKING_LINES
 
 if TYPE_CHECKING:
     from valueverse.invoicing.lines.plan_terms import Terms
@@ -23,16 +23,15 @@ _DECIDING = (
 
 
 def shown_amounts(lines: pl.DataFrame, terms: Terms) -> pl.DataFrame:
-    """Add rounding_mode, rounding_level, decimals and ``amount_minor`` by the policy of each line's terms.
+    """WORKING_LINES with what their terms say (schemas.invoicing.SHOWN): ``amount_minor`` among it.
 
     Level ``invoice`` rounds the sum of the precise lines and spreads it back by largest remainder, so that the shown
     lines
     add up; ``line`` and ``tier`` rounded each line already.
     """
-    ruled = with_decimals(lines).join(
-        terms.policies.select("terms", "rounding_mode", "rounding_level", "zero_invoices"), on="terms"
-    )
-    ruled = in_order(ruled)
+    bare = with_decimals(lines).drop("rounding_mode", "rounding_level", "zero_invoices", "amount_minor")
+    policies = terms.policies.select("terms", "rounding_mode", "rounding_level", "zero_invoices")
+    ruled = in_order(bare.join(policies, on="terms"))
     scale = pl.lit(10).cast(pl.Int64).pow(pl.col("decimals")).cast(pl.Int64).cast(EXACT)
     each = ruled.with_columns(
         pl.coalesce("amount_rounded", rounded(ruled, "amount_precise")).alias("amount_rounded"),
@@ -43,14 +42,20 @@ def shown_amounts(lines: pl.DataFrame, terms: Terms) -> pl.DataFrame:
         (pl.col("amount_rounded") * scale).cast(pl.Int64).alias("amount_minor")
     )
     if by_invoice.is_empty():
-        return by_line.drop("minor")
+        return _of_catalogs(by_line, terms)
     parts = []
     for (mode,), part in by_invoice.group_by("rounding_mode", maintain_order=True):
         total = round_exact(pl.col("minor").sum().over(*INVOICE).cast(EXACT), 0, mode).cast(pl.Int64)
         parts.append(
             part.with_columns(largest_remainder(pl.col("minor"), total, list(INVOICE), "place").alias("amount_minor"))
         )
-    return pl.concat([by_line, *parts]).drop("minor").sort("place")
+    return _of_catalogs(pl.concat([by_line, *parts]).sort("place"), terms)
+
+
+def _of_catalogs(lines: pl.DataFrame, terms: Terms) -> pl.DataFrame:
+    hashes = terms.sets.select("terms", "catalog_hash")
+    named = lines.drop("catalog_hash").join(hashes, on="terms", how="left", maintain_order="left")
+    return WORKING_LINES.conform(named)
 
 
 def in_order(lines: pl.DataFrame) -> pl.DataFrame:
@@ -61,6 +66,5 @@ def in_order(lines: pl.DataFrame) -> pl.DataFrame:
     """
     bare = lines.drop("place", strict=False)
     given_back = pl.col("amount_precise") < 0
-    rest = [name for name in _DECIDING if name in bare.columns]
-    ordered = bare.sort(*INVOICE, "rank", "service_from", "key", "dimensions", given_back, *rest)
+    ordered = bare.sort(*INVOICE, "rank", "service_from", "key", "dimensions", given_back, *_DECIDING)
     return ordered.with_row_index("place")

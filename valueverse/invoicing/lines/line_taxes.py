@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from valueverse.errors import RefusalError
+from valueverse.invoicing.periods.billing_periods import CLOSE
 from valueverse.money import EXACT, exact
+from valueverse.schemas.invoicing import WORKING_LINES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -40,11 +42,10 @@ Rate = tuple[str, Decimal]
 def with_taxes(
     lines: pl.DataFrame, stated: pl.DataFrame, standings: pl.DataFrame, catalogs: Mapping[str, Catalog]
 ) -> pl.DataFrame:
-    """Add tax_percent (EXACT), tax_key (names of the rates, joined by '+'; '' none) and tax_problem to lines.
+    """WORKING_LINES with tax_percent, tax_key (names of the rates, joined by '+'; '' none) and tax_problem.
 
     Args:
-        lines: tenant, customer, terms, key, catalog_hash, service_from, service_to, close (of the invoice); those of
-            corrections with booked_tax_percent, booked_tax_key (corrections.BOOKED_LINES).
+        lines: WORKING_LINES.
         stated: terms, key ('' for the plan itself), taxes (their keys, joined by ','): ``Terms.taxes``.
         standings: event_fields.TAX_STATUSES.
         catalogs: by hash.
@@ -52,7 +53,7 @@ def with_taxes(
     own = stated.filter(pl.col("key") != "").rename({"taxes": "own"})
     plan = stated.filter(pl.col("key") == "").select("terms", pl.col("taxes").alias("of_plan"))
     asked = (
-        _standing(lines, standings)
+        _standing(lines.drop("tax_percent", "tax_key", "tax_problem"), standings)
         .join(own, on=["terms", "key"], how="left", maintain_order="left")
         .join(plan, on="terms", how="left", maintain_order="left")
         .with_columns(pl.coalesce("own", "of_plan").alias("stated"))
@@ -62,23 +63,19 @@ def with_taxes(
         for row in asked.select(_ASKED).unique(maintain_order=True).iter_rows()
     ]
     found = pl.DataFrame(rows, schema=_FOUND, orient="row")
-    resolved = asked.join(found, on=_ASKED, how="left", nulls_equal=True, maintain_order="left").drop(
-        *(name for name in (*_ASKED, "own", "of_plan") if name != "catalog_hash")
-    )
-    return _as_booked(resolved)
+    resolved = asked.join(found, on=_ASKED, how="left", nulls_equal=True, maintain_order="left")
+    return WORKING_LINES.conform(_as_booked(resolved))
 
 
 def _as_booked(lines: pl.DataFrame) -> pl.DataFrame:
     """A correction of a line that is of no terms any more bears the tax that the line bore: what was taken is given
     back."""
-    if "booked_tax_percent" not in lines.columns:
-        return lines
     gone = pl.col("terms").is_null() & pl.col("booked_tax_percent").is_not_null()
     return lines.with_columns(
         pl.when(gone).then("booked_tax_percent").otherwise("tax_percent").alias("tax_percent"),
         pl.when(gone).then("booked_tax_key").otherwise("tax_key").alias("tax_key"),
         pl.when(~gone).then("tax_problem").alias("tax_problem"),
-    ).drop("booked_tax_percent", "booked_tax_key")
+    )
 
 
 def _standing(lines: pl.DataFrame, standings: pl.DataFrame) -> pl.DataFrame:
@@ -91,7 +88,8 @@ def _standing(lines: pl.DataFrame, standings: pl.DataFrame) -> pl.DataFrame:
     instant = pl.when(pl.col("service_from") >= pl.col("close")).then("close").otherwise(last)
     owner = ["tenant", "customer"]
     first = standings.group_by(owner, maintain_order=True).first().drop("since")
-    placed = lines.with_columns(pl.coalesce(instant, "close").alias("instant")).with_row_index("_place")
+    closed = lines.with_columns(CLOSE.alias("close"))
+    placed = closed.with_columns(pl.coalesce(instant, "close").alias("instant")).with_row_index("_place")
     return (
         placed.sort("instant")
         .join_asof(standings, left_on="instant", right_on="since", by=owner, check_sortedness=False)

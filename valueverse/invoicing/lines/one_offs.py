@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.invoicing.periods.billing_periods import FIRST, INVOICE
-from valueverse.invoicing.schema import LINES, with_decimals
+from valueverse.invoicing.periods.billing_periods import CLOSE, FIRST
+from valueverse.invoicing.schema import with_decimals
 from valueverse.money import EXACT
 from valueverse.rating.charge_steps import rounded
+from valueverse.schemas.invoicing import INVOICE, INVOICE_HEADERS, LINES, LINKED, POLICY, SETTLED, WORKING_LINES
 
 if TYPE_CHECKING:
     from valueverse.catalog.history import CatalogHistory
@@ -23,13 +24,15 @@ NO_TERMS = pl.lit(None, pl.UInt32).alias("terms")
 hold for it."""
 _CUSTOMER = ["tenant", "customer", "currency"]
 _EVENT = ["tenant", "origin"]
-_POLICY = ("catalog_hash", "rounding_mode", "rounding_level", "zero_invoices")
+_BORNE = (
+    *INVOICE, *POLICY, "timezone", "currency", "key", "description", "amount", "service_from", "service_to",
+)  # fmt: skip
 
 
 def one_off_lines(
     one_offs: pl.DataFrame, due: pl.DataFrame, timeline: Timeline, history: CatalogHistory
-) -> pl.DataFrame:
-    """Lines of one-offs that no invoice bears yet, in the columns of ``shown_amounts``; ``timezone`` comes along.
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Lines of one-offs that no invoice bears yet (WORKING_LINES), and the invoices that bear them (INVOICE_HEADERS).
 
     Args:
         one_offs: ONE_OFFS, without those that are booked.
@@ -39,7 +42,7 @@ def one_off_lines(
     """
     known = one_offs.join(timeline.customers.select("tenant", "customer"), on=["tenant", "customer"], how="semi")
     if known.is_empty():
-        return pl.DataFrame(schema=LINES)
+        return WORKING_LINES.to_frame(), INVOICE_HEADERS.to_frame()
     starts = pl.col("invoice_type") == "start"
     reached = pl.when(starts).then(pl.col("close") >= pl.col("time")).otherwise(pl.col("close") > pl.col("time"))
     placed = (
@@ -55,8 +58,9 @@ def one_off_lines(
         .select(_EVENT)
     )
     alone = known.join(placed, on=_EVENT, how="anti").join(expected, on=_EVENT, how="anti")
-    parts = [part for part in (placed, _own(alone, timeline, history)) if not part.is_empty()]
-    return _lines(pl.concat(parts, how="diagonal_relaxed")) if parts else pl.DataFrame(schema=LINES)
+    borne = pl.concat(part.select(_BORNE) for part in (placed, _own(alone, timeline, history)))
+    headers = borne.unique(INVOICE, keep="first", maintain_order=True).with_columns(NO_TERMS, CLOSE.alias("close"))
+    return _lines(borne), INVOICE_HEADERS.conform(headers)
 
 
 def _own(alone: pl.DataFrame, timeline: Timeline, history: CatalogHistory) -> pl.DataFrame:
@@ -65,7 +69,7 @@ def _own(alone: pl.DataFrame, timeline: Timeline, history: CatalogHistory) -> pl
     versions = history.versions.select("tenant", "effective_at", "catalog_hash").sort("effective_at")
     policies = pl.DataFrame(
         [(key, one.rounding.mode, one.rounding.level, one.zero_invoices) for key, one in history.catalogs.items()],
-        schema=dict.fromkeys(_POLICY, pl.String()),
+        schema=dict.fromkeys(POLICY, pl.String()),
         orient="row",
     )
     return (
@@ -92,12 +96,14 @@ def _lines(placed: pl.DataFrame) -> pl.DataFrame:
     rows = with_decimals(placed.with_columns(pl.col("amount").alias("amount_precise")))
     scale = pl.lit(10).cast(pl.Int64).pow(pl.col("decimals")).cast(pl.Int64).cast(EXACT)
     shown = rows.with_columns(rounded(rows, "amount_precise").alias("amount_rounded"))
-    return shown.select(
-        *INVOICE, *_POLICY, "timezone", "decimals", "currency", "key", "description", "amount_precise",
-        "amount_rounded", "service_from", "service_to", NO_TERMS,
+    lines = shown.with_columns(
+        NO_TERMS,
         pl.lit(RANK, pl.Int32).alias("rank"),
         pl.lit("one_off").alias("kind"),
         pl.lit("").alias("dimensions"),
         (pl.col("amount_rounded") * scale).cast(pl.Int64).alias("amount_minor"),
         pl.lit([], LINES["tiers"]).alias("tiers"),
-    )  # fmt: skip
+    )
+    return WORKING_LINES.conform(
+        lines, unset=("meter", "quantity", "event_count", "problem", "place", *LINKED, *SETTLED)
+    )

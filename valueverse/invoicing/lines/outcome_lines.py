@@ -14,9 +14,9 @@ import polars as pl
 
 from valueverse.events.schema import INSTANT
 from valueverse.invoicing.lines.consumption import OUTCOME
-from valueverse.invoicing.periods.billing_periods import FIRST, INVOICE, SUBSCRIPTION
-from valueverse.invoicing.schema import LINES
+from valueverse.invoicing.periods.billing_periods import FIRST
 from valueverse.money import EXACT
+from valueverse.schemas.invoicing import INVOICE, LINES, PRICED, SETTLED, SHOWN, SUBSCRIPTION, WORKING_LINES
 from valueverse.subscriptions.event_fields import REJECTED
 
 if TYPE_CHECKING:
@@ -52,8 +52,10 @@ LARGEST = 10**12
 _PROPOSAL = ["tenant", "proposal"]
 _BORNE_BY = ("bearer", "terms", "billed_in", "over", "description", "position")
 _ACCOUNT = [*SUBSCRIPTION, "currency"]
-_MADE = ("amount_minor", "meter", "quantity", "event_count", "corrected_invoice_id", "is_difference")
-_LINE = [*(name for name in LINES if name not in _MADE), "terms"]
+_UNSET = (
+    "meter", "quantity", "event_count", "corrected_invoice_id", "is_difference", "booked_tax_percent",
+    "booked_tax_key", *PRICED, *SHOWN, *SETTLED,
+)  # fmt: skip
 _REASONS = {
     "bad_period": "the period ends before it begins",
     "out_of_range": "the amount is 10^12 or more",
@@ -103,7 +105,7 @@ class Outcomes:
         return cls(_lines(found.filter(pl.col("reason").is_null())), _refused(found.drop_nulls("reason")))
 
     def placed(self, made: pl.DataFrame, standing: pl.DataFrame | None, closed_by: datetime | None) -> pl.DataFrame:
-        """Lines of LINES (amount_minor to come) and ``terms`` on the invoices that bear them; those that wait left out.
+        """WORKING_LINES (not shown yet) on the invoices that bear them; those that wait left out.
 
         Args:
             made: INVOICE and currency of the invoices that this run makes.
@@ -120,7 +122,7 @@ class Outcomes:
         left = waiting.join(borne, on=_PROPOSAL, how="anti", maintain_order="left")
         if closed_by is not None:
             left = left.filter(pl.col("approved_at") <= pl.lit(closed_by, INSTANT))
-        return pl.concat([borne.select(_LINE), _alone(left, standing).select(_LINE)])
+        return pl.concat(WORKING_LINES.conform(one, unset=_UNSET) for one in (borne, _alone(left, standing)))
 
 
 def _last_terms(given: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:

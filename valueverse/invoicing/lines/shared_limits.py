@@ -93,7 +93,6 @@ def _minimums(under: pl.DataFrame, priced: pl.DataFrame) -> pl.DataFrame:
     first = under.with_columns(
         (pl.col("minimum") - pl.col("total")).alias("amount"),
         (shown - pl.col("amount_rounded").sum().over(_CHARGE)).alias("amount_rounded"),
-        pl.lit("minimum").alias("kind"),
         pl.concat_str(pl.lit("minimum of "), "description").alias("description"),
         pl.lit("").alias("label"),
         pl.lit(None, EXACT).alias("quantity"),
@@ -101,4 +100,4 @@ def _minimums(under: pl.DataFrame, priced: pl.DataFrame) -> pl.DataFrame:
         pl.lit(None, pl.String).alias("meter"),
         pl.lit(None, pl.String).alias("problem"),
     ).unique(_CHARGE, keep="first", maintain_order=True)
-    return first.select(*priced.columns, "kind").cast(priced.schema)
+    return first.select(priced.columns).cast(priced.schema)

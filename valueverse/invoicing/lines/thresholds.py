@@ -6,7 +6,6 @@ invoice bears what the usage so far comes to less what earlier ones of the perio
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -14,106 +13,50 @@ import polars as pl
 from valueverse.events.schema import INSTANT
 from valueverse.invoicing.lines.line_amounts import shown_amounts
 from valueverse.invoicing.lines.usage_lines import usage_lines
-from valueverse.invoicing.periods.billing_periods import INVOICE, running_periods, stretches
-from valueverse.invoicing.schema import LINES, OF_PERIOD
+from valueverse.invoicing.periods.billing_periods import running_periods, stretches
+from valueverse.invoicing.schema import OF_PERIOD
 from valueverse.money import EXACT
+from valueverse.schemas.invoicing import INVOICE, THRESHOLD_LINES, WORKING_LINES
 from valueverse.subscriptions.zones import local_date, local_midnight
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from valueverse.invoicing.billing_context import BillingContext
     from valueverse.invoicing.lines.consumption import Consumption
     from valueverse.invoicing.lines.plan_terms import Terms
+    from valueverse.invoicing.prior_state import PriorState
     from valueverse.subscriptions.zones import Day
 
 INVOICE_TYPE = "threshold"
 _PERIOD = ["tenant", "subscription", "period_from"]
 _THRESHOLD = [*_PERIOD, "period_to"]
 _LINE = [*_PERIOD, "key", "dimensions"]
-THRESHOLD_LINES = pl.Schema(
-    {
-        "tenant": pl.String(),
-        "customer": pl.String(),
-        "subscription": pl.String(),
-        "period_from": INSTANT,
-        "threshold_at": INSTANT,
-        "key": pl.String(),
-        "kind": pl.String(),
-        "dimensions": pl.String(),
-        "quantity": EXACT,
-        "amount_precise": EXACT,
-        "amount_minor": pl.Int64(),
-        "discount_minor": pl.Int64(),
-        "event_count": pl.Int64(),
-    }
-)
-"""What threshold invoices bore, by line; ``cut`` is where they close. Lines of kind ``usage`` are of their period."""
-THRESHOLD_COUPONS = pl.Schema(
-    {
-        "tenant": pl.String(),
-        "customer": pl.String(),
-        "subscription": pl.String(),
-        "period_from": INSTANT,
-        "origin": pl.String(),
-        "key": pl.String(),
-        "amount_minor": pl.Int64(),
-    }
-)
-"""What coupons took on threshold invoices: a row per invoice and coupon."""
 _BORNE = ("quantity", "amount_precise", "amount_minor", "event_count")
 
 
-@dataclass(frozen=True)
-class PriorThresholdInvoices:
-    """What stands of periods before a run.
-
-    Attributes:
-        early: EARLY of the threshold invoices that stand.
-        closed: tenant, subscription, period_from of periods whose closing invoice stands: what comes late is a
-            correction of that one.
-        voided: INVOICE of voided invoices.
-    """
-
-    early: pl.DataFrame
-    closed: pl.DataFrame
-    voided: pl.DataFrame
-
-    @classmethod
-    def nothing(cls) -> PriorThresholdInvoices:
-        """Nothing stands yet."""
-        invoices = pl.DataFrame(schema={name: LINES[name] for name in INVOICE})
-        return cls(THRESHOLD_LINES.to_frame(), invoices, invoices)
-
-
 def threshold_lines(
-    segments: pl.DataFrame,
-    terms: Terms,
-    consumption: Consumption,
-    tenants: pl.DataFrame,
-    window: tuple[Day, Day],
-    *,
-    closed_by: datetime | None,
-    standing: PriorThresholdInvoices,
+    context: BillingContext, window: tuple[Day, Day], *, closed_by: datetime | None, prior: PriorState
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Lines of the threshold invoices of a window, and all that threshold invoices bore (EARLY), these included.
+    """Lines of the threshold invoices of a window (WORKING_LINES), and all that threshold invoices bore
+    (THRESHOLD_LINES), these included.
 
     Args:
-        segments: billable segments with terms.
-        terms: theirs.
-        consumption: what metering reads.
-        tenants: tenant, timezone.
+        context: of the run.
         window: from, to.
         closed_by: the run's present.
-        standing: what stands before the run.
+        prior: what is already billed. What comes late for a period whose closing invoice stands is a correction of
+            that one.
     """
-    booked = standing.early.filter(pl.col("kind") == "usage")
+    segments, terms, closed = context.segments, context.terms, prior.issued.closing
+    booked = prior.thresholds.lines.filter(pl.col("kind") == "usage")
     limits = terms.policies.filter(pl.col("threshold").is_not_null()).select("terms", "threshold")
     mine = segments.join(limits.select("terms"), on="terms", how="semi")
-    running = running_periods(mine, tenants, *window)
-    cuts = _cuts(running.join(standing.closed, on=_PERIOD, how="anti", maintain_order="left"), closed_by)
+    running = running_periods(mine, context.timeline.tenants, *window)
+    cuts = _cuts(running.join(closed, on=_PERIOD, how="anti", maintain_order="left"), closed_by)
     if cuts.is_empty():
-        return pl.DataFrame(schema=dict.fromkeys(INVOICE, pl.String)).clear(), booked
-    shown = _worked_out(cuts, segments, terms, consumption)
+        return WORKING_LINES.to_frame(), booked
+    shown = _worked_out(cuts, segments, terms, context.consumption)
     limit = pl.lit(10).cast(pl.Int64).pow(pl.col("decimals")).cast(pl.Int64).cast(EXACT) * pl.col("threshold")
     sums = (
         shown.join(limits, on="terms")
@@ -126,11 +69,11 @@ def threshold_lines(
         booked,
     )
     both = pl.concat([booked, *_differences(picked, booked)], how="vertical")
-    return _renumbered(_as_lines(picked, both), standing.voided), both
+    return _renumbered(_as_lines(picked, both), prior.issued.voided), both
 
 
 def _with_vanished(shown: pl.DataFrame, booked: pl.DataFrame) -> pl.DataFrame:
-    """Lines at their ``cut``, and lines of nothing where one before it bore what has no line at it any more."""
+    """Lines at their ``threshold_at``, and lines of nothing where one before it bore what has no line any more."""
     before = pl.concat(
         [booked.select(*_LINE, "threshold_at"), shown.select(*_LINE, pl.col("period_to").alias("threshold_at"))]
     )
@@ -179,9 +122,7 @@ def _worked_out(cuts: pl.DataFrame, segments: pl.DataFrame, terms: Terms, consum
         pl.min_horizontal("to", "period_to").alias("to"), pl.lit(value=False).alias("final")
     )
     lines = usage_lines(whole.filter(pl.col("from") < pl.col("to")), consumption, terms)
-    good = lines.filter(pl.col("problem").is_null())
-    shown = shown_amounts(good.with_columns(pl.lit(None, pl.String).alias("explains")), terms)
-    return shown.join(terms.sets.select("terms", "catalog_hash"), on="terms", how="left", maintain_order="left")
+    return shown_amounts(lines.filter(pl.col("problem").is_null()), terms)
 
 
 def _reached(sums: pl.DataFrame, booked: pl.DataFrame) -> pl.DataFrame:
@@ -206,7 +147,7 @@ def _reached(sums: pl.DataFrame, booked: pl.DataFrame) -> pl.DataFrame:
 
 
 def _differences(picked: pl.DataFrame, booked: pl.DataFrame) -> list[pl.DataFrame]:
-    """EARLY rows of the cuts picked, each less what was billed before it."""
+    """THRESHOLD_LINES rows of the cuts picked, each less what was billed before it."""
     if picked.is_empty():
         return []
     sums = (pl.col(name).sum() for name in _BORNE)
@@ -223,19 +164,14 @@ def _differences(picked: pl.DataFrame, booked: pl.DataFrame) -> list[pl.DataFram
 def _as_lines(picked: pl.DataFrame, early: pl.DataFrame) -> pl.DataFrame:
     parts = early.select(*_LINE, "threshold_at", *(pl.col(name).alias(f"{name}_part") for name in _BORNE))
     first = picked.unique([*_LINE, "threshold_at"], keep="first", maintain_order=True)
-    return (
-        first.join(parts, on=[*_LINE, "threshold_at"])
-        .with_columns(
-            *(pl.col(f"{name}_part").alias(name) for name in _BORNE),
-            pl.lit(INVOICE_TYPE).alias("invoice_type"),
-            pl.col("threshold_at").alias("period_to"),
-            pl.lit("usage so far has reached the plan's threshold; what was billed before is taken off").alias(
-                "explains"
-            ),
-            pl.lit(value=True).alias("is_difference"),
-        )
-        .drop("threshold_at", *(f"{name}_part" for name in _BORNE))
+    lines = first.join(parts, on=[*_LINE, "threshold_at"]).with_columns(
+        *(pl.col(f"{name}_part").alias(name) for name in _BORNE),
+        pl.lit(INVOICE_TYPE).alias("invoice_type"),
+        pl.col("threshold_at").alias("period_to"),
+        pl.lit("usage so far has reached the plan's threshold; what was billed before is taken off").alias("explains"),
+        pl.lit(value=True).alias("is_difference"),
     )
+    return WORKING_LINES.conform(lines)
 
 
 def less_threshold_amounts(lines: pl.DataFrame, early: pl.DataFrame) -> pl.DataFrame:

@@ -10,11 +10,11 @@ from valueverse.invoicing.lines.charge_assignment import assign, split_label, wi
 from valueverse.invoicing.lines.consumption import LINE, OUTCOME, AssignedUsage, Consumption
 from valueverse.invoicing.lines.rating_inputs import ADDS_UP, detail_of
 from valueverse.invoicing.lines.shared_limits import with_shared_included, within_shared_bounds
-from valueverse.invoicing.periods.billing_periods import INVOICE
-from valueverse.invoicing.schema import LINES, TIER, with_decimals
+from valueverse.invoicing.schema import with_decimals
 from valueverse.metering.quantities import Scope, meter_quantities
 from valueverse.money import EXACT, plain_text
 from valueverse.rating.engine import rate
+from valueverse.schemas.invoicing import INVOICE, LINES, LINKED, SETTLED, SHOWN, TIER, WORKING_LINES
 
 if TYPE_CHECKING:
     from valueverse.invoicing.lines.plan_terms import Terms
@@ -176,10 +176,9 @@ def _tier_texts(tiers: pl.DataFrame) -> pl.DataFrame:
 
 
 def usage_lines(stretches: pl.DataFrame, consumption: Consumption, terms: Terms) -> pl.DataFrame:
-    """Meter, choose charges, price: the usage lines of all stretches at once, in the columns of LINES.
+    """Meter, choose charges, price: the usage lines of all stretches at once (WORKING_LINES, not shown yet).
 
-    ``amount_rounded`` (EXACT, by the terms' rounding mode) and ``problem`` (null, or why the line has no amount) come
-    with them.
+    ``problem`` says why a line has no amount.
     """
     windows = metering_windows(stretches, terms)
     taken = assigned_usage(windows, consumption, terms)
@@ -194,10 +193,15 @@ def usage_lines(stretches: pl.DataFrame, consumption: Consumption, terms: Terms)
         # Quantities of several meters do not add up to anything.
         pl.when(pl.col("meter").is_not_null()).then("quantity").alias("quantity"),
     )
-    return pl.concat([shown, minimums], how="diagonal").select(
+    lacking = minimums.with_columns(pl.lit("minimum").alias("kind"), pl.lit(None, LINES["tiers"]).alias("tiers"))
+    return pl.concat([_as_lines(shown), _as_lines(lacking)])
+
+
+def _as_lines(rows: pl.DataFrame) -> pl.DataFrame:
+    lines = rows.select(
         *INVOICE,
         "terms",
-        pl.col("position").cast(pl.Int32).alias("rank"),
+        pl.col("position").alias("rank"),
         "key",
         "kind",
         "description",
@@ -213,3 +217,4 @@ def usage_lines(stretches: pl.DataFrame, consumption: Consumption, terms: Terms)
         "amount_rounded",
         "problem",
     )
+    return WORKING_LINES.conform(lines, unset=(*LINKED, *SHOWN, *SETTLED))

@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from valueverse.schemas.invoicing import INVOICE, SUBSCRIPTION
 from valueverse.subscriptions.periods import periods
 from valueverse.subscriptions.zones import local_midnight
 
 if TYPE_CHECKING:
     from valueverse.subscriptions.zones import Day
 
-SUBSCRIPTION = ("tenant", "customer", "subscription")
-INVOICE = (*SUBSCRIPTION, "invoice_type", "period_from", "period_to", "revision")
-"""What identifies an invoice; ``revision`` counts the voided ones that it takes the place of."""
 FIRST = pl.lit(0, pl.Int32).alias("revision")
 _CARRIED = (
     *INVOICE, "terms", "timezone", "currency", "catalog_hash", "plan", "plan_version", "quantities", "planned_end",

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.events.schema import INSTANT
-from valueverse.invoicing.periods.billing_periods import CLOSE, INVOICE, closing_invoices, starting_invoices
+from valueverse.invoicing.periods.billing_periods import CLOSE, closing_invoices, starting_invoices
+from valueverse.schemas.invoicing import INVOICE
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from valueverse.invoicing.prior_state import IssuedInvoices
     from valueverse.subscriptions.zones import Day
 
 BEGUN = ("tenant", "subscription", "invoice_type", "period_from")
@@ -32,7 +34,7 @@ def invoices_due(
     tenants: pl.DataFrame,
     window: tuple[Day, Day],
     closed_by: datetime | None,
-    stands: tuple[pl.DataFrame, pl.DataFrame] | None,
+    issued: IssuedInvoices,
 ) -> pl.DataFrame:
     """The invoices of the window that do not stand yet: INVOICE, full_from, full_to and SHARE.
 
@@ -41,18 +43,15 @@ def invoices_due(
         tenants: tenant, timezone.
         window: from, to (tenant-local days).
         closed_by: leave out what closes later; None: nothing.
-        stands: INVOICE of the finalised invoices that were not voided, and of the voided ones; None: there are none.
+        issued: the finalised invoices.
     """
     due = pl.concat(
         [closing_invoices(segments, tenants, *window), starting_invoices(segments, tenants, *window)]
     ).with_columns(pl.lit(value=True).alias(name) for name in SHARE)
     if closed_by is not None:
         due = due.filter(pl.lit(closed_by).cast(INSTANT) >= CLOSE)
-    if stands is None:
-        return due
-    standing, voided = stands
     # By where the period begins: an end that became known later must not bill a finalised period again.
-    reached = standing.group_by(BEGUN).agg(pl.col("period_to").max().alias(_REACH))
+    reached = issued.standing.group_by(BEGUN).agg(pl.col("period_to").max().alias(_REACH))
     goes_on = (pl.col("invoice_type") == "period") & (pl.col("period_to") > pl.col(_REACH))
     left = (
         due.join(reached, on=BEGUN, how="left", maintain_order="left")
@@ -60,7 +59,7 @@ def invoices_due(
         .with_columns(pl.col(_REACH).is_null().alias("bears_period"))
         .drop("revision")
     )
-    before = voided.group_by(BEGUN).agg(pl.len().cast(pl.Int32).alias("revision"))
+    before = issued.voided.group_by(BEGUN).agg(pl.len().cast(pl.Int32).alias("revision"))
     again = left.join(before, on=BEGUN, how="left", maintain_order="left").with_columns(pl.col("revision").fill_null(0))
     return again.select(due.columns)
 

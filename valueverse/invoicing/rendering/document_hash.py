@@ -16,7 +16,7 @@ from uuid import NAMESPACE_URL, uuid5
 import orjson
 import rfc8785
 
-from valueverse.invoicing.periods.billing_periods import INVOICE
+from valueverse.schemas.invoicing import INVOICE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

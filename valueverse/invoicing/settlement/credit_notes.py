@@ -19,30 +19,6 @@ from valueverse.subscriptions.event_fields import REJECTED, field, rejection
 if TYPE_CHECKING:
     from datetime import datetime
 
-NUMBERS = pl.Schema(
-    {
-        "tenant": pl.String(),
-        "number": pl.String(),
-        "invoice_id": pl.String(),
-        "customer": pl.String(),
-        "currency": pl.String(),
-        "total_minor": pl.Int64(),
-        "issued_at": INSTANT,
-        "voided_at": INSTANT,
-    }
-)
-"""Invoices that credit notes may name. ``issued_at`` null: before this run."""
-CORRECTED = pl.Schema(
-    {
-        "tenant": pl.String(),
-        "number": pl.String(),
-        "corrected_number": pl.String(),
-        "known_at": INSTANT,
-        "amount_minor": pl.Int64(),
-    }
-)
-"""Adjustment lines on finalised invoices that stand (``number``), tax included, by the number of the invoice that they
-put right and their state of knowledge."""
 UNKNOWN, VOIDED, EXCEEDS, ODD = "unknown_invoice", "invoice_voided", "exceeds_invoice", "bad_amount"
 _NUMBER = ["tenant", "number"]
 _SHOWN = pl.col("amount").cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")
@@ -159,7 +135,7 @@ def _left(notes: pl.DataFrame, bills: pl.DataFrame, corrected: pl.DataFrame) -> 
 
     Args:
         notes: told.NOTES.
-        bills: NUMBERS.
+        bills: INVOICE_NUMBERS.
         corrected: CORRECTED.
     """
     count = counting(judged(notes, bills, corrected))
@@ -189,7 +165,7 @@ def cap_by_credit_notes(
     Args:
         lines: LINES with decimals and tax_percent.
         notes: told.NOTES.
-        bills: NUMBERS.
+        bills: INVOICE_NUMBERS.
         corrected: CORRECTED.
     """
     left = _left(notes, bills, corrected)

@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from valueverse.invoicing.lines.thresholds import INVOICE_TYPE as THRESHOLD
-from valueverse.invoicing.schema import OF_CLOSE, USES
+from valueverse.invoicing.schema import OF_CLOSE
 from valueverse.invoicing.settlement.coupons import Billing, Coupon, coupon_of, holds
 from valueverse.invoicing.settlement.credit_application import Credit, CreditNote, Wallet, spent_first
 from valueverse.invoicing.settlement.credit_notes import whole_minor
 from valueverse.invoicing.settlement.threshold_totals import ThresholdTotals
 from valueverse.invoicing.settlement.totals import Bill, Totals
 from valueverse.money import minor_units
+from valueverse.schemas.invoicing import COUPON_USES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from valueverse.invoicing.prior_state import ConsumedCredits
     from valueverse.invoicing.settlement.adjustment_events import AdjustmentEvents
-    from valueverse.invoicing.settlement.consumed_credits import ConsumedCredits
     from valueverse.money import RoundingMode
 
 Row = dict[str, Any]
@@ -100,7 +101,7 @@ class CustomerBalance:
             of(row).notes.append(row)
         for row in _overdrawn(adjustments.wallets, notes, used).iter_rows(named=True):
             of(row).owed_again.append(row)
-        for row in used.owed.iter_rows(named=True):
+        for row in used.balances.iter_rows(named=True):
             of(row).owe(row["origin"], row["key"], row["currency"], row["amount_minor"], row["created_at"])
         for (tenant, customer, subscription, period), bore in earlier.items():
             if bore.taken or (tenant, customer) in accounts:
@@ -231,7 +232,7 @@ class CustomerBalance:
 def _used_by_event(used: ConsumedCredits) -> tuple[dict[_Event, list[tuple[str, datetime, int]]], dict[_Event, int]]:
     """Subscription, period and minor units of each that a coupon lowered, and minor units taken of each credit."""
     uses: defaultdict[_Event, list[tuple[str, datetime, int]]] = defaultdict(list)
-    for tenant, origin, subscription, period, minor in used.coupons.select(USES.names()).iter_rows():
+    for tenant, origin, subscription, period, minor in used.coupons.select(COUPON_USES.names()).iter_rows():
         uses[tenant, origin].append((subscription, period, minor))
     sums = used.credits.group_by("tenant", "origin").agg(pl.col("amount_minor").sum())
     return uses, {(tenant, origin): minor for tenant, origin, minor in sums.iter_rows()}
@@ -242,7 +243,7 @@ def _overdrawn(wallets: pl.DataFrame, notes: pl.DataFrame, used: ConsumedCredits
     whose invoice was voided since, or an event that was withdrawn. The documents stay; the customer owes it again."""
     blocks = whole_minor("amount", "currency", wallets.filter(pl.col("kind") != "voided"))
     of = ["tenant", "origin"]
-    held = [frame.select(*of, pl.col("amount_minor").alias("there")) for frame in (blocks, notes, used.owed)]
+    held = [frame.select(*of, pl.col("amount_minor").alias("there")) for frame in (blocks, notes, used.balances)]
     paid = used.credits.filter("is_final").group_by(_PAID_BY, maintain_order=True).agg(pl.col("amount_minor").sum())
     rows = paid.join(pl.concat(held), on=of, how="left", maintain_order="left")
     beyond = (pl.col("amount_minor") - pl.col("there").fill_null(0)).alias("amount_minor")

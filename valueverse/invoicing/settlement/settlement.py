@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from valueverse.invoicing.periods.billing_periods import INVOICE
 from valueverse.invoicing.rendering.document_hash import invoice_id, invoice_number
 from valueverse.invoicing.schema import OF_PERIOD
-from valueverse.invoicing.settlement.credit_notes import NUMBERS, counting, judged, refused
+from valueverse.invoicing.settlement.credit_notes import counting, judged, refused
 from valueverse.invoicing.settlement.customer_balance import CustomerBalance, Issue
 from valueverse.invoicing.settlement.totals import Bill, Line, Totals, totals_of
+from valueverse.schemas.invoicing import INVOICE, INVOICE_NUMBERS, WORKING_LINES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
+    from valueverse.invoicing.prior_state import ConsumedCredits
     from valueverse.invoicing.settlement.adjustment_events import AdjustmentEvents
-    from valueverse.invoicing.settlement.consumed_credits import ConsumedCredits
     from valueverse.invoicing.settlement.customer_balance import Period
     from valueverse.invoicing.settlement.threshold_totals import ThresholdTotals
 
@@ -83,8 +83,8 @@ def settle(
 
     Args:
         invoices: as ``invoices_of`` gives them.
-        lines: as ``shown_amounts`` gives them, with tax_percent, tax_key and plan.
-        told: coupons, wallets and credit notes.
+        lines: WORKING_LINES with plan and taxes.
+        adjustments: coupons, wallets and credit notes.
         used: what earlier invoices used of them.
         numbered: credit notes name invoices by the numbers in ``used``; False: by the numbers that these invoices
             would get if they were all that there is.
@@ -103,11 +103,12 @@ def settle(
     everything = pl.concat([plain, done], how="vertical_relaxed").sort("bill").drop("bill")
     issued = everything.filter((pl.col("total_minor") != 0) | ~pl.col("skips_zero")).drop("skips_zero")
     split = (
-        lines.join(parts, on="place", how="left", maintain_order="left")
+        lines.drop("discount_minor", "tax_minor")
+        .join(parts, on="place", how="left", maintain_order="left")
         .with_columns(pl.col("discount_minor", "tax_minor").fill_null(0))
         .join(issued.select(INVOICE), on=INVOICE, how="semi", maintain_order="left")
     )
-    return Settled(issued, split, refused(notes))
+    return Settled(issued, WORKING_LINES.conform(split), refused(notes))
 
 
 def _skippable(invoices: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
@@ -134,7 +135,7 @@ def _provisional(
 ) -> pl.DataFrame:
     """The numbers that these invoices get if they are their tenants' first: a total does not hang on credit notes."""
     if adjustments.notes.is_empty():
-        return NUMBERS.to_frame()
+        return INVOICE_NUMBERS.to_frame()
     issued = settle(
         invoices, lines, replace(adjustments, notes=adjustments.notes.clear()), used, numbered=True, earlier={}
     ).invoices
@@ -143,7 +144,7 @@ def _provisional(
     return sequenced.select(
         "tenant", pl.Series("number", numbers, pl.String), pl.lit(None).alias("invoice_id"), "customer", "currency",
         "total_minor", pl.col("finalise_after").alias("issued_at"), pl.lit(None).alias("voided_at"),
-    ).cast(NUMBERS)  # fmt: skip
+    ).cast(INVOICE_NUMBERS)  # fmt: skip
 
 
 def _concerned(

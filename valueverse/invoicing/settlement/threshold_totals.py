@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     import polars as pl
+
+    from valueverse.invoicing.prior_state import ThresholdAmounts
+
 LineName = tuple[str, str]
 """A line's key and dimensions."""
 _PERIOD = ["tenant", "subscription", "period_from"]
@@ -41,25 +44,24 @@ class ThresholdTotals:
 
 
 def threshold_totals(
-    early: pl.DataFrame, coupons: pl.DataFrame, invoices: pl.DataFrame
+    thresholds: ThresholdAmounts, invoices: pl.DataFrame
 ) -> dict[tuple[str, str, str, datetime], ThresholdTotals]:
     """What coupons have to know of threshold invoices, by tenant, customer, subscription and begin of the period.
 
     Args:
-        early: EARLY of those that stand.
-        coupons: EARLY_COUPONS of them.
+        thresholds: what they billed.
         invoices: tenant, subscription, period_from of the invoices whose coupons are to be worked out.
     """
     found: defaultdict[tuple[str, str, str, datetime], ThresholdTotals] = defaultdict(ThresholdTotals)
     periods = invoices.select(_PERIOD).unique()
     owner = ("tenant", "customer", "subscription", "period_from")
-    bore = early.join(periods, on=_PERIOD, how="semi", maintain_order="left")
+    bore = thresholds.lines.join(periods, on=_PERIOD, how="semi", maintain_order="left")
     for *whose, kind, key, dimensions, gross, off in bore.select(
         *owner, "kind", "key", "dimensions", "amount_minor", "discount_minor"
     ).iter_rows():
         if kind == "usage":
             found[tuple(whose)].bear((key, dimensions), gross, off)
-    took = coupons.join(periods, on=_PERIOD, how="semi", maintain_order="left")
+    took = thresholds.coupons.join(periods, on=_PERIOD, how="semi", maintain_order="left")
     for *whose, origin, key, minor in took.select(*owner, "origin", "key", "amount_minor").iter_rows():
         found[tuple(whose)].took(origin, key, minor)
     return dict(found)

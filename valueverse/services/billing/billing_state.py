@@ -12,14 +12,20 @@ from valueverse.invoicing.corrections.differences import (
     invoices_to_recompute,
     periods_with_voided_threshold,
 )
-from valueverse.invoicing.engine import PriorState
 from valueverse.invoicing.knowledge import newest
 from valueverse.invoicing.periods.due_invoices import BEGUN, periods_without_closing_invoice
+from valueverse.invoicing.prior_state import (
+    ConsumedCredits,
+    InvoicesToRecompute,
+    IssuedInvoices,
+    PriorState,
+    ThresholdAmounts,
+)
 from valueverse.invoicing.settlement.adjustment_events import read_adjustment_events, stray_voids
-from valueverse.invoicing.settlement.consumed_credits import ConsumedCredits
-from valueverse.invoicing.settlement.credit_notes import NUMBERS, reopened
+from valueverse.invoicing.settlement.credit_notes import reopened
 from valueverse.platform.stores import billing_store as store
 from valueverse.platform.stores.journal_store import corrected
+from valueverse.schemas.invoicing import INVOICE_NUMBERS, RECOMPUTED_INVOICES
 from valueverse.services.lake_tables import EVENTS_TABLE
 from valueverse.subscriptions.event_fields import REJECTED
 
@@ -33,6 +39,8 @@ if TYPE_CHECKING:
     from valueverse.invoicing.knowledge import KnownAt
     from valueverse.platform.lake import Lake
     from valueverse.subscriptions.timeline import Timeline
+
+_COMPARED = [*(name for name in RECOMPUTED_INVOICES if name != "rerate_catalog_hash")]
 
 
 def apply_voids(connection: psycopg.Connection[Any], timeline: Timeline, history: CatalogHistory) -> pl.DataFrame:
@@ -66,47 +74,52 @@ def read_booked(
     """
     invoices, voided = store.finalised(connection, scope), store.voided(connection, scope)
     paid, coupons, owed = store.used_up(connection, scope)
-    issued = pl.lit(None, NUMBERS["issued_at"]).alias("issued_at")
-    numbers = pl.concat([invoices, voided], how="diagonal").with_columns(issued).select(NUMBERS.names())
-    periods = invoices.filter(pl.col("invoice_type").is_in(PERIOD_TYPES))
+    numbers = pl.concat(
+        [
+            INVOICE_NUMBERS.conform(invoices, unset=("issued_at", "voided_at")),
+            INVOICE_NUMBERS.conform(voided, unset=("issued_at",)),
+        ]
+    )
+    periods = invoices.select(_COMPARED).filter(pl.col("invoice_type").is_in(PERIOD_TYPES))
     if compared is not None:
         periods = _with_siblings(periods, compared)
     rerated = store.reratings(connection, scope)
+    named = numbers.select("tenant", "invoice_id", "number")
+    numbered = periods.join(named, on=["tenant", "invoice_id"], maintain_order="left")
     again = (
         pl.concat(
             [
                 invoices_to_recompute(periods, usage, history.meters, facts, newest(known_at)),
-                reopened(periods, facts, newest(known_at)),
+                reopened(numbered, facts, newest(known_at)).select(_COMPARED),
                 periods.join(rerated, on=["tenant", "invoice_id"], how="semi"),
                 # What corrected a voided invoice stands on others: it is taken back, for its usage is billed anew.
-                voided.filter(pl.col("invoice_type").is_in(PERIOD_TYPES)),
+                RECOMPUTED_INVOICES.conform(
+                    voided.filter(pl.col("invoice_type").is_in(PERIOD_TYPES)),
+                    unset=("events_known_at", "rerate_catalog_hash"),
+                ).select(_COMPARED),
                 periods_with_voided_threshold(periods, voided),
                 periods_without_closing_invoice(periods, voided),
-            ],
-            how="diagonal",
+            ]
         )
         .unique(["tenant", "invoice_id"], keep="first", maintain_order=True)
         .join(rerated.select("tenant", "invoice_id", "rerate_catalog_hash"), on=["tenant", "invoice_id"], how="left")
     )
     if compared is not None:
         again = again.join(compared, on=["tenant", "invoice_id"], how="semi", maintain_order="left")
+    catalogs = {
+        str(key): parse_catalog(str(text))
+        for key, text in rerated.drop_nulls("rerate_catalog_hash")
+        .select("rerate_catalog_hash", "document")
+        .unique()
+        .iter_rows()
+    }
+    lines, discounts = store.booked_lines(connection, scope, again), store.discounts_of(connection, again)
     return PriorState(
-        invoices=invoices,
-        voided=voided,
+        issued=IssuedInvoices(invoices, voided),
         one_offs=store.one_offs_billed(connection, scope),
-        used=ConsumedCredits(paid, coupons, numbers, corrected(connection, scope.tenants, scope.before), owed),
-        again=again.drop("number", "total_minor", "voided_at"),
-        lines=store.booked_lines(connection, scope, again),
-        discounts=store.discounts_of(connection, again),
-        early=store.early_lines(connection, scope),
-        early_coupons=store.early_coupons(connection, scope),
-        catalogs={
-            str(key): parse_catalog(str(text))
-            for key, text in rerated.drop_nulls("rerate_catalog_hash")
-            .select("rerate_catalog_hash", "document")
-            .unique()
-            .iter_rows()
-        },
+        thresholds=ThresholdAmounts(store.early_lines(connection, scope), store.early_coupons(connection, scope)),
+        consumed=ConsumedCredits(paid, coupons, numbers, corrected(connection, scope.tenants, scope.before), owed),
+        recompute=InvoicesToRecompute(RECOMPUTED_INVOICES.conform(again), lines, discounts, catalogs),
     )
 
 

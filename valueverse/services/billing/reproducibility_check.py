@@ -16,13 +16,13 @@ from valueverse.catalog.history import CatalogHistory
 from valueverse.invoicing.engine import bill
 from valueverse.invoicing.knowledge import as_recorded, newest
 from valueverse.invoicing.lines.outcome_lines import PROPOSALS
-from valueverse.invoicing.periods.billing_periods import INVOICE
 from valueverse.invoicing.rendering.document_hash import invoice_id
 from valueverse.invoicing.rendering.invoice_documents import documents
 from valueverse.platform.stores.billing_store import Scope
 from valueverse.platform.stores.proposal_store import approved
 from valueverse.platform.stores.sample_store import corrected_by, sample_of
 from valueverse.platform.warehouse import connect
+from valueverse.schemas.invoicing import INVOICE
 from valueverse.services.billing.billing_state import read_booked
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.subscriptions.timeline import build_timeline
@@ -114,7 +114,7 @@ def _again(
     booked = read_booked(connection, scope, usage, history, facts, known_at, compared=corrects)
     outcomes = approved(connection, scope, finalised_at, PROPOSALS)
     billed = bill(
-        timeline, history, usage, window, known_at=known_at, closed_by=finalised_at, booked=booked, outcomes=outcomes
+        timeline, history, usage, window, known_at=known_at, closed_by=finalised_at, prior=booked, outcomes=outcomes
     )
     asked = set(sample.select("tenant", "invoice_id").iter_rows())
     named = billed.invoices.with_columns(

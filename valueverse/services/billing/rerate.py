@@ -17,13 +17,15 @@ import rfc8785
 from valueverse.catalog.document import catalog_document, catalog_hash
 from valueverse.catalog.history import CatalogHistory
 from valueverse.errors import RefusalError
-from valueverse.invoicing import engine
 from valueverse.invoicing.billing_context import billing_context
+from valueverse.invoicing.corrections.corrected_invoices import found_differences
 from valueverse.invoicing.corrections.differences import PERIOD_TYPES
+from valueverse.invoicing.prior_state import InvoicesToRecompute
 from valueverse.invoicing.settlement.adjustment_events import read_adjustment_events
 from valueverse.money import minor_text, minor_units
 from valueverse.platform.stores import billing_store as store
 from valueverse.platform.warehouse import connect
+from valueverse.schemas.invoicing import RECOMPUTED_INVOICES
 from valueverse.services.billing.billing_state import read_booked, watermarks
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.services.per_tenant import without_failing
@@ -120,21 +122,18 @@ def _planned(
     chosen = _chosen(store.finalised(connection, scope), request)
     if chosen.is_empty():
         raise RefusalError("no_invoices", "no finalised invoice of these tenants and customers closes there", "--from")
-    again = chosen.drop("number", "total_minor").with_columns(
-        pl.lit(None if request.catalog is None else catalog_hash(request.catalog), pl.String).alias(
-            "rerate_catalog_hash"
+    again = RECOMPUTED_INVOICES.conform(
+        chosen.with_columns(
+            pl.lit(None if request.catalog is None else catalog_hash(request.catalog), pl.String).alias(
+                "rerate_catalog_hash"
+            )
         )
     )
     catalogs = {} if request.catalog is None else {catalog_hash(request.catalog): request.catalog}
-    compared = replace(
-        booked,
-        again=again,
-        lines=store.booked_lines(connection, scope, again),
-        discounts=store.discounts_of(connection, again),
-        catalogs=catalogs,
-    )
+    lines, discounts = store.booked_lines(connection, scope, again), store.discounts_of(connection, again)
+    compared = replace(booked, recompute=InvoicesToRecompute(again, lines, discounts, catalogs))
     context = billing_context(timeline, history, usage, known_at)
-    found = engine.found_differences(compared, context, read_adjustment_events(timeline, history), as_of)
+    found = found_differences(compared, context, read_adjustment_events(timeline, history), as_of)
     return _document(found, chosen, request, max(known_at.values())), chosen
 
 

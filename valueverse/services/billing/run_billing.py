@@ -13,7 +13,6 @@ import polars as pl
 from valueverse.catalog.history import CatalogHistory
 from valueverse.invoicing import engine
 from valueverse.invoicing.lines.outcome_lines import PROPOSALS
-from valueverse.invoicing.periods.billing_periods import INVOICE
 from valueverse.invoicing.rendering.document_hash import finalise, invoice_id, invoice_number
 from valueverse.invoicing.rendering.invoice_documents import documents
 from valueverse.invoicing.schema import RULES_VERSION
@@ -21,6 +20,7 @@ from valueverse.invoicing.settlement.settlement import NUMBERED
 from valueverse.platform.stores import billing_store as store
 from valueverse.platform.stores.proposal_store import approved
 from valueverse.platform.warehouse import connect
+from valueverse.schemas.invoicing import INVOICE
 from valueverse.services.billing.billing_state import apply_voids, read_booked, watermarks
 from valueverse.services.billing.dimension_tables import credit_notes, write_dimensions
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
@@ -104,12 +104,12 @@ def bill(
             window,
             known_at=known_at,
             closed_by=as_of,
-            booked=booked,
+            prior=booked,
             outcomes=approved(connection, store.Scope(known), as_of, PROPOSALS),
         )
         tell(f"writing {billed.invoices.height} invoices")
         rejected = pl.concat([timeline.rejected, billed.rejected, refused, history.rejected.select(REJECTED.names())])
-        notes = credit_notes(timeline, history, booked.used.numbers, rejected)
+        notes = credit_notes(timeline, history, booked.consumed.numbers, rejected)
         write_dimensions(connection, timeline, history, rejected, notes, run_at=as_of)
         tables, last = _rows(billed, last, as_of, run_id)
         store.insert_invoices(connection, tables)

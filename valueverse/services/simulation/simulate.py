@@ -21,12 +21,12 @@ from valueverse.events.validation import TENANT_KEY, instant_of, validate
 from valueverse.invoicing.engine import Billed, bill
 from valueverse.invoicing.in_memory_billing import Books
 from valueverse.invoicing.knowledge import newest
-from valueverse.invoicing.periods.billing_periods import INVOICE
 from valueverse.invoicing.rendering.invoice_documents import documents
 from valueverse.landing import landing_files, one_file, read_file
 from valueverse.metering.schema import OK, VOID
 from valueverse.metering.usage import derive_usage
 from valueverse.money import minor_text, minor_units
+from valueverse.schemas.invoicing import INVOICE
 from valueverse.services.lake_tables import EVENTS_TABLE
 from valueverse.services.per_tenant import without_failing
 from valueverse.services.simulation.simulated_events import Tally, count_billing, count_usage, with_tenants

@@ -1,0 +1,25 @@
+"""No step of billing joins frames of different columns: a missing column fails instead of becoming null."""
+
+import ast
+from pathlib import Path
+
+import valueverse.invoicing
+
+ROOM = Path(valueverse.invoicing.__file__).parent
+
+
+def test_no_concat_of_invoicing_fills_missing_columns() -> None:
+    assert [f"{path.name}:{line}" for path in sorted(ROOM.rglob("*.py")) for line in loose(path.read_text())] == []
+
+
+def test_a_concat_that_fills_missing_columns_is_found() -> None:
+    assert loose('pl.concat([a, b])\npl.concat([a], how="diagonal_relaxed")\nhow = "diagonal"') == [2, 3]
+
+
+def loose(source: str) -> list[int]:
+    """Lines that name a way of joining frames which fills missing columns."""
+    return sorted(
+        node.lineno
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("diagonal")
+    )
