@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from valueverse.commands.calculators import invoice
 from valueverse.commands.calculators.ndjson import LONGEST_LINE, read_document, run_calculator
 from valueverse.errors import RefusalError
 
@@ -122,3 +123,18 @@ def test_a_caller_that_waits_for_each_answer_gets_it_before_the_next_line() -> N
 def test_a_number_with_an_endless_exponent_is_judged_where_it_stands_and_not_as_a_broken_line() -> None:
     document = read_document(b'{"a":1e9999999999999999999,"b":-2E-99999}')
     assert document == {"a": Decimal("1e9999"), "b": Decimal("-2e-9999")}
+
+
+def test_a_line_with_several_mistakes_answers_the_first_as_error_and_all_as_problems(tmp_path: Path) -> None:
+    lines = tmp_path / "lines.ndjson"
+    lines.write_text('{"id":1,"lines":[{"key":"a","amuont":"1"}],"currency":"EUX"}\n{"id":2,"lines":3}\n')
+    out = io.StringIO()
+    assert run_calculator(invoice.answer, lines, out) == 1
+    first, second = (json.loads(line) for line in out.getvalue().splitlines())
+    assert first["error"]["code"] == "unknown_currency"
+    assert [(one["path"], one["code"], one["suggestion"]) for one in first["problems"]] == [
+        ("currency", "unknown_currency", None),
+        ("lines[0].amuont", "unknown_field", "amount"),
+        ("lines[0].amount", "missing_field", None),
+    ]
+    assert second == {"id": 2, "error": second["error"]}

@@ -6,23 +6,23 @@ import math
 import re
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from valueverse.commands.calculators.time_ranges import known_fields
-from valueverse.errors import RefusalError
-from valueverse.money import exact, plain
+from pydantic import BeforeValidator, Field, PlainValidator, model_validator
+
+from valueverse.commands.calculators.line_fields import Exact, LinePart, one_of, read_line
+from valueverse.documents.validation import wrong
+from valueverse.errors import RefusalError, did_you_mean
+from valueverse.money import plain
 from valueverse.value.finance import annuities, cashflows
 from valueverse.value.finance.day_counts import DAY_COUNTS, DEFAULT, year_fraction
 from valueverse.value.finance.fees import outcome_fee
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from valueverse.value.finance.roots import Roots
 
 Document = dict[str, Any]
 _MOST = 10_000
-_CONVENTIONS = ("first_period", "day_count", "when")
 _LARGEST = Decimal(10) ** 100
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -31,45 +31,35 @@ def evaluate(document: Document) -> Document:
     """The answer to one line.
 
     Raises:
-        RefusalError: with the path of the first thing wrong.
+        RefusalError: everything that is wrong with it, each with its path.
     """
     name = document.get("fn")
     if not isinstance(name, str) or name not in _FUNCTIONS:
         said = "fn is missing" if name is None else f"unknown function {str(name)[:40]!r}"
         raise RefusalError.unknown("unknown_function", said, str(name), _FUNCTIONS, "fn")
-    fields, work = _FUNCTIONS[name]
     stated = document.get("convention")
     if stated is not None and not isinstance(stated, dict):
         raise RefusalError("malformed", 'convention is an object such as {"day_count": "ACT/360"}', "convention")
     whole = {**document, **(stated or {})}
     whole.pop("convention", None)
-    known_fields(whole, ("id", "fn", *fields))
-    found = work(whole)
+    found = read_line(_FUNCTIONS[name], whole).answer()
     result = found.get("result")
     if isinstance(result, float) and not math.isfinite(result):
         raise RefusalError("out_of_range", "the result is too large to be stated", "fn")
     return found
 
 
-def _number(document: Document, name: str, default: float | None = None) -> float:
-    if document.get(name) is None:
-        if default is None:
-            raise RefusalError("missing_field", f"{name} is missing: a number is expected", name)
-        return default
-    return _float(document[name], name)
-
-
-def _float(value: Any, path: str) -> float:
+def _float(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, str | Decimal | int):
-        raise RefusalError("not_a_number", f"{_shown(value)} is not a number", path)
+        raise wrong(f"{_shown(value)} is not a number", code="not_a_number")
     try:
         number = Decimal(value)
     except ArithmeticError as error:
-        raise RefusalError("not_a_number", f"{str(value)[:40]!r} is not a number", path) from error
+        raise wrong(f"{str(value)[:40]!r} is not a number", code="not_a_number") from error
     if not number.is_finite():
-        raise RefusalError("not_a_number", f"{str(value)[:40]!r} is not a number", path)
+        raise wrong(f"{str(value)[:40]!r} is not a number", code="not_a_number")
     if abs(number) > _LARGEST:
-        raise RefusalError("out_of_range", f"{str(value)[:40]} is beyond 10^100", path)
+        raise wrong(f"{str(value)[:40]} is beyond 10^100", code="out_of_range")
     return float(number)
 
 
@@ -79,57 +69,57 @@ def _shown(value: Any) -> str:
     return written[value] if value is None or isinstance(value, bool) else repr(str(value)[:40])
 
 
-def _rate(document: Document, name: str, default: float | None = None) -> float:
-    rate = _number(document, name, default)
+def _rate(value: Any) -> float:
+    rate = _float(value)
     if rate <= -1:
-        raise RefusalError("bad_rate", f"{name} is {rate}: a rate lies above -1 (-100 %)", name)
+        raise wrong(f"{rate} is no rate: a rate lies above -1 (-100 %)", code="bad_rate")
     return rate
 
 
-def _list(document: Document, name: str) -> list[Any]:
-    values = document.get(name)
-    if values is None:
-        raise RefusalError("missing_field", f"{name} is missing: a list is expected", name)
-    if not isinstance(values, list) or not values:
-        raise RefusalError("malformed", f"{name} is a list of at least one entry", name)
-    if len(values) > _MOST:
-        raise RefusalError("too_many", f"{len(values)} entries of {name}: at most {_MOST} are taken", name)
-    return values
+def _positive(value: Any) -> float:
+    number = _float(value)
+    if number <= 0:
+        raise wrong(f"{number} is out of range: it lies above 0", code="out_of_range")
+    return number
 
 
-def _flows(document: Document, name: str = "cashflows") -> list[float]:
-    return [_float(value, f"{name}[{place}]") for place, value in enumerate(_list(document, name))]
-
-
-def _dates(document: Document) -> list[date]:
-    found = []
-    for place, value in enumerate(_list(document, "dates")):
-        try:
-            found.append(date.fromisoformat(value if isinstance(value, str) and _DAY.fullmatch(value) else ""))
-        except ValueError as error:
-            raise RefusalError(
-                "bad_date", f"{_shown(value)} is not a date like 2024-01-31", f"dates[{place}]"
-            ) from error
-    return found
-
-
-def _dated(document: Document) -> tuple[list[date], list[float], str]:
-    dates, amounts = _dates(document), _flows(document, "amounts")
-    if len(dates) != len(amounts):
-        raise RefusalError("length_mismatch", f"{len(dates)} dates, {len(amounts)} amounts: each needs one", "amounts")
-    convention = document.get("day_count") or DEFAULT
-    if not isinstance(convention, str) or convention not in DAY_COUNTS:
-        said = f"unknown day count {str(convention)[:40]!r}"
-        raise RefusalError.unknown("unknown_day_count", said, str(convention), DAY_COUNTS, "day_count")
-    return dates, amounts, convention
-
-
-def _choice(document: Document, name: str, default: Any, choices: tuple[Any, ...]) -> Any:
-    value = document.get(name, default)
-    value = default if value is None else value
-    if isinstance(value, bool) or value not in choices:
-        raise RefusalError("bad_choice", f"{str(value)[:40]} is none of {', '.join(map(str, choices))}", name)
+def _entries(value: Any) -> Any:
+    if not isinstance(value, list) or not value:
+        raise wrong("a list of at least one entry is expected here", code="malformed")
+    if len(value) > _MOST:
+        raise wrong(f"{len(value)} entries: at most {_MOST} are taken", code="too_many")
     return value
+
+
+def _date(value: Any) -> date:
+    try:
+        return date.fromisoformat(value if isinstance(value, str) and _DAY.fullmatch(value) else "")
+    except ValueError as error:
+        raise wrong(f"{_shown(value)} is not a date like 2024-01-31", code="bad_date") from error
+
+
+def _day_count(value: Any) -> str:
+    convention = value or DEFAULT
+    if not isinstance(convention, str) or convention not in DAY_COUNTS:
+        hint = did_you_mean(str(convention), DAY_COUNTS)
+        message = f"unknown day count {str(convention)[:40]!r}{hint.ending}"
+        raise wrong(message, code="unknown_day_count", suggestion=hint.name)
+    return convention
+
+
+def _period_number(value: Any) -> int:
+    if isinstance(value, bool | list | dict) or value not in {0, 1}:
+        raise wrong(f"{str(value)[:40]} is none of 0, 1", code="bad_choice")
+    return int(value)
+
+
+Number = Annotated[float, PlainValidator(_float), Field(description="a number is expected")]
+Rate = Annotated[float, PlainValidator(_rate), Field(description="a number is expected")]
+Positive = Annotated[float, PlainValidator(_positive), Field(description="a number is expected")]
+_A_LIST = Field(description="a list is expected")
+Flows = Annotated[list[Annotated[float, PlainValidator(_float)]], BeforeValidator(_entries), _A_LIST]
+Dates = Annotated[list[Annotated[date, PlainValidator(_date)]], BeforeValidator(_entries), _A_LIST]
+When = Annotated[Literal["begin", "end"], one_of("bad_choice", "begin", "end")]
 
 
 def _nullable(result: float | None, status: str, **convention: Any) -> Document:
@@ -149,128 +139,195 @@ def _roots(found: Roots, **convention: Any) -> Document:
     return answer | ({"convention": convention} if convention else {})
 
 
-def _npv(document: Document) -> Document:
-    first = int(_choice(document, "first_period", 0, (0, 1)))
-    result = cashflows.npv(_rate(document, "rate"), _flows(document), first)
-    return {"result": result, "convention": {"first_period": first}}
+class FinanceInput(LinePart):
+    """A line of ``valueverse finance``; each function says which fields it has."""
+
+    id: Any = None
+    fn: str
+
+    def answer(self) -> Document:
+        """What is written back."""
+        raise NotImplementedError
 
 
-def _irr(document: Document) -> Document:
-    return _roots(cashflows.irr(_flows(document)))
+class _Npv(FinanceInput):
+    rate: Rate
+    cashflows: Flows
+    first_period: Annotated[int, PlainValidator(_period_number)] | None = None
+
+    def answer(self) -> Document:
+        first = self.first_period or 0
+        return {"result": cashflows.npv(self.rate, self.cashflows, first), "convention": {"first_period": first}}
 
 
-def _xnpv(document: Document) -> Document:
-    dates, amounts, convention = _dated(document)
-    start = min(dates)
-    years = [year_fraction(start, day, convention) for day in dates]
-    result = cashflows.dated_value(_rate(document, "rate"), years, amounts)
-    return {"result": result, "convention": {"day_count": convention}}
+class _Irr(FinanceInput):
+    cashflows: Flows
+
+    def answer(self) -> Document:
+        return _roots(cashflows.irr(self.cashflows))
 
 
-def _xnfv(document: Document) -> Document:
-    dates, amounts, convention = _dated(document)
-    end = max(dates)
-    years = [-year_fraction(day, end, convention) for day in dates]
-    result = cashflows.dated_value(_rate(document, "rate"), years, amounts)
-    return {"result": result, "convention": {"day_count": convention}}
+class _Dated(FinanceInput):
+    """Amounts, each with its date."""
+
+    dates: Dates
+    amounts: Flows
+    day_count: Annotated[str, PlainValidator(_day_count)] = DEFAULT
+
+    @model_validator(mode="after")
+    def _each_has_a_date(self) -> Self:
+        if len(self.dates) != len(self.amounts):
+            message = f"{len(self.dates)} dates, {len(self.amounts)} amounts: each needs one"
+            raise wrong(message, "amounts", code="length_mismatch")
+        return self
+
+    def years_since(self, start: date) -> list[float]:
+        return [year_fraction(start, day, self.day_count) for day in self.dates]
 
 
-def _xirr(document: Document) -> Document:
-    dates, amounts, convention = _dated(document)
-    start = min(dates)
-    years = [year_fraction(start, day, convention) for day in dates]
-    return _roots(cashflows.xirr(years, amounts), day_count=convention)
+class _Xnpv(_Dated):
+    rate: Rate
+
+    def answer(self) -> Document:
+        result = cashflows.dated_value(self.rate, self.years_since(min(self.dates)), self.amounts)
+        return {"result": result, "convention": {"day_count": self.day_count}}
 
 
-def _mirr(document: Document) -> Document:
-    rates = (_rate(document, "finance_rate"), _rate(document, "reinvest_rate"))
-    return _nullable(cashflows.mirr(_flows(document), *rates), "none")
+class _Xnfv(_Dated):
+    rate: Rate
+
+    def answer(self) -> Document:
+        end = max(self.dates)
+        years = [-year_fraction(day, end, self.day_count) for day in self.dates]
+        result = cashflows.dated_value(self.rate, years, self.amounts)
+        return {"result": result, "convention": {"day_count": self.day_count}}
 
 
-def _payback(document: Document) -> Document:
-    discount = None if document.get("discount_rate") is None else _rate(document, "discount_rate")
-    return _nullable(cashflows.payback(_flows(document), discount), "never")
+class _Xirr(_Dated):
+    def answer(self) -> Document:
+        return _roots(cashflows.xirr(self.years_since(min(self.dates)), self.amounts), day_count=self.day_count)
 
 
-def _begins(document: Document) -> bool:
-    return bool(_choice(document, "when", "end", ("begin", "end")) == "begin")
+class _Mirr(FinanceInput):
+    finance_rate: Rate
+    reinvest_rate: Rate
+    cashflows: Flows
+
+    def answer(self) -> Document:
+        return _nullable(cashflows.mirr(self.cashflows, self.finance_rate, self.reinvest_rate), "none")
 
 
-def _when(document: Document) -> dict[str, str]:
-    return {"when": "begin" if _begins(document) else "end"}
+class _Payback(FinanceInput):
+    discount_rate: Rate | None = None
+    cashflows: Flows
+
+    def answer(self) -> Document:
+        return _nullable(cashflows.payback(self.cashflows, self.discount_rate), "never")
 
 
-def _fv(document: Document) -> Document:
-    rate, nper = _rate(document, "rate"), _number(document, "nper")
-    paid, now = _number(document, "pmt"), _number(document, "pv", 0.0)
-    return _nullable(annuities.fv(rate, nper, paid, now, begins=_begins(document)), "none", **_when(document))
+class _Annuity(FinanceInput):
+    """Four of five numbers give the fifth; which are required depends on the one that is asked for."""
+
+    rate: Rate | None = None
+    nper: Number | None = None
+    pmt: Number | None = None
+    pv: Number | None = None
+    fv: Number | None = None
+    when: When | None = None
+
+    @property
+    def begins(self) -> bool:
+        return self.when == "begin"
+
+    def found(self, result: float | None) -> Document:
+        return _nullable(result, "none", when=self.when or "end")
 
 
-def _pv(document: Document) -> Document:
-    rate, nper = _rate(document, "rate"), _number(document, "nper")
-    paid, then = _number(document, "pmt"), _number(document, "fv", 0.0)
-    return _nullable(annuities.pv(rate, nper, paid, then, begins=_begins(document)), "none", **_when(document))
+class _Fv(_Annuity):
+    rate: Rate
+    nper: Number
+    pmt: Number
+
+    def answer(self) -> Document:
+        return self.found(annuities.fv(self.rate, self.nper, self.pmt, self.pv or 0.0, begins=self.begins))
 
 
-def _pmt(document: Document) -> Document:
-    rate, nper = _rate(document, "rate"), _number(document, "nper")
-    now, then = _number(document, "pv"), _number(document, "fv", 0.0)
-    return _nullable(annuities.pmt(rate, nper, now, then, begins=_begins(document)), "none", **_when(document))
+class _Pv(_Annuity):
+    rate: Rate
+    nper: Number
+    pmt: Number
+
+    def answer(self) -> Document:
+        return self.found(annuities.pv(self.rate, self.nper, self.pmt, self.fv or 0.0, begins=self.begins))
 
 
-def _nper(document: Document) -> Document:
-    rate, paid = _rate(document, "rate"), _number(document, "pmt")
-    now, then = _number(document, "pv"), _number(document, "fv", 0.0)
-    return _nullable(annuities.nper(rate, paid, now, then, begins=_begins(document)), "none", **_when(document))
+class _Pmt(_Annuity):
+    rate: Rate
+    nper: Number
+    pv: Number
+
+    def answer(self) -> Document:
+        return self.found(annuities.pmt(self.rate, self.nper, self.pv, self.fv or 0.0, begins=self.begins))
 
 
-def _rate_of(document: Document) -> Document:
-    nper = _number(document, "nper")
-    if nper <= 0:
-        raise RefusalError("out_of_range", f"nper is {nper}: a rate needs at least part of a period", "nper")
-    paid, now, then = _number(document, "pmt"), _number(document, "pv"), _number(document, "fv", 0.0)
-    found = annuities.rate(nper, paid, now, then, begins=_begins(document))
-    return {"result": found.result, "status": found.status, "roots": list(found.rates), "convention": _when(document)}
+class _Nper(_Annuity):
+    rate: Rate
+    pmt: Number
+    pv: Number
+
+    def answer(self) -> Document:
+        return self.found(annuities.nper(self.rate, self.pmt, self.pv, self.fv or 0.0, begins=self.begins))
 
 
-def _periodic_rate(document: Document) -> Document:
-    periods = _number(document, "periods_per_year")
-    if periods <= 0:
-        raise RefusalError("out_of_range", f"periods_per_year is {periods}: it lies above 0", "periods_per_year")
-    return {"result": cashflows.periodic_rate(_rate(document, "annual_effective"), periods)}
+class _RateOf(_Annuity):
+    nper: Positive
+    pmt: Number
+    pv: Number
+
+    def answer(self) -> Document:
+        found = annuities.rate(self.nper, self.pmt, self.pv, self.fv or 0.0, begins=self.begins)
+        answer = {"result": found.result, "status": found.status, "roots": list(found.rates)}
+        return answer | {"convention": {"when": self.when or "end"}}
 
 
-def _outcome_fee(document: Document) -> Document:
-    def money(name: str, *, required: bool = False) -> Decimal | None:
-        if document.get(name) is None:
-            if required:
-                raise RefusalError("missing_field", f"{name} is missing: a number is expected", name)
-            return None
-        return exact(document[name], name)
+class _PeriodicRate(FinanceInput):
+    annual_effective: Rate
+    periods_per_year: Positive
 
-    realised, share = money("realised_value", required=True), money("share", required=True)
-    assert realised is not None and share is not None  # noqa: PT018, S101 - for the type checker
-    if share < 0:
-        raise RefusalError("out_of_range", f"share is {share}: a share is at least 0", "share")
-    fee, binding = outcome_fee(realised, share, money("floor"), money("cap"))
-    return {"result": plain(fee), "binding": binding}
+    def answer(self) -> Document:
+        return {"result": cashflows.periodic_rate(self.annual_effective, self.periods_per_year)}
 
 
-_ANNUITY = ("rate", "nper", "pmt", "pv", "fv", "when")
-_DATED = ("dates", "amounts", "day_count")
-_FUNCTIONS: dict[str, tuple[tuple[str, ...], Callable[[Document], Document]]] = {
-    "npv": (("rate", "cashflows", "first_period"), _npv),
-    "irr": (("cashflows",), _irr),
-    "xnpv": (("rate", *_DATED), _xnpv),
-    "xnfv": (("rate", *_DATED), _xnfv),
-    "xirr": (_DATED, _xirr),
-    "mirr": (("cashflows", "finance_rate", "reinvest_rate"), _mirr),
-    "payback": (("cashflows", "discount_rate"), _payback),
-    "pmt": (_ANNUITY, _pmt),
-    "fv": (_ANNUITY, _fv),
-    "pv": (_ANNUITY, _pv),
-    "nper": (_ANNUITY, _nper),
-    "rate": (_ANNUITY, _rate_of),
-    "periodic_rate": (("annual_effective", "periods_per_year"), _periodic_rate),
-    "outcome_fee": (("realised_value", "share", "floor", "cap"), _outcome_fee),
+class _OutcomeFee(FinanceInput):
+    realised_value: Exact
+    share: Exact
+    floor: Exact | None = None
+    cap: Exact | None = None
+
+    @model_validator(mode="after")
+    def _a_share_is_not_negative(self) -> Self:
+        if self.share < 0:
+            raise wrong(f"share is {self.share}: a share is at least 0", "share", code="out_of_range")
+        return self
+
+    def answer(self) -> Document:
+        fee, binding = outcome_fee(self.realised_value, self.share, self.floor, self.cap)
+        return {"result": plain(fee), "binding": binding}
+
+
+_FUNCTIONS: dict[str, type[FinanceInput]] = {
+    "npv": _Npv,
+    "irr": _Irr,
+    "xnpv": _Xnpv,
+    "xnfv": _Xnfv,
+    "xirr": _Xirr,
+    "mirr": _Mirr,
+    "payback": _Payback,
+    "pmt": _Pmt,
+    "fv": _Fv,
+    "pv": _Pv,
+    "nper": _Nper,
+    "rate": _RateOf,
+    "periodic_rate": _PeriodicRate,
+    "outcome_fee": _OutcomeFee,
 }

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
-from pydantic import BeforeValidator, Field, PlainValidator, ValidationInfo, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, ValidationInfo, model_validator
 
 from valueverse.commands.calculators.time_ranges import read_bound
 from valueverse.documents.validation import StrictModel, error_of, judge_object, wrong
@@ -84,6 +84,13 @@ def _number(value: Any, limit: Decimal, words: str) -> Decimal:
     return number
 
 
+def _exact(value: Any) -> Decimal:
+    try:
+        return exact(value)
+    except RefusalError as refusal:
+        raise error_of(refusal) from refusal
+
+
 def _signed(value: Any) -> Decimal:
     return _number(value, AMOUNT_LIMIT, "10^19")
 
@@ -108,6 +115,7 @@ TimeZone = Annotated[str, PlainValidator(_time_zone)]
 Instant = Annotated[datetime, PlainValidator(_instant)]
 """RFC 3339, or a bare date for local midnight, within the years that are billed; in UTC."""
 Key = Annotated[str, PlainValidator(_key)]
+Exact = Annotated[Decimal, PlainValidator(_exact), Field(description="a number such as '12.50'")]
 Signed = Annotated[Decimal, PlainValidator(_signed), Field(description="a number such as '12.50'")]
 Amount = Annotated[Decimal, PlainValidator(_amount), Field(description="a number such as '12.50'")]
 TaxPercent = Annotated[Decimal, PlainValidator(_tax_percent)]
@@ -145,12 +153,8 @@ class LinePart(StrictModel):
     def _null_is_missing(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        fields = cls.model_fields
-        return {
-            name: item
-            for name, item in value.items()
-            if item is not None or name not in fields or not fields[name].is_required()
-        }
+        required = {field.alias or name for name, field in cls.model_fields.items() if field.is_required()}
+        return {name: item for name, item in value.items() if item is not None or name not in required}
 
 
 class Rounding(StrictModel):
@@ -183,6 +187,35 @@ class Proration(StrictModel):
             message = f"days and of are whole numbers, 0 <= days <= of and 1 <= of <= {LONGEST_PERIOD}"
             raise wrong(message, code="bad_proration")
         return self
+
+
+class Window(LinePart):
+    """[from, to) of an object; its further fields are the sender's own."""
+
+    model_config = ConfigDict(extra="ignore")
+    may_be_empty: ClassVar[bool] = False
+
+    from_: Annotated[Instant, Field(alias="from", description="give a date or an RFC 3339 instant")]
+    to: Annotated[Instant, Field(description="give a date or an RFC 3339 instant")]
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.from_ > self.to or (self.from_ == self.to and not self.may_be_empty):
+            raise wrong("'to' must lie after 'from': it is exclusive", "to", code="bad_window")
+        return self
+
+
+class PossiblyEmptyWindow(Window):
+    """[from, to) that may hold nothing."""
+
+    may_be_empty: ClassVar[bool] = True
+
+
+def window(value: Any) -> Any:
+    """An object with ``from`` and ``to``."""
+    if not isinstance(value, dict):
+        raise wrong("an object with 'from' and 'to' is expected here", code="missing_field")
+    return value
 
 
 RoundingField = Annotated[Rounding, only_fields("mode", "level")]

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING, Any
 
+from valueverse.documents import DocumentError
 from valueverse.documents.json_lines import check_values, decode_line
 from valueverse.errors import RefusalError
 
@@ -118,9 +119,18 @@ def _answers(lines: list[bytes], handler: Handler, *, floats: bool) -> Iterator[
     for line, document in zip(lines, parsed, strict=True):
         answer = next(results) if isinstance(document, dict) else document
         failed = isinstance(answer, RefusalError)
-        body = {"error": answer.as_json()} if isinstance(answer, RefusalError) else answer
+        body = _refused(answer) if isinstance(answer, RefusalError) else answer
         rest = _json({key: value for key, value in body.items() if key != "id"})
         yield f'{{"id":{_identity(line)}{"," if rest != "{}" else ""}{rest[1:]}', failed
+
+
+def _refused(refusal: RefusalError) -> Document:
+    """``error``: the first thing wrong; ``problems``: all of them, where there are several."""
+    body: Document = {"error": refusal.as_json()}
+    if isinstance(refusal, DocumentError) and len(refusal.problems) > 1:
+        names = ("code", "message", "path", "suggestion")
+        body["problems"] = [{name: getattr(one, name) for name in names} for one in refusal.problems]
+    return body
 
 
 def _more_waits(stream: IO[bytes]) -> bool:

@@ -9,19 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from valueverse.commands.calculators.time_ranges import known_fields, read_window
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date, datetime
 
-Document = dict[str, Any]
-Window = tuple["datetime", "datetime"]
+    from valueverse.commands.calculators.prorate_input import Credit, ProrateInput
 
-BASES = ("day", "second", "30_day")
+Document = dict[str, Any]
+
 _DIGITS = 60
-_FIELDS = ("id", "amount", "currency", "period", "used", "timezone", "basis", "credit")
 _MICROSECONDS_PER_DAY = 86_400_000_000
 
 
@@ -48,77 +46,57 @@ def _local_day(written: Any, moment: datetime, zone: str) -> date:
     return found
 
 
-def _measure(document: Document, zone: str, basis: str) -> _Measure:
+def _measure(stated: ProrateInput, document: Document) -> _Measure:
     from valueverse.subscriptions.proration import days_30_360
 
-    windows: dict[str, Window] = {
-        name: read_window(document.get(name), zone, name, may_be_empty=name == "used") for name in ("period", "used")
-    }
-    (start, end), (first, last) = windows["period"], windows["used"]
-    if first < start or last > end:
-        side = "from" if first < start else "to"
+    period, used = stated.period, stated.used
+    if used.from_ < period.from_ or used.to > period.to:
+        side = "from" if used.from_ < period.from_ else "to"
         raise RefusalError("outside_period", f"used.{side} lies outside period: used is a part of it", f"used.{side}")
-    if basis == "second":
+    if stated.basis == "second":
         from datetime import timedelta
 
         tick = timedelta(microseconds=1)
-        return _Measure((last - first) // tick, (end - start) // tick, _MICROSECONDS_PER_DAY)
+        return _Measure((used.to - used.from_) // tick, (period.to - period.from_) // tick, _MICROSECONDS_PER_DAY)
     days = {
-        name: [
-            _local_day(document[name][side], moment, zone) for side, moment in zip(("from", "to"), pair, strict=True)
-        ]
-        for name, pair in windows.items()
+        name: (
+            _local_day(document[name]["from"], one.from_, stated.timezone),
+            _local_day(document[name]["to"], one.to, stated.timezone),
+        )
+        for name, one in (("period", period), ("used", used))
     }
-    used, full = (
-        days_30_360(*days[name]) if basis == "30_day" else (days[name][1] - days[name][0]).days
+    share, full = (
+        days_30_360(*days[name]) if stated.basis == "30_day" else (days[name][1] - days[name][0]).days
         for name in ("used", "period")
     )
     if full <= 0:
-        message = f"period holds no whole day on the basis {basis!r}: use 'second', or a longer period"
+        message = f"period holds no whole day on the basis {stated.basis!r}: use 'second', or a longer period"
         raise RefusalError("bad_window", message, "period")
-    return _Measure(used, full)
+    return _Measure(share, full)
 
 
-def _capped(amount: Decimal, value: Any) -> Decimal:
+def _capped(amount: Decimal, credit: Credit | None) -> Decimal:
     """max(0, min(amount, billed - credited)); the amount itself where no credit is asked for."""
-    from valueverse.money import exact
-
-    if value is None:
+    if credit is None:
         return amount
-    if not isinstance(value, dict):
-        raise RefusalError("bad_credit", "credit must be an object with 'billed' and 'credited'", "credit")
-    known_fields(value, ("billed", "credited"), "credit")
-    if value.get("billed") is None:
-        raise RefusalError("missing_field", "credit.billed is missing: what was billed for the period", "credit.billed")
-    billed = exact(value["billed"], "credit.billed")
-    credited = exact(value.get("credited", Decimal(0)), "credit.credited")
     # Python takes off at 28 digits by default; an amount has up to 38.
     with localcontext(prec=_DIGITS):
-        left = billed - credited
+        left = credit.billed - credit.credited
     return max(Decimal(0), min(amount, left))
 
 
 def _answer(document: Document) -> Document:
-    from valueverse.money import amount_text, exact, minor_units, plain
-    from valueverse.services.instants import read_time_zone
+    from valueverse.commands.calculators.line_fields import read_line
+    from valueverse.commands.calculators.prorate_input import ProrateInput
+    from valueverse.money import amount_text, plain
     from valueverse.subscriptions.proration import factor, prorated
 
-    known_fields(document, _FIELDS)
-    if document.get("amount") is None:
-        raise RefusalError("missing_field", "amount is missing: the amount of the whole period", "amount")
-    amount = exact(document["amount"], "amount")
-    currency = document.get("currency", "USD")
-    if not isinstance(currency, str):
-        raise RefusalError("unknown_currency", f"{str(currency)[:40]!r} is not a currency code", "currency")
-    minor_units(currency)
-    basis = document.get("basis", "day")
-    if basis not in BASES:
-        raise RefusalError("unknown_basis", f"basis is one of {', '.join(BASES)}, not {str(basis)[:40]!r}", "basis")
-    measure = _measure(document, read_time_zone(document.get("timezone")), basis)
-    share = _capped(prorated(amount, measure.used, measure.full), document.get("credit"))
+    stated = read_line(ProrateInput, document)
+    measure = _measure(stated, document)
+    share = _capped(prorated(stated.amount, measure.used, measure.full), stated.credit)
     return {
         "amount": plain(share),
-        "amount_rounded": amount_text(share, currency),
+        "amount_rounded": amount_text(share, stated.currency),
         "factor": plain(factor(measure.used, measure.full)),
         "days": plain(factor(measure.used, measure.per_day)),
     }
