@@ -45,8 +45,8 @@ create table line_states as
 with
 
 told as (
-    select line.*, state.told_at, state.quantities, state.plan, state.version, state.overrides,
-        max(state.told_at) filter (where not state.waits) over (partition by line.line_id) as since,
+    select line.*, state.stated_at, state.quantities, state.plan, state.version, state.overrides,
+        max(state.stated_at) filter (where not state.waits) over (partition by line.line_id) as since,
         count(*) over (partition by line.line_id) > 1 as changed
     from every_line as line
     inner join states as state
@@ -54,13 +54,13 @@ told as (
             line.tenant = state.tenant
             and line.subscription = state.subscription
             -- what is given back of a fee was charged by the terms before
-            and case when line.given_back then state.told_at < line.service_from
-                else state.told_at <= line.service_from end
+            and case when line.given_back then state.stated_at < line.service_from
+                else state.stated_at <= line.service_from end
             and state.received_at <= line.known_at
             and (state.known_until is null or state.known_until > line.known_at)
 )
 
-select * from told where told_at >= since;
+select * from told where stated_at >= since;
 
 create table line_terms as
 select distinct told.line_id, term.term

@@ -73,7 +73,7 @@ select distinct
     held.tenant,
     held.customer,
     held.subscription,
-    state.told_at,
+    state.stated_at,
     state.received_at,
     state.known_until,
     state.waits,
@@ -106,18 +106,18 @@ told as (
     select
         event.*,
         moment.kind,
-        moment.told_at,
+        moment.stated_at,
         row_number() over (
             partition by event.tenant, event.customer, event.subscription, event.meter, event.time, event.known_at,
                 event.rival, moment.kind in ('paused', 'resumed')
-            order by moment.told_at desc, moment.received_at desc
+            order by moment.stated_at desc, moment.received_at desc
         ) as place
     from contested as event
     inner join moments as moment
         on
             event.tenant = moment.tenant
             and event.rival = moment.subscription
-            and moment.told_at <= event.time
+            and moment.stated_at <= event.time
             and moment.received_at <= event.known_at
             and (moment.known_until is null or moment.known_until > event.known_at)
 ),
@@ -127,7 +127,7 @@ lives as (
         tenant, customer, subscription, meter, time, known_at, rival,
         bool_or(kind = 'started') and not bool_or(kind = 'ended')
             and not coalesce(bool_or(kind = 'paused' and place = 1), false) as runs,
-        min(told_at) filter (where kind = 'started') as started_at
+        min(stated_at) filter (where kind = 'started') as started_at
     from told
     group by all
 ),
@@ -136,9 +136,9 @@ standing as (
     select
         life.*,
         planned.ended_at is not null and planned.ended_at <= life.time as over,
-        state.told_at as state_told_at,
+        state.stated_at as state_told_at,
         state.waits,
-        max(state.told_at) filter (where not state.waits) over (
+        max(state.stated_at) filter (where not state.waits) over (
             partition by life.tenant, life.customer, life.subscription, life.meter, life.time, life.known_at, life.rival
         ) as since
     from lives as life
@@ -147,7 +147,7 @@ standing as (
         on
             life.tenant = state.tenant
             and life.rival = state.subscription
-            and state.told_at <= life.time
+            and state.stated_at <= life.time
             and state.received_at <= life.known_at
             and (state.known_until is null or state.known_until > life.known_at)
     where life.runs
@@ -167,7 +167,7 @@ left join rival_meters as claimed
         now.tenant = claimed.tenant
         and now.rival = claimed.subscription
         and now.meter = claimed.meter
-        and now.state_told_at = claimed.told_at
+        and now.state_told_at = claimed.stated_at
 where now.state_told_at >= now.since
 group by all;
 

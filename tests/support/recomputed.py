@@ -16,8 +16,8 @@ from valueverse.value.architect.language.expressions import (
     Reference,
     RunningTotal,
 )
+from valueverse.value.executor.evaluate import lookup, operate
 from valueverse.value.executor.financial_metrics import Money, effect, metric
-from valueverse.value.executor.numpy_backend import lookup, operate
 from valueverse.value.realisation.explain import DIFFERENCES, RUNNING, UPFRONT
 
 if TYPE_CHECKING:

@@ -43,7 +43,7 @@ where
     and not exists (
         select 1 from moments as ended
         where ended.tenant = held.tenant and ended.subscription = held.subscription and ended.kind = 'ended'
-            and ended.told_at < changed.period_to::timestamptz
+            and ended.stated_at < changed.period_to::timestamptz
     )
     and not exists (
         select 1 from told_late as late

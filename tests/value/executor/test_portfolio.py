@@ -167,7 +167,7 @@ def test_the_lines_are_the_same_bits_whatever_the_threads(tmp_path: Path) -> Non
         env=os.environ | {"POLARS_MAX_THREADS": "1"}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert [json.loads(line) for line in done.stdout.splitlines()] == told(tmp_path, "--draws", "64")
-    assert "drawing scenario low" in done.stderr
+    assert "running scenario low" in done.stderr
 
 
 def refusal(folder: Path, rows: pl.DataFrame, **changed: Any) -> RefusalError:
@@ -201,16 +201,16 @@ def test_data_without_a_row_is_refused(tmp_path: Path) -> None:
 def test_a_division_by_zero_at_the_means_names_customer_scenario_and_period(tmp_path: Path) -> None:
     found = refusal(tmp_path, metrics(), variables={"kept": "1 / (tickets - 33)", "sum": "kept"})
     assert (found.code, found.path) == ("no_number", "kept")
-    assert found.message.startswith("customer 'beta': 'kept' has no number in period 3 of the scenario 'base': ")
+    assert found.message.startswith("customer 'beta', scenario 'base': 'kept' has no number in period 3: ")
 
 
 def test_a_logarithm_that_fails_in_some_draws_names_the_customer_and_its_own_draw(tmp_path: Path) -> None:
     found = refusal(tmp_path, metrics(), variables={"kept": "log(price - tickets / 3.5)", "sum": "kept"})
     assert found.code == "no_number"
-    assert found.message.startswith("customer 'alpha': 'kept' has no number in period ")
+    assert found.message.startswith("customer 'alpha', scenario 'base': 'kept' has no number in period ")
     some = {"kept": "if(tickets < 30, 1, log(price - 9))", "sum": "kept"}
     seldom = refusal(tmp_path, metrics(), variables=some, scenarios={"base": {}})
-    assert seldom.message.startswith("customer 'alpha': 'kept' has no number in period 2, in draw ")
+    assert seldom.message.startswith("customer 'alpha', scenario 'base': 'kept' has no number in period 2, in draw ")
     assert " of 64: " in seldom.message
 
 

@@ -26,8 +26,8 @@ def verify(settings: Settings, tenant: str, head: str | None) -> dict[str, Any]:
         head: a head of either chain noted before, which must still be in it; None: none.
 
     Returns:
-        ok, commits (how many), deeds (how many events of the commit log), head (of that log, which tell of every
-        commit), problems: [{chain: commits or events, sequence, reason}].
+        ok, commits and deeds (how many, the latter in the commit log), head (of that log), problems:
+        [{chain: commits or deeds, sequence, reason}].
     """
     from valueverse.platform.stores import commit_store as store
     from valueverse.platform.warehouse import connect

@@ -161,12 +161,13 @@ def in_scenario(program: Program, scenario: Scenario) -> Program:
 
 
 @contextmanager
-def naming(customer: str) -> Iterator[None]:
+def naming(customer: str, scenario: str | None = None) -> Iterator[None]:
     """Refusals raised inside say whose numbers they are about."""
     try:
         yield
     except RefusalError as refusal:
-        message = f"customer {customer[:60]!r}: {refusal.message}"
+        where = "" if scenario is None else f", scenario {scenario!r}"
+        message = f"customer {customer[:60]!r}{where}: {refusal.message}"
         raise RefusalError(refusal.code, message, refusal.path) from refusal
 
 

@@ -1,8 +1,8 @@
 """One model for many customers at once: every customer's measured inputs under the same draws.
 
 Common random numbers: draw 17 is the same adoption and the same price for every customer and scenario, so differences
-between them are differences of the customers. The value at the means of the inputs comes from the Polars back end, for
-all customers in one query; for the draws customers are folded into the rows of the NumPy back end, block by block.
+between them are differences of the customers. Customers are folded into the rows of arrays, block by block: for the
+value at the means of the inputs one row each, for the draws one row per draw.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ from valueverse.errors import RefusalError
 from valueverse.value.architect.program_ir import Distribution
 from valueverse.value.executor.binding import in_scenario, naming
 from valueverse.value.executor.customers import inputs_of
-from valueverse.value.executor.deterministic import run_deterministic
+from valueverse.value.executor.evaluate import evaluate
 from valueverse.value.executor.financial_metrics import outputs_of
-from valueverse.value.executor.limits import BLOCK_CELLS, judge_portfolio
-from valueverse.value.executor.numpy_backend import evaluate
+from valueverse.value.executor.limits import BLOCK_CELLS, BLOCK_NUMBERS, judge_portfolio
 from valueverse.value.executor.run import level_name, reached
 from valueverse.value.executor.sampling import correlated, net, quantiles, uncertain_inputs
 
@@ -37,21 +36,11 @@ if TYPE_CHECKING:
     from valueverse.value.executor.run import RunRequest
 
     Floats = NDArray[np.float64]
-    _Row = tuple[str, str, str, float | None, list[float], list[float] | None, float]
+    _Row = tuple[str, str, str, float | None, float | None, list[float], list[float] | None, float]
 
-_KEYS = ("customer", "scenario", "output")
-_DRAWN = pl.Schema(
-    {
-        **dict.fromkeys(_KEYS, pl.String()),
-        "mean": pl.Float64(),
-        "level": pl.List(pl.Float64),
-        "percentile": pl.List(pl.Float64),
-        "missing": pl.Float64(),
-    }
-)
 PORTFOLIO = pl.Schema(
     {
-        **dict.fromkeys(_KEYS, pl.String()),
+        **dict.fromkeys(("customer", "scenario", "output"), pl.String()),
         "value": pl.Float64(),
         "mean": pl.Float64(),
         "level": pl.List(pl.Float64),
@@ -87,18 +76,15 @@ def run_portfolio(
         raise RefusalError("no_output", message, "outputs")
     scenarios = [scenario for scenario in program.scenarios if scenario.name in measured]
     judge_portfolio(program, scenarios, max(map(len, measured.values())), asked.power_of_two)
-    tell("running at the means")
-    central = run_deterministic(program, measured)
     names = _uncertain(program)
     uniform = np.empty((1, 0))
     if names:
         uniform = correlated(net(len(names), asked.power_of_two, asked.seed), names, program.correlations)
     rows: list[_Row] = []
     for scenario in scenarios:
-        tell(f"drawing scenario {scenario.name}")
+        tell(f"running scenario {scenario.name}")
         rows += _scenario(program, scenario, dict(zip(names, uniform.T, strict=True)), measured[scenario.name])
-    drawn = pl.DataFrame(rows, schema=_DRAWN, orient="row")
-    return drawn.join(central, on=_KEYS, how="left", maintain_order="left").select(list(PORTFOLIO))
+    return pl.DataFrame(rows, schema=PORTFOLIO, orient="row")
 
 
 def _scenario(
@@ -113,7 +99,9 @@ def _scenario(
     }
     draws = max((len(column) for column in drawn.values()), default=1)
     customers = list(bound)
-    size = max(BLOCK_CELLS // (draws * max(program.axis.periods, 1)), 1)
+    cells = draws * program.axis.periods
+    names = len(program.nodes) + len(program.inputs) + 1
+    size = max(min(BLOCK_CELLS // cells, BLOCK_NUMBERS // (cells * names)), 1)
     blocks = [{one: bound[one] for one in customers[start : start + size]} for start in range(0, len(customers), size)]
     work = partial(_block, program, scenario.name, sources, drawn)
     # Blocks are the same however many threads there are, and are put together in their order.
@@ -129,7 +117,8 @@ def _block(
     bound: Mapping[str, Bound],
 ) -> list[_Row]:
     draws = max((len(column) for column in drawn.values()), default=1)
-    found = _outputs(program, sources, drawn, bound)
+    central = _outputs(program, scenario, sources, {}, bound)
+    found = _outputs(program, scenario, sources, drawn, bound) if drawn else central
     levels = list(program.outputs.percentiles)
     rows: list[_Row] = []
     for target in program.outputs.targets:
@@ -137,9 +126,11 @@ def _block(
         means, points, missing = _statistics(table, levels)
         if not np.isfinite(means).all():
             raise RefusalError("no_number", f"the mean of {target.name!r} is beyond what a number holds", target.name)
-        for place, customer in enumerate(bound):
+        values = np.broadcast_to(central[target.name], (len(bound),)).tolist()
+        for place, (customer, value) in enumerate(zip(bound, values, strict=True)):
+            at_means = None if np.isnan(value) else value
             mean, known = (None, None) if missing[place] == 1 else (float(means[place]), points[:, place].tolist())
-            rows.append((customer, scenario, target.name, mean, levels, known, float(missing[place])))
+            rows.append((customer, scenario, target.name, at_means, mean, levels, known, float(missing[place])))
     return rows
 
 
@@ -162,9 +153,13 @@ def _statistics(table: Floats, levels: list[float]) -> tuple[Floats, Floats, Flo
 
 
 def _outputs(
-    program: Program, sources: Mapping[str, Source], drawn: Mapping[str, Floats], bound: Mapping[str, Bound]
+    program: Program,
+    scenario: str,
+    sources: Mapping[str, Source],
+    drawn: Mapping[str, Floats],
+    bound: Mapping[str, Bound],
 ) -> dict[str, Floats]:
-    """Targets by name, rows customer by customer; a refusal names the customer."""
+    """Targets by name, rows customer by customer; what is not drawn has its mean. A refusal names the customer."""
     draws = max((len(column) for column in drawn.values()), default=1)
     targets = {one.name: one.node for one in program.outputs.targets}
     try:
@@ -173,7 +168,7 @@ def _outputs(
     except RefusalError:
         # Seldom, and then worth a second run: alone, a customer's draws count from 1.
         for customer, one in bound.items():
-            with naming(customer):
+            with naming(customer, scenario):
                 outputs_of(program, evaluate(program, inputs_of(sources, drawn, [one], draws)), targets)
         raise
 

@@ -18,9 +18,9 @@ from valueverse.errors import RefusalError
 from valueverse.value.architect.language.expressions import Literal, Lookup, Operation, Reference
 from valueverse.value.architect.program_ir import Binding, Distribution
 from valueverse.value.executor.binding import METRICS, Bound, bind, in_scenario
+from valueverse.value.executor.evaluate import evaluate, lookup, operate
 from valueverse.value.executor.financial_metrics import outputs_of
 from valueverse.value.executor.limits import SOBOL_DRAWS, block_size, judge_size
-from valueverse.value.executor.numpy_backend import evaluate, lookup, operate
 from valueverse.value.executor.sampling import (
     correlated,
     mean_of,

@@ -19,8 +19,8 @@ from valueverse.value.architect.compiler.program import compile_model
 from valueverse.value.architect.document.parsing import parse_model
 from valueverse.value.architect.program_ir import Binding, Distribution
 from valueverse.value.executor.binding import bind
+from valueverse.value.executor.evaluate import evaluate
 from valueverse.value.executor.financial_metrics import Money, metric, money_of
-from valueverse.value.executor.numpy_backend import evaluate
 from valueverse.value.executor.sampling import mean_of
 
 if TYPE_CHECKING:

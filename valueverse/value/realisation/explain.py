@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from valueverse.errors import RefusalError
 from valueverse.value.architect.compiler.outputs import METRICS
 from valueverse.value.architect.language.expressions import Previous, Reference, RunningTotal, children, written
+from valueverse.value.executor.evaluate import evaluate
 from valueverse.value.executor.financial_metrics import metric, money_of
-from valueverse.value.executor.numpy_backend import evaluate
 from valueverse.value.realisation.case_runs import NO_SUM, SUMS, adds_up, series_of
 
 if TYPE_CHECKING:

@@ -86,14 +86,9 @@ def _judge(node: Node, found: Floats) -> None:
     draw, period = np.argwhere(~finite)[0]
     where = f" in period {period + 1}" if found.shape[1] > 1 else ""
     which = f", in draw {draw + 1} of {found.shape[0]}" if found.shape[0] > 1 else ""
-    raise no_number(node, f"{where}{which}")
-
-
-def no_number(node: Node, where: str) -> RefusalError:
-    """What both back ends say of a node without a number; ``where`` names the period and more, after a blank."""
-    return RefusalError(
+    raise RefusalError(
         "no_number",
-        f"{node.name!r} has no number{where}: {node.text!r} divides by zero, takes the logarithm or root of a "
+        f"{node.name!r} has no number{where}{which}: {node.text!r} divides by zero, takes the logarithm or root of a "
         "negative number, or grows beyond what a number holds; guard it with if() or max()",
         node.name,
     )
