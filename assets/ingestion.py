@@ -25,6 +25,7 @@ from valueverse.services.ingestion.file_manifest import record_published
 from valueverse.services.ingestion.file_status import publish_ingestion
 from valueverse.services.ingestion.ingest import IngestionReport, ingest
 from valueverse.services.ingestion.invalidation import touched_between, touched_months
+from valueverse.services.ingestion.landing_state import landing_state
 from valueverse.services.tenant_holds import FACTS as STAGE
 from valueverse.services.tenant_holds import for_each_tenant, held_tenants
 from valueverse.services.usage.derive_usage import facts_of, senders, write_facts
@@ -34,6 +35,7 @@ EVENTS = dg.AssetKey(["lake", "events"])
 FACTS = dg.AssetKey(["lake", "billing_facts"])
 PERIODS = dg.AssetKey(["billing", "periods"])
 _WRITTEN = "every_file_is_told_in_the_warehouse"
+_STATE = "landing_state"
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 events = dg.AssetSpec(
@@ -85,18 +87,19 @@ def landing(context: dg.AssetExecutionContext, platform: Platform) -> Result:
     """Take the landing files; mark the event dates they touch."""
     settings, lake = platform.settings, platform.lake
     now = datetime.now(UTC)
+    state = landing_state(settings.landing)
     report = ingest(lake, settings.landing, settings.home / "index", now)
     with platform.warehouse() as connection:
         unwritten = publish_ingestion(connection, report)
     if not unwritten:
         record_published(lake)
     columns = ["tenant", "event_date"]
-    missed = touched_between(lake, told_until(context.instance, LANDING), now)
+    missed = touched_between(lake, marked_until(context.instance, LANDING), now)
     touched = pl.concat([report.touched.select(columns), missed.select(columns)]).unique().sort(columns)
     mark(context, EVENTS, daily_keys(_dates(touched), now.date()), {"received_at": now.isoformat()})
     return dg.MaterializeResult(
         asset_key=LANDING,
-        metadata=_told(report, touched, now),
+        metadata=_metadata(report, touched, now) | {_STATE: state},
         check_results=[_adds_up(report.files), _written(unwritten)],
     )
 
@@ -117,8 +120,8 @@ def billing_facts(context: dg.AssetExecutionContext, platform: Platform) -> Resu
     """Rewrite the billing facts; mark the months that what was touched since the last time may change."""
     now = datetime.now(UTC)
     settings, lake = platform.settings, platform.lake
-    touched = touched_between(lake, told_until(context.instance, FACTS), now)
-    # What a held tenant touched was told to nobody yet.
+    touched = touched_between(lake, marked_until(context.instance, FACTS), now)
+    # What a held tenant touched has not been marked yet.
     held = held_tenants(settings, STAGE)
     if held:
         missed = touched_between(lake, BEGINNING, now).filter(pl.col("tenant").is_in(held))
@@ -151,11 +154,22 @@ def billing_facts(context: dg.AssetExecutionContext, platform: Platform) -> Resu
     )
 
 
-def told_until(instance: dg.DagsterInstance, key: dg.AssetKey) -> datetime:
-    """Knowledge time up to which the asset's last materialisation has told what it touched."""
+def marked_until(instance: dg.DagsterInstance, key: dg.AssetKey) -> datetime:
+    """Received-at instant up to which the asset's materialisations have marked what was touched."""
+    found = _recorded(instance, key, "received_until")
+    return datetime.fromisoformat(found) if found else BEGINNING
+
+
+def recorded_state(instance: dg.DagsterInstance) -> str | None:
+    """State of the landing folder (``landing_state``) before the last ingestion read it."""
+    return _recorded(instance, LANDING, _STATE)
+
+
+def _recorded(instance: dg.DagsterInstance, key: dg.AssetKey, name: str) -> str | None:
+    """A text in the metadata of the asset's last materialisation."""
     last = instance.get_latest_materialization_event(key)
-    found = last.asset_materialization.metadata.get("received_until") if last and last.asset_materialization else None
-    return datetime.fromisoformat(str(found.value)) if found else BEGINNING
+    found = last.asset_materialization.metadata.get(name) if last and last.asset_materialization else None
+    return str(found.value) if found else None
 
 
 def _dates(touched: pl.DataFrame) -> list[date]:
@@ -184,7 +198,7 @@ def _written(failures: Sequence[Failure]) -> dg.AssetCheckResult:
     )
 
 
-def _told(report: IngestionReport, touched: pl.DataFrame, now: datetime) -> dict[str, Any]:
+def _metadata(report: IngestionReport, touched: pl.DataFrame, now: datetime) -> dict[str, Any]:
     counts = {name: int(report.files[name].sum()) for name in ("received", "accepted", "duplicate", "quarantined")}
     reasons = report.reasons.group_by("reason").agg(pl.col("events").sum()).sort("events", descending=True)
     return {

@@ -76,6 +76,12 @@ def newest(instance: dg.DagsterInstance, key: dg.AssetKey, partitions: Collectio
     return dict(instance.get_latest_storage_id_by_partition(key, event, wanted))
 
 
+def newest_id(instance: dg.DagsterInstance, key: dg.AssetKey) -> int:
+    """Storage id of the latest materialisation of an asset that is not partitioned; 0 if there is none."""
+    records = instance.fetch_materializations(key, limit=1).records
+    return records[0].storage_id if records else 0
+
+
 def pending(
     instance: dg.DagsterInstance,
     marks: dg.AssetKey,

@@ -25,7 +25,6 @@ from assets.quality import RELEASE
 from assets.resources import Platform, TenantsConfig
 from assets.value import REALISATION
 from valueverse.platform.isolation import Isolated
-from valueverse.platform.settings import Settings
 from valueverse.platform.stores import held_store
 from valueverse.platform.warehouse import connect
 from valueverse.services.marts.attempts import Attempts
@@ -46,10 +45,6 @@ _WRITTEN_BY = {
     "reconciliation": RELEASE,
 }
 
-
-_RELATIONS = """
-select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
-where c.relkind in ('r', 'p', 'v')"""
 
 PUBLISHED = dg.AssetKey(["quality", "published"])
 
@@ -194,14 +189,6 @@ def _record(context: dg.AssetExecutionContext, config: MartsConfig, attempts: At
 def no_tenant_is_held_by_the_marts(platform: Platform) -> dg.AssetCheckResult:
     """A warning: the marts of all others are finished."""
     return held_check(platform, dg.AssetKey(["marts", "dim_tenant"]), STAGE)
-
-
-def missing_relations(settings: Settings) -> list[str]:
-    """Models without a table or view in the warehouse, as ``schema.name``; dbt builds them whole."""
-    wanted = {f"{path.parent.name}.{path.stem}" for path in (PROJECT / "models").rglob("*.sql")}
-    wanted |= {f"staging.{path.stem}" for path in (PROJECT / "seeds").glob("*.csv")}
-    with connect(settings, "builder") as connection:
-        return sorted(wanted - {name for (name,) in connection.execute(_RELATIONS)})
 
 
 def dbt_resource() -> DbtCliResource:

@@ -41,6 +41,15 @@ def monthly_keys(months: Collection[date], today: date) -> list[str]:
     return sorted({month_of(max(month, FIRST_DAY)).isoformat() for month in months if month <= today})
 
 
+def newest_keys(today: date, count: int, *, monthly: bool) -> set[str]:
+    """The ``count`` newest partitions that have begun: the one that holds ``today``, and those before it."""
+    days = [month_of(today) if monthly else today]
+    while len(days) < count:
+        before = days[-1] - timedelta(days=1)
+        days.append(month_of(before) if monthly else before)
+    return {day.isoformat() for day in days[:count]}
+
+
 def contiguous(keys: Collection[str], *, monthly: bool = False) -> list[tuple[str, str]]:
     """First and last keys of the gapless ranges that make up ``keys``: one run each, no other partition."""
     days = sorted(date.fromisoformat(key) for key in keys)

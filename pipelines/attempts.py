@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from assets.partitions import range_tags
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
+    from pipelines.pending import Work
+    from pipelines.stages import Stage
 
 WORK = "valueverse/work"
 """Tag of a run: the key of the work that it was asked for."""
@@ -25,33 +23,24 @@ def pause_after(attempts: int) -> timedelta:
     return min(_FIRST * (1 << (attempts - 1)), _LONGEST)
 
 
-def asked(
-    instance: dg.DagsterInstance,
-    job: str,
-    key: str,
-    partitions: tuple[str, str] | None = None,
-    config: Mapping[str, Any] | None = None,
-    now: datetime | None = None,
-) -> list[dg.RunRequest]:
+def asked(instance: dg.DagsterInstance, stage: Stage, work: Work, now: datetime | None = None) -> list[dg.RunRequest]:
     """One request for work that is due, or none while a run for it is under way or has just failed.
 
     Args:
         instance: Dagster's.
-        job: name of the job.
-        key: of the work: what is due and its newest mark, so that a new delivery does not wait.
-        partitions: first and last, for a job of partitions.
-        config: run config.
+        stage: whose job does it.
+        work: what is due; a new mark makes another key, and does not wait.
         now: the instant; None: the present.
     """
-    filters = dg.RunsFilter(job_name=job, tags={WORK: key})
+    filters = dg.RunsFilter(job_name=stage.job_name, tags={WORK: work.key})
     before = instance.get_run_records(filters, limit=_COUNTED)
-    run_key = key
+    run_key = work.key
     if before:
         if not all(record.dagster_run.is_finished for record in before):
             return []
         ended = max(datetime.fromtimestamp(one.end_time or one.update_timestamp.timestamp(), UTC) for one in before)
         if (now or datetime.now(UTC)) < ended + pause_after(len(before)):
             return []
-        run_key = f"{key}:after:{before[0].dagster_run.run_id}"
-    tags = {WORK: key, **(range_tags(*partitions) if partitions else {})}
-    return [dg.RunRequest(run_key=run_key, job_name=job, run_config=dict(config or {}), tags=tags)]
+        run_key = f"{work.key}:after:{before[0].dagster_run.run_id}"
+    tags = {WORK: work.key, **work.tags}
+    return [dg.RunRequest(run_key=run_key, job_name=stage.job_name, run_config=dict(work.config), tags=tags)]

@@ -1,7 +1,7 @@
 """Run, here and now, whatever is out of date: the sensors' work without waiting for them.
 
 ``python -m pipelines.catch_up`` runs the jobs of this code location on the Dagster instance of the
-environment, each partition range as one run, and tells each step on standard output as one JSON object per
+environment, each partition range as one run, and writes each step to standard output as one JSON object per
 line.
 """
 
@@ -13,41 +13,24 @@ import os
 import sys
 import time
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import dagster as dg
 
-from assets.marts import missing_relations
-from assets.partitions import range_tags
 from pipelines.definitions import defs
-from pipelines.jobs import marts_config
-from pipelines.pending import (
-    pending_days,
-    pending_journal,
-    pending_marts,
-    pending_months,
-    pending_releases,
-    pending_values,
-    ranges,
-)
+from pipelines.pending import Work
 from pipelines.retries import retries
+from pipelines.stages import STAGES
 from valueverse.platform.outages import dagster_outage, outage
 from valueverse.platform.servers import dagster_home, processes
 from valueverse.platform.settings import get_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Sequence
 
+    from pipelines.stages import Stage
     from valueverse.platform.settings import Settings
 
-STAGES = ("ingestion", "usage", "billing", "journal", "value", "release", "marts")
-_PARTITIONED = {
-    "usage": (pending_days, False),
-    "billing": (pending_months, True),
-    "value": (pending_values, True),
-    "release": (pending_releases, True),
-}
-"""Stage -> which of its partitions are due, and whether they are months."""
 LAUNCHER = {"valueverse/launched_by": "catch_up"}
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -57,6 +40,7 @@ class Step:
     """One run of a job: what it covered, how it ended, how long it took, and why it failed."""
 
     stage: str
+    summary: str
     partitions: str
     run_id: str
     seconds: float
@@ -65,60 +49,68 @@ class Step:
 
 
 class StepFailedError(Exception):
-    """A run failed; what it was about stands in the step that was told last."""
+    """A run failed; the step that was reported last says which and why."""
 
 
-def catch_up(instance: dg.DagsterInstance, tell: Callable[[Step], None], until: str = STAGES[-1]) -> None:
-    """Ingest, then run every pending partition range stage by stage, up to and including ``until``.
+def catch_up(
+    instance: dg.DagsterInstance,
+    report: Callable[[Step], None],
+    until: str | None = None,
+    stages: Sequence[Stage] = STAGES,
+    definitions: dg.Definitions = defs,
+) -> None:
+    """Run everything that is pending, stage by stage.
+
+    Args:
+        instance: Dagster's.
+        report: is given each step once it has ended.
+        until: name of the last stage to run; None: all of them.
+        stages: the table of stages.
+        definitions: with their jobs.
 
     Raises:
         StepFailedError: a run failed; later stages wait for the next time.
     """
     end_killed_runs(instance)
-    for stage in STAGES[: STAGES.index(until) + 1]:
-        if stage in _PARTITIONED:
-            due, monthly = _PARTITIONED[stage]
-            for asked, _ in ranges(due(instance), monthly=monthly):
-                _run(instance, tell, stage, asked)
-            _again(instance, tell, stage)
-        elif stage == "ingestion" or (stage == "journal" and pending_journal(instance)):
-            _run(instance, tell, stage)
-        elif stage == "marts":
-            _again(instance, tell, stage)
-            if months := pending_marts(instance, missing_relations(get_settings())):
-                _run(instance, tell, stage, config=marts_config(min(months), max(months)))
+    for stage in stages:
+        for work in _due(instance, stage):
+            job = definitions.resolve_job_def(stage.job_name)
+            step = _run(instance, job, stage, work)
+            report(step)
+            if not step.ok:
+                raise StepFailedError(step.error)
+        if stage.name == until:
+            return
 
 
-def _again(instance: dg.DagsterInstance, tell: Callable[[Step], None], stage: str) -> None:
-    """Try the tenants that the stage holds again, whether or not their next attempt is due."""
-    for retry in retries(get_settings(), stage):
-        _run(instance, tell, stage, retry.partitions, retry.config())
+def _due(instance: dg.DagsterInstance, stage: Stage) -> Iterator[Work]:
+    """The stage's pending work, and its held tenants, whether or not their next attempt is due.
+
+    Each part is looked up when the one before it has run. A run for the pending partitions of a stage covers held
+    tenants, so they come after it; one of a stage without partitions leaves them out, so they come before.
+    """
+    if stage.partitions is None:
+        yield from retries(get_settings(), stage)
+    yield from stage.pending(instance) or ([Work("")] if stage.always else [])
+    if stage.partitions is not None:
+        yield from retries(get_settings(), stage)
 
 
-def _run(
-    instance: dg.DagsterInstance,
-    tell: Callable[[Step], None],
-    stage: str,
-    partitions: tuple[str, str] | None = None,
-    config: Mapping[str, Any] | None = None,
-) -> None:
-    tags: Mapping[str, str] = {**LAUNCHER, **(range_tags(*partitions) if partitions else {})}
+def _run(instance: dg.DagsterInstance, job: dg.JobDefinition, stage: Stage, work: Work) -> Step:
     began = time.perf_counter()
-    result = defs.resolve_job_def(f"{stage}_job").execute_in_process(
-        run_config={**QUIET, **(config or {})}, instance=instance, tags=tags, raise_on_error=False
+    result = job.execute_in_process(
+        run_config={**QUIET, **work.config}, instance=instance, tags={**LAUNCHER, **work.tags}, raise_on_error=False
     )
     failures = [event for event in result.all_events if event.is_failure]
-    step = Step(
-        stage,
-        "...".join(dict.fromkeys(partitions)) if partitions else "",
+    return Step(
+        stage.name,
+        stage.summary,
+        "...".join(dict.fromkeys(work.partitions or ())),
         result.run_id,
         round(time.perf_counter() - began, 3),
         result.success,
         _reason(failures),
     )
-    tell(step)
-    if not result.success:
-        raise StepFailedError(step.error)
 
 
 def _reason(failures: list[dg.DagsterEvent]) -> str:
@@ -150,11 +142,11 @@ def _own_stdout() -> TextIO:
 def main(arguments: list[str] | None = None) -> int:
     """Run up to the stage asked for; 0 if every run succeeded."""
     parser = argparse.ArgumentParser(prog="python -m pipelines.catch_up", description=__doc__)
-    parser.add_argument("--until", choices=STAGES, default=STAGES[-1], help="last stage to run")
+    parser.add_argument("--until", choices=[stage.name for stage in STAGES], help="last stage to run")
     chosen = parser.parse_args(arguments)
     out = _own_stdout()
 
-    def tell(step: Step) -> None:
+    def report(step: Step) -> None:
         out.write(json.dumps(asdict(step)) + "\n")
         out.flush()
 
@@ -167,15 +159,15 @@ def main(arguments: list[str] | None = None) -> int:
             # A run without a process would hold its place in the pools for ever, and we would wait for it.
             dagster_home.clear_after_daemon(settings, instance)
             dagster_home.end_lost_runs(settings, instance)
-            catch_up(instance, tell, chosen.until)
+            catch_up(instance, report, chosen.until)
     except StepFailedError:
         return 1
     except Exception as error:
-        # Postgres keeps Dagster's instance too: when it ends, no run is left that could tell.
+        # Postgres keeps Dagster's instance too: when it ends, no run is left that could report it.
         refusal = outage(error)
         if refusal is None:
             raise
-        tell(Step("servers", "", "", 0.0, ok=False, error=refusal.message))
+        report(Step("servers", "", "", "", 0.0, ok=False, error=refusal.message))
         return 1
     return 0
 

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
-from assets import billing, ingestion, journal, marts, metering, quality, value
+from assets import marts
 from assets.resources import Platform
-from pipelines.jobs import JOBS
-from pipelines.schedules import SCHEDULES
-from pipelines.sensors import SENSORS
+from pipelines.jobs import jobs_of
+from pipelines.schedules import schedules_of
+from pipelines.sensors import sensors_of
+from pipelines.stages import STAGES
 
-defs = dg.Definitions(
-    assets=[
-        ingestion.landing,
-        ingestion.events,
-        ingestion.billing_facts,
-        ingestion.periods,
-        metering.usage,
-        billing.invoices,
-        journal.journal,
-        value.realisation,
-        quality.release,
-        marts.published,
-        marts.dbt_models,
-    ],
-    asset_checks=[marts.no_tenant_is_held_by_the_marts],
-    resources={"platform": Platform(), "dbt": marts.dbt_resource()},
-    jobs=JOBS,
-    schedules=SCHEDULES,
-    sensors=SENSORS,
-)
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipelines.stages import Stage
+
+
+def definitions_of(stages: Sequence[Stage]) -> dg.Definitions:
+    """Everything that a table of stages comes to."""
+    jobs = jobs_of(stages)
+    # Two stages may materialise the same asset.
+    assets: dict[int, dg.AssetsDefinition | dg.AssetSpec] = {
+        id(asset): asset for stage in stages for asset in (*stage.assets, *stage.marks)
+    }
+    return dg.Definitions(
+        assets=list(assets.values()),
+        asset_checks=[marts.no_tenant_is_held_by_the_marts],
+        resources={"platform": Platform(), "dbt": marts.dbt_resource()},
+        jobs=jobs,
+        schedules=schedules_of(stages),
+        sensors=sensors_of(stages, jobs),
+    )
+
+
+defs = definitions_of(STAGES)

@@ -1,72 +1,99 @@
-"""Which partitions are out of date: those whose mark, or input, is newer than they are."""
+"""What is out of date: partitions whose mark, or input, is newer than they are, and what a kill left in between."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from assets.billing import INVOICES
-from assets.ingestion import EVENTS, PERIODS
+from assets.ingestion import FACTS, LANDING, recorded_state
 from assets.journal import JOURNAL
-from assets.kit import newest, pending
+from assets.kit import newest, newest_id, pending
 from assets.marts import PUBLISHED
-from assets.metering import USAGE
-from assets.partitions import contiguous
+from assets.partitions import contiguous, range_tags
 from assets.quality import RELEASE
-from assets.value import REALISATION
+from valueverse.platform.settings import get_settings
+from valueverse.services.ingestion.landing_state import landing_state
+from valueverse.services.marts.dbt_project import missing_relations
+from valueverse.services.months import FIRST_DAY
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
     import dagster as dg
 
-Range = tuple[str, str]
 
+@dataclass(frozen=True)
+class Work:
+    """One run of a stage's job.
 
-def pending_days(instance: dg.DagsterInstance) -> dict[str, int]:
-    """Event dates whose usage is older than the delivery that touched them."""
-    return pending(instance, EVENTS, USAGE)
-
-
-def pending_months(instance: dg.DagsterInstance) -> dict[str, int]:
-    """Months whose invoices are older than the billing events or usage that touched them."""
-    return pending(instance, PERIODS, INVOICES)
-
-
-def ranges(partitions: Mapping[str, int], *, monthly: bool = False) -> list[tuple[Range, str]]:
-    """One gapless range per run, each with a key of its work that names the newest mark in the range.
-
-    The same marks are the same work (``pipelines.attempts``): a run that fails is not asked for on every tick, and a
-    new delivery asks at once.
+    Attributes:
+        key: names the work and its newest mark: the same key is the same work, a new mark is new work.
+        partitions: first and last, both included; None: the stage is not partitioned.
+        config: run config of the job.
     """
+
+    key: str
+    partitions: tuple[str, str] | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Run tags that make one run of the partitions."""
+        return range_tags(*self.partitions) if self.partitions else {}
+
+
+def newer(marks: dg.AssetKey, done: dg.AssetKey, *, monthly: bool) -> Callable[[dg.DagsterInstance], list[Work]]:
+    """Pending work of a partitioned stage: partitions of ``marks`` that are newer than the same ones of ``done``."""
+
+    def due(instance: dg.DagsterInstance) -> list[Work]:
+        return ranges(pending(instance, marks, done), monthly=monthly)
+
+    return due
+
+
+def ranges(partitions: Mapping[str, int], *, monthly: bool) -> list[Work]:
+    """One gapless range per run; the key names the newest mark in it. ``partitions``: key -> storage id of its mark."""
     found = []
     for first, last in contiguous(partitions.keys(), monthly=monthly):
         newest_mark = max(mark for partition, mark in partitions.items() if first <= partition <= last)
-        found.append(((first, last), f"{first}:{last}:{newest_mark}"))
+        found.append(Work(f"{first}:{last}:{newest_mark}", (first, last)))
     return found
 
 
-def pending_values(instance: dg.DagsterInstance) -> dict[str, int]:
-    """Months whose value was measured before their latest invoices."""
-    return pending(instance, INVOICES, REALISATION)
+def landing_files(instance: dg.DagsterInstance) -> list[Work]:
+    """An ingestion if the landing folder has changed since the last one, or if that ended before its billing facts."""
+    state = landing_state(get_settings().landing)
+    if not state:
+        return []
+    unfinished = newest_id(instance, LANDING) > newest_id(instance, FACTS)
+    return [Work(state)] if unfinished or state != recorded_state(instance) else []
 
 
-def pending_releases(instance: dg.DagsterInstance) -> dict[str, int]:
-    """Months whose release was decided before their latest invoices."""
-    return pending(instance, INVOICES, RELEASE)
-
-
-def pending_journal(instance: dg.DagsterInstance) -> int:
-    """Storage id of the newest invoices if the journal was booked before them, as after a kill in between; else 0."""
+def unbooked_invoices(instance: dg.DagsterInstance) -> list[Work]:
+    """The journal if it is older than the newest invoices, as after a kill in between."""
     billed = max(newest(instance, INVOICES).values(), default=0)
-    booked = instance.fetch_materializations(JOURNAL, limit=1).records
-    return billed if billed > (booked[0].storage_id if booked else 0) else 0
+    return [Work(str(billed))] if billed > newest_id(instance, JOURNAL) else []
 
 
-def pending_marts(instance: dg.DagsterInstance, missing: Collection[str] = ()) -> dict[str, int]:
-    """Months that were released, or held, after they were last published whole.
+def unpublished_months(instance: dg.DagsterInstance) -> list[Work]:
+    """One run for all months from the first to the last that were released, or held, after they were published whole.
 
-    Args:
-        instance: Dagster's.
-        missing: relations of the dbt project that the warehouse lacks: then every month that was ever decided.
+    While the warehouse lacks a relation of the dbt project: every month that was ever decided.
     """
-    return dict(newest(instance, RELEASE)) if missing else pending(instance, RELEASE, PUBLISHED)
+    missing = missing_relations(get_settings())
+    months = dict(newest(instance, RELEASE)) if missing else pending(instance, RELEASE, PUBLISHED)
+    if not months:
+        return []
+    key = ":".join([str(max(months.values())), *missing])
+    return [Work(key, config=marts_config(min(months), max(months)))]
+
+
+def marts_config(first: str, last: str) -> dict[str, Any]:
+    """Run config of ``marts_job`` for what monthly partitions stand for, from ``first`` to ``last`` (keys).
+
+    The first partition also stands for all months before it: then no first month is given.
+    """
+    months = {} if first == FIRST_DAY.isoformat() else {"periods_from": first[:7]}
+    return {"ops": {"dbt_models": {"config": {**months, "periods_to": last[:7]}}}}

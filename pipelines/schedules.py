@@ -2,89 +2,56 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from assets.partitions import range_tags
-from pipelines.jobs import billing_job, ingestion_job, marts_job, release_job, usage_job, value_job
-from pipelines.pending import pending_days, ranges
-from valueverse.services.months import month_of
+from assets.partitions import MONTHLY, contiguous, newest_keys, range_tags
+from pipelines.stages import UNDER_WAY, waiting_for
 
-ingestion_every_five_minutes = dg.ScheduleDefinition(
-    name="ingestion_every_five_minutes",
-    job=ingestion_job,
-    cron_schedule="*/5 * * * *",
-    description="Takes landing files that the folder's sensor has missed.",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-)
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipelines.stages import Schedule, Stage
 
 
-@dg.schedule(
-    job=usage_job,
-    cron_schedule="17 * * * *",
-    description="Every hour: today's usage, and every date that is out of date.",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-)
-def usage_hourly(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest]:
-    """One run per gapless range."""
-    now = context.scheduled_execution_time
-    days = {**pending_days(context.instance), now.date().isoformat(): 0}
-    return [
-        dg.RunRequest(run_key=f"{now:%Y-%m-%dT%H}:{first}", tags=range_tags(first, last))
-        for (first, last), _ in ranges(days)
-    ]
+def schedules_of(stages: Sequence[Stage]) -> list[dg.ScheduleDefinition]:
+    """A schedule per row that has one."""
+    return [_definition(stage, stage.schedule, stages) for stage in stages if stage.schedule]
 
 
-@dg.schedule(
-    job=billing_job,
-    cron_schedule="30 2 * * *",
-    description="Every day: the open month, and the one before it, whose drafts come out of grace.",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-)
-def billing_daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    """One run of two months."""
-    return _open_months(context)
+def _definition(stage: Stage, schedule: Schedule, stages: Sequence[Stage]) -> dg.ScheduleDefinition:
+    """The newest partitions and the pending ones, one run per gapless range; without partitions one run."""
 
-
-@dg.schedule(
-    job=value_job,
-    cron_schedule="30 3 * * *",
-    description="Every day after billing: what came of committed value models in the same two months.",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-)
-def value_daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    """One run of two months."""
-    return _open_months(context)
-
-
-@dg.schedule(
-    job=release_job,
-    cron_schedule="30 4 * * *",
-    description="Every day after billing: reconcile the same two months and decide anew.",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-)
-def release_daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    """One run of two months."""
-    return _open_months(context)
-
-
-marts_daily = dg.ScheduleDefinition(
-    name="marts_daily",
-    job=marts_job,
-    cron_schedule="30 5 * * *",
-    description="Every day after the release: all marts and all of their tests.",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-)
-
-
-def _open_months(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    open_month = month_of(context.scheduled_execution_time.date())
-    before = month_of(open_month - timedelta(days=1))
-    return dg.RunRequest(
-        run_key=f"{context.scheduled_execution_time:%Y-%m-%d}",
-        tags=range_tags(before.isoformat(), open_month.isoformat()),
+    @dg.schedule(
+        name=schedule.name,
+        job_name=stage.job_name,
+        cron_schedule=schedule.cron,
+        description=schedule.description,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
     )
+    def evaluate(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest]:
+        at = context.scheduled_execution_time
+        if stage.partitions is None:
+            return [dg.RunRequest(run_key=f"{at:%Y-%m-%dT%H:%M}")]
+        keys = newest_keys(at.date(), schedule.newest, monthly=stage.partitions is MONTHLY)
+        keys |= _pending_keys(stage, stages, context.instance)
+        return [
+            dg.RunRequest(run_key=f"{at:%Y-%m-%dT%H:%M}:{first}", tags=range_tags(first, last))
+            for first, last in contiguous(keys, monthly=stage.partitions is MONTHLY)
+        ]
+
+    return evaluate
 
 
-SCHEDULES = [ingestion_every_five_minutes, usage_hourly, billing_daily, value_daily, release_daily, marts_daily]
+def _pending_keys(stage: Stage, stages: Sequence[Stage], instance: dg.DagsterInstance) -> set[str]:
+    """Partitions that are out of date; none while a run of the stage, which may be for them, is under way."""
+    under_way = dg.RunsFilter(job_name=stage.job_name, statuses=UNDER_WAY)
+    if stage.partitions is None or waiting_for(stage, stages, instance) or instance.get_runs(under_way, limit=1):
+        return set()
+    return {
+        key
+        for work in stage.pending(instance)
+        if work.partitions
+        for key in stage.partitions.get_partition_keys_in_range(dg.PartitionKeyRange(*work.partitions))
+    }

@@ -11,6 +11,7 @@ from quality.judging import judge_each
 from quality.period import Month
 from quality.rules import RULES
 from valueverse.platform.warehouse import connect
+from valueverse.services.tenant_holds import MARTS, WAITS_FOR
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,9 +22,8 @@ if TYPE_CHECKING:
 _AT_ONCE = 12
 """Months that are judged in one pass: the text of each rule's query grows with them."""
 _FRAME = pl.Schema(dict.fromkeys(("tenant", "status", "reason", "month"), pl.String()))
-_STAGES = ("facts", "usage", "billing", "journal", "value", "release")
 _SENTENCES = {rule.name: rule.sentence for rule in RULES} | {
-    f"held_in_{stage}": "every stage of the month is done" for stage in _STAGES
+    f"held_in_{stage}": "every stage of the month is done" for stage in WAITS_FOR if stage != MARTS
 }
 
 

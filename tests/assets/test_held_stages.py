@@ -20,7 +20,8 @@ from assets.quality import RELEASE
 from assets.value import REALISATION
 from pipelines.catch_up import QUIET
 from pipelines.definitions import defs
-from pipelines.retries import Retry, retries
+from pipelines.retries import retries
+from pipelines.stages import by_name
 from tests.support.many_tenants import company, fill
 from valueverse.platform.lake import Lake
 from valueverse.platform.servers.diagnosis import held_lines
@@ -29,6 +30,7 @@ from valueverse.platform.warehouse import connect
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 
 if TYPE_CHECKING:
+    from pipelines.pending import Work
     from valueverse.platform.settings import Settings
 
 pytestmark = pytest.mark.integration
@@ -63,13 +65,13 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield found
 
 
-def run(instance: dg.DagsterInstance, stage: str, retry: Retry | None = None) -> dg.ExecuteInProcessResult:
+def run(instance: dg.DagsterInstance, stage: str, retry: Work | None = None) -> dg.ExecuteInProcessResult:
     tags, ops = JOBS[stage]
     if retry is not None:
-        tags = range_tags(retry.first, retry.last)
+        tags = retry.tags
         ops = {
             name: {"config": one["config"] | ops.get(name, {"config": {}})["config"]}
-            for name, one in retry.config()["ops"].items()
+            for name, one in retry.config["ops"].items()
         }
     return defs.resolve_job_def(f"{stage}_job").execute_in_process(
         run_config={**QUIET, "ops": ops}, instance=instance, tags=tags, raise_on_error=False
@@ -197,21 +199,22 @@ def test_later_stages_wait_for_a_tenant_and_take_it_up_again(world: Settings, in
     for stage in ("billing", "value"):
         run(instance, stage)
         assert held(world)[stage] == {("birch", "waits")}
-        assert retries(world, stage) == []
+        assert retries(world, by_name()[stage]) == []
     run(instance, "release")
-    assert retries(world, "release") == []
+    assert retries(world, by_name()["release"]) == []
     assert state(world) == before
-    assert retries(world, "usage", datetime.now(UTC)) == []
+    assert retries(world, by_name()["usage"], datetime.now(UTC)) == []
     for stage, first, last in (
         ("usage", "2023-11-01", "2023-11-30"),
         ("billing", "2023-11-01", "2024-01-01"),
         ("value", "2023-11-01", "2024-01-01"),
         ("release", "2023-11-01", "2023-11-01"),
     ):
-        (retry,) = retries(world, stage)
-        assert (retry.first, retry.last, retry.tenants) == (first, last, ("birch",))
+        (retry,) = retries(world, by_name()[stage])
+        assert retry.partitions == (first, last)
+        assert {tuple(one["config"]["tenants"]) for one in retry.config["ops"].values()} == {("birch",)}
         assert run(instance, stage, retry).success
-        assert retries(world, stage) == []
+        assert retries(world, by_name()[stage]) == []
     assert held(world) == {}
     assert state(world) == before
     decided = "select distinct status from billing.release where period = '2023-11'"

@@ -19,7 +19,7 @@ from assets.metering import USAGE
 from assets.partitions import range_tags
 from pipelines.catch_up import QUIET, Step, StepFailedError, catch_up
 from pipelines.definitions import defs
-from pipelines.pending import pending_days, pending_marts, pending_months, pending_releases, pending_values
+from pipelines.stages import STAGES, by_name
 from tests.support.serving import serving
 from valueverse.commands.servers.demo import deliver
 from valueverse.demo import harbor, northwind
@@ -134,11 +134,7 @@ def test_every_asset_is_materialised(steps: list[Step], instance: dg.DagsterInst
 
 
 def test_nothing_is_out_of_date_afterwards(steps: list[Step], instance: dg.DagsterInstance) -> None:
-    assert pending_days(instance) == {}
-    assert pending_months(instance) == {}
-    assert pending_values(instance) == {}
-    assert pending_releases(instance) == {}
-    assert pending_marts(instance) == {}
+    assert {stage.name: work for stage in STAGES if (work := stage.pending(instance))} == {}
 
 
 def test_only_touched_dates_are_run(steps: list[Step], instance: dg.DagsterInstance, settings: Settings) -> None:
@@ -259,9 +255,10 @@ def test_a_run_for_one_tenant_leaves_the_others_alone_and_owed(
     instance.report_runless_asset_event(dg.AssetMaterialization(EVENTS, partition="2024-02-10"))
     assert _run(instance, "usage_job", "2024-02-10", "2024-02-11", config)
     assert _usage(settings).equals(usage)
-    assert set(pending_days(instance)) == {"2024-02-10"}
+    (work,) = by_name()["usage"].pending(instance)
+    assert work.partitions == ("2024-02-10", "2024-02-10")
     assert _run(instance, "usage_job", "2024-02-10", "2024-02-10")
-    assert pending_days(instance) == {}
+    assert by_name()["usage"].pending(instance) == []
 
 
 def test_a_wrong_tenant_in_the_config_is_refused_before_the_run(

@@ -16,6 +16,7 @@ from assets.quality import RELEASE
 from pipelines.catch_up import QUIET
 from pipelines.definitions import defs
 from pipelines.retries import retries
+from pipelines.stages import by_name
 from tests.support.billing_rows import release, secret_of, seed
 from valueverse.platform.stores import held_store
 from valueverse.platform.warehouse import connect
@@ -71,9 +72,9 @@ def story(module_settings: Settings) -> Iterator[Story]:
             with connect(settings, "builder") as connection:
                 connection.execute("delete from billing.invoice where tenant_id = 'cedar' and customer = 'odd'")
             release(settings, tenants=("birch", "cedar"))
-            (retry,) = retries(settings, "marts", datetime.now(UTC))
+            (retry,) = retries(settings, by_name()["marts"], datetime.now(UTC))
             assert retry.partitions is None
-            again = run(instance, retry.config()["ops"]["dbt_models"]["config"])
+            again = run(instance, retry.config["ops"]["dbt_models"]["config"])
         yield Story(settings, first, held_then, waiting, due, months, before, again, marts(settings), held(settings))
 
 
@@ -141,7 +142,8 @@ def held(settings: Settings) -> list[tuple[str, str, str]]:
 
 
 def asked(settings: Settings, at: datetime) -> list[tuple[str, ...]]:
-    return [retry.tenants for retry in retries(settings, "marts", at)]
+    found = retries(settings, by_name()["marts"], at)
+    return [tuple(retry.config["ops"]["dbt_models"]["config"]["tenants"]) for retry in found]
 
 
 def marts(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:

@@ -9,16 +9,18 @@ import dagster as dg
 import pytest
 
 from pipelines.attempts import WORK, asked, pause_after
+from pipelines.pending import Work
+from pipelines.stages import by_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-NAME = "some_job"
-KEY = "2024-02-01:2024-03-01:7"
+STAGE = by_name()["billing"]
+WORK_DUE = Work("2024-02-01:2024-03-01:7", ("2024-02-01", "2024-03-01"))
 
 
-@dg.job(name=NAME)
+@dg.job(name=STAGE.job_name)
 def some_job() -> None:
     pass
 
@@ -39,23 +41,25 @@ def test_a_run_that_was_killed_is_asked_for_again_after_a_pause(instance: dg.Dag
     now = datetime.now(UTC)
     keys = set()
     for attempt in range(1, 5):
-        (request,) = asked(instance, NAME, KEY, ("2024-02-01", "2024-03-01"), now=now)
-        assert request.tags[WORK] == KEY
+        (request,) = asked(instance, STAGE, WORK_DUE, now)
+        assert request.tags[WORK] == WORK_DUE.key
         assert request.tags["dagster/asset_partition_range_end"] == "2024-03-01"
         keys.add(request.run_key)
         run = _run(instance, request)
-        assert asked(instance, NAME, KEY, now=now + timedelta(days=1)) == []
+        assert asked(instance, STAGE, WORK_DUE, now + timedelta(days=1)) == []
         instance.report_run_failed(run, "The process of this run was killed.")
-        assert asked(instance, NAME, KEY, now=datetime.now(UTC)) == []
+        assert asked(instance, STAGE, WORK_DUE, datetime.now(UTC)) == []
         now = datetime.now(UTC) + pause_after(attempt)
     assert len(keys) == 4
 
 
 def test_a_new_mark_does_not_wait_for_the_pause_of_the_old_one(instance: dg.DagsterInstance) -> None:
-    (request,) = asked(instance, NAME, KEY)
+    (request,) = asked(instance, STAGE, WORK_DUE)
     instance.report_run_failed(_run(instance, request))
-    assert asked(instance, NAME, KEY) == []
-    assert [one.run_key for one in asked(instance, NAME, "2024-02-01:2024-03-01:8")] == ["2024-02-01:2024-03-01:8"]
+    assert asked(instance, STAGE, WORK_DUE) == []
+    assert [one.run_key for one in asked(instance, STAGE, Work("2024-02-01:2024-03-01:8"))] == [
+        "2024-02-01:2024-03-01:8"
+    ]
 
 
 def test_pauses_grow_to_an_hour() -> None:

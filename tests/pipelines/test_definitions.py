@@ -9,8 +9,6 @@ import dagster as dg
 import pytest
 
 from pipelines.definitions import defs
-from pipelines.schedules import SCHEDULES
-from pipelines.sensors import SENSORS
 
 ROOT = Path(__file__).parents[2]
 SPECS = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
@@ -77,9 +75,9 @@ def test_partitions_are_defined_in_one_place() -> None:
 
 def test_every_stage_has_a_sensor_or_a_schedule_that_runs_by_itself() -> None:
     jobs = {"ingestion_job", "usage_job", "billing_job", "value_job", "release_job", "marts_job"}
-    assert {schedule.job_name for schedule in SCHEDULES} == jobs
-    assert all(schedule.default_status == dg.DefaultScheduleStatus.RUNNING for schedule in SCHEDULES)
-    assert all(sensor.default_status == dg.DefaultSensorStatus.RUNNING for sensor in SENSORS)
+    assert {schedule.job_name for schedule in defs.schedules or ()} == jobs
+    assert all(schedule.default_status == dg.DefaultScheduleStatus.RUNNING for schedule in defs.schedules or ())
+    assert all(sensor.default_status == dg.DefaultSensorStatus.RUNNING for sensor in defs.sensors or ())
 
 
 def test_no_asset_uses_an_io_manager() -> None:

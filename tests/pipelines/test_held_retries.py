@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,10 @@ import dagster as dg
 import pytest
 
 from pipelines import catch_up
-from pipelines.retries import RETRIED, retries
-from pipelines.sensors import held_tenants
+from pipelines.definitions import defs
+from pipelines.pending import Work
+from pipelines.retries import retries
+from pipelines.stages import STAGES, Stage, by_name
 from valueverse.platform.isolation import Failure
 from valueverse.platform.stores import held_store
 from valueverse.platform.warehouse import connect
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
+RETRIED = [stage.name for stage in STAGES if stage.holds]
 PERIODS = {
     "usage": [date(2023, 11, 1), date(2023, 11, 2)],
     "billing": [date(2023, 11, 1)],
@@ -49,8 +53,8 @@ def hold(settings: Settings, tenants: list[str], ago: timedelta) -> None:
 
 def asked() -> list[dg.RunRequest]:
     with dg.DagsterInstance.ephemeral() as instance:
-        found = held_tenants(dg.build_sensor_context(instance=instance))
-    return found if isinstance(found, list) else []
+        context = dg.build_sensor_context(instance=instance, definitions=defs)
+        return list(defs.resolve_sensor_def("held_tenants").evaluate_tick(context).run_requests or ())
 
 
 def test_the_sensor_asks_for_each_stages_job_once_the_pause_is_over_and_longer_after_each_attempt(
@@ -81,9 +85,9 @@ def test_the_key_of_a_run_for_many_tenants_fits_the_index_of_the_run_store(world
     keys = {str(request.run_key) for request in asked()}
     assert len(keys) == len(RETRIED)
     assert max(map(len, keys)) < 200
-    before = retries(world, "marts")[0].key
+    before = retries(world, by_name()["marts"])[0].key
     hold(world, ["birch"], timedelta(days=2))
-    assert retries(world, "marts")[0].key != before
+    assert retries(world, by_name()["marts"])[0].key != before
 
 
 def test_a_catch_up_tries_at_once_and_marts_before_it_builds_the_others(
@@ -92,14 +96,14 @@ def test_a_catch_up_tries_at_once_and_marts_before_it_builds_the_others(
     hold(world, ["birch"], timedelta())
     ran: list[tuple[str, Any, Any]] = []
 
-    def run(_: Any, __: Any, stage: str, partitions: Any = None, config: Any = None) -> None:
-        ran.append((stage, partitions, config))
+    def run(_: Any, __: Any, stage: Stage, work: Work) -> catch_up.Step:
+        ran.append((stage.name, work.partitions, work.config))
+        return catch_up.Step(stage.name, "", "", "", 0, ok=True)
 
     monkeypatch.setattr(catch_up, "_run", run)
-    months = {"2023-11-01": 1}
-    monkeypatch.setattr(catch_up, "pending_marts", lambda *_: months)
+    published = replace(by_name()["marts"], pending=lambda _: [Work("1", config={"ops": {}})])
     with dg.DagsterInstance.ephemeral() as instance:
-        catch_up.catch_up(instance, lambda _: None)
+        catch_up.catch_up(instance, lambda _: None, stages=[*STAGES[:-1], published])
     of_birch = [(stage, partitions) for stage, partitions, config in ran if "birch" in str(config)]
     assert of_birch == [
         ("usage", ("2023-11-01", "2023-11-02")),

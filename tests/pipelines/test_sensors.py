@@ -7,29 +7,28 @@ import dagster as dg
 import pytest
 
 from assets.billing import INVOICES
-from assets.ingestion import EVENTS, PERIODS
+from assets.ingestion import EVENTS, FACTS, LANDING, PERIODS
 from assets.journal import JOURNAL
 from assets.marts import PUBLISHED, MartsConfig
 from assets.metering import USAGE
 from assets.quality import RELEASE
 from assets.value import REALISATION
 from pipelines.definitions import defs
-from pipelines.jobs import marts_config
-from pipelines.schedules import billing_daily, usage_hourly
-from pipelines.sensors import (
-    billed_months,
-    landing_changed,
-    released_months,
-    touched_days,
-    touched_months,
-    unbooked_invoices,
-    valued_months,
-)
+from pipelines.pending import marts_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+SENSORS = {sensor.name: sensor for sensor in defs.sensors or ()}
+landing_changed, touched_days, touched_months, unbooked_invoices, valued_months, billed_months, released_months = (
+    SENSORS[name]
+    for name in (
+        "landing_changed", "touched_days", "touched_months", "unbooked_invoices", "valued_months", "billed_months",
+        "released_months",
+    )
+)  # fmt: skip
+SCHEDULES = {schedule.name: schedule for schedule in defs.schedules or ()}
 START = "dagster/asset_partition_range_start"
 END = "dagster/asset_partition_range_end"
 
@@ -45,8 +44,8 @@ def _record(instance: dg.DagsterInstance, key: dg.AssetKey, *partitions: str | N
         instance.report_runless_asset_event(dg.AssetMaterialization(asset_key=key, partition=partition))
 
 
-def _tick(sensor: Any, instance: dg.DagsterInstance, cursor: str | None = None) -> Any:
-    context = dg.build_sensor_context(instance=instance, cursor=cursor, definitions=defs)
+def _tick(sensor: Any, instance: dg.DagsterInstance) -> Any:
+    context = dg.build_sensor_context(instance=instance, definitions=defs)
     return sensor.evaluate_tick(context)
 
 
@@ -64,9 +63,14 @@ def test_a_new_file_asks_for_one_ingestion(
     (folder / "usage.ndjson.part").write_text("{}")
     assert _tick(landing_changed, instance).run_requests == []
     (folder / "usage.ndjson.part").rename(folder / "usage.ndjson")
-    tick = _tick(landing_changed, instance)
-    assert len(tick.run_requests) == 1
-    assert _tick(landing_changed, instance, cursor=tick.cursor).run_requests == []
+    (request,) = _tick(landing_changed, instance).run_requests
+    landed = dg.AssetMaterialization(LANDING, metadata={"landing_state": str(request.run_key)})
+    instance.report_runless_asset_event(landed)
+    assert len(_tick(landing_changed, instance).run_requests) == 1, "its billing facts are still to be written"
+    _record(instance, FACTS, None)
+    assert _tick(landing_changed, instance).run_requests == []
+    (folder / "more.ndjson").write_text("{}")
+    assert len(_tick(landing_changed, instance).run_requests) == 1
 
 
 def test_touched_dates_are_asked_for_and_no_others(instance: dg.DagsterInstance) -> None:
@@ -94,7 +98,7 @@ def test_billing_waits_until_usage_is_derived(instance: dg.DagsterInstance) -> N
 def relations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Relations of the dbt project that the warehouse lacks: none until a test adds one."""
     missing: list[str] = []
-    monkeypatch.setattr("pipelines.sensors.missing_relations", lambda settings: sorted(missing))
+    monkeypatch.setattr("pipelines.pending.missing_relations", lambda settings: sorted(missing))
     return missing
 
 
@@ -186,7 +190,7 @@ def test_the_hourly_schedule_takes_today_and_what_is_out_of_date(instance: dg.Da
     context = dg.build_schedule_context(
         instance=instance, scheduled_execution_time=datetime(2024, 3, 1, 5, 17, tzinfo=UTC)
     )
-    assert _ranges(usage_hourly.evaluate_tick(context)) == [
+    assert _ranges(SCHEDULES["usage_hourly"].evaluate_tick(context)) == [
         ("2024-02-28", "2024-02-28"),
         ("2024-03-01", "2024-03-01"),
     ]
@@ -198,4 +202,20 @@ def test_the_daily_schedule_bills_the_open_month_and_the_one_before(instance: dg
     context = dg.build_schedule_context(
         instance=instance, scheduled_execution_time=datetime(2024, 3, 1, 2, 30, tzinfo=UTC)
     )
-    assert _ranges(billing_daily.evaluate_tick(context)) == [("2024-02-01", "2024-03-01")]
+    assert _ranges(SCHEDULES["billing_daily"].evaluate_tick(context)) == [("2024-02-01", "2024-03-01")]
+
+
+def test_a_daily_schedule_takes_older_months_that_are_pending_unless_a_run_for_them_is_under_way(
+    instance: dg.DagsterInstance,
+) -> None:
+    from datetime import UTC, datetime
+
+    def asked() -> list[tuple[str, str]]:
+        at = datetime(2024, 3, 1, 2, 30, tzinfo=UTC)
+        context = dg.build_schedule_context(instance=instance, scheduled_execution_time=at)
+        return _ranges(SCHEDULES["billing_daily"].evaluate_tick(context))
+
+    _record(instance, PERIODS, "2023-06-01")
+    assert asked() == [("2023-06-01", "2023-06-01"), ("2024-02-01", "2024-03-01")]
+    instance.create_run_for_job(defs.resolve_job_def("billing_job"), status=dg.DagsterRunStatus.STARTED)
+    assert asked() == [("2024-02-01", "2024-03-01")]

@@ -89,6 +89,39 @@ def held_tenants(settings: Settings, stage: str) -> list[str]:
         return list(held_store.held(connection, [stage])["tenant"].unique())
 
 
+def due_again(settings: Settings, stage: str, due_at: datetime | None = None) -> pl.DataFrame:
+    """Who is to be tried again in a stage, and in which partitions (``held_store.PERIODS``).
+
+    A month that the release holds for another stage's sake is decided again once no stage holds its tenant; a journal
+    that is held is booked again with the tenant's newest billed month; marts are tried as soon as the tenant is
+    released again.
+
+    Args:
+        settings: where the warehouse is.
+        stage: its name.
+        due_at: only what is to be tried again by this instant (``held_store.held``); None: everything.
+    """
+    with connect(settings, "builder") as connection:
+        everything = held_store.held_periods(connection)
+        rows = _due(everything, held_store.held_periods(connection, [stage], due_at), stage)
+        if stage == BILLING:
+            journal = _due(everything, held_store.held_periods(connection, [JOURNAL], due_at), JOURNAL)
+            rows = pl.concat([rows, held_store.newest_months(connection, journal)])
+        if stage == RELEASE:
+            rows = pl.concat([rows, held_store.undecided(connection)])
+        if stage == MARTS:
+            rows = pl.concat([rows, held_store.released_since(connection, MARTS)]).unique(maintain_order=True)
+    return rows
+
+
+def _due(everything: pl.DataFrame, rows: pl.DataFrame, stage: str) -> pl.DataFrame:
+    """The rows that are due, and those that waited for a stage which holds their tenant no more."""
+    waits = pl.col("code") == WAITS
+    reasons = everything.filter(~waits, pl.col("stage").is_in(list(WAITS_FOR[stage]))).select("tenant").unique()
+    waiting = everything.filter(waits, pl.col("stage") == stage).join(reasons, on="tenant", how="anti")
+    return pl.concat([rows.filter(~waits), waiting])
+
+
 def _waiting(settings: Settings, stage: str, chosen: Sequence[str] | None) -> list[Failure]:
     """The tenants that are held in a stage that this one reads from."""
     before = WAITS_FOR[stage]

@@ -23,16 +23,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-STAGES = {
-    "ingestion": "take landing files into the lake",
-    "usage": "derive usage of the touched dates",
-    "billing": "bill the touched months",
-    "journal": "book what was billed",
-    "value": "measure what came of committed models",
-    "release": "reconcile and decide what is published",
-    "marts": "build and test the marts",
-}
-
 _DEMO = """Run the main job on real data: events in, invoices, marts and an API out, all through Dagster.
 
 Starts the embedded servers, lands the events of two tenants in two deliveries, and asks for exactly the
@@ -203,7 +193,7 @@ def _catch_up(settings: Settings, until: str, progress: Any) -> Iterator[Timing]
 
 
 def _covering(step: dict[str, Any]) -> str:
-    what = STAGES[step["stage"]]
+    what: str = step["summary"]
     return f"{what}: {step['partitions'].replace('...', ' to ')}" if step["partitions"] else what
 
 

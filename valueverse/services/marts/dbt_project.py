@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from psycopg.conninfo import conninfo_to_dict
 
 from valueverse.errors import RefusalError
+from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +29,9 @@ PARSED = "partial_parse.msgpack"
 """dbt's name for the parsed project, beside its manifest."""
 _SOURCES = ("*.sql", "*.yml", "*.csv")
 _GENERATED = {"target", "logs", "dbt_packages"}
+_RELATIONS = """
+select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'p', 'v')"""
 
 
 def manifest(project: Path = PROJECT) -> Path:
@@ -72,6 +76,14 @@ def dbt_environment(settings: Settings) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def missing_relations(settings: Settings) -> list[str]:
+    """Models without a table or view in the warehouse, as ``schema.name``; dbt builds them whole."""
+    wanted = {f"{path.parent.name}.{path.stem}" for path in (PROJECT / "models").rglob("*.sql")}
+    wanted |= {f"staging.{path.stem}" for path in (PROJECT / "seeds").glob("*.csv")}
+    with connect(settings, "builder") as connection:
+        return sorted(wanted - {name for (name,) in connection.execute(_RELATIONS)})
 
 
 def _digest(project: Path) -> str:
