@@ -23,9 +23,10 @@ def definitions_of(stages: Sequence[Stage]) -> dg.Definitions:
     """Everything that a table of stages comes to."""
     jobs = jobs_of(stages)
     # Two stages may materialise the same asset.
-    assets: dict[int, dg.AssetsDefinition | dg.AssetSpec] = {
-        id(asset): asset for stage in stages for asset in (*stage.assets, *stage.marks)
-    }
+    assets: dict[int, dg.AssetsDefinition | dg.AssetSpec] = {}
+    for stage in stages:
+        assets |= {id(asset): asset for asset in stage.assets}
+        assets |= {id(mark): mark for mark in stage.marks}
     return dg.Definitions(
         assets=list(assets.values()),
         asset_checks=[marts.no_tenant_is_held_by_the_marts],
