@@ -9,9 +9,9 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
+from assets.asset_helpers import OWNERS, Result, covered_by, fresh, mark, pending, preview, until_unmarked
 from assets.held import held_check, held_spec, outcome, periods_of
 from assets.ingestion import FACTS, PERIODS
-from assets.kit import OWNERS, Result, covered_by, fresh, mark, pending, preview, until_unmarked
 from assets.metering import USAGE
 from assets.partitions import MONTHLY
 from assets.resources import Platform, TenantsConfig

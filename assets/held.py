@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import polars as pl
 
-from assets.kit import preview
+from assets.asset_helpers import preview
 from valueverse.platform.stores import held_store
 from valueverse.platform.warehouse import connect
 from valueverse.services.months import FIRST_DAY

@@ -14,8 +14,8 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from assets.asset_helpers import OWNERS, Result, bars, fresh, mark, preview
 from assets.held import held_check, held_spec, outcome
-from assets.kit import OWNERS, Result, bars, fresh, mark, preview
 from assets.partitions import DAILY, MONTHLY, daily_keys, monthly_keys
 from assets.resources import Platform
 from valueverse.events.schema import BILLING_FACTS

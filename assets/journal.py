@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import dagster as dg
 import polars as pl
 
+from assets.asset_helpers import OWNERS, Result, fresh, preview
 from assets.billing import INVOICES, BillingConfig
 from assets.held import held_check, held_spec, outcome
 from assets.ingestion import FACTS
-from assets.kit import OWNERS, Result, fresh, preview
 from assets.resources import Platform
 from valueverse.ledger.invariants import BALANCED, DEFERRED_RUNS_OUT, RECEIVABLE_EXPLAINED, VIOLATIONS, WALLETS_HOLD
 from valueverse.ledger.schema import ENTRIES

@@ -15,11 +15,11 @@ from dagster_dbt import (
 )
 from pydantic import Field
 
+from assets.asset_helpers import OWNERS, fresh, mark, newest
 from assets.billing import INVOICES
 from assets.held import CHECK, held_check
 from assets.ingestion import LANDING
 from assets.journal import JOURNAL
-from assets.kit import OWNERS, fresh, mark, newest
 from assets.partitions import MONTHLY
 from assets.quality import RELEASE
 from assets.resources import Platform, TenantsConfig
@@ -46,6 +46,7 @@ _WRITTEN_BY = {
 }
 
 
+DIM_TENANT = dg.AssetKey(["marts", "dim_tenant"])
 PUBLISHED = dg.AssetKey(["quality", "published"])
 
 published = dg.AssetSpec(
@@ -182,13 +183,13 @@ def _record(context: dg.AssetExecutionContext, config: MartsConfig, attempts: At
 
 
 @dg.asset_check(
-    asset=dg.AssetKey(["marts", "dim_tenant"]),
+    asset=DIM_TENANT,
     name=CHECK,
     description="No tenant is held by the marts; else who, since when and why.",
 )
 def no_tenant_is_held_by_the_marts(platform: Platform) -> dg.AssetCheckResult:
     """A warning: the marts of all others are finished."""
-    return held_check(platform, dg.AssetKey(["marts", "dim_tenant"]), STAGE)
+    return held_check(platform, DIM_TENANT, STAGE)
 
 
 def dbt_resource() -> DbtCliResource:

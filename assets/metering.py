@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import dagster as dg
 import polars as pl
 
+from assets.asset_helpers import OWNERS, Result, bars, covered_by, fresh, mark, pending, preview, until_unmarked
 from assets.held import held_check, held_spec, outcome, periods_of
 from assets.ingestion import EVENTS, FACTS
-from assets.kit import OWNERS, Result, bars, covered_by, fresh, mark, pending, preview, until_unmarked
 from assets.partitions import DAILY
 from assets.resources import Platform, TenantsConfig
 from valueverse.platform.isolation import Isolated

@@ -7,9 +7,9 @@ from datetime import UTC, date, datetime
 import dagster as dg
 import polars as pl
 
+from assets.asset_helpers import OWNERS, Result, covered_by, fresh, pending, preview
 from assets.billing import INVOICES
 from assets.held import held_check, held_months, held_spec, outcome, periods_of
-from assets.kit import OWNERS, Result, covered_by, fresh, pending, preview
 from assets.partitions import MONTHLY
 from assets.resources import Platform, TenantsConfig
 from quality.gate import decide_release

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import dagster as dg
 import polars as pl
 
+from assets.asset_helpers import OWNERS, Result, covered_by, fresh, preview
 from assets.billing import INVOICES, BillingConfig
 from assets.held import held_check, held_spec, outcome, periods_of
 from assets.ingestion import FACTS
-from assets.kit import OWNERS, Result, covered_by, fresh, preview
 from assets.metering import USAGE
 from assets.partitions import MONTHLY
 from assets.resources import Platform

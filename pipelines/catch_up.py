@@ -17,11 +17,14 @@ from typing import TYPE_CHECKING, TextIO
 
 import dagster as dg
 
+from pipelines.checks import changed_evaluations
 from pipelines.definitions import defs
+from pipelines.failed_partitions import error_of, failed_partitions, remember_repaired
 from pipelines.pending import Work
+from pipelines.repairs import repairs
 from pipelines.retries import retries
 from pipelines.stages import STAGES
-from valueverse.platform.outages import dagster_outage, outage
+from valueverse.platform.outages import outage
 from valueverse.platform.servers import dagster_home, processes
 from valueverse.platform.settings import get_settings
 
@@ -72,19 +75,22 @@ def catch_up(
         StepFailedError: a run failed; later stages wait for the next time.
     """
     end_killed_runs(instance)
-    for stage in stages:
-        for work in _due(instance, stage):
-            job = definitions.resolve_job_def(stage.job_name)
-            step = _run(instance, job, stage, work)
-            report(step)
-            if not step.ok:
-                raise StepFailedError(step.error)
-        if stage.name == until:
-            return
+    try:
+        for stage in stages:
+            for work in _due(instance, stage, stages):
+                step = _run(instance, definitions.resolve_job_def(stage.job_name), stage, work)
+                report(step)
+                if not step.ok:
+                    raise StepFailedError(step.error)
+            if stage.name == until:
+                return
+    finally:
+        for evaluation in changed_evaluations(instance, stages, remember_repaired(instance)):
+            instance.report_runless_asset_event(evaluation)
 
 
-def _due(instance: dg.DagsterInstance, stage: Stage) -> Iterator[Work]:
-    """The stage's pending work, and its held tenants, whether or not their next attempt is due.
+def _due(instance: dg.DagsterInstance, stage: Stage, stages: Sequence[Stage]) -> Iterator[Work]:
+    """The stage's pending work, its held tenants and what failed in it, whether or not their next attempt is due.
 
     Each part is looked up when the one before it has run. A run for the pending partitions of a stage covers held
     tenants, so they come after it; one of a stage without partitions leaves them out, so they come before.
@@ -94,6 +100,7 @@ def _due(instance: dg.DagsterInstance, stage: Stage) -> Iterator[Work]:
     yield from stage.pending(instance) or ([Work("")] if stage.always else [])
     if stage.partitions is not None:
         yield from retries(get_settings(), stage)
+    yield from (repair.work for repair in repairs(failed_partitions(instance), stages) if repair.stage is stage)
 
 
 def _run(instance: dg.DagsterInstance, job: dg.JobDefinition, stage: Stage, work: Work) -> Step:
@@ -109,17 +116,8 @@ def _run(instance: dg.DagsterInstance, job: dg.JobDefinition, stage: Stage, work
         result.run_id,
         round(time.perf_counter() - began, 3),
         result.success,
-        _reason(failures),
+        error_of(failures),
     )
-
-
-def _reason(failures: list[dg.DagsterEvent]) -> str:
-    for event in failures:
-        if event.is_step_failure and event.step_failure_data.error:
-            error = event.step_failure_data.error
-            cause = error.cause or error
-            return dagster_outage(cause.cls_name or "", cause.message)
-    return failures[0].message or "" if failures else ""
 
 
 def end_killed_runs(instance: dg.DagsterInstance) -> None:

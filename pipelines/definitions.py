@@ -8,6 +8,7 @@ import dagster as dg
 
 from assets import marts
 from assets.resources import Platform
+from pipelines.checks import checks_of
 from pipelines.jobs import jobs_of
 from pipelines.schedules import schedules_of
 from pipelines.sensors import sensors_of
@@ -29,7 +30,7 @@ def definitions_of(stages: Sequence[Stage]) -> dg.Definitions:
         assets |= {id(mark): mark for mark in stage.marks}
     return dg.Definitions(
         assets=list(assets.values()),
-        asset_checks=[marts.no_tenant_is_held_by_the_marts],
+        asset_checks=[marts.no_tenant_is_held_by_the_marts, *checks_of(stages)],
         resources={"platform": Platform(), "dbt": marts.dbt_resource()},
         jobs=jobs,
         schedules=schedules_of(stages),

@@ -1,10 +1,12 @@
-"""One job per stage; the checks of its assets run with it."""
+"""One job per stage; the checks of its assets run with it, but that of failed partitions, which is for every run."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import dagster as dg
+
+from pipelines.checks import CHECK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,10 +19,14 @@ def jobs_of(stages: Sequence[Stage]) -> list[dg.UnresolvedAssetJobDefinition]:
     return [
         dg.define_asset_job(
             stage.job_name,
-            selection=dg.AssetSelection.assets(*stage.assets),
+            selection=dg.AssetSelection.assets(*stage.assets) - _failed_partitions(stages),
             description=stage.description,
             # Concurrency is by pool, not by process: one run's steps are few and follow each other.
             executor_def=dg.in_process_executor,
         )
         for stage in stages
     ]
+
+
+def _failed_partitions(stages: Sequence[Stage]) -> dg.AssetSelection:
+    return dg.AssetSelection.checks(*(dg.AssetCheckKey(stage.shown_on, CHECK) for stage in stages))

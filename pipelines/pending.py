@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from assets.asset_helpers import newest, newest_id, pending
 from assets.billing import INVOICES
 from assets.ingestion import FACTS, LANDING, recorded_state
 from assets.journal import JOURNAL
-from assets.kit import newest, newest_id, pending
 from assets.marts import PUBLISHED
 from assets.partitions import contiguous, range_tags
 from assets.quality import RELEASE

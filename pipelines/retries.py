@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from assets.partitions import MONTHLY, contiguous
+from assets.partitions import contiguous
 from pipelines.pending import Work
 from valueverse.services.tenant_holds import due_again
 
@@ -33,5 +33,5 @@ def retries(settings: Settings, stage: Stage, due_at: datetime | None = None) ->
     keys = {str(day) for day in rows["period"].unique()}
     return [
         Work(f"held:{stage.name}:{first}:{last}:{named}:{attempts}", (first, last), config)
-        for first, last in contiguous(keys, monthly=stage.partitions is MONTHLY)
+        for first, last in contiguous(keys, monthly=stage.is_monthly)
     ]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from pipelines.alerts import alert_on_check_failure, alert_on_run_failure
-from pipelines.attempts import asked
+from pipelines.alerts import alert_on_check_failure, alert_on_run_failure, freshness_sensor
+from pipelines.repairs import repair_sensor
 from pipelines.retries import retries
 from pipelines.stages import UNDER_WAY, waiting_for
 from valueverse.platform import warehouse
@@ -19,20 +19,23 @@ from valueverse.platform.settings import get_settings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pipelines.pending import Work
     from pipelines.stages import Stage
 
-_NOTHING = "Nothing is pending, or a run for it is under way, or one has just failed and is retried after a pause."
+_NOTHING = "Nothing is pending."
 
 
 def sensors_of(stages: Sequence[Stage], jobs: Sequence[dg.UnresolvedAssetJobDefinition]) -> list[dg.SensorDefinition]:
-    """A sensor per row, the retries of tenants that are held in one of them, and those that watch runs and sessions."""
+    """A sensor per row, retries of held tenants and of failed partitions, and those that watch runs and sessions."""
     return [
         *(_pending_work(stage, stages) for stage in stages),
         _held_tenants(stages, jobs),
+        repair_sensor(stages, jobs),
         long_sessions,
         lost_runs,
         alert_on_run_failure,
         alert_on_check_failure,
+        freshness_sensor(stages),
     ]
 
 
@@ -53,10 +56,7 @@ def _pending_work(stage: Stage, stages: Sequence[Stage]) -> dg.SensorDefinition:
             under_way = dg.RunsFilter(job_name=f"{other}_job", statuses=UNDER_WAY)
             if context.instance.get_runs(under_way, limit=1):
                 return dg.SkipReason(f"A run of stage {other} is under way.")
-        requests = [
-            request for work in stage.pending(context.instance) for request in asked(context.instance, stage, work)
-        ]
-        return requests or dg.SkipReason(_NOTHING)
+        return [_request(stage, work) for work in stage.pending(context.instance)] or dg.SkipReason(_NOTHING)
 
     return evaluate
 
@@ -79,9 +79,14 @@ def long_sessions() -> dg.SkipReason:
     description="Fails runs whose process was killed, so that their places in the pools come free.",
 )
 def lost_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-    """Asks for no run: the sensor of the stage does, since its work is still due."""
+    """Asks for no run: the sensor ``failed_partitions`` does."""
     lost = dagster_home.end_lost_runs(get_settings(), context.instance)
     return dg.SkipReason(f"Failed {', '.join(lost)}." if lost else "Every run under way has a process.")
+
+
+def _request(stage: Stage, work: Work) -> dg.RunRequest:
+    """Dagster makes one run per sensor and key: what it leaves undone is tried again by ``failed_partitions``."""
+    return dg.RunRequest(run_key=work.key, job_name=stage.job_name, run_config=dict(work.config), tags=work.tags)
 
 
 def _held_tenants(stages: Sequence[Stage], jobs: Sequence[dg.UnresolvedAssetJobDefinition]) -> dg.SensorDefinition:
@@ -97,14 +102,9 @@ def _held_tenants(stages: Sequence[Stage], jobs: Sequence[dg.UnresolvedAssetJobD
             "Tries held tenants again: an hour after the first attempt, then twice as long each time, up to a day."
         ),
     )
-    def evaluate(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+    def evaluate() -> list[dg.RunRequest] | dg.SkipReason:
         now = datetime.now(UTC)
-        requests = [
-            request
-            for stage in retried
-            for work in retries(get_settings(), stage, now)
-            for request in asked(context.instance, stage, work, now)
-        ]
+        requests = [_request(stage, work) for stage in retried for work in retries(get_settings(), stage, now)]
         return requests or dg.SkipReason("No held tenant is due.")
 
     return evaluate

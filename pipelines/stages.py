@@ -64,6 +64,7 @@ class Stage:
         schedule: when it runs by the clock.
         holds: name under which ``services.tenant_holds`` holds tenants whom this stage tries again by runs of its own.
         always: a catch-up runs it whether or not work is pending.
+        main_asset: carries the checks of the whole stage; None: the first asset does.
     """
 
     name: str
@@ -79,6 +80,17 @@ class Stage:
     schedule: Schedule | None = None
     holds: str | None = None
     always: bool = False
+    main_asset: dg.AssetKey | None = None
+
+    @property
+    def keys(self) -> set[dg.AssetKey]:
+        """Keys of its assets."""
+        return {key for asset in self.assets for key in asset.keys}
+
+    @property
+    def shown_on(self) -> dg.AssetKey:
+        """The asset that carries the checks of the whole stage."""
+        return self.main_asset or self.assets[0].key
 
     @property
     def job_name(self) -> str:
@@ -89,6 +101,11 @@ class Stage:
     def ops(self) -> list[str]:
         """Names of the ops that its assets are made of, as run config has them."""
         return [asset.op.name for asset in self.assets]
+
+    @property
+    def is_monthly(self) -> bool:
+        """Whether its partitions are months."""
+        return self.partitions is MONTHLY
 
     def tenants_config(self, tenants: Sequence[str]) -> Mapping[str, object]:
         """Run config of its job for these tenants alone."""
@@ -199,6 +216,7 @@ STAGES = (
         description="Build the marts of released tenants; config narrows it to tenants and months.",
         assets=(marts.dbt_models,),
         marks=(marts.published,),
+        main_asset=marts.DIM_TENANT,
         pending=pending.unpublished_months,
         upstream=("release",),
         sensor=Sensor("released_months", "Asks for the marts of the months that were released since they were built."),

@@ -13,8 +13,8 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from assets.asset_helpers import newest
 from assets.ingestion import EVENTS, FACTS, LANDING, PERIODS
-from assets.kit import newest
 from assets.metering import USAGE
 from assets.partitions import range_tags
 from pipelines.catch_up import QUIET, Step, StepFailedError, catch_up

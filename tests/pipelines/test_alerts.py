@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pytest
+from dagster._daemon.freshness import FreshnessState, FreshnessStateChange
 
-from pipelines.alerts import alert_on_check_failure, alert_on_run_failure, send
+from pipelines.alerts import alert_on_check_failure, alert_on_run_failure, freshness_sensor, send
+from pipelines.stages import by_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,3 +88,21 @@ def test_a_check_that_did_not_pass_is_told_with_its_asset(tmp_path: Path, inbox:
         alert_on_check_failure(context)
     (message,) = inbox
     assert "ledger: adds_up" in message["message"]
+
+
+def test_an_asset_that_is_not_fresh_is_told_once_until_it_is_fresh(tmp_path: Path, inbox: list[dict[str, Any]]) -> None:
+    sensor = freshness_sensor([by_name()["usage"], by_name()["release"]])
+    cursor = None
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        for number, state in enumerate(["PASS", "FAIL", "FAIL", "PASS", "FAIL"]):
+            instance.report_runless_asset_event(
+                FreshnessStateChange(
+                    key=by_name()["usage"].assets[0].key,
+                    previous_state=FreshnessState.UNKNOWN,
+                    new_state=FreshnessState(state),
+                    state_change_timestamp=float(number),
+                )
+            )
+            cursor = sensor.evaluate_tick(dg.build_sensor_context(instance=instance, cursor=cursor)).cursor
+    assert [message["title"] for message in inbox] == ["ValueVerse: 1 assets are not fresh"] * 2
+    assert "lake/usage" in inbox[0]["message"]

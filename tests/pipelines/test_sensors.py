@@ -150,10 +150,10 @@ def test_a_billing_run_that_ended_before_its_journal_is_made_whole(instance: dg.
     assert _tick(unbooked_invoices, instance).run_requests == []
 
 
-def test_a_killed_run_of_any_stage_is_asked_for_again(
+def test_a_killed_run_of_any_stage_is_tried_again(
     instance: dg.DagsterInstance, relations: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipelines.attempts.pause_after", lambda attempts: timedelta(0))
+    monkeypatch.setattr("pipelines.repairs.pause_after", lambda attempts: timedelta(0))
     february = "2024-02-01"
     stages: list[tuple[Any, str, tuple[dg.AssetKey, str | None]]] = [
         (touched_days, "usage_job", (USAGE, february)),
@@ -166,13 +166,25 @@ def test_a_killed_run_of_any_stage_is_asked_for_again(
     _record(instance, EVENTS, february)
     _record(instance, PERIODS, february)
     for sensor, job, (key, partition) in stages:
+        (request,) = _tick(sensor, instance).run_requests
+        asked = {request.run_key}
         for _ in range(2):
-            (request,) = _tick(sensor, instance).run_requests
-            tags = {**request.tags, "dagster/run_key": request.run_key}
-            run = instance.create_run_for_job(defs.resolve_job_def(job), tags=tags, status=dg.DagsterRunStatus.STARTED)
-            assert not _tick(sensor, instance).run_requests
+            run = instance.create_run_for_job(
+                defs.resolve_job_def(job), run_config=request.run_config, tags=request.tags,
+                status=dg.DagsterRunStatus.STARTED,
+            )  # fmt: skip
+            assert not _tick(SENSORS["failed_partitions"], instance).run_requests
             instance.report_run_failed(run, "The process of this run was killed.")
+            (again,) = _tick(SENSORS["failed_partitions"], instance).run_requests
+            assert (again.job_name, again.run_config) == (job, request.run_config)
+            assert again.tags.items() >= request.tags.items()
+            request = again
+            asked.add(request.run_key)
+        assert len(asked) == 3
         _record(instance, key, partition)
+        for done in defs.resolve_job_def(job).asset_layer.selected_asset_keys:
+            _record(instance, done, partition if done == key else None)
+        assert not _tick(SENSORS["failed_partitions"], instance).run_requests
         assert not _tick(sensor, instance).run_requests
 
 

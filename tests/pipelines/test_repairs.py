@@ -1,0 +1,298 @@
+"""What failed is tried again, listed and told once until it is repaired: real runs of a month of last year."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import psycopg
+import pytest
+
+from assets.billing import INVOICES
+from assets.journal import JOURNAL
+from assets.metering import USAGE
+from assets.partitions import range_tags
+from pipelines import repairs
+from pipelines.catch_up import QUIET, Step, catch_up
+from pipelines.checks import CHECK
+from pipelines.definitions import defs
+from pipelines.failed_partitions import Failure, Scope, failed_partitions, lines, remember_repaired
+from pipelines.stages import by_name
+from tests.support.many_tenants import company, fill
+from valueverse.platform.isolation import Failure as HeldFailure
+from valueverse.platform.lake import Lake
+from valueverse.platform.stores import held_store
+from valueverse.platform.warehouse import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from valueverse.platform.settings import Settings
+
+pytestmark = pytest.mark.integration
+
+LAST_YEAR = datetime.now(UTC).year - 1
+MONTH, NEXT = f"{LAST_YEAR}-02-01", f"{LAST_YEAR}-03-01"
+BILLING = "billing/invoices"
+
+
+@pytest.fixture(scope="module")
+def world(module_settings: Settings) -> Iterator[Settings]:
+    """Two tenants, of whom birch is held in usage all the time; also for code that reads the environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in module_settings.environment().items():
+            patch.setenv(name, value)
+        fill(Lake(module_settings.lake_url), {name: company() for name in ("ash", "birch")})
+        failure = HeldFailure("birch", "overflow_error", "no room")
+        with connect(module_settings, "builder") as connection:
+            held_store.record(
+                connection, "usage", [date(2023, 11, 1)], [failure], tenants=None, run_id="r", at=datetime.now(UTC)
+            )
+            connection.commit()
+        yield module_settings
+
+
+@pytest.fixture
+def instance(world: Settings) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as found:
+        yield found
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """Title and text of every alert."""
+    found: list[tuple[str, str]] = []
+    monkeypatch.setattr("pipelines.alerts.send", lambda title, body: found.append((title, body)) or True)
+    return found
+
+
+class Outage:
+    """Lets billing fail as if Postgres had gone, while it is on."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        from assets import billing
+
+        works, self.on = billing.bill, True
+
+        def bill(*args: Any, **named: Any) -> Any:
+            if self.on:
+                raise psycopg.OperationalError("server closed the connection unexpectedly")
+            return works(*args, **named)
+
+        patch.setattr(billing, "bill", bill)
+
+
+@pytest.fixture
+def outage(monkeypatch: pytest.MonkeyPatch) -> Outage:
+    return Outage(monkeypatch)
+
+
+def run(
+    instance: dg.DagsterInstance,
+    first: str = MONTH,
+    last: str = MONTH,
+    tenants: tuple[str, ...] = (),
+    tags: dict[str, str] | None = None,
+) -> dg.ExecuteInProcessResult:
+    """A run of the billing job, as a schedule or a person starts it."""
+    ops = {"ops": {"billing__invoices": {"config": {"tenants": list(tenants)}}}} if tenants else {}
+    return defs.resolve_job_def("billing_job").execute_in_process(
+        run_config={**QUIET, **ops}, instance=instance, tags={**range_tags(first, last), **(tags or {})},
+        raise_on_error=False,
+    )  # fmt: skip
+
+
+def tick(instance: dg.DagsterInstance) -> list[dg.RunRequest]:
+    """One evaluation of the sensor, which also records the checks that it changes, as the daemon does."""
+    sensor = defs.resolve_sensor_def("failed_partitions")
+    found = sensor.evaluate_tick(dg.build_sensor_context(instance=instance, definitions=defs))
+    for event in found.asset_events:
+        instance.report_runless_asset_event(event)
+    return list(found.run_requests or ())
+
+
+def launch(instance: dg.DagsterInstance, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
+    assert request.job_name is not None
+    return defs.resolve_job_def(request.job_name).execute_in_process(
+        run_config={**QUIET, **request.run_config}, instance=instance, tags=request.tags, raise_on_error=False
+    )
+
+
+def alert(instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult) -> None:
+    context = dg.build_run_status_sensor_context(
+        sensor_name="alert_on_run_failure",
+        dagster_instance=instance,
+        dagster_run=result.dagster_run,
+        dagster_event=result.get_run_failure_event(),
+    ).for_run_failure()
+    defs.resolve_sensor_def("alert_on_run_failure")(context)
+
+
+def check(instance: dg.DagsterInstance, asset: dg.AssetKey = INVOICES) -> tuple[bool, str]:
+    record = instance.get_latest_asset_check_evaluation_record(dg.AssetCheckKey(asset, CHECK))
+    assert record is not None
+    assert record.evaluation is not None
+    return record.evaluation.passed, record.evaluation.description or ""
+
+
+def failing(instance: dg.DagsterInstance) -> dict[str, tuple[str, ...]]:
+    return {one.asset.to_user_string(): one.partitions for one in failed_partitions(instance)}
+
+
+def test_a_month_of_last_year_that_fails_twice_is_retried_listed_and_told_once_until_it_is_repaired(
+    instance: dg.DagsterInstance, outage: Outage, sent: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = run(instance)
+    alert(instance, first)
+    assert tick(instance) == [], "the first retry comes after a pause"
+    passed, shown = check(instance)
+    assert not passed
+    assert f"{BILLING} {MONTH} failed once" in shown
+    assert "Postgres does not answer" in shown
+    assert "pipelines.catch_up" in shown
+
+    monkeypatch.setattr(repairs, "pause_after", lambda attempts: timedelta(0))
+    (request,) = tick(instance)
+    assert request.job_name == "billing_job"
+    assert request.tags.items() >= range_tags(MONTH, MONTH).items()
+    second = launch(instance, request)
+    assert not second.success
+    alert(instance, second)
+    (again,) = tick(instance)
+    assert again.run_key != request.run_key
+    assert "failed 2 times" in check(instance)[1]
+    (told,) = sent
+    assert told[0] == "ValueVerse: billing_job failed"
+    assert f"{BILLING} {MONTH}" in told[1]
+    assert "pipelines.catch_up" in told[1]
+
+    outage.on = False
+    assert launch(instance, again).success
+    assert tick(instance) == []
+    assert check(instance) == (True, "")
+    assert failing(instance) == {}
+    assert len(sent) == 1
+
+
+def test_a_success_for_one_tenant_alone_repairs_nothing_for_the_others(
+    instance: dg.DagsterInstance, outage: Outage
+) -> None:
+    run(instance)
+    run(instance, NEXT, NEXT, tenants=("ash",))
+    outage.on = False
+    assert run(instance, MONTH, NEXT, tenants=("birch",)).success
+    (all_tenants, ash_alone) = [one for one in failed_partitions(instance) if one.asset == INVOICES]
+    assert (all_tenants.partitions, ash_alone.partitions) == ((MONTH,), (NEXT,))
+    assert "for ash" in ash_alone.sentence()
+    assert run(instance, MONTH, NEXT).success
+    assert failing(instance) == {}
+
+
+def test_a_range_is_repaired_month_by_month_and_a_later_failure_counts_again(
+    instance: dg.DagsterInstance, outage: Outage
+) -> None:
+    run(instance, MONTH, NEXT)
+    outage.on = False
+    run(instance)
+    assert failing(instance) == {BILLING: (NEXT,)}
+    outage.on = True
+    run(instance)
+    outage.on = False
+    run(instance, NEXT, NEXT)
+    assert failing(instance)[BILLING] == (MONTH,)
+    (repair,) = repairs.repairs(failed_partitions(instance), list(by_name().values()))
+    assert (repair.stage.name, repair.work.partitions) == ("billing", (MONTH, MONTH))
+
+
+def test_a_run_that_fails_after_its_invoices_leaves_the_journal_alone(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: Any, **__: Any) -> None:
+        raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("assets.journal.book_journal", gone)
+        run(instance)
+    assert failing(instance) == {JOURNAL.to_user_string(): ()}
+    tick(instance)
+    assert not check(instance, JOURNAL)[0]
+    assert check(instance, INVOICES)[0]
+    (repair,) = repairs.repairs(failed_partitions(instance), list(by_name().values()))
+    assert (repair.stage.name, repair.work.partitions) == ("journal", None)
+
+
+def test_a_killed_run_is_retried_and_a_cancelled_one_is_only_listed(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repairs, "pause_after", lambda attempts: timedelta(0))
+    job = defs.resolve_job_def("usage_job")
+    days = range_tags(MONTH, f"{LAST_YEAR}-02-03")
+    killed = instance.create_run_for_job(job, tags=days, status=dg.DagsterRunStatus.STARTED)
+    assert tick(instance) == []
+    instance.report_run_failed(killed, "The process of this run was killed.")
+    (request,) = tick(instance)
+    assert request.tags.items() >= days.items()
+    (failure,) = failed_partitions(instance)
+    assert failure.partitions == tuple(f"{LAST_YEAR}-02-0{day}" for day in (1, 2, 3))
+    assert failure.error == "The process of this run was killed."
+    again = instance.create_run_for_job(job, tags=request.tags, status=dg.DagsterRunStatus.STARTED)
+    assert tick(instance) == [], "a run for it is under way"
+    instance.report_run_canceled(again)
+    assert tick(instance) == []
+    assert "cancelled" in check(instance, USAGE)[1]
+
+
+def test_retries_pause_longer_each_time_and_end() -> None:
+    pauses = [repairs.pause_after(attempts) for attempts in range(1, repairs.LIMIT + 1)]
+    assert pauses[0] == timedelta(minutes=1)
+    assert pauses == sorted(pauses)
+    assert timedelta(days=2) < sum(pauses, timedelta()) < timedelta(days=4)
+    stage, now = by_name()["billing"], datetime.now(UTC)
+    job_run = dg.DagsterRun(job_name="billing_job")
+
+    def due(attempts: int, ago: timedelta) -> bool:
+        failure = Failure(INVOICES, (MONTH,), Scope(), ("run",) * attempts, job_run, now - ago, "error")
+        (repair,) = repairs.repairs([failure], [stage])
+        return repair.is_due(now)
+
+    assert [due(1, timedelta(seconds=59)), due(1, timedelta(minutes=1))] == [False, True]
+    assert [due(repairs.LIMIT, timedelta(days=2)), due(repairs.LIMIT + 1, timedelta(days=2))] == [True, False]
+
+
+def test_runs_that_are_repaired_are_not_read_again_and_later_failures_are(
+    instance: dg.DagsterInstance, outage: Outage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.failed_partitions._OVERLAP", timedelta(0))
+    run(instance)
+    run(instance, NEXT, NEXT)
+    outage.on = False
+    run(instance, NEXT, NEXT)
+    assert {one.partitions for one in remember_repaired(instance) if one.partitions} == {(MONTH,)}
+    read: list[str] = []
+    logs = instance.all_logs
+
+    def all_logs(run_id: str, of_type: Any = None) -> Any:
+        read.append(run_id)
+        return logs(run_id, of_type=of_type)
+
+    monkeypatch.setattr(instance, "all_logs", all_logs)
+    assert failing(instance)[BILLING] == (MONTH,)
+    assert len(read) == 1
+    outage.on = True
+    run(instance, NEXT, NEXT)
+    outage.on = False
+    assert sorted(one.partitions for one in failed_partitions(instance) if one.partitions) == [(MONTH,), (NEXT,)]
+
+
+def test_a_catch_up_repairs_what_no_mark_asks_for(instance: dg.DagsterInstance, outage: Outage) -> None:
+    run(instance)
+    outage.on = False
+    steps: list[Step] = []
+    catch_up(instance, steps.append, stages=[by_name()["billing"]])
+    assert [(one.stage, one.partitions, one.ok) for one in steps if one.partitions == MONTH] == [
+        ("billing", MONTH, True)
+    ]
+    assert failing(instance) == {}
+    assert check(instance)[0]
+    assert lines(failed_partitions(instance)) == []
