@@ -4,7 +4,7 @@ Every run counts, whoever started it: a sensor, a schedule, a catch-up, a backfi
 are the assets of its steps that did not succeed. It is repaired by a later success of the same partitions, for at least
 the same tenants and months (``docs/decisions/0821-failed-partitions-are-listed-until-repaired.md``).
 
-``python -m pipelines.failed_partitions`` writes one line per run and failure, for ``valueverse status``.
+``python -m pipelines.failed_partitions`` writes one line per run, for ``valueverse status``.
 """
 
 from __future__ import annotations
@@ -287,10 +287,11 @@ def lines(failures: Sequence[Failure]) -> list[str]:
 
 
 def main() -> None:
-    """Write the lines of the instance that the environment names."""
+    """Write the lines of the instance that the environment names, and the cure if there are any."""
     with dg.DagsterInstance.get() as instance:
-        for line in lines(failed_partitions(instance)):
-            sys.stdout.write(" ".join(line.split()) + "\n")
+        found = lines(failed_partitions(instance))
+    for line in [*found, CURE] if found else []:
+        sys.stdout.write(" ".join(line.split()) + "\n")
 
 
 if __name__ == "__main__":

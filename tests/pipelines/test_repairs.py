@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import psycopg
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from assets.billing import INVOICES
 from assets.journal import JOURNAL
@@ -19,9 +21,12 @@ from pipelines.checks import CHECK
 from pipelines.definitions import defs
 from pipelines.failed_partitions import Failure, Scope, failed_partitions, lines, remember_repaired
 from pipelines.stages import by_name
+from tests.support.dagster_world import own_instance
 from tests.support.many_tenants import company, fill
+from valueverse.commands.servers import servers
 from valueverse.platform.isolation import Failure as HeldFailure
 from valueverse.platform.lake import Lake
+from valueverse.platform.servers import dagster_home, diagnosis
 from valueverse.platform.stores import held_store
 from valueverse.platform.warehouse import connect
 
@@ -264,8 +269,7 @@ def test_runs_that_are_repaired_are_not_read_again_and_later_failures_are(
     instance: dg.DagsterInstance, outage: Outage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipelines.failed_partitions._OVERLAP", timedelta(0))
-    run(instance)
-    run(instance, NEXT, NEXT)
+    open_run, repaired = run(instance).run_id, run(instance, NEXT, NEXT).run_id
     outage.on = False
     run(instance, NEXT, NEXT)
     assert {one.partitions for one in remember_repaired(instance) if one.partitions} == {(MONTH,)}
@@ -278,7 +282,8 @@ def test_runs_that_are_repaired_are_not_read_again_and_later_failures_are(
 
     monkeypatch.setattr(instance, "all_logs", all_logs)
     assert failing(instance)[BILLING] == (MONTH,)
-    assert len(read) == 1
+    assert open_run in read
+    assert repaired not in read
     outage.on = True
     run(instance, NEXT, NEXT)
     outage.on = False
@@ -296,3 +301,27 @@ def test_a_catch_up_repairs_what_no_mark_asks_for(instance: dg.DagsterInstance, 
     assert failing(instance) == {}
     assert check(instance)[0]
     assert lines(failed_partitions(instance)) == []
+
+
+def test_status_and_doctor_list_what_failed_on_the_installation_with_the_cure(
+    world: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = typer.Typer()
+    servers.register(app)
+    with own_instance(world) as own:
+        for name, value in dagster_home.environment(own).items():
+            monkeypatch.setenv(name, value)
+        dagster_home.prepare(own)
+        assert diagnosis.failed_lines(own) == []
+        with dg.DagsterInstance.get() as instance:
+            killed = instance.create_run_for_job(
+                defs.resolve_job_def("billing_job"), tags=range_tags(MONTH, NEXT), status=dg.DagsterRunStatus.STARTED
+            )
+            instance.report_run_failed(killed, "The process of this run was killed.")
+        shown = CliRunner().invoke(app, ["status"]).output
+        assert f"{BILLING} {MONTH}...{NEXT} failed once" in shown
+        assert "The process of this run was killed." in shown
+        assert "python -m pipelines.catch_up" in shown
+        monkeypatch.setattr(diagnosis, "failed_lines", lambda _: ["one line", "the cure"])
+        (finding,) = diagnosis._failed(own)
+        assert (finding.level, finding.what, finding.cure) == ("wrong", "one line", "the cure")

@@ -86,7 +86,7 @@ def _status() -> None:
     from rich.console import Console
 
     from valueverse.platform.servers import supervisor
-    from valueverse.platform.servers.diagnosis import held_lines
+    from valueverse.platform.servers.diagnosis import failed_lines, held_lines
     from valueverse.platform.settings import get_settings
 
     settings = get_settings()
@@ -96,7 +96,7 @@ def _status() -> None:
     for one in found:
         state = f"[{_COLOURS[one.state]}]{one.state:<13}[/]"
         console.print(f"{one.name:<15} {state} {'; '.join(filter(None, [one.where, one.detail]))}")
-    for line in held_lines(settings):
+    for line in [*held_lines(settings), *failed_lines(settings)]:
         console.print(line, style="yellow", markup=False)
     if any(one.state in {"crashed", "not answering"} for one in found):
         raise typer.Exit(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from contextlib import suppress
@@ -16,7 +17,7 @@ import psycopg
 from valueverse.errors import RefusalError
 from valueverse.platform import warehouse
 from valueverse.platform.access import manifest
-from valueverse.platform.servers import postgres_server, processes, supervisor
+from valueverse.platform.servers import dagster_home, postgres_server, processes, supervisor
 from valueverse.platform.stores import held_store
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ _ENOUGH_DISK = 2 * 2**30
 _SOCKET_LIMIT = 107
 
 _GUARD = "select 1 from pg_event_trigger where evtname = 'valueverse_guard' and evtenabled in ('O', 'A')"
+_RUN_FAILED = "select 1 from runs where status in ('FAILURE', 'CANCELED') limit 1"
 _TRUSTING = "select file_name, line_number from pg_hba_file_rules where auth_method = 'trust'"
 
 
@@ -177,6 +179,7 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
         with warehouse.connect(settings, "admin") as connection:
             yield from _rights(settings, connection)
             yield from _held(settings, connection)
+        yield from _failed(settings)
         return
     yield Finding("wrong", "the warehouse does not open", settings.database_name, "`valueverse up` makes it")
 
@@ -222,6 +225,42 @@ def _held(settings: Settings, connection: psycopg.Connection[Any]) -> Iterator[F
         yield Finding("wrong", what, _since(row), held_store.CURE)
     if rows.is_empty():
         yield Finding("ok", "no tenant is held", settings.database_name)
+
+
+def _failed(settings: Settings) -> Iterator[Finding]:
+    *found, cure = failed_lines(settings) or [""]
+    for line in found:
+        yield Finding("wrong", line, settings.dagster_database, cure)
+    if not found:
+        yield Finding("ok", "no partition failed without being repaired", settings.dagster_database)
+
+
+def failed_lines(settings: Settings) -> list[str]:
+    """Partitions that failed and were not repaired, one sentence per run, and the cure; none while Postgres is down.
+
+    In a process of its own: Dagster reads its instance from the environment, and ours stays as it is. It takes seconds:
+    a run has to have failed.
+    """
+    with suppress(RefusalError, psycopg.Error):
+        if not postgres_server.answers(settings):
+            return []
+        with warehouse.connect(settings, "builder", database=settings.dagster_database) as connection:
+            row = connection.execute("select to_regclass('runs') is not null").fetchone()
+            if not (row and row[0]) or not connection.execute(_RUN_FAILED).fetchone():
+                return []
+        done = subprocess.run(
+            [sys.executable, "-m", "pipelines.failed_partitions"],
+            cwd=supervisor.project(),
+            env={**os.environ, **dagster_home.environment(settings)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            said = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]
+            return [f"failed partitions cannot be listed: {said}", "`make validate` shows the whole story"]
+        return done.stdout.splitlines()
+    return []
 
 
 def _since(row: dict[str, Any]) -> str:
