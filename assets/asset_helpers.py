@@ -98,7 +98,7 @@ def pending(
 
 
 def until_unmarked(context: dg.AssetExecutionContext, marks: dg.AssetKey, work: Callable[[], T]) -> T:
-    """Do ``work``, and again if a partition of this run was marked anew meanwhile.
+    """Do ``work``, and again if a partition of this run was marked meanwhile.
 
     A materialisation is younger than every mark before it, also than one that came after its input was read.
     """

@@ -16,7 +16,7 @@ from assets.metering import USAGE
 from assets.partitions import MONTHLY
 from assets.resources import Platform, TenantsConfig
 from valueverse.platform.isolation import Isolated
-from valueverse.services.billing.run_billing import BillingReport, bill
+from valueverse.services.billing.run_billing import BillingReport, bill, invoice_totals
 from valueverse.services.tenant_holds import BILLING, for_each_tenant, tenants_of
 
 INVOICES = dg.AssetKey(["billing", "invoices"])
@@ -78,25 +78,21 @@ def invoices(context: dg.AssetExecutionContext, config: BillingConfig, platform:
         )  # fmt: skip
 
     done = until_unmarked(context, PERIODS, isolated)
-    told = _told([report.invoices for report in done.results], [report.problems for report in done.results])
     yield dg.MaterializeResult(
-        asset_key=INVOICES, metadata=told | outcome(done), check_results=[held_check(platform, INVOICES, BILLING)]
+        asset_key=INVOICES,
+        metadata=_metadata(done.results) | outcome(done),
+        check_results=[held_check(platform, INVOICES, BILLING)],
     )
     mark(context, PERIODS, owed, {"because": "other tenants"})
 
 
-def _told(billed: Sequence[pl.DataFrame], problems: Sequence[pl.DataFrame]) -> dict[str, Any]:
-    if not billed:
+def _metadata(reports: Sequence[BillingReport]) -> dict[str, Any]:
+    if not reports:
         return {}
-    invoices = pl.concat(billed)
-    totals = (
-        invoices.group_by("tenant_id", "currency", "status")
-        .agg(pl.len().alias("invoices"), pl.col("total_minor").sum().cast(pl.String).alias("total_minor"))
-        .sort("tenant_id", "currency", "status")
-    )
+    billed = pl.concat([report.invoices for report in reports])
     return {
-        "dagster/row_count": invoices.height,
-        "totals": preview(totals, 40),
-        "preview": preview(invoices),
-        "held_invoices": preview(pl.concat(problems)),
+        "dagster/row_count": billed.height,
+        "totals": preview(invoice_totals(billed), 40),
+        "preview": preview(billed),
+        "held_invoices": preview(pl.concat([report.problems for report in reports])),
     }

@@ -13,10 +13,9 @@ from assets.ingestion import FACTS
 from assets.resources import Platform
 from valueverse.ledger.invariants import BALANCED, DEFERRED_RUNS_OUT, RECEIVABLE_EXPLAINED, VIOLATIONS, WALLETS_HOLD
 from valueverse.ledger.schema import ENTRIES
-from valueverse.platform.stores.held_store import WHOLE
 from valueverse.services.billing.book_journal import JournalReport, book_journal, booked_tenants
 from valueverse.services.tenant_holds import JOURNAL as STAGE
-from valueverse.services.tenant_holds import for_each_tenant
+from valueverse.services.tenant_holds import WHOLE, for_each_tenant
 from valueverse.subscriptions.event_fields import REJECTED
 
 JOURNAL = dg.AssetKey(["billing", "journal"])

@@ -25,8 +25,6 @@ from assets.quality import RELEASE
 from assets.resources import Platform, TenantsConfig
 from assets.value import REALISATION
 from valueverse.platform.isolation import Isolated
-from valueverse.platform.stores import held_store
-from valueverse.platform.warehouse import connect
 from valueverse.services.marts.attempts import Attempts
 from valueverse.services.marts.dbt_project import DBT, PROJECT, dbt_environment, manifest
 from valueverse.services.months import FIRST_DAY
@@ -127,9 +125,9 @@ def dbt_models(
     attempts = Attempts(settings, config.variables(), context.run.run_id, before)
     with dbt_environment(settings):
         yield from _built(context, dbt, attempts)
-    _record(context, config, attempts)
+    attempts.record(datetime.now(UTC), is_whole=config.is_whole(), chosen=config.chosen())
     if config.chosen() is None:
-        # A month that was decided anew meanwhile may not be shown by the marts that were built first.
+        # A month that was decided again meanwhile may not be shown by the marts that were built first.
         after = newest(context.instance, RELEASE)
         shown = [month for month, release in decided.items() if config.covers(month) and after[month] == release]
         said = Isolated([], attempts.failures).outcome
@@ -169,17 +167,6 @@ def _key(event: Any) -> tuple[str, str] | None:
     if isinstance(event, dg.AssetCheckResult):
         return (str(event.asset_key), str(event.check_name))
     return None
-
-
-def _record(context: dg.AssetExecutionContext, config: MartsConfig, attempts: Attempts) -> None:
-    """Hold who failed; a run for all months also clears whom it could build."""
-    cleared = config.chosen() if config.is_whole() else [failure.tenant for failure in attempts.failures]
-    with connect(attempts.settings, "builder") as connection:
-        held_store.record(
-            connection, STAGE, [held_store.WHOLE], attempts.failures,
-            tenants=cleared, run_id=context.run.run_id, at=datetime.now(UTC),
-        )  # fmt: skip
-        connection.commit()
 
 
 @dg.asset_check(

@@ -37,7 +37,7 @@ USAGE = dg.AssetKey(["lake", "usage"])
     check_specs=[held_spec(USAGE)],
 )
 def usage(context: dg.AssetExecutionContext, config: TenantsConfig, platform: Platform) -> Iterator[Result]:
-    """Derive usage of the range's dates anew; dates that other tenants still wait for stay out of date."""
+    """Derive usage of the range's dates again; dates that other tenants still wait for stay out of date."""
     owed = pending(context.instance, EVENTS, USAGE, context.partition_keys) if config.tenants else {}
     first, last = covered_by(context)
     dates = lake_dates(platform.lake, first, last)

@@ -9,20 +9,18 @@ import polars as pl
 
 from assets.asset_helpers import OWNERS, Result, covered_by, fresh, pending, preview
 from assets.billing import INVOICES
-from assets.held import held_check, held_months, held_spec, outcome, periods_of
+from assets.held import held_check, held_spec, outcome, periods_of
 from assets.partitions import MONTHLY
 from assets.resources import Platform, TenantsConfig
 from quality.gate import decide_release
-from quality.leakage import FLAGS, flag_leakage
+from quality.leakage import FLAGS, flag_last_day
 from quality.reconciliation import RECONCILIATION, reconcile
 from valueverse.platform.isolation import Isolated
-from valueverse.platform.stores.recorded_months import published_months
 from valueverse.services.billing.book_journal import booked_tenants
+from valueverse.services.billing.release_inputs import months_to_decide, unbalanced_days
 from valueverse.services.billing.reproducibility_check import REPRODUCTION, reproduce
-from valueverse.services.lake_tables import USAGE_TABLE
-from valueverse.services.months import FIRST_DAY, months_holding
 from valueverse.services.tenant_holds import RELEASE as STAGE
-from valueverse.services.tenant_holds import for_each_tenant
+from valueverse.services.tenant_holds import for_each_tenant, held_months
 
 RELEASE = dg.AssetKey(["quality", "release"])
 RECONCILED = "lake_agrees_with_invoices"
@@ -71,7 +69,7 @@ def release(context: dg.AssetExecutionContext, config: TenantsConfig, platform: 
     # A decision is quickly made: where one is owed, it is made for all tenants.
     owed = pending(context.instance, INVOICES, RELEASE, context.partition_keys)
     settings, tenants = platform.settings, None if owed else config.chosen()
-    months = _months(platform, first, last)
+    months = months_to_decide(settings, first, last)
     done = _compared(context, platform, months, tenants)
     decisions = decide_release(
         settings,
@@ -97,7 +95,7 @@ def release(context: dg.AssetExecutionContext, config: TenantsConfig, platform: 
         check_results=[
             _check(RECONCILED, reconciliations.filter(~pl.col("ok"))),
             _check(SUITES, held),
-            _check(BILLED, _leaks(platform, months)),
+            _check(BILLED, unbalanced_days(settings, months)),
             _check(REPRODUCED, again.filter(~pl.col("ok"))),
             held_check(platform, RELEASE, STAGE),
         ],
@@ -113,7 +111,11 @@ def _compared(
     def work(chosen: Sequence[str] | None) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
         checked = [reconcile(settings, platform.lake, f"{month:%Y-%m}", chosen, run_id=run_id) for month in months]
         again = reproduce(settings, platform.lake, months, tenants=chosen)
-        return pl.concat(checked), again, _leakage(platform, months[-1], chosen)
+        return (
+            pl.concat(checked),
+            again,
+            flag_last_day(settings, platform.lake, months[-1], datetime.now(UTC).date(), chosen),
+        )
 
     return for_each_tenant(
         settings, STAGE, periods_of(context), work,
@@ -121,25 +123,8 @@ def _compared(
     )  # fmt: skip
 
 
-def _months(platform: Platform, first: date, last: date) -> list[date]:
-    """Months to decide. All tenants': a month of the past that holds nothing of a tenant has nothing to hold back."""
-    with platform.warehouse() as connection:
-        known = [str(row[0]) for row in connection.execute("select tenant_id from billing.tenant").fetchall()]
-        held = published_months(connection, known, FIRST_DAY) if first < FIRST_DAY else set()
-    return months_holding(first, last, held)
-
-
-def _leakage(platform: Platform, month: date, tenants: Sequence[str] | None) -> pl.DataFrame:
-    """Flags of the last complete day that the lake holds, if it lies in the run's last month."""
-    today = datetime.now(UTC).date()
-    last = max((day for day in platform.lake.dates(USAGE_TABLE) if day < today), default=None)
-    if last is None or last.replace(day=1) != month:
-        return FLAGS.to_frame()
-    return flag_leakage(platform.settings, platform.lake, last, tenants)
-
-
 def _check(name: str, wrong: pl.DataFrame) -> dg.AssetCheckResult:
-    # A tenant's fault holds that tenant and is told; it must not stop the others: a warning to Dagster.
+    # A tenant's fault holds that tenant and must not stop the others: a warning to Dagster.
     return dg.AssetCheckResult(
         check_name=name,
         asset_key=RELEASE,
@@ -147,14 +132,3 @@ def _check(name: str, wrong: pl.DataFrame) -> dg.AssetCheckResult:
         severity=dg.AssetCheckSeverity.WARN,
         metadata={"wrong": wrong.height, "rows": preview(wrong)},
     )
-
-
-def _leaks(platform: Platform, months: list[date]) -> pl.DataFrame:
-    """Tenants and days on which accepted events are neither billed nor unbilled."""
-    with platform.warehouse() as connection:
-        rows = connection.execute(
-            "select tenant_id, day, accepted, billed, unbilled from billing.event_day "
-            "where date_trunc('month', day)::date = any(%s) and accepted <> billed + unbilled order by 1, 2",
-            [months],
-        ).fetchall()
-    return pl.DataFrame(rows, schema=["tenant_id", "day", "accepted", "billed", "unbilled"], orient="row")

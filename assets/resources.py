@@ -1,22 +1,16 @@
-"""What assets reach the world through, and the run config they share."""
+"""The resource of all assets, and the run config they share."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import dagster as dg
 from pydantic import Field, field_validator
 
 from valueverse.platform.lake import Lake
 from valueverse.platform.settings import TENANT_KEY, Settings, get_settings
-from valueverse.platform.warehouse import connect
-
-if TYPE_CHECKING:
-    import psycopg
 
 
 class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]  # Dagster's generic parameter is for IO managers
-    """Settings, lake and warehouse of this process's environment (``VALUEVERSE_*``)."""
+    """Settings and lake of this process's environment (``VALUEVERSE_*``)."""
 
     @property
     def settings(self) -> Settings:
@@ -27,10 +21,6 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]  # Dagster's 
     def lake(self) -> Lake:
         """The Delta tables."""
         return Lake(self.settings.lake_url)
-
-    def warehouse(self) -> psycopg.Connection[tuple[object, ...]]:
-        """A connection as the builder, the one login that writes ``billing``; the caller closes it."""
-        return connect(self.settings, "builder")
 
 
 class TenantsConfig(dg.Config):

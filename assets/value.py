@@ -53,12 +53,12 @@ def realisation(context: dg.AssetExecutionContext, config: BillingConfig, platfo
     report = TrackReport.joined(done.results)
     return dg.MaterializeResult(
         asset_key=REALISATION,
-        metadata=_told(report) | outcome(done),
+        metadata=_metadata(report) | outcome(done),
         check_results=[_check(report), held_check(platform, REALISATION, STAGE)],
     )
 
 
-def _told(report: TrackReport) -> dict[str, dg.MetadataValue]:
+def _metadata(report: TrackReport) -> dict[str, dg.MetadataValue]:
     runs = pl.DataFrame(
         report.runs, schema=["tenant", "model", "commit", "month", "case", "benefit", "new"], orient="row"
     )

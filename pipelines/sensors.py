@@ -11,8 +11,7 @@ from pipelines.alerts import alert_on_check_failure, alert_on_run_failure, fresh
 from pipelines.repairs import repair_sensor
 from pipelines.retries import retries
 from pipelines.stages import UNDER_WAY, waiting_for
-from valueverse.platform import warehouse
-from valueverse.platform.access.watchdog import end_long_sessions
+from valueverse.platform.access.watchdog import end_all_long_sessions
 from valueverse.platform.servers import dagster_home
 from valueverse.platform.settings import get_settings
 
@@ -67,9 +66,8 @@ def _pending_work(stage: Stage, stages: Sequence[Stage]) -> dg.SensorDefinition:
     description="Ends database sessions of analysts and of the API that go beyond their bounds.",
 )
 def long_sessions() -> dg.SkipReason:
-    """Asks for no run: what it ended stands in the tick."""
-    with warehouse.connect(get_settings(), "builder") as connection:
-        ended = end_long_sessions(connection)
+    """Asks for no run: the tick names what it ended."""
+    ended = end_all_long_sessions(get_settings())
     return dg.SkipReason(f"Ended {'; '.join(ended)}." if ended else "No session goes beyond its bounds.")
 
 

@@ -136,6 +136,16 @@ def _flags(rows: pl.DataFrame, reason: str, since: pl.Expr) -> pl.DataFrame:
     ).cast(FLAGS)
 
 
+def flag_last_day(
+    settings: Settings, lake: Lake, month: date, today: date, tenants: Sequence[str] | None = None
+) -> pl.DataFrame:
+    """``flag_leakage`` of the last complete day in the lake if it lies in the month (a first day); else none."""
+    last = max((day for day in lake.dates(USAGE_TABLE) if day < today), default=None)
+    if last is None or last.replace(day=1) != month:
+        return FLAGS.to_frame()
+    return flag_leakage(settings, lake, last, tenants)
+
+
 def flag_leakage(settings: Settings, lake: Lake, last: date, tenants: Sequence[str] | None = None) -> pl.DataFrame:
     """Find the flags of a day and write them to ``billing.leakage_flag``, in place of that day's.
 

@@ -147,8 +147,12 @@ SITES = {
     ("valueverse/value/realisation/drilldown.py", "group_by", ("customer",)): "the usage of one tenant's value model",
     ("valueverse/value/realisation/fees.py", "unique", ("subscription",)): "rows of one tenant, filtered above it",
     ("valueverse/value/realisation/variance.py", "largest_remainder", ("all",)): "the shares of one tenant's variance",
-    ("assets/held.py", "join", ("partition",)): "the months that are asked for: one side has no tenant",
-    ("assets/ingestion.py", "group_by", ("reason",)): "counts shown to the operator",
+    (
+        "valueverse/services/tenant_holds.py",
+        "join",
+        ("partition",),
+    ): "the months that are asked for: one side has no tenant",
+    ("valueverse/services/ingestion/run_ingestion.py", "group_by", ("reason",)): "counts shown to the operator",
     ("assets/metering.py", "group_by", ("event_date",)): "counts shown to the operator",
     (
         "valueverse/services/ingestion/ingest.py",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pytest
 
-from assets.held import CHECK, held_months
+from assets.held import CHECK
 from assets.marts import PUBLISHED
 from assets.quality import RELEASE
 from pipelines.catch_up import QUIET
@@ -20,6 +20,7 @@ from pipelines.stages import by_name
 from tests.support.billing_rows import release, secret_of, seed
 from valueverse.platform.stores import held_store
 from valueverse.platform.warehouse import connect
+from valueverse.services.tenant_holds import held_months
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

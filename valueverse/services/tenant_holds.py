@@ -11,6 +11,7 @@ from valueverse.platform.isolation import Failure, Isolated, isolate
 from valueverse.platform.stores import held_store
 from valueverse.platform.warehouse import connect
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE
+from valueverse.services.months import FIRST_DAY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from valueverse.platform.settings import Settings
 
 T = TypeVar("T")
+CURE, WHOLE, sentence = held_store.CURE, held_store.WHOLE, held_store.sentence
 
 FACTS, USAGE, BILLING, JOURNAL, VALUE, RELEASE, MARTS = (
     "facts", "usage", "billing", "journal", "value", "release", "marts",
@@ -83,10 +85,34 @@ def tenants_of(lake: Lake) -> list[str]:
     return list(found["tenant"])
 
 
+def held_rows(settings: Settings, stage: str) -> pl.DataFrame:
+    """Who is held in a stage, since when and why (``held_store.HELD``)."""
+    with connect(settings, "builder") as connection:
+        return held_store.held(connection, [stage])
+
+
 def held_tenants(settings: Settings, stage: str) -> list[str]:
     """Who is held in a stage."""
+    return list(held_rows(settings, stage)["tenant"].unique())
+
+
+def held_months(settings: Settings, months: Collection[date]) -> pl.DataFrame:
+    """month, tenant, stage, code, message: whom the stages before a release hold in these months (first days).
+
+    What an unpartitioned stage holds is held in every month; what the first partition holds in those before it too.
+    """
     with connect(settings, "builder") as connection:
-        return list(held_store.held(connection, [stage])["tenant"].unique())
+        rows = held_store.held_periods(connection).filter(pl.col("stage") != MARTS)
+    asked = pl.DataFrame({"month": sorted(months)}, schema={"month": pl.Date}).with_columns(
+        pl.max_horizontal("month", pl.lit(FIRST_DAY)).alias("partition")
+    )
+    in_month = rows.filter(pl.col("period") != held_store.WHOLE).with_columns(
+        pl.col("period").dt.truncate("1mo").alias("partition")
+    )
+    always = rows.filter(pl.col("period") == held_store.WHOLE).join(asked.select("month"), how="cross")
+    names = ["month", "tenant", "stage", "code", "message"]
+    found = asked.join(in_month, on="partition")
+    return pl.concat([found.select(names), always.select(names)]).unique(maintain_order=True).sort(names)
 
 
 def due_again(settings: Settings, stage: str, due_at: datetime | None = None) -> pl.DataFrame:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from valueverse.platform.warehouse import connect
+
 if TYPE_CHECKING:
     import psycopg
+
+    from valueverse.platform.settings import Settings
 
 # Above the login's own limits, so that a session that keeps them meets a cancelled query and not a lost connection.
 AT_MOST_QUERY = timedelta(minutes=6)
@@ -34,3 +38,9 @@ def end_long_sessions(
     ).fetchall()
     connection.commit()
     return [f"{role} (process {pid}): {reason}" for role, pid, reason in rows]
+
+
+def end_all_long_sessions(settings: Settings) -> list[str]:
+    """``end_long_sessions`` with the usual bounds, on the installation's server."""
+    with connect(settings, "builder") as connection:
+        return end_long_sessions(connection)

@@ -54,6 +54,15 @@ class BillingReport:
     rejected: pl.DataFrame
 
 
+def invoice_totals(invoices: pl.DataFrame) -> pl.DataFrame:
+    """Number and total of invoices (columns of ``billing.invoice``) by tenant, currency and status."""
+    return (
+        invoices.group_by("tenant_id", "currency", "status")
+        .agg(pl.len().alias("invoices"), pl.col("total_minor").sum().cast(pl.String).alias("total_minor"))
+        .sort("tenant_id", "currency", "status")
+    )
+
+
 def bill(
     settings: Settings,
     lake: Lake,

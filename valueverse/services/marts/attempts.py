@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from valueverse.platform.stores import held_store
 from valueverse.platform.warehouse import connect, copy_frames
 from valueverse.services.marts.failing_rows import Node, failing_tenants
+from valueverse.services.tenant_holds import MARTS, WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from valueverse.platform.isolation import Failure
@@ -74,6 +77,19 @@ class Attempts:
         new = [failure for failure in found.values() if failure.tenant not in known]
         self.failures += new
         return bool(new)
+
+    def record(self, at: datetime, *, is_whole: bool, chosen: Sequence[str] | None) -> None:
+        """Hold who failed.
+
+        Args:
+            at: when it was tried.
+            is_whole: for all months: whoever could be built is held no more; some months do not show that.
+            chosen: the tenants that were asked for; None: all.
+        """
+        cleared = chosen if is_whole else [failure.tenant for failure in self.failures]
+        with connect(self.settings, "builder") as connection:
+            held_store.record(connection, MARTS, [WHOLE], self.failures, tenants=cleared, run_id=self.run_id, at=at)
+            connection.commit()
 
 
 def _failed(target: Path) -> Iterator[Node]:

@@ -1,0 +1,48 @@
+"""What a release looks at: the months that hold something, and event days that do not add up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from valueverse.platform.stores.recorded_months import published_months
+from valueverse.platform.warehouse import connect
+from valueverse.services.months import FIRST_DAY, months_holding
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    from valueverse.platform.settings import Settings
+
+UNBALANCED_DAYS = pl.Schema(
+    {
+        "tenant_id": pl.String(),
+        "day": pl.Date(),
+        "accepted": pl.Int64(),
+        "billed": pl.Int64(),
+        "unbilled": pl.Int64(),
+    }
+)
+
+
+def months_to_decide(settings: Settings, first: date, last: date) -> list[date]:
+    """Months of a range, for all tenants; those before the first partition only if they hold something."""
+    held: set[date] = set()
+    if first < FIRST_DAY:
+        with connect(settings, "builder") as connection:
+            known = [str(row[0]) for row in connection.execute("select tenant_id from billing.tenant").fetchall()]
+            held = published_months(connection, known, FIRST_DAY)
+    return months_holding(first, last, held)
+
+
+def unbalanced_days(settings: Settings, months: Sequence[date]) -> pl.DataFrame:
+    """UNBALANCED_DAYS of these months (first days): accepted events that are neither billed nor unbilled."""
+    with connect(settings, "builder") as connection:
+        rows = connection.execute(
+            "select tenant_id, day, accepted, billed, unbilled from billing.event_day "
+            "where date_trunc('month', day)::date = any(%s) and accepted <> billed + unbilled order by 1, 2",
+            [list(months)],
+        ).fetchall()
+    return pl.DataFrame(rows, schema=UNBALANCED_DAYS, orient="row")

@@ -1,0 +1,73 @@
+"""One ingestion: the landing files into the lake, what became of them into the warehouse, the dates they touch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from valueverse.platform.warehouse import connect
+from valueverse.services.ingestion.file_manifest import record_published
+from valueverse.services.ingestion.file_status import publish_ingestion
+from valueverse.services.ingestion.ingest import IngestionReport, ingest
+from valueverse.services.ingestion.invalidation import touched_between
+from valueverse.services.ingestion.landing_state import landing_state
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+
+    from valueverse.platform.isolation import Failure
+    from valueverse.platform.lake import Lake
+    from valueverse.platform.settings import Settings
+
+
+@dataclass(frozen=True)
+class LandingReport:
+    """What one ingestion did.
+
+    Attributes:
+        files: files, reasons and ignored entries of the ingestion.
+        state: ``landing_state`` before the folder was read.
+        touched: event dates that have to be derived again, in order.
+        unrecorded: tenants whose files could not be written to the warehouse.
+    """
+
+    files: IngestionReport
+    state: str
+    touched: list[date]
+    unrecorded: list[Failure]
+
+    def counts(self) -> dict[str, int]:
+        """Events received, accepted, duplicate and quarantined, of all files."""
+        names = ("received", "accepted", "duplicate", "quarantined")
+        return {name: int(self.files.files[name].sum()) for name in names}
+
+    def quarantined_by_reason(self) -> pl.DataFrame:
+        """reason, events: the most frequent first."""
+        totals = self.files.reasons.group_by("reason").agg(pl.col("events").sum())
+        return totals.sort("events", "reason", descending=[True, False])
+
+    def unbalanced_files(self) -> pl.DataFrame:
+        """Files whose events received are not those accepted, duplicate and quarantined."""
+        parts = pl.sum_horizontal("accepted", "duplicate", "quarantined")
+        return self.files.files.filter(pl.col("received") != parts)
+
+
+def run_ingestion(settings: Settings, lake: Lake, since: datetime, now: datetime) -> LandingReport:
+    """Take the landing files.
+
+    Args:
+        settings: where landing folder, dedup index and warehouse are.
+        lake: where events go.
+        since: received-at instant up to which touched dates have been marked: a killed run may have marked none.
+        now: the received-at instant of the new events, at the earliest.
+    """
+    state = landing_state(settings.landing)
+    report = ingest(lake, settings.landing, settings.home / "index", now)
+    with connect(settings, "builder") as connection:
+        unrecorded = publish_ingestion(connection, report)
+    if not unrecorded:
+        record_published(lake)
+    dates = pl.concat([report.touched["event_date"], touched_between(lake, since, now)["event_date"]])
+    return LandingReport(report, state, sorted(dates.unique()), unrecorded)
