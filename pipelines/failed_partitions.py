@@ -76,6 +76,7 @@ class Failure:
     Attributes:
         asset: its key.
         partitions: keys, sorted; empty: the asset is not partitioned.
+        is_monthly: whether they are months.
         scope: what the runs were narrowed to.
         run_ids: the runs that failed since the last success, in the order they ended.
         run: the last of them.
@@ -85,6 +86,7 @@ class Failure:
 
     asset: dg.AssetKey
     partitions: tuple[str, ...]
+    is_monthly: bool
     scope: Scope
     run_ids: tuple[str, ...]
     run: dg.DagsterRun
@@ -102,7 +104,7 @@ class Failure:
         return self.run.status == dg.DagsterRunStatus.CANCELED
 
     def sentence(self) -> str:
-        """``billing/invoices 2025-01-01...2025-03-01 failed twice, ...: error``."""
+        """``billing/invoices 2025-01-01...2025-03-01 failed 2 times, ...: error``."""
         where = " ".join(filter(None, [self.asset.to_user_string(), self.shown_partitions()]))
         tenants = f" for {', '.join(sorted(self.scope.tenants)[:5])}" if self.scope.tenants else ""
         times = "once" if self.attempts == 1 else f"{self.attempts} times"
@@ -115,8 +117,7 @@ class Failure:
         """Ranges of the partitions, as ``first...last``."""
         if not self.partitions:
             return ""
-        monthly = all(key.endswith("-01") for key in self.partitions)
-        ranges = contiguous(self.partitions, monthly=monthly)
+        ranges = contiguous(self.partitions, monthly=self.is_monthly)
         shown = ["...".join(dict.fromkeys(one)) for one in ranges[:5]]
         return ", ".join([*shown, *([f"and {len(ranges) - 5} more ranges"] if len(ranges) > 5 else [])])
 
@@ -127,6 +128,7 @@ class _Undone:
 
     asset: dg.AssetKey
     partitions: frozenset[str]
+    is_monthly: bool
     scope: Scope
     record: dg.RunRecord
     error: str
@@ -207,7 +209,9 @@ class _Reader:
                     left = keys - self._repaired(asset, keys, scope, _ended(record))
                     if left:
                         error = _CANCELLED if run.status == dg.DagsterRunStatus.CANCELED else log.error
-                        found.append(_Undone(asset, frozenset(left), scope, record, error))
+                        # A run covers a gapless range: two days or more are not all the first of a month.
+                        monthly = all(key.endswith("-01") for key in keys)
+                        found.append(_Undone(asset, frozenset(left), monthly, scope, record, error))
         return found
 
     def _repaired(self, asset: dg.AssetKey, keys: set[str], scope: Scope, after: datetime) -> set[str]:
@@ -261,16 +265,20 @@ def _joined(undone: Iterable[_Undone]) -> list[Failure]:
         for key in one.partitions:
             runs[one.asset, one.scope, key].append(one)
     grouped: dict[tuple[dg.AssetKey, Scope, tuple[str, ...]], set[str]] = defaultdict(set)
-    last: dict[str, _Undone] = {}
+    newest: dict[tuple[dg.AssetKey, str], _Undone] = {}
     for (asset, scope, key), attempts in runs.items():
         run_ids = tuple(one.record.dagster_run.run_id for one in attempts)
-        last[run_ids[-1]] = attempts[-1]
+        newest[asset, run_ids[-1]] = attempts[-1]
         grouped[asset, scope, run_ids].add(key)
     found = []
     for (asset, scope, run_ids), keys in grouped.items():
-        record, error = last[run_ids[-1]].record, last[run_ids[-1]].error
-        partitions = tuple(sorted(keys - {""}))
-        found.append(Failure(asset, partitions, scope, run_ids, record.dagster_run, _ended(record), error))
+        one = newest[asset, run_ids[-1]]
+        found.append(
+            Failure(
+                asset, tuple(sorted(keys - {""})), one.is_monthly, scope, run_ids,
+                one.record.dagster_run, _ended(one.record), one.error,
+            )
+        )  # fmt: skip
     return sorted(found, key=lambda one: (one.failed_at, one.asset.to_user_string(), one.partitions))
 
 

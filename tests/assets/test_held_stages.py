@@ -160,7 +160,7 @@ def test_without_a_failure_nobody_is_held(world: Settings, instance: dg.DagsterI
         ("ingestion", FACTS, "facts", "valueverse.services.usage.derive_usage.resolve_amendments"),
         ("usage", USAGE, "usage", "valueverse.services.usage.derive_usage.derive_usage"),
         ("billing", INVOICES, "billing", "valueverse.services.billing.run_billing.build_timeline"),
-        ("billing", JOURNAL, "journal", "valueverse.services.billing.book_journal.told_now"),
+        ("billing", JOURNAL, "journal", "valueverse.services.billing.book_journal.current_inputs"),
         ("value", REALISATION, "value", "valueverse.services.value.track_value.mart_metrics"),
         ("release", RELEASE, "release", "quality.reconciliation.copy_frame"),
     ],

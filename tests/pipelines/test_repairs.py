@@ -241,6 +241,7 @@ def test_a_killed_run_is_retried_and_a_cancelled_one_is_only_listed(
     (failure,) = failed_partitions(instance)
     assert failure.partitions == tuple(f"{LAST_YEAR}-02-0{day}" for day in (1, 2, 3))
     assert failure.error == "The process of this run was killed."
+    assert f"{LAST_YEAR}-02-01...{LAST_YEAR}-02-03 failed once" in failure.sentence()
     again = instance.create_run_for_job(job, tags=request.tags, status=dg.DagsterRunStatus.STARTED)
     assert tick(instance) == [], "a run for it is under way"
     instance.report_run_canceled(again)
@@ -257,7 +258,7 @@ def test_retries_pause_longer_each_time_and_end() -> None:
     job_run = dg.DagsterRun(job_name="billing_job")
 
     def due(attempts: int, ago: timedelta) -> bool:
-        failure = Failure(INVOICES, (MONTH,), Scope(), ("run",) * attempts, job_run, now - ago, "error")
+        failure = Failure(INVOICES, (MONTH,), True, Scope(), ("run",) * attempts, job_run, now - ago, "error")
         (repair,) = repairs.repairs([failure], [stage])
         return repair.is_due(now)
 
@@ -325,3 +326,16 @@ def test_status_and_doctor_list_what_failed_on_the_installation_with_the_cure(
         monkeypatch.setattr(diagnosis, "failed_lines", lambda _: ["one line", "the cure"])
         (finding,) = diagnosis._failed(own)
         assert (finding.level, finding.what, finding.cure) == ("wrong", "one line", "the cure")
+
+
+def test_first_days_of_two_months_that_stay_undone_are_shown_as_two_days(instance: dg.DagsterInstance) -> None:
+    killed = instance.create_run_for_job(
+        defs.resolve_job_def("usage_job"), tags=range_tags(MONTH, NEXT), status=dg.DagsterRunStatus.STARTED
+    )
+    instance.report_run_failed(killed, "The process of this run was killed.")
+    for day in range(2, 32):
+        partition = (date(LAST_YEAR, 2, 1) + timedelta(days=day - 1)).isoformat()
+        if partition < NEXT:
+            instance.report_runless_asset_event(dg.AssetMaterialization(USAGE, partition=partition))
+    (failure,) = failed_partitions(instance)
+    assert failure.shown_partitions() == f"{MONTH}, {NEXT}"
