@@ -3,6 +3,7 @@ environment."""
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import secrets
@@ -30,6 +31,12 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     os.environ["DO_NOT_TRACK"] = "1"
     shared_servers.begin()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What was imported and collected stays to the end: the garbage collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

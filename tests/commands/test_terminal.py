@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.assets.test_billing_step import run
-from tests.assets.test_value_step import MODEL, committed
-from tests.commands.test_simulate import CATALOG, EARLY, STARTED
+from tests.commands.billing.test_simulate import CATALOG, EARLY, STARTED
+from tests.services.billing.test_billing_step import run
+from tests.services.value.test_value_step import MODEL, committed
 from tests.support.ledger import World
 from tests.support.shared_servers import private_folder
 from tests.support.terminal import at_terminal, commands, faults

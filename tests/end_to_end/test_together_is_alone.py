@@ -50,7 +50,7 @@ CACHES = {"billing.accounted_month"}
 
 GIVEN = "reads only what it is given, no tenant's data"
 SERVERS = "starts, stops or inspects this installation's servers; says nothing of a tenant's data"
-KEYS = "makes or revokes random keys or logins, judged in tests/security and tests/isolation"
+KEYS = "makes or revokes random keys or logins, judged in tests/serving_api/security and tests/isolation"
 COMMANDS = {
     **dict.fromkeys(("document", "finance", "invoice", "meter", "periods", "price", "prorate"), GIVEN),
     **dict.fromkeys(("value check", "value library", "value schema", "value run", "value portfolio"), GIVEN),
@@ -85,7 +85,7 @@ EMPTY = {
     "guard.analyst_tenant": KEYS,
     "inbox.event": "written by nobody yet",
     "billing.held_tenant": "nobody is held; who is stands in tests/assets/test_held_tenants.py",
-    "billing.marts_left_out": "every tenant is published; who is not stands in tests/dbt/test_marts.py",
+    "billing.marts_left_out": "every tenant is published; who is not stands in tests/dbt_project/test_marts.py",
     "billing.leakage_flag": "nobody was seen for long enough to have a pattern",
     "value.closing": COMMANDS["value close"],
     "staging.stg_value_closings": COMMANDS["value close"],

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quality.leakage import FLAGS, flag_leakage, flags_of
-from tests.assets.test_billing_step import acme, store
+from tests.services.billing.test_billing_step import acme, store
 from tests.support.laws import law
 from valueverse.money import EXACT
 from valueverse.platform.warehouse import connect

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from valueverse.platform.settings import Settings
 
 pytestmark = pytest.mark.integration
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 NOVEMBER, JANUARY = date(2023, 11, 1), date(2024, 1, 1)
 LATER = datetime(2024, 6, 1, tzinfo=UTC)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.assets.test_billing_step import rows, run, store
+from tests.services.billing.test_billing_step import rows, run, store
 from tests.support.ledger import World
 from valueverse.commands.value import approve as value_approve
 from valueverse.commands.value import commit as value_commit

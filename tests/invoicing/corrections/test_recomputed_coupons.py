@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tests.invoicing.test_reopened_periods import RUNS, lives, run_together, world
+from tests.invoicing.corrections.test_reopened_periods import RUNS, lives, run_together, world
 from tests.support.companies import Measured, bill_runs, months
 from tests.support.ledger import World, instant
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.invoicing.test_corrections import Books, world
+from tests.invoicing.corrections.test_corrections import Books, world
 from tests.support.ledger import World, instant
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.commands.test_simulate import CATALOG, EARLY, LATE, STARTED, documents, event, simulate
+from tests.commands.billing.test_simulate import CATALOG, EARLY, LATE, STARTED, documents, event, simulate
 from valueverse.cli import app
 
 if TYPE_CHECKING:

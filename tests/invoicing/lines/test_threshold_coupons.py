@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.invoicing.test_corrections import Books, coupon_world, shown
+from tests.invoicing.corrections.test_corrections import Books, coupon_world, shown
 from tests.support.laws import law
 from tests.support.ledger import World, instant
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.assets.test_billing_step import run
-from tests.assets.test_journal_step import booked, world
+from tests.services.billing.test_billing_step import run
+from tests.services.billing.test_journal_step import booked, world
 from tests.support.journal import document, line
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
-from tests.assets.test_billing_step import rows, run, store
+from tests.services.billing.test_billing_step import rows, run, store
 from tests.support.ledger import World
 from valueverse.cli import app
 from valueverse.commands.value import approve as value_approve

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 # In a process of its own: psql takes the process over, and CSV goes to its very standard output.
 CODE = (
     "import typer; from valueverse.commands.servers import sql, analysts\n"

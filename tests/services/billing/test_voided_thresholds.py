@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.assets.test_billing_step import JANUARY, LATER, NOVEMBER, rows, run
+from tests.services.billing.test_billing_step import JANUARY, LATER, NOVEMBER, rows, run
 from tests.support.ledger import World, instant
 from valueverse.platform.lake import Lake
 from valueverse.services.billing.reproducibility_check import reproduce

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.invoicing.test_corrections import Books
+from tests.invoicing.corrections.test_corrections import Books
 from tests.support.laws import law
 from tests.support.ledger import World, amounts, instant
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.invoicing.test_corrections import Books, shown, world
+from tests.invoicing.corrections.test_corrections import Books, shown, world
 from tests.support.ledger import instant
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
-from tests.commands.test_simulate_together import RUNS, simulated, told
+from tests.commands.billing.test_simulate_together import RUNS, simulated, told
 from valueverse.cli import app
 from valueverse.commands.servers.tenants import _for_people, _in_one_line
 from valueverse.errors import RefusalError

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.assets.test_billing_step import store as store_of
-from tests.assets.test_value_step import JANUARY_5, MODEL, NOVEMBER, committed, track, world
+from tests.services.billing.test_billing_step import store as store_of
+from tests.services.value.test_value_step import JANUARY_5, MODEL, NOVEMBER, committed, track, world
 from valueverse.commands.value import diff as value_diff
 from valueverse.commands.value import proposals as value_proposals
 from valueverse.errors import RefusalError

@@ -13,7 +13,7 @@ import pytest
 
 from assets.resources import Platform
 from assets.value import realisation
-from tests.assets.test_billing_step import rows, run, store
+from tests.services.billing.test_billing_step import rows, run, store
 from tests.support.ledger import World
 from tests.support.rewording import reword
 from tests.support.value_models import saved_model

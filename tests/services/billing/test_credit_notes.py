@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.assets.test_billing_step import LATER, rows, run, store
+from tests.services.billing.test_billing_step import LATER, rows, run, store
 from tests.support.ledger import World, instant
 from valueverse.services.billing.book_journal import JournalReport, book_journal
 from valueverse.services.billing.reproducibility_check import reproduce

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
-from tests.assets.test_value_step import committed, reports, track, world
+from tests.services.value.test_value_step import committed, reports, track, world
 from tests.support.pages import read_page, tables, texts, what_it_would_fetch_or_run
 from valueverse.cli import app
 from valueverse.commands.value import proposals as value_proposals

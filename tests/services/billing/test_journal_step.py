@@ -11,7 +11,7 @@ import pytest
 from assets.journal import journal
 from assets.resources import Platform
 from quality.gate import decide_release
-from tests.assets.test_billing_step import LATER, acme, rows, run, store
+from tests.services.billing.test_billing_step import LATER, acme, rows, run, store
 from tests.support.ledger import World
 from valueverse.ledger.invariants import RECEIVABLE_EXPLAINED
 from valueverse.platform.warehouse import connect

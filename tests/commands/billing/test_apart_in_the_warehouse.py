@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
-from tests.assets.test_billing_step import LATER, _dearer, acme, run
-from tests.assets.test_journal_step import booked
+from tests.services.billing.test_billing_step import LATER, _dearer, acme, run
+from tests.services.billing.test_journal_step import booked
 from valueverse.cli import app
 from valueverse.ledger import beancount
 from valueverse.platform.lake import Lake

@@ -1,7 +1,0 @@
-"""The seeded API."""
-
-from __future__ import annotations
-
-from tests.support.serving_fixtures import anyio_backend, api, keys
-
-__all__ = ["anyio_backend", "api", "keys"]
