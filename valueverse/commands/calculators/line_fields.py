@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
@@ -73,15 +74,17 @@ def _key(value: Any) -> str:
     return value
 
 
-def _number(value: Any, limit: Decimal, words: str) -> Decimal:
-    try:
-        number = exact(value)
-    except RefusalError as refusal:
-        raise error_of(refusal) from refusal
-    # abs() would round to the 28 digits of Python's default context.
-    if number.copy_abs() >= limit:
-        raise wrong(f"{str(value)[:60]} is out of range: it must stay below {words}", code="out_of_range")
-    return number
+def number_below(limit: Decimal, words: str) -> Callable[[Any], Decimal]:
+    """A validator: an exact number of either sign whose size stays below ``limit``."""
+
+    def judge(value: Any) -> Decimal:
+        number = _exact(value)
+        # abs() would round to the 28 digits of Python's default context.
+        if number.copy_abs() >= limit:
+            raise wrong(f"{str(value)[:60]} is out of range: it must stay below {words}", code="out_of_range")
+        return number
+
+    return judge
 
 
 def _exact(value: Any) -> Decimal:
@@ -92,7 +95,7 @@ def _exact(value: Any) -> Decimal:
 
 
 def _signed(value: Any) -> Decimal:
-    return _number(value, AMOUNT_LIMIT, "10^19")
+    return number_below(AMOUNT_LIMIT, "10^19")(value)
 
 
 def _amount(value: Any) -> Decimal:
@@ -119,7 +122,7 @@ Exact = Annotated[Decimal, PlainValidator(_exact), Field(description="a number s
 Signed = Annotated[Decimal, PlainValidator(_signed), Field(description="a number such as '12.50'")]
 Amount = Annotated[Decimal, PlainValidator(_amount), Field(description="a number such as '12.50'")]
 TaxPercent = Annotated[Decimal, PlainValidator(_tax_percent)]
-Number = Annotated[Decimal, PlainValidator(lambda value: _number(value, QUANTITY_LIMIT, "10^12"))]
+Number = Annotated[Decimal, PlainValidator(number_below(QUANTITY_LIMIT, "10^12"))]
 """A quantity of either sign."""
 
 

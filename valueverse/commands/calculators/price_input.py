@@ -4,91 +4,182 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal, localcontext
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
+from pydantic import BeforeValidator, Field, PlainValidator, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
 from valueverse.catalog.fields import dimension_text
 from valueverse.catalog.prices import Bucketed, ChargePricing, Dynamic, Percentage, Standard, parse_pricing
+from valueverse.commands.calculators.line_fields import (
+    AMOUNT_LIMIT,
+    Currency,
+    LinePart,
+    Number,
+    ProrationField,
+    Rounding,
+    RoundingField,
+    TimeZone,
+    number_below,
+    only_fields,
+    read_line,
+)
 from valueverse.commands.calculators.time_ranges import known_fields
+from valueverse.documents.fields import Flag
+from valueverse.documents.validation import error_of, wrong
 from valueverse.errors import RefusalError
-from valueverse.money import RoundingMode, exact, minor_units
+from valueverse.formula.numbers import QUANTITY_LIMIT
+from valueverse.money import minor_units
 from valueverse.rating.price_book import dimensions_json
-from valueverse.services.instants import read_instant, read_time_zone
+from valueverse.services.instants import read_instant
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 Document = dict[str, Any]
 
 PRICING = ("price", "convert", "included", "discount_percent", "minimum", "maximum")
-KNOWN = (
-    "id", *PRICING, "quantity", "events", "quantities", "buckets", "prorated_quantity", "currency",
-    "proration", "billed_before", "final", "dimensions", "rounding", "timezone",
-)  # fmt: skip
-EVENT_FIELDS = ("id", "value", "prorated", "time", "data", "dimensions")
-QUANTITY_LIMIT = Decimal(10) ** 12
-AMOUNT_LIMIT = Decimal(10) ** 19
-LONGEST_PERIOD = 36_600
 _DIGITS = 60
-_MODES = ("half_up", "half_even", "up", "down")
-_LEVELS = ("line", "tier", "invoice")
+
+
+def _instant(value: Any, info: ValidationInfo) -> datetime:
+    try:
+        return read_instant(value, str(info.context), "")
+    except RefusalError as refusal:
+        raise error_of(refusal) from refusal
+
+
+def _clock(value: Any) -> int:
+    try:
+        at = datetime.strptime(str(value), "%H:%M")  # noqa: DTZ007 - a time of day has no zone
+    except ValueError as error:
+        raise wrong(f"{value!r} is not a time of day like '09:00'", code="bad_time") from error
+    return at.hour * 60 + at.minute
+
+
+class EventInput(LinePart):
+    """An event: the units it carries, or the amount in its data; what of them counts, the price says."""
+
+    id: Any = None
+    value: Number = Decimal(1)
+    prorated: Number | None = None
+    time: Annotated[datetime, PlainValidator(_instant)] | None = None
+    data: Any = None
+    dimensions: Any = None
+
+
+class BucketInput(LinePart):
+    """A quantity, or a quantity at a time of day (minutes since midnight)."""
+
+    at: Annotated[int, PlainValidator(_clock)] | None = None
+    quantity: Number
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_a_quantity(cls, value: Any) -> Any:
+        if isinstance(value, dict) and set(value) <= {"at", "quantity"} and value.get("quantity") is None:
+            raise wrong("a bucket needs 'quantity': a number", "quantity", code="not_a_number")
+        return value
+
+
+class BilledBefore(LinePart):
+    """All that is booked so far for this charge and period."""
+
+    quantity: Number = Decimal(0)
+    amount: Annotated[Decimal, PlainValidator(number_below(AMOUNT_LIMIT, "10^19"))] = Decimal(0)
+
+
+def _bucket(value: Any) -> Any:
+    if value is None:
+        raise wrong("a bucket is a number, or an object with 'quantity'; null is neither", code="not_a_number")
+    return value if isinstance(value, dict) else {"quantity": value}
+
+
+class PriceInput(LinePart):
+    """A line of ``valueverse price``; its pricing is judged as a catalog's charge is."""
+
+    id: Any = None
+    price: Any = None
+    convert: Any = None
+    included: Any = None
+    discount_percent: Any = None
+    minimum: Any = None
+    maximum: Any = None
+    currency: Currency = "USD"
+    rounding: RoundingField | None = None
+    timezone: TimeZone = "UTC"
+    billed_before: Annotated[BilledBefore, only_fields("quantity", "amount")] | None = None
+    prorated_quantity: Number | None = None
+    quantity: Number = Decimal(0)
+    dimensions: Any = None
+    events: tuple[EventInput, ...] = ()
+    quantities: dict[str, Number] = Field(default_factory=dict)
+    buckets: tuple[Annotated[BucketInput, BeforeValidator(_bucket)], ...] = ()
+    proration: ProrationField | None = None
+    final: Flag = True
 
 
 class Case:
     """One line of input, judged: its pricing and its rows of the engine's frames."""
 
     def __init__(self, document: Document) -> None:
-        _only_known(document)
+        known_fields(document, PriceInput.model_fields)
+        if "price" not in document:
+            raise RefusalError("missing_price", "give 'price': an object with 'model'", "price")
         self.pricing = parse_pricing({key: document[key] for key in PRICING if key in document})
         _priced_by_quantity(self.pricing.price)
-        self.currency = document.get("currency", "USD")
-        if not isinstance(self.currency, str):
-            raise RefusalError("unknown_currency", f"{self.currency!r} is not a currency code", "currency")
-        self.decimals = minor_units(self.currency)
-        self.mode, self.level = read_rounding(document)
-        self.zone = read_time_zone(document.get("timezone"))
-        self.before = _billed_before(document)
+        stated = read_line(PriceInput, document)
+        self.decimals = minor_units(stated.currency)
+        rounding = stated.rounding or Rounding()
+        self.mode, self.level = rounding.mode, rounding.level
+        self.zone = stated.timezone
+        self.before = stated.billed_before or BilledBefore()
         self.events: list[Document] = []
         self.quantities: list[Document] = []
         self.buckets: list[Document] = []
         # Python adds up at 28 digits by default; quantities have up to 30, and their sums more.
         with localcontext(prec=_DIGITS):
-            prorated = self._read_usage(document)
+            prorated = self._read_usage(stated)
+        proration = stated.proration
         self.row = {
             "quantity": self.quantity,
             "prorated_quantity": prorated,
             "decimals": self.decimals,
-            **read_proration(document),
-            **self.before,
-            "final": _boolean(document, "final", default=True),
+            "used_days": None if proration is None else int(proration.days),
+            "full_days": None if proration is None else int(proration.of),
+            "billed_quantity": self.before.quantity,
+            "billed_amount": self.before.amount,
+            "final": stated.final,
         }
 
-    def _read_usage(self, document: Document) -> Decimal | None:
+    def _read_usage(self, stated: PriceInput) -> Decimal | None:
         """Fill quantity, events, quantities or buckets; give the prorated quantity, if any."""
         model = self.pricing.price.model
         if model == "outcome":
             raise RefusalError(
                 "not_priced_here", "an outcome is priced from realised value: see `valueverse value`", "price"
             )
-        given = [name for name in ("quantity", "events", "quantities", "buckets") if name in document]
+        given = [name for name in ("quantity", "events", "quantities", "buckets") if name in stated.model_fields_set]
         if len(given) != 1:
             said = f"not {' and '.join(given)} together" if given else "none is there"
             raise RefusalError(
                 "missing_quantity", f"give one of 'quantity', 'events', 'quantities' or 'buckets': {said}", ""
             )
-        prorated = _number(document, "prorated_quantity")
+        prorated = stated.prorated_quantity
         match given[0]:
             case "quantity":
                 self._quantities_are_named("quantity")
-                self.quantity = _required(document["quantity"], "quantity")
-                self._place_in_matrix(document, prorated)
+                self.quantity = stated.quantity
+                self._place_in_matrix(stated, prorated)
             case "events":
                 self._quantities_are_named("events")
-                by_events = self._read_events(document["events"])
+                by_events = self._read_events(stated.events)
                 prorated = by_events if prorated is None else prorated
             case "quantities":
-                self._read_quantities(document["quantities"])
+                self._read_quantities(stated.quantities)
             case _:
-                self._read_buckets(document["buckets"])
+                self._read_buckets(stated.buckets)
         if abs(self.quantity) >= QUANTITY_LIMIT:
             raise RefusalError("out_of_range", "the quantity must stay below 10^12", given[0])
         return prorated
@@ -98,20 +189,18 @@ class Case:
             message = "a capacity price reads several meters: give 'quantities', an object of meter: number"
             raise RefusalError("missing_quantity", message, given)
 
-    def _place_in_matrix(self, document: Document, prorated: Decimal | None) -> None:
+    def _place_in_matrix(self, stated: PriceInput, prorated: Decimal | None) -> None:
         price = self.pricing.price
         if isinstance(price, Dynamic) and price.amount is not None:
             raise RefusalError("missing_events", "this price adds up what each event carries: give 'events'", "events")
-        if "dimensions" in document:
-            place = _dimensions(self.pricing, document["dimensions"], "dimensions")
-            before = self.before["billed_quantity"]
+        if "dimensions" in stated.model_fields_set:
+            place = _dimensions(self.pricing, stated.dimensions, "dimensions")
+            before = self.before.quantity
             share = None if prorated is None else prorated + before
             self.events = [{"value": self.quantity + before, "prorated": share, "dimensions": place}]
 
-    def _read_events(self, events: object) -> Decimal | None:
-        if not isinstance(events, list):
-            raise RefusalError("malformed", "'events' must be a list of objects", "events")
-        rows = [_event(event, self, f"events[{place}]") for place, event in enumerate(events)]
+    def _read_events(self, events: Sequence[EventInput]) -> Decimal | None:
+        rows = [_event(event, self.pricing, f"events[{place}]") for place, event in enumerate(events)]
         if any(row["time"] is not None for row in rows):
             for place, row in enumerate(rows):
                 if row["time"] is None:
@@ -139,7 +228,7 @@ class Case:
 
     def _events_before(self) -> list[Document]:
         """What was billed before, as one event that came first."""
-        quantity = self.before["billed_quantity"]
+        quantity = self.before.quantity
         if not quantity:
             return []
         by_event = self.pricing.price.dimensions_named() or getattr(self.pricing.price, "model", "") == "dynamic"
@@ -151,25 +240,22 @@ class Case:
             )
         return [{"value": quantity, "prorated": quantity}]
 
-    def _read_quantities(self, quantities: object) -> None:
-        if self.pricing.price.model != "capacity" or not isinstance(quantities, dict):
+    def _read_quantities(self, quantities: Mapping[str, Decimal]) -> None:
+        if self.pricing.price.model != "capacity":
             raise RefusalError("malformed", "'quantities' is meter: number, for a capacity price", "quantities")
         self.quantity = Decimal(0)
-        self.quantities = [
-            {"meter": str(meter), "quantity": _required(value, f"quantities.{meter}")}
-            for meter, value in quantities.items()
-        ]
+        self.quantities = [{"meter": meter, "quantity": value} for meter, value in quantities.items()]
 
-    def _read_buckets(self, buckets: object) -> None:
-        if self.pricing.price.model != "bucketed" or not isinstance(buckets, list):
+    def _read_buckets(self, buckets: Sequence[BucketInput]) -> None:
+        if self.pricing.price.model != "bucketed":
             raise RefusalError("malformed", "'buckets' is a list, for a bucketed price", "buckets")
-        if self.before["billed_quantity"]:
+        if self.before.quantity:
             raise RefusalError(
                 "missing_buckets",
                 "give every bucket of the period, and 0 as the quantity",
                 "billed_before.quantity",
             )
-        self.buckets = [_bucket(bucket, f"buckets[{place}]") for place, bucket in enumerate(buckets)]
+        self.buckets = [{"quantity": bucket.quantity, "minute": bucket.at} for bucket in buckets]
         if sum((abs(bucket["quantity"]) for bucket in self.buckets), Decimal(0)) >= 10 * QUANTITY_LIMIT:
             raise RefusalError("out_of_range", "the buckets add up to 10^13 or more", "buckets")
         self.quantity = sum((bucket["quantity"] for bucket in self.buckets), Decimal(0))
@@ -187,86 +273,6 @@ def _priced_by_quantity(price: object) -> None:
     if model is not None:
         message = f"a bucket is one quantity, which {model!r} cannot price alone: choose another inner price"
         raise RefusalError("bad_price", message, "price.price")
-
-
-def _only_known(document: Document) -> None:
-    known_fields(document, KNOWN)
-    if "price" not in document:
-        raise RefusalError("missing_price", "give 'price': an object with 'model'", "price")
-
-
-def _required(value: object, path: str) -> Decimal:
-    number = exact(value, path)
-    if number.copy_abs() >= QUANTITY_LIMIT:
-        raise RefusalError("out_of_range", f"{value} must stay below 10^12", path)
-    return number
-
-
-def _number(document: Document, name: str) -> Decimal | None:
-    return None if document.get(name) is None else _required(document[name], name)
-
-
-def _boolean(document: Document, name: str, *, default: bool) -> bool:
-    value = document.get(name, default)
-    if not isinstance(value, bool):
-        raise RefusalError("malformed", f"{name!r} is true or false", name)
-    return value
-
-
-def _object(document: Document, name: str, fields: tuple[str, ...]) -> Document | None:
-    value = document.get(name)
-    if value is None:
-        return None
-    if not isinstance(value, dict) or not set(value) <= set(fields):
-        raise RefusalError("malformed", f"{name!r} is an object with {' and '.join(fields)}", name)
-    return value
-
-
-def read_rounding(document: Document) -> tuple[RoundingMode, str]:
-    """Mode and level of the line's ``rounding``; half_up per line where it says nothing.
-
-    Raises:
-        RefusalError: ``malformed``, ``bad_rounding``.
-    """
-    policy = _object(document, "rounding", ("mode", "level")) or {}
-    mode, level = policy.get("mode", "half_up"), policy.get("level", "line")
-    if mode not in _MODES:
-        raise RefusalError("bad_rounding", f"mode {mode!r} is none of {', '.join(_MODES)}", "rounding.mode")
-    if level not in _LEVELS:
-        raise RefusalError("bad_rounding", f"level {level!r} is none of {', '.join(_LEVELS)}", "rounding.level")
-    return mode, level
-
-
-def read_proration(document: Document) -> Document:
-    """``used_days`` and ``full_days`` of a ``proration``; both None where there is none.
-
-    Raises:
-        RefusalError: ``malformed``, ``bad_proration``.
-    """
-    proration = _object(document, "proration", ("days", "of"))
-    if proration is None:
-        return {"used_days": None, "full_days": None}
-    days, of = (_required(proration.get(name), f"proration.{name}") for name in ("days", "of"))
-    if days != int(days) or of != int(of) or not 0 <= days <= of or not 1 <= of <= LONGEST_PERIOD:
-        raise RefusalError(
-            "bad_proration",
-            f"days and of are whole numbers, 0 <= days <= of and 1 <= of <= {LONGEST_PERIOD}",
-            "proration",
-        )
-    return {"used_days": int(days), "full_days": int(of)}
-
-
-def _billed_before(document: Document) -> Document:
-    before = _object(document, "billed_before", ("quantity", "amount"))
-    if before is None:
-        return {"billed_quantity": Decimal(0), "billed_amount": Decimal(0)}
-    amount = exact(before.get("amount", Decimal(0)), "billed_before.amount")
-    if amount.copy_abs() >= AMOUNT_LIMIT:
-        raise RefusalError("out_of_range", "the amount billed before must stay below 10^19", "billed_before.amount")
-    return {
-        "billed_quantity": _required(before.get("quantity", Decimal(0)), "billed_before.quantity"),
-        "billed_amount": amount,
-    }
 
 
 def _share(row: Document) -> Decimal:
@@ -289,25 +295,30 @@ def _buckets_of(rows: list[Document], every: str, zone: str) -> list[Document]:
     return list(buckets.values())
 
 
-def _event(event: object, case: Case, path: str) -> Document:
-    if not isinstance(event, dict):
-        raise RefusalError("malformed", "an event is an object with 'value'", path)
-    known_fields(event, EVENT_FIELDS, path)
-    price = case.pricing.price
-    amount = None
+def _event(event: EventInput, pricing: ChargePricing, path: str) -> Document:
+    price = pricing.price
+    stated, amount = event.model_fields_set, None
     if isinstance(price, Dynamic) and price.amount is not None:
-        amount = _required(_at(event.get("data"), price.amount, path), f"{path}.data.{price.amount}")
-    if "value" not in event and amount is None:
+        amount = _amount_of(event.data, price.amount, path)
+    if "value" not in stated and amount is None:
         raise RefusalError("missing_value", "an event needs 'value': the units it carries", f"{path}.value")
-    dimensions = event.get("dimensions", event.get("data") or {})
-    time = event.get("time")
+    dimensions = event.dimensions if "dimensions" in stated else event.data or {}
     return {
-        "value": _required(event.get("value", Decimal(1)), f"{path}.value"),
-        "prorated": None if event.get("prorated") is None else _required(event["prorated"], f"{path}.prorated"),
+        "value": event.value,
+        "prorated": event.prorated,
         "amount": amount,
-        "dimensions": _dimensions(case.pricing, dimensions, f"{path}.dimensions"),
-        "time": None if time is None else read_instant(time, case.zone, f"{path}.time"),
+        "dimensions": _dimensions(pricing, dimensions, f"{path}.dimensions"),
+        "time": event.time,
     }
+
+
+def _amount_of(data: object, dotted: str, path: str) -> Decimal:
+    value = _at(data, dotted, path)
+    try:
+        return number_below(QUANTITY_LIMIT, "10^12")(value)
+    except PydanticCustomError as error:
+        code = str((error.context or {}).get("code"))
+        raise RefusalError(code, error.message(), f"{path}.data.{dotted}") from error
 
 
 def _at(data: object, dotted: str, path: str) -> object:
@@ -327,17 +338,3 @@ def _dimensions(pricing: ChargePricing, values: object, path: str) -> str:
     except PydanticCustomError as error:
         raise RefusalError("malformed", error.message(), path) from error
     return dimensions_json(named)
-
-
-def _bucket(bucket: object, path: str) -> Document:
-    if not isinstance(bucket, dict):
-        return {"quantity": _required(bucket, path), "minute": None}
-    known_fields(bucket, ("at", "quantity"), path)
-    quantity = _required(bucket.get("quantity"), f"{path}.quantity")
-    if bucket.get("at") is None:
-        return {"quantity": quantity, "minute": None}
-    try:
-        at = datetime.strptime(str(bucket["at"]), "%H:%M")  # noqa: DTZ007 - a time of day has no zone
-    except ValueError as error:
-        raise RefusalError("bad_time", f"{bucket['at']!r} is not a time of day like '09:00'", f"{path}.at") from error
-    return {"quantity": quantity, "minute": at.hour * 60 + at.minute}
