@@ -52,7 +52,7 @@ CONTENT = {"terms", "charge", "catalog_hash"}
 says; its other side has no tenant (judged at run time by tests/invoicing/test_together_is_alone.py)."""
 SITES = {
     (
-        "valueverse/services/billing/billing_state.py",
+        "valueverse/invoicing/billed_rows.py",
         "unique",
         ("document", "rerate_catalog_hash"),
     ): "catalogs by their hash",

@@ -15,7 +15,7 @@ from valueverse.errors import RefusalError
 from valueverse.platform.access import roles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from valueverse.platform.settings import Role, Settings
 
@@ -88,10 +88,17 @@ def copy_frames(connection: psycopg.Connection[Any], tables: Mapping[str, pl.Dat
 
 
 def frame_of(
-    connection: psycopg.Connection[Any], query: str, values: Mapping[str, Any], schema: pl.Schema
+    connection: psycopg.Connection[Any], query: str, values: Mapping[str, Any] | Sequence[Any], schema: pl.Schema
 ) -> pl.DataFrame:
-    """Rows of a query in the columns of ``schema``, by position."""
-    return pl.DataFrame(connection.execute(query, values).fetchall(), schema=schema, orient="row")
+    """Rows of a query in the columns of ``schema``, by name.
+
+    Raises:
+        KeyError: for a column of the query that ``schema`` has not.
+        pl.exceptions.ColumnNotFoundError: for one that the query does not give.
+    """
+    cursor = connection.execute(query, values)
+    given = {column.name: schema[column.name] for column in cursor.description or ()}
+    return pl.DataFrame(cursor.fetchall(), schema=given, orient="row").select(schema.names())
 
 
 def rows_of(connection: psycopg.Connection[Any], query: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:

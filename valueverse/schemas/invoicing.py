@@ -271,3 +271,62 @@ RECOMPUTED_LINES = Contract(
     ),
 )
 """Lines of a finalised invoice worked out anew, and those of it that stay as they are, in the order of the invoice."""
+
+BILLED_INVOICES = Contract(
+    _ISSUED
+    | {
+        "amount_due_minor": MINOR,
+        "events_known_at": INSTANT,
+        "sequence": pl.Int64(),
+        "is_final": pl.Boolean(),
+        "voided_at": INSTANT,
+    },
+    key=("tenant", "invoice_id"),
+    nullable=("number", "sequence", "voided_at"),
+)
+"""Invoices as they are recorded. ``is_final`` False: a draft, which has neither number nor sequence."""
+
+BILLED_LINES = Contract(
+    {
+        "tenant": TEXT,
+        "invoice_id": TEXT,
+        "line_no": pl.Int32(),
+        "key": TEXT,
+        "kind": TEXT,
+        "description": TEXT,
+        "meter": TEXT,
+        "dimensions": TEXT,
+        "service_to": INSTANT,
+        "quantity": EXACT,
+        "amount_precise": EXACT,
+        "amount_minor": MINOR,
+        "discount_minor": MINOR,
+        "tax_minor": MINOR,
+        "event_count": pl.Int64(),
+        "corrected_invoice_id": TEXT,
+        "tax_percent": EXACT,
+        "tax_key": TEXT,
+    },
+    key=("tenant", "invoice_id", "line_no"),
+    nullable=("meter", "quantity", "event_count", "corrected_invoice_id", "tax_percent", "tax_key"),
+)
+"""Lines of BILLED_INVOICES as they are recorded. ``tax_percent``, ``tax_key``: the rate that the line bears, null:
+none, or not read."""
+
+BILLED_CREDITS = Contract(
+    {"tenant": TEXT, "invoice_id": TEXT, "kind": TEXT, "key": TEXT, "origin": TEXT, "amount_minor": MINOR}
+)
+"""What credit notes and wallets (``kind``) paid of each invoice."""
+
+BILLED_DISCOUNTS = Contract(
+    {"tenant": TEXT, "invoice_id": TEXT, "position": pl.Int32(), "origin": TEXT, "key": TEXT, "amount_minor": MINOR},
+    key=("tenant", "invoice_id", "position"),
+)
+"""What coupons took of each invoice, in the order in which they were taken."""
+
+RERATINGS = Contract(
+    {"tenant": TEXT, "invoice_id": TEXT, "rerate_catalog_hash": TEXT, "document": TEXT},
+    key=("tenant", "invoice_id"),
+    nullable=("rerate_catalog_hash", "document"),
+)
+"""The last re-rating applied to each invoice, with the catalog; null: its own terms."""

@@ -60,7 +60,8 @@ def proposed(connection: Connection, tenant: str, customer: str, model: str, cha
     return frame_of(
         connection,
         f"""
-        select p.tenant_id::text, p.proposal, p.commit_id, p.charge, p.period_from, p.period_to, p.amount, word.verdict
+        select p.tenant_id::text as tenant, p.proposal, p.commit_id, p.charge, p.period_from, p.period_to, p.amount,
+               word.verdict
           from value.proposal p {_LAST_WORD}
          where p.tenant_id = %(tenant)s and p.customer = %(customer)s and p.model = %(model)s
            and p.charge = any(%(charges)s)
@@ -167,8 +168,9 @@ def approved(connection: Connection, scope: Scope, as_of: datetime, schema: pl.S
                                 and v.invoice_id = i.invoice_id
                                 and (%(before)s::timestamptz is null or v.voided_at < %(before)s))
              group by 1, 2)
-        select s.tenant_id::text, s.proposal, s.customer, s.subscription, s.charge, s.period_from, s.period_to,
-               s.amount, s.currency::text, s.approved_at, s.model, s.commit_id, s.run_hash, b.invoice_id
+        select s.tenant_id::text as tenant, s.proposal, s.customer, s.subscription, s.charge, s.period_from,
+               s.period_to, s.amount, s.currency::text as currency, s.approved_at, s.model, s.commit_id, s.run_hash,
+               b.invoice_id
           from standing s left join borne b using (tenant_id, proposal)
          where s.approved_at <= %(as_of)s and s.amount <> 0
          order by s.tenant_id, s.proposal

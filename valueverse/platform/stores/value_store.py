@@ -43,9 +43,10 @@ def billed_lines(connection: Connection, tenants: Sequence[str], schema: pl.Sche
     return frame_of(
         connection,
         f"""
-        select l.tenant_id::text, i.customer, l.kind, l.currency::text,
-               (l.service_from at time zone z.zone)::date, (l.service_to at time zone z.zone)::date,
-               (l.amount_minor - l.discount_minor)::numeric
+        select l.tenant_id::text as tenant, i.customer, l.kind, l.currency::text as currency,
+               (l.service_from at time zone z.zone)::date as service_from,
+               (l.service_to at time zone z.zone)::date as service_to,
+               (l.amount_minor - l.discount_minor)::numeric as net
           {STANDING_LINES}
          order by l.tenant_id, i.sequence, l.line_no
         """,
@@ -69,7 +70,7 @@ def metrics(connection: Connection, tenant: str, customer: str | None, currency:
     return frame_of(
         connection,
         """
-        select metric, customer, to_char(month, 'YYYY-MM'), trim_scale(value)::text from value.metric
+        select metric, customer, to_char(month, 'YYYY-MM') as period, trim_scale(value)::text as value from value.metric
          where tenant_id = %(tenant)s and (%(customer)s::text is null or customer = %(customer)s)
            and (currency is null or currency = %(currency)s)
          order by metric, customer, month
@@ -90,8 +91,9 @@ def agreed(connection: Connection, tenants: Sequence[str]) -> pl.DataFrame:
     return frame_of(
         connection,
         """
-        select c.tenant_id::text, c.commit_id, c.parent, c.document,
+        select c.tenant_id::text as tenant, c.commit_id, c.parent, c.document,
                exists (select from value.closing x where x.tenant_id = c.tenant_id and x.commit_id = c.commit_id)
+                   as closed
           from value.commit c
          where c.tenant_id = any(%(tenants)s)
            and (select count(distinct a.side) from value.approval a

@@ -6,26 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from valueverse.catalog.document import parse_catalog
-from valueverse.invoicing.corrections.differences import (
-    PERIOD_TYPES,
-    invoices_to_recompute,
-    periods_with_voided_threshold,
+from valueverse.invoicing.billed_rows import (
+    BilledRows,
+    Changes,
+    issued_invoices,
+    prior_state,
+    recorded_periods,
+    to_recompute,
 )
 from valueverse.invoicing.knowledge import newest
-from valueverse.invoicing.periods.due_invoices import BEGUN, periods_without_closing_invoice
-from valueverse.invoicing.prior_state import (
-    ConsumedCredits,
-    InvoicesToRecompute,
-    IssuedInvoices,
-    PriorState,
-    ThresholdAmounts,
-)
+from valueverse.invoicing.schema import OF_CLOSE
 from valueverse.invoicing.settlement.adjustment_events import read_adjustment_events, stray_voids
-from valueverse.invoicing.settlement.credit_notes import reopened
 from valueverse.platform.stores import billing_store as store
-from valueverse.platform.stores.journal_store import corrected
-from valueverse.schemas.invoicing import INVOICE_NUMBERS, RECOMPUTED_INVOICES
 from valueverse.services.lake_tables import EVENTS_TABLE
 from valueverse.subscriptions.event_fields import REJECTED
 
@@ -37,10 +29,9 @@ if TYPE_CHECKING:
 
     from valueverse.catalog.history import CatalogHistory
     from valueverse.invoicing.knowledge import KnownAt
+    from valueverse.invoicing.prior_state import PriorState
     from valueverse.platform.lake import Lake
     from valueverse.subscriptions.timeline import Timeline
-
-_COMPARED = [*(name for name in RECOMPUTED_INVOICES if name != "rerate_catalog_hash")]
 
 
 def apply_voids(connection: psycopg.Connection[Any], timeline: Timeline, history: CatalogHistory) -> pl.DataFrame:
@@ -51,7 +42,17 @@ def apply_voids(connection: psycopg.Connection[Any], timeline: Timeline, history
     return stray_voids(timeline, store.void(connection, voids))
 
 
-def read_booked(
+def read_rows(connection: psycopg.Connection[Any], scope: store.Scope) -> BilledRows:
+    """What is recorded of the tenants' invoices; of lines, those that every run needs."""
+    return BilledRows(
+        store.invoices(connection, scope),
+        pl.concat([store.corrections(connection, scope), store.lines_apart(connection, scope)]),
+        store.credits_paid(connection, scope),
+        store.discounts(connection, scope),
+    )
+
+
+def read_prior_state(
     connection: psycopg.Connection[Any],
     scope: store.Scope,
     usage: pl.LazyFrame,
@@ -61,7 +62,7 @@ def read_booked(
     *,
     compared: pl.DataFrame | None = None,
 ) -> PriorState:
-    """The tenants' standing invoices as ``engine.bill`` takes them; drafts of the run's window are dropped before.
+    """What is already billed, as ``engine.bill`` takes it; drafts of the run's window are dropped before.
 
     Args:
         connection: to the warehouse.
@@ -70,63 +71,21 @@ def read_booked(
         history: the tenants' catalogs.
         facts: their billing facts.
         known_at: the run's state of knowledge.
-        compared: tenant, invoice_id of those that may be worked out anew; None: any.
+        compared: tenant, invoice_id of those that may be recomputed; None: any.
     """
-    invoices, voided = store.finalised(connection, scope), store.voided(connection, scope)
-    paid, coupons, owed = store.used_up(connection, scope)
-    numbers = pl.concat(
-        [
-            INVOICE_NUMBERS.conform(invoices, unset=("issued_at", "voided_at")),
-            INVOICE_NUMBERS.conform(voided, unset=("issued_at",)),
-        ]
-    )
-    periods = invoices.select(_COMPARED).filter(pl.col("invoice_type").is_in(PERIOD_TYPES))
-    if compared is not None:
-        periods = _with_siblings(periods, compared)
     rerated = store.reratings(connection, scope)
-    named = numbers.select("tenant", "invoice_id", "number")
-    numbered = periods.join(named, on=["tenant", "invoice_id"], maintain_order="left")
-    again = (
-        pl.concat(
-            [
-                invoices_to_recompute(periods, usage, history.meters, facts, newest(known_at)),
-                reopened(numbered, facts, newest(known_at)).select(_COMPARED),
-                periods.join(rerated, on=["tenant", "invoice_id"], how="semi"),
-                # What corrected a voided invoice stands on others: it is taken back, for its usage is billed anew.
-                RECOMPUTED_INVOICES.conform(
-                    voided.filter(pl.col("invoice_type").is_in(PERIOD_TYPES)),
-                    unset=("events_known_at", "rerate_catalog_hash"),
-                ).select(_COMPARED),
-                periods_with_voided_threshold(periods, voided),
-                periods_without_closing_invoice(periods, voided),
-            ]
-        )
-        .unique(["tenant", "invoice_id"], keep="first", maintain_order=True)
-        .join(rerated.select("tenant", "invoice_id", "rerate_catalog_hash"), on=["tenant", "invoice_id"], how="left")
-    )
-    if compared is not None:
-        again = again.join(compared, on=["tenant", "invoice_id"], how="semi", maintain_order="left")
-    catalogs = {
-        str(key): parse_catalog(str(text))
-        for key, text in rerated.drop_nulls("rerate_catalog_hash")
-        .select("rerate_catalog_hash", "document")
-        .unique()
-        .iter_rows()
-    }
-    lines, discounts = store.booked_lines(connection, scope, again), store.discounts_of(connection, again)
-    return PriorState(
-        issued=IssuedInvoices(invoices, voided),
-        one_offs=store.one_offs_billed(connection, scope),
-        thresholds=ThresholdAmounts(store.early_lines(connection, scope), store.early_coupons(connection, scope)),
-        consumed=ConsumedCredits(paid, coupons, numbers, corrected(connection, scope.tenants, scope.before), owed),
-        recompute=InvoicesToRecompute(RECOMPUTED_INVOICES.conform(again), lines, discounts, catalogs),
-    )
+    changes = Changes(usage, history.meters, facts, newest(known_at), rerated, compared)
+    rows = read_rows(connection, scope)
+    issued = issued_invoices(rows)
+    recompute = to_recompute(issued, changes)
+    whole = rows.with_lines(store.lines_of(connection, scope, recompute))
+    return prior_state(whole, issued, recompute, rerated)
 
 
-def _with_siblings(periods: pl.DataFrame, compared: pl.DataFrame) -> pl.DataFrame:
-    """The invoices compared and all others of their periods: a period that closed early and went on is one."""
-    mine = periods.join(compared, on=["tenant", "invoice_id"], how="semi")
-    return periods.join(mine.select(BEGUN).unique(), on=BEGUN, how="semi", maintain_order="left")
+def booked_periods(connection: psycopg.Connection[Any], scope: store.Scope) -> pl.DataFrame:
+    """The closed periods (BILLED_INVOICES) that an invoice, draft or finalised, has booked: what usage is billed by."""
+    rows = BilledRows(store.invoices(connection, scope), store.corrections(connection, scope))
+    return recorded_periods(rows).filter(pl.col("invoice_type").is_in(OF_CLOSE))
 
 
 def watermarks(lake: Lake, as_of: datetime, tenants: Collection[str]) -> dict[str, datetime]:

@@ -16,6 +16,7 @@ from valueverse.invoicing.usage_accounting import account
 from valueverse.money import plain
 from valueverse.platform.stores import billing_store as store
 from valueverse.platform.stores import proposal_store, value_store
+from valueverse.services.billing.billing_state import booked_periods
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE, QUARANTINE_TABLE, USAGE_TABLE
 from valueverse.subscriptions.timeline import build_timeline
 from valueverse.value.realisation.case_runs import Commitment
@@ -58,7 +59,7 @@ def explain_invoice(
     if not lines and line is not None:
         known = ", ".join(dict.fromkeys(one["key"] for one in document["lines"]))
         raise RefusalError("unknown_line", f"the invoice has no line {line!r}; it has {known}", "--line")
-    invoices = store.finalised(connection, store.Scope([tenant]))
+    invoices = store.invoices(connection, store.Scope([tenant]))
     mine = invoices.filter(pl.col("invoice_id") == invoice_id)
     # Its own state of knowledge, not that of what corrected it since.
     context = _ground(lake, tenant, datetime.fromisoformat(document["basis"]["events_known_at"]))
@@ -189,7 +190,7 @@ def _accepted(
     usage = lake.scan(USAGE_TABLE, [row["event_date"]]).filter(
         pl.col("tenant") == row["tenant"], pl.col("source") == row["source"], pl.col("id") == row["id"]
     ).collect()  # fmt: skip
-    booked = store.booked_periods(connection, store.Scope([row["tenant"]]))
+    booked = booked_periods(connection, store.Scope([row["tenant"]]))
     judged = account(usage, context.segments, context.timeline.segments, booked, context.terms)
     outcome = judged["outcome"][0] if judged.height else "not_derived_yet"
     lines = _bearing(connection, row["tenant"], charges_of(usage, context)) if outcome == "billed" else []

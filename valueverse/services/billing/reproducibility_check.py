@@ -23,7 +23,7 @@ from valueverse.platform.stores.proposal_store import approved
 from valueverse.platform.stores.sample_store import corrected_by, sample_of
 from valueverse.platform.warehouse import connect
 from valueverse.schemas.invoicing import INVOICE
-from valueverse.services.billing.billing_state import read_booked
+from valueverse.services.billing.billing_state import read_prior_state
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.subscriptions.timeline import build_timeline
 
@@ -111,10 +111,10 @@ def _again(
     usage = as_recorded(_usage(log, history, spans), known_at)
     scope = Scope(tenants, finalised_at, _ahead(sample))
     # What else was compared then made no line of the sample, and its usage is not read.
-    booked = read_booked(connection, scope, usage, history, facts, known_at, compared=corrects)
+    prior = read_prior_state(connection, scope, usage, history, facts, known_at, compared=corrects)
     outcomes = approved(connection, scope, finalised_at, PROPOSALS)
     billed = bill(
-        timeline, history, usage, window, known_at=known_at, closed_by=finalised_at, prior=booked, outcomes=outcomes
+        timeline, history, usage, window, known_at=known_at, closed_by=finalised_at, prior=prior, outcomes=outcomes
     )
     asked = set(sample.select("tenant", "invoice_id").iter_rows())
     named = billed.invoices.with_columns(

@@ -17,16 +17,16 @@ import rfc8785
 from valueverse.catalog.document import catalog_document, catalog_hash
 from valueverse.catalog.history import CatalogHistory
 from valueverse.errors import RefusalError
+from valueverse.invoicing.billed_rows import issued_invoices, prior_state
 from valueverse.invoicing.billing_context import billing_context
 from valueverse.invoicing.corrections.corrected_invoices import found_differences
 from valueverse.invoicing.corrections.differences import PERIOD_TYPES
-from valueverse.invoicing.prior_state import InvoicesToRecompute
 from valueverse.invoicing.settlement.adjustment_events import read_adjustment_events
 from valueverse.money import minor_text, minor_units
 from valueverse.platform.stores import billing_store as store
 from valueverse.platform.warehouse import connect
-from valueverse.schemas.invoicing import RECOMPUTED_INVOICES
-from valueverse.services.billing.billing_state import read_booked, watermarks
+from valueverse.schemas.invoicing import RECOMPUTED_INVOICES, RERATINGS
+from valueverse.services.billing.billing_state import read_rows, watermarks
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.services.per_tenant import without_failing
 from valueverse.subscriptions.timeline import build_timeline
@@ -118,20 +118,17 @@ def _planned(
     usage = lake.scan(USAGE_TABLE).filter(pl.col("tenant").is_in(tenants))
     known_at = watermarks(lake, as_of, tenants)
     scope = store.Scope(tenants)
-    booked = read_booked(connection, scope, usage, history, facts, known_at)
-    chosen = _chosen(store.finalised(connection, scope), request)
+    rows = read_rows(connection, scope)
+    issued = issued_invoices(rows)
+    chosen = _chosen(issued.standing, request)
     if chosen.is_empty():
         raise RefusalError("no_invoices", "no finalised invoice of these tenants and customers closes there", "--from")
-    again = RECOMPUTED_INVOICES.conform(
-        chosen.with_columns(
-            pl.lit(None if request.catalog is None else catalog_hash(request.catalog), pl.String).alias(
-                "rerate_catalog_hash"
-            )
-        )
-    )
     catalogs = {} if request.catalog is None else {catalog_hash(request.catalog): request.catalog}
-    lines, discounts = store.booked_lines(connection, scope, again), store.discounts_of(connection, again)
-    compared = replace(booked, recompute=InvoicesToRecompute(again, lines, discounts, catalogs))
+    under = pl.lit(next(iter(catalogs), None), pl.String).alias("rerate_catalog_hash")
+    again = RECOMPUTED_INVOICES.conform(chosen.with_columns(under))
+    whole = rows.with_lines(store.lines_of(connection, scope, again))
+    prior = prior_state(whole, issued, again, RERATINGS.to_frame())
+    compared = replace(prior, recompute=replace(prior.recompute, catalogs=catalogs))
     context = billing_context(timeline, history, usage, known_at)
     found = found_differences(compared, context, read_adjustment_events(timeline, history), as_of)
     return _document(found, chosen, request, max(known_at.values())), chosen

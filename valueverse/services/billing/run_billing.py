@@ -21,7 +21,7 @@ from valueverse.platform.stores import billing_store as store
 from valueverse.platform.stores.proposal_store import approved
 from valueverse.platform.warehouse import connect
 from valueverse.schemas.invoicing import INVOICE
-from valueverse.services.billing.billing_state import apply_voids, read_booked, watermarks
+from valueverse.services.billing.billing_state import apply_voids, read_prior_state, watermarks
 from valueverse.services.billing.dimension_tables import credit_notes, write_dimensions
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.services.months import following_month
@@ -105,7 +105,7 @@ def bill(
         if tenants is not None:
             usage = usage.filter(pl.col("tenant").is_in(list(tenants)))
         refused = apply_voids(connection, timeline, history)
-        booked = read_booked(connection, store.Scope(known), usage, history, facts, known_at)
+        prior = read_prior_state(connection, store.Scope(known), usage, history, facts, known_at)
         billed = engine.bill(
             timeline,
             history,
@@ -113,12 +113,12 @@ def bill(
             window,
             known_at=known_at,
             closed_by=as_of,
-            prior=booked,
+            prior=prior,
             outcomes=approved(connection, store.Scope(known), as_of, PROPOSALS),
         )
         tell(f"writing {billed.invoices.height} invoices")
         rejected = pl.concat([timeline.rejected, billed.rejected, refused, history.rejected.select(REJECTED.names())])
-        notes = credit_notes(timeline, history, booked.consumed.numbers, rejected)
+        notes = credit_notes(timeline, history, prior.consumed.numbers, rejected)
         write_dimensions(connection, timeline, history, rejected, notes, run_at=as_of)
         tables, last = _rows(billed, last, as_of, run_id)
         store.insert_invoices(connection, tables)

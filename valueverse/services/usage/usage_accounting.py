@@ -14,7 +14,8 @@ from valueverse.invoicing.schema import RULES_VERSION
 from valueverse.invoicing.usage_accounting import account, summed
 from valueverse.metering.daily_usage import daily
 from valueverse.platform.stores import usage_accounting_store as store
-from valueverse.platform.stores.billing_store import Scope, booked_periods
+from valueverse.platform.stores.billing_store import Scope
+from valueverse.services.billing.billing_state import booked_periods
 from valueverse.services.lake_tables import USAGE_TABLE
 from valueverse.services.months import following_month
 

@@ -1,0 +1,103 @@
+"""What is already billed is the same whether its rows are read from the warehouse or kept in memory."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from tests.services.billing.test_billing_step import run
+from tests.support.ledger import World, instant
+from valueverse.invoicing.billed_rows import Changes, issued_invoices, prior_state, to_recompute
+from valueverse.invoicing.in_memory_billing import Books
+from valueverse.platform.lake import Lake
+from valueverse.platform.stores.billing_store import Scope
+from valueverse.platform.warehouse import connect
+from valueverse.schemas.invoicing import RERATINGS
+from valueverse.services.billing.billing_state import read_prior_state, watermarks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from valueverse.platform.settings import Settings
+
+pytestmark = pytest.mark.integration
+RUNS = ("2023-11-10", "2023-12-10", "2024-01-10")
+
+
+def world() -> World:
+    """Usage past a threshold and a fee, 10 % off, 19 % tax, a one-off, a grant, and usage that comes late."""
+    meter = {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n"}
+    meter |= {"dimensions": ["a", "b"]}
+    charge = {"key": "usage", "meter": "tokens", "price": {"model": "standard", "unit": "1"}, "split_by": ["b", "a"]}
+    fee = {"key": "base", "amount": "20", "timing": "in_advance"}
+    plan = {"key": "pro", "period": {"align": "calendar"}, "fees": [fee], "charges": [charge], "threshold": "50"}
+    catalog = {"currency": "USD", "meters": [meter], "plans": [plan], "coupons": [{"key": "off", "percent": "10"}]}
+    acme = World(catalog | {"taxes": [{"key": "vat", "percent": "19"}]})
+    acme.start("2023-11-01")
+    acme.tell("coupon.applied", "2023-11-01", {"customer": "c1", "coupon": "off"})
+    grant = {"customer": "c1", "wallet": "w", "amount": "15", "currency": "USD"}
+    acme.tell("wallet.granted", "2023-11-01", grant)
+    one_off = {"customer": "c1", "amount": "7.5", "currency": "USD", "description": "set-up"}
+    acme.tell("one_off.added", "2023-11-20", one_off)
+    acme.use("2023-11-05", "tokens", "60", dimensions='{"a":"x","b":"y"}')
+    acme.use("2023-11-25", "tokens", "30")
+    return acme
+
+
+def late(acme: World) -> None:
+    """What is received after the second run: November comes to more, and December's start is voided."""
+    acme.use("2023-11-07", "tokens", "25", received_at=instant("2023-12-20"))
+    acme.use("2023-12-07", "tokens", "5", received_at=instant("2024-02-01"))
+    acme.tell("invoice.voided", "2024-01-05", {"invoice": "acme-000002", "reason": "wrong"})
+
+
+def test_prior_state_of_rows_in_the_warehouse_is_that_of_rows_in_memory(settings: Settings) -> None:
+    acme, books = world(), Books()
+    for as_of in RUNS:
+        if as_of == RUNS[-1]:
+            late(acme)
+        run(acme, settings, as_of=instant(as_of))
+        books.run(
+            acme.timeline(),
+            acme.history(),
+            acme.usage_frame().lazy(),
+            acme.facts_frame(),
+            (date(2023, 11, 1), date(2024, 2, 1)),
+            known_at=watermarks(Lake(settings.lake_url), instant(as_of), ["acme"]),
+            as_of=instant(as_of),
+        )
+    now = {"acme": instant("2024-02-02")}
+    facts, usage, history = acme.facts_frame(), acme.usage_frame().lazy(), acme.history()
+    issued = issued_invoices(books.rows)
+    changes = Changes(usage, history.meters, facts, now["acme"])
+    kept = prior_state(books.rows, issued, to_recompute(issued, changes), RERATINGS.to_frame())
+    with connect(settings, "builder") as connection:
+        connection.execute("delete from billing.invoice where status = 'draft'")
+        read = read_prior_state(connection, Scope(["acme"]), usage, history, facts, now)
+    seen = {name for name, left, right in frames(read, kept) if same(left, right).height}
+    assert {"standing", "voided", "one_offs", "lines", "coupons", "credits", "numbers", "corrected", "invoices"} <= seen
+
+
+def same(left: pl.DataFrame, right: pl.DataFrame) -> pl.DataFrame:
+    """Rows without an order; that no event was counted is null in memory and 0 in the warehouse."""
+    first, second = (
+        frame.with_columns(pl.col("event_count").fill_null(0)) if "event_count" in frame.columns else frame
+        for frame in (left, right)
+    )
+    assert_frame_equal(first, second, check_row_order=False)
+    return first
+
+
+def frames(left: Any, right: Any) -> Iterator[tuple[str, pl.DataFrame, pl.DataFrame]]:
+    """The frames of two states, by name."""
+    for part in fields(left):
+        one, other = getattr(left, part.name), getattr(right, part.name)
+        if is_dataclass(one):
+            yield from frames(one, other)
+        elif isinstance(one, pl.DataFrame):
+            yield part.name, one, other
