@@ -41,9 +41,9 @@ def wrong(message: str, field: str = "", *, code: str = "", suggestion: str | No
     return PydanticCustomError("refused", "{message}", context)
 
 
-def error_of(refusal: RefusalError) -> PydanticCustomError:
-    """A refusal of a value as the error of a validator, code and suggestion kept."""
-    return wrong(refusal.message, code=refusal.code, suggestion=refusal.suggestion)
+def error_of(refusal: RefusalError, field: str = "") -> PydanticCustomError:
+    """A refusal of a value (or of its ``field``) as the error of a validator, code and suggestion kept."""
+    return wrong(refusal.message, field, code=refusal.code, suggestion=refusal.suggestion)
 
 
 def validated(
@@ -76,7 +76,7 @@ def _add_problems(
     unread = [one.path for one in source.problems.found if one.path]
     for one in _unknown_first(error.errors(include_url=False))[:MOST_SHOWN]:
         kind, context = one["type"], one.get("ctx", {})
-        path = _path(one, source.tree)
+        path = _path(one, model, source.tree)
         # What could not be read is missing to whoever judges it, and that has been reported where it stands.
         if not any(other == path or other.startswith((f"{path}.", f"{path}[")) for other in unread):
             message, suggestion = _sentence(one, model, what)
@@ -84,11 +84,13 @@ def _add_problems(
             source.problems.add(code, message, path, suggestion=suggestion)
 
 
-def _path(error: ErrorDetails, tree: Tree) -> str:
-    kind = error["type"]
-    location = _shown_location(error["loc"], tree, keep_last=kind in {"missing", "extra_forbidden"})
+def _path(error: ErrorDetails, model: type[BaseModel], tree: Tree) -> str:
+    kind, location = error["type"], error["loc"]
+    # Also a default may be refused: of a field that is not in the tree.
+    absent = kind == "refused" and location and location[-1] in _fields(_annotation_at(model, location[:-1]))
+    shown = _shown_location(location, tree, keep_last=bool(absent) or kind in {"missing", "extra_forbidden"})
     field = "model" if kind == "union_tag_invalid" else str(error.get("ctx", {}).get("field", ""))
-    return joined(path_of(location), field)
+    return joined(path_of(shown), field)
 
 
 def _unknown_first(errors: list[ErrorDetails]) -> list[ErrorDetails]:

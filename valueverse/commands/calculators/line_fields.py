@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
@@ -31,7 +31,7 @@ CODES = {
 Line = TypeVar("Line", bound=StrictModel)
 
 
-def read_line(model: type[Line], document: dict[str, Any]) -> Line:
+def read_line(model: type[Line], document: dict[str, Any], codes: Mapping[str, str] = CODES) -> Line:
     """A line as the model of its command.
 
     Raises:
@@ -40,7 +40,7 @@ def read_line(model: type[Line], document: dict[str, Any]) -> Line:
     zone = document.get("timezone")
     # A zone that is wrong is a problem of its own, and bare dates are read all the same.
     known = zone if isinstance(zone, str) and is_time_zone(zone) else "UTC"
-    return judge_object(model, document, "malformed", CODES, context=known)
+    return judge_object(model, document, "malformed", codes, context=known)
 
 
 def _currency(value: Any) -> str:

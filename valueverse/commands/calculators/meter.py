@@ -16,15 +16,11 @@ from valueverse.money import exact, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
 
     import polars as pl
 
     from valueverse.catalog.meters import MeterRule
 
-_FIELDS = {
-    "id", "meter", "period", "full_period", "timezone", "opening", "prorate", "round_prorated", "events",
-}  # fmt: skip
 _TYPE, _METER, _CUSTOMER = "usage", "meter", "customer"
 _TOTAL = "total"
 """The line on which every dimension of one input counts together."""
@@ -76,29 +72,34 @@ def meter_documents(documents: list[dict[str, Any]]) -> Iterable[dict[str, Any] 
 
 
 def _read(number: int, document: dict[str, Any]) -> _Job:
+    from valueverse.commands.calculators.line_fields import read_line
+    from valueverse.commands.calculators.meter_input import METER_CODES, MeterInput
     from valueverse.commands.calculators.time_ranges import known_fields
-    from valueverse.services.instants import read_time_zone
 
-    known_fields(document, _FIELDS)
+    known_fields(document, MeterInput.model_fields)
     rule = _rule(document.get("meter"))
-    zone = read_time_zone(document.get("timezone"))
-    start, end = _period(document.get("period"), zone, "period")
-    full_start, full_end = (start, end)
-    if document.get("full_period") is not None:
-        full_start, full_end = _period(document["full_period"], zone, "full_period")
-        if not full_start <= start < end <= full_end:
-            raise RefusalError("bad_period", "full_period must hold the whole of period", "full_period")
+    stated = read_line(MeterInput, document, METER_CODES)
+    start, end = stated.period
+    full_start, full_end = stated.full_period or stated.period
+    if not full_start <= start < end <= full_end:
+        raise RefusalError("bad_period", "full_period must hold the whole of period", "full_period")
     window = {
         "window": number, "tenant": str(number), "customer": _CUSTOMER, "subscription": None, "meter": _METER,
-        "from": start, "to": end, "full_from": full_start, "full_to": full_end, "timezone": zone,
-        "prorate": _prorate(document.get("prorate"), rule),
-        "round_prorated": _places(document.get("round_prorated")),
+        "from": start, "to": end, "full_from": full_start, "full_to": full_end, "timezone": stated.timezone,
+        "prorate": _prorate(stated.prorate, rule), "round_prorated": stated.round_prorated,
     }  # fmt: skip
-    events = document.get("events", [])
-    if not isinstance(events, list):
-        raise RefusalError("bad_events", "events must be a list of {id, time, data}", "events")
-    read = [_event(number, index, event, zone) for index, event in enumerate(events)]
-    return _Job(rule, window, *_each_once(events, read), _openings(number, document.get("opening"), rule))
+    read = [
+        {
+            "tenant": str(number),
+            "time": event.time,
+            "received_at": event.received_at or event.time,
+            "id": event.id if "id" in event.model_fields_set else f"{index:09d}",
+            "data": _json(event.data, f"events[{index}].data"),
+        }
+        for index, event in enumerate(stated.events)
+    ]
+    given = document.get("events", [])
+    return _Job(rule, window, *_each_once(given, read), _openings(number, stated.opening, rule))
 
 
 def _rule(value: Any) -> MeterRule:
@@ -115,17 +116,6 @@ def _rule(value: Any) -> MeterRule:
         raise refusal.below("meter") from refusal
 
 
-def _period(value: Any, zone: str, path: str) -> tuple[datetime, datetime]:
-    from valueverse.services.instants import read_instant
-
-    if not isinstance(value, dict) or "from" not in value or "to" not in value:
-        raise RefusalError("bad_period", f"{path} must be an object with 'from' and 'to'", path)
-    start, end = (read_instant(value[side], zone, f"{path}.{side}") for side in ("from", "to"))
-    if start >= end:
-        raise RefusalError("bad_period", f"{path} ends before it starts: 'to' is exclusive and later", path)
-    return start, end
-
-
 def _prorate(value: Any, rule: MeterRule) -> bool:
     from valueverse.catalog.meters import PRORATED
 
@@ -137,35 +127,6 @@ def _prorate(value: Any, rule: MeterRule) -> bool:
         message = f"only {' and '.join(PRORATED)} are prorated by days, not {rule.aggregation}"
         raise RefusalError("bad_proration", message, "prorate")
     return True
-
-
-def _places(value: Any) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, Decimal) or value not in range(19):
-        raise RefusalError("bad_proration", "round_prorated is a number of decimals from 0 to 18", "round_prorated")
-    return int(value)
-
-
-def _event(number: int, index: int, event: Any, zone: str) -> dict[str, Any]:
-    from valueverse.services.instants import read_instant
-
-    path = f"events[{index}]"
-    if not isinstance(event, dict):
-        raise RefusalError("bad_events", "an event is an object {id, time, data}", path)
-    if event.get("replaces") is not None:
-        message = "amendments are not followed here: give each event as it stands, and leave out what it replaces"
-        raise RefusalError("bad_events", message, f"{path}.replaces")
-    data = event.get("data", {})
-    if not isinstance(data, dict):
-        raise RefusalError("bad_events", "data must be an object", f"{path}.data")
-    name = event.get("id", f"{index:09d}")
-    if isinstance(name, bool) or not isinstance(name, str | Decimal):
-        raise RefusalError("bad_events", "an event's id is text", f"{path}.id")
-    time = read_instant(event.get("time"), zone, f"{path}.time")
-    received = read_instant(event["received_at"], zone, f"{path}.received_at") if "received_at" in event else time
-    text = _json(data, f"{path}.data")
-    return {"tenant": str(number), "time": time, "received_at": received, "id": str(name), "data": text}
 
 
 def _each_once(given: list[Any], read: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from valueverse.commands.calculators.time_ranges import known_fields, read_window
+from valueverse.commands.calculators.time_ranges import known_fields
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
@@ -61,26 +61,22 @@ def _anchor(document: Document, zone: str, period: Period) -> date:
 
 def _read(document: Document) -> Document:
     """The row of the schedule that a line asks for."""
-    from valueverse.commands.calculators.time_ranges import read_bound
-    from valueverse.services.instants import read_time_zone
+    from valueverse.commands.calculators.line_fields import read_line
+    from valueverse.commands.calculators.periods_input import PeriodsInput
 
     known_fields(document, _FIELDS)
     period = _period(document.get("period"))
-    zone = read_time_zone(document.get("timezone"))
-    begin, until = read_window(document, zone, "")
-    most = (until - begin).days // (_DAYS[period.unit] * period.every) + 2
+    stated = read_line(PeriodsInput, document)
+    zone = stated.timezone
+    most = (stated.to - stated.from_).days // (_DAYS[period.unit] * period.every) + 2
     if most > MOST_PERIODS:
         message = f"about {most:,} periods are asked for, at most {MOST_PERIODS:,} are answered: shorten the window"
         raise RefusalError("too_many_periods", message, "to")
-    start, end = (
-        None if document.get(side) is None else read_bound(document[side], zone, side) for side in ("start", "end")
-    )
-    if start is not None and end is not None and start >= end:
-        raise RefusalError("bad_window", "end lies at or before start: end is exclusive and later", "end")
     return {
         "every": period.every, "unit": period.unit, "align": period.align, "timezone": zone,
-        "anchor": _anchor(document, zone, period), "window_from": begin, "window_to": until, "start": start,
-        "end": end, "most": most,
+        "anchor": _anchor(document, zone, period), "window_from": stated.from_, "window_to": stated.to,
+        "start": stated.start,
+        "end": stated.end, "most": most,
     }  # fmt: skip
 
 

@@ -39,26 +39,6 @@ def read_bound(value: Any, zone: str, path: str) -> datetime:
     return moment
 
 
-def read_window(value: Any, zone: str, path: str, *, may_be_empty: bool = False) -> tuple[datetime, datetime]:
-    """``from`` and ``to`` of an object.
-
-    Raises:
-        RefusalError: ``missing_field``, ``bad_time``, ``bad_window`` (``to`` is exclusive and later).
-    """
-    if not isinstance(value, dict):
-        raise RefusalError("missing_field", f"{path} must be an object with 'from' and 'to'", path)
-    places = {side: f"{path}.{side}" if path else side for side in ("from", "to")}
-    for side, place in places.items():
-        if value.get(side) is None:
-            raise RefusalError("missing_field", f"{place} is missing: give a date or an RFC 3339 instant", place)
-    start, end = (read_bound(value[side], zone, place) for side, place in places.items())
-    if start > end or (start == end and not may_be_empty):
-        raise RefusalError(
-            "bad_window", f"{places['to']} must lie after {places['from']}: 'to' is exclusive", places["to"]
-        )
-    return start, end
-
-
 def instant_text(moment: datetime) -> str:
     """RFC 3339 in UTC, such as ``2024-03-30T23:00:00Z``; a fraction only where there is one."""
     return moment.replace(tzinfo=None).isoformat() + "Z"
