@@ -15,10 +15,8 @@ import iso4217
 import polars as pl
 
 from valueverse.errors import RefusalError
-
-PLACES = 18
-EXACT = pl.Decimal(38, PLACES)
-"""Quantities, prices, rates and precise amounts: up to 20 digits before the point and 18 behind it."""
+from valueverse.schemas.types import EXACT as EXACT  # noqa: PLC0414 - a name of this module
+from valueverse.schemas.types import PLACES as PLACES  # noqa: PLC0414 - a name of this module
 
 RoundingMode = Literal["half_up", "half_even", "up", "down"]
 """half_up = half away from zero, half_even = half to the even neighbour, up = towards +inf, down = towards

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-INSTANT = pl.Datetime("us", "UTC")
+from valueverse.schemas.types import INSTANT as INSTANT  # noqa: PLC0414 - a name of this module
 
 EVENTS = pl.Schema(
     {

@@ -17,7 +17,7 @@ import polars as pl
 
 from valueverse.invoicing.corrections.differences import OWN
 from valueverse.invoicing.schema import OF_PERIOD
-from valueverse.invoicing.settlement.coupons import Billing, apply_coupons, coupon_of, holds
+from valueverse.invoicing.settlement.coupons import Billing, apply_coupons, coupon_of, holds, most_of_period
 from valueverse.invoicing.settlement.threshold_totals import ThresholdTotals
 from valueverse.invoicing.settlement.totals import Line
 from valueverse.schemas.invoicing import COUPON_USES, INVOICE_DISCOUNTS, RECOMPUTED_LINES
@@ -176,18 +176,23 @@ def _in_order(own: pl.DataFrame, lasting: pl.DataFrame, booked: pl.DataFrame) ->
 
 
 def _applied(taken: Mapping[str, int], borne: list[_Row], earlier: ThresholdTotals, line: _Row | None) -> list[Coupon]:
-    """The coupons (``borne``) that an invoice or the threshold invoices of its period bear. One that was removed before
-    the period closed takes no more of it than it has."""
-    close = line["period_to"] if line is not None and line["invoice_type"] == "period" else None
+    """The coupons (``borne``) that an invoice or the threshold invoices of its period bear."""
+    if line is None or line["invoice_type"] != "period":
+        return [coupon_of(row, None) for row in borne]
+    billing, before = _billing(line), {origin: minor for origin, (_, minor) in earlier.taken.items()}
+    return [
+        coupon_of(
+            row,
+            most_of_period(billing, row["removed_at"], before.get(row["origin"]), taken.get(row["origin"], 0)),
+        )
+        for row in borne
+    ]
 
-    def most(row: _Row) -> int | None:
-        origin, removed = row["origin"], row["removed_at"]
-        if close is None or removed is None or removed >= close:
-            return None
-        before, own = earlier.taken.get(origin), taken.get(origin, 0)
-        return None if before is None and own > 0 else (before or ("", 0))[1] + max(own, 0)
 
-    return [coupon_of(row, most(row)) for row in borne]
+def _billing(line: _Row) -> Billing:
+    """What the invoice is for on which a line stands."""
+    close = line["period_from"] if line["invoice_type"] == "start" else line["period_to"]
+    return Billing(line["subscription"], line["currency"], line["invoice_type"], line["period_from"], close)
 
 
 def _idle(
@@ -200,8 +205,7 @@ def _idle(
     """Coupons (of the invoice's customer) that held, were known, and took nothing."""
     if line is None or known_at is None:
         return []
-    close = line["period_from"] if line["invoice_type"] == "start" else line["period_to"]
-    billing = Billing(line["subscription"], line["currency"], line["invoice_type"], line["period_from"], close)
+    billing = _billing(line)
     others = coupons.filter(
         pl.col("periods").is_null(),
         pl.col("received_at") <= known_at,

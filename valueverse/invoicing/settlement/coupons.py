@@ -103,6 +103,23 @@ def holds(row: Mapping[str, Any], billing: Billing, used: Collection[datetime]) 
     )
 
 
+def most_of_period(billing: Billing, removed_at: datetime | None, before: int | None, own: int = 0) -> int | None:
+    """What a coupon may take of a period in all (minor units); None: it is not limited.
+
+    One that was removed before the period closed keeps what it took of it, and takes no more. It is not limited where
+    the closing invoice alone bears it: that invoice was made while the coupon held.
+
+    Args:
+        billing: the invoice.
+        removed_at: when the coupon was removed; None: never.
+        before: what it took on threshold invoices of the period; None: none of them bears it.
+        own: what it took on the invoice itself, as booked.
+    """
+    if not billing.sees(removed_at) or (before is None and own > 0):
+        return None
+    return (before or 0) + max(own, 0)
+
+
 def coupon_of(row: Mapping[str, Any], most: int | None) -> Coupon:
     """A row of adjustment_events.COUPONS that takes no more than ``most`` of a period."""
     return Coupon(

@@ -12,7 +12,7 @@ import polars as pl
 
 from valueverse.invoicing.lines.thresholds import INVOICE_TYPE as THRESHOLD
 from valueverse.invoicing.schema import OF_CLOSE
-from valueverse.invoicing.settlement.coupons import Billing, Coupon, coupon_of, holds
+from valueverse.invoicing.settlement.coupons import Billing, Coupon, coupon_of, holds, most_of_period
 from valueverse.invoicing.settlement.credit_application import Credit, CreditNote, Wallet, spent_first
 from valueverse.invoicing.settlement.credit_notes import whole_minor
 from valueverse.invoicing.settlement.threshold_totals import ThresholdTotals
@@ -191,10 +191,10 @@ class CustomerBalance:
         """Coupons that hold and were not removed before the period closed. One that was removed after it lowered a
         threshold invoice of the period keeps what it took."""
         earlier = self._of_period(issue)
-        taken = {} if earlier is None else earlier.taken
+        taken = {} if earlier is None else {origin: minor for origin, (_, minor) in earlier.taken.items()}
         billing = Billing(issue.subscription, issue.currency, issue.invoice_type, issue.period_from, issue.close)
         return [
-            coupon_of(self._left_of(row, issue), taken[row["origin"]][1] if billing.sees(row["removed_at"]) else None)
+            coupon_of(self._left_of(row, issue), most_of_period(billing, row["removed_at"], taken.get(row["origin"])))
             for row in self.coupons
             if holds(row, billing, self.uses[row["origin"], issue.subscription])
             and (not billing.sees(row["removed_at"]) or row["origin"] in taken)
