@@ -18,9 +18,6 @@ from tests.services.value.test_value_step import MODEL, committed
 from tests.support.ledger import World
 from tests.support.shared_servers import private_folder
 from tests.support.terminal import at_terminal, commands, faults
-from valueverse.commands.value import approve as value_approve
-from valueverse.commands.value import commit as value_commit
-from valueverse.commands.value import proposals as value_proposals
 from valueverse.errors import RefusalError
 from valueverse.platform.access import analysts
 from valueverse.platform.access.api_keys import issue_api_key
@@ -28,6 +25,7 @@ from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing import rerate as rerating
 from valueverse.services.simulation.simulate import read_catalog
+from valueverse.services.value.commits import approve_commit, commit_model, fee_proposals
 from valueverse.services.value.track_value import track_value
 from valueverse.value import library
 
@@ -166,17 +164,17 @@ def _agreed(told: World, settings: Settings) -> dict[str, str]:
     said = {"scenario": "agreed", "seed": 1, "author": "ann", "parent": None, "reason": None}
     said |= {"customer": "c1", "start": "2023-10-01"}
     waiting, closing = (
-        str(value_commit.commit(settings, "acme", json.dumps(MODEL | {"model": name}), said, None)["commit"])
+        str(commit_model.commit(settings, "acme", json.dumps(MODEL | {"model": name}), said, None)["commit"])
         for name in ("waiting", "closing")
     )
     for side, by in (("vendor", "vera"), ("customer", "carl")):
-        value_approve.approve(settings, "acme", closing, side, by)
+        approve_commit.approve(settings, "acme", closing, side, by)
     # Proposed now: what was proposed in 2024 could be disputed no more.
     track_value(
         settings, Lake(settings.lake_url), date(2023, 10, 1), date(2023, 12, 1), as_of=datetime.now(UTC), run_id="test"
     )
     run(told, settings, NOW, date(2023, 10, 1))
-    names = [one["proposal"] for one in value_proposals.listed(settings, "acme", datetime.now(UTC))]
+    names = [one["proposal"] for one in fee_proposals.listed(settings, "acme", datetime.now(UTC))]
     return dict(zip(("first", "second", "third"), names, strict=True)) | {
         "commit": commit,
         "waiting": waiting,

@@ -14,11 +14,11 @@ from tests.support.company_files import RUNS, other_catalog, rows_of
 from tests.support.ledger import instant
 from tests.support.serving import bearer, serving
 from valueverse.cli import app
-from valueverse.commands.value import commit as value_commit
 from valueverse.platform.access.api_keys import issue_api_key
 from valueverse.platform.lake import Lake, LakeTable
 from valueverse.platform.warehouse import connect
 from valueverse.services import lake_tables
+from valueverse.services.value.commits import commit_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -85,7 +85,7 @@ def _asked(settings: Settings, world: Measured) -> Iterator[tuple[str, list[str]
             "from billing.invoice_line l where l.tenant_id = i.tenant_id and l.invoice_id = i.invoice_id) order by 1"
         )
         runs = column("select run_hash from value.run where tenant_id = %s and case_name = 'realised' order by 1")
-    commits = [row["commit"] for row in value_commit.log(settings, world.tenant)]
+    commits = [row["commit"] for row in commit_model.log(settings, world.tenant)]
     for number in [*numbers[::4], *bare]:
         yield "explain invoice", [number]
     received = [row for row in (world.facts[1], *world.usage) if row["received_at"] <= instant(RUNS[-1])]

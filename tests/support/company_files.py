@@ -15,9 +15,6 @@ from quality.reconciliation import reconcile
 from tests.support.ledger import instant
 from tests.support.publishing import dbt
 from tests.support.value_models import saved_model
-from valueverse.commands.value import approve as value_approve
-from valueverse.commands.value import commit as value_commit
-from valueverse.commands.value import proposals as value_proposals
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing.book_journal import book_journal
@@ -28,6 +25,7 @@ from valueverse.services.ingestion.file_status import publish_ingestion
 from valueverse.services.ingestion.ingest import ingest
 from valueverse.services.simulation.simulate import read_catalog
 from valueverse.services.usage.derive_usage import derive_facts, lake_dates, meter
+from valueverse.services.value.commits import approve_commit, commit_model, fee_proposals
 from valueverse.services.value.track_value import track_value
 
 if TYPE_CHECKING:
@@ -132,7 +130,7 @@ def _at(moment: datetime) -> ExitStack:
             return moment.astimezone(tz) + timedelta(microseconds=next(ticks))
 
     stack = ExitStack()
-    for module in (value_commit, value_approve, value_proposals):
+    for module in (commit_model, approve_commit, fee_proposals):
         stack.enter_context(patch.object(module, "datetime", Then))
     return stack
 
@@ -144,21 +142,21 @@ def _agree(settings: Settings, world: Measured, run: int) -> list[str]:
     if run == 1:
         found.append(_commit(settings, tenant, terms | {"start": "2024-01-01", "parent": None, "reason": None}))
     if run == 2:
-        (first,) = [row["commit"] for row in value_commit.log(settings, tenant)]
-        named = [row["proposal"] for row in value_proposals.listed(settings, tenant, instant(RUNS[run]))]
+        (first,) = [row["commit"] for row in commit_model.log(settings, tenant)]
+        named = [row["proposal"] for row in fee_proposals.listed(settings, tenant, instant(RUNS[run]))]
         verdicts = (("accepted", None), ("disputed", "not us"), ("withdrawn", "wrong"))
         for proposal, (verdict, reason) in zip(named, verdicts, strict=False):
             said = {"by": "carl", "reason": reason}
-            found.append(json.dumps(value_proposals.answer(settings, tenant, proposal, verdict, said)))
+            found.append(json.dumps(fee_proposals.answer(settings, tenant, proposal, verdict, said)))
         more = {"start": "2024-05-01", "parent": first, "reason": "more"}
         found.append(_commit(settings, tenant, terms | more))
     return found
 
 
 def _commit(settings: Settings, tenant: str, terms: dict[str, Any]) -> str:
-    made = value_commit.commit(settings, tenant, json.dumps(MODEL), terms, None)
+    made = commit_model.commit(settings, tenant, json.dumps(MODEL), terms, None)
     for side, person in (("vendor", "vera"), ("customer", "carl")):
-        value_approve.approve(settings, tenant, made["commit"], side, person)
+        approve_commit.approve(settings, tenant, made["commit"], side, person)
     return json.dumps(made)
 
 

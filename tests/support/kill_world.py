@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 from tests.support.forks import Forked
 from tests.support.kill_child import POINT
 from tests.support.value_models import saved_model
-from valueverse.commands.value import approve as value_approve
-from valueverse.commands.value import commit as value_commit
 from valueverse.invoicing.rendering.document_hash import chain_hash
 from valueverse.platform.servers import supervisor
 from valueverse.platform.servers.processes import wait_until
 from valueverse.platform.settings import Settings
 from valueverse.platform.warehouse import connect, create_database, drop_database
+from valueverse.services.value.commits import approve_commit, commit_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -159,9 +158,9 @@ class Installation:
         said = {"scenario": "agreed", "seed": 1, "author": "ann", "parent": None, "reason": None}
         said |= {"customer": "c0", "start": "2023-12-01"}
         for tenant in TENANTS:
-            commit = str(value_commit.commit(self.settings, tenant, json.dumps(MODEL), said, None)["commit"])
-            value_approve.approve(self.settings, tenant, commit, "vendor", "vera")
-            value_approve.approve(self.settings, tenant, commit, "customer", "carl")
+            commit = str(commit_model.commit(self.settings, tenant, json.dumps(MODEL), said, None)["commit"])
+            approve_commit.approve(self.settings, tenant, commit, "vendor", "vera")
+            approve_commit.approve(self.settings, tenant, commit, "customer", "carl")
 
     def state(self) -> dict[str, list[Any]]:
         """Everything that was booked, counted or shown, without the instants at which that was done."""

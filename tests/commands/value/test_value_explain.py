@@ -15,15 +15,14 @@ from typer.testing import CliRunner
 from tests.services.billing.test_billing_step import rows, run, store
 from tests.support.ledger import World
 from valueverse.cli import app
-from valueverse.commands.value import approve as value_approve
-from valueverse.commands.value import commit as value_commit
-from valueverse.commands.value.explain import Answer, Question, RunRef, explain_commit
-from valueverse.commands.value.variance import difference
 from valueverse.errors import RefusalError
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing.explain import explain_event, explain_invoice
+from valueverse.services.value.commits import approve_commit, commit_model
+from valueverse.services.value.explain_value import Answer, Question, RunRef, explain_commit
 from valueverse.services.value.track_value import track_value
+from valueverse.services.value.value_variance import difference
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,9 +95,9 @@ def tracked(module_settings: Settings) -> Tracked:
     run(told, settings, datetime(2023, 11, 2, tzinfo=UTC))
     said = {"scenario": "agreed", "seed": 1, "author": "ann", "parent": None, "reason": None}
     said |= {"customer": "c1", "start": "2023-11-01"}
-    commit = value_commit.commit(settings, "acme", json.dumps(MODEL), said, None)["commit"]
+    commit = commit_model.commit(settings, "acme", json.dumps(MODEL), said, None)["commit"]
     for side in ("vendor", "customer"):
-        value_approve.approve(settings, "acme", commit, side, side)
+        approve_commit.approve(settings, "acme", commit, side, side)
     for last, as_of in (
         (NOVEMBER, datetime(2023, 12, 4, tzinfo=UTC)),
         (DECEMBER, datetime(2024, 1, 5, tzinfo=UTC)),

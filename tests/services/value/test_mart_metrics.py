@@ -11,9 +11,8 @@ import pytest
 
 from tests.services.billing.test_billing_step import rows, run, store
 from tests.support.ledger import World
-from valueverse.commands.value import approve as value_approve
-from valueverse.commands.value import commit as value_commit
 from valueverse.platform.warehouse import connect
+from valueverse.services.value.commits import approve_commit, commit_model
 from valueverse.services.value.track_value import TrackReport, track_value
 
 if TYPE_CHECKING:
@@ -78,9 +77,9 @@ def commit(told: World, settings: Settings) -> str:
     run(told, settings, datetime(2023, 11, 2, tzinfo=UTC))
     said = {"scenario": "agreed", "seed": 1, "author": "ann", "parent": None, "reason": None}
     said |= {"customer": "c1", "start": "2023-11-01"}
-    found = value_commit.commit(settings, "acme", json.dumps(MODEL), said, None)["commit"]
-    value_approve.approve(settings, "acme", found, "vendor", "vera")
-    value_approve.approve(settings, "acme", found, "customer", "carl")
+    found = commit_model.commit(settings, "acme", json.dumps(MODEL), said, None)["commit"]
+    approve_commit.approve(settings, "acme", found, "vendor", "vera")
+    approve_commit.approve(settings, "acme", found, "customer", "carl")
     return str(found)
 
 

@@ -10,11 +10,11 @@ import pytest
 
 from tests.services.billing.test_billing_step import store as store_of
 from tests.services.value.test_value_step import JANUARY_5, MODEL, NOVEMBER, committed, track, world
-from valueverse.commands.value import diff as value_diff
-from valueverse.commands.value import proposals as value_proposals
 from valueverse.errors import RefusalError
 from valueverse.platform.stores import value_store as store
 from valueverse.platform.warehouse import connect
+from valueverse.services.value import compare_models
+from valueverse.services.value.commits import fee_proposals
 from valueverse.services.value.track_value import track_value
 
 if TYPE_CHECKING:
@@ -140,11 +140,11 @@ def test_runs_may_batch_the_months_of_commits_that_follow_each_other_and_of_with
         month = date.fromisoformat(f"{first}-01")
         track_value(settings, lake, month, month, as_of=now + timedelta(minutes=number), run_id="test")
         # November's is withdrawn as soon as it is there: the next run proposes it anew.
-        names = {row["proposal"] for row in value_proposals.listed(settings, "acme", now)}
+        names = {row["proposal"] for row in fee_proposals.listed(settings, "acme", now)}
         for proposal in {name for name in names if "/2023-11." in name and name.endswith("/1")} - gone:
-            value_proposals.answer(settings, "acme", proposal, "withdrawn", {"by": "vera", "reason": "wrong"})
+            fee_proposals.answer(settings, "acme", proposal, "withdrawn", {"by": "vera", "reason": "wrong"})
             gone.add(proposal)
-    found = {row["proposal"]: (row["amount"], row["state"]) for row in value_proposals.listed(settings, "acme", now)}
+    found = {row["proposal"]: (row["amount"], row["state"]) for row in fee_proposals.listed(settings, "acme", now)}
     assert {name: (float(amount), state) for name, (amount, state) in found.items()} == {
         "s1/value/2023-11..2023-11/1": (200, "withdrawn"),
         "s1/value/2023-11..2023-11/2": (200, "open"),
@@ -170,7 +170,7 @@ def test_commits_are_told_apart_in_what_they_froze_and_in_the_money_agreed(setti
     old = committed(told, settings)
     more = MODEL | {"scenarios": {"agreed": {"tokens": 90, "licence": 10}, "base": {}}}
     new = committed(told, settings, model=more, parent=old, reason="a busier desk")
-    found = value_diff.commits(settings, "acme", old[:8], new[:12])
+    found = compare_models.commits(settings, "acme", old[:8], new[:12])
     assert found.hashes == {"before": old, "after": new}
     assert [one.path for one in found.changes if one.path.startswith(("model", "reason"))] == [
         "model.scenarios.agreed.tokens.value",
@@ -202,7 +202,7 @@ def test_a_quarter_that_was_proposed_is_not_proposed_again_by_a_successor_that_s
     with pytest.raises(RefusalError, match=r"2023-11 to 2024-01 .* --start 2024-02-01 or later") as refused:
         committed(told, settings, **said, start="2024-01-01")
     assert refused.value.code == "already_proposed"
-    proposal = value_proposals.listed(settings, "acme", now)[0]["proposal"]
+    proposal = fee_proposals.listed(settings, "acme", now)[0]["proposal"]
     assert proposal in refused.value.message
     # The first month behind it is free.
     committed(told, settings, **said, start="2024-02-01")
@@ -216,8 +216,8 @@ def test_a_successor_may_start_within_a_quarter_whose_proposal_was_withdrawn(set
     old = committed(told, settings)
     now = datetime.now(UTC)
     track(told, settings, as_of=now, last=date(2024, 1, 1))
-    proposal = value_proposals.listed(settings, "acme", now)[0]["proposal"]
-    value_proposals.answer(settings, "acme", proposal, "withdrawn", {"by": "vera", "reason": "new terms"})
+    proposal = fee_proposals.listed(settings, "acme", now)[0]["proposal"]
+    fee_proposals.answer(settings, "acme", proposal, "withdrawn", {"by": "vera", "reason": "new terms"})
     committed(told, settings, parent=old, reason="new terms", scenario="base", start="2024-01-01")
     found = track(told, settings, as_of=now + timedelta(days=1), last=date(2024, 3, 1)).proposals
     assert [(name, amount) for _, name, _, _, amount, _ in found] == [
@@ -230,7 +230,7 @@ def test_months_of_a_closed_commit_that_were_proposed_are_not_proposed_by_a_new_
     told = world()
     old = committed(told, settings)
     track(told, settings)
-    value_proposals.close(settings, "acme", old, "confirmed", "vera", "reached")
+    fee_proposals.close(settings, "acme", old, "confirmed", "vera", "reached")
     with pytest.raises(RefusalError, match="--start 2024-01-01 or later"):
         committed(told, settings, scenario="base", start="2023-12-01")
     committed(told, settings, scenario="base", start="2024-01-01")

@@ -17,14 +17,12 @@ from tests.services.billing.test_billing_step import rows, run, store
 from tests.support.ledger import World
 from tests.support.rewording import reword
 from tests.support.value_models import saved_model
-from valueverse.commands.value import approve as value_approve
-from valueverse.commands.value import commit as value_commit
-from valueverse.commands.value import proposals as value_proposals
 from valueverse.errors import RefusalError
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing.explain import explain_invoice
 from valueverse.services.billing.reproducibility_check import reproduce
 from valueverse.services.value import track_value as steps
+from valueverse.services.value.commits import approve_commit, commit_model, fee_proposals
 from valueverse.services.value.track_value import TrackReport, track_value
 from valueverse.value.realisation.proposals import months_back
 
@@ -58,9 +56,9 @@ def committed(told: World, settings: Settings, model: dict[str, Any] = MODEL, **
     run(told, settings, datetime(2023, 11, 2, tzinfo=UTC))
     more = {"scenario": "agreed", "seed": 1, "author": "ann", "parent": None, "reason": None}
     more |= {"customer": "c1", "start": "2023-11-01"}
-    found = value_commit.commit(settings, "acme", json.dumps(model), more | said, None)["commit"]
-    value_approve.approve(settings, "acme", found, "vendor", "vera")
-    value_approve.approve(settings, "acme", found, "customer", "carl")
+    found = commit_model.commit(settings, "acme", json.dumps(model), more | said, None)["commit"]
+    approve_commit.approve(settings, "acme", found, "vendor", "vera")
+    approve_commit.approve(settings, "acme", found, "customer", "carl")
     return str(found)
 
 
@@ -125,7 +123,7 @@ def test_an_accepted_proposal_is_a_line_with_its_commit_and_run(settings: Settin
     told = world()
     commit = committed(told, settings)
     track(told, settings, as_of=datetime(2023, 12, 2, tzinfo=UTC))
-    (open_one,) = value_proposals.listed(settings, "acme", datetime(2023, 12, 3, tzinfo=UTC))
+    (open_one,) = fee_proposals.listed(settings, "acme", datetime(2023, 12, 3, tzinfo=UTC))
     assert (open_one["state"], open_one["amount"], open_one["binding"]) == ("open", "10", "none")
     # Not disputed, it counts as accepted when its 30 days are over: the invoice of January bears it.
     assert reports(settings, told, datetime(2023, 12, 20, tzinfo=UTC)) == []
@@ -153,7 +151,7 @@ def test_an_accepted_proposal_is_a_line_with_its_commit_and_run(settings: Settin
     assert reword(settings)
     run(told, settings, datetime(2024, 3, 3, tzinfo=UTC))
     assert len(reports(settings, told, datetime(2024, 3, 3, tzinfo=UTC))) == 1
-    listed = value_proposals.listed(settings, "acme", datetime(2024, 3, 3, tzinfo=UTC))
+    listed = fee_proposals.listed(settings, "acme", datetime(2024, 3, 3, tzinfo=UTC))
     assert [one["invoice"] for one in listed if one["proposal"] == open_one["proposal"]] == [number]
     with connect(settings, "builder") as connection:
         (line,) = explain_invoice(connection, store(told, settings), number, "value", 1)["lines"]
@@ -176,19 +174,19 @@ def test_a_disputed_proposal_is_not_billed_until_it_is_accepted(settings: Settin
     committed(told, settings)
     now = datetime.now(UTC)
     track(told, settings, as_of=now)
-    first = value_proposals.listed(settings, "acme", now)[0]["proposal"]
+    first = fee_proposals.listed(settings, "acme", now)[0]["proposal"]
     said = {"by": "carl", "reason": "that was not us"}
-    assert value_proposals.answer(settings, "acme", first, "disputed", said)["state"] == "disputed"
+    assert fee_proposals.answer(settings, "acme", first, "disputed", said)["state"] == "disputed"
     far = now + timedelta(days=60)
-    states = {one["proposal"]: one["state"] for one in value_proposals.listed(settings, "acme", far)}
+    states = {one["proposal"]: one["state"] for one in fee_proposals.listed(settings, "acme", far)}
     assert sorted(states.values()) == ["approved", "disputed"]
     for verdict, code in (("disputed", "already_said"), ("accepted", None), ("accepted", "already_said")):
         if code is None:
-            answered = value_proposals.answer(settings, "acme", first, verdict, {"by": "carl", "reason": None})
+            answered = fee_proposals.answer(settings, "acme", first, verdict, {"by": "carl", "reason": None})
             assert answered["state"] == "approved"
         else:
             with pytest.raises(RefusalError) as refused:
-                value_proposals.answer(settings, "acme", first, verdict, said)
+                fee_proposals.answer(settings, "acme", first, verdict, said)
             assert refused.value.code == code
 
 
@@ -197,10 +195,10 @@ def test_a_withdrawn_proposal_is_proposed_anew(settings: Settings) -> None:
     committed(told, settings)
     now = datetime.now(UTC)
     track(told, settings, as_of=now, last=NOVEMBER)
-    (first,) = value_proposals.listed(settings, "acme", now)
-    value_proposals.answer(settings, "acme", first["proposal"], "withdrawn", {"by": "vera", "reason": "typo"})
+    (first,) = fee_proposals.listed(settings, "acme", now)
+    fee_proposals.answer(settings, "acme", first["proposal"], "withdrawn", {"by": "vera", "reason": "typo"})
     track(told, settings, as_of=now, last=NOVEMBER)
-    found = value_proposals.listed(settings, "acme", now)
+    found = fee_proposals.listed(settings, "acme", now)
     assert [(one["proposal"][-2:], one["state"]) for one in found] == [("/1", "withdrawn"), ("/2", "open")]
 
 
@@ -275,11 +273,11 @@ def test_a_commit_that_fails_half_way_writes_nothing_and_keeps_nothing_back(
 def test_a_closed_commit_is_measured_no_more(settings: Settings) -> None:
     told = world()
     commit = committed(told, settings)
-    closed = value_proposals.close(settings, "acme", commit, "confirmed", "vera", "reached")
+    closed = fee_proposals.close(settings, "acme", commit, "confirmed", "vera", "reached")
     assert closed["state"] == "confirmed"
     assert track(told, settings).runs == []
     with pytest.raises(RefusalError, match="only an active one is closed"):
-        value_proposals.close(settings, "acme", commit, "confirmed", "vera", "again")
+        fee_proposals.close(settings, "acme", commit, "confirmed", "vera", "again")
 
 
 def test_a_superseding_commit_takes_over_with_the_platforms_metrics_as_its_baseline(settings: Settings) -> None:
@@ -289,7 +287,7 @@ def test_a_superseding_commit_takes_over_with_the_platforms_metrics_as_its_basel
     track(told, settings)
     said = {"parent": old, "reason": "better numbers", "start": "2024-01-01", "scenario": "base"}
     new = committed(told, settings, **said)
-    log = {one["commit"]: one["state"] for one in value_commit.log(settings, "acme")}
+    log = {one["commit"]: one["state"] for one in commit_model.log(settings, "acme")}
     assert log == {old: "superseded", new: "active"}
     ((document,),) = rows(settings, f"select document from value.commit where commit_id = '{new}'")
     assert json.loads(document)["expected"] == {"licence": 1.0, "tokens": 100.0}

@@ -10,13 +10,10 @@ import psycopg
 import pytest
 
 from tests.value.committer.test_commits import MODEL, SAID, tenant
-from valueverse.commands.value import approve as value_approve
-from valueverse.commands.value import commit as value_commit
-from valueverse.commands.value import proposals as value_proposals
-from valueverse.commands.value import verify as value_verify
 from valueverse.errors import RefusalError
 from valueverse.platform import warehouse
 from valueverse.platform.warehouse import connect
+from valueverse.services.value.commits import approve_commit, commit_model, fee_proposals, verify_commits
 from valueverse.value.committer.commit_log import CommitEvent, StoredEvent, broken_events, event_hash, supersessions
 
 if TYPE_CHECKING:
@@ -80,9 +77,9 @@ def test_a_successor_supersedes_with_its_last_approval() -> None:
 
 
 def agreed(settings: Settings, **said: Any) -> str:
-    commit = str(value_commit.commit(settings, "acme", MODEL, SAID | said, None)["commit"])
-    value_approve.approve(settings, "acme", commit, "vendor", "vera")
-    value_approve.approve(settings, "acme", commit, "customer", "carl")
+    commit = str(commit_model.commit(settings, "acme", MODEL, SAID | said, None)["commit"])
+    approve_commit.approve(settings, "acme", commit, "vendor", "vera")
+    approve_commit.approve(settings, "acme", commit, "customer", "carl")
     return commit
 
 
@@ -96,13 +93,13 @@ def test_everything_done_to_commits_is_in_the_tenants_chain(settings: Settings) 
     tenant(settings)
     first = agreed(settings)
     second = agreed(settings, seed=2, parent=first[:8], reason='müde \\ "alt"')
-    value_proposals.close(settings, "acme", second, "written_off", "vera", "nothing came\tof it\n")
+    fee_proposals.close(settings, "acme", second, "written_off", "vera", "nothing came\tof it\n")
     assert told(settings, "select commit_id, action from value.commit_event order by sequence") == [
         (first, "proposed"), (first, "vendor"), (first, "customer"),
         (second, "proposed"), (second, "vendor"), (second, "customer"), (first, "superseded"),
         (second, "written_off"),
     ]  # fmt: skip
-    found = value_verify.verify(settings, "acme", None)
+    found = verify_commits.verify(settings, "acme", None)
     assert (found["ok"], found["commits"], found["deeds"]) == (True, 2, 8)
     # A chain made again from the tables alone is the same, to the last bit: those of commits made before it.
     before = told(settings, "select * from value.commit_event order by sequence")
@@ -111,7 +108,7 @@ def test_everything_done_to_commits_is_in_the_tenants_chain(settings: Settings) 
     assert sorted(row[4] for row in told(settings, "select * from value.commit_event")) == sorted(
         row[4] for row in before
     )
-    assert value_verify.verify(settings, "acme", None)["ok"]
+    assert verify_commits.verify(settings, "acme", None)["ok"]
 
 
 @pytest.mark.integration
@@ -127,12 +124,12 @@ def test_everything_done_to_commits_is_in_the_tenants_chain(settings: Settings) 
 def test_whoever_takes_the_guard_away_and_edits_is_told_on(settings: Settings, table: str, statement: str) -> None:
     tenant(settings)
     agreed(settings)
-    head = value_verify.verify(settings, "acme", None)["head"]
+    head = verify_commits.verify(settings, "acme", None)["head"]
     with connect(settings, "admin") as connection:
         connection.execute(f"alter table value.{table} disable trigger insert_only".encode())
         connection.execute(statement.encode())
         connection.commit()
-    assert not value_verify.verify(settings, "acme", head)["ok"]
+    assert not verify_commits.verify(settings, "acme", head)["ok"]
 
 
 @pytest.mark.integration
@@ -147,11 +144,11 @@ def test_nobody_edits_what_was_agreed(module_settings: Settings, role: Any, tabl
 @pytest.mark.integration
 def test_a_commit_is_named_by_the_beginning_of_its_id(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     tenant(settings)
-    found = value_commit.commit(settings, "acme", MODEL, SAID, None)["commit"]
-    assert value_approve.approve(settings, "acme", found[:8].upper(), "vendor", "vera")["commit"] == found
+    found = commit_model.commit(settings, "acme", MODEL, SAID, None)["commit"]
+    assert approve_commit.approve(settings, "acme", found[:8].upper(), "vendor", "vera")["commit"] == found
     for unknown in (found[:7], found + "0", "0" * 8, "no such %", ""):
         with pytest.raises(RefusalError, match="value log") as refused:
-            value_approve.approve(settings, "acme", unknown, "customer", "carl")
+            approve_commit.approve(settings, "acme", unknown, "customer", "carl")
         assert refused.value.code == "unknown_commit"
     alike = [found[:8] + letter * 56 for letter in "01"]
     with connect(settings, "builder") as connection:
@@ -163,7 +160,7 @@ def test_a_commit_is_named_by_the_beginning_of_its_id(settings: Settings, monkey
             )
         connection.commit()
     with pytest.raises(RefusalError) as refused:
-        value_approve.approve(settings, "acme", found[:8], "customer", "carl")
+        approve_commit.approve(settings, "acme", found[:8], "customer", "carl")
     assert refused.value.code == "ambiguous_commit"
     assert all(one in refused.value.message for one in (found, *alike))
 
@@ -171,10 +168,10 @@ def test_a_commit_is_named_by_the_beginning_of_its_id(settings: Settings, monkey
 @pytest.mark.integration
 def test_who_approves_is_named_and_blanks_do_not_make_another_person(settings: Settings) -> None:
     tenant(settings)
-    commit = value_commit.commit(settings, "acme", MODEL, SAID, None)["commit"]
+    commit = commit_model.commit(settings, "acme", MODEL, SAID, None)["commit"]
     for by, code in ((" ", "missing_name"), ("ann ", "author_cannot_approve"), ("a\u202eb", "bad_name")):
         with pytest.raises(RefusalError) as refused:
-            value_approve.approve(settings, "acme", commit, "vendor", by)
+            approve_commit.approve(settings, "acme", commit, "vendor", by)
         assert refused.value.code == code
     with pytest.raises(RefusalError, match="name is empty"):
-        value_commit.commit(settings, "acme", MODEL, SAID | {"author": ""}, None)
+        commit_model.commit(settings, "acme", MODEL, SAID | {"author": ""}, None)

@@ -10,11 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from valueverse.commands.value import approve as value_approve
-from valueverse.commands.value import commit as value_commit
-from valueverse.commands.value import verify as value_verify
 from valueverse.errors import RefusalError
 from valueverse.platform.warehouse import connect
+from valueverse.services.value.commits import approve_commit, commit_model, verify_commits
 from valueverse.value.committer.commits import Approval, Frozen, chain_hash, commit_id, judge_approval, states
 
 if TYPE_CHECKING:
@@ -89,16 +87,16 @@ def tenant(settings: Settings) -> None:
 @pytest.mark.integration
 def test_commits_form_a_chain_and_take_effect_by_two_approvals(settings: Settings) -> None:
     tenant(settings)
-    first = value_commit.commit(settings, "acme", MODEL, SAID, None)
-    assert value_commit.commit(settings, "acme", MODEL, SAID, None)["new"] is False
+    first = commit_model.commit(settings, "acme", MODEL, SAID, None)
+    assert commit_model.commit(settings, "acme", MODEL, SAID, None)["new"] is False
     for side, by in (("vendor", "vera"), ("customer", "carl")):
-        state = value_approve.approve(settings, "acme", first["commit"], side, by)["state"]
+        state = approve_commit.approve(settings, "acme", first["commit"], side, by)["state"]
     assert state == "active"
     changed = SAID | {"parent": first["commit"], "reason": "more users", "seed": 2}
-    second = value_commit.commit(settings, "acme", MODEL, changed, None)
+    second = commit_model.commit(settings, "acme", MODEL, changed, None)
     for side, by in (("vendor", "vera"), ("customer", "carl")):
-        value_approve.approve(settings, "acme", second["commit"], side, by)
-    assert [row["state"] for row in value_commit.log(settings, "acme")] == ["superseded", "active"]
+        approve_commit.approve(settings, "acme", second["commit"], side, by)
+    assert [row["state"] for row in commit_model.log(settings, "acme")] == ["superseded", "active"]
     with connect(settings, "builder") as connection:
         rows = connection.execute(
             "select commit_id, sequence, previous_hash, chain_hash, document from value.commit order by sequence"
@@ -114,12 +112,12 @@ def test_commits_form_a_chain_and_take_effect_by_two_approvals(settings: Setting
 @pytest.mark.integration
 def test_a_chain_is_worked_out_again_and_told_with_its_head(settings: Settings) -> None:
     tenant(settings)
-    value_commit.commit(settings, "acme", MODEL, SAID, None)
-    first = value_verify.verify(settings, "acme", None)
+    commit_model.commit(settings, "acme", MODEL, SAID, None)
+    first = verify_commits.verify(settings, "acme", None)
     assert (first["ok"], first["commits"]) == (True, 1)
-    value_commit.commit(settings, "acme", MODEL, SAID | {"seed": 2}, None)
-    assert value_verify.verify(settings, "acme", first["head"])["ok"]
-    assert value_verify.verify(settings, "acme", "0" * 64)["problems"] == [
+    commit_model.commit(settings, "acme", MODEL, SAID | {"seed": 2}, None)
+    assert verify_commits.verify(settings, "acme", first["head"])["ok"]
+    assert verify_commits.verify(settings, "acme", "0" * 64)["problems"] == [
         {"chain": "deeds", "sequence": 2, "reason": "head_not_found"}
     ]
     # Who takes the guard away can edit a row: the chain tells.
@@ -127,14 +125,14 @@ def test_a_chain_is_worked_out_again_and_told_with_its_head(settings: Settings) 
         connection.execute("alter table value.commit disable trigger insert_only")
         connection.execute("update value.commit set author = 'eve' where sequence = 1")
         connection.commit()
-    found = value_verify.verify(settings, "acme", None)
+    found = verify_commits.verify(settings, "acme", None)
     assert not found["ok"]
     assert {"chain": "commits", "sequence": 1, "reason": "columns_edited"} in found["problems"]
 
 
 @pytest.mark.integration
 def test_a_tenant_that_there_is_not_is_refused_by_what_lists(settings: Settings) -> None:
-    for listed in (value_commit.log, lambda at, name: value_verify.verify(at, name, None)):
+    for listed in (commit_model.log, lambda at, name: verify_commits.verify(at, name, None)):
         with pytest.raises(RefusalError, match="no tenant 'acme'"):
             listed(settings, "acme")
 
@@ -143,8 +141,8 @@ def test_a_tenant_that_there_is_not_is_refused_by_what_lists(settings: Settings)
 @pytest.mark.parametrize("statement", ["update value.commit set author = 'eve'", "delete from value.approval"])
 def test_nothing_committed_is_ever_edited(settings: Settings, statement: str) -> None:
     tenant(settings)
-    found = value_commit.commit(settings, "acme", MODEL, SAID, None)
-    value_approve.approve(settings, "acme", found["commit"], "vendor", "vera")
+    found = commit_model.commit(settings, "acme", MODEL, SAID, None)
+    approve_commit.approve(settings, "acme", found["commit"], "vendor", "vera")
     with connect(settings, "builder") as connection, pytest.raises(psycopg.errors.RestrictViolation):
         connection.execute(statement)  # type: ignore[call-overload]
 
@@ -161,10 +159,10 @@ def test_nothing_committed_is_ever_edited(settings: Settings, statement: str) ->
 def test_a_commit_of_what_is_not_there_is_refused(settings: Settings, said: dict[str, Any], code: str) -> None:
     tenant(settings)
     with pytest.raises(RefusalError) as refused:
-        value_commit.commit(settings, "acme", MODEL, SAID | said, None)
+        commit_model.commit(settings, "acme", MODEL, SAID | said, None)
     assert refused.value.code == code
     with pytest.raises(RefusalError, match="no tenant"):
-        value_commit.commit(settings, "nobody", MODEL, SAID, None)
+        commit_model.commit(settings, "nobody", MODEL, SAID, None)
 
 
 MEASURED = json.dumps(
@@ -184,15 +182,15 @@ MEASURED = json.dumps(
 def test_a_model_that_starts_with_its_commit_needs_a_start(settings: Settings) -> None:
     tenant(settings)
     with pytest.raises(RefusalError, match="say with --start on which day") as refused:
-        value_commit.commit(settings, "acme", MEASURED, SAID | {"scenario": "agreed"}, None)
+        commit_model.commit(settings, "acme", MEASURED, SAID | {"scenario": "agreed"}, None)
     assert (refused.value.code, refused.value.path) == ("missing_start", "--start")
     said = SAID | {"scenario": "agreed"}
     for start in ("2024-02", "2024-02-01"):
-        found = value_commit.commit(settings, "acme", MEASURED, said | {"start": start}, None)
+        found = commit_model.commit(settings, "acme", MEASURED, said | {"start": start}, None)
         assert found["start"] == "2024-02-01"
     for start in ("2024-W05-1", "20240201", "2024-02-30", "tomorrow", ""):
         with pytest.raises(RefusalError, match="not a date like") as refused:
-            value_commit.commit(settings, "acme", MEASURED, said | {"start": start}, None)
+            commit_model.commit(settings, "acme", MEASURED, said | {"start": start}, None)
         assert refused.value.code == "bad_start"
 
 
@@ -207,16 +205,16 @@ def test_a_customer_that_no_event_names_is_refused_with_those_of_a_like_name(set
         )
         connection.commit()
     with pytest.raises(RefusalError, match="no customer 'globx': did you mean 'globex'") as refused:
-        value_commit.commit(settings, "acme", MODEL, SAID | {"customer": "globx"}, None)
+        commit_model.commit(settings, "acme", MODEL, SAID | {"customer": "globx"}, None)
     assert (refused.value.code, refused.value.path) == ("unknown_customer", "--customer")
     for customer in ("globex", "initech"):
-        assert value_commit.commit(settings, "acme", MODEL, SAID | {"customer": customer}, None)["new"]
+        assert commit_model.commit(settings, "acme", MODEL, SAID | {"customer": customer}, None)["new"]
 
 
 @pytest.mark.integration
 def test_a_commit_made_again_tells_the_state_it_has(settings: Settings) -> None:
     tenant(settings)
-    found = value_commit.commit(settings, "acme", MODEL, SAID, None)["commit"]
-    value_approve.approve(settings, "acme", found, "vendor", "vera")
-    again = value_commit.commit(settings, "acme", MODEL, SAID, None)
+    found = commit_model.commit(settings, "acme", MODEL, SAID, None)["commit"]
+    approve_commit.approve(settings, "acme", found, "vendor", "vera")
+    again = commit_model.commit(settings, "acme", MODEL, SAID, None)
     assert (again["new"], again["state"]) == (False, "approved_by_vendor")

@@ -14,8 +14,8 @@ import yaml
 from typer.testing import CliRunner
 
 from valueverse.cli import app
-from valueverse.commands.value.run import read_program
 from valueverse.errors import RefusalError
+from valueverse.services.value.model_inputs import read_program
 from valueverse.value.executor.binding import read_metrics
 from valueverse.value.executor.customers import bind_all
 from valueverse.value.executor.portfolio import PORTFOLIO, run_portfolio

@@ -13,8 +13,8 @@ import polars as pl
 import pytest
 import yaml
 
-from valueverse.commands.value.run import read_program
 from valueverse.errors import RefusalError
+from valueverse.services.value.model_inputs import read_program
 from valueverse.value.architect.compiler.program import compile_model
 from valueverse.value.architect.document.parsing import parse_model
 from valueverse.value.executor.binding import read_metrics

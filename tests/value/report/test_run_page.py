@@ -12,9 +12,9 @@ import pytest
 
 from tests.support.pages import SVG, read_page, repeated_ids, tables, tag, texts, what_it_would_fetch_or_run
 from tests.support.value_models import model_text
-from valueverse.commands.value.report import report_of_model
-from valueverse.commands.value.run import _output
 from valueverse.errors import RefusalError
+from valueverse.services.value.model_inputs import _output
+from valueverse.services.value.value_report import report_of_model
 from valueverse.value import library
 from valueverse.value.architect.compiler.program import compile_model
 from valueverse.value.architect.document.parsing import parse_model

@@ -22,18 +22,17 @@ _SAID: dict[str, Any] = {
 
 def agree(settings: Settings) -> str:
     """Commit northwind's model and approve it for both sides, once; its commit."""
-    from valueverse.commands.value import approve as value_approve
-    from valueverse.commands.value import commit as value_commit
     from valueverse.demo import northwind
+    from valueverse.services.value.commits import approve_commit, commit_model
 
-    standing = [one for one in value_commit.log(settings, northwind.TENANT) if one["model"] == northwind.VALUE_MODEL]
+    standing = [one for one in commit_model.log(settings, northwind.TENANT) if one["model"] == northwind.VALUE_MODEL]
     if standing:
         return str(standing[0]["commit"])
     said = _SAID | {"customer": northwind.AGREED_WITH}
     model = json.dumps(northwind.value_model())
-    commit = str(value_commit.commit(settings, northwind.TENANT, model, said, None)["commit"])
-    value_approve.approve(settings, northwind.TENANT, commit, "vendor", "vera.vendor@northwind.example")
-    value_approve.approve(settings, northwind.TENANT, commit, "customer", "carl.customer@code-assistant.example")
+    commit = str(commit_model.commit(settings, northwind.TENANT, model, said, None)["commit"])
+    approve_commit.approve(settings, northwind.TENANT, commit, "vendor", "vera.vendor@northwind.example")
+    approve_commit.approve(settings, northwind.TENANT, commit, "customer", "carl.customer@code-assistant.example")
     return commit
 
 
@@ -46,8 +45,8 @@ def report_path(settings: Settings) -> Path:
 
 def write_report(settings: Settings) -> Path:
     """The realised November as a page; where it lies."""
-    from valueverse.commands.value.report import report_of_commit
     from valueverse.demo import northwind
+    from valueverse.services.value.value_report import report_of_commit
 
     path = report_path(settings)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,53 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from valueverse.errors import RefusalError
+from valueverse.services.value.check_model import check, read_text
 
 _AS_JSON = Annotated[bool, typer.Option("--json", help="Answer with one JSON object.")]
 _FILE = typer.Argument(help="A model in YAML or JSON; - reads standard input.")
-_LARGEST = 4 * 1024 * 1024
-
-
-def read_text(file: Path) -> str:
-    """A model's text.
-
-    Raises:
-        RefusalError: ``unreadable``: no such file, none that can be read, too large, or no UTF-8.
-    """
-    try:
-        raw = typer.get_binary_stream("stdin").read(_LARGEST + 1) if str(file) == "-" else _bytes(file)
-    except OSError as error:
-        message = f"{file} cannot be read: {error.strerror or error}"
-        raise RefusalError("unreadable", message) from error
-    if len(raw) > _LARGEST:
-        raise RefusalError("unreadable", f"{file} is larger than {_LARGEST} bytes, which is no model")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise RefusalError("unreadable", f"{file} is no UTF-8 text; save it as such") from error
-
-
-def _bytes(file: Path) -> bytes:
-    with file.open("rb") as stream:
-        return stream.read(_LARGEST + 1)
-
-
-def check(text: str) -> dict[str, Any]:
-    """``{ok: true, tree, ...}`` or ``{ok: false, problems: [...]}``."""
-    from valueverse.documents import DocumentError
-    from valueverse.value.architect.compiler.program import compile_model
-    from valueverse.value.architect.document.parsing import parse_model
-    from valueverse.value.architect.model_text import tree_json, tree_text
-
-    try:
-        program = compile_model(parse_model(text))
-    except DocumentError as error:
-        return {"ok": False, "problems": [one.as_json() for one in error.problems]}
-    return {"ok": True, **tree_json(program), "tree": tree_text(program)}
 
 
 def register(app: typer.Typer) -> None:

@@ -4,161 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from valueverse.errors import RefusalError
-from valueverse.services.value.value_names import known_customer, known_tenant, named_commit, person
-
-if TYPE_CHECKING:
-    import polars as pl
-    import psycopg
-
-    from valueverse.platform.settings import Settings
-    from valueverse.value.architect.document.model import Model
-    from valueverse.value.architect.program_ir import Program
-    from valueverse.value.committer.commits import Frozen
+from valueverse.services.value.commits.commit_model import commit, log
 
 Tenant = Annotated[str, typer.Option("--tenant", help="The tenant whose commit it is.")]
-
-
-def commit(settings: Settings, tenant: str, text: str, said: dict[str, Any], data: Path | None) -> dict[str, Any]:
-    """Freeze a model; the same content gives the same commit.
-
-    Args:
-        settings: where Postgres is.
-        tenant: whose.
-        text: the model.
-        said: scenario, seed, author, customer, start, parent, reason.
-        data: measured data behind the baseline; None: what the platform has measured of the customer.
-
-    Raises:
-        RefusalError: ``unknown_tenant``, ``unknown_scenario``, ``unknown_customer``, ``unknown_commit`` and
-            ``ambiguous_commit`` (the parent), ``other_customer``, ``missing_start``, ``bad_start``, ``bad_seed``,
-            ``missing_reason``, ``missing_name``, ``bad_name``, ``missing_metric``.
-    """
-    from valueverse.platform.stores import commit_store as store
-    from valueverse.platform.warehouse import connect
-    from valueverse.value.architect.compiler.program import compile_model
-    from valueverse.value.architect.document.parsing import parse_model
-    from valueverse.value.committer.commit_log import PROPOSED, CommitEvent, event_hash
-    from valueverse.value.committer.commits import chain_hash, commit_id
-
-    model = parse_model(text)
-    program = compile_model(model)
-    said = _judged(program, said)
-    with connect(settings, "builder") as connection:
-        known_tenant(connection, tenant, lock=True)
-        if said["parent"] is not None:
-            said["parent"] = _changed(connection, tenant, said["parent"], said["customer"])
-        if said["customer"] is not None:
-            known_customer(settings, connection, tenant, said["customer"])
-        frozen = _frozen(model, program, said, _measured(connection, tenant, program, said["customer"], data))
-        document = frozen.canonical()
-        found = commit_id(document)
-        row = {"tenant_id": tenant, "commit_id": found, "model": program.model, "document": document}
-        event = CommitEvent(found, PROPOSED, frozen.author, datetime.now(UTC))
-        more = {"author": event.by, "parent": frozen.parent, "committed_at": event.at}
-        added = store.add(connection, row | more, chain_hash)
-        if added:
-            store.add_event(connection, tenant, (event.commit, event.action, event.canonical()), event_hash)
-        connection.commit()
-    state = "proposed" if added else next(row["state"] for row in log(settings, tenant) if row["commit"] == found)
-    told = {"commit": found, "model": program.model, "state": state, "new": added}
-    fixed = {"baseline": dict(frozen.baseline), "expected": dict(frozen.expected)}
-    return told | {"start": frozen.start or program.axis.start} | fixed
-
-
-def _judged(program: Program, said: dict[str, Any]) -> dict[str, Any]:
-    """What is said of a commit, as it is frozen."""
-    from valueverse.value.committer.baseline import agreed_start
-    from valueverse.value.executor.run import RunRequest, check_request
-
-    scenario, known = said["scenario"], {one.name for one in program.scenarios}
-    if scenario not in known:
-        raise RefusalError.unknown("unknown_scenario", f"no scenario {scenario[:60]!r}", scenario, known, "--scenario")
-    check_request(program, RunRequest(seed=said["seed"]))
-    return said | {"author": person(said["author"], "--author"), "start": agreed_start(program, said["start"])}
-
-
-def _frozen(model: Model, program: Program, said: dict[str, Any], measured: _Measured) -> Frozen:
-    from valueverse.value.architect.document.canonical import canonical
-    from valueverse.value.committer.baseline import baseline_of
-    from valueverse.value.committer.commits import Frozen
-
-    base = baseline_of(program, measured.values, said["scenario"], said["start"])
-    fixed: dict[str, Any] = {"baseline": base.values, "expected": base.expected, "snapshot": base.snapshot}
-    return Frozen(canonical(model), watermark=measured.watermark, **fixed, **said)
-
-
-def _changed(connection: psycopg.Connection[Any], tenant: str, named: str, customer: str | None) -> str:
-    """The commit that another one changes: for the same customer, else it would end what was agreed with somebody."""
-    from valueverse.services.value.stored_runs import frozen_commit
-
-    parent = named_commit(connection, tenant, named, "--parent")
-    other = frozen_commit(connection, tenant, parent)[0].customer
-    if other != customer:
-        whose = "the whole tenant" if other is None else f"the customer {other!r}"
-        message = f"the commit {parent} is one of {whose}: a change keeps --customer"
-        raise RefusalError("other_customer", message, "--customer")
-    return parent
-
-
-@dataclass(frozen=True)
-class _Measured:
-    """Metrics (metric, customer, period, value) and the newest knowledge behind them."""
-
-    values: pl.DataFrame | None
-    watermark: str | None
-
-
-def _measured(
-    connection: psycopg.Connection[Any], tenant: str, program: Program, customer: str | None, data: Path | None
-) -> _Measured:
-    from valueverse.commands.value.run import read_data
-    from valueverse.platform.stores import value_store
-    from valueverse.value.executor.binding import read_metrics
-
-    given = read_data(data, customer)
-    if given is not None:
-        return _Measured(given, None if given.is_empty() else str(given["period"].max()))
-    rows = value_store.metrics(connection, tenant, customer, program.currency)
-    known = value_store.known_until(connection, tenant)
-    if rows.is_empty() or known is None:
-        return _Measured(None, None)
-    return _Measured(read_metrics(rows), known.astimezone(UTC).isoformat())
-
-
-def log(settings: Settings, tenant: str) -> list[dict[str, Any]]:
-    """A tenant's commits with their states, oldest first."""
-    from valueverse.platform.stores import commit_store as store
-    from valueverse.platform.stores.value_store import closings
-    from valueverse.platform.warehouse import connect
-    from valueverse.value.committer.commits import Approval, states
-
-    with connect(settings, "builder") as connection:
-        known_tenant(connection, tenant)
-        rows = store.commits(connection, tenant)
-        closed = closings(connection, tenant)
-        given: dict[str, list[Approval]] = {}
-        for found, side, by in store.approvals(connection, tenant):
-            given.setdefault(found, []).append(Approval(side, by))
-    known = states([(one, parent) for one, _, _, parent, _ in rows], given, closed)
-    return [
-        {
-            "commit": one,
-            "model": model,
-            "author": author,
-            "parent": parent,
-            "state": known[one],
-            "approvals": {approval.side: approval.by for approval in given.get(one, ())},
-        }
-        for one, model, author, parent, _ in rows
-    ]
 
 
 def register(app: typer.Typer) -> None:
@@ -183,8 +36,8 @@ def register(app: typer.Typer) -> None:
         reason: Annotated[str | None, typer.Option("--reason", help="... and why.")] = None,
     ) -> None:
         """Freeze a model and its baseline under the hash of its content, for both parties to approve."""
-        from valueverse.commands.value.check import read_text
         from valueverse.platform.settings import get_settings
+        from valueverse.services.value.check_model import read_text
 
         said = {"scenario": scenario, "seed": seed, "author": author, "parent": parent, "reason": reason}
         said |= {"customer": customer, "start": start}

@@ -31,7 +31,8 @@ def register(app: typer.Typer) -> None:
 
         [dim]valueverse value portfolio model.yaml --data metrics.csv --output npv[/dim]
         """
-        from valueverse.commands.value.run import read_metrics_file, read_program, tell
+        from valueverse.commands.value.run import tell
+        from valueverse.services.value.model_inputs import read_metrics_file, read_program
         from valueverse.value.executor.customers import bind_all
         from valueverse.value.executor.portfolio import documents, run_portfolio
         from valueverse.value.executor.run import RunRequest

@@ -4,129 +4,23 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
 import typer
 
-from valueverse.errors import RefusalError
-from valueverse.services.value.value_names import known_tenant, named_commit, person
-
-if TYPE_CHECKING:
-    from valueverse.platform.settings import Settings
+from valueverse.services.value.commits.fee_proposals import (
+    _PAST,
+    answer,
+    close,
+    listed,
+)
 
 Tenant = Annotated[str, typer.Option("--tenant", help="The tenant whose proposals they are.")]
 Proposal = Annotated[
     str, typer.Argument(metavar="PROPOSAL", help="Its name, as `valueverse value proposals` prints it.")
 ]
 By = Annotated[str, typer.Option("--by", help="Who says so.")]
-_PAST = {"accept": "accepted", "dispute": "disputed", "withdraw": "withdrawn"}
-
-
-def listed(settings: Settings, tenant: str, now: datetime) -> list[dict[str, Any]]:
-    """A tenant's proposals, oldest first, each with its state: open, disputed, approved, withdrawn.
-
-    Raises:
-        RefusalError: ``unknown_tenant``.
-    """
-    from valueverse.platform.stores import proposal_store
-    from valueverse.platform.warehouse import connect
-
-    with connect(settings, "builder") as connection:
-        known_tenant(connection, tenant)
-        rows = proposal_store.proposals(connection, tenant)
-    return [_shown(row, now) for row in rows]
-
-
-def state_of(word: str | None, disputable_until: datetime, now: datetime) -> str:
-    """A proposal's state by the newest word on it: open, disputed, approved, withdrawn."""
-    waited = "approved" if disputable_until <= now else "open"
-    return {"accepted": "approved", "disputed": "disputed", "withdrawn": "withdrawn"}.get(word or "", waited)
-
-
-def _shown(row: dict[str, Any], now: datetime) -> dict[str, Any]:
-    state = state_of(row.pop("verdict"), row["disputable_until"], now)
-    at = row.pop("said_at")
-    shown = row | {"state": state, "said_at": at}
-    return {name: _text(value) for name, value in shown.items()}
-
-
-def _text(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat()
-    return value.isoformat() if isinstance(value, date) else value
-
-
-def answer(settings: Settings, tenant: str, proposal: str, verdict: str, said: dict[str, str | None]) -> dict[str, Any]:
-    """Say something to a proposal.
-
-    Args:
-        settings: where Postgres is.
-        tenant: whose.
-        proposal: its name.
-        verdict: accepted, disputed or withdrawn.
-        said: ``by``, and for all but accepted ``reason``.
-
-    Raises:
-        RefusalError: ``unknown_proposal``; ``too_late``: its dispute window is over; ``already_said``; ``billed``: an
-            invoice bears it already; ``missing_name``, ``missing_reason``.
-    """
-    from valueverse.platform.stores import proposal_store, value_store
-    from valueverse.platform.warehouse import connect
-    from valueverse.value.realisation.proposal_status import judge_verdict
-
-    now, by, reason = datetime.now(UTC), person(said["by"] or "", "--by"), said["reason"]
-    if verdict != "accepted":
-        _judge_reason(reason)
-    with connect(settings, "builder") as connection:
-        value_store.lock_value(connection)
-        found = next((row for row in proposal_store.proposals(connection, tenant) if row["proposal"] == proposal), None)
-        if found is None:
-            message = (
-                f"the tenant {tenant!r} has no proposal {proposal[:120]!r}; `valueverse value proposals` lists them"
-            )
-            raise RefusalError("unknown_proposal", message, "proposal")
-        judge_verdict(verdict, proposal_store.verdicts(connection, tenant, proposal), found["disputable_until"], now)
-        if verdict == "withdrawn" and proposal_store.is_invoiced(connection, tenant, proposal):
-            raise RefusalError("billed", f"an invoice bears {proposal!r}: a credit note takes it back", "proposal")
-        row = {"tenant_id": tenant, "proposal": proposal, "verdict": verdict, "said_at": now}
-        proposal_store.add_verdict(connection, row | {"said_by": by, "reason": reason})
-        connection.commit()
-    return next(row for row in listed(settings, tenant, now) if row["proposal"] == proposal)
-
-
-def _judge_reason(reason: str | None) -> None:
-    if not (reason or "").strip():
-        raise RefusalError("missing_reason", "say why: the reason is empty", "--reason")
-
-
-def close(settings: Settings, tenant: str, commit: str, outcome: str, by: str, reason: str) -> dict[str, Any]:
-    """Close an active commit: it is measured no more.
-
-    Raises:
-        RefusalError: ``unknown_commit``, ``ambiguous_commit``, ``not_active``, ``unknown_outcome``, ``missing_reason``.
-    """
-    from valueverse.commands.value.commit import log
-    from valueverse.platform.stores import commit_store, value_store
-    from valueverse.platform.warehouse import connect
-    from valueverse.value.committer.commit_log import CommitEvent, event_hash
-    from valueverse.value.committer.commits import OUTCOMES
-
-    if outcome not in OUTCOMES:
-        raise RefusalError("unknown_outcome", f"{outcome[:40]!r} is neither {' nor '.join(OUTCOMES)}", "--as")
-    _judge_reason(reason)
-    with connect(settings, "builder") as connection:
-        known_tenant(connection, tenant, lock=True)
-        commit = named_commit(connection, tenant, commit)
-        found = next(row for row in log(settings, tenant) if row["commit"] == commit)
-        if found["state"] != "active":
-            raise RefusalError("not_active", f"the commit is {found['state']}: only an active one is closed", "commit")
-        event = CommitEvent(commit, outcome, person(by, "--by"), datetime.now(UTC), reason)
-        row = {"tenant_id": tenant, "commit_id": commit, "outcome": outcome, "closed_by": event.by, "reason": reason}
-        value_store.close(connection, row | {"closed_at": event.at})
-        commit_store.add_event(connection, tenant, (event.commit, event.action, event.canonical()), event_hash)
-        connection.commit()
-    return found | {"state": outcome}
 
 
 def register(app: typer.Typer) -> None:

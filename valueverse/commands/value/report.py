@@ -2,207 +2,19 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import json
 import sys
-from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from valueverse.errors import RefusalError
+from valueverse.services.value.value_report import (
+    DRAWS,
+    report_of_commit,
+    report_of_model,
+)
 from valueverse.value.report.audience import Audience
-
-if TYPE_CHECKING:
-    import psycopg
-
-    from valueverse.platform.settings import Settings
-    from valueverse.value.realisation.case_runs import Commitment
-    from valueverse.value.report.commit_page import CommitReport, MeasuredRun
-    from valueverse.value.report.economics import Month, Proposal
-
-DRAWS = 16_384
-_MARGIN = {"billing.invoiced_net": "invoiced", "billing.outcome_fees": "invoiced", "billing.cost_to_serve": "cost"}
-
-
-def report_of_model(
-    text: str,
-    data: Path | None,
-    said: dict[str, Any],
-    customer: str | None = None,
-    audience: Audience = Audience.CUSTOMER,
-) -> str:
-    """A model run and told as HTML.
-
-    Args:
-        text: the model.
-        data: measured data, or None.
-        said: scenarios, draws, seed and start, as ``run.Asked`` has them.
-        customer: only this customer's data.
-        audience: whose copy it is.
-
-    Raises:
-        RefusalError: as ``valueverse value run``.
-    """
-    from valueverse.commands.value.run import read_data
-    from valueverse.value.architect.compiler.program import compile_model
-    from valueverse.value.architect.document.canonical import canonical
-    from valueverse.value.architect.document.parsing import parse_model
-    from valueverse.value.executor.run import RunRequest
-    from valueverse.value.report.audience import withheld
-    from valueverse.value.report.page import render
-    from valueverse.value.report.run_page import run_page
-
-    model = parse_model(text)
-    about = [f"customer {customer}"] if customer else []
-    program = compile_model(model)
-    hidden = withheld(program, audience)
-    return render(run_page(program, canonical(model), read_data(data, customer), RunRequest(**said), about, hidden))
-
-
-def report_of_commit(
-    settings: Settings,
-    tenant: str,
-    commit: str,
-    month: dt.date | None = None,
-    audience: Audience = Audience.CUSTOMER,
-) -> str:
-    """What was agreed and what came of it, as HTML.
-
-    Args:
-        settings: where Postgres is.
-        tenant: whose.
-        commit: its id, or the beginning of it.
-        month: first day of a month with which a period ends; None: the last one measured.
-        audience: whose copy it is: a customer's has no cost to serve, no margin and nothing measured by them.
-
-    Raises:
-        RefusalError: ``unknown_tenant``, ``unknown_commit``, ``ambiguous_commit``; ``not_measured``: no run of that
-            month.
-    """
-    from valueverse.value.report.commit_page import commit_page
-    from valueverse.value.report.page import render
-
-    return render(commit_page(report_of(settings, tenant, commit, month, audience)))
-
-
-def report_of(settings: Settings, tenant: str, commit: str, month: dt.date | None, audience: Audience) -> CommitReport:
-    """All that the page of a commit is made of."""
-    from valueverse.commands.value.commit import log
-    from valueverse.platform.stores import value_store
-    from valueverse.platform.warehouse import connect
-    from valueverse.services.value.stored_runs import frozen_commit
-    from valueverse.value.report.audience import withheld
-    from valueverse.value.report.commit_page import CommitChange, CommitReport
-
-    now = dt.datetime.now(dt.UTC)
-    with connect(settings, "builder") as connection:
-        commitment, document = frozen_commit(connection, tenant, commit)
-        commit = commitment.commit
-        state = next(row["state"] for row in log(settings, tenant) if row["commit"] == commit)
-        runs = value_store.newest_runs(connection, tenant, commit, month)
-        if month is not None and not runs:
-            message = f"no run of {month:%Y-%m}: the months measured are those in which a period of the model ends"
-            raise RefusalError("not_measured", message, "--month")
-        called = value_store.names(connection, tenant, commitment.customer)
-        last = runs[0]["month"] if runs else None
-        return CommitReport(
-            commitment=commitment,
-            frozen=json.loads(document),
-            tenant=called[0],
-            customer=called[1] or "all customers",
-            state=state,
-            changes=[CommitChange(**row) for row in value_store.agreement(connection, tenant, commit)],
-            month=last,
-            cases={row["case_name"]: _measured(commitment, row) for row in runs},
-            proposals=_proposals(connection, tenant, commit, last, now),
-            months=_months(connection, tenant, commitment, last, audience),
-            draws=DRAWS,
-            hidden=withheld(commitment.program, audience, _internal(settings, tenant, commitment, audience)),
-        )
-
-
-def _internal(settings: Settings, tenant: str, commitment: Commitment, audience: Audience) -> set[str]:
-    """Metrics of the model that any catalog of the tenant has registered on a column that is the vendor's own."""
-    import polars as pl
-
-    from valueverse.catalog.history import CatalogHistory
-    from valueverse.catalog.metrics import RESERVED
-    from valueverse.platform.lake import Lake
-    from valueverse.services.lake_tables import BILLING_FACTS_TABLE
-    from valueverse.value.architect.program_ir import Binding
-    from valueverse.value.report.audience import INTERNAL_COLUMNS
-
-    bound = {one.source.metric for one in commitment.program.inputs if isinstance(one.source, Binding)}
-    of_marts = {metric for metric in bound if not metric.startswith(RESERVED)}
-    if audience is Audience.VENDOR or not of_marts:
-        return set()
-    facts = Lake(settings.lake_url).scan(BILLING_FACTS_TABLE)
-    history = CatalogHistory.from_facts(facts.filter(pl.col("tenant") == tenant).collect())
-    registered = [one for catalog in history.catalogs.values() for one in catalog.metrics]
-    return {one.key for one in registered if (one.mart, one.column) in INTERNAL_COLUMNS} & of_marts
-
-
-def _measured(commitment: Commitment, row: dict[str, Any]) -> MeasuredRun:
-    from valueverse.value.realisation.case_runs import CaseRun
-    from valueverse.value.report.commit_page import MeasuredRun
-
-    run = CaseRun.read(commitment.program, row["document"], row["content_hash"])
-    return MeasuredRun(run, row["run_hash"], row["known_at"], row["computed_at"])
-
-
-def _proposals(
-    connection: psycopg.Connection[Any], tenant: str, commit: str, last: dt.date | None, now: dt.datetime
-) -> list[Proposal]:
-    from valueverse.commands.value.proposals import state_of
-    from valueverse.platform.stores import proposal_store
-    from valueverse.value.report.economics import Proposal
-
-    return [
-        Proposal(
-            row["proposal"],
-            row["first_day"],
-            row["last_day"],
-            Decimal(row["realised_value"]),
-            Decimal(row["amount"]),
-            row["currency"],
-            row["binding"],
-            state_of(row["verdict"], row["disputable_until"], now),
-            row["disputable_until"],
-            row["invoice"],
-        )
-        for row in proposal_store.proposals(connection, tenant)
-        if row["commit_id"] == commit and last is not None and row["first_day"] <= last
-    ]
-
-
-def _months(
-    connection: psycopg.Connection[Any],
-    tenant: str,
-    commitment: Commitment,
-    last: dt.date | None,
-    audience: Audience,
-) -> list[Month]:
-    """Invoiced, and for a vendor spent, in the calendar months from the commit's start to the last one measured."""
-    from valueverse.platform.stores import value_store
-    from valueverse.value.report.economics import Month
-
-    if last is None or commitment.start is None or commitment.customer is None:
-        return []
-    none = Decimal(0)
-    own = audience is Audience.CUSTOMER
-    measured = {name: role for name, role in _MARGIN.items() if not (own and role == "cost")}
-    found: dict[str, dict[str, Decimal]] = {}
-    rows = value_store.metrics(connection, tenant, commitment.customer, commitment.program.currency)
-    for metric, _, period, value in rows.iter_rows():
-        if metric in measured and f"{commitment.start:%Y-%m}" <= period <= f"{last:%Y-%m}":
-            sums = found.setdefault(period, {"invoiced": none, "cost": none})
-            sums[measured[metric]] += Decimal(value)
-    return [
-        Month(dt.date.fromisoformat(f"{period}-01"), one["invoiced"], None if own else one["cost"])
-        for period, one in sorted(found.items())
-    ]
 
 
 def register(app: typer.Typer) -> None:
@@ -241,9 +53,9 @@ def register(app: typer.Typer) -> None:
 
         [dim]valueverse value library developer_time > m.yaml && valueverse value report m.yaml --out m.html[/dim]
         """
-        from valueverse.commands.value.check import read_text
         from valueverse.platform.settings import get_settings
         from valueverse.services.instants import read_month
+        from valueverse.services.value.check_model import read_text
 
         if (model is None) == (commit is None) or (commit is None) != (tenant is None):
             raise RefusalError("bad_arguments", "give a model, or --tenant and --commit", "MODEL")

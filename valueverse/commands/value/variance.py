@@ -7,59 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from valueverse.services.value.value_variance import difference
+
 if TYPE_CHECKING:
-    from datetime import date
-
     from rich.table import Table
-
-    from valueverse.platform.settings import Settings
-
-
-def difference(
-    settings: Settings, tenant: str, commit: str, month: date | None, asked: dict[str, Any]
-) -> dict[str, Any]:
-    """The variance as data: amounts as exact decimal texts, shares that add up to the difference.
-
-    Args:
-        settings: where Postgres is.
-        tenant: whose.
-        commit: its id, or the beginning of it.
-        month: first day of the month; None: the last one measured.
-        asked: ``cases`` (from, to), ``output``, ``period`` (None: to date).
-
-    Raises:
-        RefusalError: ``unknown_commit``, ``ambiguous_commit``, ``not_measured``, or as ``variance``.
-    """
-    from valueverse.platform.warehouse import connect
-    from valueverse.services.value.stored_runs import stored_runs
-    from valueverse.value.realisation.variance import variance
-
-    with connect(settings, "builder") as connection:
-        before, after = stored_runs(connection, tenant, commit, month, list(asked["cases"]))
-    commitment = before.commitment
-    found = variance(commitment, before.run, after.run, asked["output"], period=asked["period"])
-    told: dict[str, Any] = {
-        "tenant": tenant,
-        "commit": before.commitment.commit,
-        "model": before.commitment.program.model,
-    }
-    told |= {"month": f"{before.month:%Y-%m}", "output": found.output, "unit": found.unit}
-    told |= {"from": asked["cases"][0], "to": asked["cases"][1], "runs": [before.run_hash, after.run_hash]}
-    told |= {"period": found.period, "to_date": found.to_date, "method": found.method}
-    told |= dict(zip(("before", "after", "difference"), (f"{one:f}" for one in found.shown), strict=True))
-    return told | {
-        "shares": [
-            {
-                "input": one.input,
-                "unit": one.unit,
-                "before": one.before,
-                "after": one.after,
-                "share": f"{one.shown:f}",
-                "exact": f"{one.share.numerator}/{one.share.denominator}",
-            }
-            for one in found.shares
-        ]
-    }
 
 
 def _table(told: dict[str, Any]) -> Table:

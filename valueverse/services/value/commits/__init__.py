@@ -1,0 +1,1 @@
+"""Commits of value models: proposed, approved, answered and verified."""

@@ -1,0 +1,60 @@
+"""Verifying a tenant's commits and the log of what was done to them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from valueverse.services.value.value_names import known_tenant
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from valueverse.platform.settings import Settings
+    from valueverse.value.committer.chain import Link
+    from valueverse.value.committer.commit_log import CommitEvent
+
+
+def verify(settings: Settings, tenant: str, head: str | None) -> dict[str, Any]:
+    """Work a tenant's chains out again: of its commits, and of all that was done to them.
+
+    Args:
+        settings: where Postgres is.
+        tenant: whose.
+        head: a head of either chain noted before, which must still be in it; None: none.
+
+    Returns:
+        ok, commits and deeds (how many, the latter in the commit log), head (of that log), problems:
+        [{chain: commits or deeds, sequence, reason}].
+    """
+    from valueverse.platform.stores import commit_store as store
+    from valueverse.platform.warehouse import connect
+    from valueverse.value.committer.chain import Link, breaks
+    from valueverse.value.committer.commit_log import StoredEvent, broken_events
+
+    with connect(settings, "builder") as connection:
+        known_tenant(connection, tenant)
+        links = [Link(*row) for row in store.chain(connection, tenant)]
+        told = [StoredEvent(*row) for row in store.events(connection, tenant)]
+        done = _done(connection, tenant, links)
+    found = {"commits": breaks(links), "deeds": broken_events(told, done)}
+    if head is not None and head not in {*(one.chain for one in links), *(one.chain for one in told)}:
+        found["deeds"].append((len(told), "head_not_found"))
+    problems = [
+        {"chain": chain, "sequence": sequence, "reason": reason}
+        for chain, rows in found.items()
+        for sequence, reason in rows
+    ]
+    last = told[-1].chain if told else None
+    counts = {"commits": len(links), "deeds": len(told)}
+    return {"ok": not problems, **counts, "head": last, "problems": problems}
+
+
+def _done(connection: psycopg.Connection[Any], tenant: str, links: list[Link]) -> list[CommitEvent]:
+    """What the tables say was done, and what follows from it."""
+    from valueverse.platform.stores import commit_store as store
+    from valueverse.value.committer.commit_log import CommitEvent, supersessions
+    from valueverse.value.committer.commits import SIDES
+
+    events = [CommitEvent(*row) for row in store.history(connection, tenant)]
+    approvals = [one for one in events if one.action in SIDES]
+    return events + supersessions([(one.commit, one.parent) for one in links], approvals, SIDES)

@@ -1,0 +1,94 @@
+"""What separates two models, or two commits, and what it is worth."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from valueverse.errors import RefusalError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from valueverse.platform.settings import Settings
+    from valueverse.value.architect.document.canonical import Change
+    from valueverse.value.architect.document.model import Model
+    from valueverse.value.architect.program_ir import Program
+    from valueverse.value.realisation.case_runs import Commitment
+
+
+def _checked(file: Path) -> tuple[Model, Program]:
+    from valueverse.services.value.check_model import read_text
+    from valueverse.value.architect.compiler.program import compile_model
+    from valueverse.value.architect.document.parsing import parse_model
+
+    try:
+        model = parse_model(read_text(file))
+        return model, compile_model(model)
+    except RefusalError as refusal:
+        raise RefusalError(refusal.code, f"{file}: {refusal.message}", refusal.path) from refusal
+
+
+def _money(before: Program, after: Program, data: Path | None) -> tuple[dict[str, Any], str | None]:
+    """The difference in money, or why there is none to show."""
+    from valueverse.services.value.model_inputs import read_data
+    from valueverse.value.executor.comparison import money_difference
+
+    metrics = read_data(data, None)
+    try:
+        return money_difference(before, after, metrics), None
+    except RefusalError as refusal:
+        return {}, f"{refusal.message} [{refusal.code}]"
+
+
+@dataclass(frozen=True)
+class _Told:
+    """A difference: hashes of both sides, changes, money by scenario, and why there is none."""
+
+    hashes: dict[str, str]
+    changes: list[Change]
+    money: dict[str, Any]
+    missing: str | None
+
+
+def _models(before: Path, after: Path, data: Path | None) -> _Told:
+    from valueverse.value.architect.document.canonical import content_hash, difference
+
+    (old, old_program), (new, new_program) = _checked(before), _checked(after)
+    found = difference(old, new)
+    money, missing = _money(old_program, new_program, data) if found else ({}, None)
+    return _Told({"before": content_hash(old), "after": content_hash(new)}, found, money, missing)
+
+
+def commits(settings: Settings, tenant: str, before: str, after: str) -> _Told:
+    """What differs between two commits in all that they froze, and in the money agreed over the whole term.
+
+    Raises:
+        RefusalError: ``unknown_tenant``, ``unknown_commit``, ``ambiguous_commit``.
+    """
+    from valueverse.platform.warehouse import connect
+    from valueverse.services.value.stored_runs import frozen_commit
+    from valueverse.services.value.value_names import known_tenant
+    from valueverse.value.architect.document.canonical import changes
+
+    with connect(settings, "builder") as connection:
+        known_tenant(connection, tenant)
+        (old, old_text), (new, new_text) = (frozen_commit(connection, tenant, one) for one in (before, after))
+    found = changes(json.loads(old_text), json.loads(new_text))
+    money, missing = _agreed_money(old, new)
+    return _Told({"before": old.commit, "after": new.commit}, found, money, missing)
+
+
+def _agreed_money(old: Commitment, new: Commitment) -> tuple[dict[str, Any], str | None]:
+    import polars as pl
+
+    from valueverse.value.executor.comparison import METRICS, sides
+    from valueverse.value.realisation.case_runs import agreed_run
+
+    nothing = pl.DataFrame(schema=dict.fromkeys(("metric", "customer", "period", "value"), pl.String))
+    runs = [agreed_run(one, nothing) for one in (old, new)]
+    if None in runs:
+        return {}, "a measured input has no expected value in one of the commits"
+    values = [run.values for run in runs if run is not None]
+    return {"agreed": {name: sides(*(one.get(name) for one in values)) for name in METRICS}}, None

@@ -1,0 +1,128 @@
+"""Where a value comes from: the terms of a formula, and for stored runs the rows behind its inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datetime import date
+    from pathlib import Path
+
+    from valueverse.platform.settings import Settings
+    from valueverse.value.realisation.explain import Explained
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is to be explained.
+
+    Attributes:
+        output: its name.
+        period: None: the last one, of a commit that of the month.
+        to_date: the sum over the periods up to it.
+    """
+
+    output: str
+    period: int | None = None
+    to_date: bool = False
+
+
+@dataclass(frozen=True)
+class RunRef:
+    """Which run of a commit: by its hash, or the newest of a month's case."""
+
+    tenant: str
+    commit: str | None = None
+    month: date | None = None
+    case: str = "realised"
+    run_hash: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A tree and what it is of.
+
+    Attributes:
+        about: model, scenario or commit, month, case and hash of the run.
+        root: the tree.
+        behind: by id of a measured input, what stands behind its values.
+    """
+
+    about: dict[str, Any]
+    root: Explained
+    behind: dict[str, list[dict[str, Any]]]
+
+    def as_json(self) -> dict[str, Any]:
+        """As data: every node once, parents first, children by their ids."""
+        return self.about | {
+            "root": self.root.id,
+            "value": self.root.value,
+            "unit": self.root.unit,
+            "nodes": [
+                node.as_json() | ({"behind": self.behind[node.id]} if node.id in self.behind else {})
+                for node in self.root.nodes()
+            ],
+        }
+
+
+def explain_model(
+    file: Path, data: tuple[Path | None, str | None], scenario: str, start: str | None, asked: Question
+) -> Answer:
+    """An output of a model on its assumptions, or on the data given with it.
+
+    Args:
+        file: the model.
+        data: measured data, and the customer whose data count.
+        scenario: its name.
+        start: first day of period 1.
+        asked: what to explain.
+
+    Raises:
+        RefusalError: as ``valueverse value run`` and ``explain``.
+    """
+    from valueverse.services.value.check_model import read_text
+    from valueverse.services.value.model_inputs import read_data
+    from valueverse.value.architect.compiler.program import compile_model
+    from valueverse.value.architect.document.parsing import parse_model
+    from valueverse.value.realisation.explain import explain
+    from valueverse.value.realisation.sources import assumed
+
+    program = compile_model(parse_model(read_text(file)))
+    given, sources = assumed(program, scenario, read_data(*data), start)
+    period = asked.period or program.axis.periods
+    root = explain(program, given, sources, asked.output, period, to_date=asked.to_date)
+    about = {"model": program.model, "content_hash": program.content_hash, "scenario": scenario}
+    return Answer(about | {"output": asked.output, "period": period}, root, {})
+
+
+def explain_commit(settings: Settings, place: RunRef, asked: Question, limit: int) -> Answer:
+    """An output of a committed model's run, down to what stands behind its metrics.
+
+    Args:
+        settings: where Postgres and the lake are.
+        place: which run.
+        asked: what to explain.
+        limit: events, lines or costs told of each metric's value; their number is told anyway.
+
+    Raises:
+        RefusalError: ``unknown_commit``, ``ambiguous_commit``, ``unknown_run``, ``not_measured``, or as ``explain``.
+    """
+    from valueverse.platform.warehouse import connect
+    from valueverse.services.value.run_sources import Drilldown
+    from valueverse.services.value.stored_runs import stored_run, stored_runs
+    from valueverse.value.realisation.explain import explain
+    from valueverse.value.realisation.sources import of_run
+
+    with connect(settings, "builder") as connection:
+        if place.run_hash is not None:
+            kept = stored_run(connection, place.tenant, place.run_hash)
+        else:
+            (kept,) = stored_runs(connection, place.tenant, place.commit or "", place.month, [place.case])
+        program, given, sources = of_run(kept.commitment, kept.run, kept.known_at)
+        period = asked.period or kept.run.document["period"]
+        root = explain(program, given, sources, asked.output, period, to_date=asked.to_date)
+        behind = Drilldown(settings, connection, place.tenant, kept, limit).of_tree(root)
+    about = {"tenant": place.tenant, "commit": kept.commitment.commit, "model": program.model, "case": kept.run.case}
+    about |= {"month": f"{kept.month:%Y-%m}", "run_hash": kept.run_hash, "known_at": kept.known_at}
+    return Answer(about | {"output": asked.output, "period": period}, root, behind)
