@@ -219,7 +219,7 @@ _BOOKED = {
                l.amount_minor, l.event_count
         from billing.invoice_line l join billing.invoice i using (tenant_id, invoice_id) order by 1, 2, 3, 4""",
     "journal": """
-        select e.tenant_id, e.kind, e.reference, e.date::text, e.revision, p.place, p.account, p.customer, p.invoice,
+        select e.tenant_id, e.kind, e.reference, e.date::text, e.revision, p.position, p.account, p.customer, p.invoice,
                p.amount_minor, p.currency
         from billing.journal_entry e join billing.journal_posting p using (tenant_id, entry_id)
         order by 1, 2, 3, 4, 5, 6""",
