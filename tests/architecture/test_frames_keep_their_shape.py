@@ -4,12 +4,14 @@ import ast
 from pathlib import Path
 
 import valueverse.invoicing
+import valueverse.services
 
-ROOM = Path(valueverse.invoicing.__file__).parent
+PACKAGES = [Path(package.__file__).parent for package in (valueverse.invoicing, valueverse.services)]
 
 
-def test_no_concat_of_invoicing_fills_missing_columns() -> None:
-    assert [f"{path.name}:{line}" for path in sorted(ROOM.rglob("*.py")) for line in loose(path.read_text())] == []
+def test_no_concat_of_invoicing_or_a_service_fills_missing_columns() -> None:
+    modules = [path for package in PACKAGES for path in sorted(package.rglob("*.py"))]
+    assert [f"{path.name}:{line}" for path in modules for line in loose(path.read_text())] == []
 
 
 def test_a_concat_that_fills_missing_columns_is_found() -> None:

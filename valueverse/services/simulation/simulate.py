@@ -354,7 +354,8 @@ def difference(
     )
     # A total in all of one currency stands below the customers, and names none.
     whole = both.group_by("currency").agg(pl.col("total", "compared_total").sum())
-    rows = pl.concat([both.sort(_PAYER), whole.sort("currency")], how="diagonal")
+    nobody = (pl.lit(None, pl.String).alias(name) for name in ("tenant", "customer"))
+    rows = pl.concat([both.sort(_PAYER), whole.sort("currency").with_columns(*nobody).select(both.columns)])
     return [
         _in_major(row) for row in rows.with_columns(difference=pl.col("compared_total") - pl.col("total")).to_dicts()
     ]
