@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.rating.test_laws import amounts, decimals, positive, prices, unit_prices
 from tests.support.laws import law
 from tests.support.ledger import World
-from valueverse.commands.calculators.price import answer
+from valueverse.services.calculators.price import answer
 
 ZONE = "America/Sao_Paulo"
 METER = {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n", "dimensions": ["region"]}

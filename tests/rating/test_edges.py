@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from valueverse.commands.calculators.price import answer
+from valueverse.services.calculators.price import answer
 
 STANDARD = {"model": "standard", "unit": "2"}
 BLOCKS = {"model": "graduated", "tiers": [{"up_to": None, "unit": "0.0001", "per": "0.001"}]}

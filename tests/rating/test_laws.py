@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.rating import oracle
 from tests.support.laws import law
-from valueverse.commands.calculators.price import answer
 from valueverse.money import plain
+from valueverse.services.calculators.price import answer
 
 LAST_PLACES = Decimal("0.00000000000001")
 

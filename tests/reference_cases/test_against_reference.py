@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.support import reference_rating as reference
 from tests.support.laws import law
-from valueverse.commands.calculators.price import answer
 from valueverse.money import plain
+from valueverse.services.calculators.price import answer
 
 CLOSE = Fraction(1, 10**12)
 """Parts of an amount are each held at 18 decimals; their sum may be off by a few of the last ones."""

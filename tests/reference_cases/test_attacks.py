@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from valueverse.commands.calculators import invoice, meter, periods, price, prorate
 from valueverse.commands.calculators.ndjson import run_calculator
+from valueverse.services.calculators import invoice, meter, periods, price, prorate
 
 if TYPE_CHECKING:
     from pathlib import Path

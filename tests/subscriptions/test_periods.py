@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.laws import law
-from valueverse.commands.calculators import periods as periods_command
-from valueverse.commands.calculators import prorate as prorate_command
 from valueverse.errors import RefusalError
 from valueverse.money import EXACT
+from valueverse.services.calculators import periods as periods_command
+from valueverse.services.calculators import prorate as prorate_command
 from valueverse.subscriptions.periods import ALIGNMENTS, UNITS, periods
 from valueverse.subscriptions.proration import days_30_360, factor, prorated, share
 

@@ -8,8 +8,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from valueverse.commands.calculators.invoice import answer, register
+from valueverse.commands.calculators.invoice import register
 from valueverse.commands.calculators.ndjson import run_calculator
+from valueverse.services.calculators.invoice import answer
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.effort import at_most
-from valueverse.commands.calculators.meter import meter_documents
 from valueverse.commands.calculators.ndjson import run_calculator
+from valueverse.services.calculators.meter import meter_documents
 
 if TYPE_CHECKING:
     from pathlib import Path

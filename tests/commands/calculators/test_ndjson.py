@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from valueverse.commands.calculators import invoice
 from valueverse.commands.calculators.ndjson import LONGEST_LINE, read_document, run_calculator
 from valueverse.errors import RefusalError
+from valueverse.services.calculators import invoice
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from valueverse.commands.calculators.price import answer
+from valueverse.services.calculators.price import answer
 
 TWO_TIERS = [{"up_to": "10", "unit": "1"}, {"up_to": None, "unit": "0.5"}]
 STANDARD = {"model": "standard", "unit": "2"}

@@ -12,11 +12,11 @@ import polars as pl
 import pytest
 
 from tests.support.ledger import World, amounts, instant
-from valueverse.commands.calculators.price import answer
 from valueverse.events.schema import EVENTS
 from valueverse.invoicing import engine
 from valueverse.invoicing.rendering.invoice_documents import documents
 from valueverse.metering.usage import derive_usage
+from valueverse.services.calculators.price import answer
 
 TOKENS = {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n", "dimensions": ["region"]}
 SEATS = {"key": "seats", "event_type": "seat", "aggregation": "max", "value": "n"}

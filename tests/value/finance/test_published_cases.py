@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.laws import law
-from valueverse.commands.calculators.finance import answer
 from valueverse.commands.calculators.ndjson import read_document
 from valueverse.errors import RefusalError
+from valueverse.services.calculators.finance import answer
 from valueverse.value.finance import annuities, cashflows
 
 

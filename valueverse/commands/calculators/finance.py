@@ -1,33 +1,14 @@
-"""``valueverse finance``: present values, rates of return and annuities, conventions stated."""
+"""``valueverse finance``: documents in, one answer per line out."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from valueverse.errors import RefusalError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-Document = dict[str, Any]
-
-
-def answer(documents: list[Document]) -> Iterable[Document | RefusalError]:
-    """One answer or refusal per document, in order."""
-    from valueverse.commands.calculators.finance_input import evaluate
-
-    answers: list[Document | RefusalError] = []
-    for document in documents:
-        try:
-            answers.append(evaluate(document))
-        except RefusalError as refusal:
-            answers.append(refusal)
-        except ArithmeticError:
-            answers.append(RefusalError("out_of_range", "the numbers are too large or too small to work with", "fn"))
-    return answers
+from valueverse.commands.calculators.ndjson import run_calculator
+from valueverse.services.calculators.finance import answer
 
 
 def register(app: typer.Typer) -> None:
@@ -51,6 +32,5 @@ def register(app: typer.Typer) -> None:
 
         [dim]printf '{"id":"a","fn":"irr","cashflows":\[-100,60,60]}\n' | valueverse finance[/dim]
         """
-        from valueverse.commands.calculators.ndjson import run_calculator
 
         raise typer.Exit(run_calculator(answer, file, floats=True))

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, PlainValidator, model_validator
 
-from valueverse.commands.calculators.line_fields import Exact, LinePart, one_of, read_line
 from valueverse.documents.validation import wrong
 from valueverse.errors import RefusalError, did_you_mean
 from valueverse.money import plain
+from valueverse.services.calculators.line_fields import Exact, LinePart, one_of, read_line
 from valueverse.value.finance import annuities, cashflows
 from valueverse.value.finance.day_counts import DAY_COUNTS, DEFAULT, year_fraction
 from valueverse.value.finance.fees import outcome_fee

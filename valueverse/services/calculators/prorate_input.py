@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from valueverse.commands.calculators.line_fields import (
+from valueverse.documents.validation import wrong
+from valueverse.services.calculators.line_fields import (
     Currency,
     Exact,
     LinePart,
@@ -16,7 +17,6 @@ from valueverse.commands.calculators.line_fields import (
     Window,
     window,
 )
-from valueverse.documents.validation import wrong
 
 BASES = ("day", "second", "30_day")
 _WINDOW = Field(description="an object with 'from' and 'to'")

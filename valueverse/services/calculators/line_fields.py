@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, ValidationInfo, model_validator
 
-from valueverse.commands.calculators.time_ranges import read_bound
 from valueverse.documents.validation import StrictModel, error_of, judge_object, wrong
 from valueverse.errors import RefusalError
 from valueverse.events.validation import is_time_zone
 from valueverse.formula.numbers import QUANTITY_LIMIT
 from valueverse.money import exact, minor_units
+from valueverse.services.calculators.time_ranges import read_bound
 from valueverse.services.instants import read_time_zone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 AMOUNT_LIMIT = Decimal(10) ** 19
 PERCENT_LIMIT = Decimal(10) ** 6

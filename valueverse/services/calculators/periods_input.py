@@ -6,8 +6,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from valueverse.commands.calculators.line_fields import Instant, LinePart, TimeZone
 from valueverse.documents.validation import wrong
+from valueverse.services.calculators.line_fields import Instant, LinePart, TimeZone
 
 _BOUND = Field(description="give a date or an RFC 3339 instant")
 

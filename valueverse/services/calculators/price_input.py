@@ -12,7 +12,13 @@ from pydantic_core import PydanticCustomError
 
 from valueverse.catalog.fields import dimension_text
 from valueverse.catalog.prices import Bucketed, ChargePricing, Dynamic, Percentage, Standard, parse_pricing
-from valueverse.commands.calculators.line_fields import (
+from valueverse.documents.fields import Flag
+from valueverse.documents.validation import error_of, wrong
+from valueverse.errors import RefusalError
+from valueverse.formula.numbers import QUANTITY_LIMIT
+from valueverse.money import minor_units
+from valueverse.rating.price_book import dimensions_json
+from valueverse.services.calculators.line_fields import (
     AMOUNT_LIMIT,
     Currency,
     LinePart,
@@ -25,13 +31,7 @@ from valueverse.commands.calculators.line_fields import (
     only_fields,
     read_line,
 )
-from valueverse.commands.calculators.time_ranges import known_fields
-from valueverse.documents.fields import Flag
-from valueverse.documents.validation import error_of, wrong
-from valueverse.errors import RefusalError
-from valueverse.formula.numbers import QUANTITY_LIMIT
-from valueverse.money import minor_units
-from valueverse.rating.price_book import dimensions_json
+from valueverse.services.calculators.time_ranges import known_fields
 from valueverse.services.instants import read_instant
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, PlainValidator, ValidationInfo
 
-from valueverse.commands.calculators.line_fields import CODES, LinePart, TimeZone
 from valueverse.documents.validation import error_of, wrong
 from valueverse.errors import RefusalError
+from valueverse.services.calculators.line_fields import CODES, LinePart, TimeZone
 from valueverse.services.instants import read_instant
 
 METER_CODES = {kind: "bad_events" if code == "malformed" else code for kind, code in CODES.items()}

@@ -7,7 +7,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from valueverse.commands.calculators.line_fields import (
+from valueverse.documents.validation import wrong
+from valueverse.errors import did_you_mean
+from valueverse.invoicing.settlement.coupons import Coupon
+from valueverse.invoicing.settlement.credit_application import WALLET_KINDS, CreditNote, Wallet
+from valueverse.invoicing.settlement.totals import LINE_KINDS, Bill, Commitment, Line
+from valueverse.money import minor_units
+from valueverse.services.calculators.line_fields import (
     AMOUNT_LIMIT,
     Amount,
     Currency,
@@ -22,12 +28,6 @@ from valueverse.commands.calculators.line_fields import (
     TimeZone,
     read_line,
 )
-from valueverse.documents.validation import wrong
-from valueverse.errors import did_you_mean
-from valueverse.invoicing.settlement.coupons import Coupon
-from valueverse.invoicing.settlement.credit_application import WALLET_KINDS, CreditNote, Wallet
-from valueverse.invoicing.settlement.totals import LINE_KINDS, Bill, Commitment, Line
-from valueverse.money import minor_units
 
 MOST_LINES, MOST_OTHERS = 50_000, 200
 """Entries of each list; every coupon and restricted wallet walks all lines."""

@@ -1,0 +1,1 @@
+"""The calculators: one answer per document, without a server."""
