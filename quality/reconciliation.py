@@ -36,8 +36,8 @@ from quality.recompute.states import (
     discounted_tenants,
     moments_of,
     moved_of,
+    received_late,
     states_of,
-    told_late_of,
 )
 from valueverse.events.schema import BILLING_FACTS, EVENTS
 from valueverse.platform.lake import LakeTable
@@ -232,7 +232,7 @@ def _billed(
     documents = frames["published_catalogs"].select("catalog_hash", "document").unique("catalog_hash").rows()
     told = counted(facts.filter(pl.col("tenant").is_in(tenants)), frames.pop("rejected"))
     frames |= {"states": states_of(told), "moments": moments_of(told), "moved": moved_of(told)}
-    frames |= {"told_late": told_late_of(told), "burdens": burdens_of(told)}
+    frames |= {"told_late": received_late(told), "burdens": burdens_of(told)}
     frames["discounted_tenants"] = discounted_tenants(told)
     overridden = frames["states"].filter(pl.col("overrides") != "").select("plan", "overrides").unique().rows()
     frames |= flatten(dict(documents), overridden)

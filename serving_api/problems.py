@@ -96,7 +96,7 @@ def problem_of(error: Exception) -> Problem:
         return Problem(
             "invalid-request",
             "One or more values are not acceptable.",
-            errors=[_told(one) for one in error.errors()],
+            errors=[_field_error(one) for one in error.errors()],
         )
     if isinstance(error, HTTPException):
         name = _BY_STATUS.get(error.status_code, "malformed-request" if error.status_code < 500 else "internal-error")
@@ -114,7 +114,7 @@ async def answer_problem(request: Request, error: Exception) -> Response:
     return problem.answer(request.scope["exchange"].request_id)
 
 
-def _told(error: Mapping[str, Any]) -> dict[str, str]:
+def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
     # Without the input: it may be a secret that somebody put in the wrong place.
     place = [str(part) for part in error.get("loc", ())]
     return {"path": ".".join(place), "message": str(error.get("msg", "not acceptable"))}

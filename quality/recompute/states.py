@@ -102,7 +102,7 @@ def moments_of(facts: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def told_late_of(facts: pl.DataFrame) -> pl.DataFrame:
+def received_late(facts: pl.DataFrame) -> pl.DataFrame:
     """TOLD_LATE from billing facts."""
     kinds = (_PREFIX, *_ZONED)
     catalogs = pl.col("type").str.starts_with("billing.catalog.")

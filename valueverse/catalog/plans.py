@@ -48,7 +48,7 @@ class Fee(StrictModel):
     taxes: tuple[Key, ...] = ()
 
     @model_validator(mode="after")
-    def _one_way_to_say_the_amount(self) -> Self:
+    def _one_way_to_state_the_amount(self) -> Self:
         if (self.amount is None) == (self.unit_amount is None):
             raise wrong("a fee has either 'amount' or 'unit_amount' (with 'quantity'), and not both")
         if self.amount is not None and self.quantity is not None:

@@ -130,7 +130,7 @@ class Percentage(_PriceModel):
     max_per_event: Amount | None = None
 
     @model_validator(mode="after")
-    def _bounds_leave_room(self) -> Self:
+    def _bounds_are_ordered(self) -> Self:
         low, high = self.min_per_event, self.max_per_event
         if low is not None and high is not None and low > high:
             raise wrong(f"min_per_event {low} is above max_per_event {high}")

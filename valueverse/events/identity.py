@@ -55,15 +55,15 @@ def _value(text: str | None) -> Any:
     if text is None:
         return None
     try:
-        return _told_apart(loads(text))
+        return _distinguished(loads(text))
     except RefusalError:
         return text
 
 
-def _told_apart(value: Any) -> Any:
+def _distinguished(value: Any) -> Any:
     # In Python True == 1; in JSON they are not the same.
     if isinstance(value, dict):
-        return {key: _told_apart(item) for key, item in value.items()}
+        return {key: _distinguished(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_told_apart(item) for item in value]
+        return [_distinguished(item) for item in value]
     return ("boolean", value) if isinstance(value, bool) else value

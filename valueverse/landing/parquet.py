@@ -63,7 +63,7 @@ def _batches(path: Path) -> Iterator[tuple[int, pa.RecordBatch]]:
             begun = worker.answer()
         whole = True
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise unreadable(f"its reader ended: {worker.last_words() or error}") from error
+        raise unreadable(f"its reader ended: {worker.last_output() or error}") from error
     finally:
         if whole:
             worker.rest()
@@ -131,7 +131,7 @@ class _Worker:
         with pa.ipc.open_stream(self._out) as reader:
             yield from reader
 
-    def last_words(self) -> str:
+    def last_output(self) -> str:
         """Why the process has ended, if it has."""
         try:
             code = self._process.wait(timeout=5)

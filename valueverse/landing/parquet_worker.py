@@ -143,7 +143,7 @@ def _serve(request: dict[str, Any], out: IO[bytes]) -> None:
         for name in wanted:
             _check_kind(file.schema_arrow.field(name))
         schema = pa.schema([_sent(file.schema_arrow.field(name)) for name in wanted])
-        _tell({"names": names}, out)
+        _write_message({"names": names}, out)
         with pa.ipc.new_stream(out, schema) as writer:
             for batch in _batches(file, wanted):
                 for part in _parts(batch):
@@ -219,7 +219,7 @@ def _next(batches: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
         signal.alarm(0)
 
 
-def _tell(answer: dict[str, Any], out: IO[bytes]) -> None:
+def _write_message(answer: dict[str, Any], out: IO[bytes]) -> None:
     out.write(json.dumps(answer).encode() + b"\n")
     out.flush()
 
@@ -235,9 +235,9 @@ def main() -> None:
         except BrokenPipeError:
             return
         except BaseException as error:  # noqa: BLE001 - whatever a file does is said and the next file read
-            _tell({"error": str(error) or type(error).__name__}, out)
+            _write_message({"error": str(error) or type(error).__name__}, out)
         else:
-            _tell({}, out)
+            _write_message({}, out)
 
 
 if __name__ == "__main__":

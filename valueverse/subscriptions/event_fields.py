@@ -155,7 +155,7 @@ ADJUSTMENT_TYPES = (
 """Billing events that say nothing about who is on which plan: later rooms read them."""
 
 
-def _told_of_customers(facts: pl.DataFrame, fields: tuple[str, ...]) -> pl.DataFrame:
+def _customer_events(facts: pl.DataFrame, fields: tuple[str, ...]) -> pl.DataFrame:
     return facts.filter(pl.col("type").is_in(["billing.customer.created", "billing.customer.updated"])).with_columns(
         field("customer"), *(field(name) for name in fields)
     )
@@ -169,7 +169,7 @@ def tax_statuses(facts: pl.DataFrame) -> pl.DataFrame:
     """
     fields = ("country", "tax_rates")
     return (
-        _told_of_customers(facts, fields)
+        _customer_events(facts, fields)
         .with_columns(pl.col(name).forward_fill().over("tenant", "customer") for name in fields)
         .rename({"time": "since"})
         .select(TAX_STATUSES.names())
@@ -180,7 +180,7 @@ def tax_statuses(facts: pl.DataFrame) -> pl.DataFrame:
 
 def customers_of(facts: pl.DataFrame) -> pl.DataFrame:
     """Every customer: created, updated, or only named by a subscription (then its key is its name)."""
-    told = _told_of_customers(facts, CUSTOMER_FIELDS)
+    told = _customer_events(facts, CUSTOMER_FIELDS)
     named = facts.filter(pl.col("type") == "billing.subscription.started").select("tenant", field("customer"))
     everyone = pl.concat([told.select("tenant", "customer"), named]).drop_nulls().unique(maintain_order=True)
     stated = _latest(told, ["tenant", "customer"], CUSTOMER_FIELDS)

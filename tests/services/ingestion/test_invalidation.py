@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from valueverse.platform.lake import Lake
-from valueverse.services.ingestion.invalidation import touched_between, touched_months
+from valueverse.services.ingestion.invalidation import invalidated_between, invalidated_months
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE
 
 if TYPE_CHECKING:
@@ -77,11 +77,11 @@ def _receive(lake: Lake, events: list[dict[str, Any]]) -> None:
 
 
 def _days(lake: Lake, after: datetime, until: datetime) -> list[date]:
-    return touched_between(lake, after, until)["event_date"].to_list()
+    return invalidated_between(lake, after, until)["event_date"].to_list()
 
 
 def _months(lake: Lake, after: datetime, until: datetime) -> list[date]:
-    return touched_months(lake.scan(BILLING_FACTS_TABLE).collect(), touched_between(lake, after, until), NOW)
+    return invalidated_months(lake.scan(BILLING_FACTS_TABLE).collect(), invalidated_between(lake, after, until), NOW)
 
 
 def test_an_event_touches_its_own_date(lake: Lake) -> None:
@@ -198,4 +198,4 @@ def test_a_customer_whose_creation_was_withdrawn_arrives_once_more(lake: Lake) -
     lake.append(EVENTS_TABLE, again)
     told = again.with_columns(pl.lit(None, facts.schema["known_until"]).alias("known_until")).select(facts.columns)
     whole = pl.concat([facts.with_columns(until.alias("known_until")), told])
-    assert touched_months(whole, touched_between(lake, MONDAY, TUESDAY), NOW) == MONTHS_HELD
+    assert invalidated_months(whole, invalidated_between(lake, MONDAY, TUESDAY), NOW) == MONTHS_HELD

@@ -82,14 +82,14 @@ def run_demo(settings: Settings, customers: int, progress: Any) -> Iterator[Timi
 
     with progress.status("starting PostgreSQL and Valkey"):
         _, timing = _timed("servers", "PostgreSQL, Valkey, migrations", lambda: _start(settings))
-    yield _told(progress, timing)
+    yield _progress_line(progress, timing)
     with progress.status("writing the first delivery"):
         _, timing = _timed(
             "delivery 1",
             "events of both tenants into the landing folder",
             lambda: deliver(settings.landing, _first_delivery(customers)),
         )
-    yield _told(progress, timing)
+    yield _progress_line(progress, timing)
     yield from _catch_up(settings, "usage", progress)
     with progress.status("writing the second delivery"):
         _, timing = _timed(
@@ -97,16 +97,16 @@ def run_demo(settings: Settings, customers: int, progress: Any) -> Iterator[Timi
             "late events and corrections",
             lambda: deliver(settings.landing, harbor.late_files(customers)),
         )
-    yield _told(progress, timing)
+    yield _progress_line(progress, timing)
     yield from _catch_up(settings, "billing", progress)
     _, timing = _timed("agree", "a value model, committed and approved by both sides", lambda: agree(settings))
-    yield _told(progress, timing)
+    yield _progress_line(progress, timing)
     yield from _catch_up(settings, "marts", progress)
     _, timing = _timed("report", "what came of it, as a page for the customer", lambda: write_report(settings))
-    yield _told(progress, timing)
+    yield _progress_line(progress, timing)
 
 
-def _told(progress: Any, timing: Timing) -> Timing:
+def _progress_line(progress: Any, timing: Timing) -> Timing:
     progress.print(f"[green]✓[/green] {timing.step:<12} {timing.seconds:6.1f} s  [dim]{timing.what}[/dim]")
     return timing
 
@@ -187,7 +187,7 @@ def _catch_up(settings: Settings, until: str, progress: Any) -> Iterator[Timing]
                     "run_failed",
                     f"{where}: {step['error']} (run {step['run_id'] or 'none'}, log {log}); mend it and run again",
                 )
-            yield _told(progress, Timing(step["stage"], _covering(step), step["seconds"]))
+            yield _progress_line(progress, Timing(step["stage"], _covering(step), step["seconds"]))
     if process.returncode:
         raise RefusalError("run_failed", f"Dagster ended with exit code {process.returncode}; see {log}", str(log))
 

@@ -58,7 +58,7 @@ def _tree(answer: Answer, deepest: int) -> Tree:
         if again:
             continue
         for found in answer.behind.get(node.id, ()):
-            _add_behind(branch, found)
+            _add_drilldown(branch, found)
         cut: list[Explained | str] = ["... (--depth)"]
         below = cut if node.children and depth >= deepest else _few(node.children)
         waiting.extend((child, branch, depth + 1) for child in reversed(below))
@@ -77,7 +77,7 @@ def _few(children: Sequence[Explained]) -> list[Explained | str]:
     return found
 
 
-def _add_behind(branch: Tree, found: dict[str, Any]) -> None:
+def _add_drilldown(branch: Tree, found: dict[str, Any]) -> None:
     from rich.markup import escape
 
     head = f"{found['metric']} of {found['customer'] or 'nobody in particular'} in {found['month']}: "

@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
 
         [dim]valueverse value portfolio model.yaml --data metrics.csv --output npv[/dim]
         """
-        from valueverse.commands.value.run import tell
+        from valueverse.commands.value.run import print_progress
         from valueverse.services.value.model_inputs import read_metrics_file, read_program
         from valueverse.value.executor.customers import bind_all
         from valueverse.value.executor.portfolio import documents, run_portfolio
@@ -40,8 +40,8 @@ def register(app: typer.Typer) -> None:
         program = read_program(model, output or [])
         asked = RunRequest(tuple(scenario or ()), draws, seed, start)
         metrics = read_metrics_file(data, None, empty=True)
-        tell("binding the inputs of each customer")
+        print_progress("binding the inputs of each customer")
         measured = bind_all(program, metrics, asked)
-        table = run_portfolio(program, measured, asked, tell)
+        table = run_portfolio(program, measured, asked, print_progress)
         for row in documents(program, measured, table):
             sys.stdout.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")

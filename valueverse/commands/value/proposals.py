@@ -40,23 +40,23 @@ def register(app: typer.Typer) -> None:
     @app.command("accept")
     def accept_command(proposal: Proposal, tenant: Tenant, by: By) -> None:
         """Accept a proposal: the next invoice bears it."""
-        _say("accept", tenant, proposal, by, None)
+        _answer("accept", tenant, proposal, by, None)
 
     @app.command("dispute")
     def dispute_command(
         proposal: Proposal, tenant: Tenant, by: By, reason: Annotated[str, typer.Option("--reason", help="Why.")]
     ) -> None:
         """Dispute a proposal within its window: it is not billed until it is accepted."""
-        _say("dispute", tenant, proposal, by, reason)
+        _answer("dispute", tenant, proposal, by, reason)
 
     @app.command("withdraw")
     def withdraw_command(
         proposal: Proposal, tenant: Tenant, by: By, reason: Annotated[str, typer.Option("--reason", help="Why.")]
     ) -> None:
         """Withdraw a proposal that no invoice bears; the next run proposes anew what is then due."""
-        _say("withdraw", tenant, proposal, by, reason)
+        _answer("withdraw", tenant, proposal, by, reason)
 
-    def _say(verb: str, tenant: str, proposal: str, by: str, reason: str | None) -> None:
+    def _answer(verb: str, tenant: str, proposal: str, by: str, reason: str | None) -> None:
         from valueverse.platform.settings import get_settings
 
         write(answer(get_settings(), tenant, proposal, _PAST[verb], {"by": by, "reason": reason}))

@@ -12,7 +12,7 @@ import typer
 from valueverse.services.value.model_inputs import read_data, read_program
 
 
-def tell(line: str) -> None:
+def print_progress(line: str) -> None:
     """A line of progress, beside the answer."""
     sys.stderr.write(f"{line}\n")
 
@@ -47,6 +47,8 @@ def register(app: typer.Typer) -> None:
         asked = RunRequest(tuple(scenario or ()), draws, seed, start)
         metrics = read_data(data, customer)
         if metrics is not None and (customers := metrics["customer"].n_unique()) > 1:
-            tell(f"taking {customers} customers together as one; --customer picks one, value portfolio runs each")
-        found = run_model(program, metrics, asked, tell)
+            print_progress(
+                f"taking {customers} customers together as one; --customer picks one, value portfolio runs each"
+            )
+        found = run_model(program, metrics, asked, print_progress)
         sys.stdout.write(json.dumps(found, ensure_ascii=False, allow_nan=False) + "\n")

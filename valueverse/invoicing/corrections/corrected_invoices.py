@@ -118,8 +118,8 @@ def _compared(
     gone = again.join(prior.issued.voided, on=INVOICE, how="semi", maintain_order="left")
     compared = with_decimals(pl.concat([present, gone])).join(unclear, on=_INVOICE_ID, how="anti")
     booked = _booked_lines(prior, compared, context)
-    bore = threshold_totals(prior.thresholds, anew.filter(pl.col("invoice_type") == "period"))
-    closings = ClosedPeriods(closed_again(prior.issued.standing), prior.consumed.coupons, bore)
+    threshold_totals_of = threshold_totals(prior.thresholds, anew.filter(pl.col("invoice_type") == "period"))
+    closings = ClosedPeriods(closed_again(prior.issued.standing), prior.consumed.coupons, threshold_totals_of)
     net = net_lines(lines, booked, prior.recompute.discounts, adjustments.coupons, known, closings)
     return differences(compared, net.join(compared, on=_INVOICE_ID, how="semi", maintain_order="left"), booked)
 

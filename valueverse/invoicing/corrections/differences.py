@@ -77,7 +77,7 @@ def invoices_to_recompute(
         .filter(pl.col("carries") | (begins + pl.duration(days=1) > pl.col("period_from")))
     )
     # Joined by whom they name: by tenant alone, a run would look at every invoice once per subscription.
-    facts_since = _told(facts, facts.filter(since))
+    facts_since = _later_events(facts, facts.filter(since))
     of, to = pl.col("customer").is_not_null(), pl.col("subscription").is_not_null()
     by_customer = facts_since.filter(of).drop("subscription")
     by_subscription = facts_since.filter(~of & to).drop("customer")
@@ -92,7 +92,7 @@ def invoices_to_recompute(
     return booked.join(concerned, on=BEGUN, how="semi", maintain_order="left")
 
 
-def _told(facts: pl.DataFrame, changed: pl.DataFrame) -> pl.DataFrame:
+def _later_events(facts: pl.DataFrame, changed: pl.DataFrame) -> pl.DataFrame:
     """Whom the changed facts are about: tenant, time, changed, customer, subscription.
 
     A subscription's events concern its customer: usage that names only the customer may move to, or from, another one.

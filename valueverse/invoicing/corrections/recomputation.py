@@ -60,7 +60,7 @@ class ClosedPeriods:
         first = datetime.min.replace(tzinfo=UTC)
         return sorted(parts, key=lambda part: self._again[part[0]][0] if part[0] in self._again else first)
 
-    def bore(self, invoice: _Name, line: _Row | None) -> ThresholdTotals:
+    def threshold_totals_of(self, invoice: _Name, line: _Row | None) -> ThresholdTotals:
         """What threshold invoices bore of what a closing invoice bears the rest of: the first one of its period."""
         if invoice in self._again or line is None or line["invoice_type"] != "period":
             return ThresholdTotals()
@@ -88,13 +88,17 @@ class ClosedPeriods:
             for one in coupons
         ]
 
-    def note(self, invoice: _Name, line: _Row | None, bore: ThresholdTotals, taken: list[tuple[Coupon, int]]) -> None:
+    def note(
+        self, invoice: _Name, line: _Row | None, threshold_totals_of: ThresholdTotals, taken: list[tuple[Coupon, int]]
+    ) -> None:
         """Keep what coupons take of an invoice that is worked out anew."""
         if invoice in self._again:
             found = self._worked_out.setdefault(self._again[invoice][1], {})
         elif line is not None and line["invoice_type"] == "period":
             period = (line["tenant"], line["subscription"], line["period_from"])
-            found = self._worked_out.setdefault(period, {origin: minor for origin, (_, minor) in bore.taken.items()})
+            found = self._worked_out.setdefault(
+                period, {origin: minor for origin, (_, minor) in threshold_totals_of.taken.items()}
+            )
         else:
             return
         for coupon, minor in taken:
@@ -144,13 +148,15 @@ def net_lines(
     grouped = whole.group_by(_INVOICE_ID, maintain_order=True)
     for one, rows in closings.ordered(((str(tenant), str(invoice)), rows) for (tenant, invoice), rows in grouped):
         taken, line = taken_of[one], periods.get(one)
-        bore = closings.bore(one, line)
-        borne = [found for origin in {*taken, *bore.taken} for found in rows_of.get((one[0], origin), ())]
+        threshold_totals_of = closings.threshold_totals_of(one, line)
+        borne = [
+            found for origin in {*taken, *threshold_totals_of.taken} for found in rows_of.get((one[0], origin), ())
+        ]
         own = coupons.clear() if line is None else held_by.get((one[0], line["customer"]), coupons.clear())
-        applied = _applied(taken, [row for _, row in sorted(borne, key=itemgetter(0))], bore, line)
-        applied += _idle(taken, own, bore, line, known.get(one))
-        net, off = _net(rows, closings.left(one, applied, taken, rows["decimals"][0]), bore)
-        closings.note(one, line, bore, off)
+        applied = _applied(taken, [row for _, row in sorted(borne, key=itemgetter(0))], threshold_totals_of, line)
+        applied += _idle(taken, own, threshold_totals_of, line, known.get(one))
+        net, off = _net(rows, closings.left(one, applied, taken, rows["decimals"][0]), threshold_totals_of)
+        closings.note(one, line, threshold_totals_of, off)
         parts.append(rows.with_columns(pl.Series("net_minor", net, pl.Int64)))
     return pl.concat(parts) if parts else whole.with_columns(pl.lit(0, pl.Int64).alias("net_minor"))
 

@@ -98,7 +98,7 @@ class Outcomes:
         )
         last = _last_terms(given, segments)
         wider = last.join(charged, on=["terms", "charge"], how="left", maintain_order="left")
-        chosen = _bearer(wider).select(*_PROPOSAL, *_BORNE_BY)
+        chosen = _billing_invoice(wider).select(*_PROPOSAL, *_BORNE_BY)
         found = given.join(chosen, on=_PROPOSAL, how="left", maintain_order="left").with_columns(
             pl.coalesce("bearer", "subscription").alias("subscription"), _reason().alias("reason")
         )
@@ -140,7 +140,7 @@ def _last_terms(given: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _bearer(candidates: pl.DataFrame) -> pl.DataFrame:
+def _billing_invoice(candidates: pl.DataFrame) -> pl.DataFrame:
     """The subscription that bears each proposal: the one named, unless only another can."""
     named = pl.col("bearer") == pl.col("subscription")
     able = pl.col("description").is_not_null() & (pl.col("currency") == pl.col("billed_in"))
@@ -172,7 +172,7 @@ def _alone(left: pl.DataFrame, standing: pl.DataFrame | None) -> pl.DataFrame:
     )
 
 
-def bearers(lines: pl.DataFrame) -> pl.DataFrame:
+def billing_invoices(lines: pl.DataFrame) -> pl.DataFrame:
     """Which proposals invoice lines bear: tenant, proposal, invoice_id of lines with kind, proposal, invoice_id."""
     return lines.filter(pl.col("kind") == OUTCOME).select("tenant", "proposal", "invoice_id").drop_nulls("proposal")
 

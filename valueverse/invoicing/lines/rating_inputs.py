@@ -34,7 +34,7 @@ def detail_of(
     per_event = terms.book.charges.filter("per_event").select("charge")
     events = _events(lines.join(per_event, on="charge", how="semi"), taken.decided, windows, consumption)
     cells = _cells(lines.filter(pl.col("model") == "matrix"), taken.quantities, terms)
-    carried = _carried(lines, windows, consumption, terms)
+    carried = _carried_over(lines, windows, consumption, terms)
     by_days = _by_days(lines, windows, consumption, terms)
     capacities = (
         _on_line(lines.filter(pl.col("model") == "capacity"), taken.quantities)
@@ -144,7 +144,7 @@ def _by_days(lines: pl.DataFrame, windows: pl.DataFrame, consumption: Consumptio
     )
 
 
-def _carried(lines: pl.DataFrame, windows: pl.DataFrame, consumption: Consumption, terms: Terms) -> pl.DataFrame:
+def _carried_over(lines: pl.DataFrame, windows: pl.DataFrame, consumption: Consumption, terms: Terms) -> pl.DataFrame:
     """The amounts that the events of dynamic lines carry, summed: read as meters beside the one that is charged."""
     meters = dict(terms.charges.select("charge", "meter").iter_rows())
     rows = [

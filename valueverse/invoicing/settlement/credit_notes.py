@@ -53,7 +53,7 @@ def judged(notes: pl.DataFrame, bills: pl.DataFrame, corrected: pl.DataFrame) ->
         corrected: CORRECTED.
     """
     joined = notes.join(bills, on=_NUMBER, how="left", maintain_order="left")
-    rows = _with_room(whole_minor("amount", "currency", joined), corrected).sort(
+    rows = _with_unused_amount(whole_minor("amount", "currency", joined), corrected).sort(
         "received_at", "created_at", "source", "id", maintain_order=True
     )
     whole = rows.filter(pl.col("amount_minor") > 0)
@@ -75,7 +75,7 @@ def judged(notes: pl.DataFrame, bills: pl.DataFrame, corrected: pl.DataFrame) ->
     return marked.with_columns(refusal.alias("refusal")).drop("room", "fraction", "fits")
 
 
-def _with_room(rows: pl.DataFrame, corrected: pl.DataFrame) -> pl.DataFrame:
+def _with_unused_amount(rows: pl.DataFrame, corrected: pl.DataFrame) -> pl.DataFrame:
     borne = corrected.group_by(_NUMBER).agg(pl.col("amount_minor").sum().alias("borne"))
     before = (
         rows.select(*_NUMBER, "origin", "received_at")

@@ -103,9 +103,9 @@ class CustomerBalance:
             of(row).owed_again.append(row)
         for row in used.balances.iter_rows(named=True):
             of(row).owe(row["origin"], row["key"], row["currency"], row["amount_minor"], row["created_at"])
-        for (tenant, customer, subscription, period), bore in earlier.items():
-            if bore.taken or (tenant, customer) in accounts:
-                of({"tenant": tenant, "customer": customer}).earlier[subscription, period] = bore
+        for (tenant, customer, subscription, period), threshold_totals_of in earlier.items():
+            if threshold_totals_of.taken or (tenant, customer) in accounts:
+                of({"tenant": tenant, "customer": customer}).earlier[subscription, period] = threshold_totals_of
         uses, spent = _used_by_event(used)
         for account in accounts.values():
             account._recall(uses, spent)
@@ -163,12 +163,12 @@ class CustomerBalance:
 
     def _remember(self, issue: Issue, lines: Sequence[Row], found: Totals) -> None:
         """A later invoice of the period bears what this one leaves."""
-        bore = self.earlier[issue.subscription, issue.period_from]
+        threshold_totals_of = self.earlier[issue.subscription, issue.period_from]
         for row, line in zip(lines, found.lines, strict=True):
             if row["kind"] == "usage":
-                bore.bear((row["key"], row["dimensions"]), line.amount, line.discount)
+                threshold_totals_of.add_line((row["key"], row["dimensions"]), line.amount, line.discount)
         for coupon, amount in found.discounts:
-            bore.took(coupon.origin, coupon.key, amount)
+            threshold_totals_of.took(coupon.origin, coupon.key, amount)
 
     def _closes_again(self, issue: Issue) -> bool:
         """Whether a closing invoice of the period stands already: it bears what the period itself made."""

@@ -33,7 +33,7 @@ class ThresholdTotals:
     off: defaultdict[LineName, int] = field(default_factory=lambda: defaultdict(int))
     taken: dict[str, tuple[str, int]] = field(default_factory=dict)
 
-    def bear(self, name: LineName, gross: int, off: int) -> None:
+    def add_line(self, name: LineName, gross: int, off: int) -> None:
         """Add a line."""
         self.gross[name] += gross
         self.off[name] += off
@@ -55,12 +55,12 @@ def threshold_totals(
     found: defaultdict[tuple[str, str, str, datetime], ThresholdTotals] = defaultdict(ThresholdTotals)
     periods = invoices.select(_PERIOD).unique()
     owner = ("tenant", "customer", "subscription", "period_from")
-    bore = thresholds.lines.join(periods, on=_PERIOD, how="semi", maintain_order="left")
-    for *whose, kind, key, dimensions, gross, off in bore.select(
+    threshold_totals_of = thresholds.lines.join(periods, on=_PERIOD, how="semi", maintain_order="left")
+    for *whose, kind, key, dimensions, gross, off in threshold_totals_of.select(
         *owner, "kind", "key", "dimensions", "amount_minor", "discount_minor"
     ).iter_rows():
         if kind == "usage":
-            found[tuple(whose)].bear((key, dimensions), gross, off)
+            found[tuple(whose)].add_line((key, dimensions), gross, off)
     took = thresholds.coupons.join(periods, on=_PERIOD, how="semi", maintain_order="left")
     for *whose, origin, key, minor in took.select(*owner, "origin", "key", "amount_minor").iter_rows():
         found[tuple(whose)].took(origin, key, minor)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from valueverse.platform.lake import Lake
 
 
-def _ground(lake: Lake, tenant: str, known_at: datetime | None) -> BillingContext:
+def _context(lake: Lake, tenant: str, known_at: datetime | None) -> BillingContext:
     facts = lake.scan(BILLING_FACTS_TABLE).filter(pl.col("tenant") == tenant).collect()
     history = CatalogHistory.from_facts(facts, known_at)
     timeline = build_timeline(facts, history.plans, known_at)
@@ -62,7 +62,7 @@ def explain_invoice(
     invoices = store.invoices(connection, store.Scope([tenant]))
     mine = invoices.filter(pl.col("invoice_id") == invoice_id)
     # Its own state of knowledge, not that of what corrected it since.
-    context = _ground(lake, tenant, datetime.fromisoformat(document["basis"]["events_known_at"]))
+    context = _context(lake, tenant, datetime.fromisoformat(document["basis"]["events_known_at"]))
     events = line_events(mine.filter(pl.col("invoice_type") == "period"), context)
     return {
         "invoice": number,
@@ -186,7 +186,7 @@ def _accepted(
     }
     if row["type"].startswith("billing."):
         return told | {"outcome": "billing_event"}
-    context = _ground(lake, row["tenant"], None)
+    context = _context(lake, row["tenant"], None)
     usage = lake.scan(USAGE_TABLE, [row["event_date"]]).filter(
         pl.col("tenant") == row["tenant"], pl.col("source") == row["source"], pl.col("id") == row["id"]
     ).collect()  # fmt: skip

@@ -24,7 +24,7 @@ from valueverse.platform.spool import spool_folder
 from valueverse.services.ingestion.batches import ChangedFileError, Taking, names_of
 from valueverse.services.ingestion.file_manifest import FILES, MANIFEST_TABLE, as_metadata, reasons_of, taken_files
 from valueverse.services.ingestion.file_validation import Founders
-from valueverse.services.ingestion.invalidation import touched_between
+from valueverse.services.ingestion.invalidation import invalidated_between
 from valueverse.services.lake_tables import EVENTS_TABLE, QUARANTINE_TABLE
 
 if TYPE_CHECKING:
@@ -97,13 +97,15 @@ def ingest(
     for one in ignored:
         tell(f"left alone: {one.name}: {one.reason}")
     files = taken.filter(pl.col("ingested_at") == moment) if fresh else taken.clear()
-    told = pl.concat([_untold(lake, before), files]).unique(["tenant_id", "file", "file_hash"], maintain_order=True)
+    told = pl.concat([_unpublished(lake, before), files]).unique(
+        ["tenant_id", "file", "file_hash"], maintain_order=True
+    )
     columns = [name for name in FILES.names() if name not in {"founds_tenant", "reasons", "version"}]
-    touched = touched_between(lake, moment - timedelta(microseconds=1), moment)
+    touched = invalidated_between(lake, moment - timedelta(microseconds=1), moment)
     return IngestionReport(told.select(columns), reasons_of(told), touched, ignored)
 
 
-def _untold(lake: Lake, before: pl.DataFrame) -> pl.DataFrame:
+def _unpublished(lake: Lake, before: pl.DataFrame) -> pl.DataFrame:
     """Files of earlier runs that no manifest has recorded as published."""
     recorded = lake.scan(MANIFEST_TABLE).select("file", "file_hash").collect()
     return before.join(recorded, on=["file", "file_hash"], how="anti", maintain_order="left")
@@ -158,7 +160,7 @@ def _take(
     rows = []
     for file in batch:
         first = copies[file.name]
-        if first is None or _judged_otherwise_now(first):
+        if first is None or _validated_differently_now(first):
             new.append(file)
         else:
             rows.append(_again(file, first, context.moment))
@@ -208,7 +210,7 @@ def _index_writable() -> Iterator[None]:
         ) from error
 
 
-def _judged_otherwise_now(first: dict[str, object]) -> bool:
+def _validated_differently_now(first: dict[str, object]) -> bool:
     """Whether lines of a file were refused for what may have changed since: the tenant exists, the time has come."""
     return any(reason["reason"] in _PASSING for reason in orjson.loads(str(first["reasons"] or "[]")))
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CATALOG = "billing.catalog.published"
 
 
-def touched_between(lake: Lake, after: datetime, until: datetime) -> pl.DataFrame:
+def invalidated_between(lake: Lake, after: datetime, until: datetime) -> pl.DataFrame:
     """What events received in (after, until] touch: tenant, event_date, has_usage.
 
     That is each event's own date, the dates of what it amends and of other amendments of that, of amendments that
@@ -71,8 +71,8 @@ def touched_between(lake: Lake, after: datetime, until: datetime) -> pl.DataFram
     )
 
 
-def touched_months(facts: pl.DataFrame, touched: pl.DataFrame, now: datetime) -> list[date]:
-    """Months of periods and usage that ``touched`` (a frame of ``touched_between``) may change.
+def invalidated_months(facts: pl.DataFrame, touched: pl.DataFrame, now: datetime) -> list[date]:
+    """Months of periods and usage that ``touched`` (a frame of ``invalidated_between``) may change.
 
     A month counts if a period starts or closes in it. A billing event reaches every later period of its
     tenant, up to the subscription's end or ``now``; usage reaches the period it lies in, and its own month.

@@ -11,7 +11,7 @@ from valueverse.platform.warehouse import connect
 from valueverse.services.ingestion.file_manifest import record_published
 from valueverse.services.ingestion.file_status import publish_ingestion
 from valueverse.services.ingestion.ingest import IngestionReport, ingest
-from valueverse.services.ingestion.invalidation import touched_between
+from valueverse.services.ingestion.invalidation import invalidated_between
 from valueverse.services.ingestion.landing_state import landing_state
 
 if TYPE_CHECKING:
@@ -69,5 +69,5 @@ def run_ingestion(settings: Settings, lake: Lake, since: datetime, now: datetime
         unrecorded = publish_ingestion(connection, report)
     if not unrecorded:
         record_published(lake)
-    dates = pl.concat([report.touched["event_date"], touched_between(lake, since, now)["event_date"]])
+    dates = pl.concat([report.touched["event_date"], invalidated_between(lake, since, now)["event_date"]])
     return LandingReport(report, state, sorted(dates.unique()), unrecorded)

@@ -56,7 +56,7 @@ def print_note(message: str) -> None:
     sys.stderr.write(f"{message}\n")
 
 
-def _tell_some(messages: list[str]) -> None:
+def _print_some(messages: list[str]) -> None:
     """The first of them, and how many more there are."""
     for message in messages[:_SHOWN]:
         print_note(message)
@@ -71,7 +71,7 @@ def _reasons(rejected: pl.DataFrame) -> list[tuple[str, str]]:
 def parsed(events: list[Path], landing: Path | None) -> pl.DataFrame:
     """The lines of all files, with the tenant that each names, else its folder's, else the one evident."""
     found, ignored = ([], []) if landing is None else landing_files(landing)
-    _tell_some([f"left alone: {one.name}: {one.reason}" for one in ignored])
+    _print_some([f"left alone: {one.name}: {one.reason}" for one in ignored])
     for path in events:
         try:
             found.append(one_file(path, "", str(path)))
@@ -121,7 +121,7 @@ def read_log(parsed: pl.DataFrame) -> tuple[pl.DataFrame, Tally]:
             wrong.append((row["file"], row["line"], refusal.code, f"{refusal.message} (at {refusal.path})"))
     odd = pl.DataFrame(wrong, schema=refused.schema, orient="row")
     refusals = pl.concat([refused, odd])
-    _tell_some(
+    _print_some(
         [f"left out: {file} line {line}: {message} [{reason}]" for file, line, reason, message in refusals.rows()]
     )
     tally = Tally(parsed.height)
@@ -137,7 +137,7 @@ def read_log(parsed: pl.DataFrame) -> tuple[pl.DataFrame, Tally]:
     )
     first = log.unique(KEY, keep="first", maintain_order=True)
     if first.height < log.height:
-        _tell_conflicts(log, first, tally)
+        _print_conflicts(log, first, tally)
     return first.select(pl.col(name).cast(dtype) for name, dtype in EVENTS.items()).cast({"time": INSTANT}), tally
 
 
@@ -155,7 +155,7 @@ def recorded_log(lake: Lake, tenants: list[str]) -> tuple[pl.DataFrame, Tally]:
     return log.cast({"time": INSTANT}).sort("received_at", maintain_order=True), Tally(log.height)
 
 
-def _tell_conflicts(log: pl.DataFrame, first: pl.DataFrame, tally: Tally) -> None:
+def _print_conflicts(log: pl.DataFrame, first: pl.DataFrame, tally: Tally) -> None:
     """Say which events came under a key that an earlier one has, with other content."""
     place = ["file", "line"]
     later = log.join(first.select(place), on=place, how="anti", maintain_order="left")
@@ -164,7 +164,7 @@ def _tell_conflicts(log: pl.DataFrame, first: pl.DataFrame, tally: Tally) -> Non
         pl.struct(COMPARED).ne_missing(pl.col("first_event"))
     )
     conflicts = [row for row in odd.iter_rows(named=True) if not same_payload(row, row["first_event"])]
-    _tell_some(
+    _print_some(
         [
             f"left out: {row['file']} line {row['line']}: the id {row['id']!r} of source {row['source']!r} came before "
             "with other content: to change an event send a new id with 'replaces' [conflict]"
@@ -196,11 +196,11 @@ def read_catalog(path: Path) -> Catalog:
         raise refusal.below(str(path)) from refusal
 
 
-def _tell_unread(usage: pl.DataFrame) -> None:
+def _print_unread(usage: pl.DataFrame) -> None:
     """Say how many events no meter could read, and why: nothing of them is billed."""
     unread = usage.filter(~pl.col("status").is_in([OK, VOID])).group_by("status", "event_type")
     counted = unread.agg(pl.struct("tenant", "source", "id").n_unique()).sort("status", "event_type")
-    _tell_some([f"unbilled: {events} events of type {kind}: {status}" for status, kind, events in counted.rows()])
+    _print_some([f"unbilled: {events} events of type {kind}: {status}" for status, kind, events in counted.rows()])
 
 
 _STRANGER = "billed here, and held by a billing run: subscription {!r}, whose customer {!r} no event creates"
@@ -248,13 +248,13 @@ def _billed(log: pl.DataFrame, catalog: Catalog, request: SimulationRequest, tal
     history = CatalogHistory.everywhere(catalog, log["tenant"].unique().to_list())
     facts = _facts(log)
     usage = derive_usage(log.lazy(), history).collect()
-    _tell_unread(usage)
+    _print_unread(usage)
     mine, timeline = tally.also(), None
     booked, rejected = [], []
     for timeline, billed in _runs(facts, history, usage.lazy(), log, request):
-        _tell_some([f"not applied: {message} [{reason}]" for reason, message in _reasons(billed.rejected)])
+        _print_some([f"not applied: {message} [{reason}]" for reason, message in _reasons(billed.rejected)])
         held = billed.problems.select("subscription", "key", "problem").rows()
-        _tell_some([f"held back: subscription {name}, line {key}: {problem}" for name, key, problem in held])
+        _print_some([f"held back: subscription {name}, line {key}: {problem}" for name, key, problem in held])
         booked.append(billed.invoices.filter(pl.col("invoice_type") == "period").select(*_BOOKED))
         rejected += [
             frame.select("tenant", "source", "event_id", "reason") for frame in (timeline.rejected, billed.rejected)
@@ -278,10 +278,10 @@ def _runs(
     whole = (pl.min_horizontal(request.window[0], _of_tenant(firsts, "first")), request.window[1])
     if not request.whole:
         unknown = strangers(facts).select("tenant", "subscription", "customer").unique(maintain_order=True)
-        _tell_some([_STRANGER.format(*row) for row in unknown.drop("tenant").rows()])
+        _print_some([_STRANGER.format(*row) for row in unknown.drop("tenant").rows()])
     if not request.runs:
         timeline = build_timeline(facts, history.plans, request.known_at, holds=request.whole)
-        _tell_some([f"not applied: {message} [{reason}]" for reason, message in _reasons(timeline.rejected)])
+        _print_some([f"not applied: {message} [{reason}]" for reason, message in _reasons(timeline.rejected)])
         billed = bill(timeline, history, usage, whole, known_at=request.known_at)
         yield timeline, _within(billed, timeline, request.window)
         return

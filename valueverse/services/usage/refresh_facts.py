@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.events.schema import BILLING_FACTS
-from valueverse.services.ingestion.invalidation import touched_between, touched_months
+from valueverse.services.ingestion.invalidation import invalidated_between, invalidated_months
 from valueverse.services.tenant_holds import FACTS, WHOLE, for_each_tenant, held_tenants
 from valueverse.services.usage.derive_usage import facts_of, senders, write_facts
 
@@ -56,16 +56,16 @@ def refresh_facts(settings: Settings, lake: Lake, since: datetime, now: datetime
         now: the present.
         run_id: recorded with the tenants that are held.
     """
-    touched = touched_between(lake, since, now)
+    touched = invalidated_between(lake, since, now)
     # What a held tenant touched has not been marked yet.
     if held := held_tenants(settings, FACTS):
-        missed = touched_between(lake, BEGINNING, now).filter(pl.col("tenant").is_in(held))
+        missed = invalidated_between(lake, BEGINNING, now).filter(pl.col("tenant").is_in(held))
         touched = pl.concat([touched, missed]).group_by("tenant", "event_date").agg(pl.col("has_usage").any())
 
     def work(tenants: Sequence[str] | None) -> tuple[pl.DataFrame, list[date]]:
         facts = facts_of(lake, tenants)
         mine = touched if tenants is None else touched.filter(pl.col("tenant").is_in(list(tenants)))
-        months = touched_months(facts, mine.sort("tenant", "event_date"), now)
+        months = invalidated_months(facts, mine.sort("tenant", "event_date"), now)
         write_facts(lake, facts, tenants)
         return facts, months
 

@@ -43,7 +43,7 @@ def _money(before: Program, after: Program, data: Path | None) -> tuple[dict[str
 
 
 @dataclass(frozen=True)
-class _Told:
+class ModelDifference:
     """A difference: hashes of both sides, changes, money by scenario, and why there is none."""
 
     hashes: dict[str, str]
@@ -52,16 +52,16 @@ class _Told:
     missing: str | None
 
 
-def _models(before: Path, after: Path, data: Path | None) -> _Told:
+def _models(before: Path, after: Path, data: Path | None) -> ModelDifference:
     from valueverse.value.architect.document.canonical import content_hash, difference
 
     (old, old_program), (new, new_program) = _checked(before), _checked(after)
     found = difference(old, new)
     money, missing = _money(old_program, new_program, data) if found else ({}, None)
-    return _Told({"before": content_hash(old), "after": content_hash(new)}, found, money, missing)
+    return ModelDifference({"before": content_hash(old), "after": content_hash(new)}, found, money, missing)
 
 
-def commits(settings: Settings, tenant: str, before: str, after: str) -> _Told:
+def commits(settings: Settings, tenant: str, before: str, after: str) -> ModelDifference:
     """What differs between two commits in all that they froze, and in the money agreed over the whole term.
 
     Raises:
@@ -77,7 +77,7 @@ def commits(settings: Settings, tenant: str, before: str, after: str) -> _Told:
         (old, old_text), (new, new_text) = (frozen_commit(connection, tenant, one) for one in (before, after))
     found = changes(json.loads(old_text), json.loads(new_text))
     money, missing = _agreed_money(old, new)
-    return _Told({"before": old.commit, "after": new.commit}, found, money, missing)
+    return ModelDifference({"before": old.commit, "after": new.commit}, found, money, missing)
 
 
 def _agreed_money(old: Commitment, new: Commitment) -> tuple[dict[str, Any], str | None]:

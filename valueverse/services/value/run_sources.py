@@ -57,11 +57,11 @@ class Drilldown:
         found = {}
         for node in leaves:
             source = node.source or {}
-            told = [self._told(source["metric"], row) for row in source["rows"]]
+            told = [self._described(source["metric"], row) for row in source["rows"]]
             found[node.id] = [one for one in told if one is not None]
         return found
 
-    def _told(self, metric: str, row: dict[str, Any]) -> dict[str, Any] | None:
+    def _described(self, metric: str, row: dict[str, Any]) -> dict[str, Any] | None:
         found = self._of(metric, row["customer"], read_month(row["month"], "month"))
         if found is None:
             return None

@@ -278,7 +278,7 @@ def _series(one: Input, by_period: dict[int, float], wanted: range) -> tuple[lis
             found.append(last)
             continue
         carried += 1
-        value = _stand_in(policy, last, carried)
+        value = _default_value(policy, last, carried)
         if value is None:
             raise RefusalError(
                 "missing_metric",
@@ -291,7 +291,7 @@ def _series(one: Input, by_period: dict[int, float], wanted: range) -> tuple[lis
     return found, flags
 
 
-def _stand_in(policy: Any, last: float | None, carried: int) -> float | None:
+def _default_value(policy: Any, last: float | None, carried: int) -> float | None:
     if policy.policy == "zero":
         return 0.0
     if policy.policy == "default":

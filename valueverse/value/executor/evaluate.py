@@ -67,7 +67,7 @@ def evaluate(program: Program, inputs: Mapping[str, Floats]) -> Values:
                 _loop(members, values, program.axis.periods)
             else:
                 for node in members:
-                    whole = _Whole(values, program.axis.periods)
+                    whole = _AllPeriods(values, program.axis.periods)
                     values[node.name] = _shaped(whole.of(node.expression))
             for node in members:
                 _judge(node, values[node.name])
@@ -94,7 +94,7 @@ def _judge(node: Node, found: Floats) -> None:
     )
 
 
-class _Whole:
+class _AllPeriods:
     """All periods at once."""
 
     def __init__(self, values: Values, periods: int) -> None:
@@ -111,7 +111,7 @@ class _Whole:
             case Previous(name=name, lag=lag, initial=initial):
                 return self._previous(self.values[name], lag, self.of(initial))
             case RunningTotal(name=name):
-                wide = self._wide(self.values[name])
+                wide = self._over_periods(self.values[name])
                 totals: Floats = np.empty(wide.shape, order="F")
                 np.cumsum(wide, axis=1, out=totals)
                 return totals
@@ -121,13 +121,13 @@ class _Whole:
             case Operation(operator=operator, arguments=arguments):
                 return operate(operator, [self.of(argument) for argument in arguments])
 
-    def _wide(self, found: Floats) -> Floats:
+    def _over_periods(self, found: Floats) -> Floats:
         return np.broadcast_to(found, (found.shape[0], self.periods))
 
     def _previous(self, found: Floats, lag: int, initial: Floats) -> Floats:
         rows = max(found.shape[0], initial.shape[0])
-        early = np.broadcast_to(self._wide(initial), (rows, self.periods))[:, :lag]
-        late = np.broadcast_to(self._wide(found), (rows, self.periods))[:, : max(self.periods - lag, 0)]
+        early = np.broadcast_to(self._over_periods(initial), (rows, self.periods))[:, :lag]
+        late = np.broadcast_to(self._over_periods(found), (rows, self.periods))[:, : max(self.periods - lag, 0)]
         return np.concatenate([early.T, late.T]).T
 
 
@@ -171,12 +171,12 @@ def _loop(members: Sequence[Node], values: Values, periods: int) -> None:
         values[node.name] = np.empty((draws, periods), order="F")
     totals: dict[str, Floats] = {}
     for t in range(periods):
-        step = _Step(values, totals, t)
+        step = _OnePeriod(values, totals, t)
         for node in members:
             values[node.name][:, t] = step.of(node.expression)
 
 
-class _Step:
+class _OnePeriod:
     """One period: vectors over draws."""
 
     def __init__(self, values: Values, totals: dict[str, Floats], t: int) -> None:

@@ -121,7 +121,7 @@ def variance(
     reached = {one for node in program.nodes for one in node.inputs}
     players = [one for one in differing if one in reached]
     game = _Game(program, name, (before.case, after.case), sides, players, only_last=period is not None)
-    return _told(game, {one: Fraction(0) for one in differing} | game.shares())
+    return _as_reported(game, {one: Fraction(0) for one in differing} | game.shares())
 
 
 def _last(before: CaseRun, after: CaseRun, period: int | None) -> int:
@@ -275,7 +275,7 @@ class _Game:
         return refusal
 
 
-def _told(game: _Game, shares: Mapping[str, Fraction]) -> Variance:
+def _as_reported(game: _Game, shares: Mapping[str, Fraction]) -> Variance:
     program = game.program
     money = _is_money(game.name) or (not game.only_last and adds_up(program, game.name))
     ends = game.worth[0], game.worth[game.whole]
