@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from valueverse.services.months import EARLIEST, FIRST_DAY, following_month, month_of
+from valueverse.dates import following_month, month_of
+from valueverse.services.months import EARLIEST, FIRST_DAY
 
 if TYPE_CHECKING:
     from collections.abc import Collection

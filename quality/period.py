@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
+from valueverse.dates import following_month
 from valueverse.errors import RefusalError
 
 
@@ -23,7 +24,7 @@ class Month:
     @property
     def after(self) -> date:
         """First day of the month after."""
-        return (self.first.replace(day=28) + timedelta(days=4)).replace(day=1)
+        return following_month(self.first)
 
     @classmethod
     def parse(cls, text: str) -> Month:

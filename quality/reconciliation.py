@@ -14,22 +14,11 @@ import polars as pl
 from quality import calendars
 from quality.billed_queries import BILLED
 from quality.period import Month
-from quality.recompute import (
-    buckets,
-    cell_comparison,
-    events,
-    formulas,
-    lines,
-    macros,
-    models,
-    pricing,
-    quantities,
-    tiers,
-    usage_assignment,
-)
+from quality.recompute import cell_comparison, events, formulas, lines, macros, quantities, usage_assignment
 from quality.recompute.catalog_flattening import flatten
 from quality.recompute.days import DAYS
 from quality.recompute.invoices import corrections, fees, missing_invoices
+from quality.recompute.prices import buckets, models, pricing, tiers
 from quality.recompute.states import (
     burdens_of,
     counted,

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import Response
 
 from serving_api.problems import Problem, problem_of
 from valueverse.errors import RefusalError
@@ -154,10 +153,3 @@ def _limited(receive: Receive) -> Receive:
 def _too_large() -> Problem:
     # The rest of the body is not read, so the connection cannot go on.
     return Problem("body-too-large", f"The body is longer than {MAX_BODY} bytes", headers={"Connection": "close"})
-
-
-def json_response(body: bytes, status: int = 200, **headers: str) -> Response:
-    """JSON bytes as they stand."""
-    return Response(
-        body, status, {name.replace("_", "-"): value for name, value in headers.items()}, "application/json"
-    )

@@ -12,7 +12,6 @@ from valueverse.money import minor_units
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
 
     from starlette.requests import Request
 
@@ -47,8 +46,3 @@ def amount(minor: int, currency: str) -> str:
     places = minor_units(currency)
     sign, digits = ("-" if minor < 0 else ""), str(abs(minor)).rjust(places + 1, "0")
     return f"{sign}{digits[:-places]}.{digits[-places:]}" if places else f"{sign}{digits}"
-
-
-def instant(moment: datetime) -> str:
-    """RFC 3339 in UTC; no fraction when there is none."""
-    return moment.isoformat().replace("+00:00", "Z")

@@ -13,11 +13,12 @@ from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotation
 from starlette.responses import Response  # noqa: TC002 - FastAPI reads annotations when it runs
 
 from serving_api.problems import Problem
-from serving_api.responses import amount, instant, page, respond
+from serving_api.responses import amount, page, respond
 from serving_api.schemas import InvoicePage, InvoiceQuery, is_plain
 from serving_api.security.authentication import identify, requires
 from serving_api.security.tokens import Identity  # noqa: TC001 - FastAPI reads annotations when it runs
 from serving_api.service import service_of
+from valueverse.dates import utc_text
 from valueverse.errors import RefusalError
 from valueverse.invoicing.rendering.parties import Parties
 from valueverse.invoicing.rendering.pdf import invoice_pdf
@@ -127,7 +128,7 @@ def _summary(row: Mapping[str, Any]) -> dict[str, Any]:
         "customer": row["customer"],
         "subscription": row["subscription"],
         "currency": row["currency"],
-        "period": {"from": instant(row["period_from"]), "to": instant(row["period_to"])},
+        "period": {"from": utc_text(row["period_from"]), "to": utc_text(row["period_to"])},
         "issued_on": row["issued_on"].isoformat(),
         "due_on": row["due_on"].isoformat() if row["due_on"] else None,
         **{name: amount(row[f"{name}_minor"], row["currency"]) for name in _AMOUNTS},

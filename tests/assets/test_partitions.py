@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from assets.partitions import contiguous, covered, daily_keys, monthly_keys
 from tests.support.laws import law
-from valueverse.services.months import EARLIEST, FIRST_DAY, following_month, months_between, months_holding
+from valueverse.dates import following_month, months_between
+from valueverse.services.months import EARLIEST, FIRST_DAY, months_holding
 
 days = st.dates(date(2023, 1, 1), date(2023, 4, 30))
 

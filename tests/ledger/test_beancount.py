@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.ledger.test_journal import note, paid, wallet
 from tests.support.journal import booked, document, facts, line
 from tests.support.laws import law
-from valueverse.ledger.beancount import account_part, export, name_of
+from valueverse.ledger.beancount import account_part, export
 
 if TYPE_CHECKING:
     from valueverse.ledger.posting import Journal
@@ -25,6 +25,14 @@ if TYPE_CHECKING:
 BEAN_CHECK = str(Path(sys.executable).with_name("bean-check"))
 PART = re.compile(r"[A-Z0-9][A-Za-z0-9-]*")
 NAMES = st.text(st.characters(exclude_categories=["C"], exclude_characters="/"), min_size=1, max_size=40)
+
+
+ESCAPED = re.compile(r"-([0-9a-f]+)-")
+
+
+def name_of(part: str) -> tuple[str, str]:
+    """Kind and name that ``account_part`` was given."""
+    return part[0], ESCAPED.sub(lambda found: chr(int(found[1], 16)), part[2:])
 
 
 def text_of(journal: Journal) -> str:

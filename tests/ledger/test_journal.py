@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.journal import LATER, balance, bills, booked, document, facts, line, read, told_of
+from tests.support.journal import LATER, balance, bills, booked, document, facts, line, net_postings, read, told_of
 from tests.support.laws import law
 from tests.support.ledger import World
 from valueverse.ledger.invariants import OWED, violations
 from valueverse.ledger.invoices import release_schedule
-from valueverse.ledger.posting import Journal, book, moved, net_postings, nothing_booked, owed
+from valueverse.ledger.posting import Journal, book, moved, nothing_booked, owed
 
 NEXT = ("2024-02-01", "2024-03-01")
 Event = tuple[str, str, dict[str, Any]]

@@ -11,7 +11,7 @@ import polars as pl
 from valueverse.events.schema import BILLING_FACTS
 from valueverse.ledger.documents import Documents, read_documents
 from valueverse.ledger.posting import Journal, JournalInputs, book, moved, nothing_booked
-from valueverse.ledger.schema import BILLS, USED
+from valueverse.ledger.schema import BILLS, BOOKED, USED
 from valueverse.schemas.invoicing import CORRECTED
 
 ZONES = pl.DataFrame({"tenant": ["acme"], "timezone": ["UTC"]})
@@ -98,3 +98,14 @@ def balance(journal: Journal, account: str, until: str | None = None) -> int:
     if until is not None:
         rows = rows.filter(pl.col("date") <= date.fromisoformat(until))
     return int(rows.filter(pl.col("account") == account)["amount_minor"].sum())
+
+
+def net_postings(journals: list[Journal]) -> pl.DataFrame:
+    """What these journals have booked together (BOOKED)."""
+    parts = [
+        one.postings.join(one.entries, on=["tenant", "entry_id", "currency"]).select(
+            pl.col(name).cast(dtype) for name, dtype in BOOKED.items()
+        )
+        for one in journals
+    ]
+    return pl.concat([BOOKED.to_frame(), *parts])

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 SEED = 20240201
 CUSTOMERS = 120
 FIRST_DAY = date(2024, 2, 1)
-LAST_DAY = date(2024, 4, 30)
 CLOSING = date(2024, 5, 1)
 PLANS = ("starter", "growth", "merchant", "atlantic")
 _PLACES = (

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.invoicing.knowledge import newest
-from valueverse.invoicing.lines.attribution import attributions
-from valueverse.invoicing.lines.consumption import Consumption
 from valueverse.invoicing.lines.plan_terms import TERMS_KEY, Terms, compile_terms
+from valueverse.invoicing.lines.usage.attribution import attributions
+from valueverse.invoicing.lines.usage.consumption import Consumption
 from valueverse.invoicing.periods.billing_periods import billable
 
 if TYPE_CHECKING:

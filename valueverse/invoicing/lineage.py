@@ -11,9 +11,9 @@ import polars as pl
 
 from valueverse.catalog.amount_meters import MARK
 from valueverse.catalog.history import as_known
-from valueverse.invoicing.lines.charge_assignment import assign
-from valueverse.invoicing.lines.consumption import LINE
-from valueverse.invoicing.lines.usage_lines import assigned_usage, metering_windows
+from valueverse.invoicing.lines.usage.charge_assignment import assign
+from valueverse.invoicing.lines.usage.consumption import LINE
+from valueverse.invoicing.lines.usage.usage_lines import assigned_usage, metering_windows
 from valueverse.invoicing.periods.billing_periods import present_periods, stretches
 from valueverse.metering.schema import OK
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.catalog.amount_meters import MARK
-from valueverse.invoicing.lines.charge_assignment import assign
+from valueverse.invoicing.lines.usage.charge_assignment import assign
 from valueverse.metering.schema import OK
 from valueverse.money import EXACT
 

@@ -54,18 +54,12 @@ _NARRATIONS = {
     "wallet_expired": "Credit expired",
 }
 _SAFE = re.compile(r"[A-Za-z0-9]")
-_ESCAPED = re.compile(r"-([0-9a-f]+)-")
 _OPENED = "1970-01-01"
 
 
 def account_part(kind: str, name: str) -> str:
     """``C-acme-2e-co`` for kind ``C`` and name ``acme.co``; two names never give the same part."""
     return f"{kind}-" + "".join(char if _SAFE.fullmatch(char) else f"-{ord(char):x}-" for char in name)
-
-
-def name_of(part: str) -> tuple[str, str]:
-    """Kind and name that ``account_part`` was given."""
-    return part[0], _ESCAPED.sub(lambda found: chr(int(found[1], 16)), part[2:])
 
 
 def export(entries: pl.DataFrame, postings: pl.DataFrame) -> Iterator[str]:

@@ -116,17 +116,6 @@ def _written(rows: pl.DataFrame) -> Journal:
     )
 
 
-def net_postings(journals: list[Journal]) -> pl.DataFrame:
-    """What these journals have booked together (BOOKED)."""
-    parts = [
-        one.postings.join(one.entries, on=["tenant", "entry_id", "currency"]).select(
-            pl.col(name).cast(dtype) for name, dtype in BOOKED.items()
-        )
-        for one in journals
-    ]
-    return pl.concat([BOOKED.to_frame(), *parts])
-
-
 def nothing_booked() -> pl.DataFrame:
     """The journal's beginning (BOOKED)."""
     return BOOKED.to_frame()

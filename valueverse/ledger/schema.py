@@ -30,8 +30,6 @@ KINDS = (
     "invoice", "revenue_recognition", "void", "credit_note", "payment_received", "payment_failed", "payment_refunded",
     "wallet_granted", "wallet_purchased", "wallet_voided", "wallet_expired",
 )  # fmt: skip
-OF_INVOICES = ("invoice", "revenue_recognition", "void")
-"""Kinds whose reference is an invoice number; the others follow from billing events."""
 
 MOVEMENTS = pl.Schema(
     {

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from valueverse.dates import month_index
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -50,11 +52,11 @@ def rows_in_pieces(usage: pl.LazyFrame, pieces: pl.DataFrame, columns: list[str]
         # Joined by month, so that a customer with a window per day does not multiply every row by every day.
         last = pl.col("until") - pl.duration(microseconds=1)
         by_month = bounded.with_columns(
-            pl.int_ranges(_month(pl.col("since")), _month(last) + 1).alias("month")
+            pl.int_ranges(month_index(pl.col("since")), month_index(last) + 1).alias("month")
         ).explode("month")
         inside = (pl.col("time") >= pl.col("since")) & (pl.col("time") < pl.col("until"))
         found.append(
-            usage.with_columns(_month(pl.col("time")).alias("month"))
+            usage.with_columns(month_index(pl.col("time")).alias("month"))
             .join(by_month.lazy(), on=[*KEYS, "month"], nulls_equal=True)
             .filter(inside)
         )
@@ -62,7 +64,3 @@ def rows_in_pieces(usage: pl.LazyFrame, pieces: pl.DataFrame, columns: list[str]
         joined = usage.join(unbounded.lazy(), on=KEYS, nulls_equal=True)
         found.append(joined.filter(pl.col("time") < pl.col("until")))
     return pl.concat([rows.select("window", *columns) for rows in found])
-
-
-def _month(instant: pl.Expr) -> pl.Expr:
-    return instant.dt.year().cast(pl.Int64) * 12 + instant.dt.month().cast(pl.Int64)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from valueverse.dates import month_index
 from valueverse.subscriptions.zones import local_date, local_midnight
 
 FIRST_YEAR, LAST_YEAR = 1900, 2999
@@ -21,10 +22,6 @@ UNITS = (*DAYS, *MONTHS)
 ALIGNMENTS = ("anniversary", "calendar")
 
 _CALENDAR = pl.col("align") == "calendar"
-
-
-def _month_index(day: pl.Expr) -> pl.Expr:
-    return day.dt.year().cast(pl.Int64) * 12 + day.dt.month() - 1
 
 
 def _by_days() -> pl.Expr:
@@ -40,7 +37,7 @@ def _phase() -> pl.Expr:
     """Where boundary 0 lies: an epoch day, or a month index."""
     monday = pl.col("anchor").dt.truncate("1w")
     day = pl.when(_CALENDAR & (pl.col("unit") == "week")).then(monday).otherwise(pl.col("anchor"))
-    month = _month_index(pl.col("anchor"))
+    month = month_index(pl.col("anchor"))
     unit = pl.col("unit").replace_strict(MONTHS, default=1, return_dtype=pl.Int64)
     aligned = pl.when(_CALENDAR).then(month // unit * unit).otherwise(month)
     return pl.when(_by_days()).then(day.cast(pl.Int32).cast(pl.Int64)).otherwise(aligned)
@@ -48,7 +45,7 @@ def _phase() -> pl.Expr:
 
 def _place(day: pl.Expr) -> pl.Expr:
     """A date in the measure that the row's unit counts in."""
-    return pl.when(_by_days()).then(day.cast(pl.Int32).cast(pl.Int64)).otherwise(_month_index(day))
+    return pl.when(_by_days()).then(day.cast(pl.Int32).cast(pl.Int64)).otherwise(month_index(day))
 
 
 def _boundary(number: pl.Expr) -> pl.Expr:

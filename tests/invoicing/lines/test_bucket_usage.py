@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.support.laws import law
 from tests.support.ledger import World, amounts
-from valueverse.invoicing.lines.bucket_usage import _windows
+from valueverse.invoicing.lines.usage.bucket_usage import _windows
 from valueverse.subscriptions.zones import INSTANT
 
 ZONES = (

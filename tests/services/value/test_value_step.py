@@ -17,6 +17,7 @@ from tests.services.billing.test_billing_step import rows, run, store
 from tests.support.ledger import World
 from tests.support.rewording import reword
 from tests.support.value_models import saved_model
+from valueverse.dates import month_later
 from valueverse.errors import RefusalError
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing.explain import explain_invoice
@@ -24,7 +25,6 @@ from valueverse.services.billing.reproducibility_check import reproduce
 from valueverse.services.value import track_value as steps
 from valueverse.services.value.commits import approve_commit, commit_model, fee_proposals
 from valueverse.services.value.track_value import TrackReport, track_value
-from valueverse.value.realisation.proposals import months_back
 
 if TYPE_CHECKING:
     from valueverse.platform.settings import Settings
@@ -325,7 +325,7 @@ def test_the_asset_tells_runs_and_proposals(settings: Settings, monkeypatch: pyt
 
 
 def test_months_are_counted_back_over_a_new_year() -> None:
-    assert [months_back(date(2024, 2, 1), count) for count in (0, 1, 2, 14)] == [
+    assert [month_later(date(2024, 2, 1), -count) for count in (0, 1, 2, 14)] == [
         date(2024, 2, 1),
         date(2024, 1, 1),
         date(2023, 12, 1),

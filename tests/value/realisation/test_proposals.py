@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tests.support.laws import law
 from valueverse.catalog.prices import Outcome
+from valueverse.dates import month_later
 from valueverse.value.architect.compiler.program import compile_model
 from valueverse.value.architect.document.parsing import parse_model
 from valueverse.value.realisation.case_runs import Commitment
@@ -24,7 +25,6 @@ from valueverse.value.realisation.proposals import (
     MeasuredMonth,
     ProposalState,
     last_month,
-    months_back,
     months_to_measure,
     proposal_states,
     proposals,
@@ -47,7 +47,7 @@ PROGRAM = compile_model(
     )
 )
 COMMITMENT = Commitment("ab" * 32, PROGRAM, {}, "c1", START, {}, {})
-MONTHS = [months_back(START, -n) for n in range(PERIODS)]
+MONTHS = [month_later(START, n) for n in range(PERIODS)]
 
 
 def charge(ended: date | None = None, **price: Any) -> Charged:

@@ -7,11 +7,11 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from valueverse.commands.servers.demo_report import Timing
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
@@ -30,15 +30,6 @@ partitions they touch. Run it again: no event is counted twice, every number and
 invoice per line.
 
 Example: [bold]valueverse demo | jq -r '[.customer, .total] | @tsv'[/bold]"""
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """One step of the demonstration, for the table at its end."""
-
-    step: str
-    what: str
-    seconds: float
 
 
 def register(app: typer.Typer) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from valueverse.dates import utc_text
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def tenant_created(key: str, name: str, timezone: str, currency: str, time: date
         "id": f"tenant-created/{key}",
         "source": "valueverse/tenants",
         "type": "billing.tenant.created",
-        "time": time.isoformat().replace("+00:00", "Z"),
+        "time": utc_text(time),
         "tenant": key,
         "data": {"tenant": key, "name": name, "timezone": timezone, "currency": currency},
     }

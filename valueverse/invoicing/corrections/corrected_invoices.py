@@ -16,10 +16,10 @@ from valueverse.invoicing.corrections.differences import (
     with_terms_of,
 )
 from valueverse.invoicing.corrections.recomputation import ClosedPeriods, net_lines
-from valueverse.invoicing.lines.consumption import OUTCOME
 from valueverse.invoicing.lines.line_amounts import in_order
 from valueverse.invoicing.lines.period_lines import period_lines
 from valueverse.invoicing.lines.thresholds import less_threshold_amounts
+from valueverse.invoicing.lines.usage.consumption import OUTCOME
 from valueverse.invoicing.periods.due_invoices import SHARE, closed_again, shares
 from valueverse.invoicing.schema import with_decimals
 from valueverse.invoicing.settlement.threshold_totals import threshold_totals

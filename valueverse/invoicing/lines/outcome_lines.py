@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.events.schema import INSTANT
-from valueverse.invoicing.lines.consumption import OUTCOME
+from valueverse.invoicing.lines.usage.consumption import OUTCOME
 from valueverse.invoicing.periods.billing_periods import FIRST
 from valueverse.money import EXACT
 from valueverse.schemas.invoicing import INVOICE, LINES, PRICED, SETTLED, SHOWN, SUBSCRIPTION, WORKING_LINES
@@ -170,11 +170,6 @@ def _alone(left: pl.DataFrame, standing: pl.DataFrame | None) -> pl.DataFrame:
         pl.col("approved_at").alias("period_to"),
         FIRST,
     )
-
-
-def billing_invoices(lines: pl.DataFrame) -> pl.DataFrame:
-    """Which proposals invoice lines bear: tenant, proposal, invoice_id of lines with kind, proposal, invoice_id."""
-    return lines.filter(pl.col("kind") == OUTCOME).select("tenant", "proposal", "invoice_id").drop_nulls("proposal")
 
 
 def _reason() -> pl.Expr:

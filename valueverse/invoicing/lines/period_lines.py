@@ -11,7 +11,7 @@ from valueverse.invoicing.lines.amount_limits import in_range
 from valueverse.invoicing.lines.commitments import true_ups
 from valueverse.invoicing.lines.fees import advance, arrears, settlement
 from valueverse.invoicing.lines.line_amounts import shown_amounts
-from valueverse.invoicing.lines.usage_lines import usage_lines
+from valueverse.invoicing.lines.usage.usage_lines import usage_lines
 from valueverse.invoicing.periods.billing_periods import CLOSE, advance_stretches, stretches
 from valueverse.schemas.invoicing import INVOICE, INVOICE_HEADERS, WORKING_LINES
 

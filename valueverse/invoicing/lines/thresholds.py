@@ -12,7 +12,7 @@ import polars as pl
 
 from valueverse.events.schema import INSTANT
 from valueverse.invoicing.lines.line_amounts import shown_amounts
-from valueverse.invoicing.lines.usage_lines import usage_lines
+from valueverse.invoicing.lines.usage.usage_lines import usage_lines
 from valueverse.invoicing.periods.billing_periods import running_periods, stretches
 from valueverse.invoicing.schema import OF_PERIOD
 from valueverse.money import EXACT
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from valueverse.invoicing.billing_context import BillingContext
-    from valueverse.invoicing.lines.consumption import Consumption
     from valueverse.invoicing.lines.plan_terms import Terms
+    from valueverse.invoicing.lines.usage.consumption import Consumption
     from valueverse.invoicing.prior_state import PriorState
     from valueverse.subscriptions.zones import Day
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from valueverse.catalog.history import CatalogHistory
+from valueverse.dates import utc_text
 from valueverse.errors import RefusalError
 from valueverse.invoicing.billing_context import billing_context
 from valueverse.invoicing.lineage import charges_of, line_events
@@ -122,7 +123,7 @@ def _event(row: dict[str, Any]) -> dict[str, Any]:
         "source": row["source"],
         "id": row["id"],
         "amends": None if row["root_id"] == row["id"] else row["root_id"],
-        "time": row["time"].isoformat().replace("+00:00", "Z"),
+        "time": utc_text(row["time"]),
         "meter": row["meter"],
         "value": None if row["value"] is None else plain(row["value"]),
         "text": row["text_value"],
@@ -177,8 +178,8 @@ def _accepted(
         "source": row["source"],
         "id": row["id"],
         "type": row["type"],
-        "time": row["time"].isoformat().replace("+00:00", "Z"),
-        "received_at": row["received_at"].isoformat().replace("+00:00", "Z"),
+        "time": utc_text(row["time"]),
+        "received_at": utc_text(row["received_at"]),
         "file": row["file"],
         "line": row["line"],
         "amends": row["replaces"],
@@ -198,7 +199,7 @@ def _accepted(
     shown = {"outcome": "billed", "lines": lines} if billed else {"outcome": "unbilled", "reason": outcome}
     replaced = usage["known_until"].drop_nulls()
     if replaced.len():
-        shown["replaced_at"] = replaced[0].isoformat().replace("+00:00", "Z")
+        shown["replaced_at"] = utc_text(replaced[0])
     return told | shown
 
 

@@ -11,6 +11,7 @@ import orjson
 import polars as pl
 
 from valueverse.catalog.history import CatalogHistory
+from valueverse.dates import following_month
 from valueverse.invoicing import engine
 from valueverse.invoicing.lines.outcome_lines import PROPOSALS
 from valueverse.invoicing.rendering.document_hash import finalise, invoice_id, invoice_number
@@ -24,7 +25,6 @@ from valueverse.schemas.invoicing import INVOICE
 from valueverse.services.billing.billing_state import apply_voids, read_prior_state, watermarks
 from valueverse.services.billing.dimension_tables import credit_notes, write_dimensions
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
-from valueverse.services.months import following_month
 from valueverse.services.usage.usage_accounting import account_for_usage
 from valueverse.subscriptions.event_fields import REJECTED
 from valueverse.subscriptions.timeline import Timeline, build_timeline

@@ -104,15 +104,15 @@ def _schedule(rows: list[Document]) -> pl.DataFrame:
 
 
 def _answers_of(rows: list[Document]) -> list[Document]:
+    from valueverse.dates import utc_text
     from valueverse.money import plain
-    from valueverse.services.calculators.time_ranges import instant_text
     from valueverse.subscriptions.periods import periods
     from valueverse.subscriptions.proration import factor
 
     answers: list[Document] = [{"periods": []} for _ in rows]
     for row in periods(_schedule(rows)).iter_rows(named=True):
         times: dict[str, datetime] = {name: row[name] for name in ("from", "to", "full_from", "full_to")}
-        shown = {name: instant_text(moment) for name, moment in times.items()}
+        shown = {name: utc_text(moment) for name, moment in times.items()}
         answers[row["key"]]["periods"].append(
             {
                 "from": shown["from"],

@@ -37,8 +37,3 @@ def read_bound(value: Any, zone: str, path: str) -> datetime:
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:
         raise RefusalError("bad_time", f"{value[:40]!r} lies outside the years {FIRST_YEAR} to {LAST_YEAR}", path)
     return moment
-
-
-def instant_text(moment: datetime) -> str:
-    """RFC 3339 in UTC, such as ``2024-03-30T23:00:00Z``; a fraction only where there is one."""
-    return moment.replace(tzinfo=None).isoformat() + "Z"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.catalog.history import CatalogHistory
+from valueverse.dates import month_of
 from valueverse.services.lake_tables import EVENTS_TABLE
-from valueverse.services.months import month_of
 from valueverse.subscriptions.event_fields import field
 from valueverse.subscriptions.periods import periods
 from valueverse.subscriptions.timeline import CUSTOMER_TYPES, STARTED, build_timeline

@@ -40,10 +40,6 @@ class Node:
         return bool(self.properties["resource_type"] == "test")
 
 
-class _RowsError(Exception):
-    """Rows fail a test."""
-
-
 def failing_tenants(
     connection: psycopg.Connection[Any], node: Node, left_out: Sequence[str], variables: Mapping[str, Any]
 ) -> list[Failure]:

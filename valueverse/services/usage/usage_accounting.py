@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from valueverse.dates import following_month
 from valueverse.invoicing.billing_context import with_terms
 from valueverse.invoicing.lines.plan_terms import TERMS_KEY
 from valueverse.invoicing.schema import RULES_VERSION
@@ -17,7 +18,6 @@ from valueverse.platform.stores import usage_accounting_store as store
 from valueverse.platform.stores.billing_store import Scope
 from valueverse.services.billing.billing_state import booked_periods
 from valueverse.services.lake_tables import USAGE_TABLE
-from valueverse.services.months import following_month
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from valueverse.catalog.history import CatalogHistory
+from valueverse.dates import utc_text
 from valueverse.money import minor_text, minor_units, plain
 from valueverse.platform.lake import Lake
 from valueverse.platform.stores.run_lookup import BEHIND, lines_serving
@@ -129,7 +130,7 @@ def _event(row: dict[str, Any]) -> dict[str, Any]:
         "source": row["source"],
         "id": row["id"],
         "amends": None if row["root_id"] == row["id"] else row["root_id"],
-        "time": row["time"].isoformat().replace("+00:00", "Z"),
+        "time": utc_text(row["time"]),
         "value": None if row["value"] is None else plain(row["value"]),
         "text": row["text_value"],
     }

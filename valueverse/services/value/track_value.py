@@ -14,6 +14,7 @@ import polars as pl
 import rfc8785
 
 from valueverse.catalog.history import CatalogHistory
+from valueverse.dates import following_month, month_number
 from valueverse.errors import RefusalError
 from valueverse.invoicing.knowledge import newest, of_tenant
 from valueverse.money import EXACT, amount_text, minor_units
@@ -24,7 +25,7 @@ from valueverse.platform.stores.recorded_months import measured_months
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing.billing_state import watermarks
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
-from valueverse.services.months import FIRST_DAY, following_month, months_holding
+from valueverse.services.months import FIRST_DAY, months_holding
 from valueverse.services.value.mart_metrics import REFUSED, mart_metrics
 from valueverse.subscriptions.timeline import Timeline, build_timeline
 from valueverse.value.executor.binding import read_metrics
@@ -217,7 +218,7 @@ class CommittedModel:
         start = self.commitment.start
         if self.until is None or start is None:
             return None
-        return (self.until.year - start.year) * 12 + self.until.month - start.month
+        return month_number(self.until) - month_number(start)
 
 
 def _past(connection: psycopg.Connection[Any], timeline: Timeline) -> set[date]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from valueverse.dates import month_number
 from valueverse.errors import RefusalError
 from valueverse.value.architect.program_ir import Binding
 
@@ -215,7 +216,7 @@ def _number(text: str, grain: str) -> int:
         return day.toordinal()
     if grain == "week":
         return (day.toordinal() - 1) // 7
-    return (day.year * 12 + day.month - 1) // _MONTHS[grain]
+    return month_number(day) // _MONTHS[grain]
 
 
 def _placed(program: Program, metrics: pl.DataFrame, start: str | None) -> _Placed:

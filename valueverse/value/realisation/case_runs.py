@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import rfc8785
 
+from valueverse.dates import month_number
 from valueverse.errors import RefusalError
 from valueverse.value.architect.compiler.program import compile_model
 from valueverse.value.architect.document.parsing import parse_model
@@ -92,7 +93,7 @@ class Commitment:
         length = MONTHS.get(self.program.axis.grain)
         if self.start is None or length is None:
             return None
-        passed = (month.year - self.start.year) * 12 + month.month - self.start.month + 1
+        passed = month_number(month) - month_number(self.start) + 1
         whole, rest = divmod(passed, length)
         return whole if rest == 0 and 1 <= whole <= self.program.axis.periods else None
 
@@ -107,13 +108,13 @@ class Commitment:
             return False
         (first, last), (begin, end) = self._months(), other._months()
         if until is not None:
-            end = min(end, until.year * 12 + until.month)
+            end = min(end, month_number(until))
         return max(first, begin) < min(last, end)
 
     def _months(self) -> tuple[int, int]:
         """Its months [first, last), counted from year 0; nowhere in the calendar: none."""
         length = MONTHS.get(self.program.axis.grain, 0)
-        first = 0 if self.start is None else self.start.year * 12 + self.start.month
+        first = 0 if self.start is None else month_number(self.start)
         return first, first + (0 if self.start is None else length * self.program.axis.periods)
 
     def measured(self) -> list[Input]:

@@ -7,11 +7,11 @@ when it binds them.
 
 from __future__ import annotations
 
-from datetime import date
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from valueverse.dates import following_month
 from valueverse.events.schema import INSTANT
 from valueverse.metering.quantities import meter_quantities
 from valueverse.metering.schema import OK
@@ -21,7 +21,7 @@ from valueverse.subscriptions.zones import local_date, local_midnight
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
+    from datetime import date, datetime
 
 METRIC_VALUES = pl.Schema(
     {
@@ -195,8 +195,7 @@ def spread(rows: pl.DataFrame, amount: str, months: Sequence[date]) -> pl.DataFr
 def months_of(rows: pl.DataFrame, months: Sequence[date]) -> list[date]:
     """Those of ``months`` (first days) that some row's days [service_from, service_to) lie in."""
     starts, ends = rows["service_from"], rows["service_to"]
-    following = {month: date(month.year + month.month // 12, month.month % 12 + 1, 1) for month in months}
-    return [month for month in months if ((starts < following[month]) & (ends > month)).any()]
+    return [month for month in months if ((starts < following_month(month)) & (ends > month)).any()]
 
 
 def active_customers(segments: pl.DataFrame, tenants: pl.DataFrame, months: Sequence[date]) -> pl.DataFrame:

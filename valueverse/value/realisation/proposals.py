@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from valueverse.dates import month_later, month_of, months_between
 from valueverse.errors import RefusalError
 from valueverse.subscriptions.zones import local_midnight
 from valueverse.value.realisation.fees import FeeTerms, Later, fee_of
@@ -102,9 +103,8 @@ def months_to_measure(start: date, last: date, newest: date | None, until: date 
     """
     end = max(last, newest or last)
     if until is not None:
-        end = min(end, months_back(until, 1))
-    first = start.replace(day=1)
-    return [months_back(first, -n) for n in range(_number(end) - _number(first) + 1)]
+        end = min(end, month_later(until, -1))
+    return [] if end < month_of(start) else months_between(start, end)
 
 
 def proposals(
@@ -163,7 +163,7 @@ def _proposal(
     fee = fee_of(terms, program, month.series, sums, later=limit, term=agreement.term)
     if fee is None:
         return None
-    begin = months_back(month.month, fee.months - 1)
+    begin = month_later(month.month, 1 - fee.months)
     if charge.ended is not None and charge.ended <= midnight(begin, agreement.zone):
         return None
     return Proposal(charge, terms, begin, month.month, fee)
@@ -213,19 +213,9 @@ def last_month(period_to: datetime) -> date:
     return (period_to - _MID_MONTH).date().replace(day=1)
 
 
-def months_back(month: date, count: int) -> date:
-    """The first day of the month ``count`` months before."""
-    place = _number(month) - count
-    return date(place // 12, place % 12 + 1, 1)
-
-
 @lru_cache(maxsize=4096)
 def midnight(day: date, zone: str) -> datetime:
     """The instant at which a day begins in a time zone."""
     found = local_midnight(pl.DataFrame({"day": [day], "zone": [zone]}), pl.col("day"), "zone", "at")["at"].item()
     assert isinstance(found, datetime)  # noqa: S101 - for the type checker
     return found
-
-
-def _number(month: date) -> int:
-    return month.year * 12 + month.month - 1

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from valueverse.dates import month_later
 from valueverse.errors import RefusalError
 from valueverse.value.architect.model_text import source_text
 from valueverse.value.architect.program_ir import Binding, Distribution
@@ -156,8 +156,8 @@ class CommittedSources(Sources):
         """The calendar months of a period, YYYY-MM."""
         start, length = self.commitment.start, MONTHS[self.program.axis.grain]
         assert start is not None  # noqa: S101 - a commit without one is not run
-        first = start.year * 12 + start.month - 1 + (period - 1) * length
-        return [f"{date(one // 12, one % 12 + 1, 1):%Y-%m}" for one in range(first, first + length)]
+        first = (period - 1) * length
+        return [f"{month_later(start, place):%Y-%m}" for place in range(first, first + length)]
 
 
 def of_run(commitment: Commitment, run: CaseRun, known_at: str) -> tuple[Program, dict[str, Floats], CommittedSources]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from decimal import Decimal
 
+from valueverse.dates import month_later
 from valueverse.errors import RefusalError
 from valueverse.money import minor_units, plain, round_decimal
 
@@ -123,8 +124,7 @@ def period(n: int, grain: str, start: dt.date | None) -> str:
     if grain not in _MONTHS:
         first = start + dt.timedelta(days=(n - 1) * (7 if grain == "week" else 1))
         return f"{first.day} {first:%b %Y}"
-    place = start.year * 12 + start.month - 1 + (n - 1) * _MONTHS[grain]
-    first = dt.date(place // 12, place % 12 + 1, 1)
+    first = month_later(start, (n - 1) * _MONTHS[grain])
     if grain == "quarter" and start.month % 3 == 1:
         return f"Q{(first.month + 2) // 3} {first.year}"
     return f"{first.year}" if grain == "year" and start.month == 1 else f"{first:%b %Y}"

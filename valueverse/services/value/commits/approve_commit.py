@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from valueverse.dates import following_month
 from valueverse.errors import RefusalError
 from valueverse.services.value.value_names import known_tenant, named_commit, person
 
@@ -83,7 +84,7 @@ def _judge_proposed(connection: psycopg.Connection[Any], tenant: str, mine: Comm
     if found is None:
         return
     first, last = found["first_day"], found["last_day"]
-    after = date(last.year + last.month // 12, last.month % 12 + 1, 1)
+    after = following_month(last)
     if found["invoice"] is None:
         cure = f"withdraw that proposal (`valueverse value withdraw`), or commit this one with --start {after} or later"
     else:

@@ -34,7 +34,6 @@ _STATEMENT = re.compile(r"(?:[pP]\()?(.*[<>=].*?)\)?\Z", re.DOTALL)
 """A statement where a name is expected: ``npv > 0`` or ``p(npv > 0)``."""
 DEFAULT_PERCENTILES = (5.0, 50.0, 95.0)
 DEFAULT_METRICS = ("roi", "npv", "irr", "payback", "total_benefit", "total_cost")
-MAX_PROBABILITIES = 100
 
 
 @dataclass

@@ -11,8 +11,8 @@ from valueverse.rating.engine import BUCKETS
 from valueverse.subscriptions.zones import local_midnight
 
 if TYPE_CHECKING:
-    from valueverse.invoicing.lines.consumption import Consumption
     from valueverse.invoicing.lines.plan_terms import Terms
+    from valueverse.invoicing.lines.usage.consumption import Consumption
 
 
 def buckets_of(lines: pl.DataFrame, taken: pl.DataFrame, consumption: Consumption, terms: Terms) -> pl.DataFrame:

@@ -8,16 +8,16 @@ import polars as pl
 
 from valueverse.catalog.amount_meters import carried_key
 from valueverse.catalog.history import as_known
-from valueverse.invoicing.lines.bucket_usage import buckets_of
-from valueverse.invoicing.lines.charge_assignment import assign, split_label, with_cells
+from valueverse.invoicing.lines.usage.bucket_usage import buckets_of
+from valueverse.invoicing.lines.usage.charge_assignment import assign, split_label, with_cells
 from valueverse.metering.quantities import Scope, events_by_days, meter_quantities
 from valueverse.metering.schema import OK
 from valueverse.metering.window_join import KEYS, near_pieces, of_customers
 from valueverse.rating.engine import EVENTS, QUANTITIES, Detail
 
 if TYPE_CHECKING:
-    from valueverse.invoicing.lines.consumption import AssignedUsage, Consumption
     from valueverse.invoicing.lines.plan_terms import Terms
+    from valueverse.invoicing.lines.usage.consumption import AssignedUsage, Consumption
 
 ADDS_UP = ("sum", "count")
 """Aggregations whose quantity is the sum of its events."""

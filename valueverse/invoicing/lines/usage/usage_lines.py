@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.invoicing.lines.charge_assignment import assign, split_label, with_cells
-from valueverse.invoicing.lines.consumption import LINE, OUTCOME, AssignedUsage, Consumption
-from valueverse.invoicing.lines.rating_inputs import ADDS_UP, detail_of
-from valueverse.invoicing.lines.shared_limits import with_shared_included, within_shared_bounds
+from valueverse.invoicing.lines.usage.charge_assignment import assign, split_label, with_cells
+from valueverse.invoicing.lines.usage.consumption import LINE, OUTCOME, AssignedUsage, Consumption
+from valueverse.invoicing.lines.usage.rating_inputs import ADDS_UP, detail_of
+from valueverse.invoicing.lines.usage.shared_limits import with_shared_included, within_shared_bounds
 from valueverse.invoicing.schema import with_decimals
 from valueverse.metering.quantities import Scope, meter_quantities
 from valueverse.money import EXACT, plain_text

@@ -1,0 +1,1 @@
+"""Prices worked out again, in SQL."""

@@ -1,0 +1,48 @@
+"""Calendar months, and instants as text: the one place that counts and writes them."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import polars as pl
+
+
+def month_number(day: date) -> int:
+    """Months from January of the year 0 to that day's month."""
+    return day.year * 12 + day.month - 1
+
+
+def month_at(number: int) -> date:
+    """The first day of a month by its ``month_number``."""
+    return date(number // 12, number % 12 + 1, 1)
+
+
+def month_index(day: pl.Expr) -> pl.Expr:
+    """``month_number`` of dates or instants (UTC), Int64."""
+    return day.dt.year().cast(pl.Int64) * 12 + day.dt.month() - 1
+
+
+def month_of(day: date) -> date:
+    """The first day of that day's month."""
+    return day.replace(day=1)
+
+
+def month_later(day: date, count: int) -> date:
+    """The first day of the month that comes ``count`` months after that day's; below 0: before."""
+    return month_at(month_number(day) + count)
+
+
+def following_month(month: date) -> date:
+    """The first day of the month after."""
+    return month_later(month, 1)
+
+
+def months_between(first: date, last: date) -> list[date]:
+    """First days of all months from ``first``'s to ``last``'s, both included; at least that of ``first``."""
+    begin = month_number(first)
+    return [month_at(number) for number in range(begin, max(month_number(last), begin) + 1)]
+
+
+def utc_text(moment: datetime) -> str:
+    """RFC 3339 in UTC, such as ``2024-03-30T23:00:00Z``; a fraction only where there is one."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
