@@ -57,7 +57,7 @@ test: $(DEV) ## Every test
 coverage: $(DEV) ## Every test, with branch coverage of every process; fails below 85 %
 	@$(PYTEST) -n 2 $(BY_FILE) --cov --cov-report=term
 
-test-unit: $(DEV) ## Tests without servers: the computing rooms
+test-unit: $(DEV) ## Tests without servers: the pure modules
 	@$(PYTEST) -n 2 -m "not integration and not security and not performance"
 
 test-integration: $(DEV) ## Tests on real Postgres, Valkey, Dagster and dbt
