@@ -14,7 +14,7 @@ import polars as pl
 import rfc8785
 
 from valueverse.catalog.history import CatalogHistory
-from valueverse.dates import following_month, month_number
+from valueverse.dates import following_month
 from valueverse.errors import RefusalError
 from valueverse.invoicing.knowledge import newest, of_tenant
 from valueverse.money import EXACT, amount_text, minor_units
@@ -26,6 +26,7 @@ from valueverse.platform.warehouse import connect
 from valueverse.services.billing.billing_state import watermarks
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.services.months import FIRST_DAY, months_holding
+from valueverse.services.value.committed_models import CommittedModel, committed_models
 from valueverse.services.value.mart_metrics import REFUSED, mart_metrics
 from valueverse.subscriptions.timeline import Timeline, build_timeline
 from valueverse.value.executor.binding import read_metrics
@@ -42,7 +43,6 @@ from valueverse.value.realisation.proposals import (
     proposal_states,
     proposals,
 )
-from valueverse.value.realisation.supersession import Agreed, taken_over
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -142,7 +142,7 @@ def track_value(
         store.lock_value(connection)
         months = months_holding(first_month, last_month, _past(connection, timeline) if first_month < FIRST_DAY else ())
         context = TrackingContext(connection, timeline, history, known_at, as_of, run_id)
-        commits = [_planned(context, one, months[-1]) for one in _agreed(store.agreed(connection, known))]
+        commits = [_planned(context, one, months[-1]) for one in committed_models(store.agreed(connection, known))]
         found, unread = _measure(context, lake.scan(USAGE_TABLE), months, commits)
         report = TrackReport(found, refused=[(tenant, "", month, said) for tenant, month, said in unread.rows()])
         for one in commits:
@@ -195,55 +195,12 @@ def _measure(
     return kept, pl.concat([REFUSED.to_frame(), *unread]).join(measured, on=["tenant", "month"], how="semi")
 
 
-@dataclass(frozen=True)
-class CommittedModel:
-    """A commit to be measured.
-
-    Attributes:
-        tenant: whose.
-        commitment: the commit.
-        until: first day of the month with which an agreed successor takes over; None: nobody does.
-        measured: first days of the months that a run measures it for, oldest first.
-        newest: the last month that an earlier run measured; None: none did.
-    """
-
-    tenant: str
-    commitment: Commitment
-    until: date | None
-    measured: tuple[date, ...] = ()
-    newest: date | None = None
-
-    def months(self) -> int | None:
-        """Months from the commit's start to its successor."""
-        start = self.commitment.start
-        if self.until is None or start is None:
-            return None
-        return month_number(self.until) - month_number(start)
-
-
 def _past(connection: psycopg.Connection[Any], timeline: Timeline) -> set[date]:
     """Months before the first partition's own with something to measure."""
     every = pl.date_range(date(1970, 1, 1), FIRST_DAY, "1mo", closed="left", eager=True).to_list()
     costs = measured.months_of(measured.recorded_costs(timeline.adjustment_events, timeline.tenants), every)
     known = timeline.tenants["tenant"].to_list()
     return measured_months(connection, known, FIRST_DAY) | set(costs)
-
-
-def _agreed(rows: pl.DataFrame) -> list[CommittedModel]:
-    """Commits that are not closed, each up to where its successor begins, oldest first."""
-    found = []
-    for (tenant,), mine in rows.partition_by("tenant", as_dict=True, maintain_order=True).items():
-        agreed = [
-            Agreed(Commitment.read(row["commit_id"], row["document"]), row["parent"], row["closed"])
-            for row in mine.iter_rows(named=True)
-        ]
-        ends = taken_over(agreed)
-        found += [
-            CommittedModel(str(tenant), one.commitment, ends.get(one.commitment.commit))
-            for one in agreed
-            if not one.closed
-        ]
-    return found
 
 
 def _over(month: date, zone: str, as_of: datetime) -> bool:
