@@ -18,6 +18,7 @@ from valueverse.events.validation import LONGEST_KEY
 from valueverse.formula import at_path, compile_condition, compile_member, compile_value, extract, parse_path, paths_in
 from valueverse.metering.schema import AWAITING_ORIGINAL, INSTANT, NO_METER, NO_VALUE, OK, TOO_LONG, USAGE, VOID
 from valueverse.money import EXACT
+from valueverse.schemas.dimensions import in_canonical_order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -239,7 +240,7 @@ def reading(rule: MeterRule) -> Mapping[str, pl.Expr]:
         "value": value,
         "text_value": text,
         "operation": operation,
-        "dimensions": dimensions_text(rule.dimensions),
+        "dimensions": event_dimensions(rule.dimensions),
     }
 
 
@@ -247,7 +248,7 @@ def _fits(rule: MeterRule, text: pl.Expr) -> pl.Expr:
     """Whether what is kept as a key of the usage is short enough for one."""
     kept = [at_path(parse_path(path)) for path in rule.dimensions]
     short = [one.str.len_chars() <= LONGEST_KEY for one in (*kept, text)]
-    whole = dimensions_text(rule.dimensions).str.len_bytes() <= _MOST_BYTES
+    whole = event_dimensions(rule.dimensions).str.len_bytes() <= _MOST_BYTES
     return pl.all_horizontal(whole, *short).fill_null(value=True)
 
 
@@ -256,7 +257,7 @@ def _quoted(name: str) -> str:
     return str(pl.select(pl.struct(pl.lit(name).alias("k")).struct.json_encode()).item())[len('{"k":') : -1]
 
 
-def dimensions_text(names: Sequence[str]) -> pl.Expr:
+def event_dimensions(names: Sequence[str]) -> pl.Expr:
     """Canonical JSON object of an event's dimensions: keys sorted, values as texts, a missing one left out.
 
     '' for a meter without dimensions.
@@ -264,7 +265,7 @@ def dimensions_text(names: Sequence[str]) -> pl.Expr:
     if not names:
         return pl.lit("")
     members = []
-    for name in sorted(names, key=lambda name: name.encode("utf-16-be")):
+    for name in in_canonical_order(names):
         text = at_path(parse_path(name))
         escaped = pl.struct(text.alias("k")).struct.json_encode().str.slice(len('{"k":')).str.strip_suffix("}")
         members.append(pl.when(text.is_not_null()).then(pl.concat_str(pl.lit(f"{_quoted(name)}:"), escaped)))

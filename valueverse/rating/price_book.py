@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from valueverse.catalog.prices import (
     Volume,
 )
 from valueverse.money import EXACT
+from valueverse.schemas.dimensions import dimensions_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,7 +124,7 @@ class ChargeBook:
             if isinstance(price, Matrix):
                 axes[number] = price.dimensions
                 rows["cells"] += [
-                    {"charge": number, "dimensions": dimensions_json(cell.values), "unit": cell.unit}
+                    {"charge": number, "dimensions": dimensions_text(cell.values), "unit": cell.unit}
                     for cell in price.cells
                 ]
             elif isinstance(price, Capacity):
@@ -154,11 +154,6 @@ class ChargeBook:
             axes,
             buckets,
         )
-
-
-def dimensions_json(values: dict[str, str]) -> str:
-    """Canonical JSON text of dimension values, as usage carries them."""
-    return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def _charge_row(number: int, pricing: ChargePricing) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import polars as pl
 from psycopg import sql
 
 from valueverse.platform.warehouse import copy_frame, copy_frames, frame_of
+from valueverse.schemas.dimensions import dimensions_text
 from valueverse.schemas.invoicing import BILLED_CREDITS, BILLED_DISCOUNTS, BILLED_INVOICES, BILLED_LINES, RERATINGS
 
 if TYPE_CHECKING:
@@ -78,10 +79,7 @@ def lock_tenants(connection: psycopg.Connection[Any], tenants: Sequence[str]) ->
 
 def _canonical(rows: pl.DataFrame) -> pl.DataFrame:
     """``dimensions`` as lines carry them: jsonb orders and spaces its text in its own way."""
-    texts = {
-        text: json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"), ensure_ascii=False) if text else ""
-        for text in rows["dimensions"].unique()
-    }
+    texts = {text: dimensions_text(json.loads(text)) if text else "" for text in rows["dimensions"].unique()}
     return rows.with_columns(pl.col("dimensions").replace(texts))
 
 

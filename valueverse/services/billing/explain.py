@@ -17,6 +17,7 @@ from valueverse.invoicing.usage_accounting import account
 from valueverse.money import plain
 from valueverse.platform.stores import billing_store as store
 from valueverse.platform.stores import proposal_store, value_store
+from valueverse.schemas.dimensions import dimensions_text
 from valueverse.services.billing.billing_state import booked_periods
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE, QUARANTINE_TABLE, USAGE_TABLE
 from valueverse.subscriptions.timeline import build_timeline
@@ -82,7 +83,7 @@ def _line(line: dict[str, Any], events: pl.DataFrame, limit: int) -> dict[str, A
     shown |= {name: line[name] for name in ("quantity", "amount_precise", "amount", "tiers", "explains")}
     if line["kind"] != "usage":
         return shown
-    label = json.dumps(line["dimensions"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    label = dimensions_text(line["dimensions"] or {})
     own = events.filter(
         pl.col("key") == line["key"], pl.col("label") == (label if line["dimensions"] else ""),
     )  # fmt: skip

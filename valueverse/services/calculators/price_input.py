@@ -17,7 +17,7 @@ from valueverse.documents.validation import error_of, wrong
 from valueverse.errors import RefusalError
 from valueverse.formula.numbers import QUANTITY_LIMIT
 from valueverse.money import minor_units
-from valueverse.rating.price_book import dimensions_json
+from valueverse.schemas.dimensions import dimensions_text
 from valueverse.services.calculators.line_fields import (
     AMOUNT_LIMIT,
     Currency,
@@ -337,4 +337,4 @@ def _dimensions(pricing: ChargePricing, values: object, path: str) -> str:
         named = {name: dimension_text(values[name]) for name in pricing.price.dimensions_named() if name in values}
     except PydanticCustomError as error:
         raise RefusalError("malformed", error.message(), path) from error
-    return dimensions_json(named)
+    return dimensions_text(named)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from valueverse.schemas.dimensions import in_canonical_order
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -49,7 +51,9 @@ def assign(found: pl.DataFrame, terms: Terms) -> pl.DataFrame:
 
 def projected(names: Sequence[str]) -> pl.Expr:
     """Only these of a row's ``dimensions``, as canonical JSON text."""
-    values = [pl.col("dimensions").str.json_path_match(f"$['{name}']").alias(name) for name in sorted(names)]
+    values = [
+        pl.col("dimensions").str.json_path_match(f"$['{name}']").alias(name) for name in in_canonical_order(names)
+    ]
     return pl.struct(values).struct.json_encode()
 
 
