@@ -81,7 +81,7 @@ mutate-security: $(DEV) ## Weaken every rule of the database one at a time; each
 security-manifest: $(DEV) ## Write what the migrations made of rights and policies, after a change of them
 	@$(PY) -m tests.security_manifest
 
-docs: $(DEV) ## Draw docs/architecture/{tables,dependencies}.md from the migrated database and the code
+docs: $(DEV) ## Draw docs/architecture/{tables,data-flow}.md from the migrated database and the code
 	@$(PY) -m tests.diagrams
 
 decisions: $(DEV) ## Write the list of decisions, docs/decisions/README.md
