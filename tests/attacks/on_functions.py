@@ -260,7 +260,7 @@ def what_was_written_stays(admin: Admin) -> list[str]:
         "delete from billing.invoice_sequence": "billing.invoice_sequence",
     }
     for one in _KEPT:
-        place = "line_no" if one == "invoice_line" else "place"
+        place = "line_no" if one == "invoice_line" else "position"
         expected[f"update billing.{one} set {place} = 9 where invoice_id = '{INVOICE}'"] = "of a line of finalised"
         expected[f"update billing.{one} set invoice_id = '{INVOICE}', {place} = 9 where invoice_id <> '{INVOICE}'"] = (
             "of a line of finalised"
