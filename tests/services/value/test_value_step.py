@@ -313,11 +313,11 @@ def test_the_asset_tells_runs_and_proposals(settings: Settings, monkeypatch: pyt
     store(told, settings)
     for name, value in settings.environment().items():
         monkeypatch.setenv(name, value)
-    result = dg.materialize(
-        [realisation],
-        partition_key="2023-11-01",
-        resources={"platform": Platform()},
-    )
+    # An instance that an earlier test left may be gone: Dagster asks the newest one that was entered.
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize(
+            [realisation], partition_key="2023-11-01", resources={"platform": Platform()}, instance=instance
+        )
     assert result.success
     (event,) = result.asset_materializations_for_node("value__realisation")
     assert "10.00" in str(event.metadata["proposals"].value)
