@@ -13,7 +13,7 @@ from valueverse.catalog.document import parse_catalog
 from valueverse.catalog.history import CatalogHistory
 from valueverse.events.schema import BILLING_FACTS
 from valueverse.metering.schema import USAGE
-from valueverse.money import EXACT
+from valueverse.schemas.types import EXACT
 from valueverse.subscriptions.event_fields import CUSTOMER_FIELDS, REJECTED
 from valueverse.subscriptions.timeline import SEGMENTS, Timeline
 

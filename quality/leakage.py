@@ -13,8 +13,8 @@ import polars as pl
 
 from valueverse.catalog.amount_meters import MARK
 from valueverse.metering.schema import OK
-from valueverse.money import EXACT
 from valueverse.platform.warehouse import connect, copy_frame
+from valueverse.schemas.types import EXACT
 from valueverse.services.lake_tables import USAGE_TABLE
 
 if TYPE_CHECKING:

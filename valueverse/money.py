@@ -15,8 +15,7 @@ import iso4217
 import polars as pl
 
 from valueverse.errors import RefusalError
-from valueverse.schemas.types import EXACT as EXACT  # noqa: PLC0414 - a name of this module
-from valueverse.schemas.types import PLACES as PLACES  # noqa: PLC0414 - a name of this module
+from valueverse.schemas.types import EXACT, PLACES
 
 RoundingMode = Literal["half_up", "half_even", "up", "down"]
 """half_up = half away from zero, half_even = half to the even neighbour, up = towards +inf, down = towards

@@ -17,7 +17,7 @@ from valueverse.documents.reading import read_document
 
 
 def read_tree(document: object) -> dict[str, Any]:
-    source = read_document(document, CATALOG)  # type: ignore[arg-type]
+    source = read_document(document, CATALOG)
     source.problems.refuse()
     return dict(source.tree)
 

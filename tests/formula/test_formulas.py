@@ -22,7 +22,7 @@ from valueverse.formula import (
     parse_path,
     paths_in,
 )
-from valueverse.money import EXACT
+from valueverse.schemas.types import EXACT
 
 D = Decimal
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from valueverse.catalog.history import as_known
-from valueverse.events.schema import INSTANT
 from valueverse.invoicing.knowledge import as_recorded, newest
+from valueverse.schemas.types import INSTANT
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 DAYS = [START + timedelta(days=day) for day in range(5)]

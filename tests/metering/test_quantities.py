@@ -12,7 +12,7 @@ from valueverse.catalog.history import INSTANT
 from valueverse.errors import RefusalError
 from valueverse.metering import window_join
 from valueverse.metering.quantities import meter_quantities
-from valueverse.money import EXACT
+from valueverse.schemas.types import EXACT
 
 D = Decimal
 JANUARY = {"from": at("2026-01-01"), "to": at("2026-02-01")}

@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 from valueverse.errors import RefusalError
-from valueverse.money import EXACT, exact, largest_remainder, minor_text, plain, plain_text, round_decimal, round_exact
+from valueverse.money import exact, largest_remainder, minor_text, plain, plain_text, round_decimal, round_exact
+from valueverse.schemas.types import EXACT
 
 
 def code_of(value: object) -> str:

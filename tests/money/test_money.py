@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from tests.support.laws import law
 from valueverse.errors import RefusalError
 from valueverse.money import (
-    EXACT,
     RoundingMode,
     amount_text,
     exact,
@@ -22,6 +21,7 @@ from valueverse.money import (
     round_decimal,
     round_exact,
 )
+from valueverse.schemas.types import EXACT
 
 numbers = st.decimals(Decimal(-(10**17)), Decimal(10**17), places=18)
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from quality.leakage import FLAGS, flag_leakage, flags_of
 from tests.services.billing.test_billing_step import acme, store
 from tests.support.laws import law
-from valueverse.money import EXACT
 from valueverse.platform.warehouse import connect
+from valueverse.schemas.types import EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.laws import law
 from valueverse.errors import RefusalError
-from valueverse.money import EXACT
+from valueverse.schemas.types import EXACT
 from valueverse.services.calculators import periods as periods_command
 from valueverse.services.calculators import prorate as prorate_command
 from valueverse.subscriptions.periods import ALIGNMENTS, UNITS, periods

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from valueverse.events.schema import INSTANT
+from valueverse.schemas.types import INSTANT
 
 _ROOT_ROUNDS = 64
 """Longest chain of amendments of amendments that is followed; a longer one keeps its last known root."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from valueverse.schemas.types import INSTANT as INSTANT  # noqa: PLC0414 - a name of this module
+from valueverse.schemas.types import INSTANT
 
 EVENTS = pl.Schema(
     {

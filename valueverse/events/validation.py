@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import polars as pl
 
-from valueverse.events.schema import INSTANT
+from valueverse.schemas.types import INSTANT
 
 TENANT_KEY = r"^[a-z0-9][a-z0-9_.-]{0,62}$"
 _RFC_3339 = r"^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:[0-5]\d(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2})$"

@@ -18,7 +18,7 @@ from typing import Any, Literal, NoReturn
 import polars as pl
 
 from valueverse.formula.nodes import Binary, Call, Constant, Name, Node, Number, Text, Unary, refusal
-from valueverse.money import EXACT
+from valueverse.schemas.types import EXACT
 
 Kind = Literal["number", "text", "boolean", "any"]
 Operation = Callable[[Any, Any], Any]

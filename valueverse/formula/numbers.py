@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import polars as pl
 
-from valueverse.money import EXACT
+from valueverse.schemas.types import EXACT
 
 QUANTITY_LIMIT = Decimal(10) ** 12
 _PLAIN = r"^-?[0-9]{1,15}(?:\.[0-9]{1,18}0*)?$"

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import polars as pl
 
-from valueverse.events.schema import INSTANT
+from valueverse.schemas.types import INSTANT
 
 KnownAt = datetime | Mapping[str, datetime]
 """When the newest event known was received: of all tenants, or by tenant."""

@@ -16,7 +16,7 @@ import polars as pl
 from valueverse.catalog.amount_meters import MARK
 from valueverse.invoicing.lines.usage.charge_assignment import assign
 from valueverse.metering.schema import OK
-from valueverse.money import EXACT
+from valueverse.schemas.types import EXACT
 
 if TYPE_CHECKING:
     from valueverse.invoicing.lines.plan_terms import Terms

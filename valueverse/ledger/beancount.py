@@ -24,7 +24,8 @@ from valueverse.ledger.schema import (
     REVENUE,
     TAX_PAYABLE,
 )
-from valueverse.money import EXACT, minor_units
+from valueverse.money import minor_units
+from valueverse.schemas.types import EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

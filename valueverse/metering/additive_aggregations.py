@@ -6,7 +6,7 @@ import polars as pl
 
 from valueverse.metering.schema import QUANTITIES, RANGE
 from valueverse.metering.window_join import KEYS, near_pieces, of_customers, rows_in_pieces
-from valueverse.money import EXACT
+from valueverse.schemas.types import EXACT
 
 MOST_EDGES = 32
 """Distinct starts and ends of windows up to which rows are bucketed by time instead of joined to their windows."""

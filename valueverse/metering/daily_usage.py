@@ -6,7 +6,7 @@ import polars as pl
 
 from valueverse.catalog.amount_meters import MARK
 from valueverse.metering.schema import OK
-from valueverse.money import EXACT
+from valueverse.schemas.types import EXACT
 
 ADDITIVE = ("count", "sum")
 """Aggregations whose daily values add up, over days and over dimensions."""

@@ -17,7 +17,8 @@ from valueverse.metering.additive_aggregations import rollup_quantities
 from valueverse.metering.attribution import exclusive_attributions
 from valueverse.metering.schema import OK, QUANTITIES, WINDOWS
 from valueverse.metering.stateful_aggregations import level_quantities, prorated_events
-from valueverse.money import EXACT, RoundingMode, round_exact
+from valueverse.money import RoundingMode, round_exact
+from valueverse.schemas.types import EXACT
 
 if TYPE_CHECKING:
     from datetime import datetime

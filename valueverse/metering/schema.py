@@ -6,7 +6,7 @@ from __future__ import annotations
 import polars as pl
 
 from valueverse.catalog.history import INSTANT, METERS
-from valueverse.money import EXACT
+from valueverse.schemas.types import EXACT
 
 __all__ = ["INSTANT", "METERS", "QUANTITIES", "USAGE", "WINDOWS"]
 

@@ -14,7 +14,8 @@ from valueverse.catalog.history import BEGINNING
 from valueverse.metering.additive_aggregations import on_lines
 from valueverse.metering.schema import QUANTITIES, RANGE
 from valueverse.metering.window_join import near_pieces, of_customers, rows_in_pieces
-from valueverse.money import EXACT, round_exact
+from valueverse.money import round_exact
+from valueverse.schemas.types import EXACT
 from valueverse.subscriptions.zones import local_date
 
 _BEFORE = pl.duration(microseconds=1)

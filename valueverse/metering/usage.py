@@ -17,8 +17,8 @@ from valueverse.events.amendments import resolve_amendments
 from valueverse.events.validation import LONGEST_KEY
 from valueverse.formula import at_path, compile_condition, compile_member, compile_value, extract, parse_path, paths_in
 from valueverse.metering.schema import AWAITING_ORIGINAL, INSTANT, NO_METER, NO_VALUE, OK, TOO_LONG, USAGE, VOID
-from valueverse.money import EXACT
 from valueverse.schemas.dimensions import in_canonical_order
+from valueverse.schemas.types import EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.catalog.prices import ChargePricing
-from valueverse.money import EXACT
 from valueverse.rating.charge_steps import after_included, converted
 from valueverse.rating.tiered import ONE
+from valueverse.schemas.types import EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

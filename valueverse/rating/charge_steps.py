@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.money import EXACT, round_exact
+from valueverse.money import round_exact
 from valueverse.rating.tiered import ONE, ZERO, portion, started_blocks
+from valueverse.schemas.types import EXACT
 
 if TYPE_CHECKING:
     from valueverse.money import RoundingMode

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.formula import compile_amount
-from valueverse.money import EXACT
 from valueverse.rating.buckets import bucketed
 from valueverse.rating.capacity import capacity
 from valueverse.rating.charge_steps import adjusted, after_included, converted, rounded
 from valueverse.rating.percentage import percentage
 from valueverse.rating.tiered import ZERO, graduated, graduated_by_events, started_blocks, volume
+from valueverse.schemas.types import EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from valueverse.money import EXACT
+from valueverse.schemas.types import EXACT
 
 ZERO = pl.lit(0).cast(EXACT)
 _HUNDRED = pl.lit(100).cast(EXACT)

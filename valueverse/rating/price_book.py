@@ -20,8 +20,8 @@ from valueverse.catalog.prices import (
     Standard,
     Volume,
 )
-from valueverse.money import EXACT
 from valueverse.schemas.dimensions import dimensions_text
+from valueverse.schemas.types import EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

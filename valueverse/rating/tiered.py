@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.money import EXACT
+from valueverse.schemas.types import EXACT
 
 if TYPE_CHECKING:
     from valueverse.rating.price_book import ChargeBook

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.money import EXACT
+from valueverse.schemas.types import EXACT
 from valueverse.subscriptions.zones import INSTANT
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.money import EXACT, PLACES
+from valueverse.schemas.types import EXACT, PLACES
 
 if TYPE_CHECKING:
     from datetime import date

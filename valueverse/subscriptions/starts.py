@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from valueverse.money import EXACT
+from valueverse.schemas.types import EXACT
 from valueverse.subscriptions.event_fields import field, number, rejection
 from valueverse.subscriptions.periods import FIRST_YEAR, LAST_YEAR
 from valueverse.subscriptions.zone_changes import zones_at

@@ -16,7 +16,8 @@ from valueverse.invoicing.settlement import allocation
 from valueverse.invoicing.settlement.coupons import Coupon
 from valueverse.invoicing.settlement.credit_application import CreditNote, Wallet
 from valueverse.invoicing.settlement.totals import LINE_KINDS, Bill, Commitment, Line, Totals, invoice_totals
-from valueverse.money import EXACT, RoundingMode, largest_remainder, round_decimal
+from valueverse.money import RoundingMode, largest_remainder, round_decimal
+from valueverse.schemas.types import EXACT
 
 if TYPE_CHECKING:
     from random import Random

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import polars as pl
 
-from valueverse.money import EXACT
+from valueverse.schemas.types import EXACT
 from valueverse.value.realisation.metrics import months_of, spread
 
 LONG = (date(1970, 1, 1), date(2200, 1, 1))

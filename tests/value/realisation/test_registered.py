@@ -15,7 +15,7 @@ from valueverse.catalog.document import parse_catalog
 from valueverse.catalog.history import CatalogHistory
 from valueverse.errors import RefusalError
 from valueverse.events.schema import BILLING_FACTS
-from valueverse.money import EXACT
+from valueverse.schemas.types import EXACT
 from valueverse.value.realisation.mart_metric_rules import check_columns, judged, registered
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.invoicing.schema import with_decimals
-from valueverse.money import EXACT
 from valueverse.schemas.invoicing import INVOICE
+from valueverse.schemas.types import EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.invoicing.schema import with_decimals
-from valueverse.money import EXACT, largest_remainder, round_exact
+from valueverse.money import largest_remainder, round_exact
 from valueverse.rating.charge_steps import rounded
 from valueverse.schemas.invoicing import INVOICE, WORKING_LINES
+from valueverse.schemas.types import EXACT
 
 if TYPE_CHECKING:
     from valueverse.invoicing.lines.plan_terms import Terms

@@ -15,8 +15,9 @@ import polars as pl
 
 from valueverse.errors import RefusalError
 from valueverse.invoicing.periods.billing_periods import CLOSE
-from valueverse.money import EXACT, exact
+from valueverse.money import exact
 from valueverse.schemas.invoicing import WORKING_LINES
+from valueverse.schemas.types import EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

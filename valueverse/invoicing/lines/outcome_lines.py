@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.events.schema import INSTANT
 from valueverse.invoicing.lines.usage.consumption import OUTCOME
 from valueverse.invoicing.periods.billing_periods import FIRST
-from valueverse.money import EXACT
 from valueverse.schemas.invoicing import INVOICE, LINES, PRICED, SETTLED, SHOWN, SUBSCRIPTION, WORKING_LINES
+from valueverse.schemas.types import EXACT, INSTANT
 from valueverse.subscriptions.event_fields import REJECTED
 
 if TYPE_CHECKING:

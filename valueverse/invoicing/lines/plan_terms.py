@@ -19,8 +19,8 @@ from valueverse.catalog.checks import check_references
 from valueverse.catalog.plans import Plan
 from valueverse.catalog.prices import Dynamic
 from valueverse.errors import RefusalError
-from valueverse.money import EXACT
 from valueverse.rating.price_book import ChargeBook
+from valueverse.schemas.types import EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

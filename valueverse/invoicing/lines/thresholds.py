@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.events.schema import INSTANT
 from valueverse.invoicing.lines.line_amounts import shown_amounts
 from valueverse.invoicing.lines.usage.usage_lines import usage_lines
 from valueverse.invoicing.periods.billing_periods import running_periods, stretches
 from valueverse.invoicing.schema import OF_PERIOD
-from valueverse.money import EXACT
 from valueverse.schemas.invoicing import INVOICE, THRESHOLD_LINES, WORKING_LINES
+from valueverse.schemas.types import EXACT, INSTANT
 from valueverse.subscriptions.zones import local_date, local_midnight
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.events.schema import INSTANT
 from valueverse.invoicing.periods.billing_periods import CLOSE, closing_invoices, starting_invoices
 from valueverse.schemas.invoicing import INVOICE
+from valueverse.schemas.types import INSTANT
 
 if TYPE_CHECKING:
     from datetime import datetime

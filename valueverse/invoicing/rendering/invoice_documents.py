@@ -11,8 +11,9 @@ from valueverse.invoicing.knowledge import of_tenant
 from valueverse.invoicing.periods.billing_periods import CLOSE
 from valueverse.invoicing.rendering.document_hash import content_hash
 from valueverse.invoicing.schema import RULES_VERSION, with_decimals
-from valueverse.money import EXACT, minor_text, plain_text
+from valueverse.money import minor_text, plain_text
 from valueverse.schemas.invoicing import INVOICE
+from valueverse.schemas.types import EXACT
 from valueverse.subscriptions.zones import local_date
 
 if TYPE_CHECKING:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import polars_hash  # noqa: F401 - registers .chash
 
-from valueverse.events.schema import INSTANT
-from valueverse.money import EXACT
+from valueverse.schemas.types import EXACT, INSTANT
 from valueverse.subscriptions.event_fields import REJECTED, exact_text, field, number, rejection
 
 if TYPE_CHECKING:

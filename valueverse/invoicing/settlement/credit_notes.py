@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.events.schema import INSTANT
 from valueverse.invoicing.lines.line_amounts import in_order
-from valueverse.money import EXACT, minor_units
+from valueverse.money import minor_units
+from valueverse.schemas.types import EXACT, INSTANT
 from valueverse.subscriptions.event_fields import REJECTED, field, rejection
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from valueverse.invoicing.settlement.allocation import largest_remainder
 from valueverse.invoicing.settlement.coupons import apply_coupons
 from valueverse.invoicing.settlement.credit_application import apply_credit_notes, apply_wallets
-from valueverse.money import PLACES, round_decimal
+from valueverse.money import round_decimal
+from valueverse.schemas.types import PLACES
 from valueverse.subscriptions.proration import prorated
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from psycopg import sql
 
-from valueverse.money import EXACT
+from valueverse.schemas.types import EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from valueverse.money import EXACT
 from valueverse.platform.stores.billing_store import FOUND
 from valueverse.platform.warehouse import frame_of, rows_of
+from valueverse.schemas.types import EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -19,9 +19,9 @@ Document = dict[str, Any]
 def _rate(cases: list[Case]) -> Rated:
     import polars as pl
 
-    from valueverse.money import EXACT
     from valueverse.rating.engine import BUCKETS, EVENTS, QUANTITIES, Detail, rate
     from valueverse.rating.price_book import ChargeBook
+    from valueverse.schemas.types import EXACT
 
     schema = pl.Schema(
         {

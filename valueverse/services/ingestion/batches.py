@@ -10,8 +10,9 @@ import polars as pl
 
 from valueverse.errors import RefusalError
 from valueverse.events.reading import with_raw
-from valueverse.events.schema import EVENTS, INSTANT, QUARANTINE
+from valueverse.events.schema import EVENTS, QUARANTINE
 from valueverse.platform.spool import Spool
+from valueverse.schemas.types import INSTANT
 from valueverse.services.ingestion.deduplication import settle
 from valueverse.services.ingestion.file_validation import IS_FOUNDING, Founders, unreadable_file, validated
 

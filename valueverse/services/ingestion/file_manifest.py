@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import polars as pl
 
-from valueverse.events.schema import INSTANT
 from valueverse.platform.lake import LakeTable
+from valueverse.schemas.types import INSTANT
 from valueverse.services.lake_tables import EVENTS_TABLE
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from valueverse.errors import RefusalError
 from valueverse.events.amendments import resolve_amendments
 from valueverse.events.billing_events import judge_billing_event
 from valueverse.events.identity import COMPARED, KEY, same_payload
-from valueverse.events.schema import BILLING_FACTS, EVENTS, INSTANT
+from valueverse.events.schema import BILLING_FACTS, EVENTS
 from valueverse.events.strict import loads
 from valueverse.events.validation import TENANT_KEY, instant_of, validate
 from valueverse.invoicing.engine import Billed, bill
@@ -27,6 +27,7 @@ from valueverse.metering.schema import OK, VOID
 from valueverse.metering.usage import derive_usage
 from valueverse.money import minor_text, minor_units
 from valueverse.schemas.invoicing import INVOICE
+from valueverse.schemas.types import INSTANT
 from valueverse.services.lake_tables import EVENTS_TABLE
 from valueverse.services.per_tenant import without_failing
 from valueverse.services.simulation.simulated_events import Tally, count_billing, count_usage, with_tenants

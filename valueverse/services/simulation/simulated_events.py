@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.events.schema import INSTANT
 from valueverse.events.validation import TENANT_KEY
 from valueverse.invoicing.billing_context import with_terms
 from valueverse.invoicing.usage_accounting import BILLED, account
+from valueverse.schemas.types import INSTANT
 from valueverse.subscriptions.periods import LAST_YEAR
 
 if TYPE_CHECKING:

@@ -17,12 +17,13 @@ from valueverse.catalog.history import CatalogHistory
 from valueverse.dates import following_month
 from valueverse.errors import RefusalError
 from valueverse.invoicing.knowledge import newest, of_tenant
-from valueverse.money import EXACT, amount_text, minor_units
+from valueverse.money import amount_text, minor_units
 from valueverse.platform.isolation import failure_of, is_shared
 from valueverse.platform.stores import proposal_store
 from valueverse.platform.stores import value_store as store
 from valueverse.platform.stores.recorded_months import measured_months
 from valueverse.platform.warehouse import connect
+from valueverse.schemas.types import EXACT
 from valueverse.services.billing.billing_state import watermarks
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.services.months import FIRST_DAY, months_holding

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.dates import following_month
-from valueverse.events.schema import INSTANT
 from valueverse.metering.quantities import meter_quantities
 from valueverse.metering.schema import OK
-from valueverse.money import EXACT
+from valueverse.schemas.types import EXACT, INSTANT
 from valueverse.subscriptions.event_fields import field
 from valueverse.subscriptions.zones import local_date, local_midnight
 

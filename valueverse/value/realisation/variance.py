@@ -18,7 +18,8 @@ import numpy as np
 import polars as pl
 
 from valueverse.errors import RefusalError
-from valueverse.money import EXACT, PLACES, largest_remainder, minor_units
+from valueverse.money import largest_remainder, minor_units
+from valueverse.schemas.types import EXACT, PLACES
 from valueverse.value.executor.evaluate import evaluate
 from valueverse.value.executor.financial_metrics import money_of
 from valueverse.value.realisation.case_runs import NO_SUM, SUMS, adds_up, series_name, series_of, truncated

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.money import EXACT, largest_remainder
+from valueverse.money import largest_remainder
 from valueverse.rating.charge_steps import bound, converted, rounded
 from valueverse.rating.tiered import ZERO, portion
+from valueverse.schemas.types import EXACT
 
 if TYPE_CHECKING:
     from valueverse.invoicing.lines.plan_terms import Terms
