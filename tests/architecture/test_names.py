@@ -43,7 +43,6 @@ METAPHORS = frozenset(
         "holes",
         "house",
         "sameness",
-        "behold",
     ]
 )
 """Words that architecture.md and the glossary refuse: they say nothing that a reader could look up."""
