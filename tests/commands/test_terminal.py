@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.commands.billing.test_simulate import CATALOG, EARLY, STARTED
-from tests.services.billing.test_billing_step import run
 from tests.services.value.test_value_step import MODEL, committed
 from tests.support.ledger import World
 from tests.support.shared_servers import private_folder
 from tests.support.terminal import at_terminal, commands, faults
+from tests.support.warehouse_billing import run
 from valueverse.errors import RefusalError
 from valueverse.platform.access import analysts
 from valueverse.platform.access.api_keys import issue_api_key

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quality.leakage import FLAGS, flag_leakage, flags_of
-from tests.services.billing.test_billing_step import acme, store
 from tests.support.laws import law
+from tests.support.warehouse_billing import acme, store
 from valueverse.platform.warehouse import connect
 from valueverse.schemas.types import EXACT
 

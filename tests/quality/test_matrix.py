@@ -10,7 +10,7 @@ import pytest
 
 from quality.gate import decide_release
 from quality.reconciliation import reconcile
-from tests.quality import matrix
+from tests.quality import matrix, matrix_options
 from tests.support.rewording import reword
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
@@ -41,7 +41,7 @@ def run(settings: Settings, lake: Lake, made: matrix.World, as_of: datetime) -> 
 def billed(module_settings: Settings) -> tuple[Settings, Lake]:
     lake = Lake(module_settings.lake_url)
     made = matrix.world()
-    run(module_settings, lake, made, matrix.FIRST_RUN)
+    run(module_settings, lake, made, matrix_options.FIRST_RUN)
     with connect(module_settings, "builder") as connection:
         closed: list[Any] = connection.execute(
             "select tenant_id, customer, number from billing.invoice where invoice_type = 'period' "
@@ -49,20 +49,20 @@ def billed(module_settings: Settings) -> tuple[Settings, Lake]:
             "and period_to = '2023-12-01'"
         ).fetchall()
     matrix.answer(made, {(tenant, customer): number for tenant, customer, number in closed})
-    run(module_settings, lake, made, matrix.SECOND_RUN)
+    run(module_settings, lake, made, matrix_options.SECOND_RUN)
     # What a line bears and what stands before it are columns: the gate's answers below do not hang on its words.
     assert reword(module_settings) > 10
     return module_settings, lake
 
 
 def test_the_lists_hold_everything_that_the_catalog_model_has() -> None:
-    assert set(matrix.PRICES) == set(matrix.models())
-    for model, examples in matrix.PRICES.items():
-        assert {name for one in examples for name in one} == matrix.model_fields(model), model
-    fields = matrix.stated_fields()
-    assert set(matrix.OPTIONS) == fields["charge"]
-    assert set(matrix.PLAN_OVERRIDES) == fields["plan"]
-    assert set(matrix.METER_OPTIONS) == fields["meter"]
+    assert set(matrix_options.PRICES) == set(matrix_options.models())
+    for model, examples in matrix_options.PRICES.items():
+        assert {name for one in examples for name in one} == matrix_options.model_fields(model), model
+    fields = matrix_options.stated_fields()
+    assert set(matrix_options.OPTIONS) == fields["charge"]
+    assert set(matrix_options.PLAN_OVERRIDES) == fields["plan"]
+    assert set(matrix_options.METER_OPTIONS) == fields["meter"]
 
 
 def test_every_right_bill_passes_the_gate(billed: tuple[Settings, Lake]) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from quality.gate import decide_release
 from quality.reconciliation import reconcile
-from tests.quality.matrix import FIRST_RUN, LATE, NOVEMBER, PRICES, World
+from tests.quality.matrix import World
+from tests.quality.matrix_options import FIRST_RUN, LATE, NOVEMBER, PRICES
 from tests.quality.test_matrix import run
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
-from tests.services.billing.test_billing_step import LATER, _dearer, acme, run
 from tests.services.billing.test_journal_step import booked
+from tests.support.warehouse_billing import LATER, acme, dearer, run
 from valueverse.cli import app
 from valueverse.ledger import beancount
 from valueverse.platform.lake import Lake
@@ -87,7 +87,7 @@ def test_a_plan_to_re_rate_goes_on_and_is_of_the_others_alone(
     lake = Lake(settings.lake_url)
 
     def planned(*tenants: str) -> Any:
-        asked = rerating.RerateRequest(tenants, date(2023, 11, 1), date(2023, 12, 31), (), _dearer())
+        asked = rerating.RerateRequest(tenants, date(2023, 11, 1), date(2023, 12, 31), (), dearer())
         return rerating.plan(settings, lake, asked, as_of=LATER)
 
     alone, nobody = planned("acme")

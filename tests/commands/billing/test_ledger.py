@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.services.billing.test_billing_step import run
 from tests.services.billing.test_journal_step import booked, world
 from tests.support.journal import document, line
+from tests.support.warehouse_billing import run
 
 if TYPE_CHECKING:
     from valueverse.platform.settings import Settings

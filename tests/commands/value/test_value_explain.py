@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
-from tests.services.billing.test_billing_step import rows, run, store
 from tests.support.ledger import World
+from tests.support.warehouse_billing import rows, run, store
 from valueverse.cli import app
 from valueverse.errors import RefusalError
 from valueverse.platform.lake import Lake

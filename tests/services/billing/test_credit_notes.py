@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.services.billing.test_billing_step import LATER, rows, run, store
 from tests.support.ledger import World, instant
+from tests.support.warehouse_billing import LATER, rows, run, store
 from valueverse.services.billing.book_journal import JournalReport, book_journal
 from valueverse.services.billing.reproducibility_check import reproduce
 

@@ -11,8 +11,8 @@ import pytest
 from assets.journal import journal
 from assets.resources import Platform
 from quality.gate import decide_release
-from tests.services.billing.test_billing_step import LATER, acme, rows, run, store
 from tests.support.ledger import World
+from tests.support.warehouse_billing import LATER, acme, rows, run, store
 from valueverse.ledger.invariants import RECEIVABLE_EXPLAINED
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing.book_journal import JournalReport, book_journal

@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from tests.services.billing.test_billing_step import run
 from tests.support.ledger import World, instant
+from tests.support.warehouse_billing import run
 from valueverse.invoicing.billed_rows import Changes, issued_invoices, prior_state, to_recompute
 from valueverse.invoicing.in_memory_billing import Books
 from valueverse.platform.lake import Lake

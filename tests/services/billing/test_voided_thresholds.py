@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.services.billing.test_billing_step import JANUARY, LATER, NOVEMBER, rows, run
 from tests.support.ledger import World, instant
+from tests.support.warehouse_billing import JANUARY, LATER, NOVEMBER, rows, run
 from valueverse.platform.lake import Lake
 from valueverse.services.billing.reproducibility_check import reproduce
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.services.billing.test_billing_step import rows, run, store
 from tests.support.ledger import World
+from tests.support.warehouse_billing import rows, run, store
 from valueverse.platform.warehouse import connect
 from valueverse.services.value.commits import approve_commit, commit_model
 from valueverse.services.value.track_value import TrackReport, track_value

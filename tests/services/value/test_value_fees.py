@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.services.billing.test_billing_step import store as store_of
 from tests.services.value.test_value_step import JANUARY_5, MODEL, NOVEMBER, committed, track, world
+from tests.support.warehouse_billing import store as store_of
 from valueverse.errors import RefusalError
 from valueverse.platform.stores import value_store as store
 from valueverse.platform.warehouse import connect

@@ -13,10 +13,10 @@ import pytest
 
 from assets.resources import Platform
 from assets.value import realisation
-from tests.services.billing.test_billing_step import rows, run, store
 from tests.support.ledger import World
 from tests.support.rewording import reword
 from tests.support.value_models import saved_model
+from tests.support.warehouse_billing import rows, run, store
 from valueverse.dates import month_later
 from valueverse.errors import RefusalError
 from valueverse.platform.warehouse import connect

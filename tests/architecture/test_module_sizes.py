@@ -1,0 +1,21 @@
+"""No module, of the platform or of its tests, is longer than one can read at a sitting."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LIMIT = 400
+"""Lines."""
+
+
+@pytest.mark.parametrize("folder", ["valueverse", "assets", "pipelines", "quality", "serving_api", "tests", "bench"])
+def test_no_module_is_longer_than_the_limit(folder: str) -> None:
+    lengths = {
+        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
+        for path in (ROOT / folder).rglob("*.py")
+    }
+    assert lengths, "the folder has moved"
+    assert {path: lines for path, lines in lengths.items() if lines > LIMIT} == {}, "split it by subject"

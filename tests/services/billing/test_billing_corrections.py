@@ -1,0 +1,136 @@
+"""Late events, voids, credit notes and changed fees on a real warehouse: what later invoices make of them."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.ledger import World, instant
+from tests.support.warehouse_billing import (
+    CORRECTED,
+    acme,
+    rows,
+    run,
+)
+from valueverse.platform.lake import Lake
+from valueverse.services.billing.reproducibility_check import reproduce
+
+if TYPE_CHECKING:
+    from valueverse.platform.settings import Settings
+
+pytestmark = pytest.mark.integration
+
+
+def test_what_comes_late_is_a_difference_on_the_next_invoice_and_accounted_for(settings: Settings) -> None:
+    world = acme(1)
+    first = instant("2023-12-20T00:00:00+00:00")
+    run(world, settings, as_of=first)
+    world.use("2023-11-07", "tokens", "250", customer="c0", received_at=instant("2023-12-25"))
+    run(world, settings, as_of=first)
+    assert rows(settings, "select reason, events from billing.unbilled_usage") == [("period_open", 1)]
+    for _ in range(2):
+        run(world, settings)
+        assert rows(settings, CORRECTED) == [("adjustment", 250)]
+        assert rows(settings, "select reason, events from billing.unbilled_usage") == []
+    assert rows(settings, "select total_minor from billing.invoice order by sequence") == [(1100,), (1250,), (1000,)]
+
+
+def test_a_voided_invoice_is_billed_again_under_the_next_number_and_gives_its_credits_back(settings: Settings) -> None:
+    world = acme(1)
+    paid = {"customer": "c0", "wallet": "w", "amount": "11", "currency": "USD"}
+    world.tell("wallet.purchased", "2023-11-02", paid)
+    run(world, settings)
+    world.tell("invoice.voided", "2024-06-02", {"invoice": "acme-000001", "reason": "wrong"})
+    world.tell("invoice.voided", "2024-06-02", {"invoice": "acme-000009", "reason": "wrong"})
+    for _ in range(2):
+        run(world, settings)
+        found = rows(
+            settings, "select number, revision, total_minor, credit_total_minor from billing.invoice order by 1"
+        )
+        assert found == [
+            ("acme-000001", 0, 1100, 1100),
+            ("acme-000002", 0, 1000, 0),
+            ("acme-000003", 0, 1000, 0),
+            ("acme-000004", 1, 1100, 1100),
+        ]
+        assert rows(settings, "select reason from billing.rejected_event") == [("unknown_invoice",)]
+
+
+def test_what_corrected_an_invoice_is_taken_back_when_it_is_voided_and_billed_again(settings: Settings) -> None:
+    world = acme(1)
+    run(world, settings, as_of=instant("2023-12-20T00:00:00+00:00"))
+    world.use("2023-11-07", "tokens", "250", customer="c0", received_at=instant("2023-12-25"))
+    run(world, settings)
+    world.tell("invoice.voided", "2024-06-02", {"invoice": "acme-000001", "reason": "wrong"})
+    for _ in range(2):
+        run(world, settings)
+        lines = (
+            "select kind, amount_minor from billing.invoice_line join billing.invoice using (tenant_id, invoice_id) "
+            "where number = 'acme-000004' order by line_no"
+        )
+        assert rows(settings, lines) == [
+            ("fee", 1000),
+            ("usage", 350),
+            ("adjustment", -250),
+        ]
+        assert rows(settings, "select count(*) from billing.invoice") == [(4,)]
+
+
+def test_a_correction_whose_invoice_was_voided_is_booked_again(settings: Settings) -> None:
+    world = acme(1)
+    run(world, settings, as_of=instant("2023-12-20T00:00:00+00:00"))
+    world.use("2023-11-07", "tokens", "250", customer="c0", received_at=instant("2023-12-25"))
+    run(world, settings)
+    world.tell("invoice.voided", "2024-06-02", {"invoice": "acme-000002", "reason": "wrong"})
+    run(world, settings)
+    totals = "select number, total_minor from billing.invoice order by sequence"
+    assert rows(settings, totals)[-1] == ("acme-000004", 1250)
+
+
+def test_a_credit_note_by_number_pays_the_next_invoice_once(settings: Settings) -> None:
+    world = acme(1)
+    run(world, settings, as_of=instant("2023-12-20T00:00:00+00:00"))
+    note = {"invoice": "acme-000001", "amount": "4", "reason": "outage"}
+    world.tell("credit_note.issued", "2023-12-21", note, id="note-1")
+    for _ in range(2):
+        run(world, settings)
+        found = rows(settings, "select credit_total_minor from billing.invoice order by sequence")
+        assert found == [(0,), (400,), (0,)]
+    assert rows(settings, "select number, customer, amount from billing.credit_note") == [("acme-000001", "c0", 4)]
+    assert rows(settings, "select kind, key, amount_minor from billing.invoice_credit") == [
+        ("credit_note", "note-1", 400)
+    ]
+
+
+def test_a_fee_that_is_not_due_any_more_is_given_back_with_the_tax_that_its_document_shows(settings: Settings) -> None:
+    plans = [
+        {"key": key, "period": {"align": "calendar"}, "taxes": ["vat"], "fees": [{"key": fee, "amount": amount}]}
+        for key, fee, amount in (("pro", "base", "100"), ("basic", "low", "40"))
+    ]
+    world = World({"plans": plans, "taxes": [{"key": "vat", "percent": "19"}]})
+    world.tell("customer.created", "2023-10-30", {"customer": "c0"})
+    world.start("2023-11-01", subscription="s0", customer="c0")
+    world.use("2023-11-05", "tokens", "100", customer="c0")
+    said = {"customer": "c0", "description": "help", "amount": "50", "currency": "USD"}
+    world.tell("one_off.added", "2023-11-05", said)
+    run(world, settings, as_of=instant("2023-12-20T00:00:00+00:00"))
+    change = {"subscription": "s0", "plan": "basic"}
+    world.tell("subscription.changed", "2023-12-01", change, received_at=instant("2023-12-25"))
+    world.use("2023-12-26", "tokens", "1", customer="c0")
+    run(world, settings)
+    lines = rows(
+        settings,
+        "select key, kind, l.amount_minor, l.tax_minor from billing.invoice_line l join billing.invoice "
+        "using (tenant_id, invoice_id) order by sequence, line_no",
+    )
+    # The fees of November and December, and help without tax; later December's fee is the other plan's.
+    assert [line for line in lines if line[1] != "one_off"] == [
+        ("base", "fee", 10000, 1900), ("base", "fee", 10000, 1900),
+        ("low", "fee", 4000, 760), ("base", "adjustment", -10000, -1900), ("low", "adjustment", 4000, 760),
+        ("low", "fee", 4000, 760),
+    ]  # fmt: skip
+    assert [line[2:] for line in lines if line[1] == "one_off"] == [(5000, 0)]
+    months = [date(2023, 11, 1), date(2023, 12, 1), date(2024, 1, 1)]
+    assert reproduce(settings, Lake(settings.lake_url), months)["ok"].all()

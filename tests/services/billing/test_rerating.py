@@ -1,0 +1,88 @@
+"""Re-rating on a real warehouse: a plan, what it books, and when it is refused."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.ledger import instant
+from tests.support.warehouse_billing import (
+    CORRECTED,
+    LATER,
+    NOVEMBER,
+    acme,
+    dearer,
+    rows,
+    run,
+    store,
+)
+from valueverse.catalog.document import parse_catalog
+from valueverse.errors import RefusalError
+from valueverse.platform.lake import Lake
+from valueverse.services.billing import rerate
+from valueverse.services.billing.reproducibility_check import reproduce
+from valueverse.services.billing.rerate import RerateRequest
+
+if TYPE_CHECKING:
+    from valueverse.platform.settings import Settings
+
+pytestmark = pytest.mark.integration
+
+
+def test_a_re_rating_plan_shows_the_difference_and_applying_it_books_it_once(settings: Settings) -> None:
+    world = acme(2)
+    first = instant("2023-12-20T00:00:00+00:00")
+    run(world, settings, as_of=first)
+    lake = Lake(settings.lake_url)
+    asked = RerateRequest(("acme",), date(2023, 11, 1), date(2023, 12, 31), (), dearer())
+    shown = rerate.plan(settings, lake, asked, as_of=first)[0]
+    assert [(row["customer"], row["invoice"], row["difference"]) for row in shown["rows"]] == [
+        ("c0", "acme-000001", "1.00"),
+        ("c1", "acme-000002", "1.00"),
+    ]
+    assert rows(settings, CORRECTED) == []
+    assert rerate.apply(settings, lake, shown, asked, as_of=first) == 2
+    for _ in range(2):
+        run(world, settings)
+        assert rows(settings, CORRECTED) == [("adjustment", 100)] * 2
+    found = reproduce(settings, lake, [date(2023, 12, 1)])
+    assert found["ok"].all()
+
+
+def test_a_plan_that_events_have_overtaken_is_not_applied(settings: Settings) -> None:
+    world = acme(1)
+    first = instant("2023-12-20T00:00:00+00:00")
+    run(world, settings, as_of=first)
+    asked = RerateRequest(("acme",), date(2023, 11, 1), date(2023, 12, 31), ("c0",), dearer())
+    shown = rerate.plan(settings, Lake(settings.lake_url), asked, as_of=first)[0]
+    world.use("2023-11-07", "tokens", "250", customer="c0", received_at=instant("2023-12-19"))
+    with pytest.raises(RefusalError, match="plan anew") as refused:
+        rerate.apply(settings, store(world, settings), shown, asked, as_of=first)
+    assert refused.value.code == "plan_changed"
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        (RerateRequest(("acme",), date(2020, 1, 1), date(2020, 2, 1)), "no_invoices"),
+        (RerateRequest(("acme",), NOVEMBER, date(2023, 12, 31), ("nobody",)), "no_invoices"),
+    ],
+)
+def test_a_plan_for_nothing_is_refused(settings: Settings, asked: RerateRequest, code: str) -> None:
+    run(acme(1), settings, as_of=instant("2023-12-20T00:00:00+00:00"))
+    with pytest.raises(RefusalError) as refused:
+        rerate.plan(settings, Lake(settings.lake_url), asked, as_of=LATER)
+    assert refused.value.code == code
+
+
+def test_a_catalog_with_other_meters_is_published_and_not_re_rated(settings: Settings) -> None:
+    run(acme(1), settings, as_of=instant("2023-12-20T00:00:00+00:00"))
+    document = json.loads(acme(0).facts[0]["data"])
+    document["meters"][0]["value"] = "other"
+    asked = RerateRequest(("acme",), NOVEMBER, date(2023, 12, 31), (), parse_catalog(document))
+    with pytest.raises(RefusalError) as refused:
+        rerate.plan(settings, Lake(settings.lake_url), asked, as_of=LATER)
+    assert refused.value.code == "other_meters"
