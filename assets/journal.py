@@ -13,10 +13,10 @@ from assets.ingestion import FACTS
 from assets.resources import Platform
 from valueverse.ledger.invariants import BALANCED, DEFERRED_RUNS_OUT, RECEIVABLE_EXPLAINED, VIOLATIONS, WALLETS_HOLD
 from valueverse.ledger.schema import ENTRIES
+from valueverse.schemas.events import REJECTED_EVENTS
 from valueverse.services.billing.book_journal import JournalReport, book_journal, booked_tenants
 from valueverse.services.tenant_holds import JOURNAL as STAGE
 from valueverse.services.tenant_holds import WHOLE, for_each_tenant
-from valueverse.subscriptions.event_fields import REJECTED
 
 JOURNAL = dg.AssetKey(["billing", "journal"])
 _SENTENCES = {
@@ -63,7 +63,7 @@ def journal(context: dg.AssetExecutionContext, config: BillingConfig, platform: 
         metadata={
             "dagster/row_count": entries.height,
             "booked": preview(kinds, 40),
-            "not_booked": preview(pl.concat([part.rejected for part in done.results] or [REJECTED.to_frame()])),
+            "not_booked": preview(pl.concat([part.rejected for part in done.results] or [REJECTED_EVENTS.to_frame()])),
             **outcome(done),
         },
         check_results=[

@@ -12,9 +12,10 @@ import polars as pl
 from valueverse.catalog.document import parse_catalog
 from valueverse.catalog.history import CatalogHistory
 from valueverse.events.schema import BILLING_FACTS
-from valueverse.metering.schema import USAGE
+from valueverse.schemas.events import REJECTED_EVENTS
+from valueverse.schemas.metering import USAGE
 from valueverse.schemas.types import EXACT
-from valueverse.subscriptions.event_fields import CUSTOMER_FIELDS, REJECTED
+from valueverse.subscriptions.event_fields import CUSTOMER_FIELDS
 from valueverse.subscriptions.timeline import SEGMENTS, Timeline
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def _timeline(history: CatalogHistory, names: pl.DataFrame, plans: int, catalog_
         tenants.with_columns(pl.col("tenant").alias("name")),
         customers,
         whole,
-        REJECTED.to_frame(),
+        REJECTED_EVENTS.to_frame(),
         BILLING_FACTS.to_frame(),
     )
 

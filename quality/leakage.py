@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.catalog.amount_meters import MARK
-from valueverse.metering.schema import OK
+from valueverse.metering.usage_status import OK
 from valueverse.platform.warehouse import connect, copy_frame
 from valueverse.schemas.types import EXACT
 from valueverse.services.lake_tables import USAGE_TABLE

@@ -9,10 +9,13 @@ import ast
 import os
 import sys
 from collections import defaultdict
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grimp
+
+from valueverse.schemas.contract import Contract
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,6 +26,7 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "architecture"
 TABLES, FLOW = FOLDER / "tables.md", FOLDER / "data-flow.md"
 PACKAGES = ("valueverse", "quality", "assets", "pipelines", "serving_api")
+CONTRACTS = "valueverse.schemas"
 SCHEMAS = {
     "billing": "What is billed: tenants, catalogs, subscriptions, invoices, the journal, checks and releases",
     "value": "Committed value models, their runs and results, and the fees proposed for them",
@@ -91,8 +95,8 @@ def flow() -> str:
                 "An arrow points from a package to one that it imports.\n",
                 *_mermaid("flowchart TD", (f"{_name(one)} --> {_name(other)}" for one, other in _imports())),
                 "\n## Frames\n",
-                "Frame contracts that are declared in one package and used in another. An arrow points from the",
-                "package that declares a frame to the one that reads or makes it.\n",
+                "An arrow points from the module that declares frame contracts to a package that reads or makes the",
+                "frames.\n",
                 *_mermaid(
                     "flowchart LR",
                     (
@@ -138,33 +142,17 @@ def _imports() -> list[tuple[str, str]]:
 
 
 def _frames() -> dict[tuple[str, str], list[str]]:
-    """Names of frame contracts by (package that declares them, package that uses them)."""
-    trees = {
-        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): ast.parse(
-            path.read_text("utf-8")
-        )
-        for package in PACKAGES
-        for path in sorted((ROOT / package).rglob("*.py"))
-    }
-    declared = {
-        (module, target.id)
-        for module, tree in trees.items()
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        and isinstance(node.value, ast.Call)
-        and ast.unparse(node.value.func) == "pl.Schema"
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
+    """Names of frame contracts by (module that declares them, package that uses them)."""
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for module, tree in trees.items():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                for alias in node.names:
-                    home, user = _package(node.module), _package(module)
-                    is_frame = (node.module, alias.name) in declared or home == "valueverse.schemas"
-                    if is_frame and home != user:
-                        found[home, user].add(alias.name)
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            user = _package(".".join(path.relative_to(ROOT).with_suffix("").parts))
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if user != CONTRACTS and isinstance(node, ast.ImportFrom) and (node.module or "").startswith(CONTRACTS):
+                    module = import_module(node.module or "")
+                    names = {alias.name for alias in node.names if isinstance(getattr(module, alias.name), Contract)}
+                    if names:
+                        found[module.__name__.removeprefix("valueverse."), user] |= names
     return {pair: sorted(names) for pair, names in sorted(found.items())}
 
 

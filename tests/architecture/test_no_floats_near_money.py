@@ -30,9 +30,8 @@ SIZE_ESTIMATES = {
     "valueverse/formula/exact.py": (
         *("_RANGE", "_guarded", "_quotient", "Part.bound", "ExactCompiler._number", "ExactCompiler._power"),
     ),
-    "valueverse/metering/schema.py": ("RANGE",),
     "valueverse/metering/stateful_aggregations.py": ("_in_range", "_weighted_sum", "_prorated_sum"),
-    "valueverse/metering/additive_aggregations.py": ("_combined",),
+    "valueverse/metering/additive_aggregations.py": ("RANGE", "_combined"),
 }
 
 FLOAT_NAMES = {"Float32", "Float64", "float32", "float64"}

@@ -7,7 +7,8 @@ from typing import Any
 import polars as pl
 
 from valueverse.catalog.document import parse_catalog
-from valueverse.catalog.history import INSTANT, CatalogHistory
+from valueverse.catalog.history import CatalogHistory
+from valueverse.schemas.types import INSTANT
 
 SCHEMA = {
     "tenant": pl.String,

@@ -6,7 +6,8 @@ from typing import Any
 import polars as pl
 
 from valueverse.metering.quantities import Scope, meter_quantities
-from valueverse.metering.schema import METERS, USAGE, WINDOWS
+from valueverse.schemas.catalog import METER_VERSIONS
+from valueverse.schemas.metering import USAGE, WINDOWS
 
 
 def at(text: str) -> datetime:
@@ -48,7 +49,7 @@ def windows(*rows: dict[str, Any]) -> pl.DataFrame:
 def meters(aggregation: str, **more: Any) -> pl.DataFrame:
     row = {"tenant": "t", "meter": "m", "aggregation": aggregation, "carry_over": False, **more}
     names = ("tenant", "meter", "aggregation", "carry_over", "rounding_mode", "rounding_places")
-    return pl.DataFrame([row], schema={name: METERS[name] for name in names})
+    return pl.DataFrame([row], schema={name: METER_VERSIONS[name] for name in names})
 
 
 def quantities(frame: pl.DataFrame, asked: pl.DataFrame, meter: pl.DataFrame, **more: Any) -> dict[Any, Any]:

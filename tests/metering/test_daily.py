@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from tests.support.laws import law
 from tests.support.ledger import World, instant
-from valueverse.metering.daily_usage import DAILY, daily
+from valueverse.metering.daily_usage import daily
+from valueverse.schemas.metering import DAILY_USAGE
 
 KINDS = ("count", "sum", "min", "max", "avg", "latest", "unique_count", "weighted_sum")
 Told = tuple[int, int, int, str, str]
@@ -116,4 +117,4 @@ def test_usage_of_a_meter_that_no_catalog_has_is_counted_without_a_quantity(kind
     acme.use("2024-03-05", kind, "3")
     row = daily(acme.usage_frame(), acme.history().meters).row(0, named=True)
     assert (row["quantity"], row["events"], row["aggregation"]) == (None, 1, None)
-    assert daily(acme.usage_frame().clear(), acme.history().meters).schema == pl.Schema(DAILY)
+    assert daily(acme.usage_frame().clear(), acme.history().meters).schema == pl.Schema(DAILY_USAGE)

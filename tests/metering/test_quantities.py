@@ -8,11 +8,10 @@ import polars as pl
 import pytest
 
 from tests.metering.helpers import at, meters, quantities, usage, windows
-from valueverse.catalog.history import INSTANT
 from valueverse.errors import RefusalError
 from valueverse.metering import window_join
 from valueverse.metering.quantities import meter_quantities
-from valueverse.schemas.types import EXACT
+from valueverse.schemas.types import EXACT, INSTANT
 
 D = Decimal
 JANUARY = {"from": at("2026-01-01"), "to": at("2026-02-01")}

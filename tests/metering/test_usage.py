@@ -6,9 +6,10 @@ import polars as pl
 
 from tests.metering.helpers import at
 from valueverse.catalog.document import parse_catalog
-from valueverse.catalog.history import INSTANT, CatalogHistory
-from valueverse.metering.schema import USAGE
+from valueverse.catalog.history import CatalogHistory
 from valueverse.metering.usage import derive_usage
+from valueverse.schemas.metering import USAGE
+from valueverse.schemas.types import INSTANT
 
 CATALOG = parse_catalog("""
 schema: valueverse.catalog/v1

@@ -15,8 +15,8 @@ from valueverse.invoicing import engine
 from valueverse.invoicing.prior_state import IssuedInvoices, PriorState
 from valueverse.invoicing.rendering.document_hash import invoice_id
 from valueverse.invoicing.rendering.invoice_documents import documents
-from valueverse.metering.schema import USAGE
 from valueverse.schemas.invoicing import ISSUED_INVOICES
+from valueverse.schemas.metering import USAGE
 from valueverse.subscriptions.timeline import Timeline, build_timeline
 
 if TYPE_CHECKING:

@@ -14,6 +14,9 @@ import polars as pl
 from valueverse.catalog.amount_meters import meters_read
 from valueverse.catalog.document import catalog_hash, parse_catalog
 from valueverse.documents import DocumentError
+from valueverse.schemas.catalog import CATALOG_VERSIONS, METER_VERSIONS, PLAN_VERSIONS
+from valueverse.schemas.events import REJECTED_EVENTS
+from valueverse.schemas.types import INSTANT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,55 +24,8 @@ if TYPE_CHECKING:
 
     from valueverse.catalog.model import Catalog
 
-INSTANT = pl.Datetime("us", "UTC")
 CATALOG_PUBLISHED = "billing.catalog.published"
 
-VERSIONS = pl.Schema(
-    {"tenant": pl.String(), "catalog_hash": pl.String(), "effective_at": INSTANT, "received_at": INSTANT}
-)
-PLANS = pl.Schema(
-    {
-        "tenant": pl.String(),
-        "plan": pl.String(),
-        "version": pl.Int32(),
-        "catalog_hash": pl.String(),
-        "effective_at": INSTANT,
-        "currency": pl.String(),
-        "timezone": pl.String(),
-        "every": pl.Int32(),
-        "unit": pl.String(),
-        "align": pl.String(),
-        "trial_days": pl.Int32(),
-        "grace_seconds": pl.Int64(),
-        "counted_fees": pl.List(pl.String),
-    }
-)
-"""``counted_fees``: keys of the fees that are a unit amount times a quantity."""
-METERS = pl.Schema(
-    {
-        "tenant": pl.String(),
-        "catalog_hash": pl.String(),
-        "meter": pl.String(),
-        "event_type": pl.String(),
-        "aggregation": pl.String(),
-        "carry_over": pl.Boolean(),
-        "rounding_mode": pl.String(),
-        "rounding_places": pl.Int32(),
-        "valid_from": INSTANT,
-        "valid_to": INSTANT,
-    }
-)
-REJECTED = pl.Schema(
-    {
-        "tenant": pl.String(),
-        "source": pl.String(),
-        "event_id": pl.String(),
-        "type": pl.String(),
-        "reason": pl.String(),
-        "message": pl.String(),
-        "event_time": INSTANT,
-    }
-)
 BEGINNING = pl.datetime(1, 1, 1, time_zone="UTC").cast(INSTANT)
 """Before every event: where a catalog given on the command line starts to hold."""
 
@@ -90,11 +46,11 @@ class CatalogHistory:
 
     Attributes:
         catalogs: by hash; tenants that publish the same document share one.
-        versions: one row per publication that counts (VERSIONS).
-        plans: one row per publication and plan version in it (PLANS).
+        versions: one row per publication that counts (CATALOG_VERSIONS).
+        plans: one row per publication and plan version in it (PLAN_VERSIONS).
         meters: one row per publication and meter in it, with the stretch [valid_from, valid_to) in which it
-            decides about events; ``valid_to`` null = still (METERS).
-        rejected: publications that could not be read, with the reason (REJECTED).
+            decides about events; ``valid_to`` null = still (METER_VERSIONS).
+        rejected: publications that could not be read, with the reason (REJECTED_EVENTS).
     """
 
     catalogs: dict[str, Catalog]
@@ -134,7 +90,7 @@ class CatalogHistory:
             .sort("tenant", "effective_at", "received_at", "source", "id")
             .unique(["tenant", "effective_at"], keep="last", maintain_order=True)
         )
-        return cls._assembled(catalogs, versions.select(VERSIONS.names()), _rejected(facts, read))
+        return cls._assembled(catalogs, versions.select(CATALOG_VERSIONS.names()), _rejected(facts, read))
 
     @classmethod
     def everywhere(cls, catalog: Catalog, tenants: Iterable[str]) -> CatalogHistory:
@@ -145,7 +101,7 @@ class CatalogHistory:
             BEGINNING.alias("effective_at"),
             BEGINNING.alias("received_at"),
         )
-        return cls._assembled({catalog_hash(catalog): catalog}, versions, REJECTED.to_frame())
+        return cls._assembled({catalog_hash(catalog): catalog}, versions, REJECTED_EVENTS.to_frame())
 
     @classmethod
     def _assembled(cls, catalogs: dict[str, Catalog], versions: pl.DataFrame, rejected: pl.DataFrame) -> CatalogHistory:
@@ -153,11 +109,11 @@ class CatalogHistory:
             pl.col("effective_at").alias("valid_from"),
             pl.col("effective_at").shift(-1).over("tenant").alias("valid_to"),
         )
-        plans = versions.join(_plans(catalogs), on="catalog_hash").select(PLANS.names()).cast(PLANS)
-        meters = stretches.join(_meters(catalogs), on="catalog_hash").select(METERS.names()).cast(METERS)
+        plans = PLAN_VERSIONS.conform(versions.join(_plans(catalogs), on="catalog_hash"))
+        meters = METER_VERSIONS.conform(stretches.join(_meters(catalogs), on="catalog_hash"))
         return cls(
             catalogs,
-            versions.cast(VERSIONS),
+            versions.cast(CATALOG_VERSIONS),
             plans.sort("tenant", "plan", "version", "effective_at"),
             meters.sort("tenant", "meter", "valid_from"),
             rejected,
@@ -205,7 +161,7 @@ def _plans(catalogs: dict[str, Catalog]) -> pl.DataFrame:
         for key, catalog in catalogs.items()
         for plan in catalog.plans
     ]
-    own = {name: dtype for name, dtype in PLANS.items() if name not in {"tenant", "effective_at"}}
+    own = {name: dtype for name, dtype in PLAN_VERSIONS.items() if name not in {"tenant", "effective_at"}}
     return pl.DataFrame(rows, schema=own)
 
 
@@ -223,5 +179,5 @@ def _meters(catalogs: dict[str, Catalog]) -> pl.DataFrame:
         for key, catalog in catalogs.items()
         for meter in meters_read(catalog)
     ]
-    own = {name: dtype for name, dtype in METERS.items() if name not in {"tenant", "valid_from", "valid_to"}}
+    own = {name: dtype for name, dtype in METER_VERSIONS.items() if name not in {"tenant", "valid_from", "valid_to"}}
     return pl.DataFrame(rows, schema=own)

@@ -15,7 +15,7 @@ from valueverse.invoicing.lines.usage.charge_assignment import assign
 from valueverse.invoicing.lines.usage.consumption import LINE
 from valueverse.invoicing.lines.usage.usage_lines import assigned_usage, metering_windows
 from valueverse.invoicing.periods.billing_periods import present_periods, stretches
-from valueverse.metering.schema import OK
+from valueverse.metering.usage_status import OK
 
 if TYPE_CHECKING:
     from valueverse.invoicing.billing_context import BillingContext

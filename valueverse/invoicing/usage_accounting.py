@@ -15,7 +15,7 @@ import polars as pl
 
 from valueverse.catalog.amount_meters import MARK
 from valueverse.invoicing.lines.usage.charge_assignment import assign
-from valueverse.metering.schema import OK
+from valueverse.metering.usage_status import OK
 from valueverse.schemas.types import EXACT
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import polars as pl
 from valueverse.errors import RefusalError
 from valueverse.ledger.schema import INVOICE_CREDITS, INVOICE_LINES, INVOICES
 from valueverse.money import minor_units
-from valueverse.subscriptions.zones import INSTANT
+from valueverse.schemas.types import INSTANT
 
 _TEXT = pl.String()
 _PERIOD = pl.Struct({"from": _TEXT, "to": _TEXT})

@@ -7,7 +7,8 @@ import polars as pl
 from valueverse.invoicing.settlement.adjustment_events import ORIGIN, notes_of
 from valueverse.invoicing.settlement.credit_notes import judged, whole_minor
 from valueverse.ledger.schema import CASH, RECEIVABLE, REVENUE, TAX_PAYABLE, move
-from valueverse.subscriptions.event_fields import REJECTED, field, number, rejection
+from valueverse.schemas.events import REJECTED_EVENTS
+from valueverse.subscriptions.event_fields import field, number, rejection
 from valueverse.subscriptions.zones import local_date
 
 _PAYMENTS = ("received", "failed", "refunded")
@@ -30,7 +31,7 @@ def dated(rows: pl.DataFrame, instant: str, zones: pl.DataFrame) -> pl.DataFrame
 def payment_movements(
     facts: pl.DataFrame, bills: pl.DataFrame, zones: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Movements of payments received, taken back and refunded, and those that name no invoice (REJECTED).
+    """Movements of payments received, taken back and refunded, and those that name no invoice (REJECTED_EVENTS).
 
     A failed attempt moves nothing. One that bears the reference of a payment received before takes that back: a direct
     debit returned, a charge disputed.
@@ -88,7 +89,7 @@ def _judged(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         "bad_amount": pl.lit("a payment is more than 0 and whole in the currency's minor unit"),
     }
     rejected = [rejection(marked.filter(pl.col("refusal") == code), code, message) for code, message in words.items()]
-    return marked.filter(pl.col("refusal").is_null()), pl.concat([REJECTED.to_frame(), *rejected])
+    return marked.filter(pl.col("refusal").is_null()), pl.concat([REJECTED_EVENTS.to_frame(), *rejected])
 
 
 def note_movements(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import polars_hash  # noqa: F401 - registers .chash
 
-from valueverse.subscriptions.zones import INSTANT
+from valueverse.schemas.types import INSTANT
 
 CASH = "cash"
 RECEIVABLE = "receivable"

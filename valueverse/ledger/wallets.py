@@ -17,7 +17,7 @@ from valueverse.ledger.schema import (
     MOVEMENTS,
     move,
 )
-from valueverse.subscriptions.zones import INSTANT
+from valueverse.schemas.types import INSTANT
 
 if TYPE_CHECKING:
     from datetime import datetime

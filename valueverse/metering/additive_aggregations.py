@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import polars as pl
 
-from valueverse.metering.schema import QUANTITIES, RANGE
 from valueverse.metering.window_join import KEYS, near_pieces, of_customers, rows_in_pieces
+from valueverse.schemas.metering import WINDOW_QUANTITIES
 from valueverse.schemas.types import EXACT
 
+RANGE = 9e19
+"""A Decimal(38, 18) holds 20 digits before the point; a total beyond this is left missing, since an
+overflow would raise for every tenant."""
 MOST_EDGES = 32
 """Distinct starts and ends of windows up to which rows are bucketed by time instead of joined to their windows."""
 _GROUP = ["window", "dimensions"]
@@ -25,7 +28,7 @@ def rollup_quantities(usage: pl.LazyFrame, pieces: pl.DataFrame, lines: pl.DataF
         lines: see ``quantities.Scope``.
     """
     if pieces.is_empty():
-        return QUANTITIES.to_frame()
+        return WINDOW_QUANTITIES.to_frame()
     edges = pl.concat([pieces["since"], pieces["until"]]).unique().sort()
     wanted = near_pieces(usage, pieces)
     if len(edges) <= MOST_EDGES:
@@ -116,4 +119,4 @@ def _combined(found: pl.DataFrame, pieces: pl.DataFrame) -> pl.DataFrame:
         )
     return totals.select(
         *_GROUP, quantity=quantity, prorated_quantity=pl.lit(None, EXACT), event_count=pl.col("events")
-    ).cast(QUANTITIES)
+    ).cast(WINDOW_QUANTITIES)

@@ -5,31 +5,17 @@ from __future__ import annotations
 import polars as pl
 
 from valueverse.catalog.amount_meters import MARK
-from valueverse.metering.schema import OK
+from valueverse.metering.usage_status import OK
+from valueverse.schemas.metering import DAILY_USAGE
 from valueverse.schemas.types import EXACT
 
 ADDITIVE = ("count", "sum")
 """Aggregations whose daily values add up, over days and over dimensions."""
-DAILY = pl.Schema(
-    {
-        "tenant": pl.String(),
-        "customer": pl.String(),
-        "subscription": pl.String(),
-        "meter": pl.String(),
-        "day": pl.Date(),
-        "dimensions": pl.String(),
-        "quantity": EXACT,
-        "events": pl.Int64(),
-        "aggregation": pl.String(),
-    }
-)
-"""``quantity``: of the day's events alone, before the meter's rounding; null where a day alone has none: a level that
-is averaged over a period (``weighted_sum``), a set of members that is carried over, a meter that no catalog has."""
 _OWNER = ["tenant", "customer", "subscription", "meter", "day", "dimensions"]
 
 
 def daily(usage: pl.DataFrame, meters: pl.DataFrame) -> pl.DataFrame:
-    """DAILY of current usage: one row per owner, meter, day and dimensions, by the meter's own aggregation.
+    """DAILY_USAGE of current usage: one row per owner, meter, day and dimensions, by the meter's own aggregation.
 
     Args:
         usage: USAGE rows of whole days.
@@ -51,7 +37,7 @@ def daily(usage: pl.DataFrame, meters: pl.DataFrame) -> pl.DataFrame:
         pl.col("value").last().alias("latest"),
     )
     asked = _asked(found, meters).join(members, on=_OWNER, how="left", maintain_order="left")
-    return asked.with_columns(_quantity().alias("quantity")).select(DAILY.names()).cast(DAILY)
+    return DAILY_USAGE.conform(asked.with_columns(_quantity().alias("quantity")))
 
 
 def _in_order(usage: pl.DataFrame) -> pl.DataFrame:

@@ -15,9 +15,10 @@ from valueverse.catalog.history import as_known
 from valueverse.errors import RefusalError
 from valueverse.metering.additive_aggregations import rollup_quantities
 from valueverse.metering.attribution import exclusive_attributions
-from valueverse.metering.schema import OK, QUANTITIES, WINDOWS
 from valueverse.metering.stateful_aggregations import level_quantities, prorated_events
+from valueverse.metering.usage_status import OK
 from valueverse.money import RoundingMode, round_exact
+from valueverse.schemas.metering import PRORATED_VALUES, WINDOW_OPENINGS, WINDOW_QUANTITIES, WINDOWS
 from valueverse.schemas.types import EXACT
 
 if TYPE_CHECKING:
@@ -26,10 +27,8 @@ if TYPE_CHECKING:
 ADDITIVE = ("count", "sum", "min", "max", "avg")
 _CUSTOMER = ["tenant", "customer", "meter"]
 _ASKED = ["aggregation", "carry_over", "rounding_mode", "rounding_places"]
-_BY_DAYS = pl.Schema({"window": pl.UInt32(), "dimensions": pl.String(), "value": EXACT, "prorated": EXACT})
 _FAR = 10**18
 """Microseconds: further than any two instants are apart."""
-OPENINGS = pl.Schema({"window": pl.UInt32(), "dimensions": pl.String(), "value": EXACT, "text_value": pl.String()})
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Scope:
 
     unnamed: pl.DataFrame | None = None
     lines: pl.DataFrame | None = None
-    openings: pl.DataFrame = field(default_factory=OPENINGS.to_frame)
+    openings: pl.DataFrame = field(default_factory=WINDOW_OPENINGS.to_frame)
 
 
 def meter_quantities(
@@ -57,7 +56,7 @@ def meter_quantities(
     known_at: datetime | None,
     scope: Scope | None = None,
 ) -> pl.DataFrame:
-    """The quantity of every window and dimensions with usage (QUANTITIES); a window without any has no row.
+    """The quantity of every window and dimensions with usage (WINDOW_QUANTITIES); a window without any has no row.
 
     A window counts usage that names its subscription, and usage that names only its customer where no other
     subscription could have it. A total beyond what a Decimal holds is null.
@@ -74,7 +73,7 @@ def meter_quantities(
         RefusalError: ``unknown_meter`` when a window names one that is not in ``meters``.
     """
     if windows.is_empty():
-        return QUANTITIES.to_frame()
+        return WINDOW_QUANTITIES.to_frame()
     scope = scope or Scope()
     planned = _planned(windows, meters)
     relevant = usage.filter(pl.col("status") == OK, as_known(known_at), pl.col("time") < windows["to"].max())
@@ -88,7 +87,9 @@ def meter_quantities(
             level_quantities(relevant, pieces.filter(~adds_up), scope.lines, scope.openings),
         ]
     )
-    return _rounded(found, planned).select(QUANTITIES.names()).cast(QUANTITIES).sort("window", "dimensions")
+    return (
+        _rounded(found, planned).select(WINDOW_QUANTITIES.names()).cast(WINDOW_QUANTITIES).sort("window", "dimensions")
+    )
 
 
 def events_by_days(
@@ -107,7 +108,7 @@ def events_by_days(
     )
     pieces = _pieces(planned, scope.unnamed)
     if pieces.is_empty():
-        return _BY_DAYS.to_frame()
+        return PRORATED_VALUES.to_frame()
     relevant = usage.filter(pl.col("status") == OK, as_known(known_at), pl.col("time") < windows["to"].max())
     return prorated_events(relevant, pieces)
 

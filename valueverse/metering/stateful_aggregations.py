@@ -11,10 +11,10 @@ from decimal import Decimal
 import polars as pl
 
 from valueverse.catalog.history import BEGINNING
-from valueverse.metering.additive_aggregations import on_lines
-from valueverse.metering.schema import QUANTITIES, RANGE
+from valueverse.metering.additive_aggregations import RANGE, on_lines
 from valueverse.metering.window_join import near_pieces, of_customers, rows_in_pieces
 from valueverse.money import round_exact
+from valueverse.schemas.metering import WINDOW_QUANTITIES
 from valueverse.schemas.types import EXACT
 from valueverse.subscriptions.zones import local_date
 
@@ -47,7 +47,7 @@ def level_quantities(
         lines, openings: see ``meter_quantities``.
     """
     if pieces.is_empty():
-        return QUANTITIES.to_frame()
+        return WINDOW_QUANTITIES.to_frame()
     near = of_customers(near_pieces(usage, pieces), pieces)
     rows = rows_in_pieces(near, pieces, _columns(near, pieces)).collect(engine="streaming")
     rows = rows if lines is None else on_lines(rows, lines)
@@ -58,11 +58,11 @@ def level_quantities(
     found = [_QUANTITY[kind](part) for kind, part in _by_aggregation(rows)]
     by_days = _by_aggregation(rows.filter("prorate"))
     prorated = [_PRORATED[kind](part) for kind, part in by_days if kind in _PRORATED]
-    empty = QUANTITIES.to_frame()
+    empty = WINDOW_QUANTITIES.to_frame()
     return (
         counts.join(pl.concat([empty.select(*_GROUP, "quantity"), *found]), on=_GROUP)
         .join(pl.concat([empty.select(*_GROUP, "prorated_quantity"), *prorated]), on=_GROUP, how="left")
-        .select(QUANTITIES.names())
+        .select(WINDOW_QUANTITIES.names())
     )
 
 

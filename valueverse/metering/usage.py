@@ -16,9 +16,10 @@ from valueverse.catalog.amount_meters import meters_read
 from valueverse.events.amendments import resolve_amendments
 from valueverse.events.validation import LONGEST_KEY
 from valueverse.formula import at_path, compile_condition, compile_member, compile_value, extract, parse_path, paths_in
-from valueverse.metering.schema import AWAITING_ORIGINAL, INSTANT, NO_METER, NO_VALUE, OK, TOO_LONG, USAGE, VOID
+from valueverse.metering.usage_status import AWAITING_ORIGINAL, NO_METER, NO_VALUE, OK, TOO_LONG, VOID
 from valueverse.schemas.dimensions import in_canonical_order
-from valueverse.schemas.types import EXACT
+from valueverse.schemas.metering import USAGE
+from valueverse.schemas.types import EXACT, INSTANT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -18,6 +18,7 @@ from valueverse.rating.capacity import capacity
 from valueverse.rating.charge_steps import adjusted, after_included, converted, rounded
 from valueverse.rating.percentage import percentage
 from valueverse.rating.tiered import ZERO, graduated, graduated_by_events, started_blocks, volume
+from valueverse.schemas.rating import BUCKET_QUANTITIES, LINE_AMOUNTS, METER_QUANTITIES, RATED_EVENTS, TIER_AMOUNTS
 from valueverse.schemas.types import EXACT
 
 if TYPE_CHECKING:
@@ -25,22 +26,6 @@ if TYPE_CHECKING:
 
     from valueverse.rating.price_book import ChargeBook
 
-TIERS = pl.Schema(
-    {
-        "line": pl.UInt32(),
-        "tier": pl.Int32(),
-        "from": EXACT,
-        "to": EXACT,
-        "quantity": EXACT,
-        "unit": EXACT,
-        "flat": EXACT,
-        "amount": EXACT,
-    }
-)
-AMOUNTS = pl.Schema({"line": pl.UInt32(), "amount": EXACT})
-EVENTS = pl.Schema({"line": pl.UInt32(), "value": EXACT, "prorated": EXACT, "amount": EXACT, "dimensions": pl.String()})
-QUANTITIES = pl.Schema({"line": pl.UInt32(), "meter": pl.String(), "quantity": EXACT})
-BUCKETS = pl.Schema({"line": pl.UInt32(), "quantity": EXACT, "minute": pl.Int32()})
 
 _DEFAULTS = {
     "prorated_quantity": pl.lit(None, EXACT),
@@ -63,7 +48,7 @@ class Rated:
         lines: line, quantity (converted and rounded, before included), amount (precise), amount_rounded,
             problem (null, or ``out_of_range`` / ``no_cell`` / ``no_result``: then the amounts are null and
             nothing may be billed).
-        tiers: the walk through the tiers of every line that has some (TIERS).
+        tiers: the walk through the tiers of every line that has some (TIER_AMOUNTS).
     """
 
     lines: pl.DataFrame
@@ -80,9 +65,9 @@ class Detail:
         buckets: line, quantity, minute (local minute of the day, or null), one row per bucket (bucketed).
     """
 
-    events: pl.DataFrame = field(default_factory=EVENTS.to_frame)
-    quantities: pl.DataFrame = field(default_factory=QUANTITIES.to_frame)
-    buckets: pl.DataFrame = field(default_factory=BUCKETS.to_frame)
+    events: pl.DataFrame = field(default_factory=RATED_EVENTS.to_frame)
+    quantities: pl.DataFrame = field(default_factory=METER_QUANTITIES.to_frame)
+    buckets: pl.DataFrame = field(default_factory=BUCKET_QUANTITIES.to_frame)
 
 
 def rate(lines: pl.DataFrame, book: ChargeBook, detail: Detail | None = None) -> Rated:
@@ -107,7 +92,7 @@ def rate(lines: pl.DataFrame, book: ChargeBook, detail: Detail | None = None) ->
     by_tier = tiers.group_by("line").agg(
         pl.when(pl.col("amount").null_count() == 0).then(pl.col("amount").sum()).alias("amount")
     )
-    found = pl.concat([amounts.select(AMOUNTS.names()).cast(AMOUNTS), by_tier.cast(AMOUNTS)])
+    found = pl.concat([amounts.select(LINE_AMOUNTS.names()).cast(LINE_AMOUNTS), by_tier.cast(LINE_AMOUNTS)])
     chained = open_lines.join(found, on="line", how="left").with_columns(adjusted(pl.col("amount")).alias("whole"))
     shown = chained.with_columns(rounded(chained, "whole").alias("whole_rounded")).select(
         "line",
@@ -172,7 +157,7 @@ def _of(lines: pl.DataFrame, model: str) -> pl.DataFrame:
 
 def _priced(lines: pl.DataFrame, book: ChargeBook, detail: Detail) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Amounts of the lines without tiers, and the tiers of those with."""
-    amounts, tiers = [AMOUNTS.to_frame()], [TIERS.to_frame()]
+    amounts, tiers = [LINE_AMOUNTS.to_frame()], [TIER_AMOUNTS.to_frame()]
     simple: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
         "standard": lambda rows: rows.select("line", (pl.col("priced") * pl.col("unit")).alias("amount")),
         "package": _package,
@@ -188,9 +173,9 @@ def _priced(lines: pl.DataFrame, book: ChargeBook, detail: Detail) -> tuple[pl.D
         if model in simple:
             amounts.append(simple[model](rows).select("line", pl.col("amount").cast(EXACT)))
         elif model == "volume":
-            tiers.append(volume(rows, book).select(TIERS.names()))
+            tiers.append(volume(rows, book).select(TIER_AMOUNTS.names()))
         elif model in {"graduated", "graduated_percentage"}:
-            tiers += [part.select(TIERS.names()) for part in _graduated(rows, detail.events, book)]
+            tiers += [part.select(TIER_AMOUNTS.names()) for part in _graduated(rows, detail.events, book)]
     return pl.concat(amounts), pl.concat(tiers)
 
 
@@ -300,7 +285,7 @@ def _matrix(rows: pl.DataFrame, events: pl.DataFrame, book: ChargeBook) -> pl.Da
 
 
 def _formula(rows: pl.DataFrame, book: ChargeBook) -> pl.DataFrame:
-    parts = [AMOUNTS.to_frame()]
+    parts = [LINE_AMOUNTS.to_frame()]
     for text in sorted({book.formulas[charge] for charge in rows["charge"].unique()}):
         mine = rows.filter(pl.col("charge").is_in([key for key, formula in book.formulas.items() if formula == text]))
         amount = compile_amount(text, {"quantity": pl.col("priced")})

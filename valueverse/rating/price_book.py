@@ -21,7 +21,7 @@ from valueverse.catalog.prices import (
     Volume,
 )
 from valueverse.schemas.dimensions import dimensions_text
-from valueverse.schemas.types import EXACT
+from valueverse.schemas.rating import CAPACITY_AMOUNTS, CAPACITY_LIMITS, CHARGE_PRICES, MATRIX_PRICES, PRICE_TIERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,62 +29,16 @@ if TYPE_CHECKING:
 
     from valueverse.catalog.prices import ChargePricing
 
-CHARGES = pl.Schema(
-    {
-        "charge": pl.UInt32(),
-        "model": pl.String(),
-        "divide_by": EXACT,
-        "multiply_by": EXACT,
-        "convert_round": pl.String(),
-        "included": EXACT,
-        "discount_percent": EXACT,
-        "minimum": EXACT,
-        "maximum": EXACT,
-        "rounding_mode": pl.String(),
-        "rounding_level": pl.String(),
-        "unit": EXACT,
-        "size": EXACT,
-        "package_amount": EXACT,
-        "free": EXACT,
-        "package_round": pl.String(),
-        "rate": EXACT,
-        "fixed": EXACT,
-        "free_events": pl.Int64(),
-        "free_amount": EXACT,
-        "min_per_event": EXACT,
-        "max_per_event": EXACT,
-        "per_event": pl.Boolean(),
-        "bill_flat_at_zero": pl.Boolean(),
-    }
-)
-TIERS = pl.Schema(
-    {
-        "charge": pl.UInt32(),
-        "tier": pl.Int32(),
-        "lower": EXACT,
-        "upper": EXACT,
-        "unit": EXACT,
-        "flat": EXACT,
-        "per": EXACT,
-        "cap": EXACT,
-    }
-)
-"""Units in (lower, upper]; upper null = open. ``unit`` is per ``per`` units where that is given, and in percent for
-graduated_percentage."""
-CELLS = pl.Schema({"charge": pl.UInt32(), "dimensions": pl.String(), "unit": EXACT})
-LIMITS = pl.Schema({"charge": pl.UInt32(), "tier": pl.Int32(), "meter": pl.String(), "limit": EXACT})
-STEPS = pl.Schema({"charge": pl.UInt32(), "tier": pl.Int32(), "amount": EXACT})
-
 
 @dataclass(frozen=True)
 class ChargeBook:
     """Prices of numbered charges.
 
     Attributes:
-        charges: one row per charge (CHARGES).
-        tiers: of graduated, volume and graduated_percentage (TIERS).
-        cells: of matrix (CELLS); ``dimensions`` is canonical JSON text.
-        limits, steps: of capacity (LIMITS, STEPS).
+        charges: one row per charge (CHARGE_PRICES).
+        tiers: of graduated, volume and graduated_percentage (PRICE_TIERS).
+        cells: of matrix (MATRIX_PRICES); ``dimensions`` is canonical JSON text.
+        limits, steps: of capacity (CAPACITY_LIMITS, CAPACITY_AMOUNTS).
         formulas: amount formula by charge.
         amount_paths: path into an event's data, of dynamic charges that read their amount there.
         matrix_dimensions: the axes of matrix charges.
@@ -144,11 +98,11 @@ class ChargeBook:
             elif isinstance(price, Bucketed):
                 buckets[number] = price
         return cls(
-            pl.DataFrame(rows["charges"], schema=CHARGES),
-            pl.DataFrame(rows["tiers"], schema=TIERS),
-            pl.DataFrame(rows["cells"], schema=CELLS),
-            pl.DataFrame(rows["limits"], schema=LIMITS),
-            pl.DataFrame(rows["steps"], schema=STEPS),
+            pl.DataFrame(rows["charges"], schema=CHARGE_PRICES),
+            pl.DataFrame(rows["tiers"], schema=PRICE_TIERS),
+            pl.DataFrame(rows["cells"], schema=MATRIX_PRICES),
+            pl.DataFrame(rows["limits"], schema=CAPACITY_LIMITS),
+            pl.DataFrame(rows["steps"], schema=CAPACITY_AMOUNTS),
             formulas,
             paths,
             axes,
@@ -158,7 +112,7 @@ class ChargeBook:
 
 def _charge_row(number: int, pricing: ChargePricing) -> dict[str, Any]:
     price, convert = pricing.price, pricing.convert
-    row: dict[str, Any] = dict.fromkeys(CHARGES)
+    row: dict[str, Any] = dict.fromkeys(CHARGE_PRICES)
     row |= {
         "charge": number,
         "model": price.model,

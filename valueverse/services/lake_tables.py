@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from valueverse.events.schema import BILLING_FACTS, EVENTS, QUARANTINE
-from valueverse.metering.schema import USAGE
 from valueverse.platform.lake import LakeTable
+from valueverse.schemas.metering import USAGE
 
 EVENTS_TABLE = LakeTable("events", EVENTS, "event_date")
 QUARANTINE_TABLE = LakeTable("quarantine", QUARANTINE, "received_date")

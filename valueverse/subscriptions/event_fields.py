@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.schemas.types import EXACT
-from valueverse.subscriptions.zones import INSTANT
+from valueverse.schemas.events import REJECTED_EVENTS
+from valueverse.schemas.types import EXACT, INSTANT
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -15,17 +15,6 @@ if TYPE_CHECKING:
 IN_ORDER = ("time", "received_at", "source", "id")
 """Order in which billing events take effect; the tail decides between events of the same instant, always alike."""
 
-REJECTED = pl.Schema(
-    {
-        "tenant": pl.String(),
-        "source": pl.String(),
-        "event_id": pl.String(),
-        "type": pl.String(),
-        "reason": pl.String(),
-        "message": pl.String(),
-        "event_time": INSTANT,
-    }
-)
 TENANTS = pl.Schema(
     {
         "tenant": pl.String(),
@@ -84,7 +73,7 @@ def exact_text(text: pl.Expr) -> pl.Expr:
 
 
 def rejection(rows: pl.DataFrame, reason: str, message: pl.Expr) -> pl.DataFrame:
-    """Rows of billing events as REJECTED."""
+    """Rows of billing events as REJECTED_EVENTS."""
     return rows.select(
         "tenant",
         "source",
@@ -93,7 +82,7 @@ def rejection(rows: pl.DataFrame, reason: str, message: pl.Expr) -> pl.DataFrame
         pl.lit(reason).alias("reason"),
         message.alias("message"),
         pl.col("time").alias("event_time"),
-    ).cast(REJECTED)
+    ).cast(REJECTED_EVENTS)
 
 
 def _latest(rows: pl.DataFrame, keys: list[str], fields: tuple[str, ...]) -> pl.DataFrame:

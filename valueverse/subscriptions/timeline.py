@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from valueverse.schemas.events import REJECTED_EVENTS
+from valueverse.schemas.types import INSTANT
 from valueverse.subscriptions.event_fields import (
     ADJUSTMENT_TYPES,
     IN_ORDER,
-    REJECTED,
     TAX_STATUSES,
     customers_of,
     field,
@@ -30,7 +31,6 @@ from valueverse.subscriptions.event_fields import (
 from valueverse.subscriptions.periods import periods
 from valueverse.subscriptions.starts import started_subscriptions, uncounted, unknown_fee, with_plan
 from valueverse.subscriptions.zone_changes import with_zone_changes, zone_statements
-from valueverse.subscriptions.zones import INSTANT
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -110,7 +110,7 @@ def build_timeline(
         holds: leave out subscriptions of customers that no event has created, and list them in ``rejected``; False:
             for a log that may be a part of one.
     """
-    facts, held = known(billing_facts, known_at), REJECTED.to_frame()
+    facts, held = known(billing_facts, known_at), REJECTED_EVENTS.to_frame()
     if holds:
         facts, held = _without_strangers(facts)
     tenants, customers = tenants_of(facts, plans), customers_of(facts)
@@ -149,10 +149,10 @@ def strangers(facts: pl.DataFrame) -> pl.DataFrame:
 
 
 def _without_strangers(facts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Facts without these starts, and all that is said of their subscriptions; and the starts as REJECTED."""
+    """Facts without these starts, and all that is said of their subscriptions; and the starts as REJECTED_EVENTS."""
     held = strangers(facts)
     if held.is_empty():
-        return facts, REJECTED.to_frame()
+        return facts, REJECTED_EVENTS.to_frame()
     event = ["tenant", "source", "id"]
     left = facts.join(held, on=event, how="anti", maintain_order="left")
     started = left.filter(pl.col("type") == STARTED).select("tenant", field("subscription"))
@@ -388,6 +388,3 @@ def _segments(started: pl.DataFrame, states: pl.DataFrame, active: pl.DataFrame)
         .with_columns(pl.int_range(pl.len(), dtype=pl.Int32).over(_KEY).alias("segment"))
         .select(name for name in SEGMENTS.names() if name not in ("timezone_effective_from", "zone_day"))
     )
-
-
-__all__ = ["REJECTED", "SEGMENTS", "Timeline", "build_timeline", "strangers"]

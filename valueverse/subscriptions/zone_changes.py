@@ -11,9 +11,10 @@ from __future__ import annotations
 import polars as pl
 
 from valueverse.catalog.history import BEGINNING
+from valueverse.schemas.types import INSTANT
 from valueverse.subscriptions.event_fields import IN_ORDER, field
 from valueverse.subscriptions.periods import periods
-from valueverse.subscriptions.zones import INSTANT, local_date
+from valueverse.subscriptions.zones import local_date
 
 _CUSTOMER = ["tenant", "customer"]
 _KEY = ["tenant", "subscription"]

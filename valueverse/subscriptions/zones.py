@@ -11,9 +11,10 @@ from datetime import date
 
 import polars as pl
 
+from valueverse.schemas.types import INSTANT
+
 Day = date | pl.Expr
 """A date, or one of each row: a window may be another one for each tenant."""
-INSTANT = pl.Datetime("us", "UTC")
 _SECONDS_PER_DAY = 86_400
 
 

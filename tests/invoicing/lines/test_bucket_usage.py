@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.support.laws import law
 from tests.support.ledger import World, amounts
 from valueverse.invoicing.lines.usage.bucket_usage import _windows
-from valueverse.subscriptions.zones import INSTANT
+from valueverse.schemas.types import INSTANT
 
 ZONES = (
     "UTC", "America/New_York", "America/Sao_Paulo", "America/Havana", "Australia/Lord_Howe", "Pacific/Chatham",

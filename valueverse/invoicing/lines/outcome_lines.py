@@ -14,9 +14,9 @@ import polars as pl
 
 from valueverse.invoicing.lines.usage.consumption import OUTCOME
 from valueverse.invoicing.periods.billing_periods import FIRST
+from valueverse.schemas.events import REJECTED_EVENTS
 from valueverse.schemas.invoicing import INVOICE, LINES, PRICED, SETTLED, SHOWN, SUBSCRIPTION, WORKING_LINES
 from valueverse.schemas.types import EXACT, INSTANT
-from valueverse.subscriptions.event_fields import REJECTED
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -71,7 +71,7 @@ class Outcomes:
     Attributes:
         lines: the columns of LINES but for what identifies the invoice; terms, proposal, approved_at, invoice_id, over
             (the subscription's end, null: it runs on).
-        refused: REJECTED: proposals that cannot be billed as they stand; they keep nothing else back.
+        refused: REJECTED_EVENTS: proposals that cannot be billed as they stand; they keep nothing else back.
     """
 
     lines: pl.DataFrame
@@ -217,4 +217,4 @@ def _refused(wrong: pl.DataFrame) -> pl.DataFrame:
             "proposal '{}' for charge '{}' of subscription '{}': {}", "proposal", "charge", "subscription", why
         ).alias("message"),
         pl.col("approved_at").alias("event_time"),
-    ).cast(REJECTED)
+    ).cast(REJECTED_EVENTS)

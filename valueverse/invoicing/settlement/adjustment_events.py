@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 import polars_hash  # noqa: F401 - registers .chash
 
+from valueverse.schemas.events import REJECTED_EVENTS
 from valueverse.schemas.types import EXACT, INSTANT
-from valueverse.subscriptions.event_fields import REJECTED, exact_text, field, number, rejection
+from valueverse.subscriptions.event_fields import exact_text, field, number, rejection
 
 if TYPE_CHECKING:
     from valueverse.catalog.history import CatalogHistory
@@ -96,7 +97,7 @@ VOIDS = pl.Schema({"tenant": pl.String(), "number": pl.String(), "reason": pl.St
 
 @dataclass(frozen=True)
 class AdjustmentEvents:
-    """The frames COUPONS, WALLETS, ONE_OFFS, NOTES and VOIDS, and what could not be applied (REJECTED)."""
+    """The frames COUPONS, WALLETS, ONE_OFFS, NOTES and VOIDS, and what could not be applied (REJECTED_EVENTS)."""
 
     coupons: pl.DataFrame
     wallets: pl.DataFrame
@@ -117,7 +118,7 @@ def read_adjustment_events(timeline: Timeline, history: CatalogHistory) -> Adjus
         _one_offs(adjustments),
         notes_of(adjustments),
         _voids(adjustments),
-        pl.concat([rejected, stray]).cast(REJECTED),
+        pl.concat([rejected, stray]).cast(REJECTED_EVENTS),
     )
 
 
@@ -245,7 +246,7 @@ def _voids(adjustments: pl.DataFrame) -> pl.DataFrame:
 
 
 def stray_voids(timeline: Timeline, unknown: pl.DataFrame) -> pl.DataFrame:
-    """Voids of numbers that no finalised invoice bears (``unknown``: tenant, number), as REJECTED."""
+    """Voids of numbers that no finalised invoice bears (``unknown``: tenant, number), as REJECTED_EVENTS."""
     voids = _of(timeline.adjustment_events, "invoice.voided").with_columns(field("invoice").alias("number"))
     strays = voids.join(unknown, on=["tenant", "number"], how="semi")
     message = pl.concat_str(pl.lit("no invoice '"), "number", pl.lit("' has been finalised"))

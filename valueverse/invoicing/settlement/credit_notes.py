@@ -13,8 +13,9 @@ import polars as pl
 
 from valueverse.invoicing.lines.line_amounts import in_order
 from valueverse.money import minor_units
+from valueverse.schemas.events import REJECTED_EVENTS
 from valueverse.schemas.types import EXACT, INSTANT
-from valueverse.subscriptions.event_fields import REJECTED, field, rejection
+from valueverse.subscriptions.event_fields import field, rejection
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -100,7 +101,7 @@ def counting(found: pl.DataFrame) -> pl.DataFrame:
 
 
 def refused(found: pl.DataFrame) -> pl.DataFrame:
-    """``judged`` notes that do not count, with the reason (REJECTED)."""
+    """``judged`` notes that do not count, with the reason (REJECTED_EVENTS)."""
     quoted = pl.concat_str(pl.lit("no invoice '"), "number", pl.lit("' has been finalised"))
     messages = {
         UNKNOWN: quoted,
@@ -111,7 +112,7 @@ def refused(found: pl.DataFrame) -> pl.DataFrame:
     reason = pl.when(pl.col("voided_at").is_not_null()).then(pl.lit(VOIDED)).otherwise("refusal")
     rows = found.with_columns(reason.alias("refusal"))
     parts = [rejection(rows.filter(pl.col("refusal") == code), code, message) for code, message in messages.items()]
-    return pl.concat([REJECTED.to_frame(), *parts])
+    return pl.concat([REJECTED_EVENTS.to_frame(), *parts])
 
 
 def reopened(booked: pl.DataFrame, facts: pl.DataFrame, known_at: datetime | None) -> pl.DataFrame:

@@ -18,8 +18,8 @@ from valueverse.invoicing.knowledge import newest
 from valueverse.invoicing.schema import OF_CLOSE
 from valueverse.invoicing.settlement.adjustment_events import read_adjustment_events, stray_voids
 from valueverse.platform.stores import billing_store as store
+from valueverse.schemas.events import REJECTED_EVENTS
 from valueverse.services.lake_tables import EVENTS_TABLE
-from valueverse.subscriptions.event_fields import REJECTED
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
 
 def apply_voids(connection: psycopg.Connection[Any], timeline: Timeline, history: CatalogHistory) -> pl.DataFrame:
-    """Write the voids that billing events tell of; those of no finalised invoice come back as REJECTED."""
+    """Write the voids that billing events tell of; those of no finalised invoice come back as REJECTED_EVENTS."""
     voids = read_adjustment_events(timeline, history).voids
     if voids.is_empty():
-        return REJECTED.to_frame()
+        return REJECTED_EVENTS.to_frame()
     return stray_voids(timeline, store.void(connection, voids))
 
 

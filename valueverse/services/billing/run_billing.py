@@ -21,12 +21,12 @@ from valueverse.invoicing.settlement.settlement import NUMBERED
 from valueverse.platform.stores import billing_store as store
 from valueverse.platform.stores.proposal_store import approved
 from valueverse.platform.warehouse import connect
+from valueverse.schemas.events import REJECTED_EVENTS
 from valueverse.schemas.invoicing import INVOICE
 from valueverse.services.billing.billing_state import apply_voids, read_prior_state, watermarks
 from valueverse.services.billing.dimension_tables import credit_notes, write_dimensions
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.services.usage.usage_accounting import account_for_usage
-from valueverse.subscriptions.event_fields import REJECTED
 from valueverse.subscriptions.timeline import Timeline, build_timeline
 from valueverse.subscriptions.zones import local_midnight
 
@@ -117,7 +117,9 @@ def bill(
             outcomes=approved(connection, store.Scope(known), as_of, PROPOSALS),
         )
         tell(f"writing {billed.invoices.height} invoices")
-        rejected = pl.concat([timeline.rejected, billed.rejected, refused, history.rejected.select(REJECTED.names())])
+        rejected = pl.concat(
+            [timeline.rejected, billed.rejected, refused, history.rejected.select(REJECTED_EVENTS.names())]
+        )
         notes = credit_notes(timeline, history, prior.consumed.numbers, rejected)
         write_dimensions(connection, timeline, history, rejected, notes, run_at=as_of)
         tables, last = _rows(billed, last, as_of, run_id)

@@ -164,8 +164,9 @@ def _openings(number: int, value: Any, rule: MeterRule) -> list[dict[str, Any]]:
 def _metered(jobs: dict[int, _Job]) -> dict[int, dict[str, Any] | RefusalError]:
     import polars as pl
 
-    from valueverse.metering.quantities import OPENINGS, Scope, meter_quantities
-    from valueverse.metering.schema import NO_VALUE, TOO_LONG, WINDOWS
+    from valueverse.metering.quantities import Scope, meter_quantities
+    from valueverse.metering.usage_status import NO_VALUE, TOO_LONG
+    from valueverse.schemas.metering import WINDOW_OPENINGS, WINDOWS
 
     usage = _usage(jobs)
     windows = pl.DataFrame(
@@ -173,7 +174,7 @@ def _metered(jobs: dict[int, _Job]) -> dict[int, dict[str, Any] | RefusalError]:
         schema={**WINDOWS, "prorate": pl.Boolean(), "round_prorated": pl.Int32()},
     )
     meters = _meters(jobs)
-    openings = pl.DataFrame([row for job in jobs.values() for row in job.openings], schema=OPENINGS)
+    openings = pl.DataFrame([row for job in jobs.values() for row in job.openings], schema=WINDOW_OPENINGS)
     relevant = usage.lazy().filter(pl.col("meter").is_not_null())
     rows = meter_quantities(relevant, windows, meters, None, Scope(openings=openings))
     dimensions = usage.select(pl.col("tenant").cast(pl.UInt32).alias("window"), "dimensions").unique()
@@ -190,8 +191,8 @@ def _usage(jobs: dict[int, _Job]) -> pl.DataFrame:
     """The lines' events as usage: every line is a tenant of its own, so that one run meters them all."""
     import polars as pl
 
-    from valueverse.metering.schema import INSTANT
     from valueverse.metering.usage import MeterAssignments, usage_rows
+    from valueverse.schemas.types import INSTANT
 
     sets = list(dict.fromkeys(((_METER, job.rule),) for job in jobs.values()))
     numbers = {meters: index for index, meters in enumerate(sets)}
@@ -228,7 +229,7 @@ def _usage(jobs: dict[int, _Job]) -> pl.DataFrame:
 def _meters(jobs: dict[int, _Job]) -> pl.DataFrame:
     import polars as pl
 
-    from valueverse.metering.schema import METERS
+    from valueverse.schemas.catalog import METER_VERSIONS
 
     rows = [
         {
@@ -242,7 +243,7 @@ def _meters(jobs: dict[int, _Job]) -> pl.DataFrame:
         for number, job in jobs.items()
     ]
     names = ("tenant", "meter", "aggregation", "carry_over", "rounding_mode", "rounding_places")
-    return pl.DataFrame(rows, schema={name: METERS[name] for name in names})
+    return pl.DataFrame(rows, schema={name: METER_VERSIONS[name] for name in names})
 
 
 def _answers(

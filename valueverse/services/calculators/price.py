@@ -19,8 +19,9 @@ Document = dict[str, Any]
 def _rate(cases: list[Case]) -> Rated:
     import polars as pl
 
-    from valueverse.rating.engine import BUCKETS, EVENTS, QUANTITIES, Detail, rate
+    from valueverse.rating.engine import Detail, rate
     from valueverse.rating.price_book import ChargeBook
+    from valueverse.schemas.rating import BUCKET_QUANTITIES, METER_QUANTITIES, RATED_EVENTS
     from valueverse.schemas.types import EXACT
 
     schema = pl.Schema(
@@ -44,7 +45,11 @@ def _rate(cases: list[Case]) -> Rated:
         rows = [{"line": number, **row} for number, case in enumerate(cases) for row in getattr(case, name)]
         return pl.DataFrame(rows, schema=columns)
 
-    detail = Detail(gathered("events", EVENTS), gathered("quantities", QUANTITIES), gathered("buckets", BUCKETS))
+    detail = Detail(
+        gathered("events", RATED_EVENTS),
+        gathered("quantities", METER_QUANTITIES),
+        gathered("buckets", BUCKET_QUANTITIES),
+    )
     return rate(pl.DataFrame(lines, schema=schema), book, detail)
 
 

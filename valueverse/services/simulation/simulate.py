@@ -23,8 +23,8 @@ from valueverse.invoicing.in_memory_billing import Books
 from valueverse.invoicing.knowledge import newest
 from valueverse.invoicing.rendering.invoice_documents import documents
 from valueverse.landing import landing_files, one_file, read_file
-from valueverse.metering.schema import OK, VOID
 from valueverse.metering.usage import derive_usage
+from valueverse.metering.usage_status import OK, VOID
 from valueverse.money import minor_text, minor_units
 from valueverse.schemas.invoicing import INVOICE
 from valueverse.schemas.types import INSTANT

@@ -12,8 +12,8 @@ import polars as pl
 
 from valueverse.catalog.history import CatalogHistory
 from valueverse.events.amendments import resolve_amendments
-from valueverse.metering.schema import USAGE
 from valueverse.metering.usage import derive_usage
+from valueverse.schemas.metering import USAGE
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE, USAGE_TABLE
 from valueverse.subscriptions.event_fields import IN_ORDER
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.catalog.history import as_known
-from valueverse.metering.schema import OK
+from valueverse.metering.usage_status import OK
 from valueverse.subscriptions.zones import local_midnight
 from valueverse.value.realisation.metrics import held_in, owned_usage, recorded_costs, spread
 

@@ -13,7 +13,7 @@ import polars as pl
 
 from valueverse.dates import following_month
 from valueverse.metering.quantities import meter_quantities
-from valueverse.metering.schema import OK
+from valueverse.metering.usage_status import OK
 from valueverse.schemas.types import EXACT, INSTANT
 from valueverse.subscriptions.event_fields import field
 from valueverse.subscriptions.zones import local_date, local_midnight

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.metering.quantities import Scope, meter_quantities
-from valueverse.rating.engine import BUCKETS
+from valueverse.schemas.rating import BUCKET_QUANTITIES
 from valueverse.subscriptions.zones import local_midnight
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def buckets_of(lines: pl.DataFrame, taken: pl.DataFrame, consumption: Consumption, terms: Terms) -> pl.DataFrame:
-    """BUCKETS of the bucketed lines.
+    """BUCKET_QUANTITIES of the bucketed lines.
 
     Args:
         lines: line, stretch, charge, label, meter, from, to, timezone ...; other models are left out.
@@ -31,7 +31,7 @@ def buckets_of(lines: pl.DataFrame, taken: pl.DataFrame, consumption: Consumptio
     )
     mine = lines.drop("every", strict=False).join(every, on="charge")
     if mine.is_empty():
-        return BUCKETS.to_frame()
+        return BUCKET_QUANTITIES.to_frame()
     windows = _windows(mine)
     named = taken.select("stretch", "charge", "label", "dimensions").unique()
     counted = windows.select("window", "line", "stretch", "charge", "label").join(
@@ -44,8 +44,8 @@ def buckets_of(lines: pl.DataFrame, taken: pl.DataFrame, consumption: Consumptio
         windows.select("window", "line", "minute")
         .join(found.select("window", "quantity"), on="window", how="left", maintain_order="left")
         .with_columns(pl.col("quantity").fill_null(0))
-        .select(BUCKETS.names())
-        .cast(BUCKETS)
+        .select(BUCKET_QUANTITIES.names())
+        .cast(BUCKET_QUANTITIES)
     )
 
 

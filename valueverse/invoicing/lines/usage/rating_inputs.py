@@ -11,9 +11,10 @@ from valueverse.catalog.history import as_known
 from valueverse.invoicing.lines.usage.bucket_usage import buckets_of
 from valueverse.invoicing.lines.usage.charge_assignment import assign, split_label, with_cells
 from valueverse.metering.quantities import Scope, events_by_days, meter_quantities
-from valueverse.metering.schema import OK
+from valueverse.metering.usage_status import OK
 from valueverse.metering.window_join import KEYS, near_pieces, of_customers
-from valueverse.rating.engine import EVENTS, QUANTITIES, Detail
+from valueverse.rating.engine import Detail
+from valueverse.schemas.rating import METER_QUANTITIES, RATED_EVENTS
 
 if TYPE_CHECKING:
     from valueverse.invoicing.lines.plan_terms import Terms
@@ -41,8 +42,8 @@ def detail_of(
         .join(windows.select("window", "meter"), on="window")
         .group_by("line", "meter", maintain_order=True)
         .agg(pl.col("quantity").sum())
-        .select(QUANTITIES.names())
-        .cast(QUANTITIES)
+        .select(METER_QUANTITIES.names())
+        .cast(METER_QUANTITIES)
     )
     buckets = buckets_of(lines, taken.decided, consumption, terms)
     return Detail(pl.concat([events, cells, carried, by_days]), capacities, buckets)
@@ -58,8 +59,8 @@ def _cells(lines: pl.DataFrame, taken: pl.DataFrame, terms: Terms) -> pl.DataFra
         with_cells(_on_line(lines, taken), terms)
         .select("line", pl.col("quantity").alias("value"), pl.col("cell").alias("dimensions"))
         .with_columns(prorated=pl.lit(None), amount=pl.lit(None))
-        .select(EVENTS.names())
-        .cast(EVENTS)
+        .select(RATED_EVENTS.names())
+        .cast(RATED_EVENTS)
     )
 
 
@@ -73,7 +74,7 @@ def _events(lines: pl.DataFrame, taken: pl.DataFrame, windows: pl.DataFrame, con
     asked = windows.join(summed, on=rules, how="semi").select("window", *_KEYS, "subscription", "from", "to")
     wanted = _on_line(lines, taken).join(asked, on="window")
     if wanted.is_empty():
-        return EVENTS.to_frame()
+        return RATED_EVENTS.to_frame()
     spans = wanted.select("line", *_KEYS, "dimensions", "subscription", "from", "to")
     anyones = _unnamed(spans, consumption.unnamed).with_columns(pl.lit(None, pl.String).alias("subscription"))
     pieces = pl.concat([spans, anyones]).rename({"from": "since", "to": "until"})
@@ -86,8 +87,8 @@ def _events(lines: pl.DataFrame, taken: pl.DataFrame, windows: pl.DataFrame, con
         events = pl.concat([events.filter(~among), decided]).sort("line", maintain_order=True)
     return (
         events.select("line", "value", prorated=pl.lit(None), amount=pl.lit(None), dimensions=pl.lit(None))
-        .select(EVENTS.names())
-        .cast(EVENTS)
+        .select(RATED_EVENTS.names())
+        .cast(RATED_EVENTS)
     )
 
 
@@ -127,7 +128,7 @@ def _by_days(lines: pl.DataFrame, windows: pl.DataFrame, consumption: Consumptio
     mine = lines.filter(walks).join(prorated, on=["charge", "meter"], how="semi")
     asked = windows.filter("prorate").join(mine, on=["stretch", "meter"], how="semi")
     if asked.is_empty():
-        return EVENTS.to_frame()
+        return RATED_EVENTS.to_frame()
     scope = Scope(unnamed=consumption.unnamed)
     found = events_by_days(consumption.usage, asked, consumption.meters, consumption.known_at, scope)
     placed = found.with_row_index("order").join(
@@ -139,8 +140,8 @@ def _by_days(lines: pl.DataFrame, windows: pl.DataFrame, consumption: Consumptio
         .join(mine.select("line", *_LINE), on=_LINE)
         .sort("line", "order")
         .select("line", "value", "prorated", amount=pl.lit(None), dimensions=pl.lit(None))
-        .select(EVENTS.names())
-        .cast(EVENTS)
+        .select(RATED_EVENTS.names())
+        .cast(RATED_EVENTS)
     )
 
 
@@ -153,7 +154,7 @@ def _carried_over(lines: pl.DataFrame, windows: pl.DataFrame, consumption: Consu
     wanted = pl.DataFrame(rows, schema={"charge": pl.UInt32, "base": pl.String, "meter": pl.String}, orient="row")
     mine = lines.select("tenant", "line", *_LINE).join(wanted, on="charge")
     if mine.is_empty():
-        return EVENTS.to_frame()
+        return RATED_EVENTS.to_frame()
     asked = mine.select("stretch", "base", "meter").unique(maintain_order=True)
     beside = (
         windows.unique(["stretch", "meter"], maintain_order=True)
@@ -179,6 +180,6 @@ def _carried_over(lines: pl.DataFrame, windows: pl.DataFrame, consumption: Consu
             prorated=pl.lit(None),
             dimensions=pl.lit(None),
         )
-        .select(EVENTS.names())
-        .cast(EVENTS)
+        .select(RATED_EVENTS.names())
+        .cast(RATED_EVENTS)
     )
