@@ -239,6 +239,13 @@ FEATURES |= {
         _QUANTITY.replace("key = 'c'", "kind = 'adjustment' and key = 'c'"),
         "correction_quantity:c",
     ),
+    "correction of a split": ("ft", {"charge": {"split_by": ["region"]}, "late": {}}, _ADJUSTED, "correction:c"),
+    "correction of a split that has no usage left": (
+        "fu",
+        {"charge": {"split_by": ["region"]}, "late": {}, "voided": {}},
+        _ADJUSTED + " and amount_minor < 0",
+        "correction:c",
+    ),
     "minimum": ("fo", _MINIMUM, _AMOUNT.replace("'c'", "'commitment'"), "minimum:commitment"),
     "minimum behind fees in advance": (
         "fp",
@@ -290,8 +297,10 @@ def _propose(connection: psycopg.Connection[Any], tenant: str, fee: str) -> None
 
 
 WHOLE = "right"
-"""A tenant without a fault, and one for every feature."""
-UNHARMED = {f"right-{tenant}": parts for tenant, parts, *_ in FEATURES.values()}
+"""A tenant without a fault, one for every feature, and one whose charge nothing had used in time."""
+UNHARMED = {f"right-{tenant}": parts for tenant, parts, *_ in FEATURES.values()} | {
+    "right-unused": {"charge": {"split_by": ["region"]}, "late": {}, "unused": {}}
+}
 FAULTS |= {"wrong fee for an outcome": ("fs", (), "outcome_fee:v")}
 CONSISTENT = {"a", "b", "c", "d", "e", "f", "l", *(tenant for tenant, *_ in FEATURES.values())}
 """Tenants whose totals, taxes and journal follow from the fault, as an engine's fault would make them."""
@@ -305,7 +314,8 @@ def decisions(module_settings: Settings) -> dict[str, tuple[str, str | None]]:
         parts = features.get(tenant, {})
         made.add(tenant, "billing.catalog.published", NOVEMBER, _catalog(parts))
         made.start(tenant, "one")
-        made.use(tenant, "one", 1)
+        if "unused" not in parts:
+            made.use(tenant, "one", 1)
         if tenant == "q":
             made.start(tenant, "two")
             made.use(tenant, "two", 1)
@@ -316,6 +326,10 @@ def decisions(module_settings: Settings) -> dict[str, tuple[str, str | None]]:
             made.add(tenant, "billing.subscription.ended", NOVEMBER + timedelta(days=30), {"subscription": "s-one"})
             late = {"subject": "one", "customer": "one", "received_at": LATE}
             made.add(tenant, "used", NOVEMBER + timedelta(days=2), {"n": "100", "region": "eu"}, **late)
+            if "voided" in parts:
+                about = {"subject": "one", "customer": "one"}
+                usage = made.add(tenant, "used", NOVEMBER + timedelta(days=3), {"n": "6", "region": "ap"}, **about)
+                made.add(tenant, "used", NOVEMBER + timedelta(days=3), None, **late, replaces=usage)
         else:
             made.add(tenant, "billing.coupon.applied", NOVEMBER, {"customer": "one", "coupon": "tenth"})
         grant = {"customer": "one", "wallet": "w", "amount": "7", "currency": "USD"}

@@ -124,6 +124,8 @@ where
     own.not_priced is null and own.not_metered is null and own.recomputed is not null
     and not own.shares and not own.across_segments and own.rounding_level <> 'invoice'
     and abs(own.recomputed) < units('1000000000') and abs(own.converted) < units('1000000000000')
+    -- The line of a charge that nothing had used: whether a split has usage now, which takes its place, is not asked.
+    and not (own.unused and len(own.splits) > 0 and own.dimensions = '{}')
 qualify count(*) over (partition by line_id) = 1;
 
 -- In-advance fees of a period stand on the invoice before; they count with what they came to.

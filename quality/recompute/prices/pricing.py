@@ -40,7 +40,8 @@ metered as (
         ) as not_metered,
         case when term.rounding_level = 'tier' then step_of(line.places) end as tier_step,
         coalesce(quantity.quantity, 0::hugeint) as metered,
-        quantity.by_days as metered_by_days
+        quantity.by_days as metered_by_days,
+        quantity.line_id is null as unused
     from lines as line
     inner join line_terms using (line_id)
     inner join charges as term on line_terms.term = term.term
@@ -173,6 +174,9 @@ undiscounted as (
     select
         line.*,
         case
+            -- a split without usage has no line: what any usage of the charge costs is not due for it
+            when line.unused and line.not_metered is null and len(line.splits) > 0 and line.dimensions <> '{}'
+                then 0::hugeint
             when line.model in ('percentage', 'matrix') and line.converted < 0 then 0::hugeint
             when line.model = 'percentage' and line.per_event then coalesce(by_event.amount, alone.amount)
             when line.model = 'percentage' then alone.amount
