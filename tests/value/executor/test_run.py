@@ -161,6 +161,15 @@ def test_a_month_is_discounted_by_the_effective_monthly_rate(timing: str, shift:
     assert base(document)["outputs"]["npv"] == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.parametrize(("timing", "shift"), [("end", 0), ("begin", 1), ("mid", 0.5)])
+def test_discounted_payback_discounts_as_the_present_value_does(timing: str, shift: float) -> None:
+    axis = {"grain": "year", "periods": 3, "discount": {"rate": 0.1, "timing": timing}}
+    worth = [500 * 1.1 ** -(t - shift) for t in (1, 2, 3)]
+    costs = {"setup": {"expr": "600", "at": 0}}
+    found = base(MONEY | {"axis": axis, "costs": costs, "outputs": ["discounted_payback"]})["outputs"]
+    assert found["discounted_payback"] == pytest.approx(1 + (600 - worth[0]) / worth[1], rel=1e-12)
+
+
 def test_nothing_invested_has_no_return_and_no_rate() -> None:
     found = base(MONEY | {"costs": {}})["outputs"]
     assert (found["roi"], found["irr"], found["payback"]) == (None, None, 0.0)

@@ -92,6 +92,12 @@ def _moments(program: Program) -> Floats:
     return np.arange(1.0, program.axis.periods + 1) - shift
 
 
+def _earlier(program: Program, rate: float) -> Floats:
+    """What a flow of each period, period 0 first, is worth more than at the period's end."""
+    shifts = np.arange(1.0, program.axis.periods + 1) - _moments(program)
+    return (1 + rate) ** np.concatenate([[0.0], shifts])
+
+
 def metric(program: Program, money: Money, name: str) -> Floats:
     """One metric per draw; NaN where none exists (no cost to return on, no rate, nothing paid back)."""
     return metrics(program, money, [name])[name]
@@ -145,9 +151,11 @@ def _metric(program: Program, money: Money, sums: _Sums, name: str) -> Floats:  
             return np.where(sums.pv_cost == 0, np.nan, (sums.pv_benefit - sums.pv_cost) / sums.pv_cost)
         case "irr":
             return _rates(program, flows(program, money))
+        case "payback":
+            return payback_batch(flows(program, money))
         case _:
-            rate = period_rate(program) if name == "discounted_payback" else None
-            return payback_batch(flows(program, money), rate)
+            rate = period_rate(program)
+            return payback_batch(flows(program, money) * _earlier(program, rate), rate)
 
 
 class _Sums:
