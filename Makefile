@@ -13,7 +13,7 @@ PYTEST := POLARS_MAX_THREADS=1 $(PY) -m pytest -q
 # In the order of their names: by default files with few tests come last, and the demo, one long test, would end alone.
 BY_FILE := --dist loadfile --no-loadscope-reorder
 
-# A virtual environment does not survive a move of its folder: stamps carry the path, so that a moved one is made anew.
+# A virtual environment does not survive a move of its folder: stamps carry the path, so that a moved one is made again.
 PLACE := $(shell pwd | cksum | cut -d' ' -f1)
 MADE := $(VENV)/.made-$(PLACE)
 RUN := $(VENV)/.run-$(PLACE)
@@ -63,7 +63,7 @@ test-unit: $(DEV) ## Tests without servers: the pure modules
 test-integration: $(DEV) ## Tests on real Postgres, Valkey, Dagster and dbt
 	@$(PYTEST) -n 2 $(BY_FILE) -m integration
 
-test-security: $(DEV) ## Attempts to cross a tenant's wall or to break a credential
+test-security: $(DEV) ## Attempts to read or change another tenant's data or to break a credential
 	@$(PYTEST) -n 2 $(BY_FILE) -m security
 
 test-performance: $(DEV) ## Tests that assert a ratio measured in the same run
@@ -116,7 +116,7 @@ validate: $(DEV) ## Load the Dagster definitions and parse the dbt project, as a
 	&& echo "dbt project parses"
 
 # -------------------------------------------------------------------------------------------------------- maintenance
-lock: $(DEV) ## Write the lock files anew from pyproject.toml
+lock: $(DEV) ## Write the lock files from pyproject.toml
 	@for part in run dev bench; do \
 		extra=$$([ $$part = run ] || echo "--extra $$part"); \
 		$(PY) -m uv pip compile --quiet pyproject.toml $$extra --python-version 3.11 --universal --upgrade --generate-hashes \

@@ -64,7 +64,7 @@ def mark(
     partitions: Iterable[str],
     metadata: Mapping[str, str],
 ) -> None:
-    """Tell the instance that these partitions of ``key`` have changed: what is downstream is out of date."""
+    """Report to the instance that these partitions of ``key`` have changed: what is downstream is out of date."""
     for partition in partitions:
         context.log_event(dg.AssetMaterialization(key, partition=partition, metadata=dict(metadata)))
 

@@ -130,8 +130,8 @@ def dbt_models(
         # A month that was decided again meanwhile may not be shown by the marts that were built first.
         after = newest(context.instance, RELEASE)
         shown = [month for month, release in decided.items() if config.covers(month) and after[month] == release]
-        said = Isolated([], attempts.failures).outcome
-        mark(context, PUBLISHED, sorted(shown), {"outcome": said})
+        result = Isolated([], attempts.failures).outcome
+        mark(context, PUBLISHED, sorted(shown), {"outcome": result})
 
 
 def _built(context: dg.AssetExecutionContext, dbt: DbtCliResource, attempts: Attempts) -> Iterator[Any]:

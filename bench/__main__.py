@@ -60,10 +60,10 @@ def main() -> None:
         try:
             for row in SUITES[name](arguments.size):
                 rows.append(row)
-                # Kept at once: a run that is ended half-way has what it measured.
+                # Written at once: a run that ends half-way has what it measured.
                 _keep(arguments.size, rows)
                 console.print(f"    {row['row']}: {row['ratio']}x (goal {row['goal']}); {row['note']}", markup=False)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - said, and fails the run at its end; the others go on
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - reported, and fails the run at its end; the others go on
             failed.append(name)
             console.print(f"    failed: {type(error).__name__}: {error}", markup=False)
         console.print(f"    took {time.monotonic() - began:.0f} s")
@@ -81,11 +81,11 @@ def _keep(size: str, rows: list[dict[str, Any]]) -> None:
         "python": platform.python_version(),
         **{package: version(package) for package in ("polars", "duckdb", "deltalake", "pyarrow")},
     }
-    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     measured = {row["row"] for row in rows}
-    others = [row for row in kept.get(size, {"rows": []})["rows"] if row["row"] not in measured]
-    kept[size] = {"machine": machine, "rows": [*others, *rows]}
-    RESULTS.write_text(json.dumps(kept, indent=2) + "\n")
+    others = [row for row in results.get(size, {"rows": []})["rows"] if row["row"] not in measured]
+    results[size] = {"machine": machine, "rows": [*others, *rows]}
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
 
 
 def _table(size: str, rows: list[dict[str, Any]]) -> Table:

@@ -99,7 +99,7 @@ def world(own: Settings, folder: Path, subscriptions: int, months: int, usage_pe
 
 
 def _record_files(made: World) -> None:
-    """What ingestion would have said of the events: a release that finds other numbers counts the whole lake again."""
+    """Counts that ingestion would have recorded: a release that finds other numbers counts the whole lake again."""
     counted = made.lake.scan(EVENTS_TABLE).group_by(pl.col("tenant").alias("tenant_id"), "file").len("received")
     files = counted.with_columns(
         pl.lit("0" * 64).alias("file_hash"),

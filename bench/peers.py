@@ -2,7 +2,7 @@
 
 OpenMeter asks ClickHouse (here in process, through chDB) for the sum of a JSON value of one subject's events; Lago asks
 Postgres for the sum of a property of one subscription's events. Both run once per customer. They are measured on a
-sample of customers and told for all of them; ours is measured for all at once, from the same events to quantities.
+sample of customers and extrapolated to all; ours is measured for all at once, from the same events to quantities.
 Shapes of tables and queries follow the public sources of both.
 """
 

@@ -57,7 +57,7 @@ def peak_gib(run: Callable[[Any], object], given: object) -> float:
 
 
 def seconds(run: Callable[[], object]) -> float:
-    """Wall time of one run, the garbage of the one before it collected."""
+    """Elapsed time of one run, the garbage of the one before it collected."""
     gc.collect()
     started = time.perf_counter()
     run()

@@ -1,4 +1,4 @@
-"""Alerts: failed work, checks that did not pass, assets that are not fresh; sent to all that apprise speaks.
+"""Alerts: failed work, checks that did not pass, assets that are not fresh; sent to any channel that apprise supports.
 
 ``VALUEVERSE_ALERT_URLS`` holds apprise addresses (Slack, PagerDuty, mail, ...), separated by blanks; without it alerts
 stay in the log.

@@ -10,7 +10,7 @@ from quality.correction_queries import LATER
 if TYPE_CHECKING:
     from typing import LiteralString
 
-# What a voided invoice of the period bore stood for some of the others and not for all of them.
+# Amounts of a voided invoice of the period count for some of the other invoices and not for all of them.
 _BESIDE_A_VOIDED_ONE = """exists (
                 select from billing.invoice_void as void
                 inner join billing.invoice as voided
@@ -56,7 +56,7 @@ BILLED: dict[str, LiteralString] = LATER | {
             subscription.timezone,
             subscription.started_at::text as started_at,
             coalesce(subscription.ended_at, 'infinity'::timestamptz)::text as ended_at,
-            -- Threshold invoices, and the closing one after them, bear differences: so far they come to what the whole
+            -- Threshold invoices, and the closing one after them, bill differences: their sum is what the whole
             -- of the period so far comes to.
             (invoice.invoice_type = 'threshold')::text as early,
             line.is_difference::text as so_far,
@@ -172,8 +172,8 @@ BILLED: dict[str, LiteralString] = LATER | {
         inner join calendars on invoice.tenant_id = calendars.tenant
         where invoice.invoice_type = 'period' and invoice.period_to > calendars.first
             and invoice.period_to <= calendars.after and invoice.revision = 0
-            -- what a threshold invoice bore already may leave nothing to the closing one; of a period that closes
-            -- twice, the first closing invoice bears what the period itself made
+            -- amounts on a threshold invoice may leave nothing to the closing one; of a period that closes
+            -- twice, the first closing invoice bills what the period itself made
             and not exists (
                 select from billing.invoice as early
                 where early.tenant_id = invoice.tenant_id and early.subscription = invoice.subscription

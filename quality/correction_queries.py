@@ -13,7 +13,7 @@ from quality.calendars import CALENDARS
 if TYPE_CHECKING:
     from typing import LiteralString
 
-_STANDING: LiteralString = """not exists (
+_NOT_VOIDED: LiteralString = """not exists (
     select from billing.invoice_void as void
     where void.tenant_id = {0}.tenant_id and void.invoice_id = {0}.invoice_id
 )"""
@@ -47,12 +47,12 @@ LATER: dict[str, LiteralString] = {
             where
                 line.kind = 'adjustment' and line.meter is not null and line.quantity is not null
                 and {_CLOSING}
-                and {_STANDING.replace("{0}", "invoice")}
+                and {_NOT_VOIDED.replace("{0}", "invoice")}
         )
 
         select
             line.tenant_id::text as tenant,
-            line.invoice_id::text as borne_by,
+            line.invoice_id::text as billed_by,
             line.line_no::text as line_no,
             line.cell,
             line.events_known_at::text as known_at,
@@ -81,15 +81,15 @@ LATER: dict[str, LiteralString] = {
         inner join lateral (
             select coalesce(sum(earlier.amount_minor), 0) as amount, coalesce(sum(earlier.quantity), 0) as quantity
             from billing.invoice_line as earlier
-            inner join billing.invoice as bearer
-                on earlier.tenant_id = bearer.tenant_id and earlier.invoice_id = bearer.invoice_id
+            inner join billing.invoice as adjusting
+                on earlier.tenant_id = adjusting.tenant_id and earlier.invoice_id = adjusting.invoice_id
             where earlier.tenant_id = line.tenant_id and earlier.corrected_invoice_id = line.corrected_invoice_id
                 and earlier.key = line.key and earlier.dimensions is not distinct from line.dimensions
-                and bearer.events_known_at < line.events_known_at
+                and adjusting.events_known_at < line.events_known_at
         ) as before on true
         where
             original.invoice_type = 'period' and original.status = 'finalised'
-            and {_STANDING.replace("{0}", "original")}
+            and {_NOT_VOIDED.replace("{0}", "original")}
             and {_ALONE.replace("{0}", "original")}
             and not own.is_difference and own.discount_minor = 0 and original.discount_total_minor = 0
             and 1 = (
@@ -175,7 +175,7 @@ LATER: dict[str, LiteralString] = {
             where {_CLOSING}
         ),
 
-        borne as materialized (
+        outcome_lines as materialized (
             select
                 line.*,
                 count(*) over (partition by line.tenant_id, line.proposal) as times
@@ -187,7 +187,7 @@ LATER: dict[str, LiteralString] = {
 
         select
             line.tenant_id::text as tenant,
-            invoice.invoice_id::text as borne_by,
+            invoice.invoice_id::text as billed_by,
             line.line_no::text as line_no,
             line.key as charge,
             coalesce(invoice.number, invoice.invoice_id::text) || ' ' || line.key as cell,
@@ -199,7 +199,7 @@ LATER: dict[str, LiteralString] = {
                 as realised,
             line.times::text as times
         from closing as invoice
-        inner join borne as line on invoice.tenant_id = line.tenant_id and invoice.invoice_id = line.invoice_id
+        inner join outcome_lines as line on invoice.tenant_id = line.tenant_id and invoice.invoice_id = line.invoice_id
         inner join value.proposal as proposal
             on line.tenant_id = proposal.tenant_id and line.proposal = proposal.proposal
     """,  # noqa: S608 - nothing but constants is put in

@@ -40,7 +40,7 @@ class Judgement:
     context: Any
 
     def build_docs(self, folder: Path) -> None:
-        """Render the results into a folder, anew."""
+        """Render the results into a folder, replacing what is there."""
         self.context.add_data_docs_site(_SITE, _site(folder))
         self.context.build_data_docs(site_names=[_SITE])
 

@@ -46,8 +46,8 @@ def decide_release(
         settings: Where Postgres is.
         periods: ``2023-11`` or ``2023-11-01``.
         tenants: Tenant keys; None decides for all tenants that exist.
-        run_id: Kept with the decision.
-        docs: Folder in which the data docs are built anew; None builds none.
+        run_id: Stored with the decision.
+        docs: Folder in which the data docs are rebuilt; None builds none.
         held: month, tenant, stage, code, message of tenants for which a stage before this one is not done in a month
             (its first day).
 

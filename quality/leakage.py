@@ -173,8 +173,8 @@ def flag_leakage(settings: Settings, lake: Lake, last: date, tenants: Sequence[s
         known = [row[0] for row in connection.execute("select tenant_id from billing.tenant").fetchall()]
         chosen = [one for one in known if tenants is None or one in tenants]
         connection.execute("delete from billing.leakage_flag where day = %s and tenant_id = any(%s)", [last, chosen])
-        kept = found.filter(pl.col("tenant_id").is_in(chosen))
-        if not kept.is_empty():
-            copy_frame(connection, "billing.leakage_flag", kept)
+        selected = found.filter(pl.col("tenant_id").is_in(chosen))
+        if not selected.is_empty():
+            copy_frame(connection, "billing.leakage_flag", selected)
         connection.commit()
     return found

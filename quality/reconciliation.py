@@ -58,7 +58,7 @@ RECONCILIATION = pl.Schema(
 _EVENTS = LakeTable("events", EVENTS, "event_date")
 _FACTS = LakeTable("billing_facts", BILLING_FACTS)
 _CELLS = ("line_cells", "fee_cells", "line_count_cells", "missing_cells", "later_cells", "usage_cells", "count_cells")
-_TOLD = ("billing.subscription.", "billing.customer.", "billing.tenant.", "billing.catalog.", "billing.one_off.",
+_FACT_TYPES = ("billing.subscription.", "billing.customer.", "billing.tenant.", "billing.catalog.", "billing.one_off.",
          "billing.coupon.")  # fmt: skip
 CURRENCIES = pl.DataFrame(
     [(currency.code, currency.exponent) for currency in iso4217.Currency if currency.exponent is not None],
@@ -89,7 +89,7 @@ def reconcile(
         lake: Where the events are.
         period: ``2023-11`` or ``2023-11-01``.
         tenants: Tenant keys; None for all.
-        run_id: Kept with the rows.
+        run_id: Stored with the rows.
         known_at: When usage was last derived: events received later are not expected in ``usage_daily`` yet.
             None: everything in the lake has been taken in. (Lines go by the known-at time of their invoice.)
 
@@ -106,7 +106,7 @@ def reconcile(
             chosen = sorted(set(chosen) & set(tenants))
         facts = (
             lake.scan(_FACTS)
-            .filter(pl.any_horizontal(pl.col("type").str.starts_with(kind) for kind in _TOLD))
+            .filter(pl.any_horizontal(pl.col("type").str.starts_with(kind) for kind in _FACT_TYPES))
             .collect()
         )
         billed = _billed(connection, facts, month, chosen)
@@ -205,7 +205,7 @@ def _dates(connection: duckdb.DuckDBPyConnection, question: _Question) -> tuple[
         "select cast(min(service_from) as date), cast(max(service_to) as date) from every_line"
     ).fetchall()
     first, last = (day or question.month.first for day in served[0])
-    # A day more on either side: instants are told in the time zone of the session.
+    # A day more on either side: instants are shown in the time zone of the session.
     margin = timedelta(days=1)
     if question.billed["meters"]["carry_over"].any():
         # A level that carries over may go back to the first event there is.
@@ -219,10 +219,10 @@ def _billed(
     given = calendars.parameters(connection, month, tenants)
     frames = {name: _frame(connection, query, given) for name, query in BILLED.items()}
     documents = frames["published_catalogs"].select("catalog_hash", "document").unique("catalog_hash").rows()
-    told = counted(facts.filter(pl.col("tenant").is_in(tenants)), frames.pop("rejected"))
-    frames |= {"states": states_of(told), "moments": moments_of(told), "moved": moved_of(told)}
-    frames |= {"told_late": received_late(told), "burdens": burdens_of(told)}
-    frames["discounted_tenants"] = discounted_tenants(told)
+    current = counted(facts.filter(pl.col("tenant").is_in(tenants)), frames.pop("rejected"))
+    frames |= {"states": states_of(current), "moments": moments_of(current), "moved": moved_of(current)}
+    frames |= {"received_late": received_late(current), "burdens": burdens_of(current)}
+    frames["discounted_tenants"] = discounted_tenants(current)
     overridden = frames["states"].filter(pl.col("overrides") != "").select("plan", "overrides").unique().rows()
     frames |= flatten(dict(documents), overridden)
     frames["charges"] = frames["charges"].with_row_index("term")

@@ -10,12 +10,12 @@ _DECIMALS = ", ".join(
     f"('{currency.code}', {currency.exponent})" for currency in iso4217.Currency if currency.exponent is not None
 )
 # Voided invoices count for nothing any more.
-_STANDING = (
+_NOT_VOIDED = (
     "not exists (select from billing.invoice_void as void "
     "where void.tenant_id = {0}.tenant_id and void.invoice_id = {0}.invoice_id)"
 )
-# A period whose begin or end was moved by what was told later is billed anew, and corrections take back what stood on
-# it: all its usage, and the amount as far as credit notes leave room. What is nothing needs no correction.
+# A period whose begin or end was moved by a later event is billed again, and corrections take back what was billed on
+# it: all its usage, and the amount as far as credit notes allow it. An amount of zero needs no correction.
 _BILLED = """not (
     select coalesce(sum(part.quantity), 0) = 0 and coalesce(sum(part.event_count), 0) = 0
         and (bool_or(part.corrected_invoice_id is not null)
@@ -26,19 +26,19 @@ _BILLED = """not (
             and own.corrected_invoice_id is null
         union all
         select own.* from billing.invoice_line as own
-        where own.tenant_id = {0}.tenant_id and own.corrected_invoice_id = {0}.invoice_id and {standing own}
+        where own.tenant_id = {0}.tenant_id and own.corrected_invoice_id = {0}.invoice_id and {not_voided own}
     ) as part
     where part.key = {0}.key and part.dimensions is not distinct from {0}.dimensions
 )"""
 
 
 def _filled(query: str) -> str:
-    """A query with the currencies' decimals, and with the conditions that a row's invoice was not voided (``standing``)
+    """A query with the currencies' decimals, and with the conditions that an invoice was not voided (``not_voided``)
     and that corrections have not taken back what its line bills (``billed``)."""
     for table in ("lines", "twice", "line"):
         query = query.replace(f"{{billed {table}}}", _BILLED.replace("{0}", table))
     for table in ("batch", "other", "every", "own"):
-        query = query.replace(f"{{standing {table}}}", _STANDING.format(table))
+        query = query.replace(f"{{not_voided {table}}}", _NOT_VOIDED.format(table))
     return query.replace("{decimals}", _DECIMALS)
 
 
@@ -70,7 +70,7 @@ TOTALS: tuple[Rule, ...] = (
             inner join billing.invoice as invoice
                 on batch.tenant_id = invoice.tenant_id and batch.invoice_id = invoice.invoice_id
             where batch.kind = 'usage' and not batch.is_difference and batch.corrected_invoice_id is null
-                and {standing batch}
+                and {not_voided batch}
         )
         select tenant_id, subscription || ' ' || key as example
         from lines
@@ -98,18 +98,18 @@ TOTALS: tuple[Rule, ...] = (
             and lines.key = line.key and lines.dimensions is not distinct from line.dimensions
             and line.kind = 'usage' and not line.is_difference and line.corrected_invoice_id is null
             and line.service_from < lines.service_to and line.service_to > lines.service_from
-        where {standing other} and {billed lines} and {billed line}
+        where {not_voided other} and {billed lines} and {billed line}
         """),
     ),
     Rule(
         "invoice_discounts_are_those_of_its_lines",
         "invoice",
-        "The discount of every invoice is what its lines bear, and what its coupons take",
+        "The discount of every invoice is the sum over its lines and over its coupons",
         """
         select batch.tenant_id, coalesce(batch.number, cast(batch.invoice_id as text)) as example
         from {batch} as batch
         left join lateral (
-            select coalesce(sum(line.discount_minor), 0) as borne
+            select coalesce(sum(line.discount_minor), 0) as total
             from billing.invoice_line as line
             where line.tenant_id = batch.tenant_id and line.invoice_id = batch.invoice_id
         ) as lines on true
@@ -118,7 +118,7 @@ TOTALS: tuple[Rule, ...] = (
             from billing.invoice_discount as discount
             where discount.tenant_id = batch.tenant_id and discount.invoice_id = batch.invoice_id
         ) as coupons on true
-        where batch.discount_total_minor <> lines.borne or batch.discount_total_minor <> coupons.taken
+        where batch.discount_total_minor <> lines.total or batch.discount_total_minor <> coupons.taken
         """,
     ),
     Rule(
@@ -138,7 +138,7 @@ TOTALS: tuple[Rule, ...] = (
     Rule(
         "coupon_is_spread_over_its_lines_in_proportion",
         "invoice",
-        "The part of a sole percentage coupon that each line bears is in proportion to the line",
+        "The part of an only percentage coupon on each line is in proportion to the line",
         """
         select batch.tenant_id, coalesce(batch.number, cast(batch.invoice_id as text)) as example
         from {batch} as batch
@@ -152,26 +152,26 @@ TOTALS: tuple[Rule, ...] = (
             from billing.invoice_line as line
             where line.tenant_id = batch.tenant_id and line.invoice_id = batch.invoice_id
                 and line.discount_minor <> 0
-        ) as borne on borne.plain
+        ) as off on off.plain
         inner join billing.invoice_line as line
             on batch.tenant_id = line.tenant_id and batch.invoice_id = line.invoice_id and line.discount_minor <> 0
         where 1 = (
                 select count(*) from billing.invoice_discount as discount
                 where discount.tenant_id = batch.tenant_id and discount.invoice_id = batch.invoice_id
             )
-            and abs(line.discount_minor - cast(borne.discount as numeric) * line.amount_minor / borne.amount) > 1
+            and abs(line.discount_minor - cast(off.discount as numeric) * line.amount_minor / off.amount) > 1
         """,
     ),
     Rule(
         "invoice_tax_is_that_of_its_lines",
         "invoice",
-        "The tax of every invoice is what its lines bear, and its rates on what they tax",
+        "The tax of every invoice is the sum over its lines, and each rate times its base",
         """
         select batch.tenant_id, coalesce(batch.number, cast(batch.invoice_id as text)) as example
         from {batch} as batch
         left join lateral (
             select
-                coalesce(sum(line.tax_minor), 0) as borne,
+                coalesce(sum(line.tax_minor), 0) as total,
                 coalesce(sum(line.amount_minor - line.discount_minor) filter (where line.tax_minor <> 0), 0) as taxed
             from billing.invoice_line as line
             where line.tenant_id = batch.tenant_id and line.invoice_id = batch.invoice_id
@@ -183,7 +183,7 @@ TOTALS: tuple[Rule, ...] = (
             from billing.invoice_tax as tax
             where tax.tenant_id = batch.tenant_id and tax.invoice_id = batch.invoice_id
         ) as taxes on true
-        where batch.tax_total_minor <> lines.borne or batch.tax_total_minor <> taxes.taken or taxes.wrong
+        where batch.tax_total_minor <> lines.total or batch.tax_total_minor <> taxes.taken or taxes.wrong
         """,
     ),
     Rule(
@@ -210,7 +210,7 @@ TOTALS: tuple[Rule, ...] = (
             select sum(every.amount_minor)
             from billing.invoice_credit as every
             where every.tenant_id = note.tenant_id and every.origin = note.credit_note and every.amount_minor > 0
-                and {standing every}
+                and {not_voided every}
         )
         """),
     ),
@@ -243,7 +243,7 @@ TOTALS: tuple[Rule, ...] = (
             where entry.tenant_id = batch.tenant_id and entry.kind = 'invoice' and entry.reference = batch.number
                 and posting.account = 'receivable' and posting.invoice = batch.number
         ) as booked on booked.owed is not null
-        where batch.status = 'finalised' and batch.total_minor >= 0 and {standing batch}
+        where batch.status = 'finalised' and batch.total_minor >= 0 and {not_voided batch}
             and booked.owed <> batch.amount_due_minor
         """),
     ),

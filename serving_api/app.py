@@ -1,4 +1,4 @@
-"""The serving API: ``create_app`` joins the rooms, ``app`` is what the server process runs."""
+"""The serving API: ``create_app`` joins the routers, ``app`` is what the server process runs."""
 
 from __future__ import annotations
 
@@ -71,10 +71,10 @@ def create_app(
         Route("/docs/style.css", docs.style, methods=["GET"]),
     ]
     app.router.routes[:0] = plain
-    rooms = [room.router for room in (sessions, invoices, customers, operations)]
-    for room in rooms:
-        app.include_router(room)
-    app.state.routes = [*plain, *(route for room in rooms for route in room.routes)]
+    routers = [module.router for module in (sessions, invoices, customers, operations)]
+    for router in routers:
+        app.include_router(router)
+    app.state.routes = [*plain, *(route for router in routers for route in router.routes)]
 
     def described() -> dict[str, Any]:
         return openapi.complete(app)
@@ -84,7 +84,7 @@ def create_app(
 
 
 async def _begin(service: Service) -> None:
-    # A wall with a hole ends the process; a server that is still starting does not.
+    # A failed row-level security check ends the process; a server that is still starting does not.
     try:
         service.ring.signer()
         await service.database.open()

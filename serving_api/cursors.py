@@ -50,9 +50,12 @@ class Cursors:
         return place
 
     def _tag(self, scope: tuple[Any, ...], body: bytes) -> bytes:
-        said = orjson.dumps(scope, default=str)
-        return hmac.digest(self._secret, len(said).to_bytes(4, "big") + said + body, "sha256")[:_TAG]
+        scope_text = orjson.dumps(scope, default=str)
+        return hmac.digest(self._secret, len(scope_text).to_bytes(4, "big") + scope_text + body, "sha256")[:_TAG]
 
 
 def _refused() -> Problem:
-    return Problem("invalid-cursor", "Use next_cursor unchanged, with the same filters, or leave it out to start anew.")
+    return Problem(
+        "invalid-cursor",
+        "Use next_cursor unchanged, with the same filters, or leave it out to start from the first page.",
+    )

@@ -30,7 +30,7 @@ class _Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no t
 
 
 class Database:
-    """A pool that is made at first use, and only after the walls were found whole."""
+    """A pool that is made at first use, and only after the row-level security check passed."""
 
     def __init__(self, settings: Settings, log: structlog.typing.FilteringBoundLogger, size: int = 6) -> None:
         self._settings = settings
@@ -48,7 +48,7 @@ class Database:
 
         Raises:
             Problem: ``unavailable`` when Postgres cannot be reached.
-            RefusalError: ``unsafe_database`` when the API's login could see past a wall.
+            RefusalError: ``unsafe_database`` when the API's login could read another tenant's rows.
         """
         places = ", ".join(f"${number}" for number in range(1, len(arguments) + 1))
         try:

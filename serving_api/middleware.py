@@ -93,7 +93,7 @@ class Frame:
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def sending(message: Message) -> None:
             if message["type"] == "lifespan.startup.failed":
-                # The framework would put a traceback here; the log has said why, in one line.
+                # The framework would put a traceback here; the log has the reason, in one line.
                 message = {
                     "type": message["type"],
                     "message": message.get("message", "").strip().split("\n")[-1],

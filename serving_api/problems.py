@@ -34,7 +34,7 @@ KINDS = {
     "invalid-cursor": Kind(
         400,
         "The cursor is not valid here",
-        "Use next_cursor with the very filters it came with, or start anew.",
+        "Use next_cursor with the filters it came with, or start from the first page.",
     ),
     "unsupported-version": Kind(400, "This version of the API does not exist", "Send a listed Api-Version, or none."),
     "invalid-credentials": Kind(401, "The API key or refresh token is not valid", "Sign in with a valid API key."),
@@ -46,7 +46,9 @@ KINDS = {
     "invalid-request": Kind(422, "The request has invalid values", "Correct what `errors` lists."),
     "not-renderable": Kind(422, "The invoice cannot be written in this format", "State what `errors` says is missing."),
     "rate-limited": Kind(429, "Too many requests", "Wait for the seconds of Retry-After."),
-    "internal-error": Kind(500, "Something went wrong on our side", "Try again; tell us the request id if it stays."),
+    "internal-error": Kind(
+        500, "Something went wrong on our side", "Try again; send us the request id if it happens again."
+    ),
     "unavailable": Kind(503, "The service is not available for the moment", "Try again in a few seconds."),
 }
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 PRIVATE = "private, no-cache"
-"""May be kept by the client, who asks each time whether it still holds."""
+"""The client may cache it and revalidates it each time."""
 
 
 def respond(

@@ -216,7 +216,7 @@ class InvoiceLine(BaseModel):
 
 
 class Invoice(BaseModel):
-    """The invoice document, byte for byte as its hash covers it; only `status` is read anew."""
+    """The invoice document, byte for byte as its hash covers it; only `status` is current."""
 
     model_config = ConfigDict(extra="allow")
     number: str

@@ -1,4 +1,4 @@
-"""Fixtures of every room: real servers, a fresh migrated database per test, nothing of this machine's
+"""Fixtures of all tests: real servers, a fresh migrated database per test, nothing of this machine's
 environment."""
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def module_settings(
 
 
 def _database_name(request: pytest.FixtureRequest) -> str:
-    # The test's name is kept for whoever looks at the server's log; random letters keep names apart.
+    # The test's name is in the name for whoever reads the server's log; random letters make it unique.
     readable = re.sub(r"[^a-z0-9]+", "_", request.node.name.lower())[:40]
     return f"t_{secrets.token_hex(4)}_{readable}"
 

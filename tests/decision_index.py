@@ -30,7 +30,7 @@ AREAS = {
 _HEAD = """# Decisions
 
 Every rule that had to be chosen, with its context and what follows from it. A decision that changes is rewritten, not
-kept beside a newer one. A new one takes the next free number of its area, has the headings Context, Decision and
+left beside a newer one. A new one takes the next free number of its area, has the headings Context, Decision and
 Consequence, and `make decisions` lists it here.
 """
 

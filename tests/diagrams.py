@@ -163,14 +163,14 @@ def _assets() -> list[tuple[str, str]]:
     graph = defs.resolve_asset_graph()
     inner = {"staging", "intermediate", "seed"}
 
-    def behind(key: Any) -> set[str]:
+    def upstream(key: Any) -> set[str]:
         found: set[str] = set()
         for parent in graph.get(key).parent_keys:
-            found |= behind(parent) if parent.path[0] in inner else {parent.to_user_string()}
+            found |= upstream(parent) if parent.path[0] in inner else {parent.to_user_string()}
         return found
 
     keys = [key for key in graph.get_all_asset_keys() if key.path[0] not in inner]
-    return sorted((parent, key.to_user_string()) for key in keys for parent in behind(key))
+    return sorted((parent, key.to_user_string()) for key in keys for parent in upstream(key))
 
 
 def main() -> None:

@@ -1,10 +1,10 @@
-"""Mutation testing of the rooms that money goes through: draws mutants, has mutmut try them, prints the score.
+"""Mutation testing of the modules that compute money: draws mutants, has mutmut try them, prints the score.
 
     python -m tests.mutation --sample 300    # --sample all: every mutant
 
-Half of the sample is spread evenly over the rooms and half by their size, so that small rooms get a score too; the
-score in all weighs each room by its size. ``[tool.mutmut]`` says which code and which tests take part. Run it again
-after adding a test: what was found out stays so until its function changes, only the rest is tried anew.
+Half of the sample is spread evenly over the modules and half by their size, so that small modules get a score too; the
+score in all weighs each module by its size. ``[tool.mutmut]`` says which code and which tests take part. Run it again
+after adding a test: what was found out stays so until its function changes, only the rest is tried again.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ from mutmut.utils.file_utils import walk_mutatable_files
 
 MUTMUT = str(Path(sys.executable).with_name("mutmut"))
 FOUND = {"killed", "timeout", "segfault"}
-"""Verdicts that count as found out: a test failed, or the mutant ran for ever or into the ground."""
+"""Verdicts that count as found out: a test failed, or the mutant ran for ever or crashed."""
 DEVIATIONS = 1.96
 """Standard deviations that hold 95 % of a normal distribution."""
 
 Verdicts = dict[str, dict[str, str]]
-"""What mutmut knows of every mutant: verdict by name, by room."""
+"""What mutmut knows of every mutant: verdict by name, by module."""
 
 
 def verdicts() -> Verdicts:
-    """Read mutmut's notes; a room is the part of ``valueverse`` that a mutant is in."""
-    rooms: Verdicts = {}
+    """Read mutmut's notes; a module is the part of ``valueverse`` that a mutant is in."""
+    by_module: Verdicts = {}
     for path in sorted(walk_mutatable_files()):
         notes = SourceFileMutationData(path=path)
         notes.load()
         found = {name: status_by_exit_code[code] for name, code in notes.exit_code_by_key.items()}
-        rooms.setdefault(path.parts[1].removesuffix(".py"), {}).update(found)
-    return rooms
+        by_module.setdefault(path.parts[1].removesuffix(".py"), {}).update(found)
+    return by_module
 
 
-def drawn(rooms: Verdicts, size: int, seed: int) -> set[str]:
+def drawn(by_module: Verdicts, size: int, seed: int) -> set[str]:
     """About ``size`` mutants: the same for the same code and seed, and all of them in every larger sample."""
-    everything = sum(map(len, rooms.values()))
+    everything = sum(map(len, by_module.values()))
     names: set[str] = set()
-    for room, mutants in rooms.items():
-        share = size / 2 / len(rooms) + size / 2 * len(mutants) / everything
+    for module, mutants in by_module.items():
+        share = size / 2 / len(by_module) + size / 2 * len(mutants) / everything
         order = sorted(mutants)
-        random.Random(f"{seed} {room}").shuffle(order)
+        random.Random(f"{seed} {module}").shuffle(order)
         names.update(order[: round(share)])
     return names
 
@@ -75,23 +75,23 @@ def wilson(share: float, size: float) -> tuple[float, float]:
     return centre - spread, centre + spread
 
 
-def report(rooms: Verdicts, names: set[str]) -> None:
-    """Print score and interval of each room and in all, and the mutants that no test noticed."""
-    everything = sum(map(len, rooms.values()))
+def report(by_module: Verdicts, names: set[str]) -> None:
+    """Print score and interval of each module and in all, and the mutants that no test noticed."""
+    everything = sum(map(len, by_module.values()))
     score, variance, seen = 0.0, 0.0, 0
-    print(f"\n{'room':<15}{'mutants':>8}{'tried':>7}{'found':>7}   score   95 % interval")
-    for room, found in sorted(rooms.items()):
+    print(f"\n{'module':<15}{'mutants':>8}{'tried':>7}{'found':>7}   score   95 % interval")
+    for module, found in sorted(by_module.items()):
         mine = names.intersection(found)
         killed = sum(found[name] in FOUND for name in mine)
         share, weight = killed / len(mine), len(found) / everything
         score += weight * share
         variance += weight**2 * share * (1 - share) / len(mine)
         seen += killed
-        print(f"{room:<15}{len(found):>8}{len(mine):>7}{killed:>7}  {_percent(share, len(mine))}")
-    # So many mutants, drawn regardless of their room, would say as much.
+        print(f"{module:<15}{len(found):>8}{len(mine):>7}{killed:>7}  {_percent(share, len(mine))}")
+    # So many mutants, drawn regardless of their module, would give the same precision.
     worth = score * (1 - score) / variance if variance else len(names)
     print(f"{'in all':<15}{everything:>8}{len(names):>7}{seen:>7}  {_percent(score, worth)}")
-    missed = [(verdict, name) for found in rooms.values() for name, verdict in found.items() if name in names]
+    missed = [(verdict, name) for found in by_module.values() for name, verdict in found.items() if name in names]
     print("\nNot found out (`mutmut show NAME` prints the change):")
     print(*sorted(f"  {verdict:<10} {name}" for verdict, name in missed if verdict not in FOUND), sep="\n")
 
@@ -111,9 +111,9 @@ def main() -> None:
     copy_src_dir()
     copy_also_copy_files()
     create_mutants(asked.children)
-    rooms = verdicts()
-    every = {name for found in rooms.values() for name in found}
-    names = every if asked.sample == "all" else drawn(rooms, int(asked.sample), asked.seed)
+    by_module = verdicts()
+    every = {name for found in by_module.values() for name in found}
+    names = every if asked.sample == "all" else drawn(by_module, int(asked.sample), asked.seed)
     report(tried(names, asked.children), names)
 
 

@@ -1,4 +1,4 @@
-"""Writes the manifest of rights anew from a freshly migrated database: run it after every change of a migration.
+"""Writes the manifest of rights from a freshly migrated database: run it after every change of a migration.
 
     python -m tests.security_manifest    # or: make security-manifest
 

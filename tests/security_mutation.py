@@ -24,7 +24,7 @@ from tests.attacks import world as attacked
 from tests.attacks.logins import LOGIN_ATTACKS, Logins
 from tests.attacks.mutants import Mutant, mutants
 from tests.attacks.omissions import omissions
-from tests.attacks.trials import ATTACKS, SILENT, Verdict, holes, tried
+from tests.attacks.trials import ATTACKS, SILENT, Verdict, open_attacks, tried
 from tests.support import shared_servers
 from valueverse.platform import warehouse
 
@@ -41,9 +41,9 @@ def committed(admin: psycopg.Connection[Any], logins: Logins, mutant: Mutant) ->
     admin.execute(mutant.change.encode())
     admin.commit()
     try:
-        found = holes(admin)
-        said = ((name, attack(logins)) for name, attack in LOGIN_ATTACKS.items())
-        attack, sentences = next((pair for pair in said if pair[1]), ("", [""]))
+        found = open_attacks(admin)
+        sentence = ((name, attack(logins)) for name, attack in LOGIN_ATTACKS.items())
+        attack, sentences = next((pair for pair in sentence if pair[1]), ("", [""]))
     finally:
         admin.rollback()
         admin.execute(mutant.undo.encode())
@@ -89,13 +89,13 @@ def main() -> None:
 
 def sound(admin: psycopg.Connection[Any], logins: Logins) -> None:
     """Nothing is noticed in a world where nothing is weakened."""
-    said = [text for attack in LOGIN_ATTACKS.values() for text in attack(logins)] + holes(admin)
+    sentence = [text for attack in LOGIN_ATTACKS.values() for text in attack(logins)] + open_attacks(admin)
     for attack in ATTACKS.values():
         with admin.transaction(force_rollback=True):
-            said += attack(admin)
+            sentence += attack(admin)
     admin.commit()
-    if said:
-        sys.exit("the database is not sound as it is: " + "; ".join(said[:5]))
+    if sentence:
+        sys.exit("the database is not sound as it is: " + "; ".join(sentence[:5]))
 
 
 def line(verdict: Verdict) -> None:
@@ -107,8 +107,8 @@ def line(verdict: Verdict) -> None:
     shown = " ".join((note.group(1) if note else change).split())
     manifest = "manifest" if verdict.manifest else "-"
     sys.stdout.write(f"{mark} {verdict.mutant.kind:<22} {manifest:<9} {attack:<52} {shown[:150]}\n")
-    if not verdict.noticed and verdict.said:
-        sys.stdout.write(f"       {verdict.said}\n")
+    if not verdict.noticed and verdict.sentence:
+        sys.stdout.write(f"       {verdict.sentence}\n")
     sys.stdout.flush()
 
 

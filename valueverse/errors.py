@@ -38,7 +38,7 @@ def did_you_mean(name: str, known: Collection[str]) -> Hint:
 
 
 class RefusalError(Exception):
-    """Input that cannot be taken, or a step that cannot be done, said so that a person can act on it.
+    """Input that cannot be taken, or a step that cannot be done, with a message that a person can act on.
 
     Attributes:
         code: stable machine-readable word in snake_case, e.g. ``inexact_number``.

@@ -30,7 +30,7 @@ _DECIMAL_MODE = {
 }
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\Z", re.ASCII)
 _LONGEST = 120
-"""Characters of a number's text; an exact one needs 40, the rest is room for zeros."""
+"""Characters of a number's text; an exact one needs 40, the rest allows for zeros."""
 _LIMIT = Decimal(10) ** 20
 _WIDE = Context(prec=80)
 

@@ -46,9 +46,9 @@
     insert into {{ relation }} ({{ names | join(', ') }})
     {{ select_slices(sql) }};
     {%- if relation.identifier != this.identifier %}
-        {%- set kept = adapter.get_columns_in_relation(this) | map(attribute='name') | select('in', names) | list %}
-    insert into {{ relation }} ({{ kept | join(', ') }})
-    select {{ kept | join(', ') }} from {{ this }} as published
+        {%- set common = adapter.get_columns_in_relation(this) | map(attribute='name') | select('in', names) | list %}
+    insert into {{ relation }} ({{ common | join(', ') }})
+    select {{ common | join(', ') }} from {{ this }} as published
     where not {{ in_slice('published') }};
     {%- endif %}
     analyze {{ relation }};

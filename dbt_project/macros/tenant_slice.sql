@@ -3,7 +3,7 @@
 
     - Which slices: the vars `tenants`, `periods_from`, `periods_to`, cut down to what the quality gate released.
       Never the keys found in the new rows: a slice that vanished at the source has to vanish here too.
-    - A tenant in the set that var `left_out` names is not read at all (left_out.sql), and its rows are kept.
+    - A tenant in the set that var `left_out` names is not read at all (left_out.sql), and its rows stay.
     - A held tenant is left out of the select, the delete and the insert: its last good version stays.
     - Only rows that changed are deleted and inserted.
 
@@ -13,7 +13,7 @@
       release_gate  false = published whatever the gate decided (operations marts, which explain why a tenant is held)
 #}
 
-{# Pre-hook, first statement of the transaction. The slices are fixed once, after the lock: the gate may decide anew
+{# Pre-hook, first statement of the transaction. The slices are fixed once, after the lock: the gate may decide again
    between our select and our delete, and both have to mean the same tenants. #}
 {% macro take_slices() -%}
     {%- set released_slices = ref('int_released_slices') -%}  {# outside the condition: dbt reads the edge while parsing #}

@@ -34,7 +34,7 @@ _PRICED = {
     "formula": {"model", "amount"},
     "bucketed": {"model", "every", "price", "commitment", "overage_factor", "true_up", "time_of_day"},
 }
-"""Models that are recomputed, with the fields that are understood: one that is new is left out, and said to be."""
+"""Models that are recomputed, with the fields that are understood: a new one is left out, and reported as left out."""
 _FLAT = {"charges": CHARGES, "fees": FEES, "plans": PLANS}
 _METERED = {"count", "sum", "min", "max", "avg", "latest", "unique_count", "weighted_sum"}
 _PATH = re.compile(r"`([^`]*)`|([^.`]+)")
@@ -135,7 +135,7 @@ def _meter(meter: dict[str, Any]) -> dict[str, Any]:
         "operation": None if operation is None else _path(operation),
         "value_formula": None if plain or counts else value,
         "where_formula": meter.get("where"),
-        "kept": [{"name": name, "path": _path(name)} for name in meter.get("dimensions") or ()],
+        "dimension_paths": [{"name": name, "path": _path(name)} for name in meter.get("dimensions") or ()],
         "carry_over": bool(meter.get("carry_over")),
         "rounding": (rounding.get("mode") or "half_up") if rounding else None,
         "places": int(rounding.get("places") or 0) if rounding else None,

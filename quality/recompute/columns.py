@@ -85,7 +85,7 @@ METERS: dict[str, Any] = {
     "operation": _TEXT,
     "value_formula": _TEXT,
     "where_formula": _TEXT,
-    "kept": pl.List(pl.Struct({"name": _TEXT, "path": _TEXT})),
+    "dimension_paths": pl.List(pl.Struct({"name": _TEXT, "path": _TEXT})),
     "carry_over": pl.Boolean,
     "rounding": _TEXT,
     "places": pl.Int32,

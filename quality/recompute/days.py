@@ -4,7 +4,7 @@ from __future__ import annotations
 
 DAYS = """
 -- local days that a line serves, days of its full period, and the instants that one goes from and to; null where a line
--- begins or ends neither at midnight nor when its subscription was told something, and where time zones have changed
+-- begins or ends neither at midnight nor at a billing event of its subscription, and where time zones have changed
 create table line_days as
 with
 

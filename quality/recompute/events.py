@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # Which versions of which usage events were known when. An amendment waits for its original, hides it once
 # both are there, and is hidden by the next amendment of the same original. Amendments and originals may lie on any
-# date: files without an amendment are told from the table's log, and originals elsewhere are looked for only where an
+# date: files without an amendment are found by the table's log, and originals elsewhere are looked for only where an
 # amendment of the dates in question has none among them.
 AMENDMENTS = """
 create table amendments as
@@ -96,7 +96,7 @@ inner join meters as meter on catalog.catalog_hash = meter.catalog_hash and even
 where meter.rule is not null
 """
 
-# What meters read of events, by the catalog in force at each event's time. What is kept of an event as a key must fit
+# What meters read of events, by the catalog in force at each event's time. A dimension value must fit
 # an index: at most 256 characters each, 1,400 bytes in all; else the event is unbilled (too_long).
 READINGS = """
 create view readings as
@@ -107,8 +107,8 @@ read as (
         event.*,
         meter.meter,
         meter.aggregation,
-        meter.kept,
-        meter.aggregation = 'unique_count' as tells_apart,
+        meter.dimension_paths,
+        meter.aggregation = 'unique_count' as counts_values,
         coalesce(worked_out.value, case when meter.aggregation = 'unique_count' then text_of(event.data, meter.path)
             else json_extract_string(event.data, meter.path) end) as value,
         coalesce(json_extract_string(event.data, meter.operation), 'add') as operation
@@ -125,14 +125,14 @@ read as (
     where meter.rule is null or worked_out.taken
 )
 
-select * exclude (tells_apart)
+select * exclude (counts_values)
 from read
 where
     strlen(data) <= 256
     or (
-        len(list_filter(kept, lambda k: length(text_of(data, k.path)) > 256)) = 0
-        and (not tells_apart or coalesce(length(value), 0) <= 256)
-        and coalesce(list_sum(list_transform(kept, lambda k:
+        len(list_filter(dimension_paths, lambda k: length(text_of(data, k.path)) > 256)) = 0
+        and (not counts_values or coalesce(length(value), 0) <= 256)
+        and coalesce(list_sum(list_transform(dimension_paths, lambda k:
             strlen(cast(to_json(k.name) as varchar)) + 2 + strlen(cast(to_json(text_of(data, k.path)) as varchar))
         )), 0) <= 1399
     );

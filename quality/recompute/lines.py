@@ -1,8 +1,8 @@
-"""Which terms each booked line was priced by: what its subscription had been told to be on when its service began."""
+"""Which terms each billed line was priced by: the state of its subscription when its service began."""
 
 from __future__ import annotations
 
-# Instants come as text. What priced a line is among what its subscription had been told to be on when the line's
+# Instants come as text. The terms of a line are among the states of its subscription when the line's
 # service began: the last change that took effect at once (or the start), and changes after it that wait for a period's
 # end. Of a subscription that was changed, a line may stand on the plans of another catalog than its invoice names.
 EVERY_LINE = """
@@ -34,7 +34,7 @@ from published_catalogs as published;
 """
 
 LINES = """
--- What threshold invoices bore is taken off by key: of a changed subscription, off which of its lines is left open.
+-- Amounts of threshold invoices are taken off by key: of a changed subscription, off which of its lines is left open.
 create view lines as
 select * from every_line
 where kind = 'usage' and (not so_far or (tenant, subscription) not in (
@@ -44,7 +44,7 @@ where kind = 'usage' and (not so_far or (tenant, subscription) not in (
 create table line_states as
 with
 
-told as (
+states_at as (
     select line.*, state.stated_at, state.quantities, state.plan, state.version, state.overrides,
         max(state.stated_at) filter (where not state.waits) over (partition by line.line_id) as since,
         count(*) over (partition by line.line_id) > 1 as changed
@@ -60,55 +60,55 @@ told as (
             and (state.known_until is null or state.known_until > line.known_at)
 )
 
-select * from told where stated_at >= since;
+select * from states_at where stated_at >= since;
 
 create table line_terms as
-select distinct told.line_id, term.term
-from line_states as told
+select distinct stated.line_id, term.term
+from line_states as stated
 inner join charges as term
     on
-        told.charge = term.charge
-        and told.meter is not distinct from term.meter
-        and told.plan = term.plan
-        and (told.version = term.version or (told.version is null and (term.newest or told.changed)))
-        and told.overrides = term.overrides
+        stated.charge = term.charge
+        and stated.meter is not distinct from term.meter
+        and stated.plan = term.plan
+        and (stated.version = term.version or (stated.version is null and (term.newest or stated.changed)))
+        and stated.overrides = term.overrides
 where
-    told.kind = 'usage'
+    stated.kind = 'usage'
     and (
-        term.catalog_hash = told.catalog_hash
+        term.catalog_hash = stated.catalog_hash
         or (
-            told.changed
-            and (told.tenant, term.catalog_hash) in (select (tenant, catalog_hash) from published_catalogs)
+            stated.changed
+            and (stated.tenant, term.catalog_hash) in (select (tenant, catalog_hash) from published_catalogs)
         )
     );
 
 create table fee_terms as
-select distinct told.line_id, fee.fee as term, told.quantities
-from line_states as told
+select distinct stated.line_id, fee.fee as term, stated.quantities
+from line_states as stated
 inner join fees as fee
     on
-        told.charge = fee.key
-        and told.plan = fee.plan
-        and (told.version = fee.version or (told.version is null and (fee.newest or told.changed)))
-        and told.overrides = fee.overrides
+        stated.charge = fee.key
+        and stated.plan = fee.plan
+        and (stated.version = fee.version or (stated.version is null and (fee.newest or stated.changed)))
+        and stated.overrides = fee.overrides
 where
-    told.kind = 'fee'
+    stated.kind = 'fee'
     and (
-        fee.catalog_hash = told.catalog_hash
+        fee.catalog_hash = stated.catalog_hash
         or (
-            told.changed
-            and (told.tenant, fee.catalog_hash) in (select (tenant, catalog_hash) from published_catalogs)
+            stated.changed
+            and (stated.tenant, fee.catalog_hash) in (select (tenant, catalog_hash) from published_catalogs)
         )
     );
 
 create table plan_terms as
-select distinct told.line_id, plan.place as term, told.quantities
-from line_states as told
+select distinct stated.line_id, plan.place as term, stated.quantities
+from line_states as stated
 inner join plans as plan
     on
-        told.catalog_hash = plan.catalog_hash
-        and told.plan = plan.plan
-        and (told.version = plan.version or (told.version is null and plan.newest))
-        and told.overrides = plan.overrides
-where told.kind = 'minimum' and not told.changed;
+        stated.catalog_hash = plan.catalog_hash
+        and stated.plan = plan.plan
+        and (stated.version = plan.version or (stated.version is null and plan.newest))
+        and stated.overrides = plan.overrides
+where stated.kind = 'minimum' and not stated.changed;
 """

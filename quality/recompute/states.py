@@ -1,4 +1,4 @@
-"""What subscriptions were told, and when, read from their billing events: plans, pauses, ends and time zones."""
+"""States of subscriptions by time, read from their billing events: plans, pauses, ends and time zones."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MOMENTS = pl.Schema(
 """One row per start, change, pause, resumption and end; ``kind`` is the last part of the event's type."""
 MOVED = pl.Schema({"tenant": pl.String(), "customer": pl.String()})
 """Customers of whom two time zones were stated; ``customer`` null: all of the tenant."""
-TOLD_LATE = pl.Schema(
+RECEIVED_LATE = pl.Schema(
     {
         "tenant": pl.String(),
         "customer": pl.String(),
@@ -64,13 +64,13 @@ def states_of(facts: pl.DataFrame) -> pl.DataFrame:
     """STATES from billing facts (tenant, type, time, received_at, source, id, known_until, data as JSON text).
 
     A change that names no plan keeps plan and version, and the overrides unless it states others; one that names a
-    plan or a version begins anew.
+    plan or a version begins again.
     """
-    told = facts.filter(pl.col("type").is_in([_STARTED, _CHANGED])).with_columns(
+    stated = facts.filter(pl.col("type").is_in([_STARTED, _CHANGED])).with_columns(
         pl.col("data").str.json_path_match(f"$.{name}").alias(name)
         for name in ("subscription", "plan", "plan_version", "overrides", "quantities", "effective")
     )
-    ordered = told.sort(*_OWNER, "time", "received_at", "source", "id").with_columns(
+    ordered = stated.sort(*_OWNER, "time", "received_at", "source", "id").with_columns(
         (pl.col("plan").is_not_null() | pl.col("plan_version").is_not_null()).cum_sum().over(_OWNER).alias("begun")
     )
     return ordered.select(
@@ -103,7 +103,7 @@ def moments_of(facts: pl.DataFrame) -> pl.DataFrame:
 
 
 def received_late(facts: pl.DataFrame) -> pl.DataFrame:
-    """TOLD_LATE from billing facts."""
+    """RECEIVED_LATE from billing facts."""
     kinds = (_PREFIX, *_ZONED)
     catalogs = pl.col("type").str.starts_with("billing.catalog.")
     named = (pl.col("data").str.json_path_match(f"$.{name}").alias(name) for name in ("customer", "subscription"))
@@ -115,7 +115,7 @@ def received_late(facts: pl.DataFrame) -> pl.DataFrame:
             pl.when(catalogs).then("time").alias("of_catalog"),
             pl.max_horizontal("received_at", "known_until").alias("known_since"),
         )
-        .cast(TOLD_LATE)
+        .cast(RECEIVED_LATE)
     )
 
 
@@ -143,7 +143,7 @@ def discounted_tenants(facts: pl.DataFrame) -> pl.DataFrame:
 
 
 def moved_of(facts: pl.DataFrame) -> pl.DataFrame:
-    """MOVED from billing facts: local days of these customers cannot be told from today's time zone alone."""
+    """MOVED from billing facts: today's time zone alone does not give the local days of these customers."""
     zoned = (
         facts.filter(pl.any_horizontal(pl.col("type").str.starts_with(kind) for kind in _ZONED))
         .with_columns(pl.col("data").str.json_path_match(f"$.{name}").alias(name) for name in ("customer", "timezone"))

@@ -33,7 +33,7 @@ select
     -- a meter gives a quantity for each combination of its dimensions, and days are counted for each
     case
         when term.by_days and rule.aggregation = 'sum' and rule.rounding is null and not rule.carry_over
-            then cast(to_json(list_transform(event.kept, lambda k: text_of(event.data, k.path))) as varchar)
+            then cast(to_json(list_transform(event.dimension_paths, lambda k: text_of(event.data, k.path))) as varchar)
     end as kind,
     json_extract_string(event.data, term.carried) as carried
 from lines as line
@@ -65,8 +65,8 @@ where
 """
 
 # Usage that names a customer and no subscription belongs to the one that charges for its meter when it happens; where
-# two do, to nobody. Judged by what each other subscription of the customer had been told by then. A change that waits
-# for a period's end, and a trial, take effect at instants that are not worked out here: such lines are left open.
+# two do, to nobody. The states of the other subscriptions of the customer, as known by then, decide. A change that
+# waits for a period's end, and a trial, take effect at instants that are not worked out here: such lines are left open.
 RIVALS = """
 create table rival_meters as
 select distinct
@@ -102,7 +102,7 @@ where event.unnamed;
 create table rival_claims as
 with
 
-told as (
+stated as (
     select
         event.*,
         moment.kind,
@@ -128,15 +128,15 @@ lives as (
         bool_or(kind = 'started') and not bool_or(kind = 'ended')
             and not coalesce(bool_or(kind = 'paused' and place = 1), false) as runs,
         min(stated_at) filter (where kind = 'started') as started_at
-    from told
+    from stated
     group by all
 ),
 
-standing as (
+rival_states as (
     select
         life.*,
         planned.ended_at is not null and planned.ended_at <= life.time as over,
-        state.stated_at as state_told_at,
+        state.stated_at as state_since,
         state.waits,
         max(state.stated_at) filter (where not state.waits) over (
             partition by life.tenant, life.customer, life.subscription, life.meter, life.time, life.known_at, life.rival
@@ -156,19 +156,19 @@ standing as (
 select
     now.tenant, now.customer, now.subscription, now.meter, now.time, now.known_at,
     bool_or(
-        not now.waits and now.state_told_at = now.since and claimed.meter is not null and not now.over
+        not now.waits and now.state_since = now.since and claimed.meter is not null and not now.over
         and (claimed.trial = 0 or now.time >= now.started_at + to_days(claimed.trial + 2))
     ) as claims,
     -- a trial ends with a local day: two days more are more than enough
     bool_or(now.waits or (claimed.trial > 0 and now.time < now.started_at + to_days(claimed.trial + 2))) as open
-from standing as now
+from rival_states as now
 left join rival_meters as claimed
     on
         now.tenant = claimed.tenant
         and now.rival = claimed.subscription
         and now.meter = claimed.meter
-        and now.state_told_at = claimed.stated_at
-where now.state_told_at >= now.since
+        and now.state_since = claimed.stated_at
+where now.state_since >= now.since
 group by all;
 
 create table part_events as

@@ -64,14 +64,14 @@ async def get_invoice(request: Request) -> Response:
     body = voided(document) if found[0]["voided"] else document.encode()
     if form == "json":
         return respond(request, body)
-    said = json.loads(body)
-    parties = await _parties(request, identity.tenant, said["customer"])
+    invoice = json.loads(body)
+    parties = await _parties(request, identity.tenant, invoice["customer"])
     try:
         # Typesetting takes tens of milliseconds: other requests go on meanwhile.
-        rendered = await run_in_threadpool(_rendered, form, said, parties)
+        rendered = await run_in_threadpool(_rendered, form, invoice, parties)
     except RefusalError as refusal:
-        told = {"path": refusal.path, "message": refusal.message}
-        raise Problem("not-renderable", refusal.message, errors=[told]) from refusal
+        problem_place = {"path": refusal.path, "message": refusal.message}
+        raise Problem("not-renderable", refusal.message, errors=[problem_place]) from refusal
     kind = "application/pdf" if form == "pdf" else "application/xml"
     name = f'attachment; filename="{number}.{form}"'
     return respond(request, rendered, kind, {"Content-Disposition": name})
@@ -82,12 +82,12 @@ def _format(request: Request) -> str:
     form = "json"
     for name, value in request.query_params.multi_items():
         if name != "format":
-            said = {"path": f"query.{name}", "message": "no such parameter; format is the only one"}
-            raise Problem("invalid-request", "This address takes no such parameter.", errors=[said])
+            error = {"path": f"query.{name}", "message": "no such parameter; format is the only one"}
+            raise Problem("invalid-request", "This address takes no such parameter.", errors=[error])
         form = value
     if form not in {"json", "pdf", "xml"}:
-        said = {"path": "query.format", "message": "json, pdf or xml"}
-        raise Problem("invalid-request", "An invoice comes as json, pdf or xml.", errors=[said])
+        error = {"path": "query.format", "message": "json, pdf or xml"}
+        raise Problem("invalid-request", "An invoice comes as json, pdf or xml.", errors=[error])
     return form
 
 

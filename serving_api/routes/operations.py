@@ -24,7 +24,7 @@ async def health() -> Response:
 
 @router.get("/readyz", response_model=Readiness, summary="Requests can be answered")
 async def readiness(request: Request) -> Response:
-    """503 while Postgres cannot be used. Without Valkey, requests are answered and limits kept per worker."""
+    """503 while Postgres cannot be used. Without Valkey, requests are answered and limits apply per worker."""
     service = service_of(request)
     database = "ok"
     try:

@@ -112,11 +112,11 @@ async def _key_in_body(request: Request) -> str | None:
         raise Problem("malformed-request", "The body is not JSON.") from error
     key = document.get("api_key") if isinstance(document, dict) else None
     if not isinstance(key, str):
-        said = {"path": "body.api_key", "message": "an API key as text"}
+        problem_place = {"path": "body.api_key", "message": "an API key as text"}
         raise Problem(
             "invalid-request",
             "The body needs api_key, or leave it out and send the key as a header.",
-            errors=[said],
+            errors=[problem_place],
         )
     return key
 

@@ -1,4 +1,4 @@
-"""Requests a minute and tenant, by the generic cell rate algorithm: one limit across all workers, kept in
+"""Requests a minute and tenant, by the generic cell rate algorithm: one limit across all workers, stored in
 Valkey.
 
 A bucket is one instant: the time at which it will be full again. A request moves it on by a minute's share;
@@ -77,7 +77,7 @@ class Limiter:
 
     Args:
         url: of Valkey.
-        log: is told when Valkey does not answer.
+        log: gets a line when Valkey does not answer.
         requests: of a bucket, a minute.
         clock: microseconds since the epoch; None: Valkey's own clock, or this process's while Valkey is silent.
         patience: seconds that Valkey may take to answer.
@@ -109,7 +109,7 @@ class Limiter:
                 allowed, ahead, over = await self._script(keys=[f"valueverse:limit:{bucket}"], args=arguments)
             except (RedisError, OSError, TimeoutError) as error:
                 self._silent_until = time.monotonic() + _PAUSE
-                self._log.warning("limits are kept by each worker alone", reason=str(error) or type(error).__name__)
+                self._log.warning("limits are counted by each worker alone", reason=str(error) or type(error).__name__)
             else:
                 return self._verdict(bool(allowed), int(ahead), int(over))
         return self._alone(bucket, cost)

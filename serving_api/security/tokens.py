@@ -1,4 +1,4 @@
-"""Access tokens (RFC 9068 JWTs, RS256 alone) and refresh tokens (opaque, kept as a hash)."""
+"""Access tokens (RFC 9068 JWTs, RS256 alone) and refresh tokens (opaque, stored as a hash)."""
 
 from __future__ import annotations
 

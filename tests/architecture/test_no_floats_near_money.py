@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 
-ROOMS = ("money.py", "formula", "catalog", "subscriptions", "metering", "rating", "invoicing", "ledger")
+PURE_MODULES = ("money.py", "formula", "catalog", "subscriptions", "metering", "rating", "invoicing", "ledger")
 EDGES = ("valueverse/services", "valueverse/platform/stores/billing_store.py")
 
 IN_FLOATS = ("valueverse/services/calculators/finance_input.py",)
@@ -40,7 +40,7 @@ SQL_FLOAT = re.compile(r"\b(double precision|float[48]?|real)\b", re.IGNORECASE)
 
 
 def sources() -> list[Path]:
-    places = [ROOT / "valueverse" / room for room in ROOMS] + [ROOT / edge for edge in EDGES]
+    places = [ROOT / "valueverse" / module for module in PURE_MODULES] + [ROOT / edge for edge in EDGES]
     return sorted(
         path
         for place in places

@@ -25,7 +25,7 @@ NO_TENANTS = (
     "valueverse/value/finance/",
     "valueverse/value/report/",
 )
-"""Rooms whose frames have no tenants: priced lines by their number, or one model of one tenant."""
+"""Modules whose frames have no tenants: priced lines by their number, or one model of one tenant."""
 NUMBERS = {
     "line": "row number of the lines of a run, or (with ``file``) of a file that is read",
     "window": "row number of the metering windows of a run",
@@ -37,7 +37,7 @@ NUMBERS = {
     "turn": "row number of grants and purchases",
     "void_turn": "row number of the void, as turn",
     "owner": "row number of the KEYS that usage is grouped by",
-    "cost": "row number of the costs told",
+    "cost": "row number of the recorded costs",
 }
 """Numbers that a run gives to the rows of one frame of all tenants: no two rows have one."""
 ROW_KEY = (
@@ -60,10 +60,18 @@ SITES = {
         "valueverse/services/simulation/simulate.py",
         "group_by",
         ("event_type", "status"),
-    ): "counts told to the one caller",
-    ("valueverse/services/simulation/simulate.py", "group_by", ("reason",)): "counts told to the one caller",
-    ("valueverse/services/simulation/simulated_events.py", "group_by", ("outcome",)): "counts told to the one caller",
-    ("valueverse/services/simulation/simulated_events.py", "group_by", ("reason",)): "counts told to the one caller",
+    ): "counts printed for the one caller",
+    ("valueverse/services/simulation/simulate.py", "group_by", ("reason",)): "counts printed for the one caller",
+    (
+        "valueverse/services/simulation/simulated_events.py",
+        "group_by",
+        ("outcome",),
+    ): "counts printed for the one caller",
+    (
+        "valueverse/services/simulation/simulated_events.py",
+        "group_by",
+        ("reason",),
+    ): "counts printed for the one caller",
     (
         "valueverse/services/simulation/simulate.py",
         "group_by",
@@ -114,7 +122,7 @@ SITES = {
     (
         "valueverse/invoicing/corrections/corrected_invoices.py",
         "partition_by",
-        ("bears_advance", "bears_period"),
+        ("bills_advance", "bills_period"),
     ): "rows are parted, none put together",
     (
         "valueverse/invoicing/lines/line_taxes.py",
@@ -231,7 +239,7 @@ def test_the_list_of_exceptions_names_only_what_there_is() -> None:
     assert set(SITES) == {site(use) for use in found()} & set(SITES)
 
 
-def test_rooms_without_tenants_have_none() -> None:
+def test_modules_without_tenants_have_none() -> None:
     texts = {
         path: path.read_text(encoding="utf-8")
         for path in modules()
@@ -271,13 +279,13 @@ BEFORE = {
         def noted(notes, bills):
             return notes.join(bills, left_on=["tenant", "number"], right_on=["owner_name", "number"])
     """,
-    "keys kept in a constant": """
+    "keys in a constant": """
         _NUMBER = ["number"]
 
         def judged(notes):
             return notes.with_columns(pl.col("amount_minor").cum_sum().over(_NUMBER))
     """,
-    "keys kept in a variable": """
+    "keys in a variable": """
         def placed(rows, more):
             keys = ["source", "id"]
             return rows.join_asof(more, on="time", by=keys)

@@ -50,15 +50,15 @@ def test_every_join_and_window_in_sql_has_the_tenant_among_its_keys() -> None:
     assert not unread, "a statement that cannot be read cannot be judged"
 
 
-def test_statements_of_every_room_are_read() -> None:
+def test_statements_of_every_module_are_read() -> None:
     places = [place for place, _, _ in statements()]
-    for room in (
+    for module in (
         "valueverse/platform/stores/billing_store.py",
         "quality/",
         "dbt_project/models/",
         "valueverse/platform/migrations/",
     ):
-        assert any(place.startswith(room) for place in places), room
+        assert any(place.startswith(module) for place in places), module
 
 
 @pytest.mark.parametrize(

@@ -80,14 +80,14 @@ def run(instance: dg.DagsterInstance, stage: str, retry: Work | None = None) -> 
 
 def outcome(result: dg.ExecuteInProcessResult, asset: dg.AssetKey) -> tuple[str, bool]:
     """What the asset says of its outcome, and whether its check of held tenants passed."""
-    said = {
+    outcomes = {
         str(event.materialization.metadata["outcome"].value)
         for event in result.get_asset_materialization_events()
         if event.asset_key == asset
     }
     checks = result.get_asset_check_evaluations()
     (check,) = [one for one in checks if one.check_name == CHECK and one.asset_key == asset]
-    return said.pop(), check.passed
+    return outcomes.pop(), check.passed
 
 
 def held(settings: Settings) -> dict[str, set[tuple[str, str]]]:
@@ -123,7 +123,7 @@ def fails_for_birch(patch: pytest.MonkeyPatch, target: str) -> None:
             else:
                 found = isinstance(frame, Sequence) and not isinstance(frame, str) and "birch" in frame
             if found:
-                raise ArithmeticError("a number of birch has no room")
+                raise ArithmeticError("a number of birch is out of range")
         return works(*given, **named)
 
     patch.setattr(owner, name, poisoned)
@@ -177,14 +177,14 @@ def test_a_stage_that_fails_for_one_tenant_is_finished_for_the_others(
         assert outcome(result, asset) == ("finished, 1 tenant held", False)
         assert held(world)[name] == {("birch", "arithmetic_error")}
         assert state(world) == before
-        assert any("tenant birch is held in" in line and "has no room" in line for line in held_lines(world))
+        assert any("tenant birch is held in" in line and "is out of range" in line for line in held_lines(world))
     if name in {"facts", "journal"}:
         run(instance, "release")
         (decided,) = query(
             world, "select status, reason from billing.release where period = '2023-11' and tenant_id = 'birch'"
         )
         assert decided[0] == "held"
-        assert f"held_in_{name}: a number of birch has no room [arithmetic_error]" in decided[1]
+        assert f"held_in_{name}: a number of birch is out of range [arithmetic_error]" in decided[1]
     result = run(instance, stage)
     assert outcome(result, asset) == ("finished", True)
     assert held(world) == {}

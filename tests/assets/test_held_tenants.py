@@ -96,13 +96,13 @@ def shown(result: dg.ExecuteInProcessResult, asset: dg.AssetKey) -> tuple[str, b
 
 def far_grace() -> World:
     world = company()
-    world.tell("tenant.updated", "2023-02-01", {"grace": "999999 weeks"})
+    world.record("tenant.updated", "2023-02-01", {"grace": "999999 weeks"})
     return world
 
 
 def nul_in_a_name() -> World:
     world = company()
-    world.tell("customer.created", "2023-02-01", {"customer": "c0", "name": "a\0b"})
+    world.record("customer.created", "2023-02-01", {"customer": "c0", "name": "a\0b"})
     return world
 
 

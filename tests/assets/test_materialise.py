@@ -68,9 +68,9 @@ def steps(settings: Settings, instance: dg.DagsterInstance) -> list[Step]:
     }
     past = DemoFile(PAST, "past.ndjson", ndjson(_past()))
     deliver(settings.landing, [*northwind.landing_files(traces), *harbor.landing_files(10), past])
-    told: list[Step] = []
-    catch_up(instance, told.append)
-    return told
+    caught_up: list[Step] = []
+    catch_up(instance, caught_up.append)
+    return caught_up
 
 
 def _past() -> list[Event]:
@@ -82,7 +82,7 @@ def _past() -> list[Event]:
         {"key": "monthly", "period": {"align": "calendar"}, "charges": [charge]},
     ]
     catalog = {"schema": "valueverse.catalog/v1", "currency": "USD", "meters": [meter], "plans": plans}
-    told: list[tuple[str, str, str | None, dict[str, Any]]] = [
+    caught_up: list[tuple[str, str, str | None, dict[str, Any]]] = [
         ("billing.catalog.published", "2017-01-01", None, catalog),
         ("billing.customer.created", "2017-01-01", None, {"customer": "old", "name": "Old"}),
         *(
@@ -99,7 +99,7 @@ def _past() -> list[Event]:
     return [
         {"specversion": "1.0", "id": f"p{number}", "source": "archive", "type": kind, "time": f"{day}T00:00:00Z",
          "tenant": PAST, "data": data} | ({} if subject is None else {"subject": subject})
-        for number, (kind, day, subject, data) in enumerate(told)
+        for number, (kind, day, subject, data) in enumerate(caught_up)
     ]  # fmt: skip
 
 
@@ -204,7 +204,7 @@ def test_the_api_serves_the_past(steps: list[Step], settings: Settings) -> None:
     assert days == ["2017-04-01", "2019-05-05", "2019-05-06", "2019-06-07"]
 
 
-def test_metadata_tells_rows_reasons_and_totals(steps: list[Step], instance: dg.DagsterInstance) -> None:
+def test_metadata_shows_rows_reasons_and_totals(steps: list[Step], instance: dg.DagsterInstance) -> None:
     def metadata(key: dg.AssetKey) -> dict[str, Any]:
         event = instance.get_latest_materialization_event(key)
         assert event is not None
@@ -222,9 +222,9 @@ def test_the_next_catch_up_finds_nothing_to_do(
     steps: list[Step], instance: dg.DagsterInstance, settings: Settings
 ) -> None:
     before = _invoices(settings)
-    told: list[Step] = []
-    catch_up(instance, told.append)
-    assert [step.stage for step in told] == ["ingestion"]
+    caught_up: list[Step] = []
+    catch_up(instance, caught_up.append)
+    assert [step.stage for step in caught_up] == ["ingestion"]
     assert _invoices(settings) == before
 
 
@@ -291,13 +291,13 @@ def test_a_backfill_from_the_command_line_changes_nothing(
     assert _usage(settings).equals(usage)
 
 
-def test_a_run_that_fails_is_told_and_stops_what_follows(
+def test_a_run_that_fails_is_reported_and_stops_what_follows(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VALUEVERSE_POSTGRES_URL", f"postgresql://nobody@/nothing?host={tmp_path}")
-    told: list[Step] = []
+    caught_up: list[Step] = []
     with dg.DagsterInstance.ephemeral() as empty, pytest.raises(StepFailedError):
-        catch_up(empty, told.append)
-    (step,) = told
+        catch_up(empty, caught_up.append)
+    (step,) = caught_up
     assert not step.ok
     assert "Postgres does not answer" in step.error

@@ -41,7 +41,7 @@ _BUILDERS = {"idle_in_transaction_session_timeout": 21_600_000, "temp_file_limit
 
 def sessions_begin_with_bounds(logins: Logins) -> list[str]:
     """Time and space are bounded before a login says anything."""
-    said = []
+    found_problems = []
     for login, names in _BOUNDS.items():
         with psycopg.connect(logins.address(login)) as session:
             for name in names:
@@ -50,38 +50,38 @@ def sessions_begin_with_bounds(logins: Logins) -> list[str]:
                 ).fetchone()
                 assert row is not None
                 if not 0 < row[0] <= (_BUILDERS if login == "builder" else _AT_MOST)[name] or row[1] != "user":
-                    said.append(f"{login} begins with {name} = {row[0]} ({row[1]})")
+                    found_problems.append(f"{login} begins with {name} = {row[0]} ({row[1]})")
     with psycopg.connect(logins.address("admin")) as session:
         if session.execute("show idle_in_transaction_session_timeout").fetchone() == ("0",):
-            said.append("an administrator may wait in a transaction for ever")
-    return said
+            found_problems.append("an administrator may wait in a transaction for ever")
+    return found_problems
 
 
 def connections_are_bounded(logins: Logins) -> list[str]:
     """One more than a login may have is refused."""
-    said = []
+    found_problems = []
     for login, limit in (("analyst", 8), ("api", 60)):
         with ExitStack() as stack:
             try:
                 for _ in range(limit + 1):
                     stack.enter_context(psycopg.connect(logins.address(login)))
-                said.append(f"{login} has more than {limit} connections")
+                found_problems.append(f"{login} has more than {limit} connections")
             except psycopg.OperationalError:
                 continue
-    return said
+    return found_problems
 
 
 def other_databases_are_shut(logins: Logins) -> list[str]:
     """Nobody but administrators connects to the server's own databases."""
-    said = []
+    found_problems = []
     for login in ("analyst", "api"):
         for database in ("postgres", "template1"):
             try:
                 psycopg.connect(logins.address(login, database)).close()
-                said.append(f"{login} connects to {database}")
+                found_problems.append(f"{login} connects to {database}")
             except psycopg.OperationalError:
                 continue
-    return said
+    return found_problems
 
 
 def nothing_stays_on_a_connection(logins: Logins) -> list[str]:
@@ -94,7 +94,7 @@ def nothing_stays_on_a_connection(logins: Logins) -> list[str]:
         "api_key('k1', 'no')", "open_session('nobody', 'no', gen_random_uuid(), 'x', '1 h', '1 h')",
         "refresh_session('acme', 'no', 'x', '1 h', '0 s')", "close_session('acme', gen_random_uuid())",
     )  # fmt: skip
-    said = []
+    found_problems = []
     with psycopg.connect(logins.address("api"), autocommit=True) as session:
         for call in calls:
             session.execute(f"select * from api.{call}".encode())
@@ -103,8 +103,8 @@ def nothing_stays_on_a_connection(logins: Logins) -> list[str]:
                 " coalesce(current_setting('valueverse.key_prefix', true), '')"
             ).fetchone()
             if row != ("", ""):
-                said.append(f"{call} leaves {row} behind")
-    return said
+                found_problems.append(f"{call} leaves {row} behind")
+    return found_problems
 
 
 LOGIN_ATTACKS = {

@@ -11,7 +11,7 @@ import psycopg
 from alembic import op
 
 from tests.attacks.mutants import Mutant
-from tests.attacks.trials import Verdict, holes
+from tests.attacks.trials import Verdict, open_attacks
 from valueverse.platform import migrations, warehouse
 from valueverse.platform.access import manifest
 
@@ -60,7 +60,7 @@ def _migrated(settings: Settings, path: Path, one: str, mutant: Mutant) -> Verdi
     try:
         warehouse.upgrade(own)
         with warehouse.connect(own, "admin") as admin:
-            found = holes(admin)
+            found = open_attacks(admin)
             row = admin.execute(manifest.QUERY.encode()).fetchone()
     except psycopg.Error as error:
         return Verdict(mutant, f"the migrations fail: {error}", "the migrations fail")
@@ -68,5 +68,7 @@ def _migrated(settings: Settings, path: Path, one: str, mutant: Mutant) -> Verdi
         warehouse.drop_database(own, own.database)
     same = row is not None and not found
     return Verdict(
-        mutant, found[0] if found else "the same database: said elsewhere too", "" if not same else "the same database"
+        mutant,
+        found[0] if found else "the same database: stated elsewhere too",
+        "" if not same else "the same database",
     )

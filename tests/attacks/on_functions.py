@@ -1,4 +1,4 @@
-"""Attacks on the functions of schema ``api``, on what keeps rows as written, and on what is made anew."""
+"""Attacks on the functions of schema ``api``, on what protects written rows, and on new objects."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _STAYS = (
 def _answer(admin: Admin, call: str) -> tuple[str, str, str]:
     """What a call gives, and the sessions of acme and birch after it."""
     with admin.transaction(force_rollback=True):
-        # A plan is kept with the policies it was made under: ALTER ROLE makes none of them invalid.
+        # A plan is cached with the policies it was made under: ALTER ROLE makes none of them invalid.
         admin.execute("discard plans")
         admin.execute("set local session authorization valueverse_api")
         try:
@@ -71,10 +71,10 @@ def _answer(admin: Admin, call: str) -> tuple[str, str, str]:
 
 def functions_filter_by_themselves(admin: Admin) -> list[str]:
     """With policies, and without any: the same answers, none of another tenant's."""
-    said = []
+    found_problems = []
     before = str(rows(admin, _STATE, OTHER))
     known = {row[0] for row in rows(admin, "select proname from pg_proc where pronamespace = 'api'::regnamespace")}
-    said += [f"no call tries api.{name}" for name in known - {call.partition("(")[0] for call in _CALLS}]
+    found_problems += [f"no call tries api.{name}" for name in known - {call.partition("(")[0] for call in _CALLS}]
     answers = {call: _answer(admin, call) for call in _CALLS}
     with admin.transaction(force_rollback=True):
         admin.execute("alter role valueverse_reader bypassrls")
@@ -82,17 +82,17 @@ def functions_filter_by_themselves(admin: Admin) -> list[str]:
     for call, wanted in _CALLS.items():
         for way, (given, own, other) in (("", answers[call]), (" without policies", alone[call])):
             if wanted not in {None, given} or not given.startswith("["):
-                said.append(f"{call} gives{way} {given}")
+                found_problems.append(f"{call} gives{way} {given}")
             if secret_of(OTHER) in given or other != before:
-                said.append(f"{call} shows or changes{way} rows of another tenant")
+                found_problems.append(f"{call} shows or changes{way} rows of another tenant")
             if "another family" not in call and not all(token.format(f=FAMILY, d=DRAFT) in own for token in _STAYS):
-                said.append(f"{call} changes{way} sessions it has nothing to do with")
+                found_problems.append(f"{call} changes{way} sessions it has nothing to do with")
             fresh = next((count for start, count in _NEW_TOKENS.items() if call.startswith(start)), None)
             if fresh is not None and own.count("'new'") != fresh:
-                said.append(f"{call} made{way} {own.count(chr(39) + 'new' + chr(39))} sessions")
+                found_problems.append(f"{call} made{way} {own.count(chr(39) + 'new' + chr(39))} sessions")
         if answers[call] != alone[call]:
-            said.append(f"{call} differs without policies: {alone[call][0]}")
-    return said
+            found_problems.append(f"{call} differs without policies: {alone[call][0]}")
+    return found_problems
 
 
 _IN_THE_WAY = {
@@ -111,7 +111,7 @@ _IN_THE_WAY = {
 
 def functions_look_where_their_owner_does(admin: Admin) -> list[str]:
     """A search path of the caller's, with functions and relations of the same names in it, is not looked at."""
-    said = []
+    found_problems = []
     with admin.transaction(force_rollback=True):
         admin.execute("create schema evil; grant usage on schema evil to public")
         for name, what in _IN_THE_WAY.items():
@@ -131,7 +131,7 @@ def functions_look_where_their_owner_does(admin: Admin) -> list[str]:
                     with admin.transaction():
                         rows(admin, f"select * from api.{call}")
                 except psycopg.Error as error:
-                    said += [f"{call} calls what its caller puts in its way"] if "evil" in str(error) else []
+                    found_problems += [f"{call} calls what its caller puts in its way"] if "evil" in str(error) else []
         with acting(admin, BUILDER):
             admin.execute("set local search_path = evil, pg_catalog")
             for statement in (
@@ -145,13 +145,15 @@ def functions_look_where_their_owner_does(admin: Admin) -> list[str]:
                     # The attack asks for what is not there, and so attacks nothing.
                     raise
                 except psycopg.Error as error:
-                    said += [f"{statement} calls what its caller puts in its way"] if "evil" in str(error) else []
-    return said
+                    found_problems += (
+                        [f"{statement} calls what its caller puts in its way"] if "evil" in str(error) else []
+                    )
+    return found_problems
 
 
-def what_is_made_anew_is_shut(admin: Admin) -> list[str]:
+def new_objects_are_not_open(admin: Admin) -> list[str]:
     """New functions, tables and views of each role: default rights, and the guard behind each way to make a table."""
-    said = []
+    found_problems = []
     for role, schema in (
         (OWNER, "billing"),
         (OWNER, "guard"),
@@ -166,7 +168,7 @@ def what_is_made_anew_is_shut(admin: Admin) -> list[str]:
                 for login in (ANALYST, API)
                 if rows(admin, f"select has_function_privilege('{login}', '{schema}.fresh()', 'execute')")[0][0]
             ]
-            said += [f"{login} may call a new function of {role} in {schema}" for login in open_to]
+            found_problems += [f"{login} may call a new function of {role} in {schema}" for login in open_to]
     for role, schema in [(OWNER, one) for one in STATIC if one != "api"] + [
         (READER, "api"),
         (BUILDER, "marts"),
@@ -185,8 +187,8 @@ def what_is_made_anew_is_shut(admin: Admin) -> list[str]:
                 if login == BUILDER and schema in {"billing", "value", "audit", "inbox"}:
                     right = {"SELECT", "INSERT", "UPDATE", "DELETE"}
                 if may - right and login != role:
-                    said.append(f"{login} may {sorted(may - right)} a new table in {schema}")
-    return said + _guarded(admin)
+                    found_problems.append(f"{login} may {sorted(may - right)} a new table in {schema}")
+    return found_problems + _guarded(admin)
 
 
 _WAYS = (
@@ -212,7 +214,7 @@ _WAYS = (
 
 
 def _guarded(admin: Admin) -> list[str]:
-    said = []
+    found_problems = []
     for way in _WAYS:
         with admin.transaction(force_rollback=True):
             admin.execute("set local role valueverse_builder")
@@ -220,38 +222,38 @@ def _guarded(admin: Admin) -> list[str]:
             admin.execute("reset role")
             with acting(admin, ANALYST):
                 if secret_of(OTHER) in str(rows(admin, "select * from marts.fresh")):
-                    said.append(f"an analyst sees all of it after: {way}")
+                    found_problems.append(f"an analyst sees all of it after: {way}")
             if rows(
                 admin,
                 "select 1 from pg_class where oid = 'marts.fresh'::regclass and relkind = 'r'"
                 " and not relforcerowsecurity",
             ):
-                said.append(f"not forced after: {way}")
+                found_problems.append(f"not forced after: {way}")
     matview = "create materialized view marts.fresh as select * from marts.probe"
     moved = "create materialized view staging.held as select * from marts.probe;"
     moved += " alter materialized view staging.held set schema marts"
-    return said + not_refused(admin, BUILDER, [matview, moved], "show every tenant", "feature_not_supported")
+    return found_problems + not_refused(admin, BUILDER, [matview, moved], "show every tenant", "feature_not_supported")
 
 
-_KEPT = ("invoice_line", "invoice_credit", "invoice_discount", "invoice_tax")
+_PARTS = ("invoice_line", "invoice_credit", "invoice_discount", "invoice_tax")
 
 
 def what_was_written_stays(admin: Admin) -> list[str]:
     """Every way to change it, for a superuser and a replication role."""
-    said = []
+    found_problems = []
     trigger = "exists (select from pg_trigger t where t.tgrelid = c.oid and t.tgname = 'insert_only')"
     insert_only = relations(admin, f"c.relkind = 'r' and {trigger}")
     wanted = ("billing.invoice_void", "billing.journal_entry", "billing.journal_posting", "billing.rerating",
               "value.commit",
               "value.approval", "value.run", "value.result", "value.proposal", "value.verdict",
               "value.closing", "value.commit_event")  # fmt: skip
-    said += [f"{name} is not insert-only" for name in wanted if name not in insert_only]
+    found_problems += [f"{name} is not insert-only" for name in wanted if name not in insert_only]
     expected = {}
     for name in sorted({*insert_only, *wanted}):
         expected[f"update {name} set tenant_id = tenant_id where false"] = f"{name}:"
         expected[f"delete from {name} where false"] = f"{name}:"
         expected[f"truncate {name} cascade"] = f"{name}:"
-    for name in ("billing.invoice", "billing.invoice_sequence", *(f"billing.{one}" for one in _KEPT)):
+    for name in ("billing.invoice", "billing.invoice_sequence", *(f"billing.{one}" for one in _PARTS)):
         expected[f"truncate {name} cascade"] = f"{name}:"
     expected |= {
         "update billing.invoice set due_on = '2024-01-01' where number = 'INV-2'": "of finalised invoice",
@@ -259,7 +261,7 @@ def what_was_written_stays(admin: Admin) -> list[str]:
         "update billing.invoice_sequence set last_sequence = 0": "cannot go back",
         "delete from billing.invoice_sequence": "billing.invoice_sequence",
     }
-    for one in _KEPT:
+    for one in _PARTS:
         place = "line_no" if one == "invoice_line" else "position"
         expected[f"update billing.{one} set {place} = 9 where invoice_id = '{INVOICE}'"] = "of a line of finalised"
         expected[f"update billing.{one} set invoice_id = '{INVOICE}', {place} = 9 where invoice_id <> '{INVOICE}'"] = (
@@ -268,7 +270,7 @@ def what_was_written_stays(admin: Admin) -> list[str]:
         moved = f"update billing.{one} set invoice_id = '{DRAFT}', {place} = 9 where invoice_id = '{INVOICE}'"
         expected[moved] = "of a line of finalised"
         expected[f"delete from billing.{one} where invoice_id = '{INVOICE}'"] = "of a line of finalised"
-        expected[_ANEW.format(one=one, place=place)] = "new line of finalised"
+        expected[_NEW_LINE.format(one=one, place=place)] = "new line of finalised"
     expected[_NUMBER.format(sequence=4, previous="'x'")] = "leaves a gap"
     expected[_NUMBER.format(sequence=3, previous="'forged'")] = "chain hash"
     expected[_INSERTED] = "leaves a gap"
@@ -281,15 +283,15 @@ def what_was_written_stays(admin: Admin) -> list[str]:
                 try:
                     with admin.transaction():
                         admin.execute(statement.encode())
-                    said.append(f"goes through{' for a replica' if replica else ''}: {statement}")
+                    found_problems.append(f"goes through{' for a replica' if replica else ''}: {statement}")
                 except psycopg.Error as error:
                     if part not in str(error):
-                        said.append(f"{statement}: {error}")
-    return said
+                        found_problems.append(f"{statement}: {error}")
+    return found_problems
 
 
 # In a later transaction than the invoice's own; the world was seeded in an earlier one.
-_ANEW = (
+_NEW_LINE = (
     "insert into billing.{one} select (populated).* from (select"
     " jsonb_populate_record(found, jsonb_build_object('{place}', 8)) as populated"
     " from billing.{one} as found where invoice_id = '22222222-2222-2222-2222-222222222222') as made"

@@ -108,18 +108,18 @@ def readable(admin: Admin, login: str, settings: Iterable[str] = ()) -> dict[str
 
 def an_analyst_reads_own_rows_of_marts_alone(admin: Admin) -> list[str]:
     """What tables show to a mapped and to an unmapped analyst, whatever settings they make."""
-    said = []
+    found_problems = []
     for login, may in ((ANALYST, {OWN}), (UNMAPPED, set[str]())):
         for settings in ((), ("valueverse.tenant", "app.tenant_id")):
             for name, seen in readable(admin, login, settings).items():
                 if not (name.startswith("marts.") or name == "guard.analyst_tenant"):
-                    said.append(f"{login} may select from {name}")
+                    found_problems.append(f"{login} may select from {name}")
                 elif not seen <= may:
-                    said.append(f"{login} sees {sorted(seen - may)} in {name}")
+                    found_problems.append(f"{login} sees {sorted(seen - may)} in {name}")
     with acting(admin, UNMAPPED):
         if rows(admin, "select 1 from guard.analyst_tenant"):
-            said.append("an analyst sees others' mapping")
-    return said
+            found_problems.append("an analyst sees others' mapping")
+    return found_problems
 
 
 def the_api_reads_no_table(admin: Admin) -> list[str]:
@@ -162,7 +162,7 @@ def _may(role: str, schema: str, table: str, privilege: str) -> bool:
 def nobody_has_more_rights_on_tables(admin: Admin) -> list[str]:
     """Every role x table x verb, columns included."""
     logins = [ANALYST, GROUP, API, READER, BUILDER]
-    said = [
+    found_problems = [
         f"{role} may {privilege} {name}"
         for role, name, privilege, schema, table in rows(admin, _RIGHTS, logins)
         if not _may(role, schema, table, privilege)
@@ -182,7 +182,7 @@ def nobody_has_more_rights_on_tables(admin: Admin) -> list[str]:
         " and has_column_privilege(r.oid, a.attrelid, a.attnum, 'update')"
         " and a.attname not in ('used_at', 'revoked_at')",
     )
-    return said + [f"{row} has more" for row in (*sequences, *updates)]
+    return found_problems + [f"{row} has more" for row in (*sequences, *updates)]
 
 
 _QUESTIONS = Path(__file__).with_name("rights.sql").read_text(encoding="utf-8")
@@ -208,14 +208,14 @@ _NOT_THEIRS = re.compile(rf"{BUILDER} uses schema (api|public)")
 def nobody_has_more_rights_on_anything_else(admin: Admin) -> list[str]:
     """Schemas, functions, databases, tablespaces, the server's own things, roles, ownership."""
     acts = rows(admin, f"select pg_has_role('{ANALYST}', '{GROUP}', 'set')")[0][0]
-    said = [f"{ANALYST} acts as {GROUP}, for all its members"] if acts else []
+    found_problems = [f"{ANALYST} acts as {GROUP}, for all its members"] if acts else []
     for verb, query in _OTHER_RIGHTS.items():
         for role, name in rows(admin, query, [ANALYST, GROUP, API, READER, BUILDER, OWNER]):
             sentence = f"{role} {verb} {name}"
             shut = _OF_SERVER.search(sentence) and role != BUILDER
             if not _MAY.fullmatch(sentence) or shut or _NOT_THEIRS.fullmatch(sentence):
-                said.append(sentence)
-    return said
+                found_problems.append(sentence)
+    return found_problems
 
 
 def no_login_makes_itself_more(admin: Admin) -> list[str]:
@@ -240,21 +240,21 @@ def no_login_makes_itself_more(admin: Admin) -> list[str]:
         "lock table marts.probe in exclusive mode",
     ]  # fmt: skip
     refusals = "permission denied|must be|must have|Only roles"
-    said = not_refused(
+    found_problems = not_refused(
         admin, ANALYST, [*common, "select api.ready()", "select * from api.invoice('acme', 'INV-1')"], refusals
     )
-    said += not_refused(admin, API, common, refusals)
+    found_problems += not_refused(admin, API, common, refusals)
     # A schema that is shut says so; one that is open lets the name of a function be guessed.
-    said += not_refused(admin, ANALYST, ["select api.ready()"], "permission denied for schema")
-    said += not_refused(admin, API, ["select guard.protect(0)", "select 1 from billing.invoice",
+    found_problems += not_refused(admin, ANALYST, ["select api.ready()"], "permission denied for schema")
+    found_problems += not_refused(admin, API, ["select guard.protect(0)", "select 1 from billing.invoice",
                                     "select 1 from marts.probe"],
                         "permission denied for schema")  # fmt: skip
-    return said
+    return found_problems
 
 
 def the_owner_sees_no_row(admin: Admin) -> list[str]:
     """Forced row-level security holds for the owner of the tables too."""
-    said = []
+    found_problems = []
     for role in (OWNER, READER):
         with acting(admin, role):
             admin.execute("select set_config('valueverse.tenant', '', true)")
@@ -266,11 +266,11 @@ def the_owner_sees_no_row(admin: Admin) -> list[str]:
                 " and n.nspname = any(%s) and not row_security_active(c.oid)",
                 [*STATIC, "marts", "staging", "intermediate"],
             )
-            said += [f"{role} is not held back by {name}" for (name,) in open_ones]
-    return said
+            found_problems += [f"{role} is not held back by {name}" for (name,) in open_ones]
+    return found_problems
 
 
-def behind_the_functions_policies_hold_by_themselves(admin: Admin) -> list[str]:
+def policies_hold_without_the_functions(admin: Admin) -> list[str]:
     """The functions' owner sees and changes the rows of the tenant that is set, and none without one."""
     tables = [f"billing.{name}" for name in _READ] + ["auth.refresh_token", "auth.api_key"]
     settings = [
@@ -280,7 +280,7 @@ def behind_the_functions_policies_hold_by_themselves(admin: Admin) -> list[str]:
         ("nobody", "nothing", set[str]()),
         (None, None, set[str]()),
     ]
-    said = []
+    found_problems = []
     for table in tables:
         for tenant, prefix, may in settings:
             with acting(admin, READER):
@@ -294,20 +294,22 @@ def behind_the_functions_policies_hold_by_themselves(admin: Admin) -> list[str]:
                     admin.execute("reset valueverse.key_prefix")
                 seen = {row[0] for row in rows(admin, f"select tenant_id from {table}")}
                 if not seen <= may:
-                    said.append(f"with tenant {tenant!r} and prefix {prefix!r} {table} shows {sorted(seen - may)}")
+                    found_problems.append(
+                        f"with tenant {tenant!r} and prefix {prefix!r} {table} shows {sorted(seen - may)}"
+                    )
     with acting(admin, READER):
         admin.execute(
             "select set_config('valueverse.tenant', '', true), set_config('valueverse.key_prefix', 'k1', true)"
         )
         seen = {row[0] for row in rows(admin, "select prefix from auth.api_key")}
-        said += [f"the prefix k1 shows keys {sorted(seen)}"] if seen != {"k1"} else []
+        found_problems += [f"the prefix k1 shows keys {sorted(seen)}"] if seen != {"k1"} else []
     with acting(admin, READER):
         admin.execute("select set_config('valueverse.tenant', 'acme', true)")
         changed = admin.execute("update auth.refresh_token set revoked_at = now() where tenant_id = 'birch'").rowcount
         gone = admin.execute("delete from auth.refresh_token where tenant_id = 'birch'").rowcount
-        said += [f"{changed} rows of another tenant changed, {gone} gone"] if changed or gone else []
+        found_problems += [f"{changed} rows of another tenant changed, {gone} gone"] if changed or gone else []
     insert = (
         "insert into auth.refresh_token (tenant_id, token_hash, family, key_prefix, idle_expires_at, expires_at)"
         f" values ('birch', 'forged', '{FAMILY}', 'k1', now(), now())"
     )
-    return said + not_refused(admin, READER, [insert], "row-level security")
+    return found_problems + not_refused(admin, READER, [insert], "row-level security")

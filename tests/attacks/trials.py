@@ -23,11 +23,11 @@ ATTACKS = {
         on_rights.nobody_has_more_rights_on_anything_else,
         on_rights.no_login_makes_itself_more,
         on_rights.the_owner_sees_no_row,
-        on_rights.behind_the_functions_policies_hold_by_themselves,
+        on_rights.policies_hold_without_the_functions,
         on_rights.an_analyst_reads_own_rows_of_marts_alone,
         on_rights.the_api_reads_no_table,
         on_functions.functions_filter_by_themselves,
-        on_functions.what_is_made_anew_is_shut,
+        on_functions.new_objects_are_not_open,
         on_functions.what_was_written_stays,
         on_functions.functions_look_where_their_owner_does,
     )
@@ -38,9 +38,9 @@ _FIRST = {
     "row-level security": "the owner sees no row",
     "right on a table": "nobody has more rights on tables",
     "filter": "functions filter by themselves",
-    "default right": "what is made anew is shut",
+    "default right": "new objects are not open",
     "trigger": "what was written stays",
-    "guard": "what is made anew is shut",
+    "guard": "new objects are not open",
     "search path": "functions look where their owner does",
 }
 """The attack that a kind of rule is there for is made first."""
@@ -73,13 +73,13 @@ SILENT = (
 
 @dataclass(frozen=True)
 class Verdict:
-    """What noticed a mutant: the manifest's first sentence, the first attack and what it said; empty where nothing
+    """What noticed a mutant: the manifest's first sentence, the first attack and its sentence; empty where nothing
     did."""
 
     mutant: Mutant
     manifest: str
     attack: str
-    said: str = ""
+    found_problems: str = ""
 
     @property
     def silent(self) -> str:
@@ -93,7 +93,7 @@ class Verdict:
         return bool(self.manifest) and bool(self.attack or self.silent)
 
 
-def holes(admin: Admin) -> list[str]:
+def open_attacks(admin: Admin) -> list[str]:
     """What the manifest says of the database."""
     row = admin.execute(manifest.QUERY.encode()).fetchone()
     return [violation.what for violation in manifest.rls_violations(row[0])] if row else []
@@ -105,9 +105,9 @@ def tried(admin: Admin, mutant: Mutant) -> Verdict:
     names = sorted(ATTACKS, key=lambda name: name != first)
     with admin.transaction(force_rollback=True):
         admin.execute(mutant.change.encode())
-        found = holes(admin)
-        said = ((name, _made(admin, name)) for name in names)
-        attack, sentences = next((pair for pair in said if pair[1]), ("", [""]))
+        found = open_attacks(admin)
+        found_problems = ((name, _made(admin, name)) for name in names)
+        attack, sentences = next((pair for pair in found_problems if pair[1]), ("", [""]))
     return Verdict(mutant, found[0] if found else "", attack, sentences[0])
 
 

@@ -29,7 +29,7 @@ create view marts.probe_view as select * from marts.probe;
 insert into marts.probe values ('acme', 'zz-acme-only');
 insert into marts.probe select name, 'zz-birch-only' from unnest(array['birch', 'cedar', 'dune', 'elm', 'fig']) as name;
 """
-"""As dbt makes them, by the builder, with nothing said about rights or policies. Others have rows in both parts."""
+"""As dbt makes them, by the builder, without rights or policies. Others have rows in both parts."""
 
 
 def secret_of(tenant: str) -> str:

@@ -103,7 +103,7 @@ def test_the_hash_is_of_what_the_catalog_says_not_of_how_it_is_written() -> None
 
 
 @pytest.mark.parametrize(
-    ("change", "says", "path"),
+    ("change", "message_part", "path"),
     [
         (lambda c: c.update(plnas=[]), "did you mean 'plans'", "plnas"),
         (lambda c: c["plans"][0].update(chargs=[]), "did you mean 'charges'", "plans[0].chargs"),
@@ -166,9 +166,9 @@ def test_the_hash_is_of_what_the_catalog_says_not_of_how_it_is_written() -> None
         (lambda c: c["taxes"][0].update(country="Germany"), "country code", "taxes[0].country"),
     ],
 )
-def test_what_is_wrong_is_refused_at_its_place(change: Any, says: str, path: str) -> None:
+def test_what_is_wrong_is_refused_at_its_place(change: Any, message_part: str, path: str) -> None:
     refusal = refused(change)
-    assert says in refusal.message
+    assert message_part in refusal.message
     assert refusal.path == path
 
 
@@ -294,7 +294,7 @@ taxes: [{key: vat, percent: 19}]
 """
 
 
-def test_a_catalog_with_mistakes_tells_all_of_them_with_line_column_path_and_suggestion() -> None:
+def test_a_catalog_with_mistakes_shows_all_of_them_with_line_column_path_and_suggestion() -> None:
     with pytest.raises(DocumentError) as caught:
         parse_catalog(FIVE)
     found = [(one.path, one.line, one.column, one.suggestion) for one in caught.value.problems]

@@ -40,7 +40,7 @@ def test_a_catalog_without_metrics_keeps_the_hash_it_had_before_there_were_any()
 
 
 @pytest.mark.parametrize(
-    ("change", "says", "path"),
+    ("change", "message_part", "path"),
     [
         ({"key": "usage.tokens"}, "'usage.tokens' is reserved", "key"),
         ({"key": "billing.mrr"}, "reserved", "key"),
@@ -65,11 +65,13 @@ def test_a_catalog_without_metrics_keeps_the_hash_it_had_before_there_were_any()
         ({"colum": "x"}, "did you mean 'column'", "colum"),
     ],
 )
-def test_what_is_wrong_with_a_metric_is_refused_at_its_place(change: dict[str, Any], says: str, path: str) -> None:
+def test_what_is_wrong_with_a_metric_is_refused_at_its_place(
+    change: dict[str, Any], message_part: str, path: str
+) -> None:
     with pytest.raises(RefusalError) as caught:
         parse_catalog(catalog(HOURS | {"key": "before"}, HOURS | change))
     assert (caught.value.code, caught.value.path) == ("bad_catalog", f"metrics[1].{path}")
-    assert says in caught.value.message
+    assert message_part in caught.value.message
 
 
 @pytest.mark.parametrize("field", ["key", "mart", "column", "month", "aggregation"])

@@ -119,8 +119,8 @@ AT_THE_END = {"demo"}
 def facts(module_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """One installation, billed and measured, with something for each command to work on; its environment is set."""
     settings, folder = module_settings, tmp_path_factory.mktemp("terminal")
-    told = _billed(settings)
-    found = {"folder": str(folder)} | _agreed(told, settings)
+    company = _billed(settings)
+    found = {"folder": str(folder)} | _agreed(company, settings)
     _files(settings, folder)
     name = f"ada{secrets.token_hex(4)}"
     analysts.add(settings, name, ["acme"])
@@ -144,27 +144,27 @@ def _billed(settings: Settings) -> World:
         {"key": "usage", "meter": "tokens", "price": {"model": "standard", "unit": "0.01"}},
         {"key": "value", "price": outcome},
     ]
-    told = World(
+    company = World(
         {
             "currency": "USD",
             "meters": [meter],
             "plans": [{"key": "pro", "period": {"align": "calendar"}, "charges": charges}],
         }
     )
-    told.start("2023-10-01")
+    company.start("2023-10-01")
     for month in (10, 11, 12):
-        told.use(f"2023-{month}-05", "tokens", "100")
-    return told
+        company.use(f"2023-{month}-05", "tokens", "100")
+    return company
 
 
-def _agreed(told: World, settings: Settings) -> dict[str, str]:
+def _agreed(company: World, settings: Settings) -> dict[str, str]:
     """Commits (active, waiting, to be closed), and three proposals of the active one."""
-    run(told, settings, NOW, date(2023, 10, 1))
-    commit = committed(told, settings, start="2023-10-01")
-    said = {"scenario": "agreed", "seed": 1, "author": "ann", "parent": None, "reason": None}
-    said |= {"customer": "c1", "start": "2023-10-01"}
+    run(company, settings, NOW, date(2023, 10, 1))
+    commit = committed(company, settings, start="2023-10-01")
+    options = {"scenario": "agreed", "seed": 1, "author": "ann", "parent": None, "reason": None}
+    options |= {"customer": "c1", "start": "2023-10-01"}
     waiting, closing = (
-        str(commit_model.commit(settings, "acme", json.dumps(MODEL | {"model": name}), said, None)["commit"])
+        str(commit_model.commit(settings, "acme", json.dumps(MODEL | {"model": name}), options, None)["commit"])
         for name in ("waiting", "closing")
     )
     for side, by in (("vendor", "vera"), ("customer", "carl")):
@@ -173,7 +173,7 @@ def _agreed(told: World, settings: Settings) -> dict[str, str]:
     track_value(
         settings, Lake(settings.lake_url), date(2023, 10, 1), date(2023, 12, 1), as_of=datetime.now(UTC), run_id="test"
     )
-    run(told, settings, NOW, date(2023, 10, 1))
+    run(company, settings, NOW, date(2023, 10, 1))
     names = [one["proposal"] for one in fee_proposals.listed(settings, "acme", datetime.now(UTC))]
     return dict(zip(("first", "second", "third"), names, strict=True)) | {
         "commit": commit,
@@ -208,8 +208,8 @@ def _files(settings: Settings, folder: Path) -> None:
 def _dearer(lake: Lake, path: Path) -> None:
     from valueverse.services.lake_tables import BILLING_FACTS_TABLE
 
-    told = lake.scan(BILLING_FACTS_TABLE).collect()
-    (published,) = [row["data"] for row in told.to_dicts() if row["type"] == "billing.catalog.published"]
+    facts = lake.scan(BILLING_FACTS_TABLE).collect()
+    (published,) = [row["data"] for row in facts.to_dicts() if row["type"] == "billing.catalog.published"]
     path.write_text(published.replace('"0.01"', '"0.02"'))
 
 

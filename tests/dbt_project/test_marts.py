@@ -54,13 +54,13 @@ class Story:
 
 @pytest.fixture(scope="module")
 def story(module_settings: Settings) -> Story:
-    told = Story(module_settings)
+    built_story = Story(module_settings)
     seed(module_settings)
     release(module_settings)
 
-    told.build_output = dbt(module_settings, "build")
-    told.first = _snapshot(module_settings)
-    told.first_schema = _schema(module_settings)
+    built_story.build_output = dbt(module_settings, "build")
+    built_story.first = _snapshot(module_settings)
+    built_story.first_schema = _schema(module_settings)
 
     release(module_settings, "held", ("birch",))
     _run(
@@ -70,7 +70,7 @@ def story(module_settings: Settings) -> Story:
         "update billing.tenant set name = 'renamed' where tenant_id in ('acme', 'birch')",
     )
     dbt(module_settings, "run", "--select", "marts")
-    told.corrected = _snapshot(module_settings)
+    built_story.corrected = _snapshot(module_settings)
 
     _run(
         module_settings,
@@ -85,16 +85,16 @@ def story(module_settings: Settings) -> Story:
         periods_from="2023-11",
         periods_to="2023-11",
     )
-    told.chosen = _snapshot(module_settings)
+    built_story.chosen = _snapshot(module_settings)
 
     _run(module_settings, "update billing.usage_daily set quantity = 5 where tenant_id in ('acme', 'cedar')")
-    told.seen_by_reader = _publish_twice_at_once(module_settings)
-    told.together = _snapshot(module_settings)
+    built_story.seen_by_reader = _publish_twice_at_once(module_settings)
+    built_story.together = _snapshot(module_settings)
 
     dbt(module_settings, "run", "--select", "marts", "--full-refresh")
-    told.refreshed = _snapshot(module_settings)
-    told.refreshed_schema = _schema(module_settings)
-    return told
+    built_story.refreshed = _snapshot(module_settings)
+    built_story.refreshed_schema = _schema(module_settings)
+    return built_story
 
 
 def test_every_model_test_and_unit_test_passes(story: Story) -> None:
@@ -186,16 +186,16 @@ def test_more_tenants_are_left_out_than_an_argument_of_a_command_holds(story: St
 @pytest.mark.parametrize("name", ["'; drop table x; --", ["acme"]])
 def test_a_set_of_tenants_that_is_no_name_is_refused(story: Story, name: str | list[str]) -> None:
     process = start_dbt(story.settings, "run", "--select", "dim_tenant", left_out=name)
-    said = process.communicate()[0]
+    output = process.communicate()[0]
     assert process.returncode != 0
-    assert "is not the name of a set" in said
+    assert "is not the name of a set" in output
 
 
 def test_a_tenant_key_that_is_none_is_refused(story: Story) -> None:
     process = start_dbt(story.settings, "run", "--select", "dim_tenant", tenants=["acme'; drop table x; --"])
-    said = process.communicate()[0]
+    output = process.communicate()[0]
     assert process.returncode != 0
-    assert "is not a tenant key" in said
+    assert "is not a tenant key" in output
 
 
 def test_every_model_and_column_is_described_and_every_model_has_a_tested_grain(story: Story) -> None:
@@ -223,8 +223,8 @@ def _publish_twice_at_once(settings: Settings) -> set[tuple[int, str]]:
             seen.add((int(row[0]), str(row[1])))
             time.sleep(0.02)
     for run in runs:
-        said = run.communicate()[0]
-        assert run.returncode == 0, said
+        output = run.communicate()[0]
+        assert run.returncode == 0, output
     return seen
 
 

@@ -36,7 +36,7 @@ SCHEDULE, ADDS_UP = "fct_revenue_schedule", "an_invoice_subtotal_is_the_sum_of_i
 
 @dataclass
 class Story:
-    """What the first run and the run after mending said and left."""
+    """The output and the tables of the first run and of the run after mending."""
 
     settings: Settings
     first: dg.ExecuteInProcessResult
@@ -52,7 +52,7 @@ class Story:
 
 @pytest.fixture(scope="module")
 def story(module_settings: Settings) -> Iterator[Story]:
-    """Sums of birch have no room in a column, lines of cedar are missing; then both are mended."""
+    """Sums of birch do not fit a column, lines of cedar are missing; then both are mended."""
     settings = module_settings
     with pytest.MonkeyPatch.context() as patch:
         for name, value in settings.environment().items():
@@ -202,7 +202,7 @@ def test_a_held_tenant_does_not_hold_its_release(story: Story) -> None:
     assert story.months == set()
 
 
-def test_a_held_tenant_is_tried_again_after_an_hour_and_at_once_when_it_is_released_anew(story: Story) -> None:
+def test_a_held_tenant_is_tried_again_after_an_hour_and_at_once_when_it_is_released_again(story: Story) -> None:
     assert story.waiting == []
     assert story.due == [("birch", "cedar")]
     assert story.again.success

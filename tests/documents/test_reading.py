@@ -56,7 +56,7 @@ def test_json_and_yaml_say_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    ("document", "says", "path", "place"),
+    ("document", "message_part", "path", "place"),
     [
         ("a: &x [1]\nb: *x", "anchors and aliases", "a", (1, 4)),
         ("a: 1\na: 2", "'a' stands twice", "", (2, 1)),
@@ -86,10 +86,10 @@ def test_json_and_yaml_say_the_same() -> None:
     ],
 )
 def test_what_cannot_be_read_is_refused_at_its_place(
-    document: object, says: str, path: str, place: tuple[int, int]
+    document: object, message_part: str, path: str, place: tuple[int, int]
 ) -> None:
     problem = refused(document)
-    assert says in problem.message
+    assert message_part in problem.message
     assert (problem.path, problem.line, problem.column) == (path, *place)
 
 

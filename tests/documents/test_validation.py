@@ -59,14 +59,14 @@ def problems(tree: object) -> list[Problem]:
         ({"name": "a", "labels": []}, ("bad_drawing", "labels", "an object of fields is expected here", None)),
     ],
 )
-def test_one_mistake_is_told_at_its_path(tree: object, expected: tuple[str, str, str, str | None]) -> None:
+def test_one_mistake_is_reported_at_its_path(tree: object, expected: tuple[str, str, str, str | None]) -> None:
     (problem,) = problems(tree)
-    code, path, words, suggestion = expected
+    code, path, text, suggestion = expected
     assert (problem.code, problem.path, problem.suggestion) == (code, path, suggestion)
-    assert words in problem.message
+    assert text in problem.message
 
 
-def test_all_mistakes_are_told_at_once_and_a_misspelt_field_before_what_it_leaves_missing() -> None:
+def test_all_mistakes_are_reported_at_once_and_a_misspelt_field_before_what_it_leaves_missing() -> None:
     tree = {"nam": "a", "colour": "blue", "shapes": [{"model": "circle", "radius": 1, "radios": 2}, 5]}
     assert [(one.path, one.code) for one in problems(tree)] == [
         ("nam", "bad_drawing"),

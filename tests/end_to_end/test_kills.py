@@ -44,30 +44,30 @@ def test_after_a_kill_and_one_run_everything_equals_the_undisturbed_run(loop: Lo
 
 
 @pytest.mark.parametrize(
-    ("words", "point"),
+    ("arguments", "point"),
     [
         (["up", "--only", "postgres"], "alembic.runtime.environment:EnvironmentContext.run_migrations:before"),
         (["tenants", "list"], "valueverse.platform.warehouse:connect:after"),
     ],
     ids=["migrations of a start", "a command"],
 )
-def test_postgres_killed_under_a_command_is_one_sentence(loop: Loop, words: list[str], point: str) -> None:
-    command = loop.place.fork("command", words, f"postgres@{point}")
-    assert command.wait() == 2, command.said()
+def test_postgres_killed_under_a_command_is_one_sentence(loop: Loop, arguments: list[str], point: str) -> None:
+    command = loop.place.fork("command", arguments, f"postgres@{point}")
+    assert command.wait() == 2, command.output()
     loop.place.up()
-    assert command.said().rstrip().endswith("then run this again [warehouse_unreachable]")
-    assert "Traceback" not in command.said()
+    assert command.output().rstrip().endswith("then run this again [warehouse_unreachable]")
+    assert "Traceback" not in command.output()
 
 
 def test_postgres_killed_when_a_run_begins_is_one_sentence(loop: Loop) -> None:
     run = Run(loop.place, "postgres@pipelines.catch_up:end_killed_runs:before")
     assert run.finish() == 1
     loop.place.up()
-    (told,) = run.steps
-    assert told["stage"] == "servers"
-    assert told["error"].startswith("Postgres does not answer, or ended the work")
-    assert "\n" not in told["error"]
-    assert "Traceback" not in run.process.said()
+    (step,) = run.steps
+    assert step["stage"] == "servers"
+    assert step["error"].startswith("Postgres does not answer, or ended the work")
+    assert "\n" not in step["error"]
+    assert "Traceback" not in run.process.output()
 
 
 def _sessions(loop: Loop) -> int:

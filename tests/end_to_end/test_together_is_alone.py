@@ -97,7 +97,7 @@ EMPTY = {
 class Answers:
     """All that one arrangement says, by tenant."""
 
-    said: dict[str, list[str]]
+    output: dict[str, list[str]]
     tables: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     commands: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     api: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -181,8 +181,8 @@ def test_what_the_hostile_tenant_sent_was_read_and_partly_refused(together: Answ
 def test_every_row_of_lake_warehouse_and_marts_is_the_same(alone: tuple[str, Answers], together: Answers) -> None:
     tenant, found = alone
     assert _differences(found.tables[tenant], together.tables[tenant]) == {}
-    assert found.said[tenant] == together.said[tenant]
-    assert [line for line in found.said[tenant] if line.endswith("False")] == []
+    assert found.output[tenant] == together.output[tenant]
+    assert [line for line in found.output[tenant] if line.endswith("False")] == []
 
 
 def test_every_table_holds_rows_that_could_differ(alone: tuple[str, Answers]) -> None:
@@ -230,13 +230,13 @@ def test_daily_usage_of_api_and_mart_is_what_each_meter_comes_to_on_that_day(alo
     assert {kind for *_, kind in expected} == set(AGGREGATIONS)
     rows = [json.loads(text) for text in found.tables[tenant]["marts.fct_usage_daily"]]
     mart = {
-        (row["customer_key"], row["subscription_key"] or "", row["usage_date"], row["meter_key"]): _told(
+        (row["customer_key"], row["subscription_key"] or "", row["usage_date"], row["meter_key"]): _row(
             row["quantity"], row["event_count"], row["aggregation"], row["is_additive"]
         )
         for row in rows
     }
     api = {
-        (address.split("/")[3], row["subscription"] or "", row["day"], row["meter"]): _told(
+        (address.split("/")[3], row["subscription"] or "", row["day"], row["meter"]): _row(
             row["quantity"], row["events"], row["aggregation"], row["additive"]
         )
         for address, text in found.api[tenant].items()
@@ -244,11 +244,11 @@ def test_daily_usage_of_api_and_mart_is_what_each_meter_comes_to_on_that_day(alo
         for row in json.loads(text)
     }
     for answered in (mart, api):
-        seen = {key: said for key, said in answered.items() if key[-1] in AGGREGATIONS}
+        seen = {key: output for key, output in answered.items() if key[-1] in AGGREGATIONS}
         assert seen == expected
 
 
-def _told(quantity: Any, events: int, aggregation: str, additive: Any) -> tuple[str | None, int, str, bool]:
+def _row(quantity: Any, events: int, aggregation: str, additive: Any) -> tuple[str | None, int, str, bool]:
     return None if quantity is None else f"{Decimal(str(quantity)):.12f}", events, aggregation, bool(additive)
 
 
@@ -282,7 +282,7 @@ def daily_by_hand(
             "weighted_sum": None,
         }
         for kind, quantity in quantities.items():
-            found[*owner, kind] = _told(quantity, len(events), kind, kind in {"count", "sum"})
+            found[*owner, kind] = _row(quantity, len(events), kind, kind in {"count", "sum"})
     return found
 
 

@@ -126,7 +126,7 @@ def test_every_version_is_known_exactly_when_the_second_opinion_says(drawn: list
     def seen(rows: list[tuple[Any, ...]], at: int) -> set[str]:
         return {key for key, since, until in rows if since <= at and (until is None or at < until)}
 
-    told = ours.with_columns(pl.col("known_from", "known_until").dt.epoch("us")).rows()
+    versions = ours.with_columns(pl.col("known_from", "known_until").dt.epoch("us")).rows()
     for hour in range(6):
         at = int((START + timedelta(hours=hour)).timestamp()) * 1_000_000
-        assert seen(told, at) == seen(theirs, at)
+        assert seen(versions, at) == seen(theirs, at)

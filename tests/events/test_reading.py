@@ -113,7 +113,7 @@ def test_strings_are_exact_whatever_their_length() -> None:
     ],
 )
 @pytest.mark.parametrize("last", [True, False])
-def test_data_is_kept_as_it_means_wherever_it_stands(data: str, last: bool) -> None:
+def test_data_is_stored_by_its_meaning_wherever_it_stands(data: str, last: bool) -> None:
     line = _line(data) if last else '{"data":' + data + "," + json.dumps(EVENT)[1:]
     (row,) = _read(line)
     assert row["reason"] is None

@@ -69,7 +69,7 @@ def _judged(**change: Any) -> dict[str, Any]:
         ({"subject": "a\u200bb"}, "malformed", "subject", "128 printable"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_place(change: dict[str, Any], reason: str, path: str, message: str) -> None:
+def test_what_is_wrong_is_reported_with_its_place(change: dict[str, Any], reason: str, path: str, message: str) -> None:
     row = _judged(**change)
     assert (row["reason"], row["path"]) == (reason, path)
     assert message in row["message"]

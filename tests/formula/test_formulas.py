@@ -142,12 +142,12 @@ def test_comparison_takes_the_kind_of_its_known_side() -> None:
     assert condition("day >= '2026-02-01'", {"day": "2026-01-31"}, {"day": "2026-02-01"}) == [False, True]
 
 
-def test_odd_names_stand_in_backticks() -> None:
+def test_odd_names_are_in_backticks() -> None:
     assert value("`out-tokens` + usage.`in tokens`", {"out-tokens": 1, "usage": {"in tokens": 2}}) == [D(3)]
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message_part"),
     [
         ("a +", "not the end, at character 4"),
         ("a = 5", "write '=='"),
@@ -170,11 +170,11 @@ def test_odd_names_stand_in_backticks() -> None:
         ("`a'b`", "not understood"),
     ],
 )
-def test_a_wrong_formula_is_refused_where_it_is_wrong(text: str, says: str) -> None:
+def test_a_wrong_formula_is_refused_where_it_is_wrong(text: str, message_part: str) -> None:
     with pytest.raises(RefusalError) as caught:
         compile_value(text)
     assert caught.value.code == "bad_formula"
-    assert says in caught.value.message
+    assert message_part in caught.value.message
 
 
 @pytest.mark.security

@@ -53,7 +53,7 @@ def test_an_event_is_accounted_for_with_its_day_customer_meter_and_quantity() ->
     ]
 
 
-def test_of_an_event_s_rows_the_one_nearest_to_being_billed_speaks_for_it() -> None:
+def test_of_an_event_s_rows_the_one_nearest_to_being_billed_counts() -> None:
     acme = world()
     acme.use("2023-11-20", "other", "3", dimensions=LARGE, id="a")
     acme.use("2023-11-20", "tokens", "5", dimensions=LARGE, id="a")
@@ -97,7 +97,7 @@ def test_unbilled_usage_is_summed_by_reason_and_each_day_adds_up() -> None:
 
 def test_events_of_the_instants_where_a_period_a_trial_and_a_life_begin_and_end() -> None:
     acme = world(trial={"days": 4})
-    acme.tell("subscription.ended", "2023-11-30", {"subscription": "s1"})
+    acme.record("subscription.ended", "2023-11-30", {"subscription": "s1"})
     for time in (
         "2023-10-31T23:59:59+00:00",
         "2023-11-01",
@@ -119,8 +119,8 @@ def test_events_of_the_instants_where_a_period_a_trial_and_a_life_begin_and_end(
 
 def test_between_two_subscriptions_and_in_a_pause_a_customer_has_ended() -> None:
     acme = world()
-    acme.tell("subscription.paused", "2023-11-10", {"subscription": "s1"})
-    acme.tell("subscription.resumed", "2023-11-20", {"subscription": "s1"})
+    acme.record("subscription.paused", "2023-11-10", {"subscription": "s1"})
+    acme.record("subscription.resumed", "2023-11-20", {"subscription": "s1"})
     acme.use("2023-11-15", "tokens", "1", dimensions=LARGE)
     assert accounted(acme)["outcome"].to_list() == ["after_end"]
 
@@ -133,7 +133,7 @@ def test_what_two_subscriptions_could_take_is_billed_to_the_one_that_it_names() 
     assert days(accounted(acme), "outcome", "quantity") == [("ambiguous_subscription", 1), ("billed", 2)]
 
 
-def test_usage_of_a_day_is_kept_apart_by_whatever_tells_it_apart() -> None:
+def test_usage_of_a_day_has_a_row_for_each_distinct_key() -> None:
     acme = world()
     acme.use("2023-11-20", "tokens", "1", dimensions=LARGE)
     acme.use("2023-11-20T12:00:00+00:00", "tokens", "2", dimensions=LARGE)

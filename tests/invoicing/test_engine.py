@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.laws import law
-from tests.support.ledger import World, amounts, instant, standing
+from tests.support.ledger import World, amounts, instant, prior_of
 from valueverse.invoicing.rendering.document_hash import chain_hash, content_hash, finalise, invoice_number
 
 TOKENS = {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n", "dimensions": ["model", "region"]}
@@ -40,7 +40,7 @@ def charge(key: str = "usage", **more: Any) -> dict[str, Any]:
 def test_a_fee_in_arrears_is_prorated_by_local_days_start_counted_end_not() -> None:
     acme = world(fees=[fee()])
     acme.start("2023-11-10")
-    acme.tell("subscription.ended", "2023-11-20", {"subscription": "s1"})
+    acme.record("subscription.ended", "2023-11-20", {"subscription": "s1"})
     (document,) = acme.documents("2023-11-01", "2023-12-01")
     assert amounts(document) == [("base", "10.00")]
     assert document["lines"][0]["description"] == "base fee (10 of 30 days)"
@@ -49,7 +49,7 @@ def test_a_fee_in_arrears_is_prorated_by_local_days_start_counted_end_not() -> N
 def test_a_fee_that_is_not_prorated_is_due_whole_and_says_no_days() -> None:
     acme = world(fees=[fee(prorate="none")])
     acme.start("2023-11-10")
-    acme.tell("subscription.ended", "2023-11-20", {"subscription": "s1"})
+    acme.record("subscription.ended", "2023-11-20", {"subscription": "s1"})
     (document,) = acme.documents("2023-11-01", "2023-12-01")
     assert [(line["description"], line["amount"]) for line in document["lines"]] == [("base fee", "30.00")]
 
@@ -66,7 +66,7 @@ def test_starting_bills_the_first_partial_period_in_advance_and_each_close_the_n
 def test_an_early_end_credits_the_unused_share_of_an_advance() -> None:
     acme = world(fees=[fee(timing="in_advance")])
     acme.start("2023-11-01")
-    acme.tell("subscription.ended", "2023-11-16", {"subscription": "s1"})
+    acme.record("subscription.ended", "2023-11-16", {"subscription": "s1"})
     start, closing = acme.documents("2023-11-01", "2023-12-01")
     assert amounts(start) == [("base", "30.00")]
     assert amounts(closing) == [("base", "-15.00")]
@@ -85,7 +85,7 @@ def test_an_upgrade_credits_the_old_plan_and_charges_the_new_each_rounded() -> N
     ]
     acme = World({"plans": plans})
     acme.start("2023-11-01")
-    acme.tell("subscription.changed", "2023-11-11", {"subscription": "s1", "plan": "max"})
+    acme.record("subscription.changed", "2023-11-11", {"subscription": "s1", "plan": "max"})
     _, closing = acme.documents("2023-11-01", "2023-12-01")
     assert sorted(amounts(closing)) == [("base", "-6.67"), ("base", "13.33"), ("base", "20.00")]
 
@@ -283,8 +283,8 @@ def test_an_end_known_later_does_not_bill_a_finalised_period_again() -> None:
     acme = world(fees=[fee()])
     acme.start("2023-11-01")
     done = acme.bill("2023-11-01", "2023-12-01").invoices
-    acme.tell("subscription.ended", "2023-11-20", {"subscription": "s1"})
-    assert acme.documents("2023-11-01", "2023-12-01", prior=standing(done)) == []
+    acme.record("subscription.ended", "2023-11-20", {"subscription": "s1"})
+    assert acme.documents("2023-11-01", "2023-12-01", prior=prior_of(done)) == []
 
 
 @law(12)
@@ -301,7 +301,7 @@ def test_however_a_range_of_dates_is_cut_the_same_invoices_come_of_it(
     begin = date(2023, 11, 1) + timedelta(days=start)
     acme.start(begin.isoformat(), timezone="America/New_York")
     if length is not None:
-        acme.tell("subscription.ended", (begin + timedelta(days=length)).isoformat(), {"subscription": "s1"})
+        acme.record("subscription.ended", (begin + timedelta(days=length)).isoformat(), {"subscription": "s1"})
     edges = [date(2023, 10, 1), *(date(2023, 10, 1) + timedelta(days=cut) for cut in sorted(cuts)), date(2024, 5, 1)]
     whole = {document["content_hash"] for document in acme.documents("2023-10-01", "2024-05-01")}
     parts = [
@@ -331,7 +331,7 @@ def test_a_document_has_exactly_the_contracts_fields() -> None:
     assert document["issued_on"] == "2023-12-02"
 
 
-def test_the_hash_covers_what_is_said_and_not_the_number() -> None:
+def test_the_hash_covers_the_content_and_not_the_number() -> None:
     acme = world(fees=[fee()])
     acme.start("2023-11-01")
     (draft,) = acme.documents("2023-11-01", "2023-12-01")

@@ -27,7 +27,7 @@ KNOWN = {"early": DAYS[1], "late": DAYS[3]}
 
 
 def test_tenants_together_select_what_each_ones_own_instant_selects() -> None:
-    # Which rows were true, whatever their end is said to be: an end that came later was not recorded yet.
+    # Which rows were true, whatever end they state: an end that came later was not recorded yet.
     together = as_recorded(ROWS.lazy().with_row_index("row"), KNOWN).filter(as_known(newest(KNOWN))).collect()
     alone = [
         ROWS.with_row_index("row").filter(pl.col("tenant") == tenant, as_known(moment))
@@ -37,8 +37,8 @@ def test_tenants_together_select_what_each_ones_own_instant_selects() -> None:
 
 
 def test_nothing_later_than_a_tenants_own_instant_is_left() -> None:
-    kept = as_recorded(ROWS.lazy(), KNOWN).collect()
+    recorded = as_recorded(ROWS.lazy(), KNOWN).collect()
     own = pl.col("tenant").replace_strict(KNOWN, return_dtype=INSTANT)
-    later = kept.filter(pl.max_horizontal("received_at", "known_until") > own)
+    later = recorded.filter(pl.max_horizontal("received_at", "known_until") > own)
     assert later.is_empty()
-    assert kept.filter(pl.col("known_until").is_not_null()).height > 0
+    assert recorded.filter(pl.col("known_until").is_not_null()).height > 0

@@ -74,7 +74,7 @@ def test_events_without_a_value_of_others_and_not_known_then_are_not_counted() -
 
 def test_an_event_is_taken_by_the_charge_of_the_subscription_that_holds_then() -> None:
     acme = world()
-    acme.tell("subscription.ended", "2024-02-01", {"subscription": "s1"})
+    acme.record("subscription.ended", "2024-02-01", {"subscription": "s1"})
     for time, id_ in (
         ("2023-12-31", "before"),
         ("2024-01-01", "first"),

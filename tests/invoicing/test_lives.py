@@ -41,18 +41,18 @@ def billed(acme: World) -> list[tuple[str, list[str]]]:
 def test_a_pause_that_outlasts_the_trial_is_paid_from_its_end_and_once() -> None:
     acme = world(plan("pro", "28", MONTH, trial={"days": 7}))
     acme.start("2023-02-01")
-    acme.tell("subscription.paused", "2023-02-05", {"subscription": "s1"})
-    acme.tell("subscription.resumed", "2023-02-15", {"subscription": "s1"})
-    acme.tell("subscription.ended", "2023-03-01", {"subscription": "s1"})
+    acme.record("subscription.paused", "2023-02-05", {"subscription": "s1"})
+    acme.record("subscription.resumed", "2023-02-15", {"subscription": "s1"})
+    acme.record("subscription.ended", "2023-03-01", {"subscription": "s1"})
     assert billed(acme) == [("2023-02-16", ["14.00"]), ("2023-03-02", [])]
 
 
 def test_a_pause_over_whole_periods_is_not_paid_and_the_period_in_which_it_ends_is() -> None:
     acme = world(plan("pro", "31", MONTH))
     acme.start("2023-01-01")
-    acme.tell("subscription.paused", "2023-01-11", {"subscription": "s1"})
-    acme.tell("subscription.resumed", "2023-03-01", {"subscription": "s1"})
-    acme.tell("subscription.ended", "2023-04-01", {"subscription": "s1"})
+    acme.record("subscription.paused", "2023-01-11", {"subscription": "s1"})
+    acme.record("subscription.resumed", "2023-03-01", {"subscription": "s1"})
+    acme.record("subscription.ended", "2023-04-01", {"subscription": "s1"})
     assert billed(acme) == [
         ("2023-01-02", ["31.00"]),
         ("2023-02-02", ["-21.00"]),
@@ -63,9 +63,9 @@ def test_a_pause_over_whole_periods_is_not_paid_and_the_period_in_which_it_ends_
 def test_a_commitment_counts_the_fees_of_a_period_that_began_with_the_end_of_a_pause_once() -> None:
     acme = world(plan("pro", "31", MONTH, commitment={"minimum": "50"}))
     acme.start("2023-01-01")
-    acme.tell("subscription.paused", "2023-02-01", {"subscription": "s1"})
-    acme.tell("subscription.resumed", "2023-03-01", {"subscription": "s1"})
-    acme.tell("subscription.ended", "2023-04-01", {"subscription": "s1"})
+    acme.record("subscription.paused", "2023-02-01", {"subscription": "s1"})
+    acme.record("subscription.resumed", "2023-03-01", {"subscription": "s1"})
+    acme.record("subscription.ended", "2023-04-01", {"subscription": "s1"})
     assert billed(acme) == [
         ("2023-01-02", ["31.00"]),
         ("2023-02-02", ["19.00"]),
@@ -76,15 +76,15 @@ def test_a_commitment_counts_the_fees_of_a_period_that_began_with_the_end_of_a_p
 def test_a_commitment_counts_a_fee_in_advance_less_what_the_end_gives_back_of_it() -> None:
     acme = world(plan("pro", "31", MONTH, commitment={"minimum": "62"}))
     acme.start("2023-01-01")
-    acme.tell("subscription.ended", "2023-01-11", {"subscription": "s1"})
-    # 10 of 31 days: 20 are committed, and 10 of the fee are kept.
+    acme.record("subscription.ended", "2023-01-11", {"subscription": "s1"})
+    # 10 of 31 days: 20 are committed, and 10 of the fee stay.
     assert billed(acme) == [("2023-01-02", ["31.00"]), ("2023-01-12", ["-21.00", "10.00"])]
 
 
 def test_a_change_to_a_plan_with_other_periods_closes_the_running_one() -> None:
     acme = world(plan("pro", "31", MONTH), plan("annual", "365", {"unit": "year", "align": "calendar"}))
     acme.start("2023-01-01")
-    acme.tell("subscription.changed", "2023-01-11", {"subscription": "s1", "plan": "annual"})
+    acme.record("subscription.changed", "2023-01-11", {"subscription": "s1", "plan": "annual"})
     assert billed(acme) == [
         ("2023-01-02", ["31.00"]),
         ("2023-01-12", ["355.00", "-21.00"]),
@@ -95,17 +95,17 @@ def test_a_change_to_a_plan_with_other_periods_closes_the_running_one() -> None:
 def test_a_change_to_a_plan_with_shorter_periods_gives_the_rest_of_the_long_one_back_once() -> None:
     acme = world(plan("pro", "365", {"unit": "year", "align": "calendar"}), plan("monthly", "31", MONTH))
     acme.start("2023-01-01")
-    acme.tell("subscription.changed", "2023-01-11", {"subscription": "s1", "plan": "monthly"})
-    acme.tell("subscription.ended", "2023-02-01", {"subscription": "s1"})
+    acme.record("subscription.changed", "2023-01-11", {"subscription": "s1", "plan": "monthly"})
+    acme.record("subscription.ended", "2023-02-01", {"subscription": "s1"})
     assert billed(acme) == [("2023-01-02", ["365.00"]), ("2023-01-12", ["21.00", "-355.00"]), ("2023-02-02", [])]
 
 
 def test_a_fee_in_advance_of_the_first_period_in_another_zone_is_a_whole_one() -> None:
     acme = world(plan("pro", "31", MONTH))
-    acme.tell("customer.created", "2023-01-01", {"customer": "c1", "timezone": "Australia/Lord_Howe"})
+    acme.record("customer.created", "2023-01-01", {"customer": "c1", "timezone": "Australia/Lord_Howe"})
     acme.start("2023-09-30T13:30:00+00:00")
-    acme.tell("customer.updated", "2023-10-10", {"customer": "c1", "timezone": "Asia/Kolkata"})
-    acme.tell("subscription.ended", "2023-11-30T18:30:00+00:00", {"subscription": "s1"})
+    acme.record("customer.updated", "2023-10-10", {"customer": "c1", "timezone": "Asia/Kolkata"})
+    acme.record("subscription.ended", "2023-11-30T18:30:00+00:00", {"subscription": "s1"})
     assert [amounts for _, amounts in billed(acme)] == [["31.00"], ["31.00"], []]
 
 
@@ -122,16 +122,16 @@ def lives(draw: Any) -> World:
     moment, paused = datetime(2023, 1, draw(st.integers(1, 31)), tzinfo=UTC), False
     acme.start(moment.isoformat())
     for day in ("2023-01-01", *draw(st.sets(st.dates(date(2023, 2, 1), date(2023, 9, 1)).map(str), max_size=2))):
-        acme.tell("customer.updated", day, {"customer": "c1", "timezone": draw(st.sampled_from(ZONES))})
+        acme.record("customer.updated", day, {"customer": "c1", "timezone": draw(st.sampled_from(ZONES))})
     for _ in range(draw(st.integers(0, 5))):
         moment += timedelta(hours=draw(st.integers(1, 1_200)) if draw(st.booleans()) else 24 * draw(st.integers(1, 50)))
         kind = draw(st.sampled_from(["changed", "resumed" if paused else "paused"]))
         paused = paused != (kind != "changed")
         effective = draw(st.sampled_from(["now", "period_end"]))
-        said = {"plan": draw(st.sampled_from(["pro", "max"])), "effective": effective} if kind == "changed" else {}
-        acme.tell(f"subscription.{kind}", moment.isoformat(), {"subscription": "s1"} | said)
+        data = {"plan": draw(st.sampled_from(["pro", "max"])), "effective": effective} if kind == "changed" else {}
+        acme.record(f"subscription.{kind}", moment.isoformat(), {"subscription": "s1"} | data)
     moment += timedelta(days=draw(st.integers(1, 60)))
-    acme.tell("subscription.ended", moment.isoformat(), {"subscription": "s1"})
+    acme.record("subscription.ended", moment.isoformat(), {"subscription": "s1"})
     return acme
 
 

@@ -72,7 +72,9 @@ def test_lines_that_fit_alone_but_not_together_hold_their_invoice() -> None:
 
 def test_a_tax_beyond_the_range_holds_the_invoice() -> None:
     made = world(fees=[{"key": "big", "amount": "999999999", "timing": "in_arrears"}])
-    made.tell("customer.updated", "2023-02-01", {"customer": "c0", "tax_rates": [{"key": "vat", "percent": "999999"}]})
+    made.record(
+        "customer.updated", "2023-02-01", {"customer": "c0", "tax_rates": [{"key": "vat", "percent": "999999"}]}
+    )
     held, billed = held_and_billed(made)
     assert held == {("c0", "out_of_range")}
     assert billed == ["c1"]

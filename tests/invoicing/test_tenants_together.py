@@ -28,13 +28,13 @@ def test_a_wallet_is_not_spent_by_another_tenant_s_wallet_of_the_same_origin() -
     # A wallet of 100 beside fees of 20, 20, 40, 20: it pays all of them, whatever the other one spends.
     acme, birch = with_fee("acme"), with_fee("birch")
     for one in (acme, birch):
-        one.tell(
+        one.record(
             "wallet.granted",
             "2024-01-02",
             {"customer": "c1", "wallet": "w", "amount": "100", "currency": "USD"},
             **OFFICE,
         )
-    acme.tell(
+    acme.record(
         "one_off.added",
         "2024-03-10",
         {"customer": "c1", "description": "help", "amount": "20", "currency": "USD"},
@@ -50,7 +50,7 @@ def test_a_coupon_for_two_periods_ends_after_two_whatever_another_tenant_s_of_th
     # Birch's holds from March on: its periods are no periods of acme's.
     birch = with_fee("birch", coupons=({"key": "half", "percent": "50", "periods": 2},))
     for one, applied in ((acme, "2024-01-02"), (birch, "2024-03-02")):
-        one.tell("coupon.applied", applied, {"customer": "c1", "coupon": "half"}, **OFFICE)
+        one.record("coupon.applied", applied, {"customer": "c1", "coupon": "half"}, **OFFICE)
     billed = bill_runs([acme, birch], RUNS)
     assert of_invoices(billed, "acme", "total_minor") == [1000, 1000, 2000, 2000]
     assert of_invoices(billed, "birch", "total_minor") == [2000, 2000, 1000, 1000]
@@ -59,7 +59,7 @@ def test_a_coupon_for_two_periods_ends_after_two_whatever_another_tenant_s_of_th
 def test_both_tenants_one_offs_of_the_same_origin_are_billed() -> None:
     acme, birch = with_fee("acme"), with_fee("birch")
     for one, amount in ((acme, "7"), (birch, "9")):
-        one.tell(
+        one.record(
             "one_off.added",
             "2024-01-10",
             {"customer": "c1", "description": "set-up", "amount": amount, "currency": "USD"},
@@ -73,8 +73,8 @@ def test_both_tenants_one_offs_of_the_same_origin_are_billed() -> None:
 def test_a_one_off_without_a_subscription_makes_an_invoice_though_another_tenant_s_waits_for_its_next() -> None:
     acme, birch = with_fee("acme"), World({"plans": []}, tenant="birch")
     for one in (acme, birch):
-        one.tell("customer.created", "2024-01-02", {"customer": "c1"})
-        one.tell(
+        one.record("customer.created", "2024-01-02", {"customer": "c1"})
+        one.record(
             "one_off.added",
             "2024-01-10",
             {"customer": "c1", "description": "set-up", "amount": "7", "currency": "USD"},
@@ -92,7 +92,7 @@ def test_a_correction_takes_the_coupon_of_its_own_tenant() -> None:
         for tenant, percent in (("acme", "10"), ("birch", "67"))
     ]
     for one in worlds:
-        one.tell("coupon.applied", "2024-01-02", {"customer": "c1", "coupon": "off"}, **OFFICE)
+        one.record("coupon.applied", "2024-01-02", {"customer": "c1", "coupon": "off"}, **OFFICE)
         one.use("2024-01-05", "tokens", "100")
         one.use("2024-01-06", "tokens", "25", received_at=instant("2024-02-10"))
     billed = bill_runs(worlds, RUNS[:2])
@@ -103,22 +103,22 @@ def test_a_correction_takes_the_coupon_of_its_own_tenant() -> None:
 
 def test_a_document_says_its_own_tenant_s_state_of_knowledge() -> None:
     acme, birch = with_fee("acme"), with_fee("birch")
-    birch.tell("customer.updated", "2024-02-02", {"customer": "c1", "name": "later"})
+    birch.record("customer.updated", "2024-02-02", {"customer": "c1", "name": "later"})
     together = bill_runs([acme, birch], RUNS)
     assert as_texts(together, "acme") == as_texts(bill_runs([acme], RUNS), "acme")
     assert of_invoices(together, "acme", "events_known_at") == [instant("2024-01-01")] * 4
 
 
 def test_a_note_is_judged_by_what_its_own_tenant_knew() -> None:
-    """A correction that gives 20 back is known to acme before the note of 90 is told, so 80 are left of 100 and the
+    """A correction that gives 20 back is known to acme before the note of 90 is received, so 80 are left of 100 and the
     note is too much. What birch sends after the note does not make the correction a later one."""
     acme, birch = company("acme", charges=[CHARGE]), with_fee("birch")
     acme.use("2024-01-05", "tokens", "100")
     acme.usage[0]["known_until"] = instant("2024-02-10")
     acme.use("2024-01-05", "tokens", "80", received_at=instant("2024-02-10"))
     note = {"invoice": "acme-000001", "amount": "90", "currency": "USD", "reason": "sorry"}
-    acme.tell("credit_note.issued", "2024-03-02", note, received_at=instant("2024-03-02"))
-    birch.tell("customer.updated", "2024-03-03", {"customer": "c1", "name": "later"})
+    acme.record("credit_note.issued", "2024-03-02", note, received_at=instant("2024-03-02"))
+    birch.record("customer.updated", "2024-03-03", {"customer": "c1", "name": "later"})
     alone, together = bill_runs([acme], RUNS), bill_runs([acme, birch], RUNS)
     assert as_texts(together, "acme") == as_texts(alone, "acme")
 
@@ -132,7 +132,7 @@ def moving(tenant: str, customers: int) -> World:
         one.start("2024-01-01", plan="small", subscription=f"s{number}", customer=f"c{number}")
         for day in ("09", "16", "23"):
             plan = "big" if day != "16" else "small"
-            one.tell("subscription.changed", f"2024-01-{day}", {"subscription": f"s{number}", "plan": plan})
+            one.record("subscription.changed", f"2024-01-{day}", {"subscription": f"s{number}", "plan": plan})
     return one
 
 

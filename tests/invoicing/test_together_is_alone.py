@@ -59,7 +59,7 @@ def together(worlds: list[World], joined: set[tuple[str, ...]]) -> list[Billed]:
         return bill_runs(worlds, RUNS, holds=True)
 
 
-def test_companies_bear_every_kind_of_line_invoice_discount_and_credit(
+def test_companies_have_every_kind_of_line_invoice_discount_and_credit(
     worlds: list[World], together: list[Billed], record_property: Callable[[str, object], None]
 ) -> None:
     """A generator that made nothing would prove nothing."""

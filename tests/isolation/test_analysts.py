@@ -121,7 +121,7 @@ def test_no_count_and_no_sum_knows_another_tenant(analyst: psycopg.Connection[An
 @pytest.mark.parametrize(
     "name", ["app.tenant_id", "app.tenant", "valueverse.tenant", "request.jwt.claims", "tenant_id"]
 )
-def test_no_setting_opens_the_wall(analyst: psycopg.Connection[Any], name: str) -> None:
+def test_no_setting_shows_another_tenants_rows(analyst: psycopg.Connection[Any], name: str) -> None:
     if "." in name:
         analyst.execute("select set_config(%s, 'birch', false)", [name])
     analyst.execute("set search_path to marts, billing, public")
@@ -177,11 +177,11 @@ def test_what_an_analyst_may_not_do_is_refused(analyst: psycopg.Connection[Any],
 )
 def test_an_error_message_names_no_value_of_another_tenant(analyst: psycopg.Connection[Any], query: str) -> None:
     try:
-        said = str(analyst.execute(query).fetchall())
+        shown = str(analyst.execute(query).fetchall())
     except psycopg.Error as error:
-        said = str(error)
-        assert "division by zero" not in said
-    assert not any(secret_of(other) in said for other in OTHERS)
+        shown = str(error)
+        assert "division by zero" not in shown
+    assert not any(secret_of(other) in shown for other in OTHERS)
 
 
 @pytest.mark.parametrize("mart", ["fct_invoice", "dim_customer", "fct_usage_daily", "plain_view"])
@@ -210,7 +210,9 @@ def test_an_analyst_without_a_mapping_sees_nothing(warehouse: Settings, analyst:
         connection.execute("insert into guard.analyst_tenant values (%s, %s)", [analyst.info.user, OWN])
 
 
-def test_a_table_a_rebuild_leaves_behind_is_walled_too(warehouse: Settings, analyst: psycopg.Connection[Any]) -> None:
+def test_a_table_that_a_rebuild_leaves_over_has_policies_too(
+    warehouse: Settings, analyst: psycopg.Connection[Any]
+) -> None:
     with connect(warehouse, "builder", autocommit=True) as connection:
         connection.execute("create table marts.fct_invoice__dbt_backup as select * from marts.fct_invoice")
         rows = analyst.execute("select distinct tenant_id from marts.fct_invoice__dbt_backup").fetchall()

@@ -10,7 +10,7 @@ from tests.attacks import world
 from tests.attacks.logins import LOGIN_ATTACKS, Logins
 from tests.attacks.mutants import mutants
 from tests.attacks.omissions import statements
-from tests.attacks.trials import ATTACKS, holes, tried
+from tests.attacks.trials import ATTACKS, open_attacks, tried
 from tests.security_mutation import committed
 from valueverse.platform import warehouse
 
@@ -56,7 +56,7 @@ def test_a_login_gets_nowhere(logins: Logins, attack: str) -> None:
 
 
 def test_the_manifest_finds_nothing(admin: psycopg.Connection[Any]) -> None:
-    assert holes(admin) == []
+    assert open_attacks(admin) == []
 
 
 WEAKENED = {
@@ -124,7 +124,7 @@ def test_a_new_rule_is_weakened_without_being_listed(admin: psycopg.Connection[A
     }
 
 
-def test_statements_of_a_migration_are_told_apart() -> None:
+def test_statements_of_a_migration_are_distinguished() -> None:
     text = (
         "-- a; comment\nrevoke all on x from y;\ndo $$ begin execute 'a;b'; end $$;\ncreate function f() as $$ x; $$;"
     )

@@ -153,9 +153,9 @@ def test_what_an_analyst_sets_for_itself_stops_nobody_and_ends_with_the_next_sta
 ) -> None:
     with psycopg.connect(addresses["analyst"], autocommit=True) as session:
         session.execute(f"alter role current_user {change.format(database=session.info.dbname)}".encode())
-    assert [hole.what for hole in _holes(own_server) if not hole.by_analyst] == []
+    assert [violation.what for violation in _violations(own_server) if not violation.by_analyst] == []
     warehouse.ensure_roles(own_server)
-    assert _holes(own_server) == []
+    assert _violations(own_server) == []
     with connect(own_server, "admin") as admin:
         rows = admin.execute(
             r"select setconfig from pg_db_role_setting s join pg_roles r on r.oid = s.setrole"
@@ -164,7 +164,7 @@ def test_what_an_analyst_sets_for_itself_stops_nobody_and_ends_with_the_next_sta
     assert rows == [(["statement_timeout=5min", "idle_in_transaction_session_timeout=5min", "temp_file_limit=4GB"],)]
 
 
-def _holes(own_server: Settings) -> list[manifest.Violation]:
+def _violations(own_server: Settings) -> list[manifest.Violation]:
     with connect(own_server, "admin") as admin:
         row = admin.execute(manifest.QUERY.encode()).fetchone()
     assert row is not None
@@ -187,9 +187,9 @@ def test_an_upgrade_takes_the_group_from_analysts_of_an_earlier_one(
     with connect(own_server, "admin", autocommit=True) as admin:
         admin.execute(f"grant valueverse_analyst to {role} with set true".encode())
         admin.execute(b"alter role valueverse_analyst set search_path = nowhere")
-    assert len(_holes(own_server)) == 2
+    assert len(_violations(own_server)) == 2
     warehouse.ensure_roles(own_server)
-    assert _holes(own_server) == []
+    assert _violations(own_server) == []
 
 
 _HOARDS = (

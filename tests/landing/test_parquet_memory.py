@@ -45,8 +45,8 @@ def test_reader_and_writer_together_take_less_than_their_bound(tmp_path: Path) -
     parquet_peak.land(tmp_path, rows, 2_000)
     assert (tmp_path / "landing" / parquet_peak.LARGE).stat().st_size < 4 * 2**20
     command = [sys.executable, "-m", "tests.support.parquet_peak", str(tmp_path)]
-    told = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-    assert told["accepted"] == rows
+    figures = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    assert figures["accepted"] == rows
     # 400 MB of texts in a few MB: what is read at once is bounded by its bytes, and so is what is settled at once.
-    assert told["reader"] < 400 * 2**20
-    assert told["reader"] + told["writer"] < 1.5 * 2**30
+    assert figures["reader"] < 400 * 2**20
+    assert figures["reader"] + figures["writer"] < 1.5 * 2**30

@@ -128,7 +128,7 @@ def test_beancount_arrives_at_the_journals_own_balances() -> None:
 
 @given(NAMES)
 @law(100)
-def test_a_name_and_its_part_of_an_account_tell_each_other(name: str) -> None:
+def test_a_name_and_its_part_of_an_account_determine_each_other(name: str) -> None:
     part = account_part("C", name)
     assert PART.fullmatch(part)
     assert name_of(part) == ("C", name)

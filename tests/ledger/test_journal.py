@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.journal import LATER, balance, bills, booked, document, facts, line, net_postings, read, told_of
+from tests.support.journal import LATER, balance, bills, booked, document, facts, inputs_of, line, net_postings, read
 from tests.support.laws import law
 from tests.support.ledger import World
 from valueverse.ledger.invariants import OWED, violations
@@ -69,14 +69,14 @@ def test_days_are_those_of_the_zone() -> None:
     berlin["lines"][0]["service_period"] = {"from": "2023-12-31T23:00:00Z", "to": "2024-01-31T23:00:00Z"}
     found = read(berlin)
     zoned = found.invoices.with_columns(pl.lit("Europe/Berlin").alias("timezone"))
-    moves, _ = moved(type(found)(zoned, found.lines, found.credits), told_of(found))
+    moves, _ = moved(type(found)(zoned, found.lines, found.credits), inputs_of(found))
     released = moves.filter(pl.col("kind") == "revenue_recognition")
     assert released["date"].unique().to_list() == [date(2024, 1, 31)]
 
 
 def test_discounts_lower_revenue_where_they_stand() -> None:
     found = read(document(1, [line(1000), line(3000, *NEXT)], discount=400))
-    moves, _ = moved(found, told_of(found))
+    moves, _ = moved(found, inputs_of(found))
     spread = book(moves, nothing_booked())
     assert (balance(spread, "revenue", "2024-02-02"), balance(spread, "deferred_revenue", "2024-02-02")) == (
         -900,
@@ -89,7 +89,7 @@ def test_discounts_lower_revenue_where_they_stand() -> None:
         ),
         found.credits.select("tenant", "number", "position", "origin"),
     )
-    moves, _ = moved(exact, told_of(exact))
+    moves, _ = moved(exact, inputs_of(exact))
     stated = book(moves, nothing_booked())
     assert balance(stated, "deferred_revenue", "2024-02-02") == -3000
 
@@ -174,7 +174,7 @@ def test_credit_notes_of_everything_give_back_all_of_revenue_and_tax() -> None:
     }
 
 
-def test_a_credit_note_beyond_the_total_is_left_out_and_leaves_room_for_the_next() -> None:
+def test_a_credit_note_beyond_the_total_is_left_out_and_the_next_one_fits() -> None:
     journal = booked(document(1, [line(1000)]), events=facts(note("6"), note("6"), note("4"), note("0.01")))
     assert balance(journal, "receivable") == 0
 
@@ -201,7 +201,7 @@ def journal_of(events: pl.DataFrame, *invoices: tuple[dict[str, Any], str], **mo
     found = read(*(one for one, _ in invoices))
     origins = found.credits.with_columns(pl.Series("origin", [origin for _, origin in invoices], pl.String))
     known = type(found)(found.invoices, found.lines, origins)
-    moves, _ = moved(known, told_of(known, events, **more))
+    moves, _ = moved(known, inputs_of(known, events, **more))
     return book(moves, nothing_booked())
 
 
@@ -219,10 +219,10 @@ def test_purchased_credit_is_owed_until_it_is_used() -> None:
     assert balance(journal, "promotional_credit") == 0
 
 
-@pytest.mark.parametrize(("kind", "kept"), [("granted", 0), ("purchased", -1200)])
-def test_what_expires_is_kept_only_if_it_was_paid_for(kind: str, kept: int) -> None:
+@pytest.mark.parametrize(("kind", "expected"), [("granted", 0), ("purchased", -1200)])
+def test_what_expires_is_revenue_only_if_it_was_paid_for(kind: str, expected: int) -> None:
     journal = journal_of(facts(wallet(kind, "20", expires_at="2024-03-01")), used(800, "test#b0"))
-    assert balance(journal, "expired_credit") == kept
+    assert balance(journal, "expired_credit") == expected
     assert (balance(journal, "customer_credit"), balance(journal, "granted_credit")) == (0, 0)
 
 
@@ -293,18 +293,16 @@ def worlds(draw: st.DrawFn) -> tuple[list[dict[str, Any]], list[Event], dict[str
 
 
 def invoiced(found: Any, voided: dict[str, str]) -> pl.DataFrame:
-    standing_ones = found.invoices.filter(~pl.col("number").is_in(list(voided)))
-    return standing_ones.select("tenant", "customer", "currency", pl.col("total_minor").alias("amount_minor")).cast(
-        OWED
-    )
+    not_voided = found.invoices.filter(~pl.col("number").is_in(list(voided)))
+    return not_voided.select("tenant", "customer", "currency", pl.col("total_minor").alias("amount_minor")).cast(OWED)
 
 
 @given(worlds())
 @law(25)
 def test_every_journal_keeps_its_rules(world: tuple[list[dict[str, Any]], list[Event], dict[str, str]]) -> None:
     invoices, events, voided = world
-    found, told_events = read(*invoices), facts(*events)
-    inputs = told_of(found, told_events, voided)
+    found, billing_events = read(*invoices), facts(*events)
+    inputs = inputs_of(found, billing_events, voided)
     moves, _ = moved(found, inputs)
     journal = book(moves, nothing_booked())
     assert violations(journal.postings, owed(invoiced(found, voided), inputs)).to_dicts() == []
@@ -318,19 +316,19 @@ def test_order_and_batching_do_not_matter(
     world: tuple[list[dict[str, Any]], list[Event], dict[str, str]], random: Any
 ) -> None:
     invoices, events, voided = world
-    told_events = facts(*events)
+    billing_events = facts(*events)
     everything = read(*invoices)
-    whole = book(moved(everything, told_of(everything, told_events, voided))[0], nothing_booked())
+    whole = book(moved(everything, inputs_of(everything, billing_events, voided))[0], nothing_booked())
     parts: list[Journal] = []
     shuffled = random.sample(invoices, len(invoices))
     known = bills(everything, voided)
     for one in shuffled:
         found = read(one)
-        inputs = told_of(found, told_events, voided)
+        inputs = inputs_of(found, billing_events, voided)
         moves, _ = moved(found, type(inputs)(inputs.facts, known, inputs.corrected, inputs.used, inputs.zones, LATER))
         causes = moves.select("tenant", "kind", "reference").unique()
-        stood = net_postings(parts).join(causes, on=["tenant", "kind", "reference"], how="semi")
-        parts.append(book(moves, stood))
+        prior = net_postings(parts).join(causes, on=["tenant", "kind", "reference"], how="semi")
+        parts.append(book(moves, prior))
     found_ids = pl.concat([part.entries for part in parts]).sort("entry_id")
     assert found_ids.equals(whole.entries.sort("entry_id"))
     both = pl.concat([part.postings for part in parts]).sort("entry_id", "position")
@@ -346,7 +344,7 @@ def test_books_brought_from_any_state_to_any_other_end_in_it(
     journals: list[Journal] = []
     for invoices, events, voided in (before, after, after, ([], [], {})):
         found = read(*invoices)
-        moves, _ = moved(found, told_of(found, facts(*events), voided))
+        moves, _ = moved(found, inputs_of(found, facts(*events), voided))
         journals.append(book(moves, net_postings(journals)))
     assert journals[2].entries.is_empty()
     ids = pl.concat([one.entries for one in journals])["entry_id"]
@@ -370,10 +368,10 @@ def test_documents_of_the_engine_itself_keep_every_rule() -> None:
     taxes = [{"key": "vat", "percent": "19"}]
     inputs = World({"currency": "USD", "meters": [], "plans": [plan], "coupons": [coupon], "taxes": taxes})
     inputs.start("2023-11-15")
-    inputs.tell("coupon.applied", "2023-11-15", {"customer": "c1", "coupon": "launch"})
-    inputs.tell("subscription.ended", "2024-01-20", {"subscription": "s1"})
+    inputs.record("coupon.applied", "2023-11-15", {"customer": "c1", "coupon": "launch"})
+    inputs.record("subscription.ended", "2024-01-20", {"subscription": "s1"})
     found = read(*inputs.documents("2023-11-01", "2024-03-01"))
-    moves, _ = moved(found, told_of(found))
+    moves, _ = moved(found, inputs_of(found))
     journal = book(moves, nothing_booked())
     assert violations(journal.postings, invoiced(found, {})).to_dicts() == []
     assert balance(journal, "deferred_revenue", "2023-12-01") < 0

@@ -18,7 +18,7 @@ from valueverse.metering.daily_usage import daily
 from valueverse.schemas.metering import DAILY_USAGE
 
 KINDS = ("count", "sum", "min", "max", "avg", "latest", "unique_count", "weighted_sum")
-Told = tuple[int, int, int, str, str]
+Reading = tuple[int, int, int, str, str]
 
 
 def world() -> World:
@@ -55,7 +55,7 @@ EVENTS = st.lists(
 
 @law(40)
 @given(EVENTS)
-def test_a_day_is_what_the_meter_comes_to_on_that_day_alone(events: list[Told]) -> None:
+def test_a_day_is_what_the_meter_comes_to_on_that_day_alone(events: list[Reading]) -> None:
     acme, expected = world(), defaultdict(list)
     for day, second, value, dimensions, operation in events:
         at = instant("2024-03-01") + timedelta(days=day, seconds=second)
@@ -69,14 +69,14 @@ def test_a_day_is_what_the_meter_comes_to_on_that_day_alone(events: list[Told]) 
         for row in daily(acme.usage_frame(), acme.history().meters).iter_rows(named=True)
     }
     assert found.keys() == expected.keys()
-    for key, told in expected.items():
-        wanted = by_hand(key[0], sorted(told))
+    for key, readings in expected.items():
+        wanted = by_hand(key[0], sorted(readings))
         quantity = found[key]["quantity"]
         if wanted is None:
             assert quantity is None, key
         else:
             assert abs(Fraction(quantity) - wanted) <= Fraction(1, 2 * 10**18), key
-        assert (found[key]["events"], found[key]["aggregation"]) == (len(told), key[0])
+        assert (found[key]["events"], found[key]["aggregation"]) == (len(readings), key[0])
 
 
 def test_a_maximum_is_no_sum() -> None:
@@ -103,7 +103,7 @@ def test_members_that_are_carried_over_have_no_quantity_of_a_day() -> None:
 def test_the_catalog_in_force_as_the_day_ends_says_how_a_meter_aggregates() -> None:
     acme = world()
     meters = [{"key": "max", "event_type": "used", "aggregation": "sum", "value": "n"}]
-    acme.tell("catalog.published", "2024-03-06T12:00:00+00:00", {"schema": "valueverse.catalog/v1", "meters": meters})
+    acme.record("catalog.published", "2024-03-06T12:00:00+00:00", {"schema": "valueverse.catalog/v1", "meters": meters})
     for day in ("2022-12-31", "2024-03-05", "2024-03-06", "2024-03-07"):
         for value in ("3", "4"):
             acme.use(day, "max", value)

@@ -226,7 +226,7 @@ def test_a_field_that_the_aggregation_does_not_read_changes_nothing() -> None:
     ]
 
 
-TOLD_APART = parse_catalog("""
+DISTINCT = parse_catalog("""
 schema: valueverse.catalog/v1
 meters:
   - {key: users, event_type: login, aggregation: unique_count, value: user, dimensions: [tier]}
@@ -238,16 +238,16 @@ meters:
 def test_one_number_is_one_value_however_it_is_written_and_a_text_is_another() -> None:
     data = ['{"user":1.0,"tier":2.00}', '{"tier" : 2, "user" : 1}', '{"user":"1.0","tier":"2.0"}', '{"user":1.50}']
     data.append('{"note":"\\\\\\": 1.0,","user":"x","tier":10.0}')
-    history = CatalogHistory.everywhere(TOLD_APART, ["t"])
+    history = CatalogHistory.everywhere(DISTINCT, ["t"])
     rows = derived(*({"type": "login", "data": text} for text in data), history=history)
     assert [(row[3], row[5]) for row in rows] == [
         ("1", '{"tier":"2"}'), ("1", '{"tier":"2"}'), ("1.0", '{"tier":"2.0"}'), ("1.5", "{}"), ("x", '{"tier":"10"}'),
     ]  # fmt: skip
 
 
-def test_what_is_told_apart_may_be_a_formula() -> None:
+def test_what_is_counted_as_distinct_may_be_a_formula() -> None:
     data = ['{"a":1.0,"b":2,"device":"d"}', '{"a":"1.5","b":1.5,"user":"u","device":"d"}', '{"a":1,"user":7.0}']
-    history = CatalogHistory.everywhere(TOLD_APART, ["t"])
+    history = CatalogHistory.everywhere(DISTINCT, ["t"])
     rows = derived(*({"type": "pair", "data": text} for text in data), history=history)
     assert [(row[1], row[3], row[6]) for row in rows] == [
         ("names", "d", "ok"), ("pairs", "3", "ok"), ("names", "u", "ok"), ("pairs", "3", "ok"),

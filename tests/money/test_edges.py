@@ -86,7 +86,7 @@ def test_the_longest_exact_number_is_rounded_without_losing_a_digit() -> None:
     assert round_decimal(longest, 0) == Decimal(10) ** 20
 
 
-def test_rounding_is_half_away_from_zero_unless_said_otherwise() -> None:
+def test_rounding_is_half_away_from_zero_by_default() -> None:
     numbers = pl.Series([Decimal("0.125"), Decimal("-0.125"), Decimal("0.124")], dtype=EXACT).to_frame("number")
     assert numbers.select(round_exact(pl.col("number"), 2)).to_series().to_list() == [
         Decimal("0.13"),

@@ -61,7 +61,7 @@ def test_without_an_address_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> 
     assert not send("title", "body")
 
 
-def test_a_failed_run_is_told_with_its_job(tmp_path: Path, inbox: list[dict[str, Any]]) -> None:
+def test_a_failed_run_is_reported_with_its_job(tmp_path: Path, inbox: list[dict[str, Any]]) -> None:
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
         result = breaking_job.execute_in_process(instance=instance, raise_on_error=False)
         context = dg.build_run_status_sensor_context(
@@ -76,7 +76,7 @@ def test_a_failed_run_is_told_with_its_job(tmp_path: Path, inbox: list[dict[str,
     assert result.run_id in message["message"]
 
 
-def test_a_check_that_did_not_pass_is_told_with_its_asset(tmp_path: Path, inbox: list[dict[str, Any]]) -> None:
+def test_a_check_that_did_not_pass_is_reported_with_its_asset(tmp_path: Path, inbox: list[dict[str, Any]]) -> None:
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
         result = dg.materialize([ledger], instance=instance)
         context = dg.build_run_status_sensor_context(
@@ -90,7 +90,9 @@ def test_a_check_that_did_not_pass_is_told_with_its_asset(tmp_path: Path, inbox:
     assert "ledger: adds_up" in message["message"]
 
 
-def test_an_asset_that_is_not_fresh_is_told_once_until_it_is_fresh(tmp_path: Path, inbox: list[dict[str, Any]]) -> None:
+def test_an_asset_that_is_not_fresh_is_reported_once_until_it_is_fresh(
+    tmp_path: Path, inbox: list[dict[str, Any]]
+) -> None:
     sensor = freshness_sensor([by_name()["usage"], by_name()["release"]])
     cursor = None
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:

@@ -43,7 +43,7 @@ def world(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 def hold(settings: Settings, tenants: list[str], ago: timedelta) -> None:
     """These tenants fail in every stage that is tried again, each for a reason of its own."""
-    failures = [Failure(tenant, "overflow_error", "no room") for tenant in tenants]
+    failures = [Failure(tenant, "overflow_error", "out of range") for tenant in tenants]
     with connect(settings, "builder") as connection:
         for stage, days in PERIODS.items():
             at = datetime.now(UTC) - ago

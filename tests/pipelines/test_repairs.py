@@ -1,4 +1,4 @@
-"""What failed is tried again, listed and told once until it is repaired: real runs of a month of last year."""
+"""What failed is tried again, listed and alerted once until it is repaired: real runs of a month of last year."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def world(module_settings: Settings) -> Iterator[Settings]:
         for name, value in module_settings.environment().items():
             patch.setenv(name, value)
         fill(Lake(module_settings.lake_url), {name: company() for name in ("ash", "birch")})
-        failure = HeldFailure("birch", "overflow_error", "no room")
+        failure = HeldFailure("birch", "overflow_error", "out of range")
         with connect(module_settings, "builder") as connection:
             held_store.record(
                 connection, "usage", [date(2023, 11, 1)], [failure], tenants=None, run_id="r", at=datetime.now(UTC)
@@ -145,7 +145,7 @@ def failing(instance: dg.DagsterInstance) -> dict[str, tuple[str, ...]]:
     return {one.asset.to_user_string(): one.partitions for one in failed_partitions(instance)}
 
 
-def test_a_month_of_last_year_that_fails_twice_is_retried_listed_and_told_once_until_it_is_repaired(
+def test_a_month_of_last_year_that_fails_twice_is_retried_listed_and_reported_once_until_it_is_repaired(
     instance: dg.DagsterInstance, outage: Outage, sent: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = run(instance)
@@ -167,10 +167,10 @@ def test_a_month_of_last_year_that_fails_twice_is_retried_listed_and_told_once_u
     (again,) = tick(instance)
     assert again.run_key != request.run_key
     assert "failed 2 times" in check(instance)[1]
-    (told,) = sent
-    assert told[0] == "ValueVerse: billing_job failed"
-    assert f"{BILLING} {MONTH}" in told[1]
-    assert "pipelines.catch_up" in told[1]
+    (message,) = sent
+    assert message[0] == "ValueVerse: billing_job failed"
+    assert f"{BILLING} {MONTH}" in message[1]
+    assert "pipelines.catch_up" in message[1]
 
     outage.on = False
     assert launch(instance, again).success

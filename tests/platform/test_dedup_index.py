@@ -31,17 +31,17 @@ def test_what_is_expected_is_found_until_it_is_forgotten(tmp_path: Path) -> None
     index = DedupIndex(tmp_path / "keys")
     index.ensure("t@1", lambda: _hashes(1))
     index.expect(_hashes(5, 3))
-    kept = index.expected
+    before = index.expected
     index.expect(_hashes(9))
     assert index.hits(_hashes(1, 3, 5, 9, 4)).tolist() == [True, True, True, True, False]
-    index.forget(kept)
+    index.forget(before)
     index.expect(_hashes(4))
     index.add("t@2")
     assert index.hits(_hashes(1, 3, 5, 9, 4)).tolist() == [True, True, True, False, True]
     assert DedupIndex(tmp_path / "keys").hits(_hashes(5, 9, 4)).tolist() == [True, False, True]
 
 
-def test_hashes_that_share_a_half_are_told_apart(tmp_path: Path) -> None:
+def test_hashes_that_share_a_half_are_distinct(tmp_path: Path) -> None:
     index = DedupIndex(tmp_path / "keys")
     index.ensure("t@1", lambda: _hashes(2**64 + 1, 2**64 + 2, 2**64 + 3, 2**128 - 1))
     asked = _hashes(2**64 + 3, 2**64 + 4, 2**64, 2**128 - 1, 2 * 2**64 + 1)

@@ -130,10 +130,10 @@ def test_an_interruption_while_tenants_are_searched_ends_the_search() -> None:
 
 
 def test_a_failure_says_one_short_sentence() -> None:
-    said = failure_of("a", RefusalError("bad_price", "no\nsuch\0thing " * 100, "plans[0]"))
-    assert said.code == "bad_price"
-    assert len(said.message) <= 500
-    assert not set("\n\0") & set(said.message)
+    recorded_failure = failure_of("a", RefusalError("bad_price", "no\nsuch\0thing " * 100, "plans[0]"))
+    assert recorded_failure.code == "bad_price"
+    assert len(recorded_failure.message) <= 500
+    assert not set("\n\0") & set(recorded_failure.message)
     assert failure_of("a", OverflowError()).message == "OverflowError"
     assert failure_of("a", OverflowError()).code == "overflow_error"
-    assert Isolated([1], [said, said]).outcome == "finished, 2 tenants held"
+    assert Isolated([1], [recorded_failure, recorded_failure]).outcome == "finished, 2 tenants held"

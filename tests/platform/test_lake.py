@@ -51,7 +51,7 @@ def test_rows_are_replaced_where_every_column_fits_even_with_quotes(tmp_path: Pa
     assert lake.scan(TABLE).sort("day").collect().select("name", "n").rows() == [("b", 2), ("it's", 5)]
 
 
-def test_a_table_made_anew_has_another_state(tmp_path: Path) -> None:
+def test_a_table_made_again_has_another_state(tmp_path: Path) -> None:
     states = set()
     for name in ("a", "b"):
         lake = Lake(tmp_path / name)
@@ -60,7 +60,7 @@ def test_a_table_made_anew_has_another_state(tmp_path: Path) -> None:
     assert len(states) == 2
 
 
-def test_a_damaged_lake_is_told_with_its_address(tmp_path: Path) -> None:
+def test_a_damaged_lake_is_reported_with_its_address(tmp_path: Path) -> None:
     lake = Lake(tmp_path)
     lake.append(TABLE, _frame((ONE, "a", 1)))
     for log in (tmp_path / "things/_delta_log").glob("*.json"):

@@ -18,12 +18,12 @@ from valueverse.platform.outages import dagster_outage, outage
 from valueverse.platform.settings import Settings
 from valueverse.platform.warehouse import connect
 
-SAID = "connection to server at 127.0.0.1 failed: FATAL:  the database system is starting up\n[SQL: select 1]"
+MESSAGE = "connection to server at 127.0.0.1 failed: FATAL:  the database system is starting up\n[SQL: select 1]"
 ERRORS = [
-    (psycopg.OperationalError(SAID), "warehouse_unreachable"),
+    (psycopg.OperationalError(MESSAGE), "warehouse_unreachable"),
     (psycopg.errors.AdminShutdown("terminating connection due to administrator command"), "warehouse_unreachable"),
     (psycopg2.InterfaceError("connection already closed"), "warehouse_unreachable"),
-    (sqlalchemy.exc.OperationalError("select 1", {}, psycopg2.OperationalError(SAID)), "warehouse_unreachable"),
+    (sqlalchemy.exc.OperationalError("select 1", {}, psycopg2.OperationalError(MESSAGE)), "warehouse_unreachable"),
     (asyncpg.ConnectionDoesNotExistError("connection was closed"), "warehouse_unreachable"),
     (DagsterPostgresException("too many retries for DB connection"), "warehouse_unreachable"),
     (redis.ConnectionError("Error 111 connecting to unix socket. Connection refused."), "valkey_unreachable"),
@@ -45,10 +45,10 @@ def test_a_server_that_is_gone_is_one_sentence_with_the_cure(
         monkeypatch.setattr(cli, "app", fail)
         with pytest.raises(SystemExit) as end:
             cli.main()
-        said = capsys.readouterr().err
+        printed = capsys.readouterr().err
         assert end.value.code == 2
-        assert said.count("\n") == 1
-        assert said.rstrip().endswith(f"`valueverse up`, then run this again [{code}]")
+        assert printed.count("\n") == 1
+        assert printed.rstrip().endswith(f"`valueverse up`, then run this again [{code}]")
 
 
 def test_an_error_of_our_own_is_not_taken_for_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,9 +60,9 @@ def test_an_error_of_our_own_is_not_taken_for_an_outage(monkeypatch: pytest.Monk
 
 
 def test_a_step_that_failed_for_an_outage_says_so_in_a_sentence() -> None:
-    told = dagster_outage("OperationalError", f"psycopg.OperationalError: {SAID}")
-    assert told.startswith("Postgres does not answer")
-    assert "\n" not in told
+    sentence = dagster_outage("OperationalError", f"psycopg.OperationalError: {MESSAGE}")
+    assert sentence.startswith("Postgres does not answer")
+    assert "\n" not in sentence
     assert dagster_outage("RefusalError", "valueverse.errors.RefusalError: no such thing\n") == (
         "valueverse.errors.RefusalError: no such thing"
     )

@@ -213,9 +213,9 @@ def _moved(made: World) -> None:
     for customer in ("moved", "taxed"):
         made.start(tenant, customer)
         made.use(tenant, customer, 1)
-        told = {"subscription": f"s-{customer}", "plan": "q"}
-        first = made.add(tenant, "billing.subscription.changed", NOVEMBER + timedelta(days=2), told)
-        made.add(tenant, "billing.subscription.changed", NOVEMBER + timedelta(days=8), told)
+        plan_change = {"subscription": f"s-{customer}", "plan": "q"}
+        first = made.add(tenant, "billing.subscription.changed", NOVEMBER + timedelta(days=2), plan_change)
+        made.add(tenant, "billing.subscription.changed", NOVEMBER + timedelta(days=8), plan_change)
         more: dict[str, Any] = {"replaces": first, "received_at": LATE}
         made.add(tenant, "billing.subscription.changed", NOVEMBER + timedelta(days=2), None, **more)
     # An end that is withdrawn: the period closes twice, and the second time nothing is left to bill but the difference.
@@ -279,7 +279,7 @@ def _corrected(made: World, tenant: str) -> None:
 
 
 def answer(made: World, numbers: dict[tuple[str, str], str]) -> None:
-    """What is said of invoices once they have a number: by tenant and customer, that of November's closing invoice."""
+    """Events of invoices once they have a number: by tenant and customer, that of November's closing invoice."""
     for (tenant, customer), number in numbers.items():
         about: dict[str, Any] = {"invoice": number, "reason": "wrong"}
         if customer in {"invoice_voided", "threshold_voided"}:

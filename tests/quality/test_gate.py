@@ -36,7 +36,7 @@ def test_tenants_whose_tables_hold_all_rules_are_released(seeded: Settings) -> N
 
 
 # For each rule the statements that make tenant birch break it in November. Constraints and triggers that
-# would refuse the row are switched off first: the gate is the second wall and must not lean on the first.
+# would refuse the row are switched off first: the gate is the second check and must not depend on the first.
 BREAKERS = {
     "tenant_has_timezone_and_currency": [
         "update billing.tenant set timezone = 'Mars/Olympus' where tenant_id = 'birch'"
@@ -158,7 +158,7 @@ def test_nobody_is_named_but_who_breaks_a_rule(broken: set[tuple[str, str]]) -> 
     assert {tenant for tenant, _ in broken} == set(map(_who_breaks, BREAKERS))
 
 
-def test_a_held_tenant_is_told_why_and_the_others_are_released(seeded: Settings) -> None:
+def test_a_held_tenant_is_reported_why_and_the_others_are_released(seeded: Settings) -> None:
     _break(seeded, *BREAKERS["invoice_subtotal_is_the_sum_of_its_lines"])
     decisions = {
         tenant: (status, reason) for tenant, status, reason, _ in decide_release(seeded, ["2023-11-01"]).iter_rows()

@@ -50,7 +50,7 @@ def billed(module_settings: Settings) -> tuple[Settings, Lake]:
         ).fetchall()
     matrix.answer(made, {(tenant, customer): number for tenant, customer, number in closed})
     run(module_settings, lake, made, matrix_options.SECOND_RUN)
-    # What a line bears and what stands before it are columns: the gate's answers below do not hang on its words.
+    # What a line bills and what was billed before it are columns: the gate's answers below do not depend on its text.
     assert reword(module_settings) > 10
     return module_settings, lake
 

@@ -149,7 +149,7 @@ EVENTS = [
 ]
 
 
-def told(lake: Lake, *subscriptions: str) -> None:
+def change_plans(lake: Lake, *subscriptions: str) -> None:
     """Billing facts that start these subscriptions of customer one on the plan."""
     facts = [
         {
@@ -170,7 +170,7 @@ def told(lake: Lake, *subscriptions: str) -> None:
 def booked(settings: Settings) -> Settings:
     lake = Lake(settings.lake_url)
     lake.append(EVENTS_TABLE, pl.DataFrame(EVENTS, schema=EVENTS_TABLE.schema))
-    told(lake, "s")
+    change_plans(lake, "s")
     identifier, total = invoice_id("acme", "2023-11"), 6665
     with connect(settings, "builder") as connection:
         run = connection.execute
@@ -341,7 +341,7 @@ def test_usage_without_a_subscription_key_goes_to_nobody_when_two_could_take_it(
             "('acme', 't', 'one', 'pro', 1, 'UTC', 'USD', '2023-11-01', '2023-11-01T00:00:00Z', null, "
             "'active')"
         )
-    told(Lake(booked.lake_url), "s", "t")
+    change_plans(Lake(booked.lake_url), "s", "t")
     found = reconcile(booked, Lake(booked.lake_url), "2023-11")
     quantities = dict(found.select("check_name", "expected").rows())
     assert quantities["line_quantity:calls"] == 0

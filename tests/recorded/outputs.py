@@ -1,6 +1,6 @@
 """What ``simulate`` and the calculators answer, byte for byte, compared with what was recorded before.
 
-``python -m tests.recorded.outputs`` compares and names each difference; ``--write`` records anew, which only a change
+``python -m tests.recorded.outputs`` compares and names each difference; ``--write`` records again, which only a change
 that is meant to change an answer may do, with a line in CHANGELOG.md.
 """
 
@@ -130,7 +130,7 @@ def _first_difference(before: str, now: str) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Compare, or record anew; 1 when an answer differs."""
+    """Compare, or record again; 1 when an answer differs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="record what the commands answer now")
     if parser.parse_args(arguments).write:

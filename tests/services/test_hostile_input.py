@@ -35,7 +35,7 @@ STARTED = {"customer": "c-1", "plan": "pro"}
 
 def _good() -> list[dict[str, Any]]:
     """A tenant with the source, ids, customers and subscriptions of the hostile one."""
-    told = {
+    stated = {
         "subscription.started": BILLING["subscription.started"] | STARTED | {"subscription": "s-1"},
         **{
             kind: BILLING[kind] | {"customer": "c-1"}
@@ -45,7 +45,7 @@ def _good() -> list[dict[str, Any]]:
     }
     facts = [
         event(f"evil-{number}", data, source="office", type=f"billing.{kind}", time="2024-01-05T00:00:00Z")
-        for number, (kind, data) in enumerate(told.items())
+        for number, (kind, data) in enumerate(stated.items())
     ]
     usage = [hostile.usage(number + 100, subject="c-1") for number in range(200)]
     catalog = event("catalog", CATALOG, source="office", type="billing.catalog.published", time="2023-12-01T00:00:00Z")

@@ -78,7 +78,7 @@ async def test_a_body_of_unknown_length_is_cut_off(api: Api) -> None:
         assert_problem(await api.client.post(path, content=endless()), 413, "body-too-large")
 
 
-async def test_a_fault_of_ours_tells_nothing_outside_and_everything_in_the_log(
+async def test_a_fault_of_ours_shows_nothing_outside_and_everything_in_the_log(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(*_arguments: object) -> list[object]:

@@ -1,4 +1,4 @@
-"""The API as a server process: over the wire, under schemathesis, and until it is told to stop."""
+"""The API as a server process: over the wire, under schemathesis, and until its signal to stop."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_what_the_server_answers_is_what_the_document_says(
         with redis.Redis.from_url(module_settings.redis_url) as valkey:
             valkey.flushdb()
         answer = case.call(base_url=server.address, session=session, headers=header)
-        # What makes a cursor valid is a signature, which no schema can tell.
+        # What makes a cursor valid is a signature, which no schema can state.
         unfit = [positive_data_acceptance] if "cursor" in (case.query or {}) else []
         case.validate_response(answer, excluded_checks=unfit)
         # The server itself, not the app, refuses what is no HTTP.
@@ -190,13 +190,13 @@ def test_what_the_server_answers_is_what_the_document_says(
         run()
 
 
-def test_the_server_stops_when_told(server: Server) -> None:
+def test_the_server_stops_on_its_signal(server: Server) -> None:
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(20) is not None
 
 
 @pytest.mark.security
-def test_a_server_behind_a_broken_wall_does_not_answer(settings: Settings, tmp_path: Path) -> None:
+def test_a_server_does_not_answer_while_isolation_is_broken(settings: Settings, tmp_path: Path) -> None:
     with connect(settings, "admin") as connection:
         connection.execute("grant select on billing.invoice to valueverse_api")
     log = tmp_path / "api.log"

@@ -27,14 +27,14 @@ def test_zone_currency_and_grace_are_the_catalogs_where_the_tenant_states_none()
 def test_of_several_catalogs_the_last_to_take_effect_says_zone_currency_and_grace() -> None:
     world = World({"plans": PLANS, "timezone": "Asia/Tokyo", "currency": "EUR", "grace": "3 days"})
     later = {"plans": PLANS, "timezone": "Europe/Berlin", "currency": "GBP", "grace": "1 hour"}
-    world.tell("catalog.published", "2023-06-01", {"schema": "valueverse.catalog/v1"} | later)
+    world.record("catalog.published", "2023-06-01", {"schema": "valueverse.catalog/v1"} | later)
     row = tenant(world)
     assert (row["timezone"], row["currency"], row["grace_seconds"]) == ("Europe/Berlin", "GBP", 3_600)
 
 
 def test_what_the_tenant_states_wins_over_its_catalog() -> None:
     world = World({"plans": PLANS, "timezone": "Asia/Tokyo", "currency": "EUR", "grace": "3 days"})
-    world.tell("tenant.created", "2023-02-01", {"tenant": "acme", "timezone": "UTC", "currency": "USD"})
+    world.record("tenant.created", "2023-02-01", {"tenant": "acme", "timezone": "UTC", "currency": "USD"})
     row = tenant(world)
     assert (row["timezone"], row["currency"], row["grace_seconds"]) == ("UTC", "USD", 259_200)
 
@@ -53,7 +53,7 @@ def test_what_the_tenant_states_wins_over_its_catalog() -> None:
 )
 def test_a_grace_is_a_number_of_whole_units(grace: str, seconds: int) -> None:
     world = World({"plans": PLANS})
-    world.tell("tenant.created", "2023-02-01", {"tenant": "acme", "grace": grace})
+    world.record("tenant.created", "2023-02-01", {"tenant": "acme", "grace": grace})
     assert tenant(world)["grace_seconds"] == seconds
 
 
@@ -63,29 +63,31 @@ def test_a_tenant_is_named_as_it_says_and_by_its_key_until_then() -> None:
     assert [row[name] for name in ("tenant", "name", "country", "tax_id", "address")] == [
         "acme", "acme", None, None, None,
     ]  # fmt: skip
-    said = {"name": "Acme AG", "country": "DE", "tax_id": "DE123456789"}
-    world.tell("tenant.created", "2023-02-01", {"tenant": "acme"} | said)
+    stated = {"name": "Acme AG", "country": "DE", "tax_id": "DE123456789"}
+    world.record("tenant.created", "2023-02-01", {"tenant": "acme"} | stated)
     row = tenant(world)
-    assert {name: row[name] for name in said} == said
+    assert {name: row[name] for name in stated} == stated
 
 
-def test_a_customer_is_what_it_said_last_of_each_thing() -> None:
+def test_a_customer_has_the_latest_value_of_each_field() -> None:
     world = World({"plans": PLANS})
-    said = {
+    stated = {
         "name": "Customer One", "email": "a@b.example", "currency": "EUR", "timezone": "Asia/Tokyo", "country": "JP",
     }  # fmt: skip
-    world.tell("customer.created", "2023-02-01", {"customer": "c1", "tax_rates": ["vat"], "metadata": {"a": 1}} | said)
-    world.tell("customer.created", "2023-02-01", {"customer": "c2", "name": "Customer Two"})
-    world.tell("customer.updated", "2023-03-01", {"customer": "c1", "email": "c@d.example"})
+    world.record(
+        "customer.created", "2023-02-01", {"customer": "c1", "tax_rates": ["vat"], "metadata": {"a": 1}} | stated
+    )
+    world.record("customer.created", "2023-02-01", {"customer": "c2", "name": "Customer Two"})
+    world.record("customer.updated", "2023-03-01", {"customer": "c1", "email": "c@d.example"})
     one, two = world.timeline().customers.iter_rows(named=True)
-    assert {name: one[name] for name in said} == said | {"email": "c@d.example"}
+    assert {name: one[name] for name in stated} == stated | {"email": "c@d.example"}
     assert (one["tax_rates"], one["metadata"]) == ('["vat"]', '{"a":1}')
     assert (two["customer"], two["name"], two["email"], two["tax_rates"]) == ("c2", "Customer Two", None, None)
 
 
 def test_an_event_that_is_refused_is_named_in_full() -> None:
     world = World({"plans": PLANS})
-    world.tell("subscription.ended", "2023-03-01", {"subscription": "nobody"}, source="crm", id="e-17")
+    world.record("subscription.ended", "2023-03-01", {"subscription": "nobody"}, source="crm", id="e-17")
     assert world.timeline().rejected.rows() == [
         (
             "acme",
@@ -102,7 +104,7 @@ def test_an_event_that_is_refused_is_named_in_full() -> None:
 def test_an_event_voided_at_an_instant_no_longer_counts_at_that_instant() -> None:
     world = World({"plans": PLANS})
     world.start("2023-02-10", known_until=None)
-    world.tell("subscription.ended", "2023-03-01", {"subscription": "s1"}, known_until=instant("2023-04-01"))
+    world.record("subscription.ended", "2023-03-01", {"subscription": "s1"}, known_until=instant("2023-04-01"))
     assert world.timeline("2023-04-01").segments["to"].to_list() == [None]
     assert world.timeline("2023-03-31T23:59:59.999999+00:00").segments["to"].to_list() == [instant("2023-03-01")]
 
@@ -115,7 +117,7 @@ def test_an_event_counts_from_the_instant_at_which_it_was_received() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "stated"),
     [
         ('"12.50"', "12.5"),
         ("12.50", "12.5"),
@@ -129,9 +131,9 @@ def test_an_event_counts_from_the_instant_at_which_it_was_received() -> None:
         ('"+.5"', "0.5"),
     ],
 )
-def test_a_number_is_read_exactly_however_it_is_written(text: str, said: str) -> None:
+def test_a_number_is_read_exactly_however_it_is_written(text: str, stated: str) -> None:
     facts = pl.DataFrame({"data": [f'{{"amount":{text}}}']})
-    assert facts.select(number("amount")).item() == Decimal(said)
+    assert facts.select(number("amount")).item() == Decimal(stated)
 
 
 def test_a_field_that_is_absent_or_null_is_neither_a_text_nor_a_number() -> None:

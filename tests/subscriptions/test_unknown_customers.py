@@ -22,12 +22,12 @@ PLAN = {"key": "pro", "period": {"align": "calendar"}, "fees": [{"key": "base", 
 def world() -> World:
     """s1 of ``nobody``, paused and resumed; s2 of c2, which exists."""
     acme = World({"currency": "USD", "plans": [PLAN], "coupons": [{"key": "ten", "percent": "10"}]})
-    acme.tell("customer.created", "2024-01-01", {"customer": "c2"})
+    acme.record("customer.created", "2024-01-01", {"customer": "c2"})
     acme.start("2024-01-01", customer="nobody")
     acme.start("2024-01-01", subscription="s2", customer="c2")
-    acme.tell("subscription.paused", "2024-02-10", {"subscription": "s1"})
-    acme.tell("subscription.resumed", "2024-02-20", {"subscription": "s1"})
-    acme.tell("coupon.applied", "2024-01-01", {"customer": "nobody", "coupon": "ten"})
+    acme.record("subscription.paused", "2024-02-10", {"subscription": "s1"})
+    acme.record("subscription.resumed", "2024-02-20", {"subscription": "s1"})
+    acme.record("coupon.applied", "2024-01-01", {"customer": "nobody", "coupon": "ten"})
     return acme
 
 
@@ -49,7 +49,7 @@ def test_a_subscription_of_a_customer_that_no_event_has_created_is_held_and_name
     timeline = held(acme)
     assert timeline.segments["subscription"].unique().to_list() == ["s2"]
     assert timeline.customers["customer"].to_list() == ["c2"]
-    # What is said of it waits with it: one line says what is missing.
+    # Its other events wait with it: one line lists what is missing.
     ((reason, message),) = timeline.rejected.select("reason", "message").rows()
     assert reason == "unknown_customer"
     assert "the subscription 's1' is held: no event has created its customer 'nobody'" in message
@@ -60,7 +60,7 @@ def test_once_the_customer_is_created_all_periods_are_billed_as_if_it_had_been_t
     knew, late = world(), world()
     knew.facts.insert(1, knew.facts[1] | {"id": "c", "data": '{"customer": "nobody"}'})
     # Created later than the start, in time and in knowledge: what it is called then does not matter for when it pays.
-    late.tell("customer.created", "2024-04-20", {"customer": "nobody"})
+    late.record("customer.created", "2024-04-20", {"customer": "nobody"})
     assert billed(late) == billed(knew)
     assert {name for name, _ in billed(late)} >= {"s1 2024-01-01", "s1 2024-02-01", "s1 2024-03-01", "s1 2024-04-01"}
     assert held(late).rejected.is_empty()
@@ -72,8 +72,8 @@ def test_a_customer_who_arrives_after_others_were_billed_is_billed_for_every_per
     created: str,
 ) -> None:
     late = world()
-    # Told of in April, in a file of its own: when it says that the customer was created does not matter.
-    late.tell("customer.created", created, {"customer": "nobody"}, received_at=instant("2024-04-02"))
+    # Received in April, in a file of its own: when it says that the customer was created does not matter.
+    late.record("customer.created", created, {"customer": "nobody"}, received_at=instant("2024-04-02"))
     late.use("2024-01-20", "none", "1", customer="nobody")
     days = ("2024-03-03", "2024-04-03", "2024-05-03")
     runs = bill_runs([late], [("2024-01-01", f"{at[:8]}01", at) for at in days], holds=True)
@@ -86,7 +86,7 @@ def test_a_customer_who_arrives_after_others_were_billed_is_billed_for_every_per
     assert len(set(of_all)) == len(of_all)
     # What s1 comes to is what it comes to where its customer was known from the start.
     knew = world()
-    knew.tell("customer.created", "2024-01-01", {"customer": "nobody"})
+    knew.record("customer.created", "2024-01-01", {"customer": "nobody"})
     whole = [(name, total) for name, total in billed(knew) if name.startswith("s1")]
     assert [(f"{name} {close}", total) for name, close, total in of_all if name == "s1"] == whole
     assert {name for name, *_ in found[1]} == {"s1", "s2"}
@@ -94,9 +94,9 @@ def test_a_customer_who_arrives_after_others_were_billed_is_billed_for_every_per
 
 def test_an_update_makes_a_customer_known_too_and_another_tenants_customer_does_not() -> None:
     acme = world()
-    acme.tell("customer.created", "2024-01-01", {"customer": "nobody"}, tenant="other")
+    acme.record("customer.created", "2024-01-01", {"customer": "nobody"}, tenant="other")
     assert held(acme).rejected["reason"].to_list() == ["unknown_customer"]
-    acme.tell("customer.updated", "2024-01-01", {"customer": "nobody", "name": "Somebody"})
+    acme.record("customer.updated", "2024-01-01", {"customer": "nobody", "name": "Somebody"})
     assert held(acme).rejected.is_empty()
 
 

@@ -35,7 +35,7 @@ def seed(settings: Settings, tenants: Collection[str] = TENANTS) -> None:
     """Write customers, plans, subscriptions and a finalised invoice of 25.00 + 46.12 per tenant and month."""
     with connect(settings, "builder") as connection:
         for tenant in tenants:
-            _standing_data(connection, tenant)
+            _reference_data(connection, tenant)
             _value(connection.execute, tenant)
             for sequence, month in enumerate(MONTHS, start=1):
                 _month(connection, tenant, month, sequence)
@@ -57,7 +57,7 @@ def release(settings: Settings, status: str = "released", tenants: tuple[str, ..
                 )
 
 
-def _standing_data(connection: psycopg.Connection[Any], tenant: str) -> None:
+def _reference_data(connection: psycopg.Connection[Any], tenant: str) -> None:
     secret = secret_of(tenant)
     run = connection.execute
     run(

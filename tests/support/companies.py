@@ -62,15 +62,15 @@ def bill_runs(
         known = {world.tenant: _known(world, moment) for world in worlds}
         timeline = build_timeline(facts, history.plans, moment, holds=holds)
         window = (date.fromisoformat(first), date.fromisoformat(last))
-        borne = _borne(found, outcomes)
+        proposed = _not_billed(found, outcomes)
         # Runs in memory have no proposals of their own: those that were approved are given to them here.
-        with patch.object(books_of, "bill", partial(bill, outcomes=borne)):
+        with patch.object(books_of, "bill", partial(bill, outcomes=proposed)):
             found.append(books.run(timeline, history, usage.lazy(), facts, window, known_at=known, as_of=moment))
     return found
 
 
-def _borne(billed: Sequence[Billed], outcomes: pl.DataFrame) -> pl.DataFrame:
-    """Proposals that no finalised invoice bears yet."""
+def _not_billed(billed: Sequence[Billed], outcomes: pl.DataFrame) -> pl.DataFrame:
+    """Proposals that no finalised invoice bills yet."""
     lines = [run.lines.filter(pl.col("kind") == "outcome").select("tenant", "proposal") for run in billed]
     return outcomes.join(pl.concat(lines), on=["tenant", "proposal"], how="anti") if lines else outcomes
 
@@ -82,7 +82,7 @@ def _known(world: World, moment: datetime) -> datetime:
 
 
 def as_texts(billed: Sequence[Billed], tenant: str) -> list[str]:
-    """Everything that runs said of one tenant: documents byte for byte, lines, what coupons and credits are of, what
+    """All results of runs for one tenant: documents byte for byte, lines, what coupons and credits are of, what
     was held and what refused."""
     found = []
     for number, run in enumerate(billed):
@@ -129,7 +129,7 @@ class Company:
         self._draw = random.Random(seed)
         self.world = Measured(self._catalog(), tenant=tenant)
         self.world.outcomes, self.world.seen = [], []
-        self._standing()
+        self._payments()
         for number in range(self._draw.randint(1, 3)):
             self._subscription(number)
         self._money()
@@ -212,17 +212,17 @@ class Company:
             "charges": [{"key": "value", "price": price}],
         }
 
-    def _standing(self) -> None:
+    def _payments(self) -> None:
         zone = self._draw.choice(["UTC", "Europe/Zurich", "America/New_York"])
-        self.world.tell("tenant.created", "2023-01-02", {"tenant": self.world.tenant, "timezone": zone})
+        self.world.record("tenant.created", "2023-01-02", {"tenant": self.world.tenant, "timezone": zone})
         for customer in ("c0", "c1"):
-            told = {"customer": customer, "name": customer, "country": "FR"}
-            self.world.tell("customer.created", "2023-01-03", told)
+            data = {"customer": customer, "name": customer, "country": "FR"}
+            self.world.record("customer.created", "2023-01-03", data)
         self.world.start("2024-01-01", plan="worth", subscription="v0", customer="c0")
         # One subscription waits for its customer.
         self.world.start(self._day(days=30), plan="pro", subscription="s9", customer="c9")
         if self._chance(50):
-            self.world.tell("customer.created", self._day(), {"customer": "c9", "name": "late"})
+            self.world.record("customer.created", self._day(), {"customer": "c9", "name": "late"})
 
     def _subscription(self, number: int) -> None:
         one, draw = self.world, self._draw
@@ -230,32 +230,32 @@ class Company:
         one.start(self._day(days=30), plan=draw.choice(["pro", "team"]), subscription=name, customer=customer)
         for _ in range(draw.randrange(3)):
             when = self._day("2024-02-02", 60)
-            one.tell("subscription.changed", when, {"subscription": name, "plan": draw.choice(["pro", "team"])})
+            one.record("subscription.changed", when, {"subscription": name, "plan": draw.choice(["pro", "team"])})
         if self._chance(20):
-            one.tell("subscription.ended", self._day("2024-04-02", 20), {"subscription": name})
+            one.record("subscription.ended", self._day("2024-04-02", 20), {"subscription": name})
 
     def _money(self) -> None:
         one, draw = self.world, self._draw
         for customer in ("c0", "c1"):
             if self._chance(60):
-                said = {"customer": customer, "coupon": draw.choice(["off", "fix"])}
-                one.tell("coupon.applied", self._day(), said)
+                payload = {"customer": customer, "coupon": draw.choice(["off", "fix"])}
+                one.record("coupon.applied", self._day(), payload)
             if self._chance(60):
                 amount, priority = str(draw.randint(5, 80)), str(draw.randint(1, 2))
                 held = {"customer": customer, "wallet": "w", "amount": amount, "currency": "USD", "priority": priority}
-                one.tell(draw.choice(["wallet.granted", "wallet.purchased"]), self._day(), held)
+                one.record(draw.choice(["wallet.granted", "wallet.purchased"]), self._day(), held)
             if self._chance(50):
                 amount = str(draw.randint(1, 30))
-                said = {"customer": customer, "description": "help", "amount": amount, "currency": "USD"}
-                one.tell("one_off.added", self._day(), said)
+                payload = {"customer": customer, "description": "help", "amount": amount, "currency": "USD"}
+                one.record("one_off.added", self._day(), payload)
         for _ in range(draw.randrange(3)):
             invoice = f"{one.tenant}-{draw.randint(1, 4):06d}"
             when = self._day("2024-03-05", 60)
             if self._chance(70):
-                said = {"invoice": invoice, "amount": str(draw.randint(1, 9)), "currency": "USD", "reason": "sorry"}
-                one.tell("credit_note.issued", when, said)
+                payload = {"invoice": invoice, "amount": str(draw.randint(1, 9)), "currency": "USD", "reason": "sorry"}
+                one.record("credit_note.issued", when, payload)
             else:
-                one.tell("invoice.voided", when, {"invoice": invoice, "reason": "wrong"})
+                one.record("invoice.voided", when, {"invoice": invoice, "reason": "wrong"})
 
     def _use(self) -> None:
         one, draw = self.world, self._draw
@@ -271,7 +271,7 @@ class Company:
                 one.use(when, "seats", str(draw.randint(1, 5)), customer, **named)
 
     def _late(self) -> None:
-        """Some of what is said is received late, amended or withdrawn after its period was billed."""
+        """Some events are received late, amended or withdrawn after its period was billed."""
         for row in self.world.facts:
             if not row["type"].startswith(("billing.subscription.", "billing.coupon.", "billing.one_off.")):
                 continue
@@ -294,15 +294,15 @@ class Company:
         """What a random company may lack."""
         one, mine = self.world, {"customer": "c0", "currency": "USD"}
         one.start("2024-01-15", plan="bare", subscription="e0", customer="c1", ends_at="2024-03-01")
-        one.tell("wallet.granted", "2024-01-02", mine | {"wallet": "w", "amount": "15"})
-        one.tell("coupon.applied", "2024-01-02", {"subscription": "v0", "coupon": "off"})
-        one.tell("coupon.applied", "2024-01-03", {"subscription": "v0", "coupon": "none"})
-        one.tell("cost.recorded", "2024-01-20", {"amount": str(self._draw.randint(5, 90)), "currency": "USD"})
+        one.record("wallet.granted", "2024-01-02", mine | {"wallet": "w", "amount": "15"})
+        one.record("coupon.applied", "2024-01-02", {"subscription": "v0", "coupon": "off"})
+        one.record("coupon.applied", "2024-01-03", {"subscription": "v0", "coupon": "none"})
+        one.record("cost.recorded", "2024-01-20", {"amount": str(self._draw.randint(5, 90)), "currency": "USD"})
         note = {"invoice": f"{one.tenant}-000001", "amount": "0.01", "currency": "USD", "reason": "sorry"}
-        one.tell("credit_note.issued", "2024-03-10", note)
-        one.tell("invoice.voided", "2024-03-20", {"invoice": f"{one.tenant}-000003", "reason": "wrong"})
+        one.record("credit_note.issued", "2024-03-10", note)
+        one.record("invoice.voided", "2024-03-20", {"invoice": f"{one.tenant}-000003", "reason": "wrong"})
         paid = {"invoice": f"{one.tenant}-000002", "amount": "1", "currency": "USD", "reference": "r1"}
-        one.tell("payment.received", "2024-03-12", paid)
+        one.record("payment.received", "2024-03-12", paid)
         for _ in range(20):
             subject = self._draw.choice(["c0", "c1", "c0/s0"])
             op = self._draw.choice(["add", "add", "remove"])

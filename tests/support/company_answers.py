@@ -103,9 +103,9 @@ def _asked(settings: Settings, world: Measured) -> Iterator[tuple[str, list[str]
     yield "value verify", mine
     yield "value diff", [*commits, *mine, "--json"]
     for month in ("2024-01", "2024-02"):
-        told = [*mine, "--commit", commits[0], "--month", month]
-        yield "value variance", [*told, "--json"]
-        yield "value explain", [*told, "--json"]
+        options = [*mine, "--commit", commits[0], "--month", month]
+        yield "value variance", [*options, "--json"]
+        yield "value explain", [*options, "--json"]
     yield "value explain", [*mine, "--run", runs[0], "--json"]
     yield "value report", [*mine, "--commit", commits[0], "--for", "vendor"]
 
@@ -141,8 +141,8 @@ async def _answers(running: Api, tenant: str) -> Any:
             elif row["number"]:
                 for form in ("json", "xml"):
                     answer = await running.get(tenant, f"/v1/invoices/{row['number']}", format=form)
-                    said = answer.text if answer.status_code == 200 else answer.text.split('"instance"', maxsplit=1)[0]
-                    yield f"{row['number']} {form}", f"{answer.status_code} {said}"
+                    shown = answer.text if answer.status_code == 200 else answer.text.split('"instance"', maxsplit=1)[0]
+                    yield f"{row['number']} {form}", f"{answer.status_code} {shown}"
     pdf = await running.get(tenant, f"/v1/invoices/{tenant}-000001", format="pdf")
     assert pdf.status_code == 200, pdf.text
     yield "pdf", pdf.content.hex()

@@ -50,25 +50,36 @@ def events(world: Measured) -> list[tuple[datetime, dict[str, Any]]]:
     first = common | {"id": "founding", "type": "billing.tenant.created", "time": "2023-01-01T00:00:00Z"}
     found = [(instant("2023-01-01"), first | {"data": founding})]
     for row in world.facts:
-        said = {"id": row["id"], "type": row["type"], "time": row["time"].isoformat(), "data": json.loads(row["data"])}
-        found.append((row["received_at"], common | said))
+        attributes = {
+            "id": row["id"],
+            "type": row["type"],
+            "time": row["time"].isoformat(),
+            "data": json.loads(row["data"]),
+        }
+        found.append((row["received_at"], common | attributes))
         if row.get("known_until"):
-            void = said | {"id": f"{row['id']}v", "replaces": row["id"], "data": None}
+            void = attributes | {"id": f"{row['id']}v", "replaces": row["id"], "data": None}
             found.append((row["known_until"], common | void))
     amended = {row["id"] for row in world.usage if row["id"].endswith("a")}
     for row in world.usage:
         subject = f"{row['customer']}/{row['subscription']}" if row.get("subscription") else row["customer"]
         data = {"n": str(row["value"])} | json.loads(row["dimensions"] or "{}")
-        said = {"id": row["id"], "type": "used", "time": row["time"].isoformat(), "subject": subject, "data": data}
+        attributes = {
+            "id": row["id"],
+            "type": "used",
+            "time": row["time"].isoformat(),
+            "subject": subject,
+            "data": data,
+        }
         if row["id"] in amended:
-            said["replaces"] = row["id"].removesuffix("a")
-        found.append((row["received_at"], common | said))
+            attributes["replaces"] = row["id"].removesuffix("a")
+        found.append((row["received_at"], common | attributes))
         if row.get("known_until") and f"{row['id']}a" not in amended:
-            void = said | {"id": f"{row['id']}v", "replaces": row["id"], "data": None}
+            void = attributes | {"id": f"{row['id']}v", "replaces": row["id"], "data": None}
             found.append((row["known_until"], common | void))
     for number, (time, subject, n, op) in enumerate(world.seen):
-        said = {"id": f"s{number}", "type": "seen", "time": time.isoformat(), "subject": subject}
-        found.append((time, common | said | {"data": {"n": n, "op": op}}))
+        attributes = {"id": f"s{number}", "type": "seen", "time": time.isoformat(), "subject": subject}
+        found.append((time, common | attributes | {"data": {"n": n, "op": op}}))
     return found
 
 
@@ -76,10 +87,10 @@ def run_all(settings: Settings, worlds: Sequence[Measured]) -> dict[str, list[st
     """Take the worlds through every stage, run by run, and publish the marts.
 
     Returns:
-        By tenant, what stages said that is kept in no table, as text.
+        By tenant, results of stages that no table stores, as text.
     """
     lake, before = Lake(settings.lake_url), instant("2000-01-01")
-    said: dict[str, list[str]] = {world.tenant: [] for world in worlds}
+    verdicts: dict[str, list[str]] = {world.tenant: [] for world in worlds}
     for number, at in enumerate(RUNS):
         moment = instant(at)
         for world in worlds:
@@ -96,11 +107,11 @@ def run_all(settings: Settings, worlds: Sequence[Measured]) -> dict[str, list[st
         track_value(settings, lake, FIRST, measured, as_of=moment, run_id="run")
         for world in worlds:
             with _at(moment):
-                said[world.tenant] += _agree(settings, world, number)
+                verdicts[world.tenant] += _agree(settings, world, number)
         bill(settings, lake, FIRST, last, as_of=moment, run_id="run")
         if number == 1:
             for world in worlds:
-                said[world.tenant].append(_rerate(settings, lake, world, moment))
+                verdicts[world.tenant].append(_rerate(settings, lake, world, moment))
         book_journal(settings, lake, as_of=moment, run_id="run")
     for month in MONTHS:
         reconcile(settings, lake, month, None, run_id="run")
@@ -108,9 +119,9 @@ def run_all(settings: Settings, worlds: Sequence[Measured]) -> dict[str, list[st
     again = reproduce(settings, lake, [date.fromisoformat(f"{month}-01") for month in MONTHS])
     flag_leakage(settings, lake, date(2024, 3, 31))
     for tenant, number, expected, found, ok in again.rows():
-        said.setdefault(tenant, []).append(f"reproduced {number} {expected} {found} {ok}")
+        verdicts.setdefault(tenant, []).append(f"reproduced {number} {expected} {found} {ok}")
     dbt(settings, "build", "--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
-    return said
+    return verdicts
 
 
 def _land(path: Path, world: Measured, before: datetime, moment: datetime) -> None:
@@ -136,7 +147,7 @@ def _at(moment: datetime) -> ExitStack:
 
 
 def _agree(settings: Settings, world: Measured, run: int) -> list[str]:
-    """What people of a company do about value in each run: commit, answer proposals, commit anew, close."""
+    """What people of a company do about value in each run: commit, answer proposals, commit again, close."""
     tenant, found = world.tenant, []
     terms: dict[str, Any] = {"scenario": "agreed", "seed": 1, "author": "ann", "customer": "c0"}
     if run == 1:
@@ -146,8 +157,8 @@ def _agree(settings: Settings, world: Measured, run: int) -> list[str]:
         named = [row["proposal"] for row in fee_proposals.listed(settings, tenant, instant(RUNS[run]))]
         verdicts = (("accepted", None), ("disputed", "not us"), ("withdrawn", "wrong"))
         for proposal, (verdict, reason) in zip(named, verdicts, strict=False):
-            said = {"by": "carl", "reason": reason}
-            found.append(json.dumps(fee_proposals.answer(settings, tenant, proposal, verdict, said)))
+            options = {"by": "carl", "reason": reason}
+            found.append(json.dumps(fee_proposals.answer(settings, tenant, proposal, verdict, options)))
         more = {"start": "2024-05-01", "parent": first, "reason": "more"}
         found.append(_commit(settings, tenant, terms | more))
     return found

@@ -33,9 +33,9 @@ with socket.socket(socket.AF_UNIX) as place:
     place.connect({path!r})
     asked = dict(kind="dbt", argv=sys.argv[1:], env=dict(os.environ), cwd=os.getcwd(), group=os.getpgid(0))
     socket.send_fds(place, [json.dumps(asked).encode() + b"\\n"], [1, 2])
-    said = place.makefile()
-    said.readline()
-    code = int(said.readline() or 1)
+    report = place.makefile()
+    report.readline()
+    code = int(report.readline() or 1)
 if code < 0:
     os.kill(os.getpid(), -code)
 sys.exit(code)
@@ -63,11 +63,11 @@ class Forked:
         asked = {"kind": kind, "argv": list(argv), "env": dict(env), "cwd": str(ROOT), "group": 0}
         with log.open("a") as errors:
             socket.send_fds(self._place, [json.dumps(asked).encode() + b"\n"], [output, errors.fileno()])
-        self._said = self._place.makefile()
-        self.pid = int(self._said.readline())
+        self._report = self._place.makefile()
+        self.pid = int(self._report.readline())
         self.returncode: int | None = None
 
-    def said(self) -> str:
+    def output(self) -> str:
         """What it wrote for a person."""
         return self._log.read_text(encoding="utf-8", errors="replace")
 
@@ -90,7 +90,7 @@ class Forked:
         """
         if self.returncode is None:
             self._place.settimeout(seconds)
-            self.returncode = int(self._said.readline())
+            self.returncode = int(self._report.readline())
             self._place.close()
         return self.returncode
 
@@ -124,13 +124,13 @@ def _import_all(script: str) -> None:
     from valueverse.services.marts import dbt_project as marts
 
     marts.DBT = script
-    # Commands import these when they run: each fork would do so anew.
+    # Commands import these when they run: each fork would import them again.
     for name in ("billing.rerate", "simulation.simulate"):
         importlib.import_module(f"valueverse.services.{name}")
 
 
 def _look_after(client: socket.socket) -> None:
-    """Fork once more, tell the pid, wait for the end and tell how it was."""
+    """Fork once more, report the pid, wait for the end and report the exit code."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     text, files, _, _ = socket.recv_fds(client, _LONGEST, 2)
     while not text.endswith(b"\n"):

@@ -115,14 +115,14 @@ def _name(rng: random.Random, sections: dict[str, Any]) -> None:
 
 
 def _text(rng: random.Random, sections: dict[str, Any]) -> None:
-    said = rng.choice(TEXTS)
+    chosen = rng.choice(TEXTS)
     place = rng.choice(["owner", "evidence", "label", "unit", "currency", "model", "metric", "description"])
     if place in {"currency", "model", "description"}:
-        sections[place] = said
+        sections[place] = chosen
     elif place == "metric":
-        sections["inputs"]["y"]["bind"]["metric"] = said
+        sections["inputs"]["y"]["bind"]["metric"] = chosen
     else:
-        sections["inputs"]["x"][place] = [said] if place == "evidence" else said
+        sections["inputs"]["x"][place] = [chosen] if place == "evidence" else chosen
 
 
 def _axis(rng: random.Random, sections: dict[str, Any]) -> None:
@@ -155,7 +155,7 @@ def models(count: int, seed: int = 7) -> Iterator[HostileModel]:
 
 
 def actuals(rng: random.Random, months: int = 12) -> pl.DataFrame:
-    """METRICS of ``usage.y`` from January 2024 on: absent, huge, tiny, below 0 or told twice."""
+    """METRICS of ``usage.y`` from January 2024 on: absent, huge, tiny, below 0 or given twice."""
     rows = [
         ("usage.y", None, f"2024-{month:02d}", rng.choice(NUMBERS))
         for month in range(1, months + 1)

@@ -44,7 +44,7 @@ def document(number: int, lines: list[dict[str, Any]], issued_on: str = "2024-02
 
 
 def facts(*inputs: tuple[str, str, dict[str, Any]]) -> pl.DataFrame:
-    """Billing facts (kind, time, data) of ``acme``, in the order in which they are told."""
+    """Billing facts (kind, time, data) of ``acme``, in the order in which they are received."""
     rows = [
         dict.fromkeys(BILLING_FACTS)
         | {
@@ -74,12 +74,12 @@ def bills(found: Documents, voided: dict[str, str] | None = None) -> pl.DataFram
     )
 
 
-def told_of(
+def inputs_of(
     found: Documents, events: pl.DataFrame | None = None, voided: dict[str, str] | None = None, as_of: datetime = LATER
 ) -> JournalInputs:
     """What the journal needs beside the documents; credits count as used unless their invoice is voided."""
-    standing = found.credits.filter(~pl.col("number").is_in(list(voided or {})))
-    used = standing.drop_nulls("origin").select(pl.col(name).cast(dtype) for name, dtype in USED.items())
+    remaining = found.credits.filter(~pl.col("number").is_in(list(voided or {})))
+    used = remaining.drop_nulls("origin").select(pl.col(name).cast(dtype) for name, dtype in USED.items())
     return JournalInputs(
         facts() if events is None else events, bills(found, voided), CORRECTED.to_frame(), used, ZONES, as_of
     )
@@ -88,7 +88,7 @@ def told_of(
 def booked(*documents: dict[str, Any], events: pl.DataFrame | None = None, **more: Any) -> Journal:
     """The journal of these documents and events, booked at once."""
     found = read(*documents)
-    moves, _ = moved(found, told_of(found, events, **more))
+    moves, _ = moved(found, inputs_of(found, events, **more))
     return book(moves, nothing_booked())
 
 

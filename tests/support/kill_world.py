@@ -88,7 +88,7 @@ class Installation:
 
     def __init__(self, folder: Path) -> None:
         self.settings = Settings(home=folder / "home", postgres_port=0)
-        self.kept = folder / "kept"
+        self.saved = folder / "saved"
         self.forks = folder / "forks.sock"
         self._count = 0
         folder.mkdir(parents=True, exist_ok=True)
@@ -113,7 +113,7 @@ class Installation:
             drop_database(self.settings, f"{database}_{name}")
             create_database(self.settings, f"{database}_{name}", template=database)
         for folder in _FOLDERS:
-            _copy(self.settings.home / folder, self.kept / name / folder)
+            _copy(self.settings.home / folder, self.saved / name / folder)
 
     def restore(self, name: str) -> None:
         """Bring back what ``keep`` copied; sessions on the databases end."""
@@ -124,7 +124,7 @@ class Installation:
         with connect(self.settings, "admin", database="postgres", autocommit=True) as connection:
             connection.execute("checkpoint")
         for folder in _FOLDERS:
-            _copy(self.kept / name / folder, self.settings.home / folder)
+            _copy(self.saved / name / folder, self.settings.home / folder)
 
     def _databases(self) -> tuple[str, str]:
         return self.settings.database, self.settings.dagster_database
@@ -137,8 +137,8 @@ class Installation:
         self._count += 1
         log = self.forks.parent / f"{self._count:04}-{kind}.log"
         with log.open("w") as errors:
-            told = errors.fileno() if output is None else output
-            return Forked(self.forks, kind, argv, env, told, log)
+            output_file = errors.fileno() if output is None else output
+            return Forked(self.forks, kind, argv, env, output_file, log)
 
     def deliver(self, name: str, events: list[dict[str, Any]]) -> None:
         """One file for each tenant, with one line that nobody can read."""
@@ -155,10 +155,10 @@ class Installation:
 
     def agree(self) -> None:
         """Commit the value model for one customer of each tenant, approved by both sides."""
-        said = {"scenario": "agreed", "seed": 1, "author": "ann", "parent": None, "reason": None}
-        said |= {"customer": "c0", "start": "2023-12-01"}
+        options = {"scenario": "agreed", "seed": 1, "author": "ann", "parent": None, "reason": None}
+        options |= {"customer": "c0", "start": "2023-12-01"}
         for tenant in TENANTS:
-            commit = str(commit_model.commit(self.settings, tenant, json.dumps(MODEL), said, None)["commit"])
+            commit = str(commit_model.commit(self.settings, tenant, json.dumps(MODEL), options, None)["commit"])
             approve_commit.approve(self.settings, tenant, commit, "vendor", "vera")
             approve_commit.approve(self.settings, tenant, commit, "customer", "carl")
 
@@ -185,8 +185,8 @@ def _timeless(document: dict[str, Any]) -> dict[str, Any]:
     """What an ingestion that came later leaves as it is: the hash before a document is judged with the chain."""
     basis = {name: one for name, one in document["basis"].items() if name != "events_known_at"}
     hashes = {"content_hash", "chain_hash", "previous_hash"}
-    kept = {name: one for name, one in document.items() if name not in hashes | {"basis"}}
-    return kept | {"basis": basis}
+    saved = {name: one for name, one in document.items() if name not in hashes | {"basis"}}
+    return saved | {"basis": basis}
 
 
 def _broken_chain(rows: list[Any]) -> list[Any]:

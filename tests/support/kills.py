@@ -78,7 +78,7 @@ class Figures:
 
 
 class Run:
-    """A catch-up, and the steps that it has told."""
+    """A catch-up, and the steps that it has reported."""
 
     def __init__(self, place: Installation, point: str = "", until: str = STAGES[-1]) -> None:
         reading, writing = os.pipe()
@@ -102,8 +102,8 @@ class Run:
 
     def shown(self) -> list[str]:
         """What a person reads of the run: reasons of failed steps, and standard error if it has a traceback."""
-        said = self.process.said()
-        return [one["error"] for one in self.steps if not one["ok"]] + ([said] if "Traceback" in said else [])
+        output = self.process.output()
+        return [one["error"] for one in self.steps if not one["ok"]] + ([output] if "Traceback" in output else [])
 
 
 class Loop:
@@ -111,7 +111,7 @@ class Loop:
 
     Args:
         folder: of the installation.
-        kills: the rounds to come; only states that they begin from are kept.
+        kills: the rounds to come; only states that they begin from are saved.
     """
 
     def __init__(self, folder: Path, kills: list[Kill]) -> None:
@@ -204,8 +204,8 @@ class Loop:
                 os.kill(record.pid, signal.SIGKILL)
 
     def _killed_rerate(self, kill: Kill) -> None:
-        words = self._planned()
-        process = self.place.fork("command", words)
+        arguments = self._planned()
+        process = self.place.fork("command", arguments)
         time.sleep(kill.moment * self._lasted[kill.delivery, RERATE])
         self._kill_server(kill.victim)
         if kill.victim != "postgres":
@@ -213,23 +213,23 @@ class Loop:
         process.wait(_WAIT)
         self.place.up()
         # A plan that the killed command had applied is refused the second time, with a sentence.
-        again = self.place.fork("command", words)
-        assert again.wait(_WAIT) in {0, 2}, again.said()
-        self.figures.tracebacks += [one.said() for one in (process, again) if "Traceback" in one.said()]
+        again = self.place.fork("command", arguments)
+        assert again.wait(_WAIT) in {0, 2}, again.output()
+        self.figures.tracebacks += [one.output() for one in (process, again) if "Traceback" in one.output()]
         self._bill()
 
     def _rerate(self, number: int) -> None:
-        words = self._planned()
+        arguments = self._planned()
         began = time.monotonic()
-        done = self.place.fork("command", words)
-        assert done.wait(_WAIT) == 0, done.said()
+        done = self.place.fork("command", arguments)
+        assert done.wait(_WAIT) == 0, done.output()
         self._lasted[number, RERATE] = time.monotonic() - began
         self._bill()
 
     def _bill(self) -> None:
         """The billing run that books the differences; nothing is out of date for their sake."""
         billed = self.place.fork("beside", ["billing", *_MONTHS])
-        assert billed.wait(_WAIT) == 0, billed.said()
+        assert billed.wait(_WAIT) == 0, billed.output()
 
     def _planned(self) -> list[str]:
         """Plan a dearer catalog for what was billed; the words of the command that applies it."""
@@ -238,7 +238,7 @@ class Loop:
         tenants = [word for one in TENANTS for word in ("--tenant", one)]
         asked = ["--from", "2023-11-30", "--to", "2024-02-01", "--catalog", str(dearer), "--out", str(plan)]
         made = self.place.fork("command", ["rerate", "plan", *tenants, *asked])
-        assert made.wait(_WAIT) == 0, made.said()
+        assert made.wait(_WAIT) == 0, made.output()
         return ["rerate", "apply", str(plan), "--catalog", str(dearer)]
 
 

@@ -30,7 +30,7 @@ def instant(text: str) -> datetime:
 
 
 class World:
-    """Billing events and usage of one tenant in the order in which they are told.
+    """Billing events and usage of one tenant in the order in which they are received.
 
     Sources and ids count from 0 in each world, so that those of two tenants are equal.
     """
@@ -39,9 +39,9 @@ class World:
         self.tenant = tenant
         self.facts: list[dict[str, Any]] = []
         self.usage: list[dict[str, Any]] = []
-        self.tell("catalog.published", published, {"schema": "valueverse.catalog/v1"} | catalog)
+        self.record("catalog.published", published, {"schema": "valueverse.catalog/v1"} | catalog)
 
-    def tell(self, kind: str, time: str, data: dict[str, Any], **more: Any) -> None:
+    def record(self, kind: str, time: str, data: dict[str, Any], **more: Any) -> None:
         """Add a billing event."""
         moment = instant(time)
         self.facts.append(
@@ -59,7 +59,7 @@ class World:
 
     def start(self, time: str, plan: str = "pro", subscription: str = "s1", customer: str = "c1", **more: Any) -> None:
         """Start a subscription."""
-        self.tell(
+        self.record(
             "subscription.started", time, {"subscription": subscription, "customer": customer, "plan": plan} | more
         )
 
@@ -92,9 +92,9 @@ class World:
 
     def lake_facts(self) -> pl.DataFrame:
         """The facts, and before them those that create customers whom only a subscription names."""
-        said = [(one["type"], json.loads(one["data"]).get("customer")) for one in self.facts]
-        created = {customer for kind, customer in said if kind.startswith("billing.customer.")}
-        named = dict.fromkeys(customer for kind, customer in said if kind == "billing.subscription.started")
+        named_by = [(one["type"], json.loads(one["data"]).get("customer")) for one in self.facts]
+        created = {customer for kind, customer in named_by if kind.startswith("billing.customer.")}
+        named = dict.fromkeys(customer for kind, customer in named_by if kind == "billing.subscription.started")
         first = {"tenant": self.facts[0]["tenant"], "type": "billing.customer.created", "source": "customers"}
         first |= {name: self.facts[0][name] for name in ("time", "received_at")}
         more = [
@@ -149,7 +149,7 @@ def bill_together(worlds: Sequence[World], start: str, end: str) -> dict[str, li
     return found
 
 
-def standing(invoices: pl.DataFrame) -> PriorState:
+def prior_of(invoices: pl.DataFrame) -> PriorState:
     """A prior state in which these invoices stand and nothing was used up or changed since."""
     number = pl.lit("").alias("number")
     bare = invoices.drop("number", strict=False).with_columns(number, _invoice_id(invoices))

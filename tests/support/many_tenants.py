@@ -37,12 +37,12 @@ def company(price: str = "0.01", **catalog: Any) -> World:
 def events_of(world: World) -> pl.DataFrame:
     """The world's billing events and usage events in the columns of the lake's ``events``."""
     facts, usage = world.lake_facts(), world.usage_frame()
-    told = facts.with_columns(pl.col("time").dt.date().alias("event_date"), pl.lit("").alias("customer"))
+    stated = facts.with_columns(pl.col("time").dt.date().alias("event_date"), pl.lit("").alias("customer"))
     used = usage.with_columns(
         pl.col("event_type").alias("type"),
         pl.concat_str(pl.lit('{"n":"'), pl.col("value").cast(pl.Int64), pl.lit('","model":"m"}')).alias("data"),
     )
-    return pl.concat([_events(told), _events(used)])
+    return pl.concat([_events(stated), _events(used)])
 
 
 def _events(frame: pl.DataFrame) -> pl.DataFrame:

@@ -28,12 +28,12 @@ def start_dbt(settings: Settings, *arguments: str, **variables: Any) -> subproce
 
 def dbt(settings: Settings, *arguments: str, **variables: Any) -> str:
     """Run dbt in this process to its end and return what it printed; a failure fails the test."""
-    said = io.StringIO()
-    with dbt_environment(settings), contextlib.redirect_stdout(said):
+    printed = io.StringIO()
+    with dbt_environment(settings), contextlib.redirect_stdout(printed):
         parsed = prepared(os.environ["VALUEVERSE_DBT_DBNAME"])
         done = dbtRunner(manifest=parsed).invoke(_arguments(settings, arguments, variables))
-    assert done.success, said.getvalue() + str(done.exception or "")
-    return said.getvalue()
+    assert done.success, printed.getvalue() + str(done.exception or "")
+    return printed.getvalue()
 
 
 def _arguments(settings: Settings, arguments: tuple[str, ...], variables: dict[str, Any]) -> list[str]:

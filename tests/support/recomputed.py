@@ -70,8 +70,8 @@ def _number(node: Explained) -> float:
 
 def _driver(program: Program, node: Explained) -> float:
     driver = next(one for one in program.drivers if f"driver.{one.name}" == node.name)
-    kept = effect(program, driver)[0]
-    return _number(node.children[0]) * float(kept[(node.period or 1) - 1 if len(kept) > 1 else 0])
+    share = effect(program, driver)[0]
+    return _number(node.children[0]) * float(share[(node.period or 1) - 1 if len(share) > 1 else 0])
 
 
 def _metric(program: Program, node: Explained) -> float | None:

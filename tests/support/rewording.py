@@ -1,4 +1,4 @@
-"""Explanations of lines said in other words: nothing reads them, so nothing may change."""
+"""Explanations of lines with other texts: nothing reads them, so nothing may change."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def invoice_document(tenant: str, number: str) -> dict[str, Any]:
 
 
 def canonical(document: dict[str, Any]) -> str:
-    """As the billing room writes it."""
+    """As billing writes it."""
     return json.dumps(document, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
 
 

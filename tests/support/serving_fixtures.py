@@ -1,4 +1,4 @@
-"""Fixtures of the rooms that test the API; their conftest takes them in."""
+"""Fixtures of the tests of the API; their conftest takes them in."""
 
 from __future__ import annotations
 

@@ -162,9 +162,9 @@ def _keys(node: ast.expr, names: Names, own: dict[str, list[ast.expr]], depth: i
 def _shown_columns(rows: ast.expr, names: Names, own: dict[str, list[ast.expr]]) -> frozenset[str]:
     """The columns of an expression that ends in ``select``."""
     match rows:
-        case ast.Call(func=ast.Attribute(attr="select"), args=parts, keywords=words):
+        case ast.Call(func=ast.Attribute(attr="select"), args=parts, keywords=columns):
             return frozenset().union(
-                *(_keys(part, names, own) for part in parts), (word.arg or UNKNOWN for word in words)
+                *(_keys(part, names, own) for part in parts), (word.arg or UNKNOWN for word in columns)
             )
         case ast.Call(func=ast.Attribute(value=inner, attr="unique" | "filter")):
             return _shown_columns(inner, names, own)
@@ -230,8 +230,8 @@ def _selected(call: ast.Call, names: Names, own: dict[str, list[ast.expr]]) -> f
     """The columns of ``rows.select(...).unique()``; None: not shown, or whole rows."""
     inner = call.func.value if isinstance(call.func, ast.Attribute) else None
     if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute) and inner.func.attr == "select":
-        words = [word.arg for word in inner.keywords if word.arg]
-        found = frozenset().union(*(_keys(part, names, own) for part in inner.args), words)
+        columns = [word.arg for word in inner.keywords if word.arg]
+        found = frozenset().union(*(_keys(part, names, own) for part in inner.args), columns)
         return None if UNKNOWN in found and not found & TENANT else found
     return None
 

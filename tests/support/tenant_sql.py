@@ -78,7 +78,7 @@ def _plain(text: str) -> str:
     values = re.sub(r"%\(\w+\)s|%s", "'x'", text).replace("%%", "%")
     # A macro of DuckDB's with the name of a keyword.
     values = re.sub(r"([^)\s]\s*)\bover\(", r"\1over_macro(", values)
-    # Not told apart from a join's condition by the parser.
+    # The parser does not distinguish it from a join's condition.
     values = re.sub(r"\bon conflict\b.*", "", values, flags=re.DOTALL)
     named = re.sub(r"(?<!\{)\{[\w ]*\}(?!\})", _PLACE, values)
     return f"select 1 from outer_rows as i {named}" if re.match(r"\s*(left |inner )?join\b", named) else named

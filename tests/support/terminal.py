@@ -32,7 +32,7 @@ _TABLE = re.compile("^ *[\u2500-\u257f].*[\u2500-\u257f] *$")
 
 @dataclass(frozen=True)
 class Shown:
-    """What stood on the screen, styles taken off, and the exit code."""
+    """What was on the screen, styles taken off, and the exit code."""
 
     text: str
     code: int
@@ -106,7 +106,7 @@ def _run(arguments: Sequence[str]) -> int:
 @contextmanager
 def _streams(slave: int, *, stdout: bool) -> Iterator[None]:
     """Let the descriptors 0 to 2 and the streams of ``sys`` be the terminal; its end is closed afterwards."""
-    kept = [os.dup(one) for one in range(3)]
+    saved = [os.dup(one) for one in range(3)]
     names = ("stdin", "stdout", "stderr")
     streams = [getattr(sys, name) for name in names]
     for one in streams[1:]:
@@ -126,7 +126,7 @@ def _streams(slave: int, *, stdout: bool) -> Iterator[None]:
             one.flush()
         for name, one in zip(names, streams, strict=True):
             setattr(sys, name, one)
-        for one, old in enumerate(kept):
+        for one, old in enumerate(saved):
             os.dup2(old, one)
             os.close(old)
 
@@ -141,7 +141,7 @@ def _written(descriptor: int, errors: str) -> io.TextIOWrapper:
 
 
 def read(master: int, pieces: list[bytes], answers: list[str]) -> None:
-    """Until nobody holds the other end any more, which Linux tells as an error."""
+    """Until nobody holds the other end any more, which Linux reports as an error."""
     try:
         while piece := os.read(master, 65_536):
             pieces.append(piece)

@@ -46,7 +46,7 @@ pricing: {output: realised.deflection, share: 0.25, floor: "60000 USD/year", cap
 
 
 def model_text(**sections: Any) -> str:
-    """A model in YAML; ``currency``, 12 months and a few base units unless told otherwise."""
+    """A model in YAML; ``currency``, 12 months and a few base units by default."""
     tree: dict[str, Any] = {
         "schema": SCHEMA,
         "model": "tried",

@@ -1,1 +1,1 @@
-"""One module per command of ``valueverse``: the edge that joins the computing rooms to files, terminals and servers."""
+"""One module per command of ``valueverse``: it parses arguments, calls a service and prints."""

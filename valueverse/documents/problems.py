@@ -75,9 +75,9 @@ class DocumentError(RefusalError):
     def listed(self) -> str:
         """All problems in one text, for places that hold a single message: the first, then the others with paths."""
         first, *others = self.problems
-        told = [first.placed_message, *(f"at {one.path}: {one.placed_message}" for one in others[: _LISTED - 1])]
-        more = len(others) + 1 - len(told)
-        return "; also ".join(told) + (f"; and {more} more" if more else "")
+        messages = [first.placed_message, *(f"at {one.path}: {one.placed_message}" for one in others[: _LISTED - 1])]
+        more = len(others) + 1 - len(messages)
+        return "; also ".join(messages) + (f"; and {more} more" if more else "")
 
     def below(self, prefix: str) -> DocumentError:
         """The same problems, their paths read from one level further up."""

@@ -69,7 +69,7 @@ class TreeBuilder:
         self.add(container, mark)
 
     def key(self, key: str, mark: Mark) -> None:
-        """A key of the innermost object; of two values of one key the first is kept."""
+        """A key of the innermost object; of two values of one key the first counts."""
         if key in self._stack[-1][0]:
             self._problem(f"the key {key[:80]!r} stands twice in one object; keep one", mark)
         self._keys[-1] = key

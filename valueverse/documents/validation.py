@@ -42,7 +42,7 @@ def wrong(message: str, field: str = "", *, code: str = "", suggestion: str | No
 
 
 def error_of(refusal: RefusalError, field: str = "") -> PydanticCustomError:
-    """A refusal of a value (or of its ``field``) as the error of a validator, code and suggestion kept."""
+    """A refusal of a value (or of its ``field``) as the error of a validator, with its code and suggestion."""
     return wrong(refusal.message, field, code=refusal.code, suggestion=refusal.suggestion)
 
 
@@ -169,31 +169,31 @@ def _sentence(error: ErrorDetails, model: type[BaseModel], what: str) -> tuple[s
     message = _SENTENCES.get(kind) or _bound(error)
     suggestion = None
     if kind == "literal_error" and isinstance(value, str):
-        words = get_args(_annotation_at(model, error["loc"]))
-        suggestion = did_you_mean(value, [one for one in words if isinstance(one, str)]).name
+        allowed = get_args(_annotation_at(model, error["loc"]))
+        suggestion = did_you_mean(value, [one for one in allowed if isinstance(one, str)]).name
     return f"{message}, not {str(value)[:60]!r}", suggestion
 
 
 def _bound(error: ErrorDetails) -> str:
-    for name, words in _BOUNDS:
+    for name, bound in _BOUNDS:
         if name in error.get("ctx", {}):
-            return f"{words} {error['ctx'][name]} is expected here"
+            return f"{bound} {error['ctx'][name]} is expected here"
     return f"{error['msg'].removeprefix('Input should be ')} is expected here"
 
 
 def _shown_location(location: Sequence[int | str], tree: Tree, *, keep_last: bool) -> list[int | str]:
     """The location without what pydantic adds to it (tags, ``[key]``) and without short forms written out."""
-    kept: list[int | str] = []
+    places: list[int | str] = []
     for index, part in enumerate(location):
         inside = (isinstance(tree, dict) and part in tree) or (
             isinstance(tree, list) and isinstance(part, int) and part < len(tree)
         )
         if inside:
             tree = tree[part]
-            kept.append(part)
+            places.append(part)
         elif keep_last and index == len(location) - 1 and isinstance(tree, dict):
-            kept.append(part)
-    return kept
+            places.append(part)
+    return places
 
 
 def path_of(location: Sequence[int | str]) -> str:

@@ -374,7 +374,7 @@ def judge_billing_event(
 
     Raises:
         RefusalError: ``bad_billing_event``, ``out_of_range``, ``bad_time`` or ``too_long``; paths begin with ``data``.
-            Code and path are those of the first thing wrong; the message tells the others too.
+            Code and path are those of the first thing wrong; the message names the others too.
     """
     try:
         if kind == CATALOG_PUBLISHED:
@@ -383,7 +383,7 @@ def judge_billing_event(
         if kind not in SHAPES:
             raise RefusalError.unknown("bad_billing_event", f"{kind!r} is no billing event", kind, SHAPES, "type")
         if kind.startswith("billing.tenant.") and data.get("tenant", tenant) != tenant:
-            message = f"the event of tenant {tenant!r} speaks of {data['tenant']!r}"
+            message = f"the event of tenant {tenant!r} names the tenant {data['tenant']!r}"
             raise RefusalError("bad_billing_event", message, "data.tenant")
         judge_object(SHAPES[kind], _stated(data), "bad_billing_event", what=f"a {kind} event")
     except DocumentError as found:

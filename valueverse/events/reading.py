@@ -41,7 +41,7 @@ _FEW = 64
 _MOST_BRACKETS = 100
 LARGEST_EVENT = 2**20
 """Bytes of a line, or of all the values of a row."""
-_KEPT_OF_LARGE = 2_000
+_PREFIX_OF_LARGE = 2_000
 """Characters of such a line that quarantine keeps."""
 _SHAPE = pl.Struct(dict.fromkeys(ATTRIBUTES, pl.String()))
 _DATA_SHAPE = pl.Struct({"_": pl.String()})
@@ -69,7 +69,7 @@ def read_lines(lines: pl.DataFrame) -> pl.DataFrame:
 def _too_large(lines: pl.DataFrame) -> pl.DataFrame:
     parts = [
         refused_lines(
-            pl.DataFrame({"line": [line], "raw": [raw[:_KEPT_OF_LARGE]]}),
+            pl.DataFrame({"line": [line], "raw": [raw[:_PREFIX_OF_LARGE]]}),
             f"the event has {len(raw.encode())} bytes, more than {LARGEST_EVENT}: keep large texts elsewhere",
             "too_long",
         )
@@ -80,9 +80,9 @@ def _too_large(lines: pl.DataFrame) -> pl.DataFrame:
 
 def refused_lines(lines: pl.DataFrame, message: str, reason: str = "malformed") -> pl.DataFrame:
     """Lines (line, raw) that cannot be read at all, as PARSED rows."""
-    told = {"reason": reason, "message": message, "path": ""}
+    refusal = {"reason": reason, "message": message, "path": ""}
     rows = [
-        {"line": line, "raw": raw} | readable_attributes(raw) | told
+        {"line": line, "raw": raw} | readable_attributes(raw) | refusal
         for line, raw in lines.select("line", "raw").iter_rows()
     ]
     return pl.DataFrame(rows, schema=PARSED)
@@ -198,9 +198,10 @@ def _rows_read(filled: pl.DataFrame) -> pl.DataFrame:
 def _without_nul(judged: pl.DataFrame, name: str, nul: pl.Series) -> pl.DataFrame:
     """Refuse rows whose attribute holds NUL, which Postgres cannot store; the attribute becomes null."""
     message = "the text holds a NUL character; remove it"
-    said = {"reason": "malformed", "message": message, "path": name, name: None}
+    replaced = {"reason": "malformed", "message": message, "path": name, name: None}
     return judged.with_columns(
-        pl.when(nul).then(pl.lit(value, pl.String)).otherwise(column).alias(column) for column, value in said.items()
+        pl.when(nul).then(pl.lit(value, pl.String)).otherwise(column).alias(column)
+        for column, value in replaced.items()
     )
 
 

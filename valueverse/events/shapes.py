@@ -108,8 +108,8 @@ def _members(found: Any) -> tuple[tuple[str, Any], ...]:
 
 
 def _shape(members: list[tuple[str, str]]) -> str:
-    said = (f'"{pl.escape_regex(key)}"{_SPACE}:{_SPACE}{value}' for key, value in members)
-    return rf"\{{{_SPACE}{f'{_SPACE},{_SPACE}'.join(said)}{_SPACE}\}}"
+    written = (f'"{pl.escape_regex(key)}"{_SPACE}:{_SPACE}{value}' for key, value in members)
+    return rf"\{{{_SPACE}{f'{_SPACE},{_SPACE}'.join(written)}{_SPACE}\}}"
 
 
 def _flat(members: tuple[tuple[str, Any], ...]) -> str:

@@ -16,7 +16,7 @@ EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo
 """Both included: the range of an event's ``time`` and of every date in a billing event."""
 CALENDAR = f"{EARLIEST:%Y-%m-%d} to {LATEST:%Y-%m-%d}"
 LONGEST_KEY = 256
-"""Characters of an event's keys and of a value that is kept as a dimension."""
+"""Characters of an event's keys and of a value of a dimension."""
 _FUTURE_HOURS = 24
 _REQUIRED = ("specversion", "id", "source", "type", "time")
 _UNPRINTABLE = r"[\p{C}\p{Z}/--\x20]"
@@ -35,8 +35,8 @@ def instant_of(text: pl.Expr) -> pl.Expr:
     # An offset can carry the first and the last day of the calendar out of it. Inside of a struct, so that the text is
     # parsed once and not once for each mention.
     inside = pl.field("at").is_between(pl.lit(_FIRST).cast(INSTANT), pl.lit(_LAST).cast(INSTANT))
-    kept = pl.when(inside).then(pl.field("at")).alias("at")
-    return pl.struct(instant.alias("at")).struct.with_fields(kept).struct.field("at")
+    in_range = pl.when(inside).then(pl.field("at")).alias("at")
+    return pl.struct(instant.alias("at")).struct.with_fields(in_range).struct.field("at")
 
 
 @lru_cache(maxsize=1024)
@@ -62,7 +62,7 @@ def _is_name(text: pl.Expr) -> pl.Expr:
 
 
 def _checks(folder: str, received_at: datetime) -> list[tuple[pl.Expr, str, str | pl.Expr, str]]:
-    """(wrong, reason, message, path), in the order in which they speak."""
+    """(wrong, reason, message, path), in the order in which they apply."""
     checks: list[tuple[pl.Expr, str, str | pl.Expr, str]] = [
         (pl.col(name).is_null(), "missing_attribute", f"{name!r} is required", name) for name in _REQUIRED
     ]
@@ -167,10 +167,10 @@ def validate(parsed: pl.DataFrame, folder: str, received_at: datetime) -> pl.Dat
         return placed
     # Sentences are written for the few rows they are about.
     reason, message, path = (pl.col(name) for name in ("reason", "message", "path"))
-    for hit, (_, code, said, where) in reversed(list(zip(hits, checks, strict=True))):
-        sentence = said if isinstance(said, pl.Expr) else pl.lit(said)
+    for hit, (_, code, stated, where) in reversed(list(zip(hits, checks, strict=True))):
+        sentence = stated if isinstance(stated, pl.Expr) else pl.lit(stated)
         reason = pl.when(hit).then(pl.lit(code)).otherwise(reason)
         message = pl.when(hit).then(sentence).otherwise(message)
         path = pl.when(hit).then(pl.lit(where)).otherwise(path)
-    told = placed.filter(bad).with_columns(reason.alias("reason"), message.alias("message"), path.alias("path"))
-    return pl.concat([placed.filter(~bad), told]).sort("line", maintain_order=True)
+    invalid = placed.filter(bad).with_columns(reason.alias("reason"), message.alias("message"), path.alias("path"))
+    return pl.concat([placed.filter(~bad), invalid]).sort("line", maintain_order=True)

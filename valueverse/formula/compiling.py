@@ -43,7 +43,7 @@ def parse_value(text: str) -> None:
 
 
 def parse_member(text: str) -> None:
-    """Refuse a ``value`` to be told apart (unique_count) that is neither a path into data nor a formula over it.
+    """Refuse a ``value`` of unique_count that is neither a path into data nor a formula over it.
 
     Raises:
         RefusalError: ``bad_formula``.
@@ -77,7 +77,7 @@ def compile_value(text: str) -> pl.Expr:
 
 
 def compile_member(text: str) -> pl.Expr:
-    """What tells an event's member from others, as text, over the columns of ``extract``; null: missing.
+    """The value that unique_count counts, as text, over the columns of ``extract``; null: missing.
 
     Args:
         text: a path (``user.id``), or a formula that gives a number (its digits then) or a text.

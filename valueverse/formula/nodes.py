@@ -59,7 +59,7 @@ class Number(Node):
 
 @dataclass(frozen=True, slots=True)
 class Quantity(Node):
-    """An exact number with its unit behind it: ``60000 USD/year``; only where the parser was told the units."""
+    """An exact number with its unit behind it: ``60000 USD/year``; only where the parser was given the units."""
 
     value: Decimal
     unit: str

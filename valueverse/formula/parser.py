@@ -49,7 +49,7 @@ _BINDING = {
 }  # fmt: skip
 _NOT, _NEGATE, _COMPARE, _POWER = 3, 7, 4, 8
 _CONSTANTS = {"true": True, "false": False, "null": None}
-_WORDS = frozenset({"and", "or", "not"})
+_KEYWORDS = frozenset({"and", "or", "not"})
 _LONGEST_UNIT = 64
 """Tokens looked ahead for a unit's brackets."""
 
@@ -86,7 +86,7 @@ def _tokens(text: str) -> list[_Token]:
         if match.start() != position or match.lastgroup is None:
             break
         kind, word, position = match.lastgroup, match[match.lastgroup], match.end()
-        if kind == "name" and word in _WORDS:
+        if kind == "name" and word in _KEYWORDS:
             kind = "operator"
         found.append(_Token(kind, word, position - len(word)))
     if position < end:

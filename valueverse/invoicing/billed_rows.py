@@ -73,13 +73,13 @@ class BilledRows:
     discounts: pl.DataFrame = field(default_factory=BILLED_DISCOUNTS.to_frame)
 
     @property
-    def standing(self) -> pl.DataFrame:
+    def not_voided(self) -> pl.DataFrame:
         """Invoices that were not voided, drafts among them."""
         return self.invoices.filter(pl.col("voided_at").is_null())
 
-    def on_standing(self, rows: pl.DataFrame, *columns: str) -> pl.DataFrame:
+    def with_invoice(self, rows: pl.DataFrame, *columns: str) -> pl.DataFrame:
         """Rows of invoices that were not voided, with these columns of their invoices."""
-        return rows.join(self.standing.select(*_ID, *columns), on=_ID, maintain_order="left")
+        return rows.join(self.not_voided.select(*_ID, *columns), on=_ID, maintain_order="left")
 
     def with_lines(self, lines: pl.DataFrame) -> BilledRows:
         """With these lines (BILLED_LINES), which take the place of those that are the same."""
@@ -111,12 +111,12 @@ class Changes:
 def recorded_periods(rows: BilledRows) -> pl.DataFrame:
     """Standing invoices (BILLED_INVOICES), ``events_known_at`` the newest state of knowledge that is booked for each:
     on itself, or on an invoice that corrects it."""
-    corrections = rows.on_standing(rows.lines.drop_nulls("corrected_invoice_id"), "events_known_at")
+    corrections = rows.with_invoice(rows.lines.drop_nulls("corrected_invoice_id"), "events_known_at")
     newest = corrections.group_by("tenant", invoice_id="corrected_invoice_id").agg(
         pl.col("events_known_at").max().alias("corrected_at")
     )
     known = pl.max_horizontal("events_known_at", "corrected_at").alias("events_known_at")
-    marked = rows.standing.join(newest, on=_ID, how="left", maintain_order="left").with_columns(known)
+    marked = rows.not_voided.join(newest, on=_ID, how="left", maintain_order="left").with_columns(known)
     return BILLED_INVOICES.conform(marked)
 
 
@@ -130,16 +130,16 @@ def issued_invoices(rows: BilledRows) -> IssuedInvoices:
 
 def to_recompute(issued: IssuedInvoices, changes: Changes) -> pl.DataFrame:
     """RECOMPUTED_INVOICES: the finalised invoices that what was received since may change; a superset."""
-    standing = issued.standing.filter(pl.col("invoice_type").is_in(PERIOD_TYPES))
+    not_voided = issued.not_voided.filter(pl.col("invoice_type").is_in(PERIOD_TYPES))
     if changes.among is not None:
-        standing = _with_siblings(standing, changes.among)
-    periods = standing.select(_KNOWN)
+        not_voided = _with_siblings(not_voided, changes.among)
+    periods = not_voided.select(_KNOWN)
     voided = issued.voided.filter(pl.col("invoice_type").is_in(PERIOD_TYPES))
     # What corrected a voided invoice stands on others: it is taken back, for its usage is billed again.
     unknown = voided.with_columns(pl.lit(None, ISSUED_INVOICES["events_known_at"]).alias("events_known_at"))
     found = [
         invoices_to_recompute(periods, changes.usage, changes.meters, changes.facts, changes.known_at),
-        reopened(standing, changes.facts, changes.known_at).select(_KNOWN),
+        reopened(not_voided, changes.facts, changes.known_at).select(_KNOWN),
         periods.join(changes.reratings, on=_ID, how="semi"),
         unknown.select(_KNOWN),
         periods_with_voided_threshold(periods, issued.voided),
@@ -169,7 +169,7 @@ def prior_state(
         recompute: ``to_recompute``.
         reratings: RERATINGS, for the catalogs of those that were re-rated.
     """
-    one_offs = rows.on_standing(rows.lines.filter(pl.col("kind") == "one_off"))
+    one_offs = rows.with_invoice(rows.lines.filter(pl.col("kind") == "one_off"))
     return PriorState(
         issued=issued,
         one_offs=ONE_OFFS_BILLED.conform(one_offs),
@@ -184,7 +184,7 @@ def booked_for(rows: BilledRows, recompute: pl.DataFrame, reratings: pl.DataFram
     corrects = pl.col("corrected_invoice_id").is_not_null()
     lasting = pl.when(pl.col("kind").is_in(LASTING)).then(pl.lit("lasting")).otherwise(pl.lit(OWN))
     lines = (
-        rows.on_standing(rows.lines, "sequence")
+        rows.with_invoice(rows.lines, "sequence")
         .sort("tenant", "sequence", "invoice_id", "line_no", nulls_last=True)
         .with_columns(
             pl.coalesce("corrected_invoice_id", "invoice_id").alias("invoice_id"),
@@ -196,7 +196,7 @@ def booked_for(rows: BilledRows, recompute: pl.DataFrame, reratings: pl.DataFram
         )
         .join(recompute.select(_ID), on=_ID, how="semi", maintain_order="left")
     )
-    taken = rows.on_standing(rows.discounts).sort("tenant", "invoice_id", "position")
+    taken = rows.with_invoice(rows.discounts).sort("tenant", "invoice_id", "position")
     discounts = taken.join(recompute.select(_ID), on=_ID, how="semi", maintain_order="left")
     catalogs = {
         str(key): parse_catalog(str(text))
@@ -210,8 +210,8 @@ def _threshold_amounts(rows: BilledRows) -> ThresholdAmounts:
     of = ("customer", "subscription", "period_from", "period_to", "invoice_type")
     order = ("tenant", "subscription", "period_from", "period_to", "invoice_id")
     on_threshold = pl.col("invoice_type") == THRESHOLD
-    lines = rows.on_standing(rows.lines.filter(pl.col("corrected_invoice_id").is_null()), *of).filter(on_threshold)
-    coupons = rows.on_standing(rows.discounts, *of).filter(on_threshold)
+    lines = rows.with_invoice(rows.lines.filter(pl.col("corrected_invoice_id").is_null()), *of).filter(on_threshold)
+    coupons = rows.with_invoice(rows.discounts, *of).filter(on_threshold)
     return ThresholdAmounts(
         THRESHOLD_LINES.conform(lines.sort(*order, "line_no").with_columns(threshold_at="period_to")),
         THRESHOLD_COUPONS.conform(coupons.sort(*order, "position")),
@@ -219,8 +219,8 @@ def _threshold_amounts(rows: BilledRows) -> ThresholdAmounts:
 
 
 def _consumed_credits(rows: BilledRows, issued: IssuedInvoices) -> ConsumedCredits:
-    paid = rows.on_standing(rows.credits, "customer", "currency", "is_final")
-    uses = rows.on_standing(rows.discounts, "subscription", "period_from", "invoice_type")
+    paid = rows.with_invoice(rows.credits, "customer", "currency", "is_final")
+    uses = rows.with_invoice(rows.discounts, "subscription", "period_from", "invoice_type")
     of_close = pl.col("invoice_type").is_in(OF_CLOSE)
     coupons = (
         uses.sort("tenant", "origin", "subscription", "period_from")
@@ -229,7 +229,7 @@ def _consumed_credits(rows: BilledRows, issued: IssuedInvoices) -> ConsumedCredi
     )
     numbers = pl.concat(
         [
-            INVOICE_NUMBERS.conform(issued.standing, unset=("issued_at", "voided_at")),
+            INVOICE_NUMBERS.conform(issued.not_voided, unset=("issued_at", "voided_at")),
             INVOICE_NUMBERS.conform(issued.voided, unset=("issued_at",)),
         ]
     )
@@ -242,7 +242,7 @@ def _corrected(rows: BilledRows) -> pl.DataFrame:
     shown = (pl.col("amount_minor") - pl.col("discount_minor") + pl.col("tax_minor")).alias("amount_minor")
     of = rows.invoices.select("tenant", corrected_invoice_id="invoice_id", corrected_number="number")
     lines = (
-        rows.on_standing(rows.lines, "number", "is_final", "events_known_at")
+        rows.with_invoice(rows.lines, "number", "is_final", "events_known_at")
         .filter("is_final")
         .join(of, on=["tenant", "corrected_invoice_id"], maintain_order="left")
         .with_columns(shown, pl.col("events_known_at").alias("known_at"))
@@ -252,7 +252,7 @@ def _corrected(rows: BilledRows) -> pl.DataFrame:
 
 def _negative_balances(rows: BilledRows) -> pl.DataFrame:
     days = (pl.col(name).dt.strftime("%F") for name in ("period_from", "period_to"))
-    owed = rows.standing.filter(pl.col("amount_due_minor") < 0).with_columns(
+    owed = rows.not_voided.filter(pl.col("amount_due_minor") < 0).with_columns(
         pl.col("invoice_id").alias("origin"),
         pl.format("balance:{}/{}", *days).alias("key"),
         (-pl.col("amount_due_minor")).alias("amount_minor"),

@@ -44,7 +44,7 @@ def billing_context(
     usage: pl.LazyFrame,
     known_at: KnownAt | None,
 ) -> BillingContext:
-    """The ground of a run."""
+    """The context of a run."""
     segments, terms = with_terms(timeline, history)
     consumption = Consumption(usage, history.meters, attributions(segments, terms), newest(known_at))
     return BillingContext(timeline, history, segments, terms, consumption)
@@ -53,7 +53,7 @@ def billing_context(
 def context_under(
     context: BillingContext, catalog_hash: str, catalog: Catalog, invoices: pl.DataFrame
 ) -> BillingContext:
-    """The ground as if these invoices' subscriptions had been on the plans of another catalog."""
+    """The context as if these invoices' subscriptions had been on the plans of another catalog."""
     mine = context.segments.join(invoices.select("tenant", "subscription").unique(), on=["tenant", "subscription"])
     bare = mine.drop("terms").with_columns(pl.lit(catalog_hash).alias("catalog_hash"))
     catalogs = context.history.catalogs | {catalog_hash: catalog}

@@ -124,7 +124,7 @@ def _with_periods(run: _Run) -> tuple[DraftInvoices, pl.DataFrame]:
 
 
 def _with_thresholds(draft: DraftInvoices, run: _Run) -> DraftInvoices:
-    """With the threshold invoices of running periods; closing invoices bear what these left."""
+    """With the threshold invoices of running periods; closing invoices bill what these left."""
     reached, billed = threshold_lines(run.context, run.window, closed_by=run.closed_by, prior=run.prior)
     rest = DraftInvoices(draft.headers, less_threshold_amounts(draft.lines, billed))
     return rest.plus(reached, _headers(reached, run.context.segments))
@@ -136,7 +136,7 @@ def _with_outcomes(
     """With the lines of approved proposals; and the proposals that cannot be billed (REJECTED)."""
     context = run.context
     read = Outcomes.read(PROPOSALS.to_frame() if proposals is None else proposals, context.segments, context.terms)
-    placed = read.placed(draft.headers, run.prior.issued.standing, run.closed_by)
+    placed = read.placed(draft.headers, run.prior.issued.not_voided, run.closed_by)
     if placed.is_empty():
         return draft, read.refused
     lines = shown_amounts(placed, context.terms)
@@ -144,13 +144,13 @@ def _with_outcomes(
 
 
 def _with_one_offs(draft: DraftInvoices, run: _Run, issued: pl.DataFrame) -> DraftInvoices:
-    """With the one-off charges that no invoice bears yet, on ``issued`` invoices or on their own."""
+    """With the one-off charges that no invoice bills yet, on ``issued`` invoices or on their own."""
     waiting = run.adjustments.one_offs.join(run.prior.one_offs, on=["tenant", "key"], how="anti")
     if run.closed_by is not None:
         waiting = waiting.filter(pl.col("time") <= pl.lit(run.closed_by).cast(INSTANT))
-    # A threshold invoice bears a part of what its period comes to, and a coupon's part of it, alone.
-    bearers = issued.filter(pl.col("invoice_type") != THRESHOLD)
-    return draft.plus(*one_off_lines(waiting, bearers, run.context.timeline, run.context.history))
+    # A threshold invoice bills only a part of what its period comes to, and a coupon's part of it.
+    closing = issued.filter(pl.col("invoice_type") != THRESHOLD)
+    return draft.plus(*one_off_lines(waiting, closing, run.context.timeline, run.context.history))
 
 
 def _with_corrections(draft: DraftInvoices, run: _Run, issued: pl.DataFrame) -> DraftInvoices:
@@ -185,7 +185,7 @@ def _settled(draft: DraftInvoices, lines: pl.DataFrame, run: _Run, *, numbered: 
         prior.consumed,
         numbered=numbered,
         earlier=threshold_totals(prior.thresholds, invoices),
-        closed=closed_periods(prior.issued.standing),
+        closed=closed_periods(prior.issued.not_voided),
     )
 
 

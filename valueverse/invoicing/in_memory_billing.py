@@ -1,4 +1,4 @@
-"""Runs one after the other, in memory: the rows that the warehouse keeps between billing runs, kept in frames.
+"""Runs one after the other, in memory: the rows that the warehouse stores between billing runs, as frames.
 
 ``valueverse simulate --run-at`` bills with it what a schedule of runs would have billed, corrections included.
 """
@@ -78,8 +78,8 @@ class Books:
     def _void(self, timeline: Timeline, history: CatalogHistory) -> pl.DataFrame:
         """Void what billing events say; those of no finalised invoice come back as REJECTED."""
         voids = read_adjustment_events(timeline, history).voids
-        said = voids.select(*_NUMBER, pl.col("voided_at").alias("voided_now"))
-        marked = self.rows.invoices.join(said, on=_NUMBER, how="left", maintain_order="left")
+        voided = voids.select(*_NUMBER, pl.col("voided_at").alias("voided_now"))
+        marked = self.rows.invoices.join(voided, on=_NUMBER, how="left", maintain_order="left")
         moment = pl.coalesce("voided_at", "voided_now").alias("voided_at")
         self.rows = replace(self.rows, invoices=BILLED_INVOICES.conform(marked.with_columns(moment)))
         return stray_voids(timeline, voids.join(self.rows.invoices, on=_NUMBER, how="anti"))

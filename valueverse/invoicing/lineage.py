@@ -1,6 +1,6 @@
 """From an invoice line to the events that made it, and from an event to the charge that takes it.
 
-Both ways go through the very frames that billing goes through, so an explanation cannot tell another story.
+Both ways go through the very frames that billing goes through, so an explanation cannot differ from the invoice.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def line_events(invoices: pl.DataFrame, context: BillingContext) -> pl.DataFrame
 
     Args:
         invoices: INVOICE and invoice_id of invoice_type ``period``.
-        ground: as known when the invoice was made.
+        context: as known when the invoice was made.
     """
     due = present_periods(context.segments, invoices).drop("invoice_id")
     closed = stretches(context.segments, due)

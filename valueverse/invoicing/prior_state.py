@@ -34,22 +34,22 @@ class IssuedInvoices:
     """Finalised invoices.
 
     Attributes:
-        standing: ISSUED_INVOICES that were not voided, with the newest state of knowledge booked for each.
+        not_voided: ISSUED_INVOICES that were not voided, with the newest state of knowledge booked for each.
         voided: VOIDED_INVOICES; those that are recomputed among them are due nothing any more.
     """
 
-    standing: pl.DataFrame = field(default_factory=ISSUED_INVOICES.to_frame)
+    not_voided: pl.DataFrame = field(default_factory=ISSUED_INVOICES.to_frame)
     voided: pl.DataFrame = field(default_factory=VOIDED_INVOICES.to_frame)
 
     @property
     def closing(self) -> pl.DataFrame:
-        """The standing invoices that close a period."""
-        return self.standing.filter(pl.col("invoice_type") == "period")
+        """The invoices, not voided, that close a period."""
+        return self.not_voided.filter(pl.col("invoice_type") == "period")
 
 
 @dataclass(frozen=True)
 class ThresholdAmounts:
-    """Amounts already billed on standing threshold invoices: THRESHOLD_LINES, and what coupons took of them
+    """Amounts already billed on threshold invoices that are not voided: THRESHOLD_LINES, and what coupons took of them
     (THRESHOLD_COUPONS)."""
 
     lines: pl.DataFrame = field(default_factory=THRESHOLD_LINES.to_frame)
@@ -58,7 +58,7 @@ class ThresholdAmounts:
 
 @dataclass(frozen=True)
 class ConsumedCredits:
-    """What standing invoices have used up, and what they leave to the customer.
+    """What invoices that are not voided have used up, and what they leave to the customer.
 
     Attributes:
         credits: what they were paid with (CREDITS_USED).
@@ -98,10 +98,10 @@ class PriorState:
 
     Attributes:
         issued: the finalised invoices.
-        one_offs: the one-off lines that they bear (ONE_OFFS_BILLED).
-        thresholds: what threshold invoices bore of their periods.
+        one_offs: the one-off lines on them (ONE_OFFS_BILLED).
+        thresholds: amounts already billed on threshold invoices of their periods.
         consumed: what they used up of coupons, credit notes and wallets.
-        recompute: those that are worked out anew.
+        recompute: those that are recomputed.
     """
 
     issued: IssuedInvoices = field(default_factory=IssuedInvoices)

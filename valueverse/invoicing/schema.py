@@ -1,4 +1,4 @@
-"""Frames of the invoicing room. Instants are UTC, amounts EXACT major units beside Int64 minor units."""
+"""Frames of invoicing. Instants are UTC, amounts EXACT major units beside Int64 minor units."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ RULES_VERSION = "1"
 """Version of the billing rules in this engine; it stands on every invoice (basis.rules_version)."""
 
 OF_PERIOD = ("usage", "minimum")
-"""Kinds of lines of which threshold invoices may bear a part."""
+"""Kinds of lines of which threshold invoices may bill a part."""
 
 OF_CLOSE = ("threshold", "period")
 """Purposes of the invoices that share what a period comes to."""

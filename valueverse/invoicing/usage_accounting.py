@@ -38,7 +38,7 @@ REASONS = (
     "period_open",
 )
 _RANK = {reason: rank for rank, reason in enumerate((BILLED, "period_open", *reversed(REASONS[:-1])))}
-"""Which of an event's rows speaks for it: any that was billed, then the one that came closest to being billed."""
+"""Which of an event's rows counts: any that was billed, then the one that came closest to being billed."""
 
 UNBILLED = pl.Schema(
     {
@@ -120,20 +120,20 @@ def _placed(
     billed = charged.join(periods, on=["tenant", "held_by"]).filter(
         in_period, pl.col("received_at") <= pl.col("events_known_at")
     )
-    takers = charged.group_by("row").agg(pl.col("held_by").n_unique().alias("takers"))
+    assignments = charged.group_by("row").agg(pl.col("held_by").n_unique().alias("subscriptions"))
     return (
         who.select("row")
         .join(_without_segment(who, raw_segments), on="row", how="left")
         .join(active.select("row").unique().with_columns(pl.lit(value=True).alias("active")), on="row", how="left")
-        .join(takers, on="row", how="left")
+        .join(assignments, on="row", how="left")
         .join(billed.select("row").unique().with_columns(pl.lit(value=True).alias("billed")), on="row", how="left")
         .select(
             "row",
-            pl.when(pl.col("takers") > 1)
+            pl.when(pl.col("subscriptions") > 1)
             .then(pl.lit("ambiguous_subscription"))
             .when(pl.col("billed"))
             .then(pl.lit(BILLED))
-            .when(pl.col("takers") == 1)
+            .when(pl.col("subscriptions") == 1)
             .then(pl.lit("period_open"))
             .when(pl.col("active"))
             .then(pl.lit("no_charge"))

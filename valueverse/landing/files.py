@@ -29,7 +29,7 @@ class LandingFile:
 
     Attributes:
         name: characters that no text can hold are written out (``\\xff``, ``\\x0a``).
-        stamp: what tells whether the file has changed since it was hashed.
+        stamp: size and times; another stamp means that the file has changed since it was hashed.
         refused: why it is refused before it is read; empty for most.
     """
 
@@ -114,7 +114,7 @@ def landing_files(landing: Path) -> tuple[list[LandingFile], list[Ignored]]:
             ignored.append(Ignored(name, f"the folder cannot be read: {error.strerror}; give this user the right to"))
             continue
         for found in (_found(home / folder.name, path) for path in inside):
-            (files if isinstance(found, LandingFile) else ignored).append(found)  # type: ignore[arg-type]  # told apart
+            (files if isinstance(found, LandingFile) else ignored).append(found)  # type: ignore[arg-type]  # distinct types
     return files, ignored
 
 
@@ -156,7 +156,7 @@ def _no_file(own: Path, path: Path) -> str:
     if own not in path.resolve().parents:
         # Another tenant's folder is outside too: a link would bill this tenant for that one's events.
         return "it is a link to a file outside of its tenant's folder: copy the file instead"
-    # Holes cost their sender nothing, and every run would hash them.
+    # Unallocated blocks cost their sender nothing, and every run would hash them.
     if found.st_size > most_expanded(found.st_blocks * _STORED_BLOCK):
-        return "nearly all of it is holes: send it without them, or in parts of 1 GiB"
+        return "the file is sparse (nearly all of it is unallocated): send it without gaps, or in parts of 1 GiB"
     return ""

@@ -32,7 +32,7 @@ def read_parquet(path: Path) -> Iterator[pl.DataFrame]:
     if path.suffix == ".parquet":
         yield from _read(path)
         return
-    # Parquet is read from its end: a compressed file is laid out first.
+    # Parquet is read from its end: a compressed file is decompressed first.
     with tempfile.NamedTemporaryFile(suffix=".parquet") as plain:
         for block in blocks(path):
             plain.write(block)
@@ -80,17 +80,17 @@ def end_readers() -> None:
 
 
 class _Worker:
-    """A process that reads: started when the first Parquet file comes, and kept for the next ones."""
+    """A process that reads: started when the first Parquet file comes, and reused for the next ones."""
 
     idle: ClassVar[list[_Worker]] = []
 
     def __init__(self) -> None:
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self._process = subprocess.Popen(
             [sys.executable, "-I", str(_SCRIPT), str(_MOST_BYTES)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._said,
+            stderr=self._stderr,
             env=os.environ | {"ARROW_DEFAULT_MEMORY_POOL": "system", "OMP_NUM_THREADS": "1"},
         )
 
@@ -137,14 +137,14 @@ class _Worker:
             code = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             return ""
-        self._said.seek(0)
-        text = self._said.read().decode("utf-8", "replace").strip().splitlines()
+        self._stderr.seek(0)
+        text = self._stderr.read().decode("utf-8", "replace").strip().splitlines()
         return f"exit {code} {text[-1] if text else ''}".strip()
 
     def end(self) -> None:
         self._process.kill()
         self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout, self._said):
+        for stream in (self._process.stdin, self._process.stdout, self._stderr):
             if stream is not None:
                 stream.close()
         atexit.unregister(self.end)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _ROWS: tuple[int, ...] = (131_072, 32_768, 8_192, 1_024, 16)
 """Rows read at once; fewer where rows are long, or so many do not fit: a few compressed bytes can be long texts."""
 _MOST_READ = 64 * 2**20
-"""Bytes that rows read at once should come to, as the first rows of the file tell."""
+"""Bytes that rows read at once should come to, estimated from the first rows of the file."""
 _MOST_SENT = 32 * 2**20
 """Bytes of a batch that is sent, unless a single row holds more: what the other process works on at once."""
 _CALENDAR = (-719_162, 2_932_896)
@@ -175,7 +175,7 @@ def _batches(file: pq.ParquetFile, wanted: list[str]) -> Iterator[pa.RecordBatch
 
 
 def _sizes(file: pq.ParquetFile, wanted: list[str]) -> tuple[int, ...]:
-    """Those of _ROWS to try: the first rows tell how long rows are. Few come first, since these may be long too."""
+    """Those of _ROWS to try: the first rows show how long rows are. Few come first, since these may be long too."""
     sizes = _ROWS
     for rows in sizes[:-3:-1]:
         first = _next(file.iter_batches(rows, columns=wanted, use_threads=False))
@@ -234,7 +234,7 @@ def main() -> None:
             _serve(json.loads(line), out)
         except BrokenPipeError:
             return
-        except BaseException as error:  # noqa: BLE001 - whatever a file does is said and the next file read
+        except BaseException as error:  # noqa: BLE001 - any failure of a file is reported and the next file read
             _write_message({"error": str(error) or type(error).__name__}, out)
         else:
             _write_message({}, out)

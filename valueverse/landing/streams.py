@@ -32,8 +32,8 @@ def most_expanded(stored: int) -> int:
 
 def unreadable(message: str) -> RefusalError:
     """The refusal of a whole file."""
-    said = " ".join(message.encode("utf-8", "replace").decode().split())[:240].replace("\x00", "?")
-    return RefusalError("unreadable_file", f"the file cannot be read: {said}; send it again, whole")
+    reason = " ".join(message.encode("utf-8", "replace").decode().split())[:240].replace("\x00", "?")
+    return RefusalError("unreadable_file", f"the file cannot be read: {reason}; send it again, whole")
 
 
 @contextmanager

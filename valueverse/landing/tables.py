@@ -33,8 +33,8 @@ def check_columns(names: list[str]) -> None:
         RefusalError: ``unreadable_file``.
     """
     if not set(names) & set(ATTRIBUTES):
-        said = ", ".join(name[:40] for name in names[:8])
-        raise unreadable(f"none of its columns ({said}) is an attribute of an event such as id, source, type or time")
+        shown = ", ".join(name[:40] for name in names[:8])
+        raise unreadable(f"none of its columns ({shown}) is an attribute of an event such as id, source, type or time")
 
 
 def read_csv(path: Path) -> Iterator[pl.DataFrame]:
@@ -127,10 +127,10 @@ def as_utf8(binary: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     except pl.exceptions.PolarsError:
         rows = binary.select("line", *names).rows()
     whole = pl.Series([all(value is None or is_utf8(value) for value in row[1:]) for row in rows], dtype=pl.Boolean)
-    told = [
+    undecodable = [
         {"line": row[0], "raw": ",".join(value.decode(errors="replace") for value in row[1:] if value is not None)}
         for row, good in zip(rows, whole, strict=True)
         if not good
     ]
-    refused = refused_lines(pl.DataFrame(told, schema={"line": pl.Int64, "raw": pl.String}), NO_UTF8)
+    refused = refused_lines(pl.DataFrame(undecodable, schema={"line": pl.Int64, "raw": pl.String}), NO_UTF8)
     return binary.filter(whole).with_columns(columns), refused

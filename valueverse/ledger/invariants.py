@@ -22,7 +22,7 @@ DEFERRED_RUNS_OUT = "deferred_revenue_runs_to_zero"
 WALLETS_HOLD = "wallets_are_never_negative"
 RULES = (BALANCED, RECEIVABLE_EXPLAINED, DEFERRED_RUNS_OUT, WALLETS_HOLD)
 OWED = pl.Schema({"tenant": pl.String(), "customer": pl.String(), "currency": pl.String(), "amount_minor": pl.Int64()})
-"""What customers owe, as told by invoices, payments and credits and not by the journal."""
+"""What customers owe, from invoices, payments and credits and not from the journal."""
 
 
 def _violations(rows: pl.DataFrame, rule: str, what: pl.Expr, expected: pl.Expr) -> pl.DataFrame:

@@ -75,7 +75,7 @@ def _served(lines: pl.DataFrame, headers: pl.DataFrame) -> pl.DataFrame:
 
 
 def _totals(headers: pl.DataFrame, served: pl.DataFrame) -> list[pl.DataFrame]:
-    bearers = ("customer", "invoice")
+    owners = ("customer", "invoice")
     sums = served.group_by(_INVOICE).agg(
         pl.col("net_minor").filter("is_deferred").sum().alias("deferred"),
         pl.col("net_minor").filter(~pl.col("is_deferred")).sum().alias("earned"),
@@ -86,15 +86,15 @@ def _totals(headers: pl.DataFrame, served: pl.DataFrame) -> list[pl.DataFrame]:
     given_back = rows.filter(pl.col("total_minor") < 0)
     # But for what is owed again on it, which it pays first.
     again = given_back.filter(pl.col("credit_minor") < 0).with_columns(
-        pl.max_horizontal("total_minor", "credit_minor").alias("kept")
+        pl.max_horizontal("total_minor", "credit_minor").alias("owed_again")
     )
     return [
-        move(owed, RECEIVABLE, "total_minor", *bearers),
+        move(owed, RECEIVABLE, "total_minor", *owners),
         move(given_back, RECEIVABLE, "total_minor", "customer"),
-        move(again, RECEIVABLE, -pl.col("kept"), "customer"),
-        move(again, RECEIVABLE, "kept", *bearers),
-        move(rows, REVENUE, -pl.col("earned"), *bearers),
-        move(rows, DEFERRED_REVENUE, -pl.col("deferred"), *bearers),
+        move(again, RECEIVABLE, -pl.col("owed_again"), "customer"),
+        move(again, RECEIVABLE, "owed_again", *owners),
+        move(rows, REVENUE, -pl.col("earned"), *owners),
+        move(rows, DEFERRED_REVENUE, -pl.col("deferred"), *owners),
         move(rows, TAX_PAYABLE, -pl.col("tax_minor")),
     ]
 
@@ -126,7 +126,7 @@ def release_schedule(deferrals: pl.DataFrame) -> pl.DataFrame:
     ``released_minor`` beside the columns given.
 
     Each of the n days from ``first_day`` to ``last_day`` releases deferred_minor / n; by largest remainder the first
-    days bear one minor unit more, so the sum is exact. The month's share is booked on its last day of service.
+    days get one minor unit more, so the sum is exact. The month's share is booked on its last day of service.
 
     Args:
         deferrals: deferred_minor (either sign), first_day, last_day; one row per deferral.

@@ -33,11 +33,11 @@ def payment_movements(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Movements of payments received, taken back and refunded, and those that name no invoice (REJECTED_EVENTS).
 
-    A failed attempt moves nothing. One that bears the reference of a payment received before takes that back: a direct
+    A failed attempt moves nothing. One with the reference of a payment received before takes that back: a direct
     debit returned, a charge disputed.
 
     Args:
-        facts: standing billing events in their order.
+        facts: valid billing events in their order.
         bills: BILLS.
         zones: tenant, timezone.
     """
@@ -83,12 +83,14 @@ def _judged(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     )  # fmt: skip
     marked = rows.with_columns(reason.alias("refusal"))
     number_text = pl.format("'{}'", pl.col("number").fill_null(""))
-    words = {
+    messages = {
         "unknown_invoice": pl.concat_str(pl.lit("no invoice "), number_text, pl.lit(" has been finalised")),
         "wrong_currency": pl.concat_str(pl.lit("invoice "), number_text, pl.lit(" is in another currency")),
         "bad_amount": pl.lit("a payment is more than 0 and whole in the currency's minor unit"),
     }
-    rejected = [rejection(marked.filter(pl.col("refusal") == code), code, message) for code, message in words.items()]
+    rejected = [
+        rejection(marked.filter(pl.col("refusal") == code), code, message) for code, message in messages.items()
+    ]
     return marked.filter(pl.col("refusal").is_null()), pl.concat([REJECTED_EVENTS.to_frame(), *rejected])
 
 
@@ -97,19 +99,19 @@ def note_movements(
 ) -> pl.DataFrame:
     """Movements of credit notes: what the customer owes falls, revenue and tax in the proportion of the invoice.
 
-    A note counts if its invoice leaves room for it (``credit_notes.judged``); of a voided invoice it is taken back
-    with the void. (Those that do not count are told by the billing run.)
+    A note counts if it fits its invoice (``credit_notes.judged``); of a voided invoice it is taken back
+    with the void. (Those that do not count are listed by the billing run.)
 
     Args:
-        facts: standing billing events in their order.
+        facts: valid billing events in their order.
         bills: BILLS.
         corrected: notes.CORRECTED.
         zones: tenant, timezone.
     """
     found = judged(notes_of(received_events(facts, "credit_note.issued")), bills, corrected)
     open_then = pl.col("voided_at").is_null() | (pl.col("created_at") <= pl.col("voided_at"))
-    kept = _with_tax(found.filter(pl.col("refusal").is_null(), open_then))
-    booked = dated(kept, "created_at", zones).with_columns(
+    counted = _with_tax(found.filter(pl.col("refusal").is_null(), open_then))
+    booked = dated(counted, "created_at", zones).with_columns(
         pl.lit("credit_note").alias("kind"), pl.col("origin").alias("reference"), pl.col("number").alias("invoice")
     )
     voided = dated(booked.filter(pl.col("voided_at").is_not_null()).drop("date"), "voided_at", zones)
@@ -124,7 +126,7 @@ def note_movements(
     )
 
 
-def _with_tax(kept: pl.DataFrame) -> pl.DataFrame:
+def _with_tax(counted: pl.DataFrame) -> pl.DataFrame:
     """Notes with the tax in each (``tax_part``), in the proportion of their invoice."""
     wide = pl.Int128
     sofar = pl.col("amount_minor").cum_sum().over(_NUMBER).cast(wide)
@@ -133,4 +135,4 @@ def _with_tax(kept: pl.DataFrame) -> pl.DataFrame:
         pl.Int64
     )
     before = pl.col("tax_sofar").shift(1, fill_value=0).over(_NUMBER)
-    return kept.with_columns(taxed.alias("tax_sofar")).with_columns((pl.col("tax_sofar") - before).alias("tax_part"))
+    return counted.with_columns(taxed.alias("tax_sofar")).with_columns((pl.col("tax_sofar") - before).alias("tax_part"))

@@ -123,8 +123,8 @@ def nothing_booked() -> pl.DataFrame:
 
 def named_invoices(facts: pl.DataFrame) -> pl.DataFrame:
     """tenant, number of every invoice that a payment, credit note or void names: BILLS are needed of these."""
-    speaks = pl.col("type").str.contains(r"^billing\.(payment|credit_note|invoice)\.")
-    return facts.filter(speaks).select("tenant", field("invoice").alias("number")).drop_nulls().unique()
+    names_invoice = pl.col("type").str.contains(r"^billing\.(payment|credit_note|invoice)\.")
+    return facts.filter(names_invoice).select("tenant", field("invoice").alias("number")).drop_nulls().unique()
 
 
 def owed(invoiced: pl.DataFrame, inputs: JournalInputs) -> pl.DataFrame:
@@ -132,7 +132,7 @@ def owed(invoiced: pl.DataFrame, inputs: JournalInputs) -> pl.DataFrame:
 
     Args:
         invoiced: OWED of the finalised invoices that stand.
-        told: the payments and credit notes.
+        inputs: the payments and credit notes.
     """
     facts = known(inputs.facts, None)
     payments, _ = payment_movements(facts, inputs.bills, inputs.zones)

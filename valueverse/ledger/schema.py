@@ -48,7 +48,7 @@ MOVEMENTS = pl.Schema(
 """What a cause moves, before it is compared with what is booked for it. ``invoice`` on a receivable: the invoice that
 is open by it; null: the customer's balance that no invoice has used yet."""
 POSITION = ("account", "customer", "invoice", "wallet")
-"""What tells two postings of one entry apart."""
+"""What distinguishes two postings of one entry."""
 
 ENTRIES = pl.Schema(
     {
@@ -127,7 +127,7 @@ BILLS = pl.Schema(
 )
 """Finalised invoices as payments and credit notes need to know them."""
 USED = pl.Schema({"tenant": pl.String(), "origin": pl.String(), "amount_minor": pl.Int64()})
-"""What standing invoices used of each grant and purchase."""
+"""What invoices that are not voided used of each grant and purchase."""
 BOOKED = pl.Schema({**MOVEMENTS, "revision": pl.Int32()})
 """What stands in the journal for a set of causes: sums per cause, date and place; ``revision`` of the newest entry."""
 
@@ -139,7 +139,7 @@ def move(rows: pl.DataFrame, account: str, amount: pl.Expr | str, *dimensions: s
         rows: the cause, date and currency; customer, invoice and wallet as far as ``dimensions`` asks for them.
         account: one of ACCOUNTS.
         amount: minor units, a debit positive.
-        dimensions: which of customer, invoice and wallet the posting bears; the others are null.
+        dimensions: which of customer, invoice and wallet the posting has; the others are null.
     """
     own = {name: pl.col(name) if name in dimensions else pl.lit(None) for name in POSITION[1:]}
     found = own | {"account": pl.lit(account), "amount_minor": pl.col(amount) if isinstance(amount, str) else amount}

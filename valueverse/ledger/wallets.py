@@ -38,7 +38,7 @@ def wallet_movements(blocks: pl.DataFrame, used: pl.DataFrame, zones: pl.DataFra
 
     Args:
         blocks: ``wallet_blocks``.
-        used: USED: what standing invoices used of each.
+        used: USED: what invoices that are not voided used of each.
         zones: tenant, timezone.
         as_of: the run's present.
     """
@@ -72,10 +72,10 @@ def _opened(opened: pl.DataFrame, zones: pl.DataFrame) -> list[pl.DataFrame]:
 
 
 def _closed(rows: pl.DataFrame, how: str, zones: pl.DataFrame) -> list[pl.DataFrame]:
-    """What a void gives back, or an expiry keeps: credit granted was never received, so nothing is kept of it."""
+    """What a void gives back, or an expiry turns into revenue: granted credit was never paid, so it is no revenue."""
     if rows.is_empty():
         return [MOVEMENTS.to_frame()]
-    kind, when, reference, kept_in = (
+    kind, when, reference, account = (
         ("wallet_voided", "voided_at", "void_origin", CASH)
         if how == "void"
         else ("wallet_expired", "expires_at", "origin", EXPIRED_CREDIT)
@@ -85,7 +85,7 @@ def _closed(rows: pl.DataFrame, how: str, zones: pl.DataFrame) -> list[pl.DataFr
     return [
         move(named, CUSTOMER_CREDIT, "amount_minor", "customer", "wallet"),
         move(granted, GRANTED_CREDIT, -pl.col("amount_minor"), "customer", "wallet"),
-        move(bought, kept_in, -pl.col("amount_minor")),
+        move(bought, account, -pl.col("amount_minor")),
     ]
 
 

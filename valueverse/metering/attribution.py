@@ -30,7 +30,7 @@ def exclusive_attributions(claims: pl.DataFrame) -> pl.DataFrame:
         .with_columns(pl.col("start").shift(-1).over(_CUSTOMER).alias("end"))
         .drop_nulls("end")
     )
-    sole = (
+    unrivalled = (
         stretches.join(contested, on=_CUSTOMER)
         .filter(pl.col("from") <= pl.col("start"), pl.col("to") >= pl.col("end"))
         .group_by(*_CUSTOMER, "start", "end")
@@ -43,4 +43,4 @@ def exclusive_attributions(claims: pl.DataFrame) -> pl.DataFrame:
             pl.col("end").alias("to"),
         )
     )
-    return pl.concat([claims.filter(~rivals), sole]).sort(_CLAIM)
+    return pl.concat([claims.filter(~rivals), unrivalled]).sort(_CLAIM)

@@ -67,7 +67,7 @@ class MeterAssignments:
         return cls(list(numbers), _stretches(history.versions, pl.DataFrame(rows, schema=schema)))
 
 
-def _stretches(versions: pl.DataFrame, takers: pl.DataFrame) -> pl.DataFrame:
+def _stretches(versions: pl.DataFrame, assignments: pl.DataFrame) -> pl.DataFrame:
     """Every tenant and event type over all time, without a gap: ``taker`` null where no meter takes the type.
 
     Without gaps each event meets exactly one row, so one join with a filter neither loses nor doubles it.
@@ -85,11 +85,11 @@ def _stretches(versions: pl.DataFrame, takers: pl.DataFrame) -> pl.DataFrame:
         pl.lit(None, INSTANT).alias("valid_from"),
         "valid_to",
     )
-    types = ordered.join(takers, on="catalog_hash").select("tenant", "event_type").unique()
+    types = ordered.join(assignments, on="catalog_hash").select("tenant", "event_type").unique()
     return (
         pl.concat([ordered, nobody])
         .join(types, on="tenant")
-        .join(takers, on=["catalog_hash", "event_type"], how="left")
+        .join(assignments, on=["catalog_hash", "event_type"], how="left")
         .select("tenant", "event_type", "valid_from", "valid_to", "taker")
     )
 
@@ -106,8 +106,8 @@ def derive_usage(events: pl.LazyFrame, history: CatalogHistory) -> pl.LazyFrame:
     return usage_rows(events.filter(~pl.col("type").str.starts_with("billing.")), MeterAssignments.of(history))
 
 
-def usage_rows(events: pl.LazyFrame, takers: MeterAssignments) -> pl.LazyFrame:
-    """``derive_usage`` for resolved usage events and a given set of takers."""
+def usage_rows(events: pl.LazyFrame, assignments: MeterAssignments) -> pl.LazyFrame:
+    """``derive_usage`` for resolved usage events and given meter assignments."""
     start, end = pl.col("valid_from"), pl.col("valid_to")
     in_force = (start.is_null() | (pl.col("time") >= start)) & (end.is_null() | (pl.col("time") < end))
     # What is void or waits for its original feeds no meter; a null taker makes it one row with its status.
@@ -117,7 +117,7 @@ def usage_rows(events: pl.LazyFrame, takers: MeterAssignments) -> pl.LazyFrame:
         events = events.with_columns(pl.col("known_from").alias("received_at"))
     assigned = (
         events.rename({"type": "event_type"})
-        .join(takers.stretches.lazy(), on=["tenant", "event_type"], how="left")
+        .join(assignments.stretches.lazy(), on=["tenant", "event_type"], how="left")
         .filter(in_force)
         .select(
             *_CARRIED,
@@ -129,7 +129,7 @@ def usage_rows(events: pl.LazyFrame, takers: MeterAssignments) -> pl.LazyFrame:
     )
 
     def read(batch: pl.DataFrame) -> pl.DataFrame:
-        return _read_batch(batch, takers.sets)
+        return _read_batch(batch, assignments.sets)
 
     # Each set of meters reads its own rows only: written as one lazy expression, every meter of every tenant
     # would have to look at every event.
@@ -159,10 +159,10 @@ def _unmetered(part: pl.DataFrame) -> pl.DataFrame:
 
 def _metered(part: pl.DataFrame, meters: tuple[tuple[str, MeterRule], ...]) -> list[pl.DataFrame]:
     readings = [reading(rule) for _, rule in meters]
-    kept = [*_CARRIED, "is_void", "awaiting_original"]
+    carried = [*_CARRIED, "is_void", "awaiting_original"]
     columns = [expr.alias(f"{index}.{name}") for index, found in enumerate(readings) for name, expr in found.items()]
     # One pass for all meters.
-    read = _values(part, kept, [rule for _, rule in meters]).select(*kept, *columns)
+    read = _values(part, carried, [rule for _, rule in meters]).select(*carried, *columns)
     frames = []
     untaken = pl.lit(value=True)
     for index, (key, rule) in enumerate(meters):
@@ -175,16 +175,16 @@ def _metered(part: pl.DataFrame, meters: tuple[tuple[str, MeterRule], ...]) -> l
     return [*frames, _unmetered(read.filter(untaken))]
 
 
-def _values(part: pl.DataFrame, kept: list[str], rules: list[MeterRule]) -> pl.DataFrame:
+def _values(part: pl.DataFrame, carried: list[str], rules: list[MeterRule]) -> pl.DataFrame:
     """What the meters' paths point at, a column for each; a path which several meters read is read once.
 
-    In JSON 1.0 and 1 are one number, while a text "1.0" stays what it is. Only the event's JSON tells them apart: the
+    In JSON 1.0 and 1 are one number, while a text "1.0" stays what it is. Only the event's JSON distinguishes them: the
     few events in question are read again, such numbers in it written as whole ones.
     """
-    columns = [*kept, *extract("data", (path for rule in rules for path in paths_of(rule)))]
+    columns = [*carried, *extract("data", (path for rule in rules for path in paths_of(rule)))]
     values = part.select(columns)
-    told_apart = dict.fromkeys(path for rule in rules for path in _texts_of(rule))
-    whole = [at_path(path).str.ends_with(".0").fill_null(value=False) for path in told_apart]
+    compared = dict.fromkeys(path for rule in rules for path in _texts_of(rule))
+    whole = [at_path(path).str.ends_with(".0").fill_null(value=False) for path in compared]
     again = values.select(pl.any_horizontal(pl.lit(value=False), *whole).alias("again")).to_series()
     if not again.any():
         return values
@@ -213,7 +213,7 @@ def paths_of(rule: MeterRule) -> list[tuple[str, ...]]:
 
 
 def _texts_of(rule: MeterRule) -> list[tuple[str, ...]]:
-    """The paths whose values are compared as texts: dimensions, and what unique_count tells apart."""
+    """The paths whose values are compared as texts: dimensions, and what unique_count counts."""
     members = paths_in(str(rule.value)) if rule.aggregation == "unique_count" else []
     return [parse_path(path) for path in rule.dimensions] + members
 
@@ -246,9 +246,9 @@ def reading(rule: MeterRule) -> Mapping[str, pl.Expr]:
 
 
 def _fits(rule: MeterRule, text: pl.Expr) -> pl.Expr:
-    """Whether what is kept as a key of the usage is short enough for one."""
-    kept = [at_path(parse_path(path)) for path in rule.dimensions]
-    short = [one.str.len_chars() <= LONGEST_KEY for one in (*kept, text)]
+    """Whether the values of the usage's key are short enough for one."""
+    own_values = [at_path(parse_path(path)) for path in rule.dimensions]
+    short = [one.str.len_chars() <= LONGEST_KEY for one in (*own_values, text)]
     whole = event_dimensions(rule.dimensions).str.len_bytes() <= _MOST_BYTES
     return pl.all_horizontal(whole, *short).fill_null(value=True)
 

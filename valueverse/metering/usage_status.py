@@ -2,5 +2,5 @@
 
 OK, NO_METER, NO_VALUE = "ok", "no_meter", "no_value"
 TOO_LONG = "too_long"
-"""A dimension's value, or one that unique_count tells apart, that no index could hold."""
+"""A dimension's value, or one that unique_count counts, that no index could hold."""
 AWAITING_ORIGINAL, VOID = "awaiting_original", "void"

@@ -87,9 +87,9 @@ class DedupIndex:
         """How many runs of hashes are expected since the last ``add``."""
         return len(self._expected)
 
-    def forget(self, kept: int) -> None:
-        """Take back what was expected, but for the first ``kept`` runs."""
-        del self._expected[kept:]
+    def forget(self, length: int) -> None:
+        """Take back what was expected, but for the first ``length`` runs."""
+        del self._expected[length:]
 
     def add(self, state: str) -> None:
         """Record the hashes that were expected; the index then stands for ``state``."""

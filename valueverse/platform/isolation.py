@@ -21,7 +21,7 @@ _LOG = logging.getLogger(__name__)
 _LONGEST = 500
 """Characters of a failure's message."""
 _SHARED_CODES = frozenset({"warehouse_unreachable", "disk_full", "lake_unwritable", "lake_failed", "busy"})
-"""Refusals that speak of a server, a disk or a lock: of no tenant's data."""
+"""Refusals about a server, a disk or a lock: of no tenant's data."""
 _DATA_CLASSES = ("21", "22", "23", "44", "54", "P0")
 """SQLSTATE classes that a row can cause: cardinality, data, integrity, check option, limits, raised by a trigger."""
 
@@ -143,10 +143,10 @@ def failure_of(tenant: str, error: BaseException) -> Failure:
     if is_panic(error):
         return Failure(tenant, "native_panic", _sentence(str(error)))
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(error).__name__).lower()
-    said = error.diag.message_primary if isinstance(error, psycopg.Error) else None
-    return Failure(tenant, name, _sentence(said or str(error) or type(error).__name__))
+    primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    return Failure(tenant, name, _sentence(primary or str(error) or type(error).__name__))
 
 
 def _sentence(text: str) -> str:
-    words = " ".join(text.replace("\0", "\\0").split())
-    return words if len(words) <= _LONGEST else f"{words[: _LONGEST - 1]}…"
+    sentence = " ".join(text.replace("\0", "\\0").split())
+    return sentence if len(sentence) <= _LONGEST else f"{sentence[: _LONGEST - 1]}…"

@@ -14,7 +14,7 @@ _LONGEST = 300
 
 
 def outage(error: BaseException) -> RefusalError | None:
-    """The refusal that tells of a server that ended or cannot be reached; None if the error is about something else.
+    """The refusal about a server that ended or cannot be reached; None if the error is about something else.
 
     ``warehouse_unreachable`` or ``valkey_unreachable``, also where the error is the cause of a library's own.
     """
@@ -25,19 +25,19 @@ def outage(error: BaseException) -> RefusalError | None:
             return one
         seen.add(id(one))
         bases = {(base.__module__.partition(".")[0], base.__name__) for base in type(one).__mro__}
-        told = {library for library, name in bases if name in _GONE}
-        said = str(getattr(one, "orig", None) or one) or type(one).__name__
-        if told & _POSTGRES:
-            return unreachable("Postgres", said)
-        if told & _VALKEY:
-            return unreachable("Valkey", said)
+        libraries = {library for library, name in bases if name in _GONE}
+        details = str(getattr(one, "orig", None) or one) or type(one).__name__
+        if libraries & _POSTGRES:
+            return unreachable("Postgres", details)
+        if libraries & _VALKEY:
+            return unreachable("Valkey", details)
         one = one.__cause__ or one.__context__
     return None
 
 
-def unreachable(server: str, said: str) -> RefusalError:
-    """A sentence with what the server or its library said first, and the cure."""
-    first = next((line.strip() for line in said.splitlines() if line.strip()), "it said nothing")[:_LONGEST]
+def unreachable(server: str, details: str) -> RefusalError:
+    """A sentence with the first line of the message of the server or its library, and the cure."""
+    first = next((line.strip() for line in details.splitlines() if line.strip()), "no message")[:_LONGEST]
     code = "warehouse_unreachable" if server == "Postgres" else "valkey_unreachable"
     cure = "see `valueverse status`, start it with `valueverse up`, then run this again"
     return RefusalError(code, f"{server} does not answer, or ended the work: {first.rstrip('.')}; {cure}")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _SCRIPTS = str(Path(__file__).parent / "migrations").replace("%", "%%")
 
 _MANY = 1_000
-"""Rows written at once after which the planner's statistics are gathered anew."""
+"""Rows written at once after which the planner's statistics are collected again."""
 
 
 def connect(
@@ -31,16 +31,16 @@ def connect(
     """Connect as ``role``; the session's time zone is UTC.
 
     Raises:
-        RefusalError: ``warehouse_unreachable``, with what the server or the network said.
+        RefusalError: ``warehouse_unreachable``, with the message of the server or the network.
     """
     url = settings.postgres_url(role, database)
     try:
         connection = psycopg.connect(url, autocommit=autocommit, connect_timeout=10, application_name="valueverse")
         connection.execute("set timezone to 'UTC'")
     except psycopg.OperationalError as error:
-        said = " ".join(str(error).split())
+        reason = " ".join(str(error).split())
         cure = "check VALUEVERSE_POSTGRES_URL" if settings.external_postgres_url else "start it with `valueverse up`"
-        raise RefusalError("warehouse_unreachable", f"Postgres does not answer: {said}; {cure}") from error
+        raise RefusalError("warehouse_unreachable", f"Postgres does not answer: {reason}; {cure}") from error
     if not autocommit:
         connection.commit()
     return connection

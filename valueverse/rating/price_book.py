@@ -1,4 +1,4 @@
-"""The charge book: the pricing parts of any number of charges, laid out as frames that lines join."""
+"""The charge book: the pricing parts of any number of charges, as frames that lines join."""
 
 from __future__ import annotations
 

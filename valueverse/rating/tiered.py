@@ -39,7 +39,7 @@ def portion(whole: pl.Expr, part: pl.Expr, of: pl.Expr) -> pl.Expr:
 def started_blocks(units: pl.Expr, size: pl.Expr) -> pl.Expr:
     """Blocks of ``size`` that ``units`` start: the ceiling of the exact quotient; null beyond 10^12 blocks.
 
-    The quotient is rounded at 18 decimals; the product tells whether that rounding hid a started block, or
+    The quotient is rounded at 18 decimals; the product shows whether that rounding hid a started block, or
     made one.
     """
     safe = pl.when(units.abs() < _MOST_BLOCKS * pl.min_horizontal(size, ONE)).then(units)

@@ -40,7 +40,7 @@ class Contract(pl.Schema):
 
         Raises:
             pl.exceptions.ColumnNotFoundError: for a column that is missing.
-            ValueError: for a column that is said to be unset, and is there, or may not be null.
+            ValueError: for a column named in ``unset`` that is there, or may not be null.
         """
         if wrong := [name for name in unset if name in frame.columns or name not in self.nullable]:
             raise ValueError(f"not unset, or never null: {wrong}")

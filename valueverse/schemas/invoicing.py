@@ -57,7 +57,7 @@ LINES = Contract(
 """One row per invoice line. ``rank`` orders the lines of an invoice: fees, then charges, as the plan lists them.
 ``corrected_invoice_id`` is the invoice that an adjustment corrects, ``proposal`` the fee proposal that an outcome
 line bills;
-``is_difference`` marks a line that bears its period so far less what earlier invoices of the period bore.
+``is_difference`` marks a line that bills its period so far less the earlier invoices of the period.
 ``explains`` is a text for people: nothing reads it."""
 
 PRICED = ("amount_rounded", "problem")
@@ -89,7 +89,7 @@ WORKING_LINES = Contract(
 """Lines as every step of a billing run takes and gives them; what a later step fills is null. ``terms``: the number of
 the terms that priced the line, null: of none (a one-off, a correction of a line that is of no terms any more);
 ``place``: unique over all lines of the run, in the order in which invoices show them; ``booked_tax_*``: the tax that
-the line which a correction corrects bore; ``tax_problem``: why the line's tax cannot be known."""
+of the line that a correction corrects; ``tax_problem``: why the line's tax cannot be known."""
 
 INVOICE_HEADERS = Contract(
     _INVOICE | {"timezone": TEXT, "currency": TEXT, "terms": pl.UInt32()} | _POLICY | {"close": INSTANT},
@@ -121,7 +121,7 @@ BOOKED_LINES = Contract(
 )
 """What is booked for an invoice, before and net of discounts. ``line_origin``: ``own`` is what its period made, and the
 adjustments of that; ``lasting`` its lines of kinds that no event changes. ``line_no``: the line's place on the invoice;
-null: another invoice bears it. ``booked_tax_*``: the tax that the line bears, as ``line_taxes.with_taxes`` names it."""
+null: another invoice bills it. ``booked_tax_*``: the tax of the line, as ``line_taxes.with_taxes`` names it."""
 
 THRESHOLD_LINES = Contract(
     {
@@ -229,7 +229,7 @@ RECOMPUTED_INVOICES = Contract(
     key=("tenant", "invoice_id"),
     nullable=("events_known_at", "rerate_catalog_hash"),
 )
-"""Finalised invoices that are worked out anew. ``events_known_at`` null: voided; ``rerate_catalog_hash``: of
+"""Finalised invoices that are recomputed. ``events_known_at`` null: voided; ``rerate_catalog_hash``: of
 the catalog that they were re-rated with, null: their own terms."""
 
 ONE_OFFS_BILLED = Contract({"tenant": TEXT, "key": TEXT})
@@ -270,7 +270,7 @@ RECOMPUTED_LINES = Contract(
         "rounding_mode",
     ),
 )
-"""Lines of a finalised invoice worked out anew, and those of it that stay as they are, in the order of the invoice."""
+"""Lines of a finalised invoice recomputed, and those of it that stay as they are, in the order of the invoice."""
 
 BILLED_INVOICES = Contract(
     _ISSUED
@@ -310,7 +310,7 @@ BILLED_LINES = Contract(
     key=("tenant", "invoice_id", "line_no"),
     nullable=("meter", "quantity", "event_count", "corrected_invoice_id", "tax_percent", "tax_key"),
 )
-"""Lines of BILLED_INVOICES as they are recorded. ``tax_percent``, ``tax_key``: the rate that the line bears, null:
+"""Lines of BILLED_INVOICES as they are recorded. ``tax_percent``, ``tax_key``: the rate of the line, null:
 none, or not read."""
 
 BILLED_CREDITS = Contract(

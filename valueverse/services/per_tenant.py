@@ -20,7 +20,7 @@ T = TypeVar("T")
 def without_failing(work: Callable[[list[str]], T], tenants: Sequence[str]) -> tuple[T, list[Failure]]:
     """What the work comes to for all tenants but those that it fails for, and who they are.
 
-    What an attempt writes to standard error is shown when it has ended well, so that nothing is told twice.
+    What an attempt writes to standard error is shown when it has ended well, so that nothing is printed twice.
 
     Args:
         work: called with tenant keys: whole, or an error.
@@ -34,7 +34,7 @@ def without_failing(work: Callable[[list[str]], T], tenants: Sequence[str]) -> t
     try:
         return _quietly(work, everyone), []
     except BaseException as error:
-        # Only a failure needs the libraries whose errors are told apart.
+        # Only a failure needs the libraries whose errors are distinguished.
         from valueverse.platform.isolation import is_shared, isolate
 
         if is_shared(error):
@@ -63,14 +63,14 @@ def report(failures: Sequence[Failure]) -> int:
 
 
 def _attempt(work: Callable[[list[str]], T], tenants: list[str]) -> None:
-    """One attempt whose result is not kept: who fails is what is looked for."""
+    """One attempt whose result is discarded: it finds the tenants that fail."""
     with redirect_stderr(StringIO()):
         work(tenants)
 
 
 def _quietly(work: Callable[[list[str]], T], tenants: list[str]) -> T:
-    told = StringIO()
-    with redirect_stderr(told):
+    captured = StringIO()
+    with redirect_stderr(captured):
         found = work(tenants)
-    sys.stderr.write(told.getvalue())
+    sys.stderr.write(captured.getvalue())
     return found

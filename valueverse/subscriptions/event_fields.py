@@ -98,11 +98,11 @@ def _seconds(duration: pl.Expr) -> pl.Expr:
 
 
 def tenants_of(facts: pl.DataFrame, plans: pl.DataFrame) -> pl.DataFrame:
-    """Every tenant of the facts; zone, currency and grace are its catalog's until told otherwise."""
-    told = facts.filter(pl.col("type").is_in(["billing.tenant.created", "billing.tenant.updated"])).with_columns(
-        *(field(name) for name in _TENANT_FIELDS)
-    )
-    stated = _latest(told, ["tenant"], _TENANT_FIELDS)
+    """Every tenant of the facts; zone, currency and grace are its catalog's until an event changes them."""
+    tenant_facts = facts.filter(
+        pl.col("type").is_in(["billing.tenant.created", "billing.tenant.updated"])
+    ).with_columns(*(field(name) for name in _TENANT_FIELDS))
+    stated = _latest(tenant_facts, ["tenant"], _TENANT_FIELDS)
     catalog = (
         plans.sort("effective_at", "plan", "version")
         .group_by("tenant", maintain_order=True)
@@ -141,7 +141,7 @@ ADJUSTMENT_TYPES = (
     "billing.payment.refunded",
     "billing.cost.recorded",
 )
-"""Billing events that say nothing about who is on which plan: later rooms read them."""
+"""Billing events that say nothing about who is on which plan: later modules read them."""
 
 
 def _customer_events(facts: pl.DataFrame, fields: tuple[str, ...]) -> pl.DataFrame:
@@ -151,7 +151,7 @@ def _customer_events(facts: pl.DataFrame, fields: tuple[str, ...]) -> pl.DataFra
 
 
 def tax_statuses(facts: pl.DataFrame) -> pl.DataFrame:
-    """What is said of a customer's taxes, and from when: TAX_STATUSES, in order of time.
+    """What events state of a customer's taxes, and from when: TAX_STATUSES, in order of time.
 
     Args:
         facts: billing events known, in the order in which they take effect.
@@ -169,10 +169,10 @@ def tax_statuses(facts: pl.DataFrame) -> pl.DataFrame:
 
 def customers_of(facts: pl.DataFrame) -> pl.DataFrame:
     """Every customer: created, updated, or only named by a subscription (then its key is its name)."""
-    told = _customer_events(facts, CUSTOMER_FIELDS)
+    customer_facts = _customer_events(facts, CUSTOMER_FIELDS)
     named = facts.filter(pl.col("type") == "billing.subscription.started").select("tenant", field("customer"))
-    everyone = pl.concat([told.select("tenant", "customer"), named]).drop_nulls().unique(maintain_order=True)
-    stated = _latest(told, ["tenant", "customer"], CUSTOMER_FIELDS)
+    everyone = pl.concat([customer_facts.select("tenant", "customer"), named]).drop_nulls().unique(maintain_order=True)
+    stated = _latest(customer_facts, ["tenant", "customer"], CUSTOMER_FIELDS)
     return (
         everyone.join(stated, on=["tenant", "customer"], how="left")
         .with_columns(pl.coalesce("name", "customer").alias("name"))

@@ -24,7 +24,7 @@ BASES = ("day", "second", "none")
 
 
 def used_seconds(start: str = "from", end: str = "to") -> pl.Expr:
-    """Exact seconds between two instants, as EXACT (microseconds are kept)."""
+    """Exact seconds between two instants, as EXACT (microseconds included)."""
     return (pl.col(end) - pl.col(start)).dt.total_microseconds().cast(EXACT) / pl.lit(1_000_000).cast(EXACT)
 
 
@@ -37,9 +37,9 @@ def share(full_amount: pl.Expr, basis: pl.Expr) -> pl.Expr:
     """
     by_day = full_amount * pl.col("used_days").cast(EXACT) / pl.col("full_days").cast(EXACT)
     used, full = used_seconds(), used_seconds("full_from", "full_to")
-    # A product beyond the exact range would raise for every row: what has no room is divided first.
-    room = pl.when(full_amount.abs() < pl.lit(_LARGEST).cast(EXACT) / pl.max_horizontal(used, _ONE)).then(full_amount)
-    by_second = pl.coalesce(room * used / full, full_amount / full * used)
+    # A product beyond the exact range would raise for every row: what would be out of range is divided first.
+    small = pl.when(full_amount.abs() < pl.lit(_LARGEST).cast(EXACT) / pl.max_horizontal(used, _ONE)).then(full_amount)
+    by_second = pl.coalesce(small * used / full, full_amount / full * used)
     return pl.when(basis == "day").then(by_day).when(basis == "second").then(by_second).otherwise(full_amount)
 
 

@@ -107,7 +107,9 @@ def started_subscriptions(
         field("ends_at"),
     )  # fmt: skip
     owned = with_plan(rows, plans).with_columns(pl.col("timezone").is_not_null().alias("has_own_zone"))
-    zoned = zones_at(owned.with_columns(pl.col("received_at").alias("told_at")), statements).drop("told_at")
+    zoned = zones_at(owned.with_columns(pl.col("received_at").alias("start_received_at")), statements).drop(
+        "start_received_at"
+    )
     zoned = local_date(zoned, pl.col("time"), "timezone", "start_day")
     # A bare date is local midnight; an instant stays what it is.
     zoned = local_midnight(zoned, pl.col("ends_at").str.to_date("%F", strict=False), "timezone", "ends_on")
@@ -118,10 +120,10 @@ def started_subscriptions(
     possible, rejected = _judged(zoned)
     possible = possible.with_columns(_trial_days().alias("trial_days"))
     trial_end = pl.col("start_day") + pl.duration(days=pl.col("trial_days"))
-    kept = local_midnight(possible, trial_end, "timezone", "trial_until").with_columns(
+    accepted = local_midnight(possible, trial_end, "timezone", "trial_until").with_columns(
         pl.when(pl.col("trial_days") > 0).then("trial_until").alias("trial_until")
     )
-    return kept.rename({"time": "subscription_start"}), rejected
+    return accepted.rename({"time": "subscription_start"}), rejected
 
 
 def _judged(starts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -131,25 +131,27 @@ def build_timeline(
         moves = moved
     segments = segments.select(pl.col(name).cast(dtype) for name, dtype in SEGMENTS.items())
     everything = pl.concat([held, rejected, more, changes_rejected, pauses_rejected])
-    told = facts.filter(pl.col("type").is_in(ADJUSTMENT_TYPES))
-    return Timeline(tenants, customers, segments, everything.unique(maintain_order=True), told, tax_statuses(facts))
+    adjustments = facts.filter(pl.col("type").is_in(ADJUSTMENT_TYPES))
+    return Timeline(
+        tenants, customers, segments, everything.unique(maintain_order=True), adjustments, tax_statuses(facts)
+    )
 
 
 def strangers(facts: pl.DataFrame) -> pl.DataFrame:
     """Starts of subscriptions whose customer no event has created, with subscription and customer.
 
-    When the customer comes into being does not matter: what is told of it later in time releases earlier periods too.
+    When the customer comes into being does not matter: an event that names it later releases earlier periods too.
 
     Args:
         facts: billing events known.
     """
-    told = facts.filter(pl.col("type").is_in(CUSTOMER_TYPES)).select("tenant", field("customer")).unique()
+    named = facts.filter(pl.col("type").is_in(CUSTOMER_TYPES)).select("tenant", field("customer")).unique()
     starts = facts.filter(pl.col("type") == STARTED).with_columns(field("subscription"), field("customer"))
-    return starts.join(told, on=["tenant", "customer"], how="anti", maintain_order="left")
+    return starts.join(named, on=["tenant", "customer"], how="anti", maintain_order="left")
 
 
 def _without_strangers(facts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Facts without these starts, and all that is said of their subscriptions; and the starts as REJECTED_EVENTS."""
+    """Facts without these starts, and all other events of their subscriptions; and the starts as REJECTED_EVENTS."""
     held = strangers(facts)
     if held.is_empty():
         return facts, REJECTED_EVENTS.to_frame()
@@ -165,8 +167,8 @@ def _without_strangers(facts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]
         "subscription",
         "customer",
     )
-    kept = left.join(waiting, on=event, how="anti", maintain_order="left")
-    return kept, rejection(held, "unknown_customer", message)
+    accepted = left.join(waiting, on=event, how="anti", maintain_order="left")
+    return accepted, rejection(held, "unknown_customer", message)
 
 
 def _about_known(rows: pl.DataFrame, started: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -330,10 +332,10 @@ def _applied(turn: pl.DataFrame, plans: pl.DataFrame, moves: pl.DataFrame) -> tu
             unknown_fee(moved.filter(~unknown, ~over, ~counted), "new_plan", "uncounted"),
         ]
     )
-    kept = moved.filter(~unknown, ~over, counted).with_columns(
+    accepted = moved.filter(~unknown, ~over, counted).with_columns(
         pl.col("new_plan").alias("plan"), pl.col("effective_from").alias("from")
     )
-    return kept, rejected
+    return accepted, rejected
 
 
 def _active(facts: pl.DataFrame, started: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -2,8 +2,8 @@
 
 A subscription's own zone wins and stays; else the customer's counts, else the tenant's, else the catalog's. A statement
 made after the start takes effect when the running period ends (billing.md, Time), so that periods neither overlap nor
-leave a gap. But the zone that a customer or tenant is created with holds from the start, if that is told by a day after
-the start was: nothing was billed before it, and what is told together means one thing.
+leave a gap. But the zone that a customer or tenant is created with holds from the start, if received by a day after
+the start was: nothing was billed before it, and what is stated together is one statement.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def zone_statements(facts: pl.DataFrame, plans: pl.DataFrame) -> pl.DataFrame:
         plans: ``CatalogHistory.plans``.
     """
     kinds = [f"billing.{who}.{what}" for who in ("customer", "tenant") for what in ("created", "updated")]
-    told = (
+    changed = (
         facts.filter(pl.col("type").is_in(kinds))
         .sort(*IN_ORDER)
         .select(
@@ -56,12 +56,12 @@ def zone_statements(facts: pl.DataFrame, plans: pl.DataFrame) -> pl.DataFrame:
     stated = catalogs.filter(other).with_columns(
         customer=pl.lit(None, pl.String), created=pl.lit(value=True), received_at=BEGINNING
     )
-    return pl.concat([told, stated.select(told.columns).cast(told.schema)])
+    return pl.concat([changed, stated.select(changed.columns).cast(changed.schema)])
 
 
 def zones_at(rows: pl.DataFrame, statements: pl.DataFrame) -> pl.DataFrame:
     """Add ``timezone``, the zone that holds for them then, to rows of tenant, customer, timezone? (their own), time and
-    told_at (when their start was received).
+    start_received_at (when their start was received).
 
     Args:
         rows: what is to be placed.
@@ -81,7 +81,9 @@ def _stated_at(rows: pl.DataFrame, statements: pl.DataFrame, by: list[str], name
         pl.col(name).first().alias(f"first_{name}") for name in _FIRST
     )
     early = pl.col("first_time") <= pl.col("time") + _AT_ONCE
-    at_once = pl.col("first_created") & (early | (pl.col("first_received_at") <= pl.col("told_at") + _AT_ONCE))
+    at_once = pl.col("first_created") & (
+        early | (pl.col("first_received_at") <= pl.col("start_received_at") + _AT_ONCE)
+    )
     numbered = rows.with_row_index("_row")
     dated = numbered.sort("time").join_asof(
         statements.select(*by, "time", "zone").sort("time"), on="time", by=by, check_sortedness=False
@@ -103,19 +105,21 @@ def with_zone_changes(segments: pl.DataFrame, started: pl.DataFrame, statements:
         statements: ``zone_statements``.
     """
     bare = segments.with_columns(timezone_effective_from=pl.lit(None, INSTANT), zone_day=pl.lit(None, pl.Date))
-    moving = started.filter(~pl.col("has_own_zone")).select(*_KEY, pl.col("received_at").alias("told_at"))
+    moving = started.filter(~pl.col("has_own_zone")).select(*_KEY, pl.col("received_at").alias("start_received_at"))
     lives = segments.select(*_KEY, "customer", "subscription_start").unique().join(moving, on=_KEY)
-    told = pl.concat(
+    statements_at = pl.concat(
         [
             lives.join(statements.filter(pl.col("customer") != ""), on=_CUSTOMER),
             lives.join(statements.filter(pl.col("customer").fill_null("") == "").drop("customer"), on="tenant"),
         ],
         how="diagonal",
     ).filter(pl.col("time") > pl.col("subscription_start"))
-    if told.is_empty():
+    if statements_at.is_empty():
         return bare
     moved = zones_at(
-        told.select(*_KEY, "customer", "time", "told_at").with_columns(pl.lit(None, pl.String).alias("timezone")),
+        statements_at.select(*_KEY, "customer", "time", "start_received_at").with_columns(
+            pl.lit(None, pl.String).alias("timezone")
+        ),
         statements,
     )
     turns = moved.sort(*_KEY, "time").with_columns(pl.int_range(pl.len()).over(_KEY).alias("turn"))

@@ -4,7 +4,7 @@ releases as (
     select * from {{ ref('stg_releases') }}
 ),
 
--- dimensions have no month: what the gate said last holds for the whole tenant
+-- dimensions have no month: the latest decision of the gate holds for the whole tenant
 ranked as (
     select
         releases.*,

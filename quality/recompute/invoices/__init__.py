@@ -1,1 +1,1 @@
-"""What invoices have to bear beside the usage of their charges, in SQL: fees, true-ups, corrections, and themselves."""
+"""What invoices have to bill beside the usage of their charges, in SQL: fees, true-ups, corrections, and themselves."""

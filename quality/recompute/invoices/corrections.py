@@ -5,7 +5,7 @@ What subscriptions went through that these do not follow is left to the rules of
 
 from __future__ import annotations
 
-# Subscriptions of which one start is all that was ever told, and those that ended beside them.
+# Subscriptions with one start and no other event, and those that ended beside them.
 LATER = """
 create table plain_holders as
 select held.*
@@ -20,7 +20,7 @@ where
     and (held.tenant, held.customer) not in (select (tenant, customer) from moved where customer is not null)
     and held.tenant not in (select tenant from moved where customer is null);
 
--- A period that is worked out again as known to the invoice that bears the correction. What was told of the
+-- A period that is worked out again as known to the invoice that bills the correction. What was stated of the
 -- subscription since its own invoice may have changed more than usage.
 create table corrected as
 select
@@ -46,7 +46,7 @@ where
             and ended.stated_at < changed.period_to::timestamptz
     )
     and not exists (
-        select 1 from told_late as late
+        select 1 from received_late as late
         where
             late.tenant = held.tenant
             and late.known_since > changed.first_known_at::timestamptz
@@ -58,7 +58,7 @@ where
 insert into every_line by name
 select
     changed.* exclude (
-        borne_by, line_no, cell, first_known_at, period_to, before_minor, before_quantity, amount_minor, quantity
+        billed_by, line_no, cell, first_known_at, period_to, before_minor, before_quantity, amount_minor, quantity
     ),
     'again ' || changed.line_id as invoice_id,
     'usage' as kind,
@@ -109,7 +109,7 @@ LATER_CELLS = """
 create table judged_corrections as
 select
     changed.tenant,
-    changed.borne_by,
+    changed.billed_by,
     changed.line_no,
     changed.charge,
     changed.cell,
@@ -192,7 +192,7 @@ where
 create table judged_outcomes as
 select
     line.tenant,
-    line.borne_by,
+    line.billed_by,
     line.line_no,
     line.charge,
     line.cell,
@@ -206,7 +206,7 @@ select
 from outcomes as line
 left join (
     select
-        line.tenant, line.borne_by, line.line_no,
+        line.tenant, line.billed_by, line.line_no,
         times(units(line.realised), units(term.share)) as fee,
         step_of(currency.places) as step
     from outcomes as line
@@ -216,7 +216,7 @@ left join (
     inner join currencies as currency on line.currency = currency.currency
     where line.realised is not null
 ) as contract
-    on line.tenant = contract.tenant and line.borne_by = contract.borne_by and line.line_no = contract.line_no
+    on line.tenant = contract.tenant and line.billed_by = contract.billed_by and line.line_no = contract.line_no
 group by all;
 
 create view later_cells as
@@ -239,8 +239,8 @@ create view left_lines as
 select *
 from other_lines
 where
-    (tenant, invoice_id, line_no) not in (select (tenant, borne_by, line_no) from judged_corrections)
-    and (tenant, invoice_id, line_no) not in (select (tenant, borne_by, line_no) from judged_outcomes)
+    (tenant, invoice_id, line_no) not in (select (tenant, billed_by, line_no) from judged_corrections)
+    and (tenant, invoice_id, line_no) not in (select (tenant, billed_by, line_no) from judged_outcomes)
     and not (
         kind = 'minimum' and charge = 'commitment'
         and (tenant, invoice_id) in (select (tenant, invoice_id) from judged_minimums)

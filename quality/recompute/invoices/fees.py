@@ -55,7 +55,7 @@ LINE_COUNT_CELLS = """
 create view line_count_cells as
 with
 
-sole as (
+single as (
     select tenant, subscription
     from states
     group by tenant, subscription
@@ -65,7 +65,7 @@ sole as (
 expected as (
     select distinct period.tenant, period.cell, period.keys, term.charge
     from closed_periods as period
-    inner join sole using (tenant, subscription)
+    inner join single using (tenant, subscription)
     inner join states as state using (tenant, subscription)
     inner join charges as term
         on

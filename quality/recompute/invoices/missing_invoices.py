@@ -78,7 +78,7 @@ drawn as (
         and (held.tenant, held.customer) not in (select (tenant, customer) from moved where customer is not null)
         and held.tenant not in (select tenant from moved where customer is null)
         and not exists (
-            select 1 from told_late as late
+            select 1 from received_late as late
             where
                 late.tenant = held.tenant
                 and late.known_since > calendar.known_at::timestamptz
@@ -149,7 +149,7 @@ where not exists (
         and found.period_to::timestamptz > expected.begins
 );
 
--- What they would bear, so that an invoice that billing holds back, since it cannot be priced, is told apart.
+-- What they would come to, so that an invoice that billing holds back, since it cannot be priced, is recognised.
 insert into every_line by name
 select
     1000000000000 + row_number() over () as line_id,
@@ -188,7 +188,7 @@ MISSING_CELLS = """
 create table judged_missing as
 with
 
-borne as (
+totals as (
     select
         line.tenant,
         line.invoice_id,
@@ -228,16 +228,16 @@ asked as (
     select
         missing.*,
         missing.overrides <> ''
-            or coalesce(borne.open, false)
+            or coalesce(totals.open, false)
             or coalesce(owed.open, false)
             or coalesce(try_cast(missing.commitment as decimal(38, 18)) >= 1000000000, missing.commitment is not null)
             or (missing.tenant, missing.customer) in (select (tenant, customer) from burdens where kind = 'held')
             or (missing.tenant, missing.customer) in (
                 select (tenant, customer) from proposals where abs(cast(amount as decimal(38, 18))) >= 1000000000
             ) as held_back,
-        coalesce(borne.comes_to_something, false) as comes_to_something,
+        coalesce(totals.comes_to_something, false) as comes_to_something,
         -- what is left out where it comes to nothing: coupons, early invoices and credits may take all of it
-        coalesce(borne.above_zero and not borne.below_zero, false)
+        coalesce(totals.above_zero and not totals.below_zero, false)
             and missing.threshold is null
             and missing.ended_at > missing.closes
             and (missing.tenant, missing.customer) not in (
@@ -245,7 +245,7 @@ asked as (
             )
             and missing.tenant not in (select tenant from discounted_tenants) as above_zero
     from missing_invoices as missing
-    left join borne on missing.tenant = borne.tenant and borne.invoice_id = 'missing ' || missing.number
+    left join totals on missing.tenant = totals.tenant and totals.invoice_id = 'missing ' || missing.number
     left join owed on missing.tenant = owed.tenant and missing.number = owed.number
 )
 

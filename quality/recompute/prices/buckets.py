@@ -25,7 +25,7 @@ quarters as (
     where term.model = 'bucketed'
 ),
 
-told as (
+placed as (
     select
         *,
         date_trunc(every_bucket, timezone(timezone, quarter)) as local_bucket,
@@ -43,7 +43,7 @@ select
     greatest(min(quarter), any_value(service_from)) as begins,
     least(max(quarter) + interval 15 minute, any_value(service_to)) as ends,
     row_number() over (partition by line_id, term order by min(quarter)) as bucket
-from told
+from placed
 group by line_id, term, local_bucket, distance;
 
 create view bucket_events as

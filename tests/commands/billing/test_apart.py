@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
-from tests.commands.billing.test_simulate_together import RUNS, simulated, told
+from tests.commands.billing.test_simulate_together import RUNS, events_of, simulated
 from valueverse.cli import app
 from valueverse.commands.servers.tenants import _for_people, _in_one_line
 from valueverse.errors import RefusalError
@@ -26,18 +26,18 @@ def failing_for(*poisoned: str) -> Any:
         sys.stderr.write(f"working for {len(tenants)}\n")
         for tenant in tenants:
             if tenant in poisoned:
-                raise OverflowError(f"no room for {tenant}")
+                raise OverflowError(f"out of range for {tenant}")
         return tenants
 
     return work
 
 
-def test_the_others_are_done_together_and_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_others_are_done_together_and_reported_once(capsys: pytest.CaptureFixture[str]) -> None:
     found, failures = without_failing(failing_for("b", "d"), ["d", "c", "b", "a"])
     assert found == ["a", "c"]
     assert sentences(failures) == [
-        "tenant b is left out: no room for b [overflow_error]",
-        "tenant d is left out: no room for d [overflow_error]",
+        "tenant b is left out: out of range for b [overflow_error]",
+        "tenant d is left out: out of range for d [overflow_error]",
     ]
     assert capsys.readouterr().err == "working for 2\n"
     assert report(failures) == 1
@@ -51,7 +51,7 @@ def test_where_everybody_fails_a_refusal_stays_what_it_is_and_all_else_becomes_o
     with pytest.raises(RefusalError, match="nothing closes there") as caught:
         without_failing(refuse, ["a", "b"])
     assert caught.value.code == "no_invoices"
-    with pytest.raises(RefusalError, match="tenant a is left out: no room for a") as caught:
+    with pytest.raises(RefusalError, match="tenant a is left out: out of range for a") as caught:
         without_failing(failing_for("a"), ["a"])
     assert caught.value.code == "tenants_failed"
 
@@ -78,13 +78,13 @@ def test_a_simulation_goes_on_without_the_tenant_it_fails_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runs: tuple[str, ...]
 ) -> None:
     options = [part for run in runs for part in ("--run-at", f"{run}T00:00:00Z")]
-    lines = [*told("acme", 3), *told("birch", 5), *told("cedar", 4)]
+    lines = [*events_of("acme", 3), *events_of("birch", 5), *events_of("cedar", 4)]
     alone = simulated(tmp_path, lines, *options)
     works = simulation.derive_usage
 
     def poisoned(log: pl.LazyFrame, *more: Any) -> pl.LazyFrame:
         if log.collect()["tenant"].eq("birch").any():
-            raise ArithmeticError("a number of birch has no room")
+            raise ArithmeticError("a number of birch is out of range")
         return works(log, *more)
 
     monkeypatch.setattr(simulation, "derive_usage", poisoned)
@@ -95,7 +95,7 @@ def test_a_simulation_goes_on_without_the_tenant_it_fails_for(
     assert [line for line in found.stdout.splitlines() if '"tenant":"acme"' in line] == alone
     assert '"tenant":"birch"' not in found.stdout
     assert '"tenant":"cedar"' in found.stdout
-    assert found.stderr.count("tenant birch is left out: a number of birch has no room [arithmetic_error]") == 1
+    assert found.stderr.count("tenant birch is left out: a number of birch is out of range [arithmetic_error]") == 1
     assert found.stderr.count("simulating periods") == 1
     assert "tenant_failed" in found.stderr
     assert "Traceback" not in found.stderr

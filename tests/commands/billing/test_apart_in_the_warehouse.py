@@ -23,24 +23,24 @@ if TYPE_CHECKING:
     from valueverse.platform.settings import Settings
 
 pytestmark = pytest.mark.integration
-SENTENCE = "tenant birch is left out: a number of birch has no room [arithmetic_error]"
+SENTENCE = "tenant birch is left out: a number of birch is out of range [arithmetic_error]"
 
 
 def both() -> World:
     """Acme, and birch with the same keys, sources and ids."""
-    told = acme(2)
+    company = acme(2)
     for customer in ("c0", "c1"):
-        told.tell("customer.created", "2023-10-30", {"customer": customer})
-    for rows in (told.facts, told.usage):
+        company.record("customer.created", "2023-10-30", {"customer": customer})
+    for rows in (company.facts, company.usage):
         rows += [row | {"tenant": "birch"} for row in rows]
-    return told
+    return company
 
 
 @pytest.fixture(scope="module")
 def settings(module_settings: Settings) -> Settings:
-    told = both()
-    run(told, module_settings)
-    booked(module_settings, told)
+    company = both()
+    run(company, module_settings)
+    booked(module_settings, company)
     return module_settings
 
 
@@ -51,16 +51,16 @@ def poison(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, place: int) 
     def fails(*given: Any, **more: Any) -> Any:
         tenants: Sequence[str] = given[place]["tenant"].to_list() if hasattr(given[place], "columns") else given[place]
         if "birch" in tenants:
-            raise ArithmeticError("a number of birch has no room")
+            raise ArithmeticError("a number of birch is out of range")
         return works(*given, **more)
 
     monkeypatch.setattr(module, name, fails)
 
 
-def ledger(settings: Settings, monkeypatch: pytest.MonkeyPatch, *words: str) -> Any:
+def ledger(settings: Settings, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
     for name, value in settings.environment().items():
         monkeypatch.setenv(name, value)
-    return CliRunner().invoke(app, ["ledger", *words])
+    return CliRunner().invoke(app, ["ledger", *arguments])
 
 
 def test_a_check_of_the_books_goes_on(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 BEAN_CHECK = str(Path(sys.executable).with_name("bean-check"))
 
 
-def ledger(*words: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def ledger(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "valueverse", "ledger", *words],
+        [sys.executable, "-m", "valueverse", "ledger", *arguments],
         capture_output=True,
         text=True,
         check=False,
@@ -50,7 +50,7 @@ def test_documents_alone_make_a_ledger_that_bean_check_accepts(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("words", "code"),
+    ("arguments", "code"),
     [
         (["export", "--format", "ledger-cli"], "unknown_format"),
         (["export", "--from-documents", "FILE"], "bad_document"),
@@ -58,11 +58,11 @@ def test_documents_alone_make_a_ledger_that_bean_check_accepts(tmp_path: Path) -
         (["export", "--from-documents", "FILE", "--timezone", "Mars/Olympus"], "unknown_timezone"),
     ],
 )
-def test_what_cannot_be_exported_is_refused_in_one_sentence(words: list[str], code: str, tmp_path: Path) -> None:
+def test_what_cannot_be_exported_is_refused_in_one_sentence(arguments: list[str], code: str, tmp_path: Path) -> None:
     odd = tmp_path / "odd.ndjson"
     odd.write_text('{"number": 7}\n', encoding="utf-8")
     paths = {"FILE": str(odd), "MISSING": str(tmp_path / "missing")}
-    done = ledger(*(paths.get(word, word) for word in words))
+    done = ledger(*(paths.get(word, word) for word in arguments))
     assert done.returncode == 2
     assert f"[{code}]" in done.stderr
     assert "Traceback" not in done.stderr
@@ -88,9 +88,9 @@ def test_the_journal_of_the_warehouse_is_exported_and_checked(settings: Settings
 def test_a_payment_that_is_not_booked_yet_is_named_by_the_check(settings: Settings) -> None:
     run(world(), settings)
     booked(settings, world())
-    told = world()
-    told.tell("payment.received", "2024-01-10", {"invoice": "acme-000001", "amount": "1", "currency": "USD"})
-    run(told, settings)
+    company = world()
+    company.record("payment.received", "2024-01-10", {"invoice": "acme-000001", "amount": "1", "currency": "USD"})
+    run(company, settings)
     checked = ledger("check", environment=settings.environment())
     assert checked.returncode == 1
     assert "wrong receivable_is_invoices_less_payments_and_credits" in checked.stdout

@@ -138,7 +138,7 @@ def test_a_duplicate_event_counts_once(files: Path) -> None:
     assert document["total"] == "25.33"
 
 
-def test_an_id_that_comes_again_with_other_content_is_told_and_the_first_one_counts(files: Path) -> None:
+def test_an_id_that_comes_again_with_other_content_is_reported_and_the_first_one_counts(files: Path) -> None:
     same = EARLY.replace('"time"', ' "time"').replace("333", "333.0")
     other = EARLY.replace("333", "999")
     (files / "events.ndjson").write_text("\n".join([STARTED, EARLY, same, other]))
@@ -152,7 +152,7 @@ def test_an_id_that_comes_again_with_other_content_is_told_and_the_first_one_cou
     assert "line 3: the id" not in result.stderr
 
 
-def test_usage_that_no_meter_can_read_is_told_with_its_reason(files: Path) -> None:
+def test_usage_that_no_meter_can_read_is_reported_with_its_reason(files: Path) -> None:
     void = event("v", "request", "2023-11-05T00:00:00Z", None, subject="c1", replaces="1")
     (files / "events.ndjson").write_text(
         "\n".join(
@@ -184,7 +184,7 @@ def test_billing_events_at_the_ends_of_the_calendar_stop_no_one_else(files: Path
     assert "outside the dates that are billed, 1970-01-01 to 2200-01-01 [bad_time]" in result.stderr
 
 
-def test_a_refused_line_is_told_and_the_rest_goes_on(files: Path) -> None:
+def test_a_refused_line_is_reported_and_the_rest_goes_on(files: Path) -> None:
     (files / "events.ndjson").write_text("\n".join([STARTED, "{broken", EARLY]))
     result = simulate(files)
     assert documents(result)[0]["total"] == "25.33"
@@ -251,7 +251,7 @@ def test_each_mistake_of_a_catalog_is_written_on_a_line_of_its_own(
     assert second.endswith("catalog.json.plans[0].charges[0].price.unit) [bad_catalog]")
 
 
-def test_an_unknown_plan_is_told_and_bills_nothing(files: Path) -> None:
+def test_an_unknown_plan_is_reported_and_bills_nothing(files: Path) -> None:
     (files / "events.ndjson").write_text("\n".join([STARTED.replace('"pro"', '"gold"'), EARLY]))
     result = simulate(files)
     assert documents(result) == []
@@ -289,10 +289,10 @@ def test_files_and_the_lake_are_not_asked_for_together(files: Path, options: lis
 def test_files_are_billed_without_the_customers_events_and_say_so_and_the_lake_holds(
     files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = "billed here, and held by a billing run: subscription 's1', whose customer 'c1' no event creates"
+    expected = "billed here, and held by a billing run: subscription 's1', whose customer 'c1' no event creates"
     partial = simulate(files)
     assert len(documents(partial)) == 1
-    assert told in partial.stderr
+    assert expected in partial.stderr
     monkeypatch.setenv("VALUEVERSE_HOME", str(tmp_path / "home"))
     Lake(get_settings().lake_url).append(EVENTS_TABLE, read_log(parsed([files / "events.ndjson"], None))[0])
     options = ["--catalog", str(files / "catalog.json"), "--from", "2023-11-01", "--to", "2023-12-01"]

@@ -138,10 +138,10 @@ def test_the_end_says_which_events_were_not_used_and_why(files: Path) -> None:
     changed = event("1", "request", "2023-11-05T00:00:00Z", {"tokens": 5}, subject="c1")
     lines = [STARTED, EARLY, LATE, lost, odd, far, ended, changed, EARLY, "{"]
     (files / "events.ndjson").write_text("\n".join(lines))
-    said = simulate(files).stderr.splitlines()
+    printed = simulate(files).stderr.splitlines()
     place = files / "events.ndjson"
     late = "customer 'c1', meter 'tokens' on 2023-12-07"
-    assert said[-8:] == [
+    assert printed[-8:] == [
         "used 3 of 10 events",
         f"not used: 1 conflict, e.g. {place} line 8",
         f"not used: 1 duplicate, e.g. {place} line 9",

@@ -30,9 +30,9 @@ CATALOG: dict[str, Any] = {
 RUNS = ("2024-02-03", "2024-03-03", "2024-04-03", "2024-05-03")
 
 
-def told(tenant: str, day: int) -> list[str]:
+def events_of(tenant: str, day: int) -> list[str]:
     """One tenant's events; ``day`` moves them, so that what a tenant knows, and when, is its own."""
-    spoken: list[tuple[str, str, dict[str, Any]]] = [
+    stated: list[tuple[str, str, dict[str, Any]]] = [
         ("billing.customer.created", "2024-01-01", {"customer": "c1"}),
         ("billing.subscription.started", "2024-01-01", {"subscription": "s1", "customer": "c1", "plan": "pro"}),
         ("billing.coupon.applied", f"2024-01-{day:02}", {"customer": "c1", "coupon": "half"}),
@@ -50,7 +50,7 @@ def told(tenant: str, day: int) -> list[str]:
     ]
     rows = [
         {"type": kind, "time": f"{when}T00:00:00Z", "data": data, "received_at": f"{when}T0{day % 9}:00:00Z"}
-        for kind, when, data in spoken
+        for kind, when, data in stated
     ]
     for month, received in (("01", "01"), ("01", "02"), ("02", "02"), ("03", "04")):
         rows.append(
@@ -79,9 +79,9 @@ def simulated(folder: Path, lines: list[str], *options: str) -> list[str]:
 def test_documents_of_a_tenant_are_the_same_bytes_with_and_without_others(
     tmp_path: Path, options: tuple[str, ...]
 ) -> None:
-    alone = simulated(tmp_path, told("acme", 3), *options)
-    others = [told("birch", 5), told("cedar", 7)]
-    mixed = [line for rows in zip(told("acme", 3), *others, strict=True) for line in rows]
+    alone = simulated(tmp_path, events_of("acme", 3), *options)
+    others = [events_of("birch", 5), events_of("cedar", 7)]
+    mixed = [line for rows in zip(events_of("acme", 3), *others, strict=True) for line in rows]
     assert len(alone) >= 4
     assert simulated(tmp_path, mixed, *options) == alone
     assert simulated(tmp_path, mixed[::-1], *options) == alone

@@ -76,7 +76,7 @@ def test_a_bad_line_is_answered_and_the_next_one_is_read(tmp_path: Path, bad: by
     assert second == {"id": 2, "keys": ["id"]}
 
 
-def test_a_line_without_end_is_refused_without_being_kept(tmp_path: Path) -> None:
+def test_a_line_without_end_is_refused_without_being_stored(tmp_path: Path) -> None:
     code, lines = run(tmp_path, b'{"a":"' + b"x" * (LONGEST_LINE + 10) + b'"}\n{"id":2}')
     assert code == 1
     assert [json.loads(line).get("error", {}).get("code") for line in lines] == ["malformed", None]

@@ -232,7 +232,7 @@ def test_amounts_round_to_the_currency_in_the_mode_asked_for() -> None:
     assert priced(price=STANDARD, quantity="0.75", currency="BHD")["amount_rounded"] == "1.500"
 
 
-def test_thirty_digits_are_kept_however_the_quantity_comes() -> None:
+def test_thirty_digits_are_exact_however_the_quantity_comes() -> None:
     long = "123456789012.123456789012345678"
     unit = {"model": "standard", "unit": "1"}
     matrix = {"model": "matrix", "dimensions": ["m"], "cells": [], "default_unit": "1"}

@@ -46,7 +46,7 @@ def run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Re
     app = typer.Typer()
     sql_command.register(app)
     analysts_command.register(app)
-    return lambda *words, **given: CliRunner().invoke(app, words, **given)
+    return lambda *arguments, **given: CliRunner().invoke(app, arguments, **given)
 
 
 @pytest.fixture
@@ -106,13 +106,13 @@ def test_psql_on_the_marts_shows_an_analyst_their_tenant_only(settings: Settings
         builder.execute("create table marts.fct (tenant_id text)")
         builder.execute("insert into marts.fct values ('acme'), ('other')")
     name = f"t{secrets.token_hex(4)}"
-    said = run("analysts", "add", name, "--tenant", "acme").output
-    password = said.rpartition(": ")[2].strip()
+    printed = run("analysts", "add", name, "--tenant", "acme").output
+    password = printed.rpartition(": ")[2].strip()
     assert f"{name}\tacme\n" in run("analysts", "list").output
 
-    def psql(*words: str) -> subprocess.CompletedProcess[str]:
+    def psql(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-c", CODE, "sql", "--marts", "--csv", *words],
+            [sys.executable, "-c", CODE, "sql", "--marts", "--csv", *arguments],
             capture_output=True,
             text=True,
             cwd=ROOT,
@@ -130,9 +130,9 @@ def test_psql_on_the_marts_shows_an_analyst_their_tenant_only(settings: Settings
 
 
 @pytest.mark.parametrize(
-    ("words", "code"), [(("A b", "-t", "acme"), "bad_name"), (("ada", "-t", "../x"), "bad_tenant")]
+    ("arguments", "code"), [(("A b", "-t", "acme"), "bad_name"), (("ada", "-t", "../x"), "bad_tenant")]
 )
-def test_odd_names_make_no_login(run: Callable[..., Result], words: tuple[str, ...], code: str) -> None:
-    error = run("analysts", "add", *words).exception
+def test_odd_names_make_no_login(run: Callable[..., Result], arguments: tuple[str, ...], code: str) -> None:
+    error = run("analysts", "add", *arguments).exception
     assert isinstance(error, RefusalError)
     assert error.code == code

@@ -69,7 +69,7 @@ def test_a_model_and_its_data_become_a_file(model: Path, tmp_path: Path) -> None
         (("--tenant", "acme", "--commit", "ab", "--month", "January"), "bad_month"),
     ],
 )
-def test_what_cannot_be_told_is_refused(arguments: tuple[str, ...], code: str) -> None:
+def test_what_cannot_be_reported_is_refused(arguments: tuple[str, ...], code: str) -> None:
     assert refused(*arguments).code == code
 
 
@@ -79,13 +79,13 @@ def test_an_unknown_scenario_and_a_place_that_cannot_be_written_are_named(model:
 
 
 @pytest.mark.integration
-def test_a_commit_is_told_with_what_came_of_it_and_the_invoice_that_bears_its_fee(settings: Settings) -> None:
-    told = world()
-    commit = committed(told, settings)
+def test_a_commit_is_reported_with_its_results_and_the_invoice_that_bills_its_fee(settings: Settings) -> None:
+    company = world()
+    commit = committed(company, settings)
     assert "nothing is measured yet" in report_of_commit(settings, "acme", commit)
-    track(told, settings, as_of=datetime(2023, 12, 2, tzinfo=UTC))
-    ((number, _, _),) = reports(settings, told, datetime(2024, 2, 3, tzinfo=UTC))
-    track(told, settings)
+    track(company, settings, as_of=datetime(2023, 12, 2, tzinfo=UTC))
+    ((number, _, _),) = reports(settings, company, datetime(2024, 2, 3, tzinfo=UTC))
+    track(company, settings)
     now = datetime.now(UTC)
     shown = [one["invoice"] for one in fee_proposals.listed(settings, "acme", now)]
     assert shown == [number, None]

@@ -87,9 +87,9 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, name: str):
 def test_diff_lists_what_changed(model: Path, tmp_path: Path, bad: Path):
     other = tmp_path / "other.yaml"
     other.write_text(EXAMPLE.replace("risk: 0.2", "risk: 0.3"), encoding="utf-8")
-    told = RUNNER.invoke(app, ["value", "diff", str(model), str(other)]).output.splitlines()
-    assert told[0] == "~ drivers.deflection.risk: 0.2 -> 0.3"
-    assert told[1].startswith("not told in money: the input 'licence' is bound to a metric: give data")
+    diff_lines = RUNNER.invoke(app, ["value", "diff", str(model), str(other)]).output.splitlines()
+    assert diff_lines[0] == "~ drivers.deflection.risk: 0.2 -> 0.3"
+    assert diff_lines[1].startswith("not expressed in money: the input 'licence' is bound to a metric: give data")
     assert RUNNER.invoke(app, ["value", "diff", str(model), str(model)]).output == "no difference\n"
     found = json.loads(RUNNER.invoke(app, ["value", "diff", str(model), str(other), "--json"]).output)
     assert found["changes"] == [{"path": "drivers.deflection.risk", "kind": "changed", "before": 0.2, "after": 0.3}]
@@ -99,15 +99,15 @@ def test_diff_lists_what_changed(model: Path, tmp_path: Path, bad: Path):
     assert "bad.yaml: line 6, column 15" in refused.message
 
 
-def test_diff_tells_what_the_change_is_worth_in_money(tmp_path: Path):
+def test_diff_shows_what_the_change_is_worth_in_money(tmp_path: Path):
     model = "schema: valueverse.value_model/v1\nmodel: m\ncurrency: USD\naxis: {periods: 2}\n"
     before, after = tmp_path / "before.yaml", tmp_path / "after.yaml"
     before.write_text(model + "drivers: {saved: 100 USD/month}\ncosts: {licence: 40 USD/month}\n", encoding="utf-8")
     after.write_text(model + "drivers: {saved: 130 USD/month}\ncosts: {licence: 40 USD/month}\n", encoding="utf-8")
-    told = RUNNER.invoke(app, ["value", "diff", str(before), str(after)]).output.splitlines()
-    assert "  base: total_benefit 200.00 -> 260.00 (+60.00)" in told
-    assert "  base: roi 1.50 -> 2.25 (+0.75)" in told
-    assert not any("total_cost" in line for line in told)
+    diff_lines = RUNNER.invoke(app, ["value", "diff", str(before), str(after)]).output.splitlines()
+    assert "  base: total_benefit 200.00 -> 260.00 (+60.00)" in diff_lines
+    assert "  base: roi 1.50 -> 2.25 (+0.75)" in diff_lines
+    assert not any("total_cost" in line for line in diff_lines)
     found = json.loads(RUNNER.invoke(app, ["value", "diff", str(before), str(after), "--json"]).output)
     assert found["money"]["base"]["npv"] == {"before": 120.0, "after": 180.0, "difference": 60.0}
 

@@ -65,13 +65,13 @@ def world() -> World:
     ]
     fee = {"key": "base", "amount": "10", "timing": "in_arrears"}
     plan = {"key": "pro", "period": {"align": "calendar"}, "fees": [fee], "charges": charges}
-    told = World({"currency": "USD", "meters": [meter], "plans": [plan]})
-    told.start("2023-11-01")
-    told.tell("cost.recorded", "2023-11-20", {"amount": "30", "currency": "USD", "customer": "c1"})
-    told.tell("cost.recorded", "2023-11-21", {"amount": "7", "currency": "USD"})
+    company = World({"currency": "USD", "meters": [meter], "plans": [plan]})
+    company.start("2023-11-01")
+    company.record("cost.recorded", "2023-11-20", {"amount": "30", "currency": "USD", "customer": "c1"})
+    company.record("cost.recorded", "2023-11-21", {"amount": "7", "currency": "USD"})
     for time, tokens in (("2023-11-05", "60"), ("2023-11-06", "40"), ("2023-12-05", "130")):
-        told.use(time, "tokens", tokens)
-    return told
+        company.use(time, "tokens", tokens)
+    return company
 
 
 @dataclass(frozen=True)
@@ -91,25 +91,25 @@ class Tracked:
 @pytest.fixture(scope="module")
 def tracked(module_settings: Settings) -> Tracked:
     """November and December were measured; the fee of November stands on an invoice of February."""
-    settings, told = module_settings, world()
-    run(told, settings, datetime(2023, 11, 2, tzinfo=UTC))
-    said = {"scenario": "agreed", "seed": 1, "author": "ann", "parent": None, "reason": None}
-    said |= {"customer": "c1", "start": "2023-11-01"}
-    commit = commit_model.commit(settings, "acme", json.dumps(MODEL), said, None)["commit"]
+    settings, company = module_settings, world()
+    run(company, settings, datetime(2023, 11, 2, tzinfo=UTC))
+    options = {"scenario": "agreed", "seed": 1, "author": "ann", "parent": None, "reason": None}
+    options |= {"customer": "c1", "start": "2023-11-01"}
+    commit = commit_model.commit(settings, "acme", json.dumps(MODEL), options, None)["commit"]
     for side in ("vendor", "customer"):
         approve_commit.approve(settings, "acme", commit, side, side)
     for last, as_of in (
         (NOVEMBER, datetime(2023, 12, 4, tzinfo=UTC)),
         (DECEMBER, datetime(2024, 1, 5, tzinfo=UTC)),
     ):
-        run(told, settings, as_of)
-        track_value(settings, store(told, settings), NOVEMBER, last, as_of=as_of, run_id="test")
-    run(told, settings, datetime(2024, 2, 20, tzinfo=UTC))
+        run(company, settings, as_of)
+        track_value(settings, store(company, settings), NOVEMBER, last, as_of=as_of, run_id="test")
+    run(company, settings, datetime(2024, 2, 20, tzinfo=UTC))
     return Tracked(settings, str(commit))
 
 
-def behind(answer: Answer, name: str) -> list[dict[str, Any]]:
-    (found,) = (told for one, told in answer.behind.items() if one.partition("@")[0] == name)
+def drilled_down(answer: Answer, name: str) -> list[dict[str, Any]]:
+    (found,) = (result for one, result in answer.drilldown.items() if one.partition("@")[0] == name)
     return found
 
 
@@ -119,22 +119,27 @@ pytestmark = pytest.mark.integration
 def test_an_output_leads_to_the_very_events_that_were_counted(tracked: Tracked) -> None:
     answer = tracked.explain("benefit")
     assert answer.root.value == 100 * 0.5 * (1 - 0.1)
-    (told,) = behind(answer, "tokens")
-    assert (told["metric"], told["customer"], told["month"], told["value"]) == ("usage.tokens", "c1", "2023-11", 100.0)
-    assert (told["kind"], told["count"]) == ("events", 2)
-    assert [(one["source"], one["id"], one["value"]) for one in told["first"]] == [
+    (result,) = drilled_down(answer, "tokens")
+    assert (result["metric"], result["customer"], result["month"], result["value"]) == (
+        "usage.tokens",
+        "c1",
+        "2023-11",
+        100.0,
+    )
+    assert (result["kind"], result["count"]) == ("events", 2)
+    assert [(one["source"], one["id"], one["value"]) for one in result["first"]] == [
         ("test", "u0", "60"),
         ("test", "u1", "40"),
     ]
     with connect(tracked.settings, "builder") as connection:
-        for one in told["first"]:
+        for one in result["first"]:
             answers = explain_event(connection, Lake(tracked.settings.lake_url), one["source"], one["id"], "acme")
             assert [found["outcome"] for found in answers] == ["billed"]
 
 
 def test_money_metrics_lead_to_invoice_lines_cost_events_and_subscriptions(tracked: Tracked) -> None:
     answer = tracked.explain("net")
-    (licence,) = behind(answer, "licence")
+    (licence,) = drilled_down(answer, "licence")
     ((number,),) = rows(
         tracked.settings,
         "select number from billing.invoice where period_from::date = '2023-11-01' and number is not null",
@@ -144,12 +149,12 @@ def test_money_metrics_lead_to_invoice_lines_cost_events_and_subscriptions(track
         (number, "base", "10.00"),
     }
     assert licence["value"] == 11.0
-    (recurring,) = behind(answer, "recurring")
+    (recurring,) = drilled_down(answer, "recurring")
     assert [(one["invoice"], one["line"]) for one in recurring["first"]] == [(number, "base")]
-    (served,) = behind(answer, "served")
+    (served,) = drilled_down(answer, "served")
     assert [(one["customer"], one["amount"]) for one in served["first"]] == [("c1", "30"), (None, "7")]
     assert served["value"] == 37.0
-    (held,) = behind(answer, "held")
+    (held,) = drilled_down(answer, "held")
     assert held["first"] == [{"subscription": "s1"}]
 
 
@@ -157,19 +162,19 @@ def test_the_first_digits_of_a_commit_name_it(tracked: Tracked) -> None:
     whole, short = (tracked.explain("benefit", commit=named) for named in (tracked.commit, tracked.commit[:8]))
     assert whole.about == short.about
     asked = {"cases": ("committed", "realised"), "output": "benefit", "period": None}
-    told = difference(tracked.settings, "acme", tracked.commit[:10], NOVEMBER, asked)
-    assert told["commit"] == tracked.commit
+    result = difference(tracked.settings, "acme", tracked.commit[:10], NOVEMBER, asked)
+    assert result["commit"] == tracked.commit
 
 
-def test_only_the_first_are_told_and_all_are_counted(tracked: Tracked) -> None:
-    (told,) = behind(tracked.explain("benefit", limit=1, commit=tracked.commit, month=NOVEMBER), "tokens")
-    assert (told["count"], [one["id"] for one in told["first"]]) == (2, ["u0"])
+def test_only_the_first_are_reported_and_all_are_counted(tracked: Tracked) -> None:
+    (result,) = drilled_down(tracked.explain("benefit", limit=1, commit=tracked.commit, month=NOVEMBER), "tokens")
+    assert (result["count"], [one["id"] for one in result["first"]]) == (2, ["u0"])
 
 
 def test_the_last_month_is_explained_unless_another_is_named_and_to_date_covers_all(tracked: Tracked) -> None:
     answer = tracked.explain("saving", commit=tracked.commit, to_date=True)
     assert (answer.about["month"], answer.root.value) == ("2023-12", 45.0 + 58.5)
-    assert {told[0]["month"] for one, told in answer.behind.items() if one.startswith("tokens")} == {
+    assert {result[0]["month"] for one, result in answer.drilldown.items() if one.startswith("tokens")} == {
         "2023-11",
         "2023-12",
     }
@@ -188,16 +193,16 @@ def test_an_outcome_line_leads_on_to_the_tree_of_its_value(tracked: Tracked, mon
         lines = explain_invoice(connection, Lake(tracked.settings.lake_url), number, "value", 5)["lines"]
     command = shlex.split(min(lines, key=lambda line: Decimal(line["amount"]))["leads_on"])
     assert command[-3:] == ["--output", "saving", "--to-date"]
-    told = json.loads(CliRunner().invoke(app, [*command[1:], "--json"]).output)
-    assert Decimal(amount) / 100 == Decimal(str(told["value"])) * Decimal("0.2")
-    assert told["nodes"][0]["id"] == told["root"] == "saving to date@1"
+    result = json.loads(CliRunner().invoke(app, [*command[1:], "--json"]).output)
+    assert Decimal(amount) / 100 == Decimal(str(result["value"])) * Decimal("0.2")
+    assert result["nodes"][0]["id"] == result["root"] == "saving to date@1"
 
 
-def test_the_variance_of_a_month_is_told_by_input(tracked: Tracked) -> None:
+def test_the_variance_of_a_month_is_shown_by_input(tracked: Tracked) -> None:
     asked = {"cases": ("committed", "realised"), "output": "net", "period": None}
-    told = difference(tracked.settings, "acme", tracked.commit, NOVEMBER, asked)
-    assert (told["before"], told["after"], told["difference"]) == ("16.00", "-13.00", "-29.00")
-    assert {one["input"]: one["share"] for one in told["shares"]} == {
+    result = difference(tracked.settings, "acme", tracked.commit, NOVEMBER, asked)
+    assert (result["before"], result["after"], result["difference"]) == ("16.00", "-13.00", "-29.00")
+    assert {one["input"]: one["share"] for one in result["shares"]} == {
         "served": "-37.00",
         "tokens": "9.00",
         "licence": "-1.00",
@@ -211,14 +216,14 @@ def test_both_commands_print_for_people(tracked: Tracked, monkeypatch: pytest.Mo
     for name, value in tracked.settings.environment().items():
         monkeypatch.setenv(name, value)
     place = ["--tenant", "acme", "--commit", tracked.commit, "--month", "2023-11"]
-    told = CliRunner().invoke(app, ["value", "explain", *place, "--events", "1"], env={"COLUMNS": "200"})
-    assert told.exit_code == 0
-    for words in ("driver.saving before risk", "tokens * worth * held", "source test, id u0", "1 more (--events)"):
-        assert words in told.output
-    told = CliRunner().invoke(app, ["value", "variance", *place], env={"COLUMNS": "200"})
-    assert told.exit_code == 0
-    assert "realised against committed" in told.output
-    assert "9.00" in told.output
+    result = CliRunner().invoke(app, ["value", "explain", *place, "--events", "1"], env={"COLUMNS": "200"})
+    assert result.exit_code == 0
+    for text in ("driver.saving before risk", "tokens * worth * held", "source test, id u0", "1 more (--events)"):
+        assert text in result.output
+    result = CliRunner().invoke(app, ["value", "variance", *place], env={"COLUMNS": "200"})
+    assert result.exit_code == 0
+    assert "realised against committed" in result.output
+    assert "9.00" in result.output
 
 
 @pytest.mark.parametrize(
@@ -241,8 +246,8 @@ def test_a_month_that_was_not_measured_is_refused_with_its_name(tracked: Tracked
     assert refused.value.code == "not_measured"
 
 
-def invoke(*words: str) -> Any:
-    return CliRunner().invoke(app, ["value", "explain", *words], env={"COLUMNS": "160"})
+def invoke(*arguments: str) -> Any:
+    return CliRunner().invoke(app, ["value", "explain", *arguments], env={"COLUMNS": "160"})
 
 
 @pytest.fixture
@@ -263,21 +268,21 @@ def data(tmp_path: Path) -> str:
 
 
 def test_a_model_file_is_explained_without_a_server(model: str, data: str) -> None:
-    told = invoke(model, "--data", data, "--output", "benefit", "--period", "2", "--json")
-    answer = json.loads(told.output)
+    result = invoke(model, "--data", data, "--output", "benefit", "--period", "2", "--json")
+    answer = json.loads(result.output)
     assert (answer["model"], answer["scenario"], answer["value"]) == ("saved", "base", 102 * 0.5 * 0.9)
     tokens = next(one for one in answer["nodes"] if one["name"] == "tokens")
     assert (tokens["value"], tokens["source"]["metric"], tokens["source"]["period"]) == (102.0, "usage.tokens", 2)
-    told = invoke(model, "--data", data, "--scenario", "high")
-    assert "net present" not in told.output
-    assert "... 9 more periods of benefit (--json)" in told.output
-    assert "constant (scenario high)" in told.output
-    assert "zero" in told.output
+    result = invoke(model, "--data", data, "--scenario", "high")
+    assert "net present" not in result.output
+    assert "... 9 more periods of benefit (--json)" in result.output
+    assert "constant (scenario high)" in result.output
+    assert "zero" in result.output
     assert "... (--depth)" in invoke(model, "--data", data, "--depth", "2").output
 
 
 @pytest.mark.parametrize(
-    ("words", "code"),
+    ("arguments", "code"),
     [
         ([], "bad_arguments"),
         (["MODEL", "--tenant", "acme"], "bad_arguments"),
@@ -289,7 +294,7 @@ def test_a_model_file_is_explained_without_a_server(model: str, data: str) -> No
         (["MODEL", "--data", "DATA", "--scenario", "hihg"], "unknown_scenario"),
     ],
 )
-def test_arguments_that_do_not_go_together_are_refused(words: list[str], code: str, model: str, data: str) -> None:
-    told = invoke(*({"MODEL": model, "DATA": data}.get(word, word) for word in words))
-    assert isinstance(told.exception, RefusalError)
-    assert told.exception.code == code
+def test_arguments_that_do_not_go_together_are_refused(arguments: list[str], code: str, model: str, data: str) -> None:
+    result = invoke(*({"MODEL": model, "DATA": data}.get(word, word) for word in arguments))
+    assert isinstance(result.exception, RefusalError)
+    assert result.exception.code == code

@@ -101,7 +101,7 @@ def test_an_end_known_late_gives_back_the_advance_and_the_unused_rest() -> None:
     acme.start("2023-11-01")
     books = Books(acme)
     books.bill("2023-11-01", "2023-12-01", "2023-12-02")
-    acme.tell("subscription.ended", "2023-11-16", {"subscription": "s1"}, received_at=instant("2023-12-05"))
+    acme.record("subscription.ended", "2023-11-16", {"subscription": "s1"}, received_at=instant("2023-12-05"))
     closing = books.bill("2023-12-01", "2024-01-01", "2024-01-02")
     # 30 for December given back, and 15 of November's 30: no invoice will come, so they make a credit note.
     assert closing.invoices["invoice_type"].to_list() == ["correction"]
@@ -130,11 +130,11 @@ def test_a_subscription_that_never_was_is_given_back_whole() -> None:
     assert found.invoices.select("invoice_type", "total_minor").rows() == [("correction", -3000)]
 
 
-def test_a_difference_is_net_of_the_coupon_that_its_invoice_bore() -> None:
+def test_a_difference_is_net_of_the_coupon_of_its_invoice() -> None:
     acme = world(unit="1")
     acme.start("2024-01-01")
-    acme.tell("coupon.applied", "2024-01-02", {"customer": "c1", "coupon": "ten"})
-    acme.tell("coupon.removed", "2024-02-02", {"customer": "c1", "coupon": "ten"})
+    acme.record("coupon.applied", "2024-01-02", {"customer": "c1", "coupon": "ten"})
+    acme.record("coupon.removed", "2024-02-02", {"customer": "c1", "coupon": "ten"})
     books = Books(acme)
     acme.use("2024-01-05", "tokens", "100")
     books.bill("2024-01-01", "2024-02-01", "2024-02-02")
@@ -144,7 +144,7 @@ def test_a_difference_is_net_of_the_coupon_that_its_invoice_bore() -> None:
     assert found.invoices["discount_total_minor"].to_list() == [0]
 
 
-def test_a_difference_leaves_the_commitment_of_the_invoice_that_bears_it_alone() -> None:
+def test_a_difference_does_not_change_the_commitment_of_the_invoice_that_bills_it() -> None:
     acme = world(unit="1", commitment={"minimum": "50"})
     acme.start("2024-01-01")
     books = Books(acme)
@@ -167,7 +167,7 @@ def test_what_is_booked_in_parts_comes_to_what_one_run_would_have_billed() -> No
     plan = {"key": "pro", "period": {"align": "calendar"}}
     charge = {"key": "tokens", "meter": "tokens", "price": {"model": "graduated", "tiers": tiers}}
     catalog = {"schema": "valueverse.catalog/v1", "meters": [METER], "plans": [plan | {"charges": [charge]}]}
-    acme.tell("catalog.published", "2023-01-01", catalog)
+    acme.record("catalog.published", "2023-01-01", catalog)
     acme.start("2024-01-01")
     books = Books(acme)
     total = 0
@@ -184,7 +184,7 @@ def coupon_world(coupon: dict[str, Any], **plan: Any) -> World:
     document = {"key": "pro", "period": {"align": "calendar"}, "charges": [charge]} | plan
     acme = World({"currency": "USD", "meters": [METER], "plans": [document], "coupons": [{"key": "off"} | coupon]})
     acme.start("2024-01-01")
-    acme.tell("coupon.applied", "2024-01-01", {"customer": "c1", "coupon": "off"})
+    acme.record("coupon.applied", "2024-01-01", {"customer": "c1", "coupon": "off"})
     return acme
 
 
@@ -201,7 +201,9 @@ def test_a_coupon_is_spread_over_the_one_offs_of_a_corrected_invoice_too(
     coupon: dict[str, str], late: str, booked: dict[str, int]
 ) -> None:
     acme = coupon_world(coupon)
-    acme.tell("one_off.added", "2024-01-10", {"customer": "c1", "description": "x", "amount": "20", "currency": "USD"})
+    acme.record(
+        "one_off.added", "2024-01-10", {"customer": "c1", "description": "x", "amount": "20", "currency": "USD"}
+    )
     acme.use("2024-01-05", "tokens", "20")
     books = Books(acme)
     books.bill("2024-01-01", "2024-02-01", "2024-02-02")
@@ -211,24 +213,24 @@ def test_a_coupon_is_spread_over_the_one_offs_of_a_corrected_invoice_too(
 
 
 @pytest.mark.parametrize(
-    ("coupon", "told", "booked"),
+    ("coupon", "applied_at", "booked"),
     [({}, "2024-01-02", 1000), ({"periods": 3}, "2024-01-02", 2000), ({}, "2024-02-10", 2000)],
-    ids=["it held", "it lasts for three periods, and this was none of them", "it was told after the invoice"],
+    ids=["it held", "it lasts for three periods, and this was none of them", "it was received after the invoice"],
 )
 def test_a_coupon_that_found_nothing_to_take_lowers_late_usage_that_it_covers(
-    coupon: dict[str, Any], told: str, booked: int
+    coupon: dict[str, Any], applied_at: str, booked: int
 ) -> None:
     acme = world("1")
     acme.facts.clear()
     charge = {"key": "tokens", "meter": "tokens", "price": {"model": "standard", "unit": "1"}}
     plan = {"key": "pro", "period": {"align": "calendar"}, "charges": [charge]}
     half = {"key": "half", "percent": "50"} | coupon
-    acme.tell("catalog.published", "2023-01-01", {
+    acme.record("catalog.published", "2023-01-01", {
         "schema": "valueverse.catalog/v1", "meters": [METER], "plans": [plan], "coupons": [half],
     })  # fmt: skip
     acme.start("2024-01-01")
     applied = {"customer": "c1", "coupon": "half"}
-    acme.tell("coupon.applied", "2024-01-02", applied, received_at=instant(told))
+    acme.record("coupon.applied", "2024-01-02", applied, received_at=instant(applied_at))
     books = Books(acme)
     acme.use("2024-01-04", "tokens", "0")
     books.bill("2024-01-01", "2024-02-01", "2024-02-02")
@@ -237,7 +239,7 @@ def test_a_coupon_that_found_nothing_to_take_lowers_late_usage_that_it_covers(
     assert shown(found)[-1] == ("tokens", "adjustment", booked)
 
 
-def test_a_correction_that_an_invoice_bears_leaves_its_coupon_whole_also_when_it_is_worked_out_anew() -> None:
+def test_a_correction_on_an_invoice_leaves_its_coupon_whole_also_when_it_is_recomputed() -> None:
     """January's 30 were paid with 15, and all of it comes back; of February's 20 the coupon leaves 10."""
     acme = coupon_world({"percent": "50"})
     acme.use("2024-01-05", "tokens", "30")
@@ -262,7 +264,7 @@ def test_a_threshold_invoice_keeps_its_own_discount_when_its_period_is_corrected
     acme.use("2024-01-05", "tokens", "60")
     acme.use("2024-01-25", "tokens", "30")
     if removed:
-        acme.tell("coupon.removed", "2024-01-20", {"customer": "c1", "coupon": "off"})
+        acme.record("coupon.removed", "2024-01-20", {"customer": "c1", "coupon": "off"})
     books = Books(acme)
     books.bill("2024-01-01", "2024-02-01", "2024-02-02")
     acme.use("2024-01-06", "tokens", "2", received_at=instant("2024-02-20"))
@@ -276,7 +278,7 @@ def test_usage_of_a_plan_in_another_currency_that_comes_late_makes_an_invoice_of
     plans = [{"key": "pro"} | plan, {"key": "euro", "currency": "EUR"} | plan]
     acme = World({"currency": "USD", "meters": [METER], "plans": plans})
     acme.start("2024-01-01")
-    acme.tell("subscription.changed", "2024-01-20", {"subscription": "s1", "plan": "euro", "effective": "period_end"})
+    acme.record("subscription.changed", "2024-01-20", {"subscription": "s1", "plan": "euro", "effective": "period_end"})
     books = Books(acme)
     books.bill("2024-01-01", "2024-02-01", "2024-02-02")
     acme.use("2024-01-06", "tokens", "7", received_at=instant("2024-02-20"))
@@ -310,7 +312,7 @@ def test_an_end_known_late_leaves_the_customer_s_usage_to_the_subscription_that_
     books = Books(acme)
     first = books.bill("2024-01-01", "2024-02-01", "2024-02-02")
     assert [minor for _, _, minor in shown(first)] == [0, 0]
-    acme.tell("subscription.ended", "2024-01-03", {"subscription": "s2"}, received_at=instant("2024-02-10"))
+    acme.record("subscription.ended", "2024-01-03", {"subscription": "s2"}, received_at=instant("2024-02-10"))
     second = books.bill("2024-02-01", "2024-03-01", "2024-03-02").lines
     adjusted = second.filter(pl.col("kind") == "adjustment").select("subscription", "amount_minor", "event_count")
     assert adjusted.rows() == [("s1", 10_000, 1)]
@@ -324,7 +326,7 @@ def test_a_credit_note_names_an_invoice_of_an_earlier_run_and_bounds_its_correct
     books = Books(acme)
     acme.use("2024-01-05", "tokens", "7")
     books.bill("2024-01-01", "2024-02-01", "2024-02-02")
-    acme.tell("credit_note.issued", "2024-02-10", {"invoice": "acme-000001", "amount": "3", "reason": "outage"})
+    acme.record("credit_note.issued", "2024-02-10", {"invoice": "acme-000001", "amount": "3", "reason": "outage"})
     acme.use("2024-02-05", "tokens", "1")
     february = books.bill("2024-02-01", "2024-03-01", "2024-03-02")
     assert february.invoices["amount_due_minor"].to_list() == [0]
@@ -333,7 +335,7 @@ def test_a_credit_note_names_an_invoice_of_an_earlier_run_and_bounds_its_correct
     assert shown(march) == [("tokens", "usage", 0), ("tokens", "adjustment", -400)]
     assert march.rejected.is_empty()
     assert march.lines["explains"].to_list()[-1].endswith("; a credit note gave the rest back")
-    acme.tell("credit_note.issued", "2024-04-10", {"invoice": "acme-000001", "amount": "0.01", "reason": "more"})
+    acme.record("credit_note.issued", "2024-04-10", {"invoice": "acme-000001", "amount": "0.01", "reason": "more"})
     assert books.bill("2024-04-01", "2024-05-01", "2024-05-02").rejected["reason"].to_list() == ["exceeds_invoice"]
 
 
@@ -344,7 +346,7 @@ def test_what_a_credit_note_held_back_is_given_once_the_note_is_withdrawn() -> N
     books = Books(acme)
     acme.use("2024-01-05", "tokens", "7")
     books.bill("2024-01-01", "2024-02-01", "2024-02-02")
-    acme.tell("credit_note.issued", "2024-02-10", {"invoice": "acme-000001", "amount": "7", "reason": "outage"})
+    acme.record("credit_note.issued", "2024-02-10", {"invoice": "acme-000001", "amount": "7", "reason": "outage"})
     acme.usage[0]["known_until"] = instant("2024-02-20")
     assert shown(books.bill("2024-02-01", "2024-03-01", "2024-03-02"))[1:] == [("tokens", "adjustment", 0)]
     acme.facts[-1]["known_until"] = instant("2024-03-10")

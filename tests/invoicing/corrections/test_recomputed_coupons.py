@@ -1,4 +1,4 @@
-"""Coupons of an invoice that is worked out anew, and of a period that closes twice."""
+"""Coupons of an invoice that is recomputed, and of a period that closes twice."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ TOKENS = {"key": "tokens", "meter": "tokens", "price": {"model": "standard", "un
 
 def touched(charges: list[dict[str, Any]]) -> list[tuple[str, str, int]]:
     """Lines (key, kind, minor) of an invoice with a coupon of one cent over lines of 10.00 each, and of the next run,
-    which works it out anew and finds that nothing changed."""
+    which recomputes it and finds that nothing changed."""
     plan = {"key": "pro", "period": {"align": "calendar"}, "charges": charges}
     acme = Measured(
         {"meters": [METER], "plans": [plan], "coupons": [{"key": "cent", "amount": "0.01", "currency": "USD"}]}
     )
-    acme.tell("customer.created", "2023-01-02", {"customer": "c1"})
+    acme.record("customer.created", "2023-01-02", {"customer": "c1"})
     acme.start("2024-01-01")
-    acme.tell("coupon.applied", "2024-01-01", {"customer": "c1", "coupon": "cent"})
+    acme.record("coupon.applied", "2024-01-01", {"customer": "c1", "coupon": "cent"})
     acme.use("2024-01-05", "tokens", "10")
     for day in ("2024-01-08", "2024-01-07"):
-        said = {"customer": "c1", "description": "help", "amount": "10", "currency": "USD"}
-        acme.tell("one_off.added", day, said)
+        data = {"customer": "c1", "description": "help", "amount": "10", "currency": "USD"}
+        acme.record("one_off.added", day, data)
     same = {"tenant": "acme", "subscription": "s1", "charge": "value", "customer": "c1", "model": "saved"}
     span = {"period_from": instant("2024-01-01"), "period_to": instant("2024-01-05")}
     money = {"amount": Decimal(10), "currency": "USD", "approved_at": instant("2024-01-06")}
     acme.outcomes = [same | span | money | {"proposal": "p"}]
-    acme.tell("customer.updated", "2024-01-09", {"customer": "c1", "name": "new"}, received_at=instant("2024-02-10"))
+    acme.record("customer.updated", "2024-01-09", {"customer": "c1", "name": "new"}, received_at=instant("2024-02-10"))
     return [
         (row["key"][:7], row["kind"], row["amount_minor"])
         for run in bill_runs([acme], months("2024-01-01", 2))
@@ -55,7 +55,7 @@ def test_the_odd_cent_of_a_coupon_stays_on_its_line_when_nothing_changed(charges
 
 
 @pytest.mark.parametrize("covered", ["old", "pro"])
-def test_a_line_that_stays_is_of_its_own_plan_when_its_invoice_is_worked_out_anew(covered: str) -> None:
+def test_a_line_that_stays_is_of_its_own_plan_when_its_invoice_is_recomputed(covered: str) -> None:
     period = {"align": "calendar"}
     plans = [
         {"key": "old", "period": period, "charges": [VALUE]},
@@ -63,24 +63,24 @@ def test_a_line_that_stays_is_of_its_own_plan_when_its_invoice_is_worked_out_ane
     ]
     coupon = {"key": "ten", "amount": "10", "currency": "USD", "applies_to": {"plans": [covered]}}
     acme = Measured({"meters": [METER], "plans": plans, "coupons": [coupon]})
-    acme.tell("customer.created", "2023-01-02", {"customer": "c1"})
+    acme.record("customer.created", "2023-01-02", {"customer": "c1"})
     acme.start("2024-01-01", plan="old")
-    acme.tell("subscription.changed", "2024-02-01", {"subscription": "s1", "plan": "pro"})
-    acme.tell("coupon.applied", "2024-02-01", {"customer": "c1", "coupon": "ten"})
+    acme.record("subscription.changed", "2024-02-01", {"subscription": "s1", "plan": "pro"})
+    acme.record("coupon.applied", "2024-02-01", {"customer": "c1", "coupon": "ten"})
     acme.use("2024-02-05", "tokens", "10")
-    said = {"customer": "c1", "description": "help", "amount": "10", "currency": "USD"}
-    acme.tell("one_off.added", "2024-02-07", said)
+    data = {"customer": "c1", "description": "help", "amount": "10", "currency": "USD"}
+    acme.record("one_off.added", "2024-02-07", data)
     same = {"tenant": "acme", "subscription": "s1", "charge": "value", "customer": "c1", "model": "saved"}
     span = {"period_from": instant("2024-01-01"), "period_to": instant("2024-02-01")}
     money = {"amount": Decimal(10), "currency": "USD", "approved_at": instant("2024-02-06")}
     acme.outcomes = [same | span | money | {"proposal": "p"}]
-    acme.tell("customer.updated", "2024-02-09", {"customer": "c1", "name": "new"}, received_at=instant("2024-03-10"))
+    acme.record("customer.updated", "2024-02-09", {"customer": "c1", "name": "new"}, received_at=instant("2024-03-10"))
     runs = bill_runs([acme], months("2024-01-01", 3))
-    borne = [
+    invoiced = [
         (row["kind"], row["amount_minor"], row["discount_minor"])
         for row in runs[1].lines.sort("place").iter_rows(named=True)
     ]
-    assert sorted(borne) == [
+    assert sorted(invoiced) == [
         ("one_off", 1000, 0), ("outcome", 1000, 1000 * (covered == "old")), ("usage", 1000, 1000 * (covered == "pro")),
     ]  # fmt: skip
     assert runs[2].lines.filter(kind="adjustment")["amount_minor"].to_list() == []
@@ -90,7 +90,7 @@ def test_the_precise_amount_of_a_correction_is_net_of_its_invoices_coupons() -> 
     plan = {"key": "pro", "period": {"align": "calendar"}, "charges": [TOKENS]}
     acme = World({"meters": [METER], "plans": [plan], "coupons": [{"key": "half", "percent": "50"}]})
     acme.start("2024-01-01")
-    acme.tell("coupon.applied", "2024-01-01", {"customer": "c1", "coupon": "half"})
+    acme.record("coupon.applied", "2024-01-01", {"customer": "c1", "coupon": "half"})
     acme.use("2024-01-05", "tokens", "10")
     acme.use("2024-01-06", "tokens", "4", received_at=instant("2024-02-10"))
     second = bill_runs([acme], months("2024-01-01", 2))[1].lines.filter(kind="adjustment")
@@ -102,7 +102,7 @@ COUPONS = [
     {"key": "small", "amount": "31.07", "currency": "USD", "applies_to": {"charges": ["tokens"]}},
     {"key": "part", "percent": "12.5"},
 ]
-"""Amounts: more than an early close has to bear, and less; a percentage."""
+"""Amounts: more than the early closing invoice comes to, and less; a percentage."""
 
 
 def company(coupons: list[str], life: str, *, known: bool, tenant: str = "acme") -> World:
@@ -110,7 +110,7 @@ def company(coupons: list[str], life: str, *, known: bool, tenant: str = "acme")
     acme = world("year", "calendar", coupons=COUPONS, tenant=tenant)
     acme.start("2023-01-01")
     for coupon in coupons:
-        acme.tell("coupon.applied", "2023-01-01", {"customer": "c1", "coupon": coupon})
+        acme.record("coupon.applied", "2023-01-01", {"customer": "c1", "coupon": coupon})
     # What the early close gives back of the fee in advance is less than its usage: coupons take something there too.
     for month, tokens in (("2023-05", "7"), ("2024-02", "2000"), ("2024-05", "7"), ("2024-08", "7")):
         acme.use(f"{month}-21", "tokens", tokens)
@@ -124,7 +124,7 @@ CASES: list[tuple[list[str], str]] = [
     (["small"], "an end, withdrawn"),
     (["part"], "an end moved later in the period"),
     (["fix", "small"], "an end moved later, and later again"),
-    (["fix", "part"], "an end withdrawn and told again"),
+    (["fix", "part"], "an end withdrawn and sent again"),
 ]
 
 
@@ -148,7 +148,7 @@ def test_a_coupon_is_taken_once_of_a_period_that_closes_twice(due: list[pl.DataF
         assert closing["discount_total_minor"].sum() == stated
 
 
-def test_the_later_closing_invoice_of_a_period_bears_what_is_left_of_an_amount(due: list[pl.DataFrame]) -> None:
+def test_the_later_closing_invoice_of_a_period_gets_what_is_left_of_an_amount(due: list[pl.DataFrame]) -> None:
     closing = due[0].filter(tenant="0", invoice_type="period").sort("finalise_after", "period_to")
     # 2023; 2024 as it closed early, and once more; 2025.
     assert closing["discount_total_minor"].to_list() == [70000, 70000, 0, 70000]

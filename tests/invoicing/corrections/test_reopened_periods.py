@@ -1,4 +1,4 @@
-"""What is withdrawn, or told again otherwise, after an invoice was issued for it."""
+"""What is withdrawn, or sent again with other values, after an invoice was issued for it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.invoicing.corrections.test_corrections import Books
 from tests.support.companies import bill_runs
 from tests.support.laws import law
-from tests.support.ledger import World, amounts, instant, standing
+from tests.support.ledger import World, amounts, instant, prior_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,9 +48,9 @@ def withdraw(acme: World, number: int, at: str) -> None:
     acme.facts[number]["known_until"] = instant(at)
 
 
-def told(acme: World, kind: str, time: str, at: str, **data: Any) -> int:
-    """Tell of something about s1 at an instant; the event's number."""
-    acme.tell(f"subscription.{kind}", time, {"subscription": "s1"} | data, received_at=instant(at))
+def recorded(acme: World, kind: str, time: str, at: str, **data: Any) -> int:
+    """Record an event of s1 at an instant; return its number."""
+    acme.record(f"subscription.{kind}", time, {"subscription": "s1"} | data, received_at=instant(at))
     return len(acme.facts) - 1
 
 
@@ -100,7 +100,7 @@ def total(found: dict[str, list[tuple[str, str, int]]]) -> int:
 def test_an_end_withdrawn_leaves_the_next_advance_on_the_day_it_is_due() -> None:
     acme = world()
     acme.start("2023-01-01")
-    end = told(acme, "ended", "2024-03-01", "2024-02-20")
+    end = recorded(acme, "ended", "2024-03-01", "2024-02-20")
     withdraw(acme, end, "2024-04-10")
     found = billed(acme)
     assert ("base", "fee", 120000) in found["2024-01-01"]
@@ -128,7 +128,7 @@ LIVES = {
         ("ended", "2024-03-15", {}, "2024-02-20", "2024-04-10"),
         ("ended", "2024-02-10", {}, "2024-04-10", None),
     ],
-    "an end withdrawn and told again": [
+    "an end withdrawn and sent again": [
         ("ended", "2024-03-01", {}, "2024-02-20", "2024-04-10"),
         ("ended", "2024-03-01", {}, "2025-02-10", None),
     ],
@@ -150,11 +150,11 @@ LIVES = {
 
 
 def lives(acme: World, life: str, *, known: bool) -> None:
-    """Tell a life; ``known``: as if all of it had been known from the start."""
+    """Record the events of a life; ``known``: as if all of it had been known from the start."""
     for kind, time, data, at, until in LIVES[life]:
         if known and until is not None:
             continue
-        number = told(acme, kind, time, time if known else at, **data)
+        number = recorded(acme, kind, time, time if known else at, **data)
         if until is not None:
             withdraw(acme, number, until)
 
@@ -188,29 +188,29 @@ def sums() -> list[dict[str, int]]:
 def test_once_all_is_known_invoices_come_to_what_a_run_that_knew_it_bills(
     sums: list[dict[str, int]], case: int
 ) -> None:
-    told_by_and_by, known = (one[str(case)] for one in sums)
-    assert told_by_and_by == known != 0
+    step_by_step, known = (one[str(case)] for one in sums)
+    assert step_by_step == known != 0
 
 
-def test_a_start_withdrawn_is_given_back_and_one_told_anew_is_billed_as_if_it_had_been_the_only_one() -> None:
+def test_a_start_withdrawn_is_given_back_and_one_sent_again_is_billed_as_if_it_had_been_the_only_one() -> None:
     again = {"never": None, "at once": "2023-01-10", "later": "2023-01-20", "next quarter": "2023-03-05"}
-    told_by_and_by, knew = [], []
+    step_by_step, knew = [], []
     terms = {"subscription": "s1", "customer": "c1", "plan": "pro"}
     for tenant, start in again.items():
         one, other = (world("quarter", "calendar", tenant=tenant) for _ in range(2))
-        one.tell("subscription.started", "2023-01-10", terms)
+        one.record("subscription.started", "2023-01-10", terms)
         withdraw(one, len(one.facts) - 1, "2024-02-10")
         if start is not None:
-            one.tell("subscription.started", start, terms, received_at=instant("2024-02-10"))
-            other.tell("subscription.started", start, terms)
+            one.record("subscription.started", start, terms, received_at=instant("2024-02-10"))
+            other.record("subscription.started", start, terms)
         for company in (one, other):
             for day in ("2023-01-15", "2023-02-21", "2023-11-21"):
                 company.use(day, "tokens", "7")
-        told_by_and_by.append(one)
+        step_by_step.append(one)
         knew.append(other)
     runs = ("2024-02-03", "2024-04-03", "2024-07-03")
     expected = totals(knew, runs[-1:])
-    assert totals(told_by_and_by, runs) == expected
+    assert totals(step_by_step, runs) == expected
     assert [tenant for tenant, due in expected.items() if due == 0] == ["never"]
 
 
@@ -222,7 +222,7 @@ def test_a_late_end_is_corrected_whoever_a_refused_start_says_the_customer_is() 
         acme.start("2023-02-01", customer="c2")
         acme.start("2023-03-01", subscription="s2", customer="c2", plan="other")
         acme.use("2023-11-05", "tokens", "7")
-        told(acme, "ended", "2023-11-15", received)
+        recorded(acme, "ended", "2023-11-15", received)
         found.append(total(billed(acme, ("2024-02-03", "2024-04-03"))))
     assert found[0] == found[1]
 
@@ -233,8 +233,8 @@ def test_a_life_that_ends_and_goes_on_keeps_its_sum_through_a_void_of_either_clo
         acme.start("2023-01-01")
         acme.use("2024-02-05", "tokens", "12")
         acme.use("2024-08-05", "tokens", "12")
-        withdraw(acme, told(acme, "ended", "2024-03-01", "2024-02-20"), "2024-04-10")
-        acme.tell("invoice.voided", "2025-02-10", {"invoice": voided, "reason": "wrong"})
+        withdraw(acme, recorded(acme, "ended", "2024-03-01", "2024-02-20"), "2024-04-10")
+        acme.record("invoice.voided", "2025-02-10", {"invoice": voided, "reason": "wrong"})
         books = Runs(acme)
         totals: list[int] = []
         for at in ("2024-02-03", "2024-04-03", "2025-02-03", "2025-02-20", "2026-02-03"):
@@ -254,7 +254,7 @@ def test_a_life_that_ends_and_goes_on_keeps_its_sum_through_a_void_of_either_clo
     ),
     st.sampled_from([("year", "anniversary"), ("month", "calendar"), ("quarter", "calendar")]),
 )
-def test_any_ends_told_and_withdrawn_come_to_what_is_known_in_the_end(
+def test_any_ends_sent_and_withdrawn_come_to_what_is_known_in_the_end(
     ends: list[tuple[int, int, int | None]], period: tuple[str, str]
 ) -> None:
     begin, known = instant("2023-01-10"), instant("2023-01-10")
@@ -267,11 +267,11 @@ def test_any_ends_told_and_withdrawn_come_to_what_is_known_in_the_end(
         one.start("2023-01-10")
         one.use("2024-02-21", "tokens", "7")
     for place, (end, after, lasts) in enumerate(ends):
-        # Each end is withdrawn before the next one is told; the last one may stand.
+        # Each end is withdrawn before the next one is sent; the last one may stay.
         known += timedelta(days=after)
-        number = told(acme, "ended", day(begin + timedelta(days=end)), day(known))
+        number = recorded(acme, "ended", day(begin + timedelta(days=end)), day(known))
         if lasts is None and place == len(ends) - 1:
-            told(knew, "ended", day(begin + timedelta(days=end)), day(begin))
+            recorded(knew, "ended", day(begin + timedelta(days=end)), day(begin))
         else:
             known += timedelta(days=lasts or 30)
             withdraw(acme, number, day(known))
@@ -297,5 +297,5 @@ def test_a_closing_invoice_without_lines_that_stands_is_not_made_again() -> None
     acme.start("2024-01-01", ends_at="2024-02-01")
     first = acme.bill("2024-01-01", "2024-03-01", closed_by=instant("2024-03-01"))
     assert first.invoices.height == 2
-    again = acme.bill("2024-01-01", "2024-03-01", closed_by=instant("2024-03-01"), prior=standing(first.invoices))
+    again = acme.bill("2024-01-01", "2024-03-01", closed_by=instant("2024-03-01"), prior=prior_of(first.invoices))
     assert again.invoices.is_empty()

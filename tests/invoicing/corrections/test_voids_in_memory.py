@@ -1,4 +1,4 @@
-"""Voids in runs that are kept in memory: what ``simulate --run-at`` repeats of a schedule of runs."""
+"""Voids in runs in memory: what ``simulate --run-at`` repeats of a schedule of runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_a_voided_invoice_is_billed_again_as_its_next_revision() -> None:
     acme.use("2024-01-05", "tokens", "30")
     books = Books(acme)
     assert numbers(books.bill("2024-01-01", "2024-02-01", "2024-02-02").invoices) == [(0, 3000)]
-    acme.tell("invoice.voided", "2024-02-10", {"invoice": "acme-000001", "reason": "wrong address"})
+    acme.record("invoice.voided", "2024-02-10", {"invoice": "acme-000001", "reason": "wrong address"})
     assert numbers(books.bill("2024-01-01", "2024-02-01", "2024-02-11").invoices) == [(1, 3000)]
     assert books.bill("2024-01-01", "2024-02-01", "2024-02-12").invoices.is_empty()
 
@@ -32,7 +32,7 @@ def test_what_corrected_a_voided_invoice_is_taken_back_and_its_money_is_free_aga
     acme = world(unit="1")
     acme.start("2024-01-01")
     wallet = {"customer": "c1", "wallet": "w", "amount": "50", "currency": "USD"}
-    acme.tell("wallet.purchased", "2024-01-01", wallet)
+    acme.record("wallet.purchased", "2024-01-01", wallet)
     acme.use("2024-01-05", "tokens", "30")
     acme.use("2024-02-05", "tokens", "10")
     books = Books(acme)
@@ -41,7 +41,7 @@ def test_what_corrected_a_voided_invoice_is_taken_back_and_its_money_is_free_aga
     second = books.bill("2024-02-01", "2024-03-01", "2024-03-02")
     assert shown(second) == [("tokens", "usage", 1000), ("tokens", "adjustment", 400)]
     assert second.invoices["credit_total_minor"].to_list() == [1400]
-    acme.tell("invoice.voided", "2024-03-10", {"invoice": "acme-000001", "reason": "wrong address"})
+    acme.record("invoice.voided", "2024-03-10", {"invoice": "acme-000001", "reason": "wrong address"})
     again = books.bill("2024-01-01", "2024-02-01", "2024-03-11")
     assert shown(again) == [("tokens", "usage", 3400), ("tokens", "adjustment", -400)]
     assert again.invoices["credit_total_minor"].to_list() == [3000]
@@ -49,10 +49,10 @@ def test_what_corrected_a_voided_invoice_is_taken_back_and_its_money_is_free_aga
     assert shown(march) == [("tokens", "usage", 0)]
 
 
-def test_a_void_of_a_number_that_no_invoice_bears_is_rejected() -> None:
+def test_a_void_of_a_number_that_no_invoice_has_is_rejected() -> None:
     acme = world(unit="1")
     acme.start("2024-01-01")
-    acme.tell("invoice.voided", "2024-01-10", {"invoice": "acme-000009", "reason": "typing"})
+    acme.record("invoice.voided", "2024-01-10", {"invoice": "acme-000009", "reason": "typing"})
     rejected = Books(acme).bill("2024-01-01", "2024-02-01", "2024-02-02").rejected
     assert rejected.select("reason", "message").rows() == [
         ("unknown_invoice", "no invoice 'acme-000009' has been finalised")

@@ -64,9 +64,7 @@ def test_every_instant_lies_in_the_one_bucket_of_its_local_hour_or_day(
         ("America/Havana", "2026-11-01T04:00:00", "2026-11-02T05:00:00", 1, 25),
     ],
 )
-def test_days_and_hours_are_those_that_a_clock_on_the_wall_shows(
-    zone: str, start: str, end: str, days: int, hours: int
-) -> None:
+def test_days_and_hours_are_those_of_the_local_clock(zone: str, start: str, end: str, days: int, hours: int) -> None:
     first, last = (datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (start, end))
     assert len(windows(zone, "day", first, last)) == days
     assert len(windows(zone, "hour", first, last)) == hours

@@ -165,7 +165,7 @@ def _across(first: dict[str, Any], second: dict[str, Any]) -> World:
     acme = World({"meters": [TOKENS, SEATS], "plans": plans})
     acme.start("2024-01-01")
     use(acme, "8", time="2024-01-05")
-    acme.tell("subscription.changed", "2024-01-11", {"subscription": "s1", "plan": "max"})
+    acme.record("subscription.changed", "2024-01-11", {"subscription": "s1", "plan": "max"})
     use(acme, "8", time="2024-01-15")
     return acme
 

@@ -55,11 +55,11 @@ def test_a_charge_without_usage_says_that_it_counted_no_event() -> None:
     assert (line["quantity"], line["event_count"], line["explains"]) == ("0", 0, "0 events of meter tokens")
 
 
-def test_a_period_that_owes_nothing_else_still_bears_the_customer_s_one_off() -> None:
+def test_a_period_that_owes_nothing_else_still_bills_the_customer_s_one_off() -> None:
     acme = world()
     acme.start("2024-01-01")
     one_off = {"customer": "c1", "description": "set-up", "amount": "5", "currency": "USD"}
-    acme.tell("one_off.added", "2024-01-15", one_off)
+    acme.record("one_off.added", "2024-01-15", one_off)
     (january,) = acme.documents("2024-01-01", "2024-02-01")
     assert january["subscription"] == "s1"
     assert january["period"] == {"from": "2024-01-01T00:00:00Z", "to": "2024-02-01T00:00:00Z"}

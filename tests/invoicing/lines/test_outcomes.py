@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tests.support.ledger import World, instant, standing
+from tests.support.ledger import World, instant, prior_of
 from valueverse.invoicing.lines.outcome_lines import PROPOSALS
 from valueverse.invoicing.rendering.document_hash import invoice_id
 from valueverse.schemas.invoicing import INVOICE
@@ -70,31 +70,31 @@ def test_two_proposals_of_a_charge_are_two_lines_and_a_true_up_may_be_negative()
 
 def test_a_proposal_without_a_closing_invoice_to_come_makes_its_own() -> None:
     acme = world()
-    acme.tell("subscription.ended", "2024-02-05", {"subscription": "s1"})
+    acme.record("subscription.ended", "2024-02-05", {"subscription": "s1"})
     assert won(acme, {}) == [("2024-02-10", "12.35")]
     assert won(acme, {"approved_at": instant("2024-02-04")}) == [("2024-02-05", "12.35")]
 
 
 def test_an_approval_after_the_runs_present_waits() -> None:
     acme = world()
-    acme.tell("subscription.ended", "2024-02-05", {"subscription": "s1"})
+    acme.record("subscription.ended", "2024-02-05", {"subscription": "s1"})
     assert won(acme, {}, closed_by=instant("2024-02-09")) == []
 
 
-def test_a_proposal_that_an_invoice_bears_is_not_billed_again() -> None:
+def test_a_proposal_on_an_invoice_is_not_billed_again() -> None:
     acme = world()
     first = acme.bill("2024-01-01", "2024-03-01", outcomes=proposals({}))
-    bearer = _bearer(first)
-    books = standing(first.invoices)
-    assert won(acme, {"invoice_id": bearer}, prior=books) == []
+    closing = _closing(first)
+    books = prior_of(first.invoices)
+    assert won(acme, {"invoice_id": closing}, prior=books) == []
 
 
-def _bearer(billed: Any) -> str:
+def _closing(billed: Any) -> str:
     (row,) = billed.lines.filter(pl.col("kind") == "outcome").select(INVOICE).iter_rows(named=True)
     return invoice_id(row)
 
 
-def test_an_outcome_stands_outside_the_commitment_and_bears_its_charges_tax() -> None:
+def test_an_outcome_is_outside_the_commitment_and_has_its_charges_tax() -> None:
     acme = world(charges=[WON | {"taxes": ["vat"]}, USE], commitment={"minimum": "20"})
     (document,) = acme.documents("2024-02-02", "2024-03-01", outcomes=proposals({"amount": Decimal(15)}))
     assert [(line["kind"], line["amount"]) for line in document["lines"]] == [
@@ -107,8 +107,8 @@ def test_an_outcome_stands_outside_the_commitment_and_bears_its_charges_tax() ->
 
 def test_a_proposal_known_after_the_last_invoice_was_finalised_makes_its_own() -> None:
     acme = world()
-    acme.tell("subscription.ended", "2024-02-15", {"subscription": "s1"})
-    books = standing(acme.bill("2024-02-02", "2024-02-15").invoices)
+    acme.record("subscription.ended", "2024-02-15", {"subscription": "s1"})
+    books = prior_of(acme.bill("2024-02-02", "2024-02-15").invoices)
     assert won(acme, {}, prior=books, closed_by=instant("2024-03-02")) == [("2024-02-10", "12.35")]
 
 
@@ -131,7 +131,7 @@ def test_a_proposal_that_cannot_be_billed_is_listed_with_the_reason(wrong: dict[
     assert billed.lines.filter(pl.col("kind") == "outcome").height == 1
 
 
-def borne(acme: World, *given: dict[str, Any]) -> list[tuple[str, str]]:
+def billed_on(acme: World, *given: dict[str, Any]) -> list[tuple[str, str]]:
     """Subscription and amount of each outcome line up to May."""
     found = acme.documents("2023-12-31", "2024-05-01", outcomes=proposals(*given))
     return [
@@ -142,22 +142,22 @@ def borne(acme: World, *given: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def test_of_two_subscriptions_with_the_charge_the_one_that_a_proposal_names_bears_it() -> None:
+def test_of_two_subscriptions_with_the_charge_the_one_that_a_proposal_names_is_billed() -> None:
     acme = world()
     acme.start("2023-12-01", subscription="s2")
-    assert borne(acme, {}) == [("s1", "12.35")]
-    assert borne(acme, {"subscription": "s2"}) == [("s2", "12.35")]
+    assert billed_on(acme, {}) == [("s1", "12.35")]
+    assert billed_on(acme, {"subscription": "s2"}) == [("s2", "12.35")]
 
 
-def test_where_the_subscription_named_cannot_bear_a_proposal_the_first_one_that_runs_does() -> None:
+def test_where_the_subscription_named_cannot_be_billed_for_a_proposal_the_first_one_that_runs_is() -> None:
     acme = world()
     acme.start("2023-11-01", subscription="s0")
-    acme.tell("subscription.ended", "2024-01-15", {"subscription": "s0"})
+    acme.record("subscription.ended", "2024-01-15", {"subscription": "s0"})
     acme.start("2023-12-01", subscription="s3")
-    assert borne(acme, {"subscription": "s9"}) == [("s3", "12.35")]
+    assert billed_on(acme, {"subscription": "s9"}) == [("s3", "12.35")]
 
 
-def test_lines_name_the_proposals_that_they_bear() -> None:
+def test_lines_name_the_proposals_that_they_bill() -> None:
     billed = world().bill("2024-02-02", "2024-03-01", outcomes=proposals({"proposal": "p, 7"}))
     assert billed.lines.drop_nulls("proposal").select("tenant", "kind", "proposal").rows() == [
         ("acme", "outcome", "p, 7")

@@ -1,4 +1,4 @@
-"""Coupons on a period that is invoiced in parts: the parts add up to what one invoice would have said."""
+"""Coupons on a period that is invoiced in parts: the parts add up to one invoice of the whole."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_a_coupon_applied_after_a_threshold_invoice_holds_for_all_of_its_period(
 @pytest.mark.parametrize(("coupon", "total"), [({"percent": "50"}, -2000), (FIXED, -4000)])
 def test_a_coupon_removed_in_its_period_keeps_what_it_took_and_no_more(coupon: dict[str, str], total: int) -> None:
     acme, books = falls_to_20(coupon)
-    acme.tell("coupon.removed", "2024-01-20", {"customer": "c1", "coupon": "off"})
+    acme.record("coupon.removed", "2024-01-20", {"customer": "c1", "coupon": "off"})
     assert totals(books.bill("2024-01-01", "2024-02-01", "2024-02-03")) == [total]
     # Half of 20, or 10 of it; with 20 more nothing more comes off.
     acme.use("2024-01-06", "tokens", "20", received_at=instant("2024-02-20"))
@@ -120,7 +120,7 @@ def test_a_correction_on_a_threshold_invoice_leaves_the_coupon_of_its_period_les
 def test_a_one_off_waits_for_the_closing_invoice() -> None:
     acme = coupon_world(TEN, threshold="50")
     acme.use("2024-01-05", "tokens", "60")
-    acme.tell("one_off.added", "2024-01-02", {"customer": "c1", "description": "x", "amount": "5", "currency": "USD"})
+    acme.record("one_off.added", "2024-01-02", {"customer": "c1", "description": "x", "amount": "5", "currency": "USD"})
     assert acme.bill("2024-01-01", "2024-02-01").invoices.sort("close").select(
         "invoice_type", "total_minor"
     ).rows() == [
@@ -164,7 +164,7 @@ def two_charges(coupons: list[dict[str, Any]], threshold: str, until: str, **cha
     acme = World({"currency": "USD", "meters": [METER], "plans": [plan | {"threshold": threshold}], "coupons": named})
     acme.start("2024-01-01", ends_at=until)
     for coupon in named:
-        acme.tell("coupon.applied", "2024-01-01", {"customer": "c1", "coupon": coupon["key"]})
+        acme.record("coupon.applied", "2024-01-01", {"customer": "c1", "coupon": coupon["key"]})
     return acme
 
 

@@ -1,4 +1,4 @@
-"""Invoices as soon as usage reaches a threshold, and the closing one that bears the rest."""
+"""Invoices as soon as usage reaches a threshold, and the closing one for the rest."""
 
 from __future__ import annotations
 

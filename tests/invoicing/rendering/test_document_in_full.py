@@ -37,9 +37,9 @@ FULL = {"from": "2024-01-16T12:00:00.500Z", "to": "2024-02-01T00:00:00Z"}
 def the_document() -> dict[str, Any]:
     acme = World(CATALOG)
     acme.start("2024-01-16T12:00:00.500000+00:00")
-    acme.tell("coupon.applied", "2024-01-17", {"customer": "c1", "coupon": "launch"})
+    acme.record("coupon.applied", "2024-01-17", {"customer": "c1", "coupon": "launch"})
     wallet = {"customer": "c1", "wallet": "main", "amount": "5.50", "currency": "USD"}
-    acme.tell("wallet.granted", "2024-01-17", wallet)
+    acme.record("wallet.granted", "2024-01-17", wallet)
     for value in ("10", "2.5"):
         acme.use("2024-01-20", "tokens", value, dimensions='{"region":"eu"}')
     (document,) = acme.documents("2024-01-01", "2024-02-01")
@@ -83,7 +83,7 @@ def test_lines_say_what_was_used_how_it_was_priced_and_for_which_time() -> None:
     }
 
 
-def test_a_document_says_who_owes_what_by_when_and_on_what_grounds() -> None:
+def test_a_document_says_who_owes_what_by_when_and_for_what() -> None:
     document = the_document()
     basis = document["basis"]
     assert document["content_hash"] == content_hash({k: v for k, v in document.items() if k != "content_hash"})

@@ -52,9 +52,9 @@ def finished(currency: str = "USD", **more: Any) -> dict[str, Any]:
         }
     )
     acme.start("2024-01-01")
-    acme.tell("coupon.applied", "2024-01-01", {"customer": "c1", "coupon": "launch"})
+    acme.record("coupon.applied", "2024-01-01", {"customer": "c1", "coupon": "launch"})
     paid = {"customer": "c1", "wallet": "main", "amount": "30", "currency": currency}
-    acme.tell("wallet.purchased", "2024-01-02", paid)
+    acme.record("wallet.purchased", "2024-01-02", paid)
     acme.use("2024-01-05", "tokens", "250")
     (document,) = acme.documents("2024-01-01", "2024-02-01")
     return document | {"number": "acme-000001", "status": "finalised"} | more

@@ -177,8 +177,8 @@ def test_a_credit_note_turns_every_sign_and_has_no_due_date() -> None:
     assert "CreditNoteTypeCode: 381" in found
     assert not [line for line in found if "DueDate" in line or "AllowanceCharge" in line]
     first, second = (place for place, line in enumerate(found) if line == "+ CreditNoteLine")
-    kept = ("Quantity", "LineExtensionAmount", "PriceAmount")
-    shown = [line.strip() for line in found[first:] if any(name in line for name in kept)]
+    elements = ("Quantity", "LineExtensionAmount", "PriceAmount")
+    shown = [line.strip() for line in found[first:] if any(name in line for name in elements)]
     assert shown == [
         "CreditedQuantity: 1 unitCode=C62",
         "LineExtensionAmount: 50.00 currencyID=USD",
@@ -210,7 +210,7 @@ def test_a_discount_without_a_coupon_is_named_discount_and_several_coupons_are_l
     assert reasons(discounts=two) == {"AllowanceChargeReason: a, b"}
 
 
-def test_what_xml_cannot_carry_is_shown_as_replaced_and_the_rest_kept() -> None:
+def test_what_xml_cannot_carry_is_shown_as_replaced_and_the_rest_stays() -> None:
     found = document()
     found["lines"][0]["description"] = "tab\there, bell\x07, nul\x00, half\ud800, space end "
     root = ET.fromstring(invoice_xml(found, SELLER, BUYER))

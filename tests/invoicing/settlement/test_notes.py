@@ -19,15 +19,15 @@ from valueverse.schemas.invoicing import CORRECTED, INVOICE_NUMBERS, WORKING_LIN
 START = datetime(2024, 2, 1, tzinfo=UTC)
 
 
-def notes(*told: tuple[str, int, int]) -> pl.DataFrame:
+def notes(*stated: tuple[str, int, int]) -> pl.DataFrame:
     """Notes on invoice ``acme-1``: amount, day of the note, day on which it was received."""
     rows = [
         dict.fromkeys(NOTES)
         | {
             "tenant": "acme", "number": "acme-1", "origin": f"s#{place}", "amount": Decimal(amount), "source": "s",
-            "id": str(place), "created_at": START + timedelta(days=day), "received_at": START + timedelta(days=told_on),
+            "id": str(place), "created_at": START + timedelta(days=day), "received_at": START + timedelta(days=known),
         }
-        for place, (amount, day, told_on) in enumerate(told)
+        for place, (amount, day, known) in enumerate(stated)
     ]  # fmt: skip
     return pl.DataFrame(rows, schema=NOTES)
 
@@ -43,51 +43,51 @@ def corrections(*found: tuple[int, int]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=CORRECTED, orient="row")
 
 
-def kept(found: pl.DataFrame) -> list[int]:
+def accepted(found: pl.DataFrame) -> list[int]:
     return counting(found)["amount_minor"].to_list()
 
 
 def test_a_note_that_counted_is_not_displaced_by_a_backdated_one() -> None:
     found = judged(notes(("30", 9, 9), ("30", 1, 20)), bills(5000), CORRECTED.to_frame())
-    assert kept(found) == [3000]
+    assert accepted(found) == [3000]
     assert refused(found)["event_id"].to_list() == ["1"]
 
 
 def test_a_note_is_judged_beside_the_corrections_known_before_it() -> None:
     """50.00, of which 30.00 were given back on the fifth: a note of 30.00 fits only if it came by then."""
     corrected = corrections((-3000, 5))
-    assert kept(judged(notes(("30", 4, 4)), bills(5000), corrected)) == [3000]
-    assert kept(judged(notes(("30", 5, 5)), bills(5000), corrected)) == [3000]
-    assert kept(judged(notes(("30", 4, 6)), bills(5000), corrected)) == []
-    assert kept(judged(notes(("20", 6, 6)), bills(5000), corrected)) == [2000]
+    assert accepted(judged(notes(("30", 4, 4)), bills(5000), corrected)) == [3000]
+    assert accepted(judged(notes(("30", 5, 5)), bills(5000), corrected)) == [3000]
+    assert accepted(judged(notes(("30", 4, 6)), bills(5000), corrected)) == []
+    assert accepted(judged(notes(("20", 6, 6)), bills(5000), corrected)) == [2000]
 
 
-def test_what_belongs_to_another_invoice_is_no_room_on_the_one_that_bears_it() -> None:
+def test_what_corrects_another_invoice_does_not_raise_the_limit_of_its_own() -> None:
     """80.00, of which 30.00 are late usage of another invoice."""
-    borne = corrections((3000, 5)).with_columns(number=pl.lit("acme-1"), corrected_number=pl.lit("acme-0"))
-    assert kept(judged(notes(("50.01", 9, 9), ("50", 9, 9)), bills(8000), borne)) == [5000]
+    corrected_lines = corrections((3000, 5)).with_columns(number=pl.lit("acme-1"), corrected_number=pl.lit("acme-0"))
+    assert accepted(judged(notes(("50.01", 9, 9), ("50", 9, 9)), bills(8000), corrected_lines)) == [5000]
 
 
 def test_a_fraction_of_a_minor_unit_is_no_part_of_a_note() -> None:
     found = judged(notes(("50.004", 1, 1), ("0.009", 1, 1)), bills(5000), CORRECTED.to_frame())
-    assert kept(found) == [5000]
+    assert accepted(found) == [5000]
     assert refused(found)["reason"].to_list() == ["bad_amount"]
 
 
 def test_a_note_in_yen_is_whole_yen() -> None:
-    assert kept(judged(notes(("50.9", 1, 1)), bills(50, currency="JPY"), CORRECTED.to_frame())) == [50]
+    assert accepted(judged(notes(("50.9", 1, 1)), bills(50, currency="JPY"), CORRECTED.to_frame())) == [50]
 
 
 @given(
     total=st.integers(0, 10_000),
-    told=st.lists(st.tuples(st.integers(1, 6000), st.integers(0, 30), st.integers(0, 30)), max_size=6),
+    stated=st.lists(st.tuples(st.integers(1, 6000), st.integers(0, 30), st.integers(0, 30)), max_size=6),
     found=st.lists(st.tuples(st.integers(-4000, 4000), st.integers(0, 30)), max_size=4),
 )
 @law(60)
 def test_notes_stay_within_the_invoice_and_what_corrections_left_of_it(
-    total: int, told: list[tuple[int, int, int]], found: list[tuple[int, int]]
+    total: int, stated: list[tuple[int, int, int]], found: list[tuple[int, int]]
 ) -> None:
-    frame = notes(*((str(Decimal(minor).scaleb(-2)), day, told_on) for minor, day, told_on in told))
+    frame = notes(*((str(Decimal(minor).scaleb(-2)), day, received) for minor, day, received in stated))
     counted = counting(judged(frame, bills(total), corrections(*found)))
     for until in counted["received_at"]:
         corrected = sum(minor for minor, day in found if START + timedelta(days=day) < until)

@@ -57,8 +57,10 @@ def test_a_customer_s_rates_come_before_those_of_the_tenant_for_the_customer_s_c
 ) -> None:
     taxes = [{"key": "vat_de", "percent": "19", "country": "DE"}, {"key": "special", "percent": "1", "country": "CH"}]
     acme = world(taxes=taxes)
-    said = {"country": country, "tax_rates": rates}
-    acme.tell("customer.created", "2024-01-01", {"customer": "c1"} | {k: v for k, v in said.items() if v is not None})
+    created = {"country": country, "tax_rates": rates}
+    acme.record(
+        "customer.created", "2024-01-01", {"customer": "c1"} | {k: v for k, v in created.items() if v is not None}
+    )
     acme.use("2024-01-05", "tokens", "100")
     (january,) = acme.documents("2024-01-01", "2024-02-01")
     assert january["tax_total"] == expected
@@ -67,7 +69,7 @@ def test_a_customer_s_rates_come_before_those_of_the_tenant_for_the_customer_s_c
 def test_a_tax_named_by_a_plan_holds_for_customers_of_its_country_and_of_no_country() -> None:
     acme = world(taxes=[{"key": "vat", "percent": "20", "country": "FR"}], plan={"taxes": ["vat"]})
     acme.start("2024-01-01", subscription="s2", customer="c2")
-    acme.tell("customer.created", "2024-01-01", {"customer": "c2", "country": "US"})
+    acme.record("customer.created", "2024-01-01", {"customer": "c2", "country": "US"})
     for customer in ("c1", "c2"):
         acme.use("2024-01-05", "tokens", "10", customer=customer)
     assert [one["tax_total"] for one in acme.documents("2024-01-01", "2024-02-01")] == ["2.00", "0.00"]
@@ -75,7 +77,7 @@ def test_a_tax_named_by_a_plan_holds_for_customers_of_its_country_and_of_no_coun
 
 def test_an_unknown_tax_key_of_a_customer_holds_the_invoice_back() -> None:
     acme = world()
-    acme.tell("customer.created", "2024-01-01", {"customer": "c1", "tax_rates": ["nosuch"]})
+    acme.record("customer.created", "2024-01-01", {"customer": "c1", "tax_rates": ["nosuch"]})
     billed = acme.bill("2024-01-01", "2024-02-01")
     assert billed.invoices.is_empty()
     assert billed.problems["problem"].to_list() == ["unknown_tax"]
@@ -100,7 +102,7 @@ def test_a_commitment_is_prorated_by_the_days_of_each_plan() -> None:
     ]
     acme = World({"meters": [METER], "plans": plans})
     acme.start("2024-01-11")
-    acme.tell("subscription.changed", "2024-01-21", {"subscription": "s1", "plan": "max"})
+    acme.record("subscription.changed", "2024-01-21", {"subscription": "s1", "plan": "max"})
     (january,) = acme.documents("2024-01-01", "2024-02-01")
     assert january["total"] == "320.00"
 
@@ -111,7 +113,7 @@ def coupon(**more: Any) -> dict[str, Any]:
 
 def test_a_coupon_lowers_as_many_invoices_as_it_has_periods() -> None:
     acme = world(**coupon(periods=2))
-    acme.tell("coupon.applied", "2024-01-10", {"customer": "c1", "coupon": "launch"})
+    acme.record("coupon.applied", "2024-01-10", {"customer": "c1", "coupon": "launch"})
     for month in ("01", "02", "03"):
         acme.use(f"2024-{month}-05", "tokens", "50")
     found = acme.documents("2024-01-01", "2024-04-01")
@@ -122,7 +124,7 @@ def test_a_coupon_lowers_as_many_invoices_as_it_has_periods() -> None:
 
 def test_several_invoices_of_one_period_use_a_coupon_up_once() -> None:
     acme = world(plan={"fees": [{"key": "base", "amount": "100"}], "threshold": "30"}, **coupon(periods=1))
-    acme.tell("coupon.applied", "2024-01-01", {"customer": "c1", "coupon": "launch"})
+    acme.record("coupon.applied", "2024-01-01", {"customer": "c1", "coupon": "launch"})
     for month in ("01", "02"):
         acme.use(f"2024-{month}-05", "tokens", "50")
     found = acme.documents("2024-01-01", "2024-03-01")
@@ -131,8 +133,8 @@ def test_several_invoices_of_one_period_use_a_coupon_up_once() -> None:
 
 def test_a_coupon_holds_from_its_application_until_its_removal() -> None:
     acme = world(**coupon())
-    acme.tell("coupon.applied", "2024-02-01", {"subscription": "s1", "coupon": "launch"})
-    acme.tell("coupon.removed", "2024-03-10", {"subscription": "s1", "coupon": "launch"})
+    acme.record("coupon.applied", "2024-02-01", {"subscription": "s1", "coupon": "launch"})
+    acme.record("coupon.removed", "2024-03-10", {"subscription": "s1", "coupon": "launch"})
     for month in ("01", "02", "03"):
         acme.use(f"2024-{month}-05", "tokens", "50")
     found = acme.documents("2024-01-01", "2024-04-01")
@@ -147,7 +149,7 @@ def test_an_amount_coupon_never_takes_more_than_its_lines_and_only_in_its_curren
     fee = {"key": "base", "amount": "10", "timing": "in_arrears"}
     acme = world(coupons=coupons, plan={"fees": [fee]})
     for key in ("small", "euro"):
-        acme.tell("coupon.applied", "2024-01-01", {"customer": "c1", "coupon": key})
+        acme.record("coupon.applied", "2024-01-01", {"customer": "c1", "coupon": key})
     acme.use("2024-01-05", "tokens", "50")
     (january,) = acme.documents("2024-01-01", "2024-02-01")
     assert money(january, *TOTALS) == ["60.00", "50.00", "0.00", "10.00", "0.00", "10.00"]
@@ -155,7 +157,7 @@ def test_an_amount_coupon_never_takes_more_than_its_lines_and_only_in_its_curren
 
 def test_tax_is_on_lines_net_of_coupons() -> None:
     acme = world(taxes=[{"key": "vat", "percent": "10"}], plan={"taxes": ["vat"]}, **coupon())
-    acme.tell("coupon.applied", "2024-01-01", {"customer": "c1", "coupon": "launch"})
+    acme.record("coupon.applied", "2024-01-01", {"customer": "c1", "coupon": "launch"})
     acme.use("2024-01-05", "tokens", "100")
     (january,) = acme.documents("2024-01-01", "2024-02-01")
     assert money(january, *TOTALS) == ["100.00", "20.00", "8.00", "88.00", "0.00", "88.00"]
@@ -163,7 +165,7 @@ def test_tax_is_on_lines_net_of_coupons() -> None:
 
 def wallet(acme: World, kind: str, time: str, amount: str, **more: Any) -> None:
     data = {"customer": "c1", "wallet": "main", "amount": amount, "currency": "USD"} | more
-    acme.tell(f"wallet.{kind}", time, data)
+    acme.record(f"wallet.{kind}", time, data)
 
 
 def test_a_wallet_pays_invoice_after_invoice_until_it_is_empty() -> None:
@@ -180,7 +182,7 @@ def test_sources_and_ids_that_read_alike_when_joined_are_two_grants() -> None:
     acme = world()
     for source, id_ in (("a#b", "c"), ("a", "b#c")):
         data = {"customer": "c1", "wallet": "main", "amount": "20", "currency": "USD"}
-        acme.tell("wallet.granted", "2024-01-02", data, source=source, id=id_)
+        acme.record("wallet.granted", "2024-01-02", data, source=source, id=id_)
     acme.use("2024-01-05", "tokens", "50")
     assert acme.documents("2024-01-01", "2024-02-01")[0]["credit_total"] == "40.00"
 
@@ -232,7 +234,7 @@ def test_a_credit_note_pays_the_next_invoice_and_is_used_up_once() -> None:
     for month in ("01", "02", "03"):
         acme.use(f"2024-{month}-05", "tokens", "50")
     note = {"invoice": "acme-000001", "amount": "20", "reason": "outage"}
-    acme.tell("credit_note.issued", "2024-02-10", note, id="note-1")
+    acme.record("credit_note.issued", "2024-02-10", note, id="note-1")
     found = acme.documents("2024-01-01", "2024-04-01")
     assert [one["amount_due"] for one in found] == ["50.00", "30.00", "50.00"]
     assert found[1]["credits"] == [{"kind": "credit_note", "key": "note-1", "amount": "20.00"}]
@@ -243,8 +245,8 @@ def test_credit_notes_never_exceed_their_invoice() -> None:
     for month in ("01", "02"):
         acme.use(f"2024-{month}-05", "tokens", "50")
     for amount in ("30", "30"):
-        acme.tell("credit_note.issued", "2024-02-10", {"invoice": "acme-000001", "amount": amount, "reason": "r"})
-    acme.tell("credit_note.issued", "2024-02-10", {"invoice": "acme-000009", "amount": "1", "reason": "r"})
+        acme.record("credit_note.issued", "2024-02-10", {"invoice": "acme-000001", "amount": amount, "reason": "r"})
+    acme.record("credit_note.issued", "2024-02-10", {"invoice": "acme-000009", "amount": "1", "reason": "r"})
     billed = acme.bill("2024-01-01", "2024-03-01")
     assert sorted(billed.rejected["reason"]) == ["exceeds_invoice", "unknown_invoice"]
     assert billed.invoices.sort("close")["amount_due_minor"].to_list() == [5000, 2000]
@@ -254,7 +256,7 @@ def test_an_invoice_below_zero_leaves_its_money_to_the_next() -> None:
     fee = {"key": "base", "amount": "310"}
     acme = world(plan={"fees": [fee]})
     acme.start("2024-01-01", subscription="s2")
-    acme.tell("subscription.ended", "2024-01-11", {"subscription": "s2"})
+    acme.record("subscription.ended", "2024-01-11", {"subscription": "s2"})
     found = acme.documents("2024-01-02", "2024-02-01")
     assert [(one["subscription"], one["total"], one["amount_due"]) for one in found] == [
         ("s2", "-210.00", "-210.00"),
@@ -265,7 +267,7 @@ def test_an_invoice_below_zero_leaves_its_money_to_the_next() -> None:
 def test_a_one_off_stands_on_the_customer_s_next_invoice_outside_the_commitment() -> None:
     acme = world(plan={"commitment": {"minimum": "100"}})
     one_off = {"customer": "c1", "description": "set-up", "amount": "99.995", "currency": "USD"}
-    acme.tell("one_off.added", "2024-01-15", one_off)
+    acme.record("one_off.added", "2024-01-15", one_off)
     january, february = acme.documents("2024-01-01", "2024-03-01")
     assert [(line["kind"], line["amount"]) for line in january["lines"]] == [
         ("usage", "0.00"),
@@ -278,9 +280,9 @@ def test_a_one_off_stands_on_the_customer_s_next_invoice_outside_the_commitment(
 
 def test_a_one_off_of_a_customer_without_a_subscription_makes_its_own_invoice() -> None:
     acme = world()
-    acme.tell("customer.created", "2024-01-01", {"customer": "c9", "timezone": "Europe/Berlin"})
+    acme.record("customer.created", "2024-01-01", {"customer": "c9", "timezone": "Europe/Berlin"})
     one_off = {"customer": "c9", "description": "audit", "amount": "250", "currency": "EUR"}
-    acme.tell(
+    acme.record(
         "one_off.added",
         "2024-01-15T23:30:00Z",
         one_off | {"service_period": {"from": "2024-01-01", "to": "2024-01-15"}},
@@ -306,14 +308,14 @@ def test_a_one_off_of_a_customer_without_a_subscription_makes_its_own_invoice() 
 )
 def test_what_cannot_be_applied_is_listed_with_the_reason(kind: str, data: dict[str, Any], reason: str) -> None:
     acme = world(**coupon())
-    acme.tell(kind, "2024-01-05", data)
+    acme.record(kind, "2024-01-05", data)
     assert acme.bill("2024-01-01", "2024-02-01").rejected["reason"].to_list() == [reason]
 
 
 def test_the_same_coupon_twice_is_refused_until_it_was_removed() -> None:
     acme = world(**coupon())
     for time, kind in (("05", "applied"), ("06", "applied"), ("07", "removed"), ("08", "applied")):
-        acme.tell(f"coupon.{kind}", f"2024-01-{time}", {"customer": "c1", "coupon": "launch"})
+        acme.record(f"coupon.{kind}", f"2024-01-{time}", {"customer": "c1", "coupon": "launch"})
     acme.use("2024-01-05", "tokens", "10")
     billed = acme.bill("2024-01-01", "2024-02-01")
     assert billed.rejected["reason"].to_list() == ["already_applied"]
@@ -322,7 +324,7 @@ def test_the_same_coupon_twice_is_refused_until_it_was_removed() -> None:
 
 def test_an_invoice_that_comes_to_nothing_is_skipped_and_uses_no_coupon_up() -> None:
     acme = world(zero_invoices="skip", **coupon(percent="100", periods=1))
-    acme.tell("coupon.applied", "2024-01-01", {"customer": "c1", "coupon": "launch"})
+    acme.record("coupon.applied", "2024-01-01", {"customer": "c1", "coupon": "launch"})
     acme.use("2024-02-05", "tokens", "10")
     assert acme.documents("2024-01-01", "2024-03-01") == []
 
@@ -330,7 +332,7 @@ def test_an_invoice_that_comes_to_nothing_is_skipped_and_uses_no_coupon_up() -> 
 def test_lines_add_up_to_the_totals_and_carry_their_discount_and_tax() -> None:
     fee = {"key": "base", "amount": "33.33", "timing": "in_arrears"}
     acme = world(taxes=[{"key": "vat", "percent": "7.7"}], plan={"taxes": ["vat"], "fees": [fee]}, **coupon())
-    acme.tell("coupon.applied", "2024-01-01", {"customer": "c1", "coupon": "launch"})
+    acme.record("coupon.applied", "2024-01-01", {"customer": "c1", "coupon": "launch"})
     acme.use("2024-01-05", "tokens", "10.01")
     billed = acme.bill("2024-01-01", "2024-02-01")
     row = billed.invoices.row(0, named=True)

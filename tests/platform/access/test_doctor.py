@@ -1,4 +1,4 @@
-"""``valueverse doctor`` and the catalogue check find each hole and name it."""
+"""``valueverse doctor`` and the catalogue check find each violation and name it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import typer
 from typer.testing import CliRunner
 
 from tests.support.dagster_world import own_instance
-from tests.support.holes import HOLES, SETUP, change
+from tests.support.violations import SETUP, VIOLATIONS, change
 from valueverse.commands.servers import doctor
 from valueverse.platform import warehouse
 from valueverse.platform.access import manifest
@@ -97,13 +97,13 @@ def found(admin: psycopg.Connection[Any]) -> list[str]:
 
 
 @pytest.mark.security
-@pytest.mark.parametrize("violation", HOLES)
-def test_every_hole_is_found(admin: psycopg.Connection[Any], violation: str) -> None:
+@pytest.mark.parametrize("violation", VIOLATIONS)
+def test_every_violation_is_found(admin: psycopg.Connection[Any], violation: str) -> None:
     with admin.transaction(force_rollback=True):
         admin.execute(SETUP.encode())
         assert found(admin) == []
         admin.execute(change(violation, admin.info.dbname).encode())
-        assert any(HOLES[violation] in sentence for sentence in found(admin)), found(admin)
+        assert any(VIOLATIONS[violation] in sentence for sentence in found(admin)), found(admin)
 
 
 @pytest.mark.security
@@ -130,7 +130,7 @@ def test_dagsters_database_that_is_open_is_found(settings: Settings, who: str) -
 
 
 @pytest.mark.security
-def test_an_administrators_own_things_are_no_hole(admin: psycopg.Connection[Any]) -> None:
+def test_an_administrators_own_objects_are_no_violation(admin: psycopg.Connection[Any]) -> None:
     with admin.transaction(force_rollback=True):
         admin.execute("create schema scratch; create table scratch.copy as select * from billing.invoice")
         admin.execute("create table scratch.numbers (x int)")
@@ -154,9 +154,9 @@ def test_nothing_that_an_analyst_may_do_keeps_the_api_from_starting(admin: psyco
         admin.execute("reset role; reset session authorization")
         row = admin.execute(manifest.QUERY.encode()).fetchone()
     assert row is not None
-    holes = manifest.rls_violations(row[0])
-    assert {violation.by_analyst for violation in holes} == {True}
-    assert len(holes) == 3
+    violations = manifest.rls_violations(row[0])
+    assert {violation.by_analyst for violation in violations} == {True}
+    assert len(violations) == 3
 
 
 @pytest.mark.security

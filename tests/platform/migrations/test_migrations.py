@@ -227,7 +227,7 @@ def test_every_key_of_every_table_starts_with_the_tenant(admin: Connection) -> N
     assert rows == []
 
 
-def walls(connection: Connection, pattern: str = "%") -> dict[str, tuple[bool, bool, list[str]]]:
+def policies(connection: Connection, pattern: str = "%") -> dict[str, tuple[bool, bool, list[str]]]:
     """(enabled, forced, policies) of every table with a tenant_id."""
     rows = connection.execute(
         """select c.oid::regclass::text, c.relrowsecurity, c.relforcerowsecurity,
@@ -242,7 +242,7 @@ def walls(connection: Connection, pattern: str = "%") -> dict[str, tuple[bool, b
 
 
 def test_every_table_with_a_tenant_has_forced_row_level_security(admin: Connection) -> None:
-    found = walls(admin)
+    found = policies(admin)
     assert len(found) >= 18
     assert [name for name, (enabled, forced, _) in found.items() if not (enabled and forced)] == []
 
@@ -274,9 +274,9 @@ WHOLE = "create table marts.whole (tenant_id text) partition by hash (tenant_id)
         " attach partition marts.probe for values with (modulus 2, remainder 0)",
     ],
 )
-def test_the_guard_walls_off_every_new_table(builder: Connection, statement: str) -> None:
+def test_the_guard_puts_policies_on_every_new_table(builder: Connection, statement: str) -> None:
     builder.execute(statement)  # type: ignore[arg-type]
-    assert walls(builder, "marts.probe") == {"marts.probe": (True, True, ["analyst_tenant"])}
+    assert policies(builder, "marts.probe") == {"marts.probe": (True, True, ["analyst_tenant"])}
 
 
 @pytest.mark.security

@@ -1,4 +1,4 @@
-"""The embedded servers start, stop and tell what is wrong: as root below a closed folder and as an ordinary
+"""The embedded servers start, stop and report what is wrong: as root below a closed folder and as an ordinary
 user."""
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def test_a_reused_pid_is_not_taken_for_the_server(local: Settings) -> None:
     assert postgres_server.start(local, durable=False).pid != os.getpid()
 
 
-def test_a_killed_server_is_told_and_started_again(local: Settings) -> None:
+def test_a_killed_server_is_reported_and_started_again(local: Settings) -> None:
     record = postgres_server.start(local)
     with psycopg.connect(local.postgres_url("admin", "postgres"), autocommit=True) as connection:
         connection.execute("create table kept as select 1 as one")
@@ -121,7 +121,7 @@ def test_a_running_server_whose_record_was_lost_is_found(local: Settings) -> Non
     assert postgres_server.start(local, durable=False).pid == record.pid
 
 
-def test_a_half_made_data_folder_is_made_anew(local: Settings) -> None:
+def test_a_half_made_data_folder_is_made_again(local: Settings) -> None:
     torn = local.home / "postgres" / "data.new"
     torn.mkdir(parents=True)
     (torn / "PG_VERSION").write_text("18")
@@ -138,7 +138,7 @@ def test_data_of_another_version_is_refused_with_the_cure(local: Settings) -> No
     assert caught.value.code == "data_of_another_version"
 
 
-def test_a_server_that_cannot_start_says_its_last_words(local: Settings) -> None:
+def test_a_server_that_cannot_start_reports_its_last_output(local: Settings) -> None:
     postgres_server.start(local, durable=False)
     postgres_server.stop(local)
     (local.home / "postgres" / "data" / "postgresql.auto.conf").write_text("shared_buffers = nonsense\n")
@@ -186,7 +186,7 @@ def test_a_default_port_that_is_taken_gives_the_next_free_one() -> None:
         assert processes.free_port(port, "VALUEVERSE_API_PORT", chosen=False) > port
 
 
-def test_a_lock_that_stays_held_is_told(tmp_path: Path) -> None:
+def test_a_lock_that_stays_held_is_reported(tmp_path: Path) -> None:
     with (
         processes.locked(tmp_path / "up.lock"),
         pytest.raises(RefusalError, match="another command"),
@@ -275,31 +275,31 @@ def cli(home: Path, monkeypatch: pytest.MonkeyPatch) -> typer.Typer:
     return app
 
 
-def test_up_status_logs_and_down_tell_what_they_did(cli: typer.Typer) -> None:
-    def run(*words: str) -> tuple[int, str]:
-        result = CliRunner().invoke(cli, words)
+def test_up_status_logs_and_down_print_what_they_did(cli: typer.Typer) -> None:
+    def run(*arguments: str) -> tuple[int, str]:
+        result = CliRunner().invoke(cli, arguments)
         return result.exit_code, result.output
 
     assert run("up", "--only", "postgres,valkey")[0] == 0
-    code, said = run("up", "--only", "postgres,valkey")
-    assert (code, said.count("runs already")) == (0, 2)
-    code, said = run("status")
-    assert (code, said.count("running"), said.count("stopped")) == (0, 2, 3)
+    code, printed = run("up", "--only", "postgres,valkey")
+    assert (code, printed.count("runs already")) == (0, 2)
+    code, printed = run("status")
+    assert (code, printed.count("running"), printed.count("stopped")) == (0, 2, 3)
     assert "ready to accept connections" in run("logs", "postgres")[1]
     record = processes.read_record(get_settings().run, "valkey")
     assert record is not None
     os.kill(record.pid, signal.SIGKILL)
     processes.wait_until(lambda: not processes.alive(record), lambda: True, 300)
-    code, said = run("status")
-    assert (code, "crashed" in said) == (1, True)
+    code, printed = run("status")
+    assert (code, "crashed" in printed) == (1, True)
     assert run("down") == (0, "postgres stopped\n")
     assert not get_settings().sockets.exists()
     assert run("down") == (0, "nothing was running\n")
 
 
 def test_an_unknown_server_is_named(cli: typer.Typer) -> None:
-    for words in (["up", "--only", "redis"], ["down", "--only", "redis"], ["logs", "redis"]):
-        result = CliRunner().invoke(cli, words)
+    for arguments in (["up", "--only", "redis"], ["down", "--only", "redis"], ["logs", "redis"]):
+        result = CliRunner().invoke(cli, arguments)
         assert isinstance(result.exception, RefusalError)
         assert result.exception.code == "unknown_server"
 
@@ -336,7 +336,7 @@ def test_a_long_home_still_gives_a_short_socket_path(tmp_path: Path) -> None:
     assert len(os.fsencode(settings.sockets / ".s.PGSQL.54320.lock")) < 104
 
 
-def test_a_secret_is_made_once_and_kept(tmp_path: Path) -> None:
+def test_a_secret_is_made_once(tmp_path: Path) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     from valueverse.platform.access.secrets import secret

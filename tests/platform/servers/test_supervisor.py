@@ -1,4 +1,4 @@
-"""Dagster and the API as background processes: started, watched, told about, stopped with all they
+"""Dagster and the API as background processes: started, watched, reported, stopped with all they
 started."""
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def test_a_taken_default_port_gives_the_next_one(world: Settings) -> None:
         list(supervisor.down(other, ["api"]))
 
 
-def test_a_crashed_program_is_told_with_its_last_words_and_started_again(world: Settings) -> None:
+def test_a_crashed_program_is_reported_with_its_last_output_and_started_again(world: Settings) -> None:
     up(world, "api")
     record = processes.read_record(world.run, "api")
     assert record is not None
@@ -70,7 +70,7 @@ def test_a_crashed_program_is_told_with_its_last_words_and_started_again(world: 
     assert up(world, "api").detail == ""
 
 
-def test_a_program_that_hangs_is_told(world: Settings) -> None:
+def test_a_program_that_hangs_is_reported(world: Settings) -> None:
     up(world, "api")
     record = processes.read_record(world.run, "api")
     assert record is not None
@@ -89,7 +89,7 @@ def test_a_program_that_ends_at_once_says_why(world: Settings, monkeypatch: pyte
 
 
 def test_stopping_takes_along_what_the_process_started(tmp_path: Path) -> None:
-    # The parent dies on its signal without telling its child, as a killed code server's workers would stay.
+    # The parent dies on its signal without signalling its child, as a killed code server's workers would stay.
     sleeper = "import time; time.sleep(900)"
     code = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {sleeper!r}]); {sleeper}"
     record = processes.spawn("p", processes.Launch([sys.executable, "-c", code]), tmp_path / "p.log", {})
@@ -129,7 +129,7 @@ def installation() -> Iterator[Settings]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def test_what_kept_dagster_from_loading_is_said(installation: Settings) -> None:
+def test_the_reason_why_dagster_did_not_load_is_reported(installation: Settings) -> None:
     assert "no_such_module" in (supervisor.code_location_error(installation) or "")
     found = {finding.what: finding.level for finding in diagnosis.examine(installation)}
     assert any("no_such_module" in what and level == "wrong" for what, level in found.items())

@@ -66,12 +66,12 @@ class Plans:
             text = file.read().decode(errors="replace")
             self.place = file.tell()
         for found in re.finditer(r"plan:\n\t(\{\n.*?\n\t\})\n", text, re.DOTALL):
-            told = json.loads(found.group(1))
-            self.seen[told["Query Text"]] = told["Plan"]
+            logged = json.loads(found.group(1))
+            self.seen[logged["Query Text"]] = logged["Plan"]
 
     def wrong(self) -> dict[str, list[str]]:
         found = {query: list(loops(plan, self.rows)) for query, plan in self.seen.items()}
-        return {query: said for query, said in found.items() if said}
+        return {query: problems for query, problems in found.items() if problems}
 
 
 def loops(plan: dict[str, Any], rows: dict[str, int], looped: str = "", times: float = 1) -> Iterator[str]:
@@ -91,7 +91,7 @@ def loops(plan: dict[str, Any], rows: dict[str, int], looped: str = "", times: f
         # A look-up by index costs some ten; one that goes through all rows of a tenant is no look-up.
         or (size >= GROWN and cost > 200 and times * cost > 20 * size)
     ):
-        yield f"{kind} of {table or plan.get('CTE Name', 'rows kept')} in {looped}"
+        yield f"{kind} of {table or plan.get('CTE Name', 'rows')} in {looped}"
     for node in plan.get("Plans", []):
         role, name = node["Parent Relationship"], node.get("Subplan Name", "")
         inner, often = looped, times
@@ -254,24 +254,24 @@ def stores() -> dict[str, Callable[..., Any]]:
 
 def _arguments(name: str, function: Callable[..., Any], given: dict[str, Any]) -> dict[str, Any]:
     short = name.partition(".")[2]
-    said = {}
+    arguments = {}
     for parameter in list(inspect.signature(function).parameters)[1:]:
         for key in (f"{name}.{parameter}", f"{short}.{parameter}", parameter):
             if key in given:
-                said[parameter] = given[key]
+                arguments[parameter] = given[key]
                 break
         else:
             pytest.fail(f"{name} takes {parameter!r}: give an example of it here, so that its queries are judged")
-    return said
+    return arguments
 
 
-def _told(plans: Plans) -> str:
+def _report(plans: Plans) -> str:
     # The server writes a plan when its statement ends; the last ones may still be on their way to the log.
     time.sleep(0.1)
     plans.read()
-    told = "\n\n".join(f"{'; '.join(said)}:\n{query.strip()}" for query, said in plans.wrong().items())
+    report = "\n\n".join(f"{'; '.join(faults)}:\n{query.strip()}" for query, faults in plans.wrong().items())
     plans.seen.clear()
-    return told
+    return report
 
 
 def test_the_stores_read_nothing_whole_in_a_loop(grown: Settings, plans: Plans) -> None:
@@ -282,7 +282,7 @@ def test_the_stores_read_nothing_whole_in_a_loop(grown: Settings, plans: Plans) 
             continue
         with undone(grown) as connection:
             function(connection, **_arguments(name, function, given))
-    assert not _told(plans)
+    assert not _report(plans)
 
 
 def test_the_rules_and_reconciliations_read_nothing_whole_in_a_loop(grown: Settings, plans: Plans) -> None:
@@ -295,7 +295,7 @@ def test_the_rules_and_reconciliations_read_nothing_whole_in_a_loop(grown: Setti
             connection.execute(query.format(batch=f"({batch})").encode())
         for query in BILLED.values():
             connection.execute(query, calendars.parameters(connection, month, TENANTS))
-    assert not _told(plans)
+    assert not _report(plans)
 
 
 def test_the_functions_of_the_api_read_nothing_whole_in_a_loop(grown: Settings, plans: Plans) -> None:
@@ -314,7 +314,7 @@ def test_the_functions_of_the_api_read_nothing_whole_in_a_loop(grown: Settings, 
             if "session" not in name:
                 connection.execute(f"select * from api.{name}({', '.join(['%s'] * count)})", values)
             connection.rollback()
-    assert not _told(plans)
+    assert not _report(plans)
 
 
 def test_a_query_per_invoice_is_noticed(grown: Settings, plans: Plans) -> None:
@@ -328,4 +328,4 @@ def test_a_query_per_invoice_is_noticed(grown: Settings, plans: Plans) -> None:
             " from billing.invoice i limit 1"
         )
         connection.rollback()
-    assert "Scan of invoice_line in a correlated SubPlan" in _told(plans)
+    assert "Scan of invoice_line in a correlated SubPlan" in _report(plans)

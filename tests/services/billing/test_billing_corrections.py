@@ -40,10 +40,10 @@ def test_what_comes_late_is_a_difference_on_the_next_invoice_and_accounted_for(s
 def test_a_voided_invoice_is_billed_again_under_the_next_number_and_gives_its_credits_back(settings: Settings) -> None:
     world = acme(1)
     paid = {"customer": "c0", "wallet": "w", "amount": "11", "currency": "USD"}
-    world.tell("wallet.purchased", "2023-11-02", paid)
+    world.record("wallet.purchased", "2023-11-02", paid)
     run(world, settings)
-    world.tell("invoice.voided", "2024-06-02", {"invoice": "acme-000001", "reason": "wrong"})
-    world.tell("invoice.voided", "2024-06-02", {"invoice": "acme-000009", "reason": "wrong"})
+    world.record("invoice.voided", "2024-06-02", {"invoice": "acme-000001", "reason": "wrong"})
+    world.record("invoice.voided", "2024-06-02", {"invoice": "acme-000009", "reason": "wrong"})
     for _ in range(2):
         run(world, settings)
         found = rows(
@@ -63,7 +63,7 @@ def test_what_corrected_an_invoice_is_taken_back_when_it_is_voided_and_billed_ag
     run(world, settings, as_of=instant("2023-12-20T00:00:00+00:00"))
     world.use("2023-11-07", "tokens", "250", customer="c0", received_at=instant("2023-12-25"))
     run(world, settings)
-    world.tell("invoice.voided", "2024-06-02", {"invoice": "acme-000001", "reason": "wrong"})
+    world.record("invoice.voided", "2024-06-02", {"invoice": "acme-000001", "reason": "wrong"})
     for _ in range(2):
         run(world, settings)
         lines = (
@@ -83,7 +83,7 @@ def test_a_correction_whose_invoice_was_voided_is_booked_again(settings: Setting
     run(world, settings, as_of=instant("2023-12-20T00:00:00+00:00"))
     world.use("2023-11-07", "tokens", "250", customer="c0", received_at=instant("2023-12-25"))
     run(world, settings)
-    world.tell("invoice.voided", "2024-06-02", {"invoice": "acme-000002", "reason": "wrong"})
+    world.record("invoice.voided", "2024-06-02", {"invoice": "acme-000002", "reason": "wrong"})
     run(world, settings)
     totals = "select number, total_minor from billing.invoice order by sequence"
     assert rows(settings, totals)[-1] == ("acme-000004", 1250)
@@ -93,7 +93,7 @@ def test_a_credit_note_by_number_pays_the_next_invoice_once(settings: Settings) 
     world = acme(1)
     run(world, settings, as_of=instant("2023-12-20T00:00:00+00:00"))
     note = {"invoice": "acme-000001", "amount": "4", "reason": "outage"}
-    world.tell("credit_note.issued", "2023-12-21", note, id="note-1")
+    world.record("credit_note.issued", "2023-12-21", note, id="note-1")
     for _ in range(2):
         run(world, settings)
         found = rows(settings, "select credit_total_minor from billing.invoice order by sequence")
@@ -110,14 +110,14 @@ def test_a_fee_that_is_not_due_any_more_is_given_back_with_the_tax_that_its_docu
         for key, fee, amount in (("pro", "base", "100"), ("basic", "low", "40"))
     ]
     world = World({"plans": plans, "taxes": [{"key": "vat", "percent": "19"}]})
-    world.tell("customer.created", "2023-10-30", {"customer": "c0"})
+    world.record("customer.created", "2023-10-30", {"customer": "c0"})
     world.start("2023-11-01", subscription="s0", customer="c0")
     world.use("2023-11-05", "tokens", "100", customer="c0")
-    said = {"customer": "c0", "description": "help", "amount": "50", "currency": "USD"}
-    world.tell("one_off.added", "2023-11-05", said)
+    one_off = {"customer": "c0", "description": "help", "amount": "50", "currency": "USD"}
+    world.record("one_off.added", "2023-11-05", one_off)
     run(world, settings, as_of=instant("2023-12-20T00:00:00+00:00"))
     change = {"subscription": "s0", "plan": "basic"}
-    world.tell("subscription.changed", "2023-12-01", change, received_at=instant("2023-12-25"))
+    world.record("subscription.changed", "2023-12-01", change, received_at=instant("2023-12-25"))
     world.use("2023-12-26", "tokens", "1", customer="c0")
     run(world, settings)
     lines = rows(

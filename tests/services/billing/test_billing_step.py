@@ -56,7 +56,7 @@ def test_running_again_changes_nothing(settings: Settings) -> None:
     assert rows(settings, INVOICES) == before
 
 
-def test_a_draft_is_computed_anew_and_a_finalised_invoice_is_not(settings: Settings) -> None:
+def test_a_draft_is_computed_again_and_a_finalised_invoice_is_not(settings: Settings) -> None:
     world = acme(1)
     run(world, settings, as_of=instant("2023-12-01T12:00:00+00:00"))
     world.use("2023-11-06", "tokens", "100", customer="c0")
@@ -71,7 +71,9 @@ def test_a_draft_is_computed_anew_and_a_finalised_invoice_is_not(settings: Setti
 
 def test_a_one_off_and_a_coupon_are_booked_once_over_runs(settings: Settings) -> None:
     world = acme(1)
-    world.tell("one_off.added", "2023-11-10", {"customer": "c0", "description": "d", "amount": "5", "currency": "USD"})
+    world.record(
+        "one_off.added", "2023-11-10", {"customer": "c0", "description": "d", "amount": "5", "currency": "USD"}
+    )
     for as_of in ("2023-12-20", "2024-01-20", "2024-06-01"):
         run(world, settings, as_of=instant(as_of))
     assert rows(settings, "select kind, count(*) from billing.invoice_line where kind = 'one_off' group by 1") == [

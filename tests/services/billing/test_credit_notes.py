@@ -53,7 +53,7 @@ def heard(world: World, time: str) -> None:
 
 def note(world: World, amount: str, time: str, number: int = 1, **more: Any) -> None:
     data = {"invoice": f"acme-{number:06d}", "amount": amount, "reason": "outage"}
-    world.tell("credit_note.issued", time, data, **more)
+    world.record("credit_note.issued", time, data, **more)
     heard(world, time)
 
 
@@ -66,12 +66,12 @@ def void_usage(world: World, time: str, tokens: str = "100") -> None:
 
 
 def void_invoice(world: World, number: int, time: str) -> None:
-    world.tell("invoice.voided", time, {"invoice": f"acme-{number:06d}", "reason": "wrong"})
+    world.record("invoice.voided", time, {"invoice": f"acme-{number:06d}", "reason": "wrong"})
     heard(world, time)
 
 
 def booked(settings: Settings, world: World) -> JournalReport:
-    """The journal after this world's events, every rule of it kept."""
+    """The journal after this world's events, with every rule of it met."""
     report = book_journal(settings, store(world, settings), as_of=LATER, run_id="test")
     assert report.violations.to_dicts() == []
     return report
@@ -197,7 +197,7 @@ def test_what_stands_is_given_back_over_the_lines_of_two_tax_rates(settings: Set
 
 def test_a_note_paid_out_before_its_invoice_was_voided_is_taken_back(settings: Settings) -> None:
     """A note of 20.00 on November (119.00) paid 20.00 of December (59.50). November is voided and billed again: the new
-    invoice also bears the 20.00 that are owed for December."""
+    invoice also bills the 20.00 that are owed for December."""
     world = acme(("2023-11", "100"), ("2023-12", "50"))
     run(world, settings, as_of=EARLY)
     note(world, "20", "2023-12-21", id="n1")
@@ -277,13 +277,13 @@ def test_a_grant_amended_after_it_paid_pays_once(settings: Settings) -> None:
     109.50, of which the amended grant pays 40.00."""
     world = acme(("2023-12", "100"))
     grant = {"customer": "c1", "wallet": "w", "amount": "50", "currency": "USD"}
-    world.tell("wallet.granted", "2023-11-02", grant, id="first")
+    world.record("wallet.granted", "2023-11-02", grant, id="first")
     run(world, settings, as_of=instant("2024-01-10"))
     assert invoices(settings)[1] == (11900, 1900, 5000, 6900)
     booked(settings, world)
     world.facts[-1]["known_until"] = instant("2024-01-12")
     amended = {"received_at": instant("2024-01-12"), "id": "second"}
-    world.tell("wallet.granted", "2023-11-02", grant | {"amount": "40"}, **amended)
+    world.record("wallet.granted", "2023-11-02", grant | {"amount": "40"}, **amended)
     use(world, "2024-01", "50", received_at="2024-01-12")
     run(world, settings)
     assert invoices(settings)[2] == (5950, 950, 4000 - 5000, 6950)

@@ -30,8 +30,8 @@ def test_an_invoice_explains_itself_down_to_its_events_and_an_event_up_to_its_li
     run(world, settings)
     lake = Lake(settings.lake_url)
     with connect(settings, "builder") as connection:
-        told = explain_invoice(connection, lake, "acme-000001", "usage", 5)
-        (line,) = told["lines"]
+        explained = explain_invoice(connection, lake, "acme-000001", "usage", 5)
+        (line,) = explained["lines"]
         assert (line["reproduced"], line["event_count"], [one["id"] for one in line["events"]]) == (True, 1, ["u0"])
         (first,) = explain_event(connection, lake, "test", "u0", None)
         assert [one["invoice"] for one in first["lines"]] == ["acme-000001", "acme-000003"]

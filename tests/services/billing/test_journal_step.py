@@ -29,26 +29,28 @@ def world() -> World:
     plan = {"key": "pro", "period": {"align": "anniversary"}, "fees": fees}
     coupon = {"key": "launch", "percent": "20", "applies_to": {"charges": ["base"]}}
     taxes = [{"key": "vat", "percent": "19"}]
-    told = World({"currency": "USD", "meters": [], "plans": [plan], "coupons": [coupon], "taxes": taxes})
+    company = World({"currency": "USD", "meters": [], "plans": [plan], "coupons": [coupon], "taxes": taxes})
     for name in ("c1", "c2"):
-        told.start("2023-11-15", subscription=f"s-{name}", customer=name)
-    told.tell("coupon.applied", "2023-11-15", {"customer": "c1", "coupon": "launch"})
-    told.tell(
+        company.start("2023-11-15", subscription=f"s-{name}", customer=name)
+    company.record("coupon.applied", "2023-11-15", {"customer": "c1", "coupon": "launch"})
+    company.record(
         "wallet.granted",
         "2023-11-01",
         {"customer": "c1", "wallet": "w", "amount": "10", "currency": "USD", "expires_at": "2023-12-01"},
     )
-    told.tell("wallet.purchased", "2023-11-02", {"customer": "c1", "wallet": "w", "amount": "30", "currency": "USD"})
-    told.tell(
+    company.record(
+        "wallet.purchased", "2023-11-02", {"customer": "c1", "wallet": "w", "amount": "30", "currency": "USD"}
+    )
+    company.record(
         "payment.received",
         "2023-12-10",
         {"invoice": "acme-000001", "amount": "7.60", "currency": "USD", "reference": "bank 1"},
     )
-    return told
+    return company
 
 
-def booked(settings: Settings, told: World) -> JournalReport:
-    return book_journal(settings, store(told, settings), as_of=LATER, run_id="test")
+def booked(settings: Settings, company: World) -> JournalReport:
+    return book_journal(settings, store(company, settings), as_of=LATER, run_id="test")
 
 
 BALANCES = (
@@ -100,10 +102,10 @@ def test_booking_again_changes_nothing(settings: Settings) -> None:
 def test_a_void_takes_everything_of_its_invoice_back(settings: Settings) -> None:
     run(world(), settings)
     booked(settings, world())
-    told = world()
-    told.tell("invoice.voided", "2024-01-20", {"invoice": "acme-000002", "reason": "wrong"})
-    run(told, settings)
-    report = booked(settings, told)
+    company = world()
+    company.record("invoice.voided", "2024-01-20", {"invoice": "acme-000002", "reason": "wrong"})
+    run(company, settings)
+    report = booked(settings, company)
     assert report.violations.to_dicts() == []
     left = rows(
         settings,
@@ -116,10 +118,10 @@ def test_a_void_takes_everything_of_its_invoice_back(settings: Settings) -> None
 def test_a_payment_that_was_withdrawn_is_taken_back_by_an_entry(settings: Settings) -> None:
     run(world(), settings)
     booked(settings, world())
-    told = world()
-    payment = next(fact for fact in told.facts if fact["type"] == "billing.payment.received")
+    company = world()
+    payment = next(fact for fact in company.facts if fact["type"] == "billing.payment.received")
     payment["known_until"] = LATER
-    report = booked(settings, told)
+    report = booked(settings, company)
     assert report.journal.entries.select("kind", "revision").rows() == [("payment_received", 1)]
     assert report.violations.to_dicts() == []
     again = world()
@@ -127,12 +129,12 @@ def test_a_payment_that_was_withdrawn_is_taken_back_by_an_entry(settings: Settin
 
 
 def test_a_payment_for_no_invoice_is_named_and_not_booked(settings: Settings) -> None:
-    told = world()
-    told.tell("payment.received", "2023-12-11", {"invoice": "acme-999999", "amount": "5", "currency": "USD"})
-    told.tell("payment.received", "2023-12-11", {"invoice": "acme-000001", "amount": "5", "currency": "EUR"})
-    told.tell("payment.received", "2023-12-11", {"invoice": "acme-000001", "amount": "0.001", "currency": "USD"})
-    run(told, settings)
-    report = booked(settings, told)
+    company = world()
+    company.record("payment.received", "2023-12-11", {"invoice": "acme-999999", "amount": "5", "currency": "USD"})
+    company.record("payment.received", "2023-12-11", {"invoice": "acme-000001", "amount": "5", "currency": "EUR"})
+    company.record("payment.received", "2023-12-11", {"invoice": "acme-000001", "amount": "0.001", "currency": "USD"})
+    run(company, settings)
+    report = booked(settings, company)
     assert sorted(report.rejected["reason"]) == ["bad_amount", "unknown_invoice", "wrong_currency"]
     assert report.violations.to_dicts() == []
 
@@ -216,11 +218,11 @@ def test_a_rule_that_does_not_hold_fails_the_run_and_names_the_row(
 
 def test_a_closing_invoice_without_lines_is_numbered_booked_and_released(settings: Settings) -> None:
     plan = {"key": "pro", "period": {"align": "calendar"}, "fees": [{"key": "base", "amount": "10"}]}
-    told = World({"currency": "USD", "plans": [plan]})
-    told.tell("customer.created", "2023-11-01", {"customer": "c1"})
-    told.start("2023-11-01", ends_at="2023-12-01")
-    run(told, settings)
-    assert booked(settings, told).violations.is_empty()
+    company = World({"currency": "USD", "plans": [plan]})
+    company.record("customer.created", "2023-11-01", {"customer": "c1"})
+    company.start("2023-11-01", ends_at="2023-12-01")
+    run(company, settings)
+    assert booked(settings, company).violations.is_empty()
     found = rows(
         settings,
         "select i.number, i.total_minor, count(l.*), i.document::json ->> 'lines' <> '[]' from billing.invoice i"

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.integration
 def test_finalised_invoices_are_worked_out_again_to_the_same_hash_adjustments_included(settings: Settings) -> None:
     world = acme(2)
     paid = {"customer": "c0", "wallet": "w", "amount": "15", "currency": "USD"}
-    world.tell("wallet.purchased", "2023-11-02", paid)
+    world.record("wallet.purchased", "2023-11-02", paid)
     run(world, settings, as_of=instant("2023-12-20T00:00:00+00:00"))
     world.use("2023-11-07", "tokens", "250", customer="c0", received_at=instant("2023-12-25"))
     run(world, settings)
@@ -44,14 +44,14 @@ def test_finalised_invoices_are_worked_out_again_to_the_same_hash_adjustments_in
 
 def test_an_invoice_of_another_zone_than_the_tenants_comes_out_again(settings: Settings) -> None:
     world = acme(1)
-    world.tell("tenant.created", "2023-10-01", {"tenant": "acme", "timezone": "Pacific/Auckland"})
-    world.tell("customer.created", "2023-10-01", {"customer": "c0", "timezone": "Europe/Berlin"})
+    world.record("tenant.created", "2023-10-01", {"tenant": "acme", "timezone": "Pacific/Auckland"})
+    world.record("customer.created", "2023-10-01", {"customer": "c0", "timezone": "Europe/Berlin"})
     run(world, settings)
     found = reproduce(settings, Lake(settings.lake_url), [date(2023, 12, 1)])
     assert found["ok"].to_list() == [True]
 
 
-def test_an_invoice_that_does_not_come_out_again_is_told(settings: Settings) -> None:
+def test_an_invoice_that_does_not_come_out_again_is_reported(settings: Settings) -> None:
     world = acme(1)
     run(world, settings)
     world.usage.clear()
@@ -66,9 +66,9 @@ def test_a_late_month_of_a_run_of_many_comes_out_again_with_what_earlier_ones_of
     bought = {"wallet": "w", "amount": "12", "currency": "USD"}
     for customer, data in (("c0", {"coupon": "half"}), ("c1", bought)):
         kind = "coupon.applied" if "coupon" in data else "wallet.purchased"
-        world.tell("customer.created", "2023-10-30", {"customer": customer})
+        world.record("customer.created", "2023-10-30", {"customer": customer})
         world.start("2023-11-01", subscription=f"s{customer}", customer=customer)
-        world.tell(kind, "2023-11-01", {"customer": customer} | data)
+        world.record(kind, "2023-11-01", {"customer": customer} | data)
     lake = store(world, settings)
     bill(settings, lake, NOVEMBER, date(2024, 3, 2), as_of=LATER, run_id="test")
     for month in [date(2023, 11, 1), date(2023, 12, 1), date(2024, 1, 1), date(2024, 2, 1)]:

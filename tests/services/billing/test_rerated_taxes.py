@@ -40,7 +40,7 @@ def catalog(**fees: str) -> dict[str, Any]:
 
 def test_a_rerating_books_each_difference_with_the_tax_of_its_line(settings: Settings) -> None:
     world = World(catalog(base="10", book="20", gone="30"))
-    world.tell("customer.created", "2023-10-30", {"customer": "c1"})
+    world.record("customer.created", "2023-10-30", {"customer": "c1"})
     world.start("2023-11-01", ends_at="2023-12-01")
     world.use("2023-11-05", "tokens", "100")
     lake = Lake(settings.lake_url)

@@ -59,7 +59,7 @@ def test_a_plan_that_events_have_overtaken_is_not_applied(settings: Settings) ->
     asked = RerateRequest(("acme",), date(2023, 11, 1), date(2023, 12, 31), ("c0",), dearer())
     shown = rerate.plan(settings, Lake(settings.lake_url), asked, as_of=first)[0]
     world.use("2023-11-07", "tokens", "250", customer="c0", received_at=instant("2023-12-19"))
-    with pytest.raises(RefusalError, match="plan anew") as refused:
+    with pytest.raises(RefusalError, match="make a new plan") as refused:
         rerate.apply(settings, store(world, settings), shown, asked, as_of=first)
     assert refused.value.code == "plan_changed"
 

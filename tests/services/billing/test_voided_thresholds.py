@@ -1,4 +1,4 @@
-"""Threshold invoices on a real warehouse: what they bore is billed once, also when they are voided."""
+"""Threshold invoices on a real warehouse: their amounts are billed once, also when they are voided."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LINES = (
     "join billing.invoice i using (tenant_id, invoice_id) "
     "where l.amount_minor <> 0 order by i.sequence, l.line_no"
 )
-STANDING = (
+NOT_VOIDED = (
     "select sum(total_minor) from billing.invoice i where not exists "
     "(select from billing.invoice_void v where v.invoice_id = i.invoice_id)"
 )
@@ -37,7 +37,7 @@ def world() -> World:
     plan = {"key": "pro", "period": {"align": "calendar"}, "charges": [charge], "threshold": "50"}
     acme = World({"currency": "USD", "meters": [meter], "plans": [plan], "coupons": [{"key": "off", "percent": "10"}]})
     acme.start("2023-11-01")
-    acme.tell("coupon.applied", "2023-11-01", {"customer": "c1", "coupon": "off"})
+    acme.record("coupon.applied", "2023-11-01", {"customer": "c1", "coupon": "off"})
     acme.use("2023-11-05", "tokens", "60")
     acme.use("2023-11-25", "tokens", "30")
     return acme
@@ -48,8 +48,8 @@ def test_a_threshold_invoice_voided_after_its_period_closed_is_billed_with_the_n
 ) -> None:
     acme = world()
     run(acme, settings, as_of=instant("2024-01-05"))
-    assert rows(settings, STANDING) == [(8100,)]
-    acme.tell("invoice.voided", "2024-01-06", {"invoice": "acme-000001", "reason": "wrong"})
+    assert rows(settings, NOT_VOIDED) == [(8100,)]
+    acme.record("invoice.voided", "2024-01-06", {"invoice": "acme-000001", "reason": "wrong"})
     for _ in range(2):
         run(acme, settings)
         assert rows(settings, LINES) == [
@@ -57,13 +57,13 @@ def test_a_threshold_invoice_voided_after_its_period_closed_is_billed_with_the_n
             ("period", 0, "usage", 3000, 300),
             ("period", 0, "adjustment", 5400, 0),
         ]
-        assert rows(settings, STANDING) == [(8100,)]
+        assert rows(settings, NOT_VOIDED) == [(8100,)]
 
 
 def test_a_threshold_invoice_voided_while_its_period_runs_is_made_again(settings: Settings) -> None:
     acme = world()
     run(acme, settings, as_of=instant("2023-11-10"))
-    acme.tell("invoice.voided", "2023-11-11", {"invoice": "acme-000001", "reason": "wrong"})
+    acme.record("invoice.voided", "2023-11-11", {"invoice": "acme-000001", "reason": "wrong"})
     run(acme, settings, as_of=instant("2023-11-12"))
     run(acme, settings)
     assert rows(settings, LINES) == [
@@ -71,7 +71,7 @@ def test_a_threshold_invoice_voided_while_its_period_runs_is_made_again(settings
         ("threshold", 1, "usage", 6000, 600),
         ("period", 0, "usage", 3000, 300),
     ]
-    assert rows(settings, STANDING) == [(8100,)]
+    assert rows(settings, NOT_VOIDED) == [(8100,)]
 
 
 def test_what_a_coupon_took_early_is_given_back_with_the_usage_and_comes_out_again(settings: Settings) -> None:
@@ -82,11 +82,11 @@ def test_what_a_coupon_took_early_is_given_back_with_the_usage_and_comes_out_aga
     acme.use("2023-11-06", "tokens", "20", received_at=instant("2023-11-20"))
     run(acme, settings, as_of=instant("2023-12-10"))
     assert rows(settings, DISCOUNTS) == [("acme-000001", 600), ("acme-000002", -400)]
-    assert rows(settings, STANDING) == [(1800,)]
+    assert rows(settings, NOT_VOIDED) == [(1800,)]
     acme.use("2023-11-07", "tokens", "50", received_at=instant("2023-12-20"))
     run(acme, settings, as_of=LATER)
     # 63 are due for 70.
-    assert rows(settings, STANDING) == [(6300,)]
+    assert rows(settings, NOT_VOIDED) == [(6300,)]
     found = reproduce(settings, Lake(settings.lake_url), [NOVEMBER, JANUARY])
     assert found.height >= 3
     assert found["ok"].all()

@@ -1,4 +1,4 @@
-"""Amendments over dates and runs: which dates have to be derived anew."""
+"""Amendments over dates and runs: which dates have to be derived again."""
 
 from __future__ import annotations
 

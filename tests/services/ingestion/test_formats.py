@@ -63,7 +63,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_every_form_tells_the_same_events(harbour: Harbour, name: str) -> None:
+def test_every_format_has_the_same_events(harbour: Harbour, name: str) -> None:
     harbour.land(f"acme/{name}", FORMS[name])
     assert counts(harbour.take())[f"acme/{name}"] == (2, 2, 0, 0)
     stored = harbour.events().filter(pl.col("type") == "call")
@@ -158,13 +158,13 @@ def test_columns_may_be_decimals_floats_and_datetimes(harbour: Harbour) -> None:
 
 
 def test_events_over_a_mebibyte_are_refused_by_themselves(harbour: Harbour) -> None:
-    room = 2**20 - len(json.dumps(event("room", {"t": ""})))
-    most, big = event("room", {"t": "x" * room}), event("big", {"t": "x" * 5_000_000})
+    free = 2**20 - len(json.dumps(event("full", {"t": ""})))
+    most, big = event("full", {"t": "x" * free}), event("big", {"t": "x" * 5_000_000})
     harbour.land("acme/a.ndjson", most, big, event("e-1"))
     harbour.land("acme/b.csv", _frame(big, event("e-2")).write_csv().encode())
     harbour.land("acme/c.parquet", _parquet(_frame(big, event("e-3"))))
     harbour.take()
-    assert harbour.ids() == ["e-1", "e-2", "e-3", "room"]
+    assert harbour.ids() == ["e-1", "e-2", "e-3", "full"]
     refused = harbour.quarantine().select("file", "line", "id", "reason", pl.col("raw").str.len_chars() <= 2_000)
     places = [("acme/a.ndjson", 2), ("acme/b.csv", 2), ("acme/c.parquet", 1)]
     assert refused.rows() == [(file, line, "big", "too_long", True) for file, line in places]

@@ -123,7 +123,7 @@ def test_a_date_outside_the_calendar_spoils_its_row_only(
 
 
 @pytest.mark.parametrize("value", [2**62, -(2**62)])
-def test_an_instant_that_nobody_can_write_is_said_in_plain_words(
+def test_an_instant_that_nobody_can_write_has_a_plain_message(
     harbour: Harbour, value: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     far = pa.array([value], pa.timestamp("ms"))
@@ -270,12 +270,12 @@ def test_a_link_never_leads_to_another_tenants_events(harbour: Harbour) -> None:
     assert outside == {"acme/relative.ndjson", "acme/absolute.ndjson", "cedar/a.ndjson", "up/beside.ndjson"}
 
 
-def test_a_file_of_holes_is_left_alone_unread(harbour: Harbour) -> None:
+def test_a_sparse_file_is_left_alone_unread(harbour: Harbour) -> None:
     hollow = harbour.home / "landing" / "acme" / "hollow.ndjson"
     hollow.touch()
     os.truncate(hollow, 2**42)
     report = harbour.take()
-    assert {one.name for one in report.ignored if "holes" in one.reason} == {"acme/hollow.ndjson"}
+    assert {one.name for one in report.ignored if "sparse" in one.reason} == {"acme/hollow.ndjson"}
     assert harbour.ids() == ["last"]
 
 

@@ -1,4 +1,4 @@
-"""Which partitions a delivery asks for, told from a real lake."""
+"""Which partitions a delivery asks for, read from a real lake."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_an_event_touches_its_own_date(lake: Lake) -> None:
     assert _days(lake, MONDAY, TUESDAY) == [date(2024, 5, 3)]
 
 
-def test_what_was_received_before_is_not_told_again(lake: Lake) -> None:
+def test_what_was_received_before_is_not_listed_again(lake: Lake) -> None:
     _receive(lake, [_event("e1", "call", "2024-05-02T10:00:00Z", MONDAY)])
     assert _days(lake, MONDAY, TUESDAY) == []
 
@@ -178,7 +178,7 @@ def test_a_customer_who_arrives_releases_every_month_since_the_subscription_that
     assert _months(lake, MONDAY, TUESDAY) == MONTHS_HELD
 
 
-def test_what_else_is_told_of_a_customer_or_another_tenants_customer_releases_nothing(lake: Lake) -> None:
+def test_other_events_of_a_customer_or_another_tenants_customer_release_nothing(lake: Lake) -> None:
     ended = _started("s", "2024-02-10T00:00:00+01:00", "2024-03-10T00:00:00+01:00")
     _receive(lake, _basis(ended))
     _receive(lake, [_arrival("updated", "2024-05-20T00:00:00Z", TUESDAY, "c")])
@@ -196,6 +196,8 @@ def test_a_customer_whose_creation_was_withdrawn_arrives_once_more(lake: Lake) -
     until = pl.when(gone).then(pl.lit(MONDAY)).otherwise("known_until").cast(facts.schema["known_until"])
     again = pl.DataFrame([_arrival("created", "2024-05-21T00:00:00Z", TUESDAY)], schema=EVENTS_TABLE.schema)
     lake.append(EVENTS_TABLE, again)
-    told = again.with_columns(pl.lit(None, facts.schema["known_until"]).alias("known_until")).select(facts.columns)
-    whole = pl.concat([facts.with_columns(until.alias("known_until")), told])
+    open_ended = again.with_columns(pl.lit(None, facts.schema["known_until"]).alias("known_until")).select(
+        facts.columns
+    )
+    whole = pl.concat([facts.with_columns(until.alias("known_until")), open_ended])
     assert invalidated_months(whole, invalidated_between(lake, MONDAY, TUESDAY), NOW) == MONTHS_HELD

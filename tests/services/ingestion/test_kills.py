@@ -94,7 +94,7 @@ def test_a_second_ingestion_at_once_is_refused(tmp_path: Path) -> None:
     assert counts(harbour.take(NOW))
 
 
-def test_a_lake_that_cannot_be_written_is_told_with_the_cure(tmp_path: Path) -> None:
+def test_a_lake_that_cannot_be_written_is_reported_with_the_cure(tmp_path: Path) -> None:
     harbour = _laden(tmp_path)
     # A file where the folder should be stops every user, root too.
     (tmp_path / "lake").write_text("")
@@ -104,7 +104,7 @@ def test_a_lake_that_cannot_be_written_is_told_with_the_cure(tmp_path: Path) -> 
     assert str(tmp_path / "lake") in refusal.value.message
 
 
-def test_a_disk_without_space_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
+def test_a_disk_without_space_is_reported_and_nothing_is_lost(tmp_path: Path) -> None:
     harbour = _laden(tmp_path)
     code = (
         "import sys; from pathlib import Path; import numpy; from tests.support.landing import Harbour\n"

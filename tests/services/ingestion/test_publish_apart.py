@@ -24,8 +24,8 @@ def report(example: str) -> IngestionReport:
     keys = pl.DataFrame({"tenant_id": TENANTS, "file": [f"{one}/a.ndjson" for one in TENANTS], "file_hash": TENANTS})
     counts = {"received": 2, "accepted": 1, "duplicate": 0, "quarantined": 1, "conflicts": 0}
     files = keys.with_columns(pl.lit(date(2024, 1, 1)).alias("day"), *(pl.lit(n).alias(c) for c, n in counts.items()))
-    said = pl.when(pl.col("tenant_id") == "birch").then(pl.lit(example)).otherwise(pl.lit("line 1"))
-    reasons = keys.with_columns(pl.lit("bad_time").alias("reason"), pl.lit(1).alias("events"), said.alias("example"))
+    text = pl.when(pl.col("tenant_id") == "birch").then(pl.lit(example)).otherwise(pl.lit("line 1"))
+    reasons = keys.with_columns(pl.lit("bad_time").alias("reason"), pl.lit(1).alias("events"), text.alias("example"))
     files = files.with_columns(pl.lit(datetime(2024, 1, 1, tzinfo=UTC)).alias("ingested_at"))
     empty = pl.DataFrame()
     return IngestionReport(files=files, reasons=reasons, touched=empty, ignored=[])

@@ -1,4 +1,4 @@
-"""Accounting for usage: months are worked out anew when something that they depend on changed, and only then."""
+"""Accounting for usage: months are accounted again when something that they depend on changed, and only then."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ class Books:
                 for table in TABLES
             }
 
-    def anew(self, month: str, as_of: str) -> dict[str, list[Any]]:
-        """The rows that stand after everything was accounted for anew."""
+    def from_nothing(self, month: str, as_of: str) -> dict[str, list[Any]]:
+        """The rows after everything was accounted for again."""
         with connect(self.settings, "builder") as connection:
             for table in (*TABLES, "accounted_month"):
                 connection.execute(f"delete from billing.{table}".encode())
@@ -86,10 +86,10 @@ CHANGES: dict[str, Any] = {
     "late usage of the year": lambda made: made.use(
         "2023-03-07", "tokens", "7", "c-year", received_at=instant("2024-01-20")
     ),
-    "an end long ago": lambda made: made.tell(
+    "an end long ago": lambda made: made.record(
         "subscription.ended", "2023-04-10", {"subscription": "yearly"}, received_at=instant("2024-01-20")
     ),
-    "a start long ago": lambda made: made.tell(
+    "a start long ago": lambda made: made.record(
         "subscription.started",
         "2023-06-01",
         {"subscription": "late", "customer": "nobody", "plan": "month"},
@@ -98,13 +98,13 @@ CHANGES: dict[str, Any] = {
     "another subscription": lambda made: made.start(
         "2024-02-01", plan="year", subscription="other", customer="c-month"
     ),
-    "a void": lambda made: made.tell(
+    "a void": lambda made: made.record(
         "invoice.voided", "2024-01-20", {"number": "acme-000003", "reason": "wrong"}, received_at=instant("2024-01-20")
     ),
 }
 
 
-def test_what_stands_is_what_accounting_for_everything_anew_gives(settings: Settings) -> None:
+def test_what_is_stored_is_what_accounting_for_everything_again_gives(settings: Settings) -> None:
     made, books = world(), Books(settings)
     books.store(made)
     for month, as_of in (("2023-01", "2023-03-10"), ("2023-02", "2023-03-10"), ("2023-12", "2024-01-10")):
@@ -114,7 +114,7 @@ def test_what_stands_is_what_accounting_for_everything_anew_gives(settings: Sett
         books.store(made)
         books.bill("2024-01", "2024-02-05")
         found = books.rows()
-        assert found == books.anew("2024-01", "2024-02-05"), name
+        assert found == books.from_nothing("2024-01", "2024-02-05"), name
         assert all(row[2] == row[3] + row[4] for row in found["event_day"])
 
 

@@ -1,4 +1,4 @@
-"""A model bound to a column of a mart: committed, measured as published last, and kept as it was measured."""
+"""A model bound to a column of a mart: committed, measured as published last, and stored as it was measured."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ WORKED: list[tuple[Any, ...]] = [
 
 
 def world(*metrics: dict[str, Any]) -> World:
-    told = World({"currency": "USD", "plans": [{"key": "pro"}], "metrics": list(metrics)})
-    told.start("2023-11-01")
-    return told
+    company = World({"currency": "USD", "plans": [{"key": "pro"}], "metrics": list(metrics)})
+    company.start("2023-11-01")
+    return company
 
 
 def publish(settings: Settings, worked: list[tuple[Any, ...]]) -> None:
@@ -73,18 +73,18 @@ def publish(settings: Settings, worked: list[tuple[Any, ...]]) -> None:
         connection.commit()
 
 
-def commit(told: World, settings: Settings) -> str:
-    run(told, settings, datetime(2023, 11, 2, tzinfo=UTC))
-    said = {"scenario": "agreed", "seed": 1, "author": "ann", "parent": None, "reason": None}
-    said |= {"customer": "c1", "start": "2023-11-01"}
-    found = commit_model.commit(settings, "acme", json.dumps(MODEL), said, None)["commit"]
+def commit(company: World, settings: Settings) -> str:
+    run(company, settings, datetime(2023, 11, 2, tzinfo=UTC))
+    options = {"scenario": "agreed", "seed": 1, "author": "ann", "parent": None, "reason": None}
+    options |= {"customer": "c1", "start": "2023-11-01"}
+    found = commit_model.commit(settings, "acme", json.dumps(MODEL), options, None)["commit"]
     approve_commit.approve(settings, "acme", found, "vendor", "vera")
     approve_commit.approve(settings, "acme", found, "customer", "carl")
     return str(found)
 
 
-def track(told: World, settings: Settings) -> TrackReport:
-    return track_value(settings, store(told, settings), NOVEMBER, NOVEMBER, as_of=JANUARY_5, run_id="test")
+def track(company: World, settings: Settings) -> TrackReport:
+    return track_value(settings, store(company, settings), NOVEMBER, NOVEMBER, as_of=JANUARY_5, run_id="test")
 
 
 def measured(settings: Settings) -> list[tuple[Any, ...]]:
@@ -104,10 +104,10 @@ def realised(settings: Settings, name: str) -> list[tuple[Any, ...]]:
 
 
 def test_a_model_is_measured_by_a_mart_of_its_tenant_and_customer(settings: Settings) -> None:
-    told = world(HOURS, SPENT)
+    company = world(HOURS, SPENT)
     publish(settings, WORKED)
-    commit(told, settings)
-    report = track(told, settings)
+    commit(company, settings)
+    report = track(company, settings)
     assert report.refused == []
     assert [(metric, customer, currency, value) for metric, customer, currency, value, _ in measured(settings)] == [
         ("support.hours", "c1", None, Decimal("3.75")),
@@ -122,25 +122,25 @@ def test_a_model_is_measured_by_a_mart_of_its_tenant_and_customer(settings: Sett
     assert realised(settings, "cost.spent") == [(30,)]
 
 
-def test_a_run_keeps_what_the_mart_said_and_a_later_release_adds_one(settings: Settings) -> None:
-    told = world(HOURS, SPENT)
+def test_a_run_stores_what_the_mart_showed_and_a_later_release_adds_one(settings: Settings) -> None:
+    company = world(HOURS, SPENT)
     publish(settings, WORKED)
-    commit(told, settings)
-    track(told, settings)
-    assert not any(new for *_, new in track(told, settings).runs)
+    commit(company, settings)
+    track(company, settings)
+    assert not any(new for *_, new in track(company, settings).runs)
     publish(settings, [*WORKED, ("acme", "c1", "2023-11-29", "1", "0", "USD")])
-    late = track(told, settings)
+    late = track(company, settings)
     assert {case for *_, case, _, new in late.runs if new} == {"realised", "forecast"}
     assert realised(settings, "driver.relief") == [(150,), (190,)]
     documents = rows(settings, "select document::json -> 'metrics' from value.run where case_name = 'realised'")
-    assert sorted(value for (told_rows,) in documents for name, _, _, value in told_rows if name == HOURS["key"]) == [
+    assert sorted(value for (mart_rows,) in documents for name, _, _, value in mart_rows if name == HOURS["key"]) == [
         3.75,
         4.75,
     ]
 
 
-def test_a_metric_without_its_mart_or_column_is_told_and_keeps_nothing_back(settings: Settings) -> None:
-    told = world(
+def test_a_metric_without_its_mart_or_column_is_reported_and_holds_nothing_else(settings: Settings) -> None:
+    company = world(
         HOURS,
         SPENT,
         HOURS | {"key": "gone", "mart": "fct_gone"},
@@ -148,8 +148,8 @@ def test_a_metric_without_its_mart_or_column_is_told_and_keeps_nothing_back(sett
         HOURS | {"key": "text", "column": "currency"},
     )
     publish(settings, WORKED)
-    commit(told, settings)
-    report = track(told, settings)
+    commit(company, settings)
+    report = track(company, settings)
     assert sorted(report.refused) == [
         (
             "acme",
@@ -174,22 +174,22 @@ def test_a_metric_without_its_mart_or_column_is_told_and_keeps_nothing_back(sett
 
 
 def test_a_commit_whose_month_holds_no_value_is_named_with_the_reason(settings: Settings) -> None:
-    told = world(HOURS, SPENT)
+    company = world(HOURS, SPENT)
     publish(settings, [*WORKED, ("acme", "c9", "2023-11-03", "1", "NaN", "USD")])
-    commit(told, settings)
-    reasons = [reason for *_, reason in track(told, settings).refused]
+    commit(company, settings)
+    reasons = [reason for *_, reason in track(company, settings).refused]
     assert "a value is no number" in reasons[0]
     assert "'spent' has no value in period 1" in reasons[1]
     assert {row[0] for row in measured(settings)} == {"support.hours"}
 
 
 def test_what_is_no_longer_registered_is_no_longer_measured(settings: Settings) -> None:
-    told = world(HOURS)
+    company = world(HOURS)
     publish(settings, WORKED)
-    run(told, settings)
-    track(told, settings)
+    run(company, settings)
+    track(company, settings)
     assert len(measured(settings)) == 2
     later = {"schema": "valueverse.catalog/v1", "currency": "USD", "plans": [{"key": "pro"}]}
-    told.tell("catalog.published", "2023-11-20", later)
-    track(told, settings)
+    company.record("catalog.published", "2023-11-20", later)
+    track(company, settings)
     assert measured(settings) == []

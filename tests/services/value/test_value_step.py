@@ -44,26 +44,26 @@ def world(*, share: str = "0.2", months: int = 2, **price: Any) -> World:
         {"key": "value", "price": outcome},
     ]
     plan = {"key": "pro", "period": {"align": "calendar"}, "charges": charges}
-    told = World({"currency": "USD", "meters": [meter], "plans": [plan]})
-    told.start("2023-11-01")
+    company = World({"currency": "USD", "meters": [meter], "plans": [plan]})
+    company.start("2023-11-01")
     for month in range(11, 11 + months):
-        told.use(f"2023-{month}-05", "tokens", "100")
-    return told
+        company.use(f"2023-{month}-05", "tokens", "100")
+    return company
 
 
-def committed(told: World, settings: Settings, model: dict[str, Any] = MODEL, **said: Any) -> str:
+def committed(company: World, settings: Settings, model: dict[str, Any] = MODEL, **options: Any) -> str:
     """The model, committed for c1 from November 2023 and approved by both sides; the tenant is known from a run."""
-    run(told, settings, datetime(2023, 11, 2, tzinfo=UTC))
+    run(company, settings, datetime(2023, 11, 2, tzinfo=UTC))
     more = {"scenario": "agreed", "seed": 1, "author": "ann", "parent": None, "reason": None}
     more |= {"customer": "c1", "start": "2023-11-01"}
-    found = commit_model.commit(settings, "acme", json.dumps(model), more | said, None)["commit"]
+    found = commit_model.commit(settings, "acme", json.dumps(model), more | options, None)["commit"]
     approve_commit.approve(settings, "acme", found, "vendor", "vera")
     approve_commit.approve(settings, "acme", found, "customer", "carl")
     return str(found)
 
 
-def track(told: World, settings: Settings, as_of: datetime = JANUARY_5, last: date = MARCH) -> TrackReport:
-    return track_value(settings, store(told, settings), NOVEMBER, last, as_of=as_of, run_id="test")
+def track(company: World, settings: Settings, as_of: datetime = JANUARY_5, last: date = MARCH) -> TrackReport:
+    return track_value(settings, store(company, settings), NOVEMBER, last, as_of=as_of, run_id="test")
 
 
 def results(settings: Settings, name: str = "driver.saving") -> list[tuple[Any, ...]]:
@@ -75,10 +75,10 @@ def results(settings: Settings, name: str = "driver.saving") -> list[tuple[Any, 
 
 
 def test_a_commit_is_measured_in_every_case_of_every_closed_month(settings: Settings) -> None:
-    told = world()
-    run(told, settings)
-    committed(told, settings)
-    track(told, settings)
+    company = world()
+    run(company, settings)
+    committed(company, settings)
+    track(company, settings)
     assert results(settings) == [
         ("2023-11-01", "committed", 40),
         ("2023-11-01", "forecast", 50),
@@ -91,10 +91,10 @@ def test_a_commit_is_measured_in_every_case_of_every_closed_month(settings: Sett
 
 
 def test_metrics_of_every_kind_are_written_with_their_watermark(settings: Settings) -> None:
-    told = world()
-    told.tell("cost.recorded", "2023-11-20", {"amount": "30", "currency": "USD"})
-    run(told, settings)
-    track(told, settings)
+    company = world()
+    company.record("cost.recorded", "2023-11-20", {"amount": "30", "currency": "USD"})
+    run(company, settings)
+    track(company, settings)
     found = rows(settings, "select metric, customer, month::text, value from value.metric order by 1, 2, 3")
     assert ("billing.active_customers", "c1", "2023-11-01", 1) in found
     assert ("billing.cost_to_serve", "c1", "2023-11-01", 30) in found
@@ -103,15 +103,15 @@ def test_metrics_of_every_kind_are_written_with_their_watermark(settings: Settin
 
 
 def test_a_second_run_adds_nothing_and_late_usage_adds_a_run_and_the_difference(settings: Settings) -> None:
-    told = world()
-    run(told, settings)
-    committed(told, settings)
-    assert [amount for *_, amount, _ in track(told, settings).proposals] == ["10.00", "10.00"]
-    again = track(told, settings)
+    company = world()
+    run(company, settings)
+    committed(company, settings)
+    assert [amount for *_, amount, _ in track(company, settings).proposals] == ["10.00", "10.00"]
+    again = track(company, settings)
     assert again.proposals == []
     assert not any(new for *_, new in again.runs)
-    told.use("2023-11-20", "tokens", "10", received_at=JANUARY_5 - timedelta(days=1))
-    late = track(told, settings)
+    company.use("2023-11-20", "tokens", "10", received_at=JANUARY_5 - timedelta(days=1))
+    late = track(company, settings)
     assert [amount for *_, amount, _ in late.proposals] == ["1.00"]
     assert {case for *_, month, case, _, new in late.runs if new and month == date(2023, 11, 1)} == {
         "realised",
@@ -120,18 +120,18 @@ def test_a_second_run_adds_nothing_and_late_usage_adds_a_run_and_the_difference(
 
 
 def test_an_accepted_proposal_is_a_line_with_its_commit_and_run(settings: Settings) -> None:
-    told = world()
-    commit = committed(told, settings)
-    track(told, settings, as_of=datetime(2023, 12, 2, tzinfo=UTC))
+    company = world()
+    commit = committed(company, settings)
+    track(company, settings, as_of=datetime(2023, 12, 2, tzinfo=UTC))
     (open_one,) = fee_proposals.listed(settings, "acme", datetime(2023, 12, 3, tzinfo=UTC))
     assert (open_one["state"], open_one["amount"], open_one["binding"]) == ("open", "10", "none")
-    # Not disputed, it counts as accepted when its 30 days are over: the invoice of January bears it.
-    assert reports(settings, told, datetime(2023, 12, 20, tzinfo=UTC)) == []
-    ((number, amount, explains),) = reports(settings, told, datetime(2024, 2, 3, tzinfo=UTC))
+    # Not disputed, it counts as accepted when its 30 days are over: the invoice of January bills it.
+    assert reports(settings, company, datetime(2023, 12, 20, tzinfo=UTC)) == []
+    ((number, amount, explains),) = reports(settings, company, datetime(2024, 2, 3, tzinfo=UTC))
     assert amount == 1000
     assert f"commit {commit}" in explains
     # The fee is no cost of the model that it is a share of.
-    track(told, settings, as_of=datetime(2024, 2, 4, tzinfo=UTC))
+    track(company, settings, as_of=datetime(2024, 2, 4, tzinfo=UTC))
     fees = rows(
         settings,
         "select metric, month::text, value from value.metric where value <> 0 and metric ~ 'invoiced|outcome'"
@@ -144,24 +144,24 @@ def test_an_accepted_proposal_is_a_line_with_its_commit_and_run(settings: Settin
     ]
     assert max(value for _, case, value in results(settings, "cost.licence") if case == "realised") == 1
     assert open_one["run_hash"] in explains
-    reproduced = reproduce(settings, store(told, settings), [DECEMBER, date(2024, 1, 1), date(2024, 2, 1)])
+    reproduced = reproduce(settings, store(company, settings), [DECEMBER, date(2024, 1, 1), date(2024, 2, 1)])
     assert reproduced.filter(~reproduced["ok"]).is_empty()
     assert number in reproduced["number"].to_list()
-    # The line bears its proposal whatever it says in words: it is billed once, and listed with its invoice.
+    # The line names its proposal in a column, whatever its text: it is billed once, and listed with its invoice.
     assert reword(settings)
-    run(told, settings, datetime(2024, 3, 3, tzinfo=UTC))
-    assert len(reports(settings, told, datetime(2024, 3, 3, tzinfo=UTC))) == 1
+    run(company, settings, datetime(2024, 3, 3, tzinfo=UTC))
+    assert len(reports(settings, company, datetime(2024, 3, 3, tzinfo=UTC))) == 1
     listed = fee_proposals.listed(settings, "acme", datetime(2024, 3, 3, tzinfo=UTC))
     assert [one["invoice"] for one in listed if one["proposal"] == open_one["proposal"]] == [number]
     with connect(settings, "builder") as connection:
-        (line,) = explain_invoice(connection, store(told, settings), number, "value", 1)["lines"]
+        (line,) = explain_invoice(connection, store(company, settings), number, "value", 1)["lines"]
     assert f"--run {open_one['run_hash']}" in line["leads_on"]
 
 
-def reports(settings: Settings, told: World, as_of: datetime) -> list[tuple[Any, ...]]:
+def reports(settings: Settings, company: World, as_of: datetime) -> list[tuple[Any, ...]]:
     from valueverse.services.billing.run_billing import bill
 
-    bill(settings, store(told, settings), date(2023, 11, 1), MARCH, as_of=as_of, run_id="test")
+    bill(settings, store(company, settings), date(2023, 11, 1), MARCH, as_of=as_of, run_id="test")
     return rows(
         settings,
         "select i.number, l.amount_minor, l.explains from billing.invoice_line l join billing.invoice i"
@@ -170,13 +170,13 @@ def reports(settings: Settings, told: World, as_of: datetime) -> list[tuple[Any,
 
 
 def test_a_disputed_proposal_is_not_billed_until_it_is_accepted(settings: Settings) -> None:
-    told = world()
-    committed(told, settings)
+    company = world()
+    committed(company, settings)
     now = datetime.now(UTC)
-    track(told, settings, as_of=now)
+    track(company, settings, as_of=now)
     first = fee_proposals.listed(settings, "acme", now)[0]["proposal"]
-    said = {"by": "carl", "reason": "that was not us"}
-    assert fee_proposals.answer(settings, "acme", first, "disputed", said)["state"] == "disputed"
+    options = {"by": "carl", "reason": "that was not us"}
+    assert fee_proposals.answer(settings, "acme", first, "disputed", options)["state"] == "disputed"
     far = now + timedelta(days=60)
     states = {one["proposal"]: one["state"] for one in fee_proposals.listed(settings, "acme", far)}
     assert sorted(states.values()) == ["approved", "disputed"]
@@ -186,18 +186,18 @@ def test_a_disputed_proposal_is_not_billed_until_it_is_accepted(settings: Settin
             assert answered["state"] == "approved"
         else:
             with pytest.raises(RefusalError) as refused:
-                fee_proposals.answer(settings, "acme", first, verdict, said)
+                fee_proposals.answer(settings, "acme", first, verdict, options)
             assert refused.value.code == code
 
 
-def test_a_withdrawn_proposal_is_proposed_anew(settings: Settings) -> None:
-    told = world(months=1)
-    committed(told, settings)
+def test_a_withdrawn_proposal_is_proposed_again(settings: Settings) -> None:
+    company = world(months=1)
+    committed(company, settings)
     now = datetime.now(UTC)
-    track(told, settings, as_of=now, last=NOVEMBER)
+    track(company, settings, as_of=now, last=NOVEMBER)
     (first,) = fee_proposals.listed(settings, "acme", now)
     fee_proposals.answer(settings, "acme", first["proposal"], "withdrawn", {"by": "vera", "reason": "typo"})
-    track(told, settings, as_of=now, last=NOVEMBER)
+    track(company, settings, as_of=now, last=NOVEMBER)
     found = fee_proposals.listed(settings, "acme", now)
     assert [(one["proposal"][-2:], one["state"]) for one in found] == [("/1", "withdrawn"), ("/2", "open")]
 
@@ -215,27 +215,27 @@ def test_a_withdrawn_proposal_is_proposed_anew(settings: Settings) -> None:
 def test_what_the_charge_says_wins_over_the_model(
     settings: Settings, price: dict[str, Any], expected: list[str]
 ) -> None:
-    told = world(**price)
-    committed(told, settings)
-    assert [amount for *_, amount, _ in track(told, settings).proposals] == expected
+    company = world(**price)
+    committed(company, settings)
+    assert [amount for *_, amount, _ in track(company, settings).proposals] == expected
 
 
 def test_a_fee_never_refunds_unless_the_charge_says_so(settings: Settings) -> None:
-    told = world(months=1, refund=True)
-    committed(told, settings)
-    track(told, settings, last=NOVEMBER)
-    told.usage.clear()
-    told.use("2023-11-05", "tokens", "40")
-    found = track(told, settings, last=NOVEMBER, as_of=JANUARY_5 + timedelta(days=1))
+    company = world(months=1, refund=True)
+    committed(company, settings)
+    track(company, settings, last=NOVEMBER)
+    company.usage.clear()
+    company.use("2023-11-05", "tokens", "40")
+    found = track(company, settings, last=NOVEMBER, as_of=JANUARY_5 + timedelta(days=1))
     assert [Decimal(amount) for *_, amount, _ in found.proposals] == [Decimal("-6.00")]
 
 
 def test_a_commit_that_lacks_its_metric_is_named_and_keeps_nothing_back(settings: Settings) -> None:
-    told = world(months=1)
-    told.start("2023-11-01", subscription="s2", customer="c2")
-    committed(told, settings)
-    committed(told, settings, customer="c2")
-    report = track(told, settings, last=NOVEMBER)
+    company = world(months=1)
+    company.start("2023-11-01", subscription="s2", customer="c2")
+    committed(company, settings)
+    committed(company, settings, customer="c2")
+    report = track(company, settings, last=NOVEMBER)
     ((tenant, _, month, reason),) = report.refused
     assert (tenant, month) == ("acme", date(2023, 11, 1))
     assert "'tokens' has no value in period 1" in reason
@@ -245,48 +245,48 @@ def test_a_commit_that_lacks_its_metric_is_named_and_keeps_nothing_back(settings
 def test_a_commit_that_fails_half_way_writes_nothing_and_keeps_nothing_back(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = world(months=1)
-    told.start("2023-11-01", subscription="s2", customer="c2")
-    told.use("2023-11-05", "tokens", "100", customer="c2")
-    failing = committed(told, settings)
-    other = committed(told, settings, customer="c2")
+    company = world(months=1)
+    company.start("2023-11-01", subscription="s2", customer="c2")
+    company.use("2023-11-05", "tokens", "100", customer="c2")
+    failing = committed(company, settings)
+    other = committed(company, settings, customer="c2")
     works = steps._write
 
     def fails(world: Any, tenant: str, commitment: Any, *more: Any) -> bool:
         written = works(world, tenant, commitment, *more)
         if commitment.commit == failing:
-            raise OverflowError("a number of this commit has no room")
+            raise OverflowError("a number of this commit is out of range")
         return written
 
     monkeypatch.setattr(steps, "_write", fails)
-    report = track(told, settings, last=NOVEMBER)
+    report = track(company, settings, last=NOVEMBER)
     ((tenant, commit, month, reason),) = report.refused
     assert (tenant, commit, month) == ("acme", failing, date(2023, 11, 1))
-    assert reason.startswith("a number of this commit has no room")
+    assert reason.startswith("a number of this commit is out of range")
     commits = "select distinct commit_id::text from value."
     assert rows(settings, f"{commits}run") == rows(settings, f"{commits}proposal") == [(other,)]
     monkeypatch.undo()
-    track(told, settings, last=NOVEMBER)
+    track(company, settings, last=NOVEMBER)
     assert {row[0] for row in rows(settings, f"{commits}proposal")} == {failing, other}
 
 
 def test_a_closed_commit_is_measured_no_more(settings: Settings) -> None:
-    told = world()
-    commit = committed(told, settings)
+    company = world()
+    commit = committed(company, settings)
     closed = fee_proposals.close(settings, "acme", commit, "confirmed", "vera", "reached")
     assert closed["state"] == "confirmed"
-    assert track(told, settings).runs == []
+    assert track(company, settings).runs == []
     with pytest.raises(RefusalError, match="only an active one is closed"):
         fee_proposals.close(settings, "acme", commit, "confirmed", "vera", "again")
 
 
 def test_a_superseding_commit_takes_over_with_the_platforms_metrics_as_its_baseline(settings: Settings) -> None:
-    told = world()
-    run(told, settings)
-    old = committed(told, settings)
-    track(told, settings)
-    said = {"parent": old, "reason": "better numbers", "start": "2024-01-01", "scenario": "base"}
-    new = committed(told, settings, **said)
+    company = world()
+    run(company, settings)
+    old = committed(company, settings)
+    track(company, settings)
+    options = {"parent": old, "reason": "better numbers", "start": "2024-01-01", "scenario": "base"}
+    new = committed(company, settings, **options)
     log = {one["commit"]: one["state"] for one in commit_model.log(settings, "acme")}
     assert log == {old: "superseded", new: "active"}
     ((document,),) = rows(settings, f"select document from value.commit where commit_id = '{new}'")
@@ -298,19 +298,19 @@ def test_a_superseding_commit_takes_over_with_the_platforms_metrics_as_its_basel
     assert json.loads(document)["watermark"].startswith("2023-12-05")
 
 
-def test_nothing_said_about_a_commit_is_ever_edited(settings: Settings) -> None:
-    told = world(months=1)
-    committed(told, settings)
-    track(told, settings, last=NOVEMBER)
+def test_no_row_of_a_commit_is_ever_edited(settings: Settings) -> None:
+    company = world(months=1)
+    committed(company, settings)
+    track(company, settings, last=NOVEMBER)
     for table in ("run", "result", "proposal", "verdict", "closing"):
         with pytest.raises(psycopg.errors.RestrictViolation):
             rows(settings, f"delete from value.{table} returning 1")
 
 
-def test_the_asset_tells_runs_and_proposals(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = world()
-    committed(told, settings)
-    store(told, settings)
+def test_the_asset_reports_runs_and_proposals(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    company = world()
+    committed(company, settings)
+    store(company, settings)
     for name, value in settings.environment().items():
         monkeypatch.setenv(name, value)
     # An instance that an earlier test left may be gone: Dagster asks the newest one that was entered.

@@ -72,10 +72,10 @@ async def test_hs256_signed_with_our_public_key_is_refused(api: Api) -> None:
     signer = api.app.state.service.ring.signer()
     pem = signer.public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     der = signer.public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    said = f"{encoded({'alg': 'HS256', 'kid': signer.kid, 'typ': 'at+jwt'})}.{encoded(claims())}"
+    signing_input = f"{encoded({'alg': 'HS256', 'kid': signer.kid, 'typ': 'at+jwt'})}.{encoded(claims())}"
     for secret in (pem, pem.rstrip(), der):
-        mac = hmac.digest(secret, said.encode(), hashlib.sha256)
-        await refused(api, f"{said}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}")
+        mac = hmac.digest(secret, signing_input.encode(), hashlib.sha256)
+        await refused(api, f"{signing_input}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}")
 
 
 @pytest.mark.parametrize("algorithm", ["RS384", "RS512", "PS256"])

@@ -97,7 +97,7 @@ def test_an_expression_has_a_unit_and_its_conversions_stand_in_it(expr: str, uni
 
 
 @pytest.mark.parametrize(
-    ("expr", "code", "words"),
+    ("expr", "code", "texts"),
     [
         ("usd + eur", "unit_mismatch", ["USD/month", "EUR/month", "an input in USD/EUR", "'usd + eur'"]),
         ("tickets + users_0", "unit_mismatch", ["ticket/month", "user"]),
@@ -148,10 +148,10 @@ def test_an_expression_has_a_unit_and_its_conversions_stand_in_it(expr: str, uni
         ("users_0^60 * users_0^60", "bad_unit", ["64"]),
     ],
 )
-def test_what_means_nothing_is_refused(expr: str, code: str, words: list[str]):
+def test_what_means_nothing_is_refused(expr: str, code: str, texts: list[str]):
     found, message = problem(expr)
     assert found == code
-    for word in words:
+    for word in texts:
         assert word in message
 
 
@@ -161,7 +161,7 @@ def test_a_problem_points_at_the_operator_inside_the_text():
     assert only(problems).column - only(plain).column == len("1 + (")
 
 
-def test_the_declared_unit_is_kept_and_converted_to():
+def test_the_declared_unit_stays_and_is_converted_to():
     found = node("usd_year", unit="USD/month")
     assert str(found.unit) == "USD/month"
     assert written(found.expression) == "(usd_year * 0.0833333333333)"

@@ -27,14 +27,14 @@ LEAVES = st.one_of(
         ["t", "prev(users, init=1)", "USD/month", "adoption", "1 USD", "npv > 0", "2 months", "9^9^9^9", "usage.x"]
     ),
 )
-WORDS = st.sampled_from(
+TOKENS = st.sampled_from(
     ["unit", "value", "dist", "bind", "normal", "pert", "clip", "discrete", "values", "expr", "at", "risk", "metric",
      "window", "missing", "adoption", "users", "npv", "percentiles", "sobol", "probability", "between",
      "rho", "base", "rate"]
 )  # fmt: skip
 TREES = st.recursive(
     LEAVES,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS | st.text(max_size=5), inner, max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TOKENS | st.text(max_size=5), inner, max_size=4),
     max_leaves=8,
 )
 
@@ -45,7 +45,7 @@ def test_any_section_may_hold_anything(section: str, tree: Any):
     problems_of(json.dumps(TREE | {section: tree}))
 
 
-@given(st.sampled_from(["inputs", "variables", "drivers", "costs", "scenarios", "pricing", "axis"]), WORDS, TREES)
+@given(st.sampled_from(["inputs", "variables", "drivers", "costs", "scenarios", "pricing", "axis"]), TOKENS, TREES)
 @law(100)
 def test_any_entry_may_hold_anything(section: str, name: str, tree: Any):
     problems_of(json.dumps(TREE | {section: TREE[section] | {name: tree}}))

@@ -239,7 +239,7 @@ def test_a_statement_is_judged_like_an_expression():
 
 
 @pytest.mark.parametrize(
-    ("outputs", "words"),
+    ("outputs", "message_part"),
     [
         (["nvp"], "did you mean 'npv'"),
         ([{"percentiles": [101]}], "from 0 to 100"),
@@ -253,8 +253,8 @@ def test_a_statement_is_judged_like_an_expression():
         (["sobl"], "did you mean 'sobol'"),
     ],
 )
-def test_outputs_that_do_not_exist_are_refused(outputs: Any, words: str):
-    assert words in only(refused(variables={"y": "1"}, **MONEY, outputs=outputs)).message
+def test_outputs_that_do_not_exist_are_refused(outputs: Any, message_part: str):
+    assert message_part in only(refused(variables={"y": "1"}, **MONEY, outputs=outputs)).message
 
 
 def test_metrics_of_money_need_money():

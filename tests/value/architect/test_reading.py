@@ -130,8 +130,8 @@ def test_periods_have_a_limit():
 
 
 def test_a_missing_policy_is_one_of_four():
-    kept = {"a": "error", "b": "zero", "c": {"carry_forward": "2 months"}, "d": {"default": 3}}
-    inputs = {name: {"bind": "usage.x", "missing": policy} for name, policy in kept.items()}
+    stored = {"a": "error", "b": "zero", "c": {"carry_forward": "2 months"}, "d": {"default": 3}}
+    inputs = {name: {"bind": "usage.x", "missing": policy} for name, policy in stored.items()}
     assert refused(inputs=inputs) == []
     for policy in ["never", {"default": "x"}, {"carry_forward": "soon"}, {"default": 1, "zero": 2}, 3]:
         assert only(refused(inputs={"a": {"bind": "usage.x", "missing": policy}})).code == "bad_value"

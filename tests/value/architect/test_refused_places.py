@@ -59,6 +59,6 @@ def test_an_output_cannot_be_called_what_a_run_reports_beside_it(name: str) -> N
 
 
 @pytest.mark.parametrize(("periods", "bound"), [(10**9, "at most 3660"), (0, "at least 1")])
-def test_a_bound_is_told_in_words(periods: int, bound: str) -> None:
+def test_the_message_of_a_bound_is_a_sentence(periods: int, bound: str) -> None:
     with pytest.raises(DocumentError, match=f"line 3, column 8: {bound} is expected here"):
         parse_model(f"{HEAD}axis: {{periods: {periods}}}\nvariables: {{a: t}}\n")

@@ -1,4 +1,4 @@
-"""The chain of commits: an edit, a missing row and a tail written anew all show."""
+"""The chain of commits: an edit, a missing row and a rewritten tail all show."""
 
 from __future__ import annotations
 
@@ -52,6 +52,6 @@ def test_a_row_put_in_place_of_another_breaks_the_chain_behind_it() -> None:
     assert breaks(links) == [(3, "chain_broken")]
 
 
-def test_a_tail_written_anew_is_whole_and_shows_by_its_head_alone() -> None:
+def test_a_rewritten_tail_is_whole_and_shows_by_its_head_alone() -> None:
     assert breaks(chain(1, 2, 4)) == []
     assert chain(1, 2, 4)[-1].chain != chain(1, 2, 3)[-1].chain

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from tests.value.committer.test_commits import MODEL, SAID, tenant
+from tests.value.committer.test_commits import MODEL, OPTIONS, tenant
 from valueverse.errors import RefusalError
 from valueverse.platform import warehouse
 from valueverse.platform.warehouse import connect
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from valueverse.platform.settings import Settings
 
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
-DEEDS = [
+EVENTS = [
     CommitEvent("a" * 64, did, by, NOON + timedelta(minutes=place), reason)
     for place, (did, by, reason) in enumerate(
         [("proposed", "ann", None), ("vendor", "vera", None), ("customer", "carl", None), ("confirmed", "vera", "done")]
@@ -37,53 +37,53 @@ def chained(*events: CommitEvent) -> list[StoredEvent]:
     return found
 
 
-def test_a_chain_that_tells_what_was_done_is_whole() -> None:
-    assert broken_events(chained(*DEEDS), DEEDS) == []
+def test_a_chain_that_matches_the_tables_is_whole() -> None:
+    assert broken_events(chained(*EVENTS), EVENTS) == []
     assert broken_events([], []) == []
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"document": DEEDS[0].canonical()}, "chain_broken"),
+        ({"document": EVENTS[0].canonical()}, "chain_broken"),
         ({"chain": "0" * 64}, "chain_broken"),
         ({"action": "written_off"}, "columns_edited"),
         ({"commit": "b" * 64}, "columns_edited"),
     ],
 )
-def test_an_edited_deed_shows(change: dict[str, str], reason: str) -> None:
-    told = chained(*DEEDS)
-    told[3] = replace(told[3], **change)
-    assert (4, reason) in broken_events(told, DEEDS)
+def test_an_edited_commit_event_shows(change: dict[str, str], reason: str) -> None:
+    logged = chained(*EVENTS)
+    logged[3] = replace(logged[3], **change)
+    assert (4, reason) in broken_events(logged, EVENTS)
 
 
-def test_what_is_done_without_being_told_or_told_without_being_done_shows() -> None:
-    told = chained(*DEEDS)
-    assert broken_events(told[:2] + told[3:], DEEDS)[0] == (3, "missing")
-    assert broken_events(told[:3], DEEDS) == [(3, "not_told")]
-    assert broken_events(told, DEEDS[:3]) == [(4, "not_done")]
-    later = replace(DEEDS[2], at=NOON)
-    assert broken_events(told, [*DEEDS[:2], later, DEEDS[3]]) == [(3, "not_done"), (4, "not_told")]
+def test_a_row_without_an_event_and_an_event_without_a_row_show() -> None:
+    logged = chained(*EVENTS)
+    assert broken_events(logged[:2] + logged[3:], EVENTS)[0] == (3, "missing")
+    assert broken_events(logged[:3], EVENTS) == [(3, "not_told")]
+    assert broken_events(logged, EVENTS[:3]) == [(4, "not_done")]
+    later = replace(EVENTS[2], at=NOON)
+    assert broken_events(logged, [*EVENTS[:2], later, EVENTS[3]]) == [(3, "not_done"), (4, "not_told")]
 
 
 def test_a_successor_supersedes_with_its_last_approval() -> None:
     child = "b" * 64
-    approvals = [replace(DEEDS[1], commit=child), replace(DEEDS[2], commit=child)]
+    approvals = [replace(EVENTS[1], commit=child), replace(EVENTS[2], commit=child)]
     parents = [("a" * 64, None), (child, "a" * 64)]
     assert supersessions(parents, approvals[:1], ("vendor", "customer")) == []
     assert supersessions(parents, approvals, ("vendor", "customer")) == [
-        CommitEvent("a" * 64, "superseded", "carl", DEEDS[2].at, successor=child)
+        CommitEvent("a" * 64, "superseded", "carl", EVENTS[2].at, successor=child)
     ]
 
 
-def agreed(settings: Settings, **said: Any) -> str:
-    commit = str(commit_model.commit(settings, "acme", MODEL, SAID | said, None)["commit"])
+def agreed(settings: Settings, **options: Any) -> str:
+    commit = str(commit_model.commit(settings, "acme", MODEL, OPTIONS | options, None)["commit"])
     approve_commit.approve(settings, "acme", commit, "vendor", "vera")
     approve_commit.approve(settings, "acme", commit, "customer", "carl")
     return commit
 
 
-def told(settings: Settings, query: str) -> list[tuple[Any, ...]]:
+def rows_of(settings: Settings, query: str) -> list[tuple[Any, ...]]:
     with connect(settings, "builder") as connection:
         return connection.execute(query.encode()).fetchall()
 
@@ -94,7 +94,7 @@ def test_everything_done_to_commits_is_in_the_tenants_chain(settings: Settings) 
     first = agreed(settings)
     second = agreed(settings, seed=2, parent=first[:8], reason='müde \\ "alt"')
     fee_proposals.close(settings, "acme", second, "written_off", "vera", "nothing came\tof it\n")
-    assert told(settings, "select commit_id, action from value.commit_event order by sequence") == [
+    assert rows_of(settings, "select commit_id, action from value.commit_event order by sequence") == [
         (first, "proposed"), (first, "vendor"), (first, "customer"),
         (second, "proposed"), (second, "vendor"), (second, "customer"), (first, "superseded"),
         (second, "written_off"),
@@ -102,10 +102,10 @@ def test_everything_done_to_commits_is_in_the_tenants_chain(settings: Settings) 
     found = verify_commits.verify(settings, "acme", None)
     assert (found["ok"], found["commits"], found["deeds"]) == (True, 2, 8)
     # A chain made again from the tables alone is the same, to the last bit: those of commits made before it.
-    before = told(settings, "select * from value.commit_event order by sequence")
+    before = rows_of(settings, "select * from value.commit_event order by sequence")
     warehouse.downgrade(settings, "0008")
     warehouse.upgrade(settings)
-    assert sorted(row[4] for row in told(settings, "select * from value.commit_event")) == sorted(
+    assert sorted(row[4] for row in rows_of(settings, "select * from value.commit_event")) == sorted(
         row[4] for row in before
     )
     assert verify_commits.verify(settings, "acme", None)["ok"]
@@ -121,7 +121,7 @@ def test_everything_done_to_commits_is_in_the_tenants_chain(settings: Settings) 
         ("commit_event", "update value.commit_event set document = replace(document, 'carl', 'eve')"),
     ],
 )
-def test_whoever_takes_the_guard_away_and_edits_is_told_on(settings: Settings, table: str, statement: str) -> None:
+def test_an_edit_without_the_guard_shows(settings: Settings, table: str, statement: str) -> None:
     tenant(settings)
     agreed(settings)
     head = verify_commits.verify(settings, "acme", None)["head"]
@@ -144,7 +144,7 @@ def test_nobody_edits_what_was_agreed(module_settings: Settings, role: Any, tabl
 @pytest.mark.integration
 def test_a_commit_is_named_by_the_beginning_of_its_id(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     tenant(settings)
-    found = commit_model.commit(settings, "acme", MODEL, SAID, None)["commit"]
+    found = commit_model.commit(settings, "acme", MODEL, OPTIONS, None)["commit"]
     assert approve_commit.approve(settings, "acme", found[:8].upper(), "vendor", "vera")["commit"] == found
     for unknown in (found[:7], found + "0", "0" * 8, "no such %", ""):
         with pytest.raises(RefusalError, match="value log") as refused:
@@ -168,10 +168,10 @@ def test_a_commit_is_named_by_the_beginning_of_its_id(settings: Settings, monkey
 @pytest.mark.integration
 def test_who_approves_is_named_and_blanks_do_not_make_another_person(settings: Settings) -> None:
     tenant(settings)
-    commit = commit_model.commit(settings, "acme", MODEL, SAID, None)["commit"]
+    commit = commit_model.commit(settings, "acme", MODEL, OPTIONS, None)["commit"]
     for by, code in ((" ", "missing_name"), ("ann ", "author_cannot_approve"), ("a\u202eb", "bad_name")):
         with pytest.raises(RefusalError) as refused:
             approve_commit.approve(settings, "acme", commit, "vendor", by)
         assert refused.value.code == code
     with pytest.raises(RefusalError, match="name is empty"):
-        commit_model.commit(settings, "acme", MODEL, SAID | {"author": ""}, None)
+        commit_model.commit(settings, "acme", MODEL, OPTIONS | {"author": ""}, None)

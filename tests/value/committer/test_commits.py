@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from valueverse.platform.settings import Settings
 
 MODEL = '{"schema": "valueverse.value_model/v1", "model": "m", "inputs": {"x": 5}, "variables": {"y": "2 * x"}}'
-SAID: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     "scenario": "base",
     "seed": 1,
     "author": "ann",
@@ -31,7 +31,7 @@ SAID: dict[str, Any] = {
 
 
 def frozen(**more: Any) -> Frozen:
-    return Frozen(**({"model": {"b": 1, "a": 2}, "baseline": {}, "watermark": None} | SAID | more))
+    return Frozen(**({"model": {"b": 1, "a": 2}, "baseline": {}, "watermark": None} | OPTIONS | more))
 
 
 def test_the_same_content_has_the_same_id_and_any_other_another() -> None:
@@ -63,7 +63,7 @@ def test_a_change_says_why() -> None:
         ([Approval("vendor", "bob")], Approval("customer", "bob"), "one_person_both_sides"),
     ],
 )
-def test_who_may_not_approve_is_told_why(given: list[Approval], new: Approval, code: str) -> None:
+def test_who_may_not_approve_is_reported_why(given: list[Approval], new: Approval, code: str) -> None:
     with pytest.raises(RefusalError) as refused:
         judge_approval("ann", given, new)
     assert refused.value.code == code
@@ -87,12 +87,12 @@ def tenant(settings: Settings) -> None:
 @pytest.mark.integration
 def test_commits_form_a_chain_and_take_effect_by_two_approvals(settings: Settings) -> None:
     tenant(settings)
-    first = commit_model.commit(settings, "acme", MODEL, SAID, None)
-    assert commit_model.commit(settings, "acme", MODEL, SAID, None)["new"] is False
+    first = commit_model.commit(settings, "acme", MODEL, OPTIONS, None)
+    assert commit_model.commit(settings, "acme", MODEL, OPTIONS, None)["new"] is False
     for side, by in (("vendor", "vera"), ("customer", "carl")):
         state = approve_commit.approve(settings, "acme", first["commit"], side, by)["state"]
     assert state == "active"
-    changed = SAID | {"parent": first["commit"], "reason": "more users", "seed": 2}
+    changed = OPTIONS | {"parent": first["commit"], "reason": "more users", "seed": 2}
     second = commit_model.commit(settings, "acme", MODEL, changed, None)
     for side, by in (("vendor", "vera"), ("customer", "carl")):
         approve_commit.approve(settings, "acme", second["commit"], side, by)
@@ -110,17 +110,17 @@ def test_commits_form_a_chain_and_take_effect_by_two_approvals(settings: Setting
 
 
 @pytest.mark.integration
-def test_a_chain_is_worked_out_again_and_told_with_its_head(settings: Settings) -> None:
+def test_a_chain_is_recomputed_and_reported_with_its_head(settings: Settings) -> None:
     tenant(settings)
-    commit_model.commit(settings, "acme", MODEL, SAID, None)
+    commit_model.commit(settings, "acme", MODEL, OPTIONS, None)
     first = verify_commits.verify(settings, "acme", None)
     assert (first["ok"], first["commits"]) == (True, 1)
-    commit_model.commit(settings, "acme", MODEL, SAID | {"seed": 2}, None)
+    commit_model.commit(settings, "acme", MODEL, OPTIONS | {"seed": 2}, None)
     assert verify_commits.verify(settings, "acme", first["head"])["ok"]
     assert verify_commits.verify(settings, "acme", "0" * 64)["problems"] == [
         {"chain": "deeds", "sequence": 2, "reason": "head_not_found"}
     ]
-    # Who takes the guard away can edit a row: the chain tells.
+    # Who drops the guard can edit a row: the chain shows it.
     with connect(settings, "admin") as connection:
         connection.execute("alter table value.commit disable trigger insert_only")
         connection.execute("update value.commit set author = 'eve' where sequence = 1")
@@ -141,7 +141,7 @@ def test_a_tenant_that_there_is_not_is_refused_by_what_lists(settings: Settings)
 @pytest.mark.parametrize("statement", ["update value.commit set author = 'eve'", "delete from value.approval"])
 def test_nothing_committed_is_ever_edited(settings: Settings, statement: str) -> None:
     tenant(settings)
-    found = commit_model.commit(settings, "acme", MODEL, SAID, None)
+    found = commit_model.commit(settings, "acme", MODEL, OPTIONS, None)
     approve_commit.approve(settings, "acme", found["commit"], "vendor", "vera")
     with connect(settings, "builder") as connection, pytest.raises(psycopg.errors.RestrictViolation):
         connection.execute(statement)  # type: ignore[call-overload]
@@ -149,20 +149,20 @@ def test_nothing_committed_is_ever_edited(settings: Settings, statement: str) ->
 
 @pytest.mark.integration
 @pytest.mark.parametrize(
-    ("said", "code"),
+    ("options", "code"),
     [
         ({"parent": "f" * 64, "reason": "r"}, "unknown_commit"),
         ({"scenario": "nosuch"}, "unknown_scenario"),
         ({"seed": 2**60}, "bad_seed"),
     ],
 )
-def test_a_commit_of_what_is_not_there_is_refused(settings: Settings, said: dict[str, Any], code: str) -> None:
+def test_a_commit_of_what_is_not_there_is_refused(settings: Settings, options: dict[str, Any], code: str) -> None:
     tenant(settings)
     with pytest.raises(RefusalError) as refused:
-        commit_model.commit(settings, "acme", MODEL, SAID | said, None)
+        commit_model.commit(settings, "acme", MODEL, OPTIONS | options, None)
     assert refused.value.code == code
     with pytest.raises(RefusalError, match="no tenant"):
-        commit_model.commit(settings, "nobody", MODEL, SAID, None)
+        commit_model.commit(settings, "nobody", MODEL, OPTIONS, None)
 
 
 MEASURED = json.dumps(
@@ -182,15 +182,15 @@ MEASURED = json.dumps(
 def test_a_model_that_starts_with_its_commit_needs_a_start(settings: Settings) -> None:
     tenant(settings)
     with pytest.raises(RefusalError, match="say with --start on which day") as refused:
-        commit_model.commit(settings, "acme", MEASURED, SAID | {"scenario": "agreed"}, None)
+        commit_model.commit(settings, "acme", MEASURED, OPTIONS | {"scenario": "agreed"}, None)
     assert (refused.value.code, refused.value.path) == ("missing_start", "--start")
-    said = SAID | {"scenario": "agreed"}
+    options = OPTIONS | {"scenario": "agreed"}
     for start in ("2024-02", "2024-02-01"):
-        found = commit_model.commit(settings, "acme", MEASURED, said | {"start": start}, None)
+        found = commit_model.commit(settings, "acme", MEASURED, options | {"start": start}, None)
         assert found["start"] == "2024-02-01"
     for start in ("2024-W05-1", "20240201", "2024-02-30", "tomorrow", ""):
         with pytest.raises(RefusalError, match="not a date like") as refused:
-            commit_model.commit(settings, "acme", MEASURED, said | {"start": start}, None)
+            commit_model.commit(settings, "acme", MEASURED, options | {"start": start}, None)
         assert refused.value.code == "bad_start"
 
 
@@ -205,16 +205,16 @@ def test_a_customer_that_no_event_names_is_refused_with_those_of_a_like_name(set
         )
         connection.commit()
     with pytest.raises(RefusalError, match="no customer 'globx': did you mean 'globex'") as refused:
-        commit_model.commit(settings, "acme", MODEL, SAID | {"customer": "globx"}, None)
+        commit_model.commit(settings, "acme", MODEL, OPTIONS | {"customer": "globx"}, None)
     assert (refused.value.code, refused.value.path) == ("unknown_customer", "--customer")
     for customer in ("globex", "initech"):
-        assert commit_model.commit(settings, "acme", MODEL, SAID | {"customer": customer}, None)["new"]
+        assert commit_model.commit(settings, "acme", MODEL, OPTIONS | {"customer": customer}, None)["new"]
 
 
 @pytest.mark.integration
-def test_a_commit_made_again_tells_the_state_it_has(settings: Settings) -> None:
+def test_a_commit_made_again_shows_the_state_it_has(settings: Settings) -> None:
     tenant(settings)
-    found = commit_model.commit(settings, "acme", MODEL, SAID, None)["commit"]
+    found = commit_model.commit(settings, "acme", MODEL, OPTIONS, None)["commit"]
     approve_commit.approve(settings, "acme", found, "vendor", "vera")
-    again = commit_model.commit(settings, "acme", MODEL, SAID, None)
+    again = commit_model.commit(settings, "acme", MODEL, OPTIONS, None)
     assert (again["new"], again["state"]) == (False, "approved_by_vendor")

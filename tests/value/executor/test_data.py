@@ -102,7 +102,7 @@ def test_columns_of_lists_structs_and_truths_are_refused_by_name(column: str, va
     assert (refused.value.code, refused.value.path) == ("bad_data", column)
 
 
-def test_a_value_is_not_carried_forward_for_longer_than_said_into_the_first_period_either(tmp_path: Path) -> None:
+def test_a_value_is_not_carried_forward_for_longer_than_stated_into_the_first_period_either(tmp_path: Path) -> None:
     old = csv(tmp_path, "m,c,2024-01,1")
     with pytest.raises(RefusalError, match="no value in period 1"):
         series(old, {"carry_forward": "2 months"}, axis={"start": "2024-06-01"})
@@ -124,8 +124,8 @@ def test_a_sum_that_overflows_is_refused(tmp_path: Path) -> None:
 
 def test_a_metric_that_the_data_lack_is_named_with_the_one_that_was_probably_meant(tmp_path: Path) -> None:
     data = csv(tmp_path, "usage.tickets,c,1,1")
-    told = "'x' has no value in period 1: no metric 'usage.tikets': did you mean 'usage.tickets'"
-    with pytest.raises(RefusalError, match=told):
+    message = "'x' has no value in period 1: no metric 'usage.tikets': did you mean 'usage.tickets'"
+    with pytest.raises(RefusalError, match=message):
         series(data, bind={"metric": "usage.tikets"})
     assert series(data, "zero", bind={"metric": "usage.tikets"}) == [0, 0, 0]
 

@@ -68,7 +68,7 @@ def data_file(folder: Path, *rows: tuple[Any, ...]) -> Path:
     return file
 
 
-def told(folder: Path, *arguments: str, model: Path | None = None) -> list[dict[str, Any]]:
+def run_portfolio_command(folder: Path, *arguments: str, model: Path | None = None) -> list[dict[str, Any]]:
     command = ["value", "portfolio", str(model or model_file(folder)), "--data", str(data_file(folder)), *arguments]
     done = CliRunner().invoke(app, command, catch_exceptions=False)
     assert done.exit_code == 0, done.output
@@ -92,7 +92,7 @@ def by_itself(program: Program, customer: str, scenario: str) -> dict[str, Any]:
 
 
 def test_each_line_is_what_the_customer_s_own_run_says(tmp_path: Path) -> None:
-    lines = told(tmp_path, "--draws", "256", "--seed", "5")
+    lines = run_portfolio_command(tmp_path, "--draws", "256", "--seed", "5")
     assert [(line["customer"], line["scenario"]) for line in lines] == [
         (customer, scenario) for customer in ("alpha", "beta", "gamma") for scenario in ("base", "low", "seen")
     ]
@@ -107,14 +107,14 @@ def test_each_line_is_what_the_customer_s_own_run_says(tmp_path: Path) -> None:
 
 
 def test_a_certain_scenario_has_its_value_as_mean_and_as_every_percentile(tmp_path: Path) -> None:
-    for line in told(tmp_path, "--scenario", "seen", "--output", "npv", "--output", "sum"):
+    for line in run_portfolio_command(tmp_path, "--scenario", "seen", "--output", "npv", "--output", "sum"):
         for one in line["outputs"].values():
             assert [one["mean"], *one["percentiles"].values()] == pytest.approx([one["value"]] * 4, rel=1e-9)
 
 
 def test_draws_without_a_number_are_left_out_with_their_share_as_in_the_customer_s_own_run(tmp_path: Path) -> None:
     outputs: list[Any] = [{"payback": ["mean", {"percentiles": [5, 50, 95]}]}]
-    lines = told(
+    lines = run_portfolio_command(
         tmp_path, "--scenario", "base", "--draws", "256", "--seed", "5", model=model_file(tmp_path, outputs=outputs)
     )
     program = read_program(model_file(tmp_path, outputs=outputs), [])
@@ -130,8 +130,8 @@ def test_draws_without_a_number_are_left_out_with_their_share_as_in_the_customer
     assert any(0 < share < 1 for share in shares)
 
 
-def test_what_does_not_exist_is_null_and_what_was_carried_forward_is_told(tmp_path: Path) -> None:
-    alpha, beta, gamma = told(tmp_path, "--scenario", "base", "--draws", "8", "--output", "payback")
+def test_what_does_not_exist_is_null_and_what_was_carried_forward_is_flagged(tmp_path: Path) -> None:
+    alpha, beta, gamma = run_portfolio_command(tmp_path, "--scenario", "base", "--draws", "8", "--output", "payback")
     assert gamma["outputs"]["payback"] == {
         "value": None,
         "mean": None,
@@ -166,7 +166,7 @@ def test_the_lines_are_the_same_bits_whatever_the_threads(tmp_path: Path) -> Non
         [*command, "--data", str(data_file(tmp_path))],
         env=os.environ | {"POLARS_MAX_THREADS": "1"}, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert [json.loads(line) for line in done.stdout.splitlines()] == told(tmp_path, "--draws", "64")
+    assert [json.loads(line) for line in done.stdout.splitlines()] == run_portfolio_command(tmp_path, "--draws", "64")
     assert "running scenario low" in done.stderr
 
 

@@ -112,19 +112,19 @@ def test_the_example_of_the_reference_comes_to_what_its_formulas_say() -> None:
     ]
     price = 8 + 7 * (1 + 12 / 7) / 6
     for scenario, adoption in (("conservative", 0.5), ("stretch", 0.9)):
-        told = found["scenarios"][scenario]["outputs"]
+        results = found["scenarios"][scenario]["outputs"]
         monthly = [4000 * adoption * price * min(1, t / 6) * 0.8 * 0.8 - 5000 for t in range(1, 37)]
-        assert told["total_benefit"] == pytest.approx(sum(monthly) + 36 * 5000, rel=1e-12)
-        assert told["total_cost"] == pytest.approx(150_000 + 36 * 5000, rel=1e-12)
+        assert results["total_benefit"] == pytest.approx(sum(monthly) + 36 * 5000, rel=1e-12)
+        assert results["total_cost"] == pytest.approx(150_000 + 36 * 5000, rel=1e-12)
         npv = sum(flow / 1.1 ** (t / 12) for t, flow in enumerate(monthly, 1)) - 150_000
-        assert told["npv"] == pytest.approx(npv, rel=1e-12)
-        zero = sum(flow / (1 + told["irr"]) ** (t / 12) for t, flow in enumerate(monthly, 1)) - 150_000
+        assert results["npv"] == pytest.approx(npv, rel=1e-12)
+        zero = sum(flow / (1 + results["irr"]) ** (t / 12) for t, flow in enumerate(monthly, 1)) - 150_000
         assert zero == pytest.approx(0, abs=1e-6)
-        assert set(told["sobol"]["S1"]) == {"cost_tick"}
-    told = found["scenarios"]["base"]["outputs"]
-    assert told["percentiles"]["5"] < told["npv"] < told["percentiles"]["95"]
-    assert [row["input"] for row in told["tornado"]] == ["adoption", "cost_tick"]
-    assert 0.99 < told["probability"]["npv > 0"] < 1
+        assert set(results["sobol"]["S1"]) == {"cost_tick"}
+    results = found["scenarios"]["base"]["outputs"]
+    assert results["percentiles"]["5"] < results["npv"] < results["percentiles"]["95"]
+    assert [row["input"] for row in results["tornado"]] == ["adoption", "cost_tick"]
+    assert 0.99 < results["probability"]["npv > 0"] < 1
 
 
 CERTAIN = {
@@ -146,9 +146,14 @@ def test_the_hash_of_a_run_of_halves_and_sums_is_the_same_on_every_machine() -> 
     threads and blocks elsewhere.
     """
     found = run(CERTAIN)
-    told = found["scenarios"]["base"]["outputs"]
-    assert (told["npv"], told["total_benefit"], told["total_cost"], told["users"]) == (6.0, 134.0, 128.0, 9.625)
-    assert (told["roi"], told["payback"]) == (6.0 / 128.0, 3.0 + 11.0 / 17.0)
+    results = found["scenarios"]["base"]["outputs"]
+    assert (results["npv"], results["total_benefit"], results["total_cost"], results["users"]) == (
+        6.0,
+        134.0,
+        128.0,
+        9.625,
+    )
+    assert (results["roi"], results["payback"]) == (6.0 / 128.0, 3.0 + 11.0 / 17.0)
     assert found["run_hash"] == GOLDEN
 
 

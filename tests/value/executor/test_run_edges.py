@@ -1,4 +1,4 @@
-"""Runs at the edges: what overflows, does not vary, or does not exist is said; the bits do not depend on threads."""
+"""Runs at the edges: what overflows, does not vary, or does not exist; the bits do not depend on threads."""
 
 from __future__ import annotations
 

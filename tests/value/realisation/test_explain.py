@@ -150,7 +150,7 @@ def test_models_of_the_library_are_explained_in_every_output(name: str) -> None:
         assert_recomputes(program, tree(program, output))
 
 
-def test_a_tree_tells_formula_value_and_unit_of_every_part() -> None:
+def test_a_tree_shows_formula_value_and_unit_of_every_part() -> None:
     program = compiled(
         inputs={
             "tickets": {"unit": "ticket/month", "value": 40},
@@ -253,7 +253,7 @@ def test_a_tree_of_too_many_values_is_refused(monkeypatch: pytest.MonkeyPatch) -
     assert refused.value.code == "too_large"
 
 
-def test_scenarios_and_stand_ins_are_told_at_their_inputs_and_flagged_above() -> None:
+def test_scenarios_and_defaults_are_shown_at_their_inputs_and_flagged_above() -> None:
     program = compiled(
         axis={"grain": "month", "periods": 3, "start": "2024-01-01"},
         inputs={"a": 2, "m": {"unit": 1, "bind": {"metric": "usage.m"}, "missing": "zero"}},
@@ -295,8 +295,8 @@ def committed(periods: int) -> tuple[Commitment, dict[str, CaseRun]]:
     metrics = pl.DataFrame(rows, schema=["metric", "period", "value"], orient="row")
     shown = metrics.with_columns(pl.lit("c1").alias("customer"))
     commitment = Commitment.read("c" * 64, frozen.canonical())
-    kept = read_metrics(shown.filter(pl.col("period") <= f"2024-{periods:02}"))
-    return commitment, {run.case: run for run in run_cases(commitment, kept, date(2024, periods, 1))}
+    shown_metrics = read_metrics(shown.filter(pl.col("period") <= f"2024-{periods:02}"))
+    return commitment, {run.case: run for run in run_cases(commitment, shown_metrics, date(2024, periods, 1))}
 
 
 @pytest.mark.parametrize("case", ["committed", "forecast", "realised"])
@@ -315,8 +315,8 @@ def test_inputs_of_a_commit_lead_to_the_baseline_the_scenario_and_the_metric_s_r
     commitment, runs = committed(2)
     program, values, sources = of_run(commitment, runs["realised"], "2024-03-02T00:00:00+00:00")
     leaves = {node.name: node for node in explain(program, values, sources, "net", 1).nodes() if node.source}
-    told = {name: node.source["kind"] for name, node in leaves.items() if node.source}
-    assert told == {
+    kinds = {name: node.source["kind"] for name, node in leaves.items() if node.source}
+    assert kinds == {
         "adoption": "constant",
         "cost_tick": "distribution",
         "licence": "metric",

@@ -54,12 +54,12 @@ def tried(text: str, rng: random.Random) -> str:
     try:
         return ran(text, rng)
     except DocumentError as error:
-        problems, said = error.problems, [problem.message for problem in error.problems]
+        problems, messages = error.problems, [problem.message for problem in error.problems]
         code = problems[0].code if problems else ""
     except RefusalError as refusal:
-        code, said = refusal.code, [refusal.message]
+        code, messages = refusal.code, [refusal.message]
     assert code
-    assert all(said)
+    assert all(messages)
     return code
 
 

@@ -52,9 +52,15 @@ MONTHS = [month_later(START, n) for n in range(PERIODS)]
 
 def charge(ended: date | None = None, **price: Any) -> Charged:
     """A charge of a fifth, unless it says otherwise."""
-    said = {"model": "outcome", "value_model": "saved", "output": "realised.saving", "share": "0.2", "period": "month"}
+    options = {
+        "model": "outcome",
+        "value_model": "saved",
+        "output": "realised.saving",
+        "share": "0.2",
+        "period": "month",
+    }
     end = None if ended is None else datetime(ended.year, ended.month, ended.day, tzinfo=UTC)
-    return Charged("s1", "value", Outcome.model_validate(said | price), end, ("value",))
+    return Charged("s1", "value", Outcome.model_validate(options | price), end, ("value",))
 
 
 @dataclass
@@ -62,7 +68,7 @@ class Ledger:
     """What runs have proposed so far."""
 
     bills: Charged
-    standing: list[ProposalState] = field(default_factory=list)
+    existing: list[ProposalState] = field(default_factory=list)
     newest: date | None = None
 
     def run(self, last: int, values: list[float]) -> None:
@@ -71,14 +77,14 @@ class Ledger:
         measured = [
             MeasuredMonth(one, {"driver.saving": values[: n + 1]}, [self.bills]) for n, one in enumerate(months)
         ]
-        found, refused = proposals(Agreement(COMMITMENT, None, "UTC"), measured, self.standing, self.newest)
+        found, refused = proposals(Agreement(COMMITMENT, None, "UTC"), measured, self.existing, self.newest)
         assert refused == []
-        self.standing += [ProposalState(one.charge.key, one.begin, one.month, one.fee.amount) for one in found]
+        self.existing += [ProposalState(one.charge.key, one.begin, one.month, one.fee.amount) for one in found]
         self.newest = max(months)
 
     def amounts(self) -> dict[str, str]:
         """Amount proposed by last month."""
-        return {f"{one.month:%Y-%m}": str(one.amount) for one in self.standing}
+        return {f"{one.month:%Y-%m}": str(one.amount) for one in self.existing}
 
 
 VALUES = st.lists(st.integers(-3000, 6000).map(lambda cents: cents / 100), min_size=PERIODS, max_size=PERIODS)
@@ -108,8 +114,8 @@ def test_any_split_of_the_months_into_runs_makes_the_same_proposals(
         apart.run(last, values)
     for last in range(PERIODS):
         monthly.run(last, values)
-    assert sorted(apart.standing, key=repr) == sorted(together.standing, key=repr)
-    assert monthly.standing == together.standing
+    assert sorted(apart.existing, key=repr) == sorted(together.existing, key=repr)
+    assert monthly.existing == together.existing
 
 
 @law(60)
@@ -123,7 +129,7 @@ def test_what_is_known_late_is_proposed_alike_however_the_months_are_split(
     for last in [*runs, PERIODS - 1]:
         apart.run(last, after)
     together.run(PERIODS - 1, after)
-    assert sorted(apart.standing, key=repr) == sorted(together.standing, key=repr)
+    assert sorted(apart.existing, key=repr) == sorted(together.existing, key=repr)
 
 
 @law(40)

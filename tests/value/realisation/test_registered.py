@@ -64,13 +64,13 @@ def wanted(found: list[tuple[MartMetric, pl.DataFrame]]) -> list[tuple[str, str,
 
 
 def test_the_catalog_that_holds_at_the_end_of_a_month_registers_its_metrics() -> None:
-    told = history(
+    facts = history(
         ("acme", "2023-10-20", catalog(HOURS)),
         ("acme", "2023-12-01", catalog(HOURS | {"key": "other"})),
         ("birch", "2023-11-30T23:59:59", catalog(HOURS)),
         ("cedar", "2023-11-01", catalog()),
     )
-    found = registered(told, zones(acme="UTC", birch="UTC", cedar="UTC"), [OCTOBER, NOVEMBER, DECEMBER])
+    found = registered(facts, zones(acme="UTC", birch="UTC", cedar="UTC"), [OCTOBER, NOVEMBER, DECEMBER])
     assert wanted(found) == [
         ("other", "acme", DECEMBER),
         ("support.hours", "acme", OCTOBER),
@@ -82,8 +82,8 @@ def test_the_catalog_that_holds_at_the_end_of_a_month_registers_its_metrics() ->
 
 
 def test_a_month_ends_where_the_tenant_is() -> None:
-    told = history(("acme", "2023-12-01T04:30", catalog(HOURS)), ("birch", "2023-12-01T04:30", catalog(HOURS)))
-    found = registered(told, zones(acme="America/New_York", birch="UTC"), [NOVEMBER])
+    facts = history(("acme", "2023-12-01T04:30", catalog(HOURS)), ("birch", "2023-12-01T04:30", catalog(HOURS)))
+    found = registered(facts, zones(acme="America/New_York", birch="UTC"), [NOVEMBER])
     assert wanted(found) == [("support.hours", "acme", NOVEMBER)]
     ((_, rows),) = found
     assert rows.select("begins", "ends").row(0) == (
@@ -115,7 +115,7 @@ def test_a_mart_with_the_columns_can_be_read(change: dict[str, Any], instants: b
 
 
 @pytest.mark.parametrize(
-    ("change", "code", "says"),
+    ("change", "code", "sentence"),
     [
         ({"mart": "fct_support"}, "unknown_mart", "no mart 'fct_support'"),
         ({"column": "quantiti"}, "unknown_column", "did you mean 'quantity'"),
@@ -128,12 +128,12 @@ def test_a_mart_with_the_columns_can_be_read(change: dict[str, Any], instants: b
         ({"month": "quantity"}, "wrong_type", "numeric, not a date or an instant"),
     ],
 )
-def test_what_a_mart_lacks_is_said_with_the_metric(change: dict[str, Any], code: str, says: str) -> None:
+def test_what_a_mart_lacks_is_reported_with_the_metric(change: dict[str, Any], code: str, sentence: str) -> None:
     with pytest.raises(RefusalError) as refused:
         check_columns(metric(**change), columns(**TYPES))
     assert refused.value.code == code
     assert "'support.hours'" in refused.value.message
-    assert says in refused.value.message
+    assert sentence in refused.value.message
 
 
 def test_a_mart_whose_rows_belong_to_no_tenant_is_none() -> None:
@@ -164,9 +164,9 @@ def test_a_value_that_is_none_takes_its_tenant_s_whole_month_with_it() -> None:
     assert "more than 20 digits" in reason
 
 
-@pytest.mark.parametrize(("currency", "says"), [(None, "holds nothing"), ("usd", "holds usd"), ("", "holds , which")])
-def test_money_names_its_currency(currency: str | None, says: str) -> None:
+@pytest.mark.parametrize(("currency", "reason"), [(None, "holds nothing"), ("usd", "holds usd"), ("", "holds , which")])
+def test_money_names_its_currency(currency: str | None, reason: str) -> None:
     rows = found(("acme", "c1", NOVEMBER, "USD", "1"), ("birch", "c1", NOVEMBER, currency, "1"))
     counted, wrong = judged(metric(currency_column="currency"), rows)
     assert counted["tenant"].to_list() == ["acme"]
-    assert says in wrong["reason"].item()
+    assert reason in wrong["reason"].item()

@@ -50,13 +50,13 @@ DECEMBER = date(2023, 12, 1)
 
 
 def committed(model: dict[str, Any] = MODEL, **more: Any) -> tuple[Commitment, dict[str, Any]]:
-    said: dict[str, Any] = {"scenario": "agreed", "baseline": {}, "watermark": None, "seed": 7, "author": "ann"}
-    said |= {"customer": "c1", "start": "2023-11-01"} | more
-    text = Frozen(canonical(parse_model(json.dumps(model))), **said).canonical()
+    options: dict[str, Any] = {"scenario": "agreed", "baseline": {}, "watermark": None, "seed": 7, "author": "ann"}
+    options |= {"customer": "c1", "start": "2023-11-01"} | more
+    text = Frozen(canonical(parse_model(json.dumps(model))), **options).canonical()
     return Commitment.read(commit_id(text), text), json.loads(text)
 
 
-def told(rows: list[tuple[str, float, str]] | None = None, **more: Any) -> CommitReport:
+def report_of(rows: list[tuple[str, float, str]] | None = None, **more: Any) -> CommitReport:
     commitment, frozen = committed(**more)
     frame = pl.DataFrame(
         [(metric, "c1", period, value) for metric, value, period in rows or MEASURED],
@@ -93,7 +93,7 @@ def plain(text: str) -> str:
 
 @pytest.fixture(scope="module")
 def whole() -> CommitReport:
-    return told()
+    return report_of()
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +149,7 @@ def test_who_agreed_stands_with_commit_dates_and_state(whole: CommitReport, html
     assert "Acme & Sons and Customer One: 12 months from 1 November 2023" in plain(texts(tree))
 
 
-def test_proposals_stand_with_their_state_and_the_invoice_that_bears_them(html: str) -> None:
+def test_proposals_are_shown_with_their_state_and_the_invoice_that_bills_them(html: str) -> None:
     rows = tables(read_page(html))["Fees proposed for what was realised"][1:]
     first = "1 November 2023 to 30 November 2023"
     assert rows[0] == [
@@ -173,7 +173,7 @@ def test_cost_to_serve_margin_and_value_for_the_price_stand_beside_it(whole: Com
     assert f"{plain(formatting.number(ratio))} USD" in plain(texts(tree))
 
 
-def test_a_customers_copy_tells_what_was_invoiced_and_no_cost(whole: CommitReport) -> None:
+def test_a_customers_copy_shows_what_was_invoiced_and_no_cost(whole: CommitReport) -> None:
     months = [replace(one, cost=None) for one in whole.months]
     page = render(commit_page(replace(whole, months=months)))
     assert tables(read_page(page))["Invoiced"] == [
@@ -203,7 +203,7 @@ SERVED: dict[str, Any] = MODEL | {
 def test_what_depends_on_an_internal_metric_is_nowhere_in_a_customers_copy(more: dict[str, Any], shown: bool) -> None:
     """Neither as text, nor in a chart, an attribute or a comment: the whole page is searched."""
     model = SERVED | more | {"scenarios": {"agreed": {"tokens": 80, "licence": 100, "served": 7411.25}, "base": {}}}
-    vendors = told([*MEASURED, ("billing.cost_to_serve", 8123.5, "2023-11")], model=model)
+    vendors = report_of([*MEASURED, ("billing.cost_to_serve", 8123.5, "2023-11")], model=model)
     program = vendors.commitment.program
     hidden = withheld(program, Audience.CUSTOMER)
     page = render(commit_page(replace(vendors, hidden=hidden)))
@@ -231,7 +231,7 @@ def test_how_it_was_made_names_every_run_with_what_was_known(whole: CommitReport
     assert "version 1" in texts(tree)
 
 
-def test_what_was_carried_or_counted_as_zero_is_told(html: str) -> None:
+def test_what_was_carried_or_counted_as_zero_is_flagged(html: str) -> None:
     rows = tables(read_page(html))["Values that were missing"][1:]
     assert [row[:2] for row in rows] == [["licence", "Dec 2023"], ["tokens", "Dec 2023"]]
     assert rows[1][2:] == ["last known value carried forward100 token/month", "saving"]
@@ -250,7 +250,7 @@ def test_a_commit_that_is_not_measured_yet_says_so(whole: CommitReport) -> None:
 
 
 def test_where_nothing_was_agreed_of_measured_inputs_only_the_realised_stands() -> None:
-    alone = told(scenario="base")
+    alone = report_of(scenario="base")
     assert set(alone.cases) == {"realised"}
     tree = read_page(render(commit_page(alone)))
     assert "What was realised" in texts(tree)
@@ -259,6 +259,6 @@ def test_where_nothing_was_agreed_of_measured_inputs_only_the_realised_stands() 
 
 def test_a_change_says_what_it_replaces_and_why() -> None:
     parent = "ab" * 32
-    changed = read_page(render(commit_page(told(parent=parent, reason="<b>better</b> numbers"))))
+    changed = read_page(render(commit_page(report_of(parent=parent, reason="<b>better</b> numbers"))))
     assert parent in texts(changed)
     assert tables(changed)["What was done, by whom"][1][3] == "<b>better</b> numbers"

@@ -21,7 +21,7 @@ from valueverse.value.architect.document.parsing import parse_model
 from valueverse.value.executor.run import RunRequest, run_model
 from valueverse.value.report import formatting
 
-SAID: dict[str, Any] = {"scenarios": ("base",), "draws": 512, "seed": 1, "start": None}
+OPTIONS: dict[str, Any] = {"scenarios": ("base",), "draws": 512, "seed": 1, "start": None}
 CASE: dict[str, Any] = {
     "axis": {"grain": "month", "periods": 24, "start": "2023-11-01", "discount": 0.1},
     "inputs": {
@@ -38,8 +38,8 @@ CASE: dict[str, Any] = {
 }
 
 
-def page(text: str, **said: Any) -> str:
-    return report_of_model(text, None, SAID | said)
+def page(text: str, **chosen: Any) -> str:
+    return report_of_model(text, None, OPTIONS | chosen)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_the_same_model_gives_the_same_bytes(html: str) -> None:
     assert page(model_text(**CASE), scenarios=()) == html
 
 
-def test_every_chart_is_drawn_for_both_widths_and_told_in_words(html: str) -> None:
+def test_every_chart_is_drawn_for_both_widths_and_described_in_text(html: str) -> None:
     drawings = [one for one in read_page(html).iter() if one.tag == f"{SVG}svg"]
     assert [one.attrib["class"] for one in drawings] == ["wide", "narrow"] * 3
     for one in drawings:
@@ -117,12 +117,12 @@ def test_its_numbers_are_those_of_the_run(html: str) -> None:
     results = {row[0]: row[1:] for row in found["Results, with all inputs at their means, and over the draws"]}
     npv = run["npv"]
     ends = [npv["percentiles"]["5"], npv["percentiles"]["95"]]
-    assert results["Net present value"] == [told(one) for one in (npv["value"], *ends)]
-    assert results["Total benefit"][0] == told(run["total_benefit"])
+    assert results["Net present value"] == [formatted(one) for one in (npv["value"], *ends)]
+    assert results["Total benefit"][0] == formatted(run["total_benefit"])
     assert results["Payback"][0] == formatting.lasting(run["payback"]["value"], "month").replace("\u00a0", " ")
     moved = {row[0]: row for row in found["One input at a time, the others at their means"][1:]}
     assert [moved[one["input"]][3:] for one in run["tornado"]] == [
-        [told(one["low"]), told(one["high"])] for one in run["tornado"]
+        [formatted(one["low"]), formatted(one["high"])] for one in run["tornado"]
     ]
     years = found["Cash flow by year, not discounted"]
     assert [row[0] for row in years[1:]] == [
@@ -131,11 +131,11 @@ def test_its_numbers_are_those_of_the_run(html: str) -> None:
         "Nov 2024 to Oct 2025",
         "total",
     ]
-    assert years[-1][1] == told(run["total_benefit"])
+    assert years[-1][1] == formatted(run["total_benefit"])
     assert program.currency == "USD"
 
 
-def told(value: float) -> str:
+def formatted(value: float) -> str:
     return formatting.estimate(value, "USD").replace("\u00a0", " ")
 
 
@@ -144,10 +144,10 @@ def test_the_command_that_it_prints_repeats_the_run_to_the_hash(html: str) -> No
     command = shlex.split(next(one for one in facts if one.startswith("valueverse value run")))
     options = [(command[place], command[place + 1]) for place in range(4, len(command), 2)]
     outputs = [_output(value) for name, value in options if name == "--output"]
-    said = {name: int(value) for name, value in options if name in {"--draws", "--seed"}}
+    given = {name: int(value) for name, value in options if name in {"--draws", "--seed"}}
     model = parse_model(model_text(**CASE))
     program = compile_model(model.model_copy(update={"outputs": outputs}))
-    answer = run_model(program, None, RunRequest((), said["--draws"], said["--seed"]))
+    answer = run_model(program, None, RunRequest((), given["--draws"], given["--seed"]))
     whole = compile_model(model).content_hash
     import hashlib
 
@@ -173,7 +173,7 @@ def test_scenarios_stand_side_by_side_unless_one_is_asked_for(html: str) -> None
     assert "scenario low" in texts(alone)
 
 
-def test_values_that_stand_in_for_missing_ones_are_told() -> None:
+def test_values_that_replace_missing_ones_are_flagged() -> None:
     text = library.text("developer_time")
     shown = tables(read_page(page(text)))["Values that were missing"]
     assert shown[1] == [
@@ -214,7 +214,7 @@ def test_whatever_users_write_is_shown_as_text() -> None:
     assert not any("javascript" in value for one in tree.iter() for value in one.attrib.values())
 
 
-def test_a_model_without_money_tells_its_variables() -> None:
+def test_a_model_without_money_shows_its_variables() -> None:
     text = model_text(
         inputs={"width": {"dist": {"normal": [12, 0.5]}}, "depth": {"dist": {"uniform": [8, 10]}}},
         variables={"floor_area": "width * depth"},

@@ -96,8 +96,8 @@ def test_the_fee_is_what_the_text_says(done: tuple[Path, list[str]]) -> None:
 def test_every_command_that_needs_servers_exists_with_its_options() -> None:
     calls = re.findall(r"\.venv/bin/valueverse ((?:[a-z]+ ?)+)(.*)", "\n".join(commands(SERVERS)))
     assert len(calls) >= 9
-    for words, rest in calls:
-        names = words.split()[:2] if words.startswith(("value", "explain")) else words.split()[:1]
-        told = CliRunner().invoke(app, [*names, "--help"], env={"COLUMNS": "200"}).stdout
+    for command, rest in calls:
+        names = command.split()[:2] if command.startswith(("value", "explain")) else command.split()[:1]
+        help_text = CliRunner().invoke(app, [*names, "--help"], env={"COLUMNS": "200"}).stdout
         for option in re.findall(r"(?<= )--[a-z]+", rest):
-            assert option in told, (names, option)
+            assert option in help_text, (names, option)

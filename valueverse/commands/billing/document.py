@@ -51,17 +51,17 @@ def register(app: typer.Typer) -> None:
 
         if form == "pdf" and out is None and sys.stdout.isatty():
             raise RefusalError("binary_output", "a PDF is no text for a terminal: give --out FILE, or a pipe", "--out")
-        said = _read(file)
+        invoice = _read(file)
         parties = Parties(
-            seller or str(said.get("tenant", "")),
-            buyer or str(said.get("customer", "")),
+            seller or str(invoice.get("tenant", "")),
+            buyer or str(invoice.get("customer", "")),
             seller_country,
             buyer_country,
             seller_tax_id,
         )
         if form not in {"pdf", "xml"}:
             raise RefusalError("unknown_format", f"{form[:20]!r} is neither pdf nor xml", "--format")
-        body = invoice_pdf(said, parties.brand()) if form == "pdf" else invoice_xml(said, *parties.for_ubl())
+        body = invoice_pdf(invoice, parties.brand()) if form == "pdf" else invoice_xml(invoice, *parties.for_ubl())
         if out is None:
             sys.stdout.buffer.write(body)
         else:

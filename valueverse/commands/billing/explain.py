@@ -47,8 +47,8 @@ def _tree(title: str, value: Any) -> Any:
             below = branch.add(f"{escape(name)} ({len(one)})")
             for place, inner in enumerate(one, start=1):
                 if isinstance(inner, dict) and "id" in inner:
-                    words = ", ".join(f"{key} {said}" for key, said in inner.items() if said is not None)
-                    below.add(escape(words))
+                    amounts = ", ".join(f"{key} {entry}" for key, entry in inner.items() if entry is not None)
+                    below.add(escape(amounts))
                 else:
                     add(below, str(inner.get("key", place)) if isinstance(inner, dict) else str(place), inner)
         elif one is not None:

@@ -105,8 +105,8 @@ def _of_documents(path: Path, timezone: str, tenant: str | None) -> Journal:
         raise refusal.below(str(path)) from refusal
     zones = pl.DataFrame(schema={"tenant": pl.String, "timezone": pl.String})
     nothing = (BILLING_FACTS.to_frame(), BILLS.to_frame(), CORRECTED.to_frame(), USED.to_frame())
-    told = JournalInputs(*nothing, zones, datetime.now(UTC))
-    moves, _ = moved(found, told)
+    inputs = JournalInputs(*nothing, zones, datetime.now(UTC))
+    moves, _ = moved(found, inputs)
     return book(moves if tenant is None else moves.filter(pl.col("tenant") == tenant), nothing_booked())
 
 
@@ -154,8 +154,8 @@ def _check(tenant: Annotated[str | None, typer.Option("--tenant", help="Only thi
 
         def work(tenants: list[str]) -> pl.DataFrame:
             with connection.transaction():
-                told = current_inputs(connection, lake, zones.filter(pl.col("tenant").is_in(tenants)), now)
-                return broken_rules(connection, tenants, told)
+                inputs = current_inputs(connection, lake, zones.filter(pl.col("tenant").is_in(tenants)), now)
+                return broken_rules(connection, tenants, inputs)
 
         wrong, failures = without_failing(work, names)
     for rule in RULES:

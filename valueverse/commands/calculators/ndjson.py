@@ -67,8 +67,8 @@ def read_document(line: str | bytes, *, floats: bool = False) -> Document:
     if not isinstance(document, dict):
         raise RefusalError("malformed", "each line must hold one JSON object")
     if _DOUBTFUL.search(text) or text.count("[") + text.count("{") > DEEPEST:
-        told = {name: value for name, value in document.items() if name != "id"}
-        check_values(told, deepest=DEEPEST, texts="answered", inexact=floats)
+        fields = {name: value for name, value in document.items() if name != "id"}
+        check_values(fields, deepest=DEEPEST, texts="answered", inexact=floats)
         check_values(document.get("id"), "id", deepest=DEEPEST, texts="any", inexact=True)
     return document
 
@@ -151,7 +151,7 @@ def _batches(stream: IO[bytes]) -> Iterator[list[bytes]]:
             pending += head
             batch += [line for line in bytes(pending).split(b"\n") if line.strip()]
             pending = bytearray(rest)
-        elif len(pending) <= LONGEST_LINE:  # of a longer line the rest is not kept
+        elif len(pending) <= LONGEST_LINE:  # the rest of a longer line is dropped
             pending += rest
         while len(batch) >= BATCH:
             yield batch[:BATCH]

@@ -67,7 +67,7 @@ def _demo(
 
 
 def run_demo(settings: Settings, customers: int, progress: Any) -> Iterator[Timing]:
-    """Every step up to the marts and the report, each told once it is done."""
+    """Every step up to the marts and the report, each printed once it is done."""
     from valueverse.commands.servers.demo_value import agree, write_report
     from valueverse.demo import harbor
 
@@ -151,7 +151,7 @@ def deliver(landing: Path, files: Iterable[DemoFile]) -> None:
 
 
 def _catch_up(settings: Settings, until: str, progress: Any) -> Iterator[Timing]:
-    """Run Dagster's jobs in a process of their own and pass on what it tells.
+    """Run Dagster's jobs in a process of their own and pass on its output.
 
     Raises:
         RefusalError: ``run_failed``, naming the stage, the partitions and the reason.
@@ -214,7 +214,7 @@ def demo_keys(settings: Settings) -> dict[str, str]:
 
 
 def _serve(settings: Settings, progress: Any) -> dict[str, str]:
-    """Start what people look at; a server that does not start is told and takes nothing from the result."""
+    """Start what people look at; a server that does not start is reported; the result stays as it is."""
     from valueverse.platform.servers import supervisor
 
     found = {}

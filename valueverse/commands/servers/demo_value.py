@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from valueverse.platform.settings import Settings
 
-_SAID: dict[str, Any] = {
+_COMMIT_OPTIONS: dict[str, Any] = {
     "scenario": "agreed",
     "seed": 1,
     "author": "ines.author@northwind.example",
@@ -25,12 +25,12 @@ def agree(settings: Settings) -> str:
     from valueverse.demo import northwind
     from valueverse.services.value.commits import approve_commit, commit_model
 
-    standing = [one for one in commit_model.log(settings, northwind.TENANT) if one["model"] == northwind.VALUE_MODEL]
-    if standing:
-        return str(standing[0]["commit"])
-    said = _SAID | {"customer": northwind.AGREED_WITH}
+    existing = [one for one in commit_model.log(settings, northwind.TENANT) if one["model"] == northwind.VALUE_MODEL]
+    if existing:
+        return str(existing[0]["commit"])
+    options = _COMMIT_OPTIONS | {"customer": northwind.AGREED_WITH}
     model = json.dumps(northwind.value_model())
-    commit = str(commit_model.commit(settings, northwind.TENANT, model, said, None)["commit"])
+    commit = str(commit_model.commit(settings, northwind.TENANT, model, options, None)["commit"])
     approve_commit.approve(settings, northwind.TENANT, commit, "vendor", "vera.vendor@northwind.example")
     approve_commit.approve(settings, northwind.TENANT, commit, "customer", "carl.customer@code-assistant.example")
     return commit

@@ -140,10 +140,10 @@ def _psql(settings: Settings, analyst: str | None, command: str | None, csv: boo
         "sslmode": "PGSSLMODE",
     }
     environment |= {names[key]: str(value) for key, value in found.items() if key in names}
-    words = ["psql", "--no-psqlrc", *(["--csv"] if csv else []), *(["-c", command] if command else [])]
+    arguments = ["psql", "--no-psqlrc", *(["--csv"] if csv else []), *(["-c", command] if command else [])]
     sys.stdout.flush()
     # The password travels in the environment, which other users cannot read as they can a command line.
-    os.execve(postgres_server.binary("psql"), words, environment)  # noqa: S606 - replaces us: the shell is the user's own
+    os.execve(postgres_server.binary("psql"), arguments, environment)  # noqa: S606 - replaces us: the shell is the user's own
 
 
 def _width() -> int:

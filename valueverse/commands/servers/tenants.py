@@ -179,8 +179,8 @@ def _for_people(rows: list[list[str]]) -> Iterator[str]:
         yield from textwrap.wrap("  ".join(tenant), width, subsequent_indent="    ")
         for *_, key, scopes, purpose, state in keys:
             if key != "-":
-                said = f"{key}  {state}  {scopes.replace(',', ', ')}  {purpose}"
-                yield from textwrap.wrap(said, width, initial_indent="  ", subsequent_indent="    ")
+                line = f"{key}  {state}  {scopes.replace(',', ', ')}  {purpose}"
+                yield from textwrap.wrap(line, width, initial_indent="  ", subsequent_indent="    ")
 
 
 def _in_one_line(text: str) -> str:

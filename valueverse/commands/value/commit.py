@@ -39,9 +39,9 @@ def register(app: typer.Typer) -> None:
         from valueverse.platform.settings import get_settings
         from valueverse.services.value.check_model import read_text
 
-        said = {"scenario": scenario, "seed": seed, "author": author, "parent": parent, "reason": reason}
-        said |= {"customer": customer, "start": start}
-        write(commit(get_settings(), tenant, read_text(model), said, data))
+        options = {"scenario": scenario, "seed": seed, "author": author, "parent": parent, "reason": reason}
+        options |= {"customer": customer, "start": start}
+        write(commit(get_settings(), tenant, read_text(model), options, data))
 
     @app.command("log")
     def log_command(tenant: Tenant) -> None:

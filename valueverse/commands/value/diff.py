@@ -55,7 +55,7 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Show what was added, removed and changed from one model or commit to another, by path and in money.
 
-        Money of models is told per scenario at the means of all inputs, money of commits as it was agreed over the
+        Money of models is shown per scenario at the means of all inputs, money of commits as it was agreed over the
         whole term: benefit, cost, net present value and return.
 
         [dim]valueverse value diff signed.yaml proposed.yaml[/dim]
@@ -65,16 +65,20 @@ def register(app: typer.Typer) -> None:
         if tenant is not None and data is not None:
             raise RefusalError("bad_arguments", "a commit holds what it was agreed on: leave --data out", "--data")
         if tenant is None:
-            told, title = _models(Path(before), Path(after), data), "in money, at the means of all inputs:"
+            diff, title = _models(Path(before), Path(after), data), "in money, at the means of all inputs:"
         else:
-            told, title = commits(get_settings(), tenant, before, after), "in money, as agreed over the whole term:"
+            diff, title = commits(get_settings(), tenant, before, after), "in money, as agreed over the whole term:"
         if as_json:
-            answer = {**told.hashes, "changes": [one.as_json() for one in told.changes], "money": told.money}
-            typer.echo(json.dumps(answer | {"no_money": told.missing}, ensure_ascii=False, allow_nan=False))
+            answer = {
+                **diff.hashes,
+                "changes": [one.as_json() for one in diff.changes],
+                "money": diff.money,
+            }
+            typer.echo(json.dumps(answer | {"no_money": diff.missing}, ensure_ascii=False, allow_nan=False))
             return
-        typer.echo("\n".join(_lines(told.changes)))
-        lines = list(_money_lines(told.money))
+        typer.echo("\n".join(_lines(diff.changes)))
+        lines = list(_money_lines(diff.money))
         if lines:
             typer.echo("\n".join([title, *lines]))
-        if told.missing:
-            typer.echo(f"not told in money: {told.missing}")
+        if diff.missing:
+            typer.echo(f"not expressed in money: {diff.missing}")

@@ -32,10 +32,10 @@ def _line(node: Explained, *, again: bool) -> str:
     when = "" if node.period is None else f" (period {node.period})" if node.period else " (before the first period)"
     unit = "" if node.unit == "1" else f" {node.unit}"
     text = node.text if node.kind == "input" else f"= {node.text}"
-    told = f"[dim]{escape('see above' if again else text)}[/dim]"
+    origin = f"[dim]{escape('see above' if again else text)}[/dim]"
     flags = ", ".join(sorted({flag["policy"] for flag in node.flags}))
     marked = f"  [yellow]stand-in: {flags}[/yellow]" if flags else ""
-    return f"[bold]{escape(node.name)}[/bold]{when}: {_number(node.value)}{escape(unit)}  {told}{marked}"
+    return f"[bold]{escape(node.name)}[/bold]{when}: {_number(node.value)}{escape(unit)}  {origin}{marked}"
 
 
 def _tree(answer: Answer, deepest: int) -> Tree:
@@ -43,8 +43,8 @@ def _tree(answer: Answer, deepest: int) -> Tree:
     from rich.markup import escape
     from rich.tree import Tree
 
-    facts = {name: said for name, said in answer.about.items() if name not in {"output", "period", "content_hash"}}
-    tree = Tree(escape(", ".join(f"{name} {said}" for name, said in facts.items())))
+    facts = {name: entry for name, entry in answer.about.items() if name not in {"output", "period", "content_hash"}}
+    tree = Tree(escape(", ".join(f"{name} {entry}" for name, entry in facts.items())))
     shown: set[str] = set()
     waiting: list[tuple[Explained | str, Tree, int]] = [(answer.root, tree, 1)]
     while waiting:
@@ -52,12 +52,12 @@ def _tree(answer: Answer, deepest: int) -> Tree:
         if isinstance(node, str):
             above.add(f"[dim]{escape(node)}[/dim]")
             continue
-        again = node.id in shown and bool(node.children or node.id in answer.behind)
+        again = node.id in shown and bool(node.children or node.id in answer.drilldown)
         branch = above.add(_line(node, again=again))
         shown.add(node.id)
         if again:
             continue
-        for found in answer.behind.get(node.id, ()):
+        for found in answer.drilldown.get(node.id, ()):
             _add_drilldown(branch, found)
         cut: list[Explained | str] = ["... (--depth)"]
         below = cut if node.children and depth >= deepest else _few(node.children)
@@ -83,7 +83,7 @@ def _add_drilldown(branch: Tree, found: dict[str, Any]) -> None:
     head = f"{found['metric']} of {found['customer'] or 'nobody in particular'} in {found['month']}: "
     below = branch.add(escape(f"{head}{_number(found['value'])} ({found['kind']}: {found['count']})"))
     for one in found["first"]:
-        below.add(escape(", ".join(f"{name} {said}" for name, said in one.items() if said is not None)))
+        below.add(escape(", ".join(f"{name} {entry}" for name, entry in one.items() if entry is not None)))
     if found["count"] > len(found["first"]):
         below.add(f"... {found['count'] - len(found['first'])} more (--events)")
 

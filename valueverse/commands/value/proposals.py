@@ -1,4 +1,4 @@
-"""``valueverse value proposals | accept | dispute | withdraw | close``: fees for outcomes, and what is said to them."""
+"""``valueverse value proposals | accept | dispute | withdraw | close``: fees for outcomes and their verdicts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def register(app: typer.Typer) -> None:
 
     @app.command("accept")
     def accept_command(proposal: Proposal, tenant: Tenant, by: By) -> None:
-        """Accept a proposal: the next invoice bears it."""
+        """Accept a proposal: the next invoice bills it."""
         _answer("accept", tenant, proposal, by, None)
 
     @app.command("dispute")
@@ -53,7 +53,7 @@ def register(app: typer.Typer) -> None:
     def withdraw_command(
         proposal: Proposal, tenant: Tenant, by: By, reason: Annotated[str, typer.Option("--reason", help="Why.")]
     ) -> None:
-        """Withdraw a proposal that no invoice bears; the next run proposes anew what is then due."""
+        """Withdraw a proposal that no invoice bills; the next run proposes again what is then due."""
         _answer("withdraw", tenant, proposal, by, reason)
 
     def _answer(verb: str, tenant: str, proposal: str, by: str, reason: str | None) -> None:

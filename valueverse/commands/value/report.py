@@ -60,8 +60,8 @@ def register(app: typer.Typer) -> None:
         if (model is None) == (commit is None) or (commit is None) != (tenant is None):
             raise RefusalError("bad_arguments", "give a model, or --tenant and --commit", "MODEL")
         if model is not None:
-            said = {"scenarios": (scenario,) if scenario else (), "draws": draws, "seed": seed, "start": start}
-            page = report_of_model(read_text(model), data, said, customer, audience)
+            options = {"scenarios": (scenario,) if scenario else (), "draws": draws, "seed": seed, "start": start}
+            page = report_of_model(read_text(model), data, options, customer, audience)
         else:
             day = None if month is None else read_month(month, "--month")
             page = report_of_commit(get_settings(), str(tenant), str(commit), day, audience)

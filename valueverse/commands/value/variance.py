@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-def _table(told: dict[str, Any]) -> Table:
+def _table(report: dict[str, Any]) -> Table:
     from rich.table import Table
 
-    first, second, unit = told["from"], told["to"], told["unit"]
-    span = f"periods 1 to {told['period']}" if told["to_date"] else f"period {told['period']} alone"
-    title = f"{told['output']} of {told['model']} in {told['month']}, {span}: {second} against {first}"
+    first, second, unit = report["from"], report["to"], report["unit"]
+    span = f"periods 1 to {report['period']}" if report["to_date"] else f"period {report['period']} alone"
+    title = f"{report['output']} of {report['model']} in {report['month']}, {span}: {second} against {first}"
     table = Table(title=title, title_justify="left", title_style="bold", show_footer=True)
-    if told["to_date"]:
+    if report["to_date"]:
         table.caption = "inputs: means of the periods"
-    shown = {"why": f"{second} - {first}", "before": told["before"], "after": told["after"]}
+    shown = {"why": f"{second} - {first}", "before": report["before"], "after": report["after"]}
     table.add_column("input", footer=shown["why"])
     table.add_column(first, footer=f"{shown['before']} {unit}", justify="right")
     table.add_column(second, footer=f"{shown['after']} {unit}", justify="right")
     table.add_column("unit")
-    table.add_column(f"adds ({unit})", footer=told["difference"], justify="right")
-    for one in told["shares"]:
+    table.add_column(f"adds ({unit})", footer=report["difference"], justify="right")
+    for one in report["shares"]:
         table.add_row(one["input"], f"{one['before']:,.6g}", f"{one['after']:,.6g}", one["unit"], one["share"])
     return table
 
@@ -60,10 +60,10 @@ def register(app: typer.Typer) -> None:
 
         asked = {"cases": (first, second), "output": output, "period": period}
         day = None if month is None else read_month(month, "--month")
-        told = difference(get_settings(), tenant, commit, day, asked)
+        report = difference(get_settings(), tenant, commit, day, asked)
         if as_json:
-            typer.echo(json.dumps(told, ensure_ascii=False, allow_nan=False))
+            typer.echo(json.dumps(report, ensure_ascii=False, allow_nan=False))
             return
         from rich.console import Console
 
-        Console().print(_table(told))
+        Console().print(_table(report))

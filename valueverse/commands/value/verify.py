@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Work the chains of a tenant's commits, and of all that was done to them, out again.
 
-        What was edited, put in, taken out or written anew ends with status 1.
+        Rows that were edited, inserted, deleted or rewritten end with status 1.
         """
         from valueverse.platform.settings import get_settings
 

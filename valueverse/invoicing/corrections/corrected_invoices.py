@@ -1,4 +1,4 @@
-"""What finalised invoices lack as known now, on the invoices that bear it."""
+"""What finalised invoices lack as known now, on the invoices that bill it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def correction_lines(
     issued: pl.DataFrame,
     closed_by: datetime | None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Adjustment lines (WORKING_LINES) on the invoices that bear them, and the headers of those made for them.
+    """Adjustment lines (WORKING_LINES) on the invoices that bill them, and the headers of those made for them.
 
     Args:
         prior: what is already billed.
@@ -55,7 +55,7 @@ def correction_lines(
     if prior.recompute.invoices.is_empty():
         return WORKING_LINES.to_frame(), INVOICE_HEADERS.to_frame()
     found = found_differences(prior, context, adjustments, closed_by)
-    before = prior.issued.standing.filter(pl.col("invoice_type") == CORRECTION)
+    before = prior.issued.not_voided.filter(pl.col("invoice_type") == CORRECTION)
     hosted, own = assigned_to_invoices(found, issued, _running(context.segments, closed_by), before)
     headers = correction_headers(own, context.timeline, context.terms)
     lines = [_ruled(hosted, issued), _ruled(own, headers)]
@@ -109,17 +109,17 @@ def _compared(
     marks = invoices.select(*_INVOICE_ID, "events_known_at").drop_nulls()
     known = {(tenant, invoice): moment for tenant, invoice, moment in marks.iter_rows()}
     again = invoices.drop("events_known_at")
-    standing = again.join(prior.issued.voided, on=INVOICE, how="anti", maintain_order="left")
-    anew, present = recomputed_periods(standing, context.segments, closed_by)
-    closed_at = standing.select(*_INVOICE_ID, pl.col("period_to").alias("closed_at"))
+    not_voided = again.join(prior.issued.voided, on=INVOICE, how="anti", maintain_order="left")
+    recomputed, present = recomputed_periods(not_voided, context.segments, closed_by)
+    closed_at = not_voided.select(*_INVOICE_ID, pl.col("period_to").alias("closed_at"))
     lines, unclear = _recomputed(
-        anew.join(closed_at, on=_INVOICE_ID, how="left", maintain_order="left"), prior, context
+        recomputed.join(closed_at, on=_INVOICE_ID, how="left", maintain_order="left"), prior, context
     )
     gone = again.join(prior.issued.voided, on=INVOICE, how="semi", maintain_order="left")
     compared = with_decimals(pl.concat([present, gone])).join(unclear, on=_INVOICE_ID, how="anti")
     booked = _booked_lines(prior, compared, context)
-    threshold_totals_of = threshold_totals(prior.thresholds, anew.filter(pl.col("invoice_type") == "period"))
-    closings = ClosedPeriods(closed_again(prior.issued.standing), prior.consumed.coupons, threshold_totals_of)
+    threshold_totals_of = threshold_totals(prior.thresholds, recomputed.filter(pl.col("invoice_type") == "period"))
+    closings = ClosedPeriods(closed_again(prior.issued.not_voided), prior.consumed.coupons, threshold_totals_of)
     net = net_lines(lines, booked, prior.recompute.discounts, adjustments.coupons, known, closings)
     return differences(compared, net.join(compared, on=_INVOICE_ID, how="semi", maintain_order="left"), booked)
 
@@ -133,25 +133,27 @@ def _booked_lines(prior: PriorState, compared: pl.DataFrame, context: BillingCon
     return timed.join(context.terms.sets.select("terms", "plan"), on="terms", how="left", maintain_order="left")
 
 
-def _recomputed(anew: pl.DataFrame, prior: PriorState, context: BillingContext) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _recomputed(
+    recomputed: pl.DataFrame, prior: PriorState, context: BillingContext
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Lines of these periods with invoice_id and plan; and tenant, invoice_id of those that cannot be priced.
 
     Args:
-        anew: the periods as known now, with invoice_id, and ``closed_at``: where the invoice's period ended.
+        recomputed: the periods as known now, with invoice_id, and ``closed_at``: where the invoice's period ended.
         prior: what is already billed.
         context: of the run.
     """
-    shared = anew.join(shares(prior.issued.standing), on=_INVOICE_ID, how="left", maintain_order="left")
+    shared = recomputed.join(shares(prior.issued.not_voided), on=_INVOICE_ID, how="left", maintain_order="left")
     due = shared.with_columns(pl.col(name).fill_null(value=True) for name in SHARE).with_columns(
         # A period that goes on closes once more, and what follows is billed there.
-        pl.col("bears_advance") & ((pl.col("invoice_type") != "period") | (pl.col("period_to") <= pl.col("closed_at")))
+        pl.col("bills_advance") & ((pl.col("invoice_type") != "period") | (pl.col("period_to") <= pl.col("closed_at")))
     )
     lines, unclear = [], []
     for rows in due.partition_by(SHARE, maintain_order=True) or [due]:
         # Closing invoices of one period are the same invoice by now: each kind of share is recomputed by itself.
         ids = rows.select(*INVOICE, "invoice_id")
         draft, problems = period_lines(rows.drop("invoice_id", "closed_at"), context)
-        early = prior.thresholds.lines if rows["bears_period"].all() else prior.thresholds.lines.clear()
+        early = prior.thresholds.lines if rows["bills_period"].all() else prior.thresholds.lines.clear()
         lines.append(less_threshold_amounts(draft.lines, early).join(ids, on=INVOICE))
         unclear.append(problems.join(ids, on=INVOICE).select(_INVOICE_ID).unique())
     plans = context.terms.sets.select("terms", "plan")

@@ -1,6 +1,6 @@
 """Everything after finalising is a difference (billing.md, States): late, amended and voided events, early ends.
 
-A finalised invoice whose events changed since is worked out anew, as known now; what that gives less what is booked
+A finalised invoice whose events changed since is recomputed, as known now; what that gives less what is booked
 for it, line by line as shown, becomes ``adjustment`` lines on the subscription's next invoice, or an invoice of its
 own (a credit note, if it is below zero) where none will come.
 """
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 INVOICE_TYPE = "correction"
 PERIOD_TYPES = ("start", "period")
-"""Invoices whose period can be worked out anew."""
+"""Invoices whose period can be recomputed."""
 RANK = 3_000_000
 """Behind everything that the invoice's own period made."""
 LASTING = ("one_off", "outcome")
-"""Kinds of lines that no event changes: their amounts stay as they are when their invoice is worked out anew."""
+"""Kinds of lines that no event changes: their amounts stay as they are when their invoice is recomputed."""
 OWN = "own"
 _TIMELINE = ("billing.catalog.", "billing.tenant.", "billing.customer.", "billing.subscription.")
 _PERIOD = ["period_from", "period_to"]
@@ -57,7 +57,7 @@ def invoices_to_recompute(
     """
     if booked.is_empty():
         return booked
-    # A period that closed early and went on is one, whichever of its closing invoices bears what changed.
+    # A period that closed early and went on is one, whichever of its closing invoices bills what changed.
     reach = booked.with_columns(pl.col("period_to").max().over(BEGUN))
     changed = pl.max_horizontal("received_at", "known_until")
     since = (changed > pl.lit(booked["events_known_at"].min(), INSTANT)) & (changed <= pl.lit(known_at, INSTANT))
@@ -81,12 +81,12 @@ def invoices_to_recompute(
     by_customer = facts_since.filter(of).drop("subscription")
     by_subscription = facts_since.filter(~of & to).drop("customer")
     by_tenant = facts_since.filter(~of & ~to).drop("customer", "subscription")
-    said = (
+    starts_of = (
         reach.join(by_customer, on=["tenant", "customer"]),
         reach.join(by_subscription, on=["tenant", "subscription"]),
         reach.join(by_tenant, on="tenant"),
     )
-    begun = [part.filter(later, pl.col("time") <= pl.col("period_to")).select(BEGUN) for part in said]
+    begun = [part.filter(later, pl.col("time") <= pl.col("period_to")).select(BEGUN) for part in starts_of]
     concerned = pl.concat([used.select(BEGUN), *begun]).unique()
     return booked.join(concerned, on=BEGUN, how="semi", maintain_order="left")
 
@@ -128,7 +128,7 @@ def recomputed_periods(
     """The periods of finalised invoices as they are known now.
 
     Returns:
-        the invoices to work out anew (as ``closing_invoices`` gives them, with invoice_id), those of no period any
+        the invoices to recompute (as ``closing_invoices`` gives them, with invoice_id), those of no period any
         more left out; and the invoices (INVOICE, invoice_id) that can be compared: a period that is not over, as known
         now, waits.
     """
@@ -163,12 +163,12 @@ def with_terms_of(lines: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def differences(again: pl.DataFrame, anew: pl.DataFrame, booked: pl.DataFrame) -> pl.DataFrame:
+def differences(again: pl.DataFrame, recomputed: pl.DataFrame, booked: pl.DataFrame) -> pl.DataFrame:
     """What each finalised invoice lacks, line by line, as ``adjustment`` lines without an invoice to stand on yet.
 
     Args:
         again: INVOICE, invoice_id and currency, decimals of the invoices compared.
-        anew: ``net_lines``.
+        recomputed: ``net_lines``.
         booked: BOOKED_LINES.
     """
     last = [pl.col(name).last() for name in ("description", "meter")]
@@ -177,7 +177,9 @@ def differences(again: pl.DataFrame, anew: pl.DataFrame, booked: pl.DataFrame) -
     taxes = [pl.col(name).first() for name in ("booked_tax_percent", "booked_tax_key")]
     old = booked.group_by(_DIFFERENCE, maintain_order=True).agg(*sums, *last, *taxes)
     gross = pl.col("amount_minor").sum().alias("gross_minor")
-    new = anew.group_by(_DIFFERENCE, maintain_order=True).agg(*sums, *last, *shown, gross, pl.len().alias("parts"))
+    new = recomputed.group_by(_DIFFERENCE, maintain_order=True).agg(
+        *sums, *last, *shown, gross, pl.len().alias("parts")
+    )
     both = new.join(old, on=_DIFFERENCE, how="full", coalesce=True, suffix="_old").with_columns(
         pl.col(f"{name}{side}").fill_null(0)
         for name in ("net_minor", "event_count", "quantity")
@@ -241,7 +243,7 @@ def _adjustments(changed: pl.DataFrame) -> pl.DataFrame:
 def assigned_to_invoices(
     adjustments: pl.DataFrame, due: pl.DataFrame, running: pl.DataFrame, corrections: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Adjustments (WORKING_LINES, without a policy yet) on the invoices of this run that bear them, and on invoices of
+    """Adjustments (WORKING_LINES, without a policy yet) on the invoices of this run that bill them, and on invoices of
     their own; those that wait are left out.
 
     Args:
@@ -255,13 +257,13 @@ def assigned_to_invoices(
         ["tenant", "subscription", "currency"], keep="first", maintain_order=True
     )
     free = adjustments.drop(*(name for name in keys if name in adjustments.columns), strict=False)
-    borne = free.join(
+    placed = free.join(
         target.select("tenant", "subscription", "currency", *keys),
         on=["tenant", "subscription", "currency"],
         how="left",
     )
-    hosted = borne.filter(pl.col("invoice_type").is_not_null())
-    left = borne.filter(pl.col("invoice_type").is_null()).join(
+    hosted = placed.filter(pl.col("invoice_type").is_not_null())
+    left = placed.filter(pl.col("invoice_type").is_null()).join(
         running, on=["tenant", "subscription", "currency"], how="anti"
     )
     before = corrections.group_by("tenant", "subscription").agg(pl.len().cast(pl.Int32).alias("before"))

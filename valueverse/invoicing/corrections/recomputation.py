@@ -1,4 +1,4 @@
-"""A finalised invoice worked out anew, net of its coupons: what ``differences.differences`` compares with the books.
+"""A finalised invoice recomputed, net of its coupons: what ``differences.differences`` compares with the books.
 
 Coupons come off as they did when the invoice was made: over all its lines in the order of the invoice, since the order
 decides who gets the odd minor unit of a spread.
@@ -46,7 +46,7 @@ class ClosedPeriods:
         uses: pl.DataFrame,
         earlier: Mapping[tuple[str, str, str, datetime], ThresholdTotals],
     ) -> None:
-        """``again``: ``due_invoices.closed_again``; ``uses``: schema.USES of the standing invoices; ``earlier``: what
+        """``again``: ``due_invoices.closed_again``; ``uses``: schema.USES of the not voided invoices; ``earlier``: what
         threshold invoices of the periods billed (``threshold_totals.threshold_totals``)."""
         self._again, self._earlier = again, earlier
         self._booked: dict[tuple[str, str, datetime, str], int] = {
@@ -61,7 +61,7 @@ class ClosedPeriods:
         return sorted(parts, key=lambda part: self._again[part[0]][0] if part[0] in self._again else first)
 
     def threshold_totals_of(self, invoice: _Name, line: _Row | None) -> ThresholdTotals:
-        """What threshold invoices bore of what a closing invoice bears the rest of: the first one of its period."""
+        """Amounts of threshold invoices of which a closing invoice bills the rest: the first one of its period."""
         if invoice in self._again or line is None or line["invoice_type"] != "period":
             return ThresholdTotals()
         return self._earlier.get(
@@ -91,7 +91,7 @@ class ClosedPeriods:
     def note(
         self, invoice: _Name, line: _Row | None, threshold_totals_of: ThresholdTotals, taken: list[tuple[Coupon, int]]
     ) -> None:
-        """Keep what coupons take of an invoice that is worked out anew."""
+        """Keep what coupons take of an invoice that is recomputed."""
         if invoice in self._again:
             found = self._worked_out.setdefault(self._again[invoice][1], {})
         elif line is not None and line["invoice_type"] == "period":
@@ -115,7 +115,7 @@ def net_lines(
 ) -> pl.DataFrame:
     """RECOMPUTED_LINES with ``net_minor``: coupons of the booked invoice come off.
 
-    A coupon is spread over all that its invoice bears, so lines that no event changes are among them. One that held and
+    A coupon is allocated over all lines of its invoice, also those that no event changes. One that held and
     took nothing, because there was nothing that it covers, is among them too; not one that lasts for some periods
     alone, of which such a period is none.
 
@@ -125,7 +125,7 @@ def net_lines(
         discounts: schema.TAKEN of the booked invoices.
         coupons: COUPONS.
         known: by tenant and invoice_id, the state of knowledge booked for it.
-        closings: what other invoices of the periods bore.
+        closings: totals of other invoices of the periods.
     """
     ruled = shown.select(*_INVOICE_ID, "rounding_mode").unique(_INVOICE_ID, keep="first")
     staying = (
@@ -149,11 +149,11 @@ def net_lines(
     for one, rows in closings.ordered(((str(tenant), str(invoice)), rows) for (tenant, invoice), rows in grouped):
         taken, line = taken_of[one], periods.get(one)
         threshold_totals_of = closings.threshold_totals_of(one, line)
-        borne = [
+        coupon_rows = [
             found for origin in {*taken, *threshold_totals_of.taken} for found in rows_of.get((one[0], origin), ())
         ]
         own = coupons.clear() if line is None else held_by.get((one[0], line["customer"]), coupons.clear())
-        applied = _applied(taken, [row for _, row in sorted(borne, key=itemgetter(0))], threshold_totals_of, line)
+        applied = _applied(taken, [row for _, row in sorted(coupon_rows, key=itemgetter(0))], threshold_totals_of, line)
         applied += _idle(taken, own, threshold_totals_of, line, known.get(one))
         net, off = _net(rows, closings.left(one, applied, taken, rows["decimals"][0]), threshold_totals_of)
         closings.note(one, line, threshold_totals_of, off)
@@ -181,17 +181,19 @@ def _in_order(own: pl.DataFrame, lasting: pl.DataFrame, booked: pl.DataFrame) ->
     return both.sort(*_INVOICE_ID, "line_no", maintain_order=True)
 
 
-def _applied(taken: Mapping[str, int], borne: list[_Row], earlier: ThresholdTotals, line: _Row | None) -> list[Coupon]:
-    """The coupons (``borne``) that an invoice or the threshold invoices of its period bear."""
+def _applied(
+    taken: Mapping[str, int], coupon_rows: list[_Row], earlier: ThresholdTotals, line: _Row | None
+) -> list[Coupon]:
+    """The coupons (``coupon_rows``) of an invoice or of the threshold invoices of its period."""
     if line is None or line["invoice_type"] != "period":
-        return [coupon_of(row, None) for row in borne]
+        return [coupon_of(row, None) for row in coupon_rows]
     billing, before = _billing(line), {origin: minor for origin, (_, minor) in earlier.taken.items()}
     return [
         coupon_of(
             row,
             most_of_period(billing, row["removed_at"], before.get(row["origin"]), taken.get(row["origin"], 0)),
         )
-        for row in borne
+        for row in coupon_rows
     ]
 
 

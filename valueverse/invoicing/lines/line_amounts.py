@@ -60,7 +60,7 @@ def _of_catalogs(lines: pl.DataFrame, terms: Terms) -> pl.DataFrame:
 
 
 def in_order(lines: pl.DataFrame) -> pl.DataFrame:
-    """Lines as an invoice shows them, numbered anew: ``place`` is unique over all invoices.
+    """Lines as an invoice shows them, numbered again: ``place`` is unique over all invoices.
 
     The order is total on what the lines say, so that it never depends on the rows of others: a fee stands before what
     is given back of another one from the same instant on, and after that every column decides.

@@ -1,4 +1,4 @@
-"""Which tax a line bears: charge or fee before plan before customer before tenant; rates of one level add.
+"""Which tax a line has: charge or fee before plan before customer before tenant; rates of one level add.
 
 A tax that names a country holds for customers of that country, and for those whose country is not known where it is
 named outright. The tenant's own level is what the catalog's taxes say by themselves: those of the customer's country,
@@ -54,7 +54,7 @@ def with_taxes(
     own = stated.filter(pl.col("key") != "").rename({"taxes": "own"})
     plan = stated.filter(pl.col("key") == "").select("terms", pl.col("taxes").alias("of_plan"))
     asked = (
-        _standing(lines.drop("tax_percent", "tax_key", "tax_problem"), standings)
+        _at_its_time(lines.drop("tax_percent", "tax_key", "tax_problem"), standings)
         .join(own, on=["terms", "key"], how="left", maintain_order="left")
         .join(plan, on="terms", how="left", maintain_order="left")
         .with_columns(pl.coalesce("own", "of_plan").alias("stated"))
@@ -69,7 +69,7 @@ def with_taxes(
 
 
 def _as_booked(lines: pl.DataFrame) -> pl.DataFrame:
-    """A correction of a line that is of no terms any more bears the tax that the line bore: what was taken is given
+    """A correction of a line without terms now has the tax of that line: what was taken is given
     back."""
     gone = pl.col("terms").is_null() & pl.col("booked_tax_percent").is_not_null()
     return lines.with_columns(
@@ -79,11 +79,11 @@ def _as_booked(lines: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _standing(lines: pl.DataFrame, standings: pl.DataFrame) -> pl.DataFrame:
+def _at_its_time(lines: pl.DataFrame, standings: pl.DataFrame) -> pl.DataFrame:
     """Add country and tax_rates of each line's customer as they held when its service ended.
 
-    What is billed in advance bears what holds as its invoice closes. A correction serves the period that it corrects,
-    and so bears that period's tax, whatever holds today. Before anything was said, what was said first holds.
+    What is billed in advance has the tax as its invoice closes. A correction serves the period that it corrects,
+    and so has that period's tax, whatever holds today. Before the first statement, the first statement holds.
     """
     last = pl.min_horizontal("service_to", "close") - pl.duration(microseconds=1)
     instant = pl.when(pl.col("service_from") >= pl.col("close")).then("close").otherwise(last)

@@ -20,11 +20,11 @@ INVOICE_TYPE = "one_off"
 RANK = 2_000_000
 """Behind fees, charges and the commitment."""
 NO_TERMS = pl.lit(None, pl.UInt32).alias("terms")
-"""A one-off is its customer's: neither the taxes of the plan whose invoice bears it nor coupons restricted to that plan
+"""A one-off is its customer's: neither the taxes of the plan whose invoice bills it nor coupons restricted to that plan
 hold for it."""
 _CUSTOMER = ["tenant", "customer", "currency"]
 _EVENT = ["tenant", "origin"]
-_BORNE = (
+_ONE_OFF = (
     *INVOICE, *POLICY, "timezone", "currency", "key", "description", "amount", "service_from", "service_to",
 )  # fmt: skip
 
@@ -32,7 +32,7 @@ _BORNE = (
 def one_off_lines(
     one_offs: pl.DataFrame, due: pl.DataFrame, timeline: Timeline, history: CatalogHistory
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Lines of one-offs that no invoice bears yet (WORKING_LINES), and the invoices that bear them (INVOICE_HEADERS).
+    """Lines of one-offs that no invoice bills yet (WORKING_LINES), and the invoices that bill them (INVOICE_HEADERS).
 
     Args:
         one_offs: ONE_OFFS, without those that are booked.
@@ -58,9 +58,9 @@ def one_off_lines(
         .select(_EVENT)
     )
     alone = known.join(placed, on=_EVENT, how="anti").join(expected, on=_EVENT, how="anti")
-    borne = pl.concat(part.select(_BORNE) for part in (placed, _own(alone, timeline, history)))
-    headers = borne.unique(INVOICE, keep="first", maintain_order=True).with_columns(NO_TERMS, CLOSE.alias("close"))
-    return _lines(borne), INVOICE_HEADERS.conform(headers)
+    billed = pl.concat(part.select(_ONE_OFF) for part in (placed, _own(alone, timeline, history)))
+    headers = billed.unique(INVOICE, keep="first", maintain_order=True).with_columns(NO_TERMS, CLOSE.alias("close"))
+    return _lines(billed), INVOICE_HEADERS.conform(headers)
 
 
 def _own(alone: pl.DataFrame, timeline: Timeline, history: CatalogHistory) -> pl.DataFrame:

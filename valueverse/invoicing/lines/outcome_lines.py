@@ -43,13 +43,13 @@ PROPOSALS = pl.Schema(
 )
 """Approved proposals. ``proposal`` is unique per tenant; ``charge`` is the charge's key; the period is the one whose
 value was realised; ``amount`` (major units, either sign) is what is to be billed for it beyond earlier proposals;
-``invoice_id`` is the finalised, unvoided invoice that bears the proposal already, null while none does."""
+``invoice_id`` is the finalised, unvoided invoice that bills the proposal already, null while none does."""
 
 INVOICE_TYPE = "one_off"
-"""An outcome that no closing invoice will bear stands on an invoice of its own, as one-offs of its kind do."""
+"""An outcome that no closing invoice will bill is on an invoice of its own, as one-offs of its kind do."""
 LARGEST = 10**12
 _PROPOSAL = ["tenant", "proposal"]
-_BORNE_BY = ("bearer", "terms", "billed_in", "over", "description", "position")
+_BILLED_BY = ("bearer", "terms", "billed_in", "over", "description", "position")
 _ACCOUNT = [*SUBSCRIPTION, "currency"]
 _UNSET = (
     "meter", "quantity", "event_count", "corrected_invoice_id", "is_difference", "booked_tax_percent",
@@ -81,7 +81,7 @@ class Outcomes:
     def read(cls, proposals: pl.DataFrame, segments: pl.DataFrame, terms: Terms) -> Outcomes:
         """Put each proposal on the terms that held last in its period.
 
-        The subscription that it names bears it. Where that one cannot, a proposal being its commit's and so its
+        The subscription that it names is billed. Where that one cannot, a proposal being its commit's and so its
         customer's, another with the charge does: the one that started first of those that run when the period ends.
 
         Args:
@@ -97,31 +97,31 @@ class Outcomes:
         )
         last = _last_terms(given, segments)
         wider = last.join(charged, on=["terms", "charge"], how="left", maintain_order="left")
-        chosen = _billing_invoice(wider).select(*_PROPOSAL, *_BORNE_BY)
+        chosen = _billing_invoice(wider).select(*_PROPOSAL, *_BILLED_BY)
         found = given.join(chosen, on=_PROPOSAL, how="left", maintain_order="left").with_columns(
             pl.coalesce("bearer", "subscription").alias("subscription"), _reason().alias("reason")
         )
         return cls(_lines(found.filter(pl.col("reason").is_null())), _refused(found.drop_nulls("reason")))
 
-    def placed(self, made: pl.DataFrame, standing: pl.DataFrame | None, closed_by: datetime | None) -> pl.DataFrame:
-        """WORKING_LINES (not shown yet) on the invoices that bear them; those that wait left out.
+    def placed(self, made: pl.DataFrame, not_voided: pl.DataFrame | None, closed_by: datetime | None) -> pl.DataFrame:
+        """WORKING_LINES (not shown yet) on the invoices that bill them; those that wait left out.
 
         Args:
             made: INVOICE and currency of the invoices that this run makes.
-            standing: INVOICE of those finalised before; None: nothing stands.
+            not_voided: INVOICE of those finalised before; None: there are none.
             closed_by: leave out what is approved later than this instant.
         """
         waiting = self.lines.filter(pl.col("invoice_id").is_null())
-        borne = (
+        hosted = (
             waiting.join(made.filter(pl.col("invoice_type") == "period").select(*INVOICE, "currency"), on=_ACCOUNT)
             .filter(pl.col("period_to") > pl.col("approved_at"))
             .sort("period_to", "revision", "proposal")
             .unique(_PROPOSAL, keep="first", maintain_order=True)
         )
-        left = waiting.join(borne, on=_PROPOSAL, how="anti", maintain_order="left")
+        left = waiting.join(hosted, on=_PROPOSAL, how="anti", maintain_order="left")
         if closed_by is not None:
             left = left.filter(pl.col("approved_at") <= pl.lit(closed_by, INSTANT))
-        return pl.concat(WORKING_LINES.conform(one, unset=_UNSET) for one in (borne, _alone(left, standing)))
+        return pl.concat(WORKING_LINES.conform(one, unset=_UNSET) for one in (hosted, _alone(left, not_voided)))
 
 
 def _last_terms(given: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:
@@ -140,7 +140,7 @@ def _last_terms(given: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:
 
 
 def _billing_invoice(candidates: pl.DataFrame) -> pl.DataFrame:
-    """The subscription that bears each proposal: the one named, unless only another can."""
+    """The subscription billed for each proposal: the one named, unless only another can."""
     named = pl.col("bearer") == pl.col("subscription")
     able = pl.col("description").is_not_null() & (pl.col("currency") == pl.col("billed_in"))
     runs = pl.col("over").is_null() | (pl.col("over") >= pl.col("period_to"))
@@ -152,12 +152,12 @@ def _billing_invoice(candidates: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _alone(left: pl.DataFrame, standing: pl.DataFrame | None) -> pl.DataFrame:
+def _alone(left: pl.DataFrame, not_voided: pl.DataFrame | None) -> pl.DataFrame:
     """Lines of subscriptions that no closing invoice will come for: each approval makes an invoice."""
     over = pl.col("over") <= pl.col("approved_at")
-    if standing is not None:
+    if not_voided is not None:
         closed = (
-            standing.filter(pl.col("invoice_type") == "period")
+            not_voided.filter(pl.col("invoice_type") == "period")
             .group_by(SUBSCRIPTION)
             .agg(pl.col("period_to").max().alias("closed_until"))
         )

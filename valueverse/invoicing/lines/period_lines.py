@@ -33,8 +33,8 @@ def period_lines(due: pl.DataFrame, context: BillingContext) -> tuple[DraftInvoi
     """
     terms = context.terms
     every = stretches(context.segments, due)
-    closed = every.join(due.filter("bears_period"), on=INVOICE, how="semi", maintain_order="left")
-    starting = advance_stretches(context.segments, due.filter("bears_advance"))
+    closed = every.join(due.filter("bills_period"), on=INVOICE, how="semi", maintain_order="left")
+    starting = advance_stretches(context.segments, due.filter("bills_advance"))
     lines = pl.concat(
         [
             arrears(closed, terms),

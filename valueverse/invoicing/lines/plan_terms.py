@@ -124,7 +124,7 @@ def _merged(plan: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
 
 
 def plan_of(catalog: Catalog, plan: str, version: int, overrides: str | None) -> tuple[Plan, str | None]:
-    """The plan version with a subscription's overrides applied and judged anew, and why it is held back, if it is."""
+    """The plan version with a subscription's overrides applied and validated again, and why it is held, if it is."""
     found = next(entry for entry in catalog.plans if entry.key == plan and entry.version == version)
     if not overrides:
         return found, None
@@ -233,33 +233,33 @@ def compile_terms(segments: pl.DataFrame, catalogs: Mapping[str, Catalog]) -> Te
     Numbers follow from what the terms say: which of two comes first does not depend on who else is billed.
     """
     sets = segments.select(TERMS_KEY).unique().sort(TERMS_KEY).with_row_index("terms")
-    laid = TermRows()
+    rows = TermRows()
     for row in sets.iter_rows(named=True):
         catalog = catalogs[row["catalog_hash"]]
         plan, held = plan_of(catalog, row["plan"], row["plan_version"], row["overrides"])
-        laid.fees += _fee_rows(row["terms"], plan)
-        laid.policies.append(_policy_row(row["terms"], plan, catalog, held))
-        laid.taxes += _tax_rows(row["terms"], plan)
-        laid.add_charges(row["terms"], plan, catalog)
-    return _terms(sets, laid)
+        rows.fees += _fee_rows(row["terms"], plan)
+        rows.policies.append(_policy_row(row["terms"], plan, catalog, held))
+        rows.taxes += _tax_rows(row["terms"], plan)
+        rows.add_charges(row["terms"], plan, catalog)
+    return _terms(sets, rows)
 
 
-def _terms(sets: pl.DataFrame, laid: TermRows) -> Terms:
-    conditions = pl.DataFrame(laid.conditions, schema=CONDITIONS)
+def _terms(sets: pl.DataFrame, rows: TermRows) -> Terms:
+    conditions = pl.DataFrame(rows.conditions, schema=CONDITIONS)
     splits: dict[tuple[str, ...], list[int]] = {}
-    for row in laid.charges:
+    for row in rows.charges:
         if row["split_by"]:
             splits.setdefault(tuple(row["split_by"]), []).append(row["charge"])
     names = {*conditions["name"], *(name for split in splits for name in split)}
     return Terms(
         sets,
-        pl.DataFrame(laid.fees, schema=FEES),
-        pl.DataFrame(laid.charges, schema=CHARGES),
-        pl.DataFrame(laid.takes, schema=TAKES),
+        pl.DataFrame(rows.fees, schema=FEES),
+        pl.DataFrame(rows.charges, schema=CHARGES),
+        pl.DataFrame(rows.takes, schema=TAKES),
         conditions,
-        pl.DataFrame(laid.policies, schema=POLICIES),
-        pl.DataFrame(laid.taxes, schema=TAXES),
-        ChargeBook.build(laid.pricings),
+        pl.DataFrame(rows.policies, schema=POLICIES),
+        pl.DataFrame(rows.taxes, schema=TAXES),
+        ChargeBook.build(rows.pricings),
         tuple(sorted(names)),
         splits,
     )

@@ -1,7 +1,7 @@
 """Invoices before a period closes: as soon as its usage reaches the plan's threshold (docs/decisions/0018).
 
 Judged at the end of each local day, so that the same log gives the same invoices whenever runs happen. A threshold
-invoice bears what the usage so far comes to less what earlier ones of the period bore; the closing invoice the rest.
+invoice bills what the usage so far comes to less the earlier ones of the period; the closing invoice the rest.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ INVOICE_TYPE = "threshold"
 _PERIOD = ["tenant", "subscription", "period_from"]
 _THRESHOLD = [*_PERIOD, "period_to"]
 _LINE = [*_PERIOD, "key", "dimensions"]
-_BORNE = ("quantity", "amount_precise", "amount_minor", "event_count")
+_AMOUNTS = ("quantity", "amount_precise", "amount_minor", "event_count")
 
 
 def threshold_lines(
     context: BillingContext, window: tuple[Day, Day], *, closed_by: datetime | None, prior: PriorState
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Lines of the threshold invoices of a window (WORKING_LINES), and all that threshold invoices bore
+    """Lines of the threshold invoices of a window (WORKING_LINES), and all that threshold invoices billed
     (THRESHOLD_LINES), these included.
 
     Args:
@@ -72,7 +72,7 @@ def threshold_lines(
 
 
 def _with_vanished(shown: pl.DataFrame, booked: pl.DataFrame) -> pl.DataFrame:
-    """Lines at their ``threshold_at``, and lines of nothing where one before it bore what has no line any more."""
+    """Lines at their ``threshold_at``, and lines of zero where an earlier invoice billed what has no line now."""
     before = pl.concat(
         [booked.select(*_LINE, "threshold_at"), shown.select(*_LINE, pl.col("period_to").alias("threshold_at"))]
     )
@@ -88,7 +88,7 @@ def _with_vanished(shown: pl.DataFrame, booked: pl.DataFrame) -> pl.DataFrame:
 
 
 def _renumbered(lines: pl.DataFrame, voided: pl.DataFrame) -> pl.DataFrame:
-    """Invoices in the place of voided ones are told apart from them."""
+    """Invoices that replace voided ones are distinct from them."""
     same = [*_THRESHOLD, "invoice_type"]
     before = voided.group_by(same).agg(pl.len().cast(pl.Int32).alias("before"))
     return (
@@ -149,22 +149,22 @@ def _differences(picked: pl.DataFrame, booked: pl.DataFrame) -> list[pl.DataFram
     """THRESHOLD_LINES rows of the cuts picked, each less what was billed before it."""
     if picked.is_empty():
         return []
-    sums = (pl.col(name).sum() for name in _BORNE)
+    sums = (pl.col(name).sum() for name in _AMOUNTS)
     now = picked.group_by(*_LINE, "threshold_at").agg(pl.col("customer").first(), *sums).sort("threshold_at")
-    stands = booked.group_by(_LINE).agg(pl.col(name).sum().alias(f"{name}_booked") for name in _BORNE)
-    before = now.join(stands, on=_LINE, how="left").with_columns(
+    billed_before = booked.group_by(_LINE).agg(pl.col(name).sum().alias(f"{name}_booked") for name in _AMOUNTS)
+    before = now.join(billed_before, on=_LINE, how="left").with_columns(
         (pl.col(name) - pl.col(name).shift(1).over(_LINE).fill_null(pl.col(f"{name}_booked")).fill_null(0)).alias(name)
-        for name in _BORNE
+        for name in _AMOUNTS
     )
     before = before.with_columns(pl.lit("usage").alias("kind"), pl.lit(0).alias("discount_minor"))
     return [before.select(pl.col(name).cast(dtype) for name, dtype in THRESHOLD_LINES.items())]
 
 
 def _as_lines(picked: pl.DataFrame, early: pl.DataFrame) -> pl.DataFrame:
-    parts = early.select(*_LINE, "threshold_at", *(pl.col(name).alias(f"{name}_part") for name in _BORNE))
+    parts = early.select(*_LINE, "threshold_at", *(pl.col(name).alias(f"{name}_part") for name in _AMOUNTS))
     first = picked.unique([*_LINE, "threshold_at"], keep="first", maintain_order=True)
     lines = first.join(parts, on=[*_LINE, "threshold_at"]).with_columns(
-        *(pl.col(f"{name}_part").alias(name) for name in _BORNE),
+        *(pl.col(f"{name}_part").alias(name) for name in _AMOUNTS),
         pl.lit(INVOICE_TYPE).alias("invoice_type"),
         pl.col("threshold_at").alias("period_to"),
         pl.lit("usage so far has reached the plan's threshold; what was billed before is taken off").alias("explains"),
@@ -174,14 +174,14 @@ def _as_lines(picked: pl.DataFrame, early: pl.DataFrame) -> pl.DataFrame:
 
 
 def less_threshold_amounts(lines: pl.DataFrame, early: pl.DataFrame) -> pl.DataFrame:
-    """Lines of closing invoices, less what threshold invoices of their period bore."""
+    """Lines of closing invoices, less the amounts of threshold invoices of their period."""
     early = early.filter(pl.col("kind") == "usage")
     if early.is_empty() or lines.is_empty():
         return lines
     closes = lines.filter(pl.col("invoice_type") == "period")
     wanted = early.select(_LINE).unique(maintain_order=True).join(closes.select(_THRESHOLD).unique(), on=_PERIOD)
     lines = pl.concat([lines, _vanished(closes, wanted)])
-    sums = early.group_by(_LINE).agg(pl.col(name).sum().alias(f"{name}_early") for name in _BORNE)
+    sums = early.group_by(_LINE).agg(pl.col(name).sum().alias(f"{name}_early") for name in _AMOUNTS)
     first = pl.struct(*_LINE, "invoice_type").is_first_distinct()
     closing = (pl.col("invoice_type") == "period") & pl.col("kind").is_in(OF_PERIOD) & first
     joined = lines.join(sums, on=_LINE, how="left", maintain_order="left")
@@ -189,14 +189,14 @@ def less_threshold_amounts(lines: pl.DataFrame, early: pl.DataFrame) -> pl.DataF
     return joined.with_columns(
         *(
             pl.when(closing).then(pl.col(name) - pl.col(f"{name}_early").fill_null(0)).otherwise(name).alias(name)
-            for name in _BORNE
+            for name in _AMOUNTS
         ),
         pl.when(billed)
         .then(pl.lit("less what threshold invoices of the period bore"))
         .otherwise("explains")
         .alias("explains"),
         (billed | pl.col("is_difference")).alias("is_difference"),
-    ).drop(f"{name}_early" for name in _BORNE)
+    ).drop(f"{name}_early" for name in _AMOUNTS)
 
 
 def _vanished(lines: pl.DataFrame, wanted: pl.DataFrame) -> pl.DataFrame:
@@ -213,7 +213,7 @@ def _vanished(lines: pl.DataFrame, wanted: pl.DataFrame) -> pl.DataFrame:
         .with_columns(
             pl.lit("usage").alias("kind"),
             pl.when("same").then("description").otherwise("key").alias("description"),
-            *(pl.lit(0).cast(lines.schema[name]).alias(name) for name in _BORNE),
+            *(pl.lit(0).cast(lines.schema[name]).alias(name) for name in _AMOUNTS),
             pl.lit([], lines.schema["tiers"]).alias("tiers"),
         )
         .select(lines.columns)

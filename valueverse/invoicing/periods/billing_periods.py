@@ -36,16 +36,16 @@ def billable(segments: pl.DataFrame) -> pl.DataFrame:
     Returns:
         the segments' columns, ``subscription_start`` the first billable instant (a pause may put it after the trial's
         end), and key; lasts_from, lasts_to: how long the periods of this length and alignment go on;
-        advance_fees_invoiced: an invoice closes as the segment begins, and bears its in-advance fees.
+        advance_fees_invoiced: an invoice closes as the segment begins, and bills its in-advance fees.
     """
-    kept = (
+    bounded = (
         segments.with_columns(pl.max_horizontal("from", "trial_until").alias("from"))
         .filter(pl.col("to").is_null() | (pl.col("from") < pl.col("to")))
         .with_columns(pl.col("from").min().over(SUBSCRIPTION).alias("subscription_start"))
         .sort(*SUBSCRIPTION, "from")
         .with_row_index("key")
     )
-    return _lasting(kept)
+    return _lasting(bounded)
 
 
 def _lasting(segments: pl.DataFrame) -> pl.DataFrame:
@@ -149,10 +149,10 @@ def running_periods(segments: pl.DataFrame, tenants: pl.DataFrame, window_from: 
     """Periods that overlap a window of the tenants' days, closed or not: the columns of ``closing_invoices``, the
     window's instants and the segments' time zone."""
     bounded = _with_window(segments, tenants, window_from, window_to)
-    kept = bounded.select("key", *SUBSCRIPTION, "lasts_from", "lasts_to", "window_from", "window_to", "timezone")
+    carried = bounded.select("key", *SUBSCRIPTION, "lasts_from", "lasts_to", "window_from", "window_to", "timezone")
     return (
         periods(_schedule(bounded))
-        .join(kept, on="key")
+        .join(carried, on="key")
         .with_columns(
             pl.lit("period").alias("invoice_type"),
             FIRST,
@@ -183,14 +183,14 @@ def present_periods(segments: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFr
             pl.col("period_to").alias("window_to"),
         )
     )
-    kept = inside.select(
+    carried = inside.select(
         "key", *SUBSCRIPTION, "invoice_type", "revision", "invoice_id", "subscription_start", "lasts_from", "lasts_to",
         "planned_end", pl.col("period_from").alias("begun"),
     )  # fmt: skip
     first = pl.col("invoice_type") == "start"
     return (
         periods(_schedule(inside))
-        .join(kept, on="key")
+        .join(carried, on="key")
         .with_columns(
             pl.when(first).then("from").otherwise(pl.max_horizontal("full_from", "lasts_from")).alias("period_from"),
             pl.when(first)
@@ -219,9 +219,9 @@ def stretches(segments: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFrame:
     )
     numbered = bounded.with_columns(pl.int_range(pl.len(), dtype=pl.UInt32).alias("key"))
     found = periods(_schedule(numbered))
-    kept = numbered.select("key", *_CARRIED, _BEGUN, pl.col("full_from").alias("invoice_full_from"))
+    carried = numbered.select("key", *_CARRIED, _BEGUN, pl.col("full_from").alias("invoice_full_from"))
     return (
-        found.join(kept, on="key")
+        found.join(carried, on="key")
         .filter(
             pl.col("full_from") == pl.col("invoice_full_from"),
             pl.col("from") < pl.col("period_to"),

@@ -1,8 +1,8 @@
 """Which invoices are due, and what each bills of a period that several closing invoices stand for.
 
 A period closes early where an end (or a change to other periods) is known; if that is withdrawn or moved later, the
-period goes on and closes once more. The first closing invoice of the period then bears what the period itself made,
-corrected as any other; the last one bears the advance of what follows. Each of these is billed once.
+period goes on and closes once more. The first closing invoice of the period then bills what the period itself made,
+corrected as any other; the last one bills the advance of what follows. Each of these is billed once.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 BEGUN = ("tenant", "subscription", "invoice_type", "period_from")
 """What closing invoices of one period have in common, wherever the period ended when they closed."""
-SHARE = ("bears_period", "bears_advance")
-"""Whether an invoice bears what its period made (arrears, charges, settlement, commitment), and whether it bears the
+SHARE = ("bills_period", "bills_advance")
+"""Whether an invoice bills what its period made (arrears, charges, settlement, commitment), and whether it bills the
 in-advance fees of what follows."""
 _REACH = "reaches_to"
 
@@ -51,12 +51,12 @@ def invoices_due(
     if closed_by is not None:
         due = due.filter(pl.lit(closed_by).cast(INSTANT) >= CLOSE)
     # By where the period begins: an end that became known later must not bill a finalised period again.
-    reached = issued.standing.group_by(BEGUN).agg(pl.col("period_to").max().alias(_REACH))
+    reached = issued.not_voided.group_by(BEGUN).agg(pl.col("period_to").max().alias(_REACH))
     goes_on = (pl.col("invoice_type") == "period") & (pl.col("period_to") > pl.col(_REACH))
     left = (
         due.join(reached, on=BEGUN, how="left", maintain_order="left")
         .filter(pl.col(_REACH).is_null() | goes_on)
-        .with_columns(pl.col(_REACH).is_null().alias("bears_period"))
+        .with_columns(pl.col(_REACH).is_null().alias("bills_period"))
         .drop("revision")
     )
     before = issued.voided.group_by(BEGUN).agg(pl.len().cast(pl.Int32).alias("revision"))
@@ -64,36 +64,36 @@ def invoices_due(
     return again.select(due.columns)
 
 
-def shares(standing: pl.DataFrame) -> pl.DataFrame:
-    """tenant, invoice_id and SHARE of the standing closing invoices of periods that closed more than once.
+def shares(not_voided: pl.DataFrame) -> pl.DataFrame:
+    """tenant, invoice_id and SHARE of the closing invoices, not voided, of periods that closed more than once.
 
     Args:
-        standing: INVOICE and invoice_id of finalised invoices that were not voided.
+        not_voided: INVOICE and invoice_id of finalised invoices that were not voided.
     """
-    closing = standing.filter(pl.col("invoice_type") == "period")
+    closing = not_voided.filter(pl.col("invoice_type") == "period")
     return closing.filter(pl.len().over(BEGUN) > 1).select(
         "tenant",
         "invoice_id",
-        (pl.col("period_to") == pl.col("period_to").min().over(BEGUN)).alias("bears_period"),
-        (pl.col("period_to") == pl.col("period_to").max().over(BEGUN)).alias("bears_advance"),
+        (pl.col("period_to") == pl.col("period_to").min().over(BEGUN)).alias("bills_period"),
+        (pl.col("period_to") == pl.col("period_to").max().over(BEGUN)).alias("bills_advance"),
     )
 
 
-def closed_periods(standing: pl.DataFrame) -> set[tuple[str, str, datetime]]:
-    """tenant, subscription, period_from of the periods of which a closing invoice stands (INVOICE of ``standing``)."""
-    closing = standing.filter(pl.col("invoice_type") == "period")
+def closed_periods(not_voided: pl.DataFrame) -> set[tuple[str, str, datetime]]:
+    """tenant, subscription, period_from of periods with a closing invoice (INVOICE of ``not_voided``)."""
+    closing = not_voided.filter(pl.col("invoice_type") == "period")
     return set(closing.select("tenant", "subscription", "period_from").iter_rows())
 
 
-def closed_again(standing: pl.DataFrame) -> dict[tuple[str, str], tuple[datetime, tuple[str, str, datetime]]]:
+def closed_again(not_voided: pl.DataFrame) -> dict[tuple[str, str], tuple[datetime, tuple[str, str, datetime]]]:
     """Where each closing invoice closes, and its period (tenant, subscription, period_from), of those that stand behind
     an earlier one of their period; by tenant and invoice_id.
 
     Args:
-        standing: INVOICE and invoice_id of finalised invoices that were not voided.
+        not_voided: INVOICE and invoice_id of finalised invoices that were not voided.
     """
-    later = shares(standing).filter(~pl.col("bears_period")).select("tenant", "invoice_id")
-    rows = standing.join(later, on=["tenant", "invoice_id"], how="semi")
+    later = shares(not_voided).filter(~pl.col("bills_period")).select("tenant", "invoice_id")
+    rows = not_voided.join(later, on=["tenant", "invoice_id"], how="semi")
     return {
         (tenant, invoice): (close, (tenant, subscription, begun))
         for tenant, invoice, close, subscription, begun in rows.select(
@@ -103,7 +103,7 @@ def closed_again(standing: pl.DataFrame) -> dict[tuple[str, str], tuple[datetime
 
 
 def periods_without_closing_invoice(booked: pl.DataFrame, voided: pl.DataFrame) -> pl.DataFrame:
-    """Standing closing invoices of a period another of whose closing invoices was voided: what that bore is due again.
+    """Closing invoices of a period, not voided, where another closing invoice was voided: its amounts are due again.
 
     Args:
         booked: INVOICE of finalised invoices that were not voided.

@@ -39,7 +39,7 @@ def invoice_pdf(document: dict[str, Any], brand: Brand | None = None) -> bytes:
         raise RefusalError("bad_colour", f"{brand.accent[:20]!r} is not a colour like #1f4e79", "accent")
     if len(document.get("lines") or ()) > MOST_LINES:
         raise RefusalError("too_large", f"an invoice of over {MOST_LINES} lines is not typeset", "lines")
-    said = {
+    branding = {
         "name": brand.name,
         "customer_name": brand.customer_name,
         "customer_lines": list(brand.customer_lines),
@@ -52,7 +52,7 @@ def invoice_pdf(document: dict[str, Any], brand: Brand | None = None) -> bytes:
             template,
             format="pdf",
             ignore_system_fonts=True,
-            sys_inputs={"document": _json(document), "brand": _json(said)},
+            sys_inputs={"document": _json(document), "brand": _json(branding)},
             timestamp=issued,
         )
     except (KeyError, ValueError, typst.TypstError) as error:

@@ -2,7 +2,7 @@
 
 The business rules of the standard (BR-CO-10 to BR-CO-17) hold by construction: line extension = sum of lines, tax
 exclusive = lines - allowances, tax inclusive = that + tax, payable = that - prepaid. Discounts are document-level
-allowances, one per tax rate; credits are the prepaid amount. What bears no tax is zero rated (category Z) where the
+allowances, one per tax rate; credits are the prepaid amount. Lines without tax are zero rated (category Z) where the
 seller has a VAT identifier, and else outside of VAT (O): every other category asks for one (BR-S-02, BR-Z-02, BR-O-02).
 """
 
@@ -68,7 +68,7 @@ def invoice_xml(document: dict[str, Any], seller: Party, buyer: Party) -> bytes:
 
 class _Writer:
     def __init__(self, document: dict[str, Any], seller: Party, buyer: Party) -> None:
-        # An invoice has a line at least (BR-16): one that bears nothing says so.
+        # An invoice has a line at least (BR-16): an empty one says so.
         lines = document["lines"] or [
             {"description": "nothing to bill", "service_period": document["period"], "amount": "0"}
         ]
@@ -76,11 +76,11 @@ class _Writer:
         self.currency: str = document["currency"]
         self.places = minor_units(self.currency)
         if self.places > _PLACES:
-            words = f"EN 16931 (BR-DEC) allows amounts of two decimals, {self.currency} has {self.places}"
-            raise RefusalError("too_many_decimals", words, "currency")
+            message = f"EN 16931 (BR-DEC) allows amounts of two decimals, {self.currency} has {self.places}"
+            raise RefusalError("too_many_decimals", message, "currency")
         if document["taxes"] and not seller.tax_id:
-            words = "a seller who charges VAT states its identifier: send billing.tenant.updated with tax_id"
-            raise RefusalError("no_tax_id", words, "seller.tax_id")
+            message = "a seller who charges VAT states its identifier: send billing.tenant.updated with tax_id"
+            raise RefusalError("no_tax_id", message, "seller.tax_id")
         self.untaxed = "Z" if seller.tax_id else "O"
         self.sign = -1 if Decimal(document["total"]) < 0 else 1
         self.credit = self.sign < 0

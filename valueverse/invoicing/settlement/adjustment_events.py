@@ -1,7 +1,7 @@
 """What billing events say about money beside plans: coupons, prepaid wallets, one-offs, credit notes, voided invoices.
 
 Frames in, frames out: each kind of event becomes one frame, and what cannot be applied is listed with the reason.
-``origin`` names the event that a row came from, so that what was used up can be told apart for ever.
+``origin`` names the event that a row came from, so that what was used up can always be traced to it.
 """
 
 from __future__ import annotations
@@ -188,12 +188,12 @@ def _coupons(
             rejection(defined.filter(unknown), "unknown_coupon", quoted + "is in no catalog in force then"),
         ]
     )
-    kept = defined.filter(~unknown).rename({"time": "applied_at"})
-    return kept.select(pl.col(name).cast(dtype) for name, dtype in COUPONS.items()), rejected
+    accepted = defined.filter(~unknown).rename({"time": "applied_at"})
+    return accepted.select(pl.col(name).cast(dtype) for name, dtype in COUPONS.items()), rejected
 
 
 def wallets_of(adjustments: pl.DataFrame) -> pl.DataFrame:
-    """WALLETS of told events that bear their ``origin``."""
+    """WALLETS of the events with these ``origin``."""
     return _of(adjustments, "wallet.granted", "wallet.purchased", "wallet.voided").select(
         "tenant", field("customer"), field("wallet"), "origin",
         pl.col("type").str.strip_prefix("billing.wallet.").alias("kind"),
@@ -225,7 +225,7 @@ def _point(name: str) -> pl.Expr:
 
 
 def notes_of(adjustments: pl.DataFrame) -> pl.DataFrame:
-    """NOTES of told events that bear their ``origin``."""
+    """NOTES of the events with these ``origin``."""
     lines = pl.col("data").str.json_path_match("$.lines").str.json_decode(pl.List(pl.Struct({"amount": pl.String})))
     listed = lines.list.eval(exact_text(pl.element().struct.field("amount"))).list.sum()
     return _of(adjustments, "credit_note.issued").select(
@@ -246,7 +246,7 @@ def _voids(adjustments: pl.DataFrame) -> pl.DataFrame:
 
 
 def stray_voids(timeline: Timeline, unknown: pl.DataFrame) -> pl.DataFrame:
-    """Voids of numbers that no finalised invoice bears (``unknown``: tenant, number), as REJECTED_EVENTS."""
+    """Voids of numbers that no finalised invoice has (``unknown``: tenant, number), as REJECTED_EVENTS."""
     voids = _of(timeline.adjustment_events, "invoice.voided").with_columns(field("invoice").alias("number"))
     strays = voids.join(unknown, on=["tenant", "number"], how="semi")
     message = pl.concat_str(pl.lit("no invoice '"), "number", pl.lit("' has been finalised"))
@@ -254,7 +254,7 @@ def stray_voids(timeline: Timeline, unknown: pl.DataFrame) -> pl.DataFrame:
 
 
 def _stray(adjustments: pl.DataFrame, timeline: Timeline) -> pl.DataFrame:
-    """Wallets and one-offs of customers nobody has spoken of: they wait, and it is said."""
+    """Wallets and one-offs of customers without a billing event are held and listed."""
     rows = _of(adjustments, "wallet.granted", "wallet.purchased", "wallet.voided", "one_off.added").with_columns(
         field("customer")
     )

@@ -1,7 +1,7 @@
 """Splitting whole minor units by largest remainder, exactly: the parts always add up (billing.md, Numbers).
 
 ``valueverse.money.largest_remainder`` is the same rule over frames of 18 decimals. Here shares are fractions of whole
-numbers, so that even a remainder that 18 decimals cannot tell apart decides rightly.
+numbers, so that even a remainder that 18 decimals cannot distinguish decides correctly.
 """
 
 from __future__ import annotations

@@ -36,16 +36,16 @@ class Target(Protocol):
 
     @property
     def name(self) -> LineName | None:
-        """Which line of its period it is the rest of; None: no threshold invoice bears its like."""
+        """Which line of its period it is the rest of; None: no threshold invoice has a line like it."""
 
 
 @dataclass(frozen=True)
 class Coupon:
     """A discount: ``amount`` in major units, or ``percent`` of what is left of the eligible lines.
 
-    ``charges`` and ``plans`` restrict it to lines that match both; an empty one restricts nothing. ``origin`` tells
-    apart two applications of one coupon. ``most`` (minor units) is all that it may take of a period: what it took
-    before it was removed; None: it holds.
+    ``charges`` and ``plans`` restrict it to lines that match both; an empty one restricts nothing. ``origin``: event
+    that applied it. ``most`` (minor units) is all that it may take of a period: what it took before it was removed;
+    None: it holds.
     """
 
     key: str
@@ -91,7 +91,7 @@ def holds(row: Mapping[str, Any], billing: Billing, used: Collection[datetime]) 
     period count once.
 
     Args:
-        row: told.COUPONS of the customer.
+        row: COUPONS of the customer.
         billing: the invoice.
         used: where the subscription's periods begin that it lowered.
     """
@@ -107,12 +107,12 @@ def most_of_period(billing: Billing, removed_at: datetime | None, before: int | 
     """What a coupon may take of a period in all (minor units); None: it is not limited.
 
     One that was removed before the period closed keeps what it took of it, and takes no more. It is not limited where
-    the closing invoice alone bears it: that invoice was made while the coupon held.
+    the closing invoice alone gets it: that invoice was made while the coupon held.
 
     Args:
         billing: the invoice.
         removed_at: when the coupon was removed; None: never.
-        before: what it took on threshold invoices of the period; None: none of them bears it.
+        before: what it took on threshold invoices of the period; None: it is on none of them.
         own: what it took on the invoice itself, as booked.
     """
     if not billing.sees(removed_at) or (before is None and own > 0):
@@ -141,9 +141,9 @@ def earliest(moment: datetime | None) -> tuple[bool, datetime]:
 
 def _narrow_first(coupon: Coupon) -> tuple[object, ...]:
     # The tail decides between coupons of one instant by what they say, never by their place in the input.
-    said = (coupon.key, coupon.percent or Decimal(0), coupon.amount or Decimal(0))
+    definition = (coupon.key, coupon.percent or Decimal(0), coupon.amount or Decimal(0))
     scope = (sorted(coupon.charges), sorted(coupon.plans))
-    return (not coupon.charges, not coupon.plans, earliest(coupon.applied_at), *said, scope, coupon.origin)
+    return (not coupon.charges, not coupon.plans, earliest(coupon.applied_at), *definition, scope, coupon.origin)
 
 
 def apply_coupons(

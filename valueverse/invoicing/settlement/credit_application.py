@@ -64,7 +64,7 @@ class Credit:
     origin: str = ""
 
     def taken_back(self) -> Credit:
-        """What undoes it: owed again, by the invoice that bears it."""
+        """Its reversal: owed again, on the invoice that bills it."""
         return replace(self, amount=-self.amount)
 
 

@@ -1,8 +1,8 @@
-"""Which credit notes count, and what stands of an invoice beside them (docs/decisions/0020).
+"""Which credit notes count, and what is left of an invoice beside them (docs/decisions/0020).
 
 An invoice, its corrections and its credit notes give back no more than was due for it, whichever comes first: what a
-correction gave back is no room for a note, and what a note gave back a correction does not give back again. Documents
-and journal both judge by the functions here.
+correction gave back is not left for a note, and what a note gave back a correction does not give back again. Documents
+and journal both use the functions here.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ def whole_minor(amount: str, currency: str, rows: pl.DataFrame) -> pl.DataFrame:
 
 def judged(notes: pl.DataFrame, bills: pl.DataFrame, corrected: pl.DataFrame) -> pl.DataFrame:
     """Credit notes with what is known of their invoices (the columns of ``bills``), amount_minor and ``refusal`` (null:
-    the invoice leaves room for it).
+    it fits the invoice).
 
-    The first told comes first, so that what counted once counts for ever. An invoice leaves its total and what
+    The first received comes first, so that what counted once counts for ever. An invoice leaves its total and what
     corrections known before the note added or gave back; what corrects another invoice on it belongs to that one.
 
     Args:
-        notes: told.NOTES.
+        notes: NOTES.
         bills: tenant, number, customer, currency, total_minor, voided_at and more.
         corrected: CORRECTED.
     """
@@ -58,26 +58,26 @@ def judged(notes: pl.DataFrame, bills: pl.DataFrame, corrected: pl.DataFrame) ->
         "received_at", "created_at", "source", "id", maintain_order=True
     )
     whole = rows.filter(pl.col("amount_minor") > 0)
-    kept = whole
+    fitting = whole
     while True:
-        # A note that is refused leaves its room to the next one, so only the first too many is known to be so.
-        over = kept.filter(pl.col("amount_minor").cum_sum().over(_NUMBER) > pl.col("room"))
+        # A refused note leaves its amount to the next one, so only the first above the limit is known to be refused.
+        over = fitting.filter(pl.col("amount_minor").cum_sum().over(_NUMBER) > pl.col("limit"))
         first = over.unique(_NUMBER, keep="first", maintain_order=True)
         if first.is_empty():
             break
-        kept = kept.join(first, on=["tenant", "origin"], how="anti", maintain_order="left")
-    fits = kept.select("tenant", "origin", pl.lit(value=True).alias("fits"))
+        fitting = fitting.join(first, on=["tenant", "origin"], how="anti", maintain_order="left")
+    fits = fitting.select("tenant", "origin", pl.lit(value=True).alias("fits"))
     refusal = (
         pl.when(pl.col("customer").is_null()).then(pl.lit(UNKNOWN))
         .when(pl.col("amount_minor").fill_null(0) <= 0).then(pl.lit(ODD))
         .when(pl.col("fits").is_null()).then(pl.lit(EXCEEDS))
     )  # fmt: skip
     marked = rows.join(fits, on=["tenant", "origin"], how="left", maintain_order="left")
-    return marked.with_columns(refusal.alias("refusal")).drop("room", "fraction", "fits")
+    return marked.with_columns(refusal.alias("refusal")).drop("limit", "fraction", "fits")
 
 
 def _with_unused_amount(rows: pl.DataFrame, corrected: pl.DataFrame) -> pl.DataFrame:
-    borne = corrected.group_by(_NUMBER).agg(pl.col("amount_minor").sum().alias("borne"))
+    corrections = corrected.group_by(_NUMBER).agg(pl.col("amount_minor").sum().alias("corrected_minor"))
     before = (
         rows.select(*_NUMBER, "origin", "received_at")
         .join(corrected.drop("number").rename({"corrected_number": "number", "amount_minor": "given"}), on=_NUMBER)
@@ -86,12 +86,12 @@ def _with_unused_amount(rows: pl.DataFrame, corrected: pl.DataFrame) -> pl.DataF
         .agg(pl.col("given").sum())
     )
     # What others give back on it lowers what is due on it; what they add is due for them.
-    own = pl.col("total_minor") - pl.col("borne").fill_null(0).clip(0)
+    own = pl.col("total_minor") - pl.col("corrected_minor").fill_null(0).clip(0)
     return (
-        rows.join(borne, on=_NUMBER, how="left", maintain_order="left")
+        rows.join(corrections, on=_NUMBER, how="left", maintain_order="left")
         .join(before, on=["tenant", "origin"], how="left", maintain_order="left")
-        .with_columns((own + pl.col("given").fill_null(0)).alias("room"))
-        .drop("borne", "given")
+        .with_columns((own + pl.col("given").fill_null(0)).alias("limit"))
+        .drop("corrected_minor", "given")
     )
 
 
@@ -135,7 +135,7 @@ def _left(notes: pl.DataFrame, bills: pl.DataFrame, corrected: pl.DataFrame) -> 
     """What stands of invoices that credit notes lower: tenant, invoice_id, left_minor (tax included, at least 0).
 
     Args:
-        notes: told.NOTES.
+        notes: NOTES.
         bills: INVOICE_NUMBERS.
         corrected: CORRECTED.
     """
@@ -160,12 +160,12 @@ def cap_by_credit_notes(
     """Lines whose adjustments give back no more of an invoice than credit notes leave of it, tax included.
 
     The lines of one correction give in their order, each as much as the ones before it leave; what adds to the invoice
-    is added to what stands. Their tax counts unrounded: whichever way the invoice that bears them rounds it, not a
+    is added to what is left. Their tax counts unrounded: whichever way the invoice that bills them rounds it, not a
     minor unit more is given back. A line that is left nothing and brings no event to account is left out.
 
     Args:
         lines: LINES with decimals and tax_percent.
-        notes: told.NOTES.
+        notes: NOTES.
         bills: INVOICE_NUMBERS.
         corrected: CORRECTED.
     """

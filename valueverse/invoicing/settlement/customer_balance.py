@@ -162,7 +162,7 @@ class CustomerBalance:
         return found
 
     def _remember(self, issue: Issue, lines: Sequence[Row], found: Totals) -> None:
-        """A later invoice of the period bears what this one leaves."""
+        """A later invoice of the period bills what this one leaves."""
         threshold_totals_of = self.earlier[issue.subscription, issue.period_from]
         for row, line in zip(lines, found.lines, strict=True):
             if row["kind"] == "usage":
@@ -171,11 +171,11 @@ class CustomerBalance:
             threshold_totals_of.took(coupon.origin, coupon.key, amount)
 
     def _closes_again(self, issue: Issue) -> bool:
-        """Whether a closing invoice of the period stands already: it bears what the period itself made."""
+        """Whether a closing invoice of the period exists already: it bills what the period itself made."""
         return issue.invoice_type == "period" and (self.tenant, issue.subscription, issue.period_from) in self.closed
 
     def _of_period(self, issue: Issue) -> ThresholdTotals | None:
-        """What threshold invoices bore of what an invoice bears the rest of."""
+        """Amounts of threshold invoices of which an invoice bills the rest."""
         if issue.invoice_type not in OF_CLOSE or self._closes_again(issue):
             return None
         return self.earlier[issue.subscription, issue.period_from]
@@ -201,7 +201,7 @@ class CustomerBalance:
         ]
 
     def _notes(self, issue: Issue) -> list[CreditNote]:
-        """Notes told by then, of invoices issued before this one, with what is left of them."""
+        """Credit notes received by then on earlier invoices, with their unused amounts."""
 
         def there(row: Row) -> bool:
             issued_at = row.get("issued_at")

@@ -45,7 +45,7 @@ TAX = pl.Struct(
         "lines": pl.List(pl.Int32),
     }
 )
-"""``lines``: the places (from 1) of the invoice's lines that bear the rate."""
+"""``lines``: the places (from 1) of the invoice's lines with the rate."""
 _TOTALS: dict[str, pl.DataType] = {
     "discount_total_minor": pl.Int64(),
     "tax_total_minor": pl.Int64(),
@@ -57,7 +57,7 @@ _TOTALS: dict[str, pl.DataType] = {
     "credits": pl.List(CREDIT),
 }
 MOVING = ("adjustment", "one_off", "outcome")
-"""Kinds of lines that wait for the next invoice when the one that bears them is not issued."""
+"""Kinds of lines that wait for the next invoice when their own is not issued."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def settle(
         used: what earlier invoices used of them.
         numbered: credit notes name invoices by the numbers in ``used``; False: by the numbers that these invoices
             would get if they were all that there is.
-        earlier: what standing threshold invoices bore (``threshold_totals.threshold_totals``).
+        earlier: amounts of threshold invoices that are not voided (``threshold_totals.threshold_totals``).
         closed: the periods of which a closing invoice stands.
     """
     ordered = _skippable(invoices, lines).sort(_ISSUED).with_row_index("bill")
@@ -118,9 +118,9 @@ def _skippable(invoices: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     next invoice, and the period would never be billed.
     """
     moving = lines.filter(pl.col("kind").is_in(MOVING), pl.col("amount_minor") != 0).select(INVOICE).unique()
-    marked = invoices.join(moving.with_columns(pl.lit(value=True).alias("bears")), on=INVOICE, how="left")
-    skips = (pl.col("zero_invoices") == "skip") & pl.col("bears").is_null()
-    return marked.with_columns(skips.alias("skips_zero")).drop("bears")
+    marked = invoices.join(moving.with_columns(pl.lit(value=True).alias("moves_credit")), on=INVOICE, how="left")
+    skips = (pl.col("zero_invoices") == "skip") & pl.col("moves_credit").is_null()
+    return marked.with_columns(skips.alias("skips_zero")).drop("moves_credit")
 
 
 def _nothing() -> list[pl.Expr]:

@@ -21,7 +21,7 @@ _PERIOD = ["tenant", "subscription", "period_from"]
 
 @dataclass
 class ThresholdTotals:
-    """What the threshold invoices of one period bore, in minor units. Mutable: each of them adds to it.
+    """Totals of the threshold invoices of one period, in minor units. Mutable: each of them adds to it.
 
     Attributes:
         gross: by line, before coupons.

@@ -74,7 +74,7 @@ class Bill:
         mode, level: rounding policy; ``tier`` rounds each line here, for its tiers were rounded before.
         issued_at: when expiry is judged; None: nothing has expired.
         owed_again: credits below 0: what earlier invoices were paid with and should not have been.
-        earlier: what earlier invoices of the period bore; None: there are none.
+        earlier: amounts of earlier invoices of the period; None: there are none.
     """
 
     decimals: int
@@ -147,7 +147,7 @@ def invoice_totals(bill: Bill) -> Totals:
 
 
 def totals_of(bill: Bill, lines: Sequence[Line], amounts: Sequence[int]) -> Totals:
-    """Coupons, tax and credits over lines as shown (minor units); a true-up behind ``bill.lines`` is told apart."""
+    """Coupons, tax and credits over lines as shown (minor units); a true-up after ``bill.lines`` is separate."""
     nets = list(amounts)
     discounts = apply_coupons(bill.coupons, lines, nets, bill.decimals, bill.mode, bill.earlier)
     rates, taxes = _tax(lines, nets, bill.mode)

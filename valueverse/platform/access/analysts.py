@@ -101,11 +101,11 @@ def remove(settings: Settings, name: str, tenants: Collection[str] | None = None
         with warehouse.connect(settings, "admin") as connection:
             connection.execute(sql.SQL("drop role {}").format(sql.Identifier(role)))
     except errors.DependentObjectsStillExist as error:
-        said = " ".join(str(error).split())
-        told = (
-            f"{role} cannot log in any more, but stays: {said}; give that to another owner or drop it, then try again"
+        reason = " ".join(str(error).split())
+        message = (
+            f"{role} cannot log in any more, but stays: {reason}; give that to another owner or drop it, then try again"
         )
-        raise RefusalError("analyst_owns", told, role) from error
+        raise RefusalError("analyst_owns", message, role) from error
 
 
 def listed(settings: Settings) -> list[tuple[str, str]]:

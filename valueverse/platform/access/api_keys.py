@@ -1,4 +1,4 @@
-"""API keys, ``vv_<prefix>_<secret>``: shown once, kept as a hash; the prefix finds it, the secret opens."""
+"""API keys, ``vv_<prefix>_<secret>``: shown once, stored as a hash; the prefix finds it, the secret opens."""
 
 from __future__ import annotations
 
@@ -93,5 +93,5 @@ def prefix_of(key: str) -> str | None:
 
 
 def digest(secret: str) -> str:
-    """How keys and refresh tokens are kept: hex SHA-256."""
+    """How keys and refresh tokens are stored: hex SHA-256."""
     return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What the migrations made of the catalogue, compared with what a database is: every difference is a hole.
+"""The catalogue as the migrations made it, compared with a database: every difference is a violation.
 
 ``manifest.tsv`` holds the facts of a freshly migrated database, one a line: kind, object, aspect, value. What comes
 and goes while a system lives (marts, their partitions, analysts, other databases) is judged by rules.
@@ -76,7 +76,7 @@ def rendered(facts: Iterable[Fact]) -> str:
 
 
 def rls_violations(catalogue: str) -> list[Violation]:
-    """Every hole in the catalogue that ``QUERY`` gave; empty when all is as the migrations and the rules say."""
+    """Every violation in the catalogue that ``QUERY`` gave; empty when all is as the migrations and the rules say."""
     known = json.loads(catalogue)
     facts = [Fact(*fact) for fact in known["facts"]]
     fixed: dict[tuple[str, str, str], str] = {}
@@ -127,8 +127,8 @@ def _harmless(key: tuple[str, str, str], fixed: dict[tuple[str, str, str], str],
         return True
     if kind == "table" and fixed.get(("owner of table", name, "")) == "administrator":
         # A copy of tenants' rows is behind row-level security even there.
-        walled = fixed.get((kind, name, "row-level security")) == "enabled and forced"
-        return aspect != "inherits from" and (walled or "of tenants" not in fixed[kind, name, "kind"])
+        secured = fixed.get((kind, name, "row-level security")) == "enabled and forced"
+        return aspect != "inherits from" and (secured or "of tenants" not in fixed[kind, name, "kind"])
     return False
 
 
@@ -187,18 +187,18 @@ def _by_rule(facts: list[Fact], known: dict[str, Any]) -> Iterator[Violation]:
     objects: dict[str, list[Fact]] = defaultdict(list)
     for fact in facts:
         objects[fact.object].append(fact)
-    for name, told in sorted(objects.items()):
+    for name, found_facts in sorted(objects.items()):
         if name.startswith(roles.ANALYST_PREFIX):
-            yield from _analyst(name, told, known)
-        elif told[0].kind.endswith(" large object"):
+            yield from _analyst(name, found_facts, known)
+        elif found_facts[0].kind.endswith(" large object"):
             yield Violation(f"large object {name} is open to others than administrators", f"`select lo_unlink({name})`")
-        elif told[0].kind.endswith(" database"):
-            yield from _database(name, told)
+        elif found_facts[0].kind.endswith(" database"):
+            yield from _database(name, found_facts)
         else:
-            yield from _built(name, told)
+            yield from _built(name, found_facts)
 
 
-def _analyst(name: str, told: list[Fact], known: dict[str, Any]) -> Iterator[Violation]:
+def _analyst(name: str, found_facts: list[Fact], known: dict[str, Any]) -> Iterator[Violation]:
     """An analyst is a login with bounds, in the group of analysts and in nothing else."""
     wanted = {}
     if not name.endswith(_IN_WAREHOUSE):
@@ -206,7 +206,7 @@ def _analyst(name: str, told: list[Fact], known: dict[str, Any]) -> Iterator[Vio
         for setting, bound in roles.ANALYST_BOUNDS.items():
             if known["superuser"] or setting != "temp_file_limit":
                 wanted["setting", setting] = bound
-    found = {(fact.kind, fact.aspect): fact.value for fact in told}
+    found = {(fact.kind, fact.aspect): fact.value for fact in found_facts}
     for kind, aspect in sorted(wanted.keys() | found.keys()):
         value, right = found.get((kind, aspect)), wanted.get((kind, aspect))
         if value == right or (right is None and kind == "setting" and aspect in known["harmless_settings"]):
@@ -224,13 +224,13 @@ def _analyst(name: str, told: list[Fact], known: dict[str, Any]) -> Iterator[Vio
         yield Violation(what, cure, by_analyst=kind == "setting" and aspect not in known["superusers_settings"])
 
 
-def _database(name: str, told: list[Fact]) -> Iterator[Violation]:
+def _database(name: str, found_facts: list[Fact]) -> Iterator[Violation]:
     """Other databases: shut to everybody, and to low logins unless it is a warehouse, which an administrator owns."""
-    owner = next((fact.value for fact in told if fact.kind == "owner of database"), "")
+    owner = next((fact.value for fact in found_facts if fact.kind == "owner of database"), "")
     servers_own = name in {"postgres", "template0", "template1"}
     if _low(owner) or (servers_own and owner == _BUILDER):
         yield Violation(f"database {name} is owned by {owner}", f"`alter database {name} owner to` an administrator")
-    for fact in told:
+    for fact in found_facts:
         if fact.kind != "rights on database":
             continue
         warehouse = owner == "administrator" and not servers_own
@@ -248,10 +248,10 @@ def _low(role: str) -> bool:
     return role in {roles.READER, roles.OWNER, roles.ANALYST, _API} or role.startswith(roles.ANALYST_PREFIX)
 
 
-def _built(name: str, told: list[Fact]) -> Iterator[Violation]:
+def _built(name: str, found_facts: list[Fact]) -> Iterator[Violation]:
     """What dbt built, and what else is in its schemas."""
-    schema = _schema(told[0])
-    found = {(fact.kind, fact.aspect): fact.value for fact in told}
+    schema = _schema(found_facts[0])
+    found = {(fact.kind, fact.aspect): fact.value for fact in found_facts}
     for (what, aspect), value in sorted(found.items()):
         violation = _of_built(name, schema, Fact(what, name, aspect, value))
         if violation is not None:
@@ -263,7 +263,7 @@ def _built(name: str, told: list[Fact]) -> Iterator[Violation]:
     elif kind and schema == "marts" and "of tenants" not in kind:
         yield Violation(f"{name} has no tenant_id: every analyst reads all of it", again)
     elif "table" in kind and "of tenants" in kind:
-        yield from _walled(name, schema, found)
+        yield from _secured(name, schema, found)
 
 
 def _of_built(name: str, schema: str, fact: Fact) -> Violation | None:
@@ -291,7 +291,7 @@ def _of_built(name: str, schema: str, fact: Fact) -> Violation | None:
     return violation
 
 
-def _walled(name: str, schema: str, found: dict[tuple[str, str], str]) -> Iterator[Violation]:
+def _secured(name: str, schema: str, found: dict[tuple[str, str], str]) -> Iterator[Violation]:
     protect = f"`select guard.protect('{name}'::regclass)`"
     state = found["table", "row-level security"]
     if state != "enabled and forced":

@@ -24,7 +24,7 @@ ANALYST = "valueverse_analyst"
 
 ANALYST_PREFIX = "analyst_"
 
-# Attributes are spelled out: a default that changed would be a hole.
+# Attributes are spelled out: a changed default would open access.
 _LOW = "nosuperuser nocreatedb nocreaterole noreplication inherit"
 ATTRIBUTES = {
     OWNER: f"nologin nobypassrls {_LOW}",

@@ -1,4 +1,4 @@
-"""Passwords of the embedded servers and the database roles: made once, kept in files only their owner
+"""Passwords of the embedded servers and the database roles: made once, stored in files only their owner
 reads."""
 
 from __future__ import annotations

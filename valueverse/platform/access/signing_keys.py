@@ -107,8 +107,8 @@ class KeyRing:
                 if successor + OVERLAP < now:
                     (self._folder / f"{one}.pem").unlink()
             known = {key.created: key for key in self._keys.values()}
-            kept = [known.get(_created(path)) or _read(path) for path in sorted(self._folder.glob("*.pem"))]
-        self._keys = {key.kid: key for key in kept}
+            loaded = [known.get(_created(path)) or _read(path) for path in sorted(self._folder.glob("*.pem"))]
+        self._keys = {key.kid: key for key in loaded}
         self._looked = now
         return self._keys
 

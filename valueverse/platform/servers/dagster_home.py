@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 DAEMON = "dagster-daemon"
 _HEARTBEAT = 120
-"""Seconds within which a living daemon has told that it lives: some times its own interval of 30."""
+"""Seconds within which a living daemon has sent a heartbeat: some times its own interval of 30."""
 
 _INSTANCE = """\
 # Written by `valueverse up`; the address and password stand in the environment, not here.
@@ -82,7 +82,7 @@ def environment(settings: Settings) -> dict[str, str]:
 def end_stray_code_servers(settings: Settings) -> None:
     """Kill what a killed daemon left behind: its code servers, whose runs would write beside new ones.
 
-    Told by their command line and ``DAGSTER_HOME``; those of a living server of ours (the web server's) stay.
+    Recognised by their command line and ``DAGSTER_HOME``; those of a living server of ours (the web server's) stay.
     """
     import psutil
 
@@ -145,7 +145,7 @@ def clear_after_daemon(settings: Settings, instance: DagsterInstance) -> list[st
 def end_lost_runs(settings: Settings, instance: DagsterInstance) -> list[str]:
     """Fail the runs under way whose process lives no more, whoever started it; return their ids.
 
-    A command, or a code server beside a living daemon, that was killed tells nobody. The first event of a run has its
+    A killed command, or a killed code server beside a living daemon, reports nothing. The first event of a run has its
     process's pid, and an instant after that process began. Only where this host carries all runs: with servers of ours.
     """
     import dagster as dg

@@ -35,7 +35,7 @@ _TRUSTING = "select file_name, line_number from pg_hba_file_rules where auth_met
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the diagnosis: ``note`` tells something that is not wrong, e.g. a server nobody started."""
+    """One line of the diagnosis: ``note`` is something that is not wrong, e.g. a server nobody started."""
 
     level: Literal["ok", "note", "wrong"]
     what: str
@@ -151,12 +151,12 @@ def _definitions(settings: Settings) -> Iterator[Finding]:
     address = supervisor.url(settings, supervisor.DAGSTER)
     if address is None:
         return
-    said = supervisor.code_location_error(settings)
-    if said is None:
+    reason = supervisor.code_location_error(settings)
+    if reason is None:
         yield Finding("ok", "Dagster has loaded the project's definitions", address)
     else:
         cure = "`make validate` shows the whole story; then `valueverse down` and `up`"
-        yield Finding("wrong", f"Dagster did not load the project's definitions: {said}", address, cure)
+        yield Finding("wrong", f"Dagster did not load the project's definitions: {reason}", address, cure)
 
 
 def _warehouse(settings: Settings) -> Iterator[Finding]:
@@ -187,8 +187,8 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
 def _rights(settings: Settings, connection: psycopg.Connection[Any]) -> Iterator[Finding]:
     row = connection.execute(manifest.QUERY.encode()).fetchone()
     found = manifest.rls_violations(str(row[0])) if row else []
-    for hole in found:
-        yield Finding("wrong", hole.what, settings.database_name, hole.cure)
+    for violation in found:
+        yield Finding("wrong", violation.what, settings.database_name, violation.cure)
     if not found:
         yield Finding(
             "ok",
@@ -257,8 +257,8 @@ def failed_lines(settings: Settings) -> list[str]:
             check=False,
         )
         if done.returncode:
-            said = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]
-            return [f"failed partitions cannot be listed: {said}", "`make validate` shows the whole story"]
+            reason = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]
+            return [f"failed partitions cannot be listed: {reason}", "`make validate` shows the whole story"]
         return done.stdout.splitlines()
     return []
 
@@ -274,9 +274,9 @@ def held_lines(settings: Settings) -> list[str]:
             return []
         with warehouse.connect(settings, "builder") as connection:
             rows = held_store.held(connection)
-        told = [
+        listed = [
             f"{held_store.sentence(row['tenant'], row['stage'], row['code'], row['message'])} ({_since(row)})"
             for row in rows.iter_rows(named=True)
         ]
-        return [*told, held_store.CURE] if told else []
+        return [*listed, held_store.CURE] if listed else []
     return []

@@ -64,15 +64,15 @@ def find_runtime(settings: Settings, binaries: Path) -> PostgresRuntime:
     user = _unprivileged_user()
     if (_copy_place(settings) / "postgres" / "data").exists():
         # Data follows no change of ways: what an earlier start put there is this installation's warehouse.
-        ground = _copied(settings, binaries, user)
+        runtime = _copied(settings, binaries, user)
     elif _reaches(user, binaries / "postgres") and _passes(user, settings.home):
-        ground = PostgresRuntime(binaries, home / "data", user, (), f"as user {pwd.getpwuid(user[0]).pw_name}")
+        runtime = PostgresRuntime(binaries, home / "data", user, (), f"as user {pwd.getpwuid(user[0]).pw_name}")
     elif _succeeds([*_NAMESPACE, "true"], None):
-        ground = PostgresRuntime(binaries, home / "data", None, _NAMESPACE, "as root in a user namespace")
+        runtime = PostgresRuntime(binaries, home / "data", None, _NAMESPACE, "as root in a user namespace")
     else:
-        ground = _copied(settings, binaries, user)
-    _own(ground.data.parent, ground.user or (0, 0))
-    return ground
+        runtime = _copied(settings, binaries, user)
+    _own(runtime.data.parent, runtime.user or (0, 0))
+    return runtime
 
 
 def private_folder(path: Path, user: tuple[int, int] | None) -> Path:

@@ -80,11 +80,11 @@ def start(settings: Settings, *, durable: bool = True) -> processes.Record:
                 processes.write_record(settings.run, record)
             if _answered(settings, record):
                 return record
-            words, log = processes.last_output(Path(record.log)), Path(record.log)
+            output, log = processes.last_output(Path(record.log)), Path(record.log)
             processes.stop(record, signal.SIGINT, 10)
             processes.forget(settings.run, NAME)
-            if _ORPHANS not in words or time.monotonic() > deadline:
-                raise _failure("the server ended or did not answer", words, log)
+            if _ORPHANS not in output or time.monotonic() > deadline:
+                raise _failure("the server ended or did not answer", output, log)
             time.sleep(0.5)
 
 
@@ -122,15 +122,15 @@ def binary(name: str) -> Path:
 
 
 def _launch(settings: Settings, durable: bool) -> processes.Record:
-    ground = find_runtime(settings, binary("postgres").parent)
-    data = ground.data
+    runtime = find_runtime(settings, binary("postgres").parent)
+    data = runtime.data
     if not (data / "PG_VERSION").exists():
-        _initialise(settings, ground)
+        _initialise(settings, runtime)
     _check_data(data)
     running = _clear_stale_lock(data, settings)
     if running is not None:
         return running
-    sockets = private_folder(settings.sockets, ground.user)
+    sockets = private_folder(settings.sockets, runtime.user)
     port = settings.postgres_port
     if port:
         chosen = "postgres_port" in settings.model_fields_set
@@ -145,9 +145,9 @@ def _launch(settings: Settings, durable: bool) -> processes.Record:
     if _SHARED_MEMORY.exists() and shutil.disk_usage(_SHARED_MEMORY).total < _ENOUGH_SHARED_MEMORY:
         options["dynamic_shared_memory_type"] = "mmap"
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
-    command = [*ground.prefix, str(ground.binaries / "postgres"), "-D", str(data), *flags]
-    details = {"sockets": str(sockets), "port": options["port"], "data": str(data), "runs": ground.how}
-    launch = processes.Launch(command, {"LC_ALL": "C.UTF-8"}, Path("/"), ground.user)
+    command = [*runtime.prefix, str(runtime.binaries / "postgres"), "-D", str(data), *flags]
+    details = {"sockets": str(sockets), "port": options["port"], "data": str(data), "runs": runtime.how}
+    launch = processes.Launch(command, {"LC_ALL": "C.UTF-8"}, Path("/"), runtime.user)
     record = processes.spawn(NAME, launch, settings.logs / f"{NAME}.log", details)
     _bound_memory(record.pid)
     return record
@@ -161,19 +161,19 @@ def _bound_memory(pid: int) -> None:
             process.rlimit(psutil.RLIMIT_DATA, (_MOST_MEMORY, _MOST_MEMORY))
 
 
-def _initialise(settings: Settings, ground: PostgresRuntime) -> None:
+def _initialise(settings: Settings, runtime: PostgresRuntime) -> None:
     """Make the data folder beside its final place and move it in whole: a killed start leaves no half of
     one."""
-    parent = ground.data.parent
+    parent = runtime.data.parent
     draft = parent / "data.new"
     shutil.rmtree(draft, ignore_errors=True)
     password = parent / "password"
     password.write_text(secret(settings.secrets_dir, "postgres_admin"), encoding="utf-8")
     password.chmod(0o600)
-    if ground.user:
-        os.chown(password, *ground.user)
-    uid, gid = ground.user or (None, None)
-    command = [*ground.prefix, str(ground.binaries / "initdb"), "-D", str(draft), "-U", ROLE_NAMES["admin"]]
+    if runtime.user:
+        os.chown(password, *runtime.user)
+    uid, gid = runtime.user or (None, None)
+    command = [*runtime.prefix, str(runtime.binaries / "initdb"), "-D", str(draft), "-U", ROLE_NAMES["admin"]]
     command += [
         f"--pwfile={password}",
         "--auth=scram-sha-256",
@@ -193,14 +193,14 @@ def _initialise(settings: Settings, ground: PostgresRuntime) -> None:
             cwd="/",
             user=uid,
             group=gid,
-            extra_groups=[] if ground.user else None,
+            extra_groups=[] if runtime.user else None,
         )
     finally:
         password.unlink()
     if done.returncode:
         shutil.rmtree(draft, ignore_errors=True)
         raise _failure("initdb failed", (done.stdout + done.stderr).splitlines()[-20:], settings.home)
-    draft.rename(ground.data)
+    draft.rename(runtime.data)
 
 
 def _check_data(data: Path) -> None:
@@ -235,6 +235,6 @@ def _clear_stale_lock(data: Path, settings: Settings) -> processes.Record | None
 
 
 def _failure(what: str, lines: list[str], log: Path) -> RefusalError:
-    said = processes.error_summary(lines)
-    cure = "free disk space and try again" if "No space left" in said else f"see {log}, then try again"
-    return RefusalError("postgres_did_not_start", f"PostgreSQL did not start: {what}: {said}; {cure}", str(log))
+    summary = processes.error_summary(lines)
+    cure = "free disk space and try again" if "No space left" in summary else f"see {log}, then try again"
+    return RefusalError("postgres_did_not_start", f"PostgreSQL did not start: {what}: {summary}; {cure}", str(log))

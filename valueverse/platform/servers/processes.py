@@ -26,13 +26,13 @@ _CHILDREN: dict[int, subprocess.Popen[bytes]] = {}
 """Processes this very process started: polled, so that one that ended is no zombie that looks alive."""
 
 _BEGINNING = "-----"
-_TELLING = re.compile(r"FATAL|PANIC|\b\w*Error\b|\bERROR:|could not|invalid|No space|No such")
+_INDICATIVE = re.compile(r"FATAL|PANIC|\b\w*Error\b|\bERROR:|could not|invalid|No space|No such")
 _LOG_LIMIT = 20_000_000
 
 
 @dataclass(frozen=True)
 class Record:
-    """A started process, as its file in ``run/`` tells it to later commands."""
+    """A started process, as its file in ``run/`` records it for later commands."""
 
     name: str
     pid: int
@@ -54,7 +54,7 @@ class Launch:
 
 
 def read_record(directory: Path, name: str) -> Record | None:
-    """What the file of ``name`` says, dead or alive; None without one (or with a torn one: it tells
+    """What the file of ``name`` says, dead or alive; None without one (or with a torn one: it records
     nothing)."""
     with suppress(OSError, ValueError, TypeError):
         return Record(**json.loads((directory / f"{name}.json").read_text(encoding="utf-8")))
@@ -179,15 +179,15 @@ def tail(path: Path, lines: int) -> list[str]:
 
 def last_output(path: Path) -> list[str]:
     """The last lines that the latest start wrote; what an earlier one left is not its story."""
-    said = tail(path, 200)
-    starts = [number for number, line in enumerate(said) if line.startswith(_BEGINNING)]
-    return said[starts[-1] + 1 if starts else 0 :]
+    log_lines = tail(path, 200)
+    starts = [number for number, line in enumerate(log_lines) if line.startswith(_BEGINNING)]
+    return log_lines[starts[-1] + 1 if starts else 0 :]
 
 
 def error_summary(lines: list[str]) -> str:
-    """The two lines that most likely tell why a server ended, as one sentence."""
-    telling = [line.strip() for line in lines if _TELLING.search(line)]
-    return "; ".join((telling or [line.strip() for line in lines if line.strip()])[-2:]) or "it said nothing"
+    """The two lines that most likely say why a server ended, as one sentence."""
+    indicative = [line.strip() for line in lines if _INDICATIVE.search(line)]
+    return "; ".join((indicative or [line.strip() for line in lines if line.strip()])[-2:]) or "no output"
 
 
 def holder_of(port: int) -> str | None:

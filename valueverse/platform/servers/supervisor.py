@@ -1,7 +1,7 @@
 """Starts, watches and stops the servers of an installation: PostgreSQL, Valkey, Dagster and the API.
 
 There is no resident supervisor: each server's record (pid, start time, address) stands in ``run/``, and every
-command judges by it. What crashed is told by ``status`` and started again by ``up``.
+command judges by it. What crashed is shown by ``status`` and started again by ``up``.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Status:
 
 @dataclass(frozen=True)
 class _Program:
-    """A Python server: its command line for a port, the setting of that port, and the path that tells it is
+    """A Python server: its command line for a port, the setting of that port, and the path that shows it is
     well."""
 
     arguments: Callable[[int], list[str]]
@@ -90,7 +90,7 @@ def up(settings: Settings, only: Collection[str] = NAMES) -> Iterator[Status]:
     """Start what is not running of ``only``, giving each server's status once it answers.
 
     Raises:
-        RefusalError: ``unknown_server``, or what kept a server from starting; those already started go on.
+        RefusalError: ``unknown_server``, or the reason why a server did not start; those already started go on.
     """
     _known(only)
     open_home(settings.home)
@@ -157,8 +157,8 @@ def code_location_error(settings: Settings) -> str | None:
     except (OSError, ValueError, KeyError, TypeError) as error:
         return f"it does not say: {error}"
     messages = [found, *(entry["locationOrLoadError"] or {} for entry in found.get("locationEntries", []))]
-    said = next((str(one["message"]) for one in messages if "message" in one), None)
-    return None if said is None else shorten(said, 300)
+    summary = next((str(one["message"]) for one in messages if "message" in one), None)
+    return None if summary is None else shorten(summary, 300)
 
 
 def _known(only: Collection[str]) -> None:
@@ -233,8 +233,8 @@ def _end_orphaned_runs(environment: dict[str, str]) -> None:
         check=False,
     )
     if done.returncode:
-        said = processes.error_summary(done.stderr.splitlines())
-        raise RefusalError("dagster_unusable", f"Dagster's instance does not open: {said}; try `valueverse doctor`")
+        summary = processes.error_summary(done.stderr.splitlines())
+        raise RefusalError("dagster_unusable", f"Dagster's instance does not open: {summary}; try `valueverse doctor`")
 
 
 def _await(settings: Settings, name: str, record: processes.Record, fresh: bool) -> Status:
@@ -243,13 +243,13 @@ def _await(settings: Settings, name: str, record: processes.Record, fresh: bool)
 
     if not processes.wait_until(lambda: _well(settings, name, record), running, _PATIENCE):
         log = Path(record.log)
-        said = processes.error_summary(processes.last_output(log))
+        summary = processes.error_summary(processes.last_output(log))
         if not running():
             processes.forget(settings.run, name)
         what = "did not answer in time" if running() else "ended at once"
         raise RefusalError(
             "server_did_not_start",
-            f"{name} {what}: {said}; see `valueverse logs {name}`, then `valueverse up`",
+            f"{name} {what}: {summary}; see `valueverse logs {name}`, then `valueverse up`",
             str(log),
         )
     return Status(name, "running", _where(settings, name, record), "" if fresh else "already")
@@ -305,8 +305,8 @@ def _status(settings: Settings, name: str) -> Status:
         return Status(name, "stopped", "", "start it with `valueverse up`")
     where = _where(settings, name, record)
     if not processes.alive(record):
-        said = processes.error_summary(processes.last_output(Path(record.log)))
-        return Status(name, "crashed", where, f"ended without `down`: {said}; start it again with `valueverse up`")
+        summary = processes.error_summary(processes.last_output(Path(record.log)))
+        return Status(name, "crashed", where, f"ended without `down`: {summary}; start it again with `valueverse up`")
     if name == postgres_server.NAME:
         well = postgres_server.answers(settings)
     elif name == valkey_server.NAME:

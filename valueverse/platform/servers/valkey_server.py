@@ -36,9 +36,9 @@ def start(settings: Settings, *, durable: bool = True) -> processes.Record:
         if not processes.wait_until(lambda: answers(settings), lambda: processes.alive(record), 180):
             processes.stop(record, signal.SIGTERM, 5)
             processes.forget(settings.run, NAME)
-            said = processes.error_summary(processes.last_output(log))
+            summary = processes.error_summary(processes.last_output(log))
             raise RefusalError(
-                "valkey_did_not_start", f"Valkey did not start: {said}; see {log}, then try again", str(log)
+                "valkey_did_not_start", f"Valkey did not start: {summary}; see {log}, then try again", str(log)
             )
         return record
 

@@ -30,7 +30,7 @@ FOUND = """
             <= (%(ahead)s::jsonb -> i.tenant_id::text ->> 'close')::timestamptz)
 """
 """Invoices ``i`` that a scope's run found, or made before those that are asked for."""
-_STANDING = f"""
+_NOT_VOIDED = f"""
       from billing.invoice i
      where i.tenant_id = any(%(tenants)s)
        and {FOUND}
@@ -83,7 +83,7 @@ def _canonical(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(pl.col("dimensions").replace(texts))
 
 
-_ON_STANDING = f"from (select i.tenant_id, i.invoice_id, i.invoice_type {_STANDING}) as i join"
+_OF_NOT_VOIDED = f"from (select i.tenant_id, i.invoice_id, i.invoice_type {_NOT_VOIDED}) as i join"
 _LINE = """
     l.tenant_id::text as tenant, l.invoice_id::text as invoice_id, l.line_no, l.key, l.kind, l.description, l.meter,
     coalesce(l.dimensions::text, '') as dimensions, l.service_to, l.quantity, l.amount_precise, l.amount_minor,
@@ -109,18 +109,18 @@ def invoices(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFrame:
 
 
 def corrections(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFrame:
-    """BILLED_LINES of standing invoices that correct other invoices."""
+    """BILLED_LINES of not voided invoices that correct other invoices."""
     query = (
-        f"select {_LINE} {_ON_STANDING} billing.invoice_line l using (tenant_id, invoice_id) "
+        f"select {_LINE} {_OF_NOT_VOIDED} billing.invoice_line l using (tenant_id, invoice_id) "
         "where l.corrected_invoice_id is not null"
     )
     return _canonical(frame_of(connection, query, scope.values(), BILLED_LINES))
 
 
 def lines_apart(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFrame:
-    """BILLED_LINES of one-offs on standing invoices, and of standing threshold invoices."""
+    """BILLED_LINES of one-offs on not voided invoices, and of not voided threshold invoices."""
     query = " union all ".join(
-        f"select {_LINE} {_ON_STANDING} billing.invoice_line l using (tenant_id, invoice_id) where {which}"
+        f"select {_LINE} {_OF_NOT_VOIDED} billing.invoice_line l using (tenant_id, invoice_id) where {which}"
         for which in (
             "l.kind = 'one_off'",
             "i.invoice_type = 'threshold' and l.kind <> 'one_off' and l.corrected_invoice_id is null",
@@ -130,10 +130,10 @@ def lines_apart(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFra
 
 
 def lines_of(connection: psycopg.Connection[Any], scope: Scope, invoices: pl.DataFrame) -> pl.DataFrame:
-    """BILLED_LINES of these invoices (tenant, invoice_id) and of what corrects them, with the tax rates they bear."""
+    """BILLED_LINES of these invoices (tenant, invoice_id) and of what corrects them, with their tax rates."""
     # Two look-ups by index, of the invoices' own lines and of those that correct them.
     query = " union all ".join(
-        f"select {_LINE} {_ON_STANDING} billing.invoice_line l using (tenant_id, invoice_id) "
+        f"select {_LINE} {_OF_NOT_VOIDED} billing.invoice_line l using (tenant_id, invoice_id) "
         f"where l.{of} = any(%(invoices)s::uuid[]) and l.corrected_invoice_id is {state}"
         for of, state in (("invoice_id", "null"), ("corrected_invoice_id", "not null"))
     )
@@ -146,8 +146,8 @@ def lines_of(connection: psycopg.Connection[Any], scope: Scope, invoices: pl.Dat
 
 
 def _line_taxes(connection: psycopg.Connection[Any], lines: pl.DataFrame) -> pl.DataFrame:
-    """The rates that lines bear, as their invoices' documents say: tenant, invoice_id, line_no, tax_percent, tax_key of
-    those that bear one."""
+    """The tax rates of lines, as their invoices' documents say: tenant, invoice_id, line_no, tax_percent, tax_key of
+    those that have one."""
     return frame_of(
         connection,
         "select i.tenant_id::text as tenant, i.invoice_id::text as invoice_id, line_no::int, "
@@ -161,19 +161,19 @@ def _line_taxes(connection: psycopg.Connection[Any], lines: pl.DataFrame) -> pl.
 
 
 def discounts(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFrame:
-    """BILLED_DISCOUNTS of standing invoices."""
+    """BILLED_DISCOUNTS of not voided invoices."""
     query = (
         "select d.tenant_id::text as tenant, d.invoice_id::text as invoice_id, d.position, d.origin, d.key, "
-        f"d.amount_minor {_ON_STANDING} billing.invoice_discount d using (tenant_id, invoice_id)"
+        f"d.amount_minor {_OF_NOT_VOIDED} billing.invoice_discount d using (tenant_id, invoice_id)"
     )
     return frame_of(connection, query, scope.values(), BILLED_DISCOUNTS)
 
 
 def credits_paid(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFrame:
-    """BILLED_CREDITS of standing invoices."""
+    """BILLED_CREDITS of not voided invoices."""
     query = (
         "select c.tenant_id::text as tenant, c.invoice_id::text as invoice_id, c.kind, c.key, c.origin, "
-        f"c.amount_minor {_ON_STANDING} billing.invoice_credit c using (tenant_id, invoice_id)"
+        f"c.amount_minor {_OF_NOT_VOIDED} billing.invoice_credit c using (tenant_id, invoice_id)"
     )
     return frame_of(connection, query, scope.values(), BILLED_CREDITS)
 
@@ -182,7 +182,7 @@ def void(connection: psycopg.Connection[Any], voids: pl.DataFrame) -> pl.DataFra
     """Void finalised invoices (tenant, number, reason, voided_at); those voided before stay as they are.
 
     Returns:
-        tenant, number of those that no finalised invoice bears.
+        tenant, number of those that no finalised invoice has.
     """
     columns = [voids[name].to_list() for name in ("tenant", "number", "reason", "voided_at")]
     given = "unnest(%s::text[], %s::text[], %s::text[], %s::timestamptz[]) as n(tenant_id, number, reason, voided_at)"
@@ -200,12 +200,12 @@ def void(connection: psycopg.Connection[Any], voids: pl.DataFrame) -> pl.DataFra
 
 
 def drop_drafts(connection: psycopg.Connection[Any], windows: pl.DataFrame) -> int:
-    """Delete the drafts that close in each tenant's window (tenant, window_from, window_to); they are computed anew."""
+    """Delete the drafts that close in each tenant's window (tenant, window_from, window_to); they are recomputed."""
     deleted = connection.execute(
         "delete from billing.invoice i using "
         "unnest(%s::text[], %s::timestamptz[], %s::timestamptz[]) as w(tenant_id, window_from, window_to) "
         "where i.tenant_id = w.tenant_id and i.status = 'draft' and ("
-        # What follows from single events, not from the window, is computed anew by every run.
+        # What follows from single events, not from the window, is recomputed by every run.
         " i.invoice_type in ('one_off', 'correction')"
         " or (i.invoice_type in ('period', 'threshold') and i.period_to > w.window_from and i.period_to <= w.window_to)"
         " or (i.invoice_type = 'start' and i.period_from >= w.window_from and i.period_from < w.window_to))",
@@ -245,20 +245,20 @@ def reratings(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFrame
 
 def apply_rerating(connection: psycopg.Connection[Any], rows: pl.DataFrame) -> None:
     """Record an applied plan, in the columns of billing.rerating; one that was applied before stays as it is."""
-    connection.execute("create temporary table told_rerating (like billing.rerating including defaults) on commit drop")
-    copy_frame(connection, "pg_temp.told_rerating", rows)
-    connection.execute("insert into billing.rerating select * from told_rerating on conflict do nothing")
+    connection.execute("create temporary table new_rerating (like billing.rerating including defaults) on commit drop")
+    copy_frame(connection, "pg_temp.new_rerating", rows)
+    connection.execute("insert into billing.rerating select * from new_rerating on conflict do nothing")
 
 
 def upsert_tenants(connection: psycopg.Connection[Any], tenants: pl.DataFrame) -> None:
     """Write tenants (tenant_id and facts.TENANTS) as they now stand."""
     if tenants.is_empty():
         return
-    connection.execute("create temporary table told_tenant (like billing.tenant including defaults) on commit drop")
-    copy_frame(connection, "pg_temp.told_tenant", tenants)
+    connection.execute("create temporary table new_tenant (like billing.tenant including defaults) on commit drop")
+    copy_frame(connection, "pg_temp.new_tenant", tenants)
     connection.execute(
         "insert into billing.tenant (tenant_id, name, timezone, currency, grace_seconds, country, tax_id, address) "
-        "select tenant_id, name, timezone, currency, grace_seconds, country, tax_id, address from told_tenant "
+        "select tenant_id, name, timezone, currency, grace_seconds, country, tax_id, address from new_tenant "
         "on conflict (tenant_id) do update set name = excluded.name, timezone = excluded.timezone, "
         "currency = excluded.currency, grace_seconds = excluded.grace_seconds, country = excluded.country, "
         "tax_id = excluded.tax_id, address = excluded.address, updated_at = now()"

@@ -1,4 +1,4 @@
-"""Fee proposals of committed models, what was said to them and what invoices bear of them, in Postgres."""
+"""Fee proposals of committed models, their verdicts and the invoice lines that bill them, in Postgres."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ PROPOSED = pl.Schema(
         "verdict": _TEXT,
     }
 )
-"""Proposals with the newest word said to them (null: none)."""
+"""Proposals with their newest verdict (null: none)."""
 
-_LAST_WORD = """
+_LATEST_VERDICT = """
 left join lateral (
     select v.verdict, v.said_at from value.verdict v
      where v.tenant_id = p.tenant_id and v.proposal = p.proposal order by v.said_at desc, v.verdict limit 1
-) as word on true
+) as latest on true
 """
 
-_BEARER = """
+_BILLING_INVOICE = """
 left join lateral (
     select i.number from billing.invoice_line l
       join billing.invoice i on i.tenant_id = l.tenant_id and i.invoice_id = l.invoice_id
@@ -51,7 +51,7 @@ left join lateral (
        and not exists (select from billing.invoice_void v
                         where v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id)
      order by i.sequence limit 1
-) as bearer on true
+) as billing_invoice on true
 """
 
 
@@ -61,8 +61,8 @@ def proposed(connection: Connection, tenant: str, customer: str, model: str, cha
         connection,
         f"""
         select p.tenant_id::text as tenant, p.proposal, p.commit_id, p.charge, p.period_from, p.period_to, p.amount,
-               word.verdict
-          from value.proposal p {_LAST_WORD}
+               latest.verdict
+          from value.proposal p {_LATEST_VERDICT}
          where p.tenant_id = %(tenant)s and p.customer = %(customer)s and p.model = %(model)s
            and p.charge = any(%(charges)s)
          order by p.period_to, p.proposal
@@ -89,7 +89,7 @@ def add_verdict(connection: Connection, row: Mapping[str, Any]) -> None:
 
 
 def verdicts(connection: Connection, tenant: str, proposal: str) -> list[str]:
-    """Verdicts said to a proposal so far."""
+    """Verdicts on a proposal so far."""
     found = connection.execute(
         "select verdict from value.verdict where tenant_id = %s and proposal = %s order by said_at, verdict desc",
         [tenant, proposal],
@@ -98,7 +98,7 @@ def verdicts(connection: Connection, tenant: str, proposal: str) -> list[str]:
 
 
 def is_invoiced(connection: Connection, tenant: str, proposal: str) -> bool:
-    """Whether a line of a finalised, unvoided invoice bears a proposal."""
+    """Whether a line of a finalised, unvoided invoice bills a proposal."""
     found = connection.execute(
         "select from billing.invoice_line l join billing.invoice i on i.tenant_id = l.tenant_id"
         " and i.invoice_id = l.invoice_id left join billing.invoice_void v on v.tenant_id = i.tenant_id"
@@ -120,7 +120,7 @@ def run_billed(connection: Connection, tenant: str, invoice_id: str, line_no: in
 
 
 def proposals(connection: Connection, tenant: str) -> list[dict[str, Any]]:
-    """A tenant's proposals with the newest word on each and the invoice that bears it, oldest first."""
+    """A tenant's proposals with the newest verdict on each and the invoice that bills it, oldest first."""
     return rows_of(
         connection,
         f"""
@@ -129,9 +129,9 @@ def proposals(connection: Connection, tenant: str) -> list[dict[str, Any]]:
                ((p.period_to - interval '1 microsecond') at time zone z.zone)::date as last_day,
                trim_scale(p.realised_value)::text as realised_value, p.binding,
                trim_scale(p.fee_to_date)::text as fee_to_date, trim_scale(p.amount)::text as amount,
-               p.currency::text as currency, p.proposed_at, p.disputable_until, word.verdict, word.said_at,
-               bearer.number as invoice
-          from value.proposal p {_LAST_WORD} {_BEARER}
+               p.currency::text as currency, p.proposed_at, p.disputable_until, latest.verdict, latest.said_at,
+               billing_invoice.number as invoice
+          from value.proposal p {_LATEST_VERDICT} {_BILLING_INVOICE}
           join lateral (select timezone as zone from billing.tenant t where t.tenant_id = p.tenant_id) as z on true
          where p.tenant_id = %(tenant)s order by p.period_to, p.proposed_at, p.proposal
         """,  # noqa: S608 - a constant
@@ -143,22 +143,22 @@ def approved(connection: Connection, scope: Scope, as_of: datetime, schema: pl.S
     """Proposals that stand at ``as_of`` in the columns of ``invoicing.outcomes.PROPOSALS``.
 
     A proposal is approved when it is accepted, or when its dispute window ends without a dispute. ``invoice_id`` is the
-    finalised, unvoided invoice of the scope that bears it.
+    finalised, unvoided invoice of the scope that bills it.
     """
     return frame_of(
         connection,
         f"""
-        with word as (
+        with answers as (
             select tenant_id, proposal,
                    min(said_at) filter (where verdict = 'accepted') as accepted_at,
                    bool_or(verdict = 'disputed') as disputed, bool_or(verdict = 'withdrawn') as withdrawn
               from value.verdict where said_at <= %(as_of)s group by 1, 2),
-        standing as (
+        active as (
             select p.*,
                    coalesce(w.accepted_at, case when w.disputed then null else p.disputable_until end) as approved_at
-              from value.proposal p left join word w using (tenant_id, proposal)
+              from value.proposal p left join answers w using (tenant_id, proposal)
              where p.tenant_id = any(%(tenants)s) and not coalesce(w.withdrawn, false)),
-        borne as (
+        billed as (
             select l.tenant_id, l.proposal, min(l.invoice_id::text) as invoice_id
               from billing.invoice_line l
               join billing.invoice i on i.tenant_id = l.tenant_id and i.invoice_id = l.invoice_id
@@ -171,7 +171,7 @@ def approved(connection: Connection, scope: Scope, as_of: datetime, schema: pl.S
         select s.tenant_id::text as tenant, s.proposal, s.customer, s.subscription, s.charge, s.period_from,
                s.period_to, s.amount, s.currency::text as currency, s.approved_at, s.model, s.commit_id, s.run_hash,
                b.invoice_id
-          from standing s left join borne b using (tenant_id, proposal)
+          from active s left join billed b using (tenant_id, proposal)
          where s.approved_at <= %(as_of)s and s.amount <> 0
          order by s.tenant_id, s.proposal
         """,  # noqa: S608 - a constant

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg.rows import dict_row
 
 from valueverse.platform.stores.proposal_store import proposals
-from valueverse.platform.stores.value_store import STANDING_LINES
+from valueverse.platform.stores.value_store import EFFECTIVE_LINES
 
 if TYPE_CHECKING:
     from datetime import date, datetime
@@ -28,7 +28,7 @@ def run_named(connection: Connection, tenant: str, run_hash: str) -> dict[str, A
 
 
 _BEGAN = "date_trunc('month', line.service_from)::date = %(month)s"
-BEHIND = {
+LINES_OF_METRIC = {
     "billing.invoiced_net": f"line.kind <> 'outcome' and {_BEGAN}",
     "billing.outcome_fees": f"line.kind = 'outcome' and {_BEGAN}",
     "billing.mrr": "line.kind = 'fee' and line.service_from < %(month)s + interval '1 month'"
@@ -60,10 +60,10 @@ def lines_serving(
                 select i.number as invoice, l.key, l.kind, (l.service_from at time zone z.zone)::date as service_from,
                        (l.service_to at time zone z.zone)::date as service_to,
                        (l.amount_minor - l.discount_minor)::bigint as amount_minor, l.currency::text as currency
-                  {STANDING_LINES} and i.customer = %(customer)s
+                  {EFFECTIVE_LINES} and i.customer = %(customer)s
                    and (%(currency)s::text is null or l.currency::text = %(currency)s)
                  order by i.sequence, l.line_no) as line
-             where {BEHIND[metric]}
+             where {LINES_OF_METRIC[metric]}
             """,  # noqa: S608 - constants
             {"tenants": [scope[0]], "customer": scope[1], "currency": currency, "month": month, "until": until},
         ).fetchall()
@@ -74,7 +74,7 @@ select customer from billing.customer where tenant_id = %(tenant)s
 union select customer from billing.usage_daily where tenant_id = %(tenant)s
 union select customer from billing.unbilled_usage where tenant_id = %(tenant)s
 """
-"""Who was told of (subscriptions are theirs), or used something."""
+"""Customers that a billing event or a usage event names."""
 
 
 def has_customer(connection: Connection, tenant: str, customer: str) -> bool:
@@ -101,7 +101,7 @@ def proposed_from(
         commit: whose own proposals do not count.
 
     Returns:
-        proposal, commit_id, first_day, last_day, invoice (null: none bears it).
+        proposal, commit_id, first_day, last_day, invoice (null: none bills it).
     """
     found = (
         row

@@ -1,4 +1,4 @@
-"""What came of committed models, in Postgres: metrics, runs, results, fee proposals and what was said to them."""
+"""Results of committed models, in Postgres: metrics, runs, results, fee proposals and their verdicts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _LOCK = 5_480_008
 _TEXT, _INSTANT, _DAY = pl.String(), pl.Datetime("us", "UTC"), pl.Date()
 AGREED = pl.Schema({"tenant": _TEXT, "commit_id": _TEXT, "parent": _TEXT, "document": _TEXT, "closed": pl.Boolean()})
-STANDING_LINES = """
+EFFECTIVE_LINES = """
 from billing.invoice_line l
 join billing.invoice i on i.tenant_id = l.tenant_id and i.invoice_id = l.invoice_id
 join billing.tenant t on t.tenant_id = l.tenant_id
@@ -39,7 +39,7 @@ def lock_value(connection: Connection) -> None:
 
 
 def billed_lines(connection: Connection, tenants: Sequence[str], schema: pl.Schema) -> pl.DataFrame:
-    """Lines of standing invoices in the columns of ``schema``: BILLED_LINES with ``net`` in minor units."""
+    """Lines of not voided invoices in the columns of ``schema``: BILLED_LINES with ``net`` in minor units."""
     return frame_of(
         connection,
         f"""
@@ -47,7 +47,7 @@ def billed_lines(connection: Connection, tenants: Sequence[str], schema: pl.Sche
                (l.service_from at time zone z.zone)::date as service_from,
                (l.service_to at time zone z.zone)::date as service_to,
                (l.amount_minor - l.discount_minor)::numeric as net
-          {STANDING_LINES}
+          {EFFECTIVE_LINES}
          order by l.tenant_id, i.sequence, l.line_no
         """,
         {"tenants": list(tenants), "until": None},

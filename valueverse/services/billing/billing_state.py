@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def apply_voids(connection: psycopg.Connection[Any], timeline: Timeline, history: CatalogHistory) -> pl.DataFrame:
-    """Write the voids that billing events tell of; those of no finalised invoice come back as REJECTED_EVENTS."""
+    """Write the voids that billing events state; those of no finalised invoice come back as REJECTED_EVENTS."""
     voids = read_adjustment_events(timeline, history).voids
     if voids.is_empty():
         return REJECTED_EVENTS.to_frame()

@@ -1,4 +1,4 @@
-"""What ``valueverse explain`` tells: a line down to its events, an event up to its line or the reason for none."""
+"""What ``valueverse explain`` shows: a line down to its events, an event up to its line or the reason for none."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def explain_event(
 def _accepted(
     connection: psycopg.Connection[Any], lake: Lake, row: dict[str, Any], refused: pl.DataFrame
 ) -> dict[str, Any]:
-    told = {
+    shown_event = {
         "tenant": row["tenant"],
         "source": row["source"],
         "id": row["id"],
@@ -187,7 +187,7 @@ def _accepted(
         "conflicts": refused["reason"].to_list(),
     }
     if row["type"].startswith("billing."):
-        return told | {"outcome": "billing_event"}
+        return shown_event | {"outcome": "billing_event"}
     context = _context(lake, row["tenant"], None)
     usage = lake.scan(USAGE_TABLE, [row["event_date"]]).filter(
         pl.col("tenant") == row["tenant"], pl.col("source") == row["source"], pl.col("id") == row["id"]
@@ -201,11 +201,11 @@ def _accepted(
     replaced = usage["known_until"].drop_nulls()
     if replaced.len():
         shown["replaced_at"] = utc_text(replaced[0])
-    return told | shown
+    return shown_event | shown
 
 
 def _bearing(connection: psycopg.Connection[Any], tenant: str, charged: pl.DataFrame) -> list[dict[str, Any]]:
-    """Invoice lines that bear what these charges took: those of the period, and adjustments of it."""
+    """Invoice lines that bill what these charges assigned: those of the period, and adjustments of it."""
     found = []
     for row in charged.iter_rows(named=True):
         rows = connection.execute(

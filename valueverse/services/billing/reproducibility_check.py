@@ -1,6 +1,6 @@
-"""The promise that billing is a function of the log, kept under watch: finalised invoices are worked out again.
+"""Checks that billing is a function of the event log: finalised invoices are recomputed.
 
-An invoice is billed once more as known at its ``basis.events_known_at``, on what stood when its run began, and has to
+An invoice is billed again as known at its ``basis.events_known_at``, on the prior state when its run began, and has to
 come to the same ``content_hash`` (billing.md, States).
 """
 

@@ -88,7 +88,7 @@ def apply(settings: Settings, lake: Lake, shown: dict[str, Any], request: Rerate
         if again["plan_id"] != shown.get("plan_id"):
             raise RefusalError(
                 "plan_changed",
-                "since the plan was made events or invoices have changed: plan anew and look at it",
+                "events or invoices have changed since the plan was made: make a new plan and review it",
                 "plan_id",
             )
         catalog = request.catalog
@@ -120,7 +120,7 @@ def _planned(
     scope = store.Scope(tenants)
     rows = read_rows(connection, scope)
     issued = issued_invoices(rows)
-    chosen = _chosen(issued.standing, request)
+    chosen = _chosen(issued.not_voided, request)
     if chosen.is_empty():
         raise RefusalError("no_invoices", "no finalised invoice of these tenants and customers closes there", "--from")
     catalogs = {} if request.catalog is None else {catalog_hash(request.catalog): request.catalog}

@@ -86,15 +86,15 @@ def bill(
         tenants: only these; None: all.
         progress: called with one sentence per step.
     """
-    tell = progress or (lambda _: None)
-    tell("reading billing facts")
+    report_progress = progress or (lambda _: None)
+    report_progress("reading billing facts")
     facts = lake.scan(BILLING_FACTS_TABLE).collect()
     if tenants is not None:
         facts = facts.filter(pl.col("tenant").is_in(list(tenants)))
     history = CatalogHistory.from_facts(facts)
     timeline = build_timeline(facts, history.plans, None)
     window = (first_month, following_month(last_month))
-    tell(f"billing {timeline.segments['subscription'].n_unique()} subscriptions")
+    report_progress(f"billing {timeline.segments['subscription'].n_unique()} subscriptions")
     with connect(settings, "builder") as connection:
         known = timeline.tenants["tenant"].to_list()
         known_at = watermarks(lake, as_of, known)
@@ -116,7 +116,7 @@ def bill(
             prior=prior,
             outcomes=approved(connection, store.Scope(known), as_of, PROPOSALS),
         )
-        tell(f"writing {billed.invoices.height} invoices")
+        report_progress(f"writing {billed.invoices.height} invoices")
         rejected = pl.concat(
             [timeline.rejected, billed.rejected, refused, history.rejected.select(REJECTED_EVENTS.names())]
         )
@@ -125,7 +125,7 @@ def bill(
         tables, last = _rows(billed, last, as_of, run_id)
         store.insert_invoices(connection, tables)
         store.advance_sequences(connection, last)
-        tell("accounting for every usage event")
+        report_progress("accounting for every usage event")
         account_for_usage(connection, lake, timeline, history, window[1] + timedelta(days=1))
         connection.commit()
     return BillingReport(tables["billing.invoice"], tables["billing.invoice_line"], billed.problems, rejected)

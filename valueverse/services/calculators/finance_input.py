@@ -35,8 +35,8 @@ def evaluate(document: Document) -> Document:
     """
     name = document.get("fn")
     if not isinstance(name, str) or name not in _FUNCTIONS:
-        said = "fn is missing" if name is None else f"unknown function {str(name)[:40]!r}"
-        raise RefusalError.unknown("unknown_function", said, str(name), _FUNCTIONS, "fn")
+        problem = "fn is missing" if name is None else f"unknown function {str(name)[:40]!r}"
+        raise RefusalError.unknown("unknown_function", problem, str(name), _FUNCTIONS, "fn")
     stated = document.get("convention")
     if stated is not None and not isinstance(stated, dict):
         raise RefusalError("malformed", 'convention is an object such as {"day_count": "ACT/360"}', "convention")

@@ -76,14 +76,14 @@ def _key(value: Any) -> str:
     return value
 
 
-def number_below(limit: Decimal, words: str) -> Callable[[Any], Decimal]:
+def number_below(limit: Decimal, bound: str) -> Callable[[Any], Decimal]:
     """A validator: an exact number of either sign whose size stays below ``limit``."""
 
     def judge(value: Any) -> Decimal:
         number = _exact(value)
         # abs() would round to the 28 digits of Python's default context.
         if number.copy_abs() >= limit:
-            raise wrong(f"{str(value)[:60]} is out of range: it must stay below {words}", code="out_of_range")
+            raise wrong(f"{str(value)[:60]} is out of range: it must stay below {bound}", code="out_of_range")
         return number
 
     return judge
@@ -128,12 +128,12 @@ Number = Annotated[Decimal, PlainValidator(number_below(QUANTITY_LIMIT, "10^12")
 """A quantity of either sign."""
 
 
-def one_of(code: str, *words: str) -> BeforeValidator:
+def one_of(code: str, *choices: str) -> BeforeValidator:
     """A word of a closed list; null is the field's default, and is left to it."""
 
     def judge(value: Any) -> Any:
-        if value not in words:
-            raise wrong(f"{str(value)[:40]!r} is none of {', '.join(words)}", code=code)
+        if value not in choices:
+            raise wrong(f"{str(value)[:40]!r} is none of {', '.join(choices)}", code=code)
         return value
 
     return BeforeValidator(judge)

@@ -112,16 +112,16 @@ def _each_once(given: list[Any], read: list[dict[str, Any]]) -> tuple[list[dict[
     from valueverse.events.identity import same_payload
 
     first: dict[tuple[str, str], dict[str, Any]] = {}
-    kept, conflicts = [], []
+    accepted, conflicts = [], []
     for event, row in sorted(zip(given, read, strict=True), key=lambda pair: pair[1]["received_at"]):
-        told = {name: event.get(name) for name in ("type", "subject", "replaces")}
-        payload = {**told, "time": row["time"], "data": row["data"]}
+        attributes = {name: event.get(name) for name in ("type", "subject", "replaces")}
+        payload = {**attributes, "time": row["time"], "data": row["data"]}
         before = first.setdefault((str(event.get("source")), row["id"]), payload) if "id" in event else payload
         if before is payload:
-            kept.append(row)
+            accepted.append(row)
         elif not same_payload(before, payload):
             conflicts.append(row["id"])
-    return kept, conflicts
+    return accepted, conflicts
 
 
 def _json(data: dict[str, Any], path: str) -> str:

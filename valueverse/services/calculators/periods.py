@@ -99,8 +99,8 @@ def _schedule(rows: list[Document]) -> pl.DataFrame:
         "every": pl.Int32(), "unit": pl.String(), "align": pl.String(), "timezone": pl.String(), "anchor": pl.Date(),
         "window_from": instant, "window_to": instant, "start": instant, "end": instant,
     }  # fmt: skip
-    kept = [{name: row[name] for name in schema} for row in rows]
-    return pl.DataFrame(kept, schema=schema).with_row_index("key")
+    selected = [{name: row[name] for name in schema} for row in rows]
+    return pl.DataFrame(selected, schema=schema).with_row_index("key")
 
 
 def _answers_of(rows: list[Document]) -> list[Document]:

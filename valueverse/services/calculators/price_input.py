@@ -162,9 +162,9 @@ class Case:
             )
         given = [name for name in ("quantity", "events", "quantities", "buckets") if name in stated.model_fields_set]
         if len(given) != 1:
-            said = f"not {' and '.join(given)} together" if given else "none is there"
+            problem = f"not {' and '.join(given)} together" if given else "none is there"
             raise RefusalError(
-                "missing_quantity", f"give one of 'quantity', 'events', 'quantities' or 'buckets': {said}", ""
+                "missing_quantity", f"give one of 'quantity', 'events', 'quantities' or 'buckets': {problem}", ""
             )
         prorated = stated.prorated_quantity
         match given[0]:
@@ -235,7 +235,7 @@ class Case:
         if by_event and not getattr(self.pricing.price, "multiplier", None):
             raise RefusalError(
                 "missing_events",
-                "what was billed before is not told by its quantity: give all events, and 0 as the quantity",
+                "the quantity does not determine what was billed before: give all events, and 0 as the quantity",
                 "billed_before.quantity",
             )
         return [{"value": quantity, "prorated": quantity}]
@@ -287,7 +287,7 @@ def _buckets_of(rows: list[Document], every: str, zone: str) -> list[Document]:
         if row["time"] is None:
             raise RefusalError("bad_time", "an event needs a time to find its bucket", f"events[{place}].time")
         local = row["time"].astimezone(ZoneInfo(zone))
-        # An hour that the clock repeats is two buckets: its offset tells them apart.
+        # An hour that the clock repeats is two buckets: its offset distinguishes them.
         key = (local.date(),) if every == "day" else (local.date(), local.hour, local.utcoffset())
         minute = 0 if every == "day" else local.hour * 60
         bucket = buckets.setdefault(key, {"quantity": Decimal(0), "minute": minute})

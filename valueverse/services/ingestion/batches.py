@@ -85,7 +85,7 @@ class Taking:
             for lines in validated(file, self._moment):
                 self._wait_for(lines)
                 if self._size > _PART_BYTES:
-                    # What stood before this file is settled by itself: a file that breaks off can be taken back.
+                    # Rows before this file are committed by themselves: a file that breaks off can be rolled back.
                     if mark is None:
                         mine, self._waiting = self._waiting[before:], self._waiting[:before]
                         self.settle()
@@ -135,7 +135,7 @@ class Taking:
             self.counts[name].founds_tenant |= founding
         for name, twice in duplicates.group_by("file").agg(pl.len()).rows():
             self.counts[name].duplicate += twice
-        told = refused.group_by("file", "reason", maintain_order=True).agg(
+        groups = refused.group_by("file", "reason", maintain_order=True).agg(
             pl.len().alias("events"),
             pl.format("line {}: {}", pl.col("line").first(), pl.col("message").first())
             .str.head(_EXAMPLE)
@@ -143,7 +143,7 @@ class Taking:
             .str.replace_all(r"[\x00-\x1f\x7f]", " ")
             .alias("example"),
         )
-        for name, reason, events, example in told.rows():
+        for name, reason, events, example in groups.rows():
             mine = self.counts[name].reasons.setdefault(reason, {"reason": reason, "events": 0, "example": example})
             mine["events"] += events
 

@@ -52,7 +52,7 @@ REASONS = pl.Schema(
 
 
 def as_metadata(files: pl.DataFrame) -> dict[str, str]:
-    """Commit metadata that tells of these files."""
+    """Commit metadata that records these files."""
     rows = files.drop("version").with_columns(pl.col("day", "ingested_at").cast(pl.String)).to_dicts()
     return {METADATA_KEY: orjson.dumps(rows).decode()}
 
@@ -62,13 +62,13 @@ def _from_commit(commit: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def unpublished(lake: Lake, recorded: pl.DataFrame) -> pl.DataFrame:
-    """Files that commits of the events table tell of and the manifest does not have yet."""
+    """Files that commits of the events table record and the manifest does not have yet."""
     table = lake.delta(EVENTS_TABLE)
     if table is None:
         return FILES.to_frame()
     done = recorded["version"].max()
-    behind = int(table.version()) - (int(done) if isinstance(done, int) else -1)
-    commits = table.history(behind) if behind > 0 else []
+    missing = int(table.version()) - (int(done) if isinstance(done, int) else -1)
+    commits = table.history(missing) if missing > 0 else []
     rows = [row for commit in reversed(commits) for row in _from_commit(commit)]
     texts = FILES.to_frame().with_columns(pl.col("day", "ingested_at").cast(pl.String)).schema
     return (
@@ -91,7 +91,7 @@ def taken_files(lake: Lake) -> pl.DataFrame:
 
 
 def record_published(lake: Lake) -> None:
-    """Copy into the manifest what the commits tell and it does not have; call it once the report is published."""
+    """Copy into the manifest what the commits record and it does not have; call it once the report is published."""
     recorded = lake.scan(MANIFEST_TABLE).collect()
     new = unpublished(lake, recorded)
     if not new.is_empty():

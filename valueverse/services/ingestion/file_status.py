@@ -24,7 +24,7 @@ _KEYS = {
 
 
 def publish_ingestion(connection: psycopg.Connection[Any], report: IngestionReport) -> list[Failure]:
-    """Write the report's files and reasons; telling the same file again changes nothing.
+    """Write the report's files and reasons; writing the same file again changes nothing.
 
     Returns:
         Tenants of whom nothing could be written, which takes nothing from the others.

@@ -61,10 +61,10 @@ def _billing_judged(checked: pl.DataFrame, tenant: str) -> pl.DataFrame:
         return checked
     names = ("reason", "message", "path")
     schema = {"line": pl.Int64} | {f"{name}_now": pl.String for name in names}
-    told = checked.join(
+    joined = checked.join(
         pl.DataFrame(verdicts, schema=schema, orient="row"), on="line", how="left", maintain_order="left"
     )
-    return told.with_columns(pl.coalesce(f"{name}_now", name).alias(name) for name in names).drop(
+    return joined.with_columns(pl.coalesce(f"{name}_now", name).alias(name) for name in names).drop(
         f"{name}_now" for name in names
     )
 

@@ -54,9 +54,9 @@ class IngestionReport:
     """What an ingestion did; for every file received = accepted + duplicate + quarantined.
 
     Attributes:
-        files: columns of ``billing.ingestion_file``; also files of an earlier run that was killed before it told.
+        files: columns of ``billing.ingestion_file``; also those of an earlier run that was killed before publishing.
         reasons: columns of ``billing.quarantine_summary``.
-        touched: tenant, event_date that have to be derived anew.
+        touched: tenant, event_date that have to be derived again.
         ignored: what lies in the landing folder and was not taken, and why.
     """
 
@@ -79,7 +79,7 @@ def ingest(
     Raises:
         RefusalError: ``ingestion_running`` when another ingestion holds the lock; ``disk_full``, ``lake_unwritable``.
     """
-    tell = progress or (lambda _: None)
+    report_progress = progress or (lambda _: None)
     with _alone(index_dir):
         before = taken_files(lake)
         moment = _after(received_at, before)
@@ -90,19 +90,19 @@ def ingest(
         context = IngestContext(lake, DedupIndex(index_dir / "keys"), moment, index_dir)
         founders = Founders(set(before.filter("founds_tenant")["tenant_id"]), fresh, moment)
         for batch in _batches(fresh):
-            tell(f"reading {', '.join(file.name for file in batch[:3])}{' ...' if len(batch) > 3 else ''}")
+            report_progress(f"reading {', '.join(file.name for file in batch[:3])}{' ...' if len(batch) > 3 else ''}")
             rows, changed = _take(context, batch, founders, taken)
             taken = pl.concat([taken, rows])
             ignored += changed
     for one in ignored:
-        tell(f"left alone: {one.name}: {one.reason}")
+        report_progress(f"left alone: {one.name}: {one.reason}")
     files = taken.filter(pl.col("ingested_at") == moment) if fresh else taken.clear()
-    told = pl.concat([_unpublished(lake, before), files]).unique(
+    published = pl.concat([_unpublished(lake, before), files]).unique(
         ["tenant_id", "file", "file_hash"], maintain_order=True
     )
     columns = [name for name in FILES.names() if name not in {"founds_tenant", "reasons", "version"}]
     touched = invalidated_between(lake, moment - timedelta(microseconds=1), moment)
-    return IngestionReport(told.select(columns), reasons_of(told), touched, ignored)
+    return IngestionReport(published.select(columns), reasons_of(published), touched, ignored)
 
 
 def _unpublished(lake: Lake, before: pl.DataFrame) -> pl.DataFrame:

@@ -27,8 +27,8 @@ def invalidated_between(lake: Lake, after: datetime, until: datetime) -> pl.Data
     """What events received in (after, until] touch: tenant, event_date, has_usage.
 
     That is each event's own date, the dates of what it amends and of other amendments of that, of amendments that
-    waited for it, and under a new catalog every date of that tenant with events since. It is told from the lake
-    alone, so a delivery whose run was killed is told by the next one. ``has_usage`` is false for dates that only
+    waited for it, and under a new catalog every date of that tenant with events since. It is derived from the lake
+    alone, so a delivery whose run was killed is published by the next one. ``has_usage`` is false for dates that only
     billing events touch.
     """
     received = pl.col("received_at").is_between(after, until, closed="right")
@@ -108,8 +108,8 @@ def invalidated_months(facts: pl.DataFrame, touched: pl.DataFrame, now: datetime
 
 
 def _released(facts: pl.DataFrame, touched: pl.DataFrame) -> pl.DataFrame:
-    """Days on which subscriptions start whose customer the touched events are the first to tell of: they were held."""
-    told = (
+    """Days on which subscriptions start whose customer the touched events are the first to name: they were held."""
+    named = (
         facts.filter(pl.col("type").is_in(CUSTOMER_TYPES), pl.col("known_until").is_null())
         .with_columns(field("customer"), pl.col("time").dt.date().alias("event_date"))
         .sort("received_at")
@@ -118,7 +118,7 @@ def _released(facts: pl.DataFrame, touched: pl.DataFrame) -> pl.DataFrame:
         .select("tenant", "customer")
     )
     starts = facts.filter(pl.col("type") == STARTED).with_columns(field("customer"))
-    return starts.join(told, on=["tenant", "customer"], how="semi").select(
+    return starts.join(named, on=["tenant", "customer"], how="semi").select(
         "tenant", pl.col("time").dt.date().alias("event_date"), pl.lit(value=False).alias("has_usage")
     )
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from valueverse.platform.settings import Settings
 
 _WRONG = {"error", "fail", "runtime error"}
-_KEPT = timedelta(days=7)
-"""How long the sets of runs that ended half-way are kept: their dbt may go on."""
+_RETENTION = timedelta(days=7)
+"""How long the sets of runs that ended half-way are retained: their dbt may go on."""
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Attempts:
             rows = pl.DataFrame({"tenant_id": self.left_out}).select(pl.lit(name).alias("set_name"), "tenant_id")
             with connect(self.settings, "builder") as connection:
                 connection.execute("delete from billing.marts_left_out where set_name = %s", [name])
-                connection.execute("delete from billing.marts_left_out where left_out_at < now() - %s", [_KEPT])
+                connection.execute("delete from billing.marts_left_out where left_out_at < now() - %s", [_RETENTION])
                 copy_frames(connection, {"billing.marts_left_out": rows})
                 connection.commit()
         return json.dumps(self.variables | {"left_out": name})

@@ -35,12 +35,12 @@ where c.relkind in ('r', 'p', 'v')"""
 
 
 def manifest(project: Path = PROJECT) -> Path:
-    """Path of the manifest of the project as it stands; parsed anew only after a source has changed.
+    """Path of the manifest of the current project; parsed again only after a source has changed.
 
     Web server, daemon and tests load the code location at the same time: the first parses, the others wait.
 
     Raises:
-        RefusalError: ``dbt_parse``, with what dbt said.
+        RefusalError: ``dbt_parse``, with the output of dbt.
     """
     target = project / "target" / "dagster"
     target.mkdir(parents=True, exist_ok=True)
@@ -116,5 +116,5 @@ def _parse(project: Path, target: Path) -> None:
         env={**os.environ, "DO_NOT_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"},
     )
     if done.returncode:
-        said = (done.stdout + done.stderr).strip()
-        raise RefusalError("dbt_parse", f"dbt cannot read {project}: {said}", str(project))
+        output = (done.stdout + done.stderr).strip()
+        raise RefusalError("dbt_parse", f"dbt cannot read {project}: {output}", str(project))

@@ -23,7 +23,7 @@ order by 1"""
 
 @dataclass(frozen=True)
 class Node:
-    """A model or a test as the manifest has it, its compiled SQL, and what dbt said of it."""
+    """A model or a test as the manifest has it, its compiled SQL, and the result that dbt reported."""
 
     properties: Mapping[str, Any]
     code: str
@@ -120,7 +120,7 @@ def _rows_of_test(node: Node) -> sql.Composed:
 def _table_of_model(node: Node, variables: Mapping[str, Any]) -> list[sql.Composed]:
     """A temporary table with the mart's columns, key and indexes, and its rows put in."""
     columns = list(node.properties["columns"].values())
-    kept = sql.SQL(", ").join(
+    probe_columns = sql.SQL(", ").join(
         sql.SQL("{} {} {}").format(
             sql.Identifier(column["name"]),
             sql.SQL(column["data_type"]),
@@ -142,7 +142,7 @@ def _table_of_model(node: Node, variables: Mapping[str, Any]) -> list[sql.Compos
         for place, key in enumerate(keys)
     ]
     return [
-        sql.SQL("create temporary table mart_probe ({}) on commit drop").format(kept),
+        sql.SQL("create temporary table mart_probe ({}) on commit drop").format(probe_columns),
         *indexes,
         sql.SQL("insert into mart_probe ({}) select {} from ({}) as model_rows where {}").format(
             names, values, sql.SQL(node.code), _in_slice(config, variables)

@@ -16,7 +16,7 @@ def prepared(database: str) -> Manifest:
     """The parsed project with its relations in ``database``; dbt-postgres refuses relations of another one.
 
     Raises:
-        RefusalError: ``dbt_parse``, with what dbt said.
+        RefusalError: ``dbt_parse``, with the output of dbt.
     """
     parsed = Manifest.from_msgpack(manifest().with_name(PARSED).read_bytes())
     for node in (*parsed.nodes.values(), *parsed.sources.values()):

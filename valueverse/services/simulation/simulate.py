@@ -104,7 +104,7 @@ def _tenants_judged(checked: pl.DataFrame) -> pl.DataFrame:
 
 
 def read_log(parsed: pl.DataFrame) -> tuple[pl.DataFrame, Tally]:
-    """Events as the lake would hold them: valid ones, the first received of each key; what is left out is told."""
+    """Events as the lake would hold them: valid ones, the first received of each key; what is left out is listed."""
     if parsed.is_empty():
         raise RefusalError("no_events", "the files hold no event: give others with --events FILE", "--events")
     checked = pl.concat(
@@ -245,7 +245,7 @@ def simulated(
 
 
 def _billed(log: pl.DataFrame, catalog: Catalog, request: SimulationRequest, tally: Tally) -> Iterator[Billed]:
-    """What each run bills in the window; what it leaves out is told, and at the end how many events were used."""
+    """What each run bills in the window; what it leaves out is listed, and at the end how many events were used."""
     history = CatalogHistory.everywhere(catalog, log["tenant"].unique().to_list())
     facts = _facts(log)
     usage = derive_usage(log.lazy(), history).collect()
@@ -310,9 +310,9 @@ def _within(billed: Billed, timeline: Timeline, window: tuple[Day, Day]) -> Bill
         .then((pl.col("close") >= pl.col("window_from")) & (pl.col("close") < pl.col("window_to")))
         .otherwise((pl.col("close") > pl.col("window_from")) & (pl.col("close") <= pl.col("window_to")))
     )
-    kept = billed.invoices.join(bounded, on="tenant", maintain_order="left").filter(inside)
-    lines = billed.lines.join(kept.select(INVOICE), on=INVOICE, how="semi", maintain_order="left")
-    return replace(billed, invoices=kept, lines=lines)
+    selected = billed.invoices.join(bounded, on="tenant", maintain_order="left").filter(inside)
+    lines = billed.lines.join(selected.select(INVOICE), on=INVOICE, how="semi", maintain_order="left")
+    return replace(billed, invoices=selected, lines=lines)
 
 
 def _of_tenant(frame: pl.DataFrame, name: str) -> pl.Expr:

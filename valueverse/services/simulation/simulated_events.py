@@ -37,8 +37,8 @@ def with_tenants(lines: pl.DataFrame) -> tuple[pl.DataFrame, str]:
         lines: PARSED; ``tenant`` null where neither the line nor its folder names one.
     """
     own = pl.col("type").is_in(["billing.tenant.created", "billing.tenant.updated"]) & pl.col("tenant").is_null()
-    said = pl.when(own).then(pl.col("data").str.json_path_match("$.tenant"))
-    lines = lines.with_columns(pl.coalesce("tenant", said).alias("tenant"))
+    stated = pl.when(own).then(pl.col("data").str.json_path_match("$.tenant"))
+    lines = lines.with_columns(pl.coalesce("tenant", stated).alias("tenant"))
     good = pl.col("reason").is_null()
     nameless = lines.filter(good, pl.col("tenant").is_null()).height
     names = lines.filter(good, pl.col("tenant").str.contains(TENANT_KEY))["tenant"].unique().sort().to_list()

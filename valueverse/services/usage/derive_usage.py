@@ -86,7 +86,7 @@ def derive_facts(lake: Lake) -> pl.DataFrame:
 
 
 def meter(lake: Lake, dates: Collection[date], *, tenants: Collection[str] | None = None) -> MeteringReport:
-    """Derive ``usage`` of these event dates anew, for all tenants or for some.
+    """Derive ``usage`` of these event dates again, for all tenants or for some.
 
     The rows of tenants that were not asked for stay as they are. ``billing_facts`` has to be up to date.
     """

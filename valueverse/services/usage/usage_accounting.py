@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from valueverse.subscriptions.timeline import Timeline
 
 VERSION = f"{RULES_VERSION}/1"
-"""Stands in what months were accounted from: another version accounts for all of them anew."""
+"""Part of the inputs of each month: another version accounts for all of them again."""
 BATCH = 2_000_000
 """Rows of usage read at once, unless a single day holds more."""
 _MONTH = ["tenant", "month"]
@@ -85,11 +85,11 @@ class Inputs:
             base = base.join(part, on=_MONTH, how="left", suffix=f"_{place}")
         read = self.meters.group_by("tenant").agg(_mark("meter", "valid_from", "aggregation", "carry_over"))
         base = base.join(read, on="tenant", how="left", suffix="_meters")
-        said = pl.concat_str(
+        inputs_text = pl.concat_str(
             pl.lit(VERSION), *(pl.col(name).fill_null("") for name in base.columns if name.startswith("mark")),
             separator=" ",
         )  # fmt: skip
-        return base.select(*_MONTH, said.alias("inputs")).sort(_MONTH)
+        return base.select(*_MONTH, inputs_text.alias("inputs")).sort(_MONTH)
 
     def batches(self, month: date, tenants: list[str]) -> Iterator[pl.DataFrame]:
         """The tenants' usage of a month, some days at a time."""

@@ -1,1 +1,1 @@
-"""Committed value models: measured, proposed, kept."""
+"""Committed value models: measuring, fee proposals, stored runs."""

@@ -46,12 +46,12 @@ class Answer:
     Attributes:
         about: model, scenario or commit, month, case and hash of the run.
         root: the tree.
-        behind: by id of a measured input, what stands behind its values.
+        drilldown: by id of a measured input, the events, invoice lines and costs that its values come from.
     """
 
     about: dict[str, Any]
     root: Explained
-    behind: dict[str, list[dict[str, Any]]]
+    drilldown: dict[str, list[dict[str, Any]]]
 
     def as_json(self) -> dict[str, Any]:
         """As data: every node once, parents first, children by their ids."""
@@ -60,7 +60,7 @@ class Answer:
             "value": self.root.value,
             "unit": self.root.unit,
             "nodes": [
-                node.as_json() | ({"behind": self.behind[node.id]} if node.id in self.behind else {})
+                node.as_json() | ({"behind": self.drilldown[node.id]} if node.id in self.drilldown else {})
                 for node in self.root.nodes()
             ],
         }
@@ -103,7 +103,7 @@ def explain_commit(settings: Settings, place: RunRef, asked: Question, limit: in
         settings: where Postgres and the lake are.
         place: which run.
         asked: what to explain.
-        limit: events, lines or costs told of each metric's value; their number is told anyway.
+        limit: events, lines or costs listed for each metric's value; all are counted.
 
     Raises:
         RefusalError: ``unknown_commit``, ``ambiguous_commit``, ``unknown_run``, ``not_measured``, or as ``explain``.
@@ -116,13 +116,18 @@ def explain_commit(settings: Settings, place: RunRef, asked: Question, limit: in
 
     with connect(settings, "builder") as connection:
         if place.run_hash is not None:
-            kept = stored_run(connection, place.tenant, place.run_hash)
+            stored = stored_run(connection, place.tenant, place.run_hash)
         else:
-            (kept,) = stored_runs(connection, place.tenant, place.commit or "", place.month, [place.case])
-        program, given, sources = of_run(kept.commitment, kept.run, kept.known_at)
-        period = asked.period or kept.run.document["period"]
+            (stored,) = stored_runs(connection, place.tenant, place.commit or "", place.month, [place.case])
+        program, given, sources = of_run(stored.commitment, stored.run, stored.known_at)
+        period = asked.period or stored.run.document["period"]
         root = explain(program, given, sources, asked.output, period, to_date=asked.to_date)
-        behind = Drilldown(settings, connection, place.tenant, kept, limit).of_tree(root)
-    about = {"tenant": place.tenant, "commit": kept.commitment.commit, "model": program.model, "case": kept.run.case}
-    about |= {"month": f"{kept.month:%Y-%m}", "run_hash": kept.run_hash, "known_at": kept.known_at}
-    return Answer(about | {"output": asked.output, "period": period}, root, behind)
+        drilldown = Drilldown(settings, connection, place.tenant, stored, limit).of_tree(root)
+    about = {
+        "tenant": place.tenant,
+        "commit": stored.commitment.commit,
+        "model": program.model,
+        "case": stored.run.case,
+    }
+    about |= {"month": f"{stored.month:%Y-%m}", "run_hash": stored.run_hash, "known_at": stored.known_at}
+    return Answer(about | {"output": asked.output, "period": period}, root, drilldown)

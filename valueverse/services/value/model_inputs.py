@@ -41,7 +41,7 @@ def read_metrics_file(file: Path, customer: str | None, *, empty: bool = False) 
 
 
 def _judge_customer(metrics: pl.DataFrame, customer: str) -> None:
-    """Refuse a customer of whom the data hold no row: all would be missing, or stood in for."""
+    """Refuse a customer of whom the data hold no row: all values would be missing or defaulted."""
     known = set(metrics["customer"].drop_nulls().unique())
     if customer not in known:
         message = f"the data hold nothing of the customer {customer[:60]!r}"

@@ -1,4 +1,4 @@
-"""What stands behind the metrics of an explained run: events in the lake, invoice lines in Postgres."""
+"""Drill-down of an explained run: the events in the lake and the invoice lines in Postgres of its metrics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from valueverse.catalog.history import CatalogHistory
 from valueverse.dates import utc_text
 from valueverse.money import minor_text, minor_units, plain
 from valueverse.platform.lake import Lake
-from valueverse.platform.stores.run_lookup import BEHIND, lines_serving
+from valueverse.platform.stores.run_lookup import LINES_OF_METRIC, lines_serving
 from valueverse.services.instants import read_month
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.subscriptions.timeline import build_timeline
@@ -38,14 +38,14 @@ class Drilldown:
         settings: where the lake is.
         connection: to Postgres.
         tenant: whose run.
-        kept: the run.
-        limit: how many events, lines or costs are told of each value.
+        stored: the run.
+        limit: how many events, lines or costs are listed for each value.
     """
 
     settings: Settings
     connection: psycopg.Connection[Any]
     tenant: str
-    kept: StoredRun
+    stored: StoredRun
     limit: int
     usage: dict[tuple[str, date], dict[str, tuple[int, list[dict[str, Any]]]]] = field(default_factory=dict, init=False)
 
@@ -58,8 +58,8 @@ class Drilldown:
         found = {}
         for node in leaves:
             source = node.source or {}
-            told = [self._described(source["metric"], row) for row in source["rows"]]
-            found[node.id] = [one for one in told if one is not None]
+            described = [self._described(source["metric"], row) for row in source["rows"]]
+            found[node.id] = [one for one in described if one is not None]
         return found
 
     def _described(self, metric: str, row: dict[str, Any]) -> dict[str, Any] | None:
@@ -75,7 +75,7 @@ class Drilldown:
             count, events = self._events(metric.removeprefix("usage."), month).get(customer, (0, []))
             return "events", count, [_event(one) for one in events]
         rows = None
-        if metric in BEHIND:
+        if metric in LINES_OF_METRIC:
             kind, rows = "invoice lines", self._lines(metric, customer, month)
         elif metric == "billing.cost_to_serve":
             costs = cost_sources(self._timeline, customer, month).iter_rows(named=True)
@@ -94,7 +94,7 @@ class Drilldown:
         return self.usage[meter, month]
 
     def _lines(self, metric: str, customer: str, month: date) -> list[dict[str, Any]]:
-        currency, until = self.kept.commitment.program.currency, self.kept.computed_at
+        currency, until = self.stored.commitment.program.currency, self.stored.computed_at
         scope = (self.tenant, customer)
         rows = lines_serving(self.connection, metric, scope, currency, month, until)
         return [
@@ -112,7 +112,7 @@ class Drilldown:
 
     @cached_property
     def _known_at(self) -> datetime:
-        return datetime.fromisoformat(self.kept.known_at)
+        return datetime.fromisoformat(self.stored.known_at)
 
     @cached_property
     def _lake(self) -> Lake:

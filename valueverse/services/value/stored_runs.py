@@ -1,4 +1,4 @@
-"""Runs of a commit as they are kept in Postgres, for the commands that explain them."""
+"""Runs of a commit as they are stored in Postgres, for the commands that explain them."""
 
 from __future__ import annotations
 

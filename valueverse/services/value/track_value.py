@@ -145,7 +145,7 @@ def track_value(
         context = TrackingContext(connection, timeline, history, known_at, as_of, run_id)
         commits = [_planned(context, one, months[-1]) for one in committed_models(store.agreed(connection, known))]
         found, unread = _measure(context, lake.scan(USAGE_TABLE), months, commits)
-        report = TrackReport(found, refused=[(tenant, "", month, said) for tenant, month, said in unread.rows()])
+        report = TrackReport(found, refused=[(tenant, "", month, message) for tenant, month, message in unread.rows()])
         for one in commits:
             _track_alone(context, one, report)
         connection.commit()
@@ -190,10 +190,10 @@ def _measure(
             registered, wrong = mart_metrics(context.connection, context.history, mine.timeline.tenants, span)
             values += [found, registered]
             unread.append(wrong)
-    kept = pl.concat([METRIC_VALUES.to_frame(), *values]).join(measured, on=["tenant", "month"], how="semi")
-    rows = kept.with_columns(of_tenant(context.known_at).alias("known_at")).rename({"tenant": "tenant_id"})
+    measured_values = pl.concat([METRIC_VALUES.to_frame(), *values]).join(measured, on=["tenant", "month"], how="semi")
+    rows = measured_values.with_columns(of_tenant(context.known_at).alias("known_at")).rename({"tenant": "tenant_id"})
     store.replace_metrics(context.connection, rows, measured)
-    return kept, pl.concat([REFUSED.to_frame(), *unread]).join(measured, on=["tenant", "month"], how="semi")
+    return measured_values, pl.concat([REFUSED.to_frame(), *unread]).join(measured, on=["tenant", "month"], how="semi")
 
 
 def _past(connection: psycopg.Connection[Any], timeline: Timeline) -> set[date]:
@@ -235,7 +235,7 @@ def _metrics(context: TrackingContext, usage: pl.LazyFrame, months: list[date]) 
 
 
 def _track_alone(context: TrackingContext, one: CommittedModel, report: TrackReport) -> None:
-    """Run one commit; where it fails, nothing of it is written, the reason is told, and the tenant's others go on."""
+    """Run one commit; where it fails, nothing of it is written, its reason is reported, the tenant's others go on."""
     own = TrackReport(report.metrics)
     try:
         with context.connection.transaction():
@@ -269,8 +269,8 @@ def _track(context: TrackingContext, one: CommittedModel, report: TrackReport) -
         for run in runs:
             new = _write(context, one.tenant, commitment, month, run)
             benefit = str(run.values.get("benefit", ""))
-            told = (one.tenant, commitment.program.model, commitment.commit, month, run.case, benefit, new)
-            report.runs.append(told)
+            summary = (one.tenant, commitment.program.model, commitment.commit, month, run.case, benefit, new)
+            report.runs.append(summary)
         realised = next(run for run in runs if run.case == "realised")
         end = midnight(following_month(month), context.zones[one.tenant])
         charges = charges_on(mine, context.history, one.tenant, commitment, end)
@@ -302,7 +302,7 @@ def _write(context: TrackingContext, tenant: str, commitment: Commitment, month:
     }
     run_hash = _hash(named)
     if store.has_run(context.connection, tenant, run_hash):
-        # What came back to what it was, at one state of knowledge (a mart, an invoice), is told from the first time.
+        # What came back to what it was, at one state of knowledge (a mart, an invoice), counts from the first time.
         before = store.newest_hash(context.connection, tenant, commitment.commit, run.case, month)
         run_hash = run_hash if before == run_hash else _hash(named | {"after": before})
     return store.add_run(

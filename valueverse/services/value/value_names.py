@@ -36,22 +36,22 @@ def known_tenant(connection: psycopg.Connection[Any], tenant: str, *, lock: bool
         raise RefusalError("unknown_tenant", f"no tenant {tenant!r}; `valueverse tenants list` names them", "--tenant")
 
 
-def named_commit(connection: psycopg.Connection[Any], tenant: str, said: str, path: str = "commit") -> str:
-    """The id of the commit that is meant: said in full, or by its first eight digits or more.
+def named_commit(connection: psycopg.Connection[Any], tenant: str, given: str, path: str = "commit") -> str:
+    """The id of the commit that is meant: given in full, or by its first eight digits or more.
 
     Raises:
         RefusalError: ``unknown_commit``; ``ambiguous_commit`` with those that begin so.
     """
     from valueverse.platform.stores.commit_store import named
 
-    beginning = said.lower()
+    beginning = given.lower()
     found = named(connection, tenant, beginning, _MOST_LISTED + 1) if _PREFIX.fullmatch(beginning) else []
     if len(found) > 1:
         listed = ", ".join(found[:_MOST_LISTED]) + (" ..." if len(found) > _MOST_LISTED else "")
-        raise RefusalError("ambiguous_commit", f"{said!r} begins {listed}: give more digits", path)
+        raise RefusalError("ambiguous_commit", f"{given!r} begins {listed}: give more digits", path)
     if not found:
         cure = "`valueverse value log` lists them; their first 8 digits are enough"
-        raise RefusalError("unknown_commit", f"the tenant {tenant!r} has no commit {said[:64]!r}; {cure}", path)
+        raise RefusalError("unknown_commit", f"the tenant {tenant!r} has no commit {given[:64]!r}; {cure}", path)
     return found[0]
 
 
@@ -73,7 +73,7 @@ def person(name: str, path: str) -> str:
 def known_customer(settings: Settings, connection: psycopg.Connection[Any], tenant: str, customer: str) -> None:
     """Refuse a customer whom no event of the tenant names: nothing would ever be measured of it.
 
-    A customer is one that was told of, has a subscription, or used something; who came with the last delivery stands
+    A customer is one that an event names, has a subscription, or used something; who came with the last delivery stands
     in the lake alone until the next billing run.
 
     Raises:
@@ -105,5 +105,5 @@ def _in_the_lake(settings: Settings, tenant: str) -> set[str]:
     facts = lake.scan(BILLING_FACTS_TABLE).filter(mine).collect()
     timeline = build_timeline(facts, CatalogHistory.from_facts(facts).plans, None)
     used = lake.scan(USAGE_TABLE).filter(mine).select(pl.col("customer").unique()).collect()
-    told = (timeline.customers["customer"], timeline.segments["customer"], used["customer"])
-    return {name for names in told for name in names.drop_nulls()}
+    sources = (timeline.customers["customer"], timeline.segments["customer"], used["customer"])
+    return {name for names in sources for name in names.drop_nulls()}

@@ -30,16 +30,16 @@ _MARGIN = {"billing.invoiced_net": "invoiced", "billing.outcome_fees": "invoiced
 def report_of_model(
     text: str,
     data: Path | None,
-    said: dict[str, Any],
+    options: dict[str, Any],
     customer: str | None = None,
     audience: Audience = Audience.CUSTOMER,
 ) -> str:
-    """A model run and told as HTML.
+    """Run a model and render it as HTML.
 
     Args:
         text: the model.
         data: measured data, or None.
-        said: scenarios, draws, seed and start, as ``run.Asked`` has them.
+        options: scenarios, draws, seed and start, as in ``RunRequest``.
         customer: only this customer's data.
         audience: whose copy it is.
 
@@ -59,7 +59,7 @@ def report_of_model(
     about = [f"customer {customer}"] if customer else []
     program = compile_model(model)
     hidden = withheld(program, audience)
-    return render(run_page(program, canonical(model), read_data(data, customer), RunRequest(**said), about, hidden))
+    return render(run_page(program, canonical(model), read_data(data, customer), RunRequest(**options), about, hidden))
 
 
 def report_of_commit(

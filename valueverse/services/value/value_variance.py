@@ -33,16 +33,16 @@ def difference(
         before, after = stored_runs(connection, tenant, commit, month, list(asked["cases"]))
     commitment = before.commitment
     found = variance(commitment, before.run, after.run, asked["output"], period=asked["period"])
-    told: dict[str, Any] = {
+    report: dict[str, Any] = {
         "tenant": tenant,
         "commit": before.commitment.commit,
         "model": before.commitment.program.model,
     }
-    told |= {"month": f"{before.month:%Y-%m}", "output": found.output, "unit": found.unit}
-    told |= {"from": asked["cases"][0], "to": asked["cases"][1], "runs": [before.run_hash, after.run_hash]}
-    told |= {"period": found.period, "to_date": found.to_date, "method": found.method}
-    told |= dict(zip(("before", "after", "difference"), (f"{one:f}" for one in found.shown), strict=True))
-    return told | {
+    report |= {"month": f"{before.month:%Y-%m}", "output": found.output, "unit": found.unit}
+    report |= {"from": asked["cases"][0], "to": asked["cases"][1], "runs": [before.run_hash, after.run_hash]}
+    report |= {"period": found.period, "to_date": found.to_date, "method": found.method}
+    report |= dict(zip(("before", "after", "difference"), (f"{one:f}" for one in found.shown), strict=True))
+    return report | {
         "shares": [
             {
                 "input": one.input,

@@ -64,7 +64,7 @@ def _day(stated: str) -> str:
 def baseline_of(program: Program, metrics: pl.DataFrame | None, scenario: str, start: str | None) -> Baseline:
     """Values of inputs frozen before the start, and the last value before it of those measured period by period.
 
-    A measured input that the scenario speaks about needs no expectation: the scenario's word is what was agreed.
+    A measured input that the scenario overrides needs no expectation: the scenario's value was agreed.
 
     Args:
         program: the model.
@@ -75,10 +75,10 @@ def baseline_of(program: Program, metrics: pl.DataFrame | None, scenario: str, s
     Raises:
         RefusalError: ``missing_metric`` where a frozen input has no value and no other that stands in.
     """
-    said = next((one.overrides for one in program.scenarios if one.name == scenario), {})
+    overridden = next((one.overrides for one in program.scenarios if one.name == scenario), {})
     bound = [(one, one.source) for one in program.inputs if isinstance(one.source, Binding)]
     fixed = [one for one, source in bound if source.frozen is not None or source.window is not None]
-    moving = [one for one, source in bound if one not in fixed and one.name not in said]
+    moving = [one for one, source in bound if one not in fixed and one.name not in overridden]
     if fixed and metrics is None and fixed[0].missing.policy in {"error", "carry_forward"}:
         raise RefusalError(
             "missing_metric", f"the baseline of {fixed[0].name!r} is measured: give --data", f"inputs.{fixed[0].name}"

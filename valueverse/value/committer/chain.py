@@ -38,7 +38,7 @@ class Link:
 def breaks(links: Sequence[Link]) -> list[tuple[int, str]]:
     """What does not hold, as (sequence, reason); empty: the chain is whole.
 
-    A chain says nothing of rows cut off or written anew at its end: that shows against a head kept elsewhere.
+    A chain alone does not show rows deleted or rewritten at its end: compare its head with a copy stored elsewhere.
 
     Args:
         links: of one tenant, by ascending sequence.

@@ -81,17 +81,17 @@ def event_hash(document: str, sequence: int, previous: str | None) -> str:
     return hashlib.sha256(rfc8785.dumps(link)).hexdigest()
 
 
-def broken_events(told: Sequence[StoredEvent], done: Collection[CommitEvent]) -> list[tuple[int, str]]:
-    """What does not hold, as (sequence, reason); empty: the chain is whole and tells what stands in the tables.
+def broken_events(logged: Sequence[StoredEvent], done: Collection[CommitEvent]) -> list[tuple[int, str]]:
+    """Broken events, as (sequence, reason); empty: the chain is whole and matches the tables.
 
     Args:
-        told: of one tenant, by ascending sequence.
+        logged: of one tenant, by ascending sequence.
         done: what commits, approvals and closings say was done, and what follows from them.
     """
     found: list[tuple[int, str]] = []
     known = {event.canonical() for event in done}
     previous: str | None = None
-    for place, one in enumerate(told, start=1):
+    for place, one in enumerate(logged, start=1):
         if one.sequence != place:
             found.append((place, "missing"))
             break
@@ -102,8 +102,8 @@ def broken_events(told: Sequence[StoredEvent], done: Collection[CommitEvent]) ->
         elif one.document not in known:
             found.append((place, "not_done"))
         previous = one.chain
-    untold = known - {one.document for one in told}
-    return found + [(len(told), "not_told")] * len(untold)
+    unlogged = known - {one.document for one in logged}
+    return found + [(len(logged), "not_told")] * len(unlogged)
 
 
 def _beside(document: str) -> tuple[str, str]:

@@ -69,11 +69,11 @@ def money_of(program: Program, values: Mapping[str, Floats]) -> Money:
 
 def effect(program: Program, driver: Driver) -> Floats:
     """What risk, attribution and decay leave of a driver: 1 x periods, or 1 x 1 without decay."""
-    kept = (1 - driver.risk) * driver.attribution
+    share = (1 - driver.risk) * driver.attribution
     if not driver.decay:
-        return np.array([[kept]])
+        return np.array([[share]])
     years = np.arange(program.axis.periods) / program.axis.periods_per_year
-    return kept * (1 - driver.decay) ** years.reshape(1, -1)
+    return share * (1 - driver.decay) ** years.reshape(1, -1)
 
 
 def period_rate(program: Program) -> float:

@@ -54,7 +54,7 @@ number. Null where the means, or all of the draws, have none."""
 
 
 def run_portfolio(
-    program: Program, measured: Measured, asked: RunRequest, tell: Callable[[str], None] = lambda _: None
+    program: Program, measured: Measured, asked: RunRequest, progress: Callable[[str], None] = lambda _: None
 ) -> pl.DataFrame:
     """Every target of every scenario for every customer: at the means of the inputs, and over the same draws.
 
@@ -62,7 +62,7 @@ def run_portfolio(
         program: the model.
         measured: inputs by scenario, then by customer; a model without any takes one customer with none.
         asked: draws and their seed.
-        tell: called with a line of progress.
+        progress: called with a line of progress.
 
     Returns:
         PORTFOLIO, scenario by scenario, customers in their order, targets as asked for.
@@ -82,7 +82,7 @@ def run_portfolio(
         uniform = correlated(net(len(names), asked.power_of_two, asked.seed), names, program.correlations)
     rows: list[_Row] = []
     for scenario in scenarios:
-        tell(f"running scenario {scenario.name}")
+        progress(f"running scenario {scenario.name}")
         rows += _scenario(program, scenario, dict(zip(names, uniform.T, strict=True)), measured[scenario.name])
     return pl.DataFrame(rows, schema=PORTFOLIO, orient="row")
 
@@ -186,7 +186,7 @@ def documents(program: Program, measured: Measured, table: pl.DataFrame) -> Iter
 
     Args:
         program: the model.
-        measured: inputs by scenario, then by customer: what was carried or defaulted in them is told.
+        measured: inputs by scenario, then by customer: the report flags values that were carried forward or defaulted.
         table: PORTFOLIO.
     """
     whole = table.sort("customer", maintain_order=True).rows(named=True)

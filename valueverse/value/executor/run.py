@@ -69,7 +69,7 @@ class RunRequest:
 
 
 def run_model(
-    program: Program, metrics: pl.DataFrame | None, asked: RunRequest, tell: Callable[[str], None] = lambda _: None
+    program: Program, metrics: pl.DataFrame | None, asked: RunRequest, progress: Callable[[str], None] = lambda _: None
 ) -> dict[str, Any]:
     """Run every scenario asked for.
 
@@ -84,7 +84,7 @@ def run_model(
     found = {}
     flags: list[dict[str, Any]] = []
     for scenario in asked_for:
-        tell(f"running scenario {scenario.name}")
+        progress(f"running scenario {scenario.name}")
         bound = _bound(program, scenario, metrics, asked)
         found[scenario.name] = _Run(program, scenario, bound, draws, asked.seed).report()
         flags += [flag for flag in bound.flags if flag not in flags]
@@ -239,19 +239,19 @@ class _Run:
             spread = None if value is None else 0.0
             return {"value": value, "mean": value, "variance": spread, "percentiles": self._levels(None, value)}
         drawn = whole[: self.draws]
-        kept = drawn[np.isfinite(drawn)]
-        found: dict[str, Any] = {"value": value, **_moments(target.name, drawn, kept)}
-        if len(kept) == len(drawn):
+        existing = drawn[np.isfinite(drawn)]
+        found: dict[str, Any] = {"value": value, **_moments(target.name, drawn, existing)}
+        if len(existing) == len(drawn):
             found["standard_error"] = standard_error(whole[self.draws :], self.draws)
-        return found | {"percentiles": self._levels(kept, value)}
+        return found | {"percentiles": self._levels(existing, value)}
 
-    def _levels(self, kept: Floats | None, value: float | None) -> dict[str, float | None]:
+    def _levels(self, existing: Floats | None, value: float | None) -> dict[str, float | None]:
         levels = self.program.outputs.percentiles
-        if kept is None:
+        if existing is None:
             return {level_name(level): value for level in levels}
-        if not len(kept):
+        if not len(existing):
             return {level_name(level): None for level in levels}
-        found = np.quantile(kept, [level / 100 for level in levels])
+        found = np.quantile(existing, [level / 100 for level in levels])
         return {level_name(level): float(one) for level, one in zip(levels, found, strict=True)}
 
     def _percentiles(self, drawn: Mapping[str, Floats], at_means: Mapping[str, Floats]) -> dict[str, Any]:
@@ -337,19 +337,19 @@ def _has_moments(target: Target) -> bool:
     return target.kind != "metric" or bool(target.statistics)
 
 
-def _moments(name: str, drawn: Floats, kept: Floats) -> dict[str, Any]:
+def _moments(name: str, drawn: Floats, existing: Floats) -> dict[str, Any]:
     """Mean and variance; None where no draw has a number. The error of a mean over some draws alone is not known."""
-    if not len(kept):
+    if not len(existing):
         return {"mean": None, "variance": None, "standard_error": None, "missing": 1.0}
     with np.errstate(over="ignore", invalid="ignore"):
-        mean = _added(kept) / len(kept)
-        centred = kept - mean
-        variance = _added(centred * centred) / len(kept)
+        mean = _added(existing) / len(existing)
+        centred = existing - mean
+        variance = _added(centred * centred) / len(existing)
     if not math.isfinite(variance):
         raise RefusalError("no_number", f"the variance of {name!r} is beyond what a number holds", name)
     found: dict[str, Any] = {"mean": mean, "variance": variance, "standard_error": None}
-    if len(kept) < len(drawn):
-        found["missing"] = 1 - len(kept) / len(drawn)
+    if len(existing) < len(drawn):
+        found["missing"] = 1 - len(existing) / len(drawn)
     return found
 
 

@@ -32,7 +32,7 @@ REPLICATES = 8
 _SHARE, _LARGEST, _SMALLEST = 64, 1_024, 8
 """A replicate is as large as a 64th of the draws, within bounds: an error bar may cost an eighth of the work."""
 _SLICES, _WORTH_SLICING = 8, 2**16
-"""Parts of a net that threads fill side by side, and from how many draws on: each part scrambles anew."""
+"""Parts of a net that threads fill side by side, and from how many draws on: each part scrambles again."""
 _EDGE = 2.0**-53
 _FINE = 2**14
 """Points at which the mean of a clipped distribution is taken."""

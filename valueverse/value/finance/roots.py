@@ -227,11 +227,11 @@ def scan(value: Curve, exact: Callable[[float], float], points: Floats) -> list[
 
 
 def _distinct(found: list[float]) -> list[float]:
-    kept: list[float] = []
+    distinct: list[float] = []
     for s in found:
-        if not kept or abs(s - kept[-1]) > 1e-9 * max(1.0, abs(s)):
-            kept.append(s)
-    return kept
+        if not distinct or abs(s - distinct[-1]) > 1e-9 * max(1.0, abs(s)):
+            distinct.append(s)
+    return distinct
 
 
 def crossing(exact: Callable[[float], float], low: float, high: float) -> list[float]:

@@ -186,7 +186,7 @@ def run_cases(commitment: Commitment, metrics: pl.DataFrame, month: date) -> lis
 
 
 def agreed_run(commitment: Commitment, metrics: pl.DataFrame) -> CaseRun | None:
-    """The committed case over the whole term; None where nothing was said of a measured input.
+    """The committed case over the whole term; None where a measured input has no agreed value.
 
     Args:
         commitment: what was agreed.
@@ -221,10 +221,10 @@ def _agreed(commitment: Commitment) -> dict[str, Floats] | None:
     """What is expected of measured inputs: the scenario's word, else the commit's; None where one has neither."""
     found = {}
     for one in commitment.measured():
-        said = commitment.overrides.get(one.name, commitment.expected.get(one.name))
-        if said is None or isinstance(said, Binding):
+        stated = commitment.overrides.get(one.name, commitment.expected.get(one.name))
+        if stated is None or isinstance(stated, Binding):
             return None
-        found[one.name] = central(said)
+        found[one.name] = central(stated)
     return found
 
 

@@ -1,4 +1,4 @@
-"""What stands behind a metric's value of one customer and month: usage events, recorded costs, subscriptions."""
+"""Drill-down of a metric's value for one customer and month: usage events, recorded costs, subscriptions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def usage_sources(
         meter: its key.
         month: first day of the month in the tenant's time zone.
         known_at: as known then.
-        most: events told of each customer.
+        most: events listed for each customer.
 
     Returns:
         customer, count, first: a list of source, id, root_id, time, value, text_value.

@@ -169,7 +169,7 @@ class _Builder:
         return series_of(self.program, self.values, self.money)
 
     def _outputs(self) -> dict[str, tuple[str, str]]:
-        """Kind and name by the name of an output; where two share one, ``driver.`` and ``cost.`` tell them apart."""
+        """Kind and name by the name of an output; shared names get a prefix (``driver.``, ``cost.``)."""
         known = {name: ("input", name) for name in self.inputs}
         known |= {name: ("cost", name) for name in self.costs} | {name: ("driver", name) for name in self.drivers}
         known |= {one.name: ("node", one.name) for one in self.program.nodes if one.kind == "variable"}

@@ -77,11 +77,11 @@ def check_columns(metric: MartMetric, columns: pl.DataFrame) -> bool:
                 "unknown_column", f"{named}{metric.mart!r} has no column {name!r}", name, types, field
             )
     if metric.aggregation != "count" and types[metric.column] not in NUMBERS:
-        said = f"{metric.column!r} of {metric.mart!r} is {types[metric.column]}: only exact numbers are measured"
-        raise RefusalError("wrong_type", named + said, "column")
+        message = f"{metric.column!r} of {metric.mart!r} is {types[metric.column]}: only exact numbers are measured"
+        raise RefusalError("wrong_type", named + message, "column")
     if types[metric.month] not in DAYS:
-        said = f"{metric.month!r} of {metric.mart!r} is {types[metric.month]}, not a date or an instant"
-        raise RefusalError("wrong_type", named + said, "month")
+        message = f"{metric.month!r} of {metric.mart!r} is {types[metric.month]}, not a date or an instant"
+        raise RefusalError("wrong_type", named + message, "month")
     return bool(types[metric.month] == INSTANTS)
 
 
@@ -104,10 +104,10 @@ def judged(metric: MartMetric, found: pl.DataFrame) -> tuple[pl.DataFrame, pl.Da
         )
     ]
     if metric.currency_column is not None:
-        said = f"{named}{metric.currency_column!r} holds {{}}, which is no ISO 4217 code such as USD"
+        message = f"{named}{metric.currency_column!r} holds {{}}, which is no ISO 4217 code such as USD"
         shown = pl.col("currency").fill_null("nothing").str.slice(0, 40)
         coded = pl.col("currency").fill_null("").str.contains(r"^[A-Z]{3}$")
-        reasons.append(pl.when(~coded).then(pl.format(said, shown)))
+        reasons.append(pl.when(~coded).then(pl.format(message, shown)))
     rows = found.with_columns(pl.coalesce(reasons).alias("reason"))
     wrong = rows.drop_nulls("reason").unique(["tenant", "month"], keep="first", maintain_order=True)
     counted = rows.join(wrong, on=["tenant", "month"], how="anti").with_columns(pl.lit(metric.key).alias("metric"))

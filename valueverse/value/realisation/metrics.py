@@ -49,7 +49,7 @@ BILLED_LINES = pl.Schema(
 
 COST = "billing.cost.recorded"
 OUTCOME = "outcome"
-"""Kind of the invoice lines that bear fees for outcomes."""
+"""Kind of the invoice lines that bill fees for outcomes."""
 _USED = ["tenant", "customer", "meter"]
 _OWNER = ["tenant", "customer", "month", "currency"]
 _FOCUS = {"amount": "BilledCost", "currency": "BillingCurrency", "service": "ServiceName"}
@@ -233,7 +233,7 @@ def tenant_months(tenants: pl.DataFrame, months: Sequence[date]) -> pl.DataFrame
 
 
 def cost_to_serve(
-    told: pl.DataFrame, tenants: pl.DataFrame, used: pl.DataFrame, months: Sequence[date]
+    facts: pl.DataFrame, tenants: pl.DataFrame, used: pl.DataFrame, months: Sequence[date]
 ) -> pl.DataFrame:
     """``billing.cost_to_serve``: recorded costs; what names no customer is shared out by usage of the same month.
 
@@ -241,19 +241,19 @@ def cost_to_serve(
     customer's shares of all meters. Where nobody used anything the cost stays with the tenant (customer '').
 
     Args:
-        told: billing events with ``data`` (``Timeline.told``).
+        facts: billing events with ``data`` (``Timeline``).
         tenants: tenant, timezone, currency.
         used: METRIC_VALUES of ``usage_metrics``.
         months: first days.
     """
-    costs = spread(recorded_costs(told, tenants), "amount", months)
+    costs = spread(recorded_costs(facts, tenants), "amount", months)
     named, common = costs.filter(pl.col("customer").is_not_null()), costs.filter(pl.col("customer").is_null())
     shared = _shared(common.drop("customer").with_row_index("cost"), used)
     return _summed(pl.concat([named.select(*_OWNER, "amount"), shared]), "amount", "billing.cost_to_serve")
 
 
-def recorded_costs(told: pl.DataFrame, tenants: pl.DataFrame) -> pl.DataFrame:
-    """Costs that events tell of, a row each.
+def recorded_costs(facts: pl.DataFrame, tenants: pl.DataFrame) -> pl.DataFrame:
+    """Costs recorded by events, a row each.
 
     Returns:
         tenant, source, id of the event, customer (null: nobody's in particular), currency, service, service_from,
@@ -266,7 +266,7 @@ def recorded_costs(told: pl.DataFrame, tenants: pl.DataFrame) -> pl.DataFrame:
         "service_to": ("$.period.to", "$.ChargePeriodEnd"),
     }
     dated = (
-        told.filter(pl.col("type") == COST)
+        facts.filter(pl.col("type") == COST)
         .join(tenants.select("tenant", "timezone", own="currency"), on="tenant")
         .with_columns(
             field("customer"),

@@ -1,4 +1,4 @@
-"""What may be said to a fee proposal, and when."""
+"""Which verdicts a fee proposal may get, and when."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
-def judge_verdict(verdict: str, said: Collection[str], disputable_until: datetime, now: datetime) -> None:
+def judge_verdict(verdict: str, verdicts: Collection[str], disputable_until: datetime, now: datetime) -> None:
     """Refuse a word that comes too late or twice.
 
     A proposal is disputed before its window ends and before it is accepted; a disputed one may still be accepted;
-    nothing is said to a withdrawn one.
+    a withdrawn one gets no verdict.
 
     Raises:
         RefusalError: ``already_said``, ``too_late``.
     """
-    if "withdrawn" in said:
+    if "withdrawn" in verdicts:
         raise RefusalError("already_said", "the proposal was withdrawn", "proposal")
-    if verdict in said or (verdict == "disputed" and "accepted" in said):
+    if verdict in verdicts or (verdict == "disputed" and "accepted" in verdicts):
         raise RefusalError(
-            "already_said", f"the proposal was {'accepted' if 'accepted' in said else verdict}", "proposal"
+            "already_said", f"the proposal was {'accepted' if 'accepted' in verdicts else verdict}", "proposal"
         )
     if verdict == "disputed" and now >= disputable_until:
         until = f"{disputable_until:%Y-%m-%d %H:%M} UTC"

@@ -1,7 +1,7 @@
 """Which fees are to be proposed for the months of a commit: a function of the months, never of how runs batch them.
 
 A run looks at every month of a commit from its start, in order, so that each fee is what a run at the end of its own
-month proposes. Later months bear on an earlier fee only where an earlier run has measured them: then the fee is late.
+month proposes. Later months change an earlier fee only where an earlier run has measured them: then the fee is late.
 """
 
 from __future__ import annotations
@@ -108,18 +108,18 @@ def months_to_measure(start: date, last: date, newest: date | None, until: date 
 
 
 def proposals(
-    agreement: Agreement, months: Sequence[MeasuredMonth], standing: Sequence[ProposalState], newest: date | None
+    agreement: Agreement, months: Sequence[MeasuredMonth], existing: Sequence[ProposalState], newest: date | None
 ) -> tuple[list[Proposal], list[tuple[date, RefusalError]]]:
     """The proposals that are missing, in the order of their months, and the months whose terms cannot be read.
 
     Args:
         agreement: the commit.
         months: all measured ones, oldest first.
-        standing: proposals on the model to the commit's customer.
+        existing: proposals on the model to the commit's customer.
         newest: the last month that an earlier run measured; None: none did.
     """
     first = (agreement.commitment.start or date.min).replace(day=1)
-    made = [one for one in standing if one.begin >= first]
+    made = [one for one in existing if one.begin >= first]
     before = [one for one in months if newest is not None and one.month <= newest]
     found: list[Proposal] = []
     refused: list[tuple[date, RefusalError]] = []

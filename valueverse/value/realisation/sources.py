@@ -58,7 +58,7 @@ class Sources:
     def text(self, name: str, period: int | None) -> str:
         """The source in words."""
         source = self.of(name, period)
-        return _WORDS[source["kind"]].format_map(source) + (
+        return _TEXTS[source["kind"]].format_map(source) + (
             f" (scenario {source['scenario']})" if "scenario" in source else ""
         )
 
@@ -67,7 +67,7 @@ class Sources:
         return [dict(one) for one in self.flagged if one["input"] == name and period in {None, one["period"]}]
 
 
-_WORDS = {
+_TEXTS = {
     "constant": "constant",
     "series": "{text}",
     "distribution": "mean of {text}",
@@ -102,10 +102,10 @@ def assumed(
     known = {one.name: one.overrides for one in program.scenarios}
     if scenario not in known:
         raise RefusalError.unknown("unknown_scenario", f"no scenario {scenario[:60]!r}", scenario, known, "--scenario")
-    said = {one.name: known[scenario].get(one.name, one.source) for one in program.inputs}
-    inputs = tuple(replace(one, source=said[one.name]) for one in program.inputs)
+    chosen = {one.name: known[scenario].get(one.name, one.source) for one in program.inputs}
+    inputs = tuple(replace(one, source=chosen[one.name]) for one in program.inputs)
     bound = bind(replace(program, inputs=inputs), METRICS.to_frame() if metrics is None else metrics, start)
-    given = {name: bound.values[name] if name in bound.values else central(source) for name, source in said.items()}
+    given = {name: bound.values[name] if name in bound.values else central(source) for name, source in chosen.items()}
     return given, Sources(program, scenario, known[scenario], bound.flags)
 
 
@@ -129,19 +129,19 @@ class CommittedSources(Sources):
         committed = {"commit": self.commitment.commit, "known_at": self.commitment.watermark}
         if not isinstance(source, Binding):
             return super().of(name, period)
-        told = {"metric": source.metric, "text": source_text(source), "aggregation": source.aggregation}
+        described = {"metric": source.metric, "text": source_text(source), "aggregation": source.aggregation}
         if frozen(source):
             in_baseline = name in self.commitment.baseline
-            return {"kind": "baseline"} | told | committed if in_baseline else super().of(name, period)
+            return {"kind": "baseline"} | described | committed if in_baseline else super().of(name, period)
         measured = self.run.case == "realised" or (
             self.run.case == "forecast" and (period or 1) <= self.run.document["period"]
         )
         if measured:
             rows = self._rows(source.metric, period or 1)
-            return {"kind": "metric"} | told | {"period": period, "rows": rows, "known_at": self.known_at}
+            return {"kind": "metric"} | described | {"period": period, "rows": rows, "known_at": self.known_at}
         if name in self.overrides:
             return super().of(name, period)
-        return {"kind": "expected"} | told | committed
+        return {"kind": "expected"} | described | committed
 
     def _rows(self, metric: str, period: int) -> list[dict[str, Any]]:
         """The metric's values that a period's is made of: customer, month (YYYY-MM), value."""

@@ -76,9 +76,9 @@ def _value(one: Input, source: Source, values: Mapping[str, Mapping[str, Sequenc
     unit = str(one.unit) if one.unit is not None else "1"
     measured = {case: found[one.name] for case, found in values.items() if one.name in found}
     if isinstance(one.source, Binding) and measured:
-        told = {case: formatting.measure(float(np.mean(found)), unit) for case, found in measured.items()}
-        alike = len(set(told.values())) == 1
-        return next(iter(told.values())) if alike else tuple(f"{case}: {text}" for case, text in told.items())
+        texts = {case: formatting.measure(float(np.mean(found)), unit) for case, found in measured.items()}
+        alike = len(set(texts.values())) == 1
+        return next(iter(texts.values())) if alike else tuple(f"{case}: {text}" for case, text in texts.items())
     if isinstance(source, Distribution):
         low, high = quantiles(source, np.array([0.05, 0.95]))
         middle = formatting.measure(mean_of(source), unit)
@@ -117,11 +117,11 @@ def notes_table(document: Mapping[str, Any]) -> list[Table]:
     """Sources with what is quoted from them; none where a model gives none."""
     rows = []
     for key, found in document.get("evidence", {}).items():
-        said = {"title": found} if isinstance(found, str) else found
-        title = str(said.get("title") or key)
-        more = [str(said[name]) for name in ("quote", "note") if said.get(name)]
-        shown: Cell = Link(title, str(said["url"])) if said.get("url") else title
-        rows.append((shown, str(said.get("year") or formatting.NONE), "; ".join(more) or formatting.NONE))
+        reference = {"title": found} if isinstance(found, str) else found
+        title = str(reference.get("title") or key)
+        more = [str(reference[name]) for name in ("quote", "note") if reference.get(name)]
+        shown: Cell = Link(title, str(reference["url"])) if reference.get("url") else title
+        rows.append((shown, str(reference.get("year") or formatting.NONE), "; ".join(more) or formatting.NONE))
     return [Table("Sources", ("Source", "Year", "What it says"), rows)] if rows else []
 
 

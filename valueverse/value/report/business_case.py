@@ -28,7 +28,7 @@ TITLES = {
 
 
 def formatter(program: Program, name: str) -> Callable[[float | None], str]:
-    """How a number of that name is told: money, percent, a length of time, or a number with its unit."""
+    """The format of a number of that name: money, percent, a length of time, or a number with its unit."""
     currency, grain = program.currency or "", program.axis.grain
     if name == "roi":
         return formatting.percent
@@ -43,20 +43,20 @@ def formatter(program: Program, name: str) -> Callable[[float | None], str]:
     return lambda value: formatting.measure(value, str(unit) if unit is not None else "1")
 
 
-def interval(estimate: Estimate, told: Callable[[float | None], str]) -> str:
+def interval(estimate: Estimate, text_of: Callable[[float | None], str]) -> str:
     """``9 in 10 draws: 1,000 USD to 2,000 USD``; empty where nothing is uncertain."""
     if estimate.low is None or estimate.high is None:
         return ""
-    return f"9 in 10 draws: {told(estimate.low)} to {told(estimate.high)}"
+    return f"9 in 10 draws: {text_of(estimate.low)} to {text_of(estimate.high)}"
 
 
 def headlines(program: Program, found: Estimates) -> list[Headline]:
     """Net present value, return, payback and the chance of a gain; of a model without money what it asks for."""
     if not found.metrics:
         return [
-            Headline(formatting.name(name), told(one.value), interval(one, told))
+            Headline(formatting.name(name), text_of(one.value), interval(one, text_of))
             for name, one in found.others.items()
-            for told in [formatter(program, name)]
+            for text_of in [formatter(program, name)]
         ]
     npv, roi, payback = (found.metrics[name] for name in ("npv", "roi", "payback"))
     money = formatter(program, "npv")
@@ -106,12 +106,12 @@ def case_section(program: Program, found: Estimates, calendar: Calendar, text: s
         ]
     parts += [_metrics(program, found), *_chances(found)]
     if found.tornado:
-        told = formatter(program, found.moved)
+        text_of = formatter(program, found.moved)
         centre = (found.metrics | found.others)[found.moved].value
         output = TITLES.get(found.moved, formatting.name(found.moved))
         unit = f"{output}, {currency}" if found.moved in TITLES else output
         if centre is not None:
-            parts.append(charts.tornado(found.tornado, centre, unit, told))
+            parts.append(charts.tornado(found.tornado, centre, unit, text_of))
         parts.append(_moves(program, found, output))
     return Section("case", "The case in numbers", text, parts)
 
@@ -134,19 +134,26 @@ def _yearly(flow: Flow, program: Program, calendar: Calendar) -> Table:
         benefit, cost = math.fsum(flow.benefits[first:last]), math.fsum(flow.costs[first:last])
         rows.append((span, benefit, cost, flow.cumulative[last]))
     whole = (math.fsum(flow.benefits), math.fsum(flow.costs) + flow.upfront, flow.cumulative[-1])
-    told = [
+    by_year = [
         (span, *(formatting.estimate(one, currency) for one in (benefit, cost, benefit - cost, so_far)))
         for span, benefit, cost, so_far in [*rows, ("total", *whole)]
     ]
     columns = ("Time", "Benefit", "Cost", "Net", "Net so far")
-    return Table("Cash flow by year, not discounted", columns, told, frozenset({1, 2, 3, 4}), total=True)
+    return Table("Cash flow by year, not discounted", columns, by_year, frozenset({1, 2, 3, 4}), total=True)
 
 
 def _metrics(program: Program, found: Estimates) -> Table:
     rows = []
     for name, one in (found.metrics | found.others).items():
-        told = formatter(program, name)
-        rows.append((TITLES.get(name, formatting.name(name)), told(one.value), told(one.low), told(one.high)))
+        text_of = formatter(program, name)
+        rows.append(
+            (
+                TITLES.get(name, formatting.name(name)),
+                text_of(one.value),
+                text_of(one.low),
+                text_of(one.high),
+            )
+        )
     columns = ("Result", "At the means", "Low (5 %)", "High (95 %)")
     return Table("Results, with all inputs at their means, and over the draws", columns, rows, frozenset({1, 2, 3}))
 
@@ -162,13 +169,13 @@ def _spelt(statement: str) -> str:
 
 
 def _moves(program: Program, found: Estimates, output: str) -> Table:
-    told = formatter(program, found.moved)
+    text_of = formatter(program, found.moved)
     units: Mapping[str, str] = {one.name: str(one.unit) if one.unit is not None else "1" for one in program.inputs}
     rows = []
     for one in found.tornado:
         unit = units[one["input"]]
         ends = [formatting.measure(one[side], unit) for side in ("low_input", "high_input")]
-        rows.append((formatting.name(one["input"]), *ends, told(one["low"]), told(one["high"])))
+        rows.append((formatting.name(one["input"]), *ends, text_of(one["low"]), text_of(one["high"])))
     columns = ("Input", "Low (5 %)", "High (95 %)", f"{output} at low", f"{output} at high")
     return Table("One input at a time, the others at their means", columns, rows, frozenset({1, 2, 3, 4}))
 

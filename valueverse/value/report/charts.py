@@ -112,7 +112,7 @@ def _period_axis(axes: Axes, calendar: Calendar, shown: str) -> None:
 
 
 def _bars(axes: Axes, places: Sequence[float], heights: Sequence[float], width: float, **look: Any) -> None:
-    """Bars, or a step line where there are too many to tell apart."""
+    """Bars, or a step line where there are too many to distinguish."""
     if len(places) <= _MOST_BARS:
         axes.bar(places, heights, width, **look)
         return
@@ -202,26 +202,27 @@ def _folded(steps: Sequence[Step]) -> list[Step]:
     for kind in ("benefit", "cost", "net"):
         own = [one for one in steps if one.kind == kind]
         largest = sorted(own, key=lambda one: (-abs(one.amount), one.name))
-        kept = largest[: _MOST_STEPS - 1] if len(own) > _MOST_STEPS else largest
-        found += kept
-        if len(kept) < len(own):
-            rest = largest[len(kept) :]
+        selected = largest[: _MOST_STEPS - 1] if len(own) > _MOST_STEPS else largest
+        found += selected
+        if len(selected) < len(own):
+            rest = largest[len(selected) :]
             found.append(Step(f"{len(rest)} smaller", kind, sum(one.amount for one in rest)))
     return found
 
 
-def tornado(rows: Sequence[dict[str, Any]], centre: float, output: str, told: Callable[[float], str]) -> Chart:
+def tornado(rows: Sequence[dict[str, Any]], centre: float, output: str, text_of: Callable[[float], str]) -> Chart:
     """How far the output moves when one input alone goes from its 5th to its 95th percentile.
 
     Args:
         rows: of ``sensitivity.tornado`` with a swing, the widest first.
         centre: the output with all inputs at their means.
         output: in words.
-        told: an output's value in words.
+        text_of: an output's value in words.
     """
     drawn = rows[: _MOST_STEPS + 1]
     text = "; ".join(
-        f"{formatting.name(one['input'])}: {output} from {told(one['low'])} to {told(one['high'])}" for one in drawn
+        f"{formatting.name(one['input'])}: {output} from {text_of(one['low'])} to {text_of(one['high'])}"
+        for one in drawn
     )
 
     def draw(axes: Axes, shown: str) -> None:

@@ -89,48 +89,52 @@ class CommitReport:
     hidden: Withheld = NOTHING
 
 
-def commit_page(told: CommitReport) -> Page:
+def commit_page(report: CommitReport) -> Page:
     """The page.
 
     Raises:
         RefusalError: as ``run_model``.
     """
-    program = told.commitment.program
-    calendar = Calendar(program.axis.grain, told.commitment.start)
-    found = {name: _estimates(told, one) for name, one in told.cases.items()}
+    program = report.commitment.program
+    calendar = Calendar(program.axis.grain, report.commitment.start)
+    found = {name: _estimates(report, one) for name, one in report.cases.items()}
     shown = next((name for name in ("forecast", "realised", "committed") if name in found), None)
     sections = []
-    if "realised" in found and program.currency and not told.hidden.benefit:
-        sections.append(realised_section(told.commitment, _runs(told), calendar, told.hidden))
-    sections.append(fees_section(told.proposals))
-    sections.append(economics_section(told.months, program.currency or ""))
-    if told.hidden.case:
+    if "realised" in found and program.currency and not report.hidden.benefit:
+        sections.append(realised_section(report.commitment, _runs(report), calendar, report.hidden))
+    sections.append(fees_section(report.proposals))
+    sections.append(economics_section(report.months, program.currency or ""))
+    if report.hidden.case:
         sections.append(Section("case", "The case in numbers", NOTE))
     elif shown is not None:
-        sections.append(case_section(program, found[shown], calendar, _case_text(shown, told, program.axis.grain)))
-    sections += [_inputs_section(told, calendar), _agreed_section(told), _made_section(told, found)]
-    about = f"{told.tenant} and {told.customer}: {horizon(program)} from {_from(told)}"
-    title = str(told.frozen["model"].get("title") or formatting.name(program.model))
-    return Page(title, about, _lead(told, found), _headlines(told, found, shown), sections)
+        sections.append(case_section(program, found[shown], calendar, _case_text(shown, report, program.axis.grain)))
+    sections += [
+        _inputs_section(report, calendar),
+        _agreed_section(report),
+        _made_section(report, found),
+    ]
+    about = f"{report.tenant} and {report.customer}: {horizon(program)} from {_from(report)}"
+    title = str(report.frozen["model"].get("title") or formatting.name(program.model))
+    return Page(title, about, _lead(report, found), _headlines(report, found, shown), sections)
 
 
-def _from(told: CommitReport) -> str:
-    return formatting.day(told.commitment.start) if told.commitment.start else "a day to be agreed"
+def _from(report: CommitReport) -> str:
+    return formatting.day(report.commitment.start) if report.commitment.start else "a day to be agreed"
 
 
-def _runs(told: CommitReport) -> dict[str, CaseRun]:
-    return {name: one.run for name, one in told.cases.items()}
+def _runs(report: CommitReport) -> dict[str, CaseRun]:
+    return {name: one.run for name, one in report.cases.items()}
 
 
-def _estimates(told: CommitReport, measured: MeasuredRun) -> Estimates:
-    run, program = measured.run, told.commitment.program
+def _estimates(report: CommitReport, measured: MeasuredRun) -> Estimates:
+    run, program = measured.run, report.commitment.program
     periods = run.document["period"] if run.case == "realised" else program.axis.periods
-    asked = RunRequest(draws=told.draws, seed=int(told.frozen["seed"]))
-    return case_estimates(told.commitment, run.document["inputs"], periods, asked)
+    asked = RunRequest(draws=report.draws, seed=int(report.frozen["seed"]))
+    return case_estimates(report.commitment, run.document["inputs"], periods, asked)
 
 
-def _case_text(shown: str, told: CommitReport, grain: str) -> str:
-    measured = told.cases["realised"].run.document["period"] if "realised" in told.cases else 0
+def _case_text(shown: str, report: CommitReport, grain: str) -> str:
+    measured = report.cases["realised"].run.document["period"] if "realised" in report.cases else 0
     so_far = formatting.lasting(float(measured), grain)
     text = {
         "forecast": f"The agreed model with what was measured in {so_far}, and what was agreed for the time to come.",
@@ -140,64 +144,63 @@ def _case_text(shown: str, told: CommitReport, grain: str) -> str:
     return f"{text[shown]} Benefits are after risk, attribution and decay; costs include their risk."
 
 
-def _lead(told: CommitReport, found: Mapping[str, Estimates]) -> list[str]:
-    lead = [str(told.frozen["model"]["description"])] if told.frozen["model"].get("description") else []
-    program = told.commitment.program
-    if told.month is None:
-        return [*lead, f"The commit is {_state(told.state)}; nothing is measured yet."]
-    if "realised" not in found or not program.currency or told.hidden.benefit:
+def _lead(report: CommitReport, found: Mapping[str, Estimates]) -> list[str]:
+    lead = [str(report.frozen["model"]["description"])] if report.frozen["model"].get("description") else []
+    program = report.commitment.program
+    if report.month is None:
+        return [*lead, f"The commit is {_state(report.state)}; nothing is measured yet."]
+    if "realised" not in found or not program.currency or report.hidden.benefit:
         return lead
-    n = int(told.cases["realised"].run.document["period"])
-    realised = math.fsum(told.cases["realised"].run.series["benefit"])
+    n = int(report.cases["realised"].run.document["period"])
+    realised = math.fsum(report.cases["realised"].run.series["benefit"])
     span = formatting.lasting(float(n), program.axis.grain)
-    text = (
-        f"In {span}, up to {told.month:%B %Y}, the value realised is {formatting.estimate(realised, program.currency)}"
-    )
-    if "committed" in told.cases:
-        agreed = math.fsum(told.cases["committed"].run.series["benefit"][:n])
+    amount = formatting.estimate(realised, program.currency)
+    text = f"In {span}, up to {report.month:%B %Y}, the value realised is {amount}"
+    if "committed" in report.cases:
+        agreed = math.fsum(report.cases["committed"].run.series["benefit"][:n])
         part = f"{formatting.percent(realised / agreed)} of the" if agreed else "against"
         text += f": {part} {formatting.estimate(agreed, program.currency)} committed for the same time"
     return [*lead, f"{text}."]
 
 
-def _headlines(told: CommitReport, found: Mapping[str, Estimates], shown: str | None) -> list[Headline]:
-    program = told.commitment.program
+def _headlines(report: CommitReport, found: Mapping[str, Estimates], shown: str | None) -> list[Headline]:
+    program = report.commitment.program
     lines: list[Headline] = []
-    if "realised" in found and found["realised"].metrics and not told.hidden.benefit:
+    if "realised" in found and found["realised"].metrics and not report.hidden.benefit:
         benefit = found["realised"].metrics["total_benefit"]
         money = formatter(program, "total_benefit")
         lines.append(
-            Headline(f"Value realised up to {told.month:%B %Y}", money(benefit.value), interval(benefit, money))
+            Headline(f"Value realised up to {report.month:%B %Y}", money(benefit.value), interval(benefit, money))
         )
-    if shown is not None and not told.hidden.case:
+    if shown is not None and not report.hidden.case:
         lines += headlines(program, found[shown])
-    if told.proposals:
-        standing = [one for one in told.proposals if one.state != "withdrawn"]
-        total = sum((one.amount for one in standing), Decimal(0))
-        states = formatting.listing(sorted({one.state for one in standing}))
-        lines.append(Headline("Fee proposed so far", formatting.amount(total, told.proposals[0].currency), states))
-    if "realised" in told.cases and not told.hidden.benefit:
-        lines += ratio_headline(told.months, _runs(told)["realised"], program.currency or "")
+    if report.proposals:
+        active = [one for one in report.proposals if one.state != "withdrawn"]
+        total = sum((one.amount for one in active), Decimal(0))
+        states = formatting.listing(sorted({one.state for one in active}))
+        lines.append(Headline("Fee proposed so far", formatting.amount(total, report.proposals[0].currency), states))
+    if "realised" in report.cases and not report.hidden.benefit:
+        lines += ratio_headline(report.months, _runs(report)["realised"], program.currency or "")
     return lines
 
 
-def _inputs_section(told: CommitReport, calendar: Calendar) -> Section:
-    commitment = told.commitment
+def _inputs_section(report: CommitReport, calendar: Calendar) -> Section:
+    commitment = report.commitment
     wanted = {one.name for one in commitment.measured()} | set(commitment.baseline)
     values = {
         case: {name: one.run.document["inputs"][name] for name in wanted & set(one.run.document["inputs"])}
-        for case, one in told.cases.items()
+        for case, one in report.cases.items()
         if case != "forecast"
     }
-    flags = told.cases["realised"].run.document["flags"] if "realised" in told.cases else []
-    flags = [one for one in flags if one["input"] not in told.hidden.inputs]
-    model = shown_document(told.frozen["model"], told.hidden)
+    flags = report.cases["realised"].run.document["flags"] if "realised" in report.cases else []
+    flags = [one for one in flags if one["input"] not in report.hidden.inputs]
+    model = shown_document(report.frozen["model"], report.hidden)
     parts = [
-        inputs_table(commitment.program, commitment.overrides, values, model, told.hidden),
+        inputs_table(commitment.program, commitment.overrides, values, model, report.hidden),
         *flags_table(commitment.program, flags, calendar),
         *notes_table(model),
     ]
-    text = "What is measured is told as its mean over the periods of the case."
+    text = "What is measured is shown as its mean over the periods of the case."
     return Section("inputs", "What it stands on", text, parts)
 
 
@@ -205,41 +208,41 @@ def _state(state: str) -> str:
     return formatting.name(state).replace("approved by", "approved by the")
 
 
-def _agreed_section(told: CommitReport) -> Section:
-    reasons = {"proposed": told.frozen.get("reason")}
+def _agreed_section(report: CommitReport) -> Section:
+    reasons = {"proposed": report.frozen.get("reason")}
     rows = [
         (_DID[one.action], one.by, formatting.instant(one.at), one.reason or reasons.get(one.action) or formatting.NONE)
-        for one in told.changes
+        for one in report.changes
     ]
     facts: list[tuple[str, Cell]] = [
-        ("State", _state(told.state)),
-        ("Commit", Code(told.commitment.commit)),
-        ("Scenario agreed on", formatting.name(told.frozen["scenario"])),
+        ("State", _state(report.state)),
+        ("Commit", Code(report.commitment.commit)),
+        ("Scenario agreed on", formatting.name(report.frozen["scenario"])),
     ]
-    if told.frozen.get("parent"):
-        facts.append(("Replaces", Code(told.frozen["parent"])))
-    if told.frozen.get("watermark"):
-        facts.append(("Baseline measured up to", str(told.frozen["watermark"])))
+    if report.frozen.get("parent"):
+        facts.append(("Replaces", Code(report.frozen["parent"])))
+    if report.frozen.get("watermark"):
+        facts.append(("Baseline measured up to", str(report.frozen["watermark"])))
     events = Table("What was done, by whom", ("Act", "By", "When", "Reason"), rows)
     return Section("agreed", "Who agreed to it", "", [Facts(facts), events])
 
 
-def _made_section(told: CommitReport, found: Mapping[str, Estimates]) -> Section:
+def _made_section(report: CommitReport, found: Mapping[str, Estimates]) -> Section:
     rows: list[tuple[str, Cell]] = [
-        ("Model", Code(told.commitment.program.content_hash)),
-        ("Rules", f"version {told.frozen['rules_version']}"),
+        ("Model", Code(report.commitment.program.content_hash)),
+        ("Rules", f"version {report.frozen['rules_version']}"),
     ]
     if found:
         rows.append(("Intervals", _draws(next(iter(found.values())))))
     runs = [
         (case, Code(one.run_hash), formatting.instant(one.known_at), formatting.instant(one.computed_at))
-        for case, one in told.cases.items()
+        for case, one in report.cases.items()
     ]
     parts: list[Facts | Table] = [Facts(rows)]
     if runs:
         parts.append(Table("Runs", ("Case", "Hash", "Known at", "Computed"), runs))
     text = "Whoever runs the commit again, with what was known then, arrives at the same hashes."
-    return Section("made", "How these numbers were made", text if told.cases else "", parts)
+    return Section("made", "How these numbers were made", text if report.cases else "", parts)
 
 
 def _draws(found: Estimates) -> str:

@@ -33,7 +33,7 @@ class Proposal:
         binding: none, floor or cap: what decided.
         state: open, disputed, approved, withdrawn.
         disputable_until: end of its window.
-        invoice: number of the invoice that bears it, or None.
+        invoice: number of the invoice that bills it, or None.
     """
 
     name: str

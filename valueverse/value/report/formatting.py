@@ -15,9 +15,9 @@ MINUS = "\u2212"
 NONE = "\u2013"
 """Where there is no value."""
 _WHOLE_FROM = 1_000
-"""An estimate of this much and more is told in whole units of its currency."""
+"""An estimate of this much and more is shown in whole units of its currency."""
 _HUGE = Decimal(10) ** 15
-"""From here on digits mean nothing: a power of ten is told."""
+"""From here on digits carry no information: a power of ten is shown."""
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 
 

@@ -65,7 +65,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Facts:
-    """Terms, each with what is to be said of it."""
+    """Terms, each with its value."""
 
     rows: Sequence[tuple[str, Cell]]
 

@@ -33,13 +33,13 @@ def run_page(
     about: Sequence[str],
     hidden: Withheld = NOTHING,
 ) -> Page:
-    """A model, run and told.
+    """Run a model and report it.
 
     Args:
         program: compiled.
         document: its canonical document.
         metrics: measured data, or None.
-        asked: scenarios (the first is told in full; none: ``base``, with the others beside it), draws, seed, start.
+        asked: scenarios (the first is shown in full; none: ``base``, with the others beside it), draws, seed, start.
         about: more to say of it in one line, such as the customer.
         hidden: what this copy leaves out.
 
@@ -47,12 +47,12 @@ def run_page(
         RefusalError: as ``run_model``.
     """
     found = estimates_of(program, metrics, asked)
-    told = asked.scenarios[0] if asked.scenarios else "base"
-    scenario = next(one for one in program.scenarios if one.name == told)
+    scenario_name = asked.scenarios[0] if asked.scenarios else "base"
+    scenario = next(one for one in program.scenarios if one.name == scenario_name)
     start = asked.start or program.axis.start
     calendar = Calendar(program.axis.grain, _day(start))
-    values = {told: bound_values(program, scenario, metrics, asked.start)}
-    case = found[told]
+    values = {scenario_name: bound_values(program, scenario, metrics, asked.start)}
+    case = found[scenario_name]
     flags = [one for one in case.flags if one["input"] not in hidden.inputs]
     document = shown_document(document, hidden)
     numbers = [
@@ -71,9 +71,9 @@ def run_page(
                 *notes_table(document),
             ],
         ),
-        Section("made", "How these numbers were made", "", [Facts(_made(program, case, asked, told, hidden))]),
+        Section("made", "How these numbers were made", "", [Facts(_made(program, case, asked, scenario_name, hidden))]),
     ]
-    line = [f"scenario {formatting.name(told)}", horizon(program), *about]
+    line = [f"scenario {formatting.name(scenario_name)}", horizon(program), *about]
     return Page(
         str(document.get("title") or formatting.name(program.model)),
         ", ".join(line),
@@ -103,7 +103,7 @@ def _lead(program: Program, document: Mapping[str, Any], case: Estimates, hidden
 def _conventions(program: Program) -> str:
     discount = program.axis.discount
     if not (program.drivers or program.costs):
-        return "What varies over time is told by its last period."
+        return "What varies over time is shown by its last period."
     text = "Benefits are after risk, attribution and decay; costs include their risk."
     if discount.rate:
         text += (
@@ -113,14 +113,16 @@ def _conventions(program: Program) -> str:
     return text
 
 
-def _made(program: Program, case: Estimates, asked: RunRequest, told: str, hidden: Withheld) -> list[tuple[str, Cell]]:
+def _made(
+    program: Program, case: Estimates, asked: RunRequest, scenario_name: str, hidden: Withheld
+) -> list[tuple[str, Cell]]:
     command = " ".join(
         ["valueverse value run MODEL", *(f"--scenario {one}" for one in asked.scenarios)]
         + [f"--draws {case.draws}", f"--seed {case.seed}"]
         + [f"--output '{one}'" for one in command_outputs(program)]
     )
     return [
-        ("Scenario", told),
+        ("Scenario", scenario_name),
         ("Draws", f"{case.draws:,}, from seed {case.seed}"),
         ("Model", Code(program.content_hash)),
         ("Run", Code(case.run_hash)),

@@ -78,7 +78,7 @@ def svg(figure: Figure, key: str, title: str, description: str, shown: str) -> s
     written = io.BytesIO()
     engine = figure.get_layout_engine()
     if engine is not None:
-        # Laid out once; savefig would draw everything a second time only to lay it out.
+        # One layout pass; savefig would draw everything a second time for its own.
         engine.execute(figure)
         figure.set_layout_engine("none")
     figure.savefig(written, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})

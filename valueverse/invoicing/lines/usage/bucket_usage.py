@@ -96,9 +96,9 @@ def _hours(part: pl.DataFrame, zone: str) -> pl.DataFrame:
     reach = part.select(pl.col("from").min().dt.truncate("15m"), pl.col("to").max())
     quarters = reach.select(pl.datetime_ranges("from", "to", "15m").alias("begins").explode())
     local = pl.col("begins").dt.convert_time_zone(zone).dt.replace_time_zone(None)
-    told = quarters.with_columns(
+    local_quarters = quarters.with_columns(
         local.dt.truncate("1h").alias("hour"), (local - pl.col("begins").dt.replace_time_zone(None)).alias("offset")
     )
     turns = (pl.struct("hour", "offset") != pl.struct("hour", "offset").shift()).fill_null(value=True)
     minute = pl.col("hour").dt.hour().cast(pl.Int32) * 60
-    return told.filter(turns).select("begins", minute.alias("minute"))
+    return local_quarters.filter(turns).select("begins", minute.alias("minute"))

@@ -79,13 +79,13 @@ def assigned_usage(windows: pl.DataFrame, consumption: Consumption, terms: Terms
         )
     )
     decided = labelled.select(*LINE, "window", "dimensions")
-    kept = labelled.select(*LINE, "window", "dimensions", "quantity", "prorated_quantity", "event_count")
+    measured = labelled.select(*LINE, "window", "dimensions", "quantity", "prorated_quantity", "event_count")
     if several.is_empty():
-        return AssignedUsage(kept, decided)
+        return AssignedUsage(measured, decided)
     extreme = pl.col("aggregation").is_in(_EXTREMES)
-    alone = kept.join(several, on=["window", "dimensions"], how="anti")
+    alone = measured.join(several, on=["window", "dimensions"], how="anti")
     together = [_extremes(several.filter(extreme)), _metered_as_one(several.filter(~extreme), windows, consumption)]
-    return AssignedUsage(pl.concat([alone, *(part.select(kept.columns) for part in together)]), decided)
+    return AssignedUsage(pl.concat([alone, *(part.select(measured.columns) for part in together)]), decided)
 
 
 def _extremes(several: pl.DataFrame) -> pl.DataFrame:

@@ -88,7 +88,7 @@ def _judge_proposed(connection: psycopg.Connection[Any], tenant: str, mine: Comm
     if found["invoice"] is None:
         cure = f"withdraw that proposal (`valueverse value withdraw`), or commit this one with --start {after} or later"
     else:
-        cure = f"invoice {found['invoice']} bears it: commit this one with --start {after} or later"
+        cure = f"invoice {found['invoice']} bills it: commit this one with --start {after} or later"
     raise RefusalError(
         "already_proposed",
         f"the commit {found['commit_id']} has a fee proposed for {first:%Y-%m} to {last:%Y-%m} "

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from valueverse.value.committer.commits import Frozen
 
 
-def commit(settings: Settings, tenant: str, text: str, said: dict[str, Any], data: Path | None) -> dict[str, Any]:
+def commit(settings: Settings, tenant: str, text: str, options: dict[str, Any], data: Path | None) -> dict[str, Any]:
     """Freeze a model; the same content gives the same commit.
 
     Args:
         settings: where Postgres is.
         tenant: whose.
         text: the model.
-        said: scenario, seed, author, customer, start, parent, reason.
+        options: scenario, seed, author, customer, start, parent, reason.
         data: measured data behind the baseline; None: what the platform has measured of the customer.
 
     Raises:
@@ -45,14 +45,14 @@ def commit(settings: Settings, tenant: str, text: str, said: dict[str, Any], dat
 
     model = parse_model(text)
     program = compile_model(model)
-    said = _judged(program, said)
+    options = _judged(program, options)
     with connect(settings, "builder") as connection:
         known_tenant(connection, tenant, lock=True)
-        if said["parent"] is not None:
-            said["parent"] = _changed(connection, tenant, said["parent"], said["customer"])
-        if said["customer"] is not None:
-            known_customer(settings, connection, tenant, said["customer"])
-        frozen = _frozen(model, program, said, _measured(connection, tenant, program, said["customer"], data))
+        if options["parent"] is not None:
+            options["parent"] = _changed(connection, tenant, options["parent"], options["customer"])
+        if options["customer"] is not None:
+            known_customer(settings, connection, tenant, options["customer"])
+        frozen = _frozen(model, program, options, _measured(connection, tenant, program, options["customer"], data))
         document = frozen.canonical()
         found = commit_id(document)
         row = {"tenant_id": tenant, "commit_id": found, "model": program.model, "document": document}
@@ -63,31 +63,31 @@ def commit(settings: Settings, tenant: str, text: str, said: dict[str, Any], dat
             store.add_event(connection, tenant, (event.commit, event.action, event.canonical()), event_hash)
         connection.commit()
     state = "proposed" if added else next(row["state"] for row in log(settings, tenant) if row["commit"] == found)
-    told = {"commit": found, "model": program.model, "state": state, "new": added}
+    answer = {"commit": found, "model": program.model, "state": state, "new": added}
     fixed = {"baseline": dict(frozen.baseline), "expected": dict(frozen.expected)}
-    return told | {"start": frozen.start or program.axis.start} | fixed
+    return answer | {"start": frozen.start or program.axis.start} | fixed
 
 
-def _judged(program: Program, said: dict[str, Any]) -> dict[str, Any]:
-    """What is said of a commit, as it is frozen."""
+def _judged(program: Program, options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a commit, as they are frozen."""
     from valueverse.value.committer.baseline import agreed_start
     from valueverse.value.executor.run import RunRequest, check_request
 
-    scenario, known = said["scenario"], {one.name for one in program.scenarios}
+    scenario, known = options["scenario"], {one.name for one in program.scenarios}
     if scenario not in known:
         raise RefusalError.unknown("unknown_scenario", f"no scenario {scenario[:60]!r}", scenario, known, "--scenario")
-    check_request(program, RunRequest(seed=said["seed"]))
-    return said | {"author": person(said["author"], "--author"), "start": agreed_start(program, said["start"])}
+    check_request(program, RunRequest(seed=options["seed"]))
+    return options | {"author": person(options["author"], "--author"), "start": agreed_start(program, options["start"])}
 
 
-def _frozen(model: Model, program: Program, said: dict[str, Any], measured: _Measured) -> Frozen:
+def _frozen(model: Model, program: Program, options: dict[str, Any], measured: _Measured) -> Frozen:
     from valueverse.value.architect.document.canonical import canonical
     from valueverse.value.committer.baseline import baseline_of
     from valueverse.value.committer.commits import Frozen
 
-    base = baseline_of(program, measured.values, said["scenario"], said["start"])
+    base = baseline_of(program, measured.values, options["scenario"], options["start"])
     fixed: dict[str, Any] = {"baseline": base.values, "expected": base.expected, "snapshot": base.snapshot}
-    return Frozen(canonical(model), watermark=measured.watermark, **fixed, **said)
+    return Frozen(canonical(model), watermark=measured.watermark, **fixed, **options)
 
 
 def _changed(connection: psycopg.Connection[Any], tenant: str, named: str, customer: str | None) -> str:

@@ -49,25 +49,27 @@ def _text(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def answer(settings: Settings, tenant: str, proposal: str, verdict: str, said: dict[str, str | None]) -> dict[str, Any]:
-    """Say something to a proposal.
+def answer(
+    settings: Settings, tenant: str, proposal: str, verdict: str, given: dict[str, str | None]
+) -> dict[str, Any]:
+    """Accept, dispute or withdraw a proposal.
 
     Args:
         settings: where Postgres is.
         tenant: whose.
         proposal: its name.
         verdict: accepted, disputed or withdrawn.
-        said: ``by``, and for all but accepted ``reason``.
+        given: ``by``, and for all but accepted ``reason``.
 
     Raises:
         RefusalError: ``unknown_proposal``; ``too_late``: its dispute window is over; ``already_said``; ``billed``: an
-            invoice bears it already; ``missing_name``, ``missing_reason``.
+            invoice bills it already; ``missing_name``, ``missing_reason``.
     """
     from valueverse.platform.stores import proposal_store, value_store
     from valueverse.platform.warehouse import connect
     from valueverse.value.realisation.proposal_status import judge_verdict
 
-    now, by, reason = datetime.now(UTC), person(said["by"] or "", "--by"), said["reason"]
+    now, by, reason = datetime.now(UTC), person(given["by"] or "", "--by"), given["reason"]
     if verdict != "accepted":
         _judge_reason(reason)
     with connect(settings, "builder") as connection:
@@ -80,7 +82,7 @@ def answer(settings: Settings, tenant: str, proposal: str, verdict: str, said: d
             raise RefusalError("unknown_proposal", message, "proposal")
         judge_verdict(verdict, proposal_store.verdicts(connection, tenant, proposal), found["disputable_until"], now)
         if verdict == "withdrawn" and proposal_store.is_invoiced(connection, tenant, proposal):
-            raise RefusalError("billed", f"an invoice bears {proposal!r}: a credit note takes it back", "proposal")
+            raise RefusalError("billed", f"an invoice bills {proposal!r}: reverse it with a credit note", "proposal")
         row = {"tenant_id": tenant, "proposal": proposal, "verdict": verdict, "said_at": now}
         proposal_store.add_verdict(connection, row | {"said_by": by, "reason": reason})
         connection.commit()

@@ -34,18 +34,18 @@ def verify(settings: Settings, tenant: str, head: str | None) -> dict[str, Any]:
     with connect(settings, "builder") as connection:
         known_tenant(connection, tenant)
         links = [Link(*row) for row in store.chain(connection, tenant)]
-        told = [StoredEvent(*row) for row in store.events(connection, tenant)]
+        logged = [StoredEvent(*row) for row in store.events(connection, tenant)]
         done = _done(connection, tenant, links)
-    found = {"commits": breaks(links), "deeds": broken_events(told, done)}
-    if head is not None and head not in {*(one.chain for one in links), *(one.chain for one in told)}:
-        found["deeds"].append((len(told), "head_not_found"))
+    found = {"commits": breaks(links), "deeds": broken_events(logged, done)}
+    if head is not None and head not in {*(one.chain for one in links), *(one.chain for one in logged)}:
+        found["deeds"].append((len(logged), "head_not_found"))
     problems = [
         {"chain": chain, "sequence": sequence, "reason": reason}
         for chain, rows in found.items()
         for sequence, reason in rows
     ]
-    last = told[-1].chain if told else None
-    counts = {"commits": len(links), "deeds": len(told)}
+    last = logged[-1].chain if logged else None
+    counts = {"commits": len(links), "deeds": len(logged)}
     return {"ok": not problems, **counts, "head": last, "problems": problems}
 
 

@@ -131,7 +131,7 @@ class OutputCompiler:
                     asked[first] = None
 
     def _judge_clashes(self) -> None:
-        """A name that a run reports something else under cannot be told apart from it."""
+        """Refuse an output name under which a run reports something else."""
         asked = self.asked
         taken = {
             "percentiles": True,

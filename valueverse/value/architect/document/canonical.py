@@ -62,7 +62,7 @@ def difference(before: Model, after: Model) -> list[Change]:
 def changes(before: Any, after: Any) -> list[Change]:
     """What was added, removed and changed from one JSON tree to another, by ascending path.
 
-    A list is compared as a whole: its entries have no names to tell which is which.
+    A list is compared as a whole: its entries have no names to match them by.
     """
     found: list[Change] = []
     waiting: list[tuple[str, Any, Any]] = [("", before, after)]

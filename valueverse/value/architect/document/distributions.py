@@ -47,7 +47,7 @@ def bad(message: str, field: str = "", suggestion: str | None = None) -> Pydanti
 
 
 def read_distribution(value: object) -> tuple[dict[str, Any], Distribution]:
-    """The distribution a document states: as it is kept (numbers as floats), and reduced.
+    """The distribution a document states: as it is stored (numbers as floats), and reduced.
 
     Raises:
         PydanticCustomError: ``bad_distribution``, with the field.
@@ -67,21 +67,21 @@ def read_distribution(value: object) -> tuple[dict[str, Any], Distribution]:
         if name not in {family, "clip", *options}:
             hint = did_you_mean(str(name), {"clip", *options})
             raise bad(f"unknown field {name!r}{hint.ending}", str(name), hint.name)
-    kept = {family: _READERS[family](value[family], family)}
+    stored = {family: _READERS[family](value[family], family)}
     for option in options:
         if option in value:
-            kept[option] = value[option] if option == "family" else number_from(value[option], option)
-    found = _REDUCED[family](kept[family], kept)
+            stored[option] = value[option] if option == "family" else number_from(value[option], option)
+    found = _REDUCED[family](stored[family], stored)
     if value.get("clip") is not None:
-        kept["clip"] = _clip(value["clip"])
-        found = replace(found, clip=tuple(kept["clip"]))
+        stored["clip"] = _clip(value["clip"])
+        found = replace(found, clip=tuple(stored["clip"]))
     _reachable(found)
-    return kept, replace(found, written=family)
+    return stored, replace(found, written=family)
 
 
-def distribution_of(kept: dict[str, Any]) -> Distribution:
+def distribution_of(stored: dict[str, Any]) -> Distribution:
     """The distribution of a mapping that ``read_distribution`` has taken."""
-    return read_distribution(kept)[1]
+    return read_distribution(stored)[1]
 
 
 def _by_place(value: object, family: str) -> list[float] | dict[str, float]:
@@ -157,9 +157,9 @@ def _peaked(parameters: Any, family: str) -> tuple[float, float, float]:
     return low, mode, high
 
 
-def _pert(parameters: Any, kept: dict[str, Any]) -> Distribution:
+def _pert(parameters: Any, stored: dict[str, Any]) -> Distribution:
     low, mode, high = _peaked(parameters, "pert")
-    shape = kept.get("shape", 4.0)
+    shape = stored.get("shape", 4.0)
     if not 0 < shape <= 1000:
         raise bad(f"pert needs a shape above 0 and up to 1000, not {shape:g}", "shape")
     rise = shape * (mode - low) / (high - low)
@@ -167,19 +167,19 @@ def _pert(parameters: Any, kept: dict[str, Any]) -> Distribution:
     return Distribution("beta", (1 + rise, 1 + fall, low, high))
 
 
-def _beta(parameters: Any, kept: dict[str, Any]) -> Distribution:
+def _beta(parameters: Any, stored: dict[str, Any]) -> Distribution:
     alpha, beta = _numbers(parameters)
-    low, high = kept.get("low", 0.0), kept.get("high", 1.0)
+    low, high = stored.get("low", 0.0), stored.get("high", 1.0)
     if not (0 < alpha <= 1e6 and 0 < beta <= 1e6):
         raise bad(f"beta needs alpha and beta above 0 and up to 10^6, not {alpha:g} and {beta:g}", "beta")
     _ordered(low, high, "beta")
     return Distribution("beta", (alpha, beta, low, high))
 
 
-def _interval90(parameters: Any, kept: dict[str, Any]) -> Distribution:
+def _interval90(parameters: Any, stored: dict[str, Any]) -> Distribution:
     low, high = _numbers(parameters)
     _ordered(low, high, "interval90")
-    family = kept.get("family", "normal")
+    family = stored.get("family", "normal")
     if family == "normal":
         return _normal_of((low + high) / 2, (high - low) / (2 * _Z95), "interval90")
     if family != "lognormal":
@@ -211,10 +211,10 @@ def _discrete(parameters: Any, _: dict[str, Any]) -> Distribution:
         raise bad(f"the probabilities of discrete are at least 0 and add up to 1, not to {sum(weights):g}", "discrete")
     if len(set(values)) < len(values):
         raise bad("a value of discrete stands there twice; add the probabilities up", "discrete")
-    kept = sorted((value, weight) for value, weight in zip(values, weights, strict=True) if weight > 0)
-    if len(kept) < 2 or len(kept) > MAX_SAMPLE:
+    positive = sorted((value, weight) for value, weight in zip(values, weights, strict=True) if weight > 0)
+    if len(positive) < 2 or len(positive) > MAX_SAMPLE:
         raise bad("discrete needs two values with a probability above 0; for a certain number write value", "discrete")
-    return Distribution("discrete", tuple(value for value, _ in kept), tuple(weight for _, weight in kept))
+    return Distribution("discrete", tuple(value for value, _ in positive), tuple(weight for _, weight in positive))
 
 
 def _sample(value: object, family: str) -> list[float]:

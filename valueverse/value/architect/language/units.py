@@ -79,8 +79,8 @@ class Unit:
             return self
         total = self.power_of("time")
         times = [name for name, power in self.powers if _is_time(name) and power * total > 0][:1]
-        kept = [(name, power) for name, power in self.dimension if name != "time"]
-        return _interned(tuple(sorted([*kept, *((name, total) for name in times)])))
+        others = [(name, power) for name, power in self.dimension if name != "time"]
+        return _interned(tuple(sorted([*others, *((name, total) for name in times)])))
 
     def without_time(self) -> Unit:
         """The same without any measure of time: of a flow, what flows."""
@@ -120,14 +120,14 @@ def _product(left: Unit, right: Unit, sign: int) -> Unit:
 
 
 def _made(powers: dict[str, Fraction]) -> Unit:
-    kept = {name: power for name, power in powers.items() if power}
-    if any(abs(power) > MAX_EXPONENT or power.denominator > MAX_EXPONENT for power in kept.values()):
+    nonzero = {name: power for name, power in powers.items() if power}
+    if any(abs(power) > MAX_EXPONENT or power.denominator > MAX_EXPONENT for power in nonzero.values()):
         raise _refusal(f"an exponent beyond {MAX_EXPONENT} is no unit; divide by a unit on the way")
-    sizes = {name: TIME.get(name) or _RATIOS.get(name) for name in kept}
-    measures = [(abs(kept[name]), abs(math.log10(size))) for name, size in sizes.items() if size is not None]
+    sizes = {name: TIME.get(name) or _RATIOS.get(name) for name in nonzero}
+    measures = [(abs(nonzero[name]), abs(math.log10(size))) for name, size in sizes.items() if size is not None]
     if sum(power for power, _ in measures) > _MOST_TIME or sum(power * size for power, size in measures) > _MOST_DIGITS:
         raise _refusal("so high a power of time or percent is no unit; divide by a unit on the way")
-    return _interned(tuple(sorted(kept.items())))
+    return _interned(tuple(sorted(nonzero.items())))
 
 
 @lru_cache(maxsize=4096)

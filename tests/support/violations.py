@@ -1,4 +1,4 @@
-"""Holes that a live database can have: each is a change, and a part of the sentence that names it."""
+"""Violations that a live database can have: each is a change, and a part of the sentence that names it."""
 
 from __future__ import annotations
 
@@ -161,11 +161,11 @@ BY_ANALYST = {
 }
 """An analyst may open these for itself: `doctor` names them, and the API serves."""
 
-HOLES = {**POLICIES, **ROLES, **RIGHTS, **OBJECTS}
+VIOLATIONS = {**POLICIES, **ROLES, **RIGHTS, **OBJECTS}
 
 
-def change(hole: str, database: str) -> str:
-    """The statements that open ``hole`` in ``database``: the guard would mend some at once, so it looks away
+def change(violation: str, database: str) -> str:
+    """The statements that open ``violation`` in ``database``: the guard would mend some at once, so it looks away
     meanwhile."""
-    hole = hole.replace("{database}", database)
-    return hole if "valueverse_guard" in hole else NO_GUARD + hole + GUARD_AGAIN
+    violation = violation.replace("{database}", database)
+    return violation if "valueverse_guard" in violation else NO_GUARD + violation + GUARD_AGAIN

@@ -15,8 +15,8 @@ from serving_api.database import Database
 from serving_api.logs import make_log
 from serving_api.security.rls_preflight import rls_violations
 from tests.support.billing_rows import TENANTS, invoice_id, secret_of
-from tests.support.holes import BY_ANALYST, HOLES, SETUP, change
 from tests.support.serving import Api, assert_problem, seed, serving, without
+from tests.support.violations import BY_ANALYST, SETUP, VIOLATIONS, change
 from valueverse.errors import RefusalError
 from valueverse.platform.access.api_keys import digest
 from valueverse.platform.warehouse import connect
@@ -234,7 +234,7 @@ def fill(admin: psycopg.Connection[Any]) -> None:
 
 
 @pytest.mark.parametrize("table", READ)
-def test_behind_the_functions_row_level_security_holds_by_itself(admin: psycopg.Connection[Any], table: str) -> None:
+def test_without_the_functions_row_level_security_holds_by_itself(admin: psycopg.Connection[Any], table: str) -> None:
     fill(admin)
     assert seen(admin, table, "acme") == {"acme"}
     assert seen(admin, table, None) == set()
@@ -275,10 +275,10 @@ class AsLogin:
         return row[0] if row else None
 
 
-async def test_every_hole_keeps_the_api_from_serving(admin: psycopg.Connection[Any]) -> None:
+async def test_every_violation_stops_the_api_from_serving(admin: psycopg.Connection[Any]) -> None:
     admin.execute(SETUP.encode())
     assert await rls_violations(AsLogin(admin)) == []
-    for violation, sentence in HOLES.items():
+    for violation, sentence in VIOLATIONS.items():
         with admin.transaction(force_rollback=True):
             admin.execute(change(violation, admin.info.dbname).encode())
             found = await rls_violations(AsLogin(admin))
@@ -286,7 +286,7 @@ async def test_every_hole_keeps_the_api_from_serving(admin: psycopg.Connection[A
             assert bool([one for one in found if sentence in one]) == (violation not in BY_ANALYST), (violation, found)
 
 
-async def test_the_api_refuses_to_serve_behind_a_broken_wall(settings: Settings) -> None:
+async def test_the_api_refuses_to_serve_while_isolation_is_broken(settings: Settings) -> None:
     assert await asked(settings) == []
     with connect(settings, "admin") as connection:
         connection.execute("drop policy api_tenant on billing.invoice")
@@ -297,7 +297,7 @@ async def test_the_api_refuses_to_serve_behind_a_broken_wall(settings: Settings)
 
 
 @pytest.mark.parametrize("url", ["admin", "builder"])
-async def test_the_api_refuses_a_login_that_sees_past_the_walls(settings: Settings, url: str) -> None:
+async def test_the_api_refuses_a_login_that_bypasses_row_level_security(settings: Settings, url: str) -> None:
     connection = await asyncpg.connect(settings.postgres_url(url))  # type: ignore[arg-type]
     try:
         found = await rls_violations(connection)
@@ -306,7 +306,7 @@ async def test_the_api_refuses_a_login_that_sees_past_the_walls(settings: Settin
     assert any("bypass row-level security" in violation for violation in found)
 
 
-async def test_the_app_does_not_start_behind_a_broken_wall(settings: Settings) -> None:
+async def test_the_app_does_not_start_while_isolation_is_broken(settings: Settings) -> None:
     with connect(settings, "admin") as connection:
         connection.execute("grant select on billing.invoice to valueverse_api")
     with pytest.raises(RefusalError):

@@ -36,7 +36,7 @@ def plain(text: str) -> str:
         (np.float64(2.5), "USD", "2.50 USD"),
     ],
 )
-def test_an_estimate_is_told_in_whole_units_from_a_thousand_on(
+def test_an_estimate_is_shown_in_whole_units_from_a_thousand_on(
     value: float | None, currency: str, expected: str
 ) -> None:
     assert plain(formatting.estimate(value, currency)) == expected
@@ -65,7 +65,7 @@ def test_a_number_shows_the_digits_that_count(value: float, expected: str) -> No
 
 
 @given(FINITE)
-def test_no_number_is_told_as_a_raw_float(value: float) -> None:
+def test_no_number_is_shown_as_a_raw_float(value: float) -> None:
     for text in (
         formatting.number(value),
         formatting.estimate(value, "USD"),
@@ -77,17 +77,17 @@ def test_no_number_is_told_as_a_raw_float(value: float) -> None:
 
 
 @given(FINITE.filter(lambda value: 1e-6 <= abs(value) < 1e15))
-def test_a_number_told_is_within_half_a_thousandth_of_itself(value: float) -> None:
-    told = Decimal(plain(formatting.number(value)).replace(",", ""))
+def test_a_number_shown_is_within_half_a_thousandth_of_itself(value: float) -> None:
+    shown = Decimal(plain(formatting.number(value)).replace(",", ""))
     exact = Decimal(repr(value))
-    assert abs(told - exact) <= max(abs(exact) / 2000, Decimal("0.5") if abs(exact) >= 1000 else Decimal(0))
+    assert abs(shown - exact) <= max(abs(exact) / 2000, Decimal("0.5") if abs(exact) >= 1000 else Decimal(0))
 
 
 @pytest.mark.parametrize(
     ("fraction", "expected"),
     [(0.79, "79 %"), (0.0449, "4.5 %"), (1.5, "150 %"), (-0.661, "-66 %"), (Decimal("0.123"), "12 %"), (None, "none")],
 )
-def test_fractions_are_told_in_percent(fraction: float | Decimal | None, expected: str) -> None:
+def test_fractions_are_shown_in_percent(fraction: float | Decimal | None, expected: str) -> None:
     assert plain(formatting.percent(fraction)) == expected
 
 
@@ -109,7 +109,7 @@ def test_periods_are_called_by_their_dates(n: int, grain: str, start: date | Non
     assert formatting.period(n, grain, start) == expected
 
 
-def test_instants_are_told_in_utc() -> None:
+def test_instants_are_shown_in_utc() -> None:
     moment = datetime(2023, 12, 1, 1, 30, tzinfo=timezone(timedelta(hours=2)))
     assert formatting.day(moment) == "30 November 2023"
     assert formatting.instant(moment) == "30 November 2023, 23:30 UTC"
