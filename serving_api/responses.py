@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from starlette.responses import Response
 
+from serving_api.problems import Problem
 from valueverse.money import minor_units
 
 if TYPE_CHECKING:
@@ -17,6 +18,19 @@ if TYPE_CHECKING:
 
 PRIVATE = "private, no-cache"
 """The client may cache it and revalidates it each time."""
+
+
+def refuse_repeated(request: Request) -> None:
+    """A parameter that is given twice is refused: of two values of a filter one would be dropped in silence.
+
+    Raises:
+        Problem: ``invalid-request``, naming each of them.
+    """
+    given = [name for name, _ in request.query_params.multi_items()]
+    repeated = sorted({name for name in given if given.count(name) > 1})
+    if repeated:
+        errors = [{"path": f"query.{name}", "message": "given more than once"} for name in repeated]
+        raise Problem("invalid-request", "A parameter is given more than once.", errors=errors)
 
 
 def respond(

@@ -11,7 +11,7 @@ from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotation
 from starlette.responses import Response  # noqa: TC002 - FastAPI reads annotations when it runs
 
 from serving_api.problems import Problem
-from serving_api.responses import page, respond
+from serving_api.responses import page, refuse_repeated, respond
 from serving_api.schemas import CustomerPage, CustomerQuery, UsagePage, UsageQuery, is_plain
 from serving_api.security.authentication import requires
 from serving_api.security.tokens import Identity
@@ -30,6 +30,7 @@ _Reader = Annotated[Identity, Depends(requires("billing:read"))]
 @router.get("/customers", response_model=CustomerPage, summary="List customers")
 async def list_customers(request: Request, query: Annotated[CustomerQuery, Query()], identity: _Reader) -> Response:
     """Everybody the tenant bills, by key."""
+    refuse_repeated(request)
     service = service_of(request)
     scope = ("customers", identity.tenant)
     (after,) = service.cursors.read(scope, query.cursor, 1)
@@ -46,6 +47,7 @@ async def list_usage(
     identity: _Reader,
 ) -> Response:
     """One row per day, meter, subscription and set of dimension values; days are UTC dates of the events."""
+    refuse_repeated(request)
     service = service_of(request)
     if not is_plain(key):
         raise _unknown()

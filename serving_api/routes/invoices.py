@@ -13,7 +13,7 @@ from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotation
 from starlette.responses import Response  # noqa: TC002 - FastAPI reads annotations when it runs
 
 from serving_api.problems import Problem
-from serving_api.responses import amount, page, respond
+from serving_api.responses import amount, page, refuse_repeated, respond
 from serving_api.schemas import InvoicePage, InvoiceQuery, is_plain
 from serving_api.security.authentication import identify, requires
 from serving_api.security.tokens import Identity  # noqa: TC001 - FastAPI reads annotations when it runs
@@ -40,6 +40,7 @@ async def list_invoices(
     identity: Annotated[Identity, Depends(requires("billing:read"))],
 ) -> Response:
     """Drafts and finalised invoices, the latest issued first; paging misses and doubles nothing."""
+    refuse_repeated(request)
     service = service_of(request)
     filters = (query.customer, query.status, query.currency, query.period_from, query.period_to)
     scope = ("invoices", identity.tenant, *filters)
@@ -79,6 +80,7 @@ async def get_invoice(request: Request) -> Response:
 
 def _format(request: Request) -> str:
     """``format`` of the query: json, pdf or xml."""
+    refuse_repeated(request)
     form = "json"
     for name, value in request.query_params.multi_items():
         if name != "format":

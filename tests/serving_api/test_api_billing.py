@@ -199,6 +199,20 @@ async def test_a_parameter_the_document_does_not_know_is_refused(api: Api) -> No
     assert_problem(await api.get("acme", "/v1/invoices/acme-000001", colour="red"), 422, "invalid-request")
 
 
+@pytest.mark.parametrize(
+    ("path", "name", "values"),
+    [
+        ("/v1/invoices", "customer", ["a", "b"]),
+        ("/v1/invoices/acme-000001", "format", ["xml", "json"]),
+        ("/v1/customers", "limit", ["1", "1"]),
+        (f"/v1/customers/{quote(ODD_CUSTOMER, safe='')}/usage", "meter", ["a", "b"]),
+    ],
+)
+async def test_a_parameter_that_is_given_twice_is_refused(api: Api, path: str, name: str, values: list[str]) -> None:
+    problem = assert_problem(await api.get("acme", path, **{name: values}), 422, "invalid-request")
+    assert problem["errors"] == [{"path": f"query.{name}", "message": "given more than once"}]
+
+
 @given(minor=st.integers(-(10**18), 10**18), currency=st.sampled_from(["USD", "JPY", "BHD"]))
 @law(60)
 def test_an_amount_as_text_loses_nothing(minor: int, currency: str) -> None:
