@@ -11,9 +11,9 @@ from assets.billing import INVOICES, BillingConfig
 from assets.held import held_check, held_spec, outcome
 from assets.ingestion import FACTS
 from assets.resources import Platform
-from valueverse.ledger.invariants import BALANCED, DEFERRED_RUNS_OUT, RECEIVABLE_EXPLAINED, VIOLATIONS, WALLETS_HOLD
-from valueverse.ledger.schema import ENTRIES
+from valueverse.ledger.invariants import BALANCED, DEFERRED_RUNS_OUT, RECEIVABLE_EXPLAINED, WALLETS_HOLD
 from valueverse.schemas.events import REJECTED_EVENTS
+from valueverse.schemas.ledger import JOURNAL_ENTRIES, JOURNAL_VIOLATIONS
 from valueverse.services.billing.book_journal import JournalReport, book_journal, booked_tenants
 from valueverse.services.tenant_holds import JOURNAL as STAGE
 from valueverse.services.tenant_holds import WHOLE, for_each_tenant
@@ -55,8 +55,8 @@ def journal(context: dg.AssetExecutionContext, config: BillingConfig, platform: 
     done = for_each_tenant(
         settings, STAGE, [WHOLE], work, run_id=run_id, chosen=config.chosen(), everyone=lambda: booked_tenants(settings)
     )
-    entries = pl.concat([part.journal.entries for part in done.results] or [ENTRIES.to_frame()])
-    violations = pl.concat([part.violations for part in done.results] or [VIOLATIONS.to_frame()])
+    entries = pl.concat([part.journal.entries for part in done.results] or [JOURNAL_ENTRIES.to_frame()])
+    violations = pl.concat([part.violations for part in done.results] or [JOURNAL_VIOLATIONS.to_frame()])
     kinds = entries.group_by("tenant", "kind", "currency").agg(pl.len().alias("entries")).sort("tenant", "kind")
     return dg.MaterializeResult(
         asset_key=JOURNAL,

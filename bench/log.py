@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.events.schema import EVENTS
 from valueverse.platform import warehouse
 from valueverse.platform.lake import Lake
 from valueverse.platform.servers import postgres_server, supervisor
 from valueverse.platform.settings import Settings
+from valueverse.schemas.events import EVENTS
 from valueverse.services.lake_tables import EVENTS_TABLE
 from valueverse.services.usage.derive_usage import derive_facts
 
@@ -127,7 +127,7 @@ def _whole(frame: pl.DataFrame, kind: str | pl.Expr, identity: pl.Expr) -> pl.Da
         pl.col("time").alias("received_at"),
     )
     missing = {name: pl.lit(None) for name in EVENTS if name not in filled.columns}
-    return filled.with_columns(**missing).select(pl.col(name).cast(dtype) for name, dtype in EVENTS.items())
+    return EVENTS.conform(filled.with_columns(**missing))
 
 
 def _people(subscriptions: int) -> pl.DataFrame:

@@ -11,12 +11,12 @@ import polars as pl
 
 from valueverse.catalog.document import parse_catalog
 from valueverse.catalog.history import CatalogHistory
-from valueverse.events.schema import BILLING_FACTS
-from valueverse.schemas.events import REJECTED_EVENTS
+from valueverse.schemas.events import BILLING_FACTS, REJECTED_EVENTS
 from valueverse.schemas.metering import USAGE
+from valueverse.schemas.subscriptions import SEGMENTS
 from valueverse.schemas.types import EXACT
 from valueverse.subscriptions.event_fields import CUSTOMER_FIELDS
-from valueverse.subscriptions.timeline import SEGMENTS, Timeline
+from valueverse.subscriptions.timeline import Timeline
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -28,9 +28,9 @@ from quality.recompute.states import (
     received_late,
     states_of,
 )
-from valueverse.events.schema import BILLING_FACTS, EVENTS
 from valueverse.platform.lake import LakeTable
 from valueverse.platform.warehouse import connect, copy_frame
+from valueverse.schemas.events import BILLING_FACTS, EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

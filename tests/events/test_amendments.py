@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from quality.recompute.events import AMENDMENTS, VERSIONS
 from tests.support.laws import law
 from valueverse.events.amendments import resolve_amendments
-from valueverse.events.schema import EVENTS
+from valueverse.schemas.events import EVENTS
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 

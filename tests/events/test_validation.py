@@ -11,8 +11,8 @@ import pytest
 from valueverse.catalog.document import parse_catalog
 from valueverse.errors import RefusalError
 from valueverse.events.billing_events import judge_billing_event
-from valueverse.events.reading import PARSED
 from valueverse.events.validation import instant_of, validate
+from valueverse.schemas.events import PARSED_LINES
 
 NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
 GOOD = {
@@ -29,7 +29,7 @@ GOOD = {
 
 
 def _judged(**change: Any) -> dict[str, Any]:
-    return validate(pl.DataFrame([GOOD | change], schema=PARSED), "acme", NOW).to_dicts()[0]
+    return validate(pl.DataFrame([GOOD | change], schema=PARSED_LINES), "acme", NOW).to_dicts()[0]
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from tests.support.journal import LATER, balance, bills, booked, document, facts, inputs_of, line, net_postings, read
 from tests.support.laws import law
 from tests.support.ledger import World
-from valueverse.ledger.invariants import OWED, violations
+from valueverse.ledger.invariants import violations
 from valueverse.ledger.invoices import release_schedule
 from valueverse.ledger.posting import Journal, book, moved, nothing_booked, owed
+from valueverse.schemas.ledger import AMOUNTS_OWED
 
 NEXT = ("2024-02-01", "2024-03-01")
 Event = tuple[str, str, dict[str, Any]]
@@ -294,7 +295,9 @@ def worlds(draw: st.DrawFn) -> tuple[list[dict[str, Any]], list[Event], dict[str
 
 def invoiced(found: Any, voided: dict[str, str]) -> pl.DataFrame:
     not_voided = found.invoices.filter(~pl.col("number").is_in(list(voided)))
-    return not_voided.select("tenant", "customer", "currency", pl.col("total_minor").alias("amount_minor")).cast(OWED)
+    return not_voided.select("tenant", "customer", "currency", pl.col("total_minor").alias("amount_minor")).cast(
+        AMOUNTS_OWED
+    )
 
 
 @given(worlds())
@@ -350,7 +353,7 @@ def test_books_brought_from_any_state_to_any_other_end_in_it(
     ids = pl.concat([one.entries for one in journals])["entry_id"]
     assert ids.n_unique() == len(ids)
     everything = pl.concat([one.postings for one in journals])
-    assert violations(everything, OWED.to_frame()).is_empty()
+    assert violations(everything, AMOUNTS_OWED.to_frame()).is_empty()
     left = everything.group_by("account", "customer", "invoice", "wallet").agg(pl.col("amount_minor").sum())
     assert set(left["amount_minor"]) <= {0}
 

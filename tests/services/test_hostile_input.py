@@ -12,10 +12,9 @@ import pytest
 
 from tests.support import hostile
 from tests.support.hostile_files import files
-from tests.support.hostile_values import ACCEPTED, BILLING, CATALOG, Hostile
+from tests.support.hostile_values import ACCEPTED, BILLING, CATALOG, REASONS, Hostile
 from tests.support.landing import Harbour, counts, event, founding
 from valueverse.catalog.history import CatalogHistory
-from valueverse.events.schema import REASONS
 from valueverse.invoicing.engine import bill
 from valueverse.invoicing.rendering.invoice_documents import documents
 from valueverse.invoicing.usage_accounting import REASONS as UNBILLED

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from valueverse.events.schema import REASONS
-
 ACCEPTED = "accepted"
+REASONS = (
+    "malformed", "missing_attribute", "bad_time", "too_far_future", "unknown_tenant", "conflict", "inexact_number",
+    "out_of_range", "bad_billing_event", "too_long", "unreadable_file",
+)  # fmt: skip
+"""Why a line may be quarantined: the list of docs/formats.md."""
 ANY = frozenset({*REASONS, ACCEPTED}) - {"unreadable_file"}
 """Whatever names a reason: for values that are wrong in one field and harmless in another."""
 FILE = frozenset({"unreadable_file"})

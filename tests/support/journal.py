@@ -8,11 +8,11 @@ from typing import Any
 
 import polars as pl
 
-from valueverse.events.schema import BILLING_FACTS
 from valueverse.ledger.documents import Documents, read_documents
 from valueverse.ledger.posting import Journal, JournalInputs, book, moved, nothing_booked
-from valueverse.ledger.schema import BILLS, BOOKED, USED
+from valueverse.schemas.events import BILLING_FACTS
 from valueverse.schemas.invoicing import CORRECTED
+from valueverse.schemas.ledger import BOOKED_MOVEMENTS, PAYABLE_INVOICES, WALLET_USES
 
 ZONES = pl.DataFrame({"tenant": ["acme"], "timezone": ["UTC"]})
 LATER = datetime(2030, 1, 1, tzinfo=UTC)
@@ -66,12 +66,11 @@ def read(*documents: dict[str, Any]) -> Documents:
 
 
 def bills(found: Documents, voided: dict[str, str] | None = None) -> pl.DataFrame:
-    """BILLS of these documents; ``voided``: number -> when."""
+    """PAYABLE_INVOICES of these documents; ``voided``: number -> when."""
     moments = {number: datetime.fromisoformat(time) for number, time in (voided or {}).items()}
     when = [moments.get(number) for number in found.invoices["number"]]
-    return found.invoices.with_columns(pl.Series("voided_at", when, BILLS["voided_at"])).select(
-        pl.col(name).cast(dtype) for name, dtype in BILLS.items()
-    )
+    moment = pl.Series("voided_at", when, PAYABLE_INVOICES["voided_at"])
+    return PAYABLE_INVOICES.conform(found.invoices.with_columns(moment))
 
 
 def inputs_of(
@@ -79,7 +78,7 @@ def inputs_of(
 ) -> JournalInputs:
     """What the journal needs beside the documents; credits count as used unless their invoice is voided."""
     remaining = found.credits.filter(~pl.col("number").is_in(list(voided or {})))
-    used = remaining.drop_nulls("origin").select(pl.col(name).cast(dtype) for name, dtype in USED.items())
+    used = WALLET_USES.conform(remaining.drop_nulls("origin"))
     return JournalInputs(
         facts() if events is None else events, bills(found, voided), CORRECTED.to_frame(), used, ZONES, as_of
     )
@@ -101,11 +100,9 @@ def balance(journal: Journal, account: str, until: str | None = None) -> int:
 
 
 def net_postings(journals: list[Journal]) -> pl.DataFrame:
-    """What these journals have booked together (BOOKED)."""
+    """What these journals have booked together (BOOKED_MOVEMENTS)."""
     parts = [
-        one.postings.join(one.entries, on=["tenant", "entry_id", "currency"]).select(
-            pl.col(name).cast(dtype) for name, dtype in BOOKED.items()
-        )
+        BOOKED_MOVEMENTS.conform(one.postings.join(one.entries, on=["tenant", "entry_id", "currency"]))
         for one in journals
     ]
-    return pl.concat([BOOKED.to_frame(), *parts])
+    return pl.concat([BOOKED_MOVEMENTS.to_frame(), *parts])

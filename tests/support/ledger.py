@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from valueverse.catalog.history import CatalogHistory
-from valueverse.events.schema import BILLING_FACTS
 from valueverse.invoicing import engine
 from valueverse.invoicing.prior_state import IssuedInvoices, PriorState
 from valueverse.invoicing.rendering.document_hash import invoice_id
 from valueverse.invoicing.rendering.invoice_documents import documents
+from valueverse.schemas.events import BILLING_FACTS
 from valueverse.schemas.invoicing import ISSUED_INVOICES
 from valueverse.schemas.metering import USAGE
 from valueverse.subscriptions.timeline import Timeline, build_timeline

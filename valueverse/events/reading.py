@@ -15,25 +15,11 @@ import polars as pl
 from valueverse.events.json_text import objects
 from valueverse.events.shapes import flat_lines, flat_objects
 from valueverse.events.strict import ATTRIBUTES, judge_data, parse_line, readable_attributes
+from valueverse.schemas.events import PARSED_LINES
 
 if TYPE_CHECKING:
     from polars._typing import TimeUnit
 
-PARSED = pl.Schema(
-    {
-        "line": pl.Int64(),
-        "raw": pl.String(),
-        **dict.fromkeys(ATTRIBUTES, pl.String()),
-        "data": pl.String(),
-        "reason": pl.String(),
-        "message": pl.String(),
-        "path": pl.String(),
-    }
-)
-"""One row per line: attributes as text, ``data`` as JSON text (null where null or absent), or why it is refused.
-
-``raw`` is the line as it came; null for a row of a table, of which ``with_raw`` makes a line.
-"""
 
 NAMES = (*ATTRIBUTES, "data")
 _FEW = 64
@@ -58,7 +44,7 @@ _LAST_FLAT_DATA = r'"data":\s*(\{[^{}"]*(?:"[^"]*"[^{}"]*)*\})\s*\}$'
 
 
 def read_lines(lines: pl.DataFrame) -> pl.DataFrame:
-    """Parse NDJSON lines (line, raw) into PARSED; blank lines are no events and are left out."""
+    """Parse NDJSON lines (line, raw) into PARSED_LINES; blank lines are no events and are left out."""
     texts = lines.select("line", pl.col("raw").str.strip_chars()).filter(pl.col("raw") != "")
     large = texts["raw"].str.len_bytes() > LARGEST_EVENT
     if not large.any():
@@ -75,22 +61,22 @@ def _too_large(lines: pl.DataFrame) -> pl.DataFrame:
         )
         for line, raw in lines.select("line", "raw").iter_rows()
     ]
-    return pl.concat([PARSED.to_frame(), *parts])
+    return pl.concat([PARSED_LINES.to_frame(), *parts])
 
 
 def refused_lines(lines: pl.DataFrame, message: str, reason: str = "malformed") -> pl.DataFrame:
-    """Lines (line, raw) that cannot be read at all, as PARSED rows."""
+    """Lines (line, raw) that cannot be read at all, as PARSED_LINES rows."""
     refusal = {"reason": reason, "message": message, "path": ""}
     rows = [
         {"line": line, "raw": raw} | readable_attributes(raw) | refusal
         for line, raw in lines.select("line", "raw").iter_rows()
     ]
-    return pl.DataFrame(rows, schema=PARSED)
+    return pl.DataFrame(rows, schema=PARSED_LINES)
 
 
 def _read_chunk(lines: pl.DataFrame) -> pl.DataFrame:
     if lines.is_empty():
-        return PARSED.to_frame()
+        return PARSED_LINES.to_frame()
     plain = flat_lines(lines)
     if plain.height == lines.height:
         return _as_parsed(plain)
@@ -125,7 +111,7 @@ def _has_twins(shape: str) -> bool:
 def _decoded(lines: pl.DataFrame) -> pl.DataFrame:
     """Lines that columns read rightly. A chunk with a line that is no JSON is halved until that line stands alone."""
     if lines.is_empty():
-        return PARSED.to_frame()
+        return PARSED_LINES.to_frame()
     try:
         return _in_columns(lines)
     except pl.exceptions.PolarsError:
@@ -150,17 +136,16 @@ def _in_columns(lines: pl.DataFrame) -> pl.DataFrame:
 
 
 def _as_parsed(frame: pl.DataFrame) -> pl.DataFrame:
-    missing = [pl.lit(None, dtype).alias(name) for name, dtype in PARSED.items() if name not in frame.columns]
-    return frame.with_columns(missing).select(pl.col(name).cast(dtype) for name, dtype in PARSED.items())
+    return PARSED_LINES.conform(frame, unset=[name for name in PARSED_LINES if name not in frame.columns])
 
 
 def _one_by_one(lines: pl.DataFrame) -> pl.DataFrame:
     rows = [{"line": line, "raw": raw} | parse_line(raw) for line, raw in lines.select("line", "raw").iter_rows()]
-    return pl.DataFrame(rows, schema=PARSED)
+    return pl.DataFrame(rows, schema=PARSED_LINES)
 
 
 def read_rows(rows: pl.DataFrame) -> pl.DataFrame:
-    """CSV or Parquet rows (line, and columns named like the attributes) -> PARSED.
+    """CSV or Parquet rows (line, and columns named like the attributes) -> PARSED_LINES.
 
     ``data`` is a JSON string, or a struct (whose null members are absent); other columns are ignored. Every value is
     read as text.

@@ -42,13 +42,13 @@ def flat_lines(lines: pl.DataFrame) -> pl.DataFrame:
     """The attributes (as text) and ``data`` (as it stands) of lines (line, raw) that are plain events.
 
     Returns:
-        line, raw, ATTRIBUTES that any of them has, data; in the order of ``lines``.
+        line, raw, ATTRIBUTES (null: absent), data; in the order of ``lines``.
     """
     frame = lines.rename({"raw": "text"}).with_row_index("place")
     parts = [_cut(part, shape.names) for part, shape in _by_shape(frame, _line_shape)]
     if not parts:
-        return lines.clear().with_columns(pl.lit(None, pl.String).alias("data"))
-    whole = parts[0] if len(parts) == 1 else pl.concat(parts, how="diagonal").sort("place")
+        return lines.clear().with_columns(pl.lit(None, pl.String).alias(name) for name in (*ATTRIBUTES, "data"))
+    whole = parts[0] if len(parts) == 1 else pl.concat(parts).sort("place")
     return whole.drop("place")
 
 
@@ -83,8 +83,9 @@ def _cut(part: pl.DataFrame, names: tuple[str, ...]) -> pl.DataFrame:
     """Values of lines of one shape, in which the quotation marks have fixed numbers: four for each attribute."""
     pieces = part["text"].str.splitn('"', 4 * len(names) + 3).struct.unnest()
     data = pl.col(f"field_{4 * len(names) + 2}").str.strip_chars_start(" \t\r\n:").str.strip_suffix("}")
+    fields = {name: pl.col(f"field_{4 * place + 3}") for place, name in enumerate(names)}
     values = pieces.select(
-        *(pl.col(f"field_{4 * place + 3}").alias(name) for place, name in enumerate(names) if name in ATTRIBUTES),
+        *(fields.get(name, pl.lit(None, pl.String)).alias(name) for name in ATTRIBUTES),
         data.str.strip_chars_end(" \t\r\n").alias("data"),
     )
     return part.rename({"text": "raw"}).hstack(values)

@@ -146,7 +146,7 @@ def validate(parsed: pl.DataFrame, folder: str, received_at: datetime) -> pl.Dat
     """Add instant, customer and subscription; fill reason, message and path of what is refused.
 
     Args:
-        parsed: PARSED rows of one file.
+        parsed: PARSED_LINES rows of one file.
         folder: the tenant whose landing folder the file lies in.
         received_at: knowledge time of this ingestion.
     """

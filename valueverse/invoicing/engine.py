@@ -133,7 +133,7 @@ def _with_thresholds(draft: DraftInvoices, run: _Run) -> DraftInvoices:
 def _with_outcomes(
     draft: DraftInvoices, run: _Run, proposals: pl.DataFrame | None
 ) -> tuple[DraftInvoices, pl.DataFrame]:
-    """With the lines of approved proposals; and the proposals that cannot be billed (REJECTED)."""
+    """With the lines of approved proposals; and the proposals that cannot be billed (REJECTED_EVENTS)."""
     context = run.context
     read = Outcomes.read(PROPOSALS.to_frame() if proposals is None else proposals, context.segments, context.terms)
     placed = read.placed(draft.headers, run.prior.issued.not_voided, run.closed_by)

@@ -76,7 +76,7 @@ class Books:
         return prior_state(self.rows, issued, to_recompute(issued, changes), RERATINGS.to_frame())
 
     def _void(self, timeline: Timeline, history: CatalogHistory) -> pl.DataFrame:
-        """Void what billing events say; those of no finalised invoice come back as REJECTED."""
+        """Void what billing events say; those of no finalised invoice come back as REJECTED_EVENTS."""
         voids = read_adjustment_events(timeline, history).voids
         voided = voids.select(*_NUMBER, pl.col("voided_at").alias("voided_now"))
         marked = self.rows.invoices.join(voided, on=_NUMBER, how="left", maintain_order="left")

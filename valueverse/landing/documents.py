@@ -26,7 +26,7 @@ _LINES = {"line": pl.Int64, "raw": pl.String}
 
 
 def read_json(path: Path) -> Iterator[pl.DataFrame]:
-    """PARSED frames of a JSON file."""
+    """PARSED_LINES frames of a JSON file."""
     head = next(blocks(path), b"")
     found = _START.match(head)
     if found is not None and found[1] == b"[":

@@ -21,7 +21,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 def read_ndjson(path: Path) -> Iterator[pl.DataFrame]:
-    """PARSED frames of a file of one event per line."""
+    """PARSED_LINES frames of a file of one event per line."""
     waiting: deque[Future[pl.DataFrame]] = deque()
     first = 1
     # Polars lets go of the interpreter, so blocks share the cores.

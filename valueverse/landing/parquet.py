@@ -28,7 +28,7 @@ _MOST_BYTES = 2**30
 
 
 def read_parquet(path: Path) -> Iterator[pl.DataFrame]:
-    """PARSED frames of a Parquet file, also a compressed one."""
+    """PARSED_LINES frames of a Parquet file, also a compressed one."""
     if path.suffix == ".parquet":
         yield from _read(path)
         return

@@ -1,4 +1,4 @@
-"""What is in a file: its lines as PARSED, a bounded number at a time."""
+"""What is in a file: its lines as PARSED_LINES, a bounded number at a time."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.errors import RefusalError
-from valueverse.events.reading import PARSED, refused_lines
+from valueverse.events.reading import refused_lines
 from valueverse.landing.documents import read_json
 from valueverse.landing.files import FORMATS
 from valueverse.landing.lines import read_ndjson
 from valueverse.landing.parquet import read_parquet
 from valueverse.landing.streams import guarded, unreadable
 from valueverse.landing.tables import read_csv
+from valueverse.schemas.events import PARSED_LINES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +25,7 @@ _READERS = {"ndjson": read_ndjson, "json": read_json, "csv": read_csv, "parquet"
 
 
 def read_chunks(file: LandingFile) -> Iterator[pl.DataFrame]:
-    """All lines of a file as PARSED frames of bounded size, in order.
+    """All lines of a file as PARSED_LINES frames of bounded size, in order.
 
     ``line`` counts from 1: lines of NDJSON, elements of a JSON array, rows of Parquet, rows of CSV (the header is 1).
 
@@ -44,8 +45,8 @@ def refused_file(refusal: RefusalError) -> pl.DataFrame:
 
 
 def read_file(file: LandingFile) -> pl.DataFrame:
-    """All lines of a file as PARSED. A file that cannot be read is one refused line that says why."""
+    """All lines of a file as PARSED_LINES. A file that cannot be read is one refused line that says why."""
     try:
-        return pl.concat([PARSED.to_frame(), *read_chunks(file)])
+        return pl.concat([PARSED_LINES.to_frame(), *read_chunks(file)])
     except RefusalError as refusal:
         return refused_file(refusal)

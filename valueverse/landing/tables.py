@@ -11,10 +11,11 @@ import polars as pl
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from valueverse.events.reading import PARSED, read_rows, refused_lines
+from valueverse.events.reading import read_rows, refused_lines
 from valueverse.events.strict import ATTRIBUTES
 from valueverse.landing.lines import NO_UTF8, is_utf8
 from valueverse.landing.streams import BLOCK, blocks, unreadable, with_line_ends
+from valueverse.schemas.events import PARSED_LINES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +39,7 @@ def check_columns(names: list[str]) -> None:
 
 
 def read_csv(path: Path) -> Iterator[pl.DataFrame]:
-    """PARSED frames; a row of too many or too few fields, or with bytes that are no UTF-8, is refused by itself."""
+    """PARSED_LINES frames; a row with too many or too few fields, or with bytes that are no UTF-8, is refused alone."""
     parts = with_line_ends(blocks(path))
     head = next(parts, b"")
     if not head.removeprefix(_BOM).strip():
@@ -115,15 +116,15 @@ def _refused(ragged: list[arrow_csv.InvalidRow]) -> pl.DataFrame:
         )
         for row in ragged
     ]
-    return pl.concat([PARSED.to_frame(), *refused])
+    return pl.concat([PARSED_LINES.to_frame(), *refused])
 
 
 def as_utf8(binary: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The rows with their binary columns as text, and PARSED of those whose bytes are none."""
+    """The rows with their binary columns as text, and PARSED_LINES of those whose bytes are none."""
     names = [name for name, dtype in binary.schema.items() if dtype == pl.Binary]
     columns = pl.col(names).cast(pl.String)
     try:
-        return binary.with_columns(columns), PARSED.to_frame()
+        return binary.with_columns(columns), PARSED_LINES.to_frame()
     except pl.exceptions.PolarsError:
         rows = binary.select("line", *names).rows()
     whole = pl.Series([all(value is None or is_utf8(value) for value in row[1:]) for row in rows], dtype=pl.Boolean)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.ledger.schema import (
+from valueverse.ledger.accounts import (
     ACCOUNTS,
     CASH,
     CUSTOMER_CREDIT,
@@ -67,8 +67,8 @@ def export(entries: pl.DataFrame, postings: pl.DataFrame) -> Iterator[str]:
     """The ledger's text, piece by piece: header, accounts, then one transaction per entry in order of date.
 
     Args:
-        entries: ENTRIES.
-        postings: POSTINGS.
+        entries: JOURNAL_ENTRIES.
+        postings: JOURNAL_POSTINGS.
     """
     named = postings.with_columns(_accounts(postings))
     yield _header(named)

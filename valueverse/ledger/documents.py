@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from valueverse.errors import RefusalError
-from valueverse.ledger.schema import INVOICE_CREDITS, INVOICE_LINES, INVOICES
 from valueverse.money import minor_units
+from valueverse.schemas.ledger import DOCUMENT_CREDITS, DOCUMENT_INVOICES, DOCUMENT_LINES
 from valueverse.schemas.types import INSTANT
 
 _TEXT = pl.String()
@@ -27,7 +27,7 @@ _AMOUNTS = {"amount_minor", "discount_minor", "tax_minor", "total_minor", "credi
 
 @dataclass(frozen=True)
 class Documents:
-    """INVOICES, INVOICE_LINES and INVOICE_CREDITS of a set of documents."""
+    """DOCUMENT_INVOICES, DOCUMENT_LINES and DOCUMENT_CREDITS of a set of documents."""
 
     invoices: pl.DataFrame
     lines: pl.DataFrame
@@ -48,14 +48,14 @@ class Documents:
         )
         return Documents(
             self.invoices,
-            lines.select(INVOICE_LINES.names()).cast(INVOICE_LINES),
-            paid.select(INVOICE_CREDITS.names()).cast(INVOICE_CREDITS),
+            lines.select(DOCUMENT_LINES.names()).cast(DOCUMENT_LINES),
+            paid.select(DOCUMENT_CREDITS.names()).cast(DOCUMENT_CREDITS),
         )
 
     @classmethod
     def none(cls) -> Documents:
         """No document."""
-        return cls(INVOICES.to_frame(), INVOICE_LINES.to_frame(), INVOICE_CREDITS.to_frame())
+        return cls(DOCUMENT_INVOICES.to_frame(), DOCUMENT_LINES.to_frame(), DOCUMENT_CREDITS.to_frame())
 
 
 def read_documents(texts: pl.DataFrame) -> Documents:
@@ -168,7 +168,7 @@ def _invoices(whole: pl.DataFrame) -> pl.DataFrame:
         _minor(pl.col("tax_total")).alias("tax_minor"),
         _minor(pl.col("total")).alias("total_minor"),
         _minor(pl.col("credit_total")).alias("credit_minor"),
-    ).cast(INVOICES)  # fmt: skip
+    ).cast(DOCUMENT_INVOICES)  # fmt: skip
 
 
 def _lines(whole: pl.DataFrame) -> pl.DataFrame:
@@ -185,7 +185,7 @@ def _lines(whole: pl.DataFrame) -> pl.DataFrame:
         _instant(period.field("to")).alias("service_to"),
         _minor(pl.col("amount")).alias("amount_minor"),
         pl.lit(None, pl.Int64).alias("discount_minor"),
-    ).cast(INVOICE_LINES)  # fmt: skip
+    ).cast(DOCUMENT_LINES)  # fmt: skip
 
 
 def _credits(whole: pl.DataFrame) -> pl.DataFrame:
@@ -198,4 +198,4 @@ def _credits(whole: pl.DataFrame) -> pl.DataFrame:
     return each.select(
         "tenant", "number", "position", "kind", "key", pl.lit(None, pl.String).alias("origin"),
         _minor(pl.col("amount")).alias("amount_minor"),
-    ).cast(INVOICE_CREDITS)  # fmt: skip
+    ).cast(DOCUMENT_CREDITS)  # fmt: skip

@@ -4,36 +4,25 @@ from __future__ import annotations
 
 import polars as pl
 
-from valueverse.ledger.schema import CUSTOMER_CREDIT, DEFERRED_REVENUE, RECEIVABLE
+from valueverse.ledger.accounts import CUSTOMER_CREDIT, DEFERRED_REVENUE, RECEIVABLE
+from valueverse.schemas.ledger import JOURNAL_VIOLATIONS
 
-VIOLATIONS = pl.Schema(
-    {
-        "tenant": pl.String(),
-        "rule": pl.String(),
-        "what": pl.String(),
-        "currency": pl.String(),
-        "expected_minor": pl.Int64(),
-        "actual_minor": pl.Int64(),
-    }
-)
 BALANCED = "debits_equal_credits"
 RECEIVABLE_EXPLAINED = "receivable_is_invoices_less_payments_and_credits"
 DEFERRED_RUNS_OUT = "deferred_revenue_runs_to_zero"
 WALLETS_HOLD = "wallets_are_never_negative"
 RULES = (BALANCED, RECEIVABLE_EXPLAINED, DEFERRED_RUNS_OUT, WALLETS_HOLD)
-OWED = pl.Schema({"tenant": pl.String(), "customer": pl.String(), "currency": pl.String(), "amount_minor": pl.Int64()})
-"""What customers owe, from invoices, payments and credits and not from the journal."""
 
 
 def _violations(rows: pl.DataFrame, rule: str, what: pl.Expr, expected: pl.Expr) -> pl.DataFrame:
     return rows.select(
         "tenant", pl.lit(rule).alias("rule"), what.alias("what"), "currency",
         expected.alias("expected_minor"), pl.col("amount_minor").alias("actual_minor"),
-    ).cast(VIOLATIONS)  # fmt: skip
+    ).cast(JOURNAL_VIOLATIONS)  # fmt: skip
 
 
 def unbalanced_entries(postings: pl.DataFrame) -> pl.DataFrame:
-    """Entries whose debits and credits differ, or that are in two currencies (VIOLATIONS).
+    """Entries whose debits and credits differ, or that are in two currencies (JOURNAL_VIOLATIONS).
 
     Args:
         postings: tenant, entry_id, currency, amount_minor.
@@ -44,11 +33,11 @@ def unbalanced_entries(postings: pl.DataFrame) -> pl.DataFrame:
 
 
 def unexplained_receivables(balances: pl.DataFrame, owed: pl.DataFrame) -> pl.DataFrame:
-    """Customers whose receivable is not their invoices less payments and credits (VIOLATIONS).
+    """Customers whose receivable is not their invoices less payments and credits (JOURNAL_VIOLATIONS).
 
     Args:
         balances: tenant, account, customer, currency, amount_minor.
-        owed: OWED; several rows per customer add up.
+        owed: AMOUNTS_OWED; several rows per customer add up.
     """
     keys = ["tenant", "customer", "currency"]
     booked = balances.filter(pl.col("account") == RECEIVABLE).group_by(keys).agg(pl.col("amount_minor").sum())
@@ -61,7 +50,7 @@ def unexplained_receivables(balances: pl.DataFrame, owed: pl.DataFrame) -> pl.Da
 
 
 def deferred_that_stays(balances: pl.DataFrame) -> pl.DataFrame:
-    """Invoices whose deferred revenue does not run to 0 over their service periods (VIOLATIONS).
+    """Invoices whose deferred revenue does not run to 0 over their service periods (JOURNAL_VIOLATIONS).
 
     Args:
         balances: tenant, account, invoice, currency, amount_minor, of all dates, those to come included.
@@ -76,7 +65,7 @@ def deferred_that_stays(balances: pl.DataFrame) -> pl.DataFrame:
 
 
 def negative_wallets(balances: pl.DataFrame) -> pl.DataFrame:
-    """Wallets from which more was taken than put in (VIOLATIONS; the actual amount is the balance, below 0).
+    """Wallets from which more was taken than put in (JOURNAL_VIOLATIONS; the actual amount is the balance, below 0).
 
     Args:
         balances: tenant, account, customer, wallet, currency, amount_minor.
@@ -91,7 +80,7 @@ def negative_wallets(balances: pl.DataFrame) -> pl.DataFrame:
 
 
 def violations(postings: pl.DataFrame, owed: pl.DataFrame) -> pl.DataFrame:
-    """Every rule that does not hold of these POSTINGS, and where (VIOLATIONS)."""
+    """Every rule that does not hold of these JOURNAL_POSTINGS, and where (JOURNAL_VIOLATIONS)."""
     return pl.concat(
         [
             unbalanced_entries(postings),

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import polars as pl
 
-from valueverse.ledger.schema import (
+from valueverse.ledger.accounts import (
     CUSTOMER_CREDIT,
     DEFERRED_REVENUE,
     GRANTED_CREDIT,
-    MOVEMENTS,
     PROMOTIONAL_CREDIT,
     RECEIVABLE,
     REVENUE,
     TAX_PAYABLE,
     move,
 )
+from valueverse.schemas.ledger import JOURNAL_MOVEMENTS
 from valueverse.subscriptions.zones import local_date
 
 _INVOICE = ["tenant", "number"]
@@ -26,9 +26,9 @@ def invoice_movements(
     """Movements of kind ``invoice`` and ``revenue_recognition``.
 
     Args:
-        invoices: INVOICES.
-        lines: INVOICE_LINES.
-        paid: INVOICE_CREDITS.
+        invoices: DOCUMENT_INVOICES.
+        lines: DOCUMENT_LINES.
+        paid: DOCUMENT_CREDITS.
         blocks: tenant, origin, wallet_kind of every grant and purchase; an unknown one counts as purchased.
     """
     headers = invoices.with_columns(
@@ -155,7 +155,7 @@ def _released(served: pl.DataFrame) -> list[pl.DataFrame]:
         .agg(pl.col("net_minor").sum().alias("deferred_minor"))
     )
     if deferrals.is_empty():
-        return [MOVEMENTS.to_frame()]
+        return [JOURNAL_MOVEMENTS.to_frame()]
     # Days served before the invoice was issued are earned when it is: nothing can be released before it is deferred.
     rows = release_schedule(deferrals).with_columns(
         pl.max_horizontal("released_on", "date").alias("date"),
@@ -185,5 +185,5 @@ def void_movements(moved: pl.DataFrame, voids: pl.DataFrame) -> pl.DataFrame:
         else pl.max_horizontal("date", "void_date").alias(name)
         if name == "date"
         else pl.col(name)
-        for name in MOVEMENTS
+        for name in JOURNAL_MOVEMENTS
     )

@@ -6,7 +6,7 @@ import polars as pl
 
 from valueverse.invoicing.settlement.adjustment_events import ORIGIN, notes_of
 from valueverse.invoicing.settlement.credit_notes import judged, whole_minor
-from valueverse.ledger.schema import CASH, RECEIVABLE, REVENUE, TAX_PAYABLE, move
+from valueverse.ledger.accounts import CASH, RECEIVABLE, REVENUE, TAX_PAYABLE, move
 from valueverse.schemas.events import REJECTED_EVENTS
 from valueverse.subscriptions.event_fields import field, number, rejection
 from valueverse.subscriptions.zones import local_date
@@ -38,7 +38,7 @@ def payment_movements(
 
     Args:
         facts: valid billing events in their order.
-        bills: BILLS.
+        bills: PAYABLE_INVOICES.
         zones: tenant, timezone.
     """
     inputs = received_events(facts, *(f"payment.{kind}" for kind in _PAYMENTS)).with_columns(
@@ -104,7 +104,7 @@ def note_movements(
 
     Args:
         facts: valid billing events in their order.
-        bills: BILLS.
+        bills: PAYABLE_INVOICES.
         corrected: notes.CORRECTED.
         zones: tenant, timezone.
     """

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import polars as pl
+import polars_hash  # noqa: F401 - registers .chash
 
-from valueverse.ledger.invariants import OWED
+from valueverse.ledger.accounts import CAUSE, POSITION, RECEIVABLE
 from valueverse.ledger.invoices import invoice_movements, void_movements
 from valueverse.ledger.payment_movements import dated, note_movements, payment_movements
-from valueverse.ledger.schema import BOOKED, CAUSE, ENTRIES, POSITION, POSTINGS, RECEIVABLE
 from valueverse.ledger.wallets import wallet_blocks, wallet_movements
+from valueverse.schemas.ledger import AMOUNTS_OWED, BOOKED_MOVEMENTS, JOURNAL_ENTRIES, JOURNAL_POSTINGS
 from valueverse.subscriptions.event_fields import field, known
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _ENTRY = [*CAUSE, "date", "currency"]
 
 @dataclass(frozen=True)
 class Journal:
-    """ENTRIES and their POSTINGS."""
+    """JOURNAL_ENTRIES and their JOURNAL_POSTINGS."""
 
     entries: pl.DataFrame
     postings: pl.DataFrame
@@ -40,9 +41,9 @@ class JournalInputs:
 
     Attributes:
         facts: BILLING_FACTS; amended and withdrawn ones are left out here.
-        bills: BILLS of the invoices that events may name.
+        bills: PAYABLE_INVOICES of the invoices that events may name.
         corrected: what invoices correct of each other (credit_notes.CORRECTED).
-        used: USED.
+        used: WALLET_USES.
         zones: tenant, timezone.
         as_of: credit that expires later has not expired.
     """
@@ -56,7 +57,7 @@ class JournalInputs:
 
 
 def moved(documents: Documents, inputs: JournalInputs) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Everything that documents and events move (MOVEMENTS), and payments that could not be booked (REJECTED)."""
+    """What documents and events move (JOURNAL_MOVEMENTS), and payments that could not be booked (REJECTED_EVENTS)."""
     facts = known(inputs.facts, None)
     blocks = wallet_blocks(facts)
     # Withdrawn grants too: what was paid from them is owed again as what it was.
@@ -80,8 +81,8 @@ def book(movements: pl.DataFrame, booked: pl.DataFrame) -> Journal:
     """The entries that bring what is booked for these causes to what they move; none where nothing is missing.
 
     Args:
-        movements: MOVEMENTS: all that the causes move.
-        booked: BOOKED: all that stands for them; a cause that moves nothing any more is taken back.
+        movements: JOURNAL_MOVEMENTS: all that the causes move.
+        booked: BOOKED_MOVEMENTS: all that stands for them; a cause that moves nothing any more is taken back.
     """
     where = [*_ENTRY, *POSITION]
     wanted = movements.group_by(where).agg(pl.col("amount_minor").sum())
@@ -109,33 +110,31 @@ def _written(rows: pl.DataFrame) -> Journal:
     entries = ordered.unique(["tenant", "entry_id"], keep="first", maintain_order=True)
     place = pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("tenant", "entry_id")
     return Journal(
-        entries.select(pl.col(name).cast(dtype) for name, dtype in ENTRIES.items()),
-        ordered.with_columns(place.alias("position")).select(
-            pl.col(name).cast(dtype) for name, dtype in POSTINGS.items()
-        ),
+        JOURNAL_ENTRIES.conform(entries),
+        JOURNAL_POSTINGS.conform(ordered.with_columns(place.alias("position"))),
     )
 
 
 def nothing_booked() -> pl.DataFrame:
-    """The journal's beginning (BOOKED)."""
-    return BOOKED.to_frame()
+    """The journal's beginning (BOOKED_MOVEMENTS)."""
+    return BOOKED_MOVEMENTS.to_frame()
 
 
 def named_invoices(facts: pl.DataFrame) -> pl.DataFrame:
-    """tenant, number of every invoice that a payment, credit note or void names: BILLS are needed of these."""
+    """tenant, number of every invoice that a payment, credit note or void names, as PAYABLE_INVOICES are needed."""
     names_invoice = pl.col("type").str.contains(r"^billing\.(payment|credit_note|invoice)\.")
     return facts.filter(names_invoice).select("tenant", field("invoice").alias("number")).drop_nulls().unique()
 
 
 def owed(invoiced: pl.DataFrame, inputs: JournalInputs) -> pl.DataFrame:
-    """What customers owe (invariants.OWED): invoices less what wallets paid, payments and credit notes.
+    """What customers owe (AMOUNTS_OWED): invoices less what wallets paid, payments and credit notes.
 
     Args:
-        invoiced: OWED of the finalised invoices that stand.
+        invoiced: AMOUNTS_OWED of the finalised invoices that stand.
         inputs: the payments and credit notes.
     """
     facts = known(inputs.facts, None)
     payments, _ = payment_movements(facts, inputs.bills, inputs.zones)
     notes = note_movements(facts, inputs.bills, inputs.corrected, inputs.zones)
     lowered = pl.concat([payments, notes]).filter(pl.col("account") == RECEIVABLE)
-    return pl.concat([invoiced.select(OWED.names()).cast(OWED), lowered.select(OWED.names())])
+    return pl.concat([invoiced.select(AMOUNTS_OWED.names()).cast(AMOUNTS_OWED), lowered.select(AMOUNTS_OWED.names())])

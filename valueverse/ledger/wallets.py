@@ -8,15 +8,9 @@ import polars as pl
 
 from valueverse.invoicing.settlement.adjustment_events import wallets_of
 from valueverse.invoicing.settlement.credit_notes import whole_minor
+from valueverse.ledger.accounts import CASH, CUSTOMER_CREDIT, EXPIRED_CREDIT, GRANTED_CREDIT, move
 from valueverse.ledger.payment_movements import dated, received_events
-from valueverse.ledger.schema import (
-    CASH,
-    CUSTOMER_CREDIT,
-    EXPIRED_CREDIT,
-    GRANTED_CREDIT,
-    MOVEMENTS,
-    move,
-)
+from valueverse.schemas.ledger import JOURNAL_MOVEMENTS
 from valueverse.schemas.types import INSTANT
 
 if TYPE_CHECKING:
@@ -38,7 +32,7 @@ def wallet_movements(blocks: pl.DataFrame, used: pl.DataFrame, zones: pl.DataFra
 
     Args:
         blocks: ``wallet_blocks``.
-        used: USED: what invoices that are not voided used of each.
+        used: WALLET_USES: what invoices that are not voided used of each.
         zones: tenant, timezone.
         as_of: the run's present.
     """
@@ -74,7 +68,7 @@ def _opened(opened: pl.DataFrame, zones: pl.DataFrame) -> list[pl.DataFrame]:
 def _closed(rows: pl.DataFrame, how: str, zones: pl.DataFrame) -> list[pl.DataFrame]:
     """What a void gives back, or an expiry turns into revenue: granted credit was never paid, so it is no revenue."""
     if rows.is_empty():
-        return [MOVEMENTS.to_frame()]
+        return [JOURNAL_MOVEMENTS.to_frame()]
     kind, when, reference, account = (
         ("wallet_voided", "voided_at", "void_origin", CASH)
         if how == "void"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from valueverse.events.schema import BILLING_FACTS, EVENTS, QUARANTINE
 from valueverse.platform.lake import LakeTable
+from valueverse.schemas.events import BILLING_FACTS, EVENTS, QUARANTINE
 from valueverse.schemas.metering import USAGE
 
 EVENTS_TABLE = LakeTable("events", EVENTS, "event_date")

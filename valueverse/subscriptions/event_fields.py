@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.schemas.events import REJECTED_EVENTS
+from valueverse.schemas.subscriptions import TAX_STATUSES, TENANT_PROFILES
 from valueverse.schemas.types import EXACT, INSTANT
 
 if TYPE_CHECKING:
@@ -15,31 +16,9 @@ if TYPE_CHECKING:
 IN_ORDER = ("time", "received_at", "source", "id")
 """Order in which billing events take effect; the tail decides between events of the same instant, always alike."""
 
-TENANTS = pl.Schema(
-    {
-        "tenant": pl.String(),
-        "name": pl.String(),
-        "timezone": pl.String(),
-        "currency": pl.String(),
-        "grace_seconds": pl.Int64(),
-        "country": pl.String(),
-        "tax_id": pl.String(),
-        "address": pl.String(),
-    }
-)
 _TENANT_FIELDS = ("name", "timezone", "currency", "grace", "country", "tax_id", "address")
 CUSTOMER_FIELDS = ("name", "email", "currency", "timezone", "country", "tax_rates", "metadata")
 
-TAX_STATUSES = pl.Schema(
-    {
-        "tenant": pl.String(),
-        "customer": pl.String(),
-        "since": INSTANT,
-        "country": pl.String(),
-        "tax_rates": pl.String(),
-    }
-)
-"""A customer's country and tax rates (JSON text) from an instant on, until the next row of the customer."""
 
 _SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
 DEFAULT_GRACE = 86_400
@@ -122,7 +101,7 @@ def tenants_of(facts: pl.DataFrame, plans: pl.DataFrame) -> pl.DataFrame:
             "tax_id",
             "address",
         )
-        .cast(TENANTS)
+        .cast(TENANT_PROFILES)
         .sort("tenant")
     )
 

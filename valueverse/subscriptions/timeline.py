@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.schemas.events import REJECTED_EVENTS
+from valueverse.schemas.subscriptions import SEGMENTS, TAX_STATUSES, ZONE_CHANGES
 from valueverse.schemas.types import INSTANT
 from valueverse.subscriptions.event_fields import (
     ADJUSTMENT_TYPES,
     IN_ORDER,
-    TAX_STATUSES,
     customers_of,
     field,
     known,
@@ -35,44 +35,11 @@ from valueverse.subscriptions.zone_changes import with_zone_changes, zone_statem
 if TYPE_CHECKING:
     from datetime import datetime
 
-SEGMENTS = pl.Schema(
-    {
-        "tenant": pl.String(),
-        "customer": pl.String(),
-        "subscription": pl.String(),
-        "segment": pl.Int32(),
-        "plan": pl.String(),
-        "plan_version": pl.Int32(),
-        "catalog_hash": pl.String(),
-        "currency": pl.String(),
-        "timezone": pl.String(),
-        "every": pl.Int32(),
-        "unit": pl.String(),
-        "align": pl.String(),
-        "anchor": pl.Date(),
-        "from": INSTANT,
-        "to": INSTANT,
-        "trial_until": INSTANT,
-        "subscription_start": INSTANT,
-        "subscription_end": INSTANT,
-        "planned_end": INSTANT,
-        "overrides": pl.String(),
-        "quantities": pl.String(),
-        "timezone_effective_from": INSTANT,
-        "zone_day": pl.Date(),
-    }
-)
-"""``to`` and ``subscription_end`` null = still running; ``planned_end`` is the end stated when it started.
-
-``timezone_effective_from`` is the instant from which a new time zone holds, ``zone_day`` the date on which the period
-before ended."""
 
 STARTED = "billing.subscription.started"
 CUSTOMER_TYPES = ("billing.customer.created", "billing.customer.updated")
 """Events that make a customer known."""
 _KEY = ["tenant", "subscription"]
-_MOVES = pl.Schema({name: SEGMENTS[name] for name in (*_KEY, "timezone", "timezone_effective_from", "zone_day")})
-"""Where the periods of a subscription come to be drawn in another time zone."""
 
 
 @dataclass(frozen=True)
@@ -81,13 +48,13 @@ class Timeline:
 
     Attributes:
         tenants: tenant, name, timezone, currency, grace_seconds, country, tax_id, address (texts;
-            event_fields.TENANTS).
+            TENANT_PROFILES).
         customers: tenant, customer, name, email, currency, timezone, country, tax_rates, metadata (texts).
         segments: SEGMENTS, in order of tenant, subscription, from.
         rejected: billing events that could not be applied, with the reason.
         adjustment_events: the billing events that count of ADJUSTMENT_TYPES (coupons, wallets, one-offs, payments ...),
             in order.
-        tax_statuses: event_fields.TAX_STATUSES.
+        tax_statuses: TAX_STATUSES.
     """
 
     tenants: pl.DataFrame
@@ -119,7 +86,7 @@ def build_timeline(
     started, more = _ended(facts, started)
     active, pauses_rejected = _active(facts, started)
     waiting = _waiting(facts)
-    moves = _MOVES.to_frame()
+    moves = ZONE_CHANGES.to_frame()
     # A change at a period's end waits for the end that the zone in force draws, and a zone comes in at a period's end:
     # what one round moves may move the next. Time runs one way, so that each round settles one more move for good.
     for _ in range(statements.height + 2):
@@ -129,7 +96,7 @@ def build_timeline(
         if moved.equals(moves):
             break
         moves = moved
-    segments = segments.select(pl.col(name).cast(dtype) for name, dtype in SEGMENTS.items())
+    segments = SEGMENTS.conform(segments)
     everything = pl.concat([held, rejected, more, changes_rejected, pauses_rejected])
     adjustments = facts.filter(pl.col("type").is_in(ADJUSTMENT_TYPES))
     return Timeline(
@@ -204,8 +171,8 @@ def _waiting(facts: pl.DataFrame) -> pl.DataFrame:
 def _moves(segments: pl.DataFrame) -> pl.DataFrame:
     return (
         segments.drop_nulls("timezone_effective_from")
-        .select(_MOVES.names())
-        .cast(_MOVES)
+        .select(ZONE_CHANGES.names())
+        .cast(ZONE_CHANGES)
         .unique()
         .sort(*_KEY, "timezone_effective_from")
     )
@@ -295,7 +262,8 @@ def _changed_from(turn: pl.DataFrame, state: pl.DataFrame, planned: pl.DataFrame
     """The state that each change starts from: for the period's end, what is planned for it already, if anything is."""
     at_end = turn.filter(pl.col("effective") == "period_end").select(_KEY)
     onto = planned.join(at_end, on=_KEY, how="semi").with_columns(pl.col("from").alias("planned_for"))
-    return pl.concat([state.join(onto, on=_KEY, how="anti"), onto], how="diagonal")
+    now = state.join(onto, on=_KEY, how="anti").with_columns(pl.lit(None, INSTANT).alias("planned_for"))
+    return pl.concat([now, onto])
 
 
 def _applied(turn: pl.DataFrame, plans: pl.DataFrame, moves: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -111,8 +111,7 @@ def with_zone_changes(segments: pl.DataFrame, started: pl.DataFrame, statements:
         [
             lives.join(statements.filter(pl.col("customer") != ""), on=_CUSTOMER),
             lives.join(statements.filter(pl.col("customer").fill_null("") == "").drop("customer"), on="tenant"),
-        ],
-        how="diagonal",
+        ]
     ).filter(pl.col("time") > pl.col("subscription_start"))
     if statements_at.is_empty():
         return bare

@@ -12,10 +12,10 @@ import polars as pl
 import pytest
 
 from tests.support.ledger import World, amounts, instant
-from valueverse.events.schema import EVENTS
 from valueverse.invoicing import engine
 from valueverse.invoicing.rendering.invoice_documents import documents
 from valueverse.metering.usage import derive_usage
+from valueverse.schemas.events import EVENTS
 from valueverse.services.calculators.price import answer
 
 TOKENS = {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n", "dimensions": ["region"]}

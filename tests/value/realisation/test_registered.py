@@ -14,7 +14,7 @@ from tests.catalog.test_metrics import HOURS, catalog
 from valueverse.catalog.document import parse_catalog
 from valueverse.catalog.history import CatalogHistory
 from valueverse.errors import RefusalError
-from valueverse.events.schema import BILLING_FACTS
+from valueverse.schemas.events import BILLING_FACTS
 from valueverse.schemas.types import EXACT
 from valueverse.value.realisation.mart_metric_rules import check_columns, judged, registered
 

@@ -82,11 +82,11 @@ def _of_documents(path: Path, timezone: str, tenant: str | None) -> Journal:
 
     import polars as pl
 
-    from valueverse.events.schema import BILLING_FACTS
     from valueverse.ledger.documents import read_documents
     from valueverse.ledger.posting import JournalInputs, book, moved, nothing_booked
-    from valueverse.ledger.schema import BILLS, USED
+    from valueverse.schemas.events import BILLING_FACTS
     from valueverse.schemas.invoicing import CORRECTED
+    from valueverse.schemas.ledger import PAYABLE_INVOICES, WALLET_USES
 
     try:
         ZoneInfo(timezone)
@@ -104,7 +104,7 @@ def _of_documents(path: Path, timezone: str, tenant: str | None) -> Journal:
     except RefusalError as refusal:
         raise refusal.below(str(path)) from refusal
     zones = pl.DataFrame(schema={"tenant": pl.String, "timezone": pl.String})
-    nothing = (BILLING_FACTS.to_frame(), BILLS.to_frame(), CORRECTED.to_frame(), USED.to_frame())
+    nothing = (BILLING_FACTS.to_frame(), PAYABLE_INVOICES.to_frame(), CORRECTED.to_frame(), WALLET_USES.to_frame())
     inputs = JournalInputs(*nothing, zones, datetime.now(UTC))
     moves, _ = moved(found, inputs)
     return book(moves if tenant is None else moves.filter(pl.col("tenant") == tenant), nothing_booked())

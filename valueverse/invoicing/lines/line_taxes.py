@@ -48,7 +48,7 @@ def with_taxes(
     Args:
         lines: WORKING_LINES.
         stated: terms, key ('' for the plan itself), taxes (their keys, joined by ','): ``Terms.taxes``.
-        standings: event_fields.TAX_STATUSES.
+        standings: TAX_STATUSES.
         catalogs: by hash.
     """
     own = stated.filter(pl.col("key") != "").rename({"taxes": "own"})

@@ -251,7 +251,7 @@ def apply_rerating(connection: psycopg.Connection[Any], rows: pl.DataFrame) -> N
 
 
 def upsert_tenants(connection: psycopg.Connection[Any], tenants: pl.DataFrame) -> None:
-    """Write tenants (tenant_id and facts.TENANTS) as they now stand."""
+    """Write tenants (tenant_id and TENANT_PROFILES) as they now stand."""
     if tenants.is_empty():
         return
     connection.execute("create temporary table new_tenant (like billing.tenant including defaults) on commit drop")

@@ -29,8 +29,8 @@ class JournalReport:
 
     Attributes:
         journal: the entries and postings added.
-        rejected: payments that could not be booked (REJECTED).
-        violations: rules of the journal that do not hold after the run (VIOLATIONS).
+        rejected: payments that could not be booked (REJECTED_EVENTS).
+        violations: rules of the journal that do not hold after the run (JOURNAL_VIOLATIONS).
     """
 
     journal: Journal

@@ -10,8 +10,8 @@ import polars as pl
 
 from valueverse.errors import RefusalError
 from valueverse.events.reading import with_raw
-from valueverse.events.schema import EVENTS, QUARANTINE
 from valueverse.platform.spool import Spool
+from valueverse.schemas.events import EVENTS, QUARANTINE
 from valueverse.schemas.types import INSTANT
 from valueverse.services.ingestion.deduplication import settle
 from valueverse.services.ingestion.file_validation import IS_FOUNDING, Founders, unreadable_file, validated
@@ -125,8 +125,8 @@ class Taking:
         received = pl.lit(self._moment).cast(INSTANT).alias("received_at")
         refused = with_raw(pl.concat([judged.filter(pl.col("reason").is_not_null()), conflicts.select(judged.columns)]))
         dated = refused.with_columns(received, pl.lit(self._moment.date()).alias("received_date"))
-        self.accepted.add(_shaped(new.with_columns(received), EVENTS))
-        self.refused.add(_shaped(dated, QUARANTINE))
+        self.accepted.add(EVENTS.conform(new.with_columns(received)))
+        self.refused.add(QUARANTINE.conform(dated))
         self._count(new, duplicates, refused)
 
     def _count(self, new: pl.DataFrame, duplicates: pl.DataFrame, refused: pl.DataFrame) -> None:
@@ -146,10 +146,6 @@ class Taking:
         for name, reason, events, example in groups.rows():
             mine = self.counts[name].reasons.setdefault(reason, {"reason": reason, "events": 0, "example": example})
             mine["events"] += events
-
-
-def _shaped(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
-    return frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
 
 
 def names_of(files: Iterable[LandingFile]) -> dict[str, list[str]]:

@@ -15,7 +15,6 @@ from valueverse.errors import RefusalError
 from valueverse.events.amendments import resolve_amendments
 from valueverse.events.billing_events import judge_billing_event
 from valueverse.events.identity import COMPARED, KEY, same_payload
-from valueverse.events.schema import BILLING_FACTS, EVENTS
 from valueverse.events.strict import loads
 from valueverse.events.validation import TENANT_KEY, instant_of, validate
 from valueverse.invoicing.engine import Billed, bill
@@ -26,6 +25,7 @@ from valueverse.landing import landing_files, one_file, read_file
 from valueverse.metering.usage import derive_usage
 from valueverse.metering.usage_status import OK, VOID
 from valueverse.money import minor_text, minor_units
+from valueverse.schemas.events import BILLING_FACTS, EVENTS
 from valueverse.schemas.invoicing import INVOICE
 from valueverse.schemas.types import INSTANT
 from valueverse.services.lake_tables import EVENTS_TABLE
@@ -139,7 +139,7 @@ def read_log(parsed: pl.DataFrame) -> tuple[pl.DataFrame, Tally]:
     first = log.unique(KEY, keep="first", maintain_order=True)
     if first.height < log.height:
         _print_conflicts(log, first, tally)
-    return first.select(pl.col(name).cast(dtype) for name, dtype in EVENTS.items()).cast({"time": INSTANT}), tally
+    return EVENTS.conform(first), tally
 
 
 def recorded_log(lake: Lake, tenants: list[str]) -> tuple[pl.DataFrame, Tally]:

@@ -34,7 +34,7 @@ def with_tenants(lines: pl.DataFrame) -> tuple[pl.DataFrame, str]:
     DEFAULT_TENANT.
 
     Args:
-        lines: PARSED; ``tenant`` null where neither the line nor its folder names one.
+        lines: PARSED_LINES; ``tenant`` null where neither the line nor its folder names one.
     """
     own = pl.col("type").is_in(["billing.tenant.created", "billing.tenant.updated"]) & pl.col("tenant").is_null()
     stated = pl.when(own).then(pl.col("data").str.json_path_match("$.tenant"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.events.schema import BILLING_FACTS
+from valueverse.schemas.events import BILLING_FACTS
 from valueverse.services.ingestion.invalidation import invalidated_between, invalidated_months
 from valueverse.services.tenant_holds import FACTS, WHOLE, for_each_tenant, held_tenants
 from valueverse.services.usage.derive_usage import facts_of, senders, write_facts
