@@ -153,3 +153,11 @@ def largest_remainder(precise: pl.Expr, total_minor: pl.Expr, group: list[str], 
     left = total_minor - base.cast(pl.Int64).sum().over(group)
     rank = pl.struct((-(precise - base)).alias("remainder"), pl.col(order).alias("tie")).rank("ordinal").over(group)
     return base.cast(pl.Int64) + (rank <= left).cast(pl.Int64)
+
+
+def with_decimals(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add ``decimals`` (Int8): the minor unit of each row's ``currency``."""
+    decimals = {currency: minor_units(currency) for currency in rows["currency"].unique()}
+    # An empty mapping would leave the column as text.
+    found = pl.col("currency").replace_strict(decimals or {"": 0}, return_dtype=pl.Int8)
+    return rows.with_columns(found.alias("decimals"))

@@ -18,9 +18,9 @@ from valueverse.catalog.history import CatalogHistory
 from valueverse.invoicing import in_memory_billing as books_of
 from valueverse.invoicing.engine import bill
 from valueverse.invoicing.in_memory_billing import Books
-from valueverse.invoicing.lines.outcome_lines import PROPOSALS
 from valueverse.invoicing.rendering.invoice_documents import documents
 from valueverse.schemas.invoicing import INVOICE
+from valueverse.schemas.settlement import APPROVED_PROPOSALS
 from valueverse.subscriptions.timeline import build_timeline
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def bill_runs(
     books, found = Books(), []
     history = CatalogHistory.from_facts(facts)
     agreed = [row for world in worlds if isinstance(world, Measured) for row in world.outcomes]
-    outcomes = pl.DataFrame(agreed, schema=PROPOSALS)
+    outcomes = pl.DataFrame(agreed, schema=APPROVED_PROPOSALS)
     for first, last, at in runs:
         moment = instant(at)
         known = {world.tenant: _known(world, moment) for world in worlds}
@@ -111,8 +111,8 @@ BARE = {"key": "bare", "period": {"align": "calendar"}, "fees": [{"key": "base",
 
 
 class Measured(World):
-    """A world with approved proposals (``outcomes``: rows of PROPOSALS) and usage of meters without a charge (``seen``:
-    time, subject, n and op)."""
+    """A world with approved proposals (``outcomes``: APPROVED_PROPOSALS) and usage of meters without a charge
+    (``seen``: time, subject, n and op)."""
 
     outcomes: list[dict[str, Any]]
     seen: list[tuple[datetime, str, int, str]]

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tests.support.hostile import dumps
+from valueverse.schemas.value import MODEL_METRICS
 from valueverse.value.architect.document.model import SCHEMA
-from valueverse.value.executor.binding import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -161,4 +161,4 @@ def actuals(rng: random.Random, months: int = 12) -> pl.DataFrame:
         for month in range(1, months + 1)
         for _ in range(rng.choice([0, 1, 1, 2]))
     ]
-    return pl.DataFrame(rows, schema=METRICS, orient="row")
+    return pl.DataFrame(rows, schema=MODEL_METRICS, orient="row")

@@ -25,7 +25,7 @@ from valueverse.invoicing.prior_state import (
     PriorState,
     ThresholdAmounts,
 )
-from valueverse.invoicing.schema import OF_CLOSE
+from valueverse.invoicing.rules import OF_CLOSE
 from valueverse.invoicing.settlement.credit_notes import reopened
 from valueverse.schemas.invoicing import (
     BILLED_CREDITS,

@@ -14,7 +14,7 @@ from valueverse.invoicing.lines.amount_limits import total_in_range
 from valueverse.invoicing.lines.line_amounts import in_order, shown_amounts
 from valueverse.invoicing.lines.line_taxes import with_taxes
 from valueverse.invoicing.lines.one_offs import one_off_lines
-from valueverse.invoicing.lines.outcome_lines import PROPOSALS, Outcomes
+from valueverse.invoicing.lines.outcome_lines import Outcomes
 from valueverse.invoicing.lines.period_lines import period_lines
 from valueverse.invoicing.lines.thresholds import INVOICE_TYPE as THRESHOLD
 from valueverse.invoicing.lines.thresholds import less_threshold_amounts, threshold_lines
@@ -27,6 +27,7 @@ from valueverse.invoicing.settlement.credit_notes import cap_by_credit_notes
 from valueverse.invoicing.settlement.settlement import settle
 from valueverse.invoicing.settlement.threshold_totals import threshold_totals
 from valueverse.schemas.invoicing import INVOICE, INVOICE_HEADERS, POLICY, WORKING_LINES
+from valueverse.schemas.settlement import APPROVED_PROPOSALS
 from valueverse.schemas.types import INSTANT
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def bill(
         known_at: state of knowledge; None: all that is recorded, and documents say the close of their period.
         closed_by: leave out what closes later than this instant (the run's present).
         prior: what is already billed; None: nothing is, and credit notes name invoices by the numbers these would get.
-        outcomes: approved proposals (outcome_lines.PROPOSALS); None: there are none.
+        outcomes: approved proposals (APPROVED_PROPOSALS); None: there are none.
     """
     context = billing_context(timeline, history, usage, known_at)
     adjustments = read_adjustment_events(timeline, history)
@@ -135,7 +136,9 @@ def _with_outcomes(
 ) -> tuple[DraftInvoices, pl.DataFrame]:
     """With the lines of approved proposals; and the proposals that cannot be billed (REJECTED_EVENTS)."""
     context = run.context
-    read = Outcomes.read(PROPOSALS.to_frame() if proposals is None else proposals, context.segments, context.terms)
+    read = Outcomes.read(
+        APPROVED_PROPOSALS.to_frame() if proposals is None else proposals, context.segments, context.terms
+    )
     placed = read.placed(draft.headers, run.prior.issued.not_voided, run.closed_by)
     if placed.is_empty():
         return draft, read.refused

@@ -16,7 +16,7 @@ import polars as pl
 from valueverse.catalog.amount_meters import MARK
 from valueverse.invoicing.lines.usage.charge_assignment import assign
 from valueverse.metering.usage_status import OK
-from valueverse.schemas.types import EXACT
+from valueverse.schemas.usage_accounting import EVENT_DAYS, UNBILLED_USAGE
 
 if TYPE_CHECKING:
     from valueverse.invoicing.lines.plan_terms import Terms
@@ -39,21 +39,6 @@ REASONS = (
 )
 _RANK = {reason: rank for rank, reason in enumerate((BILLED, "period_open", *reversed(REASONS[:-1])))}
 """Which of an event's rows counts: any that was billed, then the one that came closest to being billed."""
-
-UNBILLED = pl.Schema(
-    {
-        "tenant": pl.String(),
-        "day": pl.Date(),
-        "reason": pl.String(),
-        "customer": pl.String(),
-        "meter": pl.String(),
-        "events": pl.Int64(),
-        "quantity": EXACT,
-    }
-)
-EVENT_DAYS = pl.Schema(
-    {"tenant": pl.String(), "day": pl.Date(), "accepted": pl.Int64(), "billed": pl.Int64(), "unbilled": pl.Int64()}
-)
 
 
 def account(
@@ -167,7 +152,7 @@ def _without_segment(who: pl.DataFrame, raw_segments: pl.DataFrame) -> pl.DataFr
 
 
 def summed(events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """UNBILLED and EVENT_DAYS of accounted events."""
+    """UNBILLED_USAGE and EVENT_DAYS of accounted events."""
     unbilled = (
         events.filter(pl.col("outcome") != BILLED)
         .group_by("tenant", "day", pl.col("outcome").alias("reason"), "customer", "meter")
@@ -179,4 +164,4 @@ def summed(events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         .agg(pl.len().cast(pl.Int64).alias("accepted"), is_billed.alias("billed"))
         .with_columns((pl.col("accepted") - pl.col("billed")).alias("unbilled"))
     )
-    return unbilled.select(UNBILLED.names()).cast(UNBILLED), days.cast(EVENT_DAYS)
+    return unbilled.select(UNBILLED_USAGE.names()).cast(UNBILLED_USAGE), days.cast(EVENT_DAYS)

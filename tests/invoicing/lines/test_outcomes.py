@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 
 from tests.support.ledger import World, instant, prior_of
-from valueverse.invoicing.lines.outcome_lines import PROPOSALS
 from valueverse.invoicing.rendering.document_hash import invoice_id
 from valueverse.schemas.invoicing import INVOICE
+from valueverse.schemas.settlement import APPROVED_PROPOSALS
 
 TOKENS = {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n"}
 WON = {"key": "won", "price": {"model": "outcome", "value_model": "savings", "output": "saved", "share": "0.2"}}
@@ -33,7 +33,7 @@ def proposals(*given: dict[str, Any]) -> pl.DataFrame:
         "invoice_id": None,
     }  # fmt: skip
     rows = [usual | {"proposal": f"p{number}"} | row for number, row in enumerate(given)]
-    return pl.DataFrame(rows, schema=PROPOSALS)
+    return pl.DataFrame(rows, schema=APPROVED_PROPOSALS)
 
 
 def won(acme: World, *given: dict[str, Any], **more: Any) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.support.ledger import World
 from valueverse.invoicing.rendering.document_hash import content_hash
-from valueverse.invoicing.schema import RULES_VERSION
+from valueverse.invoicing.rules import RULES_VERSION
 
 METER = {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n", "dimensions": ["region"]}
 TIERS = [{"up_to": "10", "unit": "1", "flat": "2"}, {"up_to": None, "unit": "0.5"}]

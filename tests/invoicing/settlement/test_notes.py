@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.laws import law
-from valueverse.invoicing.settlement.adjustment_events import NOTES
 from valueverse.invoicing.settlement.credit_notes import cap_by_credit_notes, counting, judged, refused
 from valueverse.schemas.invoicing import CORRECTED, INVOICE_NUMBERS, WORKING_LINES
+from valueverse.schemas.settlement import CREDIT_NOTES
 
 START = datetime(2024, 2, 1, tzinfo=UTC)
 
@@ -22,14 +22,14 @@ START = datetime(2024, 2, 1, tzinfo=UTC)
 def notes(*stated: tuple[str, int, int]) -> pl.DataFrame:
     """Notes on invoice ``acme-1``: amount, day of the note, day on which it was received."""
     rows = [
-        dict.fromkeys(NOTES)
+        dict.fromkeys(CREDIT_NOTES)
         | {
             "tenant": "acme", "number": "acme-1", "origin": f"s#{place}", "amount": Decimal(amount), "source": "s",
             "id": str(place), "created_at": START + timedelta(days=day), "received_at": START + timedelta(days=known),
         }
         for place, (amount, day, known) in enumerate(stated)
     ]  # fmt: skip
-    return pl.DataFrame(rows, schema=NOTES)
+    return pl.DataFrame(rows, schema=CREDIT_NOTES)
 
 
 def bills(total: int, **more: Any) -> pl.DataFrame:

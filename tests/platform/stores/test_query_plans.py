@@ -30,7 +30,6 @@ from quality.period import Month
 from quality.rules import RULES
 from tests.support import many_invoices
 from tests.support.many_invoices import TENANTS
-from valueverse.invoicing.lines.outcome_lines import PROPOSALS
 from valueverse.platform.isolation import Failure
 from valueverse.platform.stores.billing_store import Scope
 from valueverse.platform.stores.held_store import PERIODS
@@ -203,7 +202,7 @@ def examples(connection: psycopg.Connection[Any]) -> dict[str, Any]:
         "frame": pl.DataFrame(), "metrics": pl.DataFrame({"tenant_id": []}, schema={"tenant_id": pl.String}),
         "run": run_row, "entries": pl.DataFrame(), "postings": pl.DataFrame(),
         "tables": {"billing.usage_daily": pl.DataFrame()},
-        "approved.schema": PROPOSALS, "billed_lines.schema": LINES, "lines_serving.scope": ("t1", "c1"),
+        "lines_serving.scope": ("t1", "c1"),
         "approve.commit": open_commit, "replace_days.last": FIRST, "upsert_tenants.tenants": _tenants(),
         "apply_rerating.rows": _reratings(invoices), "propose.row": proposal, "say.row": verdict, "close.row": closing,
         "commit_store.add.row": new_commit, "stages": None, "stage": "billing",
@@ -215,10 +214,6 @@ def examples(connection: psycopg.Connection[Any]) -> dict[str, Any]:
 
 
 INVOICES_LAST = many_invoices.INVOICES
-LINES = pl.Schema(
-    dict.fromkeys(("tenant", "customer", "kind", "currency"), pl.String())
-    | {"service_from": pl.Date(), "service_to": pl.Date(), "net": pl.Decimal(38, 18)}
-)
 
 
 def _tenants() -> pl.DataFrame:

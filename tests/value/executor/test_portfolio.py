@@ -15,10 +15,11 @@ from typer.testing import CliRunner
 
 from valueverse.cli import app
 from valueverse.errors import RefusalError
+from valueverse.schemas.value import PORTFOLIO_RESULTS
 from valueverse.services.value.model_inputs import read_program
 from valueverse.value.executor.binding import read_metrics
 from valueverse.value.executor.customers import bind_all
-from valueverse.value.executor.portfolio import PORTFOLIO, run_portfolio
+from valueverse.value.executor.portfolio import run_portfolio
 from valueverse.value.executor.run import RunRequest, run_model
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def test_what_does_not_exist_is_null_and_what_was_carried_forward_is_flagged(tmp
 
 def test_the_table_has_a_row_for_each_scenario_customer_and_output(tmp_path: Path) -> None:
     found = run(tmp_path, metrics(), RunRequest(("low", "base"), draws=16), outputs=["npv", "sum"])
-    assert found.schema == PORTFOLIO
+    assert found.schema == PORTFOLIO_RESULTS
     assert (
         found.select("scenario", "customer", "output").unique(maintain_order=True).height == found.height == 2 * 3 * 2
     )

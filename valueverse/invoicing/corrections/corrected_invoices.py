@@ -21,8 +21,8 @@ from valueverse.invoicing.lines.period_lines import period_lines
 from valueverse.invoicing.lines.thresholds import less_threshold_amounts
 from valueverse.invoicing.lines.usage.consumption import OUTCOME
 from valueverse.invoicing.periods.due_invoices import SHARE, closed_again, shares
-from valueverse.invoicing.schema import with_decimals
 from valueverse.invoicing.settlement.threshold_totals import threshold_totals
+from valueverse.money import with_decimals
 from valueverse.schemas.invoicing import INVOICE, INVOICE_HEADERS, POLICY, WORKING_LINES
 from valueverse.schemas.types import INSTANT
 

@@ -15,7 +15,7 @@ from valueverse.invoicing.lines.line_amounts import in_order
 from valueverse.invoicing.lines.thresholds import INVOICE_TYPE as THRESHOLD
 from valueverse.invoicing.periods.billing_periods import CLOSE, present_periods
 from valueverse.invoicing.periods.due_invoices import BEGUN
-from valueverse.invoicing.schema import with_decimals
+from valueverse.money import with_decimals
 from valueverse.schemas.invoicing import INVOICE, INVOICE_HEADERS, LINES, POLICY, SETTLED, SUBSCRIPTION, WORKING_LINES
 from valueverse.schemas.types import EXACT, INSTANT
 from valueverse.subscriptions.event_fields import field

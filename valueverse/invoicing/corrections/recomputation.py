@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from valueverse.invoicing.corrections.differences import OWN
-from valueverse.invoicing.schema import OF_PERIOD
+from valueverse.invoicing.rules import OF_PERIOD
 from valueverse.invoicing.settlement.coupons import Billing, apply_coupons, coupon_of, holds, most_of_period
 from valueverse.invoicing.settlement.threshold_totals import ThresholdTotals
 from valueverse.invoicing.settlement.totals import Line

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.invoicing.schema import with_decimals
+from valueverse.money import with_decimals
 from valueverse.schemas.invoicing import INVOICE
 from valueverse.schemas.types import EXACT
 

@@ -9,8 +9,8 @@ import polars as pl
 from valueverse.invoicing.lines.fees import advance
 from valueverse.invoicing.lines.line_amounts import shown_amounts
 from valueverse.invoicing.periods.billing_periods import advance_stretches
-from valueverse.invoicing.schema import with_decimals
 from valueverse.invoicing.settlement.totals import NOT_COMMITTED
+from valueverse.money import with_decimals
 from valueverse.rating.charge_steps import rounded
 from valueverse.schemas.invoicing import INVOICE, LINES, LINKED, SETTLED, WORKING_LINES
 from valueverse.schemas.types import EXACT

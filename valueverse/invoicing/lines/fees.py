@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.invoicing.lines.amount_limits import OUT_OF_RANGE, amount_in_range, times
-from valueverse.invoicing.schema import with_decimals
+from valueverse.money import with_decimals
 from valueverse.schemas.invoicing import INVOICE, LINES, LINKED, SETTLED, SHOWN, WORKING_LINES
 from valueverse.schemas.types import EXACT
 from valueverse.subscriptions.event_fields import exact_text

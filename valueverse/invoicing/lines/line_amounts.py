@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.invoicing.schema import with_decimals
-from valueverse.money import largest_remainder, round_exact
+from valueverse.money import largest_remainder, round_exact, with_decimals
 from valueverse.rating.charge_steps import rounded
 from valueverse.schemas.invoicing import INVOICE, WORKING_LINES
 from valueverse.schemas.types import EXACT

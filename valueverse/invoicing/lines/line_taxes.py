@@ -17,7 +17,7 @@ from valueverse.errors import RefusalError
 from valueverse.invoicing.periods.billing_periods import CLOSE
 from valueverse.money import exact
 from valueverse.schemas.invoicing import WORKING_LINES
-from valueverse.schemas.types import EXACT
+from valueverse.schemas.settlement import LINE_TAXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,17 +26,6 @@ if TYPE_CHECKING:
 
 UNKNOWN_TAX = "unknown_tax"
 _ASKED = ("stated", "catalog_hash", "country", "tax_rates")
-_FOUND = pl.Schema(
-    {
-        "stated": pl.String(),
-        "catalog_hash": pl.String(),
-        "country": pl.String(),
-        "tax_rates": pl.String(),
-        "tax_percent": EXACT,
-        "tax_key": pl.String(),
-        "tax_problem": pl.String(),
-    }
-)
 Rate = tuple[str, Decimal]
 
 
@@ -63,7 +52,7 @@ def with_taxes(
         (*row, *_resolved(catalogs.get(row[1]), row[0], row[2], row[3]))
         for row in asked.select(_ASKED).unique(maintain_order=True).iter_rows()
     ]
-    found = pl.DataFrame(rows, schema=_FOUND, orient="row")
+    found = pl.DataFrame(rows, schema=LINE_TAXES, orient="row")
     resolved = asked.join(found, on=_ASKED, how="left", nulls_equal=True, maintain_order="left")
     return WORKING_LINES.conform(_as_booked(resolved))
 

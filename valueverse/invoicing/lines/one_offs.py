@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.invoicing.periods.billing_periods import CLOSE, FIRST
-from valueverse.invoicing.schema import with_decimals
+from valueverse.money import with_decimals
 from valueverse.rating.charge_steps import rounded
 from valueverse.schemas.invoicing import INVOICE, INVOICE_HEADERS, LINES, LINKED, POLICY, SETTLED, WORKING_LINES
 from valueverse.schemas.types import EXACT

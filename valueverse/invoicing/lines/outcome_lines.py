@@ -16,6 +16,7 @@ from valueverse.invoicing.lines.usage.consumption import OUTCOME
 from valueverse.invoicing.periods.billing_periods import FIRST
 from valueverse.schemas.events import REJECTED_EVENTS
 from valueverse.schemas.invoicing import INVOICE, LINES, PRICED, SETTLED, SHOWN, SUBSCRIPTION, WORKING_LINES
+from valueverse.schemas.settlement import APPROVED_PROPOSALS
 from valueverse.schemas.types import EXACT, INSTANT
 
 if TYPE_CHECKING:
@@ -23,27 +24,6 @@ if TYPE_CHECKING:
 
     from valueverse.invoicing.lines.plan_terms import Terms
 
-PROPOSALS = pl.Schema(
-    {
-        "tenant": pl.String(),
-        "proposal": pl.String(),
-        "customer": pl.String(),
-        "subscription": pl.String(),
-        "charge": pl.String(),
-        "period_from": INSTANT,
-        "period_to": INSTANT,
-        "amount": EXACT,
-        "currency": pl.String(),
-        "approved_at": INSTANT,
-        "model": pl.String(),
-        "commit_id": pl.String(),
-        "run_hash": pl.String(),
-        "invoice_id": pl.String(),
-    }
-)
-"""Approved proposals. ``proposal`` is unique per tenant; ``charge`` is the charge's key; the period is the one whose
-value was realised; ``amount`` (major units, either sign) is what is to be billed for it beyond earlier proposals;
-``invoice_id`` is the finalised, unvoided invoice that bills the proposal already, null while none does."""
 
 INVOICE_TYPE = "one_off"
 """An outcome that no closing invoice will bill is on an invoice of its own, as one-offs of its kind do."""
@@ -85,11 +65,13 @@ class Outcomes:
         customer's, another with the charge does: the one that started first of those that run when the period ends.
 
         Args:
-            proposals: PROPOSALS.
+            proposals: APPROVED_PROPOSALS.
             segments: billable segments with ``terms``.
             terms: theirs.
         """
-        given = proposals.select(PROPOSALS.names()).cast(PROPOSALS).unique(_PROPOSAL, maintain_order=True)
+        given = (
+            proposals.select(APPROVED_PROPOSALS.names()).cast(APPROVED_PROPOSALS).unique(_PROPOSAL, maintain_order=True)
+        )
         charged = (
             terms.charges.join(terms.book.charges.select("charge", "model"), on="charge")
             .filter(pl.col("model") == OUTCOME)

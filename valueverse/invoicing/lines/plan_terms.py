@@ -20,7 +20,14 @@ from valueverse.catalog.plans import Plan
 from valueverse.catalog.prices import Dynamic
 from valueverse.errors import RefusalError
 from valueverse.rating.price_book import ChargeBook
-from valueverse.schemas.types import EXACT
+from valueverse.schemas.terms import (
+    CHARGE_CONDITIONS,
+    CHARGE_METERS,
+    INVOICING_POLICIES,
+    PLAN_CHARGES,
+    PLAN_FEES,
+    PLAN_TAXES,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,56 +40,6 @@ _OF_THE_PLAN = ("key", "version", "currency", "period")
 """Periods are drawn, and invoices made out, by what the plan itself says."""
 TERMS_KEY = ("catalog_hash", "plan", "plan_version", "overrides")
 
-FEES: dict[str, pl.DataType] = {
-    "terms": pl.UInt32(),
-    "fee": pl.String(),
-    "label": pl.String(),
-    "position": pl.Int32(),
-    "amount": EXACT,
-    "unit_amount": EXACT,
-    "quantity": EXACT,
-    "timing": pl.String(),
-    "prorate": pl.String(),
-}
-CHARGES: dict[str, pl.DataType] = {
-    "terms": pl.UInt32(),
-    "charge": pl.UInt32(),
-    "key": pl.String(),
-    "description": pl.String(),
-    "position": pl.Int32(),
-    "meter": pl.String(),
-    "split_by": pl.List(pl.String),
-    "across_segments": pl.Boolean(),
-}
-TAKES: dict[str, pl.DataType] = {
-    "terms": pl.UInt32(),
-    "charge": pl.UInt32(),
-    "meter": pl.String(),
-    "specificity": pl.UInt32(),
-    "prorate": pl.Boolean(),
-    "round_prorated": pl.Int32(),
-}
-"""Which charge may take usage of which meter; a capacity charge reads several."""
-CONDITIONS: dict[str, pl.DataType] = {
-    "terms": pl.UInt32(),
-    "meter": pl.String(),
-    "charge": pl.UInt32(),
-    "name": pl.String(),
-    "value": pl.String(),
-}
-POLICIES: dict[str, pl.DataType] = {
-    "terms": pl.UInt32(),
-    "rounding_mode": pl.String(),
-    "rounding_level": pl.String(),
-    "zero_invoices": pl.String(),
-    "grace_seconds": pl.Int64(),
-    "commitment": EXACT,
-    "threshold": EXACT,
-    "hold_reason": pl.String(),
-}
-TAXES: dict[str, pl.DataType] = {"terms": pl.UInt32(), "key": pl.String(), "taxes": pl.String()}
-"""Tax keys joined by ',' that a fee or charge (``key``), or the plan itself (key ''), states; only where it does."""
-
 
 @dataclass(frozen=True)
 class Terms:
@@ -90,8 +47,8 @@ class Terms:
 
     Attributes:
         sets: terms, and what identifies them (TERMS_KEY).
-        fees, charges, takes, conditions, policies, taxes: the frames described by FEES, CHARGES, TAKES, CONDITIONS,
-            POLICIES, TAXES.
+        fees, charges, takes, conditions, policies, taxes: PLAN_FEES, PLAN_CHARGES, CHARGE_METERS, CHARGE_CONDITIONS,
+            INVOICING_POLICIES, PLAN_TAXES.
         book: the charges' prices, compiled; ``charge`` indexes into it.
         dimension_names: every dimension that some ``when`` or ``split_by`` reads.
         splits: charges by the dimensions they show one line for.
@@ -245,7 +202,7 @@ def compile_terms(segments: pl.DataFrame, catalogs: Mapping[str, Catalog]) -> Te
 
 
 def _terms(sets: pl.DataFrame, rows: TermRows) -> Terms:
-    conditions = pl.DataFrame(rows.conditions, schema=CONDITIONS)
+    conditions = pl.DataFrame(rows.conditions, schema=CHARGE_CONDITIONS)
     splits: dict[tuple[str, ...], list[int]] = {}
     for row in rows.charges:
         if row["split_by"]:
@@ -253,12 +210,12 @@ def _terms(sets: pl.DataFrame, rows: TermRows) -> Terms:
     names = {*conditions["name"], *(name for split in splits for name in split)}
     return Terms(
         sets,
-        pl.DataFrame(rows.fees, schema=FEES),
-        pl.DataFrame(rows.charges, schema=CHARGES),
-        pl.DataFrame(rows.takes, schema=TAKES),
+        pl.DataFrame(rows.fees, schema=PLAN_FEES),
+        pl.DataFrame(rows.charges, schema=PLAN_CHARGES),
+        pl.DataFrame(rows.takes, schema=CHARGE_METERS),
         conditions,
-        pl.DataFrame(rows.policies, schema=POLICIES),
-        pl.DataFrame(rows.taxes, schema=TAXES),
+        pl.DataFrame(rows.policies, schema=INVOICING_POLICIES),
+        pl.DataFrame(rows.taxes, schema=PLAN_TAXES),
         ChargeBook.build(rows.pricings),
         tuple(sorted(names)),
         splits,

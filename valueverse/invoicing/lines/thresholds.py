@@ -13,7 +13,7 @@ import polars as pl
 from valueverse.invoicing.lines.line_amounts import shown_amounts
 from valueverse.invoicing.lines.usage.usage_lines import usage_lines
 from valueverse.invoicing.periods.billing_periods import running_periods, stretches
-from valueverse.invoicing.schema import OF_PERIOD
+from valueverse.invoicing.rules import OF_PERIOD
 from valueverse.schemas.invoicing import INVOICE, THRESHOLD_LINES, WORKING_LINES
 from valueverse.schemas.types import EXACT, INSTANT
 from valueverse.subscriptions.zones import local_date, local_midnight
@@ -157,7 +157,7 @@ def _differences(picked: pl.DataFrame, booked: pl.DataFrame) -> list[pl.DataFram
         for name in _AMOUNTS
     )
     before = before.with_columns(pl.lit("usage").alias("kind"), pl.lit(0).alias("discount_minor"))
-    return [before.select(pl.col(name).cast(dtype) for name, dtype in THRESHOLD_LINES.items())]
+    return [THRESHOLD_LINES.conform(before)]
 
 
 def _as_lines(picked: pl.DataFrame, early: pl.DataFrame) -> pl.DataFrame:

@@ -10,8 +10,8 @@ import polars as pl
 from valueverse.invoicing.knowledge import of_tenant
 from valueverse.invoicing.periods.billing_periods import CLOSE
 from valueverse.invoicing.rendering.document_hash import content_hash
-from valueverse.invoicing.schema import RULES_VERSION, with_decimals
-from valueverse.money import minor_text, plain_text
+from valueverse.invoicing.rules import RULES_VERSION
+from valueverse.money import minor_text, plain_text, with_decimals
 from valueverse.schemas.invoicing import INVOICE
 from valueverse.schemas.types import EXACT
 from valueverse.subscriptions.zones import local_date

@@ -13,7 +13,8 @@ import polars as pl
 import polars_hash  # noqa: F401 - registers .chash
 
 from valueverse.schemas.events import REJECTED_EVENTS
-from valueverse.schemas.types import EXACT, INSTANT
+from valueverse.schemas.settlement import COUPONS, CREDIT_NOTES, INVOICE_VOIDS, ONE_OFFS, WALLETS
+from valueverse.schemas.types import INSTANT
 from valueverse.subscriptions.event_fields import exact_text, field, number, rejection
 
 if TYPE_CHECKING:
@@ -25,79 +26,10 @@ _ESCAPED = pl.col("source").str.replace_all("%", "%25", literal=True).str.replac
 ORIGIN = pl.format("{}#{}", _ESCAPED, "id").alias("origin")
 """One text per event: source a#b with id c is not source a with id b#c."""
 
-COUPONS = pl.Schema(
-    {
-        "tenant": pl.String(),
-        "customer": pl.String(),
-        "subscription": pl.String(),
-        "coupon": pl.String(),
-        "origin": pl.String(),
-        "applied_at": INSTANT,
-        "removed_at": INSTANT,
-        "percent": EXACT,
-        "amount": EXACT,
-        "currency": pl.String(),
-        "plans": pl.List(pl.String),
-        "charges": pl.List(pl.String),
-        "periods": pl.Int32(),
-        "received_at": INSTANT,
-    }
-)
-"""``subscription`` null: the coupon holds for every subscription of the customer."""
-
-WALLETS = pl.Schema(
-    {
-        "tenant": pl.String(),
-        "customer": pl.String(),
-        "wallet": pl.String(),
-        "origin": pl.String(),
-        "kind": pl.String(),
-        "amount": EXACT,
-        "currency": pl.String(),
-        "priority": EXACT,
-        "expires_at": INSTANT,
-        "created_at": INSTANT,
-        "restrict_to": pl.List(pl.String),
-    }
-)
-"""One row per grant, purchase or void (``kind``), in the order in which they count."""
-
-ONE_OFFS = pl.Schema(
-    {
-        "tenant": pl.String(),
-        "customer": pl.String(),
-        "key": pl.String(),
-        "origin": pl.String(),
-        "description": pl.String(),
-        "amount": EXACT,
-        "currency": pl.String(),
-        "time": INSTANT,
-        "service_from": INSTANT,
-        "service_to": INSTANT,
-    }
-)
-NOTES = pl.Schema(
-    {
-        "tenant": pl.String(),
-        "number": pl.String(),
-        "origin": pl.String(),
-        "amount": EXACT,
-        "reason": pl.String(),
-        "created_at": INSTANT,
-        "received_at": INSTANT,
-        "source": pl.String(),
-        "id": pl.String(),
-        "type": pl.String(),
-        "time": INSTANT,
-    }
-)
-"""``created_at``: the note's own time; ``received_at``: when it was received."""
-VOIDS = pl.Schema({"tenant": pl.String(), "number": pl.String(), "reason": pl.String(), "voided_at": INSTANT})
-
 
 @dataclass(frozen=True)
 class AdjustmentEvents:
-    """The frames COUPONS, WALLETS, ONE_OFFS, NOTES and VOIDS, and what could not be applied (REJECTED_EVENTS)."""
+    """COUPONS, WALLETS, ONE_OFFS, CREDIT_NOTES, INVOICE_VOIDS, and what could not be applied (REJECTED_EVENTS)."""
 
     coupons: pl.DataFrame
     wallets: pl.DataFrame
@@ -225,7 +157,7 @@ def _point(name: str) -> pl.Expr:
 
 
 def notes_of(adjustments: pl.DataFrame) -> pl.DataFrame:
-    """NOTES of the events with these ``origin``."""
+    """CREDIT_NOTES of the events with these ``origin``."""
     lines = pl.col("data").str.json_path_match("$.lines").str.json_decode(pl.List(pl.Struct({"amount": pl.String})))
     listed = lines.list.eval(exact_text(pl.element().struct.field("amount"))).list.sum()
     return _of(adjustments, "credit_note.issued").select(
@@ -233,7 +165,7 @@ def notes_of(adjustments: pl.DataFrame) -> pl.DataFrame:
         pl.coalesce(number("amount"), listed).alias("amount"),
         field("reason"), pl.col("time").alias("created_at"), "received_at",
         "source", "id", "type", "time",
-    ).cast(NOTES)  # fmt: skip
+    ).cast(CREDIT_NOTES)  # fmt: skip
 
 
 def _voids(adjustments: pl.DataFrame) -> pl.DataFrame:
@@ -241,7 +173,7 @@ def _voids(adjustments: pl.DataFrame) -> pl.DataFrame:
         _of(adjustments, "invoice.voided")
         .select("tenant", field("invoice").alias("number"), field("reason"), pl.col("time").alias("voided_at"))
         .unique(["tenant", "number"], keep="first", maintain_order=True)
-        .cast(VOIDS)
+        .cast(INVOICE_VOIDS)
     )
 
 

@@ -121,7 +121,7 @@ def most_of_period(billing: Billing, removed_at: datetime | None, before: int | 
 
 
 def coupon_of(row: Mapping[str, Any], most: int | None) -> Coupon:
-    """A row of adjustment_events.COUPONS that takes no more than ``most`` of a period."""
+    """A row of COUPONS that takes no more than ``most`` of a period."""
     return Coupon(
         key=row["coupon"],
         amount=row["amount"],

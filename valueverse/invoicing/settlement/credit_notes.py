@@ -49,7 +49,7 @@ def judged(notes: pl.DataFrame, bills: pl.DataFrame, corrected: pl.DataFrame) ->
     corrections known before the note added or gave back; what corrects another invoice on it belongs to that one.
 
     Args:
-        notes: NOTES.
+        notes: CREDIT_NOTES.
         bills: tenant, number, customer, currency, total_minor, voided_at and more.
         corrected: CORRECTED.
     """
@@ -135,7 +135,7 @@ def _left(notes: pl.DataFrame, bills: pl.DataFrame, corrected: pl.DataFrame) -> 
     """What stands of invoices that credit notes lower: tenant, invoice_id, left_minor (tax included, at least 0).
 
     Args:
-        notes: NOTES.
+        notes: CREDIT_NOTES.
         bills: INVOICE_NUMBERS.
         corrected: CORRECTED.
     """
@@ -165,7 +165,7 @@ def cap_by_credit_notes(
 
     Args:
         lines: LINES with decimals and tax_percent.
-        notes: NOTES.
+        notes: CREDIT_NOTES.
         bills: INVOICE_NUMBERS.
         corrected: CORRECTED.
     """

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from valueverse.invoicing.lines.thresholds import INVOICE_TYPE as THRESHOLD
-from valueverse.invoicing.schema import OF_CLOSE
+from valueverse.invoicing.rules import OF_CLOSE
 from valueverse.invoicing.settlement.coupons import Billing, Coupon, coupon_of, holds, most_of_period
 from valueverse.invoicing.settlement.credit_application import Credit, CreditNote, Wallet, spent_first
 from valueverse.invoicing.settlement.credit_notes import whole_minor

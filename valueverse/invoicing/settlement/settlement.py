@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from valueverse.invoicing.rendering.document_hash import invoice_id, invoice_number
-from valueverse.invoicing.schema import OF_PERIOD
+from valueverse.invoicing.rules import OF_PERIOD
 from valueverse.invoicing.settlement.credit_notes import counting, judged, refused
 from valueverse.invoicing.settlement.customer_balance import CustomerBalance, Issue
 from valueverse.invoicing.settlement.totals import Bill, Line, Totals, totals_of
 from valueverse.schemas.invoicing import INVOICE, INVOICE_NUMBERS, WORKING_LINES
+from valueverse.schemas.settlement import INVOICE_TOTALS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -126,8 +127,10 @@ def _skippable(invoices: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
 def _nothing() -> list[pl.Expr]:
     zero = {name: pl.lit(0, pl.Int64) for name in ("discount_total_minor", "tax_total_minor", "credit_total_minor")}
     subtotal = {name: pl.col("subtotal_minor") for name in ("total_minor", "amount_due_minor")}
-    lists = {name: pl.lit([], dtype) for name, dtype in _TOTALS.items() if name in {"discounts", "taxes", "credits"}}
-    return [(zero | subtotal | lists)[name].alias(name) for name in _TOTALS]
+    lists = {
+        name: pl.lit([], dtype) for name, dtype in INVOICE_TOTALS.items() if name in {"discounts", "taxes", "credits"}
+    }
+    return [(zero | subtotal | lists)[name].alias(name) for name in INVOICE_TOTALS]
 
 
 def _provisional(
@@ -180,7 +183,7 @@ def _work(
             for line, part in zip(by_bill[row["bill"]], found.lines, strict=True)
         ]
     part_schema = {"place": lines.schema["place"], "discount_minor": pl.Int64(), "tax_minor": pl.Int64()}
-    total_schema = {"bill": worked.schema["bill"]} | _TOTALS
+    total_schema = {"bill": worked.schema["bill"]} | INVOICE_TOTALS
     return pl.DataFrame(totals, schema=total_schema), pl.DataFrame(parts, schema=part_schema, orient="row")
 
 

@@ -8,6 +8,7 @@ import polars as pl
 
 from valueverse.platform.stores.billing_store import FOUND
 from valueverse.platform.warehouse import frame_of, rows_of
+from valueverse.schemas.settlement import APPROVED_PROPOSALS
 from valueverse.schemas.types import EXACT
 
 if TYPE_CHECKING:
@@ -139,8 +140,8 @@ def proposals(connection: Connection, tenant: str) -> list[dict[str, Any]]:
     )
 
 
-def approved(connection: Connection, scope: Scope, as_of: datetime, schema: pl.Schema) -> pl.DataFrame:
-    """Proposals that stand at ``as_of`` in the columns of ``invoicing.outcomes.PROPOSALS``.
+def approved(connection: Connection, scope: Scope, as_of: datetime) -> pl.DataFrame:
+    """APPROVED_PROPOSALS that stand at ``as_of``.
 
     A proposal is approved when it is accepted, or when its dispute window ends without a dispute. ``invoice_id`` is the
     finalised, unvoided invoice of the scope that bills it.
@@ -176,5 +177,5 @@ def approved(connection: Connection, scope: Scope, as_of: datetime, schema: pl.S
          order by s.tenant_id, s.proposal
         """,  # noqa: S608 - a constant
         scope.values(as_of=as_of),
-        schema,
+        APPROVED_PROPOSALS,
     )

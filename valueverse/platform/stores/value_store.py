@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from valueverse.platform.warehouse import copy_frame, frame_of, rows_of
+from valueverse.schemas.value import INVOICED_LINES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,8 +39,8 @@ def lock_value(connection: Connection) -> None:
     connection.execute("select pg_advisory_xact_lock(%s)", [_LOCK])
 
 
-def billed_lines(connection: Connection, tenants: Sequence[str], schema: pl.Schema) -> pl.DataFrame:
-    """Lines of not voided invoices in the columns of ``schema``: BILLED_LINES with ``net`` in minor units."""
+def billed_lines(connection: Connection, tenants: Sequence[str]) -> pl.DataFrame:
+    """INVOICED_LINES of invoices that are not voided, with ``net`` in minor units."""
     return frame_of(
         connection,
         f"""
@@ -51,7 +52,7 @@ def billed_lines(connection: Connection, tenants: Sequence[str], schema: pl.Sche
          order by l.tenant_id, i.sequence, l.line_no
         """,
         {"tenants": list(tenants), "until": None},
-        schema,
+        INVOICED_LINES,
     )
 
 

@@ -15,7 +15,7 @@ from valueverse.invoicing.billed_rows import (
     to_recompute,
 )
 from valueverse.invoicing.knowledge import newest
-from valueverse.invoicing.schema import OF_CLOSE
+from valueverse.invoicing.rules import OF_CLOSE
 from valueverse.invoicing.settlement.adjustment_events import read_adjustment_events, stray_voids
 from valueverse.platform.stores import billing_store as store
 from valueverse.schemas.events import REJECTED_EVENTS

@@ -15,7 +15,6 @@ import polars as pl
 from valueverse.catalog.history import CatalogHistory
 from valueverse.invoicing.engine import bill
 from valueverse.invoicing.knowledge import as_recorded, newest
-from valueverse.invoicing.lines.outcome_lines import PROPOSALS
 from valueverse.invoicing.rendering.document_hash import invoice_id
 from valueverse.invoicing.rendering.invoice_documents import documents
 from valueverse.platform.stores.billing_store import Scope
@@ -112,7 +111,7 @@ def _again(
     scope = Scope(tenants, finalised_at, _ahead(sample))
     # What else was compared then made no line of the sample, and its usage is not read.
     prior = read_prior_state(connection, scope, usage, history, facts, known_at, compared=corrects)
-    outcomes = approved(connection, scope, finalised_at, PROPOSALS)
+    outcomes = approved(connection, scope, finalised_at)
     billed = bill(
         timeline, history, usage, window, known_at=known_at, closed_by=finalised_at, prior=prior, outcomes=outcomes
     )

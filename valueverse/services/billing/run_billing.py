@@ -13,10 +13,9 @@ import polars as pl
 from valueverse.catalog.history import CatalogHistory
 from valueverse.dates import following_month
 from valueverse.invoicing import engine
-from valueverse.invoicing.lines.outcome_lines import PROPOSALS
 from valueverse.invoicing.rendering.document_hash import finalise, invoice_id, invoice_number
 from valueverse.invoicing.rendering.invoice_documents import documents
-from valueverse.invoicing.schema import RULES_VERSION
+from valueverse.invoicing.rules import RULES_VERSION
 from valueverse.invoicing.settlement.settlement import NUMBERED
 from valueverse.platform.stores import billing_store as store
 from valueverse.platform.stores.proposal_store import approved
@@ -114,7 +113,7 @@ def bill(
             known_at=known_at,
             closed_by=as_of,
             prior=prior,
-            outcomes=approved(connection, store.Scope(known), as_of, PROPOSALS),
+            outcomes=approved(connection, store.Scope(known), as_of),
         )
         report_progress(f"writing {billed.invoices.height} invoices")
         rejected = pl.concat(

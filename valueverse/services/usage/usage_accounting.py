@@ -11,7 +11,7 @@ import polars as pl
 from valueverse.dates import following_month
 from valueverse.invoicing.billing_context import with_terms
 from valueverse.invoicing.lines.plan_terms import TERMS_KEY
-from valueverse.invoicing.schema import RULES_VERSION
+from valueverse.invoicing.rules import RULES_VERSION
 from valueverse.invoicing.usage_accounting import account, summed
 from valueverse.metering.daily_usage import daily
 from valueverse.platform.stores import usage_accounting_store as store

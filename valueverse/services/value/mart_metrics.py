@@ -8,8 +8,8 @@ import polars as pl
 
 from valueverse.errors import RefusalError
 from valueverse.platform.stores.mart_metrics import MartColumn, columns_of, read_mart
+from valueverse.schemas.value import METRIC_VALUES
 from valueverse.value.realisation.mart_metric_rules import check_columns, judged, registered
-from valueverse.value.realisation.metrics import METRIC_VALUES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -24,6 +24,7 @@ from valueverse.platform.stores import value_store as store
 from valueverse.platform.stores.recorded_months import measured_months
 from valueverse.platform.warehouse import connect
 from valueverse.schemas.types import EXACT
+from valueverse.schemas.value import METRIC_VALUES
 from valueverse.services.billing.billing_state import watermarks
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.services.months import FIRST_DAY, months_holding
@@ -34,7 +35,6 @@ from valueverse.value.executor.binding import read_metrics
 from valueverse.value.realisation import metrics as measured
 from valueverse.value.realisation.case_runs import CaseRun, Commitment, run_cases
 from valueverse.value.realisation.fees import charges_on
-from valueverse.value.realisation.metrics import METRIC_VALUES
 from valueverse.value.realisation.proposals import (
     Agreement,
     MeasuredMonth,
@@ -75,7 +75,7 @@ class TrackReport:
     @classmethod
     def joined(cls, parts: Sequence[TrackReport]) -> TrackReport:
         """One report of parts that are about different tenants."""
-        found = cls(pl.concat([part.metrics for part in parts] or [measured.METRIC_VALUES.to_frame()]))
+        found = cls(pl.concat([part.metrics for part in parts] or [METRIC_VALUES.to_frame()]))
         for part in parts:
             found.runs.extend(part.runs)
             found.proposals.extend(part.proposals)
@@ -219,7 +219,7 @@ def _metrics(context: TrackingContext, usage: pl.LazyFrame, months: list[date]) 
         months,
         newest(context.known_at),
     )
-    lines = store.billed_lines(context.connection, names, measured.BILLED_LINES)
+    lines = store.billed_lines(context.connection, names)
     places = {one: 10 ** minor_units(one) for one in lines["currency"].unique()}
     in_major = lines.with_columns(
         pl.col("net") / pl.col("currency").replace_strict(places, default=1, return_dtype=pl.Int64).cast(EXACT)

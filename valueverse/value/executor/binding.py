@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     _Placed = dict[tuple[str, str], dict[int, list[float]]]
 
-METRICS = pl.Schema({"metric": pl.String(), "customer": pl.String(), "period": pl.String(), "value": pl.Float64()})
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 _AGGREGATIONS: dict[str, Callable[[list[float]], float]] = {
     "sum": math.fsum,

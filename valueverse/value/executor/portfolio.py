@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from valueverse.errors import RefusalError
+from valueverse.schemas.value import PORTFOLIO_RESULTS
 from valueverse.value.architect.program_ir import Distribution
 from valueverse.value.executor.binding import in_scenario, naming
 from valueverse.value.executor.customers import inputs_of
@@ -38,20 +39,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     _Row = tuple[str, str, str, float | None, float | None, list[float], list[float] | None, float]
 
-PORTFOLIO = pl.Schema(
-    {
-        **dict.fromkeys(("customer", "scenario", "output"), pl.String()),
-        "value": pl.Float64(),
-        "mean": pl.Float64(),
-        "level": pl.List(pl.Float64),
-        "percentile": pl.List(pl.Float64),
-        "missing": pl.Float64(),
-    }
-)
-"""``value`` is the output at the means of the inputs, ``mean`` its mean over the draws that have a number;
-``percentile[i]`` is the value below which ``level[i]`` percent of those lie, ``missing`` the share of draws without a
-number. Null where the means, or all of the draws, have none."""
-
 
 def run_portfolio(
     program: Program, measured: Measured, asked: RunRequest, progress: Callable[[str], None] = lambda _: None
@@ -65,7 +52,7 @@ def run_portfolio(
         progress: called with a line of progress.
 
     Returns:
-        PORTFOLIO, scenario by scenario, customers in their order, targets as asked for.
+        PORTFOLIO_RESULTS, scenario by scenario, customers in their order, targets as asked for.
 
     Raises:
         RefusalError: ``no_number``, with the customer; ``too_large``; ``no_output``: nothing is asked for but
@@ -84,7 +71,7 @@ def run_portfolio(
     for scenario in scenarios:
         progress(f"running scenario {scenario.name}")
         rows += _scenario(program, scenario, dict(zip(names, uniform.T, strict=True)), measured[scenario.name])
-    return pl.DataFrame(rows, schema=PORTFOLIO, orient="row")
+    return pl.DataFrame(rows, schema=PORTFOLIO_RESULTS, orient="row")
 
 
 def _scenario(
@@ -187,7 +174,7 @@ def documents(program: Program, measured: Measured, table: pl.DataFrame) -> Iter
     Args:
         program: the model.
         measured: inputs by scenario, then by customer: the report flags values that were carried forward or defaulted.
-        table: PORTFOLIO.
+        table: PORTFOLIO_RESULTS.
     """
     whole = table.sort("customer", maintain_order=True).rows(named=True)
     for (customer, scenario), rows in groupby(whole, lambda row: (row["customer"], row["scenario"])):

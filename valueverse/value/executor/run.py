@@ -15,9 +15,10 @@ import polars as pl
 import rfc8785
 
 from valueverse.errors import RefusalError
+from valueverse.schemas.value import MODEL_METRICS
 from valueverse.value.architect.language.expressions import Literal, Lookup, Operation, Reference
 from valueverse.value.architect.program_ir import Binding, Distribution
-from valueverse.value.executor.binding import METRICS, Bound, bind, in_scenario
+from valueverse.value.executor.binding import Bound, bind, in_scenario
 from valueverse.value.executor.evaluate import evaluate, lookup, operate
 from valueverse.value.executor.financial_metrics import outputs_of
 from valueverse.value.executor.limits import SOBOL_DRAWS, block_size, judge_size
@@ -132,7 +133,7 @@ def _bound(program: Program, scenario: Scenario, metrics: pl.DataFrame | None, a
                 f"the input {wanted[0].name!r} is bound to a metric: give data with --data",
                 f"inputs.{wanted[0].name}",
             )
-        metrics = METRICS.to_frame()
+        metrics = MODEL_METRICS.to_frame()
     return bind(changed, metrics, asked.start)
 
 

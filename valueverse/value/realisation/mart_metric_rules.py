@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.errors import RefusalError
-from valueverse.value.realisation.metrics import METRIC_VALUES, tenant_months
+from valueverse.schemas.value import METRIC_VALUES
+from valueverse.value.realisation.metrics import tenant_months
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,6 +15,7 @@ from valueverse.dates import following_month
 from valueverse.metering.quantities import meter_quantities
 from valueverse.metering.usage_status import OK
 from valueverse.schemas.types import EXACT, INSTANT
+from valueverse.schemas.value import METRIC_VALUES
 from valueverse.subscriptions.event_fields import field
 from valueverse.subscriptions.zones import local_date, local_midnight
 
@@ -22,30 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date, datetime
 
-METRIC_VALUES = pl.Schema(
-    {
-        "tenant": pl.String(),
-        "metric": pl.String(),
-        "customer": pl.String(),
-        "month": pl.Date(),
-        "currency": pl.String(),
-        "value": EXACT,
-    }
-)
-"""One value per metric, customer and month (its first day); ``currency`` of money only."""
-
-BILLED_LINES = pl.Schema(
-    {
-        "tenant": pl.String(),
-        "customer": pl.String(),
-        "kind": pl.String(),
-        "currency": pl.String(),
-        "service_from": pl.Date(),
-        "service_to": pl.Date(),
-        "net": EXACT,
-    }
-)
-"""Lines of finalised invoices: service days in the invoice's zone, ``net`` after discounts, before tax, major units."""
 
 COST = "billing.cost.recorded"
 OUTCOME = "outcome"
@@ -129,7 +106,7 @@ def billing_metrics(lines: pl.DataFrame, months: Sequence[date]) -> pl.DataFrame
     own fee in later runs, and the fee would hang on itself. ``billing.mrr`` spreads fees over their days.
 
     Args:
-        lines: BILLED_LINES.
+        lines: INVOICED_LINES.
         months: first days.
     """
     wanted, outcome = pl.col("month").is_in(list(months)), pl.col("kind") == OUTCOME

@@ -9,9 +9,10 @@ import numpy as np
 
 from valueverse.dates import month_later
 from valueverse.errors import RefusalError
+from valueverse.schemas.value import MODEL_METRICS
 from valueverse.value.architect.model_text import source_text
 from valueverse.value.architect.program_ir import Binding, Distribution
-from valueverse.value.executor.binding import METRICS, bind
+from valueverse.value.executor.binding import bind
 from valueverse.value.realisation.case_runs import MONTHS, central, frozen, truncated
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def assumed(
         raise RefusalError.unknown("unknown_scenario", f"no scenario {scenario[:60]!r}", scenario, known, "--scenario")
     chosen = {one.name: known[scenario].get(one.name, one.source) for one in program.inputs}
     inputs = tuple(replace(one, source=chosen[one.name]) for one in program.inputs)
-    bound = bind(replace(program, inputs=inputs), METRICS.to_frame() if metrics is None else metrics, start)
+    bound = bind(replace(program, inputs=inputs), MODEL_METRICS.to_frame() if metrics is None else metrics, start)
     given = {name: bound.values[name] if name in bound.values else central(source) for name, source in chosen.items()}
     return given, Sources(program, scenario, known[scenario], bound.flags)
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from valueverse.schemas.value import MODEL_METRICS
 from valueverse.value.architect.program_ir import Binding, Distribution
-from valueverse.value.executor.binding import METRICS, bind
+from valueverse.value.executor.binding import bind
 from valueverse.value.executor.sampling import mean_of, quantiles
 from valueverse.value.report import formatting
 from valueverse.value.report.audience import NOTHING
@@ -32,7 +33,7 @@ def bound_values(
 ) -> dict[str, list[float]]:
     """Values of measured inputs in a scenario, one or one per period."""
     inputs = tuple(replace(one, source=scenario.overrides.get(one.name, one.source)) for one in program.inputs)
-    found = bind(replace(program, inputs=inputs), METRICS.to_frame() if metrics is None else metrics, start)
+    found = bind(replace(program, inputs=inputs), MODEL_METRICS.to_frame() if metrics is None else metrics, start)
     return {name: values[0].tolist() for name, values in found.values.items()}
 
 

@@ -1,0 +1,26 @@
+"""Frames of usage accounting: every usage event is billed, or unbilled with one reason."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from valueverse.schemas.contract import Contract
+from valueverse.schemas.types import EXACT, TEXT
+
+UNBILLED_USAGE = Contract(
+    {
+        "tenant": TEXT,
+        "day": pl.Date(),
+        "reason": TEXT,
+        "customer": TEXT,
+        "meter": TEXT,
+        "events": pl.Int64(),
+        "quantity": EXACT,
+    },
+    nullable=("customer", "meter", "quantity"),
+)
+
+EVENT_DAYS = Contract(
+    {"tenant": TEXT, "day": pl.Date(), "accepted": pl.Int64(), "billed": pl.Int64(), "unbilled": pl.Int64()},
+    key=("tenant", "day"),
+)

@@ -1,0 +1,53 @@
+"""Frames of value models: metrics, the invoiced lines behind them, and results."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from valueverse.schemas.contract import Contract
+from valueverse.schemas.types import EXACT, TEXT
+
+METRIC_VALUES = Contract(
+    {
+        "tenant": TEXT,
+        "metric": TEXT,
+        "customer": TEXT,
+        "month": pl.Date(),
+        "currency": TEXT,
+        "value": EXACT,
+    },
+    key=("tenant", "metric", "customer", "month", "currency"),
+    nullable=("currency",),
+)
+"""One value per metric, customer and month (its first day); ``currency`` of money only."""
+
+INVOICED_LINES = Contract(
+    {
+        "tenant": TEXT,
+        "customer": TEXT,
+        "kind": TEXT,
+        "currency": TEXT,
+        "service_from": pl.Date(),
+        "service_to": pl.Date(),
+        "net": EXACT,
+    }
+)
+"""Lines of finalised invoices: service days in the invoice's zone, ``net`` after discounts, before tax, major units."""
+
+MODEL_METRICS = Contract({"metric": TEXT, "customer": TEXT, "period": TEXT, "value": pl.Float64()})
+
+PORTFOLIO_RESULTS = Contract(
+    {
+        **dict.fromkeys(("customer", "scenario", "output"), TEXT),
+        "value": pl.Float64(),
+        "mean": pl.Float64(),
+        "level": pl.List(pl.Float64),
+        "percentile": pl.List(pl.Float64),
+        "missing": pl.Float64(),
+    },
+    key=("customer", "scenario", "output"),
+    nullable=("value", "mean", "level", "percentile"),
+)
+"""``value`` is the output at the means of the inputs, ``mean`` its mean over the draws that have a number;
+``percentile[i]`` is the value below which ``level[i]`` percent of those lie, ``missing`` the share of draws without a
+number. Null where the means, or all of the draws, have none."""
