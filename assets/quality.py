@@ -13,12 +13,13 @@ from assets.held import held_check, held_spec, outcome, periods_of
 from assets.partitions import MONTHLY
 from assets.resources import Platform, TenantsConfig
 from quality.gate import decide_release
-from quality.leakage import FLAGS, flag_last_day
-from quality.reconciliation import RECONCILIATION, reconcile
+from quality.leakage import flag_last_day
+from quality.reconciliation import reconcile
 from valueverse.platform.isolation import Isolated
+from valueverse.schemas.checks import LEAKAGE_FLAGS, RECONCILIATION, REPRODUCED_INVOICES
 from valueverse.services.billing.book_journal import booked_tenants
 from valueverse.services.billing.release_inputs import months_to_decide, unbalanced_days
-from valueverse.services.billing.reproducibility_check import REPRODUCTION, reproduce
+from valueverse.services.billing.reproducibility_check import reproduce
 from valueverse.services.tenant_holds import RELEASE as STAGE
 from valueverse.services.tenant_holds import for_each_tenant, held_months
 
@@ -79,7 +80,7 @@ def release(context: dg.AssetExecutionContext, config: TenantsConfig, platform: 
         docs=settings.home / "data_docs",
         held=held_months(settings, months),
     )
-    parts = done.results or [(RECONCILIATION.to_frame(), REPRODUCTION.to_frame(), FLAGS.to_frame())]
+    parts = done.results or [(RECONCILIATION.to_frame(), REPRODUCED_INVOICES.to_frame(), LEAKAGE_FLAGS.to_frame())]
     reconciliations, again, flags = (pl.concat(frames) for frames in zip(*parts, strict=True))
     held = decisions.filter(pl.col("status") == "held")
     return dg.MaterializeResult(

@@ -11,6 +11,7 @@ from quality.judging import judge_each
 from quality.period import Month
 from quality.rules import RULES
 from valueverse.platform.warehouse import connect
+from valueverse.schemas.checks import RELEASE_DECISIONS
 from valueverse.services.tenant_holds import MARTS, WAITS_FOR
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 12
 """Months that are judged in one pass: the text of each rule's query grows with them."""
-_FRAME = pl.Schema(dict.fromkeys(("tenant", "status", "reason", "month"), pl.String()))
 _SENTENCES = {rule.name: rule.sentence for rule in RULES} | {
     f"held_in_{stage}": "every stage of the month is done" for stage in WAITS_FOR if stage != MARTS
 }
@@ -59,7 +59,7 @@ def decide_release(
     """
     months = sorted({Month.parse(period) for period in periods}, key=lambda month: month.first)
     if not months:
-        return _FRAME.to_frame()
+        return RELEASE_DECISIONS.to_frame()
     with connect(settings, "builder") as connection:
         known = [str(row[0]) for row in connection.execute("select tenant_id from billing.tenant order by 1")]
     chosen = known if tenants is None else sorted(set(tenants) & set(known))

@@ -14,6 +14,7 @@ import polars as pl
 from valueverse.catalog.amount_meters import MARK
 from valueverse.metering.usage_status import OK
 from valueverse.platform.warehouse import connect, copy_frame
+from valueverse.schemas.checks import LEAKAGE_FLAGS
 from valueverse.schemas.types import EXACT
 from valueverse.services.lake_tables import USAGE_TABLE
 
@@ -33,26 +34,13 @@ FLOOR = 10
 """Percent of the median that a deviation is at least: a customer who never varies is not flagged for a trifle."""
 SILENT = 3
 """Days on which usage was usual, one after the other, without any: it has stopped."""
-FLAGS = pl.Schema(
-    {
-        "tenant_id": pl.String(),
-        "customer": pl.String(),
-        "meter": pl.String(),
-        "day": pl.Date(),
-        "reason": pl.String(),
-        "expected": EXACT,
-        "seen": EXACT,
-        "since": pl.Date(),
-    }
-)
-"""``reason``: ``stopped`` (``since``: the first silent day) or ``outside_pattern``."""
 _SERIES = ["tenant", "customer", "meter"]
 _MIDDLE = (pl.col("weeks") - 1) // 2
 """Place of the lower middle of an even number: a value that was seen, so that no quotient is rounded."""
 
 
 def flags_of(daily: pl.DataFrame, last: date) -> pl.DataFrame:
-    """FLAGS of the day ``last``.
+    """LEAKAGE_FLAGS of the day ``last``.
 
     Args:
         daily: tenant, customer, meter, day, quantity: one row per day with usage, of at least WEEKS weeks before.
@@ -133,7 +121,7 @@ def _flags(rows: pl.DataFrame, reason: str, since: pl.Expr) -> pl.DataFrame:
         pl.col("median").alias("expected"),
         pl.col("quantity").alias("seen"),
         since.alias("since"),
-    ).cast(FLAGS)
+    ).cast(LEAKAGE_FLAGS)
 
 
 def flag_last_day(
@@ -142,7 +130,7 @@ def flag_last_day(
     """``flag_leakage`` of the last complete day in the lake if it lies in the month (a first day); else none."""
     last = max((day for day in lake.dates(USAGE_TABLE) if day < today), default=None)
     if last is None or last.replace(day=1) != month:
-        return FLAGS.to_frame()
+        return LEAKAGE_FLAGS.to_frame()
     return flag_leakage(settings, lake, last, tenants)
 
 

@@ -30,6 +30,7 @@ from quality.recompute.states import (
 )
 from valueverse.platform.lake import LakeTable
 from valueverse.platform.warehouse import connect, copy_frame
+from valueverse.schemas.checks import RECONCILIATION
 from valueverse.schemas.events import BILLING_FACTS, EVENTS
 
 if TYPE_CHECKING:
@@ -41,19 +42,6 @@ if TYPE_CHECKING:
     from valueverse.platform.lake import Lake, Opened
     from valueverse.platform.settings import Settings
 
-RECONCILIATION = pl.Schema(
-    [
-        ("tenant_id", pl.String),
-        ("check_name", pl.String),
-        ("period", pl.String),
-        ("expected", pl.Decimal(38, 18)),
-        ("actual", pl.Decimal(38, 18)),
-        ("difference", pl.Decimal(38, 18)),
-        ("ok", pl.Boolean),
-        ("detail", pl.String),
-    ]
-)
-"""One row per tenant, check and month; ``expected`` is what the lake gives, ``actual`` what was booked."""
 
 _EVENTS = LakeTable("events", EVENTS, "event_date")
 _FACTS = LakeTable("billing_facts", BILLING_FACTS)

@@ -12,6 +12,7 @@ import pytest
 from valueverse.events import reading
 from valueverse.events.reading import read_lines, read_rows
 from valueverse.events.shapes import flat_lines, flat_objects
+from valueverse.events.strict import ATTRIBUTES
 
 _VALUES = (
     "1", "-0", "0.5", "12.50", "1e3", "123456789012", "1234567890123", "0.12345678", "1234567.1234567", '"a"', '"é"',
@@ -73,9 +74,9 @@ def test_a_file_of_a_few_shapes_is_read_by_them_alone() -> None:
 def test_what_a_shape_takes_keeps_its_text() -> None:
     text = '{"specversion":"1.0","id":"1","type":"t","data": {"n": 1.50,"k":"a b"} }'
     found = flat_lines(pl.DataFrame({"line": [1], "raw": [text]}))
-    assert found.to_dicts() == [
-        {"line": 1, "raw": text, "specversion": "1.0", "id": "1", "type": "t", "data": '{"n": 1.50,"k":"a b"}'}
-    ]
+    stated = {"line": 1, "raw": text, "specversion": "1.0", "id": "1", "type": "t", "data": '{"n": 1.50,"k":"a b"}'}
+    assert found.to_dicts() == [dict.fromkeys(found.columns) | stated]
+    assert found.columns == ["line", "raw", *ATTRIBUTES, "data"]
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quality.leakage import FLAGS, flag_leakage, flags_of
+from quality.leakage import flag_leakage, flags_of
 from tests.support.laws import law
 from tests.support.warehouse_billing import acme, store
 from valueverse.platform.warehouse import connect
+from valueverse.schemas.checks import LEAKAGE_FLAGS
 from valueverse.schemas.types import EXACT
 
 if TYPE_CHECKING:
@@ -112,4 +113,4 @@ def test_gaps_of_a_meter_are_a_view_of_their_own(settings: Settings) -> None:
 
 
 def test_nothing_used_is_nothing_flagged() -> None:
-    assert flags_of(pl.DataFrame(schema=SCHEMA), LAST).schema == FLAGS
+    assert flags_of(pl.DataFrame(schema=SCHEMA), LAST).schema == LEAKAGE_FLAGS

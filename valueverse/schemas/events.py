@@ -18,7 +18,9 @@ REJECTED_EVENTS = Contract(
         "event_time": INSTANT,
     },
     key=("tenant", "source", "event_id"),
+    nullable=("type", "event_time"),
 )
+
 """Billing events that could not be applied, with the reason."""
 
 EVENTS = Contract(

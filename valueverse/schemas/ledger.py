@@ -85,7 +85,7 @@ DOCUMENT_LINES = Contract(
         "discount_minor": MINOR,
     },
     key=("tenant", "number", "line_no"),
-    nullable=("discount_minor",),
+    nullable=("discount_minor", "service_from", "service_to", "amount_minor"),
 )
 """``discount_minor`` null: the document alone is known, which states discounts for the invoice only."""
 

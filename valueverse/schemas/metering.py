@@ -27,7 +27,7 @@ USAGE = Contract(
         "dimensions": TEXT,
         "status": TEXT,
     },
-    nullable=("subscription", "known_until", "meter", "value", "text_value", "operation"),
+    nullable=("subscription", "known_until", "meter", "value", "text_value", "operation", "customer"),
 )
 """``root_id``: first id of the amendment chain. ``known_until``: when the version that replaced this one
 was received; null = current. ``dimensions``: canonical JSON object of texts, '' = the meter has none."""

@@ -103,7 +103,7 @@ TIER_AMOUNTS = Contract(
         "amount": EXACT,
     },
     key=("line", "tier"),
-    nullable=("to",),
+    nullable=("to", "amount"),
 )
 """What a line comes to in each tier that it reaches; ``to`` null = open."""
 
@@ -112,7 +112,7 @@ LINE_AMOUNTS = Contract({"line": pl.UInt32(), "amount": EXACT}, key=("line",), n
 
 RATED_EVENTS = Contract(
     {"line": pl.UInt32(), "value": EXACT, "prorated": EXACT, "amount": EXACT, "dimensions": TEXT},
-    nullable=("prorated", "amount", "dimensions"),
+    nullable=("prorated", "amount", "dimensions", "value"),
 )
 """Events of lines whose model prices each event, in time order within a line. ``amount``: of dynamic prices;
 ``dimensions``: of matrix prices."""

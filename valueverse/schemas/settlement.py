@@ -77,7 +77,7 @@ CREDIT_NOTES = Contract(
         "time": INSTANT,
     },
     key=("tenant", "origin"),
-    nullable=("reason",),
+    nullable=("reason", "type", "time"),
 )
 """``created_at``: the note's own time; ``received_at``: when it was received."""
 

@@ -51,3 +51,5 @@ PORTFOLIO_RESULTS = Contract(
 """``value`` is the output at the means of the inputs, ``mean`` its mean over the draws that have a number;
 ``percentile[i]`` is the value below which ``level[i]`` percent of those lie, ``missing`` the share of draws without a
 number. Null where the means, or all of the draws, have none."""
+
+REFUSED_METRICS = Contract({"tenant": TEXT, "month": pl.Date(), "reason": TEXT})

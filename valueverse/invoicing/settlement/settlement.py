@@ -35,28 +35,6 @@ if TYPE_CHECKING:
 NUMBERED = ("tenant", "close", "subscription", "invoice_type", "period_from", "customer", "revision", "period_to")
 """Order in which a run numbers a tenant's invoices."""
 _ISSUED = ("tenant", "customer", "finalise_after", *NUMBERED[1:])
-CREDIT = pl.Struct({"kind": pl.String, "key": pl.String, "origin": pl.String, "amount_minor": pl.Int64})
-DISCOUNT = pl.Struct({"key": pl.String, "origin": pl.String, "amount_minor": pl.Int64})
-TAX = pl.Struct(
-    {
-        "key": pl.String,
-        "percent": pl.String,
-        "base_minor": pl.Int64,
-        "amount_minor": pl.Int64,
-        "lines": pl.List(pl.Int32),
-    }
-)
-"""``lines``: the places (from 1) of the invoice's lines with the rate."""
-_TOTALS: dict[str, pl.DataType] = {
-    "discount_total_minor": pl.Int64(),
-    "tax_total_minor": pl.Int64(),
-    "total_minor": pl.Int64(),
-    "credit_total_minor": pl.Int64(),
-    "amount_due_minor": pl.Int64(),
-    "discounts": pl.List(DISCOUNT),
-    "taxes": pl.List(TAX),
-    "credits": pl.List(CREDIT),
-}
 MOVING = ("adjustment", "one_off", "outcome")
 """Kinds of lines that wait for the next invoice when their own is not issued."""
 

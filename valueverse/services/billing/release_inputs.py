@@ -4,27 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from valueverse.platform.stores.recorded_months import published_months
 from valueverse.platform.warehouse import connect
+from valueverse.schemas.usage_accounting import EVENT_DAYS
 from valueverse.services.months import FIRST_DAY, months_holding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
-    from valueverse.platform.settings import Settings
+    import polars as pl
 
-UNBALANCED_DAYS = pl.Schema(
-    {
-        "tenant_id": pl.String(),
-        "day": pl.Date(),
-        "accepted": pl.Int64(),
-        "billed": pl.Int64(),
-        "unbilled": pl.Int64(),
-    }
-)
+    from valueverse.platform.settings import Settings
 
 
 def months_to_decide(settings: Settings, first: date, last: date) -> list[date]:
@@ -38,11 +29,12 @@ def months_to_decide(settings: Settings, first: date, last: date) -> list[date]:
 
 
 def unbalanced_days(settings: Settings, months: Sequence[date]) -> pl.DataFrame:
-    """UNBALANCED_DAYS of these months (first days): accepted events that are neither billed nor unbilled."""
+    """EVENT_DAYS of these months (first days): accepted events that are neither billed nor unbilled."""
     with connect(settings, "builder") as connection:
-        rows = connection.execute(
-            "select tenant_id, day, accepted, billed, unbilled from billing.event_day "
+        return frame_of(
+            connection,
+            "select tenant_id::text as tenant, day, accepted, billed, unbilled from billing.event_day "
             "where date_trunc('month', day)::date = any(%s) and accepted <> billed + unbilled order by 1, 2",
             [list(months)],
-        ).fetchall()
-    return pl.DataFrame(rows, schema=UNBALANCED_DAYS, orient="row")
+            EVENT_DAYS,
+        )

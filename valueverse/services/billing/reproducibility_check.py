@@ -21,6 +21,7 @@ from valueverse.platform.stores.billing_store import Scope
 from valueverse.platform.stores.proposal_store import approved
 from valueverse.platform.stores.sample_store import corrected_by, sample_of
 from valueverse.platform.warehouse import connect
+from valueverse.schemas.checks import FOUND_HASHES, REPRODUCED_INVOICES
 from valueverse.schemas.invoicing import INVOICE
 from valueverse.services.billing.billing_state import read_prior_state
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
@@ -38,8 +39,6 @@ _SPAN = ("period_from", "period_to")
 SAMPLE = 5
 """Invoices per tenant and run; those with adjustments come first, since most can go wrong with them."""
 
-REPRODUCTION = pl.Schema(dict.fromkeys(("tenant", "number", "expected", "found"), pl.String()) | {"ok": pl.Boolean()})
-_FOUND = pl.Schema(dict.fromkeys(("tenant", "invoice_id", "found"), pl.String()))
 _TOGETHER = ("finalised_at", "first", "last", "turn")
 
 
@@ -60,9 +59,11 @@ def reproduce(
         ]
     return (
         sample.select("tenant", "number", "invoice_id", pl.col("content_hash").alias("expected"))
-        .join(pl.concat([_FOUND.to_frame(), *found]), on=["tenant", "invoice_id"], how="left", maintain_order="left")
+        .join(
+            pl.concat([FOUND_HASHES.to_frame(), *found]), on=["tenant", "invoice_id"], how="left", maintain_order="left"
+        )
         .with_columns(pl.col("expected").eq_missing(pl.col("found")).alias("ok"))
-        .select(REPRODUCTION.names())
+        .select(REPRODUCED_INVOICES.names())
     )
 
 
@@ -99,7 +100,7 @@ class _Log:
 def _again(
     connection: psycopg.Connection[Any], log: _Log, finalised_at: Any, window: tuple[Any, Any], sample: pl.DataFrame
 ) -> pl.DataFrame:
-    """_FOUND: what comes out for the invoices of a sample, one state of knowledge per tenant."""
+    """FOUND_HASHES: what comes out for the invoices of a sample, one state of knowledge per tenant."""
     tenants = sample["tenant"].unique().sort().to_list()
     known_at = dict(sample.select("tenant", "events_known_at").unique().iter_rows())
     facts = as_recorded(log.facts.lazy().filter(pl.col("tenant").is_in(tenants)), known_at).collect()

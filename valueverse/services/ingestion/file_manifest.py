@@ -12,6 +12,7 @@ import orjson
 import polars as pl
 
 from valueverse.platform.lake import LakeTable
+from valueverse.schemas.ingestion import INGESTED_FILES, QUARANTINE_SUMMARIES
 from valueverse.schemas.types import INSTANT
 from valueverse.services.lake_tables import EVENTS_TABLE
 
@@ -20,35 +21,7 @@ if TYPE_CHECKING:
 
 METADATA_KEY = "valueverse.files"
 
-FILES = pl.Schema(
-    {
-        "tenant_id": pl.String(),
-        "file": pl.String(),
-        "file_hash": pl.String(),
-        "day": pl.Date(),
-        "received": pl.Int64(),
-        "accepted": pl.Int64(),
-        "duplicate": pl.Int64(),
-        "quarantined": pl.Int64(),
-        "conflicts": pl.Int64(),
-        "ingested_at": INSTANT,
-        "founds_tenant": pl.Boolean(),
-        "reasons": pl.String(),
-        "version": pl.Int64(),
-    }
-)
-"""One row per file taken. ``reasons``: JSON list of {reason, events, example}; ``version``: of the events table."""
-MANIFEST_TABLE = LakeTable("ingested_files", FILES)
-REASONS = pl.Schema(
-    {
-        "tenant_id": pl.String(),
-        "file_hash": pl.String(),
-        "file": pl.String(),
-        "reason": pl.String(),
-        "events": pl.Int64(),
-        "example": pl.String(),
-    }
-)
+MANIFEST_TABLE = LakeTable("ingested_files", INGESTED_FILES)
 
 
 def as_metadata(files: pl.DataFrame) -> dict[str, str]:
@@ -65,12 +38,12 @@ def unpublished(lake: Lake, recorded: pl.DataFrame) -> pl.DataFrame:
     """Files that commits of the events table record and the manifest does not have yet."""
     table = lake.delta(EVENTS_TABLE)
     if table is None:
-        return FILES.to_frame()
+        return INGESTED_FILES.to_frame()
     done = recorded["version"].max()
     missing = int(table.version()) - (int(done) if isinstance(done, int) else -1)
     commits = table.history(missing) if missing > 0 else []
     rows = [row for commit in reversed(commits) for row in _from_commit(commit)]
-    texts = FILES.to_frame().with_columns(pl.col("day", "ingested_at").cast(pl.String)).schema
+    texts = INGESTED_FILES.to_frame().with_columns(pl.col("day", "ingested_at").cast(pl.String)).schema
     return (
         pl.DataFrame(rows, schema=texts)
         .with_columns(
@@ -80,12 +53,12 @@ def unpublished(lake: Lake, recorded: pl.DataFrame) -> pl.DataFrame:
             .dt.convert_time_zone("UTC")
             .cast(INSTANT),
         )
-        .select(FILES.names())
+        .select(INGESTED_FILES.names())
     )
 
 
 def taken_files(lake: Lake) -> pl.DataFrame:
-    """Every file taken so far (FILES), published or not."""
+    """Every file taken so far (INGESTED_FILES), published or not."""
     recorded = lake.scan(MANIFEST_TABLE).collect()
     return pl.concat([recorded, unpublished(lake, recorded)])
 
@@ -99,10 +72,10 @@ def record_published(lake: Lake) -> None:
 
 
 def reasons_of(files: pl.DataFrame) -> pl.DataFrame:
-    """The reasons of files as rows of ``billing.quarantine_summary`` (REASONS)."""
+    """The reasons of files as rows of ``billing.quarantine_summary`` (QUARANTINE_SUMMARIES)."""
     rows = [
         {"tenant_id": tenant, "file_hash": file_hash, "file": file, **reason}
         for tenant, file_hash, file, reasons in files.select("tenant_id", "file_hash", "file", "reasons").iter_rows()
         for reason in orjson.loads(reasons or "[]")
     ]
-    return pl.DataFrame(rows, schema=REASONS)
+    return pl.DataFrame(rows, schema=QUARANTINE_SUMMARIES)

@@ -21,8 +21,9 @@ from valueverse.events.identity import key_hash
 from valueverse.landing import Ignored, LandingFile, landing_files
 from valueverse.platform.dedup_index import DedupIndex
 from valueverse.platform.spool import spool_folder
+from valueverse.schemas.ingestion import INGESTED_FILES
 from valueverse.services.ingestion.batches import ChangedFileError, Taking, names_of
-from valueverse.services.ingestion.file_manifest import FILES, MANIFEST_TABLE, as_metadata, reasons_of, taken_files
+from valueverse.services.ingestion.file_manifest import MANIFEST_TABLE, as_metadata, reasons_of, taken_files
 from valueverse.services.ingestion.file_validation import Founders
 from valueverse.services.ingestion.invalidation import invalidated_between
 from valueverse.services.lake_tables import EVENTS_TABLE, QUARANTINE_TABLE
@@ -100,7 +101,7 @@ def ingest(
     published = pl.concat([_unpublished(lake, before), files]).unique(
         ["tenant_id", "file", "file_hash"], maintain_order=True
     )
-    columns = [name for name in FILES.names() if name not in {"founds_tenant", "reasons", "version"}]
+    columns = [name for name in INGESTED_FILES.names() if name not in {"founds_tenant", "reasons", "version"}]
     touched = invalidated_between(lake, moment - timedelta(microseconds=1), moment)
     return IngestionReport(published.select(columns), reasons_of(published), touched, ignored)
 
@@ -167,7 +168,7 @@ def _take(
     with spool_folder(context.home) as folder:
         settled, whole, changed = _settled(context, new, founders, folder)
         rows += [settled.counts[file.name].row(file, context.moment) for file in whole]
-        files = pl.DataFrame(rows, schema=FILES)
+        files = pl.DataFrame(rows, schema=INGESTED_FILES)
         _write_quarantine(context.lake, settled.refused, whole)
         context.lake.append_all(EVENTS_TABLE, settled.accepted, metadata=as_metadata(files))
     with _index_writable():

@@ -8,7 +8,7 @@ import polars as pl
 
 from valueverse.errors import RefusalError
 from valueverse.platform.stores.mart_metrics import MartColumn, columns_of, read_mart
-from valueverse.schemas.value import METRIC_VALUES
+from valueverse.schemas.value import METRIC_VALUES, REFUSED_METRICS
 from valueverse.value.realisation.mart_metric_rules import check_columns, judged, registered
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     import psycopg
 
     from valueverse.catalog.history import CatalogHistory
-
-REFUSED = pl.Schema({"tenant": pl.String(), "month": pl.Date(), "reason": pl.String()})
 
 
 def mart_metrics(
@@ -34,9 +32,9 @@ def mart_metrics(
         months: first days.
 
     Returns:
-        METRIC_VALUES; and REFUSED: metrics that cannot be read, or months that hold what is no value.
+        METRIC_VALUES; and REFUSED_METRICS: metrics that cannot be read, or months that hold what is no value.
     """
-    values, refused = [METRIC_VALUES.to_frame()], [REFUSED.to_frame()]
+    values, refused = [METRIC_VALUES.to_frame()], [REFUSED_METRICS.to_frame()]
     wanted = registered(history, tenants, months)
     columns = columns_of(connection, sorted({metric.mart for metric, _ in wanted}))
     for metric, rows in wanted:

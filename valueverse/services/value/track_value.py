@@ -24,12 +24,12 @@ from valueverse.platform.stores import value_store as store
 from valueverse.platform.stores.recorded_months import measured_months
 from valueverse.platform.warehouse import connect
 from valueverse.schemas.types import EXACT
-from valueverse.schemas.value import METRIC_VALUES
+from valueverse.schemas.value import METRIC_VALUES, REFUSED_METRICS
 from valueverse.services.billing.billing_state import watermarks
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.services.months import FIRST_DAY, months_holding
 from valueverse.services.value.committed_models import CommittedModel, committed_models
-from valueverse.services.value.mart_metrics import REFUSED, mart_metrics
+from valueverse.services.value.mart_metrics import mart_metrics
 from valueverse.subscriptions.timeline import Timeline, build_timeline
 from valueverse.value.executor.binding import read_metrics
 from valueverse.value.realisation import metrics as measured
@@ -193,7 +193,9 @@ def _measure(
     measured_values = pl.concat([METRIC_VALUES.to_frame(), *values]).join(measured, on=["tenant", "month"], how="semi")
     rows = measured_values.with_columns(of_tenant(context.known_at).alias("known_at")).rename({"tenant": "tenant_id"})
     store.replace_metrics(context.connection, rows, measured)
-    return measured_values, pl.concat([REFUSED.to_frame(), *unread]).join(measured, on=["tenant", "month"], how="semi")
+    return measured_values, pl.concat([REFUSED_METRICS.to_frame(), *unread]).join(
+        measured, on=["tenant", "month"], how="semi"
+    )
 
 
 def _past(connection: psycopg.Connection[Any], timeline: Timeline) -> set[date]:

@@ -1,0 +1,51 @@
+"""Frames of checks: reproduced invoices, the reconciliation with the lake, flagged usage, and decisions to release."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from valueverse.schemas.contract import Contract
+from valueverse.schemas.types import EXACT, TEXT
+
+REPRODUCED_INVOICES = Contract(
+    {"tenant": TEXT, "number": TEXT, "expected": TEXT, "found": TEXT, "ok": pl.Boolean()},
+    key=("tenant", "number"),
+    nullable=("found",),
+)
+
+FOUND_HASHES = Contract({"tenant": TEXT, "invoice_id": TEXT, "found": TEXT}, key=("tenant", "invoice_id"))
+
+RECONCILIATION = Contract(
+    {
+        "tenant_id": TEXT,
+        "check_name": TEXT,
+        "period": TEXT,
+        "expected": EXACT,
+        "actual": EXACT,
+        "difference": EXACT,
+        "ok": pl.Boolean(),
+        "detail": TEXT,
+    },
+    key=("tenant_id", "check_name", "period"),
+    nullable=("detail",),
+)
+"""One row per tenant, check and month; ``expected`` is what the lake gives, ``actual`` what was booked."""
+
+LEAKAGE_FLAGS = Contract(
+    {
+        "tenant_id": TEXT,
+        "customer": TEXT,
+        "meter": TEXT,
+        "day": pl.Date(),
+        "reason": TEXT,
+        "expected": EXACT,
+        "seen": EXACT,
+        "since": pl.Date(),
+    },
+    nullable=("expected", "seen", "since"),
+)
+"""``reason``: ``stopped`` (``since``: the first silent day) or ``outside_pattern``."""
+
+RELEASE_DECISIONS = Contract(
+    {"tenant": TEXT, "status": TEXT, "reason": TEXT, "month": TEXT}, key=("tenant", "month"), nullable=("reason",)
+)

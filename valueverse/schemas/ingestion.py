@@ -1,0 +1,38 @@
+"""Frames of ingestion: the files that were taken, and why lines of them were quarantined."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from valueverse.schemas.contract import Contract
+from valueverse.schemas.types import INSTANT, TEXT
+
+INGESTED_FILES = Contract(
+    {
+        "tenant_id": TEXT,
+        "file": TEXT,
+        "file_hash": TEXT,
+        "day": pl.Date(),
+        "received": pl.Int64(),
+        "accepted": pl.Int64(),
+        "duplicate": pl.Int64(),
+        "quarantined": pl.Int64(),
+        "conflicts": pl.Int64(),
+        "ingested_at": INSTANT,
+        "founds_tenant": pl.Boolean(),
+        "reasons": TEXT,
+        "version": pl.Int64(),
+    }
+)
+"""One row per file taken. ``reasons``: JSON list of {reason, events, example}; ``version``: of the events table."""
+
+QUARANTINE_SUMMARIES = Contract(
+    {
+        "tenant_id": TEXT,
+        "file_hash": TEXT,
+        "file": TEXT,
+        "reason": TEXT,
+        "events": pl.Int64(),
+        "example": TEXT,
+    }
+)
