@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from valueverse.platform.stores.recorded_months import published_months
-from valueverse.platform.warehouse import connect
+from valueverse.platform.warehouse import connect, frame_of
 from valueverse.schemas.usage_accounting import EVENT_DAYS
 from valueverse.services.months import FIRST_DAY, months_holding
 
