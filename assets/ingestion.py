@@ -70,7 +70,7 @@ periods = dg.AssetSpec(
         dg.AssetCheckSpec(
             _WRITTEN,
             asset=LANDING,
-            description="What became of every file is recorded in the warehouse; else whose is not.",
+            description="The state of every file is recorded in the warehouse; else the files that are not.",
         ),
     ],
 )

@@ -39,7 +39,7 @@ _CHECK = "every_active_commit_has_been_run"
     ],
 )
 def realisation(context: dg.AssetExecutionContext, config: BillingConfig, platform: Platform) -> Result:
-    """Measure what came of every active commit; late data adds runs beside the old ones."""
+    """Measure every active commit; late data adds runs beside the old ones."""
     first, last = covered_by(context)
     settings, lake, run_id, as_of = platform.settings, platform.lake, context.run.run_id, config.moment()
 

@@ -174,8 +174,8 @@ STAGES = (
     ),
     Stage(
         name="value",
-        summary="measure what came of committed models",
-        description="Measure what came of committed value models in the months of a range that are over; propose fees.",
+        summary="measure committed value models",
+        description="Measure committed value models in the months of a range that are over; propose fees.",
         assets=(value.realisation,),
         pending=pending.newer(billing.INVOICES, value.REALISATION, monthly=True),
         partitions=MONTHLY,
@@ -186,7 +186,7 @@ STAGES = (
         schedule=Schedule(
             "value_daily",
             "30 3 * * *",
-            "Every day after billing: what came of committed value models in the same two months.",
+            "Every day after billing: measure committed value models in the same two months.",
             newest=2,
         ),
         holds=tenant_holds.VALUE,

@@ -103,7 +103,7 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, HTTPException):
         name = _BY_STATUS.get(error.status_code, "malformed-request" if error.status_code < 500 else "internal-error")
         return Problem(name, KINDS[name].cure, headers=error.headers)
-    return Problem("internal-error", "The request was not answered; nothing about it is your fault.")
+    return Problem("internal-error", "The request failed on our side.")
 
 
 async def answer_problem(request: Request, error: Exception) -> Response:

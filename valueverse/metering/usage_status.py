@@ -1,4 +1,4 @@
-"""What became of a usage row (``USAGE.status``)."""
+"""The status of a usage row (``USAGE.status``)."""
 
 OK, NO_METER, NO_VALUE = "ok", "no_meter", "no_value"
 TOO_LONG = "too_long"

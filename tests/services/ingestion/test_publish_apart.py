@@ -1,4 +1,4 @@
-"""What became of the files of a tenant that cannot be written keeps nobody else's from the warehouse."""
+"""The outcomes of files of a tenant that cannot be written keeps nobody else's from the warehouse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of a commit: who agreed, what came of it, why it differs, what it costs."""
+"""The page of a commit: who agreed, the realised value, its variance and its cost."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from valueverse.errors import RefusalError
 _explain = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
-    help="Why an invoice says what it says, and what became of an event.",
+    help="Trace invoice lines to their events, and events to their invoice lines.",
 )
 Form = Annotated[str, typer.Option("--format", help="text, or json: one object per line.")]
 
@@ -96,7 +96,7 @@ def event(
     tenant: Annotated[str | None, typer.Option("--tenant", help="Only this tenant's.")] = None,
     form: Form = "text",
 ) -> None:
-    """What became of an event: the line that billed it, or the one reason why none did."""
+    """Trace an event: the line that billed it, or the reason why it was not billed."""
     from valueverse.platform.warehouse import connect
     from valueverse.services.billing.explain import explain_event
 

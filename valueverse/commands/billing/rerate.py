@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _rerate = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
-    help="Re-rate finalised invoices: plan the money difference, look at it, then apply it.",
+    help="Re-rate finalised invoices: plan the differences, review the plan, then apply it.",
 )
 Tenants = Annotated[list[str], typer.Option("--tenant", help="Tenant; may be given again.")]
 Customers = Annotated[list[str] | None, typer.Option("--customer", help="Only these customers.")]
@@ -74,7 +74,7 @@ def plan(
     customer: Customers = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write the plan to this file.")] = None,
 ) -> None:
-    """Work out the difference per customer, invoice and line; nothing is booked.
+    """Compute the differences per customer, invoice and line; nothing is booked.
 
     [dim]valueverse rerate plan --tenant acme --from 2024-01-01 --to 2024-03-31 --catalog new.yaml --out plan.json[/dim]
     """
@@ -106,7 +106,7 @@ def apply(
     file: Annotated[Path, typer.Argument(metavar="PLAN", help="A plan that `rerate plan` wrote.")],
     catalog: CatalogFile = None,
 ) -> None:
-    """Book what a plan showed: its differences stand on the next invoices. Refused if anything changed since."""
+    """Apply a plan: its differences are billed on the next invoices. Refused if anything changed since."""
     from valueverse.platform.lake import Lake
     from valueverse.platform.settings import get_settings
     from valueverse.services.billing.rerate import apply as work

@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
     def meter(
         file: Annotated[Path | None, typer.Option(help="Read lines from this file instead of stdin.")] = None,
     ) -> None:
-        """What a meter makes of events: one JSON object per line in, one out.
+        """Meter events: one JSON object per line in, one per line out.
 
         Each line holds a meter, a period and its events; the answer is the quantity of the period, in all
         and for each combination of dimensions. Bare dates are midnight in the line's timezone (default UTC).

@@ -93,7 +93,7 @@ def run_demo(settings: Settings, customers: int, progress: Any) -> Iterator[Timi
     _, timing = _timed("agree", "a value model, committed and approved by both sides", lambda: agree(settings))
     yield _progress_line(progress, timing)
     yield from _catch_up(settings, "marts", progress)
-    _, timing = _timed("report", "what came of it, as a page for the customer", lambda: write_report(settings))
+    _, timing = _timed("report", "the realised value, as a page for the customer", lambda: write_report(settings))
     yield _progress_line(progress, timing)
 
 

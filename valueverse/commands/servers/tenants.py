@@ -45,7 +45,7 @@ Example: [bold]valueverse tenants revoke k3x9q2m4ab7c[/bold]"""
 
 def register(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
-    group = typer.Typer(help="Businesses on the platform, and the API keys they hold.", no_args_is_help=True)
+    group = typer.Typer(help="Tenants and their API keys.", no_args_is_help=True)
     group.command("add", help=_ADD)(_add)
     group.command("list", help="Tenants and their keys, tab-separated; never a secret.")(_list)
     group.command("key", help=_NEW_KEY)(_new_key)

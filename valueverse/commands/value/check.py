@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 def _add_check(app: typer.Typer) -> None:
     @app.command("check")
     def check_command(file: Annotated[Path, _FILE], as_json: _AS_JSON = False) -> None:
-        """Say what is wrong with a model, with line and column; or show its tree with units.
+        """Check a model: list its problems with line and column, or show its tree with units.
 
         Exit 0: nothing is wrong. Exit 1: problems, each with file:line:column and the place in the text.
 

@@ -24,10 +24,10 @@ def register(app: typer.Typer) -> None:
     def commit_command(  # noqa: PLR0913, PLR0917 - options of a command
         model: Annotated[Path, typer.Argument(help="A model in YAML or JSON; - reads standard input.")],
         tenant: Tenant,
-        author: Annotated[str, typer.Option("--author", help="Who proposes it; does not approve it.")],
+        author: Annotated[str, typer.Option("--author", help="Author; may not approve it.")],
         scenario: Annotated[str, typer.Option("--scenario", help="The scenario agreed on.")] = "base",
-        seed: Annotated[int, typer.Option("--seed", min=0, help="Of the draws.")] = 1,
-        customer: Annotated[str | None, typer.Option("--customer", help="Whose metrics it is measured by.")] = None,
+        seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the draws.")] = 1,
+        customer: Annotated[str | None, typer.Option("--customer", help="Customer that it is measured for.")] = None,
         start: Annotated[str | None, typer.Option("--start", help="First day of the first period.")] = None,
         data: Annotated[
             Path | None, typer.Option("--data", help="Measured data behind the baseline [the platform's metrics].")

@@ -106,21 +106,19 @@ def register(app: typer.Typer) -> None:
         data: Annotated[
             Path | None, typer.Option("--data", help="CSV or Parquet: metric, customer, period, value.")
         ] = None,
-        scenario: Annotated[str, typer.Option("--scenario", help="Of a model.")] = "base",
+        scenario: Annotated[str, typer.Option("--scenario", help="Scenario of a model.")] = "base",
         customer: Annotated[str | None, typer.Option("--customer", help="Only this customer's data.")] = None,
         start: Annotated[str | None, typer.Option("--start", help="First day of the first period.")] = None,
         tenant: Annotated[str | None, typer.Option("--tenant", help="The tenant whose commit it is.")] = None,
         commit: Annotated[str | None, typer.Option("--commit", help="Id of the commit, or its first 8 digits.")] = None,
         month: Annotated[str | None, typer.Option("--month", help="Such as 2023-11 [the last one measured].")] = None,
         case: Annotated[str, typer.Option("--case", help="committed, forecast or realised.")] = "realised",
-        run: Annotated[
-            str | None, typer.Option("--run", help="This very run, by its hash; instead of --commit.")
-        ] = None,
+        run: Annotated[str | None, typer.Option("--run", help="A run by its hash; instead of --commit.")] = None,
         events: Annotated[int, typer.Option("--events", min=0, help="Events or lines shown of each value.")] = 5,
         depth: Annotated[int, typer.Option("--depth", min=1, help="Levels shown.")] = DEEPEST,
         as_json: Annotated[bool, typer.Option("--json", help="Answer with one JSON object: every node once.")] = False,
     ) -> None:
-        """Say why an output is what it is: formulas, values and units, down to metrics and the events behind them.
+        """Explain an output: formulas, values and units, down to metrics and their events.
 
         [dim]valueverse value explain model.yaml --output npv[/dim]
 

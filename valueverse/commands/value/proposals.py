@@ -20,7 +20,7 @@ Tenant = Annotated[str, typer.Option("--tenant", help="The tenant whose proposal
 Proposal = Annotated[
     str, typer.Argument(metavar="PROPOSAL", help="Its name, as `valueverse value proposals` prints it.")
 ]
-By = Annotated[str, typer.Option("--by", help="Who says so.")]
+By = Annotated[str, typer.Option("--by", help="Name of the person.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -44,14 +44,14 @@ def register(app: typer.Typer) -> None:
 
     @app.command("dispute")
     def dispute_command(
-        proposal: Proposal, tenant: Tenant, by: By, reason: Annotated[str, typer.Option("--reason", help="Why.")]
+        proposal: Proposal, tenant: Tenant, by: By, reason: Annotated[str, typer.Option("--reason", help="Reason.")]
     ) -> None:
         """Dispute a proposal within its window: it is not billed until it is accepted."""
         _answer("dispute", tenant, proposal, by, reason)
 
     @app.command("withdraw")
     def withdraw_command(
-        proposal: Proposal, tenant: Tenant, by: By, reason: Annotated[str, typer.Option("--reason", help="Why.")]
+        proposal: Proposal, tenant: Tenant, by: By, reason: Annotated[str, typer.Option("--reason", help="Reason.")]
     ) -> None:
         """Withdraw a proposal that no invoice bills; the next run proposes again what is then due."""
         _answer("withdraw", tenant, proposal, by, reason)
@@ -67,9 +67,9 @@ def register(app: typer.Typer) -> None:
         tenant: Tenant,
         outcome: Annotated[str, typer.Option("--as", help="confirmed or written_off.")],
         by: By,
-        reason: Annotated[str, typer.Option("--reason", help="Why.")],
+        reason: Annotated[str, typer.Option("--reason", help="Reason.")],
     ) -> None:
-        """Close an active commit: its value is confirmed, or written off; it is measured no more."""
+        """Close an active commit: its value is confirmed, or written off; it is no longer measured."""
         from valueverse.platform.settings import get_settings
 
         write(close(get_settings(), tenant, commit, outcome, by, reason))

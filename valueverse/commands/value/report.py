@@ -1,4 +1,4 @@
-"""``valueverse value report``: a model's results, or what came of a commit, as a page for the customer."""
+"""``valueverse value report``: a model's results, or those of a commit, as a page for the customer."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
         seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed draws other points.")] = 1,
         tenant: Annotated[str | None, typer.Option("--tenant", help="The tenant whose commit it is.")] = None,
         commit: Annotated[
-            str | None, typer.Option("--commit", help="What came of this commit: its id, or the first 8 digits.")
+            str | None, typer.Option("--commit", help="Report on this commit: its id, or the first 8 digits.")
         ] = None,
         month: Annotated[
             str | None, typer.Option("--month", help="Up to this month; the last measured by default.")
@@ -47,9 +47,9 @@ def register(app: typer.Typer) -> None:
         ] = Audience.CUSTOMER,
         out: Annotated[Path | None, typer.Option("--out", help="Where to write; standard output by default.")] = None,
     ) -> None:
-        """Write results as one HTML page with charts: of a model, or of what came of a commit.
+        """Write results as one HTML page with charts: of a model, or of a measured commit.
 
-        A copy for the customer unless you say otherwise: nothing of what serving it costs.
+        The customer's copy by default: without the cost to serve it.
 
         [dim]valueverse value library developer_time > m.yaml && valueverse value report m.yaml --out m.html[/dim]
         """

@@ -51,7 +51,7 @@ def register(app: typer.Typer) -> None:
         ] = None,
         as_json: Annotated[bool, typer.Option("--json", help="Answer with one JSON object.")] = False,
     ) -> None:
-        """Say what each input adds to the difference between two cases, by Shapley shares that add up exactly.
+        """Show what each input adds to the difference between two cases, by Shapley shares that add up exactly.
 
         [dim]valueverse value variance --tenant northwind-ai --commit 3f... --month 2023-11[/dim]
         """

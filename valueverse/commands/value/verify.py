@@ -17,10 +17,10 @@ def register(app: typer.Typer) -> None:
     def verify_command(
         tenant: Annotated[str, typer.Option("--tenant", help="The tenant whose commits they are.")],
         head: Annotated[
-            str | None, typer.Option("--head", help="A head that was noted before: must still be in the chain.")
+            str | None, typer.Option("--head", help="A head printed before; it must still be in the chain.")
         ] = None,
     ) -> None:
-        """Work the chains of a tenant's commits, and of all that was done to them, out again.
+        """Recompute the hash chains of a tenant's commits and commit events.
 
         Rows that were edited, inserted, deleted or rewritten end with status 1.
         """

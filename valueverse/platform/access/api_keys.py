@@ -46,7 +46,7 @@ def issue_api_key(
         raise RefusalError("bad_scope", f"{unknown[0]!r} is no scope; there are {', '.join(SCOPES)}", "scopes")
     if not scopes:
         raise RefusalError(
-            "bad_scope", f"a key without scopes opens nothing; choose from {', '.join(SCOPES)}", "scopes"
+            "bad_scope", f"a key without scopes permits nothing; choose from {', '.join(SCOPES)}", "scopes"
         )
     prefix = "".join(secrets.choice(_PREFIX_LETTERS) for _ in range(12))
     # 43 letters out of 62 are 256 bits: no dictionary reaches them, so a plain hash is as good as a slow one.

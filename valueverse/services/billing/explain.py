@@ -135,7 +135,7 @@ def _event(row: dict[str, Any]) -> dict[str, Any]:
 def explain_event(
     connection: psycopg.Connection[Any], lake: Lake, source: str, event: str, tenant: str | None
 ) -> list[dict[str, Any]]:
-    """What became of an event, one answer per tenant that sent one of this source and id.
+    """The outcome of an event, one answer per tenant that sent one of this source and id.
 
     Raises:
         RefusalError: ``unknown_event``: it was never received.

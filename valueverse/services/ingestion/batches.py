@@ -35,7 +35,7 @@ class ChangedFileError(Exception):
 
 
 class Counts:
-    """What became of the lines of one file."""
+    """The outcomes of the lines of one file."""
 
     def __init__(self) -> None:
         self.accepted = self.duplicate = 0

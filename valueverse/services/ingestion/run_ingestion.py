@@ -1,4 +1,4 @@
-"""One ingestion: the landing files into the lake, what became of them into the warehouse, the dates they touch."""
+"""One ingestion: the landing files into the lake, their outcomes into the warehouse, the dates they touch."""
 
 from __future__ import annotations
 

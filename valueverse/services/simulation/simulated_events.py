@@ -59,7 +59,7 @@ def with_tenants(lines: pl.DataFrame) -> tuple[pl.DataFrame, str]:
 
 @dataclass
 class Tally:
-    """What became of the events of a simulation.
+    """The outcomes of the events of a simulation.
 
     Attributes:
         given: events in the files, or in the lake.

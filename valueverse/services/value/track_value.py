@@ -1,4 +1,4 @@
-"""Measure what came of committed models: metrics of the months that closed, a run per commit, and fee proposals."""
+"""Measure committed models: metrics of the months that closed, a run per commit, and fee proposals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports of a model's run and of a commit with what came of it."""
+"""Reports of a model's run and of a measured commit."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def report_of_commit(
     month: dt.date | None = None,
     audience: Audience = Audience.CUSTOMER,
 ) -> str:
-    """What was agreed and what came of it, as HTML.
+    """Agreed and realised value, as HTML.
 
     Args:
         settings: where Postgres is.

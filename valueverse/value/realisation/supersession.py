@@ -19,7 +19,7 @@ class Agreed:
     Attributes:
         commitment: the commit.
         parent: the one that it changes; None: a first one.
-        closed: whether it is measured no more.
+        closed: whether it is no longer measured.
     """
 
     commitment: Commitment

@@ -1,6 +1,6 @@
 """Whose copy a report is: what a vendor keeps to itself, and all that would give it away, is left out of a customer's.
 
-A customer may be shown what it used, what it was invoiced and what came of it; never what serving it cost its vendor.
+A customer may be shown what it used, what it was invoiced and the value it realised; never the cost to serve it.
 """
 
 from __future__ import annotations

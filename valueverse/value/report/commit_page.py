@@ -1,4 +1,4 @@
-"""The page of a commit: what was agreed, what came of it, and what it costs."""
+"""The page of a commit: agreed and realised value, and its cost."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def _judge_reason(reason: str | None) -> None:
 
 
 def close(settings: Settings, tenant: str, commit: str, outcome: str, by: str, reason: str) -> dict[str, Any]:
-    """Close an active commit: it is measured no more.
+    """Close an active commit: it is no longer measured.
 
     Raises:
         RefusalError: ``unknown_commit``, ``ambiguous_commit``, ``not_active``, ``unknown_outcome``, ``missing_reason``.
