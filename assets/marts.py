@@ -120,7 +120,7 @@ def dbt_models(
     """
     settings = platform.settings
     decided = newest(context.instance, RELEASE)
-    # Some months do not show that a tenant is mended: that takes a run for all of them.
+    # Some months do not show that a tenant is fixed: that takes a run for all of them.
     before = [] if config.is_whole() else held_tenants(settings, STAGE)
     attempts = Attempts(settings, config.variables(), context.run.run_id, before)
     with dbt_environment(settings):

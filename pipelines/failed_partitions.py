@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
 CURE = (
-    "mend what the error names, then run `python -m pipelines.catch_up`, or materialise these partitions in the "
+    "fix what the error names, then run `python -m pipelines.catch_up`, or materialise these partitions in the "
     "Dagster UI (docs/runbooks/failed-partitions.md)"
 )
 _ENDED = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]

@@ -1,4 +1,4 @@
-"""The second opinion: DuckDB recomputes a month from the lake and has to agree with what was billed."""
+"""Reconciliation: DuckDB recomputes a month from the lake and has to agree with what was billed."""
 
 from __future__ import annotations
 

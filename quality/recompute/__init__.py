@@ -1,1 +1,1 @@
-"""The second opinion in SQL: what events, fees and corrections come to, worked out again."""
+"""The independent recomputation in SQL: what events, fees and corrections come to, worked out again."""

@@ -1,4 +1,4 @@
-"""DuckDB's own reading of the lake: which version of an event was the truth when, and what meters read of it."""
+"""DuckDB's own reading of the lake: which version of an event was valid when, and what meters read of it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Formulas of meters and prices, worked out by the evaluator of the formula language for the rows that need them.
 
-The evaluator is the one thing that the second opinion shares with the engine (docs/decisions/0507): which events a
+The evaluator is the one thing that the recomputation shares with the engine (docs/decisions/0507): which events a
 formula is asked about, and what becomes of its answers, is decided here.
 """
 

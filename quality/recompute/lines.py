@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # Instants come as text. The terms of a line are among the states of its subscription when the line's
 # service began: the last change that took effect at once (or the start), and changes after it that wait for a period's
-# end. Of a subscription that was changed, a line may stand on the plans of another catalog than its invoice names.
+# end. Of a subscription that was changed, a line may be on the plans of another catalog than its invoice names.
 EVERY_LINE = """
 create table every_line as
 select

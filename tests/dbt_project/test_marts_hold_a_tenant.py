@@ -36,7 +36,7 @@ SCHEDULE, ADDS_UP = "fct_revenue_schedule", "an_invoice_subtotal_is_the_sum_of_i
 
 @dataclass
 class Story:
-    """The output and the tables of the first run and of the run after mending."""
+    """The output and the tables of the first run and of the run after the repair."""
 
     settings: Settings
     first: dg.ExecuteInProcessResult
@@ -52,7 +52,7 @@ class Story:
 
 @pytest.fixture(scope="module")
 def story(module_settings: Settings) -> Iterator[Story]:
-    """Sums of birch do not fit a column, lines of cedar are missing; then both are mended."""
+    """Sums of birch do not fit a column, lines of cedar are missing; then both are fixed."""
     settings = module_settings
     with pytest.MonkeyPatch.context() as patch:
         for name, value in settings.environment().items():

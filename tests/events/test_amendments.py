@@ -1,4 +1,4 @@
-"""Amendments say the same as the second opinion's view of versions."""
+"""Amendments say the same as the recomputation's view of versions."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ KEYS = ["a", "b", "c", "d", "e"]
         max_size=5,
     )
 )
-def test_every_version_is_known_exactly_when_the_second_opinion_says(drawn: list[tuple[Any, ...]]) -> None:
+def test_every_version_is_known_exactly_when_the_oracle_says(drawn: list[tuple[Any, ...]]) -> None:
     events = [
         _event(key, hour, replaces, data if replaces else "{}", time)
         for key, hour, replaces, data, time in drawn

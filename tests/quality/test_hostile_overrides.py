@@ -1,4 +1,4 @@
-"""Overrides that make no terms of a plan are left aside by the second opinion, whoever's plan it is."""
+"""Overrides that make no terms of a plan are left aside by the recomputation, whoever's plan it is."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def overrides(count: int) -> list[str]:
     return found
 
 
-def test_no_overrides_stop_the_second_opinion_or_change_another_plans_terms() -> None:
+def test_no_overrides_stop_the_recomputation_or_change_another_plans_terms() -> None:
     documents = {"mine": json.dumps(CATALOG)}
     alone = flatten(documents)
     for text in overrides(250):

@@ -153,5 +153,5 @@ def read(master: int, pieces: list[bytes], answers: list[str]) -> None:
 
 
 def plain(text: str) -> str:
-    """What stands on the screen, without styles and movements of the cursor."""
+    """What is on the screen, without styles and movements of the cursor."""
     return _SPINNER.sub("", _STYLE.sub("", text))

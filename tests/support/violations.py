@@ -165,7 +165,7 @@ VIOLATIONS = {**POLICIES, **ROLES, **RIGHTS, **OBJECTS}
 
 
 def change(violation: str, database: str) -> str:
-    """The statements that open ``violation`` in ``database``: the guard would mend some at once, so it looks away
+    """The statements that open ``violation`` in ``database``: the guard would repair some at once, so it looks away
     meanwhile."""
     violation = violation.replace("{database}", database)
     return violation if "valueverse_guard" in violation else NO_GUARD + violation + GUARD_AGAIN

@@ -35,7 +35,7 @@ def parse_catalog(document: str | bytes | dict[str, Any]) -> Catalog:
 
     Raises:
         DocumentError: ``bad_catalog``, ``out_of_range`` or ``too_long``: everything that is wrong, each with its path,
-            its line and column (where it came as text) and how to mend it.
+            its line and column (where it came as text) and how to fix it.
     """
     source = read_document(document, CATALOG)
     catalog = validated(Catalog, source, {}, CATALOG.code)

@@ -31,7 +31,7 @@ BEGINNING = pl.datetime(1, 1, 1, time_zone="UTC").cast(INSTANT)
 
 
 def as_known(instant: datetime | None) -> pl.Expr:
-    """Rows with ``received_at`` and ``known_until`` that were the truth at ``instant``; None: that are
+    """Rows with ``received_at`` and ``known_until`` that were valid at ``instant``; None: that are
     now."""
     if instant is None:
         return pl.col("known_until").is_null()

@@ -138,7 +138,7 @@ class Percentage(_PriceModel):
 
     @property
     def per_event(self) -> bool:
-        """Whether the price hangs on single events, not on their sum alone."""
+        """Whether the price depends on single events, not on their sum alone."""
         bounds = (self.free_events, self.free_amount, self.min_per_event, self.max_per_event)
         return any(bound is not None for bound in bounds) or bool(self.fixed)
 

@@ -21,7 +21,7 @@ def resolve_amendments(events: pl.LazyFrame) -> pl.LazyFrame:
     Args:
         events: rows of the events table; what amends or is amended by them must be among them.
 
-    A version is the truth for those who ask at T with known_from <= T < known_until (null: still). ``known_from`` is
+    A version is valid for those who ask at T with known_from <= T < known_until (null: still). ``known_from`` is
     the receipt, for an amendment that came before its original the receipt of that. ``known_until`` is that of what
     replaced it, never before its own receipt.
     """
@@ -42,7 +42,7 @@ def resolve_amendments(events: pl.LazyFrame) -> pl.LazyFrame:
         "tenant", "source", pl.col("id").alias("replaces"), pl.col("received_at").alias("original_received"),
         pl.col("known").alias("has_original"),
     )  # fmt: skip
-    # Amendments of one original replace each other in order of receipt, so each is the truth until the next.
+    # Amendments of one original replace each other in order of receipt, so each is valid until the next.
     order = pl.struct("by_received", "by_time", "by")
     siblings = replaced.sort("tenant", "source", "id", order).with_columns(
         pl.col("by_received").shift(-1).over("tenant", "source", "id").alias("next_received")

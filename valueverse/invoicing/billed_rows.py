@@ -135,7 +135,7 @@ def to_recompute(issued: IssuedInvoices, changes: Changes) -> pl.DataFrame:
         not_voided = _with_siblings(not_voided, changes.among)
     periods = not_voided.select(_KNOWN)
     voided = issued.voided.filter(pl.col("invoice_type").is_in(PERIOD_TYPES))
-    # What corrected a voided invoice stands on others: it is taken back, for its usage is billed again.
+    # What corrected a voided invoice is on others: it is taken back, for its usage is billed again.
     unknown = voided.with_columns(pl.lit(None, ISSUED_INVOICES["events_known_at"]).alias("events_known_at"))
     found = [
         invoices_to_recompute(periods, changes.usage, changes.meters, changes.facts, changes.known_at),

@@ -34,7 +34,7 @@ class DraftInvoices:
     def issued(self) -> pl.DataFrame:
         """INVOICE_HEADERS of the invoices that are made whatever follows: those with a line, and every closing one.
 
-        A start without fees in advance makes no invoice, so nothing can stand on it; a period closes without lines too.
+        A start without fees in advance makes no invoice, so nothing can be on it; a period closes without lines too.
         """
         closing = self.headers.filter(pl.col("invoice_type") == "period")
         with_lines = self.headers.join(
@@ -43,6 +43,6 @@ class DraftInvoices:
         return pl.concat([with_lines, closing]).unique(INVOICE, maintain_order=True)
 
     def without_lines(self) -> pl.DataFrame:
-        """INVOICE_HEADERS of the closing invoices that no line stands on."""
+        """INVOICE_HEADERS of the closing invoices without a line."""
         closing = self.headers.filter(pl.col("invoice_type") == "period")
         return closing.join(self.lines.select(INVOICE).unique(), on=INVOICE, how="anti", maintain_order="left")

@@ -1,7 +1,7 @@
 """Rules of billing that several of its steps share."""
 
 RULES_VERSION = "1"
-"""Version of the billing rules in this engine; it stands on every invoice (basis.rules_version)."""
+"""Version of the billing rules in this engine; it is on every invoice (basis.rules_version)."""
 
 OF_PERIOD = ("usage", "minimum")
 """Kinds of lines of which threshold invoices may bill a part."""

@@ -233,7 +233,7 @@ RECOMPUTED_INVOICES = Contract(
 the catalog that they were re-rated with, null: their own terms."""
 
 ONE_OFFS_BILLED = Contract({"tenant": TEXT, "key": TEXT})
-"""One-off lines that stand on an invoice."""
+"""One-off lines that are on an invoice."""
 
 RECOMPUTED_LINES = Contract(
     {

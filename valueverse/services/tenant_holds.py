@@ -57,7 +57,7 @@ def for_each_tenant(
         stage: its name.
         periods: first days of the partitions that the work covers.
         work: one attempt for these tenants (None: for all): whole, or nothing and an error.
-        run_id: stands on what is written.
+        run_id: recorded with what is written.
         chosen: the tenants asked for; None: all.
         everyone: gives all tenants whose data the work may read.
 

@@ -133,7 +133,7 @@ def _judged(starts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     backwards = (pl.col("planned_end") <= pl.col("time")).fill_null(value=False)
     counted = pl.col("uncounted").is_null()
     starts = starts.with_columns(uncounted(pl.col("quantities")).alias("uncounted"))
-    # A start that is refused starts nothing: the one that mends it is the first.
+    # A start that is refused starts nothing: the one that replaces it is the first.
     possible = starts.filter(~unknown, ~untimely, ~backwards, counted).with_columns(
         pl.struct(_KEY).is_first_distinct().alias("is_first")
     )

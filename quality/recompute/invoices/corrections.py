@@ -128,7 +128,7 @@ where
     and not (own.unused and len(own.splits) > 0 and own.dimensions = '{}')
 qualify count(*) over (partition by line_id) = 1;
 
--- In-advance fees of a period stand on the invoice before; they count with what they came to.
+-- In-advance fees of a period are on the invoice before; they count with what they came to.
 create table judged_minimums as
 with
 

@@ -90,7 +90,7 @@ class Tracked:
 
 @pytest.fixture(scope="module")
 def tracked(module_settings: Settings) -> Tracked:
-    """November and December were measured; the fee of November stands on an invoice of February."""
+    """November and December were measured; the fee of November is on an invoice of February."""
     settings, company = module_settings, world()
     run(company, settings, datetime(2023, 11, 2, tzinfo=UTC))
     options = {"scenario": "agreed", "seed": 1, "author": "ann", "parent": None, "reason": None}

@@ -1,4 +1,4 @@
-"""Lines that hang on a detail: seconds of a period, the time that a minimum is for, events without a value."""
+"""Lines that depend on a detail: seconds of a period, the time that a minimum is for, events without a value."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ def test_a_credit_note_after_a_correction_gives_back_at_most_what_it_left(settin
 
 
 def test_what_came_late_is_given_back_on_the_invoice_that_it_corrects(settings: Settings) -> None:
-    """11.90 came late and stand on December's invoice, for November: a note on November's is one of 130.90 at most,
+    """11.90 came late and are on December's invoice, for November: a note on November's is one of 130.90 at most,
     and one on December's finds nothing of its own."""
     world = acme(("2023-11", "100"))
     run(world, settings, as_of=EARLY)

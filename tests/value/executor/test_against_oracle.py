@@ -47,7 +47,7 @@ SMOOTH = [
     "if({c}, {s}, {s})", "clip({s}, {e}, {e})", "interpolate({e}, 0, abs({s}), 3, abs({s}))",
     "lookup({e}, 0, {s}, 1, {s})", "cumsum(abs({s}))", "prev({s}, 1, {s})", "sqrt(abs({s}))",
 ]  # fmt: skip
-"""Whose last bits depend on a library, put together so that small differences stay small: no jump hangs on them."""
+"""Whose last bits depend on a library, put together so that small differences stay small: no jump depends on them."""
 
 
 class Grammar:

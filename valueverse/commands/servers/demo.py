@@ -176,7 +176,7 @@ def _catch_up(settings: Settings, until: str, progress: Any) -> Iterator[Timing]
             if not step["ok"]:
                 raise RefusalError(
                     "run_failed",
-                    f"{where}: {step['error']} (run {step['run_id'] or 'none'}, log {log}); mend it and run again",
+                    f"{where}: {step['error']} (run {step['run_id'] or 'none'}, log {log}); fix it and run again",
                 )
             yield _progress_line(progress, Timing(step["stage"], _covering(step), step["seconds"]))
     if process.returncode:

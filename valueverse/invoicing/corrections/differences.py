@@ -164,7 +164,7 @@ def with_terms_of(lines: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:
 
 
 def differences(again: pl.DataFrame, recomputed: pl.DataFrame, booked: pl.DataFrame) -> pl.DataFrame:
-    """What each finalised invoice lacks, line by line, as ``adjustment`` lines without an invoice to stand on yet.
+    """What each finalised invoice lacks, line by line, as ``adjustment`` lines without an invoice yet.
 
     Args:
         again: INVOICE, invoice_id and currency, decimals of the invoices compared.

@@ -46,7 +46,7 @@ _REASONS = {
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Proposals as lines without an invoice to stand on yet.
+    """Proposals as lines without an invoice yet.
 
     Attributes:
         lines: the columns of LINES but for what identifies the invoice; terms, proposal, approved_at, invoice_id, over

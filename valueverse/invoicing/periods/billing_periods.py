@@ -211,7 +211,7 @@ def stretches(segments: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFrame:
     Returns:
         the invoice's columns and ``stretch`` (row number), from, to, full_from, full_to, used_days, full_days, terms,
         timezone, currency, catalog_hash, plan, plan_version, quantities, planned_end,
-        advance_fees_invoiced (its in-advance fees stand on the invoice that closed as it began).
+        advance_fees_invoiced (its in-advance fees are on the invoice that closed as it began).
     """
     wanted = invoices.select(*INVOICE, "full_from", "full_to")
     bounded = segments.join(wanted, on=SUBSCRIPTION).with_columns(

@@ -114,7 +114,7 @@ def _nothing() -> list[pl.Expr]:
 def _provisional(
     invoices: pl.DataFrame, lines: pl.DataFrame, adjustments: AdjustmentEvents, used: ConsumedCredits
 ) -> pl.DataFrame:
-    """The numbers that these invoices get if they are their tenants' first: a total does not hang on credit notes."""
+    """The numbers that these invoices get if they are their tenants' first: a total does not depend on credit notes."""
     if adjustments.notes.is_empty():
         return INVOICE_NUMBERS.to_frame()
     issued = settle(
@@ -131,7 +131,7 @@ def _provisional(
 def _concerned(
     ordered: pl.DataFrame, lines: pl.DataFrame, accounts: Mapping[tuple[str, str], CustomerBalance]
 ) -> pl.DataFrame:
-    """Bills that tax, a coupon or a credit may change: all of a customer's, since one hangs on the other."""
+    """Bills that tax, a coupon or a credit may change: all of a customer's, since one depends on the other."""
     taxed = lines.filter(pl.col("tax_percent") != 0).select("tenant", "customer")
     negative = ordered.filter(pl.col("subtotal_minor") < 0).select("tenant", "customer")
     named = pl.DataFrame(list(accounts), schema=taxed.schema, orient="row")

@@ -125,7 +125,7 @@ def fail_orphans(instance: DagsterInstance) -> list[str]:
 
 
 def clear_after_daemon(settings: Settings, instance: DagsterInstance) -> list[str]:
-    """End what a daemon that lives no more left behind; ids of the runs that were failed.
+    """End what a daemon that has ended left over; ids of the runs that were failed.
 
     A daemon that another host runs, or a person by hand, is known by its heartbeat: its runs are left alone.
     """
@@ -143,7 +143,7 @@ def clear_after_daemon(settings: Settings, instance: DagsterInstance) -> list[st
 
 
 def end_lost_runs(settings: Settings, instance: DagsterInstance) -> list[str]:
-    """Fail the runs under way whose process lives no more, whoever started it; return their ids.
+    """Fail the runs under way whose process has ended, whoever started it; return their ids.
 
     A killed command, or a killed code server beside a living daemon, reports nothing. The first event of a run has its
     process's pid, and an instant after that process began. Only where this host carries all runs: with servers of ours.

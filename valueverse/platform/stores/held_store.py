@@ -67,7 +67,7 @@ def record(
         periods: first days of the partitions that the run covered.
         failures: who failed, and why.
         tenants: whom the run was for; None: everybody.
-        run_id: stands on the rows.
+        run_id: recorded with the rows.
         at: when it was tried.
     """
     failed = [failure.tenant for failure in failures]
@@ -153,7 +153,7 @@ def undecided(connection: psycopg.Connection[Any]) -> pl.DataFrame:
 
 
 def released_since(connection: psycopg.Connection[Any], stage: str) -> pl.DataFrame:
-    """PERIODS of a stage whose tenant was released after the last attempt: what it failed for may be mended."""
+    """PERIODS of a stage whose tenant was released after the last attempt: what it failed for may be fixed."""
     rows = connection.execute(
         "select h.tenant_id::text, h.stage, h.period, h.code, h.message, h.attempts from billing.held_tenant h "
         "where h.stage = %s and exists (select from billing.release r where r.tenant_id = h.tenant_id "

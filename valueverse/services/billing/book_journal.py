@@ -47,7 +47,7 @@ def book_journal(
         settings: where the warehouse is.
         lake: billing facts.
         as_of: the run's present: credit that expires later has not expired.
-        run_id: stands on the entries.
+        run_id: recorded with the entries.
         tenants: only these; None: all.
     """
     with connect(settings, "builder") as connection:

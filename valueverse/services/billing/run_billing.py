@@ -81,7 +81,7 @@ def bill(
         first_month: first month of the range.
         last_month: last month of the range.
         as_of: the run's present: what closes later is left alone, what closed a grace ago is finalised.
-        run_id: stands on what is written.
+        run_id: recorded with what is written.
         tenants: only these; None: all.
         progress: called with one sentence per step.
     """

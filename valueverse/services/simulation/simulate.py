@@ -273,7 +273,7 @@ def _billed(log: pl.DataFrame, catalog: Catalog, request: SimulationRequest, tal
 def _runs(
     facts: pl.DataFrame, history: CatalogHistory, usage: pl.LazyFrame, log: pl.DataFrame, request: SimulationRequest
 ) -> Iterator[tuple[Timeline, Billed]]:
-    """What each run bills; the past before the window is billed too, since invoices hang on earlier ones."""
+    """What each run bills; the past before the window is billed too, since invoices depend on earlier ones."""
     named = facts.filter(pl.col("time").dt.year() >= FIRST_YEAR).group_by("tenant")
     firsts = named.agg(pl.col("time").min().dt.date().dt.offset_by("-2d").alias("first"))
     whole = (pl.min_horizontal(request.window[0], _of_tenant(firsts, "first")), request.window[1])

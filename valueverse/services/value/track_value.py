@@ -129,7 +129,7 @@ def track_value(
         first_month: first month of the range.
         last_month: last month of the range.
         as_of: the run's present: a month that closes later is left alone; proposals are made now.
-        run_id: stands on what is written.
+        run_id: recorded with what is written.
         tenants: only these; None: all.
     """
     facts = lake.scan(BILLING_FACTS_TABLE).collect()

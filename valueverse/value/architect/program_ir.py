@@ -302,7 +302,7 @@ class Program:
         currency: of drivers, costs and metrics; None where a model has neither.
         axis: the periods.
         inputs: ascending by name. The order in a file means nothing here: models with one hash are one program.
-        correlations: one per group of inputs that hang together; empty: all independent.
+        correlations: one per group of inputs that are connected; empty: all independent.
         nodes: each after all that it reads in the same period (a lagged one may stand later in its component).
         components: the same nodes in the same order, as groups.
         drivers, costs: ascending by name; sums over them run in this order.

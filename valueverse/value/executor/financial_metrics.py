@@ -186,7 +186,7 @@ class _Sums:
 def _weighted(found: Floats, weights: Floats) -> Floats:
     """Row sums of found x weights.
 
-    Period by period and no matrix product: the order of the sum hangs on nothing, so that the bits are the same
+    Period by period and no matrix product: the order of the sum depends on nothing, so that the bits are the same
     whatever the block and however many threads there are.
     """
     if found.shape[1] == 1 and len(weights) > 1:

@@ -235,7 +235,7 @@ def _distinct(found: list[float]) -> list[float]:
 
 
 def crossing(exact: Callable[[float], float], low: float, high: float) -> list[float]:
-    """The crossing between two points, to the last bits; nothing where they stand on one side of zero.
+    """The crossing between two points, to the last bits; nothing where they are on one side of zero.
 
     Chandrupatla's method (1997): interpolates where the curve is smooth enough and halves where it is not, so that it
     cannot run away.

@@ -103,7 +103,7 @@ def billing_metrics(lines: pl.DataFrame, months: Sequence[date]) -> pl.DataFrame
     """``billing.invoiced_net`` and ``billing.outcome_fees`` by the month a line's service begins in, ``billing.mrr``.
 
     A fee for an outcome is no part of ``billing.invoiced_net``: a model whose costs are what is invoiced would see its
-    own fee in later runs, and the fee would hang on itself. ``billing.mrr`` spreads fees over their days.
+    own fee in later runs, and the fee would depend on itself. ``billing.mrr`` spreads fees over their days.
 
     Args:
         lines: INVOICED_LINES.

@@ -1,4 +1,4 @@
-"""What a result stands on: inputs with units, owners and sources; what was carried or defaulted."""
+"""What a result depends on: inputs with units, owners and sources; what was carried or defaulted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sections that every report has: the case in money over its periods, and what it hangs on."""
+"""The sections that every report has: the case in money over its periods, and what it depends on."""
 
 from __future__ import annotations
 

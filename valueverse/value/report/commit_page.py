@@ -201,7 +201,7 @@ def _inputs_section(report: CommitReport, calendar: Calendar) -> Section:
         *notes_table(model),
     ]
     text = "What is measured is shown as its mean over the periods of the case."
-    return Section("inputs", "What it stands on", text, parts)
+    return Section("inputs", "What it depends on", text, parts)
 
 
 def _state(state: str) -> str:

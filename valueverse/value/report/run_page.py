@@ -63,7 +63,7 @@ def run_page(
         *([Section("case", "The case in numbers", NOTE)] if hidden.case else numbers),
         Section(
             "inputs",
-            "What it stands on",
+            "What it depends on",
             "",
             [
                 inputs_table(program, scenario.overrides, values, document, hidden),

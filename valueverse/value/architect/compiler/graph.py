@@ -1,4 +1,4 @@
-"""Order in a graph of names: what comes first, and what hangs together in a loop."""
+"""Order in a graph of names: what comes first, and what is connected in a loop."""
 
 from __future__ import annotations
 

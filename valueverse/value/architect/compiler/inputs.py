@@ -144,7 +144,7 @@ class InputCompiler:
         return tuple(found)
 
     def correlations(self, inputs: Mapping[str, Input]) -> tuple[Correlation, ...]:
-        """One matrix per group of inputs that hang together, its names ascending."""
+        """One matrix per group of inputs that are connected, its names ascending."""
         pairs: dict[tuple[str, str], float] = {}
         for index, stated in enumerate(self.model.correlations):
             path = f"correlations[{index}]"
@@ -175,7 +175,7 @@ class InputCompiler:
     def _matrix(self, names: list[str], pairs: Mapping[tuple[str, str], float]) -> Correlation:
         size = min(len(names), MAX_CORRELATED)
         if len(names) > size:
-            message = f"{len(names)} inputs hang together by correlations: at most {size} may"
+            message = f"{len(names)} inputs are connected by correlations: at most {size} may"
             self.problems.add("bad_correlation", message, "correlations")
         matrix = np.eye(size)
         for row, first in enumerate(names[:size]):
@@ -212,7 +212,7 @@ def _folded(expression: Expression) -> float:
 
 
 def _groups(pairs: Iterable[tuple[str, str]]) -> list[list[str]]:
-    """Names that hang together, ascending; groups by their first name."""
+    """Names that are connected, ascending; groups by their first name."""
     group: dict[str, set[str]] = {}
     for first, second in pairs:
         joined = group.get(first, {first}) | group.get(second, {second})
