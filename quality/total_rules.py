@@ -61,7 +61,7 @@ TOTALS: tuple[Rule, ...] = (
     Rule(
         "usage_is_billed_once_for_its_period",
         "invoice_line",
-        "No charge stands twice on one period, nor on usage outside of the period that its invoice closes",
+        "No charge is billed twice for one period, nor on usage outside of the period that its invoice closes",
         _filled("""
         with lines as (
             select batch.tenant_id, batch.invoice_id, batch.key, batch.kind, batch.dimensions, batch.service_from,

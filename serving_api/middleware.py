@@ -41,7 +41,7 @@ SECURITY_HEADERS = {
 
 @dataclass
 class Exchange:
-    """What is known of one request while it is answered; stands in ``scope["exchange"]``."""
+    """What is known of one request while it is answered; it is in ``scope["exchange"]``."""
 
     request_id: str
     arrived: float

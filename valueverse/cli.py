@@ -1,4 +1,4 @@
-"""``valueverse``: every command, with help that teaches. Each command's work stands in ``valueverse/commands``."""
+"""``valueverse``: every command, with help that teaches. Each command is in ``valueverse/commands``."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ def refused_token() -> Problem:
 
 
 def new_refresh_token(tenant: str) -> str:
-    """A random token; the tenant stands in it, so that it is looked for among that tenant's rows alone."""
+    """A random token; it contains the tenant, so that it is looked for among that tenant's rows alone."""
     place = base64.urlsafe_b64encode(tenant.encode()).rstrip(b"=").decode()
     return f"vvr_{place}.{secrets.token_urlsafe(32)}"
 

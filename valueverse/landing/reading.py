@@ -40,7 +40,7 @@ def read_chunks(file: LandingFile) -> Iterator[pl.DataFrame]:
 
 
 def refused_file(refusal: RefusalError) -> pl.DataFrame:
-    """The one line that stands for a file that cannot be read."""
+    """The one line that represents a file that cannot be read."""
     return refused_lines(pl.DataFrame({"line": [0], "raw": [""]}), refusal.message, refusal.code)
 
 

@@ -25,7 +25,7 @@ ROLE_NAMES: dict[Role, str] = {
     "builder": "valueverse_builder",
     "api": "valueverse_api",
 }
-"""Database logins. The owner, reader and analyst group roles have no login and stand in ``warehouse``."""
+"""Database logins. The owner, reader and analyst group roles have no login and are in ``warehouse``."""
 
 
 TENANT_KEY = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
@@ -101,7 +101,7 @@ class Settings(BaseSettings):
         )
 
     def postgres_url(self, role: Role, database: str | None = None) -> str:
-        """``postgresql://`` address of ``role`` (libpq form; a Unix socket stands in ``?host=``)."""
+        """``postgresql://`` address of ``role`` (libpq form; a Unix socket is in ``?host=``)."""
         if self.external_postgres_url:
             return _as_role(self.external_postgres_url, role, self._password(role), database)
         record = read_record(self.run, "postgres")

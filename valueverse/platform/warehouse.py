@@ -129,7 +129,7 @@ def downgrade(settings: Settings, revision: str) -> None:
 
 
 def revision(settings: Settings) -> str | None:
-    """The migration the warehouse stands at; None before the first."""
+    """The current migration of the warehouse; None before the first."""
     with connect(settings, "admin") as connection:
         known = connection.execute("select to_regclass('public.alembic_version') is not null").fetchone()
         if known is None or not known[0]:

@@ -1,6 +1,6 @@
 """Calculators: one JSON object per line in, one per line out, a bad line answered without stopping.
 
-The formats stand in contracts.md, section 5. Input is read as bytes: a line that is no UTF-8, nests without
+The formats are in contracts.md, section 5. Input is read as bytes: a line that is no UTF-8, nests without
 end or never ends is one bad line, not the end of the run.
 """
 

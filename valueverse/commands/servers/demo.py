@@ -191,7 +191,7 @@ def _covering(step: dict[str, Any]) -> str:
 def demo_keys(settings: Settings) -> dict[str, str]:
     """An API key of each tenant: the one of the last demo while it is valid, else a new one.
 
-    They stand in ``demo-keys.json`` in the installation's home, readable by its owner alone.
+    They are in ``demo-keys.json`` in the installation's home, readable by its owner alone.
     """
     from valueverse.demo import harbor_catalog, northwind
     from valueverse.platform.access.api_keys import issue_api_key, verify_api_key

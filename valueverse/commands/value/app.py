@@ -1,4 +1,4 @@
-"""``valueverse value``: author, check and run value models. Each subcommand stands in a file of its own."""
+"""``valueverse value``: author, check and run value models. Each subcommand is in a file of its own."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _HEARTBEAT = 120
 """Seconds within which a living daemon has sent a heartbeat: some times its own interval of 30."""
 
 _INSTANCE = """\
-# Written by `valueverse up`; the address and password stand in the environment, not here.
+# Written by `valueverse up`; the address and password are in the environment, not here.
 storage:
   postgres:
     postgres_url:

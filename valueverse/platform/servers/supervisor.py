@@ -1,6 +1,6 @@
 """Starts, watches and stops the servers of an installation: PostgreSQL, Valkey, Dagster and the API.
 
-There is no resident supervisor: each server's record (pid, start time, address) stands in ``run/``, and every
+There is no resident supervisor: each server's record (pid, start time, address) is in ``run/``, and every
 command judges by it. What crashed is shown by ``status`` and started again by ``up``.
 """
 
@@ -64,7 +64,7 @@ class _Program:
 
 
 def project() -> Path:
-    """Folder of the checkout: ``workspace.yaml`` and the code locations stand in it."""
+    """Folder of the checkout: ``workspace.yaml`` and the code locations are in it."""
     return Path(__file__).parents[3]
 
 

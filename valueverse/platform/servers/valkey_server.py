@@ -69,7 +69,7 @@ def _launch(settings: Settings, durable: bool) -> processes.Record:
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     owner = settings.sockets.stat() if settings.sockets.exists() else None
     sockets = private_folder(settings.sockets, (owner.st_uid, owner.st_gid) if owner else None)
-    # The password stands in a file, not on the command line, which every user of the machine may read.
+    # The password is in a file, not on the command line, which every user of the machine may read.
     configuration = settings.run / "valkey.conf"
     configuration.touch(mode=0o600)
     options = [

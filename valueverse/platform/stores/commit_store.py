@@ -19,7 +19,7 @@ def add(
     """Add a commit (tenant_id, commit_id, model, author, parent, document, committed_at) to its tenant's chain.
 
     Returns:
-        False where the same commit stands already.
+        False where the same commit exists already.
     """
     # The tenant's row is the lock: two commits at once take turns in the chain.
     connection.execute("select 1 from billing.tenant where tenant_id = %s for update", [row["tenant_id"]])

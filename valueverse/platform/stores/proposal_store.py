@@ -141,7 +141,7 @@ def proposals(connection: Connection, tenant: str) -> list[dict[str, Any]]:
 
 
 def approved(connection: Connection, scope: Scope, as_of: datetime) -> pl.DataFrame:
-    """APPROVED_PROPOSALS that stand at ``as_of``.
+    """APPROVED_PROPOSALS, withdrawn ones left out, at ``as_of``.
 
     A proposal is approved when it is accepted, or when its dispute window ends without a dispute. ``invoice_id`` is the
     finalised, unvoided invoice of the scope that bills it.

@@ -91,7 +91,7 @@ def customers(connection: Connection, tenant: str) -> set[str]:
 def proposed_from(
     connection: Connection, tenant: str, of: tuple[str, str], day: date, commit: str
 ) -> dict[str, Any] | None:
-    """The last proposal that stands, of other commits, for months from ``day`` on; None: there is none.
+    """The last proposal, not withdrawn, of other commits, for months from ``day`` on; None: there is none.
 
     Args:
         connection: to the warehouse.

@@ -1,4 +1,4 @@
-"""What stands in the warehouse before a billing run: invoices, what they used up, and what later events may change."""
+"""What is in the warehouse before a billing run: invoices, what they used up, and what later events may change."""
 
 from __future__ import annotations
 

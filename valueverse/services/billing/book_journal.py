@@ -1,4 +1,4 @@
-"""Book what was finalised, voided, paid and granted since: the difference between what should stand and what does."""
+"""Book what was finalised, voided, paid and granted since: the entries that are due less those that are booked."""
 
 from __future__ import annotations
 

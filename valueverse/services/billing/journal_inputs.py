@@ -32,7 +32,7 @@ def current_inputs(
 
 
 def broken_rules(connection: psycopg.Connection[Any], tenants: Sequence[str], inputs: JournalInputs) -> pl.DataFrame:
-    """The rules of the journal that do not hold as it stands (JOURNAL_VIOLATIONS)."""
+    """The rules of the journal that do not hold now (JOURNAL_VIOLATIONS)."""
     balances = store.balances(connection, tenants)
     found = [
         invariants.unbalanced_entries(store.unbalanced(connection, tenants)),

@@ -35,7 +35,7 @@ def validated(file: LandingFile, moment: datetime) -> Iterator[pl.DataFrame]:
 
 
 def unreadable_file(file: LandingFile, refusal: RefusalError, moment: datetime) -> pl.DataFrame:
-    """The one line that stands for a file that cannot be read."""
+    """The one line that represents a file that cannot be read."""
     return _named(validate(refused_file(refusal), file.tenant, moment), file)
 
 

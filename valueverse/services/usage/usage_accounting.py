@@ -1,4 +1,4 @@
-"""Account for every usage event: of those months alone whose rows may come out otherwise than they stand."""
+"""Account for every usage event: only of months whose rows may have changed."""
 
 from __future__ import annotations
 

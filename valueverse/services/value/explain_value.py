@@ -97,7 +97,7 @@ def explain_model(
 
 
 def explain_commit(settings: Settings, place: RunRef, asked: Question, limit: int) -> Answer:
-    """An output of a committed model's run, down to what stands behind its metrics.
+    """An output of a committed model's run, down to the rows that its metrics come from.
 
     Args:
         settings: where Postgres and the lake are.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def mart_metrics(
     connection: psycopg.Connection[Any], history: CatalogHistory, tenants: pl.DataFrame, months: Sequence[date]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Values of the metrics that the catalogs of these months register, as the marts stand now.
+    """Values of the metrics that the catalogs of these months register, from the current marts.
 
     Args:
         connection: as builder.

@@ -1,4 +1,4 @@
-"""A tenant's chain of commits, worked out again from what stands in it."""
+"""A tenant's hash chain of commits, recomputed from its rows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Link:
         previous: chain hash of the one before; None: the first.
         chain: chain hash of its own.
         document: canonical JSON.
-        model, author, parent: what stands beside the document.
+        model, author, parent: the columns beside the document.
     """
 
     commit: str

@@ -60,7 +60,7 @@ class StoredEvent:
 
     Attributes:
         sequence: its place in the chain, from 1.
-        commit, action: what stand beside the document.
+        commit, action: the columns beside the document.
         document: canonical JSON.
         previous: chain hash of the one before; None: the first.
         chain: chain hash of its own.

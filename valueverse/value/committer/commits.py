@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SIDES = ("vendor", "customer")
 RULES_VERSION = "1"
-"""Version of the rules by which a committed model is run; it stands in every commit."""
+"""Version of the rules by which a committed model is run; it is in every commit."""
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,7 @@ class Later:
 
     Attributes:
         to_date: the fee to date at its end, in major units.
-        proposed: sum of standing proposals up to its end.
+        proposed: sum of proposals that are not withdrawn up to its end.
     """
 
     to_date: Decimal
@@ -170,7 +170,7 @@ def fee_of(
         terms: of the charge.
         program: whose grain the series have.
         series: the realised case's, all periods so far.
-        proposed: sums of standing proposals: ``to_date`` (all up to this period), ``period`` (those for this very one).
+        proposed: sums, without withdrawn ones: ``to_date`` (all up to this period), ``period`` (those for this one).
         later: the newest fee period that an earlier run measured; None: none after this one.
         term: months after which a successor takes over: a fee period begun ends with them; None: nobody does.
     """

@@ -150,7 +150,7 @@ def _proposal(
         agreement: the commit.
         month: at whose end.
         charge: that bills it.
-        made: standing proposals of the charge.
+        made: proposals, not withdrawn, of the charge.
         later: months after this one that earlier runs measured, newest first.
     """
     program = agreement.commitment.program

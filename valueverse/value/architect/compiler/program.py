@@ -4,7 +4,7 @@ Start here to execute a model::
 
     program = compile_model(parse_model(text))
 
-``Program`` and what it is made of stand in ``program_ir``, expressions and units in ``language``; all of them are
+``Program`` and its parts are in ``program_ir``, expressions and units in ``language``; all of them are
 frozen. The essentials:
 
 * ``inputs``: each with a ``source``: float | tuple of floats (one per period) | Distribution | Binding, and a
