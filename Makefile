@@ -10,7 +10,8 @@ PIP := $(PY) -m pip --quiet --quiet --disable-pip-version-check --no-input
 SIZE ?= small
 # Two workers on two cores: frames of a few rows lose more time between threads than they gain.
 PYTEST := POLARS_MAX_THREADS=1 $(PY) -m pytest -q
-# In the order of their names: by default files with few tests come last, and the demo, one long test, would end alone.
+# In the order of tests/conftest.py, files with servers first: by default files with few tests come last, and the demo,
+# one long test, would end alone.
 BY_FILE := --dist loadfile --no-loadscope-reorder
 
 # A virtual environment does not survive a move of its folder: stamps carry the path, so that a moved one is made again.
@@ -19,6 +20,7 @@ MADE := $(VENV)/.made-$(PLACE)
 RUN := $(VENV)/.run-$(PLACE)
 DEV := $(VENV)/.dev-$(PLACE)
 BENCH := $(VENV)/.bench-$(PLACE)
+AUDIT := $(VENV)/.audit-$(PLACE)
 
 # Any of them may be a shim without an interpreter behind it, too old, or without venv: asked, not assumed.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -26,7 +28,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	&& { echo "$$python"; break; }; done)
 
 .PHONY: help setup demo dev down status logs test coverage test-unit test-integration test-security test-performance kill-loop mutate mutate-security security-manifest decisions docs bench \
-	ci lint format type validate lock clean
+	ci lint format type validate audit lock clean
 
 help: ## Show every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -115,9 +117,13 @@ validate: $(DEV) ## Load the Dagster definitions and parse the dbt project, as a
 	&& DO_NOT_TRACK=1 $(PY) -m dbt.cli.main --quiet parse --project-dir dbt_project --profiles-dir dbt_project --target-path "$$folder/target" \
 	&& echo "dbt project parses"
 
+audit: $(AUDIT) ## Known vulnerabilities of the locked packages; asks PyPI, so it needs the network
+	@for part in run dev bench audit; do \
+		echo "requirements/$$part.txt" && $(BIN)/pip-audit --strict --progress-spinner off --disable-pip --require-hashes -r requirements/$$part.txt || exit 1; done
+
 # -------------------------------------------------------------------------------------------------------- maintenance
 lock: $(DEV) ## Write the lock files from pyproject.toml
-	@for part in run dev bench; do \
+	@for part in run dev bench audit; do \
 		extra=$$([ $$part = run ] || echo "--extra $$part"); \
 		$(PY) -m uv pip compile --quiet pyproject.toml $$extra --python-version 3.11 --universal --upgrade --generate-hashes \
 			--no-strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o requirements/$$part.txt; done
@@ -155,4 +161,9 @@ $(DEV): requirements/dev.txt $(RUN)
 $(BENCH): requirements/bench.txt $(RUN)
 	@echo "installing the locked benchmark tools"
 	@$(PIP) install --require-hashes -r requirements/bench.txt
+	@touch $@
+
+$(AUDIT): requirements/audit.txt $(RUN)
+	@echo "installing the locked audit tool"
+	@$(PIP) install --require-hashes -r requirements/audit.txt
 	@touch $@

@@ -33,6 +33,9 @@ def definitions_of(stages: Sequence[Stage]) -> dg.Definitions:
         asset_checks=[marts.no_tenant_is_held_by_the_marts, *checks_of(stages)],
         resources={"platform": Platform(), "dbt": marts.dbt_resource()},
         jobs=jobs,
+        # Concurrency is by pool, not by process: one run's steps are few and follow each other. This holds for what
+        # the UI and `dagster asset materialize` run, too.
+        executor=dg.in_process_executor,
         schedules=schedules_of(stages),
         sensors=sensors_of(stages, jobs),
     )

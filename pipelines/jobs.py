@@ -21,8 +21,6 @@ def jobs_of(stages: Sequence[Stage]) -> list[dg.UnresolvedAssetJobDefinition]:
             stage.job_name,
             selection=dg.AssetSelection.assets(*stage.assets) - _failed_partitions(stages),
             description=stage.description,
-            # Concurrency is by pool, not by process: one run's steps are few and follow each other.
-            executor_def=dg.in_process_executor,
         )
         for stage in stages
     ]

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 RETRY_OF = "valueverse/retry_of"
 """Tag of a run: the run that failed first for its partitions."""
+INTERVAL_SECONDS = 60
+"""Between two evaluations of the sensor, at least."""
 LIMIT = 12
 """Failed runs of the same partitions after which they wait for a person, or for new data: about three days."""
 _FIRST, _LONGEST = timedelta(minutes=1), timedelta(days=1)
@@ -101,7 +103,7 @@ def repair_sensor(stages: Sequence[Stage], jobs: Sequence[dg.UnresolvedAssetJobD
     @dg.sensor(
         name="failed_partitions",
         jobs=jobs,
-        minimum_interval_seconds=60,
+        minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
             "Tries failed partitions again: a minute after the first failure, then twice as long each time, up to a "

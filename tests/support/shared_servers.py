@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from psycopg import sql
+
 from valueverse.platform import warehouse
 from valueverse.platform.servers import postgres_server, processes, supervisor, valkey_server
 from valueverse.platform.settings import Settings
@@ -80,6 +82,22 @@ def _flush(redis_url: str) -> None:
 
     with redis.Redis.from_url(redis_url) as client:
         client.flushdb()
+
+
+@contextmanager
+def refusing_connections(settings: Settings) -> Iterator[None]:
+    """The warehouse takes no connection, as during an outage; other databases of the server do."""
+
+    def allow(connections: bool) -> None:
+        with warehouse.connect(settings, "admin", database="postgres", autocommit=True) as connection:
+            name = sql.Identifier(settings.database_name)
+            connection.execute(sql.SQL("alter database {} with allow_connections {}").format(name, connections))
+
+    allow(False)
+    try:
+        yield
+    finally:
+        allow(True)
 
 
 def private_folder() -> Path:

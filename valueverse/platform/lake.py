@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.dataset
 from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
@@ -17,6 +16,8 @@ from valueverse.errors import RefusalError
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
+
+    from pyarrow.dataset import Dataset
 
 _DISTINCT = ("id", "root_id", "data", "payload_hash", "line")
 """Columns whose values hardly ever come twice: looking for repeated ones costs half of a write and finds none."""
@@ -94,13 +95,15 @@ class Opened:
             (pl.col(day) if day in files.columns else pl.lit(None)).alias("date"), rows.alias("rows")
         ).cast(schema)  # type: ignore[arg-type]  # names and types
 
-    def arrow_dataset(self, dates: Collection[date] | None = None) -> pyarrow.dataset.Dataset:
+    def arrow_dataset(self, dates: Collection[date] | None = None) -> Dataset:
         """The version, or some of its date partitions, for DuckDB and other Arrow readers.
 
         DuckDB's own delta extension would be a download.
         """
         if self.found is None or (dates is not None and not dates):
-            return pyarrow.dataset.dataset(self.table.schema.to_frame().to_arrow())
+            from pyarrow.dataset import dataset  # takes pandas along: a tenth of a second of every process otherwise
+
+            return dataset(self.table.schema.to_frame().to_arrow())
         if dates is None or self.table.partition_by is None:
             return self.found.to_pyarrow_dataset()
         wanted = [day.isoformat() for day in sorted(set(dates))]

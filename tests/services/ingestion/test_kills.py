@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.forking import Forks
 from tests.support.landing import NOW, Harbour, counts, event, founding
 from valueverse.errors import RefusalError
 from valueverse.services.ingestion.file_manifest import MANIFEST_TABLE, record_published, taken_files
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 KILLED = """
-import os, signal, sys
+import os, signal
 from pathlib import Path
 import valueverse.services.ingestion.ingest as step
 import valueverse.services.ingestion.file_manifest as manifest
@@ -35,24 +37,24 @@ def after(function):
         die()
     return run
 
-where = sys.argv[2]
-if where == "before quarantine":
-    step._write_quarantine = die
-elif where == "after quarantine":
-    step._write_quarantine = after(step._write_quarantine)
-elif where == "after events":
-    DedupIndex.add = die
-elif where == "after index":
-    DedupIndex.add = after(DedupIndex.add)
-elif where == "within index":
-    import numpy
-    numpy.save = after(numpy.save)
-harbour = Harbour(Path(sys.argv[1]))
-harbour.take()
-if where == "before manifest":
+def main(folder, where):
+    if where == "before quarantine":
+        step._write_quarantine = die
+    elif where == "after quarantine":
+        step._write_quarantine = after(step._write_quarantine)
+    elif where == "after events":
+        DedupIndex.add = die
+    elif where == "after index":
+        DedupIndex.add = after(DedupIndex.add)
+    elif where == "within index":
+        import numpy
+        numpy.save = after(numpy.save)
+    harbour = Harbour(Path(folder))
+    harbour.take()
+    if where == "before manifest":
+        die()
+    manifest.record_published(harbour.lake)
     die()
-manifest.record_published(harbour.lake)
-die()
 """
 POINTS = [
     "before quarantine", "after quarantine", "after events", "within index", "after index", "before manifest",
@@ -67,11 +69,17 @@ def _laden(home: Path) -> Harbour:
     return harbour
 
 
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
+    found = Forks(KILLED)
+    yield found
+    found.close()
+
+
 @pytest.mark.parametrize("point", POINTS)
-def test_a_killed_ingestion_is_taken_up_without_loss_or_doubling(tmp_path: Path, point: str) -> None:
+def test_a_killed_ingestion_is_taken_up_without_loss_or_doubling(forks: Forks, tmp_path: Path, point: str) -> None:
     harbour = _laden(tmp_path)
-    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), point], check=False, timeout=800)
-    assert killed.returncode == -signal.SIGKILL
+    assert forks.wait(forks.start(str(tmp_path), point)) == -signal.SIGKILL
     report = harbour.take()
     expected = {"acme/a.ndjson": (5, 2, 1, 2), "acme/b.ndjson": (3, 1, 1, 1)}
     assert counts(report) == ({} if point == "after manifest" else expected)

@@ -67,7 +67,14 @@ def _demo(
 
 
 def run_demo(settings: Settings, customers: int, progress: Any) -> Iterator[Timing]:
-    """Every step up to the marts and the report, each printed once it is done."""
+    """Every step up to the marts and the report, each printed once it is done.
+
+    Which stages run, and in which order, is the table's (``pipelines.stages``). After which of them the demo pauses is
+    its own script and no attribute of a stage, as an installation never pauses there: late events and corrections are
+    delivered once usage of their dates is derived, so that it is derived again; the value model is agreed once its
+    month is billed and before it is measured; the report is written from the marts. A stage more runs in its place in
+    the table without a change here.
+    """
     from valueverse.commands.servers.demo_value import agree, write_report
     from valueverse.demo import harbor
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 from scipy import special
-from scipy.stats import qmc
 
 from valueverse.value.architect.program_ir import Distribution
 
@@ -56,6 +55,8 @@ def points(dimensions: int, draws: int, seed: int, stream: int = 0, skip: int = 
     """
     if not dimensions:
         return np.empty((draws, 0))
+    from scipy.stats import qmc  # slow to import, and commands that draw nothing come this way too
+
     engine = qmc.Sobol(dimensions, scramble=True, rng=np.random.default_rng([seed, stream]))
     if skip:
         engine.fast_forward(skip)
