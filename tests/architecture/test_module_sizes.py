@@ -1,4 +1,4 @@
-"""No module, of the platform or of its tests, is longer than one can read at a sitting."""
+"""No module, of the platform or of its tests, is longer than the limit."""
 
 from __future__ import annotations
 

@@ -124,9 +124,10 @@ def _import_all(script: str) -> None:
     from valueverse.services.marts import dbt_project as marts
 
     marts.DBT = script
-    # Commands import these when they run: each fork would import them again.
-    for name in ("billing.rerate", "simulation.simulate"):
-        importlib.import_module(f"valueverse.services.{name}")
+    # Imported when they are used: each fork would import them again.
+    services = ("valueverse.services.billing.rerate", "valueverse.services.simulation.simulate")
+    for name in (*services, "scipy.stats", "pyarrow.dataset"):
+        importlib.import_module(name)
 
 
 def _look_after(client: socket.socket) -> None:
