@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from valueverse.platform.queries import rows_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import LiteralString
@@ -27,18 +29,19 @@ def parameters(connection: psycopg.Connection[Any], month: Month, tenants: Seque
     A time zone that Postgres does not know counts as UTC. Its list of zones is read from disk whenever it is asked,
     so it is asked once for all queries.
     """
-    rows = connection.execute(
+    rows = rows_of(
+        connection,
         """
         select
-            tenant.tenant_id,
-            %(first)s::timestamp at time zone coalesce(zones.name, 'UTC'),
-            %(after)s::timestamp at time zone coalesce(zones.name, 'UTC')
+            tenant.tenant_id::text as tenant,
+            %(first)s::timestamp at time zone coalesce(zones.name, 'UTC') as first,
+            %(after)s::timestamp at time zone coalesce(zones.name, 'UTC') as after
         from billing.tenant as tenant
         left join pg_timezone_names as zones on tenant.timezone = zones.name
         where tenant.tenant_id = any(%(tenants)s)
         order by 1
         """,
         {"first": month.first, "after": month.after, "tenants": list(tenants)},
-    ).fetchall()
-    known, firsts, afters = (list(column) for column in zip(*rows, strict=True)) if rows else ([], [], [])
+    )
+    known, firsts, afters = ([row[name] for row in rows] for name in ("tenant", "first", "after"))
     return {"tenants": known, "firsts": firsts, "afters": afters, "first": month.first, "after": month.after}

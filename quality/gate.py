@@ -10,6 +10,7 @@ import polars as pl
 from quality.judging import judge_each
 from quality.period import Month
 from quality.rules import RULES
+from valueverse.platform.stores.tenant_store import tenant_keys
 from valueverse.platform.warehouse import connect
 from valueverse.schemas.checks import RELEASE_DECISIONS
 from valueverse.services.tenant_holds import MARTS, WAITS_FOR
@@ -61,7 +62,7 @@ def decide_release(
     if not months:
         return RELEASE_DECISIONS.to_frame()
     with connect(settings, "builder") as connection:
-        known = [str(row[0]) for row in connection.execute("select tenant_id from billing.tenant order by 1")]
+        known = tenant_keys(connection)
     chosen = known if tenants is None else sorted(set(tenants) & set(known))
     findings: list[pl.DataFrame] = [] if held is None else [_unfinished(held)]
     for place in range(0, len(months), _AT_ONCE):

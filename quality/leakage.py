@@ -13,6 +13,7 @@ import polars as pl
 
 from valueverse.catalog.amount_meters import MARK
 from valueverse.metering.usage_status import OK
+from valueverse.platform.stores.tenant_store import tenant_keys
 from valueverse.platform.warehouse import connect, copy_frame
 from valueverse.schemas.checks import LEAKAGE_FLAGS
 from valueverse.schemas.types import EXACT
@@ -158,7 +159,7 @@ def flag_leakage(settings: Settings, lake: Lake, last: date, tenants: Sequence[s
     )
     found = flags_of(daily, last)
     with connect(settings, "builder") as connection:
-        known = [row[0] for row in connection.execute("select tenant_id from billing.tenant").fetchall()]
+        known = tenant_keys(connection)
         chosen = [one for one in known if tenants is None or one in tenants]
         connection.execute("delete from billing.leakage_flag where day = %s and tenant_id = any(%s)", [last, chosen])
         selected = found.filter(pl.col("tenant_id").is_in(chosen))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 
 from quality.rules import SCOPES
+from valueverse.platform.queries import values_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,11 +54,11 @@ _ORPHANS: LiteralString = (
 
 def known_zones(connection: psycopg.Connection[Any]) -> list[str]:
     """The time zones of the tenants that Postgres knows. Its list of zones is read from disk whenever it is asked."""
-    rows = connection.execute(
+    return values_of(
+        connection,
         "select distinct zones.name from billing.tenant inner join pg_timezone_names as zones "
-        "on tenant.timezone = zones.name order by 1"
-    ).fetchall()
-    return [str(row[0]) for row in rows]
+        "on tenant.timezone = zones.name order by 1",
+    )
 
 
 def rows_of(table: str, tenants: Sequence[str] | None) -> sql.Composed:

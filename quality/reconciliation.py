@@ -29,6 +29,8 @@ from quality.recompute.states import (
     states_of,
 )
 from valueverse.platform.lake import LakeTable
+from valueverse.platform.queries import texts_of, value_of
+from valueverse.platform.stores.tenant_store import tenant_keys
 from valueverse.platform.warehouse import connect, copy_frame
 from valueverse.schemas.checks import RECONCILIATION
 from valueverse.schemas.events import BILLING_FACTS, EVENTS
@@ -89,7 +91,7 @@ def reconcile(
     """
     month = Month.parse(period)
     with connect(settings, "builder") as connection:
-        chosen = [str(row[0]) for row in connection.execute("select tenant_id from billing.tenant order by 1")]
+        chosen = tenant_keys(connection)
         if tenants is not None:
             chosen = sorted(set(chosen) & set(tenants))
         facts = (
@@ -229,8 +231,8 @@ def _events_of_files(
 
     The table's log knows the number of all tenants: where it is the number accepted, no file is opened to count again.
     """
-    row = connection.execute("select coalesce(sum(accepted), 0) from billing.ingestion_file").fetchone()
-    if known_at is None and row is not None and log.counted("file") == int(row[0]):
+    accepted = value_of(connection, "select coalesce(sum(accepted), 0) from billing.ingestion_file")
+    if known_at is None and log.counted("file") == int(accepted):
         return files.group_by("tenant").agg(pl.col("accepted").sum().alias("events"))
     here = log.scan().filter(pl.col("file").is_not_null(), pl.col("tenant").is_in(files["tenant"].unique().implode()))
     known = here if known_at is None else here.filter(pl.col("received_at") <= pl.lit(known_at))
@@ -238,12 +240,9 @@ def _events_of_files(
 
 
 def _frame(connection: psycopg.Connection[Any], query: LiteralString, parameters: Mapping[str, Any]) -> pl.DataFrame:
-    cursor = connection.execute(query, parameters)
-    names = [column.name for column in cursor.description or ()]
     # Numbers and instants travel as text and get their type in DuckDB: nothing on the way can round them.
-    return pl.DataFrame(cursor.fetchall(), schema=dict.fromkeys(names, pl.String), orient="row").with_columns(
-        pl.col(name).cast(dtype) for name, dtype in _TYPES.items() if name in names
-    )
+    found = texts_of(connection, query, parameters)
+    return found.with_columns(pl.col(name).cast(dtype) for name, dtype in _TYPES.items() if name in found.columns)
 
 
 _TYPES: dict[str, Any] = {

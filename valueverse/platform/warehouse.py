@@ -15,7 +15,7 @@ from valueverse.errors import RefusalError
 from valueverse.platform.access import roles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from valueverse.platform.settings import Role, Settings
 
@@ -85,27 +85,6 @@ def copy_frames(connection: psycopg.Connection[Any], tables: Mapping[str, pl.Dat
             copy_frame(connection, table, frame)
     if many := [sql.Identifier(*table.split(".")) for table, frame in tables.items() if frame.height >= _MANY]:
         connection.execute(sql.SQL("analyze {}").format(sql.SQL(", ").join(many)))
-
-
-def frame_of(
-    connection: psycopg.Connection[Any], query: str, values: Mapping[str, Any] | Sequence[Any], schema: pl.Schema
-) -> pl.DataFrame:
-    """Rows of a query in the columns of ``schema``, by name.
-
-    Raises:
-        KeyError: for a column of the query that ``schema`` has not.
-        pl.exceptions.ColumnNotFoundError: for one that the query does not give.
-    """
-    cursor = connection.execute(query, values)
-    given = {column.name: schema[column.name] for column in cursor.description or ()}
-    return pl.DataFrame(cursor.fetchall(), schema=given, orient="row").select(schema.names())
-
-
-def rows_of(connection: psycopg.Connection[Any], query: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Rows of a query, each by the names of its columns."""
-    cursor = connection.execute(query, values)
-    columns = [column.name for column in cursor.description or ()]
-    return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
 
 
 def _json_text(column: pl.Series) -> pl.Series:

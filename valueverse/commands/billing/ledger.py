@@ -114,10 +114,11 @@ def _booked(tenant: str | None) -> Journal:
     from valueverse.ledger.posting import Journal
     from valueverse.platform.settings import get_settings
     from valueverse.platform.stores import journal_store as store
+    from valueverse.platform.stores.tenant_store import known_tenants
     from valueverse.platform.warehouse import connect
 
     with connect(get_settings(), "builder") as connection:
-        names = _known(store.known_tenants(connection, None if tenant is None else [tenant]), tenant)
+        names = _known(known_tenants(connection, None if tenant is None else [tenant]), tenant)
         return Journal(store.read_entries(connection, names), store.read_postings(connection, names))
 
 
@@ -141,14 +142,14 @@ def _check(tenant: Annotated[str | None, typer.Option("--tenant", help="Only thi
     from valueverse.money import minor_text, minor_units
     from valueverse.platform.lake import Lake
     from valueverse.platform.settings import get_settings
-    from valueverse.platform.stores import journal_store as store
+    from valueverse.platform.stores.tenant_store import known_tenants
     from valueverse.platform.warehouse import connect
     from valueverse.services.billing.journal_inputs import broken_rules, current_inputs
     from valueverse.services.per_tenant import report, without_failing
 
     settings = get_settings()
     with connect(settings, "builder") as connection:
-        zones = store.known_tenants(connection, None if tenant is None else [tenant])
+        zones = known_tenants(connection, None if tenant is None else [tenant])
         names = _known(zones, tenant)
         lake, now = Lake(settings.lake_url), datetime.now(UTC)
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from psycopg import sql
 
-from valueverse.platform.warehouse import copy_frame, copy_frames, frame_of
+from valueverse.platform.queries import frame_of
+from valueverse.platform.warehouse import copy_frame, copy_frames
 from valueverse.schemas.dimensions import dimensions_text
 from valueverse.schemas.invoicing import BILLED_CREDITS, BILLED_DISCOUNTS, BILLED_INVOICES, BILLED_LINES, RERATINGS
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from valueverse.platform.queries import frame_of
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
@@ -105,13 +107,14 @@ def held(
         due_at: only what is to be tried again by this instant: an hour after the first attempt, then twice as long
             after each, a day at most.
     """
-    rows = connection.execute(
-        "select tenant_id::text, stage, min(period), max(period), code, message, min(held_at), max(attempts), "  # noqa: S608 - constants
-        f"max(run_id) from billing.held_tenant where {_ASKED} "
-        "group by tenant_id, stage, code, message order by tenant_id, stage, min(period), code",
+    return frame_of(
+        connection,
+        "select tenant_id::text as tenant, stage, min(period) as first, max(period) as last, code, message, "  # noqa: S608 - constants
+        f"min(held_at) as since, max(attempts) as attempts, max(run_id) as run_id from billing.held_tenant "
+        f"where {_ASKED} group by tenant_id, stage, code, message order by tenant_id, stage, min(period), code",
         _asked(stages, due_at),
-    ).fetchall()
-    return pl.DataFrame(rows, schema=HELD, orient="row")
+        HELD,
+    )
 
 
 def _asked(stages: Collection[str] | None, due_at: datetime | None) -> list[Any]:
@@ -122,45 +125,52 @@ def held_periods(
     connection: psycopg.Connection[Any], stages: Collection[str] | None = None, due_at: datetime | None = None
 ) -> pl.DataFrame:
     """PERIODS: every partition that is held, by tenant; arguments as for ``held``."""
-    rows = connection.execute(
-        "select tenant_id::text, stage, period, code, message, attempts from billing.held_tenant "  # noqa: S608 - constants
+    return frame_of(
+        connection,
+        "select tenant_id::text as tenant, stage, period, code, message, attempts from billing.held_tenant "  # noqa: S608 - constants
         f"where {_ASKED} order by 1, 2, 3",
         _asked(stages, due_at),
-    ).fetchall()
-    return pl.DataFrame(rows, schema=PERIODS, orient="row")
+        PERIODS,
+    )
 
 
 def newest_months(connection: psycopg.Connection[Any], rows: pl.DataFrame) -> pl.DataFrame:
     """The rows (PERIODS) with the month in which each tenant's newest invoice closes as their period."""
-    found = connection.execute(
-        "select tenant_id::text, date_trunc('month', max(period_to) - interval '1 microsecond')::date "
+    months = frame_of(
+        connection,
+        "select tenant_id::text as tenant, "
+        "date_trunc('month', max(period_to) - interval '1 microsecond')::date as period "
         "from billing.invoice where tenant_id = any(%s::text[]) group by 1",
         [rows["tenant"].to_list()],
-    ).fetchall()
-    months = pl.DataFrame(found, schema={"tenant": pl.String, "period": pl.Date}, orient="row")
+        pl.Schema({name: PERIODS[name] for name in ("tenant", "period")}),
+    )
     return rows.drop("period").join(months, on="tenant").select(PERIODS.names())
 
 
 def undecided(connection: psycopg.Connection[Any]) -> pl.DataFrame:
     """PERIODS of months whose release is held for the sake of a stage that holds the tenant no more."""
-    rows = connection.execute(
-        "select r.tenant_id::text, 'release', (r.period || '-01')::date, 'held_before', '', 0 from billing.release r "
+    return frame_of(
+        connection,
+        "select r.tenant_id::text as tenant, 'release' as stage, (r.period || '-01')::date as period, "
+        "'held_before' as code, '' as message, 0 as attempts from billing.release r "
         "where r.status = 'held' and r.reason like '%%held_in_%%' and not exists "
         "(select from billing.held_tenant h where h.tenant_id = r.tenant_id and h.stage <> 'marts') order by 1, 3",
         [],
-    ).fetchall()
-    return pl.DataFrame(rows, schema=PERIODS, orient="row")
+        PERIODS,
+    )
 
 
 def released_since(connection: psycopg.Connection[Any], stage: str) -> pl.DataFrame:
     """PERIODS of a stage whose tenant was released after the last attempt: what it failed for may be fixed."""
-    rows = connection.execute(
-        "select h.tenant_id::text, h.stage, h.period, h.code, h.message, h.attempts from billing.held_tenant h "
+    return frame_of(
+        connection,
+        "select h.tenant_id::text as tenant, h.stage, h.period, h.code, h.message, h.attempts from billing.held_tenant "
+        "h "
         "where h.stage = %s and exists (select from billing.release r where r.tenant_id = h.tenant_id "
         "and r.status = 'released' and r.decided_at > h.tried_at) order by 1, 3",
         [stage],
-    ).fetchall()
-    return pl.DataFrame(rows, schema=PERIODS, orient="row")
+        PERIODS,
+    )
 
 
 def sentence(tenant: str, stage: str, code: str, message: str) -> str:

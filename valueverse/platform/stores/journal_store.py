@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from valueverse.platform.queries import frame_of
 from valueverse.platform.warehouse import copy_frames
 
 if TYPE_CHECKING:
@@ -21,26 +22,9 @@ _OF_INVOICES = "e.kind in ('invoice', 'revenue_recognition', 'void')"
 _LOCK = 5_480_004
 
 
-def _frame(
-    connection: psycopg.Connection[Any], query: str, values: Sequence[Any], schema: dict[str, Any]
-) -> pl.DataFrame:
-    return pl.DataFrame(connection.execute(query, values).fetchall(), schema=schema, orient="row")
-
-
 def lock_journal(connection: psycopg.Connection[Any]) -> None:
     """Let one run at a time book, until the transaction ends: two would book the same difference."""
     connection.execute("select pg_advisory_xact_lock(%s)", [_LOCK])
-
-
-def known_tenants(connection: psycopg.Connection[Any], tenants: Sequence[str] | None = None) -> pl.DataFrame:
-    """tenant, timezone of these tenants (None: of all)."""
-    return _frame(
-        connection,
-        "select tenant_id::text, timezone from billing.tenant where %s::text[] is null or tenant_id = any(%s) "
-        "order by tenant_id",
-        [tenants, tenants],
-        {"tenant": _TEXT, "timezone": _TEXT},
-    )
 
 
 def unbooked(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.DataFrame:
@@ -48,9 +32,9 @@ def unbooked(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.
 
     An invoice whose lines are all 0 moves nothing and is left out.
     """
-    return _frame(
+    return frame_of(
         connection,
-        "select i.tenant_id::text, i.number, i.document, coalesce(s.timezone, t.timezone) "
+        "select i.tenant_id::text as tenant, i.number, i.document, coalesce(s.timezone, t.timezone) as timezone "
         "from billing.invoice i join billing.tenant t using (tenant_id) "
         "left join billing.subscription s on s.tenant_id = i.tenant_id and s.subscription = i.subscription "
         "left join billing.invoice_void v on v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id "
@@ -61,47 +45,50 @@ def unbooked(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.
         " and l.invoice_id = i.invoice_id and l.amount_minor <> 0) "
         "order by i.tenant_id, i.sequence",
         [list(tenants)],
-        _NUMBERS | {"document": _TEXT, "timezone": _TEXT},
+        pl.Schema(_NUMBERS | {"document": _TEXT, "timezone": _TEXT}),
     )
 
 
 def line_discounts(connection: psycopg.Connection[Any], invoices: pl.DataFrame) -> pl.DataFrame:
     """tenant, number, line_no, discount_minor of the lines of these invoices (tenant, number)."""
-    return _frame(
+    return frame_of(
         connection,
-        "select i.tenant_id::text, i.number, l.line_no, l.discount_minor "
+        "select i.tenant_id::text as tenant, i.number, l.line_no, l.discount_minor "
         "from unnest(%s::text[], %s::text[]) as n(tenant_id, number) "
         "join billing.invoice i on i.tenant_id = n.tenant_id and i.number = n.number "
         "join billing.invoice_line l on l.tenant_id = i.tenant_id and l.invoice_id = i.invoice_id",
         [invoices["tenant"].to_list(), invoices["number"].to_list()],
-        _NUMBERS | {"line_no": pl.Int32(), "discount_minor": _MINOR},
+        pl.Schema(_NUMBERS | {"line_no": pl.Int32(), "discount_minor": _MINOR}),
     )
 
 
 def credit_origins(connection: psycopg.Connection[Any], invoices: pl.DataFrame) -> pl.DataFrame:
     """tenant, number, position, origin of the credits of these invoices (tenant, number)."""
-    return _frame(
+    return frame_of(
         connection,
-        "select i.tenant_id::text, i.number, c.position, c.origin "
+        "select i.tenant_id::text as tenant, i.number, c.position, c.origin "
         "from unnest(%s::text[], %s::text[]) as n(tenant_id, number) "
         "join billing.invoice i on i.tenant_id = n.tenant_id and i.number = n.number "
         "join billing.invoice_credit c on c.tenant_id = i.tenant_id and c.invoice_id = i.invoice_id",
         [invoices["tenant"].to_list(), invoices["number"].to_list()],
-        _NUMBERS | {"position": pl.Int32(), "origin": _TEXT},
+        pl.Schema(_NUMBERS | {"position": pl.Int32(), "origin": _TEXT}),
     )
 
 
 def bills(connection: psycopg.Connection[Any], named: pl.DataFrame) -> pl.DataFrame:
     """The finalised ones of these invoices (tenant, number): customer, currency, tax_minor, total_minor, voided_at."""
-    return _frame(
+    return frame_of(
         connection,
-        "select i.tenant_id::text, i.number, i.customer, i.currency::text, i.tax_total_minor, i.total_minor, "
-        "v.voided_at from (select distinct * from unnest(%s::text[], %s::text[]) as u(tenant_id, number)) as n "
+        "select i.tenant_id::text as tenant, i.number, i.customer, i.currency::text as currency, "
+        "i.tax_total_minor as tax_minor, i.total_minor, v.voided_at from (select distinct * from unnest(%s::text[], "
+        "%s::text[]) as u(tenant_id, number)) as n "
         "join billing.invoice i on i.tenant_id = n.tenant_id and i.number = n.number "
         "left join billing.invoice_void v on v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id",
         [named["tenant"].to_list(), named["number"].to_list()],
-        _NUMBERS
-        | {"customer": _TEXT, "currency": _TEXT, "tax_minor": _MINOR, "total_minor": _MINOR, "voided_at": _INSTANT},
+        pl.Schema(
+            _NUMBERS
+            | {"customer": _TEXT, "currency": _TEXT, "tax_minor": _MINOR, "total_minor": _MINOR, "voided_at": _INSTANT}
+        ),
     )
 
 
@@ -116,10 +103,10 @@ def corrected(
         tenants: whose.
         before: as a run at this instant found them; None: as they are.
     """
-    return _frame(
+    return frame_of(
         connection,
-        "select i.tenant_id::text, i.number, o.number, i.events_known_at, "
-        "sum(l.amount_minor - l.discount_minor + l.tax_minor)::bigint from billing.invoice i "
+        "select i.tenant_id::text as tenant, i.number, o.number as corrected_number, i.events_known_at as known_at, "
+        "sum(l.amount_minor - l.discount_minor + l.tax_minor)::bigint as amount_minor from billing.invoice i "
         "join billing.invoice_line l on l.tenant_id = i.tenant_id and l.invoice_id = i.invoice_id "
         "join billing.invoice o on o.tenant_id = l.tenant_id and o.invoice_id = l.corrected_invoice_id "
         "where i.tenant_id = any(%s) and i.status = 'finalised' "
@@ -127,21 +114,22 @@ def corrected(
         " select from billing.invoice_void v where v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id"
         " and (%s::timestamptz is null or v.voided_at < %s)) group by 1, 2, 3, 4 order by 1, 2, 3",
         [list(tenants), before, before, before, before],
-        _NUMBERS | {"corrected_number": _TEXT, "known_at": _INSTANT, "amount_minor": _MINOR},
+        pl.Schema(_NUMBERS | {"corrected_number": _TEXT, "known_at": _INSTANT, "amount_minor": _MINOR}),
     )
 
 
 def credits_used(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.DataFrame:
     """tenant, origin, amount_minor: what finalised invoices that stand used of each grant and purchase."""
-    return _frame(
+    return frame_of(
         connection,
-        "select c.tenant_id::text, c.origin, sum(c.amount_minor)::bigint from billing.invoice_credit c "
+        "select c.tenant_id::text as tenant, c.origin, sum(c.amount_minor)::bigint as amount_minor from "
+        "billing.invoice_credit c "
         "join billing.invoice i using (tenant_id, invoice_id) "
         "where c.tenant_id = any(%s) and c.kind = 'wallet' and i.status = 'finalised' and not exists ("
         " select from billing.invoice_void v where v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id) "
         "group by c.tenant_id, c.origin",
         [list(tenants)],
-        {"tenant": _TEXT, "origin": _TEXT, "amount_minor": _MINOR},
+        pl.Schema({"tenant": _TEXT, "origin": _TEXT, "amount_minor": _MINOR}),
     )
 
 
@@ -154,11 +142,12 @@ _BOOKED = {
 def booked(connection: psycopg.Connection[Any], tenants: Sequence[str], invoices: pl.DataFrame) -> pl.DataFrame:
     """Every posting of these invoices (tenant, number) and of the tenants' billing events, with its entry's columns."""
     columns = (
-        "e.tenant_id::text, e.kind, e.reference, e.date, e.currency::text, p.account, p.customer, p.invoice, p.wallet, "
-        "p.amount_minor, e.revision"
+        "e.tenant_id::text as tenant, e.kind, e.reference, e.date, e.currency::text as currency, p.account, "
+        "p.customer, "
+        "p.invoice, p.wallet, p.amount_minor, e.revision"
     )
     postings = "join billing.journal_posting p on p.tenant_id = e.tenant_id and p.entry_id = e.entry_id"
-    return _frame(
+    return frame_of(
         connection,
         f"select {columns} from billing.journal_entry e {postings} "  # noqa: S608 - constants
         f"where e.tenant_id = any(%s) and not {_OF_INVOICES} "
@@ -166,7 +155,7 @@ def booked(connection: psycopg.Connection[Any], tenants: Sequence[str], invoices
         "join billing.journal_entry e on e.tenant_id = n.tenant_id and e.reference = n.number "
         f"and {_OF_INVOICES} {postings}",
         [list(tenants), invoices["tenant"].to_list(), invoices["number"].to_list()],
-        _BOOKED,
+        pl.Schema(_BOOKED),
     )
 
 
@@ -189,66 +178,73 @@ def add(
 def read_entries(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.DataFrame:
     """The tenants' entries: tenant, entry_id, kind, reference, date, currency, revision."""
     names = ("kind", "reference", "date", "currency")
-    return _frame(
+    return frame_of(
         connection,
-        "select tenant_id::text, entry_id, kind, reference, date, currency::text, revision "
+        "select tenant_id::text as tenant, entry_id, kind, reference, date, currency::text as currency, revision "
         "from billing.journal_entry where tenant_id = any(%s)",
         [list(tenants)],
-        {"tenant": _TEXT, "entry_id": _TEXT} | {name: _BOOKED[name] for name in names} | {"revision": pl.Int32()},
+        pl.Schema(
+            {"tenant": _TEXT, "entry_id": _TEXT} | {name: _BOOKED[name] for name in names} | {"revision": pl.Int32()}
+        ),
     )
 
 
 def read_postings(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.DataFrame:
     """The tenants' postings: tenant, entry_id, position, account, customer, invoice, wallet, amount_minor, currency."""
     names = ("account", "customer", "invoice", "wallet", "amount_minor", "currency")
-    return _frame(
+    return frame_of(
         connection,
-        "select tenant_id::text, entry_id, position, account, customer, invoice, wallet, amount_minor, currency::text "
-        "from billing.journal_posting where tenant_id = any(%s)",
+        "select tenant_id::text as tenant, entry_id, position, account, customer, invoice, wallet, amount_minor, "
+        "currency::text as currency from billing.journal_posting where tenant_id = any(%s)",
         [list(tenants)],
-        {"tenant": _TEXT, "entry_id": _TEXT, "position": pl.Int32()} | {name: _BOOKED[name] for name in names},
+        pl.Schema(
+            {"tenant": _TEXT, "entry_id": _TEXT, "position": pl.Int32()} | {name: _BOOKED[name] for name in names}
+        ),
     )
 
 
 def balances(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.DataFrame:
     """What the journal's accounts hold: tenant, account, customer, invoice, wallet, currency, amount_minor."""
     names = ("account", "customer", "invoice", "wallet", "currency", "amount_minor")
-    return _frame(
+    return frame_of(
         connection,
-        "select tenant_id::text, account, customer, invoice, wallet, currency::text, sum(amount_minor)::bigint "
-        "from billing.journal_posting where tenant_id = any(%s) group by 1, 2, 3, 4, 5, 6 "
+        "select tenant_id::text as tenant, account, customer, invoice, wallet, currency::text as currency, "
+        "sum(amount_minor)::bigint as amount_minor from billing.journal_posting where tenant_id = any(%s) group by 1, "
+        "2, 3, 4, 5, 6 "
         "having sum(amount_minor) <> 0",
         [list(tenants)],
-        {"tenant": _TEXT} | {name: _BOOKED[name] for name in names},
+        pl.Schema({"tenant": _TEXT} | {name: _BOOKED[name] for name in names}),
     )
 
 
 def unbalanced(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.DataFrame:
     """Postings, summed by entry and currency, of entries that do not balance: tenant, entry_id, currency,
     amount_minor. The table's trigger refuses them, so there are none."""
-    return _frame(
+    return frame_of(
         connection,
-        "select tenant_id::text, entry_id, currency::text, sum(amount_minor)::bigint from billing.journal_posting p "
-        "where tenant_id = any(%s) group by tenant_id, entry_id, currency having sum(amount_minor) <> 0 "
+        "select tenant_id::text as tenant, entry_id, currency::text as currency, sum(amount_minor)::bigint as "
+        "amount_minor "
+        "from billing.journal_posting p where tenant_id = any(%s) group by tenant_id, entry_id, currency having "
+        "sum(amount_minor) <> 0 "
         "or exists (select from billing.journal_posting o where o.tenant_id = p.tenant_id and o.entry_id = p.entry_id "
         "and o.currency <> p.currency)",
         [list(tenants)],
-        {"tenant": _TEXT, "entry_id": _TEXT, "currency": _TEXT, "amount_minor": _MINOR},
+        pl.Schema({"tenant": _TEXT, "entry_id": _TEXT, "currency": _TEXT, "amount_minor": _MINOR}),
     )
 
 
 def invoiced(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.DataFrame:
     """tenant, customer, currency, amount_minor: totals of finalised invoices that stand, less what wallets paid of
     them."""
-    return _frame(
+    return frame_of(
         connection,
-        "select i.tenant_id::text, i.customer, i.currency::text, "
-        "(sum(i.total_minor) - coalesce(sum(c.paid), 0))::bigint from billing.invoice i "
+        "select i.tenant_id::text as tenant, i.customer, i.currency::text as currency, "
+        "(sum(i.total_minor) - coalesce(sum(c.paid), 0))::bigint as amount_minor from billing.invoice i "
         "left join lateral (select sum(amount_minor) as paid from billing.invoice_credit c where c.kind = 'wallet' "
         " and c.tenant_id = i.tenant_id and c.invoice_id = i.invoice_id) as c on true "
         "where i.tenant_id = any(%s) and i.status = 'finalised' and not exists ("
         " select from billing.invoice_void v where v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id) "
         "group by i.tenant_id, i.customer, i.currency",
         [list(tenants)],
-        {"tenant": _TEXT, "customer": _TEXT, "currency": _TEXT, "amount_minor": _MINOR},
+        pl.Schema({"tenant": _TEXT, "customer": _TEXT, "currency": _TEXT, "amount_minor": _MINOR}),
     )

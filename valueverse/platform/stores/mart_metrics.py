@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from psycopg import sql
 
+from valueverse.platform.queries import frame_of
 from valueverse.schemas.types import EXACT
 
 if TYPE_CHECKING:
@@ -60,17 +61,19 @@ class MartColumn:
 
 def columns_of(connection: Connection, marts: Sequence[str]) -> pl.DataFrame:
     """COLUMNS of those of the marts that exist; a partition of a mart is none."""
-    rows = connection.execute(
+    return frame_of(
+        connection,
         """
-        select c.table_name::text, c.column_name::text, c.data_type::text from information_schema.columns c
+        select c.table_name::text as mart, c.column_name::text as column, c.data_type::text as type
+          from information_schema.columns c
          where c.table_schema = 'marts' and c.table_name = any(%s)
            and not exists (select from pg_catalog.pg_class r
                             where r.oid = to_regclass(format('marts.%%I', c.table_name)) and r.relispartition)
          order by c.table_name, c.ordinal_position
         """,
         [list(marts)],
-    ).fetchall()
-    return pl.DataFrame(rows, schema=COLUMNS, orient="row")
+        COLUMNS,
+    )
 
 
 def read_mart(connection: Connection, of: MartColumn, wanted: pl.DataFrame) -> pl.DataFrame:
@@ -91,8 +94,8 @@ def read_mart(connection: Connection, of: MartColumn, wanted: pl.DataFrame) -> p
     names = {"column": sql.Identifier("mart", of.column), "month": sql.Identifier("mart", of.month)}
     query = sql.SQL(
         """
-        select tenant_id, customer, month, currency,
-               case when abs(round(value, 18)) < 1e20 then round(value, 18) end
+        select tenant_id as tenant, customer, month, currency,
+               case when abs(round(value, 18)) < 1e20 then round(value, 18) end as value
           from (select wanted.tenant_id, coalesce({customer}::text, '') as customer, wanted.month,
                        {currency}::text as currency, {value} as value
                   from unnest(%(tenant)s::text[], %(month)s::date[], %(begins)s::timestamptz[],
@@ -110,5 +113,5 @@ def read_mart(connection: Connection, of: MartColumn, wanted: pl.DataFrame) -> p
         inside=sql.SQL(_INSIDE if of.instants else _INSIDE_LOCAL).format(month=names["month"]),
         column=names["column"],
     )
-    rows = connection.execute(query, wanted.select("tenant", "month", "begins", "ends").to_dict(as_series=False))
-    return pl.DataFrame(rows.fetchall(), schema=FOUND, orient="row")
+    months = wanted.select("tenant", "month", "begins", "ends").to_dict(as_series=False)
+    return frame_of(connection, query, months, FOUND)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from valueverse.platform.queries import frame_of, rows_of
 from valueverse.platform.stores.billing_store import FOUND
-from valueverse.platform.warehouse import frame_of, rows_of
 from valueverse.schemas.settlement import APPROVED_PROPOSALS
 from valueverse.schemas.types import EXACT
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from valueverse.platform.queries import values_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
@@ -56,4 +58,4 @@ def measured_months(connection: psycopg.Connection[Any], tenants: Sequence[str],
 def _months(connection: psycopg.Connection[Any], union: str, tenants: Sequence[str], before: date) -> set[date]:
     # The query is put together from the constants above alone.
     query = f"select distinct month from ({union}) as found where month < %(before)s"  # noqa: S608 - see above
-    return {row[0] for row in connection.execute(query, {"tenants": list(tenants), "before": before})}
+    return set(values_of(connection, query, {"tenants": list(tenants), "before": before}))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from psycopg import sql
 
+from valueverse.platform.queries import frame_of, value_of
 from valueverse.platform.warehouse import copy_frames
 
 if TYPE_CHECKING:
@@ -20,31 +21,28 @@ ACCOUNTED = pl.Schema({"tenant": pl.String(), "month": pl.Date(), "inputs": pl.S
 UNPLACED = pl.Schema({"tenant": pl.String(), "month": pl.Date(), "customer": pl.String()})
 
 
-def _frame(connection: psycopg.Connection[Any], query: str, tenants: Sequence[str], schema: pl.Schema) -> pl.DataFrame:
-    return pl.DataFrame(connection.execute(query, [list(tenants)]).fetchall(), schema=schema, orient="row")
-
-
 def accounted(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.DataFrame:
     """ACCOUNTED of these tenants."""
-    query = "select tenant_id::text, month, inputs from billing.accounted_month where tenant_id = any(%s)"
-    return _frame(connection, query, tenants, ACCOUNTED)
+    query = "select tenant_id::text as tenant, month, inputs from billing.accounted_month where tenant_id = any(%s)"
+    return frame_of(connection, query, [list(tenants)], ACCOUNTED)
 
 
 def unplaced(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.DataFrame:
     """UNPLACED: customers whose usage of a month met no subscription, so that the reason depends on all they have."""
     query = (
-        "select distinct tenant_id::text, date_trunc('month', day)::date, customer from billing.unbilled_usage "
-        "where tenant_id = any(%s) and reason in ('no_subscription', 'before_start', 'in_trial', 'after_end')"
+        "select distinct tenant_id::text as tenant, date_trunc('month', day)::date as month, customer "
+        "from billing.unbilled_usage where tenant_id = any(%s) and reason in ('no_subscription', 'before_start', "
+        "'in_trial', 'after_end')"
     )
-    return _frame(connection, query, tenants, UNPLACED)
+    return frame_of(connection, query, [list(tenants)], UNPLACED)
 
 
 def last_day(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> date | None:
     """The last day that was accounted for, of any of these tenants."""
-    row = connection.execute(
-        "select max(day) from billing.event_day where tenant_id = any(%s)", [list(tenants)]
-    ).fetchone()
-    return row[0] if row else None
+    found: date | None = value_of(
+        connection, "select max(day) from billing.event_day where tenant_id = any(%s)", [list(tenants)]
+    )
+    return found
 
 
 def replace_days(

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from valueverse.platform.warehouse import copy_frame, frame_of, rows_of
+from valueverse.platform.queries import frame_of, row_of, rows_of, value_of
+from valueverse.platform.warehouse import copy_frame
 from valueverse.schemas.value import INVOICED_LINES
 
 if TYPE_CHECKING:
@@ -83,8 +84,10 @@ def metrics(connection: Connection, tenant: str, customer: str | None, currency:
 
 def known_until(connection: Connection, tenant: str) -> datetime | None:
     """When the newest event behind a tenant's metrics was received."""
-    row = connection.execute("select max(known_at) from value.metric where tenant_id = %s", [tenant]).fetchone()
-    return row[0] if row else None
+    found: datetime | None = value_of(
+        connection, "select max(known_at) from value.metric where tenant_id = %s", [tenant]
+    )
+    return found
 
 
 def agreed(connection: Connection, tenants: Sequence[str]) -> pl.DataFrame:
@@ -108,10 +111,10 @@ def agreed(connection: Connection, tenants: Sequence[str]) -> pl.DataFrame:
 
 def newest_month(connection: Connection, tenant: str, commit: str) -> date | None:
     """The last month that a commit was run for."""
-    row = connection.execute(
-        "select max(month) from value.run where tenant_id = %s and commit_id = %s", [tenant, commit]
-    ).fetchone()
-    return row[0] if row else None
+    found: date | None = value_of(
+        connection, "select max(month) from value.run where tenant_id = %s and commit_id = %s", [tenant, commit]
+    )
+    return found
 
 
 def add_run(connection: Connection, run: Mapping[str, Any], results: Sequence[tuple[str, str, str]]) -> bool:
@@ -125,13 +128,14 @@ def add_run(connection: Connection, run: Mapping[str, Any], results: Sequence[tu
     Returns:
         Whether it was added.
     """
-    newest = connection.execute(
+    newest = value_of(
+        connection,
         "select content_hash from value.run where tenant_id = %(tenant_id)s and commit_id = %(commit_id)s"
         " and month = %(month)s and case_name = %(case_name)s"
         " order by computed_at desc, known_at desc, written desc limit 1",
         run,
-    ).fetchone()
-    if newest is not None and newest[0] == run["content_hash"]:
+    )
+    if newest == run["content_hash"]:
         return False
     connection.execute(
         "insert into value.run (tenant_id, run_hash, commit_id, case_name, month, known_at, content_hash, document, "
@@ -148,22 +152,20 @@ def add_run(connection: Connection, run: Mapping[str, Any], results: Sequence[tu
 
 def has_run(connection: Connection, tenant: str, run_hash: str) -> bool:
     """Whether there is a run of that hash."""
-    return (
-        connection.execute(
-            "select from value.run where tenant_id = %s and run_hash = %s", [tenant, run_hash]
-        ).fetchone()
-        is not None
+    return bool(
+        value_of(connection, "select true from value.run where tenant_id = %s and run_hash = %s", [tenant, run_hash])
     )
 
 
 def newest_hash(connection: Connection, tenant: str, commit: str, case: str, month: date) -> str | None:
     """run_hash of the newest run of a commit's case in a month."""
-    row = connection.execute(
+    found: str | None = value_of(
+        connection,
         "select run_hash from value.run where tenant_id = %s and commit_id = %s and case_name = %s and month = %s"
         " order by computed_at desc, known_at desc, written desc limit 1",
         [tenant, commit, case, month],
-    ).fetchone()
-    return row[0] if row else None
+    )
+    return found
 
 
 def newest_runs(connection: Connection, tenant: str, commit: str, month: date | None) -> list[dict[str, Any]]:
@@ -208,22 +210,23 @@ def document(connection: Connection, tenant: str, commit: str) -> str:
     Raises:
         KeyError: there is no such commit.
     """
-    row = connection.execute(
-        "select document from value.commit where tenant_id = %s and commit_id = %s", [tenant, commit]
-    ).fetchone()
-    if row is None:
+    found = value_of(
+        connection, "select document from value.commit where tenant_id = %s and commit_id = %s", [tenant, commit]
+    )
+    if found is None:
         raise KeyError(commit)
-    return str(row[0])
+    return str(found)
 
 
 def names(connection: Connection, tenant: str, customer: str | None) -> tuple[str, str | None]:
     """What a tenant and one of its customers are called; their keys where they state no name."""
-    row = connection.execute(
-        "select coalesce(t.name, t.tenant_id::text), (select c.name from billing.customer c "
-        "where c.tenant_id = t.tenant_id and c.customer = %s) from billing.tenant t where t.tenant_id = %s",
+    row = row_of(
+        connection,
+        "select coalesce(t.name, t.tenant_id::text) as tenant, (select c.name from billing.customer c "
+        "where c.tenant_id = t.tenant_id and c.customer = %s) as customer from billing.tenant t where t.tenant_id = %s",
         [customer, tenant],
-    ).fetchone()
-    return (row[0], row[1] or customer) if row else (tenant, customer)
+    )
+    return (row["tenant"], row["customer"] or customer) if row else (tenant, customer)
 
 
 def close(connection: Connection, row: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from valueverse.ledger.documents import Documents, read_documents
 from valueverse.ledger.posting import book, moved
 from valueverse.platform.stores import journal_store as store
+from valueverse.platform.stores.tenant_store import known_tenants, tenant_keys
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing.journal_inputs import broken_rules, current_inputs
 
@@ -52,7 +53,7 @@ def book_journal(
     """
     with connect(settings, "builder") as connection:
         store.lock_journal(connection)
-        zones = store.known_tenants(connection, None if tenants is None else sorted(tenants))
+        zones = known_tenants(connection, None if tenants is None else sorted(tenants))
         names = zones["tenant"].to_list()
         inputs = current_inputs(connection, lake, zones, as_of)
         pending = store.unbooked(connection, names)
@@ -72,4 +73,4 @@ def _documents(connection: psycopg.Connection[Any], pending: pl.DataFrame) -> Do
 def booked_tenants(settings: Settings) -> list[str]:
     """Every tenant whose invoices the journal may be about."""
     with connect(settings, "builder") as connection:
-        return list(store.known_tenants(connection)["tenant"])
+        return tenant_keys(connection)

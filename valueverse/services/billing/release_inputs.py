@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from valueverse.platform.queries import frame_of
 from valueverse.platform.stores.recorded_months import published_months
-from valueverse.platform.warehouse import connect, frame_of
+from valueverse.platform.stores.tenant_store import tenant_keys
+from valueverse.platform.warehouse import connect
 from valueverse.schemas.usage_accounting import EVENT_DAYS
 from valueverse.services.months import FIRST_DAY, months_holding
 
@@ -23,7 +25,7 @@ def months_to_decide(settings: Settings, first: date, last: date) -> list[date]:
     held: set[date] = set()
     if first < FIRST_DAY:
         with connect(settings, "builder") as connection:
-            known = [str(row[0]) for row in connection.execute("select tenant_id from billing.tenant").fetchall()]
+            known = tenant_keys(connection)
             held = published_months(connection, known, FIRST_DAY)
     return months_holding(first, last, held)
 

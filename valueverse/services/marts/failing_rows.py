@@ -10,6 +10,7 @@ import psycopg
 from psycopg import sql
 
 from valueverse.platform.isolation import Failure, is_shared, isolate
+from valueverse.platform.queries import values_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,7 +90,7 @@ def _failing_alone(
     connection: psycopg.Connection[Any], node: Node, left_out: Sequence[str], variables: Mapping[str, Any]
 ) -> list[Failure]:
     """Tenants whose rows make the SQL raise, found by running it for halves of the tenants."""
-    known = [str(row[0]) for row in connection.execute(_EVERYONE).fetchall()]
+    known = values_of(connection, _EVERYONE)
     everyone = sorted({*known, *left_out})
     statements = [_rows_of_test(node)] if node.is_test else _table_of_model(node, variables)
 

@@ -1,0 +1,31 @@
+"""Which tenants the warehouse knows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from valueverse.platform.queries import frame_of, values_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import psycopg
+
+
+def known_tenants(connection: psycopg.Connection[Any], tenants: Sequence[str] | None = None) -> pl.DataFrame:
+    """tenant, timezone of these tenants (None: of all), by tenant."""
+    return frame_of(
+        connection,
+        "select tenant_id::text as tenant, timezone from billing.tenant where %s::text[] is null or tenant_id = "
+        "any(%s) "
+        "order by tenant_id",
+        [tenants, tenants],
+        pl.Schema({"tenant": pl.String(), "timezone": pl.String()}),
+    )
+
+
+def tenant_keys(connection: psycopg.Connection[Any]) -> list[str]:
+    """Keys of all tenants, sorted."""
+    return values_of(connection, "select tenant_id::text from billing.tenant order by tenant_id")
