@@ -62,6 +62,16 @@ def create_app(
         exception_handlers={HTTPException: answer_problem, RequestValidationError: answer_problem},
     )
     app.state.service = service
+    _add_routes(app)
+
+    def described() -> dict[str, Any]:
+        return openapi.complete(app)
+
+    app.openapi = described  # type: ignore[method-assign]  # FastAPI's own way to replace it
+    return app
+
+
+def _add_routes(app: FastAPI) -> None:
     # First, so that the most asked question is matched first; plain, so that nothing is parsed twice.
     plain = [
         Route("/v1/invoices/{number}", invoices.get_invoice, methods=["GET"]),
@@ -75,12 +85,6 @@ def create_app(
     for router in routers:
         app.include_router(router)
     app.state.routes = [*plain, *(route for router in routers for route in router.routes)]
-
-    def described() -> dict[str, Any]:
-        return openapi.complete(app)
-
-    app.openapi = described  # type: ignore[method-assign]  # FastAPI's own way to replace it
-    return app
 
 
 async def _begin(service: Service) -> None:

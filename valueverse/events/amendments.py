@@ -25,30 +25,12 @@ def resolve_amendments(events: pl.LazyFrame) -> pl.LazyFrame:
     the receipt, for an amendment that came before its original the receipt of that. ``known_until`` is that of what
     replaced it, never before its own receipt.
     """
-    replaced = (
-        events.filter(pl.col("replaces").is_not_null())
-        .select(
-            "tenant",
-            "source",
-            pl.col("replaces").alias("id"),
-            pl.col("id").alias("by"),
-            pl.col("received_at").alias("by_received"),
-            pl.col("time").alias("by_time"),
-        )
-        .filter(pl.col("id") != pl.col("by"))
-    )
-    keyed = events.with_columns(pl.lit(value=True).alias("known"))
+    keyed = events.with_columns(pl.lit(value=True).alias("has_original"))
     originals = keyed.select(
         "tenant", "source", pl.col("id").alias("replaces"), pl.col("received_at").alias("original_received"),
-        pl.col("known").alias("has_original"),
+        "has_original",
     )  # fmt: skip
-    # Amendments of one original replace each other in order of receipt, so each is valid until the next.
-    order = pl.struct("by_received", "by_time", "by")
-    siblings = replaced.sort("tenant", "source", "id", order).with_columns(
-        pl.col("by_received").shift(-1).over("tenant", "source", "id").alias("next_received")
-    )
-    first = siblings.group_by("tenant", "source", "id").agg(pl.col("by_received").min().alias("replaced_at"))
-    followed = siblings.select("tenant", "source", pl.col("by").alias("id"), "next_received")
+    first, followed = _replacements(events)
     resolved = (
         events.join(first, on=["tenant", "source", "id"], how="left")
         .join(followed, on=["tenant", "source", "id"], how="left")
@@ -70,6 +52,31 @@ def resolve_amendments(events: pl.LazyFrame) -> pl.LazyFrame:
         .drop("replaced_at", "next_received", "original_received", "has_original", "until")
     )
     return _with_roots(resolved, events)
+
+
+def _replacements(events: pl.LazyFrame) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    """When versions were replaced: by what amends them (replaced_at), and by the next of their siblings, which amend
+    the same version (next_received)."""
+    replaced = (
+        events.filter(pl.col("replaces").is_not_null())
+        .select(
+            "tenant",
+            "source",
+            pl.col("replaces").alias("id"),
+            pl.col("id").alias("by"),
+            pl.col("received_at").alias("by_received"),
+            pl.col("time").alias("by_time"),
+        )
+        .filter(pl.col("id") != pl.col("by"))
+    )
+    # Amendments of one original replace each other in order of receipt, so each is valid until the next.
+    order = pl.struct("by_received", "by_time", "by")
+    siblings = replaced.sort("tenant", "source", "id", order).with_columns(
+        pl.col("by_received").shift(-1).over("tenant", "source", "id").alias("next_received")
+    )
+    first = siblings.group_by("tenant", "source", "id").agg(pl.col("by_received").min().alias("replaced_at"))
+    followed = siblings.select("tenant", "source", pl.col("by").alias("id"), "next_received")
+    return first, followed
 
 
 def _with_roots(resolved: pl.LazyFrame, events: pl.LazyFrame) -> pl.LazyFrame:

@@ -61,32 +61,17 @@ def _is_name(text: pl.Expr) -> pl.Expr:
     return text.str.len_chars().is_between(1, 128) & ~text.str.contains(_UNPRINTABLE)
 
 
-def _checks(folder: str, received_at: datetime) -> list[tuple[pl.Expr, str, str | pl.Expr, str]]:
-    """(wrong, reason, message, path), in the order in which they apply."""
-    checks: list[tuple[pl.Expr, str, str | pl.Expr, str]] = [
-        (pl.col(name).is_null(), "missing_attribute", f"{name!r} is required", name) for name in _REQUIRED
-    ]
-    checks += [
-        (pl.col(name) == "", "malformed", f"{name!r} must have 1 to {LONGEST_KEY} characters, not none", name)
-        for name in ("id", "source", "type", "replaces")
-    ]
-    checks += [
-        (
-            pl.col(name).str.len_chars() > LONGEST_KEY,
-            "too_long",
-            pl.format(
-                "{} must have 1 to {} characters, not {}", pl.lit(repr(name)), LONGEST_KEY, pl.col(name).str.len_chars()
-            ),
-            name,
-        )
-        for name in ("id", "source", "type", "replaces")
-    ]
-    checks += [
-        (pl.col(name).str.contains(_CONTROL), "malformed", f"{name!r} must not hold control characters", name)
-        for name in ("id", "source", "type", "replaces")
-    ]
-    late = pl.lit(received_at).cast(INSTANT) + pl.duration(hours=_FUTURE_HOURS)
-    checks += [
+_Check = tuple[pl.Expr, str, str | pl.Expr, str]
+"""(wrong, reason, message, path)."""
+_KEYS = ("id", "source", "type", "replaces")
+_BAD_SUBJECT = "'subject' must be customer or customer/subscription, 1 to 128 printable characters each"
+
+
+def _checks(folder: str, received_at: datetime) -> list[_Check]:
+    """All checks, in the order in which they apply."""
+    return [
+        *((pl.col(name).is_null(), "missing_attribute", f"{name!r} is required", name) for name in _REQUIRED),
+        *_key_checks(),
         (pl.col("specversion") != "1.0", "malformed", "'specversion' must be \"1.0\"", "specversion"),
         (
             pl.col("tenant") != folder,
@@ -94,43 +79,16 @@ def _checks(folder: str, received_at: datetime) -> list[tuple[pl.Expr, str, str 
             pl.format("the event says tenant '{}', but it lies in the folder of '{}'", "tenant", pl.lit(folder)),
             "tenant",
         ),
-        (
-            pl.col("instant").is_null(),
-            "bad_time",
-            pl.format(
-                "'{}' is not an RFC 3339 time with offset like 2024-01-31T09:30:00Z", pl.col("time").str.head(40)
-            ),
-            "time",
-        ),
-        (
-            ~in_calendar(pl.col("instant")),
-            "bad_time",
-            pl.format("{} lies outside the dates that are billed, {}", "time", pl.lit(CALENDAR)),
-            "time",
-        ),
-        (
-            ~IS_BILLING & (pl.col("instant") > late),
-            "too_far_future",
-            pl.format("{} is more than 24 hours ahead of its receipt", "time"),
-            "time",
-        ),
+        *_time_checks(received_at),
         (
             pl.col("data").is_null() & pl.col("replaces").is_null(),
             "missing_attribute",
             "'data' is required, an object; null only voids the event that 'replaces' names",
             "data",
         ),
-        (
-            ~IS_BILLING & ~_is_name(pl.col("customer")),
-            "malformed",
-            "'subject' must be customer or customer/subscription, 1 to 128 printable characters each",
-            "subject",
-        ),
-        (
-            ~IS_BILLING & ~_is_name(pl.col("subscription")),
-            "malformed",
-            "'subject' must be customer or customer/subscription, 1 to 128 printable characters each",
-            "subject",
+        *(
+            (~IS_BILLING & ~_is_name(pl.col(name)), "malformed", _BAD_SUBJECT, "subject")
+            for name in ("customer", "subscription")
         ),
         (
             pl.col("replaces") == pl.col("id"),
@@ -139,7 +97,42 @@ def _checks(folder: str, received_at: datetime) -> list[tuple[pl.Expr, str, str 
             "replaces",
         ),
     ]
-    return checks
+
+
+def _key_checks() -> list[_Check]:
+    named = [(name, pl.col(name)) for name in _KEYS]
+    too_long = "{} must have 1 to {} characters, not {}"
+    return [
+        *(
+            (text == "", "malformed", f"{name!r} must have 1 to {LONGEST_KEY} characters, not none", name)
+            for name, text in named
+        ),
+        *(
+            (
+                text.str.len_chars() > LONGEST_KEY,
+                "too_long",
+                pl.format(too_long, pl.lit(repr(name)), LONGEST_KEY, text.str.len_chars()),
+                name,
+            )
+            for name, text in named
+        ),
+        *(
+            (text.str.contains(_CONTROL), "malformed", f"{name!r} must not hold control characters", name)
+            for name, text in named
+        ),
+    ]
+
+
+def _time_checks(received_at: datetime) -> list[_Check]:
+    late = pl.lit(received_at).cast(INSTANT) + pl.duration(hours=_FUTURE_HOURS)
+    unread = "'{}' is not an RFC 3339 time with offset like 2024-01-31T09:30:00Z"
+    outside = pl.format("{} lies outside the dates that are billed, {}", "time", pl.lit(CALENDAR))
+    ahead = pl.format("{} is more than 24 hours ahead of its receipt", "time")
+    return [
+        (pl.col("instant").is_null(), "bad_time", pl.format(unread, pl.col("time").str.head(40)), "time"),
+        (~in_calendar(pl.col("instant")), "bad_time", outside, "time"),
+        (~IS_BILLING & (pl.col("instant") > late), "too_far_future", ahead, "time"),
+    ]
 
 
 def validate(parsed: pl.DataFrame, folder: str, received_at: datetime) -> pl.DataFrame:

@@ -60,13 +60,7 @@ class ChargeBook:
         """Lay out pricings, each with its rounding mode and level; a charge's number is its place in the
         sequence.
         """
-        rows: dict[str, list[dict[str, Any]]] = {
-            "charges": [],
-            "tiers": [],
-            "cells": [],
-            "limits": [],
-            "steps": [],
-        }
+        rows: dict[str, list[dict[str, Any]]] = {"charges": [], "tiers": [], "cells": [], "limits": [], "steps": []}
         formulas: dict[int, str] = {}
         paths: dict[int, str] = {}
         axes: dict[int, tuple[str, ...]] = {}
@@ -77,20 +71,10 @@ class ChargeBook:
             rows["tiers"] += _tier_rows(number, price)
             if isinstance(price, Matrix):
                 axes[number] = price.dimensions
-                rows["cells"] += [
-                    {"charge": number, "dimensions": dimensions_text(cell.values), "unit": cell.unit}
-                    for cell in price.cells
-                ]
+                rows["cells"] += _cell_rows(number, price)
             elif isinstance(price, Capacity):
-                rows["steps"] += [
-                    {"charge": number, "tier": place, "amount": tier.amount} for place, tier in enumerate(price.tiers)
-                ]
-                rows["limits"] += [
-                    {"charge": number, "tier": place, "meter": meter, "limit": limit}
-                    for place, tier in enumerate(price.tiers)
-                    for meter, limit in tier.limits.items()
-                    if limit is not None
-                ]
+                rows["steps"] += _step_rows(number, price)
+                rows["limits"] += _limit_rows(number, price)
             elif isinstance(price, FormulaPrice):
                 formulas[number] = price.amount
             elif isinstance(price, Dynamic) and price.amount is not None:
@@ -108,6 +92,23 @@ class ChargeBook:
             axes,
             buckets,
         )
+
+
+def _cell_rows(number: int, price: Matrix) -> list[dict[str, Any]]:
+    return [{"charge": number, "dimensions": dimensions_text(cell.values), "unit": cell.unit} for cell in price.cells]
+
+
+def _step_rows(number: int, price: Capacity) -> list[dict[str, Any]]:
+    return [{"charge": number, "tier": place, "amount": tier.amount} for place, tier in enumerate(price.tiers)]
+
+
+def _limit_rows(number: int, price: Capacity) -> list[dict[str, Any]]:
+    return [
+        {"charge": number, "tier": place, "meter": meter, "limit": limit}
+        for place, tier in enumerate(price.tiers)
+        for meter, limit in tier.limits.items()
+        if limit is not None
+    ]
 
 
 def _charge_row(number: int, pricing: ChargePricing) -> dict[str, Any]:

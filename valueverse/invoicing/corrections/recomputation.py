@@ -20,7 +20,7 @@ from valueverse.invoicing.rules import OF_PERIOD
 from valueverse.invoicing.settlement.coupons import Billing, apply_coupons, coupon_of, holds, most_of_period
 from valueverse.invoicing.settlement.threshold_totals import ThresholdTotals
 from valueverse.invoicing.settlement.totals import Line
-from valueverse.schemas.invoicing import COUPON_USES, INVOICE_DISCOUNTS, RECOMPUTED_LINES
+from valueverse.schemas.invoicing import COUPON_USES, RECOMPUTED_LINES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -138,12 +138,7 @@ def net_lines(
     first = shown.unique(_INVOICE_ID, keep="first").iter_rows(named=True)
     periods = {(row["tenant"], row["invoice_id"]): row for row in first}
     parts = []
-    taken_of: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(dict)
-    for tenant, invoice, origin, minor in discounts.select(INVOICE_DISCOUNTS.names()).iter_rows():
-        taken_of[tenant, invoice][origin] = minor
-    rows_of: defaultdict[tuple[str, str], list[tuple[int, _Row]]] = defaultdict(list)
-    for place, row in enumerate(coupons.iter_rows(named=True)):
-        rows_of[row["tenant"], row["origin"]].append((place, row))
+    taken_of, rows_of = _taken_by_invoice(discounts), _coupons_by_origin(coupons)
     held_by = coupons.partition_by("tenant", "customer", as_dict=True)
     grouped = whole.group_by(_INVOICE_ID, maintain_order=True)
     for one, rows in closings.ordered(((str(tenant), str(invoice)), rows) for (tenant, invoice), rows in grouped):
@@ -159,6 +154,22 @@ def net_lines(
         closings.note(one, line, threshold_totals_of, off)
         parts.append(rows.with_columns(pl.Series("net_minor", net, pl.Int64)))
     return pl.concat(parts) if parts else whole.with_columns(pl.lit(0, pl.Int64).alias("net_minor"))
+
+
+def _taken_by_invoice(discounts: pl.DataFrame) -> defaultdict[_Name, dict[str, int]]:
+    """By tenant and invoice_id, what each coupon (``origin``) took."""
+    found: defaultdict[_Name, dict[str, int]] = defaultdict(dict)
+    for row in discounts.iter_rows(named=True):
+        found[row["tenant"], row["invoice_id"]][row["origin"]] = row["amount_minor"]
+    return found
+
+
+def _coupons_by_origin(coupons: pl.DataFrame) -> Mapping[_Name, list[tuple[int, _Row]]]:
+    """By tenant and origin, rows of COUPONS with their place in the frame."""
+    found: defaultdict[_Name, list[tuple[int, _Row]]] = defaultdict(list)
+    for place, row in enumerate(coupons.iter_rows(named=True)):
+        found[row["tenant"], row["origin"]].append((place, row))
+    return found
 
 
 def _in_order(own: pl.DataFrame, lasting: pl.DataFrame, booked: pl.DataFrame) -> pl.DataFrame:

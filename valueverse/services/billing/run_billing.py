@@ -87,9 +87,7 @@ def bill(
     """
     report_progress = progress or (lambda _: None)
     report_progress("reading billing facts")
-    facts = lake.scan(BILLING_FACTS_TABLE).collect()
-    if tenants is not None:
-        facts = facts.filter(pl.col("tenant").is_in(list(tenants)))
+    facts, usage = _received(lake, tenants)
     history = CatalogHistory.from_facts(facts)
     timeline = build_timeline(facts, history.plans, None)
     window = (first_month, following_month(last_month))
@@ -100,20 +98,11 @@ def bill(
         store.upsert_tenants(connection, timeline.tenants.rename({"tenant": "tenant_id"}))
         last = store.lock_tenants(connection, known)
         store.drop_drafts(connection, _windows(timeline, window))
-        usage = lake.scan(USAGE_TABLE)
-        if tenants is not None:
-            usage = usage.filter(pl.col("tenant").is_in(list(tenants)))
         refused = apply_voids(connection, timeline, history)
         prior = read_prior_state(connection, store.Scope(known), usage, history, facts, known_at)
+        outcomes = approved(connection, store.Scope(known), as_of)
         billed = engine.bill(
-            timeline,
-            history,
-            usage,
-            window,
-            known_at=known_at,
-            closed_by=as_of,
-            prior=prior,
-            outcomes=approved(connection, store.Scope(known), as_of),
+            timeline, history, usage, window, known_at=known_at, closed_by=as_of, prior=prior, outcomes=outcomes
         )
         report_progress(f"writing {billed.invoices.height} invoices")
         rejected = pl.concat(
@@ -128,6 +117,15 @@ def bill(
         account_for_usage(connection, lake, timeline, history, window[1] + timedelta(days=1))
         connection.commit()
     return BillingReport(tables["billing.invoice"], tables["billing.invoice_line"], billed.problems, rejected)
+
+
+def _received(lake: Lake, tenants: Collection[str] | None) -> tuple[pl.DataFrame, pl.LazyFrame]:
+    """Billing facts and usage of these tenants (None: of all)."""
+    facts, usage = lake.scan(BILLING_FACTS_TABLE).collect(), lake.scan(USAGE_TABLE)
+    if tenants is None:
+        return facts, usage
+    own = pl.col("tenant").is_in(list(tenants))
+    return facts.filter(own), usage.filter(own)
 
 
 def _windows(timeline: Timeline, window: tuple[date, date]) -> pl.DataFrame:

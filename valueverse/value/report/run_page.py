@@ -59,18 +59,14 @@ def run_page(
         case_section(program, case, calendar, _conventions(program)),
         Section("scenarios", "Other scenarios", "", scenarios_table(program, found)),
     ]
+    inputs = [
+        inputs_table(program, scenario.overrides, values, document, hidden),
+        *flags_table(program, flags, calendar),
+        *notes_table(document),
+    ]
     sections = [
         *([Section("case", "The case in numbers", NOTE)] if hidden.case else numbers),
-        Section(
-            "inputs",
-            "What it depends on",
-            "",
-            [
-                inputs_table(program, scenario.overrides, values, document, hidden),
-                *flags_table(program, flags, calendar),
-                *notes_table(document),
-            ],
-        ),
+        Section("inputs", "What it depends on", "", inputs),
         Section("made", "How these numbers were made", "", [Facts(_made(program, case, asked, scenario_name, hidden))]),
     ]
     line = [f"scenario {formatting.name(scenario_name)}", horizon(program), *about]
