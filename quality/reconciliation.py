@@ -191,10 +191,10 @@ def _prepare(connection: duckdb.DuckDBPyConnection, question: _Question, tenants
 
 def _dates(connection: duckdb.DuckDBPyConnection, question: _Question) -> tuple[date, date]:
     """First and last event date that the month, or the service of a line that closes in it, can have."""
-    served = connection.execute(
+    ((served_from, served_to),) = connection.execute(
         "select cast(min(service_from) as date), cast(max(service_to) as date) from every_line"
     ).fetchall()
-    first, last = (day or question.month.first for day in served[0])
+    first, last = served_from or question.month.first, served_to or question.month.first
     # A day more on either side: instants are shown in the time zone of the session.
     margin = timedelta(days=1)
     if question.billed["meters"]["carry_over"].any():

@@ -29,32 +29,32 @@ def frame_of(connection: psycopg.Connection[Any], query: Query, values: Values, 
     return pl.DataFrame(cursor.fetchall(), schema=given, orient="row").select(schema.names())
 
 
-def texts_of(connection: psycopg.Connection[Any], query: Query, values: Values = ()) -> pl.DataFrame:
+def texts_of(connection: psycopg.Connection[Any], query: Query, values: Values | None = None) -> pl.DataFrame:
     """Rows of a query all of whose columns are text, by their names."""
     cursor = connection.execute(query, values)
     names = dict.fromkeys((column.name for column in cursor.description or ()), pl.String())
     return pl.DataFrame(cursor.fetchall(), schema=names, orient="row")
 
 
-def rows_of(connection: psycopg.Connection[Any], query: Query, values: Values = ()) -> list[dict[str, Any]]:
+def rows_of(connection: psycopg.Connection[Any], query: Query, values: Values | None = None) -> list[dict[str, Any]]:
     """Rows of a query, each by the names of its columns."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(query, values).fetchall()
 
 
-def row_of(connection: psycopg.Connection[Any], query: Query, values: Values = ()) -> dict[str, Any] | None:
+def row_of(connection: psycopg.Connection[Any], query: Query, values: Values | None = None) -> dict[str, Any] | None:
     """The first row of a query by the names of its columns; None: there is none."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(query, values).fetchone()
 
 
-def values_of(connection: psycopg.Connection[Any], query: Query, values: Values = ()) -> list[Any]:
+def values_of(connection: psycopg.Connection[Any], query: Query, values: Values | None = None) -> list[Any]:
     """The values of a query's one column."""
     with connection.cursor(row_factory=scalar_row) as cursor:
         return cursor.execute(query, values).fetchall()
 
 
-def value_of(connection: psycopg.Connection[Any], query: Query, values: Values = ()) -> Any:
+def value_of(connection: psycopg.Connection[Any], query: Query, values: Values | None = None) -> Any:
     """The first value of a query's one column; None where it gives no row."""
     with connection.cursor(row_factory=scalar_row) as cursor:
         return cursor.execute(query, values).fetchone()

@@ -13,6 +13,7 @@ from psycopg import sql
 
 from valueverse.errors import RefusalError
 from valueverse.platform.access import roles
+from valueverse.platform.queries import value_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -110,11 +111,10 @@ def downgrade(settings: Settings, revision: str) -> None:
 def revision(settings: Settings) -> str | None:
     """The current migration of the warehouse; None before the first."""
     with connect(settings, "admin") as connection:
-        known = connection.execute("select to_regclass('public.alembic_version') is not null").fetchone()
-        if known is None or not known[0]:
+        if not value_of(connection, "select to_regclass('public.alembic_version') is not null"):
             return None
-        row = connection.execute("select version_num from public.alembic_version").fetchone()
-        return None if row is None else str(row[0])
+        found: str | None = value_of(connection, "select version_num from public.alembic_version")
+        return found
 
 
 def latest_revision() -> str:

@@ -79,7 +79,7 @@ def _shell(connection: duckdb.DuckDBPyConnection) -> None:
     if sys.stdin.isatty():
         import readline  # noqa: F401 - its import gives input() history and editing
 
-        names = ", ".join(str(row[0]) for row in connection.execute("show tables").fetchall())
+        names = ", ".join(str(name) for (name,) in connection.execute("show tables").fetchall())
         typer.echo(f"DuckDB on the lake: {names}. End a statement with ; and the shell with Ctrl-D.")
     statement = ""
     while True:

@@ -200,12 +200,15 @@ def _event_file(settings: Settings, key: str) -> Path:
 
 
 def _known(connection: psycopg.Connection[Any], key: str) -> bool:
-    found = connection.execute(
+    from valueverse.platform.queries import value_of
+
+    known = value_of(
+        connection,
         "select exists (select from billing.tenant where tenant_id = %(key)s) "
         "or exists (select from auth.api_key where tenant_id = %(key)s)",
         {"key": key},
-    ).fetchone()
-    return bool(found and found[0])
+    )
+    return bool(known)
 
 
 def _show(secret: str) -> None:

@@ -12,6 +12,7 @@ from psycopg import errors, sql
 from valueverse.errors import RefusalError
 from valueverse.platform import warehouse
 from valueverse.platform.access import roles
+from valueverse.platform.queries import values_of
 from valueverse.platform.settings import TENANT_KEY
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def remove(settings: Settings, name: str, tenants: Collection[str] | None = None
         if known is None:
             raise RefusalError("unknown_analyst", f"there is no analyst {name!r}", "NAME")
         roles.end_sessions(connection, role)
-        databases = [row[0] for row in connection.execute(_HOLDING, (role,)).fetchall()]
+        databases = values_of(connection, _HOLDING, (role,))
     try:
         # Privileges on what all databases share go with those of any one of them.
         for database in databases or [settings.database_name]:

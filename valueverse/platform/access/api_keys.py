@@ -9,6 +9,7 @@ import string
 from typing import TYPE_CHECKING, Any
 
 from valueverse.errors import RefusalError
+from valueverse.platform.queries import value_of
 from valueverse.platform.settings import TENANT_KEY
 
 if TYPE_CHECKING:
@@ -61,11 +62,12 @@ def issue_api_key(
 def verify_api_key(connection: psycopg.Connection[Any], key: str) -> str | None:
     """The tenant that ``key`` opens; None if it is malformed, unknown or revoked."""
     prefix = prefix_of(key)
-    row = connection.execute(
-        "select tenant_id from auth.api_key where prefix = %s and key_hash = %s and revoked_at is null",
+    tenant: str | None = value_of(
+        connection,
+        "select tenant_id::text from auth.api_key where prefix = %s and key_hash = %s and revoked_at is null",
         [prefix, digest(key)],
-    ).fetchone()
-    return None if row is None else str(row[0])
+    )
+    return tenant
 
 
 def revoke_api_key(connection: psycopg.Connection[Any], prefix: str) -> str:
@@ -74,16 +76,17 @@ def revoke_api_key(connection: psycopg.Connection[Any], prefix: str) -> str:
     Raises:
         RefusalError: ``unknown_key``, also when it is revoked already.
     """
-    row = connection.execute(
+    tenant = value_of(
+        connection,
         "update auth.api_key set revoked_at = now() where prefix = %s and revoked_at is null returning tenant_id",
         [prefix_of(prefix) or prefix],
-    ).fetchone()
-    if row is None:
+    )
+    if tenant is None:
         shown = prefix_of(prefix) or prefix
         raise RefusalError(
             "unknown_key", f"no valid key has the prefix {shown!r}; see `valueverse tenants list`", "PREFIX"
         )
-    return str(row[0])
+    return str(tenant)
 
 
 def prefix_of(key: str) -> str | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg import errors, sql
 
 from valueverse.platform.access.secrets import secret
+from valueverse.platform.queries import value_of, values_of
 from valueverse.platform.settings import ROLE_NAMES
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def ensure(connection: Connection, settings: Settings) -> None:
     for name in _SERVERS_OWN:
         _close_servers_own(connection, name)
     connection.execute("select pg_advisory_lock(%s)", (_LOCK,))
-    known = {row[0] for row in connection.execute("select rolname from pg_roles")}
+    known = set(values_of(connection, "select rolname from pg_roles"))
     for name, attributes in ATTRIBUTES.items():
         verb = "alter" if name in known else "create"
         connection.execute(sql.SQL(f"{verb} role {{}} with {attributes}").format(sql.Identifier(name)))
@@ -88,7 +89,7 @@ def ensure(connection: Connection, settings: Settings) -> None:
     _reset(connection, ANALYST, {})
     for role in ("builder", "api"):
         set_password(connection, ROLE_NAMES[role], secret(settings.secrets_dir, f"postgres_{role}"))
-    for (name,) in connection.execute(_ANALYSTS).fetchall():
+    for name in values_of(connection, _ANALYSTS):
         connection.execute(sql.SQL(f"alter role {{}} with {ANALYST_ATTRIBUTES}").format(sql.Identifier(name)))
         _reset(connection, name, ANALYST_BOUNDS)
         join_analysts(connection, name)
@@ -139,8 +140,8 @@ def create_database(connection: Connection, name: str, template: str | None, *, 
     they are set.
     """
     database = sql.Identifier(name)
-    found = connection.execute("select datallowconn from pg_database where datname = %s", (name,)).fetchone()
-    if found is None:
+    takes_connections = value_of(connection, "select datallowconn from pg_database where datname = %s", (name,))
+    if takes_connections is None:
         source = sql.SQL(" template {}").format(sql.Identifier(template)) if template else sql.SQL("")
         create = sql.SQL("create database {}").format(database) + source + sql.SQL(" allow_connections false")
         connection.execute(create)
@@ -155,7 +156,7 @@ def create_database(connection: Connection, name: str, template: str | None, *, 
     else:
         for role in (ROLE_NAMES["api"], ANALYST):
             connection.execute(sql.SQL("grant connect on database {} to {}").format(database, sql.Identifier(role)))
-    if found is None or not found[0]:
+    if not takes_connections:
         connection.execute(sql.SQL("alter database {} with allow_connections true").format(database))
 
 
@@ -170,15 +171,13 @@ def end_sessions(connection: Connection, role: str, database: str | None = None)
 
 
 def _close_servers_own(connection: Connection, name: str) -> None:
-    row = connection.execute(_OPEN, (name,)).fetchone()
-    if row is None or not row[0]:
+    if not value_of(connection, _OPEN, (name,)):
         return
     database = sql.Identifier(name)
     # An administrator who is no superuser came in by the right of everybody. Two installers at a time meet here.
     with suppress(errors.InternalError_):
         connection.execute(sql.SQL("grant connect on database {} to current_user").format(database))
         connection.execute(sql.SQL("revoke all on database {} from public").format(database))
-    low = connection.execute(r"select rolname::text from pg_roles where rolname = %s or rolname like 'analyst\_%%'",
-                             (ROLE_NAMES["api"],)).fetchall()  # fmt: skip
-    for (role,) in low:
+    low = r"select rolname::text from pg_roles where rolname = %s or rolname like 'analyst\_%%'"
+    for role in values_of(connection, low, (ROLE_NAMES["api"],)):
         end_sessions(connection, role, name)

@@ -17,6 +17,7 @@ import psycopg
 from valueverse.errors import RefusalError
 from valueverse.platform import warehouse
 from valueverse.platform.access import manifest
+from valueverse.platform.queries import value_of
 from valueverse.platform.servers import dagster_home, postgres_server, processes, supervisor
 from valueverse.platform.stores import held_store
 
@@ -185,8 +186,7 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
 
 
 def _rights(settings: Settings, connection: psycopg.Connection[Any]) -> Iterator[Finding]:
-    row = connection.execute(manifest.QUERY.encode()).fetchone()
-    found = manifest.rls_violations(str(row[0])) if row else []
+    found = manifest.rls_violations(str(value_of(connection, manifest.QUERY)))
     for violation in found:
         yield Finding("wrong", violation.what, settings.database_name, violation.cure)
     if not found:
@@ -245,8 +245,8 @@ def failed_lines(settings: Settings) -> list[str]:
         if not postgres_server.answers(settings):
             return []
         with warehouse.connect(settings, "builder", database=settings.dagster_database) as connection:
-            row = connection.execute("select to_regclass('runs') is not null").fetchone()
-            if not (row and row[0]) or not connection.execute(_RUN_FAILED).fetchone():
+            known = value_of(connection, "select to_regclass('runs') is not null")
+            if not known or not connection.execute(_RUN_FAILED).fetchone():
                 return []
         done = subprocess.run(
             [sys.executable, "-m", "pipelines.failed_partitions"],

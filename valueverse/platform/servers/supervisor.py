@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Literal
 
 from valueverse.errors import RefusalError
 from valueverse.platform import warehouse
+from valueverse.platform.queries import value_of
 from valueverse.platform.servers import dagster_home, postgres_server, processes, valkey_server
 from valueverse.platform.servers.postgres_runtime import open_home
 
@@ -263,14 +264,10 @@ def _well(settings: Settings, name: str, record: processes.Record) -> bool:
         suppress(RefusalError),
         warehouse.connect(settings, "builder", database=settings.dagster_database) as connection,
     ):
-        known = connection.execute("select to_regclass('daemon_heartbeats') is not null").fetchone()
-        if known is None or not known[0]:
+        if not value_of(connection, "select to_regclass('daemon_heartbeats') is not null"):
             return False
-        beat = connection.execute(
-            "select count(*) from daemon_heartbeats where timestamp at time zone 'UTC' >= to_timestamp(%s)",
-            (record.started,),
-        ).fetchone()
-        return beat is not None and beat[0] > 0
+        beats = "select count(*) from daemon_heartbeats where timestamp at time zone 'UTC' >= to_timestamp(%s)"
+        return bool(value_of(connection, beats, (record.started,)))
     return False
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from valueverse.platform.queries import row_of, values_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
@@ -27,18 +29,24 @@ def add(
         "select 1 from value.commit where tenant_id = %s and commit_id = %s", [row["tenant_id"], row["commit_id"]]
     ).fetchone():
         return False
-    last = connection.execute(
-        "select sequence, chain_hash from value.commit where tenant_id = %s order by sequence desc limit 1",
-        [row["tenant_id"]],
-    ).fetchone() or (0, None)
-    sequence = int(last[0]) + 1
+    sequence, previous = _next_link(connection, "value.commit", row["tenant_id"])
     connection.execute(
         "insert into value.commit (tenant_id, commit_id, sequence, model, author, parent, document, previous_hash, "
         "chain_hash, committed_at) values (%(tenant_id)s, %(commit_id)s, %(sequence)s, %(model)s, %(author)s, "
         "%(parent)s, %(document)s, %(previous)s, %(chain)s, %(committed_at)s)",
-        row | {"sequence": sequence, "previous": last[1], "chain": link(row["commit_id"], sequence, last[1])},
+        row | {"sequence": sequence, "previous": previous, "chain": link(row["commit_id"], sequence, previous)},
     )
     return True
+
+
+def _next_link(connection: psycopg.Connection[Any], table: str, tenant: str) -> tuple[int, str | None]:
+    """The sequence number that comes next in a tenant's chain, and the hash that it follows."""
+    last = row_of(
+        connection,
+        f"select sequence, chain_hash from {table} where tenant_id = %s order by sequence desc limit 1",  # noqa: S608 - constants
+        [tenant],
+    )
+    return (1, None) if last is None else (last["sequence"] + 1, last["chain_hash"])
 
 
 def commits(connection: psycopg.Connection[Any], tenant: str) -> list[tuple[str, str, str, str | None, str]]:
@@ -65,15 +73,11 @@ def add_event(
     link: Callable[[str, int, str | None], str],
 ) -> None:
     """Add an event (commit_id, action, document) to its tenant's chain; the caller holds the tenant's row."""
-    last = connection.execute(
-        "select sequence, chain_hash from value.commit_event where tenant_id = %s order by sequence desc limit 1",
-        [tenant],
-    ).fetchone() or (0, None)
-    sequence = int(last[0]) + 1
+    sequence, previous = _next_link(connection, "value.commit_event", tenant)
     connection.execute(
         "insert into value.commit_event (tenant_id, sequence, commit_id, action, document, previous_hash, chain_hash) "
         "values (%s, %s, %s, %s, %s, %s, %s)",
-        [tenant, sequence, *event, last[1], link(event[2], sequence, last[1])],
+        [tenant, sequence, *event, previous, link(event[2], sequence, previous)],
     )
 
 
@@ -102,12 +106,12 @@ def history(connection: psycopg.Connection[Any], tenant: str) -> list[tuple[str,
 
 def named(connection: psycopg.Connection[Any], tenant: str, beginning: str, limit: int) -> list[str]:
     """Ids of a tenant's commits that begin so, oldest first."""
-    found = connection.execute(
+    return values_of(
+        connection,
         "select commit_id from value.commit where tenant_id = %s and starts_with(commit_id, %s)"
         " order by sequence limit %s",
         [tenant, beginning, limit],
     )
-    return [str(commit) for (commit,) in found]
 
 
 def approvals(connection: psycopg.Connection[Any], tenant: str) -> list[tuple[str, str, str]]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from psycopg.rows import dict_row
-
+from valueverse.platform.queries import row_of, rows_of, values_of
 from valueverse.platform.stores.proposal_store import proposals
 from valueverse.platform.stores.value_store import EFFECTIVE_LINES
 
@@ -19,12 +18,12 @@ if TYPE_CHECKING:
 
 def run_named(connection: Connection, tenant: str, run_hash: str) -> dict[str, Any] | None:
     """The run of that hash: run_hash, commit_id, case_name, month, known_at, computed_at, content_hash, document."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(
-            "select run_hash, commit_id, case_name, month, known_at, computed_at, content_hash, document from value.run"
-            " where tenant_id = %s and run_hash = %s",
-            [tenant, run_hash],
-        ).fetchone()
+    return row_of(
+        connection,
+        "select run_hash, commit_id, case_name, month, known_at, computed_at, content_hash, document from value.run"
+        " where tenant_id = %s and run_hash = %s",
+        [tenant, run_hash],
+    )
 
 
 _BEGAN = "date_trunc('month', line.service_from)::date = %(month)s"
@@ -53,20 +52,20 @@ def lines_serving(
     Returns:
         invoice, key, kind, service_from, service_to (days), amount_minor after discounts, currency.
     """
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(
-            f"""
-            select line.* from (
-                select i.number as invoice, l.key, l.kind, (l.service_from at time zone z.zone)::date as service_from,
-                       (l.service_to at time zone z.zone)::date as service_to,
-                       (l.amount_minor - l.discount_minor)::bigint as amount_minor, l.currency::text as currency
-                  {EFFECTIVE_LINES} and i.customer = %(customer)s
-                   and (%(currency)s::text is null or l.currency::text = %(currency)s)
-                 order by i.sequence, l.line_no) as line
-             where {LINES_OF_METRIC[metric]}
-            """,  # noqa: S608 - constants
-            {"tenants": [scope[0]], "customer": scope[1], "currency": currency, "month": month, "until": until},
-        ).fetchall()
+    return rows_of(
+        connection,
+        f"""
+        select line.* from (
+            select i.number as invoice, l.key, l.kind, (l.service_from at time zone z.zone)::date as service_from,
+                   (l.service_to at time zone z.zone)::date as service_to,
+                   (l.amount_minor - l.discount_minor)::bigint as amount_minor, l.currency::text as currency
+              {EFFECTIVE_LINES} and i.customer = %(customer)s
+               and (%(currency)s::text is null or l.currency::text = %(currency)s)
+             order by i.sequence, l.line_no) as line
+         where {LINES_OF_METRIC[metric]}
+        """,  # noqa: S608 - constants
+        {"tenants": [scope[0]], "customer": scope[1], "currency": currency, "month": month, "until": until},
+    )
 
 
 _CUSTOMERS = """
@@ -85,7 +84,7 @@ def has_customer(connection: Connection, tenant: str, customer: str) -> bool:
 
 def customers(connection: Connection, tenant: str) -> set[str]:
     """Keys of the customers that the last billing run knew."""
-    return {str(customer) for (customer,) in connection.execute(_CUSTOMERS, {"tenant": tenant})}
+    return set(values_of(connection, _CUSTOMERS, {"tenant": tenant}))
 
 
 def proposed_from(

@@ -15,6 +15,7 @@ from valueverse.invoicing.billing_context import billing_context
 from valueverse.invoicing.lineage import charges_of, line_events
 from valueverse.invoicing.usage_accounting import account
 from valueverse.money import plain
+from valueverse.platform.queries import row_of, rows_of
 from valueverse.platform.stores import billing_store as store
 from valueverse.platform.stores import proposal_store, value_store
 from valueverse.schemas.dimensions import dimensions_text
@@ -46,17 +47,19 @@ def explain_invoice(
     Raises:
         RefusalError: ``unknown_invoice``, ``unknown_line``.
     """
-    found = connection.execute(
-        "select tenant_id::text, invoice_id::text, document from billing.invoice where number = %s", [number]
-    ).fetchone()
+    found = row_of(
+        connection,
+        "select tenant_id::text as tenant, invoice_id::text as invoice_id, document from billing.invoice "
+        "where number = %s",
+        [number],
+    )
     if found is None:
         raise RefusalError(
             "unknown_invoice",
             f"no finalised invoice {number!r}; `valueverse sql` lists them: billing.invoice",
             "NUMBER",
         )
-    tenant, invoice_id, text = found
-    document = json.loads(text)
+    tenant, invoice_id, document = found["tenant"], found["invoice_id"], json.loads(found["document"])
     lines = [one | {"line_no": place} for place, one in enumerate(document["lines"], 1) if line in {None, one["key"]}]
     if not lines and line is not None:
         known = ", ".join(dict.fromkeys(one["key"] for one in document["lines"]))
@@ -208,8 +211,10 @@ def _bearing(connection: psycopg.Connection[Any], tenant: str, charged: pl.DataF
     """Invoice lines that bill what these charges assigned: those of the period, and adjustments of it."""
     found = []
     for row in charged.iter_rows(named=True):
-        rows = connection.execute(
-            "select distinct o.number, o.status, l.key, l.kind, l.amount_minor, o.currency::text "
+        found += rows_of(
+            connection,
+            "select distinct o.number as invoice, o.status, l.key as line, l.kind, l.amount_minor, "
+            "o.currency::text as currency "
             "from billing.invoice i join billing.invoice_line l on l.tenant_id = i.tenant_id "
             "and (l.invoice_id = i.invoice_id or l.corrected_invoice_id = i.invoice_id) and l.key = %s "
             "and l.kind in ('usage', 'adjustment') "
@@ -217,16 +222,5 @@ def _bearing(connection: psycopg.Connection[Any], tenant: str, charged: pl.DataF
             "where i.tenant_id = %s and i.subscription = %s and i.invoice_type in ('period', 'threshold') "
             "and i.period_from <= %s and i.period_to > %s and o.events_known_at >= %s order by 1, 2, 3, 4, 5",
             [row["key"], tenant, row["held_by"], row["time"], row["time"], row["received_at"]],
-        ).fetchall()
-        found += [
-            {
-                "invoice": number,
-                "status": status,
-                "line": key,
-                "kind": kind,
-                "amount_minor": minor,
-                "currency": currency,
-            }
-            for number, status, key, kind, minor, currency in rows
-        ]
+        )
     return found
