@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from valueverse.platform.queries import row_of, values_of
+from valueverse.platform.queries import row_of, rows_of, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,21 +49,24 @@ def _next_link(connection: psycopg.Connection[Any], table: str, tenant: str) -> 
     return (1, None) if last is None else (last["sequence"] + 1, last["chain_hash"])
 
 
-def commits(connection: psycopg.Connection[Any], tenant: str) -> list[tuple[str, str, str, str | None, str]]:
-    """commit_id, model, author, parent, document of a tenant's commits, oldest first."""
-    return connection.execute(
-        "select commit_id, model, author, parent, document from value.commit where tenant_id = %s order by sequence",
+def commits(connection: psycopg.Connection[Any], tenant: str) -> list[dict[str, Any]]:
+    """commit, model, author, parent of a tenant's commits, oldest first."""
+    return rows_of(
+        connection,
+        "select commit_id as commit, model, author, parent from value.commit where tenant_id = %s order by sequence",
         [tenant],
-    ).fetchall()
+    )
 
 
-def chain(connection: psycopg.Connection[Any], tenant: str) -> list[tuple[Any, ...]]:
-    """commit_id, sequence, previous_hash, chain_hash, document, model, author, parent of a tenant, by sequence."""
-    return connection.execute(
-        "select commit_id, sequence, previous_hash, chain_hash, document, model, author, parent from value.commit"
-        " where tenant_id = %s order by sequence",
+def chain(connection: psycopg.Connection[Any], tenant: str) -> list[dict[str, Any]]:
+    """commit, sequence, previous, chain, document, model, author, parent of a tenant, by sequence."""
+    return rows_of(
+        connection,
+        "select commit_id as commit, sequence, previous_hash as previous, chain_hash as chain, document, model, "
+        "author, "
+        "parent from value.commit where tenant_id = %s order by sequence",
         [tenant],
-    ).fetchall()
+    )
 
 
 def add_event(
@@ -81,27 +84,30 @@ def add_event(
     )
 
 
-def events(connection: psycopg.Connection[Any], tenant: str) -> list[tuple[Any, ...]]:
-    """sequence, commit_id, action, document, previous_hash, chain_hash of a tenant, by sequence."""
-    return connection.execute(
-        "select sequence, commit_id, action, document, previous_hash, chain_hash from value.commit_event"
-        " where tenant_id = %s order by sequence",
+def events(connection: psycopg.Connection[Any], tenant: str) -> list[dict[str, Any]]:
+    """sequence, commit, action, document, previous, chain of a tenant's commit log, by sequence."""
+    return rows_of(
+        connection,
+        "select sequence, commit_id as commit, action, document, previous_hash as previous, chain_hash as chain"
+        " from value.commit_event where tenant_id = %s order by sequence",
         [tenant],
-    ).fetchall()
+    )
 
 
-def history(connection: psycopg.Connection[Any], tenant: str) -> list[tuple[str, str, str, datetime, str | None]]:
-    """commit_id, what was done (proposed, a side, an outcome), by, at, reason of a tenant, as the tables say."""
-    return connection.execute(
+def history(connection: psycopg.Connection[Any], tenant: str) -> list[dict[str, Any]]:
+    """commit, action (proposed, a side, an outcome), by, at, reason of a tenant, as the tables say."""
+    return rows_of(
+        connection,
         """
-        select commit_id, 'proposed', author, committed_at, null from value.commit where tenant_id = %(tenant)s
+        select commit_id as commit, 'proposed' as action, author as by, committed_at as at, null as reason
+          from value.commit where tenant_id = %(tenant)s
         union all
         select commit_id, side, approved_by, approved_at, null from value.approval where tenant_id = %(tenant)s
         union all
         select commit_id, outcome, closed_by, closed_at, reason from value.closing where tenant_id = %(tenant)s
         """,
         {"tenant": tenant},
-    ).fetchall()
+    )
 
 
 def named(connection: psycopg.Connection[Any], tenant: str, beginning: str, limit: int) -> list[str]:
@@ -114,13 +120,14 @@ def named(connection: psycopg.Connection[Any], tenant: str, beginning: str, limi
     )
 
 
-def approvals(connection: psycopg.Connection[Any], tenant: str) -> list[tuple[str, str, str]]:
-    """commit_id, side, approved_by of a tenant's approvals."""
-    return connection.execute(
-        "select commit_id, side, approved_by from value.approval where tenant_id = %s "
+def approvals(connection: psycopg.Connection[Any], tenant: str) -> list[dict[str, Any]]:
+    """commit, side, by of a tenant's approvals, oldest first."""
+    return rows_of(
+        connection,
+        "select commit_id as commit, side, approved_by as by from value.approval where tenant_id = %s "
         "order by approved_at, commit_id, side",
         [tenant],
-    ).fetchall()
+    )
 
 
 def approve(connection: psycopg.Connection[Any], tenant: str, commit: str, side: str, by: str, at: datetime) -> None:

@@ -32,10 +32,10 @@ def approve(settings: Settings, tenant: str, commit: str, side: str, by: str) ->
     with connect(settings, "builder") as connection:
         known_tenant(connection, tenant, lock=True)
         commit = named_commit(connection, tenant, commit)
-        author, parent = next(
-            (author, parent) for one, _, author, parent, _ in store.commits(connection, tenant) if one == commit
-        )
-        given = [Approval(one, name) for found, one, name in store.approvals(connection, tenant) if found == commit]
+        proposed = next(row for row in store.commits(connection, tenant) if row["commit"] == commit)
+        author, parent = proposed["author"], proposed["parent"]
+        approvals = store.approvals(connection, tenant)
+        given = [Approval(row["side"], row["by"]) for row in approvals if row["commit"] == commit]
         events = [CommitEvent(commit, side, person(by, "--by"), datetime.now(UTC))]
         judge_approval(author, given, Approval(side, events[0].by))
         if given:

@@ -140,17 +140,14 @@ def log(settings: Settings, tenant: str) -> list[dict[str, Any]]:
         rows = store.commits(connection, tenant)
         closed = closings(connection, tenant)
         given: dict[str, list[Approval]] = {}
-        for found, side, by in store.approvals(connection, tenant):
-            given.setdefault(found, []).append(Approval(side, by))
-    known = states([(one, parent) for one, _, _, parent, _ in rows], given, closed)
+        for row in store.approvals(connection, tenant):
+            given.setdefault(row["commit"], []).append(Approval(row["side"], row["by"]))
+    known = states([(row["commit"], row["parent"]) for row in rows], given, closed)
     return [
-        {
-            "commit": one,
-            "model": model,
-            "author": author,
-            "parent": parent,
-            "state": known[one],
-            "approvals": {approval.side: approval.by for approval in given.get(one, ())},
+        row
+        | {
+            "state": known[row["commit"]],
+            "approvals": {approval.side: approval.by for approval in given.get(row["commit"], ())},
         }
-        for one, model, author, parent, _ in rows
+        for row in rows
     ]

@@ -33,8 +33,8 @@ def verify(settings: Settings, tenant: str, head: str | None) -> dict[str, Any]:
 
     with connect(settings, "builder") as connection:
         known_tenant(connection, tenant)
-        links = [Link(*row) for row in store.chain(connection, tenant)]
-        logged = [StoredEvent(*row) for row in store.events(connection, tenant)]
+        links = [Link(**row) for row in store.chain(connection, tenant)]
+        logged = [StoredEvent(**row) for row in store.events(connection, tenant)]
         done = _done(connection, tenant, links)
     found = {"commits": breaks(links), "deeds": broken_events(logged, done)}
     if head is not None and head not in {*(one.chain for one in links), *(one.chain for one in logged)}:
@@ -55,6 +55,6 @@ def _done(connection: psycopg.Connection[Any], tenant: str, links: list[Link]) -
     from valueverse.value.committer.commit_log import CommitEvent, supersessions
     from valueverse.value.committer.commits import SIDES
 
-    events = [CommitEvent(*row) for row in store.history(connection, tenant)]
+    events = [CommitEvent(**row) for row in store.history(connection, tenant)]
     approvals = [one for one in events if one.action in SIDES]
     return events + supersessions([(one.commit, one.parent) for one in links], approvals, SIDES)
