@@ -46,3 +46,13 @@ def months_between(first: date, last: date) -> list[date]:
 def utc_text(moment: datetime) -> str:
     """RFC 3339 in UTC, such as ``2024-03-30T23:00:00Z``; a fraction only where there is one."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def utc_texts(instants: pl.Expr) -> pl.Expr:
+    """``utc_text`` of a column of instants in UTC."""
+    return instants.dt.strftime("%FT%T%.fZ")
+
+
+def utc_midnight(days: pl.Expr) -> pl.Expr:
+    """The instants (microseconds, UTC) at which days begin in UTC."""
+    return days.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from valueverse.dates import utc_texts
 from valueverse.events.json_text import objects
 from valueverse.events.shapes import flat_lines, flat_objects
 from valueverse.events.strict import ATTRIBUTES, judge_data, parse_line, readable_attributes
@@ -197,7 +198,7 @@ def with_raw(rows: pl.DataFrame) -> pl.DataFrame:
         rows: NAMES, as text or (``time``) as an instant.
     """
     time = rows.schema["time"]
-    text = pl.col("time").dt.strftime("%FT%T%.fZ") if isinstance(time, pl.Datetime) else pl.col("time")
+    text = utc_texts(pl.col("time")) if isinstance(time, pl.Datetime) else pl.col("time")
     made = pl.struct(*(text if name == "time" else pl.col(name) for name in NAMES)).struct.json_encode()
     given = pl.col("raw") if "raw" in rows.columns else pl.lit(None, pl.String)
     return rows.with_columns(pl.coalesce(given, made).alias("raw"))
@@ -248,6 +249,6 @@ def _as_text(dtype: pl.DataType, name: str) -> pl.Expr:
         zoned = pl.col(name).dt.replace_time_zone("UTC") if dtype.time_zone is None else pl.col(name)
         # Arrow can hold instants that no calendar has; writing one out ends in a panic.
         known = zoned.to_physical().is_between(_year(0, dtype.time_unit), _year(9_999, dtype.time_unit))
-        text = pl.when(known).then(zoned).dt.convert_time_zone("UTC").dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ")
+        text = utc_texts(pl.when(known).then(zoned).dt.convert_time_zone("UTC"))
         return pl.when(pl.col(name).is_null() | known).then(text).otherwise(pl.lit("beyond the calendar")).alias(name)
     return pl.col(name).cast(pl.String)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from valueverse.catalog.amount_meters import MARK
+from valueverse.dates import utc_midnight
 from valueverse.metering.usage_status import OK
 from valueverse.schemas.metering import DAILY_USAGE
 from valueverse.schemas.types import EXACT
@@ -58,7 +59,7 @@ def _asked(found: pl.DataFrame, meters: pl.DataFrame) -> pl.DataFrame:
     by = ["tenant", "meter"]
     versions = meters.select(*by, "valid_from", "aggregation", "carry_over").drop_nulls("valid_from")
     first = versions.sort("valid_from").unique(by, keep="first", maintain_order=True).drop("valid_from")
-    ends = (pl.col("day") + pl.duration(days=1)).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    ends = utc_midnight(pl.col("day") + pl.duration(days=1))
     dated = found.with_columns((ends - pl.duration(microseconds=1)).alias("last")).sort("last")
     placed = dated.join_asof(
         versions.sort("valid_from"), left_on="last", right_on="valid_from", by=by, check_sortedness=False

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from valueverse.dates import utc_midnight
 from valueverse.invoicing.lines.line_amounts import in_order
 from valueverse.invoicing.lines.thresholds import INVOICE_TYPE as THRESHOLD
 from valueverse.invoicing.periods.billing_periods import CLOSE, present_periods
@@ -68,7 +69,7 @@ def invoices_to_recompute(
         .agg(changed.max().alias("changed"), pl.col("meter").is_in(carried).any().alias("carries"))
         .collect()
     )
-    begins = pl.col("event_date").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    begins = utc_midnight(pl.col("event_date"))
     later = pl.col("changed") > pl.col("events_known_at")
     used = (
         reach.join(days, on=["tenant", "customer"])

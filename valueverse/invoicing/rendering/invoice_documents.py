@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import polars as pl
 
+from valueverse.dates import utc_texts
 from valueverse.invoicing.knowledge import of_tenant
 from valueverse.invoicing.periods.billing_periods import CLOSE
 from valueverse.invoicing.rendering.document_hash import content_hash
@@ -25,7 +26,6 @@ _TOTALS = ("subtotal", "discount_total", "tax_total", "total", "credit_total", "
 DUE_DAYS = 30
 """Days from issue to due date, until a catalog can say otherwise (docs/decisions/0002)."""
 _POLICY = ("currency", "decimals", "rounding_mode", "rounding_level", "zero_invoices", "catalog_hash")
-_UTC = "%Y-%m-%dT%H:%M:%S%.fZ"
 
 
 def _closed(known_at: KnownAt | None) -> pl.Expr:
@@ -79,8 +79,7 @@ def _money(minor: str) -> pl.Expr:
 
 
 def _instant(name: str) -> pl.Expr:
-    text = pl.col(name).dt.strftime(_UTC)
-    return text.str.replace(r"\.0+Z$", "Z").alias(name)
+    return utc_texts(pl.col(name)).alias(name)
 
 
 def _line_texts(lines: pl.DataFrame) -> pl.DataFrame:
@@ -122,8 +121,8 @@ def documents(invoices: pl.DataFrame, lines: pl.DataFrame) -> Iterator[dict[str,
     texts = invoices.with_columns(
         _instant("events_known_at"),
         *(_money(f"{name}_minor").alias(name) for name in _TOTALS),
-        pl.col("period_from").dt.strftime(_UTC).str.replace(r"\.0+Z$", "Z").alias("from_text"),
-        pl.col("period_to").dt.strftime(_UTC).str.replace(r"\.0+Z$", "Z").alias("to_text"),
+        utc_texts(pl.col("period_from")).alias("from_text"),
+        utc_texts(pl.col("period_to")).alias("to_text"),
         pl.col("issued_on", "due_on").dt.strftime("%F"),
     ).join(_line_texts(lines), on=INVOICE, how="left", maintain_order="left")
     for row in texts.iter_rows(named=True):

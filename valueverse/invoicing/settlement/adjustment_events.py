@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import polars_hash  # noqa: F401 - registers .chash
 
+from valueverse.dates import utc_midnight
 from valueverse.schemas.events import REJECTED_EVENTS
 from valueverse.schemas.settlement import COUPONS, CREDIT_NOTES, INVOICE_VOIDS, ONE_OFFS, WALLETS
 from valueverse.schemas.types import INSTANT
@@ -60,10 +61,7 @@ def _of(adjustments: pl.DataFrame, *kinds: str) -> pl.DataFrame:
 
 def _moment(name: str) -> pl.Expr:
     """An RFC 3339 instant; a bare date is midnight UTC (the customer's zone does not decide about prepaid money)."""
-    text = field(name)
-    whole = text.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
-    day = text.str.to_date("%F", strict=False).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-    return pl.coalesce(day, whole).cast(INSTANT).alias(name)
+    return _point(field(name)).alias(name)
 
 
 def _names(name: str) -> pl.Expr:
@@ -140,7 +138,7 @@ def _one_offs(adjustments: pl.DataFrame) -> pl.DataFrame:
     )
     period = [pl.col("period").str.json_path_match(f"$.{name}").alias(name) for name in ("from", "to")]
     timed = rows.with_columns(period).with_columns(
-        pl.coalesce(_point(name), "time").cast(INSTANT).alias(f"service_{name}") for name in ("from", "to")
+        pl.coalesce(_point(pl.col(name)), "time").cast(INSTANT).alias(f"service_{name}") for name in ("from", "to")
     )
     digest: pl.Expr = pl.col("origin").chash.sha2_256()  # type: ignore[attr-defined]  # registered by polars_hash
     key = pl.concat_str(pl.lit("one_off-"), digest.str.head(12))
@@ -150,10 +148,9 @@ def _one_offs(adjustments: pl.DataFrame) -> pl.DataFrame:
     ).cast(ONE_OFFS)  # fmt: skip
 
 
-def _point(name: str) -> pl.Expr:
-    whole = pl.col(name).str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
-    day = pl.col(name).str.to_date("%F", strict=False).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-    return pl.coalesce(day, whole)
+def _point(text: pl.Expr) -> pl.Expr:
+    whole = text.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
+    return pl.coalesce(utc_midnight(text.str.to_date("%F", strict=False)), whole)
 
 
 def notes_of(adjustments: pl.DataFrame) -> pl.DataFrame:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from valueverse.dates import utc_texts
 from valueverse.events.identity import COMPARED, KEY, key_hash, same_payload
 from valueverse.services.lake_tables import EVENTS_TABLE
 
@@ -82,7 +83,7 @@ def _compared(rest: pl.DataFrame, firsts: pl.DataFrame) -> tuple[pl.DataFrame, p
             "id",
             "source",
             pl.col("first_event").struct.field("type"),
-            pl.col("first_event").struct.field("time").dt.strftime("%FT%TZ"),
+            utc_texts(pl.col("first_event").struct.field("time")),
         ).alias("message"),
         pl.lit("id").alias("path"),
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from valueverse.dates import following_month
+from valueverse.dates import following_month, utc_midnight
 from valueverse.invoicing.billing_context import with_terms
 from valueverse.invoicing.lines.plan_terms import TERMS_KEY
 from valueverse.invoicing.rules import RULES_VERSION
@@ -164,8 +164,8 @@ def _by_month(rows: pl.DataFrame, begin: str, end: str, months: pl.Series) -> pl
         .with_columns(pl.date_ranges("_first", "_last", "1mo").alias("month"))
         .explode("month")
     )
-    opens = pl.col("month").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-    closes = pl.col("month").dt.offset_by("1mo").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    opens = utc_midnight(pl.col("month"))
+    closes = utc_midnight(pl.col("month").dt.offset_by("1mo"))
     return spread.with_columns(
         pl.max_horizontal(begin, opens).alias(begin), pl.min_horizontal(pl.col(end), closes).alias(end)
     )
