@@ -234,11 +234,16 @@ def _consumed_credits(rows: BilledRows, issued: IssuedInvoices) -> ConsumedCredi
         ]
     )
     return ConsumedCredits(
-        CREDITS_USED.conform(paid), COUPON_USES.conform(coupons), numbers, _corrected(rows), _negative_balances(rows)
+        CREDITS_USED.conform(paid),
+        COUPON_USES.conform(coupons),
+        numbers,
+        corrected_amounts(rows),
+        _negative_balances(rows),
     )
 
 
-def _corrected(rows: BilledRows) -> pl.DataFrame:
+def corrected_amounts(rows: BilledRows) -> pl.DataFrame:
+    """CORRECTED: what standing, finalised invoices correct of others; ``lines`` are their corrections at least."""
     shown = (pl.col("amount_minor") - pl.col("discount_minor") + pl.col("tax_minor")).alias("amount_minor")
     of = rows.invoices.select("tenant", corrected_invoice_id="invoice_id", corrected_number="number")
     lines = (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pyarrow as pa
-from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake import ColumnProperties, CommitProperties, DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from valueverse.errors import RefusalError
@@ -128,9 +128,8 @@ def _cure(error: Exception, url: str) -> RefusalError:
 class Lake:
     """The tables below one folder or object-store prefix."""
 
-    def __init__(self, url: str | Path, storage_options: Mapping[str, str] | None = None) -> None:
+    def __init__(self, url: str | Path) -> None:
         self.url = str(url).rstrip("/")
-        self.storage_options = dict(storage_options or {})
 
     def address(self, table: LakeTable) -> str:
         """Where the table lies."""
@@ -139,7 +138,7 @@ class Lake:
     def delta(self, table: LakeTable) -> DeltaTable | None:
         """The newest version, or None while the table does not exist."""
         try:
-            return DeltaTable(self.address(table), storage_options=self.storage_options or None)
+            return DeltaTable(self.address(table))
         except TableNotFoundError:
             return None
         except (DeltaError, OSError) as error:
@@ -167,22 +166,15 @@ class Lake:
         """The date partitions that hold files, in order."""
         return self.open(table).dates()
 
-    def append(
-        self,
-        table: LakeTable,
-        frame: pl.DataFrame,
-        *,
-        metadata: Mapping[str, str] | None = None,
-        transactions: Mapping[str, int] | None = None,
-    ) -> None:
-        """Add rows in one commit that carries ``metadata`` and application transaction versions."""
-        self._write(table, _ordered(table, frame), "append", properties=_properties(metadata, transactions))
+    def append(self, table: LakeTable, frame: pl.DataFrame) -> None:
+        """Add rows in one commit."""
+        self._write(table, _ordered(table, frame), "append")
 
     def append_all(
         self, table: LakeTable, frames: Iterable[pl.DataFrame], *, metadata: Mapping[str, str] | None = None
     ) -> None:
-        """Add the rows of many frames in one commit, one frame in memory at a time."""
-        self._write(table, _reader(table, frames), "append", properties=_properties(metadata))
+        """Add the rows of many frames in one commit that carries ``metadata``, one frame in memory at a time."""
+        self._write(table, _reader(table, frames), "append", metadata=metadata)
 
     def overwrite(self, table: LakeTable, frame: pl.DataFrame) -> None:
         """Replace the whole table in one commit."""
@@ -222,7 +214,7 @@ class Lake:
         mode: str,
         predicate: str | None = None,
         *,
-        properties: CommitProperties | None = None,
+        metadata: Mapping[str, str] | None = None,
         found: DeltaTable | None = None,
     ) -> None:
         """Commit; ``found`` is the table as it was just opened, which costs more the longer its history is."""
@@ -232,21 +224,13 @@ class Lake:
                 found or self.address(table),
                 rows,
                 partition_by=[table.partition_by] if table.partition_by else None,
-                storage_options=self.storage_options or None,
                 writer_properties=_WRITER,
-                commit_properties=properties or _properties(None),
+                commit_properties=CommitProperties(custom_metadata=dict(metadata or {})),
                 configuration=None if found else _SETTINGS,
                 **options,
             )
         except (DeltaError, OSError) as error:
             raise _cure(error, self.url) from error
-
-
-def _properties(metadata: Mapping[str, str] | None, transactions: Mapping[str, int] | None = None) -> CommitProperties:
-    return CommitProperties(
-        custom_metadata=dict(metadata or {}),
-        app_transactions=[Transaction(app, version) for app, version in (transactions or {}).items()],
-    )
 
 
 def _ordered(table: LakeTable, frame: pl.DataFrame) -> pa.Table:

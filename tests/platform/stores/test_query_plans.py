@@ -193,7 +193,8 @@ def examples(connection: psycopg.Connection[Any]) -> dict[str, Any]:
     ).fetchone()
     return {
         "scope": Scope(TENANTS), "tenants": list(TENANTS), "tenant": "t1", "customer": "c1", "commit": commit,
-        "invoices": invoices, "named": invoices, "windows": windows, "voids": voids, "months": [FIRST], "month": FIRST,
+        "invoices": invoices, "named": invoices, "among": invoices["invoice_id"].to_list(),
+        "windows": windows, "voids": voids, "months": [FIRST], "month": FIRST,
         "size": 5, "before": None, "as_of": NOW, "run_hash": run, "case": "realised", "proposal": "p7", "model": "m",
         "charges": ["share"], "currency": "USD", "until": NOW, "day": FIRST, "beginning": "a", "limit": 5,
         "of": ("m", "c1"), "side": "vendor", "by": "ann", "at": NOW, "marts": ["fct_invoice"], "results": [],

@@ -93,8 +93,8 @@ _LINE = """
 """
 
 
-def invoices(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFrame:
-    """BILLED_INVOICES of the tenants: those that stand, and those that were voided."""
+def invoices(connection: psycopg.Connection[Any], scope: Scope, among: Sequence[str] | None = None) -> pl.DataFrame:
+    """BILLED_INVOICES of the tenants: those that stand, and those that were voided; ``among``: of these invoice_ids."""
     query = f"""
         select i.tenant_id::text as tenant, i.customer, coalesce(i.subscription, '') as subscription, i.invoice_type,
                i.period_from, i.period_to, i.revision, i.invoice_id::text as invoice_id, i.number,
@@ -105,8 +105,9 @@ def invoices(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFrame:
             on v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id
            and (%(before)s::timestamptz is null or v.voided_at < %(before)s)
          where i.tenant_id = any(%(tenants)s) and (v.invoice_id is not null or {FOUND})
+           and (%(among)s::uuid[] is null or i.invoice_id = any(%(among)s::uuid[]))
     """  # noqa: S608 - constants
-    return frame_of(connection, query, scope.values(), BILLED_INVOICES)
+    return frame_of(connection, query, scope.values(among=None if among is None else list(among)), BILLED_INVOICES)
 
 
 def corrections(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFrame:

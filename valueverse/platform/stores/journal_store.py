@@ -92,32 +92,6 @@ def bills(connection: psycopg.Connection[Any], named: pl.DataFrame) -> pl.DataFr
     )
 
 
-def corrected(
-    connection: psycopg.Connection[Any], tenants: Sequence[str], before: datetime | None = None
-) -> pl.DataFrame:
-    """Adjustment lines, tax included, on finalised invoices that stand (``number``): tenant, number, corrects (the
-    number of the invoice that they put right), known_at, amount_minor.
-
-    Args:
-        connection: to the warehouse.
-        tenants: whose.
-        before: as a run at this instant found them; None: as they are.
-    """
-    return frame_of(
-        connection,
-        "select i.tenant_id::text as tenant, i.number, o.number as corrected_number, i.events_known_at as known_at, "
-        "sum(l.amount_minor - l.discount_minor + l.tax_minor)::bigint as amount_minor from billing.invoice i "
-        "join billing.invoice_line l on l.tenant_id = i.tenant_id and l.invoice_id = i.invoice_id "
-        "join billing.invoice o on o.tenant_id = l.tenant_id and o.invoice_id = l.corrected_invoice_id "
-        "where i.tenant_id = any(%s) and i.status = 'finalised' "
-        "and (%s::timestamptz is null or i.finalised_at < %s) and not exists ("
-        " select from billing.invoice_void v where v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id"
-        " and (%s::timestamptz is null or v.voided_at < %s)) group by 1, 2, 3, 4 order by 1, 2, 3",
-        [list(tenants), before, before, before, before],
-        pl.Schema(_NUMBERS | {"corrected_number": _TEXT, "known_at": _INSTANT, "amount_minor": _MINOR}),
-    )
-
-
 def credits_used(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.DataFrame:
     """tenant, origin, amount_minor: what finalised invoices that stand used of each grant and purchase."""
     return frame_of(

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from valueverse.invoicing.billed_rows import BilledRows, corrected_amounts
 from valueverse.ledger import invariants
 from valueverse.ledger.posting import JournalInputs, named_invoices, owed
+from valueverse.platform.stores import billing_store
 from valueverse.platform.stores import journal_store as store
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE
 
@@ -27,8 +29,15 @@ def current_inputs(
     names = zones["tenant"].to_list()
     facts = lake.scan(BILLING_FACTS_TABLE).filter(pl.col("tenant").is_in(names)).collect()
     bills = store.bills(connection, named_invoices(facts))
-    corrected = store.corrected(connection, names)
+    corrected = _corrected(connection, billing_store.Scope(names))
     return JournalInputs(facts, bills, corrected, store.credits_used(connection, names), zones, as_of)
+
+
+def _corrected(connection: psycopg.Connection[Any], scope: billing_store.Scope) -> pl.DataFrame:
+    """CORRECTED, as billing derives it, from the corrections and the invoices that they concern alone."""
+    lines = billing_store.corrections(connection, scope)
+    concerned = {*lines["invoice_id"], *lines["corrected_invoice_id"]}
+    return corrected_amounts(BilledRows(billing_store.invoices(connection, scope, sorted(concerned)), lines))
 
 
 def broken_rules(connection: psycopg.Connection[Any], tenants: Sequence[str], inputs: JournalInputs) -> pl.DataFrame:
