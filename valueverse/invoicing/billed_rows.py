@@ -243,7 +243,7 @@ def _consumed_credits(rows: BilledRows, issued: IssuedInvoices) -> ConsumedCredi
 
 
 def corrected_amounts(rows: BilledRows) -> pl.DataFrame:
-    """CORRECTED: what standing, finalised invoices correct of others; ``lines`` are their corrections at least."""
+    """CORRECTED: what finalised, not voided invoices correct of others; ``lines`` holds their corrections at least."""
     shown = (pl.col("amount_minor") - pl.col("discount_minor") + pl.col("tax_minor")).alias("amount_minor")
     of = rows.invoices.select("tenant", corrected_invoice_id="invoice_id", corrected_number="number")
     lines = (

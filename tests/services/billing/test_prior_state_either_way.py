@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
+import json
+from dataclasses import fields, is_dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,10 @@ from polars.testing import assert_frame_equal
 from tests.support.ledger import World, instant
 from tests.support.warehouse_billing import run
 from valueverse.invoicing.billed_rows import Changes, issued_invoices, prior_state, to_recompute
+from valueverse.invoicing.corrections.differences import PERIOD_TYPES
 from valueverse.invoicing.in_memory_billing import Books
 from valueverse.platform.lake import Lake
-from valueverse.platform.stores.billing_store import Scope
+from valueverse.platform.stores.billing_store import Scope, apply_rerating
 from valueverse.platform.warehouse import connect
 from valueverse.schemas.invoicing import RERATINGS
 from valueverse.services.billing.billing_state import read_prior_state, watermarks
@@ -23,10 +25,14 @@ from valueverse.services.billing.billing_state import read_prior_state, watermar
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import psycopg
+
     from valueverse.platform.settings import Settings
 
 pytestmark = pytest.mark.integration
 RUNS = ("2023-11-10", "2023-12-10", "2024-01-10")
+ONE_OFF = {"amount": "7.5", "currency": "USD", "description": "set-up"}
+RERATED = {"currency": "USD", "schema": "valueverse.catalog/v1"}
 
 
 def world() -> World:
@@ -42,15 +48,17 @@ def world() -> World:
     acme.record("coupon.applied", "2023-11-01", {"customer": "c1", "coupon": "off"})
     grant = {"customer": "c1", "wallet": "w", "amount": "15", "currency": "USD"}
     acme.record("wallet.granted", "2023-11-01", grant)
-    one_off = {"customer": "c1", "amount": "7.5", "currency": "USD", "description": "set-up"}
-    acme.record("one_off.added", "2023-11-20", one_off)
+    acme.record("one_off.added", "2023-11-20", ONE_OFF | {"customer": "c1"})
     acme.use("2023-11-05", "tokens", "60", dimensions='{"a":"x","b":"y"}')
     acme.use("2023-11-25", "tokens", "30")
     return acme
 
 
 def late(acme: World) -> None:
-    """What is received after the second run: November comes to more, and December's start is voided."""
+    """What is received after the second run: November comes to more, and its threshold invoice is voided. The invoice
+    of c2's one-off is not recomputed, so its line is read for its own sake."""
+    acme.record("customer.created", "2023-12-20", {"customer": "c2"})
+    acme.record("one_off.added", "2023-12-21", ONE_OFF | {"customer": "c2"})
     acme.use("2023-11-07", "tokens", "25", received_at=instant("2023-12-20"))
     acme.use("2023-12-07", "tokens", "5", received_at=instant("2024-02-01"))
     acme.record("invoice.voided", "2024-01-05", {"invoice": "acme-000002", "reason": "wrong"})
@@ -75,9 +83,16 @@ def test_prior_state_of_rows_in_the_warehouse_is_that_of_rows_in_memory(settings
     facts, usage, history = acme.facts_frame(), acme.usage_frame().lazy(), acme.history()
     issued = issued_invoices(books.rows)
     changes = Changes(usage, history.meters, facts, now["acme"])
-    in_memory = prior_state(books.rows, issued, to_recompute(issued, changes), RERATINGS.to_frame())
+    changed = to_recompute(issued, changes)
+    one_off = books.rows.lines.filter(kind="one_off").join(changed, on=["tenant", "invoice_id"], how="anti")
+    assert one_off.height == 1
+    reratings = rerated(issued.not_voided.join(changed, on="invoice_id", how="anti"))
+    recompute = to_recompute(issued, replace(changes, reratings=reratings))
+    assert recompute.height == changed.height + 1
+    in_memory = prior_state(books.rows, issued, recompute, reratings)
     with connect(settings, "builder") as connection:
         connection.execute("delete from billing.invoice where status = 'draft'")
+        record(connection, reratings)
         read = read_prior_state(connection, Scope(["acme"]), usage, history, facts, now)
     seen = {name for name, left, right in frames(read, in_memory) if same(left, right).height}
     assert {
@@ -91,6 +106,22 @@ def test_prior_state_of_rows_in_the_warehouse_is_that_of_rows_in_memory(settings
         "corrected",
         "invoices",
     } <= seen
+    assert read.recompute.catalogs.keys() == in_memory.recompute.catalogs.keys() == {"b" * 64}
+
+
+def rerated(unchanged: pl.DataFrame) -> pl.DataFrame:
+    """RERATINGS of one period's invoice of these."""
+    period = unchanged.filter(pl.col("invoice_type").is_in(PERIOD_TYPES)).sort("number").head(1)
+    stated = {"rerate_catalog_hash": "b" * 64, "document": json.dumps(RERATED)}
+    return RERATINGS.conform(period.with_columns(pl.lit(text).alias(name) for name, text in stated.items()))
+
+
+def record(connection: psycopg.Connection[Any], reratings: pl.DataFrame) -> None:
+    """Write RERATINGS as applied, and others that were applied to the same invoices before."""
+    days = pl.DataFrame({"plan_id": ["2024-01-20", "2024-01-21"], "catalog_hash": ["a" * 64, "b" * 64]})
+    applied = pl.col("plan_id").str.to_datetime("%F", time_unit="us", time_zone="UTC").alias("applied_at")
+    rows = reratings.drop("rerate_catalog_hash").rename({"tenant": "tenant_id"}).join(days, how="cross")
+    apply_rerating(connection, rows.with_columns(applied))
 
 
 def same(left: pl.DataFrame, right: pl.DataFrame) -> pl.DataFrame:
