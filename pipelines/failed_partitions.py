@@ -289,7 +289,7 @@ def lines(failures: Sequence[Failure]) -> list[str]:
         runs[one.run.run_id, one.scope].append(one)
     found = []
     for group in runs.values():
-        more = f" (and {len(group) - 1} assets more of the same run)" if len(group) > 1 else ""
+        more = f" (and {len(group) - 1} more of the same run)" if len(group) > 1 else ""
         found.append(group[0].sentence() + more)
     return found
 

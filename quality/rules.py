@@ -187,12 +187,14 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "accepted_usage_is_billed_or_unbilled",
         "event_day",
-        "accepted = billed + unbilled, on every day",
+        "accepted = billed + unbilled, on every day, and what is unbilled has a reason",
         """
         select batch.tenant_id, cast(batch.day as text) as example
         from {batch} as batch
-        inner join (values (1)) as one (x) on true
-        where batch.accepted <> batch.billed + batch.unbilled
+        left join billing.unbilled_usage as reason
+            on batch.tenant_id = reason.tenant_id and batch.day = reason.day
+        group by batch.tenant_id, batch.day, batch.accepted, batch.billed, batch.unbilled
+        having batch.accepted <> batch.billed + batch.unbilled or batch.unbilled <> coalesce(sum(reason.events), 0)
         """,
     ),
     Rule(

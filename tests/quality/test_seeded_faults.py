@@ -176,6 +176,18 @@ FAULTS: dict[str, tuple[str, tuple[str, ...], str]] = {
         ),
         "invoice_missing",
     ),
+    "unbilled usage without a reason": (
+        "p",
+        (
+            """
+            update billing.event_day set billed = billed - 1, unbilled = unbilled + 1
+            where tenant_id = %(t)s and day = (
+                select min(day) from billing.event_day where tenant_id = %(t)s and billed > 0
+            )
+            """,
+        ),
+        "accepted_usage_is_billed_or_unbilled",
+    ),
     "an event billed that was not accepted": (
         "o",
         ("update billing.event_day set billed = billed + 1, accepted = accepted + 1 where tenant_id = %(t)s",),

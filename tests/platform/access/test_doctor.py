@@ -206,6 +206,16 @@ def test_without_a_superuser_what_needs_one_is_not_asked_of_the_api() -> None:
 
 
 @pytest.mark.security
+@pytest.mark.parametrize("kind", ["policy", "trigger"])
+def test_the_cure_of_a_foreign_rule_drops_it(kind: str) -> None:
+    foreign = manifest.Fact(kind, "billing.invoice", "foreign", "as somebody made it")
+    facts = [*manifest.expected(), foreign]
+    catalogue = {"superuser": True, "database": "valueverse", "harmless_settings": [], "facts": facts}
+    found = manifest.rls_violations(json.dumps(catalogue))
+    assert [one.cure for one in found] == [f"`drop {kind} foreign on billing.invoice`"]
+
+
+@pytest.mark.security
 def test_the_manifest_is_what_the_migrations_make(admin: psycopg.Connection[Any]) -> None:
     row = admin.execute(manifest.QUERY.encode()).fetchone()
     assert row is not None

@@ -158,12 +158,12 @@ def _cure(key: tuple[str, str, str], value: str | None, wanted: str | None, data
         cure = f"{revoke}, then {again}"
     elif kind == "rights on database":
         cure = "`valueverse up` opens the database to its own roles again"
+    elif kind in {"policy", "trigger"} and wanted is None:
+        cure = f"`drop {kind} {aspect} on {name}`"
     elif kind == "trigger":
         cure = f"`alter table {name} enable always trigger {aspect}`, or create it as its migration does"
     elif kind == "table" and aspect == "row-level security":
         cure = f"`alter table {name} enable row level security, force row level security`"
-    elif kind == "policy" and wanted is None:
-        cure = f"`drop policy {aspect} on {name}`"
     elif kind == "constraint" and value is None:
         cure = f"`alter table {name} add constraint {aspect} {wanted}`, after a look at the rows written meanwhile"
     return cure
