@@ -2,7 +2,8 @@
 
 Every run counts, whoever started it: a sensor, a schedule, a catch-up, a backfill, a command. What a run left undone
 are the assets of its steps that did not succeed. It is repaired by a later success of the same partitions, for at least
-the same tenants and months (``docs/decisions/0821-failed-partitions-are-listed-until-repaired.md``).
+the same tenants and months (``docs/decisions/0821-failed-partitions-are-listed-until-repaired.md``). A run whose config
+was refused left nothing undone.
 
 ``python -m pipelines.failed_partitions`` writes one line per run, for ``valueverse status``.
 """
@@ -10,6 +11,7 @@ the same tenants and months (``docs/decisions/0821-failed-partitions-are-listed-
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections import defaultdict
 from dataclasses import dataclass
@@ -38,6 +40,8 @@ _OVERLAP = timedelta(minutes=10)
 """Runs that ended so long before the newest that was looked at are looked at again: clocks of processes differ."""
 _PAGE = 1000
 _CANCELLED = "The run was cancelled."
+_REFUSED = re.compile(r"\S*ValidationError: \d+ validation errors? for \w+Config\b")
+"""The error of a run whose config was refused. It did nothing, and the same config is refused every time."""
 _LONGEST = 300
 """Characters of an error in a summary."""
 
@@ -203,6 +207,8 @@ class _Reader:
         for record in records:
             run = record.dagster_run
             log = self._log(run.run_id)
+            if _REFUSED.match(log.error):
+                continue
             for asset, (step, keys) in log.planned.items():
                 if step not in log.succeeded:
                     scope = Scope.of(run, step)

@@ -194,6 +194,15 @@ def test_a_success_for_one_tenant_alone_repairs_nothing_for_the_others(
     assert failing(instance) == {}
 
 
+def test_a_run_whose_config_is_refused_is_neither_listed_nor_tried_again(instance: dg.DagsterInstance) -> None:
+    refused = run(instance, tenants=("ash", "No Tenant"))
+    assert not refused.success
+    assert failing(instance) == {}
+    steps: list[Step] = []
+    catch_up(instance, steps.append, stages=[by_name()["billing"]])
+    assert all(step.ok for step in steps)
+
+
 def test_a_range_is_repaired_month_by_month_and_a_later_failure_counts_again(
     instance: dg.DagsterInstance, outage: Outage
 ) -> None:
