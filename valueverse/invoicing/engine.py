@@ -139,7 +139,7 @@ def _with_outcomes(
     read = Outcomes.read(
         APPROVED_PROPOSALS.to_frame() if proposals is None else proposals, context.segments, context.terms
     )
-    placed = read.placed(draft.headers, run.prior.issued.not_voided, run.closed_by)
+    placed = read.placed(draft.headers, run.prior.issued, run.closed_by)
     if placed.is_empty():
         return draft, read.refused
     lines = shown_amounts(placed, context.terms)
@@ -153,7 +153,8 @@ def _with_one_offs(draft: DraftInvoices, run: _Run, issued: pl.DataFrame) -> Dra
         waiting = waiting.filter(pl.col("time") <= pl.lit(run.closed_by).cast(INSTANT))
     # A threshold invoice bills only a part of what its period comes to, and a coupon's part of it.
     closing = issued.filter(pl.col("invoice_type") != THRESHOLD)
-    return draft.plus(*one_off_lines(waiting, closing, run.context.timeline, run.context.history))
+    context = run.context
+    return draft.plus(*one_off_lines(waiting, closing, run.prior.issued, context.timeline, context.history))
 
 
 def _with_corrections(draft: DraftInvoices, run: _Run, issued: pl.DataFrame) -> DraftInvoices:

@@ -24,7 +24,7 @@ from valueverse.schemas.invoicing import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from valueverse.catalog.document import Catalog
 
@@ -45,6 +45,21 @@ class IssuedInvoices:
     def closing(self) -> pl.DataFrame:
         """The invoices, not voided, that close a period."""
         return self.not_voided.filter(pl.col("invoice_type") == "period")
+
+    def with_revisions(self, lines: pl.DataFrame, same: Sequence[str]) -> pl.DataFrame:
+        """Lines of invoices made for them alone, with ``revision``: it repeats none of the finalised invoices, voided
+        ones among them, that agree in tenant and ``same``, and lines in another currency are on another invoice."""
+        issued = pl.concat(
+            [self.not_voided.select("tenant", *same, "revision"), self.voided.select("tenant", *same, "revision")]
+        )
+        following = issued.group_by("tenant", *same).agg((pl.col("revision").max() + 1).alias("next"))
+        currency = pl.col("currency").rank("dense").over("tenant", *same).cast(pl.Int32) - 1
+        return (
+            lines.drop("revision", strict=False)
+            .join(following, on=["tenant", *same], how="left", maintain_order="left")
+            .with_columns((pl.col("next").fill_null(0) + currency).alias("revision"))
+            .drop("next")
+        )
 
 
 @dataclass(frozen=True)

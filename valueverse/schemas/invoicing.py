@@ -9,7 +9,8 @@ from valueverse.schemas.types import EXACT, INSTANT, MINOR, TEXT
 
 SUBSCRIPTION = ("tenant", "customer", "subscription")
 INVOICE = (*SUBSCRIPTION, "invoice_type", "period_from", "period_to", "revision")
-"""What identifies an invoice; ``revision`` counts the voided ones that it takes the place of."""
+"""What identifies an invoice; ``revision`` distinguishes it from voided ones that it replaces, and from others of the
+same instant."""
 _INVOICE = {
     "tenant": TEXT,
     "customer": TEXT,

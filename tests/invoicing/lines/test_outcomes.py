@@ -9,8 +9,9 @@ import polars as pl
 import pytest
 
 from tests.support.ledger import World, instant, prior_of
+from valueverse.invoicing.prior_state import IssuedInvoices, PriorState
 from valueverse.invoicing.rendering.document_hash import invoice_id
-from valueverse.schemas.invoicing import INVOICE
+from valueverse.schemas.invoicing import INVOICE, VOIDED_INVOICES
 from valueverse.schemas.settlement import APPROVED_PROPOSALS
 
 TOKENS = {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n"}
@@ -110,6 +111,17 @@ def test_a_proposal_known_after_the_last_invoice_was_finalised_makes_its_own() -
     acme.record("subscription.ended", "2024-02-15", {"subscription": "s1"})
     books = prior_of(acme.bill("2024-02-02", "2024-02-15").invoices)
     assert won(acme, {}, prior=books, closed_by=instant("2024-03-02")) == [("2024-02-10", "12.35")]
+
+
+def test_a_proposal_whose_own_invoice_was_voided_is_billed_on_another_invoice() -> None:
+    acme = world()
+    acme.record("subscription.ended", "2024-02-05", {"subscription": "s1"})
+    made = acme.bill("2024-02-02", "2024-02-15", outcomes=proposals({})).invoices
+    own = prior_of(made.filter(pl.col("invoice_type") == "one_off")).issued.not_voided
+    voided = VOIDED_INVOICES.conform(own.with_columns(pl.lit(instant("2024-02-12")).alias("voided_at")))
+    prior = PriorState(IssuedInvoices(voided=voided))
+    again = acme.bill("2024-02-02", "2024-02-15", outcomes=proposals({}), prior=prior).invoices
+    assert again.filter(pl.col("invoice_type") == "one_off").select("revision", "total_minor").rows() == [(1, 1470)]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.invoicing.billing_context import context_under
-from valueverse.invoicing.corrections.differences import INVOICE_TYPE as CORRECTION
 from valueverse.invoicing.corrections.differences import (
     assigned_to_invoices,
     correction_headers,
@@ -55,8 +54,7 @@ def correction_lines(
     if prior.recompute.invoices.is_empty():
         return WORKING_LINES.to_frame(), INVOICE_HEADERS.to_frame()
     found = found_differences(prior, context, adjustments, closed_by)
-    before = prior.issued.not_voided.filter(pl.col("invoice_type") == CORRECTION)
-    hosted, own = assigned_to_invoices(found, issued, _running(context.segments, closed_by), before)
+    hosted, own = assigned_to_invoices(found, issued, _running(context.segments, closed_by), prior.issued)
     headers = correction_headers(own, context.timeline, context.terms)
     lines = [_ruled(hosted, issued), _ruled(own, headers)]
     return pl.concat(lines), headers

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from valueverse.invoicing.lines.plan_terms import Terms
+    from valueverse.invoicing.prior_state import IssuedInvoices
     from valueverse.subscriptions.timeline import Timeline
 
     _Row = Mapping[str, Any]
@@ -242,7 +243,7 @@ def _adjustments(changed: pl.DataFrame) -> pl.DataFrame:
 
 
 def assigned_to_invoices(
-    adjustments: pl.DataFrame, due: pl.DataFrame, running: pl.DataFrame, corrections: pl.DataFrame
+    adjustments: pl.DataFrame, due: pl.DataFrame, running: pl.DataFrame, issued: IssuedInvoices
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Adjustments (WORKING_LINES, without a policy yet) on the invoices of this run that bill them, and on invoices of
     their own; those that wait are left out.
@@ -251,7 +252,7 @@ def assigned_to_invoices(
         adjustments: as ``differences`` gives them.
         due: this run's invoices: INVOICE, close, currency and policy.
         running: tenant, subscription, currency that will be invoiced again after this run.
-        corrections: INVOICE of the finalised invoices of invoice_type ``correction``.
+        issued: the finalised invoices.
     """
     keys = [name for name in INVOICE if name not in SUBSCRIPTION]
     target = due.sort("close", "invoice_type", *INVOICE).unique(
@@ -267,17 +268,13 @@ def assigned_to_invoices(
     left = placed.filter(pl.col("invoice_type").is_null()).join(
         running, on=["tenant", "subscription", "currency"], how="anti"
     )
-    before = corrections.group_by("tenant", "subscription").agg(pl.len().cast(pl.Int32).alias("before"))
-    own = (
-        left.drop(keys)
-        .join(before, on=["tenant", "subscription"], how="left")
-        .with_columns(
-            pl.lit(INVOICE_TYPE).alias("invoice_type"),
-            pl.col("service_from").min().over(SUBSCRIPTION).alias("period_from"),
-            pl.col("service_to").max().over(SUBSCRIPTION).alias("period_to"),
-            pl.col("before").fill_null(0).alias("revision"),
-        )
+    bearer = [*SUBSCRIPTION, "currency"]
+    unhosted = left.drop(keys).with_columns(
+        pl.lit(INVOICE_TYPE).alias("invoice_type"),
+        pl.col("service_from").min().over(bearer).alias("period_from"),
+        pl.col("service_to").max().over(bearer).alias("period_to"),
     )
+    own = issued.with_revisions(unhosted, [*SUBSCRIPTION[1:], "invoice_type"])
     unset = ("amount_rounded", "problem", "place", "proposal", "is_difference", *POLICY, *SETTLED)
     on_this_run, alone = (WORKING_LINES.conform(with_decimals(rows), unset=unset) for rows in (hosted, own))
     return on_this_run, alone

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.invoicing.periods.billing_periods import CLOSE, FIRST
+from valueverse.invoicing.periods.billing_periods import CLOSE
 from valueverse.money import with_decimals
 from valueverse.rating.charge_steps import rounded
 from valueverse.schemas.invoicing import INVOICE, INVOICE_HEADERS, LINES, LINKED, POLICY, SETTLED, WORKING_LINES
@@ -14,6 +14,7 @@ from valueverse.schemas.types import EXACT
 
 if TYPE_CHECKING:
     from valueverse.catalog.history import CatalogHistory
+    from valueverse.invoicing.prior_state import IssuedInvoices
     from valueverse.subscriptions.timeline import Timeline
 
 INVOICE_TYPE = "one_off"
@@ -30,13 +31,14 @@ _ONE_OFF = (
 
 
 def one_off_lines(
-    one_offs: pl.DataFrame, due: pl.DataFrame, timeline: Timeline, history: CatalogHistory
+    one_offs: pl.DataFrame, due: pl.DataFrame, issued: IssuedInvoices, timeline: Timeline, history: CatalogHistory
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Lines of one-offs that no invoice bills yet (WORKING_LINES), and the invoices that bill them (INVOICE_HEADERS).
 
     Args:
         one_offs: ONE_OFFS, without those that are booked.
         due: invoices of this run: INVOICE, close, currency, timezone and the policy of their terms.
+        issued: the finalised invoices.
         timeline: to see whether another invoice will come.
         history: for the catalog that an invoice of its own quotes.
     """
@@ -58,13 +60,14 @@ def one_off_lines(
         .select(_EVENT)
     )
     alone = known.join(placed, on=_EVENT, how="anti").join(expected, on=_EVENT, how="anti")
-    billed = pl.concat(part.select(_ONE_OFF) for part in (placed, _own(alone, timeline, history)))
+    own = issued.with_revisions(_own(alone, timeline, history), INVOICE[1:-1])
+    billed = pl.concat(part.select(_ONE_OFF) for part in (placed, own))
     headers = billed.unique(INVOICE, keep="first", maintain_order=True).with_columns(NO_TERMS, CLOSE.alias("close"))
     return _lines(billed), INVOICE_HEADERS.conform(headers)
 
 
 def _own(alone: pl.DataFrame, timeline: Timeline, history: CatalogHistory) -> pl.DataFrame:
-    """One-offs of customers without a subscription that will be invoiced: each instant makes an invoice."""
+    """One-offs of customers without a subscription that will be invoiced: one invoice per instant and currency."""
     zones = timeline.customers.select("tenant", "customer", pl.col("timezone").alias("own_zone"))
     versions = history.versions.select("tenant", "effective_at", "catalog_hash").sort("effective_at")
     policies = pl.DataFrame(
@@ -84,7 +87,6 @@ def _own(alone: pl.DataFrame, timeline: Timeline, history: CatalogHistory) -> pl
             pl.lit(INVOICE_TYPE).alias("invoice_type"),
             pl.col("time").alias("period_from"),
             pl.col("time").alias("period_to"),
-            FIRST,
             pl.col("rounding_mode").fill_null("half_up"),
             pl.col("rounding_level").fill_null("line"),
             pl.col("zero_invoices").fill_null("issue"),

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.invoicing.lines.usage.consumption import OUTCOME
-from valueverse.invoicing.periods.billing_periods import FIRST
 from valueverse.schemas.events import REJECTED_EVENTS
 from valueverse.schemas.invoicing import INVOICE, LINES, PRICED, SETTLED, SHOWN, SUBSCRIPTION, WORKING_LINES
 from valueverse.schemas.settlement import APPROVED_PROPOSALS
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from valueverse.invoicing.lines.plan_terms import Terms
+    from valueverse.invoicing.prior_state import IssuedInvoices
 
 
 INVOICE_TYPE = "one_off"
@@ -85,12 +85,12 @@ class Outcomes:
         )
         return cls(_lines(found.filter(pl.col("reason").is_null())), _refused(found.drop_nulls("reason")))
 
-    def placed(self, made: pl.DataFrame, not_voided: pl.DataFrame | None, closed_by: datetime | None) -> pl.DataFrame:
+    def placed(self, made: pl.DataFrame, issued: IssuedInvoices, closed_by: datetime | None) -> pl.DataFrame:
         """WORKING_LINES (not shown yet) on the invoices that bill them; those that wait left out.
 
         Args:
             made: INVOICE and currency of the invoices that this run makes.
-            not_voided: INVOICE of those finalised before; None: there are none.
+            issued: those finalised before.
             closed_by: leave out what is approved later than this instant.
         """
         waiting = self.lines.filter(pl.col("invoice_id").is_null())
@@ -103,7 +103,7 @@ class Outcomes:
         left = waiting.join(hosted, on=_PROPOSAL, how="anti", maintain_order="left")
         if closed_by is not None:
             left = left.filter(pl.col("approved_at") <= pl.lit(closed_by, INSTANT))
-        return pl.concat(WORKING_LINES.conform(one, unset=_UNSET) for one in (hosted, _alone(left, not_voided)))
+        return pl.concat(WORKING_LINES.conform(one, unset=_UNSET) for one in (hosted, _alone(left, issued)))
 
 
 def _last_terms(given: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:
@@ -134,23 +134,17 @@ def _billing_invoice(candidates: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _alone(left: pl.DataFrame, not_voided: pl.DataFrame | None) -> pl.DataFrame:
+def _alone(left: pl.DataFrame, issued: IssuedInvoices) -> pl.DataFrame:
     """Lines of subscriptions that no closing invoice will come for: each approval makes an invoice."""
+    closed = issued.closing.group_by(SUBSCRIPTION).agg(pl.col("period_to").max().alias("closed_until"))
+    last = left.join(closed, on=SUBSCRIPTION, how="left", maintain_order="left")
     over = pl.col("over") <= pl.col("approved_at")
-    if not_voided is not None:
-        closed = (
-            not_voided.filter(pl.col("invoice_type") == "period")
-            .group_by(SUBSCRIPTION)
-            .agg(pl.col("period_to").max().alias("closed_until"))
-        )
-        left = left.join(closed, on=SUBSCRIPTION, how="left", maintain_order="left")
-        over |= (pl.col("closed_until") >= pl.col("over")).fill_null(value=False)
-    return left.filter(over).with_columns(
+    own = last.filter(over | (pl.col("closed_until") >= pl.col("over")).fill_null(value=False)).with_columns(
         pl.lit(INVOICE_TYPE).alias("invoice_type"),
         pl.col("approved_at").alias("period_from"),
         pl.col("approved_at").alias("period_to"),
-        FIRST,
     )
+    return issued.with_revisions(own, INVOICE[1:-1])
 
 
 def _reason() -> pl.Expr:

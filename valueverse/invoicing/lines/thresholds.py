@@ -121,7 +121,9 @@ def _worked_out(cuts: pl.DataFrame, segments: pl.DataFrame, terms: Terms, consum
         pl.min_horizontal("to", "period_to").alias("to"), pl.lit(value=False).alias("final")
     )
     lines = usage_lines(whole.filter(pl.col("from") < pl.col("to")), consumption, terms)
-    return shown_amounts(lines.filter(pl.col("problem").is_null()), terms)
+    # A period in two currencies is held when it closes; their amounts do not add up to a threshold either.
+    one_currency = pl.col("currency").n_unique().over(*INVOICE) == 1
+    return shown_amounts(lines.filter(one_currency & pl.col("problem").is_null()), terms)
 
 
 def _reached(sums: pl.DataFrame, booked: pl.DataFrame) -> pl.DataFrame:
