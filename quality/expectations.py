@@ -12,6 +12,7 @@ from psycopg import sql
 from quality.month_slices import known_zones, month_of, rows_of
 from quality.rules import RULES, SCOPES
 from valueverse.platform.warehouse import connect
+from valueverse.schemas.checks import FINDINGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,11 +23,6 @@ if TYPE_CHECKING:
     from quality.period import Month
     from quality.rule import Rule
     from valueverse.platform.settings import Settings
-
-FINDINGS = {"period": pl.String, "tenant": pl.String, "rule": pl.String, "rows": pl.Int64, "example": pl.String}
-"""One row per month, tenant and rule that it breaks. Nulls: the rule could not be judged, whoever's rows and whatever
-month is the reason."""
-
 
 _SITE = "billing"
 """The one site of data docs that is built; a context also knows one in a temporary folder."""

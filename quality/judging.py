@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from quality.expectations import FINDINGS, Judgement, judge
+from quality.expectations import Judgement, judge
 from valueverse.platform.isolation import isolate
+from valueverse.schemas.checks import FINDINGS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,10 +8,11 @@ import polars as pl
 import pytest
 
 from quality import judging
-from quality.expectations import FINDINGS, Judgement
+from quality.expectations import Judgement
 from quality.gate import decisions_of
 from quality.judging import judge_each
 from quality.period import Month
+from valueverse.schemas.checks import FINDINGS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -225,7 +225,7 @@ def _taken(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _rest_judged(placed: pl.DataFrame, texts: pl.Series) -> pl.DataFrame:
-    verdict = {"place": pl.UInt32(), **dict.fromkeys(("data", "reason", "message", "path"), pl.String())}
+    verdict = {"place": pl.UInt32()} | PARSED_LINES.part("data", "reason", "message", "path")
     doubtful = texts.str.contains(rf"^[^{{]|{_ODD_VALUE}") | _repeats_a_key(texts)
     plain = placed.filter(~doubtful)
     try:

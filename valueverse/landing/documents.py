@@ -11,6 +11,7 @@ import polars as pl
 from valueverse.events.reading import read_lines, refused_lines
 from valueverse.landing.lines import read_ndjson
 from valueverse.landing.streams import blocks, whole_content
+from valueverse.schemas.events import PARSED_LINES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +23,7 @@ _CHUNK = 50_000
 _SPACE = re.compile(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
 _START = re.compile(rb"(?:\xef\xbb\xbf)?\s*(.?)", re.DOTALL)
-_LINES = {"line": pl.Int64, "raw": pl.String}
+_LINES = PARSED_LINES.part("line", "raw")
 
 
 def read_json(path: Path) -> Iterator[pl.DataFrame]:

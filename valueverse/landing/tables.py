@@ -133,5 +133,5 @@ def as_utf8(binary: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         for row, good in zip(rows, whole, strict=True)
         if not good
     ]
-    refused = refused_lines(pl.DataFrame(undecodable, schema={"line": pl.Int64, "raw": pl.String}), NO_UTF8)
+    refused = refused_lines(pl.DataFrame(undecodable, schema=PARSED_LINES.part("line", "raw")), NO_UTF8)
     return binary.filter(whole).with_columns(columns), refused

@@ -12,6 +12,7 @@ from deltalake import ColumnProperties, CommitProperties, DeltaTable, WriterProp
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from valueverse.errors import RefusalError
+from valueverse.schemas.ingestion import LAKE_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -64,14 +65,13 @@ class Opened:
         return sorted(date.fromisoformat(str(value)) for value in values if value is not None)
 
     def files(self) -> pl.DataFrame:
-        """date, path, rows of the files of a table with date partitions: a partition changes only with its files."""
-        schema = pl.Schema({"date": pl.Date(), "path": pl.String(), "rows": pl.Int64()})
+        """LAKE_FILES: the files of a table with date partitions: a partition changes only with its files."""
         if self.found is None or self.table.partition_by is None:
-            return pl.DataFrame(schema=schema)
+            return pl.DataFrame(schema=LAKE_FILES)
         listed = pl.DataFrame(pa.table(self.found.get_add_actions(flatten=True)))
         return listed.select(
             pl.col(f"partition.{self.table.partition_by}").alias("date"), "path", pl.col("num_records").alias("rows")
-        ).cast(schema)
+        ).cast(LAKE_FILES)
 
     def counted(self, column: str) -> int | None:
         """Rows in which ``column`` is not null, as the table's log says without reading a file; None: it does not."""
@@ -85,7 +85,7 @@ class Opened:
 
     def _files_with(self, column: str) -> pl.DataFrame:
         """date, rows: one row per file; rows in which ``column`` is not null, null where the log does not know it."""
-        schema = {"date": pl.Date(), "rows": pl.Int64()}
+        schema = LAKE_FILES.part("date", "rows")
         if self.found is None:
             return pl.DataFrame(schema=schema)
         files = pl.DataFrame(pa.table(self.found.get_add_actions(flatten=True)))
@@ -93,7 +93,7 @@ class Opened:
         rows = pl.col("num_records") - pl.col(nulls) if nulls in files.columns else pl.lit(None)
         return files.select(
             (pl.col(day) if day in files.columns else pl.lit(None)).alias("date"), rows.alias("rows")
-        ).cast(schema)  # type: ignore[arg-type]  # names and types
+        ).cast(schema)
 
     def arrow_dataset(self, dates: Collection[date] | None = None) -> Dataset:
         """The version, or some of its date partitions, for DuckDB and other Arrow readers.

@@ -49,6 +49,10 @@ class Contract(pl.Schema):
             for name, dtype in self.items()
         )
 
+    def part(self, *names: str) -> Contract:
+        """The contract of some of its columns, which may repeat."""
+        return Contract({name: self[name] for name in names}, nullable=self.nullable.intersection(names))
+
     def violations(self, frame: pl.DataFrame) -> list[str]:
         """What of the contract does not hold for a frame, a sentence each: columns, types, nulls and key."""
         if frame.schema != self:

@@ -9,30 +9,19 @@ from valueverse.schemas.types import INSTANT, TEXT
 
 INGESTED_FILES = Contract(
     {
-        "tenant_id": TEXT,
-        "file": TEXT,
-        "file_hash": TEXT,
-        "day": pl.Date(),
-        "received": pl.Int64(),
-        "accepted": pl.Int64(),
-        "duplicate": pl.Int64(),
-        "quarantined": pl.Int64(),
-        "conflicts": pl.Int64(),
-        "ingested_at": INSTANT,
-        "founds_tenant": pl.Boolean(),
-        "reasons": TEXT,
-        "version": pl.Int64(),
+        "tenant_id": TEXT, "file": TEXT, "file_hash": TEXT, "day": pl.Date(), "received": pl.Int64(),
+        "accepted": pl.Int64(), "duplicate": pl.Int64(), "quarantined": pl.Int64(), "conflicts": pl.Int64(),
+        "ingested_at": INSTANT, "founds_tenant": pl.Boolean(), "reasons": TEXT, "version": pl.Int64(),
     }
-)
+)  # fmt: skip
 """One row per file taken. ``reasons``: JSON list of {reason, events, example}; ``version``: of the events table."""
 
 QUARANTINE_SUMMARIES = Contract(
     {
-        "tenant_id": TEXT,
-        "file_hash": TEXT,
-        "file": TEXT,
-        "reason": TEXT,
-        "events": pl.Int64(),
-        "example": TEXT,
+        "tenant_id": TEXT, "file_hash": TEXT, "file": TEXT, "reason": TEXT, "events": pl.Int64(), "example": TEXT,
     }
-)
+)  # fmt: skip
+"""Quarantined lines of a file by reason, with an example."""
+
+LAKE_FILES = Contract({"date": pl.Date(), "path": TEXT, "rows": pl.Int64()}, key=("path",), nullable=("date", "rows"))
+"""Files of a lake table with date partitions; ``rows`` null: the table's log does not say."""

@@ -12,14 +12,9 @@ INVOICE = (*SUBSCRIPTION, "invoice_type", "period_from", "period_to", "revision"
 """What identifies an invoice; ``revision`` distinguishes it from voided ones that it replaces, and from others of the
 same instant."""
 _INVOICE = {
-    "tenant": TEXT,
-    "customer": TEXT,
-    "subscription": TEXT,
-    "invoice_type": TEXT,
-    "period_from": INSTANT,
-    "period_to": INSTANT,
-    "revision": pl.Int32(),
-}
+    "tenant": TEXT, "customer": TEXT, "subscription": TEXT, "invoice_type": TEXT, "period_from": INSTANT,
+    "period_to": INSTANT, "revision": pl.Int32(),
+}  # fmt: skip
 _POLICY = {
     "catalog_hash": TEXT,
     "rounding_mode": TEXT,
@@ -34,27 +29,13 @@ TIER = pl.Struct(dict.fromkeys(("from", "to", "quantity", "unit", "flat", "amoun
 LINES = Contract(
     _INVOICE
     | {
-        "rank": pl.Int32(),
-        "key": TEXT,
-        "kind": TEXT,
-        "description": TEXT,
-        "service_from": INSTANT,
-        "service_to": INSTANT,
-        "meter": TEXT,
-        "dimensions": TEXT,
-        "quantity": EXACT,
-        "amount_precise": EXACT,
-        "amount_minor": MINOR,
-        "currency": TEXT,
-        "event_count": pl.Int64(),
-        "tiers": pl.List(TIER),
-        "explains": TEXT,
-        "corrected_invoice_id": TEXT,
-        "proposal": TEXT,
-        "is_difference": pl.Boolean(),
+        "rank": pl.Int32(), "key": TEXT, "kind": TEXT, "description": TEXT, "service_from": INSTANT,
+        "service_to": INSTANT, "meter": TEXT, "dimensions": TEXT, "quantity": EXACT, "amount_precise": EXACT,
+        "amount_minor": MINOR, "currency": TEXT, "event_count": pl.Int64(), "tiers": pl.List(TIER), "explains": TEXT,
+        "corrected_invoice_id": TEXT, "proposal": TEXT, "is_difference": pl.Boolean(),
     },
     nullable=("meter", "quantity", "event_count", "explains", "corrected_invoice_id", "proposal", "is_difference"),
-)
+)  # fmt: skip
 """One row per invoice line. ``rank`` orders the lines of an invoice: fees, then charges, as the plan lists them.
 ``corrected_invoice_id`` is the invoice that an adjustment corrects, ``proposal`` the fee proposal that an outcome
 line bills;
@@ -75,18 +56,11 @@ WORKING_LINES = Contract(
     | {"terms": pl.UInt32(), "amount_rounded": EXACT, "problem": TEXT, "decimals": pl.Int8()}
     | _POLICY
     | {
-        "place": pl.UInt32(),
-        "booked_tax_percent": EXACT,
-        "booked_tax_key": TEXT,
-        "plan": TEXT,
-        "tax_percent": EXACT,
-        "tax_key": TEXT,
-        "tax_problem": TEXT,
-        "discount_minor": MINOR,
-        "tax_minor": MINOR,
+        "place": pl.UInt32(), "booked_tax_percent": EXACT, "booked_tax_key": TEXT, "plan": TEXT, "tax_percent": EXACT,
+        "tax_key": TEXT, "tax_problem": TEXT, "discount_minor": MINOR, "tax_minor": MINOR,
     },
     nullable={*LINES.nullable, "amount_precise", "terms", *PRICED, *LINKED, *SHOWN, *SETTLED},
-)
+)  # fmt: skip
 """Lines as every step of a billing run takes and gives them; what a later step fills is null. ``terms``: the number of
 the terms that priced the line, null: of none (a one-off, a correction of a line that is of no terms any more);
 ``place``: unique over all lines of the run, in the order in which invoices show them; ``booked_tax_*``: the tax that
@@ -101,61 +75,34 @@ INVOICE_HEADERS = Contract(
 
 BOOKED_LINES = Contract(
     {
-        "tenant": TEXT,
-        "invoice_id": TEXT,
-        "key": TEXT,
-        "kind": TEXT,
-        "description": TEXT,
-        "meter": TEXT,
-        "dimensions": TEXT,
-        "quantity": EXACT,
-        "amount_minor": MINOR,
-        "net_minor": MINOR,
-        "event_count": pl.Int64(),
-        "service_to": INSTANT,
-        "line_origin": TEXT,
-        "line_no": pl.Int32(),
-        "booked_tax_percent": EXACT,
+        "tenant": TEXT, "invoice_id": TEXT, "key": TEXT, "kind": TEXT, "description": TEXT, "meter": TEXT,
+        "dimensions": TEXT, "quantity": EXACT, "amount_minor": MINOR, "net_minor": MINOR, "event_count": pl.Int64(),
+        "service_to": INSTANT, "line_origin": TEXT, "line_no": pl.Int32(), "booked_tax_percent": EXACT,
         "booked_tax_key": TEXT,
     },
     nullable=("meter", "quantity", "event_count", "line_no"),
-)
+)  # fmt: skip
 """What is booked for an invoice, before and net of discounts. ``line_origin``: ``own`` is what its period made, and the
 adjustments of that; ``lasting`` its lines of kinds that no event changes. ``line_no``: the line's place on the invoice;
 null: another invoice bills it. ``booked_tax_*``: the tax of the line, as ``line_taxes.with_taxes`` names it."""
 
 THRESHOLD_LINES = Contract(
     {
-        "tenant": TEXT,
-        "customer": TEXT,
-        "subscription": TEXT,
-        "period_from": INSTANT,
-        "threshold_at": INSTANT,
-        "key": TEXT,
-        "kind": TEXT,
-        "dimensions": TEXT,
-        "quantity": EXACT,
-        "amount_precise": EXACT,
-        "amount_minor": MINOR,
-        "discount_minor": MINOR,
-        "event_count": pl.Int64(),
+        "tenant": TEXT, "customer": TEXT, "subscription": TEXT, "period_from": INSTANT, "threshold_at": INSTANT,
+        "key": TEXT, "kind": TEXT, "dimensions": TEXT, "quantity": EXACT, "amount_precise": EXACT,
+        "amount_minor": MINOR, "discount_minor": MINOR, "event_count": pl.Int64(),
     },
     nullable=("quantity", "event_count"),
-)
+)  # fmt: skip
 """Amounts already billed on threshold invoices, by line; ``threshold_at`` is where they close. Lines of kind
 ``usage`` are of their period."""
 
 THRESHOLD_COUPONS = Contract(
     {
-        "tenant": TEXT,
-        "customer": TEXT,
-        "subscription": TEXT,
-        "period_from": INSTANT,
-        "origin": TEXT,
-        "key": TEXT,
+        "tenant": TEXT, "customer": TEXT, "subscription": TEXT, "period_from": INSTANT, "origin": TEXT, "key": TEXT,
         "amount_minor": MINOR,
     }
-)
+)  # fmt: skip
 """What coupons took on threshold invoices: a row per invoice and coupon."""
 
 COUPON_USES = Contract(
@@ -170,32 +117,20 @@ INVOICE_DISCOUNTS = Contract({"tenant": TEXT, "invoice_id": TEXT, "origin": TEXT
 
 CREDITS_USED = Contract(
     {
-        "tenant": TEXT,
-        "customer": TEXT,
-        "currency": TEXT,
-        "kind": TEXT,
-        "key": TEXT,
-        "origin": TEXT,
-        "is_final": pl.Boolean(),
-        "amount_minor": MINOR,
+        "tenant": TEXT, "customer": TEXT, "currency": TEXT, "kind": TEXT, "key": TEXT, "origin": TEXT,
+        "is_final": pl.Boolean(), "amount_minor": MINOR,
     }
-)
+)  # fmt: skip
 """What credit notes and wallets (``kind``) paid; ``is_final``: of finalised invoices."""
 
 INVOICE_NUMBERS = Contract(
     {
-        "tenant": TEXT,
-        "number": TEXT,
-        "invoice_id": TEXT,
-        "customer": TEXT,
-        "currency": TEXT,
-        "total_minor": MINOR,
-        "issued_at": INSTANT,
-        "voided_at": INSTANT,
+        "tenant": TEXT, "number": TEXT, "invoice_id": TEXT, "customer": TEXT, "currency": TEXT, "total_minor": MINOR,
+        "issued_at": INSTANT, "voided_at": INSTANT,
     },
     key=("tenant", "number"),
     nullable=("invoice_id", "issued_at", "voided_at"),
-)
+)  # fmt: skip
 """Invoices that credit notes may name. ``issued_at`` null: before this run."""
 
 CORRECTED = Contract(
@@ -206,15 +141,10 @@ put right and their state of knowledge."""
 
 NEGATIVE_BALANCES = Contract(
     {
-        "tenant": TEXT,
-        "customer": TEXT,
-        "currency": TEXT,
-        "origin": TEXT,
-        "key": TEXT,
-        "amount_minor": MINOR,
+        "tenant": TEXT, "customer": TEXT, "currency": TEXT, "origin": TEXT, "key": TEXT, "amount_minor": MINOR,
         "created_at": INSTANT,
     }
-)
+)  # fmt: skip
 """What invoices that came out negative leave to their customers: ``amount_minor`` above 0, ``origin`` the invoice."""
 
 _ISSUED = _INVOICE | {"invoice_id": TEXT, "number": TEXT, "currency": TEXT, "total_minor": MINOR}
@@ -238,79 +168,39 @@ ONE_OFFS_BILLED = Contract({"tenant": TEXT, "key": TEXT})
 
 RECOMPUTED_LINES = Contract(
     {
-        "tenant": TEXT,
-        "invoice_id": TEXT,
-        "key": TEXT,
-        "kind": TEXT,
-        "description": TEXT,
-        "meter": TEXT,
-        "dimensions": TEXT,
-        "quantity": EXACT,
-        "event_count": pl.Int64(),
-        "amount_precise": EXACT,
-        "amount_minor": MINOR,
-        "rank": pl.Int32(),
-        "tiers": pl.List(TIER),
-        "line_origin": TEXT,
-        "line_no": pl.Int32(),
-        "terms": pl.UInt32(),
-        "plan": TEXT,
-        "decimals": pl.Int8(),
-        "rounding_mode": TEXT,
+        "tenant": TEXT, "invoice_id": TEXT, "key": TEXT, "kind": TEXT, "description": TEXT, "meter": TEXT,
+        "dimensions": TEXT, "quantity": EXACT, "event_count": pl.Int64(), "amount_precise": EXACT,
+        "amount_minor": MINOR, "rank": pl.Int32(), "tiers": pl.List(TIER), "line_origin": TEXT, "line_no": pl.Int32(),
+        "terms": pl.UInt32(), "plan": TEXT, "decimals": pl.Int8(), "rounding_mode": TEXT,
     },
     nullable=(
-        "meter",
-        "quantity",
-        "event_count",
-        "amount_precise",
-        "rank",
-        "tiers",
-        "line_no",
-        "terms",
-        "plan",
+        "meter", "quantity", "event_count", "amount_precise", "rank", "tiers", "line_no", "terms", "plan",
         "rounding_mode",
     ),
-)
+)  # fmt: skip
 """Lines of a finalised invoice recomputed, and those of it that stay as they are, in the order of the invoice."""
 
 BILLED_INVOICES = Contract(
     _ISSUED
     | {
-        "amount_due_minor": MINOR,
-        "events_known_at": INSTANT,
-        "sequence": pl.Int64(),
-        "is_final": pl.Boolean(),
+        "amount_due_minor": MINOR, "events_known_at": INSTANT, "sequence": pl.Int64(), "is_final": pl.Boolean(),
         "voided_at": INSTANT,
     },
     key=("tenant", "invoice_id"),
     nullable=("number", "sequence", "voided_at"),
-)
+)  # fmt: skip
 """Invoices as they are recorded. ``is_final`` False: a draft, which has neither number nor sequence."""
 
 BILLED_LINES = Contract(
     {
-        "tenant": TEXT,
-        "invoice_id": TEXT,
-        "line_no": pl.Int32(),
-        "key": TEXT,
-        "kind": TEXT,
-        "description": TEXT,
-        "meter": TEXT,
-        "dimensions": TEXT,
-        "service_to": INSTANT,
-        "quantity": EXACT,
-        "amount_precise": EXACT,
-        "amount_minor": MINOR,
-        "discount_minor": MINOR,
-        "tax_minor": MINOR,
-        "event_count": pl.Int64(),
-        "corrected_invoice_id": TEXT,
-        "tax_percent": EXACT,
-        "tax_key": TEXT,
+        "tenant": TEXT, "invoice_id": TEXT, "line_no": pl.Int32(), "key": TEXT, "kind": TEXT, "description": TEXT,
+        "meter": TEXT, "dimensions": TEXT, "service_to": INSTANT, "quantity": EXACT, "amount_precise": EXACT,
+        "amount_minor": MINOR, "discount_minor": MINOR, "tax_minor": MINOR, "event_count": pl.Int64(),
+        "corrected_invoice_id": TEXT, "tax_percent": EXACT, "tax_key": TEXT,
     },
     key=("tenant", "invoice_id", "line_no"),
     nullable=("meter", "quantity", "event_count", "corrected_invoice_id", "tax_percent", "tax_key"),
-)
+)  # fmt: skip
 """Lines of BILLED_INVOICES as they are recorded. ``tax_percent``, ``tax_key``: the rate of the line, null:
 none, or not read."""
 
@@ -331,3 +221,12 @@ RERATINGS = Contract(
     nullable=("rerate_catalog_hash", "document"),
 )
 """The last re-rating applied to each invoice, with the catalog; null: its own terms."""
+
+NUMBERED_INVOICES = Contract(
+    _INVOICE
+    | dict.fromkeys(("invoice_id", "status", "document", "content_hash", "number", "previous_hash", "chain_hash"), TEXT)
+    | {"sequence": pl.Int64(), "finalised_at": INSTANT},
+    key=("tenant", "invoice_id"),
+    nullable=("number", "previous_hash", "chain_hash", "sequence", "finalised_at"),
+)
+"""Invoices of a run with their documents; drafts have no number."""

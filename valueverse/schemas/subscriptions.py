@@ -9,70 +9,37 @@ from valueverse.schemas.types import INSTANT, TEXT
 
 TENANT_PROFILES = Contract(
     {
-        "tenant": TEXT,
-        "name": TEXT,
-        "timezone": TEXT,
-        "currency": TEXT,
-        "grace_seconds": pl.Int64(),
-        "country": TEXT,
-        "tax_id": TEXT,
-        "address": TEXT,
+        "tenant": TEXT, "name": TEXT, "timezone": TEXT, "currency": TEXT, "grace_seconds": pl.Int64(),
+        "country": TEXT, "tax_id": TEXT, "address": TEXT,
     },
     key=("tenant",),
     nullable=("name", "country", "tax_id", "address"),
-)
+)  # fmt: skip
+"""What tenants say of themselves."""
 
 TAX_STATUSES = Contract(
     {
-        "tenant": TEXT,
-        "customer": TEXT,
-        "since": INSTANT,
-        "country": TEXT,
-        "tax_rates": TEXT,
+        "tenant": TEXT, "customer": TEXT, "since": INSTANT, "country": TEXT, "tax_rates": TEXT,
     },
     key=("tenant", "customer", "since"),
     nullable=("country", "tax_rates"),
-)
+)  # fmt: skip
 """A customer's country and tax rates (JSON text) from an instant on, until the next row of the customer."""
 
 SEGMENTS = Contract(
     {
-        "tenant": TEXT,
-        "customer": TEXT,
-        "subscription": TEXT,
-        "segment": pl.Int32(),
-        "plan": TEXT,
-        "plan_version": pl.Int32(),
-        "catalog_hash": TEXT,
-        "currency": TEXT,
-        "timezone": TEXT,
-        "every": pl.Int32(),
-        "unit": TEXT,
-        "align": TEXT,
-        "anchor": pl.Date(),
-        "from": INSTANT,
-        "to": INSTANT,
-        "trial_until": INSTANT,
-        "subscription_start": INSTANT,
-        "subscription_end": INSTANT,
-        "planned_end": INSTANT,
-        "overrides": TEXT,
-        "quantities": TEXT,
-        "timezone_effective_from": INSTANT,
-        "zone_day": pl.Date(),
+        "tenant": TEXT, "customer": TEXT, "subscription": TEXT, "segment": pl.Int32(), "plan": TEXT,
+        "plan_version": pl.Int32(), "catalog_hash": TEXT, "currency": TEXT, "timezone": TEXT, "every": pl.Int32(),
+        "unit": TEXT, "align": TEXT, "anchor": pl.Date(), "from": INSTANT, "to": INSTANT, "trial_until": INSTANT,
+        "subscription_start": INSTANT, "subscription_end": INSTANT, "planned_end": INSTANT, "overrides": TEXT,
+        "quantities": TEXT, "timezone_effective_from": INSTANT, "zone_day": pl.Date(),
     },
     key=("tenant", "subscription", "segment"),
     nullable=(
-        "to",
-        "trial_until",
-        "subscription_end",
-        "planned_end",
-        "overrides",
-        "quantities",
-        "timezone_effective_from",
+        "to", "trial_until", "subscription_end", "planned_end", "overrides", "quantities", "timezone_effective_from",
         "zone_day",
     ),
-)
+)  # fmt: skip
 """``to`` and ``subscription_end`` null = still running; ``planned_end`` is the end stated when it started.
 
 ``timezone_effective_from`` is the instant from which a new time zone holds, ``zone_day`` the date on which the period
@@ -83,3 +50,12 @@ ZONE_CHANGES = Contract(
     key=("tenant", "subscription", "timezone_effective_from"),
 )
 """Where the periods of a subscription come to be drawn in another time zone."""
+
+PERIOD_WINDOWS = Contract(
+    {
+        "every": pl.Int32(), "unit": TEXT, "align": TEXT, "timezone": TEXT, "anchor": pl.Date(),
+        "window_from": INSTANT, "window_to": INSTANT, "start": INSTANT, "end": INSTANT,
+    },
+    nullable=("start", "end"),
+)  # fmt: skip
+"""Whose billing periods are asked for, and in which window; ``start`` and ``end``: of the subscription, null = open."""

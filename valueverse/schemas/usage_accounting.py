@@ -9,18 +9,15 @@ from valueverse.schemas.types import EXACT, TEXT
 
 UNBILLED_USAGE = Contract(
     {
-        "tenant": TEXT,
-        "day": pl.Date(),
-        "reason": TEXT,
-        "customer": TEXT,
-        "meter": TEXT,
-        "events": pl.Int64(),
+        "tenant": TEXT, "day": pl.Date(), "reason": TEXT, "customer": TEXT, "meter": TEXT, "events": pl.Int64(),
         "quantity": EXACT,
     },
     nullable=("customer", "meter", "quantity"),
-)
+)  # fmt: skip
+"""Unbilled usage by day, reason, customer and meter."""
 
 EVENT_DAYS = Contract(
     {"tenant": TEXT, "day": pl.Date(), "accepted": pl.Int64(), "billed": pl.Int64(), "unbilled": pl.Int64()},
     key=("tenant", "day"),
 )
+"""Usage events by day: accepted = billed + unbilled."""

@@ -9,47 +9,40 @@ from valueverse.schemas.types import EXACT, TEXT
 
 METRIC_VALUES = Contract(
     {
-        "tenant": TEXT,
-        "metric": TEXT,
-        "customer": TEXT,
-        "month": pl.Date(),
-        "currency": TEXT,
-        "value": EXACT,
+        "tenant": TEXT, "metric": TEXT, "customer": TEXT, "month": pl.Date(), "currency": TEXT, "value": EXACT,
     },
     key=("tenant", "metric", "customer", "month", "currency"),
     nullable=("currency",),
-)
+)  # fmt: skip
 """One value per metric, customer and month (its first day); ``currency`` of money only."""
 
 INVOICED_LINES = Contract(
     {
-        "tenant": TEXT,
-        "customer": TEXT,
-        "kind": TEXT,
-        "currency": TEXT,
-        "service_from": pl.Date(),
-        "service_to": pl.Date(),
-        "net": EXACT,
+        "tenant": TEXT, "customer": TEXT, "kind": TEXT, "currency": TEXT, "service_from": pl.Date(),
+        "service_to": pl.Date(), "net": EXACT,
     }
-)
+)  # fmt: skip
 """Lines of finalised invoices: service days in the invoice's zone, ``net`` after discounts, before tax, major units."""
 
+RECORDED_METRICS = Contract(
+    {"metric": TEXT, "customer": TEXT, "period": TEXT, "value": TEXT}, key=("metric", "customer", "period")
+)
+"""Metrics of a tenant as they are recorded; ``period``: YYYY-MM, ``value``: the exact number."""
+
 MODEL_METRICS = Contract({"metric": TEXT, "customer": TEXT, "period": TEXT, "value": pl.Float64()})
+"""Metrics as a model binds them."""
 
 PORTFOLIO_RESULTS = Contract(
     {
-        **dict.fromkeys(("customer", "scenario", "output"), TEXT),
-        "value": pl.Float64(),
-        "mean": pl.Float64(),
-        "level": pl.List(pl.Float64),
-        "percentile": pl.List(pl.Float64),
-        "missing": pl.Float64(),
+        "customer": TEXT, "scenario": TEXT, "output": TEXT, "value": pl.Float64(), "mean": pl.Float64(),
+        "level": pl.List(pl.Float64), "percentile": pl.List(pl.Float64), "missing": pl.Float64(),
     },
     key=("customer", "scenario", "output"),
     nullable=("value", "mean", "level", "percentile"),
-)
+)  # fmt: skip
 """``value`` is the output at the means of the inputs, ``mean`` its mean over the draws that have a number;
 ``percentile[i]`` is the value below which ``level[i]`` percent of those lie, ``missing`` the share of draws without a
 number. Null where the means, or all of the draws, have none."""
 
 REFUSED_METRICS = Contract({"tenant": TEXT, "month": pl.Date(), "reason": TEXT})
+"""Metrics of months that cannot be read, with the reason."""

@@ -87,6 +87,7 @@ def _of_documents(path: Path, timezone: str, tenant: str | None) -> Journal:
     from valueverse.schemas.events import BILLING_FACTS
     from valueverse.schemas.invoicing import CORRECTED
     from valueverse.schemas.ledger import PAYABLE_INVOICES, WALLET_USES
+    from valueverse.schemas.subscriptions import TENANT_PROFILES
 
     try:
         ZoneInfo(timezone)
@@ -103,7 +104,7 @@ def _of_documents(path: Path, timezone: str, tenant: str | None) -> Journal:
         found = read_documents(frame)
     except RefusalError as refusal:
         raise refusal.below(str(path)) from refusal
-    zones = pl.DataFrame(schema={"tenant": pl.String, "timezone": pl.String})
+    zones = TENANT_PROFILES.part("tenant", "timezone").to_frame()
     nothing = (BILLING_FACTS.to_frame(), PAYABLE_INVOICES.to_frame(), CORRECTED.to_frame(), WALLET_USES.to_frame())
     inputs = JournalInputs(*nothing, zones, datetime.now(UTC))
     moves, _ = moved(found, inputs)

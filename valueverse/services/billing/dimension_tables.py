@@ -10,6 +10,7 @@ import polars as pl
 from valueverse.catalog.document import catalog_document
 from valueverse.invoicing.settlement.adjustment_events import read_adjustment_events
 from valueverse.platform.stores import billing_store as store
+from valueverse.schemas.catalog import PLAN_DOCUMENTS
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -95,7 +96,7 @@ def _plan_table(history: CatalogHistory) -> pl.DataFrame:
     }
     described = pl.DataFrame(
         [(*key, text) for key, text in texts.items()],
-        schema={"catalog_hash": pl.String, "plan": pl.String, "version": pl.Int32, "document": pl.String},
+        schema=PLAN_DOCUMENTS,
         orient="row",
     )
     return (

@@ -21,7 +21,7 @@ from valueverse.platform.stores import billing_store as store
 from valueverse.platform.stores.proposal_store import approved
 from valueverse.platform.warehouse import connect
 from valueverse.schemas.events import REJECTED_EVENTS
-from valueverse.schemas.invoicing import INVOICE
+from valueverse.schemas.invoicing import INVOICE, NUMBERED_INVOICES
 from valueverse.services.billing.billing_state import apply_voids, read_prior_state, watermarks
 from valueverse.services.billing.dimension_tables import credit_notes, write_dimensions
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
@@ -162,10 +162,7 @@ def _rows(
                 "finalised_at": as_of,
             }
         rows.append({name: row[name] for name in INVOICE} | written)
-    texts = ("invoice_id", "status", "document", "content_hash", "number", "previous_hash", "chain_hash")
-    types = dict.fromkeys(texts, pl.String()) | {"sequence": pl.Int64(), "finalised_at": pl.Datetime("us", "UTC")}
-    keys = {name: billed.invoices.schema[name] for name in INVOICE}
-    decided = pl.DataFrame(rows, schema=keys | types)
+    decided = pl.DataFrame(rows, schema=NUMBERED_INVOICES)
     invoices = ordered.join(decided, on=INVOICE, how="inner", maintain_order="left")
     return {
         "billing.invoice": _invoice_table(invoices, as_of, run_id),

@@ -192,6 +192,7 @@ def _usage(jobs: dict[int, _Job]) -> pl.DataFrame:
     import polars as pl
 
     from valueverse.metering.usage import MeterAssignments, usage_rows
+    from valueverse.schemas.events import EVENTS
     from valueverse.schemas.types import INSTANT
 
     sets = list(dict.fromkeys(((_METER, job.rule),) for job in jobs.values()))
@@ -204,13 +205,7 @@ def _usage(jobs: dict[int, _Job]) -> pl.DataFrame:
         },
         schema_overrides={"taker": pl.UInt32},
     ).with_columns(valid_from=pl.lit(None, INSTANT), valid_to=pl.lit(None, INSTANT))
-    schema = {
-        "tenant": pl.String(),
-        "time": INSTANT,
-        "received_at": INSTANT,
-        "id": pl.String(),
-        "data": pl.String(),
-    }
+    schema = EVENTS.part("tenant", "time", "received_at", "id", "data")
     events = pl.DataFrame([event for job in jobs.values() for event in job.events], schema=schema)
     whole = events.lazy().with_columns(
         pl.col("time").dt.date().alias("event_date"),

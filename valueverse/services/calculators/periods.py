@@ -94,13 +94,10 @@ def _portions(rows: list[Document]) -> Iterator[list[Document]]:
 def _schedule(rows: list[Document]) -> pl.DataFrame:
     import polars as pl
 
-    instant = pl.Datetime("us", "UTC")
-    schema: dict[str, pl.DataType] = {
-        "every": pl.Int32(), "unit": pl.String(), "align": pl.String(), "timezone": pl.String(), "anchor": pl.Date(),
-        "window_from": instant, "window_to": instant, "start": instant, "end": instant,
-    }  # fmt: skip
-    selected = [{name: row[name] for name in schema} for row in rows]
-    return pl.DataFrame(selected, schema=schema).with_row_index("key")
+    from valueverse.schemas.subscriptions import PERIOD_WINDOWS
+
+    selected = [{name: row[name] for name in PERIOD_WINDOWS} for row in rows]
+    return pl.DataFrame(selected, schema=PERIOD_WINDOWS).with_row_index("key")
 
 
 def _answers_of(rows: list[Document]) -> list[Document]:

@@ -21,23 +21,8 @@ def _rate(cases: list[Case]) -> Rated:
 
     from valueverse.rating.engine import Detail, rate
     from valueverse.rating.price_book import ChargeBook
-    from valueverse.schemas.rating import BUCKET_QUANTITIES, METER_QUANTITIES, RATED_EVENTS
-    from valueverse.schemas.types import EXACT
+    from valueverse.schemas.rating import BUCKET_QUANTITIES, LINES_TO_RATE, METER_QUANTITIES, RATED_EVENTS
 
-    schema = pl.Schema(
-        {
-            "line": pl.UInt32(),
-            "charge": pl.UInt32(),
-            "quantity": EXACT,
-            "prorated_quantity": EXACT,
-            "decimals": pl.Int8(),
-            "used_days": pl.Int32(),
-            "full_days": pl.Int32(),
-            "billed_quantity": EXACT,
-            "billed_amount": EXACT,
-            "final": pl.Boolean(),
-        }
-    )
     book = ChargeBook.build([(case.pricing, case.mode, case.level) for case in cases])
     lines = [{"line": number, "charge": number, **case.row} for number, case in enumerate(cases)]
 
@@ -50,7 +35,7 @@ def _rate(cases: list[Case]) -> Rated:
         gathered("quantities", METER_QUANTITIES),
         gathered("buckets", BUCKET_QUANTITIES),
     )
-    return rate(pl.DataFrame(lines, schema=schema), book, detail)
+    return rate(pl.DataFrame(lines, schema=LINES_TO_RATE), book, detail)
 
 
 _PROBLEMS = {

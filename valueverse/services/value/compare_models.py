@@ -81,12 +81,11 @@ def commits(settings: Settings, tenant: str, before: str, after: str) -> ModelDi
 
 
 def _agreed_money(old: Commitment, new: Commitment) -> tuple[dict[str, Any], str | None]:
-    import polars as pl
-
+    from valueverse.schemas.value import RECORDED_METRICS
     from valueverse.value.executor.comparison import METRICS, sides
     from valueverse.value.realisation.case_runs import agreed_run
 
-    nothing = pl.DataFrame(schema=dict.fromkeys(("metric", "customer", "period", "value"), pl.String))
+    nothing = RECORDED_METRICS.to_frame()
     runs = [agreed_run(one, nothing) for one in (old, new)]
     if None in runs:
         return {}, "a measured input has no expected value in one of the commits"
