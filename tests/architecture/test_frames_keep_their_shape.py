@@ -27,14 +27,6 @@ DECLARED_ELSEWHERE = {
     "quality/recompute/states.py",
     # Types of columns by name, whichever query gives them: no frame.
     "quality/reconciliation.py",
-    # What a single query returns.
-    "valueverse/platform/stores/billing_store.py",
-    "valueverse/platform/stores/held_store.py",
-    "valueverse/platform/stores/mart_metrics.py",
-    "valueverse/platform/stores/proposal_store.py",
-    "valueverse/platform/stores/sample_store.py",
-    "valueverse/platform/stores/usage_accounting_store.py",
-    "valueverse/platform/stores/value_store.py",
 }
 WITHOUT_CONTRACT = 3
 """Columns of a frame that needs none."""

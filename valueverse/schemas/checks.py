@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from valueverse.schemas.contract import Contract
-from valueverse.schemas.types import EXACT, TEXT
+from valueverse.schemas.types import EXACT, INSTANT, TEXT
 
 REPRODUCED_INVOICES = Contract(
     {"tenant": TEXT, "number": TEXT, "expected": TEXT, "found": TEXT, "ok": pl.Boolean()},
@@ -48,3 +48,13 @@ FINDINGS = Contract(
 )
 """One row per month, tenant and rule that it breaks. Nulls: the rule could not be judged, whoever's rows and whatever
 month is the reason."""
+
+SAMPLED_INVOICES = Contract(
+    {
+        "tenant": TEXT, "number": TEXT, "invoice_id": TEXT, "content_hash": TEXT, "period_from": INSTANT,
+        "period_to": INSTANT, "events_known_at": INSTANT, "finalised_at": INSTANT, "sequence": pl.Int64(),
+    },
+    key=("tenant", "number"),
+    nullable=("events_known_at",),
+)  # fmt: skip
+"""Finalised invoices that are computed again."""

@@ -40,6 +40,11 @@ JOURNAL_POSTINGS = Contract(
 """What each entry moves; the postings of an entry add up to 0."""
 
 
+INVOICES_TO_BOOK = Contract(
+    {"tenant": TEXT, "number": TEXT, "document": TEXT, "timezone": TEXT}, key=("tenant", "number")
+)
+"""Finalised invoices that the journal does not know yet; ``timezone``: of the subscription."""
+
 DOCUMENT_INVOICES = Contract(
     {
         "tenant": TEXT, "number": TEXT, "customer": TEXT, "currency": TEXT, "timezone": TEXT, "issued_on": pl.Date(),

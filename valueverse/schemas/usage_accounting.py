@@ -21,3 +21,11 @@ EVENT_DAYS = Contract(
     key=("tenant", "day"),
 )
 """Usage events by day: accepted = billed + unbilled."""
+
+ACCOUNTED_MONTHS = Contract({"tenant": TEXT, "month": pl.Date(), "inputs": TEXT}, key=("tenant", "month"))
+"""What the rows of a tenant's month were worked out from; equal inputs give equal rows."""
+
+UNPLACED_CUSTOMERS = Contract(
+    {"tenant": TEXT, "month": pl.Date(), "customer": TEXT}, key=("tenant", "month", "customer")
+)
+"""Customers whose usage of a month met no subscription."""

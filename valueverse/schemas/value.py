@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from valueverse.schemas.contract import Contract
-from valueverse.schemas.types import EXACT, TEXT
+from valueverse.schemas.types import EXACT, INSTANT, TEXT
 
 METRIC_VALUES = Contract(
     {
@@ -46,3 +46,30 @@ number. Null where the means, or all of the draws, have none."""
 
 REFUSED_METRICS = Contract({"tenant": TEXT, "month": pl.Date(), "reason": TEXT})
 """Metrics of months that cannot be read, with the reason."""
+
+AGREED_COMMITS = Contract(
+    {"tenant": TEXT, "commit_id": TEXT, "parent": TEXT, "document": TEXT, "closed": pl.Boolean()},
+    key=("tenant", "commit_id"),
+    nullable=("parent",),
+)
+"""Commits that both sides have approved; ``document``: JSON text."""
+
+PROPOSALS = Contract(
+    {
+        "tenant": TEXT, "proposal": TEXT, "commit_id": TEXT, "charge": TEXT, "period_from": INSTANT,
+        "period_to": INSTANT, "amount": EXACT, "verdict": TEXT,
+    },
+    key=("tenant", "proposal"),
+    nullable=("verdict",),
+)  # fmt: skip
+"""Proposals with their newest verdict (null: none)."""
+
+MART_COLUMNS = Contract({"mart": TEXT, "column": TEXT, "type": TEXT}, key=("mart", "column"))
+"""Columns of marts with their types in Postgres."""
+
+MART_VALUES = Contract(
+    {"tenant": TEXT, "customer": TEXT, "month": pl.Date(), "currency": TEXT, "value": EXACT},
+    key=("tenant", "customer", "month", "currency"),
+    nullable=("currency", "value"),
+)
+"""``value`` is null where the number has more than 20 digits before the point, or is none (NaN)."""

@@ -86,7 +86,7 @@ def tenants_of(lake: Lake) -> list[str]:
 
 
 def held_rows(settings: Settings, stage: str) -> pl.DataFrame:
-    """Who is held in a stage, since when and why (``held_store.HELD``)."""
+    """Who is held in a stage, since when and why (``HELD_TENANTS``)."""
     with connect(settings, "builder") as connection:
         return held_store.held(connection, [stage])
 
@@ -116,7 +116,7 @@ def held_months(settings: Settings, months: Collection[date]) -> pl.DataFrame:
 
 
 def due_again(settings: Settings, stage: str, due_at: datetime | None = None) -> pl.DataFrame:
-    """Who is to be tried again in a stage, and in which partitions (``held_store.PERIODS``).
+    """Who is to be tried again in a stage, and in which partitions (``HELD_PARTITIONS``).
 
     A month that the release holds for another stage's sake is decided again once no stage holds its tenant; a journal
     that is held is booked again with the tenant's newest billed month; marts are tried as soon as the tenant is

@@ -32,8 +32,8 @@ from tests.support import many_invoices
 from tests.support.many_invoices import TENANTS
 from valueverse.platform.isolation import Failure
 from valueverse.platform.stores.billing_store import Scope
-from valueverse.platform.stores.held_store import PERIODS
 from valueverse.platform.warehouse import connect
+from valueverse.schemas.operations import HELD_PARTITIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -210,7 +210,7 @@ def examples(connection: psycopg.Connection[Any]) -> dict[str, Any]:
         "invoice_id": line[0], "line_no": 2,
         "due_at": NOW, "periods": [FIRST], "failures": [Failure("t1", "out_of_range", "too much")], "record.at": NOW,
         "measured": pl.DataFrame({"tenant": TENANTS, "month": [FIRST] * 4}), "mark.months": _marked(),
-        "rows": pl.DataFrame({"tenant": TENANTS}).join(PERIODS.to_frame(), on="tenant", how="left"),
+        "rows": pl.DataFrame({"tenant": TENANTS}).join(HELD_PARTITIONS.to_frame(), on="tenant", how="left"),
     }  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from valueverse.platform.queries import frame_of
 from valueverse.platform.warehouse import copy_frame, copy_frames
 from valueverse.schemas.dimensions import dimensions_text
 from valueverse.schemas.invoicing import BILLED_CREDITS, BILLED_DISCOUNTS, BILLED_INVOICES, BILLED_LINES, RERATINGS
+from valueverse.schemas.settlement import INVOICE_VOIDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -158,7 +159,7 @@ def _line_taxes(connection: psycopg.Connection[Any], lines: pl.DataFrame) -> pl.
         "jsonb_array_elements(tax -> 'lines') line_no "
         "where i.tenant_id = any(%(tenants)s) and i.invoice_id = any(%(invoices)s::uuid[]) and i.tax_total_minor <> 0",
         {"tenants": lines["tenant"].unique().to_list(), "invoices": lines["invoice_id"].unique().to_list()},
-        pl.Schema({name: BILLED_LINES[name] for name in ("tenant", "invoice_id", "line_no", "tax_percent", "tax_key")}),
+        BILLED_LINES.part("tenant", "invoice_id", "line_no", "tax_percent", "tax_key"),
     )
 
 
@@ -198,7 +199,7 @@ def void(connection: psycopg.Connection[Any], voids: pl.DataFrame) -> pl.DataFra
         f"select n.tenant_id as tenant, n.number from {given} where not exists (select from billing.invoice i "  # noqa: S608 - constants
         "where i.tenant_id = n.tenant_id and i.number = n.number)"
     )
-    return frame_of(connection, unknown, columns, pl.Schema({"tenant": pl.String(), "number": pl.String()}))
+    return frame_of(connection, unknown, columns, INVOICE_VOIDS.part("tenant", "number"))
 
 
 def drop_drafts(connection: psycopg.Connection[Any], windows: pl.DataFrame) -> int:

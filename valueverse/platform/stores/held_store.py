@@ -5,45 +5,20 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 from valueverse.platform.queries import frame_of
+from valueverse.schemas.operations import HELD_PARTITIONS, HELD_TENANTS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
+    import polars as pl
     import psycopg
 
     from valueverse.platform.isolation import Failure
 
 WHOLE = date(1970, 1, 1)
 """Period of a stage that is not partitioned."""
-HELD = pl.Schema(
-    {
-        "tenant": pl.String(),
-        "stage": pl.String(),
-        "first": pl.Date(),
-        "last": pl.Date(),
-        "code": pl.String(),
-        "message": pl.String(),
-        "since": pl.Datetime("us", "UTC"),
-        "attempts": pl.Int32(),
-        "run_id": pl.String(),
-    }
-)
-"""One row per tenant, stage and reason: the first and last partition that is held for it, and since when."""
-PERIODS = pl.Schema(
-    {
-        "tenant": pl.String(),
-        "stage": pl.String(),
-        "period": pl.Date(),
-        "code": pl.String(),
-        "message": pl.String(),
-        "attempts": pl.Int32(),
-    }
-)
-"""One row per tenant, stage and partition (its first day) that is held."""
 _ASKED = (
     "(%s::text[] is null or stage = any(%s::text[])) and (%s::timestamptz is null or tried_at + "
     "least(interval '1 day', interval '1 hour' * power(2, least(attempts - 1, 10))) <= %s)"
@@ -99,7 +74,7 @@ def record(
 def held(
     connection: psycopg.Connection[Any], stages: Collection[str] | None = None, due_at: datetime | None = None
 ) -> pl.DataFrame:
-    """Who is held (HELD), by tenant and stage.
+    """Who is held (HELD_TENANTS), by tenant and stage.
 
     Args:
         connection: as builder.
@@ -113,7 +88,7 @@ def held(
         f"min(held_at) as since, max(attempts) as attempts, max(run_id) as run_id from billing.held_tenant "
         f"where {_ASKED} group by tenant_id, stage, code, message order by tenant_id, stage, min(period), code",
         _asked(stages, due_at),
-        HELD,
+        HELD_TENANTS,
     )
 
 
@@ -124,31 +99,31 @@ def _asked(stages: Collection[str] | None, due_at: datetime | None) -> list[Any]
 def held_periods(
     connection: psycopg.Connection[Any], stages: Collection[str] | None = None, due_at: datetime | None = None
 ) -> pl.DataFrame:
-    """PERIODS: every partition that is held, by tenant; arguments as for ``held``."""
+    """HELD_PARTITIONS: every partition that is held, by tenant; arguments as for ``held``."""
     return frame_of(
         connection,
         "select tenant_id::text as tenant, stage, period, code, message, attempts from billing.held_tenant "  # noqa: S608 - constants
         f"where {_ASKED} order by 1, 2, 3",
         _asked(stages, due_at),
-        PERIODS,
+        HELD_PARTITIONS,
     )
 
 
 def newest_months(connection: psycopg.Connection[Any], rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows (PERIODS) with the month in which each tenant's newest invoice closes as their period."""
+    """The rows (HELD_PARTITIONS) with the month in which each tenant's newest invoice closes as their period."""
     months = frame_of(
         connection,
         "select tenant_id::text as tenant, "
         "date_trunc('month', max(period_to) - interval '1 microsecond')::date as period "
         "from billing.invoice where tenant_id = any(%s::text[]) group by 1",
         [rows["tenant"].to_list()],
-        pl.Schema({name: PERIODS[name] for name in ("tenant", "period")}),
+        HELD_PARTITIONS.part("tenant", "period"),
     )
-    return rows.drop("period").join(months, on="tenant").select(PERIODS.names())
+    return rows.drop("period").join(months, on="tenant").select(HELD_PARTITIONS.names())
 
 
 def undecided(connection: psycopg.Connection[Any]) -> pl.DataFrame:
-    """PERIODS of months whose release is held for the sake of a stage that holds the tenant no more."""
+    """HELD_PARTITIONS of months whose release is held for the sake of a stage that holds the tenant no more."""
     return frame_of(
         connection,
         "select r.tenant_id::text as tenant, 'release' as stage, (r.period || '-01')::date as period, "
@@ -156,12 +131,12 @@ def undecided(connection: psycopg.Connection[Any]) -> pl.DataFrame:
         "where r.status = 'held' and r.reason like '%%held_in_%%' and not exists "
         "(select from billing.held_tenant h where h.tenant_id = r.tenant_id and h.stage <> 'marts') order by 1, 3",
         [],
-        PERIODS,
+        HELD_PARTITIONS,
     )
 
 
 def released_since(connection: psycopg.Connection[Any], stage: str) -> pl.DataFrame:
-    """PERIODS of a stage whose tenant was released after the last attempt: what it failed for may be fixed."""
+    """HELD_PARTITIONS of a stage whose tenant was released after the last attempt: their cause may be fixed."""
     return frame_of(
         connection,
         "select h.tenant_id::text as tenant, h.stage, h.period, h.code, h.message, h.attempts from billing.held_tenant "
@@ -169,7 +144,7 @@ def released_since(connection: psycopg.Connection[Any], stage: str) -> pl.DataFr
         "where h.stage = %s and exists (select from billing.release r where r.tenant_id = h.tenant_id "
         "and r.status = 'released' and r.decided_at > h.tried_at) order by 1, 3",
         [stage],
-        PERIODS,
+        HELD_PARTITIONS,
     )
 
 

@@ -8,6 +8,17 @@ import polars as pl
 
 from valueverse.platform.queries import frame_of
 from valueverse.platform.warehouse import copy_frames
+from valueverse.schemas.ledger import (
+    AMOUNTS_OWED,
+    BOOKED_MOVEMENTS,
+    DOCUMENT_CREDITS,
+    DOCUMENT_LINES,
+    INVOICES_TO_BOOK,
+    JOURNAL_ENTRIES,
+    JOURNAL_POSTINGS,
+    PAYABLE_INVOICES,
+    WALLET_USES,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,9 +26,6 @@ if TYPE_CHECKING:
 
     import psycopg
 
-_TEXT, _MINOR, _DAY = pl.String(), pl.Int64(), pl.Date()
-_INSTANT = pl.Datetime("us", "UTC")
-_NUMBERS = {"tenant": _TEXT, "number": _TEXT}
 _OF_INVOICES = "e.kind in ('invoice', 'revenue_recognition', 'void')"
 _LOCK = 5_480_004
 
@@ -28,7 +36,7 @@ def lock_journal(connection: psycopg.Connection[Any]) -> None:
 
 
 def unbooked(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.DataFrame:
-    """Finalised invoices that the journal does not know yet, or not yet as voided: tenant, number, document, timezone.
+    """Finalised invoices that the journal does not know yet, or not yet as voided (INVOICES_TO_BOOK).
 
     An invoice whose lines are all 0 moves nothing and is left out.
     """
@@ -45,7 +53,7 @@ def unbooked(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.
         " and l.invoice_id = i.invoice_id and l.amount_minor <> 0) "
         "order by i.tenant_id, i.sequence",
         [list(tenants)],
-        pl.Schema(_NUMBERS | {"document": _TEXT, "timezone": _TEXT}),
+        INVOICES_TO_BOOK,
     )
 
 
@@ -58,7 +66,7 @@ def line_discounts(connection: psycopg.Connection[Any], invoices: pl.DataFrame) 
         "join billing.invoice i on i.tenant_id = n.tenant_id and i.number = n.number "
         "join billing.invoice_line l on l.tenant_id = i.tenant_id and l.invoice_id = i.invoice_id",
         [invoices["tenant"].to_list(), invoices["number"].to_list()],
-        pl.Schema(_NUMBERS | {"line_no": pl.Int32(), "discount_minor": _MINOR}),
+        DOCUMENT_LINES.part("tenant", "number", "line_no", "discount_minor"),
     )
 
 
@@ -71,7 +79,7 @@ def credit_origins(connection: psycopg.Connection[Any], invoices: pl.DataFrame) 
         "join billing.invoice i on i.tenant_id = n.tenant_id and i.number = n.number "
         "join billing.invoice_credit c on c.tenant_id = i.tenant_id and c.invoice_id = i.invoice_id",
         [invoices["tenant"].to_list(), invoices["number"].to_list()],
-        pl.Schema(_NUMBERS | {"position": pl.Int32(), "origin": _TEXT}),
+        DOCUMENT_CREDITS.part("tenant", "number", "position", "origin"),
     )
 
 
@@ -85,10 +93,7 @@ def bills(connection: psycopg.Connection[Any], named: pl.DataFrame) -> pl.DataFr
         "join billing.invoice i on i.tenant_id = n.tenant_id and i.number = n.number "
         "left join billing.invoice_void v on v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id",
         [named["tenant"].to_list(), named["number"].to_list()],
-        pl.Schema(
-            _NUMBERS
-            | {"customer": _TEXT, "currency": _TEXT, "tax_minor": _MINOR, "total_minor": _MINOR, "voided_at": _INSTANT}
-        ),
+        PAYABLE_INVOICES,
     )
 
 
@@ -103,14 +108,8 @@ def credits_used(connection: psycopg.Connection[Any], tenants: Sequence[str]) ->
         " select from billing.invoice_void v where v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id) "
         "group by c.tenant_id, c.origin",
         [list(tenants)],
-        pl.Schema({"tenant": _TEXT, "origin": _TEXT, "amount_minor": _MINOR}),
+        WALLET_USES,
     )
-
-
-_BOOKED = {
-    "tenant": _TEXT, "kind": _TEXT, "reference": _TEXT, "date": _DAY, "currency": _TEXT, "account": _TEXT,
-    "customer": _TEXT, "invoice": _TEXT, "wallet": _TEXT, "amount_minor": _MINOR, "revision": pl.Int32(),
-}  # fmt: skip
 
 
 def booked(connection: psycopg.Connection[Any], tenants: Sequence[str], invoices: pl.DataFrame) -> pl.DataFrame:
@@ -129,7 +128,7 @@ def booked(connection: psycopg.Connection[Any], tenants: Sequence[str], invoices
         "join billing.journal_entry e on e.tenant_id = n.tenant_id and e.reference = n.number "
         f"and {_OF_INVOICES} {postings}",
         [list(tenants), invoices["tenant"].to_list(), invoices["number"].to_list()],
-        pl.Schema(_BOOKED),
+        BOOKED_MOVEMENTS,
     )
 
 
@@ -151,35 +150,28 @@ def add(
 
 def read_entries(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.DataFrame:
     """The tenants' entries: tenant, entry_id, kind, reference, date, currency, revision."""
-    names = ("kind", "reference", "date", "currency")
     return frame_of(
         connection,
         "select tenant_id::text as tenant, entry_id, kind, reference, date, currency::text as currency, revision "
         "from billing.journal_entry where tenant_id = any(%s)",
         [list(tenants)],
-        pl.Schema(
-            {"tenant": _TEXT, "entry_id": _TEXT} | {name: _BOOKED[name] for name in names} | {"revision": pl.Int32()}
-        ),
+        JOURNAL_ENTRIES,
     )
 
 
 def read_postings(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.DataFrame:
     """The tenants' postings: tenant, entry_id, position, account, customer, invoice, wallet, amount_minor, currency."""
-    names = ("account", "customer", "invoice", "wallet", "amount_minor", "currency")
     return frame_of(
         connection,
         "select tenant_id::text as tenant, entry_id, position, account, customer, invoice, wallet, amount_minor, "
         "currency::text as currency from billing.journal_posting where tenant_id = any(%s)",
         [list(tenants)],
-        pl.Schema(
-            {"tenant": _TEXT, "entry_id": _TEXT, "position": pl.Int32()} | {name: _BOOKED[name] for name in names}
-        ),
+        JOURNAL_POSTINGS,
     )
 
 
 def balances(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.DataFrame:
     """What the journal's accounts hold: tenant, account, customer, invoice, wallet, currency, amount_minor."""
-    names = ("account", "customer", "invoice", "wallet", "currency", "amount_minor")
     return frame_of(
         connection,
         "select tenant_id::text as tenant, account, customer, invoice, wallet, currency::text as currency, "
@@ -187,7 +179,7 @@ def balances(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.
         "2, 3, 4, 5, 6 "
         "having sum(amount_minor) <> 0",
         [list(tenants)],
-        pl.Schema({"tenant": _TEXT} | {name: _BOOKED[name] for name in names}),
+        JOURNAL_POSTINGS.part("tenant", "account", "customer", "invoice", "wallet", "currency", "amount_minor"),
     )
 
 
@@ -203,7 +195,7 @@ def unbalanced(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> p
         "or exists (select from billing.journal_posting o where o.tenant_id = p.tenant_id and o.entry_id = p.entry_id "
         "and o.currency <> p.currency)",
         [list(tenants)],
-        pl.Schema({"tenant": _TEXT, "entry_id": _TEXT, "currency": _TEXT, "amount_minor": _MINOR}),
+        JOURNAL_POSTINGS.part("tenant", "entry_id", "currency", "amount_minor"),
     )
 
 
@@ -220,5 +212,5 @@ def invoiced(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.
         " select from billing.invoice_void v where v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id) "
         "group by i.tenant_id, i.customer, i.currency",
         [list(tenants)],
-        pl.Schema({"tenant": _TEXT, "customer": _TEXT, "currency": _TEXT, "amount_minor": _MINOR}),
+        AMOUNTS_OWED,
     )

@@ -5,23 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
 from psycopg import sql
 
 from valueverse.platform.queries import frame_of
-from valueverse.schemas.types import EXACT
+from valueverse.schemas.value import MART_COLUMNS, MART_VALUES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import polars as pl
     import psycopg
 
     Connection = psycopg.Connection[Any]
 
-_TEXT = pl.String()
-COLUMNS = pl.Schema({"mart": _TEXT, "column": _TEXT, "type": _TEXT})
-FOUND = pl.Schema({"tenant": _TEXT, "customer": _TEXT, "month": pl.Date(), "currency": _TEXT, "value": EXACT})
-"""``value`` is null where the number has more than 20 digits before the point, or is none (NaN)."""
 
 _VALUE = {
     "sum": "sum({column}::numeric)",
@@ -60,7 +56,7 @@ class MartColumn:
 
 
 def columns_of(connection: Connection, marts: Sequence[str]) -> pl.DataFrame:
-    """COLUMNS of those of the marts that exist; a partition of a mart is none."""
+    """MART_COLUMNS of those of the marts that exist; a partition of a mart is none."""
     return frame_of(
         connection,
         """
@@ -72,7 +68,7 @@ def columns_of(connection: Connection, marts: Sequence[str]) -> pl.DataFrame:
          order by c.table_name, c.ordinal_position
         """,
         [list(marts)],
-        COLUMNS,
+        MART_COLUMNS,
     )
 
 
@@ -85,7 +81,7 @@ def read_mart(connection: Connection, of: MartColumn, wanted: pl.DataFrame) -> p
         wanted: tenant, month (first day), and the instants [begins, ends) of the month in the tenant's zone.
 
     Returns:
-        FOUND, by tenant, customer, month and currency.
+        MART_VALUES, by tenant, customer, month and currency.
     """
 
     def column(name: str | None, missing: str) -> sql.Composable:
@@ -114,4 +110,4 @@ def read_mart(connection: Connection, of: MartColumn, wanted: pl.DataFrame) -> p
         column=names["column"],
     )
     months = wanted.select("tenant", "month", "begins", "ends").to_dict(as_series=False)
-    return frame_of(connection, query, months, FOUND)
+    return frame_of(connection, query, months, MART_VALUES)

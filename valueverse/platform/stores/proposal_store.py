@@ -4,37 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 from valueverse.platform.queries import frame_of, rows_of
 from valueverse.platform.stores.billing_store import FOUND
 from valueverse.schemas.settlement import APPROVED_PROPOSALS
-from valueverse.schemas.types import EXACT
+from valueverse.schemas.value import PROPOSALS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    import polars as pl
     import psycopg
 
     from valueverse.platform.stores.billing_store import Scope
 
     Connection = psycopg.Connection[Any]
 
-_TEXT, _INSTANT = pl.String(), pl.Datetime("us", "UTC")
-PROPOSED = pl.Schema(
-    {
-        "tenant": _TEXT,
-        "proposal": _TEXT,
-        "commit_id": _TEXT,
-        "charge": _TEXT,
-        "period_from": _INSTANT,
-        "period_to": _INSTANT,
-        "amount": EXACT,
-        "verdict": _TEXT,
-    }
-)
-"""Proposals with their newest verdict (null: none)."""
 
 _LATEST_VERDICT = """
 left join lateral (
@@ -57,7 +42,7 @@ left join lateral (
 
 
 def proposed(connection: Connection, tenant: str, customer: str, model: str, charges: Sequence[str]) -> pl.DataFrame:
-    """PROPOSED of charges on a model, whatever subscription and commit they come from, withdrawn ones too."""
+    """PROPOSALS of charges on a model, whatever subscription and commit they come from, withdrawn ones too."""
     return frame_of(
         connection,
         f"""
@@ -69,7 +54,7 @@ def proposed(connection: Connection, tenant: str, customer: str, model: str, cha
          order by p.period_to, p.proposal
         """,  # noqa: S608 - a constant
         {"tenant": tenant, "customer": customer, "model": model, "charges": list(charges)},
-        PROPOSED,
+        PROPOSALS,
     )
 
 

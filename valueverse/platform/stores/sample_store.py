@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 from valueverse.platform.queries import frame_of
+from valueverse.schemas.checks import SAMPLED_INVOICES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
+    import polars as pl
     import psycopg
-
-_INSTANT = pl.Datetime("us", "UTC")
-SAMPLE = pl.Schema(
-    dict.fromkeys(("tenant", "number", "invoice_id", "content_hash"), pl.String())
-    | dict.fromkeys(("period_from", "period_to", "events_known_at", "finalised_at"), _INSTANT)
-    | {"sequence": pl.Int64()}
-)
 
 
 def sample_of(
@@ -46,7 +39,7 @@ def sample_of(
         "and (%(tenants)s::text[] is null or i.tenant_id = any(%(tenants)s))) as ranked where place <= %(size)s "
         "order by tenant, finalised_at, number",
         {"months": list(months), "tenants": None if tenants is None else list(tenants), "size": size},
-        SAMPLE,
+        SAMPLED_INVOICES,
     )
 
 
@@ -60,5 +53,5 @@ def corrected_by(connection: psycopg.Connection[Any], invoices: pl.DataFrame) ->
         "join billing.invoice_line l on l.tenant_id = n.tenant_id and l.invoice_id = n.invoice_id "
         "join billing.invoice o on o.tenant_id = l.tenant_id and o.invoice_id = l.corrected_invoice_id",
         [invoices["tenant"].to_list(), invoices["invoice_id"].to_list()],
-        pl.Schema({name: SAMPLE[name] for name in ("tenant", "invoice_id", "period_from", "period_to")}),
+        SAMPLED_INVOICES.part("tenant", "invoice_id", "period_from", "period_to"),
     )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 from valueverse.platform.queries import frame_of, values_of
+from valueverse.schemas.subscriptions import TENANT_PROFILES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import polars as pl
     import psycopg
 
 
@@ -22,7 +22,7 @@ def known_tenants(connection: psycopg.Connection[Any], tenants: Sequence[str] | 
         "any(%s) "
         "order by tenant_id",
         [tenants, tenants],
-        pl.Schema({"tenant": pl.String(), "timezone": pl.String()}),
+        TENANT_PROFILES.part("tenant", "timezone"),
     )
 
 

@@ -4,37 +4,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
 from psycopg import sql
 
 from valueverse.platform.queries import frame_of, value_of
 from valueverse.platform.warehouse import copy_frames
+from valueverse.schemas.usage_accounting import ACCOUNTED_MONTHS, UNPLACED_CUSTOMERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
+    import polars as pl
     import psycopg
-
-ACCOUNTED = pl.Schema({"tenant": pl.String(), "month": pl.Date(), "inputs": pl.String()})
-"""What the rows of a tenant's month were worked out from; equal inputs give equal rows."""
-UNPLACED = pl.Schema({"tenant": pl.String(), "month": pl.Date(), "customer": pl.String()})
 
 
 def accounted(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.DataFrame:
-    """ACCOUNTED of these tenants."""
+    """ACCOUNTED_MONTHS of these tenants."""
     query = "select tenant_id::text as tenant, month, inputs from billing.accounted_month where tenant_id = any(%s)"
-    return frame_of(connection, query, [list(tenants)], ACCOUNTED)
+    return frame_of(connection, query, [list(tenants)], ACCOUNTED_MONTHS)
 
 
 def unplaced(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.DataFrame:
-    """UNPLACED: customers whose usage of a month met no subscription, so that the reason depends on all they have."""
+    """UNPLACED_CUSTOMERS: the reason of their usage depends on all they have."""
     query = (
         "select distinct tenant_id::text as tenant, date_trunc('month', day)::date as month, customer "
         "from billing.unbilled_usage where tenant_id = any(%s) and reason in ('no_subscription', 'before_start', "
         "'in_trial', 'after_end')"
     )
-    return frame_of(connection, query, [list(tenants)], UNPLACED)
+    return frame_of(connection, query, [list(tenants)], UNPLACED_CUSTOMERS)
 
 
 def last_day(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> date | None:
@@ -65,10 +62,10 @@ def replace_days(
 
 
 def mark(connection: psycopg.Connection[Any], months: pl.DataFrame) -> None:
-    """Record what months (ACCOUNTED) were accounted from."""
+    """Record what months (ACCOUNTED_MONTHS) were accounted from."""
     connection.execute(
         "insert into billing.accounted_month (tenant_id, month, inputs) "
         "select * from unnest(%s::text[], %s::date[], %s::text[]) "
         "on conflict (tenant_id, month) do update set inputs = excluded.inputs",
-        [months[name].to_list() for name in ACCOUNTED],
+        [months[name].to_list() for name in ACCOUNTED_MONTHS],
     )

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 from valueverse.platform.queries import frame_of, row_of, rows_of, value_of
 from valueverse.platform.warehouse import copy_frame
-from valueverse.schemas.value import INVOICED_LINES
+from valueverse.schemas.value import AGREED_COMMITS, INVOICED_LINES, RECORDED_METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date, datetime
 
+    import polars as pl
     import psycopg
 
     Connection = psycopg.Connection[Any]
 
 _LOCK = 5_480_008
-_TEXT, _INSTANT, _DAY = pl.String(), pl.Datetime("us", "UTC"), pl.Date()
-AGREED = pl.Schema({"tenant": _TEXT, "commit_id": _TEXT, "parent": _TEXT, "document": _TEXT, "closed": pl.Boolean()})
 EFFECTIVE_LINES = """
 from billing.invoice_line l
 join billing.invoice i on i.tenant_id = l.tenant_id and i.invoice_id = l.invoice_id
@@ -78,7 +75,7 @@ def metrics(connection: Connection, tenant: str, customer: str | None, currency:
          order by metric, customer, month
         """,
         {"tenant": tenant, "customer": customer, "currency": currency},
-        pl.Schema({"metric": _TEXT, "customer": _TEXT, "period": _TEXT, "value": _TEXT}),
+        RECORDED_METRICS,
     )
 
 
@@ -91,7 +88,7 @@ def known_until(connection: Connection, tenant: str) -> datetime | None:
 
 
 def agreed(connection: Connection, tenants: Sequence[str]) -> pl.DataFrame:
-    """AGREED: commits that both sides have approved, replaced and closed ones too, oldest first."""
+    """AGREED_COMMITS: commits that both sides have approved, replaced and closed ones too, oldest first."""
     return frame_of(
         connection,
         """
@@ -105,7 +102,7 @@ def agreed(connection: Connection, tenants: Sequence[str]) -> pl.DataFrame:
          order by c.tenant_id, c.sequence
         """,
         {"tenants": list(tenants)},
-        AGREED,
+        AGREED_COMMITS,
     )
 
 

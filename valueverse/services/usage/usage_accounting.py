@@ -62,7 +62,7 @@ class Inputs:
     tenants: list[str]
 
     def marks(self, unplaced: pl.DataFrame) -> pl.DataFrame:
-        """A text per tenant and month (store.ACCOUNTED) that changes whenever anything that its rows depend on does.
+        """A text per tenant and month (ACCOUNTED_MONTHS) that changes whenever anything that its rows depend on does.
 
         A segment and a booked period count in the months that they overlap, files in their own, meters in all; all of
         a customer's subscriptions count where usage of that customer met none (``unplaced``).
