@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.catalog.amount_meters import MARK
+from valueverse.catalog.amount_meters import AMOUNT_MARK
 from valueverse.metering.usage_status import OK
 from valueverse.platform.stores.tenant_store import tenant_keys
 from valueverse.platform.warehouse import connect, copy_frame
@@ -146,7 +146,9 @@ def flag_leakage(settings: Settings, lake: Lake, last: date, tenants: Sequence[s
     """
     days = [last - timedelta(days=back) for back in range(7 * (WEEKS + LEAST) + SILENT + 7)]
     usage = lake.scan(USAGE_TABLE, days).filter(
-        pl.col("status") == OK, pl.col("known_until").is_null(), ~pl.col("meter").str.contains(MARK, literal=True)
+        pl.col("status") == OK,
+        pl.col("known_until").is_null(),
+        ~pl.col("meter").str.contains(AMOUNT_MARK, literal=True),
     )
     if tenants is not None:
         usage = usage.filter(pl.col("tenant").is_in(list(tenants)))

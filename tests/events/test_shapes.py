@@ -12,7 +12,7 @@ import pytest
 from valueverse.events import reading
 from valueverse.events.reading import read_lines, read_rows
 from valueverse.events.shapes import flat_lines, flat_objects
-from valueverse.events.strict import ATTRIBUTES
+from valueverse.events.strict import ENVELOPE_ATTRIBUTES
 
 _VALUES = (
     "1", "-0", "0.5", "12.50", "1e3", "123456789012", "1234567890123", "0.12345678", "1234567.1234567", '"a"', '"é"',
@@ -76,7 +76,7 @@ def test_what_a_shape_takes_keeps_its_text() -> None:
     found = flat_lines(pl.DataFrame({"line": [1], "raw": [text]}))
     stated = {"line": 1, "raw": text, "specversion": "1.0", "id": "1", "type": "t", "data": '{"n": 1.50,"k":"a b"}'}
     assert found.to_dicts() == [dict.fromkeys(found.columns) | stated]
-    assert found.columns == ["line", "raw", *ATTRIBUTES, "data"]
+    assert found.columns == ["line", "raw", *ENVELOPE_ATTRIBUTES, "data"]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from valueverse.catalog.document import parse_catalog
 from valueverse.errors import RefusalError
 from valueverse.events.billing_events import judge_billing_event
-from valueverse.events.validation import instant_of, validate
+from valueverse.events.validation import parse_instant, validate_events
 from valueverse.schemas.events import PARSED_LINES
 
 NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
@@ -29,7 +29,7 @@ GOOD = {
 
 
 def _judged(**change: Any) -> dict[str, Any]:
-    return validate(pl.DataFrame([GOOD | change], schema=PARSED_LINES), "acme", NOW).to_dicts()[0]
+    return validate_events(pl.DataFrame([GOOD | change], schema=PARSED_LINES), "acme", NOW).to_dicts()[0]
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_subject_may_name_the_subscription() -> None:
     ],
 )
 def test_times_are_rfc_3339_with_offset_to_the_microsecond(text: str, instant: str | None) -> None:
-    found = pl.DataFrame({"time": [text]}).select(instant_of(pl.col("time"))).item()
+    found = pl.DataFrame({"time": [text]}).select(parse_instant(pl.col("time"))).item()
     assert found == (None if instant is None else datetime.fromisoformat(instant))
 
 

@@ -9,8 +9,8 @@ import polars as pl
 
 from tests.support.ledger import World, instant
 from valueverse.invoicing.billing_context import with_terms
-from valueverse.invoicing.usage_accounting import account, summed
-from valueverse.metering.daily_usage import daily
+from valueverse.invoicing.usage_accounting import account_usage, accounting_totals
+from valueverse.metering.daily_usage import derive_daily_usage
 
 METER = {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n", "dimensions": ["model"]}
 CHARGE = {"key": "usage", "meter": "tokens", "when": {"model": "large"}, "price": {"model": "standard", "unit": "1"}}
@@ -32,7 +32,7 @@ def accounted(acme: World) -> pl.DataFrame:
     billed = acme.bill("2023-11-01", "2023-12-01", known_at=instant("2023-12-05")).invoices
     segments, terms = with_terms(timeline, acme.history())
     booked = billed.select("tenant", "subscription", "period_from", "period_to", "events_known_at")
-    return account(acme.usage_frame(), segments, timeline.segments, booked, terms)
+    return account_usage(acme.usage_frame(), segments, timeline.segments, booked, terms)
 
 
 def days(frame: pl.DataFrame, *names: str) -> list[tuple[Any, ...]]:
@@ -83,7 +83,7 @@ def test_unbilled_usage_is_summed_by_reason_and_each_day_adds_up() -> None:
         acme.use("2023-11-20", "tokens", value, dimensions=SMALL)
     acme.use("2023-11-20", "tokens", "100", customer="c9", dimensions=SMALL)
     acme.use("2023-11-21", "tokens", "1000", dimensions=SMALL)
-    unbilled, totals = summed(accounted(acme))
+    unbilled, totals = accounting_totals(accounted(acme))
     assert days(unbilled, "tenant", "day", "reason", "customer", "meter", "events", "quantity") == [
         ("acme", date(2023, 11, 20), "no_charge", "c1", "tokens", 2, 30),
         ("acme", date(2023, 11, 20), "no_subscription", "c9", "tokens", 1, 100),
@@ -145,7 +145,7 @@ def test_usage_of_a_day_has_a_row_for_each_distinct_key() -> None:
     acme.use("2023-11-21", "tokens", "128", dimensions=LARGE, status="no_value")
     acme.use("2023-11-21", "other", None, dimensions=LARGE)
     found = days(
-        daily(acme.usage_frame(), acme.history().meters),
+        derive_daily_usage(acme.usage_frame(), acme.history().meters),
         "day",
         "customer",
         "subscription",

@@ -9,8 +9,8 @@ import pytest
 
 from tests.support.ledger import World, instant
 from valueverse.invoicing.billing_context import with_terms
-from valueverse.invoicing.usage_accounting import REASONS, account, summed
-from valueverse.metering.daily_usage import daily
+from valueverse.invoicing.usage_accounting import REASONS, account_usage, accounting_totals
+from valueverse.metering.daily_usage import derive_daily_usage
 
 METER = {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n", "dimensions": ["model"]}
 OTHER = METER | {"key": "other"}
@@ -31,8 +31,8 @@ def outcomes(world: World, known: str = "2023-12-05") -> list[str]:
     billed = world.bill("2023-11-01", "2023-12-01", known_at=instant(known)).invoices
     segments, terms = with_terms(timeline, history)
     booked = billed.select("tenant", "subscription", "period_from", "period_to", "events_known_at")
-    accounted = account(world.usage_frame(), segments, timeline.segments, booked, terms)
-    unbilled, days = summed(accounted)
+    accounted = account_usage(world.usage_frame(), segments, timeline.segments, booked, terms)
+    unbilled, days = accounting_totals(accounted)
     assert days["accepted"].sum() == days["billed"].sum() + unbilled["events"].sum()
     return accounted["outcome"].sort().to_list()
 
@@ -83,7 +83,7 @@ def test_usage_of_a_day_adds_up_per_customer_meter_and_dimensions() -> None:
     for value in ("1.5", "2"):
         world.use("2023-11-20", "tokens", value, dimensions=LARGE)
     world.use("2023-11-20", "tokens", "9", known_until=instant("2023-11-21"))
-    row = daily(world.usage_frame(), world.history().meters).row(0, named=True)
+    row = derive_daily_usage(world.usage_frame(), world.history().meters).row(0, named=True)
     assert (row["day"].isoformat(), row["meter"], str(row["quantity"].normalize()), row["events"]) == (
         "2023-11-20",
         "tokens",
@@ -100,6 +100,6 @@ def account_is_empty(world: World) -> bool:
     timeline, history = world.timeline(), world.history()
     segments, terms = with_terms(timeline, history)
     booked = world.bill("2023-11-01", "2023-12-01").invoices
-    accounted = account(world.usage_frame(), segments, timeline.segments, booked, terms)
-    unbilled, days = summed(accounted)
+    accounted = account_usage(world.usage_frame(), segments, timeline.segments, booked, terms)
+    unbilled, days = accounting_totals(accounted)
     return isinstance(accounted, pl.DataFrame) and accounted.is_empty() and unbilled.is_empty() and days.is_empty()

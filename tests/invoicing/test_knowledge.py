@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from valueverse.catalog.history import as_known
-from valueverse.invoicing.knowledge import as_recorded, newest
+from valueverse.invoicing.knowledge import newest_known_at, rows_as_recorded
 from valueverse.schemas.types import INSTANT
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -28,7 +28,9 @@ KNOWN = {"early": DAYS[1], "late": DAYS[3]}
 
 def test_tenants_together_select_what_each_ones_own_instant_selects() -> None:
     # Which rows were true, whatever end they state: an end that came later was not recorded yet.
-    together = as_recorded(ROWS.lazy().with_row_index("row"), KNOWN).filter(as_known(newest(KNOWN))).collect()
+    together = (
+        rows_as_recorded(ROWS.lazy().with_row_index("row"), KNOWN).filter(as_known(newest_known_at(KNOWN))).collect()
+    )
     alone = [
         ROWS.with_row_index("row").filter(pl.col("tenant") == tenant, as_known(moment))
         for tenant, moment in KNOWN.items()
@@ -37,7 +39,7 @@ def test_tenants_together_select_what_each_ones_own_instant_selects() -> None:
 
 
 def test_nothing_later_than_a_tenants_own_instant_is_left() -> None:
-    recorded = as_recorded(ROWS.lazy(), KNOWN).collect()
+    recorded = rows_as_recorded(ROWS.lazy(), KNOWN).collect()
     own = pl.col("tenant").replace_strict(KNOWN, return_dtype=INSTANT)
     later = recorded.filter(pl.max_horizontal("received_at", "known_until") > own)
     assert later.is_empty()

@@ -7,8 +7,8 @@ from typing import Any
 import polars as pl
 
 from tests.support.ledger import World, instant
-from valueverse.invoicing.billing_context import BillingContext, billing_context
-from valueverse.invoicing.lineage import charges_of, line_events
+from valueverse.invoicing.billing_context import BillingContext, build_billing_context
+from valueverse.invoicing.lineage import line_events, usage_by_charge
 from valueverse.schemas.invoicing import INVOICE
 
 METER = {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n", "dimensions": ["model"]}
@@ -29,7 +29,7 @@ def world() -> World:
 
 def context(acme: World, known_at: str | None = None) -> BillingContext:
     moment = None if known_at is None else instant(known_at)
-    return billing_context(acme.timeline(), acme.history(), acme.usage_frame().lazy(), moment)
+    return build_billing_context(acme.timeline(), acme.history(), acme.usage_frame().lazy(), moment)
 
 
 def events(acme: World, known_at: str | None = None) -> list[tuple[Any, ...]]:
@@ -87,7 +87,7 @@ def test_an_event_is_taken_by_the_charge_of_the_subscription_that_holds_then() -
     acme.use("2024-01-05", "tokens", "1", dimensions=LARGE, id="named", subscription="s1")
     acme.use("2024-01-05", "tokens", "1", dimensions=LARGE, id="another", subscription="s9")
     acme.use("2024-01-05", "tokens", None, dimensions=LARGE, id="empty", status="no_value")
-    found = charges_of(acme.usage_frame(), context(acme)).sort("id").select("id", "held_by", "key", "from", "to")
+    found = usage_by_charge(acme.usage_frame(), context(acme)).sort("id").select("id", "held_by", "key", "from", "to")
     life = (instant("2024-01-01"), instant("2024-02-01"))
     assert found.rows() == [
         ("first", "s1", "large", *life),

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.ledger.test_journal import note, paid, wallet
 from tests.support.journal import booked, document, facts, line
 from tests.support.laws import law
-from valueverse.ledger.beancount import account_part, export
+from valueverse.ledger.beancount import account_part, export_beancount
 
 if TYPE_CHECKING:
     from valueverse.ledger.posting import Journal
@@ -36,7 +36,7 @@ def name_of(part: str) -> tuple[str, str]:
 
 
 def text_of(journal: Journal) -> str:
-    return "".join(export(journal.entries, journal.postings))
+    return "".join(export_beancount(journal.entries, journal.postings))
 
 
 def check(text: str, folder: Path) -> str:

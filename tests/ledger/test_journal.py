@@ -16,7 +16,7 @@ from tests.support.laws import law
 from tests.support.ledger import World
 from valueverse.ledger.invariants import violations
 from valueverse.ledger.invoices import release_schedule
-from valueverse.ledger.posting import Journal, book, moved, nothing_booked, owed
+from valueverse.ledger.posting import Journal, book_entries, derive_movements, no_bookings, receivables
 from valueverse.schemas.ledger import AMOUNTS_OWED
 
 NEXT = ("2024-02-01", "2024-03-01")
@@ -70,15 +70,15 @@ def test_days_are_those_of_the_zone() -> None:
     berlin["lines"][0]["service_period"] = {"from": "2023-12-31T23:00:00Z", "to": "2024-01-31T23:00:00Z"}
     found = read(berlin)
     zoned = found.invoices.with_columns(pl.lit("Europe/Berlin").alias("timezone"))
-    moves, _ = moved(type(found)(zoned, found.lines, found.credits), inputs_of(found))
+    moves, _ = derive_movements(type(found)(zoned, found.lines, found.credits), inputs_of(found))
     released = moves.filter(pl.col("kind") == "revenue_recognition")
     assert released["date"].unique().to_list() == [date(2024, 1, 31)]
 
 
 def test_discounts_lower_revenue_where_they_stand() -> None:
     found = read(document(1, [line(1000), line(3000, *NEXT)], discount=400))
-    moves, _ = moved(found, inputs_of(found))
-    spread = book(moves, nothing_booked())
+    moves, _ = derive_movements(found, inputs_of(found))
+    spread = book_entries(moves, no_bookings())
     assert (balance(spread, "revenue", "2024-02-02"), balance(spread, "deferred_revenue", "2024-02-02")) == (
         -900,
         -2700,
@@ -90,8 +90,8 @@ def test_discounts_lower_revenue_where_they_stand() -> None:
         ),
         found.credits.select("tenant", "number", "position", "origin"),
     )
-    moves, _ = moved(exact, inputs_of(exact))
-    stated = book(moves, nothing_booked())
+    moves, _ = derive_movements(exact, inputs_of(exact))
+    stated = book_entries(moves, no_bookings())
     assert balance(stated, "deferred_revenue", "2024-02-02") == -3000
 
 
@@ -202,8 +202,8 @@ def journal_of(events: pl.DataFrame, *invoices: tuple[dict[str, Any], str], **mo
     found = read(*(one for one, _ in invoices))
     origins = found.credits.with_columns(pl.Series("origin", [origin for _, origin in invoices], pl.String))
     known = type(found)(found.invoices, found.lines, origins)
-    moves, _ = moved(known, inputs_of(known, events, **more))
-    return book(moves, nothing_booked())
+    moves, _ = derive_movements(known, inputs_of(known, events, **more))
+    return book_entries(moves, no_bookings())
 
 
 def test_granted_credit_lowers_revenue_when_it_is_used_and_was_never_cash() -> None:
@@ -306,9 +306,9 @@ def test_every_journal_keeps_its_rules(world: tuple[list[dict[str, Any]], list[E
     invoices, events, voided = world
     found, billing_events = read(*invoices), facts(*events)
     inputs = inputs_of(found, billing_events, voided)
-    moves, _ = moved(found, inputs)
-    journal = book(moves, nothing_booked())
-    assert violations(journal.postings, owed(invoiced(found, voided), inputs)).to_dicts() == []
+    moves, _ = derive_movements(found, inputs)
+    journal = book_entries(moves, no_bookings())
+    assert violations(journal.postings, receivables(invoiced(found, voided), inputs)).to_dicts() == []
     ids = journal.entries["entry_id"]
     assert ids.n_unique() == len(ids)
 
@@ -321,17 +321,19 @@ def test_order_and_batching_do_not_matter(
     invoices, events, voided = world
     billing_events = facts(*events)
     everything = read(*invoices)
-    whole = book(moved(everything, inputs_of(everything, billing_events, voided))[0], nothing_booked())
+    whole = book_entries(derive_movements(everything, inputs_of(everything, billing_events, voided))[0], no_bookings())
     parts: list[Journal] = []
     shuffled = random.sample(invoices, len(invoices))
     known = bills(everything, voided)
     for one in shuffled:
         found = read(one)
         inputs = inputs_of(found, billing_events, voided)
-        moves, _ = moved(found, type(inputs)(inputs.facts, known, inputs.corrected, inputs.used, inputs.zones, LATER))
+        moves, _ = derive_movements(
+            found, type(inputs)(inputs.facts, known, inputs.corrected, inputs.used, inputs.zones, LATER)
+        )
         causes = moves.select("tenant", "kind", "reference").unique()
         prior = net_postings(parts).join(causes, on=["tenant", "kind", "reference"], how="semi")
-        parts.append(book(moves, prior))
+        parts.append(book_entries(moves, prior))
     found_ids = pl.concat([part.entries for part in parts]).sort("entry_id")
     assert found_ids.equals(whole.entries.sort("entry_id"))
     both = pl.concat([part.postings for part in parts]).sort("entry_id", "position")
@@ -347,8 +349,8 @@ def test_books_brought_from_any_state_to_any_other_end_in_it(
     journals: list[Journal] = []
     for invoices, events, voided in (before, after, after, ([], [], {})):
         found = read(*invoices)
-        moves, _ = moved(found, inputs_of(found, facts(*events), voided))
-        journals.append(book(moves, net_postings(journals)))
+        moves, _ = derive_movements(found, inputs_of(found, facts(*events), voided))
+        journals.append(book_entries(moves, net_postings(journals)))
     assert journals[2].entries.is_empty()
     ids = pl.concat([one.entries for one in journals])["entry_id"]
     assert ids.n_unique() == len(ids)
@@ -374,7 +376,7 @@ def test_documents_of_the_engine_itself_keep_every_rule() -> None:
     inputs.record("coupon.applied", "2023-11-15", {"customer": "c1", "coupon": "launch"})
     inputs.record("subscription.ended", "2024-01-20", {"subscription": "s1"})
     found = read(*inputs.documents("2023-11-01", "2024-03-01"))
-    moves, _ = moved(found, inputs_of(found))
-    journal = book(moves, nothing_booked())
+    moves, _ = derive_movements(found, inputs_of(found))
+    journal = book_entries(moves, no_bookings())
     assert violations(journal.postings, invoiced(found, {})).to_dicts() == []
     assert balance(journal, "deferred_revenue", "2023-12-01") < 0

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from valueverse.metering.quantities import Scope, meter_quantities
+from valueverse.metering.quantities import QuantityScope, meter_quantities
 from valueverse.schemas.catalog import METER_VERSIONS
 from valueverse.schemas.metering import USAGE, WINDOWS
 
@@ -55,5 +55,5 @@ def meters(aggregation: str, **more: Any) -> pl.DataFrame:
 def quantities(frame: pl.DataFrame, asked: pl.DataFrame, meter: pl.DataFrame, **more: Any) -> dict[Any, Any]:
     """(window, dimensions) -> (quantity, event_count)."""
     known_at = more.pop("known_at", None)
-    found = meter_quantities(frame.lazy(), asked, meter, known_at, Scope(**more))
+    found = meter_quantities(frame.lazy(), asked, meter, known_at, QuantityScope(**more))
     return {(row["window"], row["dimensions"]): (row["quantity"], row["event_count"]) for row in found.to_dicts()}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.support.laws import law
 from tests.support.ledger import World, instant
-from valueverse.metering.daily_usage import daily
+from valueverse.metering.daily_usage import derive_daily_usage
 from valueverse.schemas.metering import DAILY_USAGE
 
 KINDS = ("count", "sum", "min", "max", "avg", "latest", "unique_count", "weighted_sum")
@@ -66,7 +66,7 @@ def test_a_day_is_what_the_meter_comes_to_on_that_day_alone(events: list[Reading
             expected[kind, day, dimensions].append((second, 1 if kind == "count" else value, operation))
     found = {
         (row["meter"], (row["day"] - instant("2024-03-01").date()).days, row["dimensions"]): row
-        for row in daily(acme.usage_frame(), acme.history().meters).iter_rows(named=True)
+        for row in derive_daily_usage(acme.usage_frame(), acme.history().meters).iter_rows(named=True)
     }
     assert found.keys() == expected.keys()
     for key, readings in expected.items():
@@ -83,7 +83,7 @@ def test_a_maximum_is_no_sum() -> None:
     acme = world()
     for value in ("75", "26", "57"):
         acme.use("2024-03-05", "max", value)
-    assert daily(acme.usage_frame(), acme.history().meters)["quantity"].to_list() == [Decimal(75)]
+    assert derive_daily_usage(acme.usage_frame(), acme.history().meters)["quantity"].to_list() == [Decimal(75)]
 
 
 def test_members_that_are_carried_over_have_no_quantity_of_a_day() -> None:
@@ -96,7 +96,7 @@ def test_members_that_are_carried_over_have_no_quantity_of_a_day() -> None:
     }
     acme = World({"meters": [meter]})
     acme.use("2024-03-05", "unique_count", None, text_value="ann")
-    row = daily(acme.usage_frame(), acme.history().meters).row(0, named=True)
+    row = derive_daily_usage(acme.usage_frame(), acme.history().meters).row(0, named=True)
     assert (row["quantity"], row["events"], row["aggregation"]) == (None, 1, "unique_count")
 
 
@@ -107,7 +107,7 @@ def test_the_catalog_in_force_as_the_day_ends_says_how_a_meter_aggregates() -> N
     for day in ("2022-12-31", "2024-03-05", "2024-03-06", "2024-03-07"):
         for value in ("3", "4"):
             acme.use(day, "max", value)
-    found = daily(acme.usage_frame(), acme.history().meters).sort("day")
+    found = derive_daily_usage(acme.usage_frame(), acme.history().meters).sort("day")
     assert found.select("aggregation", "quantity").rows() == [("max", 4), ("max", 4), ("sum", 7), ("sum", 7)]
 
 
@@ -115,6 +115,6 @@ def test_the_catalog_in_force_as_the_day_ends_says_how_a_meter_aggregates() -> N
 def test_usage_of_a_meter_that_no_catalog_has_is_counted_without_a_quantity(kind: str) -> None:
     acme = World({"meters": []})
     acme.use("2024-03-05", kind, "3")
-    row = daily(acme.usage_frame(), acme.history().meters).row(0, named=True)
+    row = derive_daily_usage(acme.usage_frame(), acme.history().meters).row(0, named=True)
     assert (row["quantity"], row["events"], row["aggregation"]) == (None, 1, None)
-    assert daily(acme.usage_frame().clear(), acme.history().meters).schema == pl.Schema(DAILY_USAGE)
+    assert derive_daily_usage(acme.usage_frame().clear(), acme.history().meters).schema == pl.Schema(DAILY_USAGE)

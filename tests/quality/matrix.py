@@ -25,7 +25,7 @@ from tests.quality.matrix_options import (
     periods,
     roundings,
 )
-from valueverse.catalog.meters import KEEPS_LEVEL, PRORATED, Aggregation
+from valueverse.catalog.meters import LEVEL_AGGREGATIONS, PRORATED_AGGREGATIONS, Aggregation
 from valueverse.services.lake_tables import EVENTS_TABLE
 
 
@@ -134,7 +134,7 @@ def _metered(made: World) -> None:
     """Every field of a meter x aggregation, and every way to round amounts, with splits and with matrices."""
     for (name, option), aggregation in product(METER_OPTIONS.items(), get_args(Aggregation)):
         fits = {
-            "carry_over": aggregation in KEEPS_LEVEL,
+            "carry_over": aggregation in LEVEL_AGGREGATIONS,
             "value": aggregation not in {"count", "unique_count"},
             "operation": aggregation == "unique_count",
         }
@@ -147,7 +147,7 @@ def _metered(made: World) -> None:
                 ("committed", {"charges": [charge | OPTIONS["split_by"]], "commitment": {"minimum": "400"}}),
                 ("matrix", {"charges": [charge | {"price": {"model": "matrix"} | PRICES["matrix"][0]}]}),
                 ("hours", {"charges": [charge | {"price": {"model": "bucketed"} | PRICES["bucketed"][1]}]}),
-                ("days", {"charges": [charge | OPTIONS["prorate"]]} if aggregation in PRORATED else None),
+                ("days", {"charges": [charge | OPTIONS["prorate"]]} if aggregation in PRORATED_AGGREGATIONS else None),
             ):
                 made.start(tenant, customer, overrides)
                 made.use(tenant, customer, 1)
@@ -229,7 +229,7 @@ def _moved(made: World) -> None:
 
 def _overridden(made: World, tenant: str, charge: dict[str, Any], aggregation: str, chosen: slice) -> None:
     stated = {f"charge-{name}": {"charges": [{"key": "c"} | option]} for name, option in OPTIONS.items()}
-    if charge["price"]["model"] in {"capacity", "outcome", "bucketed"} or aggregation not in PRORATED:
+    if charge["price"]["model"] in {"capacity", "outcome", "bucketed"} or aggregation not in PRORATED_AGGREGATIONS:
         # Days are counted of single quantities.
         stated.pop("charge-prorate")
     if charge["price"]["model"] == "outcome":

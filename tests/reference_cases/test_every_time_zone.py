@@ -9,7 +9,7 @@ from zoneinfo import available_timezones
 import polars as pl
 
 from valueverse.events.validation import is_time_zone
-from valueverse.subscriptions.periods import periods
+from valueverse.subscriptions.periods import overlapping_periods
 
 INSTANT = pl.Datetime("us", "UTC")
 WINDOW = ("window_from", "window_to", "start", "end")
@@ -29,7 +29,7 @@ def test_periods_tile_time_in_every_zone_for_any_unit_and_anchor() -> None:
             }  # fmt: skip
             rows.append(row)
     asked = pl.DataFrame(rows, schema_overrides=dict.fromkeys(WINDOW, INSTANT))
-    found = periods(asked)
+    found = overlapping_periods(asked)
     follows = found.with_columns(pl.col("from").shift(-1).over("key").alias("next")).drop_nulls("next")
     assert follows.filter(pl.col("next") != pl.col("to")).is_empty()
     spans = asked.join(found.group_by("key").agg(pl.col("from").min(), pl.col("to").max()), on="key", how="left")

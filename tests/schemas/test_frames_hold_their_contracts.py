@@ -8,9 +8,9 @@ import pytest
 
 from tests.support.journal import booked, document, line
 from tests.support.ledger import World
-from valueverse.invoicing.billing_context import billing_context
+from valueverse.invoicing.billing_context import build_billing_context
 from valueverse.invoicing.settlement.adjustment_events import read_adjustment_events
-from valueverse.metering.daily_usage import daily
+from valueverse.metering.daily_usage import derive_daily_usage
 from valueverse.schemas import catalog, events, ledger, metering, rating, settlement, subscriptions, terms
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def frames() -> list[tuple[Contract, pl.DataFrame]]:
     for customer, value in (("c1", "7"), ("c1", "8"), ("c2", "3")):
         acme.use("2024-01-15", "calls", value, customer)
     timeline, history, usage = acme.timeline(), acme.history(), acme.usage_frame()
-    run = billing_context(timeline, history, usage.lazy(), None)
+    run = build_billing_context(timeline, history, usage.lazy(), None)
     adjusted = read_adjustment_events(timeline, history)
     journal = booked(document(1, [line(4_100)]))
     return [
@@ -59,7 +59,7 @@ def frames() -> list[tuple[Contract, pl.DataFrame]]:
         (subscriptions.SEGMENTS, timeline.segments),
         (events.REJECTED_EVENTS, timeline.rejected),
         (metering.USAGE, usage),
-        (metering.DAILY_USAGE, daily(usage, history.meters)),
+        (metering.DAILY_USAGE, derive_daily_usage(usage, history.meters)),
         (terms.PLAN_FEES, run.terms.fees),
         (terms.PLAN_CHARGES, run.terms.charges),
         (terms.CHARGE_METERS, run.terms.takes),

@@ -16,7 +16,7 @@ from tests.support.hostile_values import ACCEPTED, BILLING, CATALOG, REASONS, Ho
 from tests.support.landing import Harbour, counts, event, founding
 from valueverse.catalog.history import CatalogHistory
 from valueverse.invoicing.engine import bill
-from valueverse.invoicing.rendering.invoice_documents import documents
+from valueverse.invoicing.rendering.invoice_documents import build_invoice_documents
 from valueverse.invoicing.usage_accounting import REASONS as UNBILLED
 from valueverse.services.lake_tables import USAGE_TABLE
 from valueverse.services.usage.derive_usage import derive_facts, lake_dates, meter
@@ -72,7 +72,7 @@ def _bills(harbour: Harbour) -> dict[str, list[str]]:
     timeline = build_timeline(facts, history.plans, None)
     billed = bill(timeline, history, harbour.lake.scan(USAGE_TABLE), WINDOW, known_at=None)
     found: dict[str, list[str]] = defaultdict(list)
-    for document in documents(billed.invoices, billed.lines):
+    for document in build_invoice_documents(billed.invoices, billed.lines):
         found[document["tenant"]].append(json.dumps(document, sort_keys=True))
     return {tenant: sorted(texts) for tenant, texts in found.items()}
 

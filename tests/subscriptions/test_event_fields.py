@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from tests.support.ledger import World, instant
-from valueverse.subscriptions.event_fields import field, number
+from valueverse.subscriptions.event_fields import event_field, number_field
 
 PLANS: list[dict[str, Any]] = [{"key": "pro"}]
 
@@ -133,13 +133,13 @@ def test_an_event_counts_from_the_instant_at_which_it_was_received() -> None:
 )
 def test_a_number_is_read_exactly_however_it_is_written(text: str, stated: str) -> None:
     facts = pl.DataFrame({"data": [f'{{"amount":{text}}}']})
-    assert facts.select(number("amount")).item() == Decimal(stated)
+    assert facts.select(number_field("amount")).item() == Decimal(stated)
 
 
 def test_a_field_that_is_absent_or_null_is_neither_a_text_nor_a_number() -> None:
     facts = pl.DataFrame({"data": ['{"amount":null}', "{}", '{"amount":"many"}']})
-    assert facts.select(number("amount")).to_series().to_list() == [None, None, None]
-    assert facts.select(field("amount")).to_series().to_list() == [None, None, "many"]
+    assert facts.select(number_field("amount")).to_series().to_list() == [None, None, None]
+    assert facts.select(event_field("amount")).to_series().to_list() == [None, None, "many"]
 
 
 def test_the_word_null_is_a_name_like_any_other() -> None:

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from tests.support.laws import law
 from valueverse.errors import RefusalError
 from valueverse.schemas.types import EXACT
-from valueverse.services.calculators import periods as periods_command
+from valueverse.services.calculators import overlapping_periods as periods_command
 from valueverse.services.calculators import prorate as prorate_command
-from valueverse.subscriptions.periods import ALIGNMENTS, UNITS, periods
-from valueverse.subscriptions.proration import days_30_360, factor, prorated, share
+from valueverse.subscriptions.periods import ALIGNMENTS, UNITS, overlapping_periods
+from valueverse.subscriptions.proration import days_30_360, prorated_amount, prorated_expr, proration_factor
 
 ZONES = [
     "UTC",
@@ -62,7 +62,7 @@ def test_periods_tile_time_without_gap_or_overlap(
         "window_from": begin, "window_to": end, "start": None, "end": None,
     }  # fmt: skip
     types = dict.fromkeys(("window_from", "window_to", "start", "end"), instant)
-    found = periods(pl.DataFrame([row], schema_overrides=types))
+    found = overlapping_periods(pl.DataFrame([row], schema_overrides=types))
     assert found["from"][0] <= begin
     assert found["to"][-1] >= end
     assert found["to"][:-1].to_list() == found["from"][1:].to_list()
@@ -199,9 +199,9 @@ def test_the_parts_of_a_stretch_come_to_the_whole(first: date, left: int, right:
     middle, last = first + timedelta(days=left), first + timedelta(days=left + right)
     assert days_30_360(first, middle) + days_30_360(middle, last) == days_30_360(first, last)
     tiny = Decimal("1e-18")
-    parts = prorated(amount, left, left + right) + prorated(amount, right, left + right)
+    parts = prorated_amount(amount, left, left + right) + prorated_amount(amount, right, left + right)
     assert abs(parts - amount) <= tiny
-    assert abs(factor(left, left + right) + factor(right, left + right) - 1) <= tiny
+    assert abs(proration_factor(left, left + right) + proration_factor(right, left + right) - 1) <= tiny
 
 
 @law(60)
@@ -212,4 +212,4 @@ def test_a_single_amount_and_a_column_are_prorated_alike(used: int, full: int, a
     frame = frame.with_columns(moment.alias(name) for name in ("from", "full_from")).with_columns(
         (moment + pl.duration(days=1)).alias(name) for name in ("to", "full_to")
     )
-    assert frame.select(share(pl.col("a"), pl.lit("day"))).item() == prorated(amount, used, full)
+    assert frame.select(prorated_expr(pl.col("a"), pl.lit("day"))).item() == prorated_amount(amount, used, full)

@@ -17,8 +17,8 @@ from tests.support.ledger import World, instant
 from valueverse.catalog.history import CatalogHistory
 from valueverse.invoicing import in_memory_billing as books_of
 from valueverse.invoicing.engine import bill
-from valueverse.invoicing.in_memory_billing import Books
-from valueverse.invoicing.rendering.invoice_documents import documents
+from valueverse.invoicing.in_memory_billing import RecordedInvoices
+from valueverse.invoicing.rendering.invoice_documents import build_invoice_documents
 from valueverse.schemas.invoicing import INVOICE
 from valueverse.schemas.settlement import APPROVED_PROPOSALS
 from valueverse.subscriptions.timeline import build_timeline
@@ -53,7 +53,7 @@ def bill_runs(
     if shuffle is not None:
         facts = facts.sample(fraction=1, shuffle=True, seed=shuffle)
         usage = usage.sample(fraction=1, shuffle=True, seed=shuffle + 1)
-    books, found = Books(), []
+    books, found = RecordedInvoices(), []
     history = CatalogHistory.from_facts(facts)
     agreed = [row for world in worlds if isinstance(world, Measured) for row in world.outcomes]
     outcomes = pl.DataFrame(agreed, schema=APPROVED_PROPOSALS)
@@ -89,7 +89,7 @@ def as_texts(billed: Sequence[Billed], tenant: str) -> list[str]:
         mine = pl.col("tenant") == tenant
         invoices = run.invoices.filter(mine).sort(INVOICE)
         lines = run.lines.filter(mine)
-        found += [f"{number} {rfc8785.dumps(one).decode()}" for one in documents(invoices, lines)]
+        found += [f"{number} {rfc8785.dumps(one).decode()}" for one in build_invoice_documents(invoices, lines)]
         found += [f"{number} {row}" for row in invoices.rows()]
         ordered = lines.sort("place").drop("place", "terms")
         found += [f"{number} {row}" for row in ordered.rows()]

@@ -8,8 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from valueverse.ledger.documents import Documents, read_documents
-from valueverse.ledger.posting import Journal, JournalInputs, book, moved, nothing_booked
+from valueverse.ledger.documents import LedgerDocuments, read_documents
+from valueverse.ledger.posting import Journal, JournalInputs, book_entries, derive_movements, no_bookings
 from valueverse.schemas.events import BILLING_FACTS
 from valueverse.schemas.invoicing import CORRECTED
 from valueverse.schemas.ledger import BOOKED_MOVEMENTS, PAYABLE_INVOICES, WALLET_USES
@@ -57,7 +57,7 @@ def facts(*inputs: tuple[str, str, dict[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=BILLING_FACTS, strict=False)
 
 
-def read(*documents: dict[str, Any]) -> Documents:
+def read(*documents: dict[str, Any]) -> LedgerDocuments:
     """Documents as frames, in UTC days."""
     texts = [json.dumps(one) for one in documents]
     return read_documents(
@@ -65,7 +65,7 @@ def read(*documents: dict[str, Any]) -> Documents:
     )
 
 
-def bills(found: Documents, voided: dict[str, str] | None = None) -> pl.DataFrame:
+def bills(found: LedgerDocuments, voided: dict[str, str] | None = None) -> pl.DataFrame:
     """PAYABLE_INVOICES of these documents; ``voided``: number -> when."""
     moments = {number: datetime.fromisoformat(time) for number, time in (voided or {}).items()}
     when = [moments.get(number) for number in found.invoices["number"]]
@@ -74,7 +74,10 @@ def bills(found: Documents, voided: dict[str, str] | None = None) -> pl.DataFram
 
 
 def inputs_of(
-    found: Documents, events: pl.DataFrame | None = None, voided: dict[str, str] | None = None, as_of: datetime = LATER
+    found: LedgerDocuments,
+    events: pl.DataFrame | None = None,
+    voided: dict[str, str] | None = None,
+    as_of: datetime = LATER,
 ) -> JournalInputs:
     """What the journal needs beside the documents; credits count as used unless their invoice is voided."""
     remaining = found.credits.filter(~pl.col("number").is_in(list(voided or {})))
@@ -87,8 +90,8 @@ def inputs_of(
 def booked(*documents: dict[str, Any], events: pl.DataFrame | None = None, **more: Any) -> Journal:
     """The journal of these documents and events, booked at once."""
     found = read(*documents)
-    moves, _ = moved(found, inputs_of(found, events, **more))
-    return book(moves, nothing_booked())
+    moves, _ = derive_movements(found, inputs_of(found, events, **more))
+    return book_entries(moves, no_bookings())
 
 
 def balance(journal: Journal, account: str, until: str | None = None) -> int:

@@ -13,7 +13,7 @@ from valueverse.catalog.history import CatalogHistory
 from valueverse.invoicing import engine
 from valueverse.invoicing.prior_state import IssuedInvoices, PriorState
 from valueverse.invoicing.rendering.document_hash import invoice_id
-from valueverse.invoicing.rendering.invoice_documents import documents
+from valueverse.invoicing.rendering.invoice_documents import build_invoice_documents
 from valueverse.schemas.events import BILLING_FACTS
 from valueverse.schemas.invoicing import ISSUED_INVOICES
 from valueverse.schemas.metering import USAGE
@@ -123,13 +123,13 @@ class World:
         usage = self.usage_frame().lazy()
         return engine.bill(self.timeline(), self.history(), usage, window, **({"known_at": None} | more))
 
-    def documents(self, start: str, end: str, **more: Any) -> list[dict[str, Any]]:
+    def build_invoice_documents(self, start: str, end: str, **more: Any) -> list[dict[str, Any]]:
         """The drafts of what closes between two dates, in order of close."""
         billed = self.bill(start, end, **more)
         ordered = billed.invoices.sort(
             "close", "customer", "subscription", "invoice_type", descending=[False] * 3 + [True]
         )
-        return list(documents(ordered, billed.lines))
+        return list(build_invoice_documents(ordered, billed.lines))
 
 
 def bill_together(worlds: Sequence[World], start: str, end: str) -> dict[str, list[dict[str, Any]]]:
@@ -144,7 +144,7 @@ def bill_together(worlds: Sequence[World], start: str, end: str) -> dict[str, li
     ordered = billed.invoices.sort(
         "tenant", "close", "customer", "subscription", "invoice_type", descending=[False] * 4 + [True]
     )
-    for document in documents(ordered, billed.lines):
+    for document in build_invoice_documents(ordered, billed.lines):
         found[document["tenant"]].append(document)
     return found
 

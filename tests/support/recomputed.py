@@ -17,7 +17,7 @@ from valueverse.value.architect.language.expressions import (
     RunningTotal,
 )
 from valueverse.value.executor.evaluate import lookup, operate
-from valueverse.value.executor.financial_metrics import Money, effect, metric
+from valueverse.value.executor.financial_metrics import Money, effect, financial_metric
 from valueverse.value.realisation.explain import DIFFERENCES, RUNNING, UPFRONT
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _metric(program: Program, node: Explained) -> float | None:
 
     benefits, costs, upfront = (row(names) for names in ({"benefit"}, {"cost", RUNNING}, {UPFRONT}))
     whole = Money(benefits, costs, upfront[0], {}, {}, {})
-    found = float(metric(program, whole, node.name)[0])
+    found = float(financial_metric(program, whole, node.name)[0])
     return found if math.isfinite(found) else None
 
 

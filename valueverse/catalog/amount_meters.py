@@ -10,16 +10,16 @@ if TYPE_CHECKING:
     from valueverse.catalog.meters import Meter
     from valueverse.catalog.model import Catalog
 
-MARK = "$"
+AMOUNT_MARK = "$"
 """No key of a catalog holds it, so that a carried amount is never taken for a meter that somebody wrote."""
 
 
-def carried_key(meter: str, path: str) -> str:
+def amount_meter_key(meter: str, path: str) -> str:
     """The meter that sums the amounts at ``path`` of the events that ``meter`` counts."""
-    return f"{meter}{MARK}{path}"
+    return f"{meter}{AMOUNT_MARK}{path}"
 
 
-def meters_read(catalog: Catalog) -> tuple[Meter, ...]:
+def all_meters(catalog: Catalog) -> tuple[Meter, ...]:
     """The catalog's meters, and one per amount path that a dynamic charge reads on one of them."""
     wanted = {
         (charge.meter, charge.price.amount)
@@ -30,7 +30,7 @@ def meters_read(catalog: Catalog) -> tuple[Meter, ...]:
     carried = [
         meter.model_copy(
             update={
-                "key": carried_key(meter.key, path),
+                "key": amount_meter_key(meter.key, path),
                 "aggregation": "sum",
                 "value": path,
                 "operation": None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from valueverse.catalog.meters import PRORATED
+from valueverse.catalog.meters import PRORATED_AGGREGATIONS
 from valueverse.catalog.metrics import MAX_METRICS
 from valueverse.catalog.prices import Bucketed, Outcome, Percentage
 from valueverse.catalog.sections import sections_of
@@ -146,8 +146,10 @@ class _Checker:
             self._add(message, f"{path}.price.price")
 
     def _check_proration(self, charge: Charge, meter: Meter, path: str) -> None:
-        if charge.prorate == "day" and meter.aggregation not in PRORATED:
-            message = f"only {' and '.join(PRORATED)} are prorated by days; {meter.key!r} is {meter.aggregation}"
+        if charge.prorate == "day" and meter.aggregation not in PRORATED_AGGREGATIONS:
+            message = (
+                f"only {' and '.join(PRORATED_AGGREGATIONS)} are prorated by days; {meter.key!r} is {meter.aggregation}"
+            )
             self._add(message, f"{path}.prorate")
 
     def _check_ties(self, charges: list[tuple[str, When]], meter: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.catalog.amount_meters import meters_read
+from valueverse.catalog.amount_meters import all_meters
 from valueverse.catalog.document import catalog_hash, parse_catalog
 from valueverse.documents import DocumentError
 from valueverse.schemas.catalog import CATALOG_VERSIONS, METER_VERSIONS, PLAN_VERSIONS
@@ -177,7 +177,7 @@ def _meters(catalogs: dict[str, Catalog]) -> pl.DataFrame:
             "rounding_places": meter.rounding.places if meter.rounding else None,
         }
         for key, catalog in catalogs.items()
-        for meter in meters_read(catalog)
+        for meter in all_meters(catalog)
     ]
     own = {name: dtype for name, dtype in METER_VERSIONS.items() if name not in {"tenant", "valid_from", "valid_to"}}
     return pl.DataFrame(rows, schema=own)

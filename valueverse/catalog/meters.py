@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Aggregation = Literal["count", "sum", "min", "max", "avg", "latest", "unique_count", "weighted_sum"]
-KEEPS_LEVEL = frozenset({"sum", "latest", "unique_count", "weighted_sum"})
+LEVEL_AGGREGATIONS = frozenset({"sum", "latest", "unique_count", "weighted_sum"})
 """Aggregations whose level at the end of a period can be the level at the start of the next one."""
-PRORATED = ("sum", "unique_count")
+PRORATED_AGGREGATIONS = ("sum", "unique_count")
 """Aggregations that can be counted by days (``prorate: day`` on a charge)."""
 MAX_DIMENSIONS = 32
 
@@ -70,8 +70,8 @@ class MeterRule(StrictModel):
             raise wrong(f"{self.aggregation} needs 'value': the path into data to what it aggregates")
         if self.value is not None:
             _judged(parse_member if self.aggregation == "unique_count" else parse_value, self.value, "value")
-        if self.carry_over and self.aggregation not in KEEPS_LEVEL:
-            allowed = ", ".join(sorted(KEEPS_LEVEL))
+        if self.carry_over and self.aggregation not in LEVEL_AGGREGATIONS:
+            allowed = ", ".join(sorted(LEVEL_AGGREGATIONS))
             raise wrong(f"{self.aggregation} has no level to carry over; carry_over is for {allowed}")
         if len(set(self.dimensions)) < len(self.dimensions):
             raise wrong("a dimension stands twice in 'dimensions'; keep one of them")

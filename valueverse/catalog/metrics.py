@@ -11,7 +11,7 @@ from valueverse.documents.fields import Key, Text
 from valueverse.documents.validation import StrictModel, wrong
 
 MAX_METRICS = 100
-RESERVED = ("usage.", "billing.")
+RESERVED_PREFIXES = ("usage.", "billing.")
 """Beginnings of the names of metrics that the platform measures itself."""
 _BINDABLE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_][a-z0-9_.-]*)*\Z")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
@@ -19,7 +19,7 @@ _MART = re.compile(r"(fct|dim|agg|ops)_")
 
 
 def _metric_key(key: str) -> str:
-    if key.startswith(RESERVED):
+    if key.startswith(RESERVED_PREFIXES):
         raise wrong(f"{key!r} is reserved: 'usage.' and 'billing.' are metrics of the platform; rename it")
     if not _BINDABLE.match(key):
         raise wrong(f"no model can bind {key!r}: a letter first, names between the dots, '-' only behind a dot")

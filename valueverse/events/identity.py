@@ -12,13 +12,13 @@ import polars as pl
 import polars_hash  # noqa: F401 - registers the stable hashes as an expression namespace
 
 from valueverse.errors import RefusalError
-from valueverse.events.strict import loads
+from valueverse.events.strict import load_exact_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-KEY = ("tenant", "source", "id")
-COMPARED = ("type", "subject", "time", "replaces", "data")
+EVENT_KEY = ("tenant", "source", "id")
+COMPARED_FIELDS = ("type", "subject", "time", "replaces", "data")
 _UNIT = "\x1f"
 
 
@@ -36,7 +36,7 @@ def _xxh3_128(names: tuple[str, ...]) -> pl.Expr:
 
 def key_hash() -> pl.Expr:
     """xxh3_128 of the key, as UInt128."""
-    return _xxh3_128(KEY)
+    return _xxh3_128(EVENT_KEY)
 
 
 def payload_hash() -> pl.Expr:
@@ -46,7 +46,7 @@ def payload_hash() -> pl.Expr:
 
 def same_payload(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether two events with one key say the same (COMPARED; ``time`` as an instant, ``data`` as values)."""
-    if any(one[name] != other[name] for name in COMPARED if name != "data"):
+    if any(one[name] != other[name] for name in COMPARED_FIELDS if name != "data"):
         return False
     return bool(_value(one["data"]) == _value(other["data"]))
 
@@ -55,7 +55,7 @@ def _value(text: str | None) -> Any:
     if text is None:
         return None
     try:
-        return _distinguished(loads(text))
+        return _distinguished(load_exact_json(text))
     except RefusalError:
         return text
 

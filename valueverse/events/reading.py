@@ -15,14 +15,14 @@ import polars as pl
 from valueverse.dates import utc_texts
 from valueverse.events.json_text import objects
 from valueverse.events.shapes import flat_lines, flat_objects
-from valueverse.events.strict import ATTRIBUTES, judge_data, parse_line, readable_attributes
+from valueverse.events.strict import ENVELOPE_ATTRIBUTES, judge_data, parse_line, readable_attributes
 from valueverse.schemas.events import PARSED_LINES
 
 if TYPE_CHECKING:
     from polars._typing import TimeUnit
 
 
-NAMES = (*ATTRIBUTES, "data")
+NAMES = (*ENVELOPE_ATTRIBUTES, "data")
 _FEW = 64
 """Lines that are parsed one by one rather than halved once more in search of a bad one."""
 _MOST_BRACKETS = 100
@@ -30,7 +30,7 @@ LARGEST_EVENT = 2**20
 """Bytes of a line, or of all the values of a row."""
 _PREFIX_OF_LARGE = 2_000
 """Characters of such a line that quarantine keeps."""
-_SHAPE = pl.Struct(dict.fromkeys(ATTRIBUTES, pl.String()))
+_SHAPE = pl.Struct(dict.fromkeys(ENVELOPE_ATTRIBUTES, pl.String()))
 _DATA_SHAPE = pl.Struct({"_": pl.String()})
 _ODD_VALUE = r'\\|\x00|[\[{,]\s*":|[:\[,]\s*-?(?:[0-9][0-9.]{14,}|[0-9]{13,}|[0-9.]+[eE])'
 """Numbers that may be inexact or out of range, escapes (in a key they could hide that it stands twice), NUL."""
@@ -169,7 +169,7 @@ def read_rows(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _rows_read(filled: pl.DataFrame) -> pl.DataFrame:
     judged = filled.drop("data").hstack(_judged(filled.select("type", "data")))
-    for name in ATTRIBUTES:
+    for name in ENVELOPE_ATTRIBUTES:
         nul = judged[name].str.contains("\x00", literal=True).fill_null(value=False)
         if nul.any():
             judged = _without_nul(judged, name, nul)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from valueverse.events.strict import ATTRIBUTES
+from valueverse.events.strict import ENVELOPE_ATTRIBUTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,7 +47,9 @@ def flat_lines(lines: pl.DataFrame) -> pl.DataFrame:
     frame = lines.rename({"raw": "text"}).with_row_index("place")
     parts = [_cut(part, shape.names) for part, shape in _by_shape(frame, _line_shape)]
     if not parts:
-        return lines.clear().with_columns(pl.lit(None, pl.String).alias(name) for name in (*ATTRIBUTES, "data"))
+        return lines.clear().with_columns(
+            pl.lit(None, pl.String).alias(name) for name in (*ENVELOPE_ATTRIBUTES, "data")
+        )
     whole = parts[0] if len(parts) == 1 else pl.concat(parts).sort("place")
     return whole.drop("place")
 
@@ -85,7 +87,7 @@ def _cut(part: pl.DataFrame, names: tuple[str, ...]) -> pl.DataFrame:
     data = pl.col(f"field_{4 * len(names) + 2}").str.strip_chars_start(" \t\r\n:").str.strip_suffix("}")
     fields = {name: pl.col(f"field_{4 * place + 3}") for place, name in enumerate(names)}
     values = pieces.select(
-        *(fields.get(name, pl.lit(None, pl.String)).alias(name) for name in ATTRIBUTES),
+        *(fields.get(name, pl.lit(None, pl.String)).alias(name) for name in ENVELOPE_ATTRIBUTES),
         data.str.strip_chars_end(" \t\r\n").alias("data"),
     )
     return part.rename({"text": "raw"}).hstack(values)

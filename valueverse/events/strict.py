@@ -12,15 +12,15 @@ from valueverse.documents.json_lines import check_values, decode_line, encodable
 from valueverse.documents.source import child_path
 from valueverse.errors import RefusalError
 
-ATTRIBUTES = ("specversion", "id", "source", "type", "subject", "time", "tenant", "replaces")
+ENVELOPE_ATTRIBUTES = ("specversion", "id", "source", "type", "subject", "time", "tenant", "replaces")
 DEEPEST = 100
 """Levels of nesting of an event."""
-_ATTRIBUTE = re.compile(rf'"({"|".join(ATTRIBUTES)})"\s*:\s*"([^"\\\x00-\x1f]*)"')
+_ATTRIBUTE = re.compile(rf'"({"|".join(ENVELOPE_ATTRIBUTES)})"\s*:\s*"([^"\\\x00-\x1f]*)"')
 
 Verdict = dict[str, Any]
 
 
-def loads(text: str) -> Any:
+def load_exact_json(text: str) -> Any:
     """JSON with exact numbers.
 
     Raises:
@@ -68,11 +68,11 @@ def dumps(value: Any) -> str:
 
 def parse_line(raw: str) -> Verdict:
     """Attributes as text, ``data`` as JSON text, or reason, message and path (with the attributes that can be read)."""
-    verdict: Verdict = dict.fromkeys((*ATTRIBUTES, "data", "reason", "message", "path"))
+    verdict: Verdict = dict.fromkeys((*ENVELOPE_ATTRIBUTES, "data", "reason", "message", "path"))
     try:
         document = _event(raw)
         data = document.get("data")
-        verdict |= {name: document.get(name) for name in ATTRIBUTES}
+        verdict |= {name: document.get(name) for name in ENVELOPE_ATTRIBUTES}
         verdict["data"] = None if data is None else dumps(data)
     except RefusalError as refusal:
         verdict |= readable_attributes(raw)
@@ -110,13 +110,13 @@ def readable_attributes(raw: str) -> dict[str, str]:
         return {}
     return {
         name: value
-        for name in ATTRIBUTES
+        for name in ENVELOPE_ATTRIBUTES
         if isinstance(value := document.get(name), str) and not UNSTORABLE.search(value)
     }
 
 
 def _check_attributes(document: dict[str, Any]) -> None:
-    for name in ATTRIBUTES:
+    for name in ENVELOPE_ATTRIBUTES:
         value = document.get(name)
         if value is not None and not isinstance(value, str):
             raise RefusalError("malformed", f"{name!r} must be a string, not {encodable(str(value)[:40])}", name)

@@ -25,7 +25,7 @@ _CONTROL = r"[\x00-\x1f\x7f-\x9f]"
 IS_BILLING = pl.col("type").str.starts_with("billing.")
 
 
-def instant_of(text: pl.Expr) -> pl.Expr:
+def parse_instant(text: pl.Expr) -> pl.Expr:
     """The UTC instant of an RFC 3339 text with offset, to the microsecond; null if it is none.
 
     A leap second (``:60``) is refused: no clock here can place it.
@@ -135,7 +135,7 @@ def _time_checks(received_at: datetime) -> list[_Check]:
     ]
 
 
-def validate(parsed: pl.DataFrame, folder: str, received_at: datetime) -> pl.DataFrame:
+def validate_events(parsed: pl.DataFrame, folder: str, received_at: datetime) -> pl.DataFrame:
     """Add instant, customer and subscription; fill reason, message and path of what is refused.
 
     Args:
@@ -145,7 +145,7 @@ def validate(parsed: pl.DataFrame, folder: str, received_at: datetime) -> pl.Dat
     """
     subject = pl.col("subject")
     placed = parsed.with_columns(
-        instant_of(pl.col("time")).alias("instant"),
+        parse_instant(pl.col("time")).alias("instant"),
         pl.when(subject.str.contains("/", literal=True))
         .then(subject.str.extract(r"^([^/]*)/"))
         .otherwise(subject)

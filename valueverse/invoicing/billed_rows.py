@@ -88,7 +88,7 @@ class BilledRows:
 
 
 @dataclass(frozen=True)
-class Changes:
+class ReceivedChanges:
     """What was received that may change finalised invoices.
 
     Attributes:
@@ -128,7 +128,7 @@ def issued_invoices(rows: BilledRows) -> IssuedInvoices:
     )
 
 
-def to_recompute(issued: IssuedInvoices, changes: Changes) -> pl.DataFrame:
+def recomputed_invoices(issued: IssuedInvoices, changes: ReceivedChanges) -> pl.DataFrame:
     """RECOMPUTED_INVOICES: the finalised invoices that what was received since may change; a superset."""
     not_voided = issued.not_voided.filter(pl.col("invoice_type").is_in(PERIOD_TYPES))
     if changes.among is not None:
@@ -158,7 +158,7 @@ def _with_siblings(periods: pl.DataFrame, among: pl.DataFrame) -> pl.DataFrame:
     return periods.join(mine.select(BEGUN).unique(), on=BEGUN, how="semi", maintain_order="left")
 
 
-def prior_state(
+def derive_prior_state(
     rows: BilledRows, issued: IssuedInvoices, recompute: pl.DataFrame, reratings: pl.DataFrame
 ) -> PriorState:
     """What a run must not bill again.
@@ -166,7 +166,7 @@ def prior_state(
     Args:
         rows: with all lines of the invoices that are recomputed, and of those that correct them.
         issued: ``issued_invoices`` of the rows.
-        recompute: ``to_recompute``.
+        recompute: ``recomputed_invoices``.
         reratings: RERATINGS, for the catalogs of those that were re-rated.
     """
     one_offs = rows.with_invoice(rows.lines.filter(pl.col("kind") == "one_off"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.invoicing.knowledge import newest
+from valueverse.invoicing.knowledge import newest_known_at
 from valueverse.invoicing.lines.plan_terms import TERMS_KEY, Terms, compile_terms
 from valueverse.invoicing.lines.usage.attribution import attributions
 from valueverse.invoicing.lines.usage.consumption import Consumption
@@ -38,7 +38,7 @@ def with_terms(timeline: Timeline, history: CatalogHistory) -> tuple[pl.DataFram
     return segments.join(terms.sets, on=TERMS_KEY, how="left", nulls_equal=True, maintain_order="left"), terms
 
 
-def billing_context(
+def build_billing_context(
     timeline: Timeline,
     history: CatalogHistory,
     usage: pl.LazyFrame,
@@ -46,7 +46,7 @@ def billing_context(
 ) -> BillingContext:
     """The context of a run."""
     segments, terms = with_terms(timeline, history)
-    consumption = Consumption(usage, history.meters, attributions(segments, terms), newest(known_at))
+    consumption = Consumption(usage, history.meters, attributions(segments, terms), newest_known_at(known_at))
     return BillingContext(timeline, history, segments, terms, consumption)
 
 

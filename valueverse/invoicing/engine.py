@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.invoicing.billing_context import billing_context
+from valueverse.invoicing.billing_context import build_billing_context
 from valueverse.invoicing.corrections.corrected_invoices import correction_lines
 from valueverse.invoicing.draft_invoices import DraftInvoices
 from valueverse.invoicing.lines.amount_limits import total_in_range
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from valueverse.invoicing.settlement.adjustment_events import AdjustmentEvents
     from valueverse.invoicing.settlement.settlement import Settled
     from valueverse.subscriptions.timeline import Timeline
-    from valueverse.subscriptions.zones import Day
+    from valueverse.subscriptions.zones import DateOrExpr
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class _Run:
     context: BillingContext
     adjustments: AdjustmentEvents
     prior: PriorState
-    window: tuple[Day, Day]
+    window: tuple[DateOrExpr, DateOrExpr]
     known_at: KnownAt | None
     closed_by: datetime | None
 
@@ -77,7 +77,7 @@ def bill(
     timeline: Timeline,
     history: CatalogHistory,
     usage: pl.LazyFrame,
-    window: tuple[Day, Day],
+    window: tuple[DateOrExpr, DateOrExpr],
     *,
     known_at: KnownAt | None,
     closed_by: datetime | None = None,
@@ -96,7 +96,7 @@ def bill(
         prior: what is already billed; None: nothing is, and credit notes name invoices by the numbers these would get.
         outcomes: approved proposals (APPROVED_PROPOSALS); None: there are none.
     """
-    context = billing_context(timeline, history, usage, known_at)
+    context = build_billing_context(timeline, history, usage, known_at)
     adjustments = read_adjustment_events(timeline, history)
     run = _Run(context, adjustments, prior or PriorState(), window, known_at, closed_by)
     draft, unpriced = _with_periods(run)

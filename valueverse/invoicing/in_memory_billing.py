@@ -10,12 +10,18 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.invoicing.billed_rows import BilledRows, Changes, issued_invoices, prior_state, to_recompute
+from valueverse.invoicing.billed_rows import (
+    BilledRows,
+    ReceivedChanges,
+    derive_prior_state,
+    issued_invoices,
+    recomputed_invoices,
+)
 from valueverse.invoicing.engine import Billed, bill
-from valueverse.invoicing.knowledge import newest
+from valueverse.invoicing.knowledge import newest_known_at
 from valueverse.invoicing.rendering.document_hash import invoice_id, invoice_number
-from valueverse.invoicing.settlement.adjustment_events import read_adjustment_events, stray_voids
-from valueverse.invoicing.settlement.settlement import NUMBERED
+from valueverse.invoicing.settlement.adjustment_events import read_adjustment_events, voids_of_unknown_invoices
+from valueverse.invoicing.settlement.settlement import NUMBERING_ORDER
 from valueverse.schemas.invoicing import (
     BILLED_CREDITS,
     BILLED_DISCOUNTS,
@@ -33,12 +39,12 @@ if TYPE_CHECKING:
     from valueverse.invoicing.knowledge import KnownAt
     from valueverse.invoicing.prior_state import PriorState
     from valueverse.subscriptions.timeline import Timeline
-    from valueverse.subscriptions.zones import Day
+    from valueverse.subscriptions.zones import DateOrExpr
 
 _NUMBER = ["tenant", "number"]
 
 
-class Books:
+class RecordedInvoices:
     """Finalised invoices of earlier runs; mutable, one run after the other."""
 
     def __init__(self) -> None:
@@ -50,7 +56,7 @@ class Books:
         history: CatalogHistory,
         usage: pl.LazyFrame,
         facts: pl.DataFrame,
-        window: tuple[Day, Day],
+        window: tuple[DateOrExpr, DateOrExpr],
         *,
         known_at: KnownAt,
         as_of: datetime,
@@ -62,7 +68,7 @@ class Books:
             the invoices finalised by this run, and their lines.
         """
         strays = self._void(timeline, history)
-        prior = self._prior(Changes(usage, history.meters, facts, newest(known_at)))
+        prior = self._prior(ReceivedChanges(usage, history.meters, facts, newest_known_at(known_at)))
         billed = bill(timeline, history, usage, window, known_at=known_at, closed_by=as_of, prior=prior)
         done = billed.invoices.filter(pl.col("finalise_after") <= pl.lit(as_of, INSTANT))
         named = self._named(done)
@@ -71,9 +77,9 @@ class Books:
         rejected = pl.concat([billed.rejected, strays])
         return Billed(done, lines.drop("invoice_id"), billed.problems, rejected)
 
-    def _prior(self, changes: Changes) -> PriorState:
+    def _prior(self, changes: ReceivedChanges) -> PriorState:
         issued = issued_invoices(self.rows)
-        return prior_state(self.rows, issued, to_recompute(issued, changes), RERATINGS.to_frame())
+        return derive_prior_state(self.rows, issued, recomputed_invoices(issued, changes), RERATINGS.to_frame())
 
     def _void(self, timeline: Timeline, history: CatalogHistory) -> pl.DataFrame:
         """Void what billing events say; those of no finalised invoice come back as REJECTED_EVENTS."""
@@ -82,12 +88,12 @@ class Books:
         marked = self.rows.invoices.join(voided, on=_NUMBER, how="left", maintain_order="left")
         moment = pl.coalesce("voided_at", "voided_now").alias("voided_at")
         self.rows = replace(self.rows, invoices=BILLED_INVOICES.conform(marked.with_columns(moment)))
-        return stray_voids(timeline, voids.join(self.rows.invoices, on=_NUMBER, how="anti"))
+        return voids_of_unknown_invoices(timeline, voids.join(self.rows.invoices, on=_NUMBER, how="anti"))
 
     def _named(self, done: pl.DataFrame) -> pl.DataFrame:
         """Add invoice_id, sequence and number: the next ones of each tenant."""
         before = self.rows.invoices.group_by("tenant").agg(pl.len().alias("last"))
-        ordered = done.sort(NUMBERED).join(before, on="tenant", how="left", maintain_order="left")
+        ordered = done.sort(NUMBERING_ORDER).join(before, on="tenant", how="left", maintain_order="left")
         sequence = (pl.int_range(1, pl.len() + 1).over("tenant") + pl.col("last").fill_null(0)).alias("sequence")
         sequenced = ordered.with_columns(sequence)
         numbers = [invoice_number(*row) for row in sequenced.select("tenant", "sequence").iter_rows()]

@@ -17,7 +17,7 @@ KnownAt = datetime | Mapping[str, datetime]
 """When the newest event known was received: of all tenants, or by tenant."""
 
 
-def newest(known_at: KnownAt | None) -> datetime | None:
+def newest_known_at(known_at: KnownAt | None) -> datetime | None:
     """The latest of all tenants' states of knowledge: rows received up to it are each tenant's own state, for nothing
     of a tenant was received after its own; None: all that is recorded."""
     if isinstance(known_at, Mapping):
@@ -25,7 +25,7 @@ def newest(known_at: KnownAt | None) -> datetime | None:
     return known_at
 
 
-def of_tenant(known_at: KnownAt) -> pl.Expr:
+def known_at_of_tenant(known_at: KnownAt) -> pl.Expr:
     """The state of knowledge of each row's ``tenant``."""
     if isinstance(known_at, Mapping):
         marks = dict(known_at)
@@ -34,12 +34,12 @@ def of_tenant(known_at: KnownAt) -> pl.Expr:
     return pl.lit(known_at, INSTANT)
 
 
-def as_recorded(rows: pl.LazyFrame, known_at: Mapping[str, datetime]) -> pl.LazyFrame:
+def rows_as_recorded(rows: pl.LazyFrame, known_at: Mapping[str, datetime]) -> pl.LazyFrame:
     """Rows with ``received_at`` and ``known_until`` as they stood at each tenant's own instant.
 
-    What ``newest`` of these instants then selects is what each tenant's own would have selected.
+    What ``newest_known_at`` of these instants then selects is what each tenant's own would have selected.
     """
-    own = of_tenant(known_at)
+    own = known_at_of_tenant(known_at)
     return rows.filter(pl.col("received_at") <= own).with_columns(
         pl.when(pl.col("known_until") <= own).then("known_until").alias("known_until")
     )

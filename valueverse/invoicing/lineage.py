@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.catalog.amount_meters import MARK
+from valueverse.catalog.amount_meters import AMOUNT_MARK
 from valueverse.catalog.history import as_known
 from valueverse.invoicing.lines.usage.charge_assignment import assign
 from valueverse.invoicing.lines.usage.consumption import LINE
@@ -65,9 +65,9 @@ def line_events(invoices: pl.DataFrame, context: BillingContext) -> pl.DataFrame
     )
 
 
-def charges_of(usage: pl.DataFrame, context: BillingContext) -> pl.DataFrame:
+def usage_by_charge(usage: pl.DataFrame, context: BillingContext) -> pl.DataFrame:
     """Which subscription's charge takes each usage row: its columns and held_by, key, from, to of the segment."""
-    rows = usage.filter(pl.col("status") == OK, ~pl.col("meter").str.contains(MARK, literal=True))
+    rows = usage.filter(pl.col("status") == OK, ~pl.col("meter").str.contains(AMOUNT_MARK, literal=True))
     held = context.segments.select("tenant", "customer", pl.col("subscription").alias("held_by"), "terms", "from", "to")
     named = pl.col("subscription").is_null() | (pl.col("subscription") == pl.col("held_by"))
     inside = (pl.col("time") >= pl.col("from")) & (pl.col("to").is_null() | (pl.col("time") < pl.col("to")))

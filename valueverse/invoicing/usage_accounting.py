@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.catalog.amount_meters import MARK
+from valueverse.catalog.amount_meters import AMOUNT_MARK
 from valueverse.invoicing.lines.usage.charge_assignment import assign
 from valueverse.metering.usage_status import OK
 from valueverse.schemas.usage_accounting import EVENT_DAYS, UNBILLED_USAGE
@@ -41,7 +41,7 @@ _RANK = {reason: rank for rank, reason in enumerate((BILLED, "period_open", *rev
 """Which of an event's rows counts: any that was billed, then the one that came closest to being billed."""
 
 
-def account(
+def account_usage(
     usage: pl.DataFrame, segments: pl.DataFrame, raw_segments: pl.DataFrame, booked: pl.DataFrame, terms: Terms
 ) -> pl.DataFrame:
     """One row per usage event with its ``outcome``: ``billed`` or a reason.
@@ -85,7 +85,7 @@ def account(
 
 def _written(usage: pl.DataFrame) -> pl.DataFrame:
     """Rows of meters that a catalog names: amounts carried beside them are the same events once more."""
-    return usage.filter(pl.col("meter").is_null() | ~pl.col("meter").str.contains(MARK, literal=True))
+    return usage.filter(pl.col("meter").is_null() | ~pl.col("meter").str.contains(AMOUNT_MARK, literal=True))
 
 
 def _placed(
@@ -151,7 +151,7 @@ def _without_segment(who: pl.DataFrame, raw_segments: pl.DataFrame) -> pl.DataFr
     )
 
 
-def summed(events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def accounting_totals(events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """UNBILLED_USAGE and EVENT_DAYS of accounted events."""
     unbilled = (
         events.filter(pl.col("outcome") != BILLED)

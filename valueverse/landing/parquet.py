@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 
 from valueverse.events.reading import read_rows
-from valueverse.events.strict import ATTRIBUTES
+from valueverse.events.strict import ENVELOPE_ATTRIBUTES
 from valueverse.landing.streams import blocks, unreadable
 from valueverse.landing.tables import as_utf8, check_columns
 
@@ -53,7 +53,7 @@ def _batches(path: Path) -> Iterator[tuple[int, pa.RecordBatch]]:
     worker = _Worker.ready()
     whole = False
     try:
-        begun = worker.ask({"path": os.fspath(path.resolve()), "columns": [*ATTRIBUTES, "data"]})
+        begun = worker.ask({"path": os.fspath(path.resolve()), "columns": [*ENVELOPE_ATTRIBUTES, "data"]})
         if "names" in begun:
             check_columns(begun["names"])
             number = 0

@@ -12,7 +12,7 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from valueverse.events.reading import read_rows, refused_lines
-from valueverse.events.strict import ATTRIBUTES
+from valueverse.events.strict import ENVELOPE_ATTRIBUTES
 from valueverse.landing.lines import NO_UTF8, is_utf8
 from valueverse.landing.streams import BLOCK, blocks, unreadable, with_line_ends
 from valueverse.schemas.events import PARSED_LINES
@@ -33,7 +33,7 @@ def check_columns(names: list[str]) -> None:
     Raises:
         RefusalError: ``unreadable_file``.
     """
-    if not set(names) & set(ATTRIBUTES):
+    if not set(names) & set(ENVELOPE_ATTRIBUTES):
         shown = ", ".join(name[:40] for name in names[:8])
         raise unreadable(f"none of its columns ({shown}) is an attribute of an event such as id, source, type or time")
 

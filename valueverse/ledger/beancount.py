@@ -63,7 +63,7 @@ def account_part(kind: str, name: str) -> str:
     return f"{kind}-" + "".join(char if _SAFE.fullmatch(char) else f"-{ord(char):x}-" for char in name)
 
 
-def export(entries: pl.DataFrame, postings: pl.DataFrame) -> Iterator[str]:
+def export_beancount(entries: pl.DataFrame, postings: pl.DataFrame) -> Iterator[str]:
     """The ledger's text, piece by piece: header, accounts, then one transaction per entry in order of date.
 
     Args:

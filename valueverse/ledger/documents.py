@@ -26,14 +26,14 @@ _AMOUNTS = {"amount_minor", "discount_minor", "tax_minor", "total_minor", "credi
 
 
 @dataclass(frozen=True)
-class Documents:
+class LedgerDocuments:
     """DOCUMENT_INVOICES, DOCUMENT_LINES and DOCUMENT_CREDITS of a set of documents."""
 
     invoices: pl.DataFrame
     lines: pl.DataFrame
     credits: pl.DataFrame
 
-    def detailed(self, discounts: pl.DataFrame, origins: pl.DataFrame) -> Documents:
+    def detailed(self, discounts: pl.DataFrame, origins: pl.DataFrame) -> LedgerDocuments:
         """The same with what a document does not say.
 
         Args:
@@ -46,19 +46,19 @@ class Documents:
         paid = self.credits.drop("origin").join(
             origins, on=["tenant", "number", "position"], how="left", maintain_order="left"
         )
-        return Documents(
+        return LedgerDocuments(
             self.invoices,
             lines.select(DOCUMENT_LINES.names()).cast(DOCUMENT_LINES),
             paid.select(DOCUMENT_CREDITS.names()).cast(DOCUMENT_CREDITS),
         )
 
     @classmethod
-    def none(cls) -> Documents:
+    def none(cls) -> LedgerDocuments:
         """No document."""
         return cls(DOCUMENT_INVOICES.to_frame(), DOCUMENT_LINES.to_frame(), DOCUMENT_CREDITS.to_frame())
 
 
-def read_documents(texts: pl.DataFrame) -> Documents:
+def read_documents(texts: pl.DataFrame) -> LedgerDocuments:
     """Read documents.
 
     Args:
@@ -71,7 +71,7 @@ def read_documents(texts: pl.DataFrame) -> Documents:
             one that does not add up, with its number.
     """
     if texts.is_empty():
-        return Documents.none()
+        return LedgerDocuments.none()
     try:
         parsed = texts.select("timezone", pl.col("document").str.json_decode(_DOCUMENT).alias("of")).unnest("of")
         _judge(parsed)
@@ -79,7 +79,7 @@ def read_documents(texts: pl.DataFrame) -> Documents:
             pl.coalesce("number", pl.col("content_hash").str.head(16)).alias("number")
         )
         named = whole.unique(["tenant", "number"], keep="first", maintain_order=True)
-        found = Documents(_invoices(named), _lines(named), _credits(named))
+        found = LedgerDocuments(_invoices(named), _lines(named), _credits(named))
     except pl.exceptions.PolarsError as error:
         row = _first_odd(texts["document"])
         raise RefusalError("bad_document", "this is no invoice document (contracts.md, 4)", f"[{row}]") from error
@@ -88,7 +88,7 @@ def read_documents(texts: pl.DataFrame) -> Documents:
     return found
 
 
-def _judge_amounts(found: Documents) -> None:
+def _judge_amounts(found: LedgerDocuments) -> None:
     for frame in (found.invoices, found.lines, found.credits):
         amounts = _AMOUNTS.intersection(frame.columns) if frame is not found.lines else {"amount_minor"}
         odd = frame.filter(pl.any_horizontal(pl.col(sorted(amounts)).is_null()))
@@ -110,7 +110,7 @@ def _first_odd(texts: pl.Series) -> int:
     return 0
 
 
-def _judge_sums(found: Documents) -> None:
+def _judge_sums(found: LedgerDocuments) -> None:
     """Refuse a document that does not add up: its entry would not balance."""
     by = ["tenant", "number"]
     lines = found.lines.group_by(by).agg(pl.col("amount_minor").sum().alias("lines"))

@@ -11,7 +11,7 @@ BALANCED = "debits_equal_credits"
 RECEIVABLE_EXPLAINED = "receivable_is_invoices_less_payments_and_credits"
 DEFERRED_RUNS_OUT = "deferred_revenue_runs_to_zero"
 WALLETS_HOLD = "wallets_are_never_negative"
-RULES = (BALANCED, RECEIVABLE_EXPLAINED, DEFERRED_RUNS_OUT, WALLETS_HOLD)
+INVARIANTS = (BALANCED, RECEIVABLE_EXPLAINED, DEFERRED_RUNS_OUT, WALLETS_HOLD)
 
 
 def _violations(rows: pl.DataFrame, rule: str, what: pl.Expr, expected: pl.Expr) -> pl.DataFrame:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import polars as pl
 
-from valueverse.invoicing.settlement.adjustment_events import ORIGIN, notes_of
-from valueverse.invoicing.settlement.credit_notes import judged, whole_minor
+from valueverse.invoicing.settlement.adjustment_events import EVENT_ORIGIN, credit_note_rows
+from valueverse.invoicing.settlement.credit_notes import judge_credit_notes, whole_minor_units
 from valueverse.ledger.accounts import CASH, RECEIVABLE, REVENUE, TAX_PAYABLE, move
 from valueverse.schemas.events import REJECTED_EVENTS
-from valueverse.subscriptions.event_fields import field, number, rejection
+from valueverse.subscriptions.event_fields import event_field, number_field, rejected_events
 from valueverse.subscriptions.zones import local_date
 
 _PAYMENTS = ("received", "failed", "refunded")
@@ -17,7 +17,7 @@ _NUMBER = ["tenant", "number"]
 
 def received_events(facts: pl.DataFrame, *kinds: str) -> pl.DataFrame:
     """The events of these kinds (``payment.received``) with their ``origin``, in the order in which they count."""
-    return facts.filter(pl.col("type").is_in([f"billing.{kind}" for kind in kinds])).with_columns(ORIGIN)
+    return facts.filter(pl.col("type").is_in([f"billing.{kind}" for kind in kinds])).with_columns(EVENT_ORIGIN)
 
 
 def dated(rows: pl.DataFrame, instant: str, zones: pl.DataFrame) -> pl.DataFrame:
@@ -42,10 +42,13 @@ def payment_movements(
         zones: tenant, timezone.
     """
     inputs = received_events(facts, *(f"payment.{kind}" for kind in _PAYMENTS)).with_columns(
-        field("invoice").alias("number"), number("amount"), field("currency"), field("reference").alias("payment")
+        event_field("invoice").alias("number"),
+        number_field("amount"),
+        event_field("currency"),
+        event_field("reference").alias("payment"),
     )
     known = bills.select(*_NUMBER, "customer", pl.col("currency").alias("billed_in"))
-    rows = whole_minor("amount", "currency", inputs).join(known, on=_NUMBER, how="left", maintain_order="left")
+    rows = whole_minor_units("amount", "currency", inputs).join(known, on=_NUMBER, how="left", maintain_order="left")
     good, rejected = _judged(rows)
     booked = dated(good, "time", zones).with_columns(
         pl.col("type").str.replace("billing.payment.", "payment_", literal=True).alias("kind"),
@@ -89,7 +92,7 @@ def _judged(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         "bad_amount": pl.lit("a payment is more than 0 and whole in the currency's minor unit"),
     }
     rejected = [
-        rejection(marked.filter(pl.col("refusal") == code), code, message) for code, message in messages.items()
+        rejected_events(marked.filter(pl.col("refusal") == code), code, message) for code, message in messages.items()
     ]
     return marked.filter(pl.col("refusal").is_null()), pl.concat([REJECTED_EVENTS.to_frame(), *rejected])
 
@@ -108,7 +111,7 @@ def note_movements(
         corrected: notes.CORRECTED.
         zones: tenant, timezone.
     """
-    found = judged(notes_of(received_events(facts, "credit_note.issued")), bills, corrected)
+    found = judge_credit_notes(credit_note_rows(received_events(facts, "credit_note.issued")), bills, corrected)
     open_then = pl.col("voided_at").is_null() | (pl.col("created_at") <= pl.col("voided_at"))
     counted = _with_tax(found.filter(pl.col("refusal").is_null(), open_then))
     booked = dated(counted, "created_at", zones).with_columns(

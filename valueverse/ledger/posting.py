@@ -17,12 +17,12 @@ from valueverse.ledger.invoices import invoice_movements, void_movements
 from valueverse.ledger.payment_movements import dated, note_movements, payment_movements
 from valueverse.ledger.wallets import wallet_blocks, wallet_movements
 from valueverse.schemas.ledger import AMOUNTS_OWED, BOOKED_MOVEMENTS, JOURNAL_ENTRIES, JOURNAL_POSTINGS
-from valueverse.subscriptions.event_fields import field, known
+from valueverse.subscriptions.event_fields import event_field, known_events
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from valueverse.ledger.documents import Documents
+    from valueverse.ledger.documents import LedgerDocuments
 
 _ENTRY = [*CAUSE, "date", "currency"]
 
@@ -56,9 +56,9 @@ class JournalInputs:
     as_of: datetime
 
 
-def moved(documents: Documents, inputs: JournalInputs) -> tuple[pl.DataFrame, pl.DataFrame]:
+def derive_movements(documents: LedgerDocuments, inputs: JournalInputs) -> tuple[pl.DataFrame, pl.DataFrame]:
     """What documents and events move (JOURNAL_MOVEMENTS), and payments that could not be booked (REJECTED_EVENTS)."""
-    facts = known(inputs.facts, None)
+    facts = known_events(inputs.facts, None)
     blocks = wallet_blocks(facts)
     # Withdrawn grants too: what was paid from them is owed again as what it was.
     kinds = wallet_blocks(inputs.facts).select("tenant", "origin", "wallet_kind")
@@ -77,7 +77,7 @@ def moved(documents: Documents, inputs: JournalInputs) -> tuple[pl.DataFrame, pl
     return pl.concat(parts), rejected
 
 
-def book(movements: pl.DataFrame, booked: pl.DataFrame) -> Journal:
+def book_entries(movements: pl.DataFrame, booked: pl.DataFrame) -> Journal:
     """The entries that bring what is booked for these causes to what they move; none where nothing is missing.
 
     Args:
@@ -115,7 +115,7 @@ def _written(rows: pl.DataFrame) -> Journal:
     )
 
 
-def nothing_booked() -> pl.DataFrame:
+def no_bookings() -> pl.DataFrame:
     """The journal's beginning (BOOKED_MOVEMENTS)."""
     return BOOKED_MOVEMENTS.to_frame()
 
@@ -123,17 +123,17 @@ def nothing_booked() -> pl.DataFrame:
 def named_invoices(facts: pl.DataFrame) -> pl.DataFrame:
     """tenant, number of every invoice that a payment, credit note or void names, as PAYABLE_INVOICES are needed."""
     names_invoice = pl.col("type").str.contains(r"^billing\.(payment|credit_note|invoice)\.")
-    return facts.filter(names_invoice).select("tenant", field("invoice").alias("number")).drop_nulls().unique()
+    return facts.filter(names_invoice).select("tenant", event_field("invoice").alias("number")).drop_nulls().unique()
 
 
-def owed(invoiced: pl.DataFrame, inputs: JournalInputs) -> pl.DataFrame:
+def receivables(invoiced: pl.DataFrame, inputs: JournalInputs) -> pl.DataFrame:
     """What customers owe (AMOUNTS_OWED): invoices less what wallets paid, payments and credit notes.
 
     Args:
         invoiced: AMOUNTS_OWED of the finalised invoices that stand.
         inputs: the payments and credit notes.
     """
-    facts = known(inputs.facts, None)
+    facts = known_events(inputs.facts, None)
     payments, _ = payment_movements(facts, inputs.bills, inputs.zones)
     notes = note_movements(facts, inputs.bills, inputs.corrected, inputs.zones)
     lowered = pl.concat([payments, notes]).filter(pl.col("account") == RECEIVABLE)

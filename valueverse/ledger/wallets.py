@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.invoicing.settlement.adjustment_events import wallets_of
-from valueverse.invoicing.settlement.credit_notes import whole_minor
+from valueverse.invoicing.settlement.adjustment_events import wallet_rows
+from valueverse.invoicing.settlement.credit_notes import whole_minor_units
 from valueverse.ledger.accounts import CASH, CUSTOMER_CREDIT, EXPIRED_CREDIT, GRANTED_CREDIT, move
 from valueverse.ledger.payment_movements import dated, received_events
 from valueverse.schemas.ledger import JOURNAL_MOVEMENTS
@@ -22,8 +22,8 @@ _WALLET = ["tenant", "customer", "wallet", "currency"]
 def wallet_blocks(facts: pl.DataFrame) -> pl.DataFrame:
     """Grants, purchases and voids in the order in which they count (``turn``): WALLETS with ``wallet_kind`` in the
     place of ``kind`` and whole ``amount_minor``; those of nothing left out."""
-    inputs = wallets_of(received_events(facts, "wallet.granted", "wallet.purchased", "wallet.voided"))
-    rows = whole_minor("amount", "currency", inputs).filter(pl.col("amount_minor") > 0)
+    inputs = wallet_rows(received_events(facts, "wallet.granted", "wallet.purchased", "wallet.voided"))
+    rows = whole_minor_units("amount", "currency", inputs).filter(pl.col("amount_minor") > 0)
     return rows.rename({"kind": "wallet_kind"}).with_row_index("turn")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from valueverse.metering.window_join import KEYS, near_pieces, of_customers, rows_in_pieces
+from valueverse.metering.window_join import WINDOW_KEYS, rows_in_pieces, usage_near_windows, usage_of_customers
 from valueverse.schemas.metering import WINDOW_QUANTITIES
 from valueverse.schemas.types import EXACT
 
@@ -30,7 +30,7 @@ def rollup_quantities(usage: pl.LazyFrame, pieces: pl.DataFrame, lines: pl.DataF
     if pieces.is_empty():
         return WINDOW_QUANTITIES.to_frame()
     edges = pl.concat([pieces["since"], pieces["until"]]).unique().sort()
-    wanted = near_pieces(usage, pieces)
+    wanted = usage_near_windows(usage, pieces)
     if len(edges) <= MOST_EDGES:
         found = _grouped_between_edges(wanted, pieces, edges)
     else:
@@ -65,17 +65,17 @@ def _grouped_between_edges(usage: pl.LazyFrame, pieces: pl.DataFrame, edges: pl.
     inner = list(edges)[1:-1]
     usage = usage.filter(pl.col("time") < pl.lit(edges.max()))
     if not inner:
-        whole = usage.group_by(*KEYS, "dimensions").agg(*_parts(pieces)).collect(engine="streaming")
-        filled = pieces.filter(pl.col("since") < pl.col("until")).select(*KEYS, "window")
-        return whole.join(filled, on=KEYS, nulls_equal=True)
+        whole = usage.group_by(*WINDOW_KEYS, "dimensions").agg(*_parts(pieces)).collect(engine="streaming")
+        filled = pieces.filter(pl.col("since") < pl.col("until")).select(*WINDOW_KEYS, "window")
+        return whole.join(filled, on=WINDOW_KEYS, nulls_equal=True)
     # Buckets of the few who are priced by them: grouping everybody's usage by hour or day costs far more.
-    owners = pieces.select(KEYS).unique().with_row_index("owner")
+    owners = pieces.select(WINDOW_KEYS).unique().with_row_index("owner")
     bucket = pl.sum_horizontal(
         pl.lit(0, pl.UInt8), *((pl.col("time") >= pl.lit(edge)).cast(pl.UInt8) for edge in inner)
     )
     found = (
-        of_customers(usage, pieces)
-        .join(owners.lazy(), on=KEYS, nulls_equal=True)
+        usage_of_customers(usage, pieces)
+        .join(owners.lazy(), on=WINDOW_KEYS, nulls_equal=True)
         .group_by("owner", "dimensions", bucket.alias("bucket"))
         .agg(*_parts(pieces))
         .collect(engine="streaming")
@@ -83,7 +83,7 @@ def _grouped_between_edges(usage: pl.LazyFrame, pieces: pl.DataFrame, edges: pl.
     first, last = (edges.search_sorted(pieces[side]) for side in ("since", "until"))
     spread = (
         pieces.with_columns(pl.int_ranges(first, last).cast(pl.List(pl.UInt8)).alias("bucket"))
-        .join(owners, on=KEYS, nulls_equal=True)
+        .join(owners, on=WINDOW_KEYS, nulls_equal=True)
         .select("owner", "window", "bucket")
         .explode("bucket")
     )

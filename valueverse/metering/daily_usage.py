@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from valueverse.catalog.amount_meters import MARK
+from valueverse.catalog.amount_meters import AMOUNT_MARK
 from valueverse.dates import utc_midnight
 from valueverse.metering.usage_status import OK
 from valueverse.schemas.metering import DAILY_USAGE
@@ -15,7 +15,7 @@ ADDITIVE = ("count", "sum")
 _OWNER = ["tenant", "customer", "subscription", "meter", "day", "dimensions"]
 
 
-def daily(usage: pl.DataFrame, meters: pl.DataFrame) -> pl.DataFrame:
+def derive_daily_usage(usage: pl.DataFrame, meters: pl.DataFrame) -> pl.DataFrame:
     """DAILY_USAGE of current usage: one row per owner, meter, day and dimensions, by the meter's own aggregation.
 
     Args:
@@ -47,7 +47,7 @@ def _in_order(usage: pl.DataFrame) -> pl.DataFrame:
         usage.filter(
             pl.col("status") == OK,
             pl.col("known_until").is_null(),
-            pl.col("meter").is_null() | ~pl.col("meter").str.contains(MARK, literal=True),
+            pl.col("meter").is_null() | ~pl.col("meter").str.contains(AMOUNT_MARK, literal=True),
         )
         .with_columns(pl.col("customer", "subscription").fill_null(""), pl.col("event_date").alias("day"))
         .sort("time", "received_at", "id", "source")

@@ -32,7 +32,7 @@ _FAR = 10**18
 
 
 @dataclass(frozen=True)
-class Scope:
+class QuantityScope:
     """What else decides which usage counts where; each part may be left out.
 
     Attributes:
@@ -54,7 +54,7 @@ def meter_quantities(
     windows: pl.DataFrame,
     meters: pl.DataFrame,
     known_at: datetime | None,
-    scope: Scope | None = None,
+    scope: QuantityScope | None = None,
 ) -> pl.DataFrame:
     """The quantity of every window and dimensions with usage (WINDOW_QUANTITIES); a window without any has no row.
 
@@ -74,7 +74,7 @@ def meter_quantities(
     """
     if windows.is_empty():
         return WINDOW_QUANTITIES.to_frame()
-    scope = scope or Scope()
+    scope = scope or QuantityScope()
     planned = _planned(windows, meters)
     relevant = usage.filter(pl.col("status") == OK, as_known(known_at), pl.col("time") < windows["to"].max())
     opened = pl.col("window").is_in(scope.openings["window"].implode())
@@ -93,7 +93,7 @@ def meter_quantities(
 
 
 def events_by_days(
-    usage: pl.LazyFrame, windows: pl.DataFrame, meters: pl.DataFrame, known_at: datetime | None, scope: Scope
+    usage: pl.LazyFrame, windows: pl.DataFrame, meters: pl.DataFrame, known_at: datetime | None, scope: QuantityScope
 ) -> pl.DataFrame:
     """The events of prorated sums in time order, each with the part of it that its days count for.
 

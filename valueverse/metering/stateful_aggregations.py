@@ -12,7 +12,7 @@ import polars as pl
 
 from valueverse.catalog.history import BEGINNING
 from valueverse.metering.additive_aggregations import RANGE, on_lines
-from valueverse.metering.window_join import near_pieces, of_customers, rows_in_pieces
+from valueverse.metering.window_join import rows_in_pieces, usage_near_windows, usage_of_customers
 from valueverse.money import round_exact
 from valueverse.schemas.metering import WINDOW_QUANTITIES
 from valueverse.schemas.types import EXACT
@@ -48,7 +48,7 @@ def level_quantities(
     """
     if pieces.is_empty():
         return WINDOW_QUANTITIES.to_frame()
-    near = of_customers(near_pieces(usage, pieces), pieces)
+    near = usage_of_customers(usage_near_windows(usage, pieces), pieces)
     rows = rows_in_pieces(near, pieces, _columns(near, pieces)).collect(engine="streaming")
     rows = rows if lines is None else on_lines(rows, lines)
     windows = pieces.select(_WINDOW).unique("window")
@@ -177,7 +177,7 @@ def prorated_events(usage: pl.LazyFrame, pieces: pl.DataFrame) -> pl.DataFrame:
         usage: relevant USAGE rows.
         pieces: prorated windows of sums as ``quantities`` lays them out.
     """
-    rows = rows_in_pieces(near_pieces(usage, pieces), pieces, _ROW[1:]).collect(engine="streaming")
+    rows = rows_in_pieces(usage_near_windows(usage, pieces), pieces, _ROW[1:]).collect(engine="streaming")
     windows = pieces.select(_WINDOW).unique("window")
     parts = _unit_days(rows.join(windows, on="window").with_columns((pl.col("time") >= pl.col("from")).alias("inside")))
     share = parts.with_columns((pl.col("unit_days") / pl.col("full_days")).alias("prorated"))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.catalog.amount_meters import meters_read
+from valueverse.catalog.amount_meters import all_meters
 from valueverse.events.amendments import resolve_amendments
 from valueverse.events.validation import LONGEST_KEY
 from valueverse.formula import at_path, compile_condition, compile_member, compile_value, extract, parse_path, paths_in
@@ -58,7 +58,7 @@ class MeterAssignments:
         rows = []
         for key, catalog in history.catalogs.items():
             by_type: dict[str, list[tuple[str, MeterRule]]] = {}
-            for meter in sorted(meters_read(catalog), key=lambda meter: meter.key):
+            for meter in sorted(all_meters(catalog), key=lambda meter: meter.key):
                 by_type.setdefault(meter.event_type, []).append((meter.key, meter))
             for event_type, meters in by_type.items():
                 number = numbers.setdefault(tuple(meters), len(numbers))

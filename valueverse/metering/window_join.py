@@ -15,13 +15,13 @@ from valueverse.dates import month_index
 if TYPE_CHECKING:
     from datetime import datetime
 
-KEYS = ["tenant", "customer", "subscription", "meter"]
+WINDOW_KEYS = ["tenant", "customer", "subscription", "meter"]
 """What ties usage to a window; a null subscription ties to pieces for usage that names none."""
 _MANY = 10_000
 """Customers from which on a filter by customer does not pay."""
 
 
-def near_pieces(usage: pl.LazyFrame, pieces: pl.DataFrame) -> pl.LazyFrame:
+def usage_near_windows(usage: pl.LazyFrame, pieces: pl.DataFrame) -> pl.LazyFrame:
     """Usage of the pieces' meters and dates: filters by which a scan of the partitioned table skips files."""
     # Never null: a frame without pieces is not asked.
     until: datetime = pieces["until"].max()  # type: ignore[assignment]
@@ -33,7 +33,7 @@ def near_pieces(usage: pl.LazyFrame, pieces: pl.DataFrame) -> pl.LazyFrame:
     return near.filter(pl.col("event_date") >= since.date(), pl.col("time") >= pl.lit(since))
 
 
-def of_customers(usage: pl.LazyFrame, pieces: pl.DataFrame) -> pl.LazyFrame:
+def usage_of_customers(usage: pl.LazyFrame, pieces: pl.DataFrame) -> pl.LazyFrame:
     """Usage of the pieces' customers: where they are few, a scan decodes little of the other columns.
 
     Where they are many, looking each row's customer up costs more than it saves, and nothing is left out.
@@ -44,7 +44,7 @@ def of_customers(usage: pl.LazyFrame, pieces: pl.DataFrame) -> pl.LazyFrame:
 
 def rows_in_pieces(usage: pl.LazyFrame, pieces: pl.DataFrame, columns: list[str]) -> pl.LazyFrame:
     """``window`` and these columns of every usage row, once for each piece it lies in."""
-    stretches = pieces.select(*KEYS, "window", "since", "until")
+    stretches = pieces.select(*WINDOW_KEYS, "window", "since", "until")
     bounded = stretches.filter(pl.col("since").is_not_null())
     unbounded = stretches.filter(pl.col("since").is_null())
     found = []
@@ -57,10 +57,10 @@ def rows_in_pieces(usage: pl.LazyFrame, pieces: pl.DataFrame, columns: list[str]
         inside = (pl.col("time") >= pl.col("since")) & (pl.col("time") < pl.col("until"))
         found.append(
             usage.with_columns(month_index(pl.col("time")).alias("month"))
-            .join(by_month.lazy(), on=[*KEYS, "month"], nulls_equal=True)
+            .join(by_month.lazy(), on=[*WINDOW_KEYS, "month"], nulls_equal=True)
             .filter(inside)
         )
     if unbounded.height:
-        joined = usage.join(unbounded.lazy(), on=KEYS, nulls_equal=True)
+        joined = usage.join(unbounded.lazy(), on=WINDOW_KEYS, nulls_equal=True)
         found.append(joined.filter(pl.col("time") < pl.col("until")))
     return pl.concat([rows.select("window", *columns) for rows in found])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.catalog.prices import ChargePricing
-from valueverse.rating.charge_steps import after_included, converted
+from valueverse.rating.charge_steps import after_included, priced_units
 from valueverse.rating.tiered import ONE
 from valueverse.schemas.types import EXACT
 
@@ -45,7 +45,7 @@ def bucketed(
     terms = ("charge", "divide_by", "multiply_by", "convert_round", "included")
     placed = after_included(
         every.join(rows.select("line", *terms), on="line", maintain_order="left").with_columns(
-            converted(pl.col("value")).alias("value")
+            priced_units(pl.col("value")).alias("value")
         )
     )
     numbered, inner = _with_terms(placed, book)

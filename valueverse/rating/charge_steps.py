@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.money import round_exact
-from valueverse.rating.tiered import ONE, ZERO, portion, started_blocks
+from valueverse.rating.tiered import EXACT_ZERO, ONE, exact_portion, started_blocks
 from valueverse.schemas.types import EXACT
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ AMOUNT_LIMIT = pl.lit(Decimal(10) ** 19).cast(EXACT)
 _HUNDRED = pl.lit(100).cast(EXACT)
 
 
-def converted(quantity: pl.Expr) -> pl.Expr:
+def priced_units(quantity: pl.Expr) -> pl.Expr:
     """Metered units in priced units: divided or multiplied, then rounded to whole units where the charge says so."""
     factor, divisor = pl.col("multiply_by"), pl.col("divide_by")
     fits = (
@@ -59,12 +59,12 @@ def converted(quantity: pl.Expr) -> pl.Expr:
 def after_included(parts: pl.DataFrame) -> pl.DataFrame:
     """Take ``included`` off the first units of each line's parts (line, value, included), in their order."""
     total = pl.col("value").cum_sum().over("line").cast(EXACT)
-    rest = pl.max_horizontal(total - pl.col("included"), ZERO)
-    before = pl.max_horizontal(total - pl.col("value") - pl.col("included"), ZERO)
+    rest = pl.max_horizontal(total - pl.col("included"), EXACT_ZERO)
+    before = pl.max_horizontal(total - pl.col("value") - pl.col("included"), EXACT_ZERO)
     return parts.with_columns(pl.when(pl.col("included") > 0).then(rest - before).otherwise("value").alias("value"))
 
 
-def bound(name: str) -> pl.Expr:
+def charge_bound(name: str) -> pl.Expr:
     """A charge's maximum or minimum, scaled to the days used of a partial period."""
     scaled = pl.col(name) * pl.col("used_days").cast(EXACT) / pl.col("full_days").cast(EXACT)
     return pl.when(pl.col("full_days").is_not_null()).then(scaled).otherwise(name)
@@ -72,14 +72,14 @@ def bound(name: str) -> pl.Expr:
 
 def adjusted(amount: pl.Expr) -> pl.Expr:
     """Discount, then maximum, then minimum (left out while more follows), both scaled to the days used."""
-    highest, lowest = bound("maximum"), bound("minimum")
+    highest, lowest = charge_bound("maximum"), charge_bound("minimum")
     safe = pl.when(amount.abs() < AMOUNT_LIMIT).then(amount)
-    discounted = safe - portion(safe, pl.col("discount_percent"), _HUNDRED)
+    discounted = safe - exact_portion(safe, pl.col("discount_percent"), _HUNDRED)
     capped = pl.when(discounted > highest).then(highest).otherwise(discounted)
     return pl.when(pl.col("final") & (capped < lowest)).then(lowest).otherwise(capped)
 
 
-def rounded(lines: pl.DataFrame, amount: str) -> pl.Expr:
+def round_amounts(lines: pl.DataFrame, amount: str) -> pl.Expr:
     """The amount rounded to each line's decimals in each line's mode: one expression per distinct pair."""
     policies = lines.select("rounding_mode", "decimals").unique(maintain_order=True).rows()
     result: pl.Expr = pl.lit(None, EXACT)

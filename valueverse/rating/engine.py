@@ -15,9 +15,9 @@ import polars as pl
 from valueverse.formula import compile_amount
 from valueverse.rating.buckets import bucketed
 from valueverse.rating.capacity import capacity
-from valueverse.rating.charge_steps import adjusted, after_included, converted, rounded
+from valueverse.rating.charge_steps import adjusted, after_included, priced_units, round_amounts
 from valueverse.rating.percentage import percentage
-from valueverse.rating.tiered import ZERO, graduated, graduated_by_events, started_blocks, volume
+from valueverse.rating.tiered import EXACT_ZERO, graduated, graduated_by_events, started_blocks, volume
 from valueverse.schemas.rating import BUCKET_QUANTITIES, LINE_AMOUNTS, METER_QUANTITIES, RATED_EVENTS, TIER_AMOUNTS
 from valueverse.schemas.types import EXACT
 
@@ -32,8 +32,8 @@ _DEFAULTS = {
     "used_days": pl.lit(None, pl.Int32),
     "full_days": pl.lit(None, pl.Int32),
     "final": pl.lit(value=True),
-    "billed_quantity": ZERO,
-    "billed_amount": ZERO,
+    "billed_quantity": EXACT_ZERO,
+    "billed_amount": EXACT_ZERO,
     "decimals": pl.lit(2, pl.Int8),
     "included_left": pl.lit(None, EXACT),
     "bounded": pl.lit(value=True),
@@ -56,7 +56,7 @@ class Rated:
 
 
 @dataclass(frozen=True)
-class Detail:
+class RatingDetail:
     """What some models need beside a line's quantity; a part that is absent is empty.
 
     Attributes:
@@ -70,7 +70,7 @@ class Detail:
     buckets: pl.DataFrame = field(default_factory=BUCKET_QUANTITIES.to_frame)
 
 
-def rate(lines: pl.DataFrame, book: ChargeBook, detail: Detail | None = None) -> Rated:
+def rate(lines: pl.DataFrame, book: ChargeBook, detail: RatingDetail | None = None) -> Rated:
     """Price every line.
 
     Args:
@@ -82,7 +82,7 @@ def rate(lines: pl.DataFrame, book: ChargeBook, detail: Detail | None = None) ->
         book: the charges' prices.
         detail: events, capacity quantities and buckets of the lines that need them.
     """
-    detail = detail or Detail()
+    detail = detail or RatingDetail()
     absent = [value.alias(name) for name, value in _DEFAULTS.items() if name not in lines.columns]
     asked = lines.select("line", "charge", "quantity", *(name for name in _DEFAULTS if name in lines.columns))
     own = asked.with_columns(absent).join(book.charges, on="charge", how="left")
@@ -94,9 +94,9 @@ def rate(lines: pl.DataFrame, book: ChargeBook, detail: Detail | None = None) ->
     )
     found = pl.concat([amounts.select(LINE_AMOUNTS.names()).cast(LINE_AMOUNTS), by_tier.cast(LINE_AMOUNTS)])
     chained = open_lines.join(found, on="line", how="left").with_columns(adjusted(pl.col("amount")).alias("whole"))
-    shown = chained.with_columns(rounded(chained, "whole").alias("whole_rounded")).select(
+    shown = chained.with_columns(round_amounts(chained, "whole").alias("whole_rounded")).select(
         "line",
-        (pl.col("converted") - converted(pl.col("billed_quantity"))).alias("quantity"),
+        (pl.col("converted") - priced_units(pl.col("billed_quantity"))).alias("quantity"),
         (pl.col("whole") - pl.col("billed_amount")).alias("amount"),
         (pl.col("whole_rounded") - pl.col("billed_amount")).alias("amount_rounded"),
         _problem().alias("problem"),
@@ -128,7 +128,7 @@ def _units(lines: pl.DataFrame) -> pl.DataFrame:
     whole = lines.with_columns(
         (pl.col("quantity") + before).alias("total"),
         pl.coalesce(pl.col("prorated_quantity") + before, pl.col("quantity") + before).alias("to_price"),
-    ).with_columns(converted(pl.col("total")).alias("converted"), converted(pl.col("to_price")).alias("prorated"))
+    ).with_columns(priced_units(pl.col("total")).alias("converted"), priced_units(pl.col("to_price")).alias("prorated"))
     return whole.with_columns(
         _after_included("converted").alias("units"), _after_included("prorated").alias("priced")
     ).with_columns(pl.col("units").alias("top"))
@@ -136,7 +136,7 @@ def _units(lines: pl.DataFrame) -> pl.DataFrame:
 
 def _after_included(name: str) -> pl.Expr:
     """A line's units to price: never below 0; null stays null."""
-    left = pl.max_horizontal(pl.col(name) - pl.col("included"), ZERO)
+    left = pl.max_horizontal(pl.col(name) - pl.col("included"), EXACT_ZERO)
     return pl.when(pl.col(name).is_not_null()).then(left)
 
 
@@ -147,7 +147,7 @@ def _tier_level(tiers: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     policies = tiers.join(lines.select("line", "rounding_mode", "rounding_level", "decimals"), on="line")
     by_tier = pl.col("rounding_level") == "tier"
     return policies.with_columns(
-        pl.when(by_tier).then(rounded(policies, "amount")).otherwise("amount").alias("amount")
+        pl.when(by_tier).then(round_amounts(policies, "amount")).otherwise("amount").alias("amount")
     ).select(tiers.columns)
 
 
@@ -155,7 +155,7 @@ def _of(lines: pl.DataFrame, model: str) -> pl.DataFrame:
     return lines.filter(pl.col("model") == model)
 
 
-def _priced(lines: pl.DataFrame, book: ChargeBook, detail: Detail) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _priced(lines: pl.DataFrame, book: ChargeBook, detail: RatingDetail) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Amounts of the lines without tiers, and the tiers of those with."""
     amounts, tiers = [LINE_AMOUNTS.to_frame()], [TIER_AMOUNTS.to_frame()]
     simple: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
@@ -186,7 +186,7 @@ def _graduated(rows: pl.DataFrame, events: pl.DataFrame, book: ChargeBook) -> li
         return [graduated(rows, book, percent=percent)]
     terms = rows.select("line", "divide_by", "multiply_by", "convert_round", "included")
     walked = prorated.join(terms, on="line", maintain_order="left").with_columns(
-        converted(pl.col("value")).alias("value"), converted(pl.col("prorated")).alias("prorated")
+        priced_units(pl.col("value")).alias("value"), priced_units(pl.col("prorated")).alias("prorated")
     )
     level = pl.col("value").cum_sum().over("line").cast(EXACT) - pl.col("value")
     placed = walked.with_columns((level - pl.col("included")).alias("before"))
@@ -198,7 +198,7 @@ def _graduated(rows: pl.DataFrame, events: pl.DataFrame, book: ChargeBook) -> li
 
 
 def _package(rows: pl.DataFrame) -> pl.DataFrame:
-    paid = pl.max_horizontal(pl.col("priced") - pl.col("free"), ZERO)
+    paid = pl.max_horizontal(pl.col("priced") - pl.col("free"), EXACT_ZERO)
     started = started_blocks(paid, pl.col("size"))
     whole = pl.when(started * pl.col("size") > paid).then(started - 1).otherwise(started)
     blocks = pl.when(pl.col("package_round") == "down").then(whole).otherwise(started)
@@ -210,7 +210,7 @@ def _unless_negative(rows: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
     """Events that take back more than there was price as no quantity (billing.md: clamped at 0)."""
     negative = rows.filter(pl.col("total") < 0).select("line")
     return found.with_columns(
-        pl.when(pl.col("line").is_in(negative["line"].implode())).then(ZERO).otherwise("amount").alias("amount")
+        pl.when(pl.col("line").is_in(negative["line"].implode())).then(EXACT_ZERO).otherwise("amount").alias("amount")
     )
 
 
@@ -226,8 +226,8 @@ def _percentage(rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     )  # fmt: skip
     every = pl.concat([own, alone.select("line", pl.col("to_price").alias("value"))])
     joined = every.join(rows.select("line", *terms), on="line", maintain_order="left")
-    paid = percentage(after_included(joined.with_columns(converted(pl.col("value")).alias("value"))))
-    silent = rows.join(every, on="line", how="anti").select("line", ZERO.alias("amount"))
+    paid = percentage(after_included(joined.with_columns(priced_units(pl.col("value")).alias("value"))))
+    silent = rows.join(every, on="line", how="anti").select("line", EXACT_ZERO.alias("amount"))
     return _unless_negative(rows, pl.concat([paid, silent]))
 
 
@@ -272,7 +272,7 @@ def _matrix(rows: pl.DataFrame, events: pl.DataFrame, book: ChargeBook) -> pl.Da
     parts = after_included(
         pl.concat([own, alone])
         .join(rows.select("line", *terms), on="line", maintain_order="left")
-        .with_columns(converted(pl.col("value")).alias("value"))
+        .with_columns(priced_units(pl.col("value")).alias("value"))
     ).join(book.cells, on=["charge", "dimensions"], how="left")
     amount = pl.col("value") * pl.coalesce("unit", "default_unit")
     unpriced = amount.is_null() & (pl.col("value") != 0)

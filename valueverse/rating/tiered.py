@@ -17,7 +17,7 @@ from valueverse.schemas.types import EXACT
 if TYPE_CHECKING:
     from valueverse.rating.price_book import ChargeBook
 
-ZERO = pl.lit(0).cast(EXACT)
+EXACT_ZERO = pl.lit(0).cast(EXACT)
 ONE = pl.lit(1).cast(EXACT)
 _HUNDRED = pl.lit(100).cast(EXACT)
 _NEEDED = ("line", "charge", "units", "priced", "top", "bill_flat_at_zero")
@@ -26,7 +26,7 @@ _MOST_PER_TIER = pl.lit(10**15).cast(EXACT)
 _SMALL = pl.lit(10**9).cast(EXACT)
 
 
-def portion(whole: pl.Expr, part: pl.Expr, of: pl.Expr) -> pl.Expr:
+def exact_portion(whole: pl.Expr, part: pl.Expr, of: pl.Expr) -> pl.Expr:
     """``whole x part / of`` without overflow where the factors are large; exact to the last place where they
     are not.
     """
@@ -61,7 +61,7 @@ def _amount(in_tier: pl.Expr, entered: pl.Expr, *, percent: bool) -> pl.Expr:
     # Divided last: a rate of 17 or 18 decimals would lose the last two as a price of one unit.
     by_unit = by_unit / _HUNDRED if percent else by_unit
     priced = pl.when(pl.col("per").is_null()).then(by_unit).otherwise(by_block)
-    full = priced + pl.when(entered).then(pl.col("flat")).otherwise(ZERO)
+    full = priced + pl.when(entered).then(pl.col("flat")).otherwise(EXACT_ZERO)
     return pl.when(full > pl.col("cap")).then("cap").otherwise(full)
 
 
@@ -81,10 +81,10 @@ def graduated(lines: pl.DataFrame, book: ChargeBook, *, percent: bool) -> pl.Dat
         .join(book.tiers, on="charge")
         .filter((pl.col("top") > pl.col("lower")) | (pl.col("tier") == 0))
     )
-    inside = pl.max_horizontal(pl.min_horizontal("units", "upper") - pl.col("lower"), ZERO)
+    inside = pl.max_horizontal(pl.min_horizontal("units", "upper") - pl.col("lower"), EXACT_ZERO)
     entered = (pl.col("top") > pl.col("lower")) | ((pl.col("tier") == 0) & pl.col("bill_flat_at_zero"))
-    spread = portion(pl.col("priced"), inside, pl.col("units"))
-    nothing_left = pl.when(pl.col("tier") == 0).then(pl.col("priced")).otherwise(ZERO)
+    spread = exact_portion(pl.col("priced"), inside, pl.col("units"))
+    nothing_left = pl.when(pl.col("tier") == 0).then(pl.col("priced")).otherwise(EXACT_ZERO)
     in_tier = (
         pl.when(pl.col("priced") == pl.col("units"))
         .then(inside)
@@ -105,7 +105,7 @@ def graduated_by_events(lines: pl.DataFrame, events: pl.DataFrame, book: ChargeB
     """
     low = pl.min_horizontal("before", pl.col("before") + pl.col("value"))
     high = pl.max_horizontal("before", pl.col("before") + pl.col("value"))
-    overlap = pl.max_horizontal(pl.min_horizontal("high", "upper") - pl.max_horizontal("low", "lower"), ZERO)
+    overlap = pl.max_horizontal(pl.min_horizontal("high", "upper") - pl.max_horizontal("low", "lower"), EXACT_ZERO)
     parts = (
         events.with_columns(low.alias("low"), high.alias("high"))
         .join(lines.select("line", "charge"), on="line")
@@ -113,7 +113,7 @@ def graduated_by_events(lines: pl.DataFrame, events: pl.DataFrame, book: ChargeB
         .with_columns(overlap.alias("overlap"))
         .filter(pl.col("overlap") > 0)
         .group_by("line", "tier")
-        .agg(portion(pl.col("prorated"), pl.col("overlap"), pl.col("value").abs()).sum().alias("in_tier"))
+        .agg(exact_portion(pl.col("prorated"), pl.col("overlap"), pl.col("value").abs()).sum().alias("in_tier"))
     )
     walked = (
         lines.select(_NEEDED)
@@ -151,6 +151,6 @@ def _shown(rows: pl.DataFrame, in_tier: pl.Expr, entered: pl.Expr, *, percent: b
         pl.col("upper").alias("to"),
         pl.col("in_tier").alias("quantity"),
         unit.alias("unit"),
-        pl.when(entered).then(pl.col("flat")).otherwise(ZERO).alias("flat"),
+        pl.when(entered).then(pl.col("flat")).otherwise(EXACT_ZERO).alias("flat"),
         _amount(pl.col("in_tier"), entered, percent=percent).alias("amount"),
     )

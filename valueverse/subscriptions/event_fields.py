@@ -13,7 +13,7 @@ from valueverse.schemas.types import EXACT, INSTANT
 if TYPE_CHECKING:
     from datetime import datetime
 
-IN_ORDER = ("time", "received_at", "source", "id")
+EVENT_ORDER = ("time", "received_at", "source", "id")
 """Order in which billing events take effect; the tail decides between events of the same instant, always alike."""
 
 _TENANT_FIELDS = ("name", "timezone", "currency", "grace", "country", "tax_id", "address")
@@ -24,26 +24,26 @@ _SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604
 DEFAULT_GRACE = 86_400
 
 
-def known(facts: pl.DataFrame, known_at: datetime | None) -> pl.DataFrame:
+def known_events(facts: pl.DataFrame, known_at: datetime | None) -> pl.DataFrame:
     """The billing events that count as known at an instant (None: now), voided and replaced ones left out."""
     if known_at is None:
-        return facts.filter(pl.col("known_until").is_null(), pl.col("data").is_not_null()).sort("tenant", *IN_ORDER)
+        return facts.filter(pl.col("known_until").is_null(), pl.col("data").is_not_null()).sort("tenant", *EVENT_ORDER)
     moment = pl.lit(known_at, INSTANT)
     return facts.filter(
         pl.col("received_at") <= moment,
         pl.col("known_until").is_null() | (pl.col("known_until") > moment),
         pl.col("data").is_not_null(),
-    ).sort("tenant", *IN_ORDER)
+    ).sort("tenant", *EVENT_ORDER)
 
 
-def field(name: str) -> pl.Expr:
+def event_field(name: str) -> pl.Expr:
     """A field of ``data`` as text (an object or list as JSON text); null where it is absent or null."""
     return pl.col("data").str.json_path_match(f"$.{name}").alias(name)
 
 
-def number(name: str) -> pl.Expr:
+def number_field(name: str) -> pl.Expr:
     """A numeric field of ``data`` as EXACT; null where it is absent or no number."""
-    return exact_text(field(name)).alias(name)
+    return exact_text(event_field(name)).alias(name)
 
 
 def exact_text(text: pl.Expr) -> pl.Expr:
@@ -51,7 +51,7 @@ def exact_text(text: pl.Expr) -> pl.Expr:
     return text.str.strip_chars().cast(EXACT, strict=False)
 
 
-def rejection(rows: pl.DataFrame, reason: str, message: pl.Expr) -> pl.DataFrame:
+def rejected_events(rows: pl.DataFrame, reason: str, message: pl.Expr) -> pl.DataFrame:
     """Rows of billing events as REJECTED_EVENTS."""
     return rows.select(
         "tenant",
@@ -80,7 +80,7 @@ def tenants_of(facts: pl.DataFrame, plans: pl.DataFrame) -> pl.DataFrame:
     """Every tenant of the facts; zone, currency and grace are its catalog's until an event changes them."""
     tenant_facts = facts.filter(
         pl.col("type").is_in(["billing.tenant.created", "billing.tenant.updated"])
-    ).with_columns(*(field(name) for name in _TENANT_FIELDS))
+    ).with_columns(*(event_field(name) for name in _TENANT_FIELDS))
     stated = _latest(tenant_facts, ["tenant"], _TENANT_FIELDS)
     catalog = (
         plans.sort("effective_at", "plan", "version")
@@ -125,7 +125,7 @@ ADJUSTMENT_TYPES = (
 
 def _customer_events(facts: pl.DataFrame, fields: tuple[str, ...]) -> pl.DataFrame:
     return facts.filter(pl.col("type").is_in(["billing.customer.created", "billing.customer.updated"])).with_columns(
-        field("customer"), *(field(name) for name in fields)
+        event_field("customer"), *(event_field(name) for name in fields)
     )
 
 
@@ -149,7 +149,7 @@ def tax_statuses(facts: pl.DataFrame) -> pl.DataFrame:
 def customers_of(facts: pl.DataFrame) -> pl.DataFrame:
     """Every customer: created, updated, or only named by a subscription (then its key is its name)."""
     customer_facts = _customer_events(facts, CUSTOMER_FIELDS)
-    named = facts.filter(pl.col("type") == "billing.subscription.started").select("tenant", field("customer"))
+    named = facts.filter(pl.col("type") == "billing.subscription.started").select("tenant", event_field("customer"))
     everyone = pl.concat([customer_facts.select("tenant", "customer"), named]).drop_nulls().unique(maintain_order=True)
     stated = _latest(customer_facts, ["tenant", "customer"], CUSTOMER_FIELDS)
     return (

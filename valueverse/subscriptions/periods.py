@@ -57,7 +57,7 @@ def _boundary(number: pl.Expr) -> pl.Expr:
     return pl.when(_by_days()).then(by_days).otherwise(pl.date(place // 12, place % 12 + 1, day))
 
 
-def periods(schedule: pl.DataFrame) -> pl.DataFrame:
+def overlapping_periods(schedule: pl.DataFrame) -> pl.DataFrame:
     """Whole periods that overlap [window_from, window_to), clipped to the subscription's [start, end) only.
 
     Args:

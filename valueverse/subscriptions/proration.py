@@ -28,7 +28,7 @@ def used_seconds(start: str = "from", end: str = "to") -> pl.Expr:
     return (pl.col(end) - pl.col(start)).dt.total_microseconds().cast(EXACT) / pl.lit(1_000_000).cast(EXACT)
 
 
-def share(full_amount: pl.Expr, basis: pl.Expr) -> pl.Expr:
+def prorated_expr(full_amount: pl.Expr, basis: pl.Expr) -> pl.Expr:
     """``full_amount`` x used / full on the columns of ``periods()``.
 
     Args:
@@ -43,8 +43,8 @@ def share(full_amount: pl.Expr, basis: pl.Expr) -> pl.Expr:
     return pl.when(basis == "day").then(by_day).when(basis == "second").then(by_second).otherwise(full_amount)
 
 
-def prorated(amount: Decimal, used: int, full: int) -> Decimal:
-    """``share`` of a single amount: multiplied first, divided after, rounded half-up at 18 decimals.
+def prorated_amount(amount: Decimal, used: int, full: int) -> Decimal:
+    """``prorated_expr`` of a single amount: multiplied first, divided after, rounded half-up at 18 decimals.
 
     ``full`` is greater than 0 and in the measure of ``used``: days, or microseconds.
     """
@@ -61,6 +61,6 @@ def days_30_360(start: date, end: date) -> int:
     return last - first
 
 
-def factor(used: int, full: int) -> Decimal:
-    """used / full at 18 decimals, to be shown; amounts are worked out with ``prorated`` instead."""
-    return prorated(Decimal(1), used, full)
+def proration_factor(used: int, full: int) -> Decimal:
+    """used / full at 18 decimals, to be shown; amounts are worked out with ``prorated_amount`` instead."""
+    return prorated_amount(Decimal(1), used, full)

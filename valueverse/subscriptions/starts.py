@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from valueverse.schemas.types import EXACT
-from valueverse.subscriptions.event_fields import field, number, rejection
+from valueverse.subscriptions.event_fields import event_field, number_field, rejected_events
 from valueverse.subscriptions.periods import FIRST_YEAR, LAST_YEAR
 from valueverse.subscriptions.zone_changes import zones_at
 from valueverse.subscriptions.zones import local_date, local_midnight
@@ -71,7 +71,9 @@ def unknown_fee(rows: pl.DataFrame, plan: str, name: str) -> pl.DataFrame:
         rows: the events' columns, the key of the plan (column ``plan``), and what ``uncounted`` found (``name``).
     """
     where = pl.concat_str(pl.lit("data.quantities."), name, pl.lit(": the plan '"), plan)
-    return rejection(rows, "unknown_fee", pl.concat_str(where, pl.lit("' has no fee of this key with a unit_amount")))
+    return rejected_events(
+        rows, "unknown_fee", pl.concat_str(where, pl.lit("' has no fee of this key with a unit_amount"))
+    )
 
 
 def _instant(text: pl.Expr) -> pl.Expr:
@@ -100,11 +102,12 @@ def started_subscriptions(
         statements: zone_changes.zone_statements.
     """
     rows = facts.filter(pl.col("type") == "billing.subscription.started").with_columns(
-        field("subscription"), field("customer"), field("plan"), field("timezone"), field("overrides"),
-        field("quantities"),
-        number("plan_version").cast(pl.Int64).alias("wanted_version"),
-        field("anchor_date").str.to_date("%F", strict=False).alias("anchor"),
-        field("ends_at"),
+        event_field("subscription"), event_field("customer"), event_field("plan"),
+        event_field("timezone"), event_field("overrides"),
+        event_field("quantities"),
+        number_field("plan_version").cast(pl.Int64).alias("wanted_version"),
+        event_field("anchor_date").str.to_date("%F", strict=False).alias("anchor"),
+        event_field("ends_at"),
     )  # fmt: skip
     owned = with_plan(rows, plans).with_columns(pl.col("timezone").is_not_null().alias("has_own_zone"))
     zoned = zones_at(owned.with_columns(pl.col("received_at").alias("start_received_at")), statements).drop(
@@ -140,22 +143,22 @@ def _judged(starts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     name = pl.concat_str(pl.lit("the subscription '"), "subscription", pl.lit("' "))
     version = pl.format(" version {}", "wanted_version").fill_null("")
     rejected = [
-        rejection(
+        rejected_events(
             possible.filter(~pl.col("is_first")),
             "already_started",
             name + "has started before: change it, or start one with a new key",
         ),
-        rejection(
+        rejected_events(
             starts.filter(unknown),
             "unknown_plan",
             pl.concat_str(pl.lit("no catalog in force then has the plan '"), "plan", pl.lit("'"), version),
         ),
-        rejection(
+        rejected_events(
             starts.filter(~unknown, untimely),
             "bad_time",
             name + f"starts outside the years {FIRST_YEAR} to {LAST_YEAR}",
         ),
-        rejection(
+        rejected_events(
             starts.filter(~unknown, ~untimely, backwards),
             "ends_before_start",
             name + "ends at or before its start: correct ends_at",

@@ -19,16 +19,16 @@ from valueverse.schemas.subscriptions import SEGMENTS, TAX_STATUSES, ZONE_CHANGE
 from valueverse.schemas.types import INSTANT
 from valueverse.subscriptions.event_fields import (
     ADJUSTMENT_TYPES,
-    IN_ORDER,
+    EVENT_ORDER,
     customers_of,
-    field,
-    known,
-    number,
-    rejection,
+    event_field,
+    known_events,
+    number_field,
+    rejected_events,
     tax_statuses,
     tenants_of,
 )
-from valueverse.subscriptions.periods import periods
+from valueverse.subscriptions.periods import overlapping_periods
 from valueverse.subscriptions.starts import started_subscriptions, uncounted, unknown_fee, with_plan
 from valueverse.subscriptions.zone_changes import with_zone_changes, zone_statements
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
-STARTED = "billing.subscription.started"
+SUBSCRIPTION_STARTED = "billing.subscription.started"
 CUSTOMER_TYPES = ("billing.customer.created", "billing.customer.updated")
 """Events that make a customer known."""
 _KEY = ["tenant", "subscription"]
@@ -77,7 +77,7 @@ def build_timeline(
         holds: leave out subscriptions of customers that no event has created, and list them in ``rejected``; False:
             for a log that may be a part of one.
     """
-    facts, held = known(billing_facts, known_at), REJECTED_EVENTS.to_frame()
+    facts, held = known_events(billing_facts, known_at), REJECTED_EVENTS.to_frame()
     if holds:
         facts, held = _without_strangers(facts)
     tenants, customers = tenants_of(facts, plans), customers_of(facts)
@@ -104,7 +104,7 @@ def build_timeline(
     )
 
 
-def strangers(facts: pl.DataFrame) -> pl.DataFrame:
+def starts_of_unknown_customers(facts: pl.DataFrame) -> pl.DataFrame:
     """Starts of subscriptions whose customer no event has created, with subscription and customer.
 
     When the customer comes into being does not matter: an event that names it later releases earlier periods too.
@@ -112,21 +112,25 @@ def strangers(facts: pl.DataFrame) -> pl.DataFrame:
     Args:
         facts: billing events known.
     """
-    named = facts.filter(pl.col("type").is_in(CUSTOMER_TYPES)).select("tenant", field("customer")).unique()
-    starts = facts.filter(pl.col("type") == STARTED).with_columns(field("subscription"), field("customer"))
+    named = facts.filter(pl.col("type").is_in(CUSTOMER_TYPES)).select("tenant", event_field("customer")).unique()
+    starts = facts.filter(pl.col("type") == SUBSCRIPTION_STARTED).with_columns(
+        event_field("subscription"), event_field("customer")
+    )
     return starts.join(named, on=["tenant", "customer"], how="anti", maintain_order="left")
 
 
 def _without_strangers(facts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Facts without these starts, and all other events of their subscriptions; and the starts as REJECTED_EVENTS."""
-    held = strangers(facts)
+    held = starts_of_unknown_customers(facts)
     if held.is_empty():
         return facts, REJECTED_EVENTS.to_frame()
     event = ["tenant", "source", "id"]
     left = facts.join(held, on=event, how="anti", maintain_order="left")
-    started = left.filter(pl.col("type") == STARTED).select("tenant", field("subscription"))
+    started = left.filter(pl.col("type") == SUBSCRIPTION_STARTED).select("tenant", event_field("subscription"))
     waits = held.select(_KEY).unique().join(started, on=_KEY, how="anti")
-    about = left.filter(pl.col("type").str.starts_with("billing.subscription.")).with_columns(field("subscription"))
+    about = left.filter(pl.col("type").str.starts_with("billing.subscription.")).with_columns(
+        event_field("subscription")
+    )
     waiting = about.join(waits, on=_KEY, how="semi").select(event)
     message = pl.format(
         "the subscription '{}' is held: no event has created its customer '{}'; send billing.customer.created, or void "
@@ -135,7 +139,7 @@ def _without_strangers(facts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]
         "customer",
     )
     accepted = left.join(waiting, on=event, how="anti", maintain_order="left")
-    return accepted, rejection(held, "unknown_customer", message)
+    return accepted, rejected_events(held, "unknown_customer", message)
 
 
 def _about_known(rows: pl.DataFrame, started: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -143,14 +147,14 @@ def _about_known(rows: pl.DataFrame, started: pl.DataFrame) -> tuple[pl.DataFram
     joined = rows.join(started.select(*_KEY, "subscription_start"), on=_KEY, how="left")
     early = pl.col("subscription_start").is_null() | (pl.col("time") < pl.col("subscription_start"))
     message = pl.concat_str(pl.lit("no subscription '"), "subscription", pl.lit("' has started by then"))
-    return joined.filter(~early), rejection(joined.filter(early), "unknown_subscription", message)
+    return joined.filter(~early), rejected_events(joined.filter(early), "unknown_subscription", message)
 
 
 def _ended(facts: pl.DataFrame, started: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    rows = facts.filter(pl.col("type") == "billing.subscription.ended").with_columns(field("subscription"))
+    rows = facts.filter(pl.col("type") == "billing.subscription.ended").with_columns(event_field("subscription"))
     about, rejected = _about_known(rows, started)
-    ordered = about.sort(*IN_ORDER).with_columns(pl.struct(_KEY).is_first_distinct().alias("is_first"))
-    again = rejection(
+    ordered = about.sort(*EVENT_ORDER).with_columns(pl.struct(_KEY).is_first_distinct().alias("is_first"))
+    again = rejected_events(
         ordered.filter(~pl.col("is_first")),
         "already_ended",
         pl.concat_str(pl.lit("the subscription '"), "subscription", pl.lit("' has ended before")),
@@ -165,7 +169,9 @@ def _ended(facts: pl.DataFrame, started: pl.DataFrame) -> tuple[pl.DataFrame, pl
 def _waiting(facts: pl.DataFrame) -> pl.DataFrame:
     """Subscriptions with a change that waits for the end of a period."""
     changed = facts.filter(pl.col("type") == "billing.subscription.changed")
-    return changed.filter(field("effective") == "period_end").select("tenant", field("subscription")).unique()
+    return (
+        changed.filter(event_field("effective") == "period_end").select("tenant", event_field("subscription")).unique()
+    )
 
 
 def _moves(segments: pl.DataFrame) -> pl.DataFrame:
@@ -203,7 +209,7 @@ def _takes_effect(rows: pl.DataFrame, moves: pl.DataFrame) -> pl.DataFrame:
             pl.lit(None, INSTANT).alias("end"),
         )
     )
-    ends = periods(schedule).select("key", "full_to")
+    ends = overlapping_periods(schedule).select("key", "full_to")
     first_end = pl.coalesce("planned_for", "full_to").alias("effective_from")
     later = schedule.join(ends, on="key").with_columns(first_end).select(*rows.columns, "effective_from")
     now = rows.filter(pl.col("effective") != "period_end").with_columns(pl.col("time").alias("effective_from"))
@@ -231,13 +237,14 @@ def _changed(
     )
     states, refused = [state], []
     rows = facts.filter(pl.col("type") == "billing.subscription.changed").with_columns(
-        field("subscription"), field("plan").alias("new_plan"), field("overrides").alias("new_overrides"),
-        field("quantities").alias("new_quantities"), field("effective").fill_null("now").alias("effective"),
-        number("plan_version").cast(pl.Int64).alias("wanted_version"),
+        event_field("subscription"), event_field("plan").alias("new_plan"),
+        event_field("overrides").alias("new_overrides"),
+        event_field("quantities").alias("new_quantities"), event_field("effective").fill_null("now").alias("effective"),
+        number_field("plan_version").cast(pl.Int64).alias("wanted_version"),
     )  # fmt: skip
     changes, rejected = _about_known(rows, started)
     refused.append(rejected)
-    changes = changes.sort(*IN_ORDER).with_columns(pl.int_range(pl.len()).over(_KEY).alias("round"))
+    changes = changes.sort(*EVENT_ORDER).with_columns(pl.int_range(pl.len()).over(_KEY).alias("round"))
     planned = state.clear()
     for nth in sorted(changes["round"].unique()):
         turn = changes.filter(pl.col("round") == nth)
@@ -287,12 +294,12 @@ def _applied(turn: pl.DataFrame, plans: pl.DataFrame, moves: pl.DataFrame) -> tu
     )
     rejected = pl.concat(
         [
-            rejection(
+            rejected_events(
                 moved.filter(unknown),
                 "unknown_plan",
                 pl.concat_str(pl.lit("no catalog in force then has the plan '"), "new_plan", pl.lit("'")),
             ),
-            rejection(
+            rejected_events(
                 moved.filter(over),
                 "already_ended",
                 pl.concat_str(pl.lit("the subscription '"), "subscription", pl.lit("' ends before this change")),
@@ -310,9 +317,9 @@ def _active(facts: pl.DataFrame, started: pl.DataFrame) -> tuple[pl.DataFrame, p
     """Stretches in which each subscription is not paused: subscription, active_from, active_to?."""
     rows = facts.filter(
         pl.col("type").is_in(["billing.subscription.paused", "billing.subscription.resumed"])
-    ).with_columns(field("subscription"), pl.col("type").str.ends_with("paused").alias("pauses"))
+    ).with_columns(event_field("subscription"), pl.col("type").str.ends_with("paused").alias("pauses"))
     about, rejected = _about_known(rows, started)
-    ordered = about.sort(*IN_ORDER).with_columns(
+    ordered = about.sort(*EVENT_ORDER).with_columns(
         # Before the first pause a subscription runs, as if it had been resumed.
         pl.col("pauses").shift(1, fill_value=False).over(_KEY).alias("paused_before")
     )
@@ -320,8 +327,8 @@ def _active(facts: pl.DataFrame, started: pl.DataFrame) -> tuple[pl.DataFrame, p
     name = pl.concat_str(pl.lit("the subscription '"), "subscription", pl.lit("' "))
     again = pl.concat(
         [
-            rejection(idle.filter("pauses"), "already_paused", name + "is paused already"),
-            rejection(
+            rejected_events(idle.filter("pauses"), "already_paused", name + "is paused already"),
+            rejected_events(
                 idle.filter(~pl.col("pauses")),
                 "not_paused",
                 name + "is not paused: there is nothing to resume",

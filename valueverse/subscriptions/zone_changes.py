@@ -12,8 +12,8 @@ import polars as pl
 
 from valueverse.catalog.history import BEGINNING
 from valueverse.schemas.types import INSTANT
-from valueverse.subscriptions.event_fields import IN_ORDER, field
-from valueverse.subscriptions.periods import periods
+from valueverse.subscriptions.event_fields import EVENT_ORDER, event_field
+from valueverse.subscriptions.periods import overlapping_periods
 from valueverse.subscriptions.zones import local_date
 
 _CUSTOMER = ["tenant", "customer"]
@@ -33,13 +33,13 @@ def zone_statements(facts: pl.DataFrame, plans: pl.DataFrame) -> pl.DataFrame:
     kinds = [f"billing.{who}.{what}" for who in ("customer", "tenant") for what in ("created", "updated")]
     changed = (
         facts.filter(pl.col("type").is_in(kinds))
-        .sort(*IN_ORDER)
+        .sort(*EVENT_ORDER)
         .select(
             "tenant",
-            field("customer").fill_null("").alias("customer"),
+            event_field("customer").fill_null("").alias("customer"),
             "time",
             "received_at",
-            field("timezone").alias("zone"),
+            event_field("timezone").alias("zone"),
             pl.col("type").str.ends_with("created").alias("created"),
         )
         .drop_nulls("zone")
@@ -146,7 +146,7 @@ def _moved(segments: pl.DataFrame, turns: pl.DataFrame) -> pl.DataFrame:
         pl.lit(None, INSTANT).alias("start"),
         pl.lit(None, INSTANT).alias("end"),
     )
-    ends = periods(schedule).select("key", "full_to")
+    ends = overlapping_periods(schedule).select("key", "full_to")
     found = running.join(ends, on="key").select(
         *_KEY,
         "new_zone",

@@ -13,7 +13,7 @@ import polars as pl
 
 from valueverse.schemas.types import INSTANT
 
-Day = date | pl.Expr
+DateOrExpr = date | pl.Expr
 """A date, or one of each row: a window may be another one for each tenant."""
 _SECONDS_PER_DAY = 86_400
 
@@ -58,7 +58,7 @@ def _gathered(parts: list[pl.DataFrame]) -> pl.DataFrame:
     return pl.concat(parts).sort("_row").drop("_row")
 
 
-def local_midnight(frame: pl.DataFrame, day: Day, zone: str, name: str) -> pl.DataFrame:
+def local_midnight(frame: pl.DataFrame, day: DateOrExpr, zone: str, name: str) -> pl.DataFrame:
     """Add ``name``: the UTC instant at which the local date ``day`` begins in the zone that column ``zone`` names."""
     if frame.is_empty():
         return frame.with_columns(pl.lit(None, INSTANT).alias(name))

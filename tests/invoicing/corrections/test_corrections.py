@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from tests.support.ledger import World, amounts, instant
-from valueverse.invoicing.in_memory_billing import Books as Ledger
+from valueverse.invoicing.in_memory_billing import RecordedInvoices as Ledger
 
 if TYPE_CHECKING:
     from valueverse.invoicing.engine import Billed

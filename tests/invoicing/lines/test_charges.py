@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.ledger import World, amounts, instant
 from valueverse.invoicing import engine
-from valueverse.invoicing.rendering.invoice_documents import documents
+from valueverse.invoicing.rendering.invoice_documents import build_invoice_documents
 from valueverse.metering.usage import derive_usage
 from valueverse.schemas.events import EVENTS
 from valueverse.services.calculators.price import answer
@@ -205,7 +205,7 @@ def _carried(acme: World, events: list[tuple[str, str, str | None]]) -> dict[str
     usage = derive_usage(pl.DataFrame(rows, schema=EVENTS).lazy(), history).collect().lazy()
     window = (date(2024, 1, 1), date(2024, 2, 1))
     billed = engine.bill(acme.timeline(), history, usage, window, known_at=None)
-    (document,) = documents(billed.invoices, billed.lines)
+    (document,) = build_invoice_documents(billed.invoices, billed.lines)
     return document
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.laws import law
-from valueverse.invoicing.settlement.credit_notes import cap_by_credit_notes, counting, judged, refused
+from valueverse.invoicing.settlement.credit_notes import cap_by_credit_notes, counting, judge_credit_notes, refused
 from valueverse.schemas.invoicing import CORRECTED, INVOICE_NUMBERS, WORKING_LINES
 from valueverse.schemas.settlement import CREDIT_NOTES
 
@@ -48,7 +48,7 @@ def accepted(found: pl.DataFrame) -> list[int]:
 
 
 def test_a_note_that_counted_is_not_displaced_by_a_backdated_one() -> None:
-    found = judged(notes(("30", 9, 9), ("30", 1, 20)), bills(5000), CORRECTED.to_frame())
+    found = judge_credit_notes(notes(("30", 9, 9), ("30", 1, 20)), bills(5000), CORRECTED.to_frame())
     assert accepted(found) == [3000]
     assert refused(found)["event_id"].to_list() == ["1"]
 
@@ -56,26 +56,26 @@ def test_a_note_that_counted_is_not_displaced_by_a_backdated_one() -> None:
 def test_a_note_is_judged_beside_the_corrections_known_before_it() -> None:
     """50.00, of which 30.00 were given back on the fifth: a note of 30.00 fits only if it came by then."""
     corrected = corrections((-3000, 5))
-    assert accepted(judged(notes(("30", 4, 4)), bills(5000), corrected)) == [3000]
-    assert accepted(judged(notes(("30", 5, 5)), bills(5000), corrected)) == [3000]
-    assert accepted(judged(notes(("30", 4, 6)), bills(5000), corrected)) == []
-    assert accepted(judged(notes(("20", 6, 6)), bills(5000), corrected)) == [2000]
+    assert accepted(judge_credit_notes(notes(("30", 4, 4)), bills(5000), corrected)) == [3000]
+    assert accepted(judge_credit_notes(notes(("30", 5, 5)), bills(5000), corrected)) == [3000]
+    assert accepted(judge_credit_notes(notes(("30", 4, 6)), bills(5000), corrected)) == []
+    assert accepted(judge_credit_notes(notes(("20", 6, 6)), bills(5000), corrected)) == [2000]
 
 
 def test_what_corrects_another_invoice_does_not_raise_the_limit_of_its_own() -> None:
     """80.00, of which 30.00 are late usage of another invoice."""
     corrected_lines = corrections((3000, 5)).with_columns(number=pl.lit("acme-1"), corrected_number=pl.lit("acme-0"))
-    assert accepted(judged(notes(("50.01", 9, 9), ("50", 9, 9)), bills(8000), corrected_lines)) == [5000]
+    assert accepted(judge_credit_notes(notes(("50.01", 9, 9), ("50", 9, 9)), bills(8000), corrected_lines)) == [5000]
 
 
 def test_a_fraction_of_a_minor_unit_is_no_part_of_a_note() -> None:
-    found = judged(notes(("50.004", 1, 1), ("0.009", 1, 1)), bills(5000), CORRECTED.to_frame())
+    found = judge_credit_notes(notes(("50.004", 1, 1), ("0.009", 1, 1)), bills(5000), CORRECTED.to_frame())
     assert accepted(found) == [5000]
     assert refused(found)["reason"].to_list() == ["bad_amount"]
 
 
 def test_a_note_in_yen_is_whole_yen() -> None:
-    assert accepted(judged(notes(("50.9", 1, 1)), bills(50, currency="JPY"), CORRECTED.to_frame())) == [50]
+    assert accepted(judge_credit_notes(notes(("50.9", 1, 1)), bills(50, currency="JPY"), CORRECTED.to_frame())) == [50]
 
 
 @given(
@@ -88,7 +88,7 @@ def test_notes_stay_within_the_invoice_and_what_corrections_left_of_it(
     total: int, stated: list[tuple[int, int, int]], found: list[tuple[int, int]]
 ) -> None:
     frame = notes(*((str(Decimal(minor).scaleb(-2)), day, received) for minor, day, received in stated))
-    counted = counting(judged(frame, bills(total), corrections(*found)))
+    counted = counting(judge_credit_notes(frame, bills(total), corrections(*found)))
     for until in counted["received_at"]:
         corrected = sum(minor for minor, day in found if START + timedelta(days=day) < until)
         known_then = counted.filter(pl.col("received_at") <= until)["amount_minor"].sum()

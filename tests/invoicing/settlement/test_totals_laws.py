@@ -15,7 +15,14 @@ from tests.support.laws import law
 from valueverse.invoicing.settlement import allocation
 from valueverse.invoicing.settlement.coupons import Coupon
 from valueverse.invoicing.settlement.credit_application import CreditNote, Wallet
-from valueverse.invoicing.settlement.totals import LINE_KINDS, Bill, Commitment, Line, Totals, invoice_totals
+from valueverse.invoicing.settlement.totals import (
+    LINE_KINDS,
+    Commitment,
+    GrossLine,
+    InvoiceParts,
+    Totals,
+    invoice_totals,
+)
 from valueverse.money import RoundingMode, largest_remainder, round_decimal
 from valueverse.schemas.types import EXACT
 
@@ -35,7 +42,7 @@ owed = st.decimals(0, 200, places=3)
 percents = st.decimals(0, 100, places=2)
 
 lines = st.builds(
-    Line,
+    GrossLine,
     key=names,
     amount=money,
     kind=st.sampled_from(LINE_KINDS),
@@ -60,7 +67,7 @@ wallets = st.builds(
     restrict_to=scopes,
 )
 bills = st.builds(
-    Bill,
+    InvoiceParts,
     decimals=st.sampled_from([0, 2, 3]),
     lines=st.lists(lines, max_size=6),
     mode=st.sampled_from(MODES),
@@ -73,7 +80,7 @@ bills = st.builds(
 )
 
 
-def changed(bill: Bill, **parts: Any) -> Bill:
+def changed(bill: InvoiceParts, **parts: Any) -> InvoiceParts:
     return dataclasses.replace(bill, **parts)
 
 
@@ -84,7 +91,7 @@ def everything(totals: Totals) -> list[tuple[int, int, int, int]]:
 
 @laws
 @given(bills)
-def test_total_is_subtotal_less_discount_plus_tax_and_so_is_every_line(bill: Bill) -> None:
+def test_total_is_subtotal_less_discount_plus_tax_and_so_is_every_line(bill: InvoiceParts) -> None:
     totals = invoice_totals(bill)
     assert totals.total == totals.subtotal - totals.discount_total + totals.tax_total
     assert totals.amount_due == totals.total - totals.credit_total
@@ -100,7 +107,7 @@ def test_total_is_subtotal_less_discount_plus_tax_and_so_is_every_line(bill: Bil
 
 @laws
 @given(bills)
-def test_breakdowns_add_up_to_their_totals(bill: Bill) -> None:
+def test_breakdowns_add_up_to_their_totals(bill: InvoiceParts) -> None:
     totals = invoice_totals(bill)
     assert sum(amount for _, amount in totals.discounts) == totals.discount_total
     assert sum(rate.amount for rate in totals.taxes) == totals.tax_total
@@ -110,7 +117,7 @@ def test_breakdowns_add_up_to_their_totals(bill: Bill) -> None:
 
 @laws
 @given(bills)
-def test_nothing_is_due_back_unless_the_total_is_negative(bill: Bill) -> None:
+def test_nothing_is_due_back_unless_the_total_is_negative(bill: InvoiceParts) -> None:
     totals = invoice_totals(bill)
     assert totals.credit_total >= 0
     assert (totals.amount_due < 0) == (totals.total < 0)
@@ -119,7 +126,7 @@ def test_nothing_is_due_back_unless_the_total_is_negative(bill: Bill) -> None:
 
 @laws
 @given(bills)
-def test_a_discount_lowers_no_line_and_no_invoice_below_zero(bill: Bill) -> None:
+def test_a_discount_lowers_no_line_and_no_invoice_below_zero(bill: InvoiceParts) -> None:
     totals = invoice_totals(bill)
     for amount, discount, net, _ in everything(totals):
         assert discount >= 0
@@ -129,7 +136,7 @@ def test_a_discount_lowers_no_line_and_no_invoice_below_zero(bill: Bill) -> None
 
 @laws
 @given(bills)
-def test_wallets_are_never_negative_and_lose_what_they_paid(bill: Bill) -> None:
+def test_wallets_are_never_negative_and_lose_what_they_paid(bill: InvoiceParts) -> None:
     totals = invoice_totals(bill)
     spent = sum((wallet.balance for wallet in bill.wallets), Decimal(0)) - sum(totals.balances, Decimal(0))
     paid = sum(credit.amount for credit in totals.credits if credit.kind == "wallet")
@@ -142,7 +149,7 @@ def test_wallets_are_never_negative_and_lose_what_they_paid(bill: Bill) -> None:
 
 @laws
 @given(bills, names)
-def test_restricted_wallets_pay_no_more_than_their_charges_cost(bill: Bill, charge: str) -> None:
+def test_restricted_wallets_pay_no_more_than_their_charges_cost(bill: InvoiceParts, charge: str) -> None:
     only = [Wallet(f"{place}", Decimal(70), restrict_to=frozenset({charge})) for place in range(2)]
     totals = invoice_totals(changed(bill, wallets=only))
     gross = sum(
@@ -154,7 +161,7 @@ def test_restricted_wallets_pay_no_more_than_their_charges_cost(bill: Bill, char
 
 @laws
 @given(bills, st.randoms(use_true_random=False))
-def test_the_order_of_coupons_notes_and_wallets_is_irrelevant(bill: Bill, chance: Random) -> None:
+def test_the_order_of_coupons_notes_and_wallets_is_irrelevant(bill: InvoiceParts, chance: Random) -> None:
     mixed = changed(
         bill,
         coupons=chance.sample(bill.coupons, len(bill.coupons)),
@@ -173,7 +180,7 @@ def test_the_order_of_coupons_notes_and_wallets_is_irrelevant(bill: Bill, chance
 
 @laws
 @given(bills)
-def test_tax_is_the_rounded_sum_of_the_precise_line_taxes(bill: Bill) -> None:
+def test_tax_is_the_rounded_sum_of_the_precise_line_taxes(bill: InvoiceParts) -> None:
     totals = invoice_totals(bill)
     rates = [line.tax_percent for line in bill.lines] + [Decimal(19)]
     precise = [net * rate / 100 for (_, _, net, _), rate in zip(everything(totals), rates, strict=False)]
@@ -183,7 +190,7 @@ def test_tax_is_the_rounded_sum_of_the_precise_line_taxes(bill: Bill) -> None:
 
 @laws
 @given(bills)
-def test_level_invoice_rounds_once_and_moves_no_line_by_a_whole_minor_unit(bill: Bill) -> None:
+def test_level_invoice_rounds_once_and_moves_no_line_by_a_whole_minor_unit(bill: InvoiceParts) -> None:
     totals = invoice_totals(changed(bill, level="invoice", commitment=None))
     exact = [line.amount.scaleb(bill.decimals) for line in bill.lines]
     assert totals.subtotal == round_decimal(sum(exact, Decimal(0)), 0, bill.mode)
@@ -192,7 +199,7 @@ def test_level_invoice_rounds_once_and_moves_no_line_by_a_whole_minor_unit(bill:
 
 @laws
 @given(bills, owed)
-def test_fees_and_charges_come_to_the_commitment(bill: Bill, minimum: Decimal) -> None:
+def test_fees_and_charges_come_to_the_commitment(bill: InvoiceParts, minimum: Decimal) -> None:
     totals = invoice_totals(changed(bill, commitment=Commitment(minimum)))
     counted = sum(
         shown.amount

@@ -13,9 +13,9 @@ from polars.testing import assert_frame_equal
 
 from tests.support.ledger import World, instant
 from tests.support.warehouse_billing import run
-from valueverse.invoicing.billed_rows import Changes, issued_invoices, prior_state, to_recompute
+from valueverse.invoicing.billed_rows import ReceivedChanges, derive_prior_state, issued_invoices, recomputed_invoices
 from valueverse.invoicing.corrections.differences import PERIOD_TYPES
-from valueverse.invoicing.in_memory_billing import Books
+from valueverse.invoicing.in_memory_billing import RecordedInvoices
 from valueverse.platform.lake import Lake
 from valueverse.platform.stores.billing_store import Scope, apply_rerating
 from valueverse.platform.warehouse import connect
@@ -65,7 +65,7 @@ def late(acme: World) -> None:
 
 
 def test_prior_state_of_rows_in_the_warehouse_is_that_of_rows_in_memory(settings: Settings) -> None:
-    acme, books = world(), Books()
+    acme, books = world(), RecordedInvoices()
     for as_of in RUNS:
         if as_of == RUNS[-1]:
             late(acme)
@@ -82,14 +82,14 @@ def test_prior_state_of_rows_in_the_warehouse_is_that_of_rows_in_memory(settings
     now = {"acme": instant("2024-02-02")}
     facts, usage, history = acme.facts_frame(), acme.usage_frame().lazy(), acme.history()
     issued = issued_invoices(books.rows)
-    changes = Changes(usage, history.meters, facts, now["acme"])
-    changed = to_recompute(issued, changes)
+    changes = ReceivedChanges(usage, history.meters, facts, now["acme"])
+    changed = recomputed_invoices(issued, changes)
     one_off = books.rows.lines.filter(kind="one_off").join(changed, on=["tenant", "invoice_id"], how="anti")
     assert one_off.height == 1
     reratings = rerated(issued.not_voided.join(changed, on="invoice_id", how="anti"))
-    recompute = to_recompute(issued, replace(changes, reratings=reratings))
+    recompute = recomputed_invoices(issued, replace(changes, reratings=reratings))
     assert recompute.height == changed.height + 1
-    in_memory = prior_state(books.rows, issued, recompute, reratings)
+    in_memory = derive_prior_state(books.rows, issued, recompute, reratings)
     with connect(settings, "builder") as connection:
         connection.execute("delete from billing.invoice where status = 'draft'")
         record(connection, reratings)

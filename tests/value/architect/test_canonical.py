@@ -10,7 +10,7 @@ from tests.support.value_models import EXAMPLE, compiled, model_text
 from valueverse.documents import DocumentError
 from valueverse.value import library
 from valueverse.value.architect.compiler.program import compile_model
-from valueverse.value.architect.document.canonical import canonical, canonical_text, content_hash, difference
+from valueverse.value.architect.document.canonical import canonical_text, canonical_tree, content_hash, model_changes
 from valueverse.value.architect.document.parsing import model_from, parse_model
 
 GOLDEN = "db7c7b7464d17bbfce95d46c3ad656ace81493f37570b3ae185df004f63c2123"
@@ -25,7 +25,7 @@ def test_the_canonical_form_is_the_same_model():
     for text in [EXAMPLE, *map(library.text, library.names())]:
         model = parse_model(text)
         again = model_from(json.loads(canonical_text(model)))
-        assert canonical(again) == canonical(model)
+        assert canonical_tree(again) == canonical_tree(model)
         assert content_hash(parse_model(canonical_text(model))) == content_hash(model)
         assert compile_model(again) == compile_model(model)
 
@@ -52,15 +52,15 @@ def test_every_difference_is_named_by_path():
         .replace("users:", "usrs:")
         .replace("prev(users", "prev(usrs")
     )
-    found = {(one.path, one.kind) for one in difference(before, after)}
+    found = {(one.path, one.kind) for one in model_changes(before, after)}
     assert found == {
         ("drivers.deflection.attribution", "removed"),
         ("inputs.adoption.dist.interval90", "changed"),
         ("variables.users", "removed"),
         ("variables.usrs", "added"),
     }
-    assert difference(before, before) == []
-    changed = next(one for one in difference(before, after) if one.kind == "changed")
+    assert model_changes(before, before) == []
+    changed = next(one for one in model_changes(before, after) if one.kind == "changed")
     assert changed.as_json() == {
         "path": "inputs.adoption.dist.interval90",
         "kind": "changed",

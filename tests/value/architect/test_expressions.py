@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.laws import law
 from tests.support.value_models import compiled, only, refused
-from valueverse.value.architect.language.expressions import written
+from valueverse.value.architect.language.expressions import expression_text
 from valueverse.value.architect.language.units import Unit, UnitSystem
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def test_an_expression_has_a_unit_and_its_conversions_stand_in_it(expr: str, uni
     found = node(expr)
     assert str(found.unit) == unit
     if text is not None:
-        assert written(found.expression) == text
+        assert expression_text(found.expression) == text
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_a_problem_points_at_the_operator_inside_the_text():
 def test_the_declared_unit_stays_and_is_converted_to():
     found = node("usd_year", unit="USD/month")
     assert str(found.unit) == "USD/month"
-    assert written(found.expression) == "(usd_year * 0.0833333333333)"
+    assert expression_text(found.expression) == "(usd_year * 0.0833333333333)"
 
 
 def test_a_declared_unit_of_another_dimension_is_refused_with_both():
@@ -178,7 +178,7 @@ def test_a_running_total_adds_the_amount_of_each_period():
     program = compiled(
         axis={"grain": "quarter", "periods": 4}, inputs=INPUTS, variables={"v": {"expr": "cumsum(tickets)"}}
     )
-    assert written(program.node("v~1").expression) == "(tickets * 3)"
+    assert expression_text(program.node("v~1").expression) == "(tickets * 3)"
     assert str(program.node("v").unit) == "ticket"
 
 
@@ -200,8 +200,8 @@ def test_drivers_and_costs_are_money_of_one_period(grain: str, expr: str, text: 
     program = compiled(
         axis={"grain": grain, "periods": 2}, inputs=INPUTS, drivers={"d": {"expr": expr}}, costs={"c": {"expr": expr}}
     )
-    assert written(program.node("driver.d").expression) == text
-    assert written(program.node("cost.c").expression) == text
+    assert expression_text(program.node("driver.d").expression) == text
+    assert expression_text(program.node("cost.c").expression) == text
     assert str(program.node("driver.d").unit) == "USD"
 
 

@@ -15,7 +15,7 @@ from tests.support.value_models import EXAMPLE, compiled, model_text, only, prob
 from valueverse.value.architect.compiler.graph import components
 from valueverse.value.architect.compiler.program import compile_model
 from valueverse.value.architect.document.parsing import parse_model
-from valueverse.value.architect.language.expressions import Reference, children
+from valueverse.value.architect.language.expressions import Reference, child_expressions
 from valueverse.value.architect.program_ir import Limit, Program, Scenario
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def same_period_references(program: Program, name: str) -> set[str]:
         one = waiting.pop()
         if isinstance(one, Reference):
             found.add(one.name)
-        waiting.extend(children(one))
+        waiting.extend(child_expressions(one))
     return found
 
 

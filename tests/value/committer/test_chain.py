@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from valueverse.value.committer.chain import Link, breaks
+from valueverse.value.committer.chain import Link, chain_breaks
 from valueverse.value.committer.commits import Frozen, chain_hash, commit_id
 
 
@@ -22,13 +22,13 @@ def chain(*seeds: int) -> list[Link]:
 
 def test_a_chain_that_nobody_touched_is_whole() -> None:
     links = chain(1, 2, 3)
-    assert breaks(links) == []
-    assert breaks([]) == []
+    assert chain_breaks(links) == []
+    assert chain_breaks([]) == []
 
 
 def test_a_missing_row_shows() -> None:
     first, _, third = chain(1, 2, 3)
-    assert breaks([first, third]) == [(2, "missing")]
+    assert chain_breaks([first, third]) == [(2, "missing")]
 
 
 @pytest.mark.parametrize(
@@ -43,15 +43,15 @@ def test_a_missing_row_shows() -> None:
 def test_an_edited_row_shows(change: dict[str, str], reason: str) -> None:
     links = chain(1, 2, 3)
     links[2] = replace(links[2], **change)
-    assert breaks(links) == [(3, reason)]
+    assert chain_breaks(links) == [(3, reason)]
 
 
 def test_a_row_put_in_place_of_another_breaks_the_chain_behind_it() -> None:
     links = chain(1, 2, 3)
     links[1] = chain(1, 8)[1]
-    assert breaks(links) == [(3, "chain_broken")]
+    assert chain_breaks(links) == [(3, "chain_broken")]
 
 
 def test_a_rewritten_tail_is_whole_and_shows_by_its_head_alone() -> None:
-    assert breaks(chain(1, 2, 4)) == []
+    assert chain_breaks(chain(1, 2, 4)) == []
     assert chain(1, 2, 4)[-1].chain != chain(1, 2, 3)[-1].chain

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from valueverse.errors import RefusalError
 from valueverse.platform.warehouse import connect
 from valueverse.services.value.commits import approve_commit, commit_model, verify_commits
-from valueverse.value.committer.commits import Approval, Frozen, chain_hash, commit_id, judge_approval, states
+from valueverse.value.committer.commits import Approval, Frozen, chain_hash, commit_id, commit_states, judge_approval
 
 if TYPE_CHECKING:
     from valueverse.platform.settings import Settings
@@ -73,7 +73,7 @@ def test_who_may_not_approve_is_reported_why(given: list[Approval], new: Approva
 def test_a_commit_is_active_once_both_sides_approved_it_and_until_a_child_is(sides: set[str], child: bool) -> None:
     both = [Approval("vendor", "v"), Approval("customer", "c")]
     given = {"a": [Approval(side, side) for side in sides], "b": both if child else []}
-    found = states([("a", None), ("b", "a")], given)
+    found = commit_states([("a", None), ("b", "a")], given)
     expected = {0: "proposed", 1: f"approved_by_{next(iter(sides), '')}", 2: "superseded" if child else "active"}
     assert found["a"] == expected[len(sides)]
 

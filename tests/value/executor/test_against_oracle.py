@@ -19,7 +19,7 @@ from valueverse.value.architect.document.parsing import parse_model
 from valueverse.value.architect.program_ir import Binding
 from valueverse.value.executor.binding import Bound
 from valueverse.value.executor.customers import inputs_of
-from valueverse.value.executor.evaluate import evaluate
+from valueverse.value.executor.evaluate import evaluate_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,13 +125,13 @@ def agree(program: Program, inputs: dict[str, Floats], tolerance: float) -> None
     refused = first_refusal(program, inputs)
     if refused is not None:
         with pytest.raises(RefusalError) as caught:
-            evaluate(program, inputs)
+            evaluate_program(program, inputs)
         node, periods = refused
         assert (caught.value.code, caught.value.path) == ("no_number", node)
         period = caught.value.message.partition(": ")[0].partition("in period ")[2].partition(",")[0]
         assert not period or int(period) in periods
         return
-    found = evaluate(program, inputs)
+    found = evaluate_program(program, inputs)
     for place, row in enumerate(rows_of(inputs)):
         for name, expected in worked_out(program, row).items():
             values = np.broadcast_to(found[name], (len(inputs["x"]), found[name].shape[1]))[place]
@@ -162,9 +162,9 @@ def test_a_customer_s_bits_are_the_same_on_every_run_alone_or_among_others(
     program, inputs = model
     if first_refusal(program, inputs) is not None:
         return
-    whole, again = evaluate(program, inputs), evaluate(program, inputs)
+    whole, again = evaluate_program(program, inputs), evaluate_program(program, inputs)
     for row in range(len(inputs["x"])):
-        alone = evaluate(program, {name: values[[row]] for name, values in inputs.items()})
+        alone = evaluate_program(program, {name: values[[row]] for name, values in inputs.items()})
         for name, values in whole.items():
             place = row if len(values) > 1 else 0
             assert values[place].tobytes() == again[name][place].tobytes() == alone[name][0].tobytes()
@@ -201,10 +201,10 @@ def test_powers_and_quotients_have_the_same_bits_however_many_customers_share_a_
     program = compiled(axis={"grain": "month", "periods": 1}, inputs={"x": 1, "k": 1}, variables={"y": expr})
     x = np.arange(1.0, 31).reshape(-1, 1)
     inputs = {"x": x, "k": np.full(x.shape, exponent)}
-    whole = evaluate(program, inputs)["y"]
+    whole = evaluate_program(program, inputs)["y"]
     for size in (1, 2, 3, 5, 7):
         parts = [{name: one[start : start + size] for name, one in inputs.items()} for start in range(0, 30, size)]
-        assert np.concatenate([evaluate(program, part)["y"] for part in parts]).tobytes() == whole.tobytes()
+        assert np.concatenate([evaluate_program(program, part)["y"] for part in parts]).tobytes() == whole.tobytes()
 
 
 @pytest.mark.parametrize("name", library.names())
@@ -223,7 +223,7 @@ def test_library_models_come_to_what_the_oracle_says(name: str) -> None:
         for size in (1, 2, 3)
     ]
     inputs = inputs_of(sources, {}, bound, 1)
-    found = evaluate(program, inputs)
+    found = evaluate_program(program, inputs)
     for place in range(len(bound)):
         row = {name: values[place if len(values) > 1 else 0].tolist() for name, values in inputs.items()}
         for node, expected in worked_out(program, row).items():

@@ -18,7 +18,7 @@ from valueverse.errors import RefusalError
 from valueverse.schemas.value import PORTFOLIO_RESULTS
 from valueverse.services.value.model_inputs import read_program
 from valueverse.value.executor.binding import read_metrics
-from valueverse.value.executor.customers import bind_all
+from valueverse.value.executor.customers import bind_customers
 from valueverse.value.executor.portfolio import run_portfolio
 from valueverse.value.executor.run import RunRequest, run_model
 
@@ -78,7 +78,7 @@ def run_portfolio_command(folder: Path, *arguments: str, model: Path | None = No
 
 def run(folder: Path, rows: pl.DataFrame, asked: RunRequest, **changed: Any) -> pl.DataFrame:
     program = read_program(model_file(folder, **changed), [])
-    return run_portfolio(program, bind_all(program, rows, asked), asked)
+    return run_portfolio(program, bind_customers(program, rows, asked), asked)
 
 
 def metrics(*rows: tuple[Any, ...]) -> pl.DataFrame:

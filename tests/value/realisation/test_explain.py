@@ -16,28 +16,28 @@ from tests.support.recomputed import recomputed
 from tests.support.value_models import EXAMPLE, compiled, model_text
 from valueverse.errors import RefusalError
 from valueverse.value import library
-from valueverse.value.architect.compiler.outputs import METRICS
+from valueverse.value.architect.compiler.outputs import FINANCIAL_METRICS
 from valueverse.value.architect.compiler.program import compile_model
-from valueverse.value.architect.document.canonical import canonical
+from valueverse.value.architect.document.canonical import canonical_tree
 from valueverse.value.architect.document.parsing import parse_model
 from valueverse.value.committer.commits import Frozen
 from valueverse.value.executor.binding import read_metrics
 from valueverse.value.executor.run import RunRequest, run_model
-from valueverse.value.realisation import explain as explaining
+from valueverse.value.realisation import explain_output as explaining
 from valueverse.value.realisation.case_runs import SUMS, CaseRun, Commitment, run_cases
-from valueverse.value.realisation.explain import Explained, explain
-from valueverse.value.realisation.sources import assumed, of_run
+from valueverse.value.realisation.explain import Explained, explain_output
+from valueverse.value.realisation.sources import assumed_inputs, run_inputs
 
 if TYPE_CHECKING:
     from valueverse.value.architect.program_ir import Program
 
-MONEY = [*METRICS, *SUMS]
+MONEY = [*FINANCIAL_METRICS, *SUMS]
 NAMES = ["v0", "v1", "v2", "v3"]
 
 
 def tree(program: Program, output: str, period: int | None = None, **more: Any) -> Explained:
-    given_inputs, sources = assumed(program, "base", None)
-    return explain(program, given_inputs, sources, output, period or program.axis.periods, **more)
+    given_inputs, sources = assumed_inputs(program, "base", None)
+    return explain_output(program, given_inputs, sources, output, period or program.axis.periods, **more)
 
 
 def assert_recomputes(program: Program, root: Explained) -> None:
@@ -132,12 +132,12 @@ def test_every_node_comes_out_of_its_children_to_the_bit(document: dict[str, Any
 @law(15)
 @given(documents())
 def test_what_is_explained_is_what_a_run_reports(document: dict[str, Any]) -> None:
-    program = compiled(**document, outputs=list(METRICS))
+    program = compiled(**document, outputs=list(FINANCIAL_METRICS))
     found = run_model(
         program, read_metrics(pl.DataFrame({"metric": [], "period": [], "value": []})), RunRequest(draws=2)
     )
     base = found["scenarios"]["base"]
-    for name in METRICS:
+    for name in FINANCIAL_METRICS:
         assert tree(program, name).value == base["outputs"][name]
     for name in NAMES:
         assert tree(program, name, 1).value == base["series"][name][0]
@@ -261,8 +261,8 @@ def test_scenarios_and_defaults_are_shown_at_their_inputs_and_flagged_above() ->
         scenarios={"base": {}, "high": {"a": 5}},
     )
     data = read_metrics(pl.DataFrame({"metric": ["usage.m"], "period": ["2024-01"], "value": [4.0]}))
-    values, sources = assumed(program, "high", data)
-    early, late = (explain(program, values, sources, "b", period) for period in (1, 3))
+    values, sources = assumed_inputs(program, "high", data)
+    early, late = (explain_output(program, values, sources, "b", period) for period in (1, 3))
     assert (early.value, early.flags, late.value) == (9.0, (), 5.0)
     assert late.flags == ({"input": "m", "period": 3, "policy": "zero", "value": 0.0},)
     assert {node.name: node.text for node in late.nodes() if node.kind == "input"} == {
@@ -270,7 +270,7 @@ def test_scenarios_and_defaults_are_shown_at_their_inputs_and_flagged_above() ->
         "m": "measured: sum of usage.m",
     }
     with pytest.raises(RefusalError, match="did you mean 'high'"):
-        assumed(program, "hihg", data)
+        assumed_inputs(program, "hihg", data)
 
 
 BASE = {"tickets_0": 100.0}
@@ -280,7 +280,7 @@ def committed(periods: int) -> tuple[Commitment, dict[str, CaseRun]]:
     """The reference's example, tracked for some months; tickets are missing in the second."""
     text = EXAMPLE.replace("missing: {carry_forward: 2 months}", "missing: {carry_forward: 2 months}")
     frozen = Frozen(
-        canonical(parse_model(text)),
+        canonical_tree(parse_model(text)),
         "conservative",
         BASE,
         "2023-12-31T00:00:00+00:00",
@@ -303,9 +303,9 @@ def committed(periods: int) -> tuple[Commitment, dict[str, CaseRun]]:
 def test_a_run_of_a_commit_is_explained_as_it_was_made(case: str) -> None:
     commitment, runs = committed(3)
     run = runs[case]
-    program, values, sources = of_run(commitment, run, "2024-04-02T00:00:00+00:00")
+    program, values, sources = run_inputs(commitment, run, "2024-04-02T00:00:00+00:00")
     for output in ("total_benefit", "npv", "net", "benefit", "cost", "deflection", "avoided"):
-        root = explain(program, values, sources, output, 3)
+        root = explain_output(program, values, sources, output, 3)
         name = f"driver.{output}" if output == "deflection" else output
         assert root.value == run.values[name]
         assert_recomputes(program, root)
@@ -313,8 +313,8 @@ def test_a_run_of_a_commit_is_explained_as_it_was_made(case: str) -> None:
 
 def test_inputs_of_a_commit_lead_to_the_baseline_the_scenario_and_the_metric_s_rows() -> None:
     commitment, runs = committed(2)
-    program, values, sources = of_run(commitment, runs["realised"], "2024-03-02T00:00:00+00:00")
-    leaves = {node.name: node for node in explain(program, values, sources, "net", 1).nodes() if node.source}
+    program, values, sources = run_inputs(commitment, runs["realised"], "2024-03-02T00:00:00+00:00")
+    leaves = {node.name: node for node in explain_output(program, values, sources, "net", 1).nodes() if node.source}
     kinds = {name: node.source["kind"] for name, node in leaves.items() if node.source}
     assert kinds == {
         "adoption": "constant",
@@ -335,15 +335,17 @@ def test_inputs_of_a_commit_lead_to_the_baseline_the_scenario_and_the_metric_s_r
     baseline = leaves["tickets_0"].source
     assert baseline is not None
     assert (baseline["commit"], baseline["known_at"]) == ("c" * 64, "2023-12-31T00:00:00+00:00")
-    late = explain(program, values, sources, "net", 2)
+    late = explain_output(program, values, sources, "net", 2)
     assert [(flag["input"], flag["policy"]) for flag in late.flags] == [("tickets", "carry_forward")]
 
 
 def test_what_is_not_measured_yet_is_expected_by_the_commit() -> None:
     commitment, runs = committed(2)
     for case, period, kind in (("committed", 1, "expected"), ("forecast", 3, "expected"), ("forecast", 1, "metric")):
-        program, values, sources = of_run(commitment, runs[case], "2024-03-02T00:00:00+00:00")
-        leaves = {node.name: node.source for node in explain(program, values, sources, "avoided", period).nodes()}
+        program, values, sources = run_inputs(commitment, runs[case], "2024-03-02T00:00:00+00:00")
+        leaves = {
+            node.name: node.source for node in explain_output(program, values, sources, "avoided", period).nodes()
+        }
         assert leaves["tickets"] is not None
         assert leaves["tickets"]["kind"] == kind
 
@@ -351,12 +353,12 @@ def test_what_is_not_measured_yet_is_expected_by_the_commit() -> None:
 def test_a_quarter_is_made_of_its_three_months() -> None:
     inputs = {"m": {"unit": "USD/quarter", "bind": {"metric": "usage.m"}}}
     text = model_text(axis={"grain": "quarter", "periods": 4}, inputs=inputs, drivers={"d": {"kind": "x", "expr": "m"}})
-    frozen = Frozen(canonical(parse_model(text)), "base", {}, None, 1, "ann", start="2023-11-01")
+    frozen = Frozen(canonical_tree(parse_model(text)), "base", {}, None, 1, "ann", start="2023-11-01")
     commitment = Commitment.read("c" * 64, frozen.canonical())
     months = ["2023-11", "2023-12", "2024-01"]
     metrics = read_metrics(pl.DataFrame({"metric": ["usage.m"] * 3, "period": months, "value": [1.0, 2.0, 4.0]}))
     (run,) = run_cases(commitment, metrics, date(2024, 1, 1))
-    root = explain(*of_run(commitment, run, "2024-02-02T00:00:00+00:00"), "d", 1)
+    root = explain_output(*run_inputs(commitment, run, "2024-02-02T00:00:00+00:00"), "d", 1)
     (leaf,) = (node for node in root.nodes() if node.kind == "input")
     assert leaf.source is not None
     assert [row["month"] for row in leaf.source["rows"]] == months

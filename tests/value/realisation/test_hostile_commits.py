@@ -16,7 +16,7 @@ from tests.support.hostile_models import actuals, models
 from valueverse.documents import DocumentError
 from valueverse.errors import RefusalError
 from valueverse.value.architect.compiler.program import compile_model
-from valueverse.value.architect.document.canonical import canonical
+from valueverse.value.architect.document.canonical import canonical_tree
 from valueverse.value.architect.document.parsing import parse_model
 from valueverse.value.committer.baseline import agreed_start, baseline_of
 from valueverse.value.committer.commits import Frozen
@@ -37,7 +37,7 @@ def ran(text: str, rng: random.Random) -> str:
     start = agreed_start(program, "2024-01-01") or program.axis.start
     base = baseline_of(program, actuals(rng), "base", start)
     frozen = Frozen(
-        canonical(model), "base", base.values, None, 1, "ann", start=start, expected=base.expected,
+        canonical_tree(model), "base", base.values, None, 1, "ann", start=start, expected=base.expected,
         snapshot=base.snapshot,
     )  # fmt: skip
     commitment = Commitment.read("c", frozen.canonical())

@@ -25,9 +25,9 @@ from valueverse.value.realisation.proposals import (
     MeasuredMonth,
     ProposalState,
     last_month,
+    missing_proposals,
     months_to_measure,
     proposal_states,
-    proposals,
 )
 
 START, PERIODS = date(2024, 1, 1), 9
@@ -77,7 +77,7 @@ class Ledger:
         measured = [
             MeasuredMonth(one, {"driver.saving": values[: n + 1]}, [self.bills]) for n, one in enumerate(months)
         ]
-        found, refused = proposals(Agreement(COMMITMENT, None, "UTC"), measured, self.existing, self.newest)
+        found, refused = missing_proposals(Agreement(COMMITMENT, None, "UTC"), measured, self.existing, self.newest)
         assert refused == []
         self.existing += [ProposalState(one.charge.key, one.begin, one.month, one.fee.amount) for one in found]
         self.newest = max(months)

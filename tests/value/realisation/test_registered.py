@@ -16,7 +16,7 @@ from valueverse.catalog.history import CatalogHistory
 from valueverse.errors import RefusalError
 from valueverse.schemas.events import BILLING_FACTS
 from valueverse.schemas.types import EXACT
-from valueverse.value.realisation.mart_metric_rules import check_columns, judged, registered
+from valueverse.value.realisation.mart_metric_rules import check_columns, registered_metrics, valid_metric_values
 
 if TYPE_CHECKING:
     from valueverse.catalog.metrics import MartMetric
@@ -70,7 +70,7 @@ def test_the_catalog_that_holds_at_the_end_of_a_month_registers_its_metrics() ->
         ("birch", "2023-11-30T23:59:59", catalog(HOURS)),
         ("cedar", "2023-11-01", catalog()),
     )
-    found = registered(facts, zones(acme="UTC", birch="UTC", cedar="UTC"), [OCTOBER, NOVEMBER, DECEMBER])
+    found = registered_metrics(facts, zones(acme="UTC", birch="UTC", cedar="UTC"), [OCTOBER, NOVEMBER, DECEMBER])
     assert wanted(found) == [
         ("other", "acme", DECEMBER),
         ("support.hours", "acme", OCTOBER),
@@ -83,7 +83,7 @@ def test_the_catalog_that_holds_at_the_end_of_a_month_registers_its_metrics() ->
 
 def test_a_month_ends_where_the_tenant_is() -> None:
     facts = history(("acme", "2023-12-01T04:30", catalog(HOURS)), ("birch", "2023-12-01T04:30", catalog(HOURS)))
-    found = registered(facts, zones(acme="America/New_York", birch="UTC"), [NOVEMBER])
+    found = registered_metrics(facts, zones(acme="America/New_York", birch="UTC"), [NOVEMBER])
     assert wanted(found) == [("support.hours", "acme", NOVEMBER)]
     ((_, rows),) = found
     assert rows.select("begins", "ends").row(0) == (
@@ -93,7 +93,7 @@ def test_a_month_ends_where_the_tenant_is() -> None:
 
 
 def test_without_registered_metrics_there_is_nothing_to_read() -> None:
-    assert registered(history(("acme", "2023-10-20", catalog())), zones(acme="UTC"), [OCTOBER]) == []
+    assert registered_metrics(history(("acme", "2023-10-20", catalog())), zones(acme="UTC"), [OCTOBER]) == []
 
 
 def columns(mart: str = "fct_usage_daily", **types: str) -> pl.DataFrame:
@@ -154,7 +154,7 @@ def test_a_value_that_is_none_takes_its_tenant_s_whole_month_with_it() -> None:
         ("acme", "c2", DECEMBER, None, "2"),
         ("birch", "c1", NOVEMBER, None, "3"),
     )
-    counted, wrong = judged(metric(), rows)
+    counted, wrong = valid_metric_values(metric(), rows)
     assert counted.select("metric", "tenant", "month", "value").rows() == [
         ("support.hours", "acme", DECEMBER, Decimal(2)),
         ("support.hours", "birch", NOVEMBER, Decimal(3)),
@@ -167,6 +167,6 @@ def test_a_value_that_is_none_takes_its_tenant_s_whole_month_with_it() -> None:
 @pytest.mark.parametrize(("currency", "reason"), [(None, "holds nothing"), ("usd", "holds usd"), ("", "holds , which")])
 def test_money_names_its_currency(currency: str | None, reason: str) -> None:
     rows = found(("acme", "c1", NOVEMBER, "USD", "1"), ("birch", "c1", NOVEMBER, currency, "1"))
-    counted, wrong = judged(metric(currency_column="currency"), rows)
+    counted, wrong = valid_metric_values(metric(currency_column="currency"), rows)
     assert counted["tenant"].to_list() == ["acme"]
     assert reason in wrong["reason"].item()

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 
 from tests.support.laws import law
 from valueverse.errors import RefusalError
-from valueverse.value.architect.document.canonical import canonical
+from valueverse.value.architect.document.canonical import canonical_tree
 from valueverse.value.architect.document.parsing import parse_model
 from valueverse.value.committer.commits import Frozen
-from valueverse.value.realisation import variance as varying
+from valueverse.value.realisation import explain_variance as varying
 from valueverse.value.realisation.case_runs import CaseRun, Commitment, run_cases
-from valueverse.value.realisation.variance import Variance, variance
+from valueverse.value.realisation.variance import Variance, explain_variance
 
 NAMES = ("a", "b", "c", "d")
 _Cases = tuple[Commitment, dict[str, CaseRun]]
@@ -41,7 +41,7 @@ def cases(
         "inputs": inputs | sections.pop("inputs", {}),
     }
     model = parse_model(json.dumps(document | sections))
-    frozen = Frozen(canonical(model), "base", {}, None, 1, "ann", start="2024-01-01", expected=expected)
+    frozen = Frozen(canonical_tree(model), "base", {}, None, 1, "ann", start="2024-01-01", expected=expected)
     rows = [
         (f"usage.{name}", "c1", f"2024-{t:02}", x) for name, series in measured.items() for t, x in enumerate(series, 1)
     ]
@@ -61,7 +61,7 @@ def shares(found: Variance) -> dict[str, Fraction]:
 
 def committed_to_realised(made: _Cases, output: str = "benefit", **more: Any) -> Variance:
     commitment, runs = made
-    return variance(commitment, runs["committed"], runs["realised"], output, **more)
+    return explain_variance(commitment, runs["committed"], runs["realised"], output, **more)
 
 
 numbers = st.integers(-400, 400).map(lambda n: n / 7)
@@ -118,8 +118,8 @@ def test_shares_add_up_to_the_difference_of_the_runs_exactly(made: _Cases, outpu
 @given(models())
 def test_shares_turn_their_sign_when_the_runs_change_places(made: _Cases) -> None:
     commitment, runs = made
-    there = shares(variance(commitment, runs["committed"], runs["realised"], "net"))
-    back = shares(variance(commitment, runs["realised"], runs["committed"], "net"))
+    there = shares(explain_variance(commitment, runs["committed"], runs["realised"], "net"))
+    back = shares(explain_variance(commitment, runs["realised"], runs["committed"], "net"))
     assert there == {name: -share for name, share in back.items()}
 
 
@@ -248,7 +248,7 @@ def test_runs_of_different_months_are_refused_with_both() -> None:
     commitment, runs = cases(gain("a"), {"a": 1.0}, {"a": [2.0, 3.0]})
     early = replace(runs["committed"], document=runs["committed"].document | {"period": 1})
     with pytest.raises(RefusalError, match="committed has 1 and realised has 2") as refused:
-        variance(commitment, early, runs["realised"])
+        explain_variance(commitment, early, runs["realised"])
     assert refused.value.code == "different_periods"
 
 
@@ -263,4 +263,6 @@ def test_a_run_read_back_from_its_document_is_the_run() -> None:
     run = runs["realised"]
     again = CaseRun.read(commitment.program, json.dumps(run.document), run.content_hash)
     assert (again.values, again.units, again.series) == (run.values, run.units, run.series)
-    assert variance(commitment, runs["committed"], again) == variance(commitment, runs["committed"], run)
+    assert explain_variance(commitment, runs["committed"], again) == explain_variance(
+        commitment, runs["committed"], run
+    )

@@ -14,17 +14,17 @@ import pytest
 
 from tests.support.pages import read_page, repeated_ids, tables, texts, what_it_would_fetch_or_run
 from valueverse.value.architect.compiler.program import compile_model
-from valueverse.value.architect.document.canonical import canonical
+from valueverse.value.architect.document.canonical import canonical_tree
 from valueverse.value.architect.document.parsing import parse_model
 from valueverse.value.committer.commits import Frozen, commit_id
 from valueverse.value.executor.binding import read_metrics
 from valueverse.value.realisation.case_runs import Commitment, run_cases
-from valueverse.value.realisation.variance import variance
+from valueverse.value.realisation.variance import explain_variance
 from valueverse.value.report import formatting
 from valueverse.value.report.audience import NOTE, NOTHING, Audience, withheld
-from valueverse.value.report.commit_page import CommitChange, CommitReport, MeasuredRun, commit_page
-from valueverse.value.report.economics import Month, Proposal
-from valueverse.value.report.page import render
+from valueverse.value.report.commit_page import CommitChange, CommitReport, MeasuredRun, build_commit_page
+from valueverse.value.report.economics import CustomerMonth, FeeProposal
+from valueverse.value.report.page import render_page
 
 MODEL: dict[str, Any] = {
     "schema": "valueverse.value_model/v1",
@@ -52,7 +52,7 @@ DECEMBER = date(2023, 12, 1)
 def committed(model: dict[str, Any] = MODEL, **more: Any) -> tuple[Commitment, dict[str, Any]]:
     options: dict[str, Any] = {"scenario": "agreed", "baseline": {}, "watermark": None, "seed": 7, "author": "ann"}
     options |= {"customer": "c1", "start": "2023-11-01"} | more
-    text = Frozen(canonical(parse_model(json.dumps(model))), **options).canonical()
+    text = Frozen(canonical_tree(parse_model(json.dumps(model))), **options).canonical()
     return Commitment.read(commit_id(text), text), json.loads(text)
 
 
@@ -64,7 +64,7 @@ def report_of(rows: list[tuple[str, float, str]] | None = None, **more: Any) -> 
         orient="row",
     )
     runs = run_cases(commitment, read_metrics(frame), DECEMBER)
-    proposal = Proposal(
+    proposal = FeeProposal(
         *("s1/value/2023-11..2023-11/1", date(2023, 11, 1), date(2023, 11, 30), Decimal("1350.5"), Decimal("202.575")),
         *("USD", "cap", "open", datetime(2024, 2, 4, tzinfo=UTC), None),
     )
@@ -82,7 +82,10 @@ def report_of(rows: list[tuple[str, float, str]] | None = None, **more: Any) -> 
         DECEMBER,
         {run.case: MeasuredRun(run, f"{place}" * 64, NOW, NOW) for place, run in enumerate(runs)},
         [proposal, replace(proposal, name="second", state="approved", invoice="acme-000007", binding="none")],
-        [Month(date(2023, 11, 1), Decimal("120.00"), Decimal("30.00")), Month(DECEMBER, Decimal(0), Decimal("1.5"))],
+        [
+            CustomerMonth(date(2023, 11, 1), Decimal("120.00"), Decimal("30.00")),
+            CustomerMonth(DECEMBER, Decimal(0), Decimal("1.5")),
+        ],
         512,
     )
 
@@ -98,7 +101,7 @@ def whole() -> CommitReport:
 
 @pytest.fixture(scope="module")
 def html(whole: CommitReport) -> str:
-    return render(commit_page(whole))
+    return render_page(build_commit_page(whole))
 
 
 def test_it_conforms_and_fetches_nothing(html: str) -> None:
@@ -131,7 +134,7 @@ def test_sums_so_far_are_those_of_the_runs(whole: CommitReport, html: str) -> No
 def test_the_difference_is_explained_input_by_input_to_the_cent(whole: CommitReport, html: str) -> None:
     caption = "Why the benefit differs: what each input adds, by Shapley shares that add up"
     rows = tables(read_page(html))[caption]
-    found = variance(whole.commitment, whole.cases["committed"].run, whole.cases["realised"].run, "benefit")
+    found = explain_variance(whole.commitment, whole.cases["committed"].run, whole.cases["realised"].run, "benefit")
     amounts = [Decimal(row[3].removesuffix(" USD").replace(",", "").replace(formatting.MINUS, "-")) for row in rows[1:]]
     assert sum(amounts[:-1]) == amounts[-1] == found.shown[2]
     assert {row[0] for row in rows[1:-1]} == {one.input for one in found.shares}
@@ -175,7 +178,7 @@ def test_cost_to_serve_margin_and_value_for_the_price_stand_beside_it(whole: Com
 
 def test_a_customers_copy_shows_what_was_invoiced_and_no_cost(whole: CommitReport) -> None:
     months = [replace(one, cost=None) for one in whole.months]
-    page = render(commit_page(replace(whole, months=months)))
+    page = render_page(build_commit_page(replace(whole, months=months)))
     assert tables(read_page(page))["Invoiced"] == [
         ["Month", "Invoiced, net of tax"],
         ["November 2023", "120.00 USD"],
@@ -206,9 +209,11 @@ def test_what_depends_on_an_internal_metric_is_nowhere_in_a_customers_copy(more:
     vendors = report_of([*MEASURED, ("billing.cost_to_serve", 8123.5, "2023-11")], model=model)
     program = vendors.commitment.program
     hidden = withheld(program, Audience.CUSTOMER)
-    page = render(commit_page(replace(vendors, hidden=hidden)))
+    page = render_page(build_commit_page(replace(vendors, hidden=hidden)))
     secrets = r"served|hosting|ours|7,?411|8,?123|8,?124|Cloud invoices|finance of the vendor|present value"
-    assert re.search(secrets, render(commit_page(replace(vendors, hidden=withheld(program, Audience.VENDOR)))))
+    assert re.search(
+        secrets, render_page(build_commit_page(replace(vendors, hidden=withheld(program, Audience.VENDOR))))
+    )
     assert re.findall(secrets, page) == []
     assert NOTE in texts(read_page(page))
     assert ("Sums so far" in tables(read_page(page))) is shown
@@ -243,7 +248,9 @@ def test_intervals_hold_the_value_and_measured_inputs_are_certain(whole: CommitR
 
 
 def test_a_commit_that_is_not_measured_yet_says_so(whole: CommitReport) -> None:
-    page = render(commit_page(replace(whole, month=None, cases={}, proposals=[], months=[], state="proposed")))
+    page = render_page(
+        build_commit_page(replace(whole, month=None, cases={}, proposals=[], months=[], state="proposed"))
+    )
     tree = read_page(page)
     assert "The commit is proposed; nothing is measured yet." in texts(tree)
     assert "Fees proposed" not in texts(tree)
@@ -252,13 +259,13 @@ def test_a_commit_that_is_not_measured_yet_says_so(whole: CommitReport) -> None:
 def test_where_nothing_was_agreed_of_measured_inputs_only_the_realised_stands() -> None:
     alone = report_of(scenario="base")
     assert set(alone.cases) == {"realised"}
-    tree = read_page(render(commit_page(alone)))
+    tree = read_page(render_page(build_commit_page(alone)))
     assert "What was realised" in texts(tree)
     assert tables(tree)["Sums so far"][0] == ["", "Realised"]
 
 
 def test_a_change_says_what_it_replaces_and_why() -> None:
     parent = "ab" * 32
-    changed = read_page(render(commit_page(report_of(parent=parent, reason="<b>better</b> numbers"))))
+    changed = read_page(render_page(build_commit_page(report_of(parent=parent, reason="<b>better</b> numbers"))))
     assert parent in texts(changed)
     assert tables(changed)["What was done, by whom"][1][3] == "<b>better</b> numbers"

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from tests.value.report.test_commit_page import report_of
-from valueverse.value.report.commit_page import commit_page
-from valueverse.value.report.page import render
+from valueverse.value.report.commit_page import build_commit_page
+from valueverse.value.report.page import render_page
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ BENEFIT, COST, NET = (0x2A, 0x7A, 0x5E), (0xB4, 0x53, 0x2A), (0x1F, 0x4E, 0x79)
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("report") / "page.html"
-    path.write_text(render(commit_page(report_of())), encoding="utf-8")
+    path.write_text(render_page(build_commit_page(report_of())), encoding="utf-8")
     return path
 
 

@@ -65,15 +65,15 @@ def metrics_of(name: str) -> list[str]:
 
 
 def rendered(text: str, data: pl.DataFrame) -> str:
-    from valueverse.value.architect.document.canonical import canonical
+    from valueverse.value.architect.document.canonical import canonical_tree
     from valueverse.value.executor.binding import read_metrics
-    from valueverse.value.report.page import render
-    from valueverse.value.report.run_page import run_page
+    from valueverse.value.report.page import render_page
+    from valueverse.value.report.run_page import build_run_page
 
     model = parse_model(text)
     start = compile_model(model).axis.start or "2024-04-01"
     asked = RunRequest(("base",), 256, 1, start)
-    return render(run_page(compile_model(model), canonical(model), read_metrics(data, None), asked, []))
+    return render_page(build_run_page(compile_model(model), canonical_tree(model), read_metrics(data, None), asked, []))
 
 
 def test_its_policy_forbids_everything_but_its_own_style(html: str) -> None:

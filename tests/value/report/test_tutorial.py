@@ -18,7 +18,7 @@ from tests.support.pages import read_page, texts
 from valueverse.catalog.document import parse_catalog
 from valueverse.catalog.prices import Outcome
 from valueverse.cli import app
-from valueverse.value.architect.document.canonical import canonical
+from valueverse.value.architect.document.canonical import canonical_tree
 from valueverse.value.architect.document.parsing import parse_model
 from valueverse.value.committer.commits import Frozen
 from valueverse.value.executor.binding import read_metrics
@@ -75,7 +75,7 @@ def test_the_fee_is_what_the_text_says(done: tuple[Path, list[str]]) -> None:
     folder, _ = done
     model = parse_model((folder / "pilot" / "model.yaml").read_text())
     document = Frozen(
-        canonical(model), "agreed", {}, None, 1, "ann", customer="globex", start="2024-01-01"
+        canonical_tree(model), "agreed", {}, None, 1, "ann", customer="globex", start="2024-01-01"
     ).canonical()  # fmt: skip
     commitment = Commitment.read("ab" * 32, document)
     used = [

@@ -52,7 +52,7 @@ def _export(
     """
     import polars as pl
 
-    from valueverse.ledger.beancount import export
+    from valueverse.ledger.beancount import export_beancount
     from valueverse.services.per_tenant import report, without_failing
 
     if form != "beancount":
@@ -61,7 +61,7 @@ def _export(
 
     def work(tenants: list[str]) -> list[str]:
         mine = pl.col("tenant").is_in(tenants)
-        return list(export(journal.entries.filter(mine), journal.postings.filter(mine)))
+        return list(export_beancount(journal.entries.filter(mine), journal.postings.filter(mine)))
 
     pieces, failures = without_failing(work, journal.entries["tenant"].unique().to_list())
     _write(pieces, out)
@@ -83,7 +83,7 @@ def _of_documents(path: Path, timezone: str, tenant: str | None) -> Journal:
     import polars as pl
 
     from valueverse.ledger.documents import read_documents
-    from valueverse.ledger.posting import JournalInputs, book, moved, nothing_booked
+    from valueverse.ledger.posting import JournalInputs, book_entries, derive_movements, no_bookings
     from valueverse.schemas.events import BILLING_FACTS
     from valueverse.schemas.invoicing import CORRECTED
     from valueverse.schemas.ledger import PAYABLE_INVOICES, WALLET_USES
@@ -107,8 +107,8 @@ def _of_documents(path: Path, timezone: str, tenant: str | None) -> Journal:
     zones = TENANT_PROFILES.part("tenant", "timezone").to_frame()
     nothing = (BILLING_FACTS.to_frame(), PAYABLE_INVOICES.to_frame(), CORRECTED.to_frame(), WALLET_USES.to_frame())
     inputs = JournalInputs(*nothing, zones, datetime.now(UTC))
-    moves, _ = moved(found, inputs)
-    return book(moves if tenant is None else moves.filter(pl.col("tenant") == tenant), nothing_booked())
+    moves, _ = derive_movements(found, inputs)
+    return book_entries(moves if tenant is None else moves.filter(pl.col("tenant") == tenant), no_bookings())
 
 
 def _booked(tenant: str | None) -> Journal:
@@ -139,7 +139,7 @@ def _check(tenant: Annotated[str | None, typer.Option("--tenant", help="Only thi
     """
     import polars as pl
 
-    from valueverse.ledger.invariants import RULES
+    from valueverse.ledger.invariants import INVARIANTS
     from valueverse.money import minor_text, minor_units
     from valueverse.platform.lake import Lake
     from valueverse.platform.settings import get_settings
@@ -160,7 +160,7 @@ def _check(tenant: Annotated[str | None, typer.Option("--tenant", help="Only thi
                 return broken_rules(connection, tenants, inputs)
 
         wrong, failures = without_failing(work, names)
-    for rule in RULES:
+    for rule in INVARIANTS:
         rows = [row for row in wrong.iter_rows(named=True) if row["rule"] == rule]
         typer.echo(f"{'wrong' if rows else 'ok':<6}{rule}")
         for row in rows:

@@ -33,15 +33,15 @@ def register(app: typer.Typer) -> None:
         """
         from valueverse.commands.value.run import print_progress
         from valueverse.services.value.model_inputs import read_metrics_file, read_program
-        from valueverse.value.executor.customers import bind_all
-        from valueverse.value.executor.portfolio import documents, run_portfolio
+        from valueverse.value.executor.customers import bind_customers
+        from valueverse.value.executor.portfolio import portfolio_documents, run_portfolio
         from valueverse.value.executor.run import RunRequest
 
         program = read_program(model, output or [])
         asked = RunRequest(tuple(scenario or ()), draws, seed, start)
         metrics = read_metrics_file(data, None, empty=True)
         print_progress("binding the inputs of each customer")
-        measured = bind_all(program, metrics, asked)
+        measured = bind_customers(program, metrics, asked)
         table = run_portfolio(program, measured, asked, print_progress)
-        for row in documents(program, measured, table):
+        for row in portfolio_documents(program, measured, table):
             sys.stdout.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")

@@ -19,7 +19,7 @@ from valueverse.invoicing.periods.due_invoices import BEGUN
 from valueverse.money import with_decimals
 from valueverse.schemas.invoicing import INVOICE, INVOICE_HEADERS, LINES, POLICY, SETTLED, SUBSCRIPTION, WORKING_LINES
 from valueverse.schemas.types import EXACT, INSTANT
-from valueverse.subscriptions.event_fields import field
+from valueverse.subscriptions.event_fields import event_field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,12 +103,12 @@ def _later_events(facts: pl.DataFrame, changed: pl.DataFrame) -> pl.DataFrame:
         "tenant",
         "time",
         pl.max_horizontal("received_at", "known_until").alias("changed"),
-        field("customer").alias("customer"),
-        field("subscription").alias("subscription"),
+        event_field("customer").alias("customer"),
+        event_field("subscription").alias("subscription"),
     )
     owners = (
         facts.filter(pl.col("type") == "billing.subscription.started")
-        .select("tenant", field("subscription").alias("subscription"), field("customer").alias("owner"))
+        .select("tenant", event_field("subscription").alias("subscription"), event_field("customer").alias("owner"))
         .unique(maintain_order=True)
     )
     # Of several starts one alone counts, and which one is not judged here: what may have changed is a superset.

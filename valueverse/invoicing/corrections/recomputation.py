@@ -19,7 +19,7 @@ from valueverse.invoicing.corrections.differences import OWN
 from valueverse.invoicing.rules import OF_PERIOD
 from valueverse.invoicing.settlement.coupons import Billing, apply_coupons, coupon_of, holds, most_of_period
 from valueverse.invoicing.settlement.threshold_totals import ThresholdTotals
-from valueverse.invoicing.settlement.totals import Line
+from valueverse.invoicing.settlement.totals import GrossLine
 from valueverse.schemas.invoicing import COUPON_USES, RECOMPUTED_LINES
 
 if TYPE_CHECKING:
@@ -245,7 +245,7 @@ def _net(
     if not (coupons or earlier.taken):
         return left, []
     lines = [
-        Line(
+        GrossLine(
             row["key"],
             row["amount_minor"],
             plan=row["plan"],

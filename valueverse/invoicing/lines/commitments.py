@@ -11,10 +11,10 @@ from valueverse.invoicing.lines.line_amounts import shown_amounts
 from valueverse.invoicing.periods.billing_periods import advance_stretches
 from valueverse.invoicing.settlement.totals import NOT_COMMITTED
 from valueverse.money import with_decimals
-from valueverse.rating.charge_steps import rounded
+from valueverse.rating.charge_steps import round_amounts
 from valueverse.schemas.invoicing import INVOICE, LINES, LINKED, SETTLED, WORKING_LINES
 from valueverse.schemas.types import EXACT
-from valueverse.subscriptions.proration import share
+from valueverse.subscriptions.proration import prorated_expr
 
 if TYPE_CHECKING:
     from valueverse.invoicing.lines.plan_terms import Terms
@@ -41,7 +41,7 @@ def true_ups(shown: pl.DataFrame, closed: pl.DataFrame, segments: pl.DataFrame, 
     if committed.is_empty():
         return shown.clear()
     due = (
-        committed.with_columns(share(pl.col("commitment"), pl.lit("day")).alias("part"))
+        committed.with_columns(prorated_expr(pl.col("commitment"), pl.lit("day")).alias("part"))
         .group_by(INVOICE, maintain_order=True)
         .agg(
             pl.col("part").sum().alias("amount_precise"),
@@ -52,7 +52,7 @@ def true_ups(shown: pl.DataFrame, closed: pl.DataFrame, segments: pl.DataFrame, 
     )
     due = with_decimals(due)
     scale = pl.lit(10).cast(pl.Int64).pow(pl.col("decimals")).cast(pl.Int64).cast(EXACT)
-    minimum = due.with_columns((rounded(due, "amount_precise") * scale).cast(pl.Int64).alias("minimum"))
+    minimum = due.with_columns((round_amounts(due, "amount_precise") * scale).cast(pl.Int64).alias("minimum"))
     lacking = (
         minimum.join(_counted(shown, _billed_before(due, segments, terms)), on=INVOICE, how="left")
         .with_columns((pl.col("minimum") - pl.col("counted").fill_null(0)).alias("amount_minor"))

@@ -17,7 +17,7 @@ from valueverse.schemas.invoicing import INVOICE, LINES, LINKED, SETTLED, SHOWN,
 from valueverse.schemas.types import EXACT
 from valueverse.subscriptions.event_fields import exact_text
 from valueverse.subscriptions.periods import with_used_days
-from valueverse.subscriptions.proration import share
+from valueverse.subscriptions.proration import prorated_expr
 
 if TYPE_CHECKING:
     from valueverse.invoicing.lines.plan_terms import Terms
@@ -62,7 +62,7 @@ def _lines(rows: pl.DataFrame, sign: int = 1) -> pl.DataFrame:
         pl.lit(None, pl.String).alias("meter"),
         pl.lit("").alias("dimensions"),
         pl.when(pl.col("unit_amount").is_not_null()).then("quantity").alias("quantity"),
-        (share(pl.col("full_amount"), pl.col("prorate")) * pl.lit(sign).cast(EXACT)).alias("amount_precise"),
+        (prorated_expr(pl.col("full_amount"), pl.col("prorate")) * pl.lit(sign).cast(EXACT)).alias("amount_precise"),
         "currency",
         pl.lit(None, pl.Int64).alias("event_count"),
         pl.lit([], LINES["tiers"]).alias("tiers"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.money import largest_remainder, round_exact, with_decimals
-from valueverse.rating.charge_steps import rounded
+from valueverse.rating.charge_steps import round_amounts
 from valueverse.schemas.invoicing import INVOICE, WORKING_LINES
 from valueverse.schemas.types import EXACT
 
@@ -34,7 +34,7 @@ def shown_amounts(lines: pl.DataFrame, terms: Terms) -> pl.DataFrame:
     ruled = in_order(bare.join(policies, on="terms"))
     scale = pl.lit(10).cast(pl.Int64).pow(pl.col("decimals")).cast(pl.Int64).cast(EXACT)
     each = ruled.with_columns(
-        pl.coalesce("amount_rounded", rounded(ruled, "amount_precise")).alias("amount_rounded"),
+        pl.coalesce("amount_rounded", round_amounts(ruled, "amount_precise")).alias("amount_rounded"),
         (pl.col("amount_precise") * scale).alias("minor"),
     )
     by_invoice = each.filter(pl.col("rounding_level") == "invoice")

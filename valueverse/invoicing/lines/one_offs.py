@@ -8,7 +8,7 @@ import polars as pl
 
 from valueverse.invoicing.periods.billing_periods import CLOSE
 from valueverse.money import with_decimals
-from valueverse.rating.charge_steps import rounded
+from valueverse.rating.charge_steps import round_amounts
 from valueverse.schemas.invoicing import INVOICE, INVOICE_HEADERS, LINES, LINKED, POLICY, SETTLED, WORKING_LINES
 from valueverse.schemas.types import EXACT
 
@@ -97,7 +97,7 @@ def _own(alone: pl.DataFrame, timeline: Timeline, history: CatalogHistory) -> pl
 def _lines(placed: pl.DataFrame) -> pl.DataFrame:
     rows = with_decimals(placed.with_columns(pl.col("amount").alias("amount_precise")))
     scale = pl.lit(10).cast(pl.Int64).pow(pl.col("decimals")).cast(pl.Int64).cast(EXACT)
-    shown = rows.with_columns(rounded(rows, "amount_precise").alias("amount_rounded"))
+    shown = rows.with_columns(round_amounts(rows, "amount_precise").alias("amount_rounded"))
     lines = shown.with_columns(
         NO_TERMS,
         pl.lit(RANK, pl.Int32).alias("rank"),

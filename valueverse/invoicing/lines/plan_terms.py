@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from pydantic import ValidationError
 
-from valueverse.catalog.amount_meters import carried_key, meters_read
+from valueverse.catalog.amount_meters import all_meters, amount_meter_key
 from valueverse.catalog.checks import check_references
 from valueverse.catalog.plans import Plan
 from valueverse.catalog.prices import Dynamic
@@ -80,7 +80,7 @@ def _merged(plan: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def plan_of(catalog: Catalog, plan: str, version: int, overrides: str | None) -> tuple[Plan, str | None]:
+def resolve_plan(catalog: Catalog, plan: str, version: int, overrides: str | None) -> tuple[Plan, str | None]:
     """The plan version with a subscription's overrides applied and validated again, and why it is held, if it is."""
     found = next(entry for entry in catalog.plans if entry.key == plan and entry.version == version)
     if not overrides:
@@ -99,9 +99,9 @@ def plan_of(catalog: Catalog, plan: str, version: int, overrides: str | None) ->
 
 def _unread(plan: Plan, catalog: Catalog) -> bool:
     """Usage was read for what the catalog says: no override can make a price look at another amount of its events."""
-    known = {meter.key for meter in meters_read(catalog)}
+    known = {meter.key for meter in all_meters(catalog)}
     paths = [(charge.meter, charge.price.amount) for charge in plan.charges if isinstance(charge.price, Dynamic)]
-    return any(path and carried_key(str(meter), path) not in known for meter, path in paths)
+    return any(path and amount_meter_key(str(meter), path) not in known for meter, path in paths)
 
 
 def _fee_rows(terms: int, plan: Plan) -> Iterable[dict[str, Any]]:
@@ -193,7 +193,7 @@ def compile_terms(segments: pl.DataFrame, catalogs: Mapping[str, Catalog]) -> Te
     rows = TermRows()
     for row in sets.iter_rows(named=True):
         catalog = catalogs[row["catalog_hash"]]
-        plan, held = plan_of(catalog, row["plan"], row["plan_version"], row["overrides"])
+        plan, held = resolve_plan(catalog, row["plan"], row["plan_version"], row["overrides"])
         rows.fees += _fee_rows(row["terms"], plan)
         rows.policies.append(_policy_row(row["terms"], plan, catalog, held))
         rows.taxes += _tax_rows(row["terms"], plan)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from valueverse.invoicing.lines.plan_terms import Terms
     from valueverse.invoicing.lines.usage.consumption import Consumption
     from valueverse.invoicing.prior_state import PriorState
-    from valueverse.subscriptions.zones import Day
+    from valueverse.subscriptions.zones import DateOrExpr
 
 INVOICE_TYPE = "threshold"
 _PERIOD = ["tenant", "subscription", "period_from"]
@@ -35,7 +35,7 @@ _AMOUNTS = ("quantity", "amount_precise", "amount_minor", "event_count")
 
 
 def threshold_lines(
-    context: BillingContext, window: tuple[Day, Day], *, closed_by: datetime | None, prior: PriorState
+    context: BillingContext, window: tuple[DateOrExpr, DateOrExpr], *, closed_by: datetime | None, prior: PriorState
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Lines of the threshold invoices of a window (WORKING_LINES), and all that threshold invoices billed
     (THRESHOLD_LINES), these included.

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.schemas.invoicing import INVOICE, SUBSCRIPTION
-from valueverse.subscriptions.periods import periods
+from valueverse.subscriptions.periods import overlapping_periods
 from valueverse.subscriptions.zones import local_midnight
 
 if TYPE_CHECKING:
-    from valueverse.subscriptions.zones import Day
+    from valueverse.subscriptions.zones import DateOrExpr
 
 FIRST = pl.lit(0, pl.Int32).alias("revision")
 _CARRIED = (
@@ -53,7 +53,7 @@ def _lasting(segments: pl.DataFrame) -> pl.DataFrame:
     stopped = segments.filter(pl.col("to").is_not_null()).with_columns(
         (pl.col("to") - _MICROSECOND).alias("window_from"), pl.col("to").alias("window_to")
     )
-    ends = periods(_schedule(stopped)).select("key", pl.col("full_to").alias("close"))
+    ends = overlapping_periods(_schedule(stopped)).select("key", pl.col("full_to").alias("close"))
     ended = segments.join(ends, on="key", how="left", maintain_order="left")
     before = pl.col("close").shift().over(SUBSCRIPTION)
     other = pl.any_horizontal(pl.col(name) != pl.col(name).shift().over(SUBSCRIPTION) for name in _PERIOD)
@@ -78,7 +78,9 @@ def _schedule(segments: pl.DataFrame) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def _with_window(segments: pl.DataFrame, tenants: pl.DataFrame, window_from: Day, window_to: Day) -> pl.DataFrame:
+def _with_window(
+    segments: pl.DataFrame, tenants: pl.DataFrame, window_from: DateOrExpr, window_to: DateOrExpr
+) -> pl.DataFrame:
     zones = tenants.select("tenant", pl.col("timezone").alias("tenant_timezone"))
     bounded = segments.join(zones, on="tenant")
     return local_midnight(
@@ -87,7 +89,9 @@ def _with_window(segments: pl.DataFrame, tenants: pl.DataFrame, window_from: Day
     )  # fmt: skip
 
 
-def closing_invoices(segments: pl.DataFrame, tenants: pl.DataFrame, window_from: Day, window_to: Day) -> pl.DataFrame:
+def closing_invoices(
+    segments: pl.DataFrame, tenants: pl.DataFrame, window_from: DateOrExpr, window_to: DateOrExpr
+) -> pl.DataFrame:
     """Invoices of invoice_type ``period`` that close in (window_from, window_to], dates local to the tenant.
 
     Args:
@@ -99,7 +103,7 @@ def closing_invoices(segments: pl.DataFrame, tenants: pl.DataFrame, window_from:
         closes at ``period_to``.
     """
     bounded = _with_window(segments, tenants, window_from, window_to)
-    found = periods(_schedule(bounded)).join(
+    found = overlapping_periods(_schedule(bounded)).join(
         bounded.select("key", *SUBSCRIPTION, "lasts_from", "lasts_to", "window_from", "window_to"),
         on="key",
     )
@@ -117,7 +121,9 @@ def closing_invoices(segments: pl.DataFrame, tenants: pl.DataFrame, window_from:
     )
 
 
-def starting_invoices(segments: pl.DataFrame, tenants: pl.DataFrame, window_from: Day, window_to: Day) -> pl.DataFrame:
+def starting_invoices(
+    segments: pl.DataFrame, tenants: pl.DataFrame, window_from: DateOrExpr, window_to: DateOrExpr
+) -> pl.DataFrame:
     """Invoices of invoice_type ``start``: those of subscriptions whose first billable instant lies in [window_from,
     window_to).
 
@@ -132,7 +138,7 @@ def starting_invoices(segments: pl.DataFrame, tenants: pl.DataFrame, window_from
         pl.col("from").alias("window_from"), (pl.col("from") + _MICROSECOND).alias("window_to")
     )
     return (
-        periods(_schedule(at_start))
+        overlapping_periods(_schedule(at_start))
         .join(at_start.select("key", *SUBSCRIPTION, "planned_end"), on="key")
         .with_columns(
             pl.lit("start").alias("invoice_type"),
@@ -145,13 +151,15 @@ def starting_invoices(segments: pl.DataFrame, tenants: pl.DataFrame, window_from
     )
 
 
-def running_periods(segments: pl.DataFrame, tenants: pl.DataFrame, window_from: Day, window_to: Day) -> pl.DataFrame:
+def running_periods(
+    segments: pl.DataFrame, tenants: pl.DataFrame, window_from: DateOrExpr, window_to: DateOrExpr
+) -> pl.DataFrame:
     """Periods that overlap a window of the tenants' days, closed or not: the columns of ``closing_invoices``, the
     window's instants and the segments' time zone."""
     bounded = _with_window(segments, tenants, window_from, window_to)
     carried = bounded.select("key", *SUBSCRIPTION, "lasts_from", "lasts_to", "window_from", "window_to", "timezone")
     return (
-        periods(_schedule(bounded))
+        overlapping_periods(_schedule(bounded))
         .join(carried, on="key")
         .with_columns(
             pl.lit("period").alias("invoice_type"),
@@ -189,7 +197,7 @@ def present_periods(segments: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFr
     )  # fmt: skip
     first = pl.col("invoice_type") == "start"
     return (
-        periods(_schedule(inside))
+        overlapping_periods(_schedule(inside))
         .join(carried, on="key")
         .with_columns(
             pl.when(first).then("from").otherwise(pl.max_horizontal("full_from", "lasts_from")).alias("period_from"),
@@ -218,7 +226,7 @@ def stretches(segments: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFrame:
         pl.col("period_from").alias("window_from"), pl.col("period_to").alias("window_to")
     )
     numbered = bounded.with_columns(pl.int_range(pl.len(), dtype=pl.UInt32).alias("key"))
-    found = periods(_schedule(numbered))
+    found = overlapping_periods(_schedule(numbered))
     carried = numbered.select("key", *_CARRIED, _BEGUN, pl.col("full_from").alias("invoice_full_from"))
     return (
         found.join(carried, on="key")
@@ -252,7 +260,7 @@ def advance_stretches(segments: pl.DataFrame, invoices: pl.DataFrame) -> pl.Data
             (pl.col("window_from") + _MICROSECOND).alias("window_to"),
         )
     )
-    found = periods(_schedule(at_start))
+    found = overlapping_periods(_schedule(at_start))
     return (
         found.join(at_start.select("key", *_CARRIED, _BEGUN), on="key")
         .with_columns(_ADVANCE_FEES_INVOICED)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from valueverse.invoicing.prior_state import IssuedInvoices
-    from valueverse.subscriptions.zones import Day
+    from valueverse.subscriptions.zones import DateOrExpr
 
 BEGUN = ("tenant", "subscription", "invoice_type", "period_from")
 """What closing invoices of one period have in common, wherever the period ended when they closed."""
@@ -32,7 +32,7 @@ _REACH = "reaches_to"
 def invoices_due(
     segments: pl.DataFrame,
     tenants: pl.DataFrame,
-    window: tuple[Day, Day],
+    window: tuple[DateOrExpr, DateOrExpr],
     closed_by: datetime | None,
     issued: IssuedInvoices,
 ) -> pl.DataFrame:

@@ -8,7 +8,7 @@ import orjson
 import polars as pl
 
 from valueverse.dates import utc_texts
-from valueverse.invoicing.knowledge import of_tenant
+from valueverse.invoicing.knowledge import known_at_of_tenant
 from valueverse.invoicing.periods.billing_periods import CLOSE
 from valueverse.invoicing.rendering.document_hash import content_hash
 from valueverse.invoicing.rules import RULES_VERSION
@@ -32,7 +32,7 @@ def _closed(known_at: KnownAt | None) -> pl.Expr:
     """When an invoice closes; one made for corrections, when the run knew of them."""
     if known_at is None:
         return CLOSE
-    return pl.when(pl.col("invoice_type") == "correction").then(of_tenant(known_at)).otherwise(CLOSE)
+    return pl.when(pl.col("invoice_type") == "correction").then(known_at_of_tenant(known_at)).otherwise(CLOSE)
 
 
 def invoices_of(
@@ -59,7 +59,7 @@ def invoices_of(
         .with_columns((pl.col("close") + pl.duration(seconds=pl.col("grace_seconds"))).alias("finalise_after"))
     )
     dated = local_date(totals, pl.col("finalise_after"), "timezone", "issued_on")
-    known = pl.col("close") if known_at is None else of_tenant(known_at)
+    known = pl.col("close") if known_at is None else known_at_of_tenant(known_at)
     return dated.with_columns(
         known.alias("events_known_at"), (pl.col("issued_on") + pl.duration(days=DUE_DAYS)).alias("due_on")
     )
@@ -116,7 +116,7 @@ def _part(stated: dict[str, Any], row: dict[str, Any], *names: str) -> dict[str,
     }
 
 
-def documents(invoices: pl.DataFrame, lines: pl.DataFrame) -> Iterator[dict[str, Any]]:
+def build_invoice_documents(invoices: pl.DataFrame, lines: pl.DataFrame) -> Iterator[dict[str, Any]]:
     """The draft document of every invoice (contracts.md, section 4), in the order of ``invoices``."""
     texts = invoices.with_columns(
         _instant("events_known_at"),

@@ -16,7 +16,7 @@ from valueverse.dates import utc_midnight
 from valueverse.schemas.events import REJECTED_EVENTS
 from valueverse.schemas.settlement import COUPONS, CREDIT_NOTES, INVOICE_VOIDS, ONE_OFFS, WALLETS
 from valueverse.schemas.types import INSTANT
-from valueverse.subscriptions.event_fields import exact_text, field, number, rejection
+from valueverse.subscriptions.event_fields import event_field, exact_text, number_field, rejected_events
 
 if TYPE_CHECKING:
     from valueverse.catalog.history import CatalogHistory
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _TARGET = ["tenant", "customer", "subscription", "coupon"]
 _ESCAPED = pl.col("source").str.replace_all("%", "%25", literal=True).str.replace_all("#", "%23", literal=True)
-ORIGIN = pl.format("{}#{}", _ESCAPED, "id").alias("origin")
+EVENT_ORIGIN = pl.format("{}#{}", _ESCAPED, "id").alias("origin")
 """One text per event: source a#b with id c is not source a with id b#c."""
 
 
@@ -42,14 +42,14 @@ class AdjustmentEvents:
 
 def read_adjustment_events(timeline: Timeline, history: CatalogHistory) -> AdjustmentEvents:
     """Read the timeline's ``adjustments`` events."""
-    adjustments = timeline.adjustment_events.with_columns(ORIGIN)
+    adjustments = timeline.adjustment_events.with_columns(EVENT_ORIGIN)
     coupons, rejected = _coupons(adjustments, timeline, history)
     stray = _stray(adjustments, timeline)
     return AdjustmentEvents(
         coupons,
-        wallets_of(adjustments),
+        wallet_rows(adjustments),
         _one_offs(adjustments),
-        notes_of(adjustments),
+        credit_note_rows(adjustments),
         _voids(adjustments),
         pl.concat([rejected, stray]).cast(REJECTED_EVENTS),
     )
@@ -61,7 +61,7 @@ def _of(adjustments: pl.DataFrame, *kinds: str) -> pl.DataFrame:
 
 def _moment(name: str) -> pl.Expr:
     """An RFC 3339 instant; a bare date is midnight UTC (the customer's zone does not decide about prepaid money)."""
-    return _point(field(name)).alias(name)
+    return _point(event_field(name)).alias(name)
 
 
 def _names(name: str) -> pl.Expr:
@@ -91,7 +91,7 @@ def _coupons(
     owners = timeline.segments.select("tenant", "subscription", pl.col("customer").alias("owner")).unique()
     rows = (
         _of(adjustments, "coupon.applied", "coupon.removed")
-        .with_columns(field("customer"), field("subscription"), field("coupon"))
+        .with_columns(event_field("customer"), event_field("subscription"), event_field("coupon"))
         .join(owners, on=["tenant", "subscription"], how="left", maintain_order="left")
         .with_columns(pl.when(pl.col("subscription").is_null()).then("customer").otherwise("owner").alias("customer"))
         .with_columns(pl.col("type").str.ends_with("applied").alias("applies"))
@@ -112,22 +112,24 @@ def _coupons(
     quoted = pl.concat_str(pl.lit("the coupon '"), "coupon", pl.lit("' "))
     rejected = pl.concat(
         [
-            rejection(nobody, "unknown_subscription", quoted + "needs a customer, or a subscription that has started"),
-            rejection(idle.filter("applies"), "already_applied", quoted + "is applied to it already"),
-            rejection(idle.filter(~pl.col("applies")), "not_applied", quoted + "is not applied to it"),
-            rejection(defined.filter(unknown), "unknown_coupon", quoted + "is in no catalog in force then"),
+            rejected_events(
+                nobody, "unknown_subscription", quoted + "needs a customer, or a subscription that has started"
+            ),
+            rejected_events(idle.filter("applies"), "already_applied", quoted + "is applied to it already"),
+            rejected_events(idle.filter(~pl.col("applies")), "not_applied", quoted + "is not applied to it"),
+            rejected_events(defined.filter(unknown), "unknown_coupon", quoted + "is in no catalog in force then"),
         ]
     )
     accepted = defined.filter(~unknown).rename({"time": "applied_at"})
     return accepted.select(pl.col(name).cast(dtype) for name, dtype in COUPONS.items()), rejected
 
 
-def wallets_of(adjustments: pl.DataFrame) -> pl.DataFrame:
+def wallet_rows(adjustments: pl.DataFrame) -> pl.DataFrame:
     """WALLETS of the events with these ``origin``."""
     return _of(adjustments, "wallet.granted", "wallet.purchased", "wallet.voided").select(
-        "tenant", field("customer"), field("wallet"), "origin",
+        "tenant", event_field("customer"), event_field("wallet"), "origin",
         pl.col("type").str.strip_prefix("billing.wallet.").alias("kind"),
-        number("amount"), field("currency"), number("priority"), _moment("expires_at"),
+        number_field("amount"), event_field("currency"), number_field("priority"), _moment("expires_at"),
         pl.col("time").alias("created_at"), _names("restrict_to"),
     ).cast(WALLETS)  # fmt: skip
 
@@ -143,8 +145,9 @@ def _one_offs(adjustments: pl.DataFrame) -> pl.DataFrame:
     digest: pl.Expr = pl.col("origin").chash.sha2_256()  # type: ignore[attr-defined]  # registered by polars_hash
     key = pl.concat_str(pl.lit("one_off-"), digest.str.head(12))
     return timed.select(
-        "tenant", field("customer"), key.alias("key"), "origin", field("description"), number("amount"),
-        field("currency"), "time", "service_from", "service_to",
+        "tenant", event_field("customer"), key.alias("key"), "origin", event_field("description"),
+        number_field("amount"),
+        event_field("currency"), "time", "service_from", "service_to",
     ).cast(ONE_OFFS)  # fmt: skip
 
 
@@ -153,14 +156,14 @@ def _point(text: pl.Expr) -> pl.Expr:
     return pl.coalesce(utc_midnight(text.str.to_date("%F", strict=False)), whole)
 
 
-def notes_of(adjustments: pl.DataFrame) -> pl.DataFrame:
+def credit_note_rows(adjustments: pl.DataFrame) -> pl.DataFrame:
     """CREDIT_NOTES of the events with these ``origin``."""
     lines = pl.col("data").str.json_path_match("$.lines").str.json_decode(pl.List(pl.Struct({"amount": pl.String})))
     listed = lines.list.eval(exact_text(pl.element().struct.field("amount"))).list.sum()
     return _of(adjustments, "credit_note.issued").select(
-        "tenant", field("invoice").alias("number"), "origin",
-        pl.coalesce(number("amount"), listed).alias("amount"),
-        field("reason"), pl.col("time").alias("created_at"), "received_at",
+        "tenant", event_field("invoice").alias("number"), "origin",
+        pl.coalesce(number_field("amount"), listed).alias("amount"),
+        event_field("reason"), pl.col("time").alias("created_at"), "received_at",
         "source", "id", "type", "time",
     ).cast(CREDIT_NOTES)  # fmt: skip
 
@@ -168,25 +171,27 @@ def notes_of(adjustments: pl.DataFrame) -> pl.DataFrame:
 def _voids(adjustments: pl.DataFrame) -> pl.DataFrame:
     return (
         _of(adjustments, "invoice.voided")
-        .select("tenant", field("invoice").alias("number"), field("reason"), pl.col("time").alias("voided_at"))
+        .select(
+            "tenant", event_field("invoice").alias("number"), event_field("reason"), pl.col("time").alias("voided_at")
+        )
         .unique(["tenant", "number"], keep="first", maintain_order=True)
         .cast(INVOICE_VOIDS)
     )
 
 
-def stray_voids(timeline: Timeline, unknown: pl.DataFrame) -> pl.DataFrame:
+def voids_of_unknown_invoices(timeline: Timeline, unknown: pl.DataFrame) -> pl.DataFrame:
     """Voids of numbers that no finalised invoice has (``unknown``: tenant, number), as REJECTED_EVENTS."""
-    voids = _of(timeline.adjustment_events, "invoice.voided").with_columns(field("invoice").alias("number"))
+    voids = _of(timeline.adjustment_events, "invoice.voided").with_columns(event_field("invoice").alias("number"))
     strays = voids.join(unknown, on=["tenant", "number"], how="semi")
     message = pl.concat_str(pl.lit("no invoice '"), "number", pl.lit("' has been finalised"))
-    return rejection(strays, "unknown_invoice", message)
+    return rejected_events(strays, "unknown_invoice", message)
 
 
 def _stray(adjustments: pl.DataFrame, timeline: Timeline) -> pl.DataFrame:
     """Wallets and one-offs of customers without a billing event are held and listed."""
     rows = _of(adjustments, "wallet.granted", "wallet.purchased", "wallet.voided", "one_off.added").with_columns(
-        field("customer")
+        event_field("customer")
     )
     strangers = rows.join(timeline.customers.select("tenant", "customer"), on=["tenant", "customer"], how="anti")
     message = pl.concat_str(pl.lit("no customer '"), "customer", pl.lit("' has been created, nor has a subscription"))
-    return rejection(strangers, "unknown_customer", message)
+    return rejected_events(strangers, "unknown_customer", message)

@@ -15,7 +15,7 @@ from valueverse.invoicing.lines.line_amounts import in_order
 from valueverse.money import minor_units
 from valueverse.schemas.events import REJECTED_EVENTS
 from valueverse.schemas.types import EXACT, INSTANT
-from valueverse.subscriptions.event_fields import field, rejection
+from valueverse.subscriptions.event_fields import event_field, rejected_events
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,7 +25,7 @@ _NUMBER = ["tenant", "number"]
 _SHOWN = pl.col("amount").cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")
 
 
-def whole_minor(amount: str, currency: str, rows: pl.DataFrame) -> pl.DataFrame:
+def whole_minor_units(amount: str, currency: str, rows: pl.DataFrame) -> pl.DataFrame:
     """Add ``amount_minor`` (Int64): ``amount`` (EXACT, >= 0) in whole minor units, the rest left out; and ``fraction``:
     whether there was one."""
     decimals = {code: minor_units(code) for code in rows[currency].drop_nulls().unique()}
@@ -41,7 +41,7 @@ def whole_minor(amount: str, currency: str, rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(minor.alias("amount_minor"), fraction.alias("fraction"))
 
 
-def judged(notes: pl.DataFrame, bills: pl.DataFrame, corrected: pl.DataFrame) -> pl.DataFrame:
+def judge_credit_notes(notes: pl.DataFrame, bills: pl.DataFrame, corrected: pl.DataFrame) -> pl.DataFrame:
     """Credit notes with what is known of their invoices (the columns of ``bills``), amount_minor and ``refusal`` (null:
     it fits the invoice).
 
@@ -54,7 +54,7 @@ def judged(notes: pl.DataFrame, bills: pl.DataFrame, corrected: pl.DataFrame) ->
         corrected: CORRECTED.
     """
     joined = notes.join(bills, on=_NUMBER, how="left", maintain_order="left")
-    rows = _with_unused_amount(whole_minor("amount", "currency", joined), corrected).sort(
+    rows = _with_unused_amount(whole_minor_units("amount", "currency", joined), corrected).sort(
         "received_at", "created_at", "source", "id", maintain_order=True
     )
     whole = rows.filter(pl.col("amount_minor") > 0)
@@ -96,12 +96,12 @@ def _with_unused_amount(rows: pl.DataFrame, corrected: pl.DataFrame) -> pl.DataF
 
 
 def counting(found: pl.DataFrame) -> pl.DataFrame:
-    """Of ``judged`` notes those that count: a void takes the notes of its invoice with it."""
+    """Of ``judge_credit_notes`` notes those that count: a void takes the notes of its invoice with it."""
     return found.filter(pl.col("refusal").is_null(), pl.col("voided_at").is_null())
 
 
 def refused(found: pl.DataFrame) -> pl.DataFrame:
-    """``judged`` notes that do not count, with the reason (REJECTED_EVENTS)."""
+    """``judge_credit_notes`` notes that do not count, with the reason (REJECTED_EVENTS)."""
     quoted = pl.concat_str(pl.lit("no invoice '"), "number", pl.lit("' has been finalised"))
     messages = {
         UNKNOWN: quoted,
@@ -111,7 +111,9 @@ def refused(found: pl.DataFrame) -> pl.DataFrame:
     }
     reason = pl.when(pl.col("voided_at").is_not_null()).then(pl.lit(VOIDED)).otherwise("refusal")
     rows = found.with_columns(reason.alias("refusal"))
-    parts = [rejection(rows.filter(pl.col("refusal") == code), code, message) for code, message in messages.items()]
+    parts = [
+        rejected_events(rows.filter(pl.col("refusal") == code), code, message) for code, message in messages.items()
+    ]
     return pl.concat([REJECTED_EVENTS.to_frame(), *parts])
 
 
@@ -126,7 +128,7 @@ def reopened(booked: pl.DataFrame, facts: pl.DataFrame, known_at: datetime | Non
     """
     gone = facts.filter(
         pl.col("type") == "billing.credit_note.issued", pl.col("known_until") <= pl.lit(known_at, INSTANT)
-    ).select("tenant", field("invoice").alias("number"), pl.col("known_until").alias("gone_at"))
+    ).select("tenant", event_field("invoice").alias("number"), pl.col("known_until").alias("gone_at"))
     since = gone.group_by(_NUMBER).agg(pl.col("gone_at").max())
     return booked.join(since, on=_NUMBER).filter(pl.col("gone_at") > pl.col("events_known_at")).drop("gone_at")
 
@@ -139,7 +141,7 @@ def _left(notes: pl.DataFrame, bills: pl.DataFrame, corrected: pl.DataFrame) -> 
         bills: INVOICE_NUMBERS.
         corrected: CORRECTED.
     """
-    count = counting(judged(notes, bills, corrected))
+    count = counting(judge_credit_notes(notes, bills, corrected))
     given = count.group_by(_NUMBER).agg(pl.col("amount_minor").sum().alias("given"))
     by_others = corrected.drop("number").rename({"corrected_number": "number"})
     signed = pl.concat(

@@ -14,9 +14,9 @@ from valueverse.invoicing.lines.thresholds import INVOICE_TYPE as THRESHOLD
 from valueverse.invoicing.rules import OF_CLOSE
 from valueverse.invoicing.settlement.coupons import Billing, Coupon, coupon_of, holds, most_of_period
 from valueverse.invoicing.settlement.credit_application import Credit, CreditNote, Wallet, spent_first
-from valueverse.invoicing.settlement.credit_notes import whole_minor
+from valueverse.invoicing.settlement.credit_notes import whole_minor_units
 from valueverse.invoicing.settlement.threshold_totals import ThresholdTotals
-from valueverse.invoicing.settlement.totals import Bill, Totals
+from valueverse.invoicing.settlement.totals import InvoiceParts, Totals
 from valueverse.money import minor_units
 from valueverse.schemas.invoicing import COUPON_USES
 
@@ -130,9 +130,11 @@ class CustomerBalance:
             {"origin": origin, "id": key, "currency": currency, "amount": amount, "created_at": created_at}
         )
 
-    def settle(self, issue: Issue, lines: Sequence[Row], total: Callable[[Bill, Sequence[Row]], Totals]) -> Totals:
+    def settle(
+        self, issue: Issue, lines: Sequence[Row], total: Callable[[InvoiceParts, Sequence[Row]], Totals]
+    ) -> Totals:
         """Total an invoice, and take from the account what it used."""
-        bill = Bill(
+        bill = InvoiceParts(
             decimals=issue.decimals,
             lines=(),
             mode=issue.mode,
@@ -241,7 +243,7 @@ def _used_by_event(used: ConsumedCredits) -> tuple[dict[_Event, list[tuple[str, 
 def _overdrawn(wallets: pl.DataFrame, notes: pl.DataFrame, used: ConsumedCredits) -> pl.DataFrame:
     """What finalised invoices were paid with beyond what stands of it (settle.PAID): from a credit note or a balance
     whose invoice was voided since, or an event that was withdrawn. The documents stay; the customer owes it again."""
-    blocks = whole_minor("amount", "currency", wallets.filter(pl.col("kind") != "voided"))
+    blocks = whole_minor_units("amount", "currency", wallets.filter(pl.col("kind") != "voided"))
     of = ["tenant", "origin"]
     held = [frame.select(*of, pl.col("amount_minor").alias("there")) for frame in (blocks, notes, used.balances)]
     paid = used.credits.filter("is_final").group_by(_PAID_BY, maintain_order=True).agg(pl.col("amount_minor").sum())

@@ -17,9 +17,9 @@ import polars as pl
 
 from valueverse.invoicing.rendering.document_hash import invoice_id, invoice_number
 from valueverse.invoicing.rules import OF_PERIOD
-from valueverse.invoicing.settlement.credit_notes import counting, judged, refused
+from valueverse.invoicing.settlement.credit_notes import counting, judge_credit_notes, refused
 from valueverse.invoicing.settlement.customer_balance import CustomerBalance, Issue
-from valueverse.invoicing.settlement.totals import Bill, Line, Totals, totals_of
+from valueverse.invoicing.settlement.totals import GrossLine, InvoiceParts, Totals, totals_of
 from valueverse.schemas.invoicing import INVOICE, INVOICE_NUMBERS, WORKING_LINES
 from valueverse.schemas.settlement import INVOICE_TOTALS
 
@@ -32,9 +32,18 @@ if TYPE_CHECKING:
     from valueverse.invoicing.settlement.customer_balance import Period
     from valueverse.invoicing.settlement.threshold_totals import ThresholdTotals
 
-NUMBERED = ("tenant", "close", "subscription", "invoice_type", "period_from", "customer", "revision", "period_to")
+NUMBERING_ORDER = (
+    "tenant",
+    "close",
+    "subscription",
+    "invoice_type",
+    "period_from",
+    "customer",
+    "revision",
+    "period_to",
+)
 """Order in which a run numbers a tenant's invoices."""
-_ISSUED = ("tenant", "customer", "finalise_after", *NUMBERED[1:])
+_ISSUED = ("tenant", "customer", "finalise_after", *NUMBERING_ORDER[1:])
 MOVING = ("adjustment", "one_off", "outcome")
 """Kinds of lines that wait for the next invoice when their own is not issued."""
 
@@ -72,7 +81,7 @@ def settle(
     """
     ordered = _skippable(invoices, lines).sort(_ISSUED).with_row_index("bill")
     numbers = used.numbers if numbered else _provisional(invoices, lines, adjustments, used)
-    notes = judged(adjustments.notes, numbers, used.corrected)
+    notes = judge_credit_notes(adjustments.notes, numbers, used.corrected)
     accounts = CustomerBalance.open(adjustments, counting(notes), used, earlier, closed)
     concerned = _concerned(ordered, lines, accounts)
     plain = ordered.join(concerned, on="bill", how="anti").with_columns(_nothing())
@@ -120,7 +129,9 @@ def _provisional(
     issued = settle(
         invoices, lines, replace(adjustments, notes=adjustments.notes.clear()), used, numbered=True, earlier={}
     ).invoices
-    sequenced = issued.sort(NUMBERED).with_columns(pl.int_range(1, pl.len() + 1).over("tenant").alias("sequence"))
+    sequenced = issued.sort(NUMBERING_ORDER).with_columns(
+        pl.int_range(1, pl.len() + 1).over("tenant").alias("sequence")
+    )
     numbers = [invoice_number(*row) for row in sequenced.select("tenant", "sequence").iter_rows()]
     return sequenced.select(
         "tenant", pl.Series("number", numbers, pl.String), pl.lit(None).alias("invoice_id"), "customer", "currency",
@@ -181,9 +192,9 @@ def _issue(row: dict[str, Any]) -> Issue:
     )
 
 
-def _invoice_of(bill: Bill, rows: Sequence[dict[str, Any]]) -> Totals:
+def _invoice_of(bill: InvoiceParts, rows: Sequence[dict[str, Any]]) -> Totals:
     lines = [
-        Line(
+        GrossLine(
             key=row["key"],
             amount=row["amount_minor"],
             kind=row["kind"],

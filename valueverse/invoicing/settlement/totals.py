@@ -17,7 +17,7 @@ from valueverse.invoicing.settlement.coupons import apply_coupons
 from valueverse.invoicing.settlement.credit_application import apply_credit_notes, apply_wallets
 from valueverse.money import round_decimal
 from valueverse.schemas.types import PLACES
-from valueverse.subscriptions.proration import prorated
+from valueverse.subscriptions.proration import prorated_amount
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,7 @@ _TAX_PLACES = PLACES + 2
 
 
 @dataclass(frozen=True)
-class Line:
+class GrossLine:
     """A line before coupons: ``amount`` precise, in major units, either sign.
 
     ``tax_key`` names the rate or rates that ``tax_percent`` is of; ``discountable`` False: no coupon lowers it;
@@ -66,7 +66,7 @@ class Commitment:
 
 
 @dataclass(frozen=True)
-class Bill:
+class InvoiceParts:
     """All that an invoice is made from.
 
     Attributes:
@@ -78,7 +78,7 @@ class Bill:
     """
 
     decimals: int
-    lines: Sequence[Line]
+    lines: Sequence[GrossLine]
     mode: RoundingMode = "half_up"
     level: str = "line"
     coupons: Sequence[Coupon] = ()
@@ -133,7 +133,7 @@ class Totals:
     balances: tuple[Decimal, ...]
 
 
-def invoice_totals(bill: Bill) -> Totals:
+def invoice_totals(bill: InvoiceParts) -> Totals:
     """The whole chain.
 
     total = subtotal - discount_total + tax_total; amount_due = total - credit_total, negative only where total is.
@@ -146,7 +146,7 @@ def invoice_totals(bill: Bill) -> Totals:
     return totals_of(bill, lines, amounts)
 
 
-def totals_of(bill: Bill, lines: Sequence[Line], amounts: Sequence[int]) -> Totals:
+def totals_of(bill: InvoiceParts, lines: Sequence[GrossLine], amounts: Sequence[int]) -> Totals:
     """Coupons, tax and credits over lines as shown (minor units); a true-up after ``bill.lines`` is separate."""
     nets = list(amounts)
     discounts = apply_coupons(bill.coupons, lines, nets, bill.decimals, bill.mode, bill.earlier)
@@ -179,7 +179,7 @@ def totals_of(bill: Bill, lines: Sequence[Line], amounts: Sequence[int]) -> Tota
     )
 
 
-def shown_minor(bill: Bill) -> list[int]:
+def shown_minor(bill: InvoiceParts) -> list[int]:
     """Each line's shown amount in minor units.
 
     Level ``invoice`` rounds the sum of the precise lines and spreads it back by largest remainder; else each line
@@ -193,28 +193,28 @@ def shown_minor(bill: Bill) -> list[int]:
     return largest_remainder(_minor(total, bill), shares, 10**PLACES)
 
 
-def true_up_minor(bill: Bill, amounts: Sequence[int]) -> int:
+def true_up_minor(bill: InvoiceParts, amounts: Sequence[int]) -> int:
     """What the bill's fees and charges, as shown and before coupons, lack of the commitment's rounded share."""
     if bill.commitment is None:
         return 0
-    committed = prorated(bill.commitment.minimum, bill.commitment.used, bill.commitment.full)
+    committed = prorated_amount(bill.commitment.minimum, bill.commitment.used, bill.commitment.full)
     counted = sum(amount for line, amount in zip(bill.lines, amounts, strict=True) if line.kind not in NOT_COMMITTED)
     return max(0, _minor(committed, bill) - counted)
 
 
-def _true_up_line(commitment: Commitment, lines: Sequence[Line]) -> Line:
+def _true_up_line(commitment: Commitment, lines: Sequence[GrossLine]) -> GrossLine:
     # A commitment is its plan's, so a coupon for that plan covers it; two plans leave open whose it is.
     plans = {line.plan for line in lines if line.kind not in NOT_COMMITTED and line.plan is not None}
     plan = plans.pop() if len(plans) == 1 else None
-    return Line("commitment", Decimal(0), "minimum", commitment.tax_percent, plan)
+    return GrossLine("commitment", Decimal(0), "minimum", commitment.tax_percent, plan)
 
 
-def _minor(amount: Decimal, bill: Bill) -> int:
+def _minor(amount: Decimal, bill: InvoiceParts) -> int:
     with localcontext(prec=_DIGITS):
         return int(round_decimal(amount, bill.decimals, bill.mode).scaleb(bill.decimals))
 
 
-def _tax(lines: Sequence[Line], nets: Sequence[int], mode: RoundingMode) -> tuple[list[TaxRate], list[int]]:
+def _tax(lines: Sequence[GrossLine], nets: Sequence[int], mode: RoundingMode) -> tuple[list[TaxRate], list[int]]:
     """Tax per rate, and per line: the unrounded taxes' sum is rounded once, then spread over rates and their lines."""
     places: dict[tuple[Decimal, str], list[int]] = {}
     for place, line in enumerate(lines):

@@ -8,15 +8,15 @@ import polars as pl
 
 from valueverse.invoicing.billed_rows import (
     BilledRows,
-    Changes,
+    ReceivedChanges,
+    derive_prior_state,
     issued_invoices,
-    prior_state,
+    recomputed_invoices,
     recorded_periods,
-    to_recompute,
 )
-from valueverse.invoicing.knowledge import newest
+from valueverse.invoicing.knowledge import newest_known_at
 from valueverse.invoicing.rules import OF_CLOSE
-from valueverse.invoicing.settlement.adjustment_events import read_adjustment_events, stray_voids
+from valueverse.invoicing.settlement.adjustment_events import read_adjustment_events, voids_of_unknown_invoices
 from valueverse.platform.stores import billing_store as store
 from valueverse.schemas.events import REJECTED_EVENTS
 from valueverse.services.lake_tables import EVENTS_TABLE
@@ -39,7 +39,7 @@ def apply_voids(connection: psycopg.Connection[Any], timeline: Timeline, history
     voids = read_adjustment_events(timeline, history).voids
     if voids.is_empty():
         return REJECTED_EVENTS.to_frame()
-    return stray_voids(timeline, store.void(connection, voids))
+    return voids_of_unknown_invoices(timeline, store.void(connection, voids))
 
 
 def read_rows(connection: psycopg.Connection[Any], scope: store.Scope) -> BilledRows:
@@ -74,12 +74,12 @@ def read_prior_state(
         compared: tenant, invoice_id of those that may be recomputed; None: any.
     """
     rerated = store.reratings(connection, scope)
-    changes = Changes(usage, history.meters, facts, newest(known_at), rerated, compared)
+    changes = ReceivedChanges(usage, history.meters, facts, newest_known_at(known_at), rerated, compared)
     rows = read_rows(connection, scope)
     issued = issued_invoices(rows)
-    recompute = to_recompute(issued, changes)
+    recompute = recomputed_invoices(issued, changes)
     whole = rows.with_lines(store.lines_of(connection, scope, recompute))
-    return prior_state(whole, issued, recompute, rerated)
+    return derive_prior_state(whole, issued, recompute, rerated)
 
 
 def booked_periods(connection: psycopg.Connection[Any], scope: store.Scope) -> pl.DataFrame:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from valueverse.ledger.documents import Documents, read_documents
-from valueverse.ledger.posting import book, moved
+from valueverse.ledger.documents import LedgerDocuments, read_documents
+from valueverse.ledger.posting import book_entries, derive_movements
 from valueverse.platform.stores import journal_store as store
 from valueverse.platform.stores.tenant_store import known_tenants, tenant_keys
 from valueverse.platform.warehouse import connect
@@ -57,15 +57,15 @@ def book_journal(
         names = zones["tenant"].to_list()
         inputs = current_inputs(connection, lake, zones, as_of)
         pending = store.unbooked(connection, names)
-        moves, rejected = moved(_documents(connection, pending), inputs)
-        journal = book(moves, store.booked(connection, names, pending.select("tenant", "number")))
+        moves, rejected = derive_movements(_documents(connection, pending), inputs)
+        journal = book_entries(moves, store.booked(connection, names, pending.select("tenant", "number")))
         store.add(connection, journal.entries, journal.postings, run_id=run_id, booked_at=as_of)
         wrong = broken_rules(connection, names, inputs)
         connection.commit()
     return JournalReport(journal, rejected, wrong)
 
 
-def _documents(connection: psycopg.Connection[Any], pending: pl.DataFrame) -> Documents:
+def _documents(connection: psycopg.Connection[Any], pending: pl.DataFrame) -> LedgerDocuments:
     found = read_documents(pending.select("document", "timezone"))
     return found.detailed(store.line_discounts(connection, pending), store.credit_origins(connection, pending))
 

@@ -11,9 +11,9 @@ import polars as pl
 from valueverse.catalog.history import CatalogHistory
 from valueverse.dates import utc_text
 from valueverse.errors import RefusalError
-from valueverse.invoicing.billing_context import billing_context
-from valueverse.invoicing.lineage import charges_of, line_events
-from valueverse.invoicing.usage_accounting import account
+from valueverse.invoicing.billing_context import build_billing_context
+from valueverse.invoicing.lineage import line_events, usage_by_charge
+from valueverse.invoicing.usage_accounting import account_usage
 from valueverse.money import plain
 from valueverse.platform.queries import row_of, rows_of
 from valueverse.platform.stores import billing_store as store
@@ -23,7 +23,7 @@ from valueverse.services.billing.billing_state import booked_periods
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE, QUARANTINE_TABLE, USAGE_TABLE
 from valueverse.subscriptions.timeline import build_timeline
 from valueverse.value.realisation.case_runs import Commitment
-from valueverse.value.realisation.fees import FeeTerms, charges_on
+from valueverse.value.realisation.fees import FeeTerms, outcome_charges
 
 if TYPE_CHECKING:
     import psycopg
@@ -36,7 +36,7 @@ def _context(lake: Lake, tenant: str, known_at: datetime | None) -> BillingConte
     facts = lake.scan(BILLING_FACTS_TABLE).filter(pl.col("tenant") == tenant).collect()
     history = CatalogHistory.from_facts(facts, known_at)
     timeline = build_timeline(facts, history.plans, known_at)
-    return billing_context(timeline, history, lake.scan(USAGE_TABLE).filter(pl.col("tenant") == tenant), known_at)
+    return build_billing_context(timeline, history, lake.scan(USAGE_TABLE).filter(pl.col("tenant") == tenant), known_at)
 
 
 def explain_invoice(
@@ -111,7 +111,7 @@ def _leads_on(
     commit, run = found
     commitment = Commitment.read(commit, value_store.document(connection, tenant, commit))
     end = datetime.fromisoformat(line["service_period"]["to"])
-    charges = charges_on(context.timeline, context.history, tenant, commitment, end)
+    charges = outcome_charges(context.timeline, context.history, tenant, commitment, end)
     terms = [FeeTerms.of(one.price, commitment.program) for one in charges if one.key == line["key"]]
     output = f" --output {terms[0].output}" if terms else ""
     to_date = " --to-date" if terms and terms[0].true_up == "cumulative" else ""
@@ -196,9 +196,9 @@ def _accepted(
         pl.col("tenant") == row["tenant"], pl.col("source") == row["source"], pl.col("id") == row["id"]
     ).collect()  # fmt: skip
     booked = booked_periods(connection, store.Scope([row["tenant"]]))
-    judged = account(usage, context.segments, context.timeline.segments, booked, context.terms)
+    judged = account_usage(usage, context.segments, context.timeline.segments, booked, context.terms)
     outcome = judged["outcome"][0] if judged.height else "not_derived_yet"
-    lines = _bearing(connection, row["tenant"], charges_of(usage, context)) if outcome == "billed" else []
+    lines = _bearing(connection, row["tenant"], usage_by_charge(usage, context)) if outcome == "billed" else []
     billed = outcome == "billed"
     shown = {"outcome": "billed", "lines": lines} if billed else {"outcome": "unbilled", "reason": outcome}
     replaced = usage["known_until"].drop_nulls()

@@ -8,7 +8,7 @@ import polars as pl
 
 from valueverse.invoicing.billed_rows import BilledRows, corrected_amounts
 from valueverse.ledger import invariants
-from valueverse.ledger.posting import JournalInputs, named_invoices, owed
+from valueverse.ledger.posting import JournalInputs, named_invoices, receivables
 from valueverse.platform.stores import billing_store
 from valueverse.platform.stores import journal_store as store
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE
@@ -45,7 +45,7 @@ def broken_rules(connection: psycopg.Connection[Any], tenants: Sequence[str], in
     balances = store.balances(connection, tenants)
     found = [
         invariants.unbalanced_entries(store.unbalanced(connection, tenants)),
-        invariants.unexplained_receivables(balances, owed(store.invoiced(connection, tenants), inputs)),
+        invariants.unexplained_receivables(balances, receivables(store.invoiced(connection, tenants), inputs)),
         invariants.deferred_that_stays(balances),
         invariants.negative_wallets(balances),
     ]

@@ -14,9 +14,9 @@ import polars as pl
 
 from valueverse.catalog.history import CatalogHistory
 from valueverse.invoicing.engine import bill
-from valueverse.invoicing.knowledge import as_recorded, newest
+from valueverse.invoicing.knowledge import newest_known_at, rows_as_recorded
 from valueverse.invoicing.rendering.document_hash import invoice_id
-from valueverse.invoicing.rendering.invoice_documents import documents
+from valueverse.invoicing.rendering.invoice_documents import build_invoice_documents
 from valueverse.platform.stores.billing_store import Scope
 from valueverse.platform.stores.proposal_store import approved
 from valueverse.platform.stores.sample_store import corrected_by, sample_of
@@ -103,12 +103,12 @@ def _again(
     """FOUND_HASHES: what comes out for the invoices of a sample, one state of knowledge per tenant."""
     tenants = sample["tenant"].unique().sort().to_list()
     known_at = dict(sample.select("tenant", "events_known_at").unique().iter_rows())
-    facts = as_recorded(log.facts.lazy().filter(pl.col("tenant").is_in(tenants)), known_at).collect()
-    history = CatalogHistory.from_facts(facts, newest(known_at))
-    timeline = build_timeline(facts, history.plans, newest(known_at))
+    facts = rows_as_recorded(log.facts.lazy().filter(pl.col("tenant").is_in(tenants)), known_at).collect()
+    history = CatalogHistory.from_facts(facts, newest_known_at(known_at))
+    timeline = build_timeline(facts, history.plans, newest_known_at(known_at))
     corrects = corrected_by(connection, sample)
     spans = pl.concat([frame.select("tenant", *_SPAN) for frame in (sample, corrects)])
-    usage = as_recorded(_usage(log, history, spans), known_at)
+    usage = rows_as_recorded(_usage(log, history, spans), known_at)
     scope = Scope(tenants, finalised_at, _ahead(sample))
     # What else was compared then made no line of the sample, and its usage is not read.
     prior = read_prior_state(connection, scope, usage, history, facts, known_at, compared=corrects)
@@ -122,7 +122,7 @@ def _again(
     )
     wanted = [key in asked for key in named.select("tenant", "invoice_id").iter_rows()]
     named = named.filter(pl.Series(wanted, dtype=pl.Boolean))
-    made = documents(named, billed.lines.join(named, on=INVOICE, how="semi", maintain_order="left"))
+    made = build_invoice_documents(named, billed.lines.join(named, on=INVOICE, how="semi", maintain_order="left"))
     hashes = pl.Series("found", [document["content_hash"] for document in made], dtype=pl.String)
     return named.select("tenant", pl.col("invoice_id").cast(pl.String)).with_columns(hashes)
 

@@ -17,8 +17,8 @@ import rfc8785
 from valueverse.catalog.document import catalog_document, catalog_hash
 from valueverse.catalog.history import CatalogHistory
 from valueverse.errors import RefusalError
-from valueverse.invoicing.billed_rows import issued_invoices, prior_state
-from valueverse.invoicing.billing_context import billing_context
+from valueverse.invoicing.billed_rows import derive_prior_state, issued_invoices
+from valueverse.invoicing.billing_context import build_billing_context
 from valueverse.invoicing.corrections.corrected_invoices import found_differences
 from valueverse.invoicing.corrections.differences import PERIOD_TYPES
 from valueverse.invoicing.settlement.adjustment_events import read_adjustment_events
@@ -127,9 +127,9 @@ def _planned(
     under = pl.lit(next(iter(catalogs), None), pl.String).alias("rerate_catalog_hash")
     again = RECOMPUTED_INVOICES.conform(chosen.with_columns(under))
     whole = rows.with_lines(store.lines_of(connection, scope, again))
-    prior = prior_state(whole, issued, again, RERATINGS.to_frame())
+    prior = derive_prior_state(whole, issued, again, RERATINGS.to_frame())
     compared = replace(prior, recompute=replace(prior.recompute, catalogs=catalogs))
-    context = billing_context(timeline, history, usage, known_at)
+    context = build_billing_context(timeline, history, usage, known_at)
     found = found_differences(compared, context, read_adjustment_events(timeline, history), as_of)
     return _document(found, chosen, request, max(known_at.values())), chosen
 

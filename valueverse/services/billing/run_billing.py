@@ -14,9 +14,9 @@ from valueverse.catalog.history import CatalogHistory
 from valueverse.dates import following_month
 from valueverse.invoicing import engine
 from valueverse.invoicing.rendering.document_hash import finalise, invoice_id, invoice_number
-from valueverse.invoicing.rendering.invoice_documents import documents
+from valueverse.invoicing.rendering.invoice_documents import build_invoice_documents
 from valueverse.invoicing.rules import RULES_VERSION
-from valueverse.invoicing.settlement.settlement import NUMBERED
+from valueverse.invoicing.settlement.settlement import NUMBERING_ORDER
 from valueverse.platform.stores import billing_store as store
 from valueverse.platform.stores.proposal_store import approved
 from valueverse.platform.warehouse import connect
@@ -138,9 +138,9 @@ def _rows(
 ) -> tuple[dict[str, pl.DataFrame], dict[str, tuple[int, str | None]]]:
     """Invoices and what belongs to them, by table; what is past its grace gets the next number of its tenant."""
     last = dict(last)
-    ordered = billed.invoices.sort(NUMBERED)
+    ordered = billed.invoices.sort(NUMBERING_ORDER)
     rows: list[dict[str, Any]] = []
-    for row, draft in zip(ordered.iter_rows(named=True), documents(ordered, billed.lines), strict=True):
+    for row, draft in zip(ordered.iter_rows(named=True), build_invoice_documents(ordered, billed.lines), strict=True):
         tenant = row["tenant"]
         written: dict[str, Any] = {
             "invoice_id": invoice_id(row),

@@ -15,7 +15,7 @@ from valueverse.errors import RefusalError, did_you_mean
 from valueverse.money import plain
 from valueverse.services.calculators.line_fields import Exact, LinePart, one_of, read_line
 from valueverse.value.finance import annuities, cashflows
-from valueverse.value.finance.day_counts import DAY_COUNTS, DEFAULT, year_fraction
+from valueverse.value.finance.day_counts import DAY_COUNTS, DEFAULT_DAY_COUNT, year_fraction
 from valueverse.value.finance.fees import outcome_fee
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _date(value: Any) -> date:
 
 
 def _day_count(value: Any) -> str:
-    convention = value or DEFAULT
+    convention = value or DEFAULT_DAY_COUNT
     if not isinstance(convention, str) or convention not in DAY_COUNTS:
         hint = did_you_mean(str(convention), DAY_COUNTS)
         message = f"unknown day count {str(convention)[:40]!r}{hint.ending}"
@@ -172,7 +172,7 @@ class _Dated(FinanceInput):
 
     dates: Dates
     amounts: Flows
-    day_count: Annotated[str, PlainValidator(_day_count)] = DEFAULT
+    day_count: Annotated[str, PlainValidator(_day_count)] = DEFAULT_DAY_COUNT
 
     @model_validator(mode="after")
     def _each_has_a_date(self) -> Self:

@@ -11,7 +11,7 @@ from valueverse.documents.validation import wrong
 from valueverse.errors import did_you_mean
 from valueverse.invoicing.settlement.coupons import Coupon
 from valueverse.invoicing.settlement.credit_application import WALLET_KINDS, CreditNote, Wallet
-from valueverse.invoicing.settlement.totals import LINE_KINDS, Bill, Commitment, Line
+from valueverse.invoicing.settlement.totals import LINE_KINDS, Commitment, GrossLine, InvoiceParts
 from valueverse.money import minor_units
 from valueverse.services.calculators.line_fields import (
     AMOUNT_LIMIT,
@@ -55,10 +55,10 @@ class LineInput(LinePart):
     plan: Key | None = None
     charge: Key | None = None
 
-    def line(self) -> Line:
+    def line(self) -> GrossLine:
         """A line is named after its charge, as in the invoices of the engine."""
         charge = self.charge or self.key
-        return Line(self.key, self.amount, self.kind or "usage", self.tax_percent, self.plan, charge)
+        return GrossLine(self.key, self.amount, self.kind or "usage", self.tax_percent, self.plan, charge)
 
 
 class Scope(LinePart):
@@ -169,7 +169,7 @@ class InvoiceInput(LinePart):
         return self
 
 
-def read_bill(document: dict[str, Any]) -> Bill:
+def read_bill(document: dict[str, Any]) -> InvoiceParts:
     """The invoice's ingredients.
 
     Raises:
@@ -177,7 +177,7 @@ def read_bill(document: dict[str, Any]) -> Bill:
     """
     stated = read_line(InvoiceInput, document)
     rounding = stated.rounding or Rounding()
-    return Bill(
+    return InvoiceParts(
         decimals=minor_units(stated.currency),
         lines=tuple(line.line() for line in stated.lines),
         mode=rounding.mode,

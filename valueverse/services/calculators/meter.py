@@ -92,14 +92,14 @@ def _rule(value: Any) -> MeterRule:
 
 
 def _prorate(value: Any, rule: MeterRule) -> bool:
-    from valueverse.catalog.meters import PRORATED
+    from valueverse.catalog.meters import PRORATED_AGGREGATIONS
 
     if value in (None, False, "none"):
         return False
     if value not in (True, "day"):
         raise RefusalError("bad_proration", f"prorate is 'day' or 'none', not {str(value)[:40]!r}", "prorate")
-    if rule.aggregation not in PRORATED:
-        message = f"only {' and '.join(PRORATED)} are prorated by days, not {rule.aggregation}"
+    if rule.aggregation not in PRORATED_AGGREGATIONS:
+        message = f"only {' and '.join(PRORATED_AGGREGATIONS)} are prorated by days, not {rule.aggregation}"
         raise RefusalError("bad_proration", message, "prorate")
     return True
 
@@ -139,12 +139,12 @@ def _json(data: dict[str, Any], path: str) -> str:
 
 def _openings(number: int, value: Any, rule: MeterRule) -> list[dict[str, Any]]:
     from valueverse.catalog.fields import dimension_text
-    from valueverse.catalog.meters import KEEPS_LEVEL
+    from valueverse.catalog.meters import LEVEL_AGGREGATIONS
     from valueverse.formula.numbers import QUANTITY_LIMIT
 
     if value is None or value == []:
         return []
-    if rule.aggregation not in KEEPS_LEVEL:
+    if rule.aggregation not in LEVEL_AGGREGATIONS:
         raise RefusalError("bad_opening", f"{rule.aggregation} has no level to open with", "opening")
     group = {"window": number, "dimensions": "{}" if rule.dimensions else ""}
     if rule.aggregation != "unique_count":
@@ -164,7 +164,7 @@ def _openings(number: int, value: Any, rule: MeterRule) -> list[dict[str, Any]]:
 def _metered(jobs: dict[int, _Job]) -> dict[int, dict[str, Any] | RefusalError]:
     import polars as pl
 
-    from valueverse.metering.quantities import Scope, meter_quantities
+    from valueverse.metering.quantities import QuantityScope, meter_quantities
     from valueverse.metering.usage_status import NO_VALUE, TOO_LONG
     from valueverse.schemas.metering import WINDOW_OPENINGS, WINDOWS
 
@@ -176,9 +176,9 @@ def _metered(jobs: dict[int, _Job]) -> dict[int, dict[str, Any] | RefusalError]:
     meters = _meters(jobs)
     openings = pl.DataFrame([row for job in jobs.values() for row in job.openings], schema=WINDOW_OPENINGS)
     relevant = usage.lazy().filter(pl.col("meter").is_not_null())
-    rows = meter_quantities(relevant, windows, meters, None, Scope(openings=openings))
+    rows = meter_quantities(relevant, windows, meters, None, QuantityScope(openings=openings))
     dimensions = usage.select(pl.col("tenant").cast(pl.UInt32).alias("window"), "dimensions").unique()
-    whole = Scope(
+    whole = QuantityScope(
         lines=dimensions.with_columns(pl.lit(_TOTAL).alias("line")),
         openings=openings.with_columns(pl.lit(_TOTAL).alias("dimensions")),
     )

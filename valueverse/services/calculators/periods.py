@@ -103,11 +103,11 @@ def _schedule(rows: list[Document]) -> pl.DataFrame:
 def _answers_of(rows: list[Document]) -> list[Document]:
     from valueverse.dates import utc_text
     from valueverse.money import plain
-    from valueverse.subscriptions.periods import periods
-    from valueverse.subscriptions.proration import factor
+    from valueverse.subscriptions.periods import overlapping_periods
+    from valueverse.subscriptions.proration import proration_factor
 
     answers: list[Document] = [{"periods": []} for _ in rows]
-    for row in periods(_schedule(rows)).iter_rows(named=True):
+    for row in overlapping_periods(_schedule(rows)).iter_rows(named=True):
         times: dict[str, datetime] = {name: row[name] for name in ("from", "to", "full_from", "full_to")}
         shown = {name: utc_text(moment) for name, moment in times.items()}
         answers[row["key"]]["periods"].append(
@@ -115,7 +115,7 @@ def _answers_of(rows: list[Document]) -> list[Document]:
                 "from": shown["from"],
                 "to": shown["to"],
                 "full": {"from": shown["full_from"], "to": shown["full_to"]},
-                "factor": plain(factor(row["used_days"], row["full_days"])),
+                "factor": plain(proration_factor(row["used_days"], row["full_days"])),
             }
         )
     return answers

@@ -19,7 +19,7 @@ Document = dict[str, Any]
 def _rate(cases: list[Case]) -> Rated:
     import polars as pl
 
-    from valueverse.rating.engine import Detail, rate
+    from valueverse.rating.engine import RatingDetail, rate
     from valueverse.rating.price_book import ChargeBook
     from valueverse.schemas.rating import BUCKET_QUANTITIES, LINES_TO_RATE, METER_QUANTITIES, RATED_EVENTS
 
@@ -30,7 +30,7 @@ def _rate(cases: list[Case]) -> Rated:
         rows = [{"line": number, **row} for number, case in enumerate(cases) for row in getattr(case, name)]
         return pl.DataFrame(rows, schema=columns)
 
-    detail = Detail(
+    detail = RatingDetail(
         gathered("events", RATED_EVENTS),
         gathered("quantities", METER_QUANTITIES),
         gathered("buckets", BUCKET_QUANTITIES),

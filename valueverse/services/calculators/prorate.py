@@ -86,16 +86,16 @@ def _answer(document: Document) -> Document:
     from valueverse.money import amount_text, plain
     from valueverse.services.calculators.line_fields import read_line
     from valueverse.services.calculators.prorate_input import ProrateInput
-    from valueverse.subscriptions.proration import factor, prorated
+    from valueverse.subscriptions.proration import prorated_amount, proration_factor
 
     stated = read_line(ProrateInput, document)
     measure = _measure(stated, document)
-    share = _capped(prorated(stated.amount, measure.used, measure.full), stated.credit)
+    share = _capped(prorated_amount(stated.amount, measure.used, measure.full), stated.credit)
     return {
         "amount": plain(share),
         "amount_rounded": amount_text(share, stated.currency),
-        "factor": plain(factor(measure.used, measure.full)),
-        "days": plain(factor(measure.used, measure.per_day)),
+        "factor": plain(proration_factor(measure.used, measure.full)),
+        "days": plain(proration_factor(measure.used, measure.per_day)),
     }
 
 

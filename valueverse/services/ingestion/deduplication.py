@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.dates import utc_texts
-from valueverse.events.identity import COMPARED, KEY, key_hash, same_payload
+from valueverse.events.identity import COMPARED_FIELDS, EVENT_KEY, key_hash, same_payload
 from valueverse.services.lake_tables import EVENTS_TABLE
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from valueverse.platform.dedup_index import DedupIndex
     from valueverse.platform.lake import Lake
 
-_FIRST = [*KEY, *COMPARED, "payload_hash", "event_date"]
+_FIRST = [*EVENT_KEY, *COMPARED_FIELDS, "payload_hash", "event_date"]
 
 
 def settle(
@@ -39,16 +39,18 @@ def settle(
     if fresh.height == keyed.height:
         return fresh, keyed.clear(), keyed.clear()
     suspects = keyed.filter(~first | hits).drop("key_hash")
-    keys = suspects.select(*KEY, "event_date").unique()
+    keys = suspects.select(*EVENT_KEY, "event_date").unique()
     stored = pl.concat([_stored(keys, lake), *(_of_keys(frame, keys) for frame in earlier())])
-    unknown = suspects.join(stored, on=KEY, how="anti", maintain_order="left")
+    unknown = suspects.join(stored, on=EVENT_KEY, how="anti", maintain_order="left")
     # A hash in the index without its key in the lake is a collision: the first such event of the batch is new.
-    newcomers = unknown.join(fresh, on=KEY, how="anti", maintain_order="left").unique(
-        KEY, keep="first", maintain_order=True
+    newcomers = unknown.join(fresh, on=EVENT_KEY, how="anti", maintain_order="left").unique(
+        EVENT_KEY, keep="first", maintain_order=True
     )
     fresh = pl.concat([fresh, newcomers])
     rest = suspects.join(newcomers.select("file", "line"), on=["file", "line"], how="anti", maintain_order="left")
-    firsts = pl.concat([stored.select(_FIRST), fresh.select(_FIRST)]).unique(KEY, keep="first", maintain_order=True)
+    firsts = pl.concat([stored.select(_FIRST), fresh.select(_FIRST)]).unique(
+        EVENT_KEY, keep="first", maintain_order=True
+    )
     return fresh, *_compared(rest, firsts)
 
 
@@ -56,20 +58,22 @@ def _stored(keys: pl.DataFrame, lake: Lake) -> pl.DataFrame:
     """The lake's events with these keys: looked for on their own dates first, then everywhere."""
     dates = keys["event_date"].unique().to_list()
     near = _of_keys(lake.scan(EVENTS_TABLE, dates), keys)
-    missing = keys.join(near, on=KEY, how="anti")
+    missing = keys.join(near, on=EVENT_KEY, how="anti")
     if missing.is_empty():
         return near
     return pl.concat([near, _of_keys(lake.scan(EVENTS_TABLE), missing)])
 
 
 def _of_keys(events: pl.LazyFrame, keys: pl.DataFrame) -> pl.DataFrame:
-    return events.select(_FIRST).join(keys.lazy(), on=KEY, how="semi").collect(engine="streaming")
+    return events.select(_FIRST).join(keys.lazy(), on=EVENT_KEY, how="semi").collect(engine="streaming")
 
 
 def _compared(rest: pl.DataFrame, firsts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Duplicates and conflicts among events whose key is taken."""
-    beside = firsts.select(*KEY, pl.col("payload_hash").alias("first_hash"), pl.struct(COMPARED).alias("first_event"))
-    pairs = rest.join(beside, on=KEY, how="left", maintain_order="left")
+    beside = firsts.select(
+        *EVENT_KEY, pl.col("payload_hash").alias("first_hash"), pl.struct(COMPARED_FIELDS).alias("first_event")
+    )
+    pairs = rest.join(beside, on=EVENT_KEY, how="left", maintain_order="left")
     alike = pl.col("payload_hash") == pl.col("first_hash")
     twice, odd = pairs.filter(alike), pairs.filter(~alike)
     # Other texts, perhaps the same values: rare enough to be looked at one by one.

@@ -10,8 +10,8 @@ from valueverse.catalog.document import parse_catalog
 from valueverse.errors import RefusalError
 from valueverse.events.billing_events import CATALOG_PUBLISHED, judge_billing_event
 from valueverse.events.identity import payload_hash
-from valueverse.events.strict import loads
-from valueverse.events.validation import IS_BILLING, validate
+from valueverse.events.strict import load_exact_json
+from valueverse.events.validation import IS_BILLING, validate_events
 from valueverse.landing import LandingFile, guarded, read_chunks, refused_file
 
 if TYPE_CHECKING:
@@ -30,13 +30,13 @@ def validated(file: LandingFile, moment: datetime) -> Iterator[pl.DataFrame]:
     """
     for lines in read_chunks(file):
         with guarded():
-            judged = _named(_billing_judged(validate(lines, file.tenant, moment), file.tenant), file)
+            judged = _named(_billing_judged(validate_events(lines, file.tenant, moment), file.tenant), file)
         yield judged
 
 
 def unreadable_file(file: LandingFile, refusal: RefusalError, moment: datetime) -> pl.DataFrame:
     """The one line that represents a file that cannot be read."""
-    return _named(validate(refused_file(refusal), file.tenant, moment), file)
+    return _named(validate_events(refused_file(refusal), file.tenant, moment), file)
 
 
 def _named(judged: pl.DataFrame, file: LandingFile) -> pl.DataFrame:
@@ -54,7 +54,7 @@ def _billing_judged(checked: pl.DataFrame, tenant: str) -> pl.DataFrame:
     verdicts = []
     for line, kind, data in billing.select("line", "type", "data").iter_rows():
         try:
-            judge_billing_event(kind, tenant, loads(data), parse_catalog)
+            judge_billing_event(kind, tenant, load_exact_json(data), parse_catalog)
         except RefusalError as refusal:
             verdicts.append((line, refusal.code, refusal.message, refusal.path))
     if not verdicts:

@@ -10,9 +10,9 @@ import polars as pl
 from valueverse.catalog.history import CatalogHistory
 from valueverse.dates import month_of
 from valueverse.services.lake_tables import EVENTS_TABLE
-from valueverse.subscriptions.event_fields import field
-from valueverse.subscriptions.periods import periods
-from valueverse.subscriptions.timeline import CUSTOMER_TYPES, STARTED, build_timeline
+from valueverse.subscriptions.event_fields import event_field
+from valueverse.subscriptions.periods import overlapping_periods
+from valueverse.subscriptions.timeline import CUSTOMER_TYPES, SUBSCRIPTION_STARTED, build_timeline
 from valueverse.subscriptions.zones import local_date
 
 if TYPE_CHECKING:
@@ -111,13 +111,13 @@ def _released(facts: pl.DataFrame, touched: pl.DataFrame) -> pl.DataFrame:
     """Days on which subscriptions start whose customer the touched events are the first to name: they were held."""
     named = (
         facts.filter(pl.col("type").is_in(CUSTOMER_TYPES), pl.col("known_until").is_null())
-        .with_columns(field("customer"), pl.col("time").dt.date().alias("event_date"))
+        .with_columns(event_field("customer"), pl.col("time").dt.date().alias("event_date"))
         .sort("received_at")
         .unique(["tenant", "customer"], keep="first", maintain_order=True)
         .join(touched, on=["tenant", "event_date"], how="semi")
         .select("tenant", "customer")
     )
-    starts = facts.filter(pl.col("type") == STARTED).with_columns(field("customer"))
+    starts = facts.filter(pl.col("type") == SUBSCRIPTION_STARTED).with_columns(event_field("customer"))
     return starts.join(named, on=["tenant", "customer"], how="semi").select(
         "tenant", pl.col("time").dt.date().alias("event_date"), pl.lit(value=False).alias("has_usage")
     )
@@ -146,7 +146,7 @@ def _period_spans(facts: pl.DataFrame, touched: pl.DataFrame, now: datetime) -> 
         .filter(pl.col("window_from") < pl.col("window_to"))
     )  # fmt: skip
     own = schedule.select("key", "tenant").join(timeline.tenants.select("tenant", "timezone"), on="tenant")
-    found = periods(schedule.drop("tenant")).join(own, on="key")
+    found = overlapping_periods(schedule.drop("tenant")).join(own, on="key")
     last = pl.col("to").dt.offset_by("-1us")
     return local_date(local_date(found, pl.col("from"), "timezone", "starts"), last, "timezone", "closes").select(
         "tenant",

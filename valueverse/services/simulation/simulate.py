@@ -14,13 +14,13 @@ from valueverse.catalog.history import CatalogHistory
 from valueverse.errors import RefusalError
 from valueverse.events.amendments import resolve_amendments
 from valueverse.events.billing_events import judge_billing_event
-from valueverse.events.identity import COMPARED, KEY, same_payload
-from valueverse.events.strict import loads
-from valueverse.events.validation import TENANT_KEY, instant_of, validate
+from valueverse.events.identity import COMPARED_FIELDS, EVENT_KEY, same_payload
+from valueverse.events.strict import load_exact_json
+from valueverse.events.validation import TENANT_KEY, parse_instant, validate_events
 from valueverse.invoicing.engine import Billed, bill
-from valueverse.invoicing.in_memory_billing import Books
-from valueverse.invoicing.knowledge import newest
-from valueverse.invoicing.rendering.invoice_documents import documents
+from valueverse.invoicing.in_memory_billing import RecordedInvoices
+from valueverse.invoicing.knowledge import newest_known_at
+from valueverse.invoicing.rendering.invoice_documents import build_invoice_documents
 from valueverse.landing import landing_files, one_file, read_file
 from valueverse.metering.usage import derive_usage
 from valueverse.metering.usage_status import OK, VOID
@@ -32,7 +32,7 @@ from valueverse.services.lake_tables import EVENTS_TABLE
 from valueverse.services.per_tenant import without_failing
 from valueverse.services.simulation.simulated_events import Tally, count_billing, count_usage, with_tenants
 from valueverse.subscriptions.periods import FIRST_YEAR, LAST_YEAR
-from valueverse.subscriptions.timeline import Timeline, build_timeline, strangers
+from valueverse.subscriptions.timeline import Timeline, build_timeline, starts_of_unknown_customers
 from valueverse.subscriptions.zones import local_midnight
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from valueverse.catalog.document import Catalog
     from valueverse.platform.isolation import Failure
     from valueverse.platform.lake import Lake
-    from valueverse.subscriptions.zones import Day
+    from valueverse.subscriptions.zones import DateOrExpr
 
 T = TypeVar("T")
 
@@ -108,7 +108,10 @@ def read_log(parsed: pl.DataFrame) -> tuple[pl.DataFrame, Tally]:
     if parsed.is_empty():
         raise RefusalError("no_events", "the files hold no event: give others with --events FILE", "--events")
     checked = pl.concat(
-        [validate(part, str(tenant), _FAR_AHEAD) for (tenant,), part in parsed.group_by("tenant", maintain_order=True)]
+        [
+            validate_events(part, str(tenant), _FAR_AHEAD)
+            for (tenant,), part in parsed.group_by("tenant", maintain_order=True)
+        ]
     )
     checked = _tenants_judged(checked)
     refused = checked.filter(pl.col("reason").is_not_null()).select("file", "line", "reason", "message")
@@ -117,7 +120,7 @@ def read_log(parsed: pl.DataFrame) -> tuple[pl.DataFrame, Tally]:
     documents = good.filter(pl.col("type").str.starts_with("billing."), pl.col("data").is_not_null())
     for row in documents.select("file", "line", "type", "tenant", "data").iter_rows(named=True):
         try:
-            judge_billing_event(row["type"], row["tenant"], loads(row["data"]), parse_catalog)
+            judge_billing_event(row["type"], row["tenant"], load_exact_json(row["data"]), parse_catalog)
         except RefusalError as refusal:
             wrong.append((row["file"], row["line"], refusal.code, f"{refusal.message} (at {refusal.path})"))
     odd = pl.DataFrame(wrong, schema=refused.schema, orient="row")
@@ -129,14 +132,14 @@ def read_log(parsed: pl.DataFrame) -> tuple[pl.DataFrame, Tally]:
     counted = refusals.group_by("reason", maintain_order=True).agg(pl.len(), pl.col("file", "line").first())
     for reason, events, file, line in counted.rows():
         tally.leave_out(reason, events, f"{file} line {line}")
-    received = instant_of(pl.col("raw").str.json_path_match("$.received_at"))
+    received = parse_instant(pl.col("raw").str.json_path_match("$.received_at"))
     taken = good.join(odd, on=["file", "line"], how="anti", maintain_order="left").with_columns(
         pl.coalesce(received, "instant").alias("received_at"), pl.lit("").alias("payload_hash")
     )
     log = taken.with_columns(pl.col("instant").alias("time"), pl.col("instant").dt.date().alias("event_date")).sort(
         "received_at", maintain_order=True
     )
-    first = log.unique(KEY, keep="first", maintain_order=True)
+    first = log.unique(EVENT_KEY, keep="first", maintain_order=True)
     if first.height < log.height:
         _print_conflicts(log, first, tally)
     return EVENTS.conform(first), tally
@@ -160,9 +163,9 @@ def _print_conflicts(log: pl.DataFrame, first: pl.DataFrame, tally: Tally) -> No
     """Say which events came under a key that an earlier one has, with other content."""
     place = ["file", "line"]
     later = log.join(first.select(place), on=place, how="anti", maintain_order="left")
-    beside = first.select(*KEY, pl.struct(COMPARED).alias("first_event"))
-    odd = later.join(beside, on=KEY, maintain_order="left").filter(
-        pl.struct(COMPARED).ne_missing(pl.col("first_event"))
+    beside = first.select(*EVENT_KEY, pl.struct(COMPARED_FIELDS).alias("first_event"))
+    odd = later.join(beside, on=EVENT_KEY, maintain_order="left").filter(
+        pl.struct(COMPARED_FIELDS).ne_missing(pl.col("first_event"))
     )
     conflicts = [row for row in odd.iter_rows(named=True) if not same_payload(row, row["first_event"])]
     _print_some(
@@ -213,7 +216,7 @@ class SimulationRequest:
     """Which periods (days of each tenant), as known when, billed by which runs; ``whole``: the log is all that was ever
     received."""
 
-    window: tuple[Day, Day]
+    window: tuple[DateOrExpr, DateOrExpr]
     known_at: datetime | None
     runs: tuple[datetime, ...]
     whole: bool = False
@@ -241,7 +244,7 @@ def simulated(
         ordered = billed.invoices.sort(
             "tenant", "close", "customer", "subscription", pl.col("invoice_type") != "period", "period_from", *INVOICE
         )
-        yield from documents(ordered, billed.lines)
+        yield from build_invoice_documents(ordered, billed.lines)
 
 
 def _billed(log: pl.DataFrame, catalog: Catalog, request: SimulationRequest, tally: Tally) -> Iterator[Billed]:
@@ -278,7 +281,9 @@ def _runs(
     firsts = named.agg(pl.col("time").min().dt.date().dt.offset_by("-2d").alias("first"))
     whole = (pl.min_horizontal(request.window[0], _of_tenant(firsts, "first")), request.window[1])
     if not request.whole:
-        unknown = strangers(facts).select("tenant", "subscription", "customer").unique(maintain_order=True)
+        unknown = (
+            starts_of_unknown_customers(facts).select("tenant", "subscription", "customer").unique(maintain_order=True)
+        )
         _print_some([_STRANGER.format(*row) for row in unknown.drop("tenant").rows()])
     if not request.runs:
         timeline = build_timeline(facts, history.plans, request.known_at, holds=request.whole)
@@ -286,20 +291,20 @@ def _runs(
         billed = bill(timeline, history, usage, whole, known_at=request.known_at)
         yield timeline, _within(billed, timeline, request.window)
         return
-    books = Books()
+    books = RecordedInvoices()
     for as_of in sorted(request.runs):
         received = (
             log.filter(pl.col("received_at") <= pl.lit(as_of)).group_by("tenant").agg(pl.col("received_at").max())
         )
         known_at: dict[str, datetime] = dict(received.iter_rows())
         if known_at:
-            timeline = build_timeline(facts, history.plans, newest(known_at), holds=request.whole)
+            timeline = build_timeline(facts, history.plans, newest_known_at(known_at), holds=request.whole)
             billed = books.run(timeline, history, usage, facts, whole, known_at=known_at, as_of=as_of)
             print_note(f"run at {as_of:%Y-%m-%d %H:%M}: {billed.invoices.height} invoices finalised")
             yield timeline, _within(billed, timeline, request.window)
 
 
-def _within(billed: Billed, timeline: Timeline, window: tuple[Day, Day]) -> Billed:
+def _within(billed: Billed, timeline: Timeline, window: tuple[DateOrExpr, DateOrExpr]) -> Billed:
     """The invoices that close in (from, to], those of a start in [from, to), in the tenant's days."""
     bounded = local_midnight(
         local_midnight(timeline.tenants, window[0], "timezone", "window_from"), window[1], "timezone", "window_to",
@@ -320,7 +325,7 @@ def _of_tenant(frame: pl.DataFrame, name: str) -> pl.Expr:
     return pl.col("tenant").replace_strict(frame["tenant"], frame[name], default=None, return_dtype=pl.Date)
 
 
-def window_of(log: pl.DataFrame, start: date | None, end: date | None) -> tuple[tuple[Day, Day], str]:
+def window_of(log: pl.DataFrame, start: date | None, end: date | None) -> tuple[tuple[DateOrExpr, DateOrExpr], str]:
     """The dates asked for, by default the months of each tenant's own events; and a sentence that names them."""
     days = log.filter(pl.col("event_date").dt.year().is_between(FIRST_YEAR, LAST_YEAR))
     day = pl.col("event_date")

@@ -10,7 +10,7 @@ import polars as pl
 
 from valueverse.events.validation import TENANT_KEY
 from valueverse.invoicing.billing_context import with_terms
-from valueverse.invoicing.usage_accounting import BILLED, account
+from valueverse.invoicing.usage_accounting import BILLED, account_usage
 from valueverse.schemas.types import INSTANT
 from valueverse.subscriptions.periods import LAST_YEAR
 
@@ -98,7 +98,7 @@ def count_usage(
     """
     segments, terms = with_terms(timeline, history)
     known = booked.with_columns(pl.col("events_known_at").fill_null(pl.lit(_ALWAYS)).cast(INSTANT))
-    outcomes = account(usage, segments, timeline.segments, known, terms).filter(pl.col("outcome") != BILLED)
+    outcomes = account_usage(usage, segments, timeline.segments, known, terms).filter(pl.col("outcome") != BILLED)
     counted = outcomes.group_by("outcome").agg(
         pl.len(), pl.col("customer", "meter", "day").sort_by("day", "customer", "meter").first()
     )

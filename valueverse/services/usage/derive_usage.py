@@ -15,7 +15,7 @@ from valueverse.events.amendments import resolve_amendments
 from valueverse.metering.usage import derive_usage
 from valueverse.schemas.metering import USAGE
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE, USAGE_TABLE
-from valueverse.subscriptions.event_fields import IN_ORDER
+from valueverse.subscriptions.event_fields import EVENT_ORDER
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -64,7 +64,7 @@ def facts_of(lake: Lake, tenants: Collection[str] | None = None) -> pl.DataFrame
         resolve_amendments(events)
         .filter(~pl.col("is_void") & ~pl.col("awaiting_original"))
         .select(columns)
-        .sort("tenant", *IN_ORDER)
+        .sort("tenant", *EVENT_ORDER)
     )
     return facts.collect()
 
@@ -73,8 +73,8 @@ def write_facts(lake: Lake, facts: pl.DataFrame, tenants: Collection[str] | None
     """Replace ``billing_facts``, of all tenants or of some; one that is the same already is left alone."""
     known = lake.scan(BILLING_FACTS_TABLE).collect()
     others = known.clear() if tenants is None else known.filter(~pl.col("tenant").is_in(list(tenants)))
-    whole = pl.concat([facts, others.select(facts.columns)]).sort("tenant", *IN_ORDER)
-    if not whole.equals(known.sort("tenant", *IN_ORDER)):
+    whole = pl.concat([facts, others.select(facts.columns)]).sort("tenant", *EVENT_ORDER)
+    if not whole.equals(known.sort("tenant", *EVENT_ORDER)):
         lake.overwrite(BILLING_FACTS_TABLE, whole)
 
 

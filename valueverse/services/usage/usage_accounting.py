@@ -12,8 +12,8 @@ from valueverse.dates import following_month, utc_midnight
 from valueverse.invoicing.billing_context import with_terms
 from valueverse.invoicing.lines.plan_terms import TERMS_KEY
 from valueverse.invoicing.rules import RULES_VERSION
-from valueverse.invoicing.usage_accounting import account, summed
-from valueverse.metering.daily_usage import daily
+from valueverse.invoicing.usage_accounting import account_usage, accounting_totals
+from valueverse.metering.daily_usage import derive_daily_usage
 from valueverse.platform.stores import usage_accounting_store as store
 from valueverse.platform.stores.billing_store import Scope
 from valueverse.services.billing.billing_state import booked_periods
@@ -131,9 +131,9 @@ def _replace(connection: psycopg.Connection[Any], inputs: Inputs, month: Any, te
     for usage in inputs.batches(month, tenants):
         first, after = usage["event_date"].min(), usage["event_date"].max()
         booked = inputs.booked if first is None else _overlapping(inputs.booked, first, after)
-        accounts.append(account(usage, inputs.segments, inputs.lives, booked, inputs.terms))
-        dailies.append(daily(usage, inputs.meters))
-    unbilled, event_days = summed(pl.concat(accounts))
+        accounts.append(account_usage(usage, inputs.segments, inputs.lives, booked, inputs.terms))
+        dailies.append(derive_daily_usage(usage, inputs.meters))
+    unbilled, event_days = accounting_totals(pl.concat(accounts))
     end = min(following_month(month) - timedelta(days=1), last)
     for table, rows in (
         ("billing.unbilled_usage", unbilled),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from valueverse.dates import month_number
 from valueverse.value.realisation.case_runs import Commitment
-from valueverse.value.realisation.supersession import Agreed, taken_over
+from valueverse.value.realisation.supersession import Agreed, takeover_months
 
 if TYPE_CHECKING:
     from datetime import date
@@ -49,7 +49,7 @@ def committed_models(rows: pl.DataFrame) -> list[CommittedModel]:
             Agreed(Commitment.read(row["commit_id"], row["document"]), row["parent"], row["closed"])
             for row in mine.iter_rows(named=True)
         ]
-        ends = taken_over(agreed)
+        ends = takeover_months(agreed)
         found += [
             CommittedModel(str(tenant), one.commitment, ends.get(one.commitment.commit))
             for one in agreed

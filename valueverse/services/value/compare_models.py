@@ -53,10 +53,10 @@ class ModelDifference:
 
 
 def _models(before: Path, after: Path, data: Path | None) -> ModelDifference:
-    from valueverse.value.architect.document.canonical import content_hash, difference
+    from valueverse.value.architect.document.canonical import content_hash, model_changes
 
     (old, old_program), (new, new_program) = _checked(before), _checked(after)
-    found = difference(old, new)
+    found = model_changes(old, new)
     money, missing = _money(old_program, new_program, data) if found else ({}, None)
     return ModelDifference({"before": content_hash(old), "after": content_hash(new)}, found, money, missing)
 
@@ -70,19 +70,19 @@ def commits(settings: Settings, tenant: str, before: str, after: str) -> ModelDi
     from valueverse.platform.warehouse import connect
     from valueverse.services.value.stored_runs import frozen_commit
     from valueverse.services.value.value_names import known_tenant
-    from valueverse.value.architect.document.canonical import changes
+    from valueverse.value.architect.document.canonical import tree_changes
 
     with connect(settings, "builder") as connection:
         known_tenant(connection, tenant)
         (old, old_text), (new, new_text) = (frozen_commit(connection, tenant, one) for one in (before, after))
-    found = changes(json.loads(old_text), json.loads(new_text))
+    found = tree_changes(json.loads(old_text), json.loads(new_text))
     money, missing = _agreed_money(old, new)
     return ModelDifference({"before": old.commit, "after": new.commit}, found, money, missing)
 
 
 def _agreed_money(old: Commitment, new: Commitment) -> tuple[dict[str, Any], str | None]:
     from valueverse.schemas.value import RECORDED_METRICS
-    from valueverse.value.executor.comparison import METRICS, sides
+    from valueverse.value.executor.comparison import METRICS, compared_values
     from valueverse.value.realisation.case_runs import agreed_run
 
     nothing = RECORDED_METRICS.to_frame()
@@ -90,4 +90,4 @@ def _agreed_money(old: Commitment, new: Commitment) -> tuple[dict[str, Any], str
     if None in runs:
         return {}, "a measured input has no expected value in one of the commits"
     values = [run.values for run in runs if run is not None]
-    return {"agreed": {name: sides(*(one.get(name) for one in values)) for name in METRICS}}, None
+    return {"agreed": {name: compared_values(*(one.get(name) for one in values)) for name in METRICS}}, None

@@ -79,19 +79,19 @@ def explain_model(
         asked: what to explain.
 
     Raises:
-        RefusalError: as ``valueverse value run`` and ``explain``.
+        RefusalError: as ``valueverse value run`` and ``explain_output``.
     """
     from valueverse.services.value.check_model import read_text
     from valueverse.services.value.model_inputs import read_data
     from valueverse.value.architect.compiler.program import compile_model
     from valueverse.value.architect.document.parsing import parse_model
-    from valueverse.value.realisation.explain import explain
-    from valueverse.value.realisation.sources import assumed
+    from valueverse.value.realisation.explain import explain_output
+    from valueverse.value.realisation.sources import assumed_inputs
 
     program = compile_model(parse_model(read_text(file)))
-    given, sources = assumed(program, scenario, read_data(*data), start)
+    given, sources = assumed_inputs(program, scenario, read_data(*data), start)
     period = asked.period or program.axis.periods
-    root = explain(program, given, sources, asked.output, period, to_date=asked.to_date)
+    root = explain_output(program, given, sources, asked.output, period, to_date=asked.to_date)
     about = {"model": program.model, "content_hash": program.content_hash, "scenario": scenario}
     return Answer(about | {"output": asked.output, "period": period}, root, {})
 
@@ -106,22 +106,23 @@ def explain_commit(settings: Settings, place: RunRef, asked: Question, limit: in
         limit: events, lines or costs listed for each metric's value; all are counted.
 
     Raises:
-        RefusalError: ``unknown_commit``, ``ambiguous_commit``, ``unknown_run``, ``not_measured``, or as ``explain``.
+        RefusalError: ``unknown_commit``, ``ambiguous_commit``, ``unknown_run``,
+            ``not_measured``, or as ``explain_output``.
     """
     from valueverse.platform.warehouse import connect
     from valueverse.services.value.run_sources import Drilldown
     from valueverse.services.value.stored_runs import stored_run, stored_runs
-    from valueverse.value.realisation.explain import explain
-    from valueverse.value.realisation.sources import of_run
+    from valueverse.value.realisation.explain import explain_output
+    from valueverse.value.realisation.sources import run_inputs
 
     with connect(settings, "builder") as connection:
         if place.run_hash is not None:
             stored = stored_run(connection, place.tenant, place.run_hash)
         else:
             (stored,) = stored_runs(connection, place.tenant, place.commit or "", place.month, [place.case])
-        program, given, sources = of_run(stored.commitment, stored.run, stored.known_at)
+        program, given, sources = run_inputs(stored.commitment, stored.run, stored.known_at)
         period = asked.period or stored.run.document["period"]
-        root = explain(program, given, sources, asked.output, period, to_date=asked.to_date)
+        root = explain_output(program, given, sources, asked.output, period, to_date=asked.to_date)
         drilldown = Drilldown(settings, connection, place.tenant, stored, limit).of_tree(root)
     about = {
         "tenant": place.tenant,

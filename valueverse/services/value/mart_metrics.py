@@ -9,7 +9,7 @@ import polars as pl
 from valueverse.errors import RefusalError
 from valueverse.platform.stores.mart_metrics import MartColumn, columns_of, read_mart
 from valueverse.schemas.value import METRIC_VALUES, REFUSED_METRICS
-from valueverse.value.realisation.mart_metric_rules import check_columns, judged, registered
+from valueverse.value.realisation.mart_metric_rules import check_columns, registered_metrics, valid_metric_values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,7 @@ def mart_metrics(
         METRIC_VALUES; and REFUSED_METRICS: metrics that cannot be read, or months that hold what is no value.
     """
     values, refused = [METRIC_VALUES.to_frame()], [REFUSED_METRICS.to_frame()]
-    wanted = registered(history, tenants, months)
+    wanted = registered_metrics(history, tenants, months)
     columns = columns_of(connection, sorted({metric.mart for metric, _ in wanted}))
     for metric, rows in wanted:
         try:
@@ -53,7 +53,7 @@ def mart_metrics(
             metric.currency_column,
             metric.aggregation,
         )
-        counted, wrong = judged(metric, read_mart(connection, source, rows))
+        counted, wrong = valid_metric_values(metric, read_mart(connection, source, rows))
         values.append(counted)
         refused.append(wrong)
     return pl.concat(values), pl.concat(refused)

@@ -16,7 +16,7 @@ import rfc8785
 from valueverse.catalog.history import CatalogHistory
 from valueverse.dates import following_month
 from valueverse.errors import RefusalError
-from valueverse.invoicing.knowledge import newest, of_tenant
+from valueverse.invoicing.knowledge import known_at_of_tenant, newest_known_at
 from valueverse.money import amount_text, minor_units
 from valueverse.platform.isolation import failure_of, is_shared
 from valueverse.platform.stores import proposal_store
@@ -34,15 +34,15 @@ from valueverse.subscriptions.timeline import Timeline, build_timeline
 from valueverse.value.executor.binding import read_metrics
 from valueverse.value.realisation import metrics as measured
 from valueverse.value.realisation.case_runs import CaseRun, Commitment, run_cases
-from valueverse.value.realisation.fees import charges_on
+from valueverse.value.realisation.fees import outcome_charges
 from valueverse.value.realisation.proposals import (
     Agreement,
     MeasuredMonth,
     last_month,
-    midnight,
+    missing_proposals,
     months_to_measure,
     proposal_states,
-    proposals,
+    start_of_day,
 )
 
 if TYPE_CHECKING:
@@ -191,7 +191,9 @@ def _measure(
             values += [found, registered]
             unread.append(wrong)
     measured_values = pl.concat([METRIC_VALUES.to_frame(), *values]).join(measured, on=["tenant", "month"], how="semi")
-    rows = measured_values.with_columns(of_tenant(context.known_at).alias("known_at")).rename({"tenant": "tenant_id"})
+    rows = measured_values.with_columns(known_at_of_tenant(context.known_at).alias("known_at")).rename(
+        {"tenant": "tenant_id"}
+    )
     store.replace_metrics(context.connection, rows, measured)
     return measured_values, pl.concat([REFUSED_METRICS.to_frame(), *unread]).join(
         measured, on=["tenant", "month"], how="semi"
@@ -219,7 +221,7 @@ def _metrics(context: TrackingContext, usage: pl.LazyFrame, months: list[date]) 
         timeline.segments,
         context.history.meters,
         months,
-        newest(context.known_at),
+        newest_known_at(context.known_at),
     )
     lines = store.billed_lines(context.connection, names)
     places = {one: 10 ** minor_units(one) for one in lines["currency"].unique()}
@@ -274,8 +276,8 @@ def _track(context: TrackingContext, one: CommittedModel, report: TrackReport) -
             summary = (one.tenant, commitment.program.model, commitment.commit, month, run.case, benefit, new)
             report.runs.append(summary)
         realised = next(run for run in runs if run.case == "realised")
-        end = midnight(following_month(month), context.zones[one.tenant])
-        charges = charges_on(mine, context.history, one.tenant, commitment, end)
+        end = start_of_day(following_month(month), context.zones[one.tenant])
+        charges = outcome_charges(mine, context.history, one.tenant, commitment, end)
         months.append(MeasuredMonth(month, realised.series, charges))
     _propose(context, one, months, report)
 
@@ -330,7 +332,9 @@ def _propose(context: TrackingContext, one: CommittedModel, months: list[Measure
     customer, model, zone = commitment.customer or "", commitment.program.model, context.zones[one.tenant]
     keys = sorted({key for month in months for charge in month.charges for key in charge.alike})
     made = proposal_store.proposed(context.connection, tenant, customer, model, keys)
-    found, refused = proposals(Agreement(commitment, one.months(), zone), months, proposal_states(made), one.newest)
+    found, refused = missing_proposals(
+        Agreement(commitment, one.months(), zone), months, proposal_states(made), one.newest
+    )
     report.refused += [_refused(one, month, refusal) for month, refusal in refused]
     places = [(charge, last_month(end)) for charge, end in made.select("charge", "period_to").iter_rows()]
     for new in found:
@@ -348,8 +352,8 @@ def _propose(context: TrackingContext, one: CommittedModel, months: list[Measure
                 "customer": customer,
                 "subscription": charge.subscription,
                 "charge": charge.key,
-                "period_from": midnight(new.begin, zone),
-                "period_to": midnight(following_month(new.month), zone),
+                "period_from": start_of_day(new.begin, zone),
+                "period_to": start_of_day(following_month(new.month), zone),
                 "realised_value": fee.realised,
                 "fee_to_date": fee.to_date,
                 "binding": fee.binding,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from valueverse.platform.settings import Settings
     from valueverse.value.realisation.case_runs import Commitment
     from valueverse.value.report.commit_page import CommitReport, MeasuredRun
-    from valueverse.value.report.economics import Month, Proposal
+    from valueverse.value.report.economics import CustomerMonth, FeeProposal
 
 
 DRAWS = 16_384
@@ -48,18 +48,20 @@ def report_of_model(
     """
     from valueverse.services.value.model_inputs import read_data
     from valueverse.value.architect.compiler.program import compile_model
-    from valueverse.value.architect.document.canonical import canonical
+    from valueverse.value.architect.document.canonical import canonical_tree
     from valueverse.value.architect.document.parsing import parse_model
     from valueverse.value.executor.run import RunRequest
     from valueverse.value.report.audience import withheld
-    from valueverse.value.report.page import render
-    from valueverse.value.report.run_page import run_page
+    from valueverse.value.report.page import render_page
+    from valueverse.value.report.run_page import build_run_page
 
     model = parse_model(text)
     about = [f"customer {customer}"] if customer else []
     program = compile_model(model)
     hidden = withheld(program, audience)
-    return render(run_page(program, canonical(model), read_data(data, customer), RunRequest(**options), about, hidden))
+    return render_page(
+        build_run_page(program, canonical_tree(model), read_data(data, customer), RunRequest(**options), about, hidden)
+    )
 
 
 def report_of_commit(
@@ -82,10 +84,10 @@ def report_of_commit(
         RefusalError: ``unknown_tenant``, ``unknown_commit``, ``ambiguous_commit``; ``not_measured``: no run of that
             month.
     """
-    from valueverse.value.report.commit_page import commit_page
-    from valueverse.value.report.page import render
+    from valueverse.value.report.commit_page import build_commit_page
+    from valueverse.value.report.page import render_page
 
-    return render(commit_page(report_of(settings, tenant, commit, month, audience)))
+    return render_page(build_commit_page(report_of(settings, tenant, commit, month, audience)))
 
 
 def report_of(settings: Settings, tenant: str, commit: str, month: dt.date | None, audience: Audience) -> CommitReport:
@@ -129,14 +131,14 @@ def _internal(settings: Settings, tenant: str, commitment: Commitment, audience:
     import polars as pl
 
     from valueverse.catalog.history import CatalogHistory
-    from valueverse.catalog.metrics import RESERVED
+    from valueverse.catalog.metrics import RESERVED_PREFIXES
     from valueverse.platform.lake import Lake
     from valueverse.services.lake_tables import BILLING_FACTS_TABLE
     from valueverse.value.architect.program_ir import Binding
     from valueverse.value.report.audience import INTERNAL_COLUMNS
 
     bound = {one.source.metric for one in commitment.program.inputs if isinstance(one.source, Binding)}
-    of_marts = {metric for metric in bound if not metric.startswith(RESERVED)}
+    of_marts = {metric for metric in bound if not metric.startswith(RESERVED_PREFIXES)}
     if audience is Audience.VENDOR or not of_marts:
         return set()
     facts = Lake(settings.lake_url).scan(BILLING_FACTS_TABLE)
@@ -155,13 +157,13 @@ def _measured(commitment: Commitment, row: dict[str, Any]) -> MeasuredRun:
 
 def _proposals(
     connection: psycopg.Connection[Any], tenant: str, commit: str, last: dt.date | None, now: dt.datetime
-) -> list[Proposal]:
+) -> list[FeeProposal]:
     from valueverse.platform.stores import proposal_store
     from valueverse.services.value.commits.fee_proposals import state_of
-    from valueverse.value.report.economics import Proposal
+    from valueverse.value.report.economics import FeeProposal
 
     return [
-        Proposal(
+        FeeProposal(
             row["proposal"],
             row["first_day"],
             row["last_day"],
@@ -184,10 +186,10 @@ def _months(
     commitment: Commitment,
     last: dt.date | None,
     audience: Audience,
-) -> list[Month]:
+) -> list[CustomerMonth]:
     """Invoiced, and for a vendor spent, in the calendar months from the commit's start to the last one measured."""
     from valueverse.platform.stores import value_store
-    from valueverse.value.report.economics import Month
+    from valueverse.value.report.economics import CustomerMonth
 
     if last is None or commitment.start is None or commitment.customer is None:
         return []
@@ -201,6 +203,6 @@ def _months(
             sums = found.setdefault(period, {"invoiced": none, "cost": none})
             sums[measured[metric]] += Decimal(value)
     return [
-        Month(dt.date.fromisoformat(f"{period}-01"), one["invoiced"], None if own else one["cost"])
+        CustomerMonth(dt.date.fromisoformat(f"{period}-01"), one["invoiced"], None if own else one["cost"])
         for period, one in sorted(found.items())
     ]

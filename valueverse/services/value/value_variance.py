@@ -23,16 +23,16 @@ def difference(
         asked: ``cases`` (from, to), ``output``, ``period`` (None: to date).
 
     Raises:
-        RefusalError: ``unknown_commit``, ``ambiguous_commit``, ``not_measured``, or as ``variance``.
+        RefusalError: ``unknown_commit``, ``ambiguous_commit``, ``not_measured``, or as ``explain_variance``.
     """
     from valueverse.platform.warehouse import connect
     from valueverse.services.value.stored_runs import stored_runs
-    from valueverse.value.realisation.variance import variance
+    from valueverse.value.realisation.variance import explain_variance
 
     with connect(settings, "builder") as connection:
         before, after = stored_runs(connection, tenant, commit, month, list(asked["cases"]))
     commitment = before.commitment
-    found = variance(commitment, before.run, after.run, asked["output"], period=asked["period"])
+    found = explain_variance(commitment, before.run, after.run, asked["output"], period=asked["period"])
     report: dict[str, Any] = {
         "tenant": tenant,
         "commit": before.commitment.commit,

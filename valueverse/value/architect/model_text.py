@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from valueverse.value.architect.language.expressions import written
+from valueverse.value.architect.language.expressions import expression_text
 from valueverse.value.architect.program_ir import Binding, Distribution, Input, Node
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def tree_json(program: Program) -> dict[str, Any]:
                 "kind": node.kind,
                 "unit": _unit(node),
                 "expr": node.text,
-                "compiled": written(node.expression),
+                "compiled": expression_text(node.expression),
                 "reads": list(node.depends),
                 "varies_in_time": node.varies_in_time,
                 "varies_by_draw": node.varies_by_draw,

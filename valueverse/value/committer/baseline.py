@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from valueverse.errors import RefusalError
 from valueverse.value.architect.program_ir import Binding
-from valueverse.value.executor.binding import bind, values_before
+from valueverse.value.executor.binding import bind_inputs, values_before
 
 if TYPE_CHECKING:
     import polars as pl
@@ -85,7 +85,7 @@ def baseline_of(program: Program, metrics: pl.DataFrame | None, scenario: str, s
         )
     if metrics is None:
         return Baseline()
-    baseline = bind(replace(program, inputs=tuple(fixed)), metrics, start).values
+    baseline = bind_inputs(replace(program, inputs=tuple(fixed)), metrics, start).values
     expected = {one.name: found for one in moving if (found := _last(program, one, metrics, start)) is not None}
     used = replace(program, inputs=(*fixed, *(_last_only(one) for one in moving if one.name in expected)))
     snapshot = {
@@ -98,7 +98,7 @@ def baseline_of(program: Program, metrics: pl.DataFrame | None, scenario: str, s
 def _last(program: Program, one: Input, metrics: pl.DataFrame, start: str | None) -> float | None:
     """The value of the one period before the start; None where it is not known."""
     try:
-        return float(bind(replace(program, inputs=(_last_only(one),)), metrics, start).values[one.name][0, 0])
+        return float(bind_inputs(replace(program, inputs=(_last_only(one),)), metrics, start).values[one.name][0, 0])
     except RefusalError:
         return None
 

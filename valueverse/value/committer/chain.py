@@ -35,7 +35,7 @@ class Link:
     parent: str | None
 
 
-def breaks(links: Sequence[Link]) -> list[tuple[int, str]]:
+def chain_breaks(links: Sequence[Link]) -> list[tuple[int, str]]:
     """What does not hold, as (sequence, reason); empty: the chain is whole.
 
     A chain alone does not show rows deleted or rewritten at its end: compare its head with a copy stored elsewhere.

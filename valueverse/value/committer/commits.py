@@ -17,7 +17,7 @@ from valueverse.errors import RefusalError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-SIDES = ("vendor", "customer")
+APPROVAL_SIDES = ("vendor", "customer")
 RULES_VERSION = "1"
 """Version of the rules by which a committed model is run; it is in every commit."""
 
@@ -103,7 +103,7 @@ def judge_approval(author: str, given: Sequence[Approval], new: Approval) -> Non
     Raises:
         RefusalError: ``unknown_side``, ``author_cannot_approve``, ``already_approved``, ``one_person_both_sides``.
     """
-    if new.side not in SIDES:
+    if new.side not in APPROVAL_SIDES:
         raise RefusalError("unknown_side", f"{new.side[:20]!r} is neither vendor nor customer", "side")
     if new.by == author:
         raise RefusalError("author_cannot_approve", f"{author!r} wrote this commit: somebody else approves it", "by")
@@ -113,11 +113,11 @@ def judge_approval(author: str, given: Sequence[Approval], new: Approval) -> Non
         raise RefusalError("one_person_both_sides", f"{new.by!r} has approved it for the other side", "by")
 
 
-OUTCOMES = ("confirmed", "written_off")
+FEE_OUTCOMES = ("confirmed", "written_off")
 """How a commit may be closed."""
 
 
-def states(
+def commit_states(
     commits: Sequence[tuple[str, str | None]],
     approvals: Mapping[str, Sequence[Approval]],
     closed: Mapping[str, str] | None = None,
@@ -132,7 +132,7 @@ def states(
     found = {}
     for one, _ in commits:
         sides = {approval.side for approval in approvals.get(one, ())}
-        found[one] = "active" if sides == set(SIDES) else f"approved_by_{sides.pop()}" if sides else "proposed"
+        found[one] = "active" if sides == set(APPROVAL_SIDES) else f"approved_by_{sides.pop()}" if sides else "proposed"
     for one, parent in commits:
         if parent in found and found[one] in {"active", "superseded"} and found[parent] == "active":
             found[parent] = "superseded"

@@ -101,7 +101,7 @@ def _numbers(frame: pl.DataFrame) -> pl.Series:
     return found
 
 
-def bind(program: Program, metrics: pl.DataFrame, start: str | None = None) -> Bound:
+def bind_inputs(program: Program, metrics: pl.DataFrame, start: str | None = None) -> Bound:
     """Values of every bound input of a program.
 
     Args:
@@ -125,8 +125,8 @@ def values_before(
 
     Args:
         program: whose inputs.
-        metrics: as ``bind`` takes them.
-        start: as ``bind`` takes it.
+        metrics: as ``bind_inputs`` takes them.
+        start: as ``bind_inputs`` takes it.
     """
     placed = _placed(program, metrics.with_columns(owner=pl.lit("")), start)
     before = {metric: {t: found for t, found in sorted(rows.items()) if t <= 0} for (_, metric), rows in placed.items()}
@@ -134,12 +134,12 @@ def values_before(
 
 
 def bind_each(program: Program, metrics: pl.DataFrame, start: str | None = None) -> dict[str, Bound]:
-    """``bind`` for every customer in the metrics by itself, ascending.
+    """``bind_inputs`` for every customer in the metrics by itself, ascending.
 
     Without a start each customer's axis begins with the first period that its own data hold.
 
     Raises:
-        RefusalError: as ``bind``, with the customer; ``bad_data``: a row has none.
+        RefusalError: as ``bind_inputs``, with the customer; ``bad_data``: a row has none.
     """
     customers = metrics["customer"].unique().sort().to_list()
     if not customers:

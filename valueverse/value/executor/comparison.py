@@ -34,12 +34,14 @@ def money_difference(before: Program, after: Program, metrics: pl.DataFrame | No
     """For each scenario of either model: metric -> before, after, difference (None where one side has none)."""
     old, new = at_means(before, metrics), at_means(after, metrics)
     return {
-        scenario: {name: sides(old.get(scenario, {}).get(name), new.get(scenario, {}).get(name)) for name in METRICS}
+        scenario: {
+            name: compared_values(old.get(scenario, {}).get(name), new.get(scenario, {}).get(name)) for name in METRICS
+        }
         for scenario in dict.fromkeys([*old, *new])
     }
 
 
-def sides(before: float | None, after: float | None) -> dict[str, float | None]:
+def compared_values(before: float | None, after: float | None) -> dict[str, float | None]:
     """before, after and their difference, None where one side has none."""
     gap = None if before is None or after is None else after - before
     return {"before": before, "after": after, "difference": gap}

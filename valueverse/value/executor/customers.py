@@ -9,7 +9,7 @@ import numpy as np
 from valueverse.value.architect.program_ir import Binding, Distribution
 from valueverse.value.executor.binding import Bound, bind_each, in_scenario
 from valueverse.value.executor.run import check_request
-from valueverse.value.executor.sampling import mean_of
+from valueverse.value.executor.sampling import expected_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     """Measured inputs by scenario, then by customer; the customers are the same in each."""
 
 
-def bind_all(program: Program, metrics: pl.DataFrame, asked: RunRequest) -> dict[str, dict[str, Bound]]:
+def bind_customers(program: Program, metrics: pl.DataFrame, asked: RunRequest) -> dict[str, dict[str, Bound]]:
     """Measured inputs of each customer in ``metrics`` (metric, customer, period, value), in each scenario asked for.
 
     Raises:
@@ -58,7 +58,7 @@ def inputs_of(
         elif isinstance(source, Binding):
             found[name] = np.repeat(np.concatenate([one.values[name] for one in bound]).T, draws, axis=1).T
         elif isinstance(source, Distribution):
-            found[name] = np.array([[mean_of(source)]])
+            found[name] = np.array([[expected_value(source)]])
         else:
             found[name] = np.array([source if isinstance(source, tuple) else (source,)], dtype=np.float64)
     return found

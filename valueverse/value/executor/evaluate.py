@@ -47,7 +47,7 @@ _least: Callable[..., Floats] = partial(np.minimum, order="F")
 _most: Callable[..., Floats] = partial(np.maximum, order="F")
 
 
-def evaluate(program: Program, inputs: Mapping[str, Floats]) -> Values:
+def evaluate_program(program: Program, inputs: Mapping[str, Floats]) -> Values:
     """Values of every input and node.
 
     Args:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from valueverse.errors import RefusalError
-from valueverse.value.architect.compiler.outputs import MONEY
+from valueverse.value.architect.compiler.outputs import MONEY_METRICS
 from valueverse.value.finance.cashflows import irr_batch, payback_batch
 from valueverse.value.finance.roots import roots_of_payments
 
@@ -98,7 +98,7 @@ def _earlier(program: Program, rate: float) -> Floats:
     return (1 + rate) ** np.concatenate([[0.0], shifts])
 
 
-def metric(program: Program, money: Money, name: str) -> Floats:
+def financial_metric(program: Program, money: Money, name: str) -> Floats:
     """One metric per draw; NaN where none exists (no cost to return on, no rate, nothing paid back)."""
     return metrics(program, money, [name])[name]
 
@@ -127,7 +127,7 @@ def outputs_of(program: Program, values: Mapping[str, Floats], nodes: Mapping[st
 
 def _within(name: str, found: Floats) -> Floats:
     """A metric as it is; what does not exist is NaN, but a sum that overflows is refused."""
-    if (np.isfinite(found) | (np.isnan(found) & (name not in MONEY))).all() or name in {"irr", "payback"}:
+    if (np.isfinite(found) | (np.isnan(found) & (name not in MONEY_METRICS))).all() or name in {"irr", "payback"}:
         return found
     message = f"{name!r} is beyond what a number holds: its drivers and costs are too large"
     raise RefusalError("no_number", message, name)
@@ -150,12 +150,12 @@ def _metric(program: Program, money: Money, sums: _Sums, name: str) -> Floats:  
         case "roi":
             return np.where(sums.pv_cost == 0, np.nan, (sums.pv_benefit - sums.pv_cost) / sums.pv_cost)
         case "irr":
-            return _rates(program, flows(program, money))
+            return _rates(program, cash_flows(program, money))
         case "payback":
-            return payback_batch(flows(program, money))
+            return payback_batch(cash_flows(program, money))
         case _:
             rate = period_rate(program)
-            return payback_batch(flows(program, money) * _earlier(program, rate), rate)
+            return payback_batch(cash_flows(program, money) * _earlier(program, rate), rate)
 
 
 class _Sums:
@@ -198,7 +198,7 @@ def _weighted(found: Floats, weights: Floats) -> Floats:
     return summed
 
 
-def flows(program: Program, money: Money) -> Floats:
+def cash_flows(program: Program, money: Money) -> Floats:
     """Cash flows per draw, period 0 first."""
     net = money.benefits - money.costs
     rows = max(net.shape[0], money.upfront.shape[0])

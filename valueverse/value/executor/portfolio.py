@@ -20,7 +20,7 @@ from valueverse.schemas.value import PORTFOLIO_RESULTS
 from valueverse.value.architect.program_ir import Distribution
 from valueverse.value.executor.binding import in_scenario, naming
 from valueverse.value.executor.customers import inputs_of
-from valueverse.value.executor.evaluate import evaluate
+from valueverse.value.executor.evaluate import evaluate_program
 from valueverse.value.executor.financial_metrics import outputs_of
 from valueverse.value.executor.limits import BLOCK_CELLS, BLOCK_NUMBERS, judge_portfolio
 from valueverse.value.executor.run import level_name, reached
@@ -150,13 +150,13 @@ def _outputs(
     draws = max((len(column) for column in drawn.values()), default=1)
     targets = {one.name: one.node for one in program.outputs.targets}
     try:
-        values = evaluate(program, inputs_of(sources, drawn, list(bound.values()), draws))
+        values = evaluate_program(program, inputs_of(sources, drawn, list(bound.values()), draws))
         return outputs_of(program, values, targets)
     except RefusalError:
         # Seldom, and then worth a second run: alone, a customer's draws count from 1.
         for customer, one in bound.items():
             with naming(customer, scenario):
-                outputs_of(program, evaluate(program, inputs_of(sources, drawn, [one], draws)), targets)
+                outputs_of(program, evaluate_program(program, inputs_of(sources, drawn, [one], draws)), targets)
         raise
 
 
@@ -168,7 +168,7 @@ def _uncertain(program: Program) -> tuple[str, ...]:
     return tuple(found)
 
 
-def documents(program: Program, measured: Measured, table: pl.DataFrame) -> Iterator[dict[str, Any]]:
+def portfolio_documents(program: Program, measured: Measured, table: pl.DataFrame) -> Iterator[dict[str, Any]]:
     """What ``valueverse value portfolio`` prints: one object per customer and scenario, customer by customer.
 
     Args:

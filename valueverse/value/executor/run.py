@@ -18,13 +18,13 @@ from valueverse.errors import RefusalError
 from valueverse.schemas.value import MODEL_METRICS
 from valueverse.value.architect.language.expressions import Literal, Lookup, Operation, Reference
 from valueverse.value.architect.program_ir import Binding, Distribution
-from valueverse.value.executor.binding import Bound, bind, in_scenario
-from valueverse.value.executor.evaluate import evaluate, lookup, operate
+from valueverse.value.executor.binding import Bound, bind_inputs, in_scenario
+from valueverse.value.executor.evaluate import evaluate_program, lookup, operate
 from valueverse.value.executor.financial_metrics import outputs_of
 from valueverse.value.executor.limits import SOBOL_DRAWS, block_size, judge_size
 from valueverse.value.executor.sampling import (
     correlated,
-    mean_of,
+    expected_value,
     net,
     net_and_replicates,
     quantiles,
@@ -134,7 +134,7 @@ def _bound(program: Program, scenario: Scenario, metrics: pl.DataFrame | None, a
                 f"inputs.{wanted[0].name}",
             )
         metrics = MODEL_METRICS.to_frame()
-    return bind(changed, metrics, asked.start)
+    return bind_inputs(changed, metrics, asked.start)
 
 
 def reached(program: Program, name: str) -> list[str]:
@@ -160,7 +160,7 @@ class _Run:
     def _central(self, name: str) -> Floats:
         source = self.sources[name]
         if isinstance(source, Distribution):
-            return np.array([[mean_of(source)]])
+            return np.array([[expected_value(source)]])
         if isinstance(source, Binding):
             return self.bound.values[name]
         return np.array([source if isinstance(source, tuple) else (source,)], dtype=np.float64)
@@ -168,7 +168,7 @@ class _Run:
     def values(self, columns: Mapping[str, Floats]) -> dict[str, Floats]:
         """All values with some inputs replaced by columns of draws."""
         given = {name: column.reshape(-1, 1) for name, column in columns.items()}
-        return evaluate(self.program, self.fixed | given)
+        return evaluate_program(self.program, self.fixed | given)
 
     def outputs(self, values: Mapping[str, Floats], wanted: Collection[str]) -> dict[str, Floats]:
         """One number per draw of each target: a metric, or the last period of a node or input."""

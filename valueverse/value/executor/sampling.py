@@ -188,7 +188,7 @@ def _triangular(p: Floats, low: float, mode: float, high: float) -> Floats:
     return np.asarray(np.where(p < turn, rising, falling))
 
 
-def mean_of(distribution: Distribution) -> float:  # noqa: PLR0911 - one per family
+def expected_value(distribution: Distribution) -> float:  # noqa: PLR0911 - one per family
     """Expected value; of clipped distributions by the midpoints of 16,384 slices."""
     parameters = distribution.parameters
     if distribution.clip == (None, None):

@@ -57,9 +57,9 @@ DAY_COUNTS: dict[str, Callable[[date, date], float]] = {
     "30E/360": _thirty_e_360,
     "ACT/ACT ISDA": _actual_actual_isda,
 }
-DEFAULT = "ACT/365F"
+DEFAULT_DAY_COUNT = "ACT/365F"
 
 
-def year_fraction(start: date, end: date, convention: str = DEFAULT) -> float:
+def year_fraction(start: date, end: date, convention: str = DEFAULT_DAY_COUNT) -> float:
     """Years from ``start`` to ``end`` (not before it) by one of DAY_COUNTS."""
     return DAY_COUNTS[convention](start, end)

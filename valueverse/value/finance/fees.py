@@ -7,12 +7,12 @@ from typing import Literal
 
 from valueverse.errors import RefusalError
 
-Binding = Literal["none", "floor", "cap"]
+FeeBinding = Literal["none", "floor", "cap"]
 
 
 def outcome_fee(
     realised: Decimal, share: Decimal, floor: Decimal | None = None, cap: Decimal | None = None
-) -> tuple[Decimal, Binding]:
+) -> tuple[Decimal, FeeBinding]:
     """min(max(share x max(realised, 0), floor), cap), and which of the two bounds decided.
 
     Args:

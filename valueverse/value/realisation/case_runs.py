@@ -19,10 +19,10 @@ from valueverse.errors import RefusalError
 from valueverse.value.architect.compiler.program import compile_model
 from valueverse.value.architect.document.parsing import parse_model
 from valueverse.value.architect.program_ir import Binding, Distribution
-from valueverse.value.executor.binding import bind
-from valueverse.value.executor.evaluate import evaluate
-from valueverse.value.executor.financial_metrics import Money, metric, money_of
-from valueverse.value.executor.sampling import mean_of
+from valueverse.value.executor.binding import bind_inputs
+from valueverse.value.executor.evaluate import evaluate_program
+from valueverse.value.executor.financial_metrics import Money, financial_metric, money_of
+from valueverse.value.executor.sampling import expected_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -209,7 +209,7 @@ class _Cut:
 
 def _measured(commitment: Commitment, metrics: pl.DataFrame, n: int) -> tuple[dict[str, Floats], list[dict[str, Any]]]:
     program = commitment.program
-    bound = bind(
+    bound = bind_inputs(
         replace(program, inputs=tuple(commitment.measured()), axis=replace(program.axis, periods=n)),
         metrics,
         commitment.start.isoformat() if commitment.start else None,
@@ -231,7 +231,7 @@ def _agreed(commitment: Commitment) -> dict[str, Floats] | None:
 def central(source: Source) -> Floats:
     """A source that needs no metric, 1 x periods or 1 x 1; a distribution is its mean."""
     if isinstance(source, Distribution):
-        return np.array([[mean_of(source)]])
+        return np.array([[expected_value(source)]])
     return np.array([source if isinstance(source, tuple) else (source,)], dtype=np.float64)
 
 
@@ -275,7 +275,7 @@ def adds_up(program: Program, name: str) -> bool:
     return any(node.name == name and str(node.unit) in money for node in program.nodes)
 
 
-def truncated(program: Program, periods: int) -> Program:
+def truncated_program(program: Program, periods: int) -> Program:
     """The program over its first periods only; what it costs later is left out."""
 
     def inside(cost: Cost) -> bool:
@@ -293,8 +293,8 @@ def _run(
     flags: list[dict[str, Any]],
     metrics: pl.DataFrame,
 ) -> CaseRun:
-    program = truncated(commitment.program, cut.periods)
-    values = evaluate(program, given)
+    program = truncated_program(commitment.program, cut.periods)
+    values = evaluate_program(program, given)
     money = money_of(program, values) if program.drivers or program.costs else None
     periods = program.axis.periods
     found = series_of(program, values, money)
@@ -335,7 +335,7 @@ def series_of(program: Program, values: Mapping[str, Floats], money: Money | Non
 
 
 def _totals(program: Program, money: Money) -> dict[str, float]:
-    found = {name: float(metric(program, money, name)[0]) for name in TOTALS}
+    found = {name: float(financial_metric(program, money, name)[0]) for name in TOTALS}
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
 

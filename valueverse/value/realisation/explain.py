@@ -12,10 +12,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from valueverse.errors import RefusalError
-from valueverse.value.architect.compiler.outputs import METRICS
-from valueverse.value.architect.language.expressions import Previous, Reference, RunningTotal, children, written
-from valueverse.value.executor.evaluate import evaluate
-from valueverse.value.executor.financial_metrics import metric, money_of
+from valueverse.value.architect.compiler.outputs import FINANCIAL_METRICS
+from valueverse.value.architect.language.expressions import (
+    Previous,
+    Reference,
+    RunningTotal,
+    child_expressions,
+    expression_text,
+)
+from valueverse.value.executor.evaluate import evaluate_program
+from valueverse.value.executor.financial_metrics import financial_metric, money_of
 from valueverse.value.realisation.case_runs import NO_SUM, SUMS, adds_up, series_of
 
 if TYPE_CHECKING:
@@ -33,7 +39,7 @@ if TYPE_CHECKING:
 
 MOST_NODES = 50_000
 RUNNING, UPFRONT, BEFORE = "running_cost", "upfront_cost", " before risk"
-_OWN_NAMES = {*SUMS, *METRICS, RUNNING, UPFRONT}
+_OWN_NAMES = {*SUMS, *FINANCIAL_METRICS, RUNNING, UPFRONT}
 _RATIOS = {"roi": "1", "irr": "1/year", "payback": "period", "discounted_payback": "period"}
 DIFFERENCES = {"npv": ("pv_benefit", "pv_cost"), "net_benefit": ("total_benefit", "total_cost")}
 DIFFERENCES |= {"roi": ("pv_benefit", "pv_cost")}
@@ -101,7 +107,7 @@ class Explained:
 
     def as_json(self) -> dict[str, Any]:
         """As data: children by their ids."""
-        compiled = None if self.expression is None else written(self.expression)
+        compiled = None if self.expression is None else expression_text(self.expression)
         shown: dict[str, Any] = {
             "id": self.id,
             "name": self.name,
@@ -126,7 +132,7 @@ class Key:
     period: int | None
 
 
-def explain(
+def explain_output(
     program: Program, given: Mapping[str, Floats], sources: Sources, output: str, period: int, *, to_date: bool = False
 ) -> Explained:
     """The tree of an output.
@@ -152,7 +158,7 @@ class _Builder:
 
     def __init__(self, program: Program, given: Mapping[str, Floats], sources: Sources) -> None:
         self.program, self.sources = program, sources
-        self.values = evaluate(program, given)
+        self.values = evaluate_program(program, given)
         self.nodes = {node.name: node for node in program.nodes}
         self.inputs = {one.name: one for one in program.inputs}
         self.drivers = {one.name: one for one in program.drivers}
@@ -176,7 +182,7 @@ class _Builder:
         known |= {f"cost.{name}": ("cost", name) for name in self.costs}
         known |= {f"driver.{name}": ("driver", name) for name in self.drivers}
         if self.drivers or self.costs:
-            known |= {name: ("sum", name) for name in SUMS} | {name: ("metric", name) for name in METRICS}
+            known |= {name: ("sum", name) for name in SUMS} | {name: ("metric", name) for name in FINANCIAL_METRICS}
         return known
 
     def tree(self, output: str, period: int, *, to_date: bool) -> Explained:
@@ -295,7 +301,7 @@ class _Builder:
                 amounts = [self._value(self.placed(kind, name, t)) for t in range(1, place + 2)]
                 return math.fsum(one for one in amounts if one is not None)
             case Key("metric"):
-                found = metric(self.program, self.money, key.name)[:, None]
+                found = financial_metric(self.program, self.money, key.name)[:, None]
             case _:
                 found = self._sum(key.name)
         value = float(found[0, place if found.shape[1] > 1 else 0])
@@ -331,7 +337,7 @@ class _Builder:
                 return "input", key.name, self.sources.text(key.name, key.period), _unit(self.inputs[key.name])
             case Key("node"):
                 node = self.nodes[key.name]
-                text = written(node.expression) if node.kind == "part" else " ".join(node.text.split())
+                text = expression_text(node.expression) if node.kind == "part" else " ".join(node.text.split())
                 return node.kind, self._node_name(node), text, _unit(node)
             case Key("driver"):
                 return "driver", f"driver.{key.name}", _adjusted(self.program, self.drivers[key.name]), currency
@@ -386,5 +392,5 @@ def _reads(expression: Expression, period: int) -> list[tuple[str, int]]:
         case RunningTotal(name=name):
             found = [(name, t) for t in range(1, period + 1)]
         case _:
-            found = [one for part in children(expression) for one in _reads(part, period)]
+            found = [one for part in child_expressions(expression) for one in _reads(part, period)]
     return list(dict.fromkeys(found))

@@ -15,11 +15,11 @@ import polars as pl
 
 from valueverse.catalog.prices import Outcome
 from valueverse.errors import RefusalError
-from valueverse.invoicing.lines.plan_terms import plan_of
+from valueverse.invoicing.lines.plan_terms import resolve_plan
 from valueverse.money import minor_units, round_decimal
 from valueverse.value.architect.compiler.pricing import read_limit
 from valueverse.value.architect.language.units import TIME
-from valueverse.value.finance.fees import Binding, outcome_fee
+from valueverse.value.finance.fees import FeeBinding, outcome_fee
 from valueverse.value.realisation.case_runs import MONTHS, adds_up
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class Fee:
     realised: Decimal
     to_date: Decimal
     amount: Decimal
-    binding: Binding
+    binding: FeeBinding
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ def _fee_end(terms: FeeTerms, program: Program, series: Mapping[str, Sequence[fl
 
 def _fee_to(
     terms: FeeTerms, program: Program, values: Sequence[float], covered: int
-) -> tuple[Decimal, Decimal, Binding]:
+) -> tuple[Decimal, Decimal, FeeBinding]:
     """Value of the last ``covered`` months, the fee for it in minor units, and the bound that decided."""
     periods = covered // MONTHS[program.axis.grain]
     realised = sum((Decimal(repr(one)) for one in values[len(values) - periods :]), Decimal(0))
@@ -248,7 +248,7 @@ class Charged:
         return self.price.output.rpartition(".")[2]
 
 
-def charges_on(
+def outcome_charges(
     timeline: Timeline, history: CatalogHistory, tenant: str, commitment: Commitment, end: datetime
 ) -> list[Charged]:
     """Charges on the commit's model in the plans that hold last before ``end``.
@@ -269,7 +269,7 @@ def charges_on(
     found = []
     for row in held.iter_rows(named=True):
         catalog = history.catalogs[row["catalog_hash"]]
-        plan, _ = plan_of(catalog, row["plan"], row["plan_version"], row["overrides"])
+        plan, _ = resolve_plan(catalog, row["plan"], row["plan_version"], row["overrides"])
         found += [
             Charged(row["subscription"], charge.key, charge.price, row["to"], (charge.key,))
             for charge in plan.charges

@@ -23,7 +23,7 @@ DAYS = frozenset({"date", "timestamp without time zone", INSTANTS})
 TENANT = "tenant_id"
 
 
-def registered(
+def registered_metrics(
     history: CatalogHistory, tenants: pl.DataFrame, months: Sequence[date]
 ) -> list[tuple[MartMetric, pl.DataFrame]]:
     """Every metric that a catalog registers, with the tenants and months in whose last instant that catalog holds.
@@ -86,7 +86,7 @@ def check_columns(metric: MartMetric, columns: pl.DataFrame) -> bool:
     return bool(types[metric.month] == INSTANTS)
 
 
-def judged(metric: MartMetric, found: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def valid_metric_values(metric: MartMetric, found: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The values that count, and the months of tenants that have one which cannot: none of theirs is taken.
 
     Leaving out one customer's value would make the tenant's sum a wrong number instead of a missing one.

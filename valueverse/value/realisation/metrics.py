@@ -16,7 +16,7 @@ from valueverse.metering.quantities import meter_quantities
 from valueverse.metering.usage_status import OK
 from valueverse.schemas.types import EXACT, INSTANT
 from valueverse.schemas.value import METRIC_VALUES
-from valueverse.subscriptions.event_fields import field
+from valueverse.subscriptions.event_fields import event_field
 from valueverse.subscriptions.zones import local_date, local_midnight
 
 if TYPE_CHECKING:
@@ -237,7 +237,9 @@ def recorded_costs(facts: pl.DataFrame, tenants: pl.DataFrame) -> pl.DataFrame:
         service_to (days), amount.
     """
     data = pl.col("data")
-    read = {name: pl.coalesce(field(name), data.str.json_path_match(f"$.{other}")) for name, other in _FOCUS.items()}
+    read = {
+        name: pl.coalesce(event_field(name), data.str.json_path_match(f"$.{other}")) for name, other in _FOCUS.items()
+    }
     bounds = {
         "service_from": ("$.period.from", "$.ChargePeriodStart"),
         "service_to": ("$.period.to", "$.ChargePeriodEnd"),
@@ -246,7 +248,7 @@ def recorded_costs(facts: pl.DataFrame, tenants: pl.DataFrame) -> pl.DataFrame:
         facts.filter(pl.col("type") == COST)
         .join(tenants.select("tenant", "timezone", own="currency"), on="tenant")
         .with_columns(
-            field("customer"),
+            event_field("customer"),
             *(one.alias(name) for name, one in read.items()),
             *(
                 pl.coalesce(*(data.str.json_path_match(path) for path in paths)).alias(name)

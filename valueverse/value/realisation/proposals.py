@@ -107,7 +107,7 @@ def months_to_measure(start: date, last: date, newest: date | None, until: date 
     return [] if end < month_of(start) else months_between(start, end)
 
 
-def proposals(
+def missing_proposals(
     agreement: Agreement, months: Sequence[MeasuredMonth], existing: Sequence[ProposalState], newest: date | None
 ) -> tuple[list[Proposal], list[tuple[date, RefusalError]]]:
     """The proposals that are missing, in the order of their months, and the months whose terms cannot be read.
@@ -164,7 +164,7 @@ def _proposal(
     if fee is None:
         return None
     begin = month_later(month.month, 1 - fee.months)
-    if charge.ended is not None and charge.ended <= midnight(begin, agreement.zone):
+    if charge.ended is not None and charge.ended <= start_of_day(begin, agreement.zone):
         return None
     return Proposal(charge, terms, begin, month.month, fee)
 
@@ -214,7 +214,7 @@ def last_month(period_to: datetime) -> date:
 
 
 @lru_cache(maxsize=4096)
-def midnight(day: date, zone: str) -> datetime:
+def start_of_day(day: date, zone: str) -> datetime:
     """The instant at which a day begins in a time zone."""
     found = local_midnight(pl.DataFrame({"day": [day], "zone": [zone]}), pl.col("day"), "zone", "at")["at"].item()
     assert isinstance(found, datetime)  # noqa: S101 - for the type checker

@@ -12,8 +12,8 @@ from valueverse.errors import RefusalError
 from valueverse.schemas.value import MODEL_METRICS
 from valueverse.value.architect.model_text import source_text
 from valueverse.value.architect.program_ir import Binding, Distribution
-from valueverse.value.executor.binding import bind
-from valueverse.value.realisation.case_runs import MONTHS, central, frozen, truncated
+from valueverse.value.executor.binding import bind_inputs
+from valueverse.value.realisation.case_runs import MONTHS, central, frozen, truncated_program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -86,7 +86,7 @@ def _kind(source: Source) -> str:
     return "series" if isinstance(source, tuple) else "constant"
 
 
-def assumed(
+def assumed_inputs(
     program: Program, scenario: str, metrics: pl.DataFrame | None, start: str | None = None
 ) -> tuple[dict[str, Floats], Sources]:
     """Every input of a model as a scenario has it, and where it comes from.
@@ -95,7 +95,7 @@ def assumed(
         program: the model.
         scenario: its name.
         metrics: what bound inputs are measured by, as ``read_metrics`` gives it; None: nothing.
-        start: first day of period 1; None: as ``bind`` finds it.
+        start: first day of period 1; None: as ``bind_inputs`` finds it.
 
     Raises:
         RefusalError: ``unknown_scenario``, ``missing_metric``.
@@ -105,7 +105,9 @@ def assumed(
         raise RefusalError.unknown("unknown_scenario", f"no scenario {scenario[:60]!r}", scenario, known, "--scenario")
     chosen = {one.name: known[scenario].get(one.name, one.source) for one in program.inputs}
     inputs = tuple(replace(one, source=chosen[one.name]) for one in program.inputs)
-    bound = bind(replace(program, inputs=inputs), MODEL_METRICS.to_frame() if metrics is None else metrics, start)
+    bound = bind_inputs(
+        replace(program, inputs=inputs), MODEL_METRICS.to_frame() if metrics is None else metrics, start
+    )
     given = {name: bound.values[name] if name in bound.values else central(source) for name, source in chosen.items()}
     return given, Sources(program, scenario, known[scenario], bound.flags)
 
@@ -161,7 +163,9 @@ class CommittedSources(Sources):
         return [f"{month_later(start, place):%Y-%m}" for place in range(first, first + length)]
 
 
-def of_run(commitment: Commitment, run: CaseRun, known_at: str) -> tuple[Program, dict[str, Floats], CommittedSources]:
+def run_inputs(
+    commitment: Commitment, run: CaseRun, known_at: str
+) -> tuple[Program, dict[str, Floats], CommittedSources]:
     """A committed model's run as it was made: the program over its periods, every input, and where it comes from.
 
     Args:
@@ -181,4 +185,4 @@ def of_run(commitment: Commitment, run: CaseRun, known_at: str) -> tuple[Program
         run=run,
         known_at=known_at,
     )
-    return truncated(program, covered), given, sources
+    return truncated_program(program, covered), given, sources

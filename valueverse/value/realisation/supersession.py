@@ -27,7 +27,7 @@ class Agreed:
     closed: bool
 
 
-def taken_over(agreed: Sequence[Agreed]) -> dict[str, date]:
+def takeover_months(agreed: Sequence[Agreed]) -> dict[str, date]:
     """By commit, the first day of the month with which an agreed successor takes over.
 
     Args:
@@ -42,7 +42,7 @@ def taken_over(agreed: Sequence[Agreed]) -> dict[str, date]:
     return found
 
 
-def in_the_way(mine: Commitment, parent: str | None, agreed: Sequence[Agreed]) -> Commitment | None:
+def conflicting_commit(mine: Commitment, parent: str | None, agreed: Sequence[Agreed]) -> Commitment | None:
     """A commit that measures some of the same months; what ``mine`` changes, and what is closed, makes way for it.
 
     Args:
@@ -50,7 +50,7 @@ def in_the_way(mine: Commitment, parent: str | None, agreed: Sequence[Agreed]) -
         parent: the commit that it changes.
         agreed: the tenant's others.
     """
-    ends = taken_over(agreed)
+    ends = takeover_months(agreed)
     for one in agreed:
         other = one.commitment
         if not one.closed and other.commit != parent and mine.overlaps(other, ends.get(other.commit)):

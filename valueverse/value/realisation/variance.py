@@ -20,9 +20,9 @@ import polars as pl
 from valueverse.errors import RefusalError
 from valueverse.money import largest_remainder, minor_units
 from valueverse.schemas.types import EXACT, PLACES
-from valueverse.value.executor.evaluate import evaluate
+from valueverse.value.executor.evaluate import evaluate_program
 from valueverse.value.executor.financial_metrics import money_of
-from valueverse.value.realisation.case_runs import NO_SUM, SUMS, adds_up, series_name, series_of, truncated
+from valueverse.value.realisation.case_runs import NO_SUM, SUMS, adds_up, series_name, series_of, truncated_program
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -93,7 +93,7 @@ class Variance:
     method: str
 
 
-def variance(
+def explain_variance(
     commitment: Commitment, before: CaseRun, after: CaseRun, output: str = "benefit", *, period: int | None = None
 ) -> Variance:
     """What every input that differs between two runs adds to the difference of an output.
@@ -114,7 +114,7 @@ def variance(
             combination of inputs of both runs has none, with its inputs; ``out_of_range``: too large to be shown.
     """
     last = _last(before, after, period)
-    program, name = _pruned(truncated(commitment.program, last), output)
+    program, name = _pruned(truncated_program(commitment.program, last), output)
     if period is None and not adds_up(program, name):
         raise RefusalError("no_sum", NO_SUM.format(output), "output")
     sides = [{one: _values(run, one, last) for one in run.document["inputs"]} for run in (before, after)]
@@ -257,7 +257,7 @@ class _Game:
         for place, name in enumerate(self.players):
             second = np.array([[one >> place & 1 == 1] for one in block])
             given[name] = np.where(second, self.sides[1][name], self.sides[0][name])
-        values = evaluate(self.program, given)
+        values = evaluate_program(self.program, given)
         money = money_of(self.program, values) if _is_money(self.name) else None
         found = series_of(self.program, values, money)[self.name]
         wide = np.broadcast_to(found, (len(block), self.program.axis.periods))

@@ -9,8 +9,8 @@ import numpy as np
 
 from valueverse.schemas.value import MODEL_METRICS
 from valueverse.value.architect.program_ir import Binding, Distribution
-from valueverse.value.executor.binding import bind
-from valueverse.value.executor.sampling import mean_of, quantiles
+from valueverse.value.executor.binding import bind_inputs
+from valueverse.value.executor.sampling import expected_value, quantiles
 from valueverse.value.report import formatting
 from valueverse.value.report.audience import NOTHING
 from valueverse.value.report.page import Link, Table
@@ -33,7 +33,9 @@ def bound_values(
 ) -> dict[str, list[float]]:
     """Values of measured inputs in a scenario, one or one per period."""
     inputs = tuple(replace(one, source=scenario.overrides.get(one.name, one.source)) for one in program.inputs)
-    found = bind(replace(program, inputs=inputs), MODEL_METRICS.to_frame() if metrics is None else metrics, start)
+    found = bind_inputs(
+        replace(program, inputs=inputs), MODEL_METRICS.to_frame() if metrics is None else metrics, start
+    )
     return {name: values[0].tolist() for name, values in found.values.items()}
 
 
@@ -82,7 +84,7 @@ def _value(one: Input, source: Source, values: Mapping[str, Mapping[str, Sequenc
         return next(iter(texts.values())) if alike else tuple(f"{case}: {text}" for case, text in texts.items())
     if isinstance(source, Distribution):
         low, high = quantiles(source, np.array([0.05, 0.95]))
-        middle = formatting.measure(mean_of(source), unit)
+        middle = formatting.measure(expected_value(source), unit)
         return (middle, f"{formatting.number(float(low))} to {formatting.number(float(high))} in 9 of 10 draws")
     if isinstance(source, tuple):
         return f"{formatting.number(min(source))} to {formatting.measure(max(source), unit)}, by period"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from valueverse.value.realisation.case_runs import CaseRun, Commitment
     from valueverse.value.report.audience import Withheld
-    from valueverse.value.report.economics import Month, Proposal
+    from valueverse.value.report.economics import CustomerMonth, FeeProposal
     from valueverse.value.report.estimates import Estimates
     from valueverse.value.report.page import Cell
 
@@ -83,13 +83,13 @@ class CommitReport:
     changes: Sequence[CommitChange]
     month: dt.date | None
     cases: Mapping[str, MeasuredRun]
-    proposals: Sequence[Proposal]
-    months: Sequence[Month]
+    proposals: Sequence[FeeProposal]
+    months: Sequence[CustomerMonth]
     draws: int
     hidden: Withheld = NOTHING
 
 
-def commit_page(report: CommitReport) -> Page:
+def build_commit_page(report: CommitReport) -> Page:
     """The page.
 
     Raises:

@@ -21,7 +21,7 @@ _LIMITS = {"none": "the share", "floor": "the floor", "cap": "the cap"}
 
 
 @dataclass(frozen=True)
-class Proposal:
+class FeeProposal:
     """A fee proposed.
 
     Attributes:
@@ -49,7 +49,7 @@ class Proposal:
 
 
 @dataclass(frozen=True)
-class Month:
+class CustomerMonth:
     """A calendar month of a customer: invoiced net of tax, and spent to serve it (None: not to be shown)."""
 
     first: dt.date
@@ -57,7 +57,7 @@ class Month:
     cost: Decimal | None
 
 
-def fees_section(proposals: Sequence[Proposal]) -> Section:
+def fees_section(proposals: Sequence[FeeProposal]) -> Section:
     """Proposals, what decided their amounts, and where they are billed."""
     rows = [
         (
@@ -75,17 +75,17 @@ def fees_section(proposals: Sequence[Proposal]) -> Section:
     return Section("fees", "Fee for the outcome", "", tables)
 
 
-def _named(one: Proposal) -> Cell:
+def _named(one: FeeProposal) -> Cell:
     return (f"{formatting.day(one.first)} to {formatting.day(one.last)}", one.name)
 
 
-def _state(one: Proposal) -> Cell:
+def _state(one: FeeProposal) -> Cell:
     if one.state != "open":
         return one.state
     return ("open", f"may be disputed until {formatting.instant(one.disputable_until)}")
 
 
-def economics_section(months: Sequence[Month], currency: str) -> Section:
+def economics_section(months: Sequence[CustomerMonth], currency: str) -> Section:
     """Per month and altogether: invoiced, and for a vendor cost to serve and margin."""
     if not months:
         return Section("economics", "")
@@ -102,7 +102,7 @@ def economics_section(months: Sequence[Month], currency: str) -> Section:
     return Section("economics", "Cost to serve and margin", text, [table])
 
 
-def _invoiced_section(months: Sequence[Month], total: Decimal, currency: str) -> Section:
+def _invoiced_section(months: Sequence[CustomerMonth], total: Decimal, currency: str) -> Section:
     rows = [(f"{one.first:%B %Y}", formatting.amount(one.invoiced, currency)) for one in months]
     rows.append(("total", formatting.amount(total, currency)))
     table = Table("Invoiced", ("Month", "Invoiced, net of tax"), rows, frozenset({1}), total=True)
@@ -115,7 +115,7 @@ def _margin(invoiced: Decimal, cost: Decimal, currency: str) -> tuple[str, ...]:
     return (*(formatting.amount(one, currency) for one in (invoiced, cost, margin)), share)
 
 
-def ratio_headline(months: Sequence[Month], realised: CaseRun, currency: str) -> list[Headline]:
+def ratio_headline(months: Sequence[CustomerMonth], realised: CaseRun, currency: str) -> list[Headline]:
     """Value realised for each unit of money invoiced; none where nothing was invoiced."""
     invoiced = sum((one.invoiced for one in months), Decimal(0))
     if not invoiced or "benefit" not in realised.series:

@@ -11,9 +11,9 @@ import numpy as np
 
 from valueverse.value.architect.language.expressions import Literal, Operation, Reference
 from valueverse.value.architect.program_ir import Binding, Outputs, Probability, Scenario, Target
-from valueverse.value.executor.financial_metrics import flows, money_of
+from valueverse.value.executor.financial_metrics import cash_flows, money_of
 from valueverse.value.executor.run import RunRequest, run_model
-from valueverse.value.realisation.case_runs import truncated
+from valueverse.value.realisation.case_runs import truncated_program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -138,7 +138,7 @@ def case_estimates(
         asked: draws and seed.
     """
     given = {one.name for one in commitment.program.inputs if isinstance(one.source, Binding)}
-    whole = truncated(commitment.program, periods)
+    whole = truncated_program(commitment.program, periods)
 
     def source(name: str, written: Source) -> Source:
         if name not in given:
@@ -185,7 +185,7 @@ def _flow(program: Program, series: Mapping[str, Sequence[float]]) -> Flow:
         benefits.tolist(),
         costs.tolist(),
         float(money.upfront[0]),
-        np.cumsum(flows(program, money)[0]).tolist(),
+        np.cumsum(cash_flows(program, money)[0]).tolist(),
         {name: sums[name] for name in money.by_driver},
         {name: sums[name] for name in money.by_cost} | {name: float(one[0]) for name, one in money.upfronts.items()},
     )

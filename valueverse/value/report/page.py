@@ -108,7 +108,7 @@ class Page:
     sections: Sequence[Section]
 
 
-def render(page: Page) -> str:
+def render_page(page: Page) -> str:
     """The page as HTML."""
     shown = [one for one in page.sections if one.parts or one.text]
     return _template().render(page=page, sections=shown) + "\n"

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from valueverse.errors import RefusalError
-from valueverse.value.realisation.variance import variance
+from valueverse.value.realisation.variance import explain_variance
 from valueverse.value.report import charts, formatting
 from valueverse.value.report.audience import NOTHING
 from valueverse.value.report.page import Section, Table
@@ -74,7 +74,7 @@ def _sides(runs: Mapping[str, CaseRun], currency: str, hidden: Withheld) -> Tabl
 
 
 def _shares(commitment: Commitment, runs: Mapping[str, CaseRun], hidden: Withheld) -> Table:
-    found = variance(commitment, runs["committed"], runs["realised"], "benefit")
+    found = explain_variance(commitment, runs["committed"], runs["realised"], "benefit")
     currency = commitment.program.currency or ""
     rows = [
         (

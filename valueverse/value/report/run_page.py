@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from valueverse.value.report.page import Cell
 
 
-def run_page(
+def build_run_page(
     program: Program,
     document: Mapping[str, Any],
     metrics: pl.DataFrame | None,

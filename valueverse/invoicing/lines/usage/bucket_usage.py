@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.metering.quantities import Scope, meter_quantities
+from valueverse.metering.quantities import QuantityScope, meter_quantities
 from valueverse.schemas.rating import BUCKET_QUANTITIES
 from valueverse.subscriptions.zones import local_midnight
 
@@ -38,7 +38,7 @@ def buckets_of(lines: pl.DataFrame, taken: pl.DataFrame, consumption: Consumptio
         named, on=["stretch", "charge", "label"]
     )
     as_line = counted.select("window", "dimensions", pl.lit("line").alias("line"))
-    scope = Scope(unnamed=consumption.unnamed, lines=as_line)
+    scope = QuantityScope(unnamed=consumption.unnamed, lines=as_line)
     found = meter_quantities(consumption.usage, windows, consumption.meters, consumption.known_at, scope)
     return (
         windows.select("window", "line", "minute")

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.catalog.amount_meters import carried_key
+from valueverse.catalog.amount_meters import amount_meter_key
 from valueverse.catalog.history import as_known
 from valueverse.invoicing.lines.usage.bucket_usage import buckets_of
 from valueverse.invoicing.lines.usage.charge_assignment import assign, split_label, with_cells
-from valueverse.metering.quantities import Scope, events_by_days, meter_quantities
+from valueverse.metering.quantities import QuantityScope, events_by_days, meter_quantities
 from valueverse.metering.usage_status import OK
-from valueverse.metering.window_join import KEYS, near_pieces, of_customers
-from valueverse.rating.engine import Detail
+from valueverse.metering.window_join import WINDOW_KEYS, usage_near_windows, usage_of_customers
+from valueverse.rating.engine import RatingDetail
 from valueverse.schemas.rating import METER_QUANTITIES, RATED_EVENTS
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _ORDER = ["time", "received_at", "source", "id"]
 
 def detail_of(
     lines: pl.DataFrame, taken: AssignedUsage, windows: pl.DataFrame, consumption: Consumption, terms: Terms
-) -> Detail:
+) -> RatingDetail:
     """Events, matrix parts, capacities and buckets of the lines whose price asks for them."""
     per_event = terms.book.charges.filter("per_event").select("charge")
     events = _events(lines.join(per_event, on="charge", how="semi"), taken.decided, windows, consumption)
@@ -46,7 +46,7 @@ def detail_of(
         .cast(METER_QUANTITIES)
     )
     buckets = buckets_of(lines, taken.decided, consumption, terms)
-    return Detail(pl.concat([events, cells, carried, by_days]), capacities, buckets)
+    return RatingDetail(pl.concat([events, cells, carried, by_days]), capacities, buckets)
 
 
 def _on_line(lines: pl.DataFrame, taken: pl.DataFrame) -> pl.DataFrame:
@@ -96,8 +96,8 @@ def _events_in(pieces: pl.DataFrame, consumption: Consumption, order: list[str])
     """line, value and these columns of the usage in pieces, in this order."""
     relevant = consumption.usage.filter(pl.col("status") == OK, as_known(consumption.known_at))
     return (
-        of_customers(near_pieces(relevant, pieces), pieces)
-        .join(pieces.lazy(), on=[*KEYS, "dimensions"], nulls_equal=True)
+        usage_of_customers(usage_near_windows(relevant, pieces), pieces)
+        .join(pieces.lazy(), on=[*WINDOW_KEYS, "dimensions"], nulls_equal=True)
         .filter(pl.col("time") >= pl.col("since"), pl.col("time") < pl.col("until"))
         .select("line", "value", *order)
         .collect(engine="streaming")
@@ -129,7 +129,7 @@ def _by_days(lines: pl.DataFrame, windows: pl.DataFrame, consumption: Consumptio
     asked = windows.filter("prorate").join(mine, on=["stretch", "meter"], how="semi")
     if asked.is_empty():
         return RATED_EVENTS.to_frame()
-    scope = Scope(unnamed=consumption.unnamed)
+    scope = QuantityScope(unnamed=consumption.unnamed)
     found = events_by_days(consumption.usage, asked, consumption.meters, consumption.known_at, scope)
     placed = found.with_row_index("order").join(
         asked.select("window", "stretch", "terms", *rules[1:]), on="window", maintain_order="left"
@@ -149,7 +149,8 @@ def _carried_over(lines: pl.DataFrame, windows: pl.DataFrame, consumption: Consu
     """The amounts that the events of dynamic lines carry, summed: read as meters beside the one that is charged."""
     meters = dict(terms.charges.select("charge", "meter").iter_rows())
     rows = [
-        (charge, meters[charge], carried_key(meters[charge], path)) for charge, path in terms.book.amount_paths.items()
+        (charge, meters[charge], amount_meter_key(meters[charge], path))
+        for charge, path in terms.book.amount_paths.items()
     ]
     wanted = pl.DataFrame(rows, schema={"charge": pl.UInt32, "base": pl.String, "meter": pl.String}, orient="row")
     mine = lines.select("tenant", "line", *_LINE).join(wanted, on="charge")
@@ -168,7 +169,9 @@ def _carried_over(lines: pl.DataFrame, windows: pl.DataFrame, consumption: Consu
         bases = mine.select("tenant", "base", "meter").unique()
         named = consumption.unnamed.rename({"meter": "base"}).join(bases, on=["tenant", "base"])
         claims = named.select(consumption.unnamed.columns)
-    found = meter_quantities(consumption.usage, beside, consumption.meters, consumption.known_at, Scope(unnamed=claims))
+    found = meter_quantities(
+        consumption.usage, beside, consumption.meters, consumption.known_at, QuantityScope(unnamed=claims)
+    )
     placed = found.join(beside.select("window", "stretch", "terms", "base", carried="meter"), on="window")
     labelled = split_label(assign(placed.rename({"base": "meter"}), terms).drop_nulls("charge"), terms)
     return (

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.money import largest_remainder
-from valueverse.rating.charge_steps import bound, converted, rounded
-from valueverse.rating.tiered import ZERO, portion
+from valueverse.rating.charge_steps import charge_bound, priced_units, round_amounts
+from valueverse.rating.tiered import EXACT_ZERO, exact_portion
 from valueverse.schemas.types import EXACT
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def with_shared_included(lines: pl.DataFrame, terms: Terms) -> pl.DataFrame:
     own = lines.with_columns(pl.lit(None, EXACT).alias("included_left"), pl.lit(value=True).alias("bounded"))
     if shared.is_empty():
         return own
-    units = pl.max_horizontal(converted(pl.col("quantity")), ZERO)
+    units = pl.max_horizontal(priced_units(pl.col("quantity")), EXACT_ZERO)
     split = (
         lines.join(shared, on="charge")
         .sort(*_CHARGE, "label")
@@ -46,7 +46,7 @@ def with_shared_included(lines: pl.DataFrame, terms: Terms) -> pl.DataFrame:
         .with_columns(
             (pl.col("units").cum_sum().over(_CHARGE) - pl.col("units")).cast(EXACT).alias("taken"),
         )
-        .select("line", pl.max_horizontal(pl.col("included") - pl.col("taken"), ZERO).alias("left"))
+        .select("line", pl.max_horizontal(pl.col("included") - pl.col("taken"), EXACT_ZERO).alias("left"))
     )
     return (
         own.join(split, on="line", how="left", maintain_order="left")
@@ -70,7 +70,9 @@ def within_shared_bounds(priced: pl.DataFrame, terms: Terms) -> tuple[pl.DataFra
     if mine.is_empty():
         return priced, priced.clear()
     total = pl.col("amount").sum().over(_CHARGE)
-    sums = mine.with_columns(bound("maximum").alias("maximum"), bound("minimum").alias("minimum"), total.alias("total"))
+    sums = mine.with_columns(
+        charge_bound("maximum").alias("maximum"), charge_bound("minimum").alias("minimum"), total.alias("total")
+    )
     over = sums.filter(pl.col("total") > pl.col("maximum"))
     cut = _cut(over)
     rest = priced.join(cut.select("line"), on="line", how="anti")
@@ -82,15 +84,15 @@ def within_shared_bounds(priced: pl.DataFrame, terms: Terms) -> tuple[pl.DataFra
 
 def _cut(over: pl.DataFrame) -> pl.DataFrame:
     scale = pl.lit(10).cast(pl.Int64).pow(pl.col("decimals")).cast(pl.Int64).cast(EXACT)
-    cut = over.with_columns(portion(pl.col("amount"), pl.col("maximum"), pl.col("total")).alias("amount"))
-    shown = (rounded(cut, "maximum") * scale).cast(pl.Int64)
+    cut = over.with_columns(exact_portion(pl.col("amount"), pl.col("maximum"), pl.col("total")).alias("amount"))
+    shown = (round_amounts(cut, "maximum") * scale).cast(pl.Int64)
     minor = largest_remainder(pl.col("amount") * scale, shown, _CHARGE, "line")
     return cut.with_columns((minor.cast(EXACT) / scale).alias("amount_rounded"))
 
 
 def _minimums(under: pl.DataFrame, priced: pl.DataFrame) -> pl.DataFrame:
     """One line per charge that lacks something of its minimum."""
-    shown = rounded(under, "minimum")
+    shown = round_amounts(under, "minimum")
     first = under.with_columns(
         (pl.col("minimum") - pl.col("total")).alias("amount"),
         (shown - pl.col("amount_rounded").sum().over(_CHARGE)).alias("amount_rounded"),

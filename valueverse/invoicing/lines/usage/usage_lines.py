@@ -10,7 +10,7 @@ from valueverse.invoicing.lines.usage.charge_assignment import assign, split_lab
 from valueverse.invoicing.lines.usage.consumption import LINE, OUTCOME, AssignedUsage, Consumption
 from valueverse.invoicing.lines.usage.rating_inputs import ADDS_UP, detail_of
 from valueverse.invoicing.lines.usage.shared_limits import with_shared_included, within_shared_bounds
-from valueverse.metering.quantities import Scope, meter_quantities
+from valueverse.metering.quantities import QuantityScope, meter_quantities
 from valueverse.money import plain_text, with_decimals
 from valueverse.rating.engine import rate
 from valueverse.schemas.invoicing import INVOICE, LINES, LINKED, SETTLED, SHOWN, TIER, WORKING_LINES
@@ -52,7 +52,7 @@ def metering_windows(stretches: pl.DataFrame, terms: Terms) -> pl.DataFrame:
 
 
 def _quantities(windows: pl.DataFrame, consumption: Consumption) -> pl.DataFrame:
-    scope = Scope(unnamed=consumption.unnamed)
+    scope = QuantityScope(unnamed=consumption.unnamed)
     return meter_quantities(consumption.usage, windows, consumption.meters, consumption.known_at, scope)
 
 
@@ -107,7 +107,7 @@ def _metered_as_one(several: pl.DataFrame, windows: pl.DataFrame, consumption: C
         windows.join(several.select("window").unique(), on="window", how="semi"),
         consumption.meters,
         consumption.known_at,
-        Scope(unnamed=consumption.unnamed, lines=several.select("window", "dimensions", line)),
+        QuantityScope(unnamed=consumption.unnamed, lines=several.select("window", "dimensions", line)),
     )
     named = several.select(*_PART).unique().with_columns(line)
     return again.rename({"dimensions": "line"}).join(named, on=["window", "line"]).with_columns(_AS_ONE)

@@ -53,7 +53,7 @@ def _judge_term(connection: psycopg.Connection[Any], tenant: str, commit: str, p
     """Refuse a commit that would be active for months whose value another one measures, or has a fee proposed for."""
     from valueverse.platform.stores.value_store import agreed, document, lock_value
     from valueverse.value.realisation.case_runs import Commitment
-    from valueverse.value.realisation.supersession import Agreed, in_the_way
+    from valueverse.value.realisation.supersession import Agreed, conflicting_commit
 
     # No run proposes anything between the look and the approval.
     lock_value(connection)
@@ -62,7 +62,7 @@ def _judge_term(connection: psycopg.Connection[Any], tenant: str, commit: str, p
         Agreed(Commitment.read(row["commit_id"], row["document"]), row["parent"], row["closed"])
         for row in agreed(connection, [tenant]).iter_rows(named=True)
     ]
-    other = in_the_way(mine, parent, others)
+    other = conflicting_commit(mine, parent, others)
     if other is not None:
         raise RefusalError(
             "overlaps",

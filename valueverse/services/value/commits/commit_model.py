@@ -81,13 +81,13 @@ def _judged(program: Program, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _frozen(model: Model, program: Program, options: dict[str, Any], measured: _Measured) -> Frozen:
-    from valueverse.value.architect.document.canonical import canonical
+    from valueverse.value.architect.document.canonical import canonical_tree
     from valueverse.value.committer.baseline import baseline_of
     from valueverse.value.committer.commits import Frozen
 
     base = baseline_of(program, measured.values, options["scenario"], options["start"])
     fixed: dict[str, Any] = {"baseline": base.values, "expected": base.expected, "snapshot": base.snapshot}
-    return Frozen(canonical(model), watermark=measured.watermark, **fixed, **options)
+    return Frozen(canonical_tree(model), watermark=measured.watermark, **fixed, **options)
 
 
 def _changed(connection: psycopg.Connection[Any], tenant: str, named: str, customer: str | None) -> str:
@@ -133,7 +133,7 @@ def log(settings: Settings, tenant: str) -> list[dict[str, Any]]:
     from valueverse.platform.stores import commit_store as store
     from valueverse.platform.stores.value_store import closings
     from valueverse.platform.warehouse import connect
-    from valueverse.value.committer.commits import Approval, states
+    from valueverse.value.committer.commits import Approval, commit_states
 
     with connect(settings, "builder") as connection:
         known_tenant(connection, tenant)
@@ -142,7 +142,7 @@ def log(settings: Settings, tenant: str) -> list[dict[str, Any]]:
         given: dict[str, list[Approval]] = {}
         for row in store.approvals(connection, tenant):
             given.setdefault(row["commit"], []).append(Approval(row["side"], row["by"]))
-    known = states([(row["commit"], row["parent"]) for row in rows], given, closed)
+    known = commit_states([(row["commit"], row["parent"]) for row in rows], given, closed)
     return [
         row
         | {

@@ -104,10 +104,10 @@ def close(settings: Settings, tenant: str, commit: str, outcome: str, by: str, r
     from valueverse.platform.warehouse import connect
     from valueverse.services.value.commits.commit_model import log
     from valueverse.value.committer.commit_log import CommitEvent, event_hash
-    from valueverse.value.committer.commits import OUTCOMES
+    from valueverse.value.committer.commits import FEE_OUTCOMES
 
-    if outcome not in OUTCOMES:
-        raise RefusalError("unknown_outcome", f"{outcome[:40]!r} is neither {' nor '.join(OUTCOMES)}", "--as")
+    if outcome not in FEE_OUTCOMES:
+        raise RefusalError("unknown_outcome", f"{outcome[:40]!r} is neither {' nor '.join(FEE_OUTCOMES)}", "--as")
     _judge_reason(reason)
     with connect(settings, "builder") as connection:
         known_tenant(connection, tenant, lock=True)

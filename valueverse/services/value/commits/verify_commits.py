@@ -28,7 +28,7 @@ def verify(settings: Settings, tenant: str, head: str | None) -> dict[str, Any]:
     """
     from valueverse.platform.stores import commit_store as store
     from valueverse.platform.warehouse import connect
-    from valueverse.value.committer.chain import Link, breaks
+    from valueverse.value.committer.chain import Link, chain_breaks
     from valueverse.value.committer.commit_log import StoredEvent, broken_events
 
     with connect(settings, "builder") as connection:
@@ -36,7 +36,7 @@ def verify(settings: Settings, tenant: str, head: str | None) -> dict[str, Any]:
         links = [Link(**row) for row in store.chain(connection, tenant)]
         logged = [StoredEvent(**row) for row in store.events(connection, tenant)]
         done = _done(connection, tenant, links)
-    found = {"commits": breaks(links), "deeds": broken_events(logged, done)}
+    found = {"commits": chain_breaks(links), "deeds": broken_events(logged, done)}
     if head is not None and head not in {*(one.chain for one in links), *(one.chain for one in logged)}:
         found["deeds"].append((len(logged), "head_not_found"))
     problems = [
@@ -53,8 +53,8 @@ def _done(connection: psycopg.Connection[Any], tenant: str, links: list[Link]) -
     """What the tables say was done, and what follows from it."""
     from valueverse.platform.stores import commit_store as store
     from valueverse.value.committer.commit_log import CommitEvent, supersessions
-    from valueverse.value.committer.commits import SIDES
+    from valueverse.value.committer.commits import APPROVAL_SIDES
 
     events = [CommitEvent(**row) for row in store.history(connection, tenant)]
-    approvals = [one for one in events if one.action in SIDES]
-    return events + supersessions([(one.commit, one.parent) for one in links], approvals, SIDES)
+    approvals = [one for one in events if one.action in APPROVAL_SIDES]
+    return events + supersessions([(one.commit, one.parent) for one in links], approvals, APPROVAL_SIDES)

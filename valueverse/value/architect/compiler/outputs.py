@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from valueverse.value.architect.language.units import Unit, UnitSystem
     from valueverse.value.architect.program_ir import Input, Node
 
-MONEY = ("npv", "total_benefit", "total_cost", "net_benefit", "pv_benefit", "pv_cost")
-METRICS = ("roi", "npv", "irr", "payback", "discounted_payback", *MONEY[1:])
+MONEY_METRICS = ("npv", "total_benefit", "total_cost", "net_benefit", "pv_benefit", "pv_cost")
+FINANCIAL_METRICS = ("roi", "npv", "irr", "payback", "discounted_payback", *MONEY_METRICS[1:])
 """What the drivers and costs of a model come to; MONEY of them in its currency."""
 STATISTICS = ("mean", "variance", "percentiles", "tornado", "sobol")
 _MOMENTS = ("mean", "variance")
@@ -85,12 +85,12 @@ class OutputCompiler:
                 self._know(Target(node, "driver" if kind == "driver" else "cost", node), nodes)
         if not (model.drivers or model.costs):
             return
-        for metric in METRICS:
+        for metric in FINANCIAL_METRICS:
             if metric in self.targets:
                 path = f"variables.{metric}" if metric in model.variables else f"inputs.{metric}"
                 message = f"{metric!r} is what drivers and costs come to; take another name"
                 self.problems.add("bad_name", message, path)
-            money = self.units.of(model.currency) if model.currency and metric in MONEY else None
+            money = self.units.of(model.currency) if model.currency and metric in MONEY_METRICS else None
             self.targets[metric], self.measured[metric] = Target(metric, "metric", None), money
         self.measured |= {"roi": ONE, "irr": ONE}
 
@@ -152,7 +152,7 @@ class OutputCompiler:
             return True
         shown = str(name)
         stated = _STATEMENT.match(shown)
-        if shown in METRICS:
+        if shown in FINANCIAL_METRICS:
             message = f"{shown} needs drivers or costs, and the model has neither"
         elif isinstance(wanted, list) and all(isinstance(one, int | float) for one in wanted):
             message = f"unknown output {shown[:60]!r}: numbers are asked for as {{percentiles: [5, 50, 95]}}"

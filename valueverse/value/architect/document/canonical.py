@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 _ABSENT = object()
 
 
-def canonical(model: Model) -> dict[str, Any]:
+def canonical_tree(model: Model) -> dict[str, Any]:
     """The model as a JSON tree."""
     return model.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 def canonical_text(model: Model) -> str:
     """The model as canonical JSON (RFC 8785)."""
-    return rfc8785.dumps(canonical(model)).decode()
+    return rfc8785.dumps(canonical_tree(model)).decode()
 
 
 def content_hash(model: Model) -> str:
     """Hex SHA-256 of ``canonical_text``: key order, spelling of numbers, YAML or JSON do not count."""
-    return hashlib.sha256(rfc8785.dumps(canonical(model))).hexdigest()
+    return hashlib.sha256(rfc8785.dumps(canonical_tree(model))).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +54,12 @@ class Change:
         return {"path": self.path, "kind": self.kind, "before": self.before, "after": self.after}
 
 
-def difference(before: Model, after: Model) -> list[Change]:
-    """What was added, removed and changed from one model to another, as ``changes``."""
-    return changes(canonical(before), canonical(after))
+def model_changes(before: Model, after: Model) -> list[Change]:
+    """What was added, removed and changed from one model to another, as ``tree_changes``."""
+    return tree_changes(canonical_tree(before), canonical_tree(after))
 
 
-def changes(before: Any, after: Any) -> list[Change]:
+def tree_changes(before: Any, after: Any) -> list[Change]:
     """What was added, removed and changed from one JSON tree to another, by ascending path.
 
     A list is compared as a whole: its entries have no names to match them by.

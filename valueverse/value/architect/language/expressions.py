@@ -121,7 +121,7 @@ def per_period(unit: Unit, period: Unit) -> tuple[float, Unit]:
     return unit.times(period).factor_to(amount), amount
 
 
-def children(expression: Expression) -> tuple[Expression, ...]:
+def child_expressions(expression: Expression) -> tuple[Expression, ...]:
     """The expressions that one is made of; names it refers to are not among them."""
     match expression:
         case Operation(arguments=arguments):
@@ -141,7 +141,7 @@ _SYMBOLS = {
 _FUNCTIONS = {"absolute": "abs", "minimum": "min", "maximum": "max"}
 
 
-def written(expression: Expression) -> str:
+def expression_text(expression: Expression) -> str:
     """The expression as text, fully bracketed, conversions included: for explanations."""
     match expression:
         case Literal(value=value):
@@ -151,19 +151,19 @@ def written(expression: Expression) -> str:
         case Period():
             text = "t"
         case Previous(name=name, lag=lag, initial=initial):
-            text = f"prev({name}, {lag}, {written(initial)})"
+            text = f"prev({name}, {lag}, {expression_text(initial)})"
         case RunningTotal(name=name):
             text = f"cumsum({name})"
         case Lookup(argument=argument, keys=keys, values=values, linear=linear):
-            rows = ", ".join(f"{key:.12g}, {written(value)}" for key, value in zip(keys, values, strict=True))
-            text = f"{'interpolate' if linear else 'lookup'}({written(argument)}, {rows})"
+            rows = ", ".join(f"{key:.12g}, {expression_text(value)}" for key, value in zip(keys, values, strict=True))
+            text = f"{'interpolate' if linear else 'lookup'}({expression_text(argument)}, {rows})"
         case Operation():
             text = _operation(expression)
     return text
 
 
 def _operation(expression: Operation) -> str:
-    operator, parts = expression.operator, [written(argument) for argument in expression.arguments]
+    operator, parts = expression.operator, [expression_text(argument) for argument in expression.arguments]
     if operator in _SYMBOLS:
         return f"({f' {_SYMBOLS[operator]} '.join(parts)})"
     if operator in {"negate", "not"}:

@@ -21,7 +21,7 @@ from valueverse.value.architect.language.expressions import (
     Period,
     Reference,
     converted,
-    written,
+    expression_text,
 )
 from valueverse.value.architect.language.scope import Part, Scope, TypingError
 from valueverse.value.architect.language.units import ONE, Unit
@@ -175,7 +175,7 @@ class TypeChecker:
                 exponent = functions.bare_constant(node.right)
                 unit = base.unit.to_power(Fraction(exponent).limit_denominator(64))
             except FormulaError:
-                shown = f"{written(base)[:40]!r} is in {base.unit}"
+                shown = f"{expression_text(base)[:40]!r} is in {base.unit}"
                 self.refuse("unit_mismatch", f"{shown}: its exponent has to be a number written out", node)
             except RefusalError as refusal:
                 self.refuse(refusal.code, refusal.message, node)
@@ -250,7 +250,7 @@ class TypeChecker:
 
 
 def _short(part: Expression) -> str:
-    text = written(part)
+    text = expression_text(part)
     return repr(text if len(text) <= 40 else f"{text[:37]}...")
 
 
