@@ -11,7 +11,7 @@ from assets.billing import INVOICES, BillingConfig
 from assets.held import held_check, held_spec, outcome
 from assets.ingestion import FACTS
 from assets.resources import Platform
-from valueverse.ledger.invariants import BALANCED, DEFERRED_RUNS_OUT, RECEIVABLE_EXPLAINED, WALLETS_HOLD
+from valueverse.ledger import BALANCED, DEFERRED_RUNS_OUT, RECEIVABLE_EXPLAINED, WALLETS_HOLD
 from valueverse.schemas.events import REJECTED_EVENTS
 from valueverse.schemas.ledger import JOURNAL_ENTRIES, JOURNAL_VIOLATIONS
 from valueverse.services.billing.book_journal import JournalReport, book_journal, booked_tenants

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.catalog.amount_meters import AMOUNT_MARK
-from valueverse.metering.usage_status import OK
+from valueverse.catalog import AMOUNT_MARK
+from valueverse.metering import OK
 from valueverse.platform.stores.tenant_store import tenant_keys
 from valueverse.platform.warehouse import connect, copy_frame
 from valueverse.schemas.checks import LEAKAGE_FLAGS

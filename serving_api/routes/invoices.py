@@ -20,9 +20,7 @@ from serving_api.security.tokens import Identity  # noqa: TC001 - FastAPI reads 
 from serving_api.service import service_of
 from valueverse.dates import utc_text
 from valueverse.errors import RefusalError
-from valueverse.invoicing.rendering.parties import Parties
-from valueverse.invoicing.rendering.pdf import invoice_pdf
-from valueverse.invoicing.rendering.ubl import invoice_xml
+from valueverse.invoicing.rendering import Parties, invoice_pdf, invoice_xml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -56,7 +56,7 @@ class Names:
     def __init__(self, root: Path, path: Path) -> None:
         self._root = root
         self.tree = ast.parse(path.read_text(encoding="utf-8"))
-        self._module = ".".join(path.relative_to(root).with_suffix("").parts)
+        self._module = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
         self._values: dict[str, ast.expr] = {}
         self._imports: dict[str, tuple[str, str]] = {}
         for node in ast.walk(self.tree):
@@ -80,8 +80,18 @@ class Names:
             values[node.target.id] = node.value
 
     def origin(self, name: str) -> tuple[str, str]:
-        """The module and name under which a name was defined."""
-        return self._imports.get(name, (self._module, name))
+        """The module and name under which a name was defined, through the packages that export it."""
+        if name not in self._imports:
+            return self._module, name
+        module, original = self._imports[name]
+        package = self._file(module)
+        if package is not None and package.name == "__init__.py":
+            return names_of(self._root, package).origin(original)
+        return module, original
+
+    def _file(self, module: str) -> Path | None:
+        place = self._root / Path(*module.split("."))
+        return next((file for file in (place.with_suffix(".py"), place / "__init__.py") if file.exists()), None)
 
     def locals_of(self, function: ast.AST) -> dict[str, list[ast.expr]]:
         """Every value that a function gives to each of its names."""
@@ -100,8 +110,8 @@ class Names:
             return self, self._values[name]
         if name in self._imports:
             module, original = self._imports[name]
-            path = self._root / Path(*module.split(".")).with_suffix(".py")
-            if path.exists():
+            path = self._file(module)
+            if path is not None:
                 return names_of(self._root, path).resolve(original)
         return None
 

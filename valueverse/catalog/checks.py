@@ -9,7 +9,7 @@ from valueverse.catalog.meters import PRORATED_AGGREGATIONS
 from valueverse.catalog.metrics import MAX_METRICS
 from valueverse.catalog.prices import Bucketed, Outcome, Percentage
 from valueverse.catalog.sections import sections_of
-from valueverse.documents.problems import Problems
+from valueverse.documents import Problems
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Sequence

@@ -11,9 +11,7 @@ import rfc8785
 from valueverse.catalog.checks import reference_problems
 from valueverse.catalog.model import Catalog
 from valueverse.catalog.sections import sections_of, sections_of_tree
-from valueverse.documents.formats import Format, exact_number
-from valueverse.documents.reading import read_document
-from valueverse.documents.validation import validated
+from valueverse.documents import Format, exact_number, read_document, validated
 from valueverse.money import plain
 
 SCHEMA = "valueverse.catalog/v1"

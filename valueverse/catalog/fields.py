@@ -9,11 +9,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
-from valueverse.documents.fields import Text
-from valueverse.documents.validation import wrong
+from valueverse.documents import Text, wrong
 from valueverse.errors import RefusalError
-from valueverse.events.billing_events import duration_seconds
-from valueverse.events.validation import LONGEST_KEY, is_time_zone
+from valueverse.events import LONGEST_KEY, duration_seconds, is_time_zone
 from valueverse.money import minor_units, plain
 
 

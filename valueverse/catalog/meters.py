@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from valueverse.documents.fields import Flag, Key, Text, Whole
-from valueverse.documents.validation import StrictModel, wrong
+from valueverse.documents import Flag, Key, StrictModel, Text, Whole, wrong
 from valueverse.errors import RefusalError
 from valueverse.formula import parse_condition, parse_member, parse_path, parse_value
 

@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
-from valueverse.documents.fields import Key, Text
-from valueverse.documents.validation import StrictModel, wrong
+from valueverse.documents import Key, StrictModel, Text, wrong
 
 MAX_METRICS = 100
 RESERVED_PREFIXES = ("usage.", "billing.")

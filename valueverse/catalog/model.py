@@ -11,8 +11,7 @@ from valueverse.catalog.fields import CountryCode, CurrencyCode, Duration, TimeZ
 from valueverse.catalog.meters import Meter
 from valueverse.catalog.metrics import MartMetric
 from valueverse.catalog.plans import Plan
-from valueverse.documents.fields import Key, PositiveAmount, ShareInPercent, Text, Whole
-from valueverse.documents.validation import StrictModel
+from valueverse.documents import Key, PositiveAmount, ShareInPercent, StrictModel, Text, Whole
 
 
 class RoundingPolicy(StrictModel):

@@ -9,8 +9,7 @@ from pydantic import Field, model_validator
 from valueverse.catalog.fields import CurrencyCode, DimensionValue
 from valueverse.catalog.meters import DataPath
 from valueverse.catalog.prices import ChargePricing, Outcome
-from valueverse.documents.fields import Amount, Flag, Key, PositiveAmount, Price, Quantity, Text, Whole
-from valueverse.documents.validation import StrictModel, wrong
+from valueverse.documents import Amount, Flag, Key, PositiveAmount, Price, Quantity, StrictModel, Text, Whole, wrong
 
 MAX_CHARGES = 1_000
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from valueverse.catalog.fields import dimension_text
-from valueverse.documents.fields import (
+from valueverse.documents import (
     Amount,
     Flag,
     Key,
@@ -20,10 +20,12 @@ from valueverse.documents.fields import (
     Price,
     Quantity,
     ShareInPercent,
+    StrictModel,
     Text,
     Whole,
+    judge_object,
+    wrong,
 )
-from valueverse.documents.validation import StrictModel, judge_object, wrong
 from valueverse.errors import RefusalError
 from valueverse.formula import compile_amount
 from valueverse.money import plain

@@ -1,5 +1,56 @@
 """Documents that users write (YAML, JSON, NDJSON): strict reading, and every problem at once with its place."""
 
+from valueverse.documents.fields import (
+    KEY_PATTERN,
+    Amount,
+    Flag,
+    Key,
+    Percent,
+    PositiveAmount,
+    PositiveQuantity,
+    Price,
+    Quantity,
+    ShareInPercent,
+    Text,
+    Whole,
+)
+from valueverse.documents.formats import JSON_NUMBER, UNSTORABLE, Format, exact_number, float_number
+from valueverse.documents.json_lines import check_values, decode_line, encodable
 from valueverse.documents.problems import DocumentError, Problem, Problems
+from valueverse.documents.reading import read_document
+from valueverse.documents.source import Source, child_path
+from valueverse.documents.validation import StrictModel, error_of, judge_object, validated, wrong
 
-__all__ = ["DocumentError", "Problem", "Problems"]
+__all__ = [
+    "JSON_NUMBER",
+    "KEY_PATTERN",
+    "UNSTORABLE",
+    "Amount",
+    "DocumentError",
+    "Flag",
+    "Format",
+    "Key",
+    "Percent",
+    "PositiveAmount",
+    "PositiveQuantity",
+    "Price",
+    "Problem",
+    "Problems",
+    "Quantity",
+    "ShareInPercent",
+    "Source",
+    "StrictModel",
+    "Text",
+    "Whole",
+    "check_values",
+    "child_path",
+    "decode_line",
+    "encodable",
+    "error_of",
+    "exact_number",
+    "float_number",
+    "judge_object",
+    "read_document",
+    "validated",
+    "wrong",
+]

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from valueverse.documents.validation import wrong
 from valueverse.errors import RefusalError
-from valueverse.formula.numbers import QUANTITY_LIMIT
+from valueverse.formula import QUANTITY_LIMIT
 from valueverse.money import exact, plain
 
 if TYPE_CHECKING:

@@ -1,1 +1,39 @@
 """CloudEvents in: envelope contract, validation, dedup and amendments (contracts.md, section 1)."""
+
+from valueverse.events.amendments import resolve_amendments
+from valueverse.events.billing_events import CATALOG_PUBLISHED, duration_seconds, judge_billing_event
+from valueverse.events.identity import COMPARED_FIELDS, EVENT_KEY, key_hash, payload_hash, same_payload
+from valueverse.events.reading import read_lines, read_rows, refused_lines, with_raw
+from valueverse.events.strict import ENVELOPE_ATTRIBUTES, load_exact_json
+from valueverse.events.validation import (
+    IS_BILLING,
+    LONGEST_KEY,
+    TENANT_KEY,
+    is_time_zone,
+    parse_instant,
+    validate_events,
+)
+
+__all__ = [
+    "CATALOG_PUBLISHED",
+    "COMPARED_FIELDS",
+    "ENVELOPE_ATTRIBUTES",
+    "EVENT_KEY",
+    "IS_BILLING",
+    "LONGEST_KEY",
+    "TENANT_KEY",
+    "duration_seconds",
+    "is_time_zone",
+    "judge_billing_event",
+    "key_hash",
+    "load_exact_json",
+    "parse_instant",
+    "payload_hash",
+    "read_lines",
+    "read_rows",
+    "refused_lines",
+    "resolve_amendments",
+    "same_payload",
+    "validate_events",
+    "with_raw",
+]

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
-from valueverse.documents import DocumentError
-from valueverse.documents.fields import KEY_PATTERN
-from valueverse.documents.validation import judge_object, wrong
+from valueverse.documents import KEY_PATTERN, DocumentError, judge_object, wrong
 from valueverse.errors import RefusalError
 from valueverse.events.validation import CALENDAR, EARLIEST, LATEST, is_time_zone
 from valueverse.money import exact, minor_units

@@ -7,9 +7,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
-from valueverse.documents.formats import UNSTORABLE
-from valueverse.documents.json_lines import check_values, decode_line, encodable
-from valueverse.documents.source import child_path
+from valueverse.documents import UNSTORABLE, check_values, child_path, decode_line, encodable
 from valueverse.errors import RefusalError
 
 ENVELOPE_ATTRIBUTES = ("specversion", "id", "source", "type", "subject", "time", "tenant", "replaces")

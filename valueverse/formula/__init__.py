@@ -10,17 +10,41 @@ from valueverse.formula.compiling import (
     parse_value,
     paths_in,
 )
-from valueverse.formula.numbers import number_from_text
+from valueverse.formula.nodes import (
+    Binary,
+    Call,
+    Constant,
+    FormulaError,
+    Name,
+    Node,
+    Number,
+    Quantity,
+    Unary,
+    names_in,
+    refusal,
+)
+from valueverse.formula.numbers import QUANTITY_LIMIT, number_from_text
 from valueverse.formula.parser import parse
 from valueverse.formula.paths import at_path, extract, parse_path
 
 __all__ = [
+    "QUANTITY_LIMIT",
+    "Binary",
+    "Call",
+    "Constant",
+    "FormulaError",
+    "Name",
+    "Node",
+    "Number",
+    "Quantity",
+    "Unary",
     "at_path",
     "compile_amount",
     "compile_condition",
     "compile_member",
     "compile_value",
     "extract",
+    "names_in",
     "number_from_text",
     "parse",
     "parse_condition",
@@ -28,4 +52,5 @@ __all__ = [
     "parse_path",
     "parse_value",
     "paths_in",
+    "refusal",
 ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.catalog.document import parse_catalog
+from valueverse.catalog import parse_catalog
 from valueverse.invoicing.corrections.differences import (
     LASTING,
     OWN,

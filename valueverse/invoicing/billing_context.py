@@ -14,10 +14,9 @@ from valueverse.invoicing.lines.usage.consumption import Consumption
 from valueverse.invoicing.periods.billing_periods import billable
 
 if TYPE_CHECKING:
-    from valueverse.catalog.history import CatalogHistory
-    from valueverse.catalog.model import Catalog
+    from valueverse.catalog import Catalog, CatalogHistory
     from valueverse.invoicing.knowledge import KnownAt
-    from valueverse.subscriptions.timeline import Timeline
+    from valueverse.subscriptions import Timeline
 
 
 @dataclass(frozen=True)

@@ -33,13 +33,12 @@ from valueverse.schemas.types import INSTANT
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from valueverse.catalog.history import CatalogHistory
+    from valueverse.catalog import CatalogHistory
     from valueverse.invoicing.billing_context import BillingContext
     from valueverse.invoicing.knowledge import KnownAt
     from valueverse.invoicing.settlement.adjustment_events import AdjustmentEvents
     from valueverse.invoicing.settlement.settlement import Settled
-    from valueverse.subscriptions.timeline import Timeline
-    from valueverse.subscriptions.zones import DateOrExpr
+    from valueverse.subscriptions import DateOrExpr, Timeline
 
 
 @dataclass(frozen=True)

@@ -35,11 +35,10 @@ from valueverse.schemas.types import INSTANT
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from valueverse.catalog.history import CatalogHistory
+    from valueverse.catalog import CatalogHistory
     from valueverse.invoicing.knowledge import KnownAt
     from valueverse.invoicing.prior_state import PriorState
-    from valueverse.subscriptions.timeline import Timeline
-    from valueverse.subscriptions.zones import DateOrExpr
+    from valueverse.subscriptions import DateOrExpr, Timeline
 
 _NUMBER = ["tenant", "number"]
 

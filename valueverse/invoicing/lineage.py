@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.catalog.amount_meters import AMOUNT_MARK
-from valueverse.catalog.history import as_known
+from valueverse.catalog import AMOUNT_MARK, as_known
 from valueverse.invoicing.lines.usage.charge_assignment import assign
 from valueverse.invoicing.lines.usage.consumption import LINE
 from valueverse.invoicing.lines.usage.usage_lines import assigned_usage, metering_windows
 from valueverse.invoicing.periods.billing_periods import present_periods, stretches
-from valueverse.metering.usage_status import OK
+from valueverse.metering import OK
 
 if TYPE_CHECKING:
     from valueverse.invoicing.billing_context import BillingContext

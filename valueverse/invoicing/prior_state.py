@@ -26,7 +26,7 @@ from valueverse.schemas.invoicing import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from valueverse.catalog.document import Catalog
+    from valueverse.catalog import Catalog
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.catalog.amount_meters import AMOUNT_MARK
+from valueverse.catalog import AMOUNT_MARK
 from valueverse.invoicing.lines.usage.charge_assignment import assign
-from valueverse.metering.usage_status import OK
+from valueverse.metering import OK
 from valueverse.schemas.usage_accounting import EVENT_DAYS, UNBILLED_USAGE
 
 if TYPE_CHECKING:

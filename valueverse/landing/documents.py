@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.events.reading import read_lines, refused_lines
+from valueverse.events import read_lines, refused_lines
 from valueverse.landing.lines import read_ndjson
 from valueverse.landing.streams import blocks, whole_content
 from valueverse.schemas.events import PARSED_LINES

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from valueverse.errors import RefusalError
-from valueverse.events.validation import TENANT_KEY
+from valueverse.events import TENANT_KEY
 from valueverse.landing.streams import most_expanded, open_regular
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.events.reading import read_lines, refused_lines
+from valueverse.events import read_lines, refused_lines
 from valueverse.landing.streams import blocks, whole_lines, with_line_ends
 
 if TYPE_CHECKING:

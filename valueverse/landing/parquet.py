@@ -14,8 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 import polars as pl
 import pyarrow as pa
 
-from valueverse.events.reading import read_rows
-from valueverse.events.strict import ENVELOPE_ATTRIBUTES
+from valueverse.events import ENVELOPE_ATTRIBUTES, read_rows
 from valueverse.landing.streams import blocks, unreadable
 from valueverse.landing.tables import as_utf8, check_columns
 

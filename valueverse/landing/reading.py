@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.errors import RefusalError
-from valueverse.events.reading import refused_lines
+from valueverse.events import refused_lines
 from valueverse.landing.documents import read_json
 from valueverse.landing.files import FORMATS
 from valueverse.landing.lines import read_ndjson

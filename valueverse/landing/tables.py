@@ -11,8 +11,7 @@ import polars as pl
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from valueverse.events.reading import read_rows, refused_lines
-from valueverse.events.strict import ENVELOPE_ATTRIBUTES
+from valueverse.events import ENVELOPE_ATTRIBUTES, read_rows, refused_lines
 from valueverse.landing.lines import NO_UTF8, is_utf8
 from valueverse.landing.streams import BLOCK, blocks, unreadable, with_line_ends
 from valueverse.schemas.events import PARSED_LINES

@@ -15,7 +15,7 @@ from valueverse.ledger.accounts import (
     move,
 )
 from valueverse.schemas.ledger import JOURNAL_MOVEMENTS
-from valueverse.subscriptions.zones import local_date
+from valueverse.subscriptions import local_date
 
 _INVOICE = ["tenant", "number"]
 

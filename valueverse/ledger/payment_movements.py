@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 
-from valueverse.invoicing.settlement.adjustment_events import EVENT_ORIGIN, credit_note_rows
-from valueverse.invoicing.settlement.credit_notes import judge_credit_notes, whole_minor_units
+from valueverse.invoicing.settlement import EVENT_ORIGIN, credit_note_rows, judge_credit_notes, whole_minor_units
 from valueverse.ledger.accounts import CASH, RECEIVABLE, REVENUE, TAX_PAYABLE, move
 from valueverse.schemas.events import REJECTED_EVENTS
-from valueverse.subscriptions.event_fields import event_field, number_field, rejected_events
-from valueverse.subscriptions.zones import local_date
+from valueverse.subscriptions import event_field, local_date, number_field, rejected_events
 
 _PAYMENTS = ("received", "failed", "refunded")
 _NUMBER = ["tenant", "number"]

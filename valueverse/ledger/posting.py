@@ -17,7 +17,7 @@ from valueverse.ledger.invoices import invoice_movements, void_movements
 from valueverse.ledger.payment_movements import dated, note_movements, payment_movements
 from valueverse.ledger.wallets import wallet_blocks, wallet_movements
 from valueverse.schemas.ledger import AMOUNTS_OWED, BOOKED_MOVEMENTS, JOURNAL_ENTRIES, JOURNAL_POSTINGS
-from valueverse.subscriptions.event_fields import event_field, known_events
+from valueverse.subscriptions import event_field, known_events
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.invoicing.settlement.adjustment_events import wallet_rows
-from valueverse.invoicing.settlement.credit_notes import whole_minor_units
+from valueverse.invoicing.settlement import wallet_rows, whole_minor_units
 from valueverse.ledger.accounts import CASH, CUSTOMER_CREDIT, EXPIRED_CREDIT, GRANTED_CREDIT, move
 from valueverse.ledger.payment_movements import dated, received_events
 from valueverse.schemas.ledger import JOURNAL_MOVEMENTS

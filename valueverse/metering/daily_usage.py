@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from valueverse.catalog.amount_meters import AMOUNT_MARK
+from valueverse.catalog import AMOUNT_MARK
 from valueverse.dates import utc_midnight
 from valueverse.metering.usage_status import OK
 from valueverse.schemas.metering import DAILY_USAGE

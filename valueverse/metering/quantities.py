@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.catalog.history import as_known
+from valueverse.catalog import as_known
 from valueverse.errors import RefusalError
 from valueverse.metering.additive_aggregations import rollup_quantities
 from valueverse.metering.attribution import exclusive_attributions

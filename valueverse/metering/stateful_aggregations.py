@@ -10,13 +10,13 @@ from decimal import Decimal
 
 import polars as pl
 
-from valueverse.catalog.history import BEGINNING
+from valueverse.catalog import BEGINNING
 from valueverse.metering.additive_aggregations import RANGE, on_lines
 from valueverse.metering.window_join import rows_in_pieces, usage_near_windows, usage_of_customers
 from valueverse.money import round_exact
 from valueverse.schemas.metering import WINDOW_QUANTITIES
 from valueverse.schemas.types import EXACT
-from valueverse.subscriptions.zones import local_date
+from valueverse.subscriptions import local_date
 
 _BEFORE = pl.duration(microseconds=1)
 _GROUP = ["window", "dimensions"]

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.catalog.amount_meters import all_meters
-from valueverse.events.amendments import resolve_amendments
-from valueverse.events.validation import LONGEST_KEY
+from valueverse.catalog import all_meters
+from valueverse.events import LONGEST_KEY, resolve_amendments
 from valueverse.formula import at_path, compile_condition, compile_member, compile_value, extract, parse_path, paths_in
 from valueverse.metering.usage_status import AWAITING_ORIGINAL, NO_METER, NO_VALUE, OK, TOO_LONG, VOID
 from valueverse.schemas.dimensions import in_canonical_order
@@ -24,8 +23,7 @@ from valueverse.schemas.types import EXACT, INSTANT
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from valueverse.catalog.history import CatalogHistory
-    from valueverse.catalog.meters import MeterRule
+    from valueverse.catalog import CatalogHistory, MeterRule
 
 _CARRIED = [
     "tenant", "event_date", "time", "customer", "subscription", "event_type", "source", "id", "root_id",

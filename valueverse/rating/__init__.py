@@ -1,1 +1,18 @@
 """Quantity + price -> amount: one module per family of price models, all lines at once."""
+
+from valueverse.rating.charge_steps import charge_bound, priced_units, round_amounts
+from valueverse.rating.engine import Rated, RatingDetail, rate
+from valueverse.rating.price_book import ChargeBook
+from valueverse.rating.tiered import EXACT_ZERO, exact_portion
+
+__all__ = [
+    "EXACT_ZERO",
+    "ChargeBook",
+    "Rated",
+    "RatingDetail",
+    "charge_bound",
+    "exact_portion",
+    "priced_units",
+    "rate",
+    "round_amounts",
+]

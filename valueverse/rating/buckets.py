@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.catalog.prices import ChargePricing
+from valueverse.catalog import ChargePricing
 from valueverse.rating.charge_steps import after_included, priced_units
 from valueverse.rating.tiered import ONE
 from valueverse.schemas.types import EXACT
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from decimal import Decimal
 
-    from valueverse.catalog.prices import Bucketed, UnitPrice
+    from valueverse.catalog import Bucketed, UnitPrice
     from valueverse.rating.price_book import ChargeBook
 
 _MOST_PER_BUCKET = pl.lit(10**14).cast(EXACT)

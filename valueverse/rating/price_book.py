@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from valueverse.catalog.prices import (
+from valueverse.catalog import (
     Bucketed,
     Capacity,
     Dynamic,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from decimal import Decimal
 
-    from valueverse.catalog.prices import ChargePricing
+    from valueverse.catalog import ChargePricing
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from typing import Any
 import polars as pl
 
 from valueverse.errors import RefusalError
-from valueverse.events.validation import is_time_zone
-from valueverse.subscriptions.zones import local_midnight
+from valueverse.events import is_time_zone
+from valueverse.subscriptions import local_midnight
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z", re.ASCII)
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})\Z", re.ASCII)

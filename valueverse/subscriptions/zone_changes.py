@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from valueverse.catalog.history import BEGINNING
+from valueverse.catalog import BEGINNING
 from valueverse.schemas.types import INSTANT
 from valueverse.subscriptions.event_fields import EVENT_ORDER, event_field
 from valueverse.subscriptions.periods import overlapping_periods

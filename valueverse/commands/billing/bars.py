@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from valueverse.value.report.formatting import printable
+from valueverse.value.report import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

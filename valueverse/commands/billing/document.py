@@ -45,9 +45,7 @@ def register(app: typer.Typer) -> None:
 
         [dim]valueverse simulate ... | head -1 | valueverse document --out invoice.pdf[/dim]
         """
-        from valueverse.invoicing.rendering.parties import Parties
-        from valueverse.invoicing.rendering.pdf import invoice_pdf
-        from valueverse.invoicing.rendering.ubl import invoice_xml
+        from valueverse.invoicing.rendering import Parties, invoice_pdf, invoice_xml
 
         if form == "pdf" and out is None and sys.stdout.isatty():
             raise RefusalError("binary_output", "a PDF is no text for a terminal: give --out FILE, or a pipe", "--out")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from valueverse.ledger.posting import Journal
+    from valueverse.ledger import Journal
 
 _HELP = "The journal: double entry of everything booked."
 
@@ -52,7 +52,7 @@ def _export(
     """
     import polars as pl
 
-    from valueverse.ledger.beancount import export_beancount
+    from valueverse.ledger import export_beancount
     from valueverse.services.per_tenant import report, without_failing
 
     if form != "beancount":
@@ -82,8 +82,7 @@ def _of_documents(path: Path, timezone: str, tenant: str | None) -> Journal:
 
     import polars as pl
 
-    from valueverse.ledger.documents import read_documents
-    from valueverse.ledger.posting import JournalInputs, book_entries, derive_movements, no_bookings
+    from valueverse.ledger import JournalInputs, book_entries, derive_movements, no_bookings, read_documents
     from valueverse.schemas.events import BILLING_FACTS
     from valueverse.schemas.invoicing import CORRECTED
     from valueverse.schemas.ledger import PAYABLE_INVOICES, WALLET_USES
@@ -112,7 +111,7 @@ def _of_documents(path: Path, timezone: str, tenant: str | None) -> Journal:
 
 
 def _booked(tenant: str | None) -> Journal:
-    from valueverse.ledger.posting import Journal
+    from valueverse.ledger import Journal
     from valueverse.platform.settings import get_settings
     from valueverse.platform.stores import journal_store as store
     from valueverse.platform.stores.tenant_store import known_tenants
@@ -139,7 +138,7 @@ def _check(tenant: Annotated[str | None, typer.Option("--tenant", help="Only thi
     """
     import polars as pl
 
-    from valueverse.ledger.invariants import INVARIANTS
+    from valueverse.ledger import INVARIANTS
     from valueverse.money import minor_text, minor_units
     from valueverse.platform.lake import Lake
     from valueverse.platform.settings import get_settings

@@ -26,7 +26,7 @@ CatalogFile = Annotated[Path | None, typer.Option("--catalog", help="Another cat
 
 
 def _asked(shown: dict[str, Any], catalog: Path | None) -> RerateRequest:
-    from valueverse.catalog.document import catalog_hash
+    from valueverse.catalog import catalog_hash
     from valueverse.services.billing.rerate import RerateRequest
     from valueverse.services.simulation.simulate import read_catalog
 

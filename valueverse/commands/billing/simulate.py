@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def _day(text: str | None, option: str) -> date | None:
     if text is None:
         return None
-    from valueverse.subscriptions.periods import FIRST_YEAR, LAST_YEAR
+    from valueverse.subscriptions import FIRST_YEAR, LAST_YEAR
 
     try:
         day = date.fromisoformat(text)

@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING, Any
 
-from valueverse.documents import DocumentError
-from valueverse.documents.json_lines import check_values, decode_line
+from valueverse.documents import DocumentError, check_values, decode_line
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ def _add_check(app: typer.Typer) -> None:
         [dim]valueverse value library support_deflection > model.yaml && valueverse value check model.yaml[/dim]
         """
         from valueverse.documents import Problem
-        from valueverse.value.architect.model_text import problems_text
+        from valueverse.value.architect import problems_text
 
         text = read_text(file)
         answer = check(text)
@@ -54,7 +54,7 @@ def _add_library(app: typer.Typer) -> None:
         [dim]valueverse value library churn_reduction > model.yaml[/dim]
         """
         from valueverse.value import library
-        from valueverse.value.architect.document.parsing import parse_model
+        from valueverse.value.architect.document import parse_model
 
         if name is not None:
             typer.echo(library.text(name), nl=False)
@@ -67,6 +67,6 @@ def _add_schema(app: typer.Typer) -> None:
     @app.command("schema")
     def schema() -> None:
         """Print the JSON Schema of model documents, for editors and other tools."""
-        from valueverse.value.architect.document.schema import json_schema_text
+        from valueverse.value.architect.document import json_schema_text
 
         typer.echo(json_schema_text(), nl=False)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rich.tree import Tree
 
-    from valueverse.value.realisation.explain import Explained
+    from valueverse.value.realisation import Explained
 
 DEEPEST = 12
 _FEW = 4

@@ -33,9 +33,7 @@ def register(app: typer.Typer) -> None:
         """
         from valueverse.commands.value.run import print_progress
         from valueverse.services.value.model_inputs import read_metrics_file, read_program
-        from valueverse.value.executor.customers import bind_customers
-        from valueverse.value.executor.portfolio import portfolio_documents, run_portfolio
-        from valueverse.value.executor.run import RunRequest
+        from valueverse.value.executor import RunRequest, bind_customers, portfolio_documents, run_portfolio
 
         program = read_program(model, output or [])
         asked = RunRequest(tuple(scenario or ()), draws, seed, start)

@@ -14,7 +14,7 @@ from valueverse.services.value.value_report import (
     report_of_commit,
     report_of_model,
 )
-from valueverse.value.report.audience import Audience
+from valueverse.value.report import Audience
 
 
 def register(app: typer.Typer) -> None:

@@ -41,7 +41,7 @@ def register(app: typer.Typer) -> None:
 
         [dim]valueverse value library support_deflection > m.yaml && valueverse value run m.yaml --scenario base[/dim]
         """
-        from valueverse.value.executor.run import RunRequest, run_model
+        from valueverse.value.executor import RunRequest, run_model
 
         program = read_program(model, output or [])
         asked = RunRequest(tuple(scenario or ()), draws, seed, start)

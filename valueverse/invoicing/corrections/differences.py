@@ -19,7 +19,7 @@ from valueverse.invoicing.periods.due_invoices import BEGUN
 from valueverse.money import with_decimals
 from valueverse.schemas.invoicing import INVOICE, INVOICE_HEADERS, LINES, POLICY, SETTLED, SUBSCRIPTION, WORKING_LINES
 from valueverse.schemas.types import EXACT, INSTANT
-from valueverse.subscriptions.event_fields import event_field
+from valueverse.subscriptions import event_field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from valueverse.invoicing.lines.plan_terms import Terms
     from valueverse.invoicing.prior_state import IssuedInvoices
-    from valueverse.subscriptions.timeline import Timeline
+    from valueverse.subscriptions import Timeline
 
     _Row = Mapping[str, Any]
 

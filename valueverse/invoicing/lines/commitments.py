@@ -11,10 +11,10 @@ from valueverse.invoicing.lines.line_amounts import shown_amounts
 from valueverse.invoicing.periods.billing_periods import advance_stretches
 from valueverse.invoicing.settlement.totals import NOT_COMMITTED
 from valueverse.money import with_decimals
-from valueverse.rating.charge_steps import round_amounts
+from valueverse.rating import round_amounts
 from valueverse.schemas.invoicing import INVOICE, LINES, LINKED, SETTLED, WORKING_LINES
 from valueverse.schemas.types import EXACT
-from valueverse.subscriptions.proration import prorated_expr
+from valueverse.subscriptions import prorated_expr
 
 if TYPE_CHECKING:
     from valueverse.invoicing.lines.plan_terms import Terms

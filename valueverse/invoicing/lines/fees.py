@@ -15,9 +15,7 @@ from valueverse.invoicing.lines.amount_limits import OUT_OF_RANGE, amount_in_ran
 from valueverse.money import with_decimals
 from valueverse.schemas.invoicing import INVOICE, LINES, LINKED, SETTLED, SHOWN, WORKING_LINES
 from valueverse.schemas.types import EXACT
-from valueverse.subscriptions.event_fields import exact_text
-from valueverse.subscriptions.periods import with_used_days
-from valueverse.subscriptions.proration import prorated_expr
+from valueverse.subscriptions import exact_text, prorated_expr, with_used_days
 
 if TYPE_CHECKING:
     from valueverse.invoicing.lines.plan_terms import Terms

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.money import largest_remainder, round_exact, with_decimals
-from valueverse.rating.charge_steps import round_amounts
+from valueverse.rating import round_amounts
 from valueverse.schemas.invoicing import INVOICE, WORKING_LINES
 from valueverse.schemas.types import EXACT
 

@@ -22,7 +22,7 @@ from valueverse.schemas.settlement import LINE_TAXES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from valueverse.catalog.model import Catalog, Tax
+    from valueverse.catalog import Catalog, Tax
 
 UNKNOWN_TAX = "unknown_tax"
 _ASKED = ("stated", "catalog_hash", "country", "tax_rates")

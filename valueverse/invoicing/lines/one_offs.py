@@ -8,14 +8,14 @@ import polars as pl
 
 from valueverse.invoicing.periods.billing_periods import CLOSE
 from valueverse.money import with_decimals
-from valueverse.rating.charge_steps import round_amounts
+from valueverse.rating import round_amounts
 from valueverse.schemas.invoicing import INVOICE, INVOICE_HEADERS, LINES, LINKED, POLICY, SETTLED, WORKING_LINES
 from valueverse.schemas.types import EXACT
 
 if TYPE_CHECKING:
-    from valueverse.catalog.history import CatalogHistory
+    from valueverse.catalog import CatalogHistory
     from valueverse.invoicing.prior_state import IssuedInvoices
-    from valueverse.subscriptions.timeline import Timeline
+    from valueverse.subscriptions import Timeline
 
 INVOICE_TYPE = "one_off"
 RANK = 2_000_000

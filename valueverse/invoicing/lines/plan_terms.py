@@ -14,12 +14,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from pydantic import ValidationError
 
-from valueverse.catalog.amount_meters import all_meters, amount_meter_key
-from valueverse.catalog.checks import check_references
-from valueverse.catalog.plans import Plan
-from valueverse.catalog.prices import Dynamic
+from valueverse.catalog import Dynamic, Plan, all_meters, amount_meter_key, check_references
 from valueverse.errors import RefusalError
-from valueverse.rating.price_book import ChargeBook
+from valueverse.rating import ChargeBook
 from valueverse.schemas.terms import (
     CHARGE_CONDITIONS,
     CHARGE_METERS,
@@ -32,8 +29,7 @@ from valueverse.schemas.terms import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from valueverse.catalog.document import Catalog
-    from valueverse.catalog.prices import ChargePricing
+    from valueverse.catalog import Catalog, ChargePricing
 
 BAD_OVERRIDES = "bad_overrides"
 _OF_THE_PLAN = ("key", "version", "currency", "period")

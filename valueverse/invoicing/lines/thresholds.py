@@ -16,7 +16,7 @@ from valueverse.invoicing.periods.billing_periods import running_periods, stretc
 from valueverse.invoicing.rules import OF_PERIOD
 from valueverse.schemas.invoicing import INVOICE, THRESHOLD_LINES, WORKING_LINES
 from valueverse.schemas.types import EXACT, INSTANT
-from valueverse.subscriptions.zones import local_date, local_midnight
+from valueverse.subscriptions import local_date, local_midnight
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from valueverse.invoicing.lines.plan_terms import Terms
     from valueverse.invoicing.lines.usage.consumption import Consumption
     from valueverse.invoicing.prior_state import PriorState
-    from valueverse.subscriptions.zones import DateOrExpr
+    from valueverse.subscriptions import DateOrExpr
 
 INVOICE_TYPE = "threshold"
 _PERIOD = ["tenant", "subscription", "period_from"]

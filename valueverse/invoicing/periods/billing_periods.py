@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.schemas.invoicing import INVOICE, SUBSCRIPTION
-from valueverse.subscriptions.periods import overlapping_periods
-from valueverse.subscriptions.zones import local_midnight
+from valueverse.subscriptions import local_midnight, overlapping_periods
 
 if TYPE_CHECKING:
-    from valueverse.subscriptions.zones import DateOrExpr
+    from valueverse.subscriptions import DateOrExpr
 
 FIRST = pl.lit(0, pl.Int32).alias("revision")
 _CARRIED = (

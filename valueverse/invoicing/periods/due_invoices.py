@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from valueverse.invoicing.prior_state import IssuedInvoices
-    from valueverse.subscriptions.zones import DateOrExpr
+    from valueverse.subscriptions import DateOrExpr
 
 BEGUN = ("tenant", "subscription", "invoice_type", "period_from")
 """What closing invoices of one period have in common, wherever the period ended when they closed."""

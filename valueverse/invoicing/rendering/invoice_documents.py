@@ -15,7 +15,7 @@ from valueverse.invoicing.rules import RULES_VERSION
 from valueverse.money import minor_text, plain_text, with_decimals
 from valueverse.schemas.invoicing import INVOICE
 from valueverse.schemas.types import EXACT
-from valueverse.subscriptions.zones import local_date
+from valueverse.subscriptions import local_date
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

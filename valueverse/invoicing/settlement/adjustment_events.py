@@ -16,11 +16,11 @@ from valueverse.dates import utc_midnight
 from valueverse.schemas.events import REJECTED_EVENTS
 from valueverse.schemas.settlement import COUPONS, CREDIT_NOTES, INVOICE_VOIDS, ONE_OFFS, WALLETS
 from valueverse.schemas.types import INSTANT
-from valueverse.subscriptions.event_fields import event_field, exact_text, number_field, rejected_events
+from valueverse.subscriptions import event_field, exact_text, number_field, rejected_events
 
 if TYPE_CHECKING:
-    from valueverse.catalog.history import CatalogHistory
-    from valueverse.subscriptions.timeline import Timeline
+    from valueverse.catalog import CatalogHistory
+    from valueverse.subscriptions import Timeline
 
 _TARGET = ["tenant", "customer", "subscription", "coupon"]
 _ESCAPED = pl.col("source").str.replace_all("%", "%25", literal=True).str.replace_all("#", "%23", literal=True)

@@ -15,7 +15,7 @@ from valueverse.invoicing.lines.line_amounts import in_order
 from valueverse.money import minor_units
 from valueverse.schemas.events import REJECTED_EVENTS
 from valueverse.schemas.types import EXACT, INSTANT
-from valueverse.subscriptions.event_fields import event_field, rejected_events
+from valueverse.subscriptions import event_field, rejected_events
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -17,7 +17,7 @@ from valueverse.invoicing.settlement.coupons import apply_coupons
 from valueverse.invoicing.settlement.credit_application import apply_credit_notes, apply_wallets
 from valueverse.money import round_decimal
 from valueverse.schemas.types import PLACES
-from valueverse.subscriptions.proration import prorated_amount
+from valueverse.subscriptions import prorated_amount
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from valueverse.invoicing.billed_rows import (
+from valueverse.invoicing import (
+    OF_CLOSE,
     BilledRows,
     ReceivedChanges,
     derive_prior_state,
     issued_invoices,
+    newest_known_at,
     recomputed_invoices,
     recorded_periods,
 )
-from valueverse.invoicing.knowledge import newest_known_at
-from valueverse.invoicing.rules import OF_CLOSE
-from valueverse.invoicing.settlement.adjustment_events import read_adjustment_events, voids_of_unknown_invoices
+from valueverse.invoicing.settlement import read_adjustment_events, voids_of_unknown_invoices
 from valueverse.platform.stores import billing_store as store
 from valueverse.schemas.events import REJECTED_EVENTS
 from valueverse.services.lake_tables import EVENTS_TABLE
@@ -27,11 +27,10 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from valueverse.catalog.history import CatalogHistory
-    from valueverse.invoicing.knowledge import KnownAt
-    from valueverse.invoicing.prior_state import PriorState
+    from valueverse.catalog import CatalogHistory
+    from valueverse.invoicing import KnownAt, PriorState
     from valueverse.platform.lake import Lake
-    from valueverse.subscriptions.timeline import Timeline
+    from valueverse.subscriptions import Timeline
 
 
 def apply_voids(connection: psycopg.Connection[Any], timeline: Timeline, history: CatalogHistory) -> pl.DataFrame:

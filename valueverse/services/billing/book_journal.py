@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from valueverse.ledger.documents import LedgerDocuments, read_documents
-from valueverse.ledger.posting import book_entries, derive_movements
+from valueverse.ledger import LedgerDocuments, book_entries, derive_movements, read_documents
 from valueverse.platform.stores import journal_store as store
 from valueverse.platform.stores.tenant_store import known_tenants, tenant_keys
 from valueverse.platform.warehouse import connect
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
     import psycopg
 
-    from valueverse.ledger.posting import Journal
+    from valueverse.ledger import Journal
     from valueverse.platform.lake import Lake
     from valueverse.platform.settings import Settings
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import polars as pl
 
-from valueverse.catalog.document import catalog_document
-from valueverse.invoicing.settlement.adjustment_events import read_adjustment_events
+from valueverse.catalog import catalog_document
+from valueverse.invoicing.settlement import read_adjustment_events
 from valueverse.platform.stores import billing_store as store
 from valueverse.schemas.catalog import PLAN_DOCUMENTS
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from valueverse.catalog.history import CatalogHistory
-    from valueverse.subscriptions.timeline import Timeline
+    from valueverse.catalog import CatalogHistory
+    from valueverse.subscriptions import Timeline
 
 
 def write_dimensions(

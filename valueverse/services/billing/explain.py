@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from valueverse.catalog.history import CatalogHistory
+from valueverse.catalog import CatalogHistory
 from valueverse.dates import utc_text
 from valueverse.errors import RefusalError
-from valueverse.invoicing.billing_context import build_billing_context
-from valueverse.invoicing.lineage import line_events, usage_by_charge
-from valueverse.invoicing.usage_accounting import account_usage
+from valueverse.invoicing import account_usage, build_billing_context, line_events, usage_by_charge
 from valueverse.money import plain
 from valueverse.platform.queries import row_of, rows_of
 from valueverse.platform.stores import billing_store as store
@@ -21,14 +19,13 @@ from valueverse.platform.stores import proposal_store, value_store
 from valueverse.schemas.dimensions import dimensions_text
 from valueverse.services.billing.billing_state import booked_periods
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE, QUARANTINE_TABLE, USAGE_TABLE
-from valueverse.subscriptions.timeline import build_timeline
-from valueverse.value.realisation.case_runs import Commitment
-from valueverse.value.realisation.fees import FeeTerms, outcome_charges
+from valueverse.subscriptions import build_timeline
+from valueverse.value.realisation import Commitment, FeeTerms, outcome_charges
 
 if TYPE_CHECKING:
     import psycopg
 
-    from valueverse.invoicing.billing_context import BillingContext
+    from valueverse.invoicing import BillingContext
     from valueverse.platform.lake import Lake
 
 

@@ -6,9 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from valueverse.invoicing.billed_rows import BilledRows, corrected_amounts
-from valueverse.ledger import invariants
-from valueverse.ledger.posting import JournalInputs, named_invoices, receivables
+from valueverse.invoicing import BilledRows, corrected_amounts
+from valueverse.ledger import (
+    JournalInputs,
+    deferred_that_stays,
+    named_invoices,
+    negative_wallets,
+    receivables,
+    unbalanced_entries,
+    unexplained_receivables,
+)
 from valueverse.platform.stores import billing_store
 from valueverse.platform.stores import journal_store as store
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE
@@ -44,9 +51,9 @@ def broken_rules(connection: psycopg.Connection[Any], tenants: Sequence[str], in
     """The rules of the journal that do not hold now (JOURNAL_VIOLATIONS)."""
     balances = store.balances(connection, tenants)
     found = [
-        invariants.unbalanced_entries(store.unbalanced(connection, tenants)),
-        invariants.unexplained_receivables(balances, receivables(store.invoiced(connection, tenants), inputs)),
-        invariants.deferred_that_stays(balances),
-        invariants.negative_wallets(balances),
+        unbalanced_entries(store.unbalanced(connection, tenants)),
+        unexplained_receivables(balances, receivables(store.invoiced(connection, tenants), inputs)),
+        deferred_that_stays(balances),
+        negative_wallets(balances),
     ]
     return pl.concat(found).sort("tenant", "rule", "what")

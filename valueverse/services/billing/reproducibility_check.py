@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from valueverse.catalog.history import CatalogHistory
-from valueverse.invoicing.engine import bill
-from valueverse.invoicing.knowledge import newest_known_at, rows_as_recorded
-from valueverse.invoicing.rendering.document_hash import invoice_id
-from valueverse.invoicing.rendering.invoice_documents import build_invoice_documents
+from valueverse.catalog import CatalogHistory
+from valueverse.invoicing import bill, newest_known_at, rows_as_recorded
+from valueverse.invoicing.rendering import build_invoice_documents, invoice_id
 from valueverse.platform.stores.billing_store import Scope
 from valueverse.platform.stores.proposal_store import approved
 from valueverse.platform.stores.sample_store import corrected_by, sample_of
@@ -25,7 +23,7 @@ from valueverse.schemas.checks import FOUND_HASHES, REPRODUCED_INVOICES
 from valueverse.schemas.invoicing import INVOICE
 from valueverse.services.billing.billing_state import read_prior_state
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
-from valueverse.subscriptions.timeline import build_timeline
+from valueverse.subscriptions import build_timeline
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -14,14 +14,11 @@ import orjson
 import polars as pl
 import rfc8785
 
-from valueverse.catalog.document import catalog_document, catalog_hash
-from valueverse.catalog.history import CatalogHistory
+from valueverse.catalog import CatalogHistory, catalog_document, catalog_hash
 from valueverse.errors import RefusalError
-from valueverse.invoicing.billed_rows import derive_prior_state, issued_invoices
-from valueverse.invoicing.billing_context import build_billing_context
-from valueverse.invoicing.corrections.corrected_invoices import found_differences
-from valueverse.invoicing.corrections.differences import PERIOD_TYPES
-from valueverse.invoicing.settlement.adjustment_events import read_adjustment_events
+from valueverse.invoicing import build_billing_context, derive_prior_state, issued_invoices
+from valueverse.invoicing.corrections import PERIOD_TYPES, found_differences
+from valueverse.invoicing.settlement import read_adjustment_events
 from valueverse.money import minor_text, minor_units
 from valueverse.platform.stores import billing_store as store
 from valueverse.platform.warehouse import connect
@@ -29,14 +26,14 @@ from valueverse.schemas.invoicing import RECOMPUTED_INVOICES, RERATINGS
 from valueverse.services.billing.billing_state import read_rows, watermarks
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.services.per_tenant import without_failing
-from valueverse.subscriptions.timeline import build_timeline
+from valueverse.subscriptions import build_timeline
 
 if TYPE_CHECKING:
     from datetime import date, datetime
 
     import psycopg
 
-    from valueverse.catalog.document import Catalog
+    from valueverse.catalog import Catalog
     from valueverse.platform.isolation import Failure
     from valueverse.platform.lake import Lake
     from valueverse.platform.settings import Settings

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import polars as pl
 
-from valueverse.catalog.history import CatalogHistory
+from valueverse.catalog import CatalogHistory
 from valueverse.dates import following_month
-from valueverse.invoicing import engine
-from valueverse.invoicing.rendering.document_hash import finalise, invoice_id, invoice_number
-from valueverse.invoicing.rendering.invoice_documents import build_invoice_documents
-from valueverse.invoicing.rules import RULES_VERSION
-from valueverse.invoicing.settlement.settlement import NUMBERING_ORDER
+from valueverse.invoicing import RULES_VERSION, Billed
+from valueverse.invoicing import bill as bill_together
+from valueverse.invoicing.rendering import build_invoice_documents, finalise, invoice_id, invoice_number
+from valueverse.invoicing.settlement import NUMBERING_ORDER
 from valueverse.platform.stores import billing_store as store
 from valueverse.platform.stores.proposal_store import approved
 from valueverse.platform.warehouse import connect
@@ -26,8 +25,7 @@ from valueverse.services.billing.billing_state import apply_voids, read_prior_st
 from valueverse.services.billing.dimension_tables import credit_notes, write_dimensions
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.services.usage.usage_accounting import account_for_usage
-from valueverse.subscriptions.timeline import Timeline, build_timeline
-from valueverse.subscriptions.zones import local_midnight
+from valueverse.subscriptions import Timeline, build_timeline, local_midnight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -101,7 +99,7 @@ def bill(
         refused = apply_voids(connection, timeline, history)
         prior = read_prior_state(connection, store.Scope(known), usage, history, facts, known_at)
         outcomes = approved(connection, store.Scope(known), as_of)
-        billed = engine.bill(
+        billed = bill_together(
             timeline, history, usage, window, known_at=known_at, closed_by=as_of, prior=prior, outcomes=outcomes
         )
         report_progress(f"writing {billed.invoices.height} invoices")
@@ -134,7 +132,7 @@ def _windows(timeline: Timeline, window: tuple[date, date]) -> pl.DataFrame:
 
 
 def _rows(
-    billed: engine.Billed, last: dict[str, tuple[int, str | None]], as_of: datetime, run_id: str
+    billed: Billed, last: dict[str, tuple[int, str | None]], as_of: datetime, run_id: str
 ) -> tuple[dict[str, pl.DataFrame], dict[str, tuple[int, str | None]]]:
     """Invoices and what belongs to them, by table; what is past its grace gets the next number of its tenant."""
     last = dict(last)

@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, PlainValidator, model_validator
 
-from valueverse.documents.validation import wrong
+from valueverse.documents import wrong
 from valueverse.errors import RefusalError, did_you_mean
 from valueverse.money import plain
 from valueverse.services.calculators.line_fields import Exact, LinePart, one_of, read_line
-from valueverse.value.finance import annuities, cashflows
-from valueverse.value.finance.day_counts import DAY_COUNTS, DEFAULT_DAY_COUNT, year_fraction
-from valueverse.value.finance.fees import outcome_fee
+from valueverse.value.finance import DAY_COUNTS, DEFAULT_DAY_COUNT, annuities, cashflows, outcome_fee, year_fraction
 
 if TYPE_CHECKING:
-    from valueverse.value.finance.roots import Roots
+    from valueverse.value.finance import Roots
 
 Document = dict[str, Any]
 _MOST = 10_000

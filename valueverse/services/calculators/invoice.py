@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from decimal import Decimal
 
-    from valueverse.invoicing.settlement.totals import BilledLine
+    from valueverse.invoicing.settlement import BilledLine
 
 Document = dict[str, Any]
 
@@ -30,7 +30,7 @@ def _balance(balance: Decimal, decimals: int) -> str:
 
 
 def _answer(document: Document) -> Document:
-    from valueverse.invoicing.settlement.totals import invoice_totals
+    from valueverse.invoicing.settlement import invoice_totals
     from valueverse.money import minor_text, plain
     from valueverse.services.calculators.invoice_input import read_bill
 

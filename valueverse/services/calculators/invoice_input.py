@@ -7,11 +7,18 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from valueverse.documents.validation import wrong
+from valueverse.documents import wrong
 from valueverse.errors import did_you_mean
-from valueverse.invoicing.settlement.coupons import Coupon
-from valueverse.invoicing.settlement.credit_application import WALLET_KINDS, CreditNote, Wallet
-from valueverse.invoicing.settlement.totals import LINE_KINDS, Commitment, GrossLine, InvoiceParts
+from valueverse.invoicing.settlement import (
+    LINE_KINDS,
+    WALLET_KINDS,
+    Commitment,
+    Coupon,
+    CreditNote,
+    GrossLine,
+    InvoiceParts,
+    Wallet,
+)
 from valueverse.money import minor_units
 from valueverse.services.calculators.line_fields import (
     AMOUNT_LIMIT,

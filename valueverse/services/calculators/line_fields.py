@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeV
 
 from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, ValidationInfo, model_validator
 
-from valueverse.documents.validation import StrictModel, error_of, judge_object, wrong
+from valueverse.documents import StrictModel, error_of, judge_object, wrong
 from valueverse.errors import RefusalError
-from valueverse.events.validation import is_time_zone
-from valueverse.formula.numbers import QUANTITY_LIMIT
+from valueverse.events import is_time_zone
+from valueverse.formula import QUANTITY_LIMIT
 from valueverse.money import exact, minor_units
 from valueverse.services.calculators.time_ranges import read_bound
 from valueverse.services.instants import read_time_zone

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from valueverse.catalog.meters import MeterRule
+    from valueverse.catalog import MeterRule
 
 _TYPE, _METER, _CUSTOMER = "usage", "meter", "customer"
 _TOTAL = "total"
@@ -78,8 +78,8 @@ def _read(number: int, document: dict[str, Any]) -> _Job:
 
 
 def _rule(value: Any) -> MeterRule:
-    from valueverse.catalog.meters import MeterRule
-    from valueverse.documents.validation import judge_object
+    from valueverse.catalog import MeterRule
+    from valueverse.documents import judge_object
 
     if not isinstance(value, dict):
         raise RefusalError("bad_meter", 'meter must be an object such as {"aggregation": "count"}', "meter")
@@ -92,7 +92,7 @@ def _rule(value: Any) -> MeterRule:
 
 
 def _prorate(value: Any, rule: MeterRule) -> bool:
-    from valueverse.catalog.meters import PRORATED_AGGREGATIONS
+    from valueverse.catalog import PRORATED_AGGREGATIONS
 
     if value in (None, False, "none"):
         return False
@@ -109,7 +109,7 @@ def _each_once(given: list[Any], read: list[dict[str, Any]]) -> tuple[list[dict[
 
     The rule is that of ingestion (contracts.md, 1): the first received wins. Events without an id are all taken.
     """
-    from valueverse.events.identity import same_payload
+    from valueverse.events import same_payload
 
     first: dict[tuple[str, str], dict[str, Any]] = {}
     accepted, conflicts = [], []
@@ -138,9 +138,8 @@ def _json(data: dict[str, Any], path: str) -> str:
 
 
 def _openings(number: int, value: Any, rule: MeterRule) -> list[dict[str, Any]]:
-    from valueverse.catalog.fields import dimension_text
-    from valueverse.catalog.meters import LEVEL_AGGREGATIONS
-    from valueverse.formula.numbers import QUANTITY_LIMIT
+    from valueverse.catalog import LEVEL_AGGREGATIONS, dimension_text
+    from valueverse.formula import QUANTITY_LIMIT
 
     if value is None or value == []:
         return []
@@ -164,8 +163,7 @@ def _openings(number: int, value: Any, rule: MeterRule) -> list[dict[str, Any]]:
 def _metered(jobs: dict[int, _Job]) -> dict[int, dict[str, Any] | RefusalError]:
     import polars as pl
 
-    from valueverse.metering.quantities import QuantityScope, meter_quantities
-    from valueverse.metering.usage_status import NO_VALUE, TOO_LONG
+    from valueverse.metering import NO_VALUE, TOO_LONG, QuantityScope, meter_quantities
     from valueverse.schemas.metering import WINDOW_OPENINGS, WINDOWS
 
     usage = _usage(jobs)
@@ -191,7 +189,7 @@ def _usage(jobs: dict[int, _Job]) -> pl.DataFrame:
     """The lines' events as usage: every line is a tenant of its own, so that one run meters them all."""
     import polars as pl
 
-    from valueverse.metering.usage import MeterAssignments, usage_rows
+    from valueverse.metering import MeterAssignments, usage_rows
     from valueverse.schemas.events import EVENTS
     from valueverse.schemas.types import INSTANT
 

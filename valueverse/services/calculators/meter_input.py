@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, PlainValidator, ValidationInfo
 
-from valueverse.documents.validation import error_of, wrong
+from valueverse.documents import error_of, wrong
 from valueverse.errors import RefusalError
 from valueverse.services.calculators.line_fields import CODES, LinePart, TimeZone
 from valueverse.services.instants import read_instant

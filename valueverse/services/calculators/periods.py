@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from valueverse.catalog.plans import Period
+    from valueverse.catalog import Period
 
 Document = dict[str, Any]
 
@@ -24,8 +24,8 @@ _DAYS = {"day": 1, "week": 7, "month": 28, "quarter": 89, "year": 365}
 
 
 def _period(value: Any) -> Period:
-    from valueverse.catalog.plans import Period
-    from valueverse.documents.validation import judge_object
+    from valueverse.catalog import Period
+    from valueverse.documents import judge_object
 
     if not isinstance(value, dict):
         message = 'period must be an object such as {"every": 1, "unit": "month", "align": "anniversary"}'
@@ -40,7 +40,7 @@ def _anchor(document: Document, zone: str, period: Period) -> date:
     import polars as pl
 
     from valueverse.services.instants import read_instant
-    from valueverse.subscriptions.zones import local_date
+    from valueverse.subscriptions import local_date
 
     value = document.get("anchor")
     if value is None and (period.align == "anniversary" or period.every > 1):
@@ -103,8 +103,7 @@ def _schedule(rows: list[Document]) -> pl.DataFrame:
 def _answers_of(rows: list[Document]) -> list[Document]:
     from valueverse.dates import utc_text
     from valueverse.money import plain
-    from valueverse.subscriptions.periods import overlapping_periods
-    from valueverse.subscriptions.proration import proration_factor
+    from valueverse.subscriptions import overlapping_periods, proration_factor
 
     answers: list[Document] = [{"periods": []} for _ in rows]
     for row in overlapping_periods(_schedule(rows)).iter_rows(named=True):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from valueverse.documents.validation import wrong
+from valueverse.documents import wrong
 from valueverse.services.calculators.line_fields import Instant, LinePart, TimeZone
 
 _BOUND = Field(description="give a date or an RFC 3339 instant")

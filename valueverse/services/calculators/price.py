@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from decimal import Decimal
 
-    from valueverse.rating.engine import Rated
+    from valueverse.rating import Rated
     from valueverse.services.calculators.price_input import Case
 
 Document = dict[str, Any]
@@ -19,8 +19,7 @@ Document = dict[str, Any]
 def _rate(cases: list[Case]) -> Rated:
     import polars as pl
 
-    from valueverse.rating.engine import RatingDetail, rate
-    from valueverse.rating.price_book import ChargeBook
+    from valueverse.rating import ChargeBook, RatingDetail, rate
     from valueverse.schemas.rating import BUCKET_QUANTITIES, LINES_TO_RATE, METER_QUANTITIES, RATED_EVENTS
 
     book = ChargeBook.build([(case.pricing, case.mode, case.level) for case in cases])

@@ -10,12 +10,10 @@ from zoneinfo import ZoneInfo
 from pydantic import BeforeValidator, Field, PlainValidator, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
-from valueverse.catalog.fields import dimension_text
-from valueverse.catalog.prices import Bucketed, ChargePricing, Dynamic, Percentage, Standard, parse_pricing
-from valueverse.documents.fields import Flag
-from valueverse.documents.validation import error_of, wrong
+from valueverse.catalog import Bucketed, ChargePricing, Dynamic, Percentage, Standard, dimension_text, parse_pricing
+from valueverse.documents import Flag, error_of, wrong
 from valueverse.errors import RefusalError
-from valueverse.formula.numbers import QUANTITY_LIMIT
+from valueverse.formula import QUANTITY_LIMIT
 from valueverse.money import minor_units
 from valueverse.schemas.dimensions import dimensions_text
 from valueverse.services.calculators.line_fields import (

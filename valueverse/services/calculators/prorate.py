@@ -44,7 +44,7 @@ def _local_day(written: Any, moment: datetime, zone: str) -> date:
 
 
 def _measure(stated: ProrateInput, document: Document) -> _Measure:
-    from valueverse.subscriptions.proration import days_30_360
+    from valueverse.subscriptions import days_30_360
 
     period, used = stated.period, stated.used
     if used.from_ < period.from_ or used.to > period.to:
@@ -86,7 +86,7 @@ def _answer(document: Document) -> Document:
     from valueverse.money import amount_text, plain
     from valueverse.services.calculators.line_fields import read_line
     from valueverse.services.calculators.prorate_input import ProrateInput
-    from valueverse.subscriptions.proration import prorated_amount, proration_factor
+    from valueverse.subscriptions import prorated_amount, proration_factor
 
     stated = read_line(ProrateInput, document)
     measure = _measure(stated, document)

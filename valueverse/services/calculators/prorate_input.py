@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from valueverse.documents.validation import wrong
+from valueverse.documents import wrong
 from valueverse.services.calculators.line_fields import (
     Currency,
     Exact,

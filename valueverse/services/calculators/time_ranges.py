@@ -31,7 +31,7 @@ def read_bound(value: Any, zone: str, path: str) -> datetime:
         RefusalError: ``bad_time``.
     """
     from valueverse.services.instants import read_instant
-    from valueverse.subscriptions.periods import FIRST_YEAR, LAST_YEAR
+    from valueverse.subscriptions import FIRST_YEAR, LAST_YEAR
 
     moment = read_instant(value, zone, path)
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:

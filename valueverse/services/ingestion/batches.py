@@ -9,7 +9,7 @@ import orjson
 import polars as pl
 
 from valueverse.errors import RefusalError
-from valueverse.events.reading import with_raw
+from valueverse.events import with_raw
 from valueverse.platform.spool import Spool
 from valueverse.schemas.events import EVENTS, QUARANTINE
 from valueverse.schemas.types import INSTANT

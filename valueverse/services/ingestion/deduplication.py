@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.dates import utc_texts
-from valueverse.events.identity import COMPARED_FIELDS, EVENT_KEY, key_hash, same_payload
+from valueverse.events import COMPARED_FIELDS, EVENT_KEY, key_hash, same_payload
 from valueverse.services.lake_tables import EVENTS_TABLE
 
 if TYPE_CHECKING:

@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.catalog.document import parse_catalog
+from valueverse.catalog import parse_catalog
 from valueverse.errors import RefusalError
-from valueverse.events.billing_events import CATALOG_PUBLISHED, judge_billing_event
-from valueverse.events.identity import payload_hash
-from valueverse.events.strict import load_exact_json
-from valueverse.events.validation import IS_BILLING, validate_events
+from valueverse.events import (
+    CATALOG_PUBLISHED,
+    IS_BILLING,
+    judge_billing_event,
+    load_exact_json,
+    payload_hash,
+    validate_events,
+)
 from valueverse.landing import LandingFile, guarded, read_chunks, refused_file
 
 if TYPE_CHECKING:

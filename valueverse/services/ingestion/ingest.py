@@ -17,7 +17,7 @@ import orjson
 import polars as pl
 
 from valueverse.errors import RefusalError
-from valueverse.events.identity import key_hash
+from valueverse.events import key_hash
 from valueverse.landing import Ignored, LandingFile, landing_files
 from valueverse.platform.dedup_index import DedupIndex
 from valueverse.platform.spool import spool_folder

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.catalog.history import CatalogHistory
+from valueverse.catalog import CatalogHistory
 from valueverse.dates import month_of
 from valueverse.services.lake_tables import EVENTS_TABLE
-from valueverse.subscriptions.event_fields import event_field
-from valueverse.subscriptions.periods import overlapping_periods
-from valueverse.subscriptions.timeline import CUSTOMER_TYPES, SUBSCRIPTION_STARTED, build_timeline
-from valueverse.subscriptions.zones import local_date
+from valueverse.subscriptions import (
+    CUSTOMER_TYPES,
+    SUBSCRIPTION_STARTED,
+    build_timeline,
+    event_field,
+    local_date,
+    overlapping_periods,
+)
 
 if TYPE_CHECKING:
     from datetime import date

@@ -9,21 +9,23 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
 
-from valueverse.catalog.document import parse_catalog
-from valueverse.catalog.history import CatalogHistory
+from valueverse.catalog import CatalogHistory, parse_catalog
 from valueverse.errors import RefusalError
-from valueverse.events.amendments import resolve_amendments
-from valueverse.events.billing_events import judge_billing_event
-from valueverse.events.identity import COMPARED_FIELDS, EVENT_KEY, same_payload
-from valueverse.events.strict import load_exact_json
-from valueverse.events.validation import TENANT_KEY, parse_instant, validate_events
-from valueverse.invoicing.engine import Billed, bill
-from valueverse.invoicing.in_memory_billing import RecordedInvoices
-from valueverse.invoicing.knowledge import newest_known_at
-from valueverse.invoicing.rendering.invoice_documents import build_invoice_documents
+from valueverse.events import (
+    COMPARED_FIELDS,
+    EVENT_KEY,
+    TENANT_KEY,
+    judge_billing_event,
+    load_exact_json,
+    parse_instant,
+    resolve_amendments,
+    same_payload,
+    validate_events,
+)
+from valueverse.invoicing import Billed, RecordedInvoices, bill, newest_known_at
+from valueverse.invoicing.rendering import build_invoice_documents
 from valueverse.landing import landing_files, one_file, read_file
-from valueverse.metering.usage import derive_usage
-from valueverse.metering.usage_status import OK, VOID
+from valueverse.metering import OK, VOID, derive_usage
 from valueverse.money import minor_text, minor_units
 from valueverse.schemas.events import BILLING_FACTS, EVENTS
 from valueverse.schemas.invoicing import INVOICE
@@ -31,18 +33,23 @@ from valueverse.schemas.types import INSTANT
 from valueverse.services.lake_tables import EVENTS_TABLE
 from valueverse.services.per_tenant import without_failing
 from valueverse.services.simulation.simulated_events import Tally, count_billing, count_usage, with_tenants
-from valueverse.subscriptions.periods import FIRST_YEAR, LAST_YEAR
-from valueverse.subscriptions.timeline import Timeline, build_timeline, starts_of_unknown_customers
-from valueverse.subscriptions.zones import local_midnight
+from valueverse.subscriptions import (
+    FIRST_YEAR,
+    LAST_YEAR,
+    Timeline,
+    build_timeline,
+    local_midnight,
+    starts_of_unknown_customers,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from valueverse.catalog.document import Catalog
+    from valueverse.catalog import Catalog
     from valueverse.platform.isolation import Failure
     from valueverse.platform.lake import Lake
-    from valueverse.subscriptions.zones import DateOrExpr
+    from valueverse.subscriptions import DateOrExpr
 
 T = TypeVar("T")
 

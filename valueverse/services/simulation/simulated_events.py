@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.events.validation import TENANT_KEY
-from valueverse.invoicing.billing_context import with_terms
-from valueverse.invoicing.usage_accounting import BILLED, account_usage
+from valueverse.events import TENANT_KEY
+from valueverse.invoicing import BILLED, account_usage, with_terms
 from valueverse.schemas.types import INSTANT
-from valueverse.subscriptions.periods import LAST_YEAR
+from valueverse.subscriptions import LAST_YEAR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from valueverse.catalog.history import CatalogHistory
-    from valueverse.subscriptions.timeline import Timeline
+    from valueverse.catalog import CatalogHistory
+    from valueverse.subscriptions import Timeline
 
 DEFAULT_TENANT = "tenant"
 """Tenant of events where none names one."""

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.catalog.history import CatalogHistory
-from valueverse.events.amendments import resolve_amendments
-from valueverse.metering.usage import derive_usage
+from valueverse.catalog import CatalogHistory
+from valueverse.events import resolve_amendments
+from valueverse.metering import derive_usage
 from valueverse.schemas.metering import USAGE
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE, USAGE_TABLE
-from valueverse.subscriptions.event_fields import EVENT_ORDER
+from valueverse.subscriptions import EVENT_ORDER
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from valueverse.dates import following_month, utc_midnight
-from valueverse.invoicing.billing_context import with_terms
-from valueverse.invoicing.lines.plan_terms import TERMS_KEY
-from valueverse.invoicing.rules import RULES_VERSION
-from valueverse.invoicing.usage_accounting import account_usage, accounting_totals
-from valueverse.metering.daily_usage import derive_daily_usage
+from valueverse.invoicing import RULES_VERSION, account_usage, accounting_totals, with_terms
+from valueverse.invoicing.lines import TERMS_KEY
+from valueverse.metering import derive_daily_usage
 from valueverse.platform.stores import usage_accounting_store as store
 from valueverse.platform.stores.billing_store import Scope
 from valueverse.services.billing.billing_state import booked_periods
@@ -25,10 +23,10 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from valueverse.catalog.history import CatalogHistory
-    from valueverse.invoicing.lines.plan_terms import Terms
+    from valueverse.catalog import CatalogHistory
+    from valueverse.invoicing.lines import Terms
     from valueverse.platform.lake import Lake, Opened
-    from valueverse.subscriptions.timeline import Timeline
+    from valueverse.subscriptions import Timeline
 
 VERSION = f"{RULES_VERSION}/1"
 """Part of the inputs of each month: another version accounts for all of them again."""

@@ -40,9 +40,9 @@ def _bytes(file: Path) -> bytes:
 def check(text: str) -> dict[str, Any]:
     """``{ok: true, tree, ...}`` or ``{ok: false, problems: [...]}``."""
     from valueverse.documents import DocumentError
-    from valueverse.value.architect.compiler.program import compile_model
-    from valueverse.value.architect.document.parsing import parse_model
-    from valueverse.value.architect.model_text import tree_json, tree_text
+    from valueverse.value.architect import tree_json, tree_text
+    from valueverse.value.architect.compiler import compile_model
+    from valueverse.value.architect.document import parse_model
 
     try:
         program = compile_model(parse_model(text))

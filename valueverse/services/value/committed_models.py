@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from valueverse.dates import month_number
-from valueverse.value.realisation.case_runs import Commitment
-from valueverse.value.realisation.supersession import Agreed, takeover_months
+from valueverse.value.realisation import Agreed, Commitment, takeover_months
 
 if TYPE_CHECKING:
     from datetime import date

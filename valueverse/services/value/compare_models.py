@@ -12,16 +12,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from valueverse.platform.settings import Settings
-    from valueverse.value.architect.document.canonical import Change
-    from valueverse.value.architect.document.model import Model
-    from valueverse.value.architect.program_ir import Program
-    from valueverse.value.realisation.case_runs import Commitment
+    from valueverse.value.architect import Program
+    from valueverse.value.architect.document import Change, Model
+    from valueverse.value.realisation import Commitment
 
 
 def _checked(file: Path) -> tuple[Model, Program]:
     from valueverse.services.value.check_model import read_text
-    from valueverse.value.architect.compiler.program import compile_model
-    from valueverse.value.architect.document.parsing import parse_model
+    from valueverse.value.architect.compiler import compile_model
+    from valueverse.value.architect.document import parse_model
 
     try:
         model = parse_model(read_text(file))
@@ -33,7 +32,7 @@ def _checked(file: Path) -> tuple[Model, Program]:
 def _money(before: Program, after: Program, data: Path | None) -> tuple[dict[str, Any], str | None]:
     """The difference in money, or why there is none to show."""
     from valueverse.services.value.model_inputs import read_data
-    from valueverse.value.executor.comparison import money_difference
+    from valueverse.value.executor import money_difference
 
     metrics = read_data(data, None)
     try:
@@ -53,7 +52,7 @@ class ModelDifference:
 
 
 def _models(before: Path, after: Path, data: Path | None) -> ModelDifference:
-    from valueverse.value.architect.document.canonical import content_hash, model_changes
+    from valueverse.value.architect.document import content_hash, model_changes
 
     (old, old_program), (new, new_program) = _checked(before), _checked(after)
     found = model_changes(old, new)
@@ -70,7 +69,7 @@ def commits(settings: Settings, tenant: str, before: str, after: str) -> ModelDi
     from valueverse.platform.warehouse import connect
     from valueverse.services.value.stored_runs import frozen_commit
     from valueverse.services.value.value_names import known_tenant
-    from valueverse.value.architect.document.canonical import tree_changes
+    from valueverse.value.architect.document import tree_changes
 
     with connect(settings, "builder") as connection:
         known_tenant(connection, tenant)
@@ -82,8 +81,8 @@ def commits(settings: Settings, tenant: str, before: str, after: str) -> ModelDi
 
 def _agreed_money(old: Commitment, new: Commitment) -> tuple[dict[str, Any], str | None]:
     from valueverse.schemas.value import RECORDED_METRICS
-    from valueverse.value.executor.comparison import METRICS, compared_values
-    from valueverse.value.realisation.case_runs import agreed_run
+    from valueverse.value.executor import METRICS, compared_values
+    from valueverse.value.realisation import agreed_run
 
     nothing = RECORDED_METRICS.to_frame()
     runs = [agreed_run(one, nothing) for one in (old, new)]

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from valueverse.platform.settings import Settings
-    from valueverse.value.realisation.explain import Explained
+    from valueverse.value.realisation import Explained
 
 
 @dataclass(frozen=True)
@@ -83,10 +83,9 @@ def explain_model(
     """
     from valueverse.services.value.check_model import read_text
     from valueverse.services.value.model_inputs import read_data
-    from valueverse.value.architect.compiler.program import compile_model
-    from valueverse.value.architect.document.parsing import parse_model
-    from valueverse.value.realisation.explain import explain_output
-    from valueverse.value.realisation.sources import assumed_inputs
+    from valueverse.value.architect.compiler import compile_model
+    from valueverse.value.architect.document import parse_model
+    from valueverse.value.realisation import assumed_inputs, explain_output
 
     program = compile_model(parse_model(read_text(file)))
     given, sources = assumed_inputs(program, scenario, read_data(*data), start)
@@ -112,8 +111,7 @@ def explain_commit(settings: Settings, place: RunRef, asked: Question, limit: in
     from valueverse.platform.warehouse import connect
     from valueverse.services.value.run_sources import Drilldown
     from valueverse.services.value.stored_runs import stored_run, stored_runs
-    from valueverse.value.realisation.explain import explain_output
-    from valueverse.value.realisation.sources import run_inputs
+    from valueverse.value.realisation import explain_output, run_inputs
 
     with connect(settings, "builder") as connection:
         if place.run_hash is not None:

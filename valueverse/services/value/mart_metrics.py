@@ -9,7 +9,7 @@ import polars as pl
 from valueverse.errors import RefusalError
 from valueverse.platform.stores.mart_metrics import MartColumn, columns_of, read_mart
 from valueverse.schemas.value import METRIC_VALUES, REFUSED_METRICS
-from valueverse.value.realisation.mart_metric_rules import check_columns, registered_metrics, valid_metric_values
+from valueverse.value.realisation import check_columns, registered_metrics, valid_metric_values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from valueverse.catalog.history import CatalogHistory
+    from valueverse.catalog import CatalogHistory
 
 
 def mart_metrics(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from valueverse.value.architect.program_ir import Program
+    from valueverse.value.architect import Program
 
 
 def read_data(file: Path | None, customer: str | None) -> pl.DataFrame | None:
@@ -26,7 +26,7 @@ def read_metrics_file(file: Path, customer: str | None, *, empty: bool = False) 
     """Metrics of a CSV or Parquet file, as ``read_metrics`` gives them."""
     import polars as pl
 
-    from valueverse.value.executor.binding import read_metrics
+    from valueverse.value.executor import read_metrics
 
     try:
         # Texts throughout: a type guessed from the first rows may not hold for the rest.
@@ -52,9 +52,8 @@ def read_program(file: Path, outputs: list[str]) -> Program:
     """The model compiled, with other outputs where some are asked for; its hash stays that of the document."""
     from valueverse.documents import DocumentError
     from valueverse.services.value.check_model import read_text
-    from valueverse.value.architect.compiler.program import compile_model
-    from valueverse.value.architect.document.canonical import content_hash
-    from valueverse.value.architect.document.parsing import parse_model
+    from valueverse.value.architect.compiler import compile_model
+    from valueverse.value.architect.document import content_hash, parse_model
 
     model = parse_model(read_text(file))
     if not outputs:

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from valueverse.catalog.history import CatalogHistory
+from valueverse.catalog import CatalogHistory
 from valueverse.dates import utc_text
 from valueverse.money import minor_text, minor_units, plain
 from valueverse.platform.lake import Lake
 from valueverse.platform.stores.run_lookup import LINES_OF_METRIC, lines_serving
 from valueverse.services.instants import read_month
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
-from valueverse.subscriptions.timeline import build_timeline
-from valueverse.value.realisation.drilldown import cost_sources, subscription_sources, usage_sources
+from valueverse.subscriptions import build_timeline
+from valueverse.value.realisation import cost_sources, subscription_sources, usage_sources
 
 if TYPE_CHECKING:
     from datetime import date
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from valueverse.platform.settings import Settings
     from valueverse.services.value.stored_runs import StoredRun
-    from valueverse.subscriptions.timeline import Timeline
-    from valueverse.value.realisation.explain import Explained
+    from valueverse.subscriptions import Timeline
+    from valueverse.value.realisation import Explained
 
 
 @dataclass

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from valueverse.value.realisation.case_runs import CaseRun, Commitment
+    from valueverse.value.realisation import CaseRun, Commitment
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def frozen_commit(connection: psycopg.Connection[Any], tenant: str, commit: str)
         RefusalError: ``unknown_commit``, ``ambiguous_commit``.
     """
     from valueverse.platform.stores.value_store import document
-    from valueverse.value.realisation.case_runs import Commitment
+    from valueverse.value.realisation import Commitment
 
     found = named_commit(connection, tenant, commit, "--commit")
     text = document(connection, tenant, found)
@@ -87,7 +87,7 @@ def frozen_commit(connection: psycopg.Connection[Any], tenant: str, commit: str)
 
 
 def _stored_run(commitment: Commitment, row: dict[str, Any]) -> StoredRun:
-    from valueverse.value.realisation.case_runs import CaseRun
+    from valueverse.value.realisation import CaseRun
 
     run = CaseRun.read(commitment.program, row["document"], row["content_hash"])
     known_at = row["known_at"].astimezone(UTC).isoformat()

@@ -13,10 +13,10 @@ import orjson
 import polars as pl
 import rfc8785
 
-from valueverse.catalog.history import CatalogHistory
+from valueverse.catalog import CatalogHistory
 from valueverse.dates import following_month
 from valueverse.errors import RefusalError
-from valueverse.invoicing.knowledge import known_at_of_tenant, newest_known_at
+from valueverse.invoicing import known_at_of_tenant, newest_known_at
 from valueverse.money import amount_text, minor_units
 from valueverse.platform.isolation import failure_of, is_shared
 from valueverse.platform.stores import proposal_store
@@ -30,19 +30,26 @@ from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.services.months import FIRST_DAY, months_holding
 from valueverse.services.value.committed_models import CommittedModel, committed_models
 from valueverse.services.value.mart_metrics import mart_metrics
-from valueverse.subscriptions.timeline import Timeline, build_timeline
-from valueverse.value.executor.binding import read_metrics
-from valueverse.value.realisation import metrics as measured
-from valueverse.value.realisation.case_runs import CaseRun, Commitment, run_cases
-from valueverse.value.realisation.fees import outcome_charges
-from valueverse.value.realisation.proposals import (
+from valueverse.subscriptions import Timeline, build_timeline
+from valueverse.value.executor import read_metrics
+from valueverse.value.realisation import (
     Agreement,
+    CaseRun,
+    Commitment,
     MeasuredMonth,
+    active_customers,
+    billing_metrics,
+    cost_to_serve,
     last_month,
     missing_proposals,
+    months_of,
     months_to_measure,
+    outcome_charges,
     proposal_states,
+    recorded_costs,
+    run_cases,
     start_of_day,
+    usage_metrics,
 )
 
 if TYPE_CHECKING:
@@ -203,7 +210,7 @@ def _measure(
 def _past(connection: psycopg.Connection[Any], timeline: Timeline) -> set[date]:
     """Months before the first partition's own with something to measure."""
     every = pl.date_range(date(1970, 1, 1), FIRST_DAY, "1mo", closed="left", eager=True).to_list()
-    costs = measured.months_of(measured.recorded_costs(timeline.adjustment_events, timeline.tenants), every)
+    costs = months_of(recorded_costs(timeline.adjustment_events, timeline.tenants), every)
     known = timeline.tenants["tenant"].to_list()
     return measured_months(connection, known, FIRST_DAY) | set(costs)
 
@@ -215,7 +222,7 @@ def _over(month: date, zone: str, as_of: datetime) -> bool:
 
 def _metrics(context: TrackingContext, usage: pl.LazyFrame, months: list[date]) -> pl.DataFrame:
     timeline, names = context.timeline, context.timeline.tenants["tenant"].to_list()
-    used = measured.usage_metrics(
+    used = usage_metrics(
         usage.filter(pl.col("tenant").is_in(names)),
         timeline.tenants,
         timeline.segments,
@@ -231,9 +238,9 @@ def _metrics(context: TrackingContext, usage: pl.LazyFrame, months: list[date]) 
     return pl.concat(
         [
             used,
-            measured.billing_metrics(in_major, months),
-            measured.active_customers(timeline.segments, timeline.tenants, months),
-            measured.cost_to_serve(timeline.adjustment_events, timeline.tenants, used, months),
+            billing_metrics(in_major, months),
+            active_customers(timeline.segments, timeline.tenants, months),
+            cost_to_serve(timeline.adjustment_events, timeline.tenants, used, months),
         ]
     )
 

@@ -96,10 +96,10 @@ def known_customer(settings: Settings, connection: psycopg.Connection[Any], tena
 def _in_the_lake(settings: Settings, tenant: str) -> set[str]:
     import polars as pl
 
-    from valueverse.catalog.history import CatalogHistory
+    from valueverse.catalog import CatalogHistory
     from valueverse.platform.lake import Lake
     from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
-    from valueverse.subscriptions.timeline import build_timeline
+    from valueverse.subscriptions import build_timeline
 
     lake, mine = Lake(settings.lake_url), pl.col("tenant") == tenant
     facts = lake.scan(BILLING_FACTS_TABLE).filter(mine).collect()

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from valueverse.errors import RefusalError
-from valueverse.value.report.audience import Audience
+from valueverse.value.report import Audience
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     import psycopg
 
     from valueverse.platform.settings import Settings
-    from valueverse.value.realisation.case_runs import Commitment
-    from valueverse.value.report.commit_page import CommitReport, MeasuredRun
-    from valueverse.value.report.economics import CustomerMonth, FeeProposal
+    from valueverse.value.realisation import Commitment
+    from valueverse.value.report import CommitReport, CustomerMonth, FeeProposal, MeasuredRun
 
 
 DRAWS = 16_384
@@ -47,13 +46,10 @@ def report_of_model(
         RefusalError: as ``valueverse value run``.
     """
     from valueverse.services.value.model_inputs import read_data
-    from valueverse.value.architect.compiler.program import compile_model
-    from valueverse.value.architect.document.canonical import canonical_tree
-    from valueverse.value.architect.document.parsing import parse_model
-    from valueverse.value.executor.run import RunRequest
-    from valueverse.value.report.audience import withheld
-    from valueverse.value.report.page import render_page
-    from valueverse.value.report.run_page import build_run_page
+    from valueverse.value.architect.compiler import compile_model
+    from valueverse.value.architect.document import canonical_tree, parse_model
+    from valueverse.value.executor import RunRequest
+    from valueverse.value.report import build_run_page, render_page, withheld
 
     model = parse_model(text)
     about = [f"customer {customer}"] if customer else []
@@ -84,8 +80,7 @@ def report_of_commit(
         RefusalError: ``unknown_tenant``, ``unknown_commit``, ``ambiguous_commit``; ``not_measured``: no run of that
             month.
     """
-    from valueverse.value.report.commit_page import build_commit_page
-    from valueverse.value.report.page import render_page
+    from valueverse.value.report import build_commit_page, render_page
 
     return render_page(build_commit_page(report_of(settings, tenant, commit, month, audience)))
 
@@ -96,8 +91,7 @@ def report_of(settings: Settings, tenant: str, commit: str, month: dt.date | Non
     from valueverse.platform.warehouse import connect
     from valueverse.services.value.commits.commit_model import log
     from valueverse.services.value.stored_runs import frozen_commit
-    from valueverse.value.report.audience import withheld
-    from valueverse.value.report.commit_page import CommitChange, CommitReport
+    from valueverse.value.report import CommitChange, CommitReport, withheld
 
     now = dt.datetime.now(dt.UTC)
     with connect(settings, "builder") as connection:
@@ -130,12 +124,11 @@ def _internal(settings: Settings, tenant: str, commitment: Commitment, audience:
     """Metrics of the model that any catalog of the tenant has registered on a column that is the vendor's own."""
     import polars as pl
 
-    from valueverse.catalog.history import CatalogHistory
-    from valueverse.catalog.metrics import RESERVED_PREFIXES
+    from valueverse.catalog import RESERVED_PREFIXES, CatalogHistory
     from valueverse.platform.lake import Lake
     from valueverse.services.lake_tables import BILLING_FACTS_TABLE
-    from valueverse.value.architect.program_ir import Binding
-    from valueverse.value.report.audience import INTERNAL_COLUMNS
+    from valueverse.value.architect import Binding
+    from valueverse.value.report import INTERNAL_COLUMNS
 
     bound = {one.source.metric for one in commitment.program.inputs if isinstance(one.source, Binding)}
     of_marts = {metric for metric in bound if not metric.startswith(RESERVED_PREFIXES)}
@@ -148,8 +141,8 @@ def _internal(settings: Settings, tenant: str, commitment: Commitment, audience:
 
 
 def _measured(commitment: Commitment, row: dict[str, Any]) -> MeasuredRun:
-    from valueverse.value.realisation.case_runs import CaseRun
-    from valueverse.value.report.commit_page import MeasuredRun
+    from valueverse.value.realisation import CaseRun
+    from valueverse.value.report import MeasuredRun
 
     run = CaseRun.read(commitment.program, row["document"], row["content_hash"])
     return MeasuredRun(run, row["run_hash"], row["known_at"], row["computed_at"])
@@ -160,7 +153,7 @@ def _proposals(
 ) -> list[FeeProposal]:
     from valueverse.platform.stores import proposal_store
     from valueverse.services.value.commits.fee_proposals import state_of
-    from valueverse.value.report.economics import FeeProposal
+    from valueverse.value.report import FeeProposal
 
     return [
         FeeProposal(
@@ -189,7 +182,7 @@ def _months(
 ) -> list[CustomerMonth]:
     """Invoiced, and for a vendor spent, in the calendar months from the commit's start to the last one measured."""
     from valueverse.platform.stores import value_store
-    from valueverse.value.report.economics import CustomerMonth
+    from valueverse.value.report import CustomerMonth
 
     if last is None or commitment.start is None or commitment.customer is None:
         return []

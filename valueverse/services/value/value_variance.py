@@ -27,7 +27,7 @@ def difference(
     """
     from valueverse.platform.warehouse import connect
     from valueverse.services.value.stored_runs import stored_runs
-    from valueverse.value.realisation.variance import explain_variance
+    from valueverse.value.realisation import explain_variance
 
     with connect(settings, "builder") as connection:
         before, after = stored_runs(connection, tenant, commit, month, list(asked["cases"]))

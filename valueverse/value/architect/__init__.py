@@ -6,3 +6,44 @@ The packages, each using only those before it: ``language`` (units, types and fu
 (what executors run), ``document`` (what may stand where), ``compiler`` (document -> program), ``model_text`` (a program
 for people).
 """
+
+from valueverse.value.architect.model_text import problems_text, source_text, tree_json, tree_text
+from valueverse.value.architect.program_ir import (
+    Binding,
+    Correlation,
+    Cost,
+    Distribution,
+    Driver,
+    Grain,
+    Input,
+    Limit,
+    Node,
+    Outputs,
+    Probability,
+    Program,
+    Scenario,
+    Source,
+    Target,
+)
+
+__all__ = [
+    "Binding",
+    "Correlation",
+    "Cost",
+    "Distribution",
+    "Driver",
+    "Grain",
+    "Input",
+    "Limit",
+    "Node",
+    "Outputs",
+    "Probability",
+    "Program",
+    "Scenario",
+    "Source",
+    "Target",
+    "problems_text",
+    "source_text",
+    "tree_json",
+    "tree_text",
+]

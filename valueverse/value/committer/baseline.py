@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from valueverse.errors import RefusalError
-from valueverse.value.architect.program_ir import Binding
-from valueverse.value.executor.binding import bind_inputs, values_before
+from valueverse.value.architect import Binding
+from valueverse.value.executor import bind_inputs, values_before
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from valueverse.value.architect.program_ir import Input, Program
+    from valueverse.value.architect import Input, Program
 
 
 @dataclass(frozen=True)

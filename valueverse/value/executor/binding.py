@@ -14,14 +14,14 @@ import polars as pl
 
 from valueverse.dates import month_number
 from valueverse.errors import RefusalError
-from valueverse.value.architect.program_ir import Binding
+from valueverse.value.architect import Binding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from numpy.typing import NDArray
 
-    from valueverse.value.architect.program_ir import Input, Program, Scenario
+    from valueverse.value.architect import Input, Program, Scenario
 
     Floats = NDArray[np.float64]
     _Placed = dict[tuple[str, str], dict[int, list[float]]]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from valueverse.value.architect.program_ir import Outputs, Target
+from valueverse.value.architect import Outputs, Target
 from valueverse.value.executor.run import RunRequest, run_model
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from valueverse.value.architect.program_ir import Program
+    from valueverse.value.architect import Program
 
 METRICS = ("total_benefit", "total_cost", "net_benefit", "npv", "roi")
 

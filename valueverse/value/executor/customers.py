@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from valueverse.value.architect.program_ir import Binding, Distribution
+from valueverse.value.architect import Binding, Distribution
 from valueverse.value.executor.binding import Bound, bind_each, in_scenario
 from valueverse.value.executor.run import check_request
 from valueverse.value.executor.sampling import expected_value
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
-    from valueverse.value.architect.program_ir import Program, Source
+    from valueverse.value.architect import Program, Source
     from valueverse.value.executor.run import RunRequest
 
     Floats = NDArray[np.float64]

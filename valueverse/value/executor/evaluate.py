@@ -13,23 +13,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from valueverse.errors import RefusalError
-from valueverse.value.architect.language.expressions import (
-    Literal,
-    Lookup,
-    Operation,
-    Period,
-    Previous,
-    Reference,
-    RunningTotal,
-)
+from valueverse.value.architect.language import Literal, Lookup, Operation, Period, Previous, Reference, RunningTotal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from valueverse.value.architect.language.expressions import Expression
-    from valueverse.value.architect.program_ir import Node, Program
+    from valueverse.value.architect import Node, Program
+    from valueverse.value.architect.language import Expression
 
     Floats = NDArray[np.float64]
     Values = dict[str, Floats]

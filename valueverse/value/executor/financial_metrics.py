@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from valueverse.errors import RefusalError
-from valueverse.value.architect.compiler.outputs import MONEY_METRICS
-from valueverse.value.finance.cashflows import irr_batch, payback_batch
-from valueverse.value.finance.roots import roots_of_payments
+from valueverse.value.architect.compiler import MONEY_METRICS
+from valueverse.value.finance import irr_batch, payback_batch, roots_of_payments
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from numpy.typing import NDArray
 
-    from valueverse.value.architect.program_ir import Driver, Program
+    from valueverse.value.architect import Driver, Program
 
     Floats = NDArray[np.float64]
 

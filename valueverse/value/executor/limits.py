@@ -10,7 +10,7 @@ from valueverse.value.executor.sampling import uncertain_inputs
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from valueverse.value.architect.program_ir import Program, Scenario
+    from valueverse.value.architect import Program, Scenario
 
 MOST_NUMBERS = 5 * 10**10
 """Names x periods x draws x scenarios of a run: some minutes of work."""

@@ -17,7 +17,7 @@ import polars as pl
 
 from valueverse.errors import RefusalError
 from valueverse.schemas.value import PORTFOLIO_RESULTS
-from valueverse.value.architect.program_ir import Distribution
+from valueverse.value.architect import Distribution
 from valueverse.value.executor.binding import in_scenario, naming
 from valueverse.value.executor.customers import inputs_of
 from valueverse.value.executor.evaluate import evaluate_program
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from valueverse.value.architect.program_ir import Program, Scenario, Source
+    from valueverse.value.architect import Program, Scenario, Source
     from valueverse.value.executor.binding import Bound
     from valueverse.value.executor.customers import Measured
     from valueverse.value.executor.run import RunRequest

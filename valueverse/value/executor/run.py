@@ -16,8 +16,8 @@ import rfc8785
 
 from valueverse.errors import RefusalError
 from valueverse.schemas.value import MODEL_METRICS
-from valueverse.value.architect.language.expressions import Literal, Lookup, Operation, Reference
-from valueverse.value.architect.program_ir import Binding, Distribution
+from valueverse.value.architect import Binding, Distribution
+from valueverse.value.architect.language import Literal, Lookup, Operation, Reference
 from valueverse.value.executor.binding import Bound, bind_inputs, in_scenario
 from valueverse.value.executor.evaluate import evaluate_program, lookup, operate
 from valueverse.value.executor.financial_metrics import outputs_of
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from valueverse.value.architect.language.expressions import Expression
-    from valueverse.value.architect.program_ir import Probability, Program, Scenario, Source, Target
+    from valueverse.value.architect import Probability, Program, Scenario, Source, Target
+    from valueverse.value.architect.language import Expression
 
     Floats = NDArray[np.float64]
 

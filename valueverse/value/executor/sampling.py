@@ -16,14 +16,14 @@ import numpy as np
 import polars as pl
 from scipy import special
 
-from valueverse.value.architect.program_ir import Distribution
+from valueverse.value.architect import Distribution
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from valueverse.value.architect.program_ir import Correlation, Program, Source
+    from valueverse.value.architect import Correlation, Program, Source
 
     Floats = NDArray[np.float64]
 

@@ -16,13 +16,10 @@ import rfc8785
 
 from valueverse.dates import month_number
 from valueverse.errors import RefusalError
-from valueverse.value.architect.compiler.program import compile_model
-from valueverse.value.architect.document.parsing import parse_model
-from valueverse.value.architect.program_ir import Binding, Distribution
-from valueverse.value.executor.binding import bind_inputs
-from valueverse.value.executor.evaluate import evaluate_program
-from valueverse.value.executor.financial_metrics import Money, financial_metric, money_of
-from valueverse.value.executor.sampling import expected_value
+from valueverse.value.architect import Binding, Distribution
+from valueverse.value.architect.compiler import compile_model
+from valueverse.value.architect.document import parse_model
+from valueverse.value.executor import Money, bind_inputs, evaluate_program, expected_value, financial_metric, money_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +27,7 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
-    from valueverse.value.architect.program_ir import Cost, Input, Program, Source
+    from valueverse.value.architect import Cost, Input, Program, Source
 
     Floats = NDArray[np.float64]
 

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.catalog.history import as_known
-from valueverse.metering.usage_status import OK
-from valueverse.subscriptions.zones import local_midnight
+from valueverse.catalog import as_known
+from valueverse.metering import OK
+from valueverse.subscriptions import local_midnight
 from valueverse.value.realisation.metrics import held_in, owned_usage, recorded_costs, spread
 
 if TYPE_CHECKING:
     from datetime import date, datetime
 
-    from valueverse.subscriptions.timeline import Timeline
+    from valueverse.subscriptions import Timeline
 
 
 def usage_sources(

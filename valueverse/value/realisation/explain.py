@@ -12,16 +12,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from valueverse.errors import RefusalError
-from valueverse.value.architect.compiler.outputs import FINANCIAL_METRICS
-from valueverse.value.architect.language.expressions import (
-    Previous,
-    Reference,
-    RunningTotal,
-    child_expressions,
-    expression_text,
-)
-from valueverse.value.executor.evaluate import evaluate_program
-from valueverse.value.executor.financial_metrics import financial_metric, money_of
+from valueverse.value.architect.compiler import FINANCIAL_METRICS
+from valueverse.value.architect.language import Previous, Reference, RunningTotal, child_expressions, expression_text
+from valueverse.value.executor import evaluate_program, financial_metric, money_of
 from valueverse.value.realisation.case_runs import NO_SUM, SUMS, adds_up, series_of
 
 if TYPE_CHECKING:
@@ -30,9 +23,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from valueverse.value.architect.language.expressions import Expression
-    from valueverse.value.architect.program_ir import Cost, Driver, Input, Node, Program
-    from valueverse.value.executor.financial_metrics import Money
+    from valueverse.value.architect import Cost, Driver, Input, Node, Program
+    from valueverse.value.architect.language import Expression
+    from valueverse.value.executor import Money
     from valueverse.value.realisation.sources import Sources
 
     Floats = NDArray[np.float64]

@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.catalog.prices import Outcome
+from valueverse.catalog import Outcome
 from valueverse.errors import RefusalError
-from valueverse.invoicing.lines.plan_terms import resolve_plan
+from valueverse.invoicing.lines import resolve_plan
 from valueverse.money import minor_units, round_decimal
-from valueverse.value.architect.compiler.pricing import read_limit
-from valueverse.value.architect.language.units import TIME
-from valueverse.value.finance.fees import FeeBinding, outcome_fee
+from valueverse.value.architect.compiler import read_limit
+from valueverse.value.architect.language import TIME
+from valueverse.value.finance import FeeBinding, outcome_fee
 from valueverse.value.realisation.case_runs import MONTHS, adds_up
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from valueverse.catalog.history import CatalogHistory
-    from valueverse.subscriptions.timeline import Timeline
-    from valueverse.value.architect.program_ir import Grain, Limit, Program
+    from valueverse.catalog import CatalogHistory
+    from valueverse.subscriptions import Timeline
+    from valueverse.value.architect import Grain, Limit, Program
     from valueverse.value.realisation.case_runs import Commitment
 
 _MOST_TEXT = 60

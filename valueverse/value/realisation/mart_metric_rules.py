@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
-    from valueverse.catalog.history import CatalogHistory
-    from valueverse.catalog.metrics import MartMetric
+    from valueverse.catalog import CatalogHistory, MartMetric
 
 NUMBERS = frozenset({"smallint", "integer", "bigint", "numeric"})
 INSTANTS = "timestamp with time zone"

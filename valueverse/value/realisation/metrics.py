@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.dates import following_month
-from valueverse.metering.quantities import meter_quantities
-from valueverse.metering.usage_status import OK
+from valueverse.metering import OK, meter_quantities
 from valueverse.schemas.types import EXACT, INSTANT
 from valueverse.schemas.value import METRIC_VALUES
-from valueverse.subscriptions.event_fields import event_field
-from valueverse.subscriptions.zones import local_date, local_midnight
+from valueverse.subscriptions import event_field, local_date, local_midnight
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

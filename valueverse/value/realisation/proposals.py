@@ -16,7 +16,7 @@ import polars as pl
 
 from valueverse.dates import month_later, month_of, months_between
 from valueverse.errors import RefusalError
-from valueverse.subscriptions.zones import local_midnight
+from valueverse.subscriptions import local_midnight
 from valueverse.value.realisation.fees import FeeTerms, Later, fee_of
 
 if TYPE_CHECKING:

@@ -10,9 +10,8 @@ import numpy as np
 from valueverse.dates import month_later
 from valueverse.errors import RefusalError
 from valueverse.schemas.value import MODEL_METRICS
-from valueverse.value.architect.model_text import source_text
-from valueverse.value.architect.program_ir import Binding, Distribution
-from valueverse.value.executor.binding import bind_inputs
+from valueverse.value.architect import Binding, Distribution, source_text
+from valueverse.value.executor import bind_inputs
 from valueverse.value.realisation.case_runs import MONTHS, central, frozen, truncated_program
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
-    from valueverse.value.architect.program_ir import Program, Source
+    from valueverse.value.architect import Program, Source
     from valueverse.value.realisation.case_runs import CaseRun, Commitment
 
     Floats = NDArray[np.float64]

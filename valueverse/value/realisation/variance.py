@@ -20,8 +20,7 @@ import polars as pl
 from valueverse.errors import RefusalError
 from valueverse.money import largest_remainder, minor_units
 from valueverse.schemas.types import EXACT, PLACES
-from valueverse.value.executor.evaluate import evaluate_program
-from valueverse.value.executor.financial_metrics import money_of
+from valueverse.value.executor import evaluate_program, money_of
 from valueverse.value.realisation.case_runs import NO_SUM, SUMS, adds_up, series_name, series_of, truncated_program
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from valueverse.value.architect.program_ir import Program
+    from valueverse.value.architect import Program
     from valueverse.value.realisation.case_runs import CaseRun, Commitment
 
     Floats = NDArray[np.float64]

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from valueverse.schemas.value import MODEL_METRICS
-from valueverse.value.architect.program_ir import Binding, Distribution
-from valueverse.value.executor.binding import bind_inputs
-from valueverse.value.executor.sampling import expected_value, quantiles
+from valueverse.value.architect import Binding, Distribution
+from valueverse.value.executor import bind_inputs, expected_value, quantiles
 from valueverse.value.report import formatting
 from valueverse.value.report.audience import NOTHING
 from valueverse.value.report.page import Link, Table
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from valueverse.value.architect.program_ir import Input, Program, Scenario, Source
+    from valueverse.value.architect import Input, Program, Scenario, Source
     from valueverse.value.report.audience import Withheld
     from valueverse.value.report.charts import Calendar
     from valueverse.value.report.page import Cell, Part

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from valueverse.value.architect.program_ir import Binding
+from valueverse.value.architect import Binding
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from typing import Any
 
-    from valueverse.value.architect.program_ir import Program
+    from valueverse.value.architect import Program
 
 INTERNAL_METRICS = frozenset({"billing.cost_to_serve"})
 INTERNAL_COLUMNS = frozenset(

@@ -13,7 +13,7 @@ from valueverse.value.report.page import Headline, Section, Table
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from valueverse.value.architect.program_ir import Program
+    from valueverse.value.architect import Program
     from valueverse.value.report.charts import Calendar, Chart
     from valueverse.value.report.estimates import Estimate, Estimates, Flow
 

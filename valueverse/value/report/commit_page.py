@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from valueverse.value.executor.run import RunRequest
+from valueverse.value.executor import RunRequest
 from valueverse.value.report import formatting
 from valueverse.value.report.assumptions import flags_table, inputs_table, notes_table
 from valueverse.value.report.audience import NOTE, NOTHING, shown_document
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping, Sequence
 
-    from valueverse.value.realisation.case_runs import CaseRun, Commitment
+    from valueverse.value.realisation import CaseRun, Commitment
     from valueverse.value.report.audience import Withheld
     from valueverse.value.report.economics import CustomerMonth, FeeProposal
     from valueverse.value.report.estimates import Estimates

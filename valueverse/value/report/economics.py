@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Sequence
 
-    from valueverse.value.realisation.case_runs import CaseRun
+    from valueverse.value.realisation import CaseRun
     from valueverse.value.report.page import Cell
 
 _LIMITS = {"none": "the share", "floor": "the floor", "cap": "the cap"}

@@ -9,19 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from valueverse.value.architect.language.expressions import Literal, Operation, Reference
-from valueverse.value.architect.program_ir import Binding, Outputs, Probability, Scenario, Target
-from valueverse.value.executor.financial_metrics import cash_flows, money_of
-from valueverse.value.executor.run import RunRequest, run_model
-from valueverse.value.realisation.case_runs import truncated_program
+from valueverse.value.architect import Binding, Outputs, Probability, Scenario, Target
+from valueverse.value.architect.language import Literal, Operation, Reference
+from valueverse.value.executor import RunRequest, cash_flows, money_of, run_model
+from valueverse.value.realisation import truncated_program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import polars as pl
 
-    from valueverse.value.architect.program_ir import Program, Source
-    from valueverse.value.realisation.case_runs import Commitment
+    from valueverse.value.architect import Program, Source
+    from valueverse.value.realisation import Commitment
 
 METRICS = ("npv", "roi", "payback", "total_benefit", "total_cost", "net_benefit")
 LEVELS = (5.0, 50.0, 95.0)

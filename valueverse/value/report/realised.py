@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from valueverse.errors import RefusalError
-from valueverse.value.realisation.variance import explain_variance
+from valueverse.value.realisation import explain_variance
 from valueverse.value.report import charts, formatting
 from valueverse.value.report.audience import NOTHING
 from valueverse.value.report.page import Section, Table
@@ -14,7 +14,7 @@ from valueverse.value.report.page import Section, Table
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from valueverse.value.realisation.case_runs import CaseRun, Commitment
+    from valueverse.value.realisation import CaseRun, Commitment
     from valueverse.value.report.audience import Withheld
     from valueverse.value.report.charts import Calendar, Chart
 

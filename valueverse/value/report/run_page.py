@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from valueverse.value.architect.program_ir import Program
-    from valueverse.value.executor.run import RunRequest
+    from valueverse.value.architect import Program
+    from valueverse.value.executor import RunRequest
     from valueverse.value.report.audience import Withheld
     from valueverse.value.report.estimates import Estimates
     from valueverse.value.report.page import Cell

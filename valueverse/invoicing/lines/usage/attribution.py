@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.metering.attribution import exclusive_attributions
+from valueverse.metering import exclusive_attributions
 
 if TYPE_CHECKING:
     from valueverse.invoicing.lines.plan_terms import Terms

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.metering.quantities import QuantityScope, meter_quantities
+from valueverse.metering import QuantityScope, meter_quantities
 from valueverse.schemas.rating import BUCKET_QUANTITIES
-from valueverse.subscriptions.zones import local_midnight
+from valueverse.subscriptions import local_midnight
 
 if TYPE_CHECKING:
     from valueverse.invoicing.lines.plan_terms import Terms

@@ -6,14 +6,19 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.catalog.amount_meters import amount_meter_key
-from valueverse.catalog.history import as_known
+from valueverse.catalog import amount_meter_key, as_known
 from valueverse.invoicing.lines.usage.bucket_usage import buckets_of
 from valueverse.invoicing.lines.usage.charge_assignment import assign, split_label, with_cells
-from valueverse.metering.quantities import QuantityScope, events_by_days, meter_quantities
-from valueverse.metering.usage_status import OK
-from valueverse.metering.window_join import WINDOW_KEYS, usage_near_windows, usage_of_customers
-from valueverse.rating.engine import RatingDetail
+from valueverse.metering import (
+    OK,
+    WINDOW_KEYS,
+    QuantityScope,
+    events_by_days,
+    meter_quantities,
+    usage_near_windows,
+    usage_of_customers,
+)
+from valueverse.rating import RatingDetail
 from valueverse.schemas.rating import METER_QUANTITIES, RATED_EVENTS
 
 if TYPE_CHECKING:

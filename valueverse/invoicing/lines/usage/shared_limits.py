@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.money import largest_remainder
-from valueverse.rating.charge_steps import charge_bound, priced_units, round_amounts
-from valueverse.rating.tiered import EXACT_ZERO, exact_portion
+from valueverse.rating import EXACT_ZERO, charge_bound, exact_portion, priced_units, round_amounts
 from valueverse.schemas.types import EXACT
 
 if TYPE_CHECKING:

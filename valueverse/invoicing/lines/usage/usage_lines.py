@@ -10,9 +10,9 @@ from valueverse.invoicing.lines.usage.charge_assignment import assign, split_lab
 from valueverse.invoicing.lines.usage.consumption import LINE, OUTCOME, AssignedUsage, Consumption
 from valueverse.invoicing.lines.usage.rating_inputs import ADDS_UP, detail_of
 from valueverse.invoicing.lines.usage.shared_limits import with_shared_included, within_shared_bounds
-from valueverse.metering.quantities import QuantityScope, meter_quantities
+from valueverse.metering import QuantityScope, meter_quantities
 from valueverse.money import plain_text, with_decimals
-from valueverse.rating.engine import rate
+from valueverse.rating import rate
 from valueverse.schemas.invoicing import INVOICE, LINES, LINKED, SETTLED, SHOWN, TIER, WORKING_LINES
 from valueverse.schemas.types import EXACT
 

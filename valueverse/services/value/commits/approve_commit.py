@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from valueverse.platform.settings import Settings
-    from valueverse.value.realisation.case_runs import Commitment
+    from valueverse.value.realisation import Commitment
 
 
 def approve(settings: Settings, tenant: str, commit: str, side: str, by: str) -> dict[str, Any]:
@@ -26,8 +26,7 @@ def approve(settings: Settings, tenant: str, commit: str, side: str, by: str) ->
     from valueverse.platform.stores import commit_store as store
     from valueverse.platform.warehouse import connect
     from valueverse.services.value.commits.commit_model import log
-    from valueverse.value.committer.commit_log import SUPERSEDED, CommitEvent, event_hash
-    from valueverse.value.committer.commits import Approval, judge_approval
+    from valueverse.value.committer import SUPERSEDED, Approval, CommitEvent, event_hash, judge_approval
 
     with connect(settings, "builder") as connection:
         known_tenant(connection, tenant, lock=True)
@@ -52,8 +51,7 @@ def approve(settings: Settings, tenant: str, commit: str, side: str, by: str) ->
 def _judge_term(connection: psycopg.Connection[Any], tenant: str, commit: str, parent: str | None) -> None:
     """Refuse a commit that would be active for months whose value another one measures, or has a fee proposed for."""
     from valueverse.platform.stores.value_store import agreed, document, lock_value
-    from valueverse.value.realisation.case_runs import Commitment
-    from valueverse.value.realisation.supersession import Agreed, conflicting_commit
+    from valueverse.value.realisation import Agreed, Commitment, conflicting_commit
 
     # No run proposes anything between the look and the approval.
     lock_value(connection)

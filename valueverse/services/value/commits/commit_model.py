@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import psycopg
 
     from valueverse.platform.settings import Settings
-    from valueverse.value.architect.document.model import Model
-    from valueverse.value.architect.program_ir import Program
-    from valueverse.value.committer.commits import Frozen
+    from valueverse.value.architect import Program
+    from valueverse.value.architect.document import Model
+    from valueverse.value.committer import Frozen
 
 
 def commit(settings: Settings, tenant: str, text: str, options: dict[str, Any], data: Path | None) -> dict[str, Any]:
@@ -38,10 +38,9 @@ def commit(settings: Settings, tenant: str, text: str, options: dict[str, Any], 
     """
     from valueverse.platform.stores import commit_store as store
     from valueverse.platform.warehouse import connect
-    from valueverse.value.architect.compiler.program import compile_model
-    from valueverse.value.architect.document.parsing import parse_model
-    from valueverse.value.committer.commit_log import PROPOSED, CommitEvent, event_hash
-    from valueverse.value.committer.commits import chain_hash, commit_id
+    from valueverse.value.architect.compiler import compile_model
+    from valueverse.value.architect.document import parse_model
+    from valueverse.value.committer import PROPOSED, CommitEvent, chain_hash, commit_id, event_hash
 
     model = parse_model(text)
     program = compile_model(model)
@@ -70,8 +69,8 @@ def commit(settings: Settings, tenant: str, text: str, options: dict[str, Any], 
 
 def _judged(program: Program, options: dict[str, Any]) -> dict[str, Any]:
     """The options of a commit, as they are frozen."""
-    from valueverse.value.committer.baseline import agreed_start
-    from valueverse.value.executor.run import RunRequest, check_request
+    from valueverse.value.committer import agreed_start
+    from valueverse.value.executor import RunRequest, check_request
 
     scenario, known = options["scenario"], {one.name for one in program.scenarios}
     if scenario not in known:
@@ -81,9 +80,8 @@ def _judged(program: Program, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _frozen(model: Model, program: Program, options: dict[str, Any], measured: _Measured) -> Frozen:
-    from valueverse.value.architect.document.canonical import canonical_tree
-    from valueverse.value.committer.baseline import baseline_of
-    from valueverse.value.committer.commits import Frozen
+    from valueverse.value.architect.document import canonical_tree
+    from valueverse.value.committer import Frozen, baseline_of
 
     base = baseline_of(program, measured.values, options["scenario"], options["start"])
     fixed: dict[str, Any] = {"baseline": base.values, "expected": base.expected, "snapshot": base.snapshot}
@@ -116,7 +114,7 @@ def _measured(
 ) -> _Measured:
     from valueverse.platform.stores import value_store
     from valueverse.services.value.model_inputs import read_data
-    from valueverse.value.executor.binding import read_metrics
+    from valueverse.value.executor import read_metrics
 
     given = read_data(data, customer)
     if given is not None:
@@ -133,7 +131,7 @@ def log(settings: Settings, tenant: str) -> list[dict[str, Any]]:
     from valueverse.platform.stores import commit_store as store
     from valueverse.platform.stores.value_store import closings
     from valueverse.platform.warehouse import connect
-    from valueverse.value.committer.commits import Approval, commit_states
+    from valueverse.value.committer import Approval, commit_states
 
     with connect(settings, "builder") as connection:
         known_tenant(connection, tenant)

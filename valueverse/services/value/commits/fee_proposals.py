@@ -67,7 +67,7 @@ def answer(
     """
     from valueverse.platform.stores import proposal_store, value_store
     from valueverse.platform.warehouse import connect
-    from valueverse.value.realisation.proposal_status import judge_verdict
+    from valueverse.value.realisation import judge_verdict
 
     now, by, reason = datetime.now(UTC), person(given["by"] or "", "--by"), given["reason"]
     if verdict != "accepted":
@@ -103,8 +103,7 @@ def close(settings: Settings, tenant: str, commit: str, outcome: str, by: str, r
     from valueverse.platform.stores import commit_store, value_store
     from valueverse.platform.warehouse import connect
     from valueverse.services.value.commits.commit_model import log
-    from valueverse.value.committer.commit_log import CommitEvent, event_hash
-    from valueverse.value.committer.commits import FEE_OUTCOMES
+    from valueverse.value.committer import FEE_OUTCOMES, CommitEvent, event_hash
 
     if outcome not in FEE_OUTCOMES:
         raise RefusalError("unknown_outcome", f"{outcome[:40]!r} is neither {' nor '.join(FEE_OUTCOMES)}", "--as")

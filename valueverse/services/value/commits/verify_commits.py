@@ -10,8 +10,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from valueverse.platform.settings import Settings
-    from valueverse.value.committer.chain import Link
-    from valueverse.value.committer.commit_log import CommitEvent
+    from valueverse.value.committer import CommitEvent, Link
 
 
 def verify(settings: Settings, tenant: str, head: str | None) -> dict[str, Any]:
@@ -28,8 +27,7 @@ def verify(settings: Settings, tenant: str, head: str | None) -> dict[str, Any]:
     """
     from valueverse.platform.stores import commit_store as store
     from valueverse.platform.warehouse import connect
-    from valueverse.value.committer.chain import Link, chain_breaks
-    from valueverse.value.committer.commit_log import StoredEvent, broken_events
+    from valueverse.value.committer import Link, StoredEvent, broken_events, chain_breaks
 
     with connect(settings, "builder") as connection:
         known_tenant(connection, tenant)
@@ -52,8 +50,7 @@ def verify(settings: Settings, tenant: str, head: str | None) -> dict[str, Any]:
 def _done(connection: psycopg.Connection[Any], tenant: str, links: list[Link]) -> list[CommitEvent]:
     """What the tables say was done, and what follows from it."""
     from valueverse.platform.stores import commit_store as store
-    from valueverse.value.committer.commit_log import CommitEvent, supersessions
-    from valueverse.value.committer.commits import APPROVAL_SIDES
+    from valueverse.value.committer import APPROVAL_SIDES, CommitEvent, supersessions
 
     events = [CommitEvent(**row) for row in store.history(connection, tenant)]
     approvals = [one for one in events if one.action in APPROVAL_SIDES]

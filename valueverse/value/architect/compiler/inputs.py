@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from valueverse.errors import RefusalError, did_you_mean
-from valueverse.formula import parse
-from valueverse.formula.nodes import FormulaError
+from valueverse.formula import FormulaError, parse
 from valueverse.value.architect.document.distributions import distribution_of
 from valueverse.value.architect.document.model import duration_parts
 from valueverse.value.architect.language.expressions import Literal, Operation

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from valueverse.formula import parse
-from valueverse.formula.nodes import Call, FormulaError, Name, names_in
+from valueverse.formula import Call, FormulaError, Name, names_in, parse
 from valueverse.value.architect.compiler.graph import components, shortest_cycle
 from valueverse.value.architect.language.expressions import Literal, Operation, converted, per_period
 from valueverse.value.architect.language.functions import ARGUMENTS
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Literal as OneOf
 
     from valueverse.documents import Problems
-    from valueverse.formula.nodes import Node as FormulaNode
+    from valueverse.formula import Node as FormulaNode
     from valueverse.value.architect.compiler.inputs import InputCompiler
     from valueverse.value.architect.document import model as document
     from valueverse.value.architect.language.expressions import Expression

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticCustomError
 
-from valueverse.formula import parse
-from valueverse.formula.nodes import FormulaError
+from valueverse.formula import FormulaError, parse
 from valueverse.value.architect.document.numbers import numbers_from
 from valueverse.value.architect.language.scope import Scope, TypingError
 from valueverse.value.architect.language.type_checker import TypeChecker

@@ -6,8 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, cast
 
 from valueverse.errors import RefusalError
-from valueverse.formula import parse
-from valueverse.formula.nodes import Number, Quantity
+from valueverse.formula import Number, Quantity, parse
 from valueverse.value.architect.language.units import TIME, UnitSystem
 from valueverse.value.architect.program_ir import Grain, Limit, Pricing
 

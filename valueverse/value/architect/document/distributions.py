@@ -11,7 +11,7 @@ from math import log, log1p, sqrt
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
-from valueverse.documents.validation import wrong
+from valueverse.documents import wrong
 from valueverse.errors import did_you_mean
 from valueverse.value.architect.document.numbers import number_from, numbers_from
 from valueverse.value.architect.program_ir import Distribution

@@ -19,9 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from valueverse.documents.formats import JSON_NUMBER
-from valueverse.documents.source import Source
-from valueverse.documents.validation import StrictModel, wrong
+from valueverse.documents import JSON_NUMBER, Source, StrictModel, wrong
 from valueverse.value.architect.document.distributions import OPTIONS, PARAMETERS, read_distribution
 from valueverse.value.architect.document.numbers import Decay, Fraction, Number, Rate, Risk, number_from, numbers_from
 

@@ -7,8 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-from valueverse.documents.formats import JSON_NUMBER
-from valueverse.documents.validation import wrong
+from valueverse.documents import JSON_NUMBER, wrong
 from valueverse.formula import parse
 from valueverse.value.architect.language.constants import constant
 

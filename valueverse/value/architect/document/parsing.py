@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from valueverse.documents.formats import Format, float_number
-from valueverse.documents.problems import Problems
-from valueverse.documents.reading import read_document
-from valueverse.documents.source import Source
-from valueverse.documents.validation import validated
+from valueverse.documents import Format, Problems, Source, float_number, read_document, validated
 from valueverse.value.architect.document.model import SCHEMA, Model
 
 MODEL = Format(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import operator
 
-from valueverse.formula.nodes import Binary, Name, Node, Unary
-from valueverse.formula.nodes import Number as NumberNode
-from valueverse.formula.nodes import refusal as formula_refusal
+from valueverse.formula import Binary, Name, Node, Unary
+from valueverse.formula import Number as NumberNode
+from valueverse.formula import refusal as formula_refusal
 
 _OPERATORS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "^": operator.pow}
 

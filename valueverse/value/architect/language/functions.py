@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from valueverse.errors import RefusalError, did_you_mean
-from valueverse.formula.nodes import FormulaError, Quantity
+from valueverse.formula import FormulaError, Quantity
 from valueverse.value.architect.language.constants import constant
 from valueverse.value.architect.language.expressions import (
     Literal,
@@ -24,7 +24,7 @@ from valueverse.value.architect.language.units import ONE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from valueverse.formula.nodes import Call, Node
+    from valueverse.formula import Call, Node
     from valueverse.value.architect.language.expressions import Expression, Operator
     from valueverse.value.architect.language.scope import Checker
     from valueverse.value.architect.language.units import Unit

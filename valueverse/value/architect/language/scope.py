@@ -11,7 +11,7 @@ from valueverse.value.architect.language.expressions import Expression, Literal
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from valueverse.formula.nodes import Node
+    from valueverse.formula import Node
     from valueverse.value.architect.language.units import Unit, UnitSystem
 
 _NOTHING = Literal(0.0)

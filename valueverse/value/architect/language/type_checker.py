@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from valueverse.errors import Hint, RefusalError, did_you_mean
-from valueverse.formula.nodes import Binary, Call, Constant, FormulaError, Name, Node, Number, Quantity, Unary
+from valueverse.formula import Binary, Call, Constant, FormulaError, Name, Node, Number, Quantity, Unary
 from valueverse.value.architect.language import functions
 from valueverse.value.architect.language.expressions import (
     BOOLEAN,
