@@ -146,12 +146,12 @@ LATER: dict[str, LiteralString] = {
             max(invoice.period_from)::text as period_from,
             max(invoice.period_to)::text as period_to,
             coalesce(sum(line.amount_minor) filter (
-                where (line.kind in ('fee', 'usage') or (line.kind = 'minimum' and line.meter is not null))
+                where (line.kind in ('fee', 'usage') or (line.kind = 'minimum' and line.key <> 'commitment'))
                     and line.service_from < invoice.period_to
             ), 0)::text as counted_minor,
-            -- a charge's own minimum, over its lines, names the charge's meter
+            -- a charge's own minimum, over its lines, has the charge's key
             coalesce(sum(line.amount_minor) filter (
-                where line.kind = 'minimum' and line.meter is null
+                where line.kind = 'minimum' and line.key = 'commitment'
             ), 0)::text as minimum_minor
         from closing as invoice
         inner join billing.invoice_line as line
@@ -161,7 +161,8 @@ LATER: dict[str, LiteralString] = {
             select several.tenant_id, several.subscription, several.period_from from several
         )
         group by invoice.tenant_id, invoice.invoice_id
-        having not bool_or(line.is_difference)
+        -- where a charge is called commitment, its own minimum looks like the true-up
+        having not bool_or(line.is_difference or (line.key = 'commitment' and line.kind <> 'minimum'))
     """,  # noqa: S608 - nothing but constants is put in
     "outcomes": f"""
         with

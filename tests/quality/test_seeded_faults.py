@@ -309,9 +309,13 @@ def _propose(connection: psycopg.Connection[Any], tenant: str, fee: str) -> None
 
 
 WHOLE = "right"
-"""A tenant without a fault, one for every feature, and one whose charge nothing had used in time."""
+"""A tenant without a fault, one for every feature, one whose charge nothing had used in time, and those whose charge
+has a minimum of its own that goes beyond the commitment of its plan."""
+_OWN_MINIMUM = _MINIMUM | {"charge": {"split_by": ["region"], "minimum": "500"}}
 UNHARMED = {f"right-{tenant}": parts for tenant, parts, *_ in FEATURES.values()} | {
-    "right-unused": {"charge": {"split_by": ["region"]}, "late": {}, "unused": {}}
+    "right-unused": {"charge": {"split_by": ["region"]}, "late": {}, "unused": {}},
+    "right-own-minimum": _OWN_MINIMUM,
+    "right-charge-commitment": _OWN_MINIMUM | {"charge": _OWN_MINIMUM["charge"] | {"key": "commitment"}},
 }
 FAULTS |= {"wrong fee for an outcome": ("fs", (), "outcome_fee:v")}
 CONSISTENT = {"a", "b", "c", "d", "e", "f", "l", *(tenant for tenant, *_ in FEATURES.values())}
