@@ -123,7 +123,7 @@ class World:
         usage = self.usage_frame().lazy()
         return engine.bill(self.timeline(), self.history(), usage, window, **({"known_at": None} | more))
 
-    def build_invoice_documents(self, start: str, end: str, **more: Any) -> list[dict[str, Any]]:
+    def documents(self, start: str, end: str, **more: Any) -> list[dict[str, Any]]:
         """The drafts of what closes between two dates, in order of close."""
         billed = self.bill(start, end, **more)
         ordered = billed.invoices.sort(
