@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import NoReturn
+from importlib.metadata import version
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -19,9 +20,23 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    add_completion=False,
-    help="Usage billing, subscriptions and value models: exact, explained, on your own data.",
 )
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"valueverse {version('valueverse')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _of_every_command(
+    asked: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Usage billing, subscriptions and value models: exact, explained, on your own data."""
+
 
 for command in (
     demo,
