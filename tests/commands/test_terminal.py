@@ -7,6 +7,7 @@ import os
 import secrets
 from contextlib import suppress
 from datetime import UTC, date, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,7 @@ CALLS: dict[str, tuple[str, ...]] = {
     "analysts remove": ("{analyst}",),
     "doctor": (),
     "document": ("{folder}/invoice.json", "--out", "{folder}/invoice.pdf"),
+    "events check": ("{folder}/events.ndjson", "--tenant", "acme"),
     "explain event": ("test", "u0"),
     "explain invoice": ("acme-000001",),
     "finance": (),
@@ -270,3 +272,9 @@ def test_the_money_comes_before_the_chart(facts: dict[str, str]) -> None:
     assert "\u2588" in shown.text[chart:]
     only_errors = at_terminal(["simulate", *(one.format(**facts) for one in CALLS["simulate"])], stdout=False)
     assert only_errors.text.rstrip().endswith("\u2588" * 24)
+
+
+def test_the_version_is_shown_and_shells_complete_commands() -> None:
+    shown = at_terminal(["--version"])
+    assert (shown.code, shown.text.strip()) == (0, f"valueverse {version('valueverse')}")
+    assert "--install-completion" in at_terminal(["--help"]).text

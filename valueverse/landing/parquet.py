@@ -62,14 +62,14 @@ def _batches(path: Path) -> Iterator[tuple[int, pa.RecordBatch]]:
             begun = worker.answer()
         whole = True
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise unreadable(f"its reader ended: {worker.last_output() or error}") from error
+        raise unreadable(f"its reader ended: {worker.last_output() or error}", damaged=True) from error
     finally:
         if whole:
             worker.rest()
         else:
             worker.end()
     if "error" in begun:
-        raise unreadable(str(begun["error"]))
+        raise unreadable(str(begun["error"]), damaged=True)
 
 
 def end_readers() -> None:

@@ -23,6 +23,10 @@ _FREE_EXPANSION = 2**30
 _MOST_EXPANSION = 200
 """Decompressed bytes: the first are always taken, and then so many times the file's size. Event files reach 50."""
 _CODECS = {".gz": "gzip", ".zst": "zstd"}
+_BEGINS = {".gz": b"\x1f\x8b", ".zst": b"\x28\xb5\x2f\xfd"}
+"""The first bytes of a compressed file."""
+_SKIPPABLE = b"\x2a\x4d\x18"
+"""Bytes 2 to 4 of a skippable frame, with which a Zstandard file may begin."""
 
 
 def most_expanded(stored: int) -> int:
@@ -30,10 +34,10 @@ def most_expanded(stored: int) -> int:
     return max(_FREE_EXPANSION, _MOST_EXPANSION * stored)
 
 
-def unreadable(message: str) -> RefusalError:
-    """The refusal of a whole file."""
+def unreadable(message: str, *, damaged: bool = False) -> RefusalError:
+    """The refusal of a whole file; one that is damaged is worth sending again."""
     reason = " ".join(message.encode("utf-8", "replace").decode().split())[:240].replace("\x00", "?")
-    return RefusalError("unreadable_file", f"the file cannot be read: {reason}; send it again, whole")
+    return RefusalError("unreadable_file", f"the file cannot be read: {reason}{'; send it again, whole' * damaged}")
 
 
 @contextmanager
@@ -52,7 +56,7 @@ def guarded() -> Iterator[None]:
             raise
         raise unreadable(refusal.message) from refusal
     except BaseException as error:  # a Rust panic is no Exception
-        raise unreadable(str(error) or type(error).__name__) from error
+        raise unreadable(str(error) or type(error).__name__, damaged=True) from error
 
 
 def open_regular(path: Path) -> BinaryIO:
@@ -78,6 +82,8 @@ def blocks(path: Path) -> Iterator[bytes]:
     with open_regular(path) as raw:
         most = most_expanded(os.fstat(raw.fileno()).st_size)
         codec = _CODECS.get(path.suffix)
+        if codec:
+            _check_compression(raw, path.suffix)
         stream = pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), codec) if codec else raw
         done = 0
         while block := stream.read(BLOCK):
@@ -85,6 +91,14 @@ def blocks(path: Path) -> Iterator[bytes]:
             if done > most:
                 raise unreadable(f"it expands to more than {most} bytes, {_MOST_EXPANSION} times its size")
             yield bytes(block)
+
+
+def _check_compression(raw: BinaryIO, suffix: str) -> None:
+    """Refuse a file that is not compressed as its name says; an empty one holds nothing either way."""
+    begin = raw.read(4)
+    raw.seek(0)
+    if begin and not begin.startswith(_BEGINS[suffix]) and begin[1:] != _SKIPPABLE:
+        raise unreadable(f"its name ends in {suffix} and its content is not {_CODECS[suffix]}: rename or compress it")
 
 
 def whole_content(path: Path, most: int) -> bytes:

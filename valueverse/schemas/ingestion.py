@@ -25,3 +25,13 @@ QUARANTINE_SUMMARIES = Contract(
 
 LAKE_FILES = Contract({"date": pl.Date(), "path": TEXT, "rows": pl.Int64()}, key=("path",), nullable=("date", "rows"))
 """Files of a lake table with date partitions; ``rows`` null: the table's log does not say."""
+
+CHECKED_TYPES = Contract({"type": TEXT, "events": pl.UInt32(), "first": INSTANT, "last": INSTANT}, key=("type",))
+"""Events of a checked file that would be taken: how many of each type, and the instants they lie between."""
+
+CHECKED_REASONS = Contract(
+    {"reason": TEXT, "message": TEXT, "lines": pl.UInt32(), "first_line": pl.Int64(), "path": TEXT},
+    key=("reason", "message"),
+    nullable=("path",),
+)
+"""Lines of a checked file that would not be taken, or not twice; ``path``: the place within the event."""

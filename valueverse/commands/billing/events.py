@@ -1,0 +1,74 @@
+"""``valueverse events check``: what ingestion would say of a file, before it is delivered."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from valueverse.services.ingestion.check_file import CheckedFile
+
+_events = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Event files: check them before delivery.")
+_SHOWN = 20
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``events`` to the command line."""
+    app.add_typer(_events, name="events")
+
+
+@_events.command("check")
+def check(
+    file: Annotated[Path, typer.Argument(help="An event file: .ndjson, .json, .csv or .parquet, also .gz or .zst.")],
+    tenant: Annotated[
+        str | None, typer.Option("--tenant", help="Whose folder it is meant for; by default as its events say.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Answer with one JSON object.")] = False,
+) -> None:
+    """Check an event file: which lines ingestion would take, and which not, because of what.
+
+    Reads that file alone. What needs state (an unknown plan, an event received before) shows once it is ingested.
+    Exit 0: every line would be taken. Exit 1: some would be quarantined.
+
+    [dim]valueverse events check usage.ndjson --tenant acme[/dim]
+    """
+    from valueverse.services.ingestion.check_file import check_file
+
+    found = check_file(file, tenant, datetime.now(UTC))
+    if as_json:
+        typer.echo(json.dumps(found.document(), ensure_ascii=False, default=str))
+    else:
+        _show(found)
+    raise typer.Exit(0 if found.is_clean else 1)
+
+
+def _show(found: CheckedFile) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    taken = int(found.types["events"].sum())
+    console.print(
+        f"{escape(found.name)} for the tenant {escape(found.tenant)}: {taken:,} of {found.lines:,} lines would be taken"
+    )
+    if found.types.height:
+        table = Table("type", "events", "first", "last", header_style="dim", box=None)
+        table.columns[1].justify = "right"
+        for row in found.types.iter_rows(named=True):
+            first, last = (f"{row[end]:%Y-%m-%d %H:%M}" for end in ("first", "last"))
+            table.add_row(escape(row["type"]), f"{row['events']:,}", first, last)
+        console.print(table)
+    for row in found.reasons.head(_SHOWN).iter_rows(named=True):
+        style = "yellow" if row["reason"] == "duplicate" else "red"
+        place = f" (at {row['path']})" if row["path"] else ""
+        more = f", and {row['lines'] - 1:,} lines more" if row["lines"] > 1 else ""
+        console.print(
+            f"[{style}]{row['reason']}[/{style}] line {row['first_line']}{more}: {escape(row['message'] + place)}"
+        )
+    if found.reasons.height > _SHOWN:
+        console.print(f"... and {found.reasons.height - _SHOWN} messages more: --json lists all")

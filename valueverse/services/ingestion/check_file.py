@@ -1,0 +1,129 @@
+"""What ingestion would say of an event file, before it is delivered. Reads that file only: no server, no state."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from valueverse.errors import RefusalError
+from valueverse.events import IS_BILLING
+from valueverse.landing import one_file, read_chunks
+from valueverse.platform.settings import TENANT_KEY
+from valueverse.schemas.ingestion import CHECKED_REASONS, CHECKED_TYPES
+from valueverse.services.ingestion.file_validation import unreadable_file, validated
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from valueverse.landing import LandingFile
+
+
+@dataclass(frozen=True)
+class CheckedFile:
+    """What a file holds, as far as the file alone shows it.
+
+    Attributes:
+        types: CHECKED_TYPES of the events that would be taken.
+        reasons: CHECKED_REASONS of the lines that would be quarantined, or counted as duplicates.
+    """
+
+    name: str
+    tenant: str
+    lines: int
+    types: pl.DataFrame
+    reasons: pl.DataFrame
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether every line would be taken or is the copy of one that is."""
+        return self.reasons.filter(pl.col("reason") != "duplicate").is_empty()
+
+    def document(self) -> dict[str, Any]:
+        """The answer as JSON values."""
+        return {
+            "file": self.name,
+            "tenant": self.tenant,
+            "lines": self.lines,
+            "accepted": int(self.types["events"].sum()),
+            "types": self.types.to_dicts(),
+            "reasons": self.reasons.to_dicts(),
+        }
+
+
+def check_file(path: Path, tenant: str | None, moment: datetime) -> CheckedFile:
+    """Judge every line of a file as ingestion does at ``moment``.
+
+    Args:
+        path: an event file in any form that the landing folder takes.
+        tenant: whose folder it is meant for; None: the tenant that its first event names, else its folder's name.
+
+    Raises:
+        RefusalError: ``no_file``; ``empty_file``; ``no_tenant`` when neither the events nor the folder name one.
+    """
+    try:
+        file = one_file(path, tenant or "", path.name)
+    except OSError as error:
+        raise RefusalError("no_file", f"{path}: {error.strerror}", "FILE") from error
+    file = one_file(path, tenant or _tenant_of(file), path.name)
+    try:
+        frames = list(validated(file, moment))
+    except RefusalError as refusal:
+        frames = [unreadable_file(file, refusal, moment)]
+    if not frames:
+        raise RefusalError("empty_file", f"{path}: the file holds no event", "FILE")
+    lines = pl.concat([frame.select(_JUDGED) for frame in frames])
+    judged = _with_repeats(lines)
+    good = judged.filter(pl.col("reason").is_null())
+    return CheckedFile(path.name, file.tenant, lines.height, _types(good), _reasons(judged))
+
+
+_JUDGED = ("line", "source", "id", "type", "reason", "message", "path", "payload_hash", "time")
+
+
+def _tenant_of(file: LandingFile) -> str:
+    try:
+        named = next((frame["tenant"].drop_nulls() for frame in read_chunks(file)), pl.Series(dtype=pl.String))
+    except RefusalError:
+        named = pl.Series(dtype=pl.String)
+    found = named[0] if len(named) else file.path.absolute().parent.name
+    if not re.fullmatch(TENANT_KEY, found):
+        raise RefusalError("no_tenant", "name the tenant that the file is meant for: --tenant KEY", "--tenant")
+    return str(found)
+
+
+def _with_repeats(lines: pl.DataFrame) -> pl.DataFrame:
+    """Lines whose (source, id) another line of the file has: ``duplicate`` if they say the same, else ``conflict``."""
+    valid = pl.col("reason").is_null()
+    key = ["source", "id"]
+    good = lines.filter(valid).with_columns(pl.col("line", "payload_hash").first().over(key).name.prefix("first_"))
+    repeated = pl.col("line") != pl.col("first_line")
+    same = pl.col("payload_hash") == pl.col("first_payload_hash")
+    said = pl.when(same).then(pl.lit("duplicate")).otherwise(pl.lit("conflict"))
+    message = pl.format("line {} has the same source and id", "first_line") + pl.when(~same).then(
+        pl.lit(", and other content: the first one counts")
+    ).otherwise(pl.lit(""))
+    judged = good.with_columns(
+        pl.when(repeated).then(said).alias("reason"), pl.when(repeated).then(message).alias("message")
+    )
+    return pl.concat([lines.filter(~valid), judged.select(lines.columns)]).sort("line")
+
+
+def _types(good: pl.DataFrame) -> pl.DataFrame:
+    grouped = good.group_by("type").agg(
+        pl.len().alias("events"), pl.col("time").min().alias("first"), pl.col("time").max().alias("last")
+    )
+    return CHECKED_TYPES.conform(grouped.sort(IS_BILLING, "type").select(CHECKED_TYPES.names()))
+
+
+def _reasons(judged: pl.DataFrame) -> pl.DataFrame:
+    """By reason and message: like mistakes are one row with their number and the first of their lines."""
+    grouped = (
+        judged.filter(pl.col("reason").is_not_null())
+        .group_by("reason", "message", maintain_order=True)
+        .agg(pl.len().alias("lines"), pl.col("line").first().alias("first_line"), pl.col("path").first())
+    )
+    return CHECKED_REASONS.conform(grouped.select(CHECKED_REASONS.names()))
