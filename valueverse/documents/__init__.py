@@ -1,5 +1,6 @@
 """Documents that users write (YAML, JSON, NDJSON): strict reading, and every problem at once with its place."""
 
+from valueverse.documents.changes import Change, tree_changes
 from valueverse.documents.fields import (
     KEY_PATTERN,
     Amount,
@@ -16,6 +17,7 @@ from valueverse.documents.fields import (
 )
 from valueverse.documents.formats import JSON_NUMBER, UNSTORABLE, Format, exact_number, float_number
 from valueverse.documents.json_lines import check_values, decode_line, encodable
+from valueverse.documents.problem_text import problems_text
 from valueverse.documents.problems import DocumentError, Problem, Problems
 from valueverse.documents.reading import read_document
 from valueverse.documents.source import Source, child_path
@@ -26,6 +28,7 @@ __all__ = [
     "KEY_PATTERN",
     "UNSTORABLE",
     "Amount",
+    "Change",
     "DocumentError",
     "Flag",
     "Format",
@@ -50,7 +53,9 @@ __all__ = [
     "exact_number",
     "float_number",
     "judge_object",
+    "problems_text",
     "read_document",
+    "tree_changes",
     "validated",
     "wrong",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 import textwrap
@@ -63,6 +62,7 @@ def _add(
     from valueverse.platform.access.api_keys import issue_api_key
     from valueverse.platform.settings import get_settings
     from valueverse.platform.warehouse import connect
+    from valueverse.services.ingestion.deliver import deliver
 
     event = tenant_created(key, name, timezone, currency, datetime.now(UTC))
     settings = get_settings()
@@ -77,10 +77,7 @@ def _add(
         secret = issue_api_key(connection, key, name="first")
         # Last before the commit: a key without its tenant is harmless, an event that cannot be taken back is
         # not.
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(path.name + ".part")
-        draft.write_text(json.dumps(event, ensure_ascii=False) + "\n", encoding="utf-8")
-        draft.replace(path)
+        deliver(settings.landing, key, path.name, [event])
     typer.echo(f"tenant {key} waits in {path}", err=True)
     _show(secret)
 

@@ -29,8 +29,7 @@ def _add_check(app: typer.Typer) -> None:
 
         [dim]valueverse value library support_deflection > model.yaml && valueverse value check model.yaml[/dim]
         """
-        from valueverse.documents import Problem
-        from valueverse.value.architect import problems_text
+        from valueverse.documents import Problem, problems_text
 
         text = read_text(file)
         answer = check(text)

@@ -14,7 +14,7 @@ from valueverse.services.value.compare_models import _models, commits
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from valueverse.value.architect.document import Change
+    from valueverse.documents import Change
 
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 

@@ -11,9 +11,10 @@ from valueverse.errors import RefusalError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from valueverse.documents import Change
     from valueverse.platform.settings import Settings
     from valueverse.value.architect import Program
-    from valueverse.value.architect.document import Change, Model
+    from valueverse.value.architect.document import Model
     from valueverse.value.realisation import Commitment
 
 
@@ -66,10 +67,10 @@ def commits(settings: Settings, tenant: str, before: str, after: str) -> ModelDi
     Raises:
         RefusalError: ``unknown_tenant``, ``unknown_commit``, ``ambiguous_commit``.
     """
+    from valueverse.documents import tree_changes
     from valueverse.platform.warehouse import connect
     from valueverse.services.value.stored_runs import frozen_commit
     from valueverse.services.value.value_names import known_tenant
-    from valueverse.value.architect.document import tree_changes
 
     with connect(settings, "builder") as connection:
         known_tenant(connection, tenant)

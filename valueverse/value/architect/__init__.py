@@ -7,7 +7,7 @@ The packages, each using only those before it: ``language`` (units, types and fu
 for people).
 """
 
-from valueverse.value.architect.model_text import problems_text, source_text, tree_json, tree_text
+from valueverse.value.architect.model_text import source_text, tree_json, tree_text
 from valueverse.value.architect.program_ir import (
     Binding,
     Correlation,
@@ -42,7 +42,6 @@ __all__ = [
     "Scenario",
     "Source",
     "Target",
-    "problems_text",
     "source_text",
     "tree_json",
     "tree_text",

@@ -1,0 +1,102 @@
+"""``valueverse catalog check | diff | publish``."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typer.testing import CliRunner
+
+from valueverse.catalog import catalog_hash, parse_catalog
+from valueverse.cli import app
+from valueverse.documents import tree_changes
+from valueverse.errors import RefusalError
+from valueverse.services.catalogs.check_catalog import check_catalog, comparable
+from valueverse.services.catalogs.publish_catalog import publish_catalog
+from valueverse.services.ingestion.check_file import check_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TEXT = """
+schema: valueverse.catalog/v1
+currency: EUR
+meters:
+  - {key: tokens, event_type: request, aggregation: sum, value: n}
+plans:
+  - key: pro
+    version: 2
+    fees: [{key: platform, amount: "49.00"}]
+    charges: [{key: usage, meter: tokens, price: {model: standard, unit: "0.5"}}]
+"""
+NOON = datetime(2024, 2, 1, 12, tzinfo=UTC)
+
+
+def run(*arguments: str) -> Any:
+    return CliRunner().invoke(app, ["catalog", *arguments], env={"COLUMNS": "200"})
+
+
+def test_a_checked_catalog_says_what_it_sells() -> None:
+    answer = check_catalog(TEXT)
+    assert answer["ok"]
+    assert answer["meters"] == ["tokens"]
+    assert answer["plans"] == [{"key": "pro", "version": 2, "fees": ["platform"], "charges": ["usage"]}]
+    assert answer["hash"] == catalog_hash(parse_catalog(TEXT))
+
+
+def test_every_mistake_is_shown_below_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.yaml"
+    path.write_text(TEXT.replace("currency", "curency").replace("meter: tokens", "meter: token"))
+    shown = run("check", str(path))
+    assert shown.exit_code == 1
+    assert f"{path}:3:1: unknown field 'curency': did you mean 'currency'?" in shown.stdout
+    assert "plans[0].charges[0].meter" in shown.stdout
+    assert shown.stdout.endswith("2 problems\n")
+    assert len(json.loads(run("check", str(path), "--json").stdout)["problems"]) == 2
+
+
+def test_two_catalogs_are_compared_by_keys_not_by_places() -> None:
+    other = TEXT.replace('"0.5"', '"0.6"').replace("fees: [", 'fees: [{key: support, amount: "9"}, ')
+    changes = tree_changes(comparable(parse_catalog(TEXT)), comparable(parse_catalog(other)))
+    assert [(one.kind, one.path) for one in changes] == [
+        ("changed", "plans.pro@2.charges.usage.price.unit"), ("added", "plans.pro@2.fees.support"),
+    ]  # fmt: skip
+    respelled = parse_catalog(TEXT.replace('"0.5"', "0.50"))
+    assert tree_changes(comparable(parse_catalog(TEXT)), comparable(respelled)) == []
+
+
+def test_a_published_catalog_is_one_event_that_ingestion_takes_and_is_written_once(tmp_path: Path) -> None:
+    catalog = parse_catalog(TEXT)
+    path, written = publish_catalog(tmp_path, "acme", catalog, NOON)
+    assert written
+    assert publish_catalog(tmp_path, "acme", catalog, NOON) == (path, False)
+    found = check_file(path, None, NOON)
+    assert (found.is_clean, found.tenant, found.lines) == (True, "acme", 1)
+    event = json.loads(path.read_text())
+    assert event["time"] == "2024-02-01T12:00:00Z"
+    assert catalog_hash(parse_catalog(event["data"])) == catalog_hash(catalog)
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_tenant_key_that_cannot_be_one_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(RefusalError, match="not a tenant key"):
+        publish_catalog(tmp_path, "../acme", parse_catalog(TEXT), NOON)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_commands_write_and_compare_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VALUEVERSE_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("VALUEVERSE_LANDING", raising=False)
+    (tmp_path / "a.yaml").write_text(TEXT)
+    (tmp_path / "b.yaml").write_text(TEXT.replace("49.00", "59.00"))
+    assert (
+        '~ plans.pro@2.fees.platform.amount: "49" -> "59"'
+        in run("diff", *(str(tmp_path / f"{x}.yaml") for x in "ab")).stdout
+    )
+    assert run("diff", str(tmp_path / "a.yaml"), str(tmp_path / "a.yaml")).stdout == "the catalogs say the same\n"
+    assert run("publish", str(tmp_path / "a.yaml"), "--tenant", "acme", "--effective", "2024-02-01").exit_code == 0
+    [path] = (tmp_path / "home" / "landing" / "acme").iterdir()
+    assert json.loads(path.read_text())["time"] == "2024-02-01T00:00:00Z"
+    assert isinstance(run("check", str(tmp_path / "none.yaml")).exception, RefusalError)

@@ -1,0 +1,114 @@
+"""``valueverse catalog check | diff | publish``: what a tenant sells, before and when it is published."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from valueverse.services.catalogs.check_catalog import check_catalog, comparable, read_catalog_text
+
+_catalog = typer.Typer(
+    no_args_is_help=True, rich_markup_mode="rich", help="Catalogs: check one, compare two, publish one."
+)
+_FILE = typer.Argument(help="A catalog in YAML or JSON.")
+_AS_JSON = Annotated[bool, typer.Option("--json", help="Answer with one JSON object.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``catalog`` to the command line."""
+    app.add_typer(_catalog, name="catalog")
+
+
+@_catalog.command("check")
+def check(file: Annotated[Path, _FILE], as_json: _AS_JSON = False) -> None:
+    """Check a catalog: list its problems with line and column, or what it sells.
+
+    Exit 0: nothing is wrong. Exit 1: problems, each with file:line:column and the place in the text.
+
+    [dim]valueverse catalog check catalog.yaml[/dim]
+    """
+    from valueverse.documents import Problem, problems_text
+
+    text = read_catalog_text(file)
+    answer = check_catalog(text)
+    if as_json:
+        typer.echo(json.dumps(answer, ensure_ascii=False))
+    elif answer["ok"]:
+        typer.echo(_summary(answer))
+    else:
+        typer.echo(problems_text([Problem(**one) for one in answer["problems"]], text, str(file)))
+    raise typer.Exit(0 if answer["ok"] else 1)
+
+
+def _summary(answer: dict[str, Any]) -> str:
+    lines = [f"a catalog in {answer['currency']}, days in {answer['timezone']}, without problems"]
+    lines += [f"{name}: {', '.join(answer[name])}" for name in ("meters", "coupons", "taxes") if answer[name]]
+    for plan in answer["plans"]:
+        parts = [f"{name} {', '.join(plan[name])}" for name in ("fees", "charges") if plan[name]]
+        lines.append(f"plan {plan['key']}, version {plan['version']}: {'; '.join(parts) or 'nothing'}")
+    return "\n".join([*lines, f"hash: {answer['hash']}"])
+
+
+@_catalog.command("diff")
+def diff(
+    before: Annotated[Path, typer.Argument(help="The catalog as it was.")],
+    after: Annotated[Path, typer.Argument(help="The catalog as it would be.")],
+    as_json: _AS_JSON = False,
+) -> None:
+    """Show what was added, removed and changed from one catalog to another, plan by plan and charge by charge.
+
+    What it means in money: valueverse simulate --compare.
+
+    [dim]valueverse catalog diff catalog.yaml dearer.yaml[/dim]
+    """
+    from valueverse.documents import tree_changes
+    from valueverse.services.simulation.simulate import read_catalog
+
+    changes = tree_changes(comparable(read_catalog(before)), comparable(read_catalog(after)))
+    if as_json:
+        typer.echo(json.dumps({"changes": [one.as_json() for one in changes]}, ensure_ascii=False))
+    else:
+        _show(changes)
+
+
+def _show(changes: list[Any]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(highlight=False, soft_wrap=True)
+    styles = {"added": ("green", "+"), "removed": ("red", "-"), "changed": ("yellow", "~")}
+    for one in changes:
+        style, sign = styles[one.kind]
+        sides = [json.dumps(side, ensure_ascii=False) for side in (one.before, one.after) if side is not None]
+        console.print(f"[{style}]{sign}[/{style}] {escape(one.path)}: {escape(' -> '.join(sides))}")
+    if not changes:
+        console.print("the catalogs say the same")
+
+
+@_catalog.command("publish")
+def publish(
+    file: Annotated[Path, _FILE],
+    tenant: Annotated[str, typer.Option("--tenant", help="Who sells by it.")],
+    effective: Annotated[
+        str | None, typer.Option("--effective", help="From when on: an instant, or a date in UTC; now by default.")
+    ] = None,
+) -> None:
+    """Publish a catalog: the next ingestion takes it. The same catalog from the same instant on is published once.
+
+    Invoices that are final keep their prices: valueverse rerate plan shows and books what would differ.
+
+    [dim]valueverse catalog publish catalog.yaml --tenant acme --effective 2024-02-01[/dim]
+    """
+    from valueverse.platform.settings import get_settings
+    from valueverse.services.catalogs.publish_catalog import publish_catalog
+    from valueverse.services.instants import read_instant
+    from valueverse.services.simulation.simulate import read_catalog
+
+    moment = read_instant(effective, "UTC", "--effective") if effective else datetime.now(UTC).replace(microsecond=0)
+    path, written = publish_catalog(get_settings().landing, tenant, read_catalog(file), moment)
+    said = "waits" if written else "waited already"
+    typer.echo(f"the catalog of {tenant} from {moment:%Y-%m-%d %H:%M:%S} UTC on {said} in {path}", err=True)

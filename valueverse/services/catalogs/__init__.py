@@ -1,0 +1,1 @@
+"""Use cases of catalogs: check one, compare two, publish one."""
