@@ -102,12 +102,12 @@ def _with_repeats(lines: pl.DataFrame) -> pl.DataFrame:
     good = lines.filter(valid).with_columns(pl.col("line", "payload_hash").first().over(key).name.prefix("first_"))
     repeated = pl.col("line") != pl.col("first_line")
     same = pl.col("payload_hash") == pl.col("first_payload_hash")
-    said = pl.when(same).then(pl.lit("duplicate")).otherwise(pl.lit("conflict"))
+    repeat = pl.when(same).then(pl.lit("duplicate")).otherwise(pl.lit("conflict"))
     message = pl.format("line {} has the same source and id", "first_line") + pl.when(~same).then(
         pl.lit(", and other content: the first one counts")
     ).otherwise(pl.lit(""))
     judged = good.with_columns(
-        pl.when(repeated).then(said).alias("reason"), pl.when(repeated).then(message).alias("message")
+        pl.when(repeated).then(repeat).alias("reason"), pl.when(repeated).then(message).alias("message")
     )
     return pl.concat([lines.filter(~valid), judged.select(lines.columns)]).sort("line")
 
