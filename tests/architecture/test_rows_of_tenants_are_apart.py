@@ -61,6 +61,8 @@ SITES = {
         "group_by",
         ("event_type", "status"),
     ): "counts printed for the one caller",
+    ("valueverse/services/ingestion/check_file.py", "group_by", ("type",)): "a file of one tenant",
+    ("valueverse/services/ingestion/check_file.py", "group_by", ("message", "reason")): "a file of one tenant",
     ("valueverse/services/simulation/simulate.py", "group_by", ("reason",)): "counts printed for the one caller",
     (
         "valueverse/services/simulation/simulated_events.py",

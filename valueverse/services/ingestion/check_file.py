@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from valueverse.errors import RefusalError
-from valueverse.events import IS_BILLING
+from valueverse.events import EVENT_KEY, IS_BILLING
 from valueverse.landing import one_file, read_chunks
 from valueverse.platform.settings import TENANT_KEY
 from valueverse.schemas.ingestion import CHECKED_REASONS, CHECKED_TYPES
@@ -81,7 +81,7 @@ def check_file(path: Path, tenant: str | None, moment: datetime) -> CheckedFile:
     return CheckedFile(path.name, file.tenant, lines.height, _types(good), _reasons(judged))
 
 
-_JUDGED = ("line", "source", "id", "type", "reason", "message", "path", "payload_hash", "time")
+_JUDGED = ("line", "tenant", "source", "id", "type", "reason", "message", "path", "payload_hash", "time")
 
 
 def _tenant_of(file: LandingFile) -> str:
@@ -98,8 +98,9 @@ def _tenant_of(file: LandingFile) -> str:
 def _with_repeats(lines: pl.DataFrame) -> pl.DataFrame:
     """Lines whose (source, id) another line of the file has: ``duplicate`` if they say the same, else ``conflict``."""
     valid = pl.col("reason").is_null()
-    key = ["source", "id"]
-    good = lines.filter(valid).with_columns(pl.col("line", "payload_hash").first().over(key).name.prefix("first_"))
+    good = lines.filter(valid).with_columns(
+        pl.col("line", "payload_hash").first().over(*EVENT_KEY).name.prefix("first_")
+    )
     repeated = pl.col("line") != pl.col("first_line")
     same = pl.col("payload_hash") == pl.col("first_payload_hash")
     repeat = pl.when(same).then(pl.lit("duplicate")).otherwise(pl.lit("conflict"))
