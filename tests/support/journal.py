@@ -70,7 +70,7 @@ def bills(found: LedgerDocuments, voided: dict[str, str] | None = None) -> pl.Da
     moments = {number: datetime.fromisoformat(time) for number, time in (voided or {}).items()}
     when = [moments.get(number) for number in found.invoices["number"]]
     moment = pl.Series("voided_at", when, PAYABLE_INVOICES["voided_at"])
-    return PAYABLE_INVOICES.conform(found.invoices.with_columns(moment))
+    return PAYABLE_INVOICES.conform(found.invoices.with_columns(moment), unset=("events_known_at",))
 
 
 def inputs_of(

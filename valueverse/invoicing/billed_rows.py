@@ -174,7 +174,7 @@ def derive_prior_state(
         issued=issued,
         one_offs=ONE_OFFS_BILLED.conform(one_offs),
         thresholds=_threshold_amounts(rows),
-        consumed=_consumed_credits(rows, issued),
+        consumed=_consumed_credits(rows),
         recompute=booked_for(rows, recompute, reratings),
     )
 
@@ -218,7 +218,7 @@ def _threshold_amounts(rows: BilledRows) -> ThresholdAmounts:
     )
 
 
-def _consumed_credits(rows: BilledRows, issued: IssuedInvoices) -> ConsumedCredits:
+def _consumed_credits(rows: BilledRows) -> ConsumedCredits:
     paid = rows.with_invoice(rows.credits, "customer", "currency", "is_final")
     uses = rows.with_invoice(rows.discounts, "subscription", "period_from", "invoice_type")
     of_close = pl.col("invoice_type").is_in(OF_CLOSE)
@@ -227,16 +227,11 @@ def _consumed_credits(rows: BilledRows, issued: IssuedInvoices) -> ConsumedCredi
         .group_by("tenant", "origin", "subscription", "period_from", maintain_order=True)
         .agg(pl.col("amount_minor").filter(of_close).sum())
     )
-    numbers = pl.concat(
-        [
-            INVOICE_NUMBERS.conform(issued.not_voided, unset=("issued_at", "voided_at")),
-            INVOICE_NUMBERS.conform(issued.voided, unset=("issued_at",)),
-        ]
-    )
+    numbered = rows.invoices.filter(pl.col("number").is_not_null())
     return ConsumedCredits(
         CREDITS_USED.conform(paid),
         COUPON_USES.conform(coupons),
-        numbers,
+        INVOICE_NUMBERS.conform(numbered, unset=("issued_at",)),
         corrected_amounts(rows),
         _negative_balances(rows),
     )

@@ -81,13 +81,22 @@ class RecordedInvoices:
         return derive_prior_state(self.rows, issued, recomputed_invoices(issued, changes), RERATINGS.to_frame())
 
     def _void(self, timeline: Timeline, history: CatalogHistory) -> pl.DataFrame:
-        """Void what billing events say; those of no finalised invoice come back as REJECTED_EVENTS."""
+        """Void what billing events say; those of no invoice finalised by then come back as REJECTED_EVENTS."""
         voids = read_adjustment_events(timeline, history).voids
-        voided = voids.select(*_NUMBER, pl.col("voided_at").alias("voided_now"))
-        marked = self.rows.invoices.join(voided, on=_NUMBER, how="left", maintain_order="left")
+        bills = self.rows.invoices
+        known = pl.col("events_known_at") < pl.col("received_at")
+        numbered = voids.join(bills.select(*_NUMBER, "events_known_at"), on=_NUMBER, maintain_order="left")
+        voided = (
+            numbered.filter(known)
+            .unique(_NUMBER, keep="first", maintain_order=True)
+            .select(*_NUMBER, pl.col("voided_at").alias("voided_now"))
+        )
+        marked = bills.join(voided, on=_NUMBER, how="left", maintain_order="left")
         moment = pl.coalesce("voided_at", "voided_now").alias("voided_at")
         self.rows = replace(self.rows, invoices=BILLED_INVOICES.conform(marked.with_columns(moment)))
-        return voids_of_unknown_invoices(timeline, voids.join(self.rows.invoices, on=_NUMBER, how="anti"))
+        there = self.rows.invoices.filter(pl.col("voided_at").is_not_null())
+        unknown = voids.join(numbered.filter(known), on=[*_NUMBER, "received_at"], how="anti")
+        return voids_of_unknown_invoices(timeline, unknown.join(there, on=_NUMBER, how="anti"))
 
     def _named(self, done: pl.DataFrame) -> pl.DataFrame:
         """Add invoice_id, sequence and number: the next ones of each tenant."""

@@ -126,12 +126,13 @@ CREDITS_USED = Contract(
 INVOICE_NUMBERS = Contract(
     {
         "tenant": TEXT, "number": TEXT, "invoice_id": TEXT, "customer": TEXT, "currency": TEXT, "total_minor": MINOR,
-        "issued_at": INSTANT, "voided_at": INSTANT,
+        "issued_at": INSTANT, "voided_at": INSTANT, "events_known_at": INSTANT,
     },
     key=("tenant", "number"),
-    nullable=("invoice_id", "issued_at", "voided_at"),
+    nullable=("invoice_id", "issued_at", "voided_at", "events_known_at"),
 )  # fmt: skip
-"""Invoices that credit notes may name. ``issued_at`` null: before this run."""
+"""Invoices that credit notes may name. ``issued_at`` null: before this run. ``events_known_at``: what was received by
+then was known when the number was assigned; null: numbered provisionally."""
 
 CORRECTED = Contract(
     {"tenant": TEXT, "number": TEXT, "corrected_number": TEXT, "known_at": INSTANT, "amount_minor": MINOR},

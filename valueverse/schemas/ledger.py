@@ -77,12 +77,13 @@ DOCUMENT_CREDITS = Contract(
 PAYABLE_INVOICES = Contract(
     {
         "tenant": TEXT, "number": TEXT, "customer": TEXT, "currency": TEXT, "tax_minor": MINOR, "total_minor": MINOR,
-        "voided_at": INSTANT,
+        "voided_at": INSTANT, "events_known_at": INSTANT,
     },
     key=("tenant", "number"),
-    nullable=("voided_at",),
+    nullable=("voided_at", "events_known_at"),
 )  # fmt: skip
-"""Finalised invoices as payments and credit notes need to know them."""
+"""Finalised invoices as payments and credit notes need to know them. ``events_known_at``: what was received by then was
+known when the number was assigned; null: the document alone is known."""
 
 WALLET_USES = Contract({"tenant": TEXT, "origin": TEXT, "amount_minor": MINOR})
 """What invoices that are not voided used of each grant and purchase."""

@@ -47,11 +47,11 @@ CREDIT_NOTES = Contract(
 """``created_at``: the note's own time; ``received_at``: when it was received."""
 
 INVOICE_VOIDS = Contract(
-    {"tenant": TEXT, "number": TEXT, "reason": TEXT, "voided_at": INSTANT},
-    key=("tenant", "number"),
+    {"tenant": TEXT, "number": TEXT, "reason": TEXT, "voided_at": INSTANT, "received_at": INSTANT},
+    key=("tenant", "number", "received_at"),
     nullable=("reason",),
 )
-"""Invoices that events void."""
+"""Invoices that events void, in the order in which they count; ``received_at``: when the event was received."""
 
 APPROVED_PROPOSALS = Contract(
     {

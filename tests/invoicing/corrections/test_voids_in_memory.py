@@ -10,6 +10,12 @@ from tests.support.ledger import instant
 if TYPE_CHECKING:
     import polars as pl
 
+LATE = instant("2024-02-10")
+NOT_NUMBERED = (
+    "no invoice 'acme-000009' had been finalised when this was received; if it is meant for a later one, send it under "
+    "a new id"
+)
+
 
 def numbers(frame: pl.DataFrame) -> list[tuple[int, int]]:
     return frame.select("revision", "total_minor").rows()
@@ -55,5 +61,25 @@ def test_a_void_of_a_number_that_no_invoice_has_is_rejected() -> None:
     acme.record("invoice.voided", "2024-01-10", {"invoice": "acme-000009", "reason": "typing"})
     rejected = Books(acme).bill("2024-01-01", "2024-02-01", "2024-02-02").rejected
     assert rejected.select("reason", "message").rows() == [
-        ("unknown_invoice", "no invoice 'acme-000009' has been finalised")
+        (
+            "unknown_invoice",
+            NOT_NUMBERED,
+        )
     ]
+
+
+def test_a_void_received_before_its_invoice_was_numbered_never_takes_effect_and_one_sent_again_does() -> None:
+    acme = world(unit="1")
+    acme.start("2024-01-01")
+    acme.use("2024-01-05", "tokens", "30")
+    acme.record("invoice.voided", "2024-01-04", {"invoice": "acme-000001", "reason": "a guess"})
+    books = Books(acme)
+    first = books.bill("2024-01-01", "2024-02-01", "2024-02-02")
+    assert numbers(first.invoices) == [(0, 3000)]
+    again = books.bill("2024-01-01", "2024-02-01", "2024-02-02")
+    assert again.invoices.is_empty()
+    assert again.rejected.equals(first.rejected)
+    assert again.rejected["reason"].to_list() == ["unknown_invoice"]
+    acme.record("invoice.voided", "2024-01-03", {"invoice": "acme-000001", "reason": "wrong"}, received_at=LATE)
+    assert numbers(books.bill("2024-01-01", "2024-02-01", "2024-02-11").invoices) == [(1, 3000)]
+    assert books.bill("2024-01-01", "2024-02-01", "2024-02-12").invoices.is_empty()

@@ -53,6 +53,14 @@ def test_a_note_that_counted_is_not_displaced_by_a_backdated_one() -> None:
     assert refused(found)["event_id"].to_list() == ["1"]
 
 
+def test_a_note_known_when_its_invoice_was_numbered_does_not_count_however_often_a_run_is_repeated() -> None:
+    """The invoice was numbered by a run that knew all that was received by the fourth."""
+    of_fourth = bills(5000, events_known_at=START + timedelta(days=4))
+    found = judge_credit_notes(notes(("1", 9, 3), ("2", 1, 4), ("4", 1, 5)), of_fourth, CORRECTED.to_frame())
+    assert accepted(found) == [400]
+    assert refused(found).select("event_id", "reason").rows() == [("0", "unknown_invoice"), ("1", "unknown_invoice")]
+
+
 def test_a_note_is_judged_beside_the_corrections_known_before_it() -> None:
     """50.00, of which 30.00 were given back on the fifth: a note of 30.00 fits only if it came by then."""
     corrected = corrections((-3000, 5))

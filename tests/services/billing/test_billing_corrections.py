@@ -10,12 +10,17 @@ import pytest
 from tests.support.ledger import World, instant
 from tests.support.warehouse_billing import (
     CORRECTED,
+    JANUARY,
+    NOVEMBER,
     acme,
     rows,
     run,
+    store,
 )
 from valueverse.platform.lake import Lake
+from valueverse.services.billing.book_journal import book_journal
 from valueverse.services.billing.reproducibility_check import reproduce
+from valueverse.services.billing.run_billing import bill
 
 if TYPE_CHECKING:
     from valueverse.platform.settings import Settings
@@ -56,6 +61,32 @@ def test_a_voided_invoice_is_billed_again_under_the_next_number_and_gives_its_cr
             ("acme-000004", 1, 1100, 1100),
         ]
         assert rows(settings, "select reason from billing.rejected_event") == [("unknown_invoice",)]
+
+
+def test_a_run_repeated_over_the_same_knowledge_changes_nothing_where_events_name_numbers_it_assigns(
+    settings: Settings,
+) -> None:
+    """January is a draft: a credit note of 4.00 would pay it."""
+    world, at = acme(1), instant("2024-02-01T12:00:00+00:00")
+    world.record("invoice.voided", "2023-11-02", {"invoice": "acme-000001", "reason": "a guess"})
+    world.record("credit_note.issued", "2023-11-03", {"invoice": "acme-000002", "amount": "4", "reason": "a guess"})
+    tables = ("invoice", "invoice_void", "credit_note", "rejected_event")
+    found = []
+    for _ in range(2):
+        lake = store(world, settings)
+        bill(settings, lake, NOVEMBER, JANUARY, as_of=at, run_id="test")
+        book_journal(settings, lake, as_of=at, run_id="test")
+        found.append([rows(settings, f"select * from billing.{table} order by 1, 2") for table in tables])
+    assert found[0] == found[1]
+    assert rows(settings, "select status, credit_total_minor from billing.invoice order by sequence") == [
+        ("finalised", 0), ("finalised", 0), ("draft", 0)
+    ]  # fmt: skip
+    assert rows(settings, "select reason from billing.rejected_event") == [("unknown_invoice",)] * 2
+    assert rows(settings, "select kind from billing.journal_entry where kind in ('void', 'credit_note')") == []
+    world.record("invoice.voided", "2023-11-02", {"invoice": "acme-000001", "reason": "wrong"}, received_at=at)
+    run(world, settings)
+    again = "select revision, total_minor from billing.invoice order by sequence"
+    assert rows(settings, again) == [(0, 1100), (0, 1000), (1, 1100), (0, 1000)]
 
 
 def test_what_corrected_an_invoice_is_taken_back_when_it_is_voided_and_billed_again(settings: Settings) -> None:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 EARLY = instant("2023-12-20")
+NOT_NUMBERED = (
+    "no invoice 'acme-000009' had been finalised when this was received; if it is meant for a later one, send it under "
+    "a new id"
+)
 
 
 def acme(*months: tuple[str, str], taxes: tuple[str, ...] = ("19",)) -> World:
@@ -234,7 +238,10 @@ def test_a_credit_note_on_a_voided_invoice_says_so(settings: Settings) -> None:
     run(world, settings)
     assert sorted(refusals(settings)) == [
         ("invoice_voided", "invoice acme-000001 was voided"),
-        ("unknown_invoice", "no invoice 'acme-000009' has been finalised"),
+        (
+            "unknown_invoice",
+            NOT_NUMBERED,
+        ),
     ]
     booked(settings, world)
     assert balances(settings) == {"receivable": 11900, "revenue": -10000, "tax_payable": -1900}
@@ -260,9 +267,10 @@ def test_a_balance_paid_out_before_its_invoice_was_voided_is_taken_back(settings
 
 def test_a_note_withdrawn_after_it_paid_is_taken_back(settings: Settings) -> None:
     """December had 20.00 from the note; withdrawn, it makes January's 11.90 a claim of 31.90."""
-    world = acme(("2023-11", "100"), ("2023-12", "50"), ("2024-01", "10"))
+    world = acme(("2023-11", "100"), ("2023-12", "50"))
     run(world, settings, as_of=EARLY)
     note(world, "20", "2023-12-21")
+    use(world, "2024-01", "10")
     run(world, settings, as_of=instant("2024-01-10"))
     world.facts[-1]["known_until"] = instant("2024-01-15")
     heard(world, "2024-01-15")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -103,7 +104,8 @@ def test_a_void_takes_everything_of_its_invoice_back(settings: Settings) -> None
     run(world(), settings)
     booked(settings, world())
     company = world()
-    company.record("invoice.voided", "2024-01-20", {"invoice": "acme-000002", "reason": "wrong"})
+    void = {"invoice": "acme-000002", "reason": "wrong"}
+    company.record("invoice.voided", "2024-01-20", void, received_at=LATER + timedelta(days=1))
     run(company, settings)
     report = booked(settings, company)
     assert report.violations.to_dicts() == []

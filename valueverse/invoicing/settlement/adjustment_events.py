@@ -27,6 +27,12 @@ _ESCAPED = pl.col("source").str.replace_all("%", "%25", literal=True).str.replac
 EVENT_ORIGIN = pl.format("{}#{}", _ESCAPED, "id").alias("origin")
 """One text per event: source a#b with id c is not source a with id b#c."""
 
+NOT_FINALISED = pl.format(
+    "no invoice '{}' had been finalised when this was received; if it is meant for a later one, send it under a new id",
+    "number",
+)
+"""Why a void or a credit note of ``number`` does not count (docs/decisions/0720)."""
+
 
 @dataclass(frozen=True)
 class AdjustmentEvents:
@@ -172,19 +178,23 @@ def _voids(adjustments: pl.DataFrame) -> pl.DataFrame:
     return (
         _of(adjustments, "invoice.voided")
         .select(
-            "tenant", event_field("invoice").alias("number"), event_field("reason"), pl.col("time").alias("voided_at")
+            "tenant",
+            event_field("invoice").alias("number"),
+            event_field("reason"),
+            pl.col("time").alias("voided_at"),
+            "received_at",
         )
-        .unique(["tenant", "number"], keep="first", maintain_order=True)
+        .unique(["tenant", "number", "received_at"], keep="first", maintain_order=True)
         .cast(INVOICE_VOIDS)
     )
 
 
 def voids_of_unknown_invoices(timeline: Timeline, unknown: pl.DataFrame) -> pl.DataFrame:
-    """Voids of numbers that no finalised invoice has (``unknown``: tenant, number), as REJECTED_EVENTS."""
+    """Voids of numbers that no invoice had when they were received (``unknown``: tenant, number, received_at), as
+    REJECTED_EVENTS."""
     voids = _of(timeline.adjustment_events, "invoice.voided").with_columns(event_field("invoice").alias("number"))
-    strays = voids.join(unknown, on=["tenant", "number"], how="semi")
-    message = pl.concat_str(pl.lit("no invoice '"), "number", pl.lit("' has been finalised"))
-    return rejected_events(strays, "unknown_invoice", message)
+    strays = voids.join(unknown, on=["tenant", "number", "received_at"], how="semi")
+    return rejected_events(strays, "unknown_invoice", NOT_FINALISED)
 
 
 def _stray(adjustments: pl.DataFrame, timeline: Timeline) -> pl.DataFrame:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.invoicing.lines.line_amounts import in_order
+from valueverse.invoicing.settlement.adjustment_events import NOT_FINALISED
 from valueverse.money import minor_units
 from valueverse.schemas.events import REJECTED_EVENTS
 from valueverse.schemas.types import EXACT, INSTANT
@@ -46,14 +47,20 @@ def judge_credit_notes(notes: pl.DataFrame, bills: pl.DataFrame, corrected: pl.D
     it fits the invoice).
 
     The first received comes first, so that what counted once counts for ever. An invoice leaves its total and what
-    corrections known before the note added or gave back; what corrects another invoice on it belongs to that one.
+    corrections known before the note added or gave back; what corrects another invoice on it belongs to that one. A
+    note names no invoice that was numbered by a run to which the note was known already (docs/decisions/0720).
 
     Args:
         notes: CREDIT_NOTES.
-        bills: tenant, number, customer, currency, total_minor, voided_at and more.
+        bills: tenant, number, customer, currency, total_minor, voided_at, events_known_at and more.
         corrected: CORRECTED.
     """
-    joined = notes.join(bills, on=_NUMBER, how="left", maintain_order="left")
+    known_at = pl.col("events_known_at")
+    joined = notes.join(bills, on=_NUMBER, how="left", maintain_order="left").with_columns(
+        pl.when(known_at.is_null() | (known_at < pl.col("received_at"))).then(name).alias(name)
+        for name in bills.columns
+        if name not in _NUMBER
+    )
     rows = _with_unused_amount(whole_minor_units("amount", "currency", joined), corrected).sort(
         "received_at", "created_at", "source", "id", maintain_order=True
     )
@@ -73,7 +80,7 @@ def judge_credit_notes(notes: pl.DataFrame, bills: pl.DataFrame, corrected: pl.D
         .when(pl.col("fits").is_null()).then(pl.lit(EXCEEDS))
     )  # fmt: skip
     marked = rows.join(fits, on=["tenant", "origin"], how="left", maintain_order="left")
-    return marked.with_columns(refusal.alias("refusal")).drop("limit", "fraction", "fits")
+    return marked.with_columns(refusal.alias("refusal")).drop("limit", "fraction", "fits", "events_known_at")
 
 
 def _with_unused_amount(rows: pl.DataFrame, corrected: pl.DataFrame) -> pl.DataFrame:
@@ -102,9 +109,8 @@ def counting(found: pl.DataFrame) -> pl.DataFrame:
 
 def refused(found: pl.DataFrame) -> pl.DataFrame:
     """``judge_credit_notes`` notes that do not count, with the reason (REJECTED_EVENTS)."""
-    quoted = pl.concat_str(pl.lit("no invoice '"), "number", pl.lit("' has been finalised"))
     messages = {
-        UNKNOWN: quoted,
+        UNKNOWN: NOT_FINALISED,
         VOIDED: pl.format("invoice {} was voided", "number"),
         ODD: pl.lit("a credit note gives at least one minor unit of its invoice's currency"),
         EXCEEDS: pl.format("a credit note of {} is more than is left of invoice {}", _SHOWN, "number"),

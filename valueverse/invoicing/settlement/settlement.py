@@ -136,6 +136,7 @@ def _provisional(
     return sequenced.select(
         "tenant", pl.Series("number", numbers, pl.String), pl.lit(None).alias("invoice_id"), "customer", "currency",
         "total_minor", pl.col("finalise_after").alias("issued_at"), pl.lit(None).alias("voided_at"),
+        pl.lit(None).alias("events_known_at"),
     ).cast(INVOICE_NUMBERS)  # fmt: skip
 
 

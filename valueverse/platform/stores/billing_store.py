@@ -182,24 +182,32 @@ def credits_paid(connection: psycopg.Connection[Any], scope: Scope) -> pl.DataFr
 
 
 def void(connection: psycopg.Connection[Any], voids: pl.DataFrame) -> pl.DataFrame:
-    """Void finalised invoices (tenant, number, reason, voided_at); those voided before stay as they are.
+    """Void finalised invoices (INVOICE_VOIDS, of several the first); those voided before stay as they are.
 
     Returns:
-        tenant, number of those that no finalised invoice has.
+        tenant, number, received_at of those whose number no invoice had when they were received: the run that assigned
+        it did not know them yet.
     """
-    columns = [voids[name].to_list() for name in ("tenant", "number", "reason", "voided_at")]
-    given = "unnest(%s::text[], %s::text[], %s::text[], %s::timestamptz[]) as n(tenant_id, number, reason, voided_at)"
+    columns = [voids[name].to_list() for name in ("tenant", "number", "reason", "voided_at", "received_at")]
+    given = (
+        "unnest(%s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[]) with ordinality "
+        "as n(tenant_id, number, reason, voided_at, received_at, place)"
+    )
     connection.execute(
         "insert into billing.invoice_void (tenant_id, invoice_id, reason, voided_at) "  # noqa: S608 - constants
         f"select i.tenant_id, i.invoice_id, n.reason, n.voided_at from {given} "
-        "join billing.invoice i on i.tenant_id = n.tenant_id and i.number = n.number on conflict do nothing",
+        "join billing.invoice i on i.tenant_id = n.tenant_id and i.number = n.number "
+        "and i.events_known_at < n.received_at order by n.place on conflict do nothing",
         columns,
     )
     unknown = (
-        f"select n.tenant_id as tenant, n.number from {given} where not exists (select from billing.invoice i "  # noqa: S608 - constants
-        "where i.tenant_id = n.tenant_id and i.number = n.number)"
+        f"select n.tenant_id as tenant, n.number, n.received_at from {given} where not exists ("  # noqa: S608 - constants
+        "select from billing.invoice i "
+        "left join billing.invoice_void v on v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id "
+        "where i.tenant_id = n.tenant_id and i.number = n.number "
+        "and (i.events_known_at < n.received_at or v.invoice_id is not null))"
     )
-    return frame_of(connection, unknown, columns, INVOICE_VOIDS.part("tenant", "number"))
+    return frame_of(connection, unknown, columns, INVOICE_VOIDS.part("tenant", "number", "received_at"))
 
 
 def drop_drafts(connection: psycopg.Connection[Any], windows: pl.DataFrame) -> int:

@@ -84,11 +84,13 @@ def credit_origins(connection: psycopg.Connection[Any], invoices: pl.DataFrame) 
 
 
 def bills(connection: psycopg.Connection[Any], named: pl.DataFrame) -> pl.DataFrame:
-    """The finalised ones of these invoices (tenant, number): customer, currency, tax_minor, total_minor, voided_at."""
+    """The finalised ones of these invoices (tenant, number): customer, currency, tax_minor, total_minor, voided_at,
+    events_known_at."""
     return frame_of(
         connection,
         "select i.tenant_id::text as tenant, i.number, i.customer, i.currency::text as currency, "
-        "i.tax_total_minor as tax_minor, i.total_minor, v.voided_at from (select distinct * from unnest(%s::text[], "
+        "i.tax_total_minor as tax_minor, i.total_minor, v.voided_at, i.events_known_at "
+        "from (select distinct * from unnest(%s::text[], "
         "%s::text[]) as u(tenant_id, number)) as n "
         "join billing.invoice i on i.tenant_id = n.tenant_id and i.number = n.number "
         "left join billing.invoice_void v on v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id",

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 
 def apply_voids(connection: psycopg.Connection[Any], timeline: Timeline, history: CatalogHistory) -> pl.DataFrame:
-    """Write the voids that billing events state; those of no finalised invoice come back as REJECTED_EVENTS."""
+    """Write the voids that billing events state; those of no invoice finalised by then come back as
+    REJECTED_EVENTS."""
     voids = read_adjustment_events(timeline, history).voids
     if voids.is_empty():
         return REJECTED_EVENTS.to_frame()
