@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.support.laws import law
 from valueverse.errors import RefusalError
 from valueverse.schemas.types import EXACT
-from valueverse.services.calculators import overlapping_periods as periods_command
+from valueverse.services.calculators import periods as periods_command
 from valueverse.services.calculators import prorate as prorate_command
 from valueverse.subscriptions.periods import ALIGNMENTS, UNITS, overlapping_periods
 from valueverse.subscriptions.proration import days_30_360, prorated_amount, prorated_expr, proration_factor

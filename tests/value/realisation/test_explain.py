@@ -23,7 +23,7 @@ from valueverse.value.architect.document.parsing import parse_model
 from valueverse.value.committer.commits import Frozen
 from valueverse.value.executor.binding import read_metrics
 from valueverse.value.executor.run import RunRequest, run_model
-from valueverse.value.realisation import explain_output as explaining
+from valueverse.value.realisation import explain as explaining
 from valueverse.value.realisation.case_runs import SUMS, CaseRun, Commitment, run_cases
 from valueverse.value.realisation.explain import Explained, explain_output
 from valueverse.value.realisation.sources import assumed_inputs, run_inputs

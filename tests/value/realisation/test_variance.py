@@ -20,7 +20,7 @@ from valueverse.errors import RefusalError
 from valueverse.value.architect.document.canonical import canonical_tree
 from valueverse.value.architect.document.parsing import parse_model
 from valueverse.value.committer.commits import Frozen
-from valueverse.value.realisation import explain_variance as varying
+from valueverse.value.realisation import variance as varying
 from valueverse.value.realisation.case_runs import CaseRun, Commitment, run_cases
 from valueverse.value.realisation.variance import Variance, explain_variance
 
