@@ -9,7 +9,7 @@ import orjson
 from starlette.responses import Response
 
 from serving_api.problems import Problem
-from valueverse.money import minor_units
+from valueverse.money import minor_text, minor_units
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,6 +57,4 @@ def page(rows: Sequence[Any], limit: int, cursor: str | None) -> bytes:
 
 def amount(minor: int, currency: str) -> str:
     """An amount in major units with the currency's decimals, as text: ``7881, "USD"`` is ``78.81``."""
-    places = minor_units(currency)
-    sign, digits = ("-" if minor < 0 else ""), str(abs(minor)).rjust(places + 1, "0")
-    return f"{sign}{digits[:-places]}.{digits[-places:]}" if places else f"{sign}{digits}"
+    return minor_text(minor, minor_units(currency))

@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from valueverse.commands.billing import catalog, document, events, explain, ledger, rerate, simulate
+from valueverse.commands.billing import catalog, document, events, explain, invoices, ledger, rerate, simulate
 from valueverse.commands.calculators import finance, invoice, meter, periods, price, prorate
 from valueverse.commands.servers import analysts, demo, doctor, servers, sql, tenants
 from valueverse.commands.value import app as value
@@ -50,6 +50,7 @@ for command in (
     invoice,
     catalog,
     events,
+    invoices,
     simulate,
     explain,
     document,

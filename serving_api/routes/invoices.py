@@ -99,20 +99,7 @@ def _rendered(form: str, document: dict[str, Any], parties: Parties) -> bytes:
 
 async def _parties(request: Request, tenant: str, customer: str) -> Parties:
     found = await service_of(request).database.call("invoice_parties", tenant, customer)
-    row = found[0] if found else {}
-    metadata = json.loads(row["buyer_metadata"] or "{}") if found else {}
-    address = json.loads(row["seller_address"] or "{}") if found else {}
-    return Parties(
-        seller=(row["seller"] if found else None) or tenant,
-        buyer=(row["buyer"] if found else None) or customer,
-        seller_country=row["seller_country"] if found else None,
-        buyer_country=row["buyer_country"] if found else None,
-        seller_tax_id=row["seller_tax_id"] if found else None,
-        buyer_tax_id=metadata.get("tax_id"),
-        seller_address=address,
-        buyer_address=metadata.get("address") if isinstance(metadata.get("address"), dict) else None,
-        accent=address.get("accent"),
-    )
+    return Parties.of(found[0] if found else {}, tenant, customer)
 
 
 def voided(document: str) -> bytes:

@@ -55,6 +55,10 @@ CALLS: dict[str, tuple[str, ...]] = {
     "explain invoice": ("acme-000001",),
     "finance": (),
     "invoice": (),
+    "invoices list": (),
+    "invoices pdf": ("acme-000001", "--out", "{folder}/stored.pdf"),
+    "invoices show": ("acme-000001",),
+    "invoices xml": ("acme-000001", "--out", "{folder}/stored.xml"),
     "ledger check": (),
     "ledger export": ("--tenant", "acme"),
     "meter": (),
@@ -112,8 +116,8 @@ TYPED = {"finance": '{"id":"a","fn":"irr","cashflows":[-100,60,60]}' + END} | {
 TYPED["meter"] = '{"meter":{"aggregation":"count"},"period":{"from":"2024-01-01","to":"2024-02-01"},"events":[]}' + END
 ANSWERS = {"sql": ("show tables;", "select 1 as one;", "select nothing;", "\x04")}
 """Typed one after the other, each at a prompt."""
-CODES = {"ledger check": 1}
-"""These invoices are not in the journal; every other call ends with 0."""
+CODES = {"ledger check": 1, "invoices xml": 2}
+"""These invoices are not in the journal, and their tenant has no country; every other call ends with 0."""
 SERVERS = {"up", "status", "logs", "down"}
 """Called in turn by a test of their own, on an installation of their own."""
 AT_THE_END = {"demo"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,24 @@ class Parties:
     seller_address: Mapping[str, Any] | None = None
     buyer_address: Mapping[str, Any] | None = None
     accent: str | None = None
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any], tenant: str, customer: str) -> Parties:
+        """Parties as the database has them: names, countries and tax ids of both, the seller's address and the buyer's
+        metadata as JSON text. Who states no name goes by the key."""
+        metadata = json.loads(row.get("buyer_metadata") or "{}")
+        address = json.loads(row.get("seller_address") or "{}")
+        return cls(
+            seller=row.get("seller") or tenant,
+            buyer=row.get("buyer") or customer,
+            seller_country=row.get("seller_country"),
+            buyer_country=row.get("buyer_country"),
+            seller_tax_id=row.get("seller_tax_id"),
+            buyer_tax_id=metadata.get("tax_id"),
+            seller_address=address,
+            buyer_address=metadata.get("address") if isinstance(metadata.get("address"), dict) else None,
+            accent=address.get("accent"),
+        )
 
     def brand(self) -> Brand:
         """What the PDF shows."""

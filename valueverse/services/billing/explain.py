@@ -53,7 +53,7 @@ def explain_invoice(
     if found is None:
         raise RefusalError(
             "unknown_invoice",
-            f"no finalised invoice {number!r}; `valueverse sql` lists them: billing.invoice",
+            f"no finalised invoice {number!r}; `valueverse invoices list` shows them",
             "NUMBER",
         )
     tenant, invoice_id, document = found["tenant"], found["invoice_id"], json.loads(found["document"])

@@ -1,0 +1,93 @@
+"""``valueverse invoices list | show | pdf | xml``: what was billed, as people ask for it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.support.warehouse_billing import acme, run
+from valueverse.cli import app
+from valueverse.errors import RefusalError
+from valueverse.platform.warehouse import connect
+from valueverse.services.billing.invoices import find_invoice, list_invoices
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import psycopg
+
+    from valueverse.platform.settings import Settings
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def settings(module_settings: Settings) -> Settings:
+    """Three customers of acme; the second one's invoice of November is voided."""
+    company = acme(3)
+    company.record("customer.created", "2023-10-30", {"customer": "c0", "name": "Müller [bold] GmbH", "country": "DE"})
+    for customer in ("c1", "c2"):
+        company.record("customer.created", "2023-10-30", {"customer": customer})
+    run(company, module_settings)
+    company.record("invoice.voided", "2024-06-02", {"invoice": "acme-000002", "reason": "wrong address"})
+    run(company, module_settings)
+    return module_settings
+
+
+@pytest.fixture
+def connection(settings: Settings) -> Iterator[psycopg.Connection[Any]]:
+    with connect(settings, "builder") as connection:
+        yield connection
+
+
+def call(settings: Settings, *arguments: str) -> Any:
+    return CliRunner().invoke(app, ["invoices", *arguments], env={**settings.environment(), "COLUMNS": "160"})
+
+
+def test_invoices_are_listed_by_tenant_customer_and_status(connection: psycopg.Connection[Any]) -> None:
+    found = list_invoices(connection, None, None, None, 100)
+    assert {one["tenant"] for one in found} == {"acme"}
+    assert {one["status"] for one in found} == {"finalised", "voided"}
+    assert [one["number"] for one in list_invoices(connection, "acme", None, "voided", 9)] == ["acme-000002"]
+    mine = list_invoices(connection, "acme", "c0", None, 100)
+    assert {one["customer"] for one in mine} == {"c0"}
+    assert {(one["total"], one["amount_due"]) for one in mine} == {("11.00", "11.00"), ("10.00", "10.00")}
+    assert [one["issued_on"] for one in mine] == sorted((one["issued_on"] for one in mine), reverse=True)
+    assert list_invoices(connection, "birch", None, None, 9) == []
+
+
+def test_an_invoice_is_found_with_its_parties_and_its_status_of_now(connection: psycopg.Connection[Any]) -> None:
+    found = find_invoice(connection, "acme-000001")
+    assert (found.document["status"], found.parties.buyer, found.parties.buyer_country) == (
+        "finalised", "Müller [bold] GmbH", "DE",
+    )  # fmt: skip
+    assert found.pdf().startswith(b"%PDF-")
+    assert find_invoice(connection, "acme-000002").document["status"] == "voided"
+
+
+def test_what_is_not_there_is_refused_with_its_cure(connection: psycopg.Connection[Any]) -> None:
+    with pytest.raises(RefusalError, match="`valueverse invoices list` shows them"):
+        find_invoice(connection, "acme-999999")
+    with pytest.raises(RefusalError, match="'paid' is none of draft, finalised, voided"):
+        list_invoices(connection, None, None, "paid", 1)
+    with pytest.raises(RefusalError, match="has no country"):
+        find_invoice(connection, "acme-000001").xml()
+
+
+def test_the_commands_show_tables_json_and_files(settings: Settings, tmp_path: Path) -> None:
+    shown = call(settings, "list", "--customer", "c0").stdout
+    assert "acme-000001" in shown
+    assert "11.00 USD" in shown
+    assert "and more: --limit" in call(settings, "list", "--limit", "1").stdout
+    [one] = map(json.loads, call(settings, "list", "--status", "voided", "--json").stdout.splitlines())
+    assert (one["number"], one["issued_on"]) == ("acme-000002", "2023-12-02")
+    page = call(settings, "show", "acme-000001").stdout
+    assert "Müller [bold] GmbH" in page
+    assert page.split()[-1] == "11.00"
+    assert json.loads(call(settings, "show", "acme-000001", "--json").stdout)["number"] == "acme-000001"
+    assert call(settings, "pdf", "acme-000001", "--out", str(tmp_path / "one.pdf")).exit_code == 0
+    assert (tmp_path / "one.pdf").read_bytes().startswith(b"%PDF-")

@@ -1,0 +1,44 @@
+"""Invoices to be listed and shown, and the names and addresses of who issued and who receives them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from valueverse.platform.queries import row_of, rows_of
+
+if TYPE_CHECKING:
+    import psycopg
+
+_LIST = """
+    select i.tenant_id::text as tenant, i.number, i.customer, i.subscription, i.currency::text as currency,
+           case when v.invoice_id is null then i.status else 'voided' end as status,
+           i.period_from, i.period_to, i.issued_on, i.due_on, i.total_minor, i.amount_due_minor
+      from billing.invoice as i
+      left join billing.invoice_void as v on v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id
+     where (%(tenant)s::text is null or i.tenant_id = %(tenant)s)
+       and (%(customer)s::text is null or i.customer = %(customer)s)
+       and (%(status)s::text is null or %(status)s = case when v.invoice_id is null then i.status else 'voided' end)
+     order by i.tenant_id, i.issued_on desc, i.sequence desc nulls first, i.invoice_id
+     limit %(most)s"""
+
+_ONE = """
+    select i.tenant_id::text as tenant, i.document, v.invoice_id is not null as voided,
+           t.name as seller, t.country as seller_country, t.tax_id as seller_tax_id, t.address::text as seller_address,
+           c.name as buyer, c.country as buyer_country, c.metadata::text as buyer_metadata
+      from billing.invoice as i
+      left join billing.invoice_void as v on v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id
+      left join billing.tenant as t on t.tenant_id = i.tenant_id
+      left join billing.customer as c on c.tenant_id = i.tenant_id and c.customer = i.customer
+     where i.number = %(number)s"""
+
+
+def listed(
+    connection: psycopg.Connection[Any], tenant: str | None, customer: str | None, status: str | None, most: int
+) -> list[dict[str, Any]]:
+    """At most ``most`` invoices, those of a tenant together, the latest issued first; None: whatever it is."""
+    return rows_of(connection, _LIST, {"tenant": tenant, "customer": customer, "status": status, "most": most})
+
+
+def by_number(connection: psycopg.Connection[Any], number: str) -> dict[str, Any] | None:
+    """A finalised invoice's document, whether it is voided, and the parties as they state themselves now."""
+    return row_of(connection, _ONE, {"number": number})

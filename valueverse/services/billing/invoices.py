@@ -1,0 +1,73 @@
+"""Invoices as people ask for them: listed, shown, typeset, and as electronic invoices."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from valueverse.errors import RefusalError
+from valueverse.invoicing.rendering import Parties, invoice_pdf, invoice_xml
+from valueverse.money import minor_text, minor_units
+from valueverse.platform.stores import invoice_store
+
+if TYPE_CHECKING:
+    import psycopg
+
+STATUSES = ("draft", "finalised", "voided")
+
+
+@dataclass(frozen=True)
+class StoredInvoice:
+    """A finalised invoice's document, with ``status`` as it is now, and who its parties are."""
+
+    document: dict[str, Any]
+    parties: Parties
+
+    def pdf(self) -> bytes:
+        """The invoice as a PDF."""
+        return invoice_pdf(self.document, self.parties.brand())
+
+    def xml(self) -> bytes:
+        """The invoice in UBL 2.1 (EN 16931).
+
+        Raises:
+            RefusalError: ``no_country``, and what ``invoice_xml`` refuses.
+        """
+        return invoice_xml(self.document, *self.parties.for_ubl())
+
+
+def list_invoices(
+    connection: psycopg.Connection[Any], tenant: str | None, customer: str | None, status: str | None, most: int
+) -> list[dict[str, Any]]:
+    """Invoices with their amounts as text in major units, the latest issued of a tenant first.
+
+    Raises:
+        RefusalError: ``unknown_status``.
+    """
+    if status not in {None, *STATUSES}:
+        raise RefusalError("unknown_status", f"{status!r} is none of {', '.join(STATUSES)}", "--status")
+    return [_listed(row) for row in invoice_store.listed(connection, tenant, customer, status, most)]
+
+
+def find_invoice(connection: psycopg.Connection[Any], number: str) -> StoredInvoice:
+    """A finalised invoice by its number.
+
+    Raises:
+        RefusalError: ``unknown_invoice``.
+    """
+    row = invoice_store.by_number(connection, number)
+    if row is None:
+        raise RefusalError(
+            "unknown_invoice", f"no finalised invoice {number!r}; `valueverse invoices list` shows them", "NUMBER"
+        )
+    document = json.loads(row["document"])
+    if row["voided"]:
+        document |= {"status": "voided"}
+    return StoredInvoice(document, Parties.of(row, row["tenant"], document["customer"]))
+
+
+def _listed(row: dict[str, Any]) -> dict[str, Any]:
+    places = minor_units(row["currency"])
+    amounts = {name: minor_text(row.pop(f"{name}_minor"), places) for name in ("total", "amount_due")}
+    return row | amounts
