@@ -83,8 +83,9 @@ mutate-security: $(DEV) ## Weaken every rule of the database one at a time; each
 security-manifest: $(DEV) ## Write what the migrations made of rights and policies, after a change of them
 	@$(PY) -m tests.security_manifest
 
-docs: $(DEV) ## Draw docs/architecture/{tables,data-flow}.md from the migrated database and the code
+docs: $(DEV) ## Draw docs/architecture/{tables,data-flow}.md, write docs/events.md and docs/schemas from the code
 	@$(PY) -m tests.diagrams
+	@$(PY) -m tests.reference_documents
 
 decisions: $(DEV) ## Write the list of decisions, docs/decisions/README.md
 	@$(PY) -m tests.decision_index

@@ -1,7 +1,8 @@
 """CloudEvents in: envelope contract, validation, dedup and amendments (contracts.md, section 1)."""
 
 from valueverse.events.amendments import resolve_amendments
-from valueverse.events.billing_events import CATALOG_PUBLISHED, duration_seconds, judge_billing_event
+from valueverse.events.billing_events import CATALOG_PUBLISHED, judge_billing_event
+from valueverse.events.field_types import duration_seconds
 from valueverse.events.identity import COMPARED_FIELDS, EVENT_KEY, key_hash, payload_hash, same_payload
 from valueverse.events.reading import read_lines, read_rows, refused_lines, with_raw
 from valueverse.events.strict import ENVELOPE_ATTRIBUTES, load_exact_json

@@ -1,0 +1,35 @@
+"""Write docs/events.md and docs/schemas from the models that judge events and catalogs (``make docs``)."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from valueverse.catalog import Catalog
+from valueverse.events.event_reference import SCHEMA_DIALECT, events_schema, page
+
+ROOT = Path(__file__).parents[1]
+
+
+def documents() -> dict[Path, str]:
+    """The text of every document, by its path."""
+    catalog = {"$schema": SCHEMA_DIALECT, **Catalog.model_json_schema(by_alias=True), "title": "ValueVerse catalog"}
+    schemas = {"event": events_schema(), "catalog": catalog}
+    written = {
+        ROOT / "docs" / "schemas" / f"{name}.schema.json": json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
+        for name, schema in schemas.items()
+    }
+    return {ROOT / "docs" / "events.md": page(), **written}
+
+
+def main() -> None:
+    """Write them all."""
+    for path, text in documents().items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        sys.stdout.write(f"{path.relative_to(ROOT)}\n")
+
+
+if __name__ == "__main__":
+    main()
