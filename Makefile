@@ -129,13 +129,18 @@ lock: $(DEV) ## Write the lock files from pyproject.toml
 		$(PY) -m uv pip compile --quiet pyproject.toml $$extra --python-version 3.11 --universal --upgrade --generate-hashes \
 			--no-strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o requirements/$$part.txt; done
 
-clean: ## Stop the servers; remove their data, caches and reports (ALL=1: .venv too)
+clean: ## Stop the servers; remove their data, caches and reports, after asking (YES=1: unasked; ALL=1: .venv too)
+	@if [ -d .valueverse ] && [ -z "$(YES)" ]; then \
+		printf 'Delete .valueverse (%s: events, invoices, keys of this checkout)? [y/N] ' "$$(du -sh .valueverse | cut -f1)"; \
+		read -r answer || answer=; \
+		case "$$answer" in y|Y|yes) ;; *) echo; echo "Nothing was deleted. YES=1 deletes without asking."; exit 1;; esac; fi
 	@[ ! -x $(BIN)/valueverse ] || $(BIN)/valueverse down || true
 	@rm -rf .valueverse .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov \
 		dbt_project/target dbt_project/logs bench/data build
 	@rm -rf "/var/tmp/valueverse-$$(printf %s "$(CURDIR)/.valueverse" | sha256sum | cut -c1-12)"
 	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
-	@[ -z "$(ALL)" ] || rm -rf $(VENV) *.egg-info
+	@if [ -n "$(ALL)" ]; then rm -rf $(VENV) *.egg-info; echo "Data, caches, reports and $(VENV) are deleted."; \
+	else echo "Data, caches and reports are deleted; $(VENV) stays (ALL=1 deletes it too)."; fi
 
 $(MADE):
 	@[ -n "$(PYTHON)" ] || { echo "Python 3.11, 3.12 or 3.13 with venv is needed (python3 here: $$(python3 -V 2>&1 || true))."; \
