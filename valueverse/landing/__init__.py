@@ -3,7 +3,7 @@
 An edge like ``commands``: it opens files and hands their lines to ``events``. Ingestion and ``simulate`` read by it.
 """
 
-from valueverse.landing.files import Ignored, LandingFile, landing_files, one_file
+from valueverse.landing.files import Ignored, LandingFile, ignored_files, landing_files, one_file
 from valueverse.landing.reading import read_chunks, read_file, refused_file
 from valueverse.landing.streams import guarded, unreadable
 
@@ -11,6 +11,7 @@ __all__ = [
     "Ignored",
     "LandingFile",
     "guarded",
+    "ignored_files",
     "landing_files",
     "one_file",
     "read_chunks",

@@ -14,6 +14,7 @@ from valueverse.events import TENANT_KEY
 from valueverse.landing.streams import most_expanded, open_regular
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 FORMATS = re.compile(r"\.(ndjson|json|csv|parquet)(?:\.(?:gz|zst))?\Z")
@@ -92,30 +93,45 @@ def landing_files(landing: Path) -> tuple[list[LandingFile], list[Ignored]]:
     Raises:
         RefusalError: ``landing_unreadable`` when the folder itself may not be read.
     """
+    files: list[LandingFile] = []
+    ignored: list[Ignored] = []
+    for found in (_found(*one) if isinstance(one, tuple) else one for one in _candidates(landing)):
+        (files if isinstance(found, LandingFile) else ignored).append(found)  # type: ignore[arg-type]  # distinct types
+    return files, ignored
+
+
+def ignored_files(landing: Path) -> list[Ignored]:
+    """What lies in the landing folder and is not taken, and why, without reading any file.
+
+    Raises:
+        RefusalError: as ``landing_files``.
+    """
+    judged = (_ignored(*one) if isinstance(one, tuple) else one for one in _candidates(landing))
+    return [one for one in judged if one is not None]
+
+
+def _candidates(landing: Path) -> Iterator[tuple[Path, Path] | Ignored]:
+    """Each name in a tenant's folder, with that folder, links resolved; and folders that are not looked into."""
     try:
         entries = _entries(landing)
     except FileNotFoundError:
-        return [], []
+        return
     except OSError as error:
         raise RefusalError(
             "landing_unreadable", f"{error.filename}: {error.strerror}; give this user the right to read it"
         ) from error
-    files: list[LandingFile] = []
-    ignored: list[Ignored] = []
     home = landing.resolve()
     for folder in entries:
         name = shown(folder.name)
         if not _is_folder(folder) or not re.match(TENANT_KEY, folder.name):
-            ignored.append(Ignored(name, "only folders named like a tenant's key are looked into"))
+            yield Ignored(name, "only folders named like a tenant's key are looked into")
             continue
         try:
             inside = _entries(folder)
         except OSError as error:
-            ignored.append(Ignored(name, f"the folder cannot be read: {error.strerror}; give this user the right to"))
+            yield Ignored(name, f"the folder cannot be read: {error.strerror}; give this user the right to")
             continue
-        for found in (_found(home / folder.name, path) for path in inside):
-            (files if isinstance(found, LandingFile) else ignored).append(found)  # type: ignore[arg-type]  # distinct types
-    return files, ignored
+        yield from ((home / folder.name, path) for path in inside)
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -131,14 +147,11 @@ def _is_folder(path: Path) -> bool:
 
 def _found(own: Path, path: Path) -> LandingFile | Ignored:
     """What a name in the folder ``own`` of a tenant, links resolved, is."""
+    if ignored := _ignored(own, path):
+        return ignored
     tenant = own.name
     name = f"{tenant}/{shown(path.name)}"
-    if not FORMATS.search(path.name):
-        return Ignored(name, "its ending is none of .ndjson, .json, .csv and .parquet, also with .gz or .zst")
     try:
-        problem = _no_file(own, path)
-        if problem:
-            return Ignored(name, problem)
         file = one_file(path, tenant, name)
     except OSError as error:
         return Ignored(name, f"it cannot be read: {error.strerror}")
@@ -148,8 +161,28 @@ def _found(own: Path, path: Path) -> LandingFile | Ignored:
     return file
 
 
+def _ignored(own: Path, path: Path) -> Ignored | None:
+    """Why a name is no file to take, as far as that shows without reading it."""
+    name = f"{own.name}/{shown(path.name)}"
+    try:
+        if path.is_dir():
+            return Ignored(name, "it is no file but a folder: files lie in the tenant's folder itself")
+        if not FORMATS.search(path.name):
+            return Ignored(name, _wrong_ending(path.name))
+        problem = _no_file(own, path)
+    except OSError as error:
+        return Ignored(name, f"it cannot be read: {error.strerror}")
+    return Ignored(name, problem) if problem else None
+
+
+def _wrong_ending(name: str) -> str:
+    if FORMATS.search(name.lower()):
+        return "its ending is written in capitals: rename it, endings are in small letters"
+    return "its ending is none of .ndjson, .json, .csv and .parquet, also with .gz or .zst"
+
+
 def _no_file(own: Path, path: Path) -> str:
-    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+    kinds = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
         return f"it is no file but {kinds.get(stat.S_IFMT(found.st_mode), 'a device')}"

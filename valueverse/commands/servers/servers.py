@@ -88,6 +88,7 @@ def _status() -> None:
     from valueverse.platform.servers import supervisor
     from valueverse.platform.servers.diagnosis import failed_lines, held_lines
     from valueverse.platform.settings import get_settings
+    from valueverse.services.ingestion.landing_state import ignored_lines
 
     settings = get_settings()
     console = Console(highlight=False, soft_wrap=True)
@@ -96,7 +97,7 @@ def _status() -> None:
     for one in found:
         state = f"[{_COLOURS[one.state]}]{one.state:<13}[/]"
         console.print(f"{one.name:<15} {state} {'; '.join(filter(None, [one.where, one.detail]))}")
-    for line in [*held_lines(settings), *failed_lines(settings)]:
+    for line in [*held_lines(settings), *failed_lines(settings), *ignored_lines(settings.landing)]:
         console.print(line, style="yellow", markup=False)
     if any(one.state in {"crashed", "not answering"} for one in found):
         raise typer.Exit(1)

@@ -1,0 +1,44 @@
+"""What of the landing folder is not taken is listed, with the reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from valueverse.landing import ignored_files, landing_files
+from valueverse.services.ingestion.landing_state import ignored_lines
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TAKEN = ("acme/a.ndjson", "acme/b.csv.gz")
+IGNORED = {
+    "Acme/a.ndjson": "only folders named like a tenant's key are looked into",
+    "acme/USAGE.CSV": "its ending is written in capitals: rename it, endings are in small letters",
+    "acme/notes.txt": "its ending is none of .ndjson, .json, .csv and .parquet, also with .gz or .zst",
+    "acme/2024/a.ndjson": "it is no file but a folder: files lie in the tenant's folder itself",
+    "stray.ndjson": "only folders named like a tenant's key are looked into",
+}
+
+
+def test_each_file_that_is_not_taken_has_its_reason_as_ingestion_has_it(tmp_path: Path) -> None:
+    for name in (*TAKEN, *IGNORED, "acme/late.ndjson.part", "acme/.hidden"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    found = {one.name: one.reason for one in ignored_files(tmp_path)}
+    expected = {
+        name.removesuffix("/a.ndjson") if name[0] == "A" or "2024" in name else name: reason
+        for name, reason in IGNORED.items()
+    }
+    assert found == expected
+    files, ignored = landing_files(tmp_path)
+    assert (sorted(one.name for one in files), ignored) == (sorted(TAKEN), ignored_files(tmp_path))
+    assert ignored_lines(tmp_path)[0] == (
+        "not taken from the landing folder: Acme: only folders named like a tenant's key are looked into"
+    )
+
+
+def test_many_are_counted_and_no_folder_is_no_mistake(tmp_path: Path) -> None:
+    assert ignored_lines(tmp_path / "none") == []
+    for number in range(13):
+        (tmp_path / f"stray{number:02}.csv").write_text("")
+    assert ignored_lines(tmp_path)[-1] == f"... and 3 more in {tmp_path}"
