@@ -54,6 +54,9 @@ KEYS = "makes or revokes random keys or logins, judged in tests/serving_api/secu
 COMMANDS = {
     **dict.fromkeys(("document", "finance", "invoice", "meter", "periods", "price", "prorate"), GIVEN),
     **dict.fromkeys(("value check", "value library", "value schema", "value run", "value portfolio"), GIVEN),
+    **dict.fromkeys(("catalog check", "catalog diff", "events check"), GIVEN),
+    **dict.fromkeys(("invoices pdf", "invoices xml"), "the document that invoices show is asked for, typeset"),
+    "catalog publish": "writes a file into the tenant's folder, judged in tests/services/catalogs",
     **dict.fromkeys(("up", "down", "status", "logs", "doctor", "demo"), SERVERS),
     **dict.fromkeys(("tenants add", "tenants key", "tenants revoke", "tenants rotate"), KEYS),
     **dict.fromkeys(("analysts add", "analysts remove", "analysts list"), KEYS),

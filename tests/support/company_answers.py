@@ -88,6 +88,8 @@ def _asked(settings: Settings, world: Measured) -> Iterator[tuple[str, list[str]
     commits = [row["commit"] for row in commit_model.log(settings, world.tenant)]
     for number in [*numbers[::4], *bare]:
         yield "explain invoice", [number]
+        yield "invoices show", [number]
+    yield "invoices list", [*mine, "--limit", "10000", "--json"]
     received = [row for row in (world.facts[1], *world.usage) if row["received_at"] <= instant(RUNS[-1])]
     for row in received[:3]:
         yield "explain event", ["test", row["id"], *mine]
