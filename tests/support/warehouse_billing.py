@@ -59,7 +59,7 @@ def run(world: World, settings: Settings, as_of: datetime = LATER, first: date =
 def rows(settings: Settings, query: str) -> list[tuple[Any, ...]]:
     """All rows of a query."""
     with connect(settings, "builder") as connection:
-        return connection.execute(query).fetchall()  # type: ignore[arg-type]
+        return connection.execute(query).fetchall()  # type: ignore[arg-type]  # a literal of a test
 
 
 def dearer(unit: str = "0.02") -> Catalog:

@@ -110,5 +110,5 @@ def publish(
 
     moment = read_instant(effective, "UTC", "--effective") if effective else datetime.now(UTC).replace(microsecond=0)
     path, written = publish_catalog(get_settings().landing, tenant, read_catalog(file), moment)
-    state = "waits" if written else "waited already"
-    typer.echo(f"the catalog of {tenant} from {moment:%Y-%m-%d %H:%M:%S} UTC on {state} in {path}", err=True)
+    state = "waits in" if written else "was delivered before:"
+    typer.echo(f"the catalog of {tenant} from {moment:%Y-%m-%d %H:%M:%S} UTC on {state} {path}", err=True)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from valueverse.catalog import Catalog
 
 
-def read_catalog_text(path: Path) -> str:
-    """A catalog's text.
+def read_catalog_text(path: Path, where: str = "FILE") -> str:
+    """A catalog's text; ``where`` is the argument that named it.
 
     Raises:
         RefusalError: ``unreadable_file``: there is no such file, or it is no UTF-8 text.
@@ -24,7 +24,7 @@ def read_catalog_text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text; save it as such"
-        raise RefusalError("unreadable_file", f"{path}: {reason}") from error
+        raise RefusalError("unreadable_file", f"{path}: {reason}", where) from error
 
 
 def check_catalog(text: str) -> dict[str, Any]:

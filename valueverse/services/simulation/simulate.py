@@ -30,6 +30,7 @@ from valueverse.money import minor_text, minor_units
 from valueverse.schemas.events import BILLING_FACTS, EVENTS
 from valueverse.schemas.invoicing import INVOICE
 from valueverse.schemas.types import INSTANT
+from valueverse.services.catalogs.check_catalog import read_catalog_text
 from valueverse.services.lake_tables import EVENTS_TABLE
 from valueverse.services.per_tenant import without_failing
 from valueverse.services.simulation.simulated_events import Tally, count_billing, count_usage, with_tenants
@@ -197,10 +198,7 @@ def _facts(log: pl.DataFrame) -> pl.DataFrame:
 
 def read_catalog(path: Path) -> Catalog:
     """The catalog of a file; a refusal names the file too."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RefusalError("unreadable_file", f"{path}: {error}", "--catalog") from error
+    text = read_catalog_text(path, "--catalog")
     try:
         return parse_catalog(text)
     except RefusalError as refusal:
