@@ -10,6 +10,7 @@ import typer
 
 from valueverse.commands.billing import catalog, document, events, explain, invoices, ledger, rerate, simulate
 from valueverse.commands.calculators import finance, invoice, meter, periods, price, prorate
+from valueverse.commands.project import init
 from valueverse.commands.servers import analysts, demo, doctor, servers, sql, tenants
 from valueverse.commands.value import app as value
 from valueverse.documents import DocumentError, Problem
@@ -39,6 +40,7 @@ def _of_every_command(
 
 
 for command in (
+    init,
     demo,
     servers,
     doctor,

@@ -54,6 +54,7 @@ CALLS: dict[str, tuple[str, ...]] = {
     "explain event": ("test", "u0"),
     "explain invoice": ("acme-000001",),
     "finance": (),
+    "init": ("{folder}/project",),
     "invoice": (),
     "invoices list": (),
     "invoices pdf": ("acme-000001", "--out", "{folder}/stored.pdf"),

@@ -56,6 +56,7 @@ COMMANDS = {
     **dict.fromkeys(("value check", "value library", "value schema", "value run", "value portfolio"), GIVEN),
     **dict.fromkeys(("catalog check", "catalog diff", "events check"), GIVEN),
     **dict.fromkeys(("invoices pdf", "invoices xml"), "the document that invoices show is asked for, typeset"),
+    "init": "writes a sample project into a new folder",
     "catalog publish": "writes a file into the tenant's folder, judged in tests/services/catalogs",
     **dict.fromkeys(("up", "down", "status", "logs", "doctor", "demo"), SERVERS),
     **dict.fromkeys(("tenants add", "tenants key", "tenants revoke", "tenants rotate"), KEYS),

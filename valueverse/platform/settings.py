@@ -1,5 +1,8 @@
-"""Where everything is: one object read from ``VALUEVERSE_*`` variables, the same for every process and
-test."""
+"""Where everything is: one object, the same for every process and test.
+
+What holds, in this order: an argument, a ``VALUEVERSE_*`` variable, ``valueverse.yaml`` of the project folder, the
+default.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from valueverse.errors import RefusalError
 from valueverse.platform.access.secrets import secret
+from valueverse.platform.project_file import find_project_file, read_project_file
 from valueverse.platform.servers.processes import read_record
 
 Role = Literal["admin", "builder", "api"]
@@ -32,18 +36,26 @@ TENANT_KEY = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 """What a tenant key looks like (contracts.md, section 1)."""
 
 
+HOME = ".valueverse"
+
+
 class Settings(BaseSettings):
-    """Folders, addresses and ports. Every field may be set by ``VALUEVERSE_<FIELD>``; an argument wins over
-    it."""
+    """Folders, addresses, ports and the tenant that commands mean. Every field may be set by ``VALUEVERSE_<FIELD>``;
+    an argument wins over it. ``get_settings`` also reads the project's file."""
 
     model_config = SettingsConfigDict(env_prefix="VALUEVERSE_", frozen=True, extra="forbid", populate_by_name=True)
 
-    home: Path = Field(default=Path(".valueverse"), validate_default=True)
+    home: Path = Field(default=Path(HOME), validate_default=True)
     database: str = Field(default="valueverse", pattern=r"^[a-z_][a-z0-9_]{0,62}$")
     dagster_database: str = Field(default="dagster", pattern=r"^[a-z_][a-z0-9_]{0,62}$")
     postgres_port: int = Field(default=54320, ge=0, le=65535, description="0: Unix socket only")
     dagster_port: int = Field(default=3000, ge=1, le=65535)
     api_port: int = Field(default=8000, ge=1, le=65535)
+
+    tenant: str | None = Field(default=None, pattern=f"^{TENANT_KEY.pattern}$", description="whom commands mean that name nobody")
+    catalog: Path | None = Field(default=None, description="what the tenant sells; the first `run` publishes it")
+    catalog_from: str | None = Field(default=None, description="from when on it holds: an instant, or a date in UTC")
+    project_file: Path | None = Field(default=None, description="valueverse.yaml of the project folder")
 
     external_postgres_url: str | None = Field(default=None, validation_alias="VALUEVERSE_POSTGRES_URL")
     external_redis_url: str | None = Field(default=None, validation_alias="VALUEVERSE_REDIS_URL")
@@ -51,15 +63,22 @@ class Settings(BaseSettings):
     external_secrets_dir: Path | None = Field(default=None, validation_alias="VALUEVERSE_SECRETS_DIR")
     external_landing: Path | None = Field(default=None, validation_alias="VALUEVERSE_LANDING")
 
-    @field_validator("home", "external_secrets_dir", "external_landing")
+    @field_validator("home", "external_secrets_dir", "external_landing", "catalog", "project_file")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         return path if path is None else path.expanduser().absolute()
 
-    @field_validator("external_postgres_url", "external_redis_url", "external_lake_url", mode="before")
+    @field_validator(
+        "external_postgres_url", "external_redis_url", "external_lake_url", "project_file", "tenant", mode="before"
+    )
     @classmethod
-    def _empty_is_unset(cls, value: str | None) -> str | None:
+    def _empty_is_unset(cls, value: object) -> object:
         return value or None
+
+    @field_validator("external_lake_url", mode="before")
+    @classmethod
+    def _lake_as_text(cls, value: object) -> object:
+        return str(value) if isinstance(value, Path) else value
 
     @property
     def landing(self) -> Path:
@@ -128,11 +147,12 @@ class Settings(BaseSettings):
 
     def environment(self) -> dict[str, str]:
         """``VALUEVERSE_*`` variables that give a child process these very settings."""
-        given = {"VALUEVERSE_HOME": str(self.home)}
-        for name in self.model_fields_set - {"home"}:
+        # A child process has another working folder: above that one another project's file may lie.
+        given = {"VALUEVERSE_HOME": str(self.home), "VALUEVERSE_PROJECT_FILE": str(self.project_file or "")}
+        for name in self.model_fields_set - {"home", "project_file"}:
             value = getattr(self, name)
             if value is not None:
-                given[f"VALUEVERSE_{name.removeprefix('external_').upper()}"] = str(value)
+                given[_variable(name)] = str(value)
         return given
 
     def _password(self, role: Role) -> str:
@@ -155,15 +175,32 @@ def _as_role(url: str, role: Role, password: str, database: str | None) -> str:
 
 
 def get_settings() -> Settings:
-    """Settings of this process's environment.
+    """Settings of this process: its environment, then ``valueverse.yaml`` of the project folder that it works in.
 
     Raises:
-        RefusalError: ``bad_setting``, naming the variable and what it would take.
+        RefusalError: ``bad_setting``, naming the variable, or the file, line and key, and what it would take.
     """
+    path = find_project_file(dict(os.environ), Path.cwd())
+    file = read_project_file(path) if path else None
+    given = {name.upper() for name in os.environ}
+    known = {"home": file.path.parent / HOME, **file.values} if file else {}
+    stated = {field: value for field, value in known.items() if _variable(field) not in given}
     try:
-        return Settings()
+        return Settings(**stated, project_file=path)
     except ValidationError as error:
         first = error.errors()[0]
-        field = str(first["loc"][0]) if first["loc"] else ""
-        name = field if field.startswith("VALUEVERSE_") else f"VALUEVERSE_{field.upper()}"
-        raise RefusalError("bad_setting", f"{name}={first.get('input')!r}: {first['msg']}", name) from error
+        field = _field(str(first["loc"][0])) if first["loc"] else ""
+        message = f"{first.get('input')!r}: {first['msg']}"
+        if file is not None and field in stated and field in file.values:
+            raise file.refusal(field, message) from error
+        raise RefusalError("bad_setting", f"{_variable(field)}={message}", _variable(field)) from error
+
+
+def _variable(field: str) -> str:
+    return f"VALUEVERSE_{field.removeprefix('external_').upper()}"
+
+
+def _field(location: str) -> str:
+    """The field that a location of an error names, which may be its variable."""
+    fields = {_variable(name): name for name in Settings.model_fields}
+    return fields.get(location, location)

@@ -1,0 +1,1 @@
+"""Commands of a project folder: ``init`` starts one, ``run`` runs what is due in it."""
