@@ -102,7 +102,7 @@ def test_a_mistake_of_a_variable_names_the_variable_beside_a_file(
 ) -> None:
     _written(folder, "api_port: 9000\n")
     monkeypatch.setenv("VALUEVERSE_API_PORT", "eighty")
-    with pytest.raises(RefusalError, match="^VALUEVERSE_API_PORT='eighty'"):
+    with pytest.raises(RefusalError, match=r"^VALUEVERSE_API_PORT='eighty'"):
         get_settings()
 
 

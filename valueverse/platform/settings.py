@@ -52,7 +52,9 @@ class Settings(BaseSettings):
     dagster_port: int = Field(default=3000, ge=1, le=65535)
     api_port: int = Field(default=8000, ge=1, le=65535)
 
-    tenant: str | None = Field(default=None, pattern=f"^{TENANT_KEY.pattern}$", description="whom commands mean that name nobody")
+    tenant: str | None = Field(
+        default=None, pattern=f"^{TENANT_KEY.pattern}$", description="whom commands mean that name nobody"
+    )
     catalog: Path | None = Field(default=None, description="what the tenant sells; the first `run` publishes it")
     catalog_from: str | None = Field(default=None, description="from when on it holds: an instant, or a date in UTC")
     project_file: Path | None = Field(default=None, description="valueverse.yaml of the project folder")

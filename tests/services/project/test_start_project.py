@@ -24,7 +24,11 @@ def test_settings_catalogs_and_every_event_file_are_valid(tmp_path: Path, monkey
     assert {path for path in folder.rglob("*") if path.is_file()} == set(written)
     monkeypatch.chdir(folder / "landing")
     settings = get_settings()
-    assert (settings.tenant, settings.landing, settings.catalog) == ("shop", folder / "landing", folder / "catalog.yaml")
+    assert (settings.tenant, settings.landing, settings.catalog) == (
+        "shop",
+        folder / "landing",
+        folder / "catalog.yaml",
+    )
     for name in ("catalog.yaml", "dearer.yaml"):
         text = (folder / name).read_text()
         assert check_catalog(text)["ok"]
