@@ -1,9 +1,9 @@
-"""What every asset has in common: owners, freshness, and how rows and money are shown in metadata."""
+"""What every asset has in common: owners, freshness, links to its code, and how rows are shown in metadata."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import dagster as dg
 import polars as pl
@@ -14,6 +14,7 @@ from assets.partitions import covered
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
     from datetime import date
+    from pathlib import Path
 
     Result = dg.MaterializeResult[None]
 else:
@@ -21,13 +22,20 @@ else:
 
 T = TypeVar("T")
 
-OWNERS = ["team:billing-platform"]
+PLATFORM, ANALYTICS = ["team:platform-team"], ["team:analytics-team"]
+"""Owners of assets, as .github/CODEOWNERS has the teams of their code."""
 PREVIEW_ROWS = 12
 
 
 def fresh(hours: float) -> dg.FreshnessPolicy:
     """Late after ``hours``, a warning after three quarters of them."""
     return dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=hours), warn_window=timedelta(hours=hours * 0.75))
+
+
+def code_in(path: Path | str) -> dict[str, Any]:
+    """Metadata that links an asset to its file. Assets that a function makes are linked by ``definitions_of``."""
+    file = dg.LocalFileCodeReference(file_path=str(path), line_number=1)
+    return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[file])}
 
 
 def preview(frame: pl.DataFrame, rows: int = PREVIEW_ROWS) -> dg.MarkdownMetadataValue:

@@ -9,7 +9,7 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
-from assets.asset_helpers import OWNERS, Result, covered_by, fresh, mark, pending, preview, until_unmarked
+from assets.asset_helpers import PLATFORM, Result, covered_by, fresh, mark, pending, preview, until_unmarked
 from assets.held import held_check, held_spec, outcome, periods_of
 from assets.ingestion import FACTS, PERIODS
 from assets.metering import USAGE
@@ -54,7 +54,7 @@ class BillingConfig(TenantsConfig):
     backfill_policy=dg.BackfillPolicy.single_run(),
     group_name="billing",
     description="Invoices of all periods that close in the month (Postgres); finalised ones never change.",
-    owners=OWNERS,
+    owners=PLATFORM,
     kinds={"polars", "postgres"},
     code_version="1",
     freshness_policy=fresh(26),

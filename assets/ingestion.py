@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from assets.asset_helpers import OWNERS, Result, bars, fresh, mark, preview
+from assets.asset_helpers import PLATFORM, Result, bars, code_in, fresh, mark, preview
 from assets.held import held_check, held_spec, outcome
 from assets.partitions import DAILY, MONTHLY, daily_keys, monthly_keys
 from assets.resources import Platform
@@ -35,9 +35,10 @@ events = dg.AssetSpec(
     description="Accepted events (Delta, append only), marked per event date whenever a delivery touches it.",
     partitions_def=DAILY,
     deps=[LANDING],
-    owners=OWNERS,
+    owners=PLATFORM,
     kinds={"deltalake", "polars"},
     code_version="1",
+    metadata=code_in(__file__),
 )
 
 periods = dg.AssetSpec(
@@ -46,9 +47,10 @@ periods = dg.AssetSpec(
     description="Months in which a period closes or starts that touched events may change; a mark, no table.",
     partitions_def=MONTHLY,
     deps=[FACTS],
-    owners=OWNERS,
+    owners=PLATFORM,
     kinds={"deltalake"},
     code_version="1",
+    metadata=code_in(__file__),
 )
 
 
@@ -56,10 +58,10 @@ periods = dg.AssetSpec(
     key=LANDING,
     group_name="ingestion",
     description="Reads, validates and dedups every landing file not yet taken; bad lines go to quarantine.",
-    owners=OWNERS,
+    owners=PLATFORM,
     kinds={"polars", "deltalake"},
     code_version="1",
-    freshness_policy=fresh(1),
+    freshness_policy=fresh(3),
     pool="ingestion",
     check_specs=[
         dg.AssetCheckSpec(
@@ -91,10 +93,10 @@ def landing(context: dg.AssetExecutionContext, platform: Platform) -> Result:
     deps=[LANDING],
     group_name="ingestion",
     description="Every billing event, resolved against amendments and voids (Delta, rewritten whole).",
-    owners=OWNERS,
+    owners=PLATFORM,
     kinds={"polars", "deltalake"},
     code_version="1",
-    freshness_policy=fresh(1),
+    freshness_policy=fresh(3),
     pool="ingestion",
     check_specs=[held_spec(FACTS)],
 )

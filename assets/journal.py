@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import dagster as dg
 import polars as pl
 
-from assets.asset_helpers import OWNERS, Result, fresh, preview
+from assets.asset_helpers import PLATFORM, Result, fresh, preview
 from assets.billing import INVOICES, BillingConfig
 from assets.held import held_check, held_spec, outcome
 from assets.ingestion import FACTS
@@ -32,7 +32,7 @@ _SENTENCES = {
     deps=[INVOICES, FACTS],
     group_name="billing",
     description="Double entry of everything booked (Postgres): entries are added, never changed.",
-    owners=OWNERS,
+    owners=PLATFORM,
     kinds={"polars", "postgres"},
     code_version="1",
     freshness_policy=fresh(26),

@@ -15,7 +15,7 @@ from dagster_dbt import (
 )
 from pydantic import Field
 
-from assets.asset_helpers import OWNERS, fresh, mark, newest
+from assets.asset_helpers import ANALYTICS, code_in, fresh, mark, newest
 from assets.billing import INVOICES
 from assets.held import CHECK, held_check
 from assets.ingestion import LANDING
@@ -53,9 +53,10 @@ published = dg.AssetSpec(
     description="Months whose newest release every mart shows; marked once all models and tests have ended well.",
     partitions_def=MONTHLY,
     deps=[RELEASE],
-    owners=OWNERS,
+    owners=ANALYTICS,
     kinds={"dbt", "postgres"},
     code_version="1",
+    metadata=code_in(__file__),
 )
 
 
@@ -97,8 +98,11 @@ class _Translator(DagsterDbtTranslator):
         layer = resource["fqn"][1] if resource["resource_type"] == "model" else resource["resource_type"]
         return spec.replace_attributes(
             key=dg.AssetKey([layer, resource["name"]]),
-            group_name="marts",
-            owners=OWNERS,
+            # Seeds are read by models as the sources are.
+            group_name="staging" if layer == "seed" else layer,
+            description=resource["description"],
+            metadata={**spec.metadata, **code_in(PROJECT / resource["original_file_path"])},
+            owners=ANALYTICS,
             kinds={"dbt", "postgres"},
             freshness_policy=fresh(26),
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import dagster as dg
 import polars as pl
 
-from assets.asset_helpers import OWNERS, Result, bars, covered_by, fresh, mark, pending, preview, until_unmarked
+from assets.asset_helpers import PLATFORM, Result, bars, covered_by, fresh, mark, pending, preview, until_unmarked
 from assets.held import held_check, held_spec, outcome, periods_of
 from assets.ingestion import EVENTS, FACTS
 from assets.partitions import DAILY
@@ -27,9 +27,9 @@ USAGE = dg.AssetKey(["lake", "usage"])
     ],
     partitions_def=DAILY,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    group_name="metering",
+    group_name="usage",
     description="Typed, exact usage (Delta, rewritten per date). The first partition holds all older dates.",
-    owners=OWNERS,
+    owners=PLATFORM,
     kinds={"polars", "deltalake"},
     code_version="1",
     freshness_policy=fresh(26),

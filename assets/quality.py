@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 import dagster as dg
 import polars as pl
 
-from assets.asset_helpers import OWNERS, Result, covered_by, fresh, pending, preview
+from assets.asset_helpers import PLATFORM, Result, covered_by, fresh, pending, preview
 from assets.billing import INVOICES
 from assets.held import held_check, held_spec, outcome, periods_of
 from assets.partitions import MONTHLY
@@ -39,7 +39,7 @@ REPRODUCED = "invoices_reproduce"
     backfill_policy=dg.BackfillPolicy.single_run(),
     group_name="quality",
     description="Per tenant and month: released, or held with the reason (suites, reconciliations).",
-    owners=OWNERS,
+    owners=PLATFORM,
     kinds={"duckdb", "greatexpectations", "postgres"},
     code_version="1",
     freshness_policy=fresh(26),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import dagster as dg
 import polars as pl
 
-from assets.asset_helpers import OWNERS, Result, covered_by, fresh, preview
+from assets.asset_helpers import ANALYTICS, Result, covered_by, fresh, preview
 from assets.billing import INVOICES, BillingConfig
 from assets.held import held_check, held_spec, outcome, periods_of
 from assets.ingestion import FACTS
@@ -28,7 +28,7 @@ _CHECK = "every_active_commit_has_been_run"
     backfill_policy=dg.BackfillPolicy.single_run(),
     group_name="value",
     description="Metrics, runs of committed models and fee proposals of the month, once it is over.",
-    owners=OWNERS,
+    owners=ANALYTICS,
     kinds={"polars", "postgres"},
     code_version="1",
     freshness_policy=fresh(26),

@@ -29,7 +29,7 @@ def definitions_of(stages: Sequence[Stage]) -> dg.Definitions:
         assets |= {id(asset): asset for asset in stage.assets}
         assets |= {id(mark): mark for mark in stage.marks}
     return dg.Definitions(
-        assets=list(assets.values()),
+        assets=dg.with_source_code_references(list(assets.values())),
         asset_checks=[marts.no_tenant_is_held_by_the_marts, *checks_of(stages)],
         resources={"platform": Platform(), "dbt": marts.dbt_resource()},
         jobs=jobs,

@@ -122,7 +122,7 @@ STAGES = (
         pending=pending.landing_files,
         sensor=Sensor("landing_changed", "Asks for an ingestion when the landing folder has changed."),
         schedule=Schedule(
-            "ingestion_every_five_minutes", "*/5 * * * *", "Takes landing files that the folder's sensor has missed."
+            "ingestion_hourly", "0 * * * *", "Every hour: takes landing files that the folder's sensor has missed."
         ),
         always=True,
     ),

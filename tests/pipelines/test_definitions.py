@@ -1,16 +1,22 @@
 from __future__ import annotations
 
+import fnmatch
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._utils.schedules import schedule_execution_time_iterator
 
 from pipelines.definitions import defs
+from pipelines.stages import STAGES
 
 ROOT = Path(__file__).parents[2]
+NEW_YEAR = datetime(2024, 1, 1, tzinfo=UTC)
 SPECS = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
 WRITTEN = {
     key.to_user_string(): asset
@@ -46,6 +52,60 @@ def test_every_asset_has_a_prefix_a_group_owners_kinds_a_description_and_a_code_
     assert spec.kinds
     assert spec.description
     assert spec.code_version
+
+
+@pytest.mark.parametrize("key", sorted(SPECS))
+def test_every_asset_is_described_in_words_and_linked_to_its_file(key: str) -> None:
+    spec = SPECS[key]
+    assert "Raw SQL" not in (spec.description or "")
+    assert "select" not in (spec.description or "")
+    assert _files(spec)
+    assert all(path.is_file() for path in _files(spec))
+    if spec.key.path[0] in {"staging", "intermediate", "marts"}:
+        assert _files(spec)[0].name == f"{spec.key.path[1]}.sql"
+
+
+@pytest.mark.parametrize("key", sorted(SPECS))
+def test_every_asset_is_owned_by_the_team_of_its_file(key: str) -> None:
+    path = _files(SPECS[key])[0].relative_to(ROOT)
+    rules = [line.split() for line in (ROOT / ".github" / "CODEOWNERS").read_text().splitlines() if line[:1] in "/*"]
+    teams = next(teams for place, *teams in reversed([rule for rule in rules if rule]) if _covers(place, path))
+    assert list(SPECS[key].owners) == [f"team:{team.removeprefix('@')}" for team in teams]
+
+
+def _files(spec: dg.AssetSpec) -> list[Path]:
+    linked = spec.metadata["dagster/code_references"].code_references
+    return [Path(one.file_path) for one in linked if isinstance(one, dg.LocalFileCodeReference)]
+
+
+def _covers(place: str, path: Path) -> bool:
+    """Whether a line of CODEOWNERS is about a file: ``*``, a file, or a folder that ends in a slash."""
+    return place == "*" or fnmatch.fnmatch(f"/{path}", f"{place}*" if place.endswith("/") else place)
+
+
+def test_every_layer_is_a_group_of_its_own() -> None:
+    groups = {group: sorted({key.split("/")[0] for key in SPECS if SPECS[key].group_name == group}) for group in {
+        spec.group_name for spec in SPECS.values()
+    }}  # fmt: skip
+    assert groups == {
+        "ingestion": ["ingestion", "lake"], "usage": ["lake"], "billing": ["billing"], "value": ["value"],
+        "quality": ["quality"], "staging": ["seed", "staging"], "intermediate": ["intermediate"], "marts": ["marts"],
+    }  # fmt: skip
+
+
+def test_no_schedule_runs_more_often_than_every_hour_and_no_asset_is_late_before_a_run_was_missed() -> None:
+    for stage in STAGES:
+        if stage.schedule is None:
+            continue
+        times = schedule_execution_time_iterator(
+            datetime(2024, 1, 1, tzinfo=UTC).timestamp(), stage.schedule.cron, "UTC"
+        )
+        pause = max(after - before for before, after in pairwise(next(times) for _ in range(30)))
+        assert pause.total_seconds() >= 3600, stage.name
+        for key in stage.keys:
+            policy = SPECS[key.to_user_string()].freshness_policy
+            assert policy is not None
+            assert policy.fail_window.to_timedelta() > pause, key
 
 
 @pytest.mark.parametrize("key", sorted(WRITTEN))
