@@ -8,7 +8,18 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from valueverse.commands.billing import catalog, document, events, explain, invoices, ledger, rerate, simulate
+from valueverse.commands.billing import (
+    catalog,
+    customers,
+    document,
+    events,
+    explain,
+    invoices,
+    ledger,
+    rerate,
+    simulate,
+    subscriptions,
+)
 from valueverse.commands.calculators import finance, invoice, meter, periods, price, prorate
 from valueverse.commands.project import init
 from valueverse.commands.servers import analysts, demo, doctor, servers, sql, tenants
@@ -51,6 +62,8 @@ for command in (
     rerate,
     invoice,
     catalog,
+    customers,
+    subscriptions,
     events,
     invoices,
     simulate,

@@ -48,6 +48,8 @@ CALLS: dict[str, tuple[str, ...]] = {
     "catalog check": ("{folder}/catalog.json",),
     "catalog diff": ("{folder}/catalog.json", "{folder}/doubled.json"),
     "catalog publish": ("{folder}/catalog.json", "--tenant", "acme"),
+    "customers add": ("zenith", "--tenant", "acme", "--name", "Zenith AG", "--city", "Bonn"),
+    "customers list": ("--tenant", "acme"),
     "doctor": (),
     "document": ("{folder}/invoice.json", "--out", "{folder}/invoice.pdf"),
     "events check": ("{folder}/events.ndjson", "--tenant", "acme"),
@@ -76,6 +78,13 @@ CALLS: dict[str, tuple[str, ...]] = {
         *("--from", "2023-11-01", "--to", "2023-12-01", "--compare", "{folder}/doubled.json"),
     ),
     "sql": (),
+    "subscriptions change": ("s1", "--tenant", "acme", "--plan", "pro", "--on", "2024-01-05", "--until", "2024-03-01"),
+    "subscriptions end": ("s1", "--tenant", "acme", "--on", "2024-02-01", "--yes"),
+    "subscriptions list": ("--tenant", "acme"),
+    "subscriptions start": (
+        *("s2", "--tenant", "acme", "--customer", "c1", "--plan", "pro", "--on", "2024-01-05"),
+        *("--preview", "--until", "2024-03-01"),
+    ),
     "tenants add": ("zenith", "--name", "Zenith"),
     "tenants key": ("acme",),
     "tenants list": (),
@@ -115,6 +124,7 @@ TYPED = {"finance": '{"id":"a","fn":"irr","cashflows":[-100,60,60]}' + END} | {
     for name in ("invoice", "periods", "price", "prorate")
 }
 TYPED["meter"] = '{"meter":{"aggregation":"count"},"period":{"from":"2024-01-01","to":"2024-02-01"},"events":[]}' + END
+TYPED["subscriptions change"] = "y\n"
 ANSWERS = {"sql": ("show tables;", "select 1 as one;", "select nothing;", "\x04")}
 """Typed one after the other, each at a prompt."""
 CODES = {"ledger check": 1, "invoices xml": 2}

@@ -57,6 +57,8 @@ COMMANDS = {
     **dict.fromkeys(("catalog check", "catalog diff", "events check"), GIVEN),
     **dict.fromkeys(("invoices pdf", "invoices xml"), "the document that invoices show is asked for, typeset"),
     "init": "writes a sample project into a new folder",
+    "customers add": "writes a file into the tenant's folder, judged in tests/services/subscriptions",
+    **dict.fromkeys(("subscriptions start", "subscriptions change"), "their preview is that of subscriptions end"),
     "catalog publish": "writes a file into the tenant's folder, judged in tests/services/catalogs",
     **dict.fromkeys(("up", "down", "status", "logs", "doctor", "demo"), SERVERS),
     **dict.fromkeys(("tenants add", "tenants key", "tenants revoke", "tenants rotate"), KEYS),

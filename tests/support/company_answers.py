@@ -84,12 +84,21 @@ def _asked(settings: Settings, world: Measured) -> Iterator[tuple[str, list[str]
             "select number from billing.invoice i where tenant_id = %s and number is not null and not exists (select "
             "from billing.invoice_line l where l.tenant_id = i.tenant_id and l.invoice_id = i.invoice_id) order by 1"
         )
+        running = column(
+            "select subscription from billing.subscription where tenant_id = %s and status = 'active' "
+            "and started_at < '2024-02-01' order by 1"
+        )
         runs = column("select run_hash from value.run where tenant_id = %s and case_name = 'realised' order by 1")
     commits = [row["commit"] for row in commit_model.log(settings, world.tenant)]
     for number in [*numbers[::4], *bare]:
         yield "explain invoice", [number]
         yield "invoices show", [number]
     yield "invoices list", [*mine, "--limit", "10000", "--json"]
+    for kind in ("customers", "subscriptions"):
+        yield f"{kind} list", [*mine, "--limit", "10000", "--json"]
+    for subscription in running[:2]:
+        ending = [subscription, *mine, "--on", "2024-02-15", "--until", "2024-04-30"]
+        yield "subscriptions end", [*ending, "--preview", "--json"]
     received = [row for row in (world.facts[1], *world.usage) if row["received_at"] <= instant(RUNS[-1])]
     for row in received[:3]:
         yield "explain event", ["test", row["id"], *mine]

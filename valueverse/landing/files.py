@@ -14,7 +14,7 @@ from valueverse.events import TENANT_KEY
 from valueverse.landing.streams import most_expanded, open_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
 FORMATS = re.compile(r"\.(ndjson|json|csv|parquet)(?:\.(?:gz|zst))?\Z")
@@ -85,17 +85,25 @@ def one_file(path: Path, tenant: str, name: str) -> LandingFile:
     return LandingFile(tenant, name, path, digest.hexdigest(), found.st_size, _stamp(found))
 
 
-def landing_files(landing: Path) -> tuple[list[LandingFile], list[Ignored]]:
+def landing_files(
+    landing: Path, tenant: str | None = None, taken: Collection[str] = ()
+) -> tuple[list[LandingFile], list[Ignored]]:
     """Whole files of ``landing/<tenant>/`` in order of name, and what else lies there.
 
     ``.part`` files and hidden ones are left alone without a word.
+
+    Args:
+        landing: the landing folder.
+        tenant: only files of this tenant's folder; None: of all folders.
+        taken: names of files that are not looked at.
 
     Raises:
         RefusalError: ``landing_unreadable`` when the folder itself may not be read.
     """
     files: list[LandingFile] = []
     ignored: list[Ignored] = []
-    for found in (_found(*one) if isinstance(one, tuple) else one for one in _candidates(landing)):
+    wanted = (one for one in _candidates(landing, tenant) if not isinstance(one, tuple) or _name(*one) not in taken)
+    for found in (_found(*one) if isinstance(one, tuple) else one for one in wanted):
         (files if isinstance(found, LandingFile) else ignored).append(found)  # type: ignore[arg-type]  # distinct types
     return files, ignored
 
@@ -110,7 +118,11 @@ def ignored_files(landing: Path) -> list[Ignored]:
     return [one for one in judged if one is not None]
 
 
-def _candidates(landing: Path) -> Iterator[tuple[Path, Path] | Ignored]:
+def _name(own: Path, path: Path) -> str:
+    return f"{own.name}/{shown(path.name)}"
+
+
+def _candidates(landing: Path, tenant: str | None = None) -> Iterator[tuple[Path, Path] | Ignored]:
     """Each name in a tenant's folder, with that folder, links resolved; and folders that are not looked into."""
     try:
         entries = _entries(landing)
@@ -123,6 +135,8 @@ def _candidates(landing: Path) -> Iterator[tuple[Path, Path] | Ignored]:
     home = landing.resolve()
     for folder in entries:
         name = shown(folder.name)
+        if tenant not in {None, folder.name}:
+            continue
         if not _is_folder(folder) or not re.match(TENANT_KEY, folder.name):
             yield Ignored(name, "only folders named like a tenant's key are looked into")
             continue
@@ -149,8 +163,7 @@ def _found(own: Path, path: Path) -> LandingFile | Ignored:
     """What a name in the folder ``own`` of a tenant, links resolved, is."""
     if ignored := _ignored(own, path):
         return ignored
-    tenant = own.name
-    name = f"{tenant}/{shown(path.name)}"
+    tenant, name = own.name, _name(own, path)
     try:
         file = one_file(path, tenant, name)
     except OSError as error:
@@ -163,7 +176,7 @@ def _found(own: Path, path: Path) -> LandingFile | Ignored:
 
 def _ignored(own: Path, path: Path) -> Ignored | None:
     """Why a name is no file to take, as far as that shows without reading it."""
-    name = f"{own.name}/{shown(path.name)}"
+    name = _name(own, path)
     try:
         if path.is_dir():
             return Ignored(name, "it is no file but a folder: files lie in the tenant's folder itself")

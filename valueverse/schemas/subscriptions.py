@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from valueverse.schemas.contract import Contract
-from valueverse.schemas.types import INSTANT, TEXT
+from valueverse.schemas.types import INSTANT, MINOR, TEXT
 
 TENANT_PROFILES = Contract(
     {
@@ -59,3 +59,12 @@ PERIOD_WINDOWS = Contract(
     nullable=("start", "end"),
 )  # fmt: skip
 """Whose billing periods are asked for, and in which window; ``start`` and ``end``: of the subscription, null = open."""
+
+PREVIEWED_AMOUNTS = Contract(
+    {
+        "tenant": TEXT, "subscription": TEXT, "invoice_type": TEXT, "period_from": INSTANT, "currency": TEXT,
+        "revision": pl.Int32(), "period_to": INSTANT, "line": TEXT, "minor": MINOR,
+    },
+    key=("tenant", "subscription", "invoice_type", "period_from", "currency", "revision", "line"),
+)  # fmt: skip
+"""Totals (``line`` empty) and lines by key of the invoices of one customer that are not final, in minor units."""

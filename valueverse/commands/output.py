@@ -1,0 +1,94 @@
+"""The one way in which commands answer: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from rich.console import Console
+
+AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")]
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Where text for people goes; colours only at a terminal, and none with NO_COLOR."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False)
+
+
+def show_json(value: Any) -> None:
+    """One JSON document in a line; instants, dates and amounts as text."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+
+
+def show_json_lines(rows: Iterable[Mapping[str, Any]]) -> None:
+    """One JSON object per line."""
+    for row in rows:
+        show_json(row)
+
+
+def show_table(
+    columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[str] = (), stderr: bool = False
+) -> None:
+    """Rows below their column names; a cell that is a ``rich`` text keeps its style, None is ``-``.
+
+    Args:
+        columns: names, in order.
+        rows: cells in the order of the columns.
+        right: columns of numbers and amounts.
+        stderr: not part of what a pipe takes.
+    """
+    from rich.table import Table
+
+    table = Table(*columns, header_style="dim", box=None, pad_edge=False)
+    for column, name in zip(table.columns, columns, strict=True):
+        column.justify = "right" if name in right else "left"
+        column.overflow = "fold"
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    console(stderr=stderr).print(table)
+
+
+def show_list(
+    columns: Sequence[str],
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    as_json: bool,
+    right: Sequence[str] = (),
+    empty: str = "nothing to show",
+) -> None:
+    """Things of one kind: a table of some of their fields, or every field as one JSON object per line."""
+    if as_json:
+        show_json_lines(rows)
+    elif rows:
+        show_table(columns, [[row[name.replace(" ", "_")] for name in columns] for row in rows], right=right)
+    else:
+        console().print(empty)
+
+
+def _cell(value: Any) -> Any:
+    from datetime import date, datetime
+
+    from rich.text import Text
+
+    if isinstance(value, Text):
+        return value
+    if value is None:
+        return "-"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d}" if value.time() == value.time().min else f"{value:%Y-%m-%d %H:%M}"
+    if isinstance(value, date):
+        return value.isoformat()
+    return Text(_one_line(str(value)))
+
+
+def _one_line(text: str) -> str:
+    """What a tenant calls itself makes no rows or columns of others: control characters are written out."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

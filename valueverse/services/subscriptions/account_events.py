@@ -1,0 +1,324 @@
+"""Billing events that create customers and start, change or end subscriptions: judged as ingestion and billing judge.
+
+The log is the only source: what is written is a file in the tenant's landing folder. Ids follow from what the event
+states, so that the same event is delivered once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from valueverse.catalog import CatalogHistory
+from valueverse.dates import utc_text
+from valueverse.errors import RefusalError, did_you_mean
+from valueverse.services.ingestion.deliver import deliver
+from valueverse.services.instants import read_instant, read_time_zone
+from valueverse.services.lake_tables import BILLING_FACTS_TABLE
+from valueverse.services.subscriptions.billing_log import judged_event, read_log
+from valueverse.subscriptions import build_timeline
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from valueverse.platform.lake import Lake
+    from valueverse.platform.settings import Settings
+    from valueverse.services.subscriptions.billing_log import BillingLog
+    from valueverse.subscriptions import Timeline
+
+CREATED = "billing.customer.created"
+STARTED = "billing.subscription.started"
+CHANGED = "billing.subscription.changed"
+ENDED = "billing.subscription.ended"
+_OPTIONS = {
+    "data.subscription": "KEY", "data.customer": "--customer", "data.plan": "--plan", "time": "--on",
+    "data.plan_version": "--plan-version", "data.quantities": "--quantity", "data.ends_at": "--ends",
+    "data.anchor_date": "--anchor", "data.timezone": "--timezone", "data.effective": "--at-period-end",
+    "data.country": "--country", "data.currency": "--currency", "data.email": "--email", "data.name": "--name",
+}  # fmt: skip
+"""Where the options of the commands stand in an event."""
+_PLACES = {
+    "unknown_customer": "--customer", "unknown_plan": "--plan", "unknown_fee": "--quantity", "bad_time": "--on",
+    "ends_before_start": "--ends", "already_ended": "--on",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Account:
+    """A tenant's billing log and what it comes to, at an instant."""
+
+    log: BillingLog
+    timeline: Timeline
+    history: CatalogHistory
+    moment: datetime
+
+    @property
+    def timezone(self) -> str:
+        """The tenant's own."""
+        return str(self.timeline.tenants["timezone"][0])
+
+    def customers(self) -> list[str]:
+        """Keys of the customers that events created."""
+        return self.timeline.customers["customer"].to_list()
+
+    def subscription(self, key: str) -> dict[str, Any]:
+        """The newest segment (SEGMENTS) of a subscription.
+
+        Raises:
+            RefusalError: ``unknown_subscription``.
+        """
+        rows = self.timeline.segments.filter(pl.col("subscription") == key).tail(1).to_dicts()
+        if not rows:
+            known = self.timeline.segments["subscription"].unique().to_list()
+            what = f"the tenant {self.log.tenant!r} has no subscription {key!r}"
+            raise RefusalError.unknown("unknown_subscription", what, key, known, "KEY")
+        return rows[0]
+
+
+@dataclass(frozen=True)
+class PlannedEvent:
+    """A billing event that may be delivered.
+
+    Attributes:
+        event: the CloudEvent.
+        customer: whom it is about.
+        after: the log with it.
+        file: name of the landing file that would hold it.
+        known: the lake or a waiting file holds this event already.
+    """
+
+    event: dict[str, Any]
+    customer: str
+    before: BillingLog
+    after: BillingLog
+    file: str
+    known: bool
+
+    def deliver(self, settings: Settings) -> tuple[Path, bool]:
+        """Write the event into the tenant's landing folder; the file, and whether it was written now."""
+        if self.known:
+            return settings.landing / self.before.tenant / self.file, False
+        return deliver(settings.landing, self.before.tenant, self.file, [self.event])
+
+
+def read_account(lake: Lake, landing: Path, tenant: str, moment: datetime) -> Account:
+    """What is known of a tenant.
+
+    Raises:
+        RefusalError: ``unknown_tenant``, ``bad_tenant``.
+    """
+    log = read_log(lake, landing, tenant, moment)
+    if log.events.is_empty():
+        known = lake.scan(BILLING_FACTS_TABLE).select(pl.col("tenant").unique()).collect()["tenant"].to_list()
+        hint = did_you_mean(tenant, known)
+        raise RefusalError(
+            "unknown_tenant",
+            f"no event was received of a tenant {tenant!r}{hint.ending} (`valueverse tenants add` makes one)",
+            "--tenant",
+            hint.name,
+        )
+    facts = log.facts()
+    history = CatalogHistory.from_facts(facts)
+    return Account(log, build_timeline(facts, history.plans, None), history, moment)
+
+
+def create_customer(
+    account: Account, customer: str, *, on: str | None, fields: Mapping[str, Any], metadata: Mapping[str, Any]
+) -> PlannedEvent:
+    """The event that creates a customer.
+
+    Raises:
+        RefusalError: ``customer_exists`` where events state something else of it; what ingestion would refuse.
+    """
+    data = {"customer": customer} | _stated(fields) | ({"metadata": dict(metadata)} if metadata else {})
+    time = _instant(account, on, account.timezone)
+    event = _event(account, "customers", f"customer-created/{customer}", CREATED, time, data)
+    known = account.log.find(event["source"], event["id"])
+    repeated = known is not None and json.loads(known["data"] or "null") == data
+    if not repeated and (known is not None or customer in account.customers()):
+        raise RefusalError(
+            "customer_exists",
+            f"there is a customer {customer!r}: a billing.customer.updated event changes it (docs/events.md)",
+            "KEY",
+        )
+    return _planned(account, event, customer, {"data.customer": "KEY"}, known=repeated)
+
+
+def start_subscription(account: Account, key: str, *, on: str | None, fields: Mapping[str, Any]) -> PlannedEvent:
+    """The event that starts a subscription.
+
+    Raises:
+        RefusalError: what ingestion or billing would refuse, naming option and cure.
+    """
+    data = {"subscription": key} | _stated(fields)
+    zones = account.timeline.customers.filter(pl.col("customer") == data["customer"])["timezone"].drop_nulls()
+    zone = read_time_zone(data.get("timezone"), "--timezone") if "timezone" in data else None
+    time = _instant(account, on, zone or (zones[0] if len(zones) else account.timezone))
+    event = _event(account, "subscriptions", f"subscription-started/{key}/{utc_text(time)}", STARTED, time, data)
+    return _planned(account, event, data["customer"])
+
+
+def change_subscription(account: Account, key: str, *, on: str | None, fields: Mapping[str, Any]) -> PlannedEvent:
+    """The event that changes a subscription.
+
+    Raises:
+        RefusalError: ``nothing_to_change``, ``unknown_subscription``; what ingestion or billing would refuse.
+    """
+    stated = _stated(fields)
+    if not stated.keys() - {"effective"}:
+        raise RefusalError("nothing_to_change", "state what changes: --plan, --plan-version or --quantity", "--plan")
+    segment = account.subscription(key)
+    data = {"subscription": key} | stated
+    time = _instant(account, on, segment["timezone"])
+    mark = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
+    event = _event(account, "subscriptions", f"subscription-changed/{key}/{utc_text(time)}/{mark}", CHANGED, time, data)
+    return _planned(account, event, segment["customer"])
+
+
+def end_subscription(account: Account, key: str, *, on: str | None) -> PlannedEvent:
+    """The event that ends a subscription.
+
+    Raises:
+        RefusalError: ``unknown_subscription``; what ingestion or billing would refuse.
+    """
+    segment = account.subscription(key)
+    time = _instant(account, on, segment["timezone"])
+    data = {"subscription": key}
+    event = _event(account, "subscriptions", f"subscription-ended/{key}/{utc_text(time)}", ENDED, time, data)
+    return _planned(account, event, segment["customer"])
+
+
+def read_quantities(texts: list[str]) -> dict[str, str]:
+    """``seats=5`` as ``{"seats": "5"}``.
+
+    Raises:
+        RefusalError: ``bad_quantity``.
+    """
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise RefusalError(
+                "bad_quantity", f"{text[:60]!r} is no quantity of a fee: write FEE=NUMBER, as in seats=5", "--quantity"
+            )
+        found[name] = value
+    return found
+
+
+def _stated(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None and value != {}}
+
+
+def _instant(account: Account, on: str | None, zone: str) -> datetime:
+    """When the event takes effect: by default at the beginning of today, so that it is the same one all day."""
+    return read_instant(on or account.moment.astimezone(ZoneInfo(zone)).date().isoformat(), zone, "--on")
+
+
+def _event(
+    account: Account, source: str, key: str, kind: str, time: datetime, data: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {
+        "specversion": "1.0",
+        "id": key,
+        "source": f"valueverse/{source}",
+        "type": kind,
+        "time": utc_text(time),
+        "tenant": account.log.tenant,
+        "data": dict(data),
+    }
+
+
+def _planned(
+    account: Account,
+    event: dict[str, Any],
+    customer: str,
+    places: Mapping[str, str] | None = None,
+    *,
+    known: bool = False,
+) -> PlannedEvent:
+    verb = event["type"].removeprefix("billing.").replace(".", "-")
+    readable = re.sub(r"[^A-Za-z0-9_.-]", "-", next(iter(event["data"].values())))[:40]
+    mark = hashlib.sha256(event["id"].encode()).hexdigest()[:12]
+    file = f"{verb}-{readable}-{mark}.ndjson"
+    log = account.log
+    if known or _is_received(log, event):
+        return PlannedEvent(event, customer, log, log, file, known=True)
+    try:
+        row = judged_event(event, log.tenant, account.moment)
+    except RefusalError as refusal:
+        place = {**_OPTIONS, **(places or {})}.get(".".join(refusal.path.split(".")[:2]), refusal.path)
+        raise RefusalError(refusal.code, refusal.message, place, refusal.suggestion) from refusal
+    after = log.plus(row)
+    _refuse_rejected(account, after, event)
+    return PlannedEvent(event, customer, log, after, file, known=False)
+
+
+def _is_received(log: BillingLog, event: dict[str, Any]) -> bool:
+    """Whether the log holds this very event.
+
+    Raises:
+        RefusalError: ``already_stated`` where it holds another one of this id.
+    """
+    known = log.find(event["source"], event["id"])
+    if known is None:
+        return False
+    if json.loads(known["data"] or "null") != event["data"]:
+        raise RefusalError(
+            "already_stated",
+            f"{event['id']!r} was delivered with other content: amend it by an event that replaces it (docs/events.md)",
+            "KEY",
+        )
+    return True
+
+
+def _refuse_rejected(account: Account, after: BillingLog, event: dict[str, Any]) -> None:
+    """Refuse an event that billing would list as rejected, naming the option and what could stand there."""
+    timeline = build_timeline(after.facts(), account.history.plans, None)
+    mine = timeline.rejected.filter(pl.col("source") == event["source"], pl.col("event_id") == event["id"])
+    for row in mine.head(1).iter_rows(named=True):
+        hint = _HINTS.get(row["reason"])
+        message, suggestion = hint(account, event) if hint else (row["message"], None)
+        raise RefusalError(row["reason"], message, _PLACES.get(row["reason"], "KEY"), suggestion)
+
+
+def _customer_hint(account: Account, event: dict[str, Any]) -> tuple[str, str | None]:
+    customer, tenant = event["data"]["customer"], account.log.tenant
+    hint = did_you_mean(customer, account.customers())
+    create = f"(`valueverse customers add {customer} --tenant {tenant}` creates it)"
+    return f"the tenant {tenant!r} has no customer {customer!r}{hint.ending} {create}", hint.name
+
+
+def _plan_hint(account: Account, event: dict[str, Any]) -> tuple[str, str | None]:
+    data, plans = event["data"], account.history.plans
+    plan = data.get("plan") or account.subscription(data["subscription"])["plan"]
+    own = plans.filter(pl.col("plan") == plan)
+    version = data.get("plan_version")
+    versions = own if version is None else own.filter(pl.col("version") == version)
+    if own.is_empty():
+        hint = did_you_mean(plan, plans["plan"].unique().to_list())
+        return f"no catalog of the tenant {account.log.tenant!r} has the plan {plan!r}{hint.ending}", hint.name
+    if versions.is_empty():
+        known = ", ".join(str(one) for one in own["version"].unique().sort())
+        return f"the plan {plan!r} has no version {version}: it has {known} (--plan-version)", None
+    since = utc_text(versions["effective_at"].min())  # type: ignore[arg-type]  # an instant
+    return f"the plan {plan!r} is sold from {since} on: state that instant or a later one by --on", None
+
+
+def _fee_hint(account: Account, event: dict[str, Any]) -> tuple[str, str | None]:
+    data = event["data"]
+    plan = data.get("plan") or account.subscription(data["subscription"])["plan"]
+    counted = account.history.plans.filter(pl.col("plan") == plan)["counted_fees"].explode().drop_nulls().unique()
+    unknown = next((name for name in data["quantities"] if name not in set(counted)), next(iter(data["quantities"])))
+    hint = did_you_mean(unknown, counted.to_list())
+    return f"the plan {plan!r} has no fee {unknown!r} with a unit_amount{hint.ending}", hint.name
+
+
+_HINTS = {"unknown_customer": _customer_hint, "unknown_plan": _plan_hint, "unknown_fee": _fee_hint}
