@@ -44,13 +44,15 @@ EVENTS: dict[str, Callable[[Account], PlannedEvent]] = {
 
 @pytest.fixture(scope="module")
 def world(module_settings: Settings) -> World:
-    """Five customers; November is final, December and January are not billed yet."""
+    """Five customers; November is final, December, with a one-off of c1, a draft, and January not billed yet."""
     world = acme(5)
     catalog = json.loads(world.facts[0]["data"])
     [pro] = catalog["plans"]
     catalog["plans"].append(pro | {"key": "max", "fees": [pro["fees"][0] | {"amount": "40"}]})
     world.facts[0]["data"] = json.dumps(catalog)
-    run(world, module_settings, datetime(2023, 12, 15, tzinfo=UTC))
+    one_off = {"customer": "c1", "description": "workshop", "amount": "7", "currency": "USD"}
+    world.record("one_off.added", "2023-12-05", one_off)
+    run(world, module_settings, datetime(2024, 1, 1, 6, tzinfo=UTC))
     return world
 
 
@@ -71,7 +73,7 @@ def totals(found: Preview) -> list[tuple[Any, ...]]:
 def test_a_preview_shows_each_invoice_before_after_and_the_difference(module_settings: Settings, world: World) -> None:
     now = account(module_settings)
     assert totals(shown(module_settings, EVENTS["end"](now))) == [
-        ("12-01", "period", "10.00", "10.00", "0.00"),
+        ("12-01", "period", "17.00", "17.00", "0.00"),
         ("01-01", "period", "10.00", "3.23", "-6.77"),
         ("02-01", "period", "10.00", "0.00", "-10.00"),
     ]
