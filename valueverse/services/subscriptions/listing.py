@@ -51,5 +51,6 @@ def _waiting(log: BillingLog | None, kind: str, key: str, names: tuple[str, ...]
         return []
     facts = log.facts().filter(pl.col("type") == kind).sort("received_at")
     fields = [event_field(name) for name in (key, *names)]
-    stated = facts.select("tenant", *fields, pl.col("time").alias("started_at")).unique(["tenant", key], maintain_order=True)
+    since = pl.col("time").alias("started_at")
+    stated = facts.select("tenant", *fields, since).unique(["tenant", key], maintain_order=True)
     return stated.drop(*() if kind == STARTED else ("started_at",)).to_dicts()
