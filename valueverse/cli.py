@@ -21,7 +21,7 @@ from valueverse.commands.billing import (
     subscriptions,
 )
 from valueverse.commands.calculators import finance, invoice, meter, periods, price, prorate
-from valueverse.commands.project import init
+from valueverse.commands.project import init, run
 from valueverse.commands.servers import analysts, demo, doctor, servers, sql, tenants
 from valueverse.commands.value import app as value
 from valueverse.documents import DocumentError, Problem
@@ -52,6 +52,7 @@ def _of_every_command(
 
 for command in (
     init,
+    run,
     demo,
     servers,
     doctor,

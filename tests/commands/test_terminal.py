@@ -131,8 +131,8 @@ CODES = {"ledger check": 1, "invoices xml": 2}
 """These invoices are not in the journal, and their tenant has no country; every other call ends with 0."""
 SERVERS = {"up", "status", "logs", "down"}
 """Called in turn by a test of their own, on an installation of their own."""
-AT_THE_END = {"demo"}
-"""Takes a minute: ``tests/end_to_end/test_demo.py`` runs it on a terminal."""
+AT_THE_END = {"demo", "run"}
+"""Take a minute: ``test_demo.py`` and ``test_readme.py`` in ``tests/end_to_end`` run them on a terminal."""
 
 
 @pytest.fixture(scope="module")

@@ -56,6 +56,7 @@ COMMANDS = {
     **dict.fromkeys(("value check", "value library", "value schema", "value run", "value portfolio"), GIVEN),
     **dict.fromkeys(("catalog check", "catalog diff", "events check"), GIVEN),
     **dict.fromkeys(("invoices pdf", "invoices xml"), "the document that invoices show is asked for, typeset"),
+    "run": "runs the stages for all tenants at once; what it prints of each is judged in tests/services/project",
     "init": "writes a sample project into a new folder",
     "customers add": "writes a file into the tenant's folder, judged in tests/services/subscriptions",
     **dict.fromkeys(("subscriptions start", "subscriptions change"), "their preview is that of subscriptions end"),

@@ -120,7 +120,7 @@ def test_a_catalog_among_the_events_gives_way_to_the_one_that_is_asked_for(files
         assert documents(result) == whole
         assert {document["tenant"] for document in whole} == {tenant}
         assert "used 3 of 4 events" in result.stderr
-        assert "not used: 1 catalog_given (the one of the command line holds)" in result.stderr
+        assert "not used: 1 catalog_given (the catalog of the command line holds)" in result.stderr
 
 
 def test_a_catalog_of_another_tenant_bills_nobody_else(files: Path) -> None:
@@ -140,14 +140,25 @@ def test_the_end_says_which_events_were_not_used_and_why(files: Path) -> None:
     (files / "events.ndjson").write_text("\n".join(lines))
     printed = simulate(files).stderr.splitlines()
     place = files / "events.ndjson"
+    nobody = "customer 'nobody', meter 'tokens' on 2023-11-07"
     late = "customer 'c1', meter 'tokens' on 2023-12-07"
     assert printed[-8:] == [
-        "used 3 of 10 events",
-        f"not used: 1 conflict, e.g. {place} line 8",
-        f"not used: 1 duplicate, e.g. {place} line 9",
+        "used 3 of 10 events, 7 not, because:",
+        f"not used: 1 conflict (an earlier event has its id and other content), e.g. {place} line 8",
+        f"not used: 1 duplicate (the same event again), e.g. {place} line 9",
         f"not used: 1 malformed, e.g. {place} line 10",
-        "not used: 1 no_meter, e.g. customer 'c1' on 2023-11-07",
-        "not used: 1 no_subscription, e.g. customer 'nobody', meter 'tokens' on 2023-11-07",
-        f"not used: 1 period_open (outside of the periods asked for, or received after their close), e.g. {late}",
+        "not used: 1 no_meter (no meter of the catalog reads its type), e.g. customer 'c1' on 2023-11-07",
+        f"not used: 1 no_subscription (the customer has none, or no event creates the customer), e.g. {nobody}",
+        f"not used: 1 period_open (outside of the periods billed, or received after their close), e.g. {late}",
         "not used: 1 unknown_subscription, e.g. billing.subscription.ended '12' of source 'test'",
     ]
+
+
+def test_what_was_voided_or_amended_is_counted_with_what_did_it(files: Path) -> None:
+    body = json.loads(STARTED)
+    amended = json.dumps(body | {"id": "amended", "replaces": body["id"]})
+    voided = json.dumps(body | {"id": "voided", "replaces": "amended", "data": None})
+    (files / "events.ndjson").write_text("\n".join([STARTED, amended, EARLY]))
+    assert "used 2 of 3 events, 1 not, because:\nnot used: 1 void (voids another event," in simulate(files).stderr
+    (files / "events.ndjson").write_text("\n".join([STARTED, amended, voided, EARLY]))
+    assert "used 0 of 4 events, 4 not, because:\nnot used: 3 void" in simulate(files).stderr

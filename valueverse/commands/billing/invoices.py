@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from valueverse.services.billing.invoices import StoredInvoice
 
 _invoices = typer.Typer(
@@ -51,24 +53,32 @@ def list_command(
 
 def _show_list(found: list[dict[str, Any]], *, more: bool) -> None:
     from rich.console import Console
+
+    console = Console(highlight=False)
+    if found:
+        print_invoices(console, found)
+    else:
+        console.print("no invoices; `valueverse run` runs what is due")
+    if more:
+        console.print("... and more: --limit shows further ones, --tenant and --customer narrow the list")
+
+
+def print_invoices(console: Console, found: list[dict[str, Any]]) -> None:
+    """A table with a row for each."""
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console(highlight=False)
     styles = {"draft": "dim", "finalised": "green", "voided": "red"}
-    table = Table("number", "customer", "period", "issued", "status", "total", "due", header_style="dim", box=None)
-    for name in (5, 6):
-        table.columns[name].justify = "right"
+    table = Table("number", "customer", "period", "status", "total", "due", header_style="dim", box=None)
+    for place in (4, 5):
+        table.columns[place].justify = "right"
+    table.columns[2].no_wrap = True
     for one in found:
         period = f"{one['period_from']:%Y-%m-%d}..{one['period_to']:%Y-%m-%d}"
         status = f"[{styles[one['status']]}]{one['status']}[/]"
         amounts = (f"{one['total']} {one['currency']}", one["amount_due"])
-        table.add_row(
-            escape(one["number"] or "-"), escape(one["customer"]), period, str(one["issued_on"]), status, *amounts
-        )
-    console.print(table if found else "no invoices; `valueverse status` shows what is still to be run")
-    if more:
-        console.print("... and more: --limit shows further ones, --tenant and --customer narrow the list")
+        table.add_row(escape(one["number"] or "-"), escape(one["customer"]), period, status, *amounts)
+    console.print(table)
 
 
 @_invoices.command("show")

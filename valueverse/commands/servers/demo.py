@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from valueverse.commands.progress import print_step
 from valueverse.commands.servers.demo_report import Timing
 from valueverse.errors import RefusalError
 
@@ -105,7 +105,7 @@ def run_demo(settings: Settings, customers: int, progress: Any) -> Iterator[Timi
 
 
 def _progress_line(progress: Any, timing: Timing) -> Timing:
-    progress.print(f"[green]✓[/green] {timing.step:<12} {timing.seconds:6.1f} s  [dim]{timing.what}[/dim]")
+    print_step(progress, timing.step, timing.seconds, timing.what)
     return timing
 
 
@@ -158,41 +158,12 @@ def deliver(landing: Path, files: Iterable[DemoFile]) -> None:
 
 
 def _catch_up(settings: Settings, until: str, progress: Any) -> Iterator[Timing]:
-    """Run Dagster's jobs in a process of their own and pass on its output.
+    """Run Dagster's jobs up to a stage, each printed once it is done."""
+    from valueverse.platform.servers.due_work import run_due
 
-    Raises:
-        RefusalError: ``run_failed``, naming the stage, the partitions and the reason.
-    """
-    from valueverse.platform.servers import dagster_home
-    from valueverse.platform.servers.supervisor import project
-
-    settings.logs.mkdir(parents=True, exist_ok=True)
-    log = settings.logs / "demo.log"
-    command = [sys.executable, "-m", "pipelines.catch_up", "--until", until]
-    environment = {**os.environ, **dagster_home.environment(settings)}
-    with (
-        log.open("a", encoding="utf-8") as errors,
-        progress.status(f"running Dagster up to {until}"),
-        subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=project(), env=environment
-        ) as process,
-    ):
-        for line in process.stdout or ():
-            step = json.loads(line)
-            where = " ".join(filter(None, (step["stage"], step["partitions"])))
-            if not step["ok"]:
-                raise RefusalError(
-                    "run_failed",
-                    f"{where}: {step['error']} (run {step['run_id'] or 'none'}, log {log}); fix it and run again",
-                )
-            yield _progress_line(progress, Timing(step["stage"], _covering(step), step["seconds"]))
-    if process.returncode:
-        raise RefusalError("run_failed", f"Dagster ended with exit code {process.returncode}; see {log}", str(log))
-
-
-def _covering(step: dict[str, Any]) -> str:
-    what: str = step["summary"]
-    return f"{what}: {step['partitions'].replace('...', ' to ')}" if step["partitions"] else what
+    with progress.status(f"running Dagster up to {until}"):
+        for step in run_due(settings, until):
+            yield _progress_line(progress, Timing(step.stage, step.what, step.seconds))
 
 
 def demo_keys(settings: Settings) -> dict[str, str]:

@@ -18,6 +18,7 @@ _LIST = """
      where (%(tenant)s::text is null or i.tenant_id = %(tenant)s)
        and (%(customer)s::text is null or i.customer = %(customer)s)
        and (%(status)s::text is null or %(status)s = case when v.invoice_id is null then i.status else 'voided' end)
+       and (%(runs)s::text[] is null or i.run_id = any(%(runs)s))
      order by i.tenant_id, i.issued_on desc, i.sequence desc nulls first, i.invoice_id
      limit %(most)s"""
 
@@ -33,10 +34,20 @@ _ONE = """
 
 
 def listed(
-    connection: psycopg.Connection[Any], tenant: str | None, customer: str | None, status: str | None, most: int
+    connection: psycopg.Connection[Any],
+    tenant: str | None = None,
+    customer: str | None = None,
+    status: str | None = None,
+    runs: list[str] | None = None,
+    *,
+    most: int,
 ) -> list[dict[str, Any]]:
-    """At most ``most`` invoices, those of a tenant together, the latest issued first; None: whatever it is."""
-    return rows_of(connection, _LIST, {"tenant": tenant, "customer": customer, "status": status, "most": most})
+    """At most ``most`` invoices, those of a tenant together, the latest issued first; None: whatever it is.
+
+    ``runs``: those that were written by one of these runs.
+    """
+    chosen = {"tenant": tenant, "customer": customer, "status": status, "runs": runs, "most": most}
+    return rows_of(connection, _LIST, chosen)
 
 
 def by_number(connection: psycopg.Connection[Any], number: str) -> dict[str, Any] | None:

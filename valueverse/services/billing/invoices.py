@@ -47,7 +47,12 @@ def list_invoices(
     """
     if status not in {None, *STATUSES}:
         raise RefusalError("unknown_status", f"{status!r} is none of {', '.join(STATUSES)}", "--status")
-    return [_listed(row) for row in invoice_store.listed(connection, tenant, customer, status, most)]
+    return [_listed(row) for row in invoice_store.listed(connection, tenant, customer, status, most=most)]
+
+
+def invoices_of_runs(connection: psycopg.Connection[Any], runs: list[str], most: int) -> list[dict[str, Any]]:
+    """As ``list_invoices``: those that were drafted or finalised by these runs of Dagster."""
+    return [_listed(row) for row in invoice_store.listed(connection, runs=runs, most=most)]
 
 
 def find_invoice(connection: psycopg.Connection[Any], number: str) -> StoredInvoice:

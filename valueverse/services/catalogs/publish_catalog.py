@@ -34,8 +34,12 @@ def publish_catalog(landing: Path, tenant: str, catalog: Catalog, effective: dat
             "bad_tenant", f"{tenant!r} is not a tenant key: a-z, 0-9, '_', '.', '-', at most 63", "--tenant"
         )
     event = catalog_published(tenant, catalog, effective)
-    mark = f"{catalog_hash(catalog)[:12]}-{effective:%Y%m%dT%H%M%S}"
-    return deliver(landing, tenant, f"catalog-{mark}.ndjson", [event])
+    return deliver(landing, tenant, f"{catalog_file(catalog)}-{effective:%Y%m%dT%H%M%S}.ndjson", [event])
+
+
+def catalog_file(catalog: Catalog) -> str:
+    """How the names of the files begin that publish this catalog."""
+    return f"catalog-{catalog_hash(catalog)[:12]}"
 
 
 def catalog_published(tenant: str, catalog: Catalog, effective: datetime) -> dict[str, Any]:

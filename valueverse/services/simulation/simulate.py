@@ -31,9 +31,10 @@ from valueverse.schemas.events import BILLING_FACTS, EVENTS
 from valueverse.schemas.invoicing import INVOICE
 from valueverse.schemas.types import INSTANT
 from valueverse.services.catalogs.check_catalog import read_catalog_text
+from valueverse.services.event_tally import Tally
 from valueverse.services.lake_tables import EVENTS_TABLE
 from valueverse.services.per_tenant import without_failing
-from valueverse.services.simulation.simulated_events import Tally, count_billing, count_usage, with_tenants
+from valueverse.services.simulation.simulated_events import count_billing, count_usage, with_tenants
 from valueverse.subscriptions import (
     FIRST_YEAR,
     LAST_YEAR,
@@ -273,7 +274,7 @@ def _billed(log: pl.DataFrame, catalog: Catalog, request: SimulationRequest, tal
         known = request.known_at or max(request.runs, default=None)
         periods = pl.concat(booked).with_columns(pl.lit(known, INSTANT).alias("events_known_at"))
         count_usage(mine, usage, timeline, history, periods)
-        count_billing(mine, log, facts, pl.concat(rejected))
+        count_billing(mine, log, facts, pl.concat(rejected), known)
     for sentence in mine.sentences():
         print_note(sentence)
 

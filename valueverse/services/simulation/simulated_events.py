@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -14,15 +13,13 @@ from valueverse.schemas.types import INSTANT
 from valueverse.subscriptions import LAST_YEAR
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from valueverse.catalog import CatalogHistory
+    from valueverse.services.event_tally import Tally
     from valueverse.subscriptions import Timeline
 
 DEFAULT_TENANT = "tenant"
 """Tenant of events where none names one."""
 _ALWAYS = datetime(LAST_YEAR, 12, 31, tzinfo=UTC)
-_MEANING = {"period_open": "period_open (outside of the periods asked for, or received after their close)"}
 _BILLING = pl.col("type").str.starts_with("billing.")
 
 
@@ -56,36 +53,6 @@ def with_tenants(lines: pl.DataFrame) -> tuple[pl.DataFrame, str]:
     return lines.with_columns(pl.col("tenant").fill_null(meant)), sentence
 
 
-@dataclass
-class Tally:
-    """The outcomes of the events of a simulation.
-
-    Attributes:
-        given: events in the files, or in the lake.
-        left_out: by reason, how many and an example: what was not used under any catalog.
-    """
-
-    given: int = 0
-    left_out: dict[str, tuple[int, str]] = field(default_factory=dict)
-
-    def leave_out(self, reason: str, events: int, example: str) -> None:
-        """Count events that are not used."""
-        before, first = self.left_out.get(reason, (0, example))
-        if events:
-            self.left_out[reason] = (before + events, first)
-
-    def also(self) -> Tally:
-        """A copy to which what one catalog leaves out is added."""
-        return Tally(self.given, dict(self.left_out))
-
-    def sentences(self) -> Iterator[str]:
-        """How many events were used, then a line for each reason of those that were not."""
-        unused = sum(events for events, _ in self.left_out.values())
-        yield f"used {self.given - unused} of {self.given} events"
-        for reason, (events, example) in sorted(self.left_out.items(), key=lambda item: (-item[1][0], item[0])):
-            yield f"not used: {events} {_MEANING.get(reason, reason)}, e.g. {example}"
-
-
 def count_usage(
     tally: Tally, usage: pl.DataFrame, timeline: Timeline, history: CatalogHistory, booked: pl.DataFrame
 ) -> None:
@@ -106,14 +73,17 @@ def count_usage(
         tally.leave_out(outcome, events, f"customer {customer!r}{meant} on {day}")
 
 
-def count_billing(tally: Tally, log: pl.DataFrame, facts: pl.DataFrame, rejected: pl.DataFrame) -> None:
-    """Leave out the billing events that were void, rejected, or published a catalog."""
+def count_billing(
+    tally: Tally, log: pl.DataFrame, facts: pl.DataFrame, rejected: pl.DataFrame, known: datetime | None
+) -> None:
+    """Leave out the billing events that were void, amended, rejected, or published a catalog, as ``known`` then."""
     key = ["tenant", "source", "id"]
     billing = log.filter(_BILLING)
     catalogs = pl.col("type") == "billing.catalog.published"
+    in_force = pl.col("known_until").is_null() | (pl.col("known_until") > pl.lit(known, INSTANT)).fill_null(value=False)
     parts = {
-        "catalog_given (the one of the command line holds)": billing.filter(catalogs),
-        "void": billing.filter(~catalogs).join(facts, on=key, how="anti"),
+        "catalog_given": billing.filter(catalogs),
+        "void": billing.filter(~catalogs).join(facts.filter(in_force), on=key, how="anti"),
     }
     refused = rejected.rename({"event_id": "id"}).unique(key, keep="first", maintain_order=True)
     own = billing.join(refused.select(*key, "reason"), on=key)

@@ -1,0 +1,110 @@
+"""``valueverse run``: whatever is due, and what came of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from valueverse.platform.settings import Settings
+    from valueverse.services.project.run_project import RunResult
+
+_SHOWN = 20
+_MOST = 100_000
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``run`` to the command line."""
+
+    @app.command("run")
+    def run(
+        as_json: Annotated[bool, typer.Option("--json", help="Answer with one JSON object.")] = False,
+    ) -> None:
+        """Run whatever is due: take the files of the landing folder, bill, reconcile, build the marts.
+
+        Starts PostgreSQL and Valkey where they do not run, publishes the project's catalog the first time, shows each
+        step as it ends, then the invoices that were made and which events were not used, and why.
+
+        Exit 0: all that was due ran. Exit 1: it ran but for tenants that are held, each with its reason. Exit 2: it
+        stopped, and says why; run it again once that is mended.
+
+        [dim]cd my-billing && valueverse run[/dim]
+        """
+        from rich.console import Console
+
+        from valueverse.platform.settings import get_settings
+        from valueverse.services.project.run_project import require_project, result_of
+
+        settings = get_settings()
+        require_project(settings)
+        progress = Console(stderr=True, highlight=False, soft_wrap=True)
+        catalog, runs = _run(settings, progress)
+        result = result_of(settings, runs, _MOST)
+        if as_json:
+            document = {"catalog": catalog, "runs": runs, **result.document()}
+            typer.echo(json.dumps(document, ensure_ascii=False, default=str))
+        else:
+            _show(Console(highlight=False), result)
+        raise typer.Exit(1 if result.held else 0)
+
+
+def _run(settings: Settings, progress: Console) -> tuple[str, list[str]]:
+    """Start servers, publish, run what is due, a line for each step; the catalog's state and ids of Dagster's runs."""
+    from rich.markup import escape
+
+    from valueverse.commands.progress import print_step
+    from valueverse.platform.servers import supervisor
+    from valueverse.platform.servers.due_work import run_due
+    from valueverse.services.project.run_project import publish_project_catalog
+
+    began = time.perf_counter()
+    with progress.status("starting PostgreSQL and Valkey"):
+        list(supervisor.up(settings, ("postgres", "valkey")))
+    print_step(progress, "servers", time.perf_counter() - began, "PostgreSQL, Valkey, migrations")
+    catalog = publish_project_catalog(settings)
+    if catalog.is_new:
+        print_step(progress, "catalog", 0.0, f"publish {catalog.sentence}")
+    elif catalog.sentence:
+        progress.print(f"[yellow]![/yellow] {escape(catalog.sentence)}")
+    runs = []
+    with progress.status("running what is due"):
+        for step in run_due(settings):
+            print_step(progress, step.stage, step.seconds, step.what)
+            runs.append(step.run_id)
+    return catalog.sentence, runs
+
+
+def _show(console: Console, result: RunResult) -> None:
+    from valueverse.commands.billing.invoices import print_invoices
+
+    if result.invoices:
+        print_invoices(console, result.invoices[:_SHOWN])
+    else:
+        console.print("no invoice was made: nothing new is due; `valueverse invoices list` shows those there are")
+    if len(result.invoices) > _SHOWN:
+        console.print(f"... and {len(result.invoices) - _SHOWN:,} more: `valueverse invoices list`")
+    for tenant, tally in list(result.events.items())[:_SHOWN]:
+        for place, sentence in enumerate(tally.sentences()):
+            console.print(f"{tenant}: {sentence}" if place == 0 else f"  {sentence}", markup=False, soft_wrap=True)
+    if len(result.events) > _SHOWN:
+        console.print(f"... and {len(result.events) - _SHOWN:,} tenants more: --json lists all")
+    for line in [*result.ignored, *result.held]:
+        console.print(line, style="yellow", markup=False, soft_wrap=True)
+    number = next((one["number"] for one in result.invoices if one["number"]), None)
+    console.print("next:")
+    for command in _next_commands(number):
+        console.print(f"  {command}", markup=False, soft_wrap=True)
+
+
+def _next_commands(number: str | None) -> list[str]:
+    shown = [f"valueverse invoices show {number}", f"valueverse invoices pdf {number} --out invoice.pdf"]
+    return [
+        *(shown if number else []),
+        "valueverse up       # Dagster, which runs what is due by itself from then on, and the API",
+        "valueverse down     # stops all servers",
+    ]
