@@ -46,7 +46,7 @@ dev: $(RUN) ## Start PostgreSQL, Valkey, Dagster and the API, and print their ad
 down: $(RUN) ## Stop all servers
 	@$(BIN)/valueverse down
 
-status: $(RUN) ## What runs, where, and what to do about what does not
+status: $(RUN) ## Servers, stages, failed runs, held tenants, what was refused or not taken, disk
 	@$(BIN)/valueverse status
 
 logs: $(RUN) ## Follow the servers' logs; NAME=api for one

@@ -4,15 +4,12 @@ Every run counts, whoever started it: a sensor, a schedule, a catch-up, a backfi
 are the assets of its steps that did not succeed. It is repaired by a later success of the same partitions, for at least
 the same tenants and months (``docs/decisions/0821-failed-partitions-are-listed-until-repaired.md``). A run whose config
 was refused left nothing undone.
-
-``python -m pipelines.failed_partitions`` writes one line per run, for ``valueverse status``.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import sys
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -288,25 +285,18 @@ def _joined(undone: Iterable[_Undone]) -> list[Failure]:
     return sorted(found, key=lambda one: (one.failed_at, one.asset.to_user_string(), one.partitions))
 
 
-def lines(failures: Sequence[Failure]) -> list[str]:
-    """One sentence per run that failed last: its first assets, their partitions, the error."""
+def grouped_by_run(failures: Sequence[Failure]) -> list[list[Failure]]:
+    """The failures of each run that failed last, those of a scope together."""
     runs: dict[tuple[str, Scope], list[Failure]] = defaultdict(list)
     for one in failures:
         runs[one.run.run_id, one.scope].append(one)
+    return list(runs.values())
+
+
+def lines(failures: Sequence[Failure]) -> list[str]:
+    """One sentence per run that failed last: its first assets, their partitions, the error."""
     found = []
-    for group in runs.values():
+    for group in grouped_by_run(failures):
         more = f" (and {len(group) - 1} more of the same run)" if len(group) > 1 else ""
         found.append(group[0].sentence() + more)
     return found
-
-
-def main() -> None:
-    """Write the lines of the instance that the environment names, and the cure if there are any."""
-    with dg.DagsterInstance.get() as instance:
-        found = lines(failed_partitions(instance))
-    for line in [*found, CURE] if found else []:
-        sys.stdout.write(" ".join(line.split()) + "\n")
-
-
-if __name__ == "__main__":
-    main()

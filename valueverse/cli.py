@@ -22,7 +22,7 @@ from valueverse.commands.billing import (
 )
 from valueverse.commands.calculators import finance, invoice, meter, periods, price, prorate
 from valueverse.commands.project import init, run
-from valueverse.commands.servers import analysts, demo, doctor, servers, sql, tenants
+from valueverse.commands.servers import analysts, demo, doctor, servers, sql, status, tenants
 from valueverse.commands.value import app as value
 from valueverse.documents import DocumentError, Problem
 from valueverse.errors import RefusalError
@@ -55,6 +55,7 @@ for command in (
     run,
     demo,
     servers,
+    status,
     doctor,
     price,
     meter,

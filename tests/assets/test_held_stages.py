@@ -24,10 +24,10 @@ from pipelines.retries import retries
 from pipelines.stages import by_name
 from tests.support.many_tenants import company, fill
 from valueverse.platform.lake import Lake
-from valueverse.platform.servers.diagnosis import held_lines
 from valueverse.platform.stores import held_store
 from valueverse.platform.warehouse import connect
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
+from valueverse.services.tenant_holds import held_lines
 
 if TYPE_CHECKING:
     from pipelines.pending import Work

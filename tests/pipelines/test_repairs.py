@@ -20,13 +20,15 @@ from pipelines.catch_up import QUIET, Step, catch_up
 from pipelines.checks import CHECK
 from pipelines.definitions import defs
 from pipelines.failed_partitions import Failure, Scope, failed_partitions, lines, remember_repaired
+from pipelines.overview import WATCHED, overview
 from pipelines.stages import by_name
 from tests.support.dagster_world import own_instance
 from tests.support.many_tenants import company, fill
-from valueverse.commands.servers import servers
+from valueverse.commands.servers import status
 from valueverse.platform.isolation import Failure as HeldFailure
 from valueverse.platform.lake import Lake
-from valueverse.platform.servers import dagster_home, diagnosis
+from valueverse.platform.servers import dagster_home
+from valueverse.platform.servers.dagster_overview import dagster_overview
 from valueverse.platform.stores import held_store
 from valueverse.platform.warehouse import connect
 
@@ -313,28 +315,45 @@ def test_a_catch_up_repairs_what_no_mark_asks_for(instance: dg.DagsterInstance, 
     assert lines(failed_partitions(instance)) == []
 
 
-def test_status_and_doctor_list_what_failed_on_the_installation_with_the_cure(
+def test_status_lists_what_failed_on_the_installation_with_the_cure(
     world: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = typer.Typer()
-    servers.register(app)
+    status.register(app)
     with own_instance(world) as own:
         for name, value in dagster_home.environment(own).items():
             monkeypatch.setenv(name, value)
         dagster_home.prepare(own)
-        assert diagnosis.failed_lines(own) == []
+        assert dagster_overview(own) is None
         with dg.DagsterInstance.get() as instance:
             killed = instance.create_run_for_job(
                 defs.resolve_job_def("billing_job"), tags=range_tags(MONTH, NEXT), status=dg.DagsterRunStatus.STARTED
             )
             instance.report_run_failed(killed, "The process of this run was killed.")
-        shown = CliRunner().invoke(app, ["status"]).output
-        assert f"{BILLING} {MONTH}...{NEXT} failed once" in shown
-        assert "The process of this run was killed." in shown
-        assert "python -m pipelines.catch_up" in shown
-        monkeypatch.setattr(diagnosis, "failed_lines", lambda _: ["one line", "the cure"])
-        (finding,) = diagnosis._failed(own)
-        assert (finding.level, finding.what, finding.cure) == ("wrong", "one line", "the cure")
+        shown = CliRunner().invoke(app, [])
+        assert shown.exit_code == 1
+        assert f"failed: {BILLING} {MONTH}...{NEXT} failed once" in shown.output
+        assert "The process of this run was killed." in shown.output
+        assert "python -m pipelines.catch_up" in shown.output
+
+
+def test_the_overview_watches_the_assets_of_the_stages_and_shows_what_waits(instance: dg.DagsterInstance) -> None:
+    assert WATCHED.keys() == by_name().keys()
+    for name, watched in WATCHED.items():
+        stage = by_name()[name]
+        assert dg.AssetKey.from_user_string(watched.done) in stage.keys | {mark.key for mark in stage.marks}
+        for day in (MONTH, NEXT) if watched.marks else ():
+            instance.report_runless_asset_event(
+                dg.AssetMaterialization(dg.AssetKey.from_user_string(watched.marks), partition=day)
+            )
+    shown = {one["stage"]: one for one in overview(instance)["stages"]}
+    for name, stage in by_name().items():
+        if stage.partitions is not None:
+            due = ["...".join(dict.fromkeys(one.partitions)) for one in stage.pending(instance) if one.partitions]
+            assert due == shown[name]["waiting"]
+    assert [name for name, one in shown.items() if one["waiting"]] == ["usage", "value", "marts"]
+    assert shown["value"]["materialised_at"] is None
+    assert shown["billing"]["materialised_at"] is not None
 
 
 def test_first_days_of_two_months_that_stay_undone_are_shown_as_two_days(instance: dg.DagsterInstance) -> None:

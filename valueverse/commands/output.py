@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from rich.console import Console
+    from rich.table import Table
 
 AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")]
 
@@ -34,26 +35,30 @@ def show_json_lines(rows: Iterable[Mapping[str, Any]]) -> None:
         show_json(row)
 
 
-def show_table(
-    columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[str] = (), stderr: bool = False
-) -> None:
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[str] = ()) -> Table:
     """Rows below their column names; a cell that is a ``rich`` text keeps its style, None is ``-``.
 
     Args:
         columns: names, in order.
         rows: cells in the order of the columns.
         right: columns of numbers and amounts.
-        stderr: not part of what a pipe takes.
     """
     from rich.table import Table
 
-    table = Table(*columns, header_style="dim", box=None, pad_edge=False)
-    for column, name in zip(table.columns, columns, strict=True):
+    made = Table(*columns, header_style="dim", box=None, pad_edge=False)
+    for column, name in zip(made.columns, columns, strict=True):
         column.justify = "right" if name in right else "left"
         column.overflow = "fold"
     for row in rows:
-        table.add_row(*(_cell(value) for value in row))
-    console(stderr=stderr).print(table)
+        made.add_row(*(_cell(value) for value in row))
+    return made
+
+
+def show_table(
+    columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[str] = (), stderr: bool = False
+) -> None:
+    """Print ``table``; ``stderr``: not part of what a pipe takes."""
+    console(stderr=stderr).print(table(columns, rows, right=right))
 
 
 def show_list(

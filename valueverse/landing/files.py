@@ -118,6 +118,15 @@ def ignored_files(landing: Path) -> list[Ignored]:
     return [one for one in judged if one is not None]
 
 
+def files_to_take(landing: Path) -> list[str]:
+    """Names of the files that ``landing_files`` would look into, as far as that shows without reading any.
+
+    Raises:
+        RefusalError: as ``landing_files``.
+    """
+    return [_name(*one) for one in _candidates(landing) if isinstance(one, tuple) and _ignored(*one) is None]
+
+
 def _name(own: Path, path: Path) -> str:
     return f"{own.name}/{shown(path.name)}"
 

@@ -91,6 +91,14 @@ def held_rows(settings: Settings, stage: str) -> pl.DataFrame:
         return held_store.held(connection, [stage])
 
 
+def held_lines(settings: Settings) -> list[str]:
+    """Held tenants as lines of text, and the cure; none where nobody is held."""
+    with connect(settings, "builder") as connection:
+        rows = held_store.held(connection).to_dicts()
+    listed = [f"{held_store.row_sentence(row)} ({held_store.since(row)})" for row in rows]
+    return [*listed, CURE] if listed else []
+
+
 def held_tenants(settings: Settings, stage: str) -> list[str]:
     """Who is held in a stage."""
     return list(held_rows(settings, stage)["tenant"].unique())

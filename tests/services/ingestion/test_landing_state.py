@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from valueverse.landing import ignored_files, landing_files
-from valueverse.services.ingestion.landing_state import ignored_lines
+from valueverse.landing import files_to_take, ignored_files, landing_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,13 +31,13 @@ def test_each_file_that_is_not_taken_has_its_reason_as_ingestion_has_it(tmp_path
     assert found == expected
     files, ignored = landing_files(tmp_path)
     assert (sorted(one.name for one in files), ignored) == (sorted(TAKEN), ignored_files(tmp_path))
-    assert ignored_lines(tmp_path)[0] == (
-        "not taken from the landing folder: Acme: only folders named like a tenant's key are looked into"
-    )
+    assert sorted(files_to_take(tmp_path)) == sorted(TAKEN)
 
 
-def test_many_are_counted_and_no_folder_is_no_mistake(tmp_path: Path) -> None:
-    assert ignored_lines(tmp_path / "none") == []
-    for number in range(13):
-        (tmp_path / f"stray{number:02}.csv").write_text("")
-    assert ignored_lines(tmp_path)[-1] == f"... and 3 more in {tmp_path}"
+def test_files_of_one_tenant_that_were_not_taken_are_found_and_no_folder_is_no_mistake(tmp_path: Path) -> None:
+    assert (files_to_take(tmp_path / "none"), ignored_files(tmp_path / "none")) == ([], [])
+    for name in ("acme/a.ndjson", "acme/b.ndjson", "acme2/c.ndjson"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    files, _ = landing_files(tmp_path, "acme", {"acme/a.ndjson"})
+    assert [one.name for one in files] == ["acme/b.ndjson"]

@@ -89,8 +89,8 @@ def report(
     addresses: Mapping[str, str],
 ) -> None:
     """Print everything, in the order in which one wants to know it."""
-    from valueverse.platform.servers.diagnosis import held_lines
     from valueverse.platform.warehouse import connect
+    from valueverse.services.tenant_holds import held_lines
 
     with connect(settings, "builder") as connection:
         for table in (

@@ -1,4 +1,4 @@
-"""``valueverse up | down | status | logs``: the servers of this installation."""
+"""``valueverse up | down | logs``: the servers of this installation."""
 
 from __future__ import annotations
 
@@ -17,20 +17,11 @@ _Only = Annotated[
     typer.Option("--only", help="Only these, comma-separated: postgres, valkey, dagster, dagster-daemon, api."),
 ]
 
-_COLOURS = {
-    "running": "green",
-    "external": "green",
-    "stopped": "dim",
-    "crashed": "red",
-    "not answering": "yellow",
-}
-
 
 def register(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
     app.command("up", help=_UP)(_up)
     app.command("down", help=_DOWN)(_down)
-    app.command("status", help=_STATUS)(_status)
     app.command("logs", help=_LOGS)(_logs)
 
 
@@ -44,8 +35,6 @@ VALUEVERSE_DAGSTER_PORT or VALUEVERSE_API_PORT.
 Servers of your own: VALUEVERSE_POSTGRES_URL, VALUEVERSE_REDIS_URL, VALUEVERSE_LAKE_URL."""
 
 _DOWN = "Stop the servers that [bold]up[/bold] started. Example: [bold]valueverse down --only api[/bold]"
-
-_STATUS = "Show what runs, where, and what to do about what does not; exits 1 if a server crashed or hangs."
 
 _LOGS = """Show the end of the servers' logs. Example: [bold]valueverse logs api -n 20 --follow[/bold]"""
 
@@ -80,27 +69,6 @@ def _down(only: _Only = None) -> None:
         typer.echo(f"{name} stopped")
     if not stopped:
         typer.echo("nothing was running")
-
-
-def _status() -> None:
-    from rich.console import Console
-
-    from valueverse.platform.servers import supervisor
-    from valueverse.platform.servers.diagnosis import failed_lines, held_lines
-    from valueverse.platform.settings import get_settings
-    from valueverse.services.ingestion.landing_state import ignored_lines
-
-    settings = get_settings()
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(f"installation {settings.home}")
-    found = supervisor.status(settings)
-    for one in found:
-        state = f"[{_COLOURS[one.state]}]{one.state:<13}[/]"
-        console.print(f"{one.name:<15} {state} {'; '.join(filter(None, [one.where, one.detail]))}")
-    for line in [*held_lines(settings), *failed_lines(settings), *ignored_lines(settings.landing)]:
-        console.print(line, style="yellow", markup=False)
-    if any(one.state in {"crashed", "not answering"} for one in found):
-        raise typer.Exit(1)
 
 
 def _logs(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from contextlib import suppress
@@ -18,8 +17,7 @@ from valueverse.errors import RefusalError
 from valueverse.platform import warehouse
 from valueverse.platform.access import manifest
 from valueverse.platform.queries import value_of
-from valueverse.platform.servers import dagster_home, postgres_server, processes, supervisor
-from valueverse.platform.stores import held_store
+from valueverse.platform.servers import postgres_server, processes, supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +28,6 @@ _ENOUGH_DISK = 2 * 2**30
 _SOCKET_LIMIT = 107
 
 _GUARD = "select 1 from pg_event_trigger where evtname = 'valueverse_guard' and evtenabled in ('O', 'A')"
-_RUN_FAILED = "select 1 from runs where status in ('FAILURE', 'CANCELED') limit 1"
 _TRUSTING = "select file_name, line_number from pg_hba_file_rules where auth_method = 'trust'"
 
 
@@ -179,8 +176,6 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
         yield Finding("ok", f"the warehouse is at migration {latest}", settings.database_name)
         with warehouse.connect(settings, "admin") as connection:
             yield from _rights(settings, connection)
-            yield from _held(settings, connection)
-        yield from _failed(settings)
         return
     yield Finding("wrong", "the warehouse does not open", settings.database_name, "`valueverse up` makes it")
 
@@ -216,67 +211,3 @@ def _logins(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
                 f"{file}, line {line}",
                 "write scram-sha-256 for trust there",
             )
-
-
-def _held(settings: Settings, connection: psycopg.Connection[Any]) -> Iterator[Finding]:
-    rows = held_store.held(connection)
-    for row in rows.iter_rows(named=True):
-        what = held_store.sentence(row["tenant"], row["stage"], row["code"], row["message"])
-        yield Finding("wrong", what, _since(row), held_store.CURE)
-    if rows.is_empty():
-        yield Finding("ok", "no tenant is held", settings.database_name)
-
-
-def _failed(settings: Settings) -> Iterator[Finding]:
-    *found, cure = failed_lines(settings) or [""]
-    for line in found:
-        yield Finding("wrong", line, settings.dagster_database, cure)
-    if not found:
-        yield Finding("ok", "no partition failed without being repaired", settings.dagster_database)
-
-
-def failed_lines(settings: Settings) -> list[str]:
-    """Partitions that failed and were not repaired, one sentence per run, and the cure; none while Postgres is down.
-
-    In a process of its own: Dagster reads its instance from the environment, and ours stays as it is. It takes seconds:
-    a run has to have failed.
-    """
-    with suppress(RefusalError, psycopg.Error):
-        if not postgres_server.answers(settings):
-            return []
-        with warehouse.connect(settings, "builder", database=settings.dagster_database) as connection:
-            known = value_of(connection, "select to_regclass('runs') is not null")
-            if not known or not connection.execute(_RUN_FAILED).fetchone():
-                return []
-        done = subprocess.run(
-            [sys.executable, "-m", "pipelines.failed_partitions"],
-            cwd=supervisor.project(),
-            env={**os.environ, **dagster_home.environment(settings)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            reason = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]
-            return [f"failed partitions cannot be listed: {reason}", "`make validate` shows the whole story"]
-        return done.stdout.splitlines()
-    return []
-
-
-def _since(row: dict[str, Any]) -> str:
-    return f"since {row['since']:%Y-%m-%d %H:%M} UTC, run {row['run_id']}"
-
-
-def held_lines(settings: Settings) -> list[str]:
-    """Held tenants as lines of text, each with its cure; none while the warehouse does not answer."""
-    with suppress(RefusalError, psycopg.Error):
-        if not postgres_server.answers(settings):
-            return []
-        with warehouse.connect(settings, "builder") as connection:
-            rows = held_store.held(connection)
-        listed = [
-            f"{held_store.sentence(row['tenant'], row['stage'], row['code'], row['message'])} ({_since(row)})"
-            for row in rows.iter_rows(named=True)
-        ]
-        return [*listed, held_store.CURE] if listed else []
-    return []

@@ -9,7 +9,7 @@ from valueverse.platform.queries import frame_of
 from valueverse.schemas.operations import HELD_PARTITIONS, HELD_TENANTS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     import polars as pl
@@ -23,7 +23,10 @@ _ASKED = (
     "(%s::text[] is null or stage = any(%s::text[])) and (%s::timestamptz is null or tried_at + "
     "least(interval '1 day', interval '1 hour' * power(2, least(attempts - 1, 10))) <= %s)"
 )
-CURE = "correct or void the event that the reason names; the next run tries again"
+CURE = (
+    "correct or void the event that the reason names (docs/events.md); the next run tries again, or "
+    "`python -m pipelines.catch_up` at once"
+)
 
 
 def record(
@@ -151,3 +154,13 @@ def released_since(connection: psycopg.Connection[Any], stage: str) -> pl.DataFr
 def sentence(tenant: str, stage: str, code: str, message: str) -> str:
     """``tenant acme is held in billing: ... [out_of_range]``."""
     return f"tenant {tenant} is held in {stage}: {message} [{code}]"
+
+
+def row_sentence(row: Mapping[str, Any]) -> str:
+    """``sentence`` of a row of HELD_TENANTS."""
+    return sentence(row["tenant"], row["stage"], row["code"], row["message"])
+
+
+def since(row: Mapping[str, Any]) -> str:
+    """Since when a row of HELD_TENANTS is held, and by which run."""
+    return f"since {row['since']:%Y-%m-%d %H:%M} UTC, run {row['run_id']}"

@@ -1,0 +1,159 @@
+"""``valueverse status`` and ``doctor``: every kind of trouble is shown, and its cure is a command that exists."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import time
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.support.terminal import at_terminal, commands, faults
+from tests.support.warehouse_billing import acme, run
+from valueverse.cli import app
+from valueverse.errors import RefusalError
+from valueverse.platform.isolation import Failure
+from valueverse.platform.servers.dagster_overview import DagsterOverview
+from valueverse.platform.servers.supervisor import Status
+from valueverse.platform.settings import Settings
+from valueverse.platform.stores import held_store
+from valueverse.platform.warehouse import connect
+from valueverse.services.operations.findings import business_findings
+from valueverse.services.operations.installation_status import NO_POSTGRES, read_status
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from valueverse.services.operations.installation_status import InstallationStatus
+
+NOW = datetime(2024, 6, 1, tzinfo=UTC)
+FILE = "insert into billing.ingestion_file values ('acme', 'acme/{0}.ndjson', '{0}', '2024-05-0{1}', 9, 2, 0, 7, 0, '2024-05-0{1}')"
+QUARANTINED = "insert into billing.quarantine_summary values ('acme', '{0}', 'acme/{0}.ndjson', '{1}', {2}, '{{}}')"
+OVERVIEW = DagsterOverview(
+    [{"sentence": "billing/invoices 2024-05-01 failed once: disk full"}],
+    [{"stage": "billing", "materialised_at": "2024-05-30T00:00:00+00:00", "waiting": ["2024-05-01...2024-06-01"]}],
+    "fix what the error names, then run `python -m pipelines.catch_up`",
+)
+
+
+@pytest.fixture(scope="module")
+def world(module_settings: Settings) -> Settings:
+    """A tenant with a rejected event, two files with quarantined lines, a held stage, and odd names in its folder."""
+    world = acme(1)
+    world.record("subscription.changed", "2023-11-10", {"subscription": "s0", "plan": "por"})
+    run(world, module_settings)
+    with connect(module_settings, "builder") as connection:
+        for name, day, lines in (("a", 1, {"bad_time": 7}), ("b", 2, {"bad_time": 3, "malformed": 4})):
+            connection.execute(FILE.format(name, day))
+            for reason, count in lines.items():
+                connection.execute(QUARANTINED.format(name, reason, count))
+        failure = Failure("acme", "out_of_range", "the amount of line usage is out of range")
+        held_store.record(connection, "billing", [date(2024, 5, 1)], [failure], tenants=None, run_id="r", at=NOW)
+        connection.commit()
+    (module_settings.landing / "acme").mkdir(parents=True)
+    for name in ("notes.txt", "new.ndjson"):
+        (module_settings.landing / "acme" / name).write_text("")
+    return module_settings
+
+
+def asked(settings: Settings, *arguments: str) -> Any:
+    return CliRunner().invoke(app, arguments, env=settings.environment() | {"COLUMNS": "200"})
+
+
+@pytest.mark.integration
+def test_status_counts_what_was_refused_and_what_waits(world: Settings) -> None:
+    done = asked(world, "status", "--json")
+    found = json.loads(done.stdout)
+    assert (done.exit_code, found["needs_attention"]) == (1, True)
+    assert [(one["reason"], one["lines"], one["files"], one["newest_file"]) for one in found["quarantined"]] == [
+        ("bad_time", 10, 2, "acme/b.ndjson"), ("malformed", 4, 1, "acme/b.ndjson"),
+    ]  # fmt: skip
+    assert [(one["reason"], one["events"], one["message"]) for one in found["rejected"]] == [
+        ("unknown_plan", 1, "no catalog in force then has the plan 'por'")
+    ]
+    assert [one["name"] for one in found["ignored"]] == ["acme/notes.txt"]
+    assert found["untaken"] == ["acme/new.ndjson"]
+    assert [(one["tenant"], one["stage"]) for one in found["held"]] == [("acme", "billing")]
+    assert all(one["free"] > 0 for one in found["disk"])
+    shown = asked(world, "status").stdout
+    for text in ("bad_time", "por'", "notes.txt: its ending", "1 landing files wait", "held in billing", "GiB free"):
+        assert text in shown
+
+
+@pytest.mark.integration
+def test_doctor_finds_each_and_every_cure_is_a_command_that_exists(world: Settings) -> None:
+    found = replace_overview(read_status(world, NOW))
+    findings = [one for one in business_findings(world, found) if one.level != "ok"]
+    kinds = (
+        "failed once",
+        "is held in",
+        "landing file is not taken",
+        "of partitions",
+        "quarantined",
+        "rejected",
+        "notes",
+    )
+    for kind in kinds:
+        assert [one for one in findings if kind in one.what and "`" in one.cure], kind
+    for cure in {one.cure for one in findings}:
+        for command in re.findall("`([^`]+)`", cure):
+            assert exists(shlex.split(command)), command
+    listed = [json.loads(line) for line in asked(world, "doctor", "--json").stdout.splitlines()]
+    assert {"wrong", "note", "ok"} == {one["level"] for one in listed}
+    assert any("is held in billing" in one["what"] for one in listed)
+
+
+def replace_overview(found: InstallationStatus) -> InstallationStatus:
+    return replace(found, business=replace(found.business, overview=OVERVIEW))
+
+
+def exists(words: list[str]) -> bool:
+    """Whether a command line names a command of ours, and options that it has."""
+    if words[:2] == ["python", "-m"]:
+        return words[2] == "pipelines.catch_up"
+    named = next(one for one in commands() if words[1:][: len(one.split())] == one.split())
+    help_ = CliRunner().invoke(app, [*named.split(), "--help"], env={"COLUMNS": "200"}).stdout
+    return words[0] == "valueverse" and all(word in help_ for word in words if word.startswith("-"))
+
+
+def test_status_works_while_servers_are_down_and_says_what_is_not_known(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home")
+    (tmp_path / "home" / "landing" / "Acme").mkdir(parents=True)
+    done = asked(settings, "status")
+    assert done.exit_code == 0
+    assert NO_POSTGRES in done.stdout
+    assert "Acme: only folders named like a tenant's key" in done.stdout
+    found = read_status(settings, NOW)
+    assert (found.stages(), found.needs_attention) == ([], False)
+    crashed = [Status("api", "crashed", "port 8000")]
+    assert replace(found, servers=crashed).needs_attention
+    assert [one.level for one in business_findings(settings, found)] == ["note", "wrong"]
+
+
+def test_watch_refreshes_a_terminal_until_ctrl_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[float] = []
+
+    def pause(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", pause)
+    monkeypatch.setenv("VALUEVERSE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("TERM", "xterm-256color")
+    shown = at_terminal(["status", "--watch", "--every", "3"])
+    assert (shown.code, looks) == (0, [3, 3])
+    assert faults(shown.text) == []
+    assert "Ctrl-C ends" in shown.text
+    looks.clear()
+    with suppress(RefusalError):
+        refused = asked(Settings(home=tmp_path / "home"), "status", "--watch")
+        assert refused.exception is not None
+        raise refused.exception
+    assert looks == []

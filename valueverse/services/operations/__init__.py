@@ -1,0 +1,1 @@
+"""Use cases of those who operate an installation: its status, and what is wrong with its business."""

@@ -1,0 +1,170 @@
+"""The status of an installation: servers, stages, held tenants, what was refused or not taken, and disk.
+
+Answers also while servers are down: what is not known then is named, with the command that changes it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from valueverse.errors import RefusalError
+from valueverse.landing import files_to_take, ignored_files
+from valueverse.platform.lake import Lake
+from valueverse.platform.servers import postgres_server, supervisor
+from valueverse.platform.servers.dagster_overview import DagsterOverview, dagster_overview
+from valueverse.platform.stores import held_store, operations_store
+from valueverse.platform.warehouse import connect
+from valueverse.services.ingestion.file_manifest import taken_files
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from valueverse.platform.settings import Settings
+
+NO_POSTGRES = (
+    "PostgreSQL does not answer: what failed, waits, is held, quarantined or rejected is not known; "
+    "`valueverse up --only postgres` starts it"
+)
+
+
+@dataclass(frozen=True)
+class Business:
+    """What the warehouse and Dagster know; empty while PostgreSQL is down.
+
+    Attributes:
+        overview: runs and stages; None: no run was ever started.
+        held: HELD_TENANTS as mappings.
+        quarantined: tenant, reason, lines, files, newest_day, newest_file, example.
+        rejected: tenant, reason, events, newest_time, source, event_id, message.
+    """
+
+    overview: DagsterOverview | None = None
+    held: list[dict[str, Any]] = field(default_factory=list)
+    quarantined: list[dict[str, Any]] = field(default_factory=list)
+    rejected: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class InstallationStatus:
+    """Everything an operator looks at first.
+
+    Attributes:
+        home: folder of the installation.
+        at: when it was read.
+        servers: state of each.
+        unknown: sentences about what could not be read, each with its cure.
+        business: what the warehouse and Dagster know.
+        ignored: names in the landing folder that are no file to take, and why.
+        untaken: landing files that no ingestion has taken yet.
+        disk: place, free and total bytes of the disks that the installation writes to.
+    """
+
+    home: Path
+    at: datetime
+    servers: list[supervisor.Status]
+    unknown: list[str]
+    business: Business
+    ignored: list[dict[str, str]]
+    untaken: list[str]
+    disk: list[dict[str, Any]]
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether a server crashed or hangs, a run failed without repair, or a tenant is held."""
+        broken = any(one.state in {"crashed", "not answering"} for one in self.servers)
+        failed = self.business.overview is not None and bool(self.business.overview.failed)
+        return broken or failed or bool(self.business.held)
+
+    def stages(self) -> list[dict[str, Any]]:
+        """stage, materialised_at, waiting, failed runs and held tenants of each stage."""
+        overview = self.business.overview
+        held = {one["stage"]: 0 for one in self.business.held}
+        for one in self.business.held:
+            held[one["stage"]] += 1
+        return [one | {"held": held.get(one["stage"], 0)} for one in (overview.stages if overview else [])]
+
+    def document(self) -> dict[str, Any]:
+        """The answer as JSON values."""
+        overview = self.business.overview
+        return {
+            "home": self.home,
+            "at": self.at,
+            "servers": [asdict(one) for one in self.servers],
+            "unknown": self.unknown,
+            "stages": self.stages(),
+            "failed": overview.failed if overview else [],
+            "held": self.business.held,
+            "quarantined": self.business.quarantined,
+            "rejected": self.business.rejected,
+            "ignored": self.ignored,
+            "untaken": self.untaken,
+            "disk": self.disk,
+            "needs_attention": self.needs_attention,
+        }
+
+
+def read_status(settings: Settings, moment: datetime) -> InstallationStatus:
+    """Look at everything; nothing is changed."""
+    unknown: list[str] = []
+    business = _business(settings, unknown)
+    ignored, untaken = _landing(settings, unknown)
+    servers = supervisor.status(settings)
+    return InstallationStatus(settings.home, moment, servers, unknown, business, ignored, untaken, _disk(settings))
+
+
+def _business(settings: Settings, unknown: list[str]) -> Business:
+    if not postgres_server.answers(settings):
+        unknown.append(NO_POSTGRES)
+        return Business()
+    overview = None
+    try:
+        overview = dagster_overview(settings)
+    except (RefusalError, psycopg.Error) as error:
+        unknown.append(f"runs are not known: {_sentence(error)}")
+    try:
+        with connect(settings, "builder") as connection:
+            return Business(
+                overview,
+                held_store.held(connection).to_dicts(),
+                operations_store.quarantined(connection),
+                operations_store.rejected(connection),
+            )
+    except (RefusalError, psycopg.Error) as error:
+        unknown.append(f"the warehouse does not open: {_sentence(error)}; `valueverse up` makes it")
+        return Business(overview)
+
+
+def _sentence(error: Exception) -> str:
+    return " ".join((error.message if isinstance(error, RefusalError) else str(error)).split())
+
+
+def _landing(settings: Settings, unknown: list[str]) -> tuple[list[dict[str, str]], list[str]]:
+    try:
+        ignored = [asdict(one) for one in ignored_files(settings.landing)]
+        taken = set(taken_files(Lake(settings.lake_url))["file"])
+        return ignored, [name for name in files_to_take(settings.landing) if name not in taken]
+    except RefusalError as refusal:
+        unknown.append(refusal.message)
+        return [], []
+
+
+def _disk(settings: Settings) -> list[dict[str, Any]]:
+    """The disks that hold the home, the landing folder and a local lake: each once."""
+    places = {"home": settings.home, "landing": settings.landing}
+    if "://" not in settings.lake_url:
+        places["lake"] = Path(settings.lake_url)
+    found: dict[int, dict[str, Any]] = {}
+    for name, folder in places.items():
+        place = folder
+        while not place.exists():
+            place = place.parent
+        device = place.stat().st_dev
+        usage = shutil.disk_usage(place)
+        one = found.setdefault(device, {"place": str(place), "holds": [], "free": usage.free, "total": usage.total})
+        one["holds"].append(name)
+    return list(found.values())
