@@ -33,7 +33,10 @@ if TYPE_CHECKING:
     from valueverse.services.operations.installation_status import InstallationStatus
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
-FILE = "insert into billing.ingestion_file values ('acme', 'acme/{0}.ndjson', '{0}', '2024-05-0{1}', 9, 2, 0, 7, 0, '2024-05-0{1}')"
+FILE = (
+    "insert into billing.ingestion_file values "
+    "('acme', 'acme/{0}.ndjson', '{0}', '2024-05-0{1}', 9, 2, 0, 7, 0, '2024-05-0{1}')"
+)
 QUARANTINED = "insert into billing.quarantine_summary values ('acme', '{0}', 'acme/{0}.ndjson', '{1}', {2}, '{{}}')"
 OVERVIEW = DagsterOverview(
     [{"sentence": "billing/invoices 2024-05-01 failed once: disk full"}],
