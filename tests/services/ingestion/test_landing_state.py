@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from valueverse.landing import files_to_take, ignored_files, landing_files
+from valueverse.services.ingestion.landing_state import ignored_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,3 +42,12 @@ def test_files_of_one_tenant_that_were_not_taken_are_found_and_no_folder_is_no_m
         (tmp_path / name).write_text("{}")
     files, _ = landing_files(tmp_path, "acme", {"acme/a.ndjson"})
     assert [one.name for one in files] == ["acme/b.ndjson"]
+
+
+def test_what_is_not_taken_is_a_sentence_each_and_many_are_counted(tmp_path: Path) -> None:
+    assert ignored_lines(tmp_path / "none") == []
+    for number in range(13):
+        (tmp_path / f"stray{number:02}.csv").write_text("")
+    found = ignored_lines(tmp_path)
+    assert found[0].startswith("not taken from the landing folder: stray00.csv: only folders named like")
+    assert found[-1] == f"... and 3 more in {tmp_path}"

@@ -1,4 +1,4 @@
-"""Whether the landing folder has changed."""
+"""What lies in the landing folder: whether it has changed, and what of it is not taken."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from valueverse.errors import RefusalError
+from valueverse.landing import ignored_files
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 UNFINISHED = ".part"
+_SHOWN = 10
 
 
 def landing_state(landing: Path) -> str:
@@ -29,3 +33,13 @@ def landing_state(landing: Path) -> str:
             name = os.fsencode(path.relative_to(landing))
             entries.append(name + f":{entry.st_size}:{entry.st_mtime_ns}".encode())
     return hashlib.sha256(b"\n".join(entries)).hexdigest() if entries else ""
+
+
+def ignored_lines(landing: Path) -> list[str]:
+    """Files that ingestion does not take, a sentence each with the reason: the first ten, and how many there are."""
+    try:
+        found = ignored_files(landing)
+    except RefusalError as refusal:
+        return [refusal.message]
+    lines = [f"not taken from the landing folder: {one.name}: {one.reason}" for one in found[:_SHOWN]]
+    return lines + [f"... and {len(found) - _SHOWN} more in {landing}"] * (len(found) > _SHOWN)

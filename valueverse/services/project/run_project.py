@@ -12,7 +12,6 @@ from valueverse.errors import RefusalError
 from valueverse.events import CATALOG_PUBLISHED
 from valueverse.platform.lake import Lake
 from valueverse.platform.project_file import FILE_NAME
-from valueverse.platform.servers.diagnosis import held_lines
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing.invoices import invoices_of_runs
 from valueverse.services.catalogs.check_catalog import read_catalog_text
@@ -21,6 +20,7 @@ from valueverse.services.ingestion.landing_state import ignored_lines
 from valueverse.services.instants import read_instant
 from valueverse.services.lake_tables import EVENTS_TABLE
 from valueverse.services.project.used_events import used_events
+from valueverse.services.tenant_holds import held_lines
 
 if TYPE_CHECKING:
     from valueverse.platform.settings import Settings
