@@ -22,9 +22,9 @@ from valueverse.commands.billing import (
 )
 from valueverse.commands.calculators import finance, invoice, meter, periods, price, prorate
 from valueverse.commands.project import init, run
+from valueverse.commands.project.project_tenant import default_tenants
 from valueverse.commands.servers import analysts, demo, doctor, servers, sql, status, tenants
 from valueverse.commands.value import app as value
-from valueverse.documents import DocumentError, Problem
 from valueverse.errors import RefusalError
 
 app = typer.Typer(
@@ -43,11 +43,13 @@ def _show_version(asked: bool) -> None:
 
 @app.callback()
 def _of_every_command(
-    asked: Annotated[
+    context: typer.Context,
+    asked: Annotated[  # noqa: ARG001 - its callback answers
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """Usage billing, subscriptions and value models: exact, explained, on your own data."""
+    context.default_map = default_tenants(context)
 
 
 for command in (
@@ -105,6 +107,8 @@ def main() -> None:
 
 
 def _refuse(refusal: RefusalError) -> NoReturn:
+    from valueverse.documents import DocumentError, Problem
+
     problems = refusal.problems if isinstance(refusal, DocumentError) else [refusal]
     for one in problems:
         message = one.placed_message if isinstance(one, Problem) else one.message

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from rich.markup import escape
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-def print_step(console: Console, name: str, seconds: float, what: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """One step: what it is called, what it did, and the seconds that it took."""
+
+    step: str
+    what: str
+    seconds: float
+
+
+def print_step(console: Console, timing: Timing) -> None:
     """A line for a step that succeeded."""
-    console.print(f"[green]✓[/green] {escape(name):<12} {seconds:6.1f} s  [dim]{escape(what)}[/dim]")
+    from rich.markup import escape
+
+    console.print(
+        f"[green]✓[/green] {escape(timing.step):<12} {timing.seconds:6.1f} s  [dim]{escape(timing.what)}[/dim]"
+    )

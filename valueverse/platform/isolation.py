@@ -105,7 +105,9 @@ def _bisect(
             if is_shared(error):
                 raise
             if len(tenants) == 1:
-                _LOG.warning("tenant %s is held", tenants[0], exc_info=error)
+                # A refusal is a sentence for people, and says what it is of; anything else is a fault to be found.
+                trace = None if isinstance(error, RefusalError) else error
+                _LOG.warning("tenant %s is held: %s", tenants[0], error, exc_info=trace)
                 found.failures.append(failure_of(tenants[0], error))
                 return True
         else:

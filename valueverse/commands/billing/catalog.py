@@ -9,8 +9,6 @@ from typing import Annotated, Any
 
 import typer
 
-from valueverse.services.catalogs.check_catalog import check_catalog, comparable, read_catalog_text
-
 _catalog = typer.Typer(
     no_args_is_help=True, rich_markup_mode="rich", help="Catalogs: check one, compare two, publish one."
 )
@@ -32,6 +30,7 @@ def check(file: Annotated[Path, _FILE], as_json: _AS_JSON = False) -> None:
     [dim]valueverse catalog check catalog.yaml[/dim]
     """
     from valueverse.documents import Problem, problems_text
+    from valueverse.services.catalogs.check_catalog import check_catalog, read_catalog_text
 
     text = read_catalog_text(file)
     answer = check_catalog(text)
@@ -66,6 +65,7 @@ def diff(
     [dim]valueverse catalog diff catalog.yaml dearer.yaml[/dim]
     """
     from valueverse.documents import tree_changes
+    from valueverse.services.catalogs.check_catalog import comparable
     from valueverse.services.simulation.simulate import read_catalog
 
     changes = tree_changes(comparable(read_catalog(before)), comparable(read_catalog(after)))

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from valueverse.commands.calculators.ndjson import run_calculator
-from valueverse.services.calculators.finance import answer
 
 
 def register(app: typer.Typer) -> None:
@@ -32,5 +31,6 @@ def register(app: typer.Typer) -> None:
 
         [dim]printf '{"id":"a","fn":"irr","cashflows":\[-100,60,60]}\n' | valueverse finance[/dim]
         """
+        from valueverse.services.calculators.finance import answer
 
         raise typer.Exit(run_calculator(answer, file, floats=True))

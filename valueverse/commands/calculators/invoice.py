@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from valueverse.commands.calculators.ndjson import run_calculator
-from valueverse.services.calculators.invoice import answer
 
 
 def register(app: typer.Typer) -> None:
@@ -33,5 +32,6 @@ def register(app: typer.Typer) -> None:
         [dim]printf '{"lines":\[{"key":"a","amount":"10","tax_percent":"19"}],
         "coupons":\[{"key":"c","percent":"20"}]}\n' | valueverse invoice[/dim]
         """
+        from valueverse.services.calculators.invoice import answer
 
         raise typer.Exit(run_calculator(answer, file))

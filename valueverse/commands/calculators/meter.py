@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from valueverse.commands.calculators.ndjson import run_calculator
-from valueverse.services.calculators.meter import meter_documents
 
 
 def register(app: typer.Typer) -> None:
@@ -29,4 +28,6 @@ def register(app: typer.Typer) -> None:
         "to":"2026-02-01"},"events":[{"id":"1","time":"2026-01-05T10:00:00Z","data":{"tokens":12.5}}]}' |
         valueverse meter
         """
+        from valueverse.services.calculators.meter import meter_documents
+
         raise typer.Exit(run_calculator(meter_documents, file))

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING, Any
 
-from valueverse.documents import DocumentError, check_values, decode_line
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
@@ -62,6 +61,8 @@ def read_document(line: str | bytes, *, floats: bool = False) -> Document:
             float); an ``id`` may be either.
     """
     text = _text(line)
+    from valueverse.documents import check_values, decode_line
+
     document = decode_line(text)
     if not isinstance(document, dict):
         raise RefusalError("malformed", "each line must hold one JSON object")
@@ -126,6 +127,8 @@ def _answers(lines: list[bytes], handler: Handler, *, floats: bool) -> Iterator[
 def _refused(refusal: RefusalError) -> Document:
     """``error``: the first thing wrong; ``problems``: all of them, where there are several."""
     body: Document = {"error": refusal.as_json()}
+    from valueverse.documents import DocumentError
+
     if isinstance(refusal, DocumentError) and len(refusal.problems) > 1:
         names = ("code", "message", "path", "suggestion")
         body["problems"] = [{name: getattr(one, name) for name in names} for one in refusal.problems]

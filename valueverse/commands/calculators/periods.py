@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from valueverse.commands.calculators.ndjson import run_calculator
-from valueverse.services.calculators.periods import answer
 
 
 def register(app: typer.Typer) -> None:
@@ -28,5 +27,6 @@ def register(app: typer.Typer) -> None:
         [dim]printf '{"id":"a","period":{"unit":"month"},"anchor":"2026-01-31","from":"2026-02-01","to":"2026-04-01"}\n'
         | valueverse periods[/dim]
         """
+        from valueverse.services.calculators.periods import answer
 
         raise typer.Exit(run_calculator(answer, file))

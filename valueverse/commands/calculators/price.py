@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from valueverse.commands.calculators.ndjson import run_calculator
-from valueverse.services.calculators.price import answer
 
 
 def register(app: typer.Typer) -> None:
@@ -29,5 +28,6 @@ def register(app: typer.Typer) -> None:
 
         [dim]printf '{"price":{"model":"standard","unit":"0.02"},"quantity":"3"}\n' | valueverse price[/dim]
         """
+        from valueverse.services.calculators.price import answer
 
         raise typer.Exit(run_calculator(answer, file))

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from valueverse.commands.calculators.ndjson import run_calculator
-from valueverse.services.calculators.prorate import answer
 
 
 def register(app: typer.Typer) -> None:
@@ -29,5 +28,6 @@ def register(app: typer.Typer) -> None:
         [dim]printf '{"id":"a","amount":"31","period":{"from":"2026-01-01","to":"2026-02-01"},
         "used":{"from":"2026-01-11","to":"2026-02-01"}}\n' | valueverse prorate[/dim]
         """
+        from valueverse.services.calculators.prorate import answer
 
         raise typer.Exit(run_calculator(answer, file))

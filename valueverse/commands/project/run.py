@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
+
+from valueverse.commands.output import AsJson, console, show_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,7 +24,7 @@ def register(app: typer.Typer) -> None:
 
     @app.command("run")
     def run(
-        as_json: Annotated[bool, typer.Option("--json", help="Answer with one JSON object.")] = False,
+        as_json: AsJson = False,
     ) -> None:
         """Run whatever is due: take the files of the landing folder, bill, reconcile, build the marts.
 
@@ -35,21 +36,18 @@ def register(app: typer.Typer) -> None:
 
         [dim]cd my-billing && valueverse run[/dim]
         """
-        from rich.console import Console
-
         from valueverse.platform.settings import get_settings
         from valueverse.services.project.run_project import require_project, result_of
 
         settings = get_settings()
         require_project(settings)
-        progress = Console(stderr=True, highlight=False, soft_wrap=True)
+        progress = console(stderr=True)
         catalog, runs = _run(settings, progress)
         result = result_of(settings, runs, _MOST)
         if as_json:
-            document = {"catalog": catalog, "runs": runs, **result.document()}
-            typer.echo(json.dumps(document, ensure_ascii=False, default=str))
+            show_json({"catalog": catalog, "runs": runs, **result.document()})
         else:
-            _show(Console(highlight=False), result)
+            _show(console(), result)
         raise typer.Exit(1 if result.held else 0)
 
 
@@ -57,7 +55,7 @@ def _run(settings: Settings, progress: Console) -> tuple[str, list[str]]:
     """Start servers, publish, run what is due, a line for each step; the catalog's state and ids of Dagster's runs."""
     from rich.markup import escape
 
-    from valueverse.commands.progress import print_step
+    from valueverse.commands.progress import Timing, print_step
     from valueverse.platform.servers import supervisor
     from valueverse.platform.servers.due_work import run_due
     from valueverse.services.project.run_project import publish_project_catalog
@@ -65,40 +63,40 @@ def _run(settings: Settings, progress: Console) -> tuple[str, list[str]]:
     began = time.perf_counter()
     with progress.status("starting PostgreSQL and Valkey"):
         list(supervisor.up(settings, ("postgres", "valkey")))
-    print_step(progress, "servers", time.perf_counter() - began, "PostgreSQL, Valkey, migrations")
+    print_step(progress, Timing("servers", "PostgreSQL, Valkey, migrations", time.perf_counter() - began))
     catalog = publish_project_catalog(settings)
     if catalog.is_new:
-        print_step(progress, "catalog", 0.0, f"publish {catalog.sentence}")
+        print_step(progress, Timing("catalog", f"publish {catalog.sentence}", 0.0))
     elif catalog.sentence:
         progress.print(f"[yellow]![/yellow] {escape(catalog.sentence)}")
     runs = []
     with progress.status("running what is due"):
         for step in run_due(settings):
-            print_step(progress, step.stage, step.seconds, step.what)
+            print_step(progress, Timing(step.stage, step.what, step.seconds))
             runs.append(step.run_id)
     return catalog.sentence, runs
 
 
-def _show(console: Console, result: RunResult) -> None:
+def _show(out: Console, result: RunResult) -> None:
     from valueverse.commands.billing.invoices import print_invoices
 
     if result.invoices:
-        print_invoices(console, result.invoices[:_SHOWN])
+        print_invoices(out, result.invoices[:_SHOWN])
     else:
-        console.print("no invoice was made: nothing new is due; `valueverse invoices list` shows those there are")
+        out.print("no invoice was made: nothing new is due; `valueverse invoices list` shows those there are")
     if len(result.invoices) > _SHOWN:
-        console.print(f"... and {len(result.invoices) - _SHOWN:,} more: `valueverse invoices list`")
+        out.print(f"... and {len(result.invoices) - _SHOWN:,} more: `valueverse invoices list`")
     for tenant, tally in list(result.events.items())[:_SHOWN]:
         for place, sentence in enumerate(tally.sentences()):
-            console.print(f"{tenant}: {sentence}" if place == 0 else f"  {sentence}", markup=False, soft_wrap=True)
+            out.print(f"{tenant}: {sentence}" if place == 0 else f"  {sentence}", markup=False, soft_wrap=True)
     if len(result.events) > _SHOWN:
-        console.print(f"... and {len(result.events) - _SHOWN:,} tenants more: --json lists all")
+        out.print(f"... and {len(result.events) - _SHOWN:,} tenants more: --json lists all")
     for line in [*result.ignored, *result.held]:
-        console.print(line, style="yellow", markup=False, soft_wrap=True)
+        out.print(line, style="yellow", markup=False, soft_wrap=True)
     number = next((one["number"] for one in result.invoices if one["number"]), None)
-    console.print("next:")
+    out.print("next:")
     for command in _next_commands(number):
-        console.print(f"  {command}", markup=False, soft_wrap=True)
+        out.print(f"  {command}", markup=False, soft_wrap=True)
 
 
 def _next_commands(number: str | None) -> list[str]:

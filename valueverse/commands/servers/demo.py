@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from valueverse.commands.progress import print_step
-from valueverse.commands.servers.demo_report import Timing
+from valueverse.commands.progress import Timing, print_step
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
@@ -105,7 +104,7 @@ def run_demo(settings: Settings, customers: int, progress: Any) -> Iterator[Timi
 
 
 def _progress_line(progress: Any, timing: Timing) -> Timing:
-    print_step(progress, timing.step, timing.seconds, timing.what)
+    print_step(progress, timing)
     return timing
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -15,16 +14,12 @@ from valueverse.demo import northwind
 from valueverse.money import minor_units
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from valueverse.platform.settings import Settings
-
-if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import psycopg
     from rich.console import Console
 
+    from valueverse.commands.progress import Timing
     from valueverse.platform.settings import Settings
 
 Connection = "psycopg.Connection[Any]"
@@ -70,15 +65,6 @@ _REJECTED = "select tenant_id, type, reason, message from billing.rejected_event
 _RECONCILED = """
 select tenant_id, check_name, count(*), count(*) filter (where ok), coalesce(sum(abs(difference)), 0)
 from billing.reconciliation group by 1, 2 order by 1, 2"""
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """One step of the demonstration, for the table at its end."""
-
-    step: str
-    what: str
-    seconds: float
 
 
 def report(

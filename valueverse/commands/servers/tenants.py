@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from valueverse.dates import utc_text
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
@@ -88,6 +87,7 @@ def tenant_created(key: str, name: str, timezone: str, currency: str, time: date
     Raises:
         RefusalError: ``bad_tenant``, ``bad_name``, ``bad_timezone``, ``unknown_currency``.
     """
+    from valueverse.dates import utc_text
     from valueverse.money import minor_units
     from valueverse.platform.settings import TENANT_KEY
 

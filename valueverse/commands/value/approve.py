@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from valueverse.services.value.commits.approve_commit import approve
-
 
 def register(app: typer.Typer) -> None:
     """Add ``approve`` to ``valueverse value``."""
@@ -23,6 +21,7 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Approve a commit; it is active once both sides have."""
         from valueverse.platform.settings import get_settings
+        from valueverse.services.value.commits.approve_commit import approve
 
         found = approve(get_settings(), tenant, commit, side, by)
         sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")

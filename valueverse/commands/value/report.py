@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from valueverse.errors import RefusalError
-from valueverse.services.value.value_report import (
-    DRAWS,
-    report_of_commit,
-    report_of_model,
-)
-from valueverse.value.report import Audience
+
+
+class Copy(StrEnum):
+    """The names of ``valueverse.value.report.Audience``, which loads the charts that a page may have."""
+
+    CUSTOMER = "customer"
+    VENDOR = "vendor"
 
 
 def register(app: typer.Typer) -> None:
@@ -33,7 +35,7 @@ def register(app: typer.Typer) -> None:
         ] = None,
         customer: Annotated[str | None, typer.Option("--customer", help="Only this customer's data.")] = None,
         start: Annotated[str | None, typer.Option("--start", help="First day of the first period.")] = None,
-        draws: Annotated[int, typer.Option("--draws", help="Draws of uncertain inputs.")] = DRAWS,
+        draws: Annotated[int, typer.Option("--draws", help="Draws of uncertain inputs.")] = 16_384,
         seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed draws other points.")] = 1,
         tenant: Annotated[str | None, typer.Option("--tenant", help="The tenant whose commit it is.")] = None,
         commit: Annotated[
@@ -43,8 +45,8 @@ def register(app: typer.Typer) -> None:
             str | None, typer.Option("--month", help="Up to this month; the last measured by default.")
         ] = None,
         audience: Annotated[
-            Audience, typer.Option("--for", help="Whose copy: a vendor's shows cost to serve and margin too.")
-        ] = Audience.CUSTOMER,
+            Copy, typer.Option("--for", help="Whose copy: a vendor's shows cost to serve and margin too.")
+        ] = Copy.CUSTOMER,
         out: Annotated[Path | None, typer.Option("--out", help="Where to write; standard output by default.")] = None,
     ) -> None:
         """Write results as one HTML page with charts: of a model, or of a measured commit.
@@ -56,15 +58,17 @@ def register(app: typer.Typer) -> None:
         from valueverse.platform.settings import get_settings
         from valueverse.services.instants import read_month
         from valueverse.services.value.check_model import read_text
+        from valueverse.services.value.value_report import report_of_commit, report_of_model
+        from valueverse.value.report import Audience
 
         if (model is None) == (commit is None) or (commit is None) != (tenant is None):
             raise RefusalError("bad_arguments", "give a model, or --tenant and --commit", "MODEL")
         if model is not None:
             options = {"scenarios": (scenario,) if scenario else (), "draws": draws, "seed": seed, "start": start}
-            page = report_of_model(read_text(model), data, options, customer, audience)
+            page = report_of_model(read_text(model), data, options, customer, Audience(audience))
         else:
             day = None if month is None else read_month(month, "--month")
-            page = report_of_commit(get_settings(), str(tenant), str(commit), day, audience)
+            page = report_of_commit(get_settings(), str(tenant), str(commit), day, Audience(audience))
         _write(page, out)
 
 
