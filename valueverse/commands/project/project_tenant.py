@@ -21,7 +21,7 @@ def default_tenants(context: typer.Context) -> dict[str, Any]:
     Optional ones only narrow what is shown, and stay as they are. A settings file with a mistake gives no default: the
     command says what is wrong with it once it reads its settings.
     """
-    name = context.invoked_subcommand
+    name = context.invoked_subcommand or ""
     command = getattr(context.command, "commands", {}).get(name)
     if command is None or not _needs_tenant(command) or not (tenant := _tenant()):
         return {}
