@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 from psycopg import sql
 
 from valueverse.platform import warehouse
@@ -26,19 +27,28 @@ VARIABLE = "VALUEVERSE_TEST_SERVERS"
 PREFIX = "valueverse-tests-"
 TEMPLATE = "valueverse_template"
 OWNER = "owner"
+MEMORY = Path("/dev/shm")
+_ENOUGH_MEMORY = 6 * 2**30
 
 
 def begin() -> None:
     """Called once per run, before workers exist: choose the folder and clean up after killed runs."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+    places = [place for place in (MEMORY, Path(tempfile.gettempdir())) if place.is_dir()]
+    for folder in (folder for place in places for folder in place.glob(f"{PREFIX}*")):
         # An owner record comes right after the folder: without one it is being made, or is not ours.
         owner = processes.read_record(folder, OWNER)
         if owner is not None and not processes.alive(owner):
             _remove(folder)
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    # Each test copies the 500 files of the migrated database: in memory, that takes a third of the time.
+    place = next(place for place in places if place != MEMORY or _much_memory())
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
     started = processes.start_time(os.getpid())
     processes.write_record(folder, processes.Record(OWNER, os.getpid(), started or 0, ""))
     os.environ[VARIABLE] = str(folder)
+
+
+def _much_memory() -> bool:
+    return min(shutil.disk_usage(MEMORY).free, psutil.virtual_memory().available) > _ENOUGH_MEMORY
 
 
 def end() -> None:
