@@ -56,6 +56,15 @@ def run(world: World, settings: Settings, as_of: datetime = LATER, first: date =
     return bill(settings, store(world, settings), first, JANUARY, as_of=as_of, run_id="test")
 
 
+def know_tenant(settings: Settings) -> None:
+    """Make the tenant known, for what needs no billing run."""
+    with connect(settings, "builder") as connection:
+        connection.execute(
+            "insert into billing.tenant (tenant_id, name, timezone, currency) values ('acme', 'acme', 'UTC', 'USD') "
+            "on conflict do nothing"
+        )
+
+
 def rows(settings: Settings, query: str) -> list[tuple[Any, ...]]:
     """All rows of a query."""
     with connect(settings, "builder") as connection:

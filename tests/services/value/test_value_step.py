@@ -16,7 +16,7 @@ from assets.value import realisation
 from tests.support.ledger import World
 from tests.support.rewording import reword
 from tests.support.value_models import saved_model
-from tests.support.warehouse_billing import rows, run, store
+from tests.support.warehouse_billing import know_tenant, rows, run, store
 from valueverse.dates import month_later
 from valueverse.errors import RefusalError
 from valueverse.platform.warehouse import connect
@@ -52,8 +52,10 @@ def world(*, share: str = "0.2", months: int = 2, **price: Any) -> World:
 
 
 def committed(company: World, settings: Settings, model: dict[str, Any] = MODEL, **options: Any) -> str:
-    """The model, committed for c1 from November 2023 and approved by both sides; the tenant is known from a run."""
-    run(company, settings, datetime(2023, 11, 2, tzinfo=UTC))
+    """The model, committed for c1 from November 2023 and approved by both sides; the tenant is known, as from a
+    run."""
+    know_tenant(settings)
+    store(company, settings)
     more = {"scenario": "agreed", "seed": 1, "author": "ann", "parent": None, "reason": None}
     more |= {"customer": "c1", "start": "2023-11-01"}
     found = commit_model.commit(settings, "acme", json.dumps(model), more | options, None)["commit"]
