@@ -126,7 +126,7 @@ def _import_all(script: str) -> None:
     marts.DBT = script
     # Imported when they are used: each fork would import them again.
     services = ("valueverse.services.billing.rerate", "valueverse.services.simulation.simulate")
-    for name in (*services, "scipy.stats", "pyarrow.dataset"):
+    for name in (*services, "great_expectations", "scipy.stats", "pyarrow.dataset"):
         importlib.import_module(name)
 
 

@@ -6,7 +6,7 @@ import os
 
 from hypothesis import settings
 
-SHARE = float(os.environ.get("VALUEVERSE_EXAMPLES", "0.3"))
+SHARE = float(os.environ.get("VALUEVERSE_EXAMPLES", "0.2"))
 """Of the examples that a test names: all with 1, ten times as many with 10."""
 _FEWEST = 4
 

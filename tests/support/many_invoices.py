@@ -1,4 +1,4 @@
-"""A warehouse of 200,000 invoices and what belongs to them, made in SQL; nothing of it means anything."""
+"""A warehouse of 80,000 invoices and what belongs to them, made in SQL; nothing of it means anything."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from valueverse.platform.settings import Settings
 
 TENANTS = ("t0", "t1", "t2", "t3")
-INVOICES = 50_000
+INVOICES = 20_000
 """Of each tenant: finalised ones, numbered from 1; the last hundred are drafts."""
 _DRAFTS = 100
 COMMITS = 2_000
@@ -85,7 +85,7 @@ _SOURCES = f"""
     with tenants (tenant) as (select unnest(array{list(TENANTS)!r})),
     numbered as (select tenant, n from tenants cross join generate_series(1, {INVOICES}) as n),
     invoices as (select tenant, n, md5(tenant || '/' || n)::uuid as id, n % 10000 + 1 as who, {_IS_FINAL} as final,
-                        timestamptz '2023-01-01' + interval '1 month' * ((n - 1) / 10000) as began from numbered),
+                        timestamptz '2023-01-01' + interval '1 month' * ((n - 1) / 4000) as began from numbered),
     commits as (select tenant, n, encode(sha256((tenant || n)::bytea), 'hex') as commit from numbered
                  where n <= {COMMITS})
 """

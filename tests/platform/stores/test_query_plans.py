@@ -1,4 +1,4 @@
-"""No query reads a table that grows once per row of another: plans at 200,000 invoices, of every statement that runs.
+"""No query reads a table that grows once per row of another: plans at 80,000 invoices, of every statement that runs.
 
 Postgres itself writes down the plan of each statement of this database, those inside functions and triggers too, so a
 query is judged because it ran and not because somebody listed it. Every function of the stores is called: one whose
