@@ -48,7 +48,11 @@ def _of_every_command(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Usage billing, subscriptions and value models: exact, explained, on your own data."""
+    """Usage billing, subscriptions and value models: exact, explained, on your own data.
+
+    Exit 0: done. Exit 1: done, and the answer needs attention. Exit 2: refused, with a sentence that names the cure.
+    docs/exit-codes.md lists them by command.
+    """
     context.default_map = default_tenants(context)
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from tests.commands.billing.test_simulate import CATALOG, EARLY, STARTED
 from tests.services.value.test_value_step import MODEL, committed
+from tests.support.help_examples import examples, run_example, steps
 from tests.support.ledger import World
 from tests.support.shared_servers import private_folder
 from tests.support.terminal import at_terminal, commands, faults
@@ -37,102 +38,33 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
-CASES = Path(__file__).parents[1] / "reference_cases"
 NOW = datetime(2024, 1, 5, tzinfo=UTC)
-END = "\n\x04"
 
-CALLS: dict[str, tuple[str, ...]] = {
-    "analysts add": ("{analyst}new", "--tenant", "acme"),
-    "analysts list": (),
-    "analysts remove": ("{analyst}",),
-    "catalog check": ("{folder}/catalog.json",),
-    "catalog diff": ("{folder}/catalog.json", "{folder}/doubled.json"),
-    "catalog publish": ("{folder}/catalog.json", "--tenant", "acme"),
-    "customers add": ("zenith", "--tenant", "acme", "--name", "Zenith AG", "--city", "Bonn"),
-    "customers list": ("--tenant", "acme"),
-    "doctor": (),
-    "document": ("{folder}/invoice.json", "--out", "{folder}/invoice.pdf"),
-    "events check": ("{folder}/events.ndjson", "--tenant", "acme"),
-    "explain event": ("test", "u0"),
-    "explain invoice": ("acme-000001",),
-    "finance": (),
-    "init": ("{folder}/project",),
-    "invoice": (),
-    "invoices list": (),
-    "invoices pdf": ("acme-000001", "--out", "{folder}/stored.pdf"),
-    "invoices show": ("acme-000001",),
-    "invoices xml": ("acme-000001", "--out", "{folder}/stored.xml"),
-    "ledger check": (),
-    "ledger export": ("--tenant", "acme"),
-    "meter": (),
-    "periods": (),
-    "price": (),
-    "prorate": (),
-    "rerate apply": ("{folder}/plan.json", "--catalog", "{folder}/dearer.json"),
-    "rerate plan": (
-        *("--tenant", "acme", "--from", "2023-10-01", "--to", "2023-12-31", "--catalog", "{folder}/dearer.json"),
-        *("--out", "{folder}/other.json"),
-    ),
-    "simulate": (
-        *("--catalog", "{folder}/catalog.json", "--events", "{folder}/events.ndjson"),
-        *("--from", "2023-11-01", "--to", "2023-12-01", "--compare", "{folder}/doubled.json"),
-    ),
-    "sql": (),
-    "subscriptions change": ("s1", "--tenant", "acme", "--plan", "pro", "--on", "2024-01-05", "--until", "2024-03-01"),
-    "subscriptions end": ("s1", "--tenant", "acme", "--on", "2024-02-01", "--yes"),
-    "subscriptions list": ("--tenant", "acme"),
-    "subscriptions start": (
-        *("s2", "--tenant", "acme", "--customer", "c1", "--plan", "pro", "--on", "2024-01-05"),
-        *("--preview", "--until", "2024-03-01"),
-    ),
-    "tenants add": ("zenith", "--name", "Zenith"),
-    "tenants key": ("acme",),
-    "tenants list": (),
-    "tenants revoke": ("{key}",),
-    "tenants rotate": (),
-    "value accept": ("{first}", "--tenant", "acme", "--by", "carl"),
-    "value approve": ("{waiting}", "--tenant", "acme", "--side", "vendor", "--by", "vera"),
-    "value check": ("{folder}/model.yaml",),
-    "value close": ("{closing}", "--tenant", "acme", "--as", "confirmed", "--by", "vera", "--reason", "done"),
-    "value commit": (
-        "{folder}/fresh.json",
-        "--tenant",
-        "acme",
-        "--author",
-        "ann",
-        "--customer",
-        "c1",
-        "--start",
-        "2024-01-01",
-    ),
-    "value diff": ("{folder}/model.yaml", "{folder}/fresh.json"),
-    "value dispute": ("{second}", "--tenant", "acme", "--by", "carl", "--reason", "not us"),
-    "value explain": ("{folder}/fresh.json", "--scenario", "agreed", "--output", "saving"),
-    "value library": (),
-    "value log": ("--tenant", "acme"),
-    "value portfolio": ("{folder}/fresh.json", "--data", "{folder}/data.csv"),
-    "value proposals": ("--tenant", "acme"),
-    "value report": ("--tenant", "acme", "--commit", "{commit}", "--out", "{folder}/page.html"),
-    "value run": ("{folder}/model.yaml", "--draws", "16"),
-    "value schema": (),
-    "value variance": ("--tenant", "acme", "--commit", "{commit}"),
-    "value verify": ("--tenant", "acme"),
-    "value withdraw": ("{third}", "--tenant", "acme", "--by", "vera", "--reason", "typo"),
+MEANT = {
+    "ada": "{analyst}",
+    "k3x9q2m4ab7c": "{key}",
+    "api-gateway": "test",
+    "req-000017": "u0",
+    "3f28c1a5": "{commit}",
+    "7d90b41c": "{waiting}",
+    "52ce6e07": "{closing}",
+    "9b1de0f2": "{first}",
+    "4c77aa31": "{second}",
+    "e01f52d8": "{third}",
 }
-TYPED = {"finance": '{"id":"a","fn":"irr","cashflows":[-100,60,60]}' + END} | {
-    name: json.dumps(json.loads((CASES / f"{name}.ndjson").read_text().splitlines()[0])["input"]) + END
-    for name in ("invoice", "periods", "price", "prorate")
-}
-TYPED["meter"] = '{"meter":{"aggregation":"count"},"period":{"from":"2024-01-01","to":"2024-02-01"},"events":[]}' + END
-TYPED["subscriptions change"] = "y\n"
-ANSWERS = {"sql": ("show tables;", "select 1 as one;", "select nothing;", "\x04")}
-"""Typed one after the other, each at a prompt."""
+"""Ids in examples, and what they are in the installation of these tests."""
 CODES = {"ledger check": 1, "invoices xml": 2}
 """These invoices are not in the journal, and their tenant has no country; every other call ends with 0."""
-SERVERS = {"up", "status", "logs", "down"}
+SERVERS = ("up", "status", "logs", "down")
 """Called in turn by a test of their own, on an installation of their own."""
-AT_THE_END = {"demo", "run"}
-"""Take a minute: ``test_demo.py`` and ``test_readme.py`` in ``tests/end_to_end`` run them on a terminal."""
+ELSEWHERE = {
+    "demo": "tests/end_to_end/test_demo.py",
+    "run": "tests/services/project/test_run_project.py",
+    "valueverse status --watch": "tests/services/operations/test_installation_status.py",
+}
+"""Commands and examples that take a minute or no end, and the test that runs them."""
+EXAMPLES = examples()
+RUN_HERE = [name for name in sorted(EXAMPLES) if name not in SERVERS and name not in ELSEWHERE]
 
 
 @pytest.fixture(scope="module")
@@ -151,10 +83,10 @@ def facts(module_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -
             patch.delenv(variable, raising=False)
         for variable, value in {"TERM": "xterm-256color", **settings.environment()}.items():
             patch.setenv(variable, value)
+        patch.chdir(folder)
         yield found
-    for one in (name, f"{name}new"):
-        with suppress(RefusalError):  # removed by a test, or never added where only some tests run
-            analysts.remove(settings, one, None)
+    with suppress(RefusalError):  # removed by a test
+        analysts.remove(settings, name, None)
 
 
 def _billed(settings: Settings) -> World:
@@ -203,38 +135,54 @@ def _agreed(company: World, settings: Settings) -> dict[str, str]:
 
 
 def _files(settings: Settings, folder: Path) -> None:
-    (folder / "catalog.json").write_text(json.dumps(CATALOG))
-    (folder / "doubled.json").write_text(json.dumps(CATALOG).replace('"0.001"', '"0.002"'))
-    (folder / "events.ndjson").write_text("\n".join([STARTED, EARLY]))
-    (folder / "model.yaml").write_text(library.text("developer_time"))
-    (folder / "fresh.json").write_text(json.dumps(MODEL | {"model": "fresh"}))
     measured = (("usage.tokens", 90), ("billing.invoiced_net", 1))
     months = [f"2023-{month}" for month in (10, 11, 12)] + [f"2024-0{month}" for month in range(1, 10)]
     rows = [f"{metric},c1,{month},{value}" for month in months for metric, value in measured]
-    (folder / "data.csv").write_text("\n".join(["metric,customer,period,value", *rows]))
     with connect(settings, "builder") as connection:
         query = "select document from billing.invoice where number = 'acme-000001'"
         (document,) = connection.execute(query).fetchone() or ("",)
-    (folder / "invoice.json").write_text(str(document))
     lake = Lake(settings.lake_url)
-    _dearer(lake, folder / "dearer.json")
+    fresh = json.dumps(MODEL | {"model": "fresh"})
+    texts = {
+        "catalog.yaml": json.dumps(CATALOG),
+        "dearer.yaml": json.dumps(CATALOG).replace('"0.001"', '"0.002"'),
+        "new.yaml": _dearer(lake),
+        "events.ndjson": "\n".join([STARTED, EARLY]),
+        "model.yaml": library.text("support_deflection"),
+        "signed.yaml": library.text("developer_time"),
+        "proposed.yaml": fresh,
+        "agreed.yaml": fresh,
+        "metrics.csv": "\n".join(["metric,customer,period,value", *rows]),
+        "invoice.json": str(document),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text)
     asked = rerating.RerateRequest(
-        ("acme",), date(2023, 10, 1), date(2023, 12, 31), (), read_catalog(folder / "dearer.json")
+        ("acme",), date(2023, 10, 1), date(2023, 12, 31), (), read_catalog(folder / "new.yaml")
     )
     plan = rerating.plan(settings, lake, asked, as_of=datetime.now(UTC))[0]
     (folder / "plan.json").write_text(json.dumps(plan))
 
 
-def _dearer(lake: Lake, path: Path) -> None:
+def _dearer(lake: Lake) -> str:
     from valueverse.services.lake_tables import BILLING_FACTS_TABLE
 
     facts = lake.scan(BILLING_FACTS_TABLE).collect()
     (published,) = [row["data"] for row in facts.to_dicts() if row["type"] == "billing.catalog.published"]
-    path.write_text(published.replace('"0.01"', '"0.02"'))
+    return str(published).replace('"0.01"', '"0.02"')
 
 
-def test_every_command_is_run_on_a_terminal() -> None:
-    assert set(commands()) == set(CALLS) | SERVERS | AT_THE_END
+def test_the_help_of_every_command_has_an_example_that_a_test_runs() -> None:
+    without = [
+        name
+        for name in commands()
+        if not any(
+            step.words[: len(name.split())] == tuple(name.split()) for one in EXAMPLES[name] for step in steps(one)
+        )
+    ]
+    assert without == [], "end its help with a line: [dim]valueverse ...[/dim]"
+    root = Path(__file__).parents[2]
+    assert [path for path in ELSEWHERE.values() if not (root / path).exists()] == []
 
 
 @pytest.mark.parametrize("command", commands())
@@ -245,30 +193,38 @@ def test_the_help_of_a_command_fits_a_terminal(command: str, monkeypatch: pytest
     assert f"Usage: valueverse {command}" in " ".join(shown.text.split())
 
 
-@pytest.mark.parametrize("command", sorted(CALLS))
-def test_a_command_works_on_a_terminal(command: str, facts: dict[str, str]) -> None:
-    arguments = [one.format(**facts) for one in CALLS[command]]
-    shown = at_terminal([*command.split(), *arguments], TYPED.get(command, ""), answers=ANSWERS.get(command, ()))
-    assert (faults(shown.text), shown.code) == ([], CODES.get(command, 0)), shown.text
+@pytest.mark.parametrize("command", RUN_HERE)
+def test_the_examples_of_a_commands_help_work_on_a_terminal(command: str, facts: dict[str, str]) -> None:
+    meant = {word: name.format(**facts) for word, name in MEANT.items()}
+    for example in EXAMPLES[command]:
+        shown = run_example(example, meant)
+        assert (faults(shown.text), shown.code) == ([], CODES.get(command, 0)), f"{example}: {shown.text}"
 
 
-def test_servers_are_started_shown_and_stopped_at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_servers_are_started_shown_and_stopped_as_their_help_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     folder = private_folder()
     for variable in [name for name in os.environ if name.startswith("VALUEVERSE_")] + ["COLUMNS"]:
         monkeypatch.delenv(variable, raising=False)
     for variable, value in {"TERM": "xterm-256color", "VALUEVERSE_HOME": str(folder / "home")}.items():
         monkeypatch.setenv(variable, value)
-    expected = {
-        "up": (("--only", "valkey"), "running"),
-        "status": ((), "valkey"),
-        "logs": (("valkey", "-n", "5"), "Ready"),
-        "down": ((), "valkey stopped"),
-    }
-    assert set(expected) == SERVERS
-    for command, (arguments, word) in expected.items():
-        shown = at_terminal([command, *arguments])
+    for command, word in zip(SERVERS, ("running", "valkey", "Ready", "valkey stopped"), strict=True):
+        shown = run_example(EXAMPLES[command][0], {})
         assert (faults(shown.text), shown.code) == ([], 0), shown.text
         assert word in shown.text
+
+
+def test_statements_are_answered_at_a_prompt(facts: dict[str, str]) -> None:
+    shown = at_terminal(["sql"], answers=("show tables;", "select 1 as one;", "select nothing;", "\x04"))
+    assert (faults(shown.text), shown.code) == ([], 0), shown.text
+
+
+def test_a_change_is_previewed_and_delivered_after_a_question(facts: dict[str, str]) -> None:
+    change = ["subscriptions", "change", "s1", "--tenant", "acme", "--plan", "pro", "--on", "2024-01-06"]
+    asked = at_terminal([*change, "--until", "2024-03-01"], "n\n")
+    assert (faults(asked.text), asked.code) == ([], 1), asked.text
+    assert "invoices of c1 that close up to 2024-03-01" in asked.text
+    assert "waits in" in at_terminal([*change, "--until", "2024-03-01"], "y\n").text
+    assert "was delivered before" in at_terminal([*change, "--yes"]).text
 
 
 def test_what_is_refused_at_a_terminal_is_one_sentence(facts: dict[str, str]) -> None:
@@ -278,17 +234,18 @@ def test_what_is_refused_at_a_terminal_is_one_sentence(facts: dict[str, str]) ->
 
 
 def test_a_pdf_is_not_written_to_a_terminal(facts: dict[str, str]) -> None:
-    shown = at_terminal(["document", f"{facts['folder']}/invoice.json"])
+    shown = at_terminal(["document", "invoice.json"])
     assert (faults(shown.text), shown.code) == ([], 2)
     assert "--out" in shown.text
 
 
 def test_the_money_comes_before_the_chart(facts: dict[str, str]) -> None:
-    shown = at_terminal(["simulate", *(one.format(**facts) for one in CALLS["simulate"])])
+    compared = [*EXAMPLES["simulate"][0].split()[1:], "--compare", "dearer.yaml"]
+    shown = at_terminal(compared)
     money, chart = shown.text.index('"difference":'), shown.text.index("difference per customer")
     assert money < chart
     assert "\u2588" in shown.text[chart:]
-    only_errors = at_terminal(["simulate", *(one.format(**facts) for one in CALLS["simulate"])], stdout=False)
+    only_errors = at_terminal(compared, stdout=False)
     assert only_errors.text.rstrip().endswith("\u2588" * 24)
 
 

@@ -43,7 +43,7 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Typeset an invoice document, or write it as an electronic invoice.
 
-        [dim]valueverse simulate ... | head -1 | valueverse document --out invoice.pdf[/dim]
+        [dim]valueverse document invoice.json --out invoice.pdf[/dim]
         """
         from valueverse.invoicing.rendering import Parties, invoice_pdf, invoice_xml
 

@@ -34,7 +34,7 @@ def check(
     Reads that file alone. What needs state (an unknown plan, an event received before) shows once it is ingested.
     Exit 0: every line would be taken. Exit 1: some would be quarantined.
 
-    [dim]valueverse events check usage.ndjson --tenant acme[/dim]
+    [dim]valueverse events check events.ndjson --tenant acme[/dim]
     """
     from valueverse.services.ingestion.check_file import check_file
 

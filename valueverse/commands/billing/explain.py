@@ -77,7 +77,7 @@ def invoice(
 ) -> None:
     """Each line of an invoice: tiers, quantity, and the events that it counts.
 
-    [dim]valueverse explain invoice northwind-ai-000001 --line requests[/dim]
+    [dim]valueverse explain invoice acme-000001 --line usage[/dim]
     """
     from valueverse.platform.warehouse import connect
     from valueverse.services.billing.explain import explain_invoice
@@ -96,7 +96,10 @@ def event(
     tenant: Annotated[str | None, typer.Option("--tenant", help="Only this tenant's.")] = None,
     form: Form = "text",
 ) -> None:
-    """Trace an event: the line that billed it, or the reason why it was not billed."""
+    """Trace an event: the line that billed it, or the reason why it was not billed.
+
+    [dim]valueverse explain event api-gateway req-000017 --tenant acme[/dim]
+    """
     from valueverse.platform.warehouse import connect
     from valueverse.services.billing.explain import explain_event
 

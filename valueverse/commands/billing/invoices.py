@@ -36,7 +36,7 @@ def list_command(
 ) -> None:
     """List invoices, the latest issued of each tenant first. With --json one object per line.
 
-    [dim]valueverse invoices list --tenant northwind-ai --status finalised[/dim]
+    [dim]valueverse invoices list --tenant acme --status finalised[/dim]
     """
     from valueverse.platform.settings import get_settings
     from valueverse.platform.warehouse import connect
@@ -85,7 +85,7 @@ def print_invoices(console: Console, found: list[dict[str, Any]]) -> None:
 def show(number: _NUMBER, as_json: _AS_JSON = False) -> None:
     """Show an invoice: its lines, discounts, taxes and what is due. With --json its document as it was hashed.
 
-    [dim]valueverse invoices show northwind-ai-000001[/dim]
+    [dim]valueverse invoices show acme-000001[/dim]
     """
     found = _find(number)
     if as_json:
@@ -129,7 +129,7 @@ def _days(period: dict[str, str]) -> str:
 def pdf(number: _NUMBER, out: _OUT = None) -> None:
     """Write an invoice as a PDF, with the names and addresses that tenant and customer state.
 
-    [dim]valueverse invoices pdf northwind-ai-000001 --out invoice.pdf[/dim]
+    [dim]valueverse invoices pdf acme-000001 --out invoice.pdf[/dim]
     """
     _write(_find(number).pdf(), out or Path(f"{number}.pdf"))
 
@@ -138,7 +138,7 @@ def pdf(number: _NUMBER, out: _OUT = None) -> None:
 def xml(number: _NUMBER, out: _OUT = None) -> None:
     """Write an invoice as an electronic one: EN 16931 in UBL 2.1. Tenant and customer need a country each.
 
-    [dim]valueverse invoices xml northwind-ai-000001 --out invoice.xml[/dim]
+    [dim]valueverse invoices xml acme-000001 --out invoice.xml[/dim]
     """
     _write(_find(number).xml(), out or Path(f"{number}.xml"))
 

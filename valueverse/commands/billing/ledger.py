@@ -47,8 +47,8 @@ def _export(
     is booked.
 
     [dim]valueverse ledger export --tenant acme --out acme.beancount[/dim]
-    [dim]valueverse simulate --catalog c.yaml --events e.ndjson > i.ndjson[/dim]
-    [dim]valueverse ledger export --from-documents i.ndjson[/dim]
+
+    [dim]valueverse ledger export --from-documents invoice.json[/dim]
     """
     import polars as pl
 
@@ -135,6 +135,8 @@ def _check(tenant: Annotated[str | None, typer.Option("--tenant", help="Only thi
 
     Debits equal credits in every entry. A receivable is invoices less payments and credits. Deferred revenue runs to 0.
     No wallet is negative.
+
+    [dim]valueverse ledger check --tenant acme[/dim]
     """
     import polars as pl
 

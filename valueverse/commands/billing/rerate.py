@@ -76,7 +76,7 @@ def plan(
 ) -> None:
     """Compute the differences per customer, invoice and line; nothing is booked.
 
-    [dim]valueverse rerate plan --tenant acme --from 2024-01-01 --to 2024-03-31 --catalog new.yaml --out plan.json[/dim]
+    [dim]valueverse rerate plan --tenant acme --from 2023-10-01 --to 2023-12-31 --catalog new.yaml --out plan.json[/dim]
     """
     from valueverse.platform.lake import Lake
     from valueverse.platform.settings import get_settings
@@ -106,7 +106,10 @@ def apply(
     file: Annotated[Path, typer.Argument(metavar="PLAN", help="A plan that `rerate plan` wrote.")],
     catalog: CatalogFile = None,
 ) -> None:
-    """Apply a plan: its differences are billed on the next invoices. Refused if anything changed since."""
+    """Apply a plan: its differences are billed on the next invoices. Refused if anything changed since.
+
+    [dim]valueverse rerate apply plan.json --catalog new.yaml[/dim]
+    """
     from valueverse.platform.lake import Lake
     from valueverse.platform.settings import get_settings
     from valueverse.services.billing.rerate import apply as work

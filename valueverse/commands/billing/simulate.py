@@ -86,9 +86,9 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Bill past events under a catalog: invoice documents out, one JSON object per line. Needs no server.
 
-        [dim]valueverse simulate --catalog new.yaml --events november.ndjson --from 2023-11-01 --to 2023-12-01[/dim]
+        [dim]valueverse simulate --catalog catalog.yaml --events events.ndjson --from 2023-11-01 --to 2023-12-01[/dim]
 
-        [dim]valueverse simulate --lake --tenant acme --catalog now.yaml --compare next.yaml[/dim]
+        [dim]valueverse simulate --lake --tenant acme --catalog catalog.yaml --compare dearer.yaml[/dim]
         """
         import json
 

@@ -12,17 +12,28 @@ _Tenants = Annotated[list[str], typer.Option("--tenant", "-t", help="Tenant key;
 
 def register(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
-    group = typer.Typer(help="People who read the marts in SQL, each bound to tenants.", no_args_is_help=True)
+    group = typer.Typer(
+        help="People who read the marts in SQL, each bound to tenants.", no_args_is_help=True, rich_markup_mode="rich"
+    )
     group.command("add", help=_ADD)(_add)
-    group.command("remove", help="Take tenants away; without --tenant, the login itself.")(_remove)
-    group.command("list", help="Who reads which tenant.")(_list)
+    group.command("remove", help=_REMOVE)(_remove)
+    group.command("list", help=_LIST)(_list)
     app.add_typer(group, name="analysts")
 
 
 _ADD = """Make a login for an analyst, or give an existing one more tenants. The password is shown once.
 
-Example: [bold]valueverse analysts add ada --tenant northwind-ai[/bold],
-then [bold]valueverse sql --marts --as ada[/bold]"""
+`valueverse sql --marts --as ada` then opens the marts as that analyst.
+
+[dim]valueverse analysts add ada --tenant acme[/dim]"""
+
+_REMOVE = """Take tenants away; without --tenant, the login itself.
+
+[dim]valueverse analysts remove ada --tenant acme[/dim]"""
+
+_LIST = """Who reads which tenant.
+
+[dim]valueverse analysts list[/dim]"""
 
 
 def _add(name: _Name, tenant: _Tenants) -> None:

@@ -28,7 +28,7 @@ Starts the embedded servers, lands the events of two tenants in two deliveries, 
 partitions they touch. Run it again: no event is counted twice, every number and hash stays. Piped: one
 invoice per line.
 
-Example: [bold]valueverse demo | jq -r '[.customer, .total] | @tsv'[/bold]"""
+[dim]valueverse demo --no-serve[/dim]"""
 
 
 def register(app: typer.Typer) -> None:

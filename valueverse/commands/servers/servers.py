@@ -27,16 +27,20 @@ def register(app: typer.Typer) -> None:
 
 _UP = """Start PostgreSQL, Valkey, Dagster and the API, and wait until each answers. What runs is left alone.
 
-Example: [bold]valueverse up --only postgres,valkey[/bold]
+[dim]valueverse up --only valkey[/dim]
 
 A taken port: the next free one is used, unless you chose it by VALUEVERSE_POSTGRES_PORT,
 VALUEVERSE_DAGSTER_PORT or VALUEVERSE_API_PORT.
 
 Servers of your own: VALUEVERSE_POSTGRES_URL, VALUEVERSE_REDIS_URL, VALUEVERSE_LAKE_URL."""
 
-_DOWN = "Stop the servers that [bold]up[/bold] started. Example: [bold]valueverse down --only api[/bold]"
+_DOWN = """Stop the servers that [bold]up[/bold] started.
 
-_LOGS = """Show the end of the servers' logs. Example: [bold]valueverse logs api -n 20 --follow[/bold]"""
+[dim]valueverse down --only valkey[/dim]"""
+
+_LOGS = """Show the end of the servers' logs; with --follow what is written from then on.
+
+[dim]valueverse logs valkey -n 20[/dim]"""
 
 
 def _chosen(only: str | None) -> tuple[str, ...]:

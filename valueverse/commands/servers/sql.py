@@ -25,9 +25,9 @@ def register(app: typer.Typer) -> None:
 
 _HELP = """A DuckDB shell on the lake (events, usage, quarantine, billing_facts), or psql on the marts.
 
-Examples:\n
-[bold]valueverse sql -c "select type, count(*) from events group by all"[/bold]\n
-[bold]valueverse sql --marts --as ada -c "select * from fct_invoice"[/bold]"""
+With --marts --as ADA the marts as that analyst sees them.
+
+[dim]valueverse sql -c "select type, count(*) from events group by all"[/dim]"""
 
 
 def _sql(

@@ -29,26 +29,33 @@ _ADD = """Bring a tenant into being and print its first API key, this once.
 
 Writes a billing.tenant.created event into the landing folder; the next ingestion takes it.
 
-Example: [bold]valueverse tenants add northwind-ai --name "Northwind AI" --timezone Europe/Berlin --currency
-EUR[/bold]"""
+[dim]valueverse tenants add zenith --name "Zenith AG" --timezone Europe/Berlin --currency EUR[/dim]"""
 
 _NEW_KEY = """Make another API key for a tenant and print it, this once.
 
-Example: [bold]valueverse tenants key northwind-ai --scopes billing:read --name dashboard[/bold]"""
+[dim]valueverse tenants key acme --scopes billing:read --name dashboard[/dim]"""
 
 _REVOKE = """Revoke the API key with this prefix; its sessions cannot be refreshed any more.
 
-Example: [bold]valueverse tenants revoke k3x9q2m4ab7c[/bold]"""
+[dim]valueverse tenants revoke k3x9q2m4ab7c[/dim]"""
+
+_LIST = """Tenants and their keys; never a secret.
+
+[dim]valueverse tenants list[/dim]"""
+
+_ROTATE = """Sign new access tokens with a new key; the old one verifies for an hour.
+
+[dim]valueverse tenants rotate[/dim]"""
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
-    group = typer.Typer(help="Tenants and their API keys.", no_args_is_help=True)
+    group = typer.Typer(help="Tenants and their API keys.", no_args_is_help=True, rich_markup_mode="rich")
     group.command("add", help=_ADD)(_add)
-    group.command("list", help="Tenants and their keys, tab-separated; never a secret.")(_list)
+    group.command("list", help=_LIST)(_list)
     group.command("key", help=_NEW_KEY)(_new_key)
     group.command("revoke", help=_REVOKE)(_revoke)
-    group.command("rotate", help="Sign new access tokens with a new key; the old one verifies for an hour.")(_rotate)
+    group.command("rotate", help=_ROTATE)(_rotate)
     app.add_typer(group, name="tenants")
 
 

@@ -19,7 +19,10 @@ def register(app: typer.Typer) -> None:
         side: Annotated[str, typer.Option("--side", help="vendor or customer.")],
         by: Annotated[str, typer.Option("--by", help="Who approves.")],
     ) -> None:
-        """Approve a commit; it is active once both sides have."""
+        """Approve a commit; it is active once both sides have.
+
+        [dim]valueverse value approve 7d90b41c --tenant acme --side vendor --by vera[/dim]
+        """
         from valueverse.platform.settings import get_settings
         from valueverse.services.value.commits.approve_commit import approve
 

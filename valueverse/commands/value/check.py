@@ -65,7 +65,10 @@ def _add_library(app: typer.Typer) -> None:
 def _add_schema(app: typer.Typer) -> None:
     @app.command("schema")
     def schema() -> None:
-        """Print the JSON Schema of model documents, for editors and other tools."""
+        """Print the JSON Schema of model documents, for editors and other tools.
+
+        [dim]valueverse value schema > model.schema.json[/dim]
+        """
         from valueverse.value.architect.document import json_schema_text
 
         typer.echo(json_schema_text(), nl=False)

@@ -35,7 +35,10 @@ def register(app: typer.Typer) -> None:
         parent: Annotated[str | None, typer.Option("--parent", help="The commit that this one changes ...")] = None,
         reason: Annotated[str | None, typer.Option("--reason", help="... and why.")] = None,
     ) -> None:
-        """Freeze a model and its baseline under the hash of its content, for both parties to approve."""
+        """Freeze a model and its baseline under the hash of its content, for both parties to approve.
+
+        [dim]valueverse value commit agreed.yaml --tenant acme --author ann --customer c1 --start 2024-01-01[/dim]
+        """
         from valueverse.platform.settings import get_settings
         from valueverse.services.value.check_model import read_text
 
@@ -45,7 +48,10 @@ def register(app: typer.Typer) -> None:
 
     @app.command("log")
     def log_command(tenant: Tenant) -> None:
-        """A tenant's commits with their states, oldest first."""
+        """A tenant's commits with their states, oldest first.
+
+        [dim]valueverse value log --tenant acme[/dim]
+        """
         from valueverse.platform.settings import get_settings
 
         for row in log(get_settings(), tenant):

@@ -122,7 +122,7 @@ def register(app: typer.Typer) -> None:
 
         [dim]valueverse value explain model.yaml --output npv[/dim]
 
-        [dim]valueverse value explain --tenant northwind-ai --commit 3f... --month 2023-11[/dim]
+        [dim]valueverse value explain --tenant acme --commit 3f28c1a5 --month 2023-11[/dim]
         """
         from valueverse.platform.settings import get_settings
         from valueverse.services.instants import read_month

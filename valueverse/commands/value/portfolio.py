@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
         Values at the means, means and percentiles, under the same draws for all, so that customers compare.
 
-        [dim]valueverse value portfolio model.yaml --data metrics.csv --output npv[/dim]
+        [dim]valueverse value portfolio agreed.yaml --data metrics.csv[/dim]
         """
         from valueverse.commands.value.run import print_progress
         from valueverse.services.value.model_inputs import read_metrics_file, read_program

@@ -31,7 +31,10 @@ def register(app: typer.Typer) -> None:
 
     @app.command("proposals")
     def proposals_command(tenant: Tenant) -> None:
-        """Fees proposed for outcomes, one JSON object per line: value, fee to date, amount, state."""
+        """Fees proposed for outcomes, one JSON object per line: value, fee to date, amount, state.
+
+        [dim]valueverse value proposals --tenant acme[/dim]
+        """
         from valueverse.platform.settings import get_settings
 
         for row in listed(get_settings(), tenant, datetime.now(UTC)):
@@ -39,21 +42,30 @@ def register(app: typer.Typer) -> None:
 
     @app.command("accept")
     def accept_command(proposal: Proposal, tenant: Tenant, by: By) -> None:
-        """Accept a proposal: the next invoice bills it."""
+        """Accept a proposal: the next invoice bills it.
+
+        [dim]valueverse value accept 9b1de0f2 --tenant acme --by carl[/dim]
+        """
         _answer("accept", tenant, proposal, by, None)
 
     @app.command("dispute")
     def dispute_command(
         proposal: Proposal, tenant: Tenant, by: By, reason: Annotated[str, typer.Option("--reason", help="Reason.")]
     ) -> None:
-        """Dispute a proposal within its window: it is not billed until it is accepted."""
+        """Dispute a proposal within its window: it is not billed until it is accepted.
+
+        [dim]valueverse value dispute 4c77aa31 --tenant acme --by carl --reason "not us"[/dim]
+        """
         _answer("dispute", tenant, proposal, by, reason)
 
     @app.command("withdraw")
     def withdraw_command(
         proposal: Proposal, tenant: Tenant, by: By, reason: Annotated[str, typer.Option("--reason", help="Reason.")]
     ) -> None:
-        """Withdraw a proposal that no invoice bills; the next run proposes again what is then due."""
+        """Withdraw a proposal that no invoice bills; the next run proposes again what is then due.
+
+        [dim]valueverse value withdraw e01f52d8 --tenant acme --by vera --reason typo[/dim]
+        """
         _answer("withdraw", tenant, proposal, by, reason)
 
     def _answer(verb: str, tenant: str, proposal: str, by: str, reason: str | None) -> None:
@@ -69,7 +81,10 @@ def register(app: typer.Typer) -> None:
         by: By,
         reason: Annotated[str, typer.Option("--reason", help="Reason.")],
     ) -> None:
-        """Close an active commit: its value is confirmed, or written off; it is no longer measured."""
+        """Close an active commit: its value is confirmed, or written off; it is no longer measured.
+
+        [dim]valueverse value close 52ce6e07 --tenant acme --as confirmed --by vera --reason done[/dim]
+        """
         from valueverse.platform.settings import get_settings
 
         write(close(get_settings(), tenant, commit, outcome, by, reason))

@@ -53,7 +53,7 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Show what each input adds to the difference between two cases, by Shapley shares that add up exactly.
 
-        [dim]valueverse value variance --tenant northwind-ai --commit 3f... --month 2023-11[/dim]
+        [dim]valueverse value variance --tenant acme --commit 3f28c1a5 --month 2023-11[/dim]
         """
         from valueverse.platform.settings import get_settings
         from valueverse.services.instants import read_month

@@ -23,6 +23,8 @@ def register(app: typer.Typer) -> None:
         """Recompute the hash chains of a tenant's commits and commit events.
 
         Rows that were edited, inserted, deleted or rewritten end with status 1.
+
+        [dim]valueverse value verify --tenant acme[/dim]
         """
         from valueverse.platform.settings import get_settings
 
