@@ -1,8 +1,7 @@
 """Run, here and now, whatever is out of date: the sensors' work without waiting for them.
 
-``python -m pipelines.catch_up`` runs the jobs of this code location on the Dagster instance of the
-environment, each partition range as one run, and writes each step to standard output as one JSON object per
-line.
+``python -m pipelines.catch_up`` runs the jobs of this code location on the Dagster instance of the environment, each
+partition range as one run, and writes a line of JSON to standard output when a step begins and when it has ended.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import os
 import sys
 import time
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import dagster as dg
 
@@ -51,6 +50,10 @@ class Step:
     error: str = ""
 
 
+def _nobody(_stage: Stage, _partitions: str) -> None:
+    """Nobody is to be informed of a step that begins."""
+
+
 class StepFailedError(Exception):
     """A run failed; the step that was reported last says which and why."""
 
@@ -61,12 +64,14 @@ def catch_up(
     until: str | None = None,
     stages: Sequence[Stage] = STAGES,
     definitions: dg.Definitions = defs,
+    announce: Callable[[Stage, str], None] = _nobody,
 ) -> None:
     """Run everything that is pending, stage by stage.
 
     Args:
         instance: Dagster's.
         report: is given each step once it has ended.
+        announce: is given the stage and the partitions of each step before it begins.
         until: name of the last stage to run; None: all of them.
         stages: the table of stages.
         definitions: with their jobs.
@@ -78,6 +83,7 @@ def catch_up(
     try:
         for stage in stages:
             for work in _due(instance, stage, stages):
+                announce(stage, _partitions(work))
                 step = _run(instance, definitions.resolve_job_def(stage.job_name), stage, work)
                 report(step)
                 if not step.ok:
@@ -112,12 +118,17 @@ def _run(instance: dg.DagsterInstance, job: dg.JobDefinition, stage: Stage, work
     return Step(
         stage.name,
         stage.summary,
-        "...".join(dict.fromkeys(work.partitions or ())),
+        _partitions(work),
         result.run_id,
         round(time.perf_counter() - began, 3),
         result.success,
         error_of(failures),
     )
+
+
+def _partitions(work: Work) -> str:
+    """The partitions of a run: one key, the first and the last, or nothing."""
+    return "...".join(dict.fromkeys(work.partitions or ()))
 
 
 def end_killed_runs(instance: dg.DagsterInstance) -> None:
@@ -145,7 +156,13 @@ def main(arguments: list[str] | None = None) -> int:
     out = _own_stdout()
 
     def report(step: Step) -> None:
-        out.write(json.dumps(asdict(step)) + "\n")
+        write(asdict(step))
+
+    def announce(stage: Stage, partitions: str) -> None:
+        write({"begins": stage.name, "summary": stage.summary, "partitions": partitions})
+
+    def write(line: dict[str, Any]) -> None:
+        out.write(json.dumps(line) + "\n")
         out.flush()
 
     try:
@@ -157,7 +174,7 @@ def main(arguments: list[str] | None = None) -> int:
             # A run without a process would hold its place in the pools for ever, and we would wait for it.
             dagster_home.clear_after_daemon(settings, instance)
             dagster_home.end_lost_runs(settings, instance)
-            catch_up(instance, report, chosen.until)
+            catch_up(instance, report, chosen.until, announce=announce)
     except StepFailedError:
         return 1
     except Exception as error:

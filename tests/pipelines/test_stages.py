@@ -84,7 +84,15 @@ def test_a_row_more_is_a_job_a_sensor_a_schedule_and_a_step_more(
         assert firsts == [START, "2024-06-01"]
 
         steps: list[Step] = []
-        catch_up(instance, steps.append, stages=[ROW], definitions=definitions)
+        begun: list[tuple[str, str]] = []
+        catch_up(
+            instance,
+            steps.append,
+            stages=[ROW],
+            definitions=definitions,
+            announce=lambda stage, partitions: begun.append((stage.name, partitions)),
+        )
+        assert begun == [("refunds", f"{START}...{LAST}")]
         assert [(one.stage, one.summary, one.partitions, one.ok) for one in steps] == [
             ("refunds", "pay refunds", f"{START}...{LAST}", True)
         ]

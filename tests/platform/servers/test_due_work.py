@@ -29,8 +29,11 @@ def _stand_in(folder: Path, monkeypatch: pytest.MonkeyPatch, steps: list[dict[st
 
 def test_each_step_says_what_it_covered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ranged = STEP | {"stage": "billing", "summary": "bill", "partitions": "2026-01-01...2026-02-01", "run_id": "r2"}
-    settings = _stand_in(tmp_path, monkeypatch, [STEP, ranged], 0)
-    found = [(step.stage, step.what, step.run_id) for step in due_work.run_due(settings, "billing")]
+    begins = {"begins": "billing", "summary": "bill", "partitions": "2026-01-01...2026-02-01"}
+    settings = _stand_in(tmp_path, monkeypatch, [STEP, begins, ranged], 0)
+    begun: list[str] = []
+    found = [(step.stage, step.what, step.run_id) for step in due_work.run_due(settings, "billing", begun.append)]
+    assert begun == ["bill: 2026-01-01 to 2026-02-01"]
     assert found == [("usage", "derive usage", "r1"), ("billing", "bill: 2026-01-01 to 2026-02-01", "r2")]
     assert (settings.logs / "catch-up.log").read_text() == "['--until', 'billing']"
 

@@ -24,6 +24,6 @@ def register(app: typer.Typer) -> None:
         """
         from valueverse.services.project.start_project import start_project
 
-        for path in start_project(folder, tenant):
+        for path in sorted(start_project(folder, tenant)):
             typer.echo(path)
         typer.echo(f"next: cd {folder} && valueverse run")

@@ -70,8 +70,8 @@ def _run(settings: Settings, progress: Console) -> tuple[str, list[str]]:
     elif catalog.sentence:
         progress.print(f"[yellow]![/yellow] {escape(catalog.sentence)}")
     runs = []
-    with progress.status("running what is due"):
-        for step in run_due(settings):
+    with progress.status("looking for what is due") as status:
+        for step in run_due(settings, begins=status.update):
             print_step(progress, Timing(step.stage, step.what, step.seconds))
             runs.append(step.run_id)
     return catalog.sentence, runs
@@ -83,7 +83,7 @@ def _show(out: Console, result: RunResult) -> None:
     if result.invoices:
         print_invoices(out, result.invoices[:_SHOWN])
     else:
-        out.print("no invoice was made: nothing new is due; `valueverse invoices list` shows those there are")
+        out.print("no invoice is new; `valueverse invoices list` shows those there are")
     if len(result.invoices) > _SHOWN:
         out.print(f"... and {len(result.invoices) - _SHOWN:,} more: `valueverse invoices list`")
     for tenant, tally in list(result.events.items())[:_SHOWN]:

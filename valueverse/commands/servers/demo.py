@@ -160,8 +160,8 @@ def _catch_up(settings: Settings, until: str, progress: Any) -> Iterator[Timing]
     """Run Dagster's jobs up to a stage, each printed once it is done."""
     from valueverse.platform.servers.due_work import run_due
 
-    with progress.status(f"running Dagster up to {until}"):
-        for step in run_due(settings, until):
+    with progress.status(f"running Dagster up to {until}") as status:
+        for step in run_due(settings, until, status.update):
             yield _progress_line(progress, Timing(step.stage, step.what, step.seconds))
 
 

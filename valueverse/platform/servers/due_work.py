@@ -7,14 +7,15 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from valueverse.errors import RefusalError
 from valueverse.platform.servers import dagster_home
 from valueverse.platform.servers.supervisor import project
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from valueverse.platform.settings import Settings
 
@@ -36,10 +37,13 @@ class DoneStep:
     seconds: float
 
 
-def run_due(settings: Settings, until: str | None = None) -> Iterator[DoneStep]:
+def run_due(
+    settings: Settings, until: str | None = None, begins: Callable[[str], object] = lambda _: None
+) -> Iterator[DoneStep]:
     """Run what is pending, stage by stage (``pipelines.catch_up``), up to the stage ``until``; None: all stages.
 
-    Postgres runs. What the process prints besides its steps is in ``catch-up.log``.
+    Postgres runs. ``begins`` is called with what a step is about to do. What the process prints besides its steps is in
+    ``catch-up.log``.
 
     Raises:
         RefusalError: ``run_failed``, naming the stage, the partitions and the reason.
@@ -56,13 +60,19 @@ def run_due(settings: Settings, until: str | None = None) -> Iterator[DoneStep]:
     ):
         for line in process.stdout or ():
             step = json.loads(line)
-            if not step["ok"]:
-                where = " ".join(filter(None, (step["stage"], step["partitions"])))
-                raise RefusalError(
-                    "run_failed",
-                    f"{where}: {step['error']} (run {step['run_id'] or 'none'}, log {log}); fix it and run again",
-                )
-            covered = f": {step['partitions'].replace('...', ' to ')}" if step["partitions"] else ""
-            yield DoneStep(step["stage"], f"{step['summary']}{covered}", step["run_id"], step["seconds"])
+            covers = f": {step['partitions'].replace('...', ' to ')}" if step["partitions"] else ""
+            what = f"{step['summary']}{covers}"
+            if "begins" in step:
+                begins(what)
+            elif step["ok"]:
+                yield DoneStep(step["stage"], what, step["run_id"], step["seconds"])
+            else:
+                raise _failed(step, log)
     if process.returncode:
         raise RefusalError("run_failed", f"Dagster ended with exit code {process.returncode}; see {log}", str(log))
+
+
+def _failed(step: dict[str, Any], log: Path) -> RefusalError:
+    where = " ".join(filter(None, (step["stage"], step["partitions"])))
+    run = step["run_id"] or "none"
+    return RefusalError("run_failed", f"{where}: {step['error']} (run {run}, log {log}); fix it and run again")

@@ -355,15 +355,11 @@ def difference(
     log: pl.DataFrame, catalog: Catalog, other: Catalog, request: SimulationRequest, tally: Tally
 ) -> list[dict[str, Any]]:
     """Money diff per customer and currency, then in all: what the second catalog bills more (or less)."""
-    sides = [
-        _totals(log, catalog, request, tally),
-        _totals(log, other, request, tally).rename({"total": "compared_total"}),
-    ]
-    both = (
-        sides[0]
-        .join(sides[1], on=_PAYER, how="full", coalesce=True)
-        .with_columns(pl.col("total", "compared_total").fill_null(0))
-    )
+    first = _totals(log, catalog, request, tally)
+    print_note("and under the catalog that it is compared with:")
+    both = first.join(
+        _totals(log, other, request, tally).rename({"total": "compared_total"}), on=_PAYER, how="full", coalesce=True
+    ).with_columns(pl.col("total", "compared_total").fill_null(0))
     # A total in all of one currency stands below the customers, and names none.
     whole = both.group_by("currency").agg(pl.col("total", "compared_total").sum())
     nobody = (pl.lit(None, pl.String).alias(name) for name in ("tenant", "customer"))
