@@ -1,4 +1,4 @@
-"""What every asset has in common: owners, freshness, links to its code, and how rows are shown in metadata."""
+"""What every asset has in common: owners, freshness, links to its code, and which partitions are out of date."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import dagster as dg
-import polars as pl
 
 from assets.partitions import covered
 
@@ -24,7 +23,6 @@ T = TypeVar("T")
 
 PLATFORM, ANALYTICS = ["team:platform-team"], ["team:analytics-team"]
 """Owners of assets, as .github/CODEOWNERS has the teams of their code."""
-PREVIEW_ROWS = 12
 
 
 def fresh(hours: float) -> dg.FreshnessPolicy:
@@ -38,29 +36,6 @@ def code_in(path: Path | str) -> dict[str, Any]:
     return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[file])}
 
 
-def preview(frame: pl.DataFrame, rows: int = PREVIEW_ROWS) -> dg.MarkdownMetadataValue:
-    """The first rows as a Markdown table; numbers as exact text."""
-    if frame.is_empty():
-        return dg.MetadataValue.md("_no rows_")
-    shown = frame.head(rows).select(pl.all().cast(pl.String, strict=False).fill_null(""))
-    cells = [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in shown.iter_rows()]
-    lines = [shown.columns, ["---"] * shown.width, *cells]
-    more = f"\n\n_{frame.height - rows} more rows_" if frame.height > rows else ""
-    return dg.MetadataValue.md("\n".join(f"| {' | '.join(line)} |" for line in lines) + more)
-
-
-def bars(frame: pl.DataFrame, label: str, value: str, width: int = 40) -> dg.MarkdownMetadataValue:
-    """A bar chart in text of an integer column, longest bar ``width`` characters."""
-    if frame.is_empty():
-        return dg.MetadataValue.md("_nothing to plot_")
-    longest = max(int(frame[value].cast(pl.Int64).max() or 0), 1)  # type: ignore[arg-type]  # an integer column's maximum
-    rows = [
-        f"{name!s:<24} {'█' * max(round(width * number / longest), number > 0)} {number:,}"
-        for name, number in frame.select(label, value).iter_rows()
-    ]
-    return dg.MetadataValue.md("```text\n" + "\n".join(rows) + "\n```")
-
-
 def covered_by(context: dg.AssetExecutionContext) -> tuple[date, date]:
     """First and last date that the partitions of this run stand for; the first partition includes all before it."""
     return covered(context.partition_keys)
@@ -71,10 +46,20 @@ def mark(
     key: dg.AssetKey,
     partitions: Iterable[str],
     metadata: Mapping[str, str],
+    rows: Mapping[str, int] | None = None,
 ) -> None:
-    """Report to the instance that these partitions of ``key`` have changed: what is downstream is out of date."""
+    """Report to the instance that these partitions of ``key`` have changed: what is downstream is out of date.
+
+    Args:
+        context: of the run.
+        key: the asset that is marked.
+        partitions: keys.
+        metadata: of each of them.
+        rows: what the partitions hold, by key; None: it is not known.
+    """
     for partition in partitions:
-        context.log_event(dg.AssetMaterialization(key, partition=partition, metadata=dict(metadata)))
+        counted = {} if rows is None else {"dagster/row_count": rows.get(partition, 0)}
+        context.log_event(dg.AssetMaterialization(key, partition=partition, metadata={**metadata, **counted}))
 
 
 def newest(instance: dg.DagsterInstance, key: dg.AssetKey, partitions: Collection[str] | None = None) -> dict[str, int]:
@@ -82,6 +67,16 @@ def newest(instance: dg.DagsterInstance, key: dg.AssetKey, partitions: Collectio
     event = dg.DagsterEventType.ASSET_MATERIALIZATION
     wanted = None if partitions is None else set(partitions)
     return dict(instance.get_latest_storage_id_by_partition(key, event, wanted))
+
+
+def newest_numbers(instance: dg.DagsterInstance, key: dg.AssetKey, name: str) -> dict[str, int]:
+    """Partition -> a number in the metadata of its latest materialisation, where it has it."""
+    ids = sorted(newest(instance, key).values())
+    if not ids:
+        return {}
+    records = instance.fetch_materializations(dg.AssetRecordsFilter(key, storage_ids=ids), limit=len(ids)).records
+    found = [one.asset_materialization for one in records if one.asset_materialization]
+    return {str(one.partition): int(str(one.metadata[name].value)) for one in found if name in one.metadata}
 
 
 def newest_id(instance: dg.DagsterInstance, key: dg.AssetKey) -> int:

@@ -1,7 +1,8 @@
 """Usage and billing facts become invoices: drafts at a period's close, finalised after the tenant's grace."""
 # No postponed annotations here: Dagster reads the types of config and resources when it is imported.
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,17 +10,25 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
-from assets.asset_helpers import PLATFORM, Result, covered_by, fresh, mark, pending, preview, until_unmarked
+from assets.asset_helpers import PLATFORM, Result, covered_by, fresh, mark, newest_numbers, pending, until_unmarked
+from assets.check_results import no_rows, result
 from assets.held import held_check, held_spec, outcome, periods_of
 from assets.ingestion import FACTS, PERIODS
+from assets.metadata import by_partition, money, preview, with_amount
 from assets.metering import USAGE
 from assets.partitions import MONTHLY
 from assets.resources import Platform, TenantsConfig
 from valueverse.platform.isolation import Isolated
-from valueverse.services.billing.run_billing import BillingReport, bill, invoice_totals
+from valueverse.schemas.invoicing import HELD_LINES
+from valueverse.services.billing.monthly_totals import monthly_totals
+from valueverse.services.billing.open_findings import rejected_events
+from valueverse.services.billing.run_billing import BillingReport, bill
 from valueverse.services.tenant_holds import BILLING, for_each_tenant, tenants_of
 
 INVOICES = dg.AssetKey(["billing", "invoices"])
+BILLED = "every_period_is_billed"
+APPLIED = "every_billing_event_is_applied"
+_WAITING = "lines_without_a_price"
 
 
 class BillingConfig(TenantsConfig):
@@ -59,7 +68,15 @@ class BillingConfig(TenantsConfig):
     code_version="1",
     freshness_policy=fresh(26),
     pool="billing",
-    check_specs=[held_spec(INVOICES)],
+    check_specs=[
+        held_spec(INVOICES),
+        dg.AssetCheckSpec(
+            BILLED, asset=INVOICES, description="No invoice of the run's months waits for a line that has no price."
+        ),
+        dg.AssetCheckSpec(
+            APPLIED, asset=INVOICES, description="Every billing event so far could be applied; else which not, and why."
+        ),
+    ],
 )
 def invoices(context: dg.AssetExecutionContext, config: BillingConfig, platform: Platform) -> Iterator[Result]:
     """Bill the range's months; months that other tenants still wait for stay out of date."""
@@ -78,21 +95,63 @@ def invoices(context: dg.AssetExecutionContext, config: BillingConfig, platform:
         )  # fmt: skip
 
     done = until_unmarked(context, PERIODS, isolated)
+    problems = pl.concat([HELD_LINES.to_frame(), *(report.problems for report in done.results)])
+    _show(context, monthly_totals(settings, first, last), problems, outcome(done))
     yield dg.MaterializeResult(
         asset_key=INVOICES,
-        metadata=_metadata(done.results) | outcome(done),
-        check_results=[held_check(platform, INVOICES, BILLING)],
+        check_results=[
+            held_check(platform, INVOICES, BILLING),
+            _billed(context, problems),
+            no_rows(INVOICES, APPLIED, rejected_events(settings)),
+        ],
     )
     mark(context, PERIODS, owed, {"because": "other tenants"})
 
 
-def _metadata(reports: Sequence[BillingReport]) -> dict[str, Any]:
-    if not reports:
-        return {}
-    billed = pl.concat([report.invoices for report in reports])
-    return {
-        "dagster/row_count": billed.height,
-        "totals": preview(invoice_totals(billed), 40),
-        "preview": preview(billed),
-        "held_invoices": preview(pl.concat([report.problems for report in reports])),
-    }
+def _billed(context: dg.AssetExecutionContext, problems: pl.DataFrame) -> dg.AssetCheckResult:
+    """What waits in the months of this run, and what their last runs left waiting in others."""
+    others = newest_numbers(context.instance, INVOICES, _WAITING)
+    lines = [
+        f"{month[:7]}: {number} lines"
+        for month, number in sorted(others.items())
+        if number and month not in context.partition_keys
+    ]
+    found = no_rows(INVOICES, BILLED, problems)
+    return result(
+        INVOICES,
+        BILLED,
+        passed=found.passed and not lines,
+        description="; ".join(filter(None, [found.description, *lines])) or None,
+        metadata={"wrong": problems.height, "rows": preview(problems, 40), "other_months": ", ".join(lines) or "none"},
+    )
+
+
+def _show(
+    context: dg.AssetExecutionContext, totals: pl.DataFrame, problems: pl.DataFrame, ended: Mapping[str, Any]
+) -> None:
+    """Each month's invoices, whichever run wrote them, in the metadata of its own partition."""
+    waiting = dict(by_partition(context, problems, "month", monthly=True))
+    for month, own in by_partition(context, totals, "month", monthly=True):
+        billed: dict[str, int] = defaultdict(int)
+        number: dict[str, int] = defaultdict(int)
+        for currency, status, invoices, total in own.select(
+            "currency", "status", "invoices", "total_minor"
+        ).iter_rows():
+            number[status] += invoices
+            billed[currency] += 0 if status == "voided" else int(total)
+        largest = own.drop("month").sort("total_minor", descending=True).head(40)
+        context.add_asset_metadata(
+            {
+                "dagster/row_count": int(own["invoices"].sum()),
+                "drafts": number["draft"],
+                "finalised": number["finalised"],
+                "voided": number["voided"],
+                "billed": ", ".join(money(total, currency) for currency, total in sorted(billed.items())) or "nothing",
+                # Whole numbers, so that Dagster plots them without rounding.
+                **{f"{currency} billed (minor units)": total for currency, total in sorted(billed.items())},
+                "totals": preview(with_amount(largest, "total_minor", "total"), 40),
+                _WAITING: waiting[month].height,
+                **ended,
+            },
+            partition_key=month,
+        )

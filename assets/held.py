@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import polars as pl
 
-from assets.asset_helpers import preview
+from assets.check_results import result
+from assets.metadata import preview
 from valueverse.services.tenant_holds import CURE, held_rows, sentence
 
 if TYPE_CHECKING:
@@ -34,11 +35,10 @@ def held_check(platform: Platform, asset: dg.AssetKey, stage: str) -> dg.AssetCh
     """Everybody who is held in the stage now, also by earlier runs. A warning: the others are finished."""
     rows = held_rows(platform.settings, stage)
     shown = rows.select("tenant", "first", "last", "code", "message", "since", "attempts")
-    return dg.AssetCheckResult(
-        check_name=CHECK,
-        asset_key=asset,
+    return result(
+        asset,
+        CHECK,
         passed=rows.is_empty(),
-        severity=dg.AssetCheckSeverity.WARN,
         description="; ".join(
             sentence(*row) for row in rows.head(5).select("tenant", "stage", "code", "message").iter_rows()
         )
@@ -49,6 +49,8 @@ def held_check(platform: Platform, asset: dg.AssetKey, stage: str) -> dg.AssetCh
 
 def outcome(done: Isolated[Any]) -> dict[str, Any]:
     """Metadata of a materialisation: how it ended, and whom this run left out."""
+    if not done.failures:
+        return {"outcome": done.outcome}
     rows = [(failure.tenant, failure.code, failure.message) for failure in done.failures]
-    schema = dict.fromkeys(("tenant", "code", "message"), pl.String)
-    return {"outcome": done.outcome, "held": preview(pl.DataFrame(rows, schema=schema, orient="row"), 40)}
+    held = pl.DataFrame(rows, schema=["tenant", "code", "message"], orient="row")
+    return {"outcome": done.outcome, "held": preview(held, 40)}

@@ -13,11 +13,17 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from assets.asset_helpers import PLATFORM, Result, bars, code_in, fresh, mark, preview
+from assets.asset_helpers import PLATFORM, Result, code_in, fresh, mark
+from assets.check_results import no_rows, result
 from assets.held import held_check, held_spec, outcome
+from assets.metadata import bars, preview
 from assets.partitions import DAILY, MONTHLY, daily_keys, monthly_keys
 from assets.resources import Platform
+from valueverse.platform.lake import Lake
 from valueverse.services.ingestion.run_ingestion import LandingReport, run_ingestion
+from valueverse.services.ingestion.stored_events import accepted_and_held, repeated_facts, unbalanced_files
+from valueverse.services.lake_tables import EVENTS_TABLE
+from valueverse.services.months import FIRST_DAY
 from valueverse.services.tenant_holds import FACTS as STAGE
 from valueverse.services.usage.refresh_facts import BEGINNING, refresh_facts
 
@@ -27,6 +33,7 @@ FACTS = dg.AssetKey(["lake", "billing_facts"])
 PERIODS = dg.AssetKey(["billing", "periods"])
 _ADDS_UP = "received_is_accepted_plus_duplicate_plus_quarantined"
 _WRITTEN = "every_file_is_recorded_in_the_warehouse"
+_TAKEN = "every_file_is_taken"
 _STATE = "landing_state"
 
 events = dg.AssetSpec(
@@ -74,17 +81,27 @@ periods = dg.AssetSpec(
             asset=LANDING,
             description="The state of every file is recorded in the warehouse; else the files that are not.",
         ),
+        dg.AssetCheckSpec(
+            _TAKEN,
+            asset=LANDING,
+            description="Everything that lies in the landing folder is taken; else what is not, and why.",
+        ),
     ],
 )
 def landing(context: dg.AssetExecutionContext, platform: Platform) -> Result:
     """Take the landing files; mark the event dates they touch."""
     now = datetime.now(UTC)
     report = run_ingestion(platform.settings, platform.lake, marked_until(context.instance, LANDING), now)
-    mark(context, EVENTS, daily_keys(report.touched, now.date()), {"received_at": now.isoformat()})
+    touched = daily_keys(report.touched, now.date())
+    mark(context, EVENTS, touched, {"received_at": now.isoformat()}, _rows_of_dates(platform.lake))
     return dg.MaterializeResult(
         asset_key=LANDING,
         metadata=_metadata(report, now),
-        check_results=[_adds_up(report), _recorded_in_warehouse(report)],
+        check_results=[
+            no_rows(LANDING, _ADDS_UP, unbalanced_files(platform.lake), dg.AssetCheckSeverity.ERROR),
+            _recorded_in_warehouse(report),
+            no_rows(LANDING, _TAKEN, report.ignored()),
+        ],
     )
 
 
@@ -138,31 +155,54 @@ def _recorded(instance: dg.DagsterInstance, key: dg.AssetKey, name: str) -> str 
     return str(found.value) if found else None
 
 
-def _adds_up(report: LandingReport) -> dg.AssetCheckResult:
-    wrong = report.unbalanced_files()
-    return dg.AssetCheckResult(
-        check_name=_ADDS_UP,
-        asset_key=LANDING,
-        passed=wrong.is_empty(),
-        metadata={"files": report.files.files.height, "wrong": preview(wrong)},
-    )
-
-
 def _recorded_in_warehouse(report: LandingReport) -> dg.AssetCheckResult:
     """A warning: files of the others are shown, and the next ingestion writes those of all again."""
     shown = [f"tenant {one.tenant}: {one.message} [{one.code}]" for one in report.unrecorded[:5]]
-    return dg.AssetCheckResult(
-        check_name=_WRITTEN,
-        asset_key=LANDING,
-        passed=not report.unrecorded,
-        severity=dg.AssetCheckSeverity.WARN,
-        description="; ".join(shown) or None,
+    return result(LANDING, _WRITTEN, passed=not report.unrecorded, description="; ".join(shown) or None)
+
+
+def _rows_of_dates(lake: Lake) -> dict[str, int]:
+    """Events that the lake holds, by daily partition, as the table's log says."""
+    day = pl.max_horizontal("date", pl.lit(FIRST_DAY)).cast(pl.String).alias("day")
+    files = lake.open(EVENTS_TABLE).files().select(day, pl.col("rows").fill_null(0))
+    rows = dict.fromkeys(files["day"], 0)
+    for key, count in files.iter_rows():
+        rows[key] += count
+    return rows
+
+
+@dg.asset_check(
+    asset=EVENTS,
+    name="lake_holds_every_accepted_event",
+    description="The table of events has as many rows as its commits say that files brought.",
+    additional_deps=[LANDING],
+)
+def lake_holds_every_accepted_event(platform: Platform) -> dg.AssetCheckResult:
+    """Both are read from the table's log alone."""
+    accepted, held = accepted_and_held(platform.lake)
+    return result(
+        EVENTS,
+        "lake_holds_every_accepted_event",
+        passed=accepted == held,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=None if accepted == held else f"{accepted:,} events were accepted, the lake holds {held:,}",
+        metadata={"accepted": accepted, "held": held},
     )
+
+
+@dg.asset_check(
+    asset=FACTS,
+    name="every_billing_event_is_one_fact",
+    description="No billing event is among the facts twice.",
+)
+def every_billing_event_is_one_fact(platform: Platform) -> dg.AssetCheckResult:
+    """Of the table as it lies in the lake."""
+    return no_rows(FACTS, "every_billing_event_is_one_fact", repeated_facts(platform.lake), dg.AssetCheckSeverity.ERROR)
 
 
 def _metadata(report: LandingReport, now: datetime) -> dict[str, Any]:
     counts = report.counts()
-    ignored = pl.DataFrame(report.files.ignored, schema={"name": pl.String, "reason": pl.String})
+    ignored = report.ignored()
     return {
         "dagster/row_count": counts["accepted"],
         **counts,
@@ -170,6 +210,7 @@ def _metadata(report: LandingReport, now: datetime) -> dict[str, Any]:
         "received_until": now.isoformat(),
         "touched_dates": dg.MetadataValue.json([day.isoformat() for day in report.touched]),
         "files": preview(report.files.files),
-        "ignored": preview(ignored),
+        "ignored_files": ignored.height,
+        "ignored": preview(ignored, 40),
         "quarantined_by_reason": bars(report.quarantined_by_reason(), "reason", "events"),
     }

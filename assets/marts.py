@@ -17,6 +17,7 @@ from pydantic import Field
 
 from assets.asset_helpers import ANALYTICS, code_in, fresh, mark, newest
 from assets.billing import INVOICES
+from assets.check_results import DBT_TEST, what_to_do
 from assets.held import CHECK, held_check
 from assets.ingestion import LANDING
 from assets.journal import JOURNAL
@@ -151,7 +152,7 @@ def _built(context: dg.AssetExecutionContext, dbt: DbtCliResource, attempts: Att
         for event in build.stream():
             key = _key(event)
             if isinstance(event, dg.AssetCheckResult) and not event.passed:
-                failing.append(event)
+                failing.append(_with_runbook(event))
             elif key is None or key not in given:
                 given.add(key)
                 yield event
@@ -162,6 +163,17 @@ def _built(context: dg.AssetExecutionContext, dbt: DbtCliResource, attempts: Att
             raise error
         names = ", ".join(failure.tenant for failure in attempts.failures[number:])
         context.log.warning("The marts are built without %s: their rows make a model or a test fail.", names)
+
+
+def _with_runbook(failed: dg.AssetCheckResult) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=failed.check_name,
+        asset_key=failed.asset_key,
+        passed=failed.passed,
+        severity=failed.severity,
+        description=failed.description,
+        metadata={**failed.metadata, **what_to_do(DBT_TEST)},
+    )
 
 
 def _key(event: Any) -> tuple[str, str] | None:

@@ -1,22 +1,34 @@
 """Events become typed usage, one row per event and meter, per event date."""
 # No postponed annotations here: Dagster reads the types of config and resources when it is imported.
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import dagster as dg
 import polars as pl
 
-from assets.asset_helpers import PLATFORM, Result, bars, covered_by, fresh, mark, pending, preview, until_unmarked
+from assets.asset_helpers import PLATFORM, Result, covered_by, fresh, mark, pending, until_unmarked
+from assets.check_results import no_rows
 from assets.held import held_check, held_spec, outcome, periods_of
 from assets.ingestion import EVENTS, FACTS
+from assets.metadata import bars, by_partition, preview
 from assets.partitions import DAILY
 from assets.resources import Platform, TenantsConfig
 from valueverse.platform.isolation import Isolated
 from valueverse.services.tenant_holds import USAGE as STAGE
 from valueverse.services.tenant_holds import for_each_tenant
-from valueverse.services.usage.derive_usage import MeteringReport, lake_dates, meter, senders
+from valueverse.services.usage.derive_usage import (
+    IS_UNMETERED,
+    MeteringReport,
+    lake_dates,
+    meter,
+    senders,
+    unmetered_usage,
+    usage_counts,
+)
 
 USAGE = dg.AssetKey(["lake", "usage"])
+METERED = "every_event_is_metered"
 
 
 @dg.asset(
@@ -34,7 +46,12 @@ USAGE = dg.AssetKey(["lake", "usage"])
     code_version="1",
     freshness_policy=fresh(26),
     pool="metering",
-    check_specs=[held_spec(USAGE)],
+    check_specs=[
+        held_spec(USAGE),
+        dg.AssetCheckSpec(
+            METERED, asset=USAGE, description="Every event of any date feeds a meter that can read it; else why not."
+        ),
+    ],
 )
 def usage(context: dg.AssetExecutionContext, config: TenantsConfig, platform: Platform) -> Iterator[Result]:
     """Derive usage of the range's dates again; dates that other tenants still wait for stay out of date."""
@@ -50,18 +67,31 @@ def usage(context: dg.AssetExecutionContext, config: TenantsConfig, platform: Pl
         )  # fmt: skip
 
     done = until_unmarked(context, EVENTS, isolated)
-    report = MeteringReport.joined(done.results)
-    per_day = report.days.group_by("event_date").agg(pl.col("events").sum()).sort("event_date")
+    # What other runs derived of the same dates counts too: a partition shows what it holds.
+    counts = usage_counts(lake, dates)
+    if not (wrong := MeteringReport.joined(done.results).not_in_the_lake(counts)).is_empty():
+        raise dg.Failure("The lake does not hold the usage that was derived.", {"rows": preview(wrong, 40)})
+    _show(context, counts, outcome(done))
     yield dg.MaterializeResult(
         asset_key=USAGE,
-        metadata={
-            "dagster/row_count": report.rows,
-            "dates": len(dates),
-            "tenants": report.days["tenant"].n_unique(),
-            "statuses": preview(report.statuses, 40),
-            "events_per_day": bars(per_day.tail(60), "event_date", "events"),
-            **outcome(done),
-        },
-        check_results=[held_check(platform, USAGE, STAGE)],
+        check_results=[held_check(platform, USAGE, STAGE), no_rows(USAGE, METERED, unmetered_usage(lake))],
     )
     mark(context, EVENTS, owed, {"because": "other tenants"})
+
+
+def _show(context: dg.AssetExecutionContext, counts: pl.DataFrame, ended: Mapping[str, Any]) -> None:
+    """Each date's rows in the metadata of its own partition."""
+    for key, own in by_partition(context, counts, "event_date", monthly=False):
+        by_meter = own.group_by("tenant", "meter", "status").agg(pl.sum("rows")).sort("rows", descending=True)
+        by_tenant = own.group_by("tenant").agg(pl.sum("rows")).sort("rows", "tenant", descending=[True, False])
+        context.add_asset_metadata(
+            {
+                "dagster/row_count": int(own["rows"].sum()),
+                "tenants": by_tenant.height,
+                "unmetered_rows": int(own.filter(IS_UNMETERED)["rows"].sum()),
+                "rows_by_meter": preview(by_meter, 20),
+                "rows_by_tenant": bars(by_tenant.head(20), "tenant", "rows"),
+                **ended,
+            },
+            partition_key=key,
+        )

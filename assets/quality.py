@@ -3,13 +3,16 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from typing import Any
 
 import dagster as dg
 import polars as pl
 
-from assets.asset_helpers import PLATFORM, Result, covered_by, fresh, pending, preview
+from assets.asset_helpers import PLATFORM, Result, covered_by, fresh, pending
 from assets.billing import INVOICES
+from assets.check_results import no_rows
 from assets.held import held_check, held_spec, outcome, periods_of
+from assets.metadata import by_partition, preview
 from assets.partitions import MONTHLY
 from assets.resources import Platform, TenantsConfig
 from quality.gate import decide_release
@@ -18,7 +21,8 @@ from quality.reconciliation import reconcile
 from valueverse.platform.isolation import Isolated
 from valueverse.schemas.checks import LEAKAGE_FLAGS, RECONCILIATION, REPRODUCED_INVOICES
 from valueverse.services.billing.book_journal import booked_tenants
-from valueverse.services.billing.release_inputs import months_to_decide, unbalanced_days
+from valueverse.services.billing.open_findings import differing_recomputations, held_releases, unbalanced_days
+from valueverse.services.billing.release_inputs import months_to_decide
 from valueverse.services.billing.reproducibility_check import reproduce
 from valueverse.services.tenant_holds import RELEASE as STAGE
 from valueverse.services.tenant_holds import for_each_tenant, held_months
@@ -82,22 +86,19 @@ def release(context: dg.AssetExecutionContext, config: TenantsConfig, platform: 
     )
     parts = done.results or [(RECONCILIATION.to_frame(), REPRODUCED_INVOICES.to_frame(), LEAKAGE_FLAGS.to_frame())]
     reconciliations, again, flags = (pl.concat(frames) for frames in zip(*parts, strict=True))
-    held = decisions.filter(pl.col("status") == "held")
+    _show(context, decisions, reconciliations, {"outcome": outcome(done)["outcome"]})
     return dg.MaterializeResult(
         asset_key=RELEASE,
         metadata={
-            "dagster/row_count": decisions.height,
-            "held": preview(held),
-            "decisions": preview(decisions, 40),
             "leakage": preview(flags),
             "data_docs": dg.MetadataValue.path(str(settings.home / "data_docs")),
-            "outcome": outcome(done)["outcome"],
         },
         check_results=[
-            _check(RECONCILED, reconciliations.filter(~pl.col("ok"))),
-            _check(SUITES, held),
-            _check(BILLED, unbalanced_days(settings, months)),
-            _check(REPRODUCED, again.filter(~pl.col("ok"))),
+            # A tenant's fault holds that tenant and must not stop the others: warnings.
+            no_rows(RELEASE, RECONCILED, differing_recomputations(settings)),
+            no_rows(RELEASE, SUITES, held_releases(settings)),
+            no_rows(RELEASE, BILLED, unbalanced_days(settings)),
+            no_rows(RELEASE, REPRODUCED, again.filter(~pl.col("ok"))),
             held_check(platform, RELEASE, STAGE),
         ],
     )
@@ -124,12 +125,27 @@ def _compared(
     )  # fmt: skip
 
 
-def _check(name: str, wrong: pl.DataFrame) -> dg.AssetCheckResult:
-    # A tenant's fault holds that tenant and must not stop the others: a warning to Dagster.
-    return dg.AssetCheckResult(
-        check_name=name,
-        asset_key=RELEASE,
-        passed=wrong.is_empty(),
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={"wrong": wrong.height, "rows": preview(wrong)},
+def _show(
+    context: dg.AssetExecutionContext, decisions: pl.DataFrame, reconciliations: pl.DataFrame, ended: dict[str, Any]
+) -> None:
+    """Each month's decisions and recomputations in the metadata of its own partition."""
+    first_day = (pl.col("month") + "-01").str.to_date()
+    compared = dict(
+        by_partition(
+            context, reconciliations.with_columns((pl.col("period") + "-01").str.to_date()), "period", monthly=True
+        )
     )
+    for month, decided in by_partition(context, decisions.with_columns(first_day), "month", monthly=True):
+        held = decided.filter(pl.col("status") == "held")
+        context.add_asset_metadata(
+            {
+                "dagster/row_count": decided.height,
+                "released_tenants": decided.height - held.height,
+                "held_tenants": held.height,
+                "recomputed": compared[month].height,
+                "recomputed_differently": compared[month].filter(~pl.col("ok")).height,
+                "held": preview(held.drop("month"), 40),
+                **ended,
+            },
+            partition_key=month,
+        )

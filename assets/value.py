@@ -1,15 +1,18 @@
 """Committed value models, measured: metrics, runs and fee proposals of the months that are over."""
 # No postponed annotations here: Dagster reads the types of config and resources when it is imported.
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import dagster as dg
 import polars as pl
 
-from assets.asset_helpers import ANALYTICS, Result, covered_by, fresh, preview
+from assets.asset_helpers import ANALYTICS, Result, covered_by, fresh
 from assets.billing import INVOICES, BillingConfig
+from assets.check_results import no_rows
 from assets.held import held_check, held_spec, outcome, periods_of
 from assets.ingestion import FACTS
+from assets.metadata import by_partition, preview
 from assets.metering import USAGE
 from assets.partitions import MONTHLY
 from assets.resources import Platform
@@ -19,6 +22,7 @@ from valueverse.services.value.track_value import TrackReport, track_value
 
 REALISATION = dg.AssetKey(["value", "realisation"])
 _CHECK = "every_active_commit_has_been_run"
+_REFUSED = ["tenant", "commit", "month", "reason"]
 
 
 @dg.asset(
@@ -53,32 +57,34 @@ def realisation(context: dg.AssetExecutionContext, config: BillingConfig, platfo
     report = TrackReport.joined(done.results)
     return dg.MaterializeResult(
         asset_key=REALISATION,
-        metadata=_metadata(report) | outcome(done),
-        check_results=[_check(report), held_check(platform, REALISATION, STAGE)],
+        metadata=_shown(context, report, outcome(done)),
+        check_results=[
+            no_rows(REALISATION, _CHECK, pl.DataFrame(report.refused, _REFUSED, orient="row")),
+            held_check(platform, REALISATION, STAGE),
+        ],
     )
 
 
-def _metadata(report: TrackReport) -> dict[str, dg.MetadataValue]:
+def _shown(
+    context: dg.AssetExecutionContext, report: TrackReport, ended: Mapping[str, Any]
+) -> dict[str, dg.MetadataValue]:
+    """Metadata of the run; each month's metrics and runs are added to its own partition."""
     runs = pl.DataFrame(
         report.runs, schema=["tenant", "model", "commit", "month", "case", "benefit", "new"], orient="row"
-    )
+    ).with_columns(pl.col("month").cast(pl.Date))
     proposals = pl.DataFrame(
         report.proposals, schema=["tenant", "proposal", "customer", "charge", "amount", "currency"], orient="row"
     )
-    return {
-        "dagster/row_count": dg.MetadataValue.int(len(report.runs)),
-        "metrics": preview(report.metrics),
-        "runs": preview(runs, 40),
-        "proposals": preview(proposals, 40),
-    }
-
-
-def _check(report: TrackReport) -> dg.AssetCheckResult:
-    rows = pl.DataFrame(report.refused, schema=["tenant", "commit", "month", "reason"], orient="row")
-    return dg.AssetCheckResult(
-        check_name=_CHECK,
-        asset_key=REALISATION,
-        passed=not report.refused,
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={"not_run": preview(rows)},
-    )
+    metrics = dict(by_partition(context, report.metrics, "month", monthly=True))
+    for month, own in by_partition(context, runs, "month", monthly=True):
+        context.add_asset_metadata(
+            {
+                "dagster/row_count": own.height,
+                "runs": preview(own.drop("month"), 40),
+                "measured": metrics[month].height,
+                "metrics": preview(metrics[month]),
+                **ended,
+            },
+            partition_key=month,
+        )
+    return {"new_proposals": preview(proposals, 40)}

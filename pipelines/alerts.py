@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pipelines.stages import Stage
 
 ADDRESSES = "VALUEVERSE_ALERT_URLS"
+_HISTORY = 2000
+"""Records of a check that are looked through, the newest first: a run over a range plans one per partition."""
 _SHOWN = 20
 """Assets that an alert names."""
 
@@ -40,18 +42,37 @@ def send(title: str, body: str) -> bool:
 
 
 def failed_checks(instance: dg.DagsterInstance, run_id: str) -> list[str]:
-    """``asset: check`` of every check that did not pass in this run, with its description.
+    """``asset: check`` of every check that did not pass in this run, with its description and its runbook.
 
-    Without the check of failed partitions: the run that failed has been alerted.
+    Without those that failed before with the same description, and without the check of failed partitions: they have
+    been alerted.
     """
     found = []
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
         event = entry.dagster_event
         evaluation = event.asset_check_evaluation_data if event else None
-        if evaluation and not evaluation.passed and evaluation.check_name != CHECK:
+        if evaluation is None or evaluation.passed or evaluation.check_name == CHECK:
+            continue
+        before = _before(instance, evaluation, run_id)
+        if before is None or before.passed or before.description != evaluation.description:
             described = f" ({evaluation.description})" if evaluation.description else ""
-            found.append(f"{evaluation.asset_key.to_user_string()}: {evaluation.check_name}{described}")
+            runbook = evaluation.metadata.get("runbook")
+            cure = f"; see {runbook.value}" if runbook else ""
+            found.append(f"{evaluation.asset_key.to_user_string()}: {evaluation.check_name}{described}{cure}")
     return found
+
+
+def _before(
+    instance: dg.DagsterInstance, evaluation: dg.AssetCheckEvaluation, run_id: str
+) -> dg.AssetCheckEvaluation | None:
+    """The evaluation of the same check before the one of this run; None: there is none."""
+    history = instance.event_log_storage.get_asset_check_execution_history(evaluation.asset_check_key, limit=_HISTORY)
+    runs = [record.run_id for record in history]
+    if run_id not in runs:
+        return None
+    earlier = (record.evaluation for record in history[runs.index(run_id) + 1 :])
+    # A run that was planned and ended before the check left no evaluation.
+    return next((one for one in earlier if isinstance(one, dg.AssetCheckEvaluation)), None)
 
 
 def _alert(context: dg.SensorEvaluationContext | dg.RunStatusSensorContext, title: str, body: str) -> None:
@@ -81,7 +102,7 @@ def alert_on_run_failure(context: dg.RunFailureSensorContext) -> None:
 @dg.run_status_sensor(
     run_status=dg.DagsterRunStatus.SUCCESS,
     name="alert_on_check_failure",
-    description="Sends an alert when a run that succeeded has a check that did not pass.",
+    description="Sends an alert when a check does not pass: once until it passes or finds something else.",
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=30,
     monitor_all_code_locations=True,

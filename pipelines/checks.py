@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Sequence
 import dagster as dg
 import polars as pl
 
-from assets.asset_helpers import preview
+from assets.check_results import what_to_do
+from assets.metadata import preview
 from pipelines.failed_partitions import CURE, Failure, failed_partitions, lines
 from pipelines.stages import Stage
 
@@ -36,13 +37,22 @@ def _check(stage: Stage, stages: Sequence[Stage]) -> dg.AssetChecksDefinition:
 def changed_evaluations(
     instance: dg.DagsterInstance, stages: Sequence[Stage], failures: Collection[Failure]
 ) -> list[dg.AssetCheckEvaluation]:
-    """Evaluations of the checks whose outcome or description differs from the last one recorded."""
+    """Evaluations of the checks whose outcome or description differs from the last one recorded.
+
+    And of those whose asset was materialised since: Dagster shows a check as not evaluated until it is younger.
+    """
     found = []
     for stage in stages:
         new = _evaluation(stage, _of(stage, stages, failures))
         record = instance.get_latest_asset_check_evaluation_record(new.asset_check_key)
         last = record.evaluation if record else None
-        if last is None or (last.passed, last.description) != (new.passed, new.description):
+        # A run that planned the check and ended before it leaves a record without an evaluation.
+        if record is None or record.event is None or not isinstance(last, dg.AssetCheckEvaluation):
+            found.append(new)
+            continue
+        latest = instance.fetch_materializations(stage.shown_on, limit=1).records
+        is_older = bool(latest) and latest[0].timestamp >= record.event.timestamp
+        if is_older or (last.passed, last.description) != (new.passed, new.description):
             found.append(new)
     return found
 
@@ -73,5 +83,7 @@ def _evaluation(stage: Stage, failures: Sequence[Failure]) -> dg.AssetCheckEvalu
         passed=not failures,
         severity=dg.AssetCheckSeverity.ERROR,
         description="; ".join([*sentences[:5], CURE]) if sentences else None,
-        metadata={"failed": preview(pl.DataFrame(rows, names, orient="row")), "cure": CURE} if sentences else {},
+        metadata={"failed": preview(pl.DataFrame(rows, names, orient="row")), "cure": CURE, **what_to_do(CHECK)}
+        if sentences
+        else {},
     )

@@ -30,7 +30,7 @@ def definitions_of(stages: Sequence[Stage]) -> dg.Definitions:
         assets |= {id(mark): mark for mark in stage.marks}
     return dg.Definitions(
         assets=dg.with_source_code_references(list(assets.values())),
-        asset_checks=[marts.no_tenant_is_held_by_the_marts, *checks_of(stages)],
+        asset_checks=[*(check for stage in stages for check in stage.checks), *checks_of(stages)],
         resources={"platform": Platform(), "dbt": marts.dbt_resource()},
         jobs=jobs,
         # Concurrency is by pool, not by process: one run's steps are few and follow each other. This holds for what

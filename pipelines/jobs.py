@@ -19,7 +19,8 @@ def jobs_of(stages: Sequence[Stage]) -> list[dg.UnresolvedAssetJobDefinition]:
     return [
         dg.define_asset_job(
             stage.job_name,
-            selection=dg.AssetSelection.assets(*stage.assets) - _failed_partitions(stages),
+            selection=(dg.AssetSelection.assets(*stage.assets) | dg.AssetSelection.checks(*stage.checks))
+            - _failed_partitions(stages),
             description=stage.description,
         )
         for stage in stages

@@ -58,6 +58,7 @@ class Stage:
         sensor: asks for the pending work.
         pending: the work that is due now.
         marks: assets that are recorded by the job and run by none.
+        checks: of its assets and marks that the job runs after them, apart from those that an asset makes itself.
         partitions: of the work; None: the stage is not partitioned.
         upstream: stages without whose pending work this one is asked for.
         apart_from: stages during whose runs this one is not asked for.
@@ -74,6 +75,7 @@ class Stage:
     sensor: Sensor
     pending: Callable[[dg.DagsterInstance], list[Work]]
     marks: Sequence[dg.AssetSpec] = ()
+    checks: Sequence[dg.AssetChecksDefinition] = ()
     partitions: dg.TimeWindowPartitionsDefinition | None = None
     upstream: Sequence[str] = ()
     apart_from: Sequence[str] = ()
@@ -119,6 +121,7 @@ STAGES = (
         description="Take the landing files into the lake and mark the partitions they touch.",
         assets=(ingestion.landing, ingestion.billing_facts),
         marks=(ingestion.events, ingestion.periods),
+        checks=(ingestion.lake_holds_every_accepted_event, ingestion.every_billing_event_is_one_fact),
         pending=pending.landing_files,
         sensor=Sensor("landing_changed", "Asks for an ingestion when the landing folder has changed."),
         schedule=Schedule(
@@ -216,6 +219,7 @@ STAGES = (
         description="Build the marts of released tenants; config narrows it to tenants and months.",
         assets=(marts.dbt_models,),
         marks=(marts.published,),
+        checks=(marts.no_tenant_is_held_by_the_marts,),
         main_asset=marts.DIM_TENANT,
         pending=pending.unpublished_months,
         upstream=("release",),

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -13,10 +17,21 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from assets import billing
 from assets.asset_helpers import newest
-from assets.ingestion import EVENTS, FACTS, LANDING, PERIODS
+from assets.billing import INVOICES
+from assets.ingestion import (
+    EVENTS,
+    FACTS,
+    LANDING,
+    PERIODS,
+    every_billing_event_is_one_fact,
+    lake_holds_every_accepted_event,
+)
+from assets.journal import JOURNAL
 from assets.metering import USAGE
 from assets.partitions import range_tags
+from assets.quality import RELEASE
 from pipelines.catch_up import QUIET, Step, StepFailedError, catch_up
 from pipelines.definitions import defs
 from pipelines.stages import STAGES, by_name
@@ -27,15 +42,18 @@ from valueverse.demo.files import DemoFile, ndjson
 from valueverse.platform.access.api_keys import issue_api_key
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
-from valueverse.services.lake_tables import EVENTS_TABLE, USAGE_TABLE
+from valueverse.schemas.invoicing import HELD_LINES
+from valueverse.services.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE, USAGE_TABLE
 from valueverse.services.months import FIRST_DAY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from typing import LiteralString
 
     from valueverse.demo.files import Event
+    from valueverse.platform.lake import LakeTable
     from valueverse.platform.settings import Settings
+    from valueverse.services.billing.run_billing import BillingReport
 
 pytestmark = pytest.mark.integration
 
@@ -67,6 +85,8 @@ def steps(settings: Settings, instance: dg.DagsterInstance) -> list[Step]:
         name: pl.read_csv(ROOT / "data" / f"{name}.csv", infer_schema=False).head(300) for name in northwind.TRACES
     }
     past = DemoFile(PAST, "past.ndjson", ndjson(_past()))
+    (settings.landing / PAST).mkdir(parents=True)
+    (settings.landing / PAST / "notes.txt").write_text("no format of events")
     deliver(settings.landing, [*northwind.landing_files(traces), *harbor.landing_files(10), past])
     caught_up: list[Step] = []
     catch_up(instance, caught_up.append)
@@ -95,6 +115,14 @@ def _past() -> list[Event]:
         ),
         *(("printed", day, "old", {"n": 30}) for day in ("2019-05-05", "2019-05-06", "2019-06-07")),
         ("printed", "2017-04-01", "old", {"n": 7}),
+        ("scanned", "2019-06-07", "old", {"n": 1}),  # no meter takes it
+        ("billing.subscription.started", "2019-06-01", None, {"subscription": "x", "customer": "old", "plan": "gone"}),
+        (
+            "billing.payment.received",
+            "2019-07-05",
+            None,
+            {"invoice": "archive-000999", "amount": "1", "currency": "USD"},
+        ),
     ]
     return [
         {"specversion": "1.0", "id": f"p{number}", "source": "archive", "type": kind, "time": f"{day}T00:00:00Z",
@@ -215,7 +243,102 @@ def test_metadata_shows_rows_reasons_and_totals(steps: list[Step], instance: dg.
     assert landed["received"] == landed["accepted"] + landed["duplicate"] + landed["quarantined"]
     assert "malformed" in landed["quarantined_by_reason"]
     assert metadata(FACTS)["dagster/row_count"] > 20
-    assert "total_minor" in metadata(dg.AssetKey(["billing", "invoices"]))["totals"]
+    assert landed["ignored_files"] == 1
+    assert f"{PAST}/notes.txt" in landed["ignored"]
+
+
+def _own(instance: dg.DagsterInstance, key: dg.AssetKey, name: str) -> dict[str, Any]:
+    """Partition -> a value in the metadata of its newest materialisation."""
+    records = instance.fetch_materializations(key, limit=1000).records
+    newest_first = [one.asset_materialization for one in records if one.asset_materialization]
+    return {str(one.partition): one.metadata[name].value for one in reversed(newest_first) if name in one.metadata}
+
+
+def _each_partition_shows_its_own_numbers(instance: dg.DagsterInstance, settings: Settings) -> None:
+    rows = _usage(settings).group_by(pl.max_horizontal("event_date", pl.lit(FIRST_DAY)).cast(pl.String)).len()
+    assert {key: count for key, count in _own(instance, USAGE, "dagster/row_count").items() if count} == dict(
+        rows.iter_rows()
+    )
+    with connect(settings, "builder") as connection:
+        found = connection.execute(
+            "select greatest(invoice_month, %s)::text, count(*), sum(total_minor) filter (where currency = 'USD') "
+            "from intermediate.int_invoices group by 1",
+            [FIRST_DAY],
+        ).fetchall()
+    months = _own(instance, INVOICES, "dagster/row_count")
+    assert {key: count for key, count in months.items() if count} == {month: count for month, count, _ in found}
+    billed = _own(instance, INVOICES, "USD billed (minor units)")
+    assert billed == {month: int(total) for month, _, total in found if total is not None}
+    shown = _own(instance, INVOICES, "billed")
+    assert all(f"USD {Decimal(total).scaleb(-2):,}" in shown[month] for month, total in billed.items())
+
+
+def test_each_partition_of_a_range_run_shows_its_own_rows_and_amounts(
+    steps: list[Step], instance: dg.DagsterInstance, settings: Settings
+) -> None:
+    (ranged,) = [step for step in steps if step.partitions == "2024-01-01...2024-05-01" and step.stage == "billing"]
+    keys = {"2024-01-01", "2024-02-01", "2024-03-01", "2024-04-01", "2024-05-01"}
+    records = instance.fetch_materializations(INVOICES, limit=1000).records
+    assert sorted(one.partition_key or "" for one in records if one.run_id == ranged.run_id) == sorted(keys)
+    assert len(set(_own(instance, INVOICES, "billed").values())) > 1
+    _each_partition_shows_its_own_numbers(instance, settings)
+    decided = _own(instance, RELEASE, "dagster/row_count")
+    with connect(settings, "builder") as connection:
+        found = connection.execute(
+            "select greatest(to_date(period, 'YYYY-MM'), %s)::text, count(*) from billing.release group by 1",
+            [FIRST_DAY],
+        ).fetchall()
+    assert {key: count for key, count in decided.items() if count} == dict(found)
+
+
+def _failed(instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey]) -> dict[str, dg.AssetCheckEvaluation]:
+    """The checks whose newest evaluation did not pass."""
+    records = {key.name: instance.get_latest_asset_check_evaluation_record(key) for key in keys}
+    found = {name: record.evaluation for name, record in records.items() if record}
+    # A run that failed has planned its checks.
+    return {name: one for name, one in found.items() if isinstance(one, dg.AssetCheckEvaluation) and not one.passed}
+
+
+def test_the_checks_find_what_is_wrong_with_the_delivery_and_nothing_else(
+    steps: list[Step], instance: dg.DagsterInstance
+) -> None:
+    failed = _failed(instance, defs.resolve_asset_graph().asset_check_keys)
+    assert {name: one.asset_key for name, one in failed.items()} == {
+        "every_file_is_taken": LANDING,
+        "every_event_is_metered": USAGE,
+        "every_billing_event_is_applied": INVOICES,
+        "every_payment_is_booked": JOURNAL,
+    }
+    for name, words in {
+        "every_file_is_taken": f"{PAST}/notes.txt",
+        "every_event_is_metered": "no_meter",
+        "every_billing_event_is_applied": "unknown_plan",
+        "every_payment_is_booked": "archive-000999",
+    }.items():
+        assert words in (failed[name].description or "")
+        assert failed[name].metadata["runbook"].value == f"docs/runbooks/checks.md#{name}"
+        assert "Asset `" in str(failed[name].metadata["what_to_do"].value)
+
+
+CAN_FAIL: list[tuple[dg.AssetChecksDefinition, LakeTable]] = [
+    (lake_holds_every_accepted_event, EVENTS_TABLE),
+    (every_billing_event_is_one_fact, BILLING_FACTS_TABLE),
+]
+
+
+@pytest.mark.parametrize(("check", "table"), CAN_FAIL, ids=["events", "facts"])
+def test_a_check_of_the_lake_fails_when_rows_are_there_twice(
+    steps: list[Step], settings: Settings, tmp_path: Path, check: dg.AssetChecksDefinition, table: LakeTable
+) -> None:
+    lake, seeded = Lake(settings.lake_url), Lake(str(tmp_path))
+    for one in (EVENTS_TABLE, BILLING_FACTS_TABLE):
+        shutil.copytree(lake.address(one), seeded.address(one))
+    platform: Any = SimpleNamespace(lake=seeded)
+    assert check(platform=platform).passed
+    seeded.append(table, seeded.scan(table).head(1).collect())
+    result = check(platform=platform)
+    assert not result.passed
+    assert result.metadata["runbook"].value == f"docs/runbooks/checks.md#{check.check_key.name}"
 
 
 def test_the_next_catch_up_finds_nothing_to_do(
@@ -236,6 +359,37 @@ def test_a_range_run_again_gives_the_same_usage_and_the_same_invoices(
     assert _run(instance, "billing_job", "2024-01-01", "2024-05-01")
     assert _usage(settings).equals(usage)
     assert _invoices(settings) == invoices
+    _each_partition_shows_its_own_numbers(instance, settings)
+
+
+def test_usage_that_the_lake_lost_fails_its_run_and_an_invoice_without_a_price_fails_a_check_until_it_has_one(
+    steps: list[Step], instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_dates, bill = Lake.replace_dates, billing.bill
+
+    def loses_a_row(lake: Lake, table: LakeTable, frame: pl.DataFrame, dates: Collection[date]) -> None:
+        replace_dates(lake, table, frame.slice(1), dates)
+
+    def holds_an_invoice(*given: Any, **named: Any) -> BillingReport:
+        report = bill(*given, **named)
+        waiting = dict.fromkeys(HELD_LINES) | {"tenant": PAST, "problem": "none", "month": date(2023, 11, 1)}
+        return replace(report, problems=pl.DataFrame([waiting], schema=HELD_LINES))
+
+    def failed() -> dict[str, dg.AssetCheckEvaluation]:
+        return _failed(instance, defs.resolve_asset_graph().asset_check_keys)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Lake, "replace_dates", loses_a_row)
+        patch.setattr(billing, "bill", holds_an_invoice)
+        with pytest.raises(dg.Failure, match="does not hold"):
+            _run(instance, "usage_job", "2024-02-10", "2024-02-10")
+        assert _run(instance, "billing_job", "2023-11-01", "2023-11-01")
+    assert PAST in (failed()["every_period_is_billed"].description or "")
+    assert _run(instance, "usage_job", "2024-02-10", "2024-02-10")
+    assert _run(instance, "billing_job", "2023-01-01", "2023-01-01")  # another month: the first one still waits
+    assert failed()["every_period_is_billed"].description == "2023-11: 1 lines"
+    assert _run(instance, "billing_job", "2023-11-01", "2023-11-01")
+    assert "every_period_is_billed" not in failed()
 
 
 def test_single_partitions_give_what_their_range_gives(
@@ -255,6 +409,7 @@ def test_a_run_for_one_tenant_leaves_the_others_alone_and_owed(
     instance.report_runless_asset_event(dg.AssetMaterialization(EVENTS, partition="2024-02-10"))
     assert _run(instance, "usage_job", "2024-02-10", "2024-02-11", config)
     assert _usage(settings).equals(usage)
+    _each_partition_shows_its_own_numbers(instance, settings)
     (work,) = by_name()["usage"].pending(instance)
     assert work.partitions == ("2024-02-10", "2024-02-10")
     assert _run(instance, "usage_job", "2024-02-10", "2024-02-10")

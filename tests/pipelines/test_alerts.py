@@ -51,9 +51,20 @@ def breaking_job() -> None:
     break_down()
 
 
+FOUND: list[str | None] = [None]
+"""What the check of ``ledger`` finds; None: nothing."""
+
+
 @dg.asset(check_specs=[dg.AssetCheckSpec("adds_up", asset="ledger")])
 def ledger() -> dg.MaterializeResult:  # type: ignore[type-arg]
-    return dg.MaterializeResult(check_results=[dg.AssetCheckResult(check_name="adds_up", passed=False)])
+    return dg.MaterializeResult(
+        check_results=[
+            dg.AssetCheckResult(
+                check_name="adds_up", passed=FOUND[0] is None, description=FOUND[0],
+                metadata={"runbook": "docs/runbooks/checks.md#adds_up"},
+            )
+        ]
+    )  # fmt: skip
 
 
 def test_without_an_address_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,18 +87,23 @@ def test_a_failed_run_is_reported_with_its_job(tmp_path: Path, inbox: list[dict[
     assert result.run_id in message["message"]
 
 
-def test_a_check_that_did_not_pass_is_reported_with_its_asset(tmp_path: Path, inbox: list[dict[str, Any]]) -> None:
+def test_a_check_that_does_not_pass_is_reported_once_until_it_passes_or_finds_something_else(
+    tmp_path: Path, inbox: list[dict[str, Any]]
+) -> None:
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
-        result = dg.materialize([ledger], instance=instance)
-        context = dg.build_run_status_sensor_context(
-            sensor_name="alert_on_check_failure",
-            dagster_instance=instance,
-            dagster_run=result.dagster_run,
-            dagster_event=result.get_run_success_event(),
-        )
-        alert_on_check_failure(context)
-    (message,) = inbox
-    assert "ledger: adds_up" in message["message"]
+        for finds in ("1 row", "1 row", "2 rows"):
+            FOUND[0] = finds
+            result = dg.materialize([ledger], instance=instance)
+            context = dg.build_run_status_sensor_context(
+                sensor_name="alert_on_check_failure",
+                dagster_instance=instance,
+                dagster_run=result.dagster_run,
+                dagster_event=result.get_run_success_event(),
+            )
+            alert_on_check_failure(context)
+    assert [message["message"].splitlines()[-1] for message in inbox] == [
+        f"ledger: adds_up ({finds}); see docs/runbooks/checks.md#adds_up" for finds in ("1 row", "2 rows")
+    ]
 
 
 def test_an_asset_that_is_not_fresh_is_reported_once_until_it_is_fresh(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ import dagster as dg
 import pytest
 from dagster._utils.schedules import schedule_execution_time_iterator
 
+from assets.check_results import DBT_TEST, sections
 from pipelines.definitions import defs
 from pipelines.stages import STAGES
 
@@ -91,6 +93,35 @@ def test_every_layer_is_a_group_of_its_own() -> None:
         "ingestion": ["ingestion", "lake"], "usage": ["lake"], "billing": ["billing"], "value": ["value"],
         "quality": ["quality"], "staging": ["seed", "staging"], "intermediate": ["intermediate"], "marts": ["marts"],
     }  # fmt: skip
+
+
+def test_every_check_has_a_section_in_the_runbook_and_every_section_a_check() -> None:
+    of_dbt = {"seed", "staging", "intermediate", "marts"}
+    ours = {key.name for key in defs.resolve_asset_graph().asset_check_keys if key.asset_key.path[0] not in of_dbt}
+    assert set(sections()) == {*ours, DBT_TEST}
+    for name, text in sections().items():
+        assert text, name
+        assert "](" not in text, "the Dagster UI would follow the link within its own pages"
+
+
+def test_runbooks_lead_to_pages_that_exist_and_the_first_page_names_all_of_them() -> None:
+    folder = ROOT / "docs" / "runbooks"
+    for path in folder.glob("*.md"):
+        for target in re.findall(r"\]\(([^)#:]+)[)#]", path.read_text()):
+            assert (folder / target).exists(), f"{path.name}: {target}"
+    listed = re.findall(r"\(([a-z-]+\.md)\)", (folder / "README.md").read_text())
+    assert sorted(listed) == sorted(path.name for path in folder.glob("*.md") if path.name != "README.md")
+
+
+def test_every_asset_that_matters_has_checks_beside_those_of_failed_runs() -> None:
+    checked: dict[str, set[str]] = {}
+    for key in defs.resolve_asset_graph().asset_check_keys:
+        checked.setdefault(key.asset_key.to_user_string(), set()).add(key.name)
+    for asset in (
+        "ingestion/landing", "lake/events", "lake/billing_facts", "lake/usage", "billing/invoices", "billing/journal",
+        "value/realisation", "quality/release",
+    ):  # fmt: skip
+        assert checked[asset] - {"no_tenant_is_held", "no_partition_failed"}, asset
 
 
 def test_no_schedule_runs_more_often_than_every_hour_and_no_asset_is_late_before_a_run_was_missed() -> None:

@@ -147,7 +147,7 @@ def test_every_hostile_file_is_answered_and_counted(attacked: tuple[Harbour, Ing
 def test_usage_that_is_not_billed_says_why(attacked: tuple[Harbour, IngestionReport]) -> None:
     harbour = attacked[0]
     derive_facts(harbour.lake)
-    statuses = meter(harbour.lake, lake_dates(harbour.lake, date.min, date.max)).statuses
+    statuses = meter(harbour.lake, lake_dates(harbour.lake, date.min, date.max)).counts
     assert set(statuses["status"]) <= {"ok", *UNBILLED}
     usage = harbour.lake.scan(USAGE_TABLE).collect()
     assert (

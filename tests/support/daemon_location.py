@@ -26,7 +26,7 @@ JOBS = jobs_of(STAGES)
 
 defs = dg.Definitions(
     assets=[*_STAGE.assets, *_STAGE.marks],
-    asset_checks=checks_of(STAGES),
+    asset_checks=[*_STAGE.checks, *checks_of(STAGES)],
     resources={"platform": Platform()},
     jobs=JOBS,
     executor=dg.in_process_executor,

@@ -23,6 +23,9 @@ QUARANTINE_SUMMARIES = Contract(
 )  # fmt: skip
 """Quarantined lines of a file by reason, with an example."""
 
+IGNORED_FILES = Contract({"name": TEXT, "reason": TEXT})
+"""What lies in the landing folder and is not taken, and why."""
+
 LAKE_FILES = Contract({"date": pl.Date(), "path": TEXT, "rows": pl.Int64()}, key=("path",), nullable=("date", "rows"))
 """Files of a lake table with date partitions; ``rows`` null: the table's log does not say."""
 

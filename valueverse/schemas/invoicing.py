@@ -231,3 +231,15 @@ NUMBERED_INVOICES = Contract(
     nullable=("number", "previous_hash", "chain_hash", "sequence", "finalised_at"),
 )
 """Invoices of a run with their documents; drafts have no number."""
+
+MONTHLY_TOTALS = Contract(
+    {
+        "tenant": TEXT, "month": pl.Date(), "currency": TEXT, "status": TEXT, "invoices": pl.Int64(),
+        "total_minor": EXACT,
+    },
+    key=("tenant", "month", "currency", "status"),
+)  # fmt: skip
+"""Number and sum of the invoices of a month (its first day); ``status``: draft, finalised or voided."""
+
+HELD_LINES = Contract({**_INVOICE, "key": TEXT, "problem": TEXT, "month": pl.Date()})
+"""Lines that could not be priced, whose invoices are held back; ``month``: in which the invoice closes."""

@@ -19,6 +19,13 @@ USAGE = Contract(
 """``root_id``: first id of the amendment chain. ``known_until``: when the version that replaced this one
 was received; null = current. ``dimensions``: canonical JSON object of texts, '' = the meter has none."""
 
+USAGE_COUNTS = Contract(
+    {"tenant": TEXT, "event_date": pl.Date(), "meter": TEXT, "status": TEXT, "rows": pl.Int64()},
+    key=("tenant", "event_date", "meter", "status"),
+    nullable=("meter",),
+)
+"""Rows of usage; ``meter`` null: of events that no meter takes."""
+
 WINDOWS = Contract(
     {
         "window": pl.UInt32(), "tenant": TEXT, "customer": TEXT, "subscription": TEXT, "meter": TEXT, "from": INSTANT,

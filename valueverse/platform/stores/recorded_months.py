@@ -4,34 +4,46 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from valueverse.platform.queries import values_of
+from valueverse.platform.queries import frame_of, values_of
+from valueverse.schemas.invoicing import MONTHLY_TOTALS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
+    import polars as pl
     import psycopg
 
 # An invoice belongs to the month of its tenant's calendar in which its period closes, one made at a subscription's
-# start to the month of that start. Months decided or measured before are looked at again: what they held may be gone.
-_PUBLISHED = """
-    select date_trunc('month', arises_at at time zone coalesce(zones.name, 'UTC'))::date as month
-    from (
-        select
-            tenant_id,
-            case invoice_type when 'start' then period_from else period_to - interval '1 microsecond' end as arises_at
-        from billing.invoice
-        where tenant_id = any(%(tenants)s)
-    ) as invoice
+# start to the month of that start.
+_INVOICES_BY_MONTH = """
+    select
+        invoice.tenant_id,
+        invoice.invoice_id,
+        invoice.currency,
+        invoice.status,
+        invoice.total_minor,
+        date_trunc(
+            'month',
+            case invoice.invoice_type
+                when 'start' then invoice.period_from
+                else invoice.period_to - interval '1 microsecond'
+            end at time zone coalesce(zones.name, 'UTC')
+        )::date as month
+    from billing.invoice as invoice
     inner join billing.tenant as tenant using (tenant_id)
     left join pg_timezone_names as zones on tenant.timezone = zones.name
+"""
+# Months decided or measured before are looked at again: what they held may be gone.
+_PUBLISHED = f"""
+    select month from ({_INVOICES_BY_MONTH}) as invoice where tenant_id = any(%(tenants)s)
     union
     select date_trunc('month', day)::date from billing.usage_daily where tenant_id = any(%(tenants)s)
     union
     select date_trunc('month', day)::date from billing.event_day where tenant_id = any(%(tenants)s)
     union
     select to_date(period, 'YYYY-MM') from billing.release where tenant_id = any(%(tenants)s)
-"""
+"""  # noqa: S608 - the query is put together from the constant above alone
 _MEASURED = """
     select generate_series(
         date_trunc('month', line.service_from at time zone 'UTC' - interval '1 day'),
@@ -43,6 +55,26 @@ _MEASURED = """
     union
     select month from value.metric where tenant_id = any(%(tenants)s)
 """
+_TOTALS = f"""
+    select
+        invoice.tenant_id::text as tenant,
+        invoice.month,
+        invoice.currency::text as currency,
+        case when void.invoice_id is null then invoice.status else 'voided' end as status,
+        count(*) as invoices,
+        sum(invoice.total_minor) as total_minor
+    from ({_INVOICES_BY_MONTH}) as invoice
+    left join billing.invoice_void as void
+        on invoice.tenant_id = void.tenant_id and invoice.invoice_id = void.invoice_id
+    where invoice.month between %(first)s and %(last)s
+    group by 1, 2, 3, 4
+    order by 1, 2, 3, 4
+"""  # noqa: S608 - as above
+
+
+def monthly_totals(connection: psycopg.Connection[Any], first: date, last: date) -> pl.DataFrame:
+    """MONTHLY_TOTALS of all tenants, for the months from ``first`` to ``last`` (first days, both included)."""
+    return frame_of(connection, _TOTALS, {"first": first, "last": last}, MONTHLY_TOTALS)
 
 
 def published_months(connection: psycopg.Connection[Any], tenants: Sequence[str], before: date) -> set[date]:

@@ -20,12 +20,12 @@ from valueverse.platform.stores import billing_store as store
 from valueverse.platform.stores.proposal_store import approved
 from valueverse.platform.warehouse import connect
 from valueverse.schemas.events import REJECTED_EVENTS
-from valueverse.schemas.invoicing import INVOICE, NUMBERED_INVOICES
+from valueverse.schemas.invoicing import HELD_LINES, INVOICE, NUMBERED_INVOICES
 from valueverse.services.billing.billing_state import apply_voids, read_prior_state, watermarks
 from valueverse.services.billing.dimension_tables import credit_notes, write_dimensions
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.services.usage.usage_accounting import account_for_usage
-from valueverse.subscriptions import Timeline, build_timeline, local_midnight
+from valueverse.subscriptions import Timeline, build_timeline, local_date, local_midnight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -41,7 +41,7 @@ class BillingReport:
     Attributes:
         invoices: the invoices of the window in the columns of ``billing.invoice``, drafts and newly finalised ones.
         lines: their lines, in the columns of ``billing.invoice_line``.
-        problems: lines that could not be priced; their invoices are held back.
+        problems: HELD_LINES.
         rejected: billing events that could not be applied.
     """
 
@@ -49,15 +49,6 @@ class BillingReport:
     lines: pl.DataFrame
     problems: pl.DataFrame
     rejected: pl.DataFrame
-
-
-def invoice_totals(invoices: pl.DataFrame) -> pl.DataFrame:
-    """Number and total of invoices (columns of ``billing.invoice``) by tenant, currency and status."""
-    return (
-        invoices.group_by("tenant_id", "currency", "status")
-        .agg(pl.len().alias("invoices"), pl.col("total_minor").sum().cast(pl.String).alias("total_minor"))
-        .sort("tenant_id", "currency", "status")
-    )
 
 
 def bill(
@@ -114,7 +105,20 @@ def bill(
         report_progress("accounting for every usage event")
         account_for_usage(connection, lake, timeline, history, window[1] + timedelta(days=1))
         connection.commit()
-    return BillingReport(tables["billing.invoice"], tables["billing.invoice_line"], billed.problems, rejected)
+    problems = _with_month(billed.problems, timeline)
+    return BillingReport(tables["billing.invoice"], tables["billing.invoice_line"], problems, rejected)
+
+
+def _with_month(problems: pl.DataFrame, timeline: Timeline) -> pl.DataFrame:
+    """``problems`` with ``month``: the first day of the tenant's month that holds the period's last instant."""
+    zoned = problems.join(timeline.tenants.select("tenant", "timezone"), on="tenant", how="left", maintain_order="left")
+    instant = (
+        pl.when(pl.col("invoice_type") == "start")
+        .then("period_from")
+        .otherwise(pl.col("period_to") - timedelta(microseconds=1))
+    )
+    dated = local_date(zoned, instant, "timezone", "month")
+    return dated.with_columns(pl.col("month").dt.truncate("1mo")).select(HELD_LINES.names())
 
 
 def _received(lake: Lake, tenants: Collection[str] | None) -> tuple[pl.DataFrame, pl.LazyFrame]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.platform.warehouse import connect
+from valueverse.schemas.ingestion import IGNORED_FILES
 from valueverse.services.ingestion.file_manifest import record_published
 from valueverse.services.ingestion.file_status import publish_ingestion
 from valueverse.services.ingestion.ingest import IngestionReport, ingest
@@ -48,10 +49,10 @@ class LandingReport:
         totals = self.files.reasons.group_by("reason").agg(pl.col("events").sum())
         return totals.sort("events", "reason", descending=[True, False])
 
-    def unbalanced_files(self) -> pl.DataFrame:
-        """Files whose events received are not those accepted, duplicate and quarantined."""
-        parts = pl.sum_horizontal("accepted", "duplicate", "quarantined")
-        return self.files.files.filter(pl.col("received") != parts)
+    def ignored(self) -> pl.DataFrame:
+        """IGNORED_FILES: what lies in the landing folder and was not taken, by reason."""
+        rows = [(one.name, one.reason) for one in self.files.ignored]
+        return pl.DataFrame(rows, IGNORED_FILES, orient="row").sort("reason", "name")
 
 
 def run_ingestion(settings: Settings, lake: Lake, since: datetime, now: datetime) -> LandingReport:

@@ -12,8 +12,8 @@ import polars as pl
 
 from valueverse.catalog import CatalogHistory
 from valueverse.events import resolve_amendments
-from valueverse.metering import derive_usage
-from valueverse.schemas.metering import USAGE
+from valueverse.metering import OK, VOID, derive_usage
+from valueverse.schemas.metering import USAGE_COUNTS
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE, USAGE_TABLE
 from valueverse.subscriptions import EVENT_ORDER
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from valueverse.platform.lake import Lake
 
+IS_UNMETERED = ~pl.col("status").is_in([OK, VOID])
 IS_BILLING = pl.col("type").str.starts_with("billing.")
 KEY = ["tenant", "source", "id"]
 
@@ -32,26 +33,23 @@ class MeteringReport:
     """What metering wrote.
 
     Attributes:
-        days: tenant, event_date, events, rows (of usage), one row per tenant and date.
-        statuses: tenant, meter, status, rows.
+        counts: USAGE_COUNTS of the tenants that it was done for.
     """
 
-    days: pl.DataFrame
-    statuses: pl.DataFrame
+    counts: pl.DataFrame
 
     @classmethod
     def joined(cls, parts: Sequence[MeteringReport]) -> MeteringReport:
         """One report of parts that are about different tenants."""
-        if not parts:
-            return _report(USAGE.to_frame())
-        days = pl.concat([part.days for part in parts]).sort("tenant", "event_date")
-        statuses = pl.concat([part.statuses for part in parts])
-        return cls(days, statuses.sort("tenant", "meter", "status", nulls_last=True))
+        return cls(pl.concat([USAGE_COUNTS.to_frame(), *(part.counts for part in parts)]))
 
-    @property
-    def rows(self) -> int:
-        """Rows of usage written."""
-        return int(self.days["rows"].sum())
+    def not_in_the_lake(self, found: pl.DataFrame) -> pl.DataFrame:
+        """tenant, event_date, written, found: where the lake (USAGE_COUNTS) holds other rows than were written."""
+        keys = ["tenant", "event_date"]
+        written = self.counts.group_by(keys).agg(pl.sum("rows").alias("written"))
+        held = found.group_by(keys).agg(pl.sum("rows").alias("found"))
+        both = written.join(held, on=keys, how="left").with_columns(pl.col("found").fill_null(0))
+        return both.filter(pl.col("written") != pl.col("found")).sort(keys)
 
 
 def facts_of(lake: Lake, tenants: Collection[str] | None = None) -> pl.DataFrame:
@@ -101,7 +99,28 @@ def meter(lake: Lake, dates: Collection[date], *, tenants: Collection[str] | Non
         lake.replace_dates(USAGE_TABLE, pl.concat([usage, others.select(usage.columns)]), wanted)
     else:
         lake.replace_dates(USAGE_TABLE, usage, wanted)
-    return _report(usage)
+    return MeteringReport(counts_of(usage.lazy()).collect())
+
+
+def usage_counts(lake: Lake, dates: Collection[date]) -> pl.DataFrame:
+    """USAGE_COUNTS of these dates as the lake holds them, of all tenants."""
+    return counts_of(lake.scan(USAGE_TABLE, dates)).collect(engine="streaming")
+
+
+def unmetered_usage(lake: Lake) -> pl.DataFrame:
+    """tenant, meter, status, dates, rows: usage of any date that no meter takes, or that its meter cannot read."""
+    wrong = lake.scan(USAGE_TABLE).filter(IS_UNMETERED)
+    found = wrong.group_by("tenant", "meter", "status").agg(
+        pl.n_unique("event_date").alias("dates"), pl.len().alias("rows")
+    )
+    order = ["rows", "tenant", "meter", "status"]
+    return found.collect(engine="streaming").sort(order, descending=[True, False, False, False], nulls_last=True)
+
+
+def counts_of(usage: pl.LazyFrame) -> pl.LazyFrame:
+    """USAGE_COUNTS of usage."""
+    groups = usage.group_by("tenant", "event_date", "meter", "status")
+    return groups.agg(pl.len().cast(pl.Int64).alias("rows")).select(USAGE_COUNTS.names())
 
 
 def senders(lake: Lake, dates: Collection[date] | None = None) -> list[str]:
@@ -134,20 +153,3 @@ def _resolved(lake: Lake, dates: list[date], tenants: Collection[str] | None) ->
         ]
     )
     return resolve_amendments(pl.concat([here, chains])).filter(pl.col("event_date").is_in(dates))
-
-
-def _report(usage: pl.DataFrame) -> MeteringReport:
-    days = (
-        usage.group_by("tenant", "event_date")
-        .agg(
-            pl.struct("source", "id").n_unique().cast(pl.Int64).alias("events"),
-            pl.len().cast(pl.Int64).alias("rows"),
-        )
-        .sort("tenant", "event_date")
-    )
-    statuses = (
-        usage.group_by("tenant", "meter", "status")
-        .agg(pl.len().cast(pl.Int64).alias("rows"))
-        .sort("tenant", "meter", "status", nulls_last=True)
-    )
-    return MeteringReport(days, statuses)
