@@ -52,6 +52,11 @@ CONTENT = {"terms", "charge", "catalog_hash"}
 says; its other side has no tenant (judged at run time by tests/invoicing/test_together_is_alone.py)."""
 SITES = {
     (
+        "assets/metadata.py",
+        "partition_by",
+        ("partition",),
+    ): "rows of all tenants, shown with the partition that holds them; the tenant stays among the columns",
+    (
         "valueverse/invoicing/billed_rows.py",
         "unique",
         ("document", "rerate_catalog_hash"),
@@ -167,7 +172,6 @@ SITES = {
         ("partition",),
     ): "the months that are asked for: one side has no tenant",
     ("valueverse/services/ingestion/run_ingestion.py", "group_by", ("reason",)): "counts shown to the operator",
-    ("assets/metering.py", "group_by", ("event_date",)): "counts shown to the operator",
     (
         "valueverse/services/ingestion/ingest.py",
         "join",

@@ -30,11 +30,19 @@ from assets.ingestion import (
 )
 from assets.journal import JOURNAL
 from assets.metering import USAGE
-from assets.partitions import range_tags
 from assets.quality import RELEASE
-from pipelines.catch_up import QUIET, Step, StepFailedError, catch_up
+from pipelines.catch_up import Step, StepFailedError, catch_up
 from pipelines.definitions import defs
 from pipelines.stages import STAGES, by_name
+from tests.support.materialised import (
+    PAST,
+    failed_checks,
+    invoices_of,
+    newest_values,
+    past_events,
+    run_range,
+    usage_of,
+)
 from tests.support.serving import serving
 from valueverse.commands.servers.demo import deliver
 from valueverse.demo import harbor, northwind
@@ -43,24 +51,20 @@ from valueverse.platform.access.api_keys import issue_api_key
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
 from valueverse.schemas.invoicing import HELD_LINES
-from valueverse.services.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE, USAGE_TABLE
+from valueverse.services.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE
 from valueverse.services.months import FIRST_DAY
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterator
     from typing import LiteralString
 
-    from valueverse.demo.files import Event
     from valueverse.platform.lake import LakeTable
     from valueverse.platform.settings import Settings
     from valueverse.services.billing.run_billing import BillingReport
 
 pytestmark = pytest.mark.integration
 
-PAST = "archive"
-"""A tenant whose usage and subscriptions lie before the first partition."""
 ROOT = Path(__file__).parents[2]
-KEY = ["tenant", "event_date", "source", "id", "meter"]
 
 
 @pytest.fixture(scope="module")
@@ -84,70 +88,13 @@ def steps(settings: Settings, instance: dg.DagsterInstance) -> list[Step]:
     traces = {
         name: pl.read_csv(ROOT / "data" / f"{name}.csv", infer_schema=False).head(300) for name in northwind.TRACES
     }
-    past = DemoFile(PAST, "past.ndjson", ndjson(_past()))
+    past = DemoFile(PAST, "past.ndjson", ndjson(past_events()))
     (settings.landing / PAST).mkdir(parents=True)
     (settings.landing / PAST / "notes.txt").write_text("no format of events")
     deliver(settings.landing, [*northwind.landing_files(traces), *harbor.landing_files(10), past])
     caught_up: list[Step] = []
     catch_up(instance, caught_up.append)
     return caught_up
-
-
-def _past() -> list[Event]:
-    """A yearly plan from March 2017 to March 2018, and a monthly one in May and June 2019; usage of both."""
-    meter = {"key": "pages", "event_type": "printed", "aggregation": "sum", "value": "n"}
-    charge = {"key": "pages", "meter": "pages", "price": {"model": "standard", "unit": "0.10"}}
-    plans = [
-        {"key": "yearly", "period": {"unit": "year"}, "fees": [{"key": "licence", "amount": "365"}]},
-        {"key": "monthly", "period": {"align": "calendar"}, "charges": [charge]},
-    ]
-    catalog = {"schema": "valueverse.catalog/v1", "currency": "USD", "meters": [meter], "plans": plans}
-    caught_up: list[tuple[str, str, str | None, dict[str, Any]]] = [
-        ("billing.catalog.published", "2017-01-01", None, catalog),
-        ("billing.customer.created", "2017-01-01", None, {"customer": "old", "name": "Old"}),
-        *(
-            ("billing.subscription.started", day, None, {"subscription": name, "customer": "old", "plan": plan})
-            for day, name, plan in (("2017-03-01", "y", "yearly"), ("2019-05-01", "m", "monthly"))
-        ),
-        *(
-            ("billing.subscription.ended", day, None, {"subscription": name})
-            for day, name in (("2018-03-01", "y"), ("2019-07-01", "m"))
-        ),
-        *(("printed", day, "old", {"n": 30}) for day in ("2019-05-05", "2019-05-06", "2019-06-07")),
-        ("printed", "2017-04-01", "old", {"n": 7}),
-        ("scanned", "2019-06-07", "old", {"n": 1}),  # no meter takes it
-        ("billing.subscription.started", "2019-06-01", None, {"subscription": "x", "customer": "old", "plan": "gone"}),
-        (
-            "billing.payment.received",
-            "2019-07-05",
-            None,
-            {"invoice": "archive-000999", "amount": "1", "currency": "USD"},
-        ),
-    ]
-    return [
-        {"specversion": "1.0", "id": f"p{number}", "source": "archive", "type": kind, "time": f"{day}T00:00:00Z",
-         "tenant": PAST, "data": data} | ({} if subject is None else {"subject": subject})
-        for number, (kind, day, subject, data) in enumerate(caught_up)
-    ]  # fmt: skip
-
-
-def _usage(settings: Settings) -> pl.DataFrame:
-    return Lake(settings.lake_url).scan(USAGE_TABLE).collect().sort(KEY)
-
-
-def _invoices(settings: Settings) -> list[tuple[Any, ...]]:
-    with connect(settings, "builder") as connection:
-        return connection.execute(
-            "select tenant_id, customer, period_from, invoice_type, status, total_minor, content_hash "
-            "from billing.invoice order by 1, 2, 3, 4"
-        ).fetchall()
-
-
-def _run(instance: dg.DagsterInstance, job: str, first: str, last: str, config: dict[str, Any] | None = None) -> bool:
-    result = defs.resolve_job_def(job).execute_in_process(
-        run_config={**QUIET, **(config or {})}, instance=instance, tags=range_tags(first, last)
-    )
-    return result.success
 
 
 def test_every_stage_runs_and_succeeds(steps: list[Step]) -> None:
@@ -247,16 +194,9 @@ def test_metadata_shows_rows_reasons_and_totals(steps: list[Step], instance: dg.
     assert f"{PAST}/notes.txt" in landed["ignored"]
 
 
-def _own(instance: dg.DagsterInstance, key: dg.AssetKey, name: str) -> dict[str, Any]:
-    """Partition -> a value in the metadata of its newest materialisation."""
-    records = instance.fetch_materializations(key, limit=1000).records
-    newest_first = [one.asset_materialization for one in records if one.asset_materialization]
-    return {str(one.partition): one.metadata[name].value for one in reversed(newest_first) if name in one.metadata}
-
-
 def _each_partition_shows_its_own_numbers(instance: dg.DagsterInstance, settings: Settings) -> None:
-    rows = _usage(settings).group_by(pl.max_horizontal("event_date", pl.lit(FIRST_DAY)).cast(pl.String)).len()
-    assert {key: count for key, count in _own(instance, USAGE, "dagster/row_count").items() if count} == dict(
+    rows = usage_of(settings).group_by(pl.max_horizontal("event_date", pl.lit(FIRST_DAY)).cast(pl.String)).len()
+    assert {key: count for key, count in newest_values(instance, USAGE, "dagster/row_count").items() if count} == dict(
         rows.iter_rows()
     )
     with connect(settings, "builder") as connection:
@@ -265,11 +205,11 @@ def _each_partition_shows_its_own_numbers(instance: dg.DagsterInstance, settings
             "from intermediate.int_invoices group by 1",
             [FIRST_DAY],
         ).fetchall()
-    months = _own(instance, INVOICES, "dagster/row_count")
+    months = newest_values(instance, INVOICES, "dagster/row_count")
     assert {key: count for key, count in months.items() if count} == {month: count for month, count, _ in found}
-    billed = _own(instance, INVOICES, "USD billed (minor units)")
+    billed = newest_values(instance, INVOICES, "USD billed (minor units)")
     assert billed == {month: int(total) for month, _, total in found if total is not None}
-    shown = _own(instance, INVOICES, "billed")
+    shown = newest_values(instance, INVOICES, "billed")
     assert all(f"USD {Decimal(total).scaleb(-2):,}" in shown[month] for month, total in billed.items())
 
 
@@ -280,9 +220,9 @@ def test_each_partition_of_a_range_run_shows_its_own_rows_and_amounts(
     keys = {"2024-01-01", "2024-02-01", "2024-03-01", "2024-04-01", "2024-05-01"}
     records = instance.fetch_materializations(INVOICES, limit=1000).records
     assert sorted(one.partition_key or "" for one in records if one.run_id == ranged.run_id) == sorted(keys)
-    assert len(set(_own(instance, INVOICES, "billed").values())) > 1
+    assert len(set(newest_values(instance, INVOICES, "billed").values())) > 1
     _each_partition_shows_its_own_numbers(instance, settings)
-    decided = _own(instance, RELEASE, "dagster/row_count")
+    decided = newest_values(instance, RELEASE, "dagster/row_count")
     with connect(settings, "builder") as connection:
         found = connection.execute(
             "select greatest(to_date(period, 'YYYY-MM'), %s)::text, count(*) from billing.release group by 1",
@@ -291,18 +231,10 @@ def test_each_partition_of_a_range_run_shows_its_own_rows_and_amounts(
     assert {key: count for key, count in decided.items() if count} == dict(found)
 
 
-def _failed(instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey]) -> dict[str, dg.AssetCheckEvaluation]:
-    """The checks whose newest evaluation did not pass."""
-    records = {key.name: instance.get_latest_asset_check_evaluation_record(key) for key in keys}
-    found = {name: record.evaluation for name, record in records.items() if record}
-    # A run that failed has planned its checks.
-    return {name: one for name, one in found.items() if isinstance(one, dg.AssetCheckEvaluation) and not one.passed}
-
-
 def test_the_checks_find_what_is_wrong_with_the_delivery_and_nothing_else(
     steps: list[Step], instance: dg.DagsterInstance
 ) -> None:
-    failed = _failed(instance, defs.resolve_asset_graph().asset_check_keys)
+    failed = failed_checks(instance, defs.resolve_asset_graph().asset_check_keys)
     assert {name: one.asset_key for name, one in failed.items()} == {
         "every_file_is_taken": LANDING,
         "every_event_is_metered": USAGE,
@@ -344,21 +276,21 @@ def test_a_check_of_the_lake_fails_when_rows_are_there_twice(
 def test_the_next_catch_up_finds_nothing_to_do(
     steps: list[Step], instance: dg.DagsterInstance, settings: Settings
 ) -> None:
-    before = _invoices(settings)
+    before = invoices_of(settings)
     caught_up: list[Step] = []
     catch_up(instance, caught_up.append)
     assert [step.stage for step in caught_up] == ["ingestion"]
-    assert _invoices(settings) == before
+    assert invoices_of(settings) == before
 
 
 def test_a_range_run_again_gives_the_same_usage_and_the_same_invoices(
     steps: list[Step], instance: dg.DagsterInstance, settings: Settings
 ) -> None:
-    usage, invoices = _usage(settings), _invoices(settings)
-    assert _run(instance, "usage_job", "2024-02-01", "2024-03-15")
-    assert _run(instance, "billing_job", "2024-01-01", "2024-05-01")
-    assert _usage(settings).equals(usage)
-    assert _invoices(settings) == invoices
+    usage, invoices = usage_of(settings), invoices_of(settings)
+    assert run_range(instance, "usage_job", "2024-02-01", "2024-03-15")
+    assert run_range(instance, "billing_job", "2024-01-01", "2024-05-01")
+    assert usage_of(settings).equals(usage)
+    assert invoices_of(settings) == invoices
     _each_partition_shows_its_own_numbers(instance, settings)
 
 
@@ -376,43 +308,43 @@ def test_usage_that_the_lake_lost_fails_its_run_and_an_invoice_without_a_price_f
         return replace(report, problems=pl.DataFrame([waiting], schema=HELD_LINES))
 
     def failed() -> dict[str, dg.AssetCheckEvaluation]:
-        return _failed(instance, defs.resolve_asset_graph().asset_check_keys)
+        return failed_checks(instance, defs.resolve_asset_graph().asset_check_keys)
 
     with monkeypatch.context() as patch:
         patch.setattr(Lake, "replace_dates", loses_a_row)
         patch.setattr(billing, "bill", holds_an_invoice)
         with pytest.raises(dg.Failure, match="does not hold"):
-            _run(instance, "usage_job", "2024-02-10", "2024-02-10")
-        assert _run(instance, "billing_job", "2023-11-01", "2023-11-01")
+            run_range(instance, "usage_job", "2024-02-10", "2024-02-10")
+        assert run_range(instance, "billing_job", "2023-11-01", "2023-11-01")
     assert PAST in (failed()["every_period_is_billed"].description or "")
-    assert _run(instance, "usage_job", "2024-02-10", "2024-02-10")
-    assert _run(instance, "billing_job", "2023-01-01", "2023-01-01")  # another month: the first one still waits
+    assert run_range(instance, "usage_job", "2024-02-10", "2024-02-10")
+    assert run_range(instance, "billing_job", "2023-01-01", "2023-01-01")  # another month: the first one still waits
     assert failed()["every_period_is_billed"].description == "2023-11: 1 lines"
-    assert _run(instance, "billing_job", "2023-11-01", "2023-11-01")
+    assert run_range(instance, "billing_job", "2023-11-01", "2023-11-01")
     assert "every_period_is_billed" not in failed()
 
 
 def test_single_partitions_give_what_their_range_gives(
     steps: list[Step], instance: dg.DagsterInstance, settings: Settings
 ) -> None:
-    usage = _usage(settings)
+    usage = usage_of(settings)
     for day in ("2024-02-10", "2024-02-11"):
-        assert _run(instance, "usage_job", day, day)
-    assert _usage(settings).equals(usage)
+        assert run_range(instance, "usage_job", day, day)
+    assert usage_of(settings).equals(usage)
 
 
 def test_a_run_for_one_tenant_leaves_the_others_alone_and_owed(
     steps: list[Step], instance: dg.DagsterInstance, settings: Settings
 ) -> None:
-    usage = _usage(settings)
+    usage = usage_of(settings)
     config = {"ops": {"lake__usage": {"config": {"tenants": ["northwind-ai"]}}}}
     instance.report_runless_asset_event(dg.AssetMaterialization(EVENTS, partition="2024-02-10"))
-    assert _run(instance, "usage_job", "2024-02-10", "2024-02-11", config)
-    assert _usage(settings).equals(usage)
+    assert run_range(instance, "usage_job", "2024-02-10", "2024-02-11", config)
+    assert usage_of(settings).equals(usage)
     _each_partition_shows_its_own_numbers(instance, settings)
     (work,) = by_name()["usage"].pending(instance)
     assert work.partitions == ("2024-02-10", "2024-02-10")
-    assert _run(instance, "usage_job", "2024-02-10", "2024-02-10")
+    assert run_range(instance, "usage_job", "2024-02-10", "2024-02-10")
     assert by_name()["usage"].pending(instance) == []
 
 
@@ -421,7 +353,7 @@ def test_a_wrong_tenant_in_the_config_is_refused_before_the_run(
 ) -> None:
     config = {"ops": {"lake__usage": {"config": {"tenants": ["Northwind AI"]}}}}
     with pytest.raises(Exception, match="is not a tenant key"):
-        _run(instance, "usage_job", "2024-02-10", "2024-02-10", config)
+        run_range(instance, "usage_job", "2024-02-10", "2024-02-10", config)
 
 
 def test_a_backfill_from_the_command_line_changes_nothing(
@@ -430,7 +362,7 @@ def test_a_backfill_from_the_command_line_changes_nothing(
     """The command of docs/runbooks/backfill.md, on an instance of its own."""
     import os
 
-    usage = _usage(settings)
+    usage = usage_of(settings)
     done = subprocess.run(
         [
             *(sys.executable, "-m", "dagster", "asset", "materialize", "-m", "pipelines.definitions"),
@@ -443,7 +375,7 @@ def test_a_backfill_from_the_command_line_changes_nothing(
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert _usage(settings).equals(usage)
+    assert usage_of(settings).equals(usage)
 
 
 def test_a_run_that_fails_is_reported_and_stops_what_follows(
