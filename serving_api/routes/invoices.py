@@ -93,7 +93,7 @@ def _format(request: Request) -> str:
 
 def _rendered(form: str, document: dict[str, Any], parties: Parties) -> bytes:
     if form == "pdf":
-        return invoice_pdf(document, parties.brand())
+        return invoice_pdf(document, parties)
     return invoice_xml(document, *parties.for_ubl())
 
 

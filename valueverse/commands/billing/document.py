@@ -59,7 +59,7 @@ def register(app: typer.Typer) -> None:
         )
         if form not in {"pdf", "xml"}:
             raise RefusalError("unknown_format", f"{form[:20]!r} is neither pdf nor xml", "--format")
-        body = invoice_pdf(invoice, parties.brand()) if form == "pdf" else invoice_xml(invoice, *parties.for_ubl())
+        body = invoice_pdf(invoice, parties) if form == "pdf" else invoice_xml(invoice, *parties.for_ubl())
         if out is None:
             sys.stdout.buffer.write(body)
         else:

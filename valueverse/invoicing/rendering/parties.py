@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from valueverse.errors import RefusalError
-from valueverse.invoicing.rendering.pdf import Brand
+from valueverse.invoicing.rendering.locale_formats import known_locale
 from valueverse.invoicing.rendering.ubl import Party
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _LINES = ("street", "postal_code", "city")
+_EU = frozenset([
+    "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IT", "LT", "LU", "LV",
+    "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK",
+])  # fmt: skip
+"""Member states: between two of them the recipient of a service is liable for VAT (Directive 2006/112/EC, 196)."""
 
 
 @dataclass(frozen=True)
 class Parties:
     """Names, countries (ISO 3166-1 alpha-2, or None), tax ids and addresses of both sides.
 
-    An address is {street, postal_code, city}; a tenant's brand may hold ``accent``, a colour like #1f4e79.
+    An address is {street, postal_code, city}.
+
+    Attributes:
+        invoicing: what the tenant's events state in ``invoicing``: iban, bic, bank, payment_link, email, logo, accent,
+            locale, note.
+        zones: IANA time zones that the days of an invoice may be of, the likeliest first.
+        purchase_order: the customer's.
+        locale: of texts, numbers and dates: the customer's, else the tenant's, else English.
     """
 
     seller: str
@@ -31,14 +43,21 @@ class Parties:
     buyer_tax_id: str | None = None
     seller_address: Mapping[str, Any] | None = None
     buyer_address: Mapping[str, Any] | None = None
-    accent: str | None = None
+    invoicing: Mapping[str, Any] = field(default_factory=dict)
+    zones: tuple[str, ...] = ()
+    purchase_order: str | None = None
+    locale: str = "en"
 
     @classmethod
     def of(cls, row: Mapping[str, Any], tenant: str, customer: str) -> Parties:
-        """Parties as the database has them: names, countries and tax ids of both, the seller's address and the buyer's
-        metadata as JSON text. Who states no name goes by the key."""
+        """Parties as the database has them: names, countries, tax ids and time zones of both, the seller's address and
+        invoicing and the buyer's metadata as JSON text. Who states no name goes by the key."""
         metadata = json.loads(row.get("buyer_metadata") or "{}")
         address = json.loads(row.get("seller_address") or "{}")
+        stated = json.loads(row.get("seller_invoicing") or "{}")
+        accent = {"accent": address["accent"]} if address.get("accent") else {}
+        zones = (row.get("buyer_timezone"), row.get("seller_timezone"))
+        order = metadata.get("purchase_order")
         return cls(
             seller=row.get("seller") or tenant,
             buyer=row.get("buyer") or customer,
@@ -48,16 +67,17 @@ class Parties:
             buyer_tax_id=metadata.get("tax_id"),
             seller_address=address,
             buyer_address=metadata.get("address") if isinstance(metadata.get("address"), dict) else None,
-            accent=address.get("accent"),
+            invoicing=accent | stated,
+            zones=tuple(zone for zone in zones if zone),
+            purchase_order=None if order is None else str(order),
+            locale=known_locale(metadata.get("locale")) or known_locale(stated.get("locale")) or "en",
         )
 
-    def brand(self) -> Brand:
-        """What the PDF shows."""
-        address = self.buyer_address or {}
-        lines = tuple(str(address[name]) for name in _LINES if address.get(name))
-        more = (self.buyer_country,) if self.buyer_country else ()
-        plain = Brand(self.seller, self.buyer, (*lines, *more))
-        return plain if self.accent is None else Brand(self.seller, self.buyer, (*lines, *more), self.accent)
+    def recipient_owes_vat(self) -> bool:
+        """Whether both are businesses in different member states of the EU, so that untaxed services are taxed at the
+        recipient's (reverse charge)."""
+        countries = {self.seller_country, self.buyer_country}
+        return bool(len(countries) == 2 and countries <= _EU and self.seller_tax_id and self.buyer_tax_id)
 
     def for_ubl(self) -> tuple[Party, Party]:
         """Seller and buyer of the XML.

@@ -4,58 +4,54 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typst
 
 from valueverse.errors import RefusalError
+from valueverse.invoicing.rendering.parties import Parties
+from valueverse.invoicing.rendering.presentation import presentation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}\Z")
 _TEMPLATE = "invoice.typ"
 MOST_LINES = 20_000
 
 
-@dataclass(frozen=True)
-class Brand:
-    """What an invoice looks like and calls its parties: names of the tenant and the customer, and an accent colour."""
-
-    name: str
-    customer_name: str
-    customer_lines: tuple[str, ...] = ()
-    accent: str = "#1f4e79"
-
-
-def invoice_pdf(document: dict[str, Any], brand: Brand | None = None) -> bytes:
+def invoice_pdf(
+    document: dict[str, Any], parties: Parties | None = None, catalog: Mapping[str, Any] | None = None
+) -> bytes:
     """Typeset a document (contracts.md, section 4). Texts are data: markup in them is shown, never interpreted.
+
+    Args:
+        document: the invoice.
+        parties: seller and buyer; None: they go by their keys.
+        catalog: the document of the catalog that it was billed by; None: fees, charges and meters go by what the
+            invoice calls them.
 
     Raises:
         RefusalError: ``bad_document`` for what is no invoice document; ``bad_colour``; ``too_large``.
     """
-    brand = brand or Brand(str(document.get("tenant", "")), str(document.get("customer", "")))
-    if not _COLOUR.match(brand.accent):
-        raise RefusalError("bad_colour", f"{brand.accent[:20]!r} is not a colour like #1f4e79", "accent")
+    parties = parties or Parties(str(document.get("tenant", "")), str(document.get("customer", "")))
+    accent = parties.invoicing.get("accent")
+    if accent is not None and not _COLOUR.match(str(accent)):
+        raise RefusalError("bad_colour", f"{str(accent)[:20]!r} is not a colour like #1f4e79", "accent")
     if len(document.get("lines") or ()) > MOST_LINES:
         raise RefusalError("too_large", f"an invoice of over {MOST_LINES} lines is not typeset", "lines")
-    branding = {
-        "name": brand.name,
-        "customer_name": brand.customer_name,
-        "customer_lines": list(brand.customer_lines),
-        "accent": brand.accent,
-    }
     try:
         issued = datetime.fromisoformat(str(document["issued_on"])).replace(tzinfo=UTC)
-        template = files("valueverse.invoicing.rendering").joinpath(_TEMPLATE).read_bytes()
         pdf = typst.compile(
-            template,
+            files("valueverse.invoicing.rendering").joinpath(_TEMPLATE).read_bytes(),
             format="pdf",
             ignore_system_fonts=True,
-            sys_inputs={"document": _json(document), "brand": _json(branding)},
+            sys_inputs={"invoice": _json(presentation(document, parties, catalog))},
             timestamp=issued,
         )
-    except (KeyError, ValueError, typst.TypstError) as error:
+    except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError, typst.TypstError) as error:
         raise RefusalError("bad_document", f"not an invoice document: {error}", "document") from error
     return bytes(pdf)
 

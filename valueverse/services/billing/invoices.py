@@ -26,7 +26,7 @@ class StoredInvoice:
 
     def pdf(self) -> bytes:
         """The invoice as a PDF."""
-        return invoice_pdf(self.document, self.parties.brand())
+        return invoice_pdf(self.document, self.parties)
 
     def xml(self) -> bytes:
         """The invoice in UBL 2.1 (EN 16931).

@@ -1,0 +1,111 @@
+"""What a tenant calls its fees, charges, meters, taxes and coupons: looked up in the catalog when it is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+@dataclass(frozen=True)
+class UnitOfPrice:
+    """What one priced unit is.
+
+    Attributes:
+        unit: what the meter counts, as the catalog names it.
+        count: how many of it one priced unit is; None: one.
+    """
+
+    unit: str
+    count: str | None
+
+
+class DisplayNames:
+    """Names, units and descriptions in one language; what the catalog does not name goes by its key.
+
+    Overrides of a subscription may change prices: what a catalog states of a price is shown only where the invoice
+    itself has the same tiers.
+    """
+
+    def __init__(self, catalog: Mapping[str, Any] | None, language: str) -> None:
+        """``catalog``: a document (contracts.md, section 3); None: nothing is known."""
+        self._language = language
+        catalog = catalog or {}
+        self._meters = {meter["key"]: meter for meter in catalog.get("meters", ())}
+        self._named = {kind: {one["key"]: one for one in catalog.get(kind, ())} for kind in ("taxes", "coupons")}
+        self._sold: dict[str, list[Mapping[str, Any]]] = {}
+        for plan in catalog.get("plans", ()):
+            for part in (*plan.get("fees", ()), *plan.get("charges", ())):
+                self._sold.setdefault(part["key"], []).append(part)
+
+    def of(self, kind: str, key: str) -> str:
+        """Name of one of ``taxes`` or ``coupons``."""
+        found = self._named[kind].get(key)
+        return key if found is None else self._in_language(found, "name") or key
+
+    def label(self, key: str, stated: str) -> str:
+        """Name of a fee or charge whose invoice line states it as ``stated``: its name, or its key."""
+        for part in self._labelled(key, stated):
+            if self._translated(part, "name"):
+                return str(self._translated(part, "name"))
+            meter = self._meters.get(part.get("meter") or "", {})
+            if stated == key and self._in_language(meter, "name"):
+                return str(self._in_language(meter, "name"))
+        return stated
+
+    def description(self, key: str, stated: str) -> str | None:
+        """What a fee or charge is, or the meter that it prices."""
+        for part in self._labelled(key, stated):
+            meter = self._meters.get(part.get("meter") or "", {})
+            found = self._in_language(part, "description") or self._in_language(meter, "description")
+            if found:
+                return found
+        return None
+
+    def unit(self, line: Mapping[str, Any]) -> UnitOfPrice | None:
+        """What a usage line's quantity counts; None where the catalog says nothing, or does not say it clearly."""
+        unit = self._in_language(self._meters.get(line.get("meter") or "", {}), "unit")
+        if unit is None:
+            return None
+        counts = {_count(part) for part in self._priced_alike(line)}
+        return UnitOfPrice(unit, counts.pop()) if len(counts) == 1 and "" not in counts else None
+
+    def included(self, line: Mapping[str, Any]) -> str | None:
+        """Units of a usage line that are not billed; None where there are none, or the catalog does not say it
+        clearly."""
+        found = {str(part.get("included") or "0") for part in self._priced_alike(line)}
+        only = found.pop() if len(found) == 1 else "0"
+        return only if Decimal(only) > 0 else None
+
+    def _priced_alike(self, line: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        units = {_number(tier["unit"]) for tier in line["tiers"]} - {None}
+        for part in self._sold.get(line["key"], ()):
+            tiers = part.get("price", {}).get("tiers", ())
+            if part.get("meter") == line.get("meter") and units <= {_number(tier.get("unit")) for tier in tiers}:
+                yield part
+
+    def _labelled(self, key: str, stated: str) -> list[Mapping[str, Any]]:
+        return [part for part in self._sold.get(key, ()) if stated == (part.get("name") or key)]
+
+    def _translated(self, part: Mapping[str, Any], field: str) -> str | None:
+        found = part.get("translations", {}).get(self._language, {}).get(field)
+        return None if found is None else str(found)
+
+    def _in_language(self, part: Mapping[str, Any], field: str) -> str | None:
+        found = self._translated(part, field) or part.get(field)
+        return None if found is None else str(found)
+
+
+def _number(text: object) -> Decimal | None:
+    return None if text is None else Decimal(str(text))
+
+
+def _count(part: Mapping[str, Any]) -> str | None:
+    """How many of the meter's units one priced unit is; empty where that is no plain number."""
+    convert = part.get("convert")
+    if not convert:
+        return None
+    return str(convert.get("divide_by") or "")

@@ -1,0 +1,126 @@
+"""The lines of an invoice as people read them: what was sold, when, how much, and how each tier was priced."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from valueverse.invoicing.rendering.display_names import DisplayNames, UnitOfPrice
+    from valueverse.invoicing.rendering.locale_formats import LocaleFormats
+
+_COMMITMENT = "minimum commitment: what the period's fees and charges lack of it"
+_PART = re.compile(
+    r"(?P<unused>unused share of )?(?P<what>.*?)(?: \((?P<days>\d+) of (?P<full>\d+) days\))?", re.DOTALL
+)
+_MINIMUM = re.compile(r"minimum of (?P<what>.+)", re.DOTALL)
+_CORRECTION = re.compile(
+    r"correction of (?P<what>.+) for \d{4}-\d\d-\d\d to \d{4}-\d\d-\d\d: "
+    r"(?P<why>usage received, amended or voided since|as known now)",
+    re.DOTALL,
+)
+_WHY = {"as known now": "adjustment_as_known_now"}
+
+
+class LineTexts:
+    """Lines of a document in the customer's language.
+
+    A document states descriptions in English, as they are hashed: those that the engine writes are translated, names of
+    fees and charges come from the catalog, and what is neither is shown as it is.
+    """
+
+    def __init__(self, formats: LocaleFormats, names: DisplayNames) -> None:
+        self._formats = formats
+        self._names = names
+
+    def shown(self, line: Mapping[str, Any]) -> dict[str, Any]:
+        """title, details, period, quantity, amount and tiers [[text, amount]] of a line."""
+        tiers = () if line["kind"] == "adjustment" else line["tiers"] or ()
+        unit = self._names.unit(line) if line["kind"] == "usage" else None
+        rows = [[self._tier(tier, before, unit), self._formats.precise(tier["amount"])] for tier, before in _run(tiers)]
+        return {
+            "title": self._title(line),
+            "details": self._details(line),
+            "period": self._formats.days(line["service_period"]),
+            "quantity": self._quantity(line["quantity"], unit),
+            "amount": self._formats.amount(line["amount"]),
+            "tiers": rows,
+        }
+
+    def _title(self, line: Mapping[str, Any]) -> str:
+        text, key = line["description"], line["key"]
+        if line["kind"] == "fee":
+            return self._part(text, key)
+        if line["kind"] == "minimum" and text == _COMMITMENT:
+            return self._formats.text("commitment")
+        if line["kind"] == "minimum" and (found := _MINIMUM.fullmatch(text)):
+            return self._formats.text("minimum_of", what=self._part(found["what"], key))
+        if line["kind"] == "adjustment" and (found := _CORRECTION.fullmatch(text)):
+            why = self._formats.text(_WHY.get(found["why"], "adjustment_usage"))
+            what = found["what"]
+            shown = self._formats.text("commitment") if what == _COMMITMENT else self._part(what, key)
+            return self._formats.text("adjustment", what=shown, why=why)
+        return self._names.label(key, text)
+
+    def _part(self, text: str, key: str) -> str:
+        found = _PART.fullmatch(text)
+        if found is None:
+            return text
+        what = self._names.label(key, found["what"])
+        what = self._formats.text("unused_share", what=what) if found["unused"] else what
+        if found["days"] is None:
+            return what
+        return f"{what} ({self._formats.text('days_of', days=found['days'], full=found['full'])})"
+
+    def _details(self, line: Mapping[str, Any]) -> list[str]:
+        details = []
+        about = self._names.description(line["key"], line["description"])
+        if about is not None:
+            details.append(about)
+        if line["dimensions"]:
+            details.append(", ".join(f"{name}: {value}" for name, value in line["dimensions"].items()))
+        if line["kind"] == "outcome" and line["explains"]:
+            details.append(line["explains"])
+        return details
+
+    def _quantity(self, quantity: str | None, unit: UnitOfPrice | None) -> str:
+        if quantity is None:
+            return ""
+        number = self._formats.quantity(quantity)
+        if unit is None:
+            return number
+        if unit.count is None:
+            return f"{number} {unit.unit}"
+        return f"{number} \N{MULTIPLICATION SIGN} {self._formats.quantity(unit.count)} {unit.unit}"
+
+    def _tier(self, tier: Mapping[str, Any], before: Decimal, unit: UnitOfPrice | None) -> str:
+        start, quantity = Decimal(tier["from"] or 0), Decimal(tier["quantity"])
+        bounds = {"from": self._formats.quantity(str(start)), "to": self._formats.quantity(str(start + quantity))}
+        flat = Decimal(tier["flat"] or 0)
+        if tier["unit"] is None or Decimal(tier["unit"]) * quantity + flat != Decimal(tier["amount"]):
+            # Blocks, caps and rounded tiers have no price per unit that multiplies to the amount.
+            return self._formats.text("tier_bounds", **bounds)
+        price = self._price(tier["unit"], unit)
+        if start == before:
+            text = self._formats.text("tier_range", price=price, **bounds)
+        else:
+            text = self._formats.text("tier_all", quantity=self._formats.quantity(str(quantity)), price=price)
+        return self._formats.text("plus_flat", text=text, flat=self._formats.precise(str(flat))) if flat else text
+
+    def _price(self, price: str, unit: UnitOfPrice | None) -> str:
+        shown = self._formats.price(price)
+        if unit is None or unit.count is None:
+            return self._formats.text("each", price=shown)
+        return self._formats.text("per_units", price=shown, count=self._formats.quantity(unit.count), unit=unit.unit)
+
+
+def _run(tiers: Any) -> list[tuple[Mapping[str, Any], Decimal]]:
+    """Each tier with the units in those before it; where a tier begins there, units fill one tier after the other."""
+    before, found = Decimal(0), []
+    for tier in tiers:
+        found.append((tier, before))
+        before += Decimal(tier["quantity"] or 0)
+    return found

@@ -1,0 +1,130 @@
+"""Texts, numbers and dates of an invoice in the customer's language: message catalogues and CLDR patterns."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, format_datetime, format_interval
+from babel.numbers import format_decimal
+
+from valueverse.money import minor_units
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+LANGUAGES = ("en", "de", "fr", "es")
+"""Languages that invoices are written in; each has ``messages/<language>.json``."""
+_WIDE = Context(prec=80)
+_SHOWN_PLACES = 6
+"""Decimals of a quantity or a precise amount; one that has more is shown with the sign for about."""
+_MINUS = "\N{MINUS SIGN}"
+
+
+@lru_cache(maxsize=len(LANGUAGES))
+def messages_of(language: str) -> dict[str, str]:
+    """The message catalogue of one of ``LANGUAGES``."""
+    file = files("valueverse.invoicing.rendering").joinpath(f"messages/{language}.json")
+    found: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
+    return found
+
+
+def known_locale(name: object) -> str | None:
+    """A locale such as 'de-AT' as CLDR writes it; None where it is unknown or in none of ``LANGUAGES``."""
+    try:
+        locale = Locale.parse(str(name).replace("-", "_"))
+    except (ValueError, TypeError, UnknownLocaleError):
+        return None
+    return str(locale) if locale.language in LANGUAGES else None
+
+
+class LocaleFormats:
+    """Texts of one language, numbers and dates of one locale, and amounts of one currency."""
+
+    def __init__(self, locale: str, currency: str, zones: Iterable[str | None]) -> None:
+        """``zones``: IANA time zones that the billed days may be of, the likeliest first; UTC comes after them."""
+        self.locale = locale
+        self.language = Locale.parse(locale).language
+        self.currency = currency
+        self.places = minor_units(currency)
+        self._messages = messages_of(self.language)
+        self._zones = tuple(ZoneInfo(zone) for zone in (*zones, "UTC") if zone)
+
+    def text(self, key: str, **values: str) -> str:
+        """A message with its values."""
+        return self._messages[key].format(**values)
+
+    def message(self, key: str) -> str:
+        """A message as the catalogue has it, with its placeholders."""
+        return self._messages[key]
+
+    def amount(self, text: str) -> str:
+        """An amount in major units, with the currency's decimals."""
+        return self._number(Decimal(text), "#,##0" + ("." + "0" * self.places if self.places else ""))
+
+    def money(self, text: str) -> str:
+        """An amount with its currency's code."""
+        return f"{self.amount(text)}\N{NO-BREAK SPACE}{self.currency}"
+
+    def precise(self, text: str) -> str:
+        """An unrounded amount: the currency's decimals at least."""
+        least = self.places
+        return self._short(text, "#,##0" + ("." if least or _SHOWN_PLACES else "") + "0" * least, least)
+
+    def quantity(self, text: str) -> str:
+        """A quantity without trailing zeros."""
+        return self._short(text, "#,##0.", 0)
+
+    def price(self, text: str) -> str:
+        """A unit price: every decimal, the currency's at least where it has any."""
+        number = Decimal(text)
+        least = self.places if number != number.to_integral_value() else 0
+        return self._number(number, f"#,##0.{'0' * least}{'#' * (18 - least)}")
+
+    def percent(self, text: str) -> str:
+        """A percentage without its sign."""
+        return self._number(Decimal(text), "#,##0.##################")
+
+    def _short(self, text: str, pattern: str, least: int) -> str:
+        number = Decimal(text)
+        with localcontext(_WIDE):
+            rounded = number.quantize(Decimal(1).scaleb(-_SHOWN_PLACES), ROUND_HALF_UP)
+            about = "" if rounded == number else "\N{ALMOST EQUAL TO} "
+        return about + self._number(rounded, pattern + "#" * (_SHOWN_PLACES - least))
+
+    def _number(self, number: Decimal, pattern: str) -> str:
+        with localcontext(_WIDE):
+            return format_decimal(number, format=pattern, locale=self.locale).replace("-", _MINUS)
+
+    def day(self, text: str) -> str:
+        """An ISO date."""
+        return format_date(date.fromisoformat(text[:10]), "long", locale=self.locale)
+
+    def instant(self, text: str) -> str:
+        """An instant, in UTC."""
+        moment = datetime.fromisoformat(text).astimezone(UTC)
+        return f"{format_datetime(moment, 'medium', locale=self.locale)} UTC"
+
+    def days(self, period: Mapping[str, Any]) -> str:
+        """The days that a period [from, to) of instants covers, both ends shown, in the zone that it was billed in."""
+        start, end = (datetime.fromisoformat(period[name]).astimezone(UTC) for name in ("from", "to"))
+        zone = next((one for one in self._zones if _at_midnight(start, one) and _at_midnight(end, one)), self._zones[0])
+        first = start.astimezone(zone).date()
+        last = max(first, (end - timedelta(microseconds=1)).astimezone(zone).date())
+        if first == last:
+            return format_date(first, "medium", locale=self.locale)
+        return str(format_interval(first, last, "yMMMd", locale=self.locale))
+
+    def country(self, code: str | None) -> str | None:
+        """Name of a country (ISO 3166-1 alpha-2)."""
+        return None if code is None else Locale.parse(self.locale).territories.get(code, code)
+
+
+def _at_midnight(moment: datetime, zone: ZoneInfo) -> bool:
+    return moment.astimezone(zone).time() == datetime.min.time()

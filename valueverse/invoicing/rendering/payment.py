@@ -1,0 +1,66 @@
+"""How an invoice is paid: terms, the seller's account, and the code that banking apps read."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import segno.helpers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from valueverse.invoicing.rendering.locale_formats import LocaleFormats
+    from valueverse.invoicing.rendering.parties import Parties
+
+_EPC_COUNTRIES = frozenset(["AT", "BE", "DE", "FI", "LU", "NL"])
+"""Whose banking apps read the code for SEPA credit transfers (EPC069-12)."""
+_LONGEST_NAME = 70
+_LARGEST = Decimal("999999999.99")
+
+
+def payment_shown(document: Mapping[str, Any], parties: Parties, formats: LocaleFormats) -> dict[str, Any]:
+    """heading, texts, rows [[label, value]], link (label, address), code (SVG) and its caption."""
+    shown: dict[str, Any] = {"heading": formats.text("payment"), "texts": [], "rows": [], "link": None, "code": None}
+    if document["status"] == "voided":
+        return shown | {"texts": [formats.text("voided_note")]}
+    due = Decimal(document["amount_due"])
+    if due <= 0:
+        return shown | {"texts": [formats.text("credit_terms" if due < 0 else "nothing_due")]}
+    if document["status"] == "draft" or not document["due_on"]:
+        return shown
+    invoicing, number = parties.invoicing, str(document["number"])
+    terms = formats.text(
+        "pay_by", amount=formats.money(document["amount_due"]), date=formats.day(document["due_on"]), number=number
+    )
+    stated = {"bank": invoicing.get("bank"), "iban": _grouped(invoicing.get("iban")), "bic": invoicing.get("bic")}
+    link = invoicing.get("payment_link")
+    return shown | {
+        "texts": [terms],
+        "rows": [[formats.text(name), value] for name, value in stated.items() if value],
+        "link": [formats.text("pay_online"), link] if link else None,
+        "code": epc_code(document, parties),
+        "caption": formats.text("qr_caption"),
+    }
+
+
+def epc_code(document: Mapping[str, Any], parties: Parties) -> str | None:
+    """The code for a SEPA credit transfer as SVG; None where the seller's country or the currency has none."""
+    iban = str(parties.invoicing.get("iban") or "")
+    amount = Decimal(document["amount_due"])
+    if document["currency"] != "EUR" or iban[:2] not in _EPC_COUNTRIES or not 0 < amount <= _LARGEST:
+        return None
+    code = segno.helpers.make_epc_qr(
+        name=" ".join(parties.seller.split())[:_LONGEST_NAME],
+        iban=iban,
+        amount=amount,
+        text=str(document["number"]),
+        bic=parties.invoicing.get("bic"),
+        encoding="utf-8",
+    )
+    return str(code.svg_inline(border=0))
+
+
+def _grouped(iban: str | None) -> str | None:
+    """An IBAN in groups of four, as it is printed."""
+    return None if iban is None else " ".join(iban[start : start + 4] for start in range(0, len(iban), 4))

@@ -1,0 +1,160 @@
+"""An invoice document as its PDF shows it: every text in the customer's language, names and numbers as people read
+them. Amounts are those of the document, never worked out again."""
+
+from __future__ import annotations
+
+import base64
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from valueverse.invoicing.rendering.display_names import DisplayNames
+from valueverse.invoicing.rendering.line_texts import LineTexts
+from valueverse.invoicing.rendering.locale_formats import LocaleFormats
+from valueverse.invoicing.rendering.payment import payment_shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from valueverse.invoicing.rendering.parties import Parties
+
+ACCENT = "#1f4e79"
+LOGO = "data:image/png;base64,"
+"""How the logo of a tenant begins: a PNG as a data URL."""
+
+
+def presentation(document: Mapping[str, Any], parties: Parties, catalog: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What ``invoice.typ`` sets.
+
+    Args:
+        document: contracts.md, section 4.
+        parties: seller and buyer.
+        catalog: the one that the invoice was billed by, for names; None: keys are shown.
+
+    Raises:
+        KeyError, TypeError, ValueError, ArithmeticError: for what is no invoice document.
+    """
+    formats = LocaleFormats(parties.locale, document["currency"], parties.zones)
+    names = DisplayNames(catalog, formats.language)
+    credit = Decimal(document["total"]) < 0
+    logo = parties.invoicing.get("logo")
+    lines = LineTexts(formats, names)
+    number = document["number"]
+    return {
+        "language": formats.language,
+        "title": formats.text("credit_note" if credit else "invoice"),
+        "number": formats.text("draft") if number is None else number,
+        "stamp": None if document["status"] == "finalised" else formats.text(document["status"]),
+        "page": formats.message("page"),
+        "accent": parties.invoicing.get("accent", ACCENT),
+        "logo": list(base64.b64decode(logo.removeprefix(LOGO))) if logo else None,
+        "seller": _party(formats, parties, "seller"),
+        "buyer": _party(formats, parties, "buyer") | {"heading": formats.text("billed_to")},
+        "facts": _facts(document, parties, formats, credit=credit),
+        "headings": [formats.text(key) for key in ("description", "service_period", "quantity", "amount")],
+        "lines": [lines.shown(line) for line in document["lines"]],
+        "no_lines": formats.text("no_lines"),
+        "totals": _totals(document, formats, names),
+        "taxes": _tax_summary(document, formats, names),
+        "legal": [formats.text("reverse_charge")] if _reverse_charge(document, parties) else [],
+        "payment": payment_shown(document, parties, formats),
+        "note": parties.invoicing.get("note"),
+        "verify": _verify(document, formats),
+    }
+
+
+def _party(formats: LocaleFormats, parties: Parties, side: str) -> dict[str, Any]:
+    address = getattr(parties, f"{side}_address") or {}
+    tax_id = getattr(parties, f"{side}_tax_id")
+    town = " ".join(str(address[name]) for name in ("postal_code", "city") if address.get(name))
+    lines = (
+        str(address.get("street") or ""),
+        town,
+        formats.country(getattr(parties, f"{side}_country")),
+        formats.text("vat_id", id=str(tax_id)) if tax_id else None,
+        parties.invoicing.get("email") if side == "seller" else None,
+    )
+    return {"name": getattr(parties, side), "lines": [line for line in lines if line]}
+
+
+def _facts(document: Mapping[str, Any], parties: Parties, formats: LocaleFormats, *, credit: bool) -> list[list[str]]:
+    due = document["due_on"] if not credit and Decimal(document["amount_due"]) > 0 else None
+    facts = {
+        "number": document["number"],
+        "issued": formats.day(document["issued_on"]),
+        "due": formats.day(due) if due else None,
+        "period": formats.days(document["period"]),
+        "purchase_order": parties.purchase_order,
+        "customer_reference": document["customer"] if document["customer"] != parties.buyer else None,
+        "subscription": document["subscription"],
+        "currency": document["currency"],
+    }
+    return [[formats.text(key), str(value)] for key, value in facts.items() if value]
+
+
+def _totals(document: Mapping[str, Any], formats: LocaleFormats, names: DisplayNames) -> list[list[Any]]:
+    """[label, amount, whether it is emphasised] per row."""
+    currency = document["currency"]
+    due = "amount_due" if Decimal(document["amount_due"]) >= 0 else "credit_balance"
+    rows = [[formats.text("subtotal"), formats.amount(document["subtotal"]), False]]
+    for one in document["discounts"]:
+        label = formats.text("discount", name=names.of("coupons", one["key"]))
+        rows.append([label, _taken(formats, one["amount"]), False])
+    for tax in document["taxes"]:
+        label = formats.text("tax_line", name=names.of("taxes", tax["key"]), percent=formats.percent(tax["percent"]))
+        rows.append([label, formats.amount(tax["amount"]), False])
+    rows.append([f"{formats.text('total')} {currency}", formats.amount(document["total"]), True])
+    for credit in document["credits"]:
+        kind = "credit_note" if credit["kind"] == "credit_note" else "wallet"
+        how = "owed_again" if Decimal(credit["amount"]) < 0 else "paid_by"
+        rows.append([formats.text(f"{how}_{kind}", name=credit["key"]), _taken(formats, credit["amount"]), False])
+    rows.append([f"{formats.text(due)} {currency}", formats.amount(document["amount_due"]), True])
+    return rows
+
+
+def _taken(formats: LocaleFormats, amount: str) -> str:
+    return formats.amount(str(Decimal(amount).copy_negate()))
+
+
+def _tax_summary(document: Mapping[str, Any], formats: LocaleFormats, names: DisplayNames) -> dict[str, Any] | None:
+    """Headings and rows per rate; lines that are in no rate are the rest of what the invoice comes to before tax."""
+    taxes = document["taxes"]
+    if not taxes:
+        return None
+    rows = [
+        [
+            names.of("taxes", tax["key"]),
+            f"{formats.percent(tax['percent'])} %",
+            formats.amount(tax["base"]),
+            formats.amount(tax["amount"]),
+        ]
+        for tax in taxes
+    ]
+    taxed = [place for tax in taxes for place in tax["lines"]]
+    rest = Decimal(document["total"]) - Decimal(document["tax_total"]) - sum(Decimal(tax["base"]) for tax in taxes)
+    # Where rates add up on one line its net amount is in both bases: there is no rest to state then.
+    if len(set(taxed)) == len(taxed) < len(document["lines"]) and rest:
+        rows.append([formats.text("untaxed"), "", formats.amount(str(rest)), formats.amount("0")])
+    headings = [formats.text(key) for key in ("tax", "rate", "net", "tax_amount")]
+    return {"heading": formats.text("tax_summary"), "headings": headings, "rows": rows}
+
+
+def _reverse_charge(document: Mapping[str, Any], parties: Parties) -> bool:
+    untaxed = all(Decimal(tax["percent"]) == 0 for tax in document["taxes"])
+    return untaxed and bool(document["lines"]) and parties.recipient_owes_vat()
+
+
+def _verify(document: Mapping[str, Any], formats: LocaleFormats) -> list[str]:
+    basis = document["basis"]
+    rounding = basis.get("rounding")
+    mode = formats.text(f"rounding_{rounding['mode']}") if rounding else "-"
+    how = formats.text(f"rounding_level_{rounding['level']}", mode=mode) if rounding else mode
+    known = basis.get("events_known_at")
+    return [
+        formats.text(
+            "known_at",
+            time=formats.instant(known) if known else "-",
+            rounding=how,
+            rules=str(basis.get("rules_version") or "-"),
+        ),
+        formats.text("verify", hash=str(document["content_hash"])),
+    ]
