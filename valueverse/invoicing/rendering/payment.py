@@ -5,8 +5,6 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import segno.helpers
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -50,6 +48,8 @@ def epc_code(document: Mapping[str, Any], parties: Parties) -> str | None:
     amount = Decimal(document["amount_due"])
     if document["currency"] != "EUR" or iban[:2] not in _EPC_COUNTRIES or not 0 < amount <= _LARGEST:
         return None
+    import segno.helpers  # only invoices with a code need it
+
     code = segno.helpers.make_epc_qr(
         name=" ".join(parties.seller.split())[:_LONGEST_NAME],
         iban=iban,
