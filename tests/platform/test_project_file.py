@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from pathlib import Path
 
 import pytest
 
 from valueverse.errors import RefusalError
+from valueverse.platform.project_file import FIELDS
 from valueverse.platform.settings import Settings, get_settings
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -34,6 +33,15 @@ def test_it_holds_in_every_folder_below_and_paths_are_those_of_its_folder(folder
     assert (found.tenant, found.landing, found.lake_url) == ("acme", folder / "in", "s3://bucket/lake")
     assert (found.catalog, found.api_port, found.project_file) == (folder / "c.yaml", 9000, path)
     assert found.home == folder / ".valueverse"
+
+
+def test_every_key_and_variable_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| `(VALUEVERSE_\w+)` \|", text, re.MULTILINE)
+    stated = {key: f"VALUEVERSE_{name.removeprefix('external_').upper()}" for key, name in FIELDS.items()}
+    assert dict(rows) == stated
+    variables = {f"VALUEVERSE_{name.removeprefix('external_').upper()}" for name in Settings.model_fields}
+    assert variables <= set(re.findall(r"VALUEVERSE_\w+", text))
 
 
 def test_the_nearest_file_is_taken(folder: Path) -> None:
