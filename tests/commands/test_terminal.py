@@ -59,7 +59,7 @@ SERVERS = ("up", "status", "logs", "down")
 """Called in turn by a test of their own, on an installation of their own."""
 ELSEWHERE = {
     "demo": "tests/end_to_end/test_demo.py",
-    "run": "tests/services/project/test_run_project.py",
+    "run": "tests/end_to_end/test_readme.py",
     "valueverse status --watch": "tests/services/operations/test_installation_status.py",
 }
 """Commands and examples that take a minute or no end, and the test that runs them."""
