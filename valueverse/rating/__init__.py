@@ -1,6 +1,6 @@
 """Quantity + price -> amount: one module per family of price models, all lines at once."""
 
-from valueverse.rating.charge_steps import charge_bound, priced_units, round_amounts
+from valueverse.rating.charge_steps import charge_bound, round_amounts, with_priced_units
 from valueverse.rating.engine import Rated, RatingDetail, rate
 from valueverse.rating.price_book import ChargeBook
 from valueverse.rating.tiered import EXACT_ZERO, exact_portion
@@ -12,7 +12,7 @@ __all__ = [
     "RatingDetail",
     "charge_bound",
     "exact_portion",
-    "priced_units",
     "rate",
     "round_amounts",
+    "with_priced_units",
 ]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.catalog import ChargePricing
-from valueverse.rating.charge_steps import after_included, priced_units
+from valueverse.rating.charge_steps import after_included, with_priced_units
 from valueverse.rating.tiered import ONE
 from valueverse.schemas.types import EXACT
 
@@ -43,11 +43,8 @@ def bucketed(
     )
     every = pl.concat([own.select(alone.columns), alone]).rename({"quantity": "value"})
     terms = ("charge", "divide_by", "multiply_by", "convert_round", "included")
-    placed = after_included(
-        every.join(rows.select("line", *terms), on="line", maintain_order="left").with_columns(
-            priced_units(pl.col("value")).alias("value")
-        )
-    )
+    joined = every.join(rows.select("line", *terms), on="line", maintain_order="left")
+    placed = after_included(with_priced_units(joined, value="value"))
     numbered, inner = _with_terms(placed, book)
     lines = numbered.select(
         pl.col("bucket").alias("line"), pl.col("inner").alias("charge"), pl.col("value").alias("quantity")

@@ -25,35 +25,65 @@ AMOUNT_LIMIT = pl.lit(Decimal(10) ** 19).cast(EXACT)
 _HUNDRED = pl.lit(100).cast(EXACT)
 
 
-def priced_units(quantity: pl.Expr) -> pl.Expr:
-    """Metered units in priced units: divided or multiplied, then rounded to whole units where the charge says so."""
+def with_priced_units(rows: pl.DataFrame, **quantities: str) -> pl.DataFrame:
+    """Add metered units in priced units: divided or multiplied, then rounded to whole units where the charge says so.
+
+    A quantity out of range becomes null. The steps are columns of their own, and only those that some row asks for: as
+    one expression they would repeat each other hundreds of times.
+
+    Args:
+        rows: divide_by, multiply_by, convert_round (of the charge), and quantities (EXACT).
+        quantities: name of a column to add -> name of its quantity.
+    """
+    modes = set(rows["convert_round"].unique()) - {None, "none"}
+    converts = rows.select(pl.any_horizontal(pl.col("divide_by", "multiply_by").is_not_null().any())).item()
+    found = rows.with_columns(
+        _within_range(pl.col(name), converts=converts).alias(to) for to, name in quantities.items()
+    )
+    if converts:
+        found = found.with_columns(_scaled(pl.col(to), some_up="up" in modes).alias(to) for to in quantities)
+    if modes:
+        found = found.with_columns(_rounded_units(pl.col(to), modes).alias(to) for to in quantities)
+    return found
+
+
+def _within_range(quantity: pl.Expr, *, converts: bool) -> pl.Expr:
+    size = quantity.abs()
+    fits = size < QUANTITY_LIMIT
+    if converts:
+        factor, divisor = pl.col("multiply_by"), pl.col("divide_by")
+        fits &= factor.is_null() | (size < QUANTITY_LIMIT / pl.max_horizontal(factor, ONE))
+        fits &= divisor.is_null() | (size < QUANTITY_LIMIT * pl.min_horizontal(divisor, ONE))
+    return pl.when(fits).then(quantity)
+
+
+def _scaled(quantity: pl.Expr, *, some_up: bool) -> pl.Expr:
     factor, divisor = pl.col("multiply_by"), pl.col("divide_by")
-    fits = (
-        (quantity.abs() < QUANTITY_LIMIT)
-        & (factor.is_null() | (quantity.abs() < QUANTITY_LIMIT / pl.max_horizontal(factor, ONE)))
-        & (divisor.is_null() | (quantity.abs() < QUANTITY_LIMIT * pl.min_horizontal(divisor, ONE)))
-    )
-    safe = pl.when(fits).then(quantity)
-    scaled = (
-        pl.when(divisor.is_not_null())
-        .then(safe / divisor)
-        .when(factor.is_not_null())
-        .then(safe * factor)
-        .otherwise(safe)
-    )
-    ceiling = pl.when(divisor.is_not_null()).then(started_blocks(safe, divisor)).otherwise(scaled.ceil())
-    how = pl.col("convert_round")
+    divided = quantity / divisor
+    if some_up:
+        # The quotient is rounded at 18 decimals: its ceiling may be another one.
+        blocks = started_blocks(quantity, divisor)
+        divided = pl.when(pl.col("convert_round") == "up").then(blocks).otherwise(divided)
     return (
-        pl.when(how == "up")
-        .then(ceiling)
-        .when(how == "down")
-        .then(scaled.floor())
-        .when(how == "half_up")
-        .then(round_exact(scaled, 0, "half_up"))
-        .when(how == "half_even")
-        .then(round_exact(scaled, 0, "half_even"))
-        .otherwise(scaled)
+        pl.when(divisor.is_not_null())
+        .then(divided)
+        .when(factor.is_not_null())
+        .then(quantity * factor)
+        .otherwise(quantity)
     )
+
+
+def _rounded_units(scaled: pl.Expr, modes: set[str]) -> pl.Expr:
+    ways = {
+        "up": scaled.ceil(),
+        "down": scaled.floor(),
+        "half_up": round_exact(scaled, 0, "half_up"),
+        "half_even": round_exact(scaled, 0, "half_even"),
+    }
+    result = scaled
+    for mode in sorted(modes):
+        result = pl.when(pl.col("convert_round") == mode).then(ways[mode]).otherwise(result)
+    return result
 
 
 def after_included(parts: pl.DataFrame) -> pl.DataFrame:
@@ -70,13 +100,21 @@ def charge_bound(name: str) -> pl.Expr:
     return pl.when(pl.col("full_days").is_not_null()).then(scaled).otherwise(name)
 
 
-def adjusted(amount: pl.Expr) -> pl.Expr:
-    """Discount, then maximum, then minimum (left out while more follows), both scaled to the days used."""
-    highest, lowest = charge_bound("maximum"), charge_bound("minimum")
-    safe = pl.when(amount.abs() < AMOUNT_LIMIT).then(amount)
-    discounted = safe - exact_portion(safe, pl.col("discount_percent"), _HUNDRED)
-    capped = pl.when(discounted > highest).then(highest).otherwise(discounted)
-    return pl.when(pl.col("final") & (capped < lowest)).then(lowest).otherwise(capped)
+def with_adjusted(rows: pl.DataFrame, amount: str, name: str) -> pl.DataFrame:
+    """Add ``name``: ``amount`` after discount, then maximum, then minimum (left out while more follows), both scaled to
+    the days used; null where it is out of range.
+
+    Each step is a column: as one expression each would repeat the steps before it several times.
+    """
+    safe = pl.when(pl.col(amount).abs() < AMOUNT_LIMIT).then(amount)
+    discounted = pl.col(name) - exact_portion(pl.col(name), pl.col("discount_percent"), _HUNDRED)
+    capped = pl.when(pl.col(name) > pl.col("_highest")).then("_highest").otherwise(name)
+    raised = pl.when(pl.col("final") & (pl.col(name) < pl.col("_lowest"))).then("_lowest").otherwise(name)
+    bounds = charge_bound("maximum").alias("_highest"), charge_bound("minimum").alias("_lowest")
+    found = rows.with_columns(safe.alias(name), *bounds)
+    for step in (discounted, capped, raised):
+        found = found.with_columns(step.alias(name))
+    return found.drop("_highest", "_lowest")
 
 
 def round_amounts(lines: pl.DataFrame, amount: str) -> pl.Expr:

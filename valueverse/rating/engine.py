@@ -15,7 +15,7 @@ import polars as pl
 from valueverse.formula import compile_amount
 from valueverse.rating.buckets import bucketed
 from valueverse.rating.capacity import capacity
-from valueverse.rating.charge_steps import adjusted, after_included, priced_units, round_amounts
+from valueverse.rating.charge_steps import after_included, round_amounts, with_adjusted, with_priced_units
 from valueverse.rating.percentage import percentage
 from valueverse.rating.tiered import EXACT_ZERO, graduated, graduated_by_events, started_blocks, volume
 from valueverse.schemas.rating import BUCKET_QUANTITIES, LINE_AMOUNTS, METER_QUANTITIES, RATED_EVENTS, TIER_AMOUNTS
@@ -93,10 +93,10 @@ def rate(lines: pl.DataFrame, book: ChargeBook, detail: RatingDetail | None = No
         pl.when(pl.col("amount").null_count() == 0).then(pl.col("amount").sum()).alias("amount")
     )
     found = pl.concat([amounts.select(LINE_AMOUNTS.names()).cast(LINE_AMOUNTS), by_tier.cast(LINE_AMOUNTS)])
-    chained = open_lines.join(found, on="line", how="left").with_columns(adjusted(pl.col("amount")).alias("whole"))
+    chained = with_adjusted(open_lines.join(found, on="line", how="left"), "amount", "whole")
     shown = chained.with_columns(round_amounts(chained, "whole").alias("whole_rounded")).select(
         "line",
-        (pl.col("converted") - priced_units(pl.col("billed_quantity"))).alias("quantity"),
+        (pl.col("converted") - pl.col("billed_units")).alias("quantity"),
         (pl.col("whole") - pl.col("billed_amount")).alias("amount"),
         (pl.col("whole_rounded") - pl.col("billed_amount")).alias("amount_rounded"),
         _problem().alias("problem"),
@@ -123,13 +123,16 @@ def _problem() -> pl.Expr:
 
 
 def _units(lines: pl.DataFrame) -> pl.DataFrame:
-    """Add total (raw), converted, units (after included: they choose tiers), priced (the units to pay) and top."""
+    """Add total (raw), converted, billed_units, units (after included: they choose tiers), priced (the units to pay)
+    and top.
+    """
     before = pl.col("billed_quantity")
     whole = lines.with_columns(
         (pl.col("quantity") + before).alias("total"),
         pl.coalesce(pl.col("prorated_quantity") + before, pl.col("quantity") + before).alias("to_price"),
-    ).with_columns(priced_units(pl.col("total")).alias("converted"), priced_units(pl.col("to_price")).alias("prorated"))
-    return whole.with_columns(
+    )
+    priced = with_priced_units(whole, converted="total", prorated="to_price", billed_units="billed_quantity")
+    return priced.with_columns(
         _after_included("converted").alias("units"), _after_included("prorated").alias("priced")
     ).with_columns(pl.col("units").alias("top"))
 
@@ -185,8 +188,8 @@ def _graduated(rows: pl.DataFrame, events: pl.DataFrame, book: ChargeBook) -> li
     if prorated.is_empty():
         return [graduated(rows, book, percent=percent)]
     terms = rows.select("line", "divide_by", "multiply_by", "convert_round", "included")
-    walked = prorated.join(terms, on="line", maintain_order="left").with_columns(
-        priced_units(pl.col("value")).alias("value"), priced_units(pl.col("prorated")).alias("prorated")
+    walked = with_priced_units(
+        prorated.join(terms, on="line", maintain_order="left"), value="value", prorated="prorated"
     )
     level = pl.col("value").cum_sum().over("line").cast(EXACT) - pl.col("value")
     placed = walked.with_columns((level - pl.col("included")).alias("before"))
@@ -226,7 +229,7 @@ def _percentage(rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     )  # fmt: skip
     every = pl.concat([own, alone.select("line", pl.col("to_price").alias("value"))])
     joined = every.join(rows.select("line", *terms), on="line", maintain_order="left")
-    paid = percentage(after_included(joined.with_columns(priced_units(pl.col("value")).alias("value"))))
+    paid = percentage(after_included(with_priced_units(joined, value="value")))
     silent = rows.join(every, on="line", how="anti").select("line", EXACT_ZERO.alias("amount"))
     return _unless_negative(rows, pl.concat([paid, silent]))
 
@@ -269,11 +272,10 @@ def _matrix(rows: pl.DataFrame, events: pl.DataFrame, book: ChargeBook) -> pl.Da
         "included",
         pl.col("unit").alias("default_unit"),
     )
-    parts = after_included(
-        pl.concat([own, alone])
-        .join(rows.select("line", *terms), on="line", maintain_order="left")
-        .with_columns(priced_units(pl.col("value")).alias("value"))
-    ).join(book.cells, on=["charge", "dimensions"], how="left")
+    cells = pl.concat([own, alone]).join(rows.select("line", *terms), on="line", maintain_order="left")
+    parts = after_included(with_priced_units(cells, value="value")).join(
+        book.cells, on=["charge", "dimensions"], how="left"
+    )
     amount = pl.col("value") * pl.coalesce("unit", "default_unit")
     unpriced = amount.is_null() & (pl.col("value") != 0)
     found = (

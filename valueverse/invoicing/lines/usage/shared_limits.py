@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.money import largest_remainder
-from valueverse.rating import EXACT_ZERO, charge_bound, exact_portion, priced_units, round_amounts
+from valueverse.rating import EXACT_ZERO, charge_bound, exact_portion, round_amounts, with_priced_units
 from valueverse.schemas.types import EXACT
 
 if TYPE_CHECKING:
@@ -37,11 +37,9 @@ def with_shared_included(lines: pl.DataFrame, terms: Terms) -> pl.DataFrame:
     own = lines.with_columns(pl.lit(None, EXACT).alias("included_left"), pl.lit(value=True).alias("bounded"))
     if shared.is_empty():
         return own
-    units = pl.max_horizontal(priced_units(pl.col("quantity")), EXACT_ZERO)
+    converted = with_priced_units(lines.join(shared, on="charge").sort(*_CHARGE, "label"), units="quantity")
     split = (
-        lines.join(shared, on="charge")
-        .sort(*_CHARGE, "label")
-        .with_columns(units.alias("units"))
+        converted.with_columns(pl.max_horizontal("units", EXACT_ZERO).alias("units"))
         .with_columns(
             (pl.col("units").cum_sum().over(_CHARGE) - pl.col("units")).cast(EXACT).alias("taken"),
         )
