@@ -65,9 +65,10 @@ async def get_invoice(request: Request) -> Response:
         return respond(request, body)
     invoice = json.loads(body)
     parties = await _parties(request, identity.tenant, invoice["customer"])
+    catalog = await _catalog(request, identity.tenant, invoice) if form == "pdf" else None
     try:
         # Typesetting takes tens of milliseconds: other requests go on meanwhile.
-        rendered = await run_in_threadpool(_rendered, form, invoice, parties)
+        rendered = await run_in_threadpool(_rendered, form, invoice, parties, catalog)
     except RefusalError as refusal:
         problem_place = {"path": refusal.path, "message": refusal.message}
         raise Problem("not-renderable", refusal.message, errors=[problem_place]) from refusal
@@ -91,15 +92,21 @@ def _format(request: Request) -> str:
     return form
 
 
-def _rendered(form: str, document: dict[str, Any], parties: Parties) -> bytes:
+def _rendered(form: str, document: dict[str, Any], parties: Parties, catalog: str | None) -> bytes:
     if form == "pdf":
-        return invoice_pdf(document, parties)
+        return invoice_pdf(document, parties, json.loads(catalog or "null"))
     return invoice_xml(document, *parties.for_ubl())
 
 
 async def _parties(request: Request, tenant: str, customer: str) -> Parties:
     found = await service_of(request).database.call("invoice_parties", tenant, customer)
     return Parties.of(found[0] if found else {}, tenant, customer)
+
+
+async def _catalog(request: Request, tenant: str, document: dict[str, Any]) -> str | None:
+    """The text of the catalog that an invoice was billed by; None: it had none."""
+    found = await service_of(request).database.call("invoice_catalog", tenant, document["basis"]["catalog_hash"])
+    return found[0]["document"] if found else None
 
 
 def voided(document: str) -> bytes:

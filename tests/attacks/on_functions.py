@@ -19,6 +19,8 @@ _CALLS: dict[str, str | None] = {
     "invoices('acme', 'c1', 'finalised', null, '2024-01-01', '2024-02-01', null, null, 100)": None,
     "invoice_parties('acme', 'c1')": None,
     "invoice_parties('acme', 'only birch')": None,
+    "invoice_catalog('acme', 'h')": "[('\"zz-acme-only\"',)]",
+    "invoice_catalog('acme', 'only birch')": "[]",
     "customers('acme', null, 100)": None,
     "customer_known('acme', 'c1')": "[(True,)]",
     "customer_known('acme', 'only birch')": "[(False,)]",

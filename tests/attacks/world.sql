@@ -19,6 +19,7 @@ insert into billing.invoice_credit values (%(t)s, %(i)s, 1, 'wallet', 'w', 'o', 
 insert into billing.invoice_discount values (%(t)s, %(i)s, 1, 'k', 'o', 1), (%(t)s, %(d)s, 2, 'k', 'o', 1);
 insert into billing.invoice_tax values (%(t)s, %(i)s, 1, 'k', 1, 1, 1), (%(t)s, %(d)s, 2, 'k', 1, 1, 1);
 insert into billing.invoice_sequence values (%(t)s, 2, 'chain 2');
+insert into billing.catalog values (%(t)s, 'h', '2024-01-01', to_jsonb(%(s)s::text)), (%(t)s, 'only ' || %(t)s::text, '2024-01-01', to_jsonb(%(s)s::text));
 insert into billing.usage_daily (tenant_id, customer, subscription, meter, day, quantity, events)
 values (%(t)s, 'c1', 's1', 'm', '2024-01-05', length(%(s)s::text), length(%(z)s::text));
 insert into auth.api_key (tenant_id, prefix, key_hash, revoked_at)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
-from valueverse.documents import Text, wrong
+from valueverse.documents import StrictModel, Text, wrong
 from valueverse.errors import RefusalError
 from valueverse.events import LONGEST_KEY, duration_seconds, is_time_zone
 from valueverse.money import minor_units, plain
@@ -80,3 +80,15 @@ def _country(value: str) -> str:
 
 
 CountryCode = Annotated[Text, AfterValidator(_country)]
+
+
+class DisplayName(StrictModel):
+    """What customers read of a part of a catalog, in one language."""
+
+    name: Text | None = None
+    unit: Text | None = None
+    description: Text | None = None
+
+
+Translations = dict[Literal["en", "de", "fr", "es"], DisplayName]
+"""Display names by language; where one is missing, what the part itself states is shown."""

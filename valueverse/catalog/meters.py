@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from valueverse.catalog.fields import Translations
 from valueverse.documents import Flag, Key, StrictModel, Text, Whole, wrong
 from valueverse.errors import RefusalError
 from valueverse.formula import parse_condition, parse_member, parse_path, parse_value
@@ -83,6 +84,9 @@ class Meter(MeterRule):
     key: Key
     event_type: Annotated[Text, Field(min_length=1, max_length=256)]
     name: Text | None = None
+    unit: Text | None = Field(None, description="What it counts, as invoices write it: tokens, GB.")
+    description: Text | None = None
+    translations: Translations = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _reads_usage(self) -> Self:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from valueverse.catalog.fields import CountryCode, CurrencyCode, Duration, TimeZone
+from valueverse.catalog.fields import CountryCode, CurrencyCode, Duration, TimeZone, Translations
 from valueverse.catalog.meters import Meter
 from valueverse.catalog.metrics import MartMetric
 from valueverse.catalog.plans import Plan
@@ -33,6 +33,7 @@ class Coupon(StrictModel):
 
     key: Key
     name: Text | None = None
+    translations: Translations = Field(default_factory=dict)
     percent: ShareInPercent | None = None
     amount: PositiveAmount | None = None
     currency: CurrencyCode | None = None
@@ -45,6 +46,7 @@ class Tax(StrictModel):
 
     key: Key
     name: Text | None = None
+    translations: Translations = Field(default_factory=dict)
     percent: ShareInPercent
     country: CountryCode | None = None
 

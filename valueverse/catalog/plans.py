@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from valueverse.catalog.fields import CurrencyCode, DimensionValue
+from valueverse.catalog.fields import CurrencyCode, DimensionValue, Translations
 from valueverse.catalog.meters import DataPath
 from valueverse.catalog.prices import ChargePricing, Outcome
 from valueverse.documents import Amount, Flag, Key, PositiveAmount, Price, Quantity, StrictModel, Text, Whole, wrong
@@ -39,6 +39,8 @@ class Fee(StrictModel):
 
     key: Key
     name: Text | None = None
+    description: Text | None = None
+    translations: Translations = Field(default_factory=dict)
     amount: Amount | None = None
     unit_amount: Price | None = None
     quantity: Quantity | None = None
@@ -60,6 +62,8 @@ class Charge(ChargePricing):
 
     key: Key
     name: Text | None = None
+    description: Text | None = None
+    translations: Translations = Field(default_factory=dict)
     meter: Key | None = None
     when: dict[DataPath, DimensionValue] = Field(default_factory=dict)
     split_by: tuple[DataPath, ...] = ()

@@ -24,6 +24,7 @@ from valueverse.events.field_types import (
     Zone,
     stated,
 )
+from valueverse.events.invoice_details import InvoiceDetails
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,6 +53,10 @@ class Tenant(BillingEvent):
     address: dict[str, Any] | None = Field(
         None, description="street, postal_code, city; accent is the colour of its invoices, like #1f4e79."
     )
+    invoicing: Annotated[InvoiceDetails | None, BeforeValidator(stated)] = Field(
+        None,
+        description="How its invoices are paid and look; takes the place of all that was stated before. See below.",
+    )
 
 
 class Customer(BillingEvent):
@@ -70,7 +75,8 @@ class Customer(BillingEvent):
     )
     metadata: dict[str, Any] | None = Field(
         None,
-        description="Whatever else is known; tax_id and address {street, postal_code, city} are shown on invoices.",
+        description="Whatever else is known; tax_id, address {street, postal_code, city} and purchase_order are shown "
+        "on invoices, locale (such as de-AT) is that of their texts.",
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from valueverse.events.billing_events import CATALOG_PUBLISHED, SHAPES
+from valueverse.events.invoice_details import InvoiceDetails
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +30,11 @@ ENTRIES: dict[str, Entry] = {
     ),
     "billing.tenant.updated": Entry(
         "Changes what it states of the tenant, from its time on; what it does not state stays.",
-        {"tax_id": "DE123456789", "address": {"street": "Hauptstr. 1", "postal_code": "10115", "city": "Berlin"}},
+        {
+            "tax_id": "DE123456789",
+            "address": {"street": "Hauptstr. 1", "postal_code": "10115", "city": "Berlin"},
+            "invoicing": {"iban": "DE89 3704 0044 0532 0130 00", "payment_terms_days": 14, "locale": "de"},
+        },
     ),
     "billing.customer.created": Entry(
         "Creates a customer. Subscriptions of a customer that no event has created are held.",
@@ -136,11 +141,14 @@ def events_schema() -> dict[str, Any]:
             {"if": {"properties": {"type": {"const": kind}}}, "then": {"properties": {"data": _nullable(kind)}}}
             for kind in SHAPES
         ],
+        # References are read from the root of a document.
+        "$defs": {name: part for kind in SHAPES for name, part in data_schema(kind).get("$defs", {}).items()},
     }
 
 
 def _nullable(kind: str) -> dict[str, Any]:
-    return {"anyOf": [data_schema(kind), {"type": "null"}]}
+    schema = {name: part for name, part in data_schema(kind).items() if name != "$defs"}
+    return {"anyOf": [schema, {"type": "null"}]}
 
 
 def page() -> str:
@@ -168,3 +176,14 @@ are not listed are the sender's own. [schemas/event.schema.json](schemas/event.s
             "data": entry.example,
         }  # fmt: skip
         yield from ("", "```json", json.dumps(event, ensure_ascii=False), "```")
+    yield from (
+        "",
+        "## invoicing",
+        "",
+        (InvoiceDetails.__doc__ or "").replace("``", "`"),
+        "",
+        "| field | meaning |",
+        "|---|---|",
+    )
+    for name, field in InvoiceDetails.model_json_schema()["properties"].items():
+        yield f"| `{name}` | {field['description']} |"

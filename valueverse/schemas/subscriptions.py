@@ -10,12 +10,12 @@ from valueverse.schemas.types import INSTANT, MINOR, TEXT
 TENANT_PROFILES = Contract(
     {
         "tenant": TEXT, "name": TEXT, "timezone": TEXT, "currency": TEXT, "grace_seconds": pl.Int64(),
-        "country": TEXT, "tax_id": TEXT, "address": TEXT,
+        "country": TEXT, "tax_id": TEXT, "address": TEXT, "invoicing": TEXT,
     },
     key=("tenant",),
-    nullable=("name", "country", "tax_id", "address"),
+    nullable=("name", "country", "tax_id", "address", "invoicing"),
 )  # fmt: skip
-"""What tenants say of themselves."""
+"""What tenants state of themselves; ``address`` and ``invoicing`` are JSON texts."""
 
 TAX_STATUSES = Contract(
     {

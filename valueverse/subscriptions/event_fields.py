@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 EVENT_ORDER = ("time", "received_at", "source", "id")
 """Order in which billing events take effect; the tail decides between events of the same instant, always alike."""
 
-_TENANT_FIELDS = ("name", "timezone", "currency", "grace", "country", "tax_id", "address")
+_TENANT_FIELDS = ("name", "timezone", "currency", "grace", "country", "tax_id", "address", "invoicing")
 CUSTOMER_FIELDS = ("name", "email", "currency", "timezone", "country", "tax_rates", "metadata")
 
 
@@ -100,6 +100,7 @@ def tenants_of(facts: pl.DataFrame, plans: pl.DataFrame) -> pl.DataFrame:
             "country",
             "tax_id",
             "address",
+            "invoicing",
         )
         .cast(TENANT_PROFILES)
         .sort("tenant")

@@ -47,8 +47,8 @@ class Timeline:
     """What the billing events come to.
 
     Attributes:
-        tenants: tenant, name, timezone, currency, grace_seconds, country, tax_id, address (texts;
-            TENANT_PROFILES).
+        tenants: tenant, name, timezone, currency, grace_seconds, country, tax_id, address, invoicing
+            (texts; TENANT_PROFILES).
         customers: tenant, customer, name, email, currency, timezone, country, tax_rates, metadata (texts).
         segments: SEGMENTS, in order of tenant, subscription, from.
         rejected: billing events that could not be applied, with the reason.

@@ -34,8 +34,10 @@ CATALOG: dict[str, Any] = {
 FULL = {"from": "2024-01-16T12:00:00.500Z", "to": "2024-02-01T00:00:00Z"}
 
 
-def the_document() -> dict[str, Any]:
+def the_document(**stated: Any) -> dict[str, Any]:
     acme = World(CATALOG)
+    if stated:
+        acme.record("tenant.updated", "2024-01-17", {"invoicing": stated})
     acme.start("2024-01-16T12:00:00.500000+00:00")
     acme.record("coupon.applied", "2024-01-17", {"customer": "c1", "coupon": "launch"})
     wallet = {"customer": "c1", "wallet": "main", "amount": "5.50", "currency": "USD"}
@@ -115,3 +117,12 @@ def test_a_document_says_who_owes_what_by_when_and_for_what() -> None:
         },
         "previous_hash": None,
     }
+
+
+def test_payment_terms_that_a_tenant_states_set_the_due_date_alone() -> None:
+    usual = the_document()
+    assert the_document(iban="DE89370400440532013000") == usual
+    stated = the_document(payment_terms_days=14)
+    assert stated["due_on"] == "2024-02-16"
+    assert {key: value for key, value in stated.items() if usual[key] != value}.keys() == {"due_on", "content_hash"}
+    assert the_document(payment_terms_days=0)["due_on"] == usual["issued_on"]

@@ -156,6 +156,18 @@ def test_names_are_those_of_the_catalog_in_the_customer_s_language() -> None:
     assert [one["title"] for one in shown(catalog=None)["lines"]] == ["Platform", "tokens"]
 
 
+def test_a_fee_without_a_name_has_a_translated_one_and_one_of_another_name_stays() -> None:
+    sold = {"plans": [{"key": "pro", "fees": [{"key": "base", "translations": {"de": {"name": "Grundgebühr"}}}]}]}
+    lines = [line(description="base fee (3 of 31 days)"), line(description="Platform")]
+    found = shown("de", catalog=sold, lines=lines)["lines"]
+    assert [one["title"] for one in found] == ["Grundgebühr (3 von 31 Tagen)", "Platform"]
+
+
+def test_an_account_is_printed_in_groups_however_the_event_wrote_it() -> None:
+    stated = Parties.of({"seller_invoicing": '{"iban": "de89 370400440532013000"}'}, "acme", "c1")
+    assert stated.invoicing["iban"] == "DE89370400440532013000"
+
+
 @pytest.mark.parametrize(
     ("kind", "text", "expected"),
     [

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration, pytest.mark.security]
 
-READ = ("billing.tenant", "billing.customer", "billing.subscription", "billing.invoice",
+READ = ("billing.tenant", "billing.catalog", "billing.customer", "billing.subscription", "billing.invoice",
 "billing.invoice_void",
         "billing.usage_daily", "auth.refresh_token", "auth.api_key")  # fmt: skip
 
@@ -106,6 +106,7 @@ def calls(owner: str) -> dict[str, tuple[str, list[Any]]]:
         "invoice": ("%s", [f"{owner}-000001"]),
         "invoices": ("%s, null, null, null, null, null, null, 100", [customer]),
         "invoice_parties": ("%s", [customer]),
+        "invoice_catalog": ("%s", [f"hash of {owner}"]),
         "customers": ("null, 100", []),
         "customer_known": ("%s", [customer]),
         "usage": ("%s, null, null, null, null, null, null, null, 1000", [customer]),
@@ -224,6 +225,10 @@ def fill(admin: psycopg.Connection[Any]) -> None:
         admin.execute(
             "insert into billing.invoice_void values (%s, %s, 'x', now())",
             [tenant, invoice_id(tenant, "2023-10")],
+        )
+        admin.execute(
+            "insert into billing.catalog values (%s, %s, now(), to_jsonb(%s::text))",
+            [tenant, f"hash of {tenant}", secret_of(tenant)],
         )
         admin.execute(
             "insert into auth.refresh_token"

@@ -88,7 +88,13 @@ class DisplayNames:
                 yield part
 
     def _labelled(self, key: str, stated: str) -> list[Mapping[str, Any]]:
-        return [part for part in self._sold.get(key, ()) if stated == (part.get("name") or key)]
+        # A fee without a name is stated as "base fee", a charge as its key.
+        unnamed = {key, f"{key} fee"}
+        return [
+            part
+            for part in self._sold.get(key, ())
+            if stated == part.get("name") or (not part.get("name") and stated in unnamed)
+        ]
 
     def _translated(self, part: Mapping[str, Any], field: str) -> str | None:
         found = part.get("translations", {}).get(self._language, {}).get(field)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _TOTALS = ("subtotal", "discount_total", "tax_total", "total", "credit_total", "amount_due")
 DUE_DAYS = 30
-"""Days from issue to due date, until a catalog can say otherwise (docs/decisions/0002)."""
+"""Days from issue to due date, where the tenant states no ``payment_terms_days``."""
 _POLICY = ("currency", "decimals", "rounding_mode", "rounding_level", "zero_invoices", "catalog_hash")
 
 
@@ -42,7 +42,7 @@ def invoices_of(
 
     Args:
         lines: ``in_order``, catalog_hash included.
-        tenants: tenant, grace_seconds.
+        tenants: tenant, grace_seconds, invoicing.
         zones: INVOICE columns and timezone.
         known_at: what ``basis.events_known_at`` says; None: the close of each invoice's period.
         bare: INVOICE, currency, catalog_hash and policy of closing invoices without lines.
@@ -54,15 +54,20 @@ def invoices_of(
     totals = (
         pl.concat([summed, nothing.select(pl.col(summed.columns)).cast(summed.schema)])
         .join(zones, on=INVOICE, how="left", maintain_order="left")
-        .join(tenants.select("tenant", "grace_seconds"), on="tenant", how="left", maintain_order="left")
+        .join(tenants.select("tenant", "grace_seconds", _due_days()), on="tenant", how="left", maintain_order="left")
         .with_columns(_closed(known_at).alias("close"))
         .with_columns((pl.col("close") + pl.duration(seconds=pl.col("grace_seconds"))).alias("finalise_after"))
     )
     dated = local_date(totals, pl.col("finalise_after"), "timezone", "issued_on")
     known = pl.col("close") if known_at is None else known_at_of_tenant(known_at)
     return dated.with_columns(
-        known.alias("events_known_at"), (pl.col("issued_on") + pl.duration(days=DUE_DAYS)).alias("due_on")
-    )
+        known.alias("events_known_at"), (pl.col("issued_on") + pl.duration(days="due_days")).alias("due_on")
+    ).drop("due_days")
+
+
+def _due_days() -> pl.Expr:
+    stated = pl.col("invoicing").str.json_path_match("$.payment_terms_days").cast(pl.Int64)
+    return stated.fill_null(DUE_DAYS).alias("due_days")
 
 
 def _money(minor: str) -> pl.Expr:

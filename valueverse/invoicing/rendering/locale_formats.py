@@ -36,12 +36,17 @@ def messages_of(language: str) -> dict[str, str]:
 
 
 def known_locale(name: object) -> str | None:
-    """A locale such as 'de-AT' as CLDR writes it; None where it is unknown or in none of ``LANGUAGES``."""
-    try:
-        locale = Locale.parse(str(name).replace("-", "_"))
-    except (ValueError, TypeError, UnknownLocaleError):
-        return None
-    return str(locale) if locale.language in LANGUAGES else None
+    """A locale such as 'de-AT' as CLDR writes it, its language alone where CLDR has no such country; None where it is
+    in none of ``LANGUAGES``."""
+    text = str(name).replace("-", "_")
+    for asked in (text, text.partition("_")[0]):
+        try:
+            locale = Locale.parse(asked)
+        except (ValueError, TypeError, UnknownLocaleError):
+            continue
+        if locale.language in LANGUAGES:
+            return str(locale)
+    return None
 
 
 class LocaleFormats:

@@ -56,6 +56,8 @@ class Parties:
         address = json.loads(row.get("seller_address") or "{}")
         stated = json.loads(row.get("seller_invoicing") or "{}")
         accent = {"accent": address["accent"]} if address.get("accent") else {}
+        # An event may write an account in groups of four, and in small letters.
+        iban = {"iban": stated["iban"].replace(" ", "").upper()} if stated.get("iban") else {}
         zones = (row.get("buyer_timezone"), row.get("seller_timezone"))
         order = metadata.get("purchase_order")
         return cls(
@@ -67,7 +69,7 @@ class Parties:
             buyer_tax_id=metadata.get("tax_id"),
             seller_address=address,
             buyer_address=metadata.get("address") if isinstance(metadata.get("address"), dict) else None,
-            invoicing=accent | stated,
+            invoicing=accent | stated | iban,
             zones=tuple(zone for zone in zones if zone),
             purchase_order=None if order is None else str(order),
             locale=known_locale(metadata.get("locale")) or known_locale(stated.get("locale")) or "en",

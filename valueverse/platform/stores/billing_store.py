@@ -268,11 +268,13 @@ def upsert_tenants(connection: psycopg.Connection[Any], tenants: pl.DataFrame) -
     connection.execute("create temporary table new_tenant (like billing.tenant including defaults) on commit drop")
     copy_frame(connection, "pg_temp.new_tenant", tenants)
     connection.execute(
-        "insert into billing.tenant (tenant_id, name, timezone, currency, grace_seconds, country, tax_id, address) "
-        "select tenant_id, name, timezone, currency, grace_seconds, country, tax_id, address from new_tenant "
+        "insert into billing.tenant (tenant_id, name, timezone, currency, grace_seconds, country, tax_id, address, "
+        "invoicing) select tenant_id, name, timezone, currency, grace_seconds, country, tax_id, address, invoicing "
+        "from new_tenant "
         "on conflict (tenant_id) do update set name = excluded.name, timezone = excluded.timezone, "
         "currency = excluded.currency, grace_seconds = excluded.grace_seconds, country = excluded.country, "
-        "tax_id = excluded.tax_id, address = excluded.address, updated_at = now()"
+        "tax_id = excluded.tax_id, address = excluded.address, "
+        "invoicing = excluded.invoicing, updated_at = now()"
     )
 
 

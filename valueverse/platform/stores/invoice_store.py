@@ -25,7 +25,11 @@ _LIST = """
 _ONE = """
     select i.tenant_id::text as tenant, i.document, v.invoice_id is not null as voided,
            t.name as seller, t.country as seller_country, t.tax_id as seller_tax_id, t.address::text as seller_address,
-           c.name as buyer, c.country as buyer_country, c.metadata::text as buyer_metadata
+           t.invoicing::text as seller_invoicing, t.timezone as seller_timezone,
+           c.name as buyer, c.country as buyer_country, c.timezone as buyer_timezone,
+           c.metadata::text as buyer_metadata,
+           (select k.document::text from billing.catalog as k
+             where k.tenant_id = i.tenant_id and k.catalog_hash = i.catalog_hash limit 1) as catalog
       from billing.invoice as i
       left join billing.invoice_void as v on v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id
       left join billing.tenant as t on t.tenant_id = i.tenant_id
@@ -51,5 +55,6 @@ def listed(
 
 
 def by_number(connection: psycopg.Connection[Any], number: str) -> dict[str, Any] | None:
-    """A finalised invoice's document, whether it is voided, and the parties as they state themselves now."""
+    """A finalised invoice's document, whether it is voided, the parties as they state themselves now, and the catalog
+    that it was billed by."""
     return row_of(connection, _ONE, {"number": number})

@@ -19,14 +19,16 @@ STATUSES = ("draft", "finalised", "voided")
 
 @dataclass(frozen=True)
 class StoredInvoice:
-    """A finalised invoice's document, with ``status`` as it is now, and who its parties are."""
+    """A finalised invoice's document, with ``status`` as it is now, who its parties are, and the text of the catalog
+    that it was billed by."""
 
     document: dict[str, Any]
     parties: Parties
+    catalog: str | None
 
     def pdf(self) -> bytes:
         """The invoice as a PDF."""
-        return invoice_pdf(self.document, self.parties)
+        return invoice_pdf(self.document, self.parties, json.loads(self.catalog or "null"))
 
     def xml(self) -> bytes:
         """The invoice in UBL 2.1 (EN 16931).
@@ -69,7 +71,7 @@ def find_invoice(connection: psycopg.Connection[Any], number: str) -> StoredInvo
     document = json.loads(row["document"])
     if row["voided"]:
         document |= {"status": "voided"}
-    return StoredInvoice(document, Parties.of(row, row["tenant"], document["customer"]))
+    return StoredInvoice(document, Parties.of(row, row["tenant"], document["customer"]), row["catalog"])
 
 
 def _listed(row: dict[str, Any]) -> dict[str, Any]:
