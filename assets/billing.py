@@ -131,8 +131,9 @@ def _show(
 ) -> None:
     """Each month's invoices, whichever run wrote them, in the metadata of its own partition."""
     waiting = dict(by_partition(context, problems, "month", monthly=True))
+    currencies = sorted(totals["currency"].unique())
     for month, own in by_partition(context, totals, "month", monthly=True):
-        billed: dict[str, int] = defaultdict(int)
+        billed = dict.fromkeys(currencies, 0)  # a month without one is 0 in its plot
         number: dict[str, int] = defaultdict(int)
         for currency, status, invoices, total in own.select(
             "currency", "status", "invoices", "total_minor"
@@ -146,9 +147,9 @@ def _show(
                 "drafts": number["draft"],
                 "finalised": number["finalised"],
                 "voided": number["voided"],
-                "billed": ", ".join(money(total, currency) for currency, total in sorted(billed.items())) or "nothing",
+                "billed": ", ".join(money(total, currency) for currency, total in billed.items()) or "nothing",
                 # Whole numbers, so that Dagster plots them without rounding.
-                **{f"{currency} billed (minor units)": total for currency, total in sorted(billed.items())},
+                **{f"{currency} billed (minor units)": total for currency, total in billed.items()},
                 "totals": preview(with_amount(largest, "total_minor", "total"), 40),
                 _WAITING: waiting[month].height,
                 **ended,

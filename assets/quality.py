@@ -86,13 +86,12 @@ def release(context: dg.AssetExecutionContext, config: TenantsConfig, platform: 
     )
     parts = done.results or [(RECONCILIATION.to_frame(), REPRODUCED_INVOICES.to_frame(), LEAKAGE_FLAGS.to_frame())]
     reconciliations, again, flags = (pl.concat(frames) for frames in zip(*parts, strict=True))
-    _show(context, decisions, reconciliations, {"outcome": outcome(done)["outcome"]})
+    docs = dg.MetadataValue.path(str(settings.home / "data_docs"))
+    _show(context, decisions, reconciliations, {"data_docs": docs, "outcome": outcome(done)["outcome"]})
+    # Flags are of the last day of the newest month.
+    context.add_asset_metadata({"leakage": preview(flags)}, partition_key=max(context.partition_keys))
     return dg.MaterializeResult(
         asset_key=RELEASE,
-        metadata={
-            "leakage": preview(flags),
-            "data_docs": dg.MetadataValue.path(str(settings.home / "data_docs")),
-        },
         check_results=[
             # A tenant's fault holds that tenant and must not stop the others: warnings.
             no_rows(RELEASE, RECONCILED, differing_recomputations(settings)),

@@ -123,7 +123,7 @@ STAGES = (
         marks=(ingestion.events, ingestion.periods),
         checks=(ingestion.lake_holds_every_accepted_event, ingestion.every_billing_event_is_one_fact),
         pending=pending.landing_files,
-        sensor=Sensor("landing_changed", "Asks for an ingestion when the landing folder has changed."),
+        sensor=Sensor("ingestion_on_new_files", "Asks for an ingestion when the landing folder has changed."),
         schedule=Schedule(
             "ingestion_hourly", "0 * * * *", "Every hour: takes landing files that the folder's sensor has missed."
         ),
@@ -136,7 +136,7 @@ STAGES = (
         assets=(metering.usage,),
         pending=pending.newer(ingestion.EVENTS, metering.USAGE, monthly=False),
         partitions=DAILY,
-        sensor=Sensor("touched_days", "Asks for usage of exactly the event dates that deliveries have touched."),
+        sensor=Sensor("usage_on_touched_days", "Asks for usage of exactly the event dates that were touched."),
         schedule=Schedule(
             "usage_hourly", "17 * * * *", "Every hour: today's usage, and every date that is out of date.", newest=1
         ),
@@ -151,7 +151,7 @@ STAGES = (
         partitions=MONTHLY,
         upstream=("usage",),
         sensor=Sensor(
-            "touched_months",
+            "billing_on_touched_months",
             "Asks for invoices of exactly the months whose periods were touched, once usage is derived.",
         ),
         schedule=Schedule(
@@ -170,7 +170,7 @@ STAGES = (
         pending=pending.unbooked_invoices,
         apart_from=("billing",),
         sensor=Sensor(
-            "unbooked_invoices",
+            "journal_on_unbooked_invoices",
             "Asks for the journal where a billing run ended after its invoices and before its entries.",
             seconds=60,
         ),
@@ -184,7 +184,8 @@ STAGES = (
         partitions=MONTHLY,
         upstream=("billing",),
         sensor=Sensor(
-            "valued_months", "Asks for the realised value of exactly the months that were billed since it was measured."
+            "value_on_billed_months",
+            "Asks for the value of exactly the months that were billed since it was measured.",
         ),
         schedule=Schedule(
             "value_daily",
@@ -203,7 +204,8 @@ STAGES = (
         partitions=MONTHLY,
         upstream=("billing", "value"),
         sensor=Sensor(
-            "billed_months", "Asks for the release of exactly the months that were billed since it was decided."
+            "release_on_billed_months",
+            "Asks for the release of exactly the months that were billed since.",
         ),
         schedule=Schedule(
             "release_daily",
@@ -223,7 +225,7 @@ STAGES = (
         main_asset=marts.DIM_TENANT,
         pending=pending.unpublished_months,
         upstream=("release",),
-        sensor=Sensor("released_months", "Asks for the marts of the months that were released since they were built."),
+        sensor=Sensor("marts_on_released_months", "Asks for the marts of the months that were released since."),
         schedule=Schedule(
             "marts_daily", "30 5 * * *", "Every day after the release: all marts and all of their tests."
         ),

@@ -76,7 +76,7 @@ def test_a_delivered_file_is_taken_in_and_a_run_that_failed_is_run_again_without
         (retried,) = ended(dg.DagsterRunStatus.SUCCESS)
         failed = ended(dg.DagsterRunStatus.FAILURE)
         first = failed[-1]
-        assert (first.job_name, first.tags["dagster/sensor_name"]) == ("ingestion_job", "landing_changed")
+        assert (first.job_name, first.tags["dagster/sensor_name"]) == ("ingestion_job", "ingestion_on_new_files")
         assert {one.tags["dagster/sensor_name"] for one in (retried, *failed[:-1])} == {"failed_partitions"}
         assert retried.tags[RETRY_OF] == first.run_id
 

@@ -24,8 +24,8 @@ SENSORS = {sensor.name: sensor for sensor in defs.sensors or ()}
 landing_changed, touched_days, touched_months, unbooked_invoices, valued_months, billed_months, released_months = (
     SENSORS[name]
     for name in (
-        "landing_changed", "touched_days", "touched_months", "unbooked_invoices", "valued_months", "billed_months",
-        "released_months",
+        "ingestion_on_new_files", "usage_on_touched_days", "billing_on_touched_months", "journal_on_unbooked_invoices",
+        "value_on_billed_months", "release_on_billed_months", "marts_on_released_months",
     )
 )  # fmt: skip
 SCHEDULES = {schedule.name: schedule for schedule in defs.schedules or ()}
