@@ -3,7 +3,8 @@
 The business rules of the standard (BR-CO-10 to BR-CO-17) hold by construction: line extension = sum of lines, tax
 exclusive = lines - allowances, tax inclusive = that + tax, payable = that - prepaid. Discounts are document-level
 allowances, one per tax rate; credits are the prepaid amount. Lines without tax are zero rated (category Z) where the
-seller has a VAT identifier, and else outside of VAT (O): every other category asks for one (BR-S-02, BR-Z-02, BR-O-02).
+seller has a VAT identifier, reverse charge (AE) where the recipient owes the VAT, and else outside of VAT (O): every
+other category asks for an identifier (BR-S-02, BR-Z-02, BR-AE-02, BR-O-02).
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ _CAC = f"{_UBL}:CommonAggregateComponents-2"
 CUSTOMIZATION = "urn:cen.eu:en16931:2017"
 _PIECE = "C62"
 """UN/ECE Recommendation 20: one."""
+_EXEMPT = {"O": (None, "Not subject to VAT"), "AE": ("VATEX-EU-AE", "Reverse charge")}
+"""Code and text of why a category has no tax (BR-O-10, BR-AE-10)."""
+_TRANSFER, _SEPA_TRANSFER = "30", "58"
+"""UNTDID 4461."""
 _PLACES = 2
 """Decimals that an amount may have (BR-DEC-01 and following)."""
 
@@ -40,6 +45,16 @@ class Party:
 
 
 @dataclass(frozen=True)
+class Settlement:
+    """How an invoice is settled: the account to pay to, the buyer's order, and whether the buyer owes the VAT."""
+
+    iban: str | None = None
+    bic: str | None = None
+    purchase_order: str | None = None
+    reverse_charge: bool = False
+
+
+@dataclass(frozen=True)
 class _Rate:
     category: str
     percent: Decimal
@@ -48,7 +63,7 @@ class _Rate:
     allowance: Decimal
 
 
-def invoice_xml(document: dict[str, Any], seller: Party, buyer: Party) -> bytes:
+def invoice_xml(document: dict[str, Any], seller: Party, buyer: Party, settlement: Settlement | None = None) -> bytes:
     """The document as UBL.
 
     Raises:
@@ -61,13 +76,13 @@ def invoice_xml(document: dict[str, Any], seller: Party, buyer: Party) -> bytes:
         if len(party.country) != 2 or not party.country.isalpha() or not party.country.isupper():
             raise RefusalError("bad_country", f"{party.country!r} is not a country code like 'DE'", f"{path}.country")
     try:
-        return _Writer(document, seller, buyer).write()
+        return _Writer(document, seller, buyer, settlement or Settlement()).write()
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise RefusalError("bad_document", f"not an invoice document: {error!r}", "document") from error
 
 
 class _Writer:
-    def __init__(self, document: dict[str, Any], seller: Party, buyer: Party) -> None:
+    def __init__(self, document: dict[str, Any], seller: Party, buyer: Party, settlement: Settlement) -> None:
         # An invoice has a line at least (BR-16): an empty one says so.
         lines = document["lines"] or [
             {"description": "nothing to bill", "service_period": document["period"], "amount": "0"}
@@ -81,7 +96,9 @@ class _Writer:
         if document["taxes"] and not seller.tax_id:
             message = "a seller who charges VAT states its identifier: send billing.tenant.updated with tax_id"
             raise RefusalError("no_tax_id", message, "seller.tax_id")
-        self.untaxed = "Z" if seller.tax_id else "O"
+        self.settlement = settlement
+        reverse = settlement.reverse_charge and not document["taxes"] and seller.tax_id and buyer.tax_id
+        self.untaxed = "AE" if reverse else "Z" if seller.tax_id else "O"
         self.sign = -1 if Decimal(document["total"]) < 0 else 1
         self.credit = self.sign < 0
         self.rates, self.rate_of_line = self._rates()
@@ -123,6 +140,7 @@ class _Writer:
         self._header(root)
         self._party(root, "AccountingSupplierParty", self.seller)
         self._party(root, "AccountingCustomerParty", self.buyer)
+        self._payment_means(root)
         if self.credit:
             # An amount payable needs a due date, for which a credit note has no field, or terms (BR-CO-25).
             self.basic(self.group(root, "PaymentTerms"), "Note", "credited to the invoices that follow")
@@ -157,6 +175,19 @@ class _Writer:
         self.basic(root, "DocumentCurrencyCode", self.currency)
         self.basic(root, "BuyerReference", document["customer"])
         self._period(root, document["period"])
+        if self.settlement.purchase_order:
+            self.basic(self.group(root, "OrderReference"), "ID", self.settlement.purchase_order)
+
+    def _payment_means(self, root: ET.Element) -> None:
+        if self.credit or not self.settlement.iban:
+            return
+        means = self.group(root, "PaymentMeans")
+        self.basic(means, "PaymentMeansCode", _SEPA_TRANSFER if self.currency == "EUR" else _TRANSFER)
+        self.basic(means, "PaymentID", self.document["number"])
+        account = self.group(means, "PayeeFinancialAccount")
+        self.basic(account, "ID", self.settlement.iban)
+        if self.settlement.bic:
+            self.basic(self.group(account, "FinancialInstitutionBranch"), "ID", self.settlement.bic)
 
     def _period(self, parent: ET.Element, period: dict[str, str]) -> None:
         """A period ends on its last day (BT-74, BT-135), a document's on the one after that."""
@@ -167,6 +198,9 @@ class _Writer:
 
     def _party(self, root: ET.Element, name: str, party: Party) -> None:
         inner = self.group(self.group(root, name), "Party")
+        if party is self.seller and not party.tax_id:
+            # A seller is identified by something (BR-CO-26).
+            self.basic(self.group(inner, "PartyIdentification"), "ID", self.document["tenant"])
         self.basic(self.group(inner, "PartyName"), "Name", party.name)
         address = self.group(inner, "PostalAddress")
         for field, value in (("StreetName", party.street), ("CityName", party.city), ("PostalZone", party.postal_code)):
@@ -185,8 +219,11 @@ class _Writer:
         self.basic(group, "ID", category)
         if category != "O":
             self.basic(group, "Percent", format(percent.normalize(), "f"))
-        elif name == "TaxCategory" and parent.tag.endswith("TaxSubtotal"):
-            self.basic(group, "TaxExemptionReason", "Not subject to VAT")
+        if category in _EXEMPT and parent.tag.endswith("TaxSubtotal"):
+            code, reason = _EXEMPT[category]
+            if code:
+                self.basic(group, "TaxExemptionReasonCode", code)
+            self.basic(group, "TaxExemptionReason", reason)
         self.basic(self.group(group, "TaxScheme"), "ID", "VAT")
 
     def _allowances(self, root: ET.Element) -> None:
