@@ -89,6 +89,7 @@ _PROBLEMS_OF = {
     ("/v1/invoices/{number}", "get"): (*_READ, "not-renderable"),
     ("/v1/customers", "get"): _READ,
     ("/v1/customers/{key}/usage", "get"): _READ,
+    ("/v1/rejected-events", "get"): _READ,
 }
 
 

@@ -91,6 +91,13 @@ class CustomerQuery(_Query):
     cursor: Cursor
 
 
+class RejectedEventQuery(_Query):
+    """Pages of rejected billing events."""
+
+    limit: Annotated[int, Field(ge=1, le=100, description="Rows of a page."), BeforeValidator(_count)] = 25
+    cursor: Cursor
+
+
 class RefreshRequest(BaseModel):
     """A refresh token to exchange."""
 
@@ -167,6 +174,24 @@ class CustomerPage(_Page):
     """A page of customers, by key."""
 
     data: list[Customer]
+
+
+class RejectedEvent(BaseModel):
+    """A billing event that was accepted and could not be applied."""
+
+    source: Annotated[str, Field(examples=["crm"])]
+    id: Annotated[str, Field(examples=["change-17"])]
+    type: Annotated[str, Field(examples=["billing.subscription.changed"])]
+    reason: Annotated[str, Field(description="Stable code.", examples=["unknown_plan"])]
+    message: Annotated[str, Field(examples=["no catalog in force then has the plan 'por'"])]
+    time: Annotated[str | None, Field(description="When it would have taken effect, UTC.")]
+    decided_at: Annotated[str, Field(description="When the newest billing run could not apply it, UTC.")]
+
+
+class RejectedEventPage(_Page):
+    """A page of rejected billing events, by source and id."""
+
+    data: list[RejectedEvent]
 
 
 class UsageRow(BaseModel):

@@ -22,6 +22,7 @@ _CALLS: dict[str, str | None] = {
     "invoice_catalog('acme', 'h')": "[('\"zz-acme-only\"',)]",
     "invoice_catalog('acme', 'only birch')": "[]",
     "customers('acme', null, 100)": None,
+    "rejected_events('acme', null, null, 100)": None,
     "customer_known('acme', 'c1')": "[(True,)]",
     "customer_known('acme', 'only birch')": "[(False,)]",
     "usage('acme', 'c1', null, null, null, null, null, null, null, 100)": None,

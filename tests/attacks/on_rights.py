@@ -138,7 +138,9 @@ select r.rolname, n.nspname || '.' || c.relname, p.privilege, n.nspname, c.relna
         or p.privilege !~ '^(DELETE|TRUNCATE|TRIGGER)' and has_any_column_privilege(r.oid, c.oid, p.privilege))
 """
 
-_READ = ("tenant", "catalog", "customer", "subscription", "invoice", "invoice_void", "usage_daily")
+_READ = (
+    "tenant", "catalog", "customer", "subscription", "invoice", "invoice_void", "usage_daily", "rejected_event",
+)  # fmt: skip
 _WRITTEN_BY_READER = {"SELECT", "INSERT", "UPDATE", "DELETE"}
 
 

@@ -2,6 +2,7 @@
 -- Rows of one tenant (t), with a text of its own (s), a zone (z) and the same identifiers as every other's (i, l, d, f).
 insert into billing.tenant (tenant_id, name, timezone, currency, tax_id) values (%(t)s, %(s)s, %(z)s, 'USD', %(s)s);
 insert into billing.customer (tenant_id, customer, name, email) values (%(t)s, 'c1', %(s)s, %(s)s), (%(t)s, 'only ' || %(t)s::text, %(s)s, null);
+insert into billing.rejected_event values (%(t)s, 's', 'e1', 't', 'r', %(s)s, null, '2024-01-01Z');
 insert into billing.subscription (tenant_id, subscription, customer, plan, plan_version, timezone, currency, anchor_date,
     started_at, status) values (%(t)s, 's1', 'c1', 'p', 1, %(z)s, 'USD', '2024-01-01', '2024-01-01', 'active');
 insert into billing.invoice (tenant_id, invoice_id, status, number, sequence, customer, subscription, currency, period_from,

@@ -34,6 +34,7 @@ MARTS = {
     "fct_unit_economics": "customer_key, value_month, currency",
     "ops_ingestion": "file",
     "ops_reconciliation": "period",
+    "ops_rejected_event": "event_id",
 }
 Snapshot = dict[str, list[tuple[Any, ...]]]
 

@@ -86,6 +86,7 @@ STEPS = {
     "seed/currencies": "no tenant's data",
 }
 """Assets beside the models of dbt, and the step of tests/support/company_files.py that does their work."""
+IGNORED = "every name in the folder is a file; others are in tests/services/ingestion/test_publish_apart.py"
 EMPTY = {
     "auth.api_key": KEYS,
     "auth.refresh_token": KEYS,
@@ -93,6 +94,7 @@ EMPTY = {
     "inbox.event": "written by nobody yet",
     "billing.held_tenant": "nobody is held; who is stands in tests/assets/test_held_tenants.py",
     "billing.marts_left_out": "every tenant is published; who is not stands in tests/dbt_project/test_marts.py",
+    **dict.fromkeys(("billing.ignored_file", "staging.stg_ignored_files"), IGNORED),
     "billing.leakage_flag": "nobody was seen for long enough to have a pattern",
     "value.closing": COMMANDS["value close"],
     "staging.stg_value_closings": COMMANDS["value close"],

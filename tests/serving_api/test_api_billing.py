@@ -181,6 +181,26 @@ async def test_usage_pages_by_cursor(api: Api) -> None:
     assert days == ["2023-10-05", "2023-10-28", "2023-11-05", "2023-11-28"]
 
 
+async def test_rejected_billing_events_are_listed_with_their_reason(api: Api, module_settings: Settings) -> None:
+    with connect(module_settings, "builder") as connection:
+        connection.execute(
+            "insert into billing.rejected_event values "
+            "('acme', 'crm', 'e0', 'billing.subscription.ended', 'already_ended', 'it ended', null, '2024-01-01Z')"
+        )
+    first = (await api.get("acme", "/v1/rejected-events", limit="1")).json()
+    assert first["data"] == [
+        {
+            "source": "crm", "id": "e0", "type": "billing.subscription.ended", "reason": "already_ended",
+            "message": "it ended", "time": None, "decided_at": "2024-01-01T00:00:00Z",
+        }
+    ]  # fmt: skip
+    rest = (await api.get("acme", "/v1/rejected-events", cursor=first["next_cursor"])).json()
+    assert [(one["source"], one["reason"], one["time"]) for one in rest["data"]] == [
+        ("source zz-acme-only", "unknown_plan", "2023-10-05T00:00:00Z")
+    ]
+    assert rest["has_more"] is False
+
+
 async def test_a_customer_key_may_be_any_printable_text(api: Api) -> None:
     answer = await api.get("acme", f"/v1/customers/{quote(ODD_CUSTOMER, safe='')}/usage")
     assert answer.json()["data"] == [

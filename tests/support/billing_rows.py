@@ -68,6 +68,11 @@ def _reference_data(connection: psycopg.Connection[Any], tenant: str) -> None:
         "insert into billing.customer (tenant_id, customer, name, email, metadata) values (%s, %s, %s, %s, %s)",
         [tenant, f"customer {secret}", secret, f"{secret}@example.com", json.dumps({"note": secret})],
     )
+    run(
+        "insert into billing.rejected_event values "
+        "(%s, %s, 'e1', 'billing.subscription.changed', 'unknown_plan', %s, '2023-10-05T00:00:00Z', now())",
+        [tenant, f"source {secret}", f"no catalog in force then has the plan '{secret}'"],
+    )
     plan = {"key": "pro", "fees": [{"key": "platform"}], "charges": [{"key": "tokens", "meter": "tokens"}]}
     run(
         "insert into billing.plan values (%s, 'pro', 1, %s, 'USD', 1, 'month', 'calendar', %s)",

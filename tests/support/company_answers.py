@@ -68,7 +68,7 @@ def _of(tenant: str, name: str, printed: str) -> str:
     if name == "simulate":
         return "\n".join(line for line in printed.splitlines() if json.loads(line)["tenant"] == tenant)
     if name == "tenants list":
-        return "\n".join(line for line in printed.splitlines() if line.split("\t")[0] == tenant)
+        return "\n".join(line for line in printed.splitlines() if json.loads(line)["tenant"] == tenant)
     return printed
 
 
@@ -108,7 +108,7 @@ def _asked(settings: Settings, world: Measured) -> Iterator[tuple[str, list[str]
     catalog = ["--catalog", str(other_catalog(settings, world))]
     yield "simulate", [*catalog, "--landing", str(settings.landing), "--to", "2024-03-01"]
     yield "simulate", [*catalog, "--lake", *mine, *(word for at in RUNS for word in ("--run-at", f"{at}T00:00:00Z"))]
-    yield "tenants list", []
+    yield "tenants list", ["--json"]
     yield "value log", mine
     yield "value proposals", mine
     yield "value verify", mine
@@ -157,6 +157,8 @@ async def _answers(running: Api, tenant: str) -> Any:
     pdf = await running.get(tenant, f"/v1/invoices/{tenant}-000001", format="pdf")
     assert pdf.status_code == 200, pdf.text
     yield "pdf", pdf.content.hex()
+    rejected = [row async for row in _pages(running, tenant, "/v1/rejected-events")]
+    yield "rejected", json.dumps([{**row, "decided_at": ""} for row in rejected])
     yield "nobody", (await running.get(tenant, "/v1/customers/nobody/usage")).text.split('"instance"', maxsplit=1)[0]
     ready = await running.client.get("/readyz")
     yield "ready", f"{ready.status_code} {ready.text}"

@@ -26,6 +26,11 @@ QUARANTINE_SUMMARIES = Contract(
 IGNORED_FILES = Contract({"name": TEXT, "reason": TEXT})
 """What lies in the landing folder and is not taken, and why."""
 
+RECORDED_IGNORED_FILES = Contract(
+    {"tenant_id": TEXT, "file": TEXT, "reason": TEXT, "seen_at": INSTANT}, key=("tenant_id", "file")
+)
+"""Names in the landing folder that are no file to take, and why; ``tenant_id``: the folder, or the name at its top."""
+
 LAKE_FILES = Contract({"date": pl.Date(), "path": TEXT, "rows": pl.Int64()}, key=("path",), nullable=("date", "rows"))
 """Files of a lake table with date partitions; ``rows`` null: the table's log does not say."""
 

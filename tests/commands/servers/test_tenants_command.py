@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import typer
@@ -88,14 +88,17 @@ def test_a_tenant_that_cannot_be_is_refused_and_leaves_nothing(
     assert list(world.landing.iterdir()) == []
 
 
+def listed() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in run("list", "--json").stdout.splitlines()]
+
+
 def test_more_keys_with_chosen_scopes_and_no_unknown_ones(world: Settings) -> None:
     run("add", "acme", "--name", "Acme")
     key = run("key", "acme", "--scopes", "billing:read, audit:read", "--name", "dashboard").stdout.strip()
     assert opened_by(world, key) == "acme"
-    listed = run("list").stdout
-    assert "audit:read,billing:read\tdashboard\tvalid" in listed
-    assert key.split("_")[1] in listed
-    assert key not in listed
+    [one] = [row for row in listed() if row["purpose"] == "dashboard"]
+    assert (one["scopes"], one["state"], one["key"]) == ("audit:read, billing:read", "valid", key.split("_")[1])
+    assert key not in run("list", "--json").stdout
     assert refusal("key", "acme", "--scopes", "everything").code == "bad_scope"
     assert refusal("key", "acme", "--scopes", "").code == "bad_scope"
     assert refusal("key", "nobody").code == "unknown_tenant"
@@ -106,7 +109,7 @@ def test_a_revoked_key_opens_nothing(world: Settings) -> None:
     prefix = key.split("_")[1]
     assert run("revoke", prefix).exit_code == 0
     assert opened_by(world, key) is None
-    assert "revoked" in run("list").stdout
+    assert [one["state"] for one in listed()] == ["revoked"]
     assert refusal("revoke", prefix).code == "unknown_key"
 
 
@@ -115,7 +118,11 @@ def test_tenants_from_ingestion_are_listed_without_a_key(world: Settings) -> Non
         connection.execute(
             "insert into billing.tenant (tenant_id, name, timezone, currency) values ('cedar', 'Cedar', 'UTC', 'USD')"
         )
-    assert "cedar\tCedar\tUTC\tUSD\t-\t-\t-\t-" in run("list").stdout
+    assert listed() == [
+        {"tenant": "cedar", "name": "Cedar", "timezone": "UTC", "currency": "USD"}
+        | dict.fromkeys(("key", "state", "scopes", "purpose"))
+    ]
+    assert run("list").stdout.split()[-8:] == ["cedar", "Cedar", "UTC", "USD", "-", "-", "-", "-"]
 
 
 def test_rotation_names_the_new_signing_key(world: Settings) -> None:

@@ -328,6 +328,20 @@ def test_lines_written_before_links_were_columns_get_them_and_stay_immutable(set
     warehouse.upgrade(settings)
 
 
+def test_rejected_events_are_asked_for_after_the_migration_went_down_and_up(settings: Settings) -> None:
+    rejected = "insert into billing.rejected_event values ('acme', 's', 'e', 't', 'r', 'm', null, now())"
+    with warehouse.connect(settings, "builder", autocommit=True) as builder:
+        builder.execute(rejected)
+        builder.execute("insert into billing.ignored_file values ('acme', 'acme/notes.txt', 'its ending', now())")
+    warehouse.downgrade(settings, "0023")
+    warehouse.upgrade(settings)
+    with warehouse.connect(settings, "api") as login:
+        query = "select event_id, reason from api.rejected_events(%s, null, null, 10)"
+        assert login.execute(query, ["acme"]).fetchall() == [("e", "r")]
+        assert login.execute(query, ["birch"]).fetchall() == []
+        refused(login, "select * from billing.rejected_event", errors.InsufficientPrivilege)
+
+
 @pytest.mark.security
 def test_an_analyst_reads_the_mapped_tenants_marts_and_nothing_else(settings: Settings) -> None:
     name = f"t{secrets.token_hex(4)}"

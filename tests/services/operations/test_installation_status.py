@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
@@ -19,17 +20,21 @@ from tests.support.warehouse_billing import acme, run
 from valueverse.cli import app
 from valueverse.errors import RefusalError
 from valueverse.platform.isolation import Failure
+from valueverse.platform.lake import Lake
 from valueverse.platform.servers.dagster_overview import DagsterOverview
 from valueverse.platform.servers.supervisor import Status
 from valueverse.platform.settings import Settings
 from valueverse.platform.stores import held_store
 from valueverse.platform.warehouse import connect
+from valueverse.schemas.events import EVENTS
+from valueverse.services.lake_tables import EVENTS_TABLE
 from valueverse.services.operations.findings import business_findings
 from valueverse.services.operations.installation_status import NO_POSTGRES, read_status
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.ledger import World
     from valueverse.services.operations.installation_status import InstallationStatus
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
@@ -51,6 +56,7 @@ def world(module_settings: Settings) -> Settings:
     world = acme(1)
     world.record("subscription.changed", "2023-11-10", {"subscription": "s0", "plan": "por"})
     run(world, module_settings)
+    _log(world, Lake(module_settings.lake_url))
     with connect(module_settings, "builder") as connection:
         for name, day, lines in (("a", 1, {"bad_time": 7}), ("b", 2, {"bad_time": 3, "malformed": 4})):
             connection.execute(FILE.format(name, day))
@@ -63,6 +69,14 @@ def world(module_settings: Settings) -> Settings:
     for name in ("notes.txt", "new.ndjson"):
         (module_settings.landing / "acme" / name).write_text("")
     return module_settings
+
+
+def _log(world: World, lake: Lake) -> None:
+    """The world's billing events, as ingestion would have written them."""
+    facts = world.facts_frame().with_columns(pl.col("time").dt.date().alias("event_date"))
+    named = facts.with_columns(pl.lit("").alias(name) for name in ("payload_hash", "file"))
+    events = named.with_columns(pl.lit(0, pl.Int64).alias("line"))
+    lake.append(EVENTS_TABLE, EVENTS.conform(events, unset=("customer", "subscription")))
 
 
 def asked(settings: Settings, *arguments: str) -> Any:
@@ -87,6 +101,17 @@ def test_status_counts_what_was_refused_and_what_waits(world: Settings) -> None:
     shown = asked(world, "status").stdout
     for text in ("bad_time", "por'", "notes.txt: its ending", "1 landing files wait", "held in billing", "GiB free"):
         assert text in shown
+
+
+@pytest.mark.integration
+def test_a_rejected_billing_event_is_explained_with_its_reason(world: Settings) -> None:
+    changed, started = (
+        json.loads(asked(world, "explain", "event", "test", key, "--tenant", "acme", "--json").stdout)
+        for key in ("b2", "b1")
+    )
+    assert (changed["outcome"], changed["reason"]) == ("rejected", "unknown_plan")
+    assert changed["message"] == "no catalog in force then has the plan 'por'"
+    assert started["outcome"] == "billing_event"
 
 
 @pytest.mark.integration

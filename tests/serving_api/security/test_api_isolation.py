@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.integration, pytest.mark.security]
 
 READ = ("billing.tenant", "billing.catalog", "billing.customer", "billing.subscription", "billing.invoice",
 "billing.invoice_void",
-        "billing.usage_daily", "auth.refresh_token", "auth.api_key")  # fmt: skip
+        "billing.usage_daily", "billing.rejected_event", "auth.refresh_token", "auth.api_key")  # fmt: skip
 
 
 def addresses(tenant: str) -> dict[str, str]:
@@ -41,6 +41,7 @@ def addresses(tenant: str) -> dict[str, str]:
         "/v1/invoices/{number}": f"/v1/invoices/{tenant}-000001",
         "/v1/customers": "/v1/customers",
         "/v1/customers/{key}/usage": f"/v1/customers/{key}/usage",
+        "/v1/rejected-events": "/v1/rejected-events",
     }
 
 
@@ -108,6 +109,7 @@ def calls(owner: str) -> dict[str, tuple[str, list[Any]]]:
         "invoice_parties": ("%s", [customer]),
         "invoice_catalog": ("%s", [f"hash of {owner}"]),
         "customers": ("null, 100", []),
+        "rejected_events": ("null, null, 100", []),
         "customer_known": ("%s", [customer]),
         "usage": ("%s, null, null, null, null, null, null, null, 1000", [customer]),
         "open_session": ("%s, gen_random_uuid(), 'h', '1 h', '1 h'", [f"prefix of {owner}"]),

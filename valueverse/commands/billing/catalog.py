@@ -9,11 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
+from valueverse.commands.output import AsJson, console, show_json
+
 _catalog = typer.Typer(
     no_args_is_help=True, rich_markup_mode="rich", help="Catalogs: check one, compare two, publish one."
 )
 _FILE = typer.Argument(help="A catalog in YAML or JSON.")
-_AS_JSON = Annotated[bool, typer.Option("--json", help="Answer with one JSON object.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 
 @_catalog.command("check")
-def check(file: Annotated[Path, _FILE], as_json: _AS_JSON = False) -> None:
+def check(file: Annotated[Path, _FILE], as_json: AsJson = False) -> None:
     """Check a catalog: list its problems with line and column, or what it sells.
 
     Exit 0: nothing is wrong. Exit 1: problems, each with file:line:column and the place in the text.
@@ -35,7 +36,7 @@ def check(file: Annotated[Path, _FILE], as_json: _AS_JSON = False) -> None:
     text = read_catalog_text(file)
     answer = check_catalog(text)
     if as_json:
-        typer.echo(json.dumps(answer, ensure_ascii=False))
+        show_json(answer)
     elif answer["ok"]:
         typer.echo(_summary(answer))
     else:
@@ -56,7 +57,7 @@ def _summary(answer: dict[str, Any]) -> str:
 def diff(
     before: Annotated[Path, typer.Argument(help="The catalog as it was.")],
     after: Annotated[Path, typer.Argument(help="The catalog as it would be.")],
-    as_json: _AS_JSON = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show what was added, removed and changed from one catalog to another, plan by plan and charge by charge.
 
@@ -70,23 +71,22 @@ def diff(
 
     changes = tree_changes(comparable(read_catalog(before)), comparable(read_catalog(after)))
     if as_json:
-        typer.echo(json.dumps({"changes": [one.as_json() for one in changes]}, ensure_ascii=False))
+        show_json({"changes": [one.as_json() for one in changes]})
     else:
         _show(changes)
 
 
 def _show(changes: list[Any]) -> None:
-    from rich.console import Console
     from rich.markup import escape
 
-    console = Console(highlight=False, soft_wrap=True)
+    out = console(soft_wrap=True)
     styles = {"added": ("green", "+"), "removed": ("red", "-"), "changed": ("yellow", "~")}
     for one in changes:
         style, sign = styles[one.kind]
         sides = [json.dumps(side, ensure_ascii=False) for side in (one.before, one.after) if side is not None]
-        console.print(f"[{style}]{sign}[/{style}] {escape(one.path)}: {escape(' -> '.join(sides))}")
+        out.print(f"[{style}]{sign}[/{style}] {escape(one.path)}: {escape(' -> '.join(sides))}")
     if not changes:
-        console.print("the catalogs say the same")
+        out.print("the catalogs say the same")
 
 
 @_catalog.command("publish")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from valueverse.commands.output import AsJson, console, show_json
 
 if TYPE_CHECKING:
     from valueverse.services.ingestion.check_file import CheckedFile
@@ -27,7 +28,7 @@ def check(
     tenant: Annotated[
         str | None, typer.Option("--tenant", help="Whose folder it is meant for; by default as its events say.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Answer with one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Check an event file: which lines ingestion would take, and which not, because of what.
 
@@ -40,20 +41,19 @@ def check(
 
     found = check_file(file, tenant, datetime.now(UTC))
     if as_json:
-        typer.echo(json.dumps(found.document(), ensure_ascii=False, default=str))
+        show_json(found.document())
     else:
         _show(found)
     raise typer.Exit(0 if found.is_clean else 1)
 
 
 def _show(found: CheckedFile) -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console(highlight=False)
+    out = console()
     taken = int(found.types["events"].sum())
-    console.print(
+    out.print(
         f"{escape(found.name)} for the tenant {escape(found.tenant)}: {taken:,} of {found.lines:,} lines would be taken"
     )
     if found.types.height:
@@ -62,13 +62,13 @@ def _show(found: CheckedFile) -> None:
         for row in found.types.iter_rows(named=True):
             first, last = (f"{row[end]:%Y-%m-%d %H:%M}" for end in ("first", "last"))
             table.add_row(escape(row["type"]), f"{row['events']:,}", first, last)
-        console.print(table)
+        out.print(table)
     for row in found.reasons.head(_SHOWN).iter_rows(named=True):
         style = "yellow" if row["reason"] == "duplicate" else "red"
         place = f" (at {row['path']})" if row["path"] else ""
         more = f", and {row['lines'] - 1:,} lines more" if row["lines"] > 1 else ""
-        console.print(
+        out.print(
             f"[{style}]{row['reason']}[/{style}] line {row['first_line']}{more}: {escape(row['message'] + place)}"
         )
     if found.reasons.height > _SHOWN:
-        console.print(f"... and {found.reasons.height - _SHOWN} messages more: --json lists all")
+        out.print(f"... and {found.reasons.height - _SHOWN} messages more: --json lists all")

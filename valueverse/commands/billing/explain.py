@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import Annotated, Any
 
 import typer
 
-from valueverse.errors import RefusalError
+from valueverse.commands.output import AsJson, console, show_json
 
 _explain = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     help="Trace invoice lines to their events, and events to their invoice lines.",
 )
-Form = Annotated[str, typer.Option("--format", help="text, or json: one object per line.")]
 
 
 def _ready() -> tuple[Any, Any]:
@@ -24,11 +21,6 @@ def _ready() -> tuple[Any, Any]:
 
     settings = get_settings()
     return settings, Lake(settings.lake_url)
-
-
-def _judge(form: str) -> None:
-    if form not in {"text", "json"}:
-        raise RefusalError("unknown_format", f"{form[:20]!r} is neither text nor json", "--format")
 
 
 def _tree(title: str, value: Any) -> Any:
@@ -59,13 +51,12 @@ def _tree(title: str, value: Any) -> Any:
     return tree
 
 
-def _show(title: str, answer: dict[str, Any], form: str) -> None:
-    if form == "json":
-        sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
+def _show(title: str, answer: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        show_json(answer)
         return
-    from rich.console import Console
 
-    Console().print(_tree(title, answer))
+    console().print(_tree(title, answer))
 
 
 @_explain.command("invoice")
@@ -73,7 +64,7 @@ def invoice(
     number: Annotated[str, typer.Argument(help="Number of a finalised invoice.")],
     line: Annotated[str | None, typer.Option("--line", help="Only lines with this key.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=0, help="Events shown per line.")] = 20,
-    form: Form = "text",
+    as_json: AsJson = False,
 ) -> None:
     """Each line of an invoice: tiers, quantity, and the events that it counts.
 
@@ -82,11 +73,10 @@ def invoice(
     from valueverse.platform.warehouse import connect
     from valueverse.services.billing.explain import explain_invoice
 
-    _judge(form)
     settings, lake = _ready()
     with connect(settings, "builder") as connection:
         answer = explain_invoice(connection, lake, number, line, limit)
-    _show(f"invoice {number}", answer, form)
+    _show(f"invoice {number}", answer, as_json=as_json)
 
 
 @_explain.command("event")
@@ -94,7 +84,7 @@ def event(
     source: Annotated[str, typer.Argument(help="Source of the event, as it was sent.")],
     id_: Annotated[str, typer.Argument(metavar="ID", help="Id of the event.")],
     tenant: Annotated[str | None, typer.Option("--tenant", help="Only this tenant's.")] = None,
-    form: Form = "text",
+    as_json: AsJson = False,
 ) -> None:
     """Trace an event: the line that billed it, or the reason why it was not billed.
 
@@ -103,12 +93,11 @@ def event(
     from valueverse.platform.warehouse import connect
     from valueverse.services.billing.explain import explain_event
 
-    _judge(form)
     settings, lake = _ready()
     with connect(settings, "builder") as connection:
         answers = explain_event(connection, lake, source, id_, tenant)
     for answer in answers:
-        _show(f"event {id_} of {source}", answer, form)
+        _show(f"event {id_} of {source}", answer, as_json=as_json)
 
 
 def register(app: typer.Typer) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from valueverse.commands.output import AsJson, show_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,7 +19,6 @@ _invoices = typer.Typer(
 )
 _NUMBER = Annotated[str, typer.Argument(help="Number of a finalised invoice.")]
 _OUT = Annotated[Path | None, typer.Option("--out", help="Where to write; NUMBER and the format's ending by default.")]
-_AS_JSON = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -32,7 +32,7 @@ def list_command(
     customer: Annotated[str | None, typer.Option("--customer", help="Only this customer's.")] = None,
     status: Annotated[str | None, typer.Option("--status", help="Only draft, finalised or voided ones.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most so many.")] = 50,
-    as_json: _AS_JSON = False,
+    as_json: AsJson = False,
 ) -> None:
     """List invoices, the latest issued of each tenant first. With --json one object per line.
 
@@ -46,7 +46,7 @@ def list_command(
         found = list_invoices(connection, tenant, customer, status, limit + 1)
     if as_json:
         for one in found[:limit]:
-            typer.echo(json.dumps(one, ensure_ascii=False, default=str))
+            show_json(one)
     else:
         _show_list(found[:limit], more=len(found) > limit)
 
@@ -82,14 +82,14 @@ def print_invoices(console: Console, found: list[dict[str, Any]]) -> None:
 
 
 @_invoices.command("show")
-def show(number: _NUMBER, as_json: _AS_JSON = False) -> None:
+def show(number: _NUMBER, as_json: AsJson = False) -> None:
     """Show an invoice: its lines, discounts, taxes and what is due. With --json its document as it was hashed.
 
     [dim]valueverse invoices show acme-000001[/dim]
     """
     found = _find(number)
     if as_json:
-        typer.echo(json.dumps(found.document, ensure_ascii=False))
+        show_json(found.document)
     else:
         _show_one(found.document, found.parties.seller, found.parties.buyer)
 

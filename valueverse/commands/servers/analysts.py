@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from valueverse.commands.output import AsJson, show_list
+
 _Name = Annotated[str, typer.Argument(help="Name of the analyst; the login is analyst_NAME.")]
 _Tenants = Annotated[list[str], typer.Option("--tenant", "-t", help="Tenant key; may be repeated.")]
 
@@ -54,9 +56,9 @@ def _remove(name: _Name, tenant: Annotated[list[str] | None, typer.Option("--ten
     typer.echo(f"{analysts.role_name(name)} {'no longer reads ' + ', '.join(tenant) if tenant else 'is removed'}")
 
 
-def _list() -> None:
+def _list(as_json: AsJson = False) -> None:
     from valueverse.platform.access import analysts
     from valueverse.platform.settings import get_settings
 
-    for name, tenant in analysts.listed(get_settings()):
-        typer.echo(f"{name}\t{tenant}")
+    rows = [{"analyst": name, "tenant": tenant} for name, tenant in analysts.listed(get_settings())]
+    show_list(["analyst", "tenant"], rows, as_json=as_json, empty="no analysts; `valueverse analysts add` makes one")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from valueverse.commands.output import console
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
@@ -50,17 +51,16 @@ def _chosen(only: str | None) -> tuple[str, ...]:
 
 
 def _up(only: _Only = None) -> None:
-    from rich.console import Console
 
     from valueverse.platform.servers import supervisor
     from valueverse.platform.settings import get_settings
 
     settings = get_settings()
-    console = Console(highlight=False, soft_wrap=True)
-    with console.status("starting servers"):
+    out = console(soft_wrap=True)
+    with out.status("starting servers"):
         for one in supervisor.up(settings, _chosen(only)):
             done = "[dim]runs already[/dim]" if one.detail else f"[green]{one.state}[/green]"
-            console.print(f"{one.name:<15} {done} {one.where}")
+            out.print(f"{one.name:<15} {done} {one.where}")
 
 
 def _down(only: _Only = None) -> None:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
-import textwrap
 import zoneinfo
 from datetime import UTC, datetime
-from itertools import groupby
-from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from valueverse.commands.output import AsJson, show_list
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     import psycopg
@@ -155,41 +150,15 @@ def _revoke(
     typer.echo(f"revoked a key of {tenant}")
 
 
-def _list() -> None:
+def _list(as_json: AsJson = False) -> None:
     from valueverse.platform.settings import get_settings
+    from valueverse.platform.stores.tenant_store import tenants_with_keys
     from valueverse.platform.warehouse import connect
 
     with connect(get_settings(), "builder") as connection:
-        rows = connection.execute(
-            "select coalesce(t.tenant_id, k.tenant_id), t.name, t.timezone, t.currency::text, k.prefix, "
-            "array_to_string(k.scopes, ','), k.name, case when k.revoked_at is not null then 'revoked' "
-            "when k.prefix is not null then 'valid' end "
-            "from billing.tenant t full join auth.api_key k on k.tenant_id = t.tenant_id "
-            "order by 1, k.created_at, k.prefix"
-        ).fetchall()
-    shown = [["-" if value is None else _in_one_line(str(value)) for value in row] for row in rows]
-    if sys.stdout.isatty():
-        typer.echo("\n".join(_for_people(shown)))
-        return
-    typer.echo("tenant\tname\ttimezone\tcurrency\tkey\tscopes\tpurpose\tstate")
-    for row in shown:
-        typer.echo("\t".join(row))
-
-
-def _for_people(rows: list[list[str]]) -> Iterator[str]:
-    """A line for each tenant and, below it, lines for each of its keys, none wider than a terminal."""
-    width = shutil.get_terminal_size().columns
-    for tenant, keys in groupby(rows, key=itemgetter(0, 1, 2, 3)):
-        yield from textwrap.wrap("  ".join(tenant), width, subsequent_indent="    ")
-        for *_, key, scopes, purpose, state in keys:
-            if key != "-":
-                line = f"{key}  {state}  {scopes.replace(',', ', ')}  {purpose}"
-                yield from textwrap.wrap(line, width, initial_indent="  ", subsequent_indent="    ")
-
-
-def _in_one_line(text: str) -> str:
-    """What a tenant calls itself makes no rows or columns of others: control characters are written out."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+        rows = tenants_with_keys(connection)
+    names = ["tenant", "name", "timezone", "currency", "key", "state", "scopes", "purpose"]
+    show_list(names, rows, as_json=as_json, empty="no tenants; `valueverse tenants add` makes one")
 
 
 def _rotate() -> None:

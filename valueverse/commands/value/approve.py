@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import Annotated
 
 import typer
+
+from valueverse.commands.output import show_json
 
 
 def register(app: typer.Typer) -> None:
@@ -27,4 +27,4 @@ def register(app: typer.Typer) -> None:
         from valueverse.services.value.commits.approve_commit import approve
 
         found = approve(get_settings(), tenant, commit, side, by)
-        sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")
+        show_json(found)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from valueverse.commands.output import AsJson, show_json
 from valueverse.services.value.check_model import check, read_text
 
-_AS_JSON = Annotated[bool, typer.Option("--json", help="Answer with one JSON object.")]
 _FILE = typer.Argument(help="A model in YAML or JSON; - reads standard input.")
 
 
@@ -22,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 def _add_check(app: typer.Typer) -> None:
     @app.command("check")
-    def check_command(file: Annotated[Path, _FILE], as_json: _AS_JSON = False) -> None:
+    def check_command(file: Annotated[Path, _FILE], as_json: AsJson = False) -> None:
         """Check a model: list its problems with line and column, or show its tree with units.
 
         Exit 0: nothing is wrong. Exit 1: problems, each with file:line:column and the place in the text.
@@ -35,7 +34,7 @@ def _add_check(app: typer.Typer) -> None:
         answer = check(text)
         if as_json:
             answer.pop("tree", None)
-            typer.echo(json.dumps(answer, ensure_ascii=False))
+            show_json(answer)
         elif answer["ok"]:
             typer.echo(answer["tree"])
         else:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from valueverse.commands.output import show_json
 from valueverse.services.value.commits.commit_model import commit, log
 
 Tenant = Annotated[str, typer.Option("--tenant", help="The tenant whose commit it is.")]
@@ -18,7 +17,7 @@ def register(app: typer.Typer) -> None:
     """Add ``commit``, ``approve`` and ``log`` to ``valueverse value``."""
 
     def write(answer: Any) -> None:
-        sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
+        show_json(answer)
 
     @app.command("commit")
     def commit_command(  # noqa: PLR0913, PLR0917 - options of a command

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from valueverse.commands.output import AsJson, show_json
 from valueverse.errors import RefusalError
 from valueverse.services.value.compare_models import _models, commits
 
@@ -51,7 +52,7 @@ def register(app: typer.Typer) -> None:
         after: Annotated[str, typer.Argument(help="The model, or commit, as it is to be.")],
         data: Annotated[Path | None, typer.Option("--data", help="Measured data, for bound inputs.")] = None,
         tenant: Annotated[str | None, typer.Option("--tenant", help="Compare two commits of this tenant.")] = None,
-        as_json: Annotated[bool, typer.Option("--json", help="Answer with one JSON object.")] = False,
+        as_json: AsJson = False,
     ) -> None:
         """Show what was added, removed and changed from one model or commit to another, by path and in money.
 
@@ -74,7 +75,7 @@ def register(app: typer.Typer) -> None:
                 "changes": [one.as_json() for one in diff.changes],
                 "money": diff.money,
             }
-            typer.echo(json.dumps(answer | {"no_money": diff.missing}, ensure_ascii=False, allow_nan=False))
+            show_json(answer | {"no_money": diff.missing})
             return
         typer.echo("\n".join(_lines(diff.changes)))
         lines = list(_money_lines(diff.money))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from valueverse.commands.output import AsJson, console, show_json
 from valueverse.errors import RefusalError
 from valueverse.services.value.explain_value import Answer, Question, RunRef, explain_commit, explain_model
 
@@ -116,7 +116,7 @@ def register(app: typer.Typer) -> None:
         run: Annotated[str | None, typer.Option("--run", help="A run by its hash; instead of --commit.")] = None,
         events: Annotated[int, typer.Option("--events", min=0, help="Events or lines shown of each value.")] = 5,
         depth: Annotated[int, typer.Option("--depth", min=1, help="Levels shown.")] = DEEPEST,
-        as_json: Annotated[bool, typer.Option("--json", help="Answer with one JSON object: every node once.")] = False,
+        as_json: AsJson = False,
     ) -> None:
         """Explain an output: formulas, values and units, down to metrics and their events.
 
@@ -137,8 +137,7 @@ def register(app: typer.Typer) -> None:
             day = None if month is None else read_month(month, "--month")
             answer = explain_commit(get_settings(), RunRef(str(tenant), commit, day, case, run), asked, events)
         if as_json:
-            typer.echo(json.dumps(answer.as_json(), ensure_ascii=False, allow_nan=False))
+            show_json(answer.as_json())
             return
-        from rich.console import Console
 
-        Console().print(_tree(answer, depth))
+        console().print(_tree(answer, depth))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from valueverse.commands.output import show_json
 
 
 def register(app: typer.Typer) -> None:
@@ -42,4 +42,4 @@ def register(app: typer.Typer) -> None:
         measured = bind_customers(program, metrics, asked)
         table = run_portfolio(program, measured, asked, print_progress)
         for row in portfolio_documents(program, measured, table):
-            sys.stdout.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+            show_json(row)

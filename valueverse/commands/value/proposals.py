@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
+from valueverse.commands.output import show_json
 from valueverse.services.value.commits.fee_proposals import (
     _PAST,
     answer,
@@ -27,7 +26,7 @@ def register(app: typer.Typer) -> None:
     """Add ``proposals``, ``accept``, ``dispute``, ``withdraw`` and ``close`` to ``valueverse value``."""
 
     def write(found: Any) -> None:
-        sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")
+        show_json(found)
 
     @app.command("proposals")
     def proposals_command(tenant: Tenant) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from valueverse.commands.output import show_json
 from valueverse.services.value.model_inputs import read_data, read_program
 
 
@@ -51,4 +51,4 @@ def register(app: typer.Typer) -> None:
                 f"taking {customers} customers together as one; --customer picks one, value portfolio runs each"
             )
         found = run_model(program, metrics, asked, print_progress)
-        sys.stdout.write(json.dumps(found, ensure_ascii=False, allow_nan=False) + "\n")
+        show_json(found)

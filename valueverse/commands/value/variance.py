@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from valueverse.commands.output import AsJson, console, show_json
 from valueverse.services.value.value_variance import difference
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def register(app: typer.Typer) -> None:
         period: Annotated[
             int | None, typer.Option("--period", min=1, help="This period alone [all of them, to date].")
         ] = None,
-        as_json: Annotated[bool, typer.Option("--json", help="Answer with one JSON object.")] = False,
+        as_json: AsJson = False,
     ) -> None:
         """Show what each input adds to the difference between two cases, by Shapley shares that add up exactly.
 
@@ -62,8 +62,7 @@ def register(app: typer.Typer) -> None:
         day = None if month is None else read_month(month, "--month")
         report = difference(get_settings(), tenant, commit, day, asked)
         if as_json:
-            typer.echo(json.dumps(report, ensure_ascii=False, allow_nan=False))
+            show_json(report)
             return
-        from rich.console import Console
 
-        Console().print(_table(report))
+        console().print(_table(report))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 
+from valueverse.commands.output import show_json
 from valueverse.services.value.commits.verify_commits import verify
 
 
@@ -29,6 +29,6 @@ def register(app: typer.Typer) -> None:
         from valueverse.platform.settings import get_settings
 
         found = verify(get_settings(), tenant, head)
-        typer.echo(json.dumps(found))
+        show_json(found)
         if not found["ok"]:
             raise typer.Exit(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from valueverse.platform.queries import rows_of
+from valueverse.platform.queries import row_of, rows_of
 
 if TYPE_CHECKING:
     import psycopg
@@ -31,7 +31,7 @@ _REJECTED = """
      order by events desc, tenant_id, reason"""
 
 _ONE_REJECTED = """
-    select reason, message, decided_at
+    select reason, message
       from billing.rejected_event
      where tenant_id = %(tenant)s and source = %(source)s and event_id = %(event)s"""
 
@@ -48,5 +48,4 @@ def rejected(connection: psycopg.Connection[Any], tenant: str | None = None) -> 
 
 def rejection(connection: psycopg.Connection[Any], tenant: str, source: str, event: str) -> dict[str, Any] | None:
     """Why a billing event could not be applied; None: it was applied."""
-    found = rows_of(connection, _ONE_REJECTED, {"tenant": tenant, "source": source, "event": event})
-    return found[0] if found else None
+    return row_of(connection, _ONE_REJECTED, {"tenant": tenant, "source": source, "event": event})

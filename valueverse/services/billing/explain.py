@@ -15,7 +15,7 @@ from valueverse.invoicing import account_usage, build_billing_context, line_even
 from valueverse.money import plain
 from valueverse.platform.queries import row_of, rows_of
 from valueverse.platform.stores import billing_store as store
-from valueverse.platform.stores import proposal_store, value_store
+from valueverse.platform.stores import operations_store, proposal_store, value_store
 from valueverse.schemas.dimensions import dimensions_text
 from valueverse.services.billing.billing_state import booked_periods
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE, QUARANTINE_TABLE, USAGE_TABLE
@@ -187,7 +187,8 @@ def _accepted(
         "conflicts": refused["reason"].to_list(),
     }
     if row["type"].startswith("billing."):
-        return shown_event | {"outcome": "billing_event"}
+        rejection = operations_store.rejection(connection, row["tenant"], row["source"], row["id"])
+        return shown_event | ({"outcome": "rejected", **rejection} if rejection else {"outcome": "billing_event"})
     context = _context(lake, row["tenant"], None)
     usage = lake.scan(USAGE_TABLE, [row["event_date"]]).filter(
         pl.col("tenant") == row["tenant"], pl.col("source") == row["source"], pl.col("id") == row["id"]

@@ -8,6 +8,7 @@ import polars as pl
 
 from valueverse.platform.isolation import isolate
 from valueverse.platform.warehouse import copy_frame
+from valueverse.schemas.ingestion import RECORDED_IGNORED_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,11 +25,12 @@ _KEYS = {
 
 
 def publish_ingestion(connection: psycopg.Connection[Any], report: IngestionReport) -> list[Failure]:
-    """Write the report's files and reasons; writing the same file again changes nothing.
+    """Write the report's files, reasons and ignored names; writing the same again changes nothing.
 
     Returns:
         Tenants of whom nothing could be written, which takes nothing from the others.
     """
+    _publish_ignored(connection, report)
     everyone = sorted({*report.files["tenant_id"], *report.reasons["tenant_id"]})
 
     def work(tenants: Sequence[str] | None) -> None:
@@ -38,6 +40,24 @@ def publish_ingestion(connection: psycopg.Connection[Any], report: IngestionRepo
             _upsert(connection, "billing.quarantine_summary", report.reasons.filter(mine))
 
     return isolate(work, everyone, lambda: everyone).failures
+
+
+_GONE = """
+    delete from billing.ignored_file as i
+     where not exists (select from unnest(%s::text[], %s::text[], %s::text[]) as n (tenant_id, file, reason)
+                        where n.tenant_id = i.tenant_id and n.file = i.file and n.reason = i.reason)"""
+_FOUND = """
+    insert into billing.ignored_file (tenant_id, file, reason, seen_at)
+    select * from unnest(%s::text[], %s::text[], %s::text[], %s::timestamptz[])
+        on conflict do nothing"""
+
+
+def _publish_ignored(connection: psycopg.Connection[Any], report: IngestionReport) -> None:
+    """Write what lies in the landing folder now and is not taken; what has gone since is deleted."""
+    rows = [report.ignored_files()[name].to_list() for name in RECORDED_IGNORED_FILES.names()]
+    with connection.transaction():
+        connection.execute(_GONE, rows[:3])
+        connection.execute(_FOUND, rows)
 
 
 def _upsert(connection: psycopg.Connection[Any], table: str, frame: pl.DataFrame) -> None:

@@ -21,7 +21,7 @@ from valueverse.events import key_hash
 from valueverse.landing import Ignored, LandingFile, landing_files
 from valueverse.platform.dedup_index import DedupIndex
 from valueverse.platform.spool import spool_folder
-from valueverse.schemas.ingestion import INGESTED_FILES
+from valueverse.schemas.ingestion import INGESTED_FILES, RECORDED_IGNORED_FILES
 from valueverse.services.ingestion.batches import ChangedFileError, Taking, names_of
 from valueverse.services.ingestion.file_manifest import MANIFEST_TABLE, as_metadata, reasons_of, taken_files
 from valueverse.services.ingestion.file_validation import Founders
@@ -59,12 +59,21 @@ class IngestionReport:
         reasons: columns of ``billing.quarantine_summary``.
         touched: tenant, event_date that have to be derived again.
         ignored: what lies in the landing folder and was not taken, and why.
+        moment: its knowledge time.
     """
 
     files: pl.DataFrame
     reasons: pl.DataFrame
     touched: pl.DataFrame
     ignored: list[Ignored]
+    moment: datetime
+
+    def ignored_files(self) -> pl.DataFrame:
+        """RECORDED_IGNORED_FILES."""
+        rows = [(one.name.partition("/")[0], one.name, one.reason, self.moment) for one in self.ignored]
+        return pl.DataFrame(rows, schema=RECORDED_IGNORED_FILES, orient="row").unique(
+            ["tenant_id", "file"], keep="first", maintain_order=True
+        )
 
 
 def ingest(
@@ -103,7 +112,7 @@ def ingest(
     )
     columns = [name for name in INGESTED_FILES.names() if name not in {"founds_tenant", "reasons", "version"}]
     touched = invalidated_between(lake, moment - timedelta(microseconds=1), moment)
-    return IngestionReport(published.select(columns), reasons_of(published), touched, ignored)
+    return IngestionReport(published.select(columns), reasons_of(published), touched, ignored, moment)
 
 
 def _unpublished(lake: Lake, before: pl.DataFrame) -> pl.DataFrame:
