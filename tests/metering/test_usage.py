@@ -5,9 +5,9 @@ from typing import Any
 import polars as pl
 
 from tests.metering.helpers import at
-from valueverse.catalog.document import parse_catalog
+from valueverse.catalog.document import Catalog, parse_catalog
 from valueverse.catalog.history import CatalogHistory
-from valueverse.metering.usage import derive_usage
+from valueverse.metering.usage import MeterAssignments, derive_usage
 from valueverse.schemas.metering import USAGE
 from valueverse.schemas.types import INSTANT
 
@@ -136,19 +136,8 @@ def test_missing_dimensions_are_left_out() -> None:
     assert [row[5] for row in rows] == ['{"region":"5"}', "{}"]
 
 
-def test_the_catalog_in_force_at_the_events_time_decides() -> None:
-    later = parse_catalog(
-        {
-            "schema": "valueverse.catalog/v1",
-            "meters": [{"key": "calls", "event_type": "llm", "aggregation": "sum", "value": "n"}],
-        }
-    )
-    first = parse_catalog(
-        {
-            "schema": "valueverse.catalog/v1",
-            "meters": [{"key": "calls", "event_type": "llm", "aggregation": "count"}],
-        }
-    )
+def _published(first: Catalog, later: Catalog) -> CatalogHistory:
+    """The first from 2026-01-01 on, the later from 2026-01-10 on."""
     facts = pl.DataFrame(
         [
             {
@@ -164,17 +153,40 @@ def test_the_catalog_in_force_at_the_events_time_decides() -> None:
         ],
         schema_overrides={"time": INSTANT, "received_at": INSTANT},
     ).with_columns(pl.lit(None, INSTANT).alias("known_until"))
+    return CatalogHistory.from_facts(facts)
+
+
+def test_the_catalog_in_force_at_the_events_time_decides() -> None:
+    later = parse_catalog(
+        {
+            "schema": "valueverse.catalog/v1",
+            "meters": [{"key": "calls", "event_type": "llm", "aggregation": "sum", "value": "n"}],
+        }
+    )
+    first = parse_catalog(
+        {
+            "schema": "valueverse.catalog/v1",
+            "meters": [{"key": "calls", "event_type": "llm", "aggregation": "count"}],
+        }
+    )
     rows = derived(
         {"type": "llm", "data": '{"n":7}', "time": at("2025-12-31")},
         {"type": "llm", "data": '{"n":7}', "time": at("2026-01-01")},
         {"type": "llm", "data": '{"n":7}', "time": at("2026-01-10")},
-        history=CatalogHistory.from_facts(facts),
+        history=_published(first, later),
     )
     assert [(row[1], row[2], row[6]) for row in rows] == [
         (None, None, "no_meter"),
         ("calls", "1", "ok"),
         ("calls", "7", "ok"),
     ]
+
+
+def test_what_a_meter_is_called_makes_no_other_set_of_meters() -> None:
+    meter = {"key": "calls", "event_type": "llm", "aggregation": "count"}
+    named = {**meter, "name": "Calls", "unit": "calls", "translations": {"de": {"name": "Aufrufe"}}}
+    plain, other = (parse_catalog({"schema": "valueverse.catalog/v1", "meters": [one]}) for one in (meter, named))
+    assert len(MeterAssignments.of(_published(plain, other)).sets) == 1
 
 
 def test_events_of_many_batches_come_out_once_each() -> None:

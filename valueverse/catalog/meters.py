@@ -93,3 +93,8 @@ class Meter(MeterRule):
         if self.event_type.startswith("billing."):
             raise wrong(f"the type {self.event_type!r} is reserved for billing events; meters read usage events")
         return self
+
+    @property
+    def rule(self) -> MeterRule:
+        """How it meters, without what it is called: equal for meters that make the same quantities, and hashable."""
+        return MeterRule.model_construct(**{name: getattr(self, name) for name in MeterRule.model_fields})

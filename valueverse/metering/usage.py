@@ -57,7 +57,7 @@ class MeterAssignments:
         for key, catalog in history.catalogs.items():
             by_type: dict[str, list[tuple[str, MeterRule]]] = {}
             for meter in sorted(all_meters(catalog), key=lambda meter: meter.key):
-                by_type.setdefault(meter.event_type, []).append((meter.key, meter))
+                by_type.setdefault(meter.event_type, []).append((meter.key, meter.rule))
             for event_type, meters in by_type.items():
                 number = numbers.setdefault(tuple(meters), len(numbers))
                 rows.append({"catalog_hash": key, "event_type": event_type, "taker": number})
