@@ -228,6 +228,8 @@ def test_payment_says_what_is_due_until_when_and_how() -> None:
     ):
         payment = shown(**change)["payment"]
         assert (payment["texts"], payment["rows"], payment["code"]) == ([text], [], None)
+        assert "Due" not in dict(shown(**change)["facts"])
+    assert dict(shown()["facts"])["Due"] == "March 3, 2024"
     assert shown(status="draft", number=None)["payment"]["texts"] == []
 
 
@@ -248,3 +250,40 @@ def test_the_pdf_shows_both_parties_logo_and_code_in_each_language() -> None:
                      "PO-17", "DE89 3704 0044 0532 0130 00", "https://pay.acme.example", "HRB 12345",
                      "ab" * 32):  # fmt: skip
             assert part in text, (language, part)
+
+
+def used(key: str, amount: str, **more: Any) -> dict[str, Any]:
+    """A usage line of this amount."""
+    return line(key=key, kind="usage", description=key, quantity="1", amount=amount, amount_precise=amount, **more)
+
+
+def test_usage_is_drawn_as_bars_the_largest_first_and_the_small_ones_together() -> None:
+    assert shown(catalog=None)["usage"] is None
+    lines = [line(), *(used(f"u{number}", f"{number}.00") for number in range(1, 11)), used("back", "-3.00")]
+    bars = shown(lines=lines)["usage"]["bars"]
+    assert [bar[0] for bar in bars] == ["u10", "u9", "u8", "u7", "u6", "u5", "u4", "Other"]
+    assert (bars[0][2], bars[1][2], bars[-1][1:]) == (1000, 900, ["6.00", 600])
+    both = [used("calls", "1.00", dimensions={"region": "eu"}), used("calls", "3.00", dimensions={"region": "us"})]
+    assert shown(lines=both)["usage"]["bars"] == [["calls, us", "3.00", 1000], ["calls, eu", "1.00", 333]]
+
+
+def test_included_usage_is_shown_where_the_tiers_prove_it() -> None:
+    proven = USAGE | {"quantity": "22461.87"}
+    (row,) = shown(lines=[proven])["usage"]["progress"]
+    thousands = "100 \N{MULTIPLICATION SIGN} 1,000"
+    assert row == ["Included usage: Tokens", f"{thousands} of {thousands} included tokens", 1000]
+    # An override of the subscription, or a threshold, billed other units than the catalog's.
+    assert shown(lines=[USAGE | {"quantity": "22561.87"}])["usage"] is None
+
+
+def test_a_commitment_is_shown_where_the_invoice_has_all_that_counts_towards_it() -> None:
+    text = "minimum commitment: what the period's fees and charges lack of it"
+    lack = line(key="commitment", kind="minimum", description=text, amount="60.00")
+    advance = line(service_period={"from": JANUARY["to"], "to": "2024-02-29T23:00:00Z"})
+    sold = {"plans": [{"key": "pro", "commitment": {"minimum": "100.00"}}]}
+    found = shown(catalog=sold, lines=[line(), advance, lack])["usage"]["progress"]
+    assert found == [["Minimum commitment", "40.00\xa0EUR of 100.00\xa0EUR", 400]]
+    assert (
+        shown(catalog={"plans": [{"key": "pro", "commitment": {"minimum": "149.00"}}]}, lines=[line(), lack])["usage"]
+        is None
+    )

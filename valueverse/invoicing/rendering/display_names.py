@@ -37,6 +37,8 @@ class DisplayNames:
         self._meters = {meter["key"]: meter for meter in catalog.get("meters", ())}
         self._named = {kind: {one["key"]: one for one in catalog.get(kind, ())} for kind in ("taxes", "coupons")}
         self._sold: dict[str, list[Mapping[str, Any]]] = {}
+        committed = [plan["commitment"]["minimum"] for plan in catalog.get("plans", ()) if plan.get("commitment")]
+        self._commitments = frozenset(Decimal(str(minimum)) for minimum in committed)
         for plan in catalog.get("plans", ()):
             for part in (*plan.get("fees", ()), *plan.get("charges", ())):
                 self._sold.setdefault(part["key"], []).append(part)
@@ -74,11 +76,18 @@ class DisplayNames:
         return UnitOfPrice(unit, counts.pop()) if len(counts) == 1 and "" not in counts else None
 
     def included(self, line: Mapping[str, Any]) -> str | None:
-        """Units of a usage line that are not billed; None where there are none, or the catalog does not say it
-        clearly."""
-        found = {str(part.get("included") or "0") for part in self._priced_alike(line)}
-        only = found.pop() if len(found) == 1 else "0"
-        return only if Decimal(only) > 0 else None
+        """Units of a usage line that were not billed, where the line's tiers show that they were used up: then they
+        are what the quantity has more than the tiers."""
+        if not line["tiers"] or line["quantity"] is None:
+            return None
+        priced = sum((Decimal(tier["quantity"]) for tier in line["tiers"]), Decimal(0))
+        stated = {Decimal(str(part.get("included") or "0")) for part in self._priced_alike(line)}
+        free = Decimal(line["quantity"]) - priced
+        return str(free) if priced > 0 and free > 0 and stated == {free} else None
+
+    def commitments(self) -> frozenset[Decimal]:
+        """What plans commit to, for a whole period."""
+        return self._commitments
 
     def _priced_alike(self, line: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         units = {_number(tier["unit"]) for tier in line["tiers"]} - {None}

@@ -11,6 +11,7 @@ from valueverse.invoicing.rendering.display_names import DisplayNames
 from valueverse.invoicing.rendering.line_texts import LineTexts
 from valueverse.invoicing.rendering.locale_formats import LocaleFormats
 from valueverse.invoicing.rendering.payment import payment_shown
+from valueverse.invoicing.rendering.usage_summary import usage_summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +39,7 @@ def presentation(document: Mapping[str, Any], parties: Parties, catalog: Mapping
     credit = Decimal(document["total"]) < 0
     logo = parties.invoicing.get("logo")
     lines = LineTexts(formats, names)
+    shown = [lines.shown(line) for line in document["lines"]]
     number = document["number"]
     return {
         "language": formats.language,
@@ -51,12 +53,13 @@ def presentation(document: Mapping[str, Any], parties: Parties, catalog: Mapping
         "buyer": _party(formats, parties, "buyer") | {"heading": formats.text("billed_to")},
         "facts": _facts(document, parties, formats, credit=credit),
         "headings": [formats.text(key) for key in ("description", "service_period", "quantity", "amount")],
-        "lines": [lines.shown(line) for line in document["lines"]],
+        "lines": shown,
         "no_lines": formats.text("no_lines"),
         "totals": _totals(document, formats, names),
         "taxes": _tax_summary(document, formats, names),
         "legal": [formats.text("reverse_charge")] if _reverse_charge(document, parties) else [],
         "payment": payment_shown(document, parties, formats),
+        "usage": usage_summary(document, [line["title"] for line in shown], formats, names),
         "note": parties.invoicing.get("note"),
         "verify": _verify(document, formats),
     }
@@ -77,7 +80,8 @@ def _party(formats: LocaleFormats, parties: Parties, side: str) -> dict[str, Any
 
 
 def _facts(document: Mapping[str, Any], parties: Parties, formats: LocaleFormats, *, credit: bool) -> list[list[str]]:
-    due = document["due_on"] if not credit and Decimal(document["amount_due"]) > 0 else None
+    payable = not credit and document["status"] != "voided" and Decimal(document["amount_due"]) > 0
+    due = document["due_on"] if payable else None
     facts = {
         "number": document["number"],
         "issued": formats.day(document["issued_on"]),
