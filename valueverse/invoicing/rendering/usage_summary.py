@@ -61,9 +61,8 @@ def _allowances(
         if included is None:
             continue
         unit = names.unit(line)
-        number = formats.quantity(included)
-        if unit is not None and unit.count is not None:
-            number = f"{number} \N{MULTIPLICATION SIGN} {formats.quantity(unit.count)}"
+        count = "" if unit is None or unit.count is None else f" \N{MULTIPLICATION SIGN} {formats.quantity(unit.count)}"
+        number = formats.quantity(included) + count
         text = formats.text("allowance", used=number, included=number, unit=unit.unit if unit else "")
         found.append([formats.text("allowance_title", what=title), text.strip(), _WHOLE])
     return found
