@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 from typing import Any
 
 import pypdfium2
+import pypdfium2.raw as pdfium
 import pytest
 
 from valueverse.invoicing.rendering.locale_formats import LANGUAGES, LocaleFormats, known_locale, messages_of
@@ -13,6 +15,7 @@ from valueverse.invoicing.rendering.parties import Parties
 from valueverse.invoicing.rendering.payment import epc_code
 from valueverse.invoicing.rendering.pdf import invoice_pdf
 from valueverse.invoicing.rendering.presentation import presentation
+from valueverse.invoicing.rendering.ubl import invoice_xml
 
 JANUARY = {"from": "2023-12-31T23:00:00Z", "to": "2024-01-31T23:00:00Z"}
 """January in Berlin."""
@@ -287,3 +290,30 @@ def test_a_commitment_is_shown_where_the_invoice_has_all_that_counts_towards_it(
         shown(catalog={"plans": [{"key": "pro", "commitment": {"minimum": "149.00"}}]}, lines=[line(), lack])["usage"]
         is None
     )
+
+
+def attachments(pdf: bytes) -> list[bytes]:
+    """The files in a PDF."""
+    opened = pypdfium2.PdfDocument(pdf)
+    found = []
+    for place in range(pdfium.FPDFDoc_GetAttachmentCount(opened)):
+        one, size = pdfium.FPDFDoc_GetAttachment(opened, place), ctypes.c_ulong()
+        pdfium.FPDFAttachment_GetFile(one, None, 0, size)
+        content = ctypes.create_string_buffer(size.value)
+        pdfium.FPDFAttachment_GetFile(one, content, size.value, size)
+        found.append(content.raw)
+    return found
+
+
+def test_a_pdf_is_archivable_and_has_the_electronic_invoice_inside() -> None:
+    pdf = invoice_pdf(document(), parties(), CATALOG)
+    assert attachments(pdf) == [invoice_xml(document(), *parties().for_ubl())]
+    assert b"<pdfaid:part>3</pdfaid:part>" in pdf
+    assert pdf == invoice_pdf(document(), parties(), CATALOG)
+    assert attachments(invoice_pdf(document(status="draft", number=None), parties())) == []
+
+
+def test_a_name_that_the_fonts_cannot_write_makes_a_plain_pdf() -> None:
+    pdf = invoice_pdf(document(), parties(buyer="\u4e2d\u6587"), CATALOG)
+    assert b"pdfaid:part" not in pdf
+    assert len(attachments(pdf)) == 1

@@ -1,4 +1,7 @@
-"""An invoice document as a PDF, typeset by Typst: the same document gives the same bytes."""
+"""An invoice document as a PDF, typeset by Typst: the same document gives the same bytes.
+
+It is PDF/A-3 with the electronic invoice (``ubl``) attached where there is one, for people and for their systems.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,14 @@ import json
 import re
 from datetime import UTC, datetime
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import typst
 
 from valueverse.errors import RefusalError
 from valueverse.invoicing.rendering.parties import Parties
 from valueverse.invoicing.rendering.presentation import presentation
+from valueverse.invoicing.rendering.ubl import invoice_xml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,15 +48,40 @@ def invoice_pdf(
         raise RefusalError("too_large", f"an invoice of over {MOST_LINES} lines is not typeset", "lines")
     try:
         issued = datetime.fromisoformat(str(document["issued_on"])).replace(tzinfo=UTC)
-        pdf = typst.compile(
-            files("valueverse.invoicing.rendering").joinpath(_TEMPLATE).read_bytes(),
-            format="pdf",
-            ignore_system_fonts=True,
-            sys_inputs={"invoice": _json(presentation(document, parties, catalog))},
-            timestamp=issued,
-        )
+        inputs = {"invoice": _json(presentation(document, parties, catalog)), "xml": _attached(document, parties)}
+        pdf = _archivable(inputs, issued)
     except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError, typst.TypstError) as error:
         raise RefusalError("bad_document", f"not an invoice document: {error}", "document") from error
+    return pdf
+
+
+def _attached(document: dict[str, Any], parties: Parties) -> str:
+    """The electronic invoice; empty for a document that has none, such as a draft or one to an unknown country."""
+    try:
+        return invoice_xml(document, *parties.for_ubl()).decode()
+    except RefusalError:
+        return ""
+
+
+def _archivable(inputs: dict[str, str], issued: datetime) -> bytes:
+    """PDF/A-3b. A text in a script that the fonts lack has no place in one: such an invoice is a plain PDF."""
+    try:
+        return _set(inputs, issued, "a-3b")
+    except typst.TypstError as error:
+        if "PDF/A" not in str(error):
+            raise
+        return _set(inputs, issued, None)
+
+
+def _set(inputs: dict[str, str], issued: datetime, standard: Literal["a-3b"] | None) -> bytes:
+    pdf = typst.compile(
+        files("valueverse.invoicing.rendering").joinpath(_TEMPLATE).read_bytes(),
+        format="pdf",
+        ignore_system_fonts=True,
+        sys_inputs=inputs,
+        pdf_standards=standard,
+        timestamp=issued,
+    )
     return bytes(pdf)
 
 
