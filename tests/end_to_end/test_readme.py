@@ -48,7 +48,8 @@ def test_a_line_that_fails_or_prints_something_else_is_noticed(tmp_path: Path) -
 @pytest.fixture(scope="module")
 def transcript(module_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Played]]:
     """What each line did in a folder that has a checkout's ``.venv``; servers are those of the run."""
-    folder = tmp_path_factory.mktemp("checkout")
+    folder = tmp_path_factory.mktemp("tour") / "checkout"
+    folder.mkdir()
     (folder / ".venv").symlink_to(sys.prefix)
     lines = [line for line in lines_of(README) if not line.command.startswith(ELSEWHERE)]
     with own_instance(module_settings) as settings:
