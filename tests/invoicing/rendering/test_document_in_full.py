@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from tests.support.ledger import World
@@ -34,8 +35,8 @@ CATALOG: dict[str, Any] = {
 FULL = {"from": "2024-01-16T12:00:00.500Z", "to": "2024-02-01T00:00:00Z"}
 
 
-def the_document(**stated: Any) -> dict[str, Any]:
-    acme = World(CATALOG)
+def the_document(catalog: dict[str, Any] = CATALOG, **stated: Any) -> dict[str, Any]:
+    acme = World(catalog)
     if stated:
         acme.record("tenant.updated", "2024-01-17", {"invoicing": stated})
     acme.start("2024-01-16T12:00:00.500000+00:00")
@@ -126,3 +127,15 @@ def test_payment_terms_that_a_tenant_states_set_the_due_date_alone() -> None:
     assert stated["due_on"] == "2024-02-16"
     assert {key: value for key, value in stated.items() if usual[key] != value}.keys() == {"due_on", "content_hash"}
     assert the_document(payment_terms_days=0)["due_on"] == usual["issued_on"]
+
+
+def test_units_descriptions_and_translations_change_nothing_but_the_hash_of_the_catalog() -> None:
+    named = copy.deepcopy(CATALOG)
+    sold = named["plans"][0]
+    for part in (*named["meters"], *named["taxes"], *named["coupons"], *sold["fees"], *sold["charges"]):
+        part["translations"] = {"de": {"name": "Name", "description": "Text"}}
+    named["meters"][0] |= {"unit": "tokens", "description": "All models"}
+    usual, found = the_document(), the_document(named)
+    for one in (usual, found):
+        del one["basis"]["catalog_hash"], one["content_hash"]
+    assert found == usual

@@ -78,9 +78,12 @@ def test_a_plan_for_nothing_is_refused(settings: Settings, asked: RerateRequest,
     assert refused.value.code == code
 
 
-def test_a_catalog_with_other_meters_is_published_and_not_re_rated(settings: Settings) -> None:
+def test_a_catalog_with_other_meters_is_published_and_not_re_rated_whatever_they_are_called(settings: Settings) -> None:
     run(acme(1), settings, as_of=instant("2023-12-20T00:00:00+00:00"))
     document = json.loads(acme(0).facts[0]["data"])
+    document["meters"][0] |= {"unit": "tokens", "translations": {"de": {"name": "Token"}}}
+    renamed = RerateRequest(("acme",), NOVEMBER, date(2023, 12, 31), (), parse_catalog(document))
+    assert rerate.plan(settings, Lake(settings.lake_url), renamed, as_of=LATER)
     document["meters"][0]["value"] = "other"
     asked = RerateRequest(("acme",), NOVEMBER, date(2023, 12, 31), (), parse_catalog(document))
     with pytest.raises(RefusalError) as refused:

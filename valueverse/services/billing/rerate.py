@@ -132,13 +132,16 @@ def _planned(
 
 
 def _same_meters(catalog: Catalog | None, history: CatalogHistory) -> None:
-    """Usage was read with the meters of the log: a catalog with others has nothing to price."""
+    """Usage was read with the meters of the log: a catalog with others has nothing to price.
+
+    What a meter is called makes no difference.
+    """
     if catalog is None:
         return
-    wanted = {meter.key: meter for meter in catalog.meters}
+    wanted = {meter.key: (meter.event_type, meter.rule) for meter in catalog.meters}
     for published in history.catalogs.values():
         for meter in published.meters:
-            if meter.key in wanted and wanted[meter.key] != meter:
+            if meter.key in wanted and wanted[meter.key] != (meter.event_type, meter.rule):
                 raise RefusalError(
                     "other_meters",
                     f"the meter {meter.key!r} differs from the published one: publish the catalog instead",
