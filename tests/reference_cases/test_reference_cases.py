@@ -65,10 +65,21 @@ def test_every_reference_case_is_answered_with_its_numbers(command: str, tmp_pat
     assert result.exit_code == 0
 
 
+def translated(catalog: dict[str, Any]) -> dict[str, Any]:
+    """The catalog with a translated name of every meter, fee, charge, coupon and tax: it changes no number."""
+    names = {"translations": {"de": {"name": "Ein Name"}}}
+    plans = [
+        plan | {part: [one | names for one in plan[part]] for part in ("fees", "charges") if part in plan}
+        for plan in catalog["plans"]
+    ]
+    parts = {part: [one | names for one in catalog[part]] for part in ("meters", "coupons", "taxes") if part in catalog}
+    return catalog | parts | {"plans": plans}
+
+
 @pytest.mark.parametrize("case", cases("simulate"), ids=lambda case: case["id"])
 def test_every_simulated_case_bills_its_amounts(case: dict[str, Any], tmp_path: Path) -> None:
     given = case["input"]
-    (tmp_path / "catalog.json").write_text(json.dumps(given["catalog"]))
+    (tmp_path / "catalog.json").write_text(json.dumps(translated(given["catalog"])))
     (tmp_path / "events.ndjson").write_text("\n".join(json.dumps(event) for event in given["events"]))
     files = ["--catalog", str(tmp_path / "catalog.json"), "--events", str(tmp_path / "events.ndjson")]
     result = CliRunner().invoke(app, ["simulate", *files, "--from", given["from"], "--to", given["to"]])
