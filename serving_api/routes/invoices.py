@@ -105,7 +105,7 @@ async def _parties(request: Request, tenant: str, customer: str) -> Parties:
 
 async def _catalog(request: Request, tenant: str, document: dict[str, Any]) -> str | None:
     """The text of the catalog that an invoice was billed by; None: it had none."""
-    found = await service_of(request).database.call("invoice_catalog", tenant, document["basis"]["catalog_hash"])
+    found = await service_of(request).database.call("invoice_catalog", tenant, document["basis"].get("catalog_hash"))
     return found[0]["document"] if found else None
 
 
