@@ -63,6 +63,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "across_segments": {"across_segments": True},
     "taxes": {"taxes": ["vat"]},
     "name": {"name": "Another name"},
+    "description": {"description": "Another description"},
+    "translations": {"translations": {"de": {"name": "Ein anderer Name"}}},
 }
 """By field of a charge, an override that states it."""
 PLAN_OVERRIDES: dict[str, dict[str, Any]] = {

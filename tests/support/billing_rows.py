@@ -73,6 +73,10 @@ def _reference_data(connection: psycopg.Connection[Any], tenant: str) -> None:
         "(%s, %s, 'e1', 'billing.subscription.changed', 'unknown_plan', %s, '2023-10-05T00:00:00Z', now())",
         [tenant, f"source {secret}", f"no catalog in force then has the plan '{secret}'"],
     )
+    run(
+        "insert into billing.ignored_file values (%s, %s, 'its name does not end in .ndjson', now())",
+        [tenant, f"{tenant}/{secret}.txt"],
+    )
     plan = {"key": "pro", "fees": [{"key": "platform"}], "charges": [{"key": "tokens", "meter": "tokens"}]}
     run(
         "insert into billing.plan values (%s, 'pro', 1, %s, 'USD', 1, 'month', 'calendar', %s)",

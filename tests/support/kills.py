@@ -93,7 +93,9 @@ class Run:
             line = self._lines.readline()
             if not line.endswith("\n"):
                 return
-            self.steps.append(json.loads(line))
+            step = json.loads(line)
+            if "begins" not in step:
+                self.steps.append(step)
 
     def finish(self) -> int:
         """Wait for the end; its return code."""

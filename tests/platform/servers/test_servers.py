@@ -24,6 +24,7 @@ from typer.testing import CliRunner
 
 from tests.support import shared_servers
 from valueverse.commands.servers import servers as commands
+from valueverse.commands.servers import status
 from valueverse.errors import RefusalError
 from valueverse.platform.servers import postgres_runtime, postgres_server, processes, supervisor, valkey_server
 from valueverse.platform.settings import Settings, get_settings
@@ -272,6 +273,7 @@ def cli(home: Path, monkeypatch: pytest.MonkeyPatch) -> typer.Typer:
     monkeypatch.setenv("VALUEVERSE_POSTGRES_PORT", "0")
     app = typer.Typer()
     commands.register(app)
+    status.register(app)
     return app
 
 

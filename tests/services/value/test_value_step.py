@@ -322,7 +322,7 @@ def test_the_asset_reports_runs_and_proposals(settings: Settings, monkeypatch: p
         )
     assert result.success
     (event,) = result.asset_materializations_for_node("value__realisation")
-    assert "10.00" in str(event.metadata["proposals"].value)
+    assert "10.00" in str(event.metadata["new_proposals"].value)
     assert all(check.passed for check in result.get_asset_check_evaluations())
 
 
