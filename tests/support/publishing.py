@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def start_dbt(settings: Settings, *arguments: str, **variables: Any) -> subprocess.Popen[str]:
-    """Start dbt in a process of its own: for two at once, and for one that is to be refused."""
+    """Start dbt in a process of its own: for two at once."""
     with dbt_environment(settings):
         environment = {**os.environ, "DO_NOT_TRACK": "1"}
     command = [DBT, *_arguments(settings, arguments, variables)]
@@ -28,12 +28,24 @@ def start_dbt(settings: Settings, *arguments: str, **variables: Any) -> subproce
 
 def dbt(settings: Settings, *arguments: str, **variables: Any) -> str:
     """Run dbt in this process to its end and return what it printed; a failure fails the test."""
+    success, printed = _run(settings, arguments, variables)
+    assert success, printed
+    return printed
+
+
+def refused_dbt(settings: Settings, *arguments: str, **variables: Any) -> str:
+    """Run dbt in this process and return what it printed; a success fails the test."""
+    success, printed = _run(settings, arguments, variables)
+    assert not success, printed
+    return printed
+
+
+def _run(settings: Settings, arguments: tuple[str, ...], variables: dict[str, Any]) -> tuple[bool, str]:
     printed = io.StringIO()
     with dbt_environment(settings), contextlib.redirect_stdout(printed):
         parsed = prepared(os.environ["VALUEVERSE_DBT_DBNAME"])
         done = dbtRunner(manifest=parsed).invoke(_arguments(settings, arguments, variables))
-    assert done.success, printed.getvalue() + str(done.exception or "")
-    return printed.getvalue()
+    return bool(done.success), printed.getvalue() + str(done.exception or "")
 
 
 def _arguments(settings: Settings, arguments: tuple[str, ...], variables: dict[str, Any]) -> list[str]:

@@ -10,7 +10,6 @@ from typer.testing import CliRunner
 
 from tests.commands.billing.test_simulate_together import RUNS, events_of, simulated
 from valueverse.cli import app
-from valueverse.commands.servers.tenants import _for_people, _in_one_line
 from valueverse.errors import RefusalError
 from valueverse.services.per_tenant import report, sentences, without_failing
 from valueverse.services.simulation import simulate as simulation
@@ -104,21 +103,3 @@ def test_a_simulation_goes_on_without_the_tenant_it_fails_for(
     )
     assert compared.exit_code == 1
     assert '"difference":"0.00"' in compared.stdout
-
-
-def test_a_tenants_name_makes_no_rows_of_others() -> None:
-    assert _in_one_line("a\nacme\tAcme\x1b[31m é") == "a\\nacme\\tAcme\\x1b[31m é"
-
-
-def test_no_line_of_the_list_of_tenants_is_wider_than_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
-    of_acme = ["acme", "Acme and Sons " * 9, "Europe/Berlin", "EUR"]
-    first = [*of_acme, "k3x9q2m4ab7c", "audit:read,billing:read,events:write,usage:read,value:read", "first", "valid"]
-    second = [*of_acme, "zzzzzzzzzzzz", "billing:read", "x" * 200, "revoked"]
-    lines = list(_for_people([first, second, ["birch", "Birch", "UTC", "USD", "-", "-", "-", "-"]]))
-    assert max(map(len, lines)) <= 80
-    assert [line.strip()[:12] for line in lines if line.startswith(("  k", "  z"))] == [
-        "k3x9q2m4ab7c", "zzzzzzzzzzzz",
-    ]  # fmt: skip
-    assert lines[-1] == "birch  Birch  UTC  USD"
-    assert "audit:read, billing:read, events:write" in " ".join(map(str.strip, lines))
