@@ -48,7 +48,7 @@ def bill_month(made: World, month: int) -> int:
 
 def meter_month(made: World, month: int) -> int:
     """Derive a month's usage; rows written."""
-    return meter(made.lake, made.days(month)).rows
+    return int(meter(made.lake, made.days(month)).counts["rows"].sum())
 
 
 def release_month(made: World, month: int) -> None:

@@ -13,7 +13,7 @@ from valueverse.catalog.document import parse_catalog
 from valueverse.catalog.history import CatalogHistory
 from valueverse.schemas.events import BILLING_FACTS, REJECTED_EVENTS
 from valueverse.schemas.metering import USAGE
-from valueverse.schemas.subscriptions import SEGMENTS
+from valueverse.schemas.subscriptions import SEGMENTS, TENANT_PROFILES
 from valueverse.schemas.types import EXACT
 from valueverse.subscriptions.event_fields import CUSTOMER_FIELDS
 from valueverse.subscriptions.timeline import Timeline
@@ -131,11 +131,14 @@ def _timeline(history: CatalogHistory, names: pl.DataFrame, plans: int, catalog_
     whole = segments.with_columns(
         pl.lit(None, dtype).alias(name) for name, dtype in SEGMENTS.items() if name not in segments.columns
     ).select(pl.col(name).cast(dtype) for name, dtype in SEGMENTS.items())
-    tenants = history.plans.select("tenant", "timezone", "currency", "grace_seconds").unique(["tenant"])
+    stated = history.plans.select("tenant", "timezone", "currency", "grace_seconds").unique(["tenant"])
+    named = stated.with_columns(pl.col("tenant").alias("name"))
+    unstated = [pl.lit(None, dtype).alias(name) for name, dtype in TENANT_PROFILES.items() if name not in named.columns]
+    tenants = named.with_columns(unstated).select(TENANT_PROFILES.names())
     unsaid = [pl.lit(None, pl.String).alias(name) for name in CUSTOMER_FIELDS]
     customers = segments.select("tenant", "customer", *unsaid)
     return Timeline(
-        tenants.with_columns(pl.col("tenant").alias("name")),
+        tenants,
         customers,
         whole,
         REJECTED_EVENTS.to_frame(),
