@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_IN_MEMORY = 256 * 2**20
+_IN_MEMORY = 128 * 2**20
 """Bytes of all frames together from which on further ones are written out."""
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from valueverse.platform.dedup_index import DedupIndex
     from valueverse.platform.lake import Lake
 
-_PART_BYTES = 128 * 2**20
+_PART_BYTES = 64 * 2**20
 """Bytes of judged lines that are settled together: what bounds memory, whatever the size of a file."""
 _EXAMPLE = 200
 
