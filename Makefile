@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv
 PY := $(VENV)/bin/python
 BIN := $(VENV)/bin
-PIP := $(PY) -m pip --quiet --quiet --disable-pip-version-check --no-input
+INSTALL := $(PY) requirements/install.py
 SIZE ?= small
 # Two workers on two cores: frames of a few rows lose more time between threads than they gain.
 PYTEST := POLARS_MAX_THREADS=1 $(PY) -m pytest -q
@@ -121,14 +121,14 @@ validate: $(DEV) ## Load the Dagster definitions and parse the dbt project, as a
 	&& echo "dbt project parses"
 
 audit: $(AUDIT) ## Known vulnerabilities of the locked packages; asks PyPI, so it needs the network
-	@for part in run dev bench audit; do \
+	@for part in uv run dev bench audit; do \
 		echo "requirements/$$part.txt" && $(BIN)/pip-audit --strict --progress-spinner off --disable-pip --require-hashes -r requirements/$$part.txt || exit 1; done
 
 # -------------------------------------------------------------------------------------------------------- maintenance
 lock: $(DEV) ## Write the lock files from pyproject.toml
-	@for part in run dev bench audit; do \
-		extra=$$([ $$part = run ] || echo "--extra $$part"); \
-		$(PY) -m uv pip compile --quiet pyproject.toml $$extra --python-version 3.11 --universal --upgrade --generate-hashes \
+	@for part in uv run dev bench audit; do \
+		case $$part in uv) from="--group uv";; run) from=pyproject.toml;; *) from="pyproject.toml --extra $$part";; esac; \
+		$(PY) -m uv pip compile --quiet $$from --python-version 3.11 --universal --upgrade --generate-hashes \
 			--no-strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o requirements/$$part.txt; done
 
 clean: ## Stop the servers; remove their data, caches and reports, after asking (YES=1: unasked; ALL=1: .venv too)
@@ -154,24 +154,24 @@ $(MADE):
 	fi
 	@touch $@
 
-$(RUN): requirements/run.txt pyproject.toml | $(MADE)
-	@echo "2/3 installing the locked packages (some minutes the first time)"
-	@$(PIP) install --require-hashes -r requirements/run.txt
+$(RUN): requirements/run.txt requirements/uv.txt pyproject.toml | $(MADE)
+	@echo "2/3 installing the locked packages (450 MB the first time)"
+	@$(INSTALL) --require-hashes -r requirements/run.txt
 	@echo "3/3 installing valueverse itself"
-	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(DEV): requirements/dev.txt $(RUN)
 	@echo "installing the locked development tools"
-	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@$(INSTALL) --require-hashes -r requirements/dev.txt
 	@touch $@
 
 $(BENCH): requirements/bench.txt $(RUN)
 	@echo "installing the locked benchmark tools"
-	@$(PIP) install --require-hashes -r requirements/bench.txt
+	@$(INSTALL) --require-hashes -r requirements/bench.txt
 	@touch $@
 
 $(AUDIT): requirements/audit.txt $(RUN)
 	@echo "installing the locked audit tool"
-	@$(PIP) install --require-hashes -r requirements/audit.txt
+	@$(INSTALL) --require-hashes -r requirements/audit.txt
 	@touch $@
