@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+import unicodedata
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
 AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")]
 
@@ -35,17 +38,32 @@ def show_json_lines(rows: Iterable[Mapping[str, Any]]) -> None:
         show_json(row)
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[str] = ()) -> Table:
+def sentence(text: str, style: str = "") -> Text:
+    """Text with names of a tenant in it, in one style: no markup, and no control characters."""
+    from rich.text import Text
+
+    return Text(_one_line(text), style=style)
+
+
+def number(text: str | None) -> str | None:
+    """A number given as text, with separators between thousands."""
+    return None if text is None else f"{Decimal(text):,f}"
+
+
+def table(
+    columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[str] = (), header: bool = True
+) -> Table:
     """Rows below their column names; a cell that is a ``rich`` text keeps its style, None is ``-``.
 
     Args:
         columns: names, in order.
         rows: cells in the order of the columns.
         right: columns of numbers and amounts.
+        header: whether the names are shown.
     """
     from rich.table import Table
 
-    made = Table(*columns, header_style="dim", box=None, pad_edge=False)
+    made = Table(*columns, show_header=header, header_style="dim", box=None, pad_edge=False)
     for column, name in zip(made.columns, columns, strict=True):
         column.justify = "right" if name in right else "left"
         column.overflow = "fold"
@@ -91,9 +109,15 @@ def _cell(value: Any) -> Any:
         return f"{value:%Y-%m-%d}" if value.time() == value.time().min else f"{value:%Y-%m-%d %H:%M}"
     if isinstance(value, date):
         return value.isoformat()
-    return Text(_one_line(str(value)))
+    return sentence(str(value))
 
 
 def _one_line(text: str) -> str:
     """What a tenant calls itself makes no rows or columns of others: control characters are written out."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    return "".join(_visible(one) for one in text)
+
+
+def _visible(one: str) -> str:
+    if one.isprintable():
+        return one
+    return " " if unicodedata.category(one) == "Zs" else one.encode("unicode_escape").decode()

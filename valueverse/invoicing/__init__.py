@@ -13,7 +13,7 @@ from valueverse.invoicing.billing_context import BillingContext, build_billing_c
 from valueverse.invoicing.engine import Billed, bill
 from valueverse.invoicing.in_memory_billing import RecordedInvoices
 from valueverse.invoicing.knowledge import KnownAt, known_at_of_tenant, newest_known_at, rows_as_recorded
-from valueverse.invoicing.lineage import line_events, usage_by_charge
+from valueverse.invoicing.lineage import line_events, plan_at, usage_by_charge
 from valueverse.invoicing.prior_state import PriorState
 from valueverse.invoicing.rules import OF_CLOSE, RULES_VERSION
 from valueverse.invoicing.usage_accounting import BILLED, account_usage, accounting_totals
@@ -39,6 +39,7 @@ __all__ = [
     "known_at_of_tenant",
     "line_events",
     "newest_known_at",
+    "plan_at",
     "recomputed_invoices",
     "recorded_periods",
     "rows_as_recorded",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.catalog import AMOUNT_MARK, as_known
+from valueverse.invoicing.lines import resolve_plan
 from valueverse.invoicing.lines.usage.charge_assignment import assign
 from valueverse.invoicing.lines.usage.consumption import LINE
 from valueverse.invoicing.lines.usage.usage_lines import assigned_usage, metering_windows
@@ -17,6 +18,9 @@ from valueverse.invoicing.periods.billing_periods import present_periods, stretc
 from valueverse.metering import OK
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from valueverse.catalog import Plan
     from valueverse.invoicing.billing_context import BillingContext
 
 _METER = ["tenant", "customer", "meter"]
@@ -77,3 +81,17 @@ def usage_by_charge(usage: pl.DataFrame, context: BillingContext) -> pl.DataFram
         .join(context.terms.charges.select("charge", "key"), on="charge")
         .drop("charge", "terms")
     )
+
+
+def plan_at(context: BillingContext, tenant: str, subscription: str, at: datetime) -> Plan | None:
+    """The plan that a subscription is billed on at an instant, its overrides applied; None: it is billed on none."""
+    mine = context.segments.filter(
+        pl.col("tenant") == tenant,
+        pl.col("subscription") == subscription,
+        pl.col("from") <= at,
+        pl.col("to").is_null() | (pl.col("to") > at),
+    )
+    for row in mine.tail(1).iter_rows(named=True):
+        catalog = context.history.catalogs[row["catalog_hash"]]
+        return resolve_plan(catalog, row["plan"], row["plan_version"], row["overrides"])[0]
+    return None

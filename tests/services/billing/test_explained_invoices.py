@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,6 +15,7 @@ from valueverse.errors import RefusalError
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing.explain import explain_event, explain_invoice
+from valueverse.services.billing.explanations import event_in_sentences, invoice_in_sentences
 
 if TYPE_CHECKING:
     from valueverse.platform.settings import Settings
@@ -35,10 +36,25 @@ def test_an_invoice_explains_itself_down_to_its_events_and_an_event_up_to_its_li
         assert (line["reproduced"], line["event_count"], [one["id"] for one in line["events"]]) == (True, 1, ["u0"])
         (first,) = explain_event(connection, lake, "test", "u0", None)
         assert [one["invoice"] for one in first["lines"]] == ["acme-000001", "acme-000003"]
+        (words,) = invoice_in_sentences(connection, lake, "acme-000001", "usage", 5).lines
+        assert words[1] == line
+        assert words[0].result == ["Changed since, by 2.50 USD: on acme-000003 (finalised, issued 2024-01-02)."]
+        later = invoice_in_sentences(connection, lake, "acme-000003", None, 5)
+        assert later.heading.startswith("acme-000003: 12.50 USD for c0, 2023-12-01 to 2023-12-31, finalised")
+        (adjusted,) = (one for one, data in later.lines if data["kind"] == "adjustment")
+        assert adjusted.sentences[0] == "Changes invoice acme-000001, issued 2023-12-02, for 2023-11-01 to 2023-11-30."
+        assert later.totals[-1] == ("Amount due", "12.50 USD")
         (late,) = explain_event(connection, lake, "test", "u2", "acme")
+        assert event_in_sentences(late)[1:] == [
+            "It is part of a correction of usage by 2.50 USD on acme-000003 (finalised)."
+        ]
+        assert event_in_sentences(first)[1] == "It is counted in usage, 1.00 USD in all, on acme-000001 (finalised)."
         assert [(one["invoice"], one["kind"]) for one in late["lines"]] == [("acme-000003", "adjustment")]
         (stray,) = explain_event(connection, lake, "test", "u3", None)
         assert (stray["outcome"], stray["reason"]) == ("unbilled", "no_subscription")
+        assert event_in_sentences(stray)[1] == (
+            "No line bills it, no_subscription: the customer has none, or no event creates the customer."
+        )
         for ask, code in (
             (lambda: explain_invoice(connection, lake, "acme-000099", None, 5), "unknown_invoice"),
             (lambda: explain_invoice(connection, lake, "acme-000001", "nosuch", 5), "unknown_line"),
@@ -47,3 +63,56 @@ def test_an_invoice_explains_itself_down_to_its_events_and_an_event_up_to_its_li
             with pytest.raises(RefusalError) as refused:
                 ask()
             assert refused.value.code == code
+
+
+EVENT = {
+    "type": "used", "time": "2024-01-01T00:00:00Z", "received_at": "2024-01-02T00:00:00Z", "file": "acme/a.ndjson",
+    "line": 7, "amends": None, "conflicts": [],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentences"),
+    [
+        (
+            {"outcome": "quarantined", "message": "'time' is missing", "reason": "bad_time"},
+            ["It was not taken from acme/a.ndjson line 7: 'time' is missing (bad_time)."],
+        ),
+        (
+            {"outcome": "rejected", "message": "there is no plan 'gold'", "reason": "unknown_plan"},
+            ["It could not be applied: there is no plan 'gold' (unknown_plan)."],
+        ),
+        (
+            {"outcome": "billing_event"},
+            ["It is a billing event and was applied: it is no usage, so no line counts it."],
+        ),
+        (
+            {"outcome": "unbilled", "reason": "not_derived_yet"},
+            ["No run has derived its usage yet: the next run does."],
+        ),
+        ({"outcome": "billed", "lines": []}, ["It is billed when its period closes: no invoice has its line yet."]),
+        (
+            {
+                "outcome": "unbilled",
+                "reason": "superseded",
+                "amends": "u1",
+                "conflicts": ["conflict"],
+                "replaced_at": "T",
+            },
+            [
+                "It amends the event u1.",
+                "1 more with this id and other content were quarantined.",
+                "No line bills it, superseded: amended or voided by a later event.",
+                "An event received T replaced it.",
+            ],
+        ),
+    ],
+)
+def test_what_became_of_an_event_is_put_in_sentences(answer: dict[str, Any], sentences: list[str]) -> None:
+    found = event_in_sentences(EVENT | answer)
+    received = "Of type used, 2024-01-01T00:00:00Z; received 2024-01-02T00:00:00Z from acme/a.ndjson line 7."
+    assert found == (sentences if answer["outcome"] == "quarantined" else [received, *sentences])
+    if answer["outcome"] != "quarantined":
+        assert event_in_sentences(EVENT | answer | {"file": None})[0] == received.replace(
+            " from acme/a.ndjson line 7", ""
+        )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from valueverse.commands.output import AsJson, console, show_json
+from valueverse.commands.output import AsJson, console, number, sentence, show_json, table
+
+if TYPE_CHECKING:
+    from valueverse.invoicing.rendering import ExplainedLine
+    from valueverse.services.billing.explanations import InvoiceExplanation
 
 _explain = typer.Typer(
     no_args_is_help=True,
@@ -23,60 +27,63 @@ def _ready() -> tuple[Any, Any]:
     return settings, Lake(settings.lake_url)
 
 
-def _tree(title: str, value: Any) -> Any:
-    """A readable tree of nested answers."""
-    from rich.markup import escape
-    from rich.tree import Tree
-
-    tree = Tree(f"[bold]{escape(title)}[/bold]")
-
-    def add(branch: Tree, name: str, one: Any) -> None:
-        if isinstance(one, dict):
-            below = branch.add(escape(name))
-            for key, inner in one.items():
-                add(below, key, inner)
-        elif isinstance(one, list):
-            below = branch.add(f"{escape(name)} ({len(one)})")
-            for place, inner in enumerate(one, start=1):
-                if isinstance(inner, dict) and "id" in inner:
-                    amounts = ", ".join(f"{key} {entry}" for key, entry in inner.items() if entry is not None)
-                    below.add(escape(amounts))
-                else:
-                    add(below, str(inner.get("key", place)) if isinstance(inner, dict) else str(place), inner)
-        elif one is not None:
-            branch.add(f"{escape(name)}: {escape(str(one))}")
-
-    for key, inner in value.items():
-        add(tree, key, inner)
-    return tree
-
-
-def _show(title: str, answer: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        show_json(answer)
-        return
-
-    console().print(_tree(title, answer))
-
-
 @_explain.command("invoice")
 def invoice(
     number: Annotated[str, typer.Argument(help="Number of a finalised invoice.")],
     line: Annotated[str | None, typer.Option("--line", help="Only lines with this key.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=0, help="Events shown per line.")] = 20,
+    limit: Annotated[int | None, typer.Option("--limit", min=0, help="Events per line [5; with --json 20].")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Each line of an invoice: tiers, quantity, and the events that it counts.
+    """How each line of an invoice came about: price, tiers, what is included, what came late, and its events.
 
     [dim]valueverse explain invoice acme-000001 --line usage[/dim]
     """
     from valueverse.platform.warehouse import connect
     from valueverse.services.billing.explain import explain_invoice
+    from valueverse.services.billing.explanations import invoice_in_sentences
 
     settings, lake = _ready()
     with connect(settings, "builder") as connection:
-        answer = explain_invoice(connection, lake, number, line, limit)
-    _show(f"invoice {number}", answer, as_json=as_json)
+        if as_json:
+            show_json(explain_invoice(connection, lake, number, line, 20 if limit is None else limit))
+        else:
+            _show_invoice(invoice_in_sentences(connection, lake, number, line, 5 if limit is None else limit))
+
+
+def _show_invoice(explained: InvoiceExplanation) -> None:
+    from rich.padding import Padding
+
+    out = console()
+    out.print(sentence(explained.heading, "bold"))
+    out.print(sentence(explained.basis, "dim"))
+    for one, answer in explained.lines:
+        out.print()
+        out.print(sentence(f"{one.title}: {one.amount}", "bold"))
+        for part in _parts(one, answer):
+            out.print(Padding(part, (0, 0, 0, 2), expand=False))
+    if explained.totals:
+        out.print()
+        out.print(table(("", "amount"), explained.totals, right=("amount",), header=False))
+
+
+def _parts(one: ExplainedLine, answer: dict[str, Any]) -> list[Any]:
+    found: list[Any] = [sentence(text) for text in one.sentences]
+    if one.tiers:
+        found.append(table(("", "amount"), one.tiers, right=("amount",), header=False))
+    found += [sentence(text) for text in one.result]
+    if not answer.get("reproduced", True):
+        found.append(sentence("Its events can no longer be counted as they were billed.", "yellow"))
+    if answer.get("events"):
+        rows = [
+            (event["time"], event["source"], event["id"], number(event["value"]) or event["text"])
+            for event in answer["events"]
+        ]
+        found.append(table(("event", "source", "id", "value"), rows, right=("value",)))
+    if answer.get("more_events"):
+        found.append(sentence(f"and {answer['more_events']:,} more events (--limit, --json)", "dim"))
+    if "leads_on" in answer:
+        found.append(sentence(f"The value behind it: {answer['leads_on']}"))
+    return found
 
 
 @_explain.command("event")
@@ -90,14 +97,22 @@ def event(
 
     [dim]valueverse explain event api-gateway req-000017 --tenant acme[/dim]
     """
+    from rich.padding import Padding
+
     from valueverse.platform.warehouse import connect
     from valueverse.services.billing.explain import explain_event
+    from valueverse.services.billing.explanations import event_in_sentences
 
     settings, lake = _ready()
     with connect(settings, "builder") as connection:
         answers = explain_event(connection, lake, source, id_, tenant)
     for answer in answers:
-        _show(f"event {id_} of {source}", answer, as_json=as_json)
+        if as_json:
+            show_json(answer)
+            continue
+        console().print(sentence(f"event {id_} of {source}, tenant {answer['tenant']}", "bold"))
+        for text in event_in_sentences(answer):
+            console().print(Padding(sentence(text), (0, 0, 0, 2), expand=False))
 
 
 def register(app: typer.Typer) -> None:

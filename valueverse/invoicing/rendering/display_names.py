@@ -67,6 +67,10 @@ class DisplayNames:
                 return found
         return None
 
+    def meter(self, key: str | None) -> Mapping[str, Any] | None:
+        """What the catalog says of a meter."""
+        return self._meters.get(key or "")
+
     def unit(self, line: Mapping[str, Any]) -> UnitOfPrice | None:
         """What a usage line's quantity counts; None where the catalog says nothing, or does not say it clearly."""
         unit = self._in_language(self._meters.get(line.get("meter") or "", {}), "unit")

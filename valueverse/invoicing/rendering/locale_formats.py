@@ -117,14 +117,18 @@ class LocaleFormats:
         return f"{format_datetime(moment, 'medium', locale=self.locale)} UTC"
 
     def days(self, period: Mapping[str, Any]) -> str:
-        """The days that a period [from, to) of instants covers, both ends shown, in the zone that it was billed in."""
-        start, end = (datetime.fromisoformat(period[name]).astimezone(UTC) for name in ("from", "to"))
-        zone = next((one for one in self._zones if _at_midnight(start, one) and _at_midnight(end, one)), self._zones[0])
-        first = start.astimezone(zone).date()
-        last = max(first, (end - timedelta(microseconds=1)).astimezone(zone).date())
+        """The days that a period covers, both ends shown."""
+        first, last = self.first_and_last_day(period)
         if first == last:
             return format_date(first, "medium", locale=self.locale)
         return str(format_interval(first, last, "yMMMd", locale=self.locale))
+
+    def first_and_last_day(self, period: Mapping[str, Any]) -> tuple[date, date]:
+        """The days that a period [from, to) of instants covers, in the zone that it was billed in."""
+        start, end = (datetime.fromisoformat(period[name]).astimezone(UTC) for name in ("from", "to"))
+        zone = next((one for one in self._zones if _at_midnight(start, one) and _at_midnight(end, one)), self._zones[0])
+        first = start.astimezone(zone).date()
+        return first, max(first, (end - timedelta(microseconds=1)).astimezone(zone).date())
 
     def country(self, code: str | None) -> str | None:
         """Name of a country (ISO 3166-1 alpha-2)."""

@@ -14,7 +14,7 @@ from valueverse.invoicing.rendering.payment import payment_shown
 from valueverse.invoicing.rendering.usage_summary import usage_summary
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from valueverse.invoicing.rendering.parties import Parties
 
@@ -55,7 +55,7 @@ def presentation(document: Mapping[str, Any], parties: Parties, catalog: Mapping
         "headings": [formats.text(key) for key in ("description", "service_period", "quantity", "amount")],
         "lines": shown,
         "no_lines": formats.text("no_lines"),
-        "totals": _totals(document, formats, names),
+        "totals": total_rows(document, formats, names),
         "taxes": _tax_summary(document, formats, names),
         "legal": [formats.text("reverse_charge")] if _reverse_charge(document, parties) else [],
         "payment": payment_shown(document, parties, formats),
@@ -95,8 +95,8 @@ def _facts(document: Mapping[str, Any], parties: Parties, formats: LocaleFormats
     return [[formats.text(key), str(value)] for key, value in facts.items() if value]
 
 
-def _totals(document: Mapping[str, Any], formats: LocaleFormats, names: DisplayNames) -> list[list[Any]]:
-    """[label, amount, whether it is emphasised] per row."""
+def total_rows(document: Mapping[str, Any], formats: LocaleFormats, names: DisplayNames) -> list[list[Any]]:
+    """[label, amount, whether it is emphasised] per row from the subtotal to what is due."""
     currency = document["currency"]
     due = "amount_due" if Decimal(document["amount_due"]) >= 0 else "credit_balance"
     rows = [[formats.text("subtotal"), formats.amount(document["subtotal"]), False]]
@@ -148,17 +148,19 @@ def _reverse_charge(document: Mapping[str, Any], parties: Parties) -> bool:
 
 
 def _verify(document: Mapping[str, Any], formats: LocaleFormats) -> list[str]:
+    return [basis_text(document, formats, formats.instant), formats.text("verify", hash=str(document["content_hash"]))]
+
+
+def basis_text(document: Mapping[str, Any], formats: LocaleFormats, instant: Callable[[str], str]) -> str:
+    """What was known when the invoice was made, with the time as ``instant`` writes it, and how it was rounded."""
     basis = document["basis"]
     rounding = basis.get("rounding")
     mode = formats.text(f"rounding_{rounding['mode']}") if rounding else "-"
     how = formats.text(f"rounding_level_{rounding['level']}", mode=mode) if rounding else mode
     known = basis.get("events_known_at")
-    return [
-        formats.text(
-            "known_at",
-            time=formats.instant(known) if known else "-",
-            rounding=how,
-            rules=str(basis.get("rules_version") or "-"),
-        ),
-        formats.text("verify", hash=str(document["content_hash"])),
-    ]
+    return formats.text(
+        "known_at",
+        time=instant(known) if known else "-",
+        rounding=how,
+        rules=str(basis.get("rules_version") or "-"),
+    )

@@ -36,6 +36,27 @@ _ONE = """
       left join billing.customer as c on c.tenant_id = i.tenant_id and c.customer = i.customer
      where i.number = %(number)s"""
 
+_OF_LINE = """
+           l.key, l.dimensions, o.number, o.issued_on, l.amount_minor,
+           case when v.invoice_id is null then o.status else 'voided' end as status
+      from billing.invoice_line as l
+      join billing.invoice as o on o.tenant_id = l.tenant_id and o.invoice_id = {invoice}
+      left join billing.invoice_void as v on v.tenant_id = o.tenant_id and v.invoice_id = o.invoice_id
+     where l.tenant_id = %(tenant)s"""
+_RELATED = f"""
+    select 'correction' as link, null::integer as line_no, {_OF_LINE.format(invoice="l.invoice_id")}
+       and l.corrected_invoice_id = %(invoice)s
+     union all
+    select 'corrected', l.line_no, {_OF_LINE.format(invoice="l.corrected_invoice_id")}
+       and l.invoice_id = %(invoice)s
+     union all
+    select 'before', null, {_OF_LINE.format(invoice="l.invoice_id")}
+       and l.kind = 'usage' and o.invoice_type = 'threshold' and v.invoice_id is null
+       and (o.subscription, o.period_from) in (select i.subscription, i.period_from from billing.invoice as i
+            where i.tenant_id = %(tenant)s and i.invoice_id = %(invoice)s and i.period_to > o.period_to
+              and i.invoice_type in ('period', 'threshold'))
+     order by issued_on, number"""  # noqa: S608 - constants
+
 
 def listed(
     connection: psycopg.Connection[Any],
@@ -58,3 +79,12 @@ def by_number(connection: psycopg.Connection[Any], number: str) -> dict[str, Any
     """A finalised invoice's document, whether it is voided, the parties as they state themselves now, and the catalog
     that it was billed by."""
     return row_of(connection, _ONE, {"number": number})
+
+
+def related_lines(connection: psycopg.Connection[Any], tenant: str, invoice_id: str) -> list[dict[str, Any]]:
+    """Lines of other invoices that belong to lines of this one, by issue.
+
+    ``link`` says how: ``correction`` (it corrects this one's line), ``corrected`` (this one's line ``line_no`` corrects
+    that invoice) or ``before`` (a threshold invoice of the same period billed it).
+    """
+    return rows_of(connection, _RELATED, {"tenant": tenant, "invoice": invoice_id})

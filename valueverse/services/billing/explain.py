@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -36,10 +37,34 @@ def _context(lake: Lake, tenant: str, known_at: datetime | None) -> BillingConte
     return build_billing_context(timeline, history, lake.scan(USAGE_TABLE).filter(pl.col("tenant") == tenant), known_at)
 
 
-def explain_invoice(
-    connection: psycopg.Connection[Any], lake: Lake, number: str, line: str | None, limit: int
-) -> dict[str, Any]:
-    """An invoice's lines, each with its tiers and the events that it counts.
+@dataclass(frozen=True)
+class FoundInvoice:
+    """A finalised invoice with what its lines came from.
+
+    Attributes:
+        tenant, invoice_id, document: the invoice.
+        lines: those asked for, with ``line_no``.
+        context: the state of knowledge that it was billed with, not that of what corrected it since.
+        events: ``line_events`` of its usage lines.
+    """
+
+    tenant: str
+    invoice_id: str
+    document: dict[str, Any]
+    lines: list[dict[str, Any]]
+    context: BillingContext
+    events: pl.DataFrame
+
+    def events_of(self, line: dict[str, Any]) -> pl.DataFrame:
+        """The events that a usage line counts, in the order of time."""
+        label = dimensions_text(line["dimensions"] or {}) if line["dimensions"] else ""
+        own = self.events.filter(pl.col("key") == line["key"], pl.col("label") == label)
+        start, end = (_instant(line["service_period"][name]) for name in ("from", "to"))
+        return own.filter(pl.col("time") >= start, pl.col("time") < end)
+
+
+def find_lines(connection: psycopg.Connection[Any], lake: Lake, number: str, line: str | None) -> FoundInvoice:
+    """An invoice's lines; ``line``: only those with this key.
 
     Raises:
         RefusalError: ``unknown_invoice``, ``unknown_line``.
@@ -63,32 +88,44 @@ def explain_invoice(
         raise RefusalError("unknown_line", f"the invoice has no line {line!r}; it has {known}", "--line")
     invoices = store.invoices(connection, store.Scope([tenant]))
     mine = invoices.filter(pl.col("invoice_id") == invoice_id)
-    # Its own state of knowledge, not that of what corrected it since.
     context = _context(lake, tenant, datetime.fromisoformat(document["basis"]["events_known_at"]))
     events = line_events(mine.filter(pl.col("invoice_type") == "period"), context)
+    return FoundInvoice(tenant, invoice_id, document, lines, context, events)
+
+
+def explain_invoice(
+    connection: psycopg.Connection[Any], lake: Lake, number: str, line: str | None, limit: int
+) -> dict[str, Any]:
+    """An invoice's lines, each with its tiers and the events that it counts.
+
+    Raises:
+        RefusalError: as ``find_lines``.
+    """
+    return answer_of(connection, find_lines(connection, lake, number, line), limit)
+
+
+def answer_of(connection: psycopg.Connection[Any], found: FoundInvoice, limit: int) -> dict[str, Any]:
+    """The lines as data, with ``limit`` events each."""
+    document = found.document
     return {
-        "invoice": number,
-        "tenant": tenant,
+        "invoice": document["number"],
+        "tenant": found.tenant,
         "customer": document["customer"],
         "status": document["status"],
         "basis": document["basis"],
         "lines": [
-            _line(one, events, limit) | _leads_on(connection, (tenant, invoice_id), one, context) for one in lines
+            _line(one, found, limit) | _leads_on(connection, (found.tenant, found.invoice_id), one, found.context)
+            for one in found.lines
         ],
     }
 
 
-def _line(line: dict[str, Any], events: pl.DataFrame, limit: int) -> dict[str, Any]:
+def _line(line: dict[str, Any], found: FoundInvoice, limit: int) -> dict[str, Any]:
     shown = {name: line[name] for name in ("key", "kind", "description", "service_period", "meter", "dimensions")}
     shown |= {name: line[name] for name in ("quantity", "amount_precise", "amount", "tiers", "explains")}
     if line["kind"] != "usage":
         return shown
-    label = dimensions_text(line["dimensions"] or {})
-    own = events.filter(
-        pl.col("key") == line["key"], pl.col("label") == (label if line["dimensions"] else ""),
-    )  # fmt: skip
-    start, end = (_instant(line["service_period"][name]) for name in ("from", "to"))
-    inside = own.filter(pl.col("time") >= start, pl.col("time") < end)
+    inside = found.events_of(line)
     return shown | {
         "event_count": line["event_count"],
         "reproduced": inside.height == line["event_count"],

@@ -1,0 +1,141 @@
+"""``valueverse explain`` for people: the answers of ``explain`` in sentences, built from the same data."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from valueverse.invoicing import plan_at
+from valueverse.invoicing.rendering import ExplainedInvoice, ExplainedLine, LineFacts, LocaleFormats, OtherLine
+from valueverse.money import minor_text, minor_units
+from valueverse.platform.stores import invoice_store
+from valueverse.services.billing.explain import FoundInvoice, answer_of, find_lines
+from valueverse.services.billing.invoices import find_invoice
+from valueverse.services.event_tally import MEANINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import psycopg
+
+    from valueverse.platform.lake import Lake
+
+_NO_LINE = {
+    "billing_event": "It is a billing event and was applied: it is no usage, so no line counts it.",
+    "not_derived_yet": "No run has derived its usage yet: the next run does.",
+}
+
+
+@dataclass(frozen=True)
+class InvoiceExplanation:
+    """An invoice in sentences.
+
+    Attributes:
+        heading: whose it is, over which days, and its status.
+        basis: what was known when it was made, and how it was rounded.
+        lines: each with the same line as data (``explain_invoice``).
+        totals: label and amount; empty where only some lines were asked for.
+    """
+
+    heading: str
+    basis: str
+    lines: list[tuple[ExplainedLine, dict[str, Any]]]
+    totals: list[tuple[str, str]]
+
+
+def invoice_in_sentences(
+    connection: psycopg.Connection[Any], lake: Lake, number: str, line: str | None, limit: int
+) -> InvoiceExplanation:
+    """The sentences of an invoice; ``line``: only of lines with this key, ``limit``: events listed of each.
+
+    Raises:
+        RefusalError: as ``explain_invoice``.
+    """
+    found = find_lines(connection, lake, number, line)
+    stored = find_invoice(connection, number)
+    shown = ExplainedInvoice(stored.document, json.loads(stored.catalog or "null"), stored.parties.zones)
+    related = _related(invoice_store.related_lines(connection, found.tenant, found.invoice_id), found)
+    lines = [
+        (shown.line(one, _facts(found, one, related)), answer)
+        for one, answer in zip(found.lines, answer_of(connection, found, limit)["lines"], strict=True)
+    ]
+    return InvoiceExplanation(shown.heading(), shown.basis(), lines, [] if line else shown.totals())
+
+
+def _related(rows: list[dict[str, Any]], found: FoundInvoice) -> dict[tuple[str, str, str], list[OtherLine]]:
+    """Lines of other invoices by how they are related, and the line's place or its key and dimensions."""
+    places = minor_units(found.document["currency"])
+    related = defaultdict(list)
+    for row in rows:
+        which = (str(row["line_no"]), "") if row["link"] == "corrected" else (row["key"], _dimensions(row))
+        one = OtherLine(row["number"], row["status"], row["issued_on"], minor_text(row["amount_minor"], places))
+        related[row["link"], *which].append(one)
+    return related
+
+
+def _dimensions(line: Mapping[str, Any]) -> str:
+    return json.dumps(line["dimensions"] or {}, sort_keys=True)
+
+
+def _facts(
+    found: FoundInvoice, line: dict[str, Any], related: Mapping[tuple[str, str, str], list[OtherLine]]
+) -> LineFacts:
+    key = (line["key"], _dimensions(line))
+    corrected = related.get(("corrected", str(line["line_no"]), ""), [])
+    usage = line["kind"] == "usage"
+    close = datetime.fromisoformat(found.document["period"]["to"])
+    begins = datetime.fromisoformat(line["service_period"]["from"])
+    subscription = found.document["subscription"]
+    return LineFacts(
+        plan=plan_at(found.context, found.tenant, subscription, begins) if subscription else None,
+        late_events=found.events_of(line).filter(pl.col("received_at") >= close).height if usage else 0,
+        before=related.get(("before", *key), []) if usage else [],
+        corrections=related.get(("correction", *key), []),
+        corrected=corrected[0] if corrected else None,
+    )
+
+
+def event_in_sentences(answer: Mapping[str, Any]) -> list[str]:
+    """One answer of ``explain_event``: what the event is, what became of it, and where it is billed."""
+    if answer["outcome"] == "quarantined":
+        where = f"{answer['file']} line {answer['line']}"
+        return [f"It was not taken from {where}: {answer['message']} ({answer['reason']})."]
+    received = f"Of type {answer['type']}, {answer['time']}; received {answer['received_at']}"
+    found = [f"{received} from {answer['file']} line {answer['line']}." if answer["file"] else f"{received}."]
+    if answer["amends"]:
+        found.append(f"It amends the event {answer['amends']}.")
+    if answer["conflicts"]:
+        found.append(f"{len(answer['conflicts'])} more with this id and other content were quarantined.")
+    found += _outcome(answer)
+    if "replaced_at" in answer:
+        found.append(f"An event received {answer['replaced_at']} replaced it.")
+    return found
+
+
+def _outcome(answer: Mapping[str, Any]) -> list[str]:
+    outcome = answer["outcome"]
+    if outcome == "rejected":
+        return [f"It could not be applied: {answer['message']} ({answer['reason']})."]
+    if outcome == "unbilled":
+        reason = answer["reason"]
+        meaning = f": {MEANINGS[reason]}" if reason in MEANINGS else ""
+        return [f"No line bills it, {reason}{meaning}."] if reason != "not_derived_yet" else [_NO_LINE[reason]]
+    if outcome != "billed":
+        return [_NO_LINE[outcome]]
+    if not answer["lines"]:
+        return ["It is billed when its period closes: no invoice has its line yet."]
+    return [_line(one) for one in answer["lines"]]
+
+
+def _line(one: Mapping[str, Any]) -> str:
+    amount = minor_text(one["amount_minor"], minor_units(one["currency"]))
+    shown = f"{LocaleFormats('en', one['currency'], ()).amount(amount)} {one['currency']}"
+    name = one["invoice"] or "a draft"
+    if one["kind"] == "adjustment":
+        return f"It is part of a correction of {one['line']} by {shown} on {name} ({one['status']})."
+    return f"It is counted in {one['line']}, {shown} in all, on {name} ({one['status']})."
