@@ -54,8 +54,14 @@
     analyze {{ relation }};
 {%- endmacro %}
 
-{# The rebuilt table keeps its partitions' names when it takes over its own name, and the old ones still exist then. #}
+{#
+    The rebuilt table keeps its partitions' names when it takes over its own name, and the old ones still exist then.
+    They lie in a schema that analysts cannot use, so that a list of tables shows them marts (decision 1440).
+#}
 {% macro partition_of(relation, remainder) -%}
     {%- set generation = '' if relation.identifier == this.identifier else invocation_id[:8] ~ '_' -%}
-    {{ relation.incorporate(path={'identifier': this.identifier ~ '__' ~ generation ~ 'p' ~ '%02d' % remainder}) }}
+    {{ relation.incorporate(path={
+        'schema': this.schema ~ '_partitions',
+        'identifier': this.identifier ~ '__' ~ generation ~ 'p' ~ '%02d' % remainder,
+    }) }}
 {%- endmacro %}

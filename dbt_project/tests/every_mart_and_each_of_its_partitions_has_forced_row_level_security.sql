@@ -4,5 +4,5 @@ from pg_class as relations
 inner join pg_namespace as schemas on relations.relnamespace = schemas.oid
 where
     relations.relkind in ('r', 'p')
-    and schemas.nspname = 'marts'
+    and schemas.nspname in ('marts', 'marts_partitions')
     and not (relations.relrowsecurity and relations.relforcerowsecurity)

@@ -168,7 +168,7 @@ def nobody_has_more_rights_on_tables(admin: Admin) -> list[str]:
         f"{role} may {privilege} {name}"
         for role, name, privilege, schema, table in rows(admin, _RIGHTS, logins)
         if not _may(role, schema, table, privilege)
-        and not (role == BUILDER and schema in {"staging", "intermediate", "marts"})
+        and not (role == BUILDER and schema in {"staging", "intermediate", "marts", "marts_partitions"})
     ]
     sequences = rows(
         admin,
@@ -192,7 +192,7 @@ _OTHER_RIGHTS = dict(re.findall(r"^-- (.+):\n([^;]+);$", _QUESTIONS, re.MULTILIN
 
 _MAY = re.compile(
     rf"({ANALYST}|{GROUP}) uses schema (marts|guard)|{API} uses schema api|{READER} uses schema (api|billing|auth)"
-    rf"|{BUILDER} uses schema \w+|({READER} creates in api|{BUILDER} creates in (staging|intermediate|marts))"
+    rf"|{BUILDER} uses schema \w+|({READER} creates in api|{BUILDER} creates in (staging|intermediate|marts\w*))"
     rf"|{API} calls api\.\w+|{READER} calls api\.\w+"
     rf"|{BUILDER} calls (billing\.\w+|guard\.end_long_sessions)"
     rf"|({ANALYST}|{GROUP}|{API}) uses database \S+ connect"
@@ -201,7 +201,7 @@ _MAY = re.compile(
     rf"|{OWNER} (?!is more|lets in|becomes|takes).*"
     rf"|{GROUP} lets in analyst_\w+"
     rf"|{ANALYST} becomes {GROUP}|{READER} owns function api\.\w+"
-    rf"|{READER} owns schema api|{BUILDER} owns schema (staging|intermediate|marts)"
+    rf"|{READER} owns schema api|{BUILDER} owns schema (staging|intermediate|marts\w*)"
 )
 _OF_SERVER = re.compile("uses database (postgres|template1|dagster) ")
 _NOT_THEIRS = re.compile(rf"{BUILDER} uses schema (api|public)")
@@ -238,7 +238,7 @@ def no_login_makes_itself_more(admin: Admin) -> list[str]:
         "insert into guard.analyst_tenant values (session_user, 'birch')", "create role more",
         "create publication more",
         "delete from marts.probe where false", "update marts.probe set secret = '' where false",
-        "insert into marts.probe values ('acme', 'x')", "truncate marts.probe", "truncate marts.probe__p00",
+        "insert into marts.probe values ('acme', 'x')", "truncate marts.probe", "truncate marts_partitions.probe__p00",
         "lock table marts.probe in exclusive mode",
     ]  # fmt: skip
     refusals = "permission denied|must be|must have|Only roles"
@@ -266,7 +266,7 @@ def the_owner_sees_no_row(admin: Admin) -> list[str]:
                 " join pg_attribute a"
                 f" on a.attrelid = c.oid and a.attname = 'tenant_id' where c.relkind in ('r', 'p') and {USER_SCHEMAS}"
                 " and n.nspname = any(%s) and not row_security_active(c.oid)",
-                [*STATIC, "marts", "staging", "intermediate"],
+                [*STATIC, "marts", "marts_partitions", "staging", "intermediate"],
             )
             found_problems += [f"{role} is not held back by {name}" for (name,) in open_ones]
     return found_problems

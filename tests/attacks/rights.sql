@@ -61,7 +61,7 @@ select rolname, 'x' from pg_roles where rolname = any(%s) and (rolsuper or rolcr
 select r.rolname, c.oid::regclass::text from pg_class c join pg_namespace n on n.oid = c.relnamespace join
     pg_roles r on r.oid = c.relowner where r.rolname = any(%s) and n.nspname !~ '^pg_' and n.nspname <>
     'information_schema' and (r.rolname <> 'valueverse_builder' or n.nspname not in ('staging', 'intermediate',
-    'marts'));
+    'marts', 'marts_partitions'));
 
 -- owns function:
 select r.rolname, n.nspname || '.' || p.proname from pg_proc p join pg_namespace n on n.oid = p.pronamespace join

@@ -23,8 +23,8 @@ DRAFT = "33333333-3333-3333-3333-333333333333"
 
 _MART = """
 create table marts.probe (tenant_id text not null, secret text) partition by hash (tenant_id);
-create table marts.probe__p00 partition of marts.probe for values with (modulus 2, remainder 0);
-create table marts.probe__p01 partition of marts.probe for values with (modulus 2, remainder 1);
+create table marts_partitions.probe__p00 partition of marts.probe for values with (modulus 2, remainder 0);
+create table marts_partitions.probe__p01 partition of marts.probe for values with (modulus 2, remainder 1);
 create view marts.probe_view as select * from marts.probe;
 insert into marts.probe values ('acme', 'zz-acme-only');
 insert into marts.probe select name, 'zz-birch-only' from unnest(array['birch', 'cedar', 'dune', 'elm', 'fig']) as name;

@@ -116,6 +116,14 @@ def test_an_upgrade_closes_what_an_earlier_one_left_open(own_server: Settings) -
         psycopg.connect(make_conninfo(own_server.postgres_url("api"), dbname="template1"))
 
 
+SETTINGS = [
+    "statement_timeout=5min",
+    "idle_in_transaction_session_timeout=5min",
+    "temp_file_limit=4GB",
+    "search_path=marts",
+]
+
+
 def test_an_upgrade_binds_analysts_of_an_earlier_one(own_server: Settings) -> None:
     name = f"b{secrets.token_hex(4)}"
     role = analysts.role_name(name)
@@ -131,7 +139,7 @@ def test_an_upgrade_binds_analysts_of_an_earlier_one(own_server: Settings) -> No
         analysts.remove(own_server, name)
     assert row == (
         8,
-        ["statement_timeout=5min", "idle_in_transaction_session_timeout=5min", "temp_file_limit=4GB"],
+        SETTINGS,
     )
 
 
@@ -161,7 +169,7 @@ def test_what_an_analyst_sets_for_itself_stops_nobody_and_ends_with_the_next_sta
             r"select setconfig from pg_db_role_setting s join pg_roles r on r.oid = s.setrole"
             r" where rolname like 'analyst\_%'"
         ).fetchall()
-    assert rows == [(["statement_timeout=5min", "idle_in_transaction_session_timeout=5min", "temp_file_limit=4GB"],)]
+    assert rows == [(SETTINGS,)]
 
 
 def _violations(own_server: Settings) -> list[manifest.Violation]:

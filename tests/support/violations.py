@@ -10,7 +10,7 @@ alter role analyst_probe set idle_in_transaction_session_timeout = '5min';
 alter role analyst_probe set temp_file_limit = '4GB';
 set local role valueverse_builder;
 create table marts.probe (tenant_id text, amount int) partition by hash (tenant_id);
-create table marts.probe__p00 partition of marts.probe for values with (modulus 1, remainder 0);
+create table marts_partitions.probe__p00 partition of marts.probe for values with (modulus 1, remainder 0);
 create view marts.probe_view as select * from marts.probe;
 reset role;
 """
@@ -35,7 +35,12 @@ POLICIES = {
     "alter policy own_rows on guard.analyst_tenant using (true)": "policy guard.analyst_tenant, own_rows",
     "alter policy analyst_tenant on marts.probe using (true or tenant_id = any (array(select mapped.tenant_id from"
     " guard.analyst_tenant as mapped where mapped.role_name = session_user)))": "marts.probe: policy analyst_tenant",
-    "alter policy analyst_tenant on marts.probe__p00 using (true)": "marts.probe__p00: policy analyst_tenant",
+    "create policy analyst_tenant on marts_partitions.probe__p00 for select to valueverse_analyst using (true)": (
+        "marts_partitions.probe__p00: policy analyst_tenant"
+    ),
+    "grant select on marts_partitions.probe__p00 to valueverse_analyst": (
+        "valueverse_analyst has rights on marts_partitions.probe__p00"
+    ),
     "drop policy analyst_tenant on marts.probe": "marts.probe: analysts have no policy",
     "create policy support on marts.probe using (true)": "marts.probe: policy support",
     "alter table billing.customer disable row level security": "billing.customer, row-level security",

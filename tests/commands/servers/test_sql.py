@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -10,7 +12,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import duckdb
 import polars as pl
+import psycopg
 import pytest
 import typer
 from deltalake import write_deltalake
@@ -18,6 +22,7 @@ from typer.testing import CliRunner
 
 from valueverse.commands.servers import analysts as analysts_command
 from valueverse.commands.servers import sql as sql_command
+from valueverse.commands.servers.lake_shell import Shell
 from valueverse.errors import RefusalError
 from valueverse.platform import warehouse
 
@@ -76,14 +81,94 @@ def test_a_piped_script_runs_statement_by_statement_past_a_wrong_one(run: Callab
         "sql",
         input="select nonsense;\nselect count(*)\n  as rows from usage;\nselect 7 as last_without_semicolon",
     )
-    assert result.exit_code == 0
-    assert "nonsense" in result.stderr
+    assert result.exit_code == 1
+    assert 'Referenced column "nonsense" was not found' in result.stderr
     assert "rows" in result.stdout
     assert "last_without_semicolon" in result.stdout
 
 
-def test_a_wrong_query_is_one_sentence(run: Callable[..., Result], usage: None) -> None:
-    error = run("sql", "-c", "select nonsense from usage").exception
+@pytest.mark.parametrize(
+    ("typed", "printed"),
+    [
+        ("select 1 as a; select 2 as b;", ["  a  ", "  b  "]),
+        ("select ';\n' as words; -- done;\nselect 3 as c; -- and more", ["words", "  c  "]),
+        (".tables\n.tables bill%", ["usage\n", "\n"]),
+        (".schema usage", ["usage (\n  tenant VARCHAR,\n  value DECIMAL(38,18)\n);"]),
+        (".mode line\nselect 1 as long_name, null as b;", ["long_name = 1\n        b = NULL"]),
+        (".mode markdown\nselect 'a|b' as c;", ["| c |\n| --- |\n| a\\|b |"]),
+        (".mode json\nfrom range(2);", ['[{"range":0},\n{"range":1}]']),
+        (".mode jsonlines\nselect value from usage;", [f'{{"value":{DIGITS}}}\n']),
+        (".mode csv\nselect 1 as a, '' as b, null as c;\nselect 2 as d;", ['a,b,c\n1,"",\nd\n2\n']),
+        (".mode csv\n.mode", ["current output mode: csv"]),
+        (".maxrows 4\nfrom range(20);", ["(4 shown)"]),
+        (".timer on\nselect 1;", ["Run Time (s): real 0."]),
+        (".version\n.exit\nselect 'unseen';", ["DuckDB v"]),
+        (".help", [".mode MODE", "A statement ends with ;"]),
+        ("create table mine (a int);\ninsert into mine values (1);\nfrom mine;", ["Count", "  a  "]),
+    ],
+)
+def test_the_shell_answers_as_duckdbs_own(
+    run: Callable[..., Result], usage: None, typed: str, printed: list[str]
+) -> None:
+    result = run("sql", input=typed)
+    assert (result.exit_code, result.stderr) == (0, "")
+    at = 0
+    for text in printed:
+        assert text in result.stdout[at:]
+        at = result.stdout.index(text, at)
+    assert "unseen" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        (".tabels", "unknown command .tabels: did you mean .tables? .help lists them"),
+        (".mode pretty", ".mode takes one of: duckbox"),
+        (".maxrows some", "give a number"),
+        (".timer maybe", "give on or off"),
+        (".read", ".read takes the name of a file"),
+        (".read missing.sql", "missing.sql"),
+        ("select 'open", "unterminated"),
+        ("select 1\nfrom;", "LINE 2: from;"),
+    ],
+)
+def test_a_wrong_line_is_named_and_the_shell_goes_on(
+    run: Callable[..., Result], usage: None, typed: str, message: str
+) -> None:
+    result = run("sql", input=f"{typed}\n" + ("" if "open" in typed else "select 'after' as it;"))
+    assert (result.exit_code, message in result.stderr) == (1, True)
+    assert "open" in typed or "after" in result.stdout
+
+
+def test_after_bail_the_first_error_ends_the_shell(run: Callable[..., Result], usage: None) -> None:
+    result = run("sql", input=".bail on\nselect nonsense;\nselect 'after' as it;")
+    assert (result.exit_code, "after" in result.stdout) == (1, False)
+
+
+def test_statements_of_a_file_write_their_results_to_another(
+    run: Callable[..., Result], usage: None, tmp_path: Path
+) -> None:
+    (tmp_path / "some.sql").write_text("select tenant\nfrom usage;\nselect 2 as b;", encoding="utf-8")
+    typed = f".mode csv\n.output {tmp_path}/found.csv\n.read {tmp_path}/some.sql\n.output\nselect 3 as c;"
+    result = run("sql", input=typed)
+    assert (result.exit_code, result.stdout) == (0, "c\n3\n")
+    assert (tmp_path / "found.csv").read_text(encoding="utf-8") == "tenant\nacme\nb\n2\n"
+
+
+def test_words_are_completed_from_tables_columns_and_commands(usage: None, settings: Settings) -> None:
+    connection = duckdb.connect()
+    connection.execute("create table usage (tenant_key varchar)")
+    shell = Shell(connection)
+    assert (shell.completions("us"), shell.completions("ten"), shell.completions(".ta")) == (
+        ["usage"],
+        ["tenant_key"],
+        [".tables"],
+    )
+
+
+@pytest.mark.parametrize("command", ["select 1; select nonsense", ".nonsense"])
+def test_a_wrong_query_is_one_sentence(run: Callable[..., Result], usage: None, command: str) -> None:
+    error = run("sql", "-c", command).exception
     assert isinstance(error, RefusalError)
     assert (error.code, "\n" in error.message) == ("bad_query", False)
 
@@ -107,7 +192,8 @@ def test_psql_on_the_marts_shows_an_analyst_their_tenant_only(settings: Settings
         builder.execute("insert into marts.fct values ('acme'), ('other')")
     name = f"t{secrets.token_hex(4)}"
     printed = run("analysts", "add", name, "--tenant", "acme").output
-    password = printed.rpartition(": ")[2].strip()
+    password = re.findall("shown this once.: (.*)", printed)[0]
+    assert printed.count(password) == 1
     assert f"{name}  acme" in run("analysts", "list").output
 
     def psql(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -121,6 +207,14 @@ def test_psql_on_the_marts_shows_an_analyst_their_tenant_only(settings: Settings
         )
 
     assert psql("--as", name, "-c", "select * from fct").stdout == "tenant_id\nacme\n"
+    listed = psql("--as", name, "-c", r"\d").stdout
+    assert "marts,fct," in listed
+    assert "billing" not in listed
+    line = re.findall('psql "(.*)"', printed)[0]
+    with psycopg.connect(line, password=password) as connection:
+        assert connection.execute("select * from fct").fetchall() == [("acme",)]
+    again = json.loads(run("analysts", "add", name, "--tenant", "acme", "--json").output)
+    assert (again["url"], again["password"], again["tenants"]) == (line, None, ["acme"])
     assert psql("-c", "select count(*) from fct").stdout == "count\n2\n"
     assert "read-only" in psql("-c", "delete from fct").stderr
     assert run("analysts", "remove", name).exit_code == 0

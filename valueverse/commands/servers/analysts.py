@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from valueverse.commands.output import AsJson, show_list
+from valueverse.commands.output import AsJson, console, show_json, show_list
 
 _Name = Annotated[str, typer.Argument(help="Name of the analyst; the login is analyst_NAME.")]
 _Tenants = Annotated[list[str], typer.Option("--tenant", "-t", help="Tenant key; may be repeated.")]
@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 _ADD = """Make a login for an analyst, or give an existing one more tenants. The password is shown once.
 
-`valueverse sql --marts --as ada` then opens the marts as that analyst.
+The answer holds what psql and BI tools connect with; `valueverse sql --marts --as ada` opens the marts here.
 
 [dim]valueverse analysts add ada --tenant acme[/dim]"""
 
@@ -38,14 +38,28 @@ _LIST = """Who reads which tenant.
 [dim]valueverse analysts list[/dim]"""
 
 
-def _add(name: _Name, tenant: _Tenants) -> None:
+def _add(name: _Name, tenant: _Tenants, as_json: AsJson = False) -> None:
     from valueverse.platform.access import analysts
     from valueverse.platform.settings import get_settings
 
-    password = analysts.add(get_settings(), name, tenant)
-    typer.echo(f"{analysts.role_name(name)} reads {', '.join(sorted(set(tenant)))}")
+    settings = get_settings()
+    password = analysts.add(settings, name, tenant)
+    reads, where = sorted(set(tenant)), analysts.address(settings, name)
+    if as_json:
+        show_json({**where, "url": analysts.url(settings, name), "password": password, "tenants": reads})
+        return
+    out = console(soft_wrap=True)
+    out.print(f"{where['user']} reads {', '.join(reads)}")
     if password:
-        typer.echo(f"password (shown this once): {password}")
+        out.print(f"password (shown this once): {password}", markup=False)
+    out.print("\nThe password is asked for by")
+    out.print(f'  psql "{analysts.url(settings, name)}"', markup=False)
+    out.print(f"  valueverse sql --marts --as {name}")
+    fields = {"host": where.get("host", ""), "port": where.get("port", "5432"), "database": where["dbname"]}
+    fields |= {"user": where["user"], "schema": "marts"}
+    if "sslmode" in where:
+        fields["sslmode"] = where["sslmode"]
+    out.print("BI tools: " + ", ".join(f"{field} {value}" for field, value in fields.items()), markup=False)
 
 
 def _remove(name: _Name, tenant: Annotated[list[str] | None, typer.Option("--tenant", "-t")] = None) -> None:

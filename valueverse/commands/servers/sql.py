@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,13 +25,17 @@ def register(app: typer.Typer) -> None:
 
 _HELP = """A DuckDB shell on the lake (events, usage, quarantine, billing_facts), or psql on the marts.
 
-With --marts --as ADA the marts as that analyst sees them.
+Statements end with ; and .help lists the commands of the shell. With --marts --as ADA the marts as that
+analyst sees them.
 
 [dim]valueverse sql -c "select type, count(*) from events group by all"[/dim]"""
 
 
 def _sql(
-    command: Annotated[str | None, typer.Option("--command", "-c", help="Run this and exit.")] = None,
+    command: Annotated[
+        str | None,
+        typer.Option("--command", "-c", help="Run statements, or one command such as .tables, and exit."),
+    ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="With -c: print CSV, every digit, for other programs.")] = False,
     marts: Annotated[bool, typer.Option("--marts", help="psql on the warehouse, its marts first.")] = False,
     analyst: Annotated[str | None, typer.Option("--as", help="With --marts: log in as this analyst.")] = None,
@@ -43,14 +47,30 @@ def _sql(
         raise RefusalError("bad_option", "--as chooses who reads the marts: give --marts too", "--as")
     if marts:
         _psql(settings, analyst, command, csv)
-    connection = _open_lake(settings)
-    if command is None:
-        _shell(connection)
-        return
-    try:
-        _show(connection, command, csv)
-    except Exception as error:
-        raise RefusalError("bad_query", _one_line(error), "--command") from error
+    _lake(settings, command, csv)
+
+
+def _lake(settings: Settings, command: str | None, csv: bool) -> None:
+    import duckdb
+
+    from valueverse.commands.servers import lake_shell
+
+    at_terminal = command is None and sys.stdin.isatty()
+    # Somebody who types sees as many rows as in DuckDB's own shell.
+    shell = lake_shell.Shell(
+        _open_lake(settings), mode="csv" if csv else "duckbox", max_rows=40 if at_terminal else 1_000
+    )
+    if command is not None:
+        try:
+            shell.execute(command)
+        except (duckdb.Error, ValueError, OSError) as error:
+            raise RefusalError("bad_query", " ".join(str(error).split()), "--command") from error
+    elif at_terminal:
+        lake_shell.interact(shell, settings.home / "sql_history")
+    else:
+        shell.run(lambda _: input())
+    if shell.failed and not at_terminal:
+        raise typer.Exit(1)
 
 
 def _open_lake(settings: Settings) -> duckdb.DuckDBPyConnection:
@@ -73,50 +93,6 @@ def _open_lake(settings: Settings) -> duckdb.DuckDBPyConnection:
             settings.lake_url,
         )
     return connection
-
-
-def _shell(connection: duckdb.DuckDBPyConnection) -> None:
-    if sys.stdin.isatty():
-        import readline  # noqa: F401 - its import gives input() history and editing
-
-        names = ", ".join(str(name) for (name,) in connection.execute("show tables").fetchall())
-        typer.echo(f"DuckDB on the lake: {names}. End a statement with ; and the shell with Ctrl-D.")
-    statement = ""
-    while True:
-        try:
-            line = input(("lake> " if not statement else "  ... ") if sys.stdin.isatty() else "")
-        except KeyboardInterrupt:
-            statement = ""
-            typer.echo()
-            continue
-        except EOFError:
-            break
-        statement += line + "\n"
-        if line.rstrip().endswith(";"):
-            _run(connection, statement)
-            statement = ""
-    if statement.strip():
-        _run(connection, statement)
-
-
-def _run(connection: duckdb.DuckDBPyConnection, statement: str) -> None:
-    import duckdb
-
-    try:
-        _show(connection, statement, csv=False)
-    except duckdb.Error as error:
-        typer.secho(_one_line(error), fg="red", err=True)
-
-
-def _show(connection: duckdb.DuckDBPyConnection, statement: str, csv: bool) -> None:
-    # Its type promises a relation; a statement without rows (create, set) gives None.
-    relation = cast("duckdb.DuckDBPyRelation | None", connection.sql(statement))
-    if relation is None:
-        return
-    if csv:
-        relation.write_csv("/dev/stdout")
-    else:
-        relation.show(max_rows=1_000, max_width=_width())
 
 
 def _psql(settings: Settings, analyst: str | None, command: str | None, csv: bool) -> None:
@@ -144,13 +120,3 @@ def _psql(settings: Settings, analyst: str | None, command: str | None, csv: boo
     sys.stdout.flush()
     # The password travels in the environment, which other users cannot read as they can a command line.
     os.execve(postgres_server.binary("psql"), arguments, environment)  # noqa: S606 - replaces us: the shell is the user's own
-
-
-def _width() -> int:
-    from shutil import get_terminal_size
-
-    return get_terminal_size((200, 40)).columns if sys.stdout.isatty() else 10_000
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

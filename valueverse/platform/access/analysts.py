@@ -6,8 +6,10 @@ from __future__ import annotations
 import re
 import secrets
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
 
 from psycopg import errors, sql
+from psycopg.conninfo import conninfo_to_dict
 
 from valueverse.errors import RefusalError
 from valueverse.platform import warehouse
@@ -65,6 +67,40 @@ def add(settings: Settings, name: str, tenants: Collection[str]) -> str | None:
     return password if fresh else None
 
 
+def address(settings: Settings, name: str) -> dict[str, str]:
+    """Where analyst ``name`` connects to: host, port, dbname, user and, where the address has one, sslmode; no
+    password.
+
+    Raises:
+        RefusalError: ``bad_name``.
+    """
+    found = conninfo_to_dict(settings.postgres_url("admin")) | {"user": role_name(name)}
+    given = {key: str(found[key]) for key in ("host", "port", "dbname", "user", "sslmode") if found.get(key)}
+    # Programs of ours use the socket of the embedded server; BI tools know hosts and ports.
+    if settings.postgres_port and not settings.external_postgres_url:
+        given["host"] = "127.0.0.1"
+    return given
+
+
+def url(settings: Settings, name: str) -> str:
+    """``address`` in one line, as psql and most BI tools take it.
+
+    Raises:
+        RefusalError: ``bad_name``.
+    """
+    given = address(settings, name)
+    host, port = given.get("host", ""), given.get("port", "5432")
+    query = {"sslmode": given["sslmode"]} if "sslmode" in given else {}
+    if host.startswith("/"):
+        query |= {"host": host, "port": port}
+        place = ""
+    else:
+        place = f"{host}:{port}"
+    return f"postgresql://{given['user']}@{place}/{quote(given['dbname'], safe='')}" + (
+        f"?{urlencode(query, safe='/')}" if query else ""
+    )
+
+
 def remove(settings: Settings, name: str, tenants: Collection[str] | None = None) -> None:
     """Take ``tenants`` away from analyst ``name``; without ``tenants``, the login too, with all that it owns.
 
@@ -120,7 +156,7 @@ def _create(connection: psycopg.Connection[Any], role: str, password: str) -> bo
     if connection.execute("select from pg_roles where rolname = %s", (role,)).fetchone() is not None:
         return False
     connection.execute(sql.SQL(f"create role {{}} with {roles.ANALYST_ATTRIBUTES}").format(sql.Identifier(role)))
-    roles.bind(connection, role, roles.ANALYST_BOUNDS)
+    roles.bind(connection, role, roles.ANALYST_SETTINGS)
     roles.set_password(connection, role, password)
     roles.join_analysts(connection, role)
     return True

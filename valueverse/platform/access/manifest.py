@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _BUILDER, _API = ROLE_NAMES["builder"], ROLE_NAMES["api"]
 
-BUILT = ("staging", "intermediate", "marts")
-"""Schemas whose relations dbt builds."""
+BUILT = ("staging", "intermediate", "marts", "marts_partitions")
+"""Schemas whose relations dbt builds; analysts use `marts` alone."""
 
 QUERY = resources.files(__package__).joinpath("catalogue.sql").read_text(encoding="utf-8")
 """Gives one text: the catalogue as JSON, for ``rls_violations``. Whoever may connect may run it."""

@@ -51,6 +51,8 @@ ANALYST_BOUNDS = {
     "idle_in_transaction_session_timeout": "5min",
     "temp_file_limit": "4GB",
 }
+ANALYST_SETTINGS = ANALYST_BOUNDS | {"search_path": "marts"}
+"""What a login is made with: names of marts need no schema, and `\\d` in psql lists marts."""
 DATABASE_BOUNDS = {"idle_in_transaction_session_timeout": "6h"}
 """For every login that has no shorter one of its own, e.g. an administrator who left a psql open."""
 
@@ -91,7 +93,7 @@ def ensure(connection: Connection, settings: Settings) -> None:
         set_password(connection, ROLE_NAMES[role], secret(settings.secrets_dir, f"postgres_{role}"))
     for name in values_of(connection, _ANALYSTS):
         connection.execute(sql.SQL(f"alter role {{}} with {ANALYST_ATTRIBUTES}").format(sql.Identifier(name)))
-        _reset(connection, name, ANALYST_BOUNDS)
+        _reset(connection, name, ANALYST_SETTINGS)
         join_analysts(connection, name)
     # An administrator who is no superuser (a managed server) acts for the roles it made.
     for name in (OWNER, READER, ROLE_NAMES["builder"]):
