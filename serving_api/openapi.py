@@ -146,8 +146,8 @@ def _add_plain_routes(paths: dict[str, Any]) -> None:
         {
             "name": "format",
             "in": "query",
-            "description": "json (the document), pdf, or xml (EN 16931 in UBL 2.1).",
-            "schema": {"type": "string", "enum": ["json", "pdf", "xml"], "default": "json"},
+            "description": "json (the document), pdf, or EN 16931: xml (UBL 2.1) or cii (CII D22B).",
+            "schema": {"type": "string", "enum": ["json", "pdf", "xml", "cii"], "default": "json"},
         },
     ]
     binary = {"schema": {"type": "string", "format": "binary"}}

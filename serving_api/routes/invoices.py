@@ -72,13 +72,13 @@ async def get_invoice(request: Request) -> Response:
     except RefusalError as refusal:
         problem_place = {"path": refusal.path, "message": refusal.message}
         raise Problem("not-renderable", refusal.message, errors=[problem_place]) from refusal
-    kind = "application/pdf" if form == "pdf" else "application/xml"
-    name = f'attachment; filename="{number}.{form}"'
+    kind, ending = ("application/pdf", "pdf") if form == "pdf" else ("application/xml", "xml")
+    name = f'attachment; filename="{number}.{ending}"'
     return respond(request, rendered, kind, {"Content-Disposition": name})
 
 
 def _format(request: Request) -> str:
-    """``format`` of the query: json, pdf or xml."""
+    """``format`` of the query: json, pdf, xml (UBL) or cii."""
     refuse_repeated(request)
     form = "json"
     for name, value in request.query_params.multi_items():
@@ -86,16 +86,16 @@ def _format(request: Request) -> str:
             error = {"path": f"query.{name}", "message": "no such parameter; format is the only one"}
             raise Problem("invalid-request", "This address takes no such parameter.", errors=[error])
         form = value
-    if form not in {"json", "pdf", "xml"}:
-        error = {"path": "query.format", "message": "json, pdf or xml"}
-        raise Problem("invalid-request", "An invoice comes as json, pdf or xml.", errors=[error])
+    if form not in {"json", "pdf", "xml", "cii"}:
+        error = {"path": "query.format", "message": "json, pdf, xml or cii"}
+        raise Problem("invalid-request", "An invoice comes as json, pdf, xml or cii.", errors=[error])
     return form
 
 
 def _rendered(form: str, document: dict[str, Any], parties: Parties, catalog: str | None) -> bytes:
     if form == "pdf":
         return invoice_pdf(document, parties, json.loads(catalog or "null"))
-    return invoice_xml(document, *parties.for_ubl())
+    return invoice_xml(document, *parties.for_xml(), syntax="cii" if form == "cii" else "ubl")
 
 
 async def _parties(request: Request, tenant: str, customer: str) -> Parties:

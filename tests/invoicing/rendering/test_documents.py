@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 from tests.support.ledger import World
 from valueverse.cli import app
 from valueverse.errors import RefusalError
+from valueverse.invoicing.rendering.electronic import Party, invoice_xml
 from valueverse.invoicing.rendering.parties import Parties
 from valueverse.invoicing.rendering.pdf import invoice_pdf
-from valueverse.invoicing.rendering.ubl import Party, invoice_xml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -208,7 +208,7 @@ def test_a_draft_and_a_party_without_a_country_are_refused() -> None:
     with pytest.raises(RefusalError, match="not a country code"):
         invoice_xml(finished(), Party("a", "Germany"), BUYER)
     with pytest.raises(RefusalError, match="customer has no country"):
-        Parties("a", "b", "DE").for_ubl()
+        Parties("a", "b", "DE").for_xml()
 
 
 def test_the_command_writes_both_formats(tmp_path: Path) -> None:

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import ctypes
+import io
 import re
+import xml.etree.ElementTree as ET
 from typing import Any
 
+import facturx
+import pypdf
 import pypdfium2
 import pypdfium2.raw as pdfium
 import pytest
 
+from valueverse.invoicing.rendering.electronic import as_factur_x, invoice_xml
 from valueverse.invoicing.rendering.locale_formats import LANGUAGES, LocaleFormats, known_locale, messages_of
 from valueverse.invoicing.rendering.parties import Parties
 from valueverse.invoicing.rendering.payment import epc_code
 from valueverse.invoicing.rendering.pdf import invoice_pdf
 from valueverse.invoicing.rendering.presentation import presentation
-from valueverse.invoicing.rendering.ubl import invoice_xml
 
 JANUARY = {"from": "2023-12-31T23:00:00Z", "to": "2024-01-31T23:00:00Z"}
 """January in Berlin."""
+FX = "{urn:factur-x:pdfa:CrossIndustryDocument:invoice:1p0#}"
 PNG = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5Erk"
     "Jggg=="
@@ -307,10 +312,45 @@ def attachments(pdf: bytes) -> list[bytes]:
 
 def test_a_pdf_is_archivable_and_has_the_electronic_invoice_inside() -> None:
     pdf = invoice_pdf(document(), parties(), CATALOG)
-    assert attachments(pdf) == [invoice_xml(document(), *parties().for_ubl())]
-    assert b"<pdfaid:part>3</pdfaid:part>" in pdf
+    assert attachments(pdf) == [invoice_xml(document(), *parties().for_xml(), syntax="cii")]
     assert pdf == invoice_pdf(document(), parties(), CATALOG)
     assert attachments(invoice_pdf(document(status="draft", number=None), parties())) == []
+    assert attachments(invoice_pdf(document(status="voided"), parties())) == []
+
+
+def test_a_pdf_is_a_factur_x_for_the_public_reader_and_keeps_what_was_typeset() -> None:
+    pdf = invoice_pdf(document(), parties(), CATALOG)
+    name, xml = facturx.get_facturx_xml_from_pdf(pdf, check_xsd=True)
+    assert (name, xml) == ("factur-x.xml", attachments(pdf)[0])
+    reader = pypdf.PdfReader(io.BytesIO(pdf), strict=True)
+    catalog: Any = reader.trailer["/Root"]
+    metadata = ET.fromstring(catalog["/Metadata"].get_data())
+    found = {element.tag.partition("}")[2]: element.text for element in metadata.iter() if element.tag.startswith(FX)}
+    assert found == {
+        "DocumentType": "INVOICE", "DocumentFileName": name, "Version": "1.0", "ConformanceLevel": "EN 16931",
+    }  # fmt: skip
+    described = [element.text for element in metadata.iter() if element.tag.endswith("namespaceURI")]
+    assert described[-1] == FX[1:-1]
+    assert [element.text for element in metadata.iter() if element.tag.endswith("}part")] == ["3"]
+    (attached,) = catalog["/AF"]
+    assert attached["/AFRelationship"] == "/Alternative"
+    assert attached["/EF"]["/F"]["/Subtype"] == "/text/xml"
+    assert reader.metadata is not None
+    assert reader.metadata.title == "Invoice acme-000001"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ((b"trailer", b"tailer"), "without a table"),
+        ((b"/Root ", b"/Toor "), "without Root"),
+        ((b"</rdf:RDF>", b"</rdf:RdF>"), "0 of </rdf:RDF>"),
+    ],
+)
+def test_a_pdf_that_is_written_in_another_way_is_not_announced(change: tuple[bytes, bytes], message: str) -> None:
+    pdf = invoice_pdf(document(status="draft", number=None), parties())
+    with pytest.raises(ValueError, match=message):
+        as_factur_x(pdf.replace(*change))
 
 
 def test_a_name_that_the_fonts_cannot_write_makes_a_plain_pdf() -> None:

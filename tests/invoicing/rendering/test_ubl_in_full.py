@@ -10,7 +10,7 @@ import pytest
 
 from tests.invoicing.rendering.test_documents import finished
 from valueverse.errors import RefusalError
-from valueverse.invoicing.rendering.ubl import Party, invoice_xml
+from valueverse.invoicing.rendering.electronic import Party, invoice_xml
 
 SELLER = Party("Acme GmbH", "DE", "Berlin", "Straße 1", "10115", "DE123456789")
 BUYER = Party("Kunde & Söhne", "FR")

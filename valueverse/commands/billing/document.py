@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
         file: Annotated[
             Path | None, typer.Argument(help="An invoice document (JSON); standard input by default.")
         ] = None,
-        form: Annotated[str, typer.Option("--format", help="pdf, or xml: EN 16931 in UBL 2.1.")] = "pdf",
+        form: Annotated[str, typer.Option("--format", help="pdf; ubl (or xml) or cii: EN 16931.")] = "pdf",
         out: Annotated[Path | None, typer.Option("--out", help="Where to write; standard output by default.")] = None,
         seller: Annotated[str | None, typer.Option("--seller", help="Name of the tenant; its key by default.")] = None,
         seller_country: Annotated[str | None, typer.Option("--seller-country", help="Country code such as DE.")] = None,
@@ -45,7 +45,7 @@ def register(app: typer.Typer) -> None:
 
         [dim]valueverse document invoice.json --out invoice.pdf[/dim]
         """
-        from valueverse.invoicing.rendering import Parties, invoice_pdf, invoice_xml
+        from valueverse.invoicing.rendering import Parties, invoice_pdf, invoice_xml, known_syntax
 
         if form == "pdf" and out is None and sys.stdout.isatty():
             raise RefusalError("binary_output", "a PDF is no text for a terminal: give --out FILE, or a pipe", "--out")
@@ -57,9 +57,11 @@ def register(app: typer.Typer) -> None:
             buyer_country,
             seller_tax_id,
         )
-        if form not in {"pdf", "xml"}:
-            raise RefusalError("unknown_format", f"{form[:20]!r} is neither pdf nor xml", "--format")
-        body = invoice_pdf(invoice, parties) if form == "pdf" else invoice_xml(invoice, *parties.for_ubl())
+        if form == "pdf":
+            body = invoice_pdf(invoice, parties)
+        else:
+            syntax = known_syntax("ubl" if form == "xml" else form)
+            body = invoice_xml(invoice, *parties.for_xml(), syntax=syntax)
         if out is None:
             sys.stdout.buffer.write(body)
         else:

@@ -20,6 +20,10 @@ _invoices = typer.Typer(
 _NUMBER = Annotated[str, typer.Argument(help="Number of a finalised invoice.")]
 _OUT = Annotated[Path | None, typer.Option("--out", help="Where to write; NUMBER and the format's ending by default.")]
 
+_SYNTAX = Annotated[
+    str, typer.Option("--format", help="ubl: UBL 2.1, as Peppol sends it; cii: CII D22B, as Factur-X embeds it.")
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add ``invoices`` to the command line."""
@@ -129,18 +133,25 @@ def _days(period: dict[str, str]) -> str:
 def pdf(number: _NUMBER, out: _OUT = None) -> None:
     """Write an invoice as a PDF, with the names and addresses that tenant and customer state.
 
+    Where both have a country it is Factur-X (ZUGFeRD): systems read the electronic invoice inside of it.
+
     [dim]valueverse invoices pdf acme-000001 --out invoice.pdf[/dim]
     """
     _write(_find(number).pdf(), out or Path(f"{number}.pdf"))
 
 
 @_invoices.command("xml")
-def xml(number: _NUMBER, out: _OUT = None) -> None:
-    """Write an invoice as an electronic one: EN 16931 in UBL 2.1. Tenant and customer need a country each.
+def xml(number: _NUMBER, form: _SYNTAX = "ubl", out: _OUT = None) -> None:
+    """Write an invoice as an electronic one (EN 16931). Tenant and customer need a country each.
 
-    [dim]valueverse invoices xml acme-000001 --out invoice.xml[/dim]
+    The PDF of `invoices pdf` has the same invoice inside, in CII: it is Factur-X (ZUGFeRD).
+
+    [dim]valueverse invoices xml acme-000001 --format cii --out factur-x.xml[/dim]
     """
-    _write(_find(number).xml(), out or Path(f"{number}.xml"))
+    from valueverse.invoicing.rendering import known_syntax
+
+    syntax = known_syntax(form)
+    _write(_find(number).xml(syntax), out or Path(f"{number}.xml"))
 
 
 def _find(number: str) -> StoredInvoice:

@@ -1,12 +1,12 @@
-"""Invoice documents as people and their systems read them: PDF and EN 16931 UBL XML."""
+"""Invoice documents as people and their systems read them: PDF and EN 16931 XML."""
 
 from valueverse.invoicing.rendering.document_hash import finalise, invoice_id, invoice_number
+from valueverse.invoicing.rendering.electronic import Syntax, invoice_xml, known_syntax
 from valueverse.invoicing.rendering.explained_lines import ExplainedInvoice, ExplainedLine, LineFacts, OtherLine
 from valueverse.invoicing.rendering.invoice_documents import build_invoice_documents
 from valueverse.invoicing.rendering.locale_formats import LocaleFormats
 from valueverse.invoicing.rendering.parties import Parties
 from valueverse.invoicing.rendering.pdf import invoice_pdf
-from valueverse.invoicing.rendering.ubl import invoice_xml
 
 __all__ = [
     "ExplainedInvoice",
@@ -15,10 +15,12 @@ __all__ = [
     "LocaleFormats",
     "OtherLine",
     "Parties",
+    "Syntax",
     "build_invoice_documents",
     "finalise",
     "invoice_id",
     "invoice_number",
     "invoice_pdf",
     "invoice_xml",
+    "known_syntax",
 ]

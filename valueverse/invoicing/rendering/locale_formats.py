@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_datetime, format_interval
 from babel.numbers import format_decimal
 
+from valueverse.invoicing.rendering.billed_days import billed_days
 from valueverse.money import minor_units
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class LocaleFormats:
         self.currency = currency
         self.places = minor_units(currency)
         self._messages = messages_of(self.language)
-        self._zones = tuple(ZoneInfo(zone) for zone in (*zones, "UTC") if zone)
+        self._zones = tuple(zones)
 
     def text(self, key: str, **values: str) -> str:
         """A message with its values."""
@@ -125,15 +125,8 @@ class LocaleFormats:
 
     def first_and_last_day(self, period: Mapping[str, Any]) -> tuple[date, date]:
         """The days that a period [from, to) of instants covers, in the zone that it was billed in."""
-        start, end = (datetime.fromisoformat(period[name]).astimezone(UTC) for name in ("from", "to"))
-        zone = next((one for one in self._zones if _at_midnight(start, one) and _at_midnight(end, one)), self._zones[0])
-        first = start.astimezone(zone).date()
-        return first, max(first, (end - timedelta(microseconds=1)).astimezone(zone).date())
+        return billed_days(period, self._zones)
 
     def country(self, code: str | None) -> str | None:
         """Name of a country (ISO 3166-1 alpha-2)."""
         return None if code is None else Locale.parse(self.locale).territories.get(code, code)
-
-
-def _at_midnight(moment: datetime, zone: ZoneInfo) -> bool:
-    return moment.astimezone(zone).time() == datetime.min.time()

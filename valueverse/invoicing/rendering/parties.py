@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from valueverse.errors import RefusalError
+from valueverse.invoicing.rendering.electronic.terms import Party, Settlement
 from valueverse.invoicing.rendering.locale_formats import known_locale
-from valueverse.invoicing.rendering.ubl import Party, Settlement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,8 +81,8 @@ class Parties:
         countries = {self.seller_country, self.buyer_country}
         return bool(len(countries) == 2 and countries <= _EU and self.seller_tax_id and self.buyer_tax_id)
 
-    def for_ubl(self) -> tuple[Party, Party, Settlement]:
-        """Seller and buyer of the XML, and how they settle it.
+    def for_xml(self) -> tuple[Party, Party, Settlement]:
+        """Seller and buyer of an electronic invoice, and how they settle it.
 
         Raises:
             RefusalError: ``no_country``: EN 16931 (BR-9, BR-11) asks for the country of both.
@@ -96,7 +96,11 @@ class Parties:
             _party(self.seller, str(self.seller_country), self.seller_address, self.seller_tax_id),
             _party(self.buyer, str(self.buyer_country), self.buyer_address, self.buyer_tax_id),
             Settlement(
-                self.invoicing.get("iban"), self.invoicing.get("bic"), self.purchase_order, self.recipient_owes_vat()
+                self.invoicing.get("iban"),
+                self.invoicing.get("bic"),
+                self.purchase_order,
+                self.recipient_owes_vat(),
+                self.zones,
             ),
         )
 

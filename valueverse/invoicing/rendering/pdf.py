@@ -1,6 +1,7 @@
 """An invoice document as a PDF, typeset by Typst: the same document gives the same bytes.
 
-It is PDF/A-3 with the electronic invoice (``ubl``) attached where there is one, for people and for their systems.
+It is PDF/A-3 with the electronic invoice (CII) inside where there is one, for people and for their systems: Factur-X,
+which is ZUGFeRD in Germany.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import typst
 
 from valueverse.errors import RefusalError
+from valueverse.invoicing.rendering.electronic import invoice_xml
+from valueverse.invoicing.rendering.electronic.factur_x import FACTUR_X_FILE, as_factur_x
 from valueverse.invoicing.rendering.parties import Parties
 from valueverse.invoicing.rendering.presentation import presentation
-from valueverse.invoicing.rendering.ubl import invoice_xml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +50,11 @@ def invoice_pdf(
         raise RefusalError("too_large", f"an invoice of over {MOST_LINES} lines is not typeset", "lines")
     try:
         issued = datetime.fromisoformat(str(document["issued_on"])).replace(tzinfo=UTC)
-        inputs = {"invoice": _json(presentation(document, parties, catalog)), "xml": _attached(document, parties)}
+        inputs = {
+            "invoice": _json(presentation(document, parties, catalog)),
+            "xml": _attached(document, parties),
+            "xml_name": FACTUR_X_FILE,
+        }
         pdf = _archivable(inputs, issued)
     except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError, typst.TypstError) as error:
         raise RefusalError("bad_document", f"not an invoice document: {error}", "document") from error
@@ -56,9 +62,12 @@ def invoice_pdf(
 
 
 def _attached(document: dict[str, Any], parties: Parties) -> str:
-    """The electronic invoice; empty for a document that has none, such as a draft or one to an unknown country."""
+    """The electronic invoice; empty for a document that has none, such as a draft or one to an unknown country, and
+    for a voided one, which no system is to pay."""
+    if document["status"] == "voided":
+        return ""
     try:
-        return invoice_xml(document, *parties.for_ubl()).decode()
+        return invoice_xml(document, *parties.for_xml(), syntax="cii").decode()
     except RefusalError:
         return ""
 
@@ -66,11 +75,12 @@ def _attached(document: dict[str, Any], parties: Parties) -> str:
 def _archivable(inputs: dict[str, str], issued: datetime) -> bytes:
     """PDF/A-3b. A text in a script that the fonts lack has no place in one: such an invoice is a plain PDF."""
     try:
-        return _set(inputs, issued, "a-3b")
+        pdf = _set(inputs, issued, "a-3b")
     except typst.TypstError as error:
         if "PDF/A" not in str(error):
             raise
         return _set(inputs, issued, None)
+    return as_factur_x(pdf) if inputs["xml"] else pdf
 
 
 def _set(inputs: dict[str, str], issued: datetime, standard: Literal["a-3b"] | None) -> bytes:

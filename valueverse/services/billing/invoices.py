@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from valueverse.errors import RefusalError
-from valueverse.invoicing.rendering import Parties, invoice_pdf, invoice_xml
+from valueverse.invoicing.rendering import Parties, Syntax, invoice_pdf, invoice_xml
 from valueverse.money import minor_text, minor_units
 from valueverse.platform.stores import invoice_store
 
@@ -30,13 +30,13 @@ class StoredInvoice:
         """The invoice as a PDF."""
         return invoice_pdf(self.document, self.parties, json.loads(self.catalog or "null"))
 
-    def xml(self) -> bytes:
-        """The invoice in UBL 2.1 (EN 16931).
+    def xml(self, syntax: Syntax) -> bytes:
+        """The electronic invoice (EN 16931) in UBL 2.1 or CII D22B.
 
         Raises:
             RefusalError: ``no_country``, and what ``invoice_xml`` refuses.
         """
-        return invoice_xml(self.document, *self.parties.for_ubl())
+        return invoice_xml(self.document, *self.parties.for_xml(), syntax=syntax)
 
 
 def list_invoices(
