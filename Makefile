@@ -39,7 +39,7 @@ help: ## Show every target
 setup: $(RUN) ## Make .venv with the locked packages (instant when nothing changed)
 	@echo "$(VENV) is ready: next, make demo"
 
-demo: $(RUN) ## Bill one real hour of traffic end to end, on embedded servers; ends with what to open next
+demo: $(RUN) ## Bill one real hour of traffic end to end, on embedded servers; ends with a page that shows everything
 	@$(BIN)/valueverse demo
 
 dev: $(RUN) ## Start PostgreSQL, Valkey, Dagster and the API, and print their addresses

@@ -17,7 +17,7 @@ import pytest
 
 from tests.support import terminal
 from tests.support.dagster_world import own_instance
-from tests.support.pages import read_page, tables, what_it_would_fetch_or_run
+from tests.support.pages import read_page, repeated_ids, tables, what_it_would_fetch_or_run
 from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(2400)]
 
 ROOT = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-m", "valueverse", "demo", "--customers", "12", "--no-serve"]
+COMMAND = [sys.executable, "-m", "valueverse", "demo", "--customers", "12", "--no-serve", "--json"]
 
 
-def _demo(settings: Settings) -> list[dict[str, Any]]:
-    """The invoices; its standard error is a terminal of 80 columns, on which nothing may be garbled."""
+def _demo(settings: Settings) -> tuple[list[dict[str, Any]], str]:
+    """The invoices, and the summary on standard error: a terminal of 80 columns, on which nothing may be garbled."""
     master, slave = terminal.opened()
     pieces: list[bytes] = []
     reader = threading.Thread(target=terminal.read, args=(master, pieces, []), daemon=True)
@@ -48,7 +48,8 @@ def _demo(settings: Settings) -> list[dict[str, Any]]:
     shown = terminal.plain(b"".join(pieces).decode("utf-8"))
     assert done.returncode == 0, shown[-4000:]
     assert terminal.faults(shown) == []
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    # The live line is overwritten until the summary begins.
+    return [json.loads(line) for line in done.stdout.splitlines()], shown[shown.index("Invoices") :]
 
 
 def _rows(settings: Settings, query: str) -> list[tuple[Any, ...]]:
@@ -71,8 +72,18 @@ def world(module_settings: Settings) -> Iterator[Settings]:
 
 
 @pytest.fixture(scope="module")
-def first_run(world: Settings) -> list[dict[str, Any]]:
+def first(world: Settings) -> tuple[list[dict[str, Any]], str]:
     return _demo(world)
+
+
+@pytest.fixture(scope="module")
+def first_run(first: tuple[list[dict[str, Any]], str]) -> list[dict[str, Any]]:
+    return first[0]
+
+
+@pytest.fixture(scope="module")
+def summary(first: tuple[list[dict[str, Any]], str]) -> str:
+    return first[1]
 
 
 def _northwind(invoices: list[dict[str, Any]], customer: str) -> dict[str, Any]:
@@ -190,12 +201,58 @@ def test_the_customers_page_says_nothing_of_cost_to_serve_or_margin(
     assert {f"{Decimal(amount):.2f}" for amount in amounts} & shown == set()
 
 
+def test_the_summary_is_short_and_says_what_came_of_it(summary: str, world: Settings) -> None:
+    lines = summary.splitlines()
+    assert len(lines) <= 45  # of 80 columns, on which the longest wrap
+    shown = " ".join(summary.split())
+    assert "code-assistant: 78.81 USD for November 2023, finalised" in shown
+    (*_, (tenant, refused, received)) = _rows(
+        world,
+        "select tenant_id, sum(quarantined)::int, sum(received)::int from billing.ingestion_file group by 1 "
+        "having sum(quarantined) > 0 order by 1",
+    )
+    assert f"{tenant}, {refused:,} of {received:,} lines: " in shown
+    ((fee,),) = _rows(world, "select round(amount, 2)::text from value.proposal")
+    assert f"fee of {Decimal(fee):,.2f} USD proposed" in shown
+    ((compared,),) = _rows(world, "select count(*) from billing.reconciliation")
+    assert (
+        f"{compared:,} of {compared:,} comparisons with an independent recomputation agree; no tenant is held" in shown
+    )
+    assert f"Everything: {(world.home / 'reports' / 'demo.html').as_uri()}" in shown
+    assert "valueverse up # the Dagster UI, the API and the daemon do not all run; start them" in shown
+
+
+def test_the_page_has_every_invoice_reason_comparison_and_step_and_fetches_nothing(
+    first_run: list[dict[str, Any]], world: Settings
+) -> None:
+    tree = read_page((world.home / "reports" / "demo.html").read_text(encoding="utf-8"))
+    assert what_it_would_fetch_or_run(tree) == []
+    assert repeated_ids(tree) == []
+    shown = tables(tree)
+    numbers = {row[0] for row in shown["By tenant and number; drafts have none yet"][1:]}
+    assert numbers - {"draft"} == {invoice["number"] for invoice in first_run}
+    reasons = _rows(world, "select distinct reason from billing.quarantine_summary")
+    assert {row[1] for row in shown["Quarantined, and why"][1:]} == {reason for (reason,) in reasons}
+    steps = [row[0] for row in shown["In the order in which they ran"][1:]]
+    assert {"servers", "ingestion", "usage", "billing", "value", "release", "marts", "keys"} <= set(steps)
+
+
+def test_the_demo_agrees_on_no_month_that_cannot_be_measured(first_run: list[dict[str, Any]], world: Settings) -> None:
+    query = (
+        "select execution_status, count(*) > 0 from asset_check_executions "
+        "where check_name = %s and execution_status <> 'PLANNED' group by 1"
+    )
+    with connect(world, "builder", database=world.dagster_database) as connection:
+        ended = connection.execute(query, ["every_active_commit_has_been_run"]).fetchall()
+    assert ended == [("SUCCEEDED", True)]
+
+
 def test_running_again_counts_nothing_twice_and_changes_no_hash(
     first_run: list[dict[str, Any]], world: Settings
 ) -> None:
     tables_of = (INVOICES, FILES, RUNS, PROPOSALS)
     before = [_rows(world, one) for one in tables_of]
     page = (world.home / "reports" / "developer_time.html").read_text(encoding="utf-8")
-    assert _demo(world) == first_run
+    assert _demo(world)[0] == first_run
     assert [_rows(world, one) for one in tables_of] == before
     assert (world.home / "reports" / "developer_time.html").read_text(encoding="utf-8") == page

@@ -145,7 +145,8 @@ def cost_events() -> list[Event]:
 def value_model() -> dict[str, Any]:
     """The library's model of developer time, measured by the customer's requests and by what they are invoiced."""
     model: dict[str, Any] = yaml.safe_load(library.text(VALUE_MODEL))
-    model["axis"] |= {"start": "2023-11-01"}
+    # As long as the customer's subscription: later months have no requests, and a month without them is no measurement.
+    model["axis"] |= {"start": "2023-11-01", "periods": 1}
     model["description"] = (
         "Every metered request to the coding assistant that is accepted saves some minutes of a developer. "
         "Requests and what is invoiced are measured; the rest is as Northwind AI and Code Assistant have agreed."

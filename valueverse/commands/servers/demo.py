@@ -6,16 +6,20 @@ import json
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Self, TypeVar
 
 import typer
 
+from valueverse.commands.output import AsJson, console
 from valueverse.commands.progress import Timing, print_step
 from valueverse.errors import RefusalError
+from valueverse.services.demo.step_time import StepTime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from pathlib import Path
+
+    from rich.console import Console
 
     from valueverse.demo.files import DemoFile
     from valueverse.platform.settings import Settings
@@ -25,8 +29,8 @@ T = TypeVar("T")
 _DEMO = """Run the main job on real data: events in, invoices, marts and an API out, all through Dagster.
 
 Starts the embedded servers, lands the events of two tenants in two deliveries, and asks for exactly the
-partitions they touch. Run it again: no event is counted twice, every number and hash stays. Piped: one
-invoice per line.
+partitions they touch. Ends with what came of it in short, and a page with everything. Run it again: no event
+is counted twice, every number and hash stays. --json: every finalised invoice, one JSON document per line.
 
 [dim]valueverse demo --no-serve[/dim]"""
 
@@ -39,34 +43,34 @@ def register(app: typer.Typer) -> None:
 def _demo(
     customers: Annotated[int, typer.Option(min=10, max=2000, help="Customers of the generated tenant.")] = 120,
     serve: Annotated[bool, typer.Option(help="Leave the Dagster UI and the API running at the end.")] = True,
+    as_json: AsJson = False,
 ) -> None:
-    from rich.console import Console
-
-    from valueverse.commands.servers.demo_report import invoice_documents, report
+    from valueverse.commands.servers.demo_summary import next_steps, print_summary
     from valueverse.platform.settings import get_settings
+    from valueverse.services.demo.page import demo_page
+    from valueverse.services.demo.results import demo_results, invoice_documents
 
     settings = get_settings()
-    # A log file has no width of its own: wide enough for the tables.
-    progress = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 150)
-    piped = not sys.stdout.isatty()
-    began = time.perf_counter()
-    timings = list(run_demo(settings, customers, progress))
-    keys, timing = _timed("keys", "an API key for each tenant", lambda: demo_keys(settings))
-    timings.append(timing)
     addresses: dict[str, str] = {}
-    if serve:
-        with progress.status("starting the Dagster UI and the API"):
-            addresses, timing = _timed("serve", "Dagster UI and API", lambda: _serve(settings, progress))
-        timings.append(timing)
-    timings.append(Timing("total", "", time.perf_counter() - began))
-    report(settings, progress if piped else Console(highlight=False), timings, keys, addresses)
-    if piped:
+    with DemoSteps(console(stderr=True)) as steps:
+        run_demo(settings, customers, steps)
+        steps.run("keys", "an API key for each tenant", lambda: demo_keys(settings))
+        if serve:
+            addresses = steps.run("serve", "Dagster UI and API", lambda: _serve(settings, steps.console))
+        steps.ended("other", "starting Dagster's processes", steps.unaccounted())
+    results = demo_results(settings)
+    following = next_steps(settings, addresses)
+    page = settings.home / "reports" / "demo.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(demo_page(results, steps.done, following), encoding="utf-8")
+    print_summary(console(stderr=as_json), results, steps.done, page, following)
+    if as_json:
         for document in invoice_documents(settings):
             sys.stdout.write(document + "\n")
 
 
-def run_demo(settings: Settings, customers: int, progress: Any) -> Iterator[Timing]:
-    """Every step up to the marts and the report, each printed once it is done.
+def run_demo(settings: Settings, customers: int, steps: DemoSteps) -> None:
+    """Every step up to the marts and the value report.
 
     Which stages run, and in which order, is the table's (``pipelines.stages``). After which of them the demo pauses is
     its own script and no attribute of a stage, as an installation never pauses there: late events and corrections are
@@ -77,41 +81,73 @@ def run_demo(settings: Settings, customers: int, progress: Any) -> Iterator[Timi
     from valueverse.commands.servers.demo_value import agree, write_report
     from valueverse.demo import harbor
 
-    with progress.status("starting PostgreSQL and Valkey"):
-        _, timing = _timed("servers", "PostgreSQL, Valkey, migrations", lambda: _start(settings))
-    yield _progress_line(progress, timing)
-    with progress.status("writing the first delivery"):
-        _, timing = _timed(
-            "delivery 1",
-            "events of both tenants into the landing folder",
-            lambda: deliver(settings.landing, _first_delivery(customers)),
+    steps.run("servers", "PostgreSQL, Valkey, migrations", lambda: _start(settings))
+    steps.run(
+        "delivery 1",
+        "events of both tenants into the landing folder",
+        lambda: deliver(settings.landing, _first_delivery(customers)),
+    )
+    _catch_up(settings, "usage", steps)
+    steps.run(
+        "delivery 2",
+        "late events and corrections",
+        lambda: deliver(settings.landing, harbor.late_files(customers)),
+    )
+    _catch_up(settings, "billing", steps)
+    steps.run("agree", "a value model, committed and approved by both sides", lambda: agree(settings))
+    _catch_up(settings, "marts", steps)
+    steps.run("report", "the realised value, as a page for the customer", lambda: write_report(settings))
+
+
+class DemoSteps:
+    """The steps of a demonstration as they run: a live line on a terminal, a line for each that is done elsewhere.
+
+    Attributes:
+        console: where they are shown.
+        done: those that succeeded, in order.
+    """
+
+    def __init__(self, console: Console) -> None:
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich.table import Column
+
+        self.console = console
+        self._began = time.perf_counter()
+        self.done: list[StepTime] = []
+        text = TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis"), markup=False)
+        self._live = Progress(
+            SpinnerColumn(), TimeElapsedColumn(), text, console=console, transient=True, disable=not console.is_terminal
         )
-    yield _progress_line(progress, timing)
-    yield from _catch_up(settings, "usage", progress)
-    with progress.status("writing the second delivery"):
-        _, timing = _timed(
-            "delivery 2",
-            "late events and corrections",
-            lambda: deliver(settings.landing, harbor.late_files(customers)),
-        )
-    yield _progress_line(progress, timing)
-    yield from _catch_up(settings, "billing", progress)
-    _, timing = _timed("agree", "a value model, committed and approved by both sides", lambda: agree(settings))
-    yield _progress_line(progress, timing)
-    yield from _catch_up(settings, "marts", progress)
-    _, timing = _timed("report", "the realised value, as a page for the customer", lambda: write_report(settings))
-    yield _progress_line(progress, timing)
+        self._line = self._live.add_task("starting")
 
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
 
-def _progress_line(progress: Any, timing: Timing) -> Timing:
-    print_step(progress, timing)
-    return timing
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
 
+    def begins(self, what: str) -> None:
+        """Show what is being done now."""
+        self._live.update(self._line, description=what)
 
-def _timed(step: str, what: str, work: Callable[[], T]) -> tuple[T, Timing]:
-    began = time.perf_counter()
-    result = work()
-    return result, Timing(step, what, time.perf_counter() - began)
+    def ended(self, step: str, what: str, seconds: float) -> None:
+        """Record a step that succeeded."""
+        self.done.append(StepTime(step, what, seconds))
+        if not self.console.is_terminal:
+            print_step(self.console, Timing(step, what, seconds))
+
+    def unaccounted(self) -> float:
+        """Seconds since the beginning that are in no step."""
+        return time.perf_counter() - self._began - sum(one.seconds for one in self.done)
+
+    def run(self, step: str, what: str, work: Callable[[], T]) -> T:
+        """The result of ``work``, as one step."""
+        self.begins(what)
+        began = time.perf_counter()
+        result = work()
+        self.ended(step, what, time.perf_counter() - began)
+        return result
 
 
 def _start(settings: Settings) -> None:
@@ -156,13 +192,13 @@ def deliver(landing: Path, files: Iterable[DemoFile]) -> None:
             raise RefusalError("cannot_write", f"{path}: {error.strerror}", str(path)) from error
 
 
-def _catch_up(settings: Settings, until: str, progress: Any) -> Iterator[Timing]:
-    """Run Dagster's jobs up to a stage, each printed once it is done."""
+def _catch_up(settings: Settings, until: str, steps: DemoSteps) -> None:
+    """Run Dagster's jobs up to a stage."""
     from valueverse.platform.servers.due_work import run_due
 
-    with progress.status(f"running Dagster up to {until}") as status:
-        for step in run_due(settings, until, status.update):
-            yield _progress_line(progress, Timing(step.stage, step.what, step.seconds))
+    steps.begins(f"running Dagster up to {until}")
+    for step in run_due(settings, until, steps.begins):
+        steps.ended(step.stage, step.what, step.seconds)
 
 
 def demo_keys(settings: Settings) -> dict[str, str]:
@@ -190,7 +226,7 @@ def demo_keys(settings: Settings) -> dict[str, str]:
     return found
 
 
-def _serve(settings: Settings, progress: Any) -> dict[str, str]:
+def _serve(settings: Settings, progress: Console) -> dict[str, str]:
     """Start what people look at; a server that does not start is reported; the result stays as it is."""
     from valueverse.platform.servers import supervisor
 

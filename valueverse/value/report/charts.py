@@ -26,6 +26,7 @@ from valueverse.value.report.svg import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from decimal import Decimal
 
     from matplotlib.axes import Axes
 
@@ -245,6 +246,35 @@ def tornado(rows: Sequence[dict[str, Any]], centre: float, output: str, text_of:
         axes.legend(handles=legend, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, handlelength=1.2)
 
     return _chart("tornado", "Which assumptions matter most", text, draw, len(drawn))
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A named amount of a bar chart, and how it is written."""
+
+    name: str
+    amount: float | Decimal
+    label: str
+
+
+def build_bar_chart(key: str, title: str, unit: str, bars: Sequence[Bar]) -> Chart:
+    """Horizontal bars in the order given, each with its amount in words; ``key`` names the chart in its page."""
+
+    def draw(axes: Axes, shown: str) -> None:
+        amounts = [float(one.amount) for one in bars]
+        span = max([*amounts, 0.0]) or 1.0
+        axes.barh(range(len(bars)), amounts, 0.62, color=NET)
+        for place, one in enumerate(bars):
+            axes.text(max(amounts[place], 0.0) + span * 0.015, place, one.label, va="center", fontsize=9)
+        axes.set_xlim(min([*amounts, 0.0]), span * (1.2 if shown == "wide" else 1.5))
+        axes.set_yticks(range(len(bars)), [_cut(one.name, shown) for one in bars])
+        axes.invert_yaxis()
+        axes.tick_params(axis="y", length=0)
+        _money_axis(axes, "x", unit)
+        if all(isinstance(one.amount, int) for one in bars):
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+
+    return _chart(key, title, "; ".join(f"{one.name}: {one.label}" for one in bars), draw, max(len(bars), 1))
 
 
 @dataclass(frozen=True)
