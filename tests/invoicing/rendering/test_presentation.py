@@ -342,8 +342,7 @@ def test_a_pdf_is_a_factur_x_for_the_public_reader_and_keeps_what_was_typeset() 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ((b"trailer", b"tailer"), "without a table"),
-        ((b"/Root ", b"/Toor "), "without Root"),
+        ((b"/Metadata ", b"/Matedata "), "without metadata"),
         ((b"</rdf:RDF>", b"</rdf:RdF>"), "0 of </rdf:RDF>"),
     ],
 )

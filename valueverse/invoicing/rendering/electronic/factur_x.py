@@ -1,12 +1,8 @@
-"""A PDF/A-3 that says it is a Factur-X: the properties of the standard, added to the metadata that Typst writes.
-
-The PDF is appended to (an incremental update, ISO 32000-1, 7.5.6): its metadata are written once more at the end, so
-that the file before them stays as it was typeset and nothing of it has to be read.
-"""
+"""A PDF/A-3 that says it is a Factur-X: the properties of the standard, added to the metadata that Typst writes."""
 
 from __future__ import annotations
 
-import re
+from io import BytesIO
 
 FACTUR_X_FILE = "factur-x.xml"
 _SPACE = "urn:factur-x:pdfa:CrossIndustryDocument:invoice:1p0#"
@@ -35,48 +31,35 @@ _PLACES = {
     "</rdf:RDF>": _DESCRIPTION,
 }
 """What is added before what."""
-_END = re.compile(rb"trailer\n<<(?P<trailer>.*)>>\nstartxref\n(?P<table>\d+)\n%%EOF\s*\Z", re.DOTALL)
-_ENTRY = 20
-"""Bytes per object in the table of a PDF's objects, the first ten of which are its place."""
 
 
 def as_factur_x(pdf: bytes) -> bytes:
     """A PDF/A-3 of Typst with ``FACTUR_X_FILE`` attached, as Factur-X 1.0, profile EN 16931.
 
+    The same PDF gives the same bytes; pages, fonts and attachments are copied as they are.
+
     Raises:
-        ValueError: for a PDF that is not written as Typst writes them.
+        ValueError: for a PDF without the metadata of PDF/A.
     """
-    end = _END.search(pdf, pdf.rfind(b"trailer"))
-    if end is None:
-        raise ValueError("a PDF without a table of its objects")
-    trailer, table = end["trailer"], int(end["table"])
-    catalog = _object(pdf, table, _reference(trailer, b"Root"))
-    number = _reference(catalog, b"Metadata")
-    packet = _object(pdf, table, number).partition(b"\nstream\n")[2].decode()
-    for place, added in _PLACES.items():
-        if packet.count(place) != 1:
-            raise ValueError(f"metadata with {packet.count(place)} of {place}")
-        packet = packet.replace(place, added + place)
-    body = packet.encode()
-    head = b"%d 0 obj\n<</Length %d/Type/Metadata/Subtype/XML>>\nstream\n" % (number, len(body))
-    written = b"".join([pdf, b"\n", head, body, b"\nendstream\nendobj\n\n"])
-    return b"".join([
-        written,
-        b"xref\n0 1\n0000000000 65535 f\r\n%d 1\n%010d 00000 n\r\n" % (number, len(pdf) + 1),
-        b"trailer\n<<%s/Prev %d>>\nstartxref\n%d\n%%%%EOF\n" % (trailer, table, len(written)),
-    ])  # fmt: skip
+    import pikepdf
 
-
-def _reference(text: bytes, name: bytes) -> int:
-    found = re.search(rb"/%s (\d+) 0 R" % name, text)
-    if found is None:
-        raise ValueError(f"a PDF without {name.decode()}")
-    return int(found[1])
-
-
-def _object(pdf: bytes, table: int, number: int) -> bytes:
-    """An object's text, or a stream's that is written as it is, up to where it ends."""
-    entries = pdf.index(b"\n", table + len(b"xref\n")) + 1
-    start = int(pdf[entries + number * _ENTRY :][:10])
-    end = pdf.index(b"endobj", start)
-    return pdf[start:end].partition(b"\nendstream")[0]
+    with pikepdf.open(BytesIO(pdf)) as opened:
+        metadata = opened.Root.get("/Metadata")
+        if metadata is None:
+            raise ValueError("a PDF without metadata")
+        packet = metadata.read_bytes().decode()
+        for place, added in _PLACES.items():
+            if packet.count(place) != 1:
+                raise ValueError(f"metadata with {packet.count(place)} of {place}")
+            packet = packet.replace(place, added + place)
+        metadata.write(packet.encode())
+        written = BytesIO()
+        opened.save(
+            written,
+            # No clock and no random number: an invoice that is typeset again has the same bytes.
+            deterministic_id=True,
+            fix_metadata_version=False,
+            stream_decode_level=pikepdf.StreamDecodeLevel.none,
+            compress_streams=False,
+        )
+        return written.getvalue()
