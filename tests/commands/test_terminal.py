@@ -239,14 +239,44 @@ def test_a_pdf_is_not_written_to_a_terminal(facts: dict[str, str]) -> None:
     assert "--out" in shown.text
 
 
-def test_the_money_comes_before_the_chart(facts: dict[str, str]) -> None:
+def test_a_comparison_is_a_table_and_a_chart_at_a_terminal_and_json_elsewhere(facts: dict[str, str]) -> None:
     compared = [*EXAMPLES["simulate"][0].split()[1:], "--compare", "dearer.yaml"]
     shown = at_terminal(compared)
-    money, chart = shown.text.index('"difference":'), shown.text.index("difference per customer")
-    assert money < chart
-    assert "\u2588" in shown.text[chart:]
+    places = [shown.text.index(part) for part in ("+1.3 %", "1 of 1 pay more USD", "difference per customer", "next:")]
+    assert (places, faults(shown.text)) == (sorted(places), [])
+    assert '"difference"' not in shown.text
+    machine = at_terminal([*compared, "--json"])
+    assert json.loads(machine.text.splitlines()[-1])["difference"] == "0.34"
     only_errors = at_terminal(compared, stdout=False)
-    assert only_errors.text.rstrip().endswith("\u2588" * 24)
+    assert "\u2588" * 20 in only_errors.text
+    alone = at_terminal(compared[:-2])
+    assert "2023-11-01..2023-12-01" in alone.text
+    assert '"total"' not in alone.text
+
+
+def test_a_re_rating_plan_is_a_table_at_a_terminal_with_the_command_that_comes_next(facts: dict[str, str]) -> None:
+    asked = [
+        "rerate",
+        "plan",
+        "--tenant",
+        "acme",
+        "--from",
+        "2023-10-01",
+        "--to",
+        "2023-12-31",
+        "--catalog",
+        "new.yaml",
+    ]
+    shown = at_terminal(asked)
+    assert "valueverse rerate plan --tenant acme --from 2023-10-01 --to 2023-12-31" in shown.text
+    assert '"plan_id"' not in shown.text
+    machine = at_terminal([*asked, "--json"])
+    plan = json.loads(machine.text)
+    written = at_terminal([*asked, "--customer", "c1", "--out", "my plan.json"])
+    assert "valueverse rerate apply 'my plan.json' --catalog new.yaml" in written.text
+    assert f"{plan['totals'][0]['difference']} USD" in shown.text
+    nothing = at_terminal(["rerate", "show", "plan.json", "--out", "/nowhere/plan.html"])
+    assert (nothing.code, "[cannot_write]" in nothing.text) == (2, True)
 
 
 def test_the_version_is_shown_and_shells_complete_commands() -> None:

@@ -68,6 +68,7 @@ COMMANDS = {
         ("value commit", "value approve", "value accept", "value dispute", "value withdraw", "rerate apply"),
         "done between the runs, by the function behind it (tests/support/company_files.py)",
     ),
+    "rerate show": "what rerate plan answers, beside what is booked: tests/services/billing/test_rerating.py",
     "value close": "ends a commit: what it writes is a row of value.closing like that of an approval",
     "sql": "a shell; what an analyst may read is judged in tests/isolation",
 }

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from valueverse.errors import RefusalError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from rich.console import Console
     from rich.table import Table
@@ -27,6 +30,11 @@ def console(*, stderr: bool = False, soft_wrap: bool = False) -> Console:
     return Console(stderr=stderr, highlight=False, soft_wrap=soft_wrap)
 
 
+def for_people(*, as_json: bool) -> bool:
+    """Whether standard output takes text for people: it is a terminal, and nobody asked for JSON."""
+    return not as_json and sys.stdout.isatty()
+
+
 def show_json(value: Any) -> None:
     """One JSON document in a line; instants, dates and amounts as text."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False, default=str) + "\n")
@@ -36,6 +44,18 @@ def show_json_lines(rows: Iterable[Mapping[str, Any]]) -> None:
     """One JSON object per line."""
     for row in rows:
         show_json(row)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file that was asked for with ``--out``.
+
+    Raises:
+        RefusalError: ``cannot_write``.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise RefusalError("cannot_write", f"{path}: {error.strerror}", "--out") from error
 
 
 def sentence(text: str, style: str = "") -> Text:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -19,6 +20,7 @@ from valueverse.invoicing.rendering.document_hash import content_hash, finalise
 from valueverse.platform.lake import Lake
 from valueverse.platform.settings import get_settings
 from valueverse.services.lake_tables import EVENTS_TABLE
+from valueverse.services.price_changes.money_changes import Change
 from valueverse.services.simulation.simulate import parsed, read_log
 
 if TYPE_CHECKING:
@@ -117,18 +119,17 @@ def test_compare_gives_the_money_diff_per_customer_and_in_all(files: Path) -> No
 
 def test_a_chart_has_the_largest_differences_by_currency_and_needs_no_float() -> None:
     amounts = [("a", "USD", "-10.00"), ("b", "USD", "2.50"), ("c", "JPY", "99999999999999999999"), ("d", "USD", "0.00")]
-    rows = [{"tenant": "t", "customer": name, "currency": unit, "difference": text} for name, unit, text in amounts]
-    whole = {"tenant": None, "customer": None, "currency": "USD", "difference": "-7.50"}
-    lines = drawn([*rows, rows[0] | {"customer": "\x1b[2Jx" + "y" * 99, "difference": "0.01"}, whole])
-    assert [line.split()[0] for line in lines[2:]] == ["c", "a", "b", "\ufffd[2Jx" + "y" * 18 + "…"]
-    assert [line.count("█") for line in lines[2:]] == [24, 24, 6, 1]
+    changes = [Change("t", name, unit, Decimal(0), Decimal(text)) for name, unit, text in amounts]
+    lines = drawn([*changes, Change("t", "\x1b[2Jx" + "y" * 99, "USD", Decimal(0), Decimal("0.01"))])
+    assert [line.split()[0] for line in lines[2:]] == ["c", "a", "b", "\\x1b[2Jx" + "y" * 11 + "…"]
+    assert [line.count("█") for line in lines[2:]] == [20, 20, 5, 1]
     assert max(map(len, lines)) <= 80
-    assert difference_bars([rows[3], whole]) is None
+    assert difference_bars(changes[3:]) is None
 
 
-def drawn(rows: list[dict[str, Any]]) -> list[str]:
+def drawn(changes: list[Change]) -> list[str]:
     out = io.StringIO()
-    Console(file=out, width=80).print(difference_bars(rows))
+    Console(file=out, width=80).print(difference_bars(changes))
     return [line.rstrip() for line in out.getvalue().splitlines()]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import date
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,6 +26,7 @@ from valueverse.platform.lake import Lake
 from valueverse.services.billing import rerate
 from valueverse.services.billing.reproducibility_check import reproduce
 from valueverse.services.billing.rerate import RerateRequest
+from valueverse.services.price_changes.rerate_review import review
 
 if TYPE_CHECKING:
     from valueverse.platform.settings import Settings
@@ -44,12 +46,17 @@ def test_a_re_rating_plan_shows_the_difference_and_applying_it_books_it_once(set
         ("c1", "acme-000002", "1.00"),
     ]
     assert rows(settings, CORRECTED) == []
+    found = review(settings, shown)
+    assert [(one.customer, one.invoice, one.before, one.after) for one in found.invoices] == [
+        ("c0", "acme-000001", Decimal("11.00"), Decimal("12.00")),
+        ("c1", "acme-000002", Decimal("11.00"), Decimal("12.00")),
+    ]
     assert rerate.apply(settings, lake, shown, asked, as_of=first) == 2
     for _ in range(2):
         run(world, settings)
         assert rows(settings, CORRECTED) == [("adjustment", 100)] * 2
-    found = reproduce(settings, lake, [date(2023, 12, 1)])
-    assert found["ok"].all()
+    assert reproduce(settings, lake, [date(2023, 12, 1)])["ok"].all()
+    assert [one.before for one in review(settings, shown).invoices] == [Decimal("12.00")] * 2, "what is booked counts"
 
 
 def test_a_plan_that_events_have_overtaken_is_not_applied(settings: Settings) -> None:
@@ -62,6 +69,30 @@ def test_a_plan_that_events_have_overtaken_is_not_applied(settings: Settings) ->
     with pytest.raises(RefusalError, match="make a new plan") as refused:
         rerate.apply(settings, store(world, settings), shown, asked, as_of=first)
     assert refused.value.code == "plan_changed"
+
+
+@pytest.mark.parametrize(
+    ("rows_of_plan", "code"),
+    [
+        ([{"tenant": "acme", "invoice": "acme-000099", "difference": "1.00"}], "plan_changed"),
+        ([{"tenant": "acme", "invoice": "acme-000001", "difference": "much"}], "bad_plan"),
+        ([{"tenant": "acme"}], "bad_plan"),
+    ],
+)
+def test_a_plan_of_other_invoices_is_not_reviewed(
+    settings: Settings, rows_of_plan: list[dict[str, str]], code: str
+) -> None:
+    run(acme(1), settings, as_of=instant("2023-12-20T00:00:00+00:00"))
+    plan = {
+        "schema": rerate.PLAN_SCHEMA,
+        "tenants": ["acme"],
+        "customers": [],
+        "from": "2023-11-01",
+        "to": "2023-12-31",
+    }
+    with pytest.raises(RefusalError) as refused:
+        review(settings, plan | {"rows": rows_of_plan})
+    assert refused.value.code == code
 
 
 @pytest.mark.parametrize(

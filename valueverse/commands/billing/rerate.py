@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -10,10 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from valueverse.commands.output import AsJson, console, for_people, sentence, show_json_lines, write_text
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from valueverse.services.billing.rerate import RerateRequest
+    from valueverse.services.price_changes.rerate_review import Review
 
 _rerate = typer.Typer(
     no_args_is_help=True,
@@ -25,24 +30,12 @@ Customers = Annotated[list[str] | None, typer.Option("--customer", help="Only th
 CatalogFile = Annotated[Path | None, typer.Option("--catalog", help="Another catalog; without it: terms as known now.")]
 
 
-def _asked(shown: dict[str, Any], catalog: Path | None) -> RerateRequest:
-    from valueverse.catalog import catalog_hash
-    from valueverse.services.billing.rerate import RerateRequest
-    from valueverse.services.simulation.simulate import read_catalog
-
-    chosen = None if catalog is None else read_catalog(catalog)
-    if (None if chosen is None else catalog_hash(chosen)) != shown.get("catalog_hash"):
-        raise RefusalError("other_catalog", "this is not the catalog that the plan was made with", "--catalog")
+def _read_plan(file: Path) -> dict[str, Any]:
     try:
-        return RerateRequest(
-            tuple(shown["tenants"]),
-            date.fromisoformat(shown["from"]),
-            date.fromisoformat(shown["to"]),
-            tuple(shown["customers"]),
-            chosen,
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise RefusalError("bad_plan", f"not a re-rating plan: {error}", "PLAN") from error
+        plan = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RefusalError("unreadable_file", f"{file}: {error}", "PLAN") from error
+    return plan if isinstance(plan, dict) else {}
 
 
 def _day(text: str, option: str) -> date:
@@ -52,27 +45,15 @@ def _day(text: str, option: str) -> date:
         raise RefusalError("bad_date", f"{text!r} is not a date like 2024-01-31", option) from error
 
 
-def _show(plan: dict[str, Any]) -> None:
-    """Totals per customer, for people: on standard error, so that a pipe stays clean."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=f"{plan['invoices']} invoices re-rated, {len(plan['rows'])} lines change")
-    for name in ("tenant", "customer", "currency", "difference"):
-        table.add_column(name, justify="right" if name == "difference" else "left")
-    for row in plan["totals"]:
-        table.add_row(row["tenant"], row["customer"], row["currency"], row["difference"])
-    Console(stderr=True).print(table)
-
-
 @_rerate.command("plan")
-def plan(
+def plan(  # noqa: PLR0917 - options of a command
     tenant: Tenants,
     start: Annotated[str, typer.Option("--from", help="Invoices that close after this date ...")],
     end: Annotated[str, typer.Option("--to", help="... and up to this one.")],
     catalog: CatalogFile = None,
     customer: Customers = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write the plan to this file.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Compute the differences per customer, invoice and line; nothing is booked.
 
@@ -83,6 +64,7 @@ def plan(
     from valueverse.services.billing.rerate import RerateRequest
     from valueverse.services.billing.rerate import plan as work
     from valueverse.services.per_tenant import report
+    from valueverse.services.price_changes.rerate_review import review
     from valueverse.services.simulation.simulate import read_catalog
 
     chosen = None if catalog is None else read_catalog(catalog)
@@ -91,14 +73,80 @@ def plan(
     )
     settings = get_settings()
     found, failures = work(settings, Lake(settings.lake_url), request, as_of=datetime.now(UTC))
-    _show(found)
     text = json.dumps(found, ensure_ascii=False, indent=2) + "\n"
-    if out is None:
+    if out is not None:
+        write_text(out, text)
+    elif not for_people(as_json=as_json):
         sys.stdout.write(text)
-    else:
-        out.write_text(text, encoding="utf-8")
+    if not as_json:
+        # At a terminal the answer; else beside it, so that a pipe stays clean.
+        text_out = console(stderr=not for_people(as_json=False))
+        _show(review(settings, found), _next(request, catalog, out, found), text_out)
     if code := report(failures):
         raise typer.Exit(code)
+
+
+@_rerate.command("show")
+def show(
+    file: Annotated[Path, typer.Argument(metavar="PLAN", help="A plan that `rerate plan` wrote.")],
+    catalog: CatalogFile = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write the review as one HTML page to this file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Review a plan: sums, who pays more and who less, every invoice before and after; as a page with --out.
+
+    With --json each invoice as an object. The command that applies the plan names the catalog that is given here.
+
+    [dim]valueverse rerate show plan.json --out plan.html[/dim]
+    """
+    from valueverse.platform.settings import get_settings
+    from valueverse.services.price_changes.rerate_page import rerate_page
+    from valueverse.services.price_changes.rerate_review import invoices_as_json, review
+
+    found = review(get_settings(), _read_plan(file))
+    apply = _apply(file, catalog, found.plan)
+    if out is not None:
+        write_text(out, rerate_page(found, apply))
+        console(stderr=True).print(sentence(f"wrote {out}"), soft_wrap=True)
+    elif as_json:
+        show_json_lines(invoices_as_json(found))
+    else:
+        _show(found, [apply], console())
+
+
+def _show(found: Review, commands: list[str], out: Console) -> None:
+    """A plan for people."""
+    from valueverse.commands.billing.changes import show_changes
+
+    plan = found.plan
+    changed = sum(1 for one in found.invoices if one.difference)
+    out.print(
+        sentence(
+            f"{plan['invoices']:,} invoices that close after {plan['from']} and up to {plan['to']}, re-rated: "
+            f"{changed:,} change, {len(plan['rows']):,} lines; net, before tax"
+        )
+    )
+    out.print()
+    show_changes(out, found.invoices, commands)
+
+
+def _next(request: RerateRequest, catalog: Path | None, out: Path | None, plan: dict[str, Any]) -> list[str]:
+    """What to type after a plan."""
+    given = "" if catalog is None else f" --catalog {shlex.quote(str(catalog))}"
+    if out is None:
+        options = [f" --tenant {shlex.quote(one)}" for one in request.tenants]
+        options += [f" --customer {shlex.quote(one)}" for one in request.customers]
+        dates = f" --from {request.start} --to {request.end}"
+        return [f"valueverse rerate plan{''.join(options)}{dates}{given} --out plan.json"]
+    page = shlex.quote(str(out.with_suffix(".html")))
+    return [f"valueverse rerate show {shlex.quote(str(out))}{given} --out {page}", _apply(out, catalog, plan)]
+
+
+def _apply(file: Path, catalog: Path | None, plan: dict[str, Any]) -> str:
+    """The command that applies a plan; of one with another catalog, which it does not hold, the file is named."""
+    named = catalog or (Path("CATALOG") if plan["catalog_hash"] else None)
+    given = "" if named is None else f" --catalog {shlex.quote(str(named))}"
+    return f"valueverse rerate apply {shlex.quote(str(file))}{given}"
 
 
 @_rerate.command("apply")
@@ -110,18 +158,20 @@ def apply(
 
     [dim]valueverse rerate apply plan.json --catalog new.yaml[/dim]
     """
+    from valueverse.catalog import catalog_hash
     from valueverse.platform.lake import Lake
     from valueverse.platform.settings import get_settings
     from valueverse.services.billing.rerate import apply as work
+    from valueverse.services.price_changes.rerate_review import request_of
+    from valueverse.services.simulation.simulate import read_catalog
 
-    try:
-        shown = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RefusalError("unreadable_file", f"{file}: {error}", "PLAN") from error
-    request = _asked(shown if isinstance(shown, dict) else {}, catalog)
+    shown, chosen = _read_plan(file), None if catalog is None else read_catalog(catalog)
+    if (None if chosen is None else catalog_hash(chosen)) != shown.get("catalog_hash"):
+        raise RefusalError("other_catalog", "this is not the catalog that the plan was made with", "--catalog")
+    request = request_of(shown, chosen)
     settings = get_settings()
     count = work(settings, Lake(settings.lake_url), shown, request, as_of=datetime.now(UTC))
-    sys.stderr.write(f"applied to {count} invoices: the next billing run books the differences\n")
+    console(stderr=True).print(f"applied to {count:,} invoices: the next billing run books the differences")
 
 
 def register(app: typer.Typer) -> None:

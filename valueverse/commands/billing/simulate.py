@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import sys
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from valueverse.commands.output import AsJson, console, for_people, show_table
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
     from valueverse.platform.lake import Lake
+    from valueverse.services.simulation.simulate import Window
 
 
 def _day(text: str | None, option: str) -> date | None:
@@ -39,16 +44,57 @@ def _instant(text: str, option: str) -> datetime:
     return moment.astimezone(UTC)
 
 
-def _chart(rows: list[dict[str, Any]]) -> None:
-    """The largest differences as bars, for people; standard error, so that a pipe stays clean."""
-    if not sys.stderr.isatty():
-        return
-    from rich.console import Console
+def _show_invoices(found: list[dict[str, Any]]) -> None:
+    """Invoice documents as a table."""
+    from valueverse.services.price_changes.money_changes import money_text
 
-    from valueverse.commands.billing.bars import difference_bars
+    rows = [
+        (
+            one["tenant"],
+            one["customer"],
+            f"{one['period']['from'][:10]}..{one['period']['to'][:10]}",
+            money_text(Decimal(one["total"]), one["currency"]),
+        )
+        for one in found
+    ]
+    if rows:
+        show_table(("tenant", "customer", "period", "total"), rows, right=("total",))
+    else:
+        console().print("no invoices: see the lines above")
 
-    if chart := difference_bars(rows):
-        Console(stderr=True, highlight=False).print(chart)
+
+def _answer(found: list[dict[str, Any]], compare: Path | None, window: Window, *, as_json: bool, lake: bool) -> None:
+    """JSON for programs; for people at a terminal a table, and what the comparison changes beside a pipe too."""
+    shown = for_people(as_json=as_json)
+    if not shown:
+        for document in found:
+            sys.stdout.write(json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n")
+        sys.stdout.flush()
+    if compare is not None and (shown or (sys.stderr.isatty() and not as_json)):
+        _show_comparison(found, compare, window, lake=lake)
+    elif shown:
+        _show_invoices(found)
+
+
+def _show_comparison(found: list[dict[str, Any]], other: Path, window: Window, *, lake: bool) -> None:
+    """What the other catalog changes: at a terminal the answer; else beside it, so that a pipe stays clean."""
+    from valueverse.commands.billing.changes import show_changes
+    from valueverse.services.price_changes.money_changes import compared_changes
+
+    changes = compared_changes(found)
+    tenants = sorted({one.tenant for one in changes if one.difference})
+    show_changes(console(stderr=not for_people(as_json=False)), changes, _next(other, tenants, window, lake=lake))
+
+
+def _next(catalog: Path, tenants: list[str], window: Window, *, lake: bool) -> list[str]:
+    """What to type after a comparison with a catalog."""
+    file = shlex.quote(str(catalog))
+    published = f"valueverse catalog publish {file} --effective {(datetime.now(UTC) + timedelta(days=1)).date()}"
+    if not lake:
+        return [published]
+    options = "".join(f" --tenant {shlex.quote(one)}" for one in tenants)
+    dates = f"--from {window.first} --to {window.last}"
+    return [f"valueverse rerate plan{options} {dates} --catalog {file} --out plan.json", published]
 
 
 def _lake() -> Lake:
@@ -83,15 +129,16 @@ def register(app: typer.Typer) -> None:
         compare: Annotated[
             Path | None, typer.Option("--compare", help="A second catalog: print the money diff.")
         ] = None,
+        as_json: AsJson = False,
     ) -> None:
-        """Bill past events under a catalog: invoice documents out, one JSON object per line. Needs no server.
+        """Bill past events under a catalog: at a terminal a table, else invoice documents, one JSON object per line.
+
+        Needs no server.
 
         [dim]valueverse simulate --catalog catalog.yaml --events events.ndjson --from 2023-11-01 --to 2023-12-01[/dim]
 
         [dim]valueverse simulate --lake --tenant acme --catalog catalog.yaml --compare dearer.yaml[/dim]
         """
-        import json
-
         from valueverse.services.per_tenant import report
         from valueverse.services.simulation.simulate import (
             SimulationRequest,
@@ -115,12 +162,14 @@ def register(app: typer.Typer) -> None:
         if tenant and not lake:
             raise RefusalError("contradiction", "--tenant chooses among the tenants of --lake: add --lake", "--tenant")
         log, tally = recorded_log(_lake(), tenant or []) if lake else read_log(parsed(files, landing))
-        window, sentence = window_of(log, _day(start, "--from"), _day(end, "--to"))
+        window = window_of(log, _day(start, "--from"), _day(end, "--to"))
         if known_at is not None and run_at:
             raise RefusalError("contradiction", "--known-at is one state of knowledge, --run-at several", "--run-at")
         moment = None if known_at is None else _instant(known_at, "--known-at")
-        request = SimulationRequest(window, moment, tuple(_instant(text, "--run-at") for text in run_at or []), lake)
-        print_note(sentence)
+        request = SimulationRequest(
+            window.bounds, moment, tuple(_instant(text, "--run-at") for text in run_at or []), lake
+        )
+        print_note(window.sentence)
         found, failures = each_tenant(
             log,
             tally,
@@ -130,10 +179,6 @@ def register(app: typer.Typer) -> None:
                 else difference(part, chosen, other, request, own)
             ),
         )
-        for document in found:
-            sys.stdout.write(json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n")
-        sys.stdout.flush()
-        if other is not None:
-            _chart(found)
+        _answer(found, compare, window, as_json=as_json, lake=lake)
         if code := report(failures):
             raise typer.Exit(code)

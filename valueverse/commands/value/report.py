@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from valueverse.commands.output import write_text
 from valueverse.errors import RefusalError
 
 
@@ -76,7 +77,4 @@ def _write(page: str, out: Path | None) -> None:
     if out is None:
         sys.stdout.write(page)
         return
-    try:
-        out.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise RefusalError("cannot_write", f"{out}: {error.strerror}", "--out") from error
+    write_text(out, page)

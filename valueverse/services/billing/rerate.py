@@ -34,9 +34,13 @@ if TYPE_CHECKING:
     import psycopg
 
     from valueverse.catalog import Catalog
+    from valueverse.invoicing import PriorState
     from valueverse.platform.isolation import Failure
     from valueverse.platform.lake import Lake
     from valueverse.platform.settings import Settings
+
+
+PLAN_SCHEMA = "valueverse.rerating/v1"
 
 
 @dataclass(frozen=True)
@@ -114,21 +118,43 @@ def _planned(
     timeline = build_timeline(facts, history.plans, None)
     usage = lake.scan(USAGE_TABLE).filter(pl.col("tenant").is_in(tenants))
     known_at = watermarks(lake, as_of, tenants)
-    scope = store.Scope(tenants)
+    catalogs = {} if request.catalog is None else {catalog_hash(request.catalog): request.catalog}
+    prior, chosen = _prior(connection, request, next(iter(catalogs), None))
+    compared = replace(prior, recompute=replace(prior.recompute, catalogs=catalogs))
+    context = build_billing_context(timeline, history, usage, known_at)
+    found = found_differences(compared, context, read_adjustment_events(timeline, history), as_of)
+    return _document(found, chosen, request, max(known_at.values())), chosen
+
+
+def _prior(
+    connection: psycopg.Connection[Any], request: RerateRequest, under: str | None
+) -> tuple[PriorState, pl.DataFrame]:
+    """What is booked, and the invoices that are re-rated under the catalog with this hash."""
+    scope = store.Scope(list(request.tenants))
     rows = read_rows(connection, scope)
     issued = issued_invoices(rows)
     chosen = _chosen(issued.not_voided, request)
     if chosen.is_empty():
         raise RefusalError("no_invoices", "no finalised invoice of these tenants and customers closes there", "--from")
-    catalogs = {} if request.catalog is None else {catalog_hash(request.catalog): request.catalog}
-    under = pl.lit(next(iter(catalogs), None), pl.String).alias("rerate_catalog_hash")
-    again = RECOMPUTED_INVOICES.conform(chosen.with_columns(under))
+    again = RECOMPUTED_INVOICES.conform(chosen.with_columns(pl.lit(under, pl.String).alias("rerate_catalog_hash")))
     whole = rows.with_lines(store.lines_of(connection, scope, again))
-    prior = derive_prior_state(whole, issued, again, RERATINGS.to_frame())
-    compared = replace(prior, recompute=replace(prior.recompute, catalogs=catalogs))
-    context = build_billing_context(timeline, history, usage, known_at)
-    found = found_differences(compared, context, read_adjustment_events(timeline, history), as_of)
-    return _document(found, chosen, request, max(known_at.values())), chosen
+    return derive_prior_state(whole, issued, again, RERATINGS.to_frame()), chosen
+
+
+def booked_of(connection: psycopg.Connection[Any], request: RerateRequest) -> pl.DataFrame:
+    """The invoices that a request re-rates as they are booked: tenant, customer, number, currency, net_minor (net of
+    coupons, before tax, corrections of it included).
+
+    Raises:
+        RefusalError: ``no_invoices``.
+    """
+    prior, chosen = _prior(connection, request, None)
+    net = prior.recompute.lines.group_by("tenant", "invoice_id").agg(pl.col("net_minor").sum())
+    return (
+        chosen.select("tenant", "customer", "invoice_id", "number", "currency")
+        .join(net, on=["tenant", "invoice_id"], how="left", maintain_order="left")
+        .with_columns(pl.col("net_minor").fill_null(0))
+    )
 
 
 def _same_meters(catalog: Catalog | None, history: CatalogHistory) -> None:
@@ -175,7 +201,7 @@ def _document(found: pl.DataFrame, chosen: pl.DataFrame, request: RerateRequest,
     ]
     sums = found.group_by("tenant", "customer", "currency").agg(pl.col("amount_minor").sum()).sort(pl.all())
     body = {
-        "schema": "valueverse.rerating/v1",
+        "schema": PLAN_SCHEMA,
         "tenants": list(request.tenants),
         "customers": list(request.customers),
         "from": request.start.isoformat(),

@@ -331,8 +331,24 @@ def _of_tenant(frame: pl.DataFrame, name: str) -> pl.Expr:
     return pl.col("tenant").replace_strict(frame["tenant"], frame[name], default=None, return_dtype=pl.Date)
 
 
-def window_of(log: pl.DataFrame, start: date | None, end: date | None) -> tuple[tuple[DateOrExpr, DateOrExpr], str]:
-    """The dates asked for, by default the months of each tenant's own events; and a sentence that names them."""
+@dataclass(frozen=True)
+class Window:
+    """Which periods are billed.
+
+    Attributes:
+        bounds: periods that end after the first and up to the second, in days of each tenant.
+        first, last: the earliest and the latest of them.
+        sentence: names them.
+    """
+
+    bounds: tuple[DateOrExpr, DateOrExpr]
+    first: date
+    last: date
+    sentence: str
+
+
+def window_of(log: pl.DataFrame, start: date | None, end: date | None) -> Window:
+    """The dates asked for, by default the months of each tenant's own events."""
     days = log.filter(pl.col("event_date").dt.year().is_between(FIRST_YEAR, LAST_YEAR))
     day = pl.col("event_date")
     months = days.group_by("tenant").agg(day.min().dt.month_start().alias("from"), day.max().alias("to"))
@@ -348,7 +364,7 @@ def window_of(log: pl.DataFrame, start: date | None, end: date | None) -> tuple[
     sentence = f"simulating periods that end after {first} and up to {last}"
     if own.select("from", "to").n_unique() > 1:
         sentence += ", of each tenant in the months of its own events"
-    return (start or _of_tenant(own, "from"), end or _of_tenant(own, "to")), sentence
+    return Window((start or _of_tenant(own, "from"), end or _of_tenant(own, "to")), first, last, sentence)
 
 
 def difference(

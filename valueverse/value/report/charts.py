@@ -262,11 +262,12 @@ def build_bar_chart(key: str, title: str, unit: str, bars: Sequence[Bar]) -> Cha
 
     def draw(axes: Axes, shown: str) -> None:
         amounts = [float(one.amount) for one in bars]
-        span = max([*amounts, 0.0]) or 1.0
+        lowest, highest = min([*amounts, 0.0]), max([*amounts, 0.0])
+        span = (highest - lowest) or 1.0
         axes.barh(range(len(bars)), amounts, 0.62, color=NET)
         for place, one in enumerate(bars):
             axes.text(max(amounts[place], 0.0) + span * 0.015, place, one.label, va="center", fontsize=9)
-        axes.set_xlim(min([*amounts, 0.0]), span * (1.2 if shown == "wide" else 1.5))
+        axes.set_xlim(lowest, highest + span * (0.2 if shown == "wide" else 0.5))
         axes.set_yticks(range(len(bars)), [_cut(one.name, shown) for one in bars])
         axes.invert_yaxis()
         axes.tick_params(axis="y", length=0)

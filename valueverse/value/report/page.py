@@ -99,6 +99,7 @@ class Page:
         lead: the result in a few sentences.
         headlines: the numbers that matter.
         sections: the rest; those without parts and text are left out.
+        footer: what holds for all of it.
     """
 
     title: str
@@ -106,6 +107,10 @@ class Page:
     lead: Sequence[str]
     headlines: Sequence[Headline]
     sections: Sequence[Section]
+    footer: str = (
+        "What a model comes to is an estimate; fees and invoices are exact. "
+        "This page is one file: it loads nothing and sends nothing."
+    )
 
 
 def render_page(page: Page) -> str:
