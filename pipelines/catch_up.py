@@ -1,7 +1,8 @@
 """Run, here and now, whatever is out of date: the sensors' work without waiting for them.
 
 ``python -m pipelines.catch_up`` runs the jobs of this code location on the Dagster instance of the environment, each
-partition range as one run, and writes a line of JSON to standard output when a step begins and when it has ended.
+partition range as one run, and writes a line of JSON to standard output when a step begins and when it has ended, and
+with ``--asked`` when all is done that a line of standard input asked for.
 """
 
 from __future__ import annotations
@@ -151,19 +152,34 @@ def _own_stdout() -> TextIO:
 def main(arguments: list[str] | None = None) -> int:
     """Run up to the stage asked for; 0 if every run succeeded."""
     parser = argparse.ArgumentParser(prog="python -m pipelines.catch_up", description=__doc__)
-    parser.add_argument("--until", choices=[stage.name for stage in STAGES], help="last stage to run")
+    stages = [stage.name for stage in STAGES]
+    parser.add_argument("--until", choices=stages, help="last stage to run")
+    asked = "read the last stage to run from standard input, a line for each time; an empty line: all stages"
+    parser.add_argument("--asked", action="store_true", help=asked)
     chosen = parser.parse_args(arguments)
     out = _own_stdout()
+
+    def write(line: dict[str, Any]) -> None:
+        out.write(json.dumps(line) + "\n")
+        out.flush()
+
+    if not chosen.asked:
+        return _catch_up(chosen.until, write)
+    for line in sys.stdin:
+        if code := _catch_up(line.strip() or None, write):
+            return code
+        write({"reached": line.strip()})
+    return 0
+
+
+def _catch_up(until: str | None, write: Callable[[dict[str, Any]], None]) -> int:
+    """Run everything that is pending on this environment's instance; 0 if every run succeeded."""
 
     def report(step: Step) -> None:
         write(asdict(step))
 
     def announce(stage: Stage, partitions: str) -> None:
         write({"begins": stage.name, "summary": stage.summary, "partitions": partitions})
-
-    def write(line: dict[str, Any]) -> None:
-        out.write(json.dumps(line) + "\n")
-        out.flush()
 
     try:
         settings = get_settings()
@@ -174,7 +190,7 @@ def main(arguments: list[str] | None = None) -> int:
             # A run without a process would hold its place in the pools for ever, and we would wait for it.
             dagster_home.clear_after_daemon(settings, instance)
             dagster_home.end_lost_runs(settings, instance)
-            catch_up(instance, report, chosen.until, announce=announce)
+            catch_up(instance, report, until, announce=announce)
     except StepFailedError:
         return 1
     except Exception as error:

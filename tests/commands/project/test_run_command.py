@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -18,13 +18,37 @@ from valueverse.services.project.run_project import RunResult
 from valueverse.services.project.start_project import start_project
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+    from typing import Self
+
+    from valueverse.platform.settings import Settings
 
 DAY = datetime(2026, 1, 1, tzinfo=UTC)
 INVOICE = {"tenant": "acme", "customer": "c1", "status": "finalised", "currency": "USD", "period_from": DAY}
 INVOICE |= {"period_to": DAY, "total": "5.00", "amount_due": "4.00"}
 DRAFT = INVOICE | {"number": None, "status": "draft"}
+
+
+class _Due:
+    """A stand-in for the process that runs what is due."""
+
+    steps: ClassVar[list[due_work.DoneStep]] = []
+    refusal: ClassVar[RefusalError | None] = None
+
+    def __init__(self, _settings: Settings) -> None:
+        pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def run(self, begins: Callable[[str], object]) -> Iterator[due_work.DoneStep]:
+        yield from self.steps
+        if self.refusal:
+            raise self.refusal
 
 
 @pytest.fixture
@@ -33,7 +57,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     start_project(tmp_path / "project", "acme")
     monkeypatch.chdir(tmp_path / "project")
     monkeypatch.setattr(supervisor, "up", lambda *_: iter(()))
-    monkeypatch.setattr(due_work, "run_due", lambda *_, **__: iter([due_work.DoneStep("billing", "bill", "r1", 1.5)]))
+    monkeypatch.setattr(due_work, "DueWork", _Due)
+    monkeypatch.setattr(_Due, "steps", [due_work.DoneStep("billing", "bill", "r1", 1.5)])
     return tmp_path / "project"
 
 
@@ -91,11 +116,9 @@ def test_programs_read_one_object(folder: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_run_that_failed_and_a_folder_without_a_project_are_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def failing(*_: object, **__: object) -> Iterator[due_work.DoneStep]:
-        yield due_work.DoneStep("usage", "derive", "r0", 0.1)
-        raise RefusalError("run_failed", "billing 2026-01-01: the disk is full; fix it and run again")
-
-    monkeypatch.setattr(due_work, "run_due", failing)
+    refusal = RefusalError("run_failed", "billing 2026-01-01: the disk is full; fix it and run again")
+    monkeypatch.setattr(_Due, "steps", [due_work.DoneStep("usage", "derive", "r0", 0.1)])
+    monkeypatch.setattr(_Due, "refusal", refusal)
     stopped = CliRunner().invoke(app, ["run"])
     assert isinstance(stopped.exception, RefusalError)
     assert stopped.exception.code == "run_failed"

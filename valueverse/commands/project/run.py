@@ -57,23 +57,24 @@ def _run(settings: Settings, progress: Console) -> tuple[str, list[str]]:
 
     from valueverse.commands.progress import Timing, print_step
     from valueverse.platform.servers import supervisor
-    from valueverse.platform.servers.due_work import run_due
+    from valueverse.platform.servers.due_work import DueWork
     from valueverse.services.project.run_project import publish_project_catalog
 
-    began = time.perf_counter()
-    with progress.status("starting PostgreSQL and Valkey"):
-        list(supervisor.up(settings, ("postgres", "valkey")))
-    print_step(progress, Timing("servers", "PostgreSQL, Valkey, migrations", time.perf_counter() - began))
-    catalog = publish_project_catalog(settings)
-    if catalog.is_new:
-        print_step(progress, Timing("catalog", f"publish {catalog.sentence}", 0.0))
-    elif catalog.sentence:
-        progress.print(f"[yellow]![/yellow] {escape(catalog.sentence)}")
-    runs = []
-    with progress.status("looking for what is due") as status:
-        for step in run_due(settings, begins=status.update):
-            print_step(progress, Timing(step.stage, step.what, step.seconds))
-            runs.append(step.run_id)
+    with DueWork(settings) as due:
+        began = time.perf_counter()
+        with progress.status("starting PostgreSQL and Valkey"):
+            list(supervisor.up(settings, ("postgres", "valkey")))
+        print_step(progress, Timing("servers", "PostgreSQL, Valkey, migrations", time.perf_counter() - began))
+        catalog = publish_project_catalog(settings)
+        if catalog.is_new:
+            print_step(progress, Timing("catalog", f"publish {catalog.sentence}", 0.0))
+        elif catalog.sentence:
+            progress.print(f"[yellow]![/yellow] {escape(catalog.sentence)}")
+        runs = []
+        with progress.status("looking for what is due") as status:
+            for step in due.run(begins=status.update):
+                print_step(progress, Timing(step.stage, step.what, step.seconds))
+                runs.append(step.run_id)
     return catalog.sentence, runs
 
 

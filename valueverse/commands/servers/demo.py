@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from valueverse.demo.files import DemoFile
+    from valueverse.platform.servers.due_work import DueWork
     from valueverse.platform.settings import Settings
 
 T = TypeVar("T")
@@ -80,22 +81,24 @@ def run_demo(settings: Settings, customers: int, steps: DemoSteps) -> None:
     """
     from valueverse.commands.servers.demo_value import agree, write_report
     from valueverse.demo import harbor
+    from valueverse.platform.servers.due_work import DueWork
 
-    steps.run("servers", "PostgreSQL, Valkey, migrations", lambda: _start(settings))
-    steps.run(
-        "delivery 1",
-        "events of both tenants into the landing folder",
-        lambda: deliver(settings.landing, _first_delivery(customers)),
-    )
-    _catch_up(settings, "usage", steps)
-    steps.run(
-        "delivery 2",
-        "late events and corrections",
-        lambda: deliver(settings.landing, harbor.late_files(customers)),
-    )
-    _catch_up(settings, "billing", steps)
-    steps.run("agree", "a value model, committed and approved by both sides", lambda: agree(settings))
-    _catch_up(settings, "marts", steps)
+    with DueWork(settings) as due:
+        steps.run("servers", "PostgreSQL, Valkey, migrations", lambda: _start(settings))
+        steps.run(
+            "delivery 1",
+            "events of both tenants into the landing folder",
+            lambda: deliver(settings.landing, _first_delivery(customers)),
+        )
+        _catch_up(due, "usage", steps)
+        steps.run(
+            "delivery 2",
+            "late events and corrections",
+            lambda: deliver(settings.landing, harbor.late_files(customers)),
+        )
+        _catch_up(due, "billing", steps)
+        steps.run("agree", "a value model, committed and approved by both sides", lambda: agree(settings))
+        _catch_up(due, "marts", steps)
     steps.run("report", "the realised value, as a page for the customer", lambda: write_report(settings))
 
 
@@ -192,12 +195,10 @@ def deliver(landing: Path, files: Iterable[DemoFile]) -> None:
             raise RefusalError("cannot_write", f"{path}: {error.strerror}", str(path)) from error
 
 
-def _catch_up(settings: Settings, until: str, steps: DemoSteps) -> None:
+def _catch_up(due: DueWork, until: str, steps: DemoSteps) -> None:
     """Run Dagster's jobs up to a stage."""
-    from valueverse.platform.servers.due_work import run_due
-
     steps.begins(f"running Dagster up to {until}")
-    for step in run_due(settings, until, steps.begins):
+    for step in due.run(until, steps.begins):
         steps.ended(step.stage, step.what, step.seconds)
 
 
