@@ -85,9 +85,10 @@ mutate-security: $(DEV) ## Weaken every rule of the database one at a time; each
 security-manifest: $(DEV) ## Write what the migrations made of rights and policies, after a change of them
 	@$(PY) -m tests.security_manifest
 
-docs: $(DEV) ## Draw docs/architecture/{tables,data-flow}.md, write docs/events.md and docs/schemas from the code
+docs: $(DEV) ## Write the documents that are made from code, then the whole documentation as one site in build/site
 	@$(PY) -m tests.diagrams
 	@$(PY) -m tests.reference_documents
+	@$(PY) -m tests.site.build
 
 decisions: $(DEV) ## Write the list of decisions, docs/decisions/README.md
 	@$(PY) -m tests.decision_index

@@ -67,7 +67,7 @@ def tables(connection: psycopg.Connection[Any]) -> str:
     keys = connection.execute(_KEYS, [names]).fetchall()
     parts = [_HEAD, "# Tables\n", "What the migrations make. Views, functions and the marts of dbt are not drawn.\n"]
     for schema, purpose in SCHEMAS.items():
-        parts += [f"\n## {schema}\n", f"{purpose}.\n", "```mermaid", "erDiagram"]
+        parts += [f"\n## {schema}\n", f"{purpose}.\n", "```mermaid", "erDiagram", "    direction LR"]
         for table, rows in columns[schema].items():
             parts += [f"    {table} {{", *rows, "    }"]
         parts += [

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
+import valueverse
 from valueverse.commands.output import console
 from valueverse.errors import RefusalError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _Only = Annotated[
     str | None,
@@ -61,6 +60,16 @@ def _up(only: _Only = None) -> None:
         for one in supervisor.up(settings, _chosen(only)):
             done = "[dim]runs already[/dim]" if one.detail else f"[green]{one.state}[/green]"
             out.print(f"{one.name:<15} {done} {one.where}")
+    out.print(f"{'documentation':<15} {_documentation()}", markup=False)
+
+
+def _documentation() -> str:
+    """Where the site is that `make docs` builds in a checkout, or how to build it."""
+    checkout = Path(valueverse.__file__).parents[1]
+    page = checkout / "build" / "site" / "index.html"
+    if page.exists():
+        return page.as_uri()
+    return f"`make docs` in {checkout} builds it" if (checkout / "Makefile").exists() else "comes with the source"
 
 
 def _down(only: _Only = None) -> None:
