@@ -1,4 +1,4 @@
-"""Write docs/events.md and docs/schemas from the models that judge events and catalogs (``make docs``)."""
+"""Write docs/events.md and docs/schemas from the models that judge the documents (``make docs``)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from valueverse.catalog import Catalog
 from valueverse.events.event_reference import SCHEMA_DIALECT, events_schema, page
+from valueverse.value.architect.document import json_schema_text
 
 ROOT = Path(__file__).parents[1]
 
@@ -16,10 +17,9 @@ def documents() -> dict[Path, str]:
     """The text of every document, by its path."""
     catalog = {"$schema": SCHEMA_DIALECT, **Catalog.model_json_schema(by_alias=True), "title": "ValueVerse catalog"}
     schemas = {"event": events_schema(), "catalog": catalog}
-    written = {
-        ROOT / "docs" / "schemas" / f"{name}.schema.json": json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
-        for name, schema in schemas.items()
-    }
+    texts = {name: json.dumps(schema, indent=1, ensure_ascii=False) + "\n" for name, schema in schemas.items()}
+    texts["value_model"] = json_schema_text()
+    written = {ROOT / "docs" / "schemas" / f"{name}.schema.json": text for name, text in texts.items()}
     return {ROOT / "docs" / "events.md": page(), **written}
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import jsonschema
 import polars as pl
 import pytest
+import yaml
 
 from valueverse.errors import RefusalError
 from valueverse.platform.settings import get_settings
 from valueverse.services.catalogs.check_catalog import check_catalog
 from valueverse.services.ingestion.check_file import check_file
 from valueverse.services.project.start_project import start_project
+from valueverse.value import library
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +37,9 @@ def test_settings_catalogs_and_every_event_file_are_valid(tmp_path: Path, monkey
     for name in ("catalog.yaml", "dearer.yaml"):
         text = (folder / name).read_text()
         assert check_catalog(text)["ok"]
-        assert text.startswith("# yaml-language-server: $schema=schemas/catalog.schema.json\n")
+        schema = validator_of(folder / name)
+        assert list(schema.iter_errors(yaml.safe_load(text))) == []
+        assert list(schema.iter_errors(yaml.safe_load(text) | {"metres": []}))
     checked = [check_file(path, "shop", datetime.now(UTC)) for path in (folder / "landing" / "shop").iterdir()]
     assert len(checked) == 4
     assert all(one.is_clean for one in checked)
@@ -42,6 +49,23 @@ def test_settings_catalogs_and_every_event_file_are_valid(tmp_path: Path, monkey
         datetime(2026, 1, 31, 12, tzinfo=UTC),
     )
     assert "acme" not in "".join(path.read_text() for path in written)
+
+
+@pytest.mark.parametrize("name", library.names())
+def test_a_ready_model_names_the_schema_that_lies_in_the_project(tmp_path: Path, name: str) -> None:
+    start_project(tmp_path, "acme")
+    text = library.text(name)
+    (tmp_path / "model.yaml").write_text(text)
+    schema = validator_of(tmp_path / "model.yaml")
+    assert list(schema.iter_errors(yaml.safe_load(text))) == []
+    assert list(schema.iter_errors(yaml.safe_load(text) | {"axs": {}}))
+
+
+def validator_of(path: Path) -> jsonschema.Draft202012Validator:
+    """Of the schema that the first line of a file names, as an editor finds it."""
+    found = re.match(r"# yaml-language-server: \$schema=(\S+)\n", path.read_text())
+    assert found is not None
+    return jsonschema.Draft202012Validator(json.loads((path.parent / found[1]).read_text()))
 
 
 def test_a_folder_that_holds_something_is_left_as_it_is(tmp_path: Path) -> None:

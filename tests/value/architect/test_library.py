@@ -56,7 +56,7 @@ def test_an_unknown_model_names_the_one_that_was_meant():
 
 
 def test_the_published_schema_is_current():
-    assert (ROOT / "docs/value_model.schema.json").read_text(encoding="utf-8") == json_schema_text()
+    assert (ROOT / "docs/schemas/value_model.schema.json").read_text(encoding="utf-8") == json_schema_text()
 
 
 def test_the_schema_takes_models_and_refuses_what_is_none():

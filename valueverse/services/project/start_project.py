@@ -14,7 +14,8 @@ SAMPLE = Path(__file__).parent / "sample"
 SAMPLE_TENANT = "acme"
 _PLACES = {"gitignore": ".gitignore", "README.md": "README.md", FILE_NAME: FILE_NAME}
 """Name in SAMPLE -> name in the folder; catalogs stand beside them, event files in the landing folder."""
-_SCHEMA = "catalog.schema.json"
+_SCHEMAS = project() / "docs" / "schemas"
+"""Published JSON Schemas: editors find them by the first line of a catalog or a value model."""
 
 
 def start_project(folder: Path, tenant: str) -> list[Path]:
@@ -45,8 +46,9 @@ def _files(tenant: str) -> dict[str, str]:
         in_landing = path.suffix == ".ndjson"
         place = f"landing/{tenant}/{path.name}" if in_landing else _PLACES.get(path.name, path.name)
         found[place] = re.sub(rf"\b{SAMPLE_TENANT}\b", tenant, path.read_text(encoding="utf-8"))
-    found[f"schemas/{_SCHEMA}"] = (project() / "docs" / "schemas" / _SCHEMA).read_text(encoding="utf-8")
-    return found
+    return found | {
+        f"schemas/{path.name}": path.read_text(encoding="utf-8") for path in sorted(_SCHEMAS.glob("*.json"))
+    }
 
 
 def _written(path: Path, content: str) -> Path:

@@ -1,4 +1,4 @@
-"""The JSON Schema of model documents, for editors and other tools (docs/value_model.schema.json)."""
+"""The JSON Schema of model documents, for editors and other tools (docs/schemas/value_model.schema.json)."""
 
 from __future__ import annotations
 
