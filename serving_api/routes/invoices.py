@@ -20,7 +20,8 @@ from serving_api.security.tokens import Identity  # noqa: TC001 - FastAPI reads 
 from serving_api.service import service_of
 from valueverse.dates import utc_text
 from valueverse.errors import RefusalError
-from valueverse.invoicing.rendering import Parties, invoice_pdf, invoice_xml
+from valueverse.invoicing.rendering import InvoiceHistory, Parties, invoice_pdf, invoice_xml
+from valueverse.money import minor_units
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,9 +67,10 @@ async def get_invoice(request: Request) -> Response:
     invoice = json.loads(body)
     parties = await _parties(request, identity.tenant, invoice["customer"])
     catalog = await _catalog(request, identity.tenant, invoice) if form == "pdf" else None
+    history = await _history(request, identity.tenant, invoice)
     try:
         # Typesetting takes tens of milliseconds: other requests go on meanwhile.
-        rendered = await run_in_threadpool(_rendered, form, invoice, parties, catalog)
+        rendered = await run_in_threadpool(_rendered, form, invoice, parties, catalog, history)
     except RefusalError as refusal:
         problem_place = {"path": refusal.path, "message": refusal.message}
         raise Problem("not-renderable", refusal.message, errors=[problem_place]) from refusal
@@ -92,10 +94,12 @@ def _format(request: Request) -> str:
     return form
 
 
-def _rendered(form: str, document: dict[str, Any], parties: Parties, catalog: str | None) -> bytes:
+def _rendered(
+    form: str, document: dict[str, Any], parties: Parties, catalog: str | None, history: InvoiceHistory
+) -> bytes:
     if form == "pdf":
-        return invoice_pdf(document, parties, json.loads(catalog or "null"))
-    return invoice_xml(document, *parties.for_xml(), syntax="cii" if form == "cii" else "ubl")
+        return invoice_pdf(document, parties, json.loads(catalog or "null"), history)
+    return invoice_xml(document, *parties.for_xml(history), syntax="cii" if form == "cii" else "ubl")
 
 
 async def _parties(request: Request, tenant: str, customer: str) -> Parties:
@@ -107,6 +111,11 @@ async def _catalog(request: Request, tenant: str, document: dict[str, Any]) -> s
     """The text of the catalog that an invoice was billed by; None: it had none."""
     found = await service_of(request).database.call("invoice_catalog", tenant, document["basis"].get("catalog_hash"))
     return found[0]["document"] if found else None
+
+
+async def _history(request: Request, tenant: str, document: dict[str, Any]) -> InvoiceHistory:
+    found = await service_of(request).database.call("invoice_history", tenant, document["number"])
+    return InvoiceHistory.of(found[0]["history"] if found else None, minor_units(document["currency"]))
 
 
 def voided(document: str) -> bytes:

@@ -89,6 +89,7 @@ def nothing_stays_on_a_connection(logins: Logins) -> list[str]:
     calls = (
         "invoice('acme', 'INV-1')", "invoices('acme', null, null, null, null, null, null, null, 1)",
         "invoice_parties('acme', 'c1')", "invoice_catalog('acme', 'h')",
+        "invoice_history('acme', 'INV-1')",
         "customers('acme', null, 1)", "customer_known('acme', 'c1')",
         "usage('acme', 'c1', null, null, null, null, null, null, null, 1)",
         "api_key('k1', 'no')", "open_session('nobody', 'no', gen_random_uuid(), 'x', '1 h', '1 h')",

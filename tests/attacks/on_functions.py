@@ -21,6 +21,8 @@ _CALLS: dict[str, str | None] = {
     "invoice_parties('acme', 'only birch')": None,
     "invoice_catalog('acme', 'h')": "[('\"zz-acme-only\"',)]",
     "invoice_catalog('acme', 'only birch')": "[]",
+    "invoice_history('acme', 'INV-1')": None,
+    "invoice_history('acme', 'only birch')": "[]",
     "customers('acme', null, 100)": None,
     "rejected_events('acme', null, null, 100)": None,
     "customer_known('acme', 'c1')": "[(True,)]",

@@ -140,6 +140,7 @@ select r.rolname, n.nspname || '.' || c.relname, p.privilege, n.nspname, c.relna
 
 _READ = (
     "tenant", "catalog", "customer", "subscription", "invoice", "invoice_void", "usage_daily", "rejected_event",
+    "invoice_line", "credit_note", "journal_entry", "journal_posting",
 )  # fmt: skip
 _WRITTEN_BY_READER = {"SELECT", "INSERT", "UPDATE", "DELETE"}
 
@@ -193,7 +194,7 @@ _OTHER_RIGHTS = dict(re.findall(r"^-- (.+):\n([^;]+);$", _QUESTIONS, re.MULTILIN
 _MAY = re.compile(
     rf"({ANALYST}|{GROUP}) uses schema (marts|guard)|{API} uses schema api|{READER} uses schema (api|billing|auth)"
     rf"|{BUILDER} uses schema \w+|({READER} creates in api|{BUILDER} creates in (staging|intermediate|marts\w*))"
-    rf"|{API} calls api\.\w+|{READER} calls api\.\w+"
+    rf"|{API} calls api\.\w+|{READER} calls (api\.\w+|billing\.invoice_history)"
     rf"|{BUILDER} calls (billing\.\w+|guard\.end_long_sessions)"
     rf"|({ANALYST}|{GROUP}|{API}) uses database \S+ connect"
     rf"|{BUILDER} uses database \S+ (connect|temporary|create)"

@@ -15,6 +15,7 @@ from saxonche import PySaxonProcessor
 
 from tests.invoicing.rendering.test_presentation import document, line, parties
 from valueverse.invoicing.rendering.electronic import Syntax, invoice_xml
+from valueverse.invoicing.rendering.history import InvoiceHistory, OtherInvoice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,14 +84,29 @@ def broken_rules() -> Callable[[bytes], list[str]]:
         (UNTAXED, {"seller_tax_id": None}),
         ({**NOTHING, **dict.fromkeys(TOTALS, "0.00"), "lines": []}, {}),
         (CREDIT, {}),
+        (CREDIT, {"history": InvoiceHistory(corrects=(OtherInvoice("acme-000000", "2024-01-02"),))}),
         ({**CREDIT, "currency": "USD"}, {"seller_tax_id": None, "invoicing": {}, "purchase_order": None}),
     ],
-    ids=["taxed", "two rates", "zero rated", "reverse charge", "no VAT", "nothing to bill", "credit note", "bare"],
+    ids=[
+        "taxed",
+        "two rates",
+        "zero rated",
+        "reverse charge",
+        "no VAT",
+        "nothing to bill",
+        "credit note",
+        "correction",
+        "bare",
+    ],
 )
 def test_an_electronic_invoice_breaks_no_rule(
     broken_rules: Callable[[bytes], list[str]], change: dict[str, Any], who: dict[str, Any], syntax: Syntax
 ) -> None:
-    assert broken_rules(invoice_xml(document(**change), *parties(**who).for_xml(), syntax=syntax)) == []
+    history = who.get("history")
+    sides = parties(**{name: value for name, value in who.items() if name != "history"})
+    xml = invoice_xml(document(**change), *sides.for_xml(history), syntax=syntax)
+    assert broken_rules(xml) == []
+    assert (b"acme-000000" in xml) == (history is not None)
 
 
 def test_the_rules_find_what_is_wrong(broken_rules: Callable[[bytes], list[str]]) -> None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
-from tests.support.warehouse_billing import acme, run
+from tests.support.warehouse_billing import LATER, acme, run, store
 from valueverse.cli import app
 from valueverse.errors import RefusalError
 from valueverse.platform.warehouse import connect
+from valueverse.services.billing.book_journal import book_journal
 from valueverse.services.billing.invoices import find_invoice, list_invoices
 
 if TYPE_CHECKING:
@@ -27,14 +28,17 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(scope="module")
 def settings(module_settings: Settings) -> Settings:
-    """Three customers of acme; the second one's invoice of November is voided."""
+    """Three customers of acme; the second one's invoice of November is voided, the first one's paid in part."""
     company = acme(3)
     company.record("customer.created", "2023-10-30", {"customer": "c0", "name": "Müller [bold] GmbH", "country": "DE"})
     for customer in ("c1", "c2"):
         company.record("customer.created", "2023-10-30", {"customer": customer})
     run(company, module_settings)
     company.record("invoice.voided", "2024-06-02", {"invoice": "acme-000002", "reason": "wrong address"})
+    company.record("payment.received", "2024-06-02", {"invoice": "acme-000001", "amount": "4", "currency": "USD"})
+    company.record("credit_note.issued", "2024-06-03", {"invoice": "acme-000001", "amount": "2", "reason": "slow"})
     run(company, module_settings)
+    book_journal(module_settings, store(company, module_settings), as_of=LATER, run_id="test")
     return module_settings
 
 
@@ -69,13 +73,24 @@ def test_an_invoice_is_found_with_its_parties_and_its_status_of_now(connection: 
     assert find_invoice(connection, "acme-000002").document["status"] == "voided"
 
 
+def test_an_invoice_knows_what_became_of_it(connection: psycopg.Connection[Any]) -> None:
+    history = find_invoice(connection, "acme-000001").history
+    assert [(one.kind, one.on, one.amount) for one in history.payments] == [("payment_received", "2024-06-02", "4.00")]
+    assert [(one.reason, one.on[:10]) for one in history.credit_notes] == [("slow", "2024-06-03")]
+    assert (history.plan, history.has_overrides, history.corrects, history.replaces) == ("pro", False, (), ())
+    voided = find_invoice(connection, "acme-000002").history
+    assert ((voided.voided_on or "")[:10], voided.void_reason) == ("2024-06-02", "wrong address")
+    (other,) = voided.replaced_by
+    assert [one.number for one in find_invoice(connection, other.number).history.replaces] == ["acme-000002"]
+
+
 def test_what_is_not_there_is_refused_with_its_cure(connection: psycopg.Connection[Any]) -> None:
     with pytest.raises(RefusalError, match="`valueverse invoices list` shows them"):
         find_invoice(connection, "acme-999999")
     with pytest.raises(RefusalError, match="'paid' is none of draft, finalised, voided"):
         list_invoices(connection, None, None, "paid", 1)
     with pytest.raises(RefusalError, match="has no country"):
-        find_invoice(connection, "acme-000001").xml()
+        find_invoice(connection, "acme-000001").xml("ubl")
 
 
 def test_the_commands_show_tables_json_and_files(settings: Settings, tmp_path: Path) -> None:

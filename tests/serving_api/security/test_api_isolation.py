@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.anyio, pytest.mark.integration, pytest.mark.security]
 
 READ = ("billing.tenant", "billing.catalog", "billing.customer", "billing.subscription", "billing.invoice",
-"billing.invoice_void",
+"billing.invoice_void", "billing.invoice_line", "billing.journal_entry", "billing.journal_posting",
+"billing.credit_note",
         "billing.usage_daily", "billing.rejected_event", "auth.refresh_token", "auth.api_key")  # fmt: skip
 
 
@@ -108,6 +109,7 @@ def calls(owner: str) -> dict[str, tuple[str, list[Any]]]:
         "invoices": ("%s, null, null, null, null, null, null, 100", [customer]),
         "invoice_parties": ("%s", [customer]),
         "invoice_catalog": ("%s", [f"hash of {owner}"]),
+        "invoice_history": ("%s", [f"{owner}-000001"]),
         "customers": ("null, 100", []),
         "rejected_events": ("null, null, 100", []),
         "customer_known": ("%s", [customer]),
@@ -227,6 +229,10 @@ def fill(admin: psycopg.Connection[Any]) -> None:
         admin.execute(
             "insert into billing.invoice_void values (%s, %s, 'x', now())",
             [tenant, invoice_id(tenant, "2023-10")],
+        )
+        admin.execute(
+            "insert into billing.credit_note values (%s, 'n', %s, null, null, 1, 'x', now())",
+            [tenant, secret_of(tenant)],
         )
         admin.execute(
             "insert into billing.catalog values (%s, %s, now(), to_jsonb(%s::text))",

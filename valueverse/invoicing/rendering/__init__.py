@@ -3,6 +3,7 @@
 from valueverse.invoicing.rendering.document_hash import finalise, invoice_id, invoice_number
 from valueverse.invoicing.rendering.electronic import Syntax, invoice_xml, known_syntax
 from valueverse.invoicing.rendering.explained_lines import ExplainedInvoice, ExplainedLine, LineFacts, OtherLine
+from valueverse.invoicing.rendering.history import InvoiceHistory
 from valueverse.invoicing.rendering.invoice_documents import build_invoice_documents
 from valueverse.invoicing.rendering.locale_formats import LocaleFormats
 from valueverse.invoicing.rendering.parties import Parties
@@ -11,6 +12,7 @@ from valueverse.invoicing.rendering.pdf import invoice_pdf
 __all__ = [
     "ExplainedInvoice",
     "ExplainedLine",
+    "InvoiceHistory",
     "LineFacts",
     "LocaleFormats",
     "OtherLine",

@@ -37,8 +37,11 @@ class DisplayNames:
         self._meters = {meter["key"]: meter for meter in catalog.get("meters", ())}
         self._named = {kind: {one["key"]: one for one in catalog.get(kind, ())} for kind in ("taxes", "coupons")}
         self._sold: dict[str, list[Mapping[str, Any]]] = {}
-        committed = [plan["commitment"]["minimum"] for plan in catalog.get("plans", ()) if plan.get("commitment")]
-        self._commitments = frozenset(Decimal(str(minimum)) for minimum in committed)
+        self._committed: dict[tuple[str | None, int | None], Decimal] = {
+            (plan["key"], int(plan.get("version") or 1)): Decimal(str(plan["commitment"]["minimum"]))
+            for plan in catalog.get("plans", ())
+            if plan.get("commitment")
+        }
         for plan in catalog.get("plans", ()):
             for part in (*plan.get("fees", ()), *plan.get("charges", ())):
                 self._sold.setdefault(part["key"], []).append(part)
@@ -89,9 +92,27 @@ class DisplayNames:
         free = Decimal(line["quantity"]) - priced
         return str(free) if priced > 0 and free > 0 and stated == {free} else None
 
+    def included_at_most(self, line: Mapping[str, Any]) -> str | None:
+        """Units that are included in a charge of which nothing was billed, where the catalog has one number of them
+        that the usage does not exceed."""
+        if line["tiers"] or line["quantity"] is None or Decimal(line["amount"]) or Decimal(line["quantity"]) <= 0:
+            return None
+        stated = {Decimal(str(part.get("included") or "0")) for part in self._priced_alike(line)}
+        enough = [number for number in stated if number >= Decimal(line["quantity"])]
+        return str(enough[0]) if len(enough) == 1 else None
+
+    @staticmethod
+    def is_part(line: Mapping[str, Any]) -> bool:
+        """Whether a fee is billed for some of its period's days."""
+        return str(line["description"]).endswith(" days)")
+
+    def commitment_of(self, plan: str | None, version: int | None) -> Decimal | None:
+        """What a plan commits to, for a whole period."""
+        return self._committed.get((plan, version))
+
     def commitments(self) -> frozenset[Decimal]:
         """What plans commit to, for a whole period."""
-        return self._commitments
+        return frozenset(self._committed.values())
 
     def _priced_alike(self, line: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         units = {_number(tier["unit"]) for tier in line["tiers"]} - {None}

@@ -111,6 +111,10 @@ class LocaleFormats:
         """An ISO date."""
         return format_date(date.fromisoformat(text[:10]), "long", locale=self.locale)
 
+    def short_day(self, text: str) -> str:
+        """An ISO date with its month cut short."""
+        return format_date(date.fromisoformat(text[:10]), "medium", locale=self.locale)
+
     def instant(self, text: str) -> str:
         """An instant, in UTC."""
         moment = datetime.fromisoformat(text).astimezone(UTC)

@@ -13,6 +13,8 @@ from valueverse.invoicing.rendering.locale_formats import known_locale
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from valueverse.invoicing.rendering.history import InvoiceHistory
+
 _LINES = ("street", "postal_code", "city")
 _EU = frozenset([
     "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IT", "LT", "LU", "LV",
@@ -81,8 +83,10 @@ class Parties:
         countries = {self.seller_country, self.buyer_country}
         return bool(len(countries) == 2 and countries <= _EU and self.seller_tax_id and self.buyer_tax_id)
 
-    def for_xml(self) -> tuple[Party, Party, Settlement]:
+    def for_xml(self, history: InvoiceHistory | None = None) -> tuple[Party, Party, Settlement]:
         """Seller and buyer of an electronic invoice, and how they settle it.
+
+        ``history``: names the invoices that this one corrects.
 
         Raises:
             RefusalError: ``no_country``: EN 16931 (BR-9, BR-11) asks for the country of both.
@@ -101,6 +105,7 @@ class Parties:
                 self.purchase_order,
                 self.recipient_owes_vat(),
                 self.zones,
+                tuple((one.number, one.issued_on) for one in history.corrects) if history else (),
             ),
         )
 

@@ -23,13 +23,18 @@ from valueverse.invoicing.rendering.presentation import presentation
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from valueverse.invoicing.rendering.history import InvoiceHistory
+
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}\Z")
 _TEMPLATE = "invoice.typ"
 MOST_LINES = 20_000
 
 
 def invoice_pdf(
-    document: dict[str, Any], parties: Parties | None = None, catalog: Mapping[str, Any] | None = None
+    document: dict[str, Any],
+    parties: Parties | None = None,
+    catalog: Mapping[str, Any] | None = None,
+    history: InvoiceHistory | None = None,
 ) -> bytes:
     """Typeset a document (contracts.md, section 4). Texts are data: markup in them is shown, never interpreted.
 
@@ -38,6 +43,7 @@ def invoice_pdf(
         parties: seller and buyer; None: they go by their keys.
         catalog: the document of the catalog that it was billed by; None: fees, charges and meters go by what the
             invoice calls them.
+        history: what became of it since; None: nothing is known.
 
     Raises:
         RefusalError: ``bad_document`` for what is no invoice document; ``bad_colour``; ``too_large``.
@@ -51,8 +57,8 @@ def invoice_pdf(
     try:
         issued = datetime.fromisoformat(str(document["issued_on"])).replace(tzinfo=UTC)
         inputs = {
-            "invoice": _json(presentation(document, parties, catalog)),
-            "xml": _attached(document, parties),
+            "invoice": _json(presentation(document, parties, catalog, history)),
+            "xml": _attached(document, parties, history),
             "xml_name": FACTUR_X_FILE,
         }
         pdf = _archivable(inputs, issued)
@@ -61,13 +67,13 @@ def invoice_pdf(
     return pdf
 
 
-def _attached(document: dict[str, Any], parties: Parties) -> str:
+def _attached(document: dict[str, Any], parties: Parties, history: InvoiceHistory | None) -> str:
     """The electronic invoice; empty for a document that has none, such as a draft or one to an unknown country, and
     for a voided one, which no system is to pay."""
     if document["status"] == "voided":
         return ""
     try:
-        return invoice_xml(document, *parties.for_xml(), syntax="cii").decode()
+        return invoice_xml(document, *parties.for_xml(history), syntax="cii").decode()
     except RefusalError:
         return ""
 

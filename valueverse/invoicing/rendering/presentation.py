@@ -8,34 +8,44 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from valueverse.invoicing.rendering.display_names import DisplayNames
+from valueverse.invoicing.rendering.history import InvoiceHistory
 from valueverse.invoicing.rendering.line_texts import LineTexts
 from valueverse.invoicing.rendering.locale_formats import LocaleFormats
-from valueverse.invoicing.rendering.payment import payment_shown
+from valueverse.invoicing.rendering.payment import payment_shown, since_issued
 from valueverse.invoicing.rendering.usage_summary import usage_summary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
+    from valueverse.invoicing.rendering.history import OtherInvoice
     from valueverse.invoicing.rendering.parties import Parties
 
 ACCENT = "#1f4e79"
+_REFERENCES = ("corrects", "corrected_by", "replaces", "replaced_by")
 LOGO = "data:image/png;base64,"
 """How the logo of a tenant begins: a PNG as a data URL."""
 
 
-def presentation(document: Mapping[str, Any], parties: Parties, catalog: Mapping[str, Any] | None) -> dict[str, Any]:
+def presentation(
+    document: Mapping[str, Any],
+    parties: Parties,
+    catalog: Mapping[str, Any] | None,
+    history: InvoiceHistory | None = None,
+) -> dict[str, Any]:
     """What ``invoice.typ`` sets.
 
     Args:
         document: contracts.md, section 4.
         parties: seller and buyer.
         catalog: the one that the invoice was billed by, for names; None: keys are shown.
+        history: what became of it since; None: nothing is known.
 
     Raises:
         KeyError, TypeError, ValueError, ArithmeticError: for what is no invoice document.
     """
     formats = LocaleFormats(parties.locale, document["currency"], parties.zones)
     names = DisplayNames(catalog, formats.language)
+    history = history or InvoiceHistory()
     credit = Decimal(document["total"]) < 0
     logo = parties.invoicing.get("logo")
     lines = LineTexts(formats, names)
@@ -43,7 +53,7 @@ def presentation(document: Mapping[str, Any], parties: Parties, catalog: Mapping
     number = document["number"]
     return {
         "language": formats.language,
-        "title": formats.text("credit_note" if credit else "invoice"),
+        "title": _title(document, formats),
         "number": formats.text("draft") if number is None else number,
         "stamp": None if document["status"] == "finalised" else formats.text(document["status"]),
         "page": formats.message("page"),
@@ -51,15 +61,16 @@ def presentation(document: Mapping[str, Any], parties: Parties, catalog: Mapping
         "logo": list(base64.b64decode(logo.removeprefix(LOGO))) if logo else None,
         "seller": _party(formats, parties, "seller"),
         "buyer": _party(formats, parties, "buyer") | {"heading": formats.text("billed_to")},
-        "facts": _facts(document, parties, formats, credit=credit),
+        "facts": _facts(document, parties, formats, history, credit=credit),
         "headings": [formats.text(key) for key in ("description", "service_period", "quantity", "amount")],
         "lines": shown,
         "no_lines": formats.text("no_lines"),
         "totals": total_rows(document, formats, names),
+        "since": since_issued(document, formats, history),
         "taxes": _tax_summary(document, formats, names),
         "legal": [formats.text("reverse_charge")] if _reverse_charge(document, parties) else [],
-        "payment": payment_shown(document, parties, formats),
-        "usage": usage_summary(document, [line["title"] for line in shown], formats, names),
+        "payment": payment_shown(document, parties, formats, history),
+        "usage": usage_summary(document, [line["title"] for line in shown], formats, names, history),
         "note": parties.invoicing.get("note"),
         "verify": _verify(document, formats),
     }
@@ -79,13 +90,24 @@ def _party(formats: LocaleFormats, parties: Parties, side: str) -> dict[str, Any
     return {"name": getattr(parties, side), "lines": [line for line in lines if line]}
 
 
-def _facts(document: Mapping[str, Any], parties: Parties, formats: LocaleFormats, *, credit: bool) -> list[list[str]]:
+def _title(document: Mapping[str, Any], formats: LocaleFormats) -> str:
+    """A document below zero is a credit note; one that does nothing but correct others says so."""
+    if Decimal(document["total"]) < 0:
+        return formats.text("credit_note")
+    corrects = document["lines"] and all(line["kind"] == "adjustment" for line in document["lines"])
+    return formats.text("correction" if corrects else "invoice")
+
+
+def _facts(
+    document: Mapping[str, Any], parties: Parties, formats: LocaleFormats, history: InvoiceHistory, *, credit: bool
+) -> list[list[str]]:
     payable = not credit and document["status"] != "voided" and Decimal(document["amount_due"]) > 0
     due = document["due_on"] if payable else None
     facts = {
         "number": document["number"],
         "issued": formats.day(document["issued_on"]),
         "due": formats.day(due) if due else None,
+        **{name: _others(getattr(history, name), formats) for name in _REFERENCES},
         "period": formats.days(document["period"]),
         "purchase_order": parties.purchase_order,
         "customer_reference": document["customer"] if document["customer"] != parties.buyer else None,
@@ -95,10 +117,15 @@ def _facts(document: Mapping[str, Any], parties: Parties, formats: LocaleFormats
     return [[formats.text(key), str(value)] for key, value in facts.items() if value]
 
 
+def _others(invoices: Iterable[OtherInvoice], formats: LocaleFormats) -> str:
+    return ", ".join(f"{one.number} ({formats.short_day(one.issued_on)})" for one in invoices)
+
+
 def total_rows(document: Mapping[str, Any], formats: LocaleFormats, names: DisplayNames) -> list[list[Any]]:
     """[label, amount, whether it is emphasised] per row from the subtotal to what is due."""
     currency = document["currency"]
-    due = "amount_due" if Decimal(document["amount_due"]) >= 0 else "credit_balance"
+    left = Decimal(document["amount_due"])
+    due = "amount_due" if left >= 0 else "credit_balance"
     rows = [[formats.text("subtotal"), formats.amount(document["subtotal"]), False]]
     for one in document["discounts"]:
         label = formats.text("discount", name=names.of("coupons", one["key"]))
@@ -111,7 +138,7 @@ def total_rows(document: Mapping[str, Any], formats: LocaleFormats, names: Displ
         kind = "credit_note" if credit["kind"] == "credit_note" else "wallet"
         how = "owed_again" if Decimal(credit["amount"]) < 0 else "paid_by"
         rows.append([formats.text(f"{how}_{kind}", name=credit["key"]), _taken(formats, credit["amount"]), False])
-    rows.append([f"{formats.text(due)} {currency}", formats.amount(document["amount_due"]), True])
+    rows.append([f"{formats.text(due)} {currency}", formats.amount(str(abs(left))), True])
     return rows
 
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from valueverse.invoicing.rendering.display_names import DisplayNames
+    from valueverse.invoicing.rendering.history import InvoiceHistory
     from valueverse.invoicing.rendering.locale_formats import LocaleFormats
 
 _MOST_BARS = 8
@@ -17,7 +18,11 @@ _COMMITTED = frozenset(["fee", "usage", "minimum"])
 
 
 def usage_summary(
-    document: Mapping[str, Any], titles: Sequence[str], formats: LocaleFormats, names: DisplayNames
+    document: Mapping[str, Any],
+    titles: Sequence[str],
+    formats: LocaleFormats,
+    names: DisplayNames,
+    history: InvoiceHistory,
 ) -> dict[str, Any] | None:
     """heading, bars [[label, amount, thousandths]] and progress [[label, text, thousandths]]; None: nothing to show.
 
@@ -26,9 +31,13 @@ def usage_summary(
         titles: of its lines, as they are shown.
         formats: of its texts and numbers.
         names: of its catalog, which say what is included.
+        history: says whether the terms of the catalog are those that were agreed.
     """
     bars = _bars(document, titles, formats)
-    progress = [*_allowances(document, titles, formats, names), *_commitment(document, formats, names)]
+    progress = [
+        *_allowances(document, titles, formats, names, history),
+        *_commitment(document, formats, names, history),
+    ]
     if len(bars) < 2 and not progress:
         return None
     return {"heading": formats.text("usage_summary"), "bars": bars if len(bars) > 1 else [], "progress": progress}
@@ -50,43 +59,61 @@ def _bars(document: Mapping[str, Any], titles: Sequence[str], formats: LocaleFor
 
 
 def _allowances(
-    document: Mapping[str, Any], titles: Sequence[str], formats: LocaleFormats, names: DisplayNames
+    document: Mapping[str, Any],
+    titles: Sequence[str],
+    formats: LocaleFormats,
+    names: DisplayNames,
+    history: InvoiceHistory,
 ) -> list[list[Any]]:
-    """Of each charge whose included units were used up, and which has one line."""
+    """Of each charge with included units, which has one line: all of them where its tiers show that they were used up,
+    what was used of them where nothing was billed and the catalog's terms were agreed without overrides."""
     usage = [(line, title) for line, title in zip(document["lines"], titles, strict=True) if line["kind"] == "usage"]
     keys = [line["key"] for line, _ in usage]
     found = []
     for line, title in usage:
-        included = names.included(line) if keys.count(line["key"]) == 1 else None
+        if keys.count(line["key"]) > 1:
+            continue
+        proven = names.included(line)
+        included = proven or (names.included_at_most(line) if history.has_overrides is False else None)
         if included is None:
             continue
+        used = proven or str(line["quantity"])
         unit = names.unit(line)
         count = "" if unit is None or unit.count is None else f" \N{MULTIPLICATION SIGN} {formats.quantity(unit.count)}"
-        number = formats.quantity(included) + count
-        text = formats.text("allowance", used=number, included=number, unit=unit.unit if unit else "")
-        found.append([formats.text("allowance_title", what=title), text.strip(), _WHOLE])
+        numbers = {name: formats.quantity(one) + count for name, one in (("used", used), ("included", included))}
+        text = formats.text("allowance", unit=unit.unit if unit else "", **numbers)
+        share = _thousandths(Decimal(used), Decimal(included))
+        found.append([formats.text("allowance_title", what=title), text.strip(), share])
     return found
 
 
-def _commitment(document: Mapping[str, Any], formats: LocaleFormats, names: DisplayNames) -> list[list[Any]]:
-    """Of an invoice with a true-up: what the period's fees and charges came to, of the commitment.
+def _commitment(
+    document: Mapping[str, Any], formats: LocaleFormats, names: DisplayNames, history: InvoiceHistory
+) -> list[list[Any]]:
+    """What the period's fees and charges came to, of the commitment.
 
-    Fees in advance were billed by the invoice before: it is shown only where this one has all that counts, which is
-    where it adds up to a commitment of the catalog.
+    Fees in advance were billed by the invoice before: an invoice with a true-up shows it only where it has all that
+    counts, which is where it adds up to a commitment of the catalog. One without shows it where a whole period's fee
+    says that the commitment is whole, and its own lines reach that of the subscription's plan.
     """
     trued_up = [line for line in document["lines"] if line["kind"] == "minimum" and line["key"] == "commitment"]
-    if len(trued_up) != 1:
+    if len(trued_up) > 1:
         return []
-    others = [
-        Decimal(line["amount"])
+    period = trued_up[0]["service_period"] if trued_up else document["period"]
+    counted = [
+        line
         for line in document["lines"]
-        if line["kind"] in _COMMITTED
-        and line is not trued_up[0]
-        and line["service_period"] == trued_up[0]["service_period"]
+        if line["kind"] in _COMMITTED and line not in trued_up and line["service_period"] == period
     ]
-    used = sum(others, Decimal(0))
-    minimum = used + Decimal(trued_up[0]["amount"])
-    if minimum not in names.commitments():
+    used = sum((Decimal(line["amount"]) for line in counted), Decimal(0))
+    if trued_up:
+        minimum = used + Decimal(trued_up[0]["amount"])
+        agreed = minimum in names.commitments()
+    else:
+        whole = any(line["kind"] == "fee" and not names.is_part(line) for line in counted)
+        minimum = names.commitment_of(history.plan, history.plan_version) or Decimal(0)
+        agreed = history.has_overrides is False and whole and 0 < minimum <= used
+    if not agreed:
         return []
     text = formats.text("commitment_progress", used=formats.money(str(used)), minimum=formats.money(str(minimum)))
     return [[formats.text("commitment_title"), text, _thousandths(used, minimum)]]

@@ -29,7 +29,8 @@ _ONE = """
            c.name as buyer, c.country as buyer_country, c.timezone as buyer_timezone,
            c.metadata::text as buyer_metadata,
            (select k.document::text from billing.catalog as k
-             where k.tenant_id = i.tenant_id and k.catalog_hash = i.catalog_hash limit 1) as catalog
+             where k.tenant_id = i.tenant_id and k.catalog_hash = i.catalog_hash limit 1) as catalog,
+           billing.invoice_history(i.tenant_id, i.number)::text as history
       from billing.invoice as i
       left join billing.invoice_void as v on v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id
       left join billing.tenant as t on t.tenant_id = i.tenant_id
@@ -76,8 +77,8 @@ def listed(
 
 
 def by_number(connection: psycopg.Connection[Any], number: str) -> dict[str, Any] | None:
-    """A finalised invoice's document, whether it is voided, the parties as they state themselves now, and the catalog
-    that it was billed by."""
+    """A finalised invoice's document, whether it is voided, the parties as they state themselves now, the catalog that
+    it was billed by, and what became of it since."""
     return row_of(connection, _ONE, {"number": number})
 
 

@@ -66,7 +66,10 @@ def _dimension_tables(
     timeline: Timeline, history: CatalogHistory, rejected: pl.DataFrame, texts: dict[str, str], run_at: datetime
 ) -> dict[str, pl.DataFrame]:
     document = pl.col("catalog_hash").replace_strict(texts, return_dtype=pl.String).alias("document")
-    latest = timeline.segments.sort("from").group_by("tenant", "subscription", maintain_order=True).last()
+    segments = timeline.segments.with_columns(
+        pl.col("overrides").is_not_null().any().over("tenant", "subscription").alias("has_overrides")
+    )
+    latest = segments.sort("from").group_by("tenant", "subscription", maintain_order=True).last()
     over = pl.col("subscription_end").is_not_null() & (pl.col("subscription_end") <= pl.lit(run_at))
     tables = {
         "billing.customer": timeline.customers.select(
@@ -78,6 +81,7 @@ def _dimension_tables(
             pl.col("subscription_start").alias("started_at"),
             pl.col("subscription_end").alias("ended_at"),
             pl.when(over).then(pl.lit("ended")).otherwise(pl.lit("active")).alias("status"),
+            "has_overrides",
         ),
         "billing.catalog": history.versions.select("tenant", "catalog_hash", "effective_at", document),
         "billing.plan": _plan_table(history),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from valueverse.errors import RefusalError
-from valueverse.invoicing.rendering import Parties, Syntax, invoice_pdf, invoice_xml
+from valueverse.invoicing.rendering import InvoiceHistory, Parties, Syntax, invoice_pdf, invoice_xml
 from valueverse.money import minor_text, minor_units
 from valueverse.platform.stores import invoice_store
 
@@ -19,16 +19,17 @@ STATUSES = ("draft", "finalised", "voided")
 
 @dataclass(frozen=True)
 class StoredInvoice:
-    """A finalised invoice's document, with ``status`` as it is now, who its parties are, and the text of the catalog
-    that it was billed by."""
+    """A finalised invoice's document, with ``status`` as it is now, who its parties are, the text of the catalog that
+    it was billed by, and what became of it since."""
 
     document: dict[str, Any]
     parties: Parties
     catalog: str | None
+    history: InvoiceHistory
 
     def pdf(self) -> bytes:
         """The invoice as a PDF."""
-        return invoice_pdf(self.document, self.parties, json.loads(self.catalog or "null"))
+        return invoice_pdf(self.document, self.parties, json.loads(self.catalog or "null"), self.history)
 
     def xml(self, syntax: Syntax) -> bytes:
         """The electronic invoice (EN 16931) in UBL 2.1 or CII D22B.
@@ -36,7 +37,7 @@ class StoredInvoice:
         Raises:
             RefusalError: ``no_country``, and what ``invoice_xml`` refuses.
         """
-        return invoice_xml(self.document, *self.parties.for_xml(), syntax=syntax)
+        return invoice_xml(self.document, *self.parties.for_xml(self.history), syntax=syntax)
 
 
 def list_invoices(
@@ -71,7 +72,12 @@ def find_invoice(connection: psycopg.Connection[Any], number: str) -> StoredInvo
     document = json.loads(row["document"])
     if row["voided"]:
         document |= {"status": "voided"}
-    return StoredInvoice(document, Parties.of(row, row["tenant"], document["customer"]), row["catalog"])
+    return StoredInvoice(
+        document,
+        Parties.of(row, row["tenant"], document["customer"]),
+        row["catalog"],
+        InvoiceHistory.of(row["history"], minor_units(document["currency"])),
+    )
 
 
 def _listed(row: dict[str, Any]) -> dict[str, Any]:

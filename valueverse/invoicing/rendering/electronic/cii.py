@@ -17,6 +17,7 @@ _CII = "urn:un:unece:uncefact:data:standard"
 _RSM = f"{_CII}:CrossIndustryInvoice:100"
 _RAM = f"{_CII}:ReusableAggregateBusinessInformationEntity:100"
 _UDT = f"{_CII}:UnqualifiedDataType:100"
+_QDT = f"{_CII}:QualifiedDataType:100"
 _DAY = "102"
 """UNTDID 2379: YYYYMMDD."""
 
@@ -31,7 +32,7 @@ class _Writer:
         self.terms = terms
 
     def write(self) -> bytes:
-        for prefix, space in (("rsm", _RSM), ("ram", _RAM), ("udt", _UDT)):
+        for prefix, space in (("rsm", _RSM), ("ram", _RAM), ("udt", _UDT), ("qdt", _QDT)):
             ET.register_namespace(prefix, space)
         root = ET.Element(f"{{{_RSM}}}CrossIndustryInvoice")
         context = ET.SubElement(root, f"{{{_RSM}}}ExchangedDocumentContext")
@@ -141,6 +142,11 @@ class _Writer:
             if terms.due_on:
                 self._day(group, "DueDateDateTime", terms.due_on)
         self._totals(settlement)
+        for number, issued_on in terms.preceding:
+            reference = self.group(settlement, "InvoiceReferencedDocument")
+            self.text(reference, "IssuerAssignedID", number)
+            issued = self.group(reference, "FormattedIssueDateTime")
+            ET.SubElement(issued, f"{{{_QDT}}}DateTimeString", format=_DAY).text = issued_on.replace("-", "")
 
     def _allowance(self, settlement: ET.Element, allowance: Allowance) -> None:
         group = self.group(settlement, "SpecifiedTradeAllowanceCharge")

@@ -50,14 +50,15 @@ class Party:
 
 @dataclass(frozen=True)
 class Settlement:
-    """How an invoice is settled: the account to pay to, the buyer's order, whether the buyer owes the VAT, and the time
-    zones that its days may be of, the likeliest first."""
+    """How an invoice is settled: the account to pay to, the buyer's order, whether the buyer owes the VAT, the time
+    zones that its days may be of (the likeliest first), and number and day of the invoices that it corrects."""
 
     iban: str | None = None
     bic: str | None = None
     purchase_order: str | None = None
     reverse_charge: bool = False
     zones: tuple[str, ...] = ()
+    corrects: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,10 @@ class Line:
 
 @dataclass(frozen=True)
 class InvoiceTerms:
-    """Amounts are text with the currency's decimals, days are inclusive at both ends."""
+    """Amounts are text with the currency's decimals, days are inclusive at both ends.
+
+    ``preceding`` is BG-3: number and day of invoices that this one corrects.
+    """
 
     number: str
     issued_on: str
@@ -124,6 +128,7 @@ class InvoiceTerms:
     note: str
     buyer_reference: str
     purchase_order: str | None
+    preceding: tuple[tuple[str, str], ...]
     payment_terms: str | None
     days: tuple[date, date]
     seller: Party
@@ -210,6 +215,7 @@ class _Mapping:
             note=f"content hash {document['content_hash']}",
             buyer_reference=document["customer"],
             purchase_order=settlement.purchase_order,
+            preceding=settlement.corrects,
             # An amount payable needs a due date, which a credit note does not have, or terms (BR-CO-25).
             payment_terms="credited to the invoices that follow" if self.credit else None,
             days=billed_days(document["period"], settlement.zones),

@@ -69,6 +69,10 @@ class _Writer:
         self._period(root, terms.days)
         if terms.purchase_order:
             self.basic(self.group(root, "OrderReference"), "ID", terms.purchase_order)
+        for number, issued_on in terms.preceding:
+            reference = self.group(self.group(root, "BillingReference"), "InvoiceDocumentReference")
+            self.basic(reference, "ID", number)
+            self.basic(reference, "IssueDate", issued_on)
 
     def _payment(self, root: ET.Element) -> None:
         payment = self.terms.payment
