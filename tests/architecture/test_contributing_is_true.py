@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize("name", ["CONTRIBUTING.md", "SECURITY.md"])
 def test_every_file_and_target_that_is_named_exists(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
-    paths = [one for one in re.findall(r"`([\w./-]+/[\w./-]+)`", text) if not one.startswith(".venv/")]
+    paths = [one for one in re.findall(r"`([\w./-]+/[\w./-]+)`", text) if not one.startswith((".venv/", "build/"))]
     links = re.findall(r"\]\(([^)#:]+)\)", text)
     assert paths
     assert [one for one in paths + links if not (ROOT / one).exists()] == []

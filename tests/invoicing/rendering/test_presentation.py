@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import ctypes
-import io
-import json
 import re
-import xml.etree.ElementTree as ET
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import facturx
-import pypdf
 import pypdfium2
-import pypdfium2.raw as pdfium
 import pytest
 
-from valueverse.invoicing.rendering.electronic import as_factur_x, invoice_xml
-from valueverse.invoicing.rendering.history import InvoiceHistory, IssuedCredit, OtherInvoice, Payment
 from valueverse.invoicing.rendering.locale_formats import LANGUAGES, LocaleFormats, known_locale, messages_of
 from valueverse.invoicing.rendering.parties import Parties
 from valueverse.invoicing.rendering.payment import epc_code
 from valueverse.invoicing.rendering.pdf import invoice_pdf
 from valueverse.invoicing.rendering.presentation import presentation
+
+if TYPE_CHECKING:
+    from valueverse.invoicing.rendering.history import InvoiceHistory
 
 JANUARY = {"from": "2023-12-31T23:00:00Z", "to": "2024-01-31T23:00:00Z"}
 """January in Berlin."""
@@ -254,67 +248,6 @@ def test_a_code_is_made_only_for_euros_and_where_banks_read_it() -> None:
     assert epc_code(document(), parties(invoicing={}), Decimal(1)) is None
 
 
-PAID = InvoiceHistory(
-    payments=(
-        Payment("payment_received", "2024-02-20", "60.00", "2024-02-21T06:00:00"),
-        Payment("payment_refunded", "2024-02-25", "-10.00", "2024-02-26T06:00:00.5"),
-    ),
-    credit_notes=(IssuedCredit("5.00", "slow", "2024-02-22T09:00:00"),),
-)
-
-
-def test_payments_since_issue_lower_what_remains_due_and_leave_the_totals() -> None:
-    found = shown(history=PAID)
-    assert found["totals"] == shown()["totals"]
-    assert found["since"]["rows"] == [
-        ["Payment received Feb 20, 2024", "\N{MINUS SIGN}60.00", False],
-        ["Payment refunded Feb 25, 2024", "10.00", False],
-        ["Remains due EUR", "36.65", True],
-    ]
-    credit, booked = found["since"]["notes"]
-    assert credit == "5.00\xa0EUR were credited on Feb 22, 2024 (slow): your next invoices are lower by them."
-    assert booked.startswith("As booked on Feb 26, 2024")
-    assert found["payment"]["texts"][0].startswith("Please pay 36.65\xa0EUR by")
-    assert shown()["since"] is None
-
-
-@pytest.mark.parametrize(
-    ("paid", "label", "amount"), [("86.65", "Remains due", "0.00"), ("90", "Paid too much", "3.35")]
-)
-def test_an_invoice_that_is_paid_says_so_and_asks_for_nothing(paid: str, label: str, amount: str) -> None:
-    history = InvoiceHistory(payments=(Payment("payment_received", "2024-02-20", paid, "2024-02-21T06:00:00"),))
-    found = shown(history=history)
-    assert found["since"]["rows"][-1] == [f"{label} EUR", amount, True]
-    assert found["payment"]["texts"] == ["This invoice is paid. Nothing is to be paid."]
-    assert (found["payment"]["rows"], found["payment"]["code"]) == ([], None)
-
-
-def test_corrections_and_replacements_name_the_other_invoices_and_a_void_its_reason() -> None:
-    first = (OtherInvoice("acme-000001", "2024-01-02"),)
-    corrected = [line(kind="adjustment", amount="4.00")]
-    found = shown("de", history=InvoiceHistory(corrects=first), lines=corrected)
-    assert (found["title"], dict(found["facts"])["Korrigiert"]) == ("Korrekturrechnung", "acme-000001 (02.01.2024)")
-    assert shown(lines=corrected, total="-4.00", amount_due="-4.00")["title"] == "Credit note"
-    assert shown(lines=corrected, total="-4.00", amount_due="-4.00")["totals"][-1] == [
-        "Balance in your favour EUR", "4.00", True,
-    ]  # fmt: skip
-    voided = InvoiceHistory(voided_on="2024-02-09T10:00:00", void_reason="wrong customer", replaced_by=first)
-    found = shown(history=voided, status="voided")
-    assert found["payment"]["texts"] == [
-        "This invoice is void since February 9, 2024: wrong customer. It is not to be paid."
-    ]
-    assert dict(found["facts"])["Replaced by"] == "acme-000001 (Jan 2, 2024)"
-
-
-def test_history_is_read_from_what_the_warehouse_answers() -> None:
-    assert InvoiceHistory.of(None, 2) == InvoiceHistory()
-    none: dict[str, Any] = dict.fromkeys(("plan", "plan_version", "has_overrides", "voided_on", "void_reason"))
-    lists = {name: [] for name in ("credit_notes", "corrects", "corrected_by", "replaces", "replaced_by")}
-    paid = {"kind": "payment_received", "date": "2024-02-20", "amount_minor": "-6000", "booked_at": "2024"}
-    text = json.dumps(none | lists | {"payments": [paid]})
-    assert InvoiceHistory.of(text, 2).remaining("86.65") == Decimal("26.65")
-
-
 def test_the_pdf_shows_both_parties_logo_and_code_in_each_language() -> None:
     for language, expected in (("en", "Purchase order"), ("de", "Bestellnummer"), ("fr", "Bon de commande"),
                                ("es", "Orden de compra")):  # fmt: skip
@@ -350,35 +283,6 @@ def test_included_usage_is_shown_where_the_tiers_prove_it() -> None:
     assert shown(lines=[USAGE | {"quantity": "22561.87"}])["usage"] is None
 
 
-AGREED = InvoiceHistory(plan="pro", plan_version=1, has_overrides=False)
-
-
-def test_partly_used_allowances_are_shown_where_the_catalog_s_terms_were_agreed() -> None:
-    free = USAGE | {"quantity": "40", "tiers": [], "amount": "0.00", "amount_precise": "0"}
-    (row,) = shown(history=AGREED, lines=[free])["usage"]["progress"]
-    thousands = "\N{MULTIPLICATION SIGN} 1,000"
-    assert row == ["Included usage: Tokens", f"40 {thousands} of 100 {thousands} included tokens", 400]
-    for unknown in (None, InvoiceHistory(has_overrides=True)):
-        assert shown(history=unknown, lines=[free])["usage"] is None
-    # More than the catalog includes, and nothing billed: other terms than the catalog's.
-    assert shown(history=AGREED, lines=[free | {"quantity": "101"}])["usage"] is None
-
-
-def test_a_commitment_that_is_reached_is_shown_for_a_whole_period_without_overrides() -> None:
-    sold = {"plans": [{"key": "pro", "commitment": {"minimum": "80.00"}}]}
-    lines = [line(), used("calls", "50.00")]
-    assert shown(catalog=sold, history=AGREED, lines=lines)["usage"]["progress"] == [
-        ["Minimum commitment", "90.00\xa0EUR of 80.00\xa0EUR", 1000]
-    ]
-    part = [line(description="Platform (3 of 31 days)", amount="50.00"), used("calls", "50.00")]
-    for history, shown_lines in (
-        (InvoiceHistory(plan="pro", plan_version=1), lines),
-        (AGREED, part),
-        (AGREED, lines[:1]),
-    ):
-        assert shown(catalog=sold, history=history, lines=shown_lines)["usage"] is None
-
-
 def test_a_commitment_is_shown_where_the_invoice_has_all_that_counts_towards_it() -> None:
     text = "minimum commitment: what the period's fees and charges lack of it"
     lack = line(key="commitment", kind="minimum", description=text, amount="60.00")
@@ -390,64 +294,3 @@ def test_a_commitment_is_shown_where_the_invoice_has_all_that_counts_towards_it(
         shown(catalog={"plans": [{"key": "pro", "commitment": {"minimum": "149.00"}}]}, lines=[line(), lack])["usage"]
         is None
     )
-
-
-def attachments(pdf: bytes) -> list[bytes]:
-    """The files in a PDF."""
-    opened = pypdfium2.PdfDocument(pdf)
-    found = []
-    for place in range(pdfium.FPDFDoc_GetAttachmentCount(opened)):
-        one, size = pdfium.FPDFDoc_GetAttachment(opened, place), ctypes.c_ulong()
-        pdfium.FPDFAttachment_GetFile(one, None, 0, size)
-        content = ctypes.create_string_buffer(size.value)
-        pdfium.FPDFAttachment_GetFile(one, content, size.value, size)
-        found.append(content.raw)
-    return found
-
-
-def test_a_pdf_is_archivable_and_has_the_electronic_invoice_inside() -> None:
-    pdf = invoice_pdf(document(), parties(), CATALOG)
-    assert attachments(pdf) == [invoice_xml(document(), *parties().for_xml(), syntax="cii")]
-    assert pdf == invoice_pdf(document(), parties(), CATALOG)
-    assert attachments(invoice_pdf(document(status="draft", number=None), parties())) == []
-    assert attachments(invoice_pdf(document(status="voided"), parties())) == []
-
-
-def test_a_pdf_is_a_factur_x_for_the_public_reader_and_keeps_what_was_typeset() -> None:
-    pdf = invoice_pdf(document(), parties(), CATALOG)
-    name, xml = facturx.get_facturx_xml_from_pdf(pdf, check_xsd=True)
-    assert (name, xml) == ("factur-x.xml", attachments(pdf)[0])
-    reader = pypdf.PdfReader(io.BytesIO(pdf), strict=True)
-    catalog: Any = reader.trailer["/Root"]
-    metadata = ET.fromstring(catalog["/Metadata"].get_data())
-    found = {element.tag.partition("}")[2]: element.text for element in metadata.iter() if element.tag.startswith(FX)}
-    assert found == {
-        "DocumentType": "INVOICE", "DocumentFileName": name, "Version": "1.0", "ConformanceLevel": "EN 16931",
-    }  # fmt: skip
-    described = [element.text for element in metadata.iter() if element.tag.endswith("namespaceURI")]
-    assert described[-1] == FX[1:-1]
-    assert [element.text for element in metadata.iter() if element.tag.endswith("}part")] == ["3"]
-    (attached,) = catalog["/AF"]
-    assert attached["/AFRelationship"] == "/Alternative"
-    assert attached["/EF"]["/F"]["/Subtype"] == "/text/xml"
-    assert reader.metadata is not None
-    assert reader.metadata.title == "Invoice acme-000001"
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ((b"/Metadata ", b"/Matedata "), "without metadata"),
-        ((b"</rdf:RDF>", b"</rdf:RdF>"), "0 of </rdf:RDF>"),
-    ],
-)
-def test_a_pdf_that_is_written_in_another_way_is_not_announced(change: tuple[bytes, bytes], message: str) -> None:
-    pdf = invoice_pdf(document(status="draft", number=None), parties())
-    with pytest.raises(ValueError, match=message):
-        as_factur_x(pdf.replace(*change))
-
-
-def test_a_name_that_the_fonts_cannot_write_makes_a_plain_pdf() -> None:
-    pdf = invoice_pdf(document(), parties(buyer="\u4e2d\u6587"), CATALOG)
-    assert b"pdfaid:part" not in pdf
-    assert len(attachments(pdf)) == 1
