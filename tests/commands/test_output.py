@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from pathlib import Path
 
-from valueverse.commands.output import show_table
+import pytest
 
-if TYPE_CHECKING:
-    import pytest
+from valueverse.commands.output import console, sentence, show_table
 
 HOSTILE = "a\nacme\tAcme\x1b[31m é"
 
@@ -27,3 +27,74 @@ def test_no_line_of_a_table_is_wider_than_a_terminal(
     printed = capsys.readouterr().out
     assert max(map(len, printed.splitlines())) <= 80
     assert "".join(printed.split()).count("x") >= 200
+
+
+AMOUNTS = [["city-guide", "a sentence of several words", "1,234,567.00 USD"], ["b", "short", "1.00 USD"]]
+COLUMNS = ("customer", "what was billed", "amount")
+
+
+@pytest.mark.parametrize("width", [60, 40, 36])
+def test_sentences_wrap_between_words_and_amounts_stay_whole(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    show_table(COLUMNS, AMOUNTS, right=("amount",))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= width
+    assert {"sentence", "several", "city-guide"} <= set(" ".join(lines).split())
+    (whole,) = (line for line in lines if "1,234,567.00 USD" in line)
+    assert whole.rstrip().endswith("1,234,567.00 USD"), "amounts end at one place"
+
+
+def test_rows_that_do_not_fit_are_blocks_of_a_line_for_each_column(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "34")
+    show_table(COLUMNS, AMOUNTS, right=("amount",))
+    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == [
+        "customer         city-guide",
+        "what was billed  a sentence of",
+        "                 several words",
+        "amount           1,234,567.00 USD",
+        "",
+        "customer         b",
+        "what was billed  short",
+        "amount           1.00 USD",
+    ]
+
+
+def test_a_line_in_a_pipe_is_as_long_as_its_text(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    show_table(["what"], [["word " * 100]])
+    console().print(sentence("word " * 100))
+    assert [len(line.split()) for line in capsys.readouterr().out.splitlines()] == [1, 100, 100]
+
+
+def test_tables_are_without_colours_where_nobody_wants_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    show_table(["what"], [[sentence("x", "red")]])
+    coloured = capsys.readouterr().out
+    monkeypatch.setenv("NO_COLOR", "1")
+    show_table(["what"], [[sentence("x", "red")]])
+    assert ("31m" in coloured, "31m" in capsys.readouterr().out) == (True, False)
+
+
+def test_only_the_helper_makes_tables_and_consoles() -> None:
+    """What prints on its own, and why."""
+    own = {
+        "fitting_table.py": "the tables of the helper",
+        "output.py": "the helper",
+        "billing/bars.py": "bars beside amounts, of a fixed width",
+        "servers/demo_summary.py": "a heading beside its lines",
+    }
+    commands = Path(__file__).parents[2] / "valueverse" / "commands"
+    found = {
+        str(path.relative_to(commands))
+        for path in commands.rglob("*.py")
+        if re.search(r"\b(Console|Table)\(|Table\.grid\(", path.read_text(encoding="utf-8"))
+    }
+    assert found == set(own)

@@ -279,6 +279,27 @@ def test_a_re_rating_plan_is_a_table_at_a_terminal_with_the_command_that_comes_n
     assert (nothing.code, "[cannot_write]" in nothing.text) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("subscriptions list", ("subscription", "2023-10-01", "active")),
+        ("invoices list", ("acme-000001", "finalised", "1.00", "USD")),
+        ("value log --tenant acme", ("saved", "active", "closing")),
+        ("value proposals --tenant acme", ("s1/value/2023-10..2023-10/1", "USD")),
+        ("ledger check --tenant acme", ("debits_equal_credits", "wrong")),
+    ],
+)
+def test_lists_are_tables_that_break_no_word_at_a_terminal_and_json_with_the_option(
+    command: str, words: tuple[str, ...], facts: dict[str, str]
+) -> None:
+    shown = at_terminal(command.split())
+    assert max(map(len, shown.text.splitlines())) <= 80
+    assert set(words) <= set(shown.text.split()), shown.text
+    rows = [json.loads(line) for line in at_terminal([*command.split(), "--json"]).text.splitlines()]
+    assert rows
+    assert all(isinstance(row, dict) for row in rows)
+
+
 def test_the_version_is_shown_and_shells_complete_commands() -> None:
     shown = at_terminal(["--version"])
     assert (shown.code, shown.text.strip()) == (0, f"valueverse {version('valueverse')}")

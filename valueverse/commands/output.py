@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import unicodedata
 from decimal import Decimal
@@ -17,17 +18,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
+    from valueverse.commands.fitting_table import FittingTable
+
+_UNWRAPPED = 100_000
+"""Characters of a line outside of a terminal."""
 AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")]
 
 
 def console(*, stderr: bool = False, soft_wrap: bool = False) -> Console:
-    """Where text for people goes; colours only at a terminal, and none with NO_COLOR."""
+    """Where text for people goes; colours only at a terminal, and none with NO_COLOR.
+
+    In a pipe or file a line is as long as it is: whoever reads it there wraps it, or looks for words in it.
+    """
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=soft_wrap)
+    at_terminal = (sys.stderr if stderr else sys.stdout).isatty() or "COLUMNS" in os.environ
+    return Console(stderr=stderr, highlight=False, soft_wrap=soft_wrap, width=None if at_terminal else _UNWRAPPED)
 
 
 def for_people(*, as_json: bool) -> bool:
@@ -58,11 +66,21 @@ def write_text(path: Path, text: str) -> None:
         raise RefusalError("cannot_write", f"{path}: {error.strerror}", "--out") from error
 
 
+def wrote(path: Path) -> None:
+    """Say which file was written: on standard error, so that a pipe stays clean."""
+    console(stderr=True, soft_wrap=True).print(sentence(f"wrote {path}"))
+
+
 def sentence(text: str, style: str = "") -> Text:
     """Text with names of a tenant in it, in one style: no markup, and no control characters."""
     from rich.text import Text
 
     return Text(_one_line(text), style=style)
+
+
+def money(amount: str, currency: str) -> str:
+    """An amount given as text in major units, with separators between thousands and its currency."""
+    return f"{number(amount)} {currency}"
 
 
 def number(text: str | None) -> str | None:
@@ -72,7 +90,7 @@ def number(text: str | None) -> str | None:
 
 def table(
     columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[str] = (), header: bool = True
-) -> Table:
+) -> FittingTable:
     """Rows below their column names; a cell that is a ``rich`` text keeps its style, None is ``-``.
 
     Args:
@@ -81,15 +99,9 @@ def table(
         right: columns of numbers and amounts.
         header: whether the names are shown.
     """
-    from rich.table import Table
+    from valueverse.commands.fitting_table import FittingTable
 
-    made = Table(*columns, show_header=header, header_style="dim", box=None, pad_edge=False)
-    for column, name in zip(made.columns, columns, strict=True):
-        column.justify = "right" if name in right else "left"
-        column.overflow = "fold"
-    for row in rows:
-        made.add_row(*(_cell(value) for value in row))
-    return made
+    return FittingTable(columns, [[_cell(value) for value in row] for row in rows], right, header=header)
 
 
 def show_table(
@@ -116,20 +128,18 @@ def show_list(
         console().print(empty)
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: Any) -> Text:
     from datetime import date, datetime
 
     from rich.text import Text
 
     if isinstance(value, Text):
         return value
-    if value is None:
-        return "-"
     if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d}" if value.time() == value.time().min else f"{value:%Y-%m-%d %H:%M}"
+        return Text(f"{value:%Y-%m-%d}" if value.time() == value.time().min else f"{value:%Y-%m-%d %H:%M}")
     if isinstance(value, date):
-        return value.isoformat()
-    return sentence(str(value))
+        return Text(value.isoformat())
+    return sentence("-" if value is None else str(value))
 
 
 def _one_line(text: str) -> str:

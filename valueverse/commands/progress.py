@@ -23,5 +23,6 @@ def print_step(console: Console, timing: Timing) -> None:
     from rich.markup import escape
 
     console.print(
-        f"[green]✓[/green] {escape(timing.step):<10} {timing.seconds:5.1f} s  [dim]{escape(timing.what)}[/dim]"
+        f"[green]✓[/green] {escape(timing.step):<10} {timing.seconds:5.1f} s  [dim]{escape(timing.what)}[/dim]",
+        soft_wrap=True,
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from valueverse.commands.output import AsJson, console, show_json
+from valueverse.commands.output import AsJson, console, show_json, table
 
 if TYPE_CHECKING:
     from valueverse.services.ingestion.check_file import CheckedFile
@@ -49,7 +49,6 @@ def check(
 
 def _show(found: CheckedFile) -> None:
     from rich.markup import escape
-    from rich.table import Table
 
     out = console()
     taken = int(found.types["events"].sum())
@@ -57,12 +56,10 @@ def _show(found: CheckedFile) -> None:
         f"{escape(found.name)} for the tenant {escape(found.tenant)}: {taken:,} of {found.lines:,} lines would be taken"
     )
     if found.types.height:
-        table = Table("type", "events", "first", "last", header_style="dim", box=None)
-        table.columns[1].justify = "right"
-        for row in found.types.iter_rows(named=True):
-            first, last = (f"{row[end]:%Y-%m-%d %H:%M}" for end in ("first", "last"))
-            table.add_row(escape(row["type"]), f"{row['events']:,}", first, last)
-        out.print(table)
+        rows = [
+            (row["type"], f"{row['events']:,}", row["first"], row["last"]) for row in found.types.iter_rows(named=True)
+        ]
+        out.print(table(("type", "events", "first", "last"), rows, right=("events",)))
     for row in found.reasons.head(_SHOWN).iter_rows(named=True):
         style = "yellow" if row["reason"] == "duplicate" else "red"
         place = f" (at {row['path']})" if row["path"] else ""

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from valueverse.commands.output import AsJson, show_json
+from valueverse.commands.output import (
+    AsJson,
+    console,
+    money,
+    number,
+    sentence,
+    show_json,
+    show_json_lines,
+    table,
+    wrote,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,40 +59,30 @@ def list_command(
     with connect(get_settings(), "builder") as connection:
         found = list_invoices(connection, tenant, customer, status, limit + 1)
     if as_json:
-        for one in found[:limit]:
-            show_json(one)
+        show_json_lines(found[:limit])
+    elif found:
+        print_invoices(console(), found[:limit])
     else:
-        _show_list(found[:limit], more=len(found) > limit)
+        console().print("no invoices; `valueverse run` runs what is due")
+    if not as_json and len(found) > limit:
+        console().print("... and more: --limit shows further ones, --tenant and --customer narrow the list")
 
 
-def _show_list(found: list[dict[str, Any]], *, more: bool) -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    if found:
-        print_invoices(console, found)
-    else:
-        console.print("no invoices; `valueverse run` runs what is due")
-    if more:
-        console.print("... and more: --limit shows further ones, --tenant and --customer narrow the list")
-
-
-def print_invoices(console: Console, found: list[dict[str, Any]]) -> None:
+def print_invoices(out: Console, found: list[dict[str, Any]]) -> None:
     """A table with a row for each."""
-    from rich.markup import escape
-    from rich.table import Table
-
     styles = {"draft": "dim", "finalised": "green", "voided": "red"}
-    table = Table("number", "customer", "period", "status", "total", "due", header_style="dim", box=None)
-    for place in (4, 5):
-        table.columns[place].justify = "right"
-    table.columns[2].no_wrap = True
-    for one in found:
-        period = f"{one['period_from']:%Y-%m-%d}..{one['period_to']:%Y-%m-%d}"
-        status = f"[{styles[one['status']]}]{one['status']}[/]"
-        amounts = (f"{one['total']} {one['currency']}", one["amount_due"])
-        table.add_row(escape(one["number"] or "-"), escape(one["customer"]), period, status, *amounts)
-    console.print(table)
+    rows = [
+        (
+            one["number"],
+            one["customer"],
+            f"{one['period_from']:%Y-%m-%d}..{one['period_to']:%Y-%m-%d}",
+            sentence(one["status"], styles[one["status"]]),
+            money(one["total"], one["currency"]),
+            number(one["amount_due"]),
+        )
+        for one in found
+    ]
+    out.print(table(("number", "customer", "period", "status", "total", "due"), rows, right=("total", "due")))
 
 
 @_invoices.command("show")
@@ -99,30 +99,20 @@ def show(number: _NUMBER, as_json: AsJson = False) -> None:
 
 
 def _show_one(document: dict[str, Any], seller: str, buyer: str) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    console = Console(highlight=False)
-    console.print(
-        f"[bold]{escape(document['number'])}[/bold] {document['status']}: {escape(seller)} to {escape(buyer)}"
-    )
+    out, currency = console(), document["currency"]
+    out.print(sentence(f"{document['number']} {document['status']}: {seller} to {buyer}", "bold"))
     due = f", due {document['due_on']}" if document["due_on"] else ""
-    console.print(f"issued {document['issued_on']}{due}, period {_days(document['period'])}")
-    table = Table("", "quantity", document["currency"], header_style="dim", box=None, show_footer=False)
-    for place in (1, 2):
-        table.columns[place].justify = "right"
-    for line in document["lines"]:
-        table.add_row(escape(line["description"]), line["quantity"] or "", line["amount"])
-    for one in document["discounts"]:
-        table.add_row(escape(f"discount {one['key']}"), "", f"-{one['amount']}")
-    for one in document["taxes"]:
-        table.add_row(escape(f"{one['key']} {one['percent']} %"), "", one["amount"])
-    table.add_section()
-    for name in ("subtotal", "discount_total", "tax_total", "total", "credit_total", "amount_due"):
-        if name in {"subtotal", "total", "amount_due"} or any(digit in document[name] for digit in "123456789"):
-            table.add_row(name.replace("_", " "), "", document[name])
-    console.print(table)
+    out.print(sentence(f"issued {document['issued_on']}{due}, period {_days(document['period'])}"))
+    lines = [(one["description"], number(one["quantity"]) or "", one["amount"]) for one in document["lines"]]
+    lines += [(f"discount {one['key']}", "", f"-{one['amount']}") for one in document["discounts"]]
+    lines += [(f"{one['key']} {one['percent']} %", "", one["amount"]) for one in document["taxes"]]
+    sums = [
+        (name.replace("_", " "), "", document[name])
+        for name in ("subtotal", "discount_total", "tax_total", "total", "credit_total", "amount_due")
+        if name in {"subtotal", "total", "amount_due"} or any(digit in document[name] for digit in "123456789")
+    ]
+    rows = [(what, quantity, money(amount, currency)) for what, quantity, amount in [*lines, *sums]]
+    out.print(table(("", "quantity", "amount"), rows, right=("quantity", "amount")))
 
 
 def _days(period: dict[str, str]) -> str:
@@ -165,4 +155,4 @@ def _find(number: str) -> StoredInvoice:
 
 def _write(body: bytes, path: Path) -> None:
     path.write_bytes(body)
-    typer.echo(f"wrote {path}", err=True)
+    wrote(path)

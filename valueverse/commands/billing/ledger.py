@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from valueverse.commands.output import AsJson, console, money, sentence, show_json_lines
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
@@ -130,7 +131,32 @@ def _known(zones: pl.DataFrame, tenant: str | None) -> list[str]:
     return zones["tenant"].to_list()
 
 
-def _check(tenant: Annotated[str | None, typer.Option("--tenant", help="Only this tenant's journal.")] = None) -> None:
+def _judged(rule: str, wrong: pl.DataFrame) -> dict[str, Any]:
+    """rule, ok, and rows (tenant, what, currency, expected, actual) that break it."""
+    from valueverse.money import minor_text, minor_units
+
+    rows = []
+    for row in wrong.iter_rows(named=True):
+        if row["rule"] == rule:
+            places = minor_units(row["currency"])
+            amounts = {side: minor_text(row[f"{side}_minor"], places) for side in ("expected", "actual")}
+            rows.append({name: row[name] for name in ("tenant", "what", "currency")} | amounts)
+    return {"rule": rule, "ok": not rows, "rows": rows}
+
+
+def _show_rules(rules: list[dict[str, Any]]) -> None:
+    out = console(soft_wrap=True)
+    for one in rules:
+        out.print(sentence(f"{'ok' if one['ok'] else 'wrong':<6}{one['rule']}", "" if one["ok"] else "red"))
+        for row in one["rows"]:
+            actual, expected = (money(row[side], row["currency"]) for side in ("actual", "expected"))
+            out.print(sentence(f"      {row['tenant']} {row['what']}: {actual}, expected {expected}"))
+
+
+def _check(
+    tenant: Annotated[str | None, typer.Option("--tenant", help="Only this tenant's journal.")] = None,
+    as_json: AsJson = False,
+) -> None:
     """Check the journal's rules; exits 1 and names each row where one does not hold.
 
     Debits equal credits in every entry. A receivable is invoices less payments and credits. Deferred revenue runs to 0.
@@ -141,7 +167,6 @@ def _check(tenant: Annotated[str | None, typer.Option("--tenant", help="Only thi
     import polars as pl
 
     from valueverse.ledger import INVARIANTS
-    from valueverse.money import minor_text, minor_units
     from valueverse.platform.lake import Lake
     from valueverse.platform.settings import get_settings
     from valueverse.platform.stores.tenant_store import known_tenants
@@ -161,12 +186,10 @@ def _check(tenant: Annotated[str | None, typer.Option("--tenant", help="Only thi
                 return broken_rules(connection, tenants, inputs)
 
         wrong, failures = without_failing(work, names)
-    for rule in INVARIANTS:
-        rows = [row for row in wrong.iter_rows(named=True) if row["rule"] == rule]
-        typer.echo(f"{'wrong' if rows else 'ok':<6}{rule}")
-        for row in rows:
-            places = minor_units(row["currency"])
-            expected, actual = (minor_text(row[f"{side}_minor"], places) for side in ("expected", "actual"))
-            typer.echo(f"      {row['tenant']} {row['what']}: {actual} {row['currency']}, expected {expected}")
+    rules = [_judged(rule, wrong) for rule in INVARIANTS]
+    if as_json:
+        show_json_lines(rules)
+    else:
+        _show_rules(rules)
     if report(failures) or not wrong.is_empty():
         raise typer.Exit(1)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from valueverse.commands.output import AsJson, console, for_people, sentence, show_json_lines, write_text
+from valueverse.commands.output import AsJson, console, for_people, sentence, show_json_lines, write_text, wrote
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def show(
     apply = _apply(file, catalog, found.plan)
     if out is not None:
         write_text(out, rerate_page(found, apply))
-        console(stderr=True).print(sentence(f"wrote {out}"), soft_wrap=True)
+        wrote(out)
     elif as_json:
         show_json_lines(invoices_as_json(found))
     else:

@@ -7,10 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from valueverse.commands.output import show_json
+from valueverse.commands.output import AsJson, console, for_people, show_json, show_json_lines, show_table
 from valueverse.services.value.commits.commit_model import commit, log
 
 Tenant = Annotated[str, typer.Option("--tenant", help="The tenant whose commit it is.")]
+
+_DIGITS = 8
+"""Of a commit's id: as many as commands ask for."""
 
 
 def register(app: typer.Typer) -> None:
@@ -46,12 +49,23 @@ def register(app: typer.Typer) -> None:
         write(commit(get_settings(), tenant, read_text(model), options, data))
 
     @app.command("log")
-    def log_command(tenant: Tenant) -> None:
-        """A tenant's commits with their states, oldest first.
+    def log_command(tenant: Tenant, as_json: AsJson = False) -> None:
+        """A tenant's commits with their states, oldest first: at a terminal a table, else one JSON object per line.
 
         [dim]valueverse value log --tenant acme[/dim]
         """
         from valueverse.platform.settings import get_settings
 
-        for row in log(get_settings(), tenant):
-            write(row)
+        rows = log(get_settings(), tenant)
+        if not for_people(as_json=as_json):
+            show_json_lines(rows)
+        elif rows:
+            show_table(("commit", "model", "state", "author", "approved by", "changes"), [_shown(row) for row in rows])
+        else:
+            console().print("no commits; `valueverse value commit` makes one")
+
+
+def _shown(row: dict[str, Any]) -> tuple[str | None, ...]:
+    approvals = ", ".join(f"{by} ({side})" for side, by in row["approvals"].items())
+    parent = row["parent"] and row["parent"][:_DIGITS]
+    return row["commit"][:_DIGITS], row["model"], row["state"], row["author"], approvals or None, parent

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from valueverse.commands.output import show_json
+from valueverse.commands.output import AsJson, console, for_people, money, show_json, show_json_lines, show_table
 from valueverse.services.value.commits.fee_proposals import (
     _PAST,
     answer,
@@ -29,15 +29,21 @@ def register(app: typer.Typer) -> None:
         show_json(found)
 
     @app.command("proposals")
-    def proposals_command(tenant: Tenant) -> None:
-        """Fees proposed for outcomes, one JSON object per line: value, fee to date, amount, state.
+    def proposals_command(tenant: Tenant, as_json: AsJson = False) -> None:
+        """Fees proposed for outcomes: at a terminal a table, else one JSON object per line with all their fields.
 
         [dim]valueverse value proposals --tenant acme[/dim]
         """
         from valueverse.platform.settings import get_settings
 
-        for row in listed(get_settings(), tenant, datetime.now(UTC)):
-            write(row)
+        rows = listed(get_settings(), tenant, datetime.now(UTC))
+        if not for_people(as_json=as_json):
+            show_json_lines(rows)
+        elif rows:
+            columns = ("proposal", "customer", "first day", "last day", "state", "amount", "invoice")
+            show_table(columns, [_shown(row) for row in rows], right=("amount",))
+        else:
+            console().print("no proposals: none was due in a month that was measured")
 
     @app.command("accept")
     def accept_command(proposal: Proposal, tenant: Tenant, by: By) -> None:
@@ -87,3 +93,10 @@ def register(app: typer.Typer) -> None:
         from valueverse.platform.settings import get_settings
 
         write(close(get_settings(), tenant, commit, outcome, by, reason))
+
+
+def _shown(row: dict[str, Any]) -> tuple[str | None, ...]:
+    amount = money(row["amount"], row["currency"])
+    return (
+        row["proposal"], row["customer"], row["first_day"], row["last_day"], row["state"], amount, row["invoice"],
+    )  # fmt: skip

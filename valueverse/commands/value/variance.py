@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from valueverse.commands.output import AsJson, console, show_json
+from valueverse.commands.output import AsJson, console, sentence, show_json, show_table
 from valueverse.services.value.value_variance import difference
 
-if TYPE_CHECKING:
-    from rich.table import Table
 
-
-def _table(report: dict[str, Any]) -> Table:
-    from rich.table import Table
+def _show(report: dict[str, Any]) -> None:
+    from rich.text import Text
 
     first, second, unit = report["from"], report["to"], report["unit"]
     span = f"periods 1 to {report['period']}" if report["to_date"] else f"period {report['period']} alone"
     title = f"{report['output']} of {report['model']} in {report['month']}, {span}: {second} against {first}"
-    table = Table(title=title, title_justify="left", title_style="bold", show_footer=True)
+    adds = f"adds ({unit})"
+    columns = ("input", first, second, "unit", adds)
+    rows: list[tuple[Any, ...]] = [
+        (one["input"], f"{one['before']:,.6g}", f"{one['after']:,.6g}", one["unit"], one["share"])
+        for one in report["shares"]
+    ]
+    total = (f"{second} - {first}", f"{report['before']}", f"{report['after']}", unit, report["difference"])
+    rows.append(tuple(Text(str(cell), style="bold") for cell in total))
+    console().print(sentence(title, "bold"))
+    show_table(columns, rows, right=(first, second, adds))
     if report["to_date"]:
-        table.caption = "inputs: means of the periods"
-    shown = {"why": f"{second} - {first}", "before": report["before"], "after": report["after"]}
-    table.add_column("input", footer=shown["why"])
-    table.add_column(first, footer=f"{shown['before']} {unit}", justify="right")
-    table.add_column(second, footer=f"{shown['after']} {unit}", justify="right")
-    table.add_column("unit")
-    table.add_column(f"adds ({unit})", footer=report["difference"], justify="right")
-    for one in report["shares"]:
-        table.add_row(one["input"], f"{one['before']:,.6g}", f"{one['after']:,.6g}", one["unit"], one["share"])
-    return table
+        console().print(sentence("inputs: means of the periods", "dim"))
 
 
 def register(app: typer.Typer) -> None:
@@ -65,4 +62,4 @@ def register(app: typer.Typer) -> None:
             show_json(report)
             return
 
-        console().print(_table(report))
+        _show(report)
