@@ -26,8 +26,10 @@ from assets.quality import RELEASE
 from assets.resources import Platform, TenantsConfig
 from assets.value import REALISATION
 from valueverse.platform.isolation import Isolated
+from valueverse.platform.settings import Settings
 from valueverse.services.marts.attempts import Attempts
 from valueverse.services.marts.dbt_project import DBT, PROJECT, dbt_environment, manifest
+from valueverse.services.marts.row_counts import rows_of
 from valueverse.services.months import FIRST_DAY
 from valueverse.services.tenant_holds import MARTS as STAGE
 from valueverse.services.tenant_holds import held_tenants
@@ -162,7 +164,7 @@ def _built(context: dg.AssetExecutionContext, dbt: DbtCliResource, attempts: Att
                 failing.append(_with_runbook(event))
             elif key is None or key not in given:
                 given.add(key)
-                yield event
+                yield _counted(context, attempts.settings, event)
         if (error := build.get_error()) is None:
             return
         if not attempts.learn(target):
@@ -170,6 +172,17 @@ def _built(context: dg.AssetExecutionContext, dbt: DbtCliResource, attempts: Att
             raise error
         names = ", ".join(failure.tenant for failure in attempts.failures[number:])
         context.log.warning("The marts are built without %s: their rows make a model or a test fail.", names)
+
+
+def _counted(context: dg.AssetExecutionContext, settings: Settings, event: Any) -> Any:
+    """The output of a mart with the rows it holds then; other events as they are: to count a view is to run it."""
+    # The library's own count names the database of the manifest, which need not be this one.
+    if not isinstance(event, dg.Output):
+        return event
+    layer, name = context.asset_key_for_output(event.output_name).path
+    if layer != "marts":
+        return event
+    return event.with_metadata({**event.metadata, "dagster/row_count": rows_of(settings, name)})
 
 
 def _with_runbook(failed: dg.AssetCheckResult) -> dg.AssetCheckResult:

@@ -188,6 +188,18 @@ def test_every_model_and_test_of_the_others_is_finished(story: Story) -> None:
     assert given >= {dg.AssetKey(["marts", mart]) for mart in MARTS}
 
 
+def test_a_mart_shows_how_many_rows_it_holds_and_a_view_does_not(story: Story) -> None:
+    shown = {
+        event.asset_key.path[-1]: event.materialization.metadata.get("dagster/row_count")
+        for event in story.first.get_asset_materialization_events()
+        if event.asset_key is not None
+    }
+    assert {mart: shown[mart].value for mart in MARTS if shown[mart]} == {
+        mart: len(rows) for mart, rows in story.before.items()
+    }
+    assert shown["stg_invoices"] is None
+
+
 def test_documents_of_which_jsonb_makes_nothing_fail_no_model(story: Story) -> None:
     with connect(story.settings, "builder") as connection:
         rows = connection.execute(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
-from valueverse.platform.queries import frame_of
+from valueverse.platform.queries import frame_of, value_of
 from valueverse.schemas.value import MART_COLUMNS, MART_VALUES
 
 if TYPE_CHECKING:
@@ -70,6 +70,12 @@ def columns_of(connection: Connection, marts: Sequence[str]) -> pl.DataFrame:
         [list(marts)],
         MART_COLUMNS,
     )
+
+
+def count_rows(connection: Connection, mart: str) -> int:
+    """Rows of a mart, of all tenants; ``connection`` as builder, who sees them all."""
+    query = sql.SQL("select count(*) from {}").format(sql.Identifier("marts", mart))
+    return int(value_of(connection, query))
 
 
 def read_mart(connection: Connection, of: MartColumn, wanted: pl.DataFrame) -> pl.DataFrame:
