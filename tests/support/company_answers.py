@@ -118,7 +118,7 @@ def _asked(settings: Settings, world: Measured) -> Iterator[tuple[str, list[str]
         yield "value variance", [*options, "--json"]
         yield "value explain", [*options, "--json"]
     yield "value explain", [*mine, "--run", runs[0], "--json"]
-    yield "value report", [*mine, "--commit", commits[0], "--for", "vendor"]
+    yield "value report", [*mine, "--commit", commits[0], "--internal"]
 
 
 async def api(settings: Settings, tenant: str) -> tuple[dict[str, str], set[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -13,18 +14,19 @@ import polars as pl
 import pytest
 
 from tests.support.pages import read_page, repeated_ids, tables, texts, what_it_would_fetch_or_run
+from valueverse.schemas.value import MODEL_METRICS
 from valueverse.value.architect.compiler.program import compile_model
 from valueverse.value.architect.document.canonical import canonical_tree
 from valueverse.value.architect.document.parsing import parse_model
 from valueverse.value.committer.commits import Frozen, commit_id
 from valueverse.value.executor.binding import read_metrics
-from valueverse.value.realisation.case_runs import Commitment, run_cases
+from valueverse.value.realisation.case_runs import Commitment, agreed_run, run_cases
 from valueverse.value.realisation.variance import explain_variance
 from valueverse.value.report import formatting
 from valueverse.value.report.audience import NOTE, NOTHING, Audience, withheld
 from valueverse.value.report.commit_page import CommitChange, CommitReport, MeasuredRun, build_commit_page
 from valueverse.value.report.economics import CustomerMonth, FeeProposal
-from valueverse.value.report.page import render_page
+from valueverse.value.report.page import Brand, render_page
 
 MODEL: dict[str, Any] = {
     "schema": "valueverse.value_model/v1",
@@ -215,6 +217,9 @@ def test_what_depends_on_an_internal_metric_is_nowhere_in_a_customers_copy(more:
         secrets, render_page(build_commit_page(replace(vendors, hidden=withheld(program, Audience.VENDOR))))
     )
     assert re.findall(secrets, page) == []
+    unmeasured = proposal(vendors)
+    assert re.search(secrets, render_page(build_commit_page(unmeasured)))
+    assert re.findall(secrets, render_page(build_commit_page(replace(unmeasured, hidden=hidden)))) == []
     assert NOTE in texts(read_page(page))
     assert ("Sums so far" in tables(read_page(page))) is shown
 
@@ -247,13 +252,53 @@ def test_intervals_hold_the_value_and_measured_inputs_are_certain(whole: CommitR
     assert set(rows) == {"Input", "worth"}
 
 
-def test_a_commit_that_is_not_measured_yet_says_so(whole: CommitReport) -> None:
-    page = render_page(
-        build_commit_page(replace(whole, month=None, cases={}, proposals=[], months=[], state="proposed"))
-    )
-    tree = read_page(page)
-    assert "The commit is proposed; nothing is measured yet." in texts(tree)
-    assert "Fees proposed" not in texts(tree)
+def proposal(whole: CommitReport, **more: Any) -> CommitReport:
+    """The commit before anything of it is measured."""
+    agreed = agreed_run(whole.commitment, MODEL_METRICS.to_frame())
+    changes = whole.changes[:2]
+    none: dict[str, Any] = {"month": None, "cases": {}, "proposals": [], "months": [], "state": "proposed"}
+    return replace(whole, **(none | {"agreed": agreed, "changes": changes} | more))
+
+
+def test_before_it_is_measured_a_commit_is_a_proposal_with_the_agreed_numbers(whole: CommitReport) -> None:
+    found = proposal(whole)
+    tree = read_page(render_page(build_commit_page(found)))
+    text = plain(texts(tree))
+    assert "Value proposal" in text
+    assert "The commit is proposed; nothing is measured yet." in text
+    assert "Fees proposed" not in text
+    assert found.agreed is not None
+    benefit = math.fsum(found.agreed.series["benefit"])
+    assert plain(formatting.estimate(benefit, "USD")) in text
+    inputs = {row[0]: row[1] for row in tables(tree)["Inputs"]}
+    assert plain(inputs["tokens"]) == "80 token/month"
+
+
+def test_a_proposal_is_signed_by_both_sides_and_says_who_approved_already(whole: CommitReport) -> None:
+    html = render_page(build_commit_page(proposal(whole)))
+    signatures = html[html.index('id="sign"') :]
+    assert f"Approved by vera on {plain(formatting.instant(NOW))}" in plain(texts(read_page(html)))
+    assert signatures.count('<p class="blank">') == 3
+    assert signatures.index("Acme &amp; Sons") < signatures.index("Customer One") < signatures.index("Signature</p>")
+    assert 'id="sign"' not in render_page(build_commit_page(whole))
+
+
+def test_a_proposal_without_agreed_values_has_no_numbers_yet(whole: CommitReport) -> None:
+    page = render_page(build_commit_page(proposal(whole, agreed=None)))
+    assert "nothing is measured yet" in page
+    assert 'id="case"' not in page
+    assert 'id="sign"' in page
+
+
+def test_a_page_has_the_tenant_s_name_colour_and_logo(whole: CommitReport) -> None:
+    logo = "data:image/png;base64,iVBORw0KGgo="
+    page = render_page(build_commit_page(replace(whole, brand=Brand("Acme & Sons", "#0b6e4f", logo))))
+    assert "--accent: #0b6e4f;" in page
+    assert f'<img src="{logo}" alt="">' in page
+    assert "Value report" in texts(read_page(page))
+    for wrong in ({"accent": "red;}body{display:none"}, {"logo": "https://acme.example/logo.png"}):
+        with pytest.raises(ValueError, match=r"is not a colour|is a PNG"):
+            Brand("Acme", **wrong)
 
 
 def test_where_nothing_was_agreed_of_measured_inputs_only_the_realised_stands() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,13 +10,6 @@ import typer
 
 from valueverse.commands.output import write_text
 from valueverse.errors import RefusalError
-
-
-class Copy(StrEnum):
-    """The names of ``valueverse.value.report.Audience``, which loads the charts that a page may have."""
-
-    CUSTOMER = "customer"
-    VENDOR = "vendor"
 
 
 def register(app: typer.Typer) -> None:
@@ -45,14 +37,15 @@ def register(app: typer.Typer) -> None:
         month: Annotated[
             str | None, typer.Option("--month", help="Up to this month; the last measured by default.")
         ] = None,
-        audience: Annotated[
-            Copy, typer.Option("--for", help="Whose copy: a vendor's shows cost to serve and margin too.")
-        ] = Copy.CUSTOMER,
+        internal: Annotated[
+            bool, typer.Option("--internal", help="The vendor's own copy: cost to serve and margin too.")
+        ] = False,
         out: Annotated[Path | None, typer.Option("--out", help="Where to write; standard output by default.")] = None,
     ) -> None:
-        """Write results as one HTML page with charts: of a model, or of a measured commit.
+        """Write results as one HTML page with charts: of a model, or of a commit.
 
-        The customer's copy by default: without the cost to serve it.
+        A commit that is not measured yet is a proposal with places to sign. The copy is the customer's, without the
+        vendor's own economics, unless --internal is given.
 
         [dim]valueverse value library developer_time > m.yaml && valueverse value report m.yaml --out m.html[/dim]
         """
@@ -62,14 +55,15 @@ def register(app: typer.Typer) -> None:
         from valueverse.services.value.value_report import report_of_commit, report_of_model
         from valueverse.value.report import Audience
 
+        audience = Audience.VENDOR if internal else Audience.CUSTOMER
         if (model is None) == (commit is None) or (commit is None) != (tenant is None):
             raise RefusalError("bad_arguments", "give a model, or --tenant and --commit", "MODEL")
         if model is not None:
             options = {"scenarios": (scenario,) if scenario else (), "draws": draws, "seed": seed, "start": start}
-            page = report_of_model(read_text(model), data, options, customer, Audience(audience))
+            page = report_of_model(read_text(model), data, options, customer, audience)
         else:
             day = None if month is None else read_month(month, "--month")
-            page = report_of_commit(get_settings(), str(tenant), str(commit), day, Audience(audience))
+            page = report_of_commit(get_settings(), str(tenant), str(commit), day, audience)
         _write(page, out)
 
 

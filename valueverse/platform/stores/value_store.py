@@ -215,6 +215,17 @@ def document(connection: Connection, tenant: str, commit: str) -> str:
     return str(found)
 
 
+def brand(connection: Connection, tenant: str) -> tuple[str | None, str | None]:
+    """The colour and the logo that a tenant states for its documents."""
+    row = row_of(
+        connection,
+        "select coalesce(t.invoicing ->> 'accent', t.address ->> 'accent') as accent, t.invoicing ->> 'logo' as logo "
+        "from billing.tenant t where t.tenant_id = %s",
+        [tenant],
+    )
+    return (row["accent"], row["logo"]) if row else (None, None)
+
+
 def names(connection: Connection, tenant: str, customer: str | None) -> tuple[str, str | None]:
     """What a tenant and one of its customers are called; their keys where they state no name."""
     row = row_of(

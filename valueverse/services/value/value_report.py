@@ -89,9 +89,11 @@ def report_of(settings: Settings, tenant: str, commit: str, month: dt.date | Non
     """All that the page of a commit is made of."""
     from valueverse.platform.stores import value_store
     from valueverse.platform.warehouse import connect
+    from valueverse.schemas.value import MODEL_METRICS
     from valueverse.services.value.commits.commit_model import log
     from valueverse.services.value.stored_runs import frozen_commit
-    from valueverse.value.report import CommitChange, CommitReport, withheld
+    from valueverse.value.realisation import agreed_run
+    from valueverse.value.report import Brand, CommitChange, CommitReport, withheld
 
     now = dt.datetime.now(dt.UTC)
     with connect(settings, "builder") as connection:
@@ -104,6 +106,7 @@ def report_of(settings: Settings, tenant: str, commit: str, month: dt.date | Non
             raise RefusalError("not_measured", message, "--month")
         called = value_store.names(connection, tenant, commitment.customer)
         last = runs[0]["month"] if runs else None
+        accent, logo = value_store.brand(connection, tenant)
         return CommitReport(
             commitment=commitment,
             frozen=json.loads(document),
@@ -117,6 +120,8 @@ def report_of(settings: Settings, tenant: str, commit: str, month: dt.date | Non
             months=_months(connection, tenant, commitment, last, audience),
             draws=DRAWS,
             hidden=withheld(commitment.program, audience, _internal(settings, tenant, commitment, audience)),
+            agreed=None if runs else agreed_run(commitment, MODEL_METRICS.to_frame()),
+            brand=Brand(called[0], accent, logo),
         )
 
 

@@ -15,7 +15,7 @@ from valueverse.value.report.business_case import case_section, formatter, headl
 from valueverse.value.report.charts import Calendar
 from valueverse.value.report.economics import economics_section, fees_section, ratio_headline
 from valueverse.value.report.estimates import case_estimates
-from valueverse.value.report.page import Code, Facts, Headline, Page, Section, Table
+from valueverse.value.report.page import UNBRANDED, Brand, Code, Facts, Headline, Page, Section, Signature, Table
 from valueverse.value.report.realised import realised_section
 
 if TYPE_CHECKING:
@@ -35,6 +35,13 @@ _DID = {
     "confirmed": "closed: value confirmed",
     "written_off": "closed: written off",
 }
+
+
+_PROPOSED = (
+    "The model as it is proposed, with what is expected of every input. Benefits are after risk, attribution and "
+    "decay; costs include their risk. What is measured later takes the place of what is expected."
+)
+_MEANS = "What is measured is shown as its mean over the periods of the case."
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,8 @@ class CommitReport:
         months: invoiced, and for a vendor spent, per calendar month since the start.
         draws: for intervals.
         hidden: what this copy leaves out.
+        agreed: the committed case over the whole term, while nothing is measured; None: it has no numbers yet.
+        brand: the tenant's.
     """
 
     commitment: Commitment
@@ -87,17 +96,20 @@ class CommitReport:
     months: Sequence[CustomerMonth]
     draws: int
     hidden: Withheld = NOTHING
+    agreed: CaseRun | None = None
+    brand: Brand = UNBRANDED
 
 
 def build_commit_page(report: CommitReport) -> Page:
-    """The page.
+    """The page: a proposal with places to sign while nothing is measured, then what was realised.
 
     Raises:
         RefusalError: as ``run_model``.
     """
     program = report.commitment.program
+    proposed = report.month is None
     calendar = Calendar(program.axis.grain, report.commitment.start)
-    found = {name: _estimates(report, one) for name, one in report.cases.items()}
+    found = {name: _estimates(report, one) for name, one in _runs(report).items()}
     shown = next((name for name in ("forecast", "realised", "committed") if name in found), None)
     sections = []
     if "realised" in found and program.currency and not report.hidden.benefit:
@@ -107,7 +119,8 @@ def build_commit_page(report: CommitReport) -> Page:
     if report.hidden.case:
         sections.append(Section("case", "The case in numbers", NOTE))
     elif shown is not None:
-        sections.append(case_section(program, found[shown], calendar, _case_text(shown, report, program.axis.grain)))
+        text = _PROPOSED if proposed else _case_text(shown, report, program.axis.grain)
+        sections.append(case_section(program, found[shown], calendar, text))
     sections += [
         _inputs_section(report, calendar),
         _agreed_section(report),
@@ -115,7 +128,27 @@ def build_commit_page(report: CommitReport) -> Page:
     ]
     about = f"{report.tenant} and {report.customer}: {horizon(program)} from {_from(report)}"
     title = str(report.frozen["model"].get("title") or formatting.name(program.model))
-    return Page(title, about, _lead(report, found), _headlines(report, found, shown), sections)
+    lead, lines = _lead(report, found), _headlines(report, found, shown)
+    kind = "Value proposal" if proposed else "Value report"
+    return Page(
+        *(title, about, lead, lines, sections),
+        kind=kind,
+        brand=report.brand,
+        signatures=_signatures(report) if proposed else (),
+    )
+
+
+def _signatures(report: CommitReport) -> list[Signature]:
+    """Both sides, with what was approved already."""
+    approved = {
+        one.action: f"Approved by {one.by} on {formatting.instant(one.at)}"
+        for one in report.changes
+        if one.action in {"vendor", "customer"}
+    }
+    return [
+        Signature(report.tenant, approved.get("vendor")),
+        Signature(report.customer, approved.get("customer")),
+    ]
 
 
 def _from(report: CommitReport) -> str:
@@ -123,11 +156,13 @@ def _from(report: CommitReport) -> str:
 
 
 def _runs(report: CommitReport) -> dict[str, CaseRun]:
-    return {name: one.run for name, one in report.cases.items()}
+    """The cases measured; before there is one, what was agreed."""
+    measured = {name: one.run for name, one in report.cases.items()}
+    return {"committed": report.agreed} if report.agreed is not None and not measured else measured
 
 
-def _estimates(report: CommitReport, measured: MeasuredRun) -> Estimates:
-    run, program = measured.run, report.commitment.program
+def _estimates(report: CommitReport, run: CaseRun) -> Estimates:
+    program = report.commitment.program
     periods = run.document["period"] if run.case == "realised" else program.axis.periods
     asked = RunRequest(draws=report.draws, seed=int(report.frozen["seed"]))
     return case_estimates(report.commitment, run.document["inputs"], periods, asked)
@@ -188,8 +223,8 @@ def _inputs_section(report: CommitReport, calendar: Calendar) -> Section:
     commitment = report.commitment
     wanted = {one.name for one in commitment.measured()} | set(commitment.baseline)
     values = {
-        case: {name: one.run.document["inputs"][name] for name in wanted & set(one.run.document["inputs"])}
-        for case, one in report.cases.items()
+        case: {name: run.document["inputs"][name] for name in wanted & set(run.document["inputs"])}
+        for case, run in _runs(report).items()
         if case != "forecast"
     }
     flags = report.cases["realised"].run.document["flags"] if "realised" in report.cases else []
@@ -200,7 +235,7 @@ def _inputs_section(report: CommitReport, calendar: Calendar) -> Section:
         *flags_table(commitment.program, flags, calendar),
         *notes_table(model),
     ]
-    text = "What is measured is shown as its mean over the periods of the case."
+    text = "What will be measured is shown as it was agreed." if report.month is None else _MEANS
     return Section("inputs", "What it depends on", text, parts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from valueverse.value.report.charts import Chart
 
 _TEMPLATE = "report.html"
+_COLOUR = re.compile(r"#[0-9a-fA-F]{6}\Z")
+_LOGO = re.compile(r"data:image/png;base64,[A-Za-z0-9+/=]+\Z")
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,43 @@ class Section:
 
 
 @dataclass(frozen=True)
+class Brand:
+    """Whose page it is.
+
+    Attributes:
+        name: of the tenant; empty: nobody's.
+        accent: a colour like #1f4e79; None: the page's own.
+        logo: a PNG as a data URL, or None.
+    """
+
+    name: str = ""
+    accent: str | None = None
+    logo: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what could be more than a colour and a picture.
+
+        Raises:
+            ValueError: for another accent or logo.
+        """
+        if self.accent is not None and not _COLOUR.match(self.accent):
+            raise ValueError(f"{self.accent[:20]!r} is not a colour like #1f4e79")
+        if self.logo is not None and not _LOGO.match(self.logo):
+            raise ValueError("a logo is a PNG as a data URL")
+
+
+UNBRANDED = Brand()
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A place to sign for one side, or who approved for it and when."""
+
+    side: str
+    approved: str | None = None
+
+
+@dataclass(frozen=True)
 class Page:
     """What is shown, in this order.
 
@@ -100,6 +140,9 @@ class Page:
         headlines: the numbers that matter.
         sections: the rest; those without parts and text are left out.
         footer: what holds for all of it.
+        kind: what the page is, such as a proposal; empty: not stated.
+        brand: whose it is.
+        signatures: places to sign, at the end.
     """
 
     title: str
@@ -111,6 +154,9 @@ class Page:
         "What a model comes to is an estimate; fees and invoices are exact. "
         "This page is one file: it loads nothing and sends nothing."
     )
+    kind: str = ""
+    brand: Brand = UNBRANDED
+    signatures: Sequence[Signature] = ()
 
 
 def render_page(page: Page) -> str:
