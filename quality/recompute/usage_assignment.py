@@ -6,13 +6,42 @@ from __future__ import annotations
 # ``part``: the line, a cell of its matrix, or a meter of its capacity.
 TAKEN = """
 create table taken_events as
+with
+
+-- apart and first: joined to the events of a customer before the meter is known, each of them is read for every meter
+line_meters as materialized (
+    select
+        line.line_id,
+        line.tenant,
+        line.customer,
+        line.subscription,
+        line.known_at,
+        line.service_from,
+        line.service_to,
+        line.dimensions,
+        term.*,
+        rule.meter,
+        rule.aggregation,
+        rule.rounding,
+        rule.carry_over
+    from lines as line
+    inner join line_terms using (line_id)
+    inner join (
+        select
+            term, model, axes, by_days, carried, conditions, splits, catalog_hash, unnest(takes) as take
+        from charges
+    ) as term on line_terms.term = term.term
+    inner join meters as rule
+        on term.catalog_hash = rule.catalog_hash and term.take.meter = rule.meter and rule.not_metered is null
+)
+
 select
     line.line_id,
-    term.term,
+    line.term,
     case
-        when term.model = 'capacity' then 'meter ' || rule.meter
-        when term.model = 'matrix' then 'cell ' || list_aggregate(list_transform(
-            term.axes, lambda a: coalesce('=' || text_of(event.data, a.path), '-')
+        when line.model = 'capacity' then 'meter ' || line.meter
+        when line.model = 'matrix' then 'cell ' || list_aggregate(list_transform(
+            line.axes, lambda a: coalesce('=' || text_of(event.data, a.path), '-')
         ), 'string_agg', '/')
         else 'line'
     end as part,
@@ -20,8 +49,8 @@ select
     line.customer,
     line.subscription,
     line.known_at,
-    rule.meter,
-    rule.aggregation,
+    line.meter,
+    line.aggregation,
     event.subscription is null as unnamed,
     event.time < line.service_from as before,
     event.time,
@@ -32,34 +61,30 @@ select
     event.operation,
     -- a meter gives a quantity for each combination of its dimensions, and days are counted for each
     case
-        when term.by_days and rule.aggregation = 'sum' and rule.rounding is null and not rule.carry_over
+        when line.by_days and line.aggregation = 'sum' and line.rounding is null and not line.carry_over
             then cast(to_json(list_transform(event.dimension_paths, lambda k: text_of(event.data, k.path))) as varchar)
     end as kind,
-    json_extract_string(event.data, term.carried) as carried
-from lines as line
-inner join line_terms using (line_id)
-inner join (select *, unnest(takes) as take from charges) as term on line_terms.term = term.term
-inner join meters as rule
-    on term.catalog_hash = rule.catalog_hash and term.take.meter = rule.meter and rule.not_metered is null
+    json_extract_string(event.data, line.carried) as carried
+from line_meters as line
 inner join readings as event
     on
         line.tenant = event.tenant
         and line.customer = event.customer
-        and rule.meter = event.meter
-        and (event.time >= line.service_from or rule.carry_over)
+        and line.meter = event.meter
+        and (event.time >= line.service_from or line.carry_over)
         and event.time < line.service_to
         and event.known_from <= line.known_at
         and event.known_until > line.known_at
 where
     (event.subscription is null or event.subscription = line.subscription)
     and len(list_filter(
-        term.conditions, lambda c: text_of(event.data, c.path) is distinct from c.value
+        line.conditions, lambda c: text_of(event.data, c.path) is distinct from c.value
     )) = 0
-    and len(list_filter(term.take.rivals, lambda rival: len(list_filter(
+    and len(list_filter(line.take.rivals, lambda rival: len(list_filter(
         rival, lambda c: text_of(event.data, c.path) is distinct from c.value
     )) = 0)) = 0
     and len(list_filter(
-        term.splits,
+        line.splits,
         lambda s: text_of(event.data, s.path) is distinct from json_extract_string(line.dimensions, s.label)
     )) = 0;
 """
