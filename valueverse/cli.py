@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib.metadata import version
 from typing import Annotated, NoReturn
@@ -26,6 +27,9 @@ from valueverse.commands.project.project_tenant import default_tenants
 from valueverse.commands.servers import analysts, demo, doctor, servers, sql, status, tenants
 from valueverse.commands.value import app as value
 from valueverse.errors import RefusalError
+
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+"""Stands for a byte of an argument that is no UTF-8."""
 
 app = typer.Typer(
     name="valueverse",
@@ -104,10 +108,20 @@ def main() -> None:
         # A server may end at any moment, and each library has an error of its own for that.
         from valueverse.platform.outages import outage
 
-        gone = outage(error)
+        gone = outage(error) or _unreadable_argument(error)
         if gone is None:
             raise
         _refuse(gone)
+
+
+def _unreadable_argument(error: Exception) -> RefusalError | None:
+    """What to say of an error that bytes of an argument caused. A file's name may hold any; a key may not."""
+    if not isinstance(error, UnicodeEncodeError):
+        return None
+    broken = next((one for one in sys.argv[1:] if _SURROGATE.search(one)), None)
+    return (
+        None if broken is None else RefusalError("bad_text", f"the argument {broken!r} holds bytes that are no UTF-8")
+    )
 
 
 def _refuse(refusal: RefusalError) -> NoReturn:

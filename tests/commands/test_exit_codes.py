@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.terminal import at_terminal, commands
+from valueverse import cli
 from valueverse.services.catalogs import check_catalog
 
 if TYPE_CHECKING:
@@ -47,6 +49,18 @@ def test_a_command_ends_with_the_code_that_is_documented(
         monkeypatch.setattr(check_catalog, "parse_catalog", step)
     assert at_terminal(["catalog", "check", str(path)]).code == code
     assert f"| {code} | " in PAGE
+
+
+def test_an_argument_that_is_no_text_is_refused_and_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for given, ending in ((["caf\udce9"], SystemExit), ([], UnicodeEncodeError)):
+        # Without such an argument the error is one of ours.
+        monkeypatch.setattr(sys, "argv", ["valueverse", "catalog", "check", *given])
+        monkeypatch.setattr(cli, "app", lambda **_: "caf\udce9".encode())
+        with pytest.raises(ending):
+            cli.main()
+    assert capsys.readouterr().err == "valueverse: the argument 'caf\\udce9' holds bytes that are no UTF-8 [bad_text]\n"
 
 
 def test_the_help_names_the_page_and_the_page_names_commands_that_exist() -> None:

@@ -20,11 +20,12 @@ MEANINGS = {
     "no_charge": "no charge of the plan takes its meter",
     "no_meter": "no meter of the catalog reads its type",
     "no_subscription": "the customer has none, or no event creates the customer",
-    "no_value": "the field that its meter reads is missing",
+    "no_value": "the field that its meter reads is missing, or holds no number in range",
     "not_derived": "no run has derived its usage yet",
     "period_open": "outside of the periods billed, or received after their close",
     "superseded": "amended or voided by a later event",
-    "too_long": "its dimensions are too long",
+    "too_long": "an id, a key or a dimension has more than 256 characters",
+    "unreadable_file": "a file that cannot be read counts as one",
     "void": "voids another event, or is voided or amended by one",
 }
 """Reason -> what it means, where the word alone does not say it."""

@@ -36,7 +36,7 @@ taken as (
         files.conflicts,
         files.received = files.accepted + files.duplicate + files.quarantined as counts_add_up,
         coalesce(reasons.quarantine_reasons, '{}'::jsonb) as quarantine_reasons,
-        cast(null as text) as ignored_reason,
+        case when files.received = 0 then 'it holds no event' end as ignored_reason,
         files.ingested_at
     from files
     left join reasons

@@ -135,6 +135,12 @@ def test_what_is_no_invoice_document_is_refused(change: dict[str, Any], code: st
     assert refused.value.code == code
 
 
+def test_a_void_invoice_has_no_electronic_form_that_a_system_would_pay() -> None:
+    with pytest.raises(RefusalError) as refused:
+        invoice_xml(finished(status="voided"), SELLER, BUYER)
+    assert refused.value.code == "voided_invoice"
+
+
 def test_a_colour_is_judged() -> None:
     with pytest.raises(RefusalError, match="not a colour"):
         invoice_pdf(finished(), Parties("a", "b", invoicing={"accent": "red"}))

@@ -14,6 +14,8 @@ import pyarrow as pa
 import pytest
 
 from tests.support.landing import Harbour, counts, event, founding
+from valueverse.landing import Ignored
+from valueverse.services.ingestion.landing_state import files_without_events
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,6 +122,8 @@ def test_broken_files_are_one_refused_line_each_and_others_go_on(harbour: Harbou
 def test_empty_files_hold_nothing(harbour: Harbour, name: str, content: bytes) -> None:
     harbour.land(f"acme/{name}", gzip.compress(content) if name.endswith("gz") else content)
     assert counts(harbour.take())[f"acme/{name}"] == (0, 0, 0, 0)
+    found = files_without_events(harbour.home / "landing", harbour.lake)
+    assert found == [Ignored(f"acme/{name}", "it holds no event")]
 
 
 def test_bytes_that_are_no_utf_8_spoil_their_line_only(harbour: Harbour) -> None:

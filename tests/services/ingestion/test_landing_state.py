@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from valueverse.landing import files_to_take, ignored_files, landing_files
+from valueverse.platform.lake import Lake
 from valueverse.services.ingestion.landing_state import ignored_lines
 
 if TYPE_CHECKING:
@@ -45,9 +46,10 @@ def test_files_of_one_tenant_that_were_not_taken_are_found_and_no_folder_is_no_m
 
 
 def test_what_is_not_taken_is_a_sentence_each_and_many_are_counted(tmp_path: Path) -> None:
-    assert ignored_lines(tmp_path / "none") == []
+    lake = Lake(str(tmp_path / "lake"))
+    assert ignored_lines(tmp_path / "none", lake) == []
     for number in range(13):
         (tmp_path / f"stray{number:02}.csv").write_text("")
-    found = ignored_lines(tmp_path)
+    found = ignored_lines(tmp_path, lake)
     assert found[0].startswith("not taken from the landing folder: stray00.csv: only folders named like")
     assert found[-1] == f"... and 3 more in {tmp_path}"

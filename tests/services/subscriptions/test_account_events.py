@@ -155,6 +155,10 @@ REFUSED: dict[str, tuple[Callable[[Account], Any], str, str]] = {
         lambda _: read_quantities(["seats"]), "--quantity",
         "'seats' is no quantity of a fee: write FEE=NUMBER, as in seats=5",
     ),
+    "a quantity given twice": (
+        lambda _: read_quantities(["seats=3", "seats=4"]), "--quantity",
+        "the quantity of 'seats' is given twice: give one",
+    ),
 }  # fmt: skip
 
 

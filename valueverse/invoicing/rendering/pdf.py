@@ -70,8 +70,6 @@ def invoice_pdf(
 def _attached(document: dict[str, Any], parties: Parties, history: InvoiceHistory | None) -> str:
     """The electronic invoice; empty for a document that has none, such as a draft or one to an unknown country, and
     for a voided one, which no system is to pay."""
-    if document["status"] == "voided":
-        return ""
     try:
         return invoice_xml(document, *parties.for_xml(history), syntax="cii").decode()
     except RefusalError:

@@ -7,11 +7,16 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from valueverse.errors import RefusalError
-from valueverse.landing import ignored_files
+from valueverse.landing import Ignored, files_to_take, ignored_files
+from valueverse.services.ingestion.file_manifest import taken_files
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from valueverse.platform.lake import Lake
 
 UNFINISHED = ".part"
 _SHOWN = 10
@@ -35,10 +40,22 @@ def landing_state(landing: Path) -> str:
     return hashlib.sha256(b"\n".join(entries)).hexdigest() if entries else ""
 
 
-def ignored_lines(landing: Path) -> list[str]:
-    """Files that ingestion does not take, a sentence each with the reason: the first ten, and how many there are."""
+def files_without_events(landing: Path, lake: Lake) -> list[Ignored]:
+    """What lies in the landing folder and adds no event, and why: what is no file to take, and what was taken and is
+    empty.
+
+    Raises:
+        RefusalError: ``landing_unreadable``; ``lake_unreadable``.
+    """
+    there = files_to_take(landing)
+    empty = taken_files(lake).filter(pl.col("received") == 0, pl.col("file").is_in(there))["file"].unique().sort()
+    return [*ignored_files(landing), *(Ignored(name, "it holds no event") for name in empty)]
+
+
+def ignored_lines(landing: Path, lake: Lake) -> list[str]:
+    """Files that add no event, a sentence each with the reason: the first ten, and how many there are."""
     try:
-        found = ignored_files(landing)
+        found = files_without_events(landing, lake)
     except RefusalError as refusal:
         return [refusal.message]
     lines = [f"not taken from the landing folder: {one.name}: {one.reason}" for one in found[:_SHOWN]]

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from valueverse.errors import RefusalError
-from valueverse.landing import files_to_take, ignored_files
+from valueverse.landing import files_to_take
 from valueverse.platform.lake import Lake
 from valueverse.platform.servers import postgres_server, supervisor
 from valueverse.platform.servers.dagster_overview import DagsterOverview, dagster_overview
 from valueverse.platform.stores import held_store, operations_store
 from valueverse.platform.warehouse import connect
 from valueverse.services.ingestion.file_manifest import taken_files
+from valueverse.services.ingestion.landing_state import files_without_events
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -59,7 +60,7 @@ class InstallationStatus:
         servers: state of each.
         unknown: sentences about what could not be read, each with its cure.
         business: what the warehouse and Dagster know.
-        ignored: names in the landing folder that are no file to take, and why.
+        ignored: names in the landing folder that add no event, and why.
         untaken: landing files that no ingestion has taken yet.
         disk: place, free and total bytes of the disks that the installation writes to.
     """
@@ -145,8 +146,9 @@ def _sentence(error: Exception) -> str:
 
 def _landing(settings: Settings, unknown: list[str]) -> tuple[list[dict[str, str]], list[str]]:
     try:
-        ignored = [asdict(one) for one in ignored_files(settings.landing)]
-        taken = set(taken_files(Lake(settings.lake_url))["file"])
+        lake = Lake(settings.lake_url)
+        ignored = [asdict(one) for one in files_without_events(settings.landing, lake)]
+        taken = set(taken_files(lake)["file"])
         return ignored, [name for name in files_to_take(settings.landing) if name not in taken]
     except RefusalError as refusal:
         unknown.append(refusal.message)

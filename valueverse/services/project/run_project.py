@@ -118,8 +118,9 @@ def _published(settings: Settings, tenant: str) -> set[str]:
 
 def result_of(settings: Settings, runs: list[str], most: int) -> RunResult:
     """What these runs of Dagster made, and the state of everything that was received."""
+    lake = Lake(settings.lake_url)
     with connect(settings, "builder") as connection:
         invoices = invoices_of_runs(connection, runs, most)
-        events = used_events(connection, Lake(settings.lake_url))
+        events = used_events(connection, lake)
     invoices.sort(key=lambda one: (one["tenant"], one["number"] or ""))
-    return RunResult(invoices, events, ignored_lines(settings.landing), held_lines(settings))
+    return RunResult(invoices, events, ignored_lines(settings.landing, lake), held_lines(settings))

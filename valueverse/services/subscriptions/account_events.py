@@ -209,6 +209,8 @@ def read_quantities(texts: list[str]) -> dict[str, str]:
             raise RefusalError(
                 "bad_quantity", f"{text[:60]!r} is no quantity of a fee: write FEE=NUMBER, as in seats=5", "--quantity"
             )
+        if name in found:
+            raise RefusalError("bad_quantity", f"the quantity of {name[:60]!r} is given twice: give one", "--quantity")
         found[name] = value
     return found
 

@@ -157,11 +157,15 @@ def invoice_terms(
     """The document in terms of the standard.
 
     Raises:
-        RefusalError: ``not_finalised`` for a draft (it has no number); ``bad_country``; ``no_tax_id`` for a taxed
-            invoice of a seller without one; ``too_many_decimals`` for a currency with more than two; ``bad_document``.
+        RefusalError: ``not_finalised`` for a draft (it has no number); ``voided_invoice``; ``bad_country``; ``no_tax_id`` for a
+            taxed invoice of a seller without one; ``too_many_decimals`` for a currency with more than two;
+            ``bad_document``.
     """
     if document.get("number") is None:
         raise RefusalError("not_finalised", "a draft has no number: only finalised invoices are sent", "number")
+    if document.get("status") == "voided":
+        message = "this invoice is void, and a system that reads it would pay it: its PDF says that it is void"
+        raise RefusalError("voided_invoice", message, "number")
     for path, party in (("seller", seller), ("buyer", buyer)):
         if len(party.country) != 2 or not party.country.isalpha() or not party.country.isupper():
             raise RefusalError("bad_country", f"{party.country!r} is not a country code like 'DE'", f"{path}.country")
