@@ -3,7 +3,15 @@
 An edge like ``commands``: it opens files and hands their lines to ``events``. Ingestion and ``simulate`` read by it.
 """
 
-from valueverse.landing.files import Ignored, LandingFile, files_to_take, ignored_files, landing_files, one_file
+from valueverse.landing.files import (
+    Ignored,
+    LandingFile,
+    files_to_take,
+    ignored_files,
+    landing_files,
+    name_problem,
+    one_file,
+)
 from valueverse.landing.reading import read_chunks, read_file, refused_file
 from valueverse.landing.streams import guarded, unreadable
 
@@ -14,6 +22,7 @@ __all__ = [
     "guarded",
     "ignored_files",
     "landing_files",
+    "name_problem",
     "one_file",
     "read_chunks",
     "read_file",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FORMATS = re.compile(r"\.(ndjson|json|csv|parquet)(?:\.(?:gz|zst))?\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_UNFINISHED = ".part"
 _BLOCK = 2**20
 _STORED_BLOCK = 512
 """Bytes of one of ``st_blocks``, whatever the file system."""
@@ -158,7 +159,7 @@ def _candidates(landing: Path, tenant: str | None = None) -> Iterator[tuple[Path
 
 
 def _entries(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.suffix != ".part")
+    return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.suffix != _UNFINISHED)
 
 
 def _is_folder(path: Path) -> bool:
@@ -195,6 +196,13 @@ def _ignored(own: Path, path: Path) -> Ignored | None:
     except OSError as error:
         return Ignored(name, f"it cannot be read: {error.strerror}")
     return Ignored(name, problem) if problem else None
+
+
+def name_problem(name: str) -> str:
+    """Why a file of this name is not taken; empty: it is."""
+    if name.endswith(_UNFINISHED) or name.startswith("."):
+        return "names that end in .part or begin with a dot are of files that are still being written: rename it"
+    return "" if FORMATS.search(name) else _wrong_ending(name)
 
 
 def _wrong_ending(name: str) -> str:

@@ -99,10 +99,11 @@ def test_the_commands_show_tables_json_and_files(settings: Settings, tmp_path: P
     assert "11.00 USD" in shown
     assert "and more: --limit" in call(settings, "list", "--limit", "1").stdout
     [one] = map(json.loads, call(settings, "list", "--status", "voided", "--json").stdout.splitlines())
+    assert (one["first_day"], one["last_day"]) == ("2023-11-01", "2023-11-30")
     assert (one["number"], one["issued_on"]) == ("acme-000002", "2023-12-02")
     page = call(settings, "show", "acme-000001").stdout
     assert "Müller [bold] GmbH" in page
-    assert page.split()[-1] == "11.00"
+    assert page.split()[-2:] == ["11.00", "USD"]
     assert json.loads(call(settings, "show", "acme-000001", "--json").stdout)["number"] == "acme-000001"
     assert call(settings, "pdf", "acme-000001", "--out", str(tmp_path / "one.pdf")).exit_code == 0
     assert (tmp_path / "one.pdf").read_bytes().startswith(b"%PDF-")

@@ -84,6 +84,32 @@ def test_the_tenant_is_the_one_that_events_name_or_the_folder(tmp_path: Path) ->
         assert check_file(tmp_path / "birch" / "a.ndjson", None, NOW).tenant == tenant
 
 
+def test_a_file_in_the_landing_folder_is_its_folders_whatever_its_events_say(tmp_path: Path) -> None:
+    (tmp_path / "birch").mkdir()
+    path = tmp_path / "birch" / "a.ndjson"
+    path.write_text(event())
+    found = check_file(path, None, NOW, tmp_path)
+    assert (found.tenant, found.reasons["reason"].to_list()) == ("birch", ["unknown_tenant"])
+    assert check_file(path, "acme", NOW, tmp_path).is_clean
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("A.NDJSON", "capitals"),
+        ("note.txt", "none of .ndjson"),
+        ("a.ndjson.part", "still being written"),
+        (".a.csv", "dot"),
+    ],
+)
+def test_a_name_that_ingestion_does_not_take_is_named(tmp_path: Path, name: str, words: str) -> None:
+    (tmp_path / name).write_text(event())
+    found = check_file(tmp_path / name, "acme", NOW)
+    assert words in found.problem
+    assert not found.is_clean
+    assert CliRunner().invoke(app, ["events", "check", str(tmp_path / name)]).exit_code == 1
+
+
 def test_what_holds_no_event_is_refused_with_its_cure(tmp_path: Path) -> None:
     (tmp_path / "Big").mkdir()
     for name in ("empty.ndjson", "Big/a.ndjson"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from valueverse.commands.output import AsJson, console, show_json, table
+from valueverse.commands.output import AsJson, console, sentence, show_json, table
 
 if TYPE_CHECKING:
     from valueverse.services.ingestion.check_file import CheckedFile
@@ -26,20 +26,24 @@ def register(app: typer.Typer) -> None:
 def check(
     file: Annotated[Path, typer.Argument(help="An event file: .ndjson, .json, .csv or .parquet, also .gz or .zst.")],
     tenant: Annotated[
-        str | None, typer.Option("--tenant", help="Whose folder it is meant for; by default as its events say.")
+        str | None,
+        typer.Option(
+            "--tenant", help="Whose folder it is meant for; by default the one it lies in, or as its events say."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check an event file: which lines ingestion would take, and which not, because of what.
 
     Reads that file alone. What needs state (an unknown plan, an event received before) shows once it is ingested.
-    Exit 0: every line would be taken. Exit 1: some would be quarantined.
+    Exit 0: every line would be taken. Exit 1: some would be quarantined, or no file of its name is taken.
 
     [dim]valueverse events check events.ndjson --tenant acme[/dim]
     """
+    from valueverse.platform.settings import get_settings
     from valueverse.services.ingestion.check_file import check_file
 
-    found = check_file(file, tenant, datetime.now(UTC))
+    found = check_file(file, tenant, datetime.now(UTC), get_settings().landing)
     if as_json:
         show_json(found.document())
     else:
@@ -55,6 +59,8 @@ def _show(found: CheckedFile) -> None:
     out.print(
         f"{escape(found.name)} for the tenant {escape(found.tenant)}: {taken:,} of {found.lines:,} lines would be taken"
     )
+    if found.problem:
+        out.print(sentence(f"not taken under this name: {found.problem}", "red"))
     if found.types.height:
         rows = [
             (row["type"], f"{row['events']:,}", row["first"], row["last"]) for row in found.types.iter_rows(named=True)

@@ -22,6 +22,7 @@ from valueverse.commands.output import (
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from valueverse.invoicing.rendering import Parties
     from valueverse.services.billing.invoices import StoredInvoice
 
 _invoices = typer.Typer(
@@ -75,7 +76,7 @@ def print_invoices(out: Console, found: list[dict[str, Any]]) -> None:
         (
             one["number"],
             one["customer"],
-            f"{one['period_from']:%Y-%m-%d}..{one['period_to']:%Y-%m-%d}",
+            f"{one['first_day']}..{one['last_day']}",
             sentence(one["status"], styles[one["status"]]),
             money(one["total"], one["currency"]),
             number(one["amount_due"]),
@@ -95,14 +96,17 @@ def show(number: _NUMBER, as_json: AsJson = False) -> None:
     if as_json:
         show_json(found.document)
     else:
-        _show_one(found.document, found.parties.seller, found.parties.buyer)
+        _show_one(found.document, found.parties)
 
 
-def _show_one(document: dict[str, Any], seller: str, buyer: str) -> None:
+def _show_one(document: dict[str, Any], parties: Parties) -> None:
+    from valueverse.invoicing.rendering import days_of_period
+
     out, currency = console(), document["currency"]
-    out.print(sentence(f"{document['number']} {document['status']}: {seller} to {buyer}", "bold"))
+    out.print(sentence(f"{document['number']} {document['status']}: {parties.seller} to {parties.buyer}", "bold"))
+    first, last = days_of_period(document["period"], parties.zones)
     due = f", due {document['due_on']}" if document["due_on"] else ""
-    out.print(sentence(f"issued {document['issued_on']}{due}, period {_days(document['period'])}"))
+    out.print(sentence(f"issued {document['issued_on']}{due}, {first} to {last}"))
     lines = [(one["description"], number(one["quantity"]) or "", one["amount"]) for one in document["lines"]]
     lines += [(f"discount {one['key']}", "", f"-{one['amount']}") for one in document["discounts"]]
     lines += [(f"{one['key']} {one['percent']} %", "", one["amount"]) for one in document["taxes"]]
@@ -113,10 +117,6 @@ def _show_one(document: dict[str, Any], seller: str, buyer: str) -> None:
     ]
     rows = [(what, quantity, money(amount, currency)) for what, quantity, amount in [*lines, *sums]]
     out.print(table(("", "quantity", "amount"), rows, right=("quantity", "amount")))
-
-
-def _days(period: dict[str, str]) -> str:
-    return f"{period['from'][:10]} to {period['to'][:10]}"
 
 
 @_invoices.command("pdf")

@@ -203,6 +203,6 @@ def _cells(row: dict[str, Any]) -> list[Any]:
     amounts = [Text(row[name], style="dim" if row["line"] else "") for name in ("before", "after")]
     if row["line"] is not None:
         return ["", "", Text(f"  {row['line']}", style="dim"), *amounts, Text(row["difference"], style=style)]
-    period = f"{row['period_from']:%Y-%m-%d}..{row['period_to']:%Y-%m-%d}"
+    period = f"{row['first_day']}..{row['last_day']}"
     kind = f"{row['invoice_type']}, {row['currency']}"
     return [period, row["subscription"] or "-", kind, *amounts, Text(row["difference"], style=style)]

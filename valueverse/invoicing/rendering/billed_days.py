@@ -10,13 +10,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-def billed_days(period: Mapping[str, Any], zones: Iterable[str | None]) -> tuple[date, date]:
-    """First and last day of a period {from, to}: instants, the second one excluded.
+def days_of_period(period: Mapping[str, Any], zones: Iterable[str | None]) -> tuple[date, date]:
+    """As ``billed_days``, of a document's period {from, to} as text."""
+    start, end = (datetime.fromisoformat(period[name]) for name in ("from", "to"))
+    return billed_days(start, end, zones)
+
+
+def billed_days(start: datetime, end: datetime, zones: Iterable[str | None]) -> tuple[date, date]:
+    """First and last day of a period: instants (without an offset in UTC), the second one excluded.
 
     ``zones``: IANA time zones that the days may be of, the likeliest first; UTC comes after them. They are of the first
     one in which both ends are midnights, else of the first.
     """
-    start, end = (datetime.fromisoformat(period[name]) for name in ("from", "to"))
     start, end = (moment if moment.tzinfo else moment.replace(tzinfo=UTC) for moment in (start, end))
     known = [ZoneInfo(zone) for zone in (*zones, "UTC") if zone]
     zone = next((one for one in known if _at_midnight(start, one) and _at_midnight(end, one)), known[0])

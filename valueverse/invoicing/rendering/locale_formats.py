@@ -13,7 +13,7 @@ from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_datetime, format_interval
 from babel.numbers import format_decimal
 
-from valueverse.invoicing.rendering.billed_days import billed_days
+from valueverse.invoicing.rendering.billed_days import days_of_period
 from valueverse.money import minor_units
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class LocaleFormats:
 
     def first_and_last_day(self, period: Mapping[str, Any]) -> tuple[date, date]:
         """The days that a period [from, to) of instants covers, in the zone that it was billed in."""
-        return billed_days(period, self._zones)
+        return days_of_period(period, self._zones)
 
     def country(self, code: str | None) -> str | None:
         """Name of a country (ISO 3166-1 alpha-2)."""

@@ -12,8 +12,11 @@ if TYPE_CHECKING:
 _LIST = """
     select i.tenant_id::text as tenant, i.number, i.customer, i.subscription, i.currency::text as currency,
            case when v.invoice_id is null then i.status else 'voided' end as status,
-           i.period_from, i.period_to, i.issued_on, i.due_on, i.total_minor, i.amount_due_minor
+           i.period_from, i.period_to, i.issued_on, i.due_on, i.total_minor, i.amount_due_minor,
+           c.timezone as buyer_timezone, t.timezone as seller_timezone
       from billing.invoice as i
+      left join billing.tenant as t on t.tenant_id = i.tenant_id
+      left join billing.customer as c on c.tenant_id = i.tenant_id and c.customer = i.customer
       left join billing.invoice_void as v on v.tenant_id = i.tenant_id and v.invoice_id = i.invoice_id
      where (%(tenant)s::text is null or i.tenant_id = %(tenant)s)
        and (%(customer)s::text is null or i.customer = %(customer)s)

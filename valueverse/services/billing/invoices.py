@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from valueverse.errors import RefusalError
-from valueverse.invoicing.rendering import InvoiceHistory, Parties, Syntax, invoice_pdf, invoice_xml
+from valueverse.invoicing.rendering import InvoiceHistory, Parties, Syntax, billed_days, invoice_pdf, invoice_xml
 from valueverse.money import minor_text, minor_units
 from valueverse.platform.stores import invoice_store
 
@@ -43,7 +43,7 @@ class StoredInvoice:
 def list_invoices(
     connection: psycopg.Connection[Any], tenant: str | None, customer: str | None, status: str | None, most: int
 ) -> list[dict[str, Any]]:
-    """Invoices with their amounts as text in major units, the latest issued of a tenant first.
+    """Invoices with local days and with amounts as text in major units, the latest issued of a tenant first.
 
     Raises:
         RefusalError: ``unknown_status``.
@@ -83,4 +83,6 @@ def find_invoice(connection: psycopg.Connection[Any], number: str) -> StoredInvo
 def _listed(row: dict[str, Any]) -> dict[str, Any]:
     places = minor_units(row["currency"])
     amounts = {name: minor_text(row.pop(f"{name}_minor"), places) for name in ("total", "amount_due")}
-    return row | amounts
+    zones = [row.pop(f"{party}_timezone") for party in ("buyer", "seller")]
+    first_day, last_day = billed_days(row["period_from"], row["period_to"], zones)
+    return row | {"first_day": first_day, "last_day": last_day} | amounts

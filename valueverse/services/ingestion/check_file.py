@@ -10,7 +10,7 @@ import polars as pl
 
 from valueverse.errors import RefusalError
 from valueverse.events import EVENT_KEY, IS_BILLING
-from valueverse.landing import one_file, read_chunks
+from valueverse.landing import name_problem, one_file, read_chunks
 from valueverse.platform.settings import TENANT_KEY
 from valueverse.schemas.ingestion import CHECKED_REASONS, CHECKED_TYPES
 from valueverse.services.ingestion.file_validation import unreadable_file, validated
@@ -27,11 +27,13 @@ class CheckedFile:
     """What a file holds, as far as the file alone shows it.
 
     Attributes:
+        problem: why ingestion takes no file of this name; empty: it does.
         types: CHECKED_TYPES of the events that would be taken.
         reasons: CHECKED_REASONS of the lines that would be quarantined, or counted as duplicates.
     """
 
     name: str
+    problem: str
     tenant: str
     lines: int
     types: pl.DataFrame
@@ -40,12 +42,13 @@ class CheckedFile:
     @property
     def is_clean(self) -> bool:
         """Whether every line would be taken or is the copy of one that is."""
-        return self.reasons.filter(pl.col("reason") != "duplicate").is_empty()
+        return not self.problem and self.reasons.filter(pl.col("reason") != "duplicate").is_empty()
 
     def document(self) -> dict[str, Any]:
         """The answer as JSON values."""
         return {
             "file": self.name,
+            "problem": self.problem or None,
             "tenant": self.tenant,
             "lines": self.lines,
             "accepted": int(self.types["events"].sum()),
@@ -54,12 +57,13 @@ class CheckedFile:
         }
 
 
-def check_file(path: Path, tenant: str | None, moment: datetime) -> CheckedFile:
+def check_file(path: Path, tenant: str | None, moment: datetime, landing: Path | None = None) -> CheckedFile:
     """Judge every line of a file as ingestion does at ``moment``.
 
     Args:
         path: an event file in any form that the landing folder takes.
-        tenant: whose folder it is meant for; None: the tenant that its first event names, else its folder's name.
+        tenant: whose folder it is meant for; None: whose it lies in below ``landing``, else the tenant that its first
+            event names, else its folder's name.
 
     Raises:
         RefusalError: ``no_file``; ``empty_file``; ``no_tenant`` when neither the events nor the folder name one.
@@ -68,7 +72,9 @@ def check_file(path: Path, tenant: str | None, moment: datetime) -> CheckedFile:
         file = one_file(path, tenant or "", path.name)
     except OSError as error:
         raise RefusalError("no_file", f"{path}: {error.strerror}", "FILE") from error
-    file = one_file(path, tenant or _tenant_of(file), path.name)
+    folder = path.resolve().parent
+    landed = folder.name if landing is not None and folder.parent == landing.resolve() else None
+    file = one_file(path, tenant or landed or _tenant_of(file), path.name)
     try:
         frames = list(validated(file, moment))
     except RefusalError as refusal:
@@ -78,7 +84,7 @@ def check_file(path: Path, tenant: str | None, moment: datetime) -> CheckedFile:
     lines = pl.concat([frame.select(_JUDGED) for frame in frames])
     judged = _with_repeats(lines)
     good = judged.filter(pl.col("reason").is_null())
-    return CheckedFile(path.name, file.tenant, lines.height, _types(good), _reasons(judged))
+    return CheckedFile(path.name, name_problem(path.name), file.tenant, lines.height, _types(good), _reasons(judged))
 
 
 _JUDGED = ("line", "tenant", "source", "id", "type", "reason", "message", "path", "payload_hash", "time")

@@ -14,6 +14,7 @@ import polars as pl
 from valueverse.catalog import CatalogHistory
 from valueverse.dates import month_later
 from valueverse.invoicing import bill
+from valueverse.invoicing.rendering import billed_days
 from valueverse.money import minor_text, minor_units
 from valueverse.platform.stores import billing_store as store
 from valueverse.platform.stores.proposal_store import approved
@@ -44,7 +45,7 @@ class Preview:
         customer: whose invoices.
         until: invoices that close up to this date.
         rows: one per invoice, and below it one per line that differs (``line``, null for the invoice): period,
-            before, after, difference as text in major units.
+            first and last day of it in local time, before, after, difference as text in major units.
         held: sentences about lines that have no amount with the event, and so hold their invoices back.
     """
 
@@ -68,17 +69,26 @@ def preview(
         name: _billed(connection, lake, planned.customer, log.facts(), last, moment)
         for name, log in (("before", planned.before), ("after", planned.after))
     }
-    return Preview(planned.customer, last, _compared(sides["before"][0], sides["after"][0]), sides["after"][1])
+    rows = _compared(sides["before"].amounts, sides["after"].amounts, sides["after"].zones)
+    return Preview(planned.customer, last, rows, sides["after"].held)
 
 
 def _event_time(planned: PlannedEvent) -> list[datetime]:
     return planned.after.events.filter(pl.col("id") == planned.event["id"])["time"].to_list()
 
 
+@dataclass(frozen=True)
+class _Side:
+    """PREVIEWED_AMOUNTS of the customer's invoices, what is held back, and the time zones of customer and tenant."""
+
+    amounts: pl.DataFrame
+    held: list[str]
+    zones: list[str | None]
+
+
 def _billed(
     connection: psycopg.Connection[Any], lake: Lake, customer: str, facts: pl.DataFrame, last: date, moment: datetime
-) -> tuple[pl.DataFrame, list[str]]:
-    """PREVIEWED_AMOUNTS of the customer's invoices, and what is held back."""
+) -> _Side:
     mine = _of_customer(facts, customer)
     history = CatalogHistory.from_facts(mine)
     timeline = build_timeline(mine, history.plans, None)
@@ -102,7 +112,9 @@ def _billed(
         .group_by(*_INVOICE, "period_to", pl.col("key").alias("line"), maintain_order=True)
         .agg(pl.col("amount_minor").sum().alias("minor"))
     )
-    return PREVIEWED_AMOUNTS.conform(pl.concat([totals, lines.select(totals.columns)])), held
+    owners = (timeline.customers.filter(pl.col("customer") == customer), timeline.tenants)
+    zones = [zone for owner in owners for zone in owner["timezone"]]
+    return _Side(PREVIEWED_AMOUNTS.conform(pl.concat([totals, lines.select(totals.columns)])), held, zones)
 
 
 def _of_customer(facts: pl.DataFrame, customer: str) -> pl.DataFrame:
@@ -115,7 +127,7 @@ def _of_customer(facts: pl.DataFrame, customer: str) -> pl.DataFrame:
     return named.filter((pl.col("customer") == customer) | own).select(facts.columns)
 
 
-def _compared(before: pl.DataFrame, after: pl.DataFrame) -> list[dict[str, Any]]:
+def _compared(before: pl.DataFrame, after: pl.DataFrame, zones: list[str | None]) -> list[dict[str, Any]]:
     """Both sides beside each other, the invoice first and then those of its lines that differ, by period."""
     key = [*_INVOICE, "line"]
     place = pl.int_range(pl.len()).alias("place")
@@ -131,16 +143,19 @@ def _compared(before: pl.DataFrame, after: pl.DataFrame) -> list[dict[str, Any]]
         .filter((pl.col("line") == "") | (pl.col("before") != pl.col("after")))
         .sort("period_from", "subscription", "invoice_type", "revision", "period_to", pl.col("line") != "", "place")
     )
-    return [_row(row) for row in both.iter_rows(named=True)]
+    return [_row(row, zones) for row in both.iter_rows(named=True)]
 
 
-def _row(row: dict[str, Any]) -> dict[str, Any]:
+def _row(row: dict[str, Any], zones: list[str | None]) -> dict[str, Any]:
     places = minor_units(row["currency"])
+    first_day, last_day = billed_days(row["period_from"], row["period_to"], zones)
     return {
         "subscription": row["subscription"] or None,
         "invoice_type": row["invoice_type"],
         "period_from": row["period_from"],
         "period_to": row["period_to"],
+        "first_day": first_day,
+        "last_day": last_day,
         "line": row["line"] or None,
         "currency": row["currency"],
         "before": minor_text(row["before"], places),

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from valueverse.errors import RefusalError
-from valueverse.invoicing.rendering.billed_days import billed_days
+from valueverse.invoicing.rendering.billed_days import days_of_period
 from valueverse.money import minor_units
 
 if TYPE_CHECKING:
@@ -157,9 +157,9 @@ def invoice_terms(
     """The document in terms of the standard.
 
     Raises:
-        RefusalError: ``not_finalised`` for a draft (it has no number); ``voided_invoice``; ``bad_country``; ``no_tax_id`` for a
-            taxed invoice of a seller without one; ``too_many_decimals`` for a currency with more than two;
-            ``bad_document``.
+        RefusalError: ``not_finalised`` for a draft (it has no number); ``voided_invoice``; ``bad_country``;
+            ``no_tax_id`` for a taxed invoice of a seller without one; ``too_many_decimals`` for a currency with more
+            than two; ``bad_document``.
     """
     if document.get("number") is None:
         raise RefusalError("not_finalised", "a draft has no number: only finalised invoices are sent", "number")
@@ -222,7 +222,7 @@ class _Mapping:
             preceding=settlement.corrects,
             # An amount payable needs a due date, which a credit note does not have, or terms (BR-CO-25).
             payment_terms="credited to the invoices that follow" if self.credit else None,
-            days=billed_days(document["period"], settlement.zones),
+            days=days_of_period(document["period"], settlement.zones),
             seller=self._party(self.seller, document["tenant"]),
             buyer=self._party(self.buyer, None),
             payment=self._payment(),
@@ -282,7 +282,7 @@ class _Mapping:
             quantity="-1" if amount < 0 else "1",
             price=format(abs(amount), "f"),
             net=self._money(Decimal(line["amount"])),
-            days=billed_days(line["service_period"], self.settlement.zones),
+            days=days_of_period(line["service_period"], self.settlement.zones),
             category=_category(*self.rate_of_line[place]),
         )
 
