@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from valueverse.invoicing.rendering.swiss import bill_of, slip_shown
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -46,8 +48,9 @@ def since_issued(document: Mapping[str, Any], formats: LocaleFormats, history: I
 def payment_shown(
     document: Mapping[str, Any], parties: Parties, formats: LocaleFormats, history: InvoiceHistory
 ) -> dict[str, Any]:
-    """heading, texts, rows [[label, value]], link (label, address), code (SVG) and its caption."""
+    """heading, texts, rows [[label, value]], link (label, address), code (SVG), its caption, slip (``slip_shown``)."""
     shown: dict[str, Any] = {"heading": formats.text("payment"), "texts": [], "rows": [], "link": None, "code": None}
+    shown["slip"] = None
     if document["status"] == "voided":
         return shown | {"texts": [_voided(formats, history)]}
     due = Decimal(document["amount_due"])
@@ -67,6 +70,7 @@ def payment_shown(
         "rows": [[formats.text(name), value] for name, value in stated.items() if value],
         "link": [formats.text("pay_online"), link] if link else None,
         "code": epc_code(document, parties, left),
+        "slip": slip_shown(bill, formats.language) if (bill := bill_of(document, parties, left)) else None,
         "caption": formats.text("qr_caption"),
     }
 

@@ -10,6 +10,8 @@ import json
 import re
 from datetime import UTC, datetime
 from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import typst
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}\Z")
 _TEMPLATE = "invoice.typ"
+_SLIP = "swiss_slip.typ"
+_SANS = "DejaVu Sans"
+"""Slips are set without serifs, which no font in the wheel of Typst is: this one comes in that of matplotlib."""
 MOST_LINES = 20_000
 
 
@@ -56,12 +61,14 @@ def invoice_pdf(
         raise RefusalError("too_large", f"an invoice of over {MOST_LINES} lines is not typeset", "lines")
     try:
         issued = datetime.fromisoformat(str(document["issued_on"])).replace(tzinfo=UTC)
+        shown = presentation(document, parties, catalog, history)
         inputs = {
-            "invoice": _json(presentation(document, parties, catalog, history)),
+            "invoice": _json(shown),
             "xml": _attached(document, parties, history),
             "xml_name": FACTUR_X_FILE,
         }
-        pdf = _archivable(inputs, issued)
+        template = "".join(_text(name) for name in (_TEMPLATE, *([_SLIP] if shown["payment"]["slip"] else [])))
+        pdf = _archivable(template, inputs, issued)
     except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError, typst.TypstError) as error:
         raise RefusalError("bad_document", f"not an invoice document: {error}", "document") from error
     return pdf
@@ -76,20 +83,25 @@ def _attached(document: dict[str, Any], parties: Parties, history: InvoiceHistor
         return ""
 
 
-def _archivable(inputs: dict[str, str], issued: datetime) -> bytes:
+def _text(name: str) -> str:
+    return files("valueverse.invoicing.rendering").joinpath(name).read_text(encoding="utf-8")
+
+
+def _archivable(template: str, inputs: dict[str, str], issued: datetime) -> bytes:
     """PDF/A-3b. A text in a script that the fonts lack has no place in one: such an invoice is a plain PDF."""
     try:
-        pdf = _set(inputs, issued, "a-3b")
+        pdf = _set(template, inputs, issued, "a-3b")
     except typst.TypstError as error:
         if "PDF/A" not in str(error):
             raise
-        return _set(inputs, issued, None)
+        return _set(template, inputs, issued, None)
     return as_factur_x(pdf) if inputs["xml"] else pdf
 
 
-def _set(inputs: dict[str, str], issued: datetime, standard: Literal["a-3b"] | None) -> bytes:
+def _set(template: str, inputs: dict[str, str], issued: datetime, standard: Literal["a-3b"] | None) -> bytes:
     pdf = typst.compile(
-        files("valueverse.invoicing.rendering").joinpath(_TEMPLATE).read_bytes(),
+        template.encode(),
+        font_paths=_fonts(with_sans=_SANS in template),
         format="pdf",
         ignore_system_fonts=True,
         sys_inputs=inputs,
@@ -97,6 +109,13 @@ def _set(inputs: dict[str, str], issued: datetime, standard: Literal["a-3b"] | N
         timestamp=issued,
     )
     return bytes(pdf)
+
+
+def _fonts(*, with_sans: bool) -> typst.Fonts:
+    found = find_spec("matplotlib") if with_sans else None
+    places = found.submodule_search_locations if found else None
+    folders = [Path(place) / "mpl-data" / "fonts" / "ttf" for place in places or ()]
+    return typst.Fonts(include_system_fonts=False, font_paths=folders)
 
 
 def _json(value: Any) -> str:
