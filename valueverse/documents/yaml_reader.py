@@ -43,10 +43,17 @@ def read_yaml(text: str, form: Format, problems: Problems) -> TreeBuilder:
         at = error.problem_mark or error.context_mark
         reason = " ".join(filter(None, [error.context, error.problem]))
         mark = Mark(at.line + 1, at.column + 1) if at else START
+        if _is_tab(text, mark):
+            reason = "a tab cannot indent: write blanks in its place"
         raise builder.stop(f"not readable as YAML: {reason}", mark) from error
     except (yaml.YAMLError, ValueError) as error:
         raise builder.stop(f"not readable as YAML: {' '.join(str(error).split())[:200]}", START) from error
     return builder
+
+
+def _is_tab(text: str, mark: Mark) -> bool:
+    line = text.split("\n")[mark.line - 1 : mark.line]
+    return "".join(line)[mark.column - 1 : mark.column] == "\t"
 
 
 def _mark(event: Any) -> Mark:

@@ -57,7 +57,8 @@ def _too_large(lines: pl.DataFrame) -> pl.DataFrame:
     parts = [
         refused_lines(
             pl.DataFrame({"line": [line], "raw": [raw[:_PREFIX_OF_LARGE]]}),
-            f"the event has {len(raw.encode())} bytes, more than {LARGEST_EVENT}: keep large texts elsewhere",
+            f"the event has {len(raw.encode()):,} bytes, more than {LARGEST_EVENT:,}: keep large texts elsewhere, send "
+            "where they are",
             "too_long",
         )
         for line, raw in lines.select("line", "raw").iter_rows()

@@ -18,7 +18,14 @@ CALENDAR = f"{EARLIEST:%Y-%m-%d} to {LATEST:%Y-%m-%d}"
 LONGEST_KEY = 256
 """Characters of an event's keys and of a value of a dimension."""
 _FUTURE_HOURS = 24
-_REQUIRED = ("specversion", "id", "source", "type", "time")
+_REQUIRED = {
+    "specversion": 'write "1.0"',
+    "id": "write a text that no other event of its source has",
+    "source": "write the name of the system that sends it",
+    "type": "write what it is, such as api.usage",
+    "time": "write when it happened, such as 2024-01-31T09:30:00Z",
+}
+"""Attributes of every event, and what to write."""
 _UNPRINTABLE = r"[\p{C}\p{Z}/--\x20]"
 """What no printable text holds: control and format characters, separators but the space; and the slash."""
 _CONTROL = r"[\x00-\x1f\x7f-\x9f]"
@@ -70,13 +77,20 @@ _BAD_SUBJECT = "'subject' must be customer or customer/subscription, 1 to 128 pr
 def _checks(folder: str, received_at: datetime) -> list[_Check]:
     """All checks, in the order in which they apply."""
     return [
-        *((pl.col(name).is_null(), "missing_attribute", f"{name!r} is required", name) for name in _REQUIRED),
+        *(
+            (pl.col(name).is_null(), "missing_attribute", f"{name!r} is required: {cure}", name)
+            for name, cure in _REQUIRED.items()
+        ),
         *_key_checks(),
         (pl.col("specversion") != "1.0", "malformed", "'specversion' must be \"1.0\"", "specversion"),
         (
             pl.col("tenant") != folder,
             "unknown_tenant",
-            pl.format("the event says tenant '{}', but it lies in the folder of '{}'", "tenant", pl.lit(folder)),
+            pl.format(
+                "the event says tenant '{}', but it lies in the folder of '{}': correct the one that is wrong",
+                "tenant",
+                pl.lit(folder),
+            ),
             "tenant",
         ),
         *_time_checks(received_at),
@@ -127,7 +141,7 @@ def _time_checks(received_at: datetime) -> list[_Check]:
     late = pl.lit(received_at).cast(INSTANT) + pl.duration(hours=_FUTURE_HOURS)
     unread = "'{}' is not an RFC 3339 time with offset like 2024-01-31T09:30:00Z"
     outside = pl.format("{} lies outside the dates that are billed, {}", "time", pl.lit(CALENDAR))
-    ahead = pl.format("{} is more than 24 hours ahead of its receipt", "time")
+    ahead = pl.format("{} is more than 24 hours ahead of its receipt: correct the time, or send it later", "time")
     return [
         (pl.col("instant").is_null(), "bad_time", pl.format(unread, pl.col("time").str.head(40)), "time"),
         (~in_calendar(pl.col("instant")), "bad_time", outside, "time"),

@@ -201,7 +201,7 @@ def _ignored(own: Path, path: Path) -> Ignored | None:
 def name_problem(name: str) -> str:
     """Why a file of this name is not taken; empty: it is."""
     if name.endswith(_UNFINISHED) or name.startswith("."):
-        return "names that end in .part or begin with a dot are of files that are still being written: rename it"
+        return "names that end in .part or begin with a dot are of files that are not whole yet: rename it once it is"
     return "" if FORMATS.search(name) else _wrong_ending(name)
 
 

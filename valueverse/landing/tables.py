@@ -37,7 +37,7 @@ def check_columns(names: list[str]) -> None:
         separator = next((one for one in (";", "\t", "|") if len(names) == 1 and one in names[0]), None)
         if separator:
             mark = {"\t": "tabs"}.get(separator, f"'{separator}'")
-            raise unreadable(f"its columns are separated by {mark}: in CSV files of events they are by commas")
+            raise unreadable(f"its columns are separated by {mark}: separate them by commas")
         raise unreadable(f"none of its columns ({shown}) is an attribute of an event such as id, source, type or time")
 
 

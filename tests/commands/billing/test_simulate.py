@@ -290,7 +290,7 @@ def test_files_and_the_lake_are_not_asked_for_together(files: Path, options: lis
 def test_files_are_billed_without_the_customers_events_and_say_so_and_the_lake_holds(
     files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = "billed here, and held by a billing run: subscription 's1', whose customer 'c1' no event creates"
+    expected = "billed here, and held by a billing run: subscription 's1' (event 's' of source 'test'), since no event"
     partial = simulate(files)
     assert len(documents(partial)) == 1
     assert expected in partial.stderr

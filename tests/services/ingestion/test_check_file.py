@@ -48,7 +48,7 @@ def test_lines_are_judged_as_ingestion_judges_them_and_like_ones_are_counted(tmp
         ("duplicate", 1, 2), ("conflict", 1, 3), ("missing_attribute", 2, 4), ("bad_billing_event", 1, 6),
         ("malformed", 1, 7), ("unknown_tenant", 1, 8),
     ]  # fmt: skip
-    assert found[1][3] == "line 1 has the same source and id, and other content: the first one counts"
+    assert found[1][3].startswith("line 1 has the same source and id, and other content: the first one counts")
 
 
 @pytest.mark.parametrize(
@@ -131,5 +131,27 @@ def test_the_command_shows_a_table_or_json_and_says_by_its_exit_code_whether_all
     answer = CliRunner().invoke(app, ["events", "check", str(path), "--json"])
     assert answer.exit_code == 1
     assert json.loads(answer.stdout)["reasons"] == [
-        {"reason": "missing_attribute", "message": "'time' is required", "lines": 1, "first_line": 1, "path": "time"}
+        {
+            "reason": "missing_attribute",
+            "message": "'time' is required: write when it happened, such as 2024-01-31T09:30:00Z",
+            "lines": 1,
+            "first_line": 1,
+            "path": "time",
+        }
     ]
+
+
+def test_a_file_of_the_landing_folder_is_of_its_folders_tenant_who_has_to_be_created(tmp_path: Path) -> None:
+    for tenant in ("acme", "birch", "cedar"):
+        (tmp_path / tenant).mkdir()
+        (tmp_path / tenant / "a.ndjson").write_text(event(tenant=None))
+    created = event(id="t", type="billing.tenant.created", subject=None, tenant=None, data={"tenant": "birch"})
+    (tmp_path / "birch" / "tenant.ndjson").write_text(created)
+    notes = {
+        tenant: check_file(tmp_path / tenant / "a.ndjson", None, NOW, tmp_path, "acme").note
+        for tenant in ("acme", "birch", "cedar")
+    }
+    assert [tenant for tenant, note in notes.items() if note] == ["cedar"], "acme is the project's tenant"
+    assert "send billing.tenant.created, or a catalog, first" in notes["cedar"]
+    elsewhere = check_file(tmp_path / "cedar" / "a.ndjson", "dogwood", NOW, tmp_path, "acme")
+    assert (elsewhere.tenant, elsewhere.note) == ("dogwood", "")

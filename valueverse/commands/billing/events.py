@@ -35,7 +35,8 @@ def check(
 ) -> None:
     """Check an event file: which lines ingestion would take, and which not, because of what.
 
-    Reads that file alone. What needs state (an unknown plan, an event received before) shows once it is ingested.
+    Reads that file, and looks beside it for what creates its tenant. What needs state (an unknown plan, an event
+    received before) shows once it is ingested.
     Exit 0: every line would be taken. Exit 1: some would be quarantined, or no file of its name is taken.
 
     [dim]valueverse events check events.ndjson --tenant acme[/dim]
@@ -43,7 +44,8 @@ def check(
     from valueverse.platform.settings import get_settings
     from valueverse.services.ingestion.check_file import check_file
 
-    found = check_file(file, tenant, datetime.now(UTC), get_settings().landing)
+    settings = get_settings()
+    found = check_file(file, tenant, datetime.now(UTC), settings.landing, settings.tenant)
     if as_json:
         show_json(found.document())
     else:
@@ -70,8 +72,9 @@ def _show(found: CheckedFile) -> None:
         style = "yellow" if row["reason"] == "duplicate" else "red"
         place = f" (at {row['path']})" if row["path"] else ""
         more = f", and {row['lines'] - 1:,} lines more" if row["lines"] > 1 else ""
-        out.print(
-            f"[{style}]{row['reason']}[/{style}] line {row['first_line']}{more}: {escape(row['message'] + place)}"
-        )
+        where = f"line {row['first_line']}{more}" if row["first_line"] else "the whole file"
+        out.print(f"[{style}]{row['reason']}[/{style}] {where}: {escape(row['message'] + place)}")
+    if found.note:
+        out.print(sentence(found.note, "yellow"))
     if found.reasons.height > _SHOWN:
         out.print(f"... and {found.reasons.height - _SHOWN} messages more: --json lists all")

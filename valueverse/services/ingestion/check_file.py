@@ -10,10 +10,10 @@ import polars as pl
 
 from valueverse.errors import RefusalError
 from valueverse.events import EVENT_KEY, IS_BILLING
-from valueverse.landing import name_problem, one_file, read_chunks
+from valueverse.landing import landing_files, name_problem, one_file, read_chunks
 from valueverse.platform.settings import TENANT_KEY
 from valueverse.schemas.ingestion import CHECKED_REASONS, CHECKED_TYPES
-from valueverse.services.ingestion.file_validation import unreadable_file, validated
+from valueverse.services.ingestion.file_validation import Founders, unreadable_file, validated
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -30,6 +30,7 @@ class CheckedFile:
         problem: why ingestion takes no file of this name; empty: it does.
         types: CHECKED_TYPES of the events that would be taken.
         reasons: CHECKED_REASONS of the lines that would be quarantined, or counted as duplicates.
+        note: what would refuse every line, and cannot be seen without a server; empty: nothing.
     """
 
     name: str
@@ -38,6 +39,7 @@ class CheckedFile:
     lines: int
     types: pl.DataFrame
     reasons: pl.DataFrame
+    note: str = ""
 
     @property
     def is_clean(self) -> bool:
@@ -54,16 +56,22 @@ class CheckedFile:
             "accepted": int(self.types["events"].sum()),
             "types": self.types.to_dicts(),
             "reasons": self.reasons.to_dicts(),
+            "note": self.note or None,
         }
 
 
-def check_file(path: Path, tenant: str | None, moment: datetime, landing: Path | None = None) -> CheckedFile:
+def check_file(
+    path: Path, tenant: str | None, moment: datetime, landing: Path | None = None, project: str | None = None
+) -> CheckedFile:
     """Judge every line of a file as ingestion does at ``moment``.
 
     Args:
         path: an event file in any form that the landing folder takes.
         tenant: whose folder it is meant for; None: whose it lies in below ``landing``, else the tenant that its first
             event names, else its folder's name.
+        moment: when it would be received.
+        landing: the landing folder; None: it is not looked at.
+        project: the tenant that exists without a file of the landing folder.
 
     Raises:
         RefusalError: ``no_file``; ``empty_file``; ``no_tenant`` when neither the events nor the folder name one.
@@ -80,11 +88,28 @@ def check_file(path: Path, tenant: str | None, moment: datetime, landing: Path |
     except RefusalError as refusal:
         frames = [unreadable_file(file, refusal, moment)]
     if not frames:
-        raise RefusalError("empty_file", f"{path}: the file holds no event", "FILE")
+        raise RefusalError(
+            "empty_file", f"{path}: the file holds no event: write one on each line, or remove it", "FILE"
+        )
     lines = pl.concat([frame.select(_JUDGED) for frame in frames])
     judged = _with_repeats(lines)
     good = judged.filter(pl.col("reason").is_null())
-    return CheckedFile(path.name, name_problem(path.name), file.tenant, lines.height, _types(good), _reasons(judged))
+    note = ""
+    if landing is not None and landed == file.tenant != project:
+        note = _unless_created(landing, file.tenant, moment)
+    judgement = (_types(good), _reasons(judged), note)
+    return CheckedFile(path.name, name_problem(path.name), file.tenant, lines.height, *judgement)
+
+
+def _unless_created(landing: Path, tenant: str, moment: datetime) -> str:
+    """A sentence where no file of the tenant's folder creates it."""
+    files, _ = landing_files(landing, tenant)
+    if Founders(set(), files, moment).comes(tenant):
+        return ""
+    return (
+        f"no file in {landing.name}/{tenant} creates the tenant {tenant!r}: unless it exists, every line is refused; "
+        "send billing.tenant.created, or a catalog, first"
+    )
 
 
 _JUDGED = ("line", "tenant", "source", "id", "type", "reason", "message", "path", "payload_hash", "time")
@@ -111,8 +136,8 @@ def _with_repeats(lines: pl.DataFrame) -> pl.DataFrame:
     same = pl.col("payload_hash") == pl.col("first_payload_hash")
     repeat = pl.when(same).then(pl.lit("duplicate")).otherwise(pl.lit("conflict"))
     message = pl.format("line {} has the same source and id", "first_line") + pl.when(~same).then(
-        pl.lit(", and other content: the first one counts")
-    ).otherwise(pl.lit(""))
+        pl.lit(", and other content: the first one counts; send this one with an id of its own, or with 'replaces'")
+    ).otherwise(pl.lit(": the event counts once"))
     judged = good.with_columns(
         pl.when(repeated).then(repeat).alias("reason"), pl.when(repeated).then(message).alias("message")
     )

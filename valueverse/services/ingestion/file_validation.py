@@ -84,7 +84,7 @@ class Founders:
         """Refuse events of tenants that nobody has created."""
         good = judged.filter(pl.col("reason").is_null())
         self._known |= set(good.filter(IS_FOUNDING)["tenant"].unique())
-        strangers = [tenant for tenant in set(good["tenant"].unique()) - self._known if not self._comes(tenant)]
+        strangers = [tenant for tenant in set(good["tenant"].unique()) - self._known if not self.comes(tenant)]
         stranger = pl.col("tenant").is_in(sorted(strangers)) & pl.col("reason").is_null()
         message = pl.format(
             "nobody has created the tenant '{}': send billing.tenant.created, or a catalog, first", "tenant"
@@ -95,7 +95,7 @@ class Founders:
             pl.when(stranger).then(pl.lit("tenant")).otherwise("path").alias("path"),
         )
 
-    def _comes(self, tenant: str) -> bool:
+    def comes(self, tenant: str) -> bool:
         """Whether any file of the run founds the tenant; only for tenants not known yet are other files looked into."""
         if tenant in self._strangers:
             return False

@@ -34,14 +34,18 @@ from valueverse.services.catalogs.check_catalog import read_catalog_text
 from valueverse.services.event_tally import Tally
 from valueverse.services.lake_tables import EVENTS_TABLE
 from valueverse.services.per_tenant import without_failing
-from valueverse.services.simulation.simulated_events import count_billing, count_usage, with_tenants
+from valueverse.services.simulation.simulated_events import (
+    count_billing,
+    count_usage,
+    starts_without_customer,
+    with_tenants,
+)
 from valueverse.subscriptions import (
     FIRST_YEAR,
     LAST_YEAR,
     Timeline,
     build_timeline,
     local_midnight,
-    starts_of_unknown_customers,
 )
 
 if TYPE_CHECKING:
@@ -213,10 +217,6 @@ def _print_unread(usage: pl.DataFrame) -> None:
     _print_some([f"unbilled: {events} events of type {kind}: {status}" for status, kind, events in counted.rows()])
 
 
-_STRANGER = "billed here, and held by a billing run: subscription {!r}, whose customer {!r} no event creates"
-"""Files may hold a part of a log: what it does not say is no reason to bill nothing."""
-
-
 @dataclass(frozen=True)
 class SimulationRequest:
     """Which periods (days of each tenant), as known when, billed by which runs; ``whole``: the log is all that was ever
@@ -287,10 +287,7 @@ def _runs(
     firsts = named.agg(pl.col("time").min().dt.date().dt.offset_by("-2d").alias("first"))
     whole = (pl.min_horizontal(request.window[0], _of_tenant(firsts, "first")), request.window[1])
     if not request.whole:
-        unknown = (
-            starts_of_unknown_customers(facts).select("tenant", "subscription", "customer").unique(maintain_order=True)
-        )
-        _print_some([_STRANGER.format(*row) for row in unknown.drop("tenant").rows()])
+        _print_some(starts_without_customer(facts, _SHOWN))
     if not request.runs:
         timeline = build_timeline(facts, history.plans, request.known_at, holds=request.whole)
         _print_some([f"not applied: {message} [{reason}]" for reason, message in _reasons(timeline.rejected)])

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from valueverse.errors import near_names
 from valueverse.events import TENANT_KEY
 from valueverse.invoicing import BILLED, account_usage, with_terms
 from valueverse.schemas.types import INSTANT
-from valueverse.subscriptions import LAST_YEAR
+from valueverse.subscriptions import CUSTOMER_TYPES, LAST_YEAR, event_field, starts_of_unknown_customers
 
 if TYPE_CHECKING:
     from valueverse.catalog import CatalogHistory
@@ -21,6 +22,13 @@ DEFAULT_TENANT = "tenant"
 """Tenant of events where none names one."""
 _ALWAYS = datetime(LAST_YEAR, 12, 31, tzinfo=UTC)
 _BILLING = pl.col("type").str.starts_with("billing.")
+_MOST_COMPARED = 5_000
+"""Names among which one that is like another is looked for."""
+_STRANGER = (
+    "billed here, and held by a billing run: subscription {!r} (event {!r} of source {!r}), since no event creates its "
+    "customer {!r}{}: send billing.customer.created, or correct the key"
+)
+"""Files may hold a part of a log: what it does not say is no reason to bill nothing."""
 
 
 def with_tenants(lines: pl.DataFrame) -> tuple[pl.DataFrame, str]:
@@ -91,3 +99,22 @@ def count_billing(
     for reason, part in parts.items():
         if not part.is_empty():
             tally.leave_out(reason, part.height, f"{part['type'][0]} {part['id'][0]!r} of source {part['source'][0]!r}")
+
+
+def starts_without_customer(facts: pl.DataFrame, shown: int) -> list[str]:
+    """A sentence for each subscription whose customer no event creates; the first ``shown`` name who may be meant."""
+    unknown = starts_of_unknown_customers(facts).unique(["tenant", "subscription", "customer"], maintain_order=True)
+    created = facts.filter(pl.col("type").is_in(CUSTOMER_TYPES)).select("tenant", event_field("customer").alias("name"))
+    names: dict[str, list[str]] = dict(
+        created.group_by("tenant").agg(pl.col("name").drop_nulls().unique().sort()).iter_rows()
+    )
+    rows = unknown.select("subscription", "id", "source", "customer", "tenant").rows()
+    return [
+        _STRANGER.format(*event, customer, _meant(customer, names.get(tenant, [])) if place < shown else "")
+        for place, (*event, customer, tenant) in enumerate(rows)
+    ]
+
+
+def _meant(customer: str, known: list[str]) -> str:
+    near = near_names(customer, known) if len(known) <= _MOST_COMPARED else []
+    return f" (did you mean {near[0]!r}?)" if near else ""
