@@ -72,7 +72,23 @@ def test_a_demo_in_which_nothing_was_wrong_or_measured_has_a_page_too() -> None:
 def _summary(results: DemoResults) -> list[str]:
     out = io.StringIO()
     print_summary(Console(file=out, width=200, highlight=False), results, TIMES, Path("/home/demo.html"), NEXT)
-    return [line.rstrip() for line in out.getvalue().splitlines()]
+    return out.getvalue().splitlines()
+
+
+def test_on_a_terminal_a_long_line_goes_on_below_itself_and_in_a_file_it_stays_one() -> None:
+    out = io.StringIO()
+    print_summary(
+        Console(file=out, width=60, highlight=False, force_terminal=True, color_system=None),
+        RESULTS, TIMES, Path("/home/demo.html"), NEXT,
+    )  # fmt: skip
+    lines = out.getvalue().splitlines()
+    start = next(place for place, line in enumerate(lines) if line.startswith("Reconciled"))
+    assert lines[start : start + 3] == [
+        "Reconciled   899 of 900 comparisons with an independent",
+        "             recomputation agree; tenants are held",
+        "             port is held by release since 2024-01: a",
+    ]
+    assert [line for line in _summary(RESULTS) if line != line.rstrip()] == []
 
 
 def test_the_summary_lists_few_invoices_and_counts_many_and_names_what_is_held() -> None:

@@ -231,13 +231,10 @@ def _serve(settings: Settings, progress: Console) -> dict[str, str]:
     """Start what people look at; a server that does not start is reported; the result stays as it is."""
     from valueverse.platform.servers import supervisor
 
-    found = {}
-    for name in (supervisor.DAGSTER, supervisor.API):
-        try:
-            for _ in supervisor.up(settings, (name,)):
-                pass
-        except RefusalError as refusal:
-            progress.print(f"[yellow]![/yellow] {refusal.message}", soft_wrap=True)
-        if address := supervisor.url(settings, name):
-            found[name] = address
-    return found
+    shown = (supervisor.DAGSTER, supervisor.API)
+    try:
+        for _ in supervisor.up(settings, shown):
+            pass
+    except RefusalError as refusal:
+        progress.print(f"[yellow]![/yellow] {refusal.message}", soft_wrap=True)
+    return {name: address for name in shown if (address := supervisor.url(settings, name))}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 import sys
+import textwrap
 from collections import Counter
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.table import Table
 from rich.text import Text
 
 from valueverse.services.demo.results import money
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from valueverse.services.demo.results import Counted, DemoResults, Invoice
     from valueverse.services.demo.step_time import StepTime
 
+_TITLE = 13
+"""Columns of a title."""
 _LISTED = 5
 """A tenant with more invoices has a line for all of them."""
 
@@ -65,9 +67,6 @@ def print_summary(
     out: Console, results: DemoResults, times: Sequence[StepTime], page: Path, following: Sequence[tuple[str, str]]
 ) -> None:
     """Print it; ``page`` has everything."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
     for title, lines in (
         ("Invoices", _invoices(results.invoices)),
         ("Quarantined", _reasons(results.quarantined, {one.tenant: one.received for one in results.ingested}, "lines")),
@@ -77,12 +76,18 @@ def print_summary(
         ("Time", [_time(times)]),
     ):
         for place, line in enumerate(lines):
-            table.add_row("" if place else title, Text(printable(line)))
-    out.print(table)
+            _print_below(out, "" if place else title, printable(line))
     out.print(f"Everything: {page.absolute().as_uri()}", style="bold", soft_wrap=True, markup=False)
     out.print("Next:")
     for text, how in following:
         out.print(f"  {how}  # {text}", soft_wrap=True, markup=False)
+
+
+def _print_below(out: Console, title: str, line: str) -> None:
+    """A line beside its title; on a terminal what is too long goes on below itself, in a file it stays one line."""
+    rows = textwrap.wrap(line, max(out.width - _TITLE, 20)) if out.is_terminal else [line]
+    for place, row in enumerate(rows):
+        out.print(Text(f"{'' if place else title:<{_TITLE}}", style="bold"), Text(row), sep="", soft_wrap=True)
 
 
 def _invoices(invoices: Sequence[Invoice]) -> Iterator[str]:
