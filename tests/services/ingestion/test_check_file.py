@@ -98,7 +98,7 @@ def test_a_file_in_the_landing_folder_is_its_folders_whatever_its_events_say(tmp
     [
         ("A.NDJSON", "capitals"),
         ("note.txt", "none of .ndjson"),
-        ("a.ndjson.part", "still being written"),
+        ("a.ndjson.part", "not whole yet: rename it"),
         (".a.csv", "dot"),
     ],
 )
