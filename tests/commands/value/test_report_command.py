@@ -78,11 +78,28 @@ def test_an_unknown_scenario_and_a_place_that_cannot_be_written_are_named(model:
     assert refused(str(model), "--draws", "64", "--out", "/nowhere/page.html").path == "--out"
 
 
+def test_the_vendor_s_own_numbers_are_shown_only_with_internal(tmp_path: Path) -> None:
+    path = tmp_path / "ours.yaml"
+    path.write_text(
+        "schema: valueverse.value_model/v1\nmodel: ours\ncurrency: USD\naxis: {grain: month, periods: 2}\n"
+        "inputs:\n  served: {unit: USD/month, value: 7411.25, internal: true}\n"
+        "  saved: {unit: USD/month, value: 9000}\n"
+        "drivers: {saving: {kind: cost_saving, expr: saved}}\ncosts: {hosting: served}\n"
+    )
+    secrets = r"served|hosting|7,411"
+    assert re.findall(secrets, report(str(path), "--draws", "64")) == []
+    assert re.search(secrets, report(str(path), "--draws", "64", "--internal"))
+
+
 @pytest.mark.integration
 def test_a_commit_is_reported_with_its_results_and_the_invoice_that_bills_its_fee(settings: Settings) -> None:
     company = world()
     commit = committed(company, settings)
-    assert "nothing is measured yet" in report_of_commit(settings, "acme", commit)
+    proposal = report_of_commit(settings, "acme", commit)
+    assert "nothing is measured yet" in proposal
+    assert "Value proposal" in proposal
+    assert proposal.count('<p class="blank">') == 0
+    assert "Approved by carl" in proposal
     track(company, settings, as_of=datetime(2023, 12, 2, tzinfo=UTC))
     ((number, _, _),) = reports(settings, company, datetime(2024, 2, 3, tzinfo=UTC))
     track(company, settings)

@@ -224,6 +224,20 @@ def test_what_depends_on_an_internal_metric_is_nowhere_in_a_customers_copy(more:
     assert ("Sums so far" in tables(read_page(page))) is shown
 
 
+def test_an_input_that_says_it_is_internal_is_hidden_like_a_measured_one() -> None:
+    """A vendor that types in what serving costs marks it: nothing of it is in the file, nor a total that has it."""
+    served = {"unit": "USD/month", "value": 7411.25, "owner": "finance of the vendor", "internal": True}
+    costs = MODEL["costs"] | {"hosting": "served"}
+    model = MODEL | {"inputs": MODEL["inputs"] | {"served": served}, "costs": costs}
+    found = report_of(model=model)
+    hidden = withheld(found.commitment.program, Audience.CUSTOMER, document=found.frozen["model"])
+    secrets = r"served|hosting|7,?411|finance of the vendor|present value"
+    for report in (found, proposal(found)):
+        assert re.search(secrets, render_page(build_commit_page(report)))
+        assert re.findall(secrets, render_page(build_commit_page(replace(report, hidden=hidden)))) == []
+    assert withheld(found.commitment.program, Audience.VENDOR, document=found.frozen["model"]) == NOTHING
+
+
 def test_a_registered_metric_on_a_column_of_costs_is_internal_whatever_its_name() -> None:
     model = SERVED | {"inputs": MODEL["inputs"] | {"served": SECRET | {"bind": {"metric": "harmless"}}}}
     program = compile_model(parse_model(json.dumps(model)))

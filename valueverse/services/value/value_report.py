@@ -54,9 +54,10 @@ def report_of_model(
     model = parse_model(text)
     about = [f"customer {customer}"] if customer else []
     program = compile_model(model)
-    hidden = withheld(program, audience)
+    document = canonical_tree(model)
+    hidden = withheld(program, audience, document=document)
     return render_page(
-        build_run_page(program, canonical_tree(model), read_data(data, customer), RunRequest(**options), about, hidden)
+        build_run_page(program, document, read_data(data, customer), RunRequest(**options), about, hidden)
     )
 
 
@@ -106,10 +107,12 @@ def report_of(settings: Settings, tenant: str, commit: str, month: dt.date | Non
             raise RefusalError("not_measured", message, "--month")
         called = value_store.names(connection, tenant, commitment.customer)
         last = runs[0]["month"] if runs else None
+        frozen = json.loads(document)
+        registered = _internal(settings, tenant, commitment, audience)
         accent, logo = value_store.brand(connection, tenant)
         return CommitReport(
             commitment=commitment,
-            frozen=json.loads(document),
+            frozen=frozen,
             tenant=called[0],
             customer=called[1] or "all customers",
             state=state,
@@ -119,7 +122,7 @@ def report_of(settings: Settings, tenant: str, commit: str, month: dt.date | Non
             proposals=_proposals(connection, tenant, commit, last, now),
             months=_months(connection, tenant, commitment, last, audience),
             draws=DRAWS,
-            hidden=withheld(commitment.program, audience, _internal(settings, tenant, commitment, audience)),
+            hidden=withheld(commitment.program, audience, registered, frozen["model"]),
             agreed=None if runs else agreed_run(commitment, MODEL_METRICS.to_frame()),
             brand=Brand(called[0], accent, logo),
         )

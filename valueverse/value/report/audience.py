@@ -37,7 +37,7 @@ class Withheld:
     """What a copy leaves out.
 
     Attributes:
-        inputs: names of inputs that are measured by an internal metric.
+        inputs: names of inputs that are internal, or measured by an internal metric.
         nodes: every node they reach.
     """
 
@@ -58,20 +58,25 @@ class Withheld:
 NOTHING = Withheld()
 
 
-def withheld(program: Program, audience: Audience, internal: Collection[str] = ()) -> Withheld:
+def withheld(
+    program: Program, audience: Audience, internal: Collection[str] = (), document: Mapping[str, Any] | None = None
+) -> Withheld:
     """What this audience is not shown of a model.
 
     Args:
         program: as agreed, its inputs bound to metrics.
         audience: whom the copy is for.
         internal: names of registered metrics on INTERNAL_COLUMNS.
+        document: the model's canonical one, whose inputs may say that they are internal.
     """
     if audience is Audience.VENDOR:
         return NOTHING
     metrics = INTERNAL_METRICS | set(internal)
     sources = [(one.name, one.source) for one in program.inputs]
     sources += [found for scenario in program.scenarios for found in scenario.overrides.items()]
-    inputs = frozenset(name for name, one in sources if isinstance(one, Binding) and one.metric in metrics)
+    measured = {name for name, one in sources if isinstance(one, Binding) and one.metric in metrics}
+    stated = {name for name, one in (document or {}).get("inputs", {}).items() if one.get("internal")}
+    inputs = frozenset(measured | stated)
     return Withheld(inputs, frozenset(node.name for node in program.nodes if node.inputs & inputs))
 
 

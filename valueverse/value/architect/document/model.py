@@ -235,13 +235,17 @@ class Given(StrictModel):
 
 
 class Input(Given):
-    """An input with its unit (none stated: a bare number), and who answers for it."""
+    """An input with its unit (none stated: a bare number), and who answers for it.
+
+    ``internal``: the vendor's own number, which no customer's copy of a report shows.
+    """
 
     unit: UnitText | None = None
     missing: Annotated[Any, BeforeValidator(_missing), WithJsonSchema(_MISSING_SCHEMA)] = "error"
     evidence: References = []
     owner: Text | None = None
     description: Text | None = None
+    internal: bool = False
 
 
 class Correlation(StrictModel):
