@@ -23,13 +23,14 @@ RUN := $(VENV)/.run-$(PLACE)
 DEV := $(VENV)/.dev-$(PLACE)
 BENCH := $(VENV)/.bench-$(PLACE)
 AUDIT := $(VENV)/.audit-$(PLACE)
+SCREENSHOTS := $(VENV)/.screenshots-$(PLACE)
 
 # Any of them may be a shim without an interpreter behind it, too old, or without venv: asked, not assumed.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	"$$python" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1 \
 	&& { echo "$$python"; break; }; done)
 
-.PHONY: help setup demo dev down status logs test coverage test-unit test-integration test-security test-performance kill-loop mutate mutate-security security-manifest decisions docs bench \
+.PHONY: help setup demo dev down status logs test coverage test-unit test-integration test-security test-performance kill-loop mutate mutate-security security-manifest decisions docs screenshots bench \
 	ci lint format type validate audit lock clean
 
 help: ## Show every target
@@ -90,6 +91,9 @@ docs: $(DEV) ## Write the documents that are made from code, then the whole docu
 	@$(PY) -m tests.reference_documents
 	@$(PY) -m tests.site.build
 
+screenshots: $(SCREENSHOTS) ## Take the pictures of the runbooks from the Dagster UI that runs (make demo, valueverse up); needs Chromium
+	@$(PY) -m tests.site.screenshots
+
 decisions: $(DEV) ## Write the list of decisions, docs/decisions/README.md
 	@$(PY) -m tests.decision_index
 
@@ -122,12 +126,12 @@ validate: $(DEV) ## Load the Dagster definitions and parse the dbt project, as a
 	&& echo "dbt project parses"
 
 audit: $(AUDIT) ## Known vulnerabilities of the locked packages; asks PyPI, so it needs the network
-	@for part in uv run dev bench audit; do \
+	@for part in uv run dev bench audit screenshots; do \
 		echo "requirements/$$part.txt" && $(BIN)/pip-audit --strict --progress-spinner off --disable-pip --require-hashes -r requirements/$$part.txt || exit 1; done
 
 # -------------------------------------------------------------------------------------------------------- maintenance
 lock: $(DEV) ## Write the lock files from pyproject.toml
-	@for part in uv run dev bench audit; do \
+	@for part in uv run dev bench audit screenshots; do \
 		case $$part in uv) from="--group uv";; run) from=pyproject.toml;; *) from="pyproject.toml --extra $$part";; esac; \
 		$(PY) -m uv pip compile --quiet $$from --python-version 3.11 --universal --upgrade --generate-hashes \
 			--no-strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o requirements/$$part.txt; done
@@ -175,4 +179,9 @@ $(BENCH): requirements/bench.txt $(RUN)
 $(AUDIT): requirements/audit.txt $(RUN)
 	@echo "installing the locked audit tool"
 	@$(INSTALL) --require-hashes -r requirements/audit.txt
+	@touch $@
+
+$(SCREENSHOTS): requirements/screenshots.txt $(RUN)
+	@echo "installing the locked driver of a browser"
+	@$(INSTALL) --require-hashes -r requirements/screenshots.txt
 	@touch $@

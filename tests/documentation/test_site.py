@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from serving_api.app import create_app
-from tests.site import layout, reference
+from tests.site import layout, reference, screenshots
 from tests.site.build import loaded
+from tests.site.screenshots import MOST_BYTES, PICTURES
 from tests.support.terminal import commands
 from valueverse.platform.settings import Settings
 
@@ -116,3 +117,25 @@ def test_what_a_page_would_load_from_elsewhere_is_found(tmp_path: Path) -> None:
         "http://d.org/x.js",
         "https://e.org/x.png",
     ]
+
+
+def test_the_pictures_of_the_dagster_ui_are_shown_small_and_named() -> None:
+    folder = ROOT / "docs" / "images"
+    taken = {f"dagster-{name}.png" for name in PICTURES}
+    assert {path.name for path in folder.iterdir()} == taken
+    assert [path.name for path in folder.iterdir() if path.stat().st_size > MOST_BYTES] == []
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "runbooks").glob("*.md")]
+    shown = {name: text for text in texts for text, name in re.findall(r"!\[(.+)\]\(\.\./images/(.+?)\)", text)}
+    assert shown.keys() == taken
+
+
+@pytest.mark.parametrize(
+    ("browser", "message"), [(None, "no browser: install one of"), ("/bin/true", "the Dagster UI does not run")]
+)
+def test_without_a_browser_or_a_running_ui_no_picture_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, browser: str | None, message: str
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda _: browser)
+    monkeypatch.setenv("VALUEVERSE_HOME", str(tmp_path))
+    with pytest.raises(SystemExit, match=message):
+        screenshots.main()
