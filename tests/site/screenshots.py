@@ -93,7 +93,7 @@ def main() -> None:
 
 
 def _small(picture: bytes) -> bytes:
-    """The picture in as many colours as a user interface has, within the size that a repository bears."""
+    """The picture in as many colours as a user interface has, no larger than a repository should hold."""
     made = io.BytesIO()
     Image.open(io.BytesIO(picture)).convert("RGB").quantize(_COLOURS).save(made, "PNG", optimize=True)
     if len(made.getvalue()) > MOST_BYTES:

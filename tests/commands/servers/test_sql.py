@@ -155,6 +155,38 @@ def test_statements_of_a_file_write_their_results_to_another(
     assert (tmp_path / "found.csv").read_text(encoding="utf-8") == "tenant\nacme\nb\n2\n"
 
 
+def test_a_limit_on_a_table_of_many_files_ends_well(settings: Settings) -> None:
+    days = [f"2024-01-{day:02}" for day in range(1, 29)]
+    frame = pl.DataFrame({"tenant": ["it's"] * 28, "value": [DIGITS] * 28, "event_date": days}).with_columns(
+        pl.col("event_date").str.to_date(), pl.col("value").cast(pl.Decimal(38, 18))
+    )
+    write_deltalake(f"{settings.lake_url}/usage", frame.drop("value").to_arrow(), partition_by="event_date")
+    write_deltalake(f"{settings.lake_url}/usage", frame.to_arrow(), mode="append", schema_mode="merge")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            CODE,
+            "sql",
+            "--csv",
+            "-c",
+            "from usage limit 1; select count(value), max(event_date) from usage",
+        ],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, **settings.environment()},
+        check=True,
+    )
+    assert done.stdout.splitlines()[0] == "tenant,value,event_date"
+    assert done.stdout.endswith("28,2024-01-28\n")
+
+
+def test_an_empty_table_has_its_columns(settings: Settings, run: Callable[..., Result]) -> None:
+    write_deltalake(f"{settings.lake_url}/usage", pl.DataFrame({"tenant": ["x"]}).clear().to_arrow())
+    assert "tenant" in run("sql", "-c", "from usage").output
+
+
 def test_words_are_completed_from_tables_columns_and_commands(usage: None, settings: Settings) -> None:
     connection = duckdb.connect()
     connection.execute("create table usage (tenant_key varchar)")

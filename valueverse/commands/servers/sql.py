@@ -12,6 +12,7 @@ from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
     import duckdb
+    from deltalake import DeltaTable
 
     from valueverse.platform.settings import Settings
 
@@ -84,7 +85,7 @@ def _open_lake(settings: Settings) -> duckdb.DuckDBPyConnection:
     for name in TABLES:
         address = f"{settings.lake_url}/{name}"
         if DeltaTable.is_deltatable(address):
-            connection.register(name, DeltaTable(address).to_pyarrow_dataset())
+            _register(connection, name, DeltaTable(address))
             found = True
     if not found:
         raise RefusalError(
@@ -93,6 +94,20 @@ def _open_lake(settings: Settings) -> duckdb.DuckDBPyConnection:
             settings.lake_url,
         )
     return connection
+
+
+def _register(connection: duckdb.DuckDBPyConnection, name: str, table: DeltaTable) -> None:
+    """Make the files of a table's version a view of DuckDB's own reader.
+
+    A scan of Arrow's that a ``limit`` ends early goes on in threads of its own, and brings the process down when it
+    ends: it reads only what DuckDB cannot, an empty table and, without an extension, an object store.
+    """
+    files = table.file_uris()
+    if not files or any("://" in file for file in files):
+        connection.register(name, table.to_pyarrow_dataset())
+        return
+    # Column by column: files that were written before a column was added have none.
+    connection.read_parquet(files, hive_partitioning=True, union_by_name=True).create_view(name)
 
 
 def _psql(settings: Settings, analyst: str | None, command: str | None, csv: bool) -> None:
