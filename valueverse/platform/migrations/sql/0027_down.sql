@@ -1,0 +1,3 @@
+set local role valueverse_owner;
+drop index billing.invoice_line_corrected;
+reset role;
