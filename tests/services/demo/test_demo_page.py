@@ -100,7 +100,7 @@ def test_the_summary_lists_few_invoices_and_counts_many_and_names_what_is_held()
         "Reconciled   899 of 900 comparisons with an independent recomputation agree; tenants are held",
         "             port is held by release since 2024-01: a difference",
         VALUE,
-        "Time         7 s: servers 2, usage 4",
+        "Time         7 s: 2 s servers, 4 s usage",
         "Everything: file:///home/demo.html",
         "Next:",
         summary[-1],

@@ -136,5 +136,5 @@ def _time(times: Sequence[StepTime]) -> str:
     sums: Counter[str] = Counter()
     for one in times:
         sums[one.step] += one.seconds  # type: ignore[assignment]
-    steps = ", ".join(f"{step} {seconds:.0f}" for step, seconds in sums.items() if seconds >= 0.5)
+    steps = ", ".join(f"{seconds:.0f} s {step}" for step, seconds in sums.items() if seconds >= 0.5)
     return f"{sum(sums.values()):.0f} s: {steps}"
