@@ -64,6 +64,20 @@ def test_a_query_on_the_lake_keeps_every_digit(run: Callable[..., Result], usage
     assert f"{DIGITS}" in run("sql", "-c", "select * from usage").output
 
 
+def test_the_lake_is_closed_when_a_query_is_answered(
+    run: Callable[..., Result], usage: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[duckdb.DuckDBPyConnection] = []
+    connect = duckdb.connect
+    monkeypatch.setattr(duckdb, "connect", lambda: opened.append(connect()) or opened[-1])
+    for query in ("select count(*) from usage", "select nothing"):
+        run("sql", "-c", query)
+    assert len(opened) == 2
+    for one in opened:
+        with pytest.raises(duckdb.ConnectionException, match="closed"):
+            one.execute("select 1")
+
+
 def test_csv_is_for_other_programs(settings: Settings, usage: None) -> None:
     done = subprocess.run(
         [sys.executable, "-c", CODE, "sql", "--csv", "-c", "select tenant, value from usage"],

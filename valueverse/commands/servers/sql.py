@@ -57,19 +57,19 @@ def _lake(settings: Settings, command: str | None, csv: bool) -> None:
     from valueverse.commands.servers import lake_shell
 
     at_terminal = command is None and sys.stdin.isatty()
-    # Somebody who types sees as many rows as in DuckDB's own shell.
-    shell = lake_shell.Shell(
-        _open_lake(settings), mode="csv" if csv else "duckbox", max_rows=40 if at_terminal else 1_000
-    )
-    if command is not None:
-        try:
-            shell.execute(command)
-        except (duckdb.Error, ValueError, OSError) as error:
-            raise RefusalError("bad_query", " ".join(str(error).split()), "--command") from error
-    elif at_terminal:
-        lake_shell.interact(shell, settings.home / "sql_history")
-    else:
-        shell.run(lambda _: input())
+    # Left open, the threads that read the tables may end the process with an abort.
+    with _open_lake(settings) as connection:
+        # Somebody who types sees as many rows as in DuckDB's own shell.
+        shell = lake_shell.Shell(connection, mode="csv" if csv else "duckbox", max_rows=40 if at_terminal else 1_000)
+        if command is not None:
+            try:
+                shell.execute(command)
+            except (duckdb.Error, ValueError, OSError) as error:
+                raise RefusalError("bad_query", " ".join(str(error).split()), "--command") from error
+        elif at_terminal:
+            lake_shell.interact(shell, settings.home / "sql_history")
+        else:
+            shell.run(lambda _: input())
     if shell.failed and not at_terminal:
         raise typer.Exit(1)
 
