@@ -90,9 +90,22 @@ def test_a_plan_of_other_invoices_is_not_reviewed(
         "from": "2023-11-01",
         "to": "2023-12-31",
     }
+    whole = plan | {"rows": rows_of_plan}
     with pytest.raises(RefusalError) as refused:
-        review(settings, plan | {"rows": rows_of_plan})
+        review(settings, whole | {"plan_id": rerate.plan_hash(whole)})
     assert refused.value.code == code
+
+
+def test_a_plan_that_was_edited_is_not_reviewed_as_the_one_that_is_applied(settings: Settings) -> None:
+    run(acme(1), settings, as_of=instant("2023-12-20T00:00:00+00:00"))
+    asked = RerateRequest(("acme",), NOVEMBER, date(2023, 12, 31), (), dearer())
+    shown = rerate.plan(settings, Lake(settings.lake_url), asked, as_of=LATER)[0]
+    assert review(settings, shown).plan == shown
+    for difference in ("0.01", float("nan")):
+        shown["rows"][0]["difference"] = difference
+        with pytest.raises(RefusalError) as refused:
+            review(settings, shown)
+        assert refused.value.code == "plan_edited"
 
 
 @pytest.mark.parametrize(

@@ -221,4 +221,13 @@ def _document(found: pl.DataFrame, chosen: pl.DataFrame, request: RerateRequest,
             if minor
         ],
     }
-    return body | {"plan_id": hashlib.sha256(rfc8785.dumps(body)).hexdigest()}
+    return body | {"plan_id": plan_hash(body)}
+
+
+def plan_hash(plan: dict[str, Any]) -> str:
+    """SHA-256 of the canonical (RFC 8785) document of a plan without its ``plan_id``.
+
+    Raises:
+        ValueError: it has no canonical form.
+    """
+    return hashlib.sha256(rfc8785.dumps({name: plan[name] for name in plan if name != "plan_id"})).hexdigest()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from valueverse.errors import RefusalError
 from valueverse.money import minor_units
 from valueverse.platform.warehouse import connect
-from valueverse.services.billing.rerate import PLAN_SCHEMA, RerateRequest, booked_of
+from valueverse.services.billing.rerate import PLAN_SCHEMA, RerateRequest, booked_of, plan_hash
 from valueverse.services.price_changes.money_changes import Change
 
 if TYPE_CHECKING:
@@ -52,13 +52,23 @@ def request_of(plan: dict[str, Any], catalog: Catalog | None = None) -> RerateRe
         raise RefusalError("bad_plan", f"not a re-rating plan: {error}", "PLAN") from error
 
 
+def _has_its_hash(plan: dict[str, Any]) -> bool:
+    try:
+        return bool(plan.get("plan_id") == plan_hash(plan))
+    except ValueError:
+        return False
+
+
 def review(settings: Settings, plan: dict[str, Any]) -> Review:
     """The plan's invoices as they are booked now, and what they come to with its differences.
 
     Raises:
-        RefusalError: ``bad_plan``; ``no_invoices`` where nothing of it is booked here.
+        RefusalError: ``bad_plan``; ``plan_edited`` where it no longer has its hash: what is reviewed would not be what
+            is applied; ``no_invoices`` where nothing of it is booked here.
     """
     request = request_of(plan)
+    if not _has_its_hash(plan):
+        raise RefusalError("plan_edited", "the plan was edited, or is cut off: make a new one and review it", "PLAN")
     with connect(settings, "builder") as connection:
         booked = booked_of(connection, request)
     try:
