@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from valueverse.value.report import formatting
 from valueverse.value.report.svg import (
@@ -108,7 +109,13 @@ def _cut(text: str, shown: str) -> str:
 
 
 def _period_axis(axes: Axes, calendar: Calendar, shown: str) -> None:
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=8 if shown == "wide" else 3, integer=True))
+    """Call once all is drawn: where every period can be named, ticks are at whole periods alone."""
+    most = 8 if shown == "wide" else 3
+    first, last = axes.get_xlim()
+    whole = range(math.ceil(first), math.floor(last) + 1)
+    axes.xaxis.set_major_locator(
+        FixedLocator(list(whole)) if len(whole) <= most else MaxNLocator(nbins=most, integer=True)
+    )
     axes.xaxis.set_major_formatter(FuncFormatter(lambda n, _: calendar.name(round(n)) if n >= 0 else ""))
 
 
