@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from valueverse.platform.settings import Settings
 
 DAY = datetime(2026, 1, 1, tzinfo=UTC)
-INVOICE = {"tenant": "acme", "customer": "c1", "status": "finalised", "currency": "USD", "first_day": DAY}
-INVOICE |= {"last_day": DAY, "total": "5.00", "amount_due": "4.00"}
+INVOICE = {"tenant": "acme", "customer": "c1", "status": "finalised", "currency": "USD", "first_day": DAY.date()}
+INVOICE |= {"last_day": DAY.date(), "total": "5.00", "amount_due": "4.00"}
 DRAFT = INVOICE | {"number": None, "status": "draft"}
 
 
