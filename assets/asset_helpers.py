@@ -69,16 +69,6 @@ def newest(instance: dg.DagsterInstance, key: dg.AssetKey, partitions: Collectio
     return dict(instance.get_latest_storage_id_by_partition(key, event, wanted))
 
 
-def newest_numbers(instance: dg.DagsterInstance, key: dg.AssetKey, name: str) -> dict[str, int]:
-    """Partition -> a number in the metadata of its latest materialisation, where it has it."""
-    ids = sorted(newest(instance, key).values())
-    if not ids:
-        return {}
-    records = instance.fetch_materializations(dg.AssetRecordsFilter(key, storage_ids=ids), limit=len(ids)).records
-    found = [one.asset_materialization for one in records if one.asset_materialization]
-    return {str(one.partition): int(str(one.metadata[name].value)) for one in found if name in one.metadata}
-
-
 def newest_id(instance: dg.DagsterInstance, key: dg.AssetKey) -> int:
     """Storage id of the latest materialisation of an asset that is not partitioned; 0 if there is none."""
     records = instance.fetch_materializations(key, limit=1).records

@@ -10,8 +10,8 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
-from assets.asset_helpers import PLATFORM, Result, covered_by, fresh, mark, newest_numbers, pending, until_unmarked
-from assets.check_results import no_rows, result
+from assets.asset_helpers import PLATFORM, Result, covered_by, fresh, mark, pending, until_unmarked
+from assets.check_results import no_rows
 from assets.held import held_check, held_spec, outcome, periods_of
 from assets.ingestion import FACTS, PERIODS
 from assets.metadata import by_partition, money, preview, with_amount
@@ -21,7 +21,7 @@ from assets.resources import Platform, TenantsConfig
 from valueverse.platform.isolation import Isolated
 from valueverse.schemas.invoicing import HELD_LINES
 from valueverse.services.billing.monthly_totals import monthly_totals
-from valueverse.services.billing.open_findings import rejected_events
+from valueverse.services.billing.open_findings import lines_without_an_amount, rejected_events
 from valueverse.services.billing.run_billing import BillingReport, bill
 from valueverse.services.tenant_holds import BILLING, for_each_tenant, tenants_of
 
@@ -101,29 +101,11 @@ def invoices(context: dg.AssetExecutionContext, config: BillingConfig, platform:
         asset_key=INVOICES,
         check_results=[
             held_check(platform, INVOICES, BILLING),
-            _billed(context, problems),
+            no_rows(INVOICES, BILLED, lines_without_an_amount(settings)),
             no_rows(INVOICES, APPLIED, rejected_events(settings)),
         ],
     )
     mark(context, PERIODS, owed, {"because": "other tenants"})
-
-
-def _billed(context: dg.AssetExecutionContext, problems: pl.DataFrame) -> dg.AssetCheckResult:
-    """What waits in the months of this run, and what their last runs left waiting in others."""
-    others = newest_numbers(context.instance, INVOICES, _WAITING)
-    lines = [
-        f"{month[:7]}: {number} lines"
-        for month, number in sorted(others.items())
-        if number and month not in context.partition_keys
-    ]
-    found = no_rows(INVOICES, BILLED, problems)
-    return result(
-        INVOICES,
-        BILLED,
-        passed=found.passed and not lines,
-        description="; ".join(filter(None, [found.description, *lines])) or None,
-        metadata={"wrong": problems.height, "rows": preview(problems, 40), "other_months": ", ".join(lines) or "none"},
-    )
 
 
 def _show(

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +17,6 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from assets import billing
 from assets.asset_helpers import newest
 from assets.billing import INVOICES
 from assets.ingestion import (
@@ -49,8 +48,9 @@ from valueverse.demo import harbor, northwind
 from valueverse.demo.files import DemoFile, ndjson
 from valueverse.platform.access.api_keys import issue_api_key
 from valueverse.platform.lake import Lake
+from valueverse.platform.stores.held_invoice_store import held_invoice_sentence, held_invoices
 from valueverse.platform.warehouse import connect
-from valueverse.schemas.invoicing import HELD_LINES
+from valueverse.services.billing import run_billing
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE
 from valueverse.services.months import FIRST_DAY
 
@@ -58,9 +58,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from typing import LiteralString
 
+    from valueverse.invoicing import Billed
     from valueverse.platform.lake import LakeTable
     from valueverse.platform.settings import Settings
-    from valueverse.services.billing.run_billing import BillingReport
 
 pytestmark = pytest.mark.integration
 
@@ -297,31 +297,40 @@ def test_a_range_run_again_gives_the_same_usage_and_the_same_invoices(
 
 
 def test_usage_that_the_lake_lost_fails_its_run_and_an_invoice_without_a_price_fails_a_check_until_it_has_one(
-    steps: list[Step], instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+    steps: list[Step], instance: dg.DagsterInstance, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    replace_dates, bill = Lake.replace_dates, billing.bill
+    replace_dates, bill_together = Lake.replace_dates, run_billing.bill_together
 
     def loses_a_row(lake: Lake, table: LakeTable, frame: pl.DataFrame, dates: Collection[date]) -> None:
         replace_dates(lake, table, frame.slice(1), dates)
 
-    def holds_an_invoice(*given: Any, **named: Any) -> BillingReport:
-        report = bill(*given, **named)
-        waiting = dict.fromkeys(HELD_LINES) | {"tenant": PAST, "problem": "none", "month": date(2023, 11, 1)}
-        return replace(report, problems=pl.DataFrame([waiting], schema=HELD_LINES))
+    def holds_an_invoice(*given: Any, **named: Any) -> Billed:
+        billed = bill_together(*given, **named)
+        line = {
+            "tenant": "northwind-ai", "customer": "code-assistant", "subscription": "s", "invoice_type": "period",
+            "period_from": datetime(2023, 11, 1, tzinfo=UTC), "period_to": datetime(2023, 12, 1, tzinfo=UTC),
+            "revision": 0, "key": "x", "problem": "none",
+        }  # fmt: skip
+        return replace(billed, problems=pl.DataFrame([line], schema=billed.problems.schema))
 
     def failed() -> dict[str, dg.AssetCheckEvaluation]:
         return failed_checks(instance, defs.resolve_asset_graph().asset_check_keys)
 
     with monkeypatch.context() as patch:
         patch.setattr(Lake, "replace_dates", loses_a_row)
-        patch.setattr(billing, "bill", holds_an_invoice)
+        patch.setattr(run_billing, "bill_together", holds_an_invoice)
         with pytest.raises(dg.Failure, match="does not hold"):
             run_range(instance, "usage_job", "2024-02-10", "2024-02-10")
         assert run_range(instance, "billing_job", "2023-11-01", "2023-11-01")
-    assert PAST in (failed()["every_period_is_billed"].description or "")
+    assert "customer code-assistant" in (failed()["every_period_is_billed"].description or "")
+    with connect(settings, "builder") as connection:
+        (held,) = held_invoices(connection)
+    assert held_invoice_sentence(held) == (
+        "tenant northwind-ai: 1 invoice is held back in 2023-11: none, e.g. customer code-assistant, line x"
+    )
     assert run_range(instance, "usage_job", "2024-02-10", "2024-02-10")
     assert run_range(instance, "billing_job", "2023-01-01", "2023-01-01")  # another month: the first one still waits
-    assert failed()["every_period_is_billed"].description == "2023-11: 1 lines"
+    assert "month 2023-11-01" in (failed()["every_period_is_billed"].description or "")
     assert run_range(instance, "billing_job", "2023-11-01", "2023-11-01")
     assert "every_period_is_billed" not in failed()
 

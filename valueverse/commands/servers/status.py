@@ -131,6 +131,7 @@ def _failed_and_held(found: InstallationStatus) -> Iterator[RenderableType]:
     from rich.text import Text
 
     from valueverse.platform.stores import held_store
+    from valueverse.platform.stores.held_invoice_store import held_invoice_sentence
 
     overview = found.business.overview
     if overview and overview.failed:
@@ -142,6 +143,9 @@ def _failed_and_held(found: InstallationStatus) -> Iterator[RenderableType]:
     yield from _more(found.business.held)
     if found.business.held:
         yield Text(held_store.CURE, style="yellow")
+    for row in found.business.held_invoices[:_SHOWN]:
+        yield Text(held_invoice_sentence(row), style="red")
+    yield from _more(found.business.held_invoices)
 
 
 def _refused(found: InstallationStatus) -> Iterator[RenderableType]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from valueverse.platform.queries import frame_of
+from valueverse.platform.stores.held_invoice_store import held_invoice_lines
 from valueverse.platform.warehouse import connect
 from valueverse.schemas.checks import RECONCILIATION, RELEASE_DECISIONS
 from valueverse.schemas.events import REJECTED_EVENTS
@@ -26,6 +27,12 @@ def rejected_events(settings: Settings) -> pl.DataFrame:
             [],
             REJECTED_EVENTS,
         )
+
+
+def lines_without_an_amount(settings: Settings) -> pl.DataFrame:
+    """HELD_LINES: lines whose invoices are held back."""
+    with connect(settings, "builder") as connection:
+        return held_invoice_lines(connection)
 
 
 def differing_recomputations(settings: Settings) -> pl.DataFrame:

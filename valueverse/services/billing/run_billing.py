@@ -17,6 +17,7 @@ from valueverse.invoicing import bill as bill_together
 from valueverse.invoicing.rendering import build_invoice_documents, finalise, invoice_id, invoice_number
 from valueverse.invoicing.settlement import NUMBERING_ORDER
 from valueverse.platform.stores import billing_store as store
+from valueverse.platform.stores.held_invoice_store import replace_held
 from valueverse.platform.stores.proposal_store import approved
 from valueverse.platform.warehouse import connect
 from valueverse.schemas.events import REJECTED_EVENTS
@@ -104,8 +105,9 @@ def bill(
         store.advance_sequences(connection, last)
         report_progress("accounting for every usage event")
         account_for_usage(connection, lake, timeline, history, window[1] + timedelta(days=1))
+        problems = _with_month(billed.problems, timeline)
+        replace_held(connection, known, window[0], window[1], problems, run_id)
         connection.commit()
-    problems = _with_month(billed.problems, timeline)
     return BillingReport(tables["billing.invoice"], tables["billing.invoice_line"], problems, rejected)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from valueverse.platform.servers.diagnosis import Finding
 from valueverse.platform.stores import held_store
+from valueverse.platform.stores.held_invoice_store import held_invoice_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 CATCH_UP = "`python -m pipelines.catch_up`"
 DAEMON = "dagster-daemon"
+_UNPRICED = (
+    "correct the price, override or usage that the line reads by another event; the next billing run bills it "
+    "(docs/runbooks/checks.md#every_period_is_billed)"
+)
 _SHOWN = 10
 
 
@@ -42,8 +47,10 @@ def _failed(settings: Settings, status: InstallationStatus) -> Iterator[Finding]
 def _held(settings: Settings, status: InstallationStatus) -> Iterator[Finding]:
     for one in status.business.held:
         yield Finding("wrong", held_store.row_sentence(one), held_store.since(one), held_store.CURE)
-    if not status.business.held and not status.unknown:
-        yield Finding("ok", "no tenant is held", settings.database_name)
+    for row in status.business.held_invoices[:_SHOWN]:
+        yield Finding("wrong", held_invoice_sentence(row), settings.database_name, _UNPRICED)
+    if not (status.business.held or status.business.held_invoices or status.unknown):
+        yield Finding("ok", "no tenant and no invoice is held", settings.database_name)
 
 
 def _waiting(status: InstallationStatus) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ from valueverse.landing import files_to_take
 from valueverse.platform.lake import Lake
 from valueverse.platform.servers import postgres_server, supervisor
 from valueverse.platform.servers.dagster_overview import DagsterOverview, dagster_overview
-from valueverse.platform.stores import held_store, operations_store
+from valueverse.platform.stores import held_invoice_store, held_store, operations_store
 from valueverse.platform.warehouse import connect
 from valueverse.services.ingestion.file_manifest import taken_files
 from valueverse.services.ingestion.landing_state import files_without_events
@@ -40,12 +40,14 @@ class Business:
     Attributes:
         overview: runs and stages; None: no run was ever started.
         held: HELD_TENANTS as mappings.
+        held_invoices: as ``held_invoice_store.held_invoices``.
         quarantined: tenant, reason, lines, files, newest_day, newest_file, example.
         rejected: tenant, reason, events, newest_time, source, event_id, message.
     """
 
     overview: DagsterOverview | None = None
     held: list[dict[str, Any]] = field(default_factory=list)
+    held_invoices: list[dict[str, Any]] = field(default_factory=list)
     quarantined: list[dict[str, Any]] = field(default_factory=list)
     rejected: list[dict[str, Any]] = field(default_factory=list)
 
@@ -76,10 +78,10 @@ class InstallationStatus:
 
     @property
     def needs_attention(self) -> bool:
-        """Whether a server crashed or hangs, a run failed without repair, or a tenant is held."""
+        """Whether a server crashed or hangs, a run failed without repair, or a tenant or an invoice is held."""
         broken = any(one.state in {"crashed", "not answering"} for one in self.servers)
         failed = self.business.overview is not None and bool(self.business.overview.failed)
-        return broken or failed or bool(self.business.held)
+        return broken or failed or bool(self.business.held or self.business.held_invoices)
 
     def stages(self) -> list[dict[str, Any]]:
         """stage, materialised_at, waiting, failed runs and held tenants of each stage."""
@@ -100,6 +102,7 @@ class InstallationStatus:
             "stages": self.stages(),
             "failed": overview.failed if overview else [],
             "held": self.business.held,
+            "held_invoices": self.business.held_invoices,
             "quarantined": self.business.quarantined,
             "rejected": self.business.rejected,
             "ignored": self.ignored,
@@ -132,6 +135,7 @@ def _business(settings: Settings, unknown: list[str]) -> Business:
             return Business(
                 overview,
                 held_store.held(connection).to_dicts(),
+                held_invoice_store.held_invoices(connection),
                 operations_store.quarantined(connection),
                 operations_store.rejected(connection),
             )

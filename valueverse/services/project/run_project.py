@@ -12,6 +12,7 @@ from valueverse.errors import RefusalError
 from valueverse.events import CATALOG_PUBLISHED
 from valueverse.platform.lake import Lake
 from valueverse.platform.project_file import FILE_NAME
+from valueverse.platform.stores.held_invoice_store import held_invoice_sentence, held_invoices
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing.invoices import invoices_of_runs
 from valueverse.services.catalogs.check_catalog import read_catalog_text
@@ -43,7 +44,7 @@ class RunResult:
         invoices: those that it drafted or finalised, amounts as text in major units.
         events: tenant -> the outcomes of all events received so far.
         ignored: files of the landing folder that are not taken, a sentence each.
-        held: tenants that are held, a sentence each.
+        held: tenants and invoices that are held, a sentence each.
     """
 
     invoices: list[dict[str, Any]]
@@ -122,5 +123,6 @@ def result_of(settings: Settings, runs: list[str], most: int) -> RunResult:
     with connect(settings, "builder") as connection:
         invoices = invoices_of_runs(connection, runs, most)
         events = used_events(connection, lake)
+        held = [held_invoice_sentence(row) for row in held_invoices(connection)]
     invoices.sort(key=lambda one: (one["tenant"], one["number"] or ""))
-    return RunResult(invoices, events, ignored_lines(settings.landing, lake), held_lines(settings))
+    return RunResult(invoices, events, ignored_lines(settings.landing, lake), [*held_lines(settings), *held])

@@ -1,0 +1,3 @@
+set local role valueverse_owner;
+drop table billing.held_invoice_line;
+reset role;
