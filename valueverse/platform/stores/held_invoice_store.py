@@ -23,7 +23,6 @@ _ALL = """
       from billing.held_invoice_line order by tenant_id, month, place"""
 _SUMMARY = """
     select tenant_id::text as tenant, month, problem, count(*) as lines,
-           count(distinct (customer, subscription, invoice_type, period_from, revision)) as invoices,
            (array_agg(customer order by place))[1] as customer, (array_agg(key order by place))[1] as key
       from billing.held_invoice_line group by tenant_id, month, problem order by tenant_id, month, problem"""
 
@@ -55,13 +54,12 @@ def held_invoice_lines(connection: psycopg.Connection[Any]) -> pl.DataFrame:
 
 
 def held_invoices(connection: psycopg.Connection[Any]) -> list[dict[str, Any]]:
-    """tenant, month, problem, lines, invoices, and customer and key of the first line."""
+    """tenant, month, problem, lines, and customer and key of the first line."""
     return rows_of(connection, _SUMMARY)
 
 
 def held_invoice_sentence(row: dict[str, Any]) -> str:
-    """``tenant acme: 2 invoices are held back in 2026-01: bad_overrides, e.g. customer c1, line seats``."""
-    count = int(row["invoices"])
-    held = "invoice is" if count == 1 else "invoices are"
-    held = f"{count:,} {held} held back in {row['month']:%Y-%m}"
-    return f"tenant {row['tenant']}: {held}: {row['problem']}, e.g. customer {row['customer']}, line {row['key']}"
+    """``tenant acme: 2 lines without an amount hold back invoices of 2026-01: bad_overrides, e.g. ...``."""
+    lines = "1 line without an amount holds" if row["lines"] == 1 else f"{row['lines']:,} lines without an amount hold"
+    example = f"customer {row['customer']}, line {row['key']}"
+    return f"tenant {row['tenant']}: {lines} back invoices of {row['month']:%Y-%m}: {row['problem']}, e.g. {example}"
