@@ -286,6 +286,7 @@ def test_a_re_rating_plan_is_a_table_at_a_terminal_with_the_command_that_comes_n
         ("invoices list", ("acme-000001", "finalised", "1.00", "USD")),
         ("value log --tenant acme", ("saved", "active", "closing")),
         ("value proposals --tenant acme", ("s1/value/2023-10..2023-10/1", "USD")),
+        ("value verify --tenant acme", ("hold", "commits", "--head")),
         ("ledger check --tenant acme", ("debits_equal_credits", "wrong")),
     ],
 )
@@ -298,6 +299,13 @@ def test_lists_are_tables_that_break_no_word_at_a_terminal_and_json_with_the_opt
     rows = [json.loads(line) for line in at_terminal([*command.split(), "--json"]).text.splitlines()]
     assert rows
     assert all(isinstance(row, dict) for row in rows)
+
+
+def test_a_broken_chain_of_commits_is_shown_with_its_row_at_a_terminal(facts: dict[str, str]) -> None:
+    shown = at_terminal(["value", "verify", "--tenant", "acme", "--head", "0" * 64])
+    assert (shown.code, faults(shown.text)) == (1, [])
+    assert "do not hold" in shown.text
+    assert "head_not_found" in shown.text
 
 
 def test_the_version_is_shown_and_shells_complete_commands() -> None:

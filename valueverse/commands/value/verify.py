@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from valueverse.commands.output import show_json
+from valueverse.commands.output import AsJson, console, for_people, sentence, show_json, show_table
 from valueverse.services.value.commits.verify_commits import verify
 
 
@@ -19,16 +19,33 @@ def register(app: typer.Typer) -> None:
         head: Annotated[
             str | None, typer.Option("--head", help="A head printed before; it must still be in the chain.")
         ] = None,
+        as_json: AsJson = False,
     ) -> None:
         """Recompute the hash chains of a tenant's commits and commit events.
 
-        Rows that were edited, inserted, deleted or rewritten end with status 1.
+        Rows that were edited, inserted, deleted or rewritten end with status 1. JSON but at a terminal.
 
         [dim]valueverse value verify --tenant acme[/dim]
         """
         from valueverse.platform.settings import get_settings
 
         found = verify(get_settings(), tenant, head)
-        show_json(found)
+        if for_people(as_json=as_json):
+            _show(found)
+        else:
+            show_json(found)
         if not found["ok"]:
             raise typer.Exit(1)
+
+
+def _show(found: dict[str, Any]) -> None:
+    out = console(soft_wrap=True)
+    holds = "hold" if found["ok"] else "do not hold"
+    style = "" if found["ok"] else "red"
+    out.print(sentence(f"the chains of {found['commits']:,} commits and {found['deeds']:,} events {holds}", style))
+    if found["problems"]:
+        names = {"commits": "commits", "deeds": "events"}
+        rows = [(names[one["chain"]], one["sequence"], one["reason"]) for one in found["problems"]]
+        show_table(("chain", "row", "reason"), rows, right=("row",))
+    if found["head"]:
+        out.print(sentence(f"note it: --head {found['head']}"))
