@@ -87,7 +87,9 @@ class Founders:
         strangers = [tenant for tenant in set(good["tenant"].unique()) - self._known if not self.comes(tenant)]
         stranger = pl.col("tenant").is_in(sorted(strangers)) & pl.col("reason").is_null()
         message = pl.format(
-            "nobody has created the tenant '{}': send billing.tenant.created, or a catalog, first", "tenant"
+            "nobody has created the tenant '{}': send billing.tenant.created, or a catalog, first, "
+            "and then this file under another name",
+            "tenant",
         )
         return judged.with_columns(
             pl.when(stranger).then(pl.lit("unknown_tenant")).otherwise("reason").alias("reason"),

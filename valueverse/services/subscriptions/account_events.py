@@ -39,6 +39,7 @@ STARTED = "billing.subscription.started"
 CHANGED = "billing.subscription.changed"
 ENDED = "billing.subscription.ended"
 _OPTIONS = {
+    "id": "KEY",
     "data.subscription": "KEY", "data.customer": "--customer", "data.plan": "--plan", "time": "--on",
     "data.plan_version": "--plan-version", "data.quantities": "--quantity", "data.ends_at": "--ends",
     "data.anchor_date": "--anchor", "data.timezone": "--timezone", "data.effective": "--at-period-end",
