@@ -68,6 +68,24 @@ def test_among_several_tenants_an_event_must_name_its_own(files: Path) -> None:
     assert f"not used: 1 unknown_tenant, e.g. {files / 'events.ndjson'} line 4" in result.stderr
 
 
+def test_no_folder_bills_another_tenant(files: Path) -> None:
+    folders = [files / "landing" / name for name in ("acme", "globex")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    globex = STARTED.replace('"acme"', '"globex"')
+    (folders[0] / "a.ndjson").write_text("\n".join([STARTED, EARLY, LATE.replace('"acme"', '"globex"')]))
+    (folders[1] / "g.ndjson").write_text(globex)
+    catalog = ["simulate", "--catalog", str(files / "catalog.json"), "--from", "2023-11-01", "--to", "2023-12-01"]
+    result = CliRunner().invoke(app, [*catalog, "--landing", str(files / "landing")])
+    totals = {document["tenant"]: document["total"] for document in documents(result)}
+    assert totals == {"acme": "25.33", "globex": "25.00"}
+    assert (
+        "left out: acme/a.ndjson line 3: the event says tenant 'globex', but it lies in the folder of 'acme': correct "
+        "the one that is wrong [unknown_tenant]"
+    ) in result.stderr
+    assert "used 3 of 4 events, 1 not, because:\nnot used: 1 unknown_tenant, e.g. acme/a.ndjson line 3" in result.stderr
+
+
 def test_each_of_several_tenants_is_billed_as_in_a_file_of_its_own(files: Path) -> None:
     acme = [STARTED, EARLY, LATE]
     globex = [line.replace('"acme"', '"globex"') for line in (STARTED, LATE)]

@@ -14,13 +14,11 @@ from valueverse.errors import RefusalError
 from valueverse.events import (
     COMPARED_FIELDS,
     EVENT_KEY,
-    TENANT_KEY,
     judge_billing_event,
     load_exact_json,
     parse_instant,
     resolve_amendments,
     same_payload,
-    validate_events,
 )
 from valueverse.invoicing import Billed, RecordedInvoices, bill, newest_known_at
 from valueverse.invoicing.rendering import build_invoice_documents
@@ -37,6 +35,7 @@ from valueverse.services.per_tenant import without_failing
 from valueverse.services.simulation.simulated_events import (
     count_billing,
     count_usage,
+    judged_lines,
     starts_without_customer,
     with_tenants,
 )
@@ -83,7 +82,8 @@ def _reasons(rejected: pl.DataFrame) -> list[tuple[str, str]]:
 
 
 def parsed(events: list[Path], landing: Path | None) -> pl.DataFrame:
-    """The lines of all files, with the tenant that each names, else its folder's, else the one evident."""
+    """The lines of all files: those of a folder with its tenant, the others with the one that each names, else the one
+    evident. ``stated`` is what a line of a folder names itself."""
     found, ignored = ([], []) if landing is None else landing_files(landing)
     _print_some([f"left alone: {one.name}: {one.reason}" for one in ignored])
     for path in events:
@@ -98,22 +98,17 @@ def parsed(events: list[Path], landing: Path | None) -> pl.DataFrame:
     parts = []
     for file in found:
         print_note(f"reading {file.name}")
-        named = pl.coalesce("tenant", pl.lit(file.tenant or None, pl.String)).alias("tenant")
-        parts.append(read_file(file).with_columns(named, pl.lit(file.name).alias("file")))
+        folder = pl.lit(file.tenant or None, pl.String)
+        stated = pl.when(folder.is_not_null()).then("tenant").alias("stated")
+        parts.append(
+            read_file(file).with_columns(
+                pl.coalesce(folder, "tenant").alias("tenant"), stated, pl.lit(file.name).alias("file")
+            )
+        )
     lines, sentence = with_tenants(pl.concat(parts))
     if sentence:
         print_note(sentence)
     return lines
-
-
-def _tenants_judged(checked: pl.DataFrame) -> pl.DataFrame:
-    """Refuse what names a tenant that cannot be one: no folder judged the name as ingestion's do."""
-    odd = pl.col("reason").is_null() & ~pl.col("tenant").str.contains(TENANT_KEY)
-    message = pl.format("'{}' is not a tenant key: up to 63 of a-z, 0-9, '_', '.', '-'", pl.col("tenant").str.head(40))
-    return checked.with_columns(
-        pl.when(odd).then(pl.lit("unknown_tenant")).otherwise("reason").alias("reason"),
-        pl.when(odd).then(message).otherwise("message").alias("message"),
-    )
 
 
 def read_log(parsed: pl.DataFrame) -> tuple[pl.DataFrame, Tally]:
@@ -122,11 +117,10 @@ def read_log(parsed: pl.DataFrame) -> tuple[pl.DataFrame, Tally]:
         raise RefusalError("no_events", "the files hold no event: give others with --events FILE", "--events")
     checked = pl.concat(
         [
-            validate_events(part, str(tenant), _FAR_AHEAD)
+            judged_lines(part, str(tenant), _FAR_AHEAD)
             for (tenant,), part in parsed.group_by("tenant", maintain_order=True)
         ]
     )
-    checked = _tenants_judged(checked)
     refused = checked.filter(pl.col("reason").is_not_null()).select("file", "line", "reason", "message")
     good = checked.filter(pl.col("reason").is_null())
     wrong = []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.errors import near_names
-from valueverse.events import TENANT_KEY
+from valueverse.events import TENANT_KEY, validate_events
 from valueverse.invoicing import BILLED, account_usage, with_terms
 from valueverse.schemas.types import INSTANT
 from valueverse.subscriptions import CUSTOMER_TYPES, LAST_YEAR, event_field, starts_of_unknown_customers
@@ -59,6 +59,24 @@ def with_tenants(lines: pl.DataFrame) -> tuple[pl.DataFrame, str]:
     why = "the only one that is named" if names else "since none is named"
     sentence = f"{nameless} events name no tenant: they are taken for those of {meant!r}, {why}" if nameless else ""
     return lines.with_columns(pl.col("tenant").fill_null(meant)), sentence
+
+
+def judged_lines(part: pl.DataFrame, tenant: str, received_at: datetime) -> pl.DataFrame:
+    """Lines of one tenant as ingestion judges them, and the tenant's name itself, which no folder has shown to be one.
+
+    Args:
+        part: PARSED_LINES with ``stated``: what a line of the tenant's folder names itself, which must be the same.
+        tenant: whose lines they are.
+        received_at: when.
+    """
+    named = part.with_columns(pl.coalesce("stated", "tenant").alias("tenant"))
+    checked = validate_events(named, tenant, received_at).with_columns(pl.lit(tenant).alias("tenant"))
+    odd = pl.col("reason").is_null() & ~pl.col("tenant").str.contains(TENANT_KEY)
+    message = pl.format("'{}' is not a tenant key: up to 63 of a-z, 0-9, '_', '.', '-'", pl.col("tenant").str.head(40))
+    return checked.with_columns(
+        pl.when(odd).then(pl.lit("unknown_tenant")).otherwise("reason").alias("reason"),
+        pl.when(odd).then(message).otherwise("message").alias("message"),
+    )
 
 
 def count_usage(
