@@ -89,7 +89,6 @@ def test_only_the_helper_makes_tables_and_consoles() -> None:
         "fitting_table.py": "the tables of the helper",
         "output.py": "the helper",
         "billing/bars.py": "bars beside amounts, of a fixed width",
-        "servers/demo_summary.py": "a heading beside its lines",
     }
     commands = Path(__file__).parents[2] / "valueverse" / "commands"
     found = {
