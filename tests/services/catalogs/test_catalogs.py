@@ -13,8 +13,9 @@ from valueverse.catalog import catalog_hash, parse_catalog
 from valueverse.cli import app
 from valueverse.documents import tree_changes
 from valueverse.errors import RefusalError
+from valueverse.platform.lake import Lake
 from valueverse.services.catalogs.check_catalog import check_catalog, comparable
-from valueverse.services.catalogs.publish_catalog import publish_catalog
+from valueverse.services.catalogs.publish_catalog import catalog_published, publish_catalog
 from valueverse.services.ingestion.check_file import check_file
 
 if TYPE_CHECKING:
@@ -69,9 +70,9 @@ def test_two_catalogs_are_compared_by_keys_not_by_places() -> None:
 
 def test_a_published_catalog_is_one_event_that_ingestion_takes_and_is_written_once(tmp_path: Path) -> None:
     catalog = parse_catalog(TEXT)
-    path, written = publish_catalog(tmp_path, "acme", catalog, NOON)
+    path, written = publish_catalog(Lake(str(tmp_path / "lake")), tmp_path / "landing", "acme", catalog, NOON)
     assert written
-    assert publish_catalog(tmp_path, "acme", catalog, NOON) == (path, False)
+    assert publish_catalog(Lake(str(tmp_path / "lake")), tmp_path / "landing", "acme", catalog, NOON) == (path, False)
     found = check_file(path, None, NOON)
     assert (found.is_clean, found.tenant, found.lines) == (True, "acme", 1)
     event = json.loads(path.read_text())
@@ -80,9 +81,26 @@ def test_a_published_catalog_is_one_event_that_ingestion_takes_and_is_written_on
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_a_second_catalog_from_the_same_instant_on_is_refused(tmp_path: Path) -> None:
+    lake, landing = Lake(str(tmp_path / "lake")), tmp_path / "landing"
+    first, other = parse_catalog(TEXT), parse_catalog(TEXT.replace("49.00", "59.00"))
+    path, _ = publish_catalog(lake, landing, "acme", first, NOON)
+    with pytest.raises(RefusalError, match="is there already") as refused:
+        publish_catalog(lake, landing, "acme", other, NOON)
+    assert (refused.value.code, refused.value.path) == ("already_stated", "--effective")
+    assert list(path.parent.iterdir()) == [path]
+    assert publish_catalog(lake, landing, "acme", first, NOON) == (path, False)
+    assert publish_catalog(lake, landing, "acme", other, NOON.replace(hour=13))[1]
+    assert publish_catalog(lake, landing, "other", other, NOON)[1]
+    void = catalog_published("acme", first, NOON)
+    void |= {"id": "void", "replaces": void["id"], "data": None}
+    (landing / "acme" / "void.ndjson").write_text(json.dumps(void))
+    assert publish_catalog(lake, landing, "acme", other, NOON)[1]
+
+
 def test_a_tenant_key_that_cannot_be_one_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     with pytest.raises(RefusalError, match="not a tenant key"):
-        publish_catalog(tmp_path, "../acme", parse_catalog(TEXT), NOON)
+        publish_catalog(Lake(str(tmp_path / "lake")), tmp_path / "landing", "../acme", parse_catalog(TEXT), NOON)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -174,6 +174,31 @@ def test_a_mistake_names_the_option_and_the_cure_and_delivers_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_second_change_from_the_same_instant_on_is_refused_until_the_first_is_voided(
+    home: Settings, tmp_path: Path, account: Callable[[], Account]
+) -> None:
+    settings = Settings(home=home.home, external_landing=tmp_path)
+
+    def changed(seats: str, on: str = "2024-04-01") -> account_events.PlannedEvent:
+        return change_subscription(account(), "s1", on=on, fields={"quantities": {"seats": seats}})
+
+    first = changed("4")
+    first.deliver(settings)
+    assert changed("4").deliver(settings)[1] is False
+    assert not changed("5", "2024-04-02").known
+    with pytest.raises(RefusalError) as refused:
+        changed("5")
+    assert (refused.value.code, refused.value.path) == ("already_stated", "--on")
+    assert f"a change of 's1' from that instant on is there already (event {first.event['id']!r}" in str(refused.value)
+    void = first.event | {"id": "void", "replaces": first.event["id"], "data": None}
+    (tmp_path / "acme" / "void.ndjson").write_text(json.dumps(void))
+    changed("5").deliver(settings)
+    end_subscription(account(), "s1", on="2024-04-02").deliver(settings)
+    with pytest.raises(RefusalError, match="'s1' ends at that instant") as ended:
+        changed("6", "2024-04-02")
+    assert (ended.value.code, ended.value.path) == ("already_ended", "--on")
+
+
 def test_an_unknown_tenant_is_refused_with_the_nearest_one(home: Settings, tmp_path: Path) -> None:
     with pytest.raises(RefusalError, match="'acm': did you mean 'acme'"):
         read_account(Lake(home.lake_url), tmp_path, "acm", NOW)

@@ -103,12 +103,14 @@ def publish(
 
     [dim]valueverse catalog publish catalog.yaml --tenant acme --effective 2024-02-01[/dim]
     """
+    from valueverse.platform.lake import Lake
     from valueverse.platform.settings import get_settings
     from valueverse.services.catalogs.publish_catalog import publish_catalog
     from valueverse.services.instants import read_instant
     from valueverse.services.simulation.simulate import read_catalog
 
     moment = read_instant(effective, "UTC", "--effective") if effective else datetime.now(UTC).replace(microsecond=0)
-    path, written = publish_catalog(get_settings().landing, tenant, read_catalog(file), moment)
+    settings = get_settings()
+    path, written = publish_catalog(Lake(settings.lake_url), settings.landing, tenant, read_catalog(file), moment)
     state = "waits in" if written else "was delivered before:"
     typer.echo(f"the catalog of {tenant} from {moment:%Y-%m-%d %H:%M:%S} UTC on {state} {path}", err=True)

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from valueverse.catalog import catalog_document, catalog_hash
 from valueverse.dates import utc_text
 from valueverse.errors import RefusalError
 from valueverse.events import CATALOG_PUBLISHED
-from valueverse.platform.settings import TENANT_KEY
 from valueverse.services.ingestion.deliver import deliver
+from valueverse.services.subscriptions.billing_log import VOID_IT, named_event, read_log
 
 if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
     from valueverse.catalog import Catalog
+    from valueverse.platform.lake import Lake
 
 
-def publish_catalog(landing: Path, tenant: str, catalog: Catalog, effective: datetime) -> tuple[Path, bool]:
+def publish_catalog(lake: Lake, landing: Path, tenant: str, catalog: Catalog, effective: datetime) -> tuple[Path, bool]:
     """Deliver the catalog; the next ingestion takes it, and it holds from ``effective`` on.
 
     The event's id is the catalog's hash and its instant: to publish the same again changes nothing.
@@ -27,13 +30,15 @@ def publish_catalog(landing: Path, tenant: str, catalog: Catalog, effective: dat
         The file, and whether it was written now (False: the same publication waits there already).
 
     Raises:
-        RefusalError: ``bad_tenant``.
+        RefusalError: ``bad_tenant``; ``already_stated`` where another catalog holds from that instant on: received
+            together, their ids would decide which of them does.
     """
-    if not TENANT_KEY.fullmatch(tenant):
-        raise RefusalError(
-            "bad_tenant", f"{tenant!r} is not a tenant key: a-z, 0-9, '_', '.', '-', at most 63", "--tenant"
-        )
     event = catalog_published(tenant, catalog, effective)
+    log = read_log(lake, landing, tenant, effective)
+    others = log.at(effective).filter(pl.col("type") == CATALOG_PUBLISHED, pl.col("id") != event["id"])
+    for row in others.head(1).iter_rows(named=True):
+        what = f"a catalog of {tenant!r} from that instant on is there already ({named_event(row)})"
+        raise RefusalError("already_stated", f"{what}: choose another --effective, or {VOID_IT}", "--effective")
     return deliver(landing, tenant, f"{catalog_file(catalog)}-{effective:%Y%m%dT%H%M%S}.ndjson", [event])
 
 

@@ -21,8 +21,8 @@ from valueverse.errors import RefusalError, did_you_mean
 from valueverse.services.ingestion.deliver import deliver
 from valueverse.services.instants import read_instant, read_time_zone
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE
-from valueverse.services.subscriptions.billing_log import judged_event, read_log
-from valueverse.subscriptions import build_timeline
+from valueverse.services.subscriptions.billing_log import VOID_IT, judged_event, named_event, read_log
+from valueverse.subscriptions import build_timeline, event_field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -171,7 +171,8 @@ def change_subscription(account: Account, key: str, *, on: str | None, fields: M
     """The event that changes a subscription.
 
     Raises:
-        RefusalError: ``nothing_to_change``, ``unknown_subscription``; what ingestion or billing would refuse.
+        RefusalError: ``nothing_to_change``, ``unknown_subscription``; ``already_stated`` where another change, and
+            ``already_ended`` where an end, holds from that instant on; what ingestion or billing would refuse.
     """
     stated = _stated(fields)
     if not stated.keys() - {"effective"}:
@@ -181,6 +182,7 @@ def change_subscription(account: Account, key: str, *, on: str | None, fields: M
     time = _instant(account, on, segment["timezone"])
     mark = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
     event = _event(account, "subscriptions", f"subscription-changed/{key}/{utc_text(time)}/{mark}", CHANGED, time, data)
+    _refuse_same_instant(account, event, time)
     return _planned(account, event, segment["customer"])
 
 
@@ -280,6 +282,18 @@ def _is_received(log: BillingLog, event: dict[str, Any]) -> bool:
             "KEY",
         )
     return True
+
+
+def _refuse_same_instant(account: Account, event: dict[str, Any], time: datetime) -> None:
+    """Refuse a change from an instant at which another one, or an end, begins: received together, ids would decide."""
+    key = event["data"]["subscription"]
+    for row in account.log.at(time).filter(event_field("subscription") == key).iter_rows(named=True):
+        if row["type"] == ENDED:
+            cure = f"choose an earlier --on, or {VOID_IT}"
+            raise RefusalError("already_ended", f"{key!r} ends at that instant ({named_event(row)}): {cure}", "--on")
+        if row["type"] == CHANGED and (row["source"], row["id"]) != (event["source"], event["id"]):
+            what = f"a change of {key!r} from that instant on is there already ({named_event(row)})"
+            raise RefusalError("already_stated", f"{what}: choose another --on, or {VOID_IT}", "--on")
 
 
 def _refuse_rejected(account: Account, after: BillingLog, event: dict[str, Any]) -> None:

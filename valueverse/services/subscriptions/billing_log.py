@@ -59,9 +59,26 @@ class BillingLog:
         rows = self.events.filter(pl.col("source") == source, pl.col("id") == key).head(1)
         return rows.to_dicts()[0] if rows.height else None
 
+    def at(self, time: datetime) -> pl.DataFrame:
+        """The events in force (BILLING_FACTS) that take effect at this instant."""
+        return self.facts().filter(
+            pl.col("time") == time, pl.col("known_until").is_null(), pl.col("data").is_not_null()
+        )
+
     def plus(self, event: pl.DataFrame) -> BillingLog:
         """With another event (BILLING_FACTS), received last."""
         return replace(self, events=pl.concat([self.events, event]))
+
+
+def named_event(row: dict[str, Any]) -> str:
+    """An event in words."""
+    return f"event {row['id']!r} of source {row['source']!r}"
+
+
+VOID_IT = (
+    "void that one first, by an event of its source and type with 'replaces': its id and 'data': null (docs/events.md)"
+)
+"""What takes an event back."""
 
 
 def read_log(lake: Lake, landing: Path, tenant: str, moment: datetime) -> BillingLog:
