@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import stat
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 FORMATS = re.compile(r"\.(ndjson|json|csv|parquet)(?:\.(?:gz|zst))?\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _UNFINISHED = ".part"
+_FORGOTTEN = 24 * 3600
+"""Seconds after which an unfinished file is no longer left alone without a word."""
 _BLOCK = 2**20
 _STORED_BLOCK = 512
 """Bytes of one of ``st_blocks``, whatever the file system."""
@@ -91,7 +94,7 @@ def landing_files(
 ) -> tuple[list[LandingFile], list[Ignored]]:
     """Whole files of ``landing/<tenant>/`` in order of name, and what else lies there.
 
-    ``.part`` files and hidden ones are left alone without a word.
+    Hidden files, and ``.part`` files that were written to within a day, are left alone without a word.
 
     Args:
         landing: the landing folder.
@@ -159,7 +162,16 @@ def _candidates(landing: Path, tenant: str | None = None) -> Iterator[tuple[Path
 
 
 def _entries(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.suffix != _UNFINISHED)
+    return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and not _is_being_written(path))
+
+
+def _is_being_written(path: Path) -> bool:
+    if path.suffix != _UNFINISHED:
+        return False
+    try:
+        return time.time() - path.lstat().st_mtime < _FORGOTTEN
+    except OSError:
+        return True
 
 
 def _is_folder(path: Path) -> bool:
@@ -206,6 +218,8 @@ def name_problem(name: str) -> str:
 
 
 def _wrong_ending(name: str) -> str:
+    if name.endswith(_UNFINISHED):
+        return "nobody has written to it for a day: its writer renames a file that is whole, without .part"
     if FORMATS.search(name.lower()):
         return "its ending is written in capitals: rename it, endings are in small letters"
     return "its ending is none of .ndjson, .json, .csv and .parquet, also with .gz or .zst"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from typing import TYPE_CHECKING
 
 from valueverse.landing import files_to_take, ignored_files, landing_files
@@ -53,3 +55,15 @@ def test_what_is_not_taken_is_a_sentence_each_and_many_are_counted(tmp_path: Pat
     found = ignored_lines(tmp_path, lake)
     assert found[0].startswith("not taken from the landing folder: stray00.csv: only folders named like")
     assert found[-1] == f"... and 3 more in {tmp_path}"
+
+
+def test_an_unfinished_file_is_named_once_nobody_has_written_to_it_for_a_day(tmp_path: Path) -> None:
+    path = tmp_path / "acme" / "a.ndjson.part"
+    path.parent.mkdir()
+    path.write_text("{}")
+    assert ignored_files(tmp_path) == []
+    written = time.time() - 25 * 3600
+    os.utime(path, (written, written))
+    (found,) = ignored_files(tmp_path)
+    assert (found.name, "renames a file that is whole" in found.reason) == ("acme/a.ndjson.part", True)
+    assert landing_files(tmp_path)[0] == []
