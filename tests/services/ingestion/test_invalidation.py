@@ -201,3 +201,49 @@ def test_a_customer_whose_creation_was_withdrawn_arrives_once_more(lake: Lake) -
     )
     whole = pl.concat([facts.with_columns(until.alias("known_until")), open_ended])
     assert invalidated_months(whole, invalidated_between(lake, MONDAY, TUESDAY), NOW) == MONTHS_HELD
+
+
+SINGLE = ["one_off.added", "payment.received", "credit_note.issued", "invoice.voided", "wallet.granted"]
+
+
+@pytest.mark.parametrize("kind", [*SINGLE, "coupon.applied"])
+def test_a_billing_event_that_acts_by_itself_asks_for_its_local_month_where_no_period_lies(
+    lake: Lake, kind: str
+) -> None:
+    _receive(lake, _basis(_started("s", "2024-01-10T00:00:00+01:00", "2024-02-01T00:00:00+01:00")))
+    # in Berlin it is May already
+    _receive(lake, [_event("e1", f"billing.{kind}", "2024-04-30T22:30:00Z", TUESDAY, {"customer": "c"})])
+    assert _months(lake, MONDAY, TUESDAY) == [date(2024, 5, 1)]
+
+
+def test_one_date_may_lie_in_two_local_months(lake: Lake) -> None:
+    times = ("2024-04-30T21:30:00Z", "2024-04-30T22:30:00Z", "2024-04-30T23:30:00Z")
+    later = [_event(f"e{at}", "billing.one_off.added", at, TUESDAY, {"customer": "c"}) for at in times]
+    _receive(lake, [*_basis(), *later])
+    assert _months(lake, MONDAY, TUESDAY) == [date(2024, 4, 1), date(2024, 5, 1)]
+
+
+def test_an_amendment_of_a_one_off_asks_for_its_month_and_that_of_the_original(lake: Lake) -> None:
+    old = _event("e1", "billing.one_off.added", "2024-03-05T00:00:00Z", MONDAY, {"customer": "c"})
+    _receive(lake, [*_basis(), old])
+    new = _event("e2", "billing.one_off.added", "2024-05-05T00:00:00Z", TUESDAY, {"customer": "c"}, replaces="e1")
+    _receive(lake, [new])
+    assert _months(lake, MONDAY, TUESDAY) == [date(2024, 3, 1), date(2024, 5, 1)]
+
+
+def test_an_event_of_next_month_asks_for_no_month_yet(lake: Lake) -> None:
+    _receive(lake, [*_basis(), _event("e1", "billing.one_off.added", "2024-07-01T00:00:00Z", TUESDAY)])
+    assert _months(lake, MONDAY, TUESDAY) == []
+
+
+def test_a_customer_who_arrives_releases_the_one_off_that_waited(lake: Lake) -> None:
+    old = _event("e1", "billing.one_off.added", "2024-03-05T00:00:00Z", MONDAY, {"customer": "late"})
+    _receive(lake, [*_basis(), old])
+    _receive(lake, [_arrival("created", "2024-05-20T00:00:00Z", TUESDAY)])
+    assert _months(lake, MONDAY, TUESDAY) == [date(2024, 3, 1)]
+
+
+def test_a_cost_is_no_work_of_billing(lake: Lake) -> None:
+    _receive(lake, _basis(_started("s", "2024-01-10T00:00:00+01:00", "2024-02-01T00:00:00+01:00")))
+    _receive(lake, [_event("e1", "billing.cost.recorded", "2024-04-30T00:00:00Z", TUESDAY, {"amount": "1"})])
+    assert _months(lake, MONDAY, TUESDAY) == []

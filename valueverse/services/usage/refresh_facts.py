@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from valueverse.schemas.events import BILLING_FACTS
-from valueverse.services.ingestion.invalidation import invalidated_between, invalidated_months
+from valueverse.services.ingestion.invalidation import by_date, invalidated_between, invalidated_months
 from valueverse.services.tenant_holds import FACTS, WHOLE, for_each_tenant, held_tenants
 from valueverse.services.usage.derive_usage import facts_of, senders, write_facts
 
@@ -31,7 +31,7 @@ class FactsReport:
 
     Attributes:
         facts: BILLING_FACTS of the tenants that succeeded.
-        months: in which a period closes or starts that touched events may change.
+        months: in which a period closes or starts that touched events may change, or such an event acts by itself.
         touched_dates: tenants' event dates that were touched.
         done: how it went, tenant by tenant.
     """
@@ -60,7 +60,7 @@ def refresh_facts(settings: Settings, lake: Lake, since: datetime, now: datetime
     # What a held tenant touched has not been marked yet.
     if held := held_tenants(settings, FACTS):
         missed = invalidated_between(lake, BEGINNING, now).filter(pl.col("tenant").is_in(held))
-        touched = pl.concat([touched, missed]).group_by("tenant", "event_date").agg(pl.col("has_usage").any())
+        touched = by_date(pl.concat([touched, missed]).lazy()).collect()
 
     def work(tenants: Sequence[str] | None) -> tuple[pl.DataFrame, list[date]]:
         facts = facts_of(lake, tenants)
