@@ -9,6 +9,7 @@ import polars as pl
 
 from valueverse.catalog import CatalogHistory
 from valueverse.dates import month_of
+from valueverse.schemas.types import INSTANT
 from valueverse.services.lake_tables import EVENTS_TABLE
 from valueverse.subscriptions import (
     CUSTOMER_TYPES,
@@ -33,6 +34,7 @@ _IS_USAGE = ~pl.col("type").str.starts_with(_BILLING)
 _SUBJECT = pl.col("type").str.strip_prefix(_BILLING).str.split(".").list.first()
 _ACTS_BY_ITSELF = ~_IS_USAGE & ~_SUBJECT.is_in(_NOT_BY_THEMSELVES)
 _ACTS = ["acts_from", "acts_to"]
+_NO_INSTANT = pl.lit(None, INSTANT)
 _MARKS = [_IS_USAGE.alias("has_usage"), *(pl.when(_ACTS_BY_ITSELF).then("time").alias(name) for name in _ACTS)]
 
 
@@ -74,10 +76,10 @@ def invalidated_between(lake: Lake, after: datetime, until: datetime) -> pl.Data
         .unique()
         .join(published, on="tenant")
         .filter(pl.col("event_date") >= pl.col("_since").dt.date())
-        .select("tenant", "event_date", _IS_USAGE.alias("has_usage"))
+        .select("tenant", "event_date", _IS_USAGE.alias("has_usage"), *(_NO_INSTANT.alias(name) for name in _ACTS))
     )
     touched = [frame.select(marked) for frame in (new.lazy(), originals, *renewed)]
-    return by_date(pl.concat([*touched, under_catalog], how="diagonal")).collect(engine="streaming")
+    return by_date(pl.concat([*touched, under_catalog])).collect(engine="streaming")
 
 
 def by_date(touched: pl.LazyFrame) -> pl.LazyFrame:
