@@ -85,9 +85,9 @@ def _judged(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     marked = rows.with_columns(reason.alias("refusal"))
     number_text = pl.format("'{}'", pl.col("number").fill_null(""))
     messages = {
-        "unknown_invoice": pl.concat_str(pl.lit("no invoice "), number_text, pl.lit(" has been finalised")),
-        "wrong_currency": pl.concat_str(pl.lit("invoice "), number_text, pl.lit(" is in another currency")),
-        "bad_amount": pl.lit("a payment is more than 0 and whole in the currency's minor unit"),
+        "unknown_invoice": pl.format("not booked: no invoice {} of this tenant has been finalised", number_text),
+        "wrong_currency": pl.format("not booked: the invoice {} is in another currency", number_text),
+        "bad_amount": pl.lit("not booked: a payment is more than 0 and whole in the currency's minor unit"),
     }
     rejected = [
         rejected_events(marked.filter(pl.col("refusal") == code), code, message) for code, message in messages.items()

@@ -139,6 +139,17 @@ def test_a_payment_for_no_invoice_is_named_and_not_booked(settings: Settings) ->
     report = booked(settings, company)
     assert sorted(report.rejected["reason"]) == ["bad_amount", "unknown_invoice", "wrong_currency"]
     assert report.violations.to_dicts() == []
+    booked(settings, company)
+    listed = "select reason, message from billing.rejected_event order by 1"
+    assert rows(settings, listed) == [
+        ("bad_amount", "not booked: a payment is more than 0 and whole in the currency's minor unit"),
+        ("unknown_invoice", "not booked: no invoice 'acme-999999' of this tenant has been finalised"),
+        ("wrong_currency", "not booked: the invoice 'acme-000001' is in another currency"),
+    ]
+    company.facts[-3]["known_until"] = LATER
+    run(company, settings)
+    booked(settings, company)
+    assert [reason for reason, _ in rows(settings, listed)] == ["bad_amount", "wrong_currency"]
 
 
 def test_usage_in_arrears_is_revenue_at_once(settings: Settings) -> None:

@@ -150,6 +150,21 @@ def add(
     copy_frames(connection, {table: rows.rename({"tenant": "tenant_id"}) for table, rows in tables.items()})
 
 
+def replace_not_booked(
+    connection: psycopg.Connection[Any], tenants: Sequence[str], rejected: pl.DataFrame, decided_at: datetime
+) -> None:
+    """List the payments that cannot be booked now (REJECTED_EVENTS) in the place of those that could not before.
+
+    Billing lists what it could not apply itself in the same table; a payment is never among that.
+    """
+    connection.execute(
+        "delete from billing.rejected_event where tenant_id = any(%s) and type like 'billing.payment.%%'",
+        [list(tenants)],
+    )
+    rows = rejected.rename({"tenant": "tenant_id"}).with_columns(pl.lit(decided_at).alias("decided_at"))
+    copy_frames(connection, {"billing.rejected_event": rows})
+
+
 def read_entries(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> pl.DataFrame:
     """The tenants' entries: tenant, entry_id, kind, reference, date, currency, revision."""
     return frame_of(

@@ -59,6 +59,7 @@ def book_journal(
         moves, rejected = derive_movements(_documents(connection, pending), inputs)
         journal = book_entries(moves, store.booked(connection, names, pending.select("tenant", "number")))
         store.add(connection, journal.entries, journal.postings, run_id=run_id, booked_at=as_of)
+        store.replace_not_booked(connection, names, rejected, as_of)
         wrong = broken_rules(connection, names, inputs)
         connection.commit()
     return JournalReport(journal, rejected, wrong)
