@@ -86,6 +86,17 @@ EVENT = {
             {"outcome": "billing_event"},
             ["It is a billing event and was applied: it is no usage, so no line counts it."],
         ),
+        *(
+            (
+                {"outcome": "billing_event", "replaced_by": {"id": "v1", "received_at": "T", "voids": voids}},
+                [f"It is a billing event that counts no more: {done} by the event v1, received T."],
+            )
+            for voids, done in ((True, "voided"), (False, "replaced"))
+        ),
+        (
+            {"outcome": "unbilled", "reason": "no_value"},
+            ["No line bills it, no_value: the field that its meter reads is missing, or holds no number in range."],
+        ),
         (
             {"outcome": "unbilled", "reason": "not_derived_yet"},
             ["No run has derived its usage yet: the next run does."],

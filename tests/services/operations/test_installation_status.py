@@ -56,6 +56,9 @@ def world(module_settings: Settings) -> Settings:
     world = acme(1)
     world.record("subscription.changed", "2023-11-10", {"subscription": "s0", "plan": "por"})
     run(world, module_settings)
+    world.record("subscription.changed", "2023-11-11", {"subscription": "s0", "plan": "por"}, id="odd")
+    world.record("subscription.changed", "2023-11-12", {}, id="void", replaces="odd")
+    world.facts[-1]["data"] = None
     _log(world, Lake(module_settings.lake_url))
     with connect(module_settings, "builder") as connection:
         for name, day, lines in (("a", 1, {"bad_time": 7}), ("b", 2, {"bad_time": 3, "malformed": 4})):
@@ -112,6 +115,15 @@ def test_a_rejected_billing_event_is_explained_with_its_reason(world: Settings) 
     assert (changed["outcome"], changed["reason"]) == ("rejected", "unknown_plan")
     assert changed["message"] == "no catalog in force then has the plan 'por'"
     assert started["outcome"] == "billing_event"
+
+
+@pytest.mark.integration
+def test_a_billing_event_that_another_one_voided_is_explained_with_that_one(world: Settings) -> None:
+    voided, void = (asked(world, "explain", "event", "test", key, "--tenant", "acme").stdout for key in ("odd", "void"))
+    assert "that counts no more: voided by the event void, received 2023-11-12T00:00:00Z" in " ".join(voided.split())
+    assert "It amends the event odd." in " ".join(void.split())
+    answer = json.loads(asked(world, "explain", "event", "test", "odd", "--tenant", "acme", "--json").stdout)
+    assert answer["replaced_by"] == {"id": "void", "received_at": "2023-11-12T00:00:00Z", "voids": True}
 
 
 @pytest.mark.integration

@@ -224,6 +224,9 @@ def _accepted(
         "conflicts": refused["reason"].to_list(),
     }
     if row["type"].startswith("billing."):
+        amendment = _amendment(lake, row)
+        if amendment:
+            return shown_event | {"outcome": "billing_event", "replaced_by": amendment}
         rejection = operations_store.rejection(connection, row["tenant"], row["source"], row["id"])
         return shown_event | ({"outcome": "rejected", **rejection} if rejection else {"outcome": "billing_event"})
     context = _context(lake, row["tenant"], None)
@@ -240,6 +243,22 @@ def _accepted(
     if replaced.len():
         shown["replaced_at"] = utc_text(replaced[0])
     return shown_event | shown
+
+
+def _amendment(lake: Lake, row: dict[str, Any]) -> dict[str, Any] | None:
+    """The event that took the place of this one: the first that amends it, or the next that amends what it amends."""
+    order = ["received_at", "time", "id"]
+    amends = [pl.col("replaces") == row["id"]]
+    if row["replaces"] is not None:
+        later = pl.col("id") > row["id"]
+        for name in ("time", "received_at"):
+            later = (pl.col(name) > row[name]) | ((pl.col(name) == row[name]) & later)
+        amends.append((pl.col("replaces") == row["replaces"]) & later)
+    own = pl.col("tenant") == row["tenant"], pl.col("source") == row["source"], pl.col("id") != row["id"]
+    found = lake.scan(EVENTS_TABLE).filter(*own, pl.any_horizontal(amends)).sort(order).head(1).collect()
+    for one in found.iter_rows(named=True):
+        return {"id": one["id"], "received_at": utc_text(one["received_at"]), "voids": one["data"] is None}
+    return None
 
 
 def _bearing(connection: psycopg.Connection[Any], tenant: str, charged: pl.DataFrame) -> list[dict[str, Any]]:

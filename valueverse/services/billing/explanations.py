@@ -119,6 +119,10 @@ def event_in_sentences(answer: Mapping[str, Any]) -> list[str]:
 
 def _outcome(answer: Mapping[str, Any]) -> list[str]:
     outcome = answer["outcome"]
+    if "replaced_by" in answer:
+        by = answer["replaced_by"]
+        done = f"{'voided' if by['voids'] else 'replaced'} by the event {by['id']}, received {by['received_at']}"
+        return [f"It is a billing event that counts no more: {done}."]
     if outcome == "rejected":
         return [f"It could not be applied: {answer['message']} ({answer['reason']})."]
     if outcome == "unbilled":
