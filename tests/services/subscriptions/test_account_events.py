@@ -151,6 +151,22 @@ REFUSED: dict[str, tuple[Callable[[Account], Any], str, str]] = {
     ),
     "a customer's key": (lambda one: created(one, "a/b"), "KEY", None),
     "a currency that is none": (lambda one: created(one, currency="EURO"), "--currency", None),
+    "a country that is none": (
+        lambda one: created(one, country="ZZ"), "--country",
+        "'ZZ' is no country of ISO 3166-1: write two capitals like 'DE'",
+    ),
+    "a code of a country that has another": (
+        lambda one: created(one, country="UK"), "--country",
+        "'UK' is no country of ISO 3166-1: did you mean 'GB' (United Kingdom)?",
+    ),
+    "the name of a country": (
+        lambda one: created(one, country="Germny"), "--country",
+        "'Germny' is no country of ISO 3166-1: did you mean 'DE' (Germany)?",
+    ),
+    "a country in small letters": (
+        lambda one: created(one, country="de"), "--country",
+        "'de' is no country of ISO 3166-1: did you mean 'DE' (Germany)?",
+    ),
     "a quantity without a number": (
         lambda _: read_quantities(["seats"]), "--quantity",
         "'seats' is no quantity of a fee: write FEE=NUMBER, as in seats=5",
@@ -160,6 +176,11 @@ REFUSED: dict[str, tuple[Callable[[Account], Any], str, str]] = {
         "the quantity of 'seats' is given twice: give one",
     ),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize("country", ["DE", "XK", "SS", "TW", "AX"])
+def test_every_country_is_taken(country: str, account: Callable[[], Account]) -> None:
+    assert created(account(), country=country).event["data"]["country"] == country
 
 
 @pytest.mark.parametrize("mistake", REFUSED)

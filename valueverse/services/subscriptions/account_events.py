@@ -22,6 +22,7 @@ from valueverse.services.ingestion.deliver import deliver
 from valueverse.services.instants import read_instant, read_time_zone
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE
 from valueverse.services.subscriptions.billing_log import VOID_IT, judged_event, named_event, read_log
+from valueverse.services.subscriptions.countries import judge_country
 from valueverse.subscriptions import build_timeline, event_field
 
 if TYPE_CHECKING:
@@ -137,7 +138,8 @@ def create_customer(
     """The event that creates a customer.
 
     Raises:
-        RefusalError: ``customer_exists`` where events state something else of it; what ingestion would refuse.
+        RefusalError: ``customer_exists`` where events state something else of it; ``unknown_country``; what ingestion
+            would refuse.
     """
     data = {"customer": customer} | _stated(fields) | ({"metadata": dict(metadata)} if metadata else {})
     time = _instant(account, on, account.timezone)
@@ -150,6 +152,8 @@ def create_customer(
             f"there is a customer {customer!r}: a billing.customer.updated event changes it (docs/events.md)",
             "KEY",
         )
+    if not repeated and data.get("country"):
+        judge_country(data["country"], "--country")
     return _planned(account, event, customer, {"data.customer": "KEY"}, known=repeated)
 
 
