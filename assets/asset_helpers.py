@@ -11,7 +11,7 @@ from assets.partitions import covered
 
 # Assets are annotated with the bare class: with another, a range run fails in the default IO manager.
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import date
     from pathlib import Path
 
@@ -69,6 +69,21 @@ def newest(instance: dg.DagsterInstance, key: dg.AssetKey, partitions: Collectio
     return dict(instance.get_latest_storage_id_by_partition(key, event, wanted))
 
 
+def newest_texts(instance: dg.DagsterInstance, key: dg.AssetKey, name: str) -> dict[str, str]:
+    """Partition -> the text ``name`` in the metadata of its latest materialisation."""
+    ids = list(newest(instance, key).values())
+    if not ids:
+        return {}
+    wanted = dg.AssetRecordsFilter(asset_key=key, storage_ids=ids)
+    records = instance.fetch_materializations(wanted, limit=len(ids)).records
+    found = {one.partition_key: one.asset_materialization for one in records}
+    return {
+        partition: str(event.metadata[name].value)
+        for partition, event in found.items()
+        if partition is not None and event is not None and name in event.metadata
+    }
+
+
 def newest_id(instance: dg.DagsterInstance, key: dg.AssetKey) -> int:
     """Storage id of the latest materialisation of an asset that is not partitioned; 0 if there is none."""
     records = instance.fetch_materializations(key, limit=1).records
@@ -77,17 +92,18 @@ def newest_id(instance: dg.DagsterInstance, key: dg.AssetKey) -> int:
 
 def pending(
     instance: dg.DagsterInstance,
-    marks: dg.AssetKey,
+    marks: dg.AssetKey | Sequence[dg.AssetKey],
     done: dg.AssetKey,
     partitions: Collection[str] | None = None,
 ) -> dict[str, int]:
-    """Partitions of ``done`` that were marked after they last ran, with the mark's storage id."""
+    """Partitions of ``done`` that were marked, by one asset or several, after they last ran, with the newest mark's
+    storage id."""
     finished = newest(instance, done, partitions)
-    return {
-        partition: storage_id
-        for partition, storage_id in newest(instance, marks, partitions).items()
-        if storage_id > finished.get(partition, 0)
-    }
+    marked: dict[str, int] = {}
+    for key in [marks] if isinstance(marks, dg.AssetKey) else marks:
+        for partition, storage_id in newest(instance, key, partitions).items():
+            marked[partition] = max(storage_id, marked.get(partition, 0))
+    return {key: storage_id for key, storage_id in marked.items() if storage_id > finished.get(key, 0)}
 
 
 def until_unmarked(context: dg.AssetExecutionContext, marks: dg.AssetKey, work: Callable[[], T]) -> T:

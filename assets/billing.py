@@ -3,32 +3,59 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import dagster as dg
 import polars as pl
 from pydantic import Field
 
-from assets.asset_helpers import PLATFORM, Result, covered_by, fresh, mark, pending, until_unmarked
+from assets.asset_helpers import (
+    PLATFORM,
+    Result,
+    code_in,
+    covered_by,
+    fresh,
+    mark,
+    newest_texts,
+    pending,
+    until_unmarked,
+)
 from assets.check_results import no_rows
 from assets.held import held_check, held_spec, outcome, periods_of
 from assets.ingestion import FACTS, PERIODS
 from assets.metadata import by_partition, money, preview, with_amount
 from assets.metering import USAGE
-from assets.partitions import MONTHLY
+from assets.partitions import MONTHLY, monthly_keys
 from assets.resources import Platform, TenantsConfig
 from valueverse.platform.isolation import Isolated
 from valueverse.schemas.invoicing import HELD_LINES
-from valueverse.services.billing.monthly_totals import monthly_totals
+from valueverse.services.billing.monthly_totals import invoice_states, monthly_totals
 from valueverse.services.billing.open_findings import lines_without_an_amount, rejected_events
 from valueverse.services.billing.run_billing import BillingReport, bill
 from valueverse.services.tenant_holds import BILLING, for_each_tenant, tenants_of
 
 INVOICES = dg.AssetKey(["billing", "invoices"])
+CHANGED = dg.AssetKey(["billing", "changed_months"])
+BILLED_MONTHS = (INVOICES, CHANGED)
+"""What marks a month as billed: the run that was asked for it, and any that changed an invoice in it."""
+_STATE = "invoices_state"
 BILLED = "every_period_is_billed"
 APPLIED = "every_billing_event_is_applied"
 _WAITING = "lines_without_a_price"
+
+
+changed_months = dg.AssetSpec(
+    key=CHANGED,
+    group_name="billing",
+    description="Months in which a billing run wrote, finalised, voided or credited an invoice; a mark, no table.",
+    partitions_def=MONTHLY,
+    deps=[INVOICES],
+    owners=PLATFORM,
+    kinds={"postgres"},
+    code_version="1",
+    metadata=code_in(__file__),
+)
 
 
 class BillingConfig(TenantsConfig):
@@ -97,6 +124,7 @@ def invoices(context: dg.AssetExecutionContext, config: BillingConfig, platform:
     done = until_unmarked(context, PERIODS, isolated)
     problems = pl.concat([HELD_LINES.to_frame(), *(report.problems for report in done.results)])
     _show(context, monthly_totals(settings, first, last), problems, outcome(done))
+    _mark_changed(context, platform)
     yield dg.MaterializeResult(
         asset_key=INVOICES,
         check_results=[
@@ -106,6 +134,18 @@ def invoices(context: dg.AssetExecutionContext, config: BillingConfig, platform:
         ],
     )
     mark(context, PERIODS, owed, {"because": "other tenants"})
+
+
+def _mark_changed(context: dg.AssetExecutionContext, platform: Platform) -> None:
+    """Mark every month whose invoices are not as they were when it was last marked, whichever run changed them.
+
+    States are compared, not what this run wrote: a run that was killed before its marks is made up for by the next.
+    """
+    states = {f"{month}": state for month, state in invoice_states(platform.settings).items()}
+    before = newest_texts(context.instance, CHANGED, _STATE)
+    changed = {date.fromisoformat(key) for key in {*states, *before} if states.get(key, "") != before.get(key, "")}
+    for partition in monthly_keys(changed, datetime.now(UTC).date()):
+        mark(context, CHANGED, [partition], {_STATE: states.get(partition, "")})
 
 
 def _show(

@@ -18,7 +18,7 @@ from valueverse.services.marts.dbt_project import missing_relations
 from valueverse.services.months import FIRST_DAY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     import dagster as dg
@@ -44,7 +44,9 @@ class Work:
         return range_tags(*self.partitions) if self.partitions else {}
 
 
-def newer(marks: dg.AssetKey, done: dg.AssetKey, *, monthly: bool) -> Callable[[dg.DagsterInstance], list[Work]]:
+def newer(
+    marks: dg.AssetKey | Sequence[dg.AssetKey], done: dg.AssetKey, *, monthly: bool
+) -> Callable[[dg.DagsterInstance], list[Work]]:
     """Pending work of a partitioned stage: partitions of ``marks`` that are newer than the same ones of ``done``."""
 
     def due(instance: dg.DagsterInstance) -> list[Work]:

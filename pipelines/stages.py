@@ -147,6 +147,7 @@ STAGES = (
         summary="bill the touched months",
         description="Bill a range of months: every period that closes in them; then book the journal.",
         assets=(billing.invoices, journal.journal),
+        marks=(billing.changed_months,),
         pending=pending.newer(ingestion.PERIODS, billing.INVOICES, monthly=True),
         partitions=MONTHLY,
         upstream=("usage",),
@@ -180,7 +181,7 @@ STAGES = (
         summary="measure committed value models",
         description="Measure committed value models in the months of a range that are over; propose fees.",
         assets=(value.realisation,),
-        pending=pending.newer(billing.INVOICES, value.REALISATION, monthly=True),
+        pending=pending.newer(billing.BILLED_MONTHS, value.REALISATION, monthly=True),
         partitions=MONTHLY,
         upstream=("billing",),
         sensor=Sensor(
@@ -200,7 +201,7 @@ STAGES = (
         summary="reconcile and decide what is published",
         description="Reconcile a range of months and decide which tenants may be published.",
         assets=(quality.release,),
-        pending=pending.newer(billing.INVOICES, quality.RELEASE, monthly=True),
+        pending=pending.newer(billing.BILLED_MONTHS, quality.RELEASE, monthly=True),
         partitions=MONTHLY,
         upstream=("billing", "value"),
         sensor=Sensor(

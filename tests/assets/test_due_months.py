@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pytest
 
-from pipelines.catch_up import catch_up
-from tests.support.materialised import PAST, past_events
+from assets import billing
+from assets.asset_helpers import newest
+from assets.billing import CHANGED
+from assets.partitions import MONTHLY
+from assets.quality import RELEASE
+from pipelines.catch_up import StepFailedError, catch_up
+from pipelines.stages import by_name
+from tests.support.materialised import PAST, past_events, run_range
 from valueverse.commands.servers.demo import deliver
 from valueverse.demo.files import DemoFile, ndjson
 from valueverse.platform.warehouse import connect
@@ -86,3 +93,59 @@ def test_billing_events_in_months_without_a_period_are_billed_and_booked(
         "select kind, count(*) from billing.journal_entry where tenant_id = %s and kind ~ 'payment|credit' group by 1"
     )
     assert len(_rows(settings, booked)) == 2
+
+
+def test_a_month_whose_invoice_another_months_run_finalises_is_released_and_measured(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    now = datetime.now(UTC)
+    _deliver(settings, instance, [_one_off(now.replace(microsecond=0).isoformat(), "2.00")])
+    statuses = "select status from billing.invoice where tenant_id = %s and total_minor = 200"
+    assert _rows(settings, statuses) == [("draft",)]
+    _as_if_released(instance)
+    assert _pending(instance, "release") == []
+    later = {"config": {"as_of": (now + timedelta(days=400)).isoformat()}}
+    config = {"ops": dict.fromkeys(by_name()["billing"].ops, later)}
+    assert run_range(instance, "billing_job", "2023-07-01", "2023-07-01", config)
+    assert _rows(settings, statuses) == [("finalised",)]
+    this_month = f"{now:%Y-%m}-01"
+    assert _pending(instance, "release") == [("2023-07-01", "2023-07-01"), (this_month, this_month)]
+    assert (this_month, this_month) in _pending(instance, "value")
+
+
+def test_a_run_that_changes_no_invoice_marks_no_other_month(settings: Settings, instance: dg.DagsterInstance) -> None:
+    marked = newest(instance, CHANGED)
+    _as_if_released(instance)
+    assert run_range(instance, "billing_job", "2023-07-01", "2023-07-01")
+    assert newest(instance, CHANGED) == marked
+    assert _pending(instance, "release") == [("2023-07-01", "2023-07-01")]
+
+
+def test_a_run_that_ended_before_its_marks_is_made_up_for_by_the_next(
+    settings: Settings, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ends(*_: object) -> None:
+        raise RuntimeError("no marks")
+
+    own = "select number from billing.invoice where tenant_id = %s and total_minor = 100 and status = 'finalised'"
+    ((number,),) = _rows(settings, own)
+    _as_if_released(instance)
+    void = _event("invoice.voided", "2023-08-20T00:00:00Z", {"invoice": number, "reason": "wrong"})
+    with monkeypatch.context() as patch:
+        patch.setattr(billing, "_mark_changed", ends)
+        with pytest.raises(StepFailedError):
+            _deliver(settings, instance, [void])
+    assert len(_rows(settings, "select 1 from billing.invoice_void where tenant_id = %s")) == 1
+    catch_up(instance, lambda _: None, until="journal")
+    assert _pending(instance, "release") == [("2023-06-01", "2023-06-01"), ("2023-08-01", "2023-08-01")]
+
+
+def _as_if_released(instance: dg.DagsterInstance) -> None:
+    for work in by_name()["release"].pending(instance):
+        first, last = work.partitions or ("", "")
+        for month in MONTHLY.get_partition_keys_in_range(dg.PartitionKeyRange(first, last)):
+            instance.report_runless_asset_event(dg.AssetMaterialization(RELEASE, partition=month))
+
+
+def _pending(instance: dg.DagsterInstance, stage: str) -> list[tuple[str, str] | None]:
+    return [work.partitions for work in by_name()[stage].pending(instance)]

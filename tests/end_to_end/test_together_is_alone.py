@@ -80,6 +80,7 @@ STEPS = {
     "lake/usage": "meter",
     "billing/periods": "marks which months are out of date, for all tenants at once",
     "billing/invoices": "bill",
+    "billing/changed_months": "marks which months hold other invoices than before",
     "billing/journal": "book_journal",
     "value/realisation": "track_value",
     "quality/release": "reconcile, decide_release, reproduce, flag_leakage",

@@ -20,8 +20,10 @@ _INVOICES_BY_MONTH = """
     select
         invoice.tenant_id,
         invoice.invoice_id,
+        invoice.number,
         invoice.currency,
         invoice.status,
+        invoice.content_hash,
         invoice.total_minor,
         date_trunc(
             'month',
@@ -70,11 +72,38 @@ _TOTALS = f"""
     group by 1, 2, 3, 4
     order by 1, 2, 3, 4
 """  # noqa: S608 - as above
+# A sum does not depend on the order of its rows, so that nothing has to be sorted.
+_STATES = f"""
+    select
+        greatest(invoice.month, %(earliest)s) as month,
+        count(*) || ':' || sum(hashtextextended(
+            concat_ws(
+                '|', invoice.tenant_id, invoice.invoice_id, invoice.number, invoice.status, invoice.content_hash,
+                void.voided_at at time zone 'UTC', note.credited
+            ), 0
+        )) as state
+    from ({_INVOICES_BY_MONTH}) as invoice
+    left join billing.invoice_void as void
+        on invoice.tenant_id = void.tenant_id and invoice.invoice_id = void.invoice_id
+    left join (
+        select tenant_id, number, sum(amount) as credited from billing.credit_note group by 1, 2
+    ) as note
+        on invoice.tenant_id = note.tenant_id and invoice.number = note.number
+    group by 1
+"""  # noqa: S608 - as above
 
 
 def monthly_totals(connection: psycopg.Connection[Any], first: date, last: date) -> pl.DataFrame:
     """MONTHLY_TOTALS of all tenants, for the months from ``first`` to ``last`` (first days, both included)."""
     return frame_of(connection, _TOTALS, {"first": first, "last": last}, MONTHLY_TOTALS)
+
+
+def invoice_states(connection: psycopg.Connection[Any], earliest: date) -> dict[date, str]:
+    """Month -> a text that is another one when an invoice of the month is written, finalised, voided or credited.
+
+    Of all tenants; months before ``earliest`` count as that one.
+    """
+    return dict(connection.execute(_STATES, {"earliest": earliest}).fetchall())
 
 
 def published_months(connection: psycopg.Connection[Any], tenants: Sequence[str], before: date) -> set[date]:
