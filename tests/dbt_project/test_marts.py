@@ -161,7 +161,7 @@ def test_each_partition_has_forced_row_level_security_before_and_after_a_full_re
     for schema in (story.first_schema, story.refreshed_schema):
         for mart in MARTS:
             assert len(schema[mart]["partitions"]) == 16, mart
-            assert set(schema[mart]["partitions"]) == {(True, True, "analyst_tenant")}, mart
+            assert set(schema[mart]["partitions"]) == {(True, True, None)}, mart
 
 
 def test_a_delivery_before_the_first_month_is_shown_by_a_run_for_other_months(story: Story) -> None:
