@@ -1,3 +1,3 @@
 set local role valueverse_owner;
-drop index billing.invoice_line_corrected;
+drop table billing.held_invoice_line;
 reset role;

@@ -1,3 +1,0 @@
-set local role valueverse_owner;
-drop table billing.held_invoice_line;
-reset role;
