@@ -23,7 +23,7 @@ AREAS = {
     "10": "Value models",
     "11": "The journal",
     "13": "Charges and outcomes",
-    "14": "Leakage",
+    "14": "Commands, documents, operation",
     "15": "Reference cases",
 }
 """By the first two digits of a decision's number."""

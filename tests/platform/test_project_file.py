@@ -92,7 +92,7 @@ def test_a_child_process_has_the_same_settings_wherever_it_works(
         ("home: [a]\n", "line 1", "home is one text or whole number, e.g. `home: .valueverse`"),
         ("api_port: 1.5\n", "line 1", "the number 1.5 is no whole number"),
         ("home: a\nhome: b\n", "line 2", "the key 'home' stands twice"),
-        ("home: a\n\tlanding: b\n", "line 2", "found a tab character"),
+        ("home: a\n\tlanding: b\n", "line 2", "a tab cannot indent: write blanks in its place"),
         ("- home\n", "line 1", "a settings file is one mapping with the keys tenant, home"),
     ],
 )

@@ -193,7 +193,7 @@ def test_what_is_no_number_on_the_way_means_the_same_to_the_oracle(expr: str) ->
     agree(program, {"x": np.array([[0.5], [3.0], [49.0]]), "s": np.ones((3, 1))}, tolerance=0.0)
 
 
-@pytest.mark.parametrize("exponent", [0.5, 2.0, 3.0, -2.0, 2.5])
+@pytest.mark.parametrize("exponent", [0.5, 2.0, 3.0, -2.0, 2.5, 1.0, -1.0, 0.0])
 @pytest.mark.parametrize("expr", ["x ^ k", "1.07 ^ (k * x)", "(x + pi) / max(k, 1.5)"])
 def test_powers_and_quotients_have_the_same_bits_however_many_customers_share_a_query(
     exponent: float, expr: str
@@ -205,6 +205,15 @@ def test_powers_and_quotients_have_the_same_bits_however_many_customers_share_a_
     for size in (1, 2, 3, 5, 7):
         parts = [{name: one[start : start + size] for name, one in inputs.items()} for start in range(0, 30, size)]
         assert np.concatenate([evaluate_program(program, part)["y"] for part in parts]).tobytes() == whole.tobytes()
+
+
+def test_a_root_a_square_and_a_reciprocal_are_the_exact_ones_also_for_an_exponent_of_each_customer() -> None:
+    program = compiled(axis={"grain": "month", "periods": 1}, inputs={"x": 1, "k": 1}, variables={"y": "x ^ k"})
+    x = np.concatenate([np.arange(1.0, 400) / 7, -np.arange(1.0, 30)]).reshape(-1, 1)
+    for exponent, exact in ((2.0, np.square(x)), (-1.0, 1 / x), (1.0, x)):
+        assert np.array_equal(evaluate_program(program, {"x": x, "k": np.full(x.shape, exponent)})["y"], exact)
+    root = evaluate_program(program, {"x": np.abs(x), "k": np.full(x.shape, 0.5)})["y"]
+    assert np.array_equal(root, np.sqrt(np.abs(x)))
 
 
 @pytest.mark.parametrize("name", library.names())

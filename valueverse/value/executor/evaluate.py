@@ -8,7 +8,7 @@ loop over some dozen periods would spend its time on starting.
 from __future__ import annotations
 
 from functools import partial, reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,8 +26,28 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Values = dict[str, Floats]
 
+_EXACT_POWERS: dict[float, Callable[..., Floats]] = {
+    0.5: np.sqrt, 2.0: np.square, -1.0: np.reciprocal, 1.0: np.positive,
+}  # fmt: skip
+
+
+def _power(base: Floats, exponent: Floats, *, order: Any) -> Floats:
+    """``base`` to the power of ``exponent``, with the same bits however many numbers are computed together.
+
+    For a single exponent NumPy takes a root or a square, for an array a loop of the processor's, which may be one bit
+    off: here these exponents are roots and squares always.
+    """
+    found: Floats = np.power(base, exponent, order=order)
+    for known, exact in _EXACT_POWERS.items():
+        chosen = exponent == known
+        if chosen.any():
+            # At zero and without bounds the two agree, but for the sign of a zero.
+            np.copyto(found, exact(base), where=chosen & np.isfinite(base) & (base != 0))
+    return found
+
+
 _TWO: dict[str, Callable[..., Floats]] = {
-    "add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.divide, "power": np.power,
+    "add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.divide, "power": _power,
     "equal": np.equal, "not_equal": np.not_equal, "less": np.less, "less_equal": np.less_equal,
     "greater": np.greater, "greater_equal": np.greater_equal, "and": np.logical_and, "or": np.logical_or,
 }  # fmt: skip
