@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from valueverse.commands.output import show_json
+from valueverse.commands.output import AsJson, for_people, show_json_lines
+from valueverse.commands.value.run_tables import show_portfolio
 
 
 def register(app: typer.Typer) -> None:
@@ -24,8 +25,9 @@ def register(app: typer.Typer) -> None:
         seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed draws other points.")] = 1,
         output: Annotated[list[str] | None, typer.Option("--output", help="npv, a variable ...; may repeat.")] = None,
         start: Annotated[str | None, typer.Option("--start", help="First day of the first period.")] = None,
+        as_json: AsJson = False,
     ) -> None:
-        """Run a value model for every customer: one JSON object per line for each customer and scenario.
+        """Run a value model for every customer; with --json, or in a pipe, one object per customer and scenario.
 
         Values at the means, means and percentiles, under the same draws for all, so that customers compare.
 
@@ -41,5 +43,8 @@ def register(app: typer.Typer) -> None:
         print_progress("binding the inputs of each customer")
         measured = bind_customers(program, metrics, asked)
         table = run_portfolio(program, measured, asked, print_progress)
-        for row in portfolio_documents(program, measured, table):
-            show_json(row)
+        rows = portfolio_documents(program, measured, table)
+        if for_people(as_json=as_json):
+            show_portfolio(rows)
+        else:
+            show_json_lines(rows)

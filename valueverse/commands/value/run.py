@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from valueverse.commands.output import show_json
+from valueverse.commands.output import AsJson, for_people, show_json
+from valueverse.commands.value.run_tables import show_run
 from valueverse.services.value.model_inputs import read_data, read_program
 
 
@@ -21,7 +22,7 @@ def register(app: typer.Typer) -> None:
     """Add ``run`` to ``valueverse value``."""
 
     @app.command("run")
-    def run(  # noqa: PLR0917 - options of the public contract
+    def run(  # noqa: PLR0913, PLR0917 - options of the public contract
         model: Annotated[Path, typer.Argument(help="A model in YAML or JSON; - reads standard input.")],
         data: Annotated[
             Path | None, typer.Option("--data", help="CSV or Parquet: metric, customer, period, value.")
@@ -36,8 +37,9 @@ def register(app: typer.Typer) -> None:
         ] = None,
         customer: Annotated[str | None, typer.Option("--customer", help="Only this customer's data.")] = None,
         start: Annotated[str | None, typer.Option("--start", help="First day of the first period.")] = None,
+        as_json: AsJson = False,
     ) -> None:
-        """Run a value model: one JSON object with outputs, series and flags per scenario.
+        """Run a value model: outputs and flags per scenario; with --json, or in a pipe, one object that has series too.
 
         [dim]valueverse value library support_deflection > m.yaml && valueverse value run m.yaml --scenario base[/dim]
         """
@@ -51,4 +53,7 @@ def register(app: typer.Typer) -> None:
                 f"taking {customers} customers together as one; --customer picks one, value portfolio runs each"
             )
         found = run_model(program, metrics, asked, print_progress)
-        show_json(found)
+        if for_people(as_json=as_json):
+            show_run(found)
+        else:
+            show_json(found)
