@@ -64,6 +64,17 @@ def test_a_tenant_is_added_as_an_event_with_one_key_alone_on_standard_output(wor
     assert event["time"].endswith("Z")
 
 
+def test_programs_get_each_answer_as_json(world: Settings) -> None:
+    added = json.loads(run("add", "acme", "--name", "Acme", "--json").stdout)
+    assert (added["tenant"], opened_by(world, added["key"])) == ("acme", "acme")
+    further = json.loads(run("key", "acme", "--json").stdout)["key"]
+    prefix = json.loads(run("list", "--json").stdout.splitlines()[0])["key"]
+    revoked = json.loads(run("revoke", prefix, "--json").stdout)
+    assert revoked == {"tenant": "acme", "revoked": prefix}
+    assert sorted(key for key in (added["key"], further) if opened_by(world, key) is None) != []
+    assert json.loads(run("rotate", "--json").stdout).keys() == {"signing_key"}
+
+
 def test_a_tenant_is_not_added_twice(world: Settings) -> None:
     run("add", "acme", "--name", "Acme")
     error = refusal("add", "acme", "--name", "Acme")

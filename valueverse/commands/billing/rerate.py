@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from valueverse.commands.output import AsJson, console, for_people, sentence, show_json_lines, write_text, wrote
+from valueverse.commands.output import AsJson, console, for_people, sentence, show_json, show_json_lines, write_text, wrote
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
@@ -153,6 +153,7 @@ def _apply(file: Path, catalog: Path | None, plan: dict[str, Any]) -> str:
 def apply(
     file: Annotated[Path, typer.Argument(metavar="PLAN", help="A plan that `rerate plan` wrote.")],
     catalog: CatalogFile = None,
+    as_json: AsJson = False,
 ) -> None:
     """Apply a plan: its differences are billed on the next invoices. Refused if anything changed since.
 
@@ -171,6 +172,8 @@ def apply(
     request = request_of(shown, chosen)
     settings = get_settings()
     count = work(settings, Lake(settings.lake_url), shown, request, as_of=datetime.now(UTC))
+    if as_json:
+        show_json({"plan": str(file), "invoices": count})
     console(stderr=True).print(f"applied to {count:,} invoices: the next billing run books the differences")
 
 

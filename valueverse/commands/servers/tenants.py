@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from valueverse.commands.output import AsJson, show_list
+from valueverse.commands.output import AsJson, show_json, show_list
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def _add(
     name: Annotated[str, typer.Option("--name", help="Name people know it by.")],
     timezone: Annotated[str, typer.Option("--timezone", help="IANA time zone, e.g. Europe/Berlin.")] = "UTC",
     currency: Annotated[str, typer.Option("--currency", help="ISO 4217 code, e.g. EUR.")] = "USD",
+    as_json: AsJson = False,
 ) -> None:
     from valueverse.platform.access.api_keys import issue_api_key
     from valueverse.platform.settings import get_settings
@@ -79,8 +80,11 @@ def _add(
         # Last before the commit: a key without its tenant is harmless, an event that cannot be taken back is
         # not.
         deliver(settings.landing, key, path.name, [event])
-    typer.echo(f"tenant {key} waits in {path}", err=True)
-    _show(secret)
+    if as_json:
+        show_json({"tenant": key, "file": str(path), "key": secret})
+    else:
+        typer.echo(f"tenant {key} waits in {path}", err=True)
+        _show(secret)
 
 
 def tenant_created(key: str, name: str, timezone: str, currency: str, time: datetime) -> dict[str, Any]:
@@ -122,6 +126,7 @@ def _new_key(
         typer.Option("--scopes", help="Comma-separated, e.g. billing:read,events:write (the default)."),
     ] = None,
     name: Annotated[str | None, typer.Option("--name", help="What the key is for.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     from valueverse.platform.access.api_keys import DEFAULT_SCOPES, issue_api_key
     from valueverse.platform.settings import get_settings
@@ -135,11 +140,15 @@ def _new_key(
                 "unknown_tenant", f"there is no tenant {key!r}; `valueverse tenants add` makes one", "KEY"
             )
         secret = issue_api_key(connection, key, wanted, name)
-    _show(secret)
+    if as_json:
+        show_json({"tenant": key, "key": secret})
+    else:
+        _show(secret)
 
 
 def _revoke(
     prefix: Annotated[str, typer.Argument(metavar="PREFIX", help="As `tenants list` shows it.")],
+    as_json: AsJson = False,
 ) -> None:
     from valueverse.platform.access.api_keys import revoke_api_key
     from valueverse.platform.settings import get_settings
@@ -147,7 +156,7 @@ def _revoke(
 
     with connect(get_settings(), "builder") as connection:
         tenant = revoke_api_key(connection, prefix)
-    typer.echo(f"revoked a key of {tenant}")
+    show_json({"tenant": tenant, "revoked": prefix}) if as_json else typer.echo(f"revoked a key of {tenant}")
 
 
 def _list(as_json: AsJson = False) -> None:
@@ -161,11 +170,12 @@ def _list(as_json: AsJson = False) -> None:
     show_list(names, rows, as_json=as_json, empty="no tenants; `valueverse tenants add` makes one")
 
 
-def _rotate() -> None:
+def _rotate(as_json: AsJson = False) -> None:
     from valueverse.platform.access.signing_keys import KeyRing
     from valueverse.platform.settings import get_settings
 
-    typer.echo(f"signing with {KeyRing(get_settings().home / 'keys').rotate()}")
+    signing = KeyRing(get_settings().home / "keys").rotate()
+    show_json({"signing_key": signing}) if as_json else typer.echo(f"signing with {signing}")
 
 
 def _event_file(settings: Settings, key: str) -> Path:
