@@ -114,7 +114,10 @@ def test_the_commands_write_and_compare_files(tmp_path: Path, monkeypatch: pytes
         in run("diff", *(str(tmp_path / f"{x}.yaml") for x in "ab")).stdout
     )
     assert run("diff", str(tmp_path / "a.yaml"), str(tmp_path / "a.yaml")).stdout == "the catalogs say the same\n"
-    assert run("publish", str(tmp_path / "a.yaml"), "--tenant", "acme", "--effective", "2024-02-01").exit_code == 0
+    publish = ("publish", str(tmp_path / "a.yaml"), "--tenant", "acme", "--effective", "2024-02-01")
+    assert run(*publish).exit_code == 0
     [path] = (tmp_path / "home" / "landing" / "acme").iterdir()
+    again = {"tenant": "acme", "effective": "2024-02-01T00:00:00Z", "file": str(path), "delivered": False}
+    assert json.loads(run(*publish, "--json").stdout) == again
     assert json.loads(path.read_text())["time"] == "2024-02-01T00:00:00Z"
     assert isinstance(run("check", str(tmp_path / "none.yaml")).exception, RefusalError)

@@ -96,6 +96,7 @@ def publish(
     effective: Annotated[
         str | None, typer.Option("--effective", help="From when on: an instant, or a date in UTC; now by default.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Publish a catalog: the next ingestion takes it. The same catalog from the same instant on is published once.
 
@@ -103,6 +104,7 @@ def publish(
 
     [dim]valueverse catalog publish catalog.yaml --tenant acme --effective 2024-02-01[/dim]
     """
+    from valueverse.dates import utc_text
     from valueverse.platform.lake import Lake
     from valueverse.platform.settings import get_settings
     from valueverse.services.catalogs.publish_catalog import publish_catalog
@@ -112,5 +114,8 @@ def publish(
     moment = read_instant(effective, "UTC", "--effective") if effective else datetime.now(UTC).replace(microsecond=0)
     settings = get_settings()
     path, written = publish_catalog(Lake(settings.lake_url), settings.landing, tenant, read_catalog(file), moment)
+    if as_json:
+        show_json({"tenant": tenant, "effective": utc_text(moment), "file": str(path), "delivered": written})
+        return
     state = "waits in" if written else "was delivered before:"
     typer.echo(f"the catalog of {tenant} from {moment:%Y-%m-%d %H:%M:%S} UTC on {state} {path}", err=True)

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from valueverse.commands.output import AsJson, console, for_people, sentence, show_json, show_json_lines, write_text, wrote
+from valueverse.commands.output import (
+    AsJson,
+    console,
+    for_people,
+    sentence,
+    show_json,
+    show_json_lines,
+    write_text,
+    wrote,
+)
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:

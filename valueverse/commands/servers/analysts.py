@@ -62,11 +62,16 @@ def _add(name: _Name, tenant: _Tenants, as_json: AsJson = False) -> None:
     out.print("BI tools: " + ", ".join(f"{field} {value}" for field, value in fields.items()), markup=False)
 
 
-def _remove(name: _Name, tenant: Annotated[list[str] | None, typer.Option("--tenant", "-t")] = None) -> None:
+def _remove(
+    name: _Name, tenant: Annotated[list[str] | None, typer.Option("--tenant", "-t")] = None, as_json: AsJson = False
+) -> None:
     from valueverse.platform.access import analysts
     from valueverse.platform.settings import get_settings
 
     analysts.remove(get_settings(), name, tenant or None)
+    if as_json:
+        show_json({"user": analysts.role_name(name), "tenants": tenant, "removed": not tenant})
+        return
     typer.echo(f"{analysts.role_name(name)} {'no longer reads ' + ', '.join(tenant) if tenant else 'is removed'}")
 
 
