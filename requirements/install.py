@@ -152,7 +152,7 @@ def _show(state: str, live: bool) -> None:
 
 
 def _failed(options: Mapping[str, str]) -> int:
-    asked = [options.get("index-url", "https://pypi.org/simple"), *options.get("extra-index-url", "").split()]
+    asked = [options.get("index-url", "the public package index"), *options.get("extra-index-url", "").split()]
     places = [] if options.get("no-index", "").lower() in _TRUE else asked
     # Without user and password, which an address may hold.
     names = [urlsplit(place).hostname or urlsplit(place).path for place in places]

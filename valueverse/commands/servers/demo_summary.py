@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
-from collections import Counter
+from collections import Counter, defaultdict
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -133,8 +133,8 @@ def _value(results: DemoResults) -> list[str]:
 
 
 def _time(times: Sequence[StepTime]) -> str:
-    sums: Counter[str] = Counter()
+    sums: defaultdict[str, float] = defaultdict(float)
     for one in times:
-        sums[one.step] += one.seconds  # type: ignore[assignment]
+        sums[one.step] += one.seconds
     steps = ", ".join(f"{seconds:.0f} s {step}" for step, seconds in sums.items() if seconds >= 0.5)
     return f"{sum(sums.values()):.0f} s: {steps}"

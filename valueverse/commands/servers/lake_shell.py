@@ -180,7 +180,7 @@ class Shell:
             finally:
                 os.close(write_end)
 
-        with ThreadPoolExecutor(1) as pool, open(read_end, encoding="utf-8", newline="") as lines:  # noqa: PTH123
+        with ThreadPoolExecutor(1) as pool, os.fdopen(read_end, encoding="utf-8", newline="") as lines:
             done = pool.submit(fill)
             shutil.copyfileobj(lines, self._out)
             done.result()
