@@ -66,7 +66,7 @@ async def get_invoice(request: Request) -> Response:
         return respond(request, body)
     invoice = json.loads(body)
     parties = await _parties(request, identity.tenant, invoice["customer"])
-    catalog = await _catalog(request, identity.tenant, invoice) if form == "pdf" else None
+    catalog = await _catalog(request, identity.tenant, invoice)
     history = await _history(request, identity.tenant, invoice)
     try:
         # Typesetting takes tens of milliseconds: other requests go on meanwhile.
@@ -97,9 +97,10 @@ def _format(request: Request) -> str:
 def _rendered(
     form: str, document: dict[str, Any], parties: Parties, catalog: str | None, history: InvoiceHistory
 ) -> bytes:
+    names = json.loads(catalog or "null")
     if form == "pdf":
-        return invoice_pdf(document, parties, json.loads(catalog or "null"), history)
-    return invoice_xml(document, *parties.for_xml(history), syntax="cii" if form == "cii" else "ubl")
+        return invoice_pdf(document, parties, names, history)
+    return invoice_xml(document, *parties.for_xml(history), names, syntax="cii" if form == "cii" else "ubl")
 
 
 async def _parties(request: Request, tenant: str, customer: str) -> Parties:

@@ -235,5 +235,5 @@ def test_an_invoice_without_lines_says_that_there_is_nothing_to_bill() -> None:
     root = read(invoice_xml(document, SELLER, BUYER))
     judge_totals(root, "InvoiceLine")
     (line,) = root.findall("cac:InvoiceLine", NAMESPACES)
-    assert line.findtext("cac:Item/cbc:Name", namespaces=NAMESPACES) == "nothing to bill"
+    assert line.findtext("cac:Item/cbc:Name", namespaces=NAMESPACES) == "No fees and no usage in this period."
     assert "Amount due USD 0.00" in " ".join(text_of(invoice_pdf(document)).split())

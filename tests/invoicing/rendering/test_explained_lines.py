@@ -229,7 +229,9 @@ def test_a_correction_names_the_invoice_that_it_changes() -> None:
     shown = ExplainedInvoice(DOCUMENT, None, ())
     corrected = OtherLine("acme-000001", "finalised", date(2024, 2, 2), "9.00")
     line = shown.line(LINE, LineFacts(corrected=corrected))
-    assert (line.title, line.amount) == ("calls (region eu)", "\u22122.00 USD")
+    assert (line.title, line.amount) == (
+        "Correction of calls (region: eu): usage received, amended or voided since", "\u22122.00 USD",
+    )  # fmt: skip
     assert line.sentences == [
         "Changes invoice acme-000001, issued 2024-02-02, for 2024-01-31.",
         "1 events more than booked.",

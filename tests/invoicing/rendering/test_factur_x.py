@@ -35,7 +35,7 @@ def attachments(pdf: bytes) -> list[bytes]:
 
 def test_a_pdf_is_archivable_and_has_the_electronic_invoice_inside() -> None:
     pdf = invoice_pdf(document(), parties(), CATALOG)
-    assert attachments(pdf) == [invoice_xml(document(), *parties().for_xml(), syntax="cii")]
+    assert attachments(pdf) == [invoice_xml(document(), *parties().for_xml(), CATALOG, syntax="cii")]
     assert pdf == invoice_pdf(document(), parties(), CATALOG)
     assert attachments(invoice_pdf(document(status="draft", number=None), parties())) == []
     assert attachments(invoice_pdf(document(status="voided"), parties())) == []

@@ -271,7 +271,10 @@ def test_usage_is_drawn_as_bars_the_largest_first_and_the_small_ones_together() 
     assert [bar[0] for bar in bars] == ["u10", "u9", "u8", "u7", "u6", "u5", "u4", "Other"]
     assert (bars[0][2], bars[1][2], bars[-1][1:]) == (1000, 900, ["6.00", 600])
     both = [used("calls", "1.00", dimensions={"region": "eu"}), used("calls", "3.00", dimensions={"region": "us"})]
-    assert shown(lines=both)["usage"]["bars"] == [["calls, us", "3.00", 1000], ["calls, eu", "1.00", 333]]
+    assert shown(lines=both)["usage"]["bars"] == [
+        ["calls (region: us)", "3.00", 1000],
+        ["calls (region: eu)", "1.00", 333],
+    ]
 
 
 def test_included_usage_is_shown_where_the_tiers_prove_it() -> None:

@@ -122,7 +122,7 @@ BuyerReference: c1
     StartDate: 2024-01-01
     EndDate: 2024-01-31
   + Item
-    Description: quantity 250
+    Description: Quantity: 250
     Name: tokens
     + ClassifiedTaxCategory
       ID: Z
@@ -177,7 +177,7 @@ def test_a_credit_note_turns_every_sign_and_has_no_due_date() -> None:
     assert "CreditNoteTypeCode: 381" in found
     assert not [line for line in found if "DueDate" in line or "AllowanceCharge" in line]
     first, second = (place for place, line in enumerate(found) if line == "+ CreditNoteLine")
-    elements = ("Quantity", "LineExtensionAmount", "PriceAmount")
+    elements = ("CreditedQuantity", "LineExtensionAmount", "PriceAmount")
     shown = [line.strip() for line in found[first:] if any(name in line for name in elements)]
     assert shown == [
         "CreditedQuantity: 1 unitCode=C62",
@@ -248,7 +248,10 @@ def test_amounts_have_the_currency_s_decimals_and_no_minus_before_nothing() -> N
 def test_what_a_credit_note_comes_to_is_explained_by_its_terms_and_not_by_a_due_date() -> None:
     root = ET.fromstring(invoice_xml(credit_note(), SELLER, BUYER))
     found = listed(root)
-    assert found[found.index("+ PaymentTerms") + 1] == "  Note: credited to the invoices that follow"
+    assert (
+        found[found.index("+ PaymentTerms") + 1]
+        == "  Note: This amount is credited to your next invoices. Nothing is to be paid."
+    )
     assert "+ PaymentTerms" not in listed(ET.fromstring(invoice_xml(document(), SELLER, BUYER)))
 
 
@@ -258,7 +261,7 @@ def test_a_seller_without_a_vat_identifier_is_outside_of_vat_and_no_rate_is_stat
     named = Party("Kunde", "FR", tax_id="FR12345678901")
     shown = [line.strip() for line in listed(ET.fromstring(invoice_xml(found, Party("Acme", "DE"), named)))]
     assert shown.count("ID: O") == 3
-    assert shown.count("TaxExemptionReason: Not subject to VAT") == 1
+    assert shown.count("TaxExemptionReason: Not subject to VAT.") == 1
     assert not [line for line in shown if line.startswith(("Percent", "CompanyID"))]
 
 

@@ -103,6 +103,7 @@ def test_the_commands_show_tables_json_and_files(settings: Settings, tmp_path: P
     assert (one["number"], one["issued_on"]) == ("acme-000002", "2023-12-02")
     page = call(settings, "show", "acme-000001").stdout
     assert "Müller [bold] GmbH" in page
+    assert "2023-11-01 to 2023-11-30" in page
     assert page.split()[-2:] == ["11.00", "USD"]
     assert json.loads(call(settings, "show", "acme-000001", "--json").stdout)["number"] == "acme-000001"
     assert call(settings, "pdf", "acme-000001", "--out", str(tmp_path / "one.pdf")).exit_code == 0

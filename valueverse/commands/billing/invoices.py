@@ -22,7 +22,6 @@ from valueverse.commands.output import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from valueverse.invoicing.rendering import Parties
     from valueverse.services.billing.invoices import StoredInvoice
 
 _invoices = typer.Typer(
@@ -96,27 +95,21 @@ def show(number: _NUMBER, as_json: AsJson = False) -> None:
     if as_json:
         show_json(found.document)
     else:
-        _show_one(found.document, found.parties)
+        _show_one(found)
 
 
-def _show_one(document: dict[str, Any], parties: Parties) -> None:
-    from valueverse.invoicing.rendering import days_of_period
-
-    out, currency = console(), document["currency"]
-    out.print(sentence(f"{document['number']} {document['status']}: {parties.seller} to {parties.buyer}", "bold"))
-    first, last = days_of_period(document["period"], parties.zones)
+def _show_one(found: StoredInvoice) -> None:
+    out, document, shown = console(), found.document, found.in_english()
+    parties = f"{found.parties.seller} to {found.parties.buyer}"
+    out.print(sentence(f"{document['number']} {document['status']}: {parties}", "bold"))
     due = f", due {document['due_on']}" if document["due_on"] else ""
-    out.print(sentence(f"issued {document['issued_on']}{due}, {first} to {last}"))
-    lines = [(one["description"], number(one["quantity"]) or "", one["amount"]) for one in document["lines"]]
-    lines += [(f"discount {one['key']}", "", f"-{one['amount']}") for one in document["discounts"]]
-    lines += [(f"{one['key']} {one['percent']} %", "", one["amount"]) for one in document["taxes"]]
-    sums = [
-        (name.replace("_", " "), "", document[name])
-        for name in ("subtotal", "discount_total", "tax_total", "total", "credit_total", "amount_due")
-        if name in {"subtotal", "total", "amount_due"} or any(digit in document[name] for digit in "123456789")
+    out.print(sentence(f"issued {document['issued_on']}{due}, {shown.days(document['period'])}"))
+    rows = [
+        (shown.name(one), shown.days(one["service_period"]), number(one["quantity"]) or "", shown.money(one["amount"]))
+        for one in document["lines"]
     ]
-    rows = [(what, quantity, money(amount, currency)) for what, quantity, amount in [*lines, *sums]]
-    out.print(table(("", "quantity", "amount"), rows, right=("quantity", "amount")))
+    rows += [(label, "", "", amount) for label, amount in shown.totals()]
+    out.print(table(("", "period", "quantity", "amount"), rows, right=("quantity", "amount")))
 
 
 @_invoices.command("pdf")

@@ -57,8 +57,9 @@ class DisplayNames:
             if self._translated(part, "name"):
                 return str(self._translated(part, "name"))
             meter = self._meters.get(part.get("meter") or "", {})
-            if stated == key and self._in_language(meter, "name"):
-                return str(self._in_language(meter, "name"))
+            name = part.get("name") or (self._in_language(meter, "name") if stated == key else None)
+            if name:
+                return str(name)
         return stated
 
     def description(self, key: str, stated: str) -> str | None:
@@ -123,12 +124,7 @@ class DisplayNames:
 
     def _labelled(self, key: str, stated: str) -> list[Mapping[str, Any]]:
         # A fee without a name is stated as "base fee", a charge as its key.
-        unnamed = {key, f"{key} fee"}
-        return [
-            part
-            for part in self._sold.get(key, ())
-            if stated == part.get("name") or (not part.get("name") and stated in unnamed)
-        ]
+        return [part for part in self._sold.get(key, ()) if stated in {part.get("name"), key, f"{key} fee"}]
 
     def _translated(self, part: Mapping[str, Any], field: str) -> str | None:
         found = part.get("translations", {}).get(self._language, {}).get(field)

@@ -112,12 +112,14 @@ class ExplainedInvoice:
     def line(self, line: Mapping[str, Any], facts: LineFacts) -> ExplainedLine:
         """The sentences of one of its lines."""
         shown = self._texts.shown(line)
-        dimensions = ", ".join(f"{name} {value}" for name, value in (line["dimensions"] or {}).items())
-        title = f"{shown['title']} ({dimensions})" if dimensions else shown["title"]
         ways = {"usage": self._usage, "fee": self._fee, "minimum": self._minimum, "adjustment": self._adjustment}
         sentences = ways.get(line["kind"], self._other)(line, facts)
         tiers = [(text, f"{amount} {self._formats.currency}") for text, amount in shown["tiers"]]
-        return ExplainedLine(title, self.money(line["amount"]), sentences, tiers, self._result(line, facts))
+        return ExplainedLine(self.name(line), self.money(line["amount"]), sentences, tiers, self._result(line, facts))
+
+    def name(self, line: Mapping[str, Any]) -> str:
+        """What one of its lines is called, as in its PDF and XML."""
+        return self._texts.name(line)
 
     def money(self, amount: str) -> str:
         """A shown amount with its currency."""
@@ -193,7 +195,8 @@ class ExplainedInvoice:
         charge = _part(plan.charges, line["key"]) if plan else None
         if charge is not None and charge.minimum is not None:
             least = self._prices.money(charge.minimum)
-            return [f"All lines of {line['key']} come to at least {least} a period: what they lack of it, {days}."]
+            name = self._names.label(line["key"], charge.name or line["key"])
+            return [f"All lines of {name} come to at least {least} a period: what they lack of it, {days}."]
         return [f"For {days}."]
 
     def _adjustment(self, line: Mapping[str, Any], facts: LineFacts) -> list[str]:

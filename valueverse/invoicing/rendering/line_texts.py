@@ -17,12 +17,7 @@ _PART = re.compile(
     r"(?P<unused>unused share of )?(?P<what>.*?)(?: \((?P<days>\d+) of (?P<full>\d+) days\))?", re.DOTALL
 )
 _MINIMUM = re.compile(r"minimum of (?P<what>.+)", re.DOTALL)
-_CORRECTION = re.compile(
-    r"correction of (?P<what>.+) for \d{4}-\d\d-\d\d to \d{4}-\d\d-\d\d: "
-    r"(?P<why>usage received, amended or voided since|as known now)",
-    re.DOTALL,
-)
-_WHY = {"as known now": "adjustment_as_known_now"}
+_CORRECTION = re.compile(r"correction of (?P<what>.+) for \d{4}-\d\d-\d\d to \d{4}-\d\d-\d\d: .*", re.DOTALL)
 
 
 class LineTexts:
@@ -36,13 +31,25 @@ class LineTexts:
         self._formats = formats
         self._names = names
 
+    def name(self, line: Mapping[str, Any]) -> str:
+        """What a line is called wherever it stands by itself: its title, and which part of a split charge it is of."""
+        dimensions = self._dimensions(line)
+        return self._titled(line, f" ({dimensions})" if dimensions else "")
+
+    def about(self, line: Mapping[str, Any]) -> str | None:
+        """What was sold and how much of it; None: neither the catalog nor the line says."""
+        quantity = self._quantity(line.get("quantity"), self._unit(line))
+        parts = [self._names.description(line["key"], line["description"])]
+        parts += [f"{self._formats.text('quantity')}: {quantity}"] if quantity else []
+        return "; ".join(part for part in parts if part) or None
+
     def shown(self, line: Mapping[str, Any]) -> dict[str, Any]:
         """title, details, period, quantity, amount and tiers [[text, amount]] of a line."""
         tiers = () if line["kind"] == "adjustment" else line["tiers"] or ()
-        unit = self._names.unit(line) if line["kind"] == "usage" else None
+        unit = self._unit(line)
         rows = [[self._tier(tier, before, unit), self._formats.precise(tier["amount"])] for tier, before in _run(tiers)]
         return {
-            "title": self._title(line),
+            "title": self.title(line),
             "details": self._details(line),
             "period": self._formats.days(line["service_period"]),
             "quantity": self._quantity(line["quantity"], unit),
@@ -50,20 +57,30 @@ class LineTexts:
             "tiers": rows,
         }
 
-    def _title(self, line: Mapping[str, Any]) -> str:
+    def title(self, line: Mapping[str, Any]) -> str:
+        """What was sold, or what of it is corrected."""
+        return self._titled(line, "")
+
+    def _titled(self, line: Mapping[str, Any], part: str) -> str:
         text, key = line["description"], line["key"]
-        if line["kind"] == "fee":
-            return self._part(text, key)
-        if line["kind"] == "minimum" and text == _COMMITMENT:
+        if line["kind"] == "adjustment":
+            # The days that a description states are those of UTC: the line's own are those of its service period.
+            found = _CORRECTION.fullmatch(text)
+            why = "adjustment_as_known_now" if line["meter"] is None else "adjustment_usage"
+            what = self._sold(found["what"] if found else text, key) + part
+            return self._formats.text("adjustment", what=what, why=self._formats.text(why))
+        named = self._sold(text, key) if line["kind"] in {"fee", "minimum"} else self._names.label(key, text)
+        return named + part
+
+    def _sold(self, text: str, key: str) -> str:
+        if text == _COMMITMENT:
             return self._formats.text("commitment")
-        if line["kind"] == "minimum" and (found := _MINIMUM.fullmatch(text)):
+        if found := _MINIMUM.fullmatch(text):
             return self._formats.text("minimum_of", what=self._part(found["what"], key))
-        if line["kind"] == "adjustment" and (found := _CORRECTION.fullmatch(text)):
-            why = self._formats.text(_WHY.get(found["why"], "adjustment_usage"))
-            what = found["what"]
-            shown = self._formats.text("commitment") if what == _COMMITMENT else self._part(what, key)
-            return self._formats.text("adjustment", what=shown, why=why)
-        return self._names.label(key, text)
+        return self._part(text, key)
+
+    def _unit(self, line: Mapping[str, Any]) -> UnitOfPrice | None:
+        return self._names.unit(line) if line["kind"] == "usage" else None
 
     def _part(self, text: str, key: str) -> str:
         found = _PART.fullmatch(text)
@@ -81,10 +98,14 @@ class LineTexts:
         if about is not None:
             details.append(about)
         if line["dimensions"]:
-            details.append(", ".join(f"{name}: {value}" for name, value in line["dimensions"].items()))
+            details.append(self._dimensions(line))
         if line["kind"] == "outcome" and line["explains"]:
             details.append(line["explains"])
         return details
+
+    @staticmethod
+    def _dimensions(line: Mapping[str, Any]) -> str:
+        return ", ".join(f"{name}: {value}" for name, value in (line["dimensions"] or {}).items())
 
     def _quantity(self, quantity: str | None, unit: UnitOfPrice | None) -> str:
         if quantity is None:

@@ -106,6 +106,7 @@ class Parties:
                 self.recipient_owes_vat(),
                 self.zones,
                 tuple((one.number, one.issued_on) for one in history.corrects) if history else (),
+                self.locale,
             ),
         )
 

@@ -64,7 +64,7 @@ def invoice_pdf(
         shown = presentation(document, parties, catalog, history)
         inputs = {
             "invoice": _json(shown),
-            "xml": _attached(document, parties, history),
+            "xml": _attached(document, parties, catalog, history),
             "xml_name": FACTUR_X_FILE,
         }
         template = "".join(_text(name) for name in (_TEMPLATE, *([_SLIP] if shown["payment"]["slip"] else [])))
@@ -74,11 +74,16 @@ def invoice_pdf(
     return pdf
 
 
-def _attached(document: dict[str, Any], parties: Parties, history: InvoiceHistory | None) -> str:
+def _attached(
+    document: dict[str, Any],
+    parties: Parties,
+    catalog: Mapping[str, Any] | None,
+    history: InvoiceHistory | None,
+) -> str:
     """The electronic invoice; empty for a document that has none, such as a draft or one to an unknown country, and
     for a voided one, which no system is to pay."""
     try:
-        return invoice_xml(document, *parties.for_xml(history), syntax="cii").decode()
+        return invoice_xml(document, *parties.for_xml(history), catalog, syntax="cii").decode()
     except RefusalError:
         return ""
 

@@ -49,7 +49,6 @@ def presentation(
     credit = Decimal(document["total"]) < 0
     logo = parties.invoicing.get("logo")
     lines = LineTexts(formats, names)
-    shown = [lines.shown(line) for line in document["lines"]]
     number = document["number"]
     return {
         "language": formats.language,
@@ -63,14 +62,14 @@ def presentation(
         "buyer": _party(formats, parties, "buyer") | {"heading": formats.text("billed_to")},
         "facts": _facts(document, parties, formats, history, credit=credit),
         "headings": [formats.text(key) for key in ("description", "service_period", "quantity", "amount")],
-        "lines": shown,
+        "lines": [lines.shown(line) for line in document["lines"]],
         "no_lines": formats.text("no_lines"),
         "totals": total_rows(document, formats, names),
         "since": since_issued(document, formats, history),
         "taxes": _tax_summary(document, formats, names),
         "legal": [formats.text("reverse_charge")] if _reverse_charge(document, parties) else [],
         "payment": payment_shown(document, parties, formats, history),
-        "usage": usage_summary(document, [line["title"] for line in shown], formats, names, history),
+        "usage": usage_summary(document, lines, formats, names, history),
         "note": parties.invoicing.get("note"),
         "verify": _verify(document, formats),
     }

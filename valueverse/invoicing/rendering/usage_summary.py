@@ -6,10 +6,11 @@ from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from valueverse.invoicing.rendering.display_names import DisplayNames
     from valueverse.invoicing.rendering.history import InvoiceHistory
+    from valueverse.invoicing.rendering.line_texts import LineTexts
     from valueverse.invoicing.rendering.locale_formats import LocaleFormats
 
 _MOST_BARS = 8
@@ -19,7 +20,7 @@ _COMMITTED = frozenset(["fee", "usage", "minimum"])
 
 def usage_summary(
     document: Mapping[str, Any],
-    titles: Sequence[str],
+    texts: LineTexts,
     formats: LocaleFormats,
     names: DisplayNames,
     history: InvoiceHistory,
@@ -28,14 +29,14 @@ def usage_summary(
 
     Args:
         document: the invoice.
-        titles: of its lines, as they are shown.
+        texts: of its lines.
         formats: of its texts and numbers.
         names: of its catalog, which say what is included.
         history: says whether the terms of the catalog are those that were agreed.
     """
-    bars = _bars(document, titles, formats)
+    bars = _bars(document, texts, formats)
     progress = [
-        *_allowances(document, titles, formats, names, history),
+        *_allowances(document, texts, formats, names, history),
         *_commitment(document, formats, names, history),
     ]
     if len(bars) < 2 and not progress:
@@ -43,12 +44,12 @@ def usage_summary(
     return {"heading": formats.text("usage_summary"), "bars": bars if len(bars) > 1 else [], "progress": progress}
 
 
-def _bars(document: Mapping[str, Any], titles: Sequence[str], formats: LocaleFormats) -> list[list[Any]]:
-    """Amounts of usage by title, the largest first; what is not among the largest is one bar."""
+def _bars(document: Mapping[str, Any], texts: LineTexts, formats: LocaleFormats) -> list[list[Any]]:
+    """Amounts of usage by name, the largest first; what is not among the largest is one bar."""
     amounts: dict[str, Decimal] = {}
-    for line, title in zip(document["lines"], titles, strict=True):
+    for line in document["lines"]:
         if line["kind"] == "usage" and Decimal(line["amount"]) > 0:
-            label = ", ".join([title, *map(str, (line["dimensions"] or {}).values())])
+            label = texts.name(line)
             amounts[label] = amounts.get(label, Decimal(0)) + Decimal(line["amount"])
     ranked = sorted(amounts.items(), key=lambda one: -one[1])
     shown = ranked if len(ranked) <= _MOST_BARS else ranked[: _MOST_BARS - 1]
@@ -60,17 +61,17 @@ def _bars(document: Mapping[str, Any], titles: Sequence[str], formats: LocaleFor
 
 def _allowances(
     document: Mapping[str, Any],
-    titles: Sequence[str],
+    texts: LineTexts,
     formats: LocaleFormats,
     names: DisplayNames,
     history: InvoiceHistory,
 ) -> list[list[Any]]:
     """Of each charge with included units, which has one line: all of them where its tiers show that they were used up,
     what was used of them where nothing was billed and the catalog's terms were agreed without overrides."""
-    usage = [(line, title) for line, title in zip(document["lines"], titles, strict=True) if line["kind"] == "usage"]
-    keys = [line["key"] for line, _ in usage]
+    usage = [line for line in document["lines"] if line["kind"] == "usage"]
+    keys = [line["key"] for line in usage]
     found = []
-    for line, title in usage:
+    for line in usage:
         if keys.count(line["key"]) > 1:
             continue
         proven = names.included(line)
@@ -83,7 +84,7 @@ def _allowances(
         numbers = {name: formats.quantity(one) + count for name, one in (("used", used), ("included", included))}
         text = formats.text("allowance", unit=unit.unit if unit else "", **numbers)
         share = _thousandths(Decimal(used), Decimal(included))
-        found.append([formats.text("allowance_title", what=title), text.strip(), share])
+        found.append([formats.text("allowance_title", what=texts.title(line)), text.strip(), share])
     return found
 
 

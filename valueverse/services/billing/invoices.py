@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from valueverse.errors import RefusalError
-from valueverse.invoicing.rendering import InvoiceHistory, Parties, Syntax, billed_days, invoice_pdf, invoice_xml
+from valueverse.invoicing.rendering import (
+    ExplainedInvoice,
+    InvoiceHistory,
+    Parties,
+    Syntax,
+    billed_days,
+    invoice_pdf,
+    invoice_xml,
+)
 from valueverse.money import minor_text, minor_units
 from valueverse.platform.stores import invoice_store
 
@@ -37,7 +45,12 @@ class StoredInvoice:
         Raises:
             RefusalError: ``no_country``, and what ``invoice_xml`` refuses.
         """
-        return invoice_xml(self.document, *self.parties.for_xml(self.history), syntax=syntax)
+        catalog = json.loads(self.catalog or "null")
+        return invoice_xml(self.document, *self.parties.for_xml(self.history), catalog, syntax=syntax)
+
+    def in_english(self) -> ExplainedInvoice:
+        """The invoice for a terminal: names, days and totals."""
+        return ExplainedInvoice(self.document, json.loads(self.catalog or "null"), self.parties.zones)
 
 
 def list_invoices(

@@ -36,12 +36,13 @@ def invoice_xml(
     seller: Party,
     buyer: Party,
     settlement: Settlement | None = None,
+    catalog: Mapping[str, Any] | None = None,
     *,
     syntax: Syntax = "ubl",
 ) -> bytes:
-    """A document (contracts.md, section 4) as EN 16931 XML.
+    """A document (contracts.md, section 4) as EN 16931 XML; ``catalog``: the one that it was billed by, for names.
 
     Raises:
         RefusalError: what ``invoice_terms`` refuses.
     """
-    return _WRITERS[syntax](invoice_terms(document, seller, buyer, settlement))
+    return _WRITERS[syntax](invoice_terms(document, seller, buyer, settlement, catalog))

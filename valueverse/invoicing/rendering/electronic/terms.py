@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 from valueverse.errors import RefusalError
 from valueverse.invoicing.rendering.billed_days import days_of_period
+from valueverse.invoicing.rendering.display_names import DisplayNames
+from valueverse.invoicing.rendering.line_texts import LineTexts
+from valueverse.invoicing.rendering.locale_formats import LocaleFormats
 from valueverse.money import minor_units
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
 
-_EXEMPT = {"O": (None, "Not subject to VAT"), "AE": ("VATEX-EU-AE", "Reverse charge")}
-"""Code and text of why a category has no tax (BR-O-10, BR-AE-10)."""
+_EXEMPT = {"O": (None, "outside_of_vat"), "AE": ("VATEX-EU-AE", "reverse_charge")}
+"""Code and message of why a category has no tax (BR-O-10, BR-AE-10)."""
 _TRANSFER, _SEPA_TRANSFER = "30", "58"
 """UNTDID 4461."""
 _PLACES = 2
@@ -51,7 +54,8 @@ class Party:
 @dataclass(frozen=True)
 class Settlement:
     """How an invoice is settled: the account to pay to, the buyer's order, whether the buyer owes the VAT, the time
-    zones that its days may be of (the likeliest first), and number and day of the invoices that it corrects."""
+    zones that its days may be of (the likeliest first), number and day of the invoices that it corrects, and the locale
+    of its texts."""
 
     iban: str | None = None
     bic: str | None = None
@@ -59,6 +63,7 @@ class Settlement:
     reverse_charge: bool = False
     zones: tuple[str, ...] = ()
     corrects: tuple[tuple[str, str], ...] = ()
+    locale: str = "en"
 
 
 @dataclass(frozen=True)
@@ -152,9 +157,13 @@ class InvoiceTerms:
 
 
 def invoice_terms(
-    document: Mapping[str, Any], seller: Party, buyer: Party, settlement: Settlement | None = None
+    document: Mapping[str, Any],
+    seller: Party,
+    buyer: Party,
+    settlement: Settlement | None = None,
+    catalog: Mapping[str, Any] | None = None,
 ) -> InvoiceTerms:
-    """The document in terms of the standard.
+    """The document in terms of the standard; ``catalog``: the one that it was billed by, for names.
 
     Raises:
         RefusalError: ``not_finalised`` for a draft (it has no number); ``voided_invoice``; ``bad_country``;
@@ -170,7 +179,7 @@ def invoice_terms(
         if len(party.country) != 2 or not party.country.isalpha() or not party.country.isupper():
             raise RefusalError("bad_country", f"{party.country!r} is not a country code like 'DE'", f"{path}.country")
     try:
-        return _Mapping(document, seller, buyer, settlement or Settlement()).terms()
+        return _Mapping(document, seller, buyer, settlement or Settlement(), catalog).terms()
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise RefusalError("bad_document", f"not an invoice document: {error!r}", "document") from error
 
@@ -185,10 +194,21 @@ class _Rate:
 
 
 class _Mapping:
-    def __init__(self, document: Mapping[str, Any], seller: Party, buyer: Party, settlement: Settlement) -> None:
+    def __init__(
+        self,
+        document: Mapping[str, Any],
+        seller: Party,
+        buyer: Party,
+        settlement: Settlement,
+        catalog: Mapping[str, Any] | None,
+    ) -> None:
+        self.formats = LocaleFormats(settlement.locale, document["currency"], settlement.zones)
+        self.names = DisplayNames(catalog, self.formats.language)
+        self.texts = LineTexts(self.formats, self.names)
         # An invoice has a line at least (BR-16): an empty one says so.
         lines = document["lines"] or [
-            {"description": "nothing to bill", "service_period": document["period"], "amount": "0"}
+            {"key": "", "kind": "none", "description": self.formats.text("no_lines"), "dimensions": None, "amount": "0"}
+            | {"service_period": document["period"]}
         ]
         self.document, self.seller, self.buyer = {**document, "lines": lines}, seller, buyer
         self.places = minor_units(document["currency"])
@@ -221,7 +241,7 @@ class _Mapping:
             purchase_order=settlement.purchase_order,
             preceding=settlement.corrects,
             # An amount payable needs a due date, which a credit note does not have, or terms (BR-CO-25).
-            payment_terms="credited to the invoices that follow" if self.credit else None,
+            payment_terms=self.formats.text("credit_terms") if self.credit else None,
             days=days_of_period(document["period"], settlement.zones),
             seller=self._party(self.seller, document["tenant"]),
             buyer=self._party(self.buyer, None),
@@ -232,7 +252,7 @@ class _Mapping:
                     _category(rate.category, rate.percent),
                     self._money(rate.base),
                     self._money(rate.amount),
-                    *_EXEMPT.get(rate.category, (None, None)),
+                    *self._exemption(rate.category),
                 )
                 for rate in self.rates
             ),
@@ -248,6 +268,10 @@ class _Mapping:
 
     def _money(self, amount: Decimal) -> str:
         return format((amount * self.sign).quantize(Decimal(1).scaleb(-self.places)) + 0, "f")
+
+    def _exemption(self, category: str) -> tuple[str | None, str | None]:
+        code, message = _EXEMPT.get(category, (None, None))
+        return code, self.formats.text(message) if message else None
 
     def _party(self, party: Party, key: str | None) -> Party:
         # Outside of VAT no party states an identifier (BR-O-02 to BR-O-04); a seller is identified by something
@@ -266,7 +290,7 @@ class _Mapping:
         return Payment(means, self.document["number"], settlement.iban, settlement.bic)
 
     def _allowances(self) -> tuple[Allowance, ...]:
-        reason = ", ".join(one["key"] for one in self.document["discounts"]) or "discount"
+        reason = ", ".join(self.names.of("coupons", one["key"]) for one in self.document["discounts"]) or "discount"
         return tuple(
             Allowance(_category(rate.category, rate.percent), self._money(rate.allowance), reason)
             for rate in self.rates
@@ -277,8 +301,8 @@ class _Mapping:
         amount = Decimal(line["amount"]) * self.sign
         return Line(
             number=str(place),
-            name=line["description"],
-            description=None if line.get("quantity") is None else f"quantity {line['quantity']}",
+            name=self.texts.name(line),
+            description=self.texts.about(line),
             quantity="-1" if amount < 0 else "1",
             price=format(abs(amount), "f"),
             net=self._money(Decimal(line["amount"])),
