@@ -1,6 +1,6 @@
 """Invoice documents as people and their systems read them: PDF and EN 16931 XML."""
 
-from valueverse.invoicing.rendering.billed_days import billed_days, days_of_period
+from valueverse.invoicing.rendering.billed_days import billed_days
 from valueverse.invoicing.rendering.document_hash import finalise, invoice_id, invoice_number
 from valueverse.invoicing.rendering.electronic import Syntax, invoice_xml, known_syntax
 from valueverse.invoicing.rendering.explained_lines import ExplainedInvoice, ExplainedLine, LineFacts, OtherLine
@@ -21,7 +21,6 @@ __all__ = [
     "Syntax",
     "billed_days",
     "build_invoice_documents",
-    "days_of_period",
     "finalise",
     "invoice_id",
     "invoice_number",
