@@ -2,9 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
 
 import polars as pl
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z", re.ASCII)
+_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})\Z", re.ASCII)
+NO_INSTANT = "is not an instant: write '2026-01-31T00:00:00Z', or a date for local midnight"
+"""Why ``read_date_or_instant`` refuses a text."""
+
+
+def read_date_or_instant(text: str) -> date | datetime:
+    """A bare date, or an instant (RFC 3339 with offset) in UTC.
+
+    Raises:
+        ValueError: it is neither.
+        OverflowError: in UTC it lies outside the calendar.
+    """
+    if _DATE.match(text):
+        return date.fromisoformat(text)
+    if _INSTANT.match(text):
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    raise ValueError(NO_INSTANT)
+
+
+def is_instant(text: str) -> bool:
+    """Whether ``read_date_or_instant`` reads it."""
+    try:
+        read_date_or_instant(text)
+    except (ValueError, OverflowError):
+        return False
+    return True
 
 
 def month_number(day: date) -> int:

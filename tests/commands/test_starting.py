@@ -40,7 +40,8 @@ def _publish(*more: str) -> tuple[int, str]:
 def test_a_command_that_needs_a_tenant_takes_the_projects(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code, printed = _publish()
     assert (code, "the catalog of shop from 2026-01-01" in printed) == (0, True)
-    assert "the catalog of other from" in _publish("--tenant", "other")[1]
+    assert _publish("--tenant", "other")[0] == 1, "it was not created, and is not the project's"
+    assert "the catalog of other from" in _publish("--tenant", "other", "--new-tenant")[1]
     monkeypatch.setenv("VALUEVERSE_TENANT", "third")
     assert "the catalog of third from" in _publish()[1]
 

@@ -88,6 +88,11 @@ def test_a_child_process_has_the_same_settings_wherever_it_works(
         ("api_port: high\n", "line 1", "api_port: 'high': Input should be a valid integer"),
         ("home: x\n\napi_port: 70000\n", "line 3", "api_port: 70000: Input should be less than or equal to 65535"),
         ("tenant: A b\n", "line 1", "tenant: 'A b': String should match pattern"),
+        (
+            "tenant: a\ncatalog_from: yesterday\n",
+            "line 2",
+            "catalog_from: 'yesterday' is not an instant: write '2026-01-31T00:00:00Z', or a date for local midnight",
+        ),
         ("home:\n", "line 1", "home has no value: give it one, or remove the line"),
         ("home: [a]\n", "line 1", "home is one text or whole number, e.g. `home: .valueverse`"),
         ("api_port: 1.5\n", "line 1", "the number 1.5 is no whole number"),
@@ -111,6 +116,19 @@ def test_a_mistake_of_a_variable_names_the_variable_beside_a_file(
     _written(folder, "api_port: 9000\n")
     monkeypatch.setenv("VALUEVERSE_API_PORT", "eighty")
     with pytest.raises(RefusalError, match=r"^VALUEVERSE_API_PORT='eighty'"):
+        get_settings()
+
+
+def test_a_link_to_nothing_and_a_folder_of_its_name_are_not_passed_over(folder: Path) -> None:
+    _written(folder, "tenant: outer\n")
+    path = folder / "a" / "valueverse.yaml"
+    path.symlink_to("moved.yaml")
+    with pytest.raises(RefusalError, match=re.escape(f"{path} is a link to moved.yaml, where nothing is")) as refused:
+        get_settings()
+    assert refused.value.code == "bad_setting"
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(RefusalError, match=re.escape(f"{path} is a folder: write the settings into a file")):
         get_settings()
 
 

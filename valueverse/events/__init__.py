@@ -2,7 +2,7 @@
 
 from valueverse.events.amendments import resolve_amendments
 from valueverse.events.billing_events import CATALOG_PUBLISHED, judge_billing_event
-from valueverse.events.field_types import duration_seconds
+from valueverse.events.field_types import NAME_RULE, duration_seconds
 from valueverse.events.identity import COMPARED_FIELDS, EVENT_KEY, key_hash, payload_hash, same_payload
 from valueverse.events.reading import read_lines, read_rows, refused_lines, with_raw
 from valueverse.events.strict import ENVELOPE_ATTRIBUTES, load_exact_json
@@ -22,6 +22,7 @@ __all__ = [
     "EVENT_KEY",
     "IS_BILLING",
     "LONGEST_KEY",
+    "NAME_RULE",
     "TENANT_KEY",
     "duration_seconds",
     "is_time_zone",

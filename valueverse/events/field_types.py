@@ -25,6 +25,8 @@ _LARGEST_WHOLE = 1_000_000
 LONGEST_DAYS = 3_660
 """Of a duration: grace, trial."""
 _SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
+NAME_RULE = "1 to 128 printable characters without '/'"
+"""What keys of customers, subscriptions and wallets are."""
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z", re.ASCII)
 _TIME = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d+)?"
 _LOCAL = re.compile(rf"{_TIME}\Z", re.ASCII)
@@ -63,7 +65,7 @@ def _key(value: Any) -> str:
 
 def _name(value: Any) -> str:
     if not isinstance(value, str) or not 1 <= len(value) <= 128 or "/" in value or not value.isprintable():
-        raise wrong(f"{str(value)[:60]!r} is not 1 to 128 printable characters without '/'")
+        raise wrong(f"{str(value)[:60]!r} is not {NAME_RULE}")
     return value
 
 

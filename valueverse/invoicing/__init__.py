@@ -14,6 +14,7 @@ from valueverse.invoicing.engine import Billed, bill
 from valueverse.invoicing.in_memory_billing import RecordedInvoices
 from valueverse.invoicing.knowledge import KnownAt, known_at_of_tenant, newest_known_at, rows_as_recorded
 from valueverse.invoicing.lineage import line_events, plan_at, usage_by_charge
+from valueverse.invoicing.periods.billing_periods import closing_within
 from valueverse.invoicing.prior_state import PriorState
 from valueverse.invoicing.rules import OF_CLOSE, RULES_VERSION
 from valueverse.invoicing.usage_accounting import BILLED, account_usage, accounting_totals
@@ -33,6 +34,7 @@ __all__ = [
     "accounting_totals",
     "bill",
     "build_billing_context",
+    "closing_within",
     "corrected_amounts",
     "derive_prior_state",
     "issued_invoices",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,11 +56,12 @@ class ProjectFile:
 
 
 def find_project_file(environment: dict[str, str], folder: Path) -> Path | None:
-    """The file that VARIABLE names, else the one in ``folder`` or the nearest folder above it; None: there is none."""
+    """The file that VARIABLE names, else what has its name in ``folder`` or the nearest folder above it; None: there is
+    none. What is no file, or a link to nothing, is refused when it is read, for it was meant to be one."""
     if VARIABLE in environment:
         named = environment[VARIABLE]
         return Path(named).absolute() if named else None
-    return next((path for one in (folder, *folder.parents) if (path := one / FILE_NAME).is_file()), None)
+    return next((path for one in (folder, *folder.parents) if os.path.lexists(path := one / FILE_NAME)), None)
 
 
 def read_project_file(path: Path) -> ProjectFile:
@@ -76,7 +78,7 @@ def read_project_file(path: Path) -> ProjectFile:
         source = read_document(path.read_bytes(), form)
         source.problems.refuse()
     except OSError as error:
-        raise RefusalError("bad_setting", f"{path} cannot be read: {error.strerror}") from error
+        raise RefusalError("bad_setting", f"{path} {_why_unreadable(path, error)}") from error
     except DocumentError as error:
         first = error.problems[0]
         raise RefusalError("bad_setting", f"{path}, line {first.line}: {first.message}", first.path) from error
@@ -92,6 +94,14 @@ def read_project_file(path: Path) -> ProjectFile:
         is_path = key in _PATHS and "://" not in str(value)
         file.values[FIELDS[key]] = path.parent / Path(str(value)).expanduser() if is_path else value
     return file
+
+
+def _why_unreadable(path: Path, error: OSError) -> str:
+    if path.is_symlink() and not path.exists():
+        return f"is a link to {path.readlink()}, where nothing is: bring that file back, or remove the link"
+    if path.is_dir():
+        return "is a folder: write the settings into a file of this name, or rename the folder"
+    return f"cannot be read: {error.strerror}"
 
 
 def _whole_number(text: str) -> int:

@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsp
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from valueverse.dates import NO_INSTANT, is_instant
 from valueverse.errors import RefusalError
 from valueverse.platform.access.secrets import secret
 from valueverse.platform.project_file import find_project_file, read_project_file
@@ -76,6 +77,13 @@ class Settings(BaseSettings):
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return value or None
+
+    @field_validator("catalog_from")
+    @classmethod
+    def _is_instant(cls, text: str | None) -> str | None:
+        if text is not None and not is_instant(text):
+            raise ValueError(NO_INSTANT)
+        return text
 
     @field_validator("external_lake_url", mode="before")
     @classmethod
@@ -192,7 +200,8 @@ def get_settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         field = _field(str(first["loc"][0])) if first["loc"] else ""
-        message = f"{first.get('input')!r}: {first['msg']}"
+        own = first["type"] == "value_error"
+        message = f"{first.get('input')!r}{' ' if own else ': '}{first['msg'].removeprefix('Value error, ')}"
         if file is not None and field in stated and field in file.values:
             raise file.refusal(field, message) from error
         raise RefusalError("bad_setting", f"{_variable(field)}={message}", _variable(field)) from error

@@ -3,19 +3,16 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
 
 import polars as pl
 
+from valueverse.dates import NO_INSTANT, read_date_or_instant
 from valueverse.errors import RefusalError
 from valueverse.events import is_time_zone
 from valueverse.subscriptions import local_midnight
-
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z", re.ASCII)
-_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})\Z", re.ASCII)
 
 
 def read_time_zone(value: Any, path: str = "timezone") -> str:
@@ -41,17 +38,10 @@ def read_instant(value: Any, zone: str, path: str) -> datetime:
     """
     text = value if isinstance(value, str) else ""
     try:
-        if _DATE.match(text):
-            return _midnight(date.fromisoformat(text), zone)
-        if _INSTANT.match(text):
-            return datetime.fromisoformat(text.upper()).astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise RefusalError(
-        "bad_time",
-        f"{str(value)[:40]!r} is not an instant: write '2026-01-31T00:00:00Z', or a date for local midnight",
-        path,
-    )
+        found = read_date_or_instant(text)
+        return found if isinstance(found, datetime) else _midnight(found, zone)
+    except (ValueError, OverflowError) as error:
+        raise RefusalError("bad_time", f"{str(value)[:40]!r} {NO_INSTANT}", path) from error
 
 
 def read_month(text: str, path: str) -> date:

@@ -71,6 +71,17 @@ def test_a_plan_that_events_have_overtaken_is_not_applied(settings: Settings) ->
     assert refused.value.code == "plan_changed"
 
 
+def test_the_days_of_a_plan_are_those_of_the_tenant(settings: Settings) -> None:
+    world = acme(1)
+    created = {"tenant": "acme", "timezone": "Asia/Tokyo", "currency": "USD"}
+    world.record("tenant.created", "2023-01-01", created)
+    run(world, settings)
+    lake = Lake(settings.lake_url)
+    asked = RerateRequest(("acme",), date(2023, 11, 30), date(2023, 12, 1), (), dearer())
+    shown = rerate.plan(settings, lake, asked, as_of=LATER)[0]
+    assert [row["invoice"] for row in shown["rows"]] == ["acme-000001"], "it closes on 30 November in UTC"
+
+
 @pytest.mark.parametrize(
     ("rows_of_plan", "code"),
     [

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
+from tests.support.ledger import World
 from valueverse.catalog import catalog_hash, parse_catalog
 from valueverse.cli import app
 from valueverse.documents import tree_changes
@@ -17,6 +18,7 @@ from valueverse.platform.lake import Lake
 from valueverse.services.catalogs.check_catalog import check_catalog, comparable
 from valueverse.services.catalogs.publish_catalog import catalog_published, publish_catalog
 from valueverse.services.ingestion.check_file import check_file
+from valueverse.services.lake_tables import BILLING_FACTS_TABLE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,9 +72,10 @@ def test_two_catalogs_are_compared_by_keys_not_by_places() -> None:
 
 def test_a_published_catalog_is_one_event_that_ingestion_takes_and_is_written_once(tmp_path: Path) -> None:
     catalog = parse_catalog(TEXT)
-    path, written = publish_catalog(Lake(str(tmp_path / "lake")), tmp_path / "landing", "acme", catalog, NOON)
+    lake, landing = Lake(str(tmp_path / "lake")), tmp_path / "landing"
+    path, written = publish_catalog(lake, landing, "acme", catalog, NOON, new_tenant=True)
     assert written
-    assert publish_catalog(Lake(str(tmp_path / "lake")), tmp_path / "landing", "acme", catalog, NOON) == (path, False)
+    assert publish_catalog(lake, landing, "acme", catalog, NOON) == (path, False)
     found = check_file(path, None, NOON)
     assert (found.is_clean, found.tenant, found.lines) == (True, "acme", 1)
     event = json.loads(path.read_text())
@@ -84,14 +87,14 @@ def test_a_published_catalog_is_one_event_that_ingestion_takes_and_is_written_on
 def test_a_second_catalog_from_the_same_instant_on_is_refused(tmp_path: Path) -> None:
     lake, landing = Lake(str(tmp_path / "lake")), tmp_path / "landing"
     first, other = parse_catalog(TEXT), parse_catalog(TEXT.replace("49.00", "59.00"))
-    path, _ = publish_catalog(lake, landing, "acme", first, NOON)
+    path, _ = publish_catalog(lake, landing, "acme", first, NOON, new_tenant=True)
     with pytest.raises(RefusalError, match="is there already") as refused:
         publish_catalog(lake, landing, "acme", other, NOON)
     assert (refused.value.code, refused.value.path) == ("already_stated", "--effective")
     assert list(path.parent.iterdir()) == [path]
     assert publish_catalog(lake, landing, "acme", first, NOON) == (path, False)
     assert publish_catalog(lake, landing, "acme", other, NOON.replace(hour=13))[1]
-    assert publish_catalog(lake, landing, "other", other, NOON)[1]
+    assert publish_catalog(lake, landing, "other", other, NOON, new_tenant=True)[1]
     void = catalog_published("acme", first, NOON)
     void |= {"id": "void", "replaces": void["id"], "data": None}
     (landing / "acme" / "void.ndjson").write_text(json.dumps(void))
@@ -102,6 +105,27 @@ def test_a_tenant_key_that_cannot_be_one_is_refused_before_anything_is_written(t
     with pytest.raises(RefusalError, match="not a tenant key"):
         publish_catalog(Lake(str(tmp_path / "lake")), tmp_path / "landing", "../acme", parse_catalog(TEXT), NOON)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tenant_that_nobody_created_is_refused_with_the_nearest_one_and_the_cure(tmp_path: Path) -> None:
+    lake, landing, catalog = Lake(str(tmp_path / "lake")), tmp_path / "landing", parse_catalog(TEXT)
+    lake.overwrite(BILLING_FACTS_TABLE, World({"currency": "EUR"}).lake_facts())
+    with pytest.raises(RefusalError) as refused:
+        publish_catalog(lake, landing, "acmee", catalog, NOON)
+    assert (refused.value.code, refused.value.path, refused.value.suggestion) == ("unknown_tenant", "--tenant", "acme")
+    assert "did you mean 'acme'? (`valueverse tenants add` makes one, and so does --new-tenant)" in str(refused.value)
+    assert not landing.exists()
+    assert publish_catalog(lake, landing, "acme", catalog, NOON)[1]
+
+
+def test_a_file_that_is_missing_is_named_by_the_argument_that_named_it(tmp_path: Path) -> None:
+    there, missing = tmp_path / "a.yaml", str(tmp_path / "none.yaml")
+    there.write_text(TEXT)
+    asked = (("diff", str(there), missing), ("diff", missing, str(there)), ("publish", missing, "--tenant", "acme"))
+    refusals = [run(*one).exception for one in asked]
+    assert [(one.code, one.path) for one in refusals] == [
+        ("unreadable_file", place) for place in ("AFTER", "BEFORE", "FILE")
+    ]
 
 
 def test_the_commands_write_and_compare_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +139,8 @@ def test_the_commands_write_and_compare_files(tmp_path: Path, monkeypatch: pytes
     )
     assert run("diff", str(tmp_path / "a.yaml"), str(tmp_path / "a.yaml")).stdout == "the catalogs say the same\n"
     publish = ("publish", str(tmp_path / "a.yaml"), "--tenant", "acme", "--effective", "2024-02-01")
-    assert run(*publish).exit_code == 0
+    assert run(*publish).exception.code == "unknown_tenant"
+    assert run(*publish, "--new-tenant").exit_code == 0
     [path] = (tmp_path / "home" / "landing" / "acme").iterdir()
     again = {"tenant": "acme", "effective": "2024-02-01T00:00:00Z", "file": str(path), "delivered": False}
     assert json.loads(run(*publish, "--json").stdout) == again

@@ -112,9 +112,16 @@ def test_a_name_that_ingestion_does_not_take_is_named(tmp_path: Path, name: str,
 
 def test_what_holds_no_event_is_refused_with_its_cure(tmp_path: Path) -> None:
     (tmp_path / "Big").mkdir()
+    (tmp_path / "blank.ndjson").write_text("\n \n")
     for name in ("empty.ndjson", "Big/a.ndjson"):
         (tmp_path / name).write_text("" if name.startswith("empty") else event(tenant=None))
-    for name, code in (("empty.ndjson", "empty_file"), ("missing.ndjson", "no_file"), ("Big/a.ndjson", "no_tenant")):
+    codes = {
+        "empty.ndjson": "empty_file",
+        "blank.ndjson": "empty_file",
+        "missing.ndjson": "no_file",
+        "Big/a.ndjson": "no_tenant",
+    }
+    for name, code in codes.items():
         with pytest.raises(RefusalError) as refused:
             check_file(tmp_path / name, "acme" if code == "empty_file" else None, NOW)
         assert refused.value.code == code

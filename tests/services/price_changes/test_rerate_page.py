@@ -42,7 +42,7 @@ def test_the_page_has_sums_winners_losers_every_invoice_the_hash_and_the_command
     page = rerate_page(REVIEW, "valueverse rerate apply plan.json --catalog dearer.yaml")
     text = " ".join(re.sub(r"<svg.*?</svg>|<style.*?</style>|<[^>]+>", " ", page, flags=re.DOTALL).split())
     for part in (
-        "4 finalised invoices that close after 2024-01-01 and up to 2024-02-01 were rated again; 3 of them",
+        "4 finalised invoices of periods that end after 2024-01-01 and up to 2024-02-01 were rated again; 3 of them",
         "difference in USD +249.50 USD +24.5 %; 1 pay more, 1 less, 1 the same",
         "acme USD 2 1,010.00 USD 1,259.50 USD +249.50 USD +24.7 %",
         "all tenants USD 3 1,017.00 USD 1,266.50 USD +249.50 USD +24.5 %",

@@ -150,6 +150,15 @@ REFUSED: dict[str, tuple[Callable[[Account], Any], str, str]] = {
         "there is a customer 'c1': a billing.customer.updated event changes it (docs/events.md)",
     ),
     "a customer's key": (lambda one: created(one, "a/b"), "KEY", None),
+    "a customer's key of two lines": (
+        lambda one: created(one, "a\nb"), "KEY", r"'a\nb' is not 1 to 128 printable characters without '/'",
+    ),
+    "a customer's key that is too long": (
+        lambda one: created(one, "x" * 256), "KEY", f"'{'x' * 60}' is not 1 to 128 printable characters without '/'",
+    ),
+    "a subscription's key that is too long": (
+        lambda one: started(one, "x" * 256), "KEY", f"'{'x' * 60}' is not 1 to 128 printable characters without '/'",
+    ),
     "a currency that is none": (lambda one: created(one, currency="EURO"), "--currency", None),
     "a country that is none": (
         lambda one: created(one, country="ZZ"), "--country",

@@ -69,7 +69,7 @@ def diff(
     from valueverse.services.catalogs.check_catalog import comparable
     from valueverse.services.simulation.simulate import read_catalog
 
-    changes = tree_changes(comparable(read_catalog(before)), comparable(read_catalog(after)))
+    changes = tree_changes(comparable(read_catalog(before, "BEFORE")), comparable(read_catalog(after, "AFTER")))
     if as_json:
         show_json({"changes": [one.as_json() for one in changes]})
     else:
@@ -96,9 +96,14 @@ def publish(
     effective: Annotated[
         str | None, typer.Option("--effective", help="From when on: an instant, or a date in UTC; now by default.")
     ] = None,
+    new_tenant: Annotated[
+        bool, typer.Option("--new-tenant", help="The tenant may be new: its first catalog brings it into being.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Publish a catalog: the next ingestion takes it. The same catalog from the same instant on is published once.
+
+    A tenant that nobody has created is refused, unless it is the project's own (valueverse.yaml) or --new-tenant.
 
     Invoices that are final keep their prices: valueverse rerate plan shows and books what would differ.
 
@@ -113,7 +118,10 @@ def publish(
 
     moment = read_instant(effective, "UTC", "--effective") if effective else datetime.now(UTC).replace(microsecond=0)
     settings = get_settings()
-    path, written = publish_catalog(Lake(settings.lake_url), settings.landing, tenant, read_catalog(file), moment)
+    catalog, may_be_new = read_catalog(file, "FILE"), new_tenant or tenant == settings.tenant
+    path, written = publish_catalog(
+        Lake(settings.lake_url), settings.landing, tenant, catalog, moment, new_tenant=may_be_new
+    )
     if as_json:
         show_json({"tenant": tenant, "effective": utc_text(moment), "file": str(path), "delivered": written})
         return

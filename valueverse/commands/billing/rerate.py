@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from valueverse.commands.billing.window import FROM_HELP, TO_HELP, read_day
 from valueverse.commands.output import (
     AsJson,
     console,
@@ -47,18 +48,11 @@ def _read_plan(file: Path) -> dict[str, Any]:
     return plan if isinstance(plan, dict) else {}
 
 
-def _day(text: str, option: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise RefusalError("bad_date", f"{text!r} is not a date like 2024-01-31", option) from error
-
-
 @_rerate.command("plan")
 def plan(  # noqa: PLR0917 - options of a command
     tenant: Tenants,
-    start: Annotated[str, typer.Option("--from", help="Invoices that close after this date ...")],
-    end: Annotated[str, typer.Option("--to", help="... and up to this one.")],
+    start: Annotated[str, typer.Option("--from", help=FROM_HELP)],
+    end: Annotated[str, typer.Option("--to", help=TO_HELP)],
     catalog: CatalogFile = None,
     customer: Customers = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write the plan to this file.")] = None,
@@ -78,7 +72,7 @@ def plan(  # noqa: PLR0917 - options of a command
 
     chosen = None if catalog is None else read_catalog(catalog)
     request = RerateRequest(
-        tuple(sorted(tenant)), _day(start, "--from"), _day(end, "--to"), tuple(sorted(customer or ())), chosen
+        tuple(sorted(tenant)), read_day(start, "--from"), read_day(end, "--to"), tuple(sorted(customer or ())), chosen
     )
     settings = get_settings()
     found, failures = work(settings, Lake(settings.lake_url), request, as_of=datetime.now(UTC))
@@ -131,7 +125,7 @@ def _show(found: Review, commands: list[str], out: Console) -> None:
     changed = sum(1 for one in found.invoices if one.difference)
     out.print(
         sentence(
-            f"{plan['invoices']:,} invoices that close after {plan['from']} and up to {plan['to']}, re-rated: "
+            f"{plan['invoices']:,} invoices of periods that end after {plan['from']} and up to {plan['to']}, re-rated: "
             f"{changed:,} change, {len(plan['rows']):,} lines; net, before tax"
         )
     )

@@ -5,33 +5,20 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from valueverse.commands.billing.window import FROM_HELP, TO_HELP, read_day
 from valueverse.commands.output import AsJson, console, for_people, show_table
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
     from valueverse.platform.lake import Lake
     from valueverse.services.simulation.simulate import Window
-
-
-def _day(text: str | None, option: str) -> date | None:
-    if text is None:
-        return None
-    from valueverse.subscriptions import FIRST_YEAR, LAST_YEAR
-
-    try:
-        day = date.fromisoformat(text)
-    except ValueError as error:
-        raise RefusalError("bad_date", f"{text!r} is not a date like 2024-01-31", option) from error
-    if not FIRST_YEAR <= day.year <= LAST_YEAR:
-        raise RefusalError("bad_date", f"{text} lies outside the years {FIRST_YEAR} to {LAST_YEAR}", option)
-    return day
 
 
 def _instant(text: str, option: str) -> datetime:
@@ -119,8 +106,8 @@ def register(app: typer.Typer) -> None:
         tenant: Annotated[
             list[str] | None, typer.Option("--tenant", help="With --lake: only this tenant; may be given again.")
         ] = None,
-        start: Annotated[str | None, typer.Option("--from", help="Periods that end after this date ...")] = None,
-        end: Annotated[str | None, typer.Option("--to", help="... and up to this one, tenant-local days.")] = None,
+        start: Annotated[str | None, typer.Option("--from", help=FROM_HELP)] = None,
+        end: Annotated[str | None, typer.Option("--to", help=TO_HELP)] = None,
         known_at: Annotated[str | None, typer.Option("--known-at", help="As known at this RFC 3339 time.")] = None,
         run_at: Annotated[
             list[str] | None,
@@ -153,7 +140,7 @@ def register(app: typer.Typer) -> None:
             window_of,
         )
 
-        chosen, other = read_catalog(catalog), None if compare is None else read_catalog(compare)
+        chosen, other = read_catalog(catalog), None if compare is None else read_catalog(compare, "--compare")
         files = [*(events or []), *(more or [])]
         if lake and (files or landing is not None):
             raise RefusalError(
@@ -162,7 +149,8 @@ def register(app: typer.Typer) -> None:
         if tenant and not lake:
             raise RefusalError("contradiction", "--tenant chooses among the tenants of --lake: add --lake", "--tenant")
         log, tally = recorded_log(_lake(), tenant or []) if lake else read_log(parsed(files, landing))
-        window = window_of(log, _day(start, "--from"), _day(end, "--to"))
+        first = None if start is None else read_day(start, "--from")
+        window = window_of(log, first, None if end is None else read_day(end, "--to"))
         if known_at is not None and run_at:
             raise RefusalError("contradiction", "--known-at is one state of knowledge, --run-at several", "--run-at")
         moment = None if known_at is None else _instant(known_at, "--known-at")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from valueverse.commands.billing.customers import Limit, On, SomeTenant, Tenant, account_of, deliver, log_of
+from valueverse.commands.billing.window import read_day
 from valueverse.commands.output import AsJson, console, show_json, show_list, show_table
 from valueverse.errors import RefusalError
 
@@ -164,22 +165,15 @@ def _previewed(planned: PlannedEvent, until: str | None, *, needed: bool) -> Pre
     from valueverse.platform.warehouse import connect
     from valueverse.services.subscriptions.preview import preview
 
-    settings = get_settings()
+    settings, last = get_settings(), None if until is None else read_day(until, "--until")
     try:
         with connect(settings, "builder") as connection:
-            return preview(connection, Lake(settings.lake_url), planned, datetime.now(UTC), _day(until))
+            return preview(connection, Lake(settings.lake_url), planned, datetime.now(UTC), last)
     except RefusalError as refusal:
         if needed:
             raise
         typer.echo(f"no preview: {refusal.message}", err=True)
         return None
-
-
-def _day(text: str | None) -> date | None:
-    try:
-        return None if text is None else date.fromisoformat(text)
-    except ValueError as error:
-        raise RefusalError("bad_date", f"{text!r} is not a date like 2024-01-31", "--until") from error
 
 
 def _show(shown: Preview | None) -> None:

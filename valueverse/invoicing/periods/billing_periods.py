@@ -88,6 +88,35 @@ def _with_window(
     )  # fmt: skip
 
 
+def _period_closes_inside(close: pl.Expr) -> pl.Expr:
+    """Whether a period that closes at this instant belongs to the row's window: (window_from, window_to]."""
+    return (close > pl.col("window_from")) & (close <= pl.col("window_to"))
+
+
+def _starts_inside(start: pl.Expr) -> pl.Expr:
+    """Whether a subscription that starts at this instant belongs to the row's window: [window_from, window_to)."""
+    return (start >= pl.col("window_from")) & (start < pl.col("window_to"))
+
+
+def closing_within(
+    invoices: pl.DataFrame, tenants: pl.DataFrame, window_from: DateOrExpr, window_to: DateOrExpr
+) -> pl.DataFrame:
+    """Those of these invoices (INVOICE and more columns) that belong to a window of the tenants' days: the rule of
+    ``closing_invoices`` and ``starting_invoices``, whatever made the invoice.
+
+    Args:
+        invoices: in any state; those that bill no period close at ``period_to`` too.
+        tenants: tenant, timezone; invoices of others are left out.
+        window_from: the first day, or an expression that gives it per tenant.
+        window_to: the day that periods may end on, and starts may not.
+    """
+    starts = pl.col("invoice_type") == "start"
+    inside = pl.when(starts).then(_starts_inside(CLOSE)).otherwise(_period_closes_inside(CLOSE))
+    ordered = invoices.with_row_index("_place")
+    bounded = _with_window(ordered, tenants, window_from, window_to).filter(inside)
+    return bounded.sort("_place").select(invoices.columns)
+
+
 def closing_invoices(
     segments: pl.DataFrame, tenants: pl.DataFrame, window_from: DateOrExpr, window_to: DateOrExpr
 ) -> pl.DataFrame:
@@ -113,7 +142,7 @@ def closing_invoices(
             pl.max_horizontal("full_from", "lasts_from").alias("period_from"),
             pl.min_horizontal("full_to", "lasts_to").alias("period_to"),
         )
-        .filter((pl.col("period_to") > pl.col("window_from")) & (pl.col("period_to") <= pl.col("window_to")))
+        .filter(_period_closes_inside(pl.col("period_to")))
         .select(*INVOICE, "full_from", "full_to")
         .unique()
         .sort(INVOICE)
@@ -130,9 +159,7 @@ def starting_invoices(
     closings, so that a subscription that starts on the first of a month is invoiced with that month and windows tile.
     """
     first = segments.sort("from").group_by(SUBSCRIPTION, maintain_order=True).first()
-    bounded = _with_window(first, tenants, window_from, window_to).filter(
-        (pl.col("from") >= pl.col("window_from")) & (pl.col("from") < pl.col("window_to"))
-    )
+    bounded = _with_window(first, tenants, window_from, window_to).filter(_starts_inside(pl.col("from")))
     at_start = bounded.with_columns(
         pl.col("from").alias("window_from"), (pl.col("from") + _MICROSECOND).alias("window_to")
     )

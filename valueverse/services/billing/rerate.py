@@ -16,11 +16,12 @@ import rfc8785
 
 from valueverse.catalog import CatalogHistory, catalog_document, catalog_hash
 from valueverse.errors import RefusalError
-from valueverse.invoicing import build_billing_context, derive_prior_state, issued_invoices
+from valueverse.invoicing import build_billing_context, closing_within, derive_prior_state, issued_invoices
 from valueverse.invoicing.corrections import PERIOD_TYPES, found_differences
 from valueverse.invoicing.settlement import read_adjustment_events
 from valueverse.money import minor_text, minor_units
 from valueverse.platform.stores import billing_store as store
+from valueverse.platform.stores.tenant_store import known_tenants
 from valueverse.platform.warehouse import connect
 from valueverse.schemas.invoicing import RECOMPUTED_INVOICES, RERATINGS
 from valueverse.services.billing.billing_state import read_rows, watermarks
@@ -45,7 +46,8 @@ PLAN_SCHEMA = "valueverse.rerating/v1"
 
 @dataclass(frozen=True)
 class RerateRequest:
-    """Which invoices are re-rated: those that close in (start, end], of these tenants and customers.
+    """Which invoices are re-rated: those of the window from start to end (``closing_within``), of these tenants and
+    customers.
 
     ``catalog`` None: under the terms of the log as known now.
     """
@@ -133,7 +135,7 @@ def _prior(
     scope = store.Scope(list(request.tenants))
     rows = read_rows(connection, scope)
     issued = issued_invoices(rows)
-    chosen = _chosen(issued.not_voided, request)
+    chosen = _chosen(issued.not_voided, known_tenants(connection, scope.tenants), request)
     if chosen.is_empty():
         raise RefusalError("no_invoices", "no finalised invoice of these tenants and customers closes there", "--from")
     again = RECOMPUTED_INVOICES.conform(chosen.with_columns(pl.lit(under, pl.String).alias("rerate_catalog_hash")))
@@ -175,11 +177,9 @@ def _same_meters(catalog: Catalog | None, history: CatalogHistory) -> None:
                 )
 
 
-def _chosen(finalised: pl.DataFrame, request: RerateRequest) -> pl.DataFrame:
-    close = pl.when(pl.col("invoice_type") == "start").then("period_from").otherwise("period_to").dt.date()
-    rows = finalised.filter(
-        pl.col("invoice_type").is_in(PERIOD_TYPES), close > pl.lit(request.start), close <= pl.lit(request.end)
-    )
+def _chosen(finalised: pl.DataFrame, tenants: pl.DataFrame, request: RerateRequest) -> pl.DataFrame:
+    periods = finalised.filter(pl.col("invoice_type").is_in(PERIOD_TYPES))
+    rows = closing_within(periods, tenants, request.start, request.end)
     return rows.filter(pl.col("customer").is_in(request.customers)) if request.customers else rows
 
 

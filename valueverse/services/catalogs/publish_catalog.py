@@ -21,20 +21,32 @@ if TYPE_CHECKING:
     from valueverse.platform.lake import Lake
 
 
-def publish_catalog(lake: Lake, landing: Path, tenant: str, catalog: Catalog, effective: datetime) -> tuple[Path, bool]:
+def publish_catalog(
+    lake: Lake, landing: Path, tenant: str, catalog: Catalog, effective: datetime, *, new_tenant: bool = False
+) -> tuple[Path, bool]:
     """Deliver the catalog; the next ingestion takes it, and it holds from ``effective`` on.
 
     The event's id is the catalog's hash and its instant: to publish the same again changes nothing.
+
+    Args:
+        lake: what was received.
+        landing: where the event is written.
+        tenant: who sells by the catalog.
+        catalog: what it holds.
+        effective: from when on.
+        new_tenant: the tenant need not exist: its first catalog brings it into being (contracts.md, section 1).
 
     Returns:
         The file, and whether it was written now (False: the same publication waits there already).
 
     Raises:
-        RefusalError: ``bad_tenant``; ``already_stated`` where another catalog holds from that instant on: received
-            together, their ids would decide which of them does.
+        RefusalError: ``bad_tenant``; ``unknown_tenant``; ``already_stated`` where another catalog holds from that
+            instant on: received together, their ids would decide which of them does.
     """
     event = catalog_published(tenant, catalog, effective)
     log = read_log(lake, landing, tenant, effective)
+    if not new_tenant:
+        log.require_tenant(lake, "`valueverse tenants add` makes one, and so does --new-tenant")
     others = log.at(effective).filter(pl.col("type") == CATALOG_PUBLISHED, pl.col("id") != event["id"])
     for row in others.head(1).iter_rows(named=True):
         what = f"a catalog of {tenant!r} from that instant on is there already ({named_event(row)})"

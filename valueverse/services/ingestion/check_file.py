@@ -87,7 +87,7 @@ def check_file(
         frames = list(validated(file, moment))
     except RefusalError as refusal:
         frames = [unreadable_file(file, refusal, moment)]
-    if not frames:
+    if not any(frame.height for frame in frames):
         raise RefusalError(
             "empty_file", f"{path}: the file holds no event: write one on each line, or remove it", "FILE"
         )

@@ -52,8 +52,8 @@ def rerate_page(review: Review, apply: str) -> str:
     sums = by_currency(customers)
     changed = sum(1 for one in review.invoices if one.difference)
     rated = (
-        f"{plan['invoices']:,} finalised invoices that close after {plan['from']} and up to {plan['to']} were rated "
-        f"again; {changed:,} of them come to another amount, in {len(plan['rows']):,} lines."
+        f"{plan['invoices']:,} finalised invoices of periods that end after {plan['from']} and up to {plan['to']} "
+        f"were rated again; {changed:,} of them come to another amount, in {len(plan['rows']):,} lines."
     )
     sections = [_sums(sums, customers)]
     sections += [_of_currency(one) for one in sums]

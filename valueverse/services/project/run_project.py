@@ -92,12 +92,11 @@ def publish_project_catalog(settings: Settings) -> CatalogState:
     published = _published(settings, settings.tenant)
     name = settings.catalog.name
     if not published:
-        place = f"catalog_from in {settings.project_file}"
         if settings.catalog_from is None:
             message = f"say from when on {name} holds: `catalog_from: 2026-01-01` in {settings.project_file}"
             raise RefusalError("no_setting", message, "catalog_from")
-        since = read_instant(settings.catalog_from, "UTC", place)
-        publish_catalog(Lake(settings.lake_url), settings.landing, settings.tenant, catalog, since)
+        since = read_instant(settings.catalog_from, "UTC", "catalog_from")
+        publish_catalog(Lake(settings.lake_url), settings.landing, settings.tenant, catalog, since, new_tenant=True)
         return CatalogState(True, f"{name}, to hold from {settings.catalog_from} on")
     if catalog_hash(catalog) in published or catalog_file(catalog) in published:
         return CatalogState()

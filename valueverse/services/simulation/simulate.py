@@ -20,7 +20,7 @@ from valueverse.events import (
     resolve_amendments,
     same_payload,
 )
-from valueverse.invoicing import Billed, RecordedInvoices, bill, newest_known_at
+from valueverse.invoicing import Billed, RecordedInvoices, bill, closing_within, newest_known_at
 from valueverse.invoicing.rendering import build_invoice_documents
 from valueverse.landing import landing_files, one_file, read_file
 from valueverse.metering import OK, VOID, derive_usage
@@ -44,7 +44,6 @@ from valueverse.subscriptions import (
     LAST_YEAR,
     Timeline,
     build_timeline,
-    local_midnight,
 )
 
 if TYPE_CHECKING:
@@ -195,9 +194,9 @@ def _facts(log: pl.DataFrame) -> pl.DataFrame:
     return resolve_amendments(billing.lazy()).filter(~pl.col("is_void")).select(BILLING_FACTS.names()).collect()
 
 
-def read_catalog(path: Path) -> Catalog:
-    """The catalog of a file; a refusal names the file too."""
-    text = read_catalog_text(path, "--catalog")
+def read_catalog(path: Path, where: str = "--catalog") -> Catalog:
+    """The catalog of a file; a refusal names the file too, or the argument (``where``) where there is none."""
+    text = read_catalog_text(path, where)
     try:
         return parse_catalog(text)
     except RefusalError as refusal:
@@ -302,17 +301,8 @@ def _runs(
 
 
 def _within(billed: Billed, timeline: Timeline, window: tuple[DateOrExpr, DateOrExpr]) -> Billed:
-    """The invoices that close in (from, to], those of a start in [from, to), in the tenant's days."""
-    bounded = local_midnight(
-        local_midnight(timeline.tenants, window[0], "timezone", "window_from"), window[1], "timezone", "window_to",
-    ).select("tenant", "window_from", "window_to")  # fmt: skip
-    starts = pl.col("invoice_type") == "start"
-    inside = (
-        pl.when(starts)
-        .then((pl.col("close") >= pl.col("window_from")) & (pl.col("close") < pl.col("window_to")))
-        .otherwise((pl.col("close") > pl.col("window_from")) & (pl.col("close") <= pl.col("window_to")))
-    )
-    selected = billed.invoices.join(bounded, on="tenant", maintain_order="left").filter(inside)
+    """The invoices that belong to the window (``closing_within``), and their lines."""
+    selected = closing_within(billed.invoices, timeline.tenants, *window)
     lines = billed.lines.join(selected.select(INVOICE), on=INVOICE, how="semi", maintain_order="left")
     return replace(billed, invoices=selected, lines=lines)
 

@@ -18,9 +18,9 @@ import polars as pl
 from valueverse.catalog import CatalogHistory
 from valueverse.dates import utc_text
 from valueverse.errors import RefusalError, did_you_mean
+from valueverse.events import NAME_RULE
 from valueverse.services.ingestion.deliver import deliver
 from valueverse.services.instants import read_instant, read_time_zone
-from valueverse.services.lake_tables import BILLING_FACTS_TABLE
 from valueverse.services.subscriptions.billing_log import VOID_IT, judged_event, named_event, read_log
 from valueverse.services.subscriptions.countries import judge_country
 from valueverse.subscriptions import build_timeline, event_field
@@ -118,15 +118,7 @@ def read_account(lake: Lake, landing: Path, tenant: str, moment: datetime) -> Ac
         RefusalError: ``unknown_tenant``, ``bad_tenant``.
     """
     log = read_log(lake, landing, tenant, moment)
-    if log.events.is_empty():
-        known = lake.scan(BILLING_FACTS_TABLE).select(pl.col("tenant").unique()).collect()["tenant"].to_list()
-        hint = did_you_mean(tenant, known)
-        raise RefusalError(
-            "unknown_tenant",
-            f"no event was received of a tenant {tenant!r}{hint.ending} (`valueverse tenants add` makes one)",
-            "--tenant",
-            hint.name,
-        )
+    log.require_tenant(lake, "`valueverse tenants add` makes one")
     facts = log.facts()
     history = CatalogHistory.from_facts(facts)
     return Account(log, build_timeline(facts, history.plans, None), history, moment)
@@ -254,7 +246,8 @@ def _planned(
     known: bool = False,
 ) -> PlannedEvent:
     verb = event["type"].removeprefix("billing.").replace(".", "-")
-    readable = re.sub(r"[^A-Za-z0-9_.-]", "-", next(iter(event["data"].values())))[:40]
+    key = next(iter(event["data"].values()))
+    readable = re.sub(r"[^A-Za-z0-9_.-]", "-", key)[:40]
     mark = hashlib.sha256(event["id"].encode()).hexdigest()[:12]
     file = f"{verb}-{readable}-{mark}.ndjson"
     log = account.log
@@ -264,7 +257,9 @@ def _planned(
         row = judged_event(event, log.tenant, account.moment)
     except RefusalError as refusal:
         place = {**_OPTIONS, **(places or {})}.get(".".join(refusal.path.split(".")[:2]), refusal.path)
-        raise RefusalError(refusal.code, refusal.message, place, refusal.suggestion) from refusal
+        # The id is made of the key: nobody has typed it.
+        message = f"{key[:60]!r} is not {NAME_RULE}" if refusal.path == "id" else refusal.message
+        raise RefusalError(refusal.code, message, place, refusal.suggestion) from refusal
     after = log.plus(row)
     _refuse_rejected(account, after, event)
     return PlannedEvent(event, customer, log, after, file, known=False)

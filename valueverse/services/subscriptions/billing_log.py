@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from valueverse.errors import RefusalError
+from valueverse.errors import RefusalError, did_you_mean
 from valueverse.events import EVENT_KEY, IS_BILLING, resolve_amendments
 from valueverse.landing import landing_files, one_file
 from valueverse.platform.settings import TENANT_KEY
@@ -64,6 +64,19 @@ class BillingLog:
         return self.facts().filter(
             pl.col("time") == time, pl.col("known_until").is_null(), pl.col("data").is_not_null()
         )
+
+    def require_tenant(self, lake: Lake, cure: str) -> None:
+        """Refuse a tenant of which nothing was received, and nothing waits.
+
+        Raises:
+            RefusalError: ``unknown_tenant`` with the nearest known name, and the ``cure`` where there is none.
+        """
+        if not self.events.is_empty():
+            return
+        known = lake.scan(BILLING_FACTS_TABLE).select(pl.col("tenant").unique()).collect()["tenant"].to_list()
+        hint = did_you_mean(self.tenant, known)
+        what = f"no event was received of a tenant {self.tenant!r}{hint.ending} ({cure})"
+        raise RefusalError("unknown_tenant", what, "--tenant", hint.name)
 
     def plus(self, event: pl.DataFrame) -> BillingLog:
         """With another event (BILLING_FACTS), received last."""
