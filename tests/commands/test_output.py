@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from valueverse.commands.output import console, sentence, show_table
+from valueverse.commands.output import console, numbers, sentence, show_table
 
 HOSTILE = "a\nacme\tAcme\x1b[31m é"
 
@@ -81,6 +81,13 @@ def test_tables_are_without_colours_where_nobody_wants_them(
     monkeypatch.setenv("NO_COLOR", "1")
     show_table(["what"], [[sentence("x", "red")]])
     assert ("31m" in coloured, "31m" in capsys.readouterr().out) == (True, False)
+
+
+def test_numbers_of_a_column_have_the_same_decimals() -> None:
+    assert numbers(["1000", None, "2.50", "0.125"]) == ["1,000.000", None, "2.500", "0.125"]
+    assert numbers(["1E+3", "7.00"]) == ["1,000", "7"]
+    assert numbers(["123456789012.123456789012345678", "1"])[1] == "1.000000000000000000"
+    assert numbers([None]) == [None]
 
 
 def test_only_the_helper_makes_tables_and_consoles() -> None:

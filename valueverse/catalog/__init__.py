@@ -1,6 +1,7 @@
 """Meters, plans, charges, coupons and taxes: what a tenant sells, as a document (contracts.md, 3)."""
 
 from valueverse.catalog.amount_meters import AMOUNT_MARK, all_meters, amount_meter_key
+from valueverse.catalog.bucket_rules import BucketRule, bucket_rules
 from valueverse.catalog.checks import check_references
 from valueverse.catalog.document import catalog_document, catalog_hash, parse_catalog
 from valueverse.catalog.fields import dimension_text
@@ -33,6 +34,7 @@ __all__ = [
     "LEVEL_AGGREGATIONS",
     "PRORATED_AGGREGATIONS",
     "RESERVED_PREFIXES",
+    "BucketRule",
     "Bucketed",
     "Capacity",
     "Catalog",
@@ -57,6 +59,7 @@ __all__ = [
     "all_meters",
     "amount_meter_key",
     "as_known",
+    "bucket_rules",
     "catalog_document",
     "catalog_hash",
     "check_references",

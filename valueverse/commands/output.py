@@ -88,6 +88,13 @@ def number(text: str | None) -> str | None:
     return None if text is None else f"{Decimal(text):,f}"
 
 
+def numbers(texts: Sequence[str | None]) -> list[str | None]:
+    """Numbers of one column, given as text: with separators between thousands, all with the same decimals."""
+    written = [f"{Decimal(text):f}" for text in texts if text is not None]
+    places = max((len(one.partition(".")[2].rstrip("0")) for one in written), default=0)
+    return [None if text is None else f"{Decimal(text):,.{places}f}" for text in texts]
+
+
 def table(
     columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[str] = (), header: bool = True
 ) -> FittingTable:

@@ -16,6 +16,7 @@ from valueverse.invoicing.lines.usage.consumption import LINE
 from valueverse.invoicing.lines.usage.usage_lines import assigned_usage, metering_windows
 from valueverse.invoicing.periods.billing_periods import present_periods, stretches
 from valueverse.metering import OK
+from valueverse.schemas.invoicing import INVOICE
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -66,6 +67,19 @@ def line_events(invoices: pl.DataFrame, context: BillingContext) -> pl.DataFrame
         .select(EVENTS)
         .collect()
     )
+
+
+def used_days(invoices: pl.DataFrame, context: BillingContext) -> pl.DataFrame:
+    """The parts of plan that the periods of these invoices consist of: invoice_id, from, to (instants), used_days and
+    full_days.
+
+    Args:
+        invoices, context: as of ``line_events``.
+    """
+    due = present_periods(context.segments, invoices)
+    parts = stretches(context.segments, due.drop("invoice_id"))
+    named = parts.join(due.select(*INVOICE, "invoice_id"), on=INVOICE)
+    return named.select("invoice_id", "from", "to", "used_days", "full_days")
 
 
 def usage_by_charge(usage: pl.DataFrame, context: BillingContext) -> pl.DataFrame:

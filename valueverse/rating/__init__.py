@@ -2,6 +2,7 @@
 
 from valueverse.rating.charge_steps import charge_bound, round_amounts, with_priced_units
 from valueverse.rating.engine import Rated, RatingDetail, rate
+from valueverse.rating.percentage_parts import percentage_parts
 from valueverse.rating.price_book import ChargeBook
 from valueverse.rating.tiered import EXACT_ZERO, exact_portion
 
@@ -12,6 +13,7 @@ __all__ = [
     "RatingDetail",
     "charge_bound",
     "exact_portion",
+    "percentage_parts",
     "rate",
     "round_amounts",
     "with_priced_units",

@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from valueverse.catalog import ChargePricing
+from valueverse.catalog import ChargePricing, bucket_rules
 from valueverse.rating.charge_steps import after_included, with_priced_units
 from valueverse.rating.tiered import ONE
 from valueverse.schemas.types import EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from decimal import Decimal
 
-    from valueverse.catalog import Bucketed, UnitPrice
+    from valueverse.catalog import Bucketed, BucketRule
     from valueverse.rating.price_book import ChargeBook
 
 _MOST_PER_BUCKET = pl.lit(10**14).cast(EXACT)
@@ -76,43 +75,31 @@ def _with_terms(placed: pl.DataFrame, book: ChargeBook) -> tuple[pl.DataFrame, C
     for charge in placed["charge"].unique(maintain_order=True):
         document = book.buckets[charge]
         rest = placed.filter(pl.col("charge") == charge)
-        for window, price, commitment, overage, true_up in _windows(document):
+        for window, rule in _windows(document):
             mine = rest.filter(window)
             rest = rest.filter(~window)
             parts.append(
                 mine.with_columns(
                     pl.lit(len(pricings), pl.UInt32).alias("inner"),
-                    pl.lit(commitment, EXACT).alias("commitment"),
-                    pl.lit(overage, EXACT).alias("overage_factor"),
-                    pl.lit(true_up).alias("true_up"),
+                    pl.lit(rule.commitment, EXACT).alias("commitment"),
+                    pl.lit(rule.overage_factor, EXACT).alias("overage_factor"),
+                    pl.lit(rule.true_up).alias("true_up"),
                 )
             )
-            pricings.append((ChargePricing(price=price), "half_up", "line"))
+            pricings.append((ChargePricing(price=rule.price), "half_up", "line"))
     return pl.concat(parts).with_row_index("bucket"), type(book).build(pricings)
 
 
-def _windows(document: Bucketed) -> list[tuple[pl.Expr, UnitPrice, Decimal | None, Decimal, bool]]:
+def _windows(document: Bucketed) -> list[tuple[pl.Expr, BucketRule]]:
     """Condition on a bucket's minute and the terms that hold there; the charge's own terms come last."""
+    own, windows = bucket_rules(document)
     found = []
-    for window in document.time_of_day:
+    for window, rule in windows:
         start, end = _minute(window.from_), _minute(window.to)
         minute = pl.col("minute")
         inside = minute.is_between(start, end, closed="left") if start < end else (minute >= start) | (minute < end)
-        found.append(
-            (
-                inside.fill_null(value=False),
-                window.price or document.price,
-                *(
-                    getattr(window if name in window.model_fields_set else document, name)
-                    for name in ("commitment", "overage_factor", "true_up")
-                ),
-            )
-        )
-    everywhere = pl.lit(value=True)
-    return [
-        *found,
-        (everywhere, document.price, document.commitment, document.overage_factor, document.true_up),
-    ]
+        found.append((inside.fill_null(value=False), rule))
+    return [*found, (pl.lit(value=True), own)]
 
 
 def _minute(text: str) -> int:

@@ -27,6 +27,17 @@ def percentage(events: pl.DataFrame) -> pl.DataFrame:
     Returns:
         line, amount.
     """
+    return (
+        priced_events(events)
+        .group_by("line")
+        .agg(pl.when(pl.col("amount").null_count() == 0).then(pl.col("amount").sum()).cast(EXACT).alias("amount"))
+    )
+
+
+def priced_events(events: pl.DataFrame) -> pl.DataFrame:
+    """The events of ``percentage``, each with whether it is ``paid``, the ``part`` of its value that pays the rate,
+    ``full`` (before the bounds of an event) and ``amount``.
+    """
     counted = events.with_columns(
         pl.int_range(1, pl.len() + 1).over("line").alias("number"),
         pl.col("value").cum_sum().over("line").cast(EXACT).alias("total"),
@@ -38,11 +49,7 @@ def percentage(events: pl.DataFrame) -> pl.DataFrame:
     first_paid = pl.col("paid") & ~pl.col("paid").shift(1, fill_value=False).over("line")
     crossing = first_paid & by_count & (pl.col("total") > pl.col("free_amount"))
     part = pl.when(crossing.fill_null(value=False)).then(pl.col("total") - pl.col("free_amount")).otherwise("value")
-    full = part * pl.col("rate") / _HUNDRED + pl.col("fixed")
-    bounded = pl.max_horizontal(pl.min_horizontal(full, "max_per_event"), "min_per_event")
+    full = pl.col("part") * pl.col("rate") / _HUNDRED + pl.col("fixed")
+    bounded = pl.max_horizontal(pl.min_horizontal("full", "max_per_event"), "min_per_event")
     amount = pl.when(pl.col("value").is_not_null()).then(pl.when("paid").then(bounded).otherwise(ZERO))
-    return (
-        paid.with_columns(amount.alias("amount"))
-        .group_by("line")
-        .agg(pl.when(pl.col("amount").null_count() == 0).then(pl.col("amount").sum()).cast(EXACT).alias("amount"))
-    )
+    return paid.with_columns(part.alias("part")).with_columns(full.alias("full")).with_columns(amount.alias("amount"))

@@ -3,100 +3,31 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any, get_args
+from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from tests.support.ledger import World, instant
 from valueverse.catalog import parse_catalog, parse_pricing
-from valueverse.catalog.prices import PriceModel
 from valueverse.invoicing import build_billing_context, plan_at
 from valueverse.invoicing.rendering import ExplainedInvoice, ExplainedLine, LineFacts, LocaleFormats, OtherLine
-from valueverse.invoicing.rendering.price_sentences import PriceSentences
+from valueverse.invoicing.rendering.explanation.charge_terms import ChargeTerms
+from valueverse.invoicing.rendering.explanation.price_sentences import PriceSentences
 
 TIERS = [{"up_to": "1000", "unit": "0.01"}, {"up_to": None, "unit": "0.005", "flat": "1"}]
-IN_WORDS = {
-    "standard": ({"unit": "0.002"}, "standard, 0.002 USD for each unit"),
-    "graduated": ({"tiers": TIERS}, "graduated, each tier prices the units inside it"),
-    "volume": ({"tiers": TIERS}, "volume, the tier that the whole quantity falls into prices all of it"),
-    "package": (
-        {"size": "1000", "amount": "10", "free": "50"},
-        "package, 10.00 USD for each started package of 1,000; the first 50 units are free",
-    ),
-    "percentage": (
-        {
-            "rate": "1.3",
-            "fixed": "0.25",
-            "free_events": 3,
-            "free_amount": "5",
-            "min_per_event": "1",
-            "max_per_event": "9",
-        },
-        (
-            "percentage, 1.3 % of the value, plus 0.25 USD for each event, at least 1.00 USD an event, "
-            "at most 9.00 USD an event, the first 3 events are free, the first 5 of the value are free"
-        ),
-    ),
-    "graduated_percentage": (
-        {"tiers": [{"up_to": None, "rate": "2"}]},
-        "graduated percentage, each tier has a rate for the part of the amount inside it",
-    ),
-    "matrix": (
-        {
-            "dimensions": ["region", "size"],
-            "cells": [{"region": region, "size": "s", "unit": "0.5"} for region in ("eu", "us")],
-            "default_unit": "2",
-        },
-        "matrix, a unit price by region and size (region eu, size s: 0.50 USD; else 2.00 USD)",
-    ),
-    "dynamic": ({"amount": "cost"}, "dynamic, the amount that each event carries in 'cost'"),
-    "capacity": (
-        {"tiers": [{"limits": {"seats": "10"}, "amount": "100"}, {"amount": "500"}]},
-        "capacity, the lowest tier all of whose limits hold (up to 10 seats: 100.00 USD; above: 500.00 USD)",
-    ),
-    "bucketed": (
-        {
-            "every": "hour",
-            "price": {"model": "standard", "unit": "3"},
-            "commitment": "7",
-            "overage_factor": "1.5",
-            "time_of_day": [{"from": "09:00", "to": "17:00"}],
-        },
-        (
-            "bucketed, each hour priced by itself and summed; each: standard, 3.00 USD for each unit; "
-            "a commitment of 7.00 USD for each; what is above it times 1.5; other terms from 09:00 to 17:00"
-        ),
-    ),
-    "formula": ({"amount": "max(quantity - 5, 0) * 0.3"}, "formula, max(quantity - 5, 0) * 0.3"),
-    "outcome": (
-        {"value_model": "saved", "output": "benefit", "share": "0.2"},
-        "outcome, 20 % of 'benefit' of the value model 'saved'",
-    ),
-}
-
-
-def sentences() -> PriceSentences:
-    return PriceSentences(LocaleFormats("en", "USD", ()))
-
-
-def test_every_price_model_has_its_words() -> None:
-    models = {get_args(one.model_fields["model"].annotation)[0] for one in get_args(get_args(PriceModel)[0])}
-    assert models == set(IN_WORDS)
-
-
-@pytest.mark.parametrize("model", IN_WORDS)
-def test_a_price_is_put_in_words(model: str) -> None:
-    fields, words = IN_WORDS[model]
-    charge = parse_pricing({"price": {"model": model} | fields})
-    assert sentences().price(charge.price, {"region": "eu"}) == words
+CAPACITY = {"model": "capacity", "tiers": [{"limits": {"seats": "10"}, "amount": "100"}, {"amount": "500"}]}
+OUTCOME = {"model": "outcome", "value_model": "saved", "output": "benefit", "share": "0.2"}
+STANDARD = {"price": {"model": "standard", "unit": "1"}}
+PRICES = PriceSentences(LocaleFormats("en", "USD", ()))
+TERMS = ChargeTerms(PRICES)
 
 
 def test_a_multiplier_and_a_long_matrix_are_put_in_words() -> None:
-    dynamic = parse_pricing({"price": {"model": "dynamic", "multiplier": "1.2"}})
-    assert sentences().price(dynamic.price, None) == "dynamic, the quantity times 1.2"
     cells = [{"region": f"r{place}", "unit": "1"} for place in range(11)]
     matrix = parse_pricing({"price": {"model": "matrix", "dimensions": ["region"], "cells": cells}})
-    assert sentences().price(matrix.price, None).endswith("region r7: 1.00 USD; 3 more)")
+    assert PRICES.price(matrix.price, None).endswith("region r7: 1.00 USD; 3 more)")
+    assert PRICES.price(matrix.price, {"region": "r9"}).endswith("(region r9: 1.00 USD)")
 
 
 @pytest.mark.parametrize(
@@ -109,18 +40,59 @@ def test_a_multiplier_and_a_long_matrix_are_put_in_words() -> None:
     ],
 )
 def test_an_allowance_says_what_of_it_was_used(quantity: str | None, words: str) -> None:
-    charge = parse_pricing({"included": "1000", "price": {"model": "standard", "unit": "1"}})
-    assert sentences().included(charge, quantity) == words
+    charge = parse_pricing({"included": "1000"} | STANDARD)
+    assert TERMS.included(charge, quantity, None) == words
 
 
-def test_conversions_and_what_follows_the_price_are_stated_in_their_order() -> None:
-    terms = {"discount_percent": "10", "minimum": "5", "maximum": "100", "price": {"model": "standard", "unit": "1"}}
-    assert sentences().after_price(parse_pricing(terms)) == ["less 10 %", "at most 100.00 USD", "at least 5.00 USD"]
-    for convert, words in (
-        ({"divide_by": "1000", "round": "up"}, "One priced unit is 1,000 metered units, rounded up."),
+@pytest.mark.parametrize(
+    ("quantity", "taken", "words"),
+    [
+        ("250", "0", "250 of them went to this line; nothing is left to price."),
+        ("2500", "0", "1,000 of them went to this line; 1,500 are priced."),
+        ("2500", "600", "400 of them went to this line; 2,100 are priced."),
+        ("2500", "1600", "0 of them went to this line; 2,500 are priced."),
+    ],
+)
+def test_a_shared_allowance_says_what_of_it_went_to_the_line(quantity: str, taken: str, words: str) -> None:
+    charge = parse_pricing({"included": "1000"} | STANDARD)
+    found = TERMS.included(charge, quantity, Decimal(taken))
+    assert found == f"1,000 are included in all lines of this charge together, {words}"
+
+
+@pytest.mark.parametrize(
+    ("convert", "words"),
+    [
+        ({"divide_by": "1000", "round": "up"}, "One priced unit is 1,000 metered units, rounded up to whole ones."),
+        ({"divide_by": "1000", "round": "down"}, "One priced unit is 1,000 metered units, rounded down to whole ones."),
         ({"multiply_by": "2.5"}, "Metered units are multiplied by 2.5."),
-    ):
-        assert sentences().conversion(parse_pricing(terms | {"convert": convert})) == words
+        (
+            {"multiply_by": "2.5", "round": "half_even"},
+            "Metered units are multiplied by 2.5, rounded half to even, to whole ones.",
+        ),
+        ({"round": "half_up"}, "Metered units become priced ones as they are, rounded half up to whole ones."),
+        ({"round": "none"}, None),
+    ],
+)
+def test_conversions_are_put_in_words(convert: dict[str, str], words: str | None) -> None:
+    assert TERMS.conversion(parse_pricing(STANDARD | {"convert": convert}), None) == words
+
+
+def test_a_conversion_names_the_unit_of_its_meter() -> None:
+    charge = parse_pricing(STANDARD | {"convert": {"divide_by": "1000"}})
+    assert TERMS.conversion(charge, "tokens") == "One priced unit is 1,000 tokens."
+    assert TERMS.conversion(parse_pricing(STANDARD), "tokens") is None
+
+
+def test_what_follows_the_price_is_stated_in_its_order_and_by_the_days_of_a_part_of_a_period() -> None:
+    terms = {"discount_percent": "10", "minimum": "5", "maximum": "100"} | STANDARD
+    charge = parse_pricing(terms)
+    whole = ["less 10 %", "at most 100.00 USD", "at least 5.00 USD"]
+    assert TERMS.after_price(charge, None, shared=False) == TERMS.after_price(charge, (31, 31), shared=False) == whole
+    assert TERMS.after_price(charge, (10, 30), shared=False)[1:] == [
+        "at most \u2248 33.333333 USD, for 10 of 30 days of 100.00 USD",
+        "at least \u2248 1.666667 USD, for 10 of 30 days of 5.00 USD",
+    ]
+    assert TERMS.after_price(charge, None, shared=True) == ["less 10 %"]
 
 
 REST = "2024-01-22 to 2024-01-31"
@@ -142,7 +114,7 @@ PLAN = {
             "key": "calls", "meter": "calls", "included": "200", "discount_percent": "10", "minimum": "5",
             "when": {"region": "eu"}, "price": {"model": "graduated", "tiers": TIERS},
         },
-        {"key": "seats", "price": IN_WORDS["capacity"][0] | {"model": "capacity"}},
+        {"key": "seats", "price": CAPACITY},
     ],
 }  # fmt: skip
 
@@ -164,7 +136,7 @@ def explained() -> dict[str, ExplainedLine]:
     assert shown.totals()[-1] == ("Amount due", f"{shown.money(document['amount_due'])}")
     assert "Rounding: half up, per line" in shown.basis()
     early, later = (OtherLine(name, "draft", date(2024, 3, 1), "7.50") for name in ("acme-000001", None))
-    facts = LineFacts(plan, late_events=1, before=[early], corrections=[later])
+    facts = LineFacts(plan, (10, 31), late_events=1, before=[early], in_parts=True, corrections=[later])
     return {one["key"]: shown.line(one, facts) for one in document["lines"]}
 
 
@@ -183,14 +155,17 @@ def test_a_usage_line_says_what_was_counted_priced_and_billed_elsewhere(explaine
         "All of them arrived after the period had closed, in time to count.",
         "It takes events with region eu.",
         "200 are included in all lines of this charge together; only what is above them is priced.",
-        "Price of plan pro: graduated, each tier prices the units inside it.",
+        (
+            "Price of plan pro: graduated, each tier prices the units inside it; the fixed amount of a tier is due "
+            "once it is entered."
+        ),
     ]
     assert line.tiers == [
-        ("0 to 1,000 at 0.01 each", "10.00 USD"),
+        ("0 to 1,000 at 0.01 each", "10.0000 USD"),
         ("1,000 to 1,300.5 at 0.005 each, plus 1.00", "2.5025 USD"),
     ]
     assert line.result == [
-        "After the price, in this order: less 10 %; at least 5.00 USD.",
+        "After the price, in this order: less 10 %; at least \u2248 1.612903 USD, for 10 of 31 days of 5.00 USD.",
         "Less 7.50 USD that acme-000001 billed before at a threshold.",
         "11.25225 USD before rounding: half up, per line.",
         "Changed since, by 7.50 USD: on a draft (draft, issued 2024-03-01).",
@@ -212,9 +187,13 @@ def test_fees_of_a_part_of_a_period_say_so(explained: dict[str, ExplainedLine]) 
 
 def test_a_commitment_and_a_price_by_several_meters_say_what_they_are(explained: dict[str, ExplainedLine]) -> None:
     assert explained["commitment"].sentences == [
-        f"Plan pro commits to at least 1,000.00 USD a period: what fees and charges lack of it, {REST}."
+        (
+            "Plan pro commits to at least 1,000.00 USD a period, \u2248 322.580645 USD for 10 of 31 days. Its fees and "
+            "charges come to 147.70 USD: this is what they lack of it."
+        ),
+        f"For {REST}.",
     ]
-    assert explained["seats"].sentences[0] == "From 0 events of several meters, 2024-01-22 to 2024-01-31."
+    assert explained["seats"].sentences[0] == "From 0 events of seats, 2024-01-22 to 2024-01-31."
 
 
 LINE = {
@@ -222,7 +201,7 @@ LINE = {
     "service_period": {"from": "2024-01-31T00:00:00Z", "to": "2024-02-01T00:00:00Z"}, "quantity": "2", "tiers": [],
     "amount_precise": "-2", "amount": "-2.00", "event_count": 1, "explains": "1 events more than booked",
 }  # fmt: skip
-DOCUMENT = {"number": "acme-000002", "currency": "USD", "basis": {}}
+DOCUMENT: dict[str, Any] = {"number": "acme-000002", "currency": "USD", "basis": {}, "lines": []}
 
 
 def test_a_correction_names_the_invoice_that_it_changes() -> None:
@@ -259,7 +238,7 @@ def test_a_given_back_fee_a_shared_minimum_and_an_outcome_name_their_plan() -> N
             "minimum": "5",
             "price": {"model": "standard", "unit": "1"},
         },
-        {"key": "value", "price": IN_WORDS["outcome"][0] | {"model": "outcome"}},
+        {"key": "value", "price": OUTCOME},
     ]
     fee = {"key": "base", "amount": "31"}
     document: dict[str, Any] = {"schema": "valueverse.catalog/v1", "meters": METERS}
@@ -269,11 +248,60 @@ def test_a_given_back_fee_a_shared_minimum_and_an_outcome_name_their_plan() -> N
     assert given.sentences[1] == "Billed before for days that the subscription did not use: given back."
     least = shown.line(LINE | {"kind": "minimum"}, facts)
     assert least.sentences == [
-        "All lines of calls come to at least 5.00 USD a period: what they lack of it, 2024-01-31."
+        "One minimum (5.00 USD) for the one line of calls together: this is what they lack of it.",
+        "For 2024-01-31.",
     ]
     value = shown.line(LINE | {"kind": "outcome", "key": "value", "explains": "a share"}, facts)
     assert value.sentences == [
         "For 2024-01-31.",
-        "Price of plan pro: outcome, 20 % of 'benefit' of the value model 'saved'.",
+        (
+            "Price of plan pro: outcome, 20 % of 'benefit' of the value model 'saved', by the month; worked out from "
+            "the beginning on, less what was billed before; 30 days to dispute it; nothing is given back."
+        ),
         "A share.",
     ]
+
+
+def test_limits_of_a_charge_with_several_lines_are_stated_once_with_what_the_lines_come_to() -> None:
+    meter = {"key": "toks", "event_type": "used", "aggregation": "sum", "value": "n", "dimensions": ["region"]}
+    shared = {"meter": "toks", "split_by": ["region"], "price": {"model": "standard", "unit": "0.01"}}
+    charges = [
+        {"key": "least", "name": "Tokens", "minimum": "50", "included": "200"} | shared | {"meter": "low"},
+        {"key": "most", "maximum": "20", "minimum": "1"} | shared | {"meter": "high"},
+        {"key": "both", "maximum": "20", "discount_percent": "50"} | shared | {"meter": "fits"},
+    ]
+    meters = [meter | {"key": one, "event_type": one} for one in ("low", "high", "fits")]
+    plan = {"key": "pro", "name": "Pro", "period": {"align": "calendar"}, "charges": charges}
+    world = World({"currency": "USD", "meters": meters, "plans": [plan]})
+    world.start("2024-01-01")
+    used = [("low", "eu", "150"), ("low", "us", "450"), ("high", "eu", "1000"), ("high", "us", "3000")]
+    for one, region, value in [*used, ("fits", "eu", "100")]:
+        world.use("2024-01-05", one, value, dimensions=f'{{"region":"{region}"}}')
+    (document,) = (one for one in world.documents("2024-01-31", "2024-02-01") if one["period"]["from"][:7] == "2024-01")
+    context = build_billing_context(world.timeline(), world.history(), world.usage_frame().lazy(), None)
+    facts = LineFacts(plan_at(context, "acme", "s1", instant("2024-01-05")), (31, 31))
+    shown = ExplainedInvoice(document, {"meters": meters, "plans": [plan]}, ("UTC",))
+    found = [(one["key"], one["kind"], shown.line(one, facts)) for one in document["lines"]]
+    of = {
+        key: [line for one, kind, line in found if (one, kind) == (key, "usage")] for key in ("least", "most", "both")
+    }
+    included = "200 are included in all lines of this charge together"
+    assert [line.sentences[2] for line in of["least"]] == [
+        f"{included}, 150 of them went to this line; nothing is left to price.",
+        f"{included}, 50 of them went to this line; 400 are priced.",
+    ]
+    least = "One minimum (50.00 USD) for all 2 lines of Tokens together, which come to 4.00 USD"
+    assert [line.result for line in of["least"]] == [
+        [f"{least}: a line of its own adds the 46.00 USD that they lack."]
+    ] * 2
+    (minimum,) = (line for _, kind, line in found if kind == "minimum")
+    assert minimum.title == "Minimum of Tokens"
+    assert minimum.sentences == [f"{least}: this is the 46.00 USD that they lack.", "For 2024-01-01 to 2024-01-31."]
+    assert [line.amount for line in of["most"]] == ["5.00 USD", "15.00 USD"]
+    most = "One maximum (20.00 USD) and one minimum (1.00 USD) for all 2 lines of most together, which come to"
+    assert of["most"][0].result == [f"{most} 20.00 USD: what is above it was cut from each in proportion."]
+    assert of["both"][0].result == [
+        "After the price, in this order: less 50 %.",
+        "One maximum (20.00 USD) for the one line of both together, which come to 0.50 USD.",
+    ]
+    assert of["both"][0].sentences[-1] == "Price of plan Pro: standard, 0.01 USD for each unit."

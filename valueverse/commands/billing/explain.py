@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from valueverse.commands.output import AsJson, console, number, sentence, show_json, table
+from valueverse.commands.output import AsJson, console, numbers, sentence, show_json, table
 
 if TYPE_CHECKING:
     from valueverse.invoicing.rendering import ExplainedLine
@@ -74,9 +74,11 @@ def _parts(one: ExplainedLine, answer: dict[str, Any]) -> list[Any]:
     if not answer.get("reproduced", True):
         found.append(sentence("Its events can no longer be counted as they were billed.", "yellow"))
     if answer.get("events"):
+        events = answer["events"]
+        values = numbers([event["value"] for event in events])
         rows = [
-            (event["time"], event["source"], event["id"], number(event["value"]) or event["text"])
-            for event in answer["events"]
+            (event["time"], event["source"], event["id"], value or event["text"])
+            for event, value in zip(events, values, strict=True)
         ]
         found.append(table(("event", "source", "id", "value"), rows, right=("value",)))
     if answer.get("more_events"):

@@ -3,7 +3,8 @@
 from valueverse.invoicing.rendering.billed_days import billed_days
 from valueverse.invoicing.rendering.document_hash import finalise, invoice_id, invoice_number
 from valueverse.invoicing.rendering.electronic import Syntax, invoice_xml, known_syntax
-from valueverse.invoicing.rendering.explained_lines import ExplainedInvoice, ExplainedLine, LineFacts, OtherLine
+from valueverse.invoicing.rendering.explanation.explained_invoice import ExplainedInvoice
+from valueverse.invoicing.rendering.explanation.line_facts import ExplainedLine, LineFacts, OtherLine
 from valueverse.invoicing.rendering.history import InvoiceHistory
 from valueverse.invoicing.rendering.invoice_documents import build_invoice_documents
 from valueverse.invoicing.rendering.locale_formats import LocaleFormats

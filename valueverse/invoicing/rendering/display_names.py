@@ -75,6 +75,10 @@ class DisplayNames:
         """What the catalog says of a meter."""
         return self._meters.get(key or "")
 
+    def meter_name(self, key: str) -> str:
+        """Name of a meter, or its key."""
+        return self._in_language(self._meters.get(key, {}), "name") or key
+
     def unit(self, line: Mapping[str, Any]) -> UnitOfPrice | None:
         """What a usage line's quantity counts; None where the catalog says nothing, or does not say it clearly."""
         unit = self._in_language(self._meters.get(line.get("meter") or "", {}), "unit")

@@ -14,7 +14,7 @@ from babel.dates import format_date, format_datetime, format_interval
 from babel.numbers import format_decimal
 
 from valueverse.invoicing.rendering.billed_days import days_of_period
-from valueverse.money import minor_units
+from valueverse.money import minor_units, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -79,12 +79,19 @@ class LocaleFormats:
 
     def precise(self, text: str) -> str:
         """An unrounded amount: the currency's decimals at least."""
-        least = self.places
-        return self._short(text, "#,##0" + ("." if least or _SHOWN_PLACES else "") + "0" * least, least)
+        return self._short(text, _decimals(self.places), self.places)
+
+    def column(self, texts: Iterable[str]) -> list[str]:
+        """Unrounded amounts of one column: all with the decimals of the one that has the most."""
+        numbers = [Decimal(text) for text in texts]
+        with localcontext(_WIDE):
+            shown = [number.quantize(Decimal(1).scaleb(-_SHOWN_PLACES), ROUND_HALF_UP) for number in numbers]
+            least = max([self.places, *(-int(one.normalize().as_tuple().exponent) for one in shown)])
+        return [self._short(plain(number), _decimals(least), least) for number in numbers]
 
     def quantity(self, text: str) -> str:
         """A quantity without trailing zeros."""
-        return self._short(text, "#,##0.", 0)
+        return self._short(text, _decimals(0), 0)
 
     def price(self, text: str) -> str:
         """A unit price: every decimal, the currency's at least where it has any."""
@@ -134,3 +141,8 @@ class LocaleFormats:
     def country(self, code: str | None) -> str | None:
         """Name of a country (ISO 3166-1 alpha-2)."""
         return None if code is None else Locale.parse(self.locale).territories.get(code, code)
+
+
+def _decimals(least: int) -> str:
+    """The pattern of a number with at least so many decimals."""
+    return "#,##0." + "0" * least

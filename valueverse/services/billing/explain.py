@@ -12,7 +12,7 @@ import polars as pl
 from valueverse.catalog import CatalogHistory
 from valueverse.dates import utc_text
 from valueverse.errors import RefusalError
-from valueverse.invoicing import account_usage, build_billing_context, line_events, usage_by_charge
+from valueverse.invoicing import account_usage, build_billing_context, line_events, usage_by_charge, used_days
 from valueverse.money import plain
 from valueverse.platform.queries import row_of, rows_of
 from valueverse.platform.stores import billing_store as store
@@ -46,6 +46,7 @@ class FoundInvoice:
         lines: those asked for, with ``line_no``.
         context: the state of knowledge that it was billed with, not that of what corrected it since.
         events: ``line_events`` of its usage lines.
+        days: used and full days by the beginning and end of each part of its period.
     """
 
     tenant: str
@@ -54,6 +55,7 @@ class FoundInvoice:
     lines: list[dict[str, Any]]
     context: BillingContext
     events: pl.DataFrame
+    days: dict[tuple[datetime, datetime], tuple[int, int]]
 
     def events_of(self, line: dict[str, Any]) -> pl.DataFrame:
         """The events that a usage line counts, in the order of time."""
@@ -89,8 +91,10 @@ def find_lines(connection: psycopg.Connection[Any], lake: Lake, number: str, lin
     invoices = store.invoices(connection, store.Scope([tenant]))
     mine = invoices.filter(pl.col("invoice_id") == invoice_id)
     context = _context(lake, tenant, datetime.fromisoformat(document["basis"]["events_known_at"]))
-    events = line_events(mine.filter(pl.col("invoice_type") == "period"), context)
-    return FoundInvoice(tenant, invoice_id, document, lines, context, events)
+    period = mine.filter(pl.col("invoice_type") == "period")
+    parts = used_days(period, context).select("from", "to", "used_days", "full_days").iter_rows()
+    days = {(begins, ends): (used, full) for begins, ends, used, full in parts}
+    return FoundInvoice(tenant, invoice_id, document, lines, context, line_events(period, context), days)
 
 
 def explain_invoice(

@@ -89,12 +89,17 @@ def _facts(
     corrected = related.get(("corrected", str(line["line_no"]), ""), [])
     usage = line["kind"] == "usage"
     close = datetime.fromisoformat(found.document["period"]["to"])
-    begins = datetime.fromisoformat(line["service_period"]["from"])
+    begins, ends = (datetime.fromisoformat(line["service_period"][name]) for name in ("from", "to"))
     subscription = found.document["subscription"]
+    events = found.events_of(line) if usage else found.events.clear()
+    whole = events.height == line["event_count"] and not events["value"].null_count()
     return LineFacts(
         plan=plan_at(found.context, found.tenant, subscription, begins) if subscription else None,
-        late_events=found.events_of(line).filter(pl.col("received_at") >= close).height if usage else 0,
+        days=found.days.get((begins, ends)),
+        values=events["value"].to_list() if whole else (),
+        late_events=events.filter(pl.col("received_at") >= close).height,
         before=related.get(("before", *key), []) if usage else [],
+        in_parts=any(link == "before" for link, *_ in related),
         corrections=related.get(("correction", *key), []),
         corrected=corrected[0] if corrected else None,
     )

@@ -1,84 +1,30 @@
-"""How each line of an invoice came about, in sentences; every amount is one that an invoice or the catalog states."""
+"""An invoice and its lines in sentences; every amount is one that an invoice or the catalog states."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from valueverse.dates import utc_text
 from valueverse.invoicing.rendering.display_names import DisplayNames
+from valueverse.invoicing.rendering.explanation.amount_rows import AmountRows
+from valueverse.invoicing.rendering.explanation.charge_terms import ChargeLines, ChargeTerms
+from valueverse.invoicing.rendering.explanation.line_facts import ExplainedLine
+from valueverse.invoicing.rendering.explanation.measured import MeasuredQuantity
+from valueverse.invoicing.rendering.explanation.price_sentences import PriceSentences
 from valueverse.invoicing.rendering.line_texts import LineTexts
 from valueverse.invoicing.rendering.locale_formats import LocaleFormats
 from valueverse.invoicing.rendering.presentation import basis_text, total_rows
-from valueverse.invoicing.rendering.price_sentences import PriceSentences
-from valueverse.money import plain
+from valueverse.money import plain, round_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import date
 
-    from valueverse.catalog import ChargePricing, Plan
+    from valueverse.catalog import Plan
+    from valueverse.invoicing.rendering.explanation.line_facts import LineFacts, OtherLine
 
-_MEASURED = {
-    "count": "the number of {events}",
-    "sum": "the sum of {value!r} of {events}",
-    "min": "the lowest {value!r} of {events}",
-    "max": "the highest {value!r} of {events}",
-    "avg": "the average {value!r} of {events}",
-    "latest": "the latest {value!r} of {events}",
-    "unique_count": "the distinct {value!r} of {events}",
-    "weighted_sum": "{value!r} of {events}, weighted by the time for which it held",
-}
 _COMMITMENT = "commitment"
-
-
-@dataclass(frozen=True)
-class OtherLine:
-    """A line of another invoice that belongs to a line.
-
-    Attributes:
-        invoice: its number; None: a draft.
-        status: of that invoice.
-        issued_on: of that invoice.
-        amount: major units.
-    """
-
-    invoice: str | None
-    status: str
-    issued_on: date
-    amount: str
-
-
-@dataclass(frozen=True)
-class LineFacts:
-    """What the document does not say of a line.
-
-    Attributes:
-        plan: what it was billed on, overrides applied; None: on none.
-        late_events: of its events, how many were received after the period closed.
-        before: what threshold invoices of the period billed of it.
-        corrections: what later invoices changed of it.
-        corrected: the line of an earlier invoice that this one corrects.
-    """
-
-    plan: Plan | None = None
-    late_events: int = 0
-    before: Sequence[OtherLine] = ()
-    corrections: Sequence[OtherLine] = ()
-    corrected: OtherLine | None = None
-
-
-@dataclass(frozen=True)
-class ExplainedLine:
-    """A line in sentences: ``sentences``, then its tiers (text and amount), then ``result``."""
-
-    title: str
-    amount: str
-    sentences: list[str]
-    tiers: list[tuple[str, str]] = field(default_factory=list)
-    result: list[str] = field(default_factory=list)
 
 
 class ExplainedInvoice:
@@ -91,7 +37,10 @@ class ExplainedInvoice:
         self._formats = LocaleFormats("en", document["currency"], zones)
         self._names = DisplayNames(catalog, "en")
         self._texts = LineTexts(self._formats, self._names)
-        self._prices = PriceSentences(self._formats)
+        self._prices = PriceSentences(self._formats, self._names.meter_name)
+        self._terms = ChargeTerms(self._prices)
+        self._rows = AmountRows(self._formats, self._prices)
+        self._quantities = MeasuredQuantity(self._formats, self._names)
 
     def heading(self) -> str:
         """Which invoice it is, what it comes to, for whom and when."""
@@ -114,8 +63,13 @@ class ExplainedInvoice:
         shown = self._texts.shown(line)
         ways = {"usage": self._usage, "fee": self._fee, "minimum": self._minimum, "adjustment": self._adjustment}
         sentences = ways.get(line["kind"], self._other)(line, facts)
-        tiers = [(text, f"{amount} {self._formats.currency}") for text, amount in shown["tiers"]]
-        return ExplainedLine(self.name(line), self.money(line["amount"]), sentences, tiers, self._result(line, facts))
+        charge = _charge(line, facts) if line["kind"] == "usage" else None
+        if charge is not None:
+            rows = self._rows.of(line, charge, self._names.unit(line), facts)
+        else:
+            amounts = [] if line["kind"] == "adjustment" else [Decimal(tier["amount"]) for tier in line["tiers"]]
+            rows = self._rows.column(list(zip((text for text, _ in shown["tiers"]), amounts, strict=True)))
+        return ExplainedLine(self.name(line), self.money(line["amount"]), sentences, rows, self._result(line, facts))
 
     def name(self, line: Mapping[str, Any]) -> str:
         """What one of its lines is called, as in its PDF and XML."""
@@ -130,40 +84,34 @@ class ExplainedInvoice:
         first, last = self._formats.first_and_last_day(period)
         return f"{first}" if first == last else f"{first} to {last}"
 
+    def _named(self, part: Any) -> str:
+        """What a fee or charge is called."""
+        return self._names.label(part.key, part.name or part.key)
+
     def _usage(self, line: Mapping[str, Any], facts: LineFacts) -> list[str]:
-        charge = _part(facts.plan.charges, line["key"]) if facts.plan else None
-        found = [self._measured(line)]
+        charge = _charge(line, facts)
+        found = [f"{self._quantities.sentence(line, charge)}, {self.days(line['service_period'])}."]
         if facts.late_events:
             late = "All" if facts.late_events == line["event_count"] else f"{facts.late_events:,}"
             found.append(f"{late} of them arrived after the period had closed, in time to count.")
-        if charge is None:
+        if charge is None or facts.plan is None:
             return found
-        if charge.when:
-            only = " and ".join(f"{name} {value}" for name, value in charge.when.items())
-            found.append(f"It takes events with {only}.")
-        found += [text for text in (self._prices.conversion(charge), self._included(line, charge, facts)) if text]
-        price = self._prices.price(charge.price, line["dimensions"])
-        return [*found, f"Price of plan {facts.plan.key if facts.plan else ''}: {price}."]
-
-    def _measured(self, line: Mapping[str, Any]) -> str:
-        count, days = line["event_count"] or 0, self.days(line["service_period"])
-        meter = self._names.meter(line["meter"])
-        if meter is None:
-            return f"From {_counted(count, 'event')} of several meters, {days}."
-        how = _MEASURED[meter["aggregation"]].format(
-            value=meter.get("value"), events=_counted(count, f"{meter['event_type']} event")
-        )
-        if line["quantity"] is None:
-            return f"{how[0].upper()}{how[1:]}, {days}."
+        found += self._quantities.terms(charge)
         unit = self._names.unit(line)
-        quantity = self._formats.quantity(line["quantity"])
-        if unit is not None:
-            quantity += f" {unit.unit}" if unit.count is None else f" times {unit.count} {unit.unit}"
-        return f"{quantity}: {how}, {days}."
+        included = self._included(line, charge, facts)
+        found += [text for text in (self._terms.conversion(charge, unit.unit if unit else None), included) if text]
+        if charge.across_segments:
+            found.append("Tiers and included units run on over a change of plan within the period.")
+        return [*found, f"Price of plan {_plan(facts.plan)}: {self._prices.price(charge.price, line['dimensions'])}."]
 
-    def _included(self, line: Mapping[str, Any], charge: ChargePricing, facts: LineFacts) -> str | None:
-        shared = bool(facts.before) or getattr(charge, "across_segments", False) or bool(line["dimensions"])
-        return self._prices.included(charge, None if shared else line["quantity"])
+    def _included(self, line: Mapping[str, Any], charge: Any, facts: LineFacts) -> str | None:
+        if facts.in_parts or charge.across_segments:
+            return self._terms.included(charge, None, None)
+        taken = self._lines_of(line, charge, facts).taken_before(line) if charge.split_by else None
+        return self._terms.included(charge, line["quantity"], taken)
+
+    def _lines_of(self, line: Mapping[str, Any], charge: Any, facts: LineFacts) -> ChargeLines:
+        return ChargeLines.of(self._document, line, self._named(charge), complete=not facts.in_parts)
 
     def _fee(self, line: Mapping[str, Any], facts: LineFacts) -> list[str]:
         fee = _part(facts.plan.fees, line["key"]) if facts.plan else None
@@ -179,7 +127,7 @@ class ExplainedInvoice:
             whole = fee.unit_amount * Decimal(line["quantity"] or 0)
             price = f"{self._formats.quantity(line['quantity'] or '0')} at {self._prices.money(fee.unit_amount)} {each}"
         when = "at the start of the period" if fee.timing == "in_advance" else "at the end of the period"
-        found = [f"Fee of plan {facts.plan.key}: {price}, billed {when}, for {days}."]
+        found = [f"Fee of plan {_plan(facts.plan)}: {price}, billed {when}, for {days}."]
         if Decimal(line["amount_precise"]) < 0:
             found.append("Billed before for days that the subscription did not use: given back.")
         elif Decimal(line["amount_precise"]) != whole:
@@ -190,14 +138,22 @@ class ExplainedInvoice:
     def _minimum(self, line: Mapping[str, Any], facts: LineFacts) -> list[str]:
         plan, days = facts.plan, self.days(line["service_period"])
         if line["key"] == _COMMITMENT and plan is not None and plan.commitment is not None:
-            least = self._prices.money(plan.commitment.minimum)
-            return [f"Plan {plan.key} commits to at least {least} a period: what fees and charges lack of it, {days}."]
+            return [self._committed(line, plan, facts.days), f"For {days}."]
         charge = _part(plan.charges, line["key"]) if plan else None
         if charge is not None and charge.minimum is not None:
-            least = self._prices.money(charge.minimum)
-            name = self._names.label(line["key"], charge.name or line["key"])
-            return [f"All lines of {name} come to at least {least} a period: what they lack of it, {days}."]
+            return [self._terms.minimum(charge, self._lines_of(line, charge, facts), facts.days), f"For {days}."]
         return [f"For {days}."]
+
+    def _committed(self, line: Mapping[str, Any], plan: Plan, days: tuple[int, int] | None) -> str:
+        least = plan.commitment.minimum if plan.commitment else Decimal(0)
+        text = f"Plan {_plan(plan)} commits to at least {self._prices.money(least)} a period"
+        if days is None:
+            return f"{text}: this is what its fees and charges lack of it."
+        due = least if days[0] == days[1] else least * days[0] / days[1]
+        part = "" if days[0] == days[1] else f", {self._prices.precise(due)} for {days[0]} of {days[1]} days"
+        rounded = round_decimal(due, self._formats.places, self._rounding.get("mode", "half_up"))
+        total = self.money(plain(rounded - Decimal(line["amount"])))
+        return f"{text}{part}. Its fees and charges come to {total}: this is what they lack of it."
 
     def _adjustment(self, line: Mapping[str, Any], facts: LineFacts) -> list[str]:
         days = self.days(line["service_period"])
@@ -208,19 +164,15 @@ class ExplainedInvoice:
 
     def _other(self, line: Mapping[str, Any], facts: LineFacts) -> list[str]:
         found = [f"For {self.days(line['service_period'])}."]
-        charge = _part(facts.plan.charges, line["key"]) if facts.plan and line["kind"] == "outcome" else None
-        if charge is not None:
-            found.append(
-                f"Price of plan {facts.plan.key if facts.plan else ''}: {self._prices.price(charge.price, {})}."
-            )
+        charge = _charge(line, facts) if line["kind"] == "outcome" else None
+        if charge is not None and facts.plan is not None:
+            found.append(f"Price of plan {_plan(facts.plan)}: {self._prices.price(charge.price, {})}.")
         return [*found, f"{line['explains'][0].upper()}{line['explains'][1:]}."] if line["explains"] else found
 
     def _result(self, line: Mapping[str, Any], facts: LineFacts) -> list[str]:
-        charge = _part(facts.plan.charges, line["key"]) if facts.plan and line["kind"] == "usage" else None
-        after = self._prices.after_price(charge) if charge is not None else []
-        found = [f"After the price, in this order: {'; '.join(after)}."] if after else []
+        found = self._limits(line, facts) if line["kind"] == "usage" else []
         found += [
-            f"Less {self.money(one.amount)} that {_name(one)} billed before at a threshold." for one in facts.before
+            f"Less {self.money(one.amount)} that {_invoice(one)} billed before at a threshold." for one in facts.before
         ]
         precise = Decimal(line["amount_precise"])
         if precise != Decimal(line["amount"]):
@@ -228,18 +180,37 @@ class ExplainedInvoice:
             how = self._formats.text(f"rounding_{self._rounding['mode']}") if self._rounding else "-"
             found.append(f"{exact} before rounding: {how}, per {self._rounding.get('level', 'line')}.")
         return found + [
-            f"Changed since, by {self.money(one.amount)}: on {_name(one)} ({one.status}, issued {one.issued_on})."
+            f"Changed since, by {self.money(one.amount)}: on {_invoice(one)} ({one.status}, issued {one.issued_on})."
             for one in facts.corrections
         ]
+
+    def _limits(self, line: Mapping[str, Any], facts: LineFacts) -> list[str]:
+        charge = _charge(line, facts)
+        if charge is None:
+            return []
+        after = self._terms.after_price(charge, facts.days, shared=bool(charge.split_by))
+        found = [f"After the price, in this order: {'; '.join(after)}."] if after else []
+        if charge.across_segments:
+            found.append("What the tiers hold of days before a change of plan is taken off.")
+        shared = (
+            self._terms.shared_limits(charge, self._lines_of(line, charge, facts), facts.days)
+            if charge.split_by
+            else None
+        )
+        return [*found, shared] if shared else found
+
+
+def _charge(line: Mapping[str, Any], facts: LineFacts) -> Any:
+    return _part(facts.plan.charges, line["key"]) if facts.plan else None
 
 
 def _part(parts: Sequence[Any], key: str) -> Any:
     return next((part for part in parts if part.key == key), None)
 
 
-def _name(other: OtherLine) -> str:
+def _plan(plan: Plan) -> str:
+    return plan.name or plan.key
+
+
+def _invoice(other: OtherLine) -> str:
     return other.invoice or "a draft"
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"

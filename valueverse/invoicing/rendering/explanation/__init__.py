@@ -1,0 +1,1 @@
+"""How each line of an invoice came about, in English sentences."""

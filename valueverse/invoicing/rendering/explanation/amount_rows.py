@@ -1,0 +1,150 @@
+"""How the amount of a usage line adds up: a row for each tier, block or rate, in one column of amounts."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from valueverse.catalog import Graduated, GraduatedPercentage, Package, Percentage, Standard, Volume
+from valueverse.money import plain
+from valueverse.rating import percentage_parts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from valueverse.catalog import ChargePricing
+    from valueverse.invoicing.rendering.display_names import UnitOfPrice
+    from valueverse.invoicing.rendering.explanation.line_facts import LineFacts
+    from valueverse.invoicing.rendering.explanation.price_sentences import PriceSentences
+    from valueverse.invoicing.rendering.locale_formats import LocaleFormats
+
+_Row = tuple[str, Decimal]
+
+
+class AmountRows:
+    """Rows (text, amount) of a line; amounts are those of the document or follow from the charge's price."""
+
+    def __init__(self, formats: LocaleFormats, prices: PriceSentences) -> None:
+        self._formats, self._prices = formats, prices
+
+    def of(
+        self, line: Mapping[str, Any], charge: ChargePricing, unit: UnitOfPrice | None, facts: LineFacts
+    ) -> list[tuple[str, str]]:
+        """The rows with amounts as text, all with the same decimals.
+
+        Args:
+            line: a usage line of a document.
+            charge: the one that priced it, overrides applied.
+            unit: what its quantity counts.
+            facts: of the line.
+        """
+        price = charge.price
+        if isinstance(price, Graduated | Volume | GraduatedPercentage):
+            rows = self._tiers(line["tiers"], price, unit)
+        elif isinstance(price, Percentage):
+            rows = self._percentage(charge, facts.values)
+        elif isinstance(price, Package | Standard) and not facts.in_parts:
+            rows = self._units(line, charge, unit)
+        else:
+            rows = []
+        return self.column(rows)
+
+    def column(self, rows: Sequence[_Row]) -> list[tuple[str, str]]:
+        """Rows with their amounts in the currency, all with the decimals of the one that has the most."""
+        shown = self._formats.column([plain(amount) for _, amount in rows])
+        return [(text, f"{one} {self._formats.currency}") for (text, _), one in zip(rows, shown, strict=True)]
+
+    def _tiers(
+        self,
+        tiers: Sequence[Mapping[str, Any]],
+        price: Graduated | Volume | GraduatedPercentage,
+        unit: UnitOfPrice | None,
+    ) -> list[_Row]:
+        terms = {None if one.up_to is None else plain(one.up_to): one for one in price.tiers}
+        rows, before = [], Decimal(0)
+        for tier in tiers:
+            quantity = Decimal(tier["quantity"])
+            term = terms.get(None if tier["to"] is None else plain(Decimal(tier["to"])))
+            rows.append(
+                (f"{self._units_of(tier, before, price)}{self._asked(tier, term, unit)}", Decimal(tier["amount"]))
+            )
+            before += quantity
+        return rows
+
+    def _units_of(self, tier: Mapping[str, Any], before: Decimal, price: Any) -> str:
+        start, quantity = Decimal(tier["from"] or 0), Decimal(tier["quantity"])
+        if start == before:
+            return f"{self._prices.number(start)} to {self._prices.number(start + quantity)}"
+        # Units that count by days are fewer than those that fill the tiers.
+        return f"{'all ' if isinstance(price, Volume) else ''}{self._prices.number(quantity)}"
+
+    def _asked(self, tier: Mapping[str, Any], term: Any, unit: UnitOfPrice | None) -> str:
+        """What a tier asked for; ``term``: as the price states it, None: it states no such tier any more."""
+        flat, amount = Decimal(tier["flat"] or 0), Decimal(tier["amount"])
+        per, cap = getattr(term, "per", None), getattr(term, "cap", None)
+        if hasattr(term, "rate"):
+            text = f" at {self._prices.percent(term.rate)}"
+        elif per is not None:
+            text = f": {self._blocks(tier, term)}"
+        else:
+            text = f" at {self._each(tier['unit'], unit)}" if tier["unit"] is not None else ""
+        if flat:
+            text += f", plus {self._formats.precise(plain(flat))}"
+        if cap is not None:
+            text += f", {'cut to' if amount == cap else 'at most'} {self._formats.precise(plain(cap))}"
+        return text
+
+    def _blocks(self, tier: Mapping[str, Any], term: Any) -> str:
+        """Started blocks: how many follows from the amount, where no cap and no rounding of the tier hides it."""
+        size, price = self._prices.number(term.per), self._formats.price(plain(term.unit))
+        priced = Decimal(tier["amount"]) - Decimal(tier["flat"] or 0)
+        count = priced / term.unit if term.unit else Decimal(0)
+        if not term.unit or count != count.to_integral_value() or Decimal(tier["amount"]) == term.cap:
+            return f"started blocks of {size} at {price} each"
+        return f"{self._prices.number(count)} started block{'' if count == 1 else 's'} of {size} at {price} each"
+
+    def _each(self, price: str, unit: UnitOfPrice | None) -> str:
+        shown = self._formats.price(price)
+        if unit is None or unit.count is None:
+            return f"{shown} each"
+        return f"{shown} per {self._formats.quantity(unit.count)} {unit.unit}"
+
+    def _percentage(self, charge: ChargePricing, values: Sequence[Decimal]) -> list[_Row]:
+        price, parts = charge.price, percentage_parts(charge, values)
+        if parts is None or not isinstance(price, Percentage):
+            return []
+        rows = []
+        if parts.free_events:
+            rows.append((f"{_events(parts.free_events)} free, of {self._prices.number(parts.free_value)}", Decimal(0)))
+        whole = _events(parts.paid_events)
+        rows.append(
+            (f"{whole}: {self._prices.percent(price.rate)} of {self._prices.number(parts.paid_value)}", parts.by_rate)
+        )
+        if price.fixed:
+            rows.append((f"{whole}: {self._formats.price(plain(price.fixed))} each", parts.fixed))
+        if parts.raised_events and price.min_per_event is not None:
+            least = self._formats.precise(plain(price.min_per_event))
+            rows.append((f"{_events(parts.raised_events)} raised to {least} each", parts.raised))
+        if parts.cut_events and price.max_per_event is not None:
+            most = self._formats.precise(plain(price.max_per_event))
+            rows.append((f"{_events(parts.cut_events)} cut to {most} each", -parts.cut))
+        return rows
+
+    def _units(self, line: Mapping[str, Any], charge: ChargePricing, unit: UnitOfPrice | None) -> list[_Row]:
+        """Packages or units, where nothing but the price made the amount: then their number follows from it."""
+        price, amount = charge.price, Decimal(line["amount_precise"])
+        asked = (
+            price.amount if isinstance(price, Package) else price.unit if isinstance(price, Standard) else Decimal(0)
+        )
+        changed = charge.discount_percent or charge.minimum is not None or charge.maximum is not None
+        if not asked or not amount or changed:
+            return []
+        count = amount / asked
+        if not isinstance(price, Package):
+            return [(f"{self._prices.number(count)} at {self._each(plain(asked), unit)}", amount)]
+        what = f"package{'' if count == 1 else 's'} of {self._prices.number(price.size)}"
+        return [(f"{self._prices.number(count)} {what} at {self._formats.price(plain(asked))} each", amount)]
+
+
+def _events(count: int) -> str:
+    return f"{count:,} event{'' if count == 1 else 's'}"

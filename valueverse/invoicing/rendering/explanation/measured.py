@@ -1,0 +1,80 @@
+"""What a usage line counts, in words: its quantity, the meter's rule, and which events the charge takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from valueverse.invoicing.rendering.display_names import DisplayNames
+    from valueverse.invoicing.rendering.locale_formats import LocaleFormats
+
+_MEASURED = {
+    "count": "the number of {events}",
+    "sum": "the sum of {value!r} of {events}",
+    "min": "the lowest {value!r} of {events}",
+    "max": "the highest {value!r} of {events}",
+    "avg": "the average {value!r} of {events}",
+    "latest": "the latest {value!r} of {events}",
+    "unique_count": "the distinct {value!r} of {events}",
+    "weighted_sum": "{value!r} of {events}, weighted by the time for which it held",
+}
+_ROUNDED = {"half_up": "half up", "half_even": "half to even", "up": "up", "down": "down"}
+
+
+class MeasuredQuantity:
+    """Quantities of usage lines in English."""
+
+    def __init__(self, formats: LocaleFormats, names: DisplayNames) -> None:
+        self._formats, self._names = formats, names
+
+    def sentence(self, line: Mapping[str, Any], charge: Any) -> str:
+        """How much it is and what it is of, without a full stop; ``charge``: the line's, None: not known."""
+        count = line["event_count"] or 0
+        meter = self._names.meter(line["meter"])
+        if meter is None:
+            named = [] if charge is None else [self._names.meter_name(key) for key in charge.metered_by()]
+            return f"From {counted(count, 'event')} of {' and '.join(named) or 'several meters'}"
+        how = _MEASURED[meter["aggregation"]].format(
+            value=meter.get("value"), events=counted(count, f"{meter['event_type']} event")
+        )
+        how += self._rule(meter)
+        if line["quantity"] is None:
+            return f"{how[0].upper()}{how[1:]}"
+        unit = self._names.unit(line)
+        quantity = self._formats.quantity(line["quantity"])
+        if unit is not None:
+            size = "" if unit.count is None else f"times {self._formats.quantity(unit.count)} "
+            quantity += f" {size}{unit.unit}"
+        return f"{quantity}: {how}"
+
+    def _rule(self, meter: Mapping[str, Any]) -> str:
+        """What a meter states beside its aggregation."""
+        text = f" where {meter['where']}" if meter.get("where") else ""
+        if meter.get("carry_over"):
+            text += ", from what it stood at before the period on"
+        rounding = meter.get("rounding")
+        if rounding:
+            places, mode = int(rounding.get("places", 0)), _ROUNDED[rounding.get("mode", "half_up")]
+            to = f"multiples of {self._formats.quantity(str(10**-places))}" if places < 0 else f"{places} decimals"
+            text += f", rounded {mode} to {to if places else 'whole units'}"
+        return text
+
+    def terms(self, charge: Any) -> list[str]:
+        """Which events a charge takes, and how it counts those that hold for a part of the period."""
+        found = []
+        if charge.when:
+            found.append(f"It takes events with {' and '.join(f'{name} {one}' for name, one in charge.when.items())}.")
+        if charge.split_by:
+            found.append(f"It has a line for each {' and '.join(charge.split_by)}.")
+        if charge.prorate == "day":
+            places = charge.round_prorated
+            rounded = "" if places is None else f", rounded up to {counted(places, 'decimal')}"
+            found.append(f"It counts by days: what holds for a part of the period counts for its days{rounded}.")
+        return found
+
+
+def counted(count: int, what: str) -> str:
+    """A number of things."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
