@@ -93,7 +93,8 @@ ENTRIES: dict[str, Entry] = {
         {"invoice": "acme-000001", "reason": "wrong address"},
     ),
     "billing.credit_note.issued": Entry(
-        "Credits a part of a finalised invoice; what is not used up there pays later invoices.",
+        "Credits a part of a finalised invoice: the credit pays the customer's next invoices in its currency. "
+        "The invoice itself stays due as it is (decision 1446).",
         {"invoice": "acme-000001", "amount": "5.00", "reason": "outage"},
     ),
     "billing.one_off.added": Entry(

@@ -32,7 +32,9 @@ def test_payments_since_issue_lower_what_remains_due_and_leave_the_totals() -> N
     credit, booked = found["since"]["notes"]
     assert credit == "5.00\xa0EUR were credited on Feb 22, 2024 (slow): your next invoices are lower by them."
     assert booked.startswith("As booked on Feb 26, 2024")
-    assert found["payment"]["texts"][0].startswith("Please pay 36.65\xa0EUR by")
+    pay, apart = found["payment"]["texts"]
+    assert pay.startswith("Please pay 36.65\xa0EUR by")
+    assert apart == "Credit notes do not lower this amount: they are taken off your next invoices."
     assert shown()["since"] is None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import pypdfium2
 import pytest
 from typer.testing import CliRunner
 
@@ -82,6 +83,20 @@ def test_an_invoice_knows_what_became_of_it(connection: psycopg.Connection[Any])
     assert ((voided.voided_on or "")[:10], voided.void_reason) == ("2024-06-02", "wrong address")
     (other,) = voided.replaced_by
     assert [one.number for one in find_invoice(connection, other.number).history.replaces] == ["acme-000002"]
+
+
+def test_what_remains_due_on_a_copy_is_what_the_journal_has_open(connection: psycopg.Connection[Any]) -> None:
+    """A credit note lowers what the customer owes in all, and an invoice only when it pays it."""
+    found = find_invoice(connection, "acme-000001")
+    receivable = (
+        "select sum(amount_minor) from billing.journal_posting where account = 'receivable' and customer = 'c0'"
+    )
+    booked = connection.execute(f"{receivable} and invoice = 'acme-000001'").fetchone()
+    assert booked == (found.history.remaining(found.document["amount_due"]) * 100,) == (700,)
+    assert connection.execute(f"{receivable} and invoice is null").fetchone() == (-200,)
+    text = "".join(page.get_textpage().get_text_bounded() for page in pypdfium2.PdfDocument(found.pdf()))
+    assert "Please pay 7.00\xa0USD" in text
+    assert "Credit notes do not lower this amount" in text.replace("\r\n", " ")
 
 
 def test_what_is_not_there_is_refused_with_its_cure(connection: psycopg.Connection[Any]) -> None:

@@ -84,8 +84,16 @@ class DisplayNames:
         unit = self._in_language(self._meters.get(line.get("meter") or "", {}), "unit")
         if unit is None:
             return None
-        counts = {_count(part) for part in self._priced_alike(line)}
+        counts = {_count(part) for part in self.priced_alike(line)}
         return UnitOfPrice(unit, counts.pop()) if len(counts) == 1 and "" not in counts else None
+
+    def priced_alike(self, line: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """The charges of the catalog that may have priced a usage line: of its key and meter, with its tiers."""
+        units = {_number(tier["unit"]) for tier in line["tiers"]} - {None}
+        for part in self._sold.get(line["key"], ()):
+            tiers = part.get("price", {}).get("tiers", ())
+            if part.get("meter") == line.get("meter") and units <= {_number(tier.get("unit")) for tier in tiers}:
+                yield part
 
     def included(self, line: Mapping[str, Any]) -> str | None:
         """Units of a usage line that were not billed, where the line's tiers show that they were used up: then they
@@ -93,7 +101,7 @@ class DisplayNames:
         if not line["tiers"] or line["quantity"] is None:
             return None
         priced = sum((Decimal(tier["quantity"]) for tier in line["tiers"]), Decimal(0))
-        stated = {Decimal(str(part.get("included") or "0")) for part in self._priced_alike(line)}
+        stated = {Decimal(str(part.get("included") or "0")) for part in self.priced_alike(line)}
         free = Decimal(line["quantity"]) - priced
         return str(free) if priced > 0 and free > 0 and stated == {free} else None
 
@@ -102,7 +110,7 @@ class DisplayNames:
         that the usage does not exceed."""
         if line["tiers"] or line["quantity"] is None or Decimal(line["amount"]) or Decimal(line["quantity"]) <= 0:
             return None
-        stated = {Decimal(str(part.get("included") or "0")) for part in self._priced_alike(line)}
+        stated = {Decimal(str(part.get("included") or "0")) for part in self.priced_alike(line)}
         enough = [number for number in stated if number >= Decimal(line["quantity"])]
         return str(enough[0]) if len(enough) == 1 else None
 
@@ -118,13 +126,6 @@ class DisplayNames:
     def commitments(self) -> frozenset[Decimal]:
         """What plans commit to, for a whole period."""
         return frozenset(self._committed.values())
-
-    def _priced_alike(self, line: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-        units = {_number(tier["unit"]) for tier in line["tiers"]} - {None}
-        for part in self._sold.get(line["key"], ()):
-            tiers = part.get("price", {}).get("tiers", ())
-            if part.get("meter") == line.get("meter") and units <= {_number(tier.get("unit")) for tier in tiers}:
-                yield part
 
     def _labelled(self, key: str, stated: str) -> list[Mapping[str, Any]]:
         # A fee without a name is stated as "base fee", a charge as its key.

@@ -6,8 +6,10 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from valueverse.invoicing.rendering.price_steps import PriceSteps
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from valueverse.invoicing.rendering.display_names import DisplayNames, UnitOfPrice
     from valueverse.invoicing.rendering.locale_formats import LocaleFormats
@@ -30,6 +32,7 @@ class LineTexts:
     def __init__(self, formats: LocaleFormats, names: DisplayNames) -> None:
         self._formats = formats
         self._names = names
+        self._steps = PriceSteps(formats, names)
 
     def name(self, line: Mapping[str, Any]) -> str:
         """What a line is called wherever it stands by itself: its title, and which part of a split charge it is of."""
@@ -43,8 +46,11 @@ class LineTexts:
         parts += [f"{self._formats.text('quantity')}: {quantity}"] if quantity else []
         return "; ".join(part for part in parts if part) or None
 
-    def shown(self, line: Mapping[str, Any]) -> dict[str, Any]:
-        """title, details, period, quantity, amount and tiers [[text, amount]] of a line."""
+    def shown(self, line: Mapping[str, Any], lines: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+        """title, details, period, quantity, amount, tiers and steps after them [[text, amount]] of a line.
+
+        ``lines``: all of its invoice.
+        """
         tiers = () if line["kind"] == "adjustment" else line["tiers"] or ()
         unit = self._unit(line)
         rows = [[self._tier(tier, before, unit), self._formats.precise(tier["amount"])] for tier, before in _run(tiers)]
@@ -55,6 +61,7 @@ class LineTexts:
             "quantity": self._quantity(line["quantity"], unit),
             "amount": self._formats.amount(line["amount"]),
             "tiers": rows,
+            "steps": self._steps.rows(line, lines, self._each(unit)) if line["kind"] == "usage" else [],
         }
 
     def title(self, line: Mapping[str, Any]) -> str:
@@ -124,18 +131,20 @@ class LineTexts:
         if tier["unit"] is None or Decimal(tier["unit"]) * quantity + flat != Decimal(tier["amount"]):
             # Blocks, caps and rounded tiers have no price per unit that multiplies to the amount.
             return self._formats.text("tier_bounds", **bounds)
-        price = self._price(tier["unit"], unit)
+        price = self._each(unit).format(price=self._formats.price(tier["unit"]))
         if start == before:
             text = self._formats.text("tier_range", price=price, **bounds)
         else:
             text = self._formats.text("tier_all", quantity=self._formats.quantity(str(quantity)), price=price)
         return self._formats.text("plus_flat", text=text, flat=self._formats.precise(str(flat))) if flat else text
 
-    def _price(self, price: str, unit: UnitOfPrice | None) -> str:
-        shown = self._formats.price(price)
+    def _each(self, unit: UnitOfPrice | None) -> str:
+        """The message of a price per unit."""
         if unit is None or unit.count is None:
-            return self._formats.text("each", price=shown)
-        return self._formats.text("per_units", price=shown, count=self._formats.quantity(unit.count), unit=unit.unit)
+            return self._formats.message("each")
+        # Braces in the name of a unit are no placeholders.
+        named = unit.unit.replace("{", "{{").replace("}", "}}")
+        return self._formats.text("per_units", price="{price}", count=self._formats.quantity(unit.count), unit=named)
 
 
 def _run(tiers: Any) -> list[tuple[Mapping[str, Any], Decimal]]:

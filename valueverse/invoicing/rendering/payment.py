@@ -66,7 +66,7 @@ def payment_shown(
     stated = {"bank": invoicing.get("bank"), "iban": _grouped(invoicing.get("iban")), "bic": invoicing.get("bic")}
     link = invoicing.get("payment_link")
     return shown | {
-        "texts": [terms],
+        "texts": [terms, formats.text("credit_apart")] if history.credit_notes else [terms],
         "rows": [[formats.text(name), value] for name, value in stated.items() if value],
         "link": [formats.text("pay_online"), link] if link else None,
         "code": epc_code(document, parties, left),

@@ -62,7 +62,7 @@ def presentation(
         "buyer": _party(formats, parties, "buyer") | {"heading": formats.text("billed_to")},
         "facts": _facts(document, parties, formats, history, credit=credit),
         "headings": [formats.text(key) for key in ("description", "service_period", "quantity", "amount")],
-        "lines": [lines.shown(line) for line in document["lines"]],
+        "lines": [lines.shown(line, document["lines"]) for line in document["lines"]],
         "no_lines": formats.text("no_lines"),
         "totals": total_rows(document, formats, names),
         "since": since_issued(document, formats, history),
