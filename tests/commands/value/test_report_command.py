@@ -17,6 +17,7 @@ from valueverse.errors import RefusalError
 from valueverse.services.value.commits import fee_proposals
 from valueverse.services.value.value_report import report_of_commit
 from valueverse.value import library
+from valueverse.value.report import Withheld, formatting
 from valueverse.value.report.audience import Audience
 
 if TYPE_CHECKING:
@@ -87,12 +88,16 @@ def test_the_vendor_s_own_numbers_are_shown_only_with_internal(tmp_path: Path) -
         "drivers: {saving: {kind: cost_saving, expr: saved}}\ncosts: {hosting: served}\n"
     )
     secrets = r"served|hosting|7,411"
-    assert re.findall(secrets, report(str(path), "--draws", "64")) == []
+    customers = report(str(path), "--draws", "64")
+    assert re.findall(secrets, customers) == []
+    assert "18,000 USD" in customers.replace("\u00a0", " ")
     assert re.search(secrets, report(str(path), "--draws", "64", "--internal"))
 
 
 @pytest.mark.integration
-def test_a_commit_is_reported_with_its_results_and_the_invoice_that_bills_its_fee(settings: Settings) -> None:
+def test_a_commit_is_reported_with_its_results_and_the_invoice_that_bills_its_fee(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     company = world()
     commit = committed(company, settings)
     proposal = report_of_commit(settings, "acme", commit)
@@ -121,6 +126,12 @@ def test_a_commit_is_reported_with_its_results_and_the_invoice_that_bills_its_fe
     assert len(tables(earlier)["Fees proposed for what was realised"]) == 2
     assert not re.search("cost to serve|margin", texts(earlier), re.IGNORECASE)
     assert [row[0] for row in tables(earlier)["Invoiced"][1:]] == ["November 2023", "total"]
+    for nodes, told in (({"cost.licence"}, "50.00 USD"), ({"cost.licence", "driver.saving"}, formatting.NONE)):
+        hidden = Withheld(frozenset({"licence"}), frozenset(nodes))
+        monkeypatch.setattr("valueverse.value.report.withheld", lambda *_, hidden=hidden: hidden)
+        copy = tables(read_page(report_of_commit(settings, "acme", commit, date(2023, 11, 1))))
+        assert [row[1] for row in copy["Fees proposed for what was realised"][1:]] == [told]
+    monkeypatch.undo()
     with pytest.raises(RefusalError, match="no run of 2030-01"):
         report_of_commit(settings, "acme", commit, date(2030, 1, 1))
     with pytest.raises(RefusalError, match="has no commit"):

@@ -45,7 +45,7 @@ def register(app: typer.Typer) -> None:
         """Write results as one HTML page with charts: of a model, or of a commit.
 
         A commit that is not measured yet is a proposal with places to sign. The copy is the customer's, without the
-        vendor's own economics, unless --internal is given.
+        vendor's own economics and all that is computed from them, unless --internal is given.
 
         [dim]valueverse value library developer_time > m.yaml && valueverse value report m.yaml --out m.html[/dim]
         """

@@ -81,12 +81,10 @@ def commits(settings: Settings, tenant: str, before: str, after: str) -> ModelDi
 
 
 def _agreed_money(old: Commitment, new: Commitment) -> tuple[dict[str, Any], str | None]:
-    from valueverse.schemas.value import RECORDED_METRICS
     from valueverse.value.executor import METRICS, compared_values
     from valueverse.value.realisation import agreed_run
 
-    nothing = RECORDED_METRICS.to_frame()
-    runs = [agreed_run(one, nothing) for one in (old, new)]
+    runs = [agreed_run(one) for one in (old, new)]
     if None in runs:
         return {}, "a measured input has no expected value in one of the commits"
     values = [run.values for run in runs if run is not None]

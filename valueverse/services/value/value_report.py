@@ -11,13 +11,15 @@ from valueverse.errors import RefusalError
 from valueverse.value.report import Audience
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    import polars as pl
     import psycopg
 
     from valueverse.platform.settings import Settings
     from valueverse.value.realisation import Commitment
-    from valueverse.value.report import CommitReport, CustomerMonth, FeeProposal, MeasuredRun
+    from valueverse.value.report import CommitReport, CustomerMonth, FeeProposal, MeasuredRun, Withheld
 
 
 DRAWS = 16_384
@@ -75,11 +77,11 @@ def report_of_commit(
         tenant: whose.
         commit: its id, or the beginning of it.
         month: first day of a month with which a period ends; None: the last one measured.
-        audience: whose copy it is: a customer's has no cost to serve, no margin and nothing measured by them.
+        audience: whose copy it is: a customer's has no cost to serve, no margin and nothing computed from them.
 
     Raises:
         RefusalError: ``unknown_tenant``, ``unknown_commit``, ``ambiguous_commit``; ``not_measured``: no run of that
-            month.
+            month; ``internal_numbers``: a proposal whose benefits or fee a customer may not be shown.
     """
     from valueverse.value.report import build_commit_page, render_page
 
@@ -88,12 +90,10 @@ def report_of_commit(
 
 def report_of(settings: Settings, tenant: str, commit: str, month: dt.date | None, audience: Audience) -> CommitReport:
     """All that the page of a commit is made of."""
-    from valueverse.platform.stores import value_store
+    from valueverse.platform.stores import proposal_store, value_store
     from valueverse.platform.warehouse import connect
-    from valueverse.schemas.value import MODEL_METRICS
     from valueverse.services.value.commits.commit_model import log
     from valueverse.services.value.stored_runs import frozen_commit
-    from valueverse.value.realisation import agreed_run
     from valueverse.value.report import Brand, CommitChange, CommitReport, withheld
 
     now = dt.datetime.now(dt.UTC)
@@ -109,6 +109,13 @@ def report_of(settings: Settings, tenant: str, commit: str, month: dt.date | Non
         last = runs[0]["month"] if runs else None
         frozen = json.loads(document)
         registered = _internal(settings, tenant, commitment, audience)
+        hidden = withheld(commitment.program, audience, registered, frozen["model"])
+        proposals = [
+            row
+            for row in proposal_store.proposals(connection, tenant)
+            if row["commit_id"] == commit and last is not None and row["first_day"] <= last
+        ]
+        may_be_shown = _value_may_be_shown(settings, tenant, commitment, hidden)
         accent, logo = value_store.brand(connection, tenant)
         return CommitReport(
             commitment=commitment,
@@ -119,22 +126,17 @@ def report_of(settings: Settings, tenant: str, commit: str, month: dt.date | Non
             changes=[CommitChange(**row) for row in value_store.agreement(connection, tenant, commit)],
             month=last,
             cases={row["case_name"]: _measured(commitment, row) for row in runs},
-            proposals=_proposals(connection, tenant, commit, last, now),
+            proposals=_proposals(proposals, now, may_be_shown),
             months=_months(connection, tenant, commitment, last, audience),
             draws=DRAWS,
-            hidden=withheld(commitment.program, audience, registered, frozen["model"]),
-            agreed=None if runs else agreed_run(commitment, MODEL_METRICS.to_frame()),
+            hidden=hidden,
             brand=Brand(called[0], accent, logo),
         )
 
 
 def _internal(settings: Settings, tenant: str, commitment: Commitment, audience: Audience) -> set[str]:
     """Metrics of the model that any catalog of the tenant has registered on a column that is the vendor's own."""
-    import polars as pl
-
     from valueverse.catalog import RESERVED_PREFIXES, CatalogHistory
-    from valueverse.platform.lake import Lake
-    from valueverse.services.lake_tables import BILLING_FACTS_TABLE
     from valueverse.value.architect import Binding
     from valueverse.value.report import INTERNAL_COLUMNS
 
@@ -142,10 +144,44 @@ def _internal(settings: Settings, tenant: str, commitment: Commitment, audience:
     of_marts = {metric for metric in bound if not metric.startswith(RESERVED_PREFIXES)}
     if audience is Audience.VENDOR or not of_marts:
         return set()
-    facts = Lake(settings.lake_url).scan(BILLING_FACTS_TABLE)
-    history = CatalogHistory.from_facts(facts.filter(pl.col("tenant") == tenant).collect())
+    history = CatalogHistory.from_facts(_facts(settings, tenant))
     registered = [one for catalog in history.catalogs.values() for one in catalog.metrics]
     return {one.key for one in registered if (one.mart, one.column) in INTERNAL_COLUMNS} & of_marts
+
+
+def _facts(settings: Settings, tenant: str) -> pl.DataFrame:
+    import polars as pl
+
+    from valueverse.platform.lake import Lake
+    from valueverse.services.lake_tables import BILLING_FACTS_TABLE
+
+    return Lake(settings.lake_url).scan(BILLING_FACTS_TABLE).filter(pl.col("tenant") == tenant).collect()
+
+
+def _value_may_be_shown(
+    settings: Settings, tenant: str, commitment: Commitment, hidden: Withheld
+) -> Callable[[dict[str, Any]], bool]:
+    """Whether a proposal's fee is a share of a value that depends on nothing withheld.
+
+    What it is a share of is the word of the charge that bills it, in the plan that held at the end of its period; of a
+    charge that is no longer found it is not known, and the value is not shown.
+    """
+    from valueverse.catalog import CatalogHistory
+    from valueverse.subscriptions import build_timeline
+    from valueverse.value.realisation import outcome_charges
+
+    if not hidden.nodes:
+        return lambda _: True
+    facts = _facts(settings, tenant)
+    history = CatalogHistory.from_facts(facts)
+    timeline = build_timeline(facts, history.plans, None)
+
+    def shown(row: dict[str, Any]) -> bool:
+        charges = outcome_charges(timeline, history, tenant, commitment, row["period_to"])
+        outputs = {one.output for one in charges if row["charge"] in one.alike}
+        return bool(outputs) and not any(map(hidden.holds, outputs))
+
+    return shown
 
 
 def _measured(commitment: Commitment, row: dict[str, Any]) -> MeasuredRun:
@@ -157,9 +193,8 @@ def _measured(commitment: Commitment, row: dict[str, Any]) -> MeasuredRun:
 
 
 def _proposals(
-    connection: psycopg.Connection[Any], tenant: str, commit: str, last: dt.date | None, now: dt.datetime
+    rows: Iterable[dict[str, Any]], now: dt.datetime, may_be_shown: Callable[[dict[str, Any]], bool]
 ) -> list[FeeProposal]:
-    from valueverse.platform.stores import proposal_store
     from valueverse.services.value.commits.fee_proposals import state_of
     from valueverse.value.report import FeeProposal
 
@@ -168,7 +203,7 @@ def _proposals(
             row["proposal"],
             row["first_day"],
             row["last_day"],
-            Decimal(row["realised_value"]),
+            Decimal(row["realised_value"]) if may_be_shown(row) else None,
             Decimal(row["amount"]),
             row["currency"],
             row["binding"],
@@ -176,8 +211,7 @@ def _proposals(
             row["disputable_until"],
             row["invoice"],
         )
-        for row in proposal_store.proposals(connection, tenant)
-        if row["commit_id"] == commit and last is not None and row["first_day"] <= last
+        for row in rows
     ]
 
 

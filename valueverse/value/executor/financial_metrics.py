@@ -105,12 +105,18 @@ def financial_metric(program: Program, money: Money, name: str) -> Floats:
 def metrics(program: Program, money: Money, names: Collection[str]) -> dict[str, Floats]:
     """Several metrics at once: present values are worked out once for all of them.
 
+    Args:
+        program: whose drivers and costs they are.
+        money: of the draws.
+        names: of metrics; ``driver.<key>`` or ``cost.<key>`` is what that one adds up to over all periods.
+
     Raises:
         RefusalError: ``no_number``: a sum overflows.
     """
     sums = _Sums(program, money)
     with np.errstate(all="ignore"):
-        return {name: _within(name, _metric(program, money, sums, name)) for name in names}
+        found = {name: sums.part(name) if "." in name else _metric(program, money, sums, name) for name in names}
+        return {name: _within(name, one) for name, one in found.items()}
 
 
 def outputs_of(program: Program, values: Mapping[str, Floats], nodes: Mapping[str, str | None]) -> dict[str, Floats]:
@@ -172,6 +178,13 @@ class _Sums:
     @cached_property
     def cost(self) -> Floats:
         return _weighted(self.money.costs, self.ones) + self.money.upfront
+
+    def part(self, name: str) -> Floats:
+        """One driver or cost."""
+        kind, _, key = name.partition(".")
+        if kind == "cost" and key in self.money.upfronts:
+            return self.money.upfronts[key]
+        return _weighted((self.money.by_driver if kind == "driver" else self.money.by_cost)[key], self.ones)
 
     @cached_property
     def pv_benefit(self) -> Floats:

@@ -1,6 +1,14 @@
 """What came of a commit: metrics from the platform, the committed model run on them, and the fee they come to."""
 
-from valueverse.value.realisation.case_runs import CaseRun, Commitment, agreed_run, run_cases, truncated_program
+from valueverse.value.realisation.case_runs import (
+    CaseRun,
+    Commitment,
+    agreed_run,
+    inputs_without_agreed_value,
+    repeated_cases,
+    run_cases,
+    truncated_program,
+)
 from valueverse.value.realisation.drilldown import cost_sources, subscription_sources, usage_sources
 from valueverse.value.realisation.explain import Explained, explain_output
 from valueverse.value.realisation.fees import FeeTerms, outcome_charges
@@ -45,6 +53,7 @@ __all__ = [
     "cost_to_serve",
     "explain_output",
     "explain_variance",
+    "inputs_without_agreed_value",
     "judge_verdict",
     "last_month",
     "missing_proposals",
@@ -54,6 +63,7 @@ __all__ = [
     "proposal_states",
     "recorded_costs",
     "registered_metrics",
+    "repeated_cases",
     "run_cases",
     "run_inputs",
     "start_of_day",

@@ -16,6 +16,7 @@ import rfc8785
 
 from valueverse.dates import month_number
 from valueverse.errors import RefusalError
+from valueverse.schemas.value import MODEL_METRICS
 from valueverse.value.architect import Binding, Distribution
 from valueverse.value.architect.compiler import compile_model
 from valueverse.value.architect.document import parse_model
@@ -166,8 +167,31 @@ def run_cases(commitment: Commitment, metrics: pl.DataFrame, month: date) -> lis
     """
     n = commitment.period_of(month)
     assert n is not None  # noqa: S101 - the caller asks for months that end a period
-    whole = commitment.program.axis.periods
     measured, flags = _measured(commitment, metrics, n)
+    return _cases(commitment, measured, flags, metrics, n)
+
+
+def repeated_cases(commitment: Commitment, realised: CaseRun) -> list[CaseRun]:
+    """The cases of a part of a commitment, from the realised run of the whole.
+
+    Args:
+        commitment: with some of the inputs, drivers and costs of the one that was run.
+        realised: the run whose measured values and flags count.
+
+    Raises:
+        RefusalError: ``no_number``.
+    """
+    inputs = realised.document["inputs"]
+    measured = {one.name: np.array([inputs[one.name]], dtype=np.float64) for one in commitment.measured()}
+    flags = [one for one in realised.document["flags"] if one["input"] in measured]
+    return _cases(commitment, measured, flags, MODEL_METRICS.to_frame(), realised.document["period"])
+
+
+def _cases(
+    commitment: Commitment, measured: dict[str, Floats], flags: list[dict[str, Any]], metrics: pl.DataFrame, n: int
+) -> list[CaseRun]:
+    """The cases after ``n`` periods, from what was measured in them."""
+    whole = commitment.program.axis.periods
     runs = [_run(commitment, "realised", _Cut(n, n), _given(commitment, measured, n), flags, metrics)]
     agreed = _agreed(commitment)
     if agreed is not None:
@@ -182,18 +206,13 @@ def run_cases(commitment: Commitment, metrics: pl.DataFrame, month: date) -> lis
     return runs
 
 
-def agreed_run(commitment: Commitment, metrics: pl.DataFrame) -> CaseRun | None:
-    """The committed case over the whole term; None where a measured input has no agreed value.
-
-    Args:
-        commitment: what was agreed.
-        metrics: metric, customer, period, value; no row of it is used.
-    """
+def agreed_run(commitment: Commitment) -> CaseRun | None:
+    """The committed case over the whole term; None where a measured input has no agreed value."""
     agreed, whole = _agreed(commitment), commitment.program.axis.periods
     if agreed is None:
         return None
     given = _given(commitment, agreed, whole)
-    return _run(commitment, "committed", _Cut(whole, whole), given, [], metrics.clear())
+    return _run(commitment, "committed", _Cut(whole, whole), given, [], MODEL_METRICS.to_frame())
 
 
 @dataclass(frozen=True)
@@ -216,13 +235,17 @@ def _measured(commitment: Commitment, metrics: pl.DataFrame, n: int) -> tuple[di
 
 def _agreed(commitment: Commitment) -> dict[str, Floats] | None:
     """What is expected of measured inputs: the scenario's word, else the commit's; None where one has neither."""
-    found = {}
-    for one in commitment.measured():
-        stated = commitment.overrides.get(one.name, commitment.expected.get(one.name))
-        if stated is None or isinstance(stated, Binding):
-            return None
-        found[one.name] = central(stated)
-    return found
+    if inputs_without_agreed_value(commitment):
+        return None
+    stated = {**commitment.expected, **commitment.overrides}
+    return {one.name: central(stated[one.name]) for one in commitment.measured()}
+
+
+def inputs_without_agreed_value(commitment: Commitment) -> list[str]:
+    """Measured inputs of which nothing is expected: without them the committed case has no numbers."""
+    stated = {**commitment.expected, **commitment.overrides}
+    measured = [one.name for one in commitment.measured()]
+    return [name for name in measured if name not in stated or isinstance(stated[name], Binding)]
 
 
 def central(source: Source) -> Floats:

@@ -1,6 +1,6 @@
 """Results of a value model as one page that a customer can read: text, tables and charts in a single HTML file."""
 
-from valueverse.value.report.audience import INTERNAL_COLUMNS, Audience, withheld
+from valueverse.value.report.audience import INTERNAL_COLUMNS, Audience, Withheld, withheld
 from valueverse.value.report.charts import Bar, Chart, build_bar_chart
 from valueverse.value.report.commit_page import CommitChange, CommitReport, MeasuredRun, build_commit_page
 from valueverse.value.report.economics import CustomerMonth, FeeProposal
@@ -26,6 +26,7 @@ __all__ = [
     "Page",
     "Section",
     "Table",
+    "Withheld",
     "build_bar_chart",
     "build_commit_page",
     "build_run_page",

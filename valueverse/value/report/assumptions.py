@@ -11,7 +11,6 @@ from valueverse.schemas.value import MODEL_METRICS
 from valueverse.value.architect import Binding, Distribution
 from valueverse.value.executor import bind_inputs, expected_value, quantiles
 from valueverse.value.report import formatting
-from valueverse.value.report.audience import NOTHING
 from valueverse.value.report.page import Link, Table
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from valueverse.value.architect import Input, Program, Scenario, Source
-    from valueverse.value.report.audience import Withheld
     from valueverse.value.report.charts import Calendar
     from valueverse.value.report.page import Cell, Part
 
@@ -43,7 +41,6 @@ def inputs_table(
     overrides: Mapping[str, Source],
     values: Mapping[str, Mapping[str, Sequence[float]]],
     document: Mapping[str, Any],
-    hidden: Withheld = NOTHING,
 ) -> Table:
     """Every input: its value, where it comes from, who answers for it and its sources.
 
@@ -52,7 +49,6 @@ def inputs_table(
         overrides: what the scenario says of inputs.
         values: case -> input -> its value or values in that case, for what is measured.
         document: the model's canonical document.
-        hidden: inputs that have no row.
     """
     stated = document.get("inputs", {})
     evidence = document.get("evidence", {})
@@ -64,7 +60,6 @@ def inputs_table(
             _answers(stated.get(one.name, {}), evidence),
         )
         for one in program.inputs
-        if one.name not in hidden.inputs
     ]
     return Table("Inputs", ("Input", "Value", "Comes from", "Owner and sources"), rows)
 

@@ -51,15 +51,22 @@ def interval(estimate: Estimate, text_of: Callable[[float | None], str]) -> str:
 
 
 def headlines(program: Program, found: Estimates) -> list[Headline]:
-    """Net present value, return, payback and the chance of a gain; of a model without money what it asks for."""
+    """Net present value, return, payback and the chance of a gain; of a model without money what it asks for.
+
+    Of drivers alone or costs alone, which is what an audience may be shown, the one total.
+    """
     if not found.metrics:
         return [
             Headline(formatting.name(name), text_of(one.value), interval(one, text_of))
             for name, one in found.others.items()
             for text_of in [formatter(program, name)]
         ]
-    npv, roi, payback = (found.metrics[name] for name in ("npv", "roi", "payback"))
     money = formatter(program, "npv")
+    if not (program.drivers and program.costs):
+        name = "total_benefit" if program.drivers else "total_cost"
+        total = found.metrics[name]
+        return [Headline(f"{TITLES[name]} over {horizon(program)}", money(total.value), interval(total, money))]
+    npv, roi, payback = (found.metrics[name] for name in ("npv", "roi", "payback"))
     rate = program.axis.discount.rate
     worth = "in today's money" if rate else "not discounted"
     lines = [

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from valueverse.value.executor import RunRequest
+from valueverse.value.realisation import agreed_run, inputs_without_agreed_value, repeated_cases
 from valueverse.value.report import formatting
 from valueverse.value.report.assumptions import flags_table, inputs_table, notes_table
-from valueverse.value.report.audience import NOTE, NOTHING, shown_document
+from valueverse.value.report.audience import NOTHING, check_proposal, shown_document, shown_inputs, shown_program
 from valueverse.value.report.business_case import case_section, formatter, headlines, horizon, interval
 from valueverse.value.report.charts import Calendar
-from valueverse.value.report.economics import economics_section, fees_section, ratio_headline
-from valueverse.value.report.estimates import case_estimates
+from valueverse.value.report.economics import economics_section, fees_section, ratio_headline, terms_section
+from valueverse.value.report.estimates import case_estimates, case_sums
 from valueverse.value.report.page import UNBRANDED, Brand, Code, Facts, Headline, Page, Section, Signature, Table
 from valueverse.value.report.realised import realised_section
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from valueverse.value.realisation import CaseRun, Commitment
     from valueverse.value.report.audience import Withheld
     from valueverse.value.report.economics import CustomerMonth, FeeProposal
-    from valueverse.value.report.estimates import Estimates
+    from valueverse.value.report.estimates import Estimate, Estimates
     from valueverse.value.report.page import Cell
 
 _DID = {
@@ -80,7 +81,6 @@ class CommitReport:
         months: invoiced, and for a vendor spent, per calendar month since the start.
         draws: for intervals.
         hidden: what this copy leaves out.
-        agreed: the committed case over the whole term, while nothing is measured; None: it has no numbers yet.
         brand: the tenant's.
     """
 
@@ -96,7 +96,6 @@ class CommitReport:
     months: Sequence[CustomerMonth]
     draws: int
     hidden: Withheld = NOTHING
-    agreed: CaseRun | None = None
     brand: Brand = UNBRANDED
 
 
@@ -104,31 +103,35 @@ def build_commit_page(report: CommitReport) -> Page:
     """The page: a proposal with places to sign while nothing is measured, then what was realised.
 
     Raises:
-        RefusalError: as ``run_model``.
+        RefusalError: as ``run_model``; ``internal_numbers``: as ``check_proposal``.
     """
-    program = report.commitment.program
     proposed = report.month is None
+    if proposed:
+        check_proposal(report.commitment.program, report.hidden)
+    report = replace(report, commitment=_shown(report.commitment, report.hidden))
+    program = report.commitment.program
     calendar = Calendar(program.axis.grain, report.commitment.start)
-    found = {name: _estimates(report, one) for name, one in _runs(report).items()}
+    runs = _runs(report)
+    found = {name: _estimates(report, one) for name, one in runs.items()} if program.nodes or program.inputs else {}
     shown = next((name for name in ("forecast", "realised", "committed") if name in found), None)
     sections = []
-    if "realised" in found and program.currency and not report.hidden.benefit:
-        sections.append(realised_section(report.commitment, _runs(report), calendar, report.hidden))
-    sections.append(fees_section(report.proposals))
+    if _has_realised_money(runs):
+        sections.append(realised_section(report.commitment, runs, _sums(report, runs), calendar, report.hidden.note))
+    sections.append(terms_section(program) if proposed else fees_section(report.proposals))
     sections.append(economics_section(report.months, program.currency or ""))
-    if report.hidden.case:
-        sections.append(Section("case", "The case in numbers", NOTE))
-    elif shown is not None:
-        text = _PROPOSED if proposed else _case_text(shown, report, program.axis.grain)
-        sections.append(case_section(program, found[shown], calendar, text))
+    if shown is None:
+        sections.append(Section("case", "The case in numbers", report.hidden.note))
+    else:
+        text = _PROPOSED if proposed else _case_text(shown, runs, program.axis.grain)
+        sections.append(case_section(program, found[shown], calendar, f"{text} {report.hidden.note}".strip()))
     sections += [
-        _inputs_section(report, calendar),
+        _inputs_section(report, runs, calendar),
         _agreed_section(report),
         _made_section(report, found),
     ]
     about = f"{report.tenant} and {report.customer}: {horizon(program)} from {_from(report)}"
     title = str(report.frozen["model"].get("title") or formatting.name(program.model))
-    lead, lines = _lead(report, found), _headlines(report, found, shown)
+    lead, lines = _lead(report, runs), _headlines(report, runs, found, shown)
     kind = "Value proposal" if proposed else "Value report"
     return Page(
         *(title, about, lead, lines, sections),
@@ -155,10 +158,41 @@ def _from(report: CommitReport) -> str:
     return formatting.day(report.commitment.start) if report.commitment.start else "a day to be agreed"
 
 
+def _shown(commitment: Commitment, hidden: Withheld) -> Commitment:
+    """The part of a commitment that no withheld input reaches."""
+    return replace(
+        commitment,
+        program=shown_program(commitment.program, hidden),
+        overrides=shown_inputs(commitment.overrides, hidden),
+        baseline=shown_inputs(commitment.baseline, hidden),
+        expected=shown_inputs(commitment.expected, hidden),
+    )
+
+
 def _runs(report: CommitReport) -> dict[str, CaseRun]:
-    """The cases measured; before there is one, what was agreed."""
+    """The cases measured; before there is one, what was agreed. Of a part of the model they are run again."""
     measured = {name: one.run for name, one in report.cases.items()}
-    return {"committed": report.agreed} if report.agreed is not None and not measured else measured
+    if report.month is None:
+        agreed = agreed_run(report.commitment)
+        return {} if agreed is None else {"committed": agreed}
+    if report.hidden.inputs and "realised" in measured:
+        return {one.case: one for one in repeated_cases(report.commitment, measured["realised"])}
+    return measured
+
+
+def _has_realised_money(runs: Mapping[str, CaseRun]) -> bool:
+    return "realised" in runs and "benefit" in runs["realised"].series
+
+
+def _sums(report: CommitReport, runs: Mapping[str, CaseRun]) -> dict[str, dict[str, Estimate]]:
+    """What was agreed and what was realised in the periods measured, with intervals."""
+    periods = int(runs["realised"].document["period"])
+    asked = RunRequest(draws=report.draws, seed=int(report.frozen["seed"]))
+    return {
+        name: case_sums(report.commitment, runs[name].document["inputs"], periods, asked)
+        for name in ("committed", "realised")
+        if name in runs
+    }
 
 
 def _estimates(report: CommitReport, run: CaseRun) -> Estimates:
@@ -168,8 +202,8 @@ def _estimates(report: CommitReport, run: CaseRun) -> Estimates:
     return case_estimates(report.commitment, run.document["inputs"], periods, asked)
 
 
-def _case_text(shown: str, report: CommitReport, grain: str) -> str:
-    measured = report.cases["realised"].run.document["period"] if "realised" in report.cases else 0
+def _case_text(shown: str, runs: Mapping[str, CaseRun], grain: str) -> str:
+    measured = runs["realised"].document["period"] if "realised" in runs else 0
     so_far = formatting.lasting(float(measured), grain)
     text = {
         "forecast": f"The agreed model with what was measured in {so_far}, and what was agreed for the time to come.",
@@ -179,59 +213,67 @@ def _case_text(shown: str, report: CommitReport, grain: str) -> str:
     return f"{text[shown]} Benefits are after risk, attribution and decay; costs include their risk."
 
 
-def _lead(report: CommitReport, found: Mapping[str, Estimates]) -> list[str]:
+def _lead(report: CommitReport, runs: Mapping[str, CaseRun]) -> list[str]:
     lead = [str(report.frozen["model"]["description"])] if report.frozen["model"].get("description") else []
     program = report.commitment.program
     if report.month is None:
-        return [*lead, f"The commit is {_state(report.state)}; nothing is measured yet."]
-    if "realised" not in found or not program.currency or report.hidden.benefit:
+        lead.append(f"The commit is {_state(report.state)}; nothing is measured yet.")
+        waiting = [formatting.name(name) for name in inputs_without_agreed_value(report.commitment)]
+        if waiting:
+            lead.append(
+                f"It has no agreed numbers: nothing was agreed of {formatting.listing(waiting)}. A commit with a "
+                "scenario that states them, or with measured data, has such numbers."
+            )
         return lead
-    n = int(report.cases["realised"].run.document["period"])
-    realised = math.fsum(report.cases["realised"].run.series["benefit"])
+    if not _has_realised_money(runs) or not program.drivers:
+        return lead
+    currency = program.currency or ""
+    n = int(runs["realised"].document["period"])
+    realised = math.fsum(runs["realised"].series["benefit"])
     span = formatting.lasting(float(n), program.axis.grain)
-    amount = formatting.estimate(realised, program.currency)
-    text = f"In {span}, up to {report.month:%B %Y}, the value realised is {amount}"
-    if "committed" in report.cases:
-        agreed = math.fsum(report.cases["committed"].run.series["benefit"][:n])
+    text = f"In {span}, up to {report.month:%B %Y}, the value realised is {formatting.estimate(realised, currency)}"
+    if "committed" in runs:
+        agreed = math.fsum(runs["committed"].series["benefit"][:n])
         part = f"{formatting.percent(realised / agreed)} of the" if agreed else "against"
-        text += f": {part} {formatting.estimate(agreed, program.currency)} committed for the same time"
+        text += f": {part} {formatting.estimate(agreed, currency)} committed for the same time"
     return [*lead, f"{text}."]
 
 
-def _headlines(report: CommitReport, found: Mapping[str, Estimates], shown: str | None) -> list[Headline]:
+def _headlines(
+    report: CommitReport, runs: Mapping[str, CaseRun], found: Mapping[str, Estimates], shown: str | None
+) -> list[Headline]:
     program = report.commitment.program
     lines: list[Headline] = []
-    if "realised" in found and found["realised"].metrics and not report.hidden.benefit:
+    if program.drivers and "realised" in found:
         benefit = found["realised"].metrics["total_benefit"]
         money = formatter(program, "total_benefit")
         lines.append(
             Headline(f"Value realised up to {report.month:%B %Y}", money(benefit.value), interval(benefit, money))
         )
-    if shown is not None and not report.hidden.case:
+    if shown is not None:
         lines += headlines(program, found[shown])
     if report.proposals:
         active = [one for one in report.proposals if one.state != "withdrawn"]
         total = sum((one.amount for one in active), Decimal(0))
         states = formatting.listing(sorted({one.state for one in active}))
         lines.append(Headline("Fee proposed so far", formatting.amount(total, report.proposals[0].currency), states))
-    if "realised" in report.cases and not report.hidden.benefit:
-        lines += ratio_headline(report.months, _runs(report)["realised"], program.currency or "")
+    if program.drivers and "realised" in runs:
+        lines += ratio_headline(report.months, runs["realised"], program.currency or "")
     return lines
 
 
-def _inputs_section(report: CommitReport, calendar: Calendar) -> Section:
+def _inputs_section(report: CommitReport, runs: Mapping[str, CaseRun], calendar: Calendar) -> Section:
     commitment = report.commitment
     wanted = {one.name for one in commitment.measured()} | set(commitment.baseline)
     values = {
         case: {name: run.document["inputs"][name] for name in wanted & set(run.document["inputs"])}
-        for case, run in _runs(report).items()
+        for case, run in runs.items()
         if case != "forecast"
     }
-    flags = report.cases["realised"].run.document["flags"] if "realised" in report.cases else []
-    flags = [one for one in flags if one["input"] not in report.hidden.inputs]
+    flags = runs["realised"].document["flags"] if "realised" in runs else []
     model = shown_document(report.frozen["model"], report.hidden)
     parts = [
-        inputs_table(commitment.program, commitment.overrides, values, model, report.hidden),
+        inputs_table(commitment.program, commitment.overrides, values, model),
         *flags_table(commitment.program, flags, calendar),
         *notes_table(model),
     ]

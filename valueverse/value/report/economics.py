@@ -8,12 +8,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from valueverse.value.report import formatting
-from valueverse.value.report.page import Headline, Section, Table
+from valueverse.value.report.business_case import TITLES
+from valueverse.value.report.page import Facts, Headline, Section, Table
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Sequence
 
+    from valueverse.value.architect import Program
     from valueverse.value.realisation import CaseRun
     from valueverse.value.report.page import Cell
 
@@ -27,7 +29,7 @@ class FeeProposal:
     Attributes:
         name: by which it is accepted or disputed.
         first, last: days of its period.
-        realised: value that the fee to date is a share of.
+        realised: value that the fee to date is a share of; None: not to be shown.
         amount: proposed now.
         currency: of both.
         binding: none, floor or cap: what decided.
@@ -39,7 +41,7 @@ class FeeProposal:
     name: str
     first: dt.date
     last: dt.date
-    realised: Decimal
+    realised: Decimal | None
     amount: Decimal
     currency: str
     binding: str
@@ -62,7 +64,7 @@ def fees_section(proposals: Sequence[FeeProposal]) -> Section:
     rows = [
         (
             _named(one),
-            formatting.amount(one.realised, one.currency),
+            formatting.NONE if one.realised is None else formatting.amount(one.realised, one.currency),
             formatting.amount(one.amount, one.currency),
             _LIMITS[one.binding],
             _state(one),
@@ -73,6 +75,27 @@ def fees_section(proposals: Sequence[FeeProposal]) -> Section:
     columns = ("Period", "Value it is a share of", "Fee", "Decided by", "State", "Billed")
     tables = [Table("Fees proposed for what was realised", columns, rows, frozenset({1, 2}))] if rows else []
     return Section("fees", "Fee for the outcome", "", tables)
+
+
+def terms_section(program: Program) -> Section:
+    """The fee that a proposal asks for: what it is a share of, within which limits; empty where the model has none."""
+    fee = program.pricing
+    if fee is None:
+        return Section("fee-terms", "")
+    output = TITLES.get(fee.output, formatting.name(fee.output))
+    rows: list[tuple[str, Cell]] = [
+        ("Share", f"{formatting.percent(fee.share)} of the value {fee.case}: {output.lower()}")
+    ]
+    for label, limit in (("At least", fee.floor), ("At most", fee.cap)):
+        if limit is not None:
+            rows.append((label, f"{formatting.amount(limit.amount, program.currency or '')} a {limit.per}, pro rata"))
+    text = {"cumulative": "all periods so far count together", "none": "each period by itself"}[fee.true_up]
+    rows += [
+        ("Proposed", f"every {fee.period}; {text}{'' if fee.refund else '; nothing is paid back'}"),
+        ("May be disputed", f"for {fee.dispute_days} days"),
+    ]
+    told = "What the customer's plan states of this fee takes the place of what stands here."
+    return Section("fee-terms", "Fee for the outcome", told, [Facts(rows)])
 
 
 def _named(one: FeeProposal) -> Cell:

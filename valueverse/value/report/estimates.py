@@ -136,17 +136,45 @@ def case_estimates(
         periods: that the case covers.
         asked: draws and seed.
     """
+    return estimates_of(_settled(commitment, inputs, periods), None, asked)["case"]
+
+
+def case_sums(
+    commitment: Commitment, inputs: Mapping[str, Sequence[float]], periods: int, asked: RunRequest
+) -> dict[str, Estimate]:
+    """What each driver and cost of a case, and all of them, add up to over its first periods.
+
+    Args:
+        commitment, inputs, asked: as ``case_estimates``.
+        periods: that are added up, from the first.
+
+    Returns:
+        By the name of the series: ``driver.<key>``, ``cost.<key>``, ``benefit``, ``cost``, ``net``.
+
+    Raises:
+        RefusalError: as ``run_model``.
+    """
+    program = _settled(commitment, inputs, periods)
+    metrics = {name: name for name in (*(one.node for one in program.drivers), *(one.node for one in program.costs))}
+    metrics |= {"benefit": "total_benefit", "cost": "total_cost", "net": "net_benefit"}
+    targets = tuple(Target(one, "metric", None, STATISTICS) for one in metrics.values())
+    whole = replace(program, outputs=Outputs(targets, LEVELS, (), (), ()))
+    outputs = run_model(whole, None, asked)["scenarios"]["case"]["outputs"]
+    return {name: _estimate(outputs[metric]) for name, metric in metrics.items()}
+
+
+def _settled(commitment: Commitment, inputs: Mapping[str, Sequence[float]], periods: int) -> Program:
+    """The first periods of a case as a program that needs no metrics, with the one scenario ``case``."""
     given = {one.name for one in commitment.program.inputs if isinstance(one.source, Binding)}
     whole = truncated_program(commitment.program, periods)
 
     def source(name: str, written: Source) -> Source:
         if name not in given:
             return commitment.overrides.get(name, written)
-        return inputs[name][0] if len(inputs[name]) == 1 else tuple(inputs[name])
+        return inputs[name][0] if len(inputs[name]) == 1 else tuple(inputs[name][:periods])
 
     fixed = tuple(replace(one, source=source(one.name, one.source)) for one in whole.inputs)
-    settled = replace(whole, inputs=fixed, scenarios=(Scenario("case", {}),))
-    return estimates_of(settled, None, asked)["case"]
+    return replace(whole, inputs=fixed, scenarios=(Scenario("case", {}),))
 
 
 def _read(program: Program, answer: Mapping[str, Any], found: Mapping[str, Any]) -> Estimates:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from valueverse.value.report import formatting
 from valueverse.value.report.assumptions import bound_values, flags_table, inputs_table, notes_table
-from valueverse.value.report.audience import NOTE, NOTHING, shown_document
+from valueverse.value.report.audience import NOTHING, shown_document, shown_program
 from valueverse.value.report.business_case import case_section, formatter, headlines, horizon, scenarios_table
 from valueverse.value.report.charts import Calendar
 from valueverse.value.report.estimates import command_outputs, estimates_of
@@ -46,35 +46,39 @@ def build_run_page(
     Raises:
         RefusalError: as ``run_model``.
     """
-    found = estimates_of(program, metrics, asked)
+    program = shown_program(program, hidden)
+    found = estimates_of(program, metrics, asked) if program.nodes or program.inputs else {}
     scenario_name = asked.scenarios[0] if asked.scenarios else "base"
     scenario = next(one for one in program.scenarios if one.name == scenario_name)
     start = asked.start or program.axis.start
     calendar = Calendar(program.axis.grain, _day(start))
     values = {scenario_name: bound_values(program, scenario, metrics, asked.start)}
-    case = found[scenario_name]
-    flags = [one for one in case.flags if one["input"] not in hidden.inputs]
+    case = found.get(scenario_name)
     document = shown_document(document, hidden)
+    text = f"{_conventions(program)} {hidden.note}".strip()
     numbers = [
-        case_section(program, case, calendar, _conventions(program)),
+        Section("case", "The case in numbers", hidden.note)
+        if case is None
+        else case_section(program, case, calendar, text),
         Section("scenarios", "Other scenarios", "", scenarios_table(program, found)),
     ]
     inputs = [
-        inputs_table(program, scenario.overrides, values, document, hidden),
-        *flags_table(program, flags, calendar),
+        inputs_table(program, scenario.overrides, values, document),
+        *flags_table(program, case.flags if case else (), calendar),
         *notes_table(document),
     ]
+    made = _made(program, case, asked, scenario_name, hidden)
     sections = [
-        *([Section("case", "The case in numbers", NOTE)] if hidden.case else numbers),
+        *numbers,
         Section("inputs", "What it depends on", "", inputs),
-        Section("made", "How these numbers were made", "", [Facts(_made(program, case, asked, scenario_name, hidden))]),
+        Section("made", "How these numbers were made", "", [Facts(made)]),
     ]
     line = [f"scenario {formatting.name(scenario_name)}", horizon(program), *about]
     return Page(
         str(document.get("title") or formatting.name(program.model)),
         ", ".join(line),
-        _lead(program, document, case, hidden),
-        [] if hidden.case else headlines(program, case),
+        _lead(program, document, case),
+        [] if case is None else headlines(program, case),
         sections,
     )
 
@@ -83,9 +87,9 @@ def _day(text: str | None) -> dt.date | None:
     return None if text is None else dt.date.fromisoformat(text if len(text) > 7 else f"{text}-01")
 
 
-def _lead(program: Program, document: Mapping[str, Any], case: Estimates, hidden: Withheld) -> list[str]:
+def _lead(program: Program, document: Mapping[str, Any], case: Estimates | None) -> list[str]:
     lead = [str(document["description"])] if document.get("description") else []
-    if not case.metrics or hidden.case:
+    if case is None or not (program.drivers and program.costs):
         return lead
     money = formatter(program, "npv")
     benefit, cost = (case.metrics[name].value for name in ("total_benefit", "total_cost"))
@@ -110,17 +114,18 @@ def _conventions(program: Program) -> str:
 
 
 def _made(
-    program: Program, case: Estimates, asked: RunRequest, scenario_name: str, hidden: Withheld
+    program: Program, case: Estimates | None, asked: RunRequest, scenario_name: str, hidden: Withheld
 ) -> list[tuple[str, Cell]]:
+    """How the run was made; of a part of a model there is no document from which it could be repeated."""
+    rows: list[tuple[str, Cell]] = [("Scenario", scenario_name)]
+    if case is not None:
+        rows.append(("Draws", f"{case.draws:,}, from seed {case.seed}"))
+    rows.append(("Model", Code(program.content_hash)))
+    if case is None or hidden.inputs:
+        return rows
     command = " ".join(
         ["valueverse value run MODEL", *(f"--scenario {one}" for one in asked.scenarios)]
         + [f"--draws {case.draws}", f"--seed {case.seed}"]
         + [f"--output '{one}'" for one in command_outputs(program)]
     )
-    return [
-        ("Scenario", scenario_name),
-        ("Draws", f"{case.draws:,}, from seed {case.seed}"),
-        ("Model", Code(program.content_hash)),
-        ("Run", Code(case.run_hash)),
-        *([] if hidden.case else [("To repeat it", Code(command))]),
-    ]
+    return [*rows, ("Run", Code(case.run_hash)), ("To repeat it", Code(command))]
