@@ -126,11 +126,11 @@ def test_a_commit_is_reported_with_its_results_and_the_invoice_that_bills_its_fe
     assert len(tables(earlier)["Fees proposed for what was realised"]) == 2
     assert not re.search("cost to serve|margin", texts(earlier), re.IGNORECASE)
     assert [row[0] for row in tables(earlier)["Invoiced"][1:]] == ["November 2023", "total"]
-    for nodes, told in (({"cost.licence"}, "50.00 USD"), ({"cost.licence", "driver.saving"}, formatting.NONE)):
+    for nodes, value in (({"cost.licence"}, "50.00 USD"), ({"cost.licence", "driver.saving"}, formatting.NONE)):
         hidden = Withheld(frozenset({"licence"}), frozenset(nodes))
         monkeypatch.setattr("valueverse.value.report.withheld", lambda *_, hidden=hidden: hidden)
         copy = tables(read_page(report_of_commit(settings, "acme", commit, date(2023, 11, 1))))
-        assert [row[1] for row in copy["Fees proposed for what was realised"][1:]] == [told]
+        assert [row[1] for row in copy["Fees proposed for what was realised"][1:]] == [value]
     monkeypatch.undo()
     with pytest.raises(RefusalError, match="no run of 2030-01"):
         report_of_commit(settings, "acme", commit, date(2030, 1, 1))

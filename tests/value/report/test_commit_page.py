@@ -14,8 +14,6 @@ import polars as pl
 import pytest
 
 from tests.support.pages import read_page, repeated_ids, tables, texts, what_it_would_fetch_or_run
-from valueverse.errors import RefusalError
-from valueverse.value.architect.compiler.program import compile_model
 from valueverse.value.architect.document.canonical import canonical_tree
 from valueverse.value.architect.document.parsing import parse_model
 from valueverse.value.committer.commits import Frozen, commit_id
@@ -23,7 +21,6 @@ from valueverse.value.executor.binding import read_metrics
 from valueverse.value.realisation.case_runs import Commitment, agreed_run, run_cases
 from valueverse.value.realisation.variance import explain_variance
 from valueverse.value.report import formatting
-from valueverse.value.report.audience import NOTE, NOTHING, TOTALS_NOTE, Audience, withheld
 from valueverse.value.report.commit_page import CommitChange, CommitReport, MeasuredRun, build_commit_page
 from valueverse.value.report.economics import CustomerMonth, FeeProposal
 from valueverse.value.report.page import Brand, render_page
@@ -207,133 +204,6 @@ def test_a_customers_copy_shows_what_was_invoiced_and_no_cost(whole: CommitRepor
     ]
     assert not re.search(r"cost to serve|margin of|31\.50|88\.50", page, re.IGNORECASE)
     assert "Value for each USD invoiced" in page
-
-
-SECRET = {"unit": "USD/month", "bind": {"metric": "billing.cost_to_serve"}, "missing": "zero", "evidence": ["ledger"]}
-SERVED: dict[str, Any] = MODEL | {
-    "inputs": MODEL["inputs"] | {"served": SECRET | {"owner": "finance of the vendor"}},
-    "evidence": {"ledger": "Cloud invoices of the vendor"},
-}
-
-
-HOSTED: dict[str, Any] = SERVED | {"costs": MODEL["costs"] | {"hosting": "served"}, "outputs": ["npv", "served"]}
-SAVING_IS_OURS = {"variables": {"ours": "served * 2"}, "drivers": {"saving": "tokens * worth - ours"}}
-SECRETS = r"served|hosting|ours|(?<![\d.])(?:7,?411|8,?123|8,?124)|Cloud invoices|finance of the vendor"
-"""Digits after others or a point are a place in a drawing."""
-
-
-def served(more: dict[str, Any]) -> tuple[CommitReport, CommitReport]:
-    """A measured commit whose model has an internal metric: the vendor's copy and the customer's."""
-    model = SERVED | more | {"scenarios": {"agreed": {"tokens": 80, "licence": 100, "served": 7411.25}, "base": {}}}
-    vendors = report_of([*MEASURED, ("billing.cost_to_serve", 8123.5, "2023-11")], model=model)
-    assert withheld(vendors.commitment.program, Audience.VENDOR) == NOTHING
-    return vendors, replace(vendors, hidden=withheld(vendors.commitment.program, Audience.CUSTOMER))
-
-
-def test_an_internal_cost_is_nowhere_in_a_customers_copy_and_all_else_is(whole: CommitReport, html: str) -> None:
-    """Neither as text, nor in a chart, an attribute or a comment: the whole file is searched.
-
-    What remains is the copy of the same model without that cost, number by number.
-    """
-    vendors, customers = served(HOSTED)
-    page = render_page(build_commit_page(customers))
-    assert re.search(SECRETS, render_page(build_commit_page(vendors)))
-    assert re.findall(SECRETS, page) == []
-    shown, without = tables(read_page(page)), tables(read_page(html))
-    named = set(without) - {"Sources"}
-    assert {name: shown[name] for name in named} == {name: without[name] for name in named}
-    assert f"{NOTE} {TOTALS_NOTE}" in texts(read_page(page))
-    agreed = render_page(build_commit_page(proposal(customers)))
-    assert re.search(SECRETS, render_page(build_commit_page(proposal(vendors))))
-    assert re.findall(SECRETS, agreed) == []
-    told = tables(read_page(render_page(build_commit_page(proposal(whole)))))
-    assert tables(read_page(agreed))["Cash flow by year, not discounted"] == told["Cash flow by year, not discounted"]
-
-
-@pytest.mark.usefixtures("undrawn")
-def test_a_benefit_computed_from_an_internal_number_is_left_out_and_the_costs_are_shown() -> None:
-    vendors, customers = served(SAVING_IS_OURS)
-    page = render_page(build_commit_page(customers))
-    assert re.search(SECRETS, render_page(build_commit_page(vendors)))
-    assert re.findall(SECRETS + "|saving", page) == []
-    sums = {row[0]: row[1:3] for row in tables(read_page(page))["Sums so far"]}
-    assert sums["licence"] == ["200.00 USD", "120.00 USD"]
-
-
-@pytest.mark.usefixtures("undrawn")
-def test_a_proposal_that_cannot_state_its_benefits_is_refused_with_the_cure() -> None:
-    vendors, customers = served(SAVING_IS_OURS)
-    with pytest.raises(RefusalError, match=r"every benefit \(saving\).*from served, .*--internal") as found:
-        build_commit_page(proposal(customers))
-    assert found.value.code == "internal_numbers"
-    assert build_commit_page(proposal(vendors)).signatures
-    fee = {"pricing": {"output": "net_benefit", "share": 0.25}}
-    _, customers = served(HOSTED | fee)
-    with pytest.raises(RefusalError, match=r"what the fee is a share of \(net benefit\).*from served"):
-        build_commit_page(proposal(customers))
-
-
-@pytest.mark.usefixtures("undrawn")
-def test_a_proposal_states_the_fee_that_is_signed() -> None:
-    fee = {"output": "saving", "share": 0.25, "cap": "60000 USD/year", "period": "quarter", "refund": True}
-    page = read_page(render_page(build_commit_page(proposal(report_of(model=MODEL | {"pricing": fee})))))
-    text = plain(texts(page))
-    for told in ("25 % of the value realised: saving", "60,000.00 USD a year", "every quarter", "for 30 days"):
-        assert told in text
-
-
-@pytest.mark.usefixtures("undrawn")
-def test_an_agreed_value_that_only_the_vendor_lacks_takes_no_number_from_a_proposal() -> None:
-    """Nothing was agreed of the cost to serve: what the customer is asked to sign does not need it."""
-    model = HOSTED | {"scenarios": {"agreed": {"tokens": 80, "licence": 100}, "base": {}}}
-    found = report_of([*MEASURED, ("billing.cost_to_serve", 8123.5, "2023-11")], model=model)
-    customers = replace(found, hidden=withheld(found.commitment.program, Audience.CUSTOMER))
-    assert set(found.cases) == {"realised"}
-    assert "It has no agreed numbers: nothing was agreed of served." in "".join(build_commit_page(proposal(found)).lead)
-    assert "Net value over" in render_page(build_commit_page(proposal(customers)))
-    assert tables(read_page(render_page(build_commit_page(customers))))["Sums so far"][0][1:3] == [
-        "Committed",
-        "Realised",
-    ]
-
-
-@pytest.mark.usefixtures("undrawn")
-def test_what_an_internal_value_reaches_is_not_named_among_the_missing_ones() -> None:
-    """A variable of a carried value and an internal one: its name is the vendor's, too."""
-    more = {"variables": {"ours": "tokens * worth + served"}, "costs": MODEL["costs"] | {"hosting": "ours"}}
-    vendors, customers = served(more)
-    rows = {
-        name: tables(read_page(render_page(build_commit_page(one))))["Values that were missing"]
-        for name, one in (("vendor", vendors), ("customer", customers))
-    }
-    assert [rows[name][2 if name == "customer" else 3][3] for name in rows] == ["ours, saving and hosting", "saving"]
-
-
-@pytest.mark.usefixtures("undrawn")
-def test_a_fee_on_a_value_that_is_withheld_is_shown_without_it(whole: CommitReport) -> None:
-    unnamed = replace(whole.proposals[0], realised=None)
-    page = render_page(build_commit_page(replace(whole, proposals=[unnamed])))
-    assert tables(read_page(page))["Fees proposed for what was realised"][1][1:3] == [formatting.NONE, "202.58 USD"]
-
-
-def test_an_input_that_says_it_is_internal_is_hidden_like_a_measured_one() -> None:
-    """A vendor that types in what serving costs marks it: nothing of it is in the file, nor a total that has it."""
-    served = {"unit": "USD/month", "value": 7411.25, "owner": "finance of the vendor", "internal": True}
-    costs = MODEL["costs"] | {"hosting": "served"}
-    model = MODEL | {"inputs": MODEL["inputs"] | {"served": served}, "costs": costs}
-    found = report_of(model=model)
-    hidden = withheld(found.commitment.program, Audience.CUSTOMER, document=found.frozen["model"])
-    for report in (found, proposal(found)):
-        assert re.search(SECRETS, render_page(build_commit_page(report)))
-        assert re.findall(SECRETS, render_page(build_commit_page(replace(report, hidden=hidden)))) == []
-    assert withheld(found.commitment.program, Audience.VENDOR, document=found.frozen["model"]) == NOTHING
-
-
-def test_a_registered_metric_on_a_column_of_costs_is_internal_whatever_its_name() -> None:
-    model = SERVED | {"inputs": MODEL["inputs"] | {"served": SECRET | {"bind": {"metric": "harmless"}}}}
-    program = compile_model(parse_model(json.dumps(model)))
-    assert withheld(program, Audience.CUSTOMER) == NOTHING
-    assert withheld(program, Audience.CUSTOMER, {"harmless"}).inputs == {"served"}
 
 
 def test_how_it_was_made_names_every_run_with_what_was_known(whole: CommitReport, html: str) -> None:

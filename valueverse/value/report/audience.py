@@ -66,7 +66,7 @@ class Withheld:
 
     @property
     def note(self) -> str:
-        """What a reader is told of it; empty: nothing is left out."""
+        """What a reader learns of it; empty: nothing is left out."""
         if not self.inputs:
             return ""
         return f"{NOTE} {TOTALS_NOTE}" if self.money else NOTE
@@ -121,7 +121,7 @@ def shown_program(program: Program, hidden: Withheld) -> Program:
 
 
 def shown_inputs(by_name: Mapping[str, _T], hidden: Withheld) -> dict[str, _T]:
-    """What is said of inputs by name, without the withheld ones."""
+    """Things by the names of inputs, without the withheld ones."""
     return {name: one for name, one in by_name.items() if name not in hidden.inputs}
 
 
@@ -144,9 +144,9 @@ def _shown_outputs(program: Program, hidden: Withheld) -> Outputs:
         return money if target.node is None else target.node not in hidden.nodes | hidden.inputs
 
     # A statement about a total would be about that of the others, which nobody stated.
-    told = tuple(one for one in asked.probabilities if not any(map(hidden.holds, one.names)))
+    statements = tuple(one for one in asked.probabilities if not any(map(hidden.holds, one.names)))
     tornado, sobol = (tuple(one for one in names if not hidden.holds(one)) for names in (asked.tornado, asked.sobol))
-    return Outputs(tuple(filter(shown, asked.targets)), asked.percentiles, told, tornado, sobol)
+    return Outputs(tuple(filter(shown, asked.targets)), asked.percentiles, statements, tornado, sobol)
 
 
 def check_proposal(program: Program, hidden: Withheld) -> None:

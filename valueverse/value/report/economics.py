@@ -89,13 +89,13 @@ def terms_section(program: Program) -> Section:
     for label, limit in (("At least", fee.floor), ("At most", fee.cap)):
         if limit is not None:
             rows.append((label, f"{formatting.amount(limit.amount, program.currency or '')} a {limit.per}, pro rata"))
-    text = {"cumulative": "all periods so far count together", "none": "each period by itself"}[fee.true_up]
+    counted = {"cumulative": "all periods so far count together", "none": "each period by itself"}[fee.true_up]
     rows += [
-        ("Proposed", f"every {fee.period}; {text}{'' if fee.refund else '; nothing is paid back'}"),
+        ("Proposed", f"every {fee.period}; {counted}{'' if fee.refund else '; nothing is paid back'}"),
         ("May be disputed", f"for {fee.dispute_days} days"),
     ]
-    told = "What the customer's plan states of this fee takes the place of what stands here."
-    return Section("fee-terms", "Fee for the outcome", told, [Facts(rows)])
+    text = "What the customer's plan states of this fee takes the place of what stands here."
+    return Section("fee-terms", "Fee for the outcome", text, [Facts(rows)])
 
 
 def _named(one: FeeProposal) -> Cell:
