@@ -146,7 +146,9 @@ class Settings(BaseSettings):
         """``redis://`` or ``unix://`` address of Valkey, password included."""
         if self.external_redis_url:
             return self.external_redis_url
-        return f"unix://:{secret(self.secrets_dir, 'valkey')}@{self.sockets / 'valkey.sock'}?db=0"
+        record = read_record(self.run, "valkey")
+        socket = record.details["socket"] if record else self.sockets / "valkey.sock"
+        return f"unix://:{secret(self.secrets_dir, 'valkey')}@{socket}?db=0"
 
     @property
     def database_name(self) -> str:

@@ -63,8 +63,11 @@ def _run(settings: Settings, progress: Console) -> tuple[str, list[str]]:
     with DueWork(settings) as due:
         began = time.perf_counter()
         with progress.status("starting PostgreSQL and Valkey"):
-            list(supervisor.up(settings, ("postgres", "valkey")))
+            started = list(supervisor.up(settings, ("postgres", "valkey")))
         print_step(progress, Timing("servers", "PostgreSQL, Valkey, migrations", time.perf_counter() - began))
+        for one in started:
+            if one.detail not in {"", supervisor.ALREADY}:
+                progress.print(f"[yellow]![/yellow] {one.name} {escape(one.detail)}")
         catalog = publish_project_catalog(settings)
         if catalog.is_new:
             print_step(progress, Timing("catalog", f"publish {catalog.sentence}", 0.0))

@@ -52,14 +52,16 @@ def _chosen(only: str | None) -> tuple[str, ...]:
 def _up(only: _Only = None) -> None:
 
     from valueverse.platform.servers import supervisor
+    from valueverse.platform.servers.supervisor import ALREADY
     from valueverse.platform.settings import get_settings
 
     settings = get_settings()
     out = console(soft_wrap=True)
     with out.status("starting servers"):
         for one in supervisor.up(settings, _chosen(only)):
-            done = "[dim]runs already[/dim]" if one.detail else f"[green]{one.state}[/green]"
-            out.print(f"{one.name:<15} {done} {one.where}")
+            again = one.detail == ALREADY
+            done = "[dim]runs already[/dim]" if again else f"[green]{one.state}[/green]"
+            out.print(f"{one.name:<15} {done} {one.where}{'' if again or not one.detail else f'; {one.detail}'}")
     out.print(f"{'documentation':<15} {_documentation()}", markup=False)
 
 

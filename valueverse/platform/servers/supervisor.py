@@ -15,7 +15,7 @@ import sys
 import urllib.error
 import urllib.request
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Literal
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Literal
 from valueverse.errors import RefusalError
 from valueverse.platform import warehouse
 from valueverse.platform.queries import value_of
-from valueverse.platform.servers import dagster_home, postgres_server, processes, valkey_server
+from valueverse.platform.servers import dagster_home, former_place, postgres_server, processes, valkey_server
 from valueverse.platform.servers.postgres_runtime import open_home
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ API = "api"
 NAMES = (postgres_server.NAME, valkey_server.NAME, DAGSTER, DAEMON, API)
 """Servers in the order they start; they stop in the opposite one."""
 
+ALREADY = "already"
+"""Detail of a server that ran before it was to be started."""
 _PATIENCE = 180
 """Seconds a Python server may take to answer: a cold start of Dagster on a busy two-core machine takes most
 of it."""
@@ -90,25 +92,37 @@ _PROGRAMS = {
 def up(settings: Settings, only: Collection[str] = NAMES) -> Iterator[Status]:
     """Start what is not running of ``only``, giving each server's status once it answers.
 
+    Servers that were started where the installation's folder lay before it was moved are started again here.
+
     Raises:
-        RefusalError: ``unknown_server``, or the reason why a server did not start; those already started go on.
+        RefusalError: ``unknown_server``, ``copied_while_running``, ``moved_while_running``, or the reason why a server
+            did not start; those already started go on.
     """
     _known(only)
     open_home(settings.home)
     with processes.locked(settings.run / "up.lock", 300):
-        for name in (postgres_server.NAME, valkey_server.NAME):
-            if name in only:
-                yield _start_server(settings, name)
-        if postgres_server.NAME in only or set(only) & set(_PROGRAMS):
-            warehouse.upgrade(settings)
-        started = [(name, _start_program(settings, name)) for name in _PROGRAMS if name in only]
-        for name, (record, fresh) in started:
-            yield _await(settings, name, record, fresh)
+        moved = former_place.servers_left(settings, NAMES)
+        for _ in down(settings, moved):
+            pass
+        for one in _started(settings, {*only, *moved}):
+            yield replace(one, detail=moved.get(one.name, one.detail))
+
+
+def _started(settings: Settings, only: Collection[str]) -> Iterator[Status]:
+    for name in (postgres_server.NAME, valkey_server.NAME):
+        if name in only:
+            yield _start_server(settings, name)
+    if postgres_server.NAME in only or set(only) & set(_PROGRAMS):
+        warehouse.upgrade(settings)
+    started = [(name, _start_program(settings, name)) for name in _PROGRAMS if name in only]
+    for name, (record, fresh) in started:
+        yield _await(settings, name, record, fresh)
 
 
 def down(settings: Settings, only: Collection[str] = NAMES) -> Iterator[str]:
     """Stop what runs of ``only``, the last started first; gives the names of those that ran."""
     _known(only)
+    folders = {settings.sockets, *former_place.socket_folders(settings)}
     for name in reversed(NAMES):
         if name not in only:
             continue
@@ -124,8 +138,9 @@ def down(settings: Settings, only: Collection[str] = NAMES) -> Iterator[str]:
                 processes.forget(settings.run, name)
         if ran:
             yield name
-    with suppress(OSError):  # it stays while a socket is in it
-        settings.sockets.rmdir()
+    for folder in folders:
+        with suppress(OSError):  # it stays while a socket is in it
+            folder.rmdir()
 
 
 def status(settings: Settings) -> list[Status]:
@@ -179,7 +194,7 @@ def _start_server(settings: Settings, name: str) -> Status:
         return Status(name, "external", f"at {variable}")
     before = processes.alive(processes.read_record(settings.run, name))
     (postgres_server if name == postgres_server.NAME else valkey_server).start(settings)
-    return Status(name, "running", _status(settings, name).where, "already" if before else "")
+    return Status(name, "running", _status(settings, name).where, ALREADY if before else "")
 
 
 def _start_program(settings: Settings, name: str) -> tuple[processes.Record, bool]:
@@ -253,7 +268,7 @@ def _await(settings: Settings, name: str, record: processes.Record, fresh: bool)
             f"{name} {what}: {summary}; see `valueverse logs {name}`, then `valueverse up`",
             str(log),
         )
-    return Status(name, "running", _where(settings, name, record), "" if fresh else "already")
+    return Status(name, "running", _where(settings, name, record), "" if fresh else ALREADY)
 
 
 def _well(settings: Settings, name: str, record: processes.Record) -> bool:
@@ -304,6 +319,9 @@ def _status(settings: Settings, name: str) -> Status:
     if not processes.alive(record):
         summary = processes.error_summary(processes.last_output(Path(record.log)))
         return Status(name, "crashed", where, f"ended without `down`: {summary}; start it again with `valueverse up`")
+    if former := former_place.left_at(settings, name):
+        detail = f"it runs for {former}, from where this folder was moved: `valueverse up` starts it again here"
+        return Status(name, "not answering", where, detail)
     if name == postgres_server.NAME:
         well = postgres_server.answers(settings)
     elif name == valkey_server.NAME:

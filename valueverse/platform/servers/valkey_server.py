@@ -50,7 +50,7 @@ def stop(settings: Settings) -> bool:
     if record is not None:
         if running:
             processes.stop(record, signal.SIGTERM, 20)
-        (settings.sockets / "valkey.sock").unlink(missing_ok=True)  # a killed server leaves it behind
+        Path(record.details["socket"]).unlink(missing_ok=True)  # a killed server leaves it behind
         processes.forget(settings.run, NAME)
     return running
 
