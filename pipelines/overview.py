@@ -41,6 +41,7 @@ WATCHED = {
     "value": Watched("value/realisation", "billing/invoices"),
     "release": Watched("quality/release", "billing/invoices"),
     "marts": Watched("quality/published", "quality/release"),
+    "audit": Watched("audit/log"),
 }
 """By name of the stage."""
 

@@ -13,6 +13,7 @@ from assets.marts import PUBLISHED
 from assets.partitions import contiguous, range_tags
 from assets.quality import RELEASE
 from valueverse.platform.settings import get_settings
+from valueverse.services.audit.sequence_entries import newest_waiting
 from valueverse.services.ingestion.landing_state import landing_state
 from valueverse.services.marts.dbt_project import missing_relations
 from valueverse.services.months import FIRST_DAY
@@ -90,6 +91,13 @@ def unpublished_months(instance: dg.DagsterInstance) -> list[Work]:
         return []
     key = ":".join([str(max(months.values())), *missing])
     return [Work(key, config=marts_config(min(months), max(months)))]
+
+
+def audit_entries(_instance: dg.DagsterInstance) -> list[Work]:
+    """The audit log if something was submitted to it; the newest submission names the work."""
+    newest_submission = newest_waiting(get_settings())
+    config = {"ops": {"audit__log": {"config": {"whole": False}}}}
+    return [] if newest_submission is None else [Work(str(newest_submission), config=config)]
 
 
 def marts_config(first: str, last: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from assets import billing, ingestion, journal, marts, metering, quality, value
+from assets import audit, billing, ingestion, journal, marts, metering, quality, value
 from assets.partitions import DAILY, MONTHLY
 from pipelines import pending
 from valueverse.services import tenant_holds
@@ -231,6 +231,15 @@ STAGES = (
             "marts_daily", "30 5 * * *", "Every day after the release: all marts and all of their tests."
         ),
         holds=tenant_holds.MARTS,
+    ),
+    Stage(
+        name="audit",
+        summary="order and sign the audit log",
+        description="Put what was done since into the tenants' audit logs, verify them and sign checkpoints.",
+        assets=(audit.audit_log,),
+        pending=pending.audit_entries,
+        sensor=Sensor("audit_on_new_entries", "Asks for the audit log where something was done since.", seconds=300),
+        schedule=Schedule("audit_daily", "50 5 * * *", "Every day: verify every log, also where nothing was done."),
     ),
 )
 

@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from valueverse.commands.audit import audit
 from valueverse.commands.billing import (
     catalog,
     customers,
@@ -84,6 +85,7 @@ for command in (
     finance,
     ledger,
     value,
+    audit,
     sql,
     tenants,
     analysts,

@@ -25,6 +25,8 @@ _CALLS: dict[str, str | None] = {
     "invoice_history('acme', 'only birch')": "[]",
     "customers('acme', null, 100)": None,
     "rejected_events('acme', null, null, 100)": None,
+    "audit_entries('acme', null, null, 100)": None,
+    "audit_leaves('acme', null)": None,
     "customer_known('acme', 'c1')": "[(True,)]",
     "customer_known('acme', 'only birch')": "[(False,)]",
     "usage('acme', 'c1', null, null, null, null, null, null, null, 100)": None,

@@ -153,7 +153,7 @@ def _may(role: str, schema: str, table: str, privilege: str) -> bool:
         if (schema, table) == ("auth", "refresh_token"):
             return privilege in _WRITTEN_BY_READER
         return privilege == "SELECT" and (
-            (schema == "billing" and table in _READ) or (schema, table) == ("auth", "api_key")
+            (schema == "billing" and table in _READ) or (schema, table) in {("auth", "api_key"), ("audit", "entry")}
         )
     if role == BUILDER:
         if schema in {"billing", "value", "audit", "inbox"}:
@@ -192,9 +192,10 @@ _QUESTIONS = Path(__file__).with_name("rights.sql").read_text(encoding="utf-8")
 _OTHER_RIGHTS = dict(re.findall(r"^-- (.+):\n([^;]+);$", _QUESTIONS, re.MULTILINE))
 
 _MAY = re.compile(
-    rf"({ANALYST}|{GROUP}) uses schema (marts|guard)|{API} uses schema api|{READER} uses schema (api|billing|auth)"
+    rf"({ANALYST}|{GROUP}) uses schema (marts|guard)|{API} uses schema api"
+    rf"|{READER} uses schema (api|billing|auth|audit)"
     rf"|{BUILDER} uses schema \w+|({READER} creates in api|{BUILDER} creates in (staging|intermediate|marts\w*))"
-    rf"|{API} calls api\.\w+|{READER} calls (api\.\w+|billing\.invoice_history)"
+    rf"|{API} calls api\.\w+|{READER} calls (api\.\w+|billing\.invoice_history|audit\.submit)"
     rf"|{BUILDER} calls (billing\.\w+|guard\.end_long_sessions)"
     rf"|({ANALYST}|{GROUP}|{API}) uses database \S+ connect"
     rf"|{BUILDER} uses database \S+ (connect|temporary|create)"
@@ -275,7 +276,7 @@ def the_owner_sees_no_row(admin: Admin) -> list[str]:
 
 def policies_hold_without_the_functions(admin: Admin) -> list[str]:
     """The functions' owner sees and changes the rows of the tenant that is set, and none without one."""
-    tables = [f"billing.{name}" for name in _READ] + ["auth.refresh_token", "auth.api_key"]
+    tables = [f"billing.{name}" for name in _READ] + ["auth.refresh_token", "auth.api_key", "audit.entry"]
     settings = [
         (OWN, "", {OWN}),
         (None, "", set[str]()),

@@ -25,6 +25,8 @@ from valueverse.platform.access import analysts
 from valueverse.platform.access.api_keys import issue_api_key
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
+from valueverse.services.audit.sign_log import sign_log
+from valueverse.services.audit.verify_log import exported, public_key
 from valueverse.services.billing import rerate as rerating
 from valueverse.services.simulation.simulate import read_catalog
 from valueverse.services.value.commits import approve_commit, commit_model, fee_proposals
@@ -162,6 +164,9 @@ def _files(settings: Settings, folder: Path) -> None:
     )
     plan = rerating.plan(settings, lake, asked, as_of=datetime.now(UTC))[0]
     (folder / "plan.json").write_text(json.dumps(plan))
+    sign_log(settings, whole=True)
+    (folder / "acme-audit.json").write_text(json.dumps(exported(settings, "acme")))
+    (folder / "audit-key.pem").write_text(public_key(settings))
 
 
 def _dearer(lake: Lake) -> str:
@@ -287,6 +292,7 @@ def test_a_re_rating_plan_is_a_table_at_a_terminal_with_the_command_that_comes_n
         ("value log --tenant acme", ("saved", "active", "closing")),
         ("value proposals --tenant acme", ("s1/value/2023-10..2023-10/1", "USD")),
         ("value verify --tenant acme", ("hold", "commits", "--head")),
+        ("audit list --tenant acme", ("invoice.finalised", "acme-000001", "system")),
         ("ledger check --tenant acme", ("debits_equal_credits", "wrong")),
     ],
 )

@@ -91,7 +91,8 @@ def test_every_layer_is_a_group_of_its_own() -> None:
     }}  # fmt: skip
     assert groups == {
         "ingestion": ["ingestion", "lake"], "usage": ["lake"], "billing": ["billing"], "value": ["value"],
-        "quality": ["quality"], "staging": ["seed", "staging"], "intermediate": ["intermediate"], "marts": ["marts"],
+        "quality": ["quality"], "audit": ["audit"],
+        "staging": ["seed", "staging"], "intermediate": ["intermediate"], "marts": ["marts"],
     }  # fmt: skip
 
 
@@ -165,7 +166,7 @@ def test_partitions_are_defined_in_one_place() -> None:
 
 
 def test_every_stage_has_a_sensor_or_a_schedule_that_runs_by_itself() -> None:
-    jobs = {"ingestion_job", "usage_job", "billing_job", "value_job", "release_job", "marts_job"}
+    jobs = {"ingestion_job", "usage_job", "billing_job", "value_job", "release_job", "marts_job", "audit_job"}
     assert {schedule.job_name for schedule in defs.schedules or ()} == jobs
     assert all(schedule.default_status == dg.DefaultScheduleStatus.RUNNING for schedule in defs.schedules or ())
     assert all(sensor.default_status == dg.DefaultSensorStatus.RUNNING for sensor in defs.sensors or ())

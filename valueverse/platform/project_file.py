@@ -23,13 +23,14 @@ FIELDS = {
     "home": "home",
     "landing": "external_landing",
     "lake": "external_lake_url",
+    "audit_dir": "external_audit_dir",
     "postgres_port": "postgres_port",
     "dagster_port": "dagster_port",
     "api_port": "api_port",
 }
 """Key -> field of ``Settings``. Addresses with passwords are no keys: the file is meant for version control."""
 
-_PATHS = {"catalog", "home", "landing", "lake"}
+_PATHS = {"catalog", "home", "landing", "lake", "audit_dir"}
 
 
 @dataclass(frozen=True)

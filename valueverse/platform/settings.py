@@ -66,7 +66,11 @@ class Settings(BaseSettings):
     external_secrets_dir: Path | None = Field(default=None, validation_alias="VALUEVERSE_SECRETS_DIR")
     external_landing: Path | None = Field(default=None, validation_alias="VALUEVERSE_LANDING")
 
-    @field_validator("home", "external_secrets_dir", "external_landing", "catalog", "project_file")
+    external_audit_dir: Path | None = Field(default=None, validation_alias="VALUEVERSE_AUDIT_DIR")
+
+    @field_validator(
+        "home", "external_secrets_dir", "external_landing", "external_audit_dir", "catalog", "project_file"
+    )
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         return path if path is None else path.expanduser().absolute()
@@ -119,6 +123,12 @@ class Settings(BaseSettings):
     def secrets_dir(self) -> Path:
         """One file per secret, readable by its owner alone."""
         return self.external_secrets_dir or self.home / "secrets"
+
+    @property
+    def audit_dir(self) -> Path:
+        """Signed checkpoints of the audit log, a file per tenant: best on a disk that the database's owner cannot
+        write."""
+        return self.external_audit_dir or self.home / "audit"
 
     @property
     def sockets(self) -> Path:

@@ -22,3 +22,11 @@ HELD_PARTITIONS = Contract(
     key=("tenant", "stage", "period"),
 )  # fmt: skip
 """One row per tenant, stage and partition (its first day) that is held."""
+
+AUDIT_ENTRIES = Contract(
+    {"tenant": TEXT, "sequence": pl.Int64(), "entry": TEXT, "chain_hash": TEXT}, key=("tenant", "sequence")
+)
+"""Entries of the audit log: canonical JSON, and the chain's hash after it as Postgres writes bytes (hex)."""
+
+AUDIT_FINDINGS = Contract({"tenant": TEXT, "layer": TEXT, "sequence": pl.Int64(), "reason": TEXT})
+"""What does not hold in an audit log; ``layer``: entry, chain or checkpoint."""

@@ -9,14 +9,22 @@ import secrets as random_source
 import tempfile
 from typing import TYPE_CHECKING
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
-def secret(directory: Path, name: str) -> str:
-    """The secret ``name`` of ``directory``; made of 192 random bits at first use, the same for ever after.
+def _random_text() -> str:
+    return random_source.token_urlsafe(24)
+
+
+def secret(directory: Path, name: str, make: Callable[[], str] = _random_text) -> str:
+    """The secret ``name`` of ``directory``; made at first use, of 192 random bits by default, the same for ever after.
 
     A mounted directory (one file per secret, as Kubernetes lays them out) works as well: what exists is read.
 
@@ -26,7 +34,7 @@ def secret(directory: Path, name: str) -> str:
     path = directory / name
     try:
         if not path.exists():
-            _create(path, random_source.token_urlsafe(24))
+            _create(path, make())
         return path.read_text(encoding="utf-8").strip()
     except OSError as error:
         full = error.errno == errno.ENOSPC
@@ -34,6 +42,37 @@ def secret(directory: Path, name: str) -> str:
         raise RefusalError(
             "secret_unreadable", f"{path}: {error.strerror}; {cure}", "VALUEVERSE_SECRETS_DIR"
         ) from error
+
+
+def audit_key(directory: Path) -> Ed25519PrivateKey:
+    """The key that signs checkpoints of the audit log.
+
+    Raises:
+        RefusalError: ``secret_unreadable``.
+    """
+    text = secret(directory, "audit_signing", _ed25519_text)
+    try:
+        key = serialization.load_pem_private_key(text.encode(), password=None)
+    except ValueError as error:
+        raise _no_audit_key(directory) from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise _no_audit_key(directory)
+    return key
+
+
+def _no_audit_key(directory: Path) -> RefusalError:
+    path = directory / "audit_signing"
+    return RefusalError(
+        "secret_unreadable", f"{path} holds no Ed25519 key in PEM; put the right one back", "VALUEVERSE_SECRETS_DIR"
+    )
+
+
+def _ed25519_text() -> str:
+    return (
+        Ed25519PrivateKey.generate()
+        .private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        .decode()
+    )
 
 
 def _create(path: Path, value: str) -> None:

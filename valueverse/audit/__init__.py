@@ -1,0 +1,37 @@
+"""The audit log: entries in canonical bytes, a hash chain, an RFC 6962 Merkle tree, signed checkpoints. No I/O.
+
+The chain orders a tenant's entries; the tree proves to somebody who holds a checkpoint that an entry is in the log, or
+that a later log continues an earlier one, without showing the rest.
+"""
+
+from valueverse.audit.bundle import Bundle, Finding, verify_bundle
+from valueverse.audit.chain import genesis, link
+from valueverse.audit.checkpoint import Checkpoint, read_checkpoint, sign_checkpoint, signature_of
+from valueverse.audit.entries import entry_bytes
+from valueverse.audit.merkle import (
+    consistency_proof,
+    inclusion_proof,
+    leaf_hash,
+    root_hash,
+    verify_consistency,
+    verify_inclusion,
+)
+
+__all__ = [
+    "Bundle",
+    "Checkpoint",
+    "Finding",
+    "consistency_proof",
+    "entry_bytes",
+    "genesis",
+    "inclusion_proof",
+    "leaf_hash",
+    "link",
+    "read_checkpoint",
+    "root_hash",
+    "sign_checkpoint",
+    "signature_of",
+    "verify_bundle",
+    "verify_consistency",
+    "verify_inclusion",
+]

@@ -1,0 +1,102 @@
+"""A tenant's log as somebody holds it outside of the database, and what does not hold in it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from valueverse.audit.chain import genesis, link
+from valueverse.audit.checkpoint import read_checkpoint
+from valueverse.audit.entries import entry_bytes
+from valueverse.audit.merkle import leaf_hash, root_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What a verification needs.
+
+    Attributes:
+        tenant: whose log.
+        origin: the name in its checkpoints.
+        entries: canonical bytes, in order from sequence 1.
+        chain: the chain hash stored beside each entry.
+        checkpoints: signed notes, oldest first, as they were found outside of the database.
+    """
+
+    tenant: str
+    origin: str
+    entries: Sequence[bytes]
+    chain: Sequence[bytes]
+    checkpoints: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that does not hold.
+
+    Attributes:
+        layer: ``entry``, ``chain`` or ``checkpoint``: what shows it.
+        sequence: of the entry, from 1; of a checkpoint, its size.
+        reason: what is wrong, in words.
+    """
+
+    layer: str
+    sequence: int
+    reason: str
+
+
+def verify_bundle(bundle: Bundle, key: Ed25519PublicKey) -> list[Finding]:
+    """Everything that does not hold, lowest sequence first within each layer; empty: entries, chain and checkpoints
+    agree.
+
+    Entries beyond the newest checkpoint are proven by the chain alone, which whoever writes the database can
+    recompute.
+    """
+    return [*_entry_findings(bundle), *_chain_findings(bundle), *_checkpoint_findings(bundle, key)]
+
+
+def _entry_findings(bundle: Bundle) -> Iterator[Finding]:
+    for sequence, entry in enumerate(bundle.entries, start=1):
+        try:
+            fields = json.loads(entry)
+            if entry_bytes(fields) != entry:
+                yield Finding("entry", sequence, "its bytes are not in canonical form")
+            elif fields["tenant"] != bundle.tenant:
+                yield Finding("entry", sequence, f"it is of the tenant {fields['tenant']!r}")
+        except (ValueError, TypeError, AttributeError):
+            yield Finding("entry", sequence, "it is no entry of an audit log")
+
+
+def _chain_findings(bundle: Bundle) -> Iterator[Finding]:
+    before = genesis(bundle.tenant)
+    for sequence, (entry, stored) in enumerate(zip(bundle.entries, bundle.chain, strict=False), start=1):
+        if link(before, leaf_hash(entry)) != stored:
+            yield Finding("chain", sequence, "the chain hash does not follow from the entry and the one before")
+            return
+        before = stored
+    if len(bundle.entries) != len(bundle.chain):
+        yield Finding("chain", min(len(bundle.entries), len(bundle.chain)) + 1, "an entry or its chain hash is missing")
+
+
+def _checkpoint_findings(bundle: Bundle, key: Ed25519PublicKey) -> Iterator[Finding]:
+    leaves = [leaf_hash(entry) for entry in bundle.entries]
+    newest = 0
+    for note in bundle.checkpoints:
+        try:
+            checkpoint = read_checkpoint(note, key, bundle.origin)
+        except ValueError as error:
+            yield Finding("checkpoint", newest, str(error))
+            continue
+        if checkpoint.size < newest:
+            yield Finding("checkpoint", checkpoint.size, f"it is older than one of {newest} entries before it")
+        elif checkpoint.size > len(leaves):
+            yield Finding("checkpoint", checkpoint.size, f"entries are missing: the log has {len(leaves)}")
+        elif root_hash(leaves[: checkpoint.size]) != checkpoint.root:
+            yield Finding("checkpoint", checkpoint.size, "the entries are not those that were signed")
+        newest = max(newest, checkpoint.size)

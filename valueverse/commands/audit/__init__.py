@@ -1,0 +1,1 @@
+"""``valueverse audit``: the log of what was done, and proofs that it is whole."""

@@ -1,0 +1,62 @@
+"""The audit log in Postgres: what transactions submitted, and each tenant's entries in their order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from valueverse.platform.queries import rows_of, value_of, values_of
+from valueverse.platform.warehouse import copy_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import polars as pl
+    import psycopg
+
+    Connection = psycopg.Connection[Any]
+
+
+def lock(connection: Connection) -> None:
+    """Wait until nobody else gives entries their order; held until the transaction ends."""
+    connection.execute("select pg_advisory_xact_lock(hashtextextended('valueverse.audit', 0))")
+
+
+def submitted(connection: Connection, at_most: int) -> list[dict[str, Any]]:
+    """tenant, submission, entry of what has no place in the log yet, by tenant and submission."""
+    query = """
+        select tenant_id as tenant, submission, entry from audit.submitted order by tenant_id, submission limit %s"""
+    return rows_of(connection, query, [at_most])
+
+
+def newest_waiting(connection: Connection) -> int | None:
+    """The newest submission of all tenants that has no place in a log yet."""
+    found: int | None = value_of(connection, "select max(submission) from audit.submitted")
+    return found
+
+
+def newest(connection: Connection, tenants: Sequence[str]) -> list[dict[str, Any]]:
+    """tenant, sequence, chain_hash of the last entry of each of these tenants that has one."""
+    query = """
+        select e.tenant_id as tenant, e.sequence, e.chain_hash
+          from unnest(%s::text[]) as wanted (tenant_id)
+          join lateral (
+              select * from audit.entry where tenant_id = wanted.tenant_id order by sequence desc limit 1
+          ) as e on true"""
+    return rows_of(connection, query, [list(tenants)])
+
+
+def append(connection: Connection, entries: pl.DataFrame, taken: Sequence[int]) -> None:
+    """Write entries (AUDIT_ENTRIES) and remove the submissions that they are; the caller commits."""
+    copy_frame(connection, "audit.entry", entries.rename({"tenant": "tenant_id"}))
+    connection.execute("delete from audit.submitted where submission = any(%s)", [list(taken)])
+
+
+def tenants(connection: Connection) -> list[str]:
+    """Keys of the tenants that have entries."""
+    return values_of(connection, "select distinct tenant_id from audit.entry order by 1")
+
+
+def entries_of(connection: Connection, tenant: str) -> list[dict[str, Any]]:
+    """sequence, entry, chain_hash of a tenant's log, in order."""
+    query = "select sequence, entry, chain_hash from audit.entry where tenant_id = %s order by sequence"
+    return rows_of(connection, query, [tenant])

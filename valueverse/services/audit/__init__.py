@@ -1,0 +1,1 @@
+"""The audit log: entries put in order, checkpoints signed, everything verified."""

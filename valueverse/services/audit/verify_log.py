@@ -1,0 +1,151 @@
+"""Whether the logs in the database agree with themselves and with the checkpoints that were signed."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from valueverse.audit import Bundle, verify_bundle
+from valueverse.errors import RefusalError
+from valueverse.platform.access.secrets import audit_key
+from valueverse.platform.stores import audit_store as store
+from valueverse.platform.warehouse import connect
+from valueverse.schemas.operations import AUDIT_FINDINGS
+from valueverse.services.audit.checkpoints import notes, origin
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+    import psycopg
+
+    from valueverse.audit import Finding
+    from valueverse.platform.settings import Settings
+
+FORMAT = "valueverse.audit/v1"
+_MISSING: dict[str, Any] = {"entry": "", "chain_hash": b""}
+"""Stands in the place of an entry that is not there: it is no entry, and no chain leads over it."""
+
+
+def tenants_with_log(settings: Settings) -> list[str]:
+    """Tenants that have entries, or checkpoints of entries that are gone."""
+    with connect(settings, "builder") as connection:
+        found = set(store.tenants(connection))
+    return sorted(found | {path.stem for path in settings.audit_dir.glob("*.checkpoints")})
+
+
+def read_log(settings: Settings, tenant: str) -> Bundle:
+    """A tenant's log, whole, with its checkpoints.
+
+    Raises:
+        RefusalError: ``no_audit_log``.
+    """
+    with connect(settings, "builder") as connection:
+        bundle = _read(connection, settings, tenant)
+    if not bundle.entries and not bundle.checkpoints:
+        raise RefusalError.unknown(
+            "no_audit_log", f"no audit log of a tenant {tenant!r}", tenant, tenants_with_log(settings), "--tenant"
+        )
+    return bundle
+
+
+def _read(connection: psycopg.Connection[Any], settings: Settings, tenant: str) -> Bundle:
+    known = {row["sequence"]: row for row in store.entries_of(connection, tenant)}
+    places = [known.get(sequence, _MISSING) for sequence in range(1, max(known, default=0) + 1)]
+    entries = [str(row["entry"]).encode() for row in places]
+    chain = [bytes(row["chain_hash"]) for row in places]
+    return Bundle(tenant, origin(tenant), entries, chain, notes(settings, tenant))
+
+
+def public_key(settings: Settings) -> str:
+    """The key that verifies checkpoints, as PEM."""
+    return _pem(audit_key(settings.secrets_dir).public_key())
+
+
+def verify_log(settings: Settings, tenant: str) -> tuple[Bundle, list[Finding]]:
+    """A tenant's log and what does not hold in it.
+
+    Raises:
+        RefusalError: ``no_audit_log``.
+    """
+    bundle = read_log(settings, tenant)
+    return bundle, verify_bundle(bundle, audit_key(settings.secrets_dir).public_key())
+
+
+def findings_of(settings: Settings, tenants: Collection[str]) -> pl.DataFrame:
+    """AUDIT_FINDINGS of the logs of these tenants."""
+    key = audit_key(settings.secrets_dir).public_key()
+    with connect(settings, "builder") as connection:
+        rows = [
+            (tenant, one.layer, one.sequence, one.reason)
+            for tenant in sorted(tenants)
+            for one in verify_bundle(_read(connection, settings, tenant), key)
+        ]
+    return pl.DataFrame(rows, AUDIT_FINDINGS, orient="row")
+
+
+def exported(settings: Settings, tenant: str) -> dict[str, Any]:
+    """The log as a document that ``verify_document`` takes anywhere, without a database."""
+    bundle = read_log(settings, tenant)
+    return {
+        "schema": FORMAT,
+        "tenant": tenant,
+        "origin": bundle.origin,
+        "entries": [entry.decode() for entry in bundle.entries],
+        "chain": [base64.b64encode(one).decode() for one in bundle.chain],
+        "checkpoints": list(bundle.checkpoints),
+        "public_key": public_key(settings),
+    }
+
+
+def verify_document(path: Path, key: Path | None) -> tuple[Bundle, list[Finding]]:
+    """An exported log and what does not hold in it.
+
+    Args:
+        path: the export.
+        key: the public key (PEM) that was received apart from it; None: the one inside, which whoever wrote the
+            export chose.
+
+    Raises:
+        RefusalError: ``unreadable_file``, ``bad_audit_export``, ``bad_public_key``.
+    """
+    text = _text(path)
+    try:
+        document = json.loads(text)
+        bundle = Bundle(
+            tenant=str(document["tenant"]),
+            origin=str(document["origin"]),
+            entries=[str(entry).encode() for entry in document["entries"]],
+            chain=[base64.b64decode(one, validate=True) for one in document["chain"]],
+            checkpoints=[str(note) for note in document["checkpoints"]],
+        )
+        pem = _text(key) if key else str(document["public_key"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise RefusalError("bad_audit_export", f"{path} is no export of `valueverse audit export`: {error}") from error
+    return bundle, verify_bundle(bundle, _key(pem, key or path))
+
+
+def _key(pem: str, path: Path) -> Ed25519PublicKey:
+    try:
+        key = serialization.load_pem_public_key(pem.encode())
+    except ValueError as error:
+        raise RefusalError("bad_public_key", f"{path} holds no public key in PEM") from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise RefusalError("bad_public_key", f"{path} holds a public key that is not Ed25519")
+    return key
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RefusalError("unreadable_file", f"{path}: {error}") from error
+
+
+def _pem(key: Ed25519PublicKey) -> str:
+    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
