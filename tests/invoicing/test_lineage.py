@@ -8,7 +8,7 @@ import polars as pl
 
 from tests.support.ledger import World, instant
 from valueverse.invoicing.billing_context import BillingContext, build_billing_context
-from valueverse.invoicing.lineage import line_events, usage_by_charge
+from valueverse.invoicing.lineage import changed_events, line_events, usage_by_charge
 from valueverse.schemas.invoicing import INVOICE
 
 METER = {"key": "tokens", "event_type": "used", "aggregation": "sum", "value": "n", "dimensions": ["model"]}
@@ -70,6 +70,32 @@ def test_events_without_a_value_of_others_and_not_known_then_are_not_counted() -
     found = [id_ for _, _, id_, _ in events(acme, "2024-02-02")]
     assert found == ["gone", "mine", "named", "theirs"]
     assert [id_ for _, _, id_, _ in events(acme)] == ["mine", "named", "theirs", "later"]
+
+
+def test_events_that_came_changed_or_went_between_two_states_of_knowledge_are_found_by_change() -> None:
+    acme = world()
+    since = {"received_at": instant("2024-02-05")}
+    acme.use("2024-01-05", "tokens", "1", dimensions=LARGE, id="same")
+    acme.use("2024-01-06", "tokens", "1", dimensions=LARGE, id="a", root_id="a", known_until=instant("2024-02-05"))
+    acme.use("2024-01-06", "tokens", "3", dimensions=LARGE, id="b", root_id="a", **since)
+    acme.use("2024-01-07", "tokens", "1", dimensions=LARGE, id="gone", known_until=instant("2024-02-04"))
+    acme.use("2024-01-08", "tokens", "1", dimensions=SMALL, id="late", **since)
+    acme.use("2024-01-09", "tokens", "1", dimensions=LARGE, id="later", received_at=instant("2024-03-01"))
+    acme.use("2024-01-31", "tokens", "1", dimensions=LARGE, id="after")
+    january = acme.bill("2024-01-01", "2024-02-01", known_at=instant("2024-02-02")).invoices
+    known = instant("2024-02-02"), instant("2024-02-10")
+    named = january.select(*INVOICE, pl.lit("i1").alias("invoice_id"))
+    before, now = (line_events(named, context(acme, moment)) for moment in ("2024-02-02", "2024-02-10"))
+    after = now.filter(pl.col("id") != "after")
+    found = changed_events(before, after, *known)
+    assert found.select("key", "id", "change", "changed_at").rows() == [
+        ("large", "b", "amended", instant("2024-02-05")),
+        ("large", "gone", "voided", instant("2024-02-04")),
+        ("large", "after", "left", None),
+        ("rest", "late", "late", instant("2024-02-05")),
+    ]
+    back = changed_events(after, before, *known)
+    assert back.filter(pl.col("id") == "after")["change"].to_list() == ["joined"]
 
 
 def test_an_event_is_taken_by_the_charge_of_the_subscription_that_holds_then() -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _METER = ["tenant", "customer", "meter"]
 EVENTS = (
+    "tenant",
     "key",
     "label",
     "source",
@@ -33,6 +34,7 @@ EVENTS = (
     "root_id",
     "time",
     "received_at",
+    "known_until",
     "meter",
     "value",
     "text_value",
@@ -67,6 +69,42 @@ def line_events(invoices: pl.DataFrame, context: BillingContext) -> pl.DataFrame
         .select(EVENTS)
         .collect()
     )
+
+
+def changed_events(
+    before: pl.DataFrame, now: pl.DataFrame, known_before: datetime, known_now: datetime
+) -> pl.DataFrame:
+    """What the events of one invoice's lines became between two states of knowledge: EVENTS, ``change`` and
+    ``changed_at``, in the order of time.
+
+    ``change``: ``late`` (received since), ``amended`` (received since in the place of another one), ``voided``, or
+    without anything received of it ``joined`` and ``left``: another line counted it before, or counts it now.
+
+    Args:
+        before, now: ``line_events`` of the invoice in both states.
+        known_before, known_now: the states.
+    """
+    line = ["tenant", "key", "label", "source"]
+    added = now.join(before, on=[*line, "id"], how="anti")
+    removed = before.join(now, on=[*line, "id"], how="anti")
+    replaced = removed.select(*line, "root_id").unique().with_columns(pl.lit(value=True).alias("replaced"))
+    since = pl.col("received_at") > known_before
+    amended = pl.col("replaced").fill_null(value=False)
+    came = added.join(replaced, on=[*line, "root_id"], how="left").with_columns(
+        pl.when(~since)
+        .then(pl.lit("joined"))
+        .when(amended)
+        .then(pl.lit("amended"))
+        .otherwise(pl.lit("late"))
+        .alias("change"),
+        pl.col("received_at").alias("changed_at"),
+    )
+    gone = removed.join(added, on=[*line, "root_id"], how="anti").with_columns(
+        pl.when(pl.col("known_until") <= known_now).then(pl.lit("voided")).otherwise(pl.lit("left")).alias("change"),
+        pl.col("known_until").alias("changed_at"),
+    )
+    columns = [*EVENTS, "change", "changed_at"]
+    return pl.concat([came.select(columns), gone.select(columns)]).sort("key", "label", "time", "source", "id")
 
 
 def used_days(invoices: pl.DataFrame, context: BillingContext) -> pl.DataFrame:

@@ -11,7 +11,13 @@ import pytest
 from tests.support.ledger import World, instant
 from valueverse.catalog import parse_catalog, parse_pricing
 from valueverse.invoicing import build_billing_context, plan_at
-from valueverse.invoicing.rendering import ExplainedInvoice, ExplainedLine, LineFacts, LocaleFormats, OtherLine
+from valueverse.invoicing.rendering import (
+    ExplainedInvoice,
+    ExplainedLine,
+    LineFacts,
+    LocaleFormats,
+    OtherLine,
+)
 from valueverse.invoicing.rendering.explanation.charge_terms import ChargeTerms
 from valueverse.invoicing.rendering.explanation.price_sentences import PriceSentences
 
@@ -100,7 +106,11 @@ METERS = [
     {"key": "calls", "event_type": "used", "aggregation": "sum", "value": "n", "dimensions": ["region"]},
     {"key": "seats", "event_type": "used", "aggregation": "max", "value": "n"},
 ]
-PLAN = {
+CHARGE: dict[str, Any] = {
+    "key": "calls", "meter": "calls", "included": "200", "discount_percent": "10", "minimum": "5",
+    "when": {"region": "eu"}, "price": {"model": "graduated", "tiers": TIERS},
+}  # fmt: skip
+PLAN: dict[str, Any] = {
     "key": "pro",
     "period": {"align": "calendar"},
     "commitment": {"minimum": "1000"},
@@ -110,10 +120,7 @@ PLAN = {
         {"key": "early", "amount": "62"},
     ],
     "charges": [
-        {
-            "key": "calls", "meter": "calls", "included": "200", "discount_percent": "10", "minimum": "5",
-            "when": {"region": "eu"}, "price": {"model": "graduated", "tiers": TIERS},
-        },
+        CHARGE,
         {"key": "seats", "price": CAPACITY},
     ],
 }  # fmt: skip
@@ -204,21 +211,6 @@ LINE = {
 DOCUMENT: dict[str, Any] = {"number": "acme-000002", "currency": "USD", "basis": {}, "lines": []}
 
 
-def test_a_correction_names_the_invoice_that_it_changes() -> None:
-    shown = ExplainedInvoice(DOCUMENT, None, ())
-    corrected = OtherLine("acme-000001", "finalised", date(2024, 2, 2), "9.00")
-    line = shown.line(LINE, LineFacts(corrected=corrected))
-    assert (line.title, line.amount) == (
-        "Correction of calls (region: eu): usage received, amended or voided since", "\u22122.00 USD",
-    )  # fmt: skip
-    assert line.sentences == [
-        "Changes invoice acme-000001, issued 2024-02-02, for 2024-01-31.",
-        "1 events more than booked.",
-    ]
-    alone = shown.line(LINE | {"explains": None}, LineFacts())
-    assert alone.sentences == ["Changes what was billed for 2024-01-31."]
-
-
 def test_what_no_plan_prices_any_more_is_explained_without_a_price() -> None:
     shown = ExplainedInvoice(DOCUMENT, {"meters": METERS}, ())
     usage = LINE | {"kind": "usage", "amount_precise": "-2.001", "quantity": None, "meter": "seats"}
@@ -248,7 +240,7 @@ def test_a_given_back_fee_a_shared_minimum_and_an_outcome_name_their_plan() -> N
     assert given.sentences[1] == "Billed before for days that the subscription did not use: given back."
     least = shown.line(LINE | {"kind": "minimum"}, facts)
     assert least.sentences == [
-        "One minimum (5.00 USD) for the one line of calls together: this is what they lack of it.",
+        "One minimum (5.00 USD) for all lines of calls together: this is what they lack of it.",
         "For 2024-01-31.",
     ]
     value = shown.line(LINE | {"kind": "outcome", "key": "value", "explains": "a share"}, facts)
@@ -302,6 +294,6 @@ def test_limits_of_a_charge_with_several_lines_are_stated_once_with_what_the_lin
     assert of["most"][0].result == [f"{most} 20.00 USD: what is above it was cut from each in proportion."]
     assert of["both"][0].result == [
         "After the price, in this order: less 50 %.",
-        "One maximum (20.00 USD) for the one line of both together, which come to 0.50 USD.",
+        "One maximum (20.00 USD) for all lines of both together, which come to 0.50 USD.",
     ]
     assert of["both"][0].sentences[-1] == "Price of plan Pro: standard, 0.01 USD for each unit."

@@ -42,7 +42,17 @@ def test_an_invoice_explains_itself_down_to_its_events_and_an_event_up_to_its_li
         later = invoice_in_sentences(connection, lake, "acme-000003", None, 5)
         assert later.heading.startswith("acme-000003: 12.50 USD for c0, 2023-12-01 to 2023-12-31, finalised")
         (adjusted,) = (one for one, data in later.lines if data["kind"] == "adjustment")
-        assert adjusted.sentences[0] == "Changes invoice acme-000001, issued 2023-12-02, for 2023-11-01 to 2023-11-30."
+        assert adjusted.sentences == [
+            "Changes invoice acme-000001, issued 2023-12-02, for 2023-11-01 to 2023-11-30.",
+            (
+                "Billed before: 1.00 USD (100 of 1 event). Due as known now: 3.50 USD (350 of 2 events). "
+                "The difference is 2.50 USD more."
+            ),
+            "1 event came late, received 2023-12-25T00:00:00Z.",
+        ]
+        (data,) = (data for _, data in later.lines if data["kind"] == "adjustment")
+        assert (data["correction"]["changes"], data["correction"]["causes"]) == ({"late": 1}, [])
+        assert [(one["id"], one["change"]) for one in data["events"]] == [("u2", "late")]
         assert later.totals[-1] == ("Amount due", "12.50 USD")
         (late,) = explain_event(connection, lake, "test", "u2", "acme")
         assert event_in_sentences(late)[1:] == [

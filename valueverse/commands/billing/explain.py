@@ -9,6 +9,7 @@ import typer
 from valueverse.commands.output import AsJson, console, numbers, sentence, show_json, table
 
 if TYPE_CHECKING:
+    from valueverse.commands.fitting_table import FittingTable
     from valueverse.invoicing.rendering import ExplainedLine
     from valueverse.services.billing.explanations import InvoiceExplanation
 
@@ -58,7 +59,10 @@ def _show_invoice(explained: InvoiceExplanation) -> None:
     out.print(sentence(explained.basis, "dim"))
     for one, answer in explained.lines:
         out.print()
-        out.print(sentence(f"{one.title}: {one.amount}", "bold"))
+        title = sentence(f"{one.title}: {one.amount}", "bold")
+        if not f"{one.title} ".startswith(f"{answer['key']} "):
+            title.append(f"  --line {answer['key']}", style="not bold dim")
+        out.print(title)
         for part in _parts(one, answer):
             out.print(Padding(part, (0, 0, 0, 2), expand=False))
     if explained.totals:
@@ -74,18 +78,23 @@ def _parts(one: ExplainedLine, answer: dict[str, Any]) -> list[Any]:
     if not answer.get("reproduced", True):
         found.append(sentence("Its events can no longer be counted as they were billed.", "yellow"))
     if answer.get("events"):
-        events = answer["events"]
-        values = numbers([event["value"] for event in events])
-        rows = [
-            (event["time"], event["source"], event["id"], value or event["text"])
-            for event, value in zip(events, values, strict=True)
-        ]
-        found.append(table(("event", "source", "id", "value"), rows, right=("value",)))
+        found.append(_events_table(answer["events"]))
     if answer.get("more_events"):
         found.append(sentence(f"and {answer['more_events']:,} more events (--limit, --json)", "dim"))
     if "leads_on" in answer:
         found.append(sentence(f"The value behind it: {answer['leads_on']}"))
     return found
+
+
+def _events_table(events: list[dict[str, Any]]) -> FittingTable:
+    columns, changed = ["event", "source", "id", "value"], "change" in events[0]
+    values = numbers([event["value"] for event in events])
+    rows = [
+        [event["time"], event["source"], event["id"], value or event["text"]]
+        + ([event["change"], event["changed_at"]] if changed else [])
+        for event, value in zip(events, values, strict=True)
+    ]
+    return table([*columns, "change", "received"] if changed else columns, rows, right=("value",))
 
 
 @_explain.command("event")

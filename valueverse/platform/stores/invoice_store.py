@@ -48,18 +48,31 @@ _OF_LINE = """
       left join billing.invoice_void as v on v.tenant_id = o.tenant_id and v.invoice_id = o.invoice_id
      where l.tenant_id = %(tenant)s"""
 _RELATED = f"""
-    select 'correction' as link, null::integer as line_no, {_OF_LINE.format(invoice="l.invoice_id")}
+    select 'correction' as link, {_OF_LINE.format(invoice="l.invoice_id")}
        and l.corrected_invoice_id = %(invoice)s
      union all
-    select 'corrected', l.line_no, {_OF_LINE.format(invoice="l.corrected_invoice_id")}
-       and l.invoice_id = %(invoice)s
-     union all
-    select 'before', null, {_OF_LINE.format(invoice="l.invoice_id")}
+    select 'before', {_OF_LINE.format(invoice="l.invoice_id")}
        and l.kind = 'usage' and o.invoice_type = 'threshold' and v.invoice_id is null
        and (o.subscription, o.period_from) in (select i.subscription, i.period_from from billing.invoice as i
             where i.tenant_id = %(tenant)s and i.invoice_id = %(invoice)s and i.period_to > o.period_to
               and i.invoice_type in ('period', 'threshold'))
      order by issued_on, number"""  # noqa: S608 - constants
+
+_CORRECTED = """
+    select l.line_no, l.corrected_invoice_id::text as invoice_id, o.number, o.issued_on, o.period_to,
+           o.currency::text as currency, v.invoice_id is not null as is_void, i.finalised_at, i.sequence,
+           case i.invoice_type when 'start' then i.period_from else i.period_to end as close
+      from billing.invoice_line as l
+      join billing.invoice as i on i.tenant_id = l.tenant_id and i.invoice_id = l.invoice_id
+      join billing.invoice as o on o.tenant_id = l.tenant_id and o.invoice_id = l.corrected_invoice_id
+      left join billing.invoice_void as v
+        on v.tenant_id = o.tenant_id and v.invoice_id = o.invoice_id and v.voided_at < i.finalised_at
+     where l.tenant_id = %(tenant)s and l.invoice_id = %(invoice)s and i.finalised_at is not null
+     order by l.line_no"""
+_DOCUMENTS = """
+    select invoice_id::text as invoice_id, number, sequence, events_known_at as known_at, document
+      from billing.invoice
+     where tenant_id = %(tenant)s and invoice_id = any(%(invoices)s::uuid[]) and status = 'finalised'"""
 
 
 def listed(
@@ -88,7 +101,19 @@ def by_number(connection: psycopg.Connection[Any], number: str) -> dict[str, Any
 def related_lines(connection: psycopg.Connection[Any], tenant: str, invoice_id: str) -> list[dict[str, Any]]:
     """Lines of other invoices that belong to lines of this one, by issue.
 
-    ``link`` says how: ``correction`` (it corrects this one's line), ``corrected`` (this one's line ``line_no`` corrects
-    that invoice) or ``before`` (a threshold invoice of the same period billed it).
+    ``link`` says how: ``correction`` (it corrects this one's line) or ``before`` (a threshold invoice of the same
+    period billed it).
     """
     return rows_of(connection, _RELATED, {"tenant": tenant, "invoice": invoice_id})
+
+
+def corrected_lines(connection: psycopg.Connection[Any], tenant: str, invoice_id: str) -> list[dict[str, Any]]:
+    """The lines of a finalised invoice that correct another one, by their place: ``line_no``; of the other one
+    ``invoice_id``, ``number``, ``issued_on``, ``period_to``, ``currency`` and whether it was void by then
+    (``is_void``); of this one ``finalised_at``, ``sequence`` and ``close``."""
+    return rows_of(connection, _CORRECTED, {"tenant": tenant, "invoice": invoice_id})
+
+
+def issued_documents(connection: psycopg.Connection[Any], tenant: str, invoices: list[str]) -> list[dict[str, Any]]:
+    """``invoice_id``, ``number``, ``sequence``, ``known_at`` and ``document`` of these finalised invoices."""
+    return rows_of(connection, _DOCUMENTS, {"tenant": tenant, "invoices": invoices})

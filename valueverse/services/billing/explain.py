@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from valueverse.catalog import CatalogHistory
 from valueverse.dates import utc_text
 from valueverse.errors import RefusalError
-from valueverse.invoicing import account_usage, build_billing_context, line_events, usage_by_charge, used_days
+from valueverse.invoicing import account_usage, line_events, usage_by_charge, used_days
+from valueverse.invoicing.rendering import DisplayNames
 from valueverse.money import plain
 from valueverse.platform.queries import row_of, rows_of
 from valueverse.platform.stores import billing_store as store
 from valueverse.platform.stores import operations_store, proposal_store, value_store
 from valueverse.schemas.dimensions import dimensions_text
 from valueverse.services.billing.billing_state import booked_periods
-from valueverse.services.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE, QUARANTINE_TABLE, USAGE_TABLE
-from valueverse.subscriptions import build_timeline
+from valueverse.services.billing.explained_corrections import context_of, explained_corrections
+from valueverse.services.lake_tables import EVENTS_TABLE, QUARANTINE_TABLE, USAGE_TABLE
 from valueverse.value.realisation import Commitment, FeeTerms, outcome_charges
 
 if TYPE_CHECKING:
@@ -28,13 +28,7 @@ if TYPE_CHECKING:
 
     from valueverse.invoicing import BillingContext
     from valueverse.platform.lake import Lake
-
-
-def _context(lake: Lake, tenant: str, known_at: datetime | None) -> BillingContext:
-    facts = lake.scan(BILLING_FACTS_TABLE).filter(pl.col("tenant") == tenant).collect()
-    history = CatalogHistory.from_facts(facts, known_at)
-    timeline = build_timeline(facts, history.plans, known_at)
-    return build_billing_context(timeline, history, lake.scan(USAGE_TABLE).filter(pl.col("tenant") == tenant), known_at)
+    from valueverse.services.billing.explained_corrections import ExplainedCorrection
 
 
 @dataclass(frozen=True)
@@ -47,6 +41,7 @@ class FoundInvoice:
         context: the state of knowledge that it was billed with, not that of what corrected it since.
         events: ``line_events`` of its usage lines.
         days: used and full days by the beginning and end of each part of its period.
+        corrections: of its adjustment lines, by their ``line_no``.
     """
 
     tenant: str
@@ -56,6 +51,7 @@ class FoundInvoice:
     context: BillingContext
     events: pl.DataFrame
     days: dict[tuple[datetime, datetime], tuple[int, int]]
+    corrections: dict[int, ExplainedCorrection]
 
     def events_of(self, line: dict[str, Any]) -> pl.DataFrame:
         """The events that a usage line counts, in the order of time."""
@@ -90,11 +86,13 @@ def find_lines(connection: psycopg.Connection[Any], lake: Lake, number: str, lin
         raise RefusalError("unknown_line", f"the invoice has no line {line!r}; it has {known}", "--line")
     invoices = store.invoices(connection, store.Scope([tenant]))
     mine = invoices.filter(pl.col("invoice_id") == invoice_id)
-    context = _context(lake, tenant, datetime.fromisoformat(document["basis"]["events_known_at"]))
+    context = context_of(lake, tenant, datetime.fromisoformat(document["basis"]["events_known_at"]))
     period = mine.filter(pl.col("invoice_type") == "period")
     parts = used_days(period, context).select("from", "to", "used_days", "full_days").iter_rows()
     days = {(begins, ends): (used, full) for begins, ends, used, full in parts}
-    return FoundInvoice(tenant, invoice_id, document, lines, context, line_events(period, context), days)
+    corrections = explained_corrections(connection, lake, (tenant, invoice_id), document, context)
+    events = line_events(period, context)
+    return FoundInvoice(tenant, invoice_id, document, lines, context, events, days, corrections)
 
 
 def explain_invoice(
@@ -127,6 +125,8 @@ def answer_of(connection: psycopg.Connection[Any], found: FoundInvoice, limit: i
 def _line(line: dict[str, Any], found: FoundInvoice, limit: int) -> dict[str, Any]:
     shown = {name: line[name] for name in ("key", "kind", "description", "service_period", "meter", "dimensions")}
     shown |= {name: line[name] for name in ("quantity", "amount_precise", "amount", "tiers", "explains")}
+    if line["line_no"] in found.corrections:
+        return shown | _correction(found.corrections[line["line_no"]], limit)
     if line["kind"] != "usage":
         return shown
     inside = found.events_of(line)
@@ -135,6 +135,31 @@ def _line(line: dict[str, Any], found: FoundInvoice, limit: int) -> dict[str, An
         "reproduced": inside.height == line["event_count"],
         "events": [_event(row) for row in inside.head(limit).iter_rows(named=True)],
         "more_events": max(inside.height - limit, 0),
+    }
+
+
+def _correction(one: ExplainedCorrection, limit: int) -> dict[str, Any]:
+    """What an adjustment was made from, and the events that came, changed or went."""
+    reasons = one.reasons
+    changed = [
+        _event(row) | {"change": row["change"], "changed_at": row["changed_at"] and utc_text(row["changed_at"])}
+        for row in one.events.head(limit).iter_rows(named=True)
+    ]
+    return {
+        "correction": {
+            "invoice": reasons.invoice,
+            "billed_on": list(reasons.billed_on),
+            "billed": reasons.billed,
+            "due": reasons.due,
+            "events": reasons.events,
+            "quantity": reasons.quantity,
+            "tiers_before": list(reasons.tiers),
+            "changes": dict(reasons.changed.counts),
+            "causes": [{"type": kind, "id": key, "at": utc_text(at)} for kind, key, at in reasons.causes],
+            "rerate_catalog_hash": reasons.catalog,
+        },
+        "events": changed,
+        "more_events": max(one.events.height - limit, 0),
     }
 
 
@@ -233,7 +258,7 @@ def _accepted(
             return shown_event | {"outcome": "billing_event", "replaced_by": amendment}
         rejection = operations_store.rejection(connection, row["tenant"], row["source"], row["id"])
         return shown_event | ({"outcome": "rejected", **rejection} if rejection else {"outcome": "billing_event"})
-    context = _context(lake, row["tenant"], None)
+    context = context_of(lake, row["tenant"], None)
     usage = lake.scan(USAGE_TABLE, [row["event_date"]]).filter(
         pl.col("tenant") == row["tenant"], pl.col("source") == row["source"], pl.col("id") == row["id"]
     ).collect()  # fmt: skip
@@ -272,7 +297,9 @@ def _bearing(connection: psycopg.Connection[Any], tenant: str, charged: pl.DataF
         found += rows_of(
             connection,
             "select distinct o.number as invoice, o.status, l.key as line, l.kind, l.amount_minor, "
-            "o.currency::text as currency "
+            "o.currency::text as currency, "
+            "(select k.document::text from billing.catalog k where k.tenant_id = o.tenant_id "
+            "and k.catalog_hash = o.catalog_hash limit 1) as catalog "
             "from billing.invoice i join billing.invoice_line l on l.tenant_id = i.tenant_id "
             "and (l.invoice_id = i.invoice_id or l.corrected_invoice_id = i.invoice_id) and l.key = %s "
             "and l.kind in ('usage', 'adjustment') "
@@ -281,4 +308,7 @@ def _bearing(connection: psycopg.Connection[Any], tenant: str, charged: pl.DataF
             "and i.period_from <= %s and i.period_to > %s and o.events_known_at >= %s order by 1, 2, 3, 4, 5",
             [row["key"], tenant, row["held_by"], row["time"], row["time"], row["received_at"]],
         )
+    for row in found:
+        names = DisplayNames(json.loads(row.pop("catalog") or "null"), "en")
+        row["name"] = names.label(row["line"], row["line"])
     return found

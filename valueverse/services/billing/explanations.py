@@ -68,11 +68,11 @@ def invoice_in_sentences(
 
 
 def _related(rows: list[dict[str, Any]], found: FoundInvoice) -> dict[tuple[str, str, str], list[OtherLine]]:
-    """Lines of other invoices by how they are related, and the line's place or its key and dimensions."""
+    """Lines of other invoices by how they are related, and the line's key and dimensions."""
     places = minor_units(found.document["currency"])
     related = defaultdict(list)
     for row in rows:
-        which = (str(row["line_no"]), "") if row["link"] == "corrected" else (row["key"], _dimensions(row))
+        which = (row["key"], _dimensions(row))
         one = OtherLine(row["number"], row["status"], row["issued_on"], minor_text(row["amount_minor"], places))
         related[row["link"], *which].append(one)
     return related
@@ -86,7 +86,7 @@ def _facts(
     found: FoundInvoice, line: dict[str, Any], related: Mapping[tuple[str, str, str], list[OtherLine]]
 ) -> LineFacts:
     key = (line["key"], _dimensions(line))
-    corrected = related.get(("corrected", str(line["line_no"]), ""), [])
+    correction = found.corrections.get(line["line_no"])
     usage = line["kind"] == "usage"
     close = datetime.fromisoformat(found.document["period"]["to"])
     begins, ends = (datetime.fromisoformat(line["service_period"][name]) for name in ("from", "to"))
@@ -101,7 +101,7 @@ def _facts(
         before=related.get(("before", *key), []) if usage else [],
         in_parts=any(link == "before" for link, *_ in related),
         corrections=related.get(("correction", *key), []),
-        corrected=corrected[0] if corrected else None,
+        correction=None if correction is None else correction.reasons,
     )
 
 
@@ -144,7 +144,8 @@ def _outcome(answer: Mapping[str, Any]) -> list[str]:
 def _line(one: Mapping[str, Any]) -> str:
     amount = minor_text(one["amount_minor"], minor_units(one["currency"]))
     shown = f"{LocaleFormats('en', one['currency'], ()).amount(amount)} {one['currency']}"
-    name = one["invoice"] or "a draft"
+    on = f"on {one['invoice'] or 'a draft'} ({one['status']})"
+    line = one["line"] if one["name"] == one["line"] else f"{one['name']} (line {one['line']})"
     if one["kind"] == "adjustment":
-        return f"It is part of a correction of {one['line']} by {shown} on {name} ({one['status']})."
-    return f"It is counted in {one['line']}, {shown} in all, on {name} ({one['status']})."
+        return f"It is part of a correction of {line} by {shown} {on}."
+    return f"It is counted in {line}, {shown} in all, {on}."

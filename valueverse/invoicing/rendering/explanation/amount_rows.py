@@ -40,7 +40,7 @@ class AmountRows:
         """
         price = charge.price
         if isinstance(price, Graduated | Volume | GraduatedPercentage):
-            rows = self._tiers(line["tiers"], price, unit)
+            rows = self.tiers(line["tiers"], price, unit)
         elif isinstance(price, Percentage):
             rows = self._percentage(charge, facts.values)
         elif isinstance(price, Package | Standard) and not facts.in_parts:
@@ -54,20 +54,16 @@ class AmountRows:
         shown = self._formats.column([plain(amount) for _, amount in rows])
         return [(text, f"{one} {self._formats.currency}") for (text, _), one in zip(rows, shown, strict=True)]
 
-    def _tiers(
-        self,
-        tiers: Sequence[Mapping[str, Any]],
-        price: Graduated | Volume | GraduatedPercentage,
-        unit: UnitOfPrice | None,
-    ) -> list[_Row]:
-        terms = {None if one.up_to is None else plain(one.up_to): one for one in price.tiers}
+    def tiers(self, tiers: Sequence[Mapping[str, Any]], price: Any, unit: UnitOfPrice | None) -> list[_Row]:
+        """Rows of a line's tiers as a document has them; ``price``: what they are of, None: not known."""
+        tiered = isinstance(price, Graduated | Volume | GraduatedPercentage)
+        terms: Any = {one.up_to: one for one in price.tiers} if tiered else {}
         rows, before = [], Decimal(0)
         for tier in tiers:
             quantity = Decimal(tier["quantity"])
-            term = terms.get(None if tier["to"] is None else plain(Decimal(tier["to"])))
-            rows.append(
-                (f"{self._units_of(tier, before, price)}{self._asked(tier, term, unit)}", Decimal(tier["amount"]))
-            )
+            term = terms.get(None if tier["to"] is None else Decimal(tier["to"]))
+            asked = self._asked(tier, term if _is_of(tier, term) else None, unit)
+            rows.append((f"{self._units_of(tier, before, price)}{asked}", Decimal(tier["amount"])))
             before += quantity
         return rows
 
@@ -144,6 +140,13 @@ class AmountRows:
             return [(f"{self._prices.number(count)} at {self._each(plain(asked), unit)}", amount)]
         what = f"package{'' if count == 1 else 's'} of {self._prices.number(price.size)}"
         return [(f"{self._prices.number(count)} {what} at {self._formats.price(plain(asked))} each", amount)]
+
+
+def _is_of(tier: Mapping[str, Any], term: Any) -> bool:
+    """Whether a tier of a document was priced as a tier of a catalog says: its price may have been another one then."""
+    if term is None or tier["unit"] is None:
+        return False
+    return bool(Decimal(tier["unit"]) == (term.rate / 100 if hasattr(term, "rate") else term.unit))
 
 
 def _events(count: int) -> str:

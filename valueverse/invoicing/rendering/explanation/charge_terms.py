@@ -58,7 +58,7 @@ class ChargeLines:
 
     def named(self) -> str:
         """These lines in words."""
-        return f"all {len(self.lines)} lines of {self.name}" if len(self.lines) > 1 else f"the one line of {self.name}"
+        return f"all {len(self.lines)} lines of {self.name}" if len(self.lines) > 1 else f"all lines of {self.name}"
 
     def taken_before(self, line: Mapping[str, Any]) -> Decimal:
         """Priced units of the lines that stand before a line: they take included units first."""

@@ -10,6 +10,7 @@ from valueverse.dates import utc_text
 from valueverse.invoicing.rendering.display_names import DisplayNames
 from valueverse.invoicing.rendering.explanation.amount_rows import AmountRows
 from valueverse.invoicing.rendering.explanation.charge_terms import ChargeLines, ChargeTerms
+from valueverse.invoicing.rendering.explanation.correction_sentences import CorrectionSentences
 from valueverse.invoicing.rendering.explanation.line_facts import ExplainedLine
 from valueverse.invoicing.rendering.explanation.measured import MeasuredQuantity
 from valueverse.invoicing.rendering.explanation.price_sentences import PriceSentences
@@ -40,6 +41,7 @@ class ExplainedInvoice:
         self._prices = PriceSentences(self._formats, self._names.meter_name)
         self._terms = ChargeTerms(self._prices)
         self._rows = AmountRows(self._formats, self._prices)
+        self._corrections = CorrectionSentences(self._formats)
         self._quantities = MeasuredQuantity(self._formats, self._names)
 
     def heading(self) -> str:
@@ -60,16 +62,28 @@ class ExplainedInvoice:
 
     def line(self, line: Mapping[str, Any], facts: LineFacts) -> ExplainedLine:
         """The sentences of one of its lines."""
-        shown = self._texts.shown(line)
         ways = {"usage": self._usage, "fee": self._fee, "minimum": self._minimum, "adjustment": self._adjustment}
         sentences = ways.get(line["kind"], self._other)(line, facts)
-        charge = _charge(line, facts) if line["kind"] == "usage" else None
-        if charge is not None:
-            rows = self._rows.of(line, charge, self._names.unit(line), facts)
-        else:
-            amounts = [] if line["kind"] == "adjustment" else [Decimal(tier["amount"]) for tier in line["tiers"]]
-            rows = self._rows.column(list(zip((text for text, _ in shown["tiers"]), amounts, strict=True)))
-        return ExplainedLine(self.name(line), self.money(line["amount"]), sentences, rows, self._result(line, facts))
+        amount, result = self.money(line["amount"]), self._result(line, facts)
+        return ExplainedLine(self.name(line), amount, sentences, self._amount_rows(line, facts), result)
+
+    def _amount_rows(self, line: Mapping[str, Any], facts: LineFacts) -> list[tuple[str, str]]:
+        unit = self._names.unit(line)
+        charge = _charge(line, facts)
+        if line["kind"] == "usage" and charge is not None:
+            return self._rows.of(line, charge, unit, facts)
+        if line["kind"] == "usage":
+            return self._rows.column(self._rows.tiers(line["tiers"], None, unit))
+        if facts.correction is None or not facts.correction.tiers or not line["tiers"]:
+            return []
+        price = None if charge is None else charge.price
+        sides = {"before": facts.correction.tiers, "now": line["tiers"]}
+        rows = [
+            (f"{side}: {text}", amount)
+            for side, tiers in sides.items()
+            for text, amount in self._rows.tiers(tiers, price, unit)
+        ]
+        return self._rows.column(rows)
 
     def name(self, line: Mapping[str, Any]) -> str:
         """What one of its lines is called, as in its PDF and XML."""
@@ -157,10 +171,9 @@ class ExplainedInvoice:
 
     def _adjustment(self, line: Mapping[str, Any], facts: LineFacts) -> list[str]:
         days = self.days(line["service_period"])
-        found = [f"Changes what was billed for {days}."]
-        if facts.corrected is not None:
-            found = [f"Changes invoice {facts.corrected.invoice}, issued {facts.corrected.issued_on}, for {days}."]
-        return [*found, f"{line['explains'][0].upper()}{line['explains'][1:]}."] if line["explains"] else found
+        if facts.correction is None:
+            return [f"Changes what was billed for {days}."]
+        return self._corrections.of(line, facts.correction, days, self._names.unit(line))
 
     def _other(self, line: Mapping[str, Any], facts: LineFacts) -> list[str]:
         found = [f"For {self.days(line['service_period'])}."]

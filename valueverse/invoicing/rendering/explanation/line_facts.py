@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import date
+    from collections.abc import Mapping, Sequence
+    from datetime import date, datetime
     from decimal import Decimal
 
     from valueverse.catalog import Plan
@@ -31,6 +31,52 @@ class OtherLine:
 
 
 @dataclass(frozen=True)
+class ChangedEvents:
+    """Events of a line that came, changed or went since it was billed.
+
+    Attributes:
+        counts: how many by change (``invoicing.changed_events``).
+        first, last: when the first and the last of them was received; None: nothing was received of them.
+    """
+
+    counts: Mapping[str, int]
+    first: datetime | None = None
+    last: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What a line corrects, and why.
+
+    Attributes:
+        invoice: number of the invoice whose line it corrects.
+        issued_on: of that invoice.
+        is_void: that invoice is void.
+        billed_on: numbers of the invoices that billed it before, the corrected one first.
+        billed, due: what was billed before and what is due as known now, in major units, net of coupons.
+        events: how many events were counted before, and are counted now; None: it counts none.
+        quantity: before and now; None: it has none.
+        tiers: of the line as it was billed last, as documents have them; empty: none, or of several lines.
+        changed: its events that came, changed or went since.
+        causes: billing events about its customer received since: type, id and when.
+        catalog: hash of the catalog that it was re-rated under; None: of its own.
+    """
+
+    invoice: str
+    issued_on: date
+    is_void: bool
+    billed_on: Sequence[str]
+    billed: str
+    due: str
+    events: tuple[int, int] | None
+    quantity: tuple[str, str] | None
+    tiers: Sequence[Mapping[str, Any]]
+    changed: ChangedEvents
+    causes: Sequence[tuple[str, str, datetime]] = ()
+    catalog: str | None = None
+
+
+@dataclass(frozen=True)
 class LineFacts:
     """What the document does not say of a line.
 
@@ -42,7 +88,7 @@ class LineFacts:
         before: what threshold invoices of the period billed of it.
         in_parts: threshold invoices billed something of the period before.
         corrections: what later invoices changed of it.
-        corrected: the line of an earlier invoice that this one corrects.
+        correction: what it corrects of an earlier invoice; None: nothing.
     """
 
     plan: Plan | None = None
@@ -52,7 +98,7 @@ class LineFacts:
     before: Sequence[OtherLine] = ()
     in_parts: bool = False
     corrections: Sequence[OtherLine] = ()
-    corrected: OtherLine | None = None
+    correction: Correction | None = None
 
 
 @dataclass(frozen=True)

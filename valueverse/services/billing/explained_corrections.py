@@ -1,0 +1,208 @@
+"""Why an invoice's adjustment lines are what they are: what was booked before, and what was received since."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from valueverse.catalog import CatalogHistory
+from valueverse.invoicing import build_billing_context, changed_events, line_events
+from valueverse.invoicing.rendering import ChangedEvents, Correction
+from valueverse.money import minor_text, minor_units, plain
+from valueverse.platform.stores import billing_store, invoice_store
+from valueverse.schemas.dimensions import dimensions_text
+from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
+from valueverse.subscriptions import build_timeline, event_field
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import psycopg
+
+    from valueverse.invoicing import BillingContext
+    from valueverse.platform.lake import Lake
+
+_CAUSES = ("catalog.", "tenant.", "customer.", "subscription.", "coupon.", "invoice.voided")
+"""Kinds of billing events that change what a finalised invoice comes to."""
+
+
+def context_of(lake: Lake, tenant: str, known_at: datetime | None) -> BillingContext:
+    """What a billing run of a tenant reads, as known at an instant; None: now."""
+    facts = lake.scan(BILLING_FACTS_TABLE).filter(pl.col("tenant") == tenant).collect()
+    history = CatalogHistory.from_facts(facts, known_at)
+    timeline = build_timeline(facts, history.plans, known_at)
+    return build_billing_context(timeline, history, lake.scan(USAGE_TABLE).filter(pl.col("tenant") == tenant), known_at)
+
+
+@dataclass(frozen=True)
+class ExplainedCorrection:
+    """An adjustment line's reasons, and its events that came, changed or went (``invoicing.changed_events``)."""
+
+    reasons: Correction
+    events: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class _Booked:
+    """A corrected invoice as the run found it that made the corrections.
+
+    Attributes:
+        invoice: number, issued_on, voided.
+        lines: BILLED_LINES, those that correct it included, in the order in which they were issued.
+        documents: number, sequence, known_at and lines of the invoices that they are on, by invoice_id.
+    """
+
+    invoice: Mapping[str, Any]
+    lines: pl.DataFrame
+    documents: Mapping[str, Mapping[str, Any]]
+
+    def of(self, line: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """What was booked of a document's line."""
+        label = dimensions_text(line["dimensions"]) if line["dimensions"] else ""
+        return self.lines.filter(pl.col("key") == line["key"], pl.col("dimensions") == label).to_dicts()
+
+    @property
+    def known_at(self) -> datetime:
+        """The newest state of knowledge that is booked for it."""
+        known: list[datetime] = [one["known_at"] for one in self.documents.values()]
+        return max(known)
+
+    def tiers(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """How the newest of these lines was priced; of a line that stood for several parts of a period: nothing."""
+        if not rows or sum(row["corrected_invoice_id"] is None for row in rows) > 1:
+            return []
+        newest = self.documents[rows[-1]["invoice_id"]]["lines"][rows[-1]["line_no"] - 1]
+        return list(newest["tiers"] or ())
+
+
+def explained_corrections(
+    connection: psycopg.Connection[Any],
+    lake: Lake,
+    invoice: tuple[str, str],
+    document: Mapping[str, Any],
+    context: BillingContext,
+) -> dict[int, ExplainedCorrection]:
+    """The adjustment lines of an invoice, by their place.
+
+    Args:
+        connection, lake: where invoices and events are.
+        invoice: tenant and invoice_id.
+        document: the invoice's.
+        context: as known when it was made.
+    """
+    tenant, invoice_id = invoice
+    corrected = invoice_store.corrected_lines(connection, tenant, invoice_id)
+    if not corrected:
+        return {}
+    scope = billing_store.Scope(
+        [tenant],
+        corrected[0]["finalised_at"],
+        {tenant: {"sequence": corrected[0]["sequence"], "close": corrected[0]["close"].isoformat()}},
+    )
+    rerated = dict(billing_store.reratings(connection, scope).select("invoice_id", "rerate_catalog_hash").iter_rows())
+    known_now = datetime.fromisoformat(document["basis"]["events_known_at"])
+    found = {}
+    for other in {row["invoice_id"]: row for row in corrected}.values():
+        booked = _booked(connection, scope, tenant, other)
+        events = _changes(connection, lake, (tenant, other["invoice_id"]), booked.known_at, context, known_now)
+        causes = _causes(lake, tenant, document, other["period_to"], (booked.known_at, known_now))
+        for row in corrected:
+            if row["invoice_id"] == other["invoice_id"]:
+                line = document["lines"][row["line_no"] - 1]
+                found[row["line_no"]] = _explained(line, booked, events, causes, rerated.get(other["invoice_id"]))
+    return found
+
+
+def _booked(
+    connection: psycopg.Connection[Any], scope: billing_store.Scope, tenant: str, other: Mapping[str, Any]
+) -> _Booked:
+    asked = pl.DataFrame({"tenant": [tenant], "invoice_id": [other["invoice_id"]]})
+    lines = billing_store.lines_of(connection, scope, asked)
+    ids = [*lines["invoice_id"].unique(), other["invoice_id"]]
+    documents = {row["invoice_id"]: row for row in invoice_store.issued_documents(connection, tenant, ids)}
+    shown = {key: row | {"lines": json.loads(row["document"])["lines"]} for key, row in documents.items()}
+    order = {key: row["sequence"] for key, row in documents.items()}
+    issued = pl.col("invoice_id").replace_strict(order, return_dtype=pl.Int64)
+    return _Booked(other, lines.sort(issued, "line_no"), shown)
+
+
+def _changes(
+    connection: psycopg.Connection[Any],
+    lake: Lake,
+    invoice: tuple[str, str],
+    known_before: datetime,
+    context: BillingContext,
+    known_now: datetime,
+) -> pl.DataFrame:
+    tenant, invoice_id = invoice
+    rows = billing_store.invoices(connection, billing_store.Scope([tenant]), [invoice_id])
+    period = rows.filter(pl.col("invoice_type") == "period")
+    before = line_events(period, context_of(lake, tenant, known_before))
+    return changed_events(before, line_events(period, context), known_before, known_now)
+
+
+def _causes(
+    lake: Lake, tenant: str, document: Mapping[str, Any], until: datetime, known: tuple[datetime, datetime]
+) -> list[tuple[str, str, datetime]]:
+    """Billing events about the invoice's customer, its subscription or the tenant that take effect before ``until`` and
+    were received, amended or voided between two states of knowledge."""
+    known_before, known_now = known
+    moments = [
+        pl.when((pl.col(name) > known_before) & (pl.col(name) <= known_now)).then(name)
+        for name in ("known_until", "received_at")
+    ]
+    about = [
+        event_field(name).is_null() | (event_field(name) == document[name]).fill_null(value=False)
+        for name in ("customer", "subscription")
+    ]
+    rows = (
+        lake.scan(BILLING_FACTS_TABLE)
+        .filter(pl.col("tenant") == tenant, pl.col("time") < until)
+        .with_columns(pl.coalesce(moments).alias("changed_at"))
+        .filter(pl.col("changed_at").is_not_null())
+        .collect()
+        .filter(pl.any_horizontal(pl.col("type").str.starts_with(f"billing.{kind}") for kind in _CAUSES), *about)
+        .sort("changed_at", "source", "id")
+    )
+    return list(rows.select("type", "id", "changed_at").iter_rows())
+
+
+def _explained(
+    line: Mapping[str, Any],
+    booked: _Booked,
+    events: pl.DataFrame,
+    causes: list[tuple[str, str, datetime]],
+    catalog: str | None,
+) -> ExplainedCorrection:
+    rows = booked.of(line)
+    places = minor_units(booked.invoice["currency"])
+    billed = sum(row["amount_minor"] - row["discount_minor"] for row in rows)
+    due = billed + int(Decimal(line["amount"]).scaleb(places))
+    label = dimensions_text(line["dimensions"]) if line["dimensions"] else ""
+    mine = events.filter(pl.col("key") == line["key"], pl.col("label") == label)
+    counts = dict(mine.group_by("tenant", "change").len().select("change", "len").iter_rows())
+    since = mine.filter(pl.col("change").is_in(["late", "amended", "voided"])).sort("changed_at")["changed_at"]
+    metered = line["meter"] is not None
+    quantity = sum((row["quantity"] or Decimal(0) for row in rows), Decimal(0))
+    added = None if line["quantity"] is None else Decimal(line["quantity"])
+    counted = sum(row["event_count"] or 0 for row in rows)
+    reasons = Correction(
+        invoice=booked.invoice["number"],
+        issued_on=booked.invoice["issued_on"],
+        is_void=booked.invoice["is_void"],
+        billed_on=list(dict.fromkeys(booked.documents[row["invoice_id"]]["number"] for row in rows)),
+        billed=minor_text(billed, places),
+        due=minor_text(due, places),
+        events=(counted, counted + (line["event_count"] or 0)) if metered else None,
+        quantity=None if added is None else (plain(quantity), plain(quantity + added)),
+        tiers=booked.tiers(rows),
+        changed=ChangedEvents(counts, *([since[0], since[-1]] if len(since) else [])),
+        causes=causes,
+        catalog=catalog,
+    )
+    return ExplainedCorrection(reasons, mine)
