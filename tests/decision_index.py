@@ -25,6 +25,7 @@ AREAS = {
     "13": "Charges and outcomes",
     "14": "Commands, documents, operation",
     "15": "Reference cases",
+    "16": "Ingest, writes, audit and identity over HTTP",
 }
 """By the first two digits of a decision's number."""
 _HEAD = """# Decisions

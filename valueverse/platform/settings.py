@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     database: str = Field(default="valueverse", pattern=r"^[a-z_][a-z0-9_]{0,62}$")
     dagster_database: str = Field(default="dagster", pattern=r"^[a-z_][a-z0-9_]{0,62}$")
     postgres_port: int = Field(default=54320, ge=0, le=65535, description="0: Unix socket only")
-    dagster_port: int = Field(default=3000, ge=1, le=65535)
+    dagster_port: int = Field(default=3001, ge=1, le=65535)
     api_port: int = Field(default=8000, ge=1, le=65535)
 
     tenant: str | None = Field(

@@ -149,7 +149,7 @@ def status(settings: Settings) -> list[Status]:
 
 
 def url(settings: Settings, name: str) -> str | None:
-    """Address of a running web server of ours, e.g. ``http://127.0.0.1:3000``; None if it does not run."""
+    """Address of a running web server of ours, e.g. ``http://127.0.0.1:3001``; None if it does not run."""
     record = processes.read_record(settings.run, name)
     port = record.details.get("port") if record is not None and processes.alive(record) else None
     return f"http://127.0.0.1:{port}" if port and name in _PROGRAMS else None
