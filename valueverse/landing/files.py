@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 FORMATS = re.compile(r"\.(ndjson|json|csv|parquet)(?:\.(?:gz|zst))?\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_NOWHERE = "it is a link to nothing: bring back the file that it names, or remove it"
 _UNFINISHED = ".part"
 _FORGOTTEN = 24 * 3600
 """Seconds after which an unfinished file is no longer left alone without a word."""
@@ -151,7 +152,7 @@ def _candidates(landing: Path, tenant: str | None = None) -> Iterator[tuple[Path
         if tenant not in {None, folder.name}:
             continue
         if not _is_folder(folder) or not re.match(TENANT_KEY, folder.name):
-            yield Ignored(name, "only folders named like a tenant's key are looked into")
+            yield Ignored(name, _no_tenants_folder(folder))
             continue
         try:
             inside = _entries(folder)
@@ -181,6 +182,17 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
+def _no_tenants_folder(path: Path) -> str:
+    if _leads_nowhere(path):
+        return _NOWHERE
+    cure = "rename it" if _is_folder(path) else "move it into the folder of its tenant"
+    return f"only folders named like a tenant's key (a-z, 0-9, '_', '.', '-') are looked into: {cure}"
+
+
+def _leads_nowhere(path: Path) -> bool:
+    return path.is_symlink() and not path.exists()
+
+
 def _found(own: Path, path: Path) -> LandingFile | Ignored:
     """What a name in the folder ``own`` of a tenant, links resolved, is."""
     if ignored := _ignored(own, path):
@@ -189,7 +201,7 @@ def _found(own: Path, path: Path) -> LandingFile | Ignored:
     try:
         file = one_file(path, tenant, name)
     except OSError as error:
-        return Ignored(name, f"it cannot be read: {error.strerror}")
+        return Ignored(name, _unreadable(path, error))
     if shown(path.name) != path.name:
         refused = "its name holds bytes that are no UTF-8, or control characters: rename it"
         return LandingFile(tenant, name, path, file.file_hash, file.size, file.stamp, refused)
@@ -201,13 +213,17 @@ def _ignored(own: Path, path: Path) -> Ignored | None:
     name = _name(own, path)
     try:
         if path.is_dir():
-            return Ignored(name, "it is no file but a folder: files lie in the tenant's folder itself")
+            return Ignored(name, "it is no file but a folder: move its files into the tenant's folder itself")
         if not FORMATS.search(path.name):
             return Ignored(name, _wrong_ending(path.name))
         problem = _no_file(own, path)
     except OSError as error:
-        return Ignored(name, f"it cannot be read: {error.strerror}")
+        return Ignored(name, _unreadable(path, error))
     return Ignored(name, problem) if problem else None
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    return _NOWHERE if _leads_nowhere(path) else f"it cannot be read: {error.strerror}; give this user the right to"
 
 
 def name_problem(name: str) -> str:
@@ -229,7 +245,7 @@ def _no_file(own: Path, path: Path) -> str:
     kinds = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
-        return f"it is no file but {kinds.get(stat.S_IFMT(found.st_mode), 'a device')}"
+        return f"it is no file but {kinds.get(stat.S_IFMT(found.st_mode), 'a device')}: remove it, and deliver a file"
     if own not in path.resolve().parents:
         # Another tenant's folder is outside too: a link would bill this tenant for that one's events.
         return "it is a link to a file outside of its tenant's folder: copy the file instead"

@@ -241,11 +241,11 @@ def test_names_that_are_no_text_are_refused_and_what_is_no_file_is_left_alone(ha
     refused = harbour.quarantine().select("file", "reason").rows()
     assert refused == [("acme/a\\x0ab.ndjson", "unreadable_file"), ("acme/caf\\xe9.ndjson", "unreadable_file")]
     assert {one.name: one.reason.partition(":")[0] for one in report.ignored} == {
-        "No Tenant": "only folders named like a tenant's key are looked into",
+        "No Tenant": "only folders named like a tenant's key (a-z, 0-9, '_', '.', '-') are looked into",
         "acme/device.ndjson": "it is no file but a device",
         "acme/folder.csv": "it is no file but a folder",
         "acme/notes.txt": "its ending is none of .ndjson, .json, .csv and .parquet, also with .gz or .zst",
-        "acme/nowhere.ndjson": "it cannot be read",
+        "acme/nowhere.ndjson": "it is a link to nothing",
         "acme/outside.ndjson": "it is a link to a file outside of its tenant's folder",
         "acme/pipe.ndjson": "it is no file but a pipe",
         "acme/s.csv": "it is no file but a socket",

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TAKEN = ("acme/a.ndjson", "acme/b.csv.gz")
+FOLDERS = "only folders named like a tenant's key (a-z, 0-9, '_', '.', '-') are looked into"
 IGNORED = {
-    "Acme/a.ndjson": "only folders named like a tenant's key are looked into",
+    "Acme/a.ndjson": f"{FOLDERS}: rename it",
     "acme/USAGE.CSV": "its ending is written in capitals: rename it, endings are in small letters",
     "acme/notes.txt": "its ending is none of .ndjson, .json, .csv and .parquet, also with .gz or .zst",
-    "acme/2024/a.ndjson": "it is no file but a folder: files lie in the tenant's folder itself",
-    "stray.ndjson": "only folders named like a tenant's key are looked into",
+    "acme/2024/a.ndjson": "it is no file but a folder: move its files into the tenant's folder itself",
+    "stray.ndjson": f"{FOLDERS}: move it into the folder of its tenant",
 }
 
 

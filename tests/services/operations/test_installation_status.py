@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import time
@@ -26,8 +27,8 @@ from valueverse.platform.servers.supervisor import Status
 from valueverse.platform.settings import Settings
 from valueverse.platform.stores import held_store
 from valueverse.platform.warehouse import connect
-from valueverse.schemas.events import EVENTS
-from valueverse.services.lake_tables import EVENTS_TABLE
+from valueverse.schemas.events import EVENTS, QUARANTINE
+from valueverse.services.lake_tables import EVENTS_TABLE, QUARANTINE_TABLE
 from valueverse.services.operations.findings import business_findings
 from valueverse.services.operations.installation_status import NO_POSTGRES, read_status
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.ledger import World
+    from valueverse.platform.servers.diagnosis import Finding
     from valueverse.services.operations.installation_status import InstallationStatus
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
@@ -70,7 +72,7 @@ def world(module_settings: Settings) -> Settings:
         connection.commit()
     (module_settings.landing / "acme").mkdir(parents=True)
     for name in ("notes.txt", "new.ndjson"):
-        (module_settings.landing / "acme" / name).write_text("")
+        (module_settings.landing / "acme" / name).write_text("" if name == "new.ndjson" else "hello")
     return module_settings
 
 
@@ -80,6 +82,9 @@ def _log(world: World, lake: Lake) -> None:
     named = facts.with_columns(pl.lit("").alias(name) for name in ("payload_hash", "file"))
     events = named.with_columns(pl.lit(0, pl.Int64).alias("line"))
     lake.append(EVENTS_TABLE, EVENTS.conform(events, unset=("customer", "subscription")))
+    refused = {"tenant": "acme", "file": "acme/b.ndjson", "line": 1, "received_at": NOW, "received_date": NOW.date()}
+    rows = [dict.fromkeys(QUARANTINE, "") | refused | {"reason": reason} for reason in ("bad_time", "malformed")]
+    lake.append(QUARANTINE_TABLE, pl.DataFrame(rows, QUARANTINE))
 
 
 def asked(settings: Settings, *arguments: str) -> Any:
@@ -141,12 +146,46 @@ def test_doctor_finds_each_and_every_cure_is_a_command_that_exists(world: Settin
     )
     for kind in kinds:
         assert [one for one in findings if kind in one.what and "`" in one.cure], kind
-    for cure in {one.cure for one in findings}:
-        for command in re.findall("`([^`]+)`", cure):
-            assert exists(shlex.split(command)), command
+    for command in commands_of(findings):
+        assert exists(command), command
+    assert {words[1] for words in lead_on(world, findings)} == {"events", "explain", "sql"}
     listed = [json.loads(line) for line in asked(world, "doctor", "--json").stdout.splitlines()]
     assert {"wrong", "note", "ok"} == {one["level"] for one in listed}
     assert any("is held in billing" in one["what"] for one in listed)
+
+
+def test_the_cure_of_each_name_that_is_not_taken_leads_on(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home", external_landing=tmp_path / "landing")
+    folder = settings.landing / "acme"
+    for name in ("acme/CAPS.NDJSON", "acme/a b.txt", "acme/sub/a.ndjson", "BAD Tenant/a.ndjson", "stray.ndjson"):
+        (settings.landing / name).parent.mkdir(parents=True, exist_ok=True)
+        (settings.landing / name).write_text('{"specversion": "1.0"}')
+    (settings.landing / "gone").symlink_to("nowhere")
+    (folder / "gone.ndjson").symlink_to("nowhere")
+    (folder / "other.ndjson").symlink_to("../stray.ndjson")
+    os.mkfifo(folder / "pipe.ndjson")
+    findings = [one for one in business_findings(settings, read_status(settings, NOW)) if "not taken:" in one.what]
+    assert len(findings) == 9
+    assert [one for one in findings if not re.search("rename|move|remove|copy|ending is none of", one.what)] == []
+    checked = [words for words in lead_on(settings, findings) if words[1] == "events"]
+    assert {words[-1].rpartition("/")[2] for words in checked} == {"CAPS.NDJSON", "a b.txt", "stray.ndjson"}
+
+
+def commands_of(findings: list[Finding]) -> list[list[str]]:
+    cures = dict.fromkeys(one.cure for one in findings)
+    return [shlex.split(command) for cure in cures for command in re.findall("`([^`]+)`", cure)]
+
+
+def lead_on(settings: Settings, findings: list[Finding]) -> list[list[str]]:
+    """The commands of the cures that only show something; each is run as it is written and answers."""
+    ran = []
+    for words in commands_of(findings):
+        if words[0] == "valueverse" and words[1] in {"events", "explain", "sql", "status"}:
+            done = asked(settings, *words[1:])
+            assert not isinstance(done.exception, RefusalError), (words, done.exception)
+            assert done.stdout, words
+            ran.append(words)
+    return ran
 
 
 def replace_overview(found: InstallationStatus) -> InstallationStatus:

@@ -40,6 +40,9 @@ def landing_state(landing: Path) -> str:
     return hashlib.sha256(b"\n".join(entries)).hexdigest() if entries else ""
 
 
+_EMPTY = "it holds no event: write one on each line, or remove it"
+
+
 def files_without_events(landing: Path, lake: Lake) -> list[Ignored]:
     """What lies in the landing folder and adds no event, and why: what is no file to take, and what was taken and is
     empty.
@@ -49,7 +52,7 @@ def files_without_events(landing: Path, lake: Lake) -> list[Ignored]:
     """
     there = files_to_take(landing)
     empty = taken_files(lake).filter(pl.col("received") == 0, pl.col("file").is_in(there))["file"].unique().sort()
-    return [*ignored_files(landing), *(Ignored(name, "it holds no event") for name in empty)]
+    return [*ignored_files(landing), *(Ignored(name, _EMPTY) for name in empty)]
 
 
 def ignored_lines(landing: Path, lake: Lake) -> list[str]:

@@ -21,6 +21,7 @@ _UNPRICED = (
     "correct the price, override or usage that the line reads by another event; the next billing run bills it "
     "(docs/runbooks/checks.md#every_period_is_billed)"
 )
+_LISTS = "status` lists it no more"
 _SHOWN = 10
 
 
@@ -81,8 +82,10 @@ def _refused(status: InstallationStatus) -> Iterator[Finding]:
 
 def _ignored(settings: Settings, status: InstallationStatus) -> Iterator[Finding]:
     for one in status.ignored[:_SHOWN]:
-        path = quote(str(settings.landing / one["name"]))
-        cure = f"then `valueverse events check {path}` says what ingestion would take"
+        path = settings.landing / one["name"]
+        is_file = path.is_file() and not path.is_symlink() and path.stat().st_size > 0
+        command = f"events check {quote(str(path))}` says what ingestion would take" if is_file else _LISTS
+        cure = f"then `valueverse {command}"
         yield Finding("wrong", f"not taken: {one['name']}: {one['reason']}", str(settings.landing), cure)
     if len(status.ignored) > _SHOWN:
         more = f"{len(status.ignored) - _SHOWN} more files are not taken"
