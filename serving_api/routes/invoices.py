@@ -25,6 +25,7 @@ from valueverse.money import minor_units
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 
 router = APIRouter(prefix="/v1", tags=["billing"])
@@ -70,7 +71,9 @@ async def get_invoice(request: Request) -> Response:
     history = await _history(request, identity.tenant, invoice)
     try:
         # Typesetting takes tens of milliseconds: other requests go on meanwhile.
-        rendered = await run_in_threadpool(_rendered, form, invoice, parties, catalog, history)
+        rendered = await run_in_threadpool(
+            _rendered, form, invoice, parties, catalog, history, service_of(request).settings.fonts
+        )
     except RefusalError as refusal:
         problem_place = {"path": refusal.path, "message": refusal.message}
         raise Problem("not-renderable", refusal.message, errors=[problem_place]) from refusal
@@ -95,11 +98,16 @@ def _format(request: Request) -> str:
 
 
 def _rendered(
-    form: str, document: dict[str, Any], parties: Parties, catalog: str | None, history: InvoiceHistory
+    form: str,
+    document: dict[str, Any],
+    parties: Parties,
+    catalog: str | None,
+    history: InvoiceHistory,
+    fonts: Path | None,
 ) -> bytes:
     names = json.loads(catalog or "null")
     if form == "pdf":
-        return invoice_pdf(document, parties, names, history)
+        return invoice_pdf(document, parties, names, history, fonts)
     return invoice_xml(document, *parties.for_xml(history), names, syntax="cii" if form == "cii" else "ubl")
 
 

@@ -6,6 +6,8 @@ import json
 import os
 import sys
 import unicodedata
+import warnings
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +16,7 @@ import typer
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from rich.console import Console
@@ -69,6 +71,16 @@ def write_text(path: Path, text: str) -> None:
 def wrote(path: Path) -> None:
     """Say which file was written: on standard error, so that a pipe stays clean."""
     console(stderr=True, soft_wrap=True).print(sentence(f"wrote {path}"))
+
+
+@contextmanager
+def warnings_shown() -> Iterator[None]:
+    """Say on standard error what the work inside warns of."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for one in caught:
+        console(stderr=True, soft_wrap=True).print(sentence(f"warning: {one.message}", "yellow"))
 
 
 def sentence(text: str, style: str = "") -> Text:

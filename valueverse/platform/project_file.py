@@ -24,13 +24,14 @@ FIELDS = {
     "landing": "external_landing",
     "lake": "external_lake_url",
     "audit_dir": "external_audit_dir",
+    "fonts": "fonts",
     "postgres_port": "postgres_port",
     "dagster_port": "dagster_port",
     "api_port": "api_port",
 }
 """Key -> field of ``Settings``. Addresses with passwords are no keys: the file is meant for version control."""
 
-_PATHS = {"catalog", "home", "landing", "lake", "audit_dir"}
+_PATHS = {"catalog", "home", "landing", "lake", "audit_dir", "fonts"}
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,7 @@ class Settings(BaseSettings):
     )
     catalog: Path | None = Field(default=None, description="what the tenant sells; the first `run` publishes it")
     catalog_from: str | None = Field(default=None, description="from when on it holds: an instant, or a date in UTC")
+    fonts: Path | None = Field(default=None, description="folder with fonts for invoices, beside those that come along")
     project_file: Path | None = Field(default=None, description="valueverse.yaml of the project folder")
 
     external_postgres_url: str | None = Field(default=None, validation_alias="VALUEVERSE_POSTGRES_URL")
@@ -69,14 +70,20 @@ class Settings(BaseSettings):
     external_audit_dir: Path | None = Field(default=None, validation_alias="VALUEVERSE_AUDIT_DIR")
 
     @field_validator(
-        "home", "external_secrets_dir", "external_landing", "external_audit_dir", "catalog", "project_file"
+        "home", "external_secrets_dir", "external_landing", "external_audit_dir", "catalog", "fonts", "project_file"
     )
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         return path if path is None else path.expanduser().absolute()
 
     @field_validator(
-        "external_postgres_url", "external_redis_url", "external_lake_url", "project_file", "tenant", mode="before"
+        "external_postgres_url",
+        "external_redis_url",
+        "external_lake_url",
+        "project_file",
+        "tenant",
+        "fonts",
+        mode="before",
     )
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:

@@ -228,6 +228,24 @@ def test_the_command_writes_both_formats(tmp_path: Path) -> None:
         assert out.read_bytes().startswith(begins)
 
 
+def test_the_document_command_names_lines_by_a_catalog_and_warns_of_what_no_font_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VALUEVERSE_FONTS", str(tmp_path))
+    charge = {"key": "tokens", "name": "tokens", "translations": {"en": {"name": "Text tokens"}}, "meter": "tokens"}
+    plan = {"key": "pro", "charges": [charge | {"price": {"model": "graduated", "tiers": TIERS}}]}
+    sold = {"schema": "valueverse.catalog/v1", "currency": "USD", "timezone": "Asia/Tokyo", "meters": [METER]}
+    (tmp_path / "catalog.json").write_text(json.dumps(sold | {"plans": [plan]}))
+    tokyo = {"from": "2023-12-31T15:00:00Z", "to": "2024-01-31T15:00:00Z"}
+    lines = [line | {"service_period": tokyo} for line in finished()["lines"]]
+    (tmp_path / "one.json").write_text(json.dumps(finished(lines=lines, period=tokyo)))
+    given = ["document", str(tmp_path / "one.json"), "--catalog", str(tmp_path / "catalog.json"), "--out"]
+    found = CliRunner().invoke(app, [*given, str(tmp_path / "one.pdf"), "--buyer", "\U00013000"])
+    assert (found.exit_code, found.stderr.startswith('warning: no font can show "\U00013000"')) == (0, True)
+    shown = text_of((tmp_path / "one.pdf").read_bytes())
+    assert ("Text tokens" in shown, "Dec 31, 2023" in shown, shown.count("Jan 1")) == (True, False, 3)
+
+
 def test_an_invoice_without_lines_says_that_there_is_nothing_to_bill() -> None:
     nothing = {"lines": [], "discounts": [], "taxes": [], "credits": []}
     totals = ("subtotal", "discount_total", "tax_total", "total", "credit_total", "amount_due")

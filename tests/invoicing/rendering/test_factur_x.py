@@ -15,6 +15,7 @@ import pytest
 
 from tests.invoicing.rendering.test_presentation import CATALOG, document, parties
 from valueverse.invoicing.rendering.electronic import as_factur_x, invoice_xml
+from valueverse.invoicing.rendering.fonts import MissingGlyphs
 from valueverse.invoicing.rendering.pdf import invoice_pdf
 
 FX = "{urn:factur-x:pdfa:CrossIndustryDocument:invoice:1p0#}"
@@ -75,7 +76,8 @@ def test_a_pdf_that_is_written_in_another_way_is_not_announced(change: tuple[byt
         as_factur_x(pdf.replace(*change))
 
 
-def test_a_name_that_the_fonts_cannot_write_makes_a_plain_pdf() -> None:
-    pdf = invoice_pdf(document(), parties(buyer="\u4e2d\u6587"), CATALOG)
+def test_a_name_that_the_fonts_cannot_write_makes_a_plain_pdf_and_is_named() -> None:
+    with pytest.warns(MissingGlyphs, match='no font can show "\U00013000": boxes stand for it'):
+        pdf = invoice_pdf(document(), parties(buyer="\U00013000 Ltd"), CATALOG)
     assert b"pdfaid:part" not in pdf
     assert len(attachments(pdf)) == 1

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from valueverse.commands.output import warnings_shown
 from valueverse.errors import RefusalError
 
 
@@ -27,7 +28,7 @@ def register(app: typer.Typer) -> None:
     """Add ``document`` to the command line."""
 
     @app.command("document")
-    def document(  # noqa: PLR0917 - options of a command
+    def document(  # noqa: PLR0913, PLR0917 - options of a command
         file: Annotated[
             Path | None, typer.Argument(help="An invoice document (JSON); standard input by default.")
         ] = None,
@@ -40,28 +41,38 @@ def register(app: typer.Typer) -> None:
         ] = None,
         buyer: Annotated[str | None, typer.Option("--buyer", help="Name of the customer; its key by default.")] = None,
         buyer_country: Annotated[str | None, typer.Option("--buyer-country", help="Country code such as DE.")] = None,
+        catalog: Annotated[
+            Path | None,
+            typer.Option("--catalog", help="What it was billed by: display names, and the zone of its days."),
+        ] = None,
     ) -> None:
         """Typeset an invoice document, or write it as an electronic invoice.
 
-        [dim]valueverse document invoice.json --out invoice.pdf[/dim]
+        [dim]valueverse document invoice.json --catalog catalog.yaml --out invoice.pdf[/dim]
         """
+        from valueverse.catalog import catalog_document
         from valueverse.invoicing.rendering import Parties, invoice_pdf, invoice_xml, known_syntax
+        from valueverse.platform.settings import get_settings
+        from valueverse.services.simulation.simulate import read_catalog
 
         if form == "pdf" and out is None and sys.stdout.isatty():
             raise RefusalError("binary_output", "a PDF is no text for a terminal: give --out FILE, or a pipe", "--out")
-        invoice = _read(file)
+        invoice, sold = _read(file), read_catalog(catalog) if catalog else None
         parties = Parties(
             seller or str(invoice.get("tenant", "")),
             buyer or str(invoice.get("customer", "")),
             seller_country,
             buyer_country,
             seller_tax_id,
+            zones=(sold.timezone,) if sold else (),
         )
+        names = catalog_document(sold) if sold else None
         if form == "pdf":
-            body = invoice_pdf(invoice, parties)
+            with warnings_shown():
+                body = invoice_pdf(invoice, parties, names, fonts=get_settings().fonts)
         else:
             syntax = known_syntax("ubl" if form == "xml" else form)
-            body = invoice_xml(invoice, *parties.for_xml(), syntax=syntax)
+            body = invoice_xml(invoice, *parties.for_xml(), names, syntax=syntax)
         if out is None:
             sys.stdout.buffer.write(body)
         else:

@@ -16,6 +16,7 @@ from valueverse.commands.output import (
     show_json,
     show_json_lines,
     table,
+    warnings_shown,
     wrote,
 )
 
@@ -120,7 +121,12 @@ def pdf(number: _NUMBER, out: _OUT = None) -> None:
 
     [dim]valueverse invoices pdf acme-000001 --out invoice.pdf[/dim]
     """
-    _write(_find(number).pdf(), out or Path(f"{number}.pdf"))
+    from valueverse.platform.settings import get_settings
+
+    found = _find(number)
+    with warnings_shown():
+        body = found.pdf(get_settings().fonts)
+    _write(body, out or Path(f"{number}.pdf"))
 
 
 @_invoices.command("xml")

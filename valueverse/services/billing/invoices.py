@@ -20,6 +20,8 @@ from valueverse.money import minor_text, minor_units
 from valueverse.platform.stores import invoice_store
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import psycopg
 
 STATUSES = ("draft", "finalised", "voided")
@@ -35,9 +37,9 @@ class StoredInvoice:
     catalog: str | None
     history: InvoiceHistory
 
-    def pdf(self) -> bytes:
-        """The invoice as a PDF."""
-        return invoice_pdf(self.document, self.parties, json.loads(self.catalog or "null"), self.history)
+    def pdf(self, fonts: Path | None = None) -> bytes:
+        """The invoice as a PDF; ``fonts``: a folder with further fonts."""
+        return invoice_pdf(self.document, self.parties, json.loads(self.catalog or "null"), self.history, fonts)
 
     def xml(self, syntax: Syntax) -> bytes:
         """The electronic invoice (EN 16931) in UBL 2.1 or CII D22B.
