@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import pytest
 
 from tests.support.ledger import instant
@@ -16,6 +17,7 @@ from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing.explain import explain_event, explain_invoice
 from valueverse.services.billing.explanations import event_in_sentences, invoice_in_sentences
+from valueverse.services.lake_tables import EVENTS_TABLE
 
 if TYPE_CHECKING:
     from valueverse.platform.settings import Settings
@@ -73,11 +75,19 @@ def test_an_invoice_explains_itself_down_to_its_events_and_an_event_up_to_its_li
             with pytest.raises(RefusalError) as refused:
                 ask()
             assert refused.value.code == code
+        named = {"v1": ("used", "gone"), "v2": ("used", "u0"), "v3": ("billing.subscription.ended", "u0")}
+        events = lake.scan(EVENTS_TABLE).collect()
+        kinds, replaced = ([one[place] for one in named.values()] for place in (0, 1))
+        more = [pl.Series("id", list(named)), pl.Series("type", kinds), pl.Series("replaces", replaced)]
+        lake.overwrite(EVENTS_TABLE, pl.concat([events, events.head(3).with_columns(*more)]))
+        found = {key: explain_event(connection, lake, "test", key, None)[0].get("awaits") for key in named}
+        voids = {"voids": True}
+        assert found == {"v1": {"id": "gone"} | voids, "v2": None, "v3": {"id": "u0"} | voids}
 
 
 EVENT = {
-    "type": "used", "time": "2024-01-01T00:00:00Z", "received_at": "2024-01-02T00:00:00Z", "file": "acme/a.ndjson",
-    "line": 7, "amends": None, "conflicts": [],
+    "source": "test", "type": "used", "time": "2024-01-01T00:00:00Z", "received_at": "2024-01-02T00:00:00Z",
+    "file": "acme/a.ndjson", "line": 7, "amends": None, "conflicts": [],
 }  # fmt: skip
 
 
@@ -102,6 +112,22 @@ EVENT = {
                 [f"It is a billing event that counts no more: {done} by the event v1, received T."],
             )
             for voids, done in ((True, "voided"), (False, "replaced"))
+        ),
+        *(
+            (
+                {"amends": "u0", "awaits": {"id": "u0", "voids": voids}} | outcome,
+                [
+                    (
+                        f"It {done} the event u0 of source test, which is not known: nothing has changed. If that "
+                        f"event is received, this one {then}; check the id in 'replaces'."
+                    )
+                ],
+            )
+            for voids, done, then, outcome in (
+                (True, "voids", "voids it", {"outcome": "billing_event"}),
+                (True, "voids", "voids it", {"outcome": "unbilled", "reason": "void"}),
+                (False, "amends", "takes its place", {"outcome": "unbilled", "reason": "awaiting_original"}),
+            )
         ),
         (
             {"outcome": "unbilled", "reason": "no_value"},

@@ -98,6 +98,10 @@ def test_a_second_catalog_from_the_same_instant_on_is_refused(tmp_path: Path) ->
     void = catalog_published("acme", first, NOON)
     void |= {"id": "void", "replaces": void["id"], "data": None}
     (landing / "acme" / "void.ndjson").write_text(json.dumps(void))
+    once_more, written = publish_catalog(lake, landing, "acme", first, NOON)
+    assert (written, once_more.name) == (True, path.name.replace(".ndjson", "-2.ndjson"))
+    assert publish_catalog(lake, landing, "acme", first, NOON) == (once_more, False)
+    once_more.unlink()
     assert publish_catalog(lake, landing, "acme", other, NOON)[1]
 
 

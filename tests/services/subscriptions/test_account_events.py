@@ -229,6 +229,27 @@ def test_a_second_change_from_the_same_instant_on_is_refused_until_the_first_is_
     assert (ended.value.code, ended.value.path) == ("already_ended", "--on")
 
 
+def test_what_was_voided_can_be_stated_again_under_another_id(
+    home: Settings, tmp_path: Path, account: Callable[[], Account]
+) -> None:
+    settings = Settings(home=home.home, external_landing=tmp_path)
+
+    def planned() -> tuple[account_events.PlannedEvent, ...]:
+        now = account()
+        change = change_subscription(now, "s1", on="2024-04-01", fields={"quantities": {"seats": "4"}})
+        return change, created(now)
+
+    first = planned()
+    for one in first:
+        one.deliver(settings)
+        void = one.event | {"id": f"void {one.event['id']}", "replaces": one.event["id"], "data": None}
+        (tmp_path / "acme" / f"void-{one.file}").write_text(json.dumps(void))
+    again = planned()
+    assert [one.event["id"] for one in again] == [f"{one.event['id']}/2" for one in first]
+    assert [one.deliver(settings)[1] for one in again] == [True, True]
+    assert [(one.event["id"], one.known) for one in planned()] == [(one.event["id"], True) for one in again]
+
+
 def test_an_unknown_tenant_is_refused_with_the_nearest_one(home: Settings, tmp_path: Path) -> None:
     with pytest.raises(RefusalError, match="'acm': did you mean 'acme'"):
         read_account(Lake(home.lake_url), tmp_path, "acm", NOW)

@@ -252,6 +252,8 @@ def _accepted(
         "amends": row["replaces"],
         "conflicts": refused["reason"].to_list(),
     }
+    if row["replaces"] is not None and not _is_known(lake, row):
+        shown_event["awaits"] = {"id": row["replaces"], "voids": row["data"] is None}
     if row["type"].startswith("billing."):
         amendment = _amendment(lake, row)
         if amendment:
@@ -272,6 +274,14 @@ def _accepted(
     if replaced.len():
         shown["replaced_at"] = utc_text(replaced[0])
     return shown_event | shown
+
+
+def _is_known(lake: Lake, row: dict[str, Any]) -> bool:
+    """Whether the event that this one amends was received: billing events amend billing events."""
+    billing = pl.col("type").str.starts_with("billing.")
+    kinds = [billing] if row["type"].startswith("billing.") else []
+    original = [pl.col(name) == row[name] for name in ("tenant", "source")] + [pl.col("id") == row["replaces"]]
+    return not lake.scan(EVENTS_TABLE).filter(*original, *kinds).head(1).collect().is_empty()
 
 
 def _amendment(lake: Lake, row: dict[str, Any]) -> dict[str, Any] | None:

@@ -26,7 +26,8 @@ def publish_catalog(
 ) -> tuple[Path, bool]:
     """Deliver the catalog; the next ingestion takes it, and it holds from ``effective`` on.
 
-    The event's id is the catalog's hash and its instant: to publish the same again changes nothing.
+    The event's id is the catalog's hash and its instant: to publish the same again changes nothing, unless that was
+    voided.
 
     Args:
         lake: what was received.
@@ -43,15 +44,17 @@ def publish_catalog(
         RefusalError: ``bad_tenant``; ``unknown_tenant``; ``already_stated`` where another catalog holds from that
             instant on: received together, their ids would decide which of them does.
     """
-    event = catalog_published(tenant, catalog, effective)
     log = read_log(lake, landing, tenant, effective)
+    first = catalog_published(tenant, catalog, effective)
+    event = log.under_free_id(first)
     if not new_tenant:
         log.require_tenant(lake, "`valueverse tenants add` makes one, and so does --new-tenant")
     others = log.at(effective).filter(pl.col("type") == CATALOG_PUBLISHED, pl.col("id") != event["id"])
     for row in others.head(1).iter_rows(named=True):
         what = f"a catalog of {tenant!r} from that instant on is there already ({named_event(row)})"
         raise RefusalError("already_stated", f"{what}: choose another --effective, or {VOID_IT}", "--effective")
-    return deliver(landing, tenant, f"{catalog_file(catalog)}-{effective:%Y%m%dT%H%M%S}.ndjson", [event])
+    again = event["id"].removeprefix(first["id"]).replace("/", "-")
+    return deliver(landing, tenant, f"{catalog_file(catalog)}-{effective:%Y%m%dT%H%M%S}{again}.ndjson", [event])
 
 
 def catalog_file(catalog: Catalog) -> str:

@@ -1,7 +1,7 @@
 """Billing events that create customers and start, change or end subscriptions: judged as ingestion and billing judge.
 
 The log is the only source: what is written is a file in the tenant's landing folder. Ids follow from what the event
-states, so that the same event is delivered once.
+states, so that the same event is delivered once; once it was voided, stating it again is another event.
 """
 
 from __future__ import annotations
@@ -226,7 +226,7 @@ def _instant(account: Account, on: str | None, zone: str) -> datetime:
 def _event(
     account: Account, source: str, key: str, kind: str, time: datetime, data: Mapping[str, Any]
 ) -> dict[str, Any]:
-    return {
+    event = {
         "specversion": "1.0",
         "id": key,
         "source": f"valueverse/{source}",
@@ -235,6 +235,7 @@ def _event(
         "tenant": account.log.tenant,
         "data": dict(data),
     }
+    return account.log.under_free_id(event)
 
 
 def _planned(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,14 @@ class BillingLog:
         """The event with this source and id."""
         rows = self.events.filter(pl.col("source") == source, pl.col("id") == key).head(1)
         return rows.to_dicts()[0] if rows.height else None
+
+    def under_free_id(self, event: dict[str, Any]) -> dict[str, Any]:
+        """The event, with a number behind its id where the event of that id was voided or amended: that one is over for
+        ever, and to state the same again takes another id."""
+        facts = self.facts().filter(pl.col("source") == event["source"])
+        over = facts.filter(pl.col("known_until").is_not_null() | pl.col("data").is_null())["id"].to_list()
+        numbered = (f"{event['id']}/{number}" for number in count(2))
+        return event | {"id": next(key for key in chain([event["id"]], numbered) if key not in over)}
 
     def at(self, time: datetime) -> pl.DataFrame:
         """The events in force (BILLING_FACTS) that take effect at this instant."""
