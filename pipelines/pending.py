@@ -14,6 +14,7 @@ from assets.partitions import contiguous, range_tags
 from assets.quality import RELEASE
 from valueverse.platform.settings import get_settings
 from valueverse.services.audit.sequence_entries import newest_waiting
+from valueverse.services.ingestion.inbox import newest_request
 from valueverse.services.ingestion.landing_state import landing_state
 from valueverse.services.marts.dbt_project import missing_relations
 from valueverse.services.months import FIRST_DAY
@@ -65,13 +66,17 @@ def ranges(partitions: Mapping[str, int], *, monthly: bool) -> list[Work]:
     return found
 
 
-def landing_files(instance: dg.DagsterInstance) -> list[Work]:
-    """An ingestion if the landing folder has changed since the last one, or if that ended before its billing facts."""
-    state = landing_state(get_settings().landing)
-    if not state:
-        return []
+def events_to_take(instance: dg.DagsterInstance) -> list[Work]:
+    """An ingestion if the landing folder has changed since the last one, or if that ended before its billing facts; and
+    if something waits in the inbox.
+    """
+    settings = get_settings()
+    state, request = landing_state(settings.landing), newest_request(settings)
     unfinished = newest_id(instance, LANDING) > newest_id(instance, FACTS)
-    return [Work(state)] if unfinished or state != recorded_state(instance) else []
+    changed = bool(state) and (unfinished or state != recorded_state(instance))
+    if request is None:
+        return [Work(state)] if changed else []
+    return [Work(f"{state}:inbox:{request}")]
 
 
 def unbooked_invoices(instance: dg.DagsterInstance) -> list[Work]:

@@ -118,14 +118,17 @@ STAGES = (
     Stage(
         name="ingestion",
         summary="take landing files into the lake",
-        description="Take the landing files into the lake and mark the partitions they touch.",
+        description="Take landing files and events of the API into the lake and mark the partitions they touch.",
         assets=(ingestion.landing, ingestion.billing_facts),
         marks=(ingestion.events, ingestion.periods),
         checks=(ingestion.lake_holds_every_accepted_event, ingestion.every_billing_event_is_one_fact),
-        pending=pending.landing_files,
-        sensor=Sensor("ingestion_on_new_files", "Asks for an ingestion when the landing folder has changed."),
+        pending=pending.events_to_take,
+        sensor=Sensor(
+            "ingestion_on_new_files",
+            "Asks for an ingestion when the landing folder has changed, or events of the API wait.",
+        ),
         schedule=Schedule(
-            "ingestion_hourly", "0 * * * *", "Every hour: takes landing files that the folder's sensor has missed."
+            "ingestion_hourly", "0 * * * *", "Every hour: takes landing files that the sensor has missed."
         ),
         always=True,
     ),

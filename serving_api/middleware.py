@@ -22,6 +22,9 @@ VERSION = "2026-11-01"
 """The API's one version so far; a date, so that a client can pin the day it was written."""
 
 MAX_BODY = 64 * 1024
+"""Bytes of a request's body, as it is sent."""
+MAX_BODIES = {("POST", "/v1/events"): 16 * 2**20}
+"""The same of routes that take more."""
 
 _REQUEST_ID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
@@ -78,8 +81,9 @@ class Frame:
 
         with structlog.contextvars.bound_contextvars(request_id=exchange.request_id):
             try:
-                _check(given)
-                await self._app(scope, _limited(receive), sending)
+                most = MAX_BODIES.get((scope["method"], scope["path"]), MAX_BODY)
+                _check(given, most)
+                await self._app(scope, _limited(receive, most), sending)
             except Exception as error:
                 problem = problem_of(error)
                 if problem.status_code >= 500:
@@ -125,31 +129,31 @@ def _complete(headers: MutableHeaders, exchange: Exchange) -> None:
         headers[name] = value
 
 
-def _check(given: Headers) -> None:
+def _check(given: Headers, most: int) -> None:
     version = given.get("api-version")
     if version is not None and version != VERSION:
         raise Problem("unsupported-version", f"Api-Version is not one of: {VERSION}")
     length = given.get("content-length", "0")
     if not length.isascii() or not length.isdigit():
         raise Problem("malformed-request", "Content-Length is not a number")
-    if int(length[:20]) > MAX_BODY:
-        raise _too_large()
+    if int(length[:20]) > most:
+        raise _too_large(most)
 
 
-def _limited(receive: Receive) -> Receive:
+def _limited(receive: Receive, most: int) -> Receive:
     size = 0
 
     async def receiving() -> Message:
         nonlocal size
         message = await receive()
         size += len(message.get("body", b""))
-        if size > MAX_BODY:
-            raise _too_large()
+        if size > most:
+            raise _too_large(most)
         return message
 
     return receiving
 
 
-def _too_large() -> Problem:
+def _too_large(most: int) -> Problem:
     # The rest of the body is not read, so the connection cannot go on.
-    return Problem("body-too-large", f"The body is longer than {MAX_BODY} bytes", headers={"Connection": "close"})
+    return Problem("body-too-large", f"The body is longer than {most} bytes", headers={"Connection": "close"})

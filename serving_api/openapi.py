@@ -14,7 +14,7 @@ from serving_api.schemas import Invoice
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-DESCRIPTION = """Invoices and usage of one tenant: the one whose API key opened the session. Nothing in a
+DESCRIPTION = """Events, invoices and usage of one tenant: the one whose API key opened the session. Nothing in a
 request names
 the tenant, and what belongs to another is answered as if it did not exist.
 
@@ -85,12 +85,25 @@ _PROBLEMS_OF = {
         "unavailable",
     ),
     ("/v1/sessions", "delete"): ("invalid-token", "rate-limited", "unavailable"),
+    ("/v1/events", "post"): (
+        "invalid-token",
+        "invalid-credentials",
+        "insufficient-scope",
+        "request-timeout",
+        "unsupported-media-type",
+        "invalid-request",
+        "rate-limited",
+        "unavailable",
+    ),
     ("/v1/invoices", "get"): _READ,
     ("/v1/invoices/{number}", "get"): (*_READ, "not-renderable"),
     ("/v1/customers", "get"): _READ,
     ("/v1/customers/{key}/usage", "get"): _READ,
     ("/v1/rejected-events", "get"): _READ,
 }
+
+_CREDENTIALS = {("/v1/sessions", "post"): ("ApiKey",), ("/v1/events", "post"): ("AccessToken", "ApiKey")}
+"""Of routes that take other credentials than an access token alone."""
 
 
 def complete(app: FastAPI) -> dict[str, Any]:
@@ -109,7 +122,7 @@ def complete(app: FastAPI) -> dict[str, Any]:
             "type": "http",
             "scheme": "bearer",
             "bearerFormat": "vv_<prefix>_<secret>",
-            "description": "Signs in, and only that.",
+            "description": "Signs in, and sends events.",
         },
         "AccessToken": {
             "type": "http",
@@ -188,9 +201,7 @@ def _complete_operation(path: str, method: str, operation: dict[str, Any]) -> No
     if path == "/readyz":
         responses["503"] = {"description": "Not ready", "content": responses["200"]["content"]}
     if (path, method) in _PROBLEMS_OF and "refresh" not in path:
-        operation["security"] = (
-            [{"ApiKey": []}] if (path, method) == ("/v1/sessions", "post") else [{"AccessToken": []}]
-        )
+        operation["security"] = [{name: []} for name in _CREDENTIALS.get((path, method), ("AccessToken",))]
 
 
 def _refusal(names: list[str]) -> dict[str, Any]:

@@ -42,7 +42,15 @@ KINDS = {
     "insufficient-scope": Kind(403, "The session lacks a scope", "Use an API key that has it."),
     "not-found": Kind(404, "Nothing is found here", "Check the address; it may never have been yours to see."),
     "method-not-allowed": Kind(405, "The method is not allowed here", "Use one of the Allow header's."),
-    "body-too-large": Kind(413, "The request's body is too large", "Send at most 64 KiB."),
+    "request-timeout": Kind(408, "The request did not come in time", "Send it again."),
+    "body-too-large": Kind(
+        413,
+        "The request's body is too large",
+        "Send at most 64 KiB; of events 16 MiB, 64 MiB expanded, 100,000.",
+    ),
+    "unsupported-media-type": Kind(
+        415, "The request's media type or encoding is not supported", "Send what `Accept-Post` or `errors` lists."
+    ),
     "invalid-request": Kind(422, "The request has invalid values", "Correct what `errors` lists."),
     "not-renderable": Kind(422, "The invoice cannot be written in this format", "State what `errors` says is missing."),
     "rate-limited": Kind(429, "Too many requests", "Wait for the seconds of Retry-After."),
@@ -53,7 +61,8 @@ KINDS = {
 }
 
 _BY_STATUS = {400: "malformed-request", 401: "invalid-token", 403: "insufficient-scope", 404: "not-found",
-              405: "method-not-allowed", 413: "body-too-large", 422: "invalid-request", 429: "rate-limited",
+              405: "method-not-allowed", 408: "request-timeout", 413: "body-too-large",
+              415: "unsupported-media-type", 422: "invalid-request", 429: "rate-limited",
               503: "unavailable"}  # fmt: skip
 
 

@@ -33,6 +33,17 @@ def refuse_repeated(request: Request) -> None:
         raise Problem("invalid-request", "A parameter is given more than once.", errors=errors)
 
 
+def refuse_parameters(request: Request) -> None:
+    """An address that takes no parameters is refused with any, as a misspelt filter is elsewhere.
+
+    Raises:
+        Problem: ``invalid-request``, naming each of them.
+    """
+    if names := sorted(set(request.query_params)):
+        errors = [{"path": f"query.{name}", "message": "no such parameter"} for name in names]
+        raise Problem("invalid-request", "This address takes no parameters.", errors=errors)
+
+
 def respond(
     request: Request, body: bytes, kind: str = "application/json", more: Mapping[str, str] | None = None
 ) -> Response:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from serving_api.cursors import Cursors
 from serving_api.database import Database
+from serving_api.intake import Intake
 from serving_api.security.rate_limits import REQUESTS, Limiter
 from serving_api.security.tokens import Tokens
 from valueverse.platform.access.secrets import secret
@@ -37,6 +38,11 @@ class Service:
     def limiter(self) -> Limiter:
         """Requests a minute."""
         return Limiter(self.settings.redis_url, self.log, self.requests_a_minute)
+
+    @cached_property
+    def intake(self) -> Intake:
+        """Memory for bodies of events."""
+        return Intake()
 
     @cached_property
     def ring(self) -> KeyRing:

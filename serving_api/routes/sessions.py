@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,11 +13,18 @@ from starlette.responses import Response
 
 from serving_api.problems import Problem
 from serving_api.schemas import RefreshRequest, Session
-from serving_api.security.authentication import bearer, requires, spend
-from serving_api.security.rate_limits import refused
+from serving_api.security.authentication import (
+    address_of,
+    bearer,
+    identity_of_key,
+    look,
+    requires,
+    spend,
+    wrong_credentials,
+)
 from serving_api.security.tokens import ACCESS_SECONDS, Identity, new_refresh_token, tenant_of_refresh_token
 from serving_api.service import service_of
-from valueverse.platform.access.api_keys import digest, prefix_of
+from valueverse.platform.access.api_keys import digest
 
 if TYPE_CHECKING:
     from serving_api.service import Service
@@ -34,14 +40,8 @@ async def open_session(request: Request) -> Response:
     """Send the API key as `Authorization: Bearer vv_<prefix>_<secret>`; or as the body, `{"api_key": …}`."""
     service = service_of(request)
     key = bearer(request) or await _key_in_body(request)
-    await _look(service, _address(request))
-    prefix = prefix_of(key) if key else None
-    found = await service.database.call("api_key", prefix, digest(key)) if key and prefix else []
-    if not found or prefix is None:
-        raise await _wrong(service, request, "sign-in refused", prefix)
-    tenant, scopes = found[0]["tenant_id"], found[0]["scopes"]
-    await spend(request, tenant)
-    identity = Identity(tenant, prefix, frozenset(scopes), uuid.uuid4())
+    identity = await identity_of_key(request, key)
+    tenant, prefix = identity.tenant, identity.key_prefix
     refresh = new_refresh_token(tenant)
     await service.database.call("open_session", tenant, prefix, identity.family, digest(refresh), IDLE, LIFETIME)
     service.log.info("session opened", tenant=tenant, key=prefix, family=str(identity.family))
@@ -52,12 +52,12 @@ async def open_session(request: Request) -> Response:
 async def refresh_session(request: Request, given: RefreshRequest) -> Response:
     """Each refresh token is good once. One that comes a second time ends its session: somebody has a copy."""
     service = service_of(request)
-    await _look(service, _address(request))
+    await look(request, address_of(request))
     tenant = tenant_of_refresh_token(given.refresh_token)
     if tenant is None:
-        raise await _wrong(service, request, "refresh refused", None)
+        raise await wrong_credentials(request, "refresh refused", None)
     # Only looked at: whoever writes a tenant into a false token must not use up that tenant's requests.
-    await _look(service, f"tenant:{tenant}")
+    await look(request, f"tenant:{tenant}")
     refresh = new_refresh_token(tenant)
     arrived = request.scope["exchange"].arrived
 
@@ -71,7 +71,7 @@ async def refresh_session(request: Request, given: RefreshRequest) -> Response:
     if answer["outcome"] != "rotated":
         if answer["outcome"] == "reused":
             service.log.warning("refresh token reused, session ended", tenant=tenant, family=str(answer["family"]))
-        raise await _wrong(service, request, f"refresh refused: {answer['outcome']}", answer["key_prefix"])
+        raise await wrong_credentials(request, f"refresh refused: {answer['outcome']}", answer["key_prefix"])
     await spend(request, tenant)
     identity = Identity(tenant, answer["key_prefix"], frozenset(answer["scopes"]), answer["family"])
     return _session(service, identity, refresh)
@@ -119,23 +119,3 @@ async def _key_in_body(request: Request) -> str | None:
             errors=[problem_place],
         )
     return key
-
-
-def _address(request: Request) -> str:
-    return f"address:{request.client.host if request.client else 'local'}"
-
-
-async def _look(service: Service, bucket: str) -> None:
-    verdict = await service.limiter.spend(bucket, 0)
-    if not verdict.allowed or verdict.remaining == 0:
-        raise refused(verdict, service.limiter.requests)
-
-
-async def _wrong(service: Service, request: Request, event: str, key: str | None) -> Problem:
-    await service.limiter.spend(_address(request))
-    service.log.warning(event, key=key)
-    return Problem(
-        "invalid-credentials",
-        "The API key or refresh token is not valid: it may be mistyped, used, expired or revoked.",
-        headers={"WWW-Authenticate": 'Bearer realm="valueverse", error="invalid_token"'},
-    )

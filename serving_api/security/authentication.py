@@ -1,7 +1,8 @@
-"""Who asks: the access token, the tenant's limit and the scope, in this order, before anything else."""
+"""Who asks: the access token or API key, the tenant's limit and the scope, in this order, before anything else."""
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations when it runs
@@ -10,6 +11,7 @@ from serving_api.problems import Problem
 from serving_api.security.rate_limits import refused
 from serving_api.security.tokens import Identity, refused_token
 from serving_api.service import service_of
+from valueverse.platform.access.api_keys import digest, prefix_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -37,12 +39,78 @@ async def identify(request: Request, scope: str | None = None) -> Identity:
     identity = service.tokens.verify(token)
     await spend(request, identity.tenant)
     if scope is not None and not identity.may(scope):
-        raise Problem(
-            "insufficient-scope",
-            f"This needs the scope {scope}.",
-            headers={"WWW-Authenticate": f'Bearer realm="valueverse", error="insufficient_scope", scope="{scope}"'},
-        )
+        raise insufficient_scope(scope)
     return identity
+
+
+async def identify_sender(request: Request, scope: str) -> Identity:
+    """As ``identify``, of a request that may also come with an API key itself: senders of events hold no session.
+
+    Raises:
+        Problem: as ``identify``; ``invalid-credentials``.
+    """
+    credentials = bearer(request)
+    if credentials is None or prefix_of(credentials) is None:
+        return await identify(request, scope)
+    identity = await identity_of_key(request, credentials)
+    if not identity.may(scope):
+        raise insufficient_scope(scope)
+    return identity
+
+
+async def identity_of_key(request: Request, key: str | None) -> Identity:
+    """Whose API key it is, with a request of that tenant spent.
+
+    Raises:
+        Problem: ``invalid-credentials``, counted against the client's address; ``rate-limited``.
+    """
+    service = service_of(request)
+    await look(request, address_of(request))
+    prefix = prefix_of(key) if key else None
+    found = await service.database.call("api_key", prefix, digest(key)) if key and prefix else []
+    if not found or prefix is None:
+        raise await wrong_credentials(request, "sign-in refused", prefix)
+    tenant, scopes = found[0]["tenant_id"], found[0]["scopes"]
+    await spend(request, tenant)
+    return Identity(tenant, prefix, frozenset(scopes), uuid.uuid4())
+
+
+def insufficient_scope(scope: str, what: str = "This needs") -> Problem:
+    """The answer to an identity without ``scope``."""
+    return Problem(
+        "insufficient-scope",
+        f"{what} the scope {scope}.",
+        headers={"WWW-Authenticate": f'Bearer realm="valueverse", error="insufficient_scope", scope="{scope}"'},
+    )
+
+
+def address_of(request: Request) -> str:
+    """The bucket of a client's address, which wrong credentials are counted in."""
+    return f"address:{request.client.host if request.client else 'local'}"
+
+
+async def look(request: Request, bucket: str) -> None:
+    """Refuse whoever has used up a bucket, without taking from it.
+
+    Raises:
+        Problem: ``rate-limited``.
+    """
+    limiter = service_of(request).limiter
+    verdict = await limiter.spend(bucket, 0)
+    if not verdict.allowed or verdict.remaining == 0:
+        raise refused(verdict, limiter.requests)
+
+
+async def wrong_credentials(request: Request, event: str, key: str | None) -> Problem:
+    """The answer to credentials that open nothing, counted and logged as ``event``."""
+    service = service_of(request)
+    await service.limiter.spend(address_of(request))
+    service.log.warning(event, key=key)
+    return Problem(
+        "invalid-credentials",
+        "The API key or refresh token is not valid: it may be mistyped, used, expired or revoked.",
+        headers={"WWW-Authenticate": 'Bearer realm="valueverse", error="invalid_token"'},
+    )
 
 
 async def spend(request: Request, tenant: str) -> None:

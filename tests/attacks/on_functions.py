@@ -44,6 +44,7 @@ _CALLS: dict[str, str | None] = {
     "refresh_session('acme', 'of a revoked key', 'new', '1 h', '0 s')": f"[('ended', UUID('{FAMILY}'), 'k2', [])]",
     "refresh_session('acme', 'only birch', 'new', '1 h', '0 s')": "[('unknown', None, None, None)]",
     f"close_session('acme', '{FAMILY}')": None,
+    f"receive_events('acme', '{FAMILY}', '2024-01-01Z', 'b', 1, 1, 'k')": "[('',)]",
 }
 """Calls of tenant acme, where birch has the same keys, and what they give where it is a short thing."""
 

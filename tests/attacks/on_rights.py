@@ -152,6 +152,8 @@ def _may(role: str, schema: str, table: str, privilege: str) -> bool:
     if role == READER:
         if (schema, table) == ("auth", "refresh_token"):
             return privilege in _WRITTEN_BY_READER
+        if (schema, table) == ("inbox", "batch"):
+            return privilege in {"SELECT", "INSERT"}
         return privilege == "SELECT" and (
             (schema == "billing" and table in _READ) or (schema, table) in {("auth", "api_key"), ("audit", "entry")}
         )
@@ -193,7 +195,7 @@ _OTHER_RIGHTS = dict(re.findall(r"^-- (.+):\n([^;]+);$", _QUESTIONS, re.MULTILIN
 
 _MAY = re.compile(
     rf"({ANALYST}|{GROUP}) uses schema (marts|guard)|{API} uses schema api"
-    rf"|{READER} uses schema (api|billing|auth|audit)"
+    rf"|{READER} uses schema (api|billing|auth|audit|inbox)"
     rf"|{BUILDER} uses schema \w+|({READER} creates in api|{BUILDER} creates in (staging|intermediate|marts\w*))"
     rf"|{API} calls api\.\w+|{READER} calls (api\.\w+|billing\.invoice_history|audit\.submit)"
     rf"|{BUILDER} calls (billing\.\w+|guard\.end_long_sessions)"
@@ -276,7 +278,12 @@ def the_owner_sees_no_row(admin: Admin) -> list[str]:
 
 def policies_hold_without_the_functions(admin: Admin) -> list[str]:
     """The functions' owner sees and changes the rows of the tenant that is set, and none without one."""
-    tables = [f"billing.{name}" for name in _READ] + ["auth.refresh_token", "auth.api_key", "audit.entry"]
+    tables = [f"billing.{name}" for name in _READ] + [
+        "auth.refresh_token",
+        "auth.api_key",
+        "audit.entry",
+        "inbox.batch",
+    ]
     settings = [
         (OWN, "", {OWN}),
         (None, "", set[str]()),

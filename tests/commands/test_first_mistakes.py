@@ -171,7 +171,7 @@ too_long line 1: the event has 1,100,154 bytes, more than 1,048,576: keep large 
         EVENT.replace('"type"', '"tenant":"acne","type"'),
         """\
 mine.ndjson for the tenant acme: 0 of 1 lines would be taken
-unknown_tenant line 1: the event says tenant 'acne', but it lies in the folder of 'acme': correct the one that is \
+unknown_tenant line 1: the event says tenant 'acne', but it is delivered as one of 'acme': correct the one that is \
 wrong (at tenant)""",
     ),
     "a folder of an unknown tenant": Mistake(

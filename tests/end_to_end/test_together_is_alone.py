@@ -93,7 +93,7 @@ EMPTY = {
     "auth.api_key": KEYS,
     "auth.refresh_token": KEYS,
     "guard.analyst_tenant": KEYS,
-    "inbox.event": "written by nobody yet",
+    "inbox.batch": "written by the API, emptied by ingestion: tests/services/ingestion/test_inbox.py",
     "billing.held_tenant": "nobody is held; who is stands in tests/assets/test_held_tenants.py",
     "billing.held_invoice_line": "no invoice is held back; one that is stands in tests/assets/test_materialise.py",
     "billing.marts_left_out": "every tenant is published; who is not stands in tests/dbt_project/test_marts.py",

@@ -29,7 +29,7 @@ GOOD = {
 
 
 def _judged(**change: Any) -> dict[str, Any]:
-    return validate_events(pl.DataFrame([GOOD | change], schema=PARSED_LINES), "acme", NOW).to_dicts()[0]
+    return validate_events(pl.DataFrame([GOOD | change], schema=PARSED_LINES), "acme", pl.lit(NOW)).to_dicts()[0]
 
 
 @pytest.mark.parametrize(

@@ -53,8 +53,16 @@ def _ranges(tick: Any) -> list[tuple[str, str]]:
     return [(request.tags[START], request.tags[END]) for request in tick.run_requests]
 
 
+@pytest.fixture
+def inbox(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Numbers of the requests in the inbox: none until a test adds one."""
+    requests: list[int] = []
+    monkeypatch.setattr("pipelines.pending.newest_request", lambda settings: max(requests, default=None))
+    return requests
+
+
 def test_a_new_file_asks_for_one_ingestion(
-    instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inbox: list[int]
 ) -> None:
     monkeypatch.setenv("VALUEVERSE_HOME", str(tmp_path))
     assert _tick(landing_changed, instance).run_requests == []
@@ -71,6 +79,22 @@ def test_a_new_file_asks_for_one_ingestion(
     assert _tick(landing_changed, instance).run_requests == []
     (folder / "more.ndjson").write_text("{}")
     assert len(_tick(landing_changed, instance).run_requests) == 1
+
+
+def test_what_waits_in_the_inbox_asks_for_an_ingestion_and_what_comes_after_for_another(
+    instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inbox: list[int]
+) -> None:
+    monkeypatch.setenv("VALUEVERSE_HOME", str(tmp_path))
+    inbox.append(7)
+    (first,) = _tick(landing_changed, instance).run_requests
+    (same,) = _tick(landing_changed, instance).run_requests
+    inbox.append(8)
+    (later,) = _tick(landing_changed, instance).run_requests
+    assert first.run_key == same.run_key != later.run_key
+    inbox.clear()
+    _record(instance, LANDING, None)
+    _record(instance, FACTS, None)
+    assert _tick(landing_changed, instance).run_requests == []
 
 
 def test_touched_dates_are_asked_for_and_no_others(instance: dg.DagsterInstance) -> None:

@@ -4,7 +4,7 @@ from valueverse.events.amendments import resolve_amendments
 from valueverse.events.billing_events import CATALOG_PUBLISHED, judge_billing_event
 from valueverse.events.field_types import NAME_RULE, duration_seconds
 from valueverse.events.identity import COMPARED_FIELDS, EVENT_KEY, key_hash, payload_hash, same_payload
-from valueverse.events.reading import read_lines, read_rows, refused_lines, with_raw
+from valueverse.events.reading import LARGEST_EVENT, read_lines, read_rows, refused_lines, with_raw
 from valueverse.events.strict import ENVELOPE_ATTRIBUTES, load_exact_json
 from valueverse.events.validation import (
     IS_BILLING,
@@ -21,6 +21,7 @@ __all__ = [
     "ENVELOPE_ATTRIBUTES",
     "EVENT_KEY",
     "IS_BILLING",
+    "LARGEST_EVENT",
     "LONGEST_KEY",
     "NAME_RULE",
     "TENANT_KEY",

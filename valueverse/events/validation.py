@@ -74,7 +74,7 @@ _KEYS = ("id", "source", "type", "replaces")
 _BAD_SUBJECT = "'subject' must be customer or customer/subscription, 1 to 128 printable characters each"
 
 
-def _checks(folder: str, received_at: datetime) -> list[_Check]:
+def _checks(folder: str, received_at: pl.Expr) -> list[_Check]:
     """All checks, in the order in which they apply."""
     return [
         *(
@@ -87,7 +87,7 @@ def _checks(folder: str, received_at: datetime) -> list[_Check]:
             pl.col("tenant") != folder,
             "unknown_tenant",
             pl.format(
-                "the event says tenant '{}', but it lies in the folder of '{}': correct the one that is wrong",
+                "the event says tenant '{}', but it is delivered as one of '{}': correct the one that is wrong",
                 "tenant",
                 pl.lit(folder),
             ),
@@ -137,8 +137,8 @@ def _key_checks() -> list[_Check]:
     ]
 
 
-def _time_checks(received_at: datetime) -> list[_Check]:
-    late = pl.lit(received_at).cast(INSTANT) + pl.duration(hours=_FUTURE_HOURS)
+def _time_checks(received_at: pl.Expr) -> list[_Check]:
+    late = received_at.cast(INSTANT) + pl.duration(hours=_FUTURE_HOURS)
     unread = "'{}' is not an RFC 3339 time with offset like 2024-01-31T09:30:00Z"
     outside = pl.format("{} lies outside the dates that are billed, {}", "time", pl.lit(CALENDAR))
     ahead = pl.format("{} is more than 24 hours ahead of its receipt: correct the time, or send it later", "time")
@@ -149,13 +149,13 @@ def _time_checks(received_at: datetime) -> list[_Check]:
     ]
 
 
-def validate_events(parsed: pl.DataFrame, folder: str, received_at: datetime) -> pl.DataFrame:
+def validate_events(parsed: pl.DataFrame, folder: str, received_at: pl.Expr) -> pl.DataFrame:
     """Add instant, customer and subscription; fill reason, message and path of what is refused.
 
     Args:
         parsed: PARSED_LINES rows of one file.
         folder: the tenant whose landing folder the file lies in.
-        received_at: knowledge time of this ingestion.
+        received_at: when each event was received, an instant.
     """
     subject = pl.col("subject")
     placed = parsed.with_columns(

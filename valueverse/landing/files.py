@@ -16,6 +16,7 @@ from valueverse.landing.streams import most_expanded, open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+    from datetime import datetime
     from pathlib import Path
 
 FORMATS = re.compile(r"\.(ndjson|json|csv|parquet)(?:\.(?:gz|zst))?\Z")
@@ -37,6 +38,8 @@ class LandingFile:
         name: characters that no text can hold are written out (``\\xff``, ``\\x0a``).
         stamp: size and times; another stamp means that the file has changed since it was hashed.
         refused: why it is refused before it is read; empty for most.
+        receipts: from which line on its events were received when, of a file that was put together of requests; empty:
+            all of them are received as it is taken.
     """
 
     tenant: str
@@ -46,6 +49,7 @@ class LandingFile:
     size: int
     stamp: tuple[int, ...] = ()
     refused: str = ""
+    receipts: tuple[tuple[int, datetime], ...] = ()
 
     def changed(self) -> bool:
         """Whether the file is another one than the one hashed."""

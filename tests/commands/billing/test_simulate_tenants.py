@@ -80,7 +80,7 @@ def test_no_folder_bills_another_tenant(files: Path) -> None:
     totals = {document["tenant"]: document["total"] for document in documents(result)}
     assert totals == {"acme": "25.33", "globex": "25.00"}
     assert (
-        "left out: acme/a.ndjson line 3: the event says tenant 'globex', but it lies in the folder of 'acme': correct "
+        "left out: acme/a.ndjson line 3: the event says tenant 'globex', but it is delivered as one of 'acme': correct "
         "the one that is wrong [unknown_tenant]"
     ) in result.stderr
     assert "used 3 of 4 events, 1 not, because:\nnot used: 1 unknown_tenant, e.g. acme/a.ndjson line 3" in result.stderr

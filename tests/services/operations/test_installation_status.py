@@ -71,6 +71,11 @@ def world(module_settings: Settings) -> Settings:
         held_store.record(connection, "billing", [date(2024, 5, 1)], [failure], tenants=None, run_id="r", at=NOW)
         connection.commit()
     (module_settings.landing / "acme").mkdir(parents=True)
+    with connect(module_settings, "builder") as connection:
+        connection.execute(
+            "insert into inbox.batch (tenant_id, receipt, received_at, body, events, expanded, key_hashes)"
+            " values ('acme', gen_random_uuid(), '2024-05-02T00:00:00Z', '', 7, 0, '')"
+        )
     for name in ("notes.txt", "new.ndjson"):
         (module_settings.landing / "acme" / name).write_text("" if name == "new.ndjson" else "hello")
     return module_settings
@@ -104,10 +109,20 @@ def test_status_counts_what_was_refused_and_what_waits(world: Settings) -> None:
     ]
     assert [one["name"] for one in found["ignored"]] == ["acme/notes.txt"]
     assert found["untaken"] == ["acme/new.ndjson"]
+    waits = {"tenant": "acme", "requests": 1, "events": 7, "oldest": "2024-05-02T00:00:00Z"}
+    assert found["inbox"] == [waits]
     assert [(one["tenant"], one["stage"]) for one in found["held"]] == [("acme", "billing")]
     assert all(one["free"] > 0 for one in found["disk"])
     shown = asked(world, "status").stdout
-    for text in ("bad_time", "por'", "notes.txt: its ending", "1 landing files wait", "held in billing", "GiB free"):
+    for text in (
+        "bad_time",
+        "por'",
+        "notes.txt: its ending",
+        "1 landing files wait",
+        "7 events of 1 request wait in the inbox",
+        "held in billing",
+        "GiB free",
+    ):
         assert text in shown
 
 
@@ -140,6 +155,7 @@ def test_doctor_finds_each_and_every_cure_is_a_command_that_exists(world: Settin
         "is held in",
         "landing file is not taken",
         "of partitions",
+        "in the inbox",
         "quarantined",
         "rejected",
         "notes",

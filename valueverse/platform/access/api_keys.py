@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-SCOPES = ("events:write", "billing:read", "value:write", "value:approve", "audit:read", "admin")
+SCOPES = ("events:write", "billing:read", "billing:write", "value:write", "value:approve", "audit:read", "admin")
 """What a key may be good for; ``admin`` stands for all of them."""
 
 DEFAULT_SCOPES = ("events:write", "billing:read")

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from valueverse.errors import RefusalError
-from valueverse.events import EVENT_KEY, IS_BILLING
+from valueverse.events import COMPARED_FIELDS, EVENT_KEY, IS_BILLING
 from valueverse.landing import landing_files, name_problem, one_file, read_chunks
 from valueverse.platform.settings import TENANT_KEY
 from valueverse.schemas.ingestion import CHECKED_REASONS, CHECKED_TYPES
+from valueverse.services.ingestion.deduplication import with_repeats
 from valueverse.services.ingestion.file_validation import Founders, unreadable_file, validated
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def check_file(
             "empty_file", f"{path}: the file holds no event: write one on each line, or remove it", "FILE"
         )
     lines = pl.concat([frame.select(_JUDGED) for frame in frames])
-    judged = _with_repeats(lines)
+    judged = with_repeats(lines, "line").sort("line")
     good = judged.filter(pl.col("reason").is_null())
     note = ""
     if landing is not None and landed == file.tenant != project:
@@ -112,7 +113,7 @@ def _unless_created(landing: Path, tenant: str, moment: datetime) -> str:
     )
 
 
-_JUDGED = ("line", "tenant", "source", "id", "type", "reason", "message", "path", "payload_hash", "time")
+_JUDGED = ("line", *EVENT_KEY, *COMPARED_FIELDS, "event_date", "reason", "message", "path", "payload_hash")
 
 
 def _tenant_of(file: LandingFile) -> str:
@@ -124,24 +125,6 @@ def _tenant_of(file: LandingFile) -> str:
     if not re.fullmatch(TENANT_KEY, found):
         raise RefusalError("no_tenant", "name the tenant that the file is meant for: --tenant KEY", "--tenant")
     return str(found)
-
-
-def _with_repeats(lines: pl.DataFrame) -> pl.DataFrame:
-    """Lines whose (source, id) another line of the file has: ``duplicate`` if they say the same, else ``conflict``."""
-    valid = pl.col("reason").is_null()
-    good = lines.filter(valid).with_columns(
-        pl.col("line", "payload_hash").first().over(*EVENT_KEY).name.prefix("first_")
-    )
-    repeated = pl.col("line") != pl.col("first_line")
-    same = pl.col("payload_hash") == pl.col("first_payload_hash")
-    repeat = pl.when(same).then(pl.lit("duplicate")).otherwise(pl.lit("conflict"))
-    message = pl.format("line {} has the same source and id", "first_line") + pl.when(~same).then(
-        pl.lit(", and other content: the first one counts; send this one with an id of its own, or with 'replaces'")
-    ).otherwise(pl.lit(": the event counts once"))
-    judged = good.with_columns(
-        pl.when(repeated).then(repeat).alias("reason"), pl.when(repeated).then(message).alias("message")
-    )
-    return pl.concat([lines.filter(~valid), judged.select(lines.columns)]).sort("line")
 
 
 def _types(good: pl.DataFrame) -> pl.DataFrame:

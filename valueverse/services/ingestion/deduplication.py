@@ -68,6 +68,33 @@ def _of_keys(events: pl.LazyFrame, keys: pl.DataFrame) -> pl.DataFrame:
     return events.select(_FIRST).join(keys.lazy(), on=EVENT_KEY, how="semi").collect(engine="streaming")
 
 
+def with_repeats(judged: pl.DataFrame, noun: str) -> pl.DataFrame:
+    """Judged lines of one delivery; a valid one whose key an earlier one has is given ``duplicate`` or ``conflict``.
+
+    Args:
+        judged: of ``file_validation``, each with a ``line`` of its own.
+        noun: what a line is called in the message.
+    """
+    good = judged.filter(pl.col("reason").is_null()).select("line", *_FIRST, "reason", "message", "path")
+    first = good.select(pl.struct(EVENT_KEY).is_first_distinct()).to_series()
+    if first.all():
+        return judged
+    firsts = good.filter(first)
+    twice, conflicts = _compared(good.filter(~first), firsts)
+    place = pl.format("{} {} has the same source and id", pl.lit(noun), "first_line")
+    other = ", and other content: the first one counts; send this one with an id of its own, or with 'replaces'"
+    ends = {"duplicate": ": the event counts once", "conflict": other}
+    verdicts = pl.concat(
+        frame.join(firsts.select(*EVENT_KEY, pl.col("line").alias("first_line")), on=EVENT_KEY).select(
+            "line", pl.lit(reason).alias("repeated"), (place + pl.lit(ends[reason])).alias("sentence")
+        )
+        for reason, frame in (("duplicate", twice), ("conflict", conflicts))
+    )
+    joined = judged.join(verdicts, on="line", how="left", maintain_order="left")
+    verdict = {"reason": pl.coalesce("repeated", "reason"), "message": pl.coalesce("sentence", "message")}
+    return joined.with_columns(**verdict).drop("repeated", "sentence")
+
+
 def _compared(rest: pl.DataFrame, firsts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Duplicates and conflicts among events whose key is taken."""
     beside = firsts.select(

@@ -17,6 +17,7 @@ from valueverse.events import (
     validate_events,
 )
 from valueverse.landing import LandingFile, guarded, read_chunks, refused_file
+from valueverse.schemas.types import INSTANT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,20 +35,33 @@ def validated(file: LandingFile, moment: datetime) -> Iterator[pl.DataFrame]:
     """
     for lines in read_chunks(file):
         with guarded():
-            judged = _named(_billing_judged(validate_events(lines, file.tenant, moment), file.tenant), file)
+            judged = judged_lines(lines, file.tenant, _received(file, moment), file.name, file.file_hash)
         yield judged
 
 
 def unreadable_file(file: LandingFile, refusal: RefusalError, moment: datetime) -> pl.DataFrame:
     """The one line that represents a file that cannot be read."""
-    return _named(validate_events(refused_file(refusal), file.tenant, moment), file)
+    return judged_lines(refused_file(refusal), file.tenant, pl.lit(moment), file.name, file.file_hash)
 
 
-def _named(judged: pl.DataFrame, file: LandingFile) -> pl.DataFrame:
+def _received(file: LandingFile, moment: datetime) -> pl.Expr:
+    """When the event of each line was received: what was refused then as too far ahead is so for ever."""
+    if not file.receipts:
+        return pl.lit(moment)
+    lines, moments = zip(*file.receipts, strict=True)
+    place = pl.lit(pl.Series(lines, dtype=pl.Int64)).search_sorted(pl.col("line"), side="right") - 1
+    return pl.lit(pl.Series(moments, dtype=INSTANT)).gather(place)
+
+
+def judged_lines(
+    lines: pl.DataFrame, tenant: str, received_at: pl.Expr, name: str = "", file_hash: str = ""
+) -> pl.DataFrame:
+    """PARSED_LINES of a tenant, each received at an instant: valid or with a reason; their file's name and hash."""
+    judged = _billing_judged(validate_events(lines, tenant, received_at), tenant)
     return judged.with_columns(
-        pl.lit(file.tenant).alias("tenant"),
-        pl.lit(file.name).alias("file"),
-        pl.lit(file.file_hash).alias("file_hash"),
+        pl.lit(tenant).alias("tenant"),
+        pl.lit(name).alias("file"),
+        pl.lit(file_hash).alias("file_hash"),
         payload_hash().alias("payload_hash"),
     ).with_columns(pl.col("instant").alias("time"), pl.col("instant").dt.date().alias("event_date"))
 

@@ -1,4 +1,4 @@
-"""Landing files -> events of the lake: read, validate, dedup for ever, quarantine with reasons.
+"""Landing files and the inbox -> events of the lake: read, validate, dedup for ever, quarantine with reasons.
 
 Order of writes: quarantine (keyed by file and hash, so writing it again changes nothing), then the events with their
 files as commit metadata: the one point at which a file is taken. Killed before it, the next run takes the file from the
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from valueverse.platform.lake import Lake
     from valueverse.platform.spool import Spool
+    from valueverse.services.ingestion.inbox import Inbox
 
 _BATCH_BYTES = 256 * 2**20
 """Bytes of files taken in one commit; memory is bounded by the parts in which they are settled."""
@@ -82,9 +83,12 @@ def ingest(
     index_dir: Path,
     received_at: datetime,
     *,
+    inbox: Inbox | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> IngestionReport:
-    """Take every landing file that is not taken yet. Running again, also after a kill at any point, changes nothing.
+    """Take every landing file, and everything in the inbox, that is not taken yet.
+
+    Running again, also after a kill at any point, changes nothing.
 
     Raises:
         RefusalError: ``ingestion_running`` when another ingestion holds the lock; ``disk_full``, ``lake_unwritable``.
@@ -95,6 +99,9 @@ def ingest(
         moment = _after(received_at, before)
         known = set(zip(before["file"], before["file_hash"], strict=True))
         found, ignored = landing_files(landing)
+        if inbox is not None:
+            received, damaged = inbox.files()
+            found, ignored = [*found, *received], [*ignored, *damaged]
         fresh = [file for file in found if (file.name, file.file_hash) not in known]
         taken = before
         context = IngestContext(lake, DedupIndex(index_dir / "keys"), moment, index_dir)
@@ -104,6 +111,8 @@ def ingest(
             rows, changed = _take(context, batch, founders, taken)
             taken = pl.concat([taken, rows])
             ignored += changed
+        if inbox is not None:
+            inbox.drained(set(taken["file"]))
     for one in ignored:
         report_progress(f"left alone: {one.name}: {one.reason}")
     files = taken.filter(pl.col("ingested_at") == moment) if fresh else taken.clear()

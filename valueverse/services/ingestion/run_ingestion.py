@@ -1,4 +1,4 @@
-"""One ingestion: the landing files into the lake, their outcomes into the warehouse, the dates they touch."""
+"""One ingestion: landing files and the inbox into the lake, their outcomes into the warehouse, the dates they touch."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from valueverse.platform.warehouse import connect
 from valueverse.schemas.ingestion import IGNORED_FILES
 from valueverse.services.ingestion.file_manifest import record_published
 from valueverse.services.ingestion.file_status import publish_ingestion
+from valueverse.services.ingestion.inbox import Inbox
 from valueverse.services.ingestion.ingest import IngestionReport, ingest
 from valueverse.services.ingestion.invalidation import invalidated_between
 from valueverse.services.ingestion.landing_state import landing_state
@@ -56,7 +57,7 @@ class LandingReport:
 
 
 def run_ingestion(settings: Settings, lake: Lake, since: datetime, now: datetime) -> LandingReport:
-    """Take the landing files.
+    """Take the landing files and what came by the API.
 
     Args:
         settings: where landing folder, dedup index and warehouse are.
@@ -65,7 +66,9 @@ def run_ingestion(settings: Settings, lake: Lake, since: datetime, now: datetime
         now: the received-at instant of the new events, at the earliest.
     """
     state = landing_state(settings.landing)
-    report = ingest(lake, settings.landing, settings.home / "index", now)
+    with connect(settings, "builder", autocommit=True) as connection:
+        inbox = Inbox(connection, settings.home / "inbox")
+        report = ingest(lake, settings.landing, settings.home / "index", now, inbox=inbox)
     with connect(settings, "builder") as connection:
         unrecorded = publish_ingestion(connection, report)
     if not unrecorded:

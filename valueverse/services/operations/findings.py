@@ -5,6 +5,7 @@ from __future__ import annotations
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
+from valueverse.dates import utc_text
 from valueverse.platform.servers.diagnosis import Finding
 from valueverse.platform.stores import held_store
 from valueverse.platform.stores.held_invoice_store import held_invoice_sentence
@@ -62,6 +63,8 @@ def _waiting(status: InstallationStatus) -> Iterator[Finding]:
     if status.untaken:
         what = f"{_count(status.untaken, 'landing file')} not taken yet, and {DAEMON} does not run"
         yield Finding("note", what, _some(status.untaken), cure)
+    for one in status.business.inbox:
+        yield Finding("note", f"{inbox_sentence(one)}, and {DAEMON} does not run", f"tenant {one['tenant']}", cure)
     for stage in status.stages():
         if stage["waiting"]:
             what = f"{_count(stage['waiting'], 'range')} of partitions of {stage['stage']} out of date"
@@ -90,6 +93,13 @@ def _ignored(settings: Settings, status: InstallationStatus) -> Iterator[Finding
     if len(status.ignored) > _SHOWN:
         more = f"{len(status.ignored) - _SHOWN} more files are not taken"
         yield Finding("wrong", more, str(settings.landing), "`valueverse status --json` lists all")
+
+
+def inbox_sentence(one: dict[str, Any]) -> str:
+    """``tenant acme: 12 events of 2 requests wait in the inbox, the oldest since 2024-03-01T09:30:00Z``."""
+    what = f"{_number(one['events'], 'event')} of {_number(one['requests'], 'request')}"
+    waits = "waits" if one["events"] == 1 else "wait"
+    return f"tenant {one['tenant']}: {what} {waits} in the inbox, the oldest since {utc_text(one['oldest'])}"
 
 
 def quarantine_sentence(one: dict[str, Any]) -> str:

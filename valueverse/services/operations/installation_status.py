@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from valueverse.dates import utc_text
 from valueverse.errors import RefusalError
 from valueverse.landing import files_to_take
 from valueverse.platform.lake import Lake
 from valueverse.platform.servers import postgres_server, supervisor
 from valueverse.platform.servers.dagster_overview import DagsterOverview, dagster_overview
-from valueverse.platform.stores import held_invoice_store, held_store, operations_store
+from valueverse.platform.stores import held_invoice_store, held_store, inbox_store, operations_store
 from valueverse.platform.warehouse import connect
 from valueverse.services.ingestion.file_manifest import taken_files
 from valueverse.services.ingestion.landing_state import files_without_events
@@ -43,6 +44,7 @@ class Business:
         held_invoices: as ``held_invoice_store.held_invoices``.
         quarantined: tenant, reason, lines, files, newest_day, newest_file, example.
         rejected: tenant, reason, events, newest_time, source, event_id, message.
+        inbox: tenant, requests, events, oldest of what came by the API and no ingestion has taken yet.
     """
 
     overview: DagsterOverview | None = None
@@ -50,6 +52,7 @@ class Business:
     held_invoices: list[dict[str, Any]] = field(default_factory=list)
     quarantined: list[dict[str, Any]] = field(default_factory=list)
     rejected: list[dict[str, Any]] = field(default_factory=list)
+    inbox: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,7 @@ class InstallationStatus:
             "rejected": self.business.rejected,
             "ignored": self.ignored,
             "untaken": self.untaken,
+            "inbox": [one | {"oldest": utc_text(one["oldest"])} for one in self.business.inbox],
             "disk": self.disk,
             "needs_attention": self.needs_attention,
         }
@@ -138,6 +142,7 @@ def _business(settings: Settings, unknown: list[str]) -> Business:
                 held_invoice_store.held_invoices(connection),
                 operations_store.quarantined(connection),
                 operations_store.rejected(connection),
+                inbox_store.waiting(connection),
             )
     except (RefusalError, psycopg.Error) as error:
         unknown.append(f"the warehouse does not open: {_sentence(error)}; `valueverse up` makes it")

@@ -70,7 +70,7 @@ def judged_lines(part: pl.DataFrame, tenant: str, received_at: datetime) -> pl.D
         received_at: when.
     """
     named = part.with_columns(pl.coalesce("stated", "tenant").alias("tenant"))
-    checked = validate_events(named, tenant, received_at).with_columns(pl.lit(tenant).alias("tenant"))
+    checked = validate_events(named, tenant, pl.lit(received_at)).with_columns(pl.lit(tenant).alias("tenant"))
     odd = pl.col("reason").is_null() & ~pl.col("tenant").str.contains(TENANT_KEY)
     message = pl.format("'{}' is not a tenant key: up to 63 of a-z, 0-9, '_', '.', '-'", pl.col("tenant").str.head(40))
     return checked.with_columns(

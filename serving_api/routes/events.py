@@ -1,0 +1,120 @@
+"""Events of the tenant of a session or an API key: stored for ingestion before they are acknowledged."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+import orjson
+from fastapi import APIRouter
+from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations when it runs
+from starlette.responses import Response
+
+from serving_api.examples import events_body
+from serving_api.problems import Problem
+from serving_api.responses import refuse_parameters
+from serving_api.schemas import EventReceipt
+from serving_api.security.authentication import identify_sender, insufficient_scope
+from serving_api.service import service_of
+from valueverse.dates import utc_text
+from valueverse.errors import RefusalError
+from valueverse.landing import binary_event, expand
+from valueverse.services.ingestion.receive_events import judge_body, judge_texts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from valueverse.landing import Form
+    from valueverse.services.ingestion.receive_events import JudgedEvents
+
+router = APIRouter(prefix="/v1", tags=["events"])
+
+JSON = "application/json"
+_FORMS: dict[str, Form] = {
+    JSON: "json",
+    "application/cloudevents+json": "json",
+    "application/cloudevents-batch+json": "json",
+    "application/x-ndjson": "lines",
+}
+_ATTRIBUTE = re.compile(r"ce-([a-z0-9]{1,20})")
+_PROBLEMS = {
+    "unsupported_encoding": "unsupported-media-type",
+    "body_too_large": "body-too-large",
+    "too_many_events": "body-too-large",
+}
+
+
+@router.post(
+    "/events",
+    response_model=EventReceipt,
+    status_code=202,
+    summary="Send events",
+    openapi_extra={"requestBody": events_body()},
+)
+async def receive_events(request: Request) -> Response:
+    """Send one CloudEvent, a list of them, or one on each line (NDJSON), compressed or not, by a session or with the
+    API key itself. The answer comes once they are stored durably. It says what becomes of each event as far as the
+    request shows it; ingestion knows whether one was received before. What is refused is stored too, and quarantined.
+    Sending the same events again changes nothing: an event counts once for its source and id.
+    """
+    identity = await identify_sender(request, "events:write")
+    refuse_parameters(request)
+    service = service_of(request)
+    judge = _judge(request)
+    async with service.intake.body(request) as body:
+        moment = datetime.now(UTC)
+        try:
+            judged = await service.intake.work(lambda: judge(body, identity.tenant, moment))
+        except RefusalError as refusal:
+            name = _PROBLEMS.get(refusal.code, "malformed-request")
+            place = {"path": refusal.path or "body", "message": refusal.message}
+            raise Problem(name, refusal.message, errors=[place]) from refusal
+    if judged.billing_types and not identity.may("billing:write"):
+        raise insufficient_scope("billing:write", f"Events of type {judged.billing_types[0]} need")
+    receipt = uuid.uuid4()
+    stored = (receipt, moment, judged.body, judged.events, judged.expanded, judged.key_hashes)
+    await service.database.call("receive_events", identity.tenant, *stored)
+    answer = {
+        "batch": str(receipt),
+        "received_at": utc_text(moment),
+        "counts": judged.counts,
+        "results": orjson.Fragment(judged.results),
+    }
+    return Response(orjson.dumps(answer), 202, media_type="application/json")
+
+
+def _judge(request: Request) -> Callable[[bytes, str, datetime], JudgedEvents]:
+    """How the body is read, by the request's headers.
+
+    Raises:
+        Problem: ``unsupported-media-type``, before any of the body is read.
+    """
+    media, _, parameters = request.headers.get("content-type", JSON).partition(";")
+    kind = media.strip().lower()
+    charset = parameters.replace(" ", "").replace('"', "").lower()
+    encoding = request.headers.get("content-encoding", "")
+    attributes = _attributes(request)
+    known = kind in _FORMS and (not attributes or kind == JSON)
+    if not known or ("charset=" in charset and "charset=utf-8" not in charset):
+        headers = {"Accept-Post": ", ".join(_FORMS)}
+        raise Problem("unsupported-media-type", f"Send one of: {', '.join(_FORMS)}, in UTF-8.", headers=headers)
+    if attributes:
+        return partial(_judge_binary, attributes, encoding)
+    form = _FORMS[kind]
+    return lambda body, tenant, moment: judge_body(body, encoding, form, tenant, moment)
+
+
+def _judge_binary(
+    attributes: dict[str, str], encoding: str, body: bytes, tenant: str, moment: datetime
+) -> JudgedEvents:
+    return judge_texts([binary_event(attributes, expand(body, encoding))], tenant, moment)
+
+
+def _attributes(request: Request) -> dict[str, str]:
+    """Attributes of an event in binary mode: headers ``ce-…``, percent-encoded; none in the other modes."""
+    named = {name: unquote(value) for name, value in request.headers.items() if _ATTRIBUTE.fullmatch(name)}
+    return {name.removeprefix("ce-"): value for name, value in named.items()}

@@ -1,0 +1,267 @@
+"""What the API acknowledged is taken once: whatever is killed, however often it is sent, by whichever door."""
+
+from __future__ import annotations
+
+import json
+import signal
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+
+from tests.support.forking import Forks
+from tests.support.landing import NOW, Harbour, counts, event, founding
+from valueverse.platform.stores import inbox_store
+from valueverse.platform.warehouse import connect
+from valueverse.services.ingestion import inbox as draining
+from valueverse.services.ingestion.file_manifest import record_published, taken_files
+from valueverse.services.ingestion.inbox import Inbox, newest_request
+from valueverse.services.ingestion.ingest import IngestionReport, ingest
+from valueverse.services.ingestion.receive_events import judge_texts
+from valueverse.services.ingestion.run_ingestion import run_ingestion
+from valueverse.services.usage.refresh_facts import BEGINNING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import psycopg
+
+    from valueverse.platform.settings import Settings
+
+pytestmark = pytest.mark.integration
+LINE = '{"specversion":"1.0","id":"exact","source":"s","type":"call","subject":"c-1","time":"2024-05-01T00:00:00Z",'
+LINE += '"data":{"n":1.10}}'
+
+
+@pytest.fixture
+def world(module_settings: Settings, tmp_path: Any) -> Iterator[tuple[Settings, Harbour, psycopg.Connection[Any]]]:
+    """An empty inbox, a landing folder and a lake of the test's own, and the builder's connection."""
+    settings = module_settings.model_copy(
+        update={"home": tmp_path, "external_landing": tmp_path / "landing", "external_lake_url": str(tmp_path / "lake")}
+    )
+    settings.landing.mkdir()
+    with connect(settings, "builder", autocommit=True) as connection:
+        connection.execute("delete from inbox.batch")
+        yield settings, Harbour(tmp_path), connection
+
+
+def send(settings: Settings, *events: Any, tenant: str = "acme", at: datetime = NOW) -> dict[str, int]:
+    """What the API does with a request, by its own function of the database; the counts that it answers."""
+    texts = [one if isinstance(one, str) else json.dumps(one) for one in events]
+    judged = judge_texts(texts, tenant, at)
+    stored = (uuid.uuid4(), at, judged.body, judged.events, judged.expanded, judged.key_hashes)
+    with connect(settings, "api") as login:
+        login.execute("select api.receive_events(%s, %s, %s, %s, %s, %s, %s)", [tenant, *stored])
+    return judged.counts
+
+
+def take(settings: Settings, harbour: Harbour, connection: psycopg.Connection[Any]) -> IngestionReport:
+    inbox = Inbox(connection, settings.home / "inbox")
+    report = ingest(harbour.lake, settings.landing, settings.home / "index", NOW, inbox=inbox)
+    record_published(harbour.lake)
+    return report
+
+
+def held(connection: psycopg.Connection[Any]) -> int:
+    return int(connection.execute("select count(*) from inbox.batch").fetchall()[0][0])
+
+
+def test_events_of_the_api_and_of_files_are_taken_together_and_the_inbox_is_empty_then(
+    world: tuple[Settings, Harbour, psycopg.Connection[Any]],
+) -> None:
+    settings, harbour, connection = world
+    harbour.land("acme/a.ndjson", founding(), event("e-1"))
+    assert send(settings, event("e-1"), event("e-2"), event("e-3", time="noon")) == {
+        "accepted": 2, "duplicate": 0, "refused": 1,
+    }  # fmt: skip
+    send(settings, event("e-2"), LINE, "{")
+    send(settings, founding("birch"), event("e-1"), tenant="birch")
+    assert newest_request(settings) is not None
+    [waiting, other] = inbox_store.waiting(connection)
+    assert (waiting["tenant"], waiting["requests"], waiting["events"]) == ("acme", 2, 6)
+    assert other["tenant"] == "birch"
+    report = take(settings, harbour, connection)
+    taken = counts(report)
+    assert taken.pop("acme/a.ndjson") == (2, 2, 0, 0)
+    assert {name.rpartition("/")[0]: found for name, found in taken.items()} == {
+        "acme/inbox": (6, 2, 2, 2), "birch/inbox": (2, 2, 0, 0),
+    }  # fmt: skip
+    acme = harbour.events().filter(pl.col("tenant") == "acme")
+    assert sorted(acme["id"]) == ["e-1", "e-2", "exact", "founding"]
+    assert acme.filter(pl.col("id") == "exact")["data"].to_list() == ['{"n":1.10}']
+    assert acme["received_at"].unique().to_list() == [report.moment]
+    assert harbour.quarantine()["reason"].to_list() == ["bad_time", "malformed"]
+    assert held(connection) == 0
+    assert newest_request(settings) is None
+    assert not list((settings.home / "inbox").rglob("*.*"))
+    assert counts(take(settings, harbour, connection)) == {}
+
+
+def test_a_duplicate_is_one_however_long_ago_and_whatever_cache_was_lost(
+    world: tuple[Settings, Harbour, psycopg.Connection[Any]],
+) -> None:
+    """Elsewhere duplicates were accepted again when the cache that knew them failed over."""
+    settings, harbour, connection = world
+    old = event("old", time="1999-12-31T23:59:59Z")
+    send(settings, founding(), old)
+    take(settings, harbour, connection)
+    for path in (settings.home / "index" / "keys").iterdir():
+        path.unlink()
+    send(settings, old)
+    send(settings, old | {"data": {"n": 1.0}})
+    report = take(settings, harbour, connection)
+    [(received, accepted, duplicate, quarantined)] = counts(report).values()
+    assert (received, accepted, duplicate, quarantined) == (2, 0, 2, 0)
+    assert harbour.ids() == ["old"]
+
+
+def test_what_was_refused_as_too_far_ahead_is_so_however_late_it_is_taken(
+    world: tuple[Settings, Harbour, psycopg.Connection[Any]],
+) -> None:
+    """The sender was given that verdict, and has perhaps sent the event again with another id."""
+    settings, harbour, connection = world
+    early = NOW - timedelta(days=2)
+    ahead = {"time": (early + timedelta(hours=25)).isoformat()}
+    assert send(settings, founding(), event("ahead", **ahead), at=early)["refused"] == 1
+    assert send(settings, event("in time", **ahead), at=NOW)["accepted"] == 1
+    take(settings, harbour, connection)
+    assert harbour.ids() == ["in time"]
+    assert harbour.quarantine().select("id", "reason").rows() == [("ahead", "too_far_future")]
+
+
+def test_a_drain_is_bounded_and_its_file_is_the_same_however_often_it_is_written(
+    world: tuple[Settings, Harbour, psycopg.Connection[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, harbour, connection = world
+    for number in range(5):
+        send(settings, event(f"e-{number}"))
+    monkeypatch.setattr(draining, "_DRAIN_BYTES", 400)
+    first, _ = Inbox(connection, settings.home / "inbox").files()
+    send(settings, event("later"))
+    second, _ = Inbox(connection, settings.home / "inbox").files()
+    assert 1 < len(first) < 5
+    assert [(one.name, one.file_hash) for one in second[: len(first)]] == [(one.name, one.file_hash) for one in first]
+    assert len(second) == len(first) + 1
+    lines = "".join(one.path.read_text() for one in second).splitlines()
+    assert [json.loads(line)["id"] for line in lines] == ["e-0", "e-1", "e-2", "e-3", "e-4", "later"]
+    harbour.land("acme/a.ndjson", founding())
+    take(settings, harbour, connection)
+    assert len(harbour.ids()) == 6
+
+
+def test_a_damaged_request_stops_nobody_else(world: tuple[Settings, Harbour, psycopg.Connection[Any]]) -> None:
+    settings, harbour, connection = world
+    send(settings, founding(), event("e-1"))
+    send(settings, founding("birch"), event("e-1"), tenant="birch")
+    connection.execute("update inbox.batch set body = 'no zstd' where tenant_id = 'acme'")
+    report = take(settings, harbour, connection)
+    assert harbour.events()["tenant"].unique().to_list() == ["birch"]
+    [ignored] = report.ignored
+    assert ignored.name.startswith("acme/inbox/")
+    assert "damaged" in ignored.reason
+    assert held(connection) == 1
+
+
+def test_an_ingestion_records_what_came_by_the_api_in_the_warehouse(
+    world: tuple[Settings, Harbour, psycopg.Connection[Any]],
+) -> None:
+    settings, harbour, connection = world
+    send(settings, founding(), event("e-1"), event("e-2", time="noon"))
+    report = run_ingestion(settings, harbour.lake, BEGINNING, NOW)
+    assert report.counts() == {"received": 3, "accepted": 2, "duplicate": 0, "quarantined": 1}
+    rows = connection.execute("select tenant_id::text, file, received from billing.ingestion_file").fetchall()
+    [(tenant, file, received)] = rows
+    assert (tenant, received) == ("acme", 3)
+    assert file.startswith("acme/inbox/")
+    assert held(connection) == 0
+
+
+KILLED = """
+import os, signal
+from datetime import UTC, datetime
+from pathlib import Path
+import valueverse.services.ingestion.ingest as step
+from valueverse.landing import LandingFile
+from valueverse.platform.dedup_index import DedupIndex
+from valueverse.platform.lake import Lake
+from valueverse.platform.settings import Settings
+from valueverse.platform.stores import inbox_store
+from valueverse.services.ingestion import inbox, run_ingestion
+from valueverse.services.usage.refresh_facts import BEGINNING
+from tests.support.landing import NOW
+
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def after(function):
+    def run(*arguments, **named):
+        function(*arguments, **named)
+        die()
+    return run
+
+def main(where, *given):
+    settings = Settings(**dict(zip(given[::2], given[1::2])))
+    if where == "before claim":
+        inbox_store.claim = die
+    elif where == "after claim":
+        inbox_store.claim = after(inbox_store.claim)
+    elif where == "within spool file":
+        inbox_store.batches = lambda *_: iter([(NOW, 1, die())])
+    elif where == "after spool file":
+        inbox.Inbox._write = after(inbox.Inbox._write)
+    elif where == "before quarantine":
+        step._write_quarantine = die
+    elif where == "after quarantine":
+        step._write_quarantine = after(step._write_quarantine)
+    elif where == "after commit":
+        DedupIndex.add = die
+    elif where == "before rows go":
+        inbox_store.delete_drain = die
+    elif where == "after rows went":
+        inbox_store.delete_drain = after(inbox_store.delete_drain)
+    elif where == "before warehouse":
+        run_ingestion.publish_ingestion = die
+    elif where == "before manifest":
+        run_ingestion.record_published = die
+    run_ingestion.run_ingestion(settings, Lake(settings.lake_url), BEGINNING, NOW)
+"""
+POINTS = [
+    "before claim", "after claim", "within spool file", "after spool file", "before quarantine", "after quarantine",
+    "after commit", "before rows go", "after rows went", "before warehouse", "before manifest",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
+    found = Forks(KILLED)
+    yield found
+    found.close()
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_whatever_step_of_the_drain_is_killed_nothing_acknowledged_is_lost_or_doubled(
+    world: tuple[Settings, Harbour, psycopg.Connection[Any]], forks: Forks, point: str
+) -> None:
+    settings, harbour, connection = world
+    connection.execute("delete from billing.quarantine_summary; delete from billing.ingestion_file")
+    send(settings, founding(), event("e-1"), event("e-2", time="noon"))
+    send(settings, event("e-1"), event("e-3"))
+    given = {name: str(getattr(settings, name)) for name in ("home", *sorted(settings.model_fields_set - {"home"}))}
+    assert forks.wait(forks.start(point, *[word for pair in given.items() for word in pair])) == -signal.SIGKILL
+    # What comes between the killed run and the next one is a drain of its own.
+    send(settings, event("e-4"), event("e-3"))
+    run_ingestion(settings, harbour.lake, BEGINNING, NOW)
+    assert harbour.ids() == ["e-1", "e-3", "e-4"]
+    assert harbour.quarantine()["reason"].to_list() == ["bad_time"]
+    assert held(connection) == 0
+    totals = connection.execute(
+        "select sum(received)::int, sum(accepted)::int, sum(duplicate)::int, sum(quarantined)::int"
+        " from billing.ingestion_file"
+    ).fetchall()
+    assert totals == [(7, 4, 2, 1)]
+    assert int(taken_files(harbour.lake)["received"].sum()) == 7
+    assert not list((settings.home / "inbox").rglob("*.ndjson"))
+    run_ingestion(settings, harbour.lake, BEGINNING, datetime.now(UTC))
+    assert len(harbour.events()) == 4

@@ -1,0 +1,92 @@
+"""Events of a request, judged as ingestion will judge them, and made into what the inbox stores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import orjson
+import polars as pl
+import pyarrow as pa
+
+from valueverse.events import IS_BILLING, key_hash, read_lines
+from valueverse.landing import event_texts, expand, guarded
+from valueverse.platform.dedup_index import halves
+from valueverse.schemas.events import PARSED_LINES
+from valueverse.services.ingestion.deduplication import with_repeats
+from valueverse.services.ingestion.file_validation import judged_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from valueverse.landing import Form
+
+_LINES = PARSED_LINES.part("line", "raw")
+_OUTCOME = pl.when(pl.col("reason") == "duplicate").then(pl.lit("duplicate")).otherwise(pl.lit("refused"))
+_STATUS = pl.when(pl.col("reason").is_null()).then(pl.lit("accepted")).otherwise(_OUTCOME).alias("status")
+
+
+@dataclass(frozen=True)
+class JudgedEvents:
+    """The events of one request.
+
+    Attributes:
+        body: all of them as they came, one on each line, compressed by Zstandard; also those that are refused, which
+            ingestion quarantines.
+        events: how many.
+        expanded: bytes of ``body`` before it was compressed.
+        key_hashes: 16 bytes of each event's key, in the order of ``body``.
+        billing_types: types of those that are billing events.
+        counts: events that are accepted, duplicate (of an earlier one of the request) and refused.
+        results: a JSON list: source, id and status of each; reason, message and path of what is not accepted.
+    """
+
+    body: bytes
+    events: int
+    expanded: int
+    key_hashes: bytes
+    billing_types: list[str]
+    counts: dict[str, int]
+    results: bytes
+
+
+def judge_body(body: bytes, encoding: str, form: Form, tenant: str, moment: datetime) -> JudgedEvents:
+    """Judge the events of a body that was received at ``moment``.
+
+    Raises:
+        RefusalError: ``unsupported_encoding``, ``damaged_body``, ``body_too_large``, ``malformed_body``,
+            ``too_many_events``.
+    """
+    return judge_texts(event_texts(expand(body, encoding), form), tenant, moment)
+
+
+def judge_texts(texts: Sequence[str], tenant: str, moment: datetime) -> JudgedEvents:
+    """Judge events, each a text on one line, that were received at ``moment``."""
+    lines = pl.DataFrame({"line": range(1, len(texts) + 1), "raw": texts}, schema=_LINES)
+    with guarded():
+        judged = with_repeats(judged_lines(read_lines(lines), tenant, pl.lit(moment)), "event").with_columns(_STATUS)
+    hashes = np.ascontiguousarray(halves(judged.select(key_hash()).to_series()).T.astype(">u8"))
+    counts = dict.fromkeys(("accepted", "duplicate", "refused"), 0)
+    counts |= dict(judged["status"].value_counts().iter_rows())
+    whole = "".join(f"{text}\n" for text in texts).encode()
+    return JudgedEvents(
+        body=pa.compress(whole, codec="zstd", asbytes=True),
+        events=len(texts),
+        expanded=len(whole),
+        key_hashes=hashes.tobytes(),
+        billing_types=sorted(judged.filter(IS_BILLING)["type"].unique()),
+        counts=counts,
+        results=_results(judged),
+    )
+
+
+def _results(judged: pl.DataFrame) -> bytes:
+    names = ("source", "id", "status", "reason", "message", "path")
+    always = {"source", "id", "status"}
+    results = [
+        {name: value for name, value in zip(names, row, strict=True) if value is not None or name in always}
+        for row in judged.select(names).iter_rows()
+    ]
+    return orjson.dumps(results)
