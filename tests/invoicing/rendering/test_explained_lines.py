@@ -93,12 +93,15 @@ def test_what_follows_the_price_is_stated_in_its_order_and_by_the_days_of_a_part
     terms = {"discount_percent": "10", "minimum": "5", "maximum": "100"} | STANDARD
     charge = parse_pricing(terms)
     whole = ["less 10 %", "at most 100.00 USD", "at least 5.00 USD"]
-    assert TERMS.after_price(charge, None, shared=False) == TERMS.after_price(charge, (31, 31), shared=False) == whole
-    assert TERMS.after_price(charge, (10, 30), shared=False)[1:] == [
+    assert TERMS.after_price(charge, LineFacts(), shared=False) == whole
+    assert TERMS.after_price(charge, LineFacts(days=(31, 31)), shared=False) == whole
+    later = TERMS.after_price(charge, LineFacts(ongoing=True), shared=False)
+    assert later == [*whole[:2], "at least 5.00 USD, due only when the period ends"]
+    assert TERMS.after_price(charge, LineFacts(days=(10, 30)), shared=False)[1:] == [
         "at most \u2248 33.333333 USD, for 10 of 30 days of 100.00 USD",
         "at least \u2248 1.666667 USD, for 10 of 30 days of 5.00 USD",
     ]
-    assert TERMS.after_price(charge, None, shared=True) == ["less 10 %"]
+    assert TERMS.after_price(charge, LineFacts(), shared=True) == ["less 10 %"]
 
 
 REST = "2024-01-22 to 2024-01-31"
@@ -142,7 +145,9 @@ def explained() -> dict[str, ExplainedLine]:
     assert shown.heading() == "draft: 364.58 USD for c1, 2024-01-22 to 2024-01-31, draft"
     assert shown.totals()[-1] == ("Amount due", f"{shown.money(document['amount_due'])}")
     assert "Rounding: half up, per line" in shown.basis()
-    early, later = (OtherLine(name, "draft", date(2024, 3, 1), "7.50") for name in ("acme-000001", None))
+    early, later = (
+        OtherLine(name, "draft", date(2024, 3, 1), "7.50", 2, Decimal(30)) for name in ("acme-000001", None)
+    )
     facts = LineFacts(plan, (10, 31), late_events=1, before=[early], in_parts=True, corrections=[later])
     return {one["key"]: shown.line(one, facts) for one in document["lines"]}
 
@@ -158,10 +163,10 @@ def test_a_subscription_is_on_no_plan_before_it_starts() -> None:
 def test_a_usage_line_says_what_was_counted_priced_and_billed_elsewhere(explained: dict[str, ExplainedLine]) -> None:
     line = explained["calls"]
     assert line.sentences == [
-        "1,500.5: the sum of 'n' of 1 used event, 2024-01-22 to 2024-01-31.",
-        "All of them arrived after the period had closed, in time to count.",
+        "1,530.5: the sum of 'n' of 3 used events, 2024-01-22 to 2024-01-31.",
+        "1 of them arrived after the period had closed, in time to count.",
         "It takes events with region eu.",
-        "200 are included in all lines of this charge together; only what is above them is priced.",
+        "200 are included, all of them are used; 1,330.5 are priced.",
         (
             "Price of plan pro: graduated, each tier prices the units inside it; the fixed amount of a tier is due "
             "once it is entered."
@@ -173,7 +178,7 @@ def test_a_usage_line_says_what_was_counted_priced_and_billed_elsewhere(explaine
     ]
     assert line.result == [
         "After the price, in this order: less 10 %; at least \u2248 1.612903 USD, for 10 of 31 days of 5.00 USD.",
-        "Less 7.50 USD that acme-000001 billed before at a threshold.",
+        "Less 7.50 USD that acme-000001 billed before at a threshold, for 30 of 2 events.",
         "11.25225 USD before rounding: half up, per line.",
         "Changed since, by 7.50 USD: on a draft (draft, issued 2024-03-01).",
     ]
@@ -200,7 +205,7 @@ def test_a_commitment_and_a_price_by_several_meters_say_what_they_are(explained:
         ),
         f"For {REST}.",
     ]
-    assert explained["seats"].sentences[0] == "From 0 events of seats, 2024-01-22 to 2024-01-31."
+    assert explained["seats"].sentences[0] == "From 2 events of seats, 2024-01-22 to 2024-01-31."
 
 
 LINE = {
@@ -237,7 +242,7 @@ def test_a_given_back_fee_a_shared_minimum_and_an_outcome_name_their_plan() -> N
     catalog = parse_catalog(document | {"plans": [{"key": "pro", "fees": [fee], "charges": charges}]})
     shown, facts = ExplainedInvoice(DOCUMENT, None, ()), LineFacts(catalog.plans[0])
     given = shown.line(LINE | {"kind": "fee", "key": "base"}, facts)
-    assert given.sentences[1] == "Billed before for days that the subscription did not use: given back."
+    assert given.sentences[1] == "It was billed before; the days on which the plan did not hold are given back."
     least = shown.line(LINE | {"kind": "minimum"}, facts)
     assert least.sentences == [
         "One minimum (5.00 USD) for all lines of calls together: this is what they lack of it.",

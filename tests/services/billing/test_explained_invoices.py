@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
-from tests.support.ledger import instant
+from tests.support.ledger import World, instant
 from tests.support.warehouse_billing import (
     acme,
+    rows,
     run,
 )
 from valueverse.errors import RefusalError
@@ -83,6 +84,52 @@ def test_an_invoice_explains_itself_down_to_its_events_and_an_event_up_to_its_li
         found = {key: explain_event(connection, lake, "test", key, None)[0].get("awaits") for key in named}
         voids = {"voids": True}
         assert found == {"v1": {"id": "gone"} | voids, "v2": None, "v3": {"id": "u0"} | voids}
+
+
+def test_threshold_invoices_count_their_period_so_far_and_a_plan_that_ended_gives_its_fee_back(
+    settings: Settings,
+) -> None:
+    meter = {"key": "toks", "event_type": "used", "aggregation": "sum", "value": "n", "unit": "tokens"}
+    price = {"model": "graduated", "tiers": [{"up_to": "100", "unit": "1"}, {"up_to": None, "unit": "0.5"}]}
+    charge = {"key": "usage", "meter": "toks", "included": "10", "minimum": "5", "price": price}
+    plan = {"key": "pro", "period": {"align": "calendar"}, "charges": [charge], "threshold": "50"}
+    others = [
+        {"key": key, "period": plan["period"], "fees": [{"key": "base", "amount": amount}], **committed}
+        for key, amount, committed in (("small", "10", {}), ("large", "20", {"commitment": {"minimum": "500"}}))
+    ]
+    world = World({"currency": "USD", "meters": [meter], "plans": [plan, *others]})
+    world.start("2023-11-01")
+    world.start("2023-11-01", subscription="s2", plan="small")
+    world.record("subscription.changed", "2023-11-16", {"subscription": "s2", "plan": "large"})
+    for day, value in (("05", "90"), ("06", "5"), ("15", "77"), ("20", "3")):
+        world.use(f"2023-11-{day}", "toks", value, subscription="s1")
+    run(world, settings, as_of=instant("2023-12-20"))
+    lake = Lake(settings.lake_url)
+    with connect(settings, "builder") as connection:
+        numbers = [row[0] for row in rows(settings, "select number from billing.invoice order by sequence")]
+        found = [line for number in numbers for line in invoice_in_sentences(connection, lake, number, None, 9).lines]
+    counted = [(words, data) for words, data in found if data["kind"] == "usage"]
+    assert [data["reproduced"] for _, data in counted] == [True] * 3
+    assert [[event["id"] for event in data["events"]] for _, data in counted] == [
+        ["u0"], ["u0", "u1", "u2"], ["u0", "u1", "u2", "u3"],
+    ]  # fmt: skip
+    first, second, closing = (words for words, _ in counted)
+    assert first.result == ["After the price, in this order: at least 5.00 USD, due only when the period ends."]
+    assert second.sentences[:2] == [
+        "172 tokens: the sum of 'n' of 3 used events, 2023-11-01 to 2023-11-15.",
+        "10 are included, all of them are used; 162 are priced.",
+    ]
+    assert second.result[1] == "Less 80.00 USD that acme-000002 billed before at a threshold, for 90 tokens of 1 event."
+    assert closing.result[2].endswith("acme-000003 billed before at a threshold, for 82 tokens of 2 events.")
+    fees = [words.sentences for words, data in found if data["kind"] == "fee" and words.amount.startswith("\u2212")]
+    assert fees == [
+        [
+            "Fee of plan small: 10.00 USD a month, billed at the start of the period, for 2023-11-16 to 2023-11-30.",
+            "It was billed before; the days on which the plan did not hold are given back.",
+        ]
+    ]
+    (shortfall,) = (words for words, data in found if data["kind"] == "minimum")
+    assert shortfall.sentences[0].startswith("What fees and charges lack of the commitments of this period's plans")
 
 
 EVENT = {

@@ -41,7 +41,7 @@ _ONE = """
      where i.number = %(number)s"""
 
 _OF_LINE = """
-           l.key, l.dimensions, o.number, o.issued_on, l.amount_minor,
+           l.key, l.dimensions, o.number, o.issued_on, l.amount_minor, l.quantity, l.event_count,
            case when v.invoice_id is null then o.status else 'voided' end as status
       from billing.invoice_line as l
       join billing.invoice as o on o.tenant_id = l.tenant_id and o.invoice_id = {invoice}

@@ -16,7 +16,7 @@ from valueverse.invoicing.rendering import DisplayNames
 from valueverse.money import plain
 from valueverse.platform.queries import row_of, rows_of
 from valueverse.platform.stores import billing_store as store
-from valueverse.platform.stores import operations_store, proposal_store, value_store
+from valueverse.platform.stores import invoice_store, operations_store, proposal_store, value_store
 from valueverse.schemas.dimensions import dimensions_text
 from valueverse.services.billing.billing_state import booked_periods
 from valueverse.services.billing.explained_corrections import context_of, explained_corrections
@@ -37,21 +37,35 @@ class FoundInvoice:
 
     Attributes:
         tenant, invoice_id, document: the invoice.
+        ongoing: more of its period follows: it was made at a threshold.
         lines: those asked for, with ``line_no``.
         context: the state of knowledge that it was billed with, not that of what corrected it since.
         events: ``line_events`` of its usage lines.
         days: used and full days by the beginning and end of each part of its period.
         corrections: of its adjustment lines, by their ``line_no``.
+        related: lines of other invoices that belong to its own (``invoice_store.related_lines``).
     """
 
     tenant: str
     invoice_id: str
     document: dict[str, Any]
+    ongoing: bool
     lines: list[dict[str, Any]]
     context: BillingContext
     events: pl.DataFrame
     days: dict[tuple[datetime, datetime], tuple[int, int]]
     corrections: dict[int, ExplainedCorrection]
+    related: list[dict[str, Any]]
+
+    def related_to(self, link: str, line: dict[str, Any]) -> list[dict[str, Any]]:
+        """Lines of other invoices that are linked so to one of its lines."""
+        named = (link, line["key"], line["dimensions"] or {})
+        return [row for row in self.related if (row["link"], row["key"], row["dimensions"] or {}) == named]
+
+    def is_reproduced(self, line: dict[str, Any]) -> bool:
+        """Whether as many events are found of a usage line as it and the threshold invoices before it count."""
+        before = sum(row["event_count"] for row in self.related_to("before", line))
+        return bool(self.events_of(line).height == line["event_count"] + before)
 
     def events_of(self, line: dict[str, Any]) -> pl.DataFrame:
         """The events that a usage line counts, in the order of time."""
@@ -87,12 +101,16 @@ def find_lines(connection: psycopg.Connection[Any], lake: Lake, number: str, lin
     invoices = store.invoices(connection, store.Scope([tenant]))
     mine = invoices.filter(pl.col("invoice_id") == invoice_id)
     context = context_of(lake, tenant, datetime.fromisoformat(document["basis"]["events_known_at"]))
-    period = mine.filter(pl.col("invoice_type") == "period")
+    # A threshold invoice counts the events of its period so far.
+    ongoing = not mine.filter(pl.col("invoice_type") == "threshold").is_empty()
+    period = mine.filter(pl.col("invoice_type").is_in(("period", "threshold"))).with_columns(
+        invoice_type=pl.lit("period")
+    )
     parts = used_days(period, context).select("from", "to", "used_days", "full_days").iter_rows()
     days = {(begins, ends): (used, full) for begins, ends, used, full in parts}
     corrections = explained_corrections(connection, lake, (tenant, invoice_id), document, context)
-    events = line_events(period, context)
-    return FoundInvoice(tenant, invoice_id, document, lines, context, events, days, corrections)
+    events, related = line_events(period, context), invoice_store.related_lines(connection, tenant, invoice_id)
+    return FoundInvoice(tenant, invoice_id, document, ongoing, lines, context, events, days, corrections, related)
 
 
 def explain_invoice(
@@ -132,7 +150,7 @@ def _line(line: dict[str, Any], found: FoundInvoice, limit: int) -> dict[str, An
     inside = found.events_of(line)
     return shown | {
         "event_count": line["event_count"],
-        "reproduced": inside.height == line["event_count"],
+        "reproduced": found.is_reproduced(line),
         "events": [_event(row) for row in inside.head(limit).iter_rows(named=True)],
         "more_events": max(inside.height - limit, 0),
     }

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -13,7 +13,6 @@ import polars as pl
 from valueverse.invoicing import plan_at
 from valueverse.invoicing.rendering import ExplainedInvoice, ExplainedLine, LineFacts, LocaleFormats, OtherLine
 from valueverse.money import minor_text, minor_units
-from valueverse.platform.stores import invoice_store
 from valueverse.services.billing.explain import FoundInvoice, answer_of, find_lines
 from valueverse.services.billing.invoices import find_invoice
 from valueverse.services.event_tally import MEANINGS
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from valueverse.platform.lake import Lake
 
+_MOMENT = timedelta(microseconds=1)
 _NO_LINE = {
     "billing_event": "It is a billing event and was applied: it is no usage, so no line counts it.",
     "not_derived_yet": "No run has derived its usage yet: the next run does.",
@@ -59,48 +59,47 @@ def invoice_in_sentences(
     found = find_lines(connection, lake, number, line)
     stored = find_invoice(connection, number)
     shown = ExplainedInvoice(stored.document, json.loads(stored.catalog or "null"), stored.parties.zones)
-    related = _related(invoice_store.related_lines(connection, found.tenant, found.invoice_id), found)
     lines = [
-        (shown.line(one, _facts(found, one, related)), answer)
+        (shown.line(one, _facts(found, one)), answer)
         for one, answer in zip(found.lines, answer_of(connection, found, limit)["lines"], strict=True)
     ]
     return InvoiceExplanation(shown.heading(), shown.basis(), lines, [] if line else shown.totals())
 
 
-def _related(rows: list[dict[str, Any]], found: FoundInvoice) -> dict[tuple[str, str, str], list[OtherLine]]:
-    """Lines of other invoices by how they are related, and the line's key and dimensions."""
+def _others(found: FoundInvoice, link: str, line: dict[str, Any]) -> list[OtherLine]:
     places = minor_units(found.document["currency"])
-    related = defaultdict(list)
-    for row in rows:
-        which = (row["key"], _dimensions(row))
-        one = OtherLine(row["number"], row["status"], row["issued_on"], minor_text(row["amount_minor"], places))
-        related[row["link"], *which].append(one)
-    return related
+    return [
+        OtherLine(
+            row["number"],
+            row["status"],
+            row["issued_on"],
+            minor_text(row["amount_minor"], places),
+            row["event_count"],
+            row["quantity"] or Decimal(0),
+        )
+        for row in found.related_to(link, line)
+    ]
 
 
-def _dimensions(line: Mapping[str, Any]) -> str:
-    return json.dumps(line["dimensions"] or {}, sort_keys=True)
-
-
-def _facts(
-    found: FoundInvoice, line: dict[str, Any], related: Mapping[tuple[str, str, str], list[OtherLine]]
-) -> LineFacts:
-    key = (line["key"], _dimensions(line))
+def _facts(found: FoundInvoice, line: dict[str, Any]) -> LineFacts:
     correction = found.corrections.get(line["line_no"])
     usage = line["kind"] == "usage"
     close = datetime.fromisoformat(found.document["period"]["to"])
     begins, ends = (datetime.fromisoformat(line["service_period"][name]) for name in ("from", "to"))
     subscription = found.document["subscription"]
+    # What is given back of a fee was billed by the plan that ended then.
+    at = begins - _MOMENT if line["kind"] == "fee" and Decimal(line["amount"]) < 0 else begins
     events = found.events_of(line) if usage else found.events.clear()
-    whole = events.height == line["event_count"] and not events["value"].null_count()
+    whole = usage and found.is_reproduced(line) and not events["value"].null_count()
     return LineFacts(
-        plan=plan_at(found.context, found.tenant, subscription, begins) if subscription else None,
+        plan=plan_at(found.context, found.tenant, subscription, at) if subscription else None,
         days=found.days.get((begins, ends)),
         values=events["value"].to_list() if whole else (),
         late_events=events.filter(pl.col("received_at") >= close).height,
-        before=related.get(("before", *key), []) if usage else [],
-        in_parts=any(link == "before" for link, *_ in related),
-        corrections=related.get(("correction", *key), []),
+        before=_others(found, "before", line) if usage else [],
+        in_parts=any(row["link"] == "before" for row in found.related),
+        ongoing=found.ongoing,
+        corrections=_others(found, "correction", line),
         correction=None if correction is None else correction.reasons,
     )
 

@@ -10,10 +10,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from valueverse.catalog import ChargePricing
+    from valueverse.invoicing.rendering.explanation.line_facts import LineFacts
     from valueverse.invoicing.rendering.explanation.price_sentences import PriceSentences
 
 _SAME = Decimal("1e-12")
 """Amounts that are nearer than this are the same but for rounding at 18 decimals."""
+_LATER = ", due only when the period ends"
 _ROUNDED = {
     "none": "",
     "up": ", rounded up to whole ones",
@@ -110,21 +112,24 @@ class ChargeTerms:
         spent = f"{self._prices.number(used)} of them {'are used' if taken is None else 'went to this line'}"
         return f"{free} are included{together}, {spent}; nothing is left to price."
 
-    def after_price(self, charge: ChargePricing, days: tuple[int, int] | None, *, shared: bool) -> list[str]:
+    def after_price(self, charge: ChargePricing, facts: LineFacts, *, shared: bool) -> list[str]:
         """What happens to the amount after the price, in this order; ``shared``: its limits hold for several lines."""
+        days = facts.days
         found = []
         if charge.discount_percent:
             found.append(f"less {self._prices.percent(charge.discount_percent)}")
         if charge.maximum is not None and not shared:
             found.append(f"at most {self._limit(charge.maximum, days)}")
         if charge.minimum is not None and not shared:
-            found.append(f"at least {self._limit(charge.minimum, days)}")
+            found.append(f"at least {self._limit(charge.minimum, days)}{_LATER if facts.ongoing else ''}")
         return found
 
-    def shared_limits(self, charge: ChargePricing, own: ChargeLines, days: tuple[int, int] | None) -> str | None:
+    def shared_limits(self, charge: ChargePricing, own: ChargeLines, facts: LineFacts) -> str | None:
         """The maximum and minimum that hold once for all lines of a charge, with what these come to; None: neither."""
-        bounds = {"maximum": charge.maximum, "minimum": charge.minimum}
-        stated = [f"one {name} ({self._limit(one, days)})" for name, one in bounds.items() if one is not None]
+        days = facts.days
+        stated = [] if charge.maximum is None else [f"one maximum ({self._limit(charge.maximum, days)})"]
+        if charge.minimum is not None:
+            stated.append(f"one minimum ({self._limit(charge.minimum, days)}{_LATER if facts.ongoing else ''})")
         if not stated:
             return None
         limit = f"O{' and '.join(stated)[1:]} for {own.named()} together"

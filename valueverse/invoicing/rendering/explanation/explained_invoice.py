@@ -12,7 +12,7 @@ from valueverse.invoicing.rendering.explanation.amount_rows import AmountRows
 from valueverse.invoicing.rendering.explanation.charge_terms import ChargeLines, ChargeTerms
 from valueverse.invoicing.rendering.explanation.correction_sentences import CorrectionSentences
 from valueverse.invoicing.rendering.explanation.line_facts import ExplainedLine
-from valueverse.invoicing.rendering.explanation.measured import MeasuredQuantity
+from valueverse.invoicing.rendering.explanation.measured import MeasuredQuantity, counted
 from valueverse.invoicing.rendering.explanation.price_sentences import PriceSentences
 from valueverse.invoicing.rendering.line_texts import LineTexts
 from valueverse.invoicing.rendering.locale_formats import LocaleFormats
@@ -104,6 +104,7 @@ class ExplainedInvoice:
 
     def _usage(self, line: Mapping[str, Any], facts: LineFacts) -> list[str]:
         charge = _charge(line, facts)
+        line = _with_billed_before(line, facts)
         found = [f"{self._quantities.sentence(line, charge)}, {self.days(line['service_period'])}."]
         if facts.late_events:
             late = "All" if facts.late_events == line["event_count"] else f"{facts.late_events:,}"
@@ -119,7 +120,7 @@ class ExplainedInvoice:
         return [*found, f"Price of plan {_plan(facts.plan)}: {self._prices.price(charge.price, line['dimensions'])}."]
 
     def _included(self, line: Mapping[str, Any], charge: Any, facts: LineFacts) -> str | None:
-        if facts.in_parts or charge.across_segments:
+        if charge.across_segments or (facts.in_parts and charge.split_by):
             return self._terms.included(charge, None, None)
         taken = self._lines_of(line, charge, facts).taken_before(line) if charge.split_by else None
         return self._terms.included(charge, line["quantity"], taken)
@@ -143,7 +144,7 @@ class ExplainedInvoice:
         when = "at the start of the period" if fee.timing == "in_advance" else "at the end of the period"
         found = [f"Fee of plan {_plan(facts.plan)}: {price}, billed {when}, for {days}."]
         if Decimal(line["amount_precise"]) < 0:
-            found.append("Billed before for days that the subscription did not use: given back.")
+            found.append("It was billed before; the days on which the plan did not hold are given back.")
         elif Decimal(line["amount_precise"]) != whole:
             part, full = self.money(line["amount"]), self._prices.money(whole)
             found.append(f"The period is not whole: {part} of {full}, by the {fee.prorate}.")
@@ -153,6 +154,11 @@ class ExplainedInvoice:
         plan, days = facts.plan, self.days(line["service_period"])
         if line["key"] == _COMMITMENT and plan is not None and plan.commitment is not None:
             return [self._committed(line, plan, facts.days), f"For {days}."]
+        if line["key"] == _COMMITMENT:
+            return [
+                "What fees and charges lack of the commitments of this period's plans, each for its own days.",
+                f"For {days}.",
+            ]
         charge = _part(plan.charges, line["key"]) if plan else None
         if charge is not None and charge.minimum is not None:
             return [self._terms.minimum(charge, self._lines_of(line, charge, facts), facts.days), f"For {days}."]
@@ -185,7 +191,10 @@ class ExplainedInvoice:
     def _result(self, line: Mapping[str, Any], facts: LineFacts) -> list[str]:
         found = self._limits(line, facts) if line["kind"] == "usage" else []
         found += [
-            f"Less {self.money(one.amount)} that {_invoice(one)} billed before at a threshold." for one in facts.before
+            f"Less {self.money(one.amount)} that {_invoice(one)} billed before at a threshold, for "
+            f"{self._quantities.amount_of(line, one.quantity)} of {counted(one.events, 'event')}."
+            for one in facts.before
+            if one.events or Decimal(one.amount)
         ]
         precise = Decimal(line["amount_precise"])
         if precise != Decimal(line["amount"]):
@@ -201,16 +210,26 @@ class ExplainedInvoice:
         charge = _charge(line, facts)
         if charge is None:
             return []
-        after = self._terms.after_price(charge, facts.days, shared=bool(charge.split_by))
+        after = self._terms.after_price(charge, facts, shared=bool(charge.split_by))
         found = [f"After the price, in this order: {'; '.join(after)}."] if after else []
-        if charge.across_segments:
+        held = sum((Decimal(tier["quantity"]) for tier in line["tiers"]), Decimal(0))
+        if charge.across_segments and held > Decimal(line["quantity"] or 0):
             found.append("What the tiers hold of days before a change of plan is taken off.")
         shared = (
-            self._terms.shared_limits(charge, self._lines_of(line, charge, facts), facts.days)
-            if charge.split_by
-            else None
+            self._terms.shared_limits(charge, self._lines_of(line, charge, facts), facts) if charge.split_by else None
         )
         return [*found, shared] if shared else found
+
+
+def _with_billed_before(line: Mapping[str, Any], facts: LineFacts) -> Mapping[str, Any]:
+    """A usage line with what threshold invoices billed of it: its tiers hold that too."""
+    if not facts.before:
+        return line
+    count = (line["event_count"] or 0) + sum(one.events for one in facts.before)
+    if line["quantity"] is None:
+        return {**line, "event_count": count}
+    quantity = sum((one.quantity for one in facts.before), Decimal(line["quantity"]))
+    return {**line, "event_count": count, "quantity": plain(quantity)}
 
 
 def _charge(line: Mapping[str, Any], facts: LineFacts) -> Any:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date, datetime
-    from decimal import Decimal
 
     from valueverse.catalog import Plan
 
@@ -22,12 +22,15 @@ class OtherLine:
         status: of that invoice.
         issued_on: of that invoice.
         amount: major units.
+        events, quantity: what it counts.
     """
 
     invoice: str | None
     status: str
     issued_on: date
     amount: str
+    events: int = 0
+    quantity: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,7 @@ class LineFacts:
         late_events: of its events, how many were received after the period closed.
         before: what threshold invoices of the period billed of it.
         in_parts: threshold invoices billed something of the period before.
+        ongoing: more of the period follows: no minimum is due yet.
         corrections: what later invoices changed of it.
         correction: what it corrects of an earlier invoice; None: nothing.
     """
@@ -97,6 +101,7 @@ class LineFacts:
     late_events: int = 0
     before: Sequence[OtherLine] = ()
     in_parts: bool = False
+    ongoing: bool = False
     corrections: Sequence[OtherLine] = ()
     correction: Correction | None = None
 

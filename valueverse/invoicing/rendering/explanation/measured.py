@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+
+from valueverse.money import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,12 +45,18 @@ class MeasuredQuantity:
         how += self._rule(meter)
         if line["quantity"] is None:
             return f"{how[0].upper()}{how[1:]}"
-        unit = self._names.unit(line)
-        quantity = self._formats.quantity(line["quantity"])
-        if unit is not None:
-            size = "" if unit.count is None else f"times {self._formats.quantity(unit.count)} "
-            quantity += f" {size}{unit.unit}"
-        return f"{quantity}: {how}"
+        return f"{self.amount_of(line, Decimal(line['quantity']))}: {how}"
+
+    def amount_of(self, line: Mapping[str, Any], quantity: Decimal) -> str:
+        """A quantity with the unit of a line."""
+        unit, text = self._names.unit(line), self._formats.quantity(plain(quantity))
+        if unit is None:
+            return text
+        return (
+            f"{text} {unit.unit}"
+            if unit.count is None
+            else (f"{text} times {self._formats.quantity(unit.count)} {unit.unit}")
+        )
 
     def _rule(self, meter: Mapping[str, Any]) -> str:
         """What a meter states beside its aggregation."""
