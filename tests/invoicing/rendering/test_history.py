@@ -17,7 +17,7 @@ PAID = InvoiceHistory(
         Payment("payment_received", "2024-02-20", "60.00", "2024-02-21T06:00:00"),
         Payment("payment_refunded", "2024-02-25", "-10.00", "2024-02-26T06:00:00.5"),
     ),
-    credit_notes=(IssuedCredit("5.00", "slow", "2024-02-22T09:00:00"),),
+    credit_notes=(IssuedCredit("5.00", "slow", "2024-02-21T23:00:00"),),
 )
 
 
@@ -58,7 +58,7 @@ def test_corrections_and_replacements_name_the_other_invoices_and_a_void_its_rea
     assert shown(lines=corrected, total="-4.00", amount_due="-4.00")["totals"][-1] == [
         "Balance in your favour EUR", "4.00", True,
     ]  # fmt: skip
-    voided = InvoiceHistory(voided_on="2024-02-09T10:00:00", void_reason="wrong customer", replaced_by=first)
+    voided = InvoiceHistory(voided_on="2024-02-08T23:30:00", void_reason="wrong customer", replaced_by=first)
     found = shown(history=voided, status="voided")
     assert found["payment"]["texts"] == [
         "This invoice is void since February 9, 2024: wrong customer. It is not to be paid."

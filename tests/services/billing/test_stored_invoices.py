@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pypdfium2
@@ -108,6 +109,20 @@ def test_what_is_not_there_is_refused_with_its_cure(connection: psycopg.Connecti
         find_invoice(connection, "acme-000001").xml("ubl")
 
 
+def test_a_credit_note_is_typeset_by_the_key_that_its_invoice_shows(settings: Settings, tmp_path: Path) -> None:
+    page = call(settings, "show", "acme-000001").stdout
+    key = page.partition("Credit note ")[2].partition(",")[0]
+    written = call(settings, "pdf", "acme-000001", "--credit-note", key, "--out", str(tmp_path / "note.pdf"))
+    assert written.exit_code == 0
+    text = pypdfium2.PdfDocument(tmp_path / "note.pdf")[0].get_textpage().get_text_bounded()
+    for part in ("Credit note", key, "acme-000001 (Dec 2, 2023)", "June 3, 2024", "slow", "2.00"):
+        assert part in text
+    refused = call(settings, "pdf", "acme-000001", "--credit-note", "crm#1")
+    assert f"no credit note 'crm#1' is booked for acme-000001; booked are: {key}" in str(refused.exception)
+    refused = call(settings, "pdf", "acme-000003", "--credit-note", "crm#1")
+    assert "booked are: none" in str(refused.exception)
+
+
 def test_the_commands_show_tables_json_and_files(settings: Settings, tmp_path: Path) -> None:
     shown = call(settings, "list", "--customer", "c0").stdout
     assert "acme-000001" in shown
@@ -119,7 +134,8 @@ def test_the_commands_show_tables_json_and_files(settings: Settings, tmp_path: P
     page = call(settings, "show", "acme-000001").stdout
     assert "Müller [bold] GmbH" in page
     assert "2023-11-01 to 2023-11-30" in page
-    assert page.split()[-2:] == ["11.00", "USD"]
+    assert re.search(r"Amount due +11\.00 USD", page)
+    assert re.search(r"Remains due +7\.00 USD\n.*Credit note test#\S+, issued 2024-06-03: slow +2\.00 USD", page)
     assert json.loads(call(settings, "show", "acme-000001", "--json").stdout)["number"] == "acme-000001"
     written = call(settings, "pdf", "acme-000001", "--out", str(tmp_path / "one.pdf"))
     assert (written.exit_code, "warning" in written.stderr) == (0, False)

@@ -111,22 +111,32 @@ def _show_one(found: StoredInvoice) -> None:
     ]
     rows += [(label, "", "", amount) for label, amount in shown.totals()]
     out.print(table(("", "period", "quantity", "amount"), rows, right=("quantity", "amount")))
+    if since := shown.since_issued(found.history, found.credit_notes):
+        out.print(table(("since it was issued", "amount"), since, right=("amount",)))
 
 
 @_invoices.command("pdf")
-def pdf(number: _NUMBER, out: _OUT = None) -> None:
+def pdf(
+    number: _NUMBER,
+    credit_note: Annotated[
+        str | None, typer.Option("--credit-note", help="This credit note for it instead, as `invoices show` names it.")
+    ] = None,
+    out: _OUT = None,
+) -> None:
     """Write an invoice as a PDF, with the names and addresses that tenant and customer state.
 
     Where both have a country it is Factur-X (ZUGFeRD): systems read the electronic invoice inside of it.
 
     [dim]valueverse invoices pdf acme-000001 --out invoice.pdf[/dim]
+
+    [dim]valueverse invoices pdf acme-000001 --credit-note crm#7 --out credit.pdf[/dim]
     """
     from valueverse.platform.settings import get_settings
 
-    found = _find(number)
+    found, fonts = _find(number), get_settings().fonts
     with warnings_shown():
-        body = found.pdf(get_settings().fonts)
-    _write(body, out or Path(f"{number}.pdf"))
+        body = found.pdf(fonts) if credit_note is None else found.credit_note_pdf(credit_note, fonts)
+    _write(body, out or Path(f"{number}{'' if credit_note is None else '-credit-note'}.pdf"))
 
 
 @_invoices.command("xml")

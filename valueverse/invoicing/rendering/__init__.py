@@ -1,6 +1,7 @@
 """Invoice documents as people and their systems read them: PDF and EN 16931 XML."""
 
 from valueverse.invoicing.rendering.billed_days import billed_days
+from valueverse.invoicing.rendering.credit_notes.credit_note_document import BookedCreditNote, credit_note_document
 from valueverse.invoicing.rendering.display_names import DisplayNames
 from valueverse.invoicing.rendering.document_hash import finalise, invoice_id, invoice_number
 from valueverse.invoicing.rendering.electronic import Syntax, invoice_xml, known_syntax
@@ -12,13 +13,14 @@ from valueverse.invoicing.rendering.explanation.line_facts import (
     LineFacts,
     OtherLine,
 )
-from valueverse.invoicing.rendering.history import InvoiceHistory
+from valueverse.invoicing.rendering.history import InvoiceHistory, OtherInvoice
 from valueverse.invoicing.rendering.invoice_documents import build_invoice_documents
 from valueverse.invoicing.rendering.locale_formats import LocaleFormats
 from valueverse.invoicing.rendering.parties import Parties
 from valueverse.invoicing.rendering.pdf import invoice_pdf
 
 __all__ = [
+    "BookedCreditNote",
     "ChangedEvents",
     "Correction",
     "DisplayNames",
@@ -27,11 +29,13 @@ __all__ = [
     "InvoiceHistory",
     "LineFacts",
     "LocaleFormats",
+    "OtherInvoice",
     "OtherLine",
     "Parties",
     "Syntax",
     "billed_days",
     "build_invoice_documents",
+    "credit_note_document",
     "finalise",
     "invoice_id",
     "invoice_number",

@@ -38,7 +38,8 @@ class Payment:
 
 @dataclass(frozen=True)
 class IssuedCredit:
-    """A credit note for this invoice, in major units: it lowers what later invoices ask for."""
+    """A credit note for this invoice, in major units, issued ``on`` (an instant in UTC): it lowers what later invoices
+    ask for."""
 
     amount: str
     reason: str
@@ -52,7 +53,7 @@ class InvoiceHistory:
     Attributes:
         plan, plan_version: of the subscription now; None: the invoice has none.
         has_overrides: whether the subscription ever had other terms than its plan; None: not known.
-        voided_on, void_reason: of a voided invoice.
+        voided_on, void_reason: of a voided invoice; when is an instant in UTC.
         payments: by day.
         credit_notes: by day.
         corrects, corrected_by: invoices whose lines this one's correct, and the other way round.

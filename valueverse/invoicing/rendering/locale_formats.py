@@ -8,6 +8,7 @@ from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_datetime, format_interval
@@ -121,6 +122,13 @@ class LocaleFormats:
     def short_day(self, text: str) -> str:
         """An ISO date with its month cut short."""
         return format_date(date.fromisoformat(text[:10]), "medium", locale=self.locale)
+
+    def day_of(self, text: str) -> str:
+        """The seller's day (ISO) of an instant; without an offset it is in UTC."""
+        moment = datetime.fromisoformat(text)
+        zones = [zone for zone in self._zones if zone]
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return moment.astimezone(ZoneInfo(zones[-1] if zones else "UTC")).date().isoformat()
 
     def instant(self, text: str) -> str:
         """An instant, in UTC."""

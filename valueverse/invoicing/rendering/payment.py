@@ -33,7 +33,12 @@ def since_issued(document: Mapping[str, Any], formats: LocaleFormats, history: I
         for one in history.payments
     ]
     notes = [
-        formats.text("credited", amount=formats.money(one.amount), date=formats.short_day(one.on), reason=one.reason)
+        formats.text(
+            "credited",
+            amount=formats.money(one.amount),
+            date=formats.short_day(formats.day_of(one.on)),
+            reason=one.reason,
+        )
         for one in history.credit_notes
     ]
     if history.payments:
@@ -78,7 +83,9 @@ def payment_shown(
 def _voided(formats: LocaleFormats, history: InvoiceHistory) -> str:
     if history.voided_on is None:
         return formats.text("voided_note")
-    return formats.text("voided_why", date=formats.day(history.voided_on), reason=str(history.void_reason))
+    return formats.text(
+        "voided_why", date=formats.day(formats.day_of(history.voided_on)), reason=str(history.void_reason)
+    )
 
 
 def epc_code(document: Mapping[str, Any], parties: Parties, amount: Decimal) -> str | None:

@@ -87,8 +87,10 @@ def _attached(
     catalog: Mapping[str, Any] | None,
     history: InvoiceHistory | None,
 ) -> str:
-    """The electronic invoice; empty for a document that has none, such as a draft or one to an unknown country, and
-    for a voided one, which no system is to pay."""
+    """The electronic invoice; empty for a document that has none, such as a draft or one to an unknown country, for a
+    voided one, which no system is to pay, and for what is in no chain."""
+    if document["content_hash"] is None:
+        return ""
     try:
         return invoice_xml(document, *parties.for_xml(history), catalog, syntax="cii").decode()
     except RefusalError:

@@ -174,6 +174,9 @@ def _reverse_charge(document: Mapping[str, Any], parties: Parties) -> bool:
 
 
 def _verify(document: Mapping[str, Any], formats: LocaleFormats) -> list[str]:
+    """Nothing for what is in no chain, as a credit note that an event issued."""
+    if document["content_hash"] is None:
+        return []
     return [basis_text(document, formats, formats.instant), formats.text("verify", hash=str(document["content_hash"]))]
 
 

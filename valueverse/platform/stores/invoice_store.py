@@ -69,6 +69,18 @@ _CORRECTED = """
         on v.tenant_id = o.tenant_id and v.invoice_id = o.invoice_id and v.voided_at < i.finalised_at
      where l.tenant_id = %(tenant)s and l.invoice_id = %(invoice)s and i.finalised_at is not null
      order by l.line_no"""
+_NOTES = """
+    select n.credit_note as key, n.reason, n.created_at, min(e.date)::text as issued_on,
+           -sum(p.amount_minor) filter (where p.account = 'receivable') as amount_minor,
+           coalesce(sum(p.amount_minor) filter (where p.account = 'tax_payable'), 0) as tax_minor
+      from billing.credit_note as n
+      join billing.journal_entry as e
+        on e.tenant_id = n.tenant_id and e.kind = 'credit_note' and e.reference = n.credit_note
+      join billing.journal_posting as p on p.tenant_id = e.tenant_id and p.entry_id = e.entry_id
+     where n.tenant_id = %(tenant)s and n.number = %(number)s
+     group by n.credit_note, n.reason, n.created_at
+    having sum(p.amount_minor) filter (where p.account = 'receivable') < 0
+     order by n.created_at, n.credit_note"""
 _DOCUMENTS = """
     select invoice_id::text as invoice_id, number, sequence, events_known_at as known_at, document
       from billing.invoice
@@ -96,6 +108,12 @@ def by_number(connection: psycopg.Connection[Any], number: str) -> dict[str, Any
     """A finalised invoice's document, whether it is voided, the parties as they state themselves now, the catalog that
     it was billed by, and what became of it since."""
     return row_of(connection, _ONE, {"number": number})
+
+
+def credit_notes(connection: psycopg.Connection[Any], tenant: str, number: str) -> list[dict[str, Any]]:
+    """Credit notes of an invoice as they are booked, by the time of their issue: ``key`` (source and id of the event),
+    ``reason``, ``issued_on`` (the tenant's day), ``amount_minor`` (tax included) and the ``tax_minor`` in it."""
+    return rows_of(connection, _NOTES, {"tenant": tenant, "number": number})
 
 
 def related_lines(connection: psycopg.Connection[Any], tenant: str, invoice_id: str) -> list[dict[str, Any]]:

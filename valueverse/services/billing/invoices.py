@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from valueverse.errors import RefusalError
 from valueverse.invoicing.rendering import (
+    BookedCreditNote,
     ExplainedInvoice,
     InvoiceHistory,
+    OtherInvoice,
     Parties,
     Syntax,
     billed_days,
+    credit_note_document,
     invoice_pdf,
     invoice_xml,
 )
@@ -30,16 +33,34 @@ STATUSES = ("draft", "finalised", "voided")
 @dataclass(frozen=True)
 class StoredInvoice:
     """A finalised invoice's document, with ``status`` as it is now, who its parties are, the text of the catalog that
-    it was billed by, and what became of it since."""
+    it was billed by, what became of it since, and its credit notes as they are booked."""
 
     document: dict[str, Any]
     parties: Parties
     catalog: str | None
     history: InvoiceHistory
+    credit_notes: tuple[BookedCreditNote, ...]
 
     def pdf(self, fonts: Path | None = None) -> bytes:
         """The invoice as a PDF; ``fonts``: a folder with further fonts."""
         return invoice_pdf(self.document, self.parties, json.loads(self.catalog or "null"), self.history, fonts)
+
+    def credit_note_pdf(self, key: str, fonts: Path | None = None) -> bytes:
+        """One of its credit notes as a PDF.
+
+        Raises:
+            RefusalError: ``unknown_credit_note``.
+        """
+        number = self.document["number"]
+        note = next((one for one in self.credit_notes if one.key == key), None)
+        if note is None:
+            known = ", ".join(one.key for one in self.credit_notes) or "none"
+            message = f"no credit note {key!r} is booked for {number}; booked are: {known}"
+            raise RefusalError("unknown_credit_note", message, "--credit-note")
+        corrects = (OtherInvoice(number, self.document["issued_on"]),)
+        names = json.loads(self.catalog or "null")
+        document = credit_note_document(self.document, note)
+        return invoice_pdf(document, self.parties, names, InvoiceHistory(corrects=corrects), fonts)
 
     def xml(self, syntax: Syntax) -> bytes:
         """The electronic invoice (EN 16931) in UBL 2.1 or CII D22B.
@@ -92,6 +113,12 @@ def find_invoice(connection: psycopg.Connection[Any], number: str) -> StoredInvo
         Parties.of(row, row["tenant"], document["customer"]),
         row["catalog"],
         InvoiceHistory.of(row["history"], minor_units(document["currency"])),
+        tuple(
+            BookedCreditNote(
+                one["key"], one["reason"], one["issued_on"], int(one["amount_minor"]), int(one["tax_minor"])
+            )
+            for one in invoice_store.credit_notes(connection, row["tenant"], number)
+        ),
     )
 
 

@@ -16,14 +16,17 @@ from valueverse.invoicing.rendering.explanation.measured import MeasuredQuantity
 from valueverse.invoicing.rendering.explanation.price_sentences import PriceSentences
 from valueverse.invoicing.rendering.line_texts import LineTexts
 from valueverse.invoicing.rendering.locale_formats import LocaleFormats
+from valueverse.invoicing.rendering.payment import since_issued
 from valueverse.invoicing.rendering.presentation import basis_text, total_rows
-from valueverse.money import plain, round_decimal
+from valueverse.money import minor_text, plain, round_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from valueverse.catalog import Plan
+    from valueverse.invoicing.rendering.credit_notes.credit_note_document import BookedCreditNote
     from valueverse.invoicing.rendering.explanation.line_facts import LineFacts, OtherLine
+    from valueverse.invoicing.rendering.history import InvoiceHistory
 
 _COMMITMENT = "commitment"
 
@@ -59,6 +62,19 @@ class ExplainedInvoice:
         currency = self._document["currency"]
         rows = total_rows(self._document, self._formats, self._names)
         return [(label.removesuffix(f" {currency}"), f"{amount} {currency}") for label, amount, _ in rows]
+
+    def since_issued(self, history: InvoiceHistory, notes: Sequence[BookedCreditNote]) -> list[tuple[str, str]]:
+        """Label and amount of what was paid since, of what remains due, and of its credit notes."""
+        currency = self._document["currency"]
+        found = since_issued(self._document, self._formats, history)
+        rows = found["rows"] if found else []
+        return [(label.removesuffix(f" {currency}"), f"{amount} {currency}") for label, amount, _ in rows] + [
+            (
+                f"Credit note {one.key}, issued {one.issued_on}: {one.reason}",
+                self.money(minor_text(one.amount_minor, self._formats.places)),
+            )
+            for one in notes
+        ]
 
     def line(self, line: Mapping[str, Any], facts: LineFacts) -> ExplainedLine:
         """The sentences of one of its lines."""

@@ -1,0 +1,1 @@
+"""Credit notes that events issue, as documents that can be typeset."""
