@@ -13,7 +13,14 @@ from valueverse.invoicing.billing_context import BillingContext, build_billing_c
 from valueverse.invoicing.engine import Billed, bill
 from valueverse.invoicing.in_memory_billing import RecordedInvoices
 from valueverse.invoicing.knowledge import KnownAt, known_at_of_tenant, newest_known_at, rows_as_recorded
-from valueverse.invoicing.lineage import changed_events, line_events, plan_at, usage_by_charge, used_days
+from valueverse.invoicing.lineage import (
+    changed_events,
+    line_events,
+    line_quantities,
+    plan_at,
+    usage_by_charge,
+    used_days,
+)
 from valueverse.invoicing.periods.billing_periods import closing_within
 from valueverse.invoicing.prior_state import PriorState
 from valueverse.invoicing.rules import OF_CLOSE, RULES_VERSION
@@ -41,6 +48,7 @@ __all__ = [
     "issued_invoices",
     "known_at_of_tenant",
     "line_events",
+    "line_quantities",
     "newest_known_at",
     "plan_at",
     "recomputed_invoices",

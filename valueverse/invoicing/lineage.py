@@ -71,6 +71,24 @@ def line_events(invoices: pl.DataFrame, context: BillingContext) -> pl.DataFrame
     )
 
 
+def line_quantities(invoices: pl.DataFrame, context: BillingContext) -> pl.DataFrame:
+    """What the usage lines of these invoices are made of, in metered units: tenant, key, label, from, to (of the part
+    of a period), meter, dimensions and quantity.
+
+    Args:
+        invoices, context: as of ``line_events``.
+    """
+    closed = stretches(context.segments, present_periods(context.segments, invoices).drop("invoice_id"))
+    windows = metering_windows(closed, context.terms)
+    return (
+        assigned_usage(windows, context.consumption, context.terms)
+        .quantities.join(windows.select("window", "tenant", "meter", "from", "to"), on="window")
+        .join(context.terms.charges.select("charge", "key"), on="charge")
+        .select("tenant", "key", "label", "from", "to", "meter", "dimensions", "quantity")
+        .sort("key", "label", "from", "meter", "dimensions")
+    )
+
+
 def changed_events(
     before: pl.DataFrame, now: pl.DataFrame, known_before: datetime, known_now: datetime
 ) -> pl.DataFrame:

@@ -17,7 +17,9 @@ from valueverse.invoicing.rendering import (
     LineFacts,
     LocaleFormats,
     OtherLine,
+    QuantityPart,
 )
+from valueverse.invoicing.rendering.explanation.amount_rows import AmountRows
 from valueverse.invoicing.rendering.explanation.charge_terms import ChargeTerms
 from valueverse.invoicing.rendering.explanation.price_sentences import PriceSentences
 
@@ -34,6 +36,26 @@ def test_a_multiplier_and_a_long_matrix_are_put_in_words() -> None:
     matrix = parse_pricing({"price": {"model": "matrix", "dimensions": ["region"], "cells": cells}})
     assert PRICES.price(matrix.price, None).endswith("region r7: 1.00 USD; 3 more)")
     assert PRICES.price(matrix.price, {"region": "r9"}).endswith("(region r9: 1.00 USD)")
+
+
+def test_cells_beyond_those_that_are_listed_are_summed() -> None:
+    matrix = {
+        "model": "matrix",
+        "dimensions": ["region"],
+        "cells": [{"region": "r0", "unit": "2"}],
+        "default_unit": "1",
+    }
+    charge = parse_pricing({"price": matrix})
+    parts = [
+        QuantityPart("calls", {"region": f"r{place}", "size": size}, Decimal(3)) for place in range(10) for size in "sm"
+    ]
+    line = LINE | {"kind": "usage", "amount_precise": "66"}
+    rows = AmountRows(LocaleFormats("en", "USD", ()), PRICES).of(line, charge, None, LineFacts(parts=parts))
+    assert rows[:2] == [("6 of region r0 at 2.00 each", "12.00 USD"), ("6 of region r1 at 1.00 each", "6.00 USD")]
+    assert (len(rows), rows[-1]) == (9, ("2 more combinations", "12.00 USD"))
+    for changed in ({"included": "1"}, {"convert": {"multiply_by": "2"}}, {"discount_percent": "10"}):
+        other = parse_pricing({"price": matrix} | changed)
+        assert AmountRows(LocaleFormats("en", "USD", ()), PRICES).of(line, other, None, LineFacts(parts=parts)) == []
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Any, get_args
 
+import polars as pl
 import pytest
 
 from tests.support.ledger import World, instant
-from valueverse.catalog import parse_pricing
+from valueverse.catalog import amount_meter_key, parse_pricing
 from valueverse.catalog.prices import PriceModel
-from valueverse.invoicing import build_billing_context, plan_at
-from valueverse.invoicing.rendering import ExplainedInvoice, ExplainedLine, LineFacts, LocaleFormats
+from valueverse.invoicing import build_billing_context, line_quantities, plan_at
+from valueverse.invoicing.rendering import (
+    ExplainedInvoice,
+    ExplainedLine,
+    LineFacts,
+    LocaleFormats,
+    QuantityPart,
+    build_invoice_documents,
+)
 from valueverse.invoicing.rendering.explanation.price_sentences import PriceSentences
+from valueverse.schemas.invoicing import INVOICE
 
 TIERS = [{"up_to": "1000", "unit": "0.01"}, {"up_to": None, "unit": "0.005", "flat": "1"}]
 ENTERED = "the fixed amount of a tier is due once it is entered"
@@ -42,8 +52,8 @@ CASES: dict[str, tuple[str, dict[str, Any], list[str], str, list[tuple[str, str]
         ["1500"],
         GRADUATED,
         [
-            ("0 to 1,000: 3 started blocks of 400 at 5 each", "15.00 USD"),
-            ("1,000 to 1,500: 1 started block of 1,000 at 2 each", "2.00 USD"),
+            ("0 to 1,000: 3 started blocks of 400 at 5.00 each", "15.00 USD"),
+            ("1,000 to 1,500: 1 started block of 1,000 at 2.00 each", "2.00 USD"),
         ],
     ),
     "graduated with caps": (
@@ -58,7 +68,7 @@ CASES: dict[str, tuple[str, dict[str, Any], list[str], str, list[tuple[str, str]
         GRADUATED,
         [
             ("0 to 1,000 at 0.10 each, cut to 40.00", "40.00 USD"),
-            ("1,000 to 1,500: started blocks of 100 at 2 each, cut to 9.00", "9.00 USD"),
+            ("1,000 to 1,500: started blocks of 100 at 2.00 each, cut to 9.00", "9.00 USD"),
         ],
     ),
     "graduated below a cap": (
@@ -79,12 +89,12 @@ CASES: dict[str, tuple[str, dict[str, Any], list[str], str, list[tuple[str, str]
     "volume by blocks": (
         "volume", {"tiers": [{"up_to": "10", "unit": "1"}, {"up_to": None, "unit": "2", "per": "1000"}]}, ["1500"],
         WHOLE,
-        [("all 1,500: 2 started blocks of 1,000 at 2 each", "4.00 USD")],
+        [("all 1,500: 2 started blocks of 1,000 at 2.00 each", "4.00 USD")],
     ),
     "package": (
         "package", {"size": "1000", "amount": "10", "free": "50"}, ["2500"],
         "package, 10.00 USD for each started package of 1,000; the first 50 units are free",
-        [("3 packages of 1,000 at 10 each", "30.00 USD")],
+        [("3 packages of 1,000 at 10.00 each", "30.00 USD")],
     ),
     "package of full ones": (
         "package", {"size": "1000", "amount": "10.5", "round": "down"}, ["1500"],
@@ -149,16 +159,23 @@ CASES: dict[str, tuple[str, dict[str, Any], list[str], str, list[tuple[str, str]
             "matrix, a unit price by region and size (region eu, size s: 0.50 USD; region us, size s: 0.50 USD; "
             "else 2.00 USD)"
         ),
-        [],
+        [
+            ("2 of region asia, size s at 2.00 each", "4.00 USD"),
+            ("3 of region eu, size s at 0.50 each", "1.50 USD"),
+        ],
     ),
-    "dynamic": ("dynamic", {"multiplier": "1.2"}, ["3"], "dynamic, the quantity times 1.2", []),
+    "dynamic": (
+        "dynamic", {"multiplier": "1.2"}, ["3"], "dynamic, the quantity times 1.2",
+        [("3 times 1.2", "3.60 USD")],
+    ),
     "dynamic by event": (
-        "dynamic", {"amount": "cost"}, ["3"], "dynamic, the amount that each event carries in 'cost'", [],
+        "dynamic", {"amount": "cost"}, ["3"], "dynamic, the amount that each event carries in 'cost'",
+        [("'cost' of 1 event", "7.25 USD")],
     ),
     "capacity": (
         "capacity", {"tiers": [{"limits": {"seats": "10"}, "amount": "100"}, {"amount": "500"}]}, [],
         "capacity, the lowest tier all of whose limits hold (up to 10 Desks: 100.00 USD; above: 500.00 USD)",
-        [],
+        [("above", "500.00 USD")],
     ),
     "bucketed": (
         "bucketed", {"every": "hour", "price": {"model": "standard", "unit": "3"}}, ["3"],
@@ -231,18 +248,32 @@ def explained() -> dict[str, ExplainedLine]:
     plan = {"key": "pro", "period": {"align": "calendar"}, "charges": charges}
     world = World({"currency": "USD", "meters": meters, "plans": [plan]})
     world.start("2024-01-01")
+    world.use("2024-01-05", "matrix", "2", dimensions='{"region":"asia","size":"s"}')
+    world.use("2024-01-05", amount_meter_key("dynamic_by_event", "cost"), "7.25")
+    world.use("2024-01-05", "seats", "12")
     for case, (_, _, usage, *_) in CASES.items():
         for hour, value in enumerate(usage):
             world.use(f"2024-01-05T{hour:02}:00:00+00:00", key(case), value, dimensions='{"region":"eu","size":"s"}')
-    (document,) = (one for one in world.documents("2024-01-31", "2024-02-01") if one["period"]["from"][:7] == "2024-01")
+    billed = world.bill("2024-01-31", "2024-02-01")
+    january = billed.invoices.filter(pl.col("period_from") == instant("2024-01-01"))
+    (document,) = build_invoice_documents(january, billed.lines)
     context = build_billing_context(world.timeline(), world.history(), world.usage_frame().lazy(), None)
     priced = plan_at(context, "acme", "s1", instant("2024-01-05"))
     shown = ExplainedInvoice(document, {"meters": meters, "plans": [plan]}, ("UTC",))
+    quantities = line_quantities(january.select(*INVOICE, pl.lit("i1").alias("invoice_id")), context)
+    parts: dict[str, list[QuantityPart]] = {}
+    for row in quantities.iter_rows(named=True):
+        part = QuantityPart(row["meter"], json.loads(row["dimensions"] or "{}"), row["quantity"])
+        parts.setdefault(row["key"], []).append(part)
     values = {key(case): [Decimal(one) for one in usage] for case, (_, _, usage, *_) in CASES.items()}
     return {
-        line["key"]: shown.line(line, LineFacts(priced, days=(31, 31), values=values[line["key"]]))
+        line["key"]: shown.line(line, LineFacts(priced, (31, 31), values[line["key"]], parts.get(line["key"], ())))
         for line in document["lines"]
     }
+
+
+def test_a_price_of_several_meters_says_what_each_came_to(explained: dict[str, ExplainedLine]) -> None:
+    assert explained["capacity"].sentences[0] == "12 Desks, from 1 event, 2024-01-01 to 2024-01-31."
 
 
 def test_every_price_model_and_each_of_its_options_has_a_case() -> None:

@@ -93,8 +93,15 @@ def test_threshold_invoices_count_their_period_so_far_and_a_plan_that_ended_give
     price = {"model": "graduated", "tiers": [{"up_to": "100", "unit": "1"}, {"up_to": None, "unit": "0.5"}]}
     charge = {"key": "usage", "meter": "toks", "included": "10", "minimum": "5", "price": price}
     plan = {"key": "pro", "period": {"align": "calendar"}, "charges": [charge], "threshold": "50"}
+    capacity = {"model": "capacity", "tiers": [{"limits": {"toks": "10"}, "amount": "7"}, {"amount": "9"}]}
     others = [
-        {"key": key, "period": plan["period"], "fees": [{"key": "base", "amount": amount}], **committed}
+        {
+            "key": key,
+            "period": plan["period"],
+            "charges": [{"key": "held", "price": capacity}],
+            "fees": [{"key": "base", "amount": amount}],
+            **committed,
+        }
         for key, amount, committed in (("small", "10", {}), ("large", "20", {"commitment": {"minimum": "500"}}))
     ]
     world = World({"currency": "USD", "meters": [meter], "plans": [plan, *others]})
@@ -103,12 +110,13 @@ def test_threshold_invoices_count_their_period_so_far_and_a_plan_that_ended_give
     world.record("subscription.changed", "2023-11-16", {"subscription": "s2", "plan": "large"})
     for day, value in (("05", "90"), ("06", "5"), ("15", "77"), ("20", "3")):
         world.use(f"2023-11-{day}", "toks", value, subscription="s1")
+    world.use("2023-11-20", "toks", "4", subscription="s2")
     run(world, settings, as_of=instant("2023-12-20"))
     lake = Lake(settings.lake_url)
     with connect(settings, "builder") as connection:
         numbers = [row[0] for row in rows(settings, "select number from billing.invoice order by sequence")]
         found = [line for number in numbers for line in invoice_in_sentences(connection, lake, number, None, 9).lines]
-    counted = [(words, data) for words, data in found if data["kind"] == "usage"]
+    counted = [(words, data) for words, data in found if data["key"] == "usage"]
     assert [data["reproduced"] for _, data in counted] == [True] * 3
     assert [[event["id"] for event in data["events"]] for _, data in counted] == [
         ["u0"], ["u0", "u1", "u2"], ["u0", "u1", "u2", "u3"],
@@ -121,6 +129,11 @@ def test_threshold_invoices_count_their_period_so_far_and_a_plan_that_ended_give
     ]
     assert second.result[1] == "Less 80.00 USD that acme-000002 billed before at a threshold, for 90 tokens of 1 event."
     assert closing.result[2].endswith("acme-000003 billed before at a threshold, for 82 tokens of 2 events.")
+    before, after = (words for words, data in found if data["key"] == "held")
+    assert before.sentences[0] == "From 0 events of toks, 2023-11-01 to 2023-11-15."
+    assert (after.sentences[0], after.tiers) == (
+        "4 toks, from 1 event, 2023-11-16 to 2023-11-30.", [("up to 10 toks", "7.00 USD")],
+    )  # fmt: skip
     fees = [words.sentences for words, data in found if data["kind"] == "fee" and words.amount.startswith("\u2212")]
     assert fees == [
         [

@@ -12,6 +12,7 @@ from valueverse.invoicing.rendering.explanation.line_facts import (
     ExplainedLine,
     LineFacts,
     OtherLine,
+    QuantityPart,
 )
 from valueverse.invoicing.rendering.history import InvoiceHistory, OtherInvoice
 from valueverse.invoicing.rendering.invoice_documents import build_invoice_documents
@@ -32,6 +33,7 @@ __all__ = [
     "OtherInvoice",
     "OtherLine",
     "Parties",
+    "QuantityPart",
     "Syntax",
     "billed_days",
     "build_invoice_documents",

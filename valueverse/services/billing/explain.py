@@ -40,6 +40,7 @@ class FoundInvoice:
         ongoing: more of its period follows: it was made at a threshold.
         lines: those asked for, with ``line_no``.
         context: the state of knowledge that it was billed with, not that of what corrected it since.
+        period: INVOICE and invoice_id of the period that it bills; empty: none.
         events: ``line_events`` of its usage lines.
         days: used and full days by the beginning and end of each part of its period.
         corrections: of its adjustment lines, by their ``line_no``.
@@ -52,6 +53,7 @@ class FoundInvoice:
     ongoing: bool
     lines: list[dict[str, Any]]
     context: BillingContext
+    period: pl.DataFrame
     events: pl.DataFrame
     days: dict[tuple[datetime, datetime], tuple[int, int]]
     corrections: dict[int, ExplainedCorrection]
@@ -110,7 +112,9 @@ def find_lines(connection: psycopg.Connection[Any], lake: Lake, number: str, lin
     days = {(begins, ends): (used, full) for begins, ends, used, full in parts}
     corrections = explained_corrections(connection, lake, (tenant, invoice_id), document, context)
     events, related = line_events(period, context), invoice_store.related_lines(connection, tenant, invoice_id)
-    return FoundInvoice(tenant, invoice_id, document, ongoing, lines, context, events, days, corrections, related)
+    return FoundInvoice(
+        tenant, invoice_id, document, ongoing, lines, context, period, events, days, corrections, related
+    )
 
 
 def explain_invoice(

@@ -10,9 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from valueverse.invoicing import plan_at
-from valueverse.invoicing.rendering import ExplainedInvoice, ExplainedLine, LineFacts, LocaleFormats, OtherLine
+from valueverse.catalog import Capacity, Matrix
+from valueverse.invoicing import line_quantities, plan_at
+from valueverse.invoicing.rendering import (
+    ExplainedInvoice,
+    ExplainedLine,
+    LineFacts,
+    LocaleFormats,
+    OtherLine,
+    QuantityPart,
+)
 from valueverse.money import minor_text, minor_units
+from valueverse.schemas.dimensions import dimensions_text
 from valueverse.services.billing.explain import FoundInvoice, answer_of, find_lines
 from valueverse.services.billing.invoices import find_invoice
 from valueverse.services.event_tally import MEANINGS
@@ -59,8 +68,9 @@ def invoice_in_sentences(
     found = find_lines(connection, lake, number, line)
     stored = find_invoice(connection, number)
     shown = ExplainedInvoice(stored.document, json.loads(stored.catalog or "null"), stored.parties.zones)
+    quantities = _quantities(found)
     lines = [
-        (shown.line(one, _facts(found, one)), answer)
+        (shown.line(one, _facts(found, one, quantities)), answer)
         for one, answer in zip(found.lines, answer_of(connection, found, limit)["lines"], strict=True)
     ]
     return InvoiceExplanation(shown.heading(), shown.basis(), lines, [] if line else shown.totals())
@@ -81,7 +91,30 @@ def _others(found: FoundInvoice, link: str, line: dict[str, Any]) -> list[OtherL
     ]
 
 
-def _facts(found: FoundInvoice, line: dict[str, Any]) -> LineFacts:
+def _quantities(found: FoundInvoice) -> pl.DataFrame | None:
+    """``line_quantities`` where a price is of several meters or by dimensions; None: none is, or the period goes on."""
+    plans = found.context.history.catalogs.values()
+    prices = {type(charge.price) for catalog in plans for plan in catalog.plans for charge in plan.charges}
+    if found.ongoing or not prices & {Capacity, Matrix}:
+        return None
+    return line_quantities(found.period, found.context)
+
+
+def _parts(line: dict[str, Any], quantities: pl.DataFrame | None) -> list[QuantityPart]:
+    if quantities is None or line["kind"] != "usage":
+        return []
+    label = dimensions_text(line["dimensions"]) if line["dimensions"] else ""
+    begins, ends = (datetime.fromisoformat(line["service_period"][name]) for name in ("from", "to"))
+    own = quantities.filter(
+        pl.col("key") == line["key"], pl.col("label") == label, pl.col("from") == begins, pl.col("to") == ends
+    )
+    return [
+        QuantityPart(meter, json.loads(dimensions or "{}"), quantity)
+        for meter, dimensions, quantity in own.select("meter", "dimensions", "quantity").drop_nulls().iter_rows()
+    ]
+
+
+def _facts(found: FoundInvoice, line: dict[str, Any], quantities: pl.DataFrame | None) -> LineFacts:
     correction = found.corrections.get(line["line_no"])
     usage = line["kind"] == "usage"
     close = datetime.fromisoformat(found.document["period"]["to"])
@@ -95,6 +128,7 @@ def _facts(found: FoundInvoice, line: dict[str, Any]) -> LineFacts:
         plan=plan_at(found.context, found.tenant, subscription, at) if subscription else None,
         days=found.days.get((begins, ends)),
         values=events["value"].to_list() if whole else (),
+        parts=_parts(line, quantities),
         late_events=events.filter(pl.col("received_at") >= close).height,
         before=_others(found, "before", line) if usage else [],
         in_parts=any(row["link"] == "before" for row in found.related),

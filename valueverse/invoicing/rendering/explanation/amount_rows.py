@@ -5,7 +5,18 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from valueverse.catalog import Graduated, GraduatedPercentage, Package, Percentage, Standard, Volume
+from valueverse.catalog import (
+    Capacity,
+    Dynamic,
+    Graduated,
+    GraduatedPercentage,
+    Matrix,
+    Package,
+    Percentage,
+    Standard,
+    Volume,
+)
+from valueverse.invoicing.rendering.explanation.price_sentences import MOST_SHOWN, dimensions_shown
 from valueverse.money import plain
 from valueverse.rating import percentage_parts
 
@@ -14,7 +25,7 @@ if TYPE_CHECKING:
 
     from valueverse.catalog import ChargePricing
     from valueverse.invoicing.rendering.display_names import UnitOfPrice
-    from valueverse.invoicing.rendering.explanation.line_facts import LineFacts
+    from valueverse.invoicing.rendering.explanation.line_facts import LineFacts, QuantityPart
     from valueverse.invoicing.rendering.explanation.price_sentences import PriceSentences
     from valueverse.invoicing.rendering.locale_formats import LocaleFormats
 
@@ -43,10 +54,8 @@ class AmountRows:
             rows = self.tiers(line["tiers"], price, unit)
         elif isinstance(price, Percentage):
             rows = self._percentage(charge, facts.values)
-        elif isinstance(price, Package | Standard) and not facts.in_parts:
-            rows = self._units(line, charge, unit)
         else:
-            rows = []
+            rows = [] if facts.in_parts else self._alone(line, charge, unit, facts)
         return self.column(rows)
 
     def column(self, rows: Sequence[_Row]) -> list[tuple[str, str]]:
@@ -83,24 +92,24 @@ class AmountRows:
         elif per is not None:
             text = f": {self._blocks(tier, term)}"
         else:
-            text = f" at {self._each(tier['unit'], unit)}" if tier["unit"] is not None else ""
+            text = f" at {self._each(Decimal(tier['unit']), unit)}" if tier["unit"] is not None else ""
         if flat:
-            text += f", plus {self._formats.precise(plain(flat))}"
+            text += f", plus {self._prices.bare(flat)}"
         if cap is not None:
-            text += f", {'cut to' if amount == cap else 'at most'} {self._formats.precise(plain(cap))}"
+            text += f", {'cut to' if amount == cap else 'at most'} {self._prices.bare(cap)}"
         return text
 
     def _blocks(self, tier: Mapping[str, Any], term: Any) -> str:
         """Started blocks: how many follows from the amount, where no cap and no rounding of the tier hides it."""
-        size, price = self._prices.number(term.per), self._formats.price(plain(term.unit))
+        size, price = self._prices.number(term.per), self._prices.bare(term.unit)
         priced = Decimal(tier["amount"]) - Decimal(tier["flat"] or 0)
         count = priced / term.unit if term.unit else Decimal(0)
         if not term.unit or count != count.to_integral_value() or Decimal(tier["amount"]) == term.cap:
             return f"started blocks of {size} at {price} each"
         return f"{self._prices.number(count)} started block{'' if count == 1 else 's'} of {size} at {price} each"
 
-    def _each(self, price: str, unit: UnitOfPrice | None) -> str:
-        shown = self._formats.price(price)
+    def _each(self, price: Decimal, unit: UnitOfPrice | None) -> str:
+        shown = self._prices.bare(price)
         if unit is None or unit.count is None:
             return f"{shown} each"
         return f"{shown} per {self._formats.quantity(unit.count)} {unit.unit}"
@@ -117,29 +126,58 @@ class AmountRows:
             (f"{whole}: {self._prices.percent(price.rate)} of {self._prices.number(parts.paid_value)}", parts.by_rate)
         )
         if price.fixed:
-            rows.append((f"{whole}: {self._formats.price(plain(price.fixed))} each", parts.fixed))
+            rows.append((f"{whole}: {self._prices.bare(price.fixed)} each", parts.fixed))
         if parts.raised_events and price.min_per_event is not None:
-            least = self._formats.precise(plain(price.min_per_event))
+            least = self._prices.bare(price.min_per_event)
             rows.append((f"{_events(parts.raised_events)} raised to {least} each", parts.raised))
         if parts.cut_events and price.max_per_event is not None:
-            most = self._formats.precise(plain(price.max_per_event))
+            most = self._prices.bare(price.max_per_event)
             rows.append((f"{_events(parts.cut_events)} cut to {most} each", -parts.cut))
         return rows
 
-    def _units(self, line: Mapping[str, Any], charge: ChargePricing, unit: UnitOfPrice | None) -> list[_Row]:
-        """Packages or units, where nothing but the price made the amount: then their number follows from it."""
+    def _alone(
+        self, line: Mapping[str, Any], charge: ChargePricing, unit: UnitOfPrice | None, facts: LineFacts
+    ) -> list[_Row]:
+        """Units, packages, cells or a step, where nothing but the price made the amount: then they follow from it."""
         price, amount = charge.price, Decimal(line["amount_precise"])
-        asked = (
-            price.amount if isinstance(price, Package) else price.unit if isinstance(price, Standard) else Decimal(0)
-        )
-        changed = charge.discount_percent or charge.minimum is not None or charge.maximum is not None
-        if not asked or not amount or changed:
+        if charge.discount_percent or charge.minimum is not None or charge.maximum is not None or not amount:
             return []
-        count = amount / asked
-        if not isinstance(price, Package):
-            return [(f"{self._prices.number(count)} at {self._each(plain(asked), unit)}", amount)]
-        what = f"package{'' if count == 1 else 's'} of {self._prices.number(price.size)}"
-        return [(f"{self._prices.number(count)} {what} at {self._formats.price(plain(asked))} each", amount)]
+        match price:
+            case Standard() if price.unit:
+                text = f"{self._prices.number(amount / price.unit)} at {self._each(price.unit, unit)}"
+            case Package() if price.amount:
+                count = amount / price.amount
+                what = f"package{'' if count == 1 else 's'} of {self._prices.number(price.size)}"
+                text = f"{self._prices.number(count)} {what} at {self._prices.bare(price.amount)} each"
+            case Dynamic() if price.multiplier:
+                text = f"{self._prices.number(amount / price.multiplier)} times {self._prices.number(price.multiplier)}"
+            case Dynamic():
+                text = f"{price.amount!r} of {_events(line['event_count'] or 0)}"
+            case Capacity():
+                held = [self._prices.limits(tier) for tier in price.tiers if tier.amount == amount]
+                text = held[0] if held else ""
+            case Matrix():
+                return [] if charge.convert or charge.included else self._cells(price, facts.parts)
+            case _:
+                text = ""
+        return [(text, amount)] if text else []
+
+    def _cells(self, price: Matrix, parts: Sequence[QuantityPart]) -> list[_Row]:
+        """A row for each combination of the dimensions that decide the price."""
+        used: dict[tuple[str, ...], Decimal] = {}
+        for part in parts:
+            place = tuple(part.dimensions.get(name, "") for name in price.dimensions)
+            used[place] = used.get(place, Decimal(0)) + part.quantity
+        units = {tuple(cell.values[name] for name in price.dimensions): cell.unit for cell in price.cells}
+        asked = {place: units.get(place, price.default_unit) or Decimal(0) for place in used}
+        rows = []
+        for place, quantity in sorted(used.items()):
+            what = dimensions_shown(dict(zip(price.dimensions, place, strict=True)))
+            text = f"{self._prices.number(quantity)} of {what} at {self._prices.bare(asked[place])} each"
+            rows.append((text, quantity * asked[place]))
+        rest = rows[MOST_SHOWN:]
+        total = sum((amount for _, amount in rest), Decimal(0))
+        return rows[:MOST_SHOWN] + ([(f"{len(rest):,} more combinations", total)] if rest else [])
 
 
 def _is_of(tier: Mapping[str, Any], term: Any) -> bool:

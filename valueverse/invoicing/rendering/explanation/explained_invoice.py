@@ -121,7 +121,7 @@ class ExplainedInvoice:
     def _usage(self, line: Mapping[str, Any], facts: LineFacts) -> list[str]:
         charge = _charge(line, facts)
         line = _with_billed_before(line, facts)
-        found = [f"{self._quantities.sentence(line, charge)}, {self.days(line['service_period'])}."]
+        found = [f"{self._quantities.sentence(line, charge, facts.parts)}, {self.days(line['service_period'])}."]
         if facts.late_events:
             late = "All" if facts.late_events == line["event_count"] else f"{facts.late_events:,}"
             found.append(f"{late} of them arrived after the period had closed, in time to count.")

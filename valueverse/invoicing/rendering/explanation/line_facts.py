@@ -80,6 +80,15 @@ class Correction:
 
 
 @dataclass(frozen=True)
+class QuantityPart:
+    """A part of a line's quantity: of one meter and one combination of dimensions, in metered units."""
+
+    meter: str
+    dimensions: Mapping[str, str]
+    quantity: Decimal
+
+
+@dataclass(frozen=True)
 class LineFacts:
     """What the document does not say of a line.
 
@@ -87,6 +96,7 @@ class LineFacts:
         plan: what it was billed on, overrides applied; None: on none.
         days: used and full days of the part of a period that it bills; None: not known, or of no period.
         values: what its events count, in the order of time; empty where they are not all found.
+        parts: of its quantity, where its price is of several meters or by dimensions.
         late_events: of its events, how many were received after the period closed.
         before: what threshold invoices of the period billed of it.
         in_parts: threshold invoices billed something of the period before.
@@ -98,6 +108,7 @@ class LineFacts:
     plan: Plan | None = None
     days: tuple[int, int] | None = None
     values: Sequence[Decimal] = ()
+    parts: Sequence[QuantityPart] = ()
     late_events: int = 0
     before: Sequence[OtherLine] = ()
     in_parts: bool = False

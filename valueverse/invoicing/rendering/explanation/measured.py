@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from valueverse.money import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from valueverse.invoicing.rendering.display_names import DisplayNames
+    from valueverse.invoicing.rendering.explanation.line_facts import QuantityPart
     from valueverse.invoicing.rendering.locale_formats import LocaleFormats
 
 _MEASURED = {
@@ -32,13 +33,18 @@ class MeasuredQuantity:
     def __init__(self, formats: LocaleFormats, names: DisplayNames) -> None:
         self._formats, self._names = formats, names
 
-    def sentence(self, line: Mapping[str, Any], charge: Any) -> str:
-        """How much it is and what it is of, without a full stop; ``charge``: the line's, None: not known."""
+    def sentence(self, line: Mapping[str, Any], charge: Any, parts: Sequence[QuantityPart]) -> str:
+        """How much it is and what it is of, without a full stop.
+
+        Args:
+            line: a usage line.
+            charge: the line's; None: not known.
+            parts: of a line of several meters.
+        """
         count = line["event_count"] or 0
         meter = self._names.meter(line["meter"])
         if meter is None:
-            named = [] if charge is None else [self._names.meter_name(key) for key in charge.metered_by()]
-            return f"From {counted(count, 'event')} of {' and '.join(named) or 'several meters'}"
+            return self._of_meters(count, [] if charge is None else charge.metered_by(), parts)
         how = _MEASURED[meter["aggregation"]].format(
             value=meter.get("value"), events=counted(count, f"{meter['event_type']} event")
         )
@@ -46,6 +52,15 @@ class MeasuredQuantity:
         if line["quantity"] is None:
             return f"{how[0].upper()}{how[1:]}"
         return f"{self.amount_of(line, Decimal(line['quantity']))}: {how}"
+
+    def _of_meters(self, count: int, meters: Iterable[str], parts: Sequence[QuantityPart]) -> str:
+        found = dict.fromkeys(meters, Decimal(0))
+        for part in parts:
+            found[part.meter] = found.get(part.meter, Decimal(0)) + part.quantity
+        named = {self._names.meter_name(key): self._formats.quantity(plain(amount)) for key, amount in found.items()}
+        if not parts:
+            return f"From {counted(count, 'event')} of {' and '.join(named) or 'several meters'}"
+        return f"{' and '.join(f'{amount} {name}' for name, amount in named.items())}, from {counted(count, 'event')}"
 
     def amount_of(self, line: Mapping[str, Any], quantity: Decimal) -> str:
         """A quantity with the unit of a line."""

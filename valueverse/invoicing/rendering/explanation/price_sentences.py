@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from valueverse.catalog import BucketRule, UnitPrice
     from valueverse.invoicing.rendering.locale_formats import LocaleFormats
 
-_MOST_SHOWN = 8
+MOST_SHOWN = 8
 """Cells or tiers that are listed."""
 _TIERED = {
     Graduated: "graduated, each tier prices the units inside it",
@@ -57,9 +57,12 @@ class PriceSentences:
 
     def money(self, amount: Decimal) -> str:
         """An amount or a unit price with its currency: at least the currency's decimals, and every one that it has."""
+        return f"{self.bare(amount)} {self._formats.currency}"
+
+    def bare(self, amount: Decimal) -> str:
+        """``money`` without the currency, where a row states it."""
         text = plain(amount)
-        shown = self._formats.amount(text) if amount == amount.to_integral_value() else self._formats.price(text)
-        return f"{shown} {self._formats.currency}"
+        return self._formats.amount(text) if amount == amount.to_integral_value() else self._formats.price(text)
 
     def precise(self, amount: Decimal) -> str:
         """An amount that is not rounded, with its currency."""
@@ -138,21 +141,20 @@ class PriceSentences:
     def _matrix(self, price: Matrix, dimensions: Mapping[str, str]) -> str:
         known = {name: str(value) for name, value in dimensions.items() if name in price.dimensions}
         cells = [cell for cell in price.cells if known.items() <= cell.values.items()]
-        shown = [
-            f"{', '.join(f'{name} {value}' for name, value in cell.values.items())}: {self.money(cell.unit)}"
-            for cell in cells
-        ]
+        shown = [f"{dimensions_shown(cell.values)}: {self.money(cell.unit)}" for cell in cells]
         rest = [] if price.default_unit is None else [f"else {self.money(price.default_unit)}"]
         return f"matrix, a unit price by {' and '.join(price.dimensions)} ({_listed(shown, rest)})"
 
     def _capacity(self, price: Capacity) -> str:
-        tiers = []
-        for tier in price.tiers:
-            limits = [
-                f"{self.number(most)} {self._meter(meter)}" for meter, most in tier.limits.items() if most is not None
-            ]
-            tiers.append(f"{'up to ' + ' and '.join(limits) if limits else 'above'}: {self.money(tier.amount)}")
+        tiers = [f"{self.limits(tier)}: {self.money(tier.amount)}" for tier in price.tiers]
         return f"capacity, the lowest tier all of whose limits hold ({_listed(tiers[:-1], tiers[-1:])})"
+
+    def limits(self, tier: Any) -> str:
+        """The limits of a tier of a capacity price."""
+        stated = [
+            f"{self.number(most)} {self._meter(meter)}" for meter, most in tier.limits.items() if most is not None
+        ]
+        return f"up to {' and '.join(stated)}" if stated else "above"
 
     def _bucketed(self, price: Bucketed) -> str:
         own, windows = bucket_rules(price)
@@ -220,6 +222,11 @@ class PriceSentences:
 
 
 def _listed(parts: list[str], rest: list[str]) -> str:
-    """At most ``_MOST_SHOWN`` of them, and ``rest``: what holds for everything else."""
-    more = [f"{len(parts) - _MOST_SHOWN} more"] if len(parts) > _MOST_SHOWN else []
-    return "; ".join([*parts[:_MOST_SHOWN], *more, *rest])
+    """At most ``MOST_SHOWN`` of them, and ``rest``: what holds for everything else."""
+    more = [f"{len(parts) - MOST_SHOWN} more"] if len(parts) > MOST_SHOWN else []
+    return "; ".join([*parts[:MOST_SHOWN], *more, *rest])
+
+
+def dimensions_shown(dimensions: Mapping[str, str]) -> str:
+    """Values of dimensions."""
+    return ", ".join(f"{name} {value}" for name, value in dimensions.items())
