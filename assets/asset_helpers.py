@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import dagster as dg
 
-from assets.partitions import covered
+from assets.partitions import covered, monthly_keys
 
 # Assets are annotated with the bare class: with another, a range run fails in the default IO manager.
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-    from datetime import date
     from pathlib import Path
 
     Result = dg.MaterializeResult[None]
@@ -82,6 +81,24 @@ def newest_texts(instance: dg.DagsterInstance, key: dg.AssetKey, name: str) -> d
         for partition, event in found.items()
         if partition is not None and event is not None and name in event.metadata
     }
+
+
+def mark_changed(context: dg.AssetExecutionContext, key: dg.AssetKey, name: str, states: Mapping[date, str]) -> None:
+    """Mark every month whose state is not the one recorded with its last mark, whichever run changed it.
+
+    States are compared, not what a run wrote: a run that was killed before its marks is made up for by the next.
+
+    Args:
+        context: of the run.
+        key: the asset that is marked.
+        name: of the state in its metadata.
+        states: month -> its state; a month without one has the state ``""``.
+    """
+    now = {month.isoformat(): state for month, state in states.items()}
+    before = newest_texts(context.instance, key, name)
+    changed = {date.fromisoformat(month) for month in {*now, *before} if now.get(month, "") != before.get(month, "")}
+    for partition in monthly_keys(changed, datetime.now(UTC).date()):
+        mark(context, key, [partition], {name: now.get(partition, "")})
 
 
 def newest_id(instance: dg.DagsterInstance, key: dg.AssetKey) -> int:

@@ -3,7 +3,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -17,16 +17,16 @@ from assets.asset_helpers import (
     covered_by,
     fresh,
     mark,
-    newest_texts,
+    mark_changed,
     pending,
     until_unmarked,
 )
 from assets.check_results import no_rows
 from assets.held import held_check, held_spec, outcome, periods_of
-from assets.ingestion import FACTS, PERIODS
+from assets.ingestion import COST_MONTHS, FACTS, PERIODS
 from assets.metadata import by_partition, money, preview, with_amount
 from assets.metering import USAGE
-from assets.partitions import MONTHLY, monthly_keys
+from assets.partitions import MONTHLY
 from assets.resources import Platform, TenantsConfig
 from valueverse.platform.isolation import Isolated
 from valueverse.schemas.invoicing import HELD_LINES
@@ -37,8 +37,8 @@ from valueverse.services.tenant_holds import BILLING, for_each_tenant, tenants_o
 
 INVOICES = dg.AssetKey(["billing", "invoices"])
 CHANGED = dg.AssetKey(["billing", "changed_months"])
-BILLED_MONTHS = (INVOICES, CHANGED)
-"""What marks a month as billed: the run that was asked for it, and any that changed an invoice in it."""
+MEASURED_MONTHS = (INVOICES, CHANGED, COST_MONTHS)
+"""What asks for a month's value and release: the run that billed it, any that changed an invoice in it, and a cost."""
 _STATE = "invoices_state"
 BILLED = "every_period_is_billed"
 APPLIED = "every_billing_event_is_applied"
@@ -124,7 +124,7 @@ def invoices(context: dg.AssetExecutionContext, config: BillingConfig, platform:
     done = until_unmarked(context, PERIODS, isolated)
     problems = pl.concat([HELD_LINES.to_frame(), *(report.problems for report in done.results)])
     _show(context, monthly_totals(settings, first, last), problems, outcome(done))
-    _mark_changed(context, platform)
+    mark_changed(context, CHANGED, _STATE, invoice_states(platform.settings))
     yield dg.MaterializeResult(
         asset_key=INVOICES,
         check_results=[
@@ -134,18 +134,6 @@ def invoices(context: dg.AssetExecutionContext, config: BillingConfig, platform:
         ],
     )
     mark(context, PERIODS, owed, {"because": "other tenants"})
-
-
-def _mark_changed(context: dg.AssetExecutionContext, platform: Platform) -> None:
-    """Mark every month whose invoices are not as they were when it was last marked, whichever run changed them.
-
-    States are compared, not what this run wrote: a run that was killed before its marks is made up for by the next.
-    """
-    states = {f"{month}": state for month, state in invoice_states(platform.settings).items()}
-    before = newest_texts(context.instance, CHANGED, _STATE)
-    changed = {date.fromisoformat(key) for key in {*states, *before} if states.get(key, "") != before.get(key, "")}
-    for partition in monthly_keys(changed, datetime.now(UTC).date()):
-        mark(context, CHANGED, [partition], {_STATE: states.get(partition, "")})
 
 
 def _show(

@@ -2,7 +2,8 @@
 
 ``ingestion/landing`` is not partitioned: which dates a delivery touches is known only once it is read. It
 marks exactly those daily partitions of ``lake/events`` as renewed (and ``lake/billing_facts`` those months
-of ``billing/periods``); what is downstream of a mark is out of date until it has run after it. See
+of ``billing/periods`` and ``value/cost_months``); what is downstream of a mark is out of date until it has run
+after it. See
 ``docs/decisions/0801-marks-say-what-is-out-of-date.md``.
 """
 # No postponed annotations here: Dagster reads the types of config and resources when it is imported.
@@ -13,7 +14,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from assets.asset_helpers import PLATFORM, Result, code_in, fresh, mark
+from assets.asset_helpers import PLATFORM, Result, code_in, fresh, mark, mark_changed
 from assets.check_results import no_rows, result
 from assets.held import held_check, held_spec, outcome
 from assets.metadata import bars, preview
@@ -31,6 +32,8 @@ LANDING = dg.AssetKey(["ingestion", "landing"])
 EVENTS = dg.AssetKey(["lake", "events"])
 FACTS = dg.AssetKey(["lake", "billing_facts"])
 PERIODS = dg.AssetKey(["billing", "periods"])
+COST_MONTHS = dg.AssetKey(["value", "cost_months"])
+_COSTS = "costs"
 _ADDS_UP = "received_is_accepted_plus_duplicate_plus_quarantined"
 _WRITTEN = "every_file_is_recorded_in_the_warehouse"
 _TAKEN = "every_file_is_taken"
@@ -52,6 +55,19 @@ periods = dg.AssetSpec(
     key=PERIODS,
     group_name="billing",
     description="Months of the periods that touched events may change, and of one-offs, payments and the like; a mark.",
+    partitions_def=MONTHLY,
+    deps=[FACTS],
+    owners=PLATFORM,
+    kinds={"deltalake"},
+    code_version="1",
+    metadata=code_in(__file__),
+)
+
+
+cost_months = dg.AssetSpec(
+    key=COST_MONTHS,
+    group_name="value",
+    description="Months whose recorded costs of serving have changed, billed or not; a mark, no table.",
     partitions_def=MONTHLY,
     deps=[FACTS],
     owners=PLATFORM,
@@ -118,12 +134,13 @@ def landing(context: dg.AssetExecutionContext, platform: Platform) -> Result:
     check_specs=[held_spec(FACTS)],
 )
 def billing_facts(context: dg.AssetExecutionContext, platform: Platform) -> Result:
-    """Rewrite the billing facts; mark the months that what was touched since the last time may change."""
+    """Rewrite the billing facts; mark the months that what was touched since the last time, or a cost, may change."""
     now = datetime.now(UTC)
     since, run_id = marked_until(context.instance, FACTS), context.run.run_id
     report = refresh_facts(platform.settings, platform.lake, since, now, run_id=run_id)
     months = monthly_keys(report.months, now.date())
     mark(context, PERIODS, months, {"touched_dates": str(report.touched_dates)})
+    mark_changed(context, COST_MONTHS, _COSTS, report.cost_months)
     return dg.MaterializeResult(
         asset_key=FACTS,
         metadata={

@@ -9,7 +9,7 @@ import dagster as dg
 import polars as pl
 
 from assets.asset_helpers import PLATFORM, Result, covered_by, fresh, pending
-from assets.billing import BILLED_MONTHS
+from assets.billing import MEASURED_MONTHS
 from assets.check_results import no_rows
 from assets.held import held_check, held_spec, outcome, periods_of
 from assets.metadata import by_partition, preview
@@ -36,7 +36,7 @@ REPRODUCED = "invoices_reproduce"
 
 @dg.asset(
     key=RELEASE,
-    deps=[dg.AssetDep(key, partition_mapping=dg.IdentityPartitionMapping()) for key in BILLED_MONTHS],
+    deps=[dg.AssetDep(key, partition_mapping=dg.IdentityPartitionMapping()) for key in MEASURED_MONTHS],
     partitions_def=MONTHLY,
     backfill_policy=dg.BackfillPolicy.single_run(),
     group_name="quality",
@@ -70,7 +70,7 @@ def release(context: dg.AssetExecutionContext, config: TenantsConfig, platform: 
     """Reconcile and judge each month of the range."""
     first, last = covered_by(context)
     # A decision is quickly made: where one is owed, it is made for all tenants.
-    owed = pending(context.instance, BILLED_MONTHS, RELEASE, context.partition_keys)
+    owed = pending(context.instance, MEASURED_MONTHS, RELEASE, context.partition_keys)
     settings, tenants = platform.settings, None if owed else config.chosen()
     months = months_to_decide(settings, first, last)
     done = _compared(context, platform, months, tenants)

@@ -8,7 +8,7 @@ import dagster as dg
 import polars as pl
 
 from assets.asset_helpers import ANALYTICS, Result, covered_by, fresh
-from assets.billing import BILLED_MONTHS, BillingConfig
+from assets.billing import MEASURED_MONTHS, BillingConfig
 from assets.check_results import no_rows
 from assets.held import held_check, held_spec, outcome, periods_of
 from assets.ingestion import FACTS
@@ -27,7 +27,7 @@ _REFUSED = ["tenant", "commit", "month", "reason"]
 
 @dg.asset(
     key=REALISATION,
-    deps=[*BILLED_MONTHS, USAGE, FACTS],
+    deps=[*MEASURED_MONTHS, USAGE, FACTS],
     partitions_def=MONTHLY,
     backfill_policy=dg.BackfillPolicy.single_run(),
     group_name="value",

@@ -26,21 +26,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Watched:
-    """A stage: the asset that it is done with, and the one whose newer partitions make work for it (None: no such)."""
+    """A stage: the asset that it is done with, and those whose newer partitions make work for it."""
 
     done: str
-    marks: str | None = None
+    marks: tuple[str, ...] = ()
     is_monthly: bool = True
 
 
+_MEASURED_MONTHS = ("billing/invoices", "billing/changed_months", "value/cost_months")
 WATCHED = {
     "ingestion": Watched("ingestion/landing"),
-    "usage": Watched("lake/usage", "lake/events", is_monthly=False),
-    "billing": Watched("billing/invoices", "billing/periods"),
+    "usage": Watched("lake/usage", ("lake/events",), is_monthly=False),
+    "billing": Watched("billing/invoices", ("billing/periods",)),
     "journal": Watched("billing/journal"),
-    "value": Watched("value/realisation", "billing/invoices"),
-    "release": Watched("quality/release", "billing/invoices"),
-    "marts": Watched("quality/published", "quality/release"),
+    "value": Watched("value/realisation", _MEASURED_MONTHS),
+    "release": Watched("quality/release", _MEASURED_MONTHS),
+    "marts": Watched("quality/published", ("quality/release",)),
     "audit": Watched("audit/log"),
 }
 """By name of the stage."""
@@ -77,9 +78,7 @@ def _stage(instance: dg.DagsterInstance, name: str, stage: Watched) -> dict[str,
 
 def _waiting(instance: dg.DagsterInstance, stage: Watched, done: dg.AssetKey) -> list[str]:
     """Ranges of partitions that are out of date, ``first...last``."""
-    if stage.marks is None:
-        return []
-    due = pending(instance, dg.AssetKey.from_user_string(stage.marks), done)
+    due = pending(instance, [dg.AssetKey.from_user_string(one) for one in stage.marks], done)
     return ["...".join(dict.fromkeys(one)) for one in contiguous(due.keys(), monthly=stage.is_monthly)]
 
 

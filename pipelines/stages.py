@@ -120,7 +120,7 @@ STAGES = (
         summary="take landing files into the lake",
         description="Take landing files and events of the API into the lake and mark the partitions they touch.",
         assets=(ingestion.landing, ingestion.billing_facts),
-        marks=(ingestion.events, ingestion.periods),
+        marks=(ingestion.events, ingestion.periods, ingestion.cost_months),
         checks=(ingestion.lake_holds_every_accepted_event, ingestion.every_billing_event_is_one_fact),
         pending=pending.events_to_take,
         sensor=Sensor(
@@ -184,12 +184,12 @@ STAGES = (
         summary="measure committed value models",
         description="Measure committed value models in the months of a range that are over; propose fees.",
         assets=(value.realisation,),
-        pending=pending.newer(billing.BILLED_MONTHS, value.REALISATION, monthly=True),
+        pending=pending.newer(billing.MEASURED_MONTHS, value.REALISATION, monthly=True),
         partitions=MONTHLY,
         upstream=("billing",),
         sensor=Sensor(
             "value_on_billed_months",
-            "Asks for the value of exactly the months that were billed since it was measured.",
+            "Asks for the value of exactly the months that were billed, or got a cost, since it was measured.",
         ),
         schedule=Schedule(
             "value_daily",
@@ -204,12 +204,12 @@ STAGES = (
         summary="reconcile and decide what is published",
         description="Reconcile a range of months and decide which tenants may be published.",
         assets=(quality.release,),
-        pending=pending.newer(billing.BILLED_MONTHS, quality.RELEASE, monthly=True),
+        pending=pending.newer(billing.MEASURED_MONTHS, quality.RELEASE, monthly=True),
         partitions=MONTHLY,
         upstream=("billing", "value"),
         sensor=Sensor(
             "release_on_billed_months",
-            "Asks for the release of exactly the months that were billed since.",
+            "Asks for the release of exactly the months that were billed, or got a cost, since.",
         ),
         schedule=Schedule(
             "release_daily",

@@ -121,6 +121,30 @@ def test_a_run_that_changes_no_invoice_marks_no_other_month(settings: Settings, 
     assert _pending(instance, "release") == [("2023-07-01", "2023-07-01")]
 
 
+def test_a_cost_in_a_month_without_billing_is_measured_and_released_and_no_work_of_billing(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    """October has nothing else; the amendment moves the cost to November, and October is measured again."""
+    cost = {"customer": "old", "amount": "12.50", "currency": "USD"}
+    october, november = ("2023-10-01", "2023-10-01"), ("2023-11-01", "2023-11-01")
+    measured = (
+        "select month::text, value::text from value.metric where tenant_id = %s and metric = 'billing.cost_to_serve'"
+    )
+    first = _event("cost.recorded", "2023-10-09T00:00:00Z", cost)
+    assert _deliver(settings, instance, [first]) == []
+    assert _waits(instance, "value", october[0])
+    assert _waits(instance, "release", october[0])
+    assert run_range(instance, "value_job", *october)
+    assert [(month, float(value)) for month, value in _rows(settings, measured)] == [("2023-10-01", 12.5)]
+    assert not _waits(instance, "value", october[0])
+    moved = _event("cost.recorded", "2023-11-09T00:00:00Z", cost) | {"replaces": first["id"]}
+    assert _deliver(settings, instance, [moved]) == []
+    assert _waits(instance, "value", october[0])
+    assert _waits(instance, "value", november[0])
+    assert run_range(instance, "value_job", october[0], november[0])
+    assert [(month, float(value)) for month, value in _rows(settings, measured)] == [("2023-11-01", 12.5)]
+
+
 def test_a_run_that_ended_before_its_marks_is_made_up_for_by_the_next(
     settings: Settings, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,7 +156,7 @@ def test_a_run_that_ended_before_its_marks_is_made_up_for_by_the_next(
     _as_if_released(instance)
     void = _event("invoice.voided", "2023-08-20T00:00:00Z", {"invoice": number, "reason": "wrong"})
     with monkeypatch.context() as patch:
-        patch.setattr(billing, "_mark_changed", ends)
+        patch.setattr(billing, "mark_changed", ends)
         with pytest.raises(StepFailedError):
             _deliver(settings, instance, [void])
     assert len(_rows(settings, "select 1 from billing.invoice_void where tenant_id = %s")) == 1
@@ -145,6 +169,10 @@ def _as_if_released(instance: dg.DagsterInstance) -> None:
         first, last = work.partitions or ("", "")
         for month in MONTHLY.get_partition_keys_in_range(dg.PartitionKeyRange(first, last)):
             instance.report_runless_asset_event(dg.AssetMaterialization(RELEASE, partition=month))
+
+
+def _waits(instance: dg.DagsterInstance, stage: str, month: str) -> bool:
+    return any(one is not None and one[0] <= month <= one[1] for one in _pending(instance, stage))
 
 
 def _pending(instance: dg.DagsterInstance, stage: str) -> list[tuple[str, str] | None]:

@@ -12,6 +12,7 @@ import pytest
 from valueverse.platform.lake import Lake
 from valueverse.services.ingestion.invalidation import invalidated_between, invalidated_months
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, EVENTS_TABLE
+from valueverse.services.usage.refresh_facts import costs_by_month
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -241,6 +242,29 @@ def test_a_customer_who_arrives_releases_the_one_off_that_waited(lake: Lake) -> 
     _receive(lake, [*_basis(), old])
     _receive(lake, [_arrival("created", "2024-05-20T00:00:00Z", TUESDAY)])
     assert _months(lake, MONDAY, TUESDAY) == [date(2024, 3, 1)]
+
+
+def _cost_months(lake: Lake) -> list[date]:
+    return sorted(costs_by_month(lake.scan(BILLING_FACTS_TABLE).collect())["month"].to_list())
+
+
+def test_a_cost_counts_in_every_month_that_it_is_spread_over(lake: Lake) -> None:
+    """Without a period in the month of its event, by the tenant's calendar; before the first partition in that."""
+    assert _cost_months(lake_with(lake, *_basis())) == []
+    spans = {"period": {"from": "2024-02-01", "to": "2024-04-01"}}
+    of_old = {"period": {"from": "2019-02-01", "to": "2019-04-01"}}
+    costs = [
+        _event("e1", "billing.cost.recorded", "2024-04-30T22:30:00Z", TUESDAY, {"amount": "1"}),
+        _event("e2", "billing.cost.recorded", "2024-04-30T00:00:00Z", TUESDAY, {"amount": "1", **spans}),
+        _event("e3", "billing.cost.recorded", "2024-04-30T00:00:00Z", TUESDAY, {"amount": "1", **of_old}),
+    ]
+    months = [date(2023, 1, 1), date(2024, 2, 1), date(2024, 3, 1), date(2024, 5, 1)]
+    assert _cost_months(lake_with(lake, *costs)) == months
+
+
+def lake_with(lake: Lake, *events: dict[str, Any]) -> Lake:
+    _receive(lake, list(events))
+    return lake
 
 
 def test_a_cost_is_no_work_of_billing(lake: Lake) -> None:

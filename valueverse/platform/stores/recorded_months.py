@@ -45,6 +45,8 @@ _PUBLISHED = f"""
     select date_trunc('month', day)::date from billing.event_day where tenant_id = any(%(tenants)s)
     union
     select to_date(period, 'YYYY-MM') from billing.release where tenant_id = any(%(tenants)s)
+    union
+    select month from value.metric where tenant_id = any(%(tenants)s)
 """  # noqa: S608 - the query is put together from the constant above alone
 _MEASURED = """
     select generate_series(
@@ -54,8 +56,6 @@ _MEASURED = """
     )::date as month
     from billing.invoice_line as line
     where line.tenant_id = any(%(tenants)s) and line.service_from < %(before)s
-    union
-    select month from value.metric where tenant_id = any(%(tenants)s)
 """
 _TOTALS = f"""
     select
@@ -112,7 +112,7 @@ def published_months(connection: psycopg.Connection[Any], tenants: Sequence[str]
 
 
 def measured_months(connection: psycopg.Connection[Any], tenants: Sequence[str], before: date) -> set[date]:
-    """As ``published_months``, and the months that an invoice line serves or for which a metric stands."""
+    """As ``published_months``, and the months that an invoice line serves."""
     return _months(connection, f"{_PUBLISHED} union {_MEASURED}", tenants, before)
 
 

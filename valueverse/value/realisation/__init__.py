@@ -14,6 +14,7 @@ from valueverse.value.realisation.explain import Explained, explain_output
 from valueverse.value.realisation.fees import FeeTerms, outcome_charges
 from valueverse.value.realisation.mart_metric_rules import check_columns, registered_metrics, valid_metric_values
 from valueverse.value.realisation.metrics import (
+    COST,
     active_customers,
     billing_metrics,
     cost_to_serve,
@@ -36,6 +37,7 @@ from valueverse.value.realisation.supersession import Agreed, conflicting_commit
 from valueverse.value.realisation.variance import explain_variance
 
 __all__ = [
+    "COST",
     "Agreed",
     "Agreement",
     "CaseRun",
