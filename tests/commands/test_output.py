@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
+from tests.support.terminal import commands
+from valueverse.cli import app
 from valueverse.commands.output import console, numbers, sentence, show_table
+from valueverse.errors import RefusalError
+from valueverse.value import library
+
+WITHOUT_JSON = {
+    "sql": "a shell: DuckDB's or psql's own output, and CSV with --csv",
+}
+"""Commands that do not answer in JSON, and why."""
 
 HOSTILE = "a\nacme\tAcme\x1b[31m é"
 
@@ -15,6 +28,48 @@ HOSTILE = "a\nacme\tAcme\x1b[31m é"
 def test_a_text_in_a_cell_makes_no_rows_or_columns_of_others(capsys: pytest.CaptureFixture[str]) -> None:
     show_table(["tenant", "name"], [["acme", HOSTILE]])
     assert capsys.readouterr().out.splitlines()[1].rstrip() == "acme    a\\nacme\\tAcme\\x1b[31m é"
+
+
+def _options(command: str) -> set[str]:
+    found: Any = typer.main.get_command(app)
+    for name in command.split():
+        found = found.commands[name]
+    return {option for parameter in found.params for option in parameter.opts}
+
+
+def test_every_command_answers_in_json_when_it_is_asked_to() -> None:
+    assert {name for name in commands() if "--json" not in _options(name)} == set(WITHOUT_JSON)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given", "expected"),
+    [
+        (["price"], '{"price": {"model": "standard", "unit": "2"}, "quantity": "3"}', {"amount": "6"}),
+        (["value", "library"], "", {"name": "churn_reduction"}),
+        (["value", "library", "churn_reduction"], "", {"model": "churn_reduction"}),
+        (["value", "schema"], "", {"title": "Model"}),
+        (["init", "mine"], "", {"tenant": "acme", "next": "cd mine && valueverse run"}),
+        (["value", "report", "model.yaml", "--draws", "64", "--out", "page.html"], "", {"file": "page.html"}),
+        (["ledger", "export", "--from-documents", "none.json", "--out", "x.beancount"], "", {"file": "x.beancount"}),
+    ],
+)
+def test_answers_in_json_are_read_as_such(
+    arguments: list[str], given: str, expected: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("model.yaml").write_text(library.text("developer_time"))
+    Path("none.json").write_text("")
+    done = CliRunner().invoke(app, [*arguments, "--json"], given, catch_exceptions=False)
+    first = json.loads(done.stdout if arguments[-1] == "schema" else done.stdout.splitlines()[0])
+    assert (done.exit_code, {name: first.get(name) for name in expected}) == (0, expected), done.output
+
+
+@pytest.mark.parametrize("arguments", [["document", "x.json"], ["ledger", "export"], ["value", "report", "model.yaml"]])
+def test_json_about_a_file_needs_a_file(arguments: list[str]) -> None:
+    done = CliRunner().invoke(app, [*arguments, "--json"])
+    assert isinstance(done.exception, RefusalError)
+    assert (done.exception.code, done.exception.path) == ("bad_option", "--json")
+    assert "--out" in done.exception.message
 
 
 def test_no_line_of_a_table_is_wider_than_a_terminal(

@@ -221,6 +221,10 @@ def test_servers_are_started_shown_and_stopped_as_their_help_shows(monkeypatch: 
         shown = run_example(EXAMPLES[command][0], {})
         assert (faults(shown.text), shown.code) == ([], 0), shown.text
         assert word in shown.text
+        if command == "logs":
+            lines = [json.loads(line) for line in at_terminal(["logs", "valkey", "--json"]).text.splitlines()]
+            assert {one["server"] for one in lines} == {"valkey"}
+    assert at_terminal(["down", "--json"]).text == ""
 
 
 def test_statements_are_answered_at_a_prompt(facts: dict[str, str]) -> None:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _UNWRAPPED = 100_000
 """Characters of a line outside of a terminal."""
 AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")]
+FileAsJson = Annotated[bool, typer.Option("--json", help="With --out: answer in JSON which file was written.")]
+AlwaysJson = Annotated[bool, typer.Option("--json", help="Answers are JSON with and without it.")]
 
 
 def console(*, stderr: bool = False, soft_wrap: bool = False) -> Console:
@@ -50,6 +52,14 @@ def show_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False, default=str) + "\n")
 
 
+def show_answer(answer: Mapping[str, Any], text: str, *, as_json: bool) -> None:
+    """What a command did: a sentence at a terminal, else all of it as one JSON document."""
+    if for_people(as_json=as_json):
+        console().print(sentence(text))
+    else:
+        show_json(answer)
+
+
 def show_json_lines(rows: Iterable[Mapping[str, Any]]) -> None:
     """One JSON object per line."""
     for row in rows:
@@ -68,9 +78,22 @@ def write_text(path: Path, text: str) -> None:
         raise RefusalError("cannot_write", f"{path}: {error.strerror}", "--out") from error
 
 
-def wrote(path: Path) -> None:
-    """Say which file was written: on standard error, so that a pipe stays clean."""
-    console(stderr=True, soft_wrap=True).print(sentence(f"wrote {path}"))
+def wrote(path: Path, *, as_json: bool = False) -> None:
+    """Say which file was written: on standard error, so that a pipe stays clean; or in JSON."""
+    if as_json:
+        show_json({"file": str(path), "bytes": path.stat().st_size})
+    else:
+        console(stderr=True, soft_wrap=True).print(sentence(f"wrote {path}"))
+
+
+def check_file_answer(out: Path | None, *, as_json: bool) -> None:
+    """Refuse ``--json`` where standard output takes the file itself.
+
+    Raises:
+        RefusalError: ``bad_option``.
+    """
+    if as_json and out is None:
+        raise RefusalError("bad_option", "--json says which file was written: give --out FILE too", "--json")
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from valueverse.commands.output import warnings_shown
+from valueverse.commands.output import FileAsJson, check_file_answer, warnings_shown, wrote
 from valueverse.errors import RefusalError
 
 
@@ -45,6 +45,7 @@ def register(app: typer.Typer) -> None:
             Path | None,
             typer.Option("--catalog", help="What it was billed by: display names, and the zone of its days."),
         ] = None,
+        as_json: FileAsJson = False,
     ) -> None:
         """Typeset an invoice document, or write it as an electronic invoice.
 
@@ -55,6 +56,7 @@ def register(app: typer.Typer) -> None:
         from valueverse.platform.settings import get_settings
         from valueverse.services.simulation.simulate import read_catalog
 
+        check_file_answer(out, as_json=as_json)
         if form == "pdf" and out is None and sys.stdout.isatty():
             raise RefusalError("binary_output", "a PDF is no text for a terminal: give --out FILE, or a pipe", "--out")
         invoice, sold = _read(file), read_catalog(catalog) if catalog else None
@@ -77,3 +79,5 @@ def register(app: typer.Typer) -> None:
             sys.stdout.buffer.write(body)
         else:
             out.write_bytes(body)
+            if as_json:
+                wrote(out, as_json=True)

@@ -122,6 +122,7 @@ def pdf(
         str | None, typer.Option("--credit-note", help="This credit note for it instead, as `invoices show` names it.")
     ] = None,
     out: _OUT = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write an invoice as a PDF, with the names and addresses that tenant and customer state.
 
@@ -136,11 +137,11 @@ def pdf(
     found, fonts = _find(number), get_settings().fonts
     with warnings_shown():
         body = found.pdf(fonts) if credit_note is None else found.credit_note_pdf(credit_note, fonts)
-    _write(body, out or Path(f"{number}{'' if credit_note is None else '-credit-note'}.pdf"))
+    _write(body, out or Path(f"{number}{'' if credit_note is None else '-credit-note'}.pdf"), as_json=as_json)
 
 
 @_invoices.command("xml")
-def xml(number: _NUMBER, form: _SYNTAX = "ubl", out: _OUT = None) -> None:
+def xml(number: _NUMBER, form: _SYNTAX = "ubl", out: _OUT = None, as_json: AsJson = False) -> None:
     """Write an invoice as an electronic one (EN 16931). Tenant and customer need a country each.
 
     The PDF of `invoices pdf` has the same invoice inside, in CII: it is Factur-X (ZUGFeRD).
@@ -150,7 +151,7 @@ def xml(number: _NUMBER, form: _SYNTAX = "ubl", out: _OUT = None) -> None:
     from valueverse.invoicing.rendering import known_syntax
 
     syntax = known_syntax(form)
-    _write(_find(number).xml(syntax), out or Path(f"{number}.xml"))
+    _write(_find(number).xml(syntax), out or Path(f"{number}.xml"), as_json=as_json)
 
 
 def _find(number: str) -> StoredInvoice:
@@ -162,6 +163,6 @@ def _find(number: str) -> StoredInvoice:
         return find_invoice(connection, number)
 
 
-def _write(body: bytes, path: Path) -> None:
+def _write(body: bytes, path: Path, *, as_json: bool) -> None:
     path.write_bytes(body)
-    wrote(path)
+    wrote(path, as_json=as_json)

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from valueverse.commands.output import AsJson, console, money, sentence, show_json_lines
+from valueverse.commands.output import (
+    AsJson,
+    FileAsJson,
+    check_file_answer,
+    console,
+    money,
+    sentence,
+    show_json_lines,
+    wrote,
+)
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
@@ -41,6 +50,7 @@ def _export(
     timezone: Annotated[
         str, typer.Option("--timezone", help="With --from-documents: the zone whose days service periods count in.")
     ] = "UTC",
+    as_json: FileAsJson = False,
 ) -> None:
     """Write the journal as a ledger that bean-check accepts.
 
@@ -56,6 +66,7 @@ def _export(
     from valueverse.ledger import export_beancount
     from valueverse.services.per_tenant import report, without_failing
 
+    check_file_answer(out, as_json=as_json)
     if form != "beancount":
         raise RefusalError("unknown_format", f"{form!r} is no format of the journal: beancount is", "--format")
     journal = _booked(tenant) if documents is None else _of_documents(documents, timezone, tenant)
@@ -66,6 +77,8 @@ def _export(
 
     pieces, failures = without_failing(work, journal.entries["tenant"].unique().to_list())
     _write(pieces, out)
+    if out is not None and as_json:
+        wrote(out, as_json=True)
     if code := report(failures):
         raise typer.Exit(code)
 

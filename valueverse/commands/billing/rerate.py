@@ -110,7 +110,7 @@ def show(
     apply = _apply(file, catalog, found.plan)
     if out is not None:
         write_text(out, rerate_page(found, apply))
-        wrote(out)
+        wrote(out, as_json=as_json)
     elif as_json:
         show_json_lines(invoices_as_json(found))
     else:

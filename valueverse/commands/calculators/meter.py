@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from valueverse.commands.calculators.ndjson import run_calculator
+from valueverse.commands.output import AlwaysJson
 
 
 def register(app: typer.Typer) -> None:
@@ -16,6 +17,7 @@ def register(app: typer.Typer) -> None:
     @app.command("meter")
     def meter(
         file: Annotated[Path | None, typer.Option(help="Read lines from this file instead of stdin.")] = None,
+        _as_json: AlwaysJson = False,
     ) -> None:
         r"""Meter events: one JSON object per line in, one per line out.
 

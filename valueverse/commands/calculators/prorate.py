@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from valueverse.commands.calculators.ndjson import run_calculator
+from valueverse.commands.output import AlwaysJson
 
 
 def register(app: typer.Typer) -> None:
@@ -18,6 +19,7 @@ def register(app: typer.Typer) -> None:
         file: Annotated[
             Path | None, typer.Option("--file", help="Read lines from this file instead of standard input.")
         ] = None,
+        _as_json: AlwaysJson = False,
     ) -> None:
         r"""Prorate an amount: one JSON object per line in, one per line out.
 

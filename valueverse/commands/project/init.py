@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from valueverse.commands.output import AsJson, show_json
 
 
 def register(app: typer.Typer) -> None:
@@ -15,6 +18,7 @@ def register(app: typer.Typer) -> None:
     def init(
         folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
         tenant: Annotated[str, typer.Option("--tenant", help="Key of the tenant: who sends the invoices.")] = "acme",
+        as_json: AsJson = False,
     ) -> None:
         """Start a project folder: settings, a catalog, sample customers, subscriptions and a month of usage.
 
@@ -24,6 +28,11 @@ def register(app: typer.Typer) -> None:
         """
         from valueverse.services.project.start_project import start_project
 
-        for path in sorted(start_project(folder, tenant)):
+        files = [str(path) for path in sorted(start_project(folder, tenant))]
+        following = f"cd {shlex.quote(str(folder))} && valueverse run"
+        if as_json:
+            show_json({"folder": str(folder), "tenant": tenant, "files": files, "next": following})
+            return
+        for path in files:
             typer.echo(path)
-        typer.echo(f"next: cd {folder} && valueverse run")
+        typer.echo(f"next: {following}")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import valueverse
-from valueverse.commands.output import console
+from valueverse.commands.output import AsJson, console, show_json
 from valueverse.errors import RefusalError
 
 _Only = Annotated[
@@ -49,20 +49,25 @@ def _chosen(only: str | None) -> tuple[str, ...]:
     return NAMES if only is None else tuple(name.strip() for name in only.split(",") if name.strip())
 
 
-def _up(only: _Only = None) -> None:
-
+def _up(only: _Only = None, as_json: AsJson = False) -> None:
     from valueverse.platform.servers import supervisor
     from valueverse.platform.servers.supervisor import ALREADY
     from valueverse.platform.settings import get_settings
 
     settings = get_settings()
-    out = console(soft_wrap=True)
+    out = console(stderr=as_json, soft_wrap=True)
     with out.status("starting servers"):
         for one in supervisor.up(settings, _chosen(only)):
             again = one.detail == ALREADY
+            if as_json:
+                detail = None if again else one.detail or None
+                shown = {"server": one.name, "state": one.state, "where": one.where}
+                show_json(shown | {"started": not again, "detail": detail})
+                continue
             done = "[dim]runs already[/dim]" if again else f"[green]{one.state}[/green]"
             out.print(f"{one.name:<15} {done} {one.where}{'' if again or not one.detail else f'; {one.detail}'}")
-    out.print(f"{'documentation':<15} {_documentation()}", markup=False)
+    if not as_json:
+        out.print(f"{'documentation':<15} {_documentation()}", markup=False)
 
 
 def _documentation() -> str:
@@ -74,15 +79,18 @@ def _documentation() -> str:
     return f"`make docs` in {checkout} builds it" if (checkout / "Makefile").exists() else "comes with the source"
 
 
-def _down(only: _Only = None) -> None:
+def _down(only: _Only = None, as_json: AsJson = False) -> None:
     from valueverse.platform.servers import supervisor
     from valueverse.platform.settings import get_settings
 
     stopped = False
     for name in supervisor.down(get_settings(), _chosen(only)):
         stopped = True
-        typer.echo(f"{name} stopped")
-    if not stopped:
+        if as_json:
+            show_json({"server": name, "state": "stopped"})
+        else:
+            typer.echo(f"{name} stopped")
+    if not stopped and not as_json:
         typer.echo("nothing was running")
 
 
@@ -90,6 +98,7 @@ def _logs(
     name: Annotated[str | None, typer.Argument(help="One server; all of them if left out.")] = None,
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Lines of each log.")] = 40,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines arrive; end with Ctrl-C.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     from valueverse.platform.servers import processes, supervisor
     from valueverse.platform.settings import get_settings
@@ -104,22 +113,38 @@ def _logs(
             "no_log", f"no log in {settings.logs} yet: start servers with `valueverse up`", str(settings.logs)
         )
     for path in paths:
+        found = processes.tail(path, lines)
+        if as_json:
+            _show_lines(path, found)
+            continue
         if len(paths) > 1:
             typer.secho(f"==> {path} <==", bold=True)
-        typer.echo("\n".join(processes.tail(path, lines)))
+        typer.echo("\n".join(found))
     if follow:
-        _follow(paths)
+        _follow(paths, as_json=as_json)
 
 
-def _follow(paths: list[Path]) -> None:
+def _show_lines(path: Path, lines: list[str]) -> None:
+    for line in lines:
+        show_json({"server": path.stem, "line": line})
+
+
+def _follow(paths: list[Path], *, as_json: bool) -> None:
     places = {path: path.stat().st_size for path in paths}
     try:
         while True:
             for path, place in places.items():
+                start = place if path.stat().st_size >= place else 0
                 with path.open("rb") as file:
-                    file.seek(place if path.stat().st_size >= place else 0)
-                    typer.echo(file.read().decode("utf-8", "replace"), nl=False)
-                    places[path] = file.tell()
+                    file.seek(start)
+                    found = file.read()
+                if as_json:
+                    # Whole lines; the beginning of one is read again with its end.
+                    found = found[: found.rfind(b"\n") + 1]
+                    _show_lines(path, found.decode("utf-8", "replace").splitlines())
+                else:
+                    typer.echo(found.decode("utf-8", "replace"), nl=False)
+                places[path] = start + len(found)
             time.sleep(0.5)
     except KeyboardInterrupt:
         return

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from valueverse.commands.output import show_json
+from valueverse.commands.output import AsJson, show_answer
 
 
 def register(app: typer.Typer) -> None:
@@ -18,6 +18,7 @@ def register(app: typer.Typer) -> None:
         tenant: Annotated[str, typer.Option("--tenant", help="The tenant whose commit it is.")],
         side: Annotated[str, typer.Option("--side", help="vendor or customer.")],
         by: Annotated[str, typer.Option("--by", help="Who approves.")],
+        as_json: AsJson = False,
     ) -> None:
         """Approve a commit; it is active once both sides have.
 
@@ -27,4 +28,4 @@ def register(app: typer.Typer) -> None:
         from valueverse.services.value.commits.approve_commit import approve
 
         found = approve(get_settings(), tenant, commit, side, by)
-        show_json(found)
+        show_answer(found, f"the commit {found['commit'][:8]} of {found['model']} is {found['state']}", as_json=as_json)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from valueverse.commands.output import AsJson, show_json
+from valueverse.commands.output import AlwaysJson, AsJson, show_json, show_list
 from valueverse.services.value.check_model import check, read_text
 
 _FILE = typer.Argument(help="A model in YAML or JSON; - reads standard input.")
@@ -46,24 +46,27 @@ def _add_library(app: typer.Typer) -> None:
     @app.command("library")
     def library_command(
         name: Annotated[str | None, typer.Argument(help="The model to print; none: list them.")] = None,
+        as_json: AsJson = False,
     ) -> None:
-        """List the ready models, or print one to start from.
+        """List the ready models, or print one to start from. With --json the model as a document without comments.
 
         [dim]valueverse value library churn_reduction > model.yaml[/dim]
         """
         from valueverse.value import library
-        from valueverse.value.architect.document import parse_model
+        from valueverse.value.architect.document import canonical_tree, parse_model
 
-        if name is not None:
+        if name is not None and as_json:
+            show_json(canonical_tree(parse_model(library.text(name))))
+        elif name is not None:
             typer.echo(library.text(name), nl=False)
-            return
-        for one in library.names():
-            typer.echo(f"{one:<28} {parse_model(library.text(one)).title}")
+        else:
+            rows = [{"name": one, "title": parse_model(library.text(one)).title} for one in library.names()]
+            show_list(("name", "title"), rows, as_json=as_json)
 
 
 def _add_schema(app: typer.Typer) -> None:
     @app.command("schema")
-    def schema() -> None:
+    def schema(_as_json: AlwaysJson = False) -> None:
         """Print the JSON Schema of model documents, for editors and other tools.
 
         [dim]valueverse value schema > model.schema.json[/dim]

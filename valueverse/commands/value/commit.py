@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from valueverse.commands.output import AsJson, console, for_people, show_json, show_json_lines, show_table
+from valueverse.commands.output import AsJson, console, for_people, show_answer, show_json_lines, show_table
 from valueverse.services.value.commits.commit_model import commit, log
 
 Tenant = Annotated[str, typer.Option("--tenant", help="The tenant whose commit it is.")]
@@ -18,9 +18,6 @@ _DIGITS = 8
 
 def register(app: typer.Typer) -> None:
     """Add ``commit``, ``approve`` and ``log`` to ``valueverse value``."""
-
-    def write(answer: Any) -> None:
-        show_json(answer)
 
     @app.command("commit")
     def commit_command(  # noqa: PLR0913, PLR0917 - options of a command
@@ -36,6 +33,7 @@ def register(app: typer.Typer) -> None:
         ] = None,
         parent: Annotated[str | None, typer.Option("--parent", help="The commit that this one changes ...")] = None,
         reason: Annotated[str | None, typer.Option("--reason", help="... and why.")] = None,
+        as_json: AsJson = False,
     ) -> None:
         """Freeze a model and its baseline under the hash of its content, for both parties to approve.
 
@@ -46,7 +44,12 @@ def register(app: typer.Typer) -> None:
 
         options = {"scenario": scenario, "seed": seed, "author": author, "parent": parent, "reason": reason}
         options |= {"customer": customer, "start": start}
-        write(commit(get_settings(), tenant, read_text(model), options, data))
+        found = commit(get_settings(), tenant, read_text(model), options, data)
+        short = found["commit"][:_DIGITS]
+        text = f"the commit {short} of {found['model']} is {found['state']}"
+        if found["new"]:
+            text += f"; next: valueverse value approve {short} --tenant {tenant} --side vendor --by NAME"
+        show_answer(found, text, as_json=as_json)
 
     @app.command("log")
     def log_command(tenant: Tenant, as_json: AsJson = False) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from valueverse.commands.output import AsJson, console, for_people, money, show_json, show_json_lines, show_table
+from valueverse.commands.output import AsJson, console, for_people, money, show_answer, show_json_lines, show_table
 from valueverse.services.value.commits.fee_proposals import (
     _PAST,
     answer,
@@ -20,13 +20,11 @@ Proposal = Annotated[
     str, typer.Argument(metavar="PROPOSAL", help="Its name, as `valueverse value proposals` prints it.")
 ]
 By = Annotated[str, typer.Option("--by", help="Name of the person.")]
+Reason = Annotated[str, typer.Option("--reason", help="Reason.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add ``proposals``, ``accept``, ``dispute``, ``withdraw`` and ``close`` to ``valueverse value``."""
-
-    def write(found: Any) -> None:
-        show_json(found)
 
     @app.command("proposals")
     def proposals_command(tenant: Tenant, as_json: AsJson = False) -> None:
@@ -46,37 +44,28 @@ def register(app: typer.Typer) -> None:
             console().print("no proposals: none was due in a month that was measured")
 
     @app.command("accept")
-    def accept_command(proposal: Proposal, tenant: Tenant, by: By) -> None:
+    def accept_command(proposal: Proposal, tenant: Tenant, by: By, as_json: AsJson = False) -> None:
         """Accept a proposal: the next invoice bills it.
 
         [dim]valueverse value accept 9b1de0f2 --tenant acme --by carl[/dim]
         """
-        _answer("accept", tenant, proposal, by, None)
+        _answer("accept", tenant, proposal, {"by": by, "reason": None}, as_json=as_json)
 
     @app.command("dispute")
-    def dispute_command(
-        proposal: Proposal, tenant: Tenant, by: By, reason: Annotated[str, typer.Option("--reason", help="Reason.")]
-    ) -> None:
+    def dispute_command(proposal: Proposal, tenant: Tenant, by: By, reason: Reason, as_json: AsJson = False) -> None:
         """Dispute a proposal within its window: it is not billed until it is accepted.
 
         [dim]valueverse value dispute 4c77aa31 --tenant acme --by carl --reason "not us"[/dim]
         """
-        _answer("dispute", tenant, proposal, by, reason)
+        _answer("dispute", tenant, proposal, {"by": by, "reason": reason}, as_json=as_json)
 
     @app.command("withdraw")
-    def withdraw_command(
-        proposal: Proposal, tenant: Tenant, by: By, reason: Annotated[str, typer.Option("--reason", help="Reason.")]
-    ) -> None:
+    def withdraw_command(proposal: Proposal, tenant: Tenant, by: By, reason: Reason, as_json: AsJson = False) -> None:
         """Withdraw a proposal that no invoice bills; the next run proposes again what is then due.
 
         [dim]valueverse value withdraw e01f52d8 --tenant acme --by vera --reason typo[/dim]
         """
-        _answer("withdraw", tenant, proposal, by, reason)
-
-    def _answer(verb: str, tenant: str, proposal: str, by: str, reason: str | None) -> None:
-        from valueverse.platform.settings import get_settings
-
-        write(answer(get_settings(), tenant, proposal, _PAST[verb], {"by": by, "reason": reason}))
+        _answer("withdraw", tenant, proposal, {"by": by, "reason": reason}, as_json=as_json)
 
     @app.command("close")
     def close_command(
@@ -84,7 +73,8 @@ def register(app: typer.Typer) -> None:
         tenant: Tenant,
         outcome: Annotated[str, typer.Option("--as", help="confirmed or written_off.")],
         by: By,
-        reason: Annotated[str, typer.Option("--reason", help="Reason.")],
+        reason: Reason,
+        as_json: AsJson = False,
     ) -> None:
         """Close an active commit: its value is confirmed, or written off; it is no longer measured.
 
@@ -92,7 +82,16 @@ def register(app: typer.Typer) -> None:
         """
         from valueverse.platform.settings import get_settings
 
-        write(close(get_settings(), tenant, commit, outcome, by, reason))
+        found = close(get_settings(), tenant, commit, outcome, by, reason)
+        show_answer(found, f"the commit {found['commit'][:8]} of {found['model']} is {found['state']}", as_json=as_json)
+
+
+def _answer(verb: str, tenant: str, proposal: str, given: dict[str, str | None], *, as_json: bool) -> None:
+    from valueverse.platform.settings import get_settings
+
+    found = answer(get_settings(), tenant, proposal, _PAST[verb], given)
+    text = f"{found['proposal']} of {found['customer']}, {money(found['amount'], found['currency'])}: {found['state']}"
+    show_answer(found, text, as_json=as_json)
 
 
 def _shown(row: dict[str, Any]) -> tuple[str | None, ...]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from valueverse.commands.output import write_text
+from valueverse.commands.output import FileAsJson, check_file_answer, write_text, wrote
 from valueverse.errors import RefusalError
 
 
@@ -41,6 +41,7 @@ def register(app: typer.Typer) -> None:
             bool, typer.Option("--internal", help="The vendor's own copy: cost to serve and margin too.")
         ] = False,
         out: Annotated[Path | None, typer.Option("--out", help="Where to write; standard output by default.")] = None,
+        as_json: FileAsJson = False,
     ) -> None:
         """Write results as one HTML page with charts: of a model, or of a commit.
 
@@ -55,6 +56,7 @@ def register(app: typer.Typer) -> None:
         from valueverse.services.value.value_report import report_of_commit, report_of_model
         from valueverse.value.report import Audience
 
+        check_file_answer(out, as_json=as_json)
         audience = Audience.VENDOR if internal else Audience.CUSTOMER
         if (model is None) == (commit is None) or (commit is None) != (tenant is None):
             raise RefusalError("bad_arguments", "give a model, or --tenant and --commit", "MODEL")
@@ -64,11 +66,13 @@ def register(app: typer.Typer) -> None:
         else:
             day = None if month is None else read_month(month, "--month")
             page = report_of_commit(get_settings(), str(tenant), str(commit), day, audience)
-        _write(page, out)
+        _write(page, out, as_json=as_json)
 
 
-def _write(page: str, out: Path | None) -> None:
+def _write(page: str, out: Path | None, *, as_json: bool) -> None:
     if out is None:
         sys.stdout.write(page)
         return
     write_text(out, page)
+    if as_json:
+        wrote(out, as_json=True)
