@@ -62,6 +62,11 @@ SITES = {
         ("document", "rerate_catalog_hash"),
     ): "catalogs by their hash",
     (
+        "valueverse/services/usage/refresh_facts.py",
+        "group_by",
+        ("month",),
+    ): "a count and an instant of all tenants' costs, compared with those of the run before; a month is a partition",
+    (
         "valueverse/services/simulation/simulate.py",
         "group_by",
         ("event_type", "status"),
