@@ -16,7 +16,7 @@ from serving_api import openapi
 from serving_api.logs import make_log
 from serving_api.middleware import VERSION, Frame
 from serving_api.problems import answer_problem
-from serving_api.routes import customers, docs, events, invoices, operations, rejected_events, sessions
+from serving_api.routes import audit, customers, docs, events, invoices, operations, rejected_events, sessions
 from serving_api.security.rate_limits import REQUESTS
 from serving_api.service import Service
 from valueverse.errors import RefusalError
@@ -81,7 +81,7 @@ def _add_routes(app: FastAPI) -> None:
         Route("/docs/style.css", docs.style, methods=["GET"]),
     ]
     app.router.routes[:0] = plain
-    routers = [module.router for module in (sessions, events, invoices, customers, rejected_events, operations)]
+    routers = [module.router for module in (sessions, events, audit, invoices, customers, rejected_events, operations)]
     for router in routers:
         app.include_router(router)
     app.state.routes = [*plain, *(route for router in routers for route in router.routes)]

@@ -100,6 +100,10 @@ _PROBLEMS_OF = {
     ("/v1/customers", "get"): _READ,
     ("/v1/customers/{key}/usage", "get"): _READ,
     ("/v1/rejected-events", "get"): _READ,
+    ("/v1/audit/entries", "get"): _READ,
+    ("/v1/audit/checkpoint", "get"): _READ,
+    ("/v1/audit/proof/{sequence}", "get"): _READ,
+    ("/v1/audit/consistency", "get"): _READ,
 }
 
 _CREDENTIALS = {("/v1/sessions", "post"): ("ApiKey",), ("/v1/events", "post"): ("AccessToken", "ApiKey")}

@@ -128,6 +128,9 @@ class EventResult(BaseModel):
     source: Annotated[str | None, Field(description="Null where it cannot be read.", examples=["gateway"])]
     id: Annotated[str | None, Field(description="Null where it cannot be read.", examples=["req-1042"])]
     status: Literal["accepted", "duplicate", "refused"]
+    leaf: Annotated[
+        str, Field(description="SHA-256 over 0x00 and the event's bytes, as hex: its leaf in the tree of the receipt.")
+    ]
     reason: Annotated[str | None, Field(description="Stable code; absent of what is accepted.")] = None
     message: Annotated[str | None, Field(description="What is wrong, and the cure.")] = None
     path: Annotated[str | None, Field(description="The place within the event.")] = None
@@ -138,6 +141,11 @@ class EventReceipt(BaseModel):
 
     batch: Annotated[str, Field(description="Names the request.", examples=["0f5d7d0c-6a51-4a0e-9b7e-2f1f0c9be0d5"])]
     received_at: Annotated[str, Field(examples=["2023-11-16T09:30:02.118000Z"])]
+    root: Annotated[str, Field(description="Root of the Merkle tree (RFC 6962) over the events, in hex.")]
+    receipt: Annotated[
+        str,
+        Field(description="The root as a signed note (C2SP, Ed25519): it proves what was sent, and what not."),
+    ]
     counts: EventCounts
     results: Annotated[list[EventResult], Field(description="One of each event, in the order of the request.")]
 
@@ -281,6 +289,94 @@ class Invoice(BaseModel):
     total: _Amount
     amount_due: _Amount
     content_hash: str
+
+
+class AuditEntryQuery(_Query):
+    """Filters of the audit log."""
+
+    object: Annotated[
+        str | None,
+        Field(min_length=1, max_length=300, description="What entries are about.", examples=["northwind-ai-000002"]),
+    ] = None
+    limit: Annotated[int, Field(ge=1, le=100, description="Rows of a page."), BeforeValidator(_count)] = 25
+    cursor: Cursor
+
+
+_Size = Annotated[
+    int | None,
+    Field(ge=1, le=2**62, description="Entries of the tree; the newest checkpoint's if left out."),
+    BeforeValidator(_count),
+]
+
+
+class ProofQuery(_Query):
+    """Of which tree."""
+
+    size: _Size = None
+
+
+class ConsistencyQuery(_Query):
+    """Of which trees."""
+
+    from_: Annotated[
+        int,
+        Field(alias="from", ge=1, le=2**62, description="Entries of the earlier tree.", examples=[1]),
+        BeforeValidator(_count),
+    ]
+    to: _Size = None
+
+
+_Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="32 bytes in hex.")]
+
+
+class AuditEntry(BaseModel):
+    """Something that was done."""
+
+    sequence: Annotated[int, Field(ge=1, description="Its place in the log, from 1.")]
+    at: Annotated[str, Field(examples=["2026-01-02T03:04:05.678901Z"])]
+    action: Annotated[str, Field(examples=["invoice.finalised"])]
+    actor: Annotated[str, Field(description="Prefix of a key, pseudonym of a person, or `system`.")]
+    object: Annotated[str, Field(examples=["northwind-ai-000002"])]
+    digest: Annotated[str, Field(description="SHA-256 of what was written, in hex; empty without content.")]
+    request: Annotated[str, Field(description="X-Request-ID of the request that did it; empty for the platform's own.")]
+    chain_hash: _Hash
+    entry: Annotated[str, Field(description="Canonical JSON (RFC 8785) as it is hashed.")]
+
+
+class AuditEntryPage(_Page):
+    """A page of the audit log."""
+
+    data: list[AuditEntry]
+
+
+class AuditCheckpoint(BaseModel):
+    """Size and root of the log, signed."""
+
+    size: Annotated[int, Field(ge=1)]
+    root: _Hash
+    note: Annotated[str, Field(description="Signed note (C2SP tlog-checkpoint).")]
+    public_key: Annotated[str, Field(description="Ed25519, PEM; compare it with one received apart.")]
+
+
+class AuditProof(BaseModel):
+    """That an entry is in a tree."""
+
+    sequence: Annotated[int, Field(ge=1, description="Leaf index is one less.")]
+    size: Annotated[int, Field(ge=1)]
+    entry: Annotated[str, Field(description="Canonical JSON (RFC 8785) as it is hashed.")]
+    leaf: _Hash
+    root: _Hash
+    proof: list[_Hash]
+
+
+class AuditConsistency(BaseModel):
+    """That a tree continues an earlier one."""
+
+    from_: Annotated[int, Field(alias="from", ge=1)]
+    to: Annotated[int, Field(ge=1)]
+    from_root: _Hash
+    to_root: _Hash
+    proof: list[_Hash]
 
 
 class Health(BaseModel):

@@ -11,11 +11,12 @@ from serving_api.database import Database
 from serving_api.intake import Intake
 from serving_api.security.rate_limits import REQUESTS, Limiter
 from serving_api.security.tokens import Tokens
-from valueverse.platform.access.secrets import secret
+from valueverse.platform.access.secrets import audit_key, secret
 from valueverse.platform.access.signing_keys import KeyRing
 
 if TYPE_CHECKING:
     import structlog
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from starlette.requests import Request
 
     from valueverse.platform.settings import Settings
@@ -48,6 +49,11 @@ class Service:
     def ring(self) -> KeyRing:
         """Keys that sign and verify."""
         return KeyRing(self.settings.home / "keys")
+
+    @cached_property
+    def audit_key(self) -> Ed25519PrivateKey:
+        """Signs receipts of events."""
+        return audit_key(self.settings.secrets_dir)
 
     @cached_property
     def tokens(self) -> Tokens:

@@ -20,6 +20,7 @@ from serving_api.responses import refuse_parameters
 from serving_api.schemas import EventReceipt
 from serving_api.security.authentication import identify_sender, insufficient_scope
 from serving_api.service import service_of
+from valueverse.audit import Checkpoint, sign_checkpoint
 from valueverse.dates import utc_text
 from valueverse.errors import RefusalError
 from valueverse.landing import binary_event, expand
@@ -76,11 +77,15 @@ async def receive_events(request: Request) -> Response:
     if judged.billing_types and not identity.may("billing:write"):
         raise insufficient_scope("billing:write", f"Events of type {judged.billing_types[0]} need")
     receipt = uuid.uuid4()
+    root, request_id = judged.root.hex(), request.scope["exchange"].request_id
     stored = (receipt, moment, judged.body, judged.events, judged.expanded, judged.key_hashes)
-    await service.database.call("receive_events", identity.tenant, *stored)
+    await service.database.call("receive_events", identity.tenant, *stored, root, identity.key_prefix, request_id)
+    tree = Checkpoint(f"valueverse/events/{identity.tenant}/{receipt}", judged.events, judged.root)
     answer = {
         "batch": str(receipt),
         "received_at": utc_text(moment),
+        "root": root,
+        "receipt": sign_checkpoint(tree, service.audit_key),
         "counts": judged.counts,
         "results": orjson.Fragment(judged.results),
     }

@@ -26,6 +26,7 @@ _CALLS: dict[str, str | None] = {
     "customers('acme', null, 100)": None,
     "rejected_events('acme', null, null, 100)": None,
     "audit_entries('acme', null, null, 100)": None,
+    "audit_entries('acme', null, 'only birch', 100)": "[]",
     "audit_leaves('acme', null)": None,
     "customer_known('acme', 'c1')": "[(True,)]",
     "customer_known('acme', 'only birch')": "[(False,)]",
@@ -44,7 +45,7 @@ _CALLS: dict[str, str | None] = {
     "refresh_session('acme', 'of a revoked key', 'new', '1 h', '0 s')": f"[('ended', UUID('{FAMILY}'), 'k2', [])]",
     "refresh_session('acme', 'only birch', 'new', '1 h', '0 s')": "[('unknown', None, None, None)]",
     f"close_session('acme', '{FAMILY}')": None,
-    f"receive_events('acme', '{FAMILY}', '2024-01-01Z', 'b', 1, 1, 'k')": "[('',)]",
+    f"receive_events('acme', '{FAMILY}', '2024-01-01Z', 'b', 1, 1, 'k', 'r', 'k1', '')": "[('',)]",
 }
 """Calls of tenant acme, where birch has the same keys, and what they give where it is a short thing."""
 

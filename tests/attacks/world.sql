@@ -37,4 +37,5 @@ select %(t)s, token, family::uuid, prefix, used, now() + interval '1 h', expires
                ('of another family', %(d)s, 'k1', null, now() + interval '1 d', null),
                ('only ' || %(t)s::text, %(f)s, 'k1', null, now() + interval '1 d', null))
        as made (token, family, prefix, used, expires, revoked);
-insert into audit.entry values (%(t)s, 1, %(s)s, sha256('chain'));
+insert into audit.entry values (%(t)s, 1, json_build_object('object', 'INV-1', 'digest', %(s)s::text), sha256('chain')),
+    (%(t)s, 2, json_build_object('object', 'only ' || %(t)s::text, 'digest', %(s)s::text), sha256('chain'));

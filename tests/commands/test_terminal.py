@@ -25,8 +25,9 @@ from valueverse.platform.access import analysts
 from valueverse.platform.access.api_keys import issue_api_key
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
+from valueverse.services.audit.checkpoints import public_key
 from valueverse.services.audit.sign_log import sign_log
-from valueverse.services.audit.verify_log import exported, public_key
+from valueverse.services.audit.verify_log import exported
 from valueverse.services.billing import rerate as rerating
 from valueverse.services.simulation.simulate import read_catalog
 from valueverse.services.value.commits import approve_commit, commit_model, fee_proposals

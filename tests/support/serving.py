@@ -15,8 +15,9 @@ from serving_api.app import create_app
 from serving_api.logs import make_log
 from serving_api.security.rate_limits import Limiter
 from tests.support import billing_rows
-from valueverse.platform.access.api_keys import issue_api_key
+from valueverse.platform.access.api_keys import DEFAULT_SCOPES, issue_api_key
 from valueverse.platform.warehouse import connect
+from valueverse.services.audit.sign_log import sign_log
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
@@ -80,7 +81,8 @@ def seed(settings: Settings) -> dict[str, str]:
         connection.execute("alter table billing.invoice enable always trigger finalised_update")
     with connect(settings, "builder") as connection:
         for tenant in billing_rows.TENANTS:
-            keys[tenant] = issue_api_key(connection, tenant)
+            keys[tenant] = issue_api_key(connection, tenant, [*DEFAULT_SCOPES, "audit:read"])
+    sign_log(settings, whole=True)
     return keys
 
 

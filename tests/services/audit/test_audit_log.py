@@ -16,10 +16,10 @@ from valueverse.errors import RefusalError
 from valueverse.platform.access.api_keys import issue_api_key
 from valueverse.platform.access.secrets import audit_key
 from valueverse.platform.warehouse import connect
-from valueverse.services.audit.checkpoints import notes
+from valueverse.services.audit.checkpoints import notes, public_key
 from valueverse.services.audit.sequence_entries import newest_waiting, sequence_entries
 from valueverse.services.audit.sign_log import sign_log
-from valueverse.services.audit.verify_log import exported, findings_of, public_key, read_log, verify_document
+from valueverse.services.audit.verify_log import exported, findings_of, read_log, verify_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -53,7 +53,7 @@ def send(settings: Settings, *events: Any, tenant: str = "acme", at: datetime = 
     judged = judge_texts(texts, tenant, at)
     stored = (uuid.uuid4(), at, judged.body, judged.events, judged.expanded, judged.key_hashes)
     with connect(settings, "api") as login:
-        login.execute("select api.receive_events(%s, %s, %s, %s, %s, %s, %s)", [tenant, *stored])
+        login.execute("select api.receive_events(%s, %s, %s, %s, %s, %s, %s, '', 'key', '')", [tenant, *stored])
     return judged.counts
 
 

@@ -188,7 +188,7 @@ def _key(
     as_json: AsJson = False,
 ) -> None:
     from valueverse.platform.settings import get_settings
-    from valueverse.services.audit.verify_log import public_key
+    from valueverse.services.audit.checkpoints import public_key
 
     write_text(out, public_key(get_settings()))
     if for_people(as_json=as_json):

@@ -10,7 +10,7 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from valueverse.errors import RefusalError
 
@@ -58,6 +58,11 @@ def audit_key(directory: Path) -> Ed25519PrivateKey:
     if not isinstance(key, Ed25519PrivateKey):
         raise _no_audit_key(directory)
     return key
+
+
+def pem_of(key: Ed25519PublicKey) -> str:
+    """A public key as PEM."""
+    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def _no_audit_key(directory: Path) -> RefusalError:

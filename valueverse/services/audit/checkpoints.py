@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from valueverse.audit import Checkpoint, leaf_hash, read_checkpoint, root_hash, sign_checkpoint
 from valueverse.errors import RefusalError
-from valueverse.platform.access.secrets import audit_key
+from valueverse.platform.access.secrets import audit_key, pem_of
 from valueverse.platform.servers.processes import locked
 from valueverse.platform.stores import audit_store as store
 from valueverse.platform.warehouse import connect
@@ -43,6 +44,38 @@ def notes(settings: Settings, tenant: str) -> list[str]:
     return [note if note.endswith("\n") else f"{note}\n" for note in _BETWEEN.split(text.rstrip("\n") + "\n")]
 
 
+@dataclass(frozen=True)
+class SignedCheckpoint:
+    """A checkpoint and the note that states it."""
+
+    checkpoint: Checkpoint
+    note: str
+
+
+def newest_checkpoint(settings: Settings, tenant: str) -> SignedCheckpoint | None:
+    """The newest checkpoint of a tenant whose signature holds; None: there is none.
+
+    Raises:
+        RefusalError: ``audit_folder_unusable``, ``secret_unreadable``.
+    """
+    key = audit_key(settings.secrets_dir).public_key()
+    for note in reversed(notes(settings, tenant)):
+        try:
+            return SignedCheckpoint(read_checkpoint(note, key, origin(tenant)), note)
+        except ValueError:
+            continue
+    return None
+
+
+def public_key(settings: Settings) -> str:
+    """The key that verifies checkpoints and receipts, as PEM.
+
+    Raises:
+        RefusalError: ``secret_unreadable``.
+    """
+    return pem_of(audit_key(settings.secrets_dir).public_key())
+
+
 def sign_checkpoints(settings: Settings, tenants: Collection[str]) -> dict[str, int]:
     """Write a checkpoint for each of these tenants whose log has grown since the last one: tenant -> entries.
 
@@ -57,23 +90,14 @@ def sign_checkpoints(settings: Settings, tenants: Collection[str]) -> dict[str, 
     with connect(settings, "builder") as connection, locked(settings.audit_dir / ".lock"):
         for row in store.newest(connection, sorted(tenants)):
             tenant, size = row["tenant"], row["sequence"]
-            if size <= _last_size(settings, tenant):
+            last = newest_checkpoint(settings, tenant)
+            if last is not None and size <= last.checkpoint.size:
                 continue
             leaves = [leaf_hash(one["entry"].encode()) for one in store.entries_of(connection, tenant)[:size]]
             checkpoint = Checkpoint(origin(tenant), size, root_hash(leaves))
             _append(settings, tenant, sign_checkpoint(checkpoint, key))
             signed[tenant] = size
     return signed
-
-
-def _last_size(settings: Settings, tenant: str) -> int:
-    key = audit_key(settings.secrets_dir).public_key()
-    for note in reversed(notes(settings, tenant)):
-        try:
-            return read_checkpoint(note, key, origin(tenant)).size
-        except ValueError:
-            continue
-    return 0
 
 
 def _append(settings: Settings, tenant: str, note: str) -> None:

@@ -16,7 +16,7 @@ from valueverse.platform.access.secrets import audit_key
 from valueverse.platform.stores import audit_store as store
 from valueverse.platform.warehouse import connect
 from valueverse.schemas.operations import AUDIT_FINDINGS
-from valueverse.services.audit.checkpoints import notes, origin
+from valueverse.services.audit.checkpoints import notes, origin, public_key
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -60,11 +60,6 @@ def _read(connection: psycopg.Connection[Any], settings: Settings, tenant: str) 
     entries = [str(row["entry"]).encode() for row in places]
     chain = [bytes(row["chain_hash"]) for row in places]
     return Bundle(tenant, origin(tenant), entries, chain, notes(settings, tenant))
-
-
-def public_key(settings: Settings) -> str:
-    """The key that verifies checkpoints, as PEM."""
-    return _pem(audit_key(settings.secrets_dir).public_key())
 
 
 def verify_log(settings: Settings, tenant: str) -> tuple[Bundle, list[Finding]]:
@@ -145,7 +140,3 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RefusalError("unreadable_file", f"{path}: {error}") from error
-
-
-def _pem(key: Ed25519PublicKey) -> str:
-    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()

@@ -10,6 +10,7 @@ import orjson
 import polars as pl
 import pyarrow as pa
 
+from valueverse.audit import leaf_hash, root_hash
 from valueverse.events import IS_BILLING, key_hash, read_lines
 from valueverse.landing import event_texts, expand, guarded
 from valueverse.platform.dedup_index import halves
@@ -40,7 +41,8 @@ class JudgedEvents:
         key_hashes: 16 bytes of each event's key, in the order of ``body``.
         billing_types: types of those that are billing events.
         counts: events that are accepted, duplicate (of an earlier one of the request) and refused.
-        results: a JSON list: source, id and status of each; reason, message and path of what is not accepted.
+        results: a JSON list: source, id, status and leaf of each; reason, message and path of what is not accepted.
+        root: root of the Merkle tree over the events as they came; an event's ``leaf`` is its hash there.
     """
 
     body: bytes
@@ -50,6 +52,7 @@ class JudgedEvents:
     billing_types: list[str]
     counts: dict[str, int]
     results: bytes
+    root: bytes
 
 
 def judge_body(body: bytes, encoding: str, form: Form, tenant: str, moment: datetime) -> JudgedEvents:
@@ -70,6 +73,7 @@ def judge_texts(texts: Sequence[str], tenant: str, moment: datetime) -> JudgedEv
     hashes = np.ascontiguousarray(halves(judged.select(key_hash()).to_series()).T.astype(">u8"))
     counts = dict.fromkeys(("accepted", "duplicate", "refused"), 0)
     counts |= dict(judged["status"].value_counts().iter_rows())
+    leaves = [leaf_hash(text.encode()) for text in texts]
     whole = "".join(f"{text}\n" for text in texts).encode()
     return JudgedEvents(
         body=pa.compress(whole, codec="zstd", asbytes=True),
@@ -78,15 +82,17 @@ def judge_texts(texts: Sequence[str], tenant: str, moment: datetime) -> JudgedEv
         key_hashes=hashes.tobytes(),
         billing_types=sorted(judged.filter(IS_BILLING)["type"].unique()),
         counts=counts,
-        results=_results(judged),
+        results=_results(judged, leaves),
+        root=root_hash(leaves),
     )
 
 
-def _results(judged: pl.DataFrame) -> bytes:
-    names = ("source", "id", "status", "reason", "message", "path")
+def _results(judged: pl.DataFrame, leaves: Sequence[bytes]) -> bytes:
+    names = ("source", "id", "status", "leaf", "reason", "message", "path")
     always = {"source", "id", "status"}
+    shown = judged.with_columns(pl.Series("leaf", [leaf.hex() for leaf in leaves], pl.String))
     results = [
         {name: value for name, value in zip(names, row, strict=True) if value is not None or name in always}
-        for row in judged.select(names).iter_rows()
+        for row in shown.select(names).iter_rows()
     ]
     return orjson.dumps(results)
