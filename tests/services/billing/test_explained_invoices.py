@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -9,15 +10,18 @@ import pytest
 
 from tests.support.ledger import World, instant
 from tests.support.warehouse_billing import (
+    NOVEMBER,
     acme,
     rows,
     run,
+    store,
 )
 from valueverse.errors import RefusalError
 from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing.explain import explain_event, explain_invoice
 from valueverse.services.billing.explanations import event_in_sentences, invoice_in_sentences
+from valueverse.services.billing.run_billing import bill
 from valueverse.services.lake_tables import EVENTS_TABLE
 
 if TYPE_CHECKING:
@@ -143,6 +147,69 @@ def test_threshold_invoices_count_their_period_so_far_and_a_plan_that_ended_give
     ]
     (shortfall,) = (words for words, data in found if data["kind"] == "minimum")
     assert shortfall.sentences[0].startswith("What fees and charges lack of the commitments of this period's plans")
+
+
+def test_corrections_of_a_corrected_and_of_a_void_invoice_say_on_what_they_build(settings: Settings) -> None:
+    world = acme(1)
+    world.record("customer.created", "2023-01-01", {"customer": "c0"})
+    lake = store(world, settings)
+
+    def invoices_of(as_of: str, last: date) -> list[str]:
+        found = bill(settings, store(world, settings), NOVEMBER, last, as_of=instant(as_of), run_id="t").invoices
+        return found.filter(pl.col("number").is_not_null())["number"].to_list()
+
+    assert invoices_of("2023-12-10", date(2023, 12, 10)) == ["acme-000001"]
+    world.use("2023-11-07", "tokens", "50", customer="c0", received_at=instant("2023-12-25"))
+    world.use("2023-12-07", "tokens", "1", customer="c0", received_at=instant("2023-12-31"))
+    assert invoices_of("2024-01-10", date(2024, 1, 10)) == ["acme-000002"]
+    world.use("2023-11-08", "tokens", "25", customer="c0", received_at=instant("2024-01-25"))
+    late = instant("2024-01-24")
+    world.record("customer.updated", "2023-11-29", {"customer": "c0", "name": "C"}, received_at=late)
+    world.record("customer.updated", "2024-01-24", {"customer": "c0", "name": "D"})
+    assert invoices_of("2024-02-10", date(2024, 2, 10)) == ["acme-000003"]
+    world.record("invoice.voided", "2024-02-20", {"invoice": "acme-000001", "reason": "wrong"})
+    assert invoices_of("2024-03-10", date(2024, 3, 10)) == ["acme-000004", "acme-000005"]
+    with connect(settings, "builder") as connection:
+        found = {
+            number: [
+                words
+                for words, data in invoice_in_sentences(connection, lake, number, None, 5).lines
+                if data["key"] == "usage"
+            ]
+            for number in ("acme-000002", "acme-000003", "acme-000004", "acme-000005")
+        }
+    second, third, fourth = (
+        one for lines in found.values() for one in lines if one.title.startswith("Correction of usage")
+    )
+    changed = "Changes invoice acme-000001, issued 2023-12-02, for 2023-11-01 to 2023-11-30."
+    assert second.sentences == [
+        changed,
+        (
+            "Billed before: 1.00 USD (100 of 1 event). Due as known now: 1.50 USD (150 of 2 events). "
+            "The difference is 0.50 USD more."
+        ),
+        "1 event came late, received 2023-12-25T00:00:00Z.",
+    ]
+    assert third.sentences == [
+        changed,
+        (
+            "Billed before on acme-000001 and acme-000002: 1.50 USD (150 of 2 events). Due as known now: 1.75 USD (175 "
+            "of 3 events). The difference is 0.25 USD more."
+        ),
+        "1 event came late, received 2024-01-25T00:00:00Z.",
+        "Billing events received since: billing.customer.updated 'b3' (2024-01-24T00:00:00Z).",
+    ]
+    assert (fourth.title, fourth.sentences) == (
+        "Correction of usage: usage received, amended or voided since",
+        [
+            changed,
+            "That invoice is void: what other invoices had billed of it is taken back.",
+            (
+                "Billed before on acme-000002 and acme-000003: 0.75 USD (75 of 2 events). Due as known now: 0.00 USD "
+                "(0 of 0 events). The difference is 0.75 USD less."
+            ),
+        ],
+    )
 
 
 EVENT = {

@@ -72,9 +72,11 @@ class LineTexts:
         text, key = line["description"], line["key"]
         if line["kind"] == "adjustment":
             # The days that a description states are those of UTC: the line's own are those of its service period.
-            found = _CORRECTION.fullmatch(text)
+            # What a void takes back was a correction itself.
+            while found := _CORRECTION.fullmatch(text):
+                text = found["what"]
             why = "adjustment_as_known_now" if line["meter"] is None else "adjustment_usage"
-            what = self._sold(found["what"] if found else text, key) + part
+            what = self._sold(text, key) + part
             return self._formats.text("adjustment", what=what, why=self._formats.text(why))
         named = self._sold(text, key) if line["kind"] in {"fee", "minimum"} else self._names.label(key, text)
         return named + part

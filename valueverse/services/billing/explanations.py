@@ -91,6 +91,16 @@ def _others(found: FoundInvoice, link: str, line: dict[str, Any]) -> list[OtherL
     ]
 
 
+def _is_last(found: FoundInvoice, line: dict[str, Any]) -> bool:
+    """Whether a line is the last one of its key and dimensions: corrections are of all of these together."""
+    alike: list[int] = [
+        one["line_no"]
+        for one in found.lines
+        if (one["key"], one["dimensions"]) == (line["key"], line["dimensions"]) and one["kind"] != "adjustment"
+    ]
+    return bool(alike) and line["line_no"] == alike[-1]
+
+
 def _quantities(found: FoundInvoice) -> pl.DataFrame | None:
     """``line_quantities`` where a price is of several meters or by dimensions; None: none is, or the period goes on."""
     plans = found.context.history.catalogs.values()
@@ -133,7 +143,7 @@ def _facts(found: FoundInvoice, line: dict[str, Any], quantities: pl.DataFrame |
         before=_others(found, "before", line) if usage else [],
         in_parts=any(row["link"] == "before" for row in found.related),
         ongoing=found.ongoing,
-        corrections=_others(found, "correction", line),
+        corrections=_others(found, "correction", line) if _is_last(found, line) else [],
         correction=None if correction is None else correction.reasons,
     )
 

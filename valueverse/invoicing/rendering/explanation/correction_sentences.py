@@ -39,7 +39,7 @@ class CorrectionSentences:
         if one.is_void:
             found.append("That invoice is void: what other invoices had billed of it is taken back.")
         found.append(self._amounts(line, one, unit))
-        if line["meter"] is not None:
+        if line["meter"] is not None and not one.is_void:
             found.append(self._events(one.changed))
         if one.catalog is not None:
             found.append(f"It was re-rated under the catalog {one.catalog[:8]}.")
