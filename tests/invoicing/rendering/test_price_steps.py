@@ -86,3 +86,12 @@ def test_braces_in_the_name_of_a_unit_are_shown() -> None:
     catalog = {"meters": [meter], "plans": [{"key": "pro", "charges": [charge]}]}
     (found,) = shown(catalog=catalog, lines=[used("15")])["lines"]
     assert found["tiers"][0][0] == "0 to 500 at 0.02 per 10 {n} calls, plus 5.00"
+
+
+def test_a_tier_that_nothing_fell_into_is_no_row() -> None:
+    empty = TIER | {"quantity": "0", "amount": "0", "flat": "0"}
+    assert shown(catalog=None, lines=[used("0", "0", tiers=[empty])])["lines"][0]["tiers"] == []
+    flat = TIER | {"quantity": "0", "amount": "5"}
+    assert shown(catalog=None, lines=[used("5", "0", tiers=[flat])])["lines"][0]["tiers"] == [
+        ["0 to 0 at 0.02 each, plus 5.00", "5.00"]
+    ]

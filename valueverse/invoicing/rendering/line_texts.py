@@ -51,7 +51,7 @@ class LineTexts:
 
         ``lines``: all of its invoice.
         """
-        tiers = () if line["kind"] == "adjustment" else line["tiers"] or ()
+        tiers = () if line["kind"] == "adjustment" else [one for one in line["tiers"] or () if _counts(one)]
         unit = self._unit(line)
         rows = [[self._tier(tier, before, unit), self._formats.precise(tier["amount"])] for tier, before in _run(tiers)]
         return {
@@ -89,7 +89,7 @@ class LineTexts:
         return self._part(text, key)
 
     def _unit(self, line: Mapping[str, Any]) -> UnitOfPrice | None:
-        return self._names.unit(line) if line["kind"] == "usage" else None
+        return self._names.unit(line) if line["kind"] in {"usage", "adjustment"} else None
 
     def _part(self, text: str, key: str) -> str:
         found = _PART.fullmatch(text)
@@ -147,6 +147,11 @@ class LineTexts:
         # Braces in the name of a unit are no placeholders.
         named = unit.unit.replace("{", "{{").replace("}", "}}")
         return self._formats.text("per_units", price="{price}", count=self._formats.quantity(unit.count), unit=named)
+
+
+def _counts(tier: Mapping[str, Any]) -> bool:
+    """Whether units or an amount fell into a tier."""
+    return any(Decimal(tier[name] or 0) for name in ("quantity", "amount"))
 
 
 def _run(tiers: Any) -> list[tuple[Mapping[str, Any], Decimal]]:

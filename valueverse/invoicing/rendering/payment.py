@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from valueverse.invoicing.rendering.swiss import bill_of, slip_shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from valueverse.invoicing.rendering.history import InvoiceHistory
     from valueverse.invoicing.rendering.locale_formats import LocaleFormats
@@ -20,13 +20,18 @@ _LONGEST_NAME = 70
 _LARGEST = Decimal("999999999.99")
 
 
-def since_issued(document: Mapping[str, Any], formats: LocaleFormats, history: InvoiceHistory) -> dict[str, Any] | None:
-    """heading, rows [[label, amount, whether it is emphasised]] and notes; None: nothing was paid or credited since."""
+def since_issued(
+    document: Mapping[str, Any], formats: LocaleFormats, history: InvoiceHistory, day: Callable[[str], str]
+) -> dict[str, Any] | None:
+    """heading, rows [[label, amount, whether it is emphasised]] and notes; None: nothing was paid or credited since.
+
+    ``day`` writes an ISO date.
+    """
     if document["status"] != "finalised" or not (history.payments or history.credit_notes):
         return None
     rows: list[list[Any]] = [
         [
-            formats.text(one.kind, date=formats.short_day(one.on)),
+            formats.text(one.kind, date=day(one.on)),
             formats.amount(str(Decimal(one.amount).copy_negate())),
             False,
         ]
@@ -36,7 +41,7 @@ def since_issued(document: Mapping[str, Any], formats: LocaleFormats, history: I
         formats.text(
             "credited",
             amount=formats.money(one.amount),
-            date=formats.short_day(formats.day_of(one.on)),
+            date=day(formats.day_of(one.on)),
             reason=one.reason,
         )
         for one in history.credit_notes

@@ -65,7 +65,7 @@ def presentation(
         "lines": [lines.shown(line, document["lines"]) for line in document["lines"]],
         "no_lines": formats.text("no_lines"),
         "totals": total_rows(document, formats, names),
-        "since": since_issued(document, formats, history),
+        "since": since_issued(document, formats, history, formats.short_day),
         "taxes": _tax_summary(document, formats, names),
         "legal": [formats.text("reverse_charge")] if _reverse_charge(document, parties) else [],
         "payment": payment_shown(document, parties, formats, history),

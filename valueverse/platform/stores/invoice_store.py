@@ -111,7 +111,7 @@ def by_number(connection: psycopg.Connection[Any], number: str) -> dict[str, Any
 
 
 def credit_notes(connection: psycopg.Connection[Any], tenant: str, number: str) -> list[dict[str, Any]]:
-    """Credit notes of an invoice as they are booked, by the time of their issue: ``key`` (source and id of the event),
+    """Credit notes of an invoice as they are booked, by the time of their issue: ``key`` (source#id of the event),
     ``reason``, ``issued_on`` (the tenant's day), ``amount_minor`` (tax included) and the ``tax_minor`` in it."""
     return rows_of(connection, _NOTES, {"tenant": tenant, "number": number})
 

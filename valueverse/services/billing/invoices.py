@@ -113,13 +113,14 @@ def find_invoice(connection: psycopg.Connection[Any], number: str) -> StoredInvo
         Parties.of(row, row["tenant"], document["customer"]),
         row["catalog"],
         InvoiceHistory.of(row["history"], minor_units(document["currency"])),
-        tuple(
-            BookedCreditNote(
-                one["key"], one["reason"], one["issued_on"], int(one["amount_minor"]), int(one["tax_minor"])
-            )
-            for one in invoice_store.credit_notes(connection, row["tenant"], number)
-        ),
+        tuple(_booked(one) for one in invoice_store.credit_notes(connection, row["tenant"], number)),
     )
+
+
+def _booked(row: dict[str, Any]) -> BookedCreditNote:
+    number = row["key"].partition("#")[2]
+    amount, tax = int(row["amount_minor"]), int(row["tax_minor"])
+    return BookedCreditNote(row["key"], number, row["reason"], row["issued_on"], amount, tax)
 
 
 def _listed(row: dict[str, Any]) -> dict[str, Any]:

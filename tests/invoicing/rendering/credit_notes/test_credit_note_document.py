@@ -22,7 +22,7 @@ TWO_RATES = {
 
 
 def note(amount: int, tax: int) -> BookedCreditNote:
-    return BookedCreditNote("crm#7", "outage", "2024-02-20", amount, tax)
+    return BookedCreditNote("crm#7", "CN-7", "outage", "2024-02-20", amount, tax)
 
 
 @pytest.mark.parametrize(("amount", "tax"), [(12200, 1200), (1, 0), (999, 98), (4000, 393)])
@@ -53,7 +53,7 @@ def test_its_pdf_names_the_invoice_and_asks_for_nothing() -> None:
     corrects = InvoiceHistory(corrects=(OtherInvoice("acme-000001", "2024-02-02"),))
     found = credit_note_document(document(**TWO_RATES), note(12200, 1200))
     shown = presentation(found, parties(), None, corrects)
-    assert (shown["title"], shown["number"], shown["verify"], shown["stamp"]) == ("Credit note", "crm#7", [], None)
+    assert (shown["title"], shown["number"], shown["verify"], shown["stamp"]) == ("Credit note", "CN-7", [], None)
     assert {"Corrects": "acme-000001 (Feb 2, 2024)", "Issued": "February 20, 2024"}.items() <= dict(
         shown["facts"]
     ).items()

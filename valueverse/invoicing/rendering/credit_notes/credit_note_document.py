@@ -22,7 +22,8 @@ class BookedCreditNote:
     """A credit note as the journal booked it.
 
     Attributes:
-        key: source and id of its event, as invoices that it pays name it.
+        key: source and id of its event.
+        number: the id of its event, by which invoices that it pays name it.
         reason: why it was issued.
         issued_on: ISO date, the tenant's day.
         amount_minor: what it gives back, tax included; above 0.
@@ -30,6 +31,7 @@ class BookedCreditNote:
     """
 
     key: str
+    number: str
     reason: str
     issued_on: str
     amount_minor: int
@@ -56,7 +58,7 @@ def credit_note_document(invoice: Mapping[str, Any], note: BookedCreditNote) -> 
 
     return {
         **{name: invoice[name] for name in ("tenant", "customer", "subscription", "currency", "period", "basis")},
-        "number": note.key,
+        "number": note.number,
         "status": "finalised",
         "issued_on": note.issued_on,
         "due_on": None,

@@ -66,7 +66,7 @@ class ExplainedInvoice:
     def since_issued(self, history: InvoiceHistory, notes: Sequence[BookedCreditNote]) -> list[tuple[str, str]]:
         """Label and amount of what was paid since, of what remains due, and of its credit notes."""
         currency = self._document["currency"]
-        found = since_issued(self._document, self._formats, history)
+        found = since_issued(self._document, self._formats, history, str)
         rows = found["rows"] if found else []
         return [(label.removesuffix(f" {currency}"), f"{amount} {currency}") for label, amount, _ in rows] + [
             (
