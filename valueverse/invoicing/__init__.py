@@ -15,6 +15,7 @@ from valueverse.invoicing.in_memory_billing import RecordedInvoices
 from valueverse.invoicing.knowledge import KnownAt, known_at_of_tenant, newest_known_at, rows_as_recorded
 from valueverse.invoicing.lineage import (
     changed_events,
+    line_buckets,
     line_events,
     line_quantities,
     plan_at,
@@ -47,6 +48,7 @@ __all__ = [
     "derive_prior_state",
     "issued_invoices",
     "known_at_of_tenant",
+    "line_buckets",
     "line_events",
     "line_quantities",
     "newest_known_at",

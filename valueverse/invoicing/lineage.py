@@ -11,9 +11,10 @@ import polars as pl
 
 from valueverse.catalog import AMOUNT_MARK, as_known
 from valueverse.invoicing.lines import resolve_plan
+from valueverse.invoicing.lines.usage.bucket_usage import buckets_of
 from valueverse.invoicing.lines.usage.charge_assignment import assign
 from valueverse.invoicing.lines.usage.consumption import LINE
-from valueverse.invoicing.lines.usage.usage_lines import assigned_usage, metering_windows
+from valueverse.invoicing.lines.usage.usage_lines import assigned_usage, lines_to_price, metering_windows
 from valueverse.invoicing.periods.billing_periods import present_periods, stretches
 from valueverse.metering import OK
 from valueverse.schemas.invoicing import INVOICE
@@ -87,6 +88,22 @@ def line_quantities(invoices: pl.DataFrame, context: BillingContext) -> pl.DataF
         .select("tenant", "key", "label", "from", "to", "meter", "dimensions", "quantity")
         .sort("key", "label", "from", "meter", "dimensions")
     )
+
+
+def line_buckets(invoices: pl.DataFrame, context: BillingContext) -> pl.DataFrame:
+    """The hours or days of the bucketed lines of these invoices, in the order of time: tenant, key, label, from, to (of
+    the part of a period), quantity (metered units) and minute (local, of the day).
+
+    Args:
+        invoices, context: as of ``line_events``.
+    """
+    closed = stretches(context.segments, present_periods(context.segments, invoices).drop("invoice_id"))
+    windows = metering_windows(closed, context.terms)
+    taken = assigned_usage(windows, context.consumption, context.terms)
+    lines = lines_to_price(taken.quantities, closed, context.terms)
+    found = buckets_of(lines, taken.decided, context.consumption, context.terms)
+    named = lines.select("tenant", "line", "key", "label", "from", "to")
+    return found.join(named, on="line", maintain_order="left").drop("line")
 
 
 def changed_events(

@@ -1,5 +1,6 @@
 """Quantity + price -> amount: one module per family of price models, all lines at once."""
 
+from valueverse.rating.bucket_parts import bucket_parts
 from valueverse.rating.charge_steps import charge_bound, round_amounts, with_priced_units
 from valueverse.rating.engine import Rated, RatingDetail, rate
 from valueverse.rating.percentage_parts import percentage_parts
@@ -11,6 +12,7 @@ __all__ = [
     "ChargeBook",
     "Rated",
     "RatingDetail",
+    "bucket_parts",
     "charge_bound",
     "exact_portion",
     "percentage_parts",

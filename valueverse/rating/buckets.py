@@ -36,6 +36,20 @@ def bucketed(
     ``price`` turns inner lines (line, charge, quantity) and their book into line, amount. A line without
     buckets is one bucket of its whole quantity.
     """
+    return (
+        priced_buckets(rows, buckets, book, price)
+        .group_by("line")
+        .agg(pl.when(pl.col("due").null_count() == 0).then(pl.col("due").sum()).alias("amount"))
+    )
+
+
+def priced_buckets(
+    rows: pl.DataFrame,
+    buckets: pl.DataFrame,
+    book: ChargeBook,
+    price: Callable[[pl.DataFrame, ChargeBook], pl.DataFrame],
+) -> pl.DataFrame:
+    """The buckets of ``bucketed``: line, value (units to price), amount (of its price), commitment and ``due``."""
     own = buckets.join(rows.select("line"), on="line", how="semi")
     alone = rows.join(own, on="line", how="anti").select(
         "line", pl.col("to_price").alias("quantity"), pl.lit(None, pl.Int32).alias("minute")
@@ -61,11 +75,7 @@ def bucketed(
         .then(least)
         .otherwise(amount)
     )
-    return (
-        priced.with_columns(pl.when(due.abs() < _MOST_PER_BUCKET).then(due).alias("due"))
-        .group_by("line")
-        .agg(pl.when(pl.col("due").null_count() == 0).then(pl.col("due").sum()).alias("amount"))
-    )
+    return priced.with_columns(pl.when(due.abs() < _MOST_PER_BUCKET).then(due).alias("due"))
 
 
 def _with_terms(placed: pl.DataFrame, book: ChargeBook) -> tuple[pl.DataFrame, ChargeBook]:

@@ -169,7 +169,7 @@ def _priced(lines: pl.DataFrame, book: ChargeBook, detail: RatingDetail) -> tupl
         "matrix": lambda rows: _matrix(rows, detail.events, book),
         "capacity": lambda rows: capacity(rows, detail.quantities, book),
         "formula": lambda rows: _formula(rows, book),
-        "bucketed": lambda rows: bucketed(rows, detail.buckets, book, _bucket_amounts),
+        "bucketed": lambda rows: bucketed(rows, detail.buckets, book, bucket_amounts),
     }
     for model in lines["model"].unique(maintain_order=True):
         rows = _of(lines, model)
@@ -295,6 +295,6 @@ def _formula(rows: pl.DataFrame, book: ChargeBook) -> pl.DataFrame:
     return pl.concat(parts)
 
 
-def _bucket_amounts(lines: pl.DataFrame, book: ChargeBook) -> pl.DataFrame:
+def bucket_amounts(lines: pl.DataFrame, book: ChargeBook) -> pl.DataFrame:
     """Precise amounts of buckets: the inner prices alone, without a chain around them."""
     return rate(lines, book).lines.select("line", "amount")

@@ -12,7 +12,7 @@ import pytest
 from tests.support.ledger import World, instant
 from valueverse.catalog import amount_meter_key, parse_pricing
 from valueverse.catalog.prices import PriceModel
-from valueverse.invoicing import build_billing_context, line_quantities, plan_at
+from valueverse.invoicing import build_billing_context, line_buckets, line_quantities, plan_at
 from valueverse.invoicing.rendering import (
     ExplainedInvoice,
     ExplainedLine,
@@ -180,7 +180,7 @@ CASES: dict[str, tuple[str, dict[str, Any], list[str], str, list[tuple[str, str]
     "bucketed": (
         "bucketed", {"every": "hour", "price": {"model": "standard", "unit": "3"}}, ["3"],
         "bucketed, each hour priced by itself and summed: standard, 3.00 USD for each unit",
-        [],
+        [("744 hours, 1 with usage", "9.00 USD")],
     ),
     "bucketed with commitments": (
         "bucketed",
@@ -194,7 +194,7 @@ CASES: dict[str, tuple[str, dict[str, Any], list[str], str, list[tuple[str, str]
                 {"from": "20:00", "to": "24:00", "commitment": None},
             ],
         },
-        ["3"],
+        ["2000"],
         (
             f"bucketed, each day priced by itself and summed: {GRADUATED}; {ENTERED} (up to 1,000: 0.01 USD each; "
             "above: 0.005 USD each, plus 1.00 USD); a commitment of 7.00 USD for each day, what is above it counts "
@@ -202,12 +202,16 @@ CASES: dict[str, tuple[str, dict[str, Any], list[str], str, list[tuple[str, str]
             "18:00 to 20:00 a commitment of 8.00 USD for each day, what is above it counts times 1.5, a day below it "
             "stays as it is; from 20:00 to 24:00 no commitment"
         ),
-        [],
+        [
+            ("31 days, 1 with usage", "16.00 USD"),
+            ("1 day above the commitment", "4.50 USD"),
+            ("30 days raised to the commitment", "210.00 USD"),
+        ],
     ),
     "formula": (
         "formula", {"amount": "max(quantity - 5, 0) * 0.3"}, ["15"],
         "formula, max(quantity - 5, 0) * 0.3 of the priced quantity",
-        [],
+        [("max(quantity - 5, 0) * 0.3 with quantity 15", "3.00 USD")],
     ),
 }  # fmt: skip
 OUTCOMES = {
@@ -260,16 +264,18 @@ def explained() -> dict[str, ExplainedLine]:
     context = build_billing_context(world.timeline(), world.history(), world.usage_frame().lazy(), None)
     priced = plan_at(context, "acme", "s1", instant("2024-01-05"))
     shown = ExplainedInvoice(document, {"meters": meters, "plans": [plan]}, ("UTC",))
-    quantities = line_quantities(january.select(*INVOICE, pl.lit("i1").alias("invoice_id")), context)
+    named = january.select(*INVOICE, pl.lit("i1").alias("invoice_id"))
+    quantities = line_quantities(named, context)
+    buckets: dict[str, list[tuple[Decimal, int | None]]] = {}
+    for one, quantity, minute in line_buckets(named, context).select("key", "quantity", "minute").iter_rows():
+        buckets.setdefault(one, []).append((quantity, minute))
     parts: dict[str, list[QuantityPart]] = {}
     for row in quantities.iter_rows(named=True):
         part = QuantityPart(row["meter"], json.loads(row["dimensions"] or "{}"), row["quantity"])
         parts.setdefault(row["key"], []).append(part)
     values = {key(case): [Decimal(one) for one in usage] for case, (_, _, usage, *_) in CASES.items()}
-    return {
-        line["key"]: shown.line(line, LineFacts(priced, (31, 31), values[line["key"]], parts.get(line["key"], ())))
-        for line in document["lines"]
-    }
+    facts = {one: LineFacts(priced, (31, 31), values[one], parts.get(one, ()), buckets.get(one, ())) for one in values}
+    return {line["key"]: shown.line(line, facts[line["key"]]) for line in document["lines"]}
 
 
 def test_a_price_of_several_meters_says_what_each_came_to(explained: dict[str, ExplainedLine]) -> None:
@@ -297,7 +303,7 @@ def test_a_price_and_how_the_amount_adds_up_are_put_in_words(case: str, explaine
     line = explained[key(case)]
     assert line.sentences[-1] == f"Price of plan pro: {words}."
     assert line.tiers == rows
-    if rows:
+    if line.amount != "0.00 USD":
         amounts = [Decimal(amount.removesuffix(" USD").replace("\u2212", "-")) for _, amount in rows]
         assert round(sum(amounts), 2) == Decimal(line.amount.removesuffix(" USD"))
         assert len({amount.as_tuple().exponent for amount in amounts}) == 1, "one number of decimals per column"

@@ -98,17 +98,21 @@ def test_threshold_invoices_count_their_period_so_far_and_a_plan_that_ended_give
     charge = {"key": "usage", "meter": "toks", "included": "10", "minimum": "5", "price": price}
     plan = {"key": "pro", "period": {"align": "calendar"}, "charges": [charge], "threshold": "50"}
     capacity = {"model": "capacity", "tiers": [{"limits": {"toks": "10"}, "amount": "7"}, {"amount": "9"}]}
+    hours = {"model": "bucketed", "every": "hour", "price": {"model": "standard", "unit": "1"}}
+    load = {"key": "load", "meter": "load", "price": hours}
     others = [
         {
             "key": key,
             "period": plan["period"],
-            "charges": [{"key": "held", "price": capacity}],
+            "charges": [{"key": "held", "price": capacity}, load],
             "fees": [{"key": "base", "amount": amount}],
             **committed,
         }
         for key, amount, committed in (("small", "10", {}), ("large", "20", {"commitment": {"minimum": "500"}}))
     ]
-    world = World({"currency": "USD", "meters": [meter], "plans": [plan, *others]})
+    world = World(
+        {"currency": "USD", "meters": [meter, meter | {"key": "load", "event_type": "load"}], "plans": [plan, *others]}
+    )
     world.start("2023-11-01")
     world.start("2023-11-01", subscription="s2", plan="small")
     world.record("subscription.changed", "2023-11-16", {"subscription": "s2", "plan": "large"})
@@ -138,6 +142,8 @@ def test_threshold_invoices_count_their_period_so_far_and_a_plan_that_ended_give
     assert (after.sentences[0], after.tiers) == (
         "4 toks, from 1 event, 2023-11-16 to 2023-11-30.", [("up to 10 toks", "7.00 USD")],
     )  # fmt: skip
+    by_hour = [words.tiers for words, data in found if data["key"] == "load"]
+    assert by_hour == [[("360 hours, 0 with usage", "0.00 USD")]] * 2
     fees = [words.sentences for words, data in found if data["kind"] == "fee" and words.amount.startswith("\u2212")]
     assert fees == [
         [

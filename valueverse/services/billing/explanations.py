@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from valueverse.catalog import Capacity, Matrix
-from valueverse.invoicing import line_quantities, plan_at
+from valueverse.catalog import Bucketed, Capacity, Matrix
+from valueverse.invoicing import line_buckets, line_quantities, plan_at
 from valueverse.invoicing.rendering import (
     ExplainedInvoice,
     ExplainedLine,
@@ -68,9 +68,9 @@ def invoice_in_sentences(
     found = find_lines(connection, lake, number, line)
     stored = find_invoice(connection, number)
     shown = ExplainedInvoice(stored.document, json.loads(stored.catalog or "null"), stored.parties.zones)
-    quantities = _quantities(found)
+    frames = _frames(found)
     lines = [
-        (shown.line(one, _facts(found, one, quantities)), answer)
+        (shown.line(one, _facts(found, one, frames)), answer)
         for one, answer in zip(found.lines, answer_of(connection, found, limit)["lines"], strict=True)
     ]
     return InvoiceExplanation(shown.heading(), shown.basis(), lines, [] if line else shown.totals())
@@ -101,30 +101,33 @@ def _is_last(found: FoundInvoice, line: dict[str, Any]) -> bool:
     return bool(alike) and line["line_no"] == alike[-1]
 
 
-def _quantities(found: FoundInvoice) -> pl.DataFrame | None:
-    """``line_quantities`` where a price is of several meters or by dimensions; None: none is, or the period goes on."""
-    plans = found.context.history.catalogs.values()
-    prices = {type(charge.price) for catalog in plans for plan in catalog.plans for charge in plan.charges}
-    if found.ongoing or not prices & {Capacity, Matrix}:
-        return None
-    return line_quantities(found.period, found.context)
+_Frames = dict[type, pl.DataFrame]
 
 
-def _parts(line: dict[str, Any], quantities: pl.DataFrame | None) -> list[QuantityPart]:
-    if quantities is None or line["kind"] != "usage":
+def _frames(found: FoundInvoice) -> _Frames:
+    """What prices of several meters, by dimensions, or by hours and days are made of; empty where the period goes
+    on."""
+    plans = [plan for catalog in found.context.history.catalogs.values() for plan in catalog.plans]
+    prices = {type(charge.price) for plan in plans for charge in plan.charges}
+    frames: _Frames = {}
+    if not found.ongoing and prices & {Capacity, Matrix}:
+        frames |= dict.fromkeys((Capacity, Matrix), line_quantities(found.period, found.context))
+    if not found.ongoing and Bucketed in prices:
+        frames[Bucketed] = line_buckets(found.period, found.context)
+    return frames
+
+
+def _rows_of(line: dict[str, Any], frame: pl.DataFrame | None) -> list[dict[str, Any]]:
+    """The rows of a usage line."""
+    if frame is None or line["kind"] != "usage":
         return []
     label = dimensions_text(line["dimensions"]) if line["dimensions"] else ""
     begins, ends = (datetime.fromisoformat(line["service_period"][name]) for name in ("from", "to"))
-    own = quantities.filter(
-        pl.col("key") == line["key"], pl.col("label") == label, pl.col("from") == begins, pl.col("to") == ends
-    )
-    return [
-        QuantityPart(meter, json.loads(dimensions or "{}"), quantity)
-        for meter, dimensions, quantity in own.select("meter", "dimensions", "quantity").drop_nulls().iter_rows()
-    ]
+    named = [pl.col("key") == line["key"], pl.col("label") == label, pl.col("from") == begins, pl.col("to") == ends]
+    return frame.filter(*named, pl.col("quantity").is_not_null()).to_dicts()
 
 
-def _facts(found: FoundInvoice, line: dict[str, Any], quantities: pl.DataFrame | None) -> LineFacts:
+def _facts(found: FoundInvoice, line: dict[str, Any], frames: _Frames) -> LineFacts:
     correction = found.corrections.get(line["line_no"])
     usage = line["kind"] == "usage"
     close = datetime.fromisoformat(found.document["period"]["to"])
@@ -138,7 +141,11 @@ def _facts(found: FoundInvoice, line: dict[str, Any], quantities: pl.DataFrame |
         plan=plan_at(found.context, found.tenant, subscription, at) if subscription else None,
         days=found.days.get((begins, ends)),
         values=events["value"].to_list() if whole else (),
-        parts=_parts(line, quantities),
+        parts=[
+            QuantityPart(row["meter"], json.loads(row["dimensions"] or "{}"), row["quantity"])
+            for row in _rows_of(line, frames.get(Matrix))
+        ],
+        buckets=[(row["quantity"], row["minute"]) for row in _rows_of(line, frames.get(Bucketed))],
         late_events=events.filter(pl.col("received_at") >= close).height,
         before=_others(found, "before", line) if usage else [],
         in_parts=any(row["link"] == "before" for row in found.related),

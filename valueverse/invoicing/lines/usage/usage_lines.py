@@ -113,7 +113,7 @@ def _metered_as_one(several: pl.DataFrame, windows: pl.DataFrame, consumption: C
     return again.rename({"dimensions": "line"}).join(named, on=["window", "line"]).with_columns(_AS_ONE)
 
 
-def _to_price(taken: pl.DataFrame, stretches: pl.DataFrame, terms: Terms) -> pl.DataFrame:
+def lines_to_price(taken: pl.DataFrame, stretches: pl.DataFrame, terms: Terms) -> pl.DataFrame:
     """One row per line to price: every charge of every stretch, also without usage (a flat, a minimum may be due)."""
     models = terms.book.charges.select("charge", "model")
     charged = terms.charges.join(models, on="charge").filter(pl.col("model") != OUTCOME)
@@ -182,7 +182,7 @@ def usage_lines(stretches: pl.DataFrame, consumption: Consumption, terms: Terms)
     """
     windows = metering_windows(stretches, terms)
     taken = assigned_usage(windows, consumption, terms)
-    lines = with_shared_included(_to_price(taken.quantities, stretches, terms), terms)
+    lines = with_shared_included(lines_to_price(taken.quantities, stretches, terms), terms)
     detail = detail_of(lines, taken, windows, consumption, terms)
     continued = run_on(lines, terms)
     rated = rate(continued, terms.book, detail)

@@ -6,8 +6,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from valueverse.catalog import (
+    Bucketed,
     Capacity,
     Dynamic,
+    FormulaPrice,
     Graduated,
     GraduatedPercentage,
     Matrix,
@@ -16,9 +18,10 @@ from valueverse.catalog import (
     Standard,
     Volume,
 )
+from valueverse.invoicing.rendering.explanation.measured import counted
 from valueverse.invoicing.rendering.explanation.price_sentences import MOST_SHOWN, dimensions_shown
 from valueverse.money import plain
-from valueverse.rating import percentage_parts
+from valueverse.rating import bucket_parts, percentage_parts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,6 +57,8 @@ class AmountRows:
             rows = self.tiers(line["tiers"], price, unit)
         elif isinstance(price, Percentage):
             rows = self._percentage(charge, facts.values)
+        elif isinstance(price, Bucketed):
+            rows = [] if facts.in_parts else self._buckets(charge, price.every, facts.buckets)
         else:
             rows = [] if facts.in_parts else self._alone(line, charge, unit, facts)
         return self.column(rows)
@@ -120,8 +125,10 @@ class AmountRows:
             return []
         rows = []
         if parts.free_events:
-            rows.append((f"{_events(parts.free_events)} free, of {self._prices.number(parts.free_value)}", Decimal(0)))
-        whole = _events(parts.paid_events)
+            rows.append(
+                (f"{counted(parts.free_events, 'event')} free, of {self._prices.number(parts.free_value)}", Decimal(0))
+            )
+        whole = counted(parts.paid_events, "event")
         rows.append(
             (f"{whole}: {self._prices.percent(price.rate)} of {self._prices.number(parts.paid_value)}", parts.by_rate)
         )
@@ -129,10 +136,22 @@ class AmountRows:
             rows.append((f"{whole}: {self._prices.bare(price.fixed)} each", parts.fixed))
         if parts.raised_events and price.min_per_event is not None:
             least = self._prices.bare(price.min_per_event)
-            rows.append((f"{_events(parts.raised_events)} raised to {least} each", parts.raised))
+            rows.append((f"{counted(parts.raised_events, 'event')} raised to {least} each", parts.raised))
         if parts.cut_events and price.max_per_event is not None:
             most = self._prices.bare(price.max_per_event)
-            rows.append((f"{_events(parts.cut_events)} cut to {most} each", -parts.cut))
+            rows.append((f"{counted(parts.cut_events, 'event')} cut to {most} each", -parts.cut))
+        return rows
+
+    @staticmethod
+    def _buckets(charge: ChargePricing, every: str, buckets: Sequence[tuple[Decimal, int | None]]) -> list[_Row]:
+        parts = bucket_parts(charge, buckets)
+        if parts is None:
+            return []
+        rows = [(f"{counted(parts.buckets, every)}, {parts.used:,} with usage", parts.priced)]
+        if parts.above:
+            rows.append((f"{counted(parts.above, every)} above the commitment", parts.more))
+        if parts.below:
+            rows.append((f"{counted(parts.below, every)} raised to the commitment", parts.raised))
         return rows
 
     def _alone(
@@ -152,10 +171,12 @@ class AmountRows:
             case Dynamic() if price.multiplier:
                 text = f"{self._prices.number(amount / price.multiplier)} times {self._prices.number(price.multiplier)}"
             case Dynamic():
-                text = f"{price.amount!r} of {_events(line['event_count'] or 0)}"
+                text = f"{price.amount!r} of {counted(line['event_count'] or 0, 'event')}"
             case Capacity():
                 held = [self._prices.limits(tier) for tier in price.tiers if tier.amount == amount]
                 text = held[0] if held else ""
+            case FormulaPrice() if not charge.included and line["quantity"] is not None:
+                text = f"{price.amount} with quantity {self._prices.number(Decimal(line['quantity']))}"
             case Matrix():
                 return [] if charge.convert or charge.included else self._cells(price, facts.parts)
             case _:
@@ -185,7 +206,3 @@ def _is_of(tier: Mapping[str, Any], term: Any) -> bool:
     if term is None or tier["unit"] is None:
         return False
     return bool(Decimal(tier["unit"]) == (term.rate / 100 if hasattr(term, "rate") else term.unit))
-
-
-def _events(count: int) -> str:
-    return f"{count:,} event{'' if count == 1 else 's'}"

@@ -97,6 +97,7 @@ class LineFacts:
         days: used and full days of the part of a period that it bills; None: not known, or of no period.
         values: what its events count, in the order of time; empty where they are not all found.
         parts: of its quantity, where its price is of several meters or by dimensions.
+        buckets: metered quantity and local minute of the day of each hour or day, where its price is by these.
         late_events: of its events, how many were received after the period closed.
         before: what threshold invoices of the period billed of it.
         in_parts: threshold invoices billed something of the period before.
@@ -109,6 +110,7 @@ class LineFacts:
     days: tuple[int, int] | None = None
     values: Sequence[Decimal] = ()
     parts: Sequence[QuantityPart] = ()
+    buckets: Sequence[tuple[Decimal, int | None]] = ()
     late_events: int = 0
     before: Sequence[OtherLine] = ()
     in_parts: bool = False
