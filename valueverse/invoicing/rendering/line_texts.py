@@ -29,10 +29,11 @@ class LineTexts:
     fees and charges come from the catalog, and what is neither is shown as it is.
     """
 
-    def __init__(self, formats: LocaleFormats, names: DisplayNames) -> None:
+    def __init__(self, formats: LocaleFormats, names: DisplayNames, lines: Sequence[Mapping[str, Any]] = ()) -> None:
+        """``lines``: all of the document, for what leads from the tiers of one to its amount."""
         self._formats = formats
         self._names = names
-        self._steps = PriceSteps(formats, names)
+        self._steps = PriceSteps(formats, names, lines)
 
     def name(self, line: Mapping[str, Any]) -> str:
         """What a line is called wherever it stands by itself: its title, and which part of a split charge it is of."""
@@ -46,11 +47,8 @@ class LineTexts:
         parts += [f"{self._formats.text('quantity')}: {quantity}"] if quantity else []
         return "; ".join(part for part in parts if part) or None
 
-    def shown(self, line: Mapping[str, Any], lines: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
-        """title, details, period, quantity, amount, tiers and steps after them [[text, amount]] of a line.
-
-        ``lines``: all of its invoice.
-        """
+    def shown(self, line: Mapping[str, Any]) -> dict[str, Any]:
+        """title, details, period, quantity, amount, tiers and steps after them [[text, amount]] of a line."""
         tiers = () if line["kind"] == "adjustment" else [one for one in line["tiers"] or () if _counts(one)]
         unit = self._unit(line)
         rows = [[self._tier(tier, before, unit), self._formats.precise(tier["amount"])] for tier, before in _run(tiers)]
@@ -61,7 +59,7 @@ class LineTexts:
             "quantity": self._quantity(line["quantity"], unit),
             "amount": self._formats.amount(line["amount"]),
             "tiers": rows,
-            "steps": self._steps.rows(line, lines, self._each(unit)) if line["kind"] == "usage" else [],
+            "steps": self._steps.rows(line, self._each(unit)) if line["kind"] == "usage" else [],
         }
 
     def title(self, line: Mapping[str, Any]) -> str:

@@ -48,7 +48,7 @@ def presentation(
     history = history or InvoiceHistory()
     credit = Decimal(document["total"]) < 0
     logo = parties.invoicing.get("logo")
-    lines = LineTexts(formats, names)
+    lines = LineTexts(formats, names, document["lines"])
     number = document["number"]
     return {
         "language": formats.language,
@@ -62,7 +62,7 @@ def presentation(
         "buyer": _party(formats, parties, "buyer") | {"heading": formats.text("billed_to")},
         "facts": _facts(document, parties, formats, history, credit=credit),
         "headings": [formats.text(key) for key in ("description", "service_period", "quantity", "amount")],
-        "lines": [lines.shown(line, document["lines"]) for line in document["lines"]],
+        "lines": [lines.shown(line) for line in document["lines"]],
         "no_lines": formats.text("no_lines"),
         "totals": total_rows(document, formats, names),
         "since": since_issued(document, formats, history, formats.short_day),

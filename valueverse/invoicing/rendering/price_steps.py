@@ -25,16 +25,22 @@ class PriceSteps:
     the rest is one row that says what it may be.
     """
 
-    def __init__(self, formats: LocaleFormats, names: DisplayNames) -> None:
+    def __init__(self, formats: LocaleFormats, names: DisplayNames, lines: Sequence[Mapping[str, Any]]) -> None:
+        """``lines``: all of the invoice, since a maximum may hold for several of them together."""
         self._formats = formats
         self._names = names
+        self._charged: dict[tuple[str, str, str], Decimal] = {}
+        with localcontext(_WIDE):
+            for line in lines:
+                if line["kind"] == "usage":
+                    before = self._charged.get(_charge(line), Decimal(0))
+                    self._charged[_charge(line)] = before + Decimal(line["amount_precise"])
 
-    def rows(self, line: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], each: str) -> list[list[str]]:
+    def rows(self, line: Mapping[str, Any], each: str) -> list[list[str]]:
         """[text, amount] of each step after the tiers; of a price without tiers the price itself too.
 
         Args:
             line: of usage.
-            lines: all of its invoice: a maximum may hold for several of them together.
             each: message of a price per unit, with the placeholder price.
         """
         with localcontext(_WIDE):
@@ -45,7 +51,7 @@ class PriceSteps:
                 start = [] if tiers else self._price(part, line, each)
                 if start is None:
                     continue
-                found = self._steps(part, line, lines, sum(tiers + [one for _, one in start], Decimal(0)))
+                found = self._steps(part, line, sum(tiers + [one for _, one in start], Decimal(0)))
                 if found is not None:
                     steps = start + found
                     break
@@ -76,9 +82,7 @@ class PriceSteps:
         text = self._formats.text("tier_all", quantity=self._formats.quantity(f"{units:f}"), price=shown)
         return [(text, units * Decimal(str(price["unit"])))]
 
-    def _steps(
-        self, part: Mapping[str, Any], line: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], start: Decimal
-    ) -> list[_Step] | None:
+    def _steps(self, part: Mapping[str, Any], line: Mapping[str, Any], start: Decimal) -> list[_Step] | None:
         """Steps that lead from the price to the line's amount; None: these terms do not lead there."""
         amount = Decimal(line["amount_precise"])
         found: list[_Step] = []
@@ -89,24 +93,14 @@ class PriceSteps:
         left = amount - start - sum((one for _, one in found), Decimal(0))
         if abs(left) < _ALIKE:
             return found
-        bound = self._bound(part, line, lines, "maximum" if left < 0 else "minimum")
+        bound = self._bound(part, line, "maximum" if left < 0 else "minimum")
         return None if bound is None else [*found, (bound, left)]
 
-    def _bound(
-        self, part: Mapping[str, Any], line: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], name: str
-    ) -> str | None:
+    def _bound(self, part: Mapping[str, Any], line: Mapping[str, Any], name: str) -> str | None:
         if part.get(name) is None:
             return None
         # It holds for all lines of the charge together.
-        bound = Decimal(str(part[name]))
-        amount = sum(
-            (
-                Decimal(one["amount_precise"])
-                for one in lines
-                if (one["kind"], one["key"], one["service_period"]) == ("usage", line["key"], line["service_period"])
-            ),
-            Decimal(0),
-        )
+        bound, amount = Decimal(str(part[name])), self._charged.get(_charge(line), Decimal(line["amount_precise"]))
         text = self._formats.text(f"step_{name}", amount=self._formats.money(f"{bound:f}"))
         if abs(amount - bound) < _ALIKE:
             return text
@@ -123,3 +117,8 @@ class PriceSteps:
             return None
         full = int((bound * used / amount).to_integral_value())
         return (used, full) if used < full and abs(bound * used / full - amount) < _ALIKE else None
+
+
+def _charge(line: Mapping[str, Any]) -> tuple[str, str, str]:
+    """What the lines of a charge in one period have in common."""
+    return line["key"], line["service_period"]["from"], line["service_period"]["to"]
