@@ -34,6 +34,7 @@ from valueverse.schemas.invoicing import (
     BILLED_LINES,
     BOOKED_LINES,
     CORRECTED,
+    CORRECTED_IN_VAIN,
     COUPON_USES,
     CREDITS_USED,
     INVOICE_DISCOUNTS,
@@ -45,6 +46,7 @@ from valueverse.schemas.invoicing import (
     RERATINGS,
     THRESHOLD_COUPONS,
     THRESHOLD_LINES,
+    UNCHANGED_INVOICES,
     VOIDED_INVOICES,
 )
 
@@ -65,12 +67,16 @@ class BilledRows:
         lines: BILLED_LINES: one-off lines, corrections and lines of threshold invoices at least.
         credits: BILLED_CREDITS.
         discounts: BILLED_DISCOUNTS.
+        unchanged: UNCHANGED_INVOICES.
+        in_vain: CORRECTED_IN_VAIN.
     """
 
     invoices: pl.DataFrame = field(default_factory=BILLED_INVOICES.to_frame)
     lines: pl.DataFrame = field(default_factory=BILLED_LINES.to_frame)
     credits: pl.DataFrame = field(default_factory=BILLED_CREDITS.to_frame)
     discounts: pl.DataFrame = field(default_factory=BILLED_DISCOUNTS.to_frame)
+    unchanged: pl.DataFrame = field(default_factory=UNCHANGED_INVOICES.to_frame)
+    in_vain: pl.DataFrame = field(default_factory=CORRECTED_IN_VAIN.to_frame)
 
     @property
     def not_voided(self) -> pl.DataFrame:
@@ -85,7 +91,8 @@ class BilledRows:
         """Those of finalised invoices alone: drafts count for nothing."""
         final = self.invoices.filter("is_final")
         parts = (self.lines, self.credits, self.discounts)
-        return BilledRows(final, *(part.join(final, on=_ID, how="semi", maintain_order="left") for part in parts))
+        lines, paid, taken = (part.join(final, on=_ID, how="semi", maintain_order="left") for part in parts)
+        return replace(self, invoices=final, lines=lines, credits=paid, discounts=taken)
 
     def with_lines(self, lines: pl.DataFrame) -> BilledRows:
         """With these lines (BILLED_LINES), which take the place of those that are the same."""
@@ -116,10 +123,13 @@ class ReceivedChanges:
 
 def recorded_periods(rows: BilledRows) -> pl.DataFrame:
     """Standing invoices (BILLED_INVOICES), ``events_known_at`` the newest state of knowledge that is booked for each:
-    on itself, or on an invoice that corrects it."""
+    on itself, or on an invoice that corrects it; also one that changed nothing of it."""
     corrections = rows.with_invoice(rows.lines.drop_nulls("corrected_invoice_id"), "events_known_at")
-    newest = corrections.group_by("tenant", invoice_id="corrected_invoice_id").agg(
-        pl.col("events_known_at").max().alias("corrected_at")
+    since = [corrections.select("tenant", "events_known_at", invoice_id="corrected_invoice_id"), rows.unchanged]
+    newest = (
+        pl.concat(UNCHANGED_INVOICES.conform(part) for part in since)
+        .group_by(_ID)
+        .agg(pl.col("events_known_at").max().alias("corrected_at"))
     )
     known = pl.max_horizontal("events_known_at", "corrected_at").alias("events_known_at")
     marked = rows.not_voided.join(newest, on=_ID, how="left", maintain_order="left").with_columns(known)
@@ -131,6 +141,7 @@ def issued_invoices(rows: BilledRows) -> IssuedInvoices:
     return IssuedInvoices(
         ISSUED_INVOICES.conform(recorded_periods(rows).filter("is_final")),
         VOIDED_INVOICES.conform(rows.invoices.filter(pl.col("voided_at").is_not_null())),
+        rows.in_vain,
     )
 
 
@@ -147,6 +158,8 @@ def recomputed_invoices(issued: IssuedInvoices, changes: ReceivedChanges) -> pl.
         invoices_to_recompute(periods, changes.usage, changes.meters, changes.facts, changes.known_at),
         reopened(not_voided, changes.facts, changes.known_at).select(_KNOWN),
         periods.join(changes.reratings, on=_ID, how="semi"),
+        # What a voided correction booked is due again, whatever later corrections know.
+        periods.join(issued.in_vain, on=_ID, how="semi"),
         unknown.select(_KNOWN),
         periods_with_voided_threshold(periods, issued.voided),
         periods_without_closing_invoice(periods, issued.voided),

@@ -22,6 +22,7 @@ from valueverse.invoicing.periods.billing_periods import CLOSE
 from valueverse.invoicing.periods.due_invoices import closed_periods, invoices_due
 from valueverse.invoicing.prior_state import PriorState
 from valueverse.invoicing.rendering.invoice_documents import invoices_of
+from valueverse.invoicing.rules import CORRECTION
 from valueverse.invoicing.settlement.adjustment_events import read_adjustment_events
 from valueverse.invoicing.settlement.credit_notes import cap_by_credit_notes
 from valueverse.invoicing.settlement.settlement import settle
@@ -52,12 +53,15 @@ class Billed:
         problems: lines that have no amount (tenant, customer, subscription, key, problem): their invoices are held
             back.
         rejected: billing events about coupons, wallets and credit notes that could not be applied.
+        unchanged: tenant, invoice_id of finalised invoices that were recomputed, and whose corrections are all of 0 and
+            on no invoice.
     """
 
     invoices: pl.DataFrame
     lines: pl.DataFrame
     problems: pl.DataFrame
     rejected: pl.DataFrame
+    unchanged: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,14 @@ def bill(
         settled.lines,
         pl.concat([unpriced, untaxed]),
         pl.concat([adjustments.rejected, settled.rejected, refused]),
+        _unchanged(lines, settled.invoices),
     )
+
+
+def _unchanged(lines: pl.DataFrame, issued: pl.DataFrame) -> pl.DataFrame:
+    """The invoices that corrections of 0 are of, which are on none of the invoices ``issued``."""
+    alone = lines.filter(pl.col("invoice_type") == CORRECTION).join(issued, on=INVOICE, how="anti")
+    return alone.select("tenant", invoice_id="corrected_invoice_id").drop_nulls().unique()
 
 
 def _with_periods(run: _Run) -> tuple[DraftInvoices, pl.DataFrame]:

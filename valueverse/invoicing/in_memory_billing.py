@@ -18,7 +18,7 @@ from valueverse.invoicing.billed_rows import (
     recomputed_invoices,
 )
 from valueverse.invoicing.engine import Billed, bill
-from valueverse.invoicing.knowledge import newest_known_at
+from valueverse.invoicing.knowledge import known_at_of_tenant, newest_known_at
 from valueverse.invoicing.rendering.document_hash import invoice_id, invoice_number
 from valueverse.invoicing.settlement.adjustment_events import read_adjustment_events, voids_of_unknown_invoices
 from valueverse.invoicing.settlement.settlement import NUMBERING_ORDER
@@ -27,8 +27,10 @@ from valueverse.schemas.invoicing import (
     BILLED_DISCOUNTS,
     BILLED_INVOICES,
     BILLED_LINES,
+    CORRECTED_IN_VAIN,
     INVOICE,
     RERATINGS,
+    UNCHANGED_INVOICES,
 )
 from valueverse.schemas.types import INSTANT
 
@@ -73,8 +75,18 @@ class RecordedInvoices:
         named = self._named(done)
         lines = billed.lines.join(named.select(*INVOICE, "invoice_id"), on=INVOICE, how="inner", maintain_order="left")
         self._record(named, lines)
+        self._know(billed.unchanged, known_at)
         rejected = pl.concat([billed.rejected, strays])
-        return Billed(done, lines.drop("invoice_id"), billed.problems, rejected)
+        return Billed(done, lines.drop("invoice_id"), billed.problems, rejected, billed.unchanged)
+
+    def _know(self, unchanged: pl.DataFrame, known_at: KnownAt) -> None:
+        """Record what was known when these invoices were recomputed, of which nothing changed."""
+        new = UNCHANGED_INVOICES.conform(
+            unchanged.with_columns(known_at_of_tenant(known_at).cast(INSTANT).alias("events_known_at"))
+        )
+        every = pl.concat([self.rows.unchanged, new])
+        newest = every.group_by("tenant", "invoice_id", maintain_order=True).agg(pl.col("events_known_at").max())
+        self.rows = replace(self.rows, unchanged=newest)
 
     def _prior(self, changes: ReceivedChanges) -> PriorState:
         issued = issued_invoices(self.rows)
@@ -95,6 +107,9 @@ class RecordedInvoices:
         moment = pl.coalesce("voided_at", "voided_now").alias("voided_at")
         self.rows = replace(self.rows, invoices=BILLED_INVOICES.conform(marked.with_columns(moment)))
         there = self.rows.invoices.filter(pl.col("voided_at").is_not_null())
+        gone = self.rows.lines.drop_nulls("corrected_invoice_id").join(there, on=["tenant", "invoice_id"], how="semi")
+        corrected = gone.select("tenant", invoice_id="corrected_invoice_id").unique(maintain_order=True)
+        self.rows = replace(self.rows, in_vain=CORRECTED_IN_VAIN.conform(corrected))
         unknown = voids.join(numbered.filter(known), on=[*_NUMBER, "received_at"], how="anti")
         return voids_of_unknown_invoices(timeline, unknown.join(there, on=_NUMBER, how="anti"))
 
@@ -124,9 +139,10 @@ class RecordedInvoices:
             BILLED_CREDITS.conform(paid),
             BILLED_DISCOUNTS.conform(discounts.with_columns(position.alias("position"))),
         )
-        self.rows = BilledRows(
-            pl.concat([self.rows.invoices, new.invoices]),
-            pl.concat([self.rows.lines, new.lines]),
-            pl.concat([self.rows.credits, new.credits]),
-            pl.concat([self.rows.discounts, new.discounts]),
+        self.rows = replace(
+            self.rows,
+            invoices=pl.concat([self.rows.invoices, new.invoices]),
+            lines=pl.concat([self.rows.lines, new.lines]),
+            credits=pl.concat([self.rows.credits, new.credits]),
+            discounts=pl.concat([self.rows.discounts, new.discounts]),
         )

@@ -10,6 +10,7 @@ import polars as pl
 from valueverse.schemas.invoicing import (
     BOOKED_LINES,
     CORRECTED,
+    CORRECTED_IN_VAIN,
     COUPON_USES,
     CREDITS_USED,
     INVOICE_DISCOUNTS,
@@ -36,10 +37,12 @@ class IssuedInvoices:
     Attributes:
         not_voided: ISSUED_INVOICES that were not voided, with the newest state of knowledge booked for each.
         voided: VOIDED_INVOICES; those that are recomputed among them are due nothing any more.
+        in_vain: CORRECTED_IN_VAIN: their corrections are looked for again.
     """
 
     not_voided: pl.DataFrame = field(default_factory=ISSUED_INVOICES.to_frame)
     voided: pl.DataFrame = field(default_factory=VOIDED_INVOICES.to_frame)
+    in_vain: pl.DataFrame = field(default_factory=CORRECTED_IN_VAIN.to_frame)
 
     @property
     def closing(self) -> pl.DataFrame:

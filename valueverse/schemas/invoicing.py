@@ -241,5 +241,13 @@ MONTHLY_TOTALS = Contract(
 )  # fmt: skip
 """Number and sum of the invoices of a month (its first day); ``status``: draft, finalised or voided."""
 
+UNCHANGED_INVOICES = Contract(
+    {"tenant": TEXT, "invoice_id": TEXT, "events_known_at": INSTANT}, key=("tenant", "invoice_id")
+)
+"""Finalised invoices that were recomputed with what was received up to ``events_known_at``, and no amount changed."""
+
+CORRECTED_IN_VAIN = Contract({"tenant": TEXT, "invoice_id": TEXT}, key=("tenant", "invoice_id"))
+"""Invoices of which a correction was voided with the invoice that it is on."""
+
 HELD_LINES = Contract({**_INVOICE, "key": TEXT, "problem": TEXT, "month": pl.Date()})
 """Lines that could not be priced, whose invoices are held back; ``month``: in which the invoice closes."""

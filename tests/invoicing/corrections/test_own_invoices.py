@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.invoicing.corrections.test_corrections import METER, Books
 from tests.support.ledger import World, instant
+from valueverse.invoicing import recorded_periods
 
 if TYPE_CHECKING:
     from valueverse.invoicing.engine import Billed
 
+ONE_OFF = {"customer": "c1", "description": "set-up", "amount": "5", "currency": "USD"}
 Made = list[tuple[str, str, int]]
 
 
@@ -93,3 +97,72 @@ def test_a_period_in_two_currencies_makes_no_threshold_invoice() -> None:
     acme.use("2024-01-05", "tokens", "30")
     acme.use("2024-01-15", "tokens", "400")
     assert made(Books(acme).bill("2024-01-01", "2024-02-01", "2024-01-25")) == []
+
+
+def flat_world(**more: object) -> World:
+    """A subscription that has ended, of a plan with 100 tokens included."""
+    charge = {"key": "tokens", "meter": "tokens", "included": "100", "price": {"model": "standard", "unit": "1"}}
+    document = {"key": "pro", "currency": "USD", "period": {"align": "calendar"}, "charges": [charge]}
+    acme = World({"meters": [METER], "plans": [document]} | more)
+    acme.start("2024-01-01", ends_at="2024-02-01")
+    acme.use("2024-01-05", "tokens", "40")
+    return acme
+
+
+@pytest.mark.parametrize("policy", ["issue", "skip"])
+def test_late_usage_that_changes_no_amount_makes_no_invoice_of_its_own_and_is_counted(policy: str) -> None:
+    acme = flat_world(zero_invoices=policy, rounding={"level": "line"})
+    acme.record("one_off.added", "2024-01-10", ONE_OFF)
+    books = Books(acme)
+    assert made(books.bill("2024-01-01", "2024-02-01", "2024-02-02")) == [("period", "USD", 500)]
+    acme.use("2024-01-06", "tokens", "30", received_at=instant("2024-02-20"))
+    assert made(books.bill("2024-02-01", "2024-03-01", "2024-03-02")) == []
+    (period,) = recorded_periods(books.rows).to_dicts()
+    assert period["events_known_at"] == instant("2024-02-20"), "the late event is booked"
+    acme.use("2024-01-07", "tokens", "50", received_at=instant("2024-03-20"))
+    billed = books.bill("2024-03-01", "2024-04-01", "2024-04-02")
+    assert made(billed) == [("correction", "USD", 2000)]
+    (line,) = billed.lines.select("quantity", "event_count").rows()
+    assert (int(line[0]), line[1]) == (80, 2), "what changed nothing by itself counts in what it changes later"
+
+
+def test_what_a_credit_note_leaves_nothing_of_makes_no_invoice_of_its_own() -> None:
+    acme = flat_world()
+    acme.use("2024-01-06", "tokens", "67")
+    books = Books(acme)
+    assert made(books.bill("2024-01-01", "2024-02-01", "2024-02-02")) == [("period", "USD", 700)]
+    acme.record("credit_note.issued", "2024-02-10", {"invoice": "acme-000001", "amount": "7", "reason": "outage"})
+    acme.usage[1]["known_until"] = instant("2024-02-20")
+    assert made(books.bill("2024-02-01", "2024-03-01", "2024-03-02")) == []
+    acme.facts[-1]["known_until"] = instant("2024-03-10")
+    assert made(books.bill("2024-03-01", "2024-04-01", "2024-04-02")) == [("correction", "USD", -700)]
+
+
+def test_corrections_that_offset_each_other_are_an_invoice_of_0() -> None:
+    plans = [plan("pro", "USD")]
+    plans[0]["charges"] = [
+        {"key": key, "meter": "tokens", "when": {"kind": key}, "price": {"model": "standard", "unit": "1"}}
+        for key in ("a", "b")
+    ]
+    acme = World({"meters": [METER | {"dimensions": ["kind"]}], "plans": plans})
+    acme.start("2024-01-01", ends_at="2024-02-01")
+    acme.use("2024-01-05", "tokens", "4", dimensions='{"kind":"a"}')
+    books = Books(acme)
+    books.bill("2024-01-01", "2024-02-01", "2024-02-02")
+    acme.usage[0]["known_until"] = instant("2024-02-20")
+    acme.use("2024-01-05", "tokens", "4", dimensions='{"kind":"b"}', received_at=instant("2024-02-20"))
+    assert made(books.bill("2024-02-01", "2024-03-01", "2024-03-02")) == [("correction", "USD", 0)]
+
+
+def test_a_voided_correction_is_booked_again_also_where_a_later_one_knows_more() -> None:
+    acme = world()
+    acme.start("2024-01-01", ends_at="2024-02-01")
+    books = Books(acme)
+    books.bill("2024-01-01", "2024-02-01", "2024-02-02")
+    for month, value in (("02", "5"), ("03", "3")):
+        acme.use("2024-01-06", "tokens", value, received_at=instant(f"2024-{month}-05"))
+        assert made(books.bill("2024-02-01", "2024-04-01", f"2024-{month}-09"))[0][2] == int(value) * 100
+    acme.record("invoice.voided", "2024-03-10", {"invoice": "acme-000002", "reason": "wrong address"})
+    assert made(books.bill("2024-02-01", "2024-04-01", "2024-03-20")) == [("correction", "USD", 500)]
+    assert made(books.bill("2024-02-01", "2024-04-01", "2024-03-21")) == []
+    assert all_ids_differ(books)

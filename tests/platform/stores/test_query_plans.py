@@ -208,6 +208,8 @@ def examples(connection: psycopg.Connection[Any]) -> dict[str, Any]:
         "apply_rerating.rows": _reratings(invoices), "propose.row": proposal, "say.row": verdict, "close.row": closing,
         "commit_store.add.row": new_commit, "stages": None, "stage": "billing",
         "invoice_id": line[0], "line_no": 2,
+        "record_unchanged.invoices": invoices.with_columns(events_known_at=pl.lit(NOW)), "found_at": NOW,
+        "subscription": "s1", "time": NOW, "received_at": NOW,
         "due_at": NOW, "periods": [FIRST], "failures": [Failure("t1", "out_of_range", "too much")], "record.at": NOW,
         "measured": pl.DataFrame({"tenant": TENANTS, "month": [FIRST] * 4}), "mark.months": _marked(),
         "rows": pl.DataFrame({"tenant": TENANTS}).join(HELD_PARTITIONS.to_frame(), on="tenant", how="left"),

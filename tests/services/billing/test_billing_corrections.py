@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import pytest
 from tests.support.ledger import World, instant
 from tests.support.warehouse_billing import (
     CORRECTED,
+    INVOICES,
     JANUARY,
     NOVEMBER,
     acme,
@@ -18,7 +20,10 @@ from tests.support.warehouse_billing import (
     store,
 )
 from valueverse.platform.lake import Lake
+from valueverse.platform.stores.invoice_store import by_number
+from valueverse.platform.warehouse import connect
 from valueverse.services.billing.book_journal import book_journal
+from valueverse.services.billing.explain import explain_event
 from valueverse.services.billing.reproducibility_check import reproduce
 from valueverse.services.billing.run_billing import bill
 
@@ -87,6 +92,44 @@ def test_a_run_repeated_over_the_same_knowledge_changes_nothing_where_events_nam
     run(world, settings)
     again = "select revision, total_minor from billing.invoice order by sequence"
     assert rows(settings, again) == [(0, 1100), (0, 1000), (1, 1100), (0, 1000)]
+
+
+def test_late_usage_that_changes_no_amount_is_counted_and_no_invoice_is_made_for_it(settings: Settings) -> None:
+    world, unbilled = acme(1), "select reason, events from billing.unbilled_usage"
+    world.record("subscription.ended", "2024-01-01", {"subscription": "s0"})
+    run(world, settings, as_of=instant("2024-01-20T00:00:00+00:00"))
+    issued = rows(settings, INVOICES)
+    assert [row[0] for row in issued] == ["acme-000001", "acme-000002"]
+    world.use("2023-11-07", "tokens", "0.2", customer="c0", received_at=instant("2024-02-10"))
+    for _ in range(2):
+        run(world, settings)
+        assert (rows(settings, INVOICES), rows(settings, unbilled)) == (issued, [])
+    lake = Lake(settings.lake_url)
+    with connect(settings, "builder") as connection:
+        (late,) = explain_event(connection, lake, "test", "u1", "acme")
+    assert (late["outcome"], late["lines"], late["changes_nothing_of"]) == ("billed", [], "acme-000001")
+    world.use("2023-11-08", "tokens", "1", customer="c0", received_at=instant("2024-03-10"))
+    run(world, settings)
+    assert rows(settings, CORRECTED) == [("adjustment", 1)]
+    assert rows(settings, "select event_count from billing.invoice_line where corrected_invoice_id is not null") == [
+        (2,)
+    ]
+    assert reproduce(settings, lake, [date(2023, 12, 1)])["ok"].all()
+    with connect(settings, "builder") as connection:
+        history = json.loads(str(by_number(connection, "acme-000001")["history"]))  # type: ignore[index]
+    assert [one["number"] for one in history["corrected_by"]] == ["acme-000003"]
+
+
+def test_a_line_of_0_on_the_next_invoice_is_no_correction_of_an_invoice_s_history(settings: Settings) -> None:
+    world = acme(1)
+    run(world, settings, as_of=instant("2023-12-20T00:00:00+00:00"))
+    world.use("2023-11-07", "tokens", "0.2", customer="c0", received_at=instant("2023-12-25"))
+    run(world, settings)
+    assert rows(settings, CORRECTED) == [("adjustment", 0)]
+    with connect(settings, "builder") as connection:
+        found = [json.loads(str(by_number(connection, f"acme-00000{n}")["history"])) for n in (1, 2)]  # type: ignore[index]
+    assert found[0]["corrected_by"] == []
+    assert [one["number"] for one in found[1]["corrects"]] == ["acme-000001"]
 
 
 def test_what_corrected_an_invoice_is_taken_back_when_it_is_voided_and_billed_again(settings: Settings) -> None:

@@ -270,6 +270,10 @@ EVENT = {
             {"outcome": "unbilled", "reason": "not_derived_yet"},
             ["No run has derived its usage yet: the next run does."],
         ),
+        (
+            {"outcome": "billed", "lines": [], "changes_nothing_of": "acme-000001"},
+            [("It was received after acme-000001 was made. It is counted and changes no amount, so no line shows it.")],
+        ),
         ({"outcome": "billed", "lines": []}, ["It is billed when its period closes: no invoice has its line yet."]),
         (
             {

@@ -51,16 +51,20 @@ def world() -> World:
     acme.record("one_off.added", "2023-11-20", ONE_OFF | {"customer": "c1"})
     acme.use("2023-11-05", "tokens", "60", dimensions='{"a":"x","b":"y"}')
     acme.use("2023-11-25", "tokens", "30")
+    acme.record("customer.created", "2023-11-20", {"customer": "c9"})
+    acme.start("2023-11-20", subscription="s9", customer="c9", ends_at="2023-12-01")
+    acme.use("2023-11-26", "tokens", "10", customer="c9")
     return acme
 
 
 def late(acme: World) -> None:
     """What is received after the second run: November comes to more, and its threshold invoice is voided. The invoice
-    of c2's one-off is not recomputed, so its line is read for its own sake."""
+    of c2's one-off is not recomputed, so its line is read for its own sake. Nothing of c9's changes."""
     acme.record("customer.created", "2023-12-20", {"customer": "c2"})
     acme.record("one_off.added", "2023-12-21", ONE_OFF | {"customer": "c2"})
     acme.use("2023-11-07", "tokens", "25", received_at=instant("2023-12-20"))
     acme.use("2023-12-07", "tokens", "5", received_at=instant("2024-02-01"))
+    acme.use("2023-11-27", "tokens", "0", customer="c9", received_at=instant("2023-12-20"))
     acme.record("invoice.voided", "2024-01-05", {"invoice": "acme-000002", "reason": "wrong"})
 
 
@@ -79,6 +83,7 @@ def test_prior_state_of_rows_in_the_warehouse_is_that_of_rows_in_memory(settings
             known_at=watermarks(Lake(settings.lake_url), instant(as_of), ["acme"]),
             as_of=instant(as_of),
         )
+    assert books.rows.unchanged.height == 1
     now = {"acme": instant("2024-02-02")}
     facts, usage, history = acme.facts_frame(), acme.usage_frame().lazy(), acme.history()
     issued = issued_invoices(books.rows)

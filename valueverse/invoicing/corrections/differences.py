@@ -16,6 +16,7 @@ from valueverse.invoicing.lines.line_amounts import in_order
 from valueverse.invoicing.lines.thresholds import INVOICE_TYPE as THRESHOLD
 from valueverse.invoicing.periods.billing_periods import CLOSE, present_periods
 from valueverse.invoicing.periods.due_invoices import BEGUN
+from valueverse.invoicing.rules import CORRECTION
 from valueverse.money import with_decimals
 from valueverse.schemas.invoicing import INVOICE, INVOICE_HEADERS, LINES, POLICY, SETTLED, SUBSCRIPTION, WORKING_LINES
 from valueverse.schemas.types import EXACT, INSTANT
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     _Row = Mapping[str, Any]
 
-INVOICE_TYPE = "correction"
 PERIOD_TYPES = ("start", "period")
 """Invoices whose period can be recomputed."""
 RANK = 3_000_000
@@ -270,7 +270,7 @@ def assigned_to_invoices(
     )
     bearer = [*SUBSCRIPTION, "currency"]
     unhosted = left.drop(keys).with_columns(
-        pl.lit(INVOICE_TYPE).alias("invoice_type"),
+        pl.lit(CORRECTION).alias("invoice_type"),
         pl.col("service_from").min().over(bearer).alias("period_from"),
         pl.col("service_to").max().over(bearer).alias("period_to"),
     )

@@ -11,7 +11,7 @@ from valueverse.dates import utc_texts
 from valueverse.invoicing.knowledge import known_at_of_tenant
 from valueverse.invoicing.periods.billing_periods import CLOSE
 from valueverse.invoicing.rendering.document_hash import content_hash
-from valueverse.invoicing.rules import RULES_VERSION
+from valueverse.invoicing.rules import CORRECTION, RULES_VERSION
 from valueverse.money import minor_text, plain_text, with_decimals
 from valueverse.schemas.invoicing import INVOICE
 from valueverse.schemas.types import EXACT
@@ -32,7 +32,7 @@ def _closed(known_at: KnownAt | None) -> pl.Expr:
     """When an invoice closes; one made for corrections, when the run knew of them."""
     if known_at is None:
         return CLOSE
-    return pl.when(pl.col("invoice_type") == "correction").then(known_at_of_tenant(known_at)).otherwise(CLOSE)
+    return pl.when(pl.col("invoice_type") == CORRECTION).then(known_at_of_tenant(known_at)).otherwise(CLOSE)
 
 
 def invoices_of(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from valueverse.invoicing.rendering.document_hash import invoice_id, invoice_number
-from valueverse.invoicing.rules import OF_PERIOD
+from valueverse.invoicing.rules import CORRECTION, OF_PERIOD
 from valueverse.invoicing.settlement.credit_notes import counting, judge_credit_notes, refused
 from valueverse.invoicing.settlement.customer_balance import CustomerBalance, Issue
 from valueverse.invoicing.settlement.totals import GrossLine, InvoiceParts, Totals, totals_of
@@ -103,11 +103,13 @@ def _skippable(invoices: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     """Add ``skips_zero``: whether an invoice is left out if it comes to nothing.
 
     One that comes to nothing because a correction or a one-off offsets its period is not: these would move on to the
-    next invoice, and the period would never be billed.
+    next invoice, and the period would never be billed. One that is made for corrections of 0 alone is left out whatever
+    the policy is: nothing changes for the customer.
     """
     moving = lines.filter(pl.col("kind").is_in(MOVING), pl.col("amount_minor") != 0).select(INVOICE).unique()
     marked = invoices.join(moving.with_columns(pl.lit(value=True).alias("moves_credit")), on=INVOICE, how="left")
-    skips = (pl.col("zero_invoices") == "skip") & pl.col("moves_credit").is_null()
+    by_policy = (pl.col("zero_invoices") == "skip") | (pl.col("invoice_type") == CORRECTION)
+    skips = by_policy & pl.col("moves_credit").is_null()
     return marked.with_columns(skips.alias("skips_zero")).drop("moves_credit")
 
 

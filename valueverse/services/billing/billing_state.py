@@ -18,6 +18,7 @@ from valueverse.invoicing import (
 )
 from valueverse.invoicing.settlement import read_adjustment_events, voids_of_unknown_invoices
 from valueverse.platform.stores import billing_store as store
+from valueverse.platform.stores import correction_store
 from valueverse.schemas.events import REJECTED_EVENTS
 from valueverse.services.lake_tables import EVENTS_TABLE
 
@@ -49,6 +50,8 @@ def read_rows(connection: psycopg.Connection[Any], scope: store.Scope) -> Billed
         pl.concat([store.corrections(connection, scope), store.lines_apart(connection, scope)]),
         store.credits_paid(connection, scope),
         store.discounts(connection, scope),
+        correction_store.unchanged(connection, scope),
+        correction_store.corrected_in_vain(connection, scope),
     )
 
 
@@ -88,7 +91,8 @@ def read_prior_state(
 
 def booked_periods(connection: psycopg.Connection[Any], scope: store.Scope) -> pl.DataFrame:
     """The closed periods (BILLED_INVOICES) that an invoice, draft or finalised, has booked: what usage is billed by."""
-    rows = BilledRows(store.invoices(connection, scope), store.corrections(connection, scope))
+    invoices, lines = store.invoices(connection, scope), store.corrections(connection, scope)
+    rows = BilledRows(invoices, lines, unchanged=correction_store.unchanged(connection, scope))
     return recorded_periods(rows).filter(pl.col("invoice_type").is_in(OF_CLOSE))
 
 

@@ -16,7 +16,13 @@ from valueverse.invoicing.rendering import DisplayNames
 from valueverse.money import plain
 from valueverse.platform.queries import row_of, rows_of
 from valueverse.platform.stores import billing_store as store
-from valueverse.platform.stores import invoice_store, operations_store, proposal_store, value_store
+from valueverse.platform.stores import (
+    correction_store,
+    invoice_store,
+    operations_store,
+    proposal_store,
+    value_store,
+)
 from valueverse.schemas.dimensions import dimensions_text
 from valueverse.services.billing.billing_state import booked_periods
 from valueverse.services.billing.explained_corrections import context_of, explained_corrections
@@ -289,9 +295,13 @@ def _accepted(
     booked = booked_periods(connection, store.Scope([row["tenant"]]))
     judged = account_usage(usage, context.segments, context.timeline.segments, booked, context.terms)
     outcome = judged["outcome"][0] if judged.height else "not_derived_yet"
-    lines = _bearing(connection, row["tenant"], usage_by_charge(usage, context)) if outcome == "billed" else []
-    billed = outcome == "billed"
-    shown = {"outcome": "billed", "lines": lines} if billed else {"outcome": "unbilled", "reason": outcome}
+    charged = usage_by_charge(usage, context)
+    lines = _bearing(connection, row["tenant"], charged) if outcome == "billed" else []
+    shown: dict[str, Any] = {"outcome": "unbilled", "reason": outcome}
+    if outcome == "billed":
+        shown = {"outcome": "billed", "lines": lines}
+        if not lines and (number := _unchanged(connection, row["tenant"], charged)):
+            shown["changes_nothing_of"] = number
     replaced = usage["known_until"].drop_nulls()
     if replaced.len():
         shown["replaced_at"] = utc_text(replaced[0])
@@ -320,6 +330,15 @@ def _amendment(lake: Lake, row: dict[str, Any]) -> dict[str, Any] | None:
     for one in found.iter_rows(named=True):
         return {"id": one["id"], "received_at": utc_text(one["received_at"]), "voids": one["data"] is None}
     return None
+
+
+def _unchanged(connection: psycopg.Connection[Any], tenant: str, charged: pl.DataFrame) -> str | None:
+    """The finalised invoice that what these charges assigned came too late for, and changes no amount of."""
+    found = (
+        correction_store.unchanged_by(connection, tenant, row["held_by"], row["time"], row["received_at"])
+        for row in charged.iter_rows(named=True)
+    )
+    return next((number for number in found if number), None)
 
 
 def _bearing(connection: psycopg.Connection[Any], tenant: str, charged: pl.DataFrame) -> list[dict[str, Any]]:

@@ -193,9 +193,14 @@ def _outcome(answer: Mapping[str, Any]) -> list[str]:
         return [f"No line bills it, {reason}{meaning}."] if reason != "not_derived_yet" else [_NO_LINE[reason]]
     if outcome != "billed":
         return [_NO_LINE[outcome]]
-    if not answer["lines"]:
-        return ["It is billed when its period closes: no invoice has its line yet."]
-    return [_line(one) for one in answer["lines"]]
+    return [_line(one) for one in answer["lines"]] or [_without_line(answer)]
+
+
+def _without_line(answer: Mapping[str, Any]) -> str:
+    if "changes_nothing_of" in answer:
+        invoice = answer["changes_nothing_of"]
+        return f"It was received after {invoice} was made. It is counted and changes no amount, so no line shows it."
+    return "It is billed when its period closes: no invoice has its line yet."
 
 
 def _line(one: Mapping[str, Any]) -> str:

@@ -12,16 +12,17 @@ import polars as pl
 
 from valueverse.catalog import CatalogHistory
 from valueverse.dates import following_month
-from valueverse.invoicing import RULES_VERSION, Billed
+from valueverse.invoicing import RULES_VERSION, Billed, known_at_of_tenant
 from valueverse.invoicing import bill as bill_together
 from valueverse.invoicing.rendering import build_invoice_documents, finalise, invoice_id, invoice_number
 from valueverse.invoicing.settlement import NUMBERING_ORDER
 from valueverse.platform.stores import billing_store as store
+from valueverse.platform.stores.correction_store import record_unchanged
 from valueverse.platform.stores.held_invoice_store import replace_held
 from valueverse.platform.stores.proposal_store import approved
 from valueverse.platform.warehouse import connect
 from valueverse.schemas.events import REJECTED_EVENTS
-from valueverse.schemas.invoicing import HELD_LINES, INVOICE, NUMBERED_INVOICES
+from valueverse.schemas.invoicing import HELD_LINES, INVOICE, NUMBERED_INVOICES, UNCHANGED_INVOICES
 from valueverse.services.billing.billing_state import apply_voids, read_prior_state, watermarks
 from valueverse.services.billing.dimension_tables import credit_notes, write_dimensions
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
@@ -103,6 +104,8 @@ def bill(
         tables, last = _rows(billed, last, as_of, run_id)
         store.insert_invoices(connection, tables)
         store.advance_sequences(connection, last)
+        known_with = billed.unchanged.with_columns(known_at_of_tenant(known_at).alias("events_known_at"))
+        record_unchanged(connection, UNCHANGED_INVOICES.conform(known_with), as_of)
         report_progress("accounting for every usage event")
         account_for_usage(connection, lake, timeline, history, window[1] + timedelta(days=1))
         problems = _with_month(billed.problems, timeline)
