@@ -58,6 +58,15 @@ def test_cells_beyond_those_that_are_listed_are_summed() -> None:
         assert AmountRows(LocaleFormats("en", "USD", ()), PRICES).of(line, other, None, LineFacts(parts=parts)) == []
 
 
+def test_a_tier_without_units_is_a_row_only_for_its_fixed_amount() -> None:
+    charge = parse_pricing({"price": {"model": "graduated", "tiers": [{"up_to": None, "unit": "0.01", "flat": "3"}]}})
+    tier = {"from": "0", "to": None, "quantity": "0", "unit": "0.01", "flat": "3", "amount": "3"}
+    line = LINE | {"kind": "usage", "tiers": [tier]}
+    rows = AmountRows(LocaleFormats("en", "USD", ()), PRICES)
+    assert rows.of(line, charge, None, LineFacts()) == [("0 at 0.01 each, plus 3.00", "3.00 USD")]
+    assert rows.of(line | {"tiers": [tier | {"flat": "0", "amount": "0"}]}, charge, None, LineFacts()) == []
+
+
 @pytest.mark.parametrize(
     ("quantity", "words"),
     [

@@ -23,7 +23,9 @@ from tests.support.warehouse_billing import (
 from valueverse.catalog.document import parse_catalog
 from valueverse.errors import RefusalError
 from valueverse.platform.lake import Lake
+from valueverse.platform.warehouse import connect
 from valueverse.services.billing import rerate
+from valueverse.services.billing.explanations import invoice_in_sentences
 from valueverse.services.billing.reproducibility_check import reproduce
 from valueverse.services.billing.rerate import RerateRequest
 from valueverse.services.price_changes.rerate_review import review
@@ -57,6 +59,17 @@ def test_a_re_rating_plan_shows_the_difference_and_applying_it_books_it_once(set
         assert rows(settings, CORRECTED) == [("adjustment", 100)] * 2
     assert reproduce(settings, lake, [date(2023, 12, 1)])["ok"].all()
     assert [one.before for one in review(settings, shown).invoices] == [Decimal("12.00")] * 2, "what is booked counts"
+    with connect(settings, "builder") as connection:
+        lines = invoice_in_sentences(connection, lake, "acme-000003", "usage", 5).lines
+    (explained,) = (words.sentences for words, data in lines if data["kind"] == "adjustment")
+    assert explained[1:] == [
+        (
+            "Billed before: 1.00 USD (100 of 1 event). Due as known now: 2.00 USD (100 of 1 event). "
+            "The difference is 1.00 USD more."
+        ),
+        "None of its events came late, was amended or voided: what holds for it changed.",
+        f"It was re-rated under the catalog {shown['catalog_hash'][:8]}.",
+    ]
 
 
 def test_a_plan_that_events_have_overtaken_is_not_applied(settings: Settings) -> None:

@@ -69,7 +69,8 @@ class AmountRows:
         return [(text, f"{one} {self._formats.currency}") for (text, _), one in zip(rows, shown, strict=True)]
 
     def tiers(self, tiers: Sequence[Mapping[str, Any]], price: Any, unit: UnitOfPrice | None) -> list[_Row]:
-        """Rows of a line's tiers as a document has them; ``price``: what they are of, None: not known."""
+        """Rows of a line's tiers as a document has them, without those that nothing fell into; ``price``: what they are
+        of, None: not known."""
         tiered = isinstance(price, Graduated | Volume | GraduatedPercentage)
         terms: Any = {one.up_to: one for one in price.tiers} if tiered else {}
         rows, before = [], Decimal(0)
@@ -77,16 +78,17 @@ class AmountRows:
             quantity = Decimal(tier["quantity"])
             term = terms.get(None if tier["to"] is None else Decimal(tier["to"]))
             asked = self._asked(tier, term if _is_of(tier, term) else None, unit)
-            rows.append((f"{self._units_of(tier, before, price)}{asked}", Decimal(tier["amount"])))
+            if quantity or Decimal(tier["amount"]):
+                rows.append((f"{self._units_of(tier, before, price)}{asked}", Decimal(tier["amount"])))
             before += quantity
         return rows
 
     def _units_of(self, tier: Mapping[str, Any], before: Decimal, price: Any) -> str:
         start, quantity = Decimal(tier["from"] or 0), Decimal(tier["quantity"])
-        if start == before:
+        if quantity and start == before:
             return f"{self._prices.number(start)} to {self._prices.number(start + quantity)}"
         # Units that count by days are fewer than those that fill the tiers.
-        return f"{'all ' if isinstance(price, Volume) else ''}{self._prices.number(quantity)}"
+        return f"{'all ' if quantity and isinstance(price, Volume) else ''}{self._prices.number(quantity)}"
 
     def _asked(self, tier: Mapping[str, Any], term: Any, unit: UnitOfPrice | None) -> str:
         """What a tier asked for; ``term``: as the price states it, None: it states no such tier any more."""
