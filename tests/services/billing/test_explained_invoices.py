@@ -85,9 +85,9 @@ def test_an_invoice_explains_itself_down_to_its_events_and_an_event_up_to_its_li
         kinds, replaced = ([one[place] for one in named.values()] for place in (0, 1))
         more = [pl.Series("id", list(named)), pl.Series("type", kinds), pl.Series("replaces", replaced)]
         lake.overwrite(EVENTS_TABLE, pl.concat([events, events.head(3).with_columns(*more)]))
-        found = {key: explain_event(connection, lake, "test", key, None)[0].get("awaits") for key in named}
-        voids = {"voids": True}
-        assert found == {"v1": {"id": "gone"} | voids, "v2": None, "v3": {"id": "u0"} | voids}
+        found = {key: explain_event(connection, lake, "test", key, None)[0] for key in named}
+        assert {key: one.get("awaits") for key, one in found.items()} == {"v1": "gone", "v2": None, "v3": "u0"}
+        assert event_in_sentences(found["v2"])[1] == "It voids the event u0."
 
 
 def test_threshold_invoices_count_their_period_so_far_and_a_plan_that_ended_gives_its_fee_back(
@@ -248,7 +248,7 @@ EVENT = {
         ),
         *(
             (
-                {"amends": "u0", "awaits": {"id": "u0", "voids": voids}} | outcome,
+                {"amends": "u0", "awaits": "u0", "voids": voids} | outcome,
                 [
                     (
                         f"It {done} the event u0 of source test, which is not known: nothing has changed. If that "
@@ -280,6 +280,7 @@ EVENT = {
                 "outcome": "unbilled",
                 "reason": "superseded",
                 "amends": "u1",
+                "voids": False,
                 "conflicts": ["conflict"],
                 "replaced_at": "T",
             },

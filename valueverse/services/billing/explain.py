@@ -280,8 +280,10 @@ def _accepted(
         "amends": row["replaces"],
         "conflicts": refused["reason"].to_list(),
     }
+    if row["replaces"] is not None:
+        shown_event["voids"] = row["data"] is None
     if row["replaces"] is not None and not _is_known(lake, row):
-        shown_event["awaits"] = {"id": row["replaces"], "voids": row["data"] is None}
+        shown_event["awaits"] = row["replaces"]
     if row["type"].startswith("billing."):
         amendment = _amendment(lake, row)
         if amendment:

@@ -163,7 +163,7 @@ def event_in_sentences(answer: Mapping[str, Any]) -> list[str]:
     received = f"Of type {answer['type']}, {answer['time']}; received {answer['received_at']}"
     found = [f"{received} from {answer['file']} line {answer['line']}." if answer["file"] else f"{received}."]
     if answer["amends"] and "awaits" not in answer:
-        found.append(f"It amends the event {answer['amends']}.")
+        found.append(f"It {'voids' if answer['voids'] else 'amends'} the event {answer['amends']}.")
     if answer["conflicts"]:
         found.append(f"{len(answer['conflicts'])} more with this id and other content were quarantined.")
     found += [_awaits(answer)] if "awaits" in answer else _outcome(answer)
@@ -173,9 +173,8 @@ def event_in_sentences(answer: Mapping[str, Any]) -> list[str]:
 
 
 def _awaits(answer: Mapping[str, Any]) -> str:
-    one = answer["awaits"]
-    done, then = ("voids", "voids it") if one["voids"] else ("amends", "takes its place")
-    what = f"It {done} the event {one['id']} of source {answer['source']}, which is not known"
+    done, then = ("voids", "voids it") if answer["voids"] else ("amends", "takes its place")
+    what = f"It {done} the event {answer['awaits']} of source {answer['source']}, which is not known"
     return f"{what}: nothing has changed. If that event is received, this one {then}; check the id in 'replaces'."
 
 
