@@ -29,6 +29,8 @@ _DECIMAL_MODE = {
     "down": ROUND_FLOOR,
 }
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\Z", re.ASCII)
+CURRENCIES = frozenset(one.code for one in iso4217.Currency if one.exponent is not None)
+"""ISO 4217 codes of what somebody can be invoiced in."""
 _LONGEST = 120
 """Characters of a number's text; an exact one needs 40, the rest allows for zeros."""
 _LIMIT = Decimal(10) ** 20

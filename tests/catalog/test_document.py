@@ -163,7 +163,7 @@ def test_the_hash_is_of_what_the_catalog_says_not_of_how_it_is_written() -> None
             "pro",
             "coupons[0].applies_to.plans[0]",
         ),
-        (lambda c: c["taxes"][0].update(country="Germany"), "country code", "taxes[0].country"),
+        (lambda c: c["taxes"][0].update(country="Germany"), "no country of ISO 3166-1", "taxes[0].country"),
     ],
 )
 def test_what_is_wrong_is_refused_at_its_place(change: Any, message_part: str, path: str) -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import jsonschema
 import pytest
 
-from tests.reference_documents import documents
+from tests.reference_documents import catalog_schema, documents
 from valueverse.catalog import parse_catalog
 from valueverse.errors import RefusalError
 from valueverse.events import judge_billing_event
 from valueverse.events.billing_events import SHAPES
 from valueverse.events.event_reference import ENTRIES, data_schema, events_schema
+
+SCHEMA = jsonschema.Draft202012Validator(events_schema(catalog_schema()))
 
 
 def test_the_documents_are_those_of_the_code() -> None:
@@ -40,7 +41,7 @@ def test_the_example_of_a_type_is_taken_by_ingestion_and_by_the_schema(kind: str
         "time": "2024-01-01T00:00:00Z",
         "data": example,
     }
-    jsonschema.validate(event, events_schema())
+    assert list(SCHEMA.iter_errors(event)) == []
 
 
 @pytest.mark.parametrize("kind", sorted(SHAPES))
@@ -50,5 +51,4 @@ def test_what_the_schema_requires_ingestion_requires_too(kind: str) -> None:
         with pytest.raises(RefusalError, match=name):
             judge_billing_event(kind, "acme", lacking, parse_catalog)
         event = {"specversion": "1.0", "id": "1", "source": "s", "type": kind, "time": "2024-01-01T00:00:00Z"}
-        with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(json.loads(json.dumps(event | {"data": lacking})), events_schema())
+        assert not SCHEMA.is_valid(event | {"data": lacking})

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.reference_documents import catalog_schema
 from valueverse.errors import RefusalError
 from valueverse.events.billing_events import judge_billing_event
 from valueverse.events.event_reference import events_schema
@@ -73,7 +74,7 @@ def test_what_would_be_printed_wrongly_is_refused_with_its_place(field: str, val
 
 
 def test_every_reference_of_the_schema_of_events_leads_somewhere() -> None:
-    schema = events_schema()
+    schema = events_schema(catalog_schema())
     text = json.dumps(schema)
     named = {part.partition('"')[0] for part in text.split('"$ref": "#/$defs/')[1:]}
     assert "InvoiceDetails" in named

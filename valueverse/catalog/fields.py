@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
-from valueverse.documents import StrictModel, Text, wrong
+from valueverse.documents import CURRENCY_SCHEMA, StrictModel, Text, text_schema, wrong
 from valueverse.errors import RefusalError
-from valueverse.events import LONGEST_KEY, duration_seconds, is_time_zone
+from valueverse.events import DURATION_PATTERN, LONGEST_KEY, duration_seconds, is_time_zone
 from valueverse.money import minor_units, plain
+
+if TYPE_CHECKING:
+    from pydantic.config import JsonDict
 
 
 def _duration(value: Any) -> Any:
@@ -28,7 +30,7 @@ def _seconds(value: timedelta) -> str:
     return f"{int(value.total_seconds())} seconds"
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_seconds)]
+Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_seconds), text_schema(DURATION_PATTERN)]
 """A fixed stretch of time; '24 hours' and '1 day' are the same."""
 
 
@@ -41,7 +43,7 @@ def _currency(value: Any) -> Any:
     return value
 
 
-CurrencyCode = Annotated[str, BeforeValidator(_currency)]
+CurrencyCode = Annotated[str, BeforeValidator(_currency), CURRENCY_SCHEMA]
 """An ISO 4217 code."""
 
 
@@ -51,7 +53,7 @@ def _time_zone(value: Any) -> Any:
     return value
 
 
-TimeZone = Annotated[str, BeforeValidator(_time_zone)]
+TimeZone = Annotated[str, BeforeValidator(_time_zone), text_schema("[A-Za-z][A-Za-z0-9_+/-]*")]
 
 
 def dimension_text(value: Any) -> str:
@@ -68,18 +70,8 @@ def dimension_text(value: Any) -> str:
     raise wrong(f"{value!r} is not a dimension value: write text, a number, true or false")
 
 
-DimensionValue = Annotated[str, BeforeValidator(dimension_text)]
-
-_COUNTRY = re.compile(r"[A-Z]{2}\Z")
-
-
-def _country(value: str) -> str:
-    if not _COUNTRY.match(value):
-        raise wrong(f"{value[:40]!r} is not a country code like 'DE' (ISO 3166-1)")
-    return value
-
-
-CountryCode = Annotated[Text, AfterValidator(_country)]
+DIMENSION_SCHEMA: JsonDict = {"type": ["string", "number", "boolean"], "maxLength": LONGEST_KEY}
+DimensionValue = Annotated[str, BeforeValidator(dimension_text), WithJsonSchema(DIMENSION_SCHEMA)]
 
 
 class DisplayName(StrictModel):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from valueverse.catalog.fields import Translations
-from valueverse.documents import Flag, Key, StrictModel, Text, Whole, wrong
+from valueverse.documents import PRINTABLE, Between, Flag, Key, StrictModel, Text, Whole, has, text_schema, wrong
 from valueverse.errors import RefusalError
 from valueverse.formula import parse_condition, parse_member, parse_path, parse_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from pydantic.config import JsonDict
 
 Aggregation = Literal["count", "sum", "min", "max", "avg", "latest", "unique_count", "weighted_sum"]
 LEVEL_AGGREGATIONS = frozenset({"sum", "latest", "unique_count", "weighted_sum"})
@@ -47,7 +49,18 @@ class QuantityRounding(StrictModel):
     """Rounding of a metered quantity before it is priced; ``places`` may be negative (-3: thousands)."""
 
     mode: Literal["half_up", "half_even", "up", "down"] = "half_up"
-    places: Annotated[Whole, Field(ge=-12, le=18)] = 0
+    places: Annotated[Whole, Between(-12, 18)] = 0
+
+
+_BY_AGGREGATION: JsonDict = {
+    "allOf": [
+        {"if": {"properties": {"aggregation": {"const": "count"}}}, "else": has("value")},
+        {
+            "if": {"properties": {"carry_over": {"const": True}}, "required": ["carry_over"]},
+            "then": {"properties": {"aggregation": {"enum": [*sorted(LEVEL_AGGREGATIONS)]}}},
+        },
+    ]
+}
 
 
 class MeterRule(StrictModel):
@@ -56,11 +69,15 @@ class MeterRule(StrictModel):
     ``operation`` is read by unique_count alone, and ``value`` by all but count.
     """
 
+    model_config = ConfigDict(json_schema_extra=_BY_AGGREGATION)
+
     aggregation: Aggregation
     value: Text | None = None
     operation: DataPath | None = None
     where: ConditionFormula | None = None
-    dimensions: Annotated[tuple[DataPath, ...], Field(max_length=MAX_DIMENSIONS)] = ()
+    dimensions: Annotated[
+        tuple[DataPath, ...], Field(max_length=MAX_DIMENSIONS, json_schema_extra={"uniqueItems": True})
+    ] = ()
     carry_over: Flag = False
     rounding: QuantityRounding | None = None
 
@@ -82,7 +99,7 @@ class Meter(MeterRule):
     """A meter of a catalog: usage events of ``event_type`` feed it."""
 
     key: Key
-    event_type: Annotated[Text, Field(min_length=1, max_length=256)]
+    event_type: Annotated[Text, Field(min_length=1, max_length=256), text_schema(f"(?!billing[.]){PRINTABLE}{{1,256}}")]
     name: Text | None = None
     unit: Text | None = Field(None, description="What it counts, as invoices write it: tokens, GB.")
     description: Text | None = None

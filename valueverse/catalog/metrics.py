@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
-from valueverse.documents import Key, StrictModel, Text, wrong
+from valueverse.documents import Key, StrictModel, Text, text_schema, wrong
 
 MAX_METRICS = 100
 RESERVED_PREFIXES = ("usage.", "billing.")
@@ -15,6 +15,11 @@ RESERVED_PREFIXES = ("usage.", "billing.")
 _BINDABLE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_][a-z0-9_.-]*)*\Z")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
 _MART = re.compile(r"(fct|dim|agg|ops)_")
+
+
+def _pattern_of(expression: re.Pattern[str]) -> str:
+    """Of an expression for whole texts."""
+    return expression.pattern.removesuffix(r"\Z")
 
 
 def _metric_key(key: str) -> str:
@@ -37,9 +42,10 @@ def _mart(name: str) -> str:
     return name
 
 
-MetricKey = Annotated[Key, AfterValidator(_metric_key)]
-ColumnName = Annotated[Text, AfterValidator(_column)]
-MartName = Annotated[Text, AfterValidator(_mart)]
+_RESERVED = "|".join(RESERVED_PREFIXES).replace(".", "[.]")
+MetricKey = Annotated[Key, AfterValidator(_metric_key), text_schema(f"(?!{_RESERVED}){_pattern_of(_BINDABLE)}", 63)]
+ColumnName = Annotated[Text, AfterValidator(_column), text_schema(_pattern_of(_NAME))]
+MartName = Annotated[Text, AfterValidator(_mart), text_schema(f"(?={_MART.pattern}){_pattern_of(_NAME)}")]
 
 
 class MartMetric(StrictModel):

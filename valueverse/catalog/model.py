@@ -5,13 +5,24 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from valueverse.catalog.fields import CountryCode, CurrencyCode, Duration, TimeZone, Translations
+from valueverse.catalog.fields import CurrencyCode, Duration, TimeZone, Translations
 from valueverse.catalog.meters import Meter
-from valueverse.catalog.metrics import MartMetric
+from valueverse.catalog.metrics import MAX_METRICS, MartMetric
 from valueverse.catalog.plans import Plan
-from valueverse.documents import Key, PositiveAmount, ShareInPercent, StrictModel, Text, Whole
+from valueverse.documents import (
+    Between,
+    CountryCode,
+    Key,
+    PositiveAmount,
+    ShareInPercent,
+    StrictModel,
+    Text,
+    Whole,
+    has,
+    has_one_of,
+)
 
 
 class RoundingPolicy(StrictModel):
@@ -31,6 +42,15 @@ class CouponScope(StrictModel):
 class Coupon(StrictModel):
     """A discount on invoices: a percentage, or an amount in one currency."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            **has_one_of("percent", "amount"),
+            "if": has("amount"),
+            "then": has("currency"),
+            "else": {"not": has("currency")},
+        }
+    )
+
     key: Key
     name: Text | None = None
     translations: Translations = Field(default_factory=dict)
@@ -38,7 +58,7 @@ class Coupon(StrictModel):
     amount: PositiveAmount | None = None
     currency: CurrencyCode | None = None
     applies_to: CouponScope = CouponScope()
-    periods: Annotated[Whole, Field(ge=1, le=10_000)] | None = None
+    periods: Annotated[Whole, Between(1, 10_000)] | None = None
 
 
 class Tax(StrictModel):
@@ -58,10 +78,10 @@ class Catalog(StrictModel):
     currency: CurrencyCode = "USD"
     timezone: TimeZone = "UTC"
     rounding: RoundingPolicy = RoundingPolicy()
-    grace: Duration = timedelta(days=1)
+    grace: Annotated[Duration, Field(json_schema_extra={"default": "1 day"})] = timedelta(days=1)
     zero_invoices: Literal["issue", "skip"] = "issue"
     meters: tuple[Meter, ...] = ()
     plans: tuple[Plan, ...] = ()
     coupons: tuple[Coupon, ...] = ()
     taxes: tuple[Tax, ...] = ()
-    metrics: tuple[MartMetric, ...] = ()
+    metrics: Annotated[tuple[MartMetric, ...], Field(json_schema_extra={"maxItems": MAX_METRICS})] = ()

@@ -4,12 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from valueverse.catalog.fields import CurrencyCode, DimensionValue, Translations
 from valueverse.catalog.meters import DataPath
 from valueverse.catalog.prices import ChargePricing, Outcome
-from valueverse.documents import Amount, Flag, Key, PositiveAmount, Price, Quantity, StrictModel, Text, Whole, wrong
+from valueverse.documents import (
+    Amount,
+    Between,
+    Flag,
+    Key,
+    PositiveAmount,
+    Price,
+    Quantity,
+    StrictModel,
+    Text,
+    Whole,
+    has,
+    has_not_both,
+    has_one_of,
+    wrong,
+)
 
 MAX_CHARGES = 1_000
 
@@ -17,7 +32,7 @@ MAX_CHARGES = 1_000
 class Period(StrictModel):
     """How often a plan bills, and whether its periods follow the calendar or the subscription's own day."""
 
-    every: Annotated[Whole, Field(ge=1, le=1_000)] = 1
+    every: Annotated[Whole, Between(1, 1_000)] = 1
     unit: Literal["day", "week", "month", "quarter", "year"] = "month"
     align: Literal["anniversary", "calendar"] = "anniversary"
 
@@ -25,7 +40,7 @@ class Period(StrictModel):
 class Trial(StrictModel):
     """Days from the subscription's start without fees and charges."""
 
-    days: Annotated[Whole, Field(ge=0, le=3_660)]
+    days: Annotated[Whole, Between(0, 3_660)]
 
 
 class Commitment(StrictModel):
@@ -36,6 +51,10 @@ class Commitment(StrictModel):
 
 class Fee(StrictModel):
     """A fixed amount per period: ``amount``, or ``unit_amount`` x ``quantity``."""
+
+    model_config = ConfigDict(
+        json_schema_extra={**has_one_of("amount", "unit_amount"), **has_not_both("amount", "quantity")}
+    )
 
     key: Key
     name: Text | None = None
@@ -60,6 +79,21 @@ class Fee(StrictModel):
 class Charge(ChargePricing):
     """Usage of one meter, priced."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "allOf": [
+                {
+                    "if": {"properties": {"price": {"properties": {"model": {"enum": ["capacity", "outcome"]}}}}},
+                    "else": has("meter"),
+                },
+                {
+                    "if": has("round_prorated"),
+                    "then": {"properties": {"prorate": {"const": "day"}}, "required": ["prorate"]},
+                },
+            ]
+        }
+    )
+
     key: Key
     name: Text | None = None
     description: Text | None = None
@@ -69,7 +103,7 @@ class Charge(ChargePricing):
     split_by: tuple[DataPath, ...] = ()
     timing: Literal["in_arrears", "in_advance"] = "in_arrears"
     prorate: Literal["none", "day"] = "none"
-    round_prorated: Annotated[Whole, Field(ge=0, le=18)] | None = None
+    round_prorated: Annotated[Whole, Between(0, 18)] | None = None
     across_segments: Flag = False
     taxes: tuple[Key, ...] = ()
 
@@ -89,7 +123,7 @@ class Plan(StrictModel):
     """One version of one plan."""
 
     key: Key
-    version: Annotated[Whole, Field(ge=1, le=1_000_000)] = 1
+    version: Annotated[Whole, Between(1, 1_000_000)] = 1
     name: Text | None = None
     currency: CurrencyCode | None = None
     period: Period = Period()

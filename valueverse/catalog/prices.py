@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from valueverse.catalog.fields import dimension_text
+from valueverse.catalog.fields import DIMENSION_SCHEMA, dimension_text
 from valueverse.documents import (
     Amount,
+    Between,
     Flag,
     Key,
     Percent,
@@ -23,7 +24,11 @@ from valueverse.documents import (
     StrictModel,
     Text,
     Whole,
+    has_not_both,
+    has_one_of,
     judge_object,
+    number_schema,
+    text_schema,
     wrong,
 )
 from valueverse.errors import RefusalError
@@ -34,8 +39,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from decimal import Decimal
 
+    from pydantic.config import JsonDict
+
 MAX_TIERS = 10_000
-_CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d\Z", re.ASCII)
+_CLOCK_TEXT = "([01][0-9]|2[0-3]):[0-5][0-9]"
+_CLOCK = re.compile(rf"{_CLOCK_TEXT}\Z")
 
 
 class _PriceModel(StrictModel):
@@ -88,8 +96,16 @@ def _rising(bounds: Sequence[Decimal | None]) -> None:
         last = bound
 
 
+_ONE_OPEN_TIER: JsonDict = {
+    "minItems": 1,
+    "contains": {"properties": {"up_to": {"type": "null"}}, "required": ["up_to"]},
+    "maxContains": 1,
+}
+"""One tier is open. That it is the last one, JSON Schema cannot say."""
+
+
 class _Tiered(_PriceModel):
-    tiers: Annotated[tuple[Tier, ...], Field(max_length=MAX_TIERS)]
+    tiers: Annotated[tuple[Tier, ...], Field(max_length=MAX_TIERS, json_schema_extra=_ONE_OPEN_TIER)]
     bill_flat_at_zero: Flag = True
 
     @model_validator(mode="after")
@@ -126,7 +142,7 @@ class Percentage(_PriceModel):
     model: Literal["percentage"]
     rate: Percent
     fixed: Amount = Field(default=0, validate_default=True)
-    free_events: Annotated[Whole, Field(ge=0)] | None = None
+    free_events: Annotated[Whole, Between(0)] | None = None
     free_amount: Quantity | None = None
     min_per_event: Amount | None = None
     max_per_event: Amount | None = None
@@ -149,7 +165,7 @@ class GraduatedPercentage(_PriceModel):
     """A rate in percent per tier of the amount, plus a flat per entered tier."""
 
     model: Literal["graduated_percentage"]
-    tiers: Annotated[tuple[PercentTier, ...], Field(max_length=MAX_TIERS)]
+    tiers: Annotated[tuple[PercentTier, ...], Field(max_length=MAX_TIERS, json_schema_extra=_ONE_OPEN_TIER)]
 
     @model_validator(mode="after")
     def _tiers_tile(self) -> Self:
@@ -166,8 +182,17 @@ def _cell(value: Any) -> Any:
     return {"unit": value["unit"], "values": value.get("values", dimensions)}
 
 
+_CELL_SCHEMA: JsonDict = {
+    "additionalProperties": DIMENSION_SCHEMA,
+    "properties": {"unit": number_schema(6), "values": {"additionalProperties": DIMENSION_SCHEMA}},
+    "required": ["unit"],
+}
+
+
 class Cell(StrictModel):
-    """The unit price where all of ``values`` hold."""
+    """The unit price where all of ``values`` hold; each may also stand beside ``unit`` under its own name."""
+
+    model_config = ConfigDict(json_schema_extra=_CELL_SCHEMA)
 
     unit: Price
     values: dict[str, str]
@@ -203,6 +228,8 @@ class Matrix(_PriceModel):
 class Dynamic(_PriceModel):
     """The amount that each event carries, or the quantity times a multiplier."""
 
+    model_config = ConfigDict(json_schema_extra=has_one_of("amount", "multiplier"))
+
     model: Literal["dynamic"]
     amount: Text | None = None
     multiplier: Price | None = None
@@ -221,12 +248,17 @@ class CapacityTier(StrictModel):
     amount: Amount
 
 
+_ONE_WITHOUT_LIMITS: JsonDict = {"contains": {"properties": {"limits": {"additionalProperties": {"type": "null"}}}}}
+
+
 class Capacity(_PriceModel):
     """The lowest tier all of whose limits hold."""
 
     model: Literal["capacity"]
     meters: tuple[Key, ...] = ()
-    tiers: Annotated[tuple[CapacityTier, ...], Field(min_length=1, max_length=MAX_TIERS)]
+    tiers: Annotated[
+        tuple[CapacityTier, ...], Field(min_length=1, max_length=MAX_TIERS, json_schema_extra=_ONE_WITHOUT_LIMITS)
+    ]
 
     @model_validator(mode="after")
     def _last_is_open(self) -> Self:
@@ -266,7 +298,7 @@ class Outcome(_PriceModel):
     cap: Text | None = None
     period: Literal["month", "quarter", "year"] = "month"
     true_up: Literal["cumulative", "none"] = "cumulative"
-    dispute_days: Annotated[Whole, Field(ge=0, le=3_660)] = 30
+    dispute_days: Annotated[Whole, Between(0, 3_660)] = 30
     refund: Flag = False
 
 
@@ -308,8 +340,12 @@ class TimeOfDay(BucketTerms):
     A term that is not given is the price's own.
     """
 
-    from_: Annotated[str, BeforeValidator(_clock), Field(alias="from")]
-    to: Annotated[str, BeforeValidator(lambda value: value if value == "24:00" else _clock(value))]
+    from_: Annotated[str, BeforeValidator(_clock), Field(alias="from"), text_schema(_CLOCK_TEXT)]
+    to: Annotated[
+        str,
+        BeforeValidator(lambda value: value if value == "24:00" else _clock(value)),
+        text_schema(f"{_CLOCK_TEXT}|24:00"),
+    ]
 
 
 class Bucketed(_PriceModel):
@@ -354,6 +390,8 @@ PriceModel = Annotated[
 
 class Conversion(StrictModel):
     """Metered units to priced units: divide or multiply, then round to whole units."""
+
+    model_config = ConfigDict(json_schema_extra=has_not_both("divide_by", "multiply_by"))
 
     divide_by: PositiveQuantity | None = None
     multiply_by: PositiveQuantity | None = None

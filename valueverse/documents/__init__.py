@@ -1,9 +1,14 @@
 """Documents that users write (YAML, JSON, NDJSON): strict reading, and every problem at once with its place."""
 
 from valueverse.documents.changes import Change, tree_changes
+from valueverse.documents.countries import COUNTRIES, judge_country
 from valueverse.documents.fields import (
+    CURRENCY_SCHEMA,
     KEY_PATTERN,
+    PRINTABLE,
     Amount,
+    Between,
+    CountryCode,
     Flag,
     Key,
     Percent,
@@ -20,15 +25,28 @@ from valueverse.documents.json_lines import check_values, decode_line, encodable
 from valueverse.documents.problem_text import problems_text
 from valueverse.documents.problems import DocumentError, Problem, Problems
 from valueverse.documents.reading import read_document
+from valueverse.documents.schema_parts import (
+    has,
+    has_not_both,
+    has_one_of,
+    json_schema_of,
+    number_schema,
+    text_schema,
+)
 from valueverse.documents.source import Source, child_path
 from valueverse.documents.validation import StrictModel, error_of, judge_object, validated, wrong
 
 __all__ = [
+    "COUNTRIES",
+    "CURRENCY_SCHEMA",
     "JSON_NUMBER",
     "KEY_PATTERN",
+    "PRINTABLE",
     "UNSTORABLE",
     "Amount",
+    "Between",
     "Change",
+    "CountryCode",
     "DocumentError",
     "Flag",
     "Format",
@@ -52,9 +70,16 @@ __all__ = [
     "error_of",
     "exact_number",
     "float_number",
+    "has",
+    "has_not_both",
+    "has_one_of",
+    "json_schema_of",
+    "judge_country",
     "judge_object",
+    "number_schema",
     "problems_text",
     "read_document",
+    "text_schema",
     "tree_changes",
     "validated",
     "wrong",

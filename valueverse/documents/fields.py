@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from annotated_types import Ge, GroupedMetadata, Le
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from valueverse.documents.countries import COUNTRIES, judge_country
+from valueverse.documents.schema_parts import number_schema, text_schema, words_pattern
 from valueverse.documents.validation import wrong
 from valueverse.errors import RefusalError
 from valueverse.formula import QUANTITY_LIMIT
-from valueverse.money import exact, plain
+from valueverse.money import CURRENCIES, exact, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 PRICE_LIMIT = Decimal(10) ** 6
 KEY_PATTERN = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}\Z")
@@ -45,15 +49,22 @@ def number_below(limit: Decimal, *, least: Decimal | None = None, above: bool = 
     return judge
 
 
-Quantity = Annotated[Decimal, BeforeValidator(number_below(QUANTITY_LIMIT, least=Decimal(0)))]
+_UNITS = number_below(QUANTITY_LIMIT, least=Decimal(0))
+_UNITS_ABOVE = number_below(QUANTITY_LIMIT, least=Decimal(0), above=True)
+_PRICES = number_below(PRICE_LIMIT, least=Decimal(0))
+_UNITS_SCHEMA = WithJsonSchema(number_schema(12))
+_UNITS_ABOVE_SCHEMA = WithJsonSchema(number_schema(12, above=True))
+_PRICES_SCHEMA = WithJsonSchema(number_schema(6))
+
+Quantity = Annotated[Decimal, BeforeValidator(_UNITS), _UNITS_SCHEMA]
 """Units, |q| < 10^12, at least 0."""
-PositiveQuantity = Annotated[Decimal, BeforeValidator(number_below(QUANTITY_LIMIT, least=Decimal(0), above=True))]
-Price = Annotated[Decimal, BeforeValidator(number_below(PRICE_LIMIT, least=Decimal(0)))]
+PositiveQuantity = Annotated[Decimal, BeforeValidator(_UNITS_ABOVE), _UNITS_ABOVE_SCHEMA]
+Price = Annotated[Decimal, BeforeValidator(_PRICES), _PRICES_SCHEMA]
 """The price of one unit, at least 0 and below 10^6."""
-Amount = Annotated[Decimal, BeforeValidator(number_below(QUANTITY_LIMIT, least=Decimal(0)))]
+Amount = Annotated[Decimal, BeforeValidator(_UNITS), _UNITS_SCHEMA]
 """Money of a whole fee, minimum or threshold: major units, at least 0."""
-PositiveAmount = Annotated[Decimal, BeforeValidator(number_below(QUANTITY_LIMIT, least=Decimal(0), above=True))]
-Percent = Annotated[Decimal, BeforeValidator(number_below(PRICE_LIMIT, least=Decimal(0)))]
+PositiveAmount = Annotated[Decimal, BeforeValidator(_UNITS_ABOVE), _UNITS_ABOVE_SCHEMA]
+Percent = Annotated[Decimal, BeforeValidator(_PRICES), _PRICES_SCHEMA]
 """In percent: 1.3 is 1.3 %."""
 
 
@@ -64,7 +75,7 @@ def _share(value: Any) -> Any:
     return number
 
 
-ShareInPercent = Annotated[Decimal, BeforeValidator(_share)]
+ShareInPercent = Annotated[Decimal, BeforeValidator(_share), WithJsonSchema(number_schema(3, most=100))]
 """A percentage of something, 0 to 100."""
 
 
@@ -77,7 +88,26 @@ def _whole(value: Any) -> Any:
     return int(number)
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
+_WHOLE_TEXT = {"type": "string", "pattern": "^ *[+-]?[0-9]+([.]0*)? *$"}
+Whole = Annotated[int, BeforeValidator(_whole), WithJsonSchema({"anyOf": [{"type": "integer"}, _WHOLE_TEXT]})]
+
+
+@dataclass(frozen=True)
+class Between(GroupedMetadata):
+    """Bounds of a ``Whole``, both included; ``most`` None: no upper one."""
+
+    least: int
+    most: int | None = None
+
+    def __iter__(self) -> Iterator[Any]:
+        """What pydantic reads: the bounds, and the schema with them."""
+        yield Ge(self.least)
+        bounds = {"minimum": self.least}
+        if self.most is not None:
+            yield Le(self.most)
+            bounds["maximum"] = self.most
+        yield WithJsonSchema({"anyOf": [{"type": "integer", **bounds}, _WHOLE_TEXT]})
+
 
 Flag = Annotated[bool, Field(strict=True)]
 """true or false; a word such as 'no' or a number is not taken for one."""
@@ -93,7 +123,9 @@ def _text(value: Any) -> Any:
     return value
 
 
-Text = Annotated[str, BeforeValidator(_text)]
+PRINTABLE = r"[^\x00-\x1f\x7f-\x9f]"
+"""Pattern of a character that is no control character."""
+Text = Annotated[str, BeforeValidator(_text), text_schema(f"{PRINTABLE}*", LONGEST_TEXT)]
 
 
 def _key(value: Any) -> Any:
@@ -103,5 +135,9 @@ def _key(value: Any) -> Any:
     return value
 
 
-Key = Annotated[str, BeforeValidator(_key)]
+Key = Annotated[str, BeforeValidator(_key), text_schema("[a-z0-9][a-z0-9_.-]{0,62}")]
 """A tenant, plan, meter, charge or coupon key (contracts.md, 1)."""
+
+CountryCode = Annotated[str, BeforeValidator(judge_country), text_schema(words_pattern(COUNTRIES))]
+CURRENCY_SCHEMA = text_schema(words_pattern(CURRENCIES))
+"""Codes of ISO 4217 with a minor unit."""

@@ -2,7 +2,7 @@
 
 from valueverse.events.amendments import resolve_amendments
 from valueverse.events.billing_events import CATALOG_PUBLISHED, judge_billing_event
-from valueverse.events.field_types import NAME_RULE, duration_seconds
+from valueverse.events.field_types import DURATION_PATTERN, NAME_RULE, duration_seconds
 from valueverse.events.identity import COMPARED_FIELDS, EVENT_KEY, key_hash, payload_hash, same_payload
 from valueverse.events.reading import LARGEST_EVENT, read_lines, read_rows, refused_lines, with_raw
 from valueverse.events.strict import ENVELOPE_ATTRIBUTES, load_exact_json
@@ -18,6 +18,7 @@ from valueverse.events.validation import (
 __all__ = [
     "CATALOG_PUBLISHED",
     "COMPARED_FIELDS",
+    "DURATION_PATTERN",
     "ENVELOPE_ATTRIBUTES",
     "EVENT_KEY",
     "IS_BILLING",

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from valueverse.documents import DocumentError, judge_object
+from valueverse.documents import CountryCode, DocumentError, judge_object
 from valueverse.errors import RefusalError
 from valueverse.events.field_types import (
     Amount,
-    Country,
     Currency,
     Day,
     GraceDuration,
@@ -48,7 +47,7 @@ class Tenant(BillingEvent):
     grace: GraceDuration | None = Field(
         None, description="From a period's close until its invoice is finalised; the catalog's until stated."
     )
-    country: Country | None = Field(None, description="ISO 3166-1 code; electronic invoices need it.")
+    country: CountryCode | None = Field(None, description="ISO 3166-1 code; electronic invoices need it.")
     tax_id: Text | None = Field(None, description="VAT identifier.")
     address: dict[str, Any] | None = Field(
         None, description="street, postal_code, city; accent is the colour of its invoices, like #1f4e79."
@@ -69,7 +68,7 @@ class Customer(BillingEvent):
     timezone: Zone | None = Field(
         None, description="IANA time zone of its periods, from the end of the running one on."
     )
-    country: Text | None = Field(None, description="ISO 3166-1 code; taxes of the catalog may depend on it.")
+    country: CountryCode | None = Field(None, description="ISO 3166-1 code; taxes of the catalog may depend on it.")
     tax_rates: list[TaxRate] | None = Field(
         None, description="Taxes of its invoices in place of the plan's: keys, percentages, or {key, percent}."
     )

@@ -6,8 +6,11 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from valueverse.documents import PRINTABLE, has, json_schema_of
 from valueverse.events.billing_events import CATALOG_PUBLISHED, SHAPES
+from valueverse.events.field_types import INSTANT_PATTERN
 from valueverse.events.invoice_details import InvoiceDetails
+from valueverse.events.validation import LONGEST_KEY, TENANT_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,7 +113,7 @@ ENTRIES: dict[str, Entry] = {
 
 def data_schema(kind: str) -> dict[str, Any]:
     """The JSON Schema of ``data`` of one type."""
-    schema = SHAPES[kind].model_json_schema(by_alias=True)
+    schema = json_schema_of(SHAPES[kind])
     schema.pop("title", None)
     return {
         "description": ENTRIES[kind].effect,
@@ -118,20 +121,41 @@ def data_schema(kind: str) -> dict[str, Any]:
     }
 
 
-def events_schema() -> dict[str, Any]:
-    """The JSON Schema of a line of an event file: the envelope, and ``data`` by the type of a billing event."""
-    text = {"type": "string", "minLength": 1, "maxLength": 256}
+def events_schema(catalog: dict[str, Any]) -> dict[str, Any]:
+    """The JSON Schema of a line of an event file: the envelope, and ``data`` by the type of a billing event.
+
+    Args:
+        catalog: the JSON Schema of what a ``billing.catalog.published`` publishes.
+    """
+    schemas = {kind: data_schema(kind) for kind in SHAPES} | {CATALOG_PUBLISHED: catalog}
+    named = {"anyOf": [{"not": {"pattern": "^billing[.]"}}, {"enum": list(schemas)}]}
+    text = {"type": "string", "pattern": f"^{PRINTABLE}{{1,{LONGEST_KEY}}}$"}
+    name = "[^/\\x00-\\x1f\\x7f-\\x9f]{1,128}"
     envelope = {
         "specversion": {"const": "1.0"},
         "id": text | {"description": "With source the key of the event: the same one twice counts once."},
         "source": text,
-        "type": text | {"description": "billing.* is reserved for billing events; all else is usage."},
-        "subject": {"type": "string", "description": "Usage: the customer's key, or customer/subscription."},
-        "time": {"type": "string", "format": "date-time", "description": "When it happened, with an offset."},
-        "tenant": {"type": "string", "description": "The tenant of the folder, if it is stated."},
-        "replaces": {"type": "string", "description": "Id of the event of this source that this one amends."},
+        "type": text | named | {"description": "billing.* is reserved for billing events; all else is usage."},
+        "subject": {"type": ["string", "null"], "description": "Usage: the customer's key, or customer/subscription."},
+        "time": {
+            "type": "string",
+            "pattern": f"^{INSTANT_PATTERN}$",
+            "description": "When it happened, with an offset.",
+        },
+        "tenant": {
+            "type": ["string", "null"],
+            "pattern": TENANT_KEY,
+            "description": "The tenant of the folder, if it is stated.",
+        },
+        "replaces": text
+        | {"type": ["string", "null"], "description": "Id of the event of this source that this one amends."},
         "data": {"type": ["object", "null"], "description": "null voids the event that replaces names."},
     }
+    of_usage = {
+        "if": {"properties": {"type": {"not": {"pattern": "^billing[.]"}}}},
+        "then": {"properties": {"subject": {"pattern": f"^{name}(/{name})?$"}}},
+    }
+    voids = {"if": {"properties": {"data": {"type": "null"}}, "required": ["data"]}, "then": has("replaces")}
     return {
         "$schema": SCHEMA_DIALECT,
         "title": "ValueVerse event",
@@ -139,17 +163,20 @@ def events_schema() -> dict[str, Any]:
         "required": ["specversion", "id", "source", "type", "time", "data"],
         "properties": envelope,
         "allOf": [
-            {"if": {"properties": {"type": {"const": kind}}}, "then": {"properties": {"data": _nullable(kind)}}}
-            for kind in SHAPES
+            of_usage,
+            voids,
+            *(
+                {"if": {"properties": {"type": {"const": kind}}}, "then": {"properties": {"data": _nullable(schema)}}}
+                for kind, schema in schemas.items()
+            ),
         ],
         # References are read from the root of a document.
-        "$defs": {name: part for kind in SHAPES for name, part in data_schema(kind).get("$defs", {}).items()},
+        "$defs": {name: part for schema in schemas.values() for name, part in schema.get("$defs", {}).items()},
     }
 
 
-def _nullable(kind: str) -> dict[str, Any]:
-    schema = {name: part for name, part in data_schema(kind).items() if name != "$defs"}
-    return {"anyOf": [schema, {"type": "null"}]}
+def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [{name: part for name, part in schema.items() if name[0] != "$"}, {"type": "null"}]}
 
 
 def page() -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import PlainValidator, WithJsonSchema
 
-from valueverse.documents import KEY_PATTERN, wrong
+from valueverse.documents import CURRENCY_SCHEMA, KEY_PATTERN, number_schema, text_schema, wrong
 from valueverse.errors import RefusalError
 from valueverse.events.validation import CALENDAR, EARLIEST, LATEST, is_time_zone
 from valueverse.money import exact, minor_units
@@ -31,8 +31,12 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z", re.ASCII)
 _TIME = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d+)?"
 _LOCAL = re.compile(rf"{_TIME}\Z", re.ASCII)
 _INSTANT = re.compile(rf"{_TIME}(Z|[+-]\d{{2}}:\d{{2}})\Z", re.ASCII)
-_DURATION = re.compile(r"(\d{1,9}) (second|minute|hour|day|week)s?\Z", re.ASCII)
-_COUNTRY = re.compile(r"[A-Z]{2}\Z")
+DURATION_PATTERN = "([0-9]{1,9}) (second|minute|hour|day|week)s?"
+_DURATION = re.compile(rf"{DURATION_PATTERN}\Z")
+_DATE_PATTERN = "(19[7-9][0-9]|2[01][0-9]{2}|2200)-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_CLOCK_PATTERN = "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+INSTANT_PATTERN = f"{_DATE_PATTERN}[Tt]{_CLOCK_PATTERN}"
+"""Of an event's time."""
 
 
 def duration_seconds(value: Any, path: str = "") -> int:
@@ -164,41 +168,46 @@ def _duration(value: Any) -> str:
     return str(value)
 
 
-def _country(value: Any) -> str:
-    if not isinstance(value, str) or not _COUNTRY.match(value):
-        raise wrong(f"{str(value)[:40]!r} is not a country code like 'DE' (ISO 3166-1)")
-    return value
-
-
-_NUMBER_SCHEMA: dict[str, Any] = {"type": ["string", "number"]}
-"""Exact numbers come as text, or as JSON numbers that are read from their text."""
+_SHARE_TEXT = "(0*100([.]0*)?|0*[0-9]{1,2}([.][0-9]*)?|[.][0-9]+)"
+_TAX_KEY = "(?![0-9.]+(e[0-9]+)?$)[a-z0-9][a-z0-9_.-]{0,62}"
+_TAX_RATE: dict[str, Any] = {
+    "anyOf": [
+        {"type": "number", "minimum": 0, "maximum": 100},
+        {"type": "string", "pattern": f"^({_TAX_KEY}|{_SHARE_TEXT})$"},
+    ]
+}
 
 Text = Annotated[str, PlainValidator(_text), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 4096})]
-Key = Annotated[str, PlainValidator(_key), WithJsonSchema({"type": "string", "pattern": "^[a-z0-9][a-z0-9_.-]{0,62}$"})]
+Key = Annotated[str, PlainValidator(_key), text_schema("[a-z0-9][a-z0-9_.-]{0,62}")]
 Name = Annotated[
     str,
     PlainValidator(_name),
-    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[^/]+$"}),
+    text_schema(r"[^/\x00-\x1f\x7f-\x9f]{1,128}"),
 ]
 """A customer, subscription or wallet key: other people's, any printable text without ``/``."""
-Currency = Annotated[str, PlainValidator(_currency), WithJsonSchema({"type": "string", "pattern": "^[A-Z]{3}$"})]
-Zone = Annotated[str, PlainValidator(_zone), WithJsonSchema({"type": "string", "examples": ["Europe/Berlin"]})]
-Amount = Annotated[Decimal, PlainValidator(_amount), WithJsonSchema(_NUMBER_SCHEMA)]
-NotNegative = Annotated[Decimal, PlainValidator(_not_negative), WithJsonSchema(_NUMBER_SCHEMA | {"minimum": 0})]
+Currency = Annotated[str, PlainValidator(_currency), CURRENCY_SCHEMA]
+Zone = Annotated[str, PlainValidator(_zone), text_schema("[A-Za-z][A-Za-z0-9_+/-]*")]
+Amount = Annotated[Decimal, PlainValidator(_amount), WithJsonSchema(number_schema(12, signed=True))]
+NotNegative = Annotated[Decimal, PlainValidator(_not_negative), WithJsonSchema(number_schema(12))]
 Whole = Annotated[
     int, PlainValidator(_whole), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": _LARGEST_WHOLE})
 ]
-Day = Annotated[str, PlainValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
-Moment = Annotated[
-    str,
-    PlainValidator(_moment),
-    WithJsonSchema({"type": "string", "anyOf": [{"format": "date"}, {"format": "date-time"}]}),
+Day = Annotated[str, PlainValidator(_day), text_schema(_DATE_PATTERN)]
+Moment = Annotated[str, PlainValidator(_moment), text_schema(f"{_DATE_PATTERN}([Tt ]{_CLOCK_PATTERN})?")]
+"""A date, or an instant with its offset."""
+TaxRate = Annotated[
+    Any,
+    PlainValidator(_tax_rate),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                *_TAX_RATE["anyOf"],
+                {"type": "object", "required": ["percent"], "properties": {"percent": _TAX_RATE}},
+            ]
+        }
+    ),
 ]
-TaxRate = Annotated[Any, PlainValidator(_tax_rate), WithJsonSchema({"type": ["string", "number", "object"]})]
-GraceDuration = Annotated[
-    str, PlainValidator(_duration), WithJsonSchema({"type": "string", "examples": ["1 day", "12 hours"]})
-]
-Country = Annotated[str, PlainValidator(_country), WithJsonSchema({"type": "string", "pattern": "^[A-Z]{2}$"})]
+GraceDuration = Annotated[str, PlainValidator(_duration), text_schema(DURATION_PATTERN)]
 
 
 def stated(value: Any) -> Any:

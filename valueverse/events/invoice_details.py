@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
-from valueverse.documents import wrong
+from valueverse.documents import text_schema, wrong
 from valueverse.events.field_types import LONGEST_DAYS, Text
 
 _IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}\Z")
@@ -69,27 +69,30 @@ def _logo(value: Any) -> str:
     return value
 
 
-_TEXT: dict[str, Any] = {"type": "string"}
-Iban = Annotated[str, PlainValidator(_iban), WithJsonSchema(_TEXT | {"examples": ["DE89 3704 0044 0532 0130 00"]})]
+Iban = Annotated[
+    str,
+    PlainValidator(_iban),
+    text_schema(" *[A-Za-z] *[A-Za-z]( *[0-9]){2}( *[A-Za-z0-9]){11,30} *"),
+]
 """Spaces and small letters are allowed, and are taken away."""
 Bic = Annotated[
     str,
     _matching(_BIC, "a BIC of 8 or 11 characters like 'COBADEFFXXX'"),
-    WithJsonSchema(_TEXT | {"pattern": "^[A-Z]{6}[A-Z0-9]{2}([A-Z0-9]{3})?$"}),
+    text_schema("[A-Z]{6}[A-Z0-9]{2}([A-Z0-9]{3})?"),
 ]
-Colour = Annotated[
-    str, _matching(_COLOUR, "a colour like #1f4e79"), WithJsonSchema(_TEXT | {"pattern": "^#[0-9a-fA-F]{6}$"})
-]
+Colour = Annotated[str, _matching(_COLOUR, "a colour like #1f4e79"), text_schema("#[0-9a-fA-F]{6}")]
 InvoiceLocale = Annotated[
     str,
     _matching(_LOCALE, "a locale like 'de' or 'de-AT' in English, German, French or Spanish"),
-    WithJsonSchema(_TEXT | {"pattern": "^(en|de|fr|es)([-_][A-Z]{2})?$"}),
+    text_schema("(en|de|fr|es)([-_][A-Z]{2})?"),
 ]
 Link = Annotated[
-    str, _matching(_LINK, "an address that begins with https://"), WithJsonSchema(_TEXT | {"format": "uri"})
+    str,
+    _matching(_LINK, "an address that begins with https://"),
+    text_schema('https://[^\\s<>"]{3,2000}'),
 ]
 Days = Annotated[int, PlainValidator(_days), WithJsonSchema({"type": "integer", "minimum": 0, "maximum": LONGEST_DAYS})]
-Logo = Annotated[str, PlainValidator(_logo), WithJsonSchema(_TEXT | {"maxLength": _LARGEST_LOGO})]
+Logo = Annotated[str, PlainValidator(_logo), text_schema(f"{_LOGO}[A-Za-z0-9+/=]*", _LARGEST_LOGO)]
 
 
 class InvoiceDetails(BaseModel):

@@ -22,7 +22,6 @@ from valueverse.events import NAME_RULE
 from valueverse.services.ingestion.deliver import deliver
 from valueverse.services.instants import read_instant, read_time_zone
 from valueverse.services.subscriptions.billing_log import VOID_IT, judged_event, named_event, read_log
-from valueverse.services.subscriptions.countries import judge_country
 from valueverse.subscriptions import build_timeline, event_field
 
 if TYPE_CHECKING:
@@ -130,8 +129,7 @@ def create_customer(
     """The event that creates a customer.
 
     Raises:
-        RefusalError: ``customer_exists`` where events state something else of it; ``unknown_country``; what ingestion
-            would refuse.
+        RefusalError: ``customer_exists`` where events state something else of it; what ingestion would refuse.
     """
     data = {"customer": customer} | _stated(fields) | ({"metadata": dict(metadata)} if metadata else {})
     time = _instant(account, on, account.timezone)
@@ -144,8 +142,6 @@ def create_customer(
             f"there is a customer {customer!r}: a billing.customer.updated event changes it (docs/events.md)",
             "KEY",
         )
-    if not repeated and data.get("country"):
-        judge_country(data["country"], "--country")
     return _planned(account, event, customer, {"data.customer": "KEY"}, known=repeated)
 
 

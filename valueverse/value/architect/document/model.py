@@ -13,21 +13,32 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BeforeValidator,
+    ConfigDict,
     Field,
     PrivateAttr,
     WithJsonSchema,
     model_validator,
 )
 
-from valueverse.documents import JSON_NUMBER, Source, StrictModel, wrong
+from valueverse.documents import JSON_NUMBER, Source, StrictModel, has_one_of, wrong
 from valueverse.value.architect.document.distributions import OPTIONS, PARAMETERS, read_distribution
-from valueverse.value.architect.document.numbers import Decay, Fraction, Number, Rate, Risk, number_from, numbers_from
+from valueverse.value.architect.document.numbers import (
+    NUMBER_SCHEMA,
+    Decay,
+    Fraction,
+    Number,
+    Rate,
+    Risk,
+    number_from,
+    numbers_from,
+)
 
 SCHEMA = "valueverse.value_model/v1"
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
 MAX_PERIODS = 3_660
 MAX_NAMES = 5_000
 MAX_SCENARIOS = 100
+_END = r"\Z"
 _DURATION = re.compile(r"([1-9][0-9]{0,3}) *(day|week|month|quarter|year)s?\Z")
 _START = re.compile(r"[0-9]{4}-[0-9]{2}(-[0-9]{2})?\Z")
 
@@ -144,46 +155,77 @@ _OUTPUT_SCHEMA = {
         {"type": "object"},
     ],
 }
+_DURATION_SCHEMA = {"type": "string", "pattern": f"^{_DURATION.pattern.removesuffix(_END)}$"}
+
+
+def _parameters_schema(family: str) -> dict[str, Any]:
+    """Parameters of a family: its names in order, or a mapping by these names; lists of numbers for samples."""
+    names = PARAMETERS[family]
+    if "values" in names:
+        return {"type": ["array", "object"]}
+    return {
+        "anyOf": [
+            {"type": "array", "minItems": len(names), "maxItems": len(names), "items": NUMBER_SCHEMA},
+            {"type": "object", "additionalProperties": NUMBER_SCHEMA, "minProperties": len(names)},
+        ]
+    }
+
+
 _DIST_SCHEMA = {
     "type": "object",
     "description": "One family with its parameters, and clip: [low, high].",
     "properties": {
-        name: {} for name in (*PARAMETERS, "clip", *sorted({one for two in OPTIONS.values() for one in two}))
+        **{family: _parameters_schema(family) for family in PARAMETERS},
+        **{name: {} for name in sorted({one for two in OPTIONS.values() for one in two})},
+        "clip": {
+            "anyOf": [
+                {
+                    "type": "array",
+                    "minItems": 2,
+                    "maxItems": 2,
+                    "items": {"anyOf": [*NUMBER_SCHEMA["anyOf"], {"type": "null"}]},
+                },
+                {"type": "null"},
+            ]
+        },
     },
+    "oneOf": [{"required": [family]} for family in PARAMETERS],
     "additionalProperties": False,
 }
 _MISSING_SCHEMA = {
     "anyOf": [
         {"enum": ["error", "zero", "carry_forward"]},
-        {"type": "object", "required": ["carry_forward"], "properties": {"carry_forward": {"type": "string"}}},
-        {"type": "object", "required": ["default"], "properties": {"default": {"type": ["number", "string"]}}},
+        *(
+            {"type": "object", "required": [name], "additionalProperties": False, "properties": {name: schema}}
+            for name, schema in (("carry_forward", _DURATION_SCHEMA), ("default", NUMBER_SCHEMA))
+        ),
     ]
 }
-_NUMBER_OR_TEXT = WithJsonSchema({"type": ["number", "string"]})
+_EXPRESSION_SCHEMA = {"type": ["number", "string"], "pattern": "[^ \\t\\r\\n]"}
+_EXPRESSION = WithJsonSchema(_EXPRESSION_SCHEMA)
 
-Name = Annotated[str, BeforeValidator(_name), WithJsonSchema({"type": "string", "pattern": NAME.pattern[:-2] + "$"})]
+Name = Annotated[str, BeforeValidator(_name), WithJsonSchema({"type": "string", "pattern": f"^{NAME.pattern[:-2]}$"})]
 Text = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": "string", "maxLength": 4096})]
 UnitText = Annotated[str, BeforeValidator(_unit), WithJsonSchema({"type": ["string", "number"]})]
-ExpressionText = Annotated[str, BeforeValidator(_expression), _NUMBER_OR_TEXT]
-Amount = Annotated[float | str, BeforeValidator(_amount), _NUMBER_OR_TEXT]
+ExpressionText = Annotated[str, BeforeValidator(_expression), _EXPRESSION]
+Amount = Annotated[float | str, BeforeValidator(_amount), WithJsonSchema(NUMBER_SCHEMA)]
 """A number, or a quantity such as ``60000 USD/year``."""
 Value = Annotated[
     float | str | list[float],
     BeforeValidator(_value),
-    WithJsonSchema(
-        {"anyOf": [{"type": ["number", "string"]}, {"type": "array", "items": {"type": ["number", "string"]}}]}
-    ),
+    WithJsonSchema({"anyOf": [*NUMBER_SCHEMA["anyOf"], {"type": "array", "minItems": 1, "items": NUMBER_SCHEMA}]}),
 ]
 """An amount, or one number per period."""
-Duration = Annotated[
-    str, BeforeValidator(_duration), WithJsonSchema({"type": "string", "pattern": _DURATION.pattern[:-2]})
-]
+Duration = Annotated[str, BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)]
 References = Annotated[
-    list[Text], BeforeValidator(_percent_list), WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array"}]})
+    list[Text],
+    BeforeValidator(_percent_list),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string", "maxLength": 4096}}]}),
 ]
 
 
 _WHOLE = BeforeValidator(_whole)
+_START_SCHEMA = {"type": "string", "pattern": f"^(commit[.]start|{_START.pattern.removesuffix(_END)})$"}
 
 
 class Discount(StrictModel):
@@ -198,7 +240,7 @@ class Axis(StrictModel):
     """The periods 1..``periods``; ``start`` is the first day, or ``commit.start``: each commit states its own."""
 
     grain: Grain = "month"
-    start: Annotated[str, BeforeValidator(_start), WithJsonSchema({"type": "string"})] = "commit.start"
+    start: Annotated[str, BeforeValidator(_start), WithJsonSchema(_START_SCHEMA)] = "commit.start"
     periods: Annotated[int, Field(ge=1, le=MAX_PERIODS), _WHOLE] = 1
     discount: Annotated[Discount, _short("rate")] = Discount()
 
@@ -220,6 +262,8 @@ class Binding(StrictModel):
 
 class Given(StrictModel):
     """A value: certain, uncertain or measured."""
+
+    model_config = ConfigDict(json_schema_extra=has_one_of("value", "dist", "bind"))
 
     value: Value | None = None
     dist: Annotated[dict[str, Any], BeforeValidator(_distribution), WithJsonSchema(_DIST_SCHEMA)] | None = None

@@ -56,8 +56,10 @@ def numbers_from(value: object, count: tuple[int, int], field: str = "", shape: 
     return [number_from(one, f"{field}[{index}]") for index, one in enumerate(value)]
 
 
-_NUMBER_SCHEMA = {"anyOf": [{"type": "number"}, {"type": "string", "description": "a number, or '2 * pi'"}]}
-Number = Annotated[float, BeforeValidator(number_from), WithJsonSchema(_NUMBER_SCHEMA)]
+_NUMBER_TEXT: dict[str, Any] = {"type": "string", "pattern": "[0-9]|pi", "description": "a number, or '2 * pi'"}
+NUMBER_SCHEMA: dict[str, Any] = {"anyOf": [{"type": "number", "minimum": -LARGEST, "maximum": LARGEST}, _NUMBER_TEXT]}
+"""A number, or a text that says one; of amounts also with a unit."""
+Number = Annotated[float, BeforeValidator(number_from), WithJsonSchema(NUMBER_SCHEMA)]
 
 
 def _between(low: float, high: float, *, below: bool = False) -> Any:
@@ -71,7 +73,7 @@ def _between(low: float, high: float, *, below: bool = False) -> Any:
 
 
 def _fraction_schema(low: float, high: float) -> WithJsonSchema:
-    return WithJsonSchema({"anyOf": [{"type": "number", "minimum": low, "maximum": high}, {"type": "string"}]})
+    return WithJsonSchema({"anyOf": [{"type": "number", "minimum": low, "maximum": high}, _NUMBER_TEXT]})
 
 
 Fraction = Annotated[float, BeforeValidator(_between(0, 1)), _fraction_schema(0, 1)]

@@ -1,0 +1,87 @@
+"""What of the rules of documents JSON Schema can say, so that editors and other programs refuse it too.
+
+A schema takes every document that the reader takes. What it cannot say (references, order of tiers, formulas) is judged
+by the reader alone.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from pydantic import WithJsonSchema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pydantic import BaseModel
+
+Schema = dict[str, Any]
+_EXPONENT = "([eE][+-]?[0-9]+)?"
+_SPACE = "[ \\t\\r\\n]*"
+_BOUNDS = {"ge": "minimum", "le": "maximum"}
+
+
+def json_schema_of(model: type[BaseModel]) -> Schema:
+    """The JSON Schema of a model, also with the bounds of numbers that a validator reads first."""
+    found = _bounded(model.model_json_schema(by_alias=True))
+    assert isinstance(found, dict)  # noqa: S101 - a schema of an object is one
+    return found
+
+
+def _bounded(part: Any) -> Any:
+    if isinstance(part, dict):
+        # Keys that a pattern names are all that there are.
+        only = {"additionalProperties": False} if "patternProperties" in part else {}
+        return only | {_BOUNDS.get(name, name): _bounded(value) for name, value in part.items()}
+    return [_bounded(one) for one in part] if isinstance(part, list) else part
+
+
+def text_schema(pattern: str = "", longest: int | None = None) -> WithJsonSchema:
+    """A text that matches all of ``pattern``."""
+    length = {} if longest is None else {"maxLength": longest}
+    return WithJsonSchema({"type": "string", **({"pattern": f"^(?:{pattern})$"} if pattern else {}), **length})
+
+
+def number_schema(digits: int, *, signed: bool = False, above: bool = False, most: int | None = None) -> Schema:
+    """A number below 10^``digits``, as a JSON number or as a text.
+
+    Args:
+        digits: before the point.
+        signed: may be below 0; else it is at least 0.
+        above: is above 0.
+        most: the largest, a power of ten; None: only ``digits`` bound it.
+    """
+    number: Schema = {"type": "number"}
+    if not signed:
+        number |= {"exclusiveMinimum": 0} if above else {"minimum": 0}
+    number |= {"exclusiveMaximum": 10**digits} if most is None else {"maximum": most}
+    sign, some = "[+-]?" if signed else "[+]?", "(?=[^eE]*[1-9])" if above else ""
+    text = _text_of(digits) if most is None else f"({_text_of(len(str(most)) - 1)}|0*{most}([.]0*)?)"
+    return {"anyOf": [number, {"type": "string", "pattern": f"^{_SPACE}{some}{sign}{text}{_SPACE}$"}]}
+
+
+def _text_of(digits: int) -> str:
+    """The pattern of a number's text without its sign; what an exponent makes of it is left to the reader."""
+    return rf"(0*[0-9]{{1,{digits}}}([.][0-9]*)?|[.][0-9]+){_EXPONENT}"
+
+
+def words_pattern(words: Iterable[str]) -> str:
+    """The pattern that takes these words and no other, those with one beginning together."""
+    groups = groupby(sorted(words), key=lambda word: word[:-1])
+    return "|".join(f"{head}[{''.join(word[-1] for word in group)}]" for head, group in groups)
+
+
+def has(name: str) -> Schema:
+    """An object with a value for this field; null counts as none."""
+    return {"required": [name], "properties": {name: {"not": {"type": "null"}}}}
+
+
+def has_one_of(*names: str) -> Schema:
+    """An object with a value for just one of these fields."""
+    return {"oneOf": [has(name) for name in names]}
+
+
+def has_not_both(first: str, second: str) -> Schema:
+    """An object without values for both."""
+    return {"not": {"allOf": [has(first), has(second)]}}
