@@ -13,7 +13,6 @@ from valueverse.catalog.plans import Period, Plan
 from valueverse.catalog.prices import (
     Bucketed,
     Capacity,
-    ChargePricing,
     Dynamic,
     FormulaPrice,
     Graduated,
@@ -25,8 +24,8 @@ from valueverse.catalog.prices import (
     Standard,
     UnitPrice,
     Volume,
-    parse_pricing,
 )
+from valueverse.catalog.pricing import ChargePricing, parse_pricing
 
 __all__ = [
     "AMOUNT_MARK",

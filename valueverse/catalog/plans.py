@@ -8,7 +8,8 @@ from pydantic import ConfigDict, Field, model_validator
 
 from valueverse.catalog.fields import CurrencyCode, DimensionValue, Translations
 from valueverse.catalog.meters import DataPath
-from valueverse.catalog.prices import ChargePricing, Outcome
+from valueverse.catalog.prices import Outcome
+from valueverse.catalog.pricing import ChargePricing
 from valueverse.documents import (
     Amount,
     Between,

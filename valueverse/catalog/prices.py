@@ -1,4 +1,4 @@
-"""Price models and the pricing part of a charge (contracts.md, section 3): shapes and what is refused.
+"""Price models (contracts.md, section 3): shapes and what is refused.
 
 What a price *does* with a quantity stands in ``valueverse.rating``; here stands what a price may say.
 """
@@ -20,13 +20,10 @@ from valueverse.documents import (
     PositiveQuantity,
     Price,
     Quantity,
-    ShareInPercent,
     StrictModel,
     Text,
     Whole,
-    has_not_both,
     has_one_of,
-    judge_object,
     number_schema,
     text_schema,
     wrong,
@@ -386,39 +383,3 @@ PriceModel = Annotated[
     | Outcome,
     Field(discriminator="model"),
 ]
-
-
-class Conversion(StrictModel):
-    """Metered units to priced units: divide or multiply, then round to whole units."""
-
-    model_config = ConfigDict(json_schema_extra=has_not_both("divide_by", "multiply_by"))
-
-    divide_by: PositiveQuantity | None = None
-    multiply_by: PositiveQuantity | None = None
-    round: Literal["up", "down", "half_up", "half_even", "none"] = "none"
-
-    @model_validator(mode="after")
-    def _one_of_two(self) -> Self:
-        if self.divide_by is not None and self.multiply_by is not None:
-            raise wrong("convert has 'divide_by' or 'multiply_by', and not both")
-        return self
-
-
-class ChargePricing(StrictModel):
-    """The chain of a charge: convert, round, minus included, price, discount, maximum, minimum."""
-
-    convert: Conversion | None = None
-    included: Quantity = Field(default=0, validate_default=True)
-    price: PriceModel
-    discount_percent: ShareInPercent = Field(default=0, validate_default=True)
-    minimum: Amount | None = None
-    maximum: Amount | None = None
-
-
-def parse_pricing(document: dict[str, Any]) -> ChargePricing:
-    """Judge the pricing part of a charge (``valueverse price``).
-
-    Raises:
-        DocumentError: ``bad_price`` with everything that is wrong.
-    """
-    return judge_object(ChargePricing, document, "bad_price")

@@ -1,7 +1,7 @@
 """Documents that users write (YAML, JSON, NDJSON): strict reading, and every problem at once with its place."""
 
 from valueverse.documents.changes import Change, tree_changes
-from valueverse.documents.countries import COUNTRIES, judge_country
+from valueverse.documents.countries import COUNTRIES
 from valueverse.documents.fields import (
     CURRENCY_SCHEMA,
     KEY_PATTERN,
@@ -74,7 +74,6 @@ __all__ = [
     "has_not_both",
     "has_one_of",
     "json_schema_of",
-    "judge_country",
     "judge_object",
     "number_schema",
     "problems_text",

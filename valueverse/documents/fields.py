@@ -11,7 +11,7 @@ from annotated_types import Ge, GroupedMetadata, Le
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from valueverse.documents.countries import COUNTRIES, judge_country
-from valueverse.documents.schema_parts import number_schema, text_schema, words_pattern
+from valueverse.documents.schema_parts import codes_pattern, number_schema, text_schema
 from valueverse.documents.validation import wrong
 from valueverse.errors import RefusalError
 from valueverse.formula import QUANTITY_LIMIT
@@ -138,6 +138,6 @@ def _key(value: Any) -> Any:
 Key = Annotated[str, BeforeValidator(_key), text_schema("[a-z0-9][a-z0-9_.-]{0,62}")]
 """A tenant, plan, meter, charge or coupon key (contracts.md, 1)."""
 
-CountryCode = Annotated[str, BeforeValidator(judge_country), text_schema(words_pattern(COUNTRIES))]
-CURRENCY_SCHEMA = text_schema(words_pattern(CURRENCIES))
+CountryCode = Annotated[str, BeforeValidator(judge_country), text_schema(codes_pattern(COUNTRIES))]
+CURRENCY_SCHEMA = text_schema(codes_pattern(CURRENCIES))
 """Codes of ISO 4217 with a minor unit."""

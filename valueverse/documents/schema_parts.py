@@ -66,10 +66,10 @@ def _text_of(digits: int) -> str:
     return rf"(0*[0-9]{{1,{digits}}}([.][0-9]*)?|[.][0-9]+){_EXPONENT}"
 
 
-def words_pattern(words: Iterable[str]) -> str:
-    """The pattern that takes these words and no other, those with one beginning together."""
-    groups = groupby(sorted(words), key=lambda word: word[:-1])
-    return "|".join(f"{head}[{''.join(word[-1] for word in group)}]" for head, group in groups)
+def codes_pattern(codes: Iterable[str]) -> str:
+    """The pattern that takes these codes and no other, those with one beginning together."""
+    groups = groupby(sorted(codes), key=lambda code: code[:-1])
+    return "|".join(f"{head}[{''.join(code[-1] for code in group)}]" for head, group in groups)
 
 
 def has(name: str) -> Schema:
