@@ -16,7 +16,17 @@ from serving_api import openapi
 from serving_api.logs import make_log
 from serving_api.middleware import VERSION, Frame
 from serving_api.problems import answer_problem
-from serving_api.routes import audit, customers, docs, events, invoices, operations, rejected_events, sessions
+from serving_api.routes import (
+    audit,
+    customers,
+    docs,
+    event_fates,
+    events,
+    invoices,
+    operations,
+    rejected_events,
+    sessions,
+)
 from serving_api.security.rate_limits import REQUESTS
 from serving_api.service import Service
 from valueverse.errors import RefusalError
@@ -75,6 +85,7 @@ def _add_routes(app: FastAPI) -> None:
     # First, so that the most asked question is matched first; plain, so that nothing is parsed twice.
     plain = [
         Route("/v1/invoices/{number}", invoices.get_invoice, methods=["GET"]),
+        Route(event_fates.PATH, event_fates.get_event, methods=["GET"]),
         Route("/v1/.well-known/jwks.json", sessions.jwks, methods=["GET"]),
         Route("/openapi.json", docs.document, methods=["GET"]),
         Route("/docs", docs.page, methods=["GET"]),

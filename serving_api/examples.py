@@ -36,6 +36,15 @@ _LIST = {"type": "array", "items": _SCHEMA, "minItems": 1, "maxItems": 100_000}
 _ONE = {"summary": "One event", "value": _EVENT}
 _MANY = {"summary": "A list", "value": [_EVENT, _VOIDING]}
 
+FATE: dict[str, Any] = {
+    "source": "gateway", "id": "req-1042", "outcome": "billed", "type": "api.usage", "time": "2023-11-16T09:30:00Z",
+    "received_at": "2023-11-16T09:30:31.400000Z", "file": "northwind-ai/inbox/17.ndjson", "line": 1, "amends": None,
+    "conflicts": [],
+    "lines": [{"invoice": "northwind-ai-000002", "status": "finalised", "line": "tokens", "kind": "usage",
+               "currency": "USD", "name": "Tokens", "amount": "113.28"}],
+}  # fmt: skip
+"""What became of an event."""
+
 
 def events_body() -> dict[str, Any]:
     """The request body of ``POST /v1/events``."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
+from serving_api.event_schemas import EventFate
+from serving_api.examples import FATE
 from serving_api.middleware import VERSION
 from serving_api.problems import KINDS, MEDIA_TYPE, PREFIX
 from serving_api.schemas import Invoice
@@ -95,6 +97,7 @@ _PROBLEMS_OF = {
         "rate-limited",
         "unavailable",
     ),
+    ("/v1/events/{source}/{id}", "get"): _READ,
     ("/v1/invoices", "get"): _READ,
     ("/v1/invoices/{number}", "get"): (*_READ, "not-renderable"),
     ("/v1/customers", "get"): _READ,
@@ -116,7 +119,9 @@ def complete(app: FastAPI) -> dict[str, Any]:
         return app.openapi_schema
     document = get_openapi(title="ValueVerse", version=VERSION, description=DESCRIPTION, routes=app.routes)
     components = document.setdefault("components", {})
-    _, models = models_json_schema([(Invoice, "serialization")], ref_template="#/components/schemas/{model}")
+    _, models = models_json_schema(
+        [(Invoice, "serialization"), (EventFate, "serialization")], ref_template="#/components/schemas/{model}"
+    )
     schemas = {**components.get("schemas", {}), **models["$defs"], "Problem": _PROBLEM}
     for replaced in ("HTTPValidationError", "ValidationError"):
         schemas.pop(replaced, None)
@@ -151,6 +156,18 @@ def _add_plain_routes(paths: dict[str, Any]) -> None:
             "items": {"type": "object"}}},
         })
     }  # fmt: skip
+    fate = _described(
+        "get_event", "events", "What became of an event",
+        "Whether it waits, was quarantined, is billed on which lines, or is not and why. Both keys are "
+        "percent-encoded, slashes as `%2F`.",
+        {"$ref": "#/components/schemas/EventFate"},
+    )  # fmt: skip
+    fate["responses"]["200"]["content"]["application/json"]["example"] = FATE
+    fate["parameters"] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}, "example": example}
+        for name, example in (("source", "gateway"), ("id", "req-1042"))
+    ]
+    paths["/v1/events/{source}/{id}"] = {"get": fate}
     invoice = _described(
         "get_invoice", "billing", "An invoice's document",
         "The finished document, byte for byte; once it is voided, `status` says so. Drafts have no number.",

@@ -114,42 +114,6 @@ class Session(BaseModel):
     expires_in: Annotated[int, Field(examples=[300])]
 
 
-class EventCounts(BaseModel):
-    """Events of a request by what becomes of them, as far as the request shows it."""
-
-    accepted: Annotated[int, Field(ge=0, examples=[1], description="Valid; ingestion knows whether they came before.")]
-    duplicate: Annotated[int, Field(ge=0, examples=[0], description="Of an earlier event of the same request.")]
-    refused: Annotated[int, Field(ge=0, examples=[0], description="Not valid; they are quarantined.")]
-
-
-class EventResult(BaseModel):
-    """What becomes of one event."""
-
-    source: Annotated[str | None, Field(description="Null where it cannot be read.", examples=["gateway"])]
-    id: Annotated[str | None, Field(description="Null where it cannot be read.", examples=["req-1042"])]
-    status: Literal["accepted", "duplicate", "refused"]
-    leaf: Annotated[
-        str, Field(description="SHA-256 over 0x00 and the event's bytes, as hex: its leaf in the tree of the receipt.")
-    ]
-    reason: Annotated[str | None, Field(description="Stable code; absent of what is accepted.")] = None
-    message: Annotated[str | None, Field(description="What is wrong, and the cure.")] = None
-    path: Annotated[str | None, Field(description="The place within the event.")] = None
-
-
-class EventReceipt(BaseModel):
-    """Events are stored durably and wait for ingestion."""
-
-    batch: Annotated[str, Field(description="Names the request.", examples=["0f5d7d0c-6a51-4a0e-9b7e-2f1f0c9be0d5"])]
-    received_at: Annotated[str, Field(examples=["2023-11-16T09:30:02.118000Z"])]
-    root: Annotated[str, Field(description="Root of the Merkle tree (RFC 6962) over the events, in hex.")]
-    receipt: Annotated[
-        str,
-        Field(description="The root as a signed note (C2SP, Ed25519): it proves what was sent, and what not."),
-    ]
-    counts: EventCounts
-    results: Annotated[list[EventResult], Field(description="One of each event, in the order of the request.")]
-
-
 class Period(BaseModel):
     """Half-open stretch of time, RFC 3339 in UTC."""
 

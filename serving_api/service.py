@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from anyio import CapacityLimiter
+
 from serving_api.cursors import Cursors
 from serving_api.database import Database
 from serving_api.intake import Intake
@@ -44,6 +46,11 @@ class Service:
     def intake(self) -> Intake:
         """Memory for bodies of events."""
         return Intake()
+
+    @cached_property
+    def explaining(self) -> CapacityLimiter:
+        """How many events are explained at once: each may read much of the lake."""
+        return CapacityLimiter(2)
 
     @cached_property
     def ring(self) -> KeyRing:

@@ -14,10 +14,10 @@ from fastapi import APIRouter
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations when it runs
 from starlette.responses import Response
 
+from serving_api.event_schemas import EventReceipt
 from serving_api.examples import events_body
 from serving_api.problems import Problem
 from serving_api.responses import refuse_parameters
-from serving_api.schemas import EventReceipt
 from serving_api.security.authentication import identify_sender, insufficient_scope
 from serving_api.service import service_of
 from valueverse.audit import Checkpoint, sign_checkpoint

@@ -140,7 +140,7 @@ select r.rolname, n.nspname || '.' || c.relname, p.privilege, n.nspname, c.relna
 
 _READ = (
     "tenant", "catalog", "customer", "subscription", "invoice", "invoice_void", "usage_daily", "rejected_event",
-    "invoice_line", "credit_note", "journal_entry", "journal_posting",
+    "invoice_line", "credit_note", "journal_entry", "journal_posting", "unchanged_invoice",
 )  # fmt: skip
 _WRITTEN_BY_READER = {"SELECT", "INSERT", "UPDATE", "DELETE"}
 
@@ -197,7 +197,7 @@ _MAY = re.compile(
     rf"({ANALYST}|{GROUP}) uses schema (marts|guard)|{API} uses schema api"
     rf"|{READER} uses schema (api|billing|auth|audit|inbox)"
     rf"|{BUILDER} uses schema \w+|({READER} creates in api|{BUILDER} creates in (staging|intermediate|marts\w*))"
-    rf"|{API} calls api\.\w+|{READER} calls (api\.\w+|billing\.invoice_history|audit\.submit)"
+    rf"|{API} calls api\.\w+|{READER} calls (api\.\w+|billing\.(invoice_history|event_\w+)|audit\.submit)"
     rf"|{BUILDER} calls (billing\.\w+|guard\.end_long_sessions)"
     rf"|({ANALYST}|{GROUP}|{API}) uses database \S+ connect"
     rf"|{BUILDER} uses database \S+ (connect|temporary|create)"

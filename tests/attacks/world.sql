@@ -14,6 +14,7 @@ values (%(t)s, %(i)s, 'finalised', 'INV-1', 1, 'c1', 's1', 'USD', '2024-01-01', 
         0, %(s)s, %(s)s, 'chain 2', now(), 'chain 1'),
        (%(t)s, %(d)s, 'draft', null, null, 'c1', 's1', 'USD', '2024-02-01', '2024-03-01', 'period', '2024-03-02', 100, 0, 0,
         100, 0, 100, null, null, null, null, null);
+insert into billing.unchanged_invoice values (%(t)s, %(i)s, '2024-03-01Z', '2024-03-02Z');
 insert into billing.invoice_line (tenant_id, invoice_id, line_no, key, kind, description, amount_precise, amount_minor, currency)
 values (%(t)s, %(i)s, 1, 'k', 'fee', %(s)s, 1, 100, 'USD'), (%(t)s, %(d)s, 1, 'k', 'fee', %(s)s, 1, 100, 'USD');
 insert into billing.invoice_credit values (%(t)s, %(i)s, 1, 'wallet', 'w', 'o', 1), (%(t)s, %(d)s, 2, 'wallet', 'w', 'o', 1);

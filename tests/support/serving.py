@@ -7,17 +7,22 @@ import json
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import polars as pl
 
 from serving_api.app import create_app
 from serving_api.logs import make_log
 from serving_api.security.rate_limits import Limiter
 from tests.support import billing_rows
+from tests.support.inbox import receive
+from tests.support.landing import event
 from valueverse.platform.access.api_keys import DEFAULT_SCOPES, issue_api_key
 from valueverse.platform.warehouse import connect
 from valueverse.services.audit.sign_log import sign_log
+from valueverse.services.ingestion.waiting_events import key_bytes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
 
     from valueverse.platform.settings import Settings
 
+RECEIVED = datetime(2024, 6, 1, 12, tzinfo=UTC)
 ODD_CUSTOMER = "Müller & Söhne? #1 +%25 'x'; \"drop\" 🚀"
 
 
@@ -82,8 +88,23 @@ def seed(settings: Settings) -> dict[str, str]:
     with connect(settings, "builder") as connection:
         for tenant in billing_rows.TENANTS:
             keys[tenant] = issue_api_key(connection, tenant, [*DEFAULT_SCOPES, "audit:read"])
+    for tenant in billing_rows.TENANTS:
+        receive(settings, tenant, waiting_event(tenant), at=RECEIVED)
     sign_log(settings, whole=True)
     return keys
+
+
+def waiting_event(tenant: str) -> dict[str, Any]:
+    """An event that waits in the tenant's inbox."""
+    return event(
+        "e/1", {"n": 1, "secret": billing_rows.secret_of(tenant)}, source=f"urn:{billing_rows.secret_of(tenant)}/é"
+    )
+
+
+def event_hash(tenant: str) -> bytes:
+    """The hash of the key of the tenant's waiting event."""
+    source = waiting_event(tenant)["source"]
+    return key_bytes(pl.DataFrame({"tenant": [tenant], "source": [source], "id": ["e/1"]}))
 
 
 @dataclass

@@ -246,6 +246,12 @@ UNCHANGED_INVOICES = Contract(
 )
 """Finalised invoices that were recomputed with what was received up to ``events_known_at``, and no amount changed."""
 
+FOUND_UNCHANGED = Contract(
+    {**UNCHANGED_INVOICES, "subscription": TEXT, "number": TEXT, "sequence": pl.Int64()},
+    key=("tenant", "invoice_id", "events_known_at"),
+)
+"""Each time that an invoice was found unchanged."""
+
 CORRECTED_IN_VAIN = Contract({"tenant": TEXT, "invoice_id": TEXT}, key=("tenant", "invoice_id"))
 """Invoices of which a correction was voided with the invoice that it is on."""
 

@@ -17,8 +17,10 @@ from tests.support.warehouse_billing import rows, run, store
 from valueverse.cli import app
 from valueverse.errors import RefusalError
 from valueverse.platform.lake import Lake
+from valueverse.platform.stores.event_store import EventStore
 from valueverse.platform.warehouse import connect
-from valueverse.services.billing.explain import explain_event, explain_invoice
+from valueverse.services.billing.explain import explain_invoice
+from valueverse.services.billing.explain_event import explain_event
 from valueverse.services.value.commits import approve_commit, commit_model
 from valueverse.services.value.explain_value import Answer, Question, RunRef, explain_commit
 from valueverse.services.value.track_value import track_value
@@ -133,7 +135,9 @@ def test_an_output_leads_to_the_very_events_that_were_counted(tracked: Tracked) 
     ]
     with connect(tracked.settings, "builder") as connection:
         for one in result["first"]:
-            answers = explain_event(connection, Lake(tracked.settings.lake_url), one["source"], one["id"], "acme")
+            answers = explain_event(
+                EventStore(connection), Lake(tracked.settings.lake_url), one["source"], one["id"], "acme"
+            )
             assert [found["outcome"] for found in answers] == ["billed"]
 
 

@@ -20,10 +20,11 @@ from tests.support.warehouse_billing import (
     store,
 )
 from valueverse.platform.lake import Lake
+from valueverse.platform.stores.event_store import EventStore
 from valueverse.platform.stores.invoice_store import by_number
 from valueverse.platform.warehouse import connect
 from valueverse.services.billing.book_journal import book_journal
-from valueverse.services.billing.explain import explain_event
+from valueverse.services.billing.explain_event import explain_event
 from valueverse.services.billing.reproducibility_check import reproduce
 from valueverse.services.billing.run_billing import bill
 
@@ -106,7 +107,7 @@ def test_late_usage_that_changes_no_amount_is_counted_and_no_invoice_is_made_for
         assert (rows(settings, INVOICES), rows(settings, unbilled)) == (issued, [])
     lake = Lake(settings.lake_url)
     with connect(settings, "builder") as connection:
-        (late,) = explain_event(connection, lake, "test", "u1", "acme")
+        (late,) = explain_event(EventStore(connection), lake, "test", "u1", "acme")
     assert (late["outcome"], late["lines"], late["changes_nothing_of"]) == ("billed", [], "acme-000001")
     world.use("2023-11-08", "tokens", "1", customer="c0", received_at=instant("2024-03-10"))
     run(world, settings)

@@ -18,8 +18,10 @@ from tests.support.warehouse_billing import (
 )
 from valueverse.errors import RefusalError
 from valueverse.platform.lake import Lake
+from valueverse.platform.stores.event_store import EventStore
 from valueverse.platform.warehouse import connect
-from valueverse.services.billing.explain import explain_event, explain_invoice
+from valueverse.services.billing.explain import explain_invoice
+from valueverse.services.billing.explain_event import explain_event
 from valueverse.services.billing.explanations import event_in_sentences, invoice_in_sentences
 from valueverse.services.billing.run_billing import bill
 from valueverse.services.lake_tables import EVENTS_TABLE
@@ -41,7 +43,7 @@ def test_an_invoice_explains_itself_down_to_its_events_and_an_event_up_to_its_li
         explained = explain_invoice(connection, lake, "acme-000001", "usage", 5)
         (line,) = explained["lines"]
         assert (line["reproduced"], line["event_count"], [one["id"] for one in line["events"]]) == (True, 1, ["u0"])
-        (first,) = explain_event(connection, lake, "test", "u0", None)
+        (first,) = explain_event(EventStore(connection), lake, "test", "u0", None)
         assert [one["invoice"] for one in first["lines"]] == ["acme-000001", "acme-000003"]
         (words,) = invoice_in_sentences(connection, lake, "acme-000001", "usage", 5).lines
         assert words[1] == line
@@ -61,13 +63,13 @@ def test_an_invoice_explains_itself_down_to_its_events_and_an_event_up_to_its_li
         assert (data["correction"]["changes"], data["correction"]["causes"]) == ({"late": 1}, [])
         assert [(one["id"], one["change"]) for one in data["events"]] == [("u2", "late")]
         assert later.totals[-1] == ("Amount due", "12.50 USD")
-        (late,) = explain_event(connection, lake, "test", "u2", "acme")
+        (late,) = explain_event(EventStore(connection), lake, "test", "u2", "acme")
         assert event_in_sentences(late)[1:] == [
             "It is part of a correction of usage by 2.50 USD on acme-000003 (finalised)."
         ]
         assert event_in_sentences(first)[1] == "It is counted in usage, 1.00 USD in all, on acme-000001 (finalised)."
         assert [(one["invoice"], one["kind"]) for one in late["lines"]] == [("acme-000003", "adjustment")]
-        (stray,) = explain_event(connection, lake, "test", "u3", None)
+        (stray,) = explain_event(EventStore(connection), lake, "test", "u3", None)
         assert (stray["outcome"], stray["reason"]) == ("unbilled", "no_subscription")
         assert event_in_sentences(stray)[1] == (
             "No line bills it, no_subscription: the customer has none, or no event creates the customer."
@@ -75,7 +77,7 @@ def test_an_invoice_explains_itself_down_to_its_events_and_an_event_up_to_its_li
         for ask, code in (
             (lambda: explain_invoice(connection, lake, "acme-000099", None, 5), "unknown_invoice"),
             (lambda: explain_invoice(connection, lake, "acme-000001", "nosuch", 5), "unknown_line"),
-            (lambda: explain_event(connection, lake, "test", "nosuch", None), "unknown_event"),
+            (lambda: explain_event(EventStore(connection), lake, "test", "nosuch", None), "unknown_event"),
         ):
             with pytest.raises(RefusalError) as refused:
                 ask()
@@ -85,7 +87,7 @@ def test_an_invoice_explains_itself_down_to_its_events_and_an_event_up_to_its_li
         kinds, replaced = ([one[place] for one in named.values()] for place in (0, 1))
         more = [pl.Series("id", list(named)), pl.Series("type", kinds), pl.Series("replaces", replaced)]
         lake.overwrite(EVENTS_TABLE, pl.concat([events, events.head(3).with_columns(*more)]))
-        found = {key: explain_event(connection, lake, "test", key, None)[0] for key in named}
+        found = {key: explain_event(EventStore(connection), lake, "test", key, None)[0] for key in named}
         assert {key: one.get("awaits") for key, one in found.items()} == {"v1": "gone", "v2": None, "v3": "u0"}
         assert event_in_sentences(found["v2"])[1] == "It voids the event u0."
 

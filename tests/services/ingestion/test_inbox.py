@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import uuid
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import polars as pl
 import pytest
 
 from tests.support.forking import Forks
+from tests.support.inbox import receive
 from tests.support.landing import NOW, Harbour, counts, event, founding
 from valueverse.platform.stores import inbox_store
 from valueverse.platform.warehouse import connect
@@ -19,7 +19,6 @@ from valueverse.services.ingestion import inbox as draining
 from valueverse.services.ingestion.file_manifest import record_published, taken_files
 from valueverse.services.ingestion.inbox import Inbox, newest_request
 from valueverse.services.ingestion.ingest import IngestionReport, ingest
-from valueverse.services.ingestion.receive_events import judge_texts
 from valueverse.services.ingestion.run_ingestion import run_ingestion
 from valueverse.services.usage.refresh_facts import BEGINNING
 
@@ -47,16 +46,6 @@ def world(module_settings: Settings, tmp_path: Any) -> Iterator[tuple[Settings, 
         yield settings, Harbour(tmp_path), connection
 
 
-def send(settings: Settings, *events: Any, tenant: str = "acme", at: datetime = NOW) -> dict[str, int]:
-    """What the API does with a request, by its own function of the database; the counts that it answers."""
-    texts = [one if isinstance(one, str) else json.dumps(one) for one in events]
-    judged = judge_texts(texts, tenant, at)
-    stored = (uuid.uuid4(), at, judged.body, judged.events, judged.expanded, judged.key_hashes)
-    with connect(settings, "api") as login:
-        login.execute("select api.receive_events(%s, %s, %s, %s, %s, %s, %s, '', 'key', '')", [tenant, *stored])
-    return judged.counts
-
-
 def take(settings: Settings, harbour: Harbour, connection: psycopg.Connection[Any]) -> IngestionReport:
     inbox = Inbox(connection, settings.home / "inbox")
     report = ingest(harbour.lake, settings.landing, settings.home / "index", NOW, inbox=inbox)
@@ -73,11 +62,11 @@ def test_events_of_the_api_and_of_files_are_taken_together_and_the_inbox_is_empt
 ) -> None:
     settings, harbour, connection = world
     harbour.land("acme/a.ndjson", founding(), event("e-1"))
-    assert send(settings, event("e-1"), event("e-2"), event("e-3", time="noon")) == {
+    assert receive(settings, "acme", event("e-1"), event("e-2"), event("e-3", time="noon")) == {
         "accepted": 2, "duplicate": 0, "refused": 1,
     }  # fmt: skip
-    send(settings, event("e-2"), LINE, "{")
-    send(settings, founding("birch"), event("e-1"), tenant="birch")
+    receive(settings, "acme", event("e-2"), LINE, "{")
+    receive(settings, "birch", founding("birch"), event("e-1"))
     assert newest_request(settings) is not None
     [waiting, other] = inbox_store.waiting(connection)
     assert (waiting["tenant"], waiting["requests"], waiting["events"]) == ("acme", 2, 6)
@@ -105,12 +94,12 @@ def test_a_duplicate_is_one_however_long_ago_and_whatever_cache_was_lost(
     """Elsewhere duplicates were accepted again when the cache that knew them failed over."""
     settings, harbour, connection = world
     old = event("old", time="1999-12-31T23:59:59Z")
-    send(settings, founding(), old)
+    receive(settings, "acme", founding(), old)
     take(settings, harbour, connection)
     for path in (settings.home / "index" / "keys").iterdir():
         path.unlink()
-    send(settings, old)
-    send(settings, old | {"data": {"n": 1.0}})
+    receive(settings, "acme", old)
+    receive(settings, "acme", old | {"data": {"n": 1.0}})
     report = take(settings, harbour, connection)
     [(received, accepted, duplicate, quarantined)] = counts(report).values()
     assert (received, accepted, duplicate, quarantined) == (2, 0, 2, 0)
@@ -124,8 +113,8 @@ def test_what_was_refused_as_too_far_ahead_is_so_however_late_it_is_taken(
     settings, harbour, connection = world
     early = NOW - timedelta(days=2)
     ahead = {"time": (early + timedelta(hours=25)).isoformat()}
-    assert send(settings, founding(), event("ahead", **ahead), at=early)["refused"] == 1
-    assert send(settings, event("in time", **ahead), at=NOW)["accepted"] == 1
+    assert receive(settings, "acme", founding(), event("ahead", **ahead), at=early)["refused"] == 1
+    assert receive(settings, "acme", event("in time", **ahead), at=NOW)["accepted"] == 1
     take(settings, harbour, connection)
     assert harbour.ids() == ["in time"]
     assert harbour.quarantine().select("id", "reason").rows() == [("ahead", "too_far_future")]
@@ -136,10 +125,10 @@ def test_a_drain_is_bounded_and_its_file_is_the_same_however_often_it_is_written
 ) -> None:
     settings, harbour, connection = world
     for number in range(5):
-        send(settings, event(f"e-{number}"))
+        receive(settings, "acme", event(f"e-{number}"))
     monkeypatch.setattr(draining, "_DRAIN_BYTES", 400)
     first, _ = Inbox(connection, settings.home / "inbox").files()
-    send(settings, event("later"))
+    receive(settings, "acme", event("later"))
     second, _ = Inbox(connection, settings.home / "inbox").files()
     assert 1 < len(first) < 5
     assert [(one.name, one.file_hash) for one in second[: len(first)]] == [(one.name, one.file_hash) for one in first]
@@ -153,8 +142,8 @@ def test_a_drain_is_bounded_and_its_file_is_the_same_however_often_it_is_written
 
 def test_a_damaged_request_stops_nobody_else(world: tuple[Settings, Harbour, psycopg.Connection[Any]]) -> None:
     settings, harbour, connection = world
-    send(settings, founding(), event("e-1"))
-    send(settings, founding("birch"), event("e-1"), tenant="birch")
+    receive(settings, "acme", founding(), event("e-1"))
+    receive(settings, "birch", founding("birch"), event("e-1"))
     connection.execute("update inbox.batch set body = 'no zstd' where tenant_id = 'acme'")
     report = take(settings, harbour, connection)
     assert harbour.events()["tenant"].unique().to_list() == ["birch"]
@@ -168,7 +157,7 @@ def test_an_ingestion_records_what_came_by_the_api_in_the_warehouse(
     world: tuple[Settings, Harbour, psycopg.Connection[Any]],
 ) -> None:
     settings, harbour, connection = world
-    send(settings, founding(), event("e-1"), event("e-2", time="noon"))
+    receive(settings, "acme", founding(), event("e-1"), event("e-2", time="noon"))
     report = run_ingestion(settings, harbour.lake, BEGINNING, NOW)
     assert report.counts() == {"received": 3, "accepted": 2, "duplicate": 0, "quarantined": 1}
     rows = connection.execute("select tenant_id::text, file, received from billing.ingestion_file").fetchall()
@@ -190,6 +179,7 @@ from valueverse.platform.settings import Settings
 from valueverse.platform.stores import inbox_store
 from valueverse.services.ingestion import inbox, run_ingestion
 from valueverse.services.usage.refresh_facts import BEGINNING
+from tests.support.inbox import receive
 from tests.support.landing import NOW
 
 def die(*_, **__):
@@ -246,12 +236,12 @@ def test_whatever_step_of_the_drain_is_killed_nothing_acknowledged_is_lost_or_do
 ) -> None:
     settings, harbour, connection = world
     connection.execute("delete from billing.quarantine_summary; delete from billing.ingestion_file")
-    send(settings, founding(), event("e-1"), event("e-2", time="noon"))
-    send(settings, event("e-1"), event("e-3"))
+    receive(settings, "acme", founding(), event("e-1"), event("e-2", time="noon"))
+    receive(settings, "acme", event("e-1"), event("e-3"))
     given = {name: str(getattr(settings, name)) for name in ("home", *sorted(settings.model_fields_set - {"home"}))}
     assert forks.wait(forks.start(point, *[word for pair in given.items() for word in pair])) == -signal.SIGKILL
     # What comes between the killed run and the next one is a drain of its own.
-    send(settings, event("e-4"), event("e-3"))
+    receive(settings, "acme", event("e-4"), event("e-3"))
     run_ingestion(settings, harbour.lake, BEGINNING, NOW)
     assert harbour.ids() == ["e-1", "e-3", "e-4"]
     assert harbour.quarantine()["reason"].to_list() == ["bad_time"]

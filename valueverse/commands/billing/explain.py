@@ -110,13 +110,14 @@ def event(
     """
     from rich.padding import Padding
 
+    from valueverse.platform.stores.event_store import EventStore
     from valueverse.platform.warehouse import connect
-    from valueverse.services.billing.explain import explain_event
+    from valueverse.services.billing.explain_event import explain_event
     from valueverse.services.billing.explanations import event_in_sentences
 
     settings, lake = _ready()
     with connect(settings, "builder") as connection:
-        answers = explain_event(connection, lake, source, id_, tenant)
+        answers = explain_event(EventStore(connection), lake, source, id_, tenant)
     for answer in answers:
         if as_json:
             show_json(answer)

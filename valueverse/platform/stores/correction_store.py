@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from valueverse.platform.queries import frame_of, value_of
+from valueverse.platform.queries import frame_of
 from valueverse.schemas.invoicing import CORRECTED_IN_VAIN, UNCHANGED_INVOICES
 
 if TYPE_CHECKING:
@@ -51,18 +51,3 @@ def record_unchanged(connection: psycopg.Connection[Any], invoices: pl.DataFrame
         "on conflict do nothing",
         [found_at, *(invoices[name].to_list() for name in UNCHANGED_INVOICES)],
     )
-
-
-def unchanged_by(
-    connection: psycopg.Connection[Any], tenant: str, subscription: str, time: datetime, received_at: datetime
-) -> str | None:
-    """The number of the invoice of which usage of this time was found to change nothing; None: there is none."""
-    found: str | None = value_of(
-        connection,
-        "select i.number from billing.invoice i join billing.unchanged_invoice u "
-        "on u.tenant_id = i.tenant_id and u.invoice_id = i.invoice_id "
-        "where i.tenant_id = %s and i.subscription = %s and i.period_from <= %s and i.period_to > %s "
-        "and u.events_known_at >= %s order by u.events_known_at, i.sequence limit 1",
-        [tenant, subscription, time, time, received_at],
-    )
-    return found

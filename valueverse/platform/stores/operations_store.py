@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from valueverse.platform.queries import row_of, rows_of
+from valueverse.platform.queries import rows_of
 
 if TYPE_CHECKING:
     import psycopg
@@ -30,11 +30,6 @@ _REJECTED = """
      group by tenant_id, reason
      order by events desc, tenant_id, reason"""
 
-_ONE_REJECTED = """
-    select reason, message
-      from billing.rejected_event
-     where tenant_id = %(tenant)s and source = %(source)s and event_id = %(event)s"""
-
 
 def quarantined(connection: psycopg.Connection[Any], tenant: str | None = None) -> list[dict[str, Any]]:
     """Quarantined lines by tenant and reason, with the newest file and an example; the most frequent first."""
@@ -44,8 +39,3 @@ def quarantined(connection: psycopg.Connection[Any], tenant: str | None = None) 
 def rejected(connection: psycopg.Connection[Any], tenant: str | None = None) -> list[dict[str, Any]]:
     """Billing events that could not be applied, by tenant and reason, with the newest one; the most frequent first."""
     return rows_of(connection, _REJECTED, {"tenant": tenant})
-
-
-def rejection(connection: psycopg.Connection[Any], tenant: str, source: str, event: str) -> dict[str, Any] | None:
-    """Why a billing event could not be applied; None: it was applied."""
-    return row_of(connection, _ONE_REJECTED, {"tenant": tenant, "source": source, "event": event})

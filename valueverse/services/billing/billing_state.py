@@ -92,7 +92,11 @@ def read_prior_state(
 def booked_periods(connection: psycopg.Connection[Any], scope: store.Scope) -> pl.DataFrame:
     """The closed periods (BILLED_INVOICES) that an invoice, draft or finalised, has booked: what usage is billed by."""
     invoices, lines = store.invoices(connection, scope), store.corrections(connection, scope)
-    rows = BilledRows(invoices, lines, unchanged=correction_store.unchanged(connection, scope))
+    return closed_periods(BilledRows(invoices, lines, unchanged=correction_store.unchanged(connection, scope)))
+
+
+def closed_periods(rows: BilledRows) -> pl.DataFrame:
+    """``booked_periods`` of these rows."""
     return recorded_periods(rows).filter(pl.col("invoice_type").is_in(OF_CLOSE))
 
 

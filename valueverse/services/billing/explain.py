@@ -1,4 +1,4 @@
-"""What ``valueverse explain`` shows: a line down to its events, an event up to its line or the reason for none."""
+"""What ``valueverse explain invoice`` shows: a line down to its events."""
 
 from __future__ import annotations
 
@@ -11,22 +11,13 @@ import polars as pl
 
 from valueverse.dates import utc_text
 from valueverse.errors import RefusalError
-from valueverse.invoicing import account_usage, line_events, usage_by_charge, used_days
-from valueverse.invoicing.rendering import DisplayNames
+from valueverse.invoicing import line_events, used_days
 from valueverse.money import plain
-from valueverse.platform.queries import row_of, rows_of
+from valueverse.platform.queries import row_of
 from valueverse.platform.stores import billing_store as store
-from valueverse.platform.stores import (
-    correction_store,
-    invoice_store,
-    operations_store,
-    proposal_store,
-    value_store,
-)
+from valueverse.platform.stores import invoice_store, proposal_store, value_store
 from valueverse.schemas.dimensions import dimensions_text
-from valueverse.services.billing.billing_state import booked_periods
 from valueverse.services.billing.explained_corrections import context_of, explained_corrections
-from valueverse.services.lake_tables import EVENTS_TABLE, QUARANTINE_TABLE, USAGE_TABLE
 from valueverse.value.realisation import Commitment, FeeTerms, outcome_charges
 
 if TYPE_CHECKING:
@@ -224,144 +215,3 @@ def _event(row: dict[str, Any]) -> dict[str, Any]:
         "text": row["text_value"],
         "dimensions": json.loads(row["dimensions"]) if row["dimensions"] else None,
     }
-
-
-def explain_event(
-    connection: psycopg.Connection[Any], lake: Lake, source: str, event: str, tenant: str | None
-) -> list[dict[str, Any]]:
-    """The outcome of an event, one answer per tenant that sent one of this source and id.
-
-    Raises:
-        RefusalError: ``unknown_event``: it was never received.
-    """
-    key = [pl.col("source") == source, pl.col("id") == event]
-    if tenant is not None:
-        key.append(pl.col("tenant") == tenant)
-    accepted = lake.scan(EVENTS_TABLE).filter(key).collect()
-    refused = lake.scan(QUARANTINE_TABLE).filter(key).collect()
-    if accepted.is_empty() and refused.is_empty():
-        raise RefusalError(
-            "unknown_event",
-            f"no event {event!r} of source {source!r} was received; check both, and the landing folder",
-            "ID",
-        )
-    answers = [
-        _accepted(connection, lake, row, refused.filter(pl.col("tenant") == row["tenant"]))
-        for row in accepted.iter_rows(named=True)
-    ]
-    strays = refused.join(accepted.select("tenant").unique(), on="tenant", how="anti")
-    return answers + [
-        {
-            "tenant": row["tenant"],
-            "source": source,
-            "id": event,
-            "outcome": "quarantined",
-            "reason": row["reason"],
-            "message": row["message"],
-            "file": row["file"],
-            "line": row["line"],
-        }
-        for row in strays.iter_rows(named=True)
-    ]
-
-
-def _accepted(
-    connection: psycopg.Connection[Any], lake: Lake, row: dict[str, Any], refused: pl.DataFrame
-) -> dict[str, Any]:
-    shown_event = {
-        "tenant": row["tenant"],
-        "source": row["source"],
-        "id": row["id"],
-        "type": row["type"],
-        "time": utc_text(row["time"]),
-        "received_at": utc_text(row["received_at"]),
-        "file": row["file"],
-        "line": row["line"],
-        "amends": row["replaces"],
-        "conflicts": refused["reason"].to_list(),
-    }
-    if row["replaces"] is not None:
-        shown_event["voids"] = row["data"] is None
-    if row["replaces"] is not None and not _is_known(lake, row):
-        shown_event["awaits"] = row["replaces"]
-    if row["type"].startswith("billing."):
-        amendment = _amendment(lake, row)
-        if amendment:
-            return shown_event | {"outcome": "billing_event", "replaced_by": amendment}
-        rejection = operations_store.rejection(connection, row["tenant"], row["source"], row["id"])
-        return shown_event | ({"outcome": "rejected", **rejection} if rejection else {"outcome": "billing_event"})
-    context = context_of(lake, row["tenant"], None)
-    usage = lake.scan(USAGE_TABLE, [row["event_date"]]).filter(
-        pl.col("tenant") == row["tenant"], pl.col("source") == row["source"], pl.col("id") == row["id"]
-    ).collect()  # fmt: skip
-    booked = booked_periods(connection, store.Scope([row["tenant"]]))
-    judged = account_usage(usage, context.segments, context.timeline.segments, booked, context.terms)
-    outcome = judged["outcome"][0] if judged.height else "not_derived_yet"
-    charged = usage_by_charge(usage, context)
-    lines = _bearing(connection, row["tenant"], charged) if outcome == "billed" else []
-    shown: dict[str, Any] = {"outcome": "unbilled", "reason": outcome}
-    if outcome == "billed":
-        shown = {"outcome": "billed", "lines": lines}
-        if not lines and (number := _unchanged(connection, row["tenant"], charged)):
-            shown["changes_nothing_of"] = number
-    replaced = usage["known_until"].drop_nulls()
-    if replaced.len():
-        shown["replaced_at"] = utc_text(replaced[0])
-    return shown_event | shown
-
-
-def _is_known(lake: Lake, row: dict[str, Any]) -> bool:
-    """Whether the event that this one amends was received: billing events amend billing events."""
-    billing = pl.col("type").str.starts_with("billing.")
-    kinds = [billing] if row["type"].startswith("billing.") else []
-    original = [pl.col(name) == row[name] for name in ("tenant", "source")] + [pl.col("id") == row["replaces"]]
-    return not lake.scan(EVENTS_TABLE).filter(*original, *kinds).head(1).collect().is_empty()
-
-
-def _amendment(lake: Lake, row: dict[str, Any]) -> dict[str, Any] | None:
-    """The event that took the place of this one: the first that amends it, or the next that amends what it amends."""
-    order = ["received_at", "time", "id"]
-    amends = [pl.col("replaces") == row["id"]]
-    if row["replaces"] is not None:
-        later = pl.col("id") > row["id"]
-        for name in ("time", "received_at"):
-            later = (pl.col(name) > row[name]) | ((pl.col(name) == row[name]) & later)
-        amends.append((pl.col("replaces") == row["replaces"]) & later)
-    own = pl.col("tenant") == row["tenant"], pl.col("source") == row["source"], pl.col("id") != row["id"]
-    found = lake.scan(EVENTS_TABLE).filter(*own, pl.any_horizontal(amends)).sort(order).head(1).collect()
-    for one in found.iter_rows(named=True):
-        return {"id": one["id"], "received_at": utc_text(one["received_at"]), "voids": one["data"] is None}
-    return None
-
-
-def _unchanged(connection: psycopg.Connection[Any], tenant: str, charged: pl.DataFrame) -> str | None:
-    """The finalised invoice that what these charges assigned came too late for, and changes no amount of."""
-    found = (
-        correction_store.unchanged_by(connection, tenant, row["held_by"], row["time"], row["received_at"])
-        for row in charged.iter_rows(named=True)
-    )
-    return next((number for number in found if number), None)
-
-
-def _bearing(connection: psycopg.Connection[Any], tenant: str, charged: pl.DataFrame) -> list[dict[str, Any]]:
-    """Invoice lines that bill what these charges assigned: those of the period, and adjustments of it."""
-    found = []
-    for row in charged.iter_rows(named=True):
-        found += rows_of(
-            connection,
-            "select distinct o.number as invoice, o.status, l.key as line, l.kind, l.amount_minor, "
-            "o.currency::text as currency, "
-            "(select k.document::text from billing.catalog k where k.tenant_id = o.tenant_id "
-            "and k.catalog_hash = o.catalog_hash limit 1) as catalog "
-            "from billing.invoice i join billing.invoice_line l on l.tenant_id = i.tenant_id "
-            "and (l.invoice_id = i.invoice_id or l.corrected_invoice_id = i.invoice_id) and l.key = %s "
-            "and l.kind in ('usage', 'adjustment') "
-            "join billing.invoice o on o.tenant_id = l.tenant_id and o.invoice_id = l.invoice_id "
-            "where i.tenant_id = %s and i.subscription = %s and i.invoice_type in ('period', 'threshold') "
-            "and i.period_from <= %s and i.period_to > %s and o.events_known_at >= %s order by 1, 2, 3, 4, 5",
-            [row["key"], tenant, row["held_by"], row["time"], row["time"], row["received_at"]],
-        )
-    for row in found:
-        names = DisplayNames(json.loads(row.pop("catalog") or "null"), "en")
-        row["name"] = names.label(row["line"], row["line"])
-    return found

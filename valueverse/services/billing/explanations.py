@@ -157,9 +157,12 @@ def _facts(found: FoundInvoice, line: dict[str, Any], frames: _Frames) -> LineFa
 
 def event_in_sentences(answer: Mapping[str, Any]) -> list[str]:
     """One answer of ``explain_event``: what the event is, what became of it, and where it is billed."""
+    waits = [_waiting(one) for one in answer.get("waiting", ())]
+    if answer["outcome"] == "waiting":
+        return waits
     if answer["outcome"] == "quarantined":
         where = f"{answer['file']} line {answer['line']}"
-        return [f"It was not taken from {where}: {answer['message']} ({answer['reason']})."]
+        return [f"It was not taken from {where}: {answer['message']} ({answer['reason']}).", *waits]
     received = f"Of type {answer['type']}, {answer['time']}; received {answer['received_at']}"
     found = [f"{received} from {answer['file']} line {answer['line']}." if answer["file"] else f"{received}."]
     if answer["amends"] and "awaits" not in answer:
@@ -169,7 +172,14 @@ def event_in_sentences(answer: Mapping[str, Any]) -> list[str]:
     found += [_awaits(answer)] if "awaits" in answer else _outcome(answer)
     if "replaced_at" in answer:
         found.append(f"An event received {answer['replaced_at']} replaced it.")
-    return found
+    return found + waits
+
+
+def _waiting(one: Mapping[str, Any]) -> str:
+    came = f"It came by the API at {one['received_at']} and waits for the next ingestion"
+    if one["status"] == "accepted":
+        return f"{came}, which takes it."
+    return f"{came}, which does not take it: {one['message']} ({one['reason']})."
 
 
 def _awaits(answer: Mapping[str, Any]) -> str:

@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import orjson
 import polars as pl
 import pyarrow as pa
 
 from valueverse.audit import leaf_hash, root_hash
-from valueverse.events import IS_BILLING, key_hash, read_lines
+from valueverse.events import IS_BILLING, read_lines
 from valueverse.landing import event_texts, expand, guarded
-from valueverse.platform.dedup_index import halves
 from valueverse.schemas.events import PARSED_LINES
 from valueverse.services.ingestion.deduplication import with_repeats
 from valueverse.services.ingestion.file_validation import judged_lines
+from valueverse.services.ingestion.waiting_events import key_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +69,6 @@ def judge_texts(texts: Sequence[str], tenant: str, moment: datetime) -> JudgedEv
     lines = pl.DataFrame({"line": range(1, len(texts) + 1), "raw": texts}, schema=_LINES)
     with guarded():
         judged = with_repeats(judged_lines(read_lines(lines), tenant, pl.lit(moment)), "event").with_columns(_STATUS)
-    hashes = np.ascontiguousarray(halves(judged.select(key_hash()).to_series()).T.astype(">u8"))
     counts = dict.fromkeys(("accepted", "duplicate", "refused"), 0)
     counts |= dict(judged["status"].value_counts().iter_rows())
     leaves = [leaf_hash(text.encode()) for text in texts]
@@ -79,7 +77,7 @@ def judge_texts(texts: Sequence[str], tenant: str, moment: datetime) -> JudgedEv
         body=pa.compress(whole, codec="zstd", asbytes=True),
         events=len(texts),
         expanded=len(whole),
-        key_hashes=hashes.tobytes(),
+        key_hashes=key_bytes(judged),
         billing_types=sorted(judged.filter(IS_BILLING)["type"].unique()),
         counts=counts,
         results=_results(judged, leaves),

@@ -1,0 +1,20 @@
+set local role valueverse_reader;
+drop function api.event_invoices(text, timestamptz);
+drop function api.event_corrections(text, timestamptz);
+drop function api.event_unchanged(text, timestamptz);
+drop function api.event_lines(text, text, text, timestamptz, timestamptz);
+drop function api.event_rejection(text, text, text);
+drop function api.event_waiting(text, bytea);
+reset role;
+
+set local role valueverse_owner;
+drop function billing.event_invoices(text, timestamptz);
+drop function billing.event_corrections(text, timestamptz);
+drop function billing.event_unchanged(text, timestamptz);
+drop function billing.event_lines(text, text, text, timestamptz, timestamptz);
+drop function billing.event_rejection(text, text, text);
+drop function billing.event_waiting(text, bytea);
+drop policy api_tenant on billing.unchanged_invoice;
+drop policy api_reader on billing.unchanged_invoice;
+revoke select on billing.unchanged_invoice from valueverse_reader;
+reset role;
