@@ -265,7 +265,7 @@ def test_a_comparison_is_a_table_and_a_chart_at_a_terminal_and_json_elsewhere(fa
     only_errors = at_terminal(compared, stdout=False)
     assert "\u2588" * 20 in only_errors.text
     alone = at_terminal(compared[:-2])
-    assert "2023-11-01..2023-12-01" in alone.text
+    assert "2023-11-01..2023-11-30" in alone.text
     assert '"total"' not in alone.text
 
 

@@ -17,8 +17,10 @@ from valueverse.commands.output import AsJson, console, for_people, show_table
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from valueverse.platform.lake import Lake
-    from valueverse.services.simulation.simulate import Window
+    from valueverse.services.simulation.simulate import SimulatedInvoice, Window
 
 
 def _instant(text: str, option: str) -> datetime:
@@ -31,16 +33,16 @@ def _instant(text: str, option: str) -> datetime:
     return moment.astimezone(UTC)
 
 
-def _show_invoices(found: list[dict[str, Any]]) -> None:
-    """Invoice documents as a table."""
+def _show_invoices(found: list[SimulatedInvoice]) -> None:
+    """Invoices as a table."""
     from valueverse.services.price_changes.money_changes import money_text
 
     rows = [
         (
-            one["tenant"],
-            one["customer"],
-            f"{one['period']['from'][:10]}..{one['period']['to'][:10]}",
-            money_text(Decimal(one["total"]), one["currency"]),
+            one.document["tenant"],
+            one.document["customer"],
+            "..".join(day.isoformat() for day in one.days),
+            money_text(Decimal(one.document["total"]), one.document["currency"]),
         )
         for one in found
     ]
@@ -50,17 +52,27 @@ def _show_invoices(found: list[dict[str, Any]]) -> None:
         console().print("no invoices: see the lines above")
 
 
-def _answer(found: list[dict[str, Any]], compare: Path | None, window: Window, *, as_json: bool, lake: bool) -> None:
-    """JSON for programs; for people at a terminal a table, and what the comparison changes beside a pipe too."""
+def _write(found: Iterable[dict[str, Any]]) -> None:
+    for document in found:
+        sys.stdout.write(json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n")
+    sys.stdout.flush()
+
+
+def _answer(found: list[SimulatedInvoice], *, as_json: bool) -> None:
+    """Invoices: JSON for programs, a table for people."""
+    if for_people(as_json=as_json):
+        _show_invoices(found)
+    else:
+        _write(one.document for one in found)
+
+
+def _answer_compared(found: list[dict[str, Any]], other: Path, window: Window, *, as_json: bool, lake: bool) -> None:
+    """JSON for programs; for people what the comparison changes, beside a pipe too."""
     shown = for_people(as_json=as_json)
     if not shown:
-        for document in found:
-            sys.stdout.write(json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n")
-        sys.stdout.flush()
-    if compare is not None and (shown or (sys.stderr.isatty() and not as_json)):
-        _show_comparison(found, compare, window, lake=lake)
-    elif shown:
-        _show_invoices(found)
+        _write(found)
+    if shown or (sys.stderr.isatty() and not as_json):
+        _show_comparison(found, other, window, lake=lake)
 
 
 def _show_comparison(found: list[dict[str, Any]], other: Path, window: Window, *, lake: bool) -> None:
@@ -158,15 +170,11 @@ def register(app: typer.Typer) -> None:
             window.bounds, moment, tuple(_instant(text, "--run-at") for text in run_at or []), lake
         )
         print_note(window.sentence)
-        found, failures = each_tenant(
-            log,
-            tally,
-            lambda part, own: (
-                list(simulated(part, chosen, request, own))
-                if other is None
-                else difference(part, chosen, other, request, own)
-            ),
-        )
-        _answer(found, compare, window, as_json=as_json, lake=lake)
+        if other is None or compare is None:
+            found, failures = each_tenant(log, tally, lambda part, own: list(simulated(part, chosen, request, own)))
+            _answer(found, as_json=as_json)
+        else:
+            rows, failures = each_tenant(log, tally, lambda part, own: difference(part, chosen, other, request, own))
+            _answer_compared(rows, compare, window, as_json=as_json, lake=lake)
         if code := report(failures):
             raise typer.Exit(code)

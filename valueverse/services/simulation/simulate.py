@@ -21,7 +21,7 @@ from valueverse.events import (
     same_payload,
 )
 from valueverse.invoicing import Billed, RecordedInvoices, bill, closing_within, newest_known_at
-from valueverse.invoicing.rendering import build_invoice_documents
+from valueverse.invoicing.rendering import billed_days, build_invoice_documents
 from valueverse.landing import landing_files, one_file, read_file
 from valueverse.metering import OK, VOID, derive_usage
 from valueverse.money import minor_text, minor_units
@@ -235,15 +235,26 @@ def each_tenant(log: pl.DataFrame, tally: Tally, work: Callable[[pl.DataFrame, T
     return without_failing(part, tenants)
 
 
+@dataclass(frozen=True)
+class SimulatedInvoice:
+    """An invoice's document, and the first and last day of its period where it is billed."""
+
+    document: dict[str, Any]
+    days: tuple[date, date]
+
+
 def simulated(
     log: pl.DataFrame, catalog: Catalog, request: SimulationRequest, tally: Tally
-) -> Iterator[dict[str, Any]]:
-    """The invoice documents of every period that ends in the window under ``catalog``."""
+) -> Iterator[SimulatedInvoice]:
+    """The invoices of every period that ends in the window under ``catalog``."""
     for billed in _billed(log, catalog, request, tally):
         ordered = billed.invoices.sort(
             "tenant", "close", "customer", "subscription", pl.col("invoice_type") != "period", "period_from", *INVOICE
         )
-        yield from build_invoice_documents(ordered, billed.lines)
+        dated = ordered.select("period_from", "period_to", "timezone").iter_rows()
+        documents = build_invoice_documents(ordered, billed.lines)
+        for document, (start, end, zone) in zip(documents, dated, strict=True):
+            yield SimulatedInvoice(document, billed_days(start, end, [zone]))
 
 
 def _billed(log: pl.DataFrame, catalog: Catalog, request: SimulationRequest, tally: Tally) -> Iterator[Billed]:
