@@ -45,8 +45,9 @@ ALONE = ("acme-000001",) if "ALONE" not in os.environ else tuple(COMPANIES)
 wins, whoever it is of, it is the other's."""
 HOSTILE = int(os.environ.get("VALUEVERSE_HOSTILE_EVENTS", "400"))
 """Events of a hostile tenant beside them all; a twentieth as many catalogs and files."""
-CACHES = {"billing.accounted_month"}
-"""Says which files of the lake a month was accounted from, and those hold rows of all tenants: no result."""
+CACHES = {"billing.accounted_month", "audit.submitted", "audit.entry", "audit.pseudonym_key"}
+"""Which files of the lake a month was accounted from: those hold rows of all tenants. Entries of the audit log hold the
+instant at which something was done, and random pseudonyms: what they are about is compared by the API's answers."""
 
 GIVEN = "reads only what it is given, no tenant's data"
 SERVERS = "starts, stops or inspects this installation's servers; says nothing of a tenant's data"
@@ -68,6 +69,12 @@ COMMANDS = {
         ("value commit", "value approve", "value accept", "value dispute", "value withdraw", "rerate apply"),
         "done between the runs, by the function behind it (tests/support/company_files.py)",
     ),
+    "audit sign": SERVERS,
+    "audit key": "writes the installation's public key",
+    **dict.fromkeys(
+        ("audit list", "audit export", "audit verify"),
+        "the entries of GET /v1/audit/entries, with instants",
+    ),
     "rerate show": "what rerate plan answers, beside what is booked: tests/services/billing/test_rerating.py",
     "value close": "ends a commit: what it writes is a row of value.closing like that of an approval",
     "sql": "a shell; what an analyst may read is judged in tests/isolation",
@@ -83,8 +90,10 @@ STEPS = {
     "billing/changed_months": "marks which months hold other invoices than before",
     "billing/journal": "book_journal",
     "value/realisation": "track_value",
+    "value/cost_months": "marks which months hold other costs than before",
     "quality/release": "reconcile, decide_release, reproduce, flag_leakage",
     "quality/published": "marks which months the marts show",
+    "audit/log": "puts in order what the other steps submitted: tests/services/audit",
     "seed/currencies": "no tenant's data",
 }
 """Assets beside the models of dbt, and the step of tests/support/company_files.py that does their work."""
@@ -93,6 +102,7 @@ EMPTY = {
     "auth.api_key": KEYS,
     "auth.refresh_token": KEYS,
     "guard.analyst_tenant": KEYS,
+    "audit.entry": "put in order when it is asked for, after the tables were read",
     "inbox.batch": "written by the API, emptied by ingestion: tests/services/ingestion/test_inbox.py",
     "billing.held_tenant": "nobody is held; who is stands in tests/assets/test_held_tenants.py",
     "billing.unchanged_invoice": "late events change amounts here; tests/services/billing/test_billing_corrections.py",
@@ -312,4 +322,4 @@ def test_an_invoice_without_lines_is_in_marts_and_api(alone: tuple[str, Answers]
     (row,) = [row for row in rows if row["invoice_number"] == bare["number"]]
     assert (row["subscription_key"], Decimal(str(row["total"]))) == ("e0", 0)
     assert [text for text in found.tables[tenant]["marts.fct_invoice_line"] if bare["number"] in text] == []
-    assert "nothing to bill" in found.api[tenant][f"{bare['number']} xml"]
+    assert "No fees and no usage in this period." in found.api[tenant][f"{bare['number']} xml"]

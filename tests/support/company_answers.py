@@ -14,10 +14,11 @@ from tests.support.company_files import RUNS, other_catalog, rows_of
 from tests.support.ledger import instant
 from tests.support.serving import bearer, serving
 from valueverse.cli import app
-from valueverse.platform.access.api_keys import issue_api_key
+from valueverse.platform.access.api_keys import DEFAULT_SCOPES, issue_api_key
 from valueverse.platform.lake import Lake, LakeTable
 from valueverse.platform.warehouse import connect
 from valueverse.services import lake_tables
+from valueverse.services.audit.sign_log import sign_log
 from valueverse.services.value.commits import commit_model
 
 if TYPE_CHECKING:
@@ -40,6 +41,14 @@ WITHOUT = (
     "published_at",
 )
 """When and by which run a row was written: all that may differ."""
+
+
+RANDOM = {"api_key.created", "api_key.revoked", "session.opened", "events.received"}
+"""Entries of the audit log about something whose name is random."""
+SENT = {
+    "specversion": "1.0", "id": "sent", "source": "test", "type": "call", "subject": "c1",
+    "time": "2024-01-05T00:00:00Z", "data": {},
+}  # fmt: skip
 
 
 def tables(settings: Settings, tenant: str) -> dict[str, list[str]]:
@@ -124,8 +133,9 @@ def _asked(settings: Settings, world: Measured) -> Iterator[tuple[str, list[str]
 async def api(settings: Settings, tenant: str) -> tuple[dict[str, str], set[str]]:
     """Every answer of the API to a tenant, by address; and the functions of the schema ``api`` that were called."""
     with connect(settings, "builder") as connection:
-        key = issue_api_key(connection, tenant)
+        key = issue_api_key(connection, tenant, [*DEFAULT_SCOPES, "audit:read"])
         connection.commit()
+    sign_log(settings, whole=True)
     called: set[str] = set()
     async with serving(settings, {tenant: key}) as running:
         database = running.app.state.service.database
@@ -159,6 +169,14 @@ async def _answers(running: Api, tenant: str) -> Any:
     yield "pdf", pdf.content.hex()
     rejected = [row async for row in _pages(running, tenant, "/v1/rejected-events")]
     yield "rejected", json.dumps([{**row, "decided_at": ""} for row in rejected])
+    entries = [row async for row in _pages(running, tenant, "/v1/audit/entries")]
+    done = [(row["action"], row["object"], row["digest"]) for row in entries if row["action"] not in RANDOM]
+    assert done
+    yield "done", json.dumps(sorted(done))
+    proof = await running.get(tenant, "/v1/audit/proof/1")
+    yield "proven", str(proof.status_code)
+    sent = await running.client.post("/v1/events", json=SENT, headers=bearer(running.keys[tenant]))
+    yield "sent", json.dumps(sent.json()["results"])
     yield "nobody", (await running.get(tenant, "/v1/customers/nobody/usage")).text.split('"instance"', maxsplit=1)[0]
     ready = await running.client.get("/readyz")
     yield "ready", f"{ready.status_code} {ready.text}"
