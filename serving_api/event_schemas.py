@@ -91,4 +91,7 @@ class EventFate(BaseModel):
     amends: Annotated[str | None, Field(description="Id of the event that it amends.")] = None
     conflicts: Annotated[list[str] | None, Field(description="One of each other content that was refused.")] = None
     lines: Annotated[list[EventLine] | None, Field(description="What bills it.")] = None
+    changes_nothing_of: Annotated[
+        str | None, Field(description="Invoice that was made before it was received, and that it changes no amount of.")
+    ] = None
     waiting: Annotated[list[WaitingEvent] | None, Field(description="What came by the API since.")] = None
