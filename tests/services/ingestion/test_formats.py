@@ -123,7 +123,7 @@ def test_empty_files_hold_nothing(harbour: Harbour, name: str, content: bytes) -
     harbour.land(f"acme/{name}", gzip.compress(content) if name.endswith("gz") else content)
     assert counts(harbour.take())[f"acme/{name}"] == (0, 0, 0, 0)
     found = files_without_events(harbour.home / "landing", harbour.lake)
-    assert found == [Ignored(f"acme/{name}", "it holds no event")]
+    assert found == [Ignored(f"acme/{name}", "it holds no event: write one on each line, or remove it")]
 
 
 def test_bytes_that_are_no_utf_8_spoil_their_line_only(harbour: Harbour) -> None:

@@ -141,7 +141,7 @@ def test_a_rejected_billing_event_is_explained_with_its_reason(world: Settings) 
 def test_a_billing_event_that_another_one_voided_is_explained_with_that_one(world: Settings) -> None:
     voided, void = (asked(world, "explain", "event", "test", key, "--tenant", "acme").stdout for key in ("odd", "void"))
     assert "that counts no more: voided by the event void, received 2023-11-12T00:00:00Z" in " ".join(voided.split())
-    assert "It amends the event odd." in " ".join(void.split())
+    assert "It voids the event odd." in " ".join(void.split())
     answer = json.loads(asked(world, "explain", "event", "test", "odd", "--tenant", "acme", "--json").stdout)
     assert answer["replaced_by"] == {"id": "void", "received_at": "2023-11-12T00:00:00Z", "voids": True}
 
