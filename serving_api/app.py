@@ -26,6 +26,7 @@ from serving_api.routes import (
     operations,
     rejected_events,
     sessions,
+    writes,
 )
 from serving_api.security.rate_limits import REQUESTS
 from serving_api.service import Service
@@ -92,7 +93,8 @@ def _add_routes(app: FastAPI) -> None:
         Route("/docs/style.css", docs.style, methods=["GET"]),
     ]
     app.router.routes[:0] = plain
-    routers = [module.router for module in (sessions, events, audit, invoices, customers, rejected_events, operations)]
+    modules = (sessions, events, audit, invoices, customers, writes, rejected_events, operations)
+    routers = [module.router for module in modules]
     for router in routers:
         app.include_router(router)
     app.state.routes = [*plain, *(route for router in routers for route in router.routes)]

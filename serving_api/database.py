@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -12,7 +13,7 @@ from serving_api.security.rls_preflight import rls_violations
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     import structlog
 
@@ -50,17 +51,29 @@ class Database:
             Problem: ``unavailable`` when Postgres cannot be reached.
             RefusalError: ``unsafe_database`` when the API's login could read another tenant's rows.
         """
-        places = ", ".join(f"${number}" for number in range(1, len(arguments) + 1))
+        async with self._connected() as connection:
+            return await _rows(connection, function, arguments)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Several calls that hold together or not at all: they are durable once it has ended without an error.
+
+        Raises:
+            Problem: ``unavailable`` when Postgres cannot be reached, also in its midst.
+            RefusalError: ``unsafe_database``.
+        """
+        async with self._connected() as connection, connection.transaction():
+            yield Transaction(connection)
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Any]:
         try:
             pool = self._pool or await self.open()
             async with pool.acquire(timeout=8) as connection:
-                bound = [value() if callable(value) else value for value in arguments]
-                query = f"select * from api.{function}({places})"  # noqa: S608 - see above
-                rows: list[Any] = await connection.fetch(query, *bound)
+                yield connection
         except (*_CONNECTION_LOST, asyncpg.QueryCanceledError) as error:
             self._log.warning("database unavailable", reason=str(error) or type(error).__name__)
             raise Problem("unavailable", "The database does not answer.", headers={"Retry-After": "5"}) from error
-        return rows
 
     async def open(self) -> Any:
         """The pool, made and checked if need be.
@@ -98,6 +111,25 @@ class Database:
         pool, self._pool = self._pool, None
         if pool is not None:
             await pool.close()
+
+
+class Transaction:
+    """An open transaction of a ``Database``."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def call(self, function: str, *arguments: object) -> list[Any]:
+        """As ``Database.call``; its errors end the transaction."""
+        return await _rows(self._connection, function, arguments)
+
+
+async def _rows(connection: Any, function: str, arguments: Sequence[object]) -> list[Any]:
+    places = ", ".join(f"${number}" for number in range(1, len(arguments) + 1))
+    bound = [value() if callable(value) else value for value in arguments]
+    query = f"select * from api.{function}({places})"  # noqa: S608 - see Database.call
+    rows: list[Any] = await connection.fetch(query, *bound)
+    return rows
 
 
 _AT_MOST = 5

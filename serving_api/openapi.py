@@ -12,12 +12,13 @@ from serving_api.examples import FATE
 from serving_api.middleware import VERSION
 from serving_api.problems import KINDS, MEDIA_TYPE, PREFIX
 from serving_api.schemas import Invoice
+from serving_api.writes import WRITES, shared_schemas
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-DESCRIPTION = """Events, invoices and usage of one tenant: the one whose API key opened the session. Nothing in a
-request names
+DESCRIPTION = """Events, writes, invoices and usage of one tenant: the one whose API key opened the session.
+Nothing in a request names
 the tenant, and what belongs to another is answered as if it did not exist.
 
 Sign in at `POST /v1/sessions`, then send `Authorization: Bearer <access_token>`. Amounts are text in major
@@ -78,6 +79,8 @@ _EXAMPLE: dict[str, Any] = {
 
 _COMMON = ("malformed-request", "method-not-allowed", "body-too-large", "internal-error")
 _READ = ("invalid-token", "insufficient-scope", "not-found", "invalid-request", "rate-limited", "unavailable")
+_WRITE = ("invalid-token", "insufficient-scope", "conflict", "idempotency-in-flight", "unsupported-media-type",
+          "invalid-request", "idempotency-mismatch", "rate-limited", "unavailable")  # fmt: skip
 _PROBLEMS_OF = {
     ("/v1/sessions", "post"): ("invalid-credentials", "invalid-request", "rate-limited", "unavailable"),
     ("/v1/sessions/refresh", "post"): (
@@ -107,6 +110,7 @@ _PROBLEMS_OF = {
     ("/v1/audit/checkpoint", "get"): _READ,
     ("/v1/audit/proof/{sequence}", "get"): _READ,
     ("/v1/audit/consistency", "get"): _READ,
+    **{(one.path, one.method.lower()): (*_WRITE, *(["not-found"] if one.hidden else [])) for one in WRITES},
 }
 
 _CREDENTIALS = {("/v1/sessions", "post"): ("ApiKey",), ("/v1/events", "post"): ("AccessToken", "ApiKey")}
@@ -122,7 +126,7 @@ def complete(app: FastAPI) -> dict[str, Any]:
     _, models = models_json_schema(
         [(Invoice, "serialization"), (EventFate, "serialization")], ref_template="#/components/schemas/{model}"
     )
-    schemas = {**components.get("schemas", {}), **models["$defs"], "Problem": _PROBLEM}
+    schemas = {**components.get("schemas", {}), **models["$defs"], **shared_schemas(), "Problem": _PROBLEM}
     for replaced in ("HTTPValidationError", "ValidationError"):
         schemas.pop(replaced, None)
     components["schemas"] = schemas

@@ -43,6 +43,10 @@ KINDS = {
     "not-found": Kind(404, "Nothing is found here", "Check the address; it may never have been yours to see."),
     "method-not-allowed": Kind(405, "The method is not allowed here", "Use one of the Allow header's."),
     "request-timeout": Kind(408, "The request did not come in time", "Send it again."),
+    "conflict": Kind(409, "It contradicts what is known", "Read `detail`: what it names is there, or over, already."),
+    "idempotency-in-flight": Kind(
+        409, "A request with this key is being answered", "Send it again in a second: it will have its answer."
+    ),
     "body-too-large": Kind(
         413,
         "The request's body is too large",
@@ -52,6 +56,9 @@ KINDS = {
         415, "The request's media type or encoding is not supported", "Send what `Accept-Post` or `errors` lists."
     ),
     "invalid-request": Kind(422, "The request has invalid values", "Correct what `errors` lists."),
+    "idempotency-mismatch": Kind(
+        422, "The key came with another request before", "Take a new key for each write; the same one to repeat it."
+    ),
     "not-renderable": Kind(422, "The invoice cannot be written in this format", "State what `errors` says is missing."),
     "rate-limited": Kind(429, "Too many requests", "Wait for the seconds of Retry-After."),
     "internal-error": Kind(
@@ -61,7 +68,7 @@ KINDS = {
 }
 
 _BY_STATUS = {400: "malformed-request", 401: "invalid-token", 403: "insufficient-scope", 404: "not-found",
-              405: "method-not-allowed", 408: "request-timeout", 413: "body-too-large",
+              405: "method-not-allowed", 408: "request-timeout", 409: "conflict", 413: "body-too-large",
               415: "unsupported-media-type", 422: "invalid-request", 429: "rate-limited",
               503: "unavailable"}  # fmt: skip
 

@@ -53,6 +53,11 @@ class Service:
         return CapacityLimiter(2)
 
     @cached_property
+    def writing(self) -> CapacityLimiter:
+        """How many writes are judged at once: each holds a connection, and reads the tenant's billing events."""
+        return CapacityLimiter(2)
+
+    @cached_property
     def ring(self) -> KeyRing:
         """Keys that sign and verify."""
         return KeyRing(self.settings.home / "keys")

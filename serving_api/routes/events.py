@@ -79,7 +79,8 @@ async def receive_events(request: Request) -> Response:
     receipt = uuid.uuid4()
     root, request_id = judged.root.hex(), request.scope["exchange"].request_id
     stored = (receipt, moment, judged.body, judged.events, judged.expanded, judged.key_hashes)
-    await service.database.call("receive_events", identity.tenant, *stored, root, identity.key_prefix, request_id)
+    sent_by = (root, identity.key_prefix, request_id, bool(judged.billing_types))
+    await service.database.call("receive_events", identity.tenant, *stored, *sent_by)
     tree = Checkpoint(f"valueverse/events/{identity.tenant}/{receipt}", judged.events, judged.root)
     answer = {
         "batch": str(receipt),

@@ -45,13 +45,18 @@ _CALLS: dict[str, str | None] = {
     "refresh_session('acme', 'of a revoked key', 'new', '1 h', '0 s')": f"[('ended', UUID('{FAMILY}'), 'k2', [])]",
     "refresh_session('acme', 'only birch', 'new', '1 h', '0 s')": "[('unknown', None, None, None)]",
     f"close_session('acme', '{FAMILY}')": None,
-    f"receive_events('acme', '{FAMILY}', '2024-01-01Z', 'b', 1, 1, 'k', 'r', 'k1', '')": "[('',)]",
     "event_invoices('acme', '2024-01-15Z')": None,
     "event_corrections('acme', '2024-01-15Z')": "[]",
     "event_unchanged('acme', '2024-01-15Z')": None,
     "event_lines('acme', 's1', 'k', '2024-01-15Z', '2024-01-01Z')": "[]",
     "event_rejection('acme', 's', 'e1')": "[('r', 'zz-acme-only')]",
     "event_waiting('acme', '0123456789abcdef')": None,
+    f"receive_events('acme', '{FAMILY}', '2024-01-01Z', 'b', 1, 1, 'k', 'r', 'k1', '', true)": "[('',)]",
+    "waiting_requests('acme')": None,
+    "begin_write('acme', sha256('only birch'), sha256('f'))": "[('new', None, None)]",
+    "begin_write('acme', sha256('k'), sha256('f'))": "[('answered', 201, b'zz-acme-only')]",
+    "begin_write('acme', sha256('k'), sha256('other'))": "[('mismatch', None, None)]",
+    "keep_answer('acme', sha256('new'), sha256('f'), 201, 'a')": "[('',)]",
 }
 """Calls of tenant acme, where birch has the same keys, and what they give where it is a short thing."""
 

@@ -154,6 +154,8 @@ def _may(role: str, schema: str, table: str, privilege: str) -> bool:
             return privilege in _WRITTEN_BY_READER
         if (schema, table) == ("inbox", "batch"):
             return privilege in {"SELECT", "INSERT"}
+        if (schema, table) == ("inbox", "answer"):
+            return privilege in {"SELECT", "INSERT", "DELETE"}
         return privilege == "SELECT" and (
             (schema == "billing" and table in _READ) or (schema, table) in {("auth", "api_key"), ("audit", "entry")}
         )
@@ -283,6 +285,7 @@ def policies_hold_without_the_functions(admin: Admin) -> list[str]:
         "auth.api_key",
         "audit.entry",
         "inbox.batch",
+        "inbox.answer",
     ]
     settings = [
         (OWN, "", {OWN}),

@@ -23,5 +23,5 @@ def receive(settings: Settings, tenant: str, *events: Any, at: datetime = NOW) -
     stored = (uuid.uuid4(), at, judged.body, judged.events, judged.expanded, judged.key_hashes, judged.root.hex())
     places = ", ".join(["%s"] * (1 + len(stored)))
     with connect(settings, "api") as login:
-        login.execute(f"select api.receive_events({places}, 'key', '')".encode(), [tenant, *stored])
+        login.execute(f"select api.receive_events({places}, 'key', '', true)".encode(), [tenant, *stored])
     return judged.counts

@@ -1,7 +1,8 @@
 """CloudEvents in: envelope contract, validation, dedup and amendments (contracts.md, section 1)."""
 
 from valueverse.events.amendments import resolve_amendments
-from valueverse.events.billing_events import CATALOG_PUBLISHED, judge_billing_event
+from valueverse.events.billing_events import CATALOG_PUBLISHED, SHAPES, judge_billing_event
+from valueverse.events.event_reference import ENTRIES
 from valueverse.events.field_types import DURATION_PATTERN, NAME_RULE, duration_seconds
 from valueverse.events.identity import COMPARED_FIELDS, EVENT_KEY, key_hash, payload_hash, same_payload
 from valueverse.events.reading import LARGEST_EVENT, read_lines, read_rows, refused_lines, with_raw
@@ -19,12 +20,14 @@ __all__ = [
     "CATALOG_PUBLISHED",
     "COMPARED_FIELDS",
     "DURATION_PATTERN",
+    "ENTRIES",
     "ENVELOPE_ATTRIBUTES",
     "EVENT_KEY",
     "IS_BILLING",
     "LARGEST_EVENT",
     "LONGEST_KEY",
     "NAME_RULE",
+    "SHAPES",
     "TENANT_KEY",
     "duration_seconds",
     "is_time_zone",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
-RECEIVE = "select api.receive_events('acme', gen_random_uuid(), now(), 'b', 1, 1, 'k', 'root', 'key', '')"
+RECEIVE = "select api.receive_events('acme', gen_random_uuid(), now(), 'b', 1, 1, 'k', 'root', 'key', '', true)"
 
 
 def test_an_inbox_with_requests_does_not_go_down_and_an_empty_one_comes_up_again(settings: Settings) -> None:

@@ -32,7 +32,7 @@ READ = ("billing.tenant", "billing.catalog", "billing.customer", "billing.subscr
 "billing.invoice_void", "billing.invoice_line", "billing.journal_entry", "billing.journal_posting",
 "billing.credit_note", "billing.unchanged_invoice",
         "billing.usage_daily", "billing.rejected_event", "auth.refresh_token", "auth.api_key",
-        "inbox.batch", "audit.entry")  # fmt: skip
+        "inbox.batch", "inbox.answer", "audit.entry")  # fmt: skip
 
 
 def addresses(tenant: str) -> dict[str, str]:
@@ -125,8 +125,8 @@ def calls(owner: str) -> dict[str, tuple[str, list[Any]]]:
         "open_session": ("%s, gen_random_uuid(), 'h', '1 h', '1 h'", [f"prefix of {owner}"]),
         "refresh_session": ("%s, 'new', '1 h', '0 s'", [f"hash of {owner}"]),
         "receive_events": (
-            "gen_random_uuid(), now(), %s, 1, 1, %s, 'root', 'key', ''",
-            [secret_of(owner).encode(), b"k" * 16],
+            "gen_random_uuid(), now(), %s, 1, 1, %s, 'root', 'key', '', true",
+            [b"written by whoever asks", b"k" * 16],
         ),
         "event_invoices": ("'2023-10-15T00:00:00Z'", []),
         "event_corrections": ("'2023-10-15T00:00:00Z'", []),
@@ -134,11 +134,19 @@ def calls(owner: str) -> dict[str, tuple[str, list[Any]]]:
         "event_lines": ("%s, 'tokens', '2023-10-15Z', '2000-01-01Z'", [f"subscription {secret_of(owner)}"]),
         "event_rejection": ("'s', %s", [secret_of(owner)]),
         "event_waiting": ("%s", [event_hash(owner)]),
+        "begin_write": ("%s, %s", [b"k" * 32, b"f" * 32]),
+        "waiting_requests": ("", []),
+        "keep_answer": ("sha256(uuid_send(gen_random_uuid())), %s, 201, %s", [b"f" * 32, b"of whoever asks"]),
         "close_session": ("%s", [invoice_id(owner, "family")]),
     }
 
 
-WRITING = {"receive_events"}
+def call(name: str, places: str) -> str:
+    """The call of a function whose first argument is the tenant."""
+    return f"select * from api.{name}({', '.join(filter(None, ('%s', places)))})"
+
+
+WRITING = {"receive_events", "keep_answer"}
 
 
 def test_every_function_is_in_the_matrix(login: psycopg.Connection[Any]) -> None:
@@ -155,7 +163,7 @@ def test_no_function_gives_another_tenants_rows(
     login: psycopg.Connection[Any], admin: psycopg.Connection[Any], asked: str | None
 ) -> None:
     for name, (places, arguments) in calls("acme").items():
-        query = f"select * from api.{name}(%s, {places})"
+        query = call(name, places)
         try:
             answer = str(login.execute(query, [asked, *arguments]).fetchall())  # type: ignore[arg-type]
         except (psycopg.errors.IntegrityError, psycopg.errors.InsufficientPrivilege):
@@ -231,7 +239,7 @@ def test_a_setting_of_the_logins_own_making_opens_nothing(login: psycopg.Connect
         "select set_config('valueverse.tenant', 'acme', false), set_config('valueverse.key_prefix', '%', false)"
     )
     for name, (places, arguments) in calls("acme").items():
-        rows = login.execute(f"select * from api.{name}('birch', {places})", arguments).fetchall()  # type: ignore[arg-type]
+        rows = login.execute(call(name, places), ["birch", *arguments]).fetchall()  # type: ignore[arg-type]
         assert secret_of("acme") not in str(rows)
 
 
@@ -261,6 +269,11 @@ def fill(admin: psycopg.Connection[Any]) -> None:
         admin.execute(
             "insert into billing.unchanged_invoice values (%s, %s, now(), now())",
             [tenant, invoice_id(tenant, "2023-10")],
+        )
+        admin.execute(
+            "insert into inbox.answer (tenant_id, key_hash, fingerprint, status, body)"
+            " values (%s, sha256('k'), sha256('f'), 201, 'b')",
+            [tenant],
         )
         admin.execute(
             "insert into billing.invoice_void values (%s, %s, 'x', now())",

@@ -109,6 +109,7 @@ def publish(
 
     [dim]valueverse catalog publish catalog.yaml --tenant acme --effective 2024-02-01[/dim]
     """
+    from valueverse.commands.billing.customers import waiting_of
     from valueverse.dates import utc_text
     from valueverse.platform.lake import Lake
     from valueverse.platform.settings import get_settings
@@ -119,8 +120,9 @@ def publish(
     moment = read_instant(effective, "UTC", "--effective") if effective else datetime.now(UTC).replace(microsecond=0)
     settings = get_settings()
     catalog, may_be_new = read_catalog(file, "FILE"), new_tenant or tenant == settings.tenant
+    lake, requests = Lake(settings.lake_url), waiting_of(tenant)
     path, written = publish_catalog(
-        Lake(settings.lake_url), settings.landing, tenant, catalog, moment, new_tenant=may_be_new
+        lake, settings.landing, tenant, catalog, moment, new_tenant=may_be_new, requests=requests
     )
     if as_json:
         show_json({"tenant": tenant, "effective": utc_text(moment), "file": str(path), "delivered": written})

@@ -87,8 +87,8 @@ def account_of(tenant: str) -> Any:
     from valueverse.platform.settings import get_settings
     from valueverse.services.subscriptions.account_events import read_account
 
-    settings = get_settings()
-    return read_account(Lake(settings.lake_url), settings.landing, tenant, datetime.now(UTC))
+    settings, requests = get_settings(), waiting_of(tenant)
+    return read_account(Lake(settings.lake_url), settings.landing, tenant, datetime.now(UTC), requests)
 
 
 def log_of(tenant: str | None) -> Any:
@@ -97,8 +97,23 @@ def log_of(tenant: str | None) -> Any:
     from valueverse.platform.settings import get_settings
     from valueverse.services.subscriptions.billing_log import read_log
 
-    settings = get_settings()
-    return tenant and read_log(Lake(settings.lake_url), settings.landing, tenant, datetime.now(UTC))
+    if not tenant:
+        return None
+    settings, requests = get_settings(), waiting_of(tenant)
+    return read_log(Lake(settings.lake_url), settings.landing, tenant, datetime.now(UTC), requests)
+
+
+def waiting_of(tenant: str) -> Any:
+    """What waits in the inbox of a tenant; nothing, and a warning, while PostgreSQL does not answer."""
+    from valueverse.errors import RefusalError
+    from valueverse.platform.settings import get_settings
+    from valueverse.services.subscriptions.billing_log import waiting_requests
+
+    try:
+        return waiting_requests(get_settings(), tenant)
+    except RefusalError as refusal:
+        typer.echo(f"judged without what waits in the inbox: {refusal.message}", err=True)
+        return []
 
 
 def deliver(planned: PlannedEvent, what: str, *, as_json: bool, preview: Any = None) -> None:

@@ -46,6 +46,12 @@ _WAITING = """
      group by tenant_id
      order by tenant_id"""
 
+_BILLING = """
+    select received_at, body
+      from inbox.batch
+     where tenant_id = %s and has_billing
+     order by batch_id"""
+
 
 def claim(connection: psycopg.Connection[Any], most: int) -> list[tuple[str, int]]:
     """Give every request that waits a drain, ``most`` expanded bytes to one; the drains there are, by tenant and age.
@@ -79,3 +85,8 @@ def newest(connection: psycopg.Connection[Any]) -> int | None:
     """Number of the newest request in the inbox; None while it is empty."""
     number: int | None = value_of(connection, "select max(batch_id) from inbox.batch")
     return number
+
+
+def requests_with_billing(connection: psycopg.Connection[Any], tenant: str) -> list[tuple[datetime, bytes]]:
+    """When each request of a tenant that may hold billing events was received, and its body; the oldest first."""
+    return [(received_at, body) for received_at, body in connection.execute(_BILLING, [tenant])]

@@ -14,15 +14,24 @@ from valueverse.services.ingestion.deliver import deliver
 from valueverse.services.subscriptions.billing_log import VOID_IT, named_event, read_log
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from pathlib import Path
 
     from valueverse.catalog import Catalog
     from valueverse.platform.lake import Lake
+    from valueverse.services.subscriptions.billing_log import WaitingRequest
 
 
 def publish_catalog(
-    lake: Lake, landing: Path, tenant: str, catalog: Catalog, effective: datetime, *, new_tenant: bool = False
+    lake: Lake,
+    landing: Path,
+    tenant: str,
+    catalog: Catalog,
+    effective: datetime,
+    *,
+    new_tenant: bool = False,
+    requests: Sequence[WaitingRequest] = (),
 ) -> tuple[Path, bool]:
     """Deliver the catalog; the next ingestion takes it, and it holds from ``effective`` on.
 
@@ -36,6 +45,7 @@ def publish_catalog(
         catalog: what it holds.
         effective: from when on.
         new_tenant: the tenant need not exist: its first catalog brings it into being (contracts.md, section 1).
+        requests: what waits in the tenant's inbox.
 
     Returns:
         The file, and whether it was written now (False: the same publication waits there already).
@@ -44,7 +54,7 @@ def publish_catalog(
         RefusalError: ``bad_tenant``; ``unknown_tenant``; ``already_stated`` where another catalog holds from that
             instant on: received together, their ids would decide which of them does.
     """
-    log = read_log(lake, landing, tenant, effective)
+    log = read_log(lake, landing, tenant, effective, requests)
     first = catalog_published(tenant, catalog, effective)
     event = log.under_free_id(first)
     if not new_tenant:

@@ -1,4 +1,4 @@
-"""The billing events of one tenant: those that the lake holds, and those that wait in its landing folder."""
+"""The billing events of one tenant: those that the lake holds, and those that wait in its landing folder or inbox."""
 
 from __future__ import annotations
 
@@ -10,24 +10,29 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+import pyarrow as pa
 
 from valueverse.errors import RefusalError, did_you_mean
-from valueverse.events import EVENT_KEY, IS_BILLING, resolve_amendments
+from valueverse.events import EVENT_KEY, IS_BILLING, read_lines, resolve_amendments
 from valueverse.landing import landing_files, one_file
 from valueverse.platform.settings import TENANT_KEY
-from valueverse.schemas.events import BILLING_FACTS
+from valueverse.platform.stores import inbox_store
+from valueverse.platform.warehouse import connect
+from valueverse.schemas.events import BILLING_FACTS, PARSED_LINES
 from valueverse.services.ingestion.deliver import deliver
 from valueverse.services.ingestion.file_manifest import taken_files
-from valueverse.services.ingestion.file_validation import validated
+from valueverse.services.ingestion.file_validation import judged_lines, validated
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from valueverse.landing import LandingFile
     from valueverse.platform.lake import Lake
+    from valueverse.platform.settings import Settings
 
+_LINES = PARSED_LINES.part("line", "raw")
 _LARGEST = 64 * 2**20
 """Bytes of a waiting file that is looked into: larger ones are deliveries of usage."""
 
@@ -103,8 +108,36 @@ VOID_IT = (
 """What takes an event back."""
 
 
-def read_log(lake: Lake, landing: Path, tenant: str, moment: datetime) -> BillingLog:
-    """What is known of a tenant at ``moment``, its deliveries that no ingestion has taken yet included.
+@dataclass(frozen=True)
+class WaitingRequest:
+    """A request of the inbox that may hold billing events: its events as they came, compressed by Zstandard."""
+
+    received_at: datetime
+    body: bytes
+
+
+def waiting_requests(settings: Settings, tenant: str) -> list[WaitingRequest]:
+    """The requests of a tenant that wait in the inbox and may hold billing events, in the order of receipt.
+
+    Raises:
+        RefusalError: the warehouse does not answer.
+    """
+    with connect(settings, "builder") as connection:
+        return [WaitingRequest(*one) for one in inbox_store.requests_with_billing(connection, tenant)]
+
+
+def read_log(
+    lake: Lake, landing: Path, tenant: str, moment: datetime, requests: Sequence[WaitingRequest] = ()
+) -> BillingLog:
+    """What is known of a tenant at ``moment``, what no ingestion has taken yet included.
+
+    Args:
+        lake: what was received.
+        landing: where files wait.
+        tenant: whose.
+        moment: when files that wait are received.
+        requests: those of the inbox, in the order of receipt. Whoever reads them reads them first: ingestion takes an
+            event out of the inbox only once the lake has it.
 
     Raises:
         RefusalError: ``bad_tenant``.
@@ -113,11 +146,24 @@ def read_log(lake: Lake, landing: Path, tenant: str, moment: datetime) -> Billin
         raise RefusalError(
             "bad_tenant", f"{tenant!r} is not a tenant key: a-z, 0-9, '_', '.', '-', at most 63", "--tenant"
         )
-    stored = BILLING_FACTS.conform(lake.scan(BILLING_FACTS_TABLE).filter(pl.col("tenant") == tenant).collect())
     files, unread = _waiting(lake, landing, tenant)
     parts = [one for file in files for one in _billing_events(file, moment)]
-    events = pl.concat([stored, *parts]).unique(EVENT_KEY, keep="first", maintain_order=True)
+    requested = [_requested(one, tenant) for one in requests]
+    stored = BILLING_FACTS.conform(lake.scan(BILLING_FACTS_TABLE).filter(pl.col("tenant") == tenant).collect())
+    events = pl.concat([stored, *requested, *parts]).unique(EVENT_KEY, keep="first", maintain_order=True)
     return BillingLog(tenant, events, unread)
+
+
+def _requested(request: WaitingRequest, tenant: str) -> pl.DataFrame:
+    """The billing events of a request as ingestion will take them; of a body that cannot be read, none."""
+    try:
+        whole = pa.CompressedInputStream(pa.BufferReader(request.body), "zstd").read().decode()
+    except (OSError, UnicodeDecodeError):
+        return BILLING_FACTS.to_frame()
+    texts = whole.removesuffix("\n").split("\n")
+    lines = pl.DataFrame({"line": range(1, len(texts) + 1), "raw": texts}, schema=_LINES)
+    judged = judged_lines(read_lines(lines), tenant, pl.lit(request.received_at))
+    return _as_received(judged.filter(IS_BILLING, pl.col("reason").is_null()), request.received_at)
 
 
 def judged_event(event: dict[str, Any], tenant: str, moment: datetime) -> pl.DataFrame:

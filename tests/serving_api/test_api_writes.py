@@ -1,0 +1,365 @@
+"""Writes over HTTP: the billing events that the command line writes, once for each key, judged with all that waits."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pyarrow as pa
+import pytest
+from typer.testing import CliRunner
+
+from serving_api.database import Transaction
+from serving_api.writes import WRITES
+from tests.support.billing_rows import TENANTS
+from tests.support.ledger import World
+from tests.support.serving import Api, assert_problem, bearer
+from valueverse.cli import app
+from valueverse.platform.access.api_keys import issue_api_key
+from valueverse.platform.lake import Lake
+from valueverse.platform.warehouse import connect
+from valueverse.services.lake_tables import BILLING_FACTS_TABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import httpx
+    import psycopg
+
+    from valueverse.platform.settings import Settings
+
+pytestmark = [pytest.mark.anyio, pytest.mark.integration]
+LATE = "2024-04-01"
+
+
+@pytest.fixture(scope="module")
+def keys(keys: dict[str, str], module_settings: Settings) -> dict[str, str]:
+    """Keys that may write. The lake has a customer of acme on a plan, another one of birch, and nothing of cedar."""
+    seats = {"key": "seats", "unit_amount": "5", "timing": "in_advance"}
+    plans = [{"key": "pro", "fees": [seats]}, {"key": "basic", "version": 2}]
+    world = World({"currency": "EUR", "timezone": "Asia/Tokyo", "plans": plans})
+    world.start("2024-01-01", quantities={"seats": "3"})
+    facts = world.lake_facts()
+    mine = pl.col("data").str.replace_all('"c1"', '"b1"').str.replace_all('"s1"', '"t1"')
+    others = facts.with_columns(pl.lit("birch").alias("tenant"), mine.str.replace_all("acme", "birch"))
+    Lake(module_settings.lake_url).overwrite(BILLING_FACTS_TABLE, pl.concat([facts, others]))
+    with connect(module_settings, "builder") as connection:
+        return {one: issue_api_key(connection, one, ["billing:read", "billing:write"]) for one in TENANTS}
+
+
+@pytest.fixture
+def inbox(module_settings: Settings, keys: dict[str, str]) -> Iterator[psycopg.Connection[Any]]:
+    """The builder's connection to an empty inbox."""
+    with connect(module_settings, "builder", autocommit=True) as connection:
+        connection.execute("delete from inbox.batch")
+        connection.execute("delete from inbox.answer")
+        yield connection
+
+
+def stored(inbox: psycopg.Connection[Any], tenant: str = "acme") -> list[str]:
+    """The lines that wait of a tenant."""
+    rows = inbox.execute("select body from inbox.batch where tenant_id = %s order by batch_id", [tenant]).fetchall()
+    whole = b"".join(pa.CompressedInputStream(pa.BufferReader(body), "zstd").read() for (body,) in rows)
+    return whole.decode().splitlines()
+
+
+async def send(
+    api: Api, path: str, body: Any = None, *, method: str = "POST", tenant: str = "acme", key: str | None = None
+) -> httpx.Response:
+    """A write as a tenant; what is no text goes as JSON."""
+    if tenant not in api.tokens:
+        api.tokens[tenant] = await api.sign_in(tenant)
+    headers = bearer(api.tokens[tenant]["access_token"]) | ({"Idempotency-Key": key} if key else {})
+    content = body if isinstance(body, str | bytes) else json.dumps(body or {})
+    return await api.client.request(method, f"/v1{path}", content=content, headers=headers)
+
+
+async def written(api: Api, path: str, body: Any = None, status: int = 201, **how: Any) -> dict[str, Any]:
+    answer = await send(api, path, body, **how)
+    assert answer.status_code == status, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def lines_of(path: str) -> list[str]:
+    return Path(path).read_text(encoding="utf-8").splitlines()
+
+
+ZENITH = {"customer": "zenith", "name": "Zenith AG", "country": "DE", "metadata": {"tax_id": "DE1"}, "on": LATE}
+STARTED = {"subscription": "z1", "customer": "zenith", "plan": "pro", "quantities": {"seats": "2"}, "on": LATE}
+
+
+async def test_the_same_writes_by_file_and_over_http_are_the_same_bytes(
+    api: Api, inbox: psycopg.Connection[Any], module_settings: Settings, tmp_path: Path
+) -> None:
+    environment = {"VALUEVERSE_HOME": str(module_settings.home), "VALUEVERSE_LANDING": str(tmp_path)}
+    commands = [
+        "customers add zenith --country DE --name Zenith --tax-id DE1 --on 2024-04-01",
+        "subscriptions start z1 --customer zenith --plan pro --quantity seats=2 --on 2024-04-01",
+        "subscriptions change z1 --quantity seats=4 --on 2024-04-05",
+        "subscriptions end z1 --on 2024-06-01",
+    ]
+    files = []
+    for command in commands:
+        result = CliRunner().invoke(app, [*command.split(), "--tenant", "acme", "--json"], env=environment)
+        answer = json.loads(result.stdout)
+        assert answer["delivered"]
+        files += lines_of(answer["file"])
+    await written(api, "/customers", ZENITH | {"name": "Zenith"})
+    await written(api, "/subscriptions", STARTED)
+    await written(api, "/subscriptions/z1/change", {"on": "2024-04-05", "quantities": {"seats": "4"}})
+    await written(api, "/subscriptions/z1/end", {"on": "2024-06-01"})
+    assert stored(inbox) == files
+
+
+async def test_what_waits_in_the_inbox_is_known_to_the_next_write_and_to_the_command_line(
+    api: Api, inbox: psycopg.Connection[Any], module_settings: Settings
+) -> None:
+    first = await written(api, "/customers", ZENITH)
+    assert first["customer"] == {
+        "customer": "zenith", "name": "Zenith AG", "email": None, "currency": None, "timezone": None, "country": "DE",
+        "metadata": {"tax_id": "DE1"},
+    }  # fmt: skip
+    started = await written(api, "/subscriptions", STARTED)
+    (segment,) = started["segments"]
+    assert (segment["plan"], segment["from"], segment["to"]) == ("pro", "2024-03-31T15:00:00Z", None)
+    assert segment["quantities"] == {"seats": "2"}
+    again = await written(api, "/subscriptions", STARTED, status=200)
+    assert (again["status"], again["batch"], again["event"]) == ("known", None, started["event"])
+    changed = await written(api, "/subscriptions/z1/change", {"plan": "basic", "on": "2024-04-11"})
+    assert [one["plan"] for one in changed["segments"]] == ["pro", "basic"]
+    await written(api, "/subscriptions/z1/pause", {"on": "2024-04-12"})
+    resumed = await written(api, "/subscriptions/z1/resume", {"on": "2024-04-14"})
+    assert [one["from"][:10] for one in resumed["segments"]] == ["2024-03-31", "2024-04-10", "2024-04-13"]
+    ended = await written(api, "/subscriptions/z1/end", {"on": "2024-05-01"})
+    assert ended["segments"][-1]["to"] == "2024-04-30T15:00:00Z"
+    updated = await written(api, "/customers/zenith", {"name": "Zenith SE"}, 200, method="PATCH")
+    assert (updated["status"], updated["customer"]["name"]) == ("recorded", "Zenith SE")
+    assert len(stored(inbox)) == 7
+    called = CliRunner().invoke(
+        app,
+        ["customers", "add", "zenith", "--tenant", "acme", "--name", "Other"],
+        env=module_settings.environment(),
+    )
+    assert "there is a customer 'zenith'" in str(called.exception)
+
+
+REFUSED: dict[str, tuple[str, str, Any, int, str, str | None]] = {
+    "no JSON": ("POST", "/customers", "{", 400, "malformed-request", None),
+    "no object": ("POST", "/customers", "5", 422, "invalid-request", "body"),
+    "no key": ("POST", "/customers", {"name": "x"}, 422, "invalid-request", "body.customer"),
+    "a misspelt field": ("POST", "/customers", {"customer": "x", "nmae": "x"}, 422, "invalid-request", "body.nmae"),
+    "a field of the path": ("POST", "/subscriptions/s1/end", {"subscription": "s1"}, 422, "invalid-request",
+                            "body.subscription"),
+    "no date": ("POST", "/customers", {"customer": "x", "on": "31.1.2024"}, 422, "invalid-request", "body.on"),
+    "a number for a date": ("POST", "/customers", {"customer": "x", "on": 5}, 422, "invalid-request", "body.on"),
+    "digits that no number holds": ("POST", "/customers", '{"customer": "x", "metadata": {"n": 0.1234567890123456789}}',
+                                    422, "invalid-request", "body.metadata.n"),
+    "no country": ("POST", "/customers", {"customer": "x", "country": "ZZ"}, 422, "invalid-request", "body.country"),
+    "a customer that is there": ("POST", "/customers", {"customer": "c1", "name": "x"}, 409, "conflict",
+                                 "body.customer"),
+    "an unknown customer": ("PATCH", "/customers/c11", {"name": "x"}, 404, "not-found", None),
+    "a key that is none": ("PATCH", "/customers/%07", {"name": "x"}, 404, "not-found", None),
+    "a subscription of nobody": ("POST", "/subscriptions", {"subscription": "x", "customer": "c11", "plan": "pro"}, 422,
+                                 "invalid-request", "body.customer"),
+    "an unknown plan": ("POST", "/subscriptions", {"subscription": "x", "customer": "c1", "plan": "por"}, 422,
+                        "invalid-request", "body.plan"),
+    "an unknown fee": ("POST", "/subscriptions/s1/change", {"quantities": {"seat": 1}, "on": LATE}, 422,
+                       "invalid-request", "body.quantities"),
+    "no quantity": ("POST", "/subscriptions/s1/change", {"quantities": {"seats": "many"}}, 422, "invalid-request",
+                    "body.quantities.seats"),
+    "a second start": ("POST", "/subscriptions", {"subscription": "s1", "customer": "c1", "plan": "pro"}, 409,
+                       "conflict", "body.subscription"),
+    "no change": ("POST", "/subscriptions/s1/change", {}, 422, "invalid-request", "body.plan"),
+    "an unknown subscription": ("POST", "/subscriptions/s11/end", {}, 404, "not-found", None),
+    "a subscription that is not paused": ("POST", "/subscriptions/s1/resume", {}, 409, "conflict", "path.key"),
+    "an unknown invoice": ("POST", "/invoices/nothing/void", {"reason": "x"}, 404, "not-found", None),
+    "a payment of no invoice": ("POST", "/payments", {"invoice": "nothing", "amount": "1", "currency": "USD"}, 422,
+                                "invalid-request", "body.invoice"),
+    "a payment of no kind": ("POST", "/payments", {"type": "lost", "invoice": "x", "amount": "1", "currency": "USD"},
+                             422, "invalid-request", "body.type"),
+    "less than nothing": ("POST", "/wallets", {"type": "granted", "customer": "c1", "wallet": "w", "amount": "-1",
+                          "currency": "USD"}, 422, "invalid-request", "body.amount"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", REFUSED)
+async def test_a_mistake_names_its_field_and_writes_nothing(
+    api: Api, inbox: psycopg.Connection[Any], mistake: str
+) -> None:
+    method, path, body, status, name, place = REFUSED[mistake]
+    problem = assert_problem(await send(api, path, body, method=method, key="k"), status, name)
+    assert [one["path"] for one in problem.get("errors", [])] == ([place] if place else [])
+    assert "--" not in json.dumps(problem)
+    assert stored(inbox) == []
+    assert inbox.execute("select count(*) from inbox.answer").fetchall() == [(0,)]
+
+
+async def test_money_is_stated_exactly_and_about_the_tenants_own_invoices(
+    api: Api, inbox: psycopg.Connection[Any]
+) -> None:
+    invoice = "acme-000001"
+    paid = '{"invoice": "acme-000001", "amount": 71.10, "currency": "USD", "reference": "SEPA-1"}'
+    assert (await written(api, "/payments", paid))["event"]["data"]["amount"] == "71.10"
+    kinds = [
+        ("/payments", {"type": "refunded", "invoice": invoice, "amount": "1", "currency": "USD"}, "payment.refunded"),
+        ("/credit-notes", {"invoice": invoice, "amount": "5.00", "reason": "outage"}, "credit_note.issued"),
+        ("/one-offs", {"description": "Day", "customer": "c1", "amount": "-5", "currency": "EUR"}, "one_off.added"),
+        (
+            "/wallets",
+            {"type": "purchased", "customer": "c1", "wallet": "w", "amount": 5, "currency": "EUR"},
+            "wallet.purchased",
+        ),
+        (f"/invoices/{invoice}/void", {"reason": "wrong"}, "invoice.voided"),
+    ]
+    for path, body, kind in kinds:
+        event = (await written(api, path, body))["event"]
+        assert event["type"] == f"billing.{kind}"
+        assert "type" not in event["data"]
+    assert [json.loads(line)["type"] for line in stored(inbox)] == [
+        "billing.payment.received",
+        *(f"billing.{kind}" for *_, kind in kinds),
+    ]
+    assert_problem(await send(api, "/invoices/birch-000001/void", {"reason": "x"}), 404, "not-found")
+
+
+async def test_a_write_that_comes_again_with_its_key_is_answered_and_written_once(
+    api: Api, inbox: psycopg.Connection[Any]
+) -> None:
+    body = {"customer": "c1", "description": "Day", "amount": "5", "currency": "EUR"}
+    first = await send(api, "/one-offs", body, key="day 1")
+    again = await send(api, "/one-offs", body, key="day 1")
+    assert (again.status_code, again.content) == (first.status_code, first.content)
+    assert "idempotent-replayed" not in first.headers
+    assert again.headers["idempotent-replayed"] == "true"
+    assert len(stored(inbox)) == 1
+    assert_problem(await send(api, "/one-offs", body | {"amount": "6"}, key="day 1"), 422, "idempotency-mismatch")
+    assert_problem(await send(api, "/wallets", json.dumps(body), key="day 1"), 422, "invalid-request")
+    other = await send(api, "/one-offs", body, key="day 1", tenant="cedar")
+    assert_problem(other, 409, "conflict")
+    inbox.execute("update inbox.answer set answered_at = now() - interval '24 hours'")
+    assert "idempotent-replayed" not in (await send(api, "/one-offs", body, key="day 1")).headers
+    assert len(stored(inbox)) == 2
+    assert inbox.execute("select count(*) from inbox.answer").fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize("key", ["x" * 256, "ümlaut", " "])
+async def test_a_key_that_is_none_is_refused(api: Api, inbox: psycopg.Connection[Any], key: str) -> None:
+    token = (await api.sign_in("acme"))["access_token"]
+    headers = [(b"authorization", f"Bearer {token}".encode()), (b"idempotency-key", key.encode())]
+    answer = await api.client.post("/v1/customers", content=b'{"customer": "x"}', headers=headers)
+    assert assert_problem(answer, 422, "invalid-request")["errors"][0]["path"] == "header.idempotency-key"
+
+
+async def test_many_at_once_with_one_key_are_one_write(api: Api, inbox: psycopg.Connection[Any]) -> None:
+    body = {"customer": "c1", "description": "Day", "amount": "5", "currency": "EUR"}
+    answers = await asyncio.gather(*(send(api, "/one-offs", body, key="once") for _ in range(12)))
+    assert len(stored(inbox)) == 1
+    for answer in answers:
+        if answer.status_code != 201:
+            assert_problem(answer, 409, "idempotency-in-flight")
+    good = [answer for answer in answers if answer.status_code == 201]
+    assert {answer.content for answer in good} == {good[0].content}
+    assert sum("idempotent-replayed" not in answer.headers for answer in good) == 1
+    replayed = await send(api, "/one-offs", body, key="once")
+    assert (replayed.content, replayed.headers["idempotent-replayed"]) == (good[0].content, "true")
+
+
+async def test_of_writes_at_once_that_contradict_each_other_one_is_refused(
+    api: Api, inbox: psycopg.Connection[Any]
+) -> None:
+    names = [f"Name {number}" for number in range(6)]
+    answers = await asyncio.gather(*(send(api, "/customers", {"customer": "new", "name": one}) for one in names))
+    assert sorted(answer.status_code for answer in answers) == [201, *[409] * 5]
+    assert len(stored(inbox)) == 1
+
+
+async def test_a_write_that_fails_leaves_neither_event_nor_answer(
+    api: Api, inbox: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = Transaction.call
+
+    async def failing(self: Transaction, function: str, *arguments: object) -> Any:
+        if function == "keep_answer":
+            raise RuntimeError("killed before the answer was stored")
+        return await call(self, function, *arguments)
+
+    monkeypatch.setattr(Transaction, "call", failing)
+    assert_problem(await send(api, "/customers", {"customer": "late"}, key="k"), 500, "internal-error")
+    assert stored(inbox) == []
+    monkeypatch.undo()
+    assert (await send(api, "/customers", {"customer": "late"}, key="k")).status_code == 201
+
+
+async def test_writes_need_their_scope_and_a_session(api: Api, inbox: psycopg.Connection[Any]) -> None:
+    assert_problem(
+        await api.client.post("/v1/customers", json={"customer": "x"}, headers=bearer(api.keys["acme"])),
+        401,
+        "invalid-token",
+    )
+    with connect(api.app.state.service.settings, "builder") as connection:
+        api.keys = api.keys | {"reader": issue_api_key(connection, "acme", ["billing:read"])}
+    assert_problem(await send(api, "/customers", {"customer": "x"}, tenant="reader"), 403, "insufficient-scope")
+    headers = bearer(api.tokens["reader"]["access_token"]) | {"content-type": "text/plain"}
+    assert_problem(await api.client.post("/v1/customers", content=b"{}", headers=headers), 403, "insufficient-scope")
+    headers = bearer((await api.sign_in("acme"))["access_token"]) | {"content-type": "text/plain"}
+    assert_problem(
+        await api.client.post("/v1/customers", content=b"{}", headers=headers), 415, "unsupported-media-type"
+    )
+
+
+async def test_the_log_of_changes_names_the_key_that_wrote(api: Api, inbox: psycopg.Connection[Any]) -> None:
+    answer = await written(api, "/customers", {"customer": "audited"})
+    query = "select entry from audit.submitted where entry like %s"
+    (entry,) = [json.loads(text) for (text,) in inbox.execute(query, [f"%{answer['batch']}%"])]
+    assert (entry["action"], entry["actor"]) == ("events.received", api.keys["acme"].split("_")[1])
+
+
+OF_ACME: dict[tuple[str, str], tuple[str, Any]] = {
+    ("POST", "/v1/customers"): ("/customers", {"customer": "c1", "name": "x"}),
+    ("PATCH", "/v1/customers/{key}"): ("/customers/c1", {"name": "x"}),
+    ("POST", "/v1/subscriptions"): ("/subscriptions", {"subscription": "s1", "customer": "c1", "plan": "pro"}),
+    ("POST", "/v1/subscriptions/{key}/change"): ("/subscriptions/s1/change", {"plan": "basic"}),
+    ("POST", "/v1/subscriptions/{key}/pause"): ("/subscriptions/s1/pause", {}),
+    ("POST", "/v1/subscriptions/{key}/resume"): ("/subscriptions/s1/resume", {}),
+    ("POST", "/v1/subscriptions/{key}/end"): ("/subscriptions/s1/end", {}),
+    ("POST", "/v1/payments"): ("/payments", {"invoice": "acme-000001", "amount": "1", "currency": "USD"}),
+    ("POST", "/v1/credit-notes"): ("/credit-notes", {"invoice": "acme-000001", "amount": "1", "reason": "x"}),
+    ("POST", "/v1/one-offs"): ("/one-offs", {"customer": "c1", "description": "x", "amount": "1", "currency": "EUR"}),
+    ("POST", "/v1/wallets"): (
+        "/wallets",
+        {"type": "granted", "customer": "c1", "wallet": "w", "amount": "1", "currency": "EUR"},
+    ),
+    ("POST", "/v1/invoices/{key}/void"): ("/invoices/acme-000001/void", {"reason": "x"}),
+}
+"""A write about something of acme's by every route; what is new to birch is no conflict for it."""
+
+
+def test_every_write_is_tried_by_another_tenant() -> None:
+    assert set(OF_ACME) == {(write.method, write.path) for write in WRITES}
+
+
+@pytest.mark.security
+@pytest.mark.parametrize("route", OF_ACME)
+async def test_what_is_another_tenants_is_answered_as_what_does_not_exist(
+    api: Api, inbox: psycopg.Connection[Any], route: tuple[str, str]
+) -> None:
+    path, body = OF_ACME[route]
+    answer = await send(api, path, body, method=route[0], tenant="birch", key="k")
+    if route == ("POST", "/v1/customers"):
+        assert (answer.status_code, answer.json()["customer"]["name"]) == (201, "x")
+    else:
+        missing = json.loads(json.dumps(body).replace("c1", "no").replace("acme-000001", "nothing"))
+        nobody = path.replace("c1", "no").replace("s1", "no").replace("acme-000001", "nothing")
+        other = await send(api, nobody, missing, method=route[0], tenant="birch")
+        assert answer.status_code in {404, 422}
+        assert (answer.status_code, answer.json()["type"]) == (other.status_code, other.json()["type"])
+        assert [one["path"] for one in answer.json().get("errors", [])] == [
+            one["path"] for one in other.json().get("errors", [])
+        ]
+        assert stored(inbox, "birch") == []
+    assert "acme" not in answer.text.replace("acme-000001", "")
+    assert stored(inbox) == []
