@@ -53,7 +53,8 @@ def keys(module_settings: Settings) -> dict[str, str]:
         "file_hash": "h", "line": 2, "reason": "bad_time", "message": "'noon' is no time", "path": "time", "raw": "{}",
         "received_at": SENT, "received_date": SENT.date(),
     }  # fmt: skip
-    lake.append(QUARANTINE_TABLE, QUARANTINE.conform(pl.DataFrame([refused], schema=dict(QUARANTINE))))
+    earlier = refused | {"message": "an earlier one", "received_at": instant("2024-06-01"), "file": "acme/z.ndjson"}
+    lake.append(QUARANTINE_TABLE, QUARANTINE.conform(pl.DataFrame([refused, earlier], schema=dict(QUARANTINE))))
     new = event("new", source=SOURCE)
     receive(
         settings,
@@ -135,7 +136,7 @@ async def test_the_command_line_says_the_same(api: Api, module_settings: Setting
     over_http = await fate(api, source, key)
     with connect(module_settings, "builder") as connection:
         lake = Lake(module_settings.lake_url)
-        (answer,) = explain_event(EventStore(connection), lake, source, key, None)
+        *_, answer = explain_event(EventStore(connection), lake, source, key, None)
     lines = answer.pop("lines", [])
     assert without(over_http, ("lines",)) == without(answer, ("tenant",))
     assert [one["invoice"] for one in lines] == [one["invoice"] for one in over_http.get("lines", [])]

@@ -16,6 +16,7 @@ from tests.support.serving import bearer, serving
 from valueverse.cli import app
 from valueverse.platform.access.api_keys import DEFAULT_SCOPES, issue_api_key
 from valueverse.platform.lake import Lake, LakeTable
+from valueverse.platform.stores.event_store import EventStore
 from valueverse.platform.warehouse import connect
 from valueverse.services import lake_tables
 from valueverse.services.audit.sign_log import sign_log
@@ -145,8 +146,15 @@ async def api(settings: Settings, tenant: str) -> tuple[dict[str, str], set[str]
             called.add(function)
             return list(await original(function, *arguments))
 
+        query = EventStore._query
+
+        def asked(store: EventStore, function: str, arguments: int) -> Any:
+            called.add(function)
+            return query(store, function, arguments)
+
         database.call = call
-        return {name: text async for name, text in _answers(running, tenant)}, called
+        with patch.object(EventStore, "_query", asked):
+            return {name: text async for name, text in _answers(running, tenant)}, called
 
 
 async def _answers(running: Api, tenant: str) -> Any:
@@ -169,6 +177,10 @@ async def _answers(running: Api, tenant: str) -> Any:
     yield "pdf", pdf.content.hex()
     rejected = [row async for row in _pages(running, tenant, "/v1/rejected-events")]
     yield "rejected", json.dumps([{**row, "decided_at": ""} for row in rejected])
+    for event in ("u0", "u1", "founding", "e0", "nosuch"):
+        fate = await running.get(tenant, f"/v1/events/test/{event}")
+        shown = fate.text.split('"instance"', maxsplit=1)[0]
+        yield f"event {event}", f"{fate.status_code} {shown}"
     entries = [row async for row in _pages(running, tenant, "/v1/audit/entries")]
     done = [(row["action"], row["object"], row["digest"]) for row in entries if row["action"] not in RANDOM]
     assert done

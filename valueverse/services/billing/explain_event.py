@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 
 def explain_event(store: EventStore, lake: Lake, source: str, event: str, tenant: str | None) -> list[dict[str, Any]]:
-    """The outcome of an event, one answer per tenant that sent one of this key; ``tenant``: of this one alone.
+    """The outcome of an event, one answer per tenant that sent one of this key, or per line that was
+    quarantined, the newest last; ``tenant``: of this one alone.
 
     Raises:
         RefusalError: ``unknown_event``: it was never received.
@@ -32,7 +33,7 @@ def explain_event(store: EventStore, lake: Lake, source: str, event: str, tenant
     if tenant is not None:
         key.append(pl.col("tenant") == tenant)
     accepted = lake.scan(EVENTS_TABLE).filter(key).collect()
-    refused = lake.scan(QUARANTINE_TABLE).filter(key).collect()
+    refused = lake.scan(QUARANTINE_TABLE).filter(key).sort("received_at", "file", "line").collect()
     rows = {row["tenant"]: row for row in accepted.iter_rows(named=True)}
     senders = store.senders() if tenant is None else [tenant]
     waiting = {one: waiting_events(store, one, source, event, rows.get(one)) for one in senders}
