@@ -93,7 +93,7 @@ def _add_routes(app: FastAPI) -> None:
         Route("/docs/style.css", docs.style, methods=["GET"]),
     ]
     app.router.routes[:0] = plain
-    modules = (sessions, events, audit, invoices, customers, writes, rejected_events, operations)
+    modules = (sessions, events, event_fates, audit, invoices, customers, writes, rejected_events, operations)
     routers = [module.router for module in modules]
     for router in routers:
         app.include_router(router)

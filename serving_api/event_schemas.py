@@ -95,3 +95,29 @@ class EventFate(BaseModel):
         str | None, Field(description="Invoice that was made before it was received, and that it changes no amount of.")
     ] = None
     waiting: Annotated[list[WaitingEvent] | None, Field(description="What came by the API since.")] = None
+
+
+class FoundEvent(BaseModel):
+    """An event in a list; `GET /v1/events/{source}/{id}` says what became of it."""
+
+    source: str | None
+    id: str | None
+    type: str | None
+    customer: Annotated[str | None, Field(description="Of accepted events.")] = None
+    subscription: str | None = None
+    time: str | None = None
+    received_at: Annotated[str, Field(examples=["2023-11-16T09:30:31.400000Z"])]
+    file: Annotated[str, Field(description="`…/inbox/…`: it came by the API.")]
+    line: int
+    replaces: Annotated[str | None, Field(description="Id of the event that it amends.")] = None
+    reason: Annotated[str | None, Field(description="Why it was quarantined.")] = None
+    message: str | None = None
+    path: str | None = None
+
+
+class EventPage(BaseModel):
+    """A page of events, the newest first."""
+
+    data: list[FoundEvent]
+    has_more: bool
+    next_cursor: Annotated[str | None, Field(description="Opaque; null on the last page.")]

@@ -100,6 +100,7 @@ _PROBLEMS_OF = {
         "rate-limited",
         "unavailable",
     ),
+    ("/v1/events", "get"): _READ,
     ("/v1/events/{source}/{id}", "get"): _READ,
     ("/v1/invoices", "get"): _READ,
     ("/v1/invoices/{number}", "get"): (*_READ, "not-renderable"),

@@ -33,6 +33,7 @@ def _count(value: object) -> object:
 
 Day = Annotated[date, BeforeValidator(_day)]
 Key = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
+EventKey = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
 Cursor = Annotated[
     str | None,
     Field(
@@ -81,6 +82,30 @@ class UsageQuery(_Query):
     to: Annotated[Day | None, Field(description="The day after the last, UTC.", examples=["2023-12-01"])] = None
     meter: Annotated[Key | None, Field(description="Meter key.", examples=["context_tokens"])] = None
     limit: Annotated[int, Field(ge=1, le=1000, description="Rows of a page."), BeforeValidator(_count)] = 500
+    cursor: Cursor
+
+
+class EventQuery(_Query):
+    """Filters of the list of events."""
+
+    fate: Annotated[
+        Literal["accepted", "quarantined"],
+        Field(description="Events of the lake, or lines that were refused."),
+    ] = "accepted"
+    source: Annotated[EventKey | None, Field(examples=["gateway"])] = None
+    id: Annotated[EventKey | None, Field(examples=["req-1042"])] = None
+    type: Annotated[EventKey | None, Field(examples=["api.usage"])] = None
+    customer: Annotated[Key | None, Field(description="Of accepted events alone.", examples=["chat"])] = None
+    from_: Annotated[
+        Day | None,
+        Field(
+            alias="from",
+            description="UTC date of `time` of accepted events, of receipt of quarantined ones.",
+            examples=["2023-11-01"],
+        ),
+    ] = None
+    to: Annotated[Day | None, Field(description="Exclusive, as every `to`.", examples=["2023-12-01"])] = None
+    limit: Annotated[int, Field(ge=1, le=100, description="Rows of a page."), BeforeValidator(_count)] = 25
     cursor: Cursor
 
 

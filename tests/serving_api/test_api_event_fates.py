@@ -53,7 +53,12 @@ def keys(module_settings: Settings) -> dict[str, str]:
         "file_hash": "h", "line": 2, "reason": "bad_time", "message": "'noon' is no time", "path": "time", "raw": "{}",
         "received_at": SENT, "received_date": SENT.date(),
     }  # fmt: skip
-    earlier = refused | {"message": "an earlier one", "received_at": instant("2024-06-01"), "file": "acme/z.ndjson"}
+    earlier = refused | {
+        "message": "an earlier one",
+        "received_at": instant("2024-06-01"),
+        "file": "acme/z.ndjson",
+        "received_date": instant("2024-06-01").date(),
+    }
     lake.append(QUARANTINE_TABLE, QUARANTINE.conform(pl.DataFrame([refused, earlier], schema=dict(QUARANTINE))))
     new = event("new", source=SOURCE)
     receive(
@@ -170,6 +175,56 @@ async def test_the_fate_of_an_event_needs_the_scope_to_read_billing(api: Api, mo
     assert_problem(await api.client.get(address("test", "u0"), headers=bearer(sending)), 401, "invalid-token")
 
 
+async def pages(api: Api, tenant: str = "acme", **query: Any) -> list[dict[str, Any]]:
+    """All rows of the list of events, three to a page."""
+    found: list[dict[str, Any]] = []
+    cursor: dict[str, str] = {}
+    while True:
+        answer = await api.get(tenant, "/v1/events", limit=3, **query, **cursor)
+        assert answer.status_code == 200, answer.text
+        page = answer.json()
+        found += page["data"]
+        if not page["has_more"]:
+            return found
+        cursor = {"cursor": page["next_cursor"]}
+
+
+async def test_events_are_listed_and_found_by_every_filter(api: Api) -> None:
+    every = await pages(api)
+    times = [one["time"] for one in every]
+    assert times == sorted(times, reverse=True)
+    assert len({(one["source"], one["id"]) for one in every}) == len(every) > 6
+    used = await pages(api, type="used")
+    assert {one["type"] for one in used} == {"used"}
+    assert 0 < len(used) < len(every)
+    assert [one["id"] for one in await pages(api, customer="nobody")] == ["u3"]
+    assert [one["id"] for one in await pages(api, source="test", id="u0")] == ["u0"]
+    inside = await pages(api, **{"from": "2023-11-07", "to": "2023-11-13"})
+    assert sorted(one["id"] for one in inside) == ["odd", "u2"]
+    assert [one["time"] for one in await pages(api, to="2023-11-01")] == [one for one in times if one < "2023-11-01"]
+
+
+async def test_quarantined_lines_are_listed_with_their_reasons(api: Api) -> None:
+    found = await pages(api, fate="quarantined")
+    assert [(one["id"], one["reason"], one["message"]) for one in found] == [
+        ("bad", "bad_time", "'noon' is no time"), ("bad", "bad_time", "an earlier one"),
+    ]  # fmt: skip
+    assert await pages(api, fate="quarantined", **{"from": "2024-06-03"}) == []
+    assert len(await pages(api, fate="quarantined", source=SOURCE, to="2024-06-02")) == 1
+    answer = await api.get("acme", "/v1/events", fate="quarantined", customer="c0")
+    assert_problem(answer, 422, "invalid-request")
+
+
+@pytest.mark.security
+async def test_a_list_of_events_is_of_the_own_tenant_and_its_cursor_too(api: Api) -> None:
+    assert await pages(api, "birch") == await pages(api, "birch", fate="quarantined") == []
+    first = (await api.get("acme", "/v1/events", limit=3)).json()
+    for tenant, query in (("birch", {}), ("acme", {"type": "used"}), ("acme", {"fate": "quarantined"})):
+        answer = await api.get(tenant, "/v1/events", limit=3, cursor=first["next_cursor"], **query)
+        assert_problem(answer, 400, "invalid-cursor")
+    assert_problem(await api.get("acme", "/v1/events", kind="used"), 422, "invalid-request")
+
+
 async def test_a_lake_that_cannot_be_read_is_unavailable(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     from valueverse.errors import RefusalError
 
@@ -179,3 +234,4 @@ async def test_a_lake_that_cannot_be_read_is_unavailable(api: Api, monkeypatch: 
     monkeypatch.setattr(Lake, "scan", failing)
     answer = await api.get("acme", address("test", "u0"))
     assert "secret" not in assert_problem(answer, 503, "unavailable")["detail"]
+    assert_problem(await api.get("acme", "/v1/events"), 503, "unavailable")

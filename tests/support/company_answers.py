@@ -175,9 +175,13 @@ async def _answers(running: Api, tenant: str) -> Any:
     pdf = await running.get(tenant, f"/v1/invoices/{tenant}-000001", format="pdf")
     assert pdf.status_code == 200, pdf.text
     yield "pdf", pdf.content.hex()
+    for filters in ({"type": "used", "from": "2024-01-01"}, {"fate": "quarantined"}):
+        rows = [row async for row in _pages(running, tenant, "/v1/events", **filters)]
+        assert rows
+        yield f"events {filters}", json.dumps(rows)
     rejected = [row async for row in _pages(running, tenant, "/v1/rejected-events")]
     yield "rejected", json.dumps([{**row, "decided_at": ""} for row in rejected])
-    for event in ("u0", "u1", "founding", "e0", "nosuch"):
+    for event in (*(f"u{number}" for number in range(12)), "founding", "nosuch"):
         fate = await running.get(tenant, f"/v1/events/test/{event}")
         shown = fate.text.split('"instance"', maxsplit=1)[0]
         yield f"event {event}", f"{fate.status_code} {shown}"

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+import psycopg
 import pytest
 
 from tests.support.forking import Forks
 from tests.support.inbox import receive
 from tests.support.landing import NOW, Harbour, counts, event, founding
+from tests.support.shared_servers import own_cluster
+from valueverse.platform.servers import postgres_server, processes
 from valueverse.platform.stores import inbox_store
 from valueverse.platform.warehouse import connect
 from valueverse.services.ingestion import inbox as draining
@@ -24,8 +28,6 @@ from valueverse.services.usage.refresh_facts import BEGINNING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import psycopg
 
     from valueverse.platform.settings import Settings
 
@@ -255,3 +257,43 @@ def test_whatever_step_of_the_drain_is_killed_nothing_acknowledged_is_lost_or_do
     assert not list((settings.home / "inbox").rglob("*.ndjson"))
     run_ingestion(settings, harbour.lake, BEGINNING, datetime.now(UTC))
     assert len(harbour.events()) == 4
+
+
+def test_what_was_acknowledged_survives_a_kill_of_postgres_and_of_the_drain_that_it_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where the server's default is to answer a commit before it is written."""
+    with own_cluster() as settings:
+        with connect(settings, "admin", autocommit=True) as admin:
+            admin.execute("alter role valueverse_api set synchronous_commit = off")
+            admin.execute("alter system set wal_writer_delay = '10s'")
+            admin.execute("select pg_reload_conf()")
+        settings.landing.mkdir(parents=True)
+        harbour = Harbour(settings.home)
+        receive(settings, "acme", founding(), event("e-1"))
+        _killed_and_started_again(settings)
+        with connect(settings, "builder") as connection:
+            assert held(connection) == 1
+        forget = inbox_store.delete_drain
+
+        def killed(*arguments: Any) -> None:
+            _killed_and_started_again(settings)
+            forget(*arguments)
+
+        monkeypatch.setattr(inbox_store, "delete_drain", killed)
+        with pytest.raises(psycopg.OperationalError):
+            run_ingestion(settings, harbour.lake, BEGINNING, NOW)
+        monkeypatch.setattr(inbox_store, "delete_drain", forget)
+        run_ingestion(settings, harbour.lake, BEGINNING, NOW)
+        assert harbour.ids() == ["e-1"]
+        with connect(settings, "builder") as connection:
+            assert held(connection) == 0
+            assert connection.execute("select received, accepted from billing.ingestion_file").fetchall() == [(2, 2)]
+
+
+def _killed_and_started_again(settings: Settings) -> None:
+    record = processes.read_record(settings.run, "postgres")
+    assert record is not None
+    os.kill(record.pid, signal.SIGKILL)
+    processes.wait_until(lambda: not processes.alive(record), lambda: True, 60)
+    postgres_server.start(settings, durable=False)

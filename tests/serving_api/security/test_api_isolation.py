@@ -48,6 +48,7 @@ def addresses(tenant: str) -> dict[str, str]:
         "/v1/audit/checkpoint": "/v1/audit/checkpoint",
         "/v1/audit/proof/{sequence}": "/v1/audit/proof/1",
         "/v1/audit/consistency": "/v1/audit/consistency?from=1",
+        "/v1/events": "/v1/events",
         "/v1/events/{source}/{id}": f"/v1/events/{quote(waiting_event(tenant)['source'], safe='')}/e%2F1",
     }
 
