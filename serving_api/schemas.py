@@ -293,7 +293,7 @@ class AuditEntryQuery(_Query):
 
 _Size = Annotated[
     int | None,
-    Field(ge=1, le=2**62, description="Entries of the tree; the newest checkpoint's if left out."),
+    Field(ge=1, le=999_999_999, description="Entries of the tree; the newest checkpoint's if left out."),
     BeforeValidator(_count),
 ]
 
@@ -309,7 +309,7 @@ class ConsistencyQuery(_Query):
 
     from_: Annotated[
         int,
-        Field(alias="from", ge=1, le=2**62, description="Entries of the earlier tree.", examples=[1]),
+        Field(alias="from", ge=1, le=999_999_999, description="Entries of the earlier tree.", examples=[1]),
         BeforeValidator(_count),
     ]
     to: _Size = None

@@ -32,7 +32,7 @@ async def test_an_api_key_opens_a_session(api: Api) -> None:
     claims = jwt.decode(session["access_token"], options={"verify_signature": False})
     assert claims["tenant"] == "acme"
     assert claims["exp"] - claims["iat"] == 300
-    assert claims["scope"] == "billing:read events:write"
+    assert claims["scope"] == "audit:read billing:read events:write"
 
 
 async def test_the_key_may_stand_in_the_body(api: Api) -> None:
