@@ -99,7 +99,7 @@ def steps(settings: Settings, instance: dg.DagsterInstance) -> list[Step]:
 
 def test_every_stage_runs_and_succeeds(steps: list[Step]) -> None:
     assert [step.stage for step in steps if not step.ok] == []
-    assert {step.stage for step in steps} == {"ingestion", "usage", "billing", "value", "release", "marts"}
+    assert {step.stage for step in steps} == {"ingestion", "usage", "billing", "value", "release", "marts", "audit"}
 
 
 def test_every_asset_is_materialised(steps: list[Step], instance: dg.DagsterInstance) -> None:

@@ -4,7 +4,7 @@ The chain orders a tenant's entries; the tree proves to somebody who holds a che
 that a later log continues an earlier one, without showing the rest.
 """
 
-from valueverse.audit.bundle import Bundle, Finding, verify_bundle
+from valueverse.audit.bundle import Bundle, Finding, unsigned_entries, verify_bundle
 from valueverse.audit.chain import genesis, link
 from valueverse.audit.checkpoint import Checkpoint, read_checkpoint, sign_checkpoint, signature_of
 from valueverse.audit.entries import entry_bytes
@@ -31,6 +31,7 @@ __all__ = [
     "root_hash",
     "sign_checkpoint",
     "signature_of",
+    "unsigned_entries",
     "verify_bundle",
     "verify_consistency",
     "verify_inclusion",

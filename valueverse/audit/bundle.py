@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,15 @@ def verify_bundle(bundle: Bundle, key: Ed25519PublicKey) -> list[Finding]:
     recompute.
     """
     return [*_entry_findings(bundle), *_chain_findings(bundle), *_checkpoint_findings(bundle, key)]
+
+
+def unsigned_entries(bundle: Bundle, key: Ed25519PublicKey) -> int:
+    """Entries that no checkpoint of ``key`` covers: the chain alone shows when they are rewritten."""
+    sizes = [0]
+    for note in bundle.checkpoints:
+        with suppress(ValueError):
+            sizes.append(read_checkpoint(note, key, bundle.origin).size)
+    return max(0, len(bundle.entries) - max(sizes))
 
 
 def _entry_findings(bundle: Bundle) -> Iterator[Finding]:

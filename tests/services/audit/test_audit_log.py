@@ -19,7 +19,7 @@ from valueverse.platform.warehouse import connect
 from valueverse.services.audit.checkpoints import notes, public_key
 from valueverse.services.audit.sequence_entries import newest_waiting, sequence_entries
 from valueverse.services.audit.sign_log import sign_log
-from valueverse.services.audit.verify_log import exported, findings_of, read_log, verify_document
+from valueverse.services.audit.verify_log import exported, findings_of, read_log, verify_document, verify_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -208,17 +208,58 @@ def test_the_layer_that_is_named_finds_it(seeded: Settings, what: str) -> None:
     assert _layers(seeded, "birch") == set()
 
 
+def _export(settings: Settings, folder: Path, **changed: Any) -> Path:
+    file = folder / "acme.json"
+    file.write_text(json.dumps(exported(settings, ACME) | changed), encoding="utf-8")
+    return file
+
+
 def test_an_export_is_verified_without_a_database(seeded: Settings, tmp_path: Path) -> None:
-    file, key = tmp_path / "acme.json", tmp_path / "key.pem"
-    document = exported(seeded, ACME)
-    file.write_text(json.dumps(document), encoding="utf-8")
+    key = tmp_path / "key.pem"
     key.write_text(public_key(seeded), encoding="utf-8")
-    bundle, findings = verify_document(file, key)
+    bundle, findings = verify_document(_export(seeded, tmp_path), key)
     assert (bundle.tenant, findings) == (ACME, [])
-    document["entries"].pop()
-    document["chain"].pop()
-    file.write_text(json.dumps(document), encoding="utf-8")
-    assert [one.layer for one in verify_document(file, key)[1]] == ["checkpoint"]
+    document = exported(seeded, ACME)
+    shorter = {name: document[name][:-1] for name in ("entries", "chain")}
+    assert [one.layer for one in verify_document(_export(seeded, tmp_path, **shorter), key)[1]] == ["checkpoint"]
+
+
+def test_an_export_holds_what_is_signed_alone(seeded: Settings, tmp_path: Path) -> None:
+    signed = len(_entries(seeded))
+    with connect(seeded, "builder") as connection:
+        issue_api_key(connection, ACME)
+    sequence_entries(seeded)
+    assert verify_log(seeded, ACME)[2] == 1
+    bundle, findings = verify_document(_export(seeded, tmp_path), None)
+    assert (len(bundle.entries), findings) == (signed, [])
+
+
+def test_an_export_whose_checkpoints_were_taken_out_does_not_hold(seeded: Settings, tmp_path: Path) -> None:
+    for changed in ({"checkpoints": []}, {"checkpoints": [], "entries": [], "chain": []}):
+        findings = verify_document(_export(seeded, tmp_path, **changed), None)[1]
+        assert [(one.layer, one.sequence) for one in findings] == [("checkpoint", 1)]
+
+
+def test_an_export_that_ends_at_an_older_checkpoint_fails_against_a_newer_one(seeded: Settings, tmp_path: Path) -> None:
+    older = exported(seeded, ACME)
+    with connect(seeded, "builder") as connection:
+        issue_api_key(connection, ACME)
+    sign_log(seeded, whole=False)
+    note = tmp_path / "note"
+    note.write_text(notes(seeded, ACME)[-1], encoding="utf-8")
+    assert verify_document(_export(seeded, tmp_path), None, note)[1] == []
+    assert verify_document(_export(seeded, tmp_path, **older), None)[1] == []
+    assert [one.reason for one in verify_document(_export(seeded, tmp_path, **older), None, note)[1]] == [
+        f"entries are missing: the log has {len(older['entries'])}"
+    ]
+
+
+def test_a_log_is_exported_once_it_is_signed(settings: Settings) -> None:
+    billing_rows.seed(settings)
+    sequence_entries(settings)
+    with pytest.raises(RefusalError) as refused:
+        exported(settings, ACME)
+    assert refused.value.code == "not_signed"
 
 
 @pytest.mark.parametrize(
@@ -226,16 +267,18 @@ def test_an_export_is_verified_without_a_database(seeded: Settings, tmp_path: Pa
     [
         (lambda file, _key: file.write_text("{}"), "bad_audit_export"),
         (lambda file, _key: file.write_text("no json"), "bad_audit_export"),
+        (lambda file, _key: file.write_text(file.read_text().replace("/v1", "/v2")), "bad_audit_export"),
         (lambda file, _key: file.unlink(), "unreadable_file"),
         (lambda _file, key: key.write_text("no key"), "bad_public_key"),
     ],
-    ids=["no fields", "no JSON", "no file", "no key"],
+    ids=["no fields", "no JSON", "another schema", "no file", "no key"],
 )
 def test_an_export_that_is_none_is_refused_by_name(
     settings: Settings, tmp_path: Path, write: Callable[[Path, Path], object], code: str
 ) -> None:
     file, key = tmp_path / "log.json", tmp_path / "key.pem"
-    empty = {"tenant": "acme", "origin": "valueverse/audit/acme", "entries": [], "chain": [], "checkpoints": []}
+    empty: dict[str, Any] = {"schema": "valueverse.audit/v1", "tenant": "acme", "origin": "valueverse/audit/acme"}
+    empty |= {"entries": [], "chain": [], "checkpoints": []}
     file.write_text(json.dumps(empty), encoding="utf-8")
     key.write_text(public_key(settings), encoding="utf-8")
     write(file, key)

@@ -42,12 +42,13 @@ says: keep copies where nobody who can write the database can write.
 
 _VERIFY = """Check entries, chain and signed checkpoints of an audit log; exit 1 where something does not hold.
 
-With FILE it needs no database: give the public key that you received apart from it by --key.
+With FILE it needs no database: give the public key that you received apart from it by --key, and the newest signed
+note that you hold by --checkpoint. Entries that no checkpoint covers are findings there.
 
 [dim]valueverse audit verify --tenant acme[/dim]
 [dim]valueverse audit verify acme-audit.json --key audit-key.pem[/dim]"""
 
-_EXPORT = """Write a tenant's audit log, with its checkpoints, to a file that `audit verify FILE` takes anywhere.
+_EXPORT = """Write a tenant's audit log, as far as it is signed, to a file that `audit verify FILE` takes anywhere.
 
 [dim]valueverse audit export --tenant acme --out acme-audit.json[/dim]"""
 
@@ -124,19 +125,22 @@ def _verify(
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="An export; else the database.")] = None,
     tenant: Annotated[str | None, typer.Option("--tenant", help="One tenant's log; all logs if left out.")] = None,
     key: Annotated[Path | None, typer.Option("--key", help="Public key (PEM) for FILE.")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option("--checkpoint", help="A signed note received before: FILE must contain its entries.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     from valueverse.platform.settings import get_settings
     from valueverse.services.audit.verify_log import tenants_with_log, verify_document, verify_log
 
-    if file is None and key is not None:
-        raise RefusalError("bad_option", "--key is for a FILE: the installation has its own", "--key")
+    for name, given in (("--key", key), ("--checkpoint", checkpoint)):
+        if file is None and given is not None:
+            raise RefusalError("bad_option", f"{name} is for a FILE: the installation has its own", name)
     if file is not None:
-        found = [verify_document(file, key)]
+        results = [_result(*verify_document(file, key, checkpoint))]
     else:
         settings = get_settings()
-        found = [verify_log(settings, one) for one in ([tenant] if tenant else tenants_with_log(settings))]
-    results = [_result(bundle, findings) for bundle, findings in found]
+        results = [_result(*verify_log(settings, one)) for one in ([tenant] if tenant else tenants_with_log(settings))]
     if for_people(as_json=as_json):
         for result in results:
             _show(result)
@@ -144,21 +148,27 @@ def _verify(
             console(soft_wrap=True).print(
                 sentence("the key came with the file: compare it with one received apart, by --key", "yellow")
             )
+        if file is not None and checkpoint is None:
+            console(soft_wrap=True).print(
+                sentence("whether the log goes on shows with a newer checkpoint, by --checkpoint", "yellow")
+            )
     else:
         show_json({"logs": results})
     if any(result["findings"] for result in results):
         raise typer.Exit(1)
 
 
-def _result(bundle: Bundle, findings: list[Finding]) -> dict[str, Any]:
+def _result(bundle: Bundle, findings: list[Finding], unsigned: int = 0) -> dict[str, Any]:
     wrong = [{"layer": one.layer, "sequence": one.sequence, "reason": one.reason} for one in findings]
-    counts = {"entries": len(bundle.entries), "checkpoints": len(bundle.checkpoints)}
+    counts = {"entries": len(bundle.entries), "checkpoints": len(bundle.checkpoints), "unsigned": unsigned}
     return {"tenant": bundle.tenant, **counts, "findings": wrong}
 
 
 def _show(result: dict[str, Any]) -> None:
     holds = "does not hold" if result["findings"] else "holds"
     counts = f"{result['entries']:,} entries, {result['checkpoints']:,} checkpoints"
+    if result["unsigned"]:
+        counts += f"; {result['unsigned']:,} entries are not signed yet (valueverse audit sign)"
     console(soft_wrap=True).print(
         sentence(f"the audit log of {result['tenant']} {holds}: {counts}", "red" if result["findings"] else "")
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import polars as pl
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from valueverse.audit import Bundle, verify_bundle
+from valueverse.audit import Bundle, Finding, unsigned_entries, verify_bundle
 from valueverse.errors import RefusalError
 from valueverse.platform.access.secrets import audit_key
 from valueverse.platform.stores import audit_store as store
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from valueverse.audit import Finding
     from valueverse.platform.settings import Settings
 
 FORMAT = "valueverse.audit/v1"
@@ -62,14 +62,14 @@ def _read(connection: psycopg.Connection[Any], settings: Settings, tenant: str) 
     return Bundle(tenant, origin(tenant), entries, chain, notes(settings, tenant))
 
 
-def verify_log(settings: Settings, tenant: str) -> tuple[Bundle, list[Finding]]:
-    """A tenant's log and what does not hold in it.
+def verify_log(settings: Settings, tenant: str) -> tuple[Bundle, list[Finding], int]:
+    """A tenant's log, what does not hold in it, and how many of its entries no checkpoint covers yet.
 
     Raises:
         RefusalError: ``no_audit_log``.
     """
-    bundle = read_log(settings, tenant)
-    return bundle, verify_bundle(bundle, audit_key(settings.secrets_dir).public_key())
+    bundle, key = read_log(settings, tenant), audit_key(settings.secrets_dir).public_key()
+    return bundle, verify_bundle(bundle, key), unsigned_entries(bundle, key)
 
 
 def findings_of(settings: Settings, tenants: Collection[str]) -> pl.DataFrame:
@@ -85,26 +85,37 @@ def findings_of(settings: Settings, tenants: Collection[str]) -> pl.DataFrame:
 
 
 def exported(settings: Settings, tenant: str) -> dict[str, Any]:
-    """The log as a document that ``verify_document`` takes anywhere, without a database."""
+    """The log, as far as it is signed, as a document that ``verify_document`` takes anywhere, without a database.
+
+    Raises:
+        RefusalError: ``no_audit_log``; ``not_signed`` before the first checkpoint.
+    """
     bundle = read_log(settings, tenant)
+    signed = len(bundle.entries) - unsigned_entries(bundle, audit_key(settings.secrets_dir).public_key())
+    if not bundle.checkpoints:
+        raise RefusalError(
+            "not_signed", f"no checkpoint of {tenant!r} is signed yet: run `valueverse audit sign`", "--tenant"
+        )
     return {
         "schema": FORMAT,
         "tenant": tenant,
         "origin": bundle.origin,
-        "entries": [entry.decode() for entry in bundle.entries],
-        "chain": [base64.b64encode(one).decode() for one in bundle.chain],
+        "entries": [entry.decode() for entry in bundle.entries[:signed]],
+        "chain": [base64.b64encode(one).decode() for one in bundle.chain[:signed]],
         "checkpoints": list(bundle.checkpoints),
         "public_key": public_key(settings),
     }
 
 
-def verify_document(path: Path, key: Path | None) -> tuple[Bundle, list[Finding]]:
-    """An exported log and what does not hold in it.
+def verify_document(path: Path, key: Path | None, known: Path | None = None) -> tuple[Bundle, list[Finding]]:
+    """An exported log and what does not hold in it; entries that no checkpoint covers are findings.
 
     Args:
         path: the export.
         key: the public key (PEM) that was received apart from it; None: the one inside, which whoever wrote the
             export chose.
+        known: a signed note that was received before: the log must contain what it covers. Without one, an export
+            that ends at an older checkpoint looks whole.
 
     Raises:
         RefusalError: ``unreadable_file``, ``bad_audit_export``, ``bad_public_key``.
@@ -120,9 +131,20 @@ def verify_document(path: Path, key: Path | None) -> tuple[Bundle, list[Finding]
             checkpoints=[str(note) for note in document["checkpoints"]],
         )
         pem = _text(key) if key else str(document["public_key"])
+        schema = document["schema"]
     except (ValueError, TypeError, KeyError) as error:
         raise RefusalError("bad_audit_export", f"{path} is no export of `valueverse audit export`: {error}") from error
-    return bundle, verify_bundle(bundle, _key(pem, key or path))
+    if schema != FORMAT:
+        raise RefusalError("bad_audit_export", f"{path} has the schema {schema!r}; this program knows {FORMAT!r}")
+    public = _key(pem, key or path)
+    findings = verify_bundle(bundle, public)
+    if (unsigned := unsigned_entries(bundle, public)) or not bundle.checkpoints:
+        first = len(bundle.entries) - unsigned + 1
+        findings.append(Finding("checkpoint", first, "no signed checkpoint covers the log from here on"))
+    if known is not None:
+        before = dataclasses.replace(bundle, checkpoints=[_text(known).rstrip("\n") + "\n"])
+        findings += [one for one in verify_bundle(before, public) if one.layer == "checkpoint"]
+    return bundle, findings
 
 
 def _key(pem: str, path: Path) -> Ed25519PublicKey:
