@@ -58,6 +58,19 @@ def test_cells_beyond_those_that_are_listed_are_summed() -> None:
         assert AmountRows(LocaleFormats("en", "USD", ()), PRICES).of(line, other, None, LineFacts(parts=parts)) == []
 
 
+def test_a_value_that_events_lack_is_no_cell() -> None:
+    cells = [{"region": "None", "unit": "2"}]
+    price = {"model": "matrix", "dimensions": ["region"], "cells": cells, "default_unit": "1"}
+    charge = parse_pricing({"price": price})
+    parts = [QuantityPart("calls", {"region": value}, Decimal(3)) for value in (None, "None")]
+    line = LINE | {"kind": "usage", "amount_precise": "9"}
+    assert AmountRows(LocaleFormats("en", "USD", ()), PRICES).of(line, charge, None, LineFacts(parts=parts)) == [
+        ("3 of region None at 2.00 each", "6.00 USD"),
+        ("3 without region at 1.00 each", "3.00 USD"),
+    ]
+    assert PRICES.price(charge.price, {"region": None}).endswith("(else 1.00 USD)")
+
+
 def test_a_tier_without_units_is_a_row_only_for_its_fixed_amount() -> None:
     charge = parse_pricing({"price": {"model": "graduated", "tiers": [{"up_to": None, "unit": "0.01", "flat": "3"}]}})
     tier = {"from": "0", "to": None, "quantity": "0", "unit": "0.01", "flat": "3", "amount": "3"}

@@ -43,6 +43,10 @@ LINES: list[tuple[dict[str, Any], str, str]] = [
     ({"description": "Platform (3 of 31 days)"}, "Platform (3 of 31 days)", "Plattform (3 von 31 Tagen)"),
     ({"key": "toks", "kind": "usage", "description": "toks", "dimensions": {"region": "eu"}},
      "Small tokens (region: eu)", "Kleine (region: eu)"),
+    ({"key": "toks", "kind": "usage", "description": "toks", "dimensions": {"region": None}},
+     "Small tokens (without region)", "Kleine (ohne region)"),
+    ({"key": "toks", "kind": "usage", "description": "toks", "dimensions": {"region": "None"}},
+     "Small tokens (region: None)", "Kleine (region: None)"),
     ({"key": "calls", "kind": "usage", "description": "calls"}, "API calls", "API calls"),
     ({"key": "toks", "kind": "minimum", "description": "minimum of toks"},
      "Minimum of Small tokens", "Mindestbetrag für Kleine"),
@@ -100,7 +104,7 @@ def test_what_people_read_of_a_correction_has_no_day_of_utc(corrected: dict[str,
     assert "Jan 1 \N{EN DASH} 31, 2026" in text.replace("\N{THIN SPACE}", " ")
     explained = ExplainedInvoice(corrected, SOLD, ("Asia/Tokyo",))
     assert [explained.name(one) for one in corrected["lines"]] == [english for _, english, _ in LINES]
-    assert explained.days(corrected["lines"][5]["service_period"]) == "2026-01-01 to 2026-01-31"
+    assert explained.days(corrected["lines"][7]["service_period"]) == "2026-01-01 to 2026-01-31"
 
 
 def test_an_electronic_invoice_describes_what_was_sold_and_how_much() -> None:

@@ -92,8 +92,36 @@ class DisplayNames:
         units = {_number(tier["unit"]) for tier in line["tiers"]} - {None}
         for part in self._sold.get(line["key"], ()):
             tiers = part.get("price", {}).get("tiers", ())
-            if part.get("meter") == line.get("meter") and units <= {_number(tier.get("unit")) for tier in tiers}:
+            if part.get("meter") == line.get("meter") and units <= {_unit_price(tier) for tier in tiers}:
                 yield part
+
+    def tiers_alike(self, line: Mapping[str, Any], tier: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """The tiers of the catalog that may have priced a tier of a usage line."""
+        upper, unit = _number(tier["to"]), _number(tier["unit"])
+        return [
+            one
+            for part in self.priced_alike(line)
+            for one in part["price"]["tiers"]
+            if _number(one.get("up_to")) == upper and _unit_price(one) == unit
+        ]
+
+    def has_rates(self, line: Mapping[str, Any]) -> bool:
+        """Whether the unit prices of a usage line's tiers are rates of an amount of money."""
+        return {part.get("price", {}).get("model") for part in self._charges(line)} == {"graduated_percentage"}
+
+    def adds_up_meters(self, line: Mapping[str, Any]) -> bool:
+        """Whether a line's quantity is of several meters, so that it is of nothing."""
+        named = [
+            {*price.get("meters", ()), *(meter for tier in price["tiers"] for meter in tier.get("limits", {}))}
+            for price in (part.get("price", {}) for part in self._charges(line))
+            if price.get("model") == "capacity"
+        ]
+        return any(one - {line.get("meter")} for one in named)
+
+    def _charges(self, line: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """The charges of the catalog of a line's key and meter."""
+        found = self._sold.get(line["key"], ())
+        return [part for part in found if part.get("meter") is not None and part["meter"] == line.get("meter")]
 
     def included(self, line: Mapping[str, Any]) -> str | None:
         """Units of a usage line that were not billed, where the line's tiers show that they were used up: then they
@@ -142,6 +170,12 @@ class DisplayNames:
 
 def _number(text: object) -> Decimal | None:
     return None if text is None else Decimal(str(text))
+
+
+def _unit_price(tier: Mapping[str, Any]) -> Decimal | None:
+    """What a line states as the unit price of a catalog's tier: of one that has a rate, the share."""
+    rate = _number(tier.get("rate"))
+    return _number(tier.get("unit", "0")) if rate is None else rate / 100
 
 
 def _count(part: Mapping[str, Any]) -> str | None:

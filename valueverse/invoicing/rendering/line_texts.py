@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from decimal import ROUND_CEILING, Context, Decimal, localcontext
 from typing import TYPE_CHECKING, Any
 
-from valueverse.invoicing.rendering.price_steps import PriceSteps
+from valueverse.invoicing.rendering.price_steps import ALIKE, PriceSteps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from valueverse.invoicing.rendering.display_names import DisplayNames, UnitOfPrice
     from valueverse.invoicing.rendering.locale_formats import LocaleFormats
 
+_WIDE = Context(prec=80)
 _COMMITMENT = "minimum commitment: what the period's fees and charges lack of it"
 _PART = re.compile(
     r"(?P<unused>unused share of )?(?P<what>.*?)(?: \((?P<days>\d+) of (?P<full>\d+) days\))?", re.DOTALL
@@ -42,7 +43,7 @@ class LineTexts:
 
     def about(self, line: Mapping[str, Any]) -> str | None:
         """What was sold and how much of it; None: neither the catalog nor the line says."""
-        quantity = self._quantity(line.get("quantity"), self._unit(line))
+        quantity = self._quantity(line, self._unit(line))
         parts = [self._names.description(line["key"], line["description"])]
         parts += [f"{self._formats.text('quantity')}: {quantity}"] if quantity else []
         return "; ".join(part for part in parts if part) or None
@@ -51,12 +52,16 @@ class LineTexts:
         """title, details, period, quantity, amount, tiers and steps after them [[text, amount]] of a line."""
         tiers = () if line["kind"] == "adjustment" else [one for one in line["tiers"] or () if _counts(one)]
         unit = self._unit(line)
-        rows = [[self._tier(tier, before, unit), self._formats.precise(tier["amount"])] for tier, before in _run(tiers)]
+        with localcontext(_WIDE):
+            rows = [
+                [self._tier(line, tier, before, unit), self._formats.precise(tier["amount"])]
+                for tier, before in _run(tiers)
+            ]
         return {
             "title": self.title(line),
             "details": self._details(line),
             "period": self._formats.days(line["service_period"]),
-            "quantity": self._quantity(line["quantity"], unit),
+            "quantity": self._quantity(line, unit),
             "amount": self._formats.amount(line["amount"]),
             "tiers": rows,
             "steps": self._steps.rows(line, self._each(unit)) if line["kind"] == "usage" else [],
@@ -110,33 +115,72 @@ class LineTexts:
             details.append(line["explains"])
         return details
 
-    @staticmethod
-    def _dimensions(line: Mapping[str, Any]) -> str:
-        return ", ".join(f"{name}: {value}" for name, value in (line["dimensions"] or {}).items())
+    def _dimensions(self, line: Mapping[str, Any]) -> str:
+        """Values of dimensions; one that the events lack is no text, so it differs from every text."""
+        return ", ".join(
+            self._formats.text("without", name=name) if value is None else f"{name}: {value}"
+            for name, value in (line["dimensions"] or {}).items()
+        )
 
-    def _quantity(self, quantity: str | None, unit: UnitOfPrice | None) -> str:
-        if quantity is None:
+    def _quantity(self, line: Mapping[str, Any], unit: UnitOfPrice | None) -> str:
+        if line.get("quantity") is None or self._names.adds_up_meters(line):
             return ""
-        number = self._formats.quantity(quantity)
+        number = self._formats.quantity(line["quantity"])
         if unit is None:
             return number
         if unit.count is None:
             return f"{number} {unit.unit}"
         return f"{number} \N{MULTIPLICATION SIGN} {self._formats.quantity(unit.count)} {unit.unit}"
 
-    def _tier(self, tier: Mapping[str, Any], before: Decimal, unit: UnitOfPrice | None) -> str:
-        start, quantity = Decimal(tier["from"] or 0), Decimal(tier["quantity"])
-        bounds = {"from": self._formats.quantity(str(start)), "to": self._formats.quantity(str(start + quantity))}
-        flat = Decimal(tier["flat"] or 0)
-        if tier["unit"] is None or Decimal(tier["unit"]) * quantity + flat != Decimal(tier["amount"]):
-            # Blocks, caps and rounded tiers have no price per unit that multiplies to the amount.
-            return self._formats.text("tier_bounds", **bounds)
-        price = self._each(unit).format(price=self._formats.price(tier["unit"]))
-        if start == before:
-            text = self._formats.text("tier_range", price=price, **bounds)
+    def _tier(self, line: Mapping[str, Any], tier: Mapping[str, Any], before: Decimal, unit: UnitOfPrice | None) -> str:
+        """Units and price of a tier, where the price leads to its amount; else its units alone."""
+        units, amount, flat = self._units(tier, before), Decimal(tier["amount"]), Decimal(tier["flat"] or 0)
+        if tier["unit"] is None:
+            return units
+        terms = self._names.tiers_alike(line, tier)
+        ways = [dict.fromkeys(("per", "cap")), *({name: one.get(name) for name in ("per", "cap")} for one in terms)]
+        for way in ways:
+            full = _blocks(tier, way["per"]) * Decimal(tier["unit"]) + flat
+            cap = None if way["cap"] is None else Decimal(str(way["cap"]))
+            cut = cap is not None and full > cap
+            if abs((cap if cap is not None and cut else full) - amount) >= ALIKE:
+                continue
+            text = self._priced(line, tier, units, unit, way["per"])
+            if flat:
+                text = self._formats.text("plus_flat", text=text, flat=self._formats.precise(f"{flat:f}"))
+            if cap is not None and cut:
+                text = self._formats.text("tier_cap", text=text, amount=self._formats.precise(f"{cap:f}"))
+            return text
+        return units
+
+    def _priced(
+        self, line: Mapping[str, Any], tier: Mapping[str, Any], units: str, unit: UnitOfPrice | None, per: Any
+    ) -> str:
+        if per is not None:
+            count = self._formats.quantity(f"{_blocks(tier, per):f}")
+            price, size = self._formats.price(tier["unit"]), self._formats.quantity(str(per))
+            return self._formats.text("tier_blocks", units=units, count=count, price=price, size=size)
+        if self._names.has_rates(line):
+            rate = Decimal(tier["unit"]) * 100
+            price = f"{self._formats.percent(f'{rate:f}')} %"
         else:
-            text = self._formats.text("tier_all", quantity=self._formats.quantity(str(quantity)), price=price)
-        return self._formats.text("plus_flat", text=text, flat=self._formats.precise(str(flat))) if flat else text
+            price = self._each(unit).format(price=self._formats.price(tier["unit"]))
+        return self._formats.text("tier_at", units=units, price=price)
+
+    def _units(self, tier: Mapping[str, Any], before: Decimal) -> str:
+        """The units that a tier prices; ``before``: those that the tiers before it price."""
+        start, quantity = Decimal(tier["from"] or 0), Decimal(tier["quantity"])
+        shown = self._formats.quantity(f"{quantity:f}")
+        if not quantity:
+            return shown
+        if start == before:
+            bounds = {
+                "from": self._formats.quantity(f"{start:f}"),
+                "to": self._formats.quantity(f"{start + quantity:f}"),
+            }
+            return self._formats.text("tier_bounds", **bounds)
+        # Units that count by days are fewer than those that fill the tiers.
+        return shown if before else self._formats.text("tier_all", quantity=shown)
 
     def _each(self, unit: UnitOfPrice | None) -> str:
         """The message of a price per unit."""
@@ -150,6 +194,12 @@ class LineTexts:
 def _counts(tier: Mapping[str, Any]) -> bool:
     """Whether units or an amount fell into a tier."""
     return any(Decimal(tier[name] or 0) for name in ("quantity", "amount"))
+
+
+def _blocks(tier: Mapping[str, Any], per: Any) -> Decimal:
+    """What a tier's unit price is multiplied by: started blocks of ``per`` units, or units."""
+    quantity = Decimal(tier["quantity"])
+    return quantity if per is None else (quantity / Decimal(str(per))).to_integral_value(ROUND_CEILING)
 
 
 def _run(tiers: Any) -> list[tuple[Mapping[str, Any], Decimal]]:

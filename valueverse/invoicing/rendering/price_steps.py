@@ -12,9 +12,12 @@ if TYPE_CHECKING:
     from valueverse.invoicing.rendering.locale_formats import LocaleFormats
 
 _WIDE = Context(prec=60)
-_ALIKE = Decimal("0.00000001")
+ALIKE = Decimal("0.00000001")
 """Two amounts that differ by less are one: the engine keeps 18 decimals of each step."""
 _MOST_DAYS = 366
+_BY_EVENT = ("free_events", "free_amount", "min_per_event", "max_per_event")
+_ADDS_UP = ("sum", "count")
+"""A quantity of another meter is priced as one event."""
 _Step = tuple[str, Decimal]
 
 
@@ -57,7 +60,7 @@ class PriceSteps:
                     break
             else:
                 rest = amount - sum(tiers, Decimal(0))
-                steps = [(self._formats.text("step_other"), rest)] if tiers and abs(rest) >= _ALIKE else []
+                steps = [(self._formats.text("step_other"), rest)] if tiers and abs(rest) >= ALIKE else []
             rows = [[text, self._formats.precise(f"{one:f}")] for text, one in steps]
             return self._included(line) + rows
 
@@ -73,14 +76,33 @@ class PriceSteps:
     def _price(self, part: Mapping[str, Any], line: Mapping[str, Any], each: str) -> list[_Step] | None:
         """The price of a line without tiers, where all units cost the same; None: they do not."""
         price = part.get("price") or {}
-        if price.get("model") != "standard" or line["quantity"] is None:
+        if price.get("model") not in {"standard", "percentage"} or line["quantity"] is None:
             return None
         units = max(Decimal(line["quantity"]) - Decimal(str(part.get("included") or "0")), Decimal(0))
+        if price["model"] == "percentage":
+            return self._percentage(price, line, units)
         if not units:
             return []
         shown = each.format(price=self._formats.price(str(price["unit"])))
-        text = self._formats.text("tier_all", quantity=self._formats.quantity(f"{units:f}"), price=shown)
+        named = self._formats.text("tier_all", quantity=self._formats.quantity(f"{units:f}"))
+        text = self._formats.text("tier_at", units=named, price=shown)
         return [(text, units * Decimal(str(price["unit"])))]
+
+    def _percentage(self, price: Mapping[str, Any], line: Mapping[str, Any], value: Decimal) -> list[_Step] | None:
+        """A rate of a value and a fixed amount for each event; None: free or bounded events make it another amount."""
+        rate, fixed = Decimal(str(price["rate"])), Decimal(str(price.get("fixed") or "0"))
+        percent, events = self._formats.percent(f"{rate:f}"), line["event_count"] or 0
+        of = self._formats.quantity(f"{value:f}")
+        found = [(self._formats.text("step_rate", percent=percent, value=of), value * rate / 100)] if value else []
+        if fixed and events:
+            count, shown = self._formats.quantity(str(events)), self._formats.price(f"{fixed:f}")
+            found.append((self._formats.text("step_per_event", count=count, price=shown), events * fixed))
+        meter = self._names.meter(line["meter"]) or {}
+        by_event = any(price.get(name) is not None for name in _BY_EVENT)
+        by_event |= bool(fixed) and meter.get("aggregation") not in _ADDS_UP
+        # A limit of the whole charge is no proof where each event may have an amount of its own.
+        differs = abs(sum((one for _, one in found), Decimal(0)) - Decimal(line["amount_precise"])) >= ALIKE
+        return None if by_event and differs else found
 
     def _steps(self, part: Mapping[str, Any], line: Mapping[str, Any], start: Decimal) -> list[_Step] | None:
         """Steps that lead from the price to the line's amount; None: these terms do not lead there."""
@@ -91,7 +113,7 @@ class PriceSteps:
             text = self._formats.text("step_discount", percent=self._formats.percent(f"{percent:f}"))
             found.append((text, -start * percent / 100))
         left = amount - start - sum((one for _, one in found), Decimal(0))
-        if abs(left) < _ALIKE:
+        if abs(left) < ALIKE:
             return found
         bound = self._bound(part, line, "maximum" if left < 0 else "minimum")
         return None if bound is None else [*found, (bound, left)]
@@ -102,7 +124,7 @@ class PriceSteps:
         # It holds for all lines of the charge together.
         bound, amount = Decimal(str(part[name])), self._charged.get(_charge(line), Decimal(line["amount_precise"]))
         text = self._formats.text(f"step_{name}", amount=self._formats.money(f"{bound:f}"))
-        if abs(amount - bound) < _ALIKE:
+        if abs(amount - bound) < ALIKE:
             return text
         days = self._part_of_days(line, bound, amount)
         if days is None:
@@ -116,7 +138,7 @@ class PriceSteps:
         if amount <= 0 or not used < bound * used / amount <= _MOST_DAYS:
             return None
         full = int((bound * used / amount).to_integral_value())
-        return (used, full) if used < full and abs(bound * used / full - amount) < _ALIKE else None
+        return (used, full) if used < full and abs(bound * used / full - amount) < ALIKE else None
 
 
 def _charge(line: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -19,7 +19,7 @@ from valueverse.catalog import (
     Volume,
 )
 from valueverse.invoicing.rendering.explanation.measured import counted
-from valueverse.invoicing.rendering.explanation.price_sentences import MOST_SHOWN, dimensions_shown
+from valueverse.invoicing.rendering.explanation.price_sentences import MOST_SHOWN
 from valueverse.money import plain
 from valueverse.rating import bucket_parts, percentage_parts
 
@@ -187,16 +187,19 @@ class AmountRows:
 
     def _cells(self, price: Matrix, parts: Sequence[QuantityPart]) -> list[_Row]:
         """A row for each combination of the dimensions that decide the price."""
-        used: dict[tuple[str, ...], Decimal] = {}
+        used: dict[tuple[str | None, ...], Decimal] = {}
         for part in parts:
-            place = tuple(part.dimensions.get(name, "") for name in price.dimensions)
+            place = tuple(part.dimensions.get(name) for name in price.dimensions)
             used[place] = used.get(place, Decimal(0)) + part.quantity
-        units = {tuple(cell.values[name] for name in price.dimensions): cell.unit for cell in price.cells}
+        units: dict[tuple[str | None, ...], Decimal] = {
+            tuple(cell.values[name] for name in price.dimensions): cell.unit for cell in price.cells
+        }
         asked = {place: units.get(place, price.default_unit) or Decimal(0) for place in used}
         rows = []
-        for place, quantity in sorted(used.items()):
-            what = dimensions_shown(dict(zip(price.dimensions, place, strict=True)))
-            text = f"{self._prices.number(quantity)} of {what} at {self._prices.bare(asked[place])} each"
+        for place, quantity in sorted(used.items(), key=lambda one: [(value is None, value or "") for value in one[0]]):
+            what = self._prices.dimensions(dict(zip(price.dimensions, place, strict=True)))
+            of = "" if place[0] is None else "of "
+            text = f"{self._prices.number(quantity)} {of}{what} at {self._prices.bare(asked[place])} each"
             rows.append((text, quantity * asked[place]))
         rest = rows[MOST_SHOWN:]
         total = sum((amount for _, amount in rest), Decimal(0))

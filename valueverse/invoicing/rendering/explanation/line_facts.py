@@ -84,7 +84,7 @@ class QuantityPart:
     """A part of a line's quantity: of one meter and one combination of dimensions, in metered units."""
 
     meter: str
-    dimensions: Mapping[str, str]
+    dimensions: Mapping[str, str | None]
     quantity: Decimal
 
 

@@ -76,7 +76,7 @@ class PriceSentences:
         """A rate in percent."""
         return f"{self._formats.percent(plain(rate))} %"
 
-    def price(self, price: UnitPrice | Bucketed, dimensions: Mapping[str, str] | None) -> str:
+    def price(self, price: UnitPrice | Bucketed, dimensions: Mapping[str, str | None] | None) -> str:
         """What a price asks for.
 
         Args:
@@ -138,12 +138,19 @@ class PriceSentences:
         both = f"{first} while their values come to at most {value} in all, {passing}"
         return f"{both}, and whichever ends first ends both"
 
-    def _matrix(self, price: Matrix, dimensions: Mapping[str, str]) -> str:
-        known = {name: str(value) for name, value in dimensions.items() if name in price.dimensions}
+    def _matrix(self, price: Matrix, dimensions: Mapping[str, str | None]) -> str:
+        known = {name: value for name, value in dimensions.items() if name in price.dimensions}
         cells = [cell for cell in price.cells if known.items() <= cell.values.items()]
-        shown = [f"{dimensions_shown(cell.values)}: {self.money(cell.unit)}" for cell in cells]
+        shown = [f"{self.dimensions(cell.values)}: {self.money(cell.unit)}" for cell in cells]
         rest = [] if price.default_unit is None else [f"else {self.money(price.default_unit)}"]
         return f"matrix, a unit price by {' and '.join(price.dimensions)} ({_listed(shown, rest)})"
+
+    def dimensions(self, values: Mapping[str, str | None]) -> str:
+        """Values of dimensions; None: one that the events lack."""
+        return ", ".join(
+            self._formats.text("without", name=name) if value is None else f"{name} {value}"
+            for name, value in values.items()
+        )
 
     def _capacity(self, price: Capacity) -> str:
         tiers = [f"{self.limits(tier)}: {self.money(tier.amount)}" for tier in price.tiers]
@@ -225,8 +232,3 @@ def _listed(parts: list[str], rest: list[str]) -> str:
     """At most ``MOST_SHOWN`` of them, and ``rest``: what holds for everything else."""
     more = [f"{len(parts) - MOST_SHOWN} more"] if len(parts) > MOST_SHOWN else []
     return "; ".join([*parts[:MOST_SHOWN], *more, *rest])
-
-
-def dimensions_shown(dimensions: Mapping[str, str]) -> str:
-    """Values of dimensions."""
-    return ", ".join(f"{name} {value}" for name, value in dimensions.items())
