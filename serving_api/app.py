@@ -18,6 +18,7 @@ from serving_api.middleware import VERSION, Frame
 from serving_api.problems import answer_problem
 from serving_api.routes import (
     audit,
+    catalogs,
     customers,
     docs,
     event_fates,
@@ -93,7 +94,9 @@ def _add_routes(app: FastAPI) -> None:
         Route("/docs/style.css", docs.style, methods=["GET"]),
     ]
     app.router.routes[:0] = plain
-    modules = (sessions, events, event_fates, audit, invoices, customers, writes, rejected_events, operations)
+    modules = (
+        sessions, events, event_fates, audit, invoices, customers, writes, catalogs, rejected_events, operations
+    )  # fmt: skip
     routers = [module.router for module in modules]
     for router in routers:
         app.include_router(router)

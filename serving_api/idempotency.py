@@ -35,7 +35,7 @@ class Repeatable:
 
     Attributes:
         key_hash: SHA-256 of its key; None without one.
-        fingerprint: SHA-256 of what it asks: method, path and body.
+        fingerprint: SHA-256 of what it asks: method, address and body.
     """
 
     key_hash: bytes | None
@@ -76,6 +76,7 @@ def repeatable(request: Request, body: bytes) -> Repeatable:
         message = "one key of 1 to 255 printable ASCII characters"
         place = {"path": "header.idempotency-key", "message": message}
         raise Problem("invalid-request", "The Idempotency-Key is not acceptable.", errors=[place])
-    asked = b"\n".join((request.method.encode(), request.url.path.encode(), body))
+    address = f"{request.url.path}?{request.url.query}"
+    asked = b"\n".join((request.method.encode(), address.encode(), body))
     key = hashlib.sha256(given[0].encode()).digest() if given else None
     return Repeatable(key, hashlib.sha256(asked).digest())

@@ -23,7 +23,11 @@ VERSION = "2026-11-01"
 
 MAX_BODY = 64 * 1024
 """Bytes of a request's body, as it is sent."""
-MAX_BODIES = {("POST", "/v1/events"): 16 * 2**20}
+MAX_BODIES = {
+    ("POST", "/v1/events"): 16 * 2**20,
+    ("POST", "/v1/catalogs"): 2**20,
+    ("POST", "/v1/catalogs/check"): 2**20,
+}
 """The same of routes that take more."""
 
 _REQUEST_ID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")

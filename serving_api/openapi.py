@@ -111,6 +111,15 @@ _PROBLEMS_OF = {
     ("/v1/audit/checkpoint", "get"): _READ,
     ("/v1/audit/proof/{sequence}", "get"): _READ,
     ("/v1/audit/consistency", "get"): _READ,
+    ("/v1/catalogs", "post"): _WRITE,
+    ("/v1/catalogs/check", "post"): (
+        "invalid-token",
+        "insufficient-scope",
+        "unsupported-media-type",
+        "invalid-request",
+        "rate-limited",
+        "unavailable",
+    ),
     **{(one.path, one.method.lower()): (*_WRITE, *(["not-found"] if one.hidden else [])) for one in WRITES},
 }
 

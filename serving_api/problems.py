@@ -50,7 +50,7 @@ KINDS = {
     "body-too-large": Kind(
         413,
         "The request's body is too large",
-        "Send at most 64 KiB; of events 16 MiB, 64 MiB expanded, 100,000.",
+        "Send at most 64 KiB; a catalog of 1 MiB; of events 16 MiB, 64 MiB expanded, 100,000.",
     ),
     "unsupported-media-type": Kind(
         415, "The request's media type or encoding is not supported", "Send what `Accept-Post` or `errors` lists."

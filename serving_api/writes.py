@@ -162,6 +162,7 @@ class Written(BaseModel):
     batch: Annotated[str | None, Field(description="Receipt, `object` of its entry in the audit log.")]
     event: Annotated[dict[str, Any], Field(description="The CloudEvent, as a file would hold it.")]
     customer: Annotated[Customer | None, Field(description="Of a write about a customer.")] = None
+    catalog: Annotated[dict[str, Any] | None, Field(description="What a published catalog sells, by key.")] = None
     segments: Annotated[
         list[Segment] | None, Field(description="Of a write about a subscription: its stretches, the oldest first.")
     ] = None

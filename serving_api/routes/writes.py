@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
@@ -35,43 +37,81 @@ if TYPE_CHECKING:
 
     from serving_api.database import Transaction
     from serving_api.security.tokens import Identity
-    from serving_api.service import Service
     from serving_api.writes import Statement, Write
+    from valueverse.platform.settings import Settings
     from valueverse.services.subscriptions.account_events import PlannedEvent
 
 router = APIRouter(prefix="", tags=["billing"])
 
 _CONFLICTS = {
     "customer_exists", "already_stated", "already_started", "already_ended", "already_paused", "not_paused",
-    "unknown_tenant",
 }  # fmt: skip
 _UNAVAILABLE = {"disk_full", "lake_failed", "lake_unwritable"}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """An event that may be stored, and what is known with it.
+
+    Attributes:
+        event: the CloudEvent.
+        known: it is there already: nothing is to be stored.
+        shown: what the answer says beside it.
+    """
+
+    event: dict[str, Any]
+    known: bool
+    shown: dict[str, Any]
+
+
+async def perform(
+    request: Request,
+    identity: Identity,
+    body: bytes,
+    judge: Callable[[Sequence[WaitingRequest], datetime], Outcome],
+    invoice: str | None = None,
+) -> Response:
+    """Judge a write beside the event loop and store its event: one transaction, with the answer if it has a key.
+
+    Args:
+        request: its method, address and key make it repeatable.
+        identity: who writes.
+        body: as it came.
+        judge: makes the event, given what waits in the inbox and the instant.
+        invoice: number of an invoice that must be there.
+
+    Raises:
+        Problem: of ``Idempotency-Key``.
+        RefusalError: ``unknown_invoice``; what ``judge`` refuses.
+    """
+    again, service, tenant = repeatable(request, body), service_of(request), identity.tenant
+    async with service.writing, service.database.transaction() as transaction:
+        answered = await again.begin(transaction, tenant)
+        if answered is not None:
+            return answered
+        if invoice is not None and not await transaction.call("invoice", tenant, invoice):
+            raise RefusalError("unknown_invoice", f"there is no invoice {invoice[:60]!r}", "invoice")
+        # The inbox is read before the lake: ingestion takes an event out of it only once the lake has it.
+        rows = await transaction.call("waiting_requests", tenant)
+        requests = [WaitingRequest(row["received_at"], bytes(row["body"])) for row in rows]
+        outcome = await anyio.to_thread.run_sync(partial(judge, requests, datetime.now(UTC)))
+        receipt = None if outcome.known else await _store(transaction, request, identity, outcome.event)
+        status = 201 if request.method == "POST" and receipt else 200
+        return await again.end(transaction, tenant, status, _answer(outcome, receipt))
 
 
 def _route(write: Write) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         identity = await identify(request, "billing:write")
         refuse_parameters(request)
-        if request.headers.get("content-type", "application/json").partition(";")[0].strip().lower() != (
-            "application/json"
-        ):
-            raise Problem("unsupported-media-type", "Send application/json, in UTF-8.")
+        require_media(request, "application/json")
         key, body = request.path_params.get("key", ""), await request.body()
         if not is_plain(key):
             raise _unknown()
-        again = repeatable(request, body)
-        service = service_of(request)
         try:
             stated = write.read(body, identity.tenant, key)
-            async with service.writing, service.database.transaction() as transaction:
-                known = await again.begin(transaction, identity.tenant)
-                if known is not None:
-                    return known
-                await _require_invoice(transaction, identity, stated)
-                planned = await _planned(transaction, service, identity, write, stated)
-                receipt = None if planned.known else await _store(transaction, request, identity, planned)
-                status = 201 if write.method == "POST" and receipt else 200
-                return await again.end(transaction, identity.tenant, status, _answer(planned, receipt))
+            judge = partial(_judged, service_of(request).settings, identity.tenant, write, stated)
+            return await perform(request, identity, body, judge, stated.data.get("invoice"))
         except RefusalError as refusal:
             raise _problem(write, refusal) from refusal
 
@@ -79,58 +119,59 @@ def _route(write: Write) -> Callable[[Request], Awaitable[Response]]:
     return endpoint
 
 
-async def _require_invoice(transaction: Transaction, identity: Identity, stated: Statement) -> None:
-    """A payment, a credit note or a void is about an invoice that has a number.
+def require_media(request: Request, *kinds: str) -> None:
+    """Refuse a body of another media type.
 
     Raises:
-        RefusalError: ``unknown_invoice``.
+        Problem: ``unsupported-media-type``.
     """
-    number = stated.data.get("invoice")
-    if number is not None and not await transaction.call("invoice", identity.tenant, number):
-        raise RefusalError("unknown_invoice", f"there is no invoice {number[:60]!r}", "invoice")
+    given = request.headers.get("content-type", kinds[0]).partition(";")[0].strip().lower()
+    if given not in kinds:
+        raise Problem("unsupported-media-type", f"Send {' or '.join(kinds)}, in UTF-8.")
 
 
-async def _planned(
-    transaction: Transaction, service: Service, identity: Identity, write: Write, stated: Statement
-) -> PlannedEvent:
-    # The inbox is read before the lake: ingestion takes an event out of it only once the lake has it.
-    rows = await transaction.call("waiting_requests", identity.tenant)
-    requests = [WaitingRequest(row["received_at"], bytes(row["body"])) for row in rows]
-    settings, moment = service.settings, datetime.now(UTC)
-
-    def judge() -> PlannedEvent:
-        lake = Lake(settings.lake_url)
-        account = read_account(lake, settings.landing, identity.tenant, moment, requests, write.names)
-        return write.plan(account, stated)
-
-    return await anyio.to_thread.run_sync(judge)
+def _judged(
+    settings: Settings,
+    tenant: str,
+    write: Write,
+    stated: Statement,
+    requests: Sequence[WaitingRequest],
+    moment: datetime,
+) -> Outcome:
+    account = read_account(Lake(settings.lake_url), settings.landing, tenant, moment, requests, write.names)
+    planned = write.plan(account, stated)
+    return Outcome(planned.event, planned.known, _shown(planned))
 
 
-async def _store(transaction: Transaction, request: Request, identity: Identity, planned: PlannedEvent) -> uuid.UUID:
+async def _store(transaction: Transaction, request: Request, identity: Identity, event: dict[str, Any]) -> uuid.UUID:
     receipt, moment = uuid.uuid4(), datetime.now(UTC)
-    judged = judge_texts([event_text(planned.event)], identity.tenant, moment)
+    judged = await anyio.to_thread.run_sync(judge_texts, [event_text(event)], identity.tenant, moment)
     stored = (receipt, moment, judged.body, judged.events, judged.expanded, judged.key_hashes, judged.root.hex())
     sent_by = (identity.key_prefix, request.scope["exchange"].request_id, True)
     await transaction.call("receive_events", identity.tenant, *stored, *sent_by)
     return receipt
 
 
-def _answer(planned: PlannedEvent, receipt: uuid.UUID | None) -> bytes:
-    facts = planned.after.facts()
-    timeline = build_timeline(facts, CatalogHistory.from_facts(facts).plans, None)
-    data = planned.event["data"]
-    answer: dict[str, Any] = {
+def _answer(outcome: Outcome, receipt: uuid.UUID | None) -> bytes:
+    answer = {
         "status": "known" if receipt is None else "recorded",
         "batch": receipt and str(receipt),
-        "event": planned.event,
+        "event": outcome.event,
     }
+    return orjson.dumps(answer | outcome.shown)
+
+
+def _shown(planned: PlannedEvent) -> dict[str, Any]:
+    """The subscription or customer that an event is about, with it."""
+    facts, data = planned.after.facts(), planned.event["data"]
+    timeline = build_timeline(facts, CatalogHistory.from_facts(facts).plans, None)
     if "subscription" in data:
         rows = timeline.segments.filter(pl.col("subscription") == data["subscription"])
-        answer["segments"] = [_segment(row) for row in rows.iter_rows(named=True)]
-    elif "customer" in data:
+        return {"segments": [_segment(row) for row in rows.iter_rows(named=True)]}
+    if "customer" in data:
         rows = timeline.customers.filter(pl.col("customer") == data["customer"])
-        answer["customer"] = next((_customer(row) for row in rows.iter_rows(named=True)), None)
-    return orjson.dumps(answer)
+        return {"customer": next((_customer(row) for row in rows.iter_rows(named=True)), None)}
+    return {}
 
 
 def _segment(row: dict[str, Any]) -> dict[str, Any]:
@@ -149,9 +190,19 @@ def _customer(row: dict[str, Any]) -> dict[str, Any]:
     return named | {"metadata": orjson.Fragment(row["metadata"]) if row["metadata"] else None}
 
 
-def _problem(write: Write, refusal: RefusalError) -> Problem:
+def refused(refusal: RefusalError, path: str) -> Problem:
+    """The answer to a write that is refused for what stands at a place of the request."""
     if refusal.code in _UNAVAILABLE:
         return Problem("unavailable", "The events cannot be read.", headers={"Retry-After": "5"})
+    place = [{"path": path, "message": refusal.message}]
+    if refusal.code == "unknown_tenant":
+        return Problem("conflict", refusal.message)
+    if refusal.code in _CONFLICTS:
+        return Problem("conflict", refusal.message, errors=place)
+    return Problem("invalid-request", "One or more values are not acceptable.", errors=place)
+
+
+def _problem(write: Write, refusal: RefusalError) -> Problem:
     path = refusal.path
     if refusal.code == "malformed" and not path:
         return Problem("malformed-request", refusal.message)
@@ -159,11 +210,7 @@ def _problem(write: Write, refusal: RefusalError) -> Problem:
         path = write.placed(refusal).path
     if path == "path.key" and refusal.code not in _CONFLICTS:
         return _unknown()
-    if refusal.code in _CONFLICTS:
-        place = [] if refusal.code == "unknown_tenant" else [{"path": path, "message": refusal.message}]
-        return Problem("conflict", refusal.message, errors=place)
-    place = [{"path": path, "message": refusal.message}]
-    return Problem("invalid-request", "One or more values are not acceptable.", errors=place)
+    return refused(refusal, path)
 
 
 def _unknown() -> Problem:

@@ -19,10 +19,13 @@ from serving_api.security.rate_limits import Limiter
 from tests.support import billing_rows
 from tests.support.inbox import receive
 from tests.support.landing import event
+from tests.support.ledger import World
 from valueverse.platform.access.api_keys import DEFAULT_SCOPES, issue_api_key
+from valueverse.platform.lake import Lake
 from valueverse.platform.warehouse import connect
 from valueverse.services.audit.sign_log import sign_log
 from valueverse.services.ingestion.waiting_events import key_bytes
+from valueverse.services.lake_tables import BILLING_FACTS_TABLE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
@@ -105,6 +108,18 @@ def event_hash(tenant: str) -> bytes:
     """The hash of the key of the tenant's waiting event."""
     source = waiting_event(tenant)["source"]
     return key_bytes(pl.DataFrame({"tenant": [tenant], "source": [source], "id": ["e/1"]}))
+
+
+def seed_log(settings: Settings) -> None:
+    """Billing events in the lake: a customer of acme on a plan, another one of birch on the same."""
+    seats = {"key": "seats", "unit_amount": "5", "timing": "in_advance"}
+    plans = [{"key": "pro", "fees": [seats]}, {"key": "basic", "version": 2}]
+    world = World({"currency": "EUR", "timezone": "Asia/Tokyo", "plans": plans})
+    world.start("2024-01-01", quantities={"seats": "3"})
+    facts = world.lake_facts()
+    mine = pl.col("data").str.replace_all('"c1"', '"b1"').str.replace_all('"s1"', '"t1"')
+    others = facts.with_columns(pl.lit("birch").alias("tenant"), mine.str.replace_all("acme", "birch"))
+    Lake(settings.lake_url).overwrite(BILLING_FACTS_TABLE, pl.concat([facts, others]))
 
 
 @dataclass

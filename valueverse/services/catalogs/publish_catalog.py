@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from valueverse.catalog import Catalog
     from valueverse.platform.lake import Lake
-    from valueverse.services.subscriptions.billing_log import WaitingRequest
+    from valueverse.services.subscriptions.billing_log import BillingLog, WaitingRequest
 
 
 def publish_catalog(
@@ -55,16 +55,25 @@ def publish_catalog(
             instant on: received together, their ids would decide which of them does.
     """
     log = read_log(lake, landing, tenant, effective, requests)
-    first = catalog_published(tenant, catalog, effective)
-    event = log.under_free_id(first)
     if not new_tenant:
         log.require_tenant(lake, "`valueverse tenants add` makes one, and so does --new-tenant")
+    event = planned_catalog(log, catalog, effective, "--effective")
+    again = event["id"].removeprefix(catalog_published(tenant, catalog, effective)["id"]).replace("/", "-")
+    return deliver(landing, tenant, f"{catalog_file(catalog)}-{effective:%Y%m%dT%H%M%S}{again}.ndjson", [event])
+
+
+def planned_catalog(log: BillingLog, catalog: Catalog, effective: datetime, place: str) -> dict[str, Any]:
+    """The event that publishes a catalog, under an id that is free; ``place`` is what names the instant.
+
+    Raises:
+        RefusalError: ``already_stated``.
+    """
+    event = log.under_free_id(catalog_published(log.tenant, catalog, effective))
     others = log.at(effective).filter(pl.col("type") == CATALOG_PUBLISHED, pl.col("id") != event["id"])
     for row in others.head(1).iter_rows(named=True):
-        what = f"a catalog of {tenant!r} from that instant on is there already ({named_event(row)})"
-        raise RefusalError("already_stated", f"{what}: choose another --effective, or {VOID_IT}", "--effective")
-    again = event["id"].removeprefix(first["id"]).replace("/", "-")
-    return deliver(landing, tenant, f"{catalog_file(catalog)}-{effective:%Y%m%dT%H%M%S}{again}.ndjson", [event])
+        what = f"a catalog of {log.tenant!r} from that instant on is there already ({named_event(row)})"
+        raise RefusalError("already_stated", f"{what}: choose another {place}, or {VOID_IT}", place)
+    return event
 
 
 def catalog_file(catalog: Catalog) -> str:

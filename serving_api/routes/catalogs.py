@@ -1,0 +1,157 @@
+"""Catalogs: everything that is wrong with one, and publishing it, which is a billing event."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations when it runs
+from starlette.responses import Response
+
+from serving_api.idempotency import PARAMETER
+from serving_api.problems import Problem
+from serving_api.responses import refuse_parameters, refuse_repeated
+from serving_api.routes.writes import Outcome, perform, refused, require_media
+from serving_api.security.authentication import requires
+from serving_api.security.tokens import Identity
+from serving_api.service import service_of
+from serving_api.writes import Written
+from valueverse.catalog import parse_catalog
+from valueverse.documents import DocumentError
+from valueverse.errors import RefusalError
+from valueverse.platform.lake import Lake
+from valueverse.services.catalogs.check_catalog import check_catalog, contents
+from valueverse.services.catalogs.publish_catalog import planned_catalog
+from valueverse.services.instants import read_instant
+from valueverse.services.subscriptions.billing_log import read_log
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from valueverse.catalog import Catalog
+    from valueverse.platform.settings import Settings
+    from valueverse.services.subscriptions.billing_log import WaitingRequest
+
+router = APIRouter(prefix="/v1", tags=["billing"])
+_Writer = Annotated[Identity, Depends(requires("billing:write"))]
+_KINDS = ("application/json", "application/yaml")
+_MOST = 100
+"""Problems that an answer names."""
+_EXAMPLE = {
+    "schema": "valueverse.catalog/v1",
+    "currency": "USD",
+    "timezone": "UTC",
+    "plans": [{"key": "pro", "fees": [{"key": "base", "amount": "25"}]}],
+}
+_LINES = "schema: valueverse.catalog/v1\ncurrency: USD\nplans: [{key: pro}]\n"
+
+
+_BODY: dict[str, Any] = {
+    "required": True,
+    "description": "The catalog itself, as its file holds it: JSON or YAML, at most 1 MiB. docs/catalog.md names "
+    "every field, docs/schemas/catalog.schema.json says the same to programs.",
+    "content": {
+        "application/json": {"schema": {"type": "object"}, "example": _EXAMPLE},
+        "application/yaml": {"schema": {"type": "string"}, "example": _LINES},
+    },
+}
+
+
+class PublishQuery(BaseModel):
+    """From when on the catalog holds."""
+
+    model_config = ConfigDict(extra="forbid")
+    on: Annotated[
+        str | None,
+        Field(
+            max_length=40,
+            description="An instant (RFC 3339), or a date in UTC; now by default.",
+            examples=["2024-02-01"],
+        ),
+    ] = None
+
+
+class CatalogProblem(BaseModel):
+    """Something wrong with a catalog."""
+
+    code: str
+    message: str
+    path: Annotated[str, Field(examples=["plans[0].fees[0].amount"])]
+    line: Annotated[int, Field(description="In the text, from 1; 0 where nothing stands.")]
+    column: int
+    suggestion: str | None
+
+
+class CatalogCheck(BaseModel):
+    """What a catalog sells, or everything that is wrong with it."""
+
+    model_config = ConfigDict(extra="allow")
+    ok: bool
+    hash: Annotated[str | None, Field(description="Of the catalog, whichever way it is written.")] = None
+    problems: list[CatalogProblem] | None = None
+
+
+@router.post(
+    "/catalogs/check",
+    response_model=CatalogCheck,
+    summary="Check a catalog",
+    dependencies=[Depends(requires("billing:write"))],
+    openapi_extra={"requestBody": _BODY},
+)
+async def check(request: Request) -> Response:
+    """Everything that is wrong with a catalog, each with its place; or what it sells. Nothing is written."""
+    refuse_parameters(request)
+    text = await _text(request)
+    return Response(
+        orjson.dumps(await service_of(request).intake.work(partial(check_catalog, text))), media_type="application/json"
+    )
+
+
+@router.post(
+    "/catalogs",
+    response_model=Written,
+    status_code=201,
+    responses={200: {"model": Written, "description": "Known already."}},
+    summary="Publish a catalog",
+    openapi_extra={"requestBody": _BODY, "parameters": [PARAMETER]},
+)
+async def publish(request: Request, query: Annotated[PublishQuery, Query()], identity: _Writer) -> Response:
+    """It becomes a billing event (`billing.catalog.published`) and holds from `on`; what is final keeps its prices."""
+    refuse_repeated(request)
+    text = await _text(request)
+    try:
+        effective = read_instant(query.on, "UTC", "query.on") if query.on else None
+        catalog = await service_of(request).intake.work(partial(parse_catalog, text))
+        judge = partial(_judged, service_of(request).settings, identity.tenant, catalog, effective)
+        return await perform(request, identity, text.encode(), judge)
+    except DocumentError as error:
+        wrong = [{"path": f"body.{one.path}".rstrip("."), "message": one.message} for one in error.problems[:_MOST]]
+        raise Problem("invalid-request", "The catalog has problems.", errors=wrong) from error
+    except RefusalError as refusal:
+        raise refused(refusal, "query.on") from refusal
+
+
+def _judged(
+    settings: Settings,
+    tenant: str,
+    catalog: Catalog,
+    effective: datetime | None,
+    requests: Sequence[WaitingRequest],
+    moment: datetime,
+) -> Outcome:
+    log = read_log(Lake(settings.lake_url), settings.landing, tenant, moment, requests)
+    event = planned_catalog(log, catalog, effective or datetime.now(UTC).replace(microsecond=0), "query.on")
+    known = log.find(event["source"], event["id"]) is not None
+    return Outcome(event, known, {"catalog": contents(catalog)})
+
+
+async def _text(request: Request) -> str:
+    require_media(request, *_KINDS)
+    try:
+        return (await request.body()).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Problem("malformed-request", "The body is no UTF-8 text.") from error
