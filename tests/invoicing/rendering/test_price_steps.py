@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.invoicing.rendering.test_presentation import line, shown
+from tests.invoicing.rendering.test_presentation import document, line, shown
 
 FEBRUARY = {"from": "2024-01-31T23:00:00Z", "to": "2024-02-09T23:00:00Z"}
 """Nine days in Berlin."""
@@ -156,6 +156,14 @@ def test_a_tier_that_was_cut_states_what_it_costs_at_most(locale: str, texts: li
     assert tiers(locale, "graduated", terms, first, second) == texts
     within = second | {"quantity": "50", "amount": "5"}
     assert tiers("en", "graduated", terms, first, within)[1] == "10 to 60 at 0.10 each"
+
+
+@pytest.mark.parametrize(("level", "text"), [("tier", "0 to 17 at 0.703 each"), ("line", "0 to 17")])
+def test_a_tier_that_the_document_rounds_states_its_price(level: str, text: str) -> None:
+    tier = {"from": "0", "to": None, "quantity": "17", "unit": "0.703", "flat": "0", "amount": "11.95"}
+    basis = document()["basis"] | {"rounding": {"mode": "half_up", "level": level}}
+    (found,) = shown(catalog=None, basis=basis, lines=[used("11.95", "17", tiers=[tier])])["lines"]
+    assert found["tiers"] == [[text, "11.95"]]
 
 
 def test_units_that_count_by_days_are_not_all_units_nor_a_range() -> None:

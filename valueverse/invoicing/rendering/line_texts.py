@@ -7,6 +7,7 @@ from decimal import ROUND_CEILING, Context, Decimal, localcontext
 from typing import TYPE_CHECKING, Any
 
 from valueverse.invoicing.rendering.price_steps import ALIKE, PriceSteps
+from valueverse.money import round_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,10 +31,17 @@ class LineTexts:
     fees and charges come from the catalog, and what is neither is shown as it is.
     """
 
-    def __init__(self, formats: LocaleFormats, names: DisplayNames, lines: Sequence[Mapping[str, Any]] = ()) -> None:
-        """``lines``: all of the document, for what leads from the tiers of one to its amount."""
+    def __init__(
+        self,
+        formats: LocaleFormats,
+        names: DisplayNames,
+        lines: Sequence[Mapping[str, Any]] = (),
+        rounding: Mapping[str, Any] | None = None,
+    ) -> None:
+        """``lines``: all of the document, for what leads from the tiers of one to its amount; ``rounding``: its."""
         self._formats = formats
         self._names = names
+        self._tiers_rounded = rounding["mode"] if rounding and rounding["level"] == "tier" else None
         self._steps = PriceSteps(formats, names, lines)
 
     def name(self, line: Mapping[str, Any]) -> str:
@@ -143,7 +151,7 @@ class LineTexts:
             full = _blocks(tier, way["per"]) * Decimal(tier["unit"]) + flat
             cap = None if way["cap"] is None else Decimal(str(way["cap"]))
             cut = cap is not None and full > cap
-            if abs((cap if cap is not None and cut else full) - amount) >= ALIKE:
+            if not self._leads_to(cap if cap is not None and cut else full, amount):
                 continue
             text = self._priced(line, tier, units, unit, way["per"])
             if flat:
@@ -152,6 +160,15 @@ class LineTexts:
                 text = self._formats.text("tier_cap", text=text, amount=self._formats.precise(f"{cap:f}"))
             return text
         return units
+
+    def _leads_to(self, found: Decimal, amount: Decimal) -> bool:
+        """Whether a tier's amount is the one that was found, rounded where the document rounds tiers."""
+        if (
+            self._tiers_rounded is not None
+            and round_decimal(found, self._formats.places, self._tiers_rounded) == amount
+        ):
+            return True
+        return abs(found - amount) < ALIKE
 
     def _priced(
         self, line: Mapping[str, Any], tier: Mapping[str, Any], units: str, unit: UnitOfPrice | None, per: Any

@@ -48,7 +48,7 @@ def presentation(
     history = history or InvoiceHistory()
     credit = Decimal(document["total"]) < 0
     logo = parties.invoicing.get("logo")
-    lines = LineTexts(formats, names, document["lines"])
+    lines = LineTexts(formats, names, document["lines"], document["basis"].get("rounding"))
     number = document["number"]
     return {
         "language": formats.language,
