@@ -86,6 +86,8 @@ def test_a_tier_without_units_is_a_row_only_for_its_fixed_amount() -> None:
         ("250", "1,000 are included, 250 of them are used; nothing is left to price."),
         ("2500", "1,000 are included, all of them are used; 1,500 are priced."),
         ("-1", "1,000 are included, 0 of them are used; nothing is left to price."),
+        ("1", "1,000 are included, 1 of them is used; nothing is left to price."),
+        ("1001", "1,000 are included, all of them are used; 1 is priced."),
         (None, "1,000 are included in all lines of this charge together; only what is above them is priced."),
     ],
 )
@@ -131,6 +133,32 @@ def test_a_conversion_names_the_unit_of_its_meter() -> None:
     charge = parse_pricing(STANDARD | {"convert": {"divide_by": "1000"}})
     assert TERMS.conversion(charge, "tokens") == "One priced unit is 1,000 tokens."
     assert TERMS.conversion(parse_pricing(STANDARD), "tokens") is None
+
+
+@pytest.mark.parametrize(
+    ("quantity", "taken", "words"),
+    [
+        ("0", None, "1 is included, 0 of it is used; nothing is left to price."),
+        ("1", None, "1 is included, 1 of it is used; nothing is left to price."),
+        ("3", None, "1 is included, all of it is used; 2 are priced."),
+        (None, None, "1 is included in all lines of this charge together; only what is above it is priced."),
+        ("2", "0", "1 is included in all lines of this charge together, 1 of it went to this line; 1 is priced."),
+    ],
+)
+def test_one_included_unit_is_stated_as_one(quantity: str | None, taken: str | None, words: str) -> None:
+    charge = parse_pricing({"included": "1"} | STANDARD)
+    assert TERMS.included(charge, quantity, None if taken is None else Decimal(taken)) == words
+
+
+def test_one_of_a_thing_is_stated_as_one() -> None:
+    package = {"model": "package", "amount": "1", "size": "10", "free": "1"}
+    assert PRICES.price(parse_pricing({"price": package}).price, None).endswith("; the first unit is free")
+    outcome = parse_pricing({"price": OUTCOME | {"dispute_days": 1}})
+    assert "; 1 day to dispute it; " in PRICES.price(outcome.price, None)
+    shown = ExplainedInvoice(DOCUMENT, {"meters": METERS}, ())
+    for count, words in ((1, "It arrived"), (2, "All of them arrived")):
+        line = shown.line(LINE | {"kind": "usage", "event_count": count}, LineFacts(late_events=count))
+        assert line.sentences[1] == f"{words} after the period had closed, in time to count."
 
 
 def test_what_follows_the_price_is_stated_in_its_order_and_by_the_days_of_a_part_of_a_period() -> None:

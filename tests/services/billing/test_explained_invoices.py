@@ -44,7 +44,7 @@ def test_an_invoice_explains_itself_down_to_its_events_and_an_event_up_to_its_li
         (line,) = explained["lines"]
         assert (line["reproduced"], line["event_count"], [one["id"] for one in line["events"]]) == (True, 1, ["u0"])
         (first,) = explain_event(EventStore(connection), lake, "test", "u0", None)
-        assert [one["invoice"] for one in first["lines"]] == ["acme-000001", "acme-000003"]
+        assert [one["invoice"] for one in first["lines"]] == ["acme-000001"]
         (words,) = invoice_in_sentences(connection, lake, "acme-000001", "usage", 5).lines
         assert words[1] == line
         assert words[0].result == ["Changed since, by 2.50 USD: on acme-000003 (finalised, issued 2024-01-02)."]
@@ -172,7 +172,10 @@ def test_corrections_of_a_corrected_and_of_a_void_invoice_say_on_what_they_build
     assert invoices_of("2024-01-10", date(2024, 1, 10)) == ["acme-000002"]
     world.use("2023-11-08", "tokens", "25", customer="c0", received_at=instant("2024-01-25"))
     late = instant("2024-01-24")
+    world.record("customer.updated", "2023-11-29", {"customer": "c0", "country": "FR"}, received_at=late)
     world.record("customer.updated", "2023-11-29", {"customer": "c0", "name": "C"}, received_at=late)
+    world.record("tenant.updated", "2023-11-29", {"grace": "2 days"}, received_at=late)
+    world.record("coupon.applied", "2023-11-29", {"customer": "c0", "coupon": "nosuch"}, received_at=late)
     world.record("customer.updated", "2024-01-24", {"customer": "c0", "name": "D"})
     assert invoices_of("2024-02-10", date(2024, 2, 10)) == ["acme-000003"]
     world.record("invoice.voided", "2024-02-20", {"invoice": "acme-000001", "reason": "wrong"})
@@ -218,6 +221,39 @@ def test_corrections_of_a_corrected_and_of_a_void_invoice_say_on_what_they_build
             ),
         ],
     )
+
+
+def test_an_amendment_that_changes_nothing_says_so_where_its_invoice_was_corrected_for_another_line(
+    settings: Settings,
+) -> None:
+    meter = {"event_type": "used", "aggregation": "sum", "value": "n"}
+    charges = [{"key": key, "meter": key, "price": {"model": "standard", "unit": "1"}} for key in ("calls", "toks")]
+    plan = {"key": "pro", "period": {"align": "calendar"}, "charges": charges}
+    world = World({"currency": "USD", "meters": [meter | {"key": one["key"]} for one in charges], "plans": [plan]})
+    world.start("2023-11-01")
+    for one in ("calls", "toks"):
+        world.use("2023-11-05", one, "5")
+    run(world, settings, as_of=instant("2023-12-20"))
+    later = instant("2023-12-25")
+    world.usage[0]["known_until"] = later
+    world.use("2023-11-05", "calls", "5", root_id="u0", received_at=later)
+    world.use("2023-11-06", "toks", "1", received_at=later)
+    run(world, settings)
+    lake = Lake(settings.lake_url)
+    amended = [pl.when(pl.col("id") == "u2").then(pl.lit("u0")).otherwise("replaces").alias("replaces")]
+    lake.overwrite(EVENTS_TABLE, lake.scan(EVENTS_TABLE).with_columns(*amended, data=pl.lit("{}")).collect())
+    with connect(settings, "builder") as connection:
+        found = [explain_event(EventStore(connection), lake, "test", key, None)[0] for key in ("u0", "u1", "u2", "u3")]
+    assert [event_in_sentences(one)[1:] for one in found] == [
+        ["No line bills it, superseded: replaced by the event u2, received 2023-12-25T00:00:00Z."],
+        ["It is counted in toks, 5.00 USD in all, on acme-000001 (finalised)."],
+        [
+            "It amends the event u0.",
+            "It was received after acme-000001 was made. It is counted and changes no amount, so no line shows it.",
+        ],
+        ["It is part of a correction of toks by 1.00 USD on acme-000002 (finalised)."],
+    ]
+    assert [one.get("replaced_at") for one in found] == ["2023-12-25T00:00:00Z", None, None, None]
 
 
 EVENT = {
@@ -285,12 +321,27 @@ EVENT = {
                 "voids": False,
                 "conflicts": ["conflict"],
                 "replaced_at": "T",
+                "replaced_by": {"id": "v1", "received_at": "T", "voids": True},
             },
             [
                 "It amends the event u1.",
-                "1 more with this id and other content were quarantined.",
-                "No line bills it, superseded: amended or voided by a later event.",
-                "An event received T replaced it.",
+                "1 more with this id and other content was quarantined.",
+                "No line bills it, superseded: voided by the event v1, received T.",
+            ],
+        ),
+        (
+            {"outcome": "unbilled", "reason": "superseded", "conflicts": ["conflict"] * 2}
+            | {"replaced_by": {"id": "v1", "received_at": "T", "voids": False}},
+            [
+                "2 more with this id and other content were quarantined.",
+                "No line bills it, superseded: replaced by the event v1, received T.",
+            ],
+        ),
+        (
+            {"outcome": "unbilled", "reason": "void", "amends": "u1", "voids": True},
+            [
+                "It voids the event u1.",
+                "No line bills it, void: what voids another event counts nothing itself.",
             ],
         ),
     ],

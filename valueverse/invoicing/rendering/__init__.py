@@ -14,6 +14,7 @@ from valueverse.invoicing.rendering.explanation.line_facts import (
     OtherLine,
     QuantityPart,
 )
+from valueverse.invoicing.rendering.explanation.measured import agreeing
 from valueverse.invoicing.rendering.history import InvoiceHistory, OtherInvoice
 from valueverse.invoicing.rendering.invoice_documents import build_invoice_documents
 from valueverse.invoicing.rendering.locale_formats import LocaleFormats
@@ -35,6 +36,7 @@ __all__ = [
     "Parties",
     "QuantityPart",
     "Syntax",
+    "agreeing",
     "billed_days",
     "build_invoice_documents",
     "credit_note_document",

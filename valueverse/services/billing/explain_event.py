@@ -9,7 +9,7 @@ import polars as pl
 
 from valueverse.dates import utc_text
 from valueverse.errors import RefusalError
-from valueverse.invoicing import BilledRows, account_usage, usage_by_charge
+from valueverse.invoicing import OF_CLOSE, BilledRows, account_usage, usage_by_charge
 from valueverse.invoicing.rendering import DisplayNames
 from valueverse.schemas.invoicing import UNCHANGED_INVOICES
 from valueverse.services.billing.billing_state import closed_periods
@@ -18,6 +18,8 @@ from valueverse.services.ingestion.waiting_events import waiting_events
 from valueverse.services.lake_tables import EVENTS_TABLE, QUARANTINE_TABLE, USAGE_TABLE
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from valueverse.platform.lake import Lake
     from valueverse.platform.stores.event_store import EventStore
 
@@ -111,14 +113,17 @@ def _accepted(store: EventStore, lake: Lake, row: dict[str, Any], refused: pl.Da
     outcome = judged["outcome"][0] if judged.height else "not_derived_yet"
     charged = usage_by_charge(usage, context)
     lines = _bearing(store, row["tenant"], charged) if outcome == "billed" else []
+    lines = _differing(lines, lake, usage, rows, charged)
     shown: dict[str, Any] = {"outcome": "unbilled", "reason": outcome}
     if outcome == "billed":
         shown = {"outcome": "billed", "lines": lines}
-        if not lines and (number := _unchanged(unchanged, charged)):
+        if not lines and (number := _unchanged(unchanged, charged) or _made_before(rows, charged)):
             shown["changes_nothing_of"] = number
     replaced = usage["known_until"].drop_nulls()
     if replaced.len():
         shown["replaced_at"] = utc_text(replaced[0])
+        if amendment := _amendment(lake, row):
+            shown["replaced_by"] = amendment
     return shown_event | shown
 
 
@@ -153,6 +158,53 @@ def _unchanged(unchanged: pl.DataFrame, charged: pl.DataFrame) -> str | None:
         pl.col("events_known_at") >= pl.col("received_at")
     )
     return next(iter(found.sort("events_known_at", "sequence")["number"]), None)
+
+
+def _made_before(rows: BilledRows, charged: pl.DataFrame) -> str | None:
+    """The finalised invoice of the period that these charges assigned to, made before they were received."""
+    named = charged.select("tenant", pl.col("held_by").alias("subscription"), "time", "received_at")
+    inside = (pl.col("time") >= pl.col("period_from")) & (pl.col("time") < pl.col("period_to"))
+    closing = rows.not_voided.filter("is_final", pl.col("invoice_type").is_in(OF_CLOSE))
+    found = closing.join(named, on=["tenant", "subscription"]).filter(inside)
+    earlier = found.filter(pl.col("events_known_at") < pl.col("received_at"))
+    return next(iter(earlier.sort("sequence")["number"]), None)
+
+
+def _differing(
+    lines: list[dict[str, Any]], lake: Lake, usage: pl.DataFrame, rows: BilledRows, charged: pl.DataFrame
+) -> list[dict[str, Any]]:
+    """These lines without corrections that other events made: an event makes one that was received since what was
+    booked before, or that another line counted then."""
+    found = []
+    received: list[datetime] = charged["received_at"].to_list()
+    for line in lines:
+        known = _booked_before(rows, line, charged["held_by"]) if line["kind"] == "adjustment" else None
+        if known is not None and max(received) <= known:
+            before = usage_by_charge(usage, context_of(lake, usage["tenant"][0], known))
+            if line["line"] in before["key"]:
+                continue
+        found.append(line)
+    return found
+
+
+def _booked_before(rows: BilledRows, line: dict[str, Any], subscriptions: pl.Series) -> datetime | None:
+    """The state of knowledge that an adjustment line of these subscriptions started from; None: it takes back what a
+    void invoice held."""
+    own = rows.invoices.filter(pl.col("number").eq_missing(line["invoice"]))
+    corrected = rows.lines.filter(
+        pl.col("invoice_id").is_in(own["invoice_id"].implode()), pl.col("key") == line["line"]
+    )
+    mine = rows.invoices.filter(pl.col("subscription").is_in(subscriptions.implode())).select(
+        "tenant", corrected_invoice_id="invoice_id"
+    )
+    ids = corrected.join(mine, on=["tenant", "corrected_invoice_id"])["corrected_invoice_id"]
+    others = rows.lines.filter(pl.col("corrected_invoice_id").is_in(ids.implode()))["invoice_id"]
+    family = rows.invoices.filter("is_final", pl.col("invoice_id").is_in(pl.concat([ids, others]).implode()))
+    if family.filter(pl.col("invoice_id").is_in(ids.implode()))["voided_at"].drop_nulls().len():
+        return None
+    earlier = family.filter(pl.col("sequence") < own["sequence"].max()) if own["is_final"].all() else family
+    known: list[datetime] = earlier["events_known_at"].to_list()
+    return max(known, default=None)
 
 
 def _bearing(store: EventStore, tenant: str, charged: pl.DataFrame) -> list[dict[str, Any]]:

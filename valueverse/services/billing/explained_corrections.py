@@ -14,7 +14,7 @@ from valueverse.catalog import CatalogHistory
 from valueverse.invoicing import build_billing_context, changed_events, line_events
 from valueverse.invoicing.rendering import ChangedEvents, Correction
 from valueverse.money import minor_text, minor_units, plain
-from valueverse.platform.stores import billing_store, invoice_store
+from valueverse.platform.stores import billing_store, invoice_store, operations_store
 from valueverse.schemas.dimensions import dimensions_text
 from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.subscriptions import build_timeline, event_field
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 _CAUSES = ("catalog.", "tenant.", "customer.", "subscription.", "coupon.", "invoice.voided")
 """Kinds of billing events that change what a finalised invoice comes to."""
+_UPDATES = ("billing.tenant.updated", "billing.customer.updated")
+_ON_AMOUNTS = ("currency", "timezone", "country", "tax_rates")
+"""What an update states and amounts follow from."""
 
 
 def context_of(lake: Lake, tenant: str, known_at: datetime | None) -> BillingContext:
@@ -110,7 +113,7 @@ def explained_corrections(
     for other in {row["invoice_id"]: row for row in corrected}.values():
         booked = _booked(connection, scope, tenant, other)
         events = _changes(connection, lake, (tenant, other["invoice_id"]), booked.known_at, context, known_now)
-        causes = _causes(lake, tenant, document, other["period_to"], (booked.known_at, known_now))
+        causes = _causes(connection, lake, tenant, document, other["period_to"], (booked.known_at, known_now))
         for row in corrected:
             if row["invoice_id"] == other["invoice_id"]:
                 line = document["lines"][row["line_no"] - 1]
@@ -147,11 +150,19 @@ def _changes(
 
 
 def _causes(
-    lake: Lake, tenant: str, document: Mapping[str, Any], until: datetime, known: tuple[datetime, datetime]
+    connection: psycopg.Connection[Any],
+    lake: Lake,
+    tenant: str,
+    document: Mapping[str, Any],
+    until: datetime,
+    known: tuple[datetime, datetime],
 ) -> list[tuple[str, str, datetime]]:
     """Billing events about the invoice's customer, its subscription or the tenant that take effect before ``until`` and
-    were received, amended or voided between two states of knowledge."""
+    were received, amended or voided between two states of knowledge. Not those that could not be applied, nor updates
+    of what no amount follows from."""
     known_before, known_now = known
+    stated = pl.any_horizontal(event_field(name).is_not_null() for name in _ON_AMOUNTS)
+    decides = ~pl.col("type").is_in(_UPDATES) | pl.col("data").is_null() | stated
     moments = [
         pl.when((pl.col(name) > known_before) & (pl.col(name) <= known_now)).then(name)
         for name in ("known_until", "received_at")
@@ -160,13 +171,19 @@ def _causes(
         event_field(name).is_null() | (event_field(name) == document[name]).fill_null(value=False)
         for name in ("customer", "subscription")
     ]
+    rejected = operations_store.rejections(connection, tenant)
     rows = (
         lake.scan(BILLING_FACTS_TABLE)
         .filter(pl.col("tenant") == tenant, pl.col("time") < until)
+        .join(
+            rejected.lazy(), left_on=["tenant", "source", "id"], right_on=["tenant", "source", "event_id"], how="anti"
+        )
         .with_columns(pl.coalesce(moments).alias("changed_at"))
         .filter(pl.col("changed_at").is_not_null())
         .collect()
-        .filter(pl.any_horizontal(pl.col("type").str.starts_with(f"billing.{kind}") for kind in _CAUSES), *about)
+        .filter(
+            pl.any_horizontal(pl.col("type").str.starts_with(f"billing.{kind}") for kind in _CAUSES), *about, decides
+        )
         .sort("changed_at", "source", "id")
     )
     return list(rows.select("type", "id", "changed_at").iter_rows())

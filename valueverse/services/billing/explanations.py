@@ -19,6 +19,7 @@ from valueverse.invoicing.rendering import (
     LocaleFormats,
     OtherLine,
     QuantityPart,
+    agreeing,
 )
 from valueverse.money import minor_text, minor_units
 from valueverse.schemas.dimensions import dimensions_text
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from valueverse.platform.lake import Lake
 
 _MOMENT = timedelta(microseconds=1)
+_COUNTS_NO_MORE = "It is a billing event that counts no more"
 _NO_LINE = {
     "billing_event": "It is a billing event and was applied: it is no usage, so no line counts it.",
     "not_derived_yet": "No run has derived its usage yet: the next run does.",
@@ -168,10 +170,9 @@ def event_in_sentences(answer: Mapping[str, Any]) -> list[str]:
     if answer["amends"] and "awaits" not in answer:
         found.append(f"It {'voids' if answer['voids'] else 'amends'} the event {answer['amends']}.")
     if answer["conflicts"]:
-        found.append(f"{len(answer['conflicts'])} more with this id and other content were quarantined.")
+        count = len(answer["conflicts"])
+        found.append(f"{count:,} more with this id and other content {agreeing(count, 'was', 'were')} quarantined.")
     found += [_awaits(answer)] if "awaits" in answer else _outcome(answer)
-    if "replaced_at" in answer:
-        found.append(f"An event received {answer['replaced_at']} replaced it.")
     return found + waits
 
 
@@ -193,12 +194,15 @@ def _outcome(answer: Mapping[str, Any]) -> list[str]:
     if "replaced_by" in answer:
         by = answer["replaced_by"]
         done = f"{'voided' if by['voids'] else 'replaced'} by the event {by['id']}, received {by['received_at']}"
-        return [f"It is a billing event that counts no more: {done}."]
+        what = f"No line bills it, {answer['reason']}" if outcome == "unbilled" else _COUNTS_NO_MORE
+        return [f"{what}: {done}."]
     if outcome == "rejected":
         return [f"It could not be applied: {answer['message']} ({answer['reason']})."]
     if outcome == "unbilled":
         reason = answer["reason"]
         meaning = f": {MEANINGS[reason]}" if reason in MEANINGS else ""
+        if answer.get("voids"):
+            meaning = ": what voids another event counts nothing itself"
         return [f"No line bills it, {reason}{meaning}."] if reason != "not_derived_yet" else [_NO_LINE[reason]]
     if outcome != "billed":
         return [_NO_LINE[outcome]]

@@ -18,7 +18,7 @@ from valueverse.catalog import (
     Standard,
     Volume,
 )
-from valueverse.invoicing.rendering.explanation.measured import counted
+from valueverse.invoicing.rendering.explanation.measured import agreeing, counted
 from valueverse.invoicing.rendering.explanation.price_sentences import MOST_SHOWN
 from valueverse.money import plain
 from valueverse.rating import bucket_parts, percentage_parts
@@ -113,7 +113,7 @@ class AmountRows:
         count = priced / term.unit if term.unit else Decimal(0)
         if not term.unit or count != count.to_integral_value() or Decimal(tier["amount"]) == term.cap:
             return f"started blocks of {size} at {price} each"
-        return f"{self._prices.number(count)} started block{'' if count == 1 else 's'} of {size} at {price} each"
+        return f"{self._prices.number(count)} started {agreeing(count, 'block', 'blocks')} of {size} at {price} each"
 
     def _each(self, price: Decimal, unit: UnitOfPrice | None) -> str:
         shown = self._prices.bare(price)
@@ -168,7 +168,7 @@ class AmountRows:
                 text = f"{self._prices.number(amount / price.unit)} at {self._each(price.unit, unit)}"
             case Package() if price.amount:
                 count = amount / price.amount
-                what = f"package{'' if count == 1 else 's'} of {self._prices.number(price.size)}"
+                what = f"{agreeing(count, 'package', 'packages')} of {self._prices.number(price.size)}"
                 text = f"{self._prices.number(count)} {what} at {self._prices.bare(price.amount)} each"
             case Dynamic() if price.multiplier:
                 text = f"{self._prices.number(amount / price.multiplier)} times {self._prices.number(price.multiplier)}"
@@ -203,7 +203,7 @@ class AmountRows:
             rows.append((text, quantity * asked[place]))
         rest = rows[MOST_SHOWN:]
         total = sum((amount for _, amount in rest), Decimal(0))
-        return rows[:MOST_SHOWN] + ([(f"{len(rest):,} more combinations", total)] if rest else [])
+        return rows[:MOST_SHOWN] + ([(counted(len(rest), "more combination"), total)] if rest else [])
 
 
 def _is_of(tier: Mapping[str, Any], term: Any) -> bool:

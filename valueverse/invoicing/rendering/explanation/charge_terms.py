@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from valueverse.invoicing.rendering.explanation.measured import agreeing
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -100,17 +102,21 @@ class ChargeTerms:
         """
         if not charge.included:
             return None
-        free = self._prices.number(charge.included)
-        together = "" if taken is None else " in all lines of this charge together"
+        free, them = charge.included, agreeing(charge.included, "it", "them")
+        together = "" if taken is None and quantity is not None else " in all lines of this charge together"
+        stated = f"{self._prices.number(free)} {agreeing(free)} included{together}"
         if quantity is None:
-            return f"{free} are included in all lines of this charge together; only what is above them is priced."
-        used, left = max(Decimal(quantity), Decimal(0)), max(charge.included - (taken or 0), Decimal(0))
-        own = "all of them" if left == charge.included else self._prices.number(left)
-        if used > left:
-            spent = f"{own} are used" if taken is None else f"{self._prices.number(left)} of them went to this line"
-            return f"{free} are included{together}, {spent}; {self._prices.number(used - left)} are priced."
-        spent = f"{self._prices.number(used)} of them {'are used' if taken is None else 'went to this line'}"
-        return f"{free} are included{together}, {spent}; nothing is left to price."
+            return f"{stated}; only what is above {them} is priced."
+        used, left = max(Decimal(quantity), Decimal(0)), max(free - (taken or 0), Decimal(0))
+        rest = f"{self._prices.number(used - left)} {agreeing(used - left)} priced"
+        if used <= left:
+            rest = "nothing is left to price"
+        own = min(used, left)
+        share = f"{self._prices.number(own)} of {them}"
+        if taken is None and used > left:
+            share = f"all of {them}"
+        spent = "went to this line" if taken is not None else f"{'is' if 1 in {free, own} else 'are'} used"
+        return f"{stated}, {share} {spent}; {rest}."
 
     def after_price(self, charge: ChargePricing, facts: LineFacts, *, shared: bool) -> list[str]:
         """What happens to the amount after the price, in this order; ``shared``: its limits hold for several lines."""

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from valueverse.dates import utc_text
-from valueverse.invoicing.rendering.explanation.measured import counted
+from valueverse.invoicing.rendering.explanation.measured import agreeing, counted
 from valueverse.money import plain
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class CorrectionSentences:
             count = changed.counts.get(change, 0)
             if count:
                 what = counted(count, "event") if not parts else f"{count:,}"
-                parts.append(text.format(what, was="was" if count == 1 else "were", is_="is" if count == 1 else "are"))
+                parts.append(text.format(what, was=agreeing(count, "was", "were"), is_=agreeing(count)))
         if not parts:
             return "None of its events came late, was amended or voided: what holds for it changed."
         return f"{', '.join(parts)}{_received(changed.first, changed.last)}."

@@ -12,7 +12,7 @@ from valueverse.invoicing.rendering.explanation.amount_rows import AmountRows
 from valueverse.invoicing.rendering.explanation.charge_terms import ChargeLines, ChargeTerms
 from valueverse.invoicing.rendering.explanation.correction_sentences import CorrectionSentences
 from valueverse.invoicing.rendering.explanation.line_facts import ExplainedLine
-from valueverse.invoicing.rendering.explanation.measured import MeasuredQuantity, counted
+from valueverse.invoicing.rendering.explanation.measured import MeasuredQuantity, agreeing, counted
 from valueverse.invoicing.rendering.explanation.price_sentences import PriceSentences
 from valueverse.invoicing.rendering.line_texts import LineTexts
 from valueverse.invoicing.rendering.locale_formats import LocaleFormats
@@ -123,8 +123,10 @@ class ExplainedInvoice:
         line = _with_billed_before(line, facts)
         found = [f"{self._quantities.sentence(line, charge, facts.parts)}, {self.days(line['service_period'])}."]
         if facts.late_events:
-            late = "All" if facts.late_events == line["event_count"] else f"{facts.late_events:,}"
-            found.append(f"{late} of them arrived after the period had closed, in time to count.")
+            late = f"{facts.late_events:,} of them"
+            if facts.late_events == line["event_count"]:
+                late = agreeing(facts.late_events, "It", "All of them")
+            found.append(f"{late} arrived after the period had closed, in time to count.")
         if charge is None or facts.plan is None:
             return found
         found += self._quantities.terms(charge)

@@ -81,7 +81,9 @@ class MeasuredQuantity:
         rounding = meter.get("rounding")
         if rounding:
             places, mode = int(rounding.get("places", 0)), _ROUNDED[rounding.get("mode", "half_up")]
-            to = f"multiples of {self._formats.quantity(str(10**-places))}" if places < 0 else f"{places} decimals"
+            to = (
+                f"multiples of {self._formats.quantity(str(10**-places))}" if places < 0 else counted(places, "decimal")
+            )
             text += f", rounded {mode} to {to if places else 'whole units'}"
         return text
 
@@ -101,4 +103,9 @@ class MeasuredQuantity:
 
 def counted(count: int, what: str) -> str:
     """A number of things."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+    return f"{count:,} {what}{agreeing(count, '', 's')}"
+
+
+def agreeing(count: int | Decimal, one: str = "is", several: str = "are") -> str:
+    """The form of a word that goes with a number."""
+    return one if count == 1 else several

@@ -19,6 +19,7 @@ from valueverse.catalog import (
     Volume,
     bucket_rules,
 )
+from valueverse.invoicing.rendering.explanation.measured import agreeing, counted
 from valueverse.money import plain
 
 if TYPE_CHECKING:
@@ -107,7 +108,9 @@ class PriceSentences:
     def _package(self, price: Package) -> str:
         block = "started" if price.round == "up" else "full"
         text = f"package, {self.money(price.amount)} for each {block} package of {self.number(price.size)}"
-        return f"{text}; the first {self.number(price.free)} units are free" if price.free else text
+        if not price.free:
+            return text
+        return f"{text}; the first {agreeing(price.free, 'unit is', f'{self.number(price.free)} units are')} free"
 
     def _percentage(self, price: Percentage) -> str:
         if not price.per_event:
@@ -127,8 +130,8 @@ class PriceSentences:
         """Which events cost nothing, and where that ends."""
         if price.free_events is None and price.free_amount is None:
             return None
-        one = price.free_events == 1
-        first = f"the first {'event costs' if one else f'{price.free_events or 0:,} events cost'} nothing"
+        count = price.free_events or 0
+        first = f"the first {agreeing(count, 'event costs', f'{count:,} events cost')} nothing"
         if price.free_amount is None:
             return first
         value = self.number(price.free_amount)
@@ -223,7 +226,7 @@ class PriceSentences:
             parts.append("worked out from the beginning on, less what was billed before")
         else:
             parts.append(f"each {price.period} by itself")
-        parts.append(f"{price.dispute_days} days to dispute it")
+        parts.append(f"{counted(price.dispute_days, 'day')} to dispute it")
         parts.append("given back" if price.refund else "nothing is given back")
         return "; ".join(parts)
 
