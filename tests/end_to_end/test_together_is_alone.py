@@ -103,6 +103,7 @@ EMPTY = {
     "auth.refresh_token": KEYS,
     "guard.analyst_tenant": KEYS,
     "audit.entry": "put in order when it is asked for, after the tables were read",
+    "inbox.answer": "answers to writes of the API, asked for after the tables were read",
     "inbox.batch": "written by the API, emptied by ingestion: tests/services/ingestion/test_inbox.py",
     "billing.held_tenant": "nobody is held; who is stands in tests/assets/test_held_tenants.py",
     "billing.unchanged_invoice": "late events change amounts here; tests/services/billing/test_billing_corrections.py",

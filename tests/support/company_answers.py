@@ -134,7 +134,7 @@ def _asked(settings: Settings, world: Measured) -> Iterator[tuple[str, list[str]
 async def api(settings: Settings, tenant: str) -> tuple[dict[str, str], set[str]]:
     """Every answer of the API to a tenant, by address; and the functions of the schema ``api`` that were called."""
     with connect(settings, "builder") as connection:
-        key = issue_api_key(connection, tenant, [*DEFAULT_SCOPES, "audit:read"])
+        key = issue_api_key(connection, tenant, [*DEFAULT_SCOPES, "audit:read", "billing:write"])
         connection.commit()
     sign_log(settings, whole=True)
     called: set[str] = set()
@@ -193,6 +193,13 @@ async def _answers(running: Api, tenant: str) -> Any:
     yield "proven", str(proof.status_code)
     sent = await running.client.post("/v1/events", json=SENT, headers=bearer(running.keys[tenant]))
     yield "sent", json.dumps(sent.json()["results"])
+    session = await running.sign_in(tenant)
+    once = {**bearer(session["access_token"]), "Idempotency-Key": "once"}
+    made = {"customer": "by the API", "name": "By the API", "time": "2024-01-01T00:00:00Z"}
+    for _ in range(2):
+        written = await running.client.post("/v1/customers", json=made, headers=once)
+        shown = {name: value for name, value in written.json().items() if name not in {"batch", "instance"}}
+        yield f"written {written.headers.get('idempotent-replayed')}", f"{written.status_code} {json.dumps(shown)}"
     yield "nobody", (await running.get(tenant, "/v1/customers/nobody/usage")).text.split('"instance"', maxsplit=1)[0]
     ready = await running.client.get("/readyz")
     yield "ready", f"{ready.status_code} {ready.text}"
