@@ -10,6 +10,7 @@ from unittest.mock import patch
 import polars as pl
 from typer.testing import CliRunner
 
+from serving_api import database
 from tests.support.company_files import RUNS, other_catalog, rows_of
 from tests.support.ledger import instant
 from tests.support.serving import bearer, serving
@@ -139,12 +140,11 @@ async def api(settings: Settings, tenant: str) -> tuple[dict[str, str], set[str]
     sign_log(settings, whole=True)
     called: set[str] = set()
     async with serving(settings, {tenant: key}) as running:
-        database = running.app.state.service.database
-        original: Callable[..., Any] = database.call
+        original: Callable[..., Any] = database._rows
 
-        async def call(function: str, *arguments: object) -> list[Any]:
+        async def rows(connection: Any, function: str, arguments: Any) -> list[Any]:
             called.add(function)
-            return list(await original(function, *arguments))
+            return list(await original(connection, function, arguments))
 
         query = EventStore._query
 
@@ -152,8 +152,7 @@ async def api(settings: Settings, tenant: str) -> tuple[dict[str, str], set[str]
             called.add(function)
             return query(store, function, arguments)
 
-        database.call = call
-        with patch.object(EventStore, "_query", asked):
+        with patch.object(database, "_rows", rows), patch.object(EventStore, "_query", asked):
             return {name: text async for name, text in _answers(running, tenant)}, called
 
 
@@ -195,10 +194,11 @@ async def _answers(running: Api, tenant: str) -> Any:
     yield "sent", json.dumps(sent.json()["results"])
     session = await running.sign_in(tenant)
     once = {**bearer(session["access_token"]), "Idempotency-Key": "once"}
-    made = {"customer": "by the API", "name": "By the API", "time": "2024-01-01T00:00:00Z"}
+    made = {"customer": "by the API", "name": "By the API", "on": "2024-05-01"}
     for _ in range(2):
         written = await running.client.post("/v1/customers", json=made, headers=once)
-        shown = {name: value for name, value in written.json().items() if name not in {"batch", "instance"}}
+        assert written.status_code == 201, written.text
+        shown = {name: value for name, value in written.json().items() if name != "batch"}
         yield f"written {written.headers.get('idempotent-replayed')}", f"{written.status_code} {json.dumps(shown)}"
     yield "nobody", (await running.get(tenant, "/v1/customers/nobody/usage")).text.split('"instance"', maxsplit=1)[0]
     ready = await running.client.get("/readyz")
