@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 from valueverse.documents import CURRENCY_SCHEMA, StrictModel, Text, text_schema, wrong
 from valueverse.errors import RefusalError
-from valueverse.events import DURATION_PATTERN, LONGEST_KEY, duration_seconds, is_time_zone
+from valueverse.events import DURATION_SCHEMA, LONGEST_KEY, duration_seconds, is_time_zone
 from valueverse.money import minor_units, plain
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def _seconds(value: timedelta) -> str:
     return f"{int(value.total_seconds())} seconds"
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_seconds), text_schema(DURATION_PATTERN)]
+Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_seconds), DURATION_SCHEMA]
 """A fixed stretch of time; '24 hours' and '1 day' are the same."""
 
 

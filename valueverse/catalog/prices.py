@@ -181,7 +181,10 @@ def _cell(value: Any) -> Any:
 
 _CELL_SCHEMA: JsonDict = {
     "additionalProperties": DIMENSION_SCHEMA,
-    "properties": {"unit": number_schema(6), "values": {"additionalProperties": DIMENSION_SCHEMA}},
+    "properties": {
+        "unit": number_schema(6),
+        "values": {"type": "object", "additionalProperties": {"type": "string"}},
+    },
     "required": ["unit"],
 }
 
@@ -299,7 +302,7 @@ class Outcome(_PriceModel):
     refund: Flag = False
 
 
-UnitPrice = Annotated[
+_UnitPrice = (
     Standard
     | Graduated
     | Volume
@@ -310,9 +313,9 @@ UnitPrice = Annotated[
     | Dynamic
     | Capacity
     | FormulaPrice
-    | Outcome,
-    Field(discriminator="model"),
-]
+    | Outcome
+)
+UnitPrice = Annotated[_UnitPrice, Field(discriminator="model")]
 
 
 class BucketTerms(StrictModel):
@@ -345,8 +348,24 @@ class TimeOfDay(BucketTerms):
     ]
 
 
+_OF_A_QUANTITY: JsonDict = {
+    "properties": {"model": {"not": {"enum": ["matrix", "capacity"]}}},
+    "if": {"properties": {"model": {"const": "dynamic"}}},
+    "then": {"properties": {"amount": {"type": "null"}}},
+}
+
+
 class Bucketed(_PriceModel):
     """Each hour or day priced by itself, then summed."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "allOf": [
+                {"properties": {"price": _OF_A_QUANTITY}},
+                {"properties": {"time_of_day": {"items": {"properties": {"price": _OF_A_QUANTITY}}}}},
+            ]
+        }
+    )
 
     model: Literal["bucketed"]
     every: Literal["hour", "day"]
@@ -368,18 +387,4 @@ class Bucketed(_PriceModel):
         return None
 
 
-PriceModel = Annotated[
-    Standard
-    | Graduated
-    | Volume
-    | Package
-    | Percentage
-    | GraduatedPercentage
-    | Matrix
-    | Dynamic
-    | Capacity
-    | Bucketed
-    | FormulaPrice
-    | Outcome,
-    Field(discriminator="model"),
-]
+PriceModel = Annotated[_UnitPrice | Bucketed, Field(discriminator="model")]

@@ -3,9 +3,11 @@
 from valueverse.documents.changes import Change, tree_changes
 from valueverse.documents.countries import COUNTRIES
 from valueverse.documents.fields import (
+    CONTROL_CHARACTERS,
     CURRENCY_SCHEMA,
     KEY_PATTERN,
     PRINTABLE,
+    UNPRINTABLE,
     Amount,
     Between,
     CountryCode,
@@ -26,22 +28,28 @@ from valueverse.documents.problem_text import problems_text
 from valueverse.documents.problems import DocumentError, Problem, Problems
 from valueverse.documents.reading import read_document
 from valueverse.documents.schema_parts import (
+    REAL_DAY,
     has,
     has_not_both,
     has_one_of,
     json_schema_of,
     number_schema,
     text_schema,
+    up_to_pattern,
+    whole_schema,
 )
 from valueverse.documents.source import Source, child_path
 from valueverse.documents.validation import StrictModel, error_of, judge_object, validated, wrong
 
 __all__ = [
+    "CONTROL_CHARACTERS",
     "COUNTRIES",
     "CURRENCY_SCHEMA",
     "JSON_NUMBER",
     "KEY_PATTERN",
     "PRINTABLE",
+    "REAL_DAY",
+    "UNPRINTABLE",
     "UNSTORABLE",
     "Amount",
     "Between",
@@ -80,6 +88,8 @@ __all__ = [
     "read_document",
     "text_schema",
     "tree_changes",
+    "up_to_pattern",
     "validated",
+    "whole_schema",
     "wrong",
 ]

@@ -11,7 +11,7 @@ from annotated_types import Ge, GroupedMetadata, Le
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from valueverse.documents.countries import COUNTRIES, judge_country
-from valueverse.documents.schema_parts import codes_pattern, number_schema, text_schema
+from valueverse.documents.schema_parts import codes_pattern, number_schema, text_schema, whole_schema
 from valueverse.documents.validation import wrong
 from valueverse.errors import RefusalError
 from valueverse.formula import QUANTITY_LIMIT
@@ -88,13 +88,13 @@ def _whole(value: Any) -> Any:
     return int(number)
 
 
-_WHOLE_TEXT = {"type": "string", "pattern": "^ *[+-]?[0-9]+([.]0*)? *$"}
-Whole = Annotated[int, BeforeValidator(_whole), WithJsonSchema({"anyOf": [{"type": "integer"}, _WHOLE_TEXT]})]
+Whole = Annotated[int, BeforeValidator(_whole)]
+"""A whole number; always with ``Between``."""
 
 
 @dataclass(frozen=True)
 class Between(GroupedMetadata):
-    """Bounds of a ``Whole``, both included; ``most`` None: no upper one."""
+    """Bounds of a ``Whole``, both included; ``most`` None: that of every quantity."""
 
     least: int
     most: int | None = None
@@ -102,11 +102,9 @@ class Between(GroupedMetadata):
     def __iter__(self) -> Iterator[Any]:
         """What pydantic reads: the bounds, and the schema with them."""
         yield Ge(self.least)
-        bounds = {"minimum": self.least}
-        if self.most is not None:
-            yield Le(self.most)
-            bounds["maximum"] = self.most
-        yield WithJsonSchema({"anyOf": [{"type": "integer", **bounds}, _WHOLE_TEXT]})
+        most = int(QUANTITY_LIMIT) - 1 if self.most is None else self.most
+        yield Le(most)
+        yield WithJsonSchema(whole_schema(self.least, most, exponent=True))
 
 
 Flag = Annotated[bool, Field(strict=True)]
@@ -123,8 +121,14 @@ def _text(value: Any) -> Any:
     return value
 
 
-PRINTABLE = r"[^\x00-\x1f\x7f-\x9f]"
-"""Pattern of a character that is no control character."""
+CONTROL_CHARACTERS = r"\x00-\x1f\x7f-\x9f"
+UNPRINTABLE = (
+    rf"{CONTROL_CHARACTERS}\xa0\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u1680\u180e\u2000-\u200f"
+    r"\u2028-\u202f\u205f-\u2064\u2066-\u206f\u3000\ufeff\ufff9-\ufffb"
+)
+"""Of a pattern: control and format characters and separators but the space, up to U+FFFF."""
+PRINTABLE = f"[^{UNPRINTABLE}]"
+"""Pattern of a printable character."""
 Text = Annotated[str, BeforeValidator(_text), text_schema(f"{PRINTABLE}*", LONGEST_TEXT)]
 
 

@@ -17,8 +17,16 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 Schema = dict[str, Any]
-_EXPONENT = "([eE][+-]?[0-9]+)?"
-_SPACE = "[ \\t\\r\\n]*"
+_PLACES = 18
+"""Decimals of an exact number."""
+_EXPONENT = "[eE][+-]?[0-9]+"
+_SPACE = r"\s*"
+_LEAP_YEAR = "([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)"
+REAL_DAY = (
+    f"(?={_LEAP_YEAR}-|[0-9]{{4}}-(?!02-29))[0-9]{{4}}-"
+    "((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|[12][0-9]))"
+)
+"""Pattern of a day of the calendar, such as 2024-02-29."""
 _BOUNDS = {"ge": "minimum", "le": "maximum"}
 
 
@@ -58,12 +66,42 @@ def number_schema(digits: int, *, signed: bool = False, above: bool = False, mos
     number |= {"exclusiveMaximum": 10**digits} if most is None else {"maximum": most}
     sign, some = "[+-]?" if signed else "[+]?", "(?=[^eE]*[1-9])" if above else ""
     text = _text_of(digits) if most is None else f"({_text_of(len(str(most)) - 1)}|0*{most}([.]0*)?)"
-    return {"anyOf": [number, {"type": "string", "pattern": f"^{_SPACE}{some}{sign}{text}{_SPACE}$"}]}
+    nothing = "" if signed or above else "|-(0+([.]0*)?|[.]0+)"
+    return {"anyOf": [number, {"type": "string", "pattern": f"^{_SPACE}({some}{sign}{text}{nothing}){_SPACE}$"}]}
 
 
 def _text_of(digits: int) -> str:
     """The pattern of a number's text without its sign; what an exponent makes of it is left to the reader."""
-    return rf"(0*[0-9]{{1,{digits}}}([.][0-9]*)?|[.][0-9]+){_EXPONENT}"
+    places = f"[0-9]{{1,{_PLACES}}}0*"
+    return rf"(0*[0-9]{{1,{digits}}}([.]({places})?)?|[.]{places}|([0-9]+[.]?[0-9]*|[.][0-9]+){_EXPONENT})"
+
+
+def whole_schema(least: int, most: int, *, exponent: bool = False) -> Schema:
+    """A whole number within these bounds, as a JSON number or as a text; ``least`` is at most 1.
+
+    Args:
+        least: the smallest.
+        most: the largest.
+        exponent: a text may have one; what it makes of the number is left to the reader.
+    """
+    some = "(?=[0-9]*[1-9])" if least > 0 else ""
+    below = f"|-0*{up_to_pattern(-least)}([.]0*)?" if least <= 0 else ""
+    power = f"|[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+){_EXPONENT}" if exponent else ""
+    text = f"^{_SPACE}([+]?{some}0*{up_to_pattern(most)}([.]0*)?{below}{power}){_SPACE}$"
+    number = {"type": "integer", "minimum": least, "maximum": most}
+    return {"anyOf": [number, {"type": "string", "pattern": text}]}
+
+
+def up_to_pattern(most: int) -> str:
+    """The pattern of the digits of 0 to ``most``, without zeros before them."""
+    digits = str(most)
+    lower = [
+        f"{digits[:place]}[0-{int(digit) - 1}]" + (f"[0-9]{{{rest}}}" if rest else "")
+        for place, digit in enumerate(digits)
+        if digit > "0" and (rest := len(digits) - place - 1) >= 0
+    ]
+    shorter = [f"[0-9]{{1,{len(digits) - 1}}}"] if len(digits) > 1 else []
+    return f"({'|'.join([*shorter, *lower, digits])})"
 
 
 def codes_pattern(codes: Iterable[str]) -> str:

@@ -3,7 +3,7 @@
 from valueverse.events.amendments import resolve_amendments
 from valueverse.events.billing_events import CATALOG_PUBLISHED, SHAPES, judge_billing_event
 from valueverse.events.event_reference import ENTRIES
-from valueverse.events.field_types import DURATION_PATTERN, NAME_RULE, duration_seconds
+from valueverse.events.field_types import DURATION_SCHEMA, NAME_RULE, duration_seconds
 from valueverse.events.identity import COMPARED_FIELDS, EVENT_KEY, key_hash, payload_hash, same_payload
 from valueverse.events.reading import LARGEST_EVENT, read_lines, read_rows, refused_lines, with_raw
 from valueverse.events.strict import ENVELOPE_ATTRIBUTES, load_exact_json
@@ -19,7 +19,7 @@ from valueverse.events.validation import (
 __all__ = [
     "CATALOG_PUBLISHED",
     "COMPARED_FIELDS",
-    "DURATION_PATTERN",
+    "DURATION_SCHEMA",
     "ENTRIES",
     "ENVELOPE_ATTRIBUTES",
     "EVENT_KEY",

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from valueverse.documents import PRINTABLE, has, json_schema_of
+from valueverse.documents import CONTROL_CHARACTERS, UNPRINTABLE, has, json_schema_of
 from valueverse.events.billing_events import CATALOG_PUBLISHED, SHAPES
 from valueverse.events.field_types import INSTANT_PATTERN
 from valueverse.events.invoice_details import InvoiceDetails
@@ -111,6 +111,17 @@ ENTRIES: dict[str, Entry] = {
 }
 
 
+_WITHIN = {"$ref": "#/$defs/Usage"}
+_USAGE = {
+    "description": "No number in data of usage is 10^12 or more, and no text holds a NUL character.",
+    "exclusiveMinimum": -(10**12),
+    "exclusiveMaximum": 10**12,
+    "pattern": r"^[^\x00]*$",
+    "items": _WITHIN,
+    "additionalProperties": _WITHIN,
+}
+
+
 def data_schema(kind: str) -> dict[str, Any]:
     """The JSON Schema of ``data`` of one type."""
     schema = json_schema_of(SHAPES[kind])
@@ -129,8 +140,8 @@ def events_schema(catalog: dict[str, Any]) -> dict[str, Any]:
     """
     schemas = {kind: data_schema(kind) for kind in SHAPES} | {CATALOG_PUBLISHED: catalog}
     named = {"anyOf": [{"not": {"pattern": "^billing[.]"}}, {"enum": list(schemas)}]}
-    text = {"type": "string", "pattern": f"^{PRINTABLE}{{1,{LONGEST_KEY}}}$"}
-    name = "[^/\\x00-\\x1f\\x7f-\\x9f]{1,128}"
+    text = {"type": "string", "pattern": f"^[^{CONTROL_CHARACTERS}]{{1,{LONGEST_KEY}}}$"}
+    name = f"[^/{UNPRINTABLE}]{{1,128}}"
     envelope = {
         "specversion": {"const": "1.0"},
         "id": text | {"description": "With source the key of the event: the same one twice counts once."},
@@ -153,25 +164,26 @@ def events_schema(catalog: dict[str, Any]) -> dict[str, Any]:
     }
     of_usage = {
         "if": {"properties": {"type": {"not": {"pattern": "^billing[.]"}}}},
-        "then": {"properties": {"subject": {"pattern": f"^{name}(/{name})?$"}}},
+        "then": {"properties": {"subject": {"pattern": f"^{name}(/{name})?$"}, "data": _WITHIN}},
     }
-    voids = {"if": {"properties": {"data": {"type": "null"}}, "required": ["data"]}, "then": has("replaces")}
     return {
         "$schema": SCHEMA_DIALECT,
         "title": "ValueVerse event",
         "type": "object",
-        "required": ["specversion", "id", "source", "type", "time", "data"],
+        "required": ["specversion", "id", "source", "type", "time"],
         "properties": envelope,
         "allOf": [
             of_usage,
-            voids,
+            # Without data an event voids another.
+            {"anyOf": [has("data"), has("replaces")]},
             *(
                 {"if": {"properties": {"type": {"const": kind}}}, "then": {"properties": {"data": _nullable(schema)}}}
                 for kind, schema in schemas.items()
             ),
         ],
         # References are read from the root of a document.
-        "$defs": {name: part for schema in schemas.values() for name, part in schema.get("$defs", {}).items()},
+        "$defs": {name: part for schema in schemas.values() for name, part in schema.get("$defs", {}).items()}
+        | {"Usage": _USAGE},
     }
 
 

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import PlainValidator, WithJsonSchema
 
-from valueverse.documents import CURRENCY_SCHEMA, KEY_PATTERN, number_schema, text_schema, wrong
+from valueverse.documents import (
+    CURRENCY_SCHEMA,
+    KEY_PATTERN,
+    REAL_DAY,
+    UNPRINTABLE,
+    number_schema,
+    text_schema,
+    up_to_pattern,
+    wrong,
+)
 from valueverse.errors import RefusalError
 from valueverse.events.validation import CALENDAR, EARLIEST, LATEST, is_time_zone
 from valueverse.money import exact, minor_units
@@ -30,12 +39,28 @@ NAME_RULE = "1 to 128 printable characters without '/'"
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z", re.ASCII)
 _TIME = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d+)?"
 _LOCAL = re.compile(rf"{_TIME}\Z", re.ASCII)
-_INSTANT = re.compile(rf"{_TIME}(Z|[+-]\d{{2}}:\d{{2}})\Z", re.ASCII)
-DURATION_PATTERN = "([0-9]{1,9}) (second|minute|hour|day|week)s?"
-_DURATION = re.compile(rf"{DURATION_PATTERN}\Z")
-_DATE_PATTERN = "(19[7-9][0-9]|2[01][0-9]{2}|2200)-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
-_CLOCK_PATTERN = "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
-INSTANT_PATTERN = f"{_DATE_PATTERN}[Tt]{_CLOCK_PATTERN}"
+_INSTANT = re.compile(rf"{_TIME}(Z|[+-]\d{{2}}:[0-5]\d)\Z", re.ASCII)
+_DURATION = re.compile(r"([0-9]{1,9}) (second|minute|hour|day|week)s?\Z")
+DURATION_SCHEMA = text_schema(
+    "(?=[0-9]{1,9} )0*("
+    + "|".join(
+        f"{up_to_pattern(LONGEST_DAYS * _SECONDS['day'] // seconds)} {unit}s?" for unit, seconds in _SECONDS.items()
+    )
+    + ")"
+)
+_DATE_PATTERN = f"(?=19[7-9]|2[01]|2200-01-01){REAL_DAY}"
+_CLOCK = "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]+)?"
+_OFFSET = "([01][0-9]|2[0-3]):[0-5][0-9]"
+
+
+def _instant_pattern(between: str) -> str:
+    """Of an instant; an offset can bring the days beside the calendar into it."""
+    first = f"1969-12-31{between}{_CLOCK}-{_OFFSET}"
+    last = f"2200-01-01{between}(00:00:00([.]0+)?([Zz]|-00:00)|{_CLOCK}[+]{_OFFSET})"
+    return f"({first}|{last}|(?!2200){_DATE_PATTERN}{between}{_CLOCK}([Zz]|[+-]{_OFFSET}))"
+
+
+INSTANT_PATTERN = _instant_pattern("[Tt]")
 """Of an event's time."""
 
 
@@ -110,11 +135,18 @@ def _not_negative(value: Any) -> Decimal:
     return number
 
 
+def shown_whole(value: Any) -> str:
+    """What stands where a whole number is expected, such as ``the text '1'``."""
+    if isinstance(value, str):
+        return f"the text {value[:40]!r}"
+    return str(value).lower() if isinstance(value, bool) else str(value)[:40]
+
+
 def _whole(value: Any) -> int:
     is_number = isinstance(value, int | Decimal) and not isinstance(value, bool)
     # The size first: writing out 1e9999 as a whole number costs what an attacker wants it to cost.
     if not is_number or not 1 <= value <= _LARGEST_WHOLE or value != int(value):
-        raise wrong(f"{str(value)[:40]} is not a whole number from 1 to {_LARGEST_WHOLE}")
+        raise wrong(f"{shown_whole(value)} is not a whole number from 1 to {_LARGEST_WHOLE}")
     return int(value)
 
 
@@ -168,21 +200,17 @@ def _duration(value: Any) -> str:
     return str(value)
 
 
-_SHARE_TEXT = "(0*100([.]0*)?|0*[0-9]{1,2}([.][0-9]*)?|[.][0-9]+)"
 _TAX_KEY = "(?![0-9.]+(e[0-9]+)?$)[a-z0-9][a-z0-9_.-]{0,62}"
 _TAX_RATE: dict[str, Any] = {
-    "anyOf": [
-        {"type": "number", "minimum": 0, "maximum": 100},
-        {"type": "string", "pattern": f"^({_TAX_KEY}|{_SHARE_TEXT})$"},
-    ]
+    "anyOf": [*number_schema(3, most=100)["anyOf"], {"type": "string", "pattern": f"^{_TAX_KEY}$"}]
 }
 
-Text = Annotated[str, PlainValidator(_text), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 4096})]
+Text = Annotated[str, PlainValidator(_text), text_schema(r"[^\x00]{1,4096}")]
 Key = Annotated[str, PlainValidator(_key), text_schema("[a-z0-9][a-z0-9_.-]{0,62}")]
 Name = Annotated[
     str,
     PlainValidator(_name),
-    text_schema(r"[^/\x00-\x1f\x7f-\x9f]{1,128}"),
+    text_schema(f"[^/{UNPRINTABLE}]{{1,128}}"),
 ]
 """A customer, subscription or wallet key: other people's, any printable text without ``/``."""
 Currency = Annotated[str, PlainValidator(_currency), CURRENCY_SCHEMA]
@@ -193,7 +221,7 @@ Whole = Annotated[
     int, PlainValidator(_whole), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": _LARGEST_WHOLE})
 ]
 Day = Annotated[str, PlainValidator(_day), text_schema(_DATE_PATTERN)]
-Moment = Annotated[str, PlainValidator(_moment), text_schema(f"{_DATE_PATTERN}([Tt ]{_CLOCK_PATTERN})?")]
+Moment = Annotated[str, PlainValidator(_moment), text_schema(f"{_DATE_PATTERN}|{_instant_pattern('[Tt ]')}")]
 """A date, or an instant with its offset."""
 TaxRate = Annotated[
     Any,
@@ -207,7 +235,7 @@ TaxRate = Annotated[
         }
     ),
 ]
-GraceDuration = Annotated[str, PlainValidator(_duration), text_schema(DURATION_PATTERN)]
+GraceDuration = Annotated[str, PlainValidator(_duration), DURATION_SCHEMA]
 
 
 def stated(value: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from valueverse.documents import text_schema, wrong
-from valueverse.events.field_types import LONGEST_DAYS, Text
+from valueverse.events.field_types import LONGEST_DAYS, Text, shown_whole
 
 _IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}\Z")
 _BIC = re.compile(r"[A-Z]{6}[A-Z0-9]{2}([A-Z0-9]{3})?\Z")
@@ -48,9 +48,9 @@ def _matching(pattern: re.Pattern[str], meaning: str) -> PlainValidator:
 
 def _days(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | Decimal) or value != int(value):
-        raise wrong(f"{str(value)[:40]} is not a whole number of days from 0 to {LONGEST_DAYS}")
+        raise wrong(f"{shown_whole(value)} is not a whole number of days from 0 to {LONGEST_DAYS}")
     if not 0 <= value <= LONGEST_DAYS:
-        raise wrong(f"{str(value)[:40]} is not a whole number of days from 0 to {LONGEST_DAYS}", code="out_of_range")
+        raise wrong(f"{shown_whole(value)} is not a whole number of days from 0 to {LONGEST_DAYS}", code="out_of_range")
     return int(value)
 
 

@@ -20,9 +20,10 @@ from pydantic import (
     model_validator,
 )
 
-from valueverse.documents import JSON_NUMBER, Source, StrictModel, has_one_of, wrong
-from valueverse.value.architect.document.distributions import OPTIONS, PARAMETERS, read_distribution
+from valueverse.documents import JSON_NUMBER, Source, StrictModel, has_one_of, whole_schema, wrong
+from valueverse.value.architect.document.distributions import read_distribution
 from valueverse.value.architect.document.numbers import (
+    AMOUNT_SCHEMA,
     NUMBER_SCHEMA,
     Decay,
     Fraction,
@@ -32,14 +33,24 @@ from valueverse.value.architect.document.numbers import (
     number_from,
     numbers_from,
 )
+from valueverse.value.architect.document.schema_parts import (
+    DIST_SCHEMA,
+    DURATION_PATTERN,
+    DURATION_SCHEMA,
+    EXPRESSION_SCHEMA,
+    FLAG_SCHEMA,
+    MAX_NAMES,
+    MISSING_SCHEMA,
+    OUTPUT_SCHEMA,
+    START_SCHEMA,
+    UNIT_SCHEMA,
+)
 
 SCHEMA = "valueverse.value_model/v1"
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
 MAX_PERIODS = 3_660
-MAX_NAMES = 5_000
 MAX_SCENARIOS = 100
-_END = r"\Z"
-_DURATION = re.compile(r"([1-9][0-9]{0,3}) *(day|week|month|quarter|year)s?\Z")
+_DURATION = re.compile(rf"{DURATION_PATTERN}\Z")
 _START = re.compile(r"[0-9]{4}-[0-9]{2}(-[0-9]{2})?\Z")
 
 Grain = Literal["day", "week", "month", "quarter", "year"]
@@ -148,84 +159,53 @@ def _short(field: str) -> BeforeValidator:
     return BeforeValidator(lambda value: value if isinstance(value, dict) else {field: value})
 
 
-_OUTPUT_SCHEMA = {
-    "description": "Names, or mappings such as {percentiles: [5, 50, 95]}; see docs/value-models.md.",
-    "anyOf": [
-        {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "object"}]}},
-        {"type": "object"},
-    ],
-}
-_DURATION_SCHEMA = {"type": "string", "pattern": f"^{_DURATION.pattern.removesuffix(_END)}$"}
-
-
-def _parameters_schema(family: str) -> dict[str, Any]:
-    """Parameters of a family: its names in order, or a mapping by these names; lists of numbers for samples."""
-    names = PARAMETERS[family]
-    if "values" in names:
-        return {"type": ["array", "object"]}
-    return {
-        "anyOf": [
-            {"type": "array", "minItems": len(names), "maxItems": len(names), "items": NUMBER_SCHEMA},
-            {"type": "object", "additionalProperties": NUMBER_SCHEMA, "minProperties": len(names)},
-        ]
-    }
-
-
-_DIST_SCHEMA = {
-    "type": "object",
-    "description": "One family with its parameters, and clip: [low, high].",
-    "properties": {
-        **{family: _parameters_schema(family) for family in PARAMETERS},
-        **{name: {} for name in sorted({one for two in OPTIONS.values() for one in two})},
-        "clip": {
-            "anyOf": [
-                {
-                    "type": "array",
-                    "minItems": 2,
-                    "maxItems": 2,
-                    "items": {"anyOf": [*NUMBER_SCHEMA["anyOf"], {"type": "null"}]},
-                },
-                {"type": "null"},
-            ]
-        },
-    },
-    "oneOf": [{"required": [family]} for family in PARAMETERS],
-    "additionalProperties": False,
-}
-_MISSING_SCHEMA = {
-    "anyOf": [
-        {"enum": ["error", "zero", "carry_forward"]},
-        *(
-            {"type": "object", "required": [name], "additionalProperties": False, "properties": {name: schema}}
-            for name, schema in (("carry_forward", _DURATION_SCHEMA), ("default", NUMBER_SCHEMA))
-        ),
-    ]
-}
-_EXPRESSION_SCHEMA = {"type": ["number", "string"], "pattern": "[^ \\t\\r\\n]"}
-_EXPRESSION = WithJsonSchema(_EXPRESSION_SCHEMA)
+_EXPRESSION = WithJsonSchema(EXPRESSION_SCHEMA)
 
 Name = Annotated[str, BeforeValidator(_name), WithJsonSchema({"type": "string", "pattern": f"^{NAME.pattern[:-2]}$"})]
 Text = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": "string", "maxLength": 4096})]
-UnitText = Annotated[str, BeforeValidator(_unit), WithJsonSchema({"type": ["string", "number"]})]
+UnitText = Annotated[
+    str,
+    BeforeValidator(_unit),
+    WithJsonSchema(UNIT_SCHEMA),
+]
 ExpressionText = Annotated[str, BeforeValidator(_expression), _EXPRESSION]
-Amount = Annotated[float | str, BeforeValidator(_amount), WithJsonSchema(NUMBER_SCHEMA)]
+Amount = Annotated[float | str, BeforeValidator(_amount), WithJsonSchema(AMOUNT_SCHEMA)]
 """A number, or a quantity such as ``60000 USD/year``."""
 Value = Annotated[
     float | str | list[float],
     BeforeValidator(_value),
-    WithJsonSchema({"anyOf": [*NUMBER_SCHEMA["anyOf"], {"type": "array", "minItems": 1, "items": NUMBER_SCHEMA}]}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                *AMOUNT_SCHEMA["anyOf"],
+                {"type": "array", "minItems": 1, "maxItems": MAX_PERIODS, "items": NUMBER_SCHEMA},
+            ]
+        }
+    ),
 ]
 """An amount, or one number per period."""
-Duration = Annotated[str, BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)]
+Duration = Annotated[str, BeforeValidator(_duration), WithJsonSchema(DURATION_SCHEMA)]
 References = Annotated[
     list[Text],
     BeforeValidator(_percent_list),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string", "maxLength": 4096}}]}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "maxLength": 4096},
+                {"type": "array", "items": {"type": "string", "maxLength": 4096}},
+            ]
+        }
+    ),
 ]
 
 
 _WHOLE = BeforeValidator(_whole)
-_START_SCHEMA = {"type": "string", "pattern": f"^(commit[.]start|{_START.pattern.removesuffix(_END)})$"}
+_YEAR_SCHEMA = {
+    "anyOf": [
+        {"type": "integer", "minimum": 1900, "maximum": 2200},
+        {"type": "string", "pattern": r"^\s*[+]?0*(19[0-9]{2}|2[01][0-9]{2}|2200)([.]0*)?\s*$"},
+    ]
+}
 
 
 class Discount(StrictModel):
@@ -240,8 +220,8 @@ class Axis(StrictModel):
     """The periods 1..``periods``; ``start`` is the first day, or ``commit.start``: each commit states its own."""
 
     grain: Grain = "month"
-    start: Annotated[str, BeforeValidator(_start), WithJsonSchema(_START_SCHEMA)] = "commit.start"
-    periods: Annotated[int, Field(ge=1, le=MAX_PERIODS), _WHOLE] = 1
+    start: Annotated[str, BeforeValidator(_start), WithJsonSchema(START_SCHEMA)] = "commit.start"
+    periods: Annotated[int, Field(ge=1, le=MAX_PERIODS), _WHOLE, WithJsonSchema(whole_schema(1, MAX_PERIODS))] = 1
     discount: Annotated[Discount, _short("rate")] = Discount()
 
 
@@ -266,7 +246,7 @@ class Given(StrictModel):
     model_config = ConfigDict(json_schema_extra=has_one_of("value", "dist", "bind"))
 
     value: Value | None = None
-    dist: Annotated[dict[str, Any], BeforeValidator(_distribution), WithJsonSchema(_DIST_SCHEMA)] | None = None
+    dist: Annotated[dict[str, Any], BeforeValidator(_distribution), WithJsonSchema(DIST_SCHEMA)] | None = None
     bind: Annotated[Binding, _short("metric")] | None = None
 
     @model_validator(mode="after")
@@ -285,17 +265,17 @@ class Input(Given):
     """
 
     unit: UnitText | None = None
-    missing: Annotated[Any, BeforeValidator(_missing), WithJsonSchema(_MISSING_SCHEMA)] = "error"
+    missing: Annotated[Any, BeforeValidator(_missing), WithJsonSchema(MISSING_SCHEMA)] = "error"
     evidence: References = []
     owner: Text | None = None
     description: Text | None = None
-    internal: bool = False
+    internal: Annotated[bool, WithJsonSchema(FLAG_SCHEMA)] = False
 
 
 class Correlation(StrictModel):
     """Correlation of two uncertain inputs (of the normal scores behind their draws)."""
 
-    between: Annotated[list[Name], Field(min_length=2, max_length=2)]
+    between: Annotated[list[Name], Field(min_length=2, max_length=2, json_schema_extra={"uniqueItems": True})]
     rho: Number
 
 
@@ -325,7 +305,7 @@ class Cost(StrictModel):
 
     expr: ExpressionText
     unit: UnitText | None = None
-    at: Annotated[int, Field(ge=0, le=MAX_PERIODS), _WHOLE] | None = None
+    at: Annotated[int, Field(ge=0, le=MAX_PERIODS), _WHOLE, WithJsonSchema(whole_schema(0, MAX_PERIODS))] | None = None
     risk: Risk = 0.0
     evidence: References = []
     description: Text | None = None
@@ -340,8 +320,8 @@ class Pricing(StrictModel):
     cap: Amount | None = None
     period: Grain = "month"
     true_up: Literal["cumulative", "none"] = "cumulative"
-    dispute_days: Annotated[int, Field(ge=0, le=3_660), _WHOLE] = 30
-    refund: bool = False
+    dispute_days: Annotated[int, Field(ge=0, le=3_660), _WHOLE, WithJsonSchema(whole_schema(0, 3_660))] = 30
+    refund: Annotated[bool, WithJsonSchema(FLAG_SCHEMA)] = False
 
 
 class Evidence(StrictModel):
@@ -349,7 +329,7 @@ class Evidence(StrictModel):
 
     title: Text
     url: Text | None = None
-    year: Annotated[int, Field(ge=1900, le=2200), _WHOLE] | None = None
+    year: Annotated[int, Field(ge=1900, le=2200), _WHOLE, WithJsonSchema(_YEAR_SCHEMA)] | None = None
     quote: Text | None = None
     note: Text | None = None
 
@@ -383,7 +363,7 @@ class Model(StrictModel):
         Field(max_length=MAX_SCENARIOS),
         _BY_NAME,
     ] = {}
-    outputs: Annotated[list[Any], BeforeValidator(_outputs), WithJsonSchema(_OUTPUT_SCHEMA)] = []
+    outputs: Annotated[list[Any], BeforeValidator(_outputs), WithJsonSchema(OUTPUT_SCHEMA)] = []
     pricing: Pricing | None = None
     evidence: Annotated[dict[str, Annotated[Evidence, _short("title")]], _Many] = {}
 

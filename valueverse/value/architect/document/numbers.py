@@ -56,9 +56,19 @@ def numbers_from(value: object, count: tuple[int, int], field: str = "", shape: 
     return [number_from(one, f"{field}[{index}]") for index, one in enumerate(value)]
 
 
-_NUMBER_TEXT: dict[str, Any] = {"type": "string", "pattern": "[0-9]|pi", "description": "a number, or '2 * pi'"}
-NUMBER_SCHEMA: dict[str, Any] = {"anyOf": [{"type": "number", "minimum": -LARGEST, "maximum": LARGEST}, _NUMBER_TEXT]}
-"""A number, or a text that says one; of amounts also with a unit."""
+_NUMBER: dict[str, Any] = {"type": "number", "minimum": -LARGEST, "maximum": LARGEST}
+AMOUNT_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        _NUMBER,
+        {"type": "string", "pattern": "[0-9]|pi|true|false", "description": "a number, or '5 USD/month'"},
+    ]
+}
+"""A number, or a text that says one, also with a unit."""
+_CONSTANT = r"(?=.*([0-9]|pi))[0-9.eEpi+*/^()\s-]*"
+"""What a number or an expression of numbers and pi is written with."""
+_NUMBER_TEXT: dict[str, Any] = {"type": "string", "pattern": f"^{_CONSTANT}$", "description": "a number, or '2 * pi'"}
+NUMBER_SCHEMA: dict[str, Any] = {"anyOf": [_NUMBER, _NUMBER_TEXT]}
+"""A number, or a text that says one."""
 Number = Annotated[float, BeforeValidator(number_from), WithJsonSchema(NUMBER_SCHEMA)]
 
 
@@ -72,13 +82,20 @@ def _between(low: float, high: float, *, below: bool = False) -> Any:
     return judge
 
 
-def _fraction_schema(low: float, high: float) -> WithJsonSchema:
-    return WithJsonSchema({"anyOf": [{"type": "number", "minimum": low, "maximum": high}, _NUMBER_TEXT]})
+def _fraction_schema(low: float, high: int, *, below: bool = False) -> WithJsonSchema:
+    """Of a text, a plain number is judged; what an expression comes to is left to the reader."""
+    bound = "exclusiveMaximum" if below else "maximum"
+    inside = "0([.][0-9]+)?" if high == 1 else "[0-9]([.][0-9]+)?"
+    zero = "-0([.]0+)?" if low == 0 else "-0([.][0-9]+)?"
+    most = "" if below else f"|{high}([.]0+)?"
+    plain = f"(?!-?(0|[1-9][0-9]*)([.][0-9]+)?$)|(?=({inside}|{zero}{most})$)"
+    text = _NUMBER_TEXT | {"pattern": f"^({plain}){_CONSTANT}$"}
+    return WithJsonSchema({"anyOf": [{"type": "number", "minimum": low, bound: high}, text]})
 
 
 Fraction = Annotated[float, BeforeValidator(_between(0, 1)), _fraction_schema(0, 1)]
 """A part of a whole: 0.2 is 20 %."""
-Decay = Annotated[float, BeforeValidator(_between(0, 1, below=True)), _fraction_schema(0, 1)]
+Decay = Annotated[float, BeforeValidator(_between(0, 1, below=True)), _fraction_schema(0, 1, below=True)]
 Risk = Annotated[float, BeforeValidator(_between(0, 10)), _fraction_schema(0, 10)]
 """Of a cost: it may more than double."""
 Rate = Annotated[float, BeforeValidator(_between(-0.99, 10)), _fraction_schema(-0.99, 10)]
