@@ -1,5 +1,5 @@
 -- Requests that the API has accepted and no ingestion has taken yet: one row each, which ingestion deletes once the lake
--- has its events (docs/decisions/1502).
+-- has its events (docs/decisions/1602).
 set local role valueverse_owner;
 -- Meant for them, a row an event, and never written to.
 drop table inbox.event;
