@@ -213,7 +213,8 @@ WRONG: list[tuple[str, Any, str, Any]] = [
             ("drivers.saving.decay", "1"), ("costs.setup.at", "-1"), ("costs.setup.expr", "x" * 4097),
             ("outputs", [""]), ("outputs", [{}]), ("pricing.share", "1 USD"), ("pricing.dispute_days", "3661"),
             ("evidence.e1.year", "1899"), ("inputs.cost.internal", 2),
-            ("correlations", [{"between": ["cost", "cost"], "rho": 0}]),
+            ("correlations", [{"between": ["cost", "cost"], "rho": 0}]), ("pricing.cap", -1), ("pricing.floor", -0.01),
+            ("correlations", [{"between": ["cost", "setup"], "rho": 1}]),
         )
     ),
 ]  # fmt: skip

@@ -38,10 +38,12 @@ from valueverse.value.architect.document.schema_parts import (
     DURATION_PATTERN,
     DURATION_SCHEMA,
     EXPRESSION_SCHEMA,
+    FEE_SCHEMA,
     FLAG_SCHEMA,
     MAX_NAMES,
     MISSING_SCHEMA,
     OUTPUT_SCHEMA,
+    RHO_SCHEMA,
     START_SCHEMA,
     UNIT_SCHEMA,
 )
@@ -276,7 +278,7 @@ class Correlation(StrictModel):
     """Correlation of two uncertain inputs (of the normal scores behind their draws)."""
 
     between: Annotated[list[Name], Field(min_length=2, max_length=2, json_schema_extra={"uniqueItems": True})]
-    rho: Number
+    rho: Annotated[Number, WithJsonSchema(RHO_SCHEMA)]
 
 
 class Variable(StrictModel):
@@ -316,8 +318,8 @@ class Pricing(StrictModel):
 
     output: Text
     share: Fraction
-    floor: Amount | None = None
-    cap: Amount | None = None
+    floor: Annotated[Amount, WithJsonSchema(FEE_SCHEMA)] | None = None
+    cap: Annotated[Amount, WithJsonSchema(FEE_SCHEMA)] | None = None
     period: Grain = "month"
     true_up: Literal["cumulative", "none"] = "cumulative"
     dispute_days: Annotated[int, Field(ge=0, le=3_660), _WHOLE, WithJsonSchema(whole_schema(0, 3_660))] = 30

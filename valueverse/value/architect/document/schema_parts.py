@@ -6,7 +6,7 @@ from typing import Any
 
 from valueverse.documents import REAL_DAY
 from valueverse.value.architect.document.distributions import OPTIONS, PARAMETERS
-from valueverse.value.architect.document.numbers import NUMBER_SCHEMA
+from valueverse.value.architect.document.numbers import AMOUNT_SCHEMA, LARGEST, NUMBER_SCHEMA
 
 MAX_NAMES = 5_000
 DURATION_PATTERN = "([1-9][0-9]{0,3}) *(day|week|month|quarter|year)s?"
@@ -83,6 +83,8 @@ START_SCHEMA = {
     "type": "string",
     "pattern": f"^(commit[.]start|(?!0000)({REAL_DAY}|[0-9]{{4}}-(0[1-9]|1[0-2])))$",
 }
+FEE_SCHEMA = {"anyOf": [{"type": "number", "minimum": 0, "maximum": LARGEST}, AMOUNT_SCHEMA["anyOf"][1]]}
+RHO_SCHEMA = {"anyOf": [{"type": "number", "exclusiveMinimum": -1, "exclusiveMaximum": 1}, NUMBER_SCHEMA["anyOf"][1]]}
 FLAG_SCHEMA = {
     "anyOf": [
         {"type": "boolean"},
