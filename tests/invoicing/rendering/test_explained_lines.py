@@ -17,9 +17,7 @@ from valueverse.invoicing.rendering import (
     LineFacts,
     LocaleFormats,
     OtherLine,
-    QuantityPart,
 )
-from valueverse.invoicing.rendering.explanation.amount_rows import AmountRows
 from valueverse.invoicing.rendering.explanation.charge_terms import ChargeTerms
 from valueverse.invoicing.rendering.explanation.price_sentences import PriceSentences
 
@@ -36,48 +34,6 @@ def test_a_multiplier_and_a_long_matrix_are_put_in_words() -> None:
     matrix = parse_pricing({"price": {"model": "matrix", "dimensions": ["region"], "cells": cells}})
     assert PRICES.price(matrix.price, None).endswith("region r7: 1.00 USD; 3 more)")
     assert PRICES.price(matrix.price, {"region": "r9"}).endswith("(region r9: 1.00 USD)")
-
-
-def test_cells_beyond_those_that_are_listed_are_summed() -> None:
-    matrix = {
-        "model": "matrix",
-        "dimensions": ["region"],
-        "cells": [{"region": "r0", "unit": "2"}],
-        "default_unit": "1",
-    }
-    charge = parse_pricing({"price": matrix})
-    parts = [
-        QuantityPart("calls", {"region": f"r{place}", "size": size}, Decimal(3)) for place in range(10) for size in "sm"
-    ]
-    line = LINE | {"kind": "usage", "amount_precise": "66"}
-    rows = AmountRows(LocaleFormats("en", "USD", ()), PRICES).of(line, charge, None, LineFacts(parts=parts))
-    assert rows[:2] == [("6 of region r0 at 2.00 each", "12.00 USD"), ("6 of region r1 at 1.00 each", "6.00 USD")]
-    assert (len(rows), rows[-1]) == (9, ("2 more combinations", "12.00 USD"))
-    for changed in ({"included": "1"}, {"convert": {"multiply_by": "2"}}, {"discount_percent": "10"}):
-        other = parse_pricing({"price": matrix} | changed)
-        assert AmountRows(LocaleFormats("en", "USD", ()), PRICES).of(line, other, None, LineFacts(parts=parts)) == []
-
-
-def test_a_value_that_events_lack_is_no_cell() -> None:
-    cells = [{"region": "None", "unit": "2"}]
-    price = {"model": "matrix", "dimensions": ["region"], "cells": cells, "default_unit": "1"}
-    charge = parse_pricing({"price": price})
-    parts = [QuantityPart("calls", {"region": value}, Decimal(3)) for value in (None, "None")]
-    line = LINE | {"kind": "usage", "amount_precise": "9"}
-    assert AmountRows(LocaleFormats("en", "USD", ()), PRICES).of(line, charge, None, LineFacts(parts=parts)) == [
-        ("3 of region None at 2.00 each", "6.00 USD"),
-        ("3 without region at 1.00 each", "3.00 USD"),
-    ]
-    assert PRICES.price(charge.price, {"region": None}).endswith("(else 1.00 USD)")
-
-
-def test_a_tier_without_units_is_a_row_only_for_its_fixed_amount() -> None:
-    charge = parse_pricing({"price": {"model": "graduated", "tiers": [{"up_to": None, "unit": "0.01", "flat": "3"}]}})
-    tier = {"from": "0", "to": None, "quantity": "0", "unit": "0.01", "flat": "3", "amount": "3"}
-    line = LINE | {"kind": "usage", "tiers": [tier]}
-    rows = AmountRows(LocaleFormats("en", "USD", ()), PRICES)
-    assert rows.of(line, charge, None, LineFacts()) == [("0 at 0.01 each, plus 3.00", "3.00 USD")]
-    assert rows.of(line | {"tiers": [tier | {"flat": "0", "amount": "0"}]}, charge, None, LineFacts()) == []
 
 
 @pytest.mark.parametrize(

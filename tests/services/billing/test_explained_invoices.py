@@ -226,8 +226,10 @@ def test_corrections_of_a_corrected_and_of_a_void_invoice_say_on_what_they_build
 def test_an_amendment_that_changes_nothing_says_so_where_its_invoice_was_corrected_for_another_line(
     settings: Settings,
 ) -> None:
-    meter = {"event_type": "used", "aggregation": "sum", "value": "n"}
-    charges = [{"key": key, "meter": key, "price": {"model": "standard", "unit": "1"}} for key in ("calls", "toks")]
+    meter = {"event_type": "used", "aggregation": "sum", "value": "n", "dimensions": ["region"]}
+    cells = {"model": "matrix", "dimensions": ["region"], "cells": [{"region": "eu", "unit": "2"}], "default_unit": "1"}
+    prices = {"calls": {"model": "standard", "unit": "1"}, "toks": cells}
+    charges = [{"key": key, "meter": key, "price": price} for key, price in prices.items()]
     plan = {"key": "pro", "period": {"align": "calendar"}, "charges": charges}
     world = World({"currency": "USD", "meters": [meter | {"key": one["key"]} for one in charges], "plans": [plan]})
     world.start("2023-11-01")
@@ -244,6 +246,8 @@ def test_an_amendment_that_changes_nothing_says_so_where_its_invoice_was_correct
     lake.overwrite(EVENTS_TABLE, lake.scan(EVENTS_TABLE).with_columns(*amended, data=pl.lit("{}")).collect())
     with connect(settings, "builder") as connection:
         found = [explain_event(EventStore(connection), lake, "test", key, None)[0] for key in ("u0", "u1", "u2", "u3")]
+        later = invoice_in_sentences(connection, lake, "acme-000002", "toks", 5).lines
+    (line,) = (one for one, data in later if data["kind"] == "adjustment")
     assert [event_in_sentences(one)[1:] for one in found] == [
         ["No line bills it, superseded: replaced by the event u2, received 2023-12-25T00:00:00Z."],
         ["It is counted in toks, 5.00 USD in all, on acme-000001 (finalised)."],
@@ -254,6 +258,10 @@ def test_an_amendment_that_changes_nothing_says_so_where_its_invoice_was_correct
         ["It is part of a correction of toks by 1.00 USD on acme-000002 (finalised)."],
     ]
     assert [one.get("replaced_at") for one in found] == ["2023-12-25T00:00:00Z", None, None, None]
+    assert line.tiers == [
+        ("before: 5 without region at 1.00 each", "5.00 USD"),
+        ("now: 6 without region at 1.00 each", "6.00 USD"),
+    ]
 
 
 EVENT = {

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from valueverse.catalog import CatalogHistory
-from valueverse.invoicing import build_billing_context, changed_events, line_events
-from valueverse.invoicing.rendering import ChangedEvents, Correction
+from valueverse.catalog import Capacity, CatalogHistory, Matrix
+from valueverse.invoicing import build_billing_context, changed_events, line_events, line_quantities
+from valueverse.invoicing.rendering import ChangedEvents, Correction, QuantityPart
 from valueverse.money import minor_text, minor_units, plain
 from valueverse.platform.stores import billing_store, invoice_store, operations_store
 from valueverse.schemas.dimensions import dimensions_text
@@ -20,7 +20,7 @@ from valueverse.services.lake_tables import BILLING_FACTS_TABLE, USAGE_TABLE
 from valueverse.subscriptions import build_timeline, event_field
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import psycopg
 
@@ -48,6 +48,13 @@ class ExplainedCorrection:
 
     reasons: Correction
     events: pl.DataFrame
+
+    def made_of(self, parts: Sequence[Sequence[QuantityPart]]) -> ExplainedCorrection:
+        """With the parts of its quantity before and now; empty: its price asks for none."""
+        if not parts:
+            return self
+        before, now = parts
+        return replace(self, reasons=replace(self.reasons, parts=(before, now)))
 
 
 @dataclass(frozen=True)
@@ -112,12 +119,18 @@ def explained_corrections(
     found = {}
     for other in {row["invoice_id"]: row for row in corrected}.values():
         booked = _booked(connection, scope, tenant, other)
-        events = _changes(connection, lake, (tenant, other["invoice_id"]), booked.known_at, context, known_now)
+        billed = billing_store.invoices(connection, billing_store.Scope([tenant]), [other["invoice_id"]])
+        period = billed.filter(pl.col("invoice_type") == "period")
+        states = context_of(lake, tenant, booked.known_at), context
+        before, now = (line_events(period, state) for state in states)
+        events = changed_events(before, now, booked.known_at, known_now)
+        parts = _quantities(period, states)
         causes = _causes(connection, lake, tenant, document, other["period_to"], (booked.known_at, known_now))
         for row in corrected:
             if row["invoice_id"] == other["invoice_id"]:
                 line = document["lines"][row["line_no"] - 1]
-                found[row["line_no"]] = _explained(line, booked, events, causes, rerated.get(other["invoice_id"]))
+                one = _explained(line, booked, events, causes, rerated.get(other["invoice_id"]))
+                found[row["line_no"]] = one.made_of([parts_of(line, frame) for frame in parts])
     return found
 
 
@@ -134,19 +147,27 @@ def _booked(
     return _Booked(other, lines.sort(issued, "line_no"), shown)
 
 
-def _changes(
-    connection: psycopg.Connection[Any],
-    lake: Lake,
-    invoice: tuple[str, str],
-    known_before: datetime,
-    context: BillingContext,
-    known_now: datetime,
-) -> pl.DataFrame:
-    tenant, invoice_id = invoice
-    rows = billing_store.invoices(connection, billing_store.Scope([tenant]), [invoice_id])
-    period = rows.filter(pl.col("invoice_type") == "period")
-    before = line_events(period, context_of(lake, tenant, known_before))
-    return changed_events(before, line_events(period, context), known_before, known_now)
+def price_models(context: BillingContext) -> set[type]:
+    """The models of all prices of a context's catalogs."""
+    plans = [plan for catalog in context.history.catalogs.values() for plan in catalog.plans]
+    return {type(charge.price) for plan in plans for charge in plan.charges}
+
+
+def _quantities(period: pl.DataFrame, states: Sequence[BillingContext]) -> list[pl.DataFrame]:
+    """``line_quantities`` of a period in each state of knowledge; none where no price is made of parts."""
+    if not any(price_models(state) & {Capacity, Matrix} for state in states):
+        return []
+    return [line_quantities(period, state) for state in states]
+
+
+def parts_of(line: Mapping[str, Any], quantities: pl.DataFrame) -> list[QuantityPart]:
+    """Those ``line_quantities`` that a line is made of."""
+    label = dimensions_text(line["dimensions"]) if line["dimensions"] else ""
+    mine = quantities.filter(pl.col("key") == line["key"], pl.col("label") == label, pl.col("quantity").is_not_null())
+    return [
+        QuantityPart(row["meter"], json.loads(row["dimensions"] or "{}"), row["quantity"])
+        for row in mine.iter_rows(named=True)
+    ]
 
 
 def _causes(

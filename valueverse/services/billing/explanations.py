@@ -18,12 +18,12 @@ from valueverse.invoicing.rendering import (
     LineFacts,
     LocaleFormats,
     OtherLine,
-    QuantityPart,
     agreeing,
 )
 from valueverse.money import minor_text, minor_units
 from valueverse.schemas.dimensions import dimensions_text
 from valueverse.services.billing.explain import FoundInvoice, answer_of, find_lines
+from valueverse.services.billing.explained_corrections import parts_of, price_models
 from valueverse.services.billing.invoices import find_invoice
 from valueverse.services.event_tally import MEANINGS
 
@@ -109,8 +109,7 @@ _Frames = dict[type, pl.DataFrame]
 def _frames(found: FoundInvoice) -> _Frames:
     """What prices of several meters, by dimensions, or by hours and days are made of; empty where the period goes
     on."""
-    plans = [plan for catalog in found.context.history.catalogs.values() for plan in catalog.plans]
-    prices = {type(charge.price) for plan in plans for charge in plan.charges}
+    prices = price_models(found.context)
     frames: _Frames = {}
     if not found.ongoing and prices & {Capacity, Matrix}:
         frames |= dict.fromkeys((Capacity, Matrix), line_quantities(found.period, found.context))
@@ -119,14 +118,14 @@ def _frames(found: FoundInvoice) -> _Frames:
     return frames
 
 
-def _rows_of(line: dict[str, Any], frame: pl.DataFrame | None) -> list[dict[str, Any]]:
+def _rows_of(line: dict[str, Any], frame: pl.DataFrame | None) -> pl.DataFrame:
     """The rows of a usage line."""
     if frame is None or line["kind"] != "usage":
-        return []
+        return pl.DataFrame()
     label = dimensions_text(line["dimensions"]) if line["dimensions"] else ""
     begins, ends = (datetime.fromisoformat(line["service_period"][name]) for name in ("from", "to"))
     named = [pl.col("key") == line["key"], pl.col("label") == label, pl.col("from") == begins, pl.col("to") == ends]
-    return frame.filter(*named, pl.col("quantity").is_not_null()).to_dicts()
+    return frame.filter(*named, pl.col("quantity").is_not_null())
 
 
 def _facts(found: FoundInvoice, line: dict[str, Any], frames: _Frames) -> LineFacts:
@@ -143,11 +142,8 @@ def _facts(found: FoundInvoice, line: dict[str, Any], frames: _Frames) -> LineFa
         plan=plan_at(found.context, found.tenant, subscription, at) if subscription else None,
         days=found.days.get((begins, ends)),
         values=events["value"].to_list() if whole else (),
-        parts=[
-            QuantityPart(row["meter"], json.loads(row["dimensions"] or "{}"), row["quantity"])
-            for row in _rows_of(line, frames.get(Matrix))
-        ],
-        buckets=[(row["quantity"], row["minute"]) for row in _rows_of(line, frames.get(Bucketed))],
+        parts=parts_of(line, parts) if (parts := _rows_of(line, frames.get(Matrix))).height else (),
+        buckets=[(row["quantity"], row["minute"]) for row in _rows_of(line, frames.get(Bucketed)).to_dicts()],
         late_events=events.filter(pl.col("received_at") >= close).height,
         before=_others(found, "before", line) if usage else [],
         in_parts=any(row["link"] == "before" for row in found.related),

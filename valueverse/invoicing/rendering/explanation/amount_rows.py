@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING, Any
 
 from valueverse.catalog import (
@@ -18,10 +18,11 @@ from valueverse.catalog import (
     Standard,
     Volume,
 )
+from valueverse.invoicing.rendering.explanation.charge_terms import SAME, of_days
 from valueverse.invoicing.rendering.explanation.measured import agreeing, counted
 from valueverse.invoicing.rendering.explanation.price_sentences import MOST_SHOWN
 from valueverse.money import plain
-from valueverse.rating import bucket_parts, percentage_parts
+from valueverse.rating import bucket_parts, percentage_parts, priced_units
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,12 +62,39 @@ class AmountRows:
             rows = [] if facts.in_parts else self._buckets(charge, price.every, facts.buckets)
         else:
             rows = [] if facts.in_parts else self._alone(line, charge, unit, facts)
-        return self.column(rows)
+        start = sum((amount for _, amount in rows), Decimal(0))
+        steps = self._steps(line, charge, facts, start) if rows else []
+        return self.column([*rows, *(steps or [])])
 
     def column(self, rows: Sequence[_Row]) -> list[tuple[str, str]]:
         """Rows with their amounts in the currency, all with the decimals of the one that has the most."""
         shown = self._formats.column([plain(amount) for _, amount in rows])
         return [(text, f"{one} {self._formats.currency}") for (text, _), one in zip(rows, shown, strict=True)]
+
+    def _steps(
+        self, line: Mapping[str, Any], charge: ChargePricing, facts: LineFacts, start: Decimal
+    ) -> list[_Row] | None:
+        """What discount, maximum and minimum make of ``start``, which the price comes to; None: they do not lead from
+        there to the line's amount."""
+        left, amount = start, Decimal(line["amount_precise"])
+        rows = []
+        if charge.discount_percent:
+            rows.append(
+                (f"less {self._prices.percent(charge.discount_percent)}", -left * charge.discount_percent / 100)
+            )
+            left += rows[-1][1]
+        shared = _shares(charge)
+        if charge.maximum is not None:
+            # What is above it was cut from each of several lines in proportion.
+            most = min(left, amount) if shared else of_days(charge.maximum, facts.days)
+            rows += [("cut to the maximum", most - left)] if left - most >= SAME else []
+            left = min(left, most)
+        if charge.minimum is not None and not shared and not facts.ongoing:
+            least = of_days(charge.minimum, facts.days)
+            rows += [("raised to the minimum", least - left)] if least - left >= SAME else []
+            left = max(left, least)
+        is_whole = not facts.in_parts and not getattr(charge, "across_segments", False)
+        return rows if is_whole and abs(left - amount) < SAME else None
 
     def tiers(self, tiers: Sequence[Mapping[str, Any]], price: Any, unit: UnitOfPrice | None) -> list[_Row]:
         """Rows of a line's tiers as a document has them, without those that nothing fell into; ``price``: what they are
@@ -159,17 +187,53 @@ class AmountRows:
     def _alone(
         self, line: Mapping[str, Any], charge: ChargePricing, unit: UnitOfPrice | None, facts: LineFacts
     ) -> list[_Row]:
-        """Units, packages, cells or a step, where nothing but the price made the amount: then they follow from it."""
+        """Units, packages, cells or a step. Where nothing but the price made the amount they follow from it, else from
+        the quantity, if discount, maximum and minimum lead from there to the amount."""
         price, amount = charge.price, Decimal(line["amount_precise"])
-        if charge.discount_percent or charge.minimum is not None or charge.maximum is not None or not amount:
+        if not amount:
             return []
+        if isinstance(price, Matrix):
+            rows = self.cells(charge, facts.parts, unit)
+        elif charge.discount_percent or charge.minimum is not None or charge.maximum is not None:
+            rows = self._by_quantity(line, charge, unit)
+        else:
+            return self._by_amount(line, charge, unit)
+        start = sum((one for _, one in rows), Decimal(0))
+        return [] if self._steps(line, charge, facts, start) is None else rows
+
+    def _by_quantity(self, line: Mapping[str, Any], charge: ChargePricing, unit: UnitOfPrice | None) -> list[_Row]:
+        """Units or packages that follow from the line's quantity."""
+        price = charge.price
+        if line["quantity"] is None or (_shares(charge) and charge.included):
+            return []
+        units = max(Decimal(line["quantity"]) - charge.included, Decimal(0))
+        match price:
+            case Standard():
+                return [(self._units(units, price.unit, unit), units * price.unit)]
+            case Package():
+                way = ROUND_CEILING if price.round == "up" else ROUND_FLOOR
+                count = (max(units - price.free, Decimal(0)) / price.size).to_integral_value(way)
+                return [(self._packages(count, price), count * price.amount)]
+            case Dynamic() if price.multiplier is not None:
+                text = f"{self._prices.number(units)} times {self._prices.number(price.multiplier)}"
+                return [(text, units * price.multiplier)]
+        return []
+
+    def _units(self, units: Decimal, price: Decimal, unit: UnitOfPrice | None) -> str:
+        return f"{self._prices.number(units)} at {self._each(price, unit)}"
+
+    def _packages(self, count: Decimal, price: Package) -> str:
+        what = f"{agreeing(count, 'package', 'packages')} of {self._prices.number(price.size)}"
+        return f"{self._prices.number(count)} {what} at {self._prices.bare(price.amount)} each"
+
+    def _by_amount(self, line: Mapping[str, Any], charge: ChargePricing, unit: UnitOfPrice | None) -> list[_Row]:
+        """Units, packages or a step that follow from the line's amount."""
+        price, amount = charge.price, Decimal(line["amount_precise"])
         match price:
             case Standard() if price.unit:
-                text = f"{self._prices.number(amount / price.unit)} at {self._each(price.unit, unit)}"
+                text = self._units(amount / price.unit, price.unit, unit)
             case Package() if price.amount:
-                count = amount / price.amount
-                what = f"{agreeing(count, 'package', 'packages')} of {self._prices.number(price.size)}"
-                text = f"{self._prices.number(count)} {what} at {self._prices.bare(price.amount)} each"
+                text = self._packages(amount / price.amount, price)
             case Dynamic() if price.multiplier:
                 text = f"{self._prices.number(amount / price.multiplier)} times {self._prices.number(price.multiplier)}"
             case Dynamic():
@@ -179,31 +243,48 @@ class AmountRows:
                 text = held[0] if held else ""
             case FormulaPrice() if not charge.included and line["quantity"] is not None:
                 text = f"{price.amount} with quantity {self._prices.number(Decimal(line['quantity']))}"
-            case Matrix():
-                return [] if charge.convert or charge.included else self._cells(price, facts.parts)
             case _:
                 text = ""
         return [(text, amount)] if text else []
 
-    def _cells(self, price: Matrix, parts: Sequence[QuantityPart]) -> list[_Row]:
-        """A row for each combination of the dimensions that decide the price."""
+    def cells(self, charge: ChargePricing, parts: Sequence[QuantityPart], unit: UnitOfPrice | None) -> list[_Row]:
+        """A row for each combination of the dimensions that decide the price of a matrix charge without included
+        units; none where a quantity is out of range.
+
+        Args:
+            charge: with a price of any model.
+            parts: of a line, in metered units.
+            unit: what a priced unit is.
+        """
+        price = charge.price
+        if not isinstance(price, Matrix) or charge.included:
+            return []
         used: dict[tuple[str | None, ...], Decimal] = {}
         for part in parts:
             place = tuple(part.dimensions.get(name) for name in price.dimensions)
             used[place] = used.get(place, Decimal(0)) + part.quantity
-        units: dict[tuple[str | None, ...], Decimal] = {
+        cells: dict[tuple[str | None, ...], Decimal] = {
             tuple(cell.values[name] for name in price.dimensions): cell.unit for cell in price.cells
         }
-        asked = {place: units.get(place, price.default_unit) or Decimal(0) for place in used}
         rows = []
-        for place, quantity in sorted(used.items(), key=lambda one: [(value is None, value or "") for value in one[0]]):
+        order = sorted(used.items(), key=lambda one: [(value is None, value or "") for value in one[0]])
+        for (place, quantity), units in zip(order, priced_units(charge, [one for _, one in order]), strict=True):
+            if units is None:
+                return []
+            asked = cells.get(place, price.default_unit) or Decimal(0)
             what = self._prices.dimensions(dict(zip(price.dimensions, place, strict=True)))
             of = "" if place[0] is None else "of "
-            text = f"{self._prices.number(quantity)} {of}{what} at {self._prices.bare(asked[place])} each"
-            rows.append((text, quantity * asked[place]))
+            text = f"{self._prices.number(quantity)} {of}{what}"
+            priced = f"{text}: {self._prices.number(units)}" if charge.convert else text
+            rows.append((f"{priced} at {self._each(asked, unit)}", units * asked))
         rest = rows[MOST_SHOWN:]
         total = sum((amount for _, amount in rest), Decimal(0))
         return rows[:MOST_SHOWN] + ([(counted(len(rest), "more combination"), total)] if rest else [])
+
+
+def _shares(charge: ChargePricing) -> bool:
+    """Whether several lines share what a charge includes and its limits; pricing that stands alone has one line."""
+    return bool(getattr(charge, "split_by", ()))
 
 
 def _is_of(tier: Mapping[str, Any], term: Any) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from valueverse.catalog import Matrix
 from valueverse.invoicing.rendering.explanation.measured import agreeing
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from valueverse.invoicing.rendering.explanation.line_facts import LineFacts
     from valueverse.invoicing.rendering.explanation.price_sentences import PriceSentences
 
-_SAME = Decimal("1e-12")
+SAME = Decimal("1e-12")
 """Amounts that are nearer than this are the same but for rounding at 18 decimals."""
 _LATER = ", due only when the period ends"
 _ROUNDED = {
@@ -86,6 +87,8 @@ class ChargeTerms:
         if convert is None:
             return None
         rounded = _ROUNDED[convert.round]
+        if rounded and isinstance(charge.price, Matrix):
+            rounded += ", each combination by itself"
         if convert.divide_by is not None:
             return f"One priced unit is {self._prices.number(convert.divide_by)} {unit or 'metered units'}{rounded}."
         if convert.multiply_by is not None:
@@ -144,8 +147,8 @@ class ChargeTerms:
         found = f"{limit}, which come to {self._prices.precise(own.total)}"
         if own.lacking is not None:
             return f"{found}: a line of its own adds the {self._prices.money(own.lacking)} that they lack."
-        most = None if charge.maximum is None else _of_days(charge.maximum, days)
-        if most is not None and abs(own.total - most) < _SAME:
+        most = None if charge.maximum is None else of_days(charge.maximum, days)
+        if most is not None and abs(own.total - most) < SAME:
             return f"{found}: what is above it was cut from each in proportion."
         return f"{found}."
 
@@ -163,8 +166,9 @@ class ChargeTerms:
         whole = self._prices.money(bound)
         if days is None or days[0] == days[1]:
             return whole
-        return f"{self._prices.precise(_of_days(bound, days))}, for {days[0]} of {days[1]} days of {whole}"
+        return f"{self._prices.precise(of_days(bound, days))}, for {days[0]} of {days[1]} days of {whole}"
 
 
-def _of_days(bound: Decimal, days: tuple[int, int] | None) -> Decimal:
+def of_days(bound: Decimal, days: tuple[int, int] | None) -> Decimal:
+    """A limit of a whole period for used and full days of a part of it."""
     return bound if days is None or days[0] == days[1] else bound * days[0] / days[1]

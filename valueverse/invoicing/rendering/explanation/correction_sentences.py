@@ -10,10 +10,9 @@ from valueverse.invoicing.rendering.explanation.measured import agreeing, counte
 from valueverse.money import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from valueverse.invoicing.rendering.display_names import UnitOfPrice
     from valueverse.invoicing.rendering.explanation.line_facts import ChangedEvents, Correction
     from valueverse.invoicing.rendering.locale_formats import LocaleFormats
 
@@ -33,12 +32,12 @@ class CorrectionSentences:
     def __init__(self, formats: LocaleFormats) -> None:
         self._formats = formats
 
-    def of(self, line: Mapping[str, Any], one: Correction, days: str, unit: UnitOfPrice | None) -> list[str]:
-        """The sentences of an adjustment; ``days``: its service period, ``unit``: what its quantity counts."""
+    def of(self, line: Mapping[str, Any], one: Correction, days: str, quantities: Sequence[str | None]) -> list[str]:
+        """The sentences of an adjustment; ``days``: its service period, ``quantities``: before and now, None: none."""
         found = [f"Changes invoice {one.invoice}, issued {one.issued_on}, for {days}."]
         if one.is_void:
             found.append("That invoice is void: what other invoices had billed of it is taken back.")
-        found.append(self._amounts(line, one, unit))
+        found.append(self._amounts(line, one, quantities))
         if line["meter"] is not None and not one.is_void:
             found.append(self._events(one.changed))
         if one.catalog is not None:
@@ -52,20 +51,16 @@ class CorrectionSentences:
             found.append("It follows from what the other lines of that invoice come to.")
         return found
 
-    def _amounts(self, line: Mapping[str, Any], one: Correction, unit: UnitOfPrice | None) -> str:
-        before, now = (self._billed(one, place, unit) for place in (0, 1))
+    def _amounts(self, line: Mapping[str, Any], one: Correction, quantities: Sequence[str | None]) -> str:
+        before, now = (self._billed(one, place, quantities[place]) for place in (0, 1))
         on = f" on {' and '.join(one.billed_on)}" if len(one.billed_on) > 1 else ""
         more = "more" if Decimal(line["amount"]) >= 0 else "less"
         difference = self._money(plain(abs(Decimal(line["amount"]))))
         return f"Billed before{on}: {before}. Due as known now: {now}. The difference is {difference} {more}."
 
-    def _billed(self, one: Correction, place: int, unit: UnitOfPrice | None) -> str:
+    def _billed(self, one: Correction, place: int, quantity: str | None) -> str:
         text = self._money((one.billed, one.due)[place])
-        parts = []
-        if one.quantity is not None:
-            size = "" if unit is None or unit.count is None else f" times {self._formats.quantity(unit.count)}"
-            name = "" if unit is None else f" {unit.unit}"
-            parts.append(f"{self._formats.quantity(one.quantity[place])}{size}{name}")
+        parts = [] if quantity is None else [quantity]
         if one.events is not None:
             parts.append(counted(one.events[place], "event"))
         return f"{text} ({' of '.join(parts)})" if parts else text

@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from valueverse.catalog import Matrix
 from valueverse.dates import utc_text
 from valueverse.invoicing.rendering.display_names import DisplayNames
 from valueverse.invoicing.rendering.explanation.amount_rows import AmountRows
@@ -39,6 +40,7 @@ class ExplainedInvoice:
         self._document = document
         self._rounding = document["basis"].get("rounding") or {}
         self._formats = LocaleFormats("en", document["currency"], zones)
+        self._minor = Decimal(1).scaleb(-self._formats.places)
         self._names = DisplayNames(catalog, "en")
         self._texts = LineTexts(self._formats, self._names)
         self._prices = PriceSentences(self._formats, self._names.meter_name)
@@ -90,16 +92,22 @@ class ExplainedInvoice:
             return self._rows.of(line, charge, unit, facts)
         if line["kind"] == "usage":
             return self._rows.column(self._rows.tiers(line["tiers"], None, unit))
-        if facts.correction is None or not facts.correction.tiers or not line["tiers"]:
+        one = facts.correction
+        if one is None:
             return []
-        price = None if charge is None else charge.price
-        sides = {"before": facts.correction.tiers, "now": line["tiers"]}
-        rows = [
-            (f"{side}: {text}", amount)
-            for side, tiers in sides.items()
-            for text, amount in self._rows.tiers(tiers, price, unit)
-        ]
-        return self._rows.column(rows)
+        if charge is not None and isinstance(charge.price, Matrix) and one.parts is not None:
+            sides = [self._rows.cells(charge, parts, unit) for parts in one.parts]
+            sums = [sum((amount for _, amount in rows), Decimal(0)) for rows in sides]
+            # The terms of then may have been others: rows that do not come to what was billed are not its.
+            if any(abs(a - Decimal(b)) >= self._minor for a, b in zip(sums, (one.billed, one.due), strict=True)):
+                return []
+        elif one.tiers and line["tiers"]:
+            price = None if charge is None else charge.price
+            sides = [self._rows.tiers(tiers, price, unit) for tiers in (one.tiers, line["tiers"])]
+        else:
+            return []
+        named = zip(("before", "now"), sides, strict=True)
+        return self._rows.column([(f"{side}: {text}", amount) for side, rows in named for text, amount in rows])
 
     def name(self, line: Mapping[str, Any]) -> str:
         """What one of its lines is called, as in its PDF and XML."""
@@ -197,7 +205,12 @@ class ExplainedInvoice:
         days = self.days(line["service_period"])
         if facts.correction is None:
             return [f"Changes what was billed for {days}."]
-        return self._corrections.of(line, facts.correction, days, self._names.unit(line))
+        one, charge = facts.correction, _charge(line, facts)
+        quantities = [
+            self._quantities.shown(line, charge, Decimal(quantity), parts)
+            for quantity, parts in zip(one.quantity or (), one.parts or (None, None), strict=False)
+        ]
+        return self._corrections.of(line, one, days, quantities or (None, None))
 
     def _other(self, line: Mapping[str, Any], facts: LineFacts) -> list[str]:
         found = [f"For {self.days(line['service_period'])}."]
@@ -210,7 +223,7 @@ class ExplainedInvoice:
         found = self._limits(line, facts) if line["kind"] == "usage" else []
         found += [
             f"Less {self.money(one.amount)} that {_invoice(one)} billed before at a threshold, for "
-            f"{self._quantities.amount_of(line, one.quantity)} of {counted(one.events, 'event')}."
+            f"{self._counted(line, one, _charge(line, facts))}."
             for one in facts.before
             if one.events or Decimal(one.amount)
         ]
@@ -223,6 +236,10 @@ class ExplainedInvoice:
             f"Changed since, by {self.money(one.amount)}: on {_invoice(one)} ({one.status}, issued {one.issued_on})."
             for one in facts.corrections
         ]
+
+    def _counted(self, line: Mapping[str, Any], one: OtherLine, charge: Any) -> str:
+        quantity, events = self._quantities.shown(line, charge, one.quantity, None), counted(one.events, "event")
+        return events if quantity is None else f"{quantity} of {events}"
 
     def _limits(self, line: Mapping[str, Any], facts: LineFacts) -> list[str]:
         charge = _charge(line, facts)

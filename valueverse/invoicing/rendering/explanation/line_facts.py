@@ -48,6 +48,15 @@ class ChangedEvents:
 
 
 @dataclass(frozen=True)
+class QuantityPart:
+    """A part of a line's quantity: of one meter and one combination of dimensions, in metered units."""
+
+    meter: str
+    dimensions: Mapping[str, str | None]
+    quantity: Decimal
+
+
+@dataclass(frozen=True)
 class Correction:
     """What a line corrects, and why.
 
@@ -59,6 +68,8 @@ class Correction:
         billed, due: what was billed before and what is due as known now, in major units, net of coupons.
         events: how many events were counted before, and are counted now; None: it counts none.
         quantity: before and now; None: it has none.
+        parts: of the quantity before and of that now, where its price is of several meters or by dimensions; None: of
+            neither, or not known.
         tiers: of the line as it was billed last, as documents have them; empty: none, or of several lines.
         changed: its events that came, changed or went since.
         causes: billing events about its customer received since: type, id and when.
@@ -77,15 +88,7 @@ class Correction:
     changed: ChangedEvents
     causes: Sequence[tuple[str, str, datetime]] = ()
     catalog: str | None = None
-
-
-@dataclass(frozen=True)
-class QuantityPart:
-    """A part of a line's quantity: of one meter and one combination of dimensions, in metered units."""
-
-    meter: str
-    dimensions: Mapping[str, str | None]
-    quantity: Decimal
+    parts: tuple[Sequence[QuantityPart], Sequence[QuantityPart]] | None = None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from valueverse.catalog import Matrix
 from valueverse.money import plain
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ _MEASURED = {
     "unique_count": "the distinct {value!r} of {events}",
     "weighted_sum": "{value!r} of {events}, weighted by the time for which it held",
 }
+_ADDS_UP = ("sum", "count")
 _ROUNDED = {"half_up": "half up", "half_even": "half to even", "up": "up", "down": "down"}
 
 
@@ -43,7 +45,7 @@ class MeasuredQuantity:
         """
         count = line["event_count"] or 0
         meter = self._names.meter(line["meter"])
-        if meter is None:
+        if meter is None or is_of_several(charge):
             return self._of_meters(count, [] if charge is None else charge.metered_by(), parts)
         how = _MEASURED[meter["aggregation"]].format(
             value=meter.get("value"), events=counted(count, f"{meter['event_type']} event")
@@ -51,16 +53,43 @@ class MeasuredQuantity:
         how += self._rule(meter)
         if line["quantity"] is None:
             return f"{how[0].upper()}{how[1:]}"
-        return f"{self.amount_of(line, Decimal(line['quantity']))}: {how}"
+        return f"{self.shown(line, charge, Decimal(line['quantity']), parts)}: {how}"
 
     def _of_meters(self, count: int, meters: Iterable[str], parts: Sequence[QuantityPart]) -> str:
+        meters = dict.fromkeys(meters)
+        if not parts:
+            named = " and ".join(self._names.meter_name(key) for key in meters)
+            return f"From {counted(count, 'event')} of {named or 'several meters'}"
+        return f"{self._each_of(meters, parts)}, from {counted(count, 'event')}"
+
+    def _each_of(self, meters: Iterable[str], parts: Sequence[QuantityPart]) -> str:
+        """Quantities of several meters, which are of nothing together."""
         found = dict.fromkeys(meters, Decimal(0))
         for part in parts:
             found[part.meter] = found.get(part.meter, Decimal(0)) + part.quantity
-        named = {self._names.meter_name(key): self._formats.quantity(plain(amount)) for key, amount in found.items()}
-        if not parts:
-            return f"From {counted(count, 'event')} of {' and '.join(named) or 'several meters'}"
-        return f"{' and '.join(f'{amount} {name}' for name, amount in named.items())}, from {counted(count, 'event')}"
+        return " and ".join(
+            f"{self._formats.quantity(plain(amount))} {self._names.meter_name(key)}" for key, amount in found.items()
+        )
+
+    def shown(
+        self, line: Mapping[str, Any], charge: Any, quantity: Decimal, parts: Sequence[QuantityPart] | None
+    ) -> str | None:
+        """A quantity of a line with what it is of; None: it is of several meters, and theirs are not known.
+
+        Args:
+            line, charge: as of ``sentence``.
+            quantity: in priced units.
+            parts: of this quantity, in metered units; None: not known.
+        """
+        if is_of_several(charge):
+            return None if parts is None else self._each_of(charge.metered_by(), parts)
+        meter, unit = self._names.meter(line["meter"]), self._names.unit(line)
+        # Each combination is rounded by itself: the whole converted is not what was priced.
+        by_cell = charge is not None and isinstance(charge.price, Matrix) and charge.convert is not None
+        if parts and by_cell and meter is not None and meter["aggregation"] in _ADDS_UP:
+            total = self._formats.quantity(plain(sum((part.quantity for part in parts), Decimal(0))))
+            return total if unit is None else f"{total} {unit.unit}"
+        return self.amount_of(line, quantity)
 
     def amount_of(self, line: Mapping[str, Any], quantity: Decimal) -> str:
         """A quantity with the unit of a line."""
@@ -99,6 +128,11 @@ class MeasuredQuantity:
             rounded = "" if places is None else f", rounded up to {counted(places, 'decimal')}"
             found.append(f"It counts by days: what holds for a part of the period counts for its days{rounded}.")
         return found
+
+
+def is_of_several(charge: Any) -> bool:
+    """Whether a charge's quantity is of several meters; ``charge``: None: not known."""
+    return charge is not None and len(charge.metered_by()) > 1
 
 
 def counted(count: int, what: str) -> str:
