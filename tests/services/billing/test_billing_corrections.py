@@ -117,7 +117,7 @@ def test_late_usage_that_changes_no_amount_is_counted_and_no_invoice_is_made_for
     ]
     assert reproduce(settings, lake, [date(2023, 12, 1)])["ok"].all()
     with connect(settings, "builder") as connection:
-        history = json.loads(str(by_number(connection, "acme-000001")["history"]))  # type: ignore[index]
+        history = json.loads(str(by_number(connection, "acme-000001")["history"]))  # type: ignore[index]  # there is one
     assert [one["number"] for one in history["corrected_by"]] == ["acme-000003"]
 
 
@@ -128,7 +128,7 @@ def test_a_line_of_0_on_the_next_invoice_is_no_correction_of_an_invoice_s_histor
     run(world, settings)
     assert rows(settings, CORRECTED) == [("adjustment", 0)]
     with connect(settings, "builder") as connection:
-        found = [json.loads(str(by_number(connection, f"acme-00000{n}")["history"])) for n in (1, 2)]  # type: ignore[index]
+        found = [json.loads(str(by_number(connection, f"acme-00000{n}")["history"])) for n in (1, 2)]  # type: ignore[index]  # as above
     assert found[0]["corrected_by"] == []
     assert [one["number"] for one in found[1]["corrects"]] == ["acme-000001"]
 

@@ -166,7 +166,7 @@ def test_no_function_gives_another_tenants_rows(
     for name, (places, arguments) in calls("acme").items():
         query = call(name, places)
         try:
-            answer = str(login.execute(query, [asked, *arguments]).fetchall())  # type: ignore[arg-type]
+            answer = str(login.execute(query, [asked, *arguments]).fetchall())  # type: ignore[arg-type]  # text
         except (psycopg.errors.IntegrityError, psycopg.errors.InsufficientPrivilege):
             # Nothing is written for what can be no tenant.
             assert name in WRITING
@@ -240,7 +240,7 @@ def test_a_setting_of_the_logins_own_making_opens_nothing(login: psycopg.Connect
         "select set_config('valueverse.tenant', 'acme', false), set_config('valueverse.key_prefix', '%', false)"
     )
     for name, (places, arguments) in calls("acme").items():
-        rows = login.execute(call(name, places), ["birch", *arguments]).fetchall()  # type: ignore[arg-type]
+        rows = login.execute(call(name, places), ["birch", *arguments]).fetchall()  # type: ignore[arg-type]  # text
         assert secret_of("acme") not in str(rows)
 
 

@@ -45,7 +45,7 @@ def test_a_note_of_everything_gives_back_each_rate_and_an_untaxed_invoice_has_no
     untaxed = credit_note_document(document(taxes=[], tax_total="0.00", total="90.00"), note(500, 0))
     assert (untaxed["taxes"], [one["amount"] for one in untaxed["lines"]]) == ([], ["-5.00"])
     # Corrections may leave a rate, or all that was not taxed, below zero.
-    below = TWO_RATES | {"taxes": [dict(TWO_RATES["taxes"][0], base="-5.00")], "total": "2.00"}  # type: ignore[arg-type, index, call-overload]
+    below = TWO_RATES | {"taxes": [dict(TWO_RATES["taxes"][0], base="-5.00")], "total": "2.00"}  # type: ignore[arg-type, index, call-overload]  # JSON
     assert [one["amount"] for one in credit_note_document(document(**below), note(100, 0))["lines"]] == ["-1.00"]
 
 
