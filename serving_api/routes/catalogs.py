@@ -61,6 +61,13 @@ _BODY: dict[str, Any] = {
 }
 
 
+# Whatever a check is sent, it answers what is wrong with it: no body is beyond what it describes.
+_CHECKED = {
+    **_BODY,
+    "content": {kind: {**_BODY["content"][kind], "schema": {}} for kind in _KINDS},
+}
+
+
 class PublishQuery(BaseModel):
     """From when on the catalog holds."""
 
@@ -100,7 +107,7 @@ class CatalogCheck(BaseModel):
     response_model=CatalogCheck,
     summary="Check a catalog",
     dependencies=[Depends(requires("billing:write"))],
-    openapi_extra={"requestBody": _BODY},
+    openapi_extra={"requestBody": _CHECKED},
 )
 async def check(request: Request) -> Response:
     """Everything that is wrong with a catalog, each with its place; or what it sells. Nothing is written."""
