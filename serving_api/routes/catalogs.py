@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations when it runs
+from starlette.requests import Request
 from starlette.responses import Response
 
 from serving_api.idempotency import PARAMETER

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, Path, Query
-from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations when it runs
-from starlette.responses import Response  # noqa: TC002 - FastAPI reads annotations when it runs
+from starlette.requests import Request
+from starlette.responses import Response
 
 from serving_api.problems import Problem
 from serving_api.responses import page, refuse_repeated, respond

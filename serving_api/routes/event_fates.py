@@ -13,15 +13,15 @@ from urllib.parse import quote, unquote_to_bytes
 import anyio.to_thread
 import orjson
 from fastapi import APIRouter, Depends, Query
-from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations when it runs
-from starlette.responses import Response  # noqa: TC002 - FastAPI reads annotations when it runs
+from starlette.requests import Request
+from starlette.responses import Response
 
 from serving_api.event_schemas import EventPage
 from serving_api.problems import Problem
 from serving_api.responses import amount, page, refuse_parameters, refuse_repeated, respond
 from serving_api.schemas import EventQuery, is_plain
 from serving_api.security.authentication import identify, requires
-from serving_api.security.tokens import Identity  # noqa: TC001 - FastAPI reads annotations when it runs
+from serving_api.security.tokens import Identity
 from serving_api.service import service_of
 from valueverse.errors import RefusalError
 from valueverse.platform.lake import Lake

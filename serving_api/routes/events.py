@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 import orjson
 from fastapi import APIRouter
-from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations when it runs
+from starlette.requests import Request
 from starlette.responses import Response
 
 from serving_api.event_schemas import EventReceipt

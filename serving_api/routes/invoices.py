@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import rfc8785
 from fastapi import APIRouter, Depends, Query
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations when it runs
-from starlette.responses import Response  # noqa: TC002 - FastAPI reads annotations when it runs
+from starlette.requests import Request
+from starlette.responses import Response
 
 from serving_api.problems import Problem
 from serving_api.responses import amount, page, refuse_repeated, respond
 from serving_api.schemas import InvoicePage, InvoiceQuery, is_plain
 from serving_api.security.authentication import identify, requires
-from serving_api.security.tokens import Identity  # noqa: TC001 - FastAPI reads annotations when it runs
+from serving_api.security.tokens import Identity
 from serving_api.service import service_of
 from valueverse.dates import utc_text
 from valueverse.errors import RefusalError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncpg
 import orjson
 from fastapi import APIRouter
-from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations when it runs
+from starlette.requests import Request
 from starlette.responses import Response
 
 from serving_api.problems import Problem

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
-from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations when it runs
-from starlette.responses import Response  # noqa: TC002 - FastAPI reads annotations when it runs
+from starlette.requests import Request
+from starlette.responses import Response
 
 from serving_api.responses import page, refuse_repeated, respond
 from serving_api.schemas import RejectedEventPage, RejectedEventQuery

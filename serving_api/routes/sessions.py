@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import orjson
 from fastapi import APIRouter, Depends
-from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations when it runs
+from starlette.requests import Request
 from starlette.responses import Response
 
 from serving_api.problems import Problem

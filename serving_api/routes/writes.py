@@ -12,8 +12,8 @@ import anyio.to_thread
 import orjson
 import polars as pl
 from fastapi import APIRouter
-from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations when it runs
-from starlette.responses import Response  # noqa: TC002 - FastAPI reads annotations when it runs
+from starlette.requests import Request
+from starlette.responses import Response
 
 from serving_api.idempotency import PARAMETER, repeatable
 from serving_api.problems import Problem

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
-from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations when it runs
+from starlette.requests import Request
 
 from serving_api.problems import Problem
 from serving_api.security.rate_limits import refused

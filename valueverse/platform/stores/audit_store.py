@@ -45,10 +45,14 @@ def newest(connection: Connection, tenants: Sequence[str]) -> list[dict[str, Any
     return rows_of(connection, query, [list(tenants)])
 
 
-def append(connection: Connection, entries: pl.DataFrame, taken: Sequence[int]) -> None:
-    """Write entries (AUDIT_ENTRIES) and remove the submissions that they are; the caller commits."""
+def append(connection: Connection, entries: pl.DataFrame, taken: Sequence[tuple[str, int]]) -> None:
+    """Write entries (AUDIT_ENTRIES) and remove the submissions (tenant, number) that they are; the caller commits."""
     copy_frame(connection, "audit.entry", entries.rename({"tenant": "tenant_id"}))
-    connection.execute("delete from audit.submitted where submission = any(%s)", [list(taken)])
+    connection.execute(
+        "delete from audit.submitted s using unnest(%s::text[], %s::bigint[]) as t (tenant_id, submission) "
+        "where s.tenant_id = t.tenant_id and s.submission = t.submission",
+        [[tenant for tenant, _ in taken], [submission for _, submission in taken]],
+    )
 
 
 def tenants(connection: Connection) -> list[str]:

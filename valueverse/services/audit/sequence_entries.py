@@ -40,7 +40,9 @@ def sequence_entries(settings: Settings) -> dict[str, int]:
             waiting = store.submitted(connection, _AT_ONCE)
             if waiting:
                 heads = store.newest(connection, sorted({row["tenant"] for row in waiting}))
-                store.append(connection, _entries(waiting, heads), [row["submission"] for row in waiting])
+                store.append(
+                    connection, _entries(waiting, heads), [(row["tenant"], row["submission"]) for row in waiting]
+                )
             connection.commit()
             done.update(row["tenant"] for row in waiting)
             if len(waiting) < _AT_ONCE:
