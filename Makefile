@@ -18,12 +18,17 @@ BY_FILE := --dist loadfile --no-loadscope-reorder
 
 # A virtual environment does not survive a move of its folder: stamps carry the path, so that a moved one is made again.
 PLACE := $(shell pwd | cksum | cut -d' ' -f1)
+CODE := valueverse serving_api pipelines assets quality
+OFFLINE := --metrics off --disable-version-check
 MADE := $(VENV)/.made-$(PLACE)
 RUN := $(VENV)/.run-$(PLACE)
 DEV := $(VENV)/.dev-$(PLACE)
 BENCH := $(VENV)/.bench-$(PLACE)
 AUDIT := $(VENV)/.audit-$(PLACE)
 SCREENSHOTS := $(VENV)/.screenshots-$(PLACE)
+# An environment of its own: semgrep pins packages that Dagster and dbt use at other versions.
+SCAN := $(VENV)/scan
+SCANNERS := $(VENV)/.scan-$(PLACE)
 
 # Any of them may be a shim without an interpreter behind it, too old, or without venv: asked, not assumed.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -31,7 +36,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	&& { echo "$$python"; break; }; done)
 
 .PHONY: help setup demo dev down status logs test coverage test-unit test-integration test-security test-performance kill-loop mutate mutate-security security-manifest decisions docs screenshots bench \
-	ci lint format type validate audit lock clean
+	ci lint format type validate scan audit lock clean
 
 help: ## Show every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -101,7 +106,7 @@ bench: $(BENCH) ## Print the ratios of the hot paths; SIZE=small or full
 	@$(PY) -W ignore -m bench --size $(SIZE)
 
 # ------------------------------------------------------------------------------------------------------------ quality
-ci: lint type validate test ## All that has to be green before a change is merged; .ci/run runs it
+ci: lint type validate scan test ## All that has to be green before a change is merged; .ci/run runs it
 
 lint: $(DEV) ## ruff, import contracts, SQL style, workflows, no float near money
 	@$(BIN)/ruff check .
@@ -125,14 +130,21 @@ validate: $(DEV) ## Load the Dagster definitions and parse the dbt project, as a
 	&& DO_NOT_TRACK=1 $(PY) -m dbt.cli.main --quiet parse --project-dir dbt_project --profiles-dir dbt_project --target-path "$$folder/target" \
 	&& echo "dbt project parses"
 
+scan: $(SCANNERS) ## Weaknesses that bandit and the rules of .semgrep find, and secrets in any commit
+	@$(SCAN)/bin/bandit --quiet --recursive --configfile pyproject.toml $(CODE)
+	@$(SCAN)/bin/semgrep scan --test $(OFFLINE) --quiet --config .semgrep/rules.yaml .semgrep/rules.py
+	@$(SCAN)/bin/semgrep scan $(OFFLINE) --quiet --error --config .semgrep/rules.yaml $(CODE)
+	@$(SCAN)/bin/gitleaks git --no-banner --redact --verbose --log-level warn .
+	@echo "bandit, semgrep and gitleaks find nothing"
+
 audit: $(AUDIT) ## Known vulnerabilities of the locked packages; asks PyPI, so it needs the network
-	@for part in uv run dev bench audit screenshots; do \
+	@for part in uv run dev scan bench audit screenshots; do \
 		echo "requirements/$$part.txt" && $(BIN)/pip-audit --strict --progress-spinner off --disable-pip --require-hashes -r requirements/$$part.txt || exit 1; done
 
 # -------------------------------------------------------------------------------------------------------- maintenance
 lock: $(DEV) ## Write the lock files from pyproject.toml
-	@for part in uv run dev bench audit screenshots; do \
-		case $$part in uv) from="--group uv";; run) from=pyproject.toml;; *) from="pyproject.toml --extra $$part";; esac; \
+	@for part in uv run dev scan bench audit screenshots; do \
+		case $$part in uv|scan) from="--group $$part";; run) from=pyproject.toml;; *) from="pyproject.toml --extra $$part";; esac; \
 		$(PY) -m uv pip compile --quiet $$from --python-version 3.11 --universal --upgrade --generate-hashes \
 			--no-strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o requirements/$$part.txt; done
 
@@ -174,6 +186,12 @@ $(DEV): requirements/dev.txt $(RUN)
 $(BENCH): requirements/bench.txt $(RUN)
 	@echo "installing the locked benchmark tools"
 	@$(INSTALL) --require-hashes -r requirements/bench.txt
+	@touch $@
+
+$(SCANNERS): requirements/scan.txt requirements/uv.txt | $(MADE)
+	@echo "installing the locked scanners"
+	@$(PY) -m venv $(SCAN)
+	@$(SCAN)/bin/python requirements/install.py --require-hashes -r requirements/scan.txt
 	@touch $@
 
 $(AUDIT): requirements/audit.txt $(RUN)
