@@ -13,6 +13,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from serving_api import openapi
+from serving_api.groups import elsewhere
 from serving_api.logs import make_log
 from serving_api.middleware import VERSION, Frame
 from serving_api.problems import answer_problem
@@ -38,6 +39,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     import structlog
+    from starlette.routing import BaseRoute
+
+_MODULES = {
+    "": (sessions, operations),
+    "billing": (events, event_fates, audit, invoices, customers, writes, catalogs, rejected_events),
+}
+"""Modules of routes by group; those of none are in every process."""
 
 
 def create_app(
@@ -74,7 +82,7 @@ def create_app(
         exception_handlers={HTTPException: answer_problem, RequestValidationError: answer_problem},
     )
     app.state.service = service
-    _add_routes(app)
+    _add_routes(app, settings)
 
     def described() -> dict[str, Any]:
         return openapi.complete(app)
@@ -83,24 +91,31 @@ def create_app(
     return app
 
 
-def _add_routes(app: FastAPI) -> None:
+def _add_routes(app: FastAPI, settings: Settings) -> None:
+    """Every route of the groups that this process serves; of the others, an answer that says who serves them."""
     # First, so that the most asked question is matched first; plain, so that nothing is parsed twice.
-    plain = [
-        Route("/v1/invoices/{number}", invoices.get_invoice, methods=["GET"]),
-        Route(event_fates.PATH, event_fates.get_event, methods=["GET"]),
-        Route("/v1/.well-known/jwks.json", sessions.jwks, methods=["GET"]),
-        Route("/openapi.json", docs.document, methods=["GET"]),
-        Route("/docs", docs.page, methods=["GET"]),
-        Route("/docs/style.css", docs.style, methods=["GET"]),
-    ]
-    app.router.routes[:0] = plain
-    modules = (
-        sessions, events, event_fates, audit, invoices, customers, writes, catalogs, rejected_events, operations
-    )  # fmt: skip
-    routers = [module.router for module in modules]
-    for router in routers:
-        app.include_router(router)
-    app.state.routes = [*plain, *(route for router in routers for route in router.routes)]
+    routes: dict[str, list[BaseRoute]] = {
+        "billing": [
+            Route("/v1/invoices/{number}", invoices.get_invoice, methods=["GET"]),
+            Route(event_fates.PATH, event_fates.get_event, methods=["GET"]),
+        ],
+        "": [
+            Route("/v1/.well-known/jwks.json", sessions.jwks, methods=["GET"]),
+            Route("/openapi.json", docs.document, methods=["GET"]),
+            Route("/docs", docs.page, methods=["GET"]),
+            Route("/docs/style.css", docs.style, methods=["GET"]),
+        ],
+    }
+    served = {"", *settings.groups}
+    app.router.routes[:0] = [route for group, plain in routes.items() if group in served for route in plain]
+    for group, modules in _MODULES.items():
+        for router in (module.router for module in modules):
+            routes.setdefault(group, []).extend(router.routes)
+            if group in served:
+                app.include_router(router)
+    for group in routes.keys() - served:
+        app.router.routes += elsewhere(routes[group], group, settings)
+    app.state.routes = [route for group in _MODULES for route in routes[group]]
 
 
 async def _begin(service: Service) -> None:
@@ -114,7 +129,7 @@ async def _begin(service: Service) -> None:
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
         service.log.warning("started without the database", reason=str(error) or type(error).__name__)
     else:
-        service.log.info("ready to serve", version=VERSION)
+        service.log.info("ready to serve", version=VERSION, groups=service.settings.api_groups or "all")
 
 
 app = create_app(get_settings())

@@ -131,7 +131,7 @@ def complete(app: FastAPI) -> dict[str, Any]:
     """The document, made once."""
     if app.openapi_schema is not None:
         return app.openapi_schema
-    document = get_openapi(title="ValueVerse", version=VERSION, description=DESCRIPTION, routes=app.routes)
+    document = get_openapi(title="ValueVerse", version=VERSION, description=DESCRIPTION, routes=app.state.routes)
     components = document.setdefault("components", {})
     _, models = models_json_schema(
         [(Invoice, "serialization"), (EventFate, "serialization")], ref_template="#/components/schemas/{model}"

@@ -41,6 +41,7 @@ KINDS = {
     "invalid-token": Kind(401, "The access token is missing or not valid", "Refresh the session, or sign in."),
     "insufficient-scope": Kind(403, "The session lacks a scope", "Use an API key that has it."),
     "not-found": Kind(404, "Nothing is found here", "Check the address; it may never have been yours to see."),
+    "other-service": Kind(404, "Another service answers this address", "Ask the service that `detail` names."),
     "method-not-allowed": Kind(405, "The method is not allowed here", "Use one of the Allow header's."),
     "request-timeout": Kind(408, "The request did not come in time", "Send it again."),
     "conflict": Kind(409, "It contradicts what is known", "Read `detail`: what it names is there, or over, already."),

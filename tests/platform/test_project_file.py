@@ -87,6 +87,11 @@ def test_a_child_process_has_the_same_settings_wherever_it_works(
         ("# a\ntenat: acme\n", "line 2", "unknown key 'tenat': did you mean 'tenant'?"),
         ("api_port: high\n", "line 1", "api_port: 'high': Input should be a valid integer"),
         ("home: x\n\napi_port: 70000\n", "line 3", "api_port: 70000: Input should be less than or equal to 65535"),
+        (
+            "api_groups: architect, sales\n",
+            "line 1",
+            "'architect, sales' has no group of routes 'sales'; there are billing",
+        ),
         ("tenant: A b\n", "line 1", "tenant: 'A b': String should match pattern"),
         (
             "tenant: a\ncatalog_from: yesterday\n",

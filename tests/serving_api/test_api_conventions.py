@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import uuid
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from serving_api.logs import make_log, scrub
 from serving_api.middleware import MAX_BODY, SECURITY_HEADERS, VERSION
 from serving_api.security.rate_limits import Limiter
 from tests.support.serving import Api, assert_problem, bearer, serving
+from valueverse.platform.servers import processes
 
 if TYPE_CHECKING:
     import httpx
@@ -67,6 +70,33 @@ async def test_every_error_is_a_problem_of_a_listed_type(api: Api) -> None:
             assert answer.json()["type"] in listed
             assert answer.json()["instance"] == f"urn:uuid:{answer.headers['x-request-id']}"
     assert answers["405"].headers["allow"] == "DELETE, POST"
+
+
+async def test_a_route_of_a_group_that_another_process_serves_says_which_one(
+    api: Api, module_settings: Settings
+) -> None:
+    alone = module_settings.model_copy(update={"api_groups": "architect"})
+    async with serving(alone, api.keys) as architect:
+        assert (await architect.client.get("/readyz")).status_code == 200
+        signed_in = bearer((await architect.sign_in("acme"))["access_token"])
+        for method, path in (("GET", "/v1/invoices/acme-000001"), ("GET", "/v1/invoices"), ("POST", "/v1/events")):
+            problem = assert_problem(
+                await architect.client.request(method, path, headers=signed_in), 404, "other-service"
+            )
+            assert problem["detail"] == "The service billing answers this address; this one serves architect."
+        assert_problem(await architect.client.put("/v1/invoices"), 405, "method-not-allowed")
+        assert_problem(await architect.client.get("/nowhere"), 404, "not-found")
+        assert (await architect.client.get("/openapi.json")).content == (await api.client.get("/openapi.json")).content
+        # A process that serves the group runs on this machine.
+        here = processes.Record(
+            "api", os.getpid(), psutil.Process().create_time(), "", {"port": "1", "groups": "billing"}
+        )
+        processes.write_record(alone.run, here)
+        try:
+            answer = await architect.client.get("/v1/invoices")
+        finally:
+            processes.forget(alone.run, "api")
+        assert "answers this address at http://127.0.0.1:1;" in answer.json()["detail"]
 
 
 async def test_a_body_of_unknown_length_is_cut_off(api: Api) -> None:

@@ -28,6 +28,10 @@ FIELDS = {
     "postgres_port": "postgres_port",
     "dagster_port": "dagster_port",
     "api_port": "api_port",
+    "architect_port": "architect_port",
+    "committer_port": "committer_port",
+    "executor_port": "executor_port",
+    "api_groups": "api_groups",
 }
 """Key -> field of ``Settings``. Addresses with passwords are no keys: the file is meant for version control."""
 

@@ -39,6 +39,9 @@ TENANT_KEY = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 
 HOME = ".valueverse"
 
+API_GROUPS = ("billing", "architect", "committer", "executor")
+"""Groups of the API's routes: one process serves all of them, or several processes some each."""
+
 
 class Settings(BaseSettings):
     """Folders, addresses, ports and the tenant that commands mean. Every field may be set by ``VALUEVERSE_<FIELD>``;
@@ -52,6 +55,10 @@ class Settings(BaseSettings):
     postgres_port: int = Field(default=54320, ge=0, le=65535, description="0: Unix socket only")
     dagster_port: int = Field(default=3001, ge=1, le=65535)
     api_port: int = Field(default=8000, ge=1, le=65535)
+    architect_port: int = Field(default=8001, ge=1, le=65535)
+    committer_port: int = Field(default=8002, ge=1, le=65535)
+    executor_port: int = Field(default=8003, ge=1, le=65535)
+    api_groups: str = Field(default="", description="groups of routes that the API serves, comma-separated; empty: all")
 
     tenant: str | None = Field(
         default=None, pattern=f"^{TENANT_KEY.pattern}$", description="whom commands mean that name nobody"
@@ -96,10 +103,23 @@ class Settings(BaseSettings):
             raise ValueError(NO_INSTANT)
         return text
 
+    @field_validator("api_groups")
+    @classmethod
+    def _are_groups(cls, text: str) -> str:
+        if unknown := [name for name in _names(text) if name not in API_GROUPS]:
+            raise ValueError(f"has no group of routes {unknown[0]!r}; there are {', '.join(API_GROUPS)}")
+        return text
+
     @field_validator("external_lake_url", mode="before")
     @classmethod
     def _lake_as_text(cls, value: object) -> object:
         return str(value) if isinstance(value, Path) else value
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Groups of routes that the API serves here."""
+        named = _names(self.api_groups)
+        return tuple(name for name in API_GROUPS if not named or name in named)
 
     @property
     def landing(self) -> Path:
@@ -186,6 +206,10 @@ class Settings(BaseSettings):
 
     def _password(self, role: Role) -> str:
         return secret(self.secrets_dir, f"postgres_{role}")
+
+
+def _names(text: str) -> list[str]:
+    return [name for one in text.split(",") if (name := one.strip())]
 
 
 def _as_role(url: str, role: Role, password: str, database: str | None) -> str:

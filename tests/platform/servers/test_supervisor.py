@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import psutil
@@ -16,7 +17,7 @@ import pytest
 
 from tests.support import shared_servers
 from valueverse.errors import RefusalError
-from valueverse.platform.servers import dagster_home, diagnosis, processes, supervisor
+from valueverse.platform.servers import api_services, dagster_home, diagnosis, processes, supervisor
 from valueverse.platform.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ WEB = supervisor._Program(lambda port: ["http.server", str(port), "--bind", "127
 @pytest.fixture
 def world(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
     """An installation on the shared servers whose API is a small web server of the standard library."""
-    monkeypatch.setitem(supervisor._PROGRAMS, supervisor.API, WEB)
+    for name in (supervisor.API, *api_services.BESIDE):
+        monkeypatch.setitem(supervisor._PROGRAMS, name, replace(WEB, port=f"{name}_port"))
     yield settings
     list(supervisor.down(settings))
 
@@ -58,6 +60,42 @@ def test_a_taken_default_port_gives_the_next_one(world: Settings) -> None:
         assert up(other, "api").where != first
     finally:
         list(supervisor.down(other, ["api"]))
+
+
+def test_the_api_is_split_into_a_server_for_each_group_until_it_is_stopped(world: Settings) -> None:
+    up(world, "api")
+    joined = processes.read_record(world.run, "api")
+    assert (api_services.address(world, "executor"), len(supervisor.status(world))) == (
+        api_services.address(world, "billing"),
+        5,
+    )
+    started = {one.name: one for one in supervisor.up(world, ["api"], split=True)}
+    assert list(started) == ["api", "architect", "committer", "executor"]
+    assert joined is not None
+    assert not processes.alive(joined), "it served the groups that others serve now"
+    assert len({one.where for one in started.values()}) == 4
+    groups = {group: api_services.address(world, group) for group in ("billing", "architect", "committer", "executor")}
+    assert list(groups.values()) == [one.where for one in started.values()]
+    shown = {one.name: one.detail for one in supervisor.status(world)}
+    assert [shown[name].partition(", ")[2] for name in started] == [f"serves {group}" for group in groups]
+    answers = {finding.what for finding in diagnosis.examine(world)}
+    assert {f"{name} answers" for name in started} <= answers
+
+    record = processes.read_record(world.run, "executor")
+    assert record is not None
+    processes.stop(record, signal.SIGKILL, 300)
+    assert api_services.address(world, "executor") is None
+    assert supervisor.status(world)[-1].state == "crashed"
+    again = {one.name: one.detail for one in supervisor.up(world, ["api"])}
+    assert again == dict.fromkeys(("api", "architect", "committer"), "already") | {"executor": ""}
+    assert [name for name in supervisor.down(world) if name in started] == list(reversed(started))
+    assert [one.name for one in supervisor.up(world, ["api"])] == ["api"]
+    assert api_services.address(world, "executor") == supervisor.url(world, "api")
+
+
+def test_only_the_api_is_split(world: Settings) -> None:
+    with pytest.raises(RefusalError, match="--split is of the server api"):
+        list(supervisor.up(world, ["valkey"], split=True))
 
 
 def test_a_crashed_program_is_reported_with_its_last_output_and_started_again(world: Settings) -> None:
@@ -136,7 +174,7 @@ def test_the_reason_why_dagster_did_not_load_is_reported(installation: Settings)
 
 
 def test_the_api_gets_its_own_login_alone(settings: Settings) -> None:
-    environment = supervisor._api_environment(settings)
+    environment = api_services.environment(settings, "billing")
     assert "valueverse_api:" in environment["VALUEVERSE_POSTGRES_URL"]
     assert not any("valueverse_admin" in value or "valueverse_builder" in value for value in environment.values())
 

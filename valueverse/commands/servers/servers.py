@@ -14,7 +14,7 @@ from valueverse.errors import RefusalError
 
 _Only = Annotated[
     str | None,
-    typer.Option("--only", help="Only these, comma-separated: postgres, valkey, dagster, dagster-daemon, api."),
+    typer.Option("--only", help="Only these, comma-separated: postgres, valkey, dagster, dagster-daemon, api, ..."),
 ]
 
 
@@ -29,8 +29,12 @@ _UP = """Start PostgreSQL, Valkey, Dagster and the API, and wait until each answ
 
 [dim]valueverse up --only valkey[/dim]
 
-A taken port: the next free one is used, unless you chose it by VALUEVERSE_POSTGRES_PORT,
-VALUEVERSE_DAGSTER_PORT or VALUEVERSE_API_PORT.
+[dim]valueverse up --split[/dim]
+
+--split: the API as four servers, for billing (api), architect, committer and executor; `valueverse down` ends this.
+
+A taken port: the next free one is used, unless you chose it by VALUEVERSE_POSTGRES_PORT, VALUEVERSE_DAGSTER_PORT,
+VALUEVERSE_API_PORT, VALUEVERSE_ARCHITECT_PORT, VALUEVERSE_COMMITTER_PORT or VALUEVERSE_EXECUTOR_PORT.
 
 Servers of your own: VALUEVERSE_POSTGRES_URL, VALUEVERSE_REDIS_URL, VALUEVERSE_LAKE_URL."""
 
@@ -44,12 +48,16 @@ _LOGS = """Show the end of the servers' logs; with --follow what is written from
 
 
 def _chosen(only: str | None) -> tuple[str, ...]:
-    from valueverse.platform.servers.supervisor import NAMES
+    from valueverse.platform.servers.supervisor import EVERY
 
-    return NAMES if only is None else tuple(name.strip() for name in only.split(",") if name.strip())
+    return EVERY if only is None else tuple(name.strip() for name in only.split(",") if name.strip())
 
 
-def _up(only: _Only = None, as_json: AsJson = False) -> None:
+def _up(
+    only: _Only = None,
+    split: Annotated[bool, typer.Option("--split", help="One server for each group of the API's routes.")] = False,
+    as_json: AsJson = False,
+) -> None:
     from valueverse.platform.servers import supervisor
     from valueverse.platform.servers.supervisor import ALREADY
     from valueverse.platform.settings import get_settings
@@ -57,7 +65,7 @@ def _up(only: _Only = None, as_json: AsJson = False) -> None:
     settings = get_settings()
     out = console(stderr=as_json, soft_wrap=True)
     with out.status("starting servers"):
-        for one in supervisor.up(settings, _chosen(only)):
+        for one in supervisor.up(settings, supervisor.NAMES if only is None else _chosen(only), split=split):
             again = one.detail == ALREADY
             if as_json:
                 detail = None if again else one.detail or None
@@ -104,9 +112,9 @@ def _logs(
     from valueverse.platform.settings import get_settings
 
     settings = get_settings()
-    if name is not None and name not in supervisor.NAMES:
-        raise RefusalError("unknown_server", f"{name!r} is no server; there are {', '.join(supervisor.NAMES)}", "NAME")
-    paths = [settings.logs / f"{one}.log" for one in ([name] if name else supervisor.NAMES)]
+    if name is not None and name not in supervisor.EVERY:
+        raise RefusalError("unknown_server", f"{name!r} is no server; there are {', '.join(supervisor.EVERY)}", "NAME")
+    paths = [settings.logs / f"{one}.log" for one in ([name] if name else supervisor.EVERY)]
     paths = [path for path in paths if path.exists()]
     if not paths:
         raise RefusalError(

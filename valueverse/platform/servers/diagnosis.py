@@ -17,7 +17,7 @@ from valueverse.errors import RefusalError
 from valueverse.platform import warehouse
 from valueverse.platform.access import manifest
 from valueverse.platform.queries import value_of
-from valueverse.platform.servers import former_place, postgres_server, processes, supervisor
+from valueverse.platform.servers import api_services, former_place, postgres_server, processes, supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,6 +120,8 @@ def _ports(settings: Settings) -> Iterator[Finding]:
         supervisor.DAGSTER: ("dagster_port", settings.dagster_port),
         supervisor.API: ("api_port", settings.api_port),
     }
+    if api_services.is_split(settings):
+        wanted |= {name: (f"{name}_port", getattr(settings, f"{name}_port")) for name in api_services.BESIDE}
     for name, (field, port) in wanted.items():
         if not port or processes.alive(processes.read_record(settings.run, name)):
             continue

@@ -20,7 +20,7 @@ import psutil
 from valueverse.errors import RefusalError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 _CHILDREN: dict[int, subprocess.Popen[bytes]] = {}
 """Processes this very process started: polled, so that one that ended is no zombie that looks alive."""
@@ -126,6 +126,12 @@ def alive(record: Record | None) -> bool:
         return False
     started = start_time(record.pid)
     return started is not None and abs(started - record.started) < 1.0
+
+
+def ports(directory: Path) -> set[int]:
+    """Ports of the living servers of a folder, also of those that do not listen yet."""
+    found = (record.details.get("port", "") for record in records(directory) if alive(record))
+    return {int(port) for port in found if port.isdigit()}
 
 
 def works_in(pid: int, folder: Path) -> bool:
@@ -236,8 +242,14 @@ def holder_of(port: int) -> str | None:
     return None
 
 
-def free_port(port: int, variable: str, chosen: bool) -> int:
+def free_port(port: int, variable: str, chosen: bool, reserved: Collection[int] = ()) -> int:
     """``port`` if nobody listens on it; else the next free one, unless a person chose this very port.
+
+    Args:
+        port: wanted.
+        variable: the setting that chooses it.
+        chosen: a person did.
+        reserved: ports of processes that may not listen yet.
 
     Raises:
         RefusalError: ``port_taken``, naming who holds it and the variable that would choose another.
@@ -247,7 +259,8 @@ def free_port(port: int, variable: str, chosen: bool) -> int:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with suppress(OSError):
                 probe.bind(("127.0.0.1", candidate))
-                return candidate
+                if candidate not in reserved:
+                    return candidate
     raise RefusalError(
         "port_taken",
         f"port {port} is held by {holder_of(port) or 'a process'}; stop it or set {variable} to a free port",

@@ -23,7 +23,14 @@ from typing import TYPE_CHECKING, Literal
 from valueverse.errors import RefusalError
 from valueverse.platform import warehouse
 from valueverse.platform.queries import value_of
-from valueverse.platform.servers import dagster_home, former_place, postgres_server, processes, valkey_server
+from valueverse.platform.servers import (
+    api_services,
+    dagster_home,
+    former_place,
+    postgres_server,
+    processes,
+    valkey_server,
+)
 from valueverse.platform.servers.postgres_runtime import open_home
 
 if TYPE_CHECKING:
@@ -35,9 +42,11 @@ State = Literal["running", "not answering", "crashed", "stopped", "external"]
 
 DAGSTER = "dagster"
 DAEMON = dagster_home.DAEMON
-API = "api"
+API = api_services.API
 NAMES = (postgres_server.NAME, valkey_server.NAME, DAGSTER, DAEMON, API)
 """Servers in the order they start; they stop in the opposite one."""
+EVERY = (*NAMES, *api_services.BESIDE)
+"""Also those that run beside the API where each process serves one group of its routes."""
 
 ALREADY = "already"
 """Detail of a server that ran before it was to be started."""
@@ -78,52 +87,56 @@ _PROGRAMS = {
         "/server_info",
     ),
     DAEMON: _Program(lambda _port: ["dagster._daemon", "run", "-w", "workspace.yaml"], None),
-    API: _Program(
-        lambda port: [
-            *("granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", str(port)),
-            *("--workers", "1", "--no-ws", "serving_api.app:app"),
-        ],
-        "api_port",
-        "/healthz",
-    ),
+    **{name: _Program(api_services.arguments, f"{name}_port", "/healthz") for name in (API, *api_services.BESIDE)},
 }
 
 
-def up(settings: Settings, only: Collection[str] = NAMES) -> Iterator[Status]:
+def up(settings: Settings, only: Collection[str] = NAMES, *, split: bool = False) -> Iterator[Status]:
     """Start what is not running of ``only``, giving each server's status once it answers.
 
     Servers that were started where the installation's folder lay before it was moved are started again here.
 
+    Args:
+        settings: of the installation.
+        only: names of servers.
+        split: start the API as four processes, one for each group of its routes; once they are started, it is so until
+            they are stopped.
+
     Raises:
-        RefusalError: ``unknown_server``, ``copied_while_running``, ``moved_while_running``, or the reason why a server
-            did not start; those already started go on.
+        RefusalError: ``unknown_server``, ``nothing_to_split``, ``copied_while_running``, ``moved_while_running``, or
+            the reason why a server did not start; those already started go on.
     """
     _known(only)
     open_home(settings.home)
+    if split and API not in only:
+        raise RefusalError("nothing_to_split", f"--split is of the server {API}, which is not started", "--only")
     with processes.locked(settings.run / "up.lock", 300):
-        moved = former_place.servers_left(settings, NAMES)
-        for _ in down(settings, moved):
+        joined = [API] if split and api_services.is_joined(settings) else []
+        split = split or api_services.is_split(settings)
+        moved = former_place.servers_left(settings, EVERY)
+        for _ in down(settings, {*moved, *joined}):
             pass
-        for one in _started(settings, {*only, *moved}):
+        beside = api_services.BESIDE if split and API in only else ()
+        for one in _started(settings, {*only, *moved, *beside}, split=split):
             yield replace(one, detail=moved.get(one.name, one.detail))
 
 
-def _started(settings: Settings, only: Collection[str]) -> Iterator[Status]:
+def _started(settings: Settings, only: Collection[str], *, split: bool) -> Iterator[Status]:
     for name in (postgres_server.NAME, valkey_server.NAME):
         if name in only:
             yield _start_server(settings, name)
     if postgres_server.NAME in only or set(only) & set(_PROGRAMS):
         warehouse.upgrade(settings)
-    started = [(name, _start_program(settings, name)) for name in _PROGRAMS if name in only]
+    started = [(name, _start_program(settings, name, split=split)) for name in _PROGRAMS if name in only]
     for name, (record, fresh) in started:
         yield _await(settings, name, record, fresh)
 
 
-def down(settings: Settings, only: Collection[str] = NAMES) -> Iterator[str]:
+def down(settings: Settings, only: Collection[str] = EVERY) -> Iterator[str]:
     """Stop what runs of ``only``, the last started first; gives the names of those that ran."""
     _known(only)
     folders = {settings.sockets, *former_place.socket_folders(settings)}
-    for name in reversed(NAMES):
+    for name in reversed(EVERY):
         if name not in only:
             continue
         if name == postgres_server.NAME:
@@ -145,7 +158,7 @@ def down(settings: Settings, only: Collection[str] = NAMES) -> Iterator[str]:
 
 def status(settings: Settings) -> list[Status]:
     """The state of every server."""
-    return [_status(settings, name) for name in NAMES]
+    return [_status(settings, name) for name in (EVERY if api_services.is_split(settings) else NAMES)]
 
 
 def url(settings: Settings, name: str) -> str | None:
@@ -178,8 +191,8 @@ def code_location_error(settings: Settings) -> str | None:
 
 
 def _known(only: Collection[str]) -> None:
-    if unknown := sorted(set(only) - set(NAMES)):
-        raise RefusalError("unknown_server", f"{unknown[0]!r} is no server; there are {', '.join(NAMES)}", "--only")
+    if unknown := sorted(set(only) - set(EVERY)):
+        raise RefusalError("unknown_server", f"{unknown[0]!r} is no server; there are {', '.join(EVERY)}", "--only")
 
 
 def _external(settings: Settings, name: str) -> str | None:
@@ -197,7 +210,7 @@ def _start_server(settings: Settings, name: str) -> Status:
     return Status(name, "running", _status(settings, name).where, ALREADY if before else "")
 
 
-def _start_program(settings: Settings, name: str) -> tuple[processes.Record, bool]:
+def _start_program(settings: Settings, name: str, *, split: bool) -> tuple[processes.Record, bool]:
     record = processes.read_record(settings.run, name)
     if record is not None and processes.alive(record):
         return record, False
@@ -205,20 +218,22 @@ def _start_program(settings: Settings, name: str) -> tuple[processes.Record, boo
     module = program.arguments(0)[0].partition(".")[0]
     if importlib.util.find_spec(module) is None:
         raise RefusalError("not_installed", f"the package {module} is missing: run `make setup`")
-    if name == API:
-        environment = _api_environment(settings)
+    details = {}
+    if name in {API, *api_services.BESIDE}:
+        details["groups"] = api_services.groups(settings, name, split=split)
+        environment = api_services.environment(settings, details["groups"])
     else:
         environment = dagster_home.environment(settings)
         dagster_home.prepare(settings)
     if name == DAEMON:
         dagster_home.end_stray_code_servers(settings)
         _end_orphaned_runs(environment)
-    details = {}
     if program.port:
         port = processes.free_port(
             getattr(settings, program.port),
             f"VALUEVERSE_{program.port.upper()}",
             program.port in settings.model_fields_set,
+            processes.ports(settings.run),
         )
         details["port"] = str(port)
     command = [sys.executable, "-m", *program.arguments(int(details.get("port", "0")))]
@@ -227,14 +242,6 @@ def _start_program(settings: Settings, name: str) -> tuple[processes.Record, boo
     )
     processes.write_record(settings.run, record)
     return record, True
-
-
-def _api_environment(settings: Settings) -> dict[str, str]:
-    # The API's own login alone: of an external server's address it must not inherit the administrator's.
-    environment = settings.environment()
-    if settings.external_postgres_url:
-        environment["VALUEVERSE_POSTGRES_URL"] = settings.postgres_url("api")
-    return environment
 
 
 def _end_orphaned_runs(environment: dict[str, str]) -> None:
@@ -329,8 +336,8 @@ def _status(settings: Settings, name: str) -> Status:
     else:
         well = _well(settings, name, record)
     if well:
-        runs = record.details.get("runs", "")
-        return Status(name, "running", where, f"pid {record.pid}{', ' + runs if runs else ''}")
+        more = [text for text in (record.details.get("runs"), api_services.shown(record)) if text]
+        return Status(name, "running", where, ", ".join([f"pid {record.pid}", *more]))
     return Status(
         name, "not answering", where, f"see `valueverse logs {name}`; restart with `valueverse down` and `up`"
     )

@@ -1,0 +1,66 @@
+"""The API as one process, or as one process for each group of its routes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from valueverse.platform.servers import processes
+from valueverse.platform.settings import API_GROUPS
+
+if TYPE_CHECKING:
+    from valueverse.platform.settings import Settings
+
+API = "api"
+"""Name of the server that serves every group, or billing alone while others run beside it."""
+BESIDE = API_GROUPS[1:]
+"""Names of the servers that serve the group of their name."""
+
+
+def arguments(port: int) -> list[str]:
+    """Command line of the server."""
+    return [
+        *("granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", str(port)),
+        *("--workers", "1", "--no-ws", "serving_api.app:app"),
+    ]
+
+
+def environment(settings: Settings, groups: str) -> dict[str, str]:
+    """Settings of a process of the API, with its own login alone: of an external server's address it must not inherit
+    the administrator's."""
+    found = settings.environment() | {"VALUEVERSE_API_GROUPS": groups}
+    if settings.external_postgres_url:
+        found["VALUEVERSE_POSTGRES_URL"] = settings.postgres_url("api")
+    return found
+
+
+def groups(settings: Settings, name: str, *, split: bool) -> str:
+    """Groups that a server is to serve, comma-separated."""
+    if name in BESIDE:
+        return name
+    return API_GROUPS[0] if split else ",".join(settings.groups)
+
+
+def is_split(settings: Settings) -> bool:
+    """Whether servers were started beside the API and not stopped since; they may have crashed."""
+    return any(processes.read_record(settings.run, name) for name in BESIDE)
+
+
+def is_joined(settings: Settings) -> bool:
+    """Whether the API runs with other groups than billing alone."""
+    record = processes.read_record(settings.run, API)
+    return record is not None and processes.alive(record) and record.details.get("groups") != API_GROUPS[0]
+
+
+def address(settings: Settings, group: str) -> str | None:
+    """Where a group is served on this machine, e.g. ``http://127.0.0.1:8001``; None: by no server of ours."""
+    for name in (API, *BESIDE):
+        record = processes.read_record(settings.run, name)
+        if record is not None and group in record.details.get("groups", "").split(",") and processes.alive(record):
+            return f"http://127.0.0.1:{record.details['port']}"
+    return None
+
+
+def shown(record: processes.Record) -> str:
+    """The groups of a server, where they are not all."""
+    served = record.details.get("groups", "")
+    return f"serves {served}" if served and served != ",".join(API_GROUPS) else ""
