@@ -197,3 +197,13 @@ def test_an_entry_has_exactly_its_fields_as_texts(fields: dict[str, str] | None)
     whole: dict[str, Any] = dict.fromkeys(("action", "actor", "at", "digest", "object", "request", "tenant"), "")
     with pytest.raises(ValueError, match="exactly the texts"):
         entry_bytes(whole | {"digest": 1} if fields is None else fields)
+
+
+def test_a_checkpoint_of_every_size_holds_and_each_of_them_shows_a_change_before_it() -> None:
+    entries = [_entry(number) for number in range(1, 35)]
+    every = [_note(entries[:size]) for size in range(1, len(entries) + 1)]
+    assert verify_bundle(Bundle("acme", ORIGIN, entries, _chain(entries), every), KEY.public_key()) == []
+    for place in range(len(entries)):
+        changed = [*entries[:place], _entry(77), *entries[place + 1 :]]
+        found = verify_bundle(Bundle("acme", ORIGIN, changed, _chain(changed), every), KEY.public_key())
+        assert [one.sequence for one in found] == list(range(place + 1, len(entries) + 1))

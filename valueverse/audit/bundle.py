@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from valueverse.audit.chain import genesis, link
-from valueverse.audit.checkpoint import read_checkpoint
+from valueverse.audit.checkpoint import Checkpoint, read_checkpoint
 from valueverse.audit.entries import entry_bytes
-from valueverse.audit.merkle import leaf_hash, root_hash
+from valueverse.audit.merkle import leaf_hash, roots_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -97,16 +97,25 @@ def _chain_findings(bundle: Bundle) -> Iterator[Finding]:
 def _checkpoint_findings(bundle: Bundle, key: Ed25519PublicKey) -> Iterator[Finding]:
     leaves = [leaf_hash(entry) for entry in bundle.entries]
     newest = 0
-    for note in bundle.checkpoints:
-        try:
-            checkpoint = read_checkpoint(note, key, bundle.origin)
-        except ValueError as error:
-            yield Finding("checkpoint", newest, str(error))
+    stated = [_read(note, key, bundle.origin) for note in bundle.checkpoints]
+    # Together: a log that is signed every few minutes has as many checkpoints as entries.
+    roots = roots_at(leaves, [one.size for one in stated if isinstance(one, Checkpoint)])
+    for checkpoint in stated:
+        if isinstance(checkpoint, str):
+            yield Finding("checkpoint", newest, checkpoint)
             continue
         if checkpoint.size < newest:
             yield Finding("checkpoint", checkpoint.size, f"it is older than one of {newest} entries before it")
         elif checkpoint.size > len(leaves):
             yield Finding("checkpoint", checkpoint.size, f"entries are missing: the log has {len(leaves)}")
-        elif root_hash(leaves[: checkpoint.size]) != checkpoint.root:
+        elif roots[checkpoint.size] != checkpoint.root:
             yield Finding("checkpoint", checkpoint.size, "the entries are not those that were signed")
         newest = max(newest, checkpoint.size)
+
+
+def _read(note: str, key: Ed25519PublicKey, origin: str) -> Checkpoint | str:
+    """The checkpoint of a note, or why it is none."""
+    try:
+        return read_checkpoint(note, key, origin)
+    except ValueError as error:
+        return str(error)

@@ -9,7 +9,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 _LENGTH = 32
 EMPTY = hashlib.sha256(b"").digest()
@@ -36,6 +36,34 @@ def root_hash(leaves: Sequence[bytes]) -> bytes:
         pairs = [_node(level[place], level[place + 1]) for place in range(0, len(level) - 1, 2)]
         level = pairs + level[len(pairs) * 2 :]
     return level[0]
+
+
+def roots_at(leaves: Sequence[bytes], sizes: Iterable[int]) -> dict[int, bytes]:
+    """Size -> root of the tree of the first ``size`` leaves, for those of ``sizes`` that the log has.
+
+    Each leaf is hashed into its trees once, however many roots are asked for.
+    """
+    wanted = sorted({size for size in sizes if 0 <= size <= len(leaves)})
+    found: dict[int, bytes] = {}
+    complete: list[tuple[int, bytes]] = []  # (leaves below, root) of complete trees, the largest first
+    done = 0
+    for size in wanted:
+        for leaf in leaves[done:size]:
+            complete.append((1, leaf))
+            while len(complete) > 1 and complete[-2][0] == complete[-1][0]:
+                count, right = complete.pop()
+                complete[-1] = (2 * count, _node(complete[-1][1], right))
+        done = size
+        found[size] = _joined([root for _, root in complete])
+    return found
+
+
+def _joined(roots: Sequence[bytes]) -> bytes:
+    """Root over complete trees, the largest first."""
+    root = roots[-1] if roots else EMPTY
+    for left in reversed(roots[:-1]):
+        root = _node(left, root)
+    return root
 
 
 def inclusion_proof(leaves: Sequence[bytes], index: int, size: int) -> list[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from valueverse.platform.warehouse import connect
 from valueverse.services.audit.checkpoints import notes, public_key
 from valueverse.services.audit.sequence_entries import newest_waiting, sequence_entries
 from valueverse.services.audit.sign_log import sign_log
-from valueverse.services.audit.verify_log import exported, findings_of, read_log, verify_document, verify_log
+from valueverse.services.audit.verify_log import exported, read_log, verified_logs, verify_document, verify_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +56,7 @@ def _as_owner(settings: Settings, *statements: str) -> None:
 
 
 def _layers(settings: Settings, tenant: str = ACME) -> set[str]:
-    return set(findings_of(settings, [tenant])["layer"])
+    return {one.layer for _, found in verified_logs(settings, [tenant]) for one in found}
 
 
 def test_every_finalised_invoice_is_in_its_tenants_log_and_drafts_are_not(seeded: Settings) -> None:
@@ -294,12 +295,35 @@ def test_a_tenant_without_a_log_is_refused_with_the_name_that_was_meant(seeded: 
     assert (refused.value.code, refused.value.suggestion) == ("no_audit_log", "acme")
 
 
-def test_a_folder_that_cannot_be_written_is_named(seeded: Settings) -> None:
+@pytest.mark.parametrize("hindrance", ["unreadable", "unwritable"])
+def test_checkpoints_of_one_tenant_that_are_unusable_stop_no_other_tenants(seeded: Settings, hindrance: str) -> None:
+    tenants = sorted(billing_rows.TENANTS)
     with connect(seeded, "builder") as connection:
-        issue_api_key(connection, ACME)
+        for tenant in tenants:
+            issue_api_key(connection, tenant)
     file = seeded.audit_dir / f"{ACME}.checkpoints"
+    before = file.read_text()
     file.unlink()
-    file.mkdir()
+    if hindrance == "unreadable":
+        file.mkdir()
+    else:
+        file.symlink_to(seeded.audit_dir / "nowhere" / "file")
+    done = sign_log(seeded, whole=True)
+    assert sorted(done.signed) == [tenant for tenant in tenants if tenant != ACME]
+    (found,) = done.findings.iter_rows(named=True)
+    assert (found["tenant"], found["layer"]) == (ACME, "checkpoint")
+    assert str(seeded.audit_dir) in found["reason"]
+    if hindrance == "unreadable":
+        file.rmdir()
+    else:
+        file.unlink()
+    file.write_text(before)
+    assert list(sign_log(seeded, whole=True).signed) == [ACME]
+
+
+def test_a_folder_of_checkpoints_that_is_none_is_named(seeded: Settings) -> None:
+    shutil.rmtree(seeded.audit_dir)
+    seeded.audit_dir.write_text("a file")
     with pytest.raises(RefusalError) as refused:
         sign_log(seeded, whole=True)
     assert (refused.value.code, refused.value.path) == ("audit_folder_unusable", "VALUEVERSE_AUDIT_DIR")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,13 +13,12 @@ from valueverse.audit import Checkpoint, leaf_hash, read_checkpoint, root_hash, 
 from valueverse.errors import RefusalError
 from valueverse.platform.access.secrets import audit_key, pem_of
 from valueverse.platform.servers.processes import locked
-from valueverse.platform.stores import audit_store as store
-from valueverse.platform.warehouse import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from valueverse.audit import Bundle
     from valueverse.platform.settings import Settings
 
 _BETWEEN = re.compile(r"(?<=\n)\n(?=[^—])")
@@ -60,10 +60,8 @@ def newest_checkpoint(settings: Settings, tenant: str) -> SignedCheckpoint | Non
     """
     key = audit_key(settings.secrets_dir).public_key()
     for note in reversed(notes(settings, tenant)):
-        try:
+        with suppress(ValueError):
             return SignedCheckpoint(read_checkpoint(note, key, origin(tenant)), note)
-        except ValueError:
-            continue
     return None
 
 
@@ -76,33 +74,32 @@ def public_key(settings: Settings) -> str:
     return pem_of(audit_key(settings.secrets_dir).public_key())
 
 
-def sign_checkpoints(settings: Settings, tenants: Collection[str]) -> dict[str, int]:
-    """Write a checkpoint for each of these tenants whose log has grown since the last one: tenant -> entries.
+@contextmanager
+def signing(settings: Settings) -> Iterator[None]:
+    """Nobody else reads logs in order to sign them meanwhile.
 
-    Verify the logs before: a checkpoint vouches for what it covers. One that is shorter than its newest checkpoint
-    gets none.
+    Raises:
+        RefusalError: ``audit_folder_unusable``; ``busy``.
+    """
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(settings.audit_dir / ".lock"))
+        except OSError as error:
+            raise _unusable(settings, error) from error
+        yield
+
+
+def sign_checkpoint_of(settings: Settings, bundle: Bundle) -> None:
+    """Write a checkpoint of all entries of this log. Verify it before: a checkpoint vouches for what it covers.
 
     Raises:
         RefusalError: ``audit_folder_unusable``, ``secret_unreadable``.
     """
-    signed = {}
-    key = audit_key(settings.secrets_dir)
-    with connect(settings, "builder") as connection, locked(settings.audit_dir / ".lock"):
-        for row in store.newest(connection, sorted(tenants)):
-            tenant, size = row["tenant"], row["sequence"]
-            last = newest_checkpoint(settings, tenant)
-            if last is not None and size <= last.checkpoint.size:
-                continue
-            leaves = [leaf_hash(one["entry"].encode()) for one in store.entries_of(connection, tenant)[:size]]
-            checkpoint = Checkpoint(origin(tenant), size, root_hash(leaves))
-            _append(settings, tenant, sign_checkpoint(checkpoint, key))
-            signed[tenant] = size
-    return signed
-
-
-def _append(settings: Settings, tenant: str, note: str) -> None:
+    leaves = [leaf_hash(entry) for entry in bundle.entries]
+    checkpoint = Checkpoint(bundle.origin, len(leaves), root_hash(leaves))
+    note = sign_checkpoint(checkpoint, audit_key(settings.secrets_dir))
     try:
-        with _path(settings, tenant).open("a", encoding="utf-8") as file:
+        with _path(settings, bundle.tenant).open("a", encoding="utf-8") as file:
             file.write(f"{note}\n")
             file.flush()
             os.fsync(file.fileno())

@@ -7,7 +7,6 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -16,14 +15,11 @@ from valueverse.errors import RefusalError
 from valueverse.platform.access.secrets import audit_key
 from valueverse.platform.stores import audit_store as store
 from valueverse.platform.warehouse import connect
-from valueverse.schemas.operations import AUDIT_FINDINGS
 from valueverse.services.audit.checkpoints import notes, origin, public_key
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
-
-    import psycopg
 
     from valueverse.platform.settings import Settings
 
@@ -43,10 +39,10 @@ def read_log(settings: Settings, tenant: str) -> Bundle:
     """A tenant's log, whole, with its checkpoints.
 
     Raises:
-        RefusalError: ``no_audit_log``.
+        RefusalError: ``no_audit_log``, ``audit_folder_unusable``.
     """
-    with connect(settings, "builder") as connection:
-        bundle = _read(connection, settings, tenant)
+    bundle = next(_entries_of(settings, [tenant]))
+    bundle = dataclasses.replace(bundle, checkpoints=notes(settings, tenant))
     if not bundle.entries and not bundle.checkpoints:
         raise RefusalError.unknown(
             "no_audit_log", f"no audit log of a tenant {tenant!r}", tenant, tenants_with_log(settings), "--tenant"
@@ -54,34 +50,49 @@ def read_log(settings: Settings, tenant: str) -> Bundle:
     return bundle
 
 
-def _read(connection: psycopg.Connection[Any], settings: Settings, tenant: str) -> Bundle:
-    known = {row["sequence"]: row for row in store.entries_of(connection, tenant)}
-    places = [known.get(sequence, _MISSING) for sequence in range(1, max(known, default=0) + 1)]
-    entries = [str(row["entry"]).encode() for row in places]
-    chain = [bytes(row["chain_hash"]) for row in places]
-    return Bundle(tenant, origin(tenant), entries, chain, notes(settings, tenant))
-
-
 def verify_log(settings: Settings, tenant: str) -> tuple[Bundle, list[Finding], int]:
     """A tenant's log, what does not hold in it, and how many of its entries no checkpoint covers yet.
 
     Raises:
-        RefusalError: ``no_audit_log``.
+        RefusalError: ``no_audit_log``, ``audit_folder_unusable``.
     """
     bundle, key = read_log(settings, tenant), audit_key(settings.secrets_dir).public_key()
     return bundle, verify_bundle(bundle, key), unsigned_entries(bundle, key)
 
 
-def findings_of(settings: Settings, tenants: Collection[str]) -> pl.DataFrame:
-    """AUDIT_FINDINGS of the logs of these tenants."""
+def verified_logs(settings: Settings, tenants: Collection[str]) -> Iterator[tuple[Bundle, list[Finding]]]:
+    """The logs of these tenants, one at a time, and what does not hold in each.
+
+    Checkpoints that cannot be read are a finding of their tenant: the other logs are verified and signed.
+    """
     key = audit_key(settings.secrets_dir).public_key()
+    for bundle in _entries_of(settings, sorted(tenants)):
+        try:
+            whole = dataclasses.replace(bundle, checkpoints=notes(settings, bundle.tenant))
+        except RefusalError as refusal:
+            yield bundle, [Finding("checkpoint", 0, refusal.message)]
+        else:
+            yield whole, verify_bundle(whole, key)
+
+
+def _entries_of(settings: Settings, tenants: Sequence[str]) -> Iterator[Bundle]:
+    """A log without its checkpoints for each of these tenants, also of those that have no entry (any more)."""
     with connect(settings, "builder") as connection:
-        rows = [
-            (tenant, one.layer, one.sequence, one.reason)
-            for tenant in sorted(tenants)
-            for one in verify_bundle(_read(connection, settings, tenant), key)
-        ]
-    return pl.DataFrame(rows, AUDIT_FINDINGS, orient="row")
+        found = store.logs_of(connection, tenants)
+        tenant, rows = next(found, ("", []))
+        for wanted in tenants:
+            if wanted != tenant:
+                yield _bundle(wanted, [])
+            else:
+                yield _bundle(tenant, rows)
+                tenant, rows = next(found, ("", []))
+
+
+def _bundle(tenant: str, rows: Sequence[dict[str, Any]]) -> Bundle:
+    known = {row["sequence"]: row for row in rows}
+    places = [known.get(sequence, _MISSING) for sequence in range(1, max(known, default=0) + 1)]
+    entries = [str(row["entry"]).encode() for row in places]
+    return Bundle(tenant, origin(tenant), entries, [bytes(row["chain_hash"]) for row in places], [])
 
 
 def exported(settings: Settings, tenant: str) -> dict[str, Any]:
